@@ -1,0 +1,213 @@
+"""Ask the two teachers about every training photo, once, and write what they say to a folder.
+
+    python recipes/flickr8k_small/teach.py DATA STORE
+
+DATA holds ``flickr8k``, ``coco/unlabelled``, ``voc``, ``imagenet_samples`` and ``teachers`` (see the README beside this
+file). STORE receives the layout that `regiontalk.training.teacher_store` reads:
+
+    photos.npy          (N, 224, 224, 3) uint8   every photo, squashed to a square
+    names.json          N names; the row order of everything else
+    boxes.json          N lists of [x1, y1, x2, y2] in 0..1 of the photo's width and height
+    crops.npy           (N, K, 4) float32        the K views' crops, in 0..1; view 0 is the whole photo
+    view_00.npy ...     (N, 7, 7, 1280) uint8    the teacher's map of each view, times `map_scale`
+    classifier.safetensors                       the teacher's last layer: weight (1001, 1280), bias (1001), map_scale
+
+Flickr8k's dev and test photos, COCO's captioned photos and every sixth VOC photo (kept for measuring) never enter.
+Needs ``ai-edge-litert`` beside the ``train`` extra; the teachers are used here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from safetensors.numpy import save_file
+
+SIZE = 224  # pixels; the teacher's input and the store's photos
+DETECTOR_SIZE = 416
+VOC_HELD_OUT_EVERY = 6
+MIN_CROP_AREA = 0.3
+MAP_TENSOR, CLASSIFIER_WEIGHT, CLASSIFIER_BIAS, LOGITS = 168, 170, 2, 171
+
+
+def training_photos(data: Path) -> list[Path]:
+    """Every photo that may be trained on, in a fixed order."""
+    held_out = {line for split in ("dev", "test") for line in (data / f"flickr8k/{split}.txt").read_text().split()}
+    flickr = [path for path in sorted((data / "flickr8k/images").glob("*.jpg")) if path.name not in held_out]
+    voc = [path for i, path in enumerate(sorted((data / "voc/images").glob("*.jpg"))) if i % VOC_HELD_OUT_EVERY]
+    coco = sorted((data / "coco/unlabelled").glob("*.jpg"))
+    return flickr + coco + voc + sorted((data / "imagenet_samples").glob("*.jpg"))
+
+
+def draw_crops(photos: int, views: int, seed: int) -> np.ndarray:
+    """Random crops with an area of 30 to 100 % and an aspect of 3:4 to 4:3; the first is the whole photo.  # (N, K, 4)"""
+    rng = np.random.default_rng(seed)
+    area = rng.uniform(MIN_CROP_AREA, 1.0, (photos, views))
+    aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3), (photos, views)))
+    width, height = np.minimum(np.sqrt(area * aspect), 1), np.minimum(np.sqrt(area / aspect), 1)
+    left, top = rng.random((photos, views)) * (1 - width), rng.random((photos, views)) * (1 - height)
+    crops = np.stack([left, top, left + width, top + height], axis=-1).astype(np.float32)
+    crops[:, 0] = (0, 0, 1, 1)
+    return crops
+
+
+def read_photo(path: Path, size: int) -> np.ndarray:
+    with Image.open(path) as photo:
+        return np.asarray(photo.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
+
+
+def open_teacher(path: str):
+    from ai_edge_litert.interpreter import Interpreter
+
+    teacher = Interpreter(path, num_threads=1, experimental_preserve_all_tensors=True)
+    teacher.allocate_tensors()
+    return teacher
+
+
+def dequantise(teacher, tensor: int) -> np.ndarray:
+    details = next(d for d in teacher.get_tensor_details() if d["index"] == tensor)
+    scale, zero = details["quantization"]
+    return (scale * (teacher.get_tensor(tensor).astype(np.float32) - zero)).squeeze()
+
+
+def save_classifier(teacher_path: str, store: Path) -> None:
+    """The teacher's last layer turns a pooled map into class scores: one of the losses compares those."""
+    teacher = open_teacher(teacher_path)
+    scale = next(d for d in teacher.get_tensor_details() if d["index"] == MAP_TENSOR)["quantization"][0]
+    weight, bias = dequantise(teacher, CLASSIFIER_WEIGHT), dequantise(teacher, CLASSIFIER_BIAS)
+    photo = np.load(store / "photos.npy", mmap_mode="r")[0]
+    teacher.set_tensor(0, photo[None])
+    teacher.invoke()
+    pooled = teacher.get_tensor(MAP_TENSOR).astype(np.float32).mean((0, 1, 2)) * scale
+    difference = np.abs(weight @ pooled + bias - dequantise(teacher, LOGITS)).max()
+    if difference > 1.0:
+        raise SystemExit(f"{teacher_path}: its last layer gives class scores {difference:.2f} off; another file?")
+    save_file({"weight": weight, "bias": bias, "map_scale": np.float32([scale])}, store / "classifier.safetensors")
+
+
+def teach_rows(rows: range, view: int, store: Path, teacher_path: str) -> None:
+    """Write the teacher's maps of one view for some rows."""
+    photos, crops = np.load(store / "photos.npy", mmap_mode="r"), np.load(store / "crops.npy")
+    maps = np.load(store / f"view_{view:02d}.npy.part", mmap_mode="r+")
+    teacher = open_teacher(teacher_path)
+    for row in rows:
+        crop = tuple(float(v) * SIZE for v in crops[row, view])
+        pixels = Image.fromarray(photos[row]).resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=crop)
+        teacher.set_tensor(0, np.asarray(pixels)[None])
+        teacher.invoke()
+        maps[row] = teacher.get_tensor(MAP_TENSOR)[0]
+    maps.flush()
+
+
+def intersection_over_union(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    overlap = (np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])).clip(0).prod(-1)
+    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(-1), (b[:, 2:] - b[:, :2]).prod(-1)
+    return overlap / (area_a[:, None] + area_b[None] - overlap + 1e-9)
+
+
+def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
+    order, kept = list(np.argsort(-scores)), []
+    while order:
+        kept.append(order[0])
+        overlap = intersection_over_union(boxes[order[:1]], boxes[order])[0]
+        order = [j for j, o in zip(order, overlap, strict=True) if o < threshold]
+    return boxes[kept]
+
+
+def detect_rows(rows: range, store: Path, detector_path: str) -> list[np.ndarray]:
+    """YOLOX's boxes in 0..1 for some rows: score at least 0.25, suppressed at IoU 0.5 regardless of class."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    detector = onnxruntime.InferenceSession(detector_path, options, providers=["CPUExecutionProvider"])
+    name, photos = detector.get_inputs()[0].name, np.load(store / "photos.npy", mmap_mode="r")
+    cells = [(x, y, s) for s in (8, 16, 32) for y in range(DETECTOR_SIZE // s) for x in range(DETECTOR_SIZE // s)]
+    grid, stride = np.float32(cells)[:, :2], np.float32(cells)[:, 2:]
+    found = []
+    for row in rows:
+        pixels = Image.fromarray(photos[row]).resize((DETECTOR_SIZE,) * 2, Image.Resampling.BILINEAR)
+        bgr = np.asarray(pixels, dtype=np.float32)[:, :, ::-1].transpose(2, 0, 1)[None]
+        output = detector.run(None, {name: np.ascontiguousarray(bgr)})[0][0]
+        scores = output[:, 4] * output[:, 5:].max(1)
+        good = scores >= 0.25
+        centre = (output[good, :2] + grid[good]) * stride[good]
+        half = np.exp(output[good, 2:4]) * stride[good] / 2
+        boxes = (np.concatenate([centre - half, centre + half], 1) / DETECTOR_SIZE).clip(0, 1)
+        found.append(suppress(boxes, scores[good], 0.5))
+    return found
+
+
+def voc_boxes(data: Path) -> dict[str, np.ndarray]:
+    boxes = {}
+    for line in (data / "voc/boxes.jsonl").read_text().splitlines():
+        entry = json.loads(line)
+        size = [entry["width"], entry["height"]] * 2
+        boxes[entry["file_name"]] = (np.float32(entry["boxes_xyxy"]) / size).clip(0, 1)
+    return boxes
+
+
+def merge_boxes(truth: np.ndarray | None, detected: np.ndarray) -> list[list[float]]:
+    """Ground truth where there is some, and detections that it does not already hold."""
+    if truth is not None:
+        new = intersection_over_union(detected, truth).max(1, initial=0) < 0.5
+        detected = np.concatenate([truth, detected[new]])
+    return np.round(detected.astype(float), 4).tolist()
+
+
+def split_rows(rows: int, parts: int) -> list[range]:
+    return [range(part, rows, parts) for part in range(parts)]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("--views", type=int, default=6)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    store, data, processes = args.store, args.data, args.processes
+    store.mkdir(parents=True, exist_ok=True)
+    paths = training_photos(data)
+    teacher = str(data / "teachers/mobilenet_v2_1.0_224_quant.tflite")
+    detector = str(data / "teachers/yolox_nano.onnx")
+
+    with ProcessPoolExecutor(processes) as pool:
+        if not (store / "names.json").exists():
+            photos = np.stack(list(pool.map(partial(read_photo, size=SIZE), paths, chunksize=64)))
+            np.save(store / "photos.npy", photos)
+            np.save(store / "crops.npy", draw_crops(len(paths), args.views, args.seed))
+            save_classifier(teacher, store)
+            (store / "names.json").write_text(json.dumps([f"{p.parent.name}/{p.name}" for p in paths]))
+            print(f"{len(paths)} photos", flush=True)
+        if not (store / "boxes.json").exists():
+            parts = split_rows(len(paths), processes)
+            found = list(pool.map(partial(detect_rows, store=store, detector_path=detector), parts))
+            truth = voc_boxes(data)
+            detected = {row: boxes for part, rows in zip(parts, found, strict=True) for row, boxes in zip(part, rows, strict=True)}
+            merged = [merge_boxes(truth.get(path.name), detected[row]) for row, path in enumerate(paths)]
+            (store / "boxes.json").write_text(json.dumps(merged))
+            print(f"{sum(map(len, merged))} boxes", flush=True)
+        for view in range(args.views):
+            finished, part = store / f"view_{view:02d}.npy", store / f"view_{view:02d}.npy.part"
+            if finished.exists():
+                continue
+            with part.open("wb") as file:
+                np.lib.format.write_array_header_2_0(
+                    file, {"descr": "|u1", "fortran_order": False, "shape": (len(paths), 7, 7, 1280)}
+                )
+                file.truncate(file.tell() + len(paths) * 7 * 7 * 1280)
+            rows = split_rows(len(paths), processes)
+            list(pool.map(partial(teach_rows, view=view, store=store, teacher_path=teacher), rows))
+            part.rename(finished)
+            print(f"view {view + 1} of {args.views}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,202 @@
+"""What RegionTalk passes around: regions, sentences, alignments and descriptions. Frozen, checked once, plain NumPy.
+
+Axis names used throughout: M regions, h dimensions of the shared space, D dimensions of the visual features, T words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+WHOLE_PHOTO = 0
+"""Region 0 is always the whole photo."""
+
+
+@dataclass(frozen=True, eq=False)
+class Regions:
+    """The regions of one photo (Eq. 1): boxes with their vectors.
+
+    Attributes:
+        file: where the photo came from, for messages and output.
+        width, height: of the original photo, upright, in pixels.
+        boxes_xyxy: (M, 4) float32, in pixels of the original photo; row 0 is the whole photo.
+        scores: (M,) float32 in 0..1, how sure the network is that the box holds a thing; row 0 is 1.
+        features: (M, D) float32, CNN(I_b) of Eq. 1; row 0 describes the whole photo.
+        vectors: (M, h) float32, v_i of Eq. 1. Magnitudes carry meaning: they are not normalised.
+
+    Raises:
+        ValueError: if the shapes disagree, a value is not finite, or row 0 is not the whole photo.
+    """
+
+    file: str
+    width: int
+    height: int
+    boxes_xyxy: np.ndarray
+    scores: np.ndarray
+    features: np.ndarray
+    vectors: np.ndarray
+
+    def __post_init__(self) -> None:
+        regions = len(self.boxes_xyxy)
+        _require(regions >= 1, "a photo has at least one region, itself")
+        _require_shape("boxes_xyxy", self.boxes_xyxy, (regions, 4))
+        _require_shape("scores", self.scores, (regions,))
+        _require_shape("features", self.features, (regions, None))
+        _require_shape("vectors", self.vectors, (regions, None))
+        for name in ("boxes_xyxy", "scores", "features", "vectors"):
+            _require(bool(np.isfinite(getattr(self, name)).all()), f"{name} holds a value that is not finite")
+        whole = np.array([0, 0, self.width, self.height], np.float32)
+        _require(np.array_equal(self.boxes_xyxy[WHOLE_PHOTO], whole), "region 0 must be the whole photo")
+
+    def __len__(self) -> int:
+        return len(self.boxes_xyxy)
+
+
+@dataclass(frozen=True, eq=False)
+class Sentence:
+    """A sentence as the words network reads it (Eq. 2 to 6).
+
+    Attributes:
+        text: as given.
+        words: T words after tokenising, at least one.
+        ids: (T,) int64, rows of the vocabulary; words it lacks have `Vocabulary.UNKNOWN`.
+        vectors: (T, h) float32, s_t of Eq. 6.
+    """
+
+    text: str
+    words: tuple[str, ...]
+    ids: np.ndarray
+    vectors: np.ndarray
+
+    def __post_init__(self) -> None:
+        words = len(self.words)
+        _require(words >= 1, "a sentence has at least one word")
+        _require_shape("ids", self.ids, (words,))
+        _require_shape("vectors", self.vectors, (words, None))
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A contiguous run of words on one region. `start` and `end` index the words, end exclusive."""
+
+    text: str
+    start: int
+    end: int
+    region: int
+    box_xyxy: tuple[float, float, float, float]
+    score: float
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """A region for each word of a sentence (Eq. 10 to 12).
+
+    Attributes:
+        regions: the photo's regions.
+        sentence: the sentence's words.
+        beta: β of Eq. 12, in units of the score; 0 lets every word choose for itself.
+        score: S_kl of Eq. 8: how well photo and sentence fit, without β.
+        word_regions: (T,) int64, a_j of Eq. 10: the region of each word.
+        word_scores: (T,) float32, v_{a_j} · s_j of Eq. 11.
+        phrases: the maximal runs of words with one region, in order; together they cover the sentence.
+    """
+
+    regions: Regions
+    sentence: Sentence
+    beta: float
+    score: float
+    word_regions: np.ndarray
+    word_scores: np.ndarray
+    phrases: tuple[Phrase, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `regiontalk align --json` prints."""
+        words = zip(self.sentence.words, self.word_regions, self.word_scores, strict=True)
+        return {
+            "file": self.regions.file,
+            "width": self.regions.width,
+            "height": self.regions.height,
+            "sentence": self.sentence.text,
+            "score": float(self.score),
+            "words": [{"text": text, "region": int(r), "score": float(s)} for text, r, s in words],
+            "phrases": [
+                {
+                    "text": phrase.text,
+                    "start": phrase.start,
+                    "end": phrase.end,
+                    "region": phrase.region,
+                    "box_xyxy": list(phrase.box_xyxy),
+                    "score": phrase.score,
+                }
+                for phrase in self.phrases
+            ],
+            "regions": regions_to_json(self.regions),
+        }
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A sentence that a captioner wrote, with its log-probability in nats, END included (Eq. 15)."""
+
+    text: str
+    log_prob: float
+
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """A caption for a photo and one for each of its regions but the whole photo.
+
+    Attributes:
+        regions: the photo's regions, the whole photo first.
+        caption: of the whole photo.
+        region_captions: M - 1 captions; `region_captions[i]` belongs to region i + 1.
+    """
+
+    regions: Regions
+    caption: Caption
+    region_captions: tuple[Caption, ...]
+
+    def __post_init__(self) -> None:
+        _require(len(self.region_captions) == len(self.regions) - 1, "a caption for each region but the whole photo")
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `regiontalk describe --json` prints."""
+        boxes = regions_to_json(self.regions)[1:]
+        return {
+            "file": self.regions.file,
+            "width": self.regions.width,
+            "height": self.regions.height,
+            "caption": _caption_to_json(self.caption),
+            "regions": [
+                {**box, "caption": _caption_to_json(caption)}
+                for box, caption in zip(boxes, self.region_captions, strict=True)
+            ],
+        }
+
+
+def regions_to_json(regions: Regions) -> list[dict[str, Any]]:
+    """`[{"box_xyxy", "score"}]`, the whole photo first; pixels with one decimal."""
+    return [
+        {"box_xyxy": [round(float(v), 1) for v in box], "score": round(float(score), 4)}
+        for box, score in zip(regions.boxes_xyxy, regions.scores, strict=True)
+    ]
+
+
+def _caption_to_json(caption: Caption) -> dict[str, Any]:
+    return {"text": caption.text, "log_prob": round(caption.log_prob, 4)}
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+def _require_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
+    """None in `shape` allows any length."""
+    fits = array.ndim == len(shape) and all(b is None or a == b for a, b in zip(array.shape, shape, strict=True))
+    _require(fits, f"{name} has shape {array.shape}, expected {shape}")
