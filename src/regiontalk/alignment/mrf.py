@@ -1,0 +1,113 @@
+"""Words to regions: the chain MRF of Eq. 10 to 12, solved exactly.
+
+Axis names: M regions, T words, h dimensions of the shared space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from regiontalk.errors import ConfigError
+from regiontalk.structures import Alignment, Phrase, Regions, Sentence
+
+
+def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
+    """The best region for each word when staying on a region is rewarded (Eq. 10 to 12).
+
+    Maximises Σ_j unary[j, a_j] + Σ_j β·1[a_j = a_{j+1}]. (The paper prints a minimum; both terms are rewards.)
+    Exact, in O(T M): coming from elsewhere never pays more than from the best region, so no pair is looked at.
+
+    Args:
+        unary: (T, M) finite, ψ_U(a_j = i) = v_i·s_j; T and M at least 1.
+        beta: β, at least 0 and finite, in units of the score.
+
+    Returns:
+        The path a, (T,) int64, and the maximum itself. Of several best paths it is the one with the lowest region for
+        the first word, then for the second, and so on.
+
+    Raises:
+        ConfigError: if `beta` is negative or not finite.
+        ValueError: if `unary` is empty, not a matrix or not finite.
+
+    >>> viterbi(np.array([[2.0, 0.0], [0.0, 1.0]]), beta=0.5)
+    (array([0, 1]), 3.0)
+    >>> viterbi(np.array([[2.0, 0.0], [0.0, 1.0]]), beta=1.5)
+    (array([0, 0]), 3.5)
+    """
+    if not (math.isfinite(beta) and beta >= 0):
+        raise ConfigError(f"beta must be a finite number of at least 0, not {beta}")
+    unary = np.asarray(unary, dtype=np.float64)
+    if unary.ndim != 2 or unary.size == 0 or not np.isfinite(unary).all():
+        raise ValueError(f"unary must be a finite matrix (T, M) with T and M at least 1, found shape {unary.shape}")
+
+    # best[j, i]: the most that words j to T - 1 can reach if word j takes region i.
+    best = unary.copy()
+    for j in range(len(unary) - 2, -1, -1):
+        best[j] += np.maximum(best[j + 1] + beta, best[j + 1].max())
+    path = np.empty(len(unary), dtype=np.int64)
+    path[0] = best[0].argmax()
+    for j in range(1, len(unary)):
+        onwards = best[j].copy()
+        onwards[path[j - 1]] += beta
+        path[j] = onwards.argmax()  # the first of equals
+    return path, float(best[0, path[0]])
+
+
+def phrases(words: Sequence[str], path: np.ndarray, unary: np.ndarray, boxes: np.ndarray) -> tuple[Phrase, ...]:
+    """Cuts a sentence into the maximal runs of words that share a region.
+
+    Args:
+        words: T words.
+        path: (T,) integers, the region a_j of each word.
+        unary: (T, M), v_i·s_j.
+        boxes: (M, 4), xyxy in pixels of the original photo.
+
+    Returns:
+        The phrases in order; together they cover the sentence. A phrase's score is the sum of its words' scores.
+    """
+    changes = [j for j in range(1, len(words)) if path[j] != path[j - 1]]
+    runs = zip([0, *changes], [*changes, len(words)], strict=True)
+    return tuple(_phrase(words, start, end, int(path[start]), unary, boxes) for start, end in runs)
+
+
+def align(regions: Regions, sentence: Sentence, beta: float) -> Alignment:
+    """Gives each word of a sentence a region of a photo.
+
+    Args:
+        regions: the photo's, with v_i (M, h).
+        sentence: with s_t (T, h).
+        beta: β, at least 0, in units of the score; 0 lets every word choose for itself, a large one keeps the sentence
+            on one region.
+
+    Returns:
+        The alignment. Its `score` is S_kl of Eq. 8, which β does not change.
+
+    Raises:
+        ConfigError: if `beta` is negative or not finite.
+        ValueError: if regions and words are not of one space.
+    """
+    if regions.vectors.shape[1] != sentence.vectors.shape[1]:
+        raise ValueError(
+            f"regions have {regions.vectors.shape[1]} dimensions and words {sentence.vectors.shape[1]}: "
+            "both must come from one pack"
+        )
+    unary = sentence.vectors @ regions.vectors.T  # (T, M)
+    path, _ = viterbi(unary, beta)
+    return Alignment(
+        regions=regions,
+        sentence=sentence,
+        beta=float(beta),
+        score=float(unary.max(axis=1).sum()),
+        word_regions=path,
+        word_scores=unary[np.arange(len(path)), path].astype(np.float32),
+        phrases=phrases(sentence.words, path, unary, regions.boxes_xyxy),
+    )
+
+
+def _phrase(words: Sequence[str], start: int, end: int, region: int, unary: np.ndarray, boxes: np.ndarray) -> Phrase:
+    x0, y0, x1, y1 = (float(value) for value in boxes[region])
+    score = float(unary[start:end, region].sum())
+    return Phrase(" ".join(words[start:end]), start, end, region, (x0, y0, x1, y1), score)

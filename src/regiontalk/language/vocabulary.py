@@ -1,0 +1,131 @@
+"""The words a pack knows, with an id for each and how often the training captions used it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from regiontalk.errors import ConfigError, DataError, PackError
+from regiontalk.language.tokenise import tokenise
+
+
+class Vocabulary:
+    """Words and their ids, V in all: two that are never printed, then the words by descending frequency.
+
+    Attributes:
+        BOUNDARY: id 0, START where the captioner reads and END where it writes.
+        UNKNOWN: id 1, for every word that the vocabulary lacks.
+        words: the V - 2 real words; `words[i]` has the id i + 2. Words of equal frequency stand alphabetically.
+        counts: (V,) int64, read-only: how often each id occurs in the training captions. For BOUNDARY that is the
+            number of captions, for UNKNOWN the number of words that were too rare.
+    """
+
+    BOUNDARY: ClassVar[int] = 0
+    UNKNOWN: ClassVar[int] = 1
+    _SPECIAL: ClassVar[int] = 2
+
+    def __init__(self, words: Sequence[str], counts: Sequence[int] | np.ndarray) -> None:
+        """Takes the V - 2 real words in the order of their ids and the V counts.
+
+        Raises:
+            ValueError: if a word is not one word as `tokenise` makes it, occurs twice, or the counts do not fit.
+        """
+        self.words = tuple(words)
+        self.counts = np.array(counts, dtype=np.int64)
+        self.counts.flags.writeable = False
+        self._ids = {word: id_ for id_, word in enumerate(self.words, start=self._SPECIAL)}
+        _check(self.words, self.counts, len(self._ids), len(self))
+
+    def __len__(self) -> int:
+        """V, the two special ids included."""
+        return len(self.words) + self._SPECIAL
+
+    def __contains__(self, word: object) -> bool:
+        return word in self._ids
+
+    @classmethod
+    def from_captions(cls, token_lists: Iterable[Sequence[str]], min_count: int = 5) -> Vocabulary:
+        """Collects the words that occur at least `min_count` times in the training captions.
+
+        Args:
+            token_lists: each caption as `tokenise` splits it. May be an iterator; it is read once.
+            min_count: at least 1; the paper's is 5.
+
+        Raises:
+            ConfigError: if `min_count` is below 1.
+            DataError: if there is no caption, or no word that is frequent enough.
+        """
+        if min_count < 1:
+            raise ConfigError(f"min_count must be at least 1, not {min_count}")
+        captions, frequency = 0, Counter[str]()
+        for tokens in token_lists:
+            captions += 1
+            frequency.update(tokens)
+        kept = {word: count for word, count in frequency.items() if count >= min_count}
+        if not kept:
+            raise DataError(
+                f"no word occurs {min_count} times in the {captions} captions: "
+                "there is nothing to learn from; give more captions or lower min_count"
+            )
+        words = sorted(kept, key=lambda word: (-kept[word], word))
+        rare = frequency.total() - sum(kept.values())
+        return cls(words, [captions, rare, *(kept[word] for word in words)])
+
+    def encode(self, words: Iterable[str]) -> np.ndarray:
+        """The ids of T words, (T,) int64; words that the vocabulary lacks become UNKNOWN."""
+        return np.array([self._ids.get(word, self.UNKNOWN) for word in words], dtype=np.int64)
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """The words of some ids.
+
+        Raises:
+            ValueError: for BOUNDARY, UNKNOWN and ids outside of 0..V-1: none of them is a word to print.
+        """
+        return [self._word(int(id_)) for id_ in ids]
+
+    def _word(self, id_: int) -> str:
+        if not self._SPECIAL <= id_ < len(self):
+            raise ValueError(f"id {id_} is not a word; words have the ids {self._SPECIAL} to {len(self) - 1}")
+        return self.words[id_ - self._SPECIAL]
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"words": [V - 2 strings], "counts": [V integers]}`, as in the pack's `vocabulary.json`."""
+        return {"words": list(self.words), "counts": self.counts.tolist()}
+
+    @classmethod
+    def from_json(cls, content: object) -> Vocabulary:
+        """The inverse of `to_json`, for content from a file that may be damaged.
+
+        Raises:
+            PackError: if anything about the content is not as `to_json` writes it.
+        """
+        if not isinstance(content, Mapping) or set(content) != {"words", "counts"}:
+            raise PackError('the vocabulary must be an object with exactly "words" and "counts"')
+        words, counts = content["words"], content["counts"]
+        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+            raise PackError('the vocabulary\'s "words" must be a list of strings')
+        # bool is an int to Python, but not to whoever reads the file.
+        if not isinstance(counts, list) or not all(type(count) is int and abs(count) < 2**63 for count in counts):
+            raise PackError('the vocabulary\'s "counts" must be a list of integers')
+        try:
+            return cls(words, counts)
+        except ValueError as error:
+            raise PackError(f"the vocabulary is damaged: {error}") from error
+
+
+def _check(words: tuple[str, ...], counts: np.ndarray, distinct: int, length: int) -> None:
+    if not words:
+        raise ValueError("a vocabulary holds at least one word")
+    if distinct != len(words):
+        twice = Counter(words).most_common(1)[0][0]
+        raise ValueError(f"the word {twice!r} occurs more than once")
+    odd = next((word for word in words if tokenise(word) != [word]), None)
+    if odd is not None:
+        raise ValueError(f"{odd!r} is not a word as the tokeniser makes them")
+    if counts.shape != (length,):
+        raise ValueError(f"{len(words)} words need {length} counts, found {counts.size}")
+    if (counts < 0).any():
+        raise ValueError("a count is negative")
