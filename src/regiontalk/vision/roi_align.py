@@ -43,7 +43,7 @@ def roi_weights(boxes: np.ndarray, side: int, samples: int = 14) -> np.ndarray:
         raise ValueError(f"side and samples must be at least 1, found {side} and {samples}")
     weights_x = _axis_weights(boxes[:, 0], boxes[:, 2], side, samples)  # (M, s)
     weights_y = _axis_weights(boxes[:, 1], boxes[:, 3], side, samples)  # (M, s)
-    weights = weights_y[:, :, None] * weights_x[:, None, :]  # (M, s, s)
+    weights: np.ndarray = weights_y[:, :, None] * weights_x[:, None, :]  # (M, s, s)
     return weights.reshape(len(boxes), side * side).astype(np.float32)
 
 
@@ -64,7 +64,8 @@ def roi_align(boxes: np.ndarray, feature_map: np.ndarray, samples: int = 14) -> 
     side = round(len(feature_map) ** 0.5)
     if side * side != len(feature_map):
         raise ValueError(f"a map has a square number of cells, found {len(feature_map)}")
-    return roi_weights(boxes, side, samples) @ feature_map
+    features: np.ndarray = roi_weights(boxes, side, samples) @ feature_map
+    return features
 
 
 def _axis_weights(low: np.ndarray, high: np.ndarray, side: int, samples: int) -> np.ndarray:
@@ -73,4 +74,5 @@ def _axis_weights(low: np.ndarray, high: np.ndarray, side: int, samples: int) ->
     points = low[:, None] + (high - low)[:, None] * centres  # (M, n) of the photo, in 0..1
     cells = np.clip(points * side - 0.5, 0, side - 1)  # (M, n) in cells: a whole number is a cell's centre
     distance = np.abs(cells[:, :, None] - np.arange(side))  # (M, n, s)
-    return np.maximum(0.0, 1.0 - distance).mean(axis=1)
+    weights: np.ndarray = np.maximum(0.0, 1.0 - distance).mean(axis=1)
+    return weights

@@ -1,0 +1,270 @@
+"""Sentences from a captioner: beam search, greedy choice and sampling, for many contexts at once.
+
+All of them work on a flat list of living hypotheses, however many each row (one context) has: a row that is done leaves
+the list, so it costs nothing and cannot touch the others.
+
+What counts as a sentence: words, then END, at most `max_words` tokens in all; its log-probability is the sum over
+its words *and* END. A hypothesis that has `max_words` words and no END yet is closed as it stands: `finished` is False,
+its log-probability lacks END's, and it ranks behind every finished one.
+
+Axis names: N rows, n living hypotheses of all rows, V words of the vocabulary, t words so far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from regiontalk.captioning.cells import State
+
+BOUNDARY = 0
+"""START as input, END as output: `Vocabulary.BOUNDARY`."""
+
+
+class Stepper(Protocol):
+    """What a search needs: `Captioner`, or anything that says log-probabilities step by step."""
+
+    def start(self, context: np.ndarray) -> State:
+        """Contexts (N, X) -> the state before the first word, a tuple of (N, H)."""
+
+    def step(self, state: State, word_ids: np.ndarray) -> tuple[State, np.ndarray]:
+        """The state after reading one word (N,) in each row, and log-probabilities of the next (N, V)."""
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """A sentence with its log-probability in nats.
+
+    Attributes:
+        ids: the words' ids, without START and END.
+        log_prob: Σ log p(word) + log p(END); without END's share if not `finished`.
+        finished: whether the captioner said END within the allowed length.
+    """
+
+    ids: tuple[int, ...]
+    log_prob: float
+    finished: bool = True
+
+
+@dataclass(frozen=True)
+class _Live:
+    """Hypotheses that go on. Those of one row lie together, best first, rows in ascending order."""
+
+    row: np.ndarray  # (n,) int64
+    ids: np.ndarray  # (n, t) int64
+    log_prob: np.ndarray  # (n,) float64
+    state: State  # arrays (n, H): the words but the last are read
+
+    @classmethod
+    def start(cls, captioner: Stepper, contexts: np.ndarray) -> _Live:
+        rows = len(contexts)
+        state = captioner.start(contexts)
+        return cls(np.arange(rows), np.zeros((rows, 0), np.int64), np.zeros(rows), state)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def last_words(self) -> np.ndarray:
+        return self.ids[:, -1] if self.ids.shape[1] else np.full(len(self), BOUNDARY, np.int64)
+
+    def take(self, picked: np.ndarray) -> _Live:
+        state = tuple(array[picked] for array in self.state)
+        return _Live(self.row[picked], self.ids[picked], self.log_prob[picked], state)
+
+    def extend(self, parent: np.ndarray, word: np.ndarray, log_prob: np.ndarray, state: State) -> _Live:
+        ids = np.concatenate([self.ids[parent], word[:, None]], axis=1)
+        return _Live(self.row[parent], ids, log_prob, tuple(array[parent] for array in state))
+
+    def hypothesis(self, at: int, finished: bool) -> Hypothesis:
+        """The one at `at`; a finished one's last word is END, which is left off."""
+        words = self.ids[at, :-1] if finished else self.ids[at]
+        return Hypothesis(tuple(words.tolist()), float(self.log_prob[at]), finished)
+
+
+def beam_search(
+    captioner: Stepper,
+    contexts: np.ndarray,
+    beam: int = 5,
+    max_words: int = 20,
+    length_normalisation: float = 0.0,
+) -> list[list[Hypothesis]]:
+    """The likeliest sentences for each context.
+
+    At each step the `beam` best continuations of each row by log-probability stay; those that say END are finished. A
+    row is done when it has `beam` finished hypotheses that no living one can still beat. With a beam as wide as
+    there are sentences the search is exact; with beam 1 it is `greedy`.
+
+    Args:
+        captioner: says the log-probabilities.
+        contexts: (N, X) visual features, one row for each caption wanted.
+        beam: hypotheses kept in each row, at least 1.
+        max_words: the most tokens of a sentence, at least 1.
+        length_normalisation: α >= 0. Finished hypotheses are ranked by log-probability / length ** α, END counted in
+            the length; `log_prob` itself is never changed.
+
+    Returns:
+        N lists of 1 to `beam` hypotheses, best first, finished ones before unfinished ones.
+
+    Raises:
+        ValueError: if `beam`, `max_words` or `length_normalisation` is out of range.
+    """
+    _check_at_least_one(beam=beam, max_words=max_words)
+    if not 0 <= length_normalisation < np.inf:
+        raise ValueError(f"length_normalisation must be a number from 0, found {length_normalisation}")
+    finished = [_Finished(beam, max_words, length_normalisation) for _ in contexts]
+    live = _Live.start(captioner, contexts)
+    for _ in range(max_words):
+        if not len(live):
+            break
+        candidates = _best_continuations(captioner, live, beam)
+        ended = candidates.ids[:, -1] == BOUNDARY
+        for at in np.flatnonzero(ended).tolist():
+            finished[candidates.row[at]].add(candidates.hypothesis(at, finished=True))
+        live = candidates.take(np.flatnonzero(~ended))
+        live = live.take(np.flatnonzero(_going_on(live, finished)))
+    for at in range(len(live)):
+        finished[live.row[at]].add_unfinished(live.hypothesis(at, finished=False))
+    return [each.ranked() for each in finished]
+
+
+def greedy(captioner: Stepper, contexts: np.ndarray, max_words: int = 20) -> list[Hypothesis]:
+    """The likeliest next word, again and again: one sentence for each context (N, X)."""
+    return _roll_out(captioner, contexts, max_words, lambda log_probs: log_probs.argmax(axis=1))
+
+
+def sample(
+    captioner: Stepper,
+    contexts: np.ndarray,
+    temperature: float,
+    rng: np.random.Generator,
+    max_words: int = 20,
+) -> list[Hypothesis]:
+    """One sentence drawn at random for each context.
+
+    Args:
+        captioner: says the log-probabilities.
+        contexts: (N, X) visual features.
+        temperature: > 0; words are drawn from softmax(log p / temperature). Below 1 is bolder, 1 is the network's own
+            distribution.
+        rng: where the chance comes from.
+        max_words: the most tokens of a sentence.
+
+    Returns:
+        N hypotheses; `log_prob` is the network's own, at temperature 1.
+
+    Raises:
+        ValueError: if `temperature` is not above 0 or `max_words` is below 1.
+    """
+    if not 0 < temperature < np.inf:
+        raise ValueError(f"temperature must be above 0, found {temperature}")
+
+    def draw(log_probs: np.ndarray) -> np.ndarray:  # the Gumbel-max way of drawing from a softmax
+        return (log_probs / temperature + rng.gumbel(size=log_probs.shape)).argmax(axis=1)
+
+    return _roll_out(captioner, contexts, max_words, draw)
+
+
+def top_k(scores: np.ndarray, k: int) -> np.ndarray:
+    """The k largest of each row, best first, of equal ones the earlier first.
+
+    Args:
+        scores: (N, V), no NaN.
+        k: at most V.
+
+    Returns:
+        (N, k) int64 columns.
+    """
+    rows, width = scores.shape
+    threshold = np.partition(scores, width - k, axis=1)[:, width - k, None]  # (N, 1) the k-th largest
+    reached = scores >= threshold
+    counts = reached.sum(axis=1)
+    for row in np.flatnonzero(counts > k):  # several equal the k-th, which is rare: the earlier ones get in
+        reached[row] = False
+        reached[row, np.argsort(-scores[row], kind="stable")[:k]] = True
+    columns = np.nonzero(reached)[1].reshape(rows, k)
+    order = np.argsort(-np.take_along_axis(scores, columns, axis=1), axis=1, kind="stable")
+    ordered: np.ndarray = np.take_along_axis(columns, order, axis=1)
+    return ordered
+
+
+class _Finished:
+    """The finished hypotheses of one row, at most `beam`, best first."""
+
+    def __init__(self, beam: int, max_words: int, alpha: float) -> None:
+        self._beam, self._max_words, self._alpha = beam, max_words, alpha
+        self._kept: list[tuple[float, Hypothesis]] = []
+        self._unfinished: list[Hypothesis] = []
+
+    def add(self, hypothesis: Hypothesis) -> None:
+        rank = hypothesis.log_prob / (len(hypothesis.ids) + 1) ** self._alpha
+        self._kept.append((rank, hypothesis))
+        self._kept.sort(key=lambda pair: -pair[0])  # stable: of equal ones the earlier found
+        del self._kept[self._beam :]
+
+    def add_unfinished(self, hypothesis: Hypothesis) -> None:
+        self._unfinished.append(hypothesis)  # they come best first, and all are equally long
+
+    def may_enter(self, log_prob: float) -> bool:
+        """Whether a living hypothesis may still get in: at best it ends for free at the greatest length."""
+        if len(self._kept) < self._beam:
+            return True
+        return bool(log_prob / self._max_words**self._alpha > self._kept[-1][0])
+
+    def ranked(self) -> list[Hypothesis]:
+        return ([hypothesis for _, hypothesis in self._kept] + self._unfinished)[: self._beam]
+
+
+def _best_continuations(captioner: Stepper, live: _Live, beam: int) -> _Live:
+    """One step of every living hypothesis; the `beam` best of each row's continuations by one word, END included."""
+    state, log_probs = captioner.step(live.state, live.last_words())  # (n, V)
+    branches = min(beam, log_probs.shape[1])
+    words = top_k(log_probs, branches)  # (n, branches): no row can keep more of one parent
+    totals = live.log_prob[:, None] + np.take_along_axis(log_probs, words, axis=1)
+    _, first, row = np.unique(live.row, return_index=True, return_inverse=True)  # rows that live: R of them
+    slot = np.arange(len(live)) - first[row]  # (n,) place within the row
+    widest = int(slot.max()) + 1
+    table = np.full((len(first), widest, branches), -np.inf)  # (R, widest, branches), short rows filled up
+    table[row, slot] = totals
+    flat = table.reshape(len(first), -1)
+    best = top_k(flat, min(beam, flat.shape[1]))  # (R, up to beam)
+    best_row, at = np.nonzero(np.isfinite(np.take_along_axis(flat, best, axis=1)))
+    best_slot, branch = np.divmod(best[best_row, at], branches)
+    parent = first[best_row] + best_slot
+    return live.extend(parent, words[parent, branch], totals[parent, branch], state)
+
+
+def _going_on(live: _Live, finished: list[_Finished]) -> np.ndarray:
+    """(n,) bool: all that live in a row if its best may still get in, else none."""
+    _, first, row = np.unique(live.row, return_index=True, return_inverse=True)
+    enter = [finished[live.row[at]].may_enter(live.log_prob[at]) for at in first]
+    return np.array(enter, bool)[row]
+
+
+def _roll_out(
+    captioner: Stepper, contexts: np.ndarray, max_words: int, choose: Callable[[np.ndarray], np.ndarray]
+) -> list[Hypothesis]:
+    """One hypothesis a row, its next word chosen from log-probabilities (n, V) -> (n,)."""
+    _check_at_least_one(max_words=max_words)
+    done: dict[int, Hypothesis] = {}
+    live = _Live.start(captioner, contexts)
+    for _ in range(max_words):
+        if not len(live):
+            break
+        state, log_probs = captioner.step(live.state, live.last_words())
+        words = choose(log_probs)
+        everyone = np.arange(len(live))
+        live = live.extend(everyone, words, live.log_prob + log_probs[everyone, words], state)
+        ended = words == BOUNDARY
+        done |= {int(live.row[at]): live.hypothesis(at, finished=True) for at in np.flatnonzero(ended).tolist()}
+        live = live.take(np.flatnonzero(~ended))
+    done |= {int(live.row[at]): live.hypothesis(at, finished=False) for at in range(len(live))}
+    return [done[row] for row in range(len(contexts))]
+
+
+def _check_at_least_one(**values: int) -> None:
+    for name, value in values.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, found {value}")

@@ -1,0 +1,225 @@
+"""The numbers a pack states about itself, as typed, frozen dataclasses: `pack.json` in Python.
+
+Every field has a rule (its type and range), checked whenever a settings object is made, whether from a file or by a
+training run. Ranges are generous for any sensible network and small enough that no file can ask for absurd memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from typing import Annotated, Any, Self, get_origin, get_type_hints
+
+Rule = Callable[[Any], Any]
+"""Takes a value, returns it (a whole number perhaps as float), or raises ValueError saying what was expected."""
+
+
+def whole(low: int, high: int) -> Rule:
+    """A whole number in low..high."""
+
+    def check(value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return value
+
+    return check
+
+
+def number(low: float, high: float) -> Rule:
+    """A finite number in low..high."""
+
+    def check(value: Any) -> float:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not is_number or not low <= value <= high or not math.isfinite(value):
+            raise ValueError(f"a number from {low:g} to {high:g}")
+        return float(value)
+
+    return check
+
+
+def choice(*allowed: str) -> Rule:
+    """One of a few words."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or value not in allowed:
+            raise ValueError("one of " + ", ".join(allowed))
+        return value
+
+    return check
+
+
+def line(longest: int) -> Rule:
+    """A printable line of text, neither empty nor longer than `longest` characters."""
+
+    def check(value: Any) -> str:
+        if not isinstance(value, str) or not 1 <= len(value) <= longest or not value.isprintable():
+            raise ValueError(f"a line of 1 to {longest} printable characters")
+        return value
+
+    return check
+
+
+def free_form(value: Any) -> dict[str, Any]:
+    """Any JSON object."""
+    if not isinstance(value, dict):
+        raise ValueError("an object")
+    return value
+
+
+@dataclass(frozen=True)
+class Section:
+    """A group of settings. A field is `Annotated` with its rule, or is a section of its own.
+
+    Raises:
+        ValueError: naming the field, what was expected and what was found.
+    """
+
+    def __post_init__(self) -> None:
+        for name, rule in _rules(type(self)).items():
+            value = getattr(self, name)
+            try:
+                object.__setattr__(self, name, rule(value))
+            except ValueError as error:
+                raise ValueError(f"{name}: expected {error}, found {shown(value)}") from None
+
+    @classmethod
+    def from_json(cls, data: Any) -> Self:
+        """Build from a parsed JSON object with exactly this section's fields.
+
+        Raises:
+            ValueError: if `data` is not an object, lacks a field, has a foreign one, or breaks a rule.
+        """
+        if not isinstance(data, dict):
+            raise ValueError(f"expected an object, found {shown(data)}")
+        names = [each.name for each in fields(cls)]
+        missing = [name for name in names if name not in data]
+        foreign = [name for name in data if name not in names]
+        if missing or foreign:
+            raise ValueError(f"expected the fields {', '.join(names)}; missing {missing}, foreign {shown(foreign)}")
+        return cls(**data | {name: _read(name, kind, data[name]) for name, kind in _sections(cls).items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `from_json` reads."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class VisionSettings(Section):
+    """What goes into the vision graph and how its proposals become regions.
+
+    Attributes:
+        size: S, pixels on each side of the square that a photo is squashed to.
+        side: s, cells on each side of the feature map.
+        feature_dim: D, the map's channels.
+        proposals: the most boxes kept beside the whole photo (the paper: 19).
+        nms_iou: a box that overlaps a better one by more than this IoU is dropped.
+        min_objectness: a box less certain than this, in 0..1, is dropped.
+    """
+
+    size: Annotated[int, whole(8, 2048)]
+    side: Annotated[int, whole(1, 256)]
+    feature_dim: Annotated[int, whole(1, 16384)]
+    proposals: Annotated[int, whole(0, 500)]
+    nms_iou: Annotated[float, number(0, 1)]
+    min_objectness: Annotated[float, number(0, 1)]
+
+
+@dataclass(frozen=True)
+class SpaceSettings(Section):
+    """The space that regions and words share: `dim` is h."""
+
+    dim: Annotated[int, whole(1, 16384)]
+
+
+@dataclass(frozen=True)
+class WordsSettings(Section):
+    """The words network (Eq. 2 to 6): H and d."""
+
+    hidden: Annotated[int, whole(1, 16384)]
+    embedding: Annotated[int, whole(1, 16384)]
+
+
+@dataclass(frozen=True)
+class AlignmentSettings(Section):
+    """The score ("max": Eq. 8, "sum": Eq. 7) and β of Eq. 12."""
+
+    score: Annotated[str, choice("max", "sum")]
+    beta: Annotated[float, number(0, 1e6)]
+
+
+@dataclass(frozen=True)
+class CaptionerSettings(Section):
+    """A captioner (Eq. 13 to 15): its cell, H and d, and how its beam search ends and ranks.
+
+    Attributes:
+        beam: hypotheses kept for each caption.
+        max_words: the longest caption.
+        length_normalisation: α; hypotheses are ranked by log-probability / length ** α.
+    """
+
+    cell: Annotated[str, choice("rnn", "gru", "lstm")]
+    hidden: Annotated[int, whole(1, 16384)]
+    embedding: Annotated[int, whole(1, 16384)]
+    beam: Annotated[int, whole(1, 100)]
+    max_words: Annotated[int, whole(1, 200)]
+    length_normalisation: Annotated[float, number(0, 10)]
+
+
+@dataclass(frozen=True)
+class PackSettings(Section):
+    """All that `pack.json` says, but its format and the files' checksums.
+
+    Attributes:
+        name, licence: of the pack.
+        made_with: the program and version that wrote it.
+        trained_on, results: free-form, for people: data and numbers behind the weights.
+    """
+
+    name: Annotated[str, line(100)]
+    licence: Annotated[str, line(200)]
+    made_with: Annotated[str, line(200)]
+    vision: VisionSettings
+    space: SpaceSettings
+    words: WordsSettings
+    alignment: AlignmentSettings
+    photo_captioner: CaptionerSettings
+    region_captioner: CaptionerSettings
+    trained_on: Annotated[dict[str, Any], free_form]
+    results: Annotated[dict[str, Any], free_form]
+
+
+def shown(value: Any, longest: int = 80) -> str:
+    """A value from a file as it may appear in a message: escaped, and cut if long."""
+    text = ascii(value) if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
+    return text if len(text) <= longest else text[:longest] + "..."
+
+
+@cache
+def _rules(kind: type[Section]) -> dict[str, Rule]:
+    hints = get_type_hints(kind, include_extras=True)
+    rules = {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+    return rules | {name: _is_a(section) for name, section in _sections(kind).items()}
+
+
+@cache
+def _sections(kind: type[Section]) -> dict[str, type[Section]]:
+    hints = get_type_hints(kind)
+    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Section)}
+
+
+def _is_a(kind: type[Section]) -> Rule:
+    def check(value: Any) -> Section:
+        if not isinstance(value, kind):
+            raise ValueError(f"a {kind.__name__}")
+        return value
+
+    return check
+
+
+def _read(name: str, kind: type[Section], value: Any) -> Section:
+    try:
+        return kind.from_json(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None

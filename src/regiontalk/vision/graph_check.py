@@ -1,0 +1,87 @@
+"""Does an ONNX graph keep its weights in other files? Found by reading the file's protobuf fields, nothing more.
+
+ONNX lets a tensor say "my bytes are in that file". A pack's graph must carry all its weights itself: the pack's
+checksums cover only its own files, and a path in a foreign file is not to be followed. The runtime would open such
+paths on its own, so they are looked for before it sees the graph. Field numbers are those of `onnx.proto3`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+_EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
+_DEEPEST = 64  # messages within messages; real graphs nest five to ten deep
+
+_MESSAGES: dict[str, dict[int, str]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+}
+"""For each kind of message: which of its fields hold messages that lead to a tensor."""
+
+
+def has_external_data(onnx: bytes) -> bool:
+    """Whether any tensor of a serialised ONNX model, in any subgraph, refers to another file.
+
+    Args:
+        onnx: the bytes of an ONNX file.
+
+    Raises:
+        ValueError: if the bytes are not well-formed protobuf, or messages nest absurdly deep.
+    """
+    return _search(memoryview(onnx), "model", 0)
+
+
+def _search(message: memoryview, kind: str, depth: int) -> bool:
+    if depth > _DEEPEST:
+        raise ValueError("messages nest too deep")
+    for number, value in _fields(message):
+        if kind == "tensor":
+            if number == 13 or (number == 14 and value == _EXTERNAL):  # external_data, data_location
+                return True
+        elif number in _MESSAGES[kind]:
+            if not isinstance(value, memoryview):
+                raise ValueError(f"field {number} is not a message")
+            if _search(value, _MESSAGES[kind][number], depth + 1):
+                return True
+    return False
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
+    """The fields of one protobuf message: their numbers, with bytes or varint values (0 for fixed-size ones)."""
+    at = 0
+    while at < len(message):
+        key, at = _varint(message, at)
+        number, wire = key >> 3, key & 7
+        value: memoryview | int = 0
+        if wire == 0:
+            value, at = _varint(message, at)
+        elif wire == 2:
+            length, at = _varint(message, at)
+            value = message[at : at + length]
+            at += length
+        elif wire in (1, 5):
+            at += 8 if wire == 1 else 4
+        else:
+            raise ValueError(f"wire type {wire} is not used by ONNX")
+        if at > len(message):
+            raise ValueError("a field runs past the end")
+        yield number, value
+
+
+def _varint(message: memoryview, at: int) -> tuple[int, int]:
+    """The number that starts at `at`, and where the next thing starts."""
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(message):
+            raise ValueError("a number runs past the end")
+        byte = message[at]
+        at += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, at
+    raise ValueError("a number is too long")

@@ -1,0 +1,190 @@
+"""Photos to regions: the vision graph through ONNX Runtime, then NumPy.
+
+Axis names: B photos in a batch, S pixels a side, s cells a side, C = s * s cells, K proposals, M regions,
+D dimensions of the features, h dimensions of the shared space.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from PIL import Image
+
+from regiontalk.errors import PackError
+from regiontalk.photos import Photo
+from regiontalk.settings import VisionSettings
+from regiontalk.structures import Regions
+from regiontalk.vision.boxes import pick_regions
+from regiontalk.vision.graph_check import has_external_data
+from regiontalk.vision.roi_align import roi_align
+
+BATCH = 8
+"""Photos that go through the graph together: more is no faster on a CPU and only takes memory."""
+
+
+class VisionSession:
+    """Turns photos into regions (Eq. 1): one pass of the graph for a photo, whatever the number of its boxes.
+
+    Args:
+        onnx: the vision graph, its bytes or its path. Input `pixels` uint8 (B, S, S, 3), RGB; outputs `map` float32
+            (B, C, D), cells row-major, `boxes` float32 (B, K, 4), xyxy in 0..1 of the photo, `objectness` float32
+            (B, K) in 0..1.
+        projection: `W_m` (D, h) and `b_m` (h,), float32.
+        settings: S, s, D and how proposals become regions.
+        threads: for the graph; None for as many as the process may use.
+        name: the graph's name in messages.
+
+    Raises:
+        PackError: if the graph is damaged, keeps weights in other files, or has other inputs or outputs.
+    """
+
+    def __init__(
+        self,
+        onnx: bytes | str | Path,
+        projection: Mapping[str, np.ndarray],
+        settings: VisionSettings,
+        threads: int | None = None,
+        name: str = "vision.onnx",
+    ) -> None:
+        self.settings = settings
+        self._weight, self._bias = projection["W_m"], projection["b_m"]
+        self._name = name
+        graph = onnx if isinstance(onnx, bytes) else Path(onnx).read_bytes()
+        self._session = _open(graph, threads, name)
+        _check_signature(self._session, settings, name)
+
+    def look(self, photos: Sequence[Photo]) -> list[Regions]:
+        """The regions of each photo, in order.
+
+        Args:
+            photos: any number of opened photos; each is squashed to S x S, its shape not kept.
+
+        Returns:
+            For each photo its `Regions`: boxes in pixels of the upright original, the whole photo first.
+
+        Raises:
+            PackError: if the graph fails or gives values that are not finite.
+        """
+        found: list[Regions] = []
+        for start in range(0, len(photos), BATCH):
+            batch = photos[start : start + BATCH]
+            pixels = np.stack([prepare(photo.image, self.settings.size) for photo in batch])  # (B, S, S, 3)
+            maps, boxes, objectness = self.run(pixels)
+            found += [self._regions(*each) for each in zip(batch, maps, boxes, objectness, strict=True)]
+        return found
+
+    def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The bare graph: pixels uint8 (B, S, S, 3) -> map (B, C, D), boxes (B, K, 4), objectness (B, K)."""
+        try:
+            maps, boxes, objectness = self._session.run(["map", "boxes", "objectness"], {"pixels": pixels})
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise _bad_graph(self._name, "a graph that runs", _first_line(error)) from error
+        self._check_outputs(len(pixels), maps, boxes, objectness)
+        return maps, boxes, objectness
+
+    def _check_outputs(self, photos: int, maps: np.ndarray, boxes: np.ndarray, objectness: np.ndarray) -> None:
+        """The graph declares its shapes, but only a run proves them."""
+        cells = self.settings.side**2
+        right = maps.shape == (photos, cells, self.settings.feature_dim) and objectness.ndim == 2
+        if not right or len(objectness) != photos or boxes.shape != (*objectness.shape, 4):
+            expected = f"map ({photos}, {cells}, {self.settings.feature_dim}), boxes ({photos}, K, 4), objectness"
+            found = f"map {maps.shape}, boxes {boxes.shape}, objectness {objectness.shape}"
+            raise _bad_graph(self._name, f"{expected} ({photos}, K)", found)
+        if not all(np.isfinite(array).all() for array in (maps, boxes, objectness)):
+            raise _bad_graph(self._name, "finite outputs", "values that are not finite")
+
+    def _regions(self, photo: Photo, feature_map: np.ndarray, boxes: np.ndarray, objectness: np.ndarray) -> Regions:
+        s = self.settings
+        boxes, scores = pick_regions(boxes, objectness, s.proposals, s.nms_iou, s.min_objectness)  # (M, 4), (M,)
+        with np.errstate(over="ignore", invalid="ignore"):  # a foreign pack's numbers may overflow: found out below
+            features = roi_align(boxes, feature_map)  # (M, D)
+            vectors = features @ self._weight + self._bias  # (M, h) Eq. 1: v_i = W_m CNN(I_b) + b_m
+        if not np.isfinite(vectors).all():
+            raise _bad_graph(self._name, "finite region vectors", "values that are not finite")
+        return Regions(
+            file=photo.file,
+            width=photo.width,
+            height=photo.height,
+            boxes_xyxy=boxes * np.array([photo.width, photo.height] * 2, np.float32),
+            scores=scores,
+            features=features,
+            vectors=vectors,
+        )
+
+
+def prepare(image: Image.Image, size: int) -> np.ndarray:
+    """An RGB image squashed to a square, bilinear with antialiasing -> (size, size, 3) uint8.
+
+    Training prepares its photos with this same function.
+    """
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _open(graph: bytes, threads: int | None, name: str) -> Any:
+    try:
+        external = has_external_data(graph)
+    except ValueError as error:
+        raise _bad_graph(name, "an ONNX graph", str(error)) from None
+    if external:
+        raise _bad_graph(name, "a graph that holds all its weights", "weights kept in other files")
+    options = ort.SessionOptions()
+    options.log_severity_level = 4  # what goes wrong is raised, not printed
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.intra_op_num_threads = threads or available_cpus()
+    options.inter_op_num_threads = 1
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors share no base class
+        raise _bad_graph(name, "an ONNX graph", _first_line(error)) from error
+
+
+def available_cpus() -> int:
+    """CPUs this process may use, which in a container are fewer than the machine has."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+_Signature = dict[str, tuple[str, tuple[int | str, ...]]]
+"""Name -> (type, shape) of what goes in or out; a letter in a shape is an open axis."""
+
+
+def _check_signature(session: Any, settings: VisionSettings, name: str) -> None:
+    """Names, types and shapes of what goes in and out; a number in a shape must fit, a letter stands for any."""
+    cells, size = settings.side**2, settings.size
+    inputs: _Signature = {"pixels": ("tensor(uint8)", ("B", size, size, 3))}
+    outputs: _Signature = {
+        "map": ("tensor(float)", ("B", cells, settings.feature_dim)),
+        "boxes": ("tensor(float)", ("B", "K", 4)),
+        "objectness": ("tensor(float)", ("B", "K")),
+    }
+    for what, expected, nodes in (
+        ("input", inputs, session.get_inputs()),
+        ("output", outputs, session.get_outputs()),
+    ):
+        found = {node.name: (node.type, tuple(node.shape)) for node in nodes}
+        if set(found) != set(expected):
+            raise _bad_graph(name, f"the {what}s {sorted(expected)}", ascii(sorted(found)))
+        for each, (kind, shape) in expected.items():
+            if found[each][0] != kind or not _shape_fits(found[each][1], shape):
+                raise _bad_graph(name, f"{what} {each}: {kind} {shape}", f"{found[each][0]} {found[each][1]}")
+
+
+def _shape_fits(found: tuple[Any, ...], expected: tuple[int | str, ...]) -> bool:
+    """An axis that the graph leaves open fits any; the axis B of photos must be open."""
+    if len(found) != len(expected):
+        return False
+    pairs = zip(found, expected, strict=True)
+    return all(not isinstance(f, int) or e == "K" or f == e for f, e in pairs)
+
+
+def _bad_graph(name: str, expected: str, found: str) -> PackError:
+    return PackError(f"{name}: expected {expected}, found {found}. Export the pack again, or take another one.")
+
+
+def _first_line(error: Exception) -> str:
+    return ascii(str(error).splitlines()[0][:200] if str(error) else type(error).__name__)
