@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from functools import cache
 from typing import Annotated, Any, Self, get_origin, get_type_hints
 
 Rule = Callable[[Any], Any]
@@ -196,14 +195,12 @@ def shown(value: Any, longest: int = 80) -> str:
     return text if len(text) <= longest else text[:longest] + "..."
 
 
-@cache
 def _rules(kind: type[Section]) -> dict[str, Rule]:
     hints = get_type_hints(kind, include_extras=True)
     rules = {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
     return rules | {name: _is_a(section) for name, section in _sections(kind).items()}
 
 
-@cache
 def _sections(kind: type[Section]) -> dict[str, type[Section]]:
     hints = get_type_hints(kind)
     return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Section)}

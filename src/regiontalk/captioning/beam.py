@@ -68,7 +68,10 @@ class _Live:
         return len(self.row)
 
     def last_words(self) -> np.ndarray:
-        return self.ids[:, -1] if self.ids.shape[1] else np.full(len(self), BOUNDARY, np.int64)
+        if not self.ids.shape[1]:
+            return np.full(len(self), BOUNDARY, np.int64)
+        last: np.ndarray = self.ids[:, -1]
+        return last
 
     def take(self, picked: np.ndarray) -> _Live:
         state = tuple(array[picked] for array in self.state)
@@ -162,7 +165,8 @@ def sample(
         raise ValueError(f"temperature must be above 0, found {temperature}")
 
     def draw(log_probs: np.ndarray) -> np.ndarray:  # the Gumbel-max way of drawing from a softmax
-        return (log_probs / temperature + rng.gumbel(size=log_probs.shape)).argmax(axis=1)
+        words: np.ndarray = (log_probs / temperature + rng.gumbel(size=log_probs.shape)).argmax(axis=1)
+        return words
 
     return _roll_out(captioner, contexts, max_words, draw)
 

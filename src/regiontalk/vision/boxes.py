@@ -14,7 +14,8 @@ WHOLE = np.array([0, 0, 1, 1], np.float32)
 def area(boxes: np.ndarray) -> np.ndarray:
     """Areas of (N, 4) boxes -> (N,); a box whose edges are swapped has none."""
     sides: np.ndarray = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)  # (N, 2)
-    return sides[:, 0] * sides[:, 1]
+    areas: np.ndarray = sides.prod(axis=1)
+    return areas
 
 
 def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -1,0 +1,231 @@
+"""The model: a pack at work. It only joins the parts.
+
+Axis names: N photos, L sentences, M regions, D dimensions of the features, h dimensions of the shared space.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+from PIL import Image
+
+from regiontalk.alignment.mrf import align
+from regiontalk.alignment.score import Kind, pad, score_matrix
+from regiontalk.captioning.captioner import Captioner
+from regiontalk.errors import PackError, SentenceError
+from regiontalk.language.reader import WordsReader
+from regiontalk.language.tokenise import tokenise
+from regiontalk.language.vocabulary import Vocabulary
+from regiontalk.pack import VISION_FILE, Pack, find_pack
+from regiontalk.photos import Photo, open_photo
+from regiontalk.settings import CaptionerSettings
+from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions, Sentence
+from regiontalk.vision.session import BATCH, VisionSession
+
+PhotoLike: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Photo
+"""A path, a file's bytes, a PIL image, an array (H, W, 3) uint8 RGB, or an opened photo."""
+
+_ONE_PHOTO = (str, os.PathLike, bytes, Image.Image, np.ndarray, Photo)
+
+
+def load(pack: str | os.PathLike[str] | None = None, threads: int | None = None) -> Model:
+    """Load a model.
+
+    Args:
+        pack: an included pack's name or a pack's folder; None for the default pack.
+        threads: CPU threads for the vision graph; None for as many as the process may use.
+
+    Raises:
+        PackError: if there is no such pack, or anything about it is not as it should be.
+    """
+    return Model(Pack.load(find_pack(pack)), threads)
+
+
+class Model:
+    """Looks at photos, reads sentences, and connects them.
+
+    Args:
+        pack: a checked pack.
+        threads: CPU threads for the vision graph; None for as many as the process may use.
+
+    Attributes:
+        pack: as given.
+
+    Raises:
+        PackError: if the pack's vision graph cannot be used.
+    """
+
+    def __init__(self, pack: Pack, threads: int | None = None) -> None:
+        self.pack = pack
+        settings, arrays = pack.settings, pack.arrays
+        graph_name = str(pack.folder / VISION_FILE)
+        self._vision = VisionSession(pack.vision_onnx, arrays["projection"], settings.vision, threads, graph_name)
+        self._reader = WordsReader(arrays["words"])
+        self._photo_captioner, self._region_captioner = (
+            Captioner(arrays[name], each.cell, str(pack.folder / f"{name}.safetensors"))
+            for name, each in (
+                ("photo_captioner", settings.photo_captioner),
+                ("region_captioner", settings.region_captioner),
+            )
+        )
+
+    def look(self, photos: PhotoLike | Iterable[PhotoLike]) -> list[Regions]:
+        """Find the regions of photos (Eq. 1).
+
+        Args:
+            photos: one or many; many are opened and looked at a few at a time.
+
+        Returns:
+            The regions of each photo, in order; a list of one for a single photo.
+
+        Raises:
+            PhotoError: if a photo cannot be opened; it names the photo.
+        """
+        waiting = [photos] if isinstance(photos, _ONE_PHOTO) else list(photos)
+        found: list[Regions] = []
+        for start in range(0, len(waiting), BATCH):  # so that only a few opened photos are in memory
+            found += self._vision.look([self._open(photo) for photo in waiting[start : start + BATCH]])
+        return found
+
+    def read(self, sentences: str | Iterable[str]) -> list[Sentence]:
+        """Read sentences (Eq. 2 to 6).
+
+        Args:
+            sentences: one or many.
+
+        Returns:
+            Each sentence with its word vectors, in order; a list of one for a single sentence.
+
+        Raises:
+            SentenceError: if a sentence has no word; it names the sentence.
+        """
+        texts = [sentences] if isinstance(sentences, str) else list(sentences)
+        words = [tokenise(text) for text in texts]
+        for text, found in zip(texts, words, strict=True):
+            if not found:
+                raise SentenceError(f"{text!r} is empty or has no word. Give a sentence with at least one word.")
+        ids = [self.pack.vocabulary.encode(each) for each in words]
+        with np.errstate(over="ignore", invalid="ignore"):  # a foreign pack's numbers may overflow: found out below
+            vectors = self._reader.read(ids)
+        if not all(np.isfinite(each).all() for each in vectors):
+            raise PackError(f"{self.pack.folder}: the words network gives values that are not finite. Take another.")
+        return [Sentence(t, tuple(w), i, v) for t, w, i, v in zip(texts, words, ids, vectors, strict=True)]
+
+    def score(
+        self,
+        photos: PhotoLike | Regions | Iterable[PhotoLike | Regions],
+        sentences: str | Sentence | Iterable[str | Sentence],
+    ) -> np.ndarray:
+        """How well each photo and each sentence fit: S_kl of Eq. 8, or of Eq. 7 if the pack says so.
+
+        Args:
+            photos: N photos, or what `look` found in them.
+            sentences: L sentences, or what `read` made of them.
+
+        Returns:
+            (N, L) float32; higher is better, and neither bounded nor normalised.
+
+        Raises:
+            PhotoError, SentenceError: as `look` and `read`.
+        """
+        regions, read = self._regions(photos), self._sentences(sentences)
+        if not regions or not read:
+            return np.zeros((len(regions), len(read)), np.float32)
+        region_vectors, region_counts = pad([each.vectors for each in regions])  # (N, M, h), (N,)
+        word_vectors, word_counts = pad([each.vectors for each in read])  # (L, T, h), (L,)
+        kind = cast(Kind, self.pack.settings.alignment.score)
+        return score_matrix(region_vectors, region_counts, word_vectors, word_counts, kind)
+
+    def align(self, photo: PhotoLike | Regions, sentence: str | Sentence, beta: float | None = None) -> Alignment:
+        """Give each word of a sentence a region of a photo (Eq. 10 to 12).
+
+        Args:
+            photo: a photo, or what `look` found in it.
+            sentence: a sentence, or what `read` made of it.
+            beta: β of Eq. 12, at least 0; None for the pack's.
+
+        Raises:
+            SentenceError: if the sentence has no word, or none that the pack knows.
+            PhotoError: as `look`.
+            ConfigError: if `beta` is negative or not finite.
+        """
+        (read,) = self._sentences(sentence)
+        if (read.ids == Vocabulary.UNKNOWN).all():
+            words = ", ".join(repr(word) for word in read.words)
+            raise SentenceError(f"The pack knows none of the words {words}. Say it with more common English words.")
+        (regions,) = self._regions(photo)
+        return align(regions, read, self.pack.settings.alignment.beta if beta is None else beta)
+
+    def describe(self, photo: PhotoLike, beam: int | None = None) -> Description:
+        """Caption a photo and each of its regions.
+
+        Args:
+            photo: a single one; for many, `describe_regions(look(photos))` is faster.
+            beam: hypotheses kept in the search; None for the pack's.
+
+        Raises:
+            PhotoError: as `look`.
+            ValueError: if `beam` is below 1.
+        """
+        return self.describe_regions(self._regions(photo), beam)[0]
+
+    def describe_regions(self, regions: Sequence[Regions], beam: int | None = None) -> list[Description]:
+        """Caption photos that were looked at, and each of their regions: all of them searched together.
+
+        Args:
+            regions: what `look` found.
+            beam: as in `describe`.
+        """
+        contexts = [_region_contexts(each) for each in regions]  # (M - 1, 2 D) each
+        written = iter(self._write(self._region_captioner, contexts, self.pack.settings.region_captioner, beam))
+        return [
+            Description(each, caption, tuple(next(written) for _ in range(len(each) - 1)))
+            for each, caption in zip(regions, self.caption(regions, beam), strict=True)
+        ]
+
+    def caption(self, regions: Sequence[Regions], beam: int | None = None) -> list[Caption]:
+        """Caption whole photos only.
+
+        Args:
+            regions: what `look` found; of each, the whole photo is captioned.
+            beam: as in `describe`.
+        """
+        contexts = [each.features[WHOLE_PHOTO : WHOLE_PHOTO + 1] for each in regions]  # (1, D) each
+        return self._write(self._photo_captioner, contexts, self.pack.settings.photo_captioner, beam)
+
+    def _write(
+        self, captioner: Captioner, contexts: list[np.ndarray], settings: CaptionerSettings, beam: int | None
+    ) -> list[Caption]:
+        if not contexts:
+            return []
+        width = settings.beam if beam is None else beam
+        found = captioner.beam(np.concatenate(contexts), width, settings.max_words, settings.length_normalisation)
+        return [Caption(" ".join(self.pack.vocabulary.decode(best.ids)), best.log_prob) for best, *_ in found]
+
+    def _open(self, photo: PhotoLike) -> Photo:
+        return photo if isinstance(photo, Photo) else open_photo(photo, min_side=self.pack.settings.vision.size)
+
+    def _regions(self, photos: Any) -> list[Regions]:
+        """Photos and regions, mixed or single, as regions in order; the photos looked at in batches."""
+        if isinstance(photos, (Regions, *_ONE_PHOTO)):
+            photos = [photos]
+        given = list(photos)
+        looked = iter(self.look([each for each in given if not isinstance(each, Regions)]))
+        return [each if isinstance(each, Regions) else next(looked) for each in given]
+
+    def _sentences(self, sentences: Any) -> list[Sentence]:
+        if isinstance(sentences, Sentence | str):
+            sentences = [sentences]
+        given = list(sentences)
+        read = iter(self.read([each for each in given if not isinstance(each, Sentence)]))
+        return [each if isinstance(each, Sentence) else next(read) for each in given]
+
+
+def _region_contexts(regions: Regions) -> np.ndarray:
+    """What the region captioner sees of each region but the whole photo: its features and the photo's (M - 1, 2 D)."""
+    own = np.delete(regions.features, WHOLE_PHOTO, axis=0)  # (M - 1, D)
+    photo = np.broadcast_to(regions.features[WHOLE_PHOTO], own.shape)
+    return np.concatenate([own, photo], axis=1)

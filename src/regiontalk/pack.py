@@ -1,0 +1,352 @@
+"""Packs: a folder with all that a model needs to run. Load one, check it, save one. See docs/pack_format.md.
+
+A pack may come from anywhere, so nothing of it is used before it is checked: files are plain and not too large, their
+checksums fit, JSON is strict, every tensor has the name, type and shape that the settings ask for and holds only finite
+numbers. No file in a pack can name another file, and nothing is ever unpickled or evaluated.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from regiontalk.captioning.cells import captioner_shapes
+from regiontalk.errors import PackError
+from regiontalk.language.vocabulary import Vocabulary
+from regiontalk.settings import PackSettings, shown
+from regiontalk.vision.session import VisionSession
+
+FORMAT = "regiontalk-pack"
+FORMAT_VERSION = 1
+DEFAULT_PACK = "flickr8k-small"
+
+SETTINGS_FILE = "pack.json"
+VISION_FILE = "vision.onnx"
+VOCABULARY_FILE = "vocabulary.json"
+TENSOR_FILES = ("projection", "words", "photo_captioner", "region_captioner")
+"""Each is a file NAME.safetensors."""
+FILES = (VISION_FILE, VOCABULARY_FILE, *(f"{name}.safetensors" for name in TENSOR_FILES))
+"""What `pack.json` must list, no more and no less."""
+
+LARGEST_FILE = 2**30
+LARGEST_JSON = 2**25
+
+_INCLUDED = Path(__file__).parent / "packs"
+_COPY_AGAIN = "Copy the pack again from where it came, or export it again."
+
+Arrays = Mapping[str, Mapping[str, np.ndarray]]
+"""Tensors by file ("projection", "words", "photo_captioner", "region_captioner") and name."""
+
+
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """A checked pack in memory.
+
+    Attributes:
+        folder: where it was read.
+        settings: what `pack.json` says.
+        vocabulary: V words, the two special ones included.
+        vision_onnx: the bytes of the vision graph; `VisionSession` checks them when it opens the graph.
+        arrays: float32 tensors by file and name, see `tensor_shapes`.
+        checksum: sha256 of `pack.json`, hexadecimal. That file lists all others' checksums, so it stands for the pack.
+    """
+
+    folder: Path
+    settings: PackSettings
+    vocabulary: Vocabulary
+    vision_onnx: bytes
+    arrays: Arrays
+    checksum: str
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> Pack:
+        """Read a pack and check all of it.
+
+        Args:
+            folder: the pack's folder.
+
+        Raises:
+            PackError: if anything is missing, damaged, foreign or of another version; it names the file.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise PackError(f"{folder}: expected a pack's folder, found {'a file' if folder.exists() else 'nothing'}.")
+        description = _read_file(folder / SETTINGS_FILE, LARGEST_JSON)
+        settings, checksums = _read_settings(description, folder / SETTINGS_FILE)
+        contents = {name: _read_checked(folder / name, checksums[name]) for name in FILES}
+        vocabulary = _read_vocabulary(contents[VOCABULARY_FILE], folder / VOCABULARY_FILE)
+        arrays = {}
+        for name, shapes in tensor_shapes(settings, len(vocabulary)).items():
+            file = f"{name}.safetensors"
+            arrays[name] = _read_tensors(contents.pop(file), folder / file, shapes)
+        return cls(folder, settings, vocabulary, contents[VISION_FILE], arrays, _sha256(description))
+
+
+def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of a pack.
+
+    Args:
+        pack: the name of an included pack, or a folder; None for the default pack. An included pack's name comes before
+            a folder of that name in the working directory, which is reached as `./NAME`.
+
+    Raises:
+        PackError: if there is no such pack.
+    """
+    name = DEFAULT_PACK if pack is None else os.fspath(pack)
+    included = sorted(path.name for path in _INCLUDED.iterdir() if path.is_dir()) if _INCLUDED.is_dir() else []
+    if name in included:
+        return _INCLUDED / name
+    if pack is None:
+        raise PackError(
+            f"The default pack {name} is missing: it belongs into {_INCLUDED / name}. "
+            "Install RegionTalk again, or name another pack's folder (--pack FOLDER, or load(FOLDER))."
+        )
+    if Path(name).is_dir():
+        return Path(name)
+    raise PackError(
+        f"{shown(name)} is neither a pack's folder nor the name of an included pack. "
+        f"Included: {', '.join(included) or 'none'}."
+    )
+
+
+def tensor_shapes(settings: PackSettings, words: int) -> dict[str, dict[str, tuple[int, ...]]]:
+    """Every tensor that a pack holds: file -> name -> shape.
+
+    Args:
+        settings: the pack's.
+        words: V, the vocabulary's length.
+    """
+    dim, features = settings.space.dim, settings.vision.feature_dim
+    hidden, embedding = settings.words.hidden, settings.words.embedding
+    photo, region = settings.photo_captioner, settings.region_captioner
+    return {
+        "projection": {"W_m": (features, dim), "b_m": (dim,)},
+        "words": {
+            "embedding": (words, embedding),
+            "W_e": (embedding, hidden),
+            "b_e": (hidden,),
+            "W_f": (hidden, hidden),
+            "b_f": (hidden,),
+            "W_b": (hidden, hidden),
+            "b_b": (hidden,),
+            "W_d": (hidden, dim),
+            "b_d": (dim,),
+        },
+        "photo_captioner": captioner_shapes(photo.cell, features, photo.hidden, photo.embedding, words),
+        "region_captioner": captioner_shapes(region.cell, 2 * features, region.hidden, region.embedding, words),
+    }
+
+
+def save_pack(
+    folder: str | os.PathLike[str],
+    settings: PackSettings,
+    arrays: Arrays,
+    vision_onnx: bytes,
+    vocabulary: Vocabulary,
+) -> Pack:
+    """Write a pack: beside its place first, checked by loading it, then renamed. Never a half-written one.
+
+    Args:
+        folder: where the pack shall lie. A pack that lies there already is replaced; anything else is refused.
+        settings: what `pack.json` shall say.
+        arrays: tensors by file and name, of any float type; stored as float16.
+        vision_onnx: the vision graph.
+        vocabulary: of the words network and both captioners.
+
+    Returns:
+        The pack as it was written, read back.
+
+    Raises:
+        PackError: if the parts do not fit together, a number is too large for float16, the folder holds something else,
+            or the disk is full.
+    """
+    folder = Path(folder).resolve()
+    _refuse_foreign_folder(folder)
+    contents = {VISION_FILE: vision_onnx, VOCABULARY_FILE: _json_bytes(vocabulary.to_json())}
+    for name, shapes in tensor_shapes(settings, len(vocabulary)).items():
+        contents[f"{name}.safetensors"] = _tensor_bytes(folder / f"{name}.safetensors", arrays.get(name, {}), shapes)
+    VisionSession(vision_onnx, arrays["projection"], settings.vision, name=str(folder / VISION_FILE))
+    checksums = {name: _sha256(contents[name]) for name in FILES}
+    header = {"format": FORMAT, "format_version": FORMAT_VERSION}
+    contents[SETTINGS_FILE] = _json_bytes(header | settings.to_json() | {"files": checksums})
+    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+    try:
+        partial.mkdir(parents=True)
+        for name, data in contents.items():
+            (partial / name).write_bytes(data)
+        Pack.load(partial)
+        _move_into_place(partial, folder)
+    except OSError as error:
+        raise PackError(f"{folder}: the pack could not be written: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Pack.load(folder)
+
+
+def _read_file(path: Path, largest: int) -> bytes:
+    """A plain file's bytes. Links are refused: a pack must not make us read what lies elsewhere."""
+    if path.is_symlink():
+        raise PackError(f"{path}: expected a plain file, found a link. {_COPY_AGAIN}")
+    # O_NONBLOCK so that a named pipe cannot hang us, O_NOFOLLOW so that no link slips in after the check above.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        with open(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise PackError(f"{path}: expected a plain file, found something else. {_COPY_AGAIN}")
+            if status.st_size > largest:
+                raise PackError(f"{path}: expected at most {largest} bytes, found {status.st_size}. {_COPY_AGAIN}")
+            return file.read(largest)
+    except FileNotFoundError:
+        raise PackError(f"{path}: this file of the pack is missing. {_COPY_AGAIN}") from None
+    except OSError as error:
+        raise PackError(f"{path}: cannot be read: {error.strerror}.") from error
+
+
+def _read_checked(path: Path, checksum: str) -> bytes:
+    data = _read_file(path, LARGEST_JSON if path.suffix == ".json" else LARGEST_FILE)
+    if _sha256(data) != checksum:
+        raise PackError(f"{path}: expected sha256 {checksum}, found {_sha256(data)}: damaged. {_COPY_AGAIN}")
+    return data
+
+
+def _read_json(data: bytes, path: Path) -> Any:
+    """Strict JSON: UTF-8, no key twice, no NaN, no infinity."""
+    try:
+        return json.loads(data.decode(), object_pairs_hook=_no_key_twice, parse_constant=_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise PackError(f"{path}: expected JSON, found: {shown(str(error))}. {_COPY_AGAIN}") from None
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key that occurs twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not np.isfinite(value):
+        raise ValueError("a number that is not finite")
+    return value
+
+
+def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str]]:
+    """`pack.json`: the settings, and each file's checksum."""
+    content = _read_json(data, path)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = shown(content.get("format")) if isinstance(content, dict) else "no object"
+        raise PackError(f'{path}: expected "format": "{FORMAT}", found {found}. This is not a RegionTalk pack.')
+    version = content.get("format_version")
+    if version != FORMAT_VERSION or isinstance(version, bool | float):
+        raise PackError(
+            f"{path}: expected format_version {FORMAT_VERSION}, found {shown(version)}. "
+            "Use the version of RegionTalk that the pack was made for, or export the pack again with this one."
+        )
+    checksums = _check_file_list(content.pop("files", None), path)
+    del content["format"], content["format_version"]
+    try:
+        return PackSettings.from_json(content), checksums
+    except ValueError as error:
+        raise PackError(f"{path}: {error}. {_COPY_AGAIN}") from None
+
+
+def _check_file_list(files: Any, path: Path) -> dict[str, str]:
+    if not isinstance(files, dict):
+        raise PackError(f'{path}: expected "files" to be an object, found {shown(files)}. {_COPY_AGAIN}')
+    for name, checksum in files.items():
+        if name in (".", "..") or set(name) & set("/\\:\0"):
+            raise PackError(f"{path}: expected plain file names, found {shown(name)}. Do not use this pack.")
+        if not isinstance(checksum, str) or len(checksum) != 64 or set(checksum) - set("0123456789abcdef"):
+            raise PackError(f"{path}: expected the sha256 of {shown(name)}, found {shown(checksum)}. {_COPY_AGAIN}")
+    if set(files) != set(FILES):
+        expected, found = ", ".join(sorted(FILES)), shown(sorted(files), 400)
+        raise PackError(f"{path}: expected the files {expected}, found {found}. {_COPY_AGAIN}")
+    return files
+
+
+def _read_vocabulary(data: bytes, path: Path) -> Vocabulary:
+    try:
+        return Vocabulary.from_json(_read_json(data, path))
+    except PackError as error:
+        message = str(error)
+        raise (error if message.startswith(str(path)) else PackError(f"{path}: {message}. {_COPY_AGAIN}")) from None
+
+
+def _read_tensors(data: bytes, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """The tensors of one file, checked against what they must be -> float32."""
+    try:
+        entries = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
+    except safetensors.SafetensorError as error:
+        raise PackError(f"{path}: expected safetensors, found: {shown(str(error))}. {_COPY_AGAIN}") from None
+    _check_shapes(path, {name: tuple(entry["shape"]) for name, entry in entries.items()}, shapes)
+    tensors = {}
+    for name, entry in entries.items():
+        if entry["dtype"] != "F16":
+            raise PackError(f"{path}: expected {name} as F16, found {shown(entry['dtype'])}. {_COPY_AGAIN}")
+        tensors[name] = np.frombuffer(entry["data"], "<f2").reshape(shapes[name]).astype(np.float32)
+        if not np.isfinite(tensors[name]).all():
+            raise PackError(f"{path}: expected finite numbers in {name}, found others. {_COPY_AGAIN}")
+    return tensors
+
+
+def _tensor_bytes(path: Path, tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+    """Tensors as a safetensors file of float16."""
+    _check_shapes(path, {name: tensor.shape for name, tensor in tensors.items()}, shapes)
+    with np.errstate(over="ignore"):
+        halves = {name: np.ascontiguousarray(tensor, dtype=np.float16) for name, tensor in tensors.items()}
+    for name, half in halves.items():
+        if not np.isfinite(half).all():
+            raise PackError(f"{path}: {name} holds a number that is not finite or beyond float16's 65504.")
+    return safetensors.numpy.save(halves)
+
+
+def _check_shapes(path: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:
+    if set(found) != set(expected):
+        names = shown(sorted(found), 400)
+        raise PackError(f"{path}: expected the tensors {', '.join(sorted(expected))}, found {names}. {_COPY_AGAIN}")
+    for name, shape in expected.items():
+        if found[name] != shape:
+            raise PackError(f"{path}: expected {name} of shape {shape}, found {shown(found[name])}. {_COPY_AGAIN}")
+
+
+def _refuse_foreign_folder(folder: Path) -> None:
+    """Only a pack may be replaced by a pack."""
+    if not folder.exists() or (folder.is_dir() and ((folder / SETTINGS_FILE).is_file() or not any(folder.iterdir()))):
+        return
+    raise PackError(f"{folder}: holds something that is not a pack and will not be replaced. Name another folder.")
+
+
+def _move_into_place(partial: Path, folder: Path) -> None:
+    """Rename, with the old pack set aside until the new one stands."""
+    old = partial.with_suffix(".old")
+    if folder.exists():
+        folder.rename(old)
+    try:
+        partial.rename(folder)
+    except OSError:
+        if old.exists():
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _json_bytes(content: Mapping[str, Any]) -> bytes:
+    return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
