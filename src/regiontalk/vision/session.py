@@ -9,19 +9,21 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime as ort
 from PIL import Image
 
 from regiontalk.errors import PackError
-from regiontalk.photos import Photo
 from regiontalk.settings import VisionSettings
 from regiontalk.structures import Regions
 from regiontalk.vision.boxes import pick_regions
 from regiontalk.vision.graph_check import has_external_data
 from regiontalk.vision.roi_align import roi_align
+
+if TYPE_CHECKING:
+    from regiontalk.photos import Photo
 
 BATCH = 8
 """Photos that go through the graph together: more is no faster on a CPU and only takes memory."""
