@@ -1,0 +1,99 @@
+"""Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file. No pickle.
+
+A checkpoint holds the network, the optimiser's moments, the random state and the step, and is written beside its
+final name and renamed, so that a kill at any moment leaves either the old or the new one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from regiontalk.errors import TrainingError
+
+FILE_NAME = "checkpoint.safetensors"
+
+
+def save_checkpoint(folder: Path, network: nn.Module, optimiser: Optimizer, step: int, run: str) -> None:
+    """Write `folder/checkpoint.safetensors`.
+
+    Args:
+        run: what identifies the run; a checkpoint of another run is refused on loading.
+    """
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    for index, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in state.items() if value is not None}
+    tensors["random"] = torch.get_rng_state()
+    write_tensors(tensors, folder / FILE_NAME, {"step": str(step), "run": run})
+
+
+def load_checkpoint(folder: Path, network: nn.Module, optimiser: Optimizer, run: str) -> int:
+    """Restore a run in place.
+
+    Returns:
+        The step to go on with; 0 if there is no checkpoint.
+
+    Raises:
+        TrainingError: if the checkpoint is damaged or belongs to another run.
+    """
+    path = folder / FILE_NAME
+    if not path.exists():
+        return 0
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(f"{path}: damaged checkpoint ({error}); remove it to start this run anew") from error
+    if metadata.get("run") != run:
+        raise TrainingError(
+            f"{path}: belongs to a run with other settings; choose another output folder, or remove it to start anew\n"
+            f"  then: {describe_difference(metadata.get('run', '{}'), run)}"
+        )
+    network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": optimiser_state(tensors)})
+    torch.set_rng_state(tensors["random"])
+    return int(metadata["step"])
+
+
+def optimiser_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """`optimiser.<parameter>.<key>` entries, as `Optimizer.load_state_dict` wants them."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimiser."):
+            _, index, key = name.split(".", 2)
+            state.setdefault(int(index), {})[key] = value
+    return state
+
+
+def describe_difference(before: str, now: str) -> str:
+    """The settings in which two runs (JSON objects) differ."""
+    try:
+        a, b = json.loads(before), json.loads(now)
+    except json.JSONDecodeError:
+        return "unknown"
+    differing = [key for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)]
+    return ", ".join(f"{key} was {a.get(key)!r}, is {b.get(key)!r}" for key in differing) or "nothing differs"
+
+
+def save_tensors(network: nn.Module, file: Path) -> None:
+    """A network's weights and buffers."""
+    write_tensors(network.state_dict(), file)
+
+
+def write_tensors(tensors: Mapping[str, Tensor], file: Path, metadata: dict[str, str] | None = None) -> None:
+    """Write beside `file`, make sure it is on the disk, then rename."""
+    beside = file.with_suffix(".part")
+    unaliased = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    save_file(unaliased, beside, metadata=metadata)
+    with beside.open("rb") as written:
+        os.fsync(written.fileno())
+    beside.replace(file)

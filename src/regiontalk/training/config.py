@@ -1,0 +1,78 @@
+"""Training configurations: TOML files read into typed dataclasses.
+
+A configuration dataclass says everything: its fields' types are checked, its defaults hold for what the file leaves
+out, and what the file has too much is an error. Paths are relative to the file.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+import types
+from dataclasses import MISSING, asdict, fields
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from regiontalk.errors import ConfigError
+
+Config = TypeVar("Config")
+
+NOT_IDENTITY = ("output", "stop_after")
+"""Fields that may change between a run and its continuation."""
+
+
+def read_config(file: Path, kind: type[Config]) -> Config:
+    """Read a configuration of some kind (a dataclass).
+
+    Raises:
+        ConfigError: naming the file, the field, what was expected and what was found.
+    """
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: not a TOML file ({error})") from error
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(values.keys() - known.keys()):
+        raise ConfigError(f"{file}: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
+    required = [name for name, field in known.items() if field.default is MISSING and name not in values]
+    if required:
+        raise ConfigError(f"{file}: setting {', '.join(required)} is missing")
+    hints = get_type_hints(kind)
+    converted = {name: convert(value, hints[name], f"{file}: {name}", file.parent) for name, value in values.items()}
+    try:
+        return kind(**converted)
+    except ValueError as error:
+        raise ConfigError(f"{file}: {error}") from error
+
+
+def convert(value: Any, hint: Any, where: str, base: Path) -> Any:
+    """A TOML value as the type that a field asks for."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is types.UnionType:  # X | None; TOML has no null, so it is X
+        return convert(value, next(a for a in arguments if a is not type(None)), where, base)
+    if origin is Literal:
+        if value not in arguments:
+            raise ConfigError(f"{where}: expected one of {', '.join(map(repr, arguments))}, found {value!r}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise ConfigError(f"{where}: expected a list, found {value!r}")
+        inner = [arguments[0]] * len(value) if arguments[-1] is ... else arguments
+        if len(inner) != len(value):
+            raise ConfigError(f"{where}: expected {len(inner)} values, found {len(value)}")
+        return tuple(convert(v, a, where, base) for v, a in zip(value, inner, strict=True))
+    if hint is Path and isinstance(value, str):
+        return (base / value).resolve()
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint:
+        raise ConfigError(f"{where}: expected {hint.__name__}, found {value!r}")
+    return value
+
+
+def identity(config: Any, **more: Any) -> str:
+    """A run's settings as JSON: what must be the same when it goes on. Of paths only the name counts."""
+    settings = {name: value for name, value in asdict(config).items() if name not in NOT_IDENTITY} | more
+    return json.dumps(settings, sort_keys=True, default=lambda path: path.name)

@@ -1,0 +1,142 @@
+"""`regiontalk export`: finished runs become a pack."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.torch import load_file
+
+import regiontalk
+from regiontalk.captioning.cells import GATES
+from regiontalk.errors import ConfigError, TrainingError
+from regiontalk.pack import Pack, save_pack
+from regiontalk.settings import (
+    AlignmentSettings,
+    CaptionerSettings,
+    PackSettings,
+    SpaceSettings,
+    WordsSettings,
+)
+from regiontalk.training.captioner_net import folded_captioner
+from regiontalk.training.regions import region_settings
+from regiontalk.training.train_alignment import read_alignment
+from regiontalk.training.vision_graph import read_vision_net, vision_graph
+from regiontalk.training.words_net import AlignmentNet
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """What goes into a pack.
+
+    Attributes:
+        output: folder of the pack.
+        name, licence: as users shall read them.
+        vision: folder with the `vision.safetensors` that the other runs were trained on.
+        alignment, photo_captioner, region_captioner: folders of finished runs.
+        beta: β of Eq. 12, the default of `align`.
+        score: "max" or "sum", as trained.
+        beam, max_words, length_normalisation: of the photo captioner; chosen on dev.
+        region_beam, region_max_words, region_length_normalisation: of the region captioner.
+        about: TOML file with the tables `trained_on` and `results`, for people; None for none.
+        image_size, proposals, nms_iou, min_objectness: as trained.
+    """
+
+    output: Path
+    name: str
+    licence: str
+    vision: Path
+    alignment: Path
+    photo_captioner: Path
+    region_captioner: Path
+    beta: float = 1.0
+    score: str = "max"
+    beam: int = 5
+    max_words: int = 20
+    length_normalisation: float = 0.0
+    region_beam: int = 5
+    region_max_words: int = 12
+    region_length_normalisation: float = 0.0
+    about: Path | None = None
+    image_size: int = 224
+    proposals: int = 19
+    nms_iou: float = 0.6
+    min_objectness: float = 0.05
+
+
+def export_pack(config: ExportConfig) -> Pack:
+    """Write the pack and return it as read back.
+
+    Raises:
+        TrainingError: if a run is not finished.
+        PackError: if the runs do not fit together or the disk is full.
+    """
+    vocabulary, net = read_alignment(config.alignment)
+    vision = read_vision_net(config.vision)
+    photo, region = (read_captioner(run) for run in (config.photo_captioner, config.region_captioner))
+    about = read_about(config.about)
+    settings = PackSettings(
+        name=config.name,
+        licence=config.licence,
+        made_with=f"regiontalk {regiontalk.__version__}",
+        vision=region_settings(vision, config),
+        space=SpaceSettings(dim=net.W_m.shape[1]),
+        words=WordsSettings(hidden=net.words.W_e.shape[1], embedding=net.words.W_e.shape[0]),
+        alignment=AlignmentSettings(score=config.score, beta=config.beta),
+        photo_captioner=captioner_settings(
+            photo, config.beam, config.max_words, config.length_normalisation
+        ),
+        region_captioner=captioner_settings(
+            region, config.region_beam, config.region_max_words, config.region_length_normalisation
+        ),
+        trained_on=about.get("trained_on", {}),
+        results=about.get("results", {}),
+    )
+    arrays = {**alignment_tensors(net), "photo_captioner": photo, "region_captioner": region}
+    return save_pack(config.output, settings, arrays, vision_graph(vision, config.image_size), vocabulary)
+
+
+def alignment_tensors(net: AlignmentNet) -> dict[str, dict[str, np.ndarray]]:
+    """The pack's `projection` and `words`."""
+    words = {name: value.detach().numpy() for name, value in net.words.named_parameters()}
+    projection = {name: value.detach().numpy() for name, value in net.folded_projection().items()}
+    return {"projection": projection, "words": words}
+
+
+def read_captioner(run: Path) -> dict[str, np.ndarray]:
+    """The tensors of a finished captioner run, as the pack holds them.
+
+    Raises:
+        TrainingError: if the run is not finished.
+    """
+    file = run / "captioner.safetensors"
+    if not file.exists():
+        raise TrainingError(f"{file}: not found; finish `regiontalk train captioner` with this output folder first")
+    return {name: value.numpy() for name, value in folded_captioner(load_file(file)).items()}
+
+
+def captioner_settings(
+    tensors: dict[str, np.ndarray], beam: int, max_words: int, length_normalisation: float
+) -> CaptionerSettings:
+    hidden, columns = tensors["W_hh"].shape
+    cell = next(cell for cell, gates in GATES.items() if gates * hidden == columns)
+    return CaptionerSettings(
+        cell=cell,
+        hidden=hidden,
+        embedding=tensors["embedding"].shape[1],
+        beam=beam,
+        max_words=max_words,
+        length_normalisation=length_normalisation,
+    )
+
+
+def read_about(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{file}: not a readable TOML file ({error})") from error

@@ -1,0 +1,172 @@
+"""Where training gets region features from: a store on disk, or the vision network itself while it is being tuned."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from regiontalk.data import Dataset, RegionStore, RegionStoreWriter
+from regiontalk.photos import open_photo
+from regiontalk.settings import VisionSettings
+from regiontalk.training.devices import autocast
+from regiontalk.training.loop import progress_bar
+from regiontalk.training.vision_graph import read_vision_net, vision_graph
+from regiontalk.training.vision_net import VisionNet, scale_pixels
+from regiontalk.vision.roi_align import roi_weights
+from regiontalk.vision.session import VisionSession, prepare
+
+CHUNK = 64
+
+
+@dataclass(frozen=True)
+class SeenBatch:
+    """B photos for the vision network.
+
+    Attributes:
+        pixels: (B, S, S, 3) uint8.
+        weights: (B, M, C) float32, RoIAlign's weights of each region; zero for missing ones.
+        mask: (B, M), True on regions.
+        boxes: B arrays (m, 4) xyxy in 0..1, the regions but the whole photo.
+    """
+
+    pixels: np.ndarray
+    weights: np.ndarray
+    mask: np.ndarray
+    boxes: list[np.ndarray]
+
+
+def region_settings(vision: VisionNet, config: Any) -> VisionSettings:
+    """How a run's configuration turns photos into regions."""
+    return VisionSettings(
+        size=config.image_size,
+        side=config.image_size // vision.backbone.stride,
+        feature_dim=vision.backbone.dim,
+        proposals=config.proposals,
+        nms_iou=config.nms_iou,
+        min_objectness=config.min_objectness,
+    )
+
+
+class RegionSource(Protocol):
+    """Gives features of the regions of some photos, in two steps: the first may run ahead in another thread."""
+
+    def load(self, rows: np.ndarray, rng: np.random.Generator | None) -> object:
+        """What is needed of some photos; with `rng`, randomly mirrored ones where that is possible."""
+        ...
+
+    def features(self, loaded: object) -> tuple[Tensor, Tensor]:
+        """Features (B, M, D) and mask (B, M), on the device of the network."""
+        ...
+
+
+class StoredRegions:
+    """Features that a fixed vision network gave once."""
+
+    def __init__(self, store: RegionStore, device: str) -> None:
+        self.store, self.device = store, device
+
+    def load(self, rows: np.ndarray, rng: np.random.Generator | None) -> tuple[Tensor, Tensor]:
+        features = torch.from_numpy(self.store.features[rows].astype(np.float32))
+        counts = torch.from_numpy(np.asarray(self.store.counts[rows], np.int64))
+        return features, torch.arange(features.shape[1])[None] < counts[:, None]
+
+    def features(self, loaded: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        return loaded[0].to(self.device), loaded[1].to(self.device)
+
+
+class SeenRegions:
+    """Features from the vision network as it is now, on the boxes of a store."""
+
+    def __init__(
+        self, network: VisionNet, store: RegionStore, files: list[Path], settings: VisionSettings, device: str
+    ) -> None:
+        self.network, self.store, self.files, self.settings, self.device = network, store, files, settings, device
+
+    def load(self, rows: np.ndarray, rng: np.random.Generator | None) -> SeenBatch:
+        size, side = self.settings.size, self.settings.side
+        mirrored = np.zeros(len(rows), bool) if rng is None else rng.random(len(rows)) < 0.5
+        most = self.store.features.shape[1]
+        pixels = np.empty((len(rows), size, size, 3), np.uint8)
+        weights = np.zeros((len(rows), most, side * side), np.float32)
+        boxes = []
+        for i, (row, mirror) in enumerate(zip(rows, mirrored, strict=True)):
+            squashed = prepare(open_photo(self.files[row], min_side=size).image, size)
+            pixels[i] = squashed[:, ::-1] if mirror else squashed
+            count = int(self.store.counts[row])
+            placed = unit_boxes(self.store, row)[:count]
+            placed = placed[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [1, 0, 1, 0] if mirror else placed
+            weights[i, :count] = roi_weights(placed, side)
+            boxes.append(placed[1:].astype(np.float32))
+        return SeenBatch(pixels, weights, np.arange(most) < np.asarray(self.store.counts[rows])[:, None], boxes)
+
+    def features(self, loaded: SeenBatch) -> tuple[Tensor, Tensor]:
+        with autocast(self.device):
+            feature_map = self.network.backbone(scale_pixels(torch.from_numpy(loaded.pixels).to(self.device)))
+        return self.read(feature_map, loaded)
+
+    def read(self, feature_map: Tensor, loaded: SeenBatch) -> tuple[Tensor, Tensor]:
+        """RoIAlign on a map (B, D, side, side) → features (B, M, D), mask (B, M)."""
+        cells = feature_map.float().flatten(2).transpose(1, 2)  # (B, C, D)
+        return torch.from_numpy(loaded.weights).to(self.device) @ cells, torch.from_numpy(loaded.mask).to(self.device)
+
+
+def unit_boxes(store: RegionStore, row: int) -> np.ndarray:
+    """A photo's boxes in 0..1.  # (M, 4)"""
+    width, height = store.sizes[row]
+    return np.asarray(store.boxes[row], np.float64) / [width, height, width, height]
+
+
+def freeze_normalisation(network: nn.Module) -> None:
+    """Keep batch normalisation at its learned means: batches in tuning are small and of one kind."""
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
+
+def store_regions(vision_run: Path, dataset: Dataset, folder: Path, settings: VisionSettings) -> RegionStore:
+    """Every photo's regions as a finished vision run sees them; goes on where it was stopped.
+
+    Raises:
+        DataError: if `folder` holds regions of another network.
+        PhotoError: if a photo cannot be read.
+    """
+    graph = vision_graph(read_vision_net(vision_run), settings.size)
+    no_projection = {"W_m": np.zeros((settings.feature_dim, 1), np.float32), "b_m": np.zeros(1, np.float32)}
+    session = VisionSession(graph, no_projection, settings)
+    files = [photo.file for photo in dataset.photos]
+    writer = RegionStoreWriter.open(
+        folder,
+        names=[file.name for file in files],
+        regions=settings.proposals + 1,
+        dim=settings.feature_dim,
+        vision_checksum=hashlib.sha256(graph).hexdigest(),
+    )
+    with progress_bar() as progress:
+        bar = progress.add_task(f"regions of {dataset.split}", total=len(files), completed=writer.done)
+        while writer.done < len(files):
+            chunk = [open_photo(file, min_side=settings.size) for file in files[writer.done : writer.done + CHUNK]]
+            seen = session.look(chunk)
+            writer.append(
+                features=pad_rows([r.features for r in seen], settings.proposals + 1),
+                boxes=pad_rows([r.boxes_xyxy for r in seen], settings.proposals + 1),
+                scores=pad_rows([r.scores for r in seen], settings.proposals + 1),
+                counts=np.array([len(r) for r in seen]),
+                sizes=np.array([(r.width, r.height) for r in seen]),
+            )
+            progress.update(bar, completed=writer.done)
+    writer.finish()
+    return RegionStore.open(folder)
+
+
+def pad_rows(arrays: list[np.ndarray], rows: int) -> np.ndarray:
+    """Arrays (m, ...) → (B, rows, ...), zeros after each."""
+    padded = np.zeros((len(arrays), rows, *arrays[0].shape[1:]), np.float32)
+    for target, array in zip(padded, arrays, strict=True):
+        target[: len(array)] = array
+    return padded

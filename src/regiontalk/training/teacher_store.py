@@ -1,0 +1,106 @@
+"""What teachers said about the training photos, read from disk without loading it whole.
+
+The layout is written by a recipe's teaching script (`recipes/flickr8k_small/teach.py` lists its files). A view is a
+crop of a photo together with the teacher's map of that very crop, so that student and teacher see the same pixels.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from safetensors.numpy import load_file
+
+from regiontalk.errors import DataError
+
+MIN_VISIBLE = 0.4
+"""A box stays in a crop while at least this share of it is visible there."""
+
+
+@dataclass(frozen=True)
+class ViewBatch:
+    """B views: what the student sees and what it should say.
+
+    Attributes:
+        pixels: (B, S, S, 3) uint8.
+        maps: (B, 7, 7, teacher channels) uint8, times the store's `map_scale`.
+        boxes: B arrays (boxes, 4) xyxy in 0..1 of the view.
+    """
+
+    pixels: np.ndarray
+    maps: np.ndarray
+    boxes: list[np.ndarray]
+
+
+class TeacherStore:
+    """N photos with K views each.
+
+    Raises:
+        DataError: if a file is missing or the row counts disagree.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        needed = ["photos.npy", "crops.npy", "boxes.json", "view_00.npy", "classifier.safetensors"]
+        if missing := [name for name in needed if not (folder / name).exists()]:
+            raise DataError(f"{folder}: not a teacher store, {', '.join(missing)} missing; run the recipe's teach.py")
+        self.photos = np.load(folder / "photos.npy", mmap_mode="r")  # (N, 224, 224, 3)
+        self.crops = np.load(folder / "crops.npy")  # (N, K, 4)
+        self.views = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("view_*.npy"))]
+        classifier = load_file(folder / "classifier.safetensors")
+        self.classifier_weight, self.classifier_bias = classifier["weight"], classifier["bias"]
+        self.map_scale = float(classifier["map_scale"][0])
+        if len(self.views) != self.crops.shape[1] or any(len(view) != len(self.photos) for view in self.views):
+            raise DataError(
+                f"{folder}: {self.crops.shape[1]} views of {len(self.photos)} photos expected, "
+                f"{len(self.views)} found; run the recipe's teach.py to its end"
+            )
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    @cached_property
+    def boxes(self) -> list[np.ndarray]:
+        """Every photo's boxes, xyxy in 0..1.  # N arrays (boxes, 4)"""
+        lists = json.loads((self.folder / "boxes.json").read_text())
+        return [np.asarray(boxes, np.float32).reshape(-1, 4) for boxes in lists]
+
+    def channel_statistics(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of every teacher channel over the cells of some whole photos."""
+        maps = self.views[0][np.sort(rows)].reshape(-1, self.views[0].shape[-1]).astype(np.float32) * self.map_scale
+        return maps.mean(0), maps.std(0) + 1e-3
+
+    def batch(self, rows: np.ndarray, size: int, rng: np.random.Generator | None) -> ViewBatch:
+        """Views of some photos at `size` pixels: random ones, half of them mirrored; without `rng` the whole photos."""
+        views = np.zeros(len(rows), int) if rng is None else rng.integers(len(self.views), size=len(rows))
+        mirrored = np.zeros(len(rows), bool) if rng is None else rng.random(len(rows)) < 0.5
+        picks = list(zip(rows, views, mirrored, strict=True))
+        return ViewBatch(
+            pixels=np.stack([self._pixels(row, view, mirror, size) for row, view, mirror in picks]),
+            maps=np.stack([mirror_map(self.views[view][row], mirror) for row, view, mirror in picks]),
+            boxes=[boxes_in_crop(self.boxes[row], self.crops[row, view], mirror) for row, view, mirror in picks],
+        )
+
+    def _pixels(self, row: int, view: int, mirror: bool, size: int) -> np.ndarray:
+        photo = self.photos[row]
+        crop = tuple(float(v) * side for v, side in zip(self.crops[row, view], photo.shape[1::-1] * 2, strict=True))
+        pixels = np.asarray(Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR, box=crop))
+        return pixels[:, ::-1] if mirror else pixels
+
+
+def mirror_map(teacher_map: np.ndarray, mirror: bool) -> np.ndarray:
+    return teacher_map[:, ::-1] if mirror else teacher_map
+
+
+def boxes_in_crop(boxes: np.ndarray, crop: np.ndarray, mirror: bool) -> np.ndarray:
+    """Boxes (n, 4) of a photo as they stand in its crop; mostly hidden ones are left out. All in 0..1."""
+    origin, extent = crop[:2], crop[2:] - crop[:2]
+    moved = (boxes.reshape(-1, 2, 2) - origin) / extent
+    clipped = moved.clip(0, 1)
+    area, visible = (moved[:, 1] - moved[:, 0]).prod(-1), (clipped[:, 1] - clipped[:, 0]).prod(-1)
+    kept = clipped[visible > MIN_VISIBLE * area].reshape(-1, 4)
+    return kept[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [1, 0, 1, 0] if mirror else kept

@@ -1,0 +1,285 @@
+"""`regiontalk train alignment`: regions and words into one space (Eq. 1 to 9), with or without tuning the backbone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from regiontalk.alignment.score import pad, score_matrix
+from regiontalk.data import Dataset, read_dataset
+from regiontalk.errors import TrainingError
+from regiontalk.evaluation.retrieval import retrieval
+from regiontalk.language import Vocabulary
+from regiontalk.training.checkpoint import save_tensors
+from regiontalk.training.config import identity
+from regiontalk.training.devices import autocast, best_device
+from regiontalk.training.distillation import proposal_losses
+from regiontalk.training.loop import Task, one_cycle, train
+from regiontalk.training.losses import RANKING_LOSSES, negatives, score_batch
+from regiontalk.training.optimisers import make_optimiser, parameter_groups
+from regiontalk.training.regions import (
+    RegionSource,
+    SeenRegions,
+    StoredRegions,
+    freeze_normalisation,
+    region_settings,
+    store_regions,
+)
+from regiontalk.training.sentences import Sentences, Shuffled, caption_words, encode_captions, pad_ids
+from regiontalk.training.vision_graph import read_vision_net
+from regiontalk.training.vision_net import scale_pixels
+from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
+
+PROPOSAL_WEIGHT = 0.2
+"""Of the proposals' losses while the backbone is tuned: its map moves, and the proposals must move with it."""
+
+
+@dataclass(frozen=True)
+class AlignmentConfig:
+    """Settings of an alignment run.
+
+    Attributes:
+        data: folder of captioned photos with a train and a dev split.
+        vision: folder of a finished vision run.
+        output: folder of the run.
+        regions: folder of the region stores of that vision network, made where missing.
+        start: folder of an alignment run to start from; None for random weights.
+        word_vectors: word2vec or GloVe text file; None for random ones.
+        train_word_vectors: False keeps them as they are, as in the paper.
+        min_count: words seen less often in training captions are unknown.
+        longest: words of a caption that are read.
+        embedding, hidden, dim: d, H and h of Eq. 1 to 6.
+        dropout: everywhere but in the recurrence.
+        score: "max" is Eq. 8, "sum" is Eq. 7.
+        loss: "margin" is Eq. 9.
+        optimiser, learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient.
+        vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
+        image_size: pixels a side.
+        proposals, nms_iou, min_objectness: how proposals become regions.
+        limit: only the first photos of each split, for trials.
+        seed, stop_after: as for every run.
+    """
+
+    data: Path
+    vision: Path
+    output: Path
+    regions: Path
+    start: Path | None = None
+    word_vectors: Path | None = None
+    train_word_vectors: bool = True
+    min_count: int = 5
+    longest: int = 24
+    embedding: int = 300
+    hidden: int = 512
+    dim: int = 512
+    dropout: float = 0.3
+    score: Literal["max", "sum"] = "max"
+    loss: Literal["margin", "hard_negative", "info_nce"] = "info_nce"
+    optimiser: Literal["sgd", "rmsprop", "adamw"] = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    batch: int = 100
+    epochs: int = 8
+    clip: float = 5.0
+    vision_learning_rate: float = 0.0
+    image_size: int = 224
+    proposals: int = 19
+    nms_iou: float = 0.6
+    min_objectness: float = 0.05
+    limit: int | None = None
+    seed: int = 0
+    stop_after: int | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """K pairs: a caption each, and its photo's regions as the source loaded them."""
+
+    regions: Any
+    ids: Tensor
+    mask: Tensor
+    photos: Tensor
+
+
+def train_alignment(config: AlignmentConfig) -> Path:
+    """Train, or go on training; returns the file of the finished weights (`alignment.safetensors`)."""
+    torch.manual_seed(config.seed)
+    device = best_device()
+    run = AlignmentRun(config, device)
+    config.output.mkdir(parents=True, exist_ok=True)
+    (config.output / "vocabulary.json").write_text(json.dumps(run.vocabulary.to_json()))
+    reached = train(run.task(), config.output, config.stop_after)
+    if reached == run.steps:
+        run.save()
+    return config.output / "alignment.safetensors"
+
+
+class AlignmentRun:
+    """The parts of one run, put together once."""
+
+    def __init__(self, config: AlignmentConfig, device: str) -> None:
+        self.config, self.device = config, device
+        train_set, dev_set = (first_photos(read_dataset(config.data, s), config.limit) for s in ("train", "dev"))
+        words = caption_words(train_set)
+        if config.start is None:
+            self.vocabulary = Vocabulary.from_captions((caption for c in words for caption in c), config.min_count)
+            self.started = None
+        else:
+            self.vocabulary, self.started = read_alignment(config.start)
+        self.train_sentences = encode_captions(words, self.vocabulary, config.longest)
+        self.dev_sentences = encode_captions(caption_words(dev_set), self.vocabulary, config.longest)
+        self.vision = read_vision_net(config.vision).to(device, memory_format=torch.channels_last)
+        self.settings = region_settings(self.vision, config)
+        self.train_source = self.source(train_set)
+        self.dev_source = self.source(dev_set)
+        self.network = self.build()
+        self.order = Shuffled(len(self.train_sentences), config.batch, config.seed)
+        self.steps = self.order.epoch_steps * config.epochs
+
+    @property
+    def tunes_vision(self) -> bool:
+        return self.config.vision_learning_rate > 0
+
+    def source(self, dataset: Dataset) -> RegionSource:
+        folder = self.config.regions / dataset.split
+        store = store_regions(self.config.vision, dataset, folder, self.settings)
+        if not self.tunes_vision:
+            return StoredRegions(store, self.device)
+        return SeenRegions(self.vision, store, [p.file for p in dataset.photos], self.settings, self.device)
+
+    def build(self) -> nn.ModuleDict:
+        """Everything that a checkpoint of this run must hold."""
+        config = self.config
+        if self.started is None:
+            words = WordsNet(len(self.vocabulary), config.embedding, config.hidden, config.dim, config.dropout)
+            net = AlignmentNet(words, self.settings.feature_dim, config.dim, config.dropout)
+            if config.word_vectors is not None:
+                load_word_vectors(config.word_vectors, self.vocabulary, words.embedding.data)
+            net.set_statistics(sample_features(self.train_source))
+        else:
+            net = self.started
+            net.dropout = net.words.dropout = config.dropout
+        net.words.embedding.requires_grad_(config.train_word_vectors)
+        parts: dict[str, nn.Module] = {"alignment": net.to(self.device)}
+        if self.tunes_vision:
+            parts["vision"] = self.vision
+        return nn.ModuleDict(parts)
+
+    def task(self) -> Task:
+        config = self.config
+        groups = parameter_groups(self.network["alignment"].parameters(), config.learning_rate, config.weight_decay)
+        if self.tunes_vision:
+            groups += parameter_groups(self.vision.parameters(), config.vision_learning_rate, config.weight_decay)
+        return Task(
+            network=self.network,
+            optimiser=make_optimiser(config.optimiser, groups),
+            steps=self.steps,
+            learning_rate=one_cycle(self.steps),
+            batch=self.batch,
+            losses=self.losses,
+            validate=self.validate,
+            validate_every=self.order.epoch_steps,
+            clip=config.clip,
+            run=identity(config),
+        )
+
+    def batch(self, step: int) -> Batch:
+        rows = self.order.rows(step)
+        photos = self.train_sentences.photos[rows]
+        ids, mask = pad_ids(self.train_sentences.ids[row] for row in rows)
+        regions = self.train_source.load(photos, self.order.generator(step))
+        return Batch(regions, ids.to(self.device), mask.to(self.device), torch.from_numpy(photos).to(self.device))
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        extra: dict[str, Tensor] = {}
+        if self.tunes_vision:
+            features, present, extra = self.look(batch)
+        else:
+            features, present = self.train_source.features(batch.regions)
+        net: AlignmentNet = self.network["alignment"]
+        regions, words = net.regions(features), net.words(batch.ids, batch.mask)
+        scores = score_batch(regions, present, words, batch.mask, self.config.score)
+        if self.config.loss == "info_nce":
+            scores = scores * net.log_scale.exp()
+        ranking = RANKING_LOSSES[self.config.loss](scores, negatives(batch.photos))
+        return {"loss": ranking + PROPOSAL_WEIGHT * sum(extra.values()), "ranking": ranking, **extra}
+
+    def look(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """The photos' features now, and what keeps the proposals true to the regions that the run began with."""
+        freeze_normalisation(self.vision)
+        with autocast(self.device):
+            feature_map = self.vision.backbone(scale_pixels(torch.from_numpy(batch.regions.pixels).to(self.device)))
+            boxes, logits = self.vision.proposals(feature_map)
+        features, present = self.train_source.read(feature_map, batch.regions)
+        return features, present, proposal_losses(boxes, logits, batch.regions.boxes)
+
+    def validate(self, rehearsal: bool) -> dict[str, float]:
+        sentences = first_sentences(self.dev_sentences, 2) if rehearsal else self.dev_sentences
+        return measure_retrieval(self.network["alignment"], self.dev_source, sentences, self.config.score, self.device)
+
+    def save(self) -> None:
+        net: AlignmentNet = self.network["alignment"]
+        save_tensors(net, self.config.output / "alignment.safetensors")
+        if self.tunes_vision:
+            save_tensors(self.vision, self.config.output / "vision.safetensors")
+
+
+def measure_retrieval(
+    net: AlignmentNet, source: RegionSource, sentences: Sentences, score: str, device: str, chunk: int = 100
+) -> dict[str, float]:
+    """Recalls in percent and median ranks of all photos against all sentences, with the runtime's own score."""
+    photos = int(sentences.photos.max()) + 1
+    regions, counts, words = [], [], []
+    for rows in np.array_split(np.arange(photos), -(-photos // chunk)):
+        features, present = source.features(source.load(rows, None))
+        regions.append(net.regions(features).cpu().numpy())
+        counts.append(present.sum(1).cpu().numpy())
+    for start in range(0, len(sentences), chunk):
+        ids, mask = pad_ids(sentences.ids[start : start + chunk])
+        vectors = net.words(ids.to(device), mask.to(device)).cpu().numpy()
+        words += [v[: int(n)] for v, n in zip(vectors, mask.sum(1), strict=True)]
+    scores = score_matrix(np.concatenate(regions), np.concatenate(counts), *pad(words), kind=score)  # type: ignore[arg-type]
+    result = retrieval(scores, sentences.photos)
+    return {f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()}
+
+
+def sample_features(source: RegionSource, photos: int = 500) -> np.ndarray:
+    """Features of the regions of some photos, for their statistics.  # (n, D)"""
+    assert isinstance(source, StoredRegions | SeenRegions)
+    rows = np.arange(min(photos, len(source.store.counts)))
+    counts = np.asarray(source.store.counts[rows])
+    present = np.arange(source.store.features.shape[1]) < counts[:, None]
+    return np.asarray(source.store.features[rows], np.float32)[present]
+
+
+def first_photos(dataset: Dataset, limit: int | None) -> Dataset:
+    return dataset if limit is None else Dataset(dataset.name, dataset.split, dataset.photos[:limit])
+
+
+def first_sentences(sentences: Sentences, photos: int) -> Sentences:
+    few = sentences.photos < photos
+    return Sentences(tuple(ids for ids, keep in zip(sentences.ids, few, strict=True) if keep), sentences.photos[few])
+
+
+def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
+    """Vocabulary and network of a finished alignment run, sizes taken from its weights.
+
+    Raises:
+        TrainingError: if the run is not finished.
+    """
+    file = run / "alignment.safetensors"
+    if not file.exists():
+        raise TrainingError(f"{file}: not found; finish `regiontalk train alignment` with this output folder first")
+    vocabulary = Vocabulary.from_json(json.loads((run / "vocabulary.json").read_text()))
+    tensors = {name: value.float() for name, value in load_file(file).items()}
+    (embedding, hidden), (feature_dim, dim) = tensors["words.W_e"].shape, tensors["W_m"].shape
+    net = AlignmentNet(WordsNet(len(vocabulary), embedding, hidden, dim, 0.0), feature_dim, dim, 0.0)
+    net.load_state_dict(tensors)
+    return vocabulary, net.eval()

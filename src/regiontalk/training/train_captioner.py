@@ -1,0 +1,200 @@
+"""`regiontalk train captioner`: sentences about whole photos, or about regions (Eq. 13 to 15)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from regiontalk.captioning.captioner import Captioner
+from regiontalk.data import RegionStore, read_dataset
+from regiontalk.evaluation.captions import bleu
+from regiontalk.language import Vocabulary
+from regiontalk.training.captioner_net import CaptionerNet, caption_loss, folded_captioner
+from regiontalk.training.checkpoint import save_tensors
+from regiontalk.training.config import identity
+from regiontalk.training.devices import best_device
+from regiontalk.training.loop import Task, one_cycle, train
+from regiontalk.training.optimisers import make_optimiser, parameter_groups
+from regiontalk.training.regions import region_settings, store_regions
+from regiontalk.training.sentences import Shuffled, caption_words, encode_captions
+from regiontalk.training.snippets import Snippets, infer_snippets, whole_captions
+from regiontalk.training.train_alignment import first_photos, read_alignment
+from regiontalk.training.vision_graph import read_vision_net
+
+DEV_PHOTOS = 500
+"""Photos whose captions are written and scored after every epoch."""
+
+
+@dataclass(frozen=True)
+class CaptionerConfig:
+    """Settings of a captioner run.
+
+    Attributes:
+        data: folder of captioned photos with a train and a dev split.
+        about: "photo" learns whole captions, "region" the snippets that the alignment inferred.
+        vision: folder with the `vision.safetensors` that the pack will hold.
+        alignment: folder of a finished alignment run: its vocabulary, and for regions its vectors.
+        regions: folder of the region stores of that vision network, made where missing.
+        output: folder of the run.
+        cell: "rnn" is the paper's Eq. 14.
+        hidden, embedding: H and d.
+        dropout: everywhere but in the recurrence.
+        optimiser: the paper's is "rmsprop".
+        learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient.
+        longest: words of a caption that are learnt.
+        beta, min_words: how captions are cut into snippets (regions only).
+        image_size, proposals, nms_iou, min_objectness, limit, seed, stop_after: as for the alignment.
+    """
+
+    data: Path
+    about: Literal["photo", "region"]
+    vision: Path
+    alignment: Path
+    regions: Path
+    output: Path
+    cell: Literal["rnn", "gru", "lstm"] = "gru"
+    hidden: int = 512
+    embedding: int = 256
+    dropout: float = 0.4
+    optimiser: Literal["sgd", "rmsprop", "adamw"] = "adamw"
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    batch: int = 100
+    epochs: int = 10
+    clip: float = 5.0
+    longest: int = 20
+    beta: float = 1.0
+    min_words: int = 2
+    image_size: int = 224
+    proposals: int = 19
+    nms_iou: float = 0.6
+    min_objectness: float = 0.05
+    limit: int | None = None
+    seed: int = 0
+    stop_after: int | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B texts: context (B, X), words in (B, T) from START, words out (B, T) to END, mask (B, T)."""
+
+    context: Tensor
+    inputs: Tensor
+    targets: Tensor
+    mask: Tensor
+
+
+def train_captioner(config: CaptionerConfig) -> Path:
+    """Train, or go on training; returns the file of the finished weights (`captioner.safetensors`)."""
+    torch.manual_seed(config.seed)
+    run = CaptionerRun(config, best_device())
+    weights = config.output / "captioner.safetensors"
+    if train(run.task(), config.output, config.stop_after) == run.steps:
+        save_tensors(run.network, weights)
+    return weights
+
+
+class CaptionerRun:
+    """The parts of one run, put together once."""
+
+    def __init__(self, config: CaptionerConfig, device: str) -> None:
+        self.config, self.device = config, device
+        self.vocabulary, self.alignment = read_alignment(config.alignment)
+        self.train_texts, self.train_store, _ = self.read("train")
+        self.dev_texts, self.dev_store, self.dev_words = self.read("dev")
+        dim = self.train_store.features.shape[2] * (2 if config.about == "region" else 1)
+        self.network = CaptionerNet(
+            text_counts(self.train_texts, len(self.vocabulary)),
+            dim,
+            config.cell,
+            config.hidden,
+            config.embedding,
+            config.dropout,
+        )
+        some = np.arange(0, len(self.train_texts), max(1, len(self.train_texts) // 5000))
+        self.network.set_statistics(self.contexts(self.train_store, self.train_texts, some))
+        self.network.to(device)
+        self.order = Shuffled(len(self.train_texts), config.batch, config.seed)
+        self.steps = self.order.epoch_steps * config.epochs
+
+    def read(self, split: str) -> tuple[Snippets, RegionStore, list[list[list[str]]]]:
+        """A split's texts, regions, and every photo's captions as words."""
+        config = self.config
+        dataset = first_photos(read_dataset(config.data, split), config.limit)
+        settings = region_settings(read_vision_net(config.vision), config)
+        store = store_regions(config.vision, dataset, config.regions / split, settings)
+        words = caption_words(dataset)
+        sentences = encode_captions(words, self.vocabulary, config.longest)
+        if config.about == "photo":
+            return whole_captions(sentences), store, words
+        return infer_snippets(self.alignment, store, sentences, config.beta, config.min_words), store, words
+
+    def contexts(self, store: RegionStore, texts: Snippets, rows: np.ndarray) -> np.ndarray:
+        """What the captioner sees: the photo's features, for regions after the region's own.  # (B, X)"""
+        photos = texts.photos[rows]
+        whole = np.asarray(store.features[photos, 0], np.float32)
+        if self.config.about == "photo":
+            return whole
+        return np.concatenate([np.asarray(store.features[photos, texts.regions[rows]], np.float32), whole], axis=1)
+
+    def task(self) -> Task:
+        config = self.config
+        groups = parameter_groups(self.network.parameters(), config.learning_rate, config.weight_decay)
+        return Task(
+            network=self.network,
+            optimiser=make_optimiser(config.optimiser, groups),
+            steps=self.steps,
+            learning_rate=one_cycle(self.steps),
+            batch=lambda step: self.batch(self.train_store, self.train_texts, self.order.rows(step)),
+            losses=self.losses,
+            validate=self.validate,
+            validate_every=self.order.epoch_steps,
+            clip=config.clip,
+            run=identity(config),
+        )
+
+    def batch(self, store: RegionStore, texts: Snippets, rows: np.ndarray) -> Batch:
+        inputs, targets, mask = shift_words([texts.ids[row] for row in rows])
+        context = torch.from_numpy(self.contexts(store, texts, rows))
+        return Batch(*(tensor.to(self.device) for tensor in (context, inputs, targets, mask)))
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        return {"loss": caption_loss(self.network(batch.context, batch.inputs), batch.targets, batch.mask)}
+
+    def validate(self, rehearsal: bool) -> dict[str, float]:
+        """Cross-entropy a word in nats, and for photos BLEU of greedily written captions."""
+        rows = np.arange(len(self.dev_texts))[: 200 if rehearsal else 5000]
+        chunks = [self.batch(self.dev_store, self.dev_texts, some) for some in np.array_split(rows, -(-len(rows) // 200))]
+        numbers = {"loss": float(np.mean([float(self.losses(chunk)["loss"]) for chunk in chunks]))}
+        if self.config.about == "photo":
+            photos = min(2 if rehearsal else DEV_PHOTOS, len(self.dev_words))
+            tensors = {name: value.numpy() for name, value in folded_captioner(self.network.state_dict()).items()}
+            captioner = Captioner(tensors, self.config.cell)
+            written = captioner.greedy(np.asarray(self.dev_store.features[:photos, 0], np.float32))
+            numbers |= bleu([self.vocabulary.decode(h.ids) for h in written], self.dev_words[:photos])
+        return numbers
+
+
+def shift_words(texts: list[np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
+    """Texts → inputs (B, T) from START, targets (B, T) to END, mask (B, T), True where a target stands."""
+    longest = max(map(len, texts)) + 1
+    inputs = torch.full((len(texts), longest), Vocabulary.BOUNDARY)
+    targets = torch.full((len(texts), longest), Vocabulary.BOUNDARY)
+    mask = torch.zeros(len(texts), longest, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        inputs[row, 1 : len(text) + 1] = torch.from_numpy(text)
+        targets[row, : len(text)] = torch.from_numpy(text)
+        mask[row, : len(text) + 1] = True
+    return inputs, targets, mask
+
+
+def text_counts(texts: Snippets, vocabulary: int) -> np.ndarray:
+    """How often each id is a target: words, and END once a text.  # (V,)"""
+    counts = np.bincount(np.concatenate(texts.ids), minlength=vocabulary)
+    counts[Vocabulary.BOUNDARY] = len(texts)
+    return counts

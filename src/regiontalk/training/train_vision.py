@@ -1,0 +1,115 @@
+"""`regiontalk train vision`: distil the teachers into the vision network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from regiontalk.training.checkpoint import save_tensors
+from regiontalk.training.config import identity
+from regiontalk.training.devices import autocast, best_device
+from regiontalk.training.distillation import Student, distillation_losses, measure_student, proposal_losses
+from regiontalk.training.loop import Task, one_cycle, train
+from regiontalk.training.optimisers import make_optimiser, parameter_groups
+from regiontalk.training.teacher_store import TeacherStore, ViewBatch
+from regiontalk.training.vision_net import SmallResNet, VisionNet
+
+HELD_OUT = 256
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """Settings of a vision run.
+
+    Attributes:
+        store: folder that the recipe's teach.py wrote.
+        output: folder of the run.
+        width, dim: of `SmallResNet`.
+        sizes: (pixels, epochs) pairs, small photos first: they cost less and teach as much for most of the way.
+        batch, learning_rate, weight_decay: of AdamW.
+        weights: of the losses map, pooled, classes, box, objectness.
+        seed: of everything random.
+        stop_after: stop at this step as a kill would; None for the whole run.
+    """
+
+    store: Path
+    output: Path
+    width: int = 48
+    dim: int = 384
+    sizes: tuple[tuple[int, int], ...] = ((128, 30), (192, 4))
+    batch: int = 64
+    learning_rate: float = 1.5e-3
+    weight_decay: float = 0.05
+    weights: tuple[float, ...] = (1.0, 1.0, 0.25, 0.2, 0.2)
+    seed: int = 0
+    stop_after: int | None = None
+
+
+def train_vision(config: VisionConfig) -> Path:
+    """Train, or go on training; returns the file of the finished weights (`vision.safetensors`)."""
+    torch.manual_seed(config.seed)
+    device = best_device()
+    store = TeacherStore(config.store)
+    order = np.random.default_rng(config.seed).permutation(len(store))
+    held_out, rows = order[:HELD_OUT], order[HELD_OUT:]
+    schedule = Schedule(config, rows)
+    network = VisionNet(SmallResNet(config.width, dim=config.dim))
+    student = Student(network, store, held_out).to(device, memory_format=torch.channels_last)
+
+    def losses(batch: ViewBatch) -> dict[str, Tensor]:
+        return vision_losses(student, batch, config.weights, device)
+
+    def validate(rehearsal: bool) -> dict[str, float]:
+        some = held_out[:2] if rehearsal else held_out
+        with autocast(device):
+            return measure_student(student, store.batch(some, schedule.size(schedule.steps - 1), None))
+
+    task = Task(
+        network=student,
+        optimiser=make_optimiser("adamw", parameter_groups(student.parameters(), config.learning_rate, config.weight_decay)),
+        steps=schedule.steps,
+        learning_rate=one_cycle(schedule.steps),
+        batch=lambda step: store.batch(*schedule.batch(step)),
+        losses=losses,
+        validate=validate,
+        validate_every=schedule.epoch_steps,
+        clip=None,
+        run=identity(config),
+    )
+    reached = train(task, config.output, config.stop_after)
+    weights = config.output / "vision.safetensors"
+    if reached == schedule.steps:
+        save_tensors(network, weights)
+    return weights
+
+
+def vision_losses(student: Student, batch: ViewBatch, weights: tuple[float, ...], device: str) -> dict[str, Tensor]:
+    with autocast(device):
+        spoken, boxes, logits = student(torch.from_numpy(batch.pixels).to(device))
+    parts = distillation_losses(student, spoken, batch.maps) | proposal_losses(boxes, logits, batch.boxes)
+    total = sum(weight * part for weight, part in zip(weights, parts.values(), strict=True))
+    return {"loss": total, **parts}
+
+
+class Schedule:
+    """Which photos, at which size, make up each step: a function of the seed and the step alone."""
+
+    def __init__(self, config: VisionConfig, rows: np.ndarray) -> None:
+        self.rows, self.batch_size, self.seed = rows, config.batch, config.seed
+        self.epoch_steps = len(rows) // config.batch
+        self.epoch_sizes = [size for size, epochs in config.sizes for _ in range(epochs)]
+        self.steps = self.epoch_steps * len(self.epoch_sizes)
+
+    def size(self, step: int) -> int:
+        return self.epoch_sizes[step // self.epoch_steps]
+
+    def batch(self, step: int) -> tuple[np.ndarray, int, np.random.Generator]:
+        """Rows, pixels a side, and the generator that chooses their views."""
+        epoch, within = divmod(step, self.epoch_steps)
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
+        rows = order[within * self.batch_size : (within + 1) * self.batch_size]
+        return rows, self.size(step), np.random.default_rng([self.seed, epoch, within])

@@ -1,0 +1,147 @@
+"""The words network: a bidirectional recurrent network over a sentence (Eq. 2 to 6), and the regions' projection (Eq. 1).
+
+Axis names: B sentences, T words (padded), d word vector, H hidden, h shared space, V vocabulary.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from regiontalk.errors import DataError
+from regiontalk.language import Vocabulary
+
+
+class WordsNet(nn.Module):
+    """Eq. 2 to 6 with f = ReLU. Row vectors: `x @ W + b`.
+
+    Args:
+        vocabulary: V, its length.
+        embedding: d.
+        hidden: H.
+        dim: h.
+        dropout: on word vectors and on the summed directions, nowhere in the recurrence.
+    """
+
+    def __init__(self, vocabulary: int, embedding: int, hidden: int, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.embedding = nn.Parameter(torch.randn(vocabulary, embedding) * embedding**-0.5)  # W_w
+        self.W_e, self.b_e = dense(embedding, hidden)
+        self.W_f, self.b_f = recurrent(hidden)
+        self.W_b, self.b_b = recurrent(hidden)
+        self.W_d, self.b_d = dense(hidden, dim)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Word ids (B, T) and mask (B, T), True on words, padding last → s_t (B, T, h); zero on padding."""
+        words = F.dropout(self.embedding[ids], self.dropout, self.training)  # (B, T, d), Eq. 2
+        e = F.relu(words @ self.W_e + self.b_e)  # (B, T, H), Eq. 3
+        forward, backward = self.recur(e, mask)
+        summed = F.dropout(forward + backward, self.dropout, self.training)
+        return F.relu(summed @ self.W_d + self.b_d) * mask[..., None]  # Eq. 6
+
+    def recur(self, e: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Eq. 4 and 5. The hidden state is zero on padding, so the backward direction begins at the last word."""
+        keep = mask[..., None].to(e.dtype)
+        hf = hb = e.new_zeros(e.shape[0], e.shape[2])
+        forward, backward = [], []
+        for t in range(e.shape[1]):
+            u = e.shape[1] - 1 - t
+            hf = F.relu(e[:, t] + hf @ self.W_f + self.b_f)
+            hb = F.relu(e[:, u] + hb @ self.W_b + self.b_b) * keep[:, u]
+            forward.append(hf)
+            backward.append(hb)
+        return torch.stack(forward, 1), torch.stack(backward[::-1], 1)
+
+
+class AlignmentNet(nn.Module):
+    """Photos' regions and sentences' words in one space.
+
+    The visual features are standardised by fixed means and deviations before W_m; export folds both into W_m and b_m,
+    so that Eq. 1 stays what it is.
+
+    Args:
+        words: the words network.
+        feature_dim: D.
+        dim: h.
+        dropout: on the features.
+    """
+
+    def __init__(self, words: WordsNet, feature_dim: int, dim: int, dropout: float) -> None:
+        super().__init__()
+        self.words, self.dropout = words, dropout
+        self.W_m, self.b_m = dense(feature_dim, dim)
+        self.log_scale = nn.Parameter(torch.zeros(()))  # of scores inside a softmax loss; ranks do not depend on it
+        self.register_buffer("mean", torch.zeros(feature_dim))
+        self.register_buffer("deviation", torch.ones(feature_dim))
+
+    def set_statistics(self, features: np.ndarray) -> None:
+        """Mean and deviation of every feature over some regions (n, D)."""
+        self.mean.copy_(torch.from_numpy(features.mean(0, dtype=np.float64)))
+        self.deviation.copy_(torch.from_numpy(features.std(0, dtype=np.float64) + 1e-3))
+
+    def regions(self, features: Tensor) -> Tensor:
+        """CNN(I_b) (..., D) → v_i (..., h), Eq. 1."""
+        standard = F.dropout((features - self.mean) / self.deviation, self.dropout, self.training)
+        return standard @ self.W_m + self.b_m
+
+    def folded_projection(self) -> dict[str, Tensor]:
+        """W_m and b_m for raw features."""
+        W_m = self.W_m / self.deviation[:, None]
+        return {"W_m": W_m, "b_m": self.b_m - self.mean @ W_m}
+
+
+def dense(inputs: int, outputs: int) -> tuple[nn.Parameter, nn.Parameter]:
+    weight = nn.Parameter(torch.empty(inputs, outputs))
+    nn.init.xavier_uniform_(weight)
+    return weight, nn.Parameter(torch.zeros(outputs))
+
+
+def recurrent(hidden: int) -> tuple[nn.Parameter, nn.Parameter]:
+    """A rotation, shrunk so that a ReLU recurrence does not grow at the start."""
+    weight = nn.Parameter(torch.empty(hidden, hidden))
+    nn.init.orthogonal_(weight, gain=0.5)
+    return weight, nn.Parameter(torch.zeros(hidden))
+
+
+def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> int:
+    """Copy the vectors of known words from a word2vec or GloVe text file into `embedding` (V, d), in place.
+
+    Vectors are scaled together so that their mean length equals that of the random ones they replace.
+
+    Returns:
+        How many words of the vocabulary were found.
+
+    Raises:
+        DataError: if a line's number of values is not d, or no word is found.
+    """
+    rows = {word: row for row, word in enumerate(vocabulary.words, start=len(vocabulary) - len(vocabulary.words))}
+    found: dict[int, np.ndarray] = {}
+    with file.open(encoding="utf-8", errors="replace") as lines:
+        for number, line in enumerate(lines, start=1):
+            word, *values = line.rstrip().split(" ")
+            if number == 1 and len(values) == 1:
+                continue  # word2vec's header: count and dimensions
+            if word in rows:
+                found[rows[word]] = parse_vector(values, embedding.shape[1], f"{file}, line {number}")
+    if not found:
+        raise DataError(f"{file}: none of the vocabulary's {len(rows)} words is in it; is it a text file of word vectors?")
+    vectors = np.stack(list(found.values()))
+    scale = float(embedding.norm(dim=1).mean()) / max(float(np.linalg.norm(vectors, axis=1).mean()), 1e-9)
+    with torch.no_grad():
+        embedding[list(found)] = torch.from_numpy(vectors * np.float32(scale)).to(embedding)
+    return len(found)
+
+
+def parse_vector(values: list[str], length: int, where: str) -> np.ndarray:
+    try:
+        vector = np.array(values, np.float32)
+    except ValueError as error:
+        raise DataError(f"{where}: expected numbers after the word ({error})") from error
+    if len(vector) != length or not np.isfinite(vector).all():
+        raise DataError(f"{where}: expected {length} finite numbers, found {len(vector)}; set `embedding` to match")
+    return vector
