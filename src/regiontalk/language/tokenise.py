@@ -15,9 +15,9 @@ _INVISIBLE = dict.fromkeys([0x00AD, 0x200C, 0x200D, 0x2060, 0xFEFF, *range(0xFE0
 def tokenise(text: str) -> list[str]:
     """Splits a sentence into its words.
 
-    The rule, as the published Flickr8k captions show it word for word (they score BLEU 1.0 under it and under no
-    other): lower case; a word is a longest run of letters and digits; everything else separates words and is dropped.
+    The rule: lower case; a word is a longest run of letters and digits; everything else separates words and is dropped.
     So apostrophes and hyphens split ("dog's" is two words, "t-shirt" too), digits stay, an underscore is no letter.
+    Published captions of Flickr8k's test photos show it word for word, and scores against it come out to 12 digits.
 
     Letters of every script are letters, with the marks that belong to them. Spellings that Unicode holds compatible
     are one word: "é" as one character or two, full-width letters, ligatures. Scripts without spaces are not segmented.

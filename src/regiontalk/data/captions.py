@@ -1,0 +1,165 @@
+"""Photos with captions, and what every reader of them shares: safe names, and problems reported instead of dropped."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os.path
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from regiontalk.errors import DataError
+from regiontalk.language import tokenise
+
+_NAMES_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class CaptionedPhoto:
+    """A photo's file and its captions as people wrote them, at least one, each with at least one word."""
+
+    file: Path
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One split of a dataset.
+
+    Attributes:
+        name: of the dataset, for messages and results.
+        split: "train", "dev", "test" or what the dataset calls it.
+        photos: at least one, in the order of the split's list; every file exists.
+    """
+
+    name: str
+    split: str
+    photos: tuple[CaptionedPhoto, ...]
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+
+class Problems:
+    """What is wrong with a dataset: collected by kind, then told at once, with counts and the first few names."""
+
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._names: dict[str, list[str]] = {}
+
+    def add(self, kind: str, names: Iterable[str]) -> None:
+        """Notes what is wrong ("photos listed but missing") and with which files or lines."""
+        self._names.setdefault(kind, []).extend(names)
+
+    def raise_if_any(self) -> None:
+        """Raises a DataError that tells all that was added, if anything was."""
+        found = [f"{len(names)} {kind}: {_some(names)}" for kind, names in self._names.items() if names]
+        if found:
+            raise DataError(f"{self._source}: " + "; ".join(found) + ". Nothing was read: mend the files first")
+
+
+def captioned_photos(
+    source: Path, names: Iterable[str], folder: Path, captions: dict[str, list[str]]
+) -> tuple[CaptionedPhoto, ...]:
+    """Joins photos and captions, complete or not at all.
+
+    Args:
+        source: the dataset, for messages.
+        names: of the photos, relative to `folder`, in order.
+        folder: where the photos lie.
+        captions: the captions of each name.
+
+    Raises:
+        DataError: if a name leaves the folder, a photo is missing or listed twice, has no caption, or a caption has no
+            word. All problems are told at once.
+    """
+    names = list(names)
+    problems = Problems(source)
+    problems.add("file names that leave the folder", [name for name in names if not is_safe_name(name)])
+    problems.raise_if_any()
+    problems.add("photos listed twice", repeated(names))
+    problems.add("photos listed but missing", [name for name in names if not exists(folder / name)])
+    problems.add("photos without a caption", [name for name in names if not captions.get(name)])
+    wordless = [name for name in names if not all(tokenise(caption) for caption in captions.get(name, []))]
+    problems.add("photos with a caption that holds no word", wordless)
+    problems.raise_if_any()
+    if not names:
+        raise DataError(f"{source}: holds no photo")
+    return tuple(CaptionedPhoto(folder / name, tuple(captions[name])) for name in names)
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether a file name from a list stays inside its folder on every system: relative, no `..`, no drive."""
+    posix, windows = PurePosixPath(name), PureWindowsPath(name)
+    printable = bool(name.strip()) and not any(ord(character) < 32 for character in name)
+    inside = not (posix.is_absolute() or windows.drive or windows.root) and ".." not in windows.parts
+    return printable and inside and windows.name != ""
+
+
+def exists(file: Path) -> bool:
+    """Whether this is a file. Unlike `Path.is_file` it says no to names that no file can have (too long, odd)."""
+    return os.path.isfile(file)
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """The names that occur more than once, each once, in order."""
+    return [name for name, times in Counter(names).items() if times > 1]
+
+
+def read_text(file: Path) -> str:
+    """The text of a file of lists or captions, UTF-8 with or without a byte order mark.
+
+    Raises:
+        DataError: if it is missing, unreadable or not UTF-8.
+    """
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
+
+
+def read_json(file: Path, text: str, line: int | None = None) -> Any:
+    """Parses JSON that came from a file, or from one line of it.
+
+    Raises:
+        DataError: if it is not JSON.
+    """
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        place = f"{file}, line {line}" if line else f"{file}"
+        raise DataError(f"{place}: not JSON ({error})") from error
+
+
+def read_csv(file: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file with a heading: line number and cells by column.
+
+    Raises:
+        DataError: if a required column is missing or a row has more or fewer cells than the heading.
+    """
+    reader = csv.reader(io.StringIO(read_text(file), newline=""), strict=True)
+    try:
+        heading = next(reader, [])
+        if not set(required) <= set(heading) or repeated(heading):
+            raise DataError(f"{file}: the first line must name the columns {','.join(required)}, found {heading}")
+        for row in reader:
+            if row and len(row) != len(heading):
+                raise DataError(f"{file}, line {reader.line_num}: {len(row)} cells, expected {len(heading)}")
+            if row:
+                yield reader.line_num, dict(zip(heading, row, strict=True))
+    except csv.Error as error:
+        raise DataError(f"{file}, line {reader.line_num}: not CSV ({error})") from error
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(repr(name) for name in names[:_NAMES_SHOWN])
+    more = len(names) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown
