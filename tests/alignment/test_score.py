@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from typing import get_args
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regiontalk.alignment import pad, score_matrix
+from regiontalk.alignment.score import Kind
+
+KINDS = get_args(Kind)
+
+
+def score_slowly(photos: list[np.ndarray], sentences: list[np.ndarray], kind: Kind) -> np.ndarray:
+    """Eq. 7 and 8 as they stand."""
+    scores = np.zeros((len(photos), len(sentences)))
+    for k, v in enumerate(photos):
+        for l_, s in enumerate(sentences):
+            for word in s:
+                products = [float(np.dot(region.astype(np.float64), word)) for region in v]
+                scores[k, l_] += max(products) if kind == "max" else sum(max(0.0, p) for p in products)
+    return scores
+
+
+def score(photos: list[np.ndarray], sentences: list[np.ndarray], kind: Kind, tile: int = 64) -> np.ndarray:
+    return score_matrix(*pad(photos), *pad(sentences), kind=kind, tile=tile)
+
+
+@st.composite
+def ragged(draw: st.DrawFn) -> list[np.ndarray]:
+    counts = draw(st.lists(st.integers(1, 5), min_size=1, max_size=6))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    # Shifted, so that words whose best region is negative are common.
+    return [rng.normal(-0.5, 1, (count, 3)).astype(np.float32) for count in counts]
+
+
+def test_worked_by_hand() -> None:
+    photo = [np.array([[1, 0], [0, 2]], np.float32), np.array([[-1, -1]], np.float32)]
+    sentence = [np.array([[3, 1], [-1, -1]], np.float32), np.array([[0.5, 0]], np.float32)]
+    # v·s of photo 0: (3, 2), (-1, -2); (0.5, 0).  Of photo 1: (-4), (2); (-0.5).
+    np.testing.assert_array_equal(score(photo, sentence, "max"), [[3 - 1, 0.5], [-4 + 2, -0.5]])
+    np.testing.assert_array_equal(score(photo, sentence, "sum"), [[3 + 2 + 0, 0.5], [0 + 2, 0]])
+
+
+def test_padding_does_not_lift_a_negative_maximum_to_zero() -> None:
+    lonely, crowd = np.array([[-0.5]], np.float32), np.array([[-1], [-2], [-3]], np.float32)
+    word = [np.array([[1]], np.float32)]
+    np.testing.assert_array_equal(score([lonely, crowd], word, "max"), [[-0.5], [-1]])
+    np.testing.assert_array_equal(score([lonely, crowd], word, "sum"), [[0], [0]])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=60)
+@given(photos=ragged(), sentences=ragged(), tile=st.integers(1, 7))
+def test_equals_plain_loops_whatever_the_tile(
+    kind: Kind, photos: list[np.ndarray], sentences: list[np.ndarray], tile: int
+) -> None:
+    result = score(photos, sentences, kind, tile)
+    assert result.dtype == np.float32
+    np.testing.assert_allclose(result, score_slowly(photos, sentences, kind), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("garbage", [1e30, -1e30, np.nan, np.inf])
+def test_padding_may_hold_anything(kind: Kind, garbage: float) -> None:
+    rng = np.random.default_rng(1)
+    photos = [rng.normal(size=(n, 3)).astype(np.float32) for n in (2, 4, 1)]
+    sentences = [rng.normal(size=(n, 3)).astype(np.float32) for n in (3, 1)]
+    (v, regions), (s, words) = pad(photos), pad(sentences)
+    clean = score_matrix(v, regions, s, words, kind)
+    v, s = np.pad(v, [(0, 0), (0, 2), (0, 0)]), np.pad(s, [(0, 0), (0, 3), (0, 0)])
+    for padded, counts in ((v, regions), (s, words)):
+        padded[np.arange(padded.shape[1]) >= counts[:, None]] = garbage
+    np.testing.assert_allclose(score_matrix(v, regions, s, words, kind), clean, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(max_examples=30)
+@given(photos=ragged(), sentences=ragged(), seed=st.integers(0, 99))
+def test_order_does_not_matter(kind: Kind, photos: list[np.ndarray], sentences: list[np.ndarray], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    photo_order, sentence_order = rng.permutation(len(photos)), rng.permutation(len(sentences))
+    shuffled = score(
+        [photos[k][rng.permutation(len(photos[k]))] for k in photo_order],
+        [sentences[k][rng.permutation(len(sentences[k]))] for k in sentence_order],
+        kind,
+    )
+    expected = score(photos, sentences, kind)[np.ix_(photo_order, sentence_order)]
+    np.testing.assert_allclose(shuffled, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_magnitudes_carry_meaning() -> None:
+    v, s = [np.array([[1, 2]], np.float32)], [np.array([[3, 4]], np.float32)]
+    assert score([2 * v[0]], s, "max") == 2 * score(v, s, "max")
+
+
+def test_no_photos_or_sentences_is_an_empty_table() -> None:
+    none, some = np.zeros((0, 3, 2), np.float32), np.ones((4, 3, 2), np.float32)
+    no_counts, counts = np.zeros(0, np.int64), np.full(4, 3)
+    assert score_matrix(none, no_counts, some, counts).shape == (0, 4)
+    assert score_matrix(some, counts, none, no_counts).shape == (4, 0)
+
+
+def test_wrong_input_is_refused() -> None:
+    v, n = np.ones((2, 3, 4), np.float32), np.array([3, 1])
+    with pytest.raises(ValueError, match=r"kind must be .* not 'mean'"):
+        score_matrix(v, n, v, n, kind="mean")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="tile must be at least 1"):
+        score_matrix(v, n, v, n, tile=0)
+    with pytest.raises(ValueError, match="4 dimensions and words 3"):
+        score_matrix(v, n, v[:, :, :3], n)
+    with pytest.raises(ValueError, match=r"word_counts must lie in 1\.\.3, found 0\.\.3"):
+        score_matrix(v, n, v, np.array([3, 0]))
+    with pytest.raises(ValueError, match=r"region_counts must lie in 1\.\.3, found 1\.\.4"):
+        score_matrix(v, np.array([4, 1]), v, n)
+    with pytest.raises(ValueError, match="region_counts must be 2 integers"):
+        score_matrix(v, np.array([1]), v, n)
+    with pytest.raises(ValueError, match="three axes"):
+        score_matrix(v[0], n, v, n)
+
+
+def test_pad() -> None:
+    padded, counts = pad([np.ones((2, 3)), np.full((1, 3), 5.0)])
+    assert padded.dtype == np.float32 and counts.dtype == np.int64
+    assert counts.tolist() == [2, 1]
+    np.testing.assert_array_equal(padded, [np.ones((2, 3)), [[5, 5, 5], [0, 0, 0]]])
+    with pytest.raises(ValueError, match="nothing to pad"):
+        pad([])
+    with pytest.raises(ValueError, match="one h"):
+        pad([np.ones((2, 3)), np.ones((2, 4))])
