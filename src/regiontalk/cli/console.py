@@ -1,0 +1,115 @@
+"""What a command says and how it ends: results on stdout, problems on stderr, an exit status."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import typer
+
+from regiontalk.cli.progress import ProgressBar
+from regiontalk.errors import ConfigError, DataError, PackError, RegionTalkError
+
+SOME_FAILED, WRONG_COMMAND, INTERRUPTED, READER_GONE = 1, 2, 130, 141
+
+_COMMAND_IS_WRONG = (PackError, ConfigError, DataError)
+"""Other errors are about one input."""
+
+
+class Report:
+    """Takes a command's results and problems as they come.
+
+    Attributes:
+        failures: inputs that failed so far.
+        bar: how far the command is, on stderr.
+    """
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.bar = ProgressBar()
+
+    def result(self, text: str) -> None:
+        """Print a result, at once, so that a reader in a pipe gets each as it is ready."""
+        with self.bar.aside():
+            _write(text + "\n")
+
+    def json(self, value: Mapping[str, Any]) -> None:
+        """Print a result as a line of JSON. Only ASCII, so that it passes through every encoding unharmed."""
+        self.result(json.dumps(value, allow_nan=False))
+
+    def failure(self, name: str, reason: str) -> None:
+        """Name an input that failed; the command goes on."""
+        self.failures += 1
+        name, reason = printable(name), printable(reason)
+        with self.bar.aside():
+            complain(reason if name in reason else f"{name}: {reason}")
+
+    def summary(self, inputs: int, what: str) -> None:
+        """After many inputs, say how many failed."""
+        if self.failures and inputs > 1:
+            complain(f"{self.failures} of {inputs} {what} failed, see above; the others are done")
+
+
+@contextmanager
+def ending(if_interrupted: str = "interrupted") -> Iterator[Report]:
+    """Runs a command: whatever happens becomes a message and an exit status, never a traceback for a user's mistake.
+
+    Raises:
+        typer.Exit: always.
+    """
+    report = Report()
+    try:
+        with report.bar:
+            yield report
+    except RegionTalkError as error:
+        complain(printable(str(error), keep="\n"))
+        raise typer.Exit(WRONG_COMMAND if isinstance(error, _COMMAND_IS_WRONG) else SOME_FAILED) from None
+    except KeyboardInterrupt:
+        complain(if_interrupted)
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        abandon_stdout()
+        raise typer.Exit(READER_GONE) from None
+    except OSError as error:
+        name = "" if error.filename is None else f"{printable(os.fsdecode(error.filename))}: "
+        complain(f"{name}{error.strerror or error}")
+        raise typer.Exit(SOME_FAILED) from None
+    raise typer.Exit(SOME_FAILED if report.failures else 0)
+
+
+def complain(message: str) -> None:
+    """Say what is wrong, on stderr."""
+    with suppress(OSError):  # nobody can be told that there is nobody to tell
+        print(f"regiontalk: {message}", file=sys.stderr, flush=True)
+
+
+def printable(text: str, keep: str = "") -> str:
+    r"""Text for people, with all that could steer a terminal escaped: control characters, newlines in file names.
+
+    >>> print(printable("a\nb\x1b[31m.jpg"))
+    a\nb\x1b[31m.jpg
+    """
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def abandon_stdout() -> None:
+    """Send what is still buffered for stdout nowhere, or Python would fail on it once more at its exit."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        abandon_stdout()
+        raise OSError(error.errno, error.strerror, "standard output") from error

@@ -1,0 +1,33 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+PhotosArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="PHOTO_OR_FOLDER", help="Photos, and folders that are searched for photos."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one line for each result.")]
+PackOption = Annotated[
+    str | None,
+    typer.Option("--pack", metavar="PATH_OR_NAME", help="A pack's folder or an included pack's name."),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, max=1024, metavar="N", help="CPU threads of the vision graph; all by default."),
+]
+BeamOption = Annotated[
+    int | None,
+    typer.Option("--beam", min=1, max=100, metavar="N", help="Captions kept while searching; the pack's by default."),
+]
+DrawOption = Annotated[
+    str | None,
+    typer.Option(
+        "--draw",
+        metavar="OUT.png",
+        help="Also write a picture; for many photos or a folder of them, a folder that gets one for each.",
+    ),
+]

@@ -1,0 +1,108 @@
+"""`--draw`: where the pictures go, and writing them without ever leaving half of one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regiontalk.cli.console import Report, printable
+from regiontalk.errors import ConfigError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+
+
+def plan_pictures(draw: str | None, given: Sequence[str], photos: Sequence[Path]) -> dict[Path, Path]:
+    """Decide where each photo's picture goes, before any work is done.
+
+    One photo goes to the file `draw`, or into it if it is a folder. Many, or a folder of photos, go into the folder
+    `draw`, which is made; a picture has its photo's name, with a number where two photos share one.
+
+    Args:
+        draw: what `--draw` says; None for no pictures.
+        given: the arguments that name photos and folders.
+        photos: what they hold.
+
+    Returns:
+        photo → picture; empty without `draw`.
+
+    Raises:
+        ConfigError: if `draw` cannot be meant so, or a picture would replace one of the photos.
+    """
+    if draw is None:
+        return {}
+    many = len(given) > 1 or any(os.path.isdir(name) for name in given)
+    if many or os.path.isdir(draw) or draw.endswith(("/", os.sep)):
+        folder = _folder(draw, len(photos))
+        pictures = {photo: folder / name for photo, name in _names(photos).items()}
+    else:
+        pictures = {photo: _file(draw) for photo in photos}
+    _spare_photos(pictures)
+    return pictures
+
+
+def save_picture(picture: Image.Image, path: Path, report: Report) -> None:
+    """Write a picture beside its place and rename it. A full disk is reported and leaves nothing behind."""
+    encoded = BytesIO()
+    picture.save(encoded, FORMATS[path.suffix.lower()])
+    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(encoded.getbuffer())
+        partial.replace(path)
+    except OSError as error:
+        report.failure(str(path), f"the picture could not be written: {error.strerror}")
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _folder(draw: str, photos: int) -> Path:
+    folder = Path(draw)
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise ConfigError(f"--draw {printable(draw)}: is a file; with many photos --draw names a folder")
+    if folder.suffix.lower() in FORMATS and not folder.is_dir():
+        raise ConfigError(
+            f"--draw {printable(draw)}: names one picture, but there may be many (found {photos}); name a folder"
+        )
+    return folder
+
+
+def _file(draw: str) -> Path:
+    path = Path(draw)
+    if path.suffix.lower() not in FORMATS:
+        raise ConfigError(
+            f"--draw {printable(draw)!r}: expected a file that ends in {', '.join(FORMATS)}, or a folder that exists"
+        )
+    return path
+
+
+def _names(photos: Sequence[Path]) -> dict[Path, str]:
+    """A picture's file name for each photo, all different, also where upper and lower case are one."""
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for photo in photos:
+        if photo in names:
+            continue
+        name, number = f"{photo.stem}.png", 1
+        while name.lower() in taken:
+            number += 1
+            name = f"{photo.stem}-{number}.png"
+        taken.add(name.lower())
+        names[photo] = name
+    return names
+
+
+def _spare_photos(pictures: dict[Path, Path]) -> None:
+    """No picture may replace a photo that was given."""
+    photos = {os.path.realpath(photo) for photo in pictures}
+    for picture in pictures.values():
+        if os.path.realpath(picture) in photos:
+            raise ConfigError(f"--draw would replace the photo {printable(str(picture))}; choose another place")

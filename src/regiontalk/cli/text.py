@@ -1,0 +1,77 @@
+"""Results for people: plain text, the same in a terminal and in a pipe. Programs take `--json`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from regiontalk.cli.console import printable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from regiontalk.structures import Alignment, Description, Regions
+
+_BOX = "{:>6} {:>6} {:>6} {:>6}"
+_BOX_TITLES = _BOX.format("left", "top", "right", "bottom")
+
+
+def regions_text(regions: Regions) -> str:
+    """A line for each region but the whole photo."""
+    boxes = zip(regions.boxes_xyxy[1:], regions.scores[1:], strict=True)
+    lines = [f"{_sure(score)} {_box(box)}" for box, score in boxes]
+    return _with_table(_photo_line(regions), f"{'sure':>6} {_BOX_TITLES}", lines)
+
+
+def description_text(description: Description) -> str:
+    """The caption, then a line for each region."""
+    regions = description.regions
+    found = zip(regions.boxes_xyxy[1:], regions.scores[1:], description.region_captions, strict=True)
+    lines = [f"{_sure(score)} {_box(box)}  {caption.text}" for box, score, caption in found]
+    title = f"{_photo_line(regions)}\n  {description.caption.text}"
+    return _with_table(title, f"{'sure':>6} {_BOX_TITLES}  region", lines)
+
+
+def alignment_text(alignment: Alignment) -> str:
+    """The score, then a line for each phrase."""
+    boxes = alignment.regions.boxes_xyxy
+    lines = [f"{each.score:>7.2f} {_box(boxes[each.region])}  {each.text}" for each in alignment.phrases]
+    sentence = printable(alignment.sentence.text)
+    title = f"{_photo_line(alignment.regions)}\n  {sentence}\n  score {alignment.score:.2f}"
+    return _with_table(title, f"{'score':>7} {_BOX_TITLES}  words", lines)
+
+
+def retrieval_text(result: dict[str, Any]) -> str:
+    """Recalls as in the paper's tables."""
+    lines = [f"{'':>14} {'R@1':>6} {'R@5':>6} {'R@10':>6} {'median rank':>12}"]
+    for key, title in (("image_to_text", "image to text"), ("text_to_image", "text to image")):
+        row = result[key]
+        lines.append(f"{title:>14} {row['r1']:6.1f} {row['r5']:6.1f} {row['r10']:6.1f} {row['median_rank']:12.1f}")
+    return "\n".join([*lines, *_signature_lines(result["signature"])])
+
+
+def bleu_text(result: dict[str, Any]) -> str:
+    """BLEU-1 to BLEU-4 in percent."""
+    numbers = [f"{f'BLEU-{n}':>8} {result[f'bleu{n}']:6.1f}" for n in range(1, 5)]
+    return "\n".join([*numbers, *_signature_lines(result["signature"])])
+
+
+def _signature_lines(signature: dict[str, Any]) -> list[str]:
+    return [f"  {name}: {printable(str(value))}" for name, value in signature.items()]
+
+
+def _photo_line(regions: Regions) -> str:
+    return f"{printable(regions.file)} ({regions.width} x {regions.height})"
+
+
+def _with_table(title: str, heading: str, lines: list[str]) -> str:
+    if not lines:
+        return f"{title}\n  no region found\n"
+    return "\n".join([title, heading, *lines, ""])
+
+
+def _sure(score: float) -> str:
+    return f"{score:>6.0%}"
+
+
+def _box(box: np.ndarray) -> str:
+    return _BOX.format(*(round(float(value)) for value in box))
