@@ -41,9 +41,9 @@ def make_contexts(rows: int, seed: int) -> np.ndarray:
 
 
 def every_sentence(captioner: Captioner, context: np.ndarray, words: int, max_words: int) -> list[Hypothesis]:
-    """Brute force: sentences of up to max_words - 1 words and END, and those of max_words words without END."""
+    """Brute force: sentences of 1 to max_words - 1 words and END, and those of max_words words without END."""
     found = []
-    for length in range(max_words + 1):
+    for length in range(1, max_words + 1):
         for ids in itertools.product(range(2, words), repeat=length):
             finished = length < max_words
             tokens = [*ids, BOUNDARY] if finished else list(ids)
@@ -76,12 +76,12 @@ def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("alpha", [0.0, 0.7, 1.0])
 def test_a_wide_beam_is_brute_force(cell: str, alpha: float) -> None:
-    """V = 5 (3 real words), up to 4 words: 40 sentences with END, 81 without. A beam of 121 keeps them all."""
+    """V = 5 (3 real words), up to 4 words: 39 sentences with END, 81 without. A beam of 120 keeps them all."""
     captioner, contexts = make_captioner(cell, 5, seed=3), make_contexts(3, seed=3)
-    found = beam_search(captioner, contexts, beam=121, max_words=4, length_normalisation=alpha)
+    found = beam_search(captioner, contexts, beam=120, max_words=4, length_normalisation=alpha)
     for context, hypotheses in zip(contexts, found, strict=True):
         expected = ranked(every_sentence(captioner, context, 5, 4), alpha)
-        assert len(expected) == 40 + 81
+        assert len(expected) == 39 + 81
         assert_same(hypotheses, expected)
 
 
@@ -127,7 +127,9 @@ def plain_beam_search(captioner: Captioner, context: np.ndarray, beam: int, max_
             for word in (*ids, None):
                 state, log_probs = captioner.step(state, np.array([last]))
                 last = word
-            candidates += [((*ids, word), total + float(gain)) for word, gain in enumerate(log_probs[0])]
+            first = not ids  # END is no first word
+            gains = [(word, float(gain)) for word, gain in enumerate(log_probs[0]) if not (first and word == BOUNDARY)]
+            candidates += [((*ids, word), total + gain) for word, gain in gains]
         candidates = sorted(candidates, key=lambda pair: -pair[1])[:beam]
         done += [Hypothesis(ids[:-1], total) for ids, total in candidates if ids[-1] == BOUNDARY]
         living = [pair for pair in candidates if pair[0][-1] != BOUNDARY and pair[1] > -np.inf]
@@ -191,16 +193,29 @@ def test_greedy_by_hand_and_a_beam_that_beats_it() -> None:
 
 
 def test_length_normalisation_ranks_but_keeps_the_log_prob() -> None:
-    """END at once has log 0.5 over one token; two words and END have log(0.5 * 0.9 * 0.9) over three."""
-    p = np.full((1, 4, 4), 1e-9)
-    p[0, BOUNDARY, [BOUNDARY, 2]] = 0.5, 0.5
-    p[0, 2, 3] = 0.9
-    p[0, 3, BOUNDARY] = 0.9
+    """One word and END have log(0.5) over two tokens; three words and END have log(0.5 * 0.9) over four."""
+    p = np.full((1, 5, 5), 1e-9)
+    p[0, BOUNDARY, 2] = 1.0
+    p[0, 2, [BOUNDARY, 3]] = 0.5, 0.5
+    p[0, 3, 4] = 1.0
+    p[0, 4, BOUNDARY] = 0.9
     captioner, context = TableCaptioner(np.log(p)), np.zeros((1, 1))
-    assert beam_search(captioner, context, beam=2, max_words=5)[0][0].ids == ()
+    assert beam_search(captioner, context, beam=2, max_words=5)[0][0].ids == (2,)
     best = beam_search(captioner, context, beam=2, max_words=5, length_normalisation=1.0)[0][0]
-    assert best.ids == (2, 3)
-    assert best.log_prob == pytest.approx(math.log(0.5 * 0.9 * 0.9))
+    assert best.ids == (2, 3, 4)
+    assert best.log_prob == pytest.approx(math.log(0.5 * 0.9), abs=1e-6)
+
+
+def test_a_sentence_has_at_least_one_word() -> None:
+    """Even where END is by far the likeliest; the log-probability stays the captioner's own."""
+    p = np.full((1, 4, 4), 1e-9)
+    p[0, :, BOUNDARY], p[0, :, 2], p[0, :, 3] = 0.9, 0.06, 0.04
+    captioner, context = TableCaptioner(np.log(p)), np.zeros((1, 1))
+    assert [h.ids for h in beam_search(captioner, context, beam=2, max_words=3)[0]] == [(2,), (3,)]
+    (only,) = greedy(captioner, context)
+    assert only.ids == (2,)
+    assert only.log_prob == pytest.approx(math.log(0.06 * 0.9))
+    assert all(h.ids for h in sample(captioner, np.zeros((200, 1)), 1.0, np.random.default_rng(0)))
 
 
 def test_a_row_that_never_ends_is_closed_and_its_neighbour_is_not_touched() -> None:
@@ -217,10 +232,8 @@ def test_a_row_that_never_ends_is_closed_and_its_neighbour_is_not_touched() -> N
 def test_finished_hypotheses_come_first_however_unlikely() -> None:
     p = np.full((1, 3, 3), 1e-12)
     p[0, :, 2], p[0, :, BOUNDARY] = 0.999, 0.001
-    found = beam_search(TableCaptioner(np.log(p)), np.zeros((1, 1)), beam=2, max_words=2)[0]
-    assert [h.finished for h in found] == [True, True]
-    found = beam_search(TableCaptioner(np.log(p)), np.zeros((1, 1)), beam=3, max_words=2)[0]
-    assert [h.finished for h in found] == [True, True, False]
+    found = beam_search(TableCaptioner(np.log(p)), np.zeros((1, 1)), beam=3, max_words=3)[0]
+    assert [(h.ids, h.finished) for h in found] == [((2,), True), ((2, 2), True), ((2, 2, 2), False)]
     assert found[2].log_prob > found[0].log_prob
 
 
@@ -234,32 +247,34 @@ def test_rows_that_are_done_are_no_longer_computed() -> None:
 
     p = np.full((2, 3, 3), 1e-12)
     p[0, :, 2] = 1.0
-    p[1, :, BOUNDARY] = 1.0  # ends at once
+    p[1, BOUNDARY, 2] = 1.0
+    p[1, 2, BOUNDARY] = 1.0  # ends after a word
     beam_search(Counting(np.log(p)), np.array([[0.0], [1.0], [1.0]]), beam=1, max_words=4)
-    assert seen == [3, 1, 1, 1]
+    assert seen == [3, 3, 1, 1]
 
 
 def test_ties_go_to_the_lower_word() -> None:
     p = np.full((1, 5, 5), np.log(0.25))
     p[:, :, UNKNOWN] = -np.inf
-    found = beam_search(TableCaptioner(p), np.zeros((1, 1)), beam=3, max_words=1)[0]
-    assert [(h.ids, h.finished) for h in found] == [((), True), ((2,), False), ((3,), False)]
+    found = beam_search(TableCaptioner(p), np.zeros((1, 1)), beam=2, max_words=1)[0]
+    assert [(h.ids, h.finished) for h in found] == [((2,), False), ((3,), False)]
+    found = beam_search(TableCaptioner(p), np.zeros((1, 1)), beam=4, max_words=2)[0]
+    assert [h.ids for h in found] == [(2,), (2, 2), (2, 3), (2, 4)]  # all from the first of three equal ones
 
 
 def test_samples_follow_the_probabilities() -> None:
-    p = np.full((1, 4, 4), 1e-12)
-    p[0, BOUNDARY] = 0.2, 1e-12, 0.5, 0.3
+    p = np.full((1, 5, 5), 1e-12)
+    p[0, BOUNDARY, 2:] = 0.2, 0.5, 0.3
     p[0, 2:, BOUNDARY] = 1.0
     captioner, rng = TableCaptioner(np.log(p)), np.random.default_rng(0)
-    drawn = sample(captioner, np.zeros((20_000, 1)), 1.0, rng)
-    shares = [sum(h.ids == ids for h in drawn) / 20_000 for ids in ((), (2,), (3,))]
-    np.testing.assert_allclose(shares, [0.2, 0.5, 0.3], atol=0.015)  # four standard deviations
-    bold = sample(captioner, np.zeros((20_000, 1)), 0.5, rng)
-    squares = np.array([0.04, 0.25, 0.09]) / 0.38
-    np.testing.assert_allclose(
-        [sum(h.ids == ids for h in bold) / 20_000 for ids in ((), (2,), (3,))], squares, atol=0.015
-    )
-    assert {round(h.log_prob, 4) for h in bold} == {round(math.log(q), 4) for q in (0.2, 0.5, 0.3)}
+
+    def shares(temperature: float) -> list[float]:
+        drawn = sample(captioner, np.zeros((20_000, 1)), temperature, rng)
+        assert {round(h.log_prob, 4) for h in drawn} == {round(math.log(q), 4) for q in (0.2, 0.5, 0.3)}
+        return [sum(h.ids == (word,) for h in drawn) / 20_000 for word in (2, 3, 4)]
+
+    np.testing.assert_allclose(shares(1.0), [0.2, 0.5, 0.3], atol=0.015)  # four standard deviations
+    np.testing.assert_allclose(shares(0.5), np.array([0.04, 0.25, 0.09]) / 0.38, atol=0.015)
 
 
 def test_a_cold_sample_is_greedy_and_a_seed_repeats_itself() -> None:

@@ -3,9 +3,9 @@
 All of them work on a flat list of living hypotheses, however many each row (one context) has: a row that is done leaves
 the list, so it costs nothing and cannot touch the others.
 
-What counts as a sentence: words, then END, at most `max_words` tokens in all; its log-probability is the sum over
-its words *and* END. A hypothesis that has `max_words` words and no END yet is closed as it stands: `finished` is False,
-its log-probability lacks END's, and it ranks behind every finished one.
+What counts as a sentence: at least one word, then END, at most `max_words` tokens in all. Its log-probability is the
+captioner's own, summed over its words *and* END. A hypothesis that has `max_words` words and no END yet is closed as it
+stands: `finished` is False, its log-probability lacks END's, and it ranks behind every finished one.
 
 Axis names: N rows, n living hypotheses of all rows, V words of the vocabulary, t words so far.
 """
@@ -67,11 +67,19 @@ class _Live:
     def __len__(self) -> int:
         return len(self.row)
 
-    def last_words(self) -> np.ndarray:
+    def _last_words(self) -> np.ndarray:
         if not self.ids.shape[1]:
             return np.full(len(self), BOUNDARY, np.int64)
         last: np.ndarray = self.ids[:, -1]
         return last
+
+    def step(self, captioner: Stepper) -> tuple[State, np.ndarray]:
+        """One step of the captioner for all: the states, and log-probabilities (n, V). The first word is never END."""
+        state, log_probs = captioner.step(self.state, self._last_words())
+        if not self.ids.shape[1]:
+            log_probs = log_probs.copy()
+            log_probs[:, BOUNDARY] = -np.inf
+        return state, log_probs
 
     def take(self, picked: np.ndarray) -> _Live:
         state = tuple(array[picked] for array in self.state)
@@ -223,7 +231,7 @@ class _Finished:
 
 def _best_continuations(captioner: Stepper, live: _Live, beam: int) -> _Live:
     """One step of every living hypothesis; the `beam` best of each row's continuations by one word, END included."""
-    state, log_probs = captioner.step(live.state, live.last_words())  # (n, V)
+    state, log_probs = live.step(captioner)  # (n, V)
     branches = min(beam, log_probs.shape[1])
     words = top_k(log_probs, branches)  # (n, branches): no row can keep more of one parent
     totals = live.log_prob[:, None] + np.take_along_axis(log_probs, words, axis=1)
@@ -257,7 +265,7 @@ def _roll_out(
     for _ in range(max_words):
         if not len(live):
             break
-        state, log_probs = captioner.step(live.state, live.last_words())
+        state, log_probs = live.step(captioner)
         words = choose(log_probs)
         everyone = np.arange(len(live))
         live = live.extend(everyone, words, live.log_prob + log_probs[everyone, words], state)
