@@ -57,7 +57,7 @@ class Problems:
 
     def raise_if_any(self) -> None:
         """Raises a DataError that tells all that was added, if anything was."""
-        found = [f"{len(names)} {kind}: {_some(names)}" for kind, names in self._names.items() if names]
+        found = [f"{kind}: {len(names)} ({_some(names)})" for kind, names in self._names.items() if names]
         if found:
             raise DataError(f"{self._source}: " + "; ".join(found) + ". Nothing was read: mend the files first")
 

@@ -49,7 +49,7 @@ def retrieval(scores: np.ndarray, photo_of_sentence: np.ndarray) -> dict[str, di
 
 
 def _summary(ranks: np.ndarray) -> dict[str, float]:
-    numbers = {f"r{k}": float(100 * np.mean(ranks <= k)) for k in _RECALL_AT}
+    numbers = {f"r{k}": 100 * int(np.count_nonzero(ranks <= k)) / len(ranks) for k in _RECALL_AT}
     return {**numbers, "median_rank": float(np.median(ranks))}
 
 

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regiontalk.data.captions import Problems, is_safe_name, repeated
+from regiontalk.errors import DataError
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "deep/er/a.jpg", "a b (1).jpg", "Mädchen.jpg", "..a.jpg", "a..jpg", ".a"])
+def test_safe_names(name: str) -> None:
+    assert is_safe_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        " ",
+        ".",
+        "..",
+        "/",
+        "/a",
+        "//server/a",
+        "../a",
+        "a/..",
+        "a/../b",
+        r"a\..\b",
+        r"\a",
+        r"\\s\share\a",
+        "C:a",
+        "c:/a",
+    ],
+)
+def test_unsafe_names(name: str) -> None:
+    assert not is_safe_name(name)
+
+
+@pytest.mark.parametrize("character", ["\0", "\n", "\x1b"])
+def test_control_characters_are_unsafe(character: str) -> None:
+    assert not is_safe_name(f"a{character}b.jpg")
+
+
+@given(st.text(st.sampled_from("ab./\\: ")))
+def test_safe_names_stay_inside(name: str) -> None:
+    root = Path("/photos/here")
+    if is_safe_name(name):
+        assert (root / name).resolve().is_relative_to(root)
+        assert (root / name.replace("\\", "/")).resolve().is_relative_to(root)
+
+
+def test_problems_are_told_at_once() -> None:
+    problems = Problems(Path("data"))
+    problems.raise_if_any()
+    problems.add("photos missing", [])
+    problems.raise_if_any()
+    problems.add("photos missing", (f"{n}.jpg" for n in range(7)))
+    problems.add("photos odd", ["x"])
+    with pytest.raises(DataError) as error:
+        problems.raise_if_any()
+    assert str(error.value) == (
+        "data: photos missing: 7 ('0.jpg', '1.jpg', '2.jpg', '3.jpg', '4.jpg' and 2 more); photos odd: 1 ('x'). "
+        "Nothing was read: mend the files first"
+    )
+
+
+def test_repeated() -> None:
+    assert repeated("abcbaab") == ["a", "b"]

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from regiontalk.data import read_dataset, read_folder
+from regiontalk.errors import DataError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in ("a.jpg", "b.png", "deep/c.jpg"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_captions_csv(folder: Path) -> None:
+    (folder / "captions.csv").write_text('image,caption\na.jpg,A dog\ndeep/c.jpg,"A cat,\nasleep"\na.jpg,The dog\n')
+    dataset = read_folder(folder, "train")
+    assert [photo.file for photo in dataset.photos] == [folder / "a.jpg", folder / "deep" / "c.jpg"]
+    assert [photo.captions for photo in dataset.photos] == [("A dog", "The dog"), ("A cat,\nasleep",)]
+    assert dataset.name == folder.name
+    assert read_dataset(folder, "train") == dataset
+
+
+def test_captions_csv_with_splits(folder: Path) -> None:
+    (folder / "captions.csv").write_text("image,split,caption\na.jpg,,A dog\nb.png,dev,A cat\n")
+    assert [photo.file.name for photo in read_folder(folder, "train").photos] == ["a.jpg"]
+    assert [photo.file.name for photo in read_folder(folder, "dev").photos] == ["b.png"]
+    assert [photo.file.name for photo in read_folder(folder, "all").photos] == ["a.jpg", "b.png"]
+    with pytest.raises(DataError, match="no split 'test'; splits found: dev, train"):
+        read_folder(folder, "test")
+
+
+def test_metadata_jsonl(folder: Path) -> None:
+    (folder / "metadata.jsonl").write_text(
+        '{"file_name": "a.jpg", "text": "A dog"}\n\n'
+        '{"file_name": "b.png", "captions": ["A cat", "Un chat"], "split": "dev", "more": 1}\n'
+        '{"file_name": "a.jpg", "text": "The dog", "split": "train"}\n'
+    )
+    assert [photo.captions for photo in read_dataset(folder, "train").photos] == [("A dog", "The dog")]
+    assert [photo.captions for photo in read_dataset(folder, "dev").photos] == [("A cat", "Un chat")]
+
+
+def test_a_photo_in_two_splits(folder: Path) -> None:
+    (folder / "captions.csv").write_text("image,split,caption\na.jpg,train,A dog\na.jpg,dev,A dog\n")
+    with pytest.raises(DataError, match=r"photos in two splits: 1 \('a\.jpg'"):
+        read_folder(folder, "train")
+
+
+def test_missing_photos_and_empty_captions(folder: Path) -> None:
+    (folder / "captions.csv").write_text("image,caption\nx.jpg,A dog\na.jpg,...\nb.png,\n")
+    with pytest.raises(DataError) as error:
+        read_folder(folder, "train")
+    assert "photos listed but missing: 1 ('x.jpg'" in str(error.value)
+    assert "photos with a caption that holds no word: 2 ('a.jpg', 'b.png'" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["../a.jpg", "/a.jpg", "", "."])
+def test_names_that_leave_the_folder(folder: Path, name: str) -> None:
+    (folder / "captions.csv").write_text(f"image,caption\n{name},A dog\n")
+    with pytest.raises(DataError, match="file names that leave the folder: 1"):
+        read_folder(folder, "train")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("nonsense", "line 2: not JSON"),
+        ("[]", "line 2: expected"),
+        ('{"text": "A dog"}', "line 2: expected"),
+        ('{"file_name": "b.png"}', "line 2: expected"),
+        ('{"file_name": "b.png", "text": "A", "captions": []}', "line 2: expected"),
+        ('{"file_name": 3, "text": "A"}', "line 2: expected"),
+        ('{"file_name": "b.png", "text": 3}', "line 2: .* must be text"),
+        ('{"file_name": "b.png", "captions": "A dog"}', "line 2: .* list of texts"),
+        ('{"file_name": "b.png", "captions": [3]}', "line 2: .* list of texts"),
+        ('{"file_name": "b.png", "text": "A", "split": 3}', "line 2: .* must be text"),
+    ],
+)
+def test_damaged_metadata(folder: Path, line: str, message: str) -> None:
+    (folder / "metadata.jsonl").write_text('{"file_name": "a.jpg", "text": "A dog"}\n' + line)
+    with pytest.raises(DataError, match=message):
+        read_folder(folder, "train")
+
+
+def test_one_file_of_captions(folder: Path) -> None:
+    with pytest.raises(DataError, match="found neither"):
+        read_folder(folder, "train")
+    for name in ("captions.csv", "metadata.jsonl"):
+        (folder / name).touch()
+    with pytest.raises(DataError, match="found both"):
+        read_folder(folder, "train")
+
+
+def test_an_empty_file(folder: Path) -> None:
+    (folder / "metadata.jsonl").touch()
+    with pytest.raises(DataError, match="holds no photo"):
+        read_folder(folder, "train")
+
+
+def test_what_is_no_dataset(folder: Path) -> None:
+    with pytest.raises(DataError, match="no captions found; expected"):
+        read_dataset(folder, "train")
+    with pytest.raises(DataError, match="no such folder or JSON file"):
+        read_dataset(folder / "nowhere", "train")
+    with pytest.raises(DataError, match="no such folder or JSON file"):
+        read_dataset(folder / "a.jpg", "train")

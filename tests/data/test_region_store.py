@@ -1,0 +1,395 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from regiontalk.data import RegionStore, RegionStoreWriter
+from regiontalk.data import region_store as module
+from regiontalk.errors import DataError
+
+PHOTOS, REGIONS, DIM = 11, 3, 5
+NAMES = [f"photo {n}.jpg" for n in range(PHOTOS)]
+
+
+def make_rows(photos: int = PHOTOS) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(7)
+    return {
+        "features": rng.normal(size=(photos, REGIONS, DIM)).astype(np.float32),
+        "boxes": rng.uniform(0, 100, (photos, REGIONS, 4)).astype(np.float32),
+        "scores": rng.uniform(0, 1, (photos, REGIONS)).astype(np.float32),
+        "counts": rng.integers(1, REGIONS + 1, photos),
+        "sizes": rng.integers(1, 500, (photos, 2)),
+    }
+
+
+ROWS = make_rows()
+
+
+def begin(folder: Path, **changes: Any) -> RegionStoreWriter:
+    settings: dict[str, Any] = {"names": NAMES, "regions": REGIONS, "dim": DIM, "vision_checksum": "net"} | changes
+    return RegionStoreWriter.open(folder, settings.pop("names"), **settings)
+
+
+def append(writer: RegionStoreWriter, count: int) -> None:
+    rows = slice(writer.done, writer.done + count)
+    writer.append(**{name: array[rows] for name, array in ROWS.items()})
+
+
+def write(folder: Path, chunk: int = 4) -> RegionStore:
+    writer = begin(folder)
+    while writer.done < PHOTOS:
+        append(writer, chunk)
+    return writer.finish()
+
+
+def require_all_rows(store: RegionStore) -> None:
+    assert store.names == tuple(NAMES)
+    np.testing.assert_array_equal(store.features, ROWS["features"].astype(np.float16))
+    for name in ("boxes", "scores", "counts", "sizes"):
+        np.testing.assert_array_equal(getattr(store, name), ROWS[name])
+    store.verify()
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    store = write(tmp_path / "store")
+    require_all_rows(store)
+    assert len(store) == PHOTOS
+    assert store.vision_checksum == "net"
+    assert (store.features.dtype, store.boxes.dtype) == (np.float16, np.float32)
+    assert [path.name for path in tmp_path.iterdir()] == ["store"]
+    assert not (tmp_path / "store" / "progress.json").exists()
+
+
+def test_arrays_are_maps_that_cannot_be_changed(tmp_path: Path) -> None:
+    store = write(tmp_path / "store")
+    assert isinstance(store.features, np.memmap)
+    with pytest.raises(ValueError, match="read-only"):
+        store.features[0] = 1
+
+
+def test_rows_of_names(tmp_path: Path) -> None:
+    store = write(tmp_path / "store")
+    rows = store.rows(["photo 7.jpg", "photo 0.jpg"])
+    assert rows.tolist() == [7, 0]
+    np.testing.assert_array_equal(store.features[rows], ROWS["features"][[7, 0]].astype(np.float16))
+    with pytest.raises(DataError, match=r"lacks 1 photos: \['x\.jpg'\]"):
+        store.rows(["photo 1.jpg", "x.jpg"])
+
+
+@pytest.mark.parametrize("chunk", [1, 4, PHOTOS])
+def test_chunks_leave_no_trace(tmp_path: Path, chunk: int) -> None:
+    write(tmp_path / "one", chunk)
+    write(tmp_path / "other", PHOTOS)
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "other" / file.name).read_bytes()
+
+
+def test_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    writer = begin(tmp_path / "store")
+    assert writer.done == 0
+    append(writer, 4)
+    del writer
+    assert not (tmp_path / "store").exists()
+    with pytest.raises(DataError, match="half-way written"):
+        RegionStore.open(tmp_path / "store")
+
+    writer = begin(tmp_path / "store")
+    assert writer.done == 4
+    append(writer, 7)
+    require_all_rows(writer.finish())
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("write_number", range(12))
+def test_stopped_at_any_write_it_loses_at_most_a_chunk(
+    tmp_path: Path, write_number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two appends make twelve writes: five arrays and the progress each. The chosen one stops half-way."""
+    writer = begin(tmp_path / "store")
+    done = 0
+
+    def half(real: Any) -> Any:
+        def write_or_stop(file: Path, *args: Any) -> None:
+            nonlocal done
+            done += 1
+            if done <= write_number:
+                return real(file, *args)
+            if real is real_write_at:
+                real(file, args[0], args[1][: len(args[1]) // 2])
+            raise StoppedError
+
+        return write_or_stop
+
+    real_write_at, real_write_json = module._write_at, module._write_json
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_write_at", half(real_write_at))
+        patch.setattr(module, "_write_json", half(real_write_json))
+        with pytest.raises(StoppedError):
+            for _ in range(2):
+                append(writer, 4)
+
+    writer = begin(tmp_path / "store")
+    assert writer.done == 4 * (write_number // 6)
+    while writer.done < PHOTOS:
+        append(writer, 4)
+    require_all_rows(writer.finish())
+
+
+@pytest.mark.parametrize("function", ["_write_state", "rename"])
+def test_stopped_while_finishing(tmp_path: Path, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = begin(tmp_path / "store")
+    append(writer, PHOTOS)
+
+    def stop(*_: Any) -> None:
+        raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path if function == "rename" else module, function, stop)
+        with pytest.raises(StoppedError):
+            writer.finish()
+    writer = begin(tmp_path / "store")
+    assert writer.done == PHOTOS
+    require_all_rows(writer.finish())
+
+
+def test_stopped_while_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any) -> None:
+        raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_write_state", stop)
+        with pytest.raises(StoppedError):
+            begin(tmp_path / "store")
+    require_all_rows(write(tmp_path / "store"))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_killed_for_good_it_goes_on(tmp_path: Path) -> None:
+    program = (
+        "import os, signal, sys\n"
+        "import numpy as np\n"
+        "from regiontalk.data import RegionStoreWriter\n"
+        f"writer = RegionStoreWriter.open({str(tmp_path / 'store')!r}, {NAMES!r}, "
+        f"regions={REGIONS}, dim={DIM}, vision_checksum='net')\n"
+        f"rows = dict(np.load({str(tmp_path / 'rows.npz')!r}))\n"
+        "writer.append(**{name: array[:6] for name, array in rows.items()})\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    np.savez(tmp_path / "rows.npz", allow_pickle=False, **ROWS)
+    source = str(Path(module.__file__).parents[2])
+    ended = subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": source}, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    writer = begin(tmp_path / "store")
+    assert writer.done == 6
+    append(writer, 5)
+    require_all_rows(writer.finish())
+
+
+def test_finishing_twice_does_no_harm(tmp_path: Path) -> None:
+    write(tmp_path / "store")
+    writer = begin(tmp_path / "store")
+    assert writer.done == PHOTOS
+    require_all_rows(writer.finish())
+    with pytest.raises(ValueError, match="more than the store's 11"):
+        writer.append(**make_rows(1))
+
+
+def test_memory_stays_flat(tmp_path: Path) -> None:
+    """A store of 32 MB, written and read with a few hundred kB."""
+    photos, regions, dim, chunk = 4000, 4, 1000, 20
+    features = np.ones((chunk, regions, dim), np.float16)
+    rows = (
+        np.zeros((chunk, regions, 4), np.float32),
+        np.zeros((chunk, regions), np.float32),
+        np.ones(chunk, np.int64),
+        np.ones((chunk, 2), np.int64),
+    )
+    names = [str(n) for n in range(photos)]
+    tracemalloc.start()
+    writer = begin(tmp_path / "store", names=names, regions=regions, dim=dim)
+    while writer.done < photos:
+        writer.append(features, *rows)
+    store = writer.finish()
+    total = sum(float(store.features[start : start + chunk].sum(dtype=np.float64)) for start in range(0, photos, chunk))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert total == photos * regions * dim
+    assert peak < 4_000_000
+
+
+@pytest.mark.parametrize("finished", [False, True])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"vision_checksum": "other"}, "vision_checksum is 'net', not 'other'"),
+        ({"names": NAMES[::-1]}, "names_sha256 is"),
+        ({"names": NAMES[:-1]}, "photos is 11, not 10"),
+        ({"regions": 4}, "regions is 3, not 4"),
+        ({"dim": 6}, "dim is 5, not 6"),
+    ],
+)
+def test_never_goes_on_with_other_settings(
+    tmp_path: Path, finished: bool, changes: dict[str, Any], message: str
+) -> None:
+    if finished:
+        write(tmp_path / "store")
+    else:
+        append(begin(tmp_path / "store"), 4)
+    with pytest.raises(DataError, match=message):
+        begin(tmp_path / "store", **changes)
+
+
+def test_a_store_of_another_network_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "store")
+    assert len(RegionStore.open(tmp_path / "store", vision_checksum="net")) == PHOTOS
+    with pytest.raises(DataError, match=r"another vision network \(net, expected other\); write the store again"):
+        RegionStore.open(tmp_path / "store", vision_checksum="other")
+
+
+def test_not_a_store(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no store of regions$"):
+        RegionStore.open(tmp_path / "nowhere")
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DataError, match="exists and is not a store"):
+        begin(tmp_path / "photos")
+    (tmp_path / "photos" / "header.json").write_text('{"format": "other"}')
+    with pytest.raises(DataError, match="not the header of a store"):
+        RegionStore.open(tmp_path / "photos")
+
+
+def test_finishing_too_early(tmp_path: Path) -> None:
+    writer = begin(tmp_path / "store")
+    append(writer, 4)
+    with pytest.raises(DataError, match="holds 4 of 11 photos"):
+        writer.finish()
+
+
+@pytest.mark.parametrize("names", [[], ["a", "b", "a"]])
+def test_names_must_differ(tmp_path: Path, names: list[str]) -> None:
+    with pytest.raises(DataError, match="photos with different names"):
+        begin(tmp_path / "store", names=names)
+
+
+def damage_header(folder: Path) -> None:
+    header = json.loads((folder / "header.json").read_text())
+    header["layout"]["dim"] = 4
+    (folder / "header.json").write_text(json.dumps(header))
+
+
+def damage_version(folder: Path) -> None:
+    header = json.loads((folder / "header.json").read_text())
+    (folder / "header.json").write_text(json.dumps(header | {"format_version": 99}))
+
+
+def damage_names(folder: Path) -> None:
+    (folder / "names.json").write_text(json.dumps(NAMES[:-1]))
+
+
+def cut_features(folder: Path) -> None:
+    content = (folder / "features.npy").read_bytes()
+    (folder / "features.npy").write_bytes(content[:-1])
+
+
+def swap_type(folder: Path) -> None:
+    np.save(folder / "features.npy", ROWS["features"])
+
+
+def lose_boxes(folder: Path) -> None:
+    (folder / "boxes.npy").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (damage_header, "header.json: damaged"),
+        (damage_version, "header.json: format 99, this version reads 1"),
+        (damage_names, "damaged, names.json does not fit"),
+        (cut_features, "features.npy: damaged"),
+        (swap_type, "features.npy: holds float32"),
+        (lose_boxes, "boxes.npy: damaged"),
+    ],
+)
+def test_damage_is_found_on_opening(tmp_path: Path, damage: Any, message: str) -> None:
+    write(tmp_path / "store")
+    damage(tmp_path / "store")
+    with pytest.raises(DataError, match=message):
+        RegionStore.open(tmp_path / "store")
+
+
+def flip_a_bit(file: Path, place: int) -> None:
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_flipped_bit_is_found_by_verify(tmp_path: Path) -> None:
+    store = write(tmp_path / "store")
+    flip_a_bit(tmp_path / "store" / "scores.npy", -1)
+    with pytest.raises(DataError, match=r"scores\.npy: damaged"):
+        store.verify()
+
+
+@pytest.mark.parametrize("place", [200, 3])
+def test_a_damaged_half_does_not_go_on(tmp_path: Path, place: int) -> None:
+    append(begin(tmp_path / "store"), 4)
+    flip_a_bit(tmp_path / "store.part" / "features.npy", place)
+    with pytest.raises(DataError, match=r"features\.npy: damaged; delete"):
+        begin(tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("features", np.nan, "features holds a value that is not finite or too large for float16"),
+        ("features", 70_000, "features holds a value that is not finite or too large for float16"),
+        ("boxes", np.inf, "boxes holds a value that is not finite"),
+        ("scores", 1.5, "scores holds a value out of its range"),
+        ("scores", -0.5, "scores holds a value out of its range"),
+        ("counts", 0, "counts holds a value out of its range"),
+        ("counts", REGIONS + 1, "counts holds a value out of its range"),
+        ("sizes", 0, "sizes holds a value out of its range"),
+    ],
+)
+def test_impossible_values_are_refused(tmp_path: Path, name: str, value: float, message: str) -> None:
+    writer = begin(tmp_path / "store")
+    rows = make_rows()
+    rows[name].reshape(-1)[2] = value
+    with pytest.raises(ValueError, match=message):
+        writer.append(**rows)
+    assert writer.done == 0
+
+
+def test_impossible_shapes_are_refused(tmp_path: Path) -> None:
+    writer = begin(tmp_path / "store")
+    with pytest.raises(ValueError, match=r"boxes has shape \(11, 3, 3\), expected \(11, 3, 4\)"):
+        writer.append(**ROWS | {"boxes": ROWS["boxes"][:, :, :3]})
+    with pytest.raises(ValueError, match="counts must be integers, not float64"):
+        writer.append(**ROWS | {"counts": ROWS["counts"].astype(np.float64)})
+    with pytest.raises(ValueError, match="at least 1"):
+        begin(tmp_path / "other", dim=0)
+
+
+def test_a_full_disk_is_told_and_the_rest_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = begin(tmp_path / "store")
+    append(writer, 4)
+
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_write_at", full)
+        with pytest.raises(DataError, match=r"cannot be written \(No space left on device\); start again, 4 photos"):
+            append(writer, 4)
+    assert begin(tmp_path / "store").done == 4
