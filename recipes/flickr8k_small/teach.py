@@ -28,6 +28,8 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
 
+from regiontalk.vision.boxes import iou, nms
+
 SIZE = 224  # pixels; the teacher's input and the store's photos
 DETECTOR_SIZE = 416
 VOC_HELD_OUT_EVERY = 6
@@ -45,7 +47,7 @@ def training_photos(data: Path) -> list[Path]:
 
 
 def draw_crops(photos: int, views: int, seed: int) -> np.ndarray:
-    """Random crops with an area of 30 to 100 % and an aspect of 3:4 to 4:3; the first is the whole photo.  # (N, K, 4)"""
+    """Random crops of 30 to 100 % of the area, aspects 3:4 to 4:3; each photo's first is all of it.  # (N, K, 4)"""
     rng = np.random.default_rng(seed)
     area = rng.uniform(MIN_CROP_AREA, 1.0, (photos, views))
     aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3), (photos, views)))
@@ -104,21 +106,6 @@ def teach_rows(rows: range, view: int, store: Path, teacher_path: str) -> None:
     maps.flush()
 
 
-def intersection_over_union(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    overlap = (np.minimum(a[:, None, 2:], b[None, :, 2:]) - np.maximum(a[:, None, :2], b[None, :, :2])).clip(0).prod(-1)
-    area_a, area_b = (a[:, 2:] - a[:, :2]).prod(-1), (b[:, 2:] - b[:, :2]).prod(-1)
-    return overlap / (area_a[:, None] + area_b[None] - overlap + 1e-9)
-
-
-def suppress(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> np.ndarray:
-    order, kept = list(np.argsort(-scores)), []
-    while order:
-        kept.append(order[0])
-        overlap = intersection_over_union(boxes[order[:1]], boxes[order])[0]
-        order = [j for j, o in zip(order, overlap, strict=True) if o < threshold]
-    return boxes[kept]
-
-
 def detect_rows(rows: range, store: Path, detector_path: str) -> list[np.ndarray]:
     """YOLOX's boxes in 0..1 for some rows: score at least 0.25, suppressed at IoU 0.5 regardless of class."""
     import onnxruntime
@@ -139,7 +126,7 @@ def detect_rows(rows: range, store: Path, detector_path: str) -> list[np.ndarray
         centre = (output[good, :2] + grid[good]) * stride[good]
         half = np.exp(output[good, 2:4]) * stride[good] / 2
         boxes = (np.concatenate([centre - half, centre + half], 1) / DETECTOR_SIZE).clip(0, 1)
-        found.append(suppress(boxes, scores[good], 0.5))
+        found.append(boxes[nms(boxes, scores[good], 0.5)])
     return found
 
 
@@ -155,7 +142,7 @@ def voc_boxes(data: Path) -> dict[str, np.ndarray]:
 def merge_boxes(truth: np.ndarray | None, detected: np.ndarray) -> list[list[float]]:
     """Ground truth where there is some, and detections that it does not already hold."""
     if truth is not None:
-        new = intersection_over_union(detected, truth).max(1, initial=0) < 0.5
+        new = iou(detected, truth).max(1, initial=0) < 0.5
         detected = np.concatenate([truth, detected[new]])
     return np.round(detected.astype(float), 4).tolist()
 
@@ -190,7 +177,11 @@ def main() -> None:
             parts = split_rows(len(paths), processes)
             found = list(pool.map(partial(detect_rows, store=store, detector_path=detector), parts))
             truth = voc_boxes(data)
-            detected = {row: boxes for part, rows in zip(parts, found, strict=True) for row, boxes in zip(part, rows, strict=True)}
+            detected = {
+                row: boxes
+                for part, rows in zip(parts, found, strict=True)
+                for row, boxes in zip(part, rows, strict=True)
+            }
             merged = [merge_boxes(truth.get(path.name), detected[row]) for row, path in enumerate(paths)]
             (store / "boxes.json").write_text(json.dumps(merged))
             print(f"{sum(map(len, merged))} boxes", flush=True)

@@ -32,6 +32,9 @@ class CaptionerNet(nn.Module):
         dropout: on word vectors, context and outputs, nowhere in the recurrence.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(
         self, counts: np.ndarray, context_dim: int, cell: str, hidden: int, embedding: int, dropout: float
     ) -> None:
@@ -107,4 +110,3 @@ def caption_loss(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """
     counted = mask & (targets != Vocabulary.UNKNOWN)
     return F.cross_entropy(logits[counted], targets[counted])
-

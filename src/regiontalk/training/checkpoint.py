@@ -30,7 +30,9 @@ def save_checkpoint(folder: Path, network: nn.Module, optimiser: Optimizer, step
     """
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in state.items() if value is not None}
+        tensors |= {
+            f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in state.items() if value is not None
+        }
     tensors["random"] = torch.get_rng_state()
     write_tensors(tensors, folder / FILE_NAME, {"step": str(step), "run": run})
 

@@ -26,6 +26,11 @@ class Student(nn.Module):
         rows: photos for the statistics.
     """
 
+    mean: Tensor
+    deviation: Tensor
+    classifier_weight: Tensor
+    classifier_bias: Tensor
+
     def __init__(self, network: VisionNet, store: TeacherStore, rows: np.ndarray) -> None:
         super().__init__()
         mean, deviation = store.channel_statistics(rows)

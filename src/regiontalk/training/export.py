@@ -86,9 +86,7 @@ def export_pack(config: ExportConfig) -> Pack:
         space=SpaceSettings(dim=net.W_m.shape[1]),
         words=WordsSettings(hidden=net.words.W_e.shape[1], embedding=net.words.W_e.shape[0]),
         alignment=AlignmentSettings(score=config.score, beta=config.beta),
-        photo_captioner=captioner_settings(
-            photo, config.beam, config.max_words, config.length_normalisation
-        ),
+        photo_captioner=captioner_settings(photo, config.beam, config.max_words, config.length_normalisation),
         region_captioner=captioner_settings(
             region, config.region_beam, config.region_max_words, config.region_length_normalisation
         ),

@@ -10,7 +10,9 @@ from torch import nn
 from torch.optim import Optimizer
 
 
-def parameter_groups(parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(
+    parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float
+) -> list[dict[str, Any]]:
     """Two groups: matrices decay, biases and normalisation do not. Frozen parameters are left out."""
     trained = [p for p in parameters if p.requires_grad]
     return [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,18 +54,6 @@ def region_settings(vision: VisionNet, config: Any) -> VisionSettings:
     )
 
 
-class RegionSource(Protocol):
-    """Gives features of the regions of some photos, in two steps: the first may run ahead in another thread."""
-
-    def load(self, rows: np.ndarray, rng: np.random.Generator | None) -> object:
-        """What is needed of some photos; with `rng`, randomly mirrored ones where that is possible."""
-        ...
-
-    def features(self, loaded: object) -> tuple[Tensor, Tensor]:
-        """Features (B, M, D) and mask (B, M), on the device of the network."""
-        ...
-
-
 class StoredRegions:
     """Features that a fixed vision network gave once."""
 
@@ -76,7 +65,7 @@ class StoredRegions:
         counts = torch.from_numpy(np.asarray(self.store.counts[rows], np.int64))
         return features, torch.arange(features.shape[1])[None] < counts[:, None]
 
-    def features(self, loaded: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def features(self, loaded: Any) -> tuple[Tensor, Tensor]:
         return loaded[0].to(self.device), loaded[1].to(self.device)
 
 
@@ -105,7 +94,7 @@ class SeenRegions:
             boxes.append(placed[1:].astype(np.float32))
         return SeenBatch(pixels, weights, np.arange(most) < np.asarray(self.store.counts[rows])[:, None], boxes)
 
-    def features(self, loaded: SeenBatch) -> tuple[Tensor, Tensor]:
+    def features(self, loaded: Any) -> tuple[Tensor, Tensor]:
         with autocast(self.device):
             feature_map = self.network.backbone(scale_pixels(torch.from_numpy(loaded.pixels).to(self.device)))
         return self.read(feature_map, loaded)
@@ -114,6 +103,11 @@ class SeenRegions:
         """RoIAlign on a map (B, D, side, side) → features (B, M, D), mask (B, M)."""
         cells = feature_map.float().flatten(2).transpose(1, 2)  # (B, C, D)
         return torch.from_numpy(loaded.weights).to(self.device) @ cells, torch.from_numpy(loaded.mask).to(self.device)
+
+
+RegionSource = StoredRegions | SeenRegions
+"""Gives features of the regions of some photos in two steps: `load` may run ahead in another thread, `features` turns
+what it gave into features (B, M, D) and a mask (B, M) on the network's device."""
 
 
 def unit_boxes(store: RegionStore, row: int) -> np.ndarray:
@@ -142,7 +136,7 @@ def store_regions(vision_run: Path, dataset: Dataset, folder: Path, settings: Vi
     files = [photo.file for photo in dataset.photos]
     writer = RegionStoreWriter.open(
         folder,
-        names=[file.name for file in files],
+        names=names_below_common_folder(files),
         regions=settings.proposals + 1,
         dim=settings.feature_dim,
         vision_checksum=hashlib.sha256(graph).hexdigest(),
@@ -162,6 +156,12 @@ def store_regions(vision_run: Path, dataset: Dataset, folder: Path, settings: Vi
             progress.update(bar, completed=writer.done)
     writer.finish()
     return RegionStore.open(folder)
+
+
+def names_below_common_folder(files: list[Path]) -> list[str]:
+    """A name for each file that is its own and survives a move of all of them together."""
+    base = files[0].parent if len(files) == 1 else Path(os.path.commonpath(files))
+    return [file.relative_to(base).as_posix() for file in files]
 
 
 def pad_rows(arrays: list[np.ndarray], rows: int) -> np.ndarray:

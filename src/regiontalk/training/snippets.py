@@ -1,4 +1,4 @@
-"""Training text for the region captioner: the phrases that the alignment puts on each region (the paper, section 3.1.3)."""
+"""Training text for the region captioner: the phrases that the alignment puts on regions (the paper, section 3.1.3)."""
 
 from __future__ import annotations
 

@@ -135,11 +135,15 @@ class AlignmentRun:
             self.vocabulary, self.started = read_alignment(config.start)
         self.train_sentences = encode_captions(words, self.vocabulary, config.longest)
         self.dev_sentences = encode_captions(caption_words(dev_set), self.vocabulary, config.longest)
-        self.vision = read_vision_net(config.vision).to(device, memory_format=torch.channels_last)
+        self.vision = read_vision_net(config.vision).to(device)
         self.settings = region_settings(self.vision, config)
         self.train_source = self.source(train_set)
         self.dev_source = self.source(dev_set)
-        self.network = self.build()
+        self.net = self.build().to(device)
+        parts: dict[str, nn.Module] = {"alignment": self.net}
+        if self.tunes_vision:
+            parts["vision"] = self.vision
+        self.network = nn.ModuleDict(parts)  # everything that a checkpoint of this run must hold
         self.order = Shuffled(len(self.train_sentences), config.batch, config.seed)
         self.steps = self.order.epoch_steps * config.epochs
 
@@ -154,8 +158,8 @@ class AlignmentRun:
             return StoredRegions(store, self.device)
         return SeenRegions(self.vision, store, [p.file for p in dataset.photos], self.settings, self.device)
 
-    def build(self) -> nn.ModuleDict:
-        """Everything that a checkpoint of this run must hold."""
+    def build(self) -> AlignmentNet:
+        """The network with its first weights."""
         config = self.config
         if self.started is None:
             words = WordsNet(len(self.vocabulary), config.embedding, config.hidden, config.dim, config.dropout)
@@ -167,14 +171,11 @@ class AlignmentRun:
             net = self.started
             net.dropout = net.words.dropout = config.dropout
         net.words.embedding.requires_grad_(config.train_word_vectors)
-        parts: dict[str, nn.Module] = {"alignment": net.to(self.device)}
-        if self.tunes_vision:
-            parts["vision"] = self.vision
-        return nn.ModuleDict(parts)
+        return net
 
     def task(self) -> Task:
         config = self.config
-        groups = parameter_groups(self.network["alignment"].parameters(), config.learning_rate, config.weight_decay)
+        groups = parameter_groups(self.net.parameters(), config.learning_rate, config.weight_decay)
         if self.tunes_vision:
             groups += parameter_groups(self.vision.parameters(), config.vision_learning_rate, config.weight_decay)
         return Task(
@@ -203,16 +204,19 @@ class AlignmentRun:
             features, present, extra = self.look(batch)
         else:
             features, present = self.train_source.features(batch.regions)
-        net: AlignmentNet = self.network["alignment"]
-        regions, words = net.regions(features), net.words(batch.ids, batch.mask)
+        regions, words = self.net.regions(features), self.net.words(batch.ids, batch.mask)
         scores = score_batch(regions, present, words, batch.mask, self.config.score)
         if self.config.loss == "info_nce":
-            scores = scores * net.log_scale.exp()
+            scores = scores * self.net.log_scale.exp()
         ranking = RANKING_LOSSES[self.config.loss](scores, negatives(batch.photos))
-        return {"loss": ranking + PROPOSAL_WEIGHT * sum(extra.values()), "ranking": ranking, **extra}
+        loss = ranking
+        for value in extra.values():
+            loss = loss + PROPOSAL_WEIGHT * value
+        return {"loss": loss, "ranking": ranking, **extra}
 
     def look(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The photos' features now, and what keeps the proposals true to the regions that the run began with."""
+        assert isinstance(self.train_source, SeenRegions)
         freeze_normalisation(self.vision)
         with autocast(self.device):
             feature_map = self.vision.backbone(scale_pixels(torch.from_numpy(batch.regions.pixels).to(self.device)))
@@ -222,11 +226,10 @@ class AlignmentRun:
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
         sentences = first_sentences(self.dev_sentences, 2) if rehearsal else self.dev_sentences
-        return measure_retrieval(self.network["alignment"], self.dev_source, sentences, self.config.score, self.device)
+        return measure_retrieval(self.net, self.dev_source, sentences, self.config.score, self.device)
 
     def save(self) -> None:
-        net: AlignmentNet = self.network["alignment"]
-        save_tensors(net, self.config.output / "alignment.safetensors")
+        save_tensors(self.net, self.config.output / "alignment.safetensors")
         if self.tunes_vision:
             save_tensors(self.vision, self.config.output / "vision.safetensors")
 
@@ -252,7 +255,6 @@ def measure_retrieval(
 
 def sample_features(source: RegionSource, photos: int = 500) -> np.ndarray:
     """Features of the regions of some photos, for their statistics.  # (n, D)"""
-    assert isinstance(source, StoredRegions | SeenRegions)
     rows = np.arange(min(photos, len(source.store.counts)))
     counts = np.asarray(source.store.counts[rows])
     present = np.arange(source.store.features.shape[1]) < counts[:, None]

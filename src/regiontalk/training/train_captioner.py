@@ -169,7 +169,9 @@ class CaptionerRun:
     def validate(self, rehearsal: bool) -> dict[str, float]:
         """Cross-entropy a word in nats, and for photos BLEU of greedily written captions."""
         rows = np.arange(len(self.dev_texts))[: 200 if rehearsal else 5000]
-        chunks = [self.batch(self.dev_store, self.dev_texts, some) for some in np.array_split(rows, -(-len(rows) // 200))]
+        chunks = [
+            self.batch(self.dev_store, self.dev_texts, some) for some in np.array_split(rows, -(-len(rows) // 200))
+        ]
         numbers = {"loss": float(np.mean([float(self.losses(chunk)["loss"]) for chunk in chunks]))}
         if self.config.about == "photo":
             photos = min(2 if rehearsal else DEV_PHOTOS, len(self.dev_words))

@@ -58,7 +58,7 @@ def train_vision(config: VisionConfig) -> Path:
     held_out, rows = order[:HELD_OUT], order[HELD_OUT:]
     schedule = Schedule(config, rows)
     network = VisionNet(SmallResNet(config.width, dim=config.dim))
-    student = Student(network, store, held_out).to(device, memory_format=torch.channels_last)
+    student = Student(network, store, held_out).to(device)
 
     def losses(batch: ViewBatch) -> dict[str, Tensor]:
         return vision_losses(student, batch, config.weights, device)
@@ -70,7 +70,9 @@ def train_vision(config: VisionConfig) -> Path:
 
     task = Task(
         network=student,
-        optimiser=make_optimiser("adamw", parameter_groups(student.parameters(), config.learning_rate, config.weight_decay)),
+        optimiser=make_optimiser(
+            "adamw", parameter_groups(student.parameters(), config.learning_rate, config.weight_decay)
+        ),
         steps=schedule.steps,
         learning_rate=one_cycle(schedule.steps),
         batch=lambda step: store.batch(*schedule.batch(step)),
@@ -91,8 +93,8 @@ def vision_losses(student: Student, batch: ViewBatch, weights: tuple[float, ...]
     with autocast(device):
         spoken, boxes, logits = student(torch.from_numpy(batch.pixels).to(device))
     parts = distillation_losses(student, spoken, batch.maps) | proposal_losses(boxes, logits, batch.boxes)
-    total = sum(weight * part for weight, part in zip(weights, parts.values(), strict=True))
-    return {"loss": total, **parts}
+    weighted = [weight * part for weight, part in zip(weights, parts.values(), strict=True)]
+    return {"loss": torch.stack(weighted).sum(), **parts}
 
 
 class Schedule:

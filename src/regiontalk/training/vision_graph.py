@@ -33,7 +33,7 @@ def vision_graph(network: VisionNet, size: int) -> bytes:
         torch.onnx.export(
             network,
             (torch.zeros(2, size, size, 3, dtype=torch.uint8),),
-            buffer,
+            buffer,  # type: ignore[arg-type]  # the tracing exporter takes files too
             input_names=["pixels"],
             output_names=["map", "boxes", "objectness"],
             dynamic_axes={name: {0: "B"} for name in ("pixels", "map", "boxes", "objectness")},

@@ -42,7 +42,9 @@ class ResidualBlock(nn.Module):
         self.second = convolution(outputs, outputs, 3)
         same = inputs == outputs and stride == 1
         self.shortcut = nn.Identity() if same else convolution(inputs, outputs, 1, stride)
-        nn.init.zeros_(self.second[1].weight)  # each block begins as its shortcut, which steadies the first epochs
+        nn.init.zeros_(
+            self.second[1].get_parameter("weight")
+        )  # each block begins as its shortcut, which steadies the first epochs
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
@@ -97,9 +99,8 @@ class ProposalHead(nn.Module):
         self.hidden = convolution(dim, hidden, 3)
         self.output = nn.Conv2d(hidden, 5, 1)
         nn.init.normal_(self.output.weight, std=0.01)
-        nn.init.constant_(self.output.bias, 0.0)
-        with torch.no_grad():
-            self.output.bias[0] = -3.0  # few cells hold a thing's centre
+        few = torch.tensor([-3.0, 0, 0, 0, 0])  # few cells hold a thing's centre
+        self.output.get_parameter("bias").data.copy_(few)
 
     def forward(self, feature_map: Tensor) -> tuple[Tensor, Tensor]:
         """Map (B, D, side, side) → boxes (B, C, 4) xyxy in units of the photo's sides, objectness logits (B, C)."""

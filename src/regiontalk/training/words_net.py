@@ -1,4 +1,4 @@
-"""The words network: a bidirectional recurrent network over a sentence (Eq. 2 to 6), and the regions' projection (Eq. 1).
+"""The words network: a bidirectional recurrence over a sentence (Eq. 2 to 6), and the regions' projection (Eq. 1).
 
 Axis names: B sentences, T words (padded), d word vector, H hidden, h shared space, V vocabulary.
 """
@@ -71,6 +71,9 @@ class AlignmentNet(nn.Module):
         dropout: on the features.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, words: WordsNet, feature_dim: int, dim: int, dropout: float) -> None:
         super().__init__()
         self.words, self.dropout = words, dropout
@@ -129,7 +132,9 @@ def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> 
             if word in rows:
                 found[rows[word]] = parse_vector(values, embedding.shape[1], f"{file}, line {number}")
     if not found:
-        raise DataError(f"{file}: none of the vocabulary's {len(rows)} words is in it; is it a text file of word vectors?")
+        raise DataError(
+            f"{file}: none of the vocabulary's {len(rows)} words is in it; is it a text file of word vectors?"
+        )
     vectors = np.stack(list(found.values()))
     scale = float(embedding.norm(dim=1).mean()) / max(float(np.linalg.norm(vectors, axis=1).mean()), 1e-9)
     with torch.no_grad():

@@ -1,0 +1,88 @@
+"""A small world to train on: drawn shapes with captions, and a made-up teacher. Nothing from outside."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from safetensors.numpy import save_file
+
+from regiontalk.training.checkpoint import save_tensors
+from regiontalk.training.vision_net import SmallResNet, VisionNet
+
+COLOURS = {"red": (220, 30, 30), "green": (30, 180, 60), "blue": (40, 70, 220), "yellow": (240, 220, 40)}
+SHAPES = ("circle", "square", "triangle")
+PLACES = {"left": 8, "right": 36}
+
+
+def draw_shape(colour: str, shape: str, place: str) -> Image.Image:
+    photo = Image.new("RGB", (64, 64), (200, 200, 200))
+    draw, x = ImageDraw.Draw(photo), PLACES[place]
+    box = (x, 20, x + 22, 42)
+    if shape == "circle":
+        draw.ellipse(box, fill=COLOURS[colour])
+    elif shape == "square":
+        draw.rectangle(box, fill=COLOURS[colour])
+    else:
+        draw.polygon([(x, 42), (x + 22, 42), (x + 11, 20)], fill=COLOURS[colour])
+    return photo
+
+
+def say(colour: str, shape: str, place: str) -> list[str]:
+    return [
+        f"A {colour} {shape} on the {place} .",
+        f"there is a {shape} which is {colour}",
+        f"The {shape} to the {place} is {colour}",
+    ]
+
+
+@pytest.fixture(scope="session")
+def shapes_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """24 photos in Flickr8k's layout: 18 to train on, 6 as dev and again 0 as test."""
+    folder = tmp_path_factory.mktemp("shapes")
+    (folder / "images").mkdir()
+    kinds = [(colour, shape, place) for colour in COLOURS for shape in SHAPES for place in PLACES]
+    names = ["_".join(kind) + ".jpg" for kind in kinds]
+    with (folder / "captions.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "caption"])
+        for name, kind in zip(names, kinds, strict=True):
+            draw_shape(*kind).save(folder / "images" / name, quality=95)
+            writer.writerows([name, caption] for caption in say(*kind))
+    order = np.random.default_rng(0).permutation(names)
+    for split, some in (("train", order[:16]), ("dev", order[16:20]), ("test", order[20:])):
+        (folder / f"{split}.txt").write_text("\n".join(some) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def vision_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished vision run with random weights: even random convolutions tell shapes and colours apart."""
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("vision")
+    save_tensors(VisionNet(SmallResNet(width=8, dim=32)).eval(), folder / "vision.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def teacher_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 random photos with two views each, as a recipe's teach.py writes them."""
+    folder, rng = tmp_path_factory.mktemp("teacher"), np.random.default_rng(2)
+    photos, channels = 300, 10
+    np.save(folder / "photos.npy", rng.integers(0, 256, (photos, 224, 224, 3), dtype=np.uint8))
+    crops = np.tile(np.float32([0, 0, 1, 1]), (photos, 2, 1))
+    crops[:, 1] = (0.25, 0.25, 0.75, 1)
+    np.save(folder / "crops.npy", crops)
+    boxes = [np.sort(rng.random((2, 2, 2)), axis=1).reshape(2, 4).tolist() for _ in range(photos)]
+    (folder / "boxes.json").write_text(json.dumps(boxes))
+    for view in range(2):
+        np.save(folder / f"view_{view:02d}.npy", rng.integers(0, 256, (photos, 7, 7, channels), dtype=np.uint8))
+    weight, bias = rng.normal(size=(5, channels)), np.zeros(5)
+    tensors = {"weight": weight, "bias": bias, "map_scale": np.array([0.02])}
+    save_file({name: value.astype(np.float32) for name, value in tensors.items()}, folder / "classifier.safetensors")
+    return folder

@@ -1,0 +1,180 @@
+"""The training loop: runs that are cut off end like runs that are not, and what is wrong is said."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from regiontalk.errors import TrainingError
+from regiontalk.training import loop
+from regiontalk.training.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
+from regiontalk.training.loop import Task, one_cycle, train
+from regiontalk.training.optimisers import OPTIMISERS, make_optimiser, parameter_groups
+
+
+def make_task(optimiser: str = "adamw", steps: int = 12) -> Task:
+    """A small network with dropout and batch normalisation: all kinds of state that a checkpoint must hold."""
+    torch.manual_seed(5)
+    network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 1))
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        x = torch.randn(16, 4, generator=torch.Generator().manual_seed(step))
+        return x, x.sum(1, keepdim=True)
+
+    def losses(pair: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        return {"loss": (network(pair[0]) - pair[1]).square().mean()}
+
+    return Task(
+        network=network,
+        optimiser=make_optimiser(optimiser, parameter_groups(network.parameters(), 1e-2, 0.01)),
+        steps=steps,
+        learning_rate=one_cycle(steps),
+        batch=batch,
+        losses=losses,
+        validate=lambda rehearsal: {"loss": float(losses(batch(1000))["loss"])},
+        validate_every=4,
+        clip=5.0,
+        run='{"lr": 1}',
+    )
+
+
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_a_run_stopped_twice_ends_with_the_same_weights(tmp_path: Path, optimiser: str) -> None:
+    whole = make_task(optimiser)
+    assert train(whole, tmp_path / "whole") == 12
+    for stop, reached in ((5, 5), (7, 7), (None, 12)):
+        broken = make_task(optimiser)
+        assert train(broken, tmp_path / "broken", stop) == reached
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, broken.network.state_dict()[name]), name
+
+
+def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
+    train(make_task(), tmp_path)
+    before = (tmp_path / FILE_NAME).read_bytes()
+    assert train(make_task(), tmp_path) == 12
+    assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+def read_log(folder: Path) -> list[tuple[int, str]]:
+    with (folder / "log.csv").open() as file:
+        return [(int(row["step"]), row["name"]) for row in csv.DictReader(file)]
+
+
+def test_the_log_of_a_broken_run_has_no_row_twice(tmp_path: Path) -> None:
+    train(make_task(), tmp_path / "whole")
+    for stop in (6, None):
+        train(make_task(), tmp_path / "broken", stop)
+    rows = read_log(tmp_path / "broken")
+    assert len(rows) == len(set(rows))
+    assert [row for row in rows if row[1] == "dev_loss"] == [(4, "dev_loss"), (8, "dev_loss"), (12, "dev_loss")]
+    # The log may have run ahead of the checkpoint when a run was killed.
+    with (tmp_path / "broken/log.csv").open("a") as file:
+        file.write("99,loss,1.0\n99,lo")
+    train(make_task(), tmp_path / "broken")
+    assert read_log(tmp_path / "broken") == rows
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_path: Path) -> None:
+    train(make_task(), tmp_path, 6)
+    kept = (tmp_path / FILE_NAME).read_bytes()
+    task = make_task()
+    bad = replace(task, losses=lambda batch: {"loss": task.losses(batch)["loss"] * float("nan")})
+    with pytest.raises(TrainingError, match="the loss is nan at step 7; lower the learning rate"):
+        train(bad, tmp_path)
+    assert (tmp_path / FILE_NAME).read_bytes() == kept
+
+
+def test_validation_is_rehearsed_before_the_first_step(tmp_path: Path) -> None:
+    calls: list[bool] = []
+    task = make_task()
+
+    def validate(rehearsal: bool) -> dict[str, float]:
+        calls.append(rehearsal)
+        return {}
+
+    train(replace(task, validate=validate), tmp_path)
+    assert calls == [True, False, False, False]
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    train(make_task(), tmp_path, 3)
+    with pytest.raises(TrainingError, match="lr was 1, is 2") as error:
+        train(replace(make_task(), run='{"lr": 2}'), tmp_path)
+    assert str(tmp_path / FILE_NAME) in str(error.value)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    task = make_task()
+    save_checkpoint(tmp_path, task.network, task.optimiser, 3, task.run)
+    file = tmp_path / FILE_NAME
+    file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(TrainingError, match="damaged checkpoint"):
+        load_checkpoint(tmp_path, task.network, task.optimiser, task.run)
+
+
+def test_gradients_are_clipped_elementwise(tmp_path: Path) -> None:
+    task = replace(make_task("sgd", steps=1), clip=1e-3)
+    before = {name: value.clone() for name, value in task.network.named_parameters()}
+    rate = task.optimiser.param_groups[0]["lr"] * task.learning_rate(0)
+    task = replace(task, optimiser=torch.optim.SGD(task.network.parameters(), lr=rate))
+    loop.train(task, tmp_path)
+    for name, value in task.network.named_parameters():
+        assert (value - before[name]).abs().max() <= 1e-3 * rate + 1e-7, name
+
+
+def test_one_cycle_rises_and_falls_to_zero() -> None:
+    factor = one_cycle(100, warm_up=0.1)
+    values = [factor(step) for step in range(100)]
+    assert values[:10] == pytest.approx([0.1 * (step + 1) for step in range(10)])
+    assert all(a >= b for a, b in pairwise(values[9:]))
+    assert 0 < values[-1] < 0.001
+
+
+KILLED_RUN = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import time
+from dataclasses import replace
+from regiontalk.training import loop
+from test_loop import make_task
+loop.CHECKPOINT_SECONDS = 0
+task = make_task(steps=400)
+slow = replace(task, batch=lambda step: (time.sleep({pause}), task.batch(step))[1])
+loop.train(slow, Path({folder!r}))
+"""
+
+
+def test_a_run_killed_by_sigkill_ends_with_the_same_weights(tmp_path: Path) -> None:
+    whole = make_task(steps=400)
+    train(whole, tmp_path / "whole")
+    folder, tests = tmp_path / "killed", str(Path(__file__).parent)
+    script = KILLED_RUN.format(tests=tests, folder=str(folder), pause=0.01)
+    process = subprocess.Popen([sys.executable, "-c", script])
+    for _ in range(600):  # until it has written a checkpoint
+        if (folder / FILE_NAME).exists():
+            break
+        time.sleep(0.1)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    again = make_task(steps=400)
+    assert 0 < load_checkpoint(folder, make_task().network, make_task().optimiser, again.run) < 400
+    train(again, folder)
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, again.network.state_dict()[name]), name
+
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX's")

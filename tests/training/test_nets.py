@@ -1,0 +1,131 @@
+"""The words and captioner networks against the runtime's NumPy, plain loops and PyTorch's own cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regiontalk.captioning.captioner import Captioner
+from regiontalk.errors import DataError
+from regiontalk.language import Vocabulary
+from regiontalk.language.reader import WordsReader
+from regiontalk.training.captioner_net import CaptionerNet, caption_loss, folded_captioner
+from regiontalk.training.sentences import pad_ids
+from regiontalk.training.train_captioner import shift_words
+from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
+
+CELLS = ("rnn", "gru", "lstm")
+COUNTS = np.array([20, 3, 9, 7, 5, 4, 1])
+
+
+def make_words_net() -> WordsNet:
+    torch.manual_seed(0)
+    return WordsNet(vocabulary=9, embedding=5, hidden=7, dim=4, dropout=0.5).eval()
+
+
+@given(st.lists(st.lists(st.integers(1, 8), min_size=1, max_size=6), min_size=1, max_size=5))
+@settings(max_examples=30, deadline=None)
+def test_words_net_equals_the_runtime_whatever_the_padding(sentences: list[list[int]]) -> None:
+    net, ids = make_words_net(), [np.array(s) for s in sentences]
+    with torch.no_grad():
+        vectors = net(*pad_ids(ids)).numpy()
+    read = WordsReader({name: value.detach().numpy() for name, value in net.named_parameters()}).read(ids)
+    for ours, theirs in zip(vectors, read, strict=True):
+        np.testing.assert_allclose(ours[: len(theirs)], theirs, atol=1e-5)
+        assert not ours[len(theirs) :].any()
+
+
+def test_word_vectors_come_from_a_text_file(tmp_path: Path) -> None:
+    vocabulary = Vocabulary(["dog", "cat", "runs"], [5, 0, 5, 5, 5])
+    file = tmp_path / "vectors.txt"
+    file.write_text("3 2\ncat 3 0\nunheard 1 1\ndog 0 1\n")
+    embedding = torch.ones(5, 2)
+    assert load_word_vectors(file, vocabulary, embedding) == 2
+    assert embedding[[0, 1, 4]].tolist() == [[1, 1]] * 3  # what the file lacks stays
+    assert embedding[3, 0] / embedding[2, 1] == pytest.approx(3)  # lengths keep their ratio
+    assert embedding[[2, 3]].norm(dim=1).mean() == pytest.approx(2**0.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("dog 1 2 3\n", "expected 2 finite numbers, found 3"),
+        ("dog 1 x\n", "line 1: expected numbers"),
+        ("dog 1 nan\n", "finite"),
+        ("wolf 1 2\n", "none of the vocabulary's 1 words"),
+    ],
+)
+def test_wrong_word_vectors_are_named(tmp_path: Path, text: str, told: str) -> None:
+    file = tmp_path / "vectors.txt"
+    file.write_text(text)
+    with pytest.raises(DataError, match=told):
+        load_word_vectors(file, Vocabulary(["dog"], [1, 0, 1]), torch.ones(3, 2))
+
+
+def test_the_projection_holds_the_statistics() -> None:
+    net = AlignmentNet(make_words_net(), feature_dim=6, dim=4, dropout=0.5).eval()
+    features = np.random.default_rng(0).normal(3, 5, size=(40, 6)).astype(np.float32)
+    net.set_statistics(features)
+    folded = {name: value.detach().numpy() for name, value in net.folded_projection().items()}
+    with torch.no_grad():
+        expected = net.regions(torch.from_numpy(features)).numpy()
+    np.testing.assert_allclose(features @ folded["W_m"] + folded["b_m"], expected, atol=1e-4)
+
+
+def make_captioner_net(cell: str) -> CaptionerNet:
+    torch.manual_seed(1)
+    net = CaptionerNet(COUNTS, context_dim=3, cell=cell, hidden=6, embedding=4, dropout=0.5).eval()
+    for parameter in net.parameters():
+        torch.nn.init.normal_(parameter, std=0.5)
+    net.set_statistics(np.random.default_rng(1).normal(1, 2, size=(30, 3)))
+    return net
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_captioner_net_equals_the_runtime_step_by_step(cell: str) -> None:
+    net, rng = make_captioner_net(cell), np.random.default_rng(2)
+    context, words = rng.normal(size=(5, 3)).astype(np.float32), rng.integers(0, 7, size=(5, 4))
+    with torch.no_grad():
+        expected = net(torch.from_numpy(context), torch.from_numpy(words)).log_softmax(-1).numpy()
+    captioner = Captioner({name: value.numpy() for name, value in folded_captioner(net.state_dict()).items()}, cell)
+    state = captioner.start(context)
+    for t in range(words.shape[1]):
+        state, log_probs = captioner.step(state, words[:, t])
+        known = np.arange(7) != Vocabulary.UNKNOWN
+        np.testing.assert_allclose(log_probs[:, known], expected[:, t][:, known], atol=1e-4)
+        assert (log_probs[:, Vocabulary.UNKNOWN] == -np.inf).all()
+
+
+def test_output_biases_start_at_log_frequencies() -> None:
+    net = CaptionerNet(COUNTS, context_dim=3, cell="gru", hidden=6, embedding=4, dropout=0.0)
+    np.testing.assert_allclose(net.b_o.detach().exp().numpy(), COUNTS / COUNTS.sum(), rtol=1e-5)
+
+
+def test_the_photo_matters_at_the_first_step_only() -> None:
+    """Eq. 14: with W_hh = 0 the plain cell must forget the photo after its first word."""
+    net = make_captioner_net("rnn")
+    torch.nn.init.zeros_(net.W_hh)
+    words = torch.tensor([[0, 2, 3]])
+    with torch.no_grad():
+        one, other = net(torch.ones(1, 3), words), net(-torch.ones(1, 3), words)
+    assert not torch.allclose(one[:, 0], other[:, 0])
+    assert torch.equal(one[:, 1:], other[:, 1:])
+
+
+def test_texts_are_shifted_by_one_word() -> None:
+    inputs, targets, mask = shift_words([np.array([4, 5]), np.array([6])])
+    assert inputs.tolist() == [[0, 4, 5], [0, 6, 0]]
+    assert targets.tolist() == [[4, 5, 0], [6, 0, 0]]
+    assert mask.tolist() == [[True, True, True], [True, True, False]]
+
+
+def test_unknown_words_are_never_learnt() -> None:
+    logits = torch.randn(1, 3, 5, requires_grad=True)
+    targets, mask = torch.tensor([[3, Vocabulary.UNKNOWN, 0]]), torch.ones(1, 3, dtype=torch.bool)
+    caption_loss(logits, targets, mask).backward()
+    assert logits.grad is not None and not logits.grad[0, 1].any()

@@ -1,0 +1,251 @@
+"""Whole runs, from captioned photos to a pack that describes them."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import regiontalk
+from regiontalk.data import read_dataset
+from regiontalk.errors import DataError, TrainingError
+from regiontalk.evaluation.retrieval import retrieval
+from regiontalk.training.checkpoint import FILE_NAME
+from regiontalk.training.export import ExportConfig, export_pack
+from regiontalk.training.regions import store_regions
+from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
+from regiontalk.training.train_captioner import CaptionerConfig, train_captioner
+from regiontalk.training.train_vision import VisionConfig, train_vision
+from regiontalk.training.vision_graph import read_vision_net
+
+FLICKR8K = Path(__file__).parents[3] / "shared/data/flickr8k"
+
+
+def same_tensors(one: Path, other: Path) -> bool:
+    a, b = load_file(one), load_file(other)
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def logged(folder: Path, name: str) -> list[float]:
+    with (folder / "log.csv").open() as file:
+        return [float(row["value"]) for row in csv.DictReader(file) if row["name"] == name]
+
+
+@pytest.fixture(scope="module")
+def alignment_config(
+    shapes_folder: Path, vision_run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AlignmentConfig:
+    folder = tmp_path_factory.mktemp("alignment")
+    return AlignmentConfig(
+        data=shapes_folder,
+        vision=vision_run,
+        regions=folder / "regions",
+        output=folder / "run",
+        min_count=1,
+        embedding=16,
+        hidden=32,
+        dim=16,
+        dropout=0.0,
+        learning_rate=1e-2,
+        batch=16,
+        epochs=25,
+        image_size=64,
+        proposals=4,
+        min_objectness=0.0,
+    )
+
+
+@pytest.fixture(scope="module")
+def alignment_run(alignment_config: AlignmentConfig) -> Path:
+    train_alignment(alignment_config)
+    return alignment_config.output
+
+
+def captioner_config(alignment: AlignmentConfig, about: str, **more: object) -> CaptionerConfig:
+    config = CaptionerConfig(
+        data=alignment.data,
+        about=about,  # type: ignore[arg-type]
+        vision=alignment.vision,
+        alignment=alignment.output,
+        regions=alignment.regions,
+        output=alignment.output.parent / f"captioner_{about}",
+        hidden=48,
+        embedding=16,
+        dropout=0.0,
+        learning_rate=1e-2,
+        batch=16,
+        epochs=40,
+        image_size=64,
+        proposals=4,
+        min_objectness=0.0,
+    )
+    return replace(config, **more)  # type: ignore[arg-type]
+
+
+def test_vision_run_learns_and_resumes_exactly(teacher_store: Path, tmp_path: Path) -> None:
+    config = VisionConfig(
+        store=teacher_store, output=tmp_path / "whole", width=8, dim=32, sizes=((32, 2), (64, 1)), batch=16
+    )
+    whole = train_vision(config)
+    broken = replace(config, output=tmp_path / "broken")
+    train_vision(replace(broken, stop_after=3))
+    assert not (broken.output / "vision.safetensors").exists()
+    assert same_tensors(whole, train_vision(broken))
+    assert len(logged(config.output, "dev_own_photo")) == 3
+    assert read_vision_net(config.output).backbone.dim == 32
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_alignment_resumes_exactly(alignment_config: AlignmentConfig, tmp_path: Path, optimiser: str) -> None:
+    config = replace(
+        alignment_config, optimiser=optimiser, output=tmp_path / "whole", epochs=3, dropout=0.3, learning_rate=1e-3
+    )
+    whole = train_alignment(config)
+    broken = replace(config, output=tmp_path / "broken")
+    train_alignment(replace(broken, stop_after=4))
+    assert same_tensors(whole, train_alignment(broken))
+
+
+@pytest.mark.parametrize("loss", ["margin", "hard_negative", "info_nce"])
+@pytest.mark.parametrize("score", ["max", "sum"])
+def test_every_loss_and_score_learns(alignment_config: AlignmentConfig, tmp_path: Path, loss: str, score: str) -> None:
+    config = replace(
+        alignment_config, loss=loss, score=score, output=tmp_path, epochs=20, optimiser="adamw", learning_rate=3e-3
+    )
+    train_alignment(replace(config, stop_after=1))
+    start = logged(tmp_path, "loss")[-1]
+    train_alignment(config)
+    assert logged(tmp_path, "loss")[-1] < 0.7 * start
+
+
+def test_tuning_moves_the_backbone_and_resumes_exactly(
+    alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
+) -> None:
+    config = replace(
+        alignment_config, start=alignment_run, output=tmp_path / "whole", epochs=2, vision_learning_rate=1e-3
+    )
+    train_alignment(config)
+    broken = replace(config, output=tmp_path / "broken")
+    train_alignment(replace(broken, stop_after=2))
+    train_alignment(broken)
+    for name in ("alignment.safetensors", "vision.safetensors"):
+        assert same_tensors(config.output / name, broken.output / name)
+    before, after = load_file(config.vision / "vision.safetensors"), load_file(config.output / "vision.safetensors")
+    assert not np.array_equal(before["backbone.stem.0.weight"], after["backbone.stem.0.weight"])
+    assert np.array_equal(before["backbone.stem.1.running_mean"], after["backbone.stem.1.running_mean"])
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_captioner_resumes_exactly(
+    alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path, cell: str
+) -> None:
+    optimiser = "rmsprop" if cell == "rnn" else "adamw"
+    config = captioner_config(
+        alignment_config, "photo", cell=cell, optimiser=optimiser, dropout=0.3, epochs=3, output=tmp_path / "whole"
+    )
+    whole = train_captioner(config)
+    broken = replace(config, output=tmp_path / "broken")
+    train_captioner(replace(broken, stop_after=4))
+    assert same_tensors(whole, train_captioner(broken))
+
+
+def test_from_photos_to_a_pack_that_finds_and_describes_them(
+    alignment_config: AlignmentConfig, alignment_run: Path, shapes_folder: Path, tmp_path: Path
+) -> None:
+    photo, region = (captioner_config(alignment_config, about) for about in ("photo", "region"))
+    train_captioner(photo)
+    train_captioner(region)
+    config = ExportConfig(
+        output=tmp_path / "pack",
+        name="shapes",
+        licence="none",
+        vision=alignment_config.vision,
+        alignment=alignment_run,
+        photo_captioner=photo.output,
+        region_captioner=region.output,
+        image_size=64,
+        proposals=4,
+        min_objectness=0.0,
+    )
+    pack = export_pack(config)
+    assert pack.settings.photo_captioner.cell == "gru"
+    model, train_set = regiontalk.load(tmp_path / "pack"), read_dataset(shapes_folder, "train")
+    photos = [each.file for each in train_set.photos]
+    sentences = [caption for each in train_set.photos for caption in each.captions[::2]]
+    owners = np.repeat(np.arange(len(photos)), 2)
+    found = retrieval(model.score(photos, sentences), owners)
+    assert found["image_to_text"]["r1"] > 90 and found["text_to_image"]["r1"] > 70
+    captions = [caption.text for caption in model.caption(model.look(photos))]
+    names = [each.file.stem.split("_") for each in train_set.photos]
+    right = [colour in text and shape in text for text, (colour, shape, _) in zip(captions, names, strict=True)]
+    assert np.mean(right) > 0.9
+
+
+def test_stores_of_another_network_are_refused(
+    alignment_config: AlignmentConfig, vision_run: Path, tmp_path: Path
+) -> None:
+    import torch
+
+    from regiontalk.training.checkpoint import save_tensors
+    from regiontalk.training.regions import region_settings
+    from regiontalk.training.vision_net import SmallResNet, VisionNet
+
+    torch.manual_seed(9)
+    save_tensors(VisionNet(SmallResNet(width=8, dim=32)), tmp_path / "vision.safetensors")
+    dataset = read_dataset(alignment_config.data, "dev")
+    for run in (vision_run, tmp_path):
+        settings = region_settings(read_vision_net(run), alignment_config)
+        if run == vision_run:
+            store_regions(run, dataset, tmp_path / "regions", settings)
+        else:
+            with pytest.raises(DataError):
+                store_regions(run, dataset, tmp_path / "regions", settings)
+
+
+def test_unfinished_runs_are_named(alignment_config: AlignmentConfig, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"vision\.safetensors: not found; finish `regiontalk train vision`"):
+        train_alignment(replace(alignment_config, vision=tmp_path))
+    with pytest.raises(TrainingError, match=r"alignment\.safetensors: not found"):
+        train_captioner(captioner_config(replace(alignment_config, output=tmp_path), "photo"))
+
+
+@pytest.mark.slow
+@pytest.mark.data
+@pytest.mark.skipif(not FLICKR8K.is_dir(), reason="Flickr8k's photos are not beside the repository")
+def test_200_flickr8k_photos_are_learnt_by_heart_and_resumed_exactly(vision_run: Path, tmp_path: Path) -> None:
+    config = AlignmentConfig(
+        data=FLICKR8K,
+        vision=vision_run,
+        regions=tmp_path / "regions",
+        output=tmp_path / "run",
+        limit=200,
+        embedding=64,
+        hidden=128,
+        dim=128,
+        dropout=0.0,
+        learning_rate=4e-3,
+        epochs=40,
+        image_size=96,
+        min_objectness=0.0,
+    )
+    train_alignment(replace(config, stop_after=150))
+    assert (config.output / FILE_NAME).exists()
+    train_alignment(config)
+    run_numbers = learnt_by_heart(config)
+    assert run_numbers["image_to_text"]["r1"] > 90 and run_numbers["text_to_image"]["r1"] > 90
+
+
+def learnt_by_heart(config: AlignmentConfig) -> dict[str, dict[str, float]]:
+    """Retrieval on the photos that a run was trained on."""
+    from regiontalk.training.regions import StoredRegions
+    from regiontalk.training.train_alignment import AlignmentRun, measure_retrieval, read_alignment
+
+    _, net = read_alignment(config.output)
+    run = AlignmentRun(config, "cpu")
+    assert isinstance(run.train_source, StoredRegions)
+    flat = measure_retrieval(net, run.train_source, run.train_sentences, config.score, "cpu")
+    return {way: {"r1": flat[f"{way}_r1"]} for way in ("image_to_text", "text_to_image")}

@@ -1,0 +1,126 @@
+"""The vision network: its contract for backbones, its proposals, and its losses."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from regiontalk.settings import VisionSettings
+from regiontalk.training.distillation import assign_cells, box_overlap, proposal_losses
+from regiontalk.training.vision_graph import vision_graph
+from regiontalk.training.vision_net import SmallResNet, VisionNet, cell_centres
+from regiontalk.vision.boxes import iou
+from regiontalk.vision.session import VisionSession
+
+SIZE = 64
+
+
+class Patches(nn.Module):
+    """A second backbone, as a user would plug it in: patches of 8 pixels, nothing shared with SmallResNet."""
+
+    dim, stride = 24, 8
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, self.dim, self.stride, self.stride)
+
+    def forward(self, photos: Tensor) -> Tensor:
+        return self.patches(photos).relu()
+
+
+BACKBONES = {"small_resnet": lambda: SmallResNet(width=8, dim=32), "patches": Patches}
+
+
+def random_net(backbone: str) -> VisionNet:
+    torch.manual_seed(3)
+    net = VisionNet(BACKBONES[backbone]()).eval()
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):  # as after training: nothing may rest on fresh statistics
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.uniform_(0.5, 1.5)
+    return net
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("photos", [1, 3])
+def test_the_exported_graph_equals_its_network(backbone: str, photos: int) -> None:
+    net = random_net(backbone)
+    pixels = np.random.default_rng(0).integers(0, 256, (photos, SIZE, SIZE, 3), dtype=np.uint8)
+    session = onnxruntime.InferenceSession(vision_graph(net, SIZE), providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        expected = net(torch.from_numpy(pixels))
+    for name, ours, theirs in zip(
+        ("map", "boxes", "objectness"), session.run(None, {"pixels": pixels}), expected, strict=True
+    ):
+        scale = float(theirs.abs().max())
+        assert np.abs(ours - theirs.numpy()).max() <= 4e-3 * scale, name  # float16 weights: about 5e-4 each
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_any_backbone_gives_regions_through_the_runtime(backbone: str) -> None:
+    net = random_net(backbone)
+    side = SIZE // net.backbone.stride
+    settings = VisionSettings(
+        size=SIZE, side=side, feature_dim=net.backbone.dim, proposals=5, nms_iou=0.6, min_objectness=0.0
+    )
+    projection = {"W_m": np.ones((net.backbone.dim, 4), np.float32), "b_m": np.zeros(4, np.float32)}
+    session = VisionSession(vision_graph(net, SIZE), projection, settings)
+    maps, boxes, objectness = session.run(np.zeros((2, SIZE, SIZE, 3), np.uint8))
+    assert maps.shape == (2, side * side, net.backbone.dim)
+    assert boxes.shape == (2, side * side, 4) and objectness.shape == (2, side * side)
+
+
+def test_cells_run_along_rows_first() -> None:
+    assert cell_centres(2).tolist() == [[0.5, 0.5], [1.5, 0.5], [0.5, 1.5], [1.5, 1.5]]
+
+
+def test_proposals_lie_around_their_own_cells() -> None:
+    net = random_net("small_resnet")
+    _, boxes, objectness = net(torch.randint(0, 256, (2, SIZE, SIZE, 3), dtype=torch.uint8))
+    centres = cell_centres(4) / 4
+    assert ((boxes[..., :2] <= centres) & (centres <= boxes[..., 2:])).all()
+    assert ((boxes >= 0) & (boxes <= 1)).all() and ((objectness >= 0) & (objectness <= 1)).all()
+
+
+def test_small_boxes_win_cells_from_large_ones() -> None:
+    large, small = [0.0, 0.0, 1.0, 1.0], [0.25, 0.25, 0.5, 0.5]
+    assigned = assign_cells(np.float32([large, small]), side=4)
+    assert assigned[1 * 4 + 1].tolist() == small  # the cell around (0.375, 0.375)
+    assert assigned[2 * 4 + 2].tolist() == large
+    assert np.isnan(assigned[0]).all()
+
+
+def test_every_box_is_answered_by_a_cell() -> None:
+    tiny = np.float32([[0.51, 0.51, 0.52, 0.52]])
+    assert (~np.isnan(assign_cells(tiny, side=4)[:, 0])).sum() >= 1
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 16)] * 4), min_size=1, max_size=6))
+@settings(max_examples=50, deadline=None)
+def test_overlap_agrees_with_the_runtime(corners: list[tuple[int, ...]]) -> None:
+    boxes = np.sort((np.float32(corners) / 16).reshape(-1, 2, 2), axis=1).reshape(-1, 4)
+    other = boxes[::-1].copy()
+    overlap, generalised = box_overlap(torch.from_numpy(boxes), torch.from_numpy(other))
+    np.testing.assert_allclose(overlap.numpy(), np.diag(iou(boxes, other)), atol=1e-4)
+    assert (generalised <= overlap + 1e-5).all() and (generalised >= -1 - 1e-5).all()
+
+
+def test_perfect_proposals_have_no_box_loss() -> None:
+    truth = np.float32([[0.0, 0.0, 0.5, 0.5]])
+    boxes = torch.from_numpy(np.tile(truth, (1, 16, 1)))
+    losses = proposal_losses(boxes, torch.zeros(1, 16), [truth])
+    assert losses["box"].item() == pytest.approx(0, abs=1e-6)
+
+
+def test_photos_without_boxes_teach_that_there_is_nothing() -> None:
+    logits = torch.zeros(1, 16, requires_grad=True)
+    losses = proposal_losses(torch.rand(1, 16, 4), logits, [np.zeros((0, 4), np.float32)])
+    assert losses["box"].item() == 0
+    losses["objectness"].backward()
+    assert logits.grad is not None and (logits.grad > 0).all()
