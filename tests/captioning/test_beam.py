@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from regiontalk.captioning.beam import BOUNDARY, Hypothesis, beam_search, greedy, sample, top_k
 from regiontalk.captioning.captioner import UNKNOWN, Captioner
-from regiontalk.captioning.cells import captioner_shapes
+from regiontalk.captioning.cells import State, captioner_shapes
 
 CONTEXT = 3
 
@@ -118,33 +118,27 @@ def test_batch_is_one_at_a_time(seed: int, rows: int, beam: int, max_words: int,
 
 def plain_beam_search(captioner: Captioner, context: np.ndarray, beam: int, max_words: int, alpha: float) -> list:
     """The definition, one sentence at a time and without stopping early."""
-    living: list[tuple[tuple[int, ...], float]] = [((), 0.0)]
+    living: list[tuple[tuple[int, ...], float, State]] = [((), 0.0, captioner.start(context[None]))]
     done: list[Hypothesis] = []
     for _ in range(max_words):
         candidates = []
-        for ids, total in living:
-            state, last = captioner.start(context[None]), BOUNDARY
-            for word in (*ids, None):
-                state, log_probs = captioner.step(state, np.array([last]))
-                last = word
-            first = not ids  # END is no first word
-            gains = [(word, float(gain)) for word, gain in enumerate(log_probs[0]) if not (first and word == BOUNDARY)]
-            candidates += [((*ids, word), total + gain) for word, gain in gains]
-        candidates = sorted(candidates, key=lambda pair: -pair[1])[:beam]
-        done += [Hypothesis(ids[:-1], total) for ids, total in candidates if ids[-1] == BOUNDARY]
-        living = [pair for pair in candidates if pair[0][-1] != BOUNDARY and pair[1] > -np.inf]
-    return ranked([*done, *(Hypothesis(ids, total, False) for ids, total in living)], alpha)[:beam]
+        for ids, total, state in living:
+            after, log_probs = captioner.step(state, np.array([ids[-1] if ids else BOUNDARY]))
+            for word, gain in enumerate(log_probs[0].tolist()):
+                if ids or word != BOUNDARY:  # END is no first word
+                    candidates.append(((*ids, word), total + gain, after))
+        candidates = sorted(candidates, key=lambda candidate: -candidate[1])[:beam]
+        done += [Hypothesis(ids[:-1], total) for ids, total, _ in candidates if ids[-1] == BOUNDARY]
+        living = [each for each in candidates if each[0][-1] != BOUNDARY and each[1] > -np.inf]
+    return ranked([*done, *(Hypothesis(ids, total, False) for ids, total, _ in living)], alpha)[:beam]
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    seed=st.integers(0, 10_000),
-    beam=st.integers(1, 5),
-    max_words=st.integers(1, 8),
-    alpha=st.sampled_from([0.0, 0.5, 1.0, 2.0]),
-)
-def test_stopping_early_changes_nothing(seed: int, beam: int, max_words: int, alpha: float) -> None:
-    captioner, contexts = make_captioner("gru", 6, seed, scale=1.5), make_contexts(1, seed)
+@pytest.mark.parametrize("alpha", [0.0, 1.0, 2.0])
+@pytest.mark.parametrize("beam", [1, 2, 4])
+@pytest.mark.parametrize("seed", range(12))
+def test_stopping_early_changes_nothing(seed: int, beam: int, alpha: float) -> None:
+    """With α = 2 long sentences often overtake short ones: a search that stops too soon misses them."""
+    captioner, contexts, max_words = make_captioner("gru", 6, seed, scale=1.5), make_contexts(1, seed), 8
     found = beam_search(captioner, contexts, beam, max_words, alpha)[0]
     assert_same(found, plain_beam_search(captioner, contexts[0], beam, max_words, alpha))
 

@@ -1,0 +1,253 @@
+"""The model joins the parts: each answer is checked against the parts called by hand."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from regiontalk.photos import open_photo
+
+import regiontalk
+from regiontalk.alignment.mrf import align
+from regiontalk.alignment.score import pad, score_matrix
+from regiontalk.captioning.captioner import Captioner
+from regiontalk.errors import ConfigError, PackError, PhotoError, SentenceError
+from regiontalk.model import Model, load
+from regiontalk.pack import Pack, save_pack
+from regiontalk.structures import Regions
+
+from .tiny_pack import DIM, FEATURE_DIM, WORDS, tiny_arrays, tiny_settings, tiny_vision_onnx, tiny_vocabulary
+
+SENTENCES = ["A dog is running on the grass", "two people", "A red ball in white snow ."]
+
+
+@pytest.fixture(scope="module")
+def model(tiny_pack: Path) -> Model:
+    return load(tiny_pack, threads=1)
+
+
+@pytest.fixture(scope="module")
+def photo_files(photo_file: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Eleven different photos: more than go through the graph together."""
+    folder = tmp_path_factory.mktemp("many")
+    image = Image.open(photo_file)
+    files = [folder / f"{number}.png" for number in range(11)]
+    for number, file in enumerate(files):
+        image.crop((5 * number, 3 * number, 60 + 5 * number, 50 + 3 * number)).save(file)
+    return files
+
+
+def assert_same_regions(a: Regions, b: Regions) -> None:
+    np.testing.assert_allclose(a.boxes_xyxy, b.boxes_xyxy, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(a.vectors, b.vectors, rtol=1e-3, atol=1e-5)
+
+
+# Look
+
+
+def test_a_photo_in_every_form(model: Model, photo_file: Path) -> None:
+    image = Image.open(photo_file)
+    forms = [
+        photo_file,
+        str(photo_file),
+        photo_file.read_bytes(),
+        image,
+        np.asarray(image),
+        open_photo(photo_file, min_side=64),
+    ]
+    (expected,) = model.look(photo_file)
+    assert (expected.width, expected.height) == (120, 80)
+    assert expected.features.shape == (len(expected), FEATURE_DIM)
+    assert expected.vectors.shape == (len(expected), DIM)
+    for form in forms:
+        (found,) = model.look(form)
+        assert_same_regions(found, expected)
+    assert len(model.look(forms)) == len(forms)
+
+
+def test_many_photos_are_one_at_a_time(model: Model, photo_files: list[Path]) -> None:
+    together = model.look(iter(photo_files))
+    assert [Path(each.file).name for each in together] == [file.name for file in photo_files]
+    for each, file in zip(together, photo_files, strict=True):
+        assert_same_regions(each, model.look(file)[0])
+
+
+def test_no_photo(model: Model) -> None:
+    assert model.look([]) == []
+    assert model.describe_regions([]) == []
+    assert model.caption([]) == []
+
+
+def test_a_missing_photo(model: Model, tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match=r"nowhere\.jpg"):
+        model.look(tmp_path / "nowhere.jpg")
+
+
+# Read
+
+
+def test_sentences_are_read(model: Model) -> None:
+    first, second, third = model.read(SENTENCES)
+    assert first.text == SENTENCES[0]
+    assert first.words == ("a", "dog", "is", "running", "on", "the", "grass")
+    assert third.words == ("a", "red", "ball", "in", "white", "snow")
+    assert second.ids.tolist() == [WORDS.index("two") + 2, WORDS.index("people") + 2]
+    assert first.vectors.shape == (7, DIM)
+    (alone,) = model.read("two people")
+    np.testing.assert_allclose(alone.vectors, second.vectors, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("text", ["", "   ", " . !"])
+def test_a_sentence_without_words(model: Model, photo_file: Path, text: str) -> None:
+    for call in (model.read, lambda t: model.score(photo_file, t), lambda t: model.align(photo_file, t)):
+        with pytest.raises(SentenceError, match="is empty or has no word"):
+            call(text)
+
+
+# Score
+
+
+def test_scores_are_equation_8(model: Model, photo_files: list[Path]) -> None:
+    regions, sentences = model.look(photo_files), model.read(SENTENCES)
+    scores = model.score(photo_files, SENTENCES)
+    assert scores.shape == (11, 3)
+    assert scores.dtype == np.float32
+    expected = [[(s.vectors @ r.vectors.T).max(axis=1).sum() for s in sentences] for r in regions]
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(model.score(regions, sentences), scores, rtol=1e-4, atol=1e-4)
+    mixed = model.score([photo_files[0], regions[1]], [SENTENCES[0], sentences[1]])
+    np.testing.assert_allclose(mixed, scores[:2, :2], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(model.score(photo_files[4], "two people"), scores[4:5, 1:2], rtol=1e-4, atol=1e-4)
+
+
+def test_a_pack_may_ask_for_equation_7(tmp_path: Path, photo_file: Path) -> None:
+    settings = tiny_settings()
+    object.__setattr__(settings.alignment, "score", "sum")
+    save_pack(tmp_path / "sum", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    model = load(tmp_path / "sum", threads=1)
+    regions, words = model.look(photo_file), model.read(SENTENCES)
+    expected = score_matrix(*pad([r.vectors for r in regions]), *pad([w.vectors for w in words]), kind="sum")
+    np.testing.assert_allclose(model.score(regions, words), expected)
+
+
+def test_nothing_to_score(model: Model, photo_file: Path) -> None:
+    assert model.score([], SENTENCES).shape == (0, 3)
+    assert model.score(photo_file, []).shape == (1, 0)
+
+
+# Align
+
+
+def test_align(model: Model, photo_file: Path) -> None:
+    (regions,), (sentence,) = model.look(photo_file), model.read(SENTENCES[0])
+    for beta in (0.0, 0.5, 100.0):
+        found, expected = model.align(photo_file, SENTENCES[0], beta), align(regions, sentence, beta)
+        assert found.word_regions.tolist() == expected.word_regions.tolist()
+        assert found.score == pytest.approx(float(model.score(photo_file, SENTENCES[0])[0, 0]), rel=1e-4)
+    assert model.align(regions, sentence).beta == model.pack.settings.alignment.beta == 1.0
+    assert len(model.align(regions, sentence, beta=1e6).phrases) == 1
+
+
+def test_a_sentence_of_unknown_words_only(model: Model, photo_file: Path) -> None:
+    with pytest.raises(SentenceError, match="knows none of the words 'quantum', 'chromodynamics'"):
+        model.align(photo_file, "Quantum chromodynamics!")
+    assert len(model.align(photo_file, "a quantum dog").sentence) == 3
+
+
+def test_beta_must_make_sense(model: Model, photo_file: Path) -> None:
+    with pytest.raises(ConfigError, match="beta"):
+        model.align(photo_file, "a dog", beta=-1.0)
+
+
+# Describe
+
+
+def test_describe_is_the_best_of_the_beams(model: Model, photo_file: Path) -> None:
+    (regions,) = model.look(photo_file)
+    description = model.describe(photo_file)
+    pack = model.pack
+    photo = Captioner(pack.arrays["photo_captioner"], "gru").beam(regions.features[:1], 3, 8)[0][0]
+    assert description.caption.text == " ".join(pack.vocabulary.decode(photo.ids))
+    assert description.caption.log_prob == pytest.approx(photo.log_prob, abs=1e-4)
+    region_captioner = Captioner(pack.arrays["region_captioner"], "gru")
+    assert len(description.region_captions) == len(regions) - 1 > 1
+    for number, caption in enumerate(description.region_captions, start=1):
+        context = np.concatenate([regions.features[number], regions.features[0]])[None]
+        best = region_captioner.beam(context, 3, 5)[0][0]
+        assert caption.text == " ".join(pack.vocabulary.decode(best.ids))
+        assert caption.log_prob == pytest.approx(best.log_prob, abs=1e-4)
+
+
+def test_many_descriptions_are_one_at_a_time(model: Model, photo_files: list[Path]) -> None:
+    regions = model.look(photo_files)
+    for each, together in zip(regions, model.describe_regions(regions), strict=True):
+        alone = model.describe_regions([each])[0]
+        assert together.regions is each
+        assert together.caption.log_prob == pytest.approx(alone.caption.log_prob, abs=1e-4)
+        assert [c.text for c in together.region_captions] == [c.text for c in alone.region_captions]
+    assert [d.caption for d in model.describe_regions(regions)] == model.caption(regions)
+
+
+def test_captions_are_words_of_the_vocabulary(model: Model, photo_files: list[Path]) -> None:
+    for description in model.describe_regions(model.look(photo_files)):
+        for caption in (description.caption, *description.region_captions):
+            assert set(caption.text.split()) <= set(WORDS)
+            assert caption.log_prob < 0
+
+
+def test_a_wider_beam_is_no_worse(model: Model, photo_file: Path) -> None:
+    regions = model.look(photo_file)
+    assert model.caption(regions, beam=20)[0].log_prob >= model.caption(regions, beam=1)[0].log_prob
+    with pytest.raises(ValueError, match="beam must be at least 1, found 0"):
+        model.describe(photo_file, beam=0)
+
+
+def test_a_photo_without_proposals_is_still_described(tmp_path: Path, photo_file: Path) -> None:
+    settings = tiny_settings()
+    object.__setattr__(settings.vision, "proposals", 0)
+    save_pack(tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    description = load(tmp_path / "p", threads=1).describe(photo_file)
+    assert len(description.regions) == 1
+    assert description.region_captions == ()
+    assert description.caption.text
+
+
+# Load
+
+
+def test_the_package_offers_it(tiny_pack: Path, photo_file: Path) -> None:
+    model = regiontalk.load(tiny_pack, threads=1)
+    assert isinstance(model, regiontalk.Model)
+    assert model.describe(photo_file).to_json()["file"].endswith("blocks.jpg")
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_every_cell_describes(tmp_path: Path, photo_file: Path, cell: str) -> None:
+    settings = tiny_settings(cell)
+    save_pack(tmp_path / cell, settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    assert load(tmp_path / cell, threads=1).describe(photo_file).caption.log_prob < 0
+
+
+def test_no_such_pack(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="neither a pack's folder"):
+        load(tmp_path / "nowhere")
+
+
+def test_a_bad_graph_is_named(tiny_pack: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_pack, tmp_path / "pack"))
+    pack = Pack.load(folder)
+    object.__setattr__(pack, "vision_onnx", b"no graph")
+    with pytest.raises(PackError, match=r"vision\.onnx: expected an ONNX graph"):
+        Model(pack)
+
+
+def test_words_that_overflow_are_named(tmp_path: Path) -> None:
+    settings = tiny_settings()
+    arrays = tiny_arrays(settings)
+    arrays["words"] = {name: np.full(tensor.shape, 6e4) for name, tensor in arrays["words"].items()}
+    save_pack(tmp_path / "p", settings, arrays, tiny_vision_onnx(), tiny_vocabulary())
+    with pytest.raises(PackError, match="words network gives values that are not finite"):
+        load(tmp_path / "p", threads=1).read(" ".join(["dog"] * 40))
