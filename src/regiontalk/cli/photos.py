@@ -115,7 +115,7 @@ def align(
 
     with ending() as report:
         files = [Path(photo)] if _is_one_photo(photo, report) else []
-        pictures = plan_pictures(draw, [photo], files)
+        pictures = plan_pictures(draw, [photo], files) if files else {}
         model = _load(pack, threads)
         (read,) = model.read(sentence)
         show = _printer(as_json, alignment_text)

@@ -1,0 +1,193 @@
+"""The parts of the command line: help, messages, where pictures go, the progress bar."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from regiontalk.cli import main
+from regiontalk.cli import progress as progress_module
+from regiontalk.cli.console import Report, ending, printable
+from regiontalk.cli.pictures import plan_pictures, save_picture
+from regiontalk.cli.progress import ProgressBar
+from regiontalk.cli.text import description_text
+from regiontalk.errors import ConfigError, DataError, PackError, PhotoError, SentenceError, TrainingError
+from regiontalk.structures import Caption, Description, Regions
+
+COMMANDS = (
+    [["describe"], ["align"], ["regions"], ["export"]]
+    + [["train", each] for each in ("vision", "alignment", "captioner")]
+    + [["evaluate", each] for each in ("retrieval", "describe")]
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_shows_an_example(command: list[str], option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, option])
+    assert not ended.value.code
+    example = f"  regiontalk {' '.join(command)} "
+    assert example in capsys.readouterr().out
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    out = capsys.readouterr().out
+    for command, *_ in COMMANDS:
+        assert f"\n  {command} " in out
+    assert "..." not in out.split("Commands:")[1]  # no summary is cut off
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (PhotoError("x"), 1),
+        (SentenceError("x"), 1),
+        (TrainingError("x"), 1),
+        (PackError("x"), 2),
+        (ConfigError("x"), 2),
+        (DataError("x"), 2),
+        (OSError(5, "Input/output error", "file"), 1),
+        (BrokenPipeError(), 141),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_every_error_has_its_status(error: BaseException, status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as ended, ending():
+        raise error
+    assert ended.value.exit_code == status
+    assert capsys.readouterr().out == ""
+
+
+def test_a_mistake_of_ours_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError), ending():
+        raise ZeroDivisionError
+
+
+def test_a_failure_names_its_input_once(capsys: pytest.CaptureFixture[str]) -> None:
+    report = Report()
+    report.failure("a.jpg", "a.jpg: is broken")
+    report.failure("b.jpg", "is broken")
+    report.summary(3, "inputs")
+    assert report.failures == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["regiontalk: a.jpg: is broken", "regiontalk: b.jpg: is broken"]
+    assert "2 of 3 inputs" in lines[2]
+
+
+@given(st.text())
+def test_printable_text_is_printable(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable()
+    assert printable(shown) == shown
+    if text.isprintable():
+        assert shown == text
+
+
+def test_no_pictures_without_draw() -> None:
+    assert plan_pictures(None, ["a.jpg"], [Path("a.jpg")]) == {}
+
+
+def test_one_picture(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    out = tmp_path / "out.png"
+    assert plan_pictures(str(out), [str(photo)], [photo]) == {photo: out}
+    assert plan_pictures(str(tmp_path), [str(photo)], [photo]) == {photo: tmp_path / "a.png"}
+    assert plan_pictures(f"{tmp_path}/new/", [str(photo)], [photo]) == {photo: tmp_path / "new" / "a.png"}
+
+
+def test_a_folder_of_one_photo_counts_as_many(tmp_path: Path) -> None:
+    photo = tmp_path / "in" / "a.jpg"
+    photo.parent.mkdir()
+    pictures = plan_pictures(str(tmp_path / "out"), [str(photo.parent)], [photo])
+    assert pictures == {photo: tmp_path / "out" / "a.png"}
+    with pytest.raises(ConfigError, match="name a folder"):
+        plan_pictures(str(tmp_path / "out.png"), [str(photo.parent)], [photo])
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("xyX"), st.sampled_from(["a", "A", "a-2", "b"]), st.sampled_from(["jpg", "png"]))
+    )
+)
+def test_pictures_have_different_names_whatever_the_case(parts: list[tuple[str, str, str]]) -> None:
+    photos = [Path(folder, f"{name}.{suffix}") for folder, name, suffix in parts]
+    pictures = plan_pictures("out/", [str(photo) for photo in photos], photos)
+    assert set(pictures) == set(photos)
+    assert len({str(picture).lower() for picture in pictures.values()}) == len(pictures)
+
+
+def test_a_picture_may_not_replace_a_photo_through_a_link(tmp_path: Path) -> None:
+    photo = tmp_path / "a.png"
+    photo.touch()
+    (tmp_path / "link.png").symlink_to(photo)
+    with pytest.raises(ConfigError, match="would replace the photo"):
+        plan_pictures(str(tmp_path / "link.png"), [str(photo)], [photo])
+
+
+def test_a_picture_is_written_beside_and_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[str]] = []
+    replace = Path.replace
+
+    def watch(self: Path, target: Path) -> Path:
+        seen.append(sorted(each.name for each in tmp_path.iterdir()))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", watch)
+    save_picture(Image.new("RGB", (4, 4)), tmp_path / "out.png", Report())
+    assert len(seen) == 1
+    assert "out.png" not in seen[0]
+    assert [each.name for each in tmp_path.iterdir()] == ["out.png"]
+
+
+class Terminal(io.StringIO):
+    """A stderr that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def count_to_three() -> None:
+    with ProgressBar() as bar:
+        bar.expect(3, "photos")
+        for _ in range(3):
+            bar.advance()
+            with bar.aside():
+                pass
+
+
+def test_a_bar_comes_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    count_to_three()
+    assert terminal.getvalue() == ""
+    monkeypatch.setattr(progress_module, "PATIENCE", -1.0)
+    count_to_three()
+    shown = terminal.getvalue()
+    assert "photos" in shown
+    assert "1/3" in shown
+    assert "3/3" in shown
+    assert shown.endswith("\x1b[2K")  # the line is gone at the end
+
+
+def test_no_bar_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(progress_module, "PATIENCE", -1.0)
+    count_to_three()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_photo_without_regions_says_so() -> None:
+    whole = np.array([[0, 0, 4, 3]], np.float32)
+    ones, features = np.ones(1, np.float32), np.ones((1, 2), np.float32)
+    description = Description(Regions("a.jpg", 4, 3, whole, ones, features, features), Caption("a dog", -1.0), ())
+    assert description_text(description) == "a.jpg (4 x 3)\n  a dog\n  no region found\n"
