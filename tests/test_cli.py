@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -161,7 +162,7 @@ def count_to_three() -> None:
         bar.expect(3, "photos")
         for _ in range(3):
             bar.advance()
-            with bar.aside():
+            with bar.aside(sys.stderr):
                 pass
 
 

@@ -34,7 +34,7 @@ class Report:
 
     def result(self, text: str) -> None:
         """Print a result, at once, so that a reader in a pipe gets each as it is ready."""
-        with self.bar.aside():
+        with self.bar.aside(sys.stdout):
             _write(text + "\n")
 
     def json(self, value: Mapping[str, Any]) -> None:
@@ -45,7 +45,7 @@ class Report:
         """Name an input that failed; the command goes on."""
         self.failures += 1
         name, reason = printable(name), printable(reason)
-        with self.bar.aside():
+        with self.bar.aside(sys.stderr):
             complain(reason if name in reason else f"{name}: {reason}")
 
     def summary(self, inputs: int, what: str) -> None:

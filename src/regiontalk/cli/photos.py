@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from regiontalk.model import Model
     from regiontalk.photos import Photo
-    from regiontalk.structures import Description, Regions
+    from regiontalk.structures import Alignment, Description, Regions
 
 DRAWN_SIDE = 1600
 """A large JPEG is decoded to about this many pixels for its picture: more than a screen shows."""
@@ -52,12 +52,7 @@ def describe(
     def results(model: Model, looked: list[Regions]) -> Iterable[Description]:
         return model.describe_regions(looked, beam)
 
-    def picture(photo: Photo, description: Description) -> Image.Image:
-        from regiontalk.drawing import draw_description
-
-        return draw_description(photo, description)
-
-    _for_each_photo(photos, draw, (pack, threads), results, _printer(as_json, description_text), picture)
+    _for_each_photo(photos, draw, (pack, threads), results, _printer(as_json, description_text), _draw_description)
 
 
 def regions(
@@ -124,9 +119,7 @@ def align(
                 alignment = model.align(looked, read, beta)
                 show(alignment, report)
                 if file in pictures:
-                    from regiontalk.drawing import draw_alignment
-
-                    _draw(file, pictures[file], lambda whole, a=alignment: draw_alignment(whole, a), report)
+                    _draw(file, pictures[file], _draw_alignment, alignment, report)
 
 
 def _for_each_photo(
@@ -152,7 +145,7 @@ def _for_each_photo(
             for (file, _), result in zip(batch, found, strict=True):
                 show(result, report)
                 if file in pictures:
-                    _draw(file, pictures[file], lambda photo, r=result: picture(photo, r), report)
+                    _draw(file, pictures[file], picture, result, report)
         report.summary(inputs, "inputs")
 
 
@@ -183,7 +176,7 @@ def _is_one_photo(name: str, report: Report) -> bool:
     return False
 
 
-def _draw(file: Path, target: Path, picture: Callable[[Photo], Image.Image], report: Report) -> None:
+def _draw(file: Path, target: Path, picture: Callable[[Photo, Any], Image.Image], result: Any, report: Report) -> None:
     """Open a photo once more, now at a size worth looking at, and write its picture."""
     from regiontalk.cli.pictures import save_picture
     from regiontalk.photos import open_photo
@@ -193,13 +186,24 @@ def _draw(file: Path, target: Path, picture: Callable[[Photo], Image.Image], rep
     except PhotoError as error:  # it was fine a moment ago, so somebody changed it
         report.failure(str(file), str(error))
         return
-    save_picture(picture(photo), target, report)
+    save_picture(picture(photo, result), target, report)
+
+
+def _draw_description(photo: Photo, description: Description) -> Image.Image:
+    from regiontalk.drawing import draw_description
+
+    return draw_description(photo, description)
+
+
+def _draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
+    from regiontalk.drawing import draw_alignment
+
+    return draw_alignment(photo, alignment)
 
 
 def _draw_regions(photo: Photo, found: Regions) -> Image.Image:
     """As a description whose words are how sure the network is of each region."""
-    from regiontalk.drawing import draw_description
     from regiontalk.structures import Caption, Description
 
     sure = tuple(Caption(f"{score:.0%}", 0.0) for score in found.scores[1:])
-    return draw_description(photo, Description(found, Caption(f"{len(sure)} regions", 0.0), sure))
+    return _draw_description(photo, Description(found, Caption(f"{len(sure)} regions", 0.0), sure))

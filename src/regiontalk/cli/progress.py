@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -47,9 +47,10 @@ class ProgressBar:
             self._bar.update(self._bar.task_ids[0], completed=self._done, refresh=True)
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Take the bar away for as long as something is printed. It comes back with the next step."""
-        self._hide()
+    def aside(self, stream: TextIO) -> Iterator[None]:
+        """Take the bar away where something is printed on a terminal. It comes back with the next step."""
+        if stream.isatty():
+            self._hide()
         yield
 
     def _due(self) -> bool:
