@@ -1,0 +1,61 @@
+# make        what there is to do
+# Needs make and Python 3.11 or newer, nothing else. Another Python: make PYTHON=python3.12 test
+
+PYTHON ?= python3
+PHOTO ?= src/regiontalk/samples/chelsea.jpg
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+INSTALLS_FROM := pyproject.toml constraints.txt Makefile
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check lint types format clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev ## A virtual environment in .venv with all that development, training and tests need
+
+demo: $(VENV)/.runtime ## Describe a sample photo (or PHOTO=...) and draw demo.png, with the light runtime only
+	$(BIN)/regiontalk describe $(PHOTO) --draw demo.png
+	@echo "The picture is demo.png"
+
+test: check ## All checks, doctests and tests: what CI runs
+	$(BIN)/python -m pytest
+
+check: lint types ## Lint, format and types, without tests
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## Put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove the virtual environment and what the tools left
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.png
+
+# Stamps: a second call installs nothing unless one of these files changed.
+$(VENV)/.runtime: $(INSTALLS_FROM) | $(VENV)/.made
+	@echo "Installing the runtime into $(VENV)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: $(INSTALLS_FROM) | $(VENV)/.made
+	@echo "Installing the runtime, PyTorch and the development tools into $(VENV)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.runtime
+
+$(VENV)/.made:
+	@command -v '$(PYTHON)' >/dev/null || { \
+	  echo "RegionTalk needs Python 3.11 or newer and finds no $(PYTHON). Install it, or name it: make PYTHON=/path/to/python" >&2; exit 1; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "RegionTalk needs Python 3.11 or newer, but $(PYTHON) is $$('$(PYTHON)' -V 2>&1). Name a newer one: make PYTHON=python3.12" >&2; exit 1; }
+	@'$(PYTHON)' -m venv $(VENV) || { \
+	  echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; rm -rf $(VENV); exit 1; }
+	@touch $@
