@@ -1,0 +1,68 @@
+"""The benchmarks run and say what they measured. How fast anything is, no test says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from regiontalk.pack import Pack, save_pack
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--repeats", "1", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def own_backbone(tiny_pack: Path, tmp_path: Path) -> Path:
+    """The tiny pack with a graph exported from the project's own network."""
+    torch = pytest.importorskip("torch")
+    from regiontalk.training.vision_graph import vision_graph
+    from regiontalk.training.vision_net import SmallResNet, VisionNet
+
+    pack = Pack.load(tiny_pack)
+    torch.manual_seed(0)
+    network = VisionNet(SmallResNet(8, dim=pack.settings.vision.feature_dim))
+    graph = vision_graph(network, pack.settings.vision.size)
+    return save_pack(tmp_path / "own", pack.settings, pack.arrays, graph, pack.vocabulary).folder
+
+
+def test_vision_with_eager_pytorch(own_backbone: Path) -> None:
+    ended = run("vision", "--pack", str(own_backbone), "--copies", "1")
+    assert ended.returncode == 0, ended.stderr
+    assert "differ by at most" in ended.stdout  # and were the same, or it would have stopped
+    for row in ("look", "a pass for each of 20 crops", "eager PyTorch", "at least 5", "at least 1.5"):
+        assert row in ended.stdout
+
+
+def test_vision_of_a_foreign_backbone(tiny_pack: Path) -> None:
+    ended = run("vision", "--pack", str(tiny_pack), "--copies", "1")
+    assert ended.returncode == 0, ended.stderr
+    assert "backbone is not the project's own" in ended.stdout
+    assert "at least 5" in ended.stdout
+
+
+def test_captions(tiny_pack: Path) -> None:
+    ended = run("captions", "--pack", str(tiny_pack), "--copies", "1", "--beam", "2")
+    assert ended.returncode == 0, ended.stderr
+    assert "photo captioner" in ended.stdout
+    assert "region captioner" in ended.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs wait4")
+def test_startup(tiny_pack: Path) -> None:
+    ended = run("startup", "--pack", str(tiny_pack))
+    assert ended.returncode == 0, ended.stderr
+    for row in ("regiontalk --help", "regiontalk describe", "under 0.4", "under 1.5", "under 500"):
+        assert row in ended.stdout
+
+
+def test_a_command_that_fails_is_not_measured() -> None:
+    ended = run("startup", "--pack", "missing")
+    assert ended.returncode != 0
+    assert "nothing was measured" in ended.stderr
