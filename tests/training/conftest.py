@@ -12,7 +12,8 @@ import torch
 from PIL import Image, ImageDraw
 from safetensors.numpy import save_file
 
-from regiontalk.training.checkpoint import save_tensors
+from regiontalk.settings import VisionSettings
+from regiontalk.training.vision_graph import save_vision
 from regiontalk.training.vision_net import SmallResNet, VisionNet
 
 COLOURS = {
@@ -68,7 +69,8 @@ def vision_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished vision run with random weights: even random convolutions tell shapes and colours apart."""
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("vision")
-    save_tensors(VisionNet(SmallResNet(width=8, dim=32)).eval(), folder / "vision.safetensors")
+    settings = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0)
+    save_vision(folder, VisionNet(SmallResNet(width=8, dim=32)), settings)
     return folder
 
 

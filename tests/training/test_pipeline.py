@@ -20,7 +20,8 @@ from regiontalk.training.regions import store_regions
 from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
 from regiontalk.training.train_captioner import CaptionerConfig, train_captioner
 from regiontalk.training.train_vision import VisionConfig, train_vision
-from regiontalk.training.vision_graph import read_vision_net
+from regiontalk.training.vision_graph import read_vision
+from regiontalk.training.vision_net import SmallResNet, VisionNet
 
 FLICKR8K = Path(__file__).parents[3] / "shared/data/flickr8k"
 
@@ -53,9 +54,6 @@ def alignment_config(
         learning_rate=5e-3,
         batch=16,
         epochs=100,
-        image_size=64,
-        proposals=10,
-        min_objectness=0.0,
     )
 
 
@@ -79,9 +77,6 @@ def captioner_config(alignment: AlignmentConfig, about: str, **more: object) -> 
         learning_rate=1e-2,
         batch=16,
         epochs=40,
-        image_size=64,
-        proposals=10,
-        min_objectness=0.0,
     )
     return replace(config, **more)  # type: ignore[arg-type]
 
@@ -96,7 +91,7 @@ def test_vision_run_learns_and_resumes_exactly(teacher_store: Path, tmp_path: Pa
     assert not (broken.output / "vision.safetensors").exists()
     assert same_tensors(whole, train_vision(broken))
     assert len(logged(config.output, "dev_own_photo")) == 3
-    assert read_vision_net(config.output).backbone.dim == 32
+    assert read_vision(config.output)[1].feature_dim == 32
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
@@ -167,9 +162,6 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
         alignment=alignment_run,
         photo_captioner=photo.output,
         region_captioner=region.output,
-        image_size=64,
-        proposals=10,
-        min_objectness=0.0,
     )
     pack = export_pack(config)
     assert pack.settings.photo_captioner.cell == "gru"
@@ -185,29 +177,18 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
     assert np.mean(right) > 0.9
 
 
-def test_stores_of_another_network_are_refused(
-    alignment_config: AlignmentConfig, vision_run: Path, tmp_path: Path
-) -> None:
-    import torch
-
-    from regiontalk.training.checkpoint import save_tensors
-    from regiontalk.training.regions import region_settings
-    from regiontalk.training.vision_net import SmallResNet, VisionNet
-
-    torch.manual_seed(9)
-    save_tensors(VisionNet(SmallResNet(width=8, dim=32)), tmp_path / "vision.safetensors")
-    dataset = read_dataset(alignment_config.data, "dev")
-    for run in (vision_run, tmp_path):
-        settings = region_settings(read_vision_net(run), alignment_config)
-        if run == vision_run:
-            store_regions(run, dataset, tmp_path / "regions", settings)
-        else:
-            with pytest.raises(DataError):
-                store_regions(run, dataset, tmp_path / "regions", settings)
+def test_stores_of_another_network_are_refused(shapes_folder: Path, vision_run: Path, tmp_path: Path) -> None:
+    dataset, (network, settings) = read_dataset(shapes_folder, "dev"), read_vision(vision_run)
+    store = store_regions(network, settings, dataset, tmp_path / "regions")
+    assert len(store.counts) == len(dataset)
+    others = (VisionNet(SmallResNet(width=8, dim=32)), settings), (network, replace(settings, nms_iou=0.5))
+    for other in others:
+        with pytest.raises(DataError):
+            store_regions(*other, dataset, tmp_path / "regions")
 
 
 def test_unfinished_runs_are_named(alignment_config: AlignmentConfig, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match=r"vision\.safetensors: not found; finish `regiontalk train vision`"):
+    with pytest.raises(TrainingError, match=r"vision\.safetensors: not found; finish the run"):
         train_alignment(replace(alignment_config, vision=tmp_path))
     with pytest.raises(TrainingError, match=r"alignment\.safetensors: not found"):
         train_captioner(captioner_config(replace(alignment_config, output=tmp_path), "photo"))
@@ -229,8 +210,6 @@ def test_200_flickr8k_photos_are_learnt_by_heart_and_resumed_exactly(vision_run:
         dropout=0.0,
         learning_rate=4e-3,
         epochs=40,
-        image_size=96,
-        min_objectness=0.0,
     )
     train_alignment(replace(config, stop_after=150))
     assert (config.output / FILE_NAME).exists()

@@ -22,9 +22,8 @@ from regiontalk.settings import (
     WordsSettings,
 )
 from regiontalk.training.captioner_net import folded_captioner
-from regiontalk.training.regions import region_settings
 from regiontalk.training.train_alignment import read_alignment
-from regiontalk.training.vision_graph import read_vision_net, vision_graph
+from regiontalk.training.vision_graph import read_vision, vision_graph
 from regiontalk.training.words_net import AlignmentNet
 
 
@@ -42,7 +41,6 @@ class ExportConfig:
         beam, max_words, length_normalisation: of the photo captioner; chosen on dev.
         region_beam, region_max_words, region_length_normalisation: of the region captioner.
         about: TOML file with the tables `trained_on` and `results`, for people; None for none.
-        image_size, proposals, nms_iou, min_objectness: as trained.
     """
 
     output: Path
@@ -61,10 +59,6 @@ class ExportConfig:
     region_max_words: int = 12
     region_length_normalisation: float = 0.0
     about: Path | None = None
-    image_size: int = 224
-    proposals: int = 19
-    nms_iou: float = 0.6
-    min_objectness: float = 0.05
 
 
 def export_pack(config: ExportConfig) -> Pack:
@@ -75,14 +69,14 @@ def export_pack(config: ExportConfig) -> Pack:
         PackError: if the runs do not fit together or the disk is full.
     """
     vocabulary, net = read_alignment(config.alignment)
-    vision = read_vision_net(config.vision)
+    vision, vision_settings = read_vision(config.vision)
     photo, region = (read_captioner(run) for run in (config.photo_captioner, config.region_captioner))
     about = read_about(config.about)
     settings = PackSettings(
         name=config.name,
         licence=config.licence,
         made_with=f"regiontalk {regiontalk.__version__}",
-        vision=region_settings(vision, config),
+        vision=vision_settings,
         space=SpaceSettings(dim=net.W_m.shape[1]),
         words=WordsSettings(hidden=net.words.W_e.shape[1], embedding=net.words.W_e.shape[0]),
         alignment=AlignmentSettings(score=config.score, beta=config.beta),
@@ -94,7 +88,7 @@ def export_pack(config: ExportConfig) -> Pack:
         results=about.get("results", {}),
     )
     arrays = {**alignment_tensors(net), "photo_captioner": photo, "region_captioner": region}
-    return save_pack(config.output, settings, arrays, vision_graph(vision, config.image_size), vocabulary)
+    return save_pack(config.output, settings, arrays, vision_graph(vision, vision_settings.size), vocabulary)
 
 
 def alignment_tensors(net: AlignmentNet) -> dict[str, dict[str, np.ndarray]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
 from regiontalk.training.devices import autocast
 from regiontalk.training.loop import progress_bar
-from regiontalk.training.vision_graph import read_vision_net, vision_graph
+from regiontalk.training.vision_graph import vision_graph
 from regiontalk.training.vision_net import VisionNet, scale_pixels
 from regiontalk.vision.roi_align import roi_weights
 from regiontalk.vision.session import VisionSession, prepare
@@ -40,18 +41,6 @@ class SeenBatch:
     weights: np.ndarray
     mask: np.ndarray
     boxes: list[np.ndarray]
-
-
-def region_settings(vision: VisionNet, config: Any) -> VisionSettings:
-    """How a run's configuration turns photos into regions."""
-    return VisionSettings(
-        size=config.image_size,
-        side=config.image_size // vision.backbone.stride,
-        feature_dim=vision.backbone.dim,
-        proposals=config.proposals,
-        nms_iou=config.nms_iou,
-        min_objectness=config.min_objectness,
-    )
 
 
 class StoredRegions:
@@ -123,14 +112,14 @@ def freeze_normalisation(network: nn.Module) -> None:
             module.eval()
 
 
-def store_regions(vision_run: Path, dataset: Dataset, folder: Path, settings: VisionSettings) -> RegionStore:
-    """Every photo's regions as a finished vision run sees them; goes on where it was stopped.
+def store_regions(network: VisionNet, settings: VisionSettings, dataset: Dataset, folder: Path) -> RegionStore:
+    """Every photo's regions as a network sees them; goes on where it was stopped.
 
     Raises:
         DataError: if `folder` holds regions of another network.
         PhotoError: if a photo cannot be read.
     """
-    graph = vision_graph(read_vision_net(vision_run), settings.size)
+    graph = vision_graph(network, settings.size)
     no_projection = {"W_m": np.zeros((settings.feature_dim, 1), np.float32), "b_m": np.zeros(1, np.float32)}
     session = VisionSession(graph, no_projection, settings)
     files = [photo.file for photo in dataset.photos]
@@ -139,7 +128,7 @@ def store_regions(vision_run: Path, dataset: Dataset, folder: Path, settings: Vi
         names=names_below_common_folder(files),
         regions=settings.proposals + 1,
         dim=settings.feature_dim,
-        vision_checksum=hashlib.sha256(graph).hexdigest(),
+        vision_checksum=hashlib.sha256(graph + json.dumps(settings.to_json()).encode()).hexdigest(),
     )
     with progress_bar() as progress:
         bar = progress.add_task(f"regions of {dataset.split}", total=len(files), completed=writer.done)

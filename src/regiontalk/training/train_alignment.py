@@ -29,11 +29,10 @@ from regiontalk.training.regions import (
     SeenRegions,
     StoredRegions,
     freeze_normalisation,
-    region_settings,
     store_regions,
 )
 from regiontalk.training.sentences import Sentences, Shuffled, caption_words, encode_captions, pad_ids
-from regiontalk.training.vision_graph import read_vision_net
+from regiontalk.training.vision_graph import read_vision, save_vision
 from regiontalk.training.vision_net import scale_pixels
 from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
 
@@ -61,8 +60,6 @@ class AlignmentConfig:
         loss: "margin" is Eq. 9.
         optimiser, learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient.
         vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
-        image_size: pixels a side.
-        proposals, nms_iou, min_objectness: how proposals become regions.
         limit: only the first photos of each split, for trials.
         seed, stop_after: as for every run.
     """
@@ -89,10 +86,6 @@ class AlignmentConfig:
     epochs: int = 8
     clip: float = 5.0
     vision_learning_rate: float = 0.0
-    image_size: int = 224
-    proposals: int = 19
-    nms_iou: float = 0.6
-    min_objectness: float = 0.05
     limit: int | None = None
     seed: int = 0
     stop_after: int | None = None
@@ -135,10 +128,10 @@ class AlignmentRun:
             self.vocabulary, self.started = read_alignment(config.start)
         self.train_sentences = encode_captions(words, self.vocabulary, config.longest)
         self.dev_sentences = encode_captions(caption_words(dev_set), self.vocabulary, config.longest)
-        self.vision = read_vision_net(config.vision).to(device)
-        self.settings = region_settings(self.vision, config)
+        self.vision, self.settings = read_vision(config.vision)
         self.train_source = self.source(train_set)
         self.dev_source = self.source(dev_set)
+        self.vision.to(device)
         self.net = self.build().to(device)
         parts: dict[str, nn.Module] = {"alignment": self.net}
         if self.tunes_vision:
@@ -153,7 +146,7 @@ class AlignmentRun:
 
     def source(self, dataset: Dataset) -> RegionSource:
         folder = self.config.regions / dataset.split
-        store = store_regions(self.config.vision, dataset, folder, self.settings)
+        store = store_regions(self.vision, self.settings, dataset, folder)
         if not self.tunes_vision:
             return StoredRegions(store, self.device)
         return SeenRegions(self.vision, store, [p.file for p in dataset.photos], self.settings, self.device)
@@ -231,9 +224,10 @@ class AlignmentRun:
     def save(self) -> None:
         save_tensors(self.net, self.config.output / "alignment.safetensors")
         if self.tunes_vision:
-            save_tensors(self.vision, self.config.output / "vision.safetensors")
+            save_vision(self.config.output, self.vision, self.settings)
 
 
+@torch.no_grad()
 def measure_retrieval(
     net: AlignmentNet, source: RegionSource, sentences: Sentences, score: str, device: str, chunk: int = 100
 ) -> dict[str, float]:

@@ -20,11 +20,11 @@ from regiontalk.training.config import identity
 from regiontalk.training.devices import best_device
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
-from regiontalk.training.regions import region_settings, store_regions
+from regiontalk.training.regions import store_regions
 from regiontalk.training.sentences import Shuffled, caption_words, encode_captions
 from regiontalk.training.snippets import Snippets, infer_snippets, whole_captions
 from regiontalk.training.train_alignment import first_photos, read_alignment
-from regiontalk.training.vision_graph import read_vision_net
+from regiontalk.training.vision_graph import read_vision
 
 DEV_PHOTOS = 500
 """Photos whose captions are written and scored after every epoch."""
@@ -48,7 +48,7 @@ class CaptionerConfig:
         learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient.
         longest: words of a caption that are learnt.
         beta, min_words: how captions are cut into snippets (regions only).
-        image_size, proposals, nms_iou, min_objectness, limit, seed, stop_after: as for the alignment.
+        limit, seed, stop_after: as for the alignment.
     """
 
     data: Path
@@ -70,10 +70,6 @@ class CaptionerConfig:
     longest: int = 20
     beta: float = 1.0
     min_words: int = 2
-    image_size: int = 224
-    proposals: int = 19
-    nms_iou: float = 0.6
-    min_objectness: float = 0.05
     limit: int | None = None
     seed: int = 0
     stop_after: int | None = None
@@ -126,8 +122,7 @@ class CaptionerRun:
         """A split's texts, regions, and every photo's captions as words."""
         config = self.config
         dataset = first_photos(read_dataset(config.data, split), config.limit)
-        settings = region_settings(read_vision_net(config.vision), config)
-        store = store_regions(config.vision, dataset, config.regions / split, settings)
+        store = store_regions(*read_vision(config.vision), dataset, config.regions / split)
         words = caption_words(dataset)
         sentences = encode_captions(words, self.vocabulary, config.longest)
         if config.about == "photo":

@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regiontalk.training.checkpoint import save_tensors
+from regiontalk.settings import VisionSettings
 from regiontalk.training.config import identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.distillation import Student, distillation_losses, measure_student, proposal_losses
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.teacher_store import TeacherStore, ViewBatch
+from regiontalk.training.vision_graph import WEIGHTS, read_vision, save_vision
 from regiontalk.training.vision_net import SmallResNet, VisionNet
 
 HELD_OUT = 256
@@ -32,6 +33,9 @@ class VisionConfig:
         sizes: (pixels, epochs) pairs, small photos first: they cost less and teach as much for most of the way.
         batch, learning_rate, weight_decay: of AdamW.
         weights: of the losses map, pooled, classes, box, objectness.
+        start: folder of a finished vision run to start from; None for random weights.
+        image_size: pixels a side of the photos that the finished network will see.
+        proposals, nms_iou, min_objectness: how its proposals become regions, see `VisionSettings`.
         seed: of everything random.
         stop_after: stop at this step as a kill would; None for the whole run.
     """
@@ -45,6 +49,11 @@ class VisionConfig:
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.05
     weights: tuple[float, ...] = (1.0, 1.0, 0.25, 0.2, 0.2)
+    start: Path | None = None
+    image_size: int = 224
+    proposals: int = 19
+    nms_iou: float = 0.7
+    min_objectness: float = 0.02
     seed: int = 0
     stop_after: int | None = None
 
@@ -57,7 +66,9 @@ def train_vision(config: VisionConfig) -> Path:
     order = np.random.default_rng(config.seed).permutation(len(store))
     held_out, rows = order[:HELD_OUT], order[HELD_OUT:]
     schedule = Schedule(config, rows)
-    network = VisionNet(SmallResNet(config.width, dim=config.dim))
+    network = (
+        VisionNet(SmallResNet(config.width, dim=config.dim)) if config.start is None else read_vision(config.start)[0]
+    )
     student = Student(network, store, held_out).to(device)
 
     def losses(batch: ViewBatch) -> dict[str, Tensor]:
@@ -83,10 +94,26 @@ def train_vision(config: VisionConfig) -> Path:
         run=identity(config),
     )
     reached = train(task, config.output, config.stop_after)
-    weights = config.output / "vision.safetensors"
     if reached == schedule.steps:
-        save_tensors(network, weights)
-    return weights
+        save_vision(config.output, network, vision_settings(network, config))
+    return config.output / WEIGHTS
+
+
+def first_network(config: VisionConfig) -> VisionNet:
+    if config.start is not None:
+        return read_vision(config.start)[0]
+    return VisionNet(SmallResNet(config.width, dim=config.dim))
+
+
+def vision_settings(network: VisionNet, config: VisionConfig) -> VisionSettings:
+    return VisionSettings(
+        size=config.image_size,
+        side=config.image_size // network.backbone.stride,
+        feature_dim=network.backbone.dim,
+        proposals=config.proposals,
+        nms_iou=config.nms_iou,
+        min_objectness=config.min_objectness,
+    )
 
 
 def vision_losses(student: Student, batch: ViewBatch, weights: tuple[float, ...], device: str) -> dict[str, Tensor]:

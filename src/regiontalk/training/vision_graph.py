@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import warnings
 from pathlib import Path
 
@@ -13,9 +14,12 @@ from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file
 
 from regiontalk.errors import TrainingError
+from regiontalk.settings import VisionSettings
+from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.vision_net import SmallResNet, VisionNet
 
 OPSET = 17
+WEIGHTS, SETTINGS = "vision.safetensors", "vision.json"
 SMALLEST_HALVED = 256
 """Tensors with fewer values stay float32: they weigh nothing, and constants such as box sizes stay exact."""
 
@@ -60,18 +64,22 @@ def halve_weights(graph: onnx.GraphProto) -> None:
         graph.node.insert(0, cast)
 
 
-def read_vision_net(run: Path) -> VisionNet:
-    """The network of a finished vision run.
+def save_vision(run: Path, network: VisionNet, settings: VisionSettings) -> None:
+    """Write a finished network and how its photos become regions: `vision.json`, then `vision.safetensors`."""
+    (run / SETTINGS).write_text(json.dumps(settings.to_json(), indent=1) + "\n")
+    save_tensors(network, run / WEIGHTS)
+
+
+def read_vision(run: Path) -> tuple[VisionNet, VisionSettings]:
+    """The network and settings of a finished run.
 
     Raises:
         TrainingError: if the run is not finished.
     """
-    file = run / "vision.safetensors"
-    if not file.exists():
-        raise TrainingError(f"{file}: not found; finish `regiontalk train vision` with this output folder first")
-    tensors = load_file(file)
+    if missing := [name for name in (WEIGHTS, SETTINGS) if not (run / name).exists()]:
+        raise TrainingError(f"{run / missing[0]}: not found; finish the run that writes to this folder first")
+    tensors = load_file(run / WEIGHTS)
     width = tensors["backbone.stem.0.weight"].shape[0]
-    dim = tensors["backbone.fuse_fine.0.weight"].shape[0]
-    network = VisionNet(SmallResNet(width, dim=dim))
+    network = VisionNet(SmallResNet(width, dim=tensors["backbone.fuse_fine.0.weight"].shape[0]))
     network.load_state_dict({name: value.float() for name, value in tensors.items()})
-    return network.eval()
+    return network.eval(), VisionSettings.from_json(json.loads((run / SETTINGS).read_text()))
