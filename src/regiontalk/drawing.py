@@ -1,0 +1,97 @@
+"""Pictures of what was found, after the paper's figures 5 and 7: boxes and words in matching colours."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from regiontalk.cards import GREY, Colour, Flow, Mark, Rectangle, Word, draw_card
+from regiontalk.photos import Photo
+from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description
+from regiontalk.vision.boxes import nms
+
+PALETTE: tuple[Colour, ...] = (
+    (230, 159, 0),
+    (0, 114, 178),
+    (0, 158, 115),
+    (204, 121, 167),
+    (240, 228, 66),
+    (213, 94, 0),
+    (86, 180, 233),
+)
+"""Okabe and Ito's colours, which people with any colour vision can tell apart, neighbours as different as can be."""
+
+MOST_REGIONS = len(PALETTE)
+"""Regions in a description's picture: as many as there are colours."""
+
+_SAME_PLACE = 0.5  # IoU above which a description's picture shows only the surer region
+
+
+def draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
+    """A sentence under its photo, each word in the colour of its box, with its score v_i · s_t (figure 5).
+
+    Words that no region answers to (score 0 or less) are grey, and boxes of such words only are left out.
+
+    Args:
+        photo: the photo, decoded at any size.
+        alignment: of this photo.
+
+    Returns:
+        An RGB picture about a thousand pixels wide.
+    """
+    strong = alignment.word_scores > 0  # (T,)
+    shown = list(dict.fromkeys(int(region) for region in alignment.word_regions[strong]))
+    colours = {region: PALETTE[place % len(PALETTE)] for place, region in enumerate(shown)}
+    words: list[Word] = []
+    for phrase in alignment.phrases:
+        for place in range(phrase.start, phrase.end):
+            fill = colours[phrase.region] if strong[place] else None
+            note = f"{alignment.word_scores[place]:.1f}" if strong[place] else ""
+            words.append(Word(alignment.sentence.words[place], fill, note, joins=place > phrase.start))
+    boxes = alignment.regions.boxes_xyxy
+    marks = [Mark(_rectangle(boxes[r]), colours[r], _label(alignment, r), r == WHOLE_PHOTO) for r in shown]
+    sentence = Flow(words, size=25, ink=GREY)
+    return draw_card(photo, marks, [sentence, Flow([Word(f"score {alignment.score:.2f}")], size=15, ink=GREY)])
+
+
+def draw_description(photo: Photo, description: Description, most: int = MOST_REGIONS) -> Image.Image:
+    """A photo with its caption, and its regions as numbered boxes with theirs (figure 7).
+
+    Args:
+        photo: the photo, decoded at any size.
+        description: of this photo.
+        most: the most regions to show, the surest ones. If there are more, those much like a surer one are left out.
+
+    Returns:
+        An RGB picture about a thousand pixels wide.
+    """
+    boxes = description.regions.boxes_xyxy[1:]  # (M - 1, 4), without the whole photo
+    scores = description.regions.scores[1:]
+    shown = np.argsort(-scores, kind="stable") if len(boxes) <= most else nms(boxes, scores, _SAME_PLACE, limit=most)
+    blocks: list[Flow] = [Flow(_plain_words(description.caption), size=27)]
+    marks: list[Mark] = []
+    for number, row in enumerate(shown, start=1):
+        colour = PALETTE[(number - 1) % len(PALETTE)]
+        marks.append(Mark(_rectangle(boxes[row]), colour, str(number)))
+        caption = _plain_words(description.region_captions[row])
+        blocks.append(Flow(caption, size=18, badge=Word(str(number), colour)))
+    return draw_card(photo, marks, blocks)
+
+
+def _plain_words(caption: Caption) -> list[Word]:
+    return [Word(text) for text in caption.text.split()]
+
+
+def _label(alignment: Alignment, region: int) -> str:
+    """The words of a region's phrases that are drawn in its colour."""
+    rows = [j for j, r in enumerate(alignment.word_regions) if r == region and alignment.word_scores[j] > 0]
+    text = ""
+    for before, row in zip([None, *rows], rows, strict=False):
+        between = "" if before is None else " " if row == before + 1 else ", "
+        text += between + alignment.sentence.words[row]
+    return text
+
+
+def _rectangle(box: np.ndarray) -> Rectangle:
+    x0, y0, x1, y1 = (float(value) for value in box)
+    return x0, y0, x1, y1

@@ -1,0 +1,217 @@
+"""Pictures: what is drawn where, that colours can be told apart and read, and that no photo is too odd to draw."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from regiontalk.cards import GREY, INK, contrast, ink_on
+from regiontalk.drawing import MOST_REGIONS, PALETTE, draw_alignment, draw_description
+from regiontalk.photos import Photo
+from regiontalk.structures import Alignment, Caption, Description, Phrase, Regions, Sentence
+
+BEIGE = (200, 190, 180)
+
+
+def a_photo(width: int = 500, height: int = 375, decoded: tuple[int, int] | None = None) -> Photo:
+    return Photo("plain.jpg", width, height, Image.new("RGB", decoded or (width, height), BEIGE))
+
+
+def regions(photo: Photo, boxes: list[tuple[float, float, float, float]]) -> Regions:
+    """Boxes in 0..1 of the photo, after the whole photo; the first is the surest."""
+    pixels = np.array([(0, 0, 1, 1), *boxes], np.float32) * np.array([photo.width, photo.height] * 2, np.float32)
+    scores = np.linspace(1, 0.5, len(pixels)).astype(np.float32)
+    vectors = np.zeros((len(pixels), 2), np.float32)
+    return Regions(photo.file, photo.width, photo.height, pixels, scores, vectors, vectors)
+
+
+def an_alignment(photo: Photo, boxes: list[tuple[float, float, float, float]], words: str) -> Alignment:
+    """`words` as "word/region/score ..."; phrases are the runs of one region."""
+    parts = [word.split("/") for word in words.split()]
+    texts = tuple(text for text, _, _ in parts)
+    path = [int(region) for _, region, _ in parts]
+    found = regions(photo, boxes)
+    starts = [j for j in range(len(path)) if not j or path[j] != path[j - 1]]
+    phrases = tuple(
+        Phrase(" ".join(texts[a:b]), a, b, path[a], tuple(map(float, found.boxes_xyxy[path[a]])), 1.0)
+        for a, b in zip(starts, [*starts[1:], len(path)], strict=True)
+    )
+    none = np.zeros((len(texts), 2), np.float32)
+    sentence = Sentence(" ".join(texts), texts, np.zeros(len(texts), np.int64), none)
+    scores = np.array([float(score) for _, _, score in parts], np.float32)
+    return Alignment(found, sentence, 1.0, float(scores.sum()), np.array(path), scores, phrases)
+
+
+def a_description(photo: Photo, boxes: list[tuple[float, float, float, float]], caption: str = "a dog") -> Description:
+    return Description(regions(photo, boxes), Caption("a plain wall", -1.0), (Caption(caption, -1.0),) * len(boxes))
+
+
+def share(picture: Image.Image, colour: tuple[int, int, int]) -> int:
+    """How many pixels have exactly this colour."""
+    return int((np.asarray(picture) == np.array(colour, np.uint8)).all(axis=2).sum())
+
+
+def test_box_is_drawn_where_it_is() -> None:
+    photo = a_photo(960, 720)  # drawn at its own size, with a margin of 28
+    picture = draw_description(photo, a_description(photo, [(0.25, 0.25, 0.75, 0.75)]))
+    for x, y in ((240, 360), (720, 360), (480, 180), (480, 540)):  # the middles of the box's sides
+        near = np.asarray(picture)[28 + y - 4 : 28 + y + 5, 28 + x - 4 : 28 + x + 5].reshape(-1, 3)
+        assert (near == PALETTE[0]).all(axis=1).sum() >= 9
+    assert picture.getpixel((28 + 480, 28 + 360)) == BEIGE
+
+
+@pytest.mark.parametrize("decoded", [(500, 375), (250, 188), (63, 47)])
+def test_a_photo_decoded_smaller_gives_the_same_picture(decoded: tuple[int, int]) -> None:
+    boxes = [(0.1, 0.2, 0.6, 0.9)]
+    whole = draw_description(a_photo(), a_description(a_photo(), boxes))
+    photo = a_photo(decoded=decoded)
+    assert np.array_equal(draw_description(photo, a_description(photo, boxes)), whole)
+
+
+def test_words_and_boxes_share_a_colour() -> None:
+    photo = a_photo()
+    boxes = [(0.1, 0.1, 0.4, 0.5), (0.5, 0.4, 0.9, 0.9)]
+    picture = draw_alignment(photo, an_alignment(photo, boxes, "dog/1/2.0 and/0/-0.5 ball/2/1.5"))
+    below = picture.crop((0, 28 + 720, *picture.size))
+    on_photo = picture.crop((0, 0, picture.width, 28 + 720))
+    for colour in PALETTE[:2]:
+        assert share(below, colour) > 300
+        assert share(on_photo, colour) > 300
+    assert share(below, PALETTE[2]) == 0
+
+
+def test_weak_words_are_grey_and_have_no_box() -> None:
+    photo = a_photo()
+    alignment = an_alignment(photo, [(0.1, 0.1, 0.4, 0.5)], "the/1/0 quick/1/-1 of/0/-2")
+    picture = draw_alignment(photo, alignment)
+    assert share(picture, GREY) > 50
+    assert all(share(picture, colour) == 0 for colour in PALETTE)
+
+
+def test_a_region_of_weak_and_strong_words_is_drawn_for_the_strong_ones() -> None:
+    photo = a_photo()
+    boxes = [(0.1, 0.1, 0.4, 0.5)]
+    one = draw_alignment(photo, an_alignment(photo, boxes, "a/1/-1 dog/1/2"))
+    two = draw_alignment(photo, an_alignment(photo, boxes, "a/1/1 dog/1/2"))
+    assert 0 < share(one, PALETTE[0]) < share(two, PALETTE[0])
+
+
+def test_the_whole_photo_as_a_region() -> None:
+    photo = a_photo(960, 720)
+    picture = draw_alignment(photo, an_alignment(photo, [], "a/0/1 beach/0/2"))
+    assert share(picture.crop((28, 100, 36, 600)), PALETTE[0]) > 1000  # along the left edge
+
+
+def test_only_the_surest_regions_are_shown() -> None:
+    photo = a_photo()
+    apart = [(0.09 * i, 0.1, 0.09 * i + 0.07, 0.6) for i in range(10)]
+    picture = draw_description(photo, a_description(photo, apart))
+    assert all(share(picture, colour) > 100 for colour in PALETTE)
+    three = draw_description(photo, a_description(photo, apart), most=3)
+    assert [share(three, colour) > 0 for colour in PALETTE] == [True] * 3 + [False] * (MOST_REGIONS - 3)
+
+
+def test_regions_in_one_place_are_shown_once_if_there_are_many() -> None:
+    photo = a_photo()
+    same = [(0.1, 0.1, 0.6, 0.6 + 0.01 * i) for i in range(MOST_REGIONS + 1)]
+    picture = draw_description(photo, a_description(photo, same))
+    assert [share(picture, colour) > 0 for colour in PALETTE] == [True] + [False] * (MOST_REGIONS - 1)
+
+
+def test_no_regions() -> None:
+    photo = a_photo()
+    picture = draw_description(photo, a_description(photo, []))
+    assert share(picture, INK) > 100
+
+
+def test_long_text_is_wrapped_and_ends() -> None:
+    photo = a_photo()
+    short = draw_description(photo, a_description(photo, [(0, 0, 0.5, 0.5)]))
+    long = draw_description(photo, a_description(photo, [(0, 0, 0.5, 0.5)], "a dog and a cat " * 20))
+    assert long.width == short.width
+    assert long.height > short.height
+    words = " ".join(f"word{i}/1/1" for i in range(5000))
+    endless = draw_alignment(photo, an_alignment(photo, [(0, 0, 0.5, 0.5)], words))
+    assert endless.height < 4000
+
+
+def test_one_endless_word_stays_in_the_picture() -> None:
+    photo = a_photo()
+    picture = draw_alignment(photo, an_alignment(photo, [(0, 0, 0.5, 0.5)], f"{'o' * 3000}/1/1"))
+    margin = np.asarray(picture)[:, -24:]
+    assert (margin == 255).all()
+
+
+def test_letters_that_the_font_lacks() -> None:
+    photo = a_photo()
+    boxes = [(0.0, 0.0, 0.5, 0.5)]
+    accents = draw_alignment(photo, an_alignment(photo, boxes, "café/1/1"))
+    assert np.array_equal(accents, draw_alignment(photo, an_alignment(photo, boxes, "cafe/1/1")))
+    draw_alignment(photo, an_alignment(photo, boxes, "犬/1/1 \u202e/1/1"))
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    width=st.integers(1, 6000),
+    height=st.integers(1, 6000),
+    corners=st.lists(st.tuples(*[st.floats(0, 1, width=32)] * 4), max_size=12),
+)
+def test_any_photo_gives_a_readable_picture(width: int, height: int, corners: list[tuple[float, ...]]) -> None:
+    photo = a_photo(width, height, decoded=(min(width, 64), min(height, 64)))
+    boxes = [(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in corners]
+    words = " ".join(f"word/{region}/1" for region in range(len(boxes) + 1))
+    for picture in (
+        draw_alignment(photo, an_alignment(photo, boxes, words)),
+        draw_description(photo, a_description(photo, boxes)),
+    ):
+        assert picture.mode == "RGB"
+        assert 400 <= picture.width <= 1400
+        assert 150 <= picture.height <= 2000
+        edge = np.asarray(picture)
+        assert all((side == 255).all() for side in (edge[:20], edge[-20:], edge[:, :20], edge[:, -20:]))
+
+
+def test_contrast_by_hand() -> None:
+    assert contrast((255, 255, 255), (255, 255, 255)) == 1
+    assert contrast((119, 119, 119), (255, 255, 255)) == pytest.approx(4.48, abs=0.01)  # WCAG's well-known near miss
+
+
+@given(fill=st.tuples(*[st.integers(0, 255)] * 3))
+def test_text_on_any_colour_can_be_read(fill: tuple[int, int, int]) -> None:
+    assert contrast(fill, ink_on(fill)) >= 4.5
+
+
+def test_text_on_paper_can_be_read() -> None:
+    assert contrast(GREY, (255, 255, 255)) >= 4.5
+    assert contrast(INK, (255, 255, 255)) >= 7
+
+
+# Machado, Oliveira and Fernandes 2009, severity 1: linear RGB as seen without one kind of cone
+PROTANOPIA = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+DEUTERANOPIA = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+TRITANOPIA = [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+
+
+@pytest.mark.parametrize("vision", [np.eye(3), PROTANOPIA, DEUTERANOPIA, TRITANOPIA])
+def test_colours_differ_for_all_eyes(vision: list[list[float]]) -> None:
+    """By at least 10 in CIE Lab: several times what can just be seen."""
+    seen = [lab(np.array(vision) @ linear(colour)) for colour in PALETTE]
+    assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) >= 10
+
+
+def linear(colour: tuple[int, int, int]) -> np.ndarray:
+    values = np.array(colour) / 255
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def lab(rgb: np.ndarray) -> np.ndarray:
+    """Linear sRGB → CIE Lab under D65."""
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    t = (to_xyz @ np.clip(rgb, 0, 1)) / np.array([0.95047, 1.0, 1.08883])
+    f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
