@@ -202,8 +202,10 @@ def _draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
 
 
 def _draw_regions(photo: Photo, found: Regions) -> Image.Image:
-    """As a description whose words are how sure the network is of each region."""
+    """All of them, drawn as a description whose words are how sure the network is of each."""
+    from regiontalk.drawing import draw_description
     from regiontalk.structures import Caption, Description
 
     sure = tuple(Caption(f"{score:.0%}", 0.0) for score in found.scores[1:])
-    return _draw_description(photo, Description(found, Caption(f"{len(sure)} regions", 0.0), sure))
+    title = Caption(f"{len(sure)} region{'' if len(sure) == 1 else 's'}", 0.0)
+    return draw_description(photo, Description(found, title, sure), most=max(1, len(sure)))
