@@ -233,9 +233,8 @@ def _read_header(name: str, stream: IO[bytes]) -> Image.Image:
 
 def _what_else(prefix: bytes) -> tuple[str, str]:
     """What a file that is no photo is, by its first bytes, and what to do about it."""
-    if _is_text(prefix):
-        return "text", "Name a photo."
-    kind = next((kind for at, start, kind in _OTHER_KINDS if prefix[at:].startswith(start)), "something else")
+    unknown = "text" if _is_text(prefix) else "something else"
+    kind = next((kind for at, start, kind in _OTHER_KINDS if prefix[at:].startswith(start)), unknown)
     return kind, "Save it as JPEG." if kind.endswith("photo") else "Name a photo."
 
 

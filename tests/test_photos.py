@@ -1,0 +1,492 @@
+"""Opening photos: every colour mode and orientation gives upright RGB, and whatever is wrong is said clearly."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import warnings
+import zlib
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, ImageFile
+
+from regiontalk.errors import PhotoError
+from regiontalk.photos import MAX_PIXELS, SUFFIXES, Photo, find_photos, open_photo
+
+SAMPLES = Path(__file__).parent.parent / "src" / "regiontalk" / "samples"
+
+
+def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    file = BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def pixels(photo: Photo) -> np.ndarray:
+    """(H, W, 3) uint8, after checking what holds for every photo opened in full."""
+    assert photo.image.mode == "RGB"
+    assert photo.image.size == (photo.width, photo.height)
+    return np.asarray(photo.image)
+
+
+def first_pixel(source: Any) -> tuple[int, ...]:
+    return tuple(int(value) for value in pixels(open_photo(source))[0, 0])
+
+
+def a_gradient(width: int = 64, height: int = 48) -> Image.Image:
+    """Smooth, so that JPEG changes it little, and without symmetry."""
+    y, x = np.mgrid[0:height, 0:width]
+    red, green, blue = 40 + 200 * x // width, 30 + 150 * y // height, 250 - 100 * x // width - 90 * y // height
+    return Image.fromarray(np.stack([red, green, blue], axis=2).astype(np.uint8))
+
+
+# Where photos come from
+
+
+def test_a_path_bytes_an_image_and_an_array_are_the_same_photo(tmp_path: Path) -> None:
+    image = a_gradient()
+    path = tmp_path / "ein Käfer.png"
+    path.write_bytes(encoded(image))
+    expected = np.asarray(image)
+    for source, name in (
+        (path, str(path)),
+        (str(path), str(path)),
+        (path.read_bytes(), "<bytes>"),
+        (image, "<image>"),
+        (expected, "<array>"),
+    ):
+        photo = open_photo(source)
+        assert photo.file == name
+        assert np.array_equal(pixels(photo), expected)
+
+
+def test_an_opened_photo_shares_nothing_with_its_source() -> None:
+    image = a_gradient()
+    array = np.array(image)
+    of_image, of_array = open_photo(image), open_photo(array)
+    image.putpixel((0, 0), (1, 2, 3))
+    array[0, 0] = 1
+    for photo in (of_image, of_array):
+        assert np.array_equal(pixels(photo), np.asarray(a_gradient()))
+
+
+def test_an_image_opened_from_a_file_keeps_its_name() -> None:
+    with Image.open(SAMPLES / "chelsea.jpg") as image:
+        photo = open_photo(image)
+    assert photo.file == str(SAMPLES / "chelsea.jpg")
+    assert (photo.width, photo.height) == (451, 300)
+
+
+def test_arrays_with_odd_memory_layouts() -> None:
+    array = np.asarray(a_gradient())
+    assert np.array_equal(pixels(open_photo(array[::-1, ::2])), array[::-1, ::2])
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((1, 4, 4, 3), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+)
+def test_other_arrays_are_refused(array: np.ndarray) -> None:
+    with pytest.raises(PhotoError, match=r"<array>: expected an array \(H, W, 3\) of uint8"):
+        open_photo(array)
+
+
+def test_other_types_are_refused() -> None:
+    with pytest.raises(PhotoError, match="found int"):
+        open_photo(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("limits", [{"max_pixels": 0}, {"min_side": 0}])
+def test_senseless_limits_are_refused(limits: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must be at least 1"):
+        open_photo(a_gradient(), **limits)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in SAMPLES.glob("*.jpg")))
+def test_sample_photos(name: str) -> None:
+    assert pixels(open_photo(SAMPLES / name)).std() > 20
+    assert (SAMPLES / name).stat().st_size < 150_000
+    assert f"`{name}`" in (SAMPLES / "LICENSES.md").read_text(encoding="utf-8")
+
+
+# Colour modes
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "rgb"),
+    [
+        ("1", 255, (255, 255, 255)),
+        ("L", 77, (77, 77, 77)),
+        ("LA", (77, 255), (77, 77, 77)),
+        ("LA", (77, 0), (255, 255, 255)),
+        ("RGB", (10, 20, 30), (10, 20, 30)),
+        ("RGBA", (10, 20, 30, 255), (10, 20, 30)),
+        ("RGBA", (10, 20, 30, 0), (255, 255, 255)),
+        ("RGBA", (0, 0, 0, 51), (204, 204, 204)),  # a fifth of black on white
+        ("RGBa", (0, 0, 0, 51), (204, 204, 204)),
+        ("La", (0, 51), (204, 204, 204)),
+        ("RGBX", (10, 20, 30, 0), (10, 20, 30)),
+        ("CMYK", (0, 0, 0, 0), (255, 255, 255)),
+        ("CMYK", (255, 0, 0, 0), (0, 255, 255)),
+        ("YCbCr", (90, 128, 128), (90, 90, 90)),
+        ("HSV", (0, 255, 255), (255, 0, 0)),
+        ("I;16", 0x80FF, (0x80, 0x80, 0x80)),
+        ("I;16B", 0x80FF, (0x80, 0x80, 0x80)),
+        ("I", 65535, (255, 255, 255)),
+        ("F", 1.0, (255, 255, 255)),
+        ("F", 0.2, (51, 51, 51)),
+        ("F", 51.0, (51, 51, 51)),
+        ("F", 65535.0, (255, 255, 255)),
+    ],
+)
+def test_modes(mode: str, value: Any, rgb: tuple[int, int, int]) -> None:
+    if mode in ("I;16B", "La", "RGBa"):  # Pillow cannot fill these with a colour
+        data = struct.pack(">H", value) if mode == "I;16B" else bytes(value)
+        image = Image.frombytes(mode, (3, 2), data * 6)
+    else:
+        image = Image.new(mode, (3, 2), value)
+    assert first_pixel(image) == rgb
+
+
+def test_lab() -> None:
+    lab = ImageCms.createProfile("LAB")
+    to_lab = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), lab, "RGB", "LAB")
+    image = ImageCms.applyTransform(Image.new("RGB", (2, 2), (200, 40, 90)), to_lab)
+    assert image is not None
+    assert np.abs(np.array(first_pixel(image)) - (200, 40, 90)).max() <= 3
+
+
+@pytest.mark.parametrize(
+    ("values", "greys"),
+    [
+        ([[0, 100, 65535]], [0, 0, 255]),
+        ([[-100, 0, 155]], [0, 100, 255]),  # no common white fits: stretched
+        ([[0, 200_000, 1_000_000]], [0, 51, 255]),
+        ([[7, 7, 7]], [0, 0, 0]),
+    ],
+)
+def test_wide_greys(values: list[list[int]], greys: list[int]) -> None:
+    image = Image.fromarray(np.array(values, np.int32))
+    assert pixels(open_photo(image))[0, :, 0].tolist() == greys
+
+
+def test_values_that_are_not_finite_are_black() -> None:
+    image = Image.fromarray(np.array([[np.nan, np.inf, -np.inf, 1.0]], np.float32))
+    assert pixels(open_photo(image))[0, :, 0].tolist() == [0, 0, 0, 255]
+
+
+def test_sixteen_bit_png() -> None:
+    grey = np.linspace(0, 65535, 256, dtype=np.uint16)[None]
+    found = pixels(open_photo(encoded(Image.fromarray(grey))))
+    assert np.array_equal(found[0, :, 0], np.arange(256))
+
+
+def test_a_palette_with_and_without_transparency() -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.putdata([0, 1])
+    assert pixels(open_photo(encoded(image)))[0].tolist() == [[10, 20, 30], [40, 50, 60]]
+    for transparency in (0, bytes([0, 255])):  # one colour of the palette; an alpha for each
+        found = pixels(open_photo(encoded(image, transparency=transparency)))
+        assert found[0].tolist() == [[255, 255, 255], [40, 50, 60]]
+
+
+def test_one_transparent_colour_in_rgb() -> None:
+    image = Image.new("RGB", (2, 1), (1, 2, 3))
+    image.putpixel((1, 0), (9, 9, 9))
+    assert pixels(open_photo(encoded(image, transparency=(9, 9, 9))))[0].tolist() == [[1, 2, 3], [255, 255, 255]]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "JPEG2000", "PPM"])
+def test_formats(kind: str) -> None:
+    image = a_gradient()
+    found = pixels(open_photo(encoded(image, kind)))
+    assert np.abs(found.astype(int) - np.asarray(image)).mean() < 12
+
+
+def test_cmyk_jpeg() -> None:
+    image = Image.new("CMYK", (16, 16), (255, 0, 0, 0))
+    red, green, blue = first_pixel(encoded(image, "JPEG", quality=95))
+    assert red < 10 and green > 245 and blue > 245
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_the_first_frame_of_an_animation(kind: str) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue", "lime")]
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+    source = encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    assert first_pixel(source) == (255, 0, 0)
+
+
+# Orientation
+
+
+TURNED = {
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: np.rot90(a, -1),
+    7: lambda a: np.rot90(a, 2).transpose(1, 0, 2),
+    8: lambda a: np.rot90(a),
+}
+"""EXIF orientation → what must be done to the stored (H, W, 3) array to see it upright."""
+
+
+def orientation(value: Any) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = value
+    return exif
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "JPEG", "WEBP"])
+@pytest.mark.parametrize("value", TURNED)
+def test_photos_are_upright(kind: str, value: int) -> None:
+    image = a_gradient()
+    options: dict[str, Any] = {"JPEG": {"quality": 98, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
+    found = pixels(open_photo(encoded(image, kind, exif=orientation(value), **options)))
+    expected = TURNED[value](np.asarray(image))
+    assert found.shape == expected.shape
+    assert np.abs(found.astype(int) - expected).max() <= (0 if kind != "JPEG" else 8)
+
+
+@pytest.mark.parametrize("value", [0, 9, 65535])
+def test_orientations_that_do_not_exist_are_passed_over(value: int) -> None:
+    image = a_gradient()
+    assert np.array_equal(pixels(open_photo(encoded(image, exif=orientation(value)))), np.asarray(image))
+
+
+def test_damaged_exif_does_not_matter() -> None:
+    image = a_gradient()
+    source = encoded(image, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff garbage")
+    assert np.array_equal(pixels(open_photo(source)), np.asarray(image))
+
+
+# Sizes
+
+
+def test_large_jpegs_are_decoded_smaller_if_that_is_enough() -> None:
+    source = encoded(a_gradient(1600, 1200), "JPEG")
+    for min_side, size in ((1200, (1600, 1200)), (500, (800, 600)), (224, (400, 300)), (100, (200, 150))):
+        photo = open_photo(source, min_side=min_side)
+        assert (photo.width, photo.height) == (1600, 1200)
+        assert photo.image.size == size
+    small = np.asarray(open_photo(source, min_side=100).image.resize((64, 48)), int)
+    assert np.abs(small - np.asarray(a_gradient(1600, 1200).resize((64, 48)))).mean() < 4
+
+
+def test_a_large_jpeg_on_its_side() -> None:
+    photo = open_photo(encoded(a_gradient(1600, 800), "JPEG", exif=orientation(6)), min_side=400)
+    assert (photo.width, photo.height) == (800, 1600)
+    assert photo.image.size == (400, 800)
+
+
+@given(width=st.integers(1, 400), height=st.integers(1, 400), min_side=st.integers(1, 300))
+@settings(max_examples=40, deadline=None)
+def test_no_side_falls_below_min_side(width: int, height: int, min_side: int) -> None:
+    photo = open_photo(encoded(Image.new("RGB", (width, height)), "JPEG"), min_side=min_side)
+    assert (photo.width, photo.height) == (width, height)
+    assert min(photo.image.size) >= min(min_side, width, height)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1)])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF"])
+def test_tiny_and_thin_photos(size: tuple[int, int], kind: str) -> None:
+    photo = open_photo(encoded(Image.new("RGB", size, "red"), kind), min_side=224)
+    assert (photo.width, photo.height) == photo.image.size == size
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A PNG whose header promises a size and that has no pixels at all."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("width", "height"), [(10_001, 10_000), (50_000, 50_000), (2**31 - 1, 2**31 - 1)])
+def test_decompression_bombs_are_refused_by_their_header(width: int, height: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(PhotoError, match=r"<bytes>: expected a photo of at most 100,000,000 pixels") as caught:
+        open_photo(png_that_claims(width, height))
+    assert f"{width} x {height}" in str(caught.value)
+    assert "max_pixels" in str(caught.value)
+
+
+def test_the_limit_is_the_callers() -> None:
+    assert MAX_PIXELS == 100_000_000
+    image = a_gradient()
+    assert open_photo(image, max_pixels=64 * 48).width == 64
+    for source in (image, np.asarray(image), encoded(image)):
+        with pytest.raises(PhotoError, match="at most 3,071 pixels, found 64 x 48 = 3,072"):
+            open_photo(source, max_pixels=64 * 48 - 1)
+
+
+def test_a_bomb_of_text_in_a_png() -> None:
+    bomb = zlib.compress(b"\0" * 80_000_000)
+    text = b"Comment\0\0" + bomb
+    source = encoded(a_gradient())
+    chunk = struct.pack(">I", len(text)) + b"zTXt" + text + struct.pack(">I", zlib.crc32(b"zTXt" + text))
+    with pytest.raises(PhotoError, match="<bytes>"):
+        open_photo(source[:33] + chunk + source[33:])
+
+
+# What is wrong
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000"])
+@pytest.mark.parametrize("part", [0.5, 0.9])
+def test_cut_off_files(kind: str, part: float, tmp_path: Path) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    source = encoded(noise, kind)
+    path = tmp_path / "cut.img"
+    path.write_bytes(source[: int(len(source) * part)])
+    with pytest.raises(PhotoError, match=r"cut\.img: expected .+, found .+\. .+\.") as caught:
+        open_photo(path)
+    assert "Get it once more" in str(caught.value)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    kind=st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM"]),
+    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
+    length=st.floats(0, 1),
+)
+def test_damage_gives_a_photo_or_a_photo_error(kind: str, changes: list[tuple[float, int]], length: float) -> None:
+    source = bytearray(encoded(a_gradient(16, 12), kind))
+    for place, byte in changes:
+        source[int(place * len(source))] = byte
+    try:
+        pixels(open_photo(bytes(source[: int(length * len(source)) + 1]), max_pixels=1_000_000))
+    except PhotoError as error:
+        assert str(error).startswith("<bytes>: expected ")
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "found an empty file"),
+        (b"just some text\n", "found text"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "found text"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3", "found a PDF document"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n\x00", "found a PostScript document"),
+        (b"PK\x03\x04\x14\0\0\0", "found a ZIP archive"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "found a HEIC photo. Save it as JPEG."),
+        (b"\0\0\0\x18ftypmp42\0\0\0\0", "found a video"),
+        (b"\x00\x01\x02\x03" * 20, "found something else"),
+        (b"\xff\xd8\xff", "found a damaged or cut off header"),
+        (b"\x89PNG\r\n\x1a\n", "found a damaged or cut off header"),
+    ],
+)
+def test_files_that_are_no_photos(content: bytes, found: str, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(content)
+    with pytest.raises(PhotoError) as caught:
+        open_photo(path)
+    assert str(caught.value).startswith(f"{path}: expected a ")
+    assert found in str(caught.value)
+
+
+def test_the_name_does_not_decide_what_a_file_is(tmp_path: Path) -> None:
+    path = tmp_path / "photo.txt"
+    path.write_bytes(encoded(a_gradient()))
+    assert open_photo(path).width == 64
+
+
+def test_postscript_is_never_run(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(encoded(a_gradient(), "EPS"))
+    with pytest.raises(PhotoError, match="found a PostScript document"):
+        open_photo(path)
+
+
+def test_missing_files_folders_and_pipes(tmp_path: Path) -> None:
+    with pytest.raises(PhotoError, match=r"gone\.jpg: expected a photo, found no such file"):
+        open_photo(tmp_path / "gone.jpg")
+    with pytest.raises(PhotoError, match="found a folder"):
+        open_photo(tmp_path)
+    with pytest.raises(PhotoError, match="empty name"):
+        open_photo("")
+    with pytest.raises(PhotoError, match="a name that no file can have"):
+        open_photo("a\0b.jpg")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.jpg")  # opening it would wait for ever
+        with pytest.raises(PhotoError, match="a pipe, socket or device"):
+            open_photo(tmp_path / "pipe.jpg")
+
+
+def test_names_cannot_steer_a_terminal() -> None:
+    with pytest.raises(PhotoError) as caught:
+        open_photo("a\x1b[31m\nb.jpg")
+    assert "\x1b" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_images_that_cannot_be_used() -> None:
+    with pytest.raises(PhotoError, match="0 x 5"):
+        open_photo(Image.new("RGB", (0, 5)))
+    image = Image.open(SAMPLES / "chelsea.jpg")
+    image.close()
+    with pytest.raises(PhotoError, match=r"chelsea\.jpg"):
+        open_photo(image)
+
+
+def test_warnings_of_pillow_stay_inside_and_filters_come_back() -> None:
+    before = list(warnings.filters)
+    source = encoded(a_gradient(), "TIFF")
+    threads = [threading.Thread(target=lambda: [open_photo(source) for _ in range(20)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert warnings.filters == before
+
+
+# Finding photos
+
+
+def test_find_photos(tmp_path: Path) -> None:
+    names = ["b.JPG", "a.png", "sub/c.webp", "sub/deep/d.tiff", "notes.txt", ".hidden.jpg", ".git/e.jpg", "._a.png"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    expected = [tmp_path / name for name in ("a.png", "b.JPG", "sub/c.webp", "sub/deep/d.tiff")]
+    assert find_photos([tmp_path]) == find_photos(tmp_path) == find_photos(str(tmp_path)) == expected
+
+
+def test_files_are_taken_as_given(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    given_paths = [tmp_path / "gone.jpg", tmp_path / "notes.txt", tmp_path, tmp_path / "a.png"]
+    assert find_photos(given_paths) == [*given_paths[:2], tmp_path / "a.png", tmp_path / "a.png"]
+
+
+def test_links_in_a_circle(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
+    assert find_photos([tmp_path]) == [tmp_path / "a.png"]
+
+
+def test_nothing_to_find(tmp_path: Path) -> None:
+    assert find_photos([]) == find_photos([tmp_path]) == []
+    with pytest.raises(PhotoError, match="empty name"):
+        find_photos([""])
+
+
+def test_suffixes_are_lower_case_with_a_dot() -> None:
+    assert {".jpg", ".jpeg", ".png", ".webp"} <= SUFFIXES
+    assert all(suffix.startswith(".") and suffix == suffix.lower() for suffix in SUFFIXES)
