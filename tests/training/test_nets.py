@@ -67,6 +67,11 @@ def test_wrong_word_vectors_are_named(tmp_path: Path, text: str, told: str) -> N
         load_word_vectors(file, Vocabulary(["dog"], [1, 0, 1]), torch.ones(3, 2))
 
 
+def test_missing_word_vectors_are_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.txt: cannot be read"):
+        load_word_vectors(tmp_path / "none.txt", Vocabulary(["dog"], [1, 0, 1]), torch.ones(3, 2))
+
+
 def test_the_projection_holds_the_statistics() -> None:
     net = AlignmentNet(make_words_net(), feature_dim=6, dim=4, dropout=0.5).eval()
     features = np.random.default_rng(0).normal(3, 5, size=(40, 6)).astype(np.float32)

@@ -6,6 +6,7 @@ Axis names: B sentences, T words (padded), d word vector, H hidden, h shared spa
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import torch
@@ -120,11 +121,11 @@ def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> 
         How many words of the vocabulary were found.
 
     Raises:
-        DataError: if a line's number of values is not d, or no word is found.
+        DataError: if the file cannot be read, a line's number of values is not d, or no word is found.
     """
     rows = {word: row for row, word in enumerate(vocabulary.words, start=len(vocabulary) - len(vocabulary.words))}
     found: dict[int, np.ndarray] = {}
-    with file.open(encoding="utf-8", errors="replace") as lines:
+    with open_text(file) as lines:
         for number, line in enumerate(lines, start=1):
             word, *values = line.rstrip().split(" ")
             if number == 1 and len(values) == 1:
@@ -140,6 +141,13 @@ def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> 
     with torch.no_grad():
         embedding[list(found)] = torch.from_numpy(vectors * np.float32(scale)).to(embedding)
     return len(found)
+
+
+def open_text(file: Path) -> TextIO:
+    try:
+        return file.open(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}); `word_vectors` must name a text file") from error
 
 
 def parse_vector(values: list[str], length: int, where: str) -> np.ndarray:
