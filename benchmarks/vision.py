@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 from measuring import arguments, at_least_one, median_seconds, print_table, ratio_rows, sample_photos
-from regiontalk.photos import Photo, open_photo
 
 import regiontalk
+from regiontalk.photos import Photo, open_photo
 from regiontalk.structures import Regions
 from regiontalk.vision.session import BATCH, VisionSession, available_cpus, prepare
 

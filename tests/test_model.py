@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from regiontalk.photos import open_photo
 
 import regiontalk
 from regiontalk.alignment.mrf import align
@@ -17,6 +16,7 @@ from regiontalk.captioning.captioner import Captioner
 from regiontalk.errors import ConfigError, PackError, PhotoError, SentenceError
 from regiontalk.model import Model, load
 from regiontalk.pack import Pack, save_pack
+from regiontalk.photos import open_photo
 from regiontalk.structures import Regions
 
 from .tiny_pack import DIM, FEATURE_DIM, WORDS, tiny_arrays, tiny_settings, tiny_vision_onnx, tiny_vocabulary
