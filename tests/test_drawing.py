@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from regiontalk.cards import GREY, INK, contrast, ink_on
-from regiontalk.drawing import MOST_REGIONS, PALETTE, draw_alignment, draw_description
+from regiontalk.drawing import MOST_REGIONS, PALETTE, draw_alignment, draw_description, draw_regions
+from regiontalk.errors import PhotoError
 from regiontalk.photos import Photo
 from regiontalk.structures import Alignment, Caption, Description, Phrase, Regions, Sentence
 
@@ -47,8 +48,10 @@ def an_alignment(photo: Photo, boxes: list[tuple[float, float, float, float]], w
     return Alignment(found, sentence, 1.0, float(scores.sum()), np.array(path), scores, phrases)
 
 
-def a_description(photo: Photo, boxes: list[tuple[float, float, float, float]], caption: str = "a dog") -> Description:
-    return Description(regions(photo, boxes), Caption("a plain wall", -1.0), (Caption(caption, -1.0),) * len(boxes))
+def a_description(photo: Photo, boxes: list[tuple[float, float, float, float]], *captions: str) -> Description:
+    """The captions given, or else one of each box's own."""
+    texts = captions or tuple(f"dog {number}" for number in range(len(boxes)))
+    return Description(regions(photo, boxes), Caption("a plain wall", -1.0), tuple(Caption(t, -1.0) for t in texts))
 
 
 def share(picture: Image.Image, colour: tuple[int, int, int]) -> int:
@@ -123,10 +126,51 @@ def test_regions_in_one_place_are_shown_once_if_there_are_many() -> None:
     assert [share(picture, colour) > 0 for colour in PALETTE] == [True] + [False] * (MOST_REGIONS - 1)
 
 
+def test_a_caption_is_shown_once_if_there_are_many() -> None:
+    photo = a_photo()
+    apart = [(0.09 * i, 0.1, 0.09 * i + 0.07, 0.6) for i in range(MOST_REGIONS + 1)]
+    captions = ["a dog", "a cat", "a dog"] + ["a cat"] * (len(apart) - 3)
+    picture = draw_description(photo, a_description(photo, apart, *captions))
+    assert [share(picture, colour) > 0 for colour in PALETTE] == [True, True] + [False] * (MOST_REGIONS - 2)
+    few = draw_description(photo, a_description(photo, apart[:3], *captions[:3]))
+    assert [share(few, colour) > 0 for colour in PALETTE] == [True] * 3 + [False] * (MOST_REGIONS - 3)
+
+
+def test_all_regions_are_drawn() -> None:
+    photo = a_photo()
+    boxes = [(0.1, 0.1, 0.6, 0.6)] * 3 + [(0.05 * i, 0.7, 0.05 * i + 0.04, 0.9) for i in range(16)]
+    picture = draw_regions(photo, regions(photo, boxes))
+    assert all(share(picture, colour) > 100 for colour in PALETTE)
+    assert not np.array_equal(picture, draw_regions(photo, regions(photo, boxes[:-1])))
+
+
 def test_no_regions() -> None:
     photo = a_photo()
-    picture = draw_description(photo, a_description(photo, []))
-    assert share(picture, INK) > 100
+    for picture in (
+        draw_description(photo, a_description(photo, [])),
+        draw_regions(photo, regions(photo, [])),
+    ):
+        assert share(picture, INK) > 100
+        assert all(share(picture, colour) == 0 for colour in PALETTE)
+
+
+def test_another_photo_is_refused() -> None:
+    looked_at, other = a_photo(500, 375), a_photo(375, 500)
+    message = "plain.jpg: expected the photo of 500 x 375 pixels that was looked at, found 375 x 500"
+    with pytest.raises(PhotoError, match=message):
+        draw_regions(other, regions(looked_at, []))
+    with pytest.raises(PhotoError, match=message):
+        draw_description(other, a_description(looked_at, []))
+    with pytest.raises(PhotoError, match=message):
+        draw_alignment(other, an_alignment(looked_at, [], "a/0/1"))
+
+
+def test_a_label_does_not_hide_a_small_box() -> None:
+    photo = a_photo(960, 720)  # drawn at its own size, with a margin of 28
+    box = (0.5, 0.5, 0.62, 0.63)  # 115 x 94 pixels: a label inside would cover a quarter of it
+    picture = draw_alignment(photo, an_alignment(photo, [box], "green/1/2 eyes/1/2"))
+    within = picture.crop((28 + 480 + 5, 28 + 360 + 5, 28 + 595 - 5, 28 + 453 - 5))
+    assert share(within, BEIGE) > 0.95 * within.width * within.height
 
 
 def test_long_text_is_wrapped_and_ends() -> None:

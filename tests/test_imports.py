@@ -17,7 +17,8 @@ SOURCE = Path(regiontalk.__file__).parent
 LAYERS = (
     ("structures", "errors", "settings"),
     ("photos", "language", "vision", "alignment", "captioning"),
-    ("data", "pack", "model"),
+    ("data",),
+    ("pack", "model"),
     ("cards", "drawing", "evaluation", "report", "search"),
     ("cli", "web"),
     ("training",),

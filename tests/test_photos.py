@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import threading
@@ -15,10 +16,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, ImageFile
+from PIL import Image, ImageCms, ImageFile, features
 
 from regiontalk.errors import PhotoError
-from regiontalk.photos import MAX_PIXELS, SUFFIXES, Photo, find_photos, open_photo
+from regiontalk.photos import MAX_FILE_BYTES, MAX_PIXELS, SUFFIXES, Photo, find_photos, open_photo
 
 SAMPLES = Path(__file__).parent.parent / "src" / "regiontalk" / "samples"
 
@@ -210,8 +211,10 @@ def test_one_transparent_colour_in_rgb() -> None:
     assert pixels(open_photo(encoded(image, transparency=(9, 9, 9))))[0].tolist() == [[1, 2, 3], [255, 255, 255]]
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "JPEG2000", "PPM"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM"])
 def test_formats(kind: str) -> None:
+    if kind == "AVIF" and not features.check("avif"):
+        pytest.skip("this Pillow was built without AVIF")
     image = a_gradient()
     found = pixels(open_photo(encoded(image, kind)))
     assert np.abs(found.astype(int) - np.asarray(image)).mean() < 12
@@ -338,6 +341,34 @@ def test_the_limit_is_the_callers() -> None:
             open_photo(source, max_pixels=64 * 48 - 1)
 
 
+@pytest.mark.parametrize("limit", [None, 1000, 3000])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
+def test_pillows_limit_has_no_say(kind: str, limit: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    source = encoded(a_gradient(), kind)
+    assert open_photo(source).width == 64
+    with pytest.raises(PhotoError, match="at most 3,071 pixels"):
+        open_photo(source, max_pixels=64 * 48 - 1)
+
+
+def test_where_pillows_limit_cannot_be_passed_over_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # TIFF's reader raises above the double
+    with pytest.raises(PhotoError, match=r"at most 2,000 pixels \(Pillow's limit\), found .*3072"):
+        open_photo(encoded(a_gradient(), "TIFF"))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 3000)  # and warns above the limit itself
+    assert open_photo(encoded(a_gradient(), "TIFF")).width == 64
+
+
+def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: ImageFile.ImageFile) -> None:
+        raise MemoryError
+
+    source = encoded(a_gradient())
+    monkeypatch.setattr(ImageFile.ImageFile, "load", fail)
+    with pytest.raises(PhotoError, match="64 x 48 pixels and too little memory"):
+        open_photo(source)
+
+
 def test_a_bomb_of_text_in_a_png() -> None:
     bomb = zlib.compress(b"\0" * 80_000_000)
     text = b"Comment\0\0" + bomb
@@ -431,6 +462,38 @@ def test_missing_files_folders_and_pipes(tmp_path: Path) -> None:
             open_photo(tmp_path / "pipe.jpg")
 
 
+def test_devices_are_not_opened() -> None:
+    if os.path.exists("/dev/zero"):
+        with pytest.raises(PhotoError, match="a pipe, socket or device"):
+            open_photo("/dev/zero")
+
+
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), "found one that you may not read"),
+        (OSError(errno.EIO, "Input/output error"), "found Input/output error"),
+    ],
+)
+def test_files_that_cannot_be_read(error: OSError, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    path = tmp_path / "photo.png"
+    path.write_bytes(encoded(a_gradient()))
+    monkeypatch.setattr("builtins.open", fail)  # root may read everything, so permissions would not do
+    with pytest.raises(PhotoError, match=rf"photo\.png: expected a photo.*, {found}"):
+        open_photo(path)
+
+
+def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "photo.webp"
+    with path.open("wb") as file:
+        file.truncate(MAX_FILE_BYTES + 1)  # takes no room on disk
+    with pytest.raises(PhotoError, match=f"at most {MAX_FILE_BYTES} bytes, found {MAX_FILE_BYTES + 1}"):
+        open_photo(path)
+
+
 def test_names_cannot_steer_a_terminal() -> None:
     with pytest.raises(PhotoError) as caught:
         open_photo("a\x1b[31m\nb.jpg")
@@ -447,13 +510,22 @@ def test_images_that_cannot_be_used() -> None:
 
 
 def test_warnings_of_pillow_stay_inside_and_filters_come_back() -> None:
+    source = bytearray(encoded(a_gradient(), "TIFF", description="a" * 20))
+    at = source.index(struct.pack("<HHI", 270, 2, 21))  # the description: tag, type, count
+    source[at + 4 : at + 8] = struct.pack("<I", 1_000_000)
+    with pytest.warns(UserWarning, match="larger than file"), Image.open(BytesIO(source)):
+        pass
     before = list(warnings.filters)
-    source = encoded(a_gradient(), "TIFF")
-    threads = [threading.Thread(target=lambda: [open_photo(source) for _ in range(20)]) for _ in range(4)]
+    opened: list[int] = []  # a warning would be an error, and end its thread
+    threads = [
+        threading.Thread(target=lambda: opened.extend(open_photo(bytes(source)).width for _ in range(20)))
+        for _ in range(4)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
+    assert opened == [64] * 80
     assert warnings.filters == before
 
 
@@ -479,6 +551,15 @@ def test_links_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
     assert find_photos([tmp_path]) == [tmp_path / "a.png"]
+
+
+def test_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    monkeypatch.setattr(os, "scandir", fail)
+    with pytest.raises(PhotoError, match="one that you may not read"):
+        find_photos(tmp_path)
 
 
 def test_nothing_to_find(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ _TALL = 1.1  # height over width from which the text stands beside the photo
 _LINE = 3.5  # thickness of a box
 _MOST_LETTERS = 1000  # of one word or label: more than a line holds
 _MOST_LINES = 40  # of a sentence; what is longer ends in an ellipsis
+_MOST_HIDDEN = 0.15  # of a box by its label
 _BULGE = 0.17  # of a pill beyond its word, in sizes of the text
 
 
@@ -333,7 +334,8 @@ def _free_place(box: Rectangle, size: tuple[float, float], place: Rectangle, tak
     width, height = size
     x0, y0, x1, y1 = box
     inside, outside = [y0 + 5, y1 - height - 5], [y0 - height + 2, y1 - 2]
-    tops = outside + inside if y1 - y0 < 3 * height else inside[:1] + outside + inside[1:]
+    hides = y1 - y0 < 3 * height or width * height > _MOST_HIDDEN * (x1 - x0) * (y1 - y0)
+    tops = outside + inside if hides else inside[:1] + outside + inside[1:]
     corners = [(x, y) for y in (*tops, (y0 + y1 - height) / 2) for x in (x0 + 5, x1 - width - 5)]
     patches = []
     for corner_x, corner_y in corners:

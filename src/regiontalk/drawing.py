@@ -6,8 +6,9 @@ import numpy as np
 from PIL import Image
 
 from regiontalk.cards import GREY, Colour, Flow, Mark, Rectangle, Word, draw_card
-from regiontalk.photos import Photo
-from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description
+from regiontalk.errors import PhotoError
+from regiontalk.photos import Photo, escaped
+from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions
 from regiontalk.vision.boxes import nms
 
 PALETTE: tuple[Colour, ...] = (
@@ -38,7 +39,11 @@ def draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
 
     Returns:
         An RGB picture about a thousand pixels wide.
+
+    Raises:
+        PhotoError: if the photo does not have the size of the one that was looked at.
     """
+    _check_same(photo, alignment.regions)
     strong = alignment.word_scores > 0  # (T,)
     shown = list(dict.fromkeys(int(region) for region in alignment.word_regions[strong]))
     colours = {region: PALETTE[place % len(PALETTE)] for place, region in enumerate(shown)}
@@ -60,14 +65,18 @@ def draw_description(photo: Photo, description: Description, most: int = MOST_RE
     Args:
         photo: the photo, decoded at any size.
         description: of this photo.
-        most: the most regions to show, the surest ones. If there are more, those much like a surer one are left out.
+        most: the most regions to show, the surest ones. If there are more, those in the place of a surer one, or with
+            its caption, are left out.
 
     Returns:
         An RGB picture about a thousand pixels wide.
+
+    Raises:
+        PhotoError: if the photo does not have the size of the one that was looked at.
     """
+    _check_same(photo, description.regions)
     boxes = description.regions.boxes_xyxy[1:]  # (M - 1, 4), without the whole photo
-    scores = description.regions.scores[1:]
-    shown = np.argsort(-scores, kind="stable") if len(boxes) <= most else nms(boxes, scores, _SAME_PLACE, limit=most)
+    shown = _surest(description, most)
     blocks: list[Flow] = [Flow(_plain_words(description.caption), size=27)]
     marks: list[Mark] = []
     for number, row in enumerate(shown, start=1):
@@ -76,6 +85,47 @@ def draw_description(photo: Photo, description: Description, most: int = MOST_RE
         caption = _plain_words(description.region_captions[row])
         blocks.append(Flow(caption, size=18, badge=Word(str(number), colour)))
     return draw_card(photo, marks, blocks)
+
+
+def draw_regions(photo: Photo, regions: Regions) -> Image.Image:
+    """A photo with all its regions as boxes, each with how sure the network is of it.
+
+    Args:
+        photo: the photo, decoded at any size.
+        regions: of this photo.
+
+    Returns:
+        An RGB picture about a thousand pixels wide.
+
+    Raises:
+        PhotoError: if the photo does not have the size of the one that was looked at.
+    """
+    _check_same(photo, regions)
+    marks = [
+        Mark(_rectangle(regions.boxes_xyxy[row]), PALETTE[place % len(PALETTE)], f"{regions.scores[row]:.0%}")
+        for place, row in enumerate(1 + np.argsort(-regions.scores[1:], kind="stable"))
+    ]
+    title = f"{len(marks)} region{'' if len(marks) == 1 else 's'}"
+    return draw_card(photo, marks, [Flow([Word(word) for word in title.split()], size=27)])
+
+
+def _surest(description: Description, most: int) -> list[int]:
+    """Rows of `region_captions`, the surest first; of too many only those that differ in place and caption."""
+    boxes, scores = description.regions.boxes_xyxy[1:], description.regions.scores[1:]
+    if len(boxes) <= most:
+        return [int(row) for row in np.argsort(-scores, kind="stable")]
+    rows: dict[str, int] = {}
+    for row in nms(boxes, scores, _SAME_PLACE, limit=len(boxes)):
+        rows.setdefault(description.region_captions[row].text, int(row))
+    return list(rows.values())[:most]
+
+
+def _check_same(photo: Photo, regions: Regions) -> None:
+    if (photo.width, photo.height) != (regions.width, regions.height):
+        raise PhotoError(
+            f"{escaped(photo.file)}: expected the photo of {regions.width} x {regions.height} pixels that was looked "
+            f"at, found {photo.width} x {photo.height}. Look at it once more."
+        )
 
 
 def _plain_words(caption: Caption) -> list[Word]:

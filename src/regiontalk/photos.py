@@ -318,7 +318,7 @@ def _wide_grey(values: np.ndarray) -> Image.Image:
 
 
 def _wrong(name: str, expected: str, found: str, advice: str) -> PhotoError:
-    return PhotoError(f"{_escaped(name)}: expected {expected}, found {found}. {advice}")
+    return PhotoError(f"{escaped(name)}: expected {expected}, found {found}. {advice}")
 
 
 def _too_large(name: str, error: Image.DecompressionBombError) -> PhotoError:
@@ -335,10 +335,10 @@ def _unreadable(name: str, error: OSError) -> PhotoError:
     return _wrong(name, "a photo that can be read", error.strerror or _reason(error), "Check the disk and the name.")
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     r"""Text with all that could steer a terminal or break a line escaped.
 
-    >>> print(_escaped("a\nb\x1b[31m.jpg"))
+    >>> print(escaped("a\nb\x1b[31m.jpg"))
     a\nb\x1b[31m.jpg
     """
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -346,7 +346,7 @@ def _escaped(text: str) -> str:
 
 def _reason(error: BaseException) -> str:
     """An error of Pillow's in a few words."""
-    return _escaped(str(error))[:120] or type(error).__name__
+    return escaped(str(error))[:120].rstrip(".") or type(error).__name__
 
 
 def _is_text(prefix: bytes) -> bool:
