@@ -182,11 +182,11 @@ def _draw(file: Path, target: Path, picture: Callable[[Photo, Any], Image.Image]
     from regiontalk.photos import open_photo
 
     try:
-        photo = open_photo(file, min_side=DRAWN_SIDE)
+        drawn = picture(open_photo(file, min_side=DRAWN_SIDE), result)
     except PhotoError as error:  # it was fine a moment ago, so somebody changed it
         report.failure(str(file), str(error))
         return
-    save_picture(picture(photo, result), target, report)
+    save_picture(drawn, target, report)
 
 
 def _draw_description(photo: Photo, description: Description) -> Image.Image:
@@ -202,10 +202,6 @@ def _draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
 
 
 def _draw_regions(photo: Photo, found: Regions) -> Image.Image:
-    """All of them, drawn as a description whose words are how sure the network is of each."""
-    from regiontalk.drawing import draw_description
-    from regiontalk.structures import Caption, Description
+    from regiontalk.drawing import draw_regions
 
-    sure = tuple(Caption(f"{score:.0%}", 0.0) for score in found.scores[1:])
-    title = Caption(f"{len(sure)} region{'' if len(sure) == 1 else 's'}", 0.0)
-    return draw_description(photo, Description(found, title, sure), most=max(1, len(sure)))
+    return draw_regions(photo, found)
