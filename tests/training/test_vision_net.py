@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from regiontalk.settings import VisionSettings
+from regiontalk.training import vision_graph as vision_graph_module
 from regiontalk.training.distillation import assign_cells, box_overlap, proposal_losses
 from regiontalk.training.vision_graph import vision_graph
 from regiontalk.training.vision_net import SmallResNet, VisionNet, cell_centres
@@ -60,6 +61,27 @@ def test_the_exported_graph_equals_its_network(backbone: str, photos: int) -> No
     ):
         scale = float(theirs.abs().max())
         assert np.abs(ours - theirs.numpy()).max() <= 4e-3 * scale, name  # float16 weights: about 5e-4 each
+
+
+def test_large_kernels_are_stored_as_int8_and_hardly_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, pixels = random_net("small_resnet"), np.random.default_rng(0).integers(0, 256, (2, SIZE, SIZE, 3), np.uint8)
+    halved = vision_graph_module.vision_graph(net, SIZE)
+    monkeypatch.setattr(vision_graph_module, "SMALLEST_QUANTISED", 5_000)
+    quantised = vision_graph_module.vision_graph(net, SIZE)
+    assert len(quantised) < 0.75 * len(halved)
+    session = onnxruntime.InferenceSession(quantised, providers=["CPUExecutionProvider"])
+    with torch.no_grad():
+        expected = net(torch.from_numpy(pixels))[0].numpy()
+    difference = session.run(["map"], {"pixels": pixels})[0] - expected
+    assert np.linalg.norm(difference) < 0.02 * np.linalg.norm(expected)
+
+
+def test_quantising_rounds_to_the_nearest_of_255_steps() -> None:
+    kernel = np.random.default_rng(0).normal(size=(6, 4, 3, 3)).astype(np.float32)
+    kernel[5] = 0
+    integers, scale = vision_graph_module.quantise(kernel)
+    assert integers.dtype == np.int8 and np.abs(integers).max() == 127
+    assert (np.abs(integers * scale - kernel) <= scale / 2 + 1e-7).all()
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)

@@ -1,4 +1,4 @@
-"""The vision network as an ONNX graph with float16 weights."""
+"""The vision network as an ONNX graph with float16 and int8 weights."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ OPSET = 17
 WEIGHTS, SETTINGS = "vision.safetensors", "vision.json"
 SMALLEST_HALVED = 256
 """Tensors with fewer values stay float32: they weigh nothing, and constants such as box sizes stay exact."""
+SMALLEST_QUANTISED = 300_000
+"""Kernels with as many values are most of a network's size; int8 moves each by 1 / 254 of its channel's largest."""
 
 
 def vision_graph(network: VisionNet, size: int) -> bytes:
     """`vision.onnx` for photos of `size` pixels a side; any number of photos at once.
 
-    Weights are stored as float16 and cast back when the graph is loaded: half the size, float32 arithmetic.
+    Weights are stored small and restored when the graph is loaded: the arithmetic stays float32.
     """
     network = network.cpu().eval()
     buffer = io.BytesIO()
@@ -45,23 +47,41 @@ def vision_graph(network: VisionNet, size: int) -> bytes:
             dynamo=False,
         )
     model = onnx.load_from_string(buffer.getvalue())
-    halve_weights(model.graph)
+    shrink_weights(model.graph)
     onnx.checker.check_model(model)
     return model.SerializeToString()
 
 
-def halve_weights(graph: onnx.GraphProto) -> None:
-    """Store large float32 weights as float16, each followed by a cast that ONNX Runtime folds away on loading."""
-    casts = []
+def shrink_weights(graph: onnx.GraphProto) -> None:
+    """Store large kernels as int8 with a scale for each output channel, other weights as float16.
+
+    Casts and products turn them back into float32; ONNX Runtime folds these away on loading.
+    """
+    restoring: list[onnx.NodeProto] = []
+    scales: list[onnx.TensorProto] = []
     for tensor in graph.initializer:
         values = numpy_helper.to_array(tensor)
         if values.dtype != np.float32 or values.size < SMALLEST_HALVED:
             continue
-        name, stored = tensor.name, tensor.name + "_float16"
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
-        casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT, name=name + "_cast"))
-    for cast in reversed(casts):
-        graph.node.insert(0, cast)
+        name, stored = tensor.name, tensor.name + "_stored"
+        if values.ndim == 4 and values.size >= SMALLEST_QUANTISED:
+            integers, scale = quantise(values)
+            tensor.CopyFrom(numpy_helper.from_array(integers, stored))
+            scales.append(numpy_helper.from_array(scale, name + "_scale"))
+            restoring.append(helper.make_node("Cast", [stored], [name + "_float"], to=TensorProto.FLOAT))
+            restoring.append(helper.make_node("Mul", [name + "_float", name + "_scale"], [name]))
+        else:
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
+            restoring.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+    graph.initializer.extend(scales)
+    for node in reversed(restoring):
+        graph.node.insert(0, node)
+
+
+def quantise(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A kernel (outputs, inputs, y, x) as int8 and scales (outputs, 1, 1, 1): kernel ≈ int8 * scale."""
+    scale = np.maximum(np.abs(kernel).max(axis=(1, 2, 3), keepdims=True), 1e-12) / 127
+    return np.round(kernel / scale).astype(np.int8), scale.astype(np.float32)
 
 
 def save_vision(run: Path, network: VisionNet, settings: VisionSettings) -> None:
