@@ -68,16 +68,17 @@ def network_of(graph: bytes) -> VisionNet:
 
 
 def _convolutions(graph: onnx.GraphProto) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weight and bias of each convolution, in the order of the graph; float16 ones follow a cast."""
+    """Weight and bias of each convolution, in the order of the graph; stored ones follow a cast, int8 a product too."""
     arrays = {each.name: numpy_helper.to_array(each).astype(np.float32) for each in graph.initializer}
-    casts = {node.output[0]: node.input[0] for node in graph.node if node.op_type in ("Cast", "Identity")}
+    restoring = {node.output[0]: node for node in graph.node if node.op_type in ("Cast", "Identity", "Mul")}
 
     def array(name: str) -> np.ndarray:
-        while name not in arrays:
-            if name not in casts:
-                raise ValueError("the pack's backbone is not the project's own")
-            name = casts[name]
-        return arrays[name]
+        if name in arrays:
+            return arrays[name]
+        if name not in restoring:
+            raise ValueError("the pack's backbone is not the project's own")
+        values = [array(each) for each in restoring[name].input]
+        return values[0] if len(values) == 1 else values[0] * values[1]
 
     found = []
     for node in graph.node:
