@@ -92,7 +92,7 @@ def export(config: ConfigArgument) -> None:
     Example:
 
     \b
-      regiontalk export recipes/flickr8k_small/pack.toml
+      regiontalk export recipes/flickr8k_small/export.toml
     """
     with ending() as report:
         with _needs_torch():
