@@ -60,6 +60,25 @@ def test_a_run_stopped_twice_ends_with_the_same_weights(tmp_path: Path, optimise
         assert torch.equal(value, broken.network.state_dict()[name]), name
 
 
+def test_gradients_that_threads_sum_up_are_the_same_each_time(tmp_path: Path) -> None:
+    """An indexed tensor's gradient is summed in any order unless the loop forbids it."""
+
+    def trained(folder: Path) -> Tensor:
+        task = make_task(steps=4)
+        table = nn.Embedding(50, 64)
+        ids = torch.randint(0, 50, (100, 20), generator=torch.Generator().manual_seed(0))
+        weights = torch.randn(100, 20, 64, generator=torch.Generator().manual_seed(1))
+        losses = lambda _: {"loss": (table.weight[ids].exp() * weights).sum()}  # noqa: E731
+        optimiser = make_optimiser("sgd", parameter_groups(table.parameters(), 1e-3, 0.0))
+        nn.init.constant_(table.weight, 0.5)
+        train(replace(task, network=table, optimiser=optimiser, losses=losses, validate=lambda _: {}), folder)
+        return table.weight.detach()
+
+    first = trained(tmp_path / "0")
+    assert all(torch.equal(first, trained(tmp_path / str(i))) for i in range(1, 5))
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
 def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
     train(make_task(), tmp_path)
     before = (tmp_path / FILE_NAME).read_bytes()

@@ -62,7 +62,7 @@ class CaptionerNet(nn.Module):
         """Context (B, D) and input words (B, T), START first → logits (B, T, V); UNKNOWN's are minus infinity."""
         standard = F.dropout((context - self.mean) / self.deviation, self.dropout, self.training)
         b_v = standard @ self.W_hi + self.b_hi  # (B, H), Eq. 13
-        words = F.dropout(self.embedding[inputs], self.dropout, self.training)  # (B, T, d)
+        words = F.dropout(F.embedding(inputs, self.embedding), self.dropout, self.training)  # (B, T, d)
         hidden = F.dropout(self.recur(words, b_v), self.dropout, self.training)  # (B, T, H)
         logits = hidden @ self.W_oh + self.b_o  # Eq. 15
         unknown = torch.zeros_like(self.b_o).index_fill(0, torch.tensor([Vocabulary.UNKNOWN], device=b_v.device), -1e9)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
+import torch.utils.deterministic
 
 
 def best_device() -> str:
@@ -13,3 +17,20 @@ def best_device() -> str:
 def autocast(device: str) -> torch.autocast:
     """bfloat16 for convolutions and matrix products: two to three times faster, float32's range."""
     return torch.autocast(device, dtype=torch.bfloat16)
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Within it the same seed gives the same weights on a CPU.
+
+    Without it some gradients (of an indexed tensor, say) are summed by several threads in whatever order they arrive.
+    On a GPU the fast kernels are kept, whose sums may differ in the last digits.
+    """
+    before, filled = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(before or not torch.cuda.is_available())
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time and guards against what is not done here
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = filled

@@ -23,6 +23,7 @@ from torch.optim import Optimizer
 
 from regiontalk.errors import TrainingError
 from regiontalk.training.checkpoint import load_checkpoint, save_checkpoint
+from regiontalk.training.devices import repeatable
 
 LOG_EVERY = 50
 CHECKPOINT_SECONDS = 300
@@ -80,7 +81,7 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
         measure(task, rehearsal=True)
         torch.set_rng_state(random_state)
     saved = time.monotonic()
-    with progress_bar() as progress, ThreadPoolExecutor(1) as ahead:
+    with repeatable(), progress_bar() as progress, ThreadPoolExecutor(1) as ahead:
         bar = progress.add_task(folder.name, total=task.steps, completed=step)
         upcoming = ahead.submit(task.batch, step) if step < last else None
         while step < last and upcoming is not None:

@@ -78,3 +78,41 @@ class Shuffled:
     def generator(self, step: int) -> np.random.Generator:
         """For what else is random in a step."""
         return np.random.default_rng([self.seed, step, 1])
+
+
+class CaptionedPhotos:
+    """An endless row of batches: photos, each with some of its captions, so that one look at a photo serves them all.
+
+    An epoch passes over the photos as often as it takes to offer every caption about once. A photo stands at most once
+    in a batch, so every other photo's sentence is a true negative. All is a function of the seed and the step alone.
+
+    Args:
+        sentences: L captions; photos without any are left out.
+        batch: K, photos in a batch.
+        captions: C, captions of each photo in a batch; a photo that has fewer repeats its own.
+        seed: of all orders.
+    """
+
+    def __init__(self, sentences: Sentences, batch: int, captions: int, seed: int) -> None:
+        self.photos, starts = np.unique(sentences.photos, return_index=True)
+        self.rows_of_photo = np.split(np.arange(len(sentences)), starts[1:])  # a photo's captions stand together
+        self.captions, self.seed = captions, seed
+        self.order = Shuffled(len(self.photos), batch, seed)
+        self.passes = max(1, round(len(sentences) / (len(self.photos) * captions)))
+        self.epoch_steps = self.order.epoch_steps * self.passes
+
+    def rows(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of photos (K,), and rows of sentences (C, K): those of photo k in column k."""
+        chosen = self.order.rows(step)
+        epoch, turn = divmod(step // self.order.epoch_steps, self.passes)
+        columns = [self.captions_of(photo, epoch, turn) for photo in chosen]
+        return self.photos[chosen], np.stack(columns, axis=1)
+
+    def captions_of(self, photo: int, epoch: int, turn: int) -> np.ndarray:
+        """The captions that a photo brings in one pass of an epoch.  # (C,)"""
+        rows = np.random.default_rng([self.seed, epoch, photo, 2]).permutation(self.rows_of_photo[photo])
+        return rows.take(np.arange(turn * self.captions, (turn + 1) * self.captions), mode="wrap")
+
+    def generator(self, step: int) -> np.random.Generator:
+        """For what else is random in a step."""
+        return self.order.generator(step)

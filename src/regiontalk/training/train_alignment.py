@@ -31,7 +31,7 @@ from regiontalk.training.regions import (
     freeze_normalisation,
     store_regions,
 )
-from regiontalk.training.sentences import Sentences, Shuffled, caption_words, encode_captions, pad_ids
+from regiontalk.training.sentences import CaptionedPhotos, Sentences, caption_words, encode_captions, pad_ids
 from regiontalk.training.vision_graph import read_vision, save_vision
 from regiontalk.training.vision_net import scale_pixels
 from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
@@ -58,7 +58,9 @@ class AlignmentConfig:
         dropout: everywhere but in the recurrence.
         score: "max" is Eq. 8, "sum" is Eq. 7.
         loss: "margin" is Eq. 9.
-        optimiser, learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient.
+        optimiser, learning_rate, weight_decay, epochs, clip: clip bounds every element of the gradient.
+        batch: photos in a batch, and sentences that each is compared with at a time.
+        captions: of each photo in a batch. They share one look at it, which pays where the backbone is tuned.
         vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
         limit: only the first photos of each split, for trials.
         seed, stop_after: as for every run.
@@ -83,6 +85,7 @@ class AlignmentConfig:
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     batch: int = 100
+    captions: int = 1
     epochs: int = 8
     clip: float = 5.0
     vision_learning_rate: float = 0.0
@@ -93,7 +96,13 @@ class AlignmentConfig:
 
 @dataclass(frozen=True)
 class Batch:
-    """K pairs: a caption each, and its photo's regions as the source loaded them."""
+    """K photos with C captions each.
+
+    Attributes:
+        regions: of the photos, as the source loaded them.
+        ids, mask: (C * K, T); the sentences of photo k are rows k, K + k and so on.
+        photos: (K,) which photos they are.
+    """
 
     regions: Any
     ids: Tensor
@@ -137,7 +146,7 @@ class AlignmentRun:
         if self.tunes_vision:
             parts["vision"] = self.vision
         self.network = nn.ModuleDict(parts)  # everything that a checkpoint of this run must hold
-        self.order = Shuffled(len(self.train_sentences), config.batch, config.seed)
+        self.order = CaptionedPhotos(self.train_sentences, config.batch, config.captions, config.seed)
         self.steps = self.order.epoch_steps * config.epochs
 
     @property
@@ -185,9 +194,8 @@ class AlignmentRun:
         )
 
     def batch(self, step: int) -> Batch:
-        rows = self.order.rows(step)
-        photos = self.train_sentences.photos[rows]
-        ids, mask = pad_ids(self.train_sentences.ids[row] for row in rows)
+        photos, rows = self.order.rows(step)
+        ids, mask = pad_ids(self.train_sentences.ids[row] for row in rows.ravel())
         regions = self.train_source.load(photos, self.order.generator(step))
         return Batch(regions, ids.to(self.device), mask.to(self.device), torch.from_numpy(photos).to(self.device))
 
@@ -197,15 +205,23 @@ class AlignmentRun:
             features, present, extra = self.look(batch)
         else:
             features, present = self.train_source.features(batch.regions)
-        regions, words = self.net.regions(features), self.net.words(batch.ids, batch.mask)
-        scores = score_batch(regions, present, words, batch.mask, self.config.score)
-        if self.config.loss == "info_nce":
-            scores = scores * self.net.log_scale.exp()
-        ranking = RANKING_LOSSES[self.config.loss](scores, negatives(batch.photos))
+        ranking = self.ranking(self.net.regions(features), present, batch)
         loss = ranking
         for value in extra.values():
             loss = loss + PROPOSAL_WEIGHT * value
         return {"loss": loss, "ranking": ranking, **extra}
+
+    def ranking(self, regions: Tensor, present: Tensor, batch: Batch) -> Tensor:
+        """The mean ranking loss over the C rounds, in each of which every photo has one right sentence."""
+        words = self.net.words(batch.ids, batch.mask)
+        size, negative = len(batch.photos), negatives(batch.photos)
+        losses = []
+        for sentences, mask in zip(words.split(size), batch.mask.split(size), strict=True):
+            scores = score_batch(regions, present, sentences, mask, self.config.score)
+            if self.config.loss == "info_nce":
+                scores = scores * self.net.log_scale.exp()
+            losses.append(RANKING_LOSSES[self.config.loss](scores, negative))
+        return torch.stack(losses).mean()
 
     def look(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The photos' features now, and what keeps the proposals true to the regions that the run began with."""

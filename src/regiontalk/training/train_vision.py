@@ -66,9 +66,7 @@ def train_vision(config: VisionConfig) -> Path:
     order = np.random.default_rng(config.seed).permutation(len(store))
     held_out, rows = order[:HELD_OUT], order[HELD_OUT:]
     schedule = Schedule(config, rows)
-    network = (
-        VisionNet(SmallResNet(config.width, dim=config.dim)) if config.start is None else read_vision(config.start)[0]
-    )
+    network = first_network(config)
     student = Student(network, store, held_out).to(device)
 
     def losses(batch: ViewBatch) -> dict[str, Tensor]:

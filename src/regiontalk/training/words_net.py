@@ -39,7 +39,7 @@ class WordsNet(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Word ids (B, T) and mask (B, T), True on words, padding last → s_t (B, T, h); zero on padding."""
-        words = F.dropout(self.embedding[ids], self.dropout, self.training)  # (B, T, d), Eq. 2
+        words = F.dropout(F.embedding(ids, self.embedding), self.dropout, self.training)  # (B, T, d), Eq. 2
         e = F.relu(words @ self.W_e + self.b_e)  # (B, T, H), Eq. 3
         forward, backward = self.recur(e, mask)
         summed = F.dropout(forward + backward, self.dropout, self.training)
