@@ -48,18 +48,23 @@ class Problems:
     """What is wrong with a dataset: collected by kind, then told at once, with counts and the first few names."""
 
     def __init__(self, source: Path) -> None:
-        self._source = source
+        self.source = source
         self._names: dict[str, list[str]] = {}
 
     def add(self, kind: str, names: Iterable[str]) -> None:
         """Notes what is wrong ("photos listed but missing") and with which files or lines."""
         self._names.setdefault(kind, []).extend(names)
 
-    def raise_if_any(self) -> None:
-        """Raises a DataError that tells all that was added, if anything was."""
+    def counts(self) -> dict[str, int]:
+        """How often each kind was added."""
+        return {kind: len(names) for kind, names in self._names.items() if names}
+
+    def raise_if_any(self, way_out: str = "") -> None:
+        """Raises a DataError that tells all that was added, if anything was; `way_out` is another way than mending."""
         found = [f"{kind}: {len(names)} ({_some(names)})" for kind, names in self._names.items() if names]
         if found:
-            raise DataError(f"{self._source}: " + "; ".join(found) + ". Nothing was read: mend the files first")
+            advice = "mend the files first" + (f", {way_out}" if way_out else "")
+            raise DataError(f"{self.source}: " + "; ".join(found) + f". Nothing was read: {advice}")
 
 
 def captioned_photos(

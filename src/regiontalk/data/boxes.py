@@ -1,0 +1,261 @@
+"""Photos with boxes and what people said of each box, and what every reader of them shares.
+
+Boxes are `boxes_xyxy`: left, top, right, bottom in pixels of the upright photo. Edges are continuous: pixel column c,
+counted from 0, lies between c and c + 1. Axis name: B boxes of a photo.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import numpy as np
+
+from regiontalk.data.captions import Problems, exists, is_safe_name, read_json, repeated
+from regiontalk.errors import DataError
+from regiontalk.language import tokenise
+from regiontalk.photos import open_photo
+
+TOLERANCE = 1.5
+"""Pixels that a box may stick out of its photo: scaling rounds, and some tools count from 1. It is cut at the edge."""
+
+LEAVE_OUT = "or leave them out, counted, with --leave-out"
+
+Kind = Literal["labels", "captions", "entities"]
+"""What a box's texts are: names of classes, what people wrote about it, or ids of what phrases name."""
+
+
+@dataclass(frozen=True, eq=False)
+class BoxedPhoto:
+    """A photo's file and its boxes.
+
+    Attributes:
+        file: where it lies; it exists.
+        width, height: in pixels, of the upright photo.
+        boxes_xyxy: (B, 4) float32, inside the photo, each with an area.
+        texts: for each box one text or more.
+        unclear: classes whose objects are not all boxed one by one, such as those of COCO's crowd regions.
+    """
+
+    file: Path
+    width: int
+    height: int
+    boxes_xyxy: np.ndarray
+    texts: tuple[tuple[str, ...], ...]
+    unclear: frozenset[str] = frozenset()
+
+    def boxes_of(self, text: str) -> np.ndarray:
+        """The boxes that have this text, (B, 4)."""
+        rows: np.ndarray = self.boxes_xyxy[[text in texts for texts in self.texts]]
+        return rows
+
+
+@dataclass(frozen=True)
+class BoxedDataset:
+    """One split of a dataset with boxes.
+
+    Attributes:
+        name, split: for messages and results.
+        kind: what the boxes' texts are.
+        photos: at least one, in the data's order; one may be without a box.
+        left_out: what was wrong with the data and left out because the caller wished so: counts by kind.
+        remarks: what is right and yet takes no part, such as crowd regions: counts by kind.
+    """
+
+    name: str
+    split: str
+    kind: Kind
+    photos: tuple[BoxedPhoto, ...]
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    remarks: Mapping[str, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which photos of a dataset take part, and what happens to damaged entries.
+
+    Attributes:
+        names: of the photos that take part, as the data names them; None for all.
+        every: of those sorted by name the first and every so many-th after it; None for all.
+        leave_out: leave out what is wrong, counted, instead of refusing the dataset.
+
+    Raises:
+        ValueError: if `every` is below 1.
+    """
+
+    names: frozenset[str] | None = None
+    every: int | None = None
+    leave_out: bool = False
+
+    def __post_init__(self) -> None:
+        if self.every is not None and self.every < 1:
+            raise ValueError(f"every must be at least 1, found {self.every}")
+
+    def choose(self, found: Iterable[str], problems: Problems) -> list[str]:
+        """Of the names that the data has, those that take part, in order. Wished for and not there is a problem."""
+        found = list(found)
+        if self.names is not None:
+            problems.add("photos asked for that the data lacks", sorted(self.names - set(found)))
+            found = [name for name in found if name in self.names]
+        if self.every is not None:
+            kept = set(sorted(found)[:: self.every])
+            found = [name for name in found if name in kept]
+        return found
+
+    def settle(self, problems: Problems) -> dict[str, int]:
+        """Raises what is wrong, or counts it if it is to be left out."""
+        if not self.leave_out:
+            problems.raise_if_any(LEAVE_OUT)
+        return problems.counts()
+
+
+EVERYTHING = Selection()
+
+
+@dataclass(frozen=True)
+class RawBox:
+    """A box as a file has it: where it stands there (for messages), its edges, its texts."""
+
+    place: str
+    xyxy: tuple[float, float, float, float]
+    texts: tuple[str, ...]
+
+
+@dataclass
+class RawPhoto:
+    """A photo as a file has it. Without a size the photo is asked for its own."""
+
+    size: tuple[int, int] | None = None
+    boxes: list[RawBox] = field(default_factory=list)
+    unclear: set[str] = field(default_factory=set)
+
+
+def boxed_photos(
+    raw: Mapping[str, RawPhoto], folders: Sequence[Path], selection: Selection, problems: Problems
+) -> tuple[BoxedPhoto, ...]:
+    """Turns what a file says into photos with boxes; everything wrong goes to `problems` and is left out.
+
+    Args:
+        raw: photos by name, a path relative to one of the folders.
+        folders: where photos may lie; the first that holds one counts.
+        selection: only its photos need to be there.
+        problems: gets what is wrong. The caller settles it.
+
+    Raises:
+        DataError: at once if a name leaves the folder, or no photo is left.
+        PhotoError: if a photo must be asked for its size and cannot be opened.
+    """
+    problems.add("file names that leave the folder", [name for name in raw if not is_safe_name(name)])
+    names = [name for name in selection.choose(raw, problems) if is_safe_name(name)]
+    found = {name: locate(folders, name) for name in names}
+    problems.add("photos listed but missing", [name for name in names if found[name] is None])
+    photos = [_boxed_photo(name, file, raw[name], problems) for name, file in found.items() if file is not None]
+    if not photos:
+        problems.raise_if_any()
+        raise DataError(f"{problems.source}: holds no photo of those asked for")
+    return tuple(photos)
+
+
+def locate(folders: Sequence[Path], name: str) -> Path | None:
+    """The first file of this name in some folders."""
+    return next((folder / name for folder in folders if exists(folder / name)), None)
+
+
+def photo_folders(*candidates: Path) -> list[Path]:
+    """Those of some folders that are there; the last one if none is, so that messages have one to name."""
+    return [folder for folder in candidates if folder.is_dir()] or [candidates[-1]]
+
+
+def xyxy_of(value: Any) -> tuple[float, float, float, float] | None:
+    """Four finite numbers from a file as floats; None if they are not that."""
+    if not isinstance(value, list) or len(value) != 4 or not all(type(edge) in (int, float) for edge in value):
+        return None
+    try:
+        left, top, right, bottom = (float(edge) for edge in value)
+    except OverflowError:
+        return None
+    box = left, top, right, bottom
+    return box if all(np.isfinite(box)) else None
+
+
+def xyxy_from_xywh(value: Any) -> tuple[float, float, float, float] | None:
+    """As `xyxy_of`, from left, top, width and height."""
+    box = xyxy_of(value)
+    return box and (box[0], box[1], box[0] + box[2], box[1] + box[3])
+
+
+def size_of(width: Any, height: Any) -> tuple[int, int] | None:
+    """A photo's size from a file; None if it is not two positive whole numbers."""
+    good = all(type(side) is int and 1 <= side < 1 << 24 for side in (width, height))
+    return (width, height) if good else None
+
+
+def wordless(texts: Iterable[str]) -> bool:
+    """Whether one of these texts holds no word, or there is none."""
+    texts = list(texts)
+    return not texts or not all(tokenise(text) for text in texts)
+
+
+def refuse_repeated(problems: Problems, kind: str, names: Iterable[str]) -> None:
+    """Notes names that occur more than once."""
+    problems.add(kind, repeated(names))
+
+
+def json_lines(file: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
+    """The objects of a JSON Lines file, with their line numbers.
+
+    Raises:
+        DataError: if a line is not a JSON object.
+    """
+    lines = [(n, read_json(file, line, n)) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    bad = next((n for n, entry in lines if not isinstance(entry, dict)), None)
+    if bad is not None:
+        raise DataError(f"{file}, line {bad}: expected a JSON object")
+    return lines
+
+
+def refuse_split(source: Path, split: str, found: Iterable[str]) -> NoReturn:
+    """Raises the error of a split that is not there."""
+    raise DataError(f"{source}: has no split {split!r}; splits found: {', '.join(sorted(found)) or 'none'}")
+
+
+def _boxed_photo(name: str, file: Path, raw: RawPhoto, problems: Problems) -> BoxedPhoto:
+    width, height = raw.size or _own_size(file)
+    kept = [(box, raw_box) for raw_box in raw.boxes if (box := _inside(name, raw_box, width, height, problems))]
+    return BoxedPhoto(
+        file,
+        width,
+        height,
+        np.array([box for box, _ in kept], np.float32).reshape(-1, 4),
+        tuple(raw_box.texts for _, raw_box in kept),
+        frozenset(raw.unclear),
+    )
+
+
+def _own_size(file: Path) -> tuple[int, int]:
+    photo = open_photo(file, min_side=1)  # JPEGs are decoded as small as can be
+    return photo.width, photo.height
+
+
+def _inside(
+    name: str, box: RawBox, width: int, height: int, problems: Problems
+) -> tuple[float, float, float, float] | None:
+    """The box cut at the photo's edges; None if it has no area or lies outside by more than the tolerance."""
+    left, top, right, bottom = box.xyxy
+    where = f"{name}, {box.place}: {left:g} {top:g} {right:g} {bottom:g}"
+    if right <= left or bottom <= top:
+        problems.add("boxes without an area", [where])
+        return None
+    if min(left, top, width - right, height - bottom) < -TOLERANCE:
+        problems.add("boxes that stick out of their photo", [f"{where} in {width} x {height}"])
+        return None
+    cut = max(left, 0.0), max(top, 0.0), min(right, float(width)), min(bottom, float(height))
+    if np.float32(cut[2]) <= np.float32(cut[0]) or np.float32(cut[3]) <= np.float32(cut[1]):
+        problems.add("boxes without an area", [where])
+        return None
+    return cut

@@ -1,0 +1,191 @@
+"""Flickr30k Entities: sentences whose phrases name entities, and the entities' boxes (Plummer et al. 2015)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from regiontalk.data.boxes import (
+    EVERYTHING,
+    BoxedDataset,
+    BoxedPhoto,
+    RawBox,
+    RawPhoto,
+    Selection,
+    boxed_photos,
+    photo_folders,
+    refuse_repeated,
+    refuse_split,
+)
+from regiontalk.data.captions import Problems, read_text
+from regiontalk.data.xml_files import box_in, read_xml, size_in
+from regiontalk.errors import DataError
+from regiontalk.language import tokenise
+
+_ALL = "all"
+_OTHER_NAME = {"dev": "val"}
+_MARKUP = re.compile(r"\[/EN#(\d+)((?:/[^\s/\]]+)+) ([^\[\]]+)\]")
+_SUFFIX = ".jpg"
+NOT_VISIBLE = "0"
+"""The id of phrases that name nothing to be seen."""
+
+
+@dataclass(frozen=True)
+class EntityPhrase:
+    """A phrase of a sentence: its words [start, end), the entity it names and that entity's types ("people")."""
+
+    start: int
+    end: int
+    entity: str
+    types: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EntitySentence:
+    """A sentence's words, as `tokenise` splits it, and those of its phrases that name an entity with boxes."""
+
+    words: tuple[str, ...]
+    phrases: tuple[EntityPhrase, ...]
+
+
+@dataclass(frozen=True)
+class Entities:
+    """Flickr30k Entities, or a part of it.
+
+    Attributes:
+        boxes: the photos; a box's texts are the ids of the entities it belongs to.
+        sentences: of each photo, in the same order.
+    """
+
+    boxes: BoxedDataset
+    sentences: tuple[tuple[EntitySentence, ...], ...]
+
+
+def is_entities(folder: Path) -> bool:
+    """Whether a folder is laid out like Flickr30k Entities, by its names alone."""
+    return (folder / "Sentences").is_dir() and (folder / "Annotations").is_dir()
+
+
+def read_entities(
+    folder: str | Path,
+    split: str = _ALL,
+    image_folder: str | Path | None = None,
+    selection: Selection = EVERYTHING,
+) -> Entities:
+    """Reads Flickr30k Entities.
+
+    `Sentences/ID.txt` has a sentence on each line, with phrases marked as `[/EN#17/people A young girl]`;
+    `Annotations/ID.xml` has the photo's size and objects, each with the ids it belongs to and a box, or with `nobndbox`
+    or `scene` where there is none to draw. Phrases without a box take no part and are counted.
+
+    Args:
+        folder: where both lie, and `train.txt`, `val.txt`, `test.txt` with an id on each line.
+        split: "all", "train", "dev" (or "val"), "test".
+        image_folder: where `ID.jpg` lie; None for `images`, `flickr30k-images` or `flickr30k_images` in the folder or
+            beside it.
+        selection: which photos take part; their names are ID.jpg.
+
+    Raises:
+        DataError: if a file is missing or damaged, a phrase's markup is, or its id is none of the annotation's.
+    """
+    folder = Path(folder)
+    if not is_entities(folder):
+        raise DataError(f"{folder}: expected the folders Sentences and Annotations of Flickr30k Entities")
+    problems, raw = Problems(folder), dict[str, RawPhoto]()
+    boxless: dict[str, set[str]] = {}
+    for name in selection.choose(_names(folder, split, problems), problems):
+        annotation = folder / "Annotations" / f"{name.removesuffix(_SUFFIX)}.xml"
+        if annotation.is_file():
+            raw[name], boxless[name] = _read_annotation(annotation, problems)
+        else:
+            problems.add("photos without an annotation", [name])
+    candidates = ("images", "flickr30k-images", "flickr30k_images")
+    folders = [folder / name for name in candidates] + [folder.parent / name for name in candidates]
+    folders = [Path(image_folder)] if image_folder else photo_folders(*folders, folder)
+    photos = boxed_photos(raw, folders, Selection(leave_out=selection.leave_out), problems)
+    remarks: dict[str, int] = {}
+    sentences = tuple(_sentences(folder, photo, boxless[photo.file.name], problems, remarks) for photo in photos)
+    left_out = selection.settle(problems)
+    boxes = BoxedDataset(folder.resolve().name, split, "entities", photos, left_out, remarks)
+    return Entities(boxes, sentences)
+
+
+def parse_sentence(line: str) -> tuple[list[str], list[EntityPhrase]] | None:
+    """The words and phrases of a marked sentence; None if the markup is damaged.
+
+    >>> parse_sentence("[/EN#1/people A girl] in [/EN#2/clothing a T-shirt] smiles .")[1][1]
+    EntityPhrase(start=3, end=6, entity='2', types=('clothing',))
+    """
+    words: list[str] = []
+    phrases: list[EntityPhrase] = []
+    at = 0
+    for found in _MARKUP.finditer(line):
+        words += tokenise(line[at : found.start()])
+        inside = tokenise(found[3])
+        if not inside:
+            return None
+        types = tuple(found[2].strip("/").split("/"))
+        phrases.append(EntityPhrase(len(words), len(words) + len(inside), found[1], types))
+        words += inside
+        at = found.end()
+    words += tokenise(line[at:])
+    rest = _MARKUP.sub("", line)
+    return None if "[/EN" in rest or not words else (words, phrases)
+
+
+def _names(folder: Path, split: str, problems: Problems) -> list[str]:
+    """Names of a split's photos, from its list; of all, from the sentences."""
+    if split == _ALL:
+        return sorted(f"{path.stem}{_SUFFIX}" for path in (folder / "Sentences").glob("*.txt"))
+    lists = {name: folder / f"{name}.txt" for name in ("train", "val", "test") if (folder / f"{name}.txt").is_file()}
+    wanted = _OTHER_NAME.get(split, split)
+    if wanted not in lists:
+        refuse_split(folder, split, [*lists, _ALL])
+    found = {name: read_text(file).split() for name, file in lists.items()}
+    refuse_repeated(problems, "photos listed twice", found[wanted])
+    others = {photo for name, photos in found.items() if name != wanted for photo in photos}
+    problems.add("photos in two splits", sorted(others & set(found[wanted])))
+    return [f"{photo.removesuffix(_SUFFIX)}{_SUFFIX}" for photo in dict.fromkeys(found[wanted])]
+
+
+def _read_annotation(file: Path, problems: Problems) -> tuple[RawPhoto, set[str]]:
+    """The boxes, and the ids of entities that have none."""
+    root, boxless = read_xml(file), set[str]()
+    photo = RawPhoto(size_in(root))
+    for row, each in enumerate(root.findall("object")):
+        ids = tuple((name.text or "").strip() for name in each.findall("name"))
+        xyxy = box_in(each)
+        if not ids or not all(ids):
+            problems.add("objects without an id", [f"{file.name}, object {row}"])
+        elif xyxy is not None:
+            photo.boxes.append(RawBox(f"object {row}", xyxy, ids))
+        elif "1" in (each.findtext("nobndbox", "").strip(), each.findtext("scene", "").strip()):
+            boxless.update(ids)
+        else:
+            problems.add("objects with neither a box nor a reason", [f"{file.name}, object {row}"])
+    return photo, boxless
+
+
+def _sentences(
+    folder: Path, photo: BoxedPhoto, boxless: set[str], problems: Problems, remarks: dict[str, int]
+) -> tuple[EntitySentence, ...]:
+    file = folder / "Sentences" / f"{photo.file.stem}.txt"
+    if not file.is_file():
+        problems.add("photos without sentences", [photo.file.name])
+        return ()
+    boxed = {entity for texts in photo.texts for entity in texts}
+    sentences: list[EntitySentence] = []
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
+        parsed = parse_sentence(line) if line.strip() else ([], [])
+        if parsed is None:
+            problems.add("sentences with damaged markup", [f"{file.name}, line {number}"])
+            continue
+        words, phrases = parsed
+        unknown = [p.entity for p in phrases if p.entity not in boxed | boxless | {NOT_VISIBLE}]
+        problems.add("ids that the annotation lacks", [f"{file.name}, line {number}: EN#{each}" for each in unknown])
+        without = sum(phrase.entity in (boxless | {NOT_VISIBLE}) - boxed for phrase in phrases)
+        remarks["phrases without a box"] = remarks.get("phrases without a box", 0) + without
+        if words:
+            sentences.append(EntitySentence(tuple(words), tuple(p for p in phrases if p.entity in boxed)))
+    return tuple(sentences)

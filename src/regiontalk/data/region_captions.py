@@ -1,0 +1,190 @@
+"""Boxes with what people wrote about them: Visual Genome's region descriptions, or plain JSON Lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from regiontalk.data.boxes import (
+    EVERYTHING,
+    BoxedDataset,
+    RawBox,
+    RawPhoto,
+    Selection,
+    boxed_photos,
+    json_lines,
+    photo_folders,
+    refuse_repeated,
+    refuse_split,
+    size_of,
+    wordless,
+    xyxy_from_xywh,
+    xyxy_of,
+)
+from regiontalk.data.captions import Problems, read_json, read_text
+from regiontalk.errors import DataError
+
+_ALL = "all"
+_OTHER_NAME = {"dev": "val"}
+_SIZES, _SPLITS = "image_data.json", "densecap_splits.json"
+
+
+def read_visual_genome(
+    json_file: str | Path,
+    split: str = _ALL,
+    image_folder: str | Path | None = None,
+    selection: Selection = EVERYTHING,
+) -> BoxedDataset:
+    """Reads Visual Genome's `region_descriptions.json`.
+
+    `[{"id", "regions": [{"region_id", "x", "y", "width", "height", "phrase"}]}]`; newer files say "image_id" for "id".
+    The sizes of photos come from `image_data.json` beside it or, without that, from the photos, which are `ID.jpg`.
+    Descriptions of exactly the same box are its several captions.
+
+    Args:
+        json_file: the file.
+        split: "all", or one of `densecap_splits.json` beside it: `{"train": [ids], "val": ..., "test": ...}`.
+        image_folder: where the photos lie; None for `images`, `VG_100K` and `VG_100K_2` beside the file, or beside it.
+        selection: which photos take part; their names are ID.jpg.
+
+    Raises:
+        DataError: if the file is damaged, a photo is missing, twice there or in two splits, or a region has no area,
+            sticks out of its photo, or has a phrase without a word. It names the first few and counts all.
+    """
+    file = Path(json_file)
+    content, problems = read_json(file, read_text(file)), Problems(file)
+    if not isinstance(content, list) or not all(isinstance(e, dict) and "regions" in e for e in content):
+        raise DataError(f'{file}: expected a list of {{"id", "regions"}}, as Visual Genome has it')
+    ids = [_image_id(file, number, entry) for number, entry in enumerate(content)]
+    refuse_repeated(problems, "photos listed twice", map(str, ids))
+    problems.raise_if_any()
+    wanted, sizes = _split_ids(file, split, problems), _sizes(file.parent / _SIZES)
+    by_name = {f"{i}.jpg": entry for i, entry in zip(ids, content, strict=True) if wanted is None or i in wanted}
+    raw = {
+        name: _visual_genome_photo(file, name, by_name[name], sizes, problems)
+        for name in selection.choose(by_name, problems)
+    }
+    here = file.parent
+    folders = photo_folders(*(here / name for name in ("images", "VG_100K", "VG_100K_2")), here)
+    folders = [Path(image_folder)] if image_folder else folders
+    photos = boxed_photos(raw, folders, Selection(leave_out=selection.leave_out), problems)
+    return BoxedDataset(file.stem, split, "captions", photos, selection.settle(problems))
+
+
+def read_region_lines(
+    file: str | Path,
+    split: str = _ALL,
+    image_folder: str | Path | None = None,
+    selection: Selection = EVERYTHING,
+) -> BoxedDataset:
+    """Reads JSON Lines with a box on each: `{"image", "box_xyxy", "captions": [...]}` and perhaps "split".
+
+    Args:
+        file: the lines; those of one photo need not stand together.
+        split: "all", or one that the lines name.
+        image_folder: where the photos lie; None for `images` beside the file, or beside it.
+        selection: which photos take part.
+
+    Raises:
+        DataError: if a line is damaged, a photo is missing or in two splits, a box is there twice, has no area or
+            sticks out, or a caption has no word. It names the first few and counts all.
+    """
+    file = Path(file)
+    problems, raw, split_of = Problems(file), dict[str, RawPhoto](), dict[str, str]()
+    for number, entry in json_lines(file, read_text(file)):
+        name, part, box = _region_line(file, number, entry)
+        if split_of.setdefault(name, part) != part:
+            problems.add("photos in two splits", [f"{name}, line {number}"])
+        photo = raw.setdefault(name, RawPhoto())
+        if any(box.xyxy == other.xyxy for other in photo.boxes):
+            problems.add("boxes that are there twice", [f"{name}, line {number}"])
+        elif wordless(box.texts):
+            problems.add("boxes without a caption, or with one that holds no word", [f"{name}, line {number}"])
+        else:
+            photo.boxes.append(box)
+    if split != _ALL:
+        raw = {name: photo for name, photo in raw.items() if split_of[name] == split}
+        if not raw:
+            refuse_split(file, split, {*split_of.values(), _ALL})
+    here = file.parent
+    folders = [Path(image_folder)] if image_folder else photo_folders(here / "images", here)
+    photos = boxed_photos(raw, folders, selection, problems)
+    return BoxedDataset(file.stem, split, "captions", photos, selection.settle(problems))
+
+
+def _region_line(file: Path, number: int, entry: dict[str, Any]) -> tuple[str, str, RawBox]:
+    name, captions, split = entry.get("image"), entry.get("captions"), entry.get("split", _ALL)
+    xyxy = xyxy_of(entry.get("box_xyxy"))
+    texts = isinstance(captions, list) and all(isinstance(caption, str) for caption in captions)
+    if not isinstance(name, str) or not isinstance(split, str) or xyxy is None or not texts:
+        wanted = '{"image", "box_xyxy": [left, top, right, bottom], "captions": [...]}'
+        raise DataError(f"{file}, line {number}: expected {wanted}")
+    return name, split, RawBox(f"line {number}", xyxy, tuple(captions or ()))
+
+
+def _image_id(file: Path, number: int, entry: dict[str, Any]) -> int:
+    found = entry.get("id", entry.get("image_id"))
+    regions = entry["regions"]
+    if found is None and isinstance(regions, list) and regions and isinstance(regions[0], dict):
+        found = regions[0].get("image_id")  # version 1.4 names it in the regions only
+    if type(found) is not int or not isinstance(regions, list):
+        raise DataError(f'{file}, entry {number}: expected "id", a whole number, and "regions", a list')
+    return found
+
+
+def _visual_genome_photo(
+    file: Path, name: str, entry: dict[str, Any], sizes: dict[int, tuple[int, int]], problems: Problems
+) -> RawPhoto:
+    captions: dict[tuple[float, float, float, float], list[str]] = {}
+    for place, xyxy, phrase in _visual_genome_regions(file, name, entry["regions"]):
+        if wordless([phrase]):
+            problems.add("regions with a phrase that holds no word", [f"{name}, {place}"])
+        else:
+            captions.setdefault(xyxy, []).append(phrase)
+    boxes = [RawBox(f"region {row}", xyxy, tuple(texts)) for row, (xyxy, texts) in enumerate(captions.items())]
+    return RawPhoto(sizes.get(int(name.removesuffix(".jpg"))), boxes)
+
+
+def _visual_genome_regions(
+    file: Path, name: str, regions: list[Any]
+) -> Iterator[tuple[str, tuple[float, float, float, float], str]]:
+    for row, region in enumerate(regions):
+        fields = region if isinstance(region, dict) else {}
+        xyxy = xyxy_from_xywh([fields.get(key) for key in ("x", "y", "width", "height")])
+        phrase = fields.get("phrase")
+        if xyxy is None or not isinstance(phrase, str):
+            raise DataError(f'{file}, photo {name}, region {row}: expected "x", "y", "width", "height" and "phrase"')
+        yield f"region {fields.get('region_id', row)}", xyxy, phrase
+
+
+def _sizes(file: Path) -> dict[int, tuple[int, int]]:
+    """Photos' sizes from `image_data.json`; none without it."""
+    if not file.is_file():
+        return {}
+    content = read_json(file, read_text(file))
+    sizes: dict[int, tuple[int, int]] = {}
+    for number, entry in enumerate(content if isinstance(content, list) else [None]):
+        fields = entry if isinstance(entry, dict) else {}
+        found, size = fields.get("image_id", fields.get("id")), size_of(fields.get("width"), fields.get("height"))
+        if type(found) is not int or size is None:
+            raise DataError(f'{file}, entry {number}: expected "image_id", "width" and "height"')
+        sizes[found] = size
+    return sizes
+
+
+def _split_ids(file: Path, split: str, problems: Problems) -> set[int] | None:
+    """The ids of a split's photos; None for all."""
+    if split == _ALL:
+        return None
+    lists = file.parent / _SPLITS
+    content = read_json(lists, read_text(lists)) if lists.is_file() else {}
+    if not isinstance(content, dict) or not all(isinstance(ids, list) for ids in content.values()):
+        raise DataError(f'{lists}: expected {{"train": [ids], "val": [ids], "test": [ids]}}')
+    wanted = _OTHER_NAME.get(split, split)
+    if wanted not in content:
+        refuse_split(file, split, [*content, _ALL])
+    ids = {each for each in content[wanted] if type(each) is int}
+    others = {each for name, found in content.items() if name != wanted for each in found if type(each) is int}
+    problems.add("photos in two splits", map(str, sorted(ids & others)))
+    return ids

@@ -1,0 +1,95 @@
+"""XML annotations, read with care: whoever made the file may not be a friend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+from regiontalk.errors import DataError
+
+MAX_BYTES = 4_000_000
+"""Larger files are refused; annotations of one photo have a few thousand bytes."""
+
+MAX_DEPTH = 50
+
+
+def read_xml(file: Path) -> Element:
+    """The root element of a small XML file.
+
+    A document type declaration is refused wherever it stands: entities, which can multiply or name other files, are
+    only possible with one.
+
+    Raises:
+        DataError: if the file is missing, too large, not XML, nested too deep or has a document type declaration.
+    """
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise DataError(f"{file}: no such file") from None
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
+    if len(content) > MAX_BYTES:
+        raise DataError(f"{file}: expected a photo's annotation, found a file of more than {MAX_BYTES:,} bytes")
+    try:
+        return _parse(content)
+    except (expat.ExpatError, ValueError, LookupError) as error:
+        raise DataError(f"{file}: not an XML annotation ({error})") from None
+
+
+def number_in(element: Element, path: str) -> float | None:
+    """The number at a path below an element; None if there is none."""
+    try:
+        return float(element.findtext(path, ""))
+    except ValueError:
+        return None
+
+
+def box_in(element: Element) -> tuple[float, float, float, float] | None:
+    """The box of an `object`, `bndbox` with xmin, ymin, xmax, ymax; None if it has none or a damaged one.
+
+    These files count pixels from 1 and name the first and the last pixel inside, so the box's left edge is xmin - 1
+    and its right edge xmax.
+    """
+    edges = [number_in(element, f"bndbox/{name}") for name in ("xmin", "ymin", "xmax", "ymax")]
+    if any(edge is None or not abs(edge) < 1e9 for edge in edges):
+        return None
+    left, top, right, bottom = (float(edge or 0) for edge in edges)
+    return left - 1, top - 1, right, bottom
+
+
+def size_in(root: Element) -> tuple[int, int] | None:
+    """The photo's `size`, width and height; None if it has none."""
+    width, height = number_in(root, "size/width"), number_in(root, "size/height")
+    if width is None or height is None or not (1 <= width < 1 << 24 and 1 <= height < 1 << 24):
+        return None
+    return int(width), int(height)
+
+
+def _parse(content: bytes) -> Element:
+    """Expat with a tree builder: the standard parser in C does not let a document type be refused."""
+    parser, builder = expat.ParserCreate(), TreeBuilder()
+    depth = 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ValueError(f"more than {MAX_DEPTH} elements inside each other")
+        builder.start(tag, attributes)
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(tag)
+
+    def refuse(*_: Any) -> None:
+        raise ValueError("a document type declaration, which annotations do not need; remove it")
+
+    parser.StartElementHandler, parser.EndElementHandler = start, end
+    parser.CharacterDataHandler = builder.data
+    parser.StartDoctypeDeclHandler = refuse
+    parser.Parse(content, True)
+    return builder.close()
