@@ -72,22 +72,28 @@ class Model:
             )
         )
 
-    def look(self, photos: PhotoLike | Iterable[PhotoLike]) -> list[Regions]:
-        """Find the regions of photos (Eq. 1).
+    def look(self, photos: PhotoLike | Iterable[PhotoLike], boxes: Sequence[np.ndarray] | None = None) -> list[Regions]:
+        """Find the regions of photos (Eq. 1), or read given ones.
 
         Args:
             photos: one or many; many are opened and looked at a few at a time.
+            boxes: for each photo the boxes to read instead of finding some: (K, 4) xyxy in pixels of the upright photo.
 
         Returns:
-            The regions of each photo, in order; a list of one for a single photo.
+            The regions of each photo, in order; a list of one for a single photo. Given boxes are regions 1 to K.
 
         Raises:
             PhotoError: if a photo cannot be opened; it names the photo.
+            ValueError: if `boxes` do not fit the photos, or one has no area inside its photo.
         """
         waiting = [photos] if isinstance(photos, _ONE_PHOTO) else list(photos)
+        if boxes is not None and len(boxes) != len(waiting):
+            raise ValueError(f"{len(waiting)} photos need as many arrays of boxes, found {len(boxes)}")
         found: list[Regions] = []
         for start in range(0, len(waiting), BATCH):  # so that only a few opened photos are in memory
-            found += self._vision.look([self._open(photo) for photo in waiting[start : start + BATCH]])
+            part = slice(start, start + BATCH)
+            opened = [self._open(photo) for photo in waiting[part]]
+            found += self._vision.look(opened, None if boxes is None else boxes[part])
         return found
 
     def read(self, sentences: str | Iterable[str]) -> list[Sentence]:

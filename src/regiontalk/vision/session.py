@@ -18,7 +18,7 @@ from PIL import Image
 from regiontalk.errors import PackError
 from regiontalk.settings import VisionSettings
 from regiontalk.structures import Regions
-from regiontalk.vision.boxes import pick_regions
+from regiontalk.vision.boxes import WHOLE, area, pick_regions
 from regiontalk.vision.graph_check import has_external_data
 from regiontalk.vision.roi_align import roi_align
 
@@ -60,24 +60,30 @@ class VisionSession:
         self._session = _open(graph, threads, name)
         _check_signature(self._session, settings, name)
 
-    def look(self, photos: Sequence[Photo]) -> list[Regions]:
+    def look(self, photos: Sequence[Photo], boxes: Sequence[np.ndarray] | None = None) -> list[Regions]:
         """The regions of each photo, in order.
 
         Args:
             photos: any number of opened photos; each is squashed to S x S, its shape not kept.
+            boxes: for each photo the boxes to read, (K, 4) xyxy in pixels of the upright original, with an area inside
+                the photo; what sticks out is cut off. None for the boxes that the network proposes.
 
         Returns:
-            For each photo its `Regions`: boxes in pixels of the upright original, the whole photo first.
+            For each photo its `Regions`: boxes in pixels of the upright original, the whole photo first. Given boxes
+            follow in their order, all of them, with score 1.
 
         Raises:
             PackError: if the graph fails or gives values that are not finite.
+            ValueError: if `boxes` are not (K, 4) for each photo, not finite, or one has no area inside its photo.
         """
+        given = None if boxes is None else _in_photos(photos, boxes)
         found: list[Regions] = []
         for start in range(0, len(photos), BATCH):
             batch = photos[start : start + BATCH]
             pixels = np.stack([prepare(photo.image, self.settings.size) for photo in batch])  # (B, S, S, 3)
-            maps, boxes, objectness = self.run(pixels)
-            found += [self._regions(*each) for each in zip(batch, maps, boxes, objectness, strict=True)]
+            maps, *proposed = self.run(pixels)
+            picked = self._pick(*proposed) if given is None else given[start : start + BATCH]
+            found += [self._regions(*each) for each in zip(batch, maps, picked, strict=True)]
         return found
 
     def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -100,9 +106,16 @@ class VisionSession:
         if not all(np.isfinite(array).all() for array in (maps, boxes, objectness)):
             raise _bad_graph(self._name, "finite outputs", "values that are not finite")
 
-    def _regions(self, photo: Photo, feature_map: np.ndarray, boxes: np.ndarray, objectness: np.ndarray) -> Regions:
+    def _pick(self, boxes: np.ndarray, objectness: np.ndarray) -> list[_Picked]:
+        """Of each photo's proposals, (B, K, 4) and (B, K), those that become regions."""
         s = self.settings
-        boxes, scores = pick_regions(boxes, objectness, s.proposals, s.nms_iou, s.min_objectness)  # (M, 4), (M,)
+        return [
+            pick_regions(*each, s.proposals, s.nms_iou, s.min_objectness)
+            for each in zip(boxes, objectness, strict=True)
+        ]
+
+    def _regions(self, photo: Photo, feature_map: np.ndarray, picked: _Picked) -> Regions:
+        boxes, scores = picked  # (M, 4) in 0..1, (M,)
         with np.errstate(over="ignore", invalid="ignore"):  # a foreign pack's numbers may overflow: found out below
             features = roi_align(boxes, feature_map)  # (M, D)
             vectors = features @ self._weight + self._bias  # (M, h) Eq. 1: v_i = W_m CNN(I_b) + b_m
@@ -117,6 +130,27 @@ class VisionSession:
             features=features,
             vectors=vectors,
         )
+
+
+_Picked = tuple[np.ndarray, np.ndarray]
+"""Boxes (M, 4) xyxy in 0..1 of the photo, the whole photo first, and their scores (M,)."""
+
+
+def _in_photos(photos: Sequence[Photo], boxes: Sequence[np.ndarray]) -> list[_Picked]:
+    """Given boxes, in pixels, as if they had been picked."""
+    if len(photos) != len(boxes):
+        raise ValueError(f"{len(photos)} photos need as many arrays of boxes, found {len(boxes)}")
+    return [_in_photo(*each) for each in zip(photos, boxes, strict=True)]
+
+
+def _in_photo(photo: Photo, boxes: np.ndarray) -> _Picked:
+    array = np.asarray(boxes, np.float64)
+    if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
+        raise ValueError(f"{photo.file}: boxes must be finite numbers (K, 4), found shape {array.shape}")
+    inside = np.clip(array / ([photo.width, photo.height] * 2), 0, 1).astype(np.float32)  # (K, 4)
+    if (area(inside) <= 0).any():
+        raise ValueError(f"{photo.file}: a box has no area inside the photo of {photo.width} x {photo.height}")
+    return np.concatenate([WHOLE[None], inside]), np.ones(len(inside) + 1, np.float32)
 
 
 def prepare(image: Image.Image, size: int) -> np.ndarray:
