@@ -68,17 +68,18 @@ def network_of(graph: bytes) -> VisionNet:
 
 
 def _convolutions(graph: onnx.GraphProto) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weight and bias of each convolution, in the order of the graph; stored ones follow a cast, int8 a product too."""
-    arrays = {each.name: numpy_helper.to_array(each).astype(np.float32) for each in graph.initializer}
-    restoring = {node.output[0]: node for node in graph.node if node.op_type in ("Cast", "Identity", "Mul")}
+    """Weight and bias of each convolution, in the order of the graph; int8 ones come through DequantizeLinear."""
+    arrays = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
+    restoring = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
 
     def array(name: str) -> np.ndarray:
         if name in arrays:
-            return arrays[name]
-        if name not in restoring:
+            return arrays[name].astype(np.float32)
+        if name not in restoring or restoring[name].input[0] not in arrays:
             raise ValueError("the pack's backbone is not the project's own")
-        values = [array(each) for each in restoring[name].input]
-        return values[0] if len(values) == 1 else values[0] * values[1]
+        integers, scale, zero = (arrays[each].astype(np.float32) for each in restoring[name].input)
+        per_output = (-1,) + (1,) * (integers.ndim - 1)
+        return (integers - zero.reshape(per_output)) * scale.reshape(per_output)
 
     found = []
     for node in graph.node:

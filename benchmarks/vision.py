@@ -1,7 +1,8 @@
 """Photos per second of `Model.look`, against two other ways to the same regions:
 
 (a) the paper's: the backbone runs once for each of 20 crops of a photo, here through the same graph at the same size;
-(b) eager PyTorch: the pack's own weights in `regiontalk.training.vision_net`, then the same NumPy as `look`.
+(b) eager PyTorch: the pack's own weights, in float32, in `regiontalk.training.vision_net`, then the same NumPy as
+    `look`.
 
     python benchmarks/vision.py
     python benchmarks/vision.py --pack FOLDER --copies 4
@@ -95,11 +96,12 @@ def _eager_session(model: regiontalk.Model, threads: int) -> VisionSession | Non
 
 
 def _check_same(session: VisionSession, eager: VisionSession, photos: list[Photo]) -> None:
-    """Both must compute the same thing, or their times say nothing."""
+    """Both must compute the same thing, up to the rounding of int8, or their times say nothing."""
     pixels = np.stack([prepare(photo.image, session.settings.size) for photo in photos])
-    difference = max(float(np.abs(a - b).max()) for a, b in zip(session.run(pixels), eager.run(pixels), strict=True))
-    print(f"ONNX Runtime and eager PyTorch differ by at most {difference:.1e}.")
-    if difference > 1e-2:
+    pairs = zip(session.run(pixels), eager.run(pixels), strict=True)
+    difference = max(float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs)) for ours, theirs in pairs)
+    print(f"Outputs of the int8 graph and of eager PyTorch in float32 differ by {100 * difference:.1f} %.")
+    if difference > 0.2:
         raise SystemExit("They do not compute the same thing: nothing was measured.")
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from regiontalk.pack import Pack, save_pack
@@ -28,14 +29,15 @@ def own_backbone(tiny_pack: Path, tmp_path: Path) -> Path:
     pack = Pack.load(tiny_pack)
     torch.manual_seed(0)
     network = VisionNet(SmallResNet(8, dim=pack.settings.vision.feature_dim))
-    graph = vision_graph(network, pack.settings.vision.size)
+    size = pack.settings.vision.size
+    graph = vision_graph(network, np.random.default_rng(0).integers(0, 256, (8, size, size, 3), dtype=np.uint8))
     return save_pack(tmp_path / "own", pack.settings, pack.arrays, graph, pack.vocabulary).folder
 
 
 def test_vision_with_eager_pytorch(own_backbone: Path) -> None:
     ended = run("vision", "--pack", str(own_backbone), "--copies", "1")
     assert ended.returncode == 0, ended.stderr
-    assert "differ by at most" in ended.stdout  # and were the same, or it would have stopped
+    assert "differ by" in ended.stdout  # and were the same, or it would have stopped
     for row in ("look", "a pass for each of 20 crops", "eager PyTorch", "at least 5", "at least 1.5"):
         assert row in ended.stdout
 

@@ -70,7 +70,8 @@ def vision_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("vision")
     settings = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0)
-    save_vision(folder, VisionNet(SmallResNet(width=8, dim=32)), settings)
+    photos = np.stack([np.asarray(draw_shape(colour, shape)) for colour in COLOURS for shape in SHAPES])
+    save_vision(folder, VisionNet(SmallResNet(width=8, dim=32)), settings, photos)
     return folder
 
 

@@ -26,7 +26,7 @@ from regiontalk.training.train_alignment import (
 )
 from regiontalk.training.train_captioner import CaptionerConfig, train_captioner
 from regiontalk.training.train_vision import VisionConfig, train_vision
-from regiontalk.training.vision_graph import read_vision
+from regiontalk.training.vision_graph import float_graph, read_graph, read_settings, read_vision
 from regiontalk.training.vision_net import SmallResNet, VisionNet
 
 FLICKR8K = Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[3] / "shared" / "data") / "flickr8k"
@@ -184,10 +184,11 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
 
 
 def test_stores_of_another_network_are_refused(shapes_folder: Path, vision_run: Path, tmp_path: Path) -> None:
-    dataset, (network, settings) = read_dataset(shapes_folder, "dev"), read_vision(vision_run)
-    store = store_regions(network, settings, dataset, tmp_path / "regions")
+    dataset, settings, graph = read_dataset(shapes_folder, "dev"), read_settings(vision_run), read_graph(vision_run)
+    store = store_regions(graph, settings, dataset, tmp_path / "regions")
     assert len(store.counts) == len(dataset)
-    others = (VisionNet(SmallResNet(width=8, dim=32)), settings), (network, replace(settings, nms_iou=0.5))
+    another = float_graph(VisionNet(SmallResNet(width=8, dim=32)), settings.size).SerializeToString()
+    others = (another, settings), (graph, replace(settings, nms_iou=0.5))
     for other in others:
         with pytest.raises(DataError):
             store_regions(*other, dataset, tmp_path / "regions")

@@ -23,7 +23,7 @@ from regiontalk.settings import (
 )
 from regiontalk.training.captioner_net import folded_captioner
 from regiontalk.training.train_alignment import read_alignment
-from regiontalk.training.vision_graph import read_vision, vision_graph
+from regiontalk.training.vision_graph import read_graph, read_settings
 from regiontalk.training.words_net import AlignmentNet
 
 
@@ -34,7 +34,7 @@ class ExportConfig:
     Attributes:
         output: folder of the pack.
         name, licence: as users shall read them.
-        vision: folder with the `vision.safetensors` that the other runs were trained on.
+        vision: folder of the finished run whose vision network the other runs were trained on.
         alignment, photo_captioner, region_captioner: folders of finished runs.
         beta: β of Eq. 12, the default of `align`.
         score: "max" or "sum", as trained.
@@ -69,7 +69,7 @@ def export_pack(config: ExportConfig) -> Pack:
         PackError: if the runs do not fit together or the disk is full.
     """
     vocabulary, net = read_alignment(config.alignment)
-    vision, vision_settings = read_vision(config.vision)
+    graph, vision_settings = read_graph(config.vision), read_settings(config.vision)
     photo, region = (read_captioner(run) for run in (config.photo_captioner, config.region_captioner))
     about = read_about(config.about)
     settings = PackSettings(
@@ -88,7 +88,7 @@ def export_pack(config: ExportConfig) -> Pack:
         results=about.get("results", {}),
     )
     arrays = {**alignment_tensors(net), "photo_captioner": photo, "region_captioner": region}
-    return save_pack(config.output, settings, arrays, vision_graph(vision, vision_settings.size), vocabulary)
+    return save_pack(config.output, settings, arrays, graph, vocabulary)
 
 
 def alignment_tensors(net: AlignmentNet) -> dict[str, dict[str, np.ndarray]]:

@@ -27,14 +27,14 @@ def score_batch(regions: Tensor, region_mask: Tensor, words: Tensor, word_mask: 
         (K, L).
     """
     photos, count, dim = regions.shape
-    products = (words.reshape(-1, dim) @ regions.reshape(-1, dim).T).view(*words.shape[:2], photos, count)
-    products = products.permute(2, 0, 1, 3)  # (K, L, T, M)
-    present = region_mask[:, None, None, :]
+    products = (words.reshape(-1, dim) @ regions.reshape(-1, dim).T).view(
+        *words.shape[:2], photos, count
+    )  # (L, T, K, M)
     if kind == "max":
-        per_word = products.masked_fill(~present, LOWEST).amax(-1)  # lowest before max: a true maximum may be negative
+        per_word = products.masked_fill(~region_mask, LOWEST).max(-1).values  # lowest first: a maximum may be negative
     else:
-        per_word = (products.clamp(min=0) * present).sum(-1)
-    return (per_word * word_mask).sum(-1)  # zero before sum
+        per_word = (products.clamp(min=0) * region_mask).sum(-1)
+    return torch.einsum("ltk,lt->kl", per_word, word_mask.to(per_word.dtype))  # padding counts nothing
 
 
 def margin_loss(scores: Tensor, negative: Tensor) -> Tensor:

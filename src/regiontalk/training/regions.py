@@ -18,7 +18,6 @@ from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
 from regiontalk.training.devices import autocast
 from regiontalk.training.loop import progress_bar
-from regiontalk.training.vision_graph import vision_graph
 from regiontalk.training.vision_net import VisionNet, scale_pixels
 from regiontalk.vision.roi_align import roi_weights
 from regiontalk.vision.session import VisionSession, prepare
@@ -112,14 +111,13 @@ def freeze_normalisation(network: nn.Module) -> None:
             module.eval()
 
 
-def store_regions(network: VisionNet, settings: VisionSettings, dataset: Dataset, folder: Path) -> RegionStore:
-    """Every photo's regions as a network sees them; goes on where it was stopped.
+def store_regions(graph: bytes, settings: VisionSettings, dataset: Dataset, folder: Path) -> RegionStore:
+    """Every photo's regions as a vision graph sees them; goes on where it was stopped.
 
     Raises:
-        DataError: if `folder` holds regions of another network.
+        DataError: if `folder` holds regions of another graph.
         PhotoError: if a photo cannot be read.
     """
-    graph = vision_graph(network, settings.size)
     no_projection = {"W_m": np.zeros((settings.feature_dim, 1), np.float32), "b_m": np.zeros(1, np.float32)}
     session = VisionSession(graph, no_projection, settings)
     files = [photo.file for photo in dataset.photos]

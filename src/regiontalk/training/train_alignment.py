@@ -32,7 +32,7 @@ from regiontalk.training.regions import (
     store_regions,
 )
 from regiontalk.training.sentences import CaptionedPhotos, Sentences, caption_words, encode_captions, pad_ids
-from regiontalk.training.vision_graph import read_vision, save_vision
+from regiontalk.training.vision_graph import TYPICAL_PHOTOS, read_graph, read_vision, save_vision
 from regiontalk.training.vision_net import scale_pixels
 from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
 
@@ -155,7 +155,7 @@ class AlignmentRun:
 
     def source(self, dataset: Dataset) -> RegionSource:
         folder = self.config.regions / dataset.split
-        store = store_regions(self.vision, self.settings, dataset, folder)
+        store = store_regions(read_graph(self.config.vision), self.settings, dataset, folder)
         if not self.tunes_vision:
             return StoredRegions(store, self.device)
         return SeenRegions(self.vision, store, [p.file for p in dataset.photos], self.settings, self.device)
@@ -239,8 +239,9 @@ class AlignmentRun:
 
     def save(self) -> None:
         save_tensors(self.net, self.config.output / "alignment.safetensors")
-        if self.tunes_vision:
-            save_vision(self.config.output, self.vision, self.settings)
+        if isinstance(self.train_source, SeenRegions):
+            some = np.arange(min(TYPICAL_PHOTOS, len(self.train_source.store.counts)))
+            save_vision(self.config.output, self.vision, self.settings, self.train_source.load(some, None).pixels)
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ from regiontalk.training.regions import store_regions
 from regiontalk.training.sentences import Shuffled, caption_words, encode_captions
 from regiontalk.training.snippets import Snippets, infer_snippets, whole_captions
 from regiontalk.training.train_alignment import first_photos, read_alignment
-from regiontalk.training.vision_graph import read_vision
+from regiontalk.training.vision_graph import read_graph, read_settings
 
 DEV_PHOTOS = 500
 """Photos whose captions are written and scored after every epoch."""
@@ -122,7 +122,8 @@ class CaptionerRun:
         """A split's texts, regions, and every photo's captions as words."""
         config = self.config
         dataset = first_photos(read_dataset(config.data, split), config.limit)
-        store = store_regions(*read_vision(config.vision), dataset, config.regions / split)
+        graph, settings = read_graph(config.vision), read_settings(config.vision)
+        store = store_regions(graph, settings, dataset, config.regions / split)
         words = caption_words(dataset)
         sentences = encode_captions(words, self.vocabulary, config.longest)
         if config.about == "photo":

@@ -16,7 +16,7 @@ from regiontalk.training.distillation import Student, distillation_losses, measu
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.teacher_store import TeacherStore, ViewBatch
-from regiontalk.training.vision_graph import WEIGHTS, read_vision, save_vision
+from regiontalk.training.vision_graph import TYPICAL_PHOTOS, WEIGHTS, read_vision, save_vision
 from regiontalk.training.vision_net import SmallResNet, VisionNet
 
 HELD_OUT = 256
@@ -93,7 +93,8 @@ def train_vision(config: VisionConfig) -> Path:
     )
     reached = train(task, config.output, config.stop_after)
     if reached == schedule.steps:
-        save_vision(config.output, network, vision_settings(network, config))
+        typical = store.batch(rows[:TYPICAL_PHOTOS], config.image_size, None).pixels
+        save_vision(config.output, network, vision_settings(network, config), typical)
     return config.output / WEIGHTS
 
 

@@ -1,4 +1,4 @@
-"""The vision network as an ONNX graph with float16 and int8 weights."""
+"""The vision network as an ONNX graph, and as files of a run."""
 
 from __future__ import annotations
 
@@ -10,27 +10,36 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file
 
 from regiontalk.errors import TrainingError
 from regiontalk.settings import VisionSettings
 from regiontalk.training.checkpoint import save_tensors
+from regiontalk.training.quantise import quantise_graph
 from regiontalk.training.vision_net import SmallResNet, VisionNet
 
 OPSET = 17
-WEIGHTS, SETTINGS = "vision.safetensors", "vision.json"
-SMALLEST_HALVED = 256
-"""Tensors with fewer values stay float32: they weigh nothing, and constants such as box sizes stay exact."""
-SMALLEST_QUANTISED = 300_000
-"""Kernels with as many values are most of a network's size; int8 moves each by 1 / 254 of its channel's largest."""
+WEIGHTS, SETTINGS, GRAPH = "vision.safetensors", "vision.json", "vision.onnx"
+TYPICAL_PHOTOS = 128
+"""Photos that show how large activations become."""
 
 
-def vision_graph(network: VisionNet, size: int) -> bytes:
-    """`vision.onnx` for photos of `size` pixels a side; any number of photos at once.
+def vision_graph(network: VisionNet, photos: np.ndarray) -> bytes:
+    """`vision.onnx`: the network with int8 arithmetic, for any number of photos at once.
 
-    Weights are stored small and restored when the graph is loaded: the arithmetic stays float32.
+    Args:
+        network: trained.
+        photos: (B, S, S, 3) uint8, typical ones of the size that the graph is for.
     """
+    graph = float_graph(network, photos.shape[1])
+    last = [node.name for node in graph.graph.node if node.op_type == "Conv"][-1]  # boxes go through an exponential
+    quantised = quantise_graph(graph, photos, keep=[last])
+    onnx.checker.check_model(quantised)
+    return quantised.SerializeToString()
+
+
+def float_graph(network: VisionNet, size: int) -> onnx.ModelProto:
+    """The network as it is, for photos of `size` pixels a side."""
     network = network.cpu().eval()
     buffer = io.BytesIO()
     with warnings.catch_warnings():
@@ -46,46 +55,16 @@ def vision_graph(network: VisionNet, size: int) -> bytes:
             opset_version=OPSET,
             dynamo=False,
         )
-    model = onnx.load_from_string(buffer.getvalue())
-    shrink_weights(model.graph)
-    onnx.checker.check_model(model)
-    return model.SerializeToString()
+    return onnx.load_from_string(buffer.getvalue())
 
 
-def shrink_weights(graph: onnx.GraphProto) -> None:
-    """Store large kernels as int8 with a scale for each output channel, other weights as float16.
+def save_vision(run: Path, network: VisionNet, settings: VisionSettings, photos: np.ndarray) -> None:
+    """Write a finished network: its graph, how its photos become regions, and, last, its weights.
 
-    Casts and products turn them back into float32; ONNX Runtime folds these away on loading.
+    Args:
+        photos: see `vision_graph`.
     """
-    restoring: list[onnx.NodeProto] = []
-    scales: list[onnx.TensorProto] = []
-    for tensor in graph.initializer:
-        values = numpy_helper.to_array(tensor)
-        if values.dtype != np.float32 or values.size < SMALLEST_HALVED:
-            continue
-        name, stored = tensor.name, tensor.name + "_stored"
-        if values.ndim == 4 and values.size >= SMALLEST_QUANTISED:
-            integers, scale = quantise(values)
-            tensor.CopyFrom(numpy_helper.from_array(integers, stored))
-            scales.append(numpy_helper.from_array(scale, name + "_scale"))
-            restoring.append(helper.make_node("Cast", [stored], [name + "_float"], to=TensorProto.FLOAT))
-            restoring.append(helper.make_node("Mul", [name + "_float", name + "_scale"], [name]))
-        else:
-            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), stored))
-            restoring.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
-    graph.initializer.extend(scales)
-    for node in reversed(restoring):
-        graph.node.insert(0, node)
-
-
-def quantise(kernel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A kernel (outputs, inputs, y, x) as int8 and scales (outputs, 1, 1, 1): kernel ≈ int8 * scale."""
-    scale = np.maximum(np.abs(kernel).max(axis=(1, 2, 3), keepdims=True), 1e-12) / 127
-    return np.round(kernel / scale).astype(np.int8), scale.astype(np.float32)
-
-
-def save_vision(run: Path, network: VisionNet, settings: VisionSettings) -> None:
-    """Write a finished network and how its photos become regions: `vision.json`, then `vision.safetensors`."""
+    (run / GRAPH).write_bytes(vision_graph(network, photos))
     (run / SETTINGS).write_text(json.dumps(settings.to_json(), indent=1) + "\n")
     save_tensors(network, run / WEIGHTS)
 
@@ -96,10 +75,29 @@ def read_vision(run: Path) -> tuple[VisionNet, VisionSettings]:
     Raises:
         TrainingError: if the run is not finished.
     """
-    if missing := [name for name in (WEIGHTS, SETTINGS) if not (run / name).exists()]:
-        raise TrainingError(f"{run / missing[0]}: not found; finish the run that writes to this folder first")
+    require(run, WEIGHTS, SETTINGS)
     tensors = load_file(run / WEIGHTS)
     width = tensors["backbone.stem.0.weight"].shape[0]
     network = VisionNet(SmallResNet(width, dim=tensors["backbone.fuse_fine.0.weight"].shape[0]))
     network.load_state_dict({name: value.float() for name, value in tensors.items()})
-    return network.eval(), VisionSettings.from_json(json.loads((run / SETTINGS).read_text()))
+    return network.eval(), read_settings(run)
+
+
+def read_settings(run: Path) -> VisionSettings:
+    require(run, SETTINGS)
+    return VisionSettings.from_json(json.loads((run / SETTINGS).read_text()))
+
+
+def read_graph(run: Path) -> bytes:
+    """The graph of a finished run: what the heads are trained on is what ships.
+
+    Raises:
+        TrainingError: if the run is not finished.
+    """
+    require(run, WEIGHTS, GRAPH)
+    return (run / GRAPH).read_bytes()
+
+
+def require(run: Path, *names: str) -> None:
+    if missing := [name for name in names if not (run / name).exists()]:
+        raise TrainingError(f"{run / missing[0]}: not found; finish the run that writes to this folder first")
