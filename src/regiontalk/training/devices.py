@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.utils.deterministic
@@ -26,11 +27,12 @@ def repeatable() -> Iterator[None]:
     Without it some gradients (of an indexed tensor, say) are summed by several threads in whatever order they arrive.
     On a GPU the fast kernels are kept, whose sums may differ in the last digits.
     """
-    before, filled = torch.are_deterministic_algorithms_enabled(), torch.utils.deterministic.fill_uninitialized_memory
+    memory: Any = torch.utils.deterministic
+    before, filled = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(before or not torch.cuda.is_available())
-    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time and guards against what is not done here
+    memory.fill_uninitialized_memory = False  # costs time, and guards against what is not done here
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
-        torch.utils.deterministic.fill_uninitialized_memory = filled
+        memory.fill_uninitialized_memory = filled

@@ -33,7 +33,7 @@ def quantise_graph(graph: onnx.ModelProto, photos: np.ndarray, keep: list[str]) 
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Photos(CalibrationDataReader):  # type: ignore[misc]
+    class Photos(CalibrationDataReader):
         def __init__(self) -> None:
             self.chunks: Iterator[np.ndarray] = iter(np.array_split(photos, -(-len(photos) // CHUNK)))
 
