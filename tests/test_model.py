@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from regiontalk.alignment.mrf import align
 from regiontalk.alignment.score import pad, score_matrix
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.errors import ConfigError, PackError, PhotoError, SentenceError
-from regiontalk.model import Model, load
+from regiontalk.model import Model, distinct, load
 from regiontalk.pack import Pack, save_pack
 from regiontalk.photos import open_photo
 from regiontalk.structures import Regions
@@ -166,19 +167,35 @@ def test_beta_must_make_sense(model: Model, photo_file: Path) -> None:
 
 
 def test_describe_is_the_best_of_the_beams(model: Model, photo_file: Path) -> None:
-    (regions,) = model.look(photo_file)
+    regions = distinct(model.look(photo_file)[0])
     description = model.describe(photo_file)
     pack = model.pack
     photo = Captioner(pack.arrays["photo_captioner"], "gru").beam(regions.features[:1], 3, 8)[0][0]
     assert description.caption.text == " ".join(pack.vocabulary.decode(photo.ids))
     assert description.caption.log_prob == pytest.approx(photo.log_prob, abs=1e-4)
     region_captioner = Captioner(pack.arrays["region_captioner"], "gru")
-    assert len(description.region_captions) == len(regions) - 1 > 1
+    assert len(description.region_captions) == len(regions) - 1 > 0
     for number, caption in enumerate(description.region_captions, start=1):
         context = np.concatenate([regions.features[number], regions.features[0]])[None]
         best = region_captioner.beam(context, 3, 5)[0][0]
         assert caption.text == " ".join(pack.vocabulary.decode(best.ids))
         assert caption.log_prob == pytest.approx(best.log_prob, abs=1e-4)
+
+
+def test_distinct_regions_are_sure_and_apart(model: Model, photo_file: Path) -> None:
+    (regions,) = model.look(photo_file)
+    boxes = np.float32([[0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30], [40, 40, 50, 50]])
+    crowd = replace(
+        regions,
+        boxes_xyxy=np.concatenate([regions.boxes_xyxy[:1], boxes]),
+        scores=np.float32([1, 0.5, 0.8, 0.3, 0.1]),
+        features=np.arange(5, dtype=np.float32)[:, None],
+        vectors=np.arange(5, dtype=np.float32)[:, None],
+    )
+    kept = distinct(crowd)
+    assert kept.features[:, 0].tolist() == [0, 2, 3]  # 1 is much like 2, 4 is far less sure
+    np.testing.assert_array_equal(kept.boxes_xyxy[1:], boxes[1:3])
+    assert len(distinct(regions.select(np.array([0])))) == 1
 
 
 def test_many_descriptions_are_one_at_a_time(model: Model, photo_files: list[Path]) -> None:

@@ -23,7 +23,13 @@ from regiontalk.pack import VISION_FILE, Pack, find_pack
 from regiontalk.photos import Photo, open_photo
 from regiontalk.settings import CaptionerSettings
 from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions, Sentence
+from regiontalk.vision.boxes import nms
 from regiontalk.vision.session import BATCH, VisionSession
+
+DISTINCT_IOU = 0.4
+"""Regions that overlap a surer one by more are not described."""
+DISTINCT_SHARE = 0.25
+"""Nor are regions whose objectness is below this share of the surest one's."""
 
 PhotoLike: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Photo
 """A path, a file's bytes, a PIL image, an array (H, W, 3) uint8 RGB, or an opened photo."""
@@ -166,17 +172,17 @@ class Model:
         return align(regions, read, self.pack.settings.alignment.beta if beta is None else beta)
 
     def describe(self, photo: PhotoLike, beam: int | None = None) -> Description:
-        """Caption a photo and each of its regions.
+        """Caption a photo and each of its distinct regions.
 
         Args:
-            photo: a single one; for many, `describe_regions(look(photos))` is faster.
+            photo: a single one; for many, `describe_regions` of what `look` and `distinct` gave is faster.
             beam: hypotheses kept in the search; None for the pack's.
 
         Raises:
             PhotoError: as `look`.
             ValueError: if `beam` is below 1.
         """
-        return self.describe_regions(self._regions(photo), beam)[0]
+        return self.describe_regions([distinct(each) for each in self._regions(photo)], beam)[0]
 
     def describe_regions(self, regions: Sequence[Regions], beam: int | None = None) -> list[Description]:
         """Caption photos that were looked at, and each of their regions: all of them searched together.
@@ -228,6 +234,17 @@ class Model:
         given = list(sentences)
         read = iter(self.read([each for each in given if not isinstance(each, Sentence)]))
         return [each if isinstance(each, Sentence) else next(read) for each in given]
+
+
+def distinct(regions: Regions) -> Regions:
+    """The regions that are worth a caption of their own: each sure enough, and none much like a surer one.
+
+    Retrieval gains from regions that crowd around a thing; somebody who reads captions does not.
+    """
+    boxes, scores = regions.boxes_xyxy[1:], regions.scores[1:]
+    kept = nms(boxes, scores, DISTINCT_IOU)
+    sure = kept[scores[kept] >= DISTINCT_SHARE * scores.max(initial=0.0)]
+    return regions.select(np.concatenate([[WHOLE_PHOTO], sure + 1]))
 
 
 def _region_contexts(regions: Regions) -> np.ndarray:

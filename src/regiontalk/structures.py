@@ -5,7 +5,7 @@ Axis names used throughout: M regions, h dimensions of the shared space, D dimen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,15 @@ class Regions:
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
+
+    def select(self, rows: np.ndarray) -> Regions:
+        """Some of the regions.
+
+        Args:
+            rows: (K,) integers in 0..M-1, the first of them 0: the whole photo stays.
+        """
+        parts = {name: getattr(self, name)[rows] for name in ("boxes_xyxy", "scores", "features", "vectors")}
+        return replace(self, **parts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -39,7 +39,7 @@ def describe(
     beam: BeamOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Write a caption for each photo and for each of its regions.
+    """Write a caption for each photo and for each of its distinct regions.
 
     Examples:
 
@@ -50,7 +50,9 @@ def describe(
     from regiontalk.cli.text import description_text
 
     def results(model: Model, looked: list[Regions]) -> Iterable[Description]:
-        return model.describe_regions(looked, beam)
+        from regiontalk.model import distinct
+
+        return model.describe_regions([distinct(each) for each in looked], beam)
 
     _for_each_photo(photos, draw, (pack, threads), results, _printer(as_json, description_text), _draw_description)
 
