@@ -40,6 +40,16 @@ def test_words_net_equals_the_runtime_whatever_the_padding(sentences: list[list[
         assert not ours[len(theirs) :].any()
 
 
+def test_without_recurrence_a_word_does_not_know_its_neighbours() -> None:
+    net = make_words_net()
+    one, other = (pad_ids([np.array(ids)]) for ids in ([3, 5, 4], [1, 5, 8]))
+    with torch.no_grad():
+        assert not torch.equal(net(*one)[0, 1], net(*other)[0, 1])
+        net.cut_recurrence()
+        assert torch.equal(net(*one)[0, 1], net(*other)[0, 1])
+    assert not net.W_f.requires_grad and not net.W_b.requires_grad
+
+
 def test_word_vectors_come_from_a_text_file(tmp_path: Path) -> None:
     vocabulary = Vocabulary(["dog", "cat", "runs"], [5, 0, 5, 5, 5])
     file = tmp_path / "vectors.txt"

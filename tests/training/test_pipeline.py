@@ -127,7 +127,12 @@ def test_tuning_moves_the_backbone_and_resumes_exactly(
     alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
 ) -> None:
     config = replace(
-        alignment_config, start=alignment_run, output=tmp_path / "whole", epochs=2, vision_learning_rate=1e-3
+        alignment_config,
+        start=alignment_run,
+        output=tmp_path / "whole",
+        captions=2,
+        epochs=2,
+        vision_learning_rate=1e-3,
     )
     train_alignment(config)
     broken = replace(config, output=tmp_path / "broken")

@@ -55,6 +55,7 @@ class AlignmentConfig:
         min_count: words seen less often in training captions are unknown.
         longest: words of a caption that are read.
         embedding, hidden, dim: d, H and h of Eq. 1 to 6.
+        recurrent: False keeps W_f and W_b at zero, so that every word is read by itself.
         dropout: everywhere but in the recurrence.
         score: "max" is Eq. 8, "sum" is Eq. 7.
         loss: "margin" is Eq. 9.
@@ -78,6 +79,7 @@ class AlignmentConfig:
     embedding: int = 300
     hidden: int = 512
     dim: int = 512
+    recurrent: bool = True
     dropout: float = 0.3
     score: Literal["max", "sum"] = "max"
     loss: Literal["margin", "hard_negative", "info_nce"] = "info_nce"
@@ -173,6 +175,8 @@ class AlignmentRun:
             net = self.started
             net.dropout = net.words.dropout = config.dropout
         net.words.embedding.requires_grad_(config.train_word_vectors)
+        if not config.recurrent:
+            net.words.cut_recurrence()
         return net
 
     def task(self) -> Task:

@@ -45,6 +45,11 @@ class WordsNet(nn.Module):
         summed = F.dropout(forward + backward, self.dropout, self.training)
         return F.relu(summed @ self.W_d + self.b_d) * mask[..., None]  # Eq. 6
 
+    def cut_recurrence(self) -> None:
+        """Fix W_f and W_b at zero: s_t depends on word t alone (the paper's comparison with single words)."""
+        for weight in (self.W_f, self.W_b):
+            nn.init.zeros_(weight).requires_grad_(False)
+
     def recur(self, e: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Eq. 4 and 5. The hidden state is zero on padding, so the backward direction begins at the last word."""
         keep = mask[..., None].to(e.dtype)
