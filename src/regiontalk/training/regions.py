@@ -18,11 +18,15 @@ from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
 from regiontalk.training.devices import autocast
 from regiontalk.training.loop import progress_bar
+from regiontalk.training.teacher_store import boxes_in_crop
 from regiontalk.training.vision_net import VisionNet, scale_pixels
+from regiontalk.vision.boxes import WHOLE
 from regiontalk.vision.roi_align import roi_weights
 from regiontalk.vision.session import VisionSession, prepare
 
 CHUNK = 64
+SMALLEST_VIEW = 0.75
+"""Of a photo's sides: nearly all that a caption speaks of stays in view."""
 
 
 @dataclass(frozen=True)
@@ -66,21 +70,25 @@ class SeenRegions:
         self.network, self.store, self.files, self.settings, self.device = network, store, files, settings, device
 
     def load(self, rows: np.ndarray, rng: np.random.Generator | None) -> SeenBatch:
+        """The photos and their boxes: views of them chosen by `rng`, or the whole photos without it."""
         size, side = self.settings.size, self.settings.side
-        mirrored = np.zeros(len(rows), bool) if rng is None else rng.random(len(rows)) < 0.5
         most = self.store.features.shape[1]
         pixels = np.empty((len(rows), size, size, 3), np.uint8)
         weights = np.zeros((len(rows), most, side * side), np.float32)
+        mask = np.zeros((len(rows), most), bool)
         boxes = []
-        for i, (row, mirror) in enumerate(zip(rows, mirrored, strict=True)):
-            squashed = prepare(open_photo(self.files[row], min_side=size).image, size)
+        for i, row in enumerate(rows):
+            image = open_photo(self.files[row], min_side=size).image
+            window, mirror = (WHOLE, False) if rng is None else random_view(rng)
+            corners = np.round(window.reshape(2, 2) * image.size).astype(int).ravel()
+            crop = corners / np.tile(image.size, 2)
+            squashed = prepare(image.crop(tuple(corners)), size)
             pixels[i] = squashed[:, ::-1] if mirror else squashed
-            count = int(self.store.counts[row])
-            placed = unit_boxes(self.store, row)[:count]
-            placed = placed[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [1, 0, 1, 0] if mirror else placed
-            weights[i, :count] = roi_weights(placed, side)
-            boxes.append(placed[1:].astype(np.float32))
-        return SeenBatch(pixels, weights, np.arange(most) < np.asarray(self.store.counts[rows])[:, None], boxes)
+            found = boxes_in_crop(unit_boxes(self.store, row)[1 : self.store.counts[row]], crop, mirror)
+            boxes.append(found.astype(np.float32))
+            mask[i, : len(found) + 1] = True
+            weights[i, : len(found) + 1] = roi_weights(np.concatenate([WHOLE[None], found]), side)
+        return SeenBatch(pixels, weights, mask, boxes)
 
     def features(self, loaded: Any) -> tuple[Tensor, Tensor]:
         with autocast(self.device):
@@ -91,6 +99,13 @@ class SeenRegions:
         """RoIAlign on a map (B, D, side, side) → features (B, M, D), mask (B, M)."""
         cells = feature_map.float().flatten(2).transpose(1, 2)  # (B, C, D)
         return torch.from_numpy(loaded.weights).to(self.device) @ cells, torch.from_numpy(loaded.mask).to(self.device)
+
+
+def random_view(rng: np.random.Generator) -> tuple[np.ndarray, bool]:
+    """A window on a photo, xyxy in 0..1, and whether it is mirrored: training never sees quite the same photo twice."""
+    extent = rng.uniform(SMALLEST_VIEW, 1)
+    origin = rng.uniform(0, 1 - extent, size=2)
+    return np.concatenate([origin, origin + extent]), bool(rng.random() < 0.5)
 
 
 RegionSource = StoredRegions | SeenRegions

@@ -1,0 +1,72 @@
+"""Views of photos in tuning: boxes stay on their things, whatever the window."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from regiontalk.data import RegionStore, RegionStoreWriter, read_dataset
+from regiontalk.training.regions import SMALLEST_VIEW, SeenRegions, random_view, store_regions, unit_boxes
+from regiontalk.training.vision_graph import read_graph, read_vision
+from regiontalk.vision.roi_align import roi_weights
+
+
+@pytest.fixture
+def seen(shapes_folder: Path, vision_run: Path, tmp_path: Path) -> SeenRegions:
+    dataset = read_dataset(shapes_folder, "dev")
+    network, settings = read_vision(vision_run)
+    store = store_regions(read_graph(vision_run), settings, dataset, tmp_path / "regions")
+    return SeenRegions(network, store, [photo.file for photo in dataset.photos], settings, "cpu")
+
+
+def test_without_chance_the_photos_are_seen_whole(seen: SeenRegions) -> None:
+    batch = seen.load(np.arange(4), None)
+    counts = np.asarray(seen.store.counts)
+    assert batch.mask.sum(1).tolist() == counts.tolist()
+    for row, count in enumerate(counts):
+        np.testing.assert_allclose(batch.weights[row, :count], roi_weights(unit_boxes(seen.store, row)[:count], 4))
+        assert not batch.weights[row, count:].any()
+        assert len(batch.boxes[row]) == count - 1
+
+
+def test_views_are_chosen_by_the_generator_alone(seen: SeenRegions) -> None:
+    one, same, other = (seen.load(np.arange(4), np.random.default_rng(seed)) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.pixels, same.pixels)
+    np.testing.assert_array_equal(one.weights, same.weights)
+    assert not np.array_equal(one.pixels, other.pixels)
+
+
+def test_windows_stay_in_the_photo() -> None:
+    rng = np.random.default_rng(0)
+    windows = np.array([random_view(rng)[0] for _ in range(200)])
+    assert windows.min() >= 0 and windows.max() <= 1
+    assert ((windows[:, 2:] - windows[:, :2]) >= SMALLEST_VIEW - 1e-9).all()
+
+
+def test_a_box_follows_its_thing(seen: SeenRegions, tmp_path: Path) -> None:
+    """A red square in a grey photo, with its box as the only region: red fills the box in every view."""
+    photo = Image.new("RGB", (96, 80), (128, 128, 128))
+    ImageDraw.Draw(photo).rectangle((40, 30, 59, 49), fill=(255, 0, 0))
+    photo.save(tmp_path / "square.png")
+    writer = RegionStoreWriter.open(tmp_path / "store", ["square.png"], regions=2, dim=32, vision_checksum="0" * 64)
+    writer.append(
+        features=np.zeros((1, 2, 32), np.float32),
+        boxes=np.float32([[[0, 0, 96, 80], [40, 30, 60, 50]]]),
+        scores=np.ones((1, 2), np.float32),
+        counts=np.array([2]),
+        sizes=np.array([[96, 80]]),
+    )
+    writer.finish()
+    store = RegionStore.open(tmp_path / "store")
+    square = SeenRegions(seen.network, store, [tmp_path / "square.png"], seen.settings, "cpu")
+    for seed in range(20):
+        batch = square.load(np.array([0]), np.random.default_rng(seed))
+        ((left, top, right, bottom),) = (batch.boxes[0] * 64).round().astype(int)
+        assert batch.pixels[0, top + 2 : bottom - 2, left + 2 : right - 2, 1].max() < 40  # no grey inside
+        outside = batch.pixels[0].copy()
+        outside[max(top - 2, 0) : bottom + 2, max(left - 2, 0) : right + 2] = 128
+        assert outside[..., 1].min() > 90  # no red outside
+        assert batch.mask.tolist() == [[True, True]]
