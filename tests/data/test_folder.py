@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,22 @@ def test_what_is_no_dataset(folder: Path) -> None:
         read_dataset(folder / "nowhere", "train")
     with pytest.raises(DataError, match="no such folder or JSON file"):
         read_dataset(folder / "a.jpg", "train")
+
+
+def test_a_json_list(tmp_path: Path) -> None:
+    entries = [
+        {"file_name": "a.jpg", "captions": ["A dog.", "Dogs."]},
+        {"file_name": "b.jpg", "text": "x", "split": "test"},
+    ]
+    file = tmp_path / "captioned.json"
+    file.write_text(json.dumps(entries))
+    (tmp_path / "captioned").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "captioned" / name).touch()
+    dataset = read_dataset(file, "all")
+    assert (dataset.name, dataset.split) == ("captioned", "all")
+    assert [photo.file for photo in dataset.photos] == [tmp_path / "captioned" / name for name in ("a.jpg", "b.jpg")]
+    assert read_dataset(file, "test").photos[0].captions == ("x",)
+    file.write_text(json.dumps([*entries, 3]))
+    with pytest.raises(DataError, match=r"captioned\.json, entry 2: expected"):
+        read_dataset(file, "all")

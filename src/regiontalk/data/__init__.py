@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from regiontalk.data.box_formats import read_boxes
+from regiontalk.data.box_formats import BOX_FORMATS, read_boxes
 from regiontalk.data.boxes import BoxedDataset, BoxedPhoto, Selection
 from regiontalk.data.captions import CaptionedPhoto, Dataset, read_json, read_text
 from regiontalk.data.coco import is_coco_captions, read_coco_captions, read_coco_instances
@@ -18,6 +18,7 @@ from regiontalk.data.voc import read_voc
 from regiontalk.errors import DataError
 
 __all__ = [
+    "BOX_FORMATS",
     "BoxedDataset",
     "BoxedPhoto",
     "CaptionedPhoto",
@@ -36,6 +37,7 @@ __all__ = [
     "read_karpathy",
     "read_list",
     "read_region_lines",
+    "read_text",
     "read_visual_genome",
     "read_voc",
 ]

@@ -14,7 +14,7 @@ from regiontalk.data.voc import is_voc, read_voc
 from regiontalk.errors import DataError
 
 BoxFormat = Literal["voc", "coco", "entities", "visual-genome", "lines"]
-BOX_FORMATS: tuple[str, ...] = get_args(BoxFormat)
+BOX_FORMATS: tuple[BoxFormat, ...] = get_args(BoxFormat)
 
 
 def read_boxes(

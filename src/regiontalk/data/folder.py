@@ -45,13 +45,12 @@ def read_folder(folder: str | Path, split: str) -> Dataset:
 def read_list(json_file: str | Path, split: str) -> Dataset:
     """Reads one JSON list of captioned photos: the entries of `metadata.jsonl`, `[{"file_name", "captions": [...]}]`.
 
-    The photos lie in the folder with the own name of the file (`captioned/` for `captioned.json`), in `images`, or beside
-    the file: in the first of these that is there.
+    The photos lie in the folder that is named as the file is (`captioned/` for `captioned.json`), in `images`, or
+    beside the file: in the first of these that is there.
 
     Args:
         json_file: the file.
-        split: as for `read_folder`; without any "split" in the file every name but "all" is refused unless it is
-            "train".
+        split: as for `read_folder`: entries without a "split" are for training, and "all" reads every photo.
 
     Raises:
         DataError: as `read_folder`.

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from regiontalk.data import Selection, read_boxes, read_coco_captions, read_coco_instances, read_dataset
+from regiontalk.errors import DataError
+
+IMAGES = [
+    {"license": 3, "file_name": "000000000042.jpg", "height": 30, "width": 40, "id": 42},
+    {"license": 1, "file_name": "000000000073.jpg", "height": 30, "width": 40, "id": 73},
+]
+CAPTIONS = [
+    {"image_id": 73, "id": 1, "caption": "Loooking at a motorbike."},
+    {"image_id": 42, "id": 2, "caption": "A dog sleeps on shoes."},
+    {"image_id": 42, "id": 3, "caption": "This wire metal rack holds several pairs of shoes.\n"},
+]
+CATEGORIES = [
+    {"supercategory": "animal", "id": 18, "name": "dog"},
+    {"supercategory": "person", "id": 1, "name": "person"},
+]
+INSTANCES = [
+    {
+        "segmentation": [[1.0, 2.0]],
+        "area": 9.0,
+        "iscrowd": 0,
+        "image_id": 42,
+        "bbox": [1.5, 2, 10, 20],
+        "category_id": 18,
+        "id": 7,
+    },
+    {
+        "segmentation": {"counts": [272, 2], "size": [30, 40]},
+        "iscrowd": 1,
+        "image_id": 42,
+        "bbox": [0, 0, 40, 30],
+        "category_id": 1,
+        "id": 8,
+    },
+]
+
+
+def write(folder: Path, name: str, content: Any, photos: str = "val2017") -> Path:
+    (folder / "annotations").mkdir(exist_ok=True)
+    (folder / photos).mkdir(exist_ok=True)
+    for image in IMAGES:
+        Image.new("RGB", (40, 30)).save(folder / photos / str(image["file_name"]))
+    file = folder / "annotations" / name
+    file.write_text(json.dumps(content))
+    return file
+
+
+def captions(**changes: Any) -> dict[str, Any]:
+    return {"info": {}, "licenses": [], "images": IMAGES, "annotations": CAPTIONS, **changes}
+
+
+def instances(**changes: Any) -> dict[str, Any]:
+    return {"info": {}, "images": IMAGES, "annotations": INSTANCES, "categories": CATEGORIES, **changes}
+
+
+def test_reads_captions(tmp_path: Path) -> None:
+    file = write(tmp_path, "captions_val2017.json", captions())
+    dataset = read_dataset(file, "val")
+    assert (dataset.name, dataset.split) == ("captions_val2017", "val")
+    assert dataset.photos[0].file == tmp_path / "val2017" / "000000000042.jpg"
+    assert dataset.photos[0].captions == (CAPTIONS[1]["caption"], CAPTIONS[2]["caption"])
+    for split in ("dev", "val2017", "all"):
+        assert read_dataset(file, split).photos == dataset.photos
+    for split in ("train", "test"):
+        with pytest.raises(DataError, match=f"has no split '{split}'; splits found: all, val2017"):
+            read_dataset(file, split)
+
+
+@pytest.mark.parametrize("photos", ["images", "annotations", "annotations/images", "images/val2017"])
+def test_photos_in_other_places(tmp_path: Path, photos: str) -> None:
+    (tmp_path / photos).mkdir(parents=True)
+    file = write(tmp_path, "captions_val2017.json", captions(), photos)
+    assert read_dataset(file, "val").photos[0].file.parent == tmp_path / photos
+    (tmp_path / "val2017").mkdir()  # a folder of the right name that holds none of them
+    assert read_dataset(file, "val").photos[0].file.parent == tmp_path / photos
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"annotations": CAPTIONS[1:]}, r"photos without a caption: 1 \('000000000073\.jpg'\)"),
+        ({"annotations": [*CAPTIONS, {"image_id": 5, "caption": "x"}]}, "captions without a photo: 1 .*3 of image 5"),
+        ({"annotations": [*CAPTIONS, {"image_id": 42, "caption": "."}]}, "caption that holds no word: 1"),
+        ({"annotations": [{"image_id": 42}]}, 'annotation 0: expected "image_id" and "caption"'),
+        ({"annotations": [*CAPTIONS, {"image_id": [], "caption": "x"}]}, "captions without a photo: 1"),
+        ({"images": [*IMAGES, {"id": 9, "file_name": "000000000042.jpg"}]}, r"photos listed twice: 1 \('000000000042"),
+        ({"images": [*IMAGES, {"id": 42, "file_name": "x.jpg"}]}, r"ids of two photos: 1 \('42'\)"),
+        ({"images": [{"file_name": "x.jpg"}]}, 'image 0: expected "id" and "file_name"'),
+    ],
+)  # fmt: skip
+def test_problems_of_captions(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_dataset(write(tmp_path, "captions_val2017.json", captions(**changes)), "val")
+
+
+def test_a_missing_photo(tmp_path: Path) -> None:
+    file = write(tmp_path, "captions_val2017.json", captions())
+    (tmp_path / "val2017" / "000000000073.jpg").unlink()
+    with pytest.raises(DataError, match=r"photos listed but missing: 1 \('000000000073\.jpg'\)"):
+        read_coco_captions(file, tmp_path / "val2017")
+
+
+def test_not_coco(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not a COCO file"):
+        read_coco_captions(write(tmp_path, "x.json", []))
+    with pytest.raises(DataError, match='has no list "categories"'):
+        read_coco_instances(write(tmp_path, "x.json", captions()))
+
+
+def test_reads_instances(tmp_path: Path) -> None:
+    found = read_boxes(write(tmp_path, "instances_val2017.json", instances()))
+    assert (found.name, found.kind, len(found)) == ("instances_val2017", "labels", 2)
+    first = found.photos[0]
+    assert first.boxes_xyxy.tolist() == [[1.5, 2, 11.5, 22]]  # of left, top, width, height
+    assert first.texts == (("dog",),)
+    assert first.unclear == {"person"}
+    assert found.remarks == {"crowd regions, no boxes": 1}
+    assert found.photos[1].texts == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"annotations": [{**INSTANCES[0], "image_id": 5}]}, r"boxes of an unknown photo: 1 \('annotation 7 \(5\)"),
+        ({"annotations": [{**INSTANCES[0], "category_id": 5}]}, "boxes of an unknown class: 1"),
+        ({"annotations": [{**INSTANCES[0], "bbox": [1, 2, 0, 4]}]}, r"boxes without an area: 1 \('000000000042"),
+        ({"annotations": [{**INSTANCES[0], "bbox": [1, 2, 50, 4]}]}, "boxes that stick out of their photo: 1"),
+        ({"annotations": [{**INSTANCES[0], "bbox": [1, 2]}]}, "boxes that are not four numbers: 1"),
+        ({"annotations": [3]}, "annotation 0: expected an object"),
+        ({"categories": [*CATEGORIES, CATEGORIES[0]]}, r"ids of two classes: 1 \('18'\)"),
+        ({"categories": [{"id": 1}]}, 'category 0: expected "id" and "name"'),
+    ],
+)  # fmt: skip
+def test_problems_of_instances(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        read_coco_instances(write(tmp_path, "instances_val2017.json", instances(**changes)))
+
+
+def test_bad_boxes_can_be_left_out(tmp_path: Path) -> None:
+    bad = {**INSTANCES[0], "id": 9, "bbox": [1, 2, 0, 4]}
+    file = write(tmp_path, "instances_val2017.json", instances(annotations=[*INSTANCES, bad]))
+    found = read_boxes(file, selection=Selection(leave_out=True))
+    assert found.left_out == {"boxes without an area": 1}
+    assert len(found.photos[0].boxes_xyxy) == 1
