@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ def test_retrieval_is_what_the_score_matrix_says(command: Command, captioned: Pa
     ended = command("evaluate", "retrieval", captioned, "--split", "test", "--json")
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
-    assert list(found) == ["image_to_text", "text_to_image", "signature"]
+    assert list(found) == ["image_to_text", "text_to_image", "rsum", "signature"]
 
     dataset = read_dataset(captioned, "test")
     captions = [caption for photo in dataset.photos for caption in photo.captions]
@@ -56,6 +58,123 @@ def test_a_number_never_travels_alone(command: Command, captioned: Path, tiny_pa
         assert (signature["dataset"], signature["split"]) == ("dataset", "test")
         assert (signature["photos"], signature["captions"], signature["captions_per_photo"]) == (10, 20, "2")
         assert "lower case" in signature["normalisation"]
+        assert signature["seen_in_training"].startswith("unknown")
+
+
+def test_photos_that_the_pack_was_trained_on_are_announced(
+    bare: Command, captioned: Path, tiny_pack: Path, tmp_path: Path
+) -> None:
+    pack = Path(shutil.copytree(tiny_pack, tmp_path / "pack"))
+    description = json.loads((pack / "pack.json").read_text())
+    description["trained_on"] = {"captions": "Dataset train: 2 photos", "never_seen": "dataset test"}
+    (pack / "pack.json").write_text(json.dumps(description))
+    for what in ("retrieval", "describe"):
+        ended = bare("evaluate", what, captioned, "--split", "train", "--json", "--pack", pack)
+        assert ended.status == 0
+        assert "WARNING: the pack tiny was trained on these photos" in ended.err
+        assert ended.json()[0]["signature"]["seen_in_training"] == 'yes: "Dataset train: 2 photos"'
+        ended = bare("evaluate", what, captioned, "--split", "test", "--json", "--pack", pack)
+        assert ended.err == ""
+        assert ended.json()[0]["signature"]["seen_in_training"].startswith("no:")
+
+
+def test_folds_and_intervals(command: Command, captioned: Path, tiny_pack: Path) -> None:
+    ended = command("evaluate", "retrieval", captioned, "--folds", 2, "--bootstrap", 100, "--seed", 7, "--json")
+    (found,) = ended.json()
+    assert list(found) == ["image_to_text", "text_to_image", "rsum", "interval", "signature"]
+    assert found["signature"]["folds"] == "average of 2 of 5 photos each, in order"
+    assert found["signature"]["interval"] == "95 %, percentiles of 100 bootstrap samples of photos, seed 7"
+
+    dataset, model = read_dataset(captioned, "test"), regiontalk.load(tiny_pack)
+    halves = []
+    for photos in (dataset.photos[:5], dataset.photos[5:]):
+        captions = [caption for photo in photos for caption in photo.captions]
+        halves.append(retrieval(model.score([photo.file for photo in photos], captions), np.arange(10) // 2))
+    for way in ("image_to_text", "text_to_image"):
+        for name, value in found[way].items():
+            assert value == pytest.approx((halves[0][way][name] + halves[1][way][name]) / 2, abs=1e-3)
+            low, high = found["interval"][way][name]
+            assert low <= value <= high
+    again = command("evaluate", "retrieval", captioned, "--folds", 2, "--bootstrap", 100, "--seed", 7, "--json")
+    assert again.out == ended.out
+
+    ended = command("evaluate", "retrieval", captioned, "--folds", 3)
+    assert (ended.status, ended.out) == (2, "")
+    assert "--folds 3: 10 photos" in ended.err
+
+
+def test_the_nearest_neighbour_says_what_the_most_similar_training_photo_says(
+    command: Command, captioned: Path, tiny_pack: Path
+) -> None:
+    ended = command("evaluate", "describe", captioned, "--baseline", "nearest", "--json")
+    assert (ended.status, ended.err) == (0, "")
+    (found,) = ended.json()
+    dataset, training, model = (
+        *(read_dataset(captioned, split) for split in ("test", "train")),
+        regiontalk.load(tiny_pack),
+    )
+    known = [model.look(photo.file)[0].features[0] for photo in training.photos]
+    candidates = []
+    for photo in dataset.photos:
+        distances = [np.linalg.norm(model.look(photo.file)[0].features[0] - each) for each in known]
+        candidates.append(tokenise(training.photos[int(np.argmin(distances))].captions[0]))
+    expected = bleu(candidates, [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos])
+    assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-3)
+    assert "first caption of the nearest of 2 photos of split train" in found["signature"]["baseline"]
+    assert "beam" not in found["signature"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--baseline", "furthest"], "--baseline furthest"),
+        (["--baseline", "nearest", "--beam", 2], "--beam and --baseline"),
+        (["--baseline", "nearest", "--train-split", "test"], "10 photos of split test are in split test too"),
+        (["--baseline", "nearest", "--train-split", "dev"], "dev.txt"),
+    ],
+)
+def test_baselines_that_make_no_sense(command: Command, captioned: Path, arguments: list[object], message: str) -> None:
+    ended = command("evaluate", "describe", captioned, *arguments)
+    assert (ended.status, ended.out) == (2, "")
+    assert message in ended.err
+
+
+def test_another_systems_scores_and_embeddings(bare: Command, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    photos, sentences = rng.normal(size=(4, 3)), rng.normal(size=(12, 3))
+    files = {"p.npy": photos, "s.npy": sentences, "scores.npy": photos @ sentences.T, "owners.npy": np.arange(12) % 4}
+    for name, array in files.items():
+        np.save(tmp_path / name, array)
+    p, s, scores, owners = (tmp_path / name for name in files)
+    by_scores = bare("evaluate", "retrieval", "--scores", scores, "--owners", owners, "--json")
+    vectors = ("--photo-embeddings", p, "--sentence-embeddings", s, "--similarity", "dot")
+    by_vectors = bare("evaluate", "retrieval", *vectors, "--owners", owners, "--json")
+    expected = retrieval(photos @ sentences.T, np.arange(12) % 4)
+    for ended in (by_scores, by_vectors):
+        assert (ended.status, ended.err) == (0, "")
+        (found,) = ended.json()
+        for way in ("image_to_text", "text_to_image"):
+            assert found[way] == pytest.approx(expected[way], abs=1e-3)
+        assert found["signature"]["owners"].startswith("owners.npy, sha256 ")
+
+    text = bare("evaluate", "retrieval", "--scores", scores, "--bootstrap", 50).out
+    assert "owners: assumed: sentences in the order of the photos, 3 for each" in text
+    assert "rsum " in text and "mean rank" in text and "[" in text
+
+    wrong: list[tuple[tuple[object, ...], str]] = [
+        ((), "give a folder of captioned photos, or --scores FILE"),
+        (("--owners", owners), "found --owners"),
+        (("--photo-embeddings", p, "--sentence-embeddings", s), "--similarity dot|cosine"),
+        ((*vectors[:-1], "l2"), "--similarity l2: expected one of dot, cosine"),
+        ((*vectors, "--scores", scores), "give a folder"),
+        ((tmp_path, "--scores", scores), "--scores and a folder"),
+        (("--scores", tmp_path / "missing.npy"), "missing.npy: no such file"),
+        (("--scores", ""), "expected a file .npy"),
+    ]
+    for arguments, message in wrong:
+        ended = bare("evaluate", "retrieval", *arguments)
+        assert (ended.status, ended.out) == (2, "")
+        assert message in ended.err
 
 
 def test_the_pack_names_the_score(command: Command, captioned: Path) -> None:

@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regiontalk.evaluation import retrieval
+from regiontalk.evaluation.ranks import MatrixScores, Ranks, rank
+from regiontalk.evaluation.retrieval import WAYS, bootstrap, cut_folds, rsum
+from regiontalk.evaluation.retrieval import numbers as averaged
 
 
 def numbers(ranks: list[int]) -> dict[str, float]:
     recalls = {f"r{k}": 100 * sum(rank <= k for rank in ranks) / len(ranks) for k in (1, 5, 10)}
-    return {**recalls, "median_rank": float(np.median(ranks))}
+    return {**recalls, "median_rank": float(np.median(ranks)), "mean_rank": float(np.mean(ranks))}
 
 
 def retrieve_slowly(scores: np.ndarray, owners: list[int]) -> dict[str, dict[str, float]]:
@@ -32,7 +35,8 @@ def test_one_caption_a_photo_by_hand() -> None:
     # Photos: own 9 leads (1); 8 before own 7 (2); 5 and 6 before own 4 (3).
     assert result["image_to_text"] == numbers([1, 2, 3])
     # Sentences: 9 leads (1); 7 leads (1); 4 leads (1).
-    assert result["text_to_image"] == {"r1": 100.0, "r5": 100.0, "r10": 100.0, "median_rank": 1.0}
+    assert result["text_to_image"] == numbers([1, 1, 1])
+    assert result["image_to_text"]["mean_rank"] == 2
 
 
 def test_several_captions_a_photo_by_hand() -> None:
@@ -66,6 +70,7 @@ def test_recall_steps() -> None:
         "r5": 25.0,
         "r10": 50.0,
         "median_rank": 10.5,
+        "mean_rank": 10.5,
     }
 
 
@@ -114,3 +119,113 @@ def test_swapping_photos_and_sentences_swaps_the_numbers(count: int, seed: int) 
 def test_wrong_input_is_refused(scores: np.ndarray, owners: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         retrieval(scores, owners)
+
+
+@given(problems(), st.integers(0, 1000))
+def test_the_order_of_photos_and_sentences_does_not_matter(problem: tuple[np.ndarray, list[int]], seed: int) -> None:
+    scores, owners = problem[0], np.array(problem[1])
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.permutation(len(scores)), rng.permutation(len(owners))
+    assert retrieval(scores[rows][:, columns], np.argsort(rows)[owners[columns]]) == retrieval(scores, owners)
+
+
+@given(problems())
+def test_a_perfect_system_has_100(problem: tuple[np.ndarray, list[int]]) -> None:
+    scores, owners = problem
+    scores[owners, np.arange(len(owners))] += 5  # above every other
+    result = retrieval(scores, np.array(owners))
+    best = {"r1": 100.0, "r5": 100.0, "r10": 100.0, "median_rank": 1.0, "mean_rank": 1.0}
+    assert result == {"image_to_text": best, "text_to_image": best}
+    assert rsum(result) == 600
+
+
+@given(problems())
+def test_numbers_are_bounded(problem: tuple[np.ndarray, list[int]]) -> None:
+    scores, owners = problem
+    result = retrieval(scores, np.array(owners))
+    assert 0 <= rsum(result) <= 600
+    for way, candidates in zip(WAYS, (len(owners), len(scores)), strict=True):
+        row = result[way]
+        assert 0 <= row["r1"] <= row["r5"] <= row["r10"] <= 100
+        assert 1 <= row["median_rank"] <= candidates and 1 <= row["mean_rank"] <= candidates
+
+
+def test_rsum_by_hand() -> None:
+    recalls = {"r1": 1.0, "r5": 2.0, "r10": 3.0, "median_rank": 50.0, "mean_rank": 60.0}
+    assert rsum({"image_to_text": recalls, "text_to_image": {**recalls, "r1": 10.0}}) == 6 + 15
+
+
+def test_folds_by_hand() -> None:
+    parts = list(cut_folds(np.array([3, 0, 2, 1, 0]), 4, 2))
+    assert [part for part, _, _ in parts] == [slice(0, 2), slice(2, 4)]
+    assert [sentences.tolist() for _, sentences, _ in parts] == [[1, 3, 4], [0, 2]]
+    assert [owners.tolist() for _, _, owners in parts] == [[0, 1, 0], [1, 0]]
+    with pytest.raises(ValueError, match="4 photos cannot be cut into 3 folds"):
+        list(cut_folds(np.arange(4), 4, 3))
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 1000))
+def test_folds_are_averages_of_smaller_problems(folds: int, size: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores, owners = rng.normal(size=(folds * size, 2 * folds * size)), rng.permutation(2 * folds * size) // 2
+    expected, ranks = [], []
+    for part, sentences, own in cut_folds(owners, folds * size, folds):
+        expected.append(retrieval(scores[part][:, sentences], own))
+        ranks.append(rank(MatrixScores(scores[part], own, sentences)))
+    for way in WAYS:
+        for name, value in averaged(ranks)[way].items():
+            assert value == pytest.approx(np.mean([each[way][name] for each in expected]))
+
+
+def some_ranks(photos: int, seed: int) -> Ranks:
+    """Ranks of photos with three sentences each."""
+    rng = np.random.default_rng(seed)
+    owners = np.repeat(np.arange(photos), 3)
+    return Ranks(rng.integers(1, 20, photos), rng.integers(1, 20, 3 * photos), owners)
+
+
+class FixedDraws(np.random.Generator):
+    """Draws the photos that it is told to."""
+
+    def __init__(self, draws: list[list[int]]) -> None:
+        super().__init__(np.random.PCG64(0))
+        self.draws = iter(draws)
+
+    def integers(self, *_: object, **__: object) -> np.ndarray:  # type: ignore[override]
+        return np.array(next(self.draws))
+
+
+def test_a_bootstrap_sample_takes_photos_with_all_their_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+    ranks = Ranks(np.array([1, 7, 30]), np.array([2, 1, 9, 4, 11, 1]), np.array([0, 0, 1, 1, 2, 2]))
+    draws = [[0, 0, 2], [1, 1, 1]]
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: FixedDraws(draws))
+    found = bootstrap([ranks], 2)
+    photo = [numbers([1, 1, 30]), numbers([7, 7, 7])]
+    sentence = [numbers([2, 1, 2, 1, 11, 1]), numbers([9, 4, 9, 4, 9, 4])]
+    for way, samples in (("image_to_text", photo), ("text_to_image", sentence)):
+        for name in samples[0]:
+            low, high = sorted(each[name] for each in samples)
+            # The middle 95 % between two values: 2.5 % of the way in from each.
+            assert found[way][name] == pytest.approx([low + 0.025 * (high - low), high - 0.025 * (high - low)])
+
+
+def test_the_bootstrap_is_seeded_and_holds_the_number() -> None:
+    folds = [some_ranks(60, seed) for seed in range(2)]
+    first, again, other = bootstrap(folds, 200), bootstrap(folds, 200), bootstrap(folds, 200, seed=1)
+    assert first == again != other
+    found = averaged(folds)
+    for way in WAYS:
+        for name, (low, high) in first[way].items():
+            assert low <= found[way][name] <= high
+            assert low < high
+    assert first["rsum"][0] < rsum(found) < first["rsum"][1]
+
+
+def test_the_bootstrap_of_equal_ranks_has_no_width() -> None:
+    ranks = Ranks(np.full(5, 3), np.full(10, 7), np.repeat(np.arange(5), 2))
+    found = bootstrap([ranks], 20)
+    assert found["image_to_text"] == {name: [value] * 2 for name, value in numbers([3]).items()}
+    assert found["text_to_image"] == {name: [value] * 2 for name, value in numbers([7]).items()}
+    with pytest.raises(ValueError, match="at least 1"):
+        bootstrap([ranks], 0)

@@ -1,16 +1,21 @@
 """The score S_kl of photo k and sentence l (Eq. 7 and 8).
 
-Axis names: N photos, M regions, L sentences, T words, h dimensions of the shared space.
+Axis names: N photos, M regions, L sentences, T words, P words of several sentences one after the other, h dimensions of
+the shared space.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 
 Kind = Literal["max", "sum"]
+
+TILE = 1024
+"""Regions and words multiplied at a time: enough for the matrix product's full speed, and its result, 4 MB, stays in
+the processor's caches for the maximum that follows."""
 
 _LOWEST = np.float32(-np.inf)
 
@@ -21,7 +26,7 @@ def score_matrix(
     word_vectors: np.ndarray,
     word_counts: np.ndarray,
     kind: Kind = "max",
-    tile: int = 64,
+    tile: int = TILE,
 ) -> np.ndarray:
     """Scores every photo with every sentence.
 
@@ -34,8 +39,8 @@ def score_matrix(
         word_vectors: (L, T, h), s_t, the words of sentence l in its first `word_counts[l]` rows.
         word_counts: (L,) integers in 1..T.
         kind: "max" or "sum".
-        tile: photos and sentences that are multiplied at a time. It bounds the memory to tile² M T numbers and changes
-            nothing but the rounding.
+        tile: regions and words that are multiplied at a time, at least a photo's and a sentence's. It bounds the memory
+            beyond the result to about tile² numbers and changes nothing but the rounding.
 
     Returns:
         (N, L) float32, the higher the better.
@@ -50,24 +55,98 @@ def score_matrix(
     >>> float(score_matrix(v, np.array([2]), s, np.array([2]), kind="sum")[0, 0])  # 3 + 2 + 0 + 0
     5.0
     """
-    if kind not in ("max", "sum"):
-        raise ValueError(f'kind must be "max" (Eq. 8) or "sum" (Eq. 7), not {kind!r}')
-    if tile < 1:
-        raise ValueError(f"tile must be at least 1, not {tile}")
     _check("region", region_vectors, region_counts)
     _check("word", word_vectors, word_counts)
     if region_vectors.shape[2] != word_vectors.shape[2]:
         raise ValueError(f"regions have {region_vectors.shape[2]} dimensions and words {word_vectors.shape[2]}")
-
+    scorer = TileScorer(kind)
+    photo_tiles = tiles_of_photos(len(region_vectors), region_vectors.shape[1], tile)
     scores = np.empty((len(region_vectors), len(word_vectors)), np.float32)
-    for first in range(0, len(word_vectors), tile):
-        sentences = slice(first, first + tile)
-        words, starts = _without_padding(word_vectors[sentences], word_counts[sentences])
-        for start in range(0, len(region_vectors), tile):
-            photos = slice(start, start + tile)
-            per_word = _score_words(region_vectors[photos], region_counts[photos], words, kind)
-            scores[photos, sentences] = np.add.reduceat(per_word, starts, axis=1)
+    for sentences in tiles_of_sentences(word_counts, tile):
+        words, counts = _without_padding(word_vectors[sentences], word_counts[sentences]), word_counts[sentences]
+        for photos in photo_tiles:
+            scores[photos, sentences] = scorer(region_vectors[photos], region_counts[photos], words, counts)
     return scores
+
+
+class TileScorer:
+    """Scores a tile of photos with a tile of sentences; the large arrays in between are used again for the next tile.
+
+    Args:
+        kind: "max" (Eq. 8) or "sum" (Eq. 7).
+
+    Raises:
+        ValueError: if `kind` is neither.
+    """
+
+    def __init__(self, kind: Kind) -> None:
+        if kind not in ("max", "sum"):
+            raise ValueError(f'kind must be "max" (Eq. 8) or "sum" (Eq. 7), not {kind!r}')
+        self._kind = kind
+        self._products, self._per_word = np.empty(0, np.float32), np.empty(0, np.float32)
+
+    def __call__(
+        self, region_vectors: np.ndarray, region_counts: np.ndarray, words: np.ndarray, word_counts: np.ndarray
+    ) -> np.ndarray:
+        """Scores n photos with l sentences.
+
+        Args:
+            region_vectors, region_counts: (n, M, h) and (n,), as in `score_matrix`.
+            words: (P, h), the words of the l sentences one after the other.
+            word_counts: (l,) how many of them each sentence has, at least one; together P.
+
+        Returns:
+            (n, l) float32.
+        """
+        photos, most, dim = region_vectors.shape
+        self._products = _at_least(self._products, photos * most * len(words))
+        self._per_word = _at_least(self._per_word, photos * len(words))
+        products = self._products[: photos * most * len(words)].reshape(photos, most, len(words))  # (n, M, P)
+        per_word = self._per_word[: photos * len(words)].reshape(photos, len(words))  # (n, P)
+        flat = region_vectors.reshape(photos * most, dim).astype(np.float32, copy=False)
+        with np.errstate(invalid="ignore", over="ignore"):  # padding may hold anything: its products are replaced below
+            np.matmul(flat, words.astype(np.float32, copy=False).T, out=products.reshape(photos * most, len(words)))
+        self._over_regions(products, np.arange(most) >= region_counts[:, None], per_word)
+        scores: np.ndarray = np.add.reduceat(per_word, np.cumsum(word_counts) - word_counts, axis=1)
+        return scores
+
+    def _over_regions(self, products: np.ndarray, padding: np.ndarray, per_word: np.ndarray) -> None:
+        """What each word adds to each photo's score, from `products` (n, M, P), which is lost, into `per_word` (n, P).
+
+        Regions are the middle axis, so that the maximum runs over whole rows of words at a time. Padding, (n, M), gets
+        the lowest value before the maximum and zero before the sum. Zero before the maximum would turn a true maximum
+        of -0.5 into 0.
+        """
+        if self._kind == "max":
+            products[padding] = _LOWEST
+            np.maximum.reduce(products, axis=1, out=per_word)
+        else:
+            products[padding] = 0
+            np.maximum(products, 0, out=products)
+            np.add.reduce(products, axis=1, out=per_word)
+
+
+def tiles_of_photos(photos: int, regions: int, tile: int = TILE) -> list[slice]:
+    """Cuts N photos of at most M regions into runs of about `tile` regions, a photo at least.
+
+    Raises:
+        ValueError: if `tile` is below 1.
+    """
+    if tile < 1:
+        raise ValueError(f"tile must be at least 1, not {tile}")
+    step = max(1, tile // max(1, regions))
+    return [slice(start, min(start + step, photos)) for start in range(0, photos, step)]
+
+
+def tiles_of_sentences(word_counts: np.ndarray, tile: int = TILE) -> Iterator[slice]:
+    """Cuts sentences with so many words, (L,), into runs of at most `tile` words, a sentence at least."""
+    ends = np.cumsum(word_counts)
+    start = 0
+    while start < len(ends):
+        before = ends[start] - word_counts[start]
+        stop = max(start + 1, int(np.searchsorted(ends, before + tile, side="right")))
+        yield slice(start, stop)
+        start = stop
 
 
 def pad(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -91,32 +170,17 @@ def pad(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return padded, counts
 
 
-def _score_words(regions: np.ndarray, counts: np.ndarray, words: np.ndarray, kind: Kind) -> np.ndarray:
-    """What each of P words adds to the score of each photo: (N, P) float32.
-
-    Padded regions get the lowest value before the maximum and zero before the sum. Zero before the maximum would turn
-    a true maximum of -0.5 into 0.
-    """
-    photos, most, dim = regions.shape
-    padding = np.arange(most) >= counts[:, None]  # (N, M)
-    vectors = np.where(padding[:, :, None], np.float32(0), regions).astype(np.float32, copy=False)
-    flat = vectors.reshape(photos * most, dim)
-    products = (flat @ words.T).reshape(photos, most, len(words))  # (N, M, P)
-    per_word: np.ndarray
-    if kind == "sum":
-        # Padded regions are zeros here, and so are their products.
-        per_word = np.maximum(products, 0, out=products).sum(axis=1)
-    else:
-        products[padding] = _LOWEST
-        per_word = products.max(axis=1)
-    return per_word
+def _without_padding(word_vectors: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The words of all sentences one after the other: (P, h)."""
+    if (counts == word_vectors.shape[1]).all():
+        return word_vectors.reshape(-1, word_vectors.shape[2])
+    words: np.ndarray = word_vectors[np.arange(word_vectors.shape[1]) < counts[:, None]]
+    return words
 
 
-def _without_padding(word_vectors: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The words of all sentences one after the other, (P, h) float32, and where each sentence starts, (L,)."""
-    real = np.arange(word_vectors.shape[1]) < counts[:, None]  # (L, T)
-    starts = np.cumsum(counts) - counts
-    return word_vectors[real].astype(np.float32, copy=False), starts
+def _at_least(buffer: np.ndarray, size: int) -> np.ndarray:
+    """The buffer, or a new one if it is too small."""
+    return buffer if len(buffer) >= size else np.empty(size, np.float32)
 
 
 def _check(name: str, vectors: np.ndarray, counts: np.ndarray) -> None:

@@ -1,28 +1,68 @@
-"""`regiontalk evaluate`: measure a pack on captioned photos."""
+"""`regiontalk evaluate`: measure a pack, or another system's output, on captioned photos."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regiontalk.cli.console import Report, ending
+from regiontalk.cli.console import complain, ending
 from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption
+from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from regiontalk.data import Dataset
+    from regiontalk.evaluation.results import Progress, Reporting
     from regiontalk.model import Model
 
 FolderArgument = Annotated[
     str,
     typer.Argument(metavar="FOLDER", help="Captioned photos, laid out as Flickr8k's; see docs/data_formats.md."),
 ]
+OptionalFolderArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[FOLDER]", help="Captioned photos; none with --scores or embeddings.", show_default=False),
+]
 SplitOption = Annotated[str, typer.Option("--split", help="The part of the data to measure on.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")]
+FoldsOption = Annotated[
+    int,
+    typer.Option(
+        "--folds", min=1, max=100_000, metavar="N", help="Average over N equal parts of the photos, in order."
+    ),
+]
+BootstrapOption = Annotated[
+    int,
+    typer.Option("--bootstrap", min=0, max=1_000_000, metavar="N", help="95 % intervals from N samples of the photos."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the samples.")]
+ScoresOption = Annotated[
+    str | None, typer.Option("--scores", metavar="FILE", help="Another system's scores: (photos, sentences).")
+]
+PhotoEmbeddingsOption = Annotated[
+    str | None, typer.Option("--photo-embeddings", metavar="FILE", help="Its photo vectors: (photos, dimensions).")
+]
+SentenceEmbeddingsOption = Annotated[
+    str | None,
+    typer.Option("--sentence-embeddings", metavar="FILE", help="Its sentence vectors: (sentences, dimensions)."),
+]
+SimilarityOption = Annotated[
+    str | None, typer.Option("--similarity", metavar="dot|cosine", help="How its embeddings are compared.")
+]
+OwnersOption = Annotated[
+    str | None,
+    typer.Option("--owners", metavar="FILE", help="The photo of each sentence, from 0; else equal groups in order."),
+]
+BaselineOption = Annotated[
+    str | None,
+    typer.Option("--baseline", metavar="nearest", help="Instead take the caption of the most similar training photo."),
+]
+TrainSplitOption = Annotated[str, typer.Option("--train-split", help="Where --baseline takes captions from.")]
 
 evaluate_app = typer.Typer(
     no_args_is_help=True,
-    help="""Measure a pack on captioned photos.
+    help="""Measure a pack, or another system, on captioned photos.
 
 Example:
 
@@ -39,27 +79,55 @@ def add_to(app: typer.Typer) -> None:
 
 @evaluate_app.command()
 def retrieval(
-    folder: FolderArgument,
+    folder: OptionalFolderArgument = None,
     split: SplitOption = "test",
     as_json: JsonOption = False,
     pack: PackOption = None,
+    folds: FoldsOption = 1,
+    bootstrap: BootstrapOption = 0,
+    seed: SeedOption = 0,
+    scores: ScoresOption = None,
+    photo_embeddings: PhotoEmbeddingsOption = None,
+    sentence_embeddings: SentenceEmbeddingsOption = None,
+    similarity: SimilarityOption = None,
+    owners: OwnersOption = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Photos find their sentences and sentences their photo.
 
-    Prints recall at 1, 5 and 10 in percent and the median rank of the closest ground truth.
+    Prints recall at 1, 5 and 10 in percent, median and mean rank of the closest ground truth, and the recalls' sum.
+    Another system's scores or embeddings are .npy, .npz or .safetensors files.
 
-    Example:
+    Examples:
 
     \b
       regiontalk evaluate retrieval flickr8k/ --split test --json
+      regiontalk evaluate retrieval dataset_coco.json --folds 5 --bootstrap 1000
+      regiontalk evaluate retrieval --scores scores.npy --owners owners.npy
+      regiontalk evaluate retrieval --photo-embeddings p.npy --sentence-embeddings s.npy --similarity cosine
     """
     with ending() as report:
         from regiontalk.cli.text import retrieval_text
-        from regiontalk.evaluation.runs import evaluate_retrieval
+        from regiontalk.evaluation.results import Reporting
 
-        model, dataset = _prepare(folder, split, pack, threads, report)
-        result = evaluate_retrieval(model, dataset, report.bar.advance)
+        files = {
+            "--scores": scores,
+            "--photo-embeddings": photo_embeddings,
+            "--sentence-embeddings": sentence_embeddings,
+            "--similarity": similarity,
+            "--owners": owners,
+        }
+        given = {flag: value for flag, value in files.items() if value is not None}
+        reporting = Reporting(folds, bootstrap, seed)
+        if folder is None:
+            result = _saved_retrieval(given, reporting, report.bar)
+        elif given:
+            raise ConfigError(f"{', '.join(given)} and a folder: give one or the other; a pack is measured on a folder")
+        else:
+            from regiontalk.evaluation.runs import evaluate_retrieval
+
+            model, dataset = _prepare(folder, split, pack, threads)
+            result = evaluate_retrieval(model, dataset, reporting, report.bar)
         report.json(result) if as_json else report.result(retrieval_text(result))
 
 
@@ -70,32 +138,70 @@ def describe(
     as_json: JsonOption = False,
     pack: PackOption = None,
     beam: BeamOption = None,
+    baseline: BaselineOption = None,
+    train_split: TrainSplitOption = "train",
     threads: ThreadsOption = None,
 ) -> None:
     """Captions against what people wrote: BLEU-1 to BLEU-4.
 
-    Example:
+    Examples:
 
     \b
       regiontalk evaluate describe flickr8k/ --split test --json
+      regiontalk evaluate describe flickr8k/ --split test --baseline nearest --train-split train
     """
     with ending() as report:
         from regiontalk.cli.text import bleu_text
-        from regiontalk.evaluation.runs import evaluate_captions
+        from regiontalk.evaluation.runs import evaluate_captions, evaluate_nearest
 
-        model, dataset = _prepare(folder, split, pack, threads, report)
-        result = evaluate_captions(model, dataset, beam, report.bar.advance)
+        if baseline not in (None, "nearest"):
+            raise ConfigError(f"--baseline {baseline}: there is only one, nearest")
+        if baseline and beam is not None:
+            raise ConfigError("--beam and --baseline: a baseline searches for no captions; leave one out")
+        model, dataset = _prepare(folder, split, pack, threads)
+        if baseline:
+            result = evaluate_nearest(model, dataset, _read_dataset(folder, train_split), report.bar)
+        else:
+            result = evaluate_captions(model, dataset, beam, report.bar)
         report.json(result) if as_json else report.result(bleu_text(result))
 
 
-def _prepare(folder: str, split: str, pack: str | None, threads: int | None, report: Report) -> tuple[Model, Dataset]:
-    from regiontalk.data import read_dataset
-    from regiontalk.errors import DataError
+def _saved_retrieval(given: dict[str, str], reporting: Reporting, progress: Progress) -> dict[str, Any]:
+    """Retrieval by another system's files, from the flags that were given."""
+    from regiontalk.evaluation.saved import SIMILARITIES, evaluate_embeddings, evaluate_scores
+
+    owners = Path(given["--owners"]) if "--owners" in given else None
+    kinds = set(given) - {"--owners"}
+    if kinds == {"--scores"}:
+        return evaluate_scores(Path(given["--scores"]), owners, reporting, progress)
+    if kinds != {"--photo-embeddings", "--sentence-embeddings", "--similarity"}:
+        raise ConfigError(
+            "give a folder of captioned photos, or --scores FILE, or all of --photo-embeddings FILE, "
+            f"--sentence-embeddings FILE and --similarity dot|cosine; found {', '.join(given) or 'none of them'}"
+        )
+    for similarity in SIMILARITIES:
+        if given["--similarity"] == similarity:
+            files = Path(given["--photo-embeddings"]), Path(given["--sentence-embeddings"])
+            return evaluate_embeddings(*files, similarity, owners, reporting, progress)
+    raise ConfigError(f"--similarity {given['--similarity']}: expected one of {', '.join(SIMILARITIES)}")
+
+
+def _prepare(folder: str, split: str, pack: str | None, threads: int | None) -> tuple[Model, Dataset]:
+    """The pack and the data; says so loudly if the one learnt from the other."""
+    from regiontalk.evaluation.signature import training_warning
     from regiontalk.model import load
+
+    dataset = _read_dataset(folder, split)
+    model = load(pack, threads)
+    warning = training_warning(model.pack, dataset)
+    if warning:
+        complain(warning)
+    return model, dataset
+
+
+def _read_dataset(folder: str, split: str) -> Dataset:
+    from regiontalk.data import read_dataset
 
     if not folder:
         raise DataError("an empty folder name; name a folder of captioned photos")
-    dataset = read_dataset(folder, split)
-    model = load(pack, threads)
-    report.bar.expect(len(dataset), "photos")
-    return model, dataset
+    return read_dataset(folder, split)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from regiontalk.structures import Alignment, Description, Regions
 
 _BOX = "{:>6} {:>6} {:>6} {:>6}"
+_RANKING = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "median_rank": "median rank", "mean_rank": "mean rank"}
 _BOX_TITLES = _BOX.format("left", "top", "right", "bottom")
 
 
@@ -41,12 +42,15 @@ def alignment_text(alignment: Alignment) -> str:
 
 
 def retrieval_text(result: dict[str, Any]) -> str:
-    """Recalls as in the paper's tables."""
-    lines = [f"{'':>14} {'R@1':>6} {'R@5':>6} {'R@10':>6} {'median rank':>12}"]
-    for key, title in (("image_to_text", "image to text"), ("text_to_image", "text to image")):
-        row = result[key]
-        lines.append(f"{title:>14} {row['r1']:6.1f} {row['r5']:6.1f} {row['r10']:6.1f} {row['median_rank']:12.1f}")
-    return "\n".join([*lines, *_signature_lines(result["signature"])])
+    """Recalls as in the paper's tables, each with its interval if there is one."""
+    intervals = result.get("interval", {})
+    rows = [["", *_RANKING.values()]]
+    for way in ("image_to_text", "text_to_image"):
+        cells = [_number(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING]
+        rows.append([way.replace("_", " "), *cells])
+    table = _columns(rows)
+    rsum = _number(result["rsum"], intervals.get("rsum"))
+    return "\n".join([*table, f"rsum {rsum}", *_signature_lines(result["signature"])])
 
 
 def bleu_text(result: dict[str, Any]) -> str:
@@ -57,6 +61,16 @@ def bleu_text(result: dict[str, Any]) -> str:
 
 def _signature_lines(signature: dict[str, Any]) -> list[str]:
     return [f"  {name}: {printable(str(value))}" for name, value in signature.items()]
+
+
+def _number(value: float, interval: list[float] | None) -> str:
+    return f"{value:.1f}" if interval is None else f"{value:.1f} [{interval[0]:.1f}, {interval[1]:.1f}]"
+
+
+def _columns(rows: list[list[str]]) -> list[str]:
+    """Rows of a table, its cells flush right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
 
 
 def _photo_line(regions: Regions) -> str:

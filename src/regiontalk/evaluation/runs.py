@@ -1,67 +1,74 @@
 """A model measured on a dataset: the numbers, with a signature that says how they came about.
 
-Axis names: N photos, L sentences, M regions, h dimensions of the shared space.
+Axis names: N photos, L sentences, M regions, D dimensions of the visual features, h of the shared space.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, cast
 
 import numpy as np
 
-import regiontalk
-from regiontalk.alignment.score import Kind, pad, score_matrix
+from regiontalk.alignment.score import Kind, pad
 from regiontalk.data import Dataset
+from regiontalk.errors import ConfigError, PackError
 from regiontalk.evaluation.captions import bleu
-from regiontalk.evaluation.retrieval import retrieval
+from regiontalk.evaluation.nearest import nearest
+from regiontalk.evaluation.ranks import rank
+from regiontalk.evaluation.results import Progress, Reporting, Silent, equal_folds, retrieval_result, rounded
+from regiontalk.evaluation.signature import evaluation_signature
+from regiontalk.evaluation.vector_scores import VectorScores
 from regiontalk.language import tokenise
 from regiontalk.model import Model
-from regiontalk.structures import Regions
+from regiontalk.structures import WHOLE_PHOTO, Regions
 from regiontalk.vision.session import BATCH
 
-NORMALISATION = "lower case, words are runs of letters and digits, all else dropped"
-
 _SENTENCES = 256
-"""Sentences read and scored at a time."""
-_DIGITS = 4
-
-Advance = Callable[[int], None]
+"""Sentences read at a time."""
 
 
-def evaluate_retrieval(model: Model, dataset: Dataset, advance: Advance = lambda photos: None) -> dict[str, Any]:
+def evaluate_retrieval(
+    model: Model, dataset: Dataset, reporting: Reporting | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
     """Rank all sentences of a dataset for each photo, and all photos for each sentence.
 
     Args:
         model: scores them (Eq. 8, or Eq. 7 if its pack says so).
         dataset: every photo and every caption of it takes part.
-        advance: called with the number of photos done since the last call.
+        reporting: folds and bootstrap.
+        progress: is told how far it is.
 
     Returns:
-        `{"image_to_text": {"r1", "r5", "r10", "median_rank"}, "text_to_image": {...}, "signature": {...}}`, recalls in
-        percent.
+        As `retrieval_result`, with the signature of the pack and the dataset.
 
     Raises:
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
+        PackError: if a score is not finite.
+        ConfigError: if the folds cannot be of equal size.
     """
-    vectors, counts = pad([each.vectors for batch in _look(model, dataset, advance) for each in batch])
-    # vectors (N, M, h), counts (N,)
+    reporting, progress = reporting or Reporting(), progress or Silent()
     captions = [caption for photo in dataset.photos for caption in photo.captions]  # L
     owners = np.repeat(np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos])  # (L,)
+    parts = equal_folds(owners, len(dataset), reporting.folds)
+    vectors, counts = pad([each.vectors for batch in _look(model, dataset, progress) for each in batch])
+    sentences = _read(model, captions)
     kind = cast(Kind, model.pack.settings.alignment.score)
-    scores = np.empty((len(dataset), len(captions)), np.float32)
-    for start in range(0, len(captions), _SENTENCES):
-        part = slice(start, start + _SENTENCES)
-        words, word_counts = pad([sentence.vectors for sentence in model.read(captions[part])])
-        scores[:, part] = score_matrix(vectors, counts, words, word_counts, kind)
-    numbers = {way: _rounded(row) for way, row in retrieval(scores, owners).items()}
-    how = {"score": f"{kind} (Eq. {8 if kind == 'max' else 7})", "ties": "count against the system"}
-    return {**numbers, "signature": _signature(model, dataset) | how}
+    progress.expect(sum((part.stop - part.start) * len(mine) for part, mine, _ in parts), "scores")
+    ranks = []
+    for part, mine, of in parts:
+        scores = VectorScores(vectors[part], counts[part], [sentences[each] for each in mine], of, kind)
+        try:
+            ranks.append(rank(scores, progress.advance))
+        except ValueError as error:  # vectors are finite, but their products may not be
+            raise PackError(f"{model.pack.folder}: {error}. Take another pack.") from error
+    how = {"score": f"{kind} (Eq. {8 if kind == 'max' else 7})"}
+    return retrieval_result(ranks, evaluation_signature(model.pack, dataset) | how, reporting)
 
 
 def evaluate_captions(
-    model: Model, dataset: Dataset, beam: int | None = None, advance: Advance = lambda photos: None
+    model: Model, dataset: Dataset, beam: int | None = None, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Caption every photo of a dataset and compare with what people wrote.
 
@@ -69,7 +76,7 @@ def evaluate_captions(
         model: writes the captions.
         dataset: its captions are the references, normalised as the captions are.
         beam: hypotheses kept in the search; None for the pack's.
-        advance: called with the number of photos done since the last call.
+        progress: is told how far it is.
 
     Returns:
         `{"bleu1", ..., "bleu4", "signature": {...}}`, in percent.
@@ -77,45 +84,77 @@ def evaluate_captions(
     Raises:
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
-    captions = [caption for batch in _look(model, dataset, advance) for caption in model.caption(batch, beam)]
-    candidates = [tokenise(caption.text) for caption in captions]
-    references = [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
+    looked = _look(model, dataset, progress or Silent())
+    captions = [caption.text for batch in looked for caption in model.caption(batch, beam)]
     search = asdict(model.pack.settings.photo_captioner)
     how: dict[str, Any] = {name: search[name] for name in ("beam", "max_words", "length_normalisation")}
     if beam is not None:
         how["beam"] = beam
-    how["bleu"] = "corpus, closest reference length, as coco-caption"
-    return {**_rounded(bleu(candidates, references)), "signature": _signature(model, dataset) | how}
+    return _compared(captions, dataset, evaluation_signature(model.pack, dataset) | how)
 
 
-def _look(model: Model, dataset: Dataset, advance: Advance) -> Iterator[list[Regions]]:
+def evaluate_nearest(
+    model: Model, dataset: Dataset, training: Dataset, progress: Progress | None = None
+) -> dict[str, Any]:
+    """The baseline of `evaluate_captions`: each photo gets the first caption of the training photo most like it.
+
+    Args:
+        model: its vision network says what is alike: the L2 distance of the whole photos' features.
+        dataset: as in `evaluate_captions`.
+        training: photos and captions to take from; none of them may be in `dataset`.
+        progress: is told how far it is.
+
+    Returns:
+        As `evaluate_captions`.
+
+    Raises:
+        PhotoError: if a photo of either is broken.
+        ConfigError: if the two share a photo, which would be its own nearest neighbour.
+    """
+    progress = progress or Silent()
+    shared = {photo.file.resolve() for photo in dataset.photos} & {photo.file.resolve() for photo in training.photos}
+    if shared:
+        raise ConfigError(
+            f"{len(shared)} photos of split {dataset.split} are in split {training.split} too ({min(shared).name}): "
+            "they would find themselves. Give --train-split a split without them."
+        )
+    known, asked = (_whole_photos(model, each, progress) for each in (training, dataset))
+    captions = [training.photos[each].captions[0] for each in nearest(asked, known)]
+    how = {
+        "baseline": f"first caption of the nearest of {len(training)} photos of split {training.split}, L2 distance of "
+        "whole-photo features"
+    }
+    return _compared(captions, dataset, evaluation_signature(model.pack, dataset) | how)
+
+
+def _compared(captions: Sequence[str], dataset: Dataset, signature: dict[str, Any]) -> dict[str, Any]:
+    """The scores of a caption for each photo against the dataset's."""
+    candidates = [tokenise(caption) for caption in captions]
+    references = [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
+    how = {"bleu": "corpus, closest reference length, as coco-caption"}
+    return {**rounded(bleu(candidates, references)), "signature": signature | how}
+
+
+def _look(model: Model, dataset: Dataset, progress: Progress) -> Iterator[list[Regions]]:
     """The regions of the photos, in order, in batches."""
+    progress.expect(len(dataset), "photos")
     for start in range(0, len(dataset), BATCH):
         files = [photo.file for photo in dataset.photos[start : start + BATCH]]
         yield model.look(files)
-        advance(len(files))
+        progress.advance(len(files))
 
 
-def _signature(model: Model, dataset: Dataset) -> dict[str, Any]:
-    """What must be known to get a number again."""
-    per_photo = [len(photo.captions) for photo in dataset.photos]
-    return {
-        "regiontalk": regiontalk.__version__,
-        "pack": model.pack.settings.name,
-        "pack_sha256": model.pack.checksum,
-        "dataset": dataset.name,
-        "split": dataset.split,
-        "photos": len(dataset),
-        "captions": sum(per_photo),
-        "captions_per_photo": _span(per_photo),
-        "normalisation": NORMALISATION,
-    }
+def _whole_photos(model: Model, dataset: Dataset, progress: Progress) -> np.ndarray:
+    """The features of each whole photo: (N, D)."""
+    return np.stack([each.features[WHOLE_PHOTO] for batch in _look(model, dataset, progress) for each in batch])
 
 
-def _span(numbers: Sequence[int]) -> str:
-    low, high = min(numbers), max(numbers)
-    return str(low) if low == high else f"{low} to {high}"
-
-
-def _rounded(numbers: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, _DIGITS) for name, value in numbers.items()}
+def _read(model: Model, captions: Sequence[str]) -> list[np.ndarray]:
+    """The word vectors (T, h) of each caption. Equal sentences get equal vectors, to the last bit, so that they tie."""
+    words = [tuple(tokenise(caption)) for caption in captions]
+    distinct = list(dict(zip(words, captions, strict=True)).values())
+    vectors: dict[tuple[str, ...], np.ndarray] = {}
+    for start in range(0, len(distinct), _SENTENCES):
+        read = model.read(distinct[start : start + _SENTENCES])
+        vectors |= {sentence.words: sentence.vectors for sentence in read}
+    return [vectors[each] for each in words]

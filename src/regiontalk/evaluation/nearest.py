@@ -1,0 +1,42 @@
+"""The nearest neighbour, which every captioner has to beat: a photo gets the caption of the photo most like it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_TILE = 1024
+
+
+def nearest(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """For each query the candidate at the smallest Euclidean (L2) distance.
+
+    Args:
+        queries: (Q, D), finite.
+        candidates: (C, D), finite, C at least 1.
+
+    Returns:
+        (Q,) int64, rows of `candidates`; the lowest of several that come out at the same distance.
+
+    Raises:
+        ValueError: if the shapes disagree or there is no candidate.
+
+    >>> nearest(np.array([[0.0, 0.0], [5.0, 5.0]]), np.array([[9.0, 9.0], [1.0, 0.0]])).tolist()
+    [1, 0]
+    """
+    if queries.ndim != 2 or candidates.ndim != 2 or queries.shape[1] != candidates.shape[1] or not len(candidates):
+        raise ValueError(f"expected (Q, D) and at least one of (C, D), found {queries.shape} and {candidates.shape}")
+    best = np.zeros(len(queries), np.int64)
+    least = np.full(len(queries), np.inf)
+    for start in range(0, len(candidates), _TILE):
+        distances = _squared(queries.astype(np.float64), candidates[start : start + _TILE].astype(np.float64))  # (Q, c)
+        found = distances.argmin(axis=1)
+        here = distances[np.arange(len(queries)), found]
+        closer = here < least
+        best[closer], least[closer] = found[closer] + start, here[closer]
+    return best
+
+
+def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """|a - b|² of every pair: (Q, c). In double precision: near neighbours are small differences of large sums."""
+    distances: np.ndarray = (a**2).sum(axis=1)[:, None] - 2 * (a @ b.T) + (b**2).sum(axis=1)
+    return distances
