@@ -82,6 +82,18 @@ def test_no_photo(model: Model) -> None:
     assert model.caption([]) == []
 
 
+def test_given_boxes(model: Model, photo_file: Path, photo_files: list[Path]) -> None:
+    boxes = np.array([[10, 10, 50, 40], [60, 45, 110, 75]], np.float32)
+    (found,) = model.look(photo_file, [boxes])
+    np.testing.assert_allclose(found.boxes_xyxy[1:], boxes, atol=1e-4)
+    assert len(model.describe_regions([found])[0].region_captions) == 2
+    several = [boxes[:1]] * len(photo_files)
+    for given, each in zip(model.look(photo_files, several), photo_files, strict=True):
+        np.testing.assert_allclose(given.vectors, model.look(each, [boxes[:1]])[0].vectors, atol=1e-4)
+    with pytest.raises(ValueError, match="need as many arrays of boxes, found 2"):
+        model.look(photo_file, [boxes, boxes])
+
+
 def test_a_missing_photo(model: Model, tmp_path: Path) -> None:
     with pytest.raises(PhotoError, match=r"nowhere\.jpg"):
         model.look(tmp_path / "nowhere.jpg")

@@ -87,6 +87,43 @@ def test_boxes_are_in_pixels_of_the_original_though_the_image_was_decoded_smalle
     assert large.boxes_xyxy[0].tolist() == [0, 0, 900, 600]
 
 
+def test_given_boxes_are_read_in_their_order(session: VisionSession) -> None:
+    photos = [make_photo(seed) for seed in range(BATCH + 2)]
+    boxes = [np.array([[0, 0, 45, 60], [30, 20, 60, 40], [0, 0, 45, 60]][: seed % 4], np.float32).reshape(-1, 4)
+             for seed in range(BATCH + 2)]  # fmt: skip
+    for photo, given, found in zip(photos, boxes, session.look(photos, boxes), strict=True):
+        assert np.array_equal(found.boxes_xyxy[1:], given)  # the same box twice is two regions
+        assert np.array_equal(found.scores, np.ones(len(given) + 1, np.float32))
+        maps, _, _ = session.run(prepare(photo.image, SIZE)[None])
+        expected = roi_weights(found.boxes_xyxy / [90, 60, 90, 60], SIDE) @ maps[0]
+        np.testing.assert_allclose(found.features, expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.features[0], session.look([photo])[0].features[0], rtol=1e-4, atol=1e-5)
+
+
+def test_given_boxes_are_cut_at_the_edge(session: VisionSession) -> None:
+    photo = make_photo(0)
+    (found,) = session.look([photo], [np.array([[-5.0, 10, 200, 30]])])
+    assert found.boxes_xyxy[1].tolist() == [0, 10, 90, 30]
+
+
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        np.zeros((1, 3)),
+        np.zeros(4),
+        np.array([[0, 0, 1, np.nan]]),
+        np.array([[5.0, 5, 5, 9]]),
+        np.array([[9.0, 5, 5, 9]]),
+        np.array([[95.0, 5, 99, 9]]),
+    ],
+)
+def test_boxes_that_cannot_be_read(session: VisionSession, boxes: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"0\.jpg: "):
+        session.look([make_photo(0)], [boxes])
+    with pytest.raises(ValueError, match="1 photos need as many arrays of boxes, found 0"):
+        session.look([make_photo(0)], [])
+
+
 def test_one_pixel_is_a_photo(session: VisionSession) -> None:
     pixel = SimpleNamespace(file="", width=1, height=1, image=Image.new("RGB", (1, 1), (200, 10, 10)))
     (found,) = session.look([pixel])  # type: ignore[list-item]

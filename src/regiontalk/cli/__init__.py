@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import regiontalk
-from regiontalk.cli import building, evaluating, photos
+from regiontalk.cli import building, evaluating, evaluating_grounding, photos
 from regiontalk.cli.console import abandon_stdout, complain
 
 HELP = """Find the regions of a photo and connect them with language.
@@ -41,6 +41,7 @@ app = typer.Typer(
 photos.add_to(app)
 building.add_to(app)
 evaluating.add_to(app)
+evaluating_grounding.add_to(evaluating.evaluate_app)
 
 
 def _version(wanted: bool) -> None:

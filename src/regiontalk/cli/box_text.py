@@ -1,0 +1,94 @@
+"""Results on photos with boxes for people: tables as plain text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from regiontalk.cli.console import printable
+from regiontalk.evaluation.grounding import METHODS, METRICS
+
+_TITLES = dict(zip(METRICS, ("pointing", "R@1", "R@5", "R@10"), strict=True))
+_GROUNDING = {
+    "words": "words, the first that the pack knows for each class",
+    "difficult": "the difficult of these: small things in photos that hold another class",
+    "synonyms": "all known synonyms of each class, averaged",
+    "phrases": "phrases, any of their boxes",
+    "phrases_merged": "phrases, the box around all their boxes",
+}
+_CAPTIONS = {
+    "bleu1": "BLEU-1",
+    "bleu2": "BLEU-2",
+    "bleu3": "BLEU-3",
+    "bleu4": "BLEU-4",
+    "cider": "CIDEr",
+    "cider_d": "CIDEr-D",
+    "meteor": "METEOR",
+    "rouge_l": "ROUGE-L",
+}
+
+
+def grounding_text(result: dict[str, Any]) -> str:
+    """The model and the baselines, micro and macro; then each class."""
+    lines: list[str] = []
+    for key, title in _GROUNDING.items():
+        if key in result:
+            lines += [title, *_grounding_table(result[key]), ""]
+    main = result["words"] if "words" in result else result["phrases"]
+    lines += [f"{'':>20} {'pointing':>9} {'R@1':>6}   {'whole photo':>11} {'R@1':>6}"]
+    for label, table in main["by_class"].items():
+        model, photo = table["model"], table["whole_photo"]
+        numbers = (
+            f"{model['pointing']:9.1f} {model['recall1']:6.1f}   {photo['pointing']:11.1f} {photo['recall1']:6.1f}"
+        )
+        lines.append(f"{printable(label):>20} {numbers}{_asked_with(result, label)}")
+    for label, photos in result.get("unknown_classes", {}).items():
+        lines.append(f"{printable(label):>20} not asked for: the pack knows no word for it ({photos} photos)")
+    if "aligned_words" in result:
+        lines.append(f"words by their alignment: pointing {result['aligned_words']['pointing']:.1f}")
+    return "\n".join([*lines, *_signature(result)])
+
+
+def naming_text(result: dict[str, Any]) -> str:
+    """Shares of boxes whose caption names their class."""
+    region, full = result["region"], result["full_frame_on_crop"]
+    lines = [f"{'class named, %':>20} {'region':>8} {'full frame on crop':>19} {'boxes':>7}"]
+    for label, boxes in result["boxes_by_class"].items():
+        numbers = f"{region['by_class'][label]:8.1f} {full['by_class'][label]:19.1f} {boxes:7}"
+        lines.append(f"{printable(label):>20} {numbers}")
+    lines += [f"{f'all, {way}':>20} {region[way]:8.1f} {full[way]:19.1f}" for way in ("micro", "macro")]
+    if "times_full_frame" in result:
+        lines.append(f"region / full frame: {result['times_full_frame']:.2f} (micro)")
+    return "\n".join([*lines, *_signature(result)])
+
+
+def region_captions_text(result: dict[str, Any]) -> str:
+    """Scores of each captioner, as in the paper's Table 3."""
+    systems = [name for name in ("region", "full_frame_on_crop", "nearest_neighbour", "human") if name in result]
+    shown = {key: title for key, title in _CAPTIONS.items() if key in result["region"]}
+    lines = [f"{'':>20} " + " ".join(f"{title:>8}" for title in shown.values())]
+    for name in systems:
+        lines.append(f"{name.replace('_', ' '):>20} " + " ".join(f"{result[name][key]:8.1f}" for key in shown))
+    if "dense_captioning" in result:
+        dense = result["dense_captioning"]
+        lines.append(f"dense captioning: mAP {dense['map']:.2f}, boxes alone {dense['detection_map']:.2f}")
+    return "\n".join([*lines, *_signature(result)])
+
+
+def _grounding_table(numbers: dict[str, Any]) -> list[str]:
+    heads = " ".join(f"{title:>8}" for title in _TITLES.values())
+    lines = [f"{'':>16} {heads}   {heads}", f"{'':>16} {'micro':>8}{'':>30}{'macro':>8}"]
+    for method in METHODS:
+        cells = ["  ".join(f"{numbers[way][method][key]:7.1f}" for key in METRICS) for way in ("micro", "macro")]
+        lines.append(f"{method.replace('_', ' '):>16}  {'    '.join(cells)}")
+    times = numbers["times_best_baseline"]
+    shown = ", ".join(f"{way} {value:.2f}" for way, value in times.items())
+    return [*lines, f"pointing / best baseline's: {shown or 'no baseline points right'}"]
+
+
+def _asked_with(result: dict[str, Any], label: str) -> str:
+    known = result.get("classes", {}).get(label)
+    return f"   {known['word']} ({known['photos']} photos)" if known else ""
+
+
+def _signature(result: dict[str, Any]) -> list[str]:
+    return [f"  {name}: {printable(str(value))}" for name, value in result["signature"].items()]

@@ -1,0 +1,225 @@
+"""`regiontalk evaluate grounding` and `regiontalk evaluate regions`: measure a pack on photos with boxes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regiontalk.cli.console import complain, ending
+from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption
+from regiontalk.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from regiontalk.data import BoxedDataset, Entities, Selection
+    from regiontalk.evaluation.region_runs import Dense
+
+DataArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="Photos with boxes: a folder like Pascal VOC's or Flickr30k Entities', or a file of COCO instances, "
+        "Visual Genome regions or JSON Lines; see docs/data_formats.md.",
+    ),
+]
+FormatOption = Annotated[
+    str, typer.Option("--format", metavar="FORMAT", help="auto, voc, coco, entities, visual-genome or lines.")
+]
+SplitOption = Annotated[str, typer.Option("--split", help="The part of the data to measure on.")]
+PhotosOption = Annotated[
+    str | None,
+    typer.Option("--photos", metavar="FOLDER", help="Where the photos lie, if not where the format has them."),
+]
+ImagesOption = Annotated[
+    str | None,
+    typer.Option("--images", metavar="LIST", help="A file with the names of the photos to take, one a line."),
+]
+EveryOption = Annotated[
+    int | None,
+    typer.Option(
+        "--every", min=1, max=1_000_000, metavar="N", help="Of the photos by name, the first and every N-th on."
+    ),
+]
+LeaveOutOption = Annotated[
+    bool, typer.Option("--leave-out", help="Leave out what is wrong in the data, counted, instead of stopping.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")]
+SentenceOption = Annotated[
+    str, typer.Option("--sentence", metavar="TEXT", help="What a class is asked for with; {} is its name.")
+]
+NeighboursOption = Annotated[
+    str | None,
+    typer.Option("--neighbours", metavar="DATA", help="Boxes with captions that the nearest neighbour borrows from."),
+]
+DenseOption = Annotated[
+    bool, typer.Option("--dense", help="Also dense captioning: mean average precision of found boxes and captions.")
+]
+SimilarityOption = Annotated[
+    str,
+    typer.Option(
+        "--similarity", metavar="NAME", help="How --dense compares captions: meteor (needs Java), or rouge_l."
+    ),
+]
+
+
+def add_to(evaluate_app: typer.Typer) -> None:
+    """Add these commands to `regiontalk evaluate`."""
+    evaluate_app.command()(grounding)
+    evaluate_app.command()(regions)
+
+
+def grounding(
+    data: DataArgument,
+    kind: FormatOption = "auto",
+    split: SplitOption = "all",
+    photos: PhotosOption = None,
+    images: ImagesOption = None,
+    every: EveryOption = None,
+    leave_out: LeaveOutOption = False,
+    sentence: SentenceOption = "a {}",
+    as_json: JsonOption = False,
+    pack: PackOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Words and phrases find their boxes: pointing accuracy and recall at IoU 0.5, beside baselines.
+
+    With class names on the boxes, each photo is asked for each class that it holds; with Flickr30k Entities, for each
+    phrase of its sentences.
+
+    Examples:
+
+    \b
+      regiontalk evaluate grounding voc/ --every 6
+      regiontalk evaluate grounding annotations/instances_val2017.json --photos val2017/ --json
+      regiontalk evaluate grounding flickr30k_entities/ --split test --photos flickr30k-images/
+    """
+    with ending() as report:
+        from regiontalk.cli.box_text import grounding_text
+        from regiontalk.data import Entities
+        from regiontalk.evaluation.grounding_runs import evaluate_classes, evaluate_phrases
+        from regiontalk.model import load
+
+        selection, chosen = _selection(images, every, leave_out)
+        found = _read(data, split, photos, selection, kind)
+        model = load(pack, threads)
+        if isinstance(found, Entities):
+            if sentence != "a {}":
+                raise ConfigError("--sentence: phrases stand in their own sentences; leave it out")
+            result = evaluate_phrases(model, found, chosen, report.bar)
+        else:
+            result = evaluate_classes(model, found, sentence, chosen, report.bar)
+        _warn(result)
+        report.json(result) if as_json else report.result(grounding_text(result))
+
+
+def regions(
+    data: DataArgument,
+    kind: FormatOption = "auto",
+    split: SplitOption = "all",
+    photos: PhotosOption = None,
+    images: ImagesOption = None,
+    every: EveryOption = None,
+    leave_out: LeaveOutOption = False,
+    neighbours: NeighboursOption = None,
+    dense: DenseOption = False,
+    similarity: SimilarityOption = "meteor",
+    as_json: JsonOption = False,
+    pack: PackOption = None,
+    beam: BeamOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Captions of given boxes: against what people wrote of them, or whether they name the box's class.
+
+    Beside the region captioner stands the full-frame captioner, run on each box cut out as a photo.
+
+    Examples:
+
+    \b
+      regiontalk evaluate regions voc/ --every 6
+      regiontalk evaluate regions region_descriptions.json --split test --dense
+      regiontalk evaluate regions regions.jsonl --neighbours train_regions.jsonl --json
+    """
+    with ending() as report:
+        from regiontalk.cli.box_text import naming_text, region_captions_text
+        from regiontalk.data import Entities
+        from regiontalk.evaluation.region_runs import evaluate_naming, evaluate_region_captions
+        from regiontalk.model import load
+
+        selection, chosen = _selection(images, every, leave_out)
+        found = _read(data, split, photos, selection, kind)
+        if isinstance(found, Entities):
+            raise DataError(f"{data}: phrases of whole sentences are no captions of boxes; see `evaluate grounding`")
+        dense_how = _dense(dense, similarity)
+        if found.kind == "labels":
+            if neighbours is not None or dense_how is not None:
+                raise ConfigError(f"--neighbours and --dense compare captions, and {data} has names of classes only")
+            result = evaluate_naming(load(pack, threads), found, beam, chosen, report.bar)
+            text = naming_text
+        else:
+            lenders = None if neighbours is None else _captioned(neighbours)
+            model = load(pack, threads)
+            result = evaluate_region_captions(model, found, beam, lenders, dense_how, chosen, report.bar)
+            text = region_captions_text
+        _warn(result)
+        report.json(result) if as_json else report.result(text(result))
+
+
+def _selection(images: str | None, every: int | None, leave_out: bool) -> tuple[Selection, dict[str, Any]]:
+    """Which photos take part, and how a signature says so."""
+    from regiontalk.data import Selection, read_text
+    from regiontalk.evaluation.signature import file_sha256
+
+    chosen: dict[str, Any] = {}
+    names = None
+    if images is not None:
+        names = frozenset(line.strip() for line in read_text(Path(images)).splitlines() if line.strip())
+        if not names:
+            raise DataError(f"{images}: expected the names of photos, one a line, found none")
+        chosen |= {"images": Path(images).name, "images_sha256": file_sha256(Path(images))}
+    if every is not None:
+        chosen["every"] = f"the first and every {every}. after it, by name"
+    return Selection(names, every, leave_out), chosen
+
+
+def _read(data: str, split: str, photos: str | None, selection: Selection, kind: str) -> BoxedDataset | Entities:
+    from regiontalk.data import BOX_FORMATS, read_boxes
+
+    if not data:
+        raise DataError("an empty name; name a folder or file of photos with boxes")
+    for known in BOX_FORMATS:
+        if kind == known:
+            return read_boxes(data, split, photos, selection, known)
+    if kind != "auto":
+        raise ConfigError(f"--format {kind}: expected auto, {', '.join(BOX_FORMATS)}")
+    return read_boxes(data, split, photos, selection)
+
+
+def _captioned(neighbours: str) -> BoxedDataset:
+    from regiontalk.data import Entities, read_boxes
+
+    found = read_boxes(neighbours)
+    if isinstance(found, Entities) or found.kind != "captions":
+        raise DataError(f"{neighbours}: its boxes have no captions to lend; give regions with captions")
+    return found
+
+
+def _dense(wanted: bool, similarity: str) -> Dense | None:
+    if not wanted:
+        return None
+    from regiontalk.evaluation.region_runs import Dense
+    from regiontalk.evaluation.similarities import find_similarity
+
+    return Dense(similarity, find_similarity(similarity))
+
+
+def _warn(result: dict[str, Any]) -> None:
+    """Say loudly what a reader of the numbers must know."""
+    from regiontalk.evaluation.box_signature import seen_warning
+
+    signature = result["signature"]
+    for kind, count in signature["left_out"].items():
+        complain(f"left out: {kind}: {count}")
+    warning = seen_warning(signature)
+    if warning:
+        complain(warning)

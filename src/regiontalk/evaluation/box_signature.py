@@ -1,0 +1,61 @@
+"""What travels with numbers that come from photos with boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from regiontalk.data import BoxedDataset, BoxedPhoto
+from regiontalk.errors import DataError
+from regiontalk.evaluation.signature import NORMALISATION, pack_signature, seen_in_training
+from regiontalk.pack import Pack
+from regiontalk.structures import Regions
+
+_NEVER_SEEN = "never_seen"
+
+
+def box_signature(pack: Pack, dataset: BoxedDataset, selection: Mapping[str, Any]) -> dict[str, Any]:
+    """All that an evaluation on boxes says about itself, but what the kind of evaluation adds.
+
+    Args:
+        pack: that was measured.
+        dataset: that it was measured on.
+        selection: how its photos were chosen, for people: `{}` if all took part.
+    """
+    return {
+        **pack_signature(pack),
+        "dataset": dataset.name,
+        "split": dataset.split,
+        "photos": len(dataset),
+        "boxes": sum(len(photo.boxes_xyxy) for photo in dataset.photos),
+        "selection": dict(selection) or "all photos of the split",
+        "left_out": dict(dataset.left_out),
+        "remarks": dict(dataset.remarks),
+        "normalisation": NORMALISATION,
+        "seen_in_training": seen_in_training(pack.settings.trained_on, dataset.name, dataset.split),
+        _NEVER_SEEN: pack.settings.trained_on.get(_NEVER_SEEN, "the pack does not say"),
+    }
+
+
+def seen_warning(signature: Mapping[str, Any]) -> str | None:
+    """What must be said loudly if the pack names this dataset among what it learnt from; None if it does not."""
+    if not str(signature["seen_in_training"]).startswith("yes"):
+        return None
+    return (
+        f"WARNING: the pack {signature['pack']} was trained on photos of {signature['dataset']} "
+        f"({str(signature['seen_in_training']).removeprefix('yes: ')}). It never saw: {signature[_NEVER_SEEN]}. "
+        "Numbers on other photos show what it remembers; measure on those with --every or --images"
+    )
+
+
+def check_size(photo: BoxedPhoto, looked: Regions) -> None:
+    """Boxes only fit a photo of the size that they were drawn on.
+
+    Raises:
+        DataError: if the photo has another.
+    """
+    if (photo.width, photo.height) != (looked.width, looked.height):
+        raise DataError(
+            f"{photo.file}: expected a photo of {photo.width} x {photo.height}, as its boxes were drawn on, found one "
+            f"of {looked.width} x {looked.height}. Take the original, or scale the boxes as the photo was"
+        )

@@ -1,0 +1,197 @@
+"""How well words and phrases find their boxes: pointing accuracy and recall at an IoU of 0.5, beside baselines.
+
+A query asks one photo for one thing. The regions are ranked by their score (v_i · s_t of a word, the sum over the words
+of a phrase), and a region is right
+
+- for *pointing* if its centre lies inside one of the true boxes, edges included. This is the pointing game (Zhang et
+  al. 2016, "Top-down Neural Attention by Excitation Backprop") with the best region's centre as the point, and without
+  that paper's 15 pixels of tolerance;
+- for *recall* if its IoU with one of the true boxes is at least 0.5.
+
+Ties count against the system: what is wrong and scores as high stands in front.
+
+Axis names: B true boxes, M regions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from regiontalk.structures import WHOLE_PHOTO
+from regiontalk.vision.boxes import area, iou
+
+IOU = 0.5
+RECALL_AT = (1, 5, 10)
+METRICS = ("pointing", *(f"recall{k}" for k in RECALL_AT))
+BASELINES = ("whole_photo", "centre_box", "largest_region", "surest_region", "random_region")
+METHODS = ("model", *BASELINES, "best_region")
+
+Row = dict[str, float]
+"""A number for each of `METRICS`, in percent."""
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """One question to one photo.
+
+    Attributes:
+        label: what its result is counted under: a class, or a type of entity.
+        truth: (B, 4) xyxy, B at least 1, the true boxes.
+        regions: (M, 4) xyxy in the same unit, the whole photo first.
+        scores: (M,) finite, of each region for this query.
+        objectness: (M,) how sure the network is of each region, for a baseline.
+        weight: how much the query counts; several ways to ask for one thing share a weight of 1.
+
+    Raises:
+        ValueError: if the shapes disagree or a score is not finite.
+    """
+
+    label: str
+    truth: np.ndarray
+    regions: np.ndarray
+    scores: np.ndarray
+    objectness: np.ndarray
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        count = len(self.regions)
+        shapes = self.truth.shape[1:], self.regions.shape[1:], self.scores.shape, self.objectness.shape
+        if shapes != ((4,), (4,), (count,), (count,)) or not len(self.truth) or not count:
+            raise ValueError(f"expected (B, 4), (M, 4), (M,) and (M,), found axes {shapes} and B = {len(self.truth)}")
+        if not np.isfinite(self.scores).all():
+            raise ValueError("a score is not finite")
+
+
+def grounding(queries: Sequence[Query]) -> dict[str, Any]:
+    """Pointing accuracy and recalls of the model and of baselines.
+
+    The baselines: the whole photo; the box of half its width and height in its centre; the largest region but the whole
+    photo; the one that the network is surest of; and a random region, not drawn but as its exact expected value. The
+    whole photo and the centre box point at the same point. `best_region` is no baseline but the ceiling: right if any
+    region is.
+
+    Args:
+        queries: at least one.
+
+    Returns:
+        `{"micro": table, "macro": table, "by_class": {label: table}}`. A table is `{method: {"pointing", "recall1",
+        "recall5", "recall10"}}` in percent, for each of `METHODS`; single boxes have the same recall at every k. Micro
+        averages over queries, macro over labels.
+
+    Raises:
+        ValueError: if there is no query.
+    """
+    if not queries:
+        raise ValueError("there is no query")
+    rows = np.stack([_rows(query) for query in queries])  # (queries, methods, metrics)
+    weights = np.array([query.weight for query in queries])
+    labels = np.array([query.label for query in queries])
+    by_class = {label: _mean(rows[labels == label], weights[labels == label]) for label in sorted(set(labels.tolist()))}
+    return {
+        "micro": _table(_mean(rows, weights)),
+        "macro": _table(np.mean(list(by_class.values()), axis=0)),
+        "by_class": {label: _table(each) for label, each in by_class.items()},
+    }
+
+
+def times_best_baseline(table: Mapping[str, Row], metric: str = "pointing") -> float | None:
+    """The model's number as a multiple of the best baseline's; None if every baseline has 0."""
+    best = max(table[name][metric] for name in BASELINES)
+    return table["model"][metric] / best if best else None
+
+
+def centres_inside(boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Which boxes (M, 4) have their centre inside one of the true boxes (B, 4), edges included: (M,) bool.
+
+    >>> centres_inside(np.array([[0, 0, 4, 4], [4, 4, 8, 8]]), np.array([[2, 2, 3, 3]])).tolist()
+    [True, False]
+    """
+    centres = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2  # (M, 1, 2)
+    after, before = np.greater_equal(centres, truth[None, :, :2]), np.less_equal(centres, truth[None, :, 2:])
+    inside: np.ndarray = np.logical_and(after, before).all(axis=2).any(axis=1)  # of (M, B, 2)
+    return inside
+
+
+def overlapping(boxes: np.ndarray, truth: np.ndarray, threshold: float = IOU) -> np.ndarray:
+    """Which boxes (M, 4) have an IoU of at least `threshold` with one of the true boxes (B, 4): (M,) bool."""
+    found: np.ndarray = np.greater_equal(iou(boxes, truth), threshold).any(axis=1)
+    return found
+
+
+def rank_of_first_hit(scores: np.ndarray, hits: np.ndarray) -> float:
+    """The rank, from 1, of the best scored region that is right; infinite if none is. Ties count against.
+
+    >>> rank_of_first_hit(np.array([3.0, 2.0, 2.0]), np.array([False, True, False]))  # behind both others
+    3.0
+    """
+    if not hits.any():
+        return math.inf
+    return float(1 + np.count_nonzero(~hits & (scores >= scores[hits].max())))
+
+
+def random_recall(hits: np.ndarray, k: int) -> float:
+    """The chance that k different regions, drawn at random, hold one that is right.
+
+    That is 1 - C(M - H, k) / C(M, k) with H of M regions right.
+
+    >>> random_recall(np.array([True, False, False, False]), 2)
+    0.5
+    """
+    count, wrong = len(hits), int(np.count_nonzero(~hits))
+    k = min(k, count)
+    return 1 - math.comb(wrong, k) / math.comb(count, k)
+
+
+def union(boxes: np.ndarray) -> np.ndarray:
+    """The smallest box around all of (B, 4): (1, 4)."""
+    around: np.ndarray = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])[None]
+    return around
+
+
+def _rows(query: Query) -> np.ndarray:
+    """(methods, metrics) in 0..1."""
+    centre = _centre_box(query.regions[WHOLE_PHOTO])
+    boxes = np.concatenate([query.regions, centre])  # the last row is the centre box
+    points, overlaps = centres_inside(boxes, query.truth), overlapping(boxes, query.truth)
+    others = slice(1, len(query.regions)) if len(query.regions) > 1 else slice(0, 1)  # the photo if there is no other
+    largest, surest = area(query.regions[others]), query.objectness[others]
+    return np.array(
+        [
+            _ranked(query.scores, points[:-1], overlaps[:-1]),
+            [points[0], *[overlaps[0]] * len(RECALL_AT)],
+            [points[-1], *[overlaps[-1]] * len(RECALL_AT)],
+            _ranked(largest, points[others], overlaps[others]),
+            _ranked(surest, points[others], overlaps[others]),
+            [random_recall(points[:-1], 1), *(random_recall(overlaps[:-1], k) for k in RECALL_AT)],
+            [points[:-1].any(), *[overlaps[:-1].any()] * len(RECALL_AT)],
+        ],
+        np.float64,
+    )
+
+
+def _ranked(scores: np.ndarray, points: np.ndarray, overlaps: np.ndarray) -> list[bool]:
+    rank = rank_of_first_hit(scores, overlaps)
+    return [rank_of_first_hit(scores, points) == 1, *(rank <= k for k in RECALL_AT)]
+
+
+def _centre_box(photo: np.ndarray) -> np.ndarray:
+    """Half the width and height, in the middle: (4,) -> (1, 4)."""
+    middle, quarter = (photo[:2] + photo[2:]) / 2, (photo[2:] - photo[:2]) / 4
+    return np.concatenate([middle - quarter, middle + quarter])[None]
+
+
+def _mean(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    averaged: np.ndarray = np.average(rows, axis=0, weights=weights)
+    return averaged
+
+
+def _table(rows: np.ndarray) -> dict[str, Row]:
+    return {
+        method: {metric: 100 * float(value) for metric, value in zip(METRICS, row, strict=True)}
+        for method, row in zip(METHODS, rows, strict=True)
+    }

@@ -1,0 +1,195 @@
+"""`regiontalk evaluate grounding` and `regiontalk evaluate regions`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+import regiontalk
+from regiontalk.data import read_boxes
+from regiontalk.evaluation.grounding_runs import evaluate_classes
+from regiontalk.evaluation.region_runs import evaluate_naming
+from regiontalk.pack import Pack
+
+from .conftest import random_photo
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def boxed(tmp_path: Path) -> Path:
+    """Six photos with a dog and a person, in the form of `boxes.jsonl`."""
+    folder = tmp_path / "boxed"
+    (folder / "images").mkdir(parents=True)
+    lines = []
+    for number in range(6):
+        random_photo(number, (64, 48)).save(folder / "images" / f"{number}.jpg")
+        boxes = {"boxes_xyxy": [[0, 0, 30, 20], [20, 10, 64, 48]], "labels": ["dog", "person"]}
+        lines.append({"file_name": f"{number}.jpg", "width": 64, "height": 48, **boxes})
+    (folder / "boxes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return folder
+
+
+@pytest.fixture
+def regions(boxed: Path) -> Path:
+    """Boxes with captions."""
+    lines = [
+        {"image": f"{number}.jpg", "box_xyxy": [number, 0, 30, 20], "captions": ["A brown dog.", "the dog"]}
+        for number in range(6)
+    ]
+    (boxed / "regions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return boxed / "regions.jsonl"
+
+
+def test_grounding(command: Command, boxed: Path, tiny_pack: Path) -> None:
+    ended = command("evaluate", "grounding", boxed, "--json")
+    assert (ended.status, ended.err) == (0, "")
+    (found,) = ended.json()
+    assert found == json.loads(json.dumps(evaluate_classes(regiontalk.load(tiny_pack), read_boxes(boxed))))
+    signature = found["signature"]
+    assert (signature["pack"], signature["pack_sha256"]) == ("tiny", Pack.load(tiny_pack).checksum)
+    assert (signature["dataset"], signature["photos"], signature["queries"]) == ("boxed", 6, 12)
+    assert signature["selection"] == "all photos of the split"
+    assert signature["ties"] == "count against the system"
+
+
+def test_grounding_of_chosen_photos(command: Command, boxed: Path, tmp_path: Path) -> None:
+    names = tmp_path / "held_out.txt"
+    names.write_text("1.jpg\n3.jpg\n\n5.jpg\n")
+    (found,) = command("evaluate", "grounding", boxed, "--images", names, "--json").json()
+    assert found["signature"]["photos"] == 3
+    digest = hashlib.sha256(names.read_bytes()).hexdigest()
+    assert found["signature"]["selection"] == {"images": "held_out.txt", "images_sha256": digest}
+    (found,) = command("evaluate", "grounding", boxed, "--every", 4, "--json").json()
+    assert found["signature"]["photos"] == 2
+    assert "every 4." in found["signature"]["selection"]["every"]
+    names.write_text("9.jpg\n")
+    ended = command("evaluate", "grounding", boxed, "--images", names, "--json")
+    assert (ended.status, ended.out) == (2, "")
+    assert "photos asked for that the data lacks: 1 ('9.jpg')" in ended.err
+
+
+def test_grounding_text(command: Command, boxed: Path) -> None:
+    ended = command("evaluate", "grounding", boxed)
+    assert ended.status == 0
+    for part in ("whole photo", "random region", "pointing", "R@10", "best baseline", "man (6 photos)", "photos: 6"):
+        assert part in ended.out
+
+
+def test_phrases(command: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "entities"
+    for sub in ("Sentences", "Annotations", "images"):
+        (folder / sub).mkdir(parents=True)
+    random_photo(1, (64, 48)).save(folder / "images" / "7.jpg")
+    (folder / "Sentences" / "7.txt").write_text("[/EN#1/animals A brown dog] runs in [/EN#2/scene the snow] .\n")
+    edges = "<xmin>1</xmin><ymin>1</ymin><xmax>30</xmax><ymax>30</ymax>"
+    (folder / "Annotations" / "7.xml").write_text(
+        "<annotation><size><width>64</width><height>48</height></size>"
+        f"<object><name>1</name><bndbox>{edges}</bndbox></object><object><name>2</name><scene>1</scene></object>"
+        "</annotation>"
+    )
+    (found,) = command("evaluate", "grounding", folder, "--json").json()
+    assert found["signature"]["queries"] == 1
+    assert found["signature"]["remarks"] == {"phrases without a box": 1}
+    assert "words by their alignment" in command("evaluate", "grounding", folder, "--format", "entities").out
+    ended = command("evaluate", "grounding", folder, "--sentence", "the {}")
+    assert (ended.status, ended.out) == (2, "")
+    assert command("evaluate", "regions", folder).status == 2
+
+
+def test_naming(command: Command, boxed: Path, tiny_pack: Path) -> None:
+    ended = command("evaluate", "regions", boxed, "--beam", 1, "--json")
+    assert (ended.status, ended.err) == (0, "")
+    (found,) = ended.json()
+    assert found == json.loads(json.dumps(evaluate_naming(regiontalk.load(tiny_pack), read_boxes(boxed), 1)))
+    text = command("evaluate", "regions", boxed).out
+    for part in ("full frame on crop", "dog", "person", "all, micro", "boxes: 12"):
+        assert part in text
+
+
+def test_region_captions(command: Command, regions: Path) -> None:
+    ended = command("evaluate", "regions", regions, "--neighbours", regions, "--json")
+    assert (ended.status, ended.err) == (0, "")
+    (found,) = ended.json()
+    assert found["nearest_neighbour"]["bleu1"] == 100
+    assert found["signature"]["captions"] == 12
+    text = command("evaluate", "regions", regions).out
+    for part in ("BLEU-4", "full frame on crop", "human"):
+        assert part in text
+
+
+def test_what_is_wrong_can_be_left_out(command: Command, boxed: Path) -> None:
+    (boxed / "images" / "2.jpg").unlink()
+    ended = command("evaluate", "grounding", boxed, "--json")
+    assert (ended.status, ended.out) == (2, "")
+    assert "photos listed but missing: 1 ('2.jpg')" in ended.err
+    assert "--leave-out" in ended.err
+    ended = command("evaluate", "grounding", boxed, "--leave-out", "--json")
+    assert ended.status == 0
+    assert "left out: photos listed but missing: 1" in ended.err
+    (found,) = ended.json()
+    assert found["signature"]["left_out"] == {"photos listed but missing": 1}
+    assert found["signature"]["photos"] == 5
+
+
+@pytest.mark.parametrize("what", ["grounding", "regions"])
+def test_a_broken_photo_spoils_the_number(command: Command, boxed: Path, what: str) -> None:
+    (boxed / "images" / "3.jpg").write_bytes(b"broken")
+    ended = command("evaluate", what, boxed, "--leave-out", "--json")
+    assert (ended.status, ended.out) == (1, "")
+    assert "3.jpg" in ended.err
+
+
+@pytest.mark.parametrize("what", ["grounding", "regions"])
+def test_a_photo_of_another_size(command: Command, boxed: Path, what: str) -> None:
+    Image.new("RGB", (64, 50)).save(boxed / "images" / "3.jpg")
+    ended = command("evaluate", what, boxed, "--json")
+    assert (ended.status, ended.out) == (2, "")
+    assert "expected a photo of 64 x 48" in ended.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("grounding", ""),
+        ("grounding", "BOXED", "--format", "xml"),
+        ("grounding", "BOXED", "--split", "test"),
+        ("grounding", "BOXED", "--format", "coco"),
+        ("grounding", "BOXED", "--sentence", "a dog"),
+        ("grounding", "BOXED/regions.jsonl"),
+        ("grounding", "BOXED", "--images", "BOXED/none.txt"),
+        ("grounding", "BOXED", "--images", "BOXED/empty.txt"),
+        ("regions", "BOXED", "--dense", "--similarity", "none"),
+        ("regions", "BOXED", "--neighbours", "BOXED"),
+        ("regions", "BOXED/regions.jsonl", "--neighbours", "BOXED"),
+        ("regions", "BOXED/none.jsonl"),
+    ],
+)
+def test_wrong_commands(command: Command, boxed: Path, regions: Path, arguments: tuple[str, ...]) -> None:
+    (boxed / "empty.txt").write_text("\n")
+    ended = command("evaluate", *(each.replace("BOXED", str(boxed)) for each in arguments))
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.startswith("regiontalk: ")
+
+
+def test_a_pack_that_learnt_from_the_data_says_so(bare: Command, boxed: Path, tiny_pack: Path, tmp_path: Path) -> None:
+    """A pack's own words are enough; photos it never saw are named beside."""
+    from dataclasses import replace
+
+    from regiontalk.pack import save_pack
+
+    from ..tiny_pack import tiny_arrays, tiny_settings, tiny_vision_onnx, tiny_vocabulary
+
+    told = {"vision": "6 photos of boxed", "never_seen": "every second of boxed"}
+    settings = replace(tiny_settings(), trained_on=told)
+    pack = save_pack(tmp_path / "told", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    ended = bare("evaluate", "grounding", boxed, "--json", "--pack", pack.folder)
+    assert ended.status == 0
+    assert "WARNING: the pack tiny was trained on photos of boxed" in ended.err
+    assert "It never saw: every second of boxed" in ended.err
