@@ -56,6 +56,14 @@ def test_captions(tiny_pack: Path) -> None:
     assert "region captioner" in ended.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs getrusage")
+def test_retrieval() -> None:
+    ended = run("retrieval", "--photos", "20", "--sentences", "60", "--dimensions", "8")
+    assert ended.returncode == 0, ended.stderr
+    for row in ("retrieval", "plain product, tiles of 1024", "at least 60%", "under 1000 MB"):
+        assert row in ended.stdout
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs wait4")
 def test_startup(tiny_pack: Path) -> None:
     ended = run("startup", "--pack", str(tiny_pack))
