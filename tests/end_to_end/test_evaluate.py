@@ -13,7 +13,7 @@ import pytest
 
 import regiontalk
 from regiontalk.data import read_dataset
-from regiontalk.evaluation.captions import bleu
+from regiontalk.evaluation.captions import caption_scores
 from regiontalk.evaluation.retrieval import retrieval
 from regiontalk.language import tokenise
 from regiontalk.pack import Pack
@@ -39,14 +39,27 @@ def test_captions_are_compared_as_the_paper_does(command: Command, captioned: Pa
     ended = command("evaluate", "describe", captioned, "--json", "--beam", 2)
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
-    assert list(found) == ["bleu1", "bleu2", "bleu3", "bleu4", "signature"]
+    assert list(found)[:6] == ["bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "cider"]
+    assert list(found)[-1] == "signature"
 
     dataset, model = read_dataset(captioned, "test"), regiontalk.load(tiny_pack)
     candidates = [model.describe(photo.file, beam=2).caption.text.split() for photo in dataset.photos]
     references = [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
-    expected = bleu(candidates, references)
+    expected = caption_scores(candidates, references)
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-3)
     assert found["signature"]["beam"] == 2
+
+
+def test_captions_with_intervals(command: Command, captioned: Path) -> None:
+    arguments = ("evaluate", "describe", captioned, "--bootstrap", 100, "--seed", 3)
+    (found,) = command(*arguments, "--json").json()
+    for name, (low, high) in found["interval"].items():
+        assert low <= high
+        assert low <= found[name] <= high
+    assert found["signature"]["interval"] == "95 %, percentiles of 100 bootstrap samples of photos, seed 3"
+    text = command(*arguments).out
+    low, high = found["interval"]["rouge_l"]
+    assert f"ROUGE-L  {found['rouge_l']:.1f} [{low:.1f}, {high:.1f}]" in text
 
 
 def test_a_number_never_travels_alone(command: Command, captioned: Path, tiny_pack: Path) -> None:
@@ -118,7 +131,9 @@ def test_the_nearest_neighbour_says_what_the_most_similar_training_photo_says(
     for photo in dataset.photos:
         distances = [np.linalg.norm(model.look(photo.file)[0].features[0] - each) for each in known]
         candidates.append(tokenise(training.photos[int(np.argmin(distances))].captions[0]))
-    expected = bleu(candidates, [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos])
+    expected = caption_scores(
+        candidates, [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
+    )
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-3)
     assert "first caption of the nearest of 2 photos of split train" in found["signature"]["baseline"]
     assert "beam" not in found["signature"]

@@ -138,11 +138,13 @@ def describe(
     as_json: JsonOption = False,
     pack: PackOption = None,
     beam: BeamOption = None,
+    bootstrap: BootstrapOption = 0,
+    seed: SeedOption = 0,
     baseline: BaselineOption = None,
     train_split: TrainSplitOption = "train",
     threads: ThreadsOption = None,
 ) -> None:
-    """Captions against what people wrote: BLEU-1 to BLEU-4.
+    """Captions against what people wrote: BLEU, ROUGE-L, CIDEr.
 
     Examples:
 
@@ -151,7 +153,8 @@ def describe(
       regiontalk evaluate describe flickr8k/ --split test --baseline nearest --train-split train
     """
     with ending() as report:
-        from regiontalk.cli.text import bleu_text
+        from regiontalk.cli.text import captions_text
+        from regiontalk.evaluation.results import Reporting
         from regiontalk.evaluation.runs import evaluate_captions, evaluate_nearest
 
         if baseline not in (None, "nearest"):
@@ -159,11 +162,13 @@ def describe(
         if baseline and beam is not None:
             raise ConfigError("--beam and --baseline: a baseline searches for no captions; leave one out")
         model, dataset = _prepare(folder, split, pack, threads)
+        reporting = Reporting(samples=bootstrap, seed=seed)
         if baseline:
-            result = evaluate_nearest(model, dataset, _read_dataset(folder, train_split), report.bar)
+            training = _read_dataset(folder, train_split)
+            result = evaluate_nearest(model, dataset, training, reporting, report.bar)
         else:
-            result = evaluate_captions(model, dataset, beam, report.bar)
-        report.json(result) if as_json else report.result(bleu_text(result))
+            result = evaluate_captions(model, dataset, beam, reporting, report.bar)
+        report.json(result) if as_json else report.result(captions_text(result))
 
 
 def _saved_retrieval(given: dict[str, str], reporting: Reporting, progress: Progress) -> dict[str, Any]:

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 
 _BOX = "{:>6} {:>6} {:>6} {:>6}"
 _RANKING = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "median_rank": "median rank", "mean_rank": "mean rank"}
+_CAPTION_SCORES = {
+    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
+    "rouge_l": "ROUGE-L",
+    "cider_d": "CIDEr-D",
+    "cider_plain": "CIDEr, plain",
+}
 _BOX_TITLES = _BOX.format("left", "top", "right", "bottom")
 
 
@@ -53,10 +59,11 @@ def retrieval_text(result: dict[str, Any]) -> str:
     return "\n".join([*table, f"rsum {rsum}", *_signature_lines(result["signature"])])
 
 
-def bleu_text(result: dict[str, Any]) -> str:
-    """BLEU-1 to BLEU-4 in percent."""
-    numbers = [f"{f'BLEU-{n}':>8} {result[f'bleu{n}']:6.1f}" for n in range(1, 5)]
-    return "\n".join([*numbers, *_signature_lines(result["signature"])])
+def captions_text(result: dict[str, Any]) -> str:
+    """The scores of captions, each with its interval if there is one."""
+    intervals = result.get("interval", {})
+    rows = [[title, _number(result[name], intervals.get(name))] for name, title in _CAPTION_SCORES.items()]
+    return "\n".join([*_columns(rows), *_signature_lines(result["signature"])])
 
 
 def _signature_lines(signature: dict[str, Any]) -> list[str]:

@@ -38,10 +38,10 @@ class Silent:
 
 @dataclass(frozen=True)
 class Reporting:
-    """How ranks become numbers.
+    """How an evaluation's results become numbers.
 
     Attributes:
-        folds: the photos are cut, in their order, into so many folds of equal size; the numbers are averages over them.
+        folds: of a retrieval: the photos are cut, in their order, into so many of equal size, and the numbers averaged.
         samples: of the bootstrap, for 95 % intervals; 0 for none.
         seed: of the bootstrap.
     """
@@ -72,10 +72,13 @@ def retrieval_result(folds: Sequence[Ranks], signature: dict[str, Any], reportin
     result: dict[str, Any] = {**found, "rsum": rsum(found)}
     if reporting.samples:
         result["interval"] = bootstrap(folds, reporting.samples, reporting.seed)
-        how["interval"] = (
-            f"{CONFIDENCE} %, percentiles of {reporting.samples} bootstrap samples of photos, seed {reporting.seed}"
-        )
+        how["interval"] = interval_words(reporting)
     return {**rounded(result), "signature": signature | how}
+
+
+def interval_words(reporting: Reporting) -> str:
+    """What the intervals are, for the signature."""
+    return f"{CONFIDENCE} %, percentiles of {reporting.samples} bootstrap samples of photos, seed {reporting.seed}"
 
 
 def equal_folds(owners: np.ndarray, photos: int, folds: int) -> list[tuple[slice, np.ndarray, np.ndarray]]:
@@ -94,6 +97,6 @@ def rounded(value: Any) -> Any:
     """Numbers, also those inside of dictionaries and lists, to the digits that are printed."""
     if isinstance(value, dict):
         return {name: rounded(each) for name, each in value.items()}
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return [rounded(each) for each in value]
     return round(value, _DIGITS)

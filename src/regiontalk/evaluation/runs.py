@@ -14,10 +14,18 @@ import numpy as np
 from regiontalk.alignment.score import Kind, pad
 from regiontalk.data import Dataset
 from regiontalk.errors import ConfigError, PackError
-from regiontalk.evaluation.captions import bleu
+from regiontalk.evaluation.captions import score_captions
 from regiontalk.evaluation.nearest import nearest
 from regiontalk.evaluation.ranks import rank
-from regiontalk.evaluation.results import Progress, Reporting, Silent, equal_folds, retrieval_result, rounded
+from regiontalk.evaluation.results import (
+    Progress,
+    Reporting,
+    Silent,
+    equal_folds,
+    interval_words,
+    retrieval_result,
+    rounded,
+)
 from regiontalk.evaluation.signature import evaluation_signature
 from regiontalk.evaluation.vector_scores import VectorScores
 from regiontalk.language import tokenise
@@ -27,6 +35,7 @@ from regiontalk.vision.session import BATCH
 
 _SENTENCES = 256
 """Sentences read at a time."""
+_METRICS = "coco-caption's: BLEU of the corpus, closest reference length; document frequencies of the references"
 
 
 def evaluate_retrieval(
@@ -68,7 +77,11 @@ def evaluate_retrieval(
 
 
 def evaluate_captions(
-    model: Model, dataset: Dataset, beam: int | None = None, progress: Progress | None = None
+    model: Model,
+    dataset: Dataset,
+    beam: int | None = None,
+    reporting: Reporting | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Caption every photo of a dataset and compare with what people wrote.
 
@@ -76,10 +89,12 @@ def evaluate_captions(
         model: writes the captions.
         dataset: its captions are the references, normalised as the captions are.
         beam: hypotheses kept in the search; None for the pack's.
+        reporting: the bootstrap.
         progress: is told how far it is.
 
     Returns:
-        `{"bleu1", ..., "bleu4", "signature": {...}}`, in percent.
+        The scores of `caption_scores`, in percent, and `"signature": {...}`; with a bootstrap also `"interval"`: for
+        each score its `[low, high]`.
 
     Raises:
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
@@ -90,11 +105,15 @@ def evaluate_captions(
     how: dict[str, Any] = {name: search[name] for name in ("beam", "max_words", "length_normalisation")}
     if beam is not None:
         how["beam"] = beam
-    return _compared(captions, dataset, evaluation_signature(model.pack, dataset) | how)
+    return _compared(captions, dataset, evaluation_signature(model.pack, dataset) | how, reporting or Reporting())
 
 
 def evaluate_nearest(
-    model: Model, dataset: Dataset, training: Dataset, progress: Progress | None = None
+    model: Model,
+    dataset: Dataset,
+    training: Dataset,
+    reporting: Reporting | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """The baseline of `evaluate_captions`: each photo gets the first caption of the training photo most like it.
 
@@ -102,6 +121,7 @@ def evaluate_nearest(
         model: its vision network says what is alike: the L2 distance of the whole photos' features.
         dataset: as in `evaluate_captions`.
         training: photos and captions to take from; none of them may be in `dataset`.
+        reporting: the bootstrap.
         progress: is told how far it is.
 
     Returns:
@@ -124,15 +144,21 @@ def evaluate_nearest(
         "baseline": f"first caption of the nearest of {len(training)} photos of split {training.split}, L2 distance of "
         "whole-photo features"
     }
-    return _compared(captions, dataset, evaluation_signature(model.pack, dataset) | how)
+    return _compared(captions, dataset, evaluation_signature(model.pack, dataset) | how, reporting or Reporting())
 
 
-def _compared(captions: Sequence[str], dataset: Dataset, signature: dict[str, Any]) -> dict[str, Any]:
+def _compared(
+    captions: Sequence[str], dataset: Dataset, signature: dict[str, Any], reporting: Reporting
+) -> dict[str, Any]:
     """The scores of a caption for each photo against the dataset's."""
-    candidates = [tokenise(caption) for caption in captions]
     references = [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
-    how = {"bleu": "corpus, closest reference length, as coco-caption"}
-    return {**rounded(bleu(candidates, references)), "signature": signature | how}
+    scores = score_captions([tokenise(caption) for caption in captions], references)
+    result: dict[str, Any] = dict(scores.corpus())
+    how = {"metrics": _METRICS}
+    if reporting.samples:
+        result["interval"] = scores.intervals(reporting.samples, reporting.seed)
+        how["interval"] = interval_words(reporting)
+    return {**rounded(result), "signature": signature | how}
 
 
 def _look(model: Model, dataset: Dataset, progress: Progress) -> Iterator[list[Regions]]:
