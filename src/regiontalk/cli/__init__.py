@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 import regiontalk
-from regiontalk.cli import building, evaluating, evaluating_grounding, photos
+from regiontalk.cli import building, evaluating, evaluating_captions, evaluating_grounding, indexing, photos, searching
 from regiontalk.cli.console import abandon_stdout, complain
 
 HELP = """Find the regions of a photo and connect them with language.
@@ -39,8 +39,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 photos.add_to(app)
+indexing.add_to(app)
+searching.add_to(app)
 building.add_to(app)
 evaluating.add_to(app)
+evaluating_captions.add_to(evaluating.evaluate_app)
 evaluating_grounding.add_to(evaluating.evaluate_app)
 
 

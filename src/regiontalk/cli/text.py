@@ -18,6 +18,8 @@ _CAPTION_SCORES = {
     "rouge_l": "ROUGE-L",
     "cider_d": "CIDEr-D",
     "cider_plain": "CIDEr, plain",
+    "meteor": "METEOR",
+    "spice": "SPICE",
 }
 _BOX_TITLES = _BOX.format("left", "top", "right", "bottom")
 
@@ -62,7 +64,9 @@ def retrieval_text(result: dict[str, Any]) -> str:
 def captions_text(result: dict[str, Any]) -> str:
     """The scores of captions, each with its interval if there is one."""
     intervals = result.get("interval", {})
-    rows = [[title, _number(result[name], intervals.get(name))] for name, title in _CAPTION_SCORES.items()]
+    rows = [
+        [title, _number(result[name], intervals.get(name))] for name, title in _CAPTION_SCORES.items() if name in result
+    ]
     return "\n".join([*_columns(rows), *_signature_lines(result["signature"])])
 
 

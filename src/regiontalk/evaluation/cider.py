@@ -96,7 +96,7 @@ def caution(photos: int) -> str | None:
     """What to know of CIDEr when its frequencies come from few photos; None if they are many.
 
     >>> caution(1)
-    'CIDEr is 0: with the captions of 1 photo every word is in all photos; take frequencies from a larger set'
+    "CIDEr is 0: of 1 photo, every word is in all photos' captions; take frequencies from a larger set"
     """
     if photos == 1:
         return (
@@ -110,8 +110,9 @@ def caution(photos: int) -> str | None:
 def _photos_with(counts: NgramCounts, owner: np.ndarray) -> np.ndarray:
     """In how many photos' captions each n-gram is, (G,)."""
     different = max(1, len(counts.ngrams))
-    pairs = np.unique(owner[counts.caption] * different + counts.ngram)
-    return np.bincount(pairs % different, minlength=len(counts.ngrams))
+    pairs = np.sort(owner[counts.caption] * different + counts.ngram)
+    first = np.diff(pairs, prepend=-1) > 0  # faster than np.unique, which hashes
+    return np.bincount(pairs[first] % different, minlength=len(counts.ngrams))
 
 
 def _weights(
@@ -123,7 +124,8 @@ def _weights(
     else:
         photos = frequencies.photos
         found = np.array([frequencies.counts.get(ngram, 0) for ngram in theirs.ngrams], np.int64)
-    return np.log(photos) - np.log(np.maximum(1, found))
+    weights: np.ndarray = np.log(photos) - np.log(np.maximum(1, found))
+    return weights
 
 
 def _products(

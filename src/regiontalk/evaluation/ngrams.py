@@ -59,7 +59,8 @@ class Ngrams:
 
 def count_ngrams(captions: Iterable[Words]) -> list[NgramCounts]:
     """Counts the n-grams of each caption, for each order from 1 to 4."""
-    lengths, words = [], []
+    lengths: list[int] = []
+    words: list[str] = []
     for caption in captions:
         lengths.append(len(caption))
         words.extend(caption)

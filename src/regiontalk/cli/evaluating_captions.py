@@ -1,0 +1,114 @@
+"""`regiontalk evaluate captions`: measure any system's captions against what people wrote, without Java."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from regiontalk.cli.console import complain, ending, printable
+from regiontalk.errors import DataError
+
+PredictionsArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="PREDICTIONS",
+        help="COCO results (.json), JSON Lines of image and caption (.jsonl), or a caption a line, with --images.",
+    ),
+]
+ReferencesArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="REFERENCES",
+        help="captions.csv, JSON of COCO, Karpathy's splits or {image: [captions]}, or a folder of captioned photos.",
+    ),
+]
+ImagesOption = Annotated[
+    str | None,
+    typer.Option("--images", metavar="LIST", help="Names of the photos to compare, one a line, in this order."),
+]
+SplitOption = Annotated[str, typer.Option("--split", help="Of references that have splits; all for every photo.")]
+TokeniseOption = Annotated[
+    str, typer.Option("--tokenise", metavar="ptb|plain", help="ptb as coco-caption; plain: letters and digits only.")
+]
+FrequenciesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--frequencies", metavar="REFERENCES", help="Captions for CIDEr's document frequencies, if not the references."
+    ),
+]
+FrequenciesSplitOption = Annotated[str, typer.Option("--frequencies-split", help="Of these, if they have splits.")]
+MetricsOption = Annotated[
+    str | None,
+    typer.Option("--metrics", metavar="NAMES", help="Also meteor, spice or meteor,spice; both need Java."),
+]
+BootstrapOption = Annotated[
+    int,
+    typer.Option("--bootstrap", min=0, max=1_000_000, metavar="N", help="95 % intervals from N samples of the photos."),
+]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the samples.")]
+PerCaptionOption = Annotated[
+    str | None, typer.Option("--per-caption", metavar="FILE.jsonl", help="Also write the scores of each caption.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")]
+
+
+def add_to(evaluate_app: typer.Typer) -> None:
+    """Add this command to `regiontalk evaluate`."""
+    evaluate_app.command()(captions)
+
+
+def captions(
+    predictions: PredictionsArgument,
+    references: ReferencesArgument,
+    images: ImagesOption = None,
+    split: SplitOption = "test",
+    tokenise: TokeniseOption = "ptb",
+    frequencies: FrequenciesOption = None,
+    frequencies_split: FrequenciesSplitOption = "train",
+    metrics: MetricsOption = None,
+    bootstrap: BootstrapOption = 0,
+    seed: SeedOption = 0,
+    per_caption: PerCaptionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Captions of any system against what people wrote: BLEU, ROUGE-L and CIDEr, equal to coco-caption's.
+
+    Every photo needs exactly one prediction and at least one reference; what does not fit is named. The photos
+    themselves need not be there. All numbers are in percent.
+
+    Examples:
+
+    \b
+      regiontalk evaluate captions results.json captions_val2014.json --json
+      regiontalk evaluate captions mine.txt flickr8k/captions.csv --images test.txt --bootstrap 1000
+      regiontalk evaluate captions one.jsonl references.json --frequencies flickr8k/ --frequencies-split train
+    """
+    with ending() as report:
+        from regiontalk.cli.text import captions_text
+        from regiontalk.evaluation.caption_runs import CaptionFiles, evaluate_caption_files, write_each
+        from regiontalk.evaluation.results import Reporting
+
+        files = CaptionFiles(
+            _path("PREDICTIONS", predictions),
+            _path("REFERENCES", references),
+            None if images is None else _path("--images", images),
+            split,
+            tokenise,
+            None if frequencies is None else _path("--frequencies", frequencies),
+            frequencies_split,
+            tuple(dict.fromkeys(name.strip() for name in metrics.split(","))) if metrics is not None else (),
+        )
+        found = evaluate_caption_files(files, Reporting(samples=bootstrap, seed=seed))
+        if per_caption is not None:
+            write_each(_path("--per-caption", per_caption), found.each)
+        for note in found.notes:
+            complain(printable(f"note: {note}"))
+        report.json(found.together) if as_json else report.result(captions_text(found.together))
+
+
+def _path(flag: str, name: str) -> Path:
+    if not name:
+        raise DataError(f"{flag}: an empty name; name a file")
+    return Path(name)
