@@ -124,6 +124,15 @@ def test_region_captions(command: Command, regions: Path) -> None:
         assert part in text
 
 
+def test_dense_captioning(command: Command, regions: Path) -> None:
+    ended = command("evaluate", "regions", regions, "--dense", "--similarity", "rouge_l", "--json")
+    assert (ended.status, ended.err) == (0, "")
+    (found,) = ended.json()
+    assert 0 <= found["dense_captioning"]["map"] <= found["dense_captioning"]["detection_map"] <= 100
+    assert "similarity rouge_l" in found["signature"]["dense_captioning"]
+    assert "dense captioning: mAP" in command("evaluate", "regions", regions, "--dense", "--similarity", "rouge_l").out
+
+
 def test_what_is_wrong_can_be_left_out(command: Command, boxed: Path) -> None:
     (boxed / "images" / "2.jpg").unlink()
     ended = command("evaluate", "grounding", boxed, "--json")
@@ -166,6 +175,8 @@ def test_a_photo_of_another_size(command: Command, boxed: Path, what: str) -> No
         ("grounding", "BOXED", "--images", "BOXED/none.txt"),
         ("grounding", "BOXED", "--images", "BOXED/empty.txt"),
         ("regions", "BOXED", "--dense", "--similarity", "none"),
+        ("regions", "BOXED/regions.jsonl", "--similarity", "rouge_l"),
+        ("regions", "BOXED", "--dense", "--similarity", "rouge_l"),
         ("regions", "BOXED", "--neighbours", "BOXED"),
         ("regions", "BOXED/regions.jsonl", "--neighbours", "BOXED"),
         ("regions", "BOXED/none.jsonl"),

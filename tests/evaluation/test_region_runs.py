@@ -11,7 +11,7 @@ from PIL import Image
 import regiontalk
 from regiontalk.data import BoxedDataset, BoxedPhoto
 from regiontalk.errors import DataError
-from regiontalk.evaluation import bleu
+from regiontalk.evaluation import bleu, region_runs
 from regiontalk.evaluation.region_runs import Dense, crop, evaluate_naming, evaluate_region_captions
 from regiontalk.evaluation.regions import named_shares
 from regiontalk.language import tokenise
@@ -21,6 +21,12 @@ from regiontalk.photos import open_photo
 SIZE = (64, 48)
 BOXES = np.array([[0, 0, 40.5, 40], [30, 10, 64, 48], [5, 5, 5.2, 5.2]], np.float32)
 CAPTIONS = (("a brown dog", "the dog runs"), ("Two people.",), ("snow", "white snow", "the snow"))
+
+
+@pytest.fixture(autouse=True)
+def no_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Java takes seconds to start, and `test_similarities` tests METEOR."""
+    monkeypatch.setattr(region_runs, "meteor_is_installed", lambda: False)
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +109,16 @@ def test_captions_against_captions(model: Model, files: list[Path]) -> None:
     assert set(found) == {"region", "full_frame_on_crop", "human", "signature"}
     assert found["signature"]["captions"] == sum(map(len, truths))
     assert found["signature"]["boxes_with_several_captions"] == len(several)
+
+
+def test_meteor_stands_beside_where_it_is_installed(
+    model: Model, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(region_runs, "meteor_is_installed", lambda: True)
+    monkeypatch.setattr(region_runs, "meteor", lambda candidates, references: (len(candidates) / 1000, None))
+    found = evaluate_region_captions(model, captioned(files))
+    assert found["region"]["meteor"] == found["full_frame_on_crop"]["meteor"] == pytest.approx(1.3)
+    assert found["human"]["meteor"] == pytest.approx(0.9)
 
 
 def test_the_nearest_neighbour_lends_its_first_caption(model: Model, files: list[Path]) -> None:

@@ -140,6 +140,7 @@ def test_shares_of_named_classes() -> None:
     assert found["micro"] == 50
     assert found["by_class"] == {"cat": 0, "dog": pytest.approx(200 / 3)}
     assert found["macro"] == pytest.approx(100 / 3)
+    assert found["another"] == 25  # the cat that is called a dog; grass is no class here
     for captions, labels in (([], []), ([["a"]], [])):
         with pytest.raises(ValueError, match="need as many labels"):
             named_shares(captions, labels)

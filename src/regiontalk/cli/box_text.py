@@ -56,6 +56,7 @@ def naming_text(result: dict[str, Any]) -> str:
         numbers = f"{region['by_class'][label]:8.1f} {full['by_class'][label]:19.1f} {boxes:7}"
         lines.append(f"{printable(label):>20} {numbers}")
     lines += [f"{f'all, {way}':>20} {region[way]:8.1f} {full[way]:19.1f}" for way in ("micro", "macro")]
+    lines.append(f"{'named another only':>20} {region['another']:8.1f} {full['another']:19.1f}")
     if "times_full_frame" in result:
         lines.append(f"region / full frame: {result['times_full_frame']:.2f} (micro)")
     return "\n".join([*lines, *_signature(result)])

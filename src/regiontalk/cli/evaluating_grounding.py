@@ -56,9 +56,9 @@ DenseOption = Annotated[
     bool, typer.Option("--dense", help="Also dense captioning: mean average precision of found boxes and captions.")
 ]
 SimilarityOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--similarity", metavar="NAME", help="How --dense compares captions: meteor (needs Java), or rouge_l."
+        "--similarity", metavar="NAME", help="How --dense compares captions: meteor (default, needs Java) or rouge_l."
     ),
 ]
 
@@ -123,7 +123,7 @@ def regions(
     leave_out: LeaveOutOption = False,
     neighbours: NeighboursOption = None,
     dense: DenseOption = False,
-    similarity: SimilarityOption = "meteor",
+    similarity: SimilarityOption = None,
     as_json: JsonOption = False,
     pack: PackOption = None,
     beam: BeamOption = None,
@@ -204,13 +204,16 @@ def _captioned(neighbours: str) -> BoxedDataset:
     return found
 
 
-def _dense(wanted: bool, similarity: str) -> Dense | None:
+def _dense(wanted: bool, similarity: str | None) -> Dense | None:
+    if not wanted and similarity is not None:
+        raise ConfigError("--similarity is about --dense: give both, or leave it out")
     if not wanted:
         return None
     from regiontalk.evaluation.region_runs import Dense
     from regiontalk.evaluation.similarities import find_similarity
 
-    return Dense(similarity, find_similarity(similarity))
+    name = similarity or "meteor"
+    return Dense(name, find_similarity(name))
 
 
 def _warn(result: dict[str, Any]) -> None:

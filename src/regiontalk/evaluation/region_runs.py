@@ -17,10 +17,11 @@ import numpy as np
 from regiontalk.data import BoxedDataset, BoxedPhoto
 from regiontalk.errors import DataError
 from regiontalk.evaluation.box_signature import box_signature, check_size
-from regiontalk.evaluation.captions import bleu as caption_scores
+from regiontalk.evaluation.captions import caption_scores
 from regiontalk.evaluation.nearest import nearest
 from regiontalk.evaluation.regions import Described, Similarity, dense_captioning, named_shares
 from regiontalk.evaluation.results import Progress, Silent, rounded
+from regiontalk.evaluation.similarities import meteor, meteor_is_installed, meteor_note
 from regiontalk.language import tokenise
 from regiontalk.model import Model, distinct
 from regiontalk.photos import Photo, open_photo
@@ -98,8 +99,9 @@ def evaluate_region_captions(
 
     Returns:
         `{"region", "full_frame_on_crop", "nearest_neighbour", "human": scores, "dense_captioning": {"map",
-        "detection_map"}, "signature"}`, scores as of `caption_scores`. "human" compares each box's first caption with
-        its others, on the boxes that have some; it is missing if none has, and so is what was not asked for.
+        "detection_map"}, "signature"}`, scores as of `caption_scores`, and "meteor" where it is installed. "human"
+        compares each box's first caption with its others, on the boxes that have some; it is missing if none has, and
+        so is what was not asked for.
 
     Raises:
         DataError, PhotoError: as in `evaluate_naming`.
@@ -108,18 +110,19 @@ def evaluate_region_captions(
     written = list(_describe(model, dataset, beam, progress))
     truths = [[tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts]
     found: dict[str, Any] = {
-        "region": caption_scores([words for each in written for words in each.region], truths),
-        "full_frame_on_crop": caption_scores([words for each in written for words in each.crop], truths),
+        "region": _scores([words for each in written for words in each.region], truths),
+        "full_frame_on_crop": _scores([words for each in written for words in each.crop], truths),
     }
     if neighbours is not None:
         _require(neighbours, "captions", "captions to lend")
         lent = _lend(model, written, neighbours, progress)
-        found["nearest_neighbour"] = caption_scores(lent, truths)
+        found["nearest_neighbour"] = _scores(lent, truths)
     several = [texts for texts in truths if len(texts) > 1]
     if several:
-        found["human"] = caption_scores([texts[0] for texts in several], [texts[1:] for texts in several])
+        found["human"] = _scores([texts[0] for texts in several], [texts[1:] for texts in several])
     how: dict[str, Any] = _search(model, beam) | {
         "captions": sum(map(len, truths)),
+        "meteor": meteor_note(),
         "boxes_with_several_captions": len(several),
         "nearest_neighbour": None if neighbours is None else f"{neighbours.name}, {neighbours.split}",
     }
@@ -129,6 +132,13 @@ def evaluate_region_captions(
         )
         how["dense_captioning"] = f"thresholds of Johnson et al. 2016, similarity {dense.name}, surest box first"
     return {**rounded(found), "signature": box_signature(model.pack, dataset, selection or {}) | how}
+
+
+def _scores(candidates: Texts, references: Sequence[Texts]) -> dict[str, float]:
+    found = caption_scores(candidates, references)
+    if meteor_is_installed():
+        found["meteor"] = 100 * meteor(candidates, references)[0]
+    return found
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ SIMILARITIES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 MERGE_FROM = 0.7
 """True boxes with at least this IoU are one, with several captions."""
 
-Similarity = Callable[[Sequence[Sequence[str]], Sequence[Sequence[Sequence[str]]]], Sequence[float]]
+Similarity = Callable[[Sequence[Sequence[str]], Sequence[Sequence[Sequence[str]]]], Sequence[float] | np.ndarray]
 """Candidates' words and for each the words of its references -> how alike they are, in 0..1."""
 
 
@@ -127,14 +127,17 @@ def merge_boxes(boxes: np.ndarray, least: float = MERGE_FROM) -> list[np.ndarray
 
 
 def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> dict[str, Any]:
-    """How many boxes' captions name the box's class, or a listed synonym.
+    """How many boxes' captions name the box's class, or a listed synonym; and how many name only another class.
+
+    A captioner that calls everything a dog names every dog: the second number, and the average over classes, tell.
 
     Args:
         captions: the words of each box's caption, at least one box.
         labels: the class of each box.
 
     Returns:
-        `{"micro", "macro", "by_class": {label: share}}` in percent: of all boxes, and averaged over classes.
+        `{"micro", "macro", "another", "by_class": {label: share}}` in percent: of all boxes, averaged over classes, and
+        the share of all boxes whose caption names another class of `labels` and not the box's.
 
     Raises:
         ValueError: if there is no box or the lengths differ.
@@ -145,10 +148,19 @@ def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> di
     if not captions or len(captions) != len(labels):
         raise ValueError(f"{len(captions)} captions need as many labels, at least one, found {len(labels)}")
     named = np.array([names_class(words, label) for words, label in zip(captions, labels, strict=True)])
-    of = np.array(labels)
-    by_class = {label: 100 * float(named[of == label].mean()) for label in sorted(set(labels))}
+    of, classes = np.array(labels), sorted(set(labels))
+    another = [
+        not right and any(names_class(words, each) for each in classes)
+        for words, right in zip(captions, named, strict=True)
+    ]
+    by_class = {label: 100 * float(named[of == label].mean()) for label in classes}
     macro = float(np.mean(list(by_class.values())))
-    return {"micro": 100 * float(named.mean()), "macro": macro, "by_class": by_class}
+    return {
+        "micro": 100 * float(named.mean()),
+        "macro": macro,
+        "another": 100 * float(np.mean(another)),
+        "by_class": by_class,
+    }
 
 
 @dataclass(frozen=True, eq=False)
