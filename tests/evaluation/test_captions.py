@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.evaluation import bleu
+from regiontalk.evaluation.captions import NAMES, bleu, caption_scores, score_captions, scores_of_each_caption
 
 captions = st.lists(st.sampled_from("abc"), max_size=7)
 
@@ -68,3 +69,82 @@ def test_wrong_input_is_refused() -> None:
         bleu([["a"], ["b"]], [[["a"]]])
     with pytest.raises(ValueError, match="at least one reference"):
         bleu([["a"]], [[]])
+
+
+corpora = st.lists(st.tuples(captions, st.lists(captions, min_size=1, max_size=3)), min_size=1, max_size=5)
+Corpus = list[tuple[list[str], list[list[str]]]]
+
+
+def split(pairs: Corpus) -> tuple[list[list[str]], list[list[list[str]]]]:
+    return [c for c, _ in pairs], [r for _, r in pairs]
+
+
+@given(corpora)
+def test_all_scores_have_their_range(pairs: Corpus) -> None:
+    scores = caption_scores(*split(pairs))
+    assert tuple(scores) == NAMES
+    for name, value in scores.items():
+        assert 0 <= value <= (1000 if "cider" in name else 100) + 1e-9
+
+
+@given(corpora, st.data())
+def test_order_changes_nothing(pairs: Corpus, data: st.DataObject) -> None:
+    order = data.draw(st.permutations(range(len(pairs))))
+    each = scores_of_each_caption(*split(pairs))
+    shuffled = scores_of_each_caption(*split([pairs[row] for row in order]))
+    for name in NAMES:
+        assert shuffled[name] == pytest.approx(each[name][list(order)], abs=1e-9)
+    again = caption_scores(*split([(c, r[::-1]) for c, r in pairs]))
+    assert again == pytest.approx(caption_scores(*split(pairs)))
+
+
+@given(corpora)
+def test_each_caption_alone(pairs: Corpus) -> None:
+    each, together = scores_of_each_caption(*split(pairs)), caption_scores(*split(pairs))
+    for row, (candidate, truths) in enumerate(pairs):
+        alone = bleu([candidate], [truths])
+        assert {name: each[name][row] for name in alone} == pytest.approx(alone)
+    for name in ("rouge_l", "cider", "cider_d", "cider_plain"):
+        assert together[name] == pytest.approx(each[name].mean())
+
+
+@given(st.lists(captions.filter(lambda words: len(words) >= 4), min_size=2, max_size=4, unique_by=tuple))
+def test_a_perfect_system(candidates: list[list[str]]) -> None:
+    scores = caption_scores(candidates, [[candidate] for candidate in candidates])
+    assert [scores[name] for name in NAMES[:5]] == pytest.approx([100] * 5)
+    assert scores["cider"] == scores["cider_d"]
+
+
+def test_a_perfect_system_on_different_photos_has_the_highest_cider() -> None:
+    candidates = [list("abcd"), list("efgh"), list("ijkl")]
+    scores = caption_scores(candidates, [[candidate] for candidate in candidates])
+    assert (scores["cider_d"], scores["cider_plain"]) == pytest.approx((1000, 1000))
+
+
+def test_intervals_are_those_of_resampled_photos() -> None:
+    pairs: Corpus = [(list("abcd"), [list("abcd")]), (list("abce"), [list("xyz")]), (list("ad"), [list("ada")])]
+    scores = score_captions(*split(pairs))
+    found = scores.intervals(300, seed=1)
+    assert found == scores.intervals(300, seed=1)
+    assert found != scores.intervals(300, seed=2)
+    together = scores.corpus()
+    # Drawn one by one, as the definition says.
+    draws = np.random.default_rng(1)
+    weights = np.concatenate([draws.multinomial(3, [1 / 3] * 3, rows) for rows in (64, 64, 64, 64, 44)])
+    drawn = [bleu(*split([pairs[row] for row in range(3) for _ in range(times[row])])) for times in weights]
+    for name in ("bleu1", "bleu4"):
+        expected = np.quantile([each[name] for each in drawn], [0.025, 0.975])
+        assert found[name] == pytest.approx(expected.tolist())
+        assert found[name][0] <= together[name] <= found[name][1]
+
+
+def test_a_single_photo_has_no_spread() -> None:
+    scores = score_captions([list("ab")], [[list("abc")]])
+    assert scores.intervals(10)["rouge_l"] == pytest.approx([scores.corpus()["rouge_l"]] * 2)
+
+
+def test_wrong_input_is_refused_by_all() -> None:
+    with pytest.raises(ValueError, match="0 candidates"):
+        caption_scores([], [])
+    with pytest.raises(ValueError, match="at least one reference"):
+        scores_of_each_caption([["a"]], [[]])
