@@ -39,7 +39,7 @@ def describe(
     beam: BeamOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Write a caption for each photo and for each of its distinct regions.
+    """Write a caption for each photo and for each of its regions.
 
     Examples:
 
