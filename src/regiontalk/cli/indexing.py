@@ -1,0 +1,291 @@
+"""`regiontalk index`: make an index of photos, keep it up to date, check it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regiontalk.cli.console import Report, complain, ending, printable
+from regiontalk.cli.options import JsonOption, PackOption, PhotosArgument, ThreadsOption
+from regiontalk.errors import ConfigError, PhotoError
+
+if TYPE_CHECKING:
+    from regiontalk.model import Model
+    from regiontalk.search.index import Index
+    from regiontalk.search.manifest import PackIdentity
+    from regiontalk.search.update import Update
+
+_GOES_ON = "interrupted; what was committed stays, and the same command goes on from there"
+
+IndexOption = Annotated[str, typer.Option("--index", metavar="DIR", help="The index's folder.")]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="float32|float16|int8",
+        help="How a new index stores vectors: float32 by default; float16 takes half the space, int8 a quarter.",
+    ),
+]
+
+index_app = typer.Typer(
+    no_args_is_help=True,
+    help="""Make an index of photos to search in, and keep it up to date.
+
+Example:
+
+\b
+  regiontalk index add photos/ --index photos.index
+""",
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add these commands."""
+    app.add_typer(index_app, name="index")
+
+
+@index_app.command()
+def add(
+    photos: PhotosArgument,
+    index: IndexOption,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Drop photos of the named folders whose files are gone.")
+    ] = False,
+    storage: StorageOption = None,
+    as_json: JsonOption = False,
+    pack: PackOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Add new and changed photos.
+
+    Only they are looked at; moved ones are recognised by their content. Stopped at any moment, even killed, the same
+    command goes on where it was. The exit status is 1 if photos failed; they are named, and the others are added.
+
+    Examples:
+
+    \b
+      regiontalk index add photos/ --index photos.index
+      regiontalk index add photos/ --index photos.index --prune
+    """
+    with ending(_GOES_ON) as report:
+        from regiontalk.cli.stream import find_inputs
+        from regiontalk.model import load
+        from regiontalk.search.update import Update
+        from regiontalk.search.writer import IndexWriter
+
+        _check_storage(storage)
+        files = find_inputs(photos, report)
+        model = load(pack, threads)
+        with IndexWriter(index, pack_identity(model), storage) as writer:
+            update = Update(writer)
+            _add_files(update, model, files, report)
+            folders = [name for name in photos if name and os.path.isdir(name)]
+            _prune(update, folders, prune, bool(files))
+            writer.merge()
+            total = sum(each.kept for each in writer.manifest.segments)
+        report.summary(len(files), "photos")
+        counts = {"index": index, "photos": total, **update.tally.to_json()}
+        report.json(counts) if as_json else report.result(_tally_text(counts))
+
+
+@index_app.command()
+def info(index: IndexOption, as_json: JsonOption = False) -> None:
+    """Show what an index holds.
+
+    Example:
+
+    \b
+      regiontalk index info --index photos.index
+    """
+    with ending() as report:
+        from regiontalk.search.index import Index
+
+        found = _info(index, Index.open(index))
+        report.json(found) if as_json else report.result(_info_text(found))
+
+
+@index_app.command()
+def verify(
+    index: IndexOption,
+    sentences: Annotated[
+        str | None,
+        typer.Option("--sentences", metavar="FILE", help="Measure recall with the lines of this file, not our own 50."),
+    ] = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=1000, metavar="N", help="Measure recall@N.")] = 10,
+    as_json: JsonOption = False,
+    pack: PackOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Read all of an index, compare it with its checksums, and measure what --candidates would miss.
+
+    Recall@N is the share of the N best photos that search --candidates finds too, mean over the sentences.
+
+    Example:
+
+    \b
+      regiontalk index verify --index photos.index
+    """
+    with ending() as report:
+        from regiontalk.model import load
+        from regiontalk.search.index import Index
+
+        Index.open(index).verify()
+        model = load(pack, threads)
+        opened = Index.open(index, pack_identity(model))
+        found = {"index": index, "sound": True, "photos": opened.photos, **_recall(opened, model, sentences, k, report)}
+        report.json(found) if as_json else report.result(_verify_text(found))
+
+
+@index_app.command()
+def remove(
+    photos: Annotated[
+        list[str], typer.Argument(metavar="PHOTO_OR_FOLDER", help="Photos, and folders with all photos below them.")
+    ],
+    index: IndexOption,
+    as_json: JsonOption = False,
+) -> None:
+    """Take photos out of an index. Their files stay, and need not be there.
+
+    Example:
+
+    \b
+      regiontalk index remove photos/2019/ --index photos.index
+    """
+    with ending(_GOES_ON) as report:
+        from regiontalk.search.update import Update
+        from regiontalk.search.writer import IndexWriter
+
+        with IndexWriter(index, None) as writer:
+            update = Update(writer)
+            for name, paths in update.named(photos).items():
+                if not paths:
+                    report.failure(name or "''", "the index holds no such photo, and none below such a folder")
+                update.drop(paths)
+            update.commit()
+            writer.merge()
+            total = sum(each.kept for each in writer.manifest.segments)
+        counts = {"index": index, "photos": total, "dropped": update.tally.dropped}
+        report.json(counts) if as_json else report.result(_tally_text(counts))
+
+
+def pack_identity(model: Model) -> PackIdentity:
+    """What an index remembers of the pack that made it."""
+    from regiontalk.search.manifest import PackIdentity
+
+    settings = model.pack.settings
+    return PackIdentity(settings.name, model.pack.checksum, settings.space.dim)
+
+
+def _check_storage(storage: str | None) -> None:
+    from regiontalk.search.storage import STORAGES
+
+    if storage is not None and storage not in STORAGES:
+        raise ConfigError(f"--storage {printable(storage)}: expected {', '.join(STORAGES)}")
+
+
+def _add_files(update: Update, model: Model, files: Sequence[Path], report: Report) -> None:
+    """Brings the index up to date with files, a group and a commit at a time."""
+    from regiontalk.search.update import GROUP
+
+    changed = update.changed(files)
+    report.bar.expect(len(changed), "photos")
+    for start in range(0, len(changed), GROUP):
+        _add_group(update, model, changed[start : start + GROUP], report)
+        update.commit()
+
+
+def _add_group(update: Update, model: Model, group: Sequence[Path], report: Report) -> None:
+    from regiontalk.cli.stream import look_at
+
+    new = []
+    for file in group:
+        try:
+            if not update.recognise(file):
+                new.append(file)
+                continue
+        except PhotoError as error:
+            report.failure(str(file), str(error))
+            update.tally.failed += 1
+        report.bar.advance()
+    left = dict.fromkeys(new)
+    for batch in look_at(model, new, report):
+        for file, regions in batch:
+            update.add(file, regions)
+            del left[file]
+    for file in left:  # named by look_at
+        if update.refuse(file):
+            complain(
+                f"{printable(str(file))}: what the index held for this file is dropped, for it is another file now"
+            )
+
+
+def _prune(update: Update, folders: Sequence[str], prune: bool, any_found: bool) -> None:
+    """Drops what is gone. Not if no photo was found at all: then rather a disk is missing than all photos."""
+    missing = update.missing(folders)
+    if not missing:
+        return
+    if prune and any_found:
+        update.drop(missing)
+        update.commit()
+        return
+    reason = "nothing is dropped, since no photo was found" if prune else "drop them with --prune"
+    complain(f"{len(missing)} photos of the index are gone, such as {printable(missing[0])}: {reason}")
+
+
+def _recall(index: Index, model: Model, file: str | None, k: int, report: Report) -> dict[str, Any]:
+    """What `index verify` measures, as JSON."""
+    from regiontalk.cli.sentences import read_sentences
+    from regiontalk.language.vocabulary import Vocabulary
+    from regiontalk.search.probes import PROBES
+    from regiontalk.search.recall import measure_recall
+
+    texts = PROBES if file is None else [text for _, text in read_sentences(file, report)]
+    queries = [each.vectors for each in model.read(texts) if (each.ids != Vocabulary.UNKNOWN).any()]
+    report.bar.expect(len(queries), "sentences")
+    measured = measure_recall(index, queries, k, done=report.bar.advance) if queries and index.photos > k else []
+    return {"k": k, "sentences": len(queries), "recall": [asdict(each) for each in measured]}
+
+
+def _verify_text(found: dict[str, Any]) -> str:
+    lines = [f"{printable(found['index'])}: sound, {found['photos']} photos"]
+    if found["recall"]:
+        lines.append(f"recall@{found['k']} over {found['sentences']} sentences:")
+        lines += [
+            f"  --candidates {each['candidates']:>6}  {each['recall']:.3f}  (worst {each['worst']:.2f})"
+            for each in found["recall"]
+        ]
+    else:
+        lines.append("too few photos or sentences for --candidates to miss any")
+    return "\n".join(lines)
+
+
+def _info(folder: str, index: Index) -> dict[str, Any]:
+    manifest = index.manifest
+    regions = sum(each.regions for each in manifest.segments)
+    return {
+        "index": folder,
+        "photos": index.photos,
+        "regions": regions,
+        "segments": len(manifest.segments),
+        "dropped": len(index) - index.photos,
+        "storage": manifest.storage,
+        "dimensions": manifest.pack.dim,
+        "bytes": sum(manifest.sizes(each).file_bytes() for each in manifest.segments),
+        "pack": manifest.pack.name,
+        "pack_checksum": manifest.pack.checksum,
+    }
+
+
+def _info_text(found: dict[str, Any]) -> str:
+    shown = {**found, "index": printable(found["index"]), "bytes": f"{found['bytes']:,}"}
+    return "\n".join(f"{name.replace('_', ' '):>13}: {value}" for name, value in shown.items())
+
+
+def _tally_text(counts: dict[str, Any]) -> str:
+    done = [f"{count} {kind}" for kind, count in counts.items() if kind not in ("index", "photos") and count]
+    return f"{printable(counts['index'])}: {', '.join(done) or 'nothing to do'}; {counts['photos']} photos in all"

@@ -1,0 +1,303 @@
+"""`regiontalk search`: photos and boxes by sentence, photos and sentences by photo."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regiontalk.cli.console import Report, ending, printable
+from regiontalk.cli.options import JsonOption, PackOption, ThreadsOption
+from regiontalk.errors import ConfigError, PhotoError, SentenceError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from regiontalk.model import Model
+    from regiontalk.photos import Photo
+    from regiontalk.search.engine import BoxHit, Engine, Hit
+    from regiontalk.search.filters import Where
+    from regiontalk.structures import Alignment, Sentence
+
+Shown = tuple[str, dict[str, Any]]
+"""A result for people, and for programs."""
+
+Picture = Callable[["Photo"], "Image.Image"]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(search)
+
+
+def search(
+    sentence: Annotated[
+        str | None,
+        typer.Argument(metavar="[SENTENCE]", help="What the photos should show, in quotes.", show_default=False),
+    ] = None,
+    index: Annotated[str | None, typer.Option("--index", metavar="DIR", help="The index's folder.")] = None,
+    k: Annotated[int, typer.Option("-k", min=1, max=1_000_000, metavar="N", help="How many results.")] = 20,
+    region: Annotated[
+        str | None, typer.Option("--region", metavar="PHRASE", help="Rank boxes, not photos, by a phrase.")
+    ] = None,
+    like: Annotated[
+        str | None, typer.Option("--like", metavar="PHOTO", help="Search by a photo instead of a sentence.")
+    ] = None,
+    sentences: Annotated[
+        str | None,
+        typer.Option("--sentences", metavar="FILE", help="Rank the lines of this file by --like; needs no index."),
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option("--path", metavar="PATTERN", help="Only photos whose whole path matches, as '*/2024/*'."),
+    ] = None,
+    taken_from: Annotated[
+        str | None, typer.Option("--taken-from", metavar="YYYY-MM-DD", help="Only photos taken on this day or later.")
+    ] = None,
+    taken_to: Annotated[
+        str | None, typer.Option("--taken-to", metavar="YYYY-MM-DD", help="Only photos taken on this day or earlier.")
+    ] = None,
+    min_size: Annotated[
+        str | None, typer.Option("--min-size", metavar="WxH", help="Only photos of at least so many pixels.")
+    ] = None,
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", metavar="WxH", help="Only photos of at most so many pixels.")
+    ] = None,
+    candidates: Annotated[
+        int | None,
+        typer.Option(
+            "--candidates",
+            min=1,
+            metavar="N",
+            help="Faster on large indexes: score only N candidates exactly. May miss some; see index verify.",
+        ),
+    ] = None,
+    draw: Annotated[
+        str | None, typer.Option("--draw", metavar="DIR", help="Also write a picture of each result into this folder.")
+    ] = None,
+    as_json: JsonOption = False,
+    pack: PackOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Find photos and boxes by words or by a photo.
+
+    Each photo comes with the boxes that answer the sentence's phrases. Photos are ranked by the sum over the sentence's
+    words of their best box. --taken-from and --taken-to find only photos whose EXIF data has a date.
+
+    Examples:
+
+    \b
+      regiontalk search "a black dog jumping over a hurdle" --index photos.index -k 5 --draw found/
+      regiontalk search --region "red bus" --index photos.index --json
+      regiontalk search --like photo.jpg --index photos.index --taken-from 2024-06-01
+      regiontalk search --sentences captions.txt --like photo.jpg
+    """
+    with ending() as report:
+        _check_query(sentence, region, like, sentences, index)
+        where = _where(path, (taken_from, taken_to), (min_size, max_size))
+        from regiontalk.model import load
+
+        model = load(pack, threads)
+        pictures = _Pictures(draw, report)
+        if sentences is not None and like is not None:
+            found: Iterable[Shown] = _sentences_by_photo(model, sentences, like, k, report)
+        else:
+            engine = _engine(index or "", model, candidates, threads)
+            if sentence is not None:
+                found = _photos_by_sentence(model, engine, sentence, (k, where), pictures)
+            elif region is not None:
+                found = _boxes_by_phrase(model, engine, region, (k, where), pictures)
+            else:
+                found = _photos_by_photo(model, engine, like or "", (k, where), pictures)
+        for text, value in found:
+            report.json(value) if as_json else report.result(text)
+
+
+def _check_query(
+    sentence: str | None, region: str | None, like: str | None, sentences: str | None, index: str | None
+) -> None:
+    queries = {"SENTENCE": sentence, "--region": region, "--like": like}
+    given = [name for name, value in queries.items() if value is not None]
+    if len(given) != 1:
+        found = " and ".join(given) or "nothing"
+        raise ConfigError(f"search for a SENTENCE, a --region or what is --like a photo: one of them, found {found}")
+    if sentences is not None and like is None:
+        raise ConfigError("--sentences ranks the lines of a file by a photo: name the photo with --like")
+    if sentences is None and index is None:
+        raise ConfigError("--index is missing: name the folder of an index; regiontalk index add makes one")
+
+
+def _where(path: str | None, days: tuple[str | None, str | None], sizes: tuple[str | None, str | None]) -> Where:
+    from regiontalk.search.filters import Where
+
+    return Where(
+        path,
+        _second("--taken-from", days[0], first=True),
+        _second("--taken-to", days[1], first=False),
+        _size("--min-size", sizes[0]),
+        _size("--max-size", sizes[1]),
+    )
+
+
+def _second(flag: str, day: str | None, first: bool) -> int | None:
+    """The first or the last second of a day, since 1970."""
+    from datetime import UTC, datetime
+
+    if day is None:
+        return None
+    try:
+        start = int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        raise ConfigError(f"{flag} {printable(day)!r}: expected a day like 2024-06-30") from None
+    return start if first else start + 86_399
+
+
+def _size(flag: str, size: str | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    width, by, height = size.lower().partition("x")
+    if not (by and width.isascii() and height.isascii() and width.isdigit() and height.isdigit()):
+        raise ConfigError(f"{flag} {printable(size)!r}: expected width and height in pixels, like 800x600")
+    if max(len(width), len(height)) > 9:
+        raise ConfigError(f"{flag} {printable(size)!r}: no photo is so large")
+    return int(width), int(height)
+
+
+def _engine(folder: str, model: Model, candidates: int | None, threads: int | None) -> Engine:
+    from regiontalk.cli.indexing import pack_identity
+    from regiontalk.search.engine import ExactEngine, TwoStageEngine
+    from regiontalk.search.index import Index
+
+    if model.pack.settings.alignment.score != "max":
+        raise ConfigError(
+            f"{model.pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8; take another"
+        )
+    index = Index.open(folder, pack_identity(model))
+    return ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
+
+
+def _read(model: Model, sentence: str) -> Sentence:
+    """A sentence with at least one word that the pack knows: the others say nothing about a photo."""
+    from regiontalk.language.vocabulary import Vocabulary
+
+    (read,) = model.read(sentence)
+    if (read.ids == Vocabulary.UNKNOWN).all():
+        raise SentenceError(f"The pack knows none of the words in {sentence!r}. Say it with more common English words.")
+    return read
+
+
+def _photos_by_sentence(
+    model: Model, engine: Engine, sentence: str, ask: tuple[int, Where], pictures: _Pictures
+) -> Iterable[Shown]:
+    from regiontalk.cli.text import alignment_text
+    from regiontalk.drawing import draw_alignment
+
+    read = _read(model, sentence)
+    for rank, hit in enumerate(engine.photos(read.vectors, *ask), start=1):
+        alignment = model.align(hit.regions, read)
+        pictures.save(hit, rank, partial(draw_alignment, alignment=alignment))
+        phrases = alignment.to_json()["phrases"]
+        value = {"rank": rank, **hit.entry.to_json(), "score": hit.score, "phrases": phrases}
+        yield f"{rank:>3}. {alignment_text(alignment)}", value
+
+
+def _boxes_by_phrase(
+    model: Model, engine: Engine, phrase: str, ask: tuple[int, Where], pictures: _Pictures
+) -> Iterable[Shown]:
+    from regiontalk.cli.text import alignment_text
+    from regiontalk.drawing import draw_alignment
+
+    read = _read(model, phrase)
+    for rank, hit in enumerate(engine.boxes(read.vectors, *ask), start=1):
+        alignment = _on_one_region(hit, read)
+        pictures.save(hit, rank, partial(draw_alignment, alignment=alignment))
+        box = alignment.phrases[0].box_xyxy
+        value = {"rank": rank, **hit.entry.to_json(), "region": hit.region, "box_xyxy": list(box), "score": hit.score}
+        yield f"{rank:>3}. {alignment_text(alignment)}", value
+
+
+def _photos_by_photo(
+    model: Model, engine: Engine, like: str, ask: tuple[int, Where], pictures: _Pictures
+) -> Iterable[Shown]:
+    from regiontalk.drawing import draw_regions
+
+    (looked,) = model.look(like)
+    for rank, hit in enumerate(engine.photos(looked.vectors, *ask), start=1):
+        pictures.save(hit, rank, partial(draw_regions, regions=hit.regions))
+        size = f"({hit.entry.width} x {hit.entry.height})"
+        value = {"rank": rank, **hit.entry.to_json(), "score": hit.score}
+        yield f"{rank:>3}. {printable(hit.entry.path)} {size}  score {hit.score:.2f}", value
+
+
+def _sentences_by_photo(model: Model, file: str, like: str, k: int, report: Report) -> Iterable[Shown]:
+    from typing import cast
+
+    from regiontalk.alignment.score import Kind
+    from regiontalk.cli.sentences import read_sentences
+    from regiontalk.search.sentences import rank_sentences
+
+    lines = read_sentences(file, report)
+    (looked,) = model.look(like)
+    read = model.read([text for _, text in lines])
+    kind = cast(Kind, model.pack.settings.alignment.score)
+    for rank, (place, score) in enumerate(rank_sentences(looked, read, k, kind), start=1):
+        number, text = lines[place]
+        yield (
+            f"{rank:>3}. {score:>8.2f}  {printable(text)}",
+            {
+                "rank": rank,
+                "line": number,
+                "sentence": text,
+                "score": score,
+            },
+        )
+
+
+def _on_one_region(hit: BoxHit, read: Sentence) -> Alignment:
+    """The whole phrase on the box that was found: an alignment with β beyond all bounds, and the box given."""
+    import numpy as np
+
+    from regiontalk.alignment.mrf import phrases
+    from regiontalk.structures import Alignment
+
+    unary = read.vectors @ hit.regions.vectors.T  # (T, M)
+    path = np.full(len(read), hit.region)
+    return Alignment(
+        regions=hit.regions,
+        sentence=read,
+        beta=math.inf,
+        score=hit.score,
+        word_regions=path,
+        word_scores=unary[:, hit.region],
+        phrases=phrases(read.words, path, unary, hit.regions.boxes_xyxy),
+    )
+
+
+class _Pictures:
+    """Writes the picture of each result into a folder; without one it does nothing."""
+
+    def __init__(self, draw: str | None, report: Report) -> None:
+        self._folder = None if draw is None else Path(draw)
+        self._report = report
+        if self._folder is not None and self._folder.exists() and not self._folder.is_dir():
+            raise ConfigError(f"--draw {printable(str(draw))}: is a file; name a folder")
+
+    def save(self, hit: Hit | BoxHit, rank: int, picture: Picture) -> None:
+        """Opens a photo that was found at a size worth looking at, and writes its picture. What cannot be opened any
+        more is reported."""
+        from regiontalk.cli.photos import DRAWN_SIDE
+        from regiontalk.cli.pictures import save_picture
+        from regiontalk.photos import open_photo
+
+        if self._folder is None:
+            return
+        try:
+            drawn = picture(open_photo(hit.entry.path, min_side=DRAWN_SIDE))
+        except PhotoError as error:
+            self._report.failure(hit.entry.path, str(error))
+            return
+        save_picture(drawn, self._folder / f"{rank:03}-{Path(hit.entry.path).stem}.png", self._report)

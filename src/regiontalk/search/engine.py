@@ -1,0 +1,203 @@
+"""Engines: who ranks the photos of an index, all behind one small contract.
+
+Axis names: P photos of a segment, R regions of all of them, T words, h dimensions of the shared space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from regiontalk.search.entries import Entry
+from regiontalk.search.filters import EVERYTHING, Where
+from regiontalk.search.index import Index, Segment
+from regiontalk.search.scoring import gathered, photo_scores, row_scores, top
+from regiontalk.structures import Regions
+
+
+@dataclass(frozen=True, eq=False)
+class Hit:
+    """A photo that was found.
+
+    Attributes:
+        entry: which one.
+        score: S_kl of Eq. 8 between the query and the photo's regions.
+        regions: its boxes and stored vectors; features, (M, 0), are not kept.
+    """
+
+    entry: Entry
+    score: float
+    regions: Regions
+
+
+@dataclass(frozen=True, eq=False)
+class BoxHit:
+    """A box that was found.
+
+    Attributes:
+        entry: the photo that it is in.
+        region: its number there; 0 is the whole photo.
+        score: v_i·Σ_t s_t.
+        regions: of the photo.
+    """
+
+    entry: Entry
+    region: int
+    score: float
+    regions: Regions
+
+
+class Engine(Protocol):
+    """What every engine does. Scores are raw dot products, exact for what is stored, never normalised."""
+
+    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
+        """The k best photos for a query by Eq. 8, the best first; of equals the one that was added first.
+
+        Args:
+            words: (T, h) float32: a sentence's s_t, or a photo's v_i.
+            k: at least 1.
+            where: which photos may be found.
+        """
+        ...
+
+    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[BoxHit]:
+        """The k best boxes for all words of a phrase together: v_i·Σ_t s_t. Whole photos count as boxes.
+
+        Args:
+            words, k, where: as for `photos`.
+        """
+        ...
+
+
+class ExactEngine:
+    """Scores every photo of an index.
+
+    Args:
+        index: open.
+        threads: cores to use; None for as many as the process may.
+    """
+
+    def __init__(self, index: Index, threads: int | None = None) -> None:
+        self._index, self._threads = index, threads
+
+    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
+        """See `Engine`."""
+        positions, scores = self.ranked(words, k, where)
+        return [_hit(self._index, int(each), float(score)) for each, score in zip(positions, scores, strict=True)]
+
+    def ranked(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
+        """The positions of the k best photos and their scores, (k,) each, fewer if there are fewer."""
+        best = _Best(k)
+        for segment, allowed in _allowed(self._index, where):
+            each = segment.columns
+            scores = photo_scores(each.vectors, each.scales, each.row_ends, words, self._threads)
+            best.add(segment.start, np.where(allowed, scores, -np.inf))
+        return best.result()
+
+    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[BoxHit]:
+        """See `Engine`."""
+        best, query, start = _Best(k), words.sum(axis=0), 0
+        starts = []
+        for segment, allowed in _allowed(self._index, where):
+            each = segment.columns
+            scores = row_scores(each.vectors, each.scales, query, self._threads)
+            counts = np.diff(each.row_ends, prepend=0)
+            best.add(start, np.where(np.repeat(allowed, counts), scores, -np.inf))
+            starts.append((start, segment))
+            start += len(scores)
+        return [_box_hit(self._index, starts, int(row), float(s)) for row, s in zip(*best.result(), strict=True)]
+
+
+class TwoStageEngine:
+    """Fetches candidates by one pooled vector a photo, then scores these exactly. Fast, and may miss photos.
+
+    The pooled vector is the mean of a photo's region vectors, so that the first stage ranks by Σ_t mean_i v_i·s_t, one
+    product a photo, where the second ranks by Σ_t max_i v_i·s_t.
+
+    Args:
+        index: open.
+        candidates: photos that the first stage fetches, at least k of them.
+        threads: cores to use; None for as many as the process may.
+    """
+
+    def __init__(self, index: Index, candidates: int, threads: int | None = None) -> None:
+        self._index, self._candidates, self._threads = index, candidates, threads
+        self._exact = ExactEngine(index, threads)
+
+    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
+        """See `Engine`; a photo outside the candidates is missed."""
+        positions, scores = self.ranked(words, k, where)
+        return [_hit(self._index, int(each), float(score)) for each, score in zip(positions, scores, strict=True)]
+
+    def ranked(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
+        """As `ExactEngine.ranked`, of the candidates."""
+        fetched, query, none = _Best(max(k, self._candidates)), words.sum(axis=0), np.empty(0, np.float32)
+        for segment, allowed in _allowed(self._index, where):
+            scores = row_scores(segment.columns.pooled, none, query, self._threads)
+            fetched.add(segment.start, np.where(allowed, scores, -np.inf))
+        best, candidates = _Best(k), np.sort(fetched.result()[0])
+        for segment in self._index.segments:
+            inside = candidates[(candidates >= segment.start) & (candidates < segment.start + len(segment.columns))]
+            if len(inside):
+                each = segment.columns
+                vectors, ends = gathered(each.vectors, each.scales, each.row_ends, inside - segment.start)
+                best.add_some(inside, photo_scores(vectors, none, ends, words, self._threads))
+        return best.result()
+
+    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[BoxHit]:
+        """See `Engine`: exact, since for one vector a box there is no second stage."""
+        return self._exact.boxes(words, k, where)
+
+
+class _Best:
+    """The k best of scores that come in parts, in the order of their positions."""
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self._positions: list[np.ndarray] = []
+        self._scores: list[np.ndarray] = []
+
+    def add(self, start: int, scores: np.ndarray) -> None:
+        """Scores of the positions from `start` on; −∞ for those that must not be found."""
+        places = top(scores, self._k)
+        self._keep(start + places, scores[places])
+
+    def add_some(self, positions: np.ndarray, scores: np.ndarray) -> None:
+        """Scores of some positions."""
+        places = top(scores, self._k)
+        self._keep(positions[places], scores[places])
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions and scores, (k,) each, the best first; of equals the one at the lowest position."""
+        if not self._scores:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        positions, scores = np.concatenate(self._positions), np.concatenate(self._scores)
+        order = np.lexsort((positions, -scores))[: self._k]
+        return positions[order], scores[order]
+
+    def _keep(self, positions: np.ndarray, scores: np.ndarray) -> None:
+        self._positions.append(positions)
+        self._scores.append(scores)
+
+
+def _allowed(index: Index, where: Where) -> Iterator[tuple[Segment, np.ndarray]]:
+    """Segments with those of their photos that count and meet the conditions, (P,) bool; those without are left out."""
+    for segment in index.segments:
+        allowed = segment.kept & where.allows(segment.columns)
+        if allowed.any():
+            yield segment, allowed
+
+
+def _hit(index: Index, position: int, score: float) -> Hit:
+    return Hit(index.entry(position), score, index.regions(position))
+
+
+def _box_hit(index: Index, starts: list[tuple[int, Segment]], row: int, score: float) -> BoxHit:
+    start, segment = next((start, segment) for start, segment in reversed(starts) if start <= row)
+    place = int(np.searchsorted(segment.columns.row_ends, row - start, side="right"))
+    first = segment.columns.rows(slice(place, place + 1)).start
+    position = segment.start + place
+    return BoxHit(index.entry(position), row - start - first, score, index.regions(position))

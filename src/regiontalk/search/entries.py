@@ -1,0 +1,106 @@
+"""What an index knows about a photo beside its regions: its file, its content's checksum, its date."""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import os
+import warnings
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from PIL import Image
+
+from regiontalk.errors import PhotoError
+
+NO_DATE = -(2**63)
+"""Stands for "no date" where dates are numbers."""
+
+_READ_BYTES = 1 << 20
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
+"""Formats that carry EXIF data."""
+_EXIF_FOLDER, _TAKEN, _WRITTEN = 0x8769, 0x9003, 0x0132  # EXIF's tags: DateTimeOriginal and DateTime
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file as `stat` sees it: if neither number changed, it is taken as unchanged without reading it."""
+
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A photo of an index.
+
+    Attributes:
+        path: absolute; bytes that are no UTF-8 as surrogates, as Python names files.
+        sha256: of the file's bytes, 32 bytes: the photo's identity, wherever it lies.
+        state: of the file when it was read.
+        width, height: of the upright photo, in pixels.
+        taken: when its EXIF data says it was taken, in seconds since 1970 by the camera's own clock; None if it does
+            not say.
+    """
+
+    path: str
+    sha256: bytes
+    state: FileState
+    width: int
+    height: int
+    taken: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"file", "width", "height", "taken"}`; the date as "2024-06-30T12:00:00" or null."""
+        return {"file": self.path, "width": self.width, "height": self.height, "taken": date_text(self.taken)}
+
+
+def date_text(taken: int | None) -> str | None:
+    """Seconds since 1970 as "2024-06-30T12:00:00".
+
+    >>> date_text(0)
+    '1970-01-01T00:00:00'
+    """
+    return None if taken is None else datetime.fromtimestamp(taken, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def file_state(path: str) -> FileState | None:
+    """The state of a file; None if there is none, or it cannot be asked."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return FileState(status.st_size, status.st_mtime_ns)
+
+
+def file_sha256(path: str) -> bytes:
+    """The sha256 of a file, read a piece at a time.
+
+    Raises:
+        PhotoError: if it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as stream:
+            while data := stream.read(_READ_BYTES):
+                digest.update(data)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "a name that no file can have"
+        raise PhotoError(f"{path}: cannot be read ({reason}). Check the file.") from None
+    return digest.digest()
+
+
+def date_taken(path: str) -> int | None:
+    """When a photo was taken: EXIF's DateTimeOriginal, else its DateTime. None if it says neither, or nonsense.
+
+    Returns:
+        Seconds since 1970 by the camera's own clock, whatever its time zone.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS) as image:
+            exif = image.getexif()
+            text = exif.get_ifd(_EXIF_FOLDER).get(_TAKEN) or exif.get(_WRITTEN)
+        return calendar.timegm(datetime.strptime(str(text).strip(" \0"), "%Y:%m:%d %H:%M:%S").timetuple())
+    except Exception:  # Pillow raises whatever damaged metadata leads it into; such a photo has no date
+        return None

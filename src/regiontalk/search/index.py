@@ -1,0 +1,169 @@
+"""An index of photos, open for reading: its segments mapped into memory, one after the other.
+
+Axis names: N photos of the index, P photos of a segment, h dimensions of the shared space.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from regiontalk.errors import DataError
+from regiontalk.search.entries import Entry
+from regiontalk.search.manifest import Manifest, PackIdentity, SegmentRecord, read_manifest
+from regiontalk.search.segment import Columns, file_crc32, open_segment
+from regiontalk.structures import WHOLE_PHOTO, Regions
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Segment:
+    """A segment of an open index.
+
+    Attributes:
+        record: what the manifest says about it.
+        columns: its content.
+        start: the position of its first photo in the index.
+        kept: (P,) bool, which of its photos count.
+    """
+
+    record: SegmentRecord
+    columns: Columns
+    start: int
+    kept: np.ndarray
+
+
+class Index:
+    """The photos of an index at the moment it was opened, whatever a writer does meanwhile.
+
+    A *position* numbers the photos through all segments, from 0; some positions belong to photos that no longer count.
+
+    Attributes:
+        folder: where it lies.
+        manifest: what it was opened by.
+        segments: in order.
+        photos: how many count.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, columns: list[Columns]) -> None:
+        """Use `open`."""
+        self.folder, self.manifest = folder, manifest
+        self.segments: list[Segment] = []
+        start = 0
+        for record, each in zip(manifest.segments, columns, strict=True):
+            kept = np.ones(len(each), bool)
+            kept[list(record.dropped)] = False
+            self.segments.append(Segment(record, each, start, kept))
+            start += len(each)
+        self._starts = np.array([each.start for each in self.segments])
+        self.photos = sum(record.kept for record in manifest.segments)
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], pack: PackIdentity | None = None) -> Index:
+        """Opens an index; only what is used will be read.
+
+        Args:
+            folder: the index's.
+            pack: that will be used with it; None if none will.
+
+        Raises:
+            DataError: if there is no index, or it is damaged, of another version or of another pack.
+        """
+        folder = Path(folder)
+        for left in reversed(range(_TRIES)):
+            manifest = read_manifest(folder)
+            if pack is not None:
+                require_pack(folder, manifest, pack)
+            try:
+                columns = [open_segment(folder / each.file, manifest.sizes(each)) for each in manifest.segments]
+            except FileNotFoundError as error:
+                if left and read_manifest(folder) != manifest:
+                    continue  # a writer merged segments between our two looks
+                raise DataError(f"{error.filename}: this file of the index is missing. Make the index again.") from None
+            return cls(folder, manifest, columns)
+        raise AssertionError("unreachable")
+
+    @property
+    def dim(self) -> int:
+        """h."""
+        return self.manifest.pack.dim
+
+    def __len__(self) -> int:
+        """Positions, with those of photos that no longer count."""
+        return sum(len(each.columns) for each in self.segments)
+
+    def find(self, position: int) -> tuple[Segment, int]:
+        """The segment of a position, and the photo's place in it."""
+        segment = self.segments[int(np.searchsorted(self._starts, position, side="right")) - 1]
+        return segment, position - segment.start
+
+    def entry(self, position: int) -> Entry:
+        """What is known about a photo."""
+        segment, place = self.find(position)
+        return segment.columns.entry(place)
+
+    def regions(self, position: int) -> Regions:
+        """A photo's boxes and vectors; features, (M, 0), are not kept."""
+        segment, place = self.find(position)
+        return segment.columns.regions(place)
+
+    def entries(self) -> Iterator[tuple[int, Entry]]:
+        """Position and entry of each photo that counts, in order."""
+        for segment in self.segments:
+            for place in np.flatnonzero(segment.kept):
+                yield segment.start + int(place), segment.columns.entry(int(place))
+
+    def verify(self) -> None:
+        """Reads everything and compares it with the checksums and with itself.
+
+        Raises:
+            DataError: if something is damaged; it names the file.
+        """
+        for segment in self.segments:
+            file = self.folder / segment.record.file
+            try:
+                sound = file_crc32(file) == segment.record.crc32
+            except OSError as error:
+                raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
+            if not sound:
+                raise DataError(f"{file}: damaged, its checksum does not fit. Delete the index and make it again.")
+            _verify_boxes(file, segment.columns)
+        self._verify_paths()
+
+    def _verify_paths(self) -> None:
+        paths = Counter(
+            path
+            for each in self.segments
+            for path, kept in zip(each.columns.all_paths(), each.kept, strict=True)
+            if kept
+        )
+        twice = [path for path, times in paths.items() if times > 1]
+        if twice:
+            raise DataError(f"{self.folder}: holds {len(twice)} photos twice, such as {twice[0]!r}. Make it again.")
+
+
+def require_pack(folder: Path, manifest: Manifest, pack: PackIdentity) -> None:
+    """Vectors of different packs have nothing to do with each other.
+
+    Raises:
+        DataError: if the index is of another pack.
+    """
+    made = manifest.pack
+    if (made.checksum, made.dim) != (pack.checksum, pack.dim):
+        raise DataError(
+            f"{folder}: was made with the pack {made.name!r} ({made.checksum[:12]}), not with {pack.name!r} "
+            f"({pack.checksum[:12]}). Name that pack with --pack, or make another index with this one."
+        )
+
+
+def _verify_boxes(file: Path, columns: Columns) -> None:
+    first = np.concatenate([[0], columns.row_ends[:-1]])
+    whole = np.concatenate([np.zeros_like(columns.dimensions), columns.dimensions], axis=1)  # (P, 4)
+    if not np.array_equal(columns.boxes[first + WHOLE_PHOTO], whole.astype(np.float32)):
+        raise DataError(f"{file}: damaged, a photo's first box is not the whole photo. Make the index again.")

@@ -1,0 +1,84 @@
+"""One writer at a time: a lock that the system takes back when its holder ends, however it ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from regiontalk.errors import DataError
+
+LOCK_FILE = "lock"
+
+_LOCKED_BYTE = 1 << 30  # far behind the text, which others may read meanwhile
+
+
+class WriterLock:
+    """Holds an index for writing. The file stays behind and says who held it last; alone it locks nothing, so one that
+    a killed process left is no obstacle.
+
+    Args:
+        folder: the index's, which must exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / LOCK_FILE
+        self._stream: IO[str] | None = None
+
+    def __enter__(self) -> Self:
+        """Takes the lock.
+
+        Raises:
+            DataError: if another process holds it.
+            OSError: if the folder cannot be written.
+        """
+        stream = self._file.open("a+", encoding="utf-8")
+        try:
+            _lock(stream)
+        except OSError:
+            stream.seek(0)
+            holder = stream.read(200).strip() or "unknown"
+            stream.close()
+            raise DataError(
+                f"{self._file.parent}: another process is writing to this index ({holder}). "
+                "Wait until it is done, or end it; nothing was changed."
+            ) from None
+        stream.truncate(0)
+        stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        stream.flush()
+        self._stream = stream
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._stream is not None:
+            with suppress(OSError):
+                _unlock(self._stream)
+            self._stream.close()
+            self._stream = None
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(stream: IO[str]) -> None:
+        stream.seek(_LOCKED_BYTE)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+
+    def _unlock(stream: IO[str]) -> None:
+        stream.seek(_LOCKED_BYTE)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(stream: IO[str]) -> None:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(stream: IO[str]) -> None:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_UN)

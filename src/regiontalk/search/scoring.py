@@ -1,0 +1,175 @@
+"""Exact scores of stored regions, a tile at a time, on all cores.
+
+Axis names: P photos, R regions of all of them, M regions of a photo, T words, h dimensions of the shared space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numpy as np
+
+from regiontalk.search.storage import decode
+from regiontalk.vision.session import available_cpus
+
+TILE_NUMBERS = 1 << 19
+"""Numbers of region vectors in a tile: 2 MB of float32, so that a tile that is converted stays in a core's cache."""
+
+_BLOCK = 80
+"""Rows that are multiplied together. So few of them and a sentence's words are below the size where OpenBLAS packs its
+operands, which for so narrow a product costs as much as the product; and such products run on one core each, which
+leaves the cores to tiles."""
+
+_TILES_A_TASK = 16
+
+
+def photo_scores(
+    vectors: np.ndarray, scales: np.ndarray, row_ends: np.ndarray, words: np.ndarray, threads: int | None = None
+) -> np.ndarray:
+    """S of Eq. 8 for each photo: Σ_t max_i v_i·s_t, raw dot products.
+
+    Args:
+        vectors: (R, h) as stored, see `regiontalk.search.storage`.
+        scales: (R,) for int8, else empty.
+        row_ends: (P,) rising, the last R: photo p has the rows from `row_ends[p - 1]` to `row_ends[p]`, at least one.
+        words: (T, h) float32, s_t; or the regions of another photo.
+        threads: tiles are computed on so many cores; None for as many as the process may use.
+
+    Returns:
+        (P,) float32.
+
+    >>> v = np.array([[1, 0], [0, 2], [1, 1]], np.float32)  # a photo with two regions, then one with a single one
+    >>> photo_scores(v, np.empty(0), np.array([2, 3]), np.array([[3, 1], [-1, -1]], np.float32))
+    array([2., 2.], dtype=float32)
+    """
+    scores = np.empty(len(row_ends), np.float32)
+    columns = np.ascontiguousarray(words.T, np.float32)  # (h, T)
+
+    def score(photos: slice) -> None:
+        rows = slice(_row(row_ends, photos.start), _row(row_ends, photos.stop))
+        products = _products(vectors[rows], _part(scales, rows), columns)  # (rows, T)
+        best = _best_of_each_photo(products, row_ends[photos] - rows.start)  # (photos, T)
+        np.add.reduce(best, axis=1, out=scores[photos])
+
+    _in_threads(score, _tiles(row_ends, vectors.shape[1]), threads)
+    return scores
+
+
+def row_scores(vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threads: int | None = None) -> np.ndarray:
+    """v_i·q for each row.
+
+    Args:
+        vectors, scales: (R, h) and (R,) or empty, as stored.
+        query: (h,) float32.
+        threads: as in `photo_scores`.
+
+    Returns:
+        (R,) float32.
+    """
+    scores = np.empty(len(vectors), np.float32)
+    step = max(1, TILE_NUMBERS // vectors.shape[1])
+
+    def score(rows: slice) -> None:
+        scores[rows] = vectors[rows].astype(np.float32, copy=False) @ query.astype(np.float32, copy=False)
+        if len(scales):
+            scores[rows] *= scales[rows]
+
+    _in_threads(score, [slice(at, min(at + step, len(vectors))) for at in range(0, len(vectors), step)], threads)
+    return scores
+
+
+def gathered(
+    vectors: np.ndarray, scales: np.ndarray, row_ends: np.ndarray, photos: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The regions of some photos, decoded: (r, h) float32, and where each photo's rows end, (n,)."""
+    starts = np.where(photos > 0, row_ends[photos - 1], 0)
+    counts = row_ends[photos] - starts
+    ends = np.cumsum(counts)
+    rows = np.arange(ends[-1] if len(ends) else 0) + np.repeat(starts - (ends - counts), counts)
+    return decode(vectors[rows], _part(scales, rows)), ends
+
+
+def top(scores: np.ndarray, k: int) -> np.ndarray:
+    """The places of the k greatest scores, the greatest first, of equals the first; −∞ is never among them.
+
+    >>> top(np.array([1.0, 3.0, 1.0, -np.inf, 2.0]), 3)
+    array([1, 4, 0])
+    """
+    if k < len(scores):
+        limit = np.partition(scores, len(scores) - k)[len(scores) - k]
+        above = np.flatnonzero(scores > limit)
+        chosen = np.concatenate([above, np.flatnonzero(scores == limit)[: k - len(above)]])
+    else:
+        chosen = np.arange(len(scores))
+    chosen = np.sort(chosen[scores[chosen] > -np.inf])
+    order: np.ndarray = chosen[np.argsort(-scores[chosen], kind="stable")]
+    return order
+
+
+def _products(vectors: np.ndarray, scales: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Rows times words, (r, h) by (h, T) -> (r, T) float32."""
+    rows, dim = vectors.shape
+    whole = rows - rows % _BLOCK
+    floats = vectors.astype(np.float32, copy=False)
+    products = np.empty((rows, columns.shape[1]), np.float32)
+    blocks = (-1, _BLOCK, dim), (-1, _BLOCK, columns.shape[1])
+    np.matmul(floats[:whole].reshape(blocks[0]), columns, out=products[:whole].reshape(blocks[1]))
+    np.matmul(floats[whole:], columns, out=products[whole:])
+    if len(scales):
+        products *= scales[:, None]
+    return products
+
+
+def _best_of_each_photo(products: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The greatest product of each word over the regions of each photo: (r, T) -> (photos, T). `products` is lost."""
+    regions, words = int(ends[0]), products.shape[1]
+    if len(products) != regions * len(ends) or (np.diff(ends) != regions).any():
+        starts = np.concatenate([[0], ends[:-1]])
+        ragged: np.ndarray = np.maximum.reduceat(products, starts, axis=0)
+        return ragged
+    # Photos of as many regions each: halved until one is left, which runs over long stretches of memory.
+    folded = products.reshape(len(ends), regions, words)
+    while regions > 1:
+        half = regions // 2
+        np.maximum(folded[:, :half], folded[:, regions - half : regions], out=folded[:, :half])
+        regions -= half
+    return folded[:, 0]
+
+
+def _tiles(row_ends: np.ndarray, dim: int) -> list[slice]:
+    """Runs of whole photos with about `TILE_NUMBERS` numbers, a photo at least."""
+    if not len(row_ends):
+        return []
+    rows = max(1, TILE_NUMBERS // dim)
+    cuts = np.searchsorted(row_ends, np.arange(rows, row_ends[-1], rows), side="right")
+    edges = np.unique(np.concatenate([[0], cuts, [len(row_ends)]]))
+    return [slice(int(a), int(b)) for a, b in pairwise(edges)]
+
+
+def _in_threads(work: Callable[[slice], None], tiles: Sequence[slice], threads: int | None) -> None:
+    """Works through tiles; NumPy lets go of the interpreter while it multiplies and compares."""
+    workers = min(threads or available_cpus(), -(-len(tiles) // _TILES_A_TASK))
+
+    def some(start: int) -> None:
+        for tile in tiles[start : start + _TILES_A_TASK]:
+            work(tile)
+
+    starts = range(0, len(tiles), _TILES_A_TASK)
+    if workers <= 1:
+        for start in starts:
+            some(start)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(some, starts):
+            pass
+
+
+def _row(row_ends: np.ndarray, photo: int) -> int:
+    return int(row_ends[photo - 1]) if photo else 0
+
+
+def _part(scales: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:
+    part: np.ndarray = scales[rows] if len(scales) else scales
+    return part

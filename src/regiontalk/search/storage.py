@@ -1,0 +1,55 @@
+"""How region vectors are stored: as they are, or in fewer bytes.
+
+Axis names: R regions, h dimensions of the shared space.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from regiontalk.errors import DataError
+
+STORAGES = ("float32", "float16", "int8")
+"""4, 2 and 1 bytes a number. int8 keeps a float32 scale for each region beside it, so that magnitudes survive."""
+
+_INT8_STEPS = 127
+
+
+def encode(vectors: np.ndarray, storage: str) -> tuple[np.ndarray, np.ndarray]:
+    """Region vectors as they are stored.
+
+    Args:
+        vectors: (R, h) finite, v_i of Eq. 1.
+        storage: one of `STORAGES`.
+
+    Returns:
+        The numbers, (R, h) of that type, little-endian; and for int8 the scales, (R,) float32, such that
+        v ≈ scale · number with an error of at most half a scale; for the others an empty array.
+
+    Raises:
+        DataError: if a value is not finite, or too large for float16.
+        ValueError: if `storage` is none of `STORAGES`.
+    """
+    vectors = np.asarray(vectors, "<f4")
+    if not np.isfinite(vectors).all():
+        raise DataError("a region vector holds a value that is not finite. Take another pack.")
+    none = np.empty(0, "<f4")
+    if storage == "float32":
+        return vectors, none
+    if storage == "float16":
+        with np.errstate(over="ignore"):  # found as infinity below
+            halves = vectors.astype("<f2")
+        if not np.isfinite(halves).all():
+            raise DataError("a region vector is too large for float16 (beyond 65504). Store float32 or int8.")
+        return halves, none
+    if storage != "int8":
+        raise ValueError(f"storage must be one of {', '.join(STORAGES)}, not {storage!r}")
+    scales = (np.abs(vectors).max(axis=1, initial=0) / _INT8_STEPS).astype("<f4")  # (R,)
+    steps = np.where(scales > 0, scales, 1)[:, None]
+    return np.rint(vectors / steps).clip(-_INT8_STEPS, _INT8_STEPS).astype(np.int8), scales
+
+
+def decode(stored: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """What was stored by `encode`, as (R, h) float32."""
+    vectors: np.ndarray = stored.astype(np.float32)
+    return vectors * scales[:, None] if len(scales) else vectors

@@ -1,0 +1,178 @@
+"""Bringing an index up to date with files: new, changed, moved, copied and deleted ones.
+
+A photo is its content. A file whose size and time did not change is taken as unchanged without reading it; any other is
+read, and one whose content the index knows, under whatever path, need not be looked at again.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from regiontalk.search.entries import Entry, FileState, date_taken, file_sha256, file_state
+from regiontalk.search.index import Index
+from regiontalk.search.segment import Columns, columns_of
+from regiontalk.search.writer import IndexWriter, Location, locations
+from regiontalk.structures import Regions
+
+GROUP = 256
+"""Files between commits: what is lost at most when the process is killed."""
+
+
+@dataclass
+class Tally:
+    """What became of the files: how many of each kind. `failed` counts those that are no usable photo."""
+
+    added: int = 0
+    changed: int = 0
+    moved: int = 0
+    copied: int = 0
+    unchanged: int = 0
+    dropped: int = 0
+    failed: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        """Counts by kind."""
+        return asdict(self)
+
+
+class Update:
+    """One run over some files. Nothing counts before `commit`.
+
+    Args:
+        writer: of the index, open.
+
+    Attributes:
+        tally: so far.
+    """
+
+    def __init__(self, writer: IndexWriter) -> None:
+        self.tally = Tally()
+        self._writer = writer
+        self._by_path: dict[str, Location] = {}
+        self._by_content: dict[bytes, dict[str, None]] = {}  # sha256 -> paths, in order
+        self._sources: dict[bytes, Location] = {}  # sha256 -> where its regions are, even if the photo was dropped
+        self._states: dict[str, FileState] = {}
+        self._contents: dict[str, bytes] = {}
+        self._pending: dict[str, Columns] = {}
+        self._dropped: list[Location] = []
+        records = writer.manifest.segments
+        index = Index(writer.folder, writer.manifest, [writer.columns((each.file, 0)) for each in records])
+        for path, sha256, location in locations(index):
+            self._know(path, sha256, location)
+
+    def changed(self, files: Iterable[Path]) -> list[Path]:
+        """The absolute paths, each once, of files that are new, or of another size or time. Reads no file."""
+        changed: dict[Path, None] = {}
+        for path in dict.fromkeys(os.path.abspath(file) for file in files):
+            state = file_state(path)
+            if state is not None:
+                self._states[path] = state
+            if state is not None and path in self._by_path and self._entry(path).state == state:
+                self.tally.unchanged += 1
+            else:
+                changed[Path(path)] = None
+        return list(changed)
+
+    def recognise(self, file: Path) -> bool:
+        """Reads a changed file. If the index knows its content, under whatever path, its regions are taken from there.
+
+        Returns:
+            Whether it is known; if not, it must be looked at.
+
+        Raises:
+            PhotoError: if it cannot be read.
+        """
+        path = str(file)
+        sha256 = self._contents[path] = file_sha256(path)
+        if path not in self._states:  # it came after the others were asked: the next run will read it once more
+            self._states[path] = FileState(-1, -1)
+        if sha256 not in self._sources:
+            return False
+        known = self._by_content.get(sha256, {})
+        gone = [each for each in known if not os.path.lexists(each)]
+        if path in known:
+            self.tally.unchanged += 1
+        elif gone:
+            self.tally.moved += 1
+            self._forget(gone[0])
+        else:
+            self.tally.copied += 1
+        columns, place = self._content(self._sources[sha256])
+        self._forget(path)
+        self._pending[path] = columns.with_entry(
+            place, replace(columns.entry(place), path=path, state=self._states[path])
+        )
+        return True
+
+    def add(self, file: Path, regions: Regions) -> None:
+        """A file that was not recognised, and what was found in it."""
+        path = str(file)
+        entry = Entry(path, self._contents[path], self._states[path], regions.width, regions.height, date_taken(path))
+        if self._forget(path):
+            self.tally.changed += 1
+        else:
+            self.tally.added += 1
+        self._pending[path] = columns_of(entry, regions, self._writer.manifest.storage)
+
+    def refuse(self, file: Path) -> bool:
+        """A file that was not recognised and is no usable photo.
+
+        Returns:
+            Whether the index held an earlier photo at this path; it is dropped, for the file is another now.
+        """
+        self.tally.failed += 1
+        return self._forget(str(file))
+
+    def missing(self, folders: Iterable[str]) -> list[str]:
+        """Paths of the index below some folders where nothing is any more."""
+        roots = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
+        return [path for path in self._by_path if path.startswith(roots) and not os.path.lexists(path)]
+
+    def named(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """For each name the paths of the index that it names: that file, or everything below that folder."""
+        found = {}
+        for name in names:
+            path = os.path.abspath(name)
+            below = os.path.join(path, "")
+            found[name] = [each for each in self._by_path if each == path or each.startswith(below)]
+        return found
+
+    def drop(self, paths: Iterable[str]) -> None:
+        """Drops photos."""
+        for path in paths:
+            self.tally.dropped += self._forget(path)
+
+    def commit(self) -> None:
+        """Makes all that was said since the last commit count, in one step.
+
+        Raises:
+            OSError: if the disk is full or refuses; then none of it counts.
+        """
+        pending, dropped = list(self._pending.values()), self._dropped
+        self._pending, self._dropped = {}, []
+        for columns, location in zip(pending, self._writer.commit(pending, dropped), strict=True):
+            entry = columns.entry(0)
+            self._know(entry.path, entry.sha256, location)
+
+    def _entry(self, path: str) -> Entry:
+        columns, place = self._content(self._by_path[path])
+        return columns.entry(place)
+
+    def _content(self, location: Location) -> tuple[Columns, int]:
+        return self._writer.columns(location), location[1]
+
+    def _know(self, path: str, sha256: bytes, location: Location) -> None:
+        self._by_path[path] = location
+        self._by_content.setdefault(sha256, {})[path] = None
+        self._sources[sha256] = location
+
+    def _forget(self, path: str) -> bool:
+        """Drops the photo at a path, if the index holds one."""
+        if path not in self._by_path:
+            return False
+        self._by_content[self._entry(path).sha256].pop(path)
+        self._dropped.append(self._by_path.pop(path))
+        return True

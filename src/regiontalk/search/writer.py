@@ -1,0 +1,230 @@
+"""Writing an index: photos are added and dropped, and each commit is whole or not there at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from itertools import groupby
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from regiontalk.errors import DataError
+from regiontalk.search.index import Index, require_pack
+from regiontalk.search.lock import LOCK_FILE, WriterLock
+from regiontalk.search.manifest import (
+    MANIFEST_FILE,
+    NEW_MANIFEST_FILE,
+    Manifest,
+    PackIdentity,
+    SegmentRecord,
+    clear_leftovers,
+    read_manifest,
+    segment_file,
+)
+from regiontalk.search.segment import Columns, Part, open_segment, write_segment
+
+MOST_PHOTOS = 16_384
+"""Segments are merged up to this size: with 20 regions and h = 512, 0.67 GB of float32."""
+
+Location = tuple[str, int]
+"""A photo's place: the name of its segment's file, and its number there. Holds until the next `merge`."""
+
+
+class IndexWriter:
+    """The one writer of an index. Segments that are written never change; a commit lists new ones and dropped photos.
+
+    Use it in a `with` statement, which takes and returns the lock.
+
+    Args:
+        folder: the index's; it is made if it is not there.
+        pack: that makes the vectors; None for an index that exists, to which nothing will be added.
+        storage: of the vectors: the index's own, or None for that; a new index gets float32.
+        most_photos: to merge segments up to.
+
+    Attributes:
+        manifest: the state that counts.
+    """
+
+    manifest: Manifest
+
+    def __init__(
+        self,
+        folder: str | os.PathLike[str],
+        pack: PackIdentity | None,
+        storage: str | None = None,
+        most_photos: int = MOST_PHOTOS,
+    ) -> None:
+        self.folder = Path(folder)
+        self._pack, self._storage, self._most_photos = pack, storage, most_photos
+        self._opened: dict[str, Columns] = {}
+        self._exit = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Takes the lock, makes the index if there is none, and clears away what a killed writer left.
+
+        Raises:
+            DataError: if the folder holds something else, or an index of another pack, version or storage, or another
+                process writes to it.
+            OSError: if the folder cannot be written.
+        """
+        if self._pack is None or (self.folder / MANIFEST_FILE).exists():
+            read_manifest(self.folder)  # complains before the lock's file is made in a folder that is not ours
+        else:
+            _require_empty(self.folder)
+            self.folder.mkdir(parents=True, exist_ok=True)
+        with ExitStack() as stack:
+            stack.enter_context(WriterLock(self.folder))
+            self.manifest = self._begin()
+            clear_leftovers(self.folder, self.manifest)
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.clear()
+        self._exit.close()
+
+    def _begin(self) -> Manifest:
+        if not (self.folder / MANIFEST_FILE).exists() and self._pack is not None:
+            manifest = Manifest(self._pack, self._storage or "float32")
+            with self._writing():
+                manifest.save(self.folder)
+            return manifest
+        manifest = read_manifest(self.folder)
+        if self._pack is not None:
+            require_pack(self.folder, manifest, self._pack)
+        if self._storage not in (None, manifest.storage):
+            raise DataError(
+                f"{self.folder}: stores {manifest.storage}, not {self._storage}. "
+                "Leave --storage out, or make another index."
+            )
+        return manifest
+
+    def columns(self, location: Location) -> Columns:
+        """The segment that a location names."""
+        file, _ = location
+        if file not in self._opened:
+            record = next(each for each in self.manifest.segments if each.file == file)
+            self._opened[file] = open_segment(self.folder / file, self.manifest.sizes(record))
+        return self._opened[file]
+
+    def commit(self, added: Sequence[Columns], dropped: Sequence[Location] = ()) -> list[Location]:
+        """Adds and drops photos in one step. When it returns, both are on the disk.
+
+        Args:
+            added: photos, in order; any number, they become one segment.
+            dropped: photos that no longer count.
+
+        Returns:
+            The locations of what was added, in order.
+
+        Raises:
+            OSError: if the disk is full or refuses; then nothing changed.
+        """
+        if not added and not dropped:
+            return []
+        segments = _without(self.manifest.segments, dropped)
+        with self._writing():
+            new = [self._write([(each, slice(0, len(each))) for each in added])] if added else []
+            self._save(segments + tuple(new), len(new))
+        return [(record.file, photo) for record in new for photo in range(record.photos)]
+
+    def merge(self) -> None:
+        """Joins small segments into larger ones and leaves dropped photos behind. Locations change.
+
+        Neighbours are joined where the earlier one has less than twice the photos of those after it, so that a photo is
+        copied about as often as the number of photos can be halved, however they came. Each group is a commit of its
+        own.
+
+        Raises:
+            OSError: if the disk is full or refuses; the index is as whole as before.
+        """
+        for group in _groups(self.manifest.segments, self._most_photos):
+            place = self.manifest.segments.index(group[0])
+            before, after = self.manifest.segments[:place], self.manifest.segments[place + len(group) :]
+            parts = [part for record in group for part in self._kept_parts(record)]
+            with self._writing():
+                new = (self._write(parts),) if parts else ()
+                self._save(before + new + after, len(new))
+            self._opened.clear()
+            for record in group:
+                with suppress(OSError):  # see clear_leftovers
+                    (self.folder / record.file).unlink()
+
+    def _kept_parts(self, record: SegmentRecord) -> list[Part]:
+        """The runs of photos of a segment that count."""
+        columns = self.columns((record.file, 0))
+        kept = np.setdiff1d(np.arange(record.photos), record.dropped)
+        runs = [[int(p) for _, p in run] for _, run in groupby(enumerate(kept), key=lambda pair: pair[1] - pair[0])]
+        return [(columns, slice(run[0], run[-1] + 1)) for run in runs]
+
+    def _write(self, parts: Sequence[Part]) -> SegmentRecord:
+        name = segment_file(self.manifest.next_number)
+        try:
+            sizes, crc32 = write_segment(self.folder / name, parts, self.manifest.pack.dim, self.manifest.storage)
+        except BaseException:
+            with suppress(OSError):
+                (self.folder / name).unlink(missing_ok=True)
+            raise
+        return SegmentRecord(name, sizes.photos, sizes.regions, sizes.path_bytes, crc32)
+
+    def _save(self, segments: tuple[SegmentRecord, ...], written: int) -> None:
+        manifest = self.manifest.with_segments(segments, written)
+        manifest.save(self.folder)
+        self.manifest = manifest
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """Says what is still safe when the disk refuses."""
+        try:
+            yield
+        except OSError as error:
+            kept = sum(each.kept for each in self.manifest.segments) if hasattr(self, "manifest") else 0
+            text = f"cannot be written ({error.strerror}); the index keeps its {kept} photos. Make room and go on"
+            raise OSError(error.errno, text, str(self.folder)) from error
+
+
+def locations(index: Index) -> Iterator[tuple[str, bytes, Location]]:
+    """Path, sha256 and location of each photo that counts, in order."""
+    for segment in index.segments:
+        paths = segment.columns.all_paths()
+        for place in np.flatnonzero(segment.kept):
+            yield paths[place], segment.columns.sha256[place].tobytes(), (segment.record.file, int(place))
+
+
+def _without(segments: Sequence[SegmentRecord], dropped: Sequence[Location]) -> tuple[SegmentRecord, ...]:
+    by_file: dict[str, set[int]] = {}
+    for file, photo in dropped:
+        by_file.setdefault(file, set()).add(photo)
+    return tuple(
+        replace(each, dropped=tuple(sorted({*each.dropped, *by_file[each.file]}))) if each.file in by_file else each
+        for each in segments
+    )
+
+
+def _groups(segments: Sequence[SegmentRecord], most: int) -> list[list[SegmentRecord]]:
+    """Neighbours to join, and single segments that are mostly dropped, from the last to the first."""
+    groups: list[list[SegmentRecord]] = []
+    for record in reversed(segments):
+        total = sum(each.kept for each in groups[-1]) if groups else 0
+        if groups and record.kept < 2 * total and record.kept + total <= most:
+            groups[-1].insert(0, record)
+        else:
+            groups.append([record])
+    return [group for group in groups if len(group) > 1 or 2 * group[0].kept < group[0].photos]
+
+
+def _require_empty(folder: Path) -> None:
+    """A new index may only begin where nothing else is, or where a writer was killed before its first commit."""
+    ours = {LOCK_FILE, NEW_MANIFEST_FILE}
+    if folder.exists() and not folder.is_dir():
+        raise DataError(f"{folder}: expected a folder for the index, found a file. Name another.")
+    others = sorted({path.name for path in folder.iterdir()} - ours) if folder.is_dir() else []
+    if others:
+        raise DataError(f"{folder}: holds {others[0]!r} and is no index. Name a folder that is empty or not there.")

@@ -1,0 +1,302 @@
+"""`regiontalk index`: adding, changing, moving, pruning; kills, two writers, full disks."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from regiontalk.search.index import Index
+from regiontalk.search.lock import WriterLock
+
+from .conftest import Command, random_photo
+
+posix = pytest.mark.skipif(os.name != "posix", reason="processes and limits of POSIX")
+
+
+def names(index: Path) -> list[str]:
+    """The names of the photos that an index holds, sorted; all of it is sound."""
+    opened = Index.open(index)
+    opened.verify()
+    return sorted(Path(entry.path).name for _, entry in opened.entries())
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    return tmp_path / "photos.index"
+
+
+def test_add_looks_only_at_what_changed(command: Command, photos: Path, index: Path) -> None:
+    ended = command("index", "add", photos, "--index", index)
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out == f"{index}: 3 added; 3 photos in all\n"
+    assert names(index) == ["a.jpg", "b.png", "c.jpg"]
+    before = (index / "manifest.json").read_bytes()
+    again = command("index", "add", photos, "--index", index)
+    assert again.out == f"{index}: 3 unchanged; 3 photos in all\n"
+    assert (index / "manifest.json").read_bytes() == before
+
+    random_photo(7, (50, 50)).save(photos / "a.jpg")  # changed
+    (photos / "more" / "c.jpg").rename(photos / "moved.jpg")
+    shutil.copy(photos / "b.png", photos / "copy.png")
+    os.utime(photos / "b.png", (1, 1))  # touched: another time, the same content
+    random_photo(8, (50, 50)).save(photos / "new.jpg")
+    (ended,) = command("index", "add", photos, "--index", index, "--json").json()
+    assert ended == {
+        "index": str(index),
+        "photos": 5,
+        "added": 1,
+        "changed": 1,
+        "moved": 1,
+        "copied": 1,
+        "unchanged": 1,
+        "dropped": 0,
+        "failed": 0,
+    }
+    assert names(index) == ["a.jpg", "b.png", "copy.png", "moved.jpg", "new.jpg"]
+    assert "5 unchanged" in command("index", "add", photos, "--index", index).out
+
+
+def test_what_was_reused_is_what_a_new_index_would_hold(command: Command, photos: Path, index: Path) -> None:
+    command("index", "add", photos, "--index", index)
+    (photos / "more" / "c.jpg").rename(photos / "moved.jpg")
+    os.utime(photos / "b.png", (1, 1))
+    command("index", "add", photos, "--index", index)
+    fresh = index.with_name("fresh.index")
+    command("index", "add", photos, "--index", fresh)
+    assert content(index) == content(fresh)
+
+
+def content(folder: Path) -> dict[str, tuple[object, ...]]:
+    """All that an index holds of each photo."""
+    opened = Index.open(folder)
+    opened.verify()
+    held = {}
+    for position, entry in opened.entries():
+        regions = opened.regions(position)
+        arrays = (regions.vectors, regions.boxes_xyxy, regions.scores)
+        assert entry.path not in held
+        held[entry.path] = (entry, *(array.tobytes() for array in arrays))
+    return held
+
+
+def test_prune(command: Command, photos: Path, index: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    random_photo(9, (40, 40)).save(elsewhere / "e.jpg")
+    command("index", "add", photos, elsewhere, "--index", index)
+    (photos / "a.jpg").unlink()
+    (elsewhere / "e.jpg").unlink()
+    kept = command("index", "add", photos, "--index", index)
+    assert "1 photos of the index are gone" in kept.err
+    assert "--prune" in kept.err
+    assert len(names(index)) == 4
+    assert "1 dropped" in command("index", "add", photos, "--index", index, "--prune").out
+    assert names(index) == ["b.png", "c.jpg", "e.jpg"]  # e.jpg is gone too, but its folder was not named
+
+
+def test_prune_does_not_take_a_missing_disk_for_deleted_photos(command: Command, photos: Path, index: Path) -> None:
+    command("index", "add", photos, "--index", index)
+    shutil.rmtree(photos)
+    photos.mkdir()
+    ended = command("index", "add", photos, "--index", index, "--prune")
+    assert ended.status == 1
+    assert "nothing is dropped" in ended.err
+    assert len(names(index)) == 3
+
+
+def test_broken_photos_are_named_and_the_others_added(command: Command, photos: Path, index: Path) -> None:
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff no photo")
+    ended = command("index", "add", photos, photos / "missing.jpg", "--index", index)
+    assert ended.status == 1
+    assert "broken.jpg" in ended.err
+    assert "missing.jpg: cannot be read (No such file or directory)" in ended.err
+    assert "2 of 5 photos failed" in ended.err
+    assert names(index) == ["a.jpg", "b.png", "c.jpg"]
+    (photos / "a.jpg").write_bytes(b"no photo any more")
+    ended = command("index", "add", photos, "--index", index)
+    assert "a.jpg: what the index held for this file is dropped" in ended.err
+    assert names(index) == ["b.png", "c.jpg"]
+
+
+def test_storages(command: Command, bare: Command, photos: Path, index: Path) -> None:
+    sizes = {}
+    for storage in ("float32", "float16", "int8"):
+        folder = index.with_name(storage)
+        assert command("index", "add", photos, "--index", folder, "--storage", storage).status == 0
+        (info,) = bare("index", "info", "--index", folder, "--json").json()
+        assert info["storage"] == storage
+        sizes[storage] = info["bytes"]
+    assert sizes["float32"] > sizes["float16"] > sizes["int8"]
+    ended = command("index", "add", photos, "--index", folder, "--storage", "float32")
+    assert (ended.status, "stores int8, not float32" in ended.err) == (2, True)
+    ended = command("index", "add", photos, "--index", index, "--storage", "float8")
+    assert (ended.status, "--storage float8: expected float32, float16, int8" in ended.err) == (2, True)
+    assert not index.exists()
+
+
+def test_info(command: Command, bare: Command, photos: Path, index: Path) -> None:
+    command("index", "add", photos, "--index", index)
+    (info,) = bare("index", "info", "--index", index, "--json").json()
+    assert (info["photos"], info["dropped"], info["storage"], info["dimensions"]) == (3, 0, "float32", 8)
+    assert info["pack"] == "tiny"
+    assert info["bytes"] == sum(path.stat().st_size for path in index.glob("*.safetensors"))
+    assert bare("index", "info", "--index", photos).status == 2
+
+
+def test_verify(command: Command, photos: Path, index: Path, tmp_path: Path) -> None:
+    command("index", "add", photos, "--index", index)
+    few = command("index", "verify", "--index", index)
+    assert (few.status, few.out.splitlines()[0]) == (0, f"{index}: sound, 3 photos")
+    for seed in range(102):
+        random_photo(seed + 100, (32, 32)).save(photos / f"{seed}.png")
+    command("index", "add", photos, "--index", index)
+    (tmp_path / "sentences.txt").write_text("a dog\nzyxwv\n!!!\ntwo people in the snow\n")
+    ended = command("index", "verify", "--index", index, "--sentences", tmp_path / "sentences.txt", "--json")
+    assert ended.status == 1  # a line has no word
+    (found,) = ended.json()
+    assert (found["sound"], found["photos"], found["sentences"], found["k"]) == (True, 105, 2, 10)
+    (recall,) = found["recall"]
+    assert recall["candidates"] == 100
+    assert 0.5 <= recall["worst"] <= recall["recall"] <= 1  # of ten best, five candidates are missing at the most
+    assert "recall@3 over" in command("index", "verify", "--index", index, "-k", 3).out
+    (segment,) = index.glob("*.safetensors")
+    damaged = bytearray(segment.read_bytes())
+    damaged[-9] ^= 1
+    segment.write_bytes(damaged)
+    ended = command("index", "verify", "--index", index)
+    assert (ended.status, ended.out) == (2, "")
+    assert f"{segment}: damaged, its checksum does not fit" in ended.err
+
+
+def test_remove(command: Command, bare: Command, photos: Path, index: Path) -> None:
+    command("index", "add", photos, "--index", index)
+    shutil.rmtree(photos / "more")  # photos need not be there to be removed
+    ended = bare("index", "remove", photos / "more", photos / "none.jpg", "--index", index)
+    assert ended.status == 1
+    assert "none.jpg: the index holds no such photo" in ended.err
+    assert ended.out == f"{index}: 1 dropped; 2 photos in all\n"
+    assert names(index) == ["a.jpg", "b.png"]
+
+
+def test_another_pack_is_refused(command: Command, bare: Command, photos: Path, index: Path, tmp_path: Path) -> None:
+    from ..tiny_pack import write_tiny_pack
+
+    command("index", "add", photos, "--index", index)
+    other = write_tiny_pack(tmp_path / "other", seed=5).folder
+    for arguments in (["index", "add", photos], ["search", "a dog"]):
+        ended = bare(*arguments, "--index", index, "--pack", other)
+        assert ended.status == 2
+        assert "was made with the pack 'tiny'" in ended.err
+        assert "--pack" in ended.err
+
+
+def test_two_writers(command: Command, photos: Path, index: Path) -> None:
+    command("index", "add", photos, "--index", index)
+    with WriterLock(index):
+        ended = command("index", "add", photos, "--index", index)
+    assert ended.status == 2
+    assert f"another process is writing to this index (process {os.getpid()}" in ended.err
+    assert len(names(index)) == 3
+
+
+def test_an_index_where_nothing_can_be_written(command: Command, photos: Path) -> None:
+    ended = command("index", "add", photos, "--index", "/proc/regiontalk.index")
+    assert ended.status in (1, 2)
+    assert ended.err.startswith("regiontalk: /proc/regiontalk.index")
+
+
+@posix
+def test_a_read_only_index(command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a file system that is mounted for reading only would refuse it; the superuser may write everywhere else."""
+    command("index", "add", photos, "--index", index)
+    opened = Path.open
+
+    def refuse(path: Path, mode: str = "r", *arguments: object, **options: object) -> object:
+        if set(mode) & set("wax+") and index in path.parents:
+            raise OSError(30, "Read-only file system", str(path))
+        return opened(path, mode, *arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(Path, "open", refuse)
+    ended = command("index", "add", photos, "--index", index)
+    assert ended.status == 1
+    assert ended.err == f"regiontalk: {index / 'lock'}: Read-only file system\n"
+    assert command("search", "a dog", "--index", index, "-k", 1).status == 0  # reading needs no writing
+
+
+@posix
+def test_a_full_disk(
+    command: Command, process: Callable[..., subprocess.Popen[str]], photos: Path, index: Path
+) -> None:
+    command("index", "add", photos, "--index", index)
+    for seed in range(20):
+        random_photo(seed + 50, (40, 40)).save(photos / f"{seed}.png")
+    full = process(
+        "index", "add", photos, "--index", index,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)),
+    )  # fmt: skip
+    _, err = full.communicate(timeout=120)
+    assert full.returncode == 1
+    assert err == (
+        f"regiontalk: {index}: cannot be written (File too large); the index keeps its 3 photos. Make room and go on\n"
+    )
+    assert len(names(index)) == 3
+    assert command("index", "add", photos, "--index", index).status == 0
+    assert len(names(index)) == 23
+
+
+@posix
+@pytest.mark.slow
+def test_killed_at_any_moment(tiny_pack: Path, tmp_path: Path) -> None:
+    """After the next run the index is, entry for entry, the one that was never interrupted."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for seed in range(30):
+        random_photo(seed, (48, 40)).save(photos / f"{seed:02}.png")
+    (photos / "13-broken.jpg").write_bytes(b"\xff\xd8\xff")
+    shutil.copy(photos / "03.png", photos / "29-copy.png")
+    script = Path(__file__).with_name("kill_index_add.py")
+    line = [sys.executable, str(script), str(photos), str(tiny_pack), str(tmp_path), "20"]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    killed = sorted(tmp_path.glob("killed-*"))
+    assert len(killed) == 20
+    whole = content(tmp_path / "whole")
+    assert len(whole) == 31
+    for index in killed:
+        assert content(index) == whole, index.name
+        listed = {record.file for record in Index.open(index).manifest.segments}
+        assert {path.name for path in index.iterdir()} == {"lock", "manifest.json", *listed}
+
+
+def test_dates_come_from_exif(command: Command, photos: Path, index: Path) -> None:
+    photo = random_photo(3, (40, 30))
+    exif = photo.getexif()
+    exif[0x0132] = "2020:01:02 03:04:05"
+    photo.save(photos / "written.jpg", exif=exif)
+    exif.get_ifd(0x8769)[0x9003] = "2019:12:31 23:59:59"
+    photo.save(photos / "taken.jpg", exif=exif)
+    exif.get_ifd(0x8769)[0x9003] = "0000:00:00 00:00:00"
+    photo.save(photos / "nonsense.jpg", exif=exif)
+    command("index", "add", photos, "--index", index)
+    dates = {Path(entry.path).name: entry.to_json()["taken"] for _, entry in Index.open(index).entries()}
+    assert dates["written.jpg"] == "2020-01-02T03:04:05"
+    assert dates["taken.jpg"] == "2019-12-31T23:59:59"
+    assert dates["nonsense.jpg"] is dates["a.jpg"] is None
+
+
+def test_odd_names(command: Command, photos: Path, index: Path) -> None:
+    for seed, name in enumerate(("new\nline.png", "ümlaut→.png", " .png")):
+        random_photo(seed + 20, (40, 40)).save(photos / name)
+    assert command("index", "add", photos, "--index", index).status == 0
+    assert set(names(index)) >= {"new\nline.png", "ümlaut→.png", " .png"}
+    found = command("search", "a dog", "--index", index, "--json").json()
+    assert {Path(each["file"]).name for each in found} == set(names(index))
+    assert np.isfinite([each["score"] for each in found]).all()

@@ -1,0 +1,154 @@
+"""`regiontalk search`: what is found, what is said, what is drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import regiontalk
+
+from .conftest import Command, random_photo
+
+
+@pytest.fixture
+def index(command: Command, photos: Path, tmp_path: Path) -> Path:
+    """An index of eight photos."""
+    for seed in range(5):
+        random_photo(seed + 10, (40 + 20 * seed, 60)).save(photos / f"p{seed}.png")
+    folder = tmp_path / "photos.index"
+    assert command("index", "add", photos, "--index", folder).status == 0
+    return folder
+
+
+@pytest.fixture
+def files(photos: Path, index: Path) -> list[str]:
+    return sorted(str(path) for path in photos.rglob("*") if path.is_file())
+
+
+def test_photos_with_phrases(command: Command, index: Path, files: list[str], tiny_pack: Path) -> None:
+    """Search ranks and explains as scoring and aligning each photo would."""
+    model, sentence = regiontalk.load(tiny_pack), "a dog in the snow"
+    scores = dict(zip(files, model.score(files, [sentence])[:, 0], strict=True))
+    found = command("search", sentence, "--index", index, "-k", 5, "--json").json()
+    assert [each["file"] for each in found] == sorted(files, key=lambda file: -scores[file])[:5]
+    assert [each["rank"] for each in found] == [1, 2, 3, 4, 5]
+    for each in found:
+        assert each["score"] == pytest.approx(scores[each["file"]], rel=1e-4, abs=1e-4)
+        aligned = model.align(each["file"], sentence).to_json()
+        assert [phrase["text"] for phrase in each["phrases"]] == [phrase["text"] for phrase in aligned["phrases"]]
+        for phrase, expected in zip(each["phrases"], aligned["phrases"], strict=True):
+            assert phrase["box_xyxy"] == pytest.approx(expected["box_xyxy"], abs=1e-3)
+    text = command("search", sentence, "--index", index, "-k", 1).out
+    assert text.startswith(f"  1. {found[0]['file']} (")
+    assert f"score {found[0]['score']:.2f}" in text
+    assert found[0]["phrases"][0]["text"] in text
+
+
+def test_enough_candidates_find_the_same(command: Command, index: Path) -> None:
+    exact = command("search", "a red ball", "--index", index, "--json")
+    assert command("search", "a red ball", "--index", index, "--json", "--candidates", 8).out == exact.out
+    assert len(command("search", "a red ball", "--index", index, "--json", "--candidates", 1, "-k", 1).json()) == 1
+
+
+def test_boxes(command: Command, index: Path, files: list[str], tiny_pack: Path) -> None:
+    model = regiontalk.load(tiny_pack)
+    (read,) = model.read("red ball")
+    scores = {
+        (regions.file, region): float(vector @ read.vectors.sum(axis=0))
+        for regions in model.look(files)
+        for region, vector in enumerate(regions.vectors)
+    }
+    found = command("search", "--region", "red ball", "--index", index, "-k", 6, "--json").json()
+    best = sorted(scores.values(), reverse=True)[:6]
+    np.testing.assert_allclose([each["score"] for each in found], best, rtol=1e-4, atol=1e-4)
+    for each in found:
+        assert scores[each["file"], each["region"]] == pytest.approx(each["score"], rel=1e-4, abs=1e-4)
+        assert len(each["box_xyxy"]) == 4
+
+
+def test_photos_by_photo(command: Command, index: Path, files: list[str], tiny_pack: Path) -> None:
+    model = regiontalk.load(tiny_pack)
+    looked = model.look(files)
+    scores = [float((looked[0].vectors @ each.vectors.T).max(axis=1).sum()) for each in looked]
+    found = command("search", "--like", files[0], "--index", index, "--json").json()
+    assert [each["file"] for each in found] == [files[i] for i in np.argsort(scores)[::-1]]
+    np.testing.assert_allclose([each["score"] for each in found], sorted(scores, reverse=True), rtol=1e-4)
+    assert command("search", "--like", files[0], "--index", index, "-k", 1).out.startswith(f"  1. {found[0]['file']} (")
+
+
+def test_sentences_by_photo(command: Command, files: list[str], tiny_pack: Path, photos: Path, tmp_path: Path) -> None:
+    """The sum runs over the words of each sentence in the file, and no index is needed."""
+    photo = photos / "a.jpg"
+    lines = ["a dog", "", "two people in the snow", "!!!", "a red ball on the grass", "street"]
+    (tmp_path / "captions.txt").write_text("\n".join(lines))
+    kept = [line for line in lines if line not in ("", "!!!")]
+    scores = regiontalk.load(tiny_pack).score(photo, kept)[0]
+    ended = command("search", "--sentences", tmp_path / "captions.txt", "--like", photo, "-k", 3, "--json")
+    assert ended.status == 1
+    assert "captions.txt, line 4: has no word" in ended.err
+    found = ended.json()
+    assert [each["sentence"] for each in found] == [kept[i] for i in np.argsort(-scores)[:3]]
+    assert [lines[each["line"] - 1] for each in found] == [each["sentence"] for each in found]
+    np.testing.assert_allclose([each["score"] for each in found], np.sort(scores)[::-1][:3], rtol=1e-4)
+
+
+def test_filters(command: Command, index: Path, files: list[str]) -> None:
+    def found(*options: object) -> set[str]:
+        return {each["file"] for each in command("search", "a dog", "--index", index, "--json", *options).json()}
+
+    assert found() == set(files)
+    assert found("--path", "*/more/*") == {file for file in files if "/more/" in file}
+    assert found("--min-size", "80x60", "--max-size", "100x60") == {
+        f for f in files if f.endswith(("p2.png", "p3.png"))
+    }
+    assert found("--taken-from", "1990-01-01") == set()  # these photos have no date
+
+
+def test_pictures(command: Command, index: Path, files: list[str], tmp_path: Path) -> None:
+    for number, query in enumerate((["a dog"], ["--region", "a dog"], ["--like", files[0]])):
+        folder = tmp_path / f"drawn{number}"
+        found = command("search", *query, "--index", index, "-k", 3, "--draw", folder, "--json").json()
+        expected = [f"{each['rank']:03}-{Path(each['file']).stem}.png" for each in found]
+        assert sorted(path.name for path in folder.iterdir()) == expected
+    Path(files[0]).unlink()
+    ended = command("search", "a dog", "--index", index, "--draw", tmp_path / "again")
+    assert ended.status == 1
+    assert f"{files[0]}: expected a photo, found no such file" in ended.err
+    assert len(list((tmp_path / "again").iterdir())) == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "found nothing"),
+        (["a dog", "--region", "a dog"], "found SENTENCE and --region"),
+        (["a dog", "--sentences", "x.txt"], "name the photo with --like"),
+        (["a dog"], "--index is missing"),
+        (["a dog", "--index", "{index}", "--taken-to", "June"], "--taken-to 'June': expected a day like 2024-06-30"),
+        (["a dog", "--index", "{index}", "--min-size", "800"], "expected width and height in pixels, like 800x600"),
+        (["a dog", "--index", "{index}", "--max-size", f"{'9' * 30}x1"], "no photo is so large"),
+        (["a dog", "--index", "nothing"], "expected an index, found none"),
+        (["a dog", "--index", "{index}", "--draw", "{index}/manifest.json"], "is a file; name a folder"),
+        (["--like", "x.jpg", "--sentences", "nothing.txt"], "no such file"),
+    ],
+)
+def test_wrong_commands(command: Command, index: Path, arguments: list[str], message: str) -> None:
+    ended = command("search", *(each.replace("{index}", str(index)) for each in arguments))
+    assert (ended.status, ended.out) == (2, "")
+    assert message in ended.err
+
+
+@pytest.mark.parametrize("sentence", ["", "!!!", "zyxwv"])
+def test_sentences_that_say_nothing(command: Command, index: Path, sentence: str) -> None:
+    for query in ([sentence], ["--region", sentence]):
+        ended = command("search", *query, "--index", index)
+        assert (ended.status, ended.out) == (1, "")
+        assert repr(sentence) in ended.err
+
+
+def test_like_a_photo_that_is_none(command: Command, index: Path) -> None:
+    ended = command("search", "--like", "missing.jpg", "--index", index)
+    assert (ended.status, ended.out) == (1, "")
+    assert "missing.jpg: expected a photo, found no such file" in ended.err

@@ -1,0 +1,51 @@
+"""Photos of an index without any photo: random regions with entries, all from fixed seeds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from regiontalk.search.entries import Entry, FileState
+from regiontalk.search.index import Index
+from regiontalk.search.manifest import PackIdentity
+from regiontalk.search.segment import Columns, columns_of
+from regiontalk.search.writer import IndexWriter
+from regiontalk.structures import Regions
+
+DIM = 8
+PACK = PackIdentity("tiny", "ab" * 32, DIM)
+
+
+def found(number: int) -> tuple[Entry, Regions]:
+    """The photo of that number, always the same: 1 to 6 regions, every third photo without a date."""
+    rng = np.random.default_rng(number)
+    count, (width, height) = int(rng.integers(1, 7)), (int(each) for each in rng.integers(10, 100, 2))
+    corners = np.sort(rng.random((count, 2, 2)), axis=1).reshape(count, 4)  # xyxy in 0..1
+    boxes = (corners * [width, height, width, height]).astype(np.float32)
+    boxes[0] = 0, 0, width, height
+    path = f"/photos/{number // 10}/{number}.jpg"
+    taken = None if number % 3 == 0 else 86_400 * number
+    content = hashlib.sha256(str(number).encode()).digest()
+    entry = Entry(path, content, FileState(number, number), width, height, taken)
+    vectors = rng.normal(0, 2, (count, DIM)).astype(np.float32)
+    scores = np.ones(count, np.float32)
+    return entry, Regions(path, width, height, boxes, scores, np.empty((count, 0), np.float32), vectors)
+
+
+def columns(numbers: Iterable[int], storage: str = "float32") -> list[Columns]:
+    """These photos as they are stored."""
+    return [columns_of(*found(number), storage) for number in numbers]
+
+
+def build(folder: Path, segments: list[int], dropped: Iterable[int] = (), storage: str = "float32") -> Index:
+    """`build(folder, [3, 4], dropped=[1])`: an index of seven photos in two segments, without the photo number 1."""
+    start, places = 0, []
+    with IndexWriter(folder, PACK, storage) as writer:
+        for photos in segments:
+            places += writer.commit(columns(range(start, start + photos), storage))
+            start += photos
+        writer.commit([], [places[number] for number in dropped])
+    return Index.open(folder, PACK)

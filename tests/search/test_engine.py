@@ -1,0 +1,138 @@
+"""Engines against the plain definition of Eq. 8, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from regiontalk.search.engine import ExactEngine, TwoStageEngine
+from regiontalk.search.entries import Entry
+from regiontalk.search.filters import Where
+from regiontalk.search.index import Index
+from regiontalk.search.sentences import rank_sentences
+from regiontalk.structures import Sentence
+
+from .made import DIM, build
+
+MakeIndex = Callable[..., Index]
+
+
+def plain(index: Index, words: np.ndarray) -> list[tuple[str, float]]:
+    """Path and Σ_t max_i v_i·s_t of each photo that counts, the best first."""
+    scores = []
+    for position, entry in index.entries():
+        vectors = index.regions(position).vectors
+        scores.append((entry.path, float(sum(max(float(v @ s) for v in vectors) for s in words))))
+    return sorted(scores, key=lambda pair: -pair[1])
+
+
+def query(seed: int, words: int = 4) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, (words, DIM)).astype(np.float32)
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+def test_photos_by_words(make_index: MakeIndex, storage: str) -> None:
+    index = make_index([20, 1, 9], dropped=[3, 20, 25], storage=storage)
+    for seed in range(5):
+        expected = plain(index, query(seed))
+        for engine in (ExactEngine(index), TwoStageEngine(index, candidates=27)):
+            hits = engine.photos(query(seed), k=10)
+            assert [hit.entry.path for hit in hits] == [path for path, _ in expected[:10]]
+            np.testing.assert_allclose([hit.score for hit in hits], [s for _, s in expected[:10]], rtol=1e-5, atol=1e-5)
+            assert [hit.regions.file for hit in hits] == [hit.entry.path for hit in hits]
+    assert len(ExactEngine(index).photos(query(0), k=100)) == 27
+
+
+def test_few_candidates_miss_but_never_misstate(make_index: MakeIndex) -> None:
+    index = make_index([30])
+    scores = dict(plain(index, query(1)))
+    hits = TwoStageEngine(index, candidates=6).photos(query(1), k=6)
+    assert len(hits) == 6
+    assert all(hit.score == pytest.approx(scores[hit.entry.path], rel=1e-5, abs=1e-5) for hit in hits)
+    pooled = {entry.path: float(index.regions(p).vectors.mean(0) @ query(1).sum(0)) for p, entry in index.entries()}
+    assert {hit.entry.path for hit in hits} == set(sorted(pooled, key=lambda path: -pooled[path])[:6])
+    assert len(TwoStageEngine(index, candidates=1).photos(query(1), k=6)) == 6  # never fewer than were asked for
+
+
+def test_boxes_by_words(make_index: MakeIndex) -> None:
+    index = make_index([7, 5], dropped=[2, 11])
+    words = query(2)
+    expected = sorted(
+        ((float(v @ words.sum(0)), entry.path, region)
+        for position, entry in index.entries()
+        for region, v in enumerate(index.regions(position).vectors)),
+        reverse=True,
+    )  # fmt: skip
+    for engine in (ExactEngine(index), TwoStageEngine(index, candidates=5)):
+        hits = engine.boxes(words, k=9)
+        assert [(hit.entry.path, hit.region) for hit in hits] == [(path, region) for _, path, region in expected[:9]]
+        np.testing.assert_allclose([hit.score for hit in hits], [s for s, *_ in expected[:9]], rtol=1e-5, atol=1e-5)
+
+
+def test_equals_come_in_the_order_in_which_they_were_added(make_index: MakeIndex) -> None:
+    hits = ExactEngine(make_index([3, 3])).photos(np.zeros((2, DIM), np.float32), k=4)
+    assert [hit.entry.path for hit in hits] == [f"/photos/0/{number}.jpg" for number in range(4)]
+
+
+@given(
+    path=st.sampled_from([None, "*", "*/1/*", "/photos/0/*.jpg", "*7.jpg", "nothing"]),
+    days=st.tuples(*[st.none() | st.integers(0, 25)] * 2),
+    sizes=st.tuples(*[st.none() | st.tuples(st.integers(0, 100), st.integers(0, 100))] * 2),
+)
+def test_filters(shared: Index, path: str | None, days: tuple, sizes: tuple) -> None:
+    day_from, day_to = (None if day is None else 86_400 * day for day in days)
+    where = Where(path, day_from, day_to, *sizes)
+
+    def meets(entry: Entry) -> bool:
+        parts = entry.path.split("/")
+        named = {
+            None: True,
+            "*": True,
+            "*/1/*": parts[2] == "1",
+            "/photos/0/*.jpg": parts[2] == "0",
+            "*7.jpg": entry.path.endswith("7.jpg"),
+            "nothing": False,
+        }[path]
+        dated = entry.taken is not None or (day_from is None and day_to is None)
+        late = day_from is None or (entry.taken is not None and entry.taken >= day_from)
+        early = day_to is None or (entry.taken is not None and entry.taken <= day_to)
+        large = sizes[0] is None or (entry.width >= sizes[0][0] and entry.height >= sizes[0][1])
+        small = sizes[1] is None or (entry.width <= sizes[1][0] and entry.height <= sizes[1][1])
+        return named and dated and late and early and large and small
+
+    expected = {entry.path for _, entry in shared.entries() if meets(entry)}
+    for engine in (ExactEngine(shared), TwoStageEngine(shared, candidates=100)):
+        assert {hit.entry.path for hit in engine.photos(query(0), 100, where)} == expected
+        assert {hit.entry.path for hit in engine.boxes(query(0), 1000, where)} == expected
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Index:
+    """25 photos in two segments, one of them dropped."""
+    return build(tmp_path_factory.mktemp("shared") / "index", [15, 10], dropped=[4])
+
+
+def test_sentences_by_photo(make_index: MakeIndex) -> None:
+    index = make_index([3])
+    rng = np.random.default_rng(0)
+    sentences = [
+        Sentence("x", ("x",) * n, np.zeros(n, np.int64), rng.normal(0, 1, (n, DIM)).astype(np.float32))
+        for n in (1, 5, 2, 9, 3)
+    ]
+    regions = index.regions(1)
+    expected = [sum(max(float(v @ s) for v in regions.vectors) for s in each.vectors) for each in sentences]
+    ranked = rank_sentences(regions, sentences, k=3)
+    assert [place for place, _ in ranked] == sorted(range(5), key=lambda i: -expected[i])[:3]
+    np.testing.assert_allclose([s for _, s in ranked], sorted(expected, reverse=True)[:3], rtol=1e-5)
+    assert rank_sentences(regions, [], k=3) == []
+
+
+def test_an_empty_index_finds_nothing(make_index: MakeIndex) -> None:
+    index = make_index([])
+    for engine in (ExactEngine(index), TwoStageEngine(index, candidates=5)):
+        assert engine.photos(query(0), 3) == []
+        assert engine.boxes(query(0), 3) == []

@@ -1,0 +1,248 @@
+"""Indexes on disk: what goes in comes out, commits are whole, damage and strangers are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from regiontalk.errors import DataError
+from regiontalk.search.index import Index
+from regiontalk.search.lock import WriterLock
+from regiontalk.search.manifest import Manifest, is_segment_file, read_manifest
+from regiontalk.search.writer import IndexWriter
+
+from .made import PACK, columns, found
+
+MakeIndex = Callable[..., Index]
+
+
+def numbers(index: Index) -> list[int]:
+    """The photos that count, in order, each checked against its maker."""
+    return [int(Path(entry.path).stem) for _, entry in index.entries()]
+
+
+def test_what_goes_in_comes_out(make_index: MakeIndex) -> None:
+    index = make_index([3, 1, 2])
+    index.verify()
+    assert (index.photos, len(index)) == (6, 6)
+    for position, entry in index.entries():
+        made, regions = found(position)
+        assert entry == made
+        read = index.regions(position)
+        for name in ("vectors", "boxes_xyxy", "scores"):
+            assert np.array_equal(getattr(read, name), getattr(regions, name))
+        assert (read.file, read.width, read.height) == (made.path, made.width, made.height)
+
+
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+def test_segments_are_safetensors(make_index: MakeIndex, storage: str) -> None:
+    index = make_index([5], storage=storage)
+    (segment,) = index.segments
+    tensors = safetensors.numpy.load_file(index.folder / segment.record.file)
+    for name, tensor in tensors.items():
+        assert np.array_equal(tensor, getattr(segment.columns, name)), name
+    pooled = [index.regions(position).vectors.mean(axis=0) for position in range(5)]
+    np.testing.assert_allclose(tensors["pooled"], pooled, rtol=0.02, atol=0.02)
+
+
+def test_dropped_photos_do_not_count(make_index: MakeIndex) -> None:
+    index = make_index([3, 4], dropped=[0, 5])
+    assert numbers(index) == [1, 2, 3, 4, 6]
+    assert (index.photos, len(index)) == (5, 7)
+
+
+@pytest.mark.parametrize("storage", ["float32", "int8"])
+def test_merging_changes_no_photo(make_index: MakeIndex, storage: str) -> None:
+    index = make_index([4, 4, 1, 3, 2], dropped=[1, 2, 3, 9], storage=storage)
+    before = {entry.path: index.regions(position).vectors for position, entry in index.entries()}
+    with IndexWriter(index.folder, PACK) as writer:
+        writer.merge()
+        assert len(writer.manifest.segments) < 5
+    merged = Index.open(index.folder, PACK)
+    merged.verify()
+    assert [entry for _, entry in merged.entries()] == [found(n)[0] for n in (0, 4, 5, 6, 7, 8, 10, 11, 12, 13)]
+    assert len(merged) == merged.photos == 10
+    for position, entry in merged.entries():
+        assert np.array_equal(merged.regions(position).vectors, before[entry.path])
+    files = {path.name for path in index.folder.iterdir() if is_segment_file(path.name)}
+    assert files == {each.file for each in merged.manifest.segments}
+    assert [entry for _, entry in index.entries()]  # whoever opened it before still reads the old files
+
+
+def test_merging_keeps_few_segments_of_bounded_size(tmp_path: Path) -> None:
+    with IndexWriter(tmp_path / "index", PACK, most_photos=16) as writer:
+        for number in range(50):
+            writer.commit(columns([number]))
+            writer.merge()
+        kept = [each.kept for each in writer.manifest.segments]
+    assert sum(kept) == 50
+    assert max(kept) <= 16
+    assert len(kept) <= 8
+    assert numbers(Index.open(tmp_path / "index")) == list(range(50))
+
+
+def test_a_segment_of_dropped_photos_vanishes(make_index: MakeIndex) -> None:
+    index = make_index([2], dropped=[0, 1])
+    with IndexWriter(index.folder, PACK) as writer:
+        writer.merge()
+    assert not Index.open(index.folder).segments
+    assert sorted(path.name for path in index.folder.iterdir()) == ["lock", "manifest.json"]
+
+
+def test_leftovers_of_a_killed_writer_are_cleared(make_index: MakeIndex) -> None:
+    folder = make_index([2]).folder
+    for name in ("segment-000099.safetensors", "manifest.json.new"):
+        (folder / name).write_bytes(b"half")
+    (folder / "notes.txt").write_text("not ours")
+    with IndexWriter(folder, PACK):
+        pass
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["lock", "manifest.json", "notes.txt", "segment-000001.safetensors"]
+    assert numbers(Index.open(folder)) == [0, 1]
+
+
+def test_a_writer_killed_before_its_first_commit_is_no_obstacle(tmp_path: Path) -> None:
+    (tmp_path / "index").mkdir()
+    (tmp_path / "index" / "lock").write_text("process 999999 on elsewhere\n")
+    with IndexWriter(tmp_path / "index", PACK) as writer:
+        assert not writer.manifest.segments
+
+
+def test_one_writer_at_a_time(make_index: MakeIndex) -> None:
+    folder = make_index([2]).folder
+    with (
+        IndexWriter(folder, PACK),
+        pytest.raises(DataError, match=f"another process .*process {os.getpid()}"),
+        IndexWriter(folder, PACK),
+    ):
+        pass
+    with IndexWriter(folder, PACK):  # and the lock is free again
+        pass
+
+
+def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
+    code = f"import os, pathlib; from regiontalk.search.lock import WriterLock; p = pathlib.Path({str(tmp_path)!r})\n"
+    ended = subprocess.run([sys.executable, "-c", code + "WriterLock(p).__enter__(); os._exit(9)"], check=False)
+    assert ended.returncode == 9
+    assert (tmp_path / "lock").read_text().startswith("process ")
+    with WriterLock(tmp_path):
+        assert (tmp_path / "lock").read_text().startswith(f"process {os.getpid()} ")
+
+
+def test_a_full_disk_changes_nothing(make_index: MakeIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make_index([3]).folder
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with IndexWriter(folder, PACK) as writer:
+        monkeypatch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match=r"No space left on device.*keeps its 3 photos") as raised:
+            writer.commit(columns([7]))
+        assert raised.value.filename == str(folder)
+        monkeypatch.undo()
+        assert not (folder / "segment-000002.safetensors").exists()
+        writer.commit(columns([8]))  # room was made
+    assert numbers(Index.open(folder)) == [0, 1, 2, 8]
+
+
+def test_strangers_are_refused(make_index: MakeIndex, tmp_path: Path) -> None:
+    folder = make_index([2]).folder
+    other = replace(PACK, name="other", checksum="cd" * 32)
+    for use in (lambda: Index.open(folder, other), lambda: IndexWriter(folder, other).__enter__()):
+        with pytest.raises(DataError, match=r"made with the pack 'tiny' \(abababababab\), not with 'other'.*--pack"):
+            use()
+    with pytest.raises(DataError, match="stores float32, not int8"):
+        IndexWriter(folder, PACK, "int8").__enter__()
+    with pytest.raises(DataError, match="expected an index, found none"):
+        Index.open(tmp_path / "nothing")
+    with pytest.raises(DataError, match="expected an index, found none"):
+        IndexWriter(tmp_path / "nothing", None).__enter__()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "holiday.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match=r"holds 'holiday.jpg' and is no index"):
+        IndexWriter(tmp_path / "full", PACK).__enter__()
+    with pytest.raises(DataError, match="found a file"):
+        IndexWriter(tmp_path / "full" / "holiday.jpg", PACK).__enter__()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["full", "made.index"]
+
+
+def change(manifest: Path, **fields: object) -> None:
+    """Changes a manifest without its checksum."""
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), **fields}))
+
+
+def test_a_manifest_that_is_not_what_it_should_be(make_index: MakeIndex) -> None:
+    folder = make_index([2]).folder
+    file = folder / "manifest.json"
+    whole = file.read_text()
+    for fields, message in (
+        ({"format_version": 2}, "expected format_version 1, found 2"),
+        ({"format": "regiontalk-pack"}, "not the manifest of an index"),
+        ({"storage": "int8"}, "checksum does not fit"),
+        ({"sha256": "0"}, "checksum does not fit"),
+    ):
+        change(file, **fields)
+        with pytest.raises(DataError, match=message):
+            read_manifest(folder)
+        file.write_text(whole)
+    for text in ("", whole[: len(whole) // 2], "[]", "\xff"):
+        file.write_text(text, encoding="latin-1")
+        with pytest.raises(DataError, match=r"manifest\.json"):
+            read_manifest(folder)
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "segment-1.safetensors", "lock", "segment-00000x.safetensors"])
+def test_a_manifest_cannot_name_other_files(make_index: MakeIndex, name: str) -> None:
+    folder = make_index([2]).folder
+    manifest = read_manifest(folder)
+    replace(manifest, segments=(replace(manifest.segments[0], file=name),)).save(folder)
+    with pytest.raises(DataError, match="damaged"):
+        Index.open(folder)
+
+
+def test_damage_is_found(make_index: MakeIndex) -> None:
+    index = make_index([4])
+    (record,) = index.manifest.segments
+    file = index.folder / record.file
+    whole = file.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in [*range(0, 700, 50), *rng.integers(0, len(whole), 30).tolist()]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        file.write_bytes(damaged)
+        with pytest.raises(DataError, match=record.file):
+            Index.open(index.folder).verify()
+    for cut in (0, 5, 100, len(whole) - 1):
+        file.write_bytes(whole[:cut])
+        with pytest.raises(DataError, match="damaged or cut off"):
+            Index.open(index.folder)
+    file.unlink()
+    with pytest.raises(DataError, match="missing"):
+        Index.open(index.folder)
+
+
+def test_a_reader_between_two_states_looks_again(make_index: MakeIndex) -> None:
+    folder = make_index([2, 2]).folder
+    old = read_manifest(folder)
+    with IndexWriter(folder, PACK) as writer:
+        writer.merge()
+    looks: list[Manifest] = []
+
+    def look(where: Path) -> Manifest:
+        looks.append(old if not looks else read_manifest(where))
+        return looks[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("regiontalk.search.index.read_manifest", look)
+        assert numbers(Index.open(folder)) == [0, 1, 2, 3]
+    assert len(looks) > 2
