@@ -89,3 +89,8 @@ def test_the_short_cut_for_simple_words_is_what_the_rules_say(end: str) -> None:
     for word in dict.fromkeys([*special, *plain]):
         for written in (word, word.capitalize(), word.upper()):
             assert ptb._chunk(written + end) == ptb._lex(written + end)
+
+
+@pytest.mark.parametrize("unit", ["a.", "<a ", "a@", "&a", "1,", "a'", "(", "http://", '<a b="c" ', "a b. "])
+def test_long_oddities_end(unit: str) -> None:
+    assert ptb_tokenise(unit * 1500)

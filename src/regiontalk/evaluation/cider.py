@@ -95,13 +95,11 @@ def cider(
 def caution(photos: int) -> str | None:
     """What to know of CIDEr when its frequencies come from few photos; None if they are many.
 
-    >>> caution(1)
-    "CIDEr is 0: of 1 photo, every word is in all photos' captions; take frequencies from a larger set"
+    >>> print(caution(1))
+    CIDEr is 0: of 1 photo, every word is in all photos' captions; take frequencies from a larger set
     """
     if photos == 1:
-        return (
-            "CIDEr is 0: with the captions of 1 photo every word is in all photos; take frequencies from a larger set"
-        )
+        return "CIDEr is 0: of 1 photo, every word is in all photos' captions; take frequencies from a larger set"
     if photos < _FEW:
         return f"CIDEr means little: frequencies come from the captions of {photos} photos; take them from a larger set"
     return None

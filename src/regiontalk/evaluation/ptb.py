@@ -253,6 +253,6 @@ _SPECIAL = frozenset(
 # A caption with one of these is not split at its spaces first: <a b>, (555) 123-4567, 555 123 4567, 1 1/2, No. 5.
 _PERHAPS_ACROSS = re.compile(r"[<0-9]|\.\s")  # quick: few captions have any
 _ACROSS_SPACES = re.compile(
-    rf"<[A-Za-z/!?][^>]*\s[^>]*>|[0-9]\)?[ \xa0][0-9]|(?i:(?<![A-Za-z]){_any(BEFORE_NUMBERS)})\.\s[0-9]"
+    rf"<[A-Za-z/][^<>]*>|<[!?][^>]*>|[0-9]\)?[ \xa0][0-9]|(?i:(?<![A-Za-z]){_any(BEFORE_NUMBERS)})\.\s[0-9]"
     rf"|(?<![A-Za-z0-9])[A-Za-z]\.\s+(?:{_any(STARTERS)})(?!\S)"
 )
