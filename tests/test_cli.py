@@ -26,6 +26,8 @@ COMMANDS = (
     [["describe"], ["align"], ["regions"], ["export"]]
     + [["train", each] for each in ("vision", "alignment", "captioner")]
     + [["evaluate", each] for each in ("retrieval", "describe")]
+    + [["search"]]
+    + [["index", each] for each in ("add", "info", "verify", "remove", "push")]
 )
 
 

@@ -152,3 +152,17 @@ def test_like_a_photo_that_is_none(command: Command, index: Path) -> None:
     ended = command("search", "--like", "missing.jpg", "--index", index)
     assert (ended.status, ended.out) == (1, "")
     assert "missing.jpg: expected a photo, found no such file" in ended.err
+
+
+def test_qdrant_finds_the_same(command: Command, bare: Command, index: Path, tmp_path: Path) -> None:
+    pytest.importorskip("qdrant_client", reason="needs the extra qdrant")
+    store = tmp_path / "qdrant"
+    pushed = bare("index", "push", "--index", index, "--qdrant", store)
+    assert (pushed.status, pushed.out) == (0, "regiontalk: 8 sent, 0 deleted; 8 photos in all\n")
+    for query in (["a dog in the snow"], ["--region", "a red ball", "-k", 3], ["a dog", "--candidates", 8]):
+        ours = command("search", *query, "--index", index, "--json").json()
+        theirs = command("search", *query, "--qdrant", store, "--json").json()
+        assert [each["file"] for each in theirs] == [each["file"] for each in ours]
+        np.testing.assert_allclose([each["score"] for each in theirs], [each["score"] for each in ours], rtol=1e-4)
+    both = command("search", "a dog", "--index", index, "--qdrant", store)
+    assert (both.status, "search in one of them" in both.err) == (2, True)

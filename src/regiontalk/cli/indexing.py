@@ -32,6 +32,9 @@ StorageOption = Annotated[
     ),
 ]
 
+DEFAULT_COLLECTION = "regiontalk"
+CollectionOption = Annotated[str, typer.Option("--collection", metavar="NAME", help="The Qdrant collection.")]
+
 index_app = typer.Typer(
     no_args_is_help=True,
     help="""Make an index of photos to search in, and keep it up to date.
@@ -171,6 +174,38 @@ def remove(
             total = sum(each.kept for each in writer.manifest.segments)
         counts = {"index": index, "photos": total, "dropped": update.tally.dropped}
         report.json(counts) if as_json else report.result(_tally_text(counts))
+
+
+@index_app.command()
+def push(
+    index: IndexOption,
+    qdrant: Annotated[
+        str, typer.Option("--qdrant", metavar="URL", help="A Qdrant server, or a folder for its embedded mode.")
+    ],
+    collection: CollectionOption = DEFAULT_COLLECTION,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a Qdrant collection up to date with an index.
+
+    Needs the extra 'qdrant'. Stopped at any moment, the same command goes on.
+
+    Example:
+
+    \b
+      regiontalk index push --index photos.index --qdrant http://localhost:6333
+    """
+    with ending(_GOES_ON) as report:
+        from regiontalk.search.index import Index
+        from regiontalk.search.qdrant import connected
+        from regiontalk.search.qdrant import push as push_to
+
+        opened = Index.open(index)
+        report.bar.expect(opened.photos, "photos")
+        with connected(qdrant) as client:
+            sent, deleted = push_to(opened, client, collection, report.bar.advance)
+        counts = {"qdrant": qdrant, "collection": collection, "photos": opened.photos, "sent": sent, "deleted": deleted}
+        text = f"{printable(collection)}: {sent} sent, {deleted} deleted; {opened.photos} photos in all"
+        report.json(counts) if as_json else report.result(text)
 
 
 def pack_identity(model: Model) -> PackIdentity:

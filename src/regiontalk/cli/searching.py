@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regiontalk.cli.console import Report, ending, printable
+from regiontalk.cli.indexing import DEFAULT_COLLECTION, CollectionOption, pack_identity
 from regiontalk.cli.options import JsonOption, PackOption, ThreadsOption
 from regiontalk.errors import ConfigError, PhotoError, SentenceError
 
@@ -76,6 +78,11 @@ def search(
             help="Faster on large indexes: score only N candidates exactly. May miss some; see index verify.",
         ),
     ] = None,
+    qdrant: Annotated[
+        str | None,
+        typer.Option("--qdrant", metavar="URL", help="Search there instead of in --index; see regiontalk index push."),
+    ] = None,
+    collection: CollectionOption = DEFAULT_COLLECTION,
     draw: Annotated[
         str | None, typer.Option("--draw", metavar="DIR", help="Also write a picture of each result into this folder.")
     ] = None,
@@ -97,28 +104,46 @@ def search(
       regiontalk search --sentences captions.txt --like photo.jpg
     """
     with ending() as report:
-        _check_query(sentence, region, like, sentences, index)
+        _check_query(sentence, region, like, sentences, (index, qdrant))
         where = _where(path, (taken_from, taken_to), (min_size, max_size))
         from regiontalk.model import load
 
         model = load(pack, threads)
-        pictures = _Pictures(draw, report)
         if sentences is not None and like is not None:
-            found: Iterable[Shown] = _sentences_by_photo(model, sentences, like, k, report)
-        else:
-            engine = _engine(index or "", model, candidates, threads)
+            _print(_sentences_by_photo(model, sentences, like, k, report), as_json, report)
+            return
+        pictures = _Pictures(draw, report)
+        with _client(qdrant) as client:
+            engine = _engine((index, client, collection), model, candidates, threads)
             if sentence is not None:
                 found = _photos_by_sentence(model, engine, sentence, (k, where), pictures)
             elif region is not None:
                 found = _boxes_by_phrase(model, engine, region, (k, where), pictures)
             else:
                 found = _photos_by_photo(model, engine, like or "", (k, where), pictures)
-        for text, value in found:
-            report.json(value) if as_json else report.result(text)
+            _print(found, as_json, report)
+
+
+def _print(found: Iterable[Shown], as_json: bool, report: Report) -> None:
+    for text, value in found:
+        report.json(value) if as_json else report.result(text)
+
+
+def _client(qdrant: str | None) -> AbstractContextManager[Any]:
+    """A Qdrant client; None without --qdrant."""
+    if qdrant is None:
+        return nullcontext()
+    from regiontalk.search.qdrant import connected
+
+    return connected(qdrant)
 
 
 def _check_query(
-    sentence: str | None, region: str | None, like: str | None, sentences: str | None, index: str | None
+    sentence: str | None,
+    region: str | None,
+    like: str | None,
+    sentences: str | None,
+    places: tuple[str | None, str | None],
 ) -> None:
     queries = {"SENTENCE": sentence, "--region": region, "--like": like}
     given = [name for name, value in queries.items() if value is not None]
@@ -127,7 +152,9 @@ def _check_query(
         raise ConfigError(f"search for a SENTENCE, a --region or what is --like a photo: one of them, found {found}")
     if sentences is not None and like is None:
         raise ConfigError("--sentences ranks the lines of a file by a photo: name the photo with --like")
-    if sentences is None and index is None:
+    if None not in places:
+        raise ConfigError("--index and --qdrant: search in one of them")
+    if sentences is None and places == (None, None):
         raise ConfigError("--index is missing: name the folder of an index; regiontalk index add makes one")
 
 
@@ -167,8 +194,8 @@ def _size(flag: str, size: str | None) -> tuple[int, int] | None:
     return int(width), int(height)
 
 
-def _engine(folder: str, model: Model, candidates: int | None, threads: int | None) -> Engine:
-    from regiontalk.cli.indexing import pack_identity
+def _engine(places: tuple[str | None, Any, str], model: Model, candidates: int | None, threads: int | None) -> Engine:
+    """The engine for an index's folder, or for a Qdrant client and a collection."""
     from regiontalk.search.engine import ExactEngine, TwoStageEngine
     from regiontalk.search.index import Index
 
@@ -176,7 +203,12 @@ def _engine(folder: str, model: Model, candidates: int | None, threads: int | No
         raise ConfigError(
             f"{model.pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8; take another"
         )
-    index = Index.open(folder, pack_identity(model))
+    folder, client, collection = places
+    if client is not None:
+        from regiontalk.search.qdrant import QdrantEngine
+
+        return QdrantEngine(client, collection, pack_identity(model), candidates)
+    index = Index.open(folder or "", pack_identity(model))
     return ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
 
 

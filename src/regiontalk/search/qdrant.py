@@ -1,0 +1,302 @@
+"""The photos of an index on a Qdrant server or cluster, or in its embedded mode, behind the same contract.
+
+Each photo is a point with two vectors: `regions`, all its region vectors, compared by MaxSim of raw dot products, which
+is Eq. 8 when the query's are words; and `pooled`, their mean, which an approximate index finds candidates by. What else
+a result needs lies in its payload, so that a search needs no index on this machine.
+
+Axis names: M regions of a photo, T words, h dimensions of the shared space.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regiontalk.errors import ConfigError, DataError
+from regiontalk.search.engine import BoxHit, Hit
+from regiontalk.search.entries import Entry, FileState
+from regiontalk.search.filters import EVERYTHING, Where
+from regiontalk.search.index import Index
+from regiontalk.search.manifest import PackIdentity
+from regiontalk.structures import Regions
+
+if TYPE_CHECKING:
+    from qdrant_client import QdrantClient, models
+
+POOLED, REGIONS = "pooled", "regions"
+
+_BATCH = 64
+"""Photos in a request: at h = 512 about 3 MB of numbers."""
+_NAMES = uuid.UUID("8f0a4d1e-6d0b-5c64-9a51-0d2f4e7f3b11")  # of this module: a path's point is the same everywhere
+
+
+@contextmanager
+def connected(place: str) -> Iterator[QdrantClient]:
+    """A client, closed at the end, and its errors as ours.
+
+    Args:
+        place: a server's URL, http:// or https://; else a folder for the embedded mode.
+
+    Raises:
+        ConfigError: if the extra is not installed.
+        DataError: if another process holds the folder.
+        OSError: if the server cannot be reached, or refuses; it names the server.
+    """
+    client = _client(place)
+    try:
+        yield client
+    except Exception as error:  # the client's and its transport's own share no base class
+        if not type(error).__module__.startswith(("qdrant_client", "httpx", "httpcore", "grpc")):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise OSError(
+            None, f"the Qdrant server did not answer as expected ({reason}). Is it running?", place
+        ) from error
+    finally:
+        client.close()
+
+
+def push(
+    index: Index, client: QdrantClient, collection: str, done: Callable[[int], None] = lambda photos: None
+) -> tuple[int, int]:
+    """Makes a collection hold what an index holds. Photos that it holds already are not sent again, so that a push that
+    was stopped goes on.
+
+    Args:
+        index: open.
+        client: from `connected`.
+        collection: its name; it is made if it is not there.
+        done: called with the number of photos that were compared.
+
+    Returns:
+        How many photos were sent, and how many were deleted.
+
+    Raises:
+        DataError: if the collection is of another pack.
+    """
+    from qdrant_client import models
+
+    _prepare(client, collection, index.manifest.pack)
+    positions, sent, kept = index.entries(), 0, set[str]()
+    while batch := list(islice(positions, _BATCH)):
+        ids = [_point(entry.path) for _, entry in batch]
+        kept.update(ids)
+        there = {str(each.id): each.payload or {} for each in client.retrieve(collection, ids, with_payload=["state"])}
+        new = [
+            _to_point(index, position, entry)
+            for (position, entry), point in zip(batch, ids, strict=True)
+            if there.get(point, {}).get("state") != _state(entry)
+        ]
+        if new:
+            client.upsert(collection, new, wait=True)
+        sent += len(new)
+        done(len(batch))
+    gone = [point for point in _all_points(client, collection) if point not in kept]
+    for start in range(0, len(gone), _BATCH):
+        client.delete(collection, models.PointIdsList(points=list(gone[start : start + _BATCH])), wait=True)
+    return sent, len(gone)
+
+
+class QdrantEngine:
+    """Ranks the photos of a collection. See `regiontalk.search.engine.Engine`.
+
+    Args:
+        client: from `connected`.
+        collection: that `push` filled.
+        pack: that will be used with it.
+        candidates: photos that the approximate index on pooled vectors fetches, to be scored exactly by their regions;
+            None scores all photos, which a large collection takes long for.
+
+    Raises:
+        DataError: if there is no such collection, or it is of another pack.
+    """
+
+    def __init__(
+        self, client: QdrantClient, collection: str, pack: PackIdentity, candidates: int | None = None
+    ) -> None:
+        if not client.collection_exists(collection):
+            raise DataError(f"{collection}: the server has no such collection. Fill one: regiontalk index push")
+        _require_pack(client, collection, pack)
+        self._client, self._collection, self._candidates = client, collection, candidates
+
+    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
+        """See `Engine`."""
+        found = self._query(words, words.sum(axis=0), k, where)
+        hits = [Hit(_entry(each.payload), float(each.score), _regions(each)) for each in found]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.entry.path))
+
+    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[BoxHit]:
+        """See `Engine`. The k best boxes lie in the k photos with the best box, which MaxSim with one word finds."""
+        query = words.sum(axis=0)
+        hits = []
+        for each in self._query(query[None], query, k, where):
+            regions = _regions(each)
+            scores = regions.vectors @ query
+            hits += [BoxHit(_entry(each.payload), row, float(score), regions) for row, score in enumerate(scores)]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.entry.path, hit.region))[:k]
+
+    def _query(self, words: np.ndarray, pooled: np.ndarray, k: int, where: Where) -> list[Any]:
+        """The k best points for words (T, h) by MaxSim, with payload and regions."""
+        from qdrant_client import models
+
+        conditions = _filter(where)
+        prefetch = None
+        if self._candidates is not None:
+            limit = max(k, self._candidates)
+            prefetch = models.Prefetch(query=pooled.tolist(), using=POOLED, limit=limit, filter=conditions)
+        answer = self._client.query_points(
+            self._collection,
+            query=words.tolist(),
+            using=REGIONS,
+            prefetch=prefetch,
+            query_filter=conditions,
+            limit=k,
+            with_payload=True,
+            with_vectors=[REGIONS],
+        )
+        return list(answer.points)
+
+
+def _client(place: str) -> QdrantClient:
+    try:
+        from qdrant_client import QdrantClient
+    except ImportError as error:
+        raise ConfigError("Qdrant needs the extra 'qdrant': pip install 'regiontalk[qdrant]'") from error
+    if place.startswith(("http://", "https://")):
+        return QdrantClient(url=place, check_compatibility=False)  # else it would ask, and warn, before we do
+    try:
+        return QdrantClient(path=place)
+    except RuntimeError as error:
+        raise DataError(f"{place}: cannot be opened ({error}).") from None
+
+
+def _prepare(client: QdrantClient, collection: str, pack: PackIdentity) -> None:
+    """Makes the collection, or checks that it is of this pack."""
+    from qdrant_client import models
+
+    if client.collection_exists(collection):
+        _require_pack(client, collection, pack)
+        return
+    client.create_collection(
+        collection,
+        vectors_config={
+            POOLED: models.VectorParams(size=pack.dim, distance=models.Distance.DOT),
+            REGIONS: models.VectorParams(
+                size=pack.dim,
+                distance=models.Distance.DOT,
+                multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM),
+                hnsw_config=models.HnswConfigDiff(m=0),  # no approximate index: always compared exactly
+                on_disk=True,
+            ),
+        },
+    )
+
+
+def _require_pack(client: QdrantClient, collection: str, pack: PackIdentity) -> None:
+    points, _ = client.scroll(collection, limit=1, with_payload=["pack"])
+    found = [(each.payload or {}).get("pack") for each in points]
+    if found and found != [pack.checksum]:
+        raise DataError(
+            f"{collection}: was filled with another pack ({str(found[0])[:12]}), not {pack.name!r} "
+            f"({pack.checksum[:12]}). Name that pack with --pack, or another collection."
+        )
+
+
+def _point(path: str) -> str:
+    return str(uuid.uuid5(_NAMES, path.encode("utf-8", "surrogateescape").hex()))
+
+
+def _state(entry: Entry) -> list[Any]:
+    """Two photos at one path are the same if these agree."""
+    return [entry.sha256.hex(), entry.state.size, entry.state.mtime_ns]
+
+
+def _to_point(index: Index, position: int, entry: Entry) -> models.PointStruct:
+    from qdrant_client import models
+
+    regions = index.regions(position)
+    payload = {
+        "path": entry.path.encode("utf-8", "surrogateescape").decode("latin-1"),  # a name may be no UTF-8; JSON must be
+        "state": _state(entry),
+        "pack": index.manifest.pack.checksum,
+        "width": entry.width,
+        "height": entry.height,
+        "folders": list(_folders(entry.path)),
+        "boxes": regions.boxes_xyxy.tolist(),
+        "objectness": regions.scores.tolist(),
+    }
+    if entry.taken is not None:
+        payload["taken"] = entry.taken
+    vectors = {POOLED: regions.vectors.mean(axis=0).tolist(), REGIONS: regions.vectors.tolist()}
+    return models.PointStruct(id=_point(entry.path), vector=vectors, payload=payload)
+
+
+def _entry(payload: dict[str, Any]) -> Entry:
+    sha256, size, mtime_ns = payload["state"]
+    path = payload["path"].encode("latin-1").decode("utf-8", "surrogateescape")
+    state = FileState(size, mtime_ns)
+    return Entry(path, bytes.fromhex(sha256), state, payload["width"], payload["height"], payload.get("taken"))
+
+
+def _regions(point: Any) -> Regions:
+    entry = _entry(point.payload)
+    boxes = np.array(point.payload["boxes"], np.float32)
+    vectors = np.array(point.vector[REGIONS], np.float32)
+    scores = np.array(point.payload["objectness"], np.float32)
+    return Regions(entry.path, entry.width, entry.height, boxes, scores, np.empty((len(boxes), 0), np.float32), vectors)
+
+
+def _all_points(client: QdrantClient, collection: str) -> Iterator[str]:
+    offset = None
+    while True:
+        points, offset = client.scroll(collection, limit=1000, offset=offset, with_payload=False)
+        yield from (str(each.id) for each in points)
+        if offset is None:
+            return
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Each folder that a path lies below, with the separator: what a pattern FOLDER/* is compared with."""
+    for place, character in enumerate(path):
+        if character in "/\\":
+            yield path[: place + 1].encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _filter(where: Where) -> models.Filter | None:
+    """The conditions as Qdrant's.
+
+    Raises:
+        ConfigError: if the path's pattern is not FOLDER/*, the only kind that Qdrant can look up.
+    """
+    from qdrant_client import models
+
+    must: list[Any] = []
+    if where.path is not None:
+        folder = where.path.removesuffix("*")
+        if not folder.endswith(("/", "\\")) or set(folder) & set("*?["):
+            raise ConfigError(f"--path {where.path}: with Qdrant, expected a folder and /*, such as '/photos/2024/*'")
+        name = folder.encode("utf-8", "surrogateescape").decode("latin-1")
+        must.append(models.FieldCondition(key="folders", match=models.MatchValue(value=name)))
+    ranges: Sequence[tuple[str, int | None, int | None]] = (
+        ("taken", where.taken_from, where.taken_to),
+        ("width", *_side(where, 0)),
+        ("height", *_side(where, 1)),
+    )
+    must += [_range(*each) for each in ranges if each[1:] != (None, None)]
+    return models.Filter(must=must) if must else None
+
+
+def _side(where: Where, side: int) -> tuple[int | None, int | None]:
+    least, most = (None if size is None else size[side] for size in (where.least, where.most))
+    return least, most
+
+
+def _range(key: str, least: int | None, most: int | None) -> models.FieldCondition:
+    from qdrant_client import models
+
+    return models.FieldCondition(key=key, range=models.Range(gte=least, lte=most))

@@ -1,0 +1,115 @@
+"""The Qdrant engine against the exact one: always in the embedded mode, and on a server where QDRANT_URL names one."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from regiontalk.errors import ConfigError, DataError
+from regiontalk.search.engine import ExactEngine
+from regiontalk.search.filters import Where
+from regiontalk.search.index import Index
+from regiontalk.search.manifest import PackIdentity
+from regiontalk.search.writer import IndexWriter
+
+from .made import DIM, PACK, columns
+
+pytest.importorskip("qdrant_client", reason="needs the extra qdrant")
+from regiontalk.search.qdrant import QdrantEngine, connected, push
+
+MakeIndex = Callable[..., Index]
+
+
+@pytest.fixture(params=["embedded", "server"])
+def client(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
+    if request.param == "server" and not os.environ.get("QDRANT_URL"):
+        pytest.skip("QDRANT_URL names no server")
+    with connected(os.environ["QDRANT_URL"] if request.param == "server" else str(tmp_path / "qdrant")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def collection(client: Any) -> Iterator[str]:
+    """A name for a collection of this test's."""
+    name = f"regiontalk-test-{uuid.uuid4()}"
+    yield name
+    client.delete_collection(name)
+
+
+def query(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, (4, DIM)).astype(np.float32)
+
+
+@pytest.mark.parametrize("candidates", [None, 26])
+def test_finds_what_the_exact_engine_finds(
+    make_index: MakeIndex, client: Any, collection: str, candidates: int | None
+) -> None:
+    index = make_index([20, 8], dropped=[3, 21])
+    assert push(index, client, collection) == (26, 0)
+    exact, engine = ExactEngine(index), QdrantEngine(client, collection, PACK, candidates)
+    for seed in range(4):
+        hits, expected = engine.photos(query(seed), 8), exact.photos(query(seed), 8)
+        assert [hit.entry for hit in hits] == [hit.entry for hit in expected]
+        np.testing.assert_allclose([h.score for h in hits], [h.score for h in expected], rtol=1e-5, atol=1e-5)
+        for hit, other in zip(hits, expected, strict=True):
+            np.testing.assert_allclose(hit.regions.vectors, other.regions.vectors, rtol=1e-6)
+            assert np.array_equal(hit.regions.boxes_xyxy, other.regions.boxes_xyxy)
+        boxes, expected_boxes = engine.boxes(query(seed), 9), exact.boxes(query(seed), 9)
+        assert [(b.entry.path, b.region) for b in boxes] == [(b.entry.path, b.region) for b in expected_boxes]
+        np.testing.assert_allclose([b.score for b in boxes], [b.score for b in expected_boxes], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        Where(path="/photos/1/*"),
+        Where(taken_from=86_400 * 4, taken_to=86_400 * 20),
+        Where(least=(30, 20), most=(90, 80)),
+        Where(path="/photos/0/*", taken_from=1, most=(70, 100)),
+    ],
+)
+def test_filters(make_index: MakeIndex, client: Any, collection: str, where: Where) -> None:
+    index = make_index([25])
+    push(index, client, collection)
+    expected = [hit.entry.path for hit in ExactEngine(index).photos(query(0), 30, where)]
+    assert 0 < len(expected) < 25
+    for candidates in (None, 25):
+        engine = QdrantEngine(client, collection, PACK, candidates)
+        assert [hit.entry.path for hit in engine.photos(query(0), 30, where)] == expected
+
+
+def test_push_sends_only_what_changed(make_index: MakeIndex, client: Any, collection: str) -> None:
+    index = make_index([10])
+    assert push(index, client, collection) == (10, 0)
+    assert push(index, client, collection) == (0, 0)
+    with IndexWriter(index.folder, PACK) as writer:
+        file = writer.manifest.segments[0].file
+        writer.commit(columns([10, 11]), [(file, 2), (file, 5), (file, 6)])
+    changed = Index.open(index.folder)
+    assert push(changed, client, collection) == (2, 3)
+    hits = QdrantEngine(client, collection, PACK).photos(query(0), 20)
+    assert {hit.entry for hit in hits} == {entry for _, entry in changed.entries()}
+
+
+def test_a_server_that_is_not_there(make_index: MakeIndex) -> None:
+    place = "http://127.0.0.1:9"
+    with pytest.raises(OSError, match="did not answer as expected") as raised, connected(place) as client:
+        push(make_index([1]), client, "any")
+    assert raised.value.filename == place
+
+
+def test_strangers_are_refused(make_index: MakeIndex, client: Any, collection: str) -> None:
+    index = make_index([2])
+    with pytest.raises(DataError, match="no such collection"):
+        QdrantEngine(client, collection, PACK)
+    push(index, client, collection)
+    with pytest.raises(DataError, match="another pack"):
+        QdrantEngine(client, collection, PackIdentity("other", "cd" * 32, DIM))
+    with pytest.raises(ConfigError, match="expected a folder"):
+        QdrantEngine(client, collection, PACK).photos(query(0), 3, Where(path="*.jpg"))
