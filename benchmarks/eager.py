@@ -47,28 +47,33 @@ def network_of(graph: bytes) -> VisionNet:
         ValueError: if the graph is not of a `SmallResNet`.
     """
     folded = _convolutions(onnx.load_from_string(graph).graph)
-    if len(folded) < 2:
-        raise ValueError("the pack's backbone is not the project's own")
-    width, dim = folded[0][0].shape[0], folded[-2][0].shape[1]
-    network = VisionNet(SmallResNet(width, dim=dim)).eval()
-    called = _in_order_of_call(network)
-    if [tuple(each.weight.shape) for each, _ in called] != [weight.shape for weight, _ in folded]:
-        raise ValueError("the pack's backbone is not the project's own")
-    with torch.no_grad():
-        for (convolution, norm), (weight, bias) in zip(called, folded, strict=True):
-            convolution.weight.copy_(torch.from_numpy(weight))
-            if norm is None:
-                convolution.bias.copy_(torch.from_numpy(bias))
-            else:
-                norm.bias.copy_(torch.from_numpy(bias))
-                norm.weight.fill_(1.0)
-                norm.running_mean.zero_()
-                norm.running_var.fill_(1 - norm.eps)
+    try:
+        width, dim = len(folded["backbone.stem.0"][0]), len(folded["backbone.fuse_fine.0"][0])
+        network = VisionNet(SmallResNet(width, dim=dim)).eval()
+        with torch.no_grad():
+            for name, (weight, bias) in folded.items():
+                _put(network, name, torch.from_numpy(weight), torch.from_numpy(bias))
+    except (KeyError, RuntimeError) as error:
+        raise ValueError("the pack's backbone is not the project's own") from error
     return network
 
 
-def _convolutions(graph: onnx.GraphProto) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weight and bias of each convolution, in the order of the graph; int8 ones come through DequantizeLinear."""
+def _put(network: VisionNet, name: str, weight: torch.Tensor, bias: torch.Tensor) -> None:
+    modules = dict(network.named_modules())
+    convolution, around = modules[name], modules[name.rpartition(".")[0]]
+    convolution.get_parameter("weight").copy_(weight)
+    if not isinstance(around, nn.Sequential):
+        convolution.get_parameter("bias").copy_(bias)
+        return
+    norm = around[1]
+    norm.get_parameter("bias").copy_(bias)
+    nn.init.ones_(norm.get_parameter("weight"))
+    nn.init.zeros_(norm.get_buffer("running_mean"))
+    nn.init.constant_(norm.get_buffer("running_var"), 1 - norm.eps)
+
+
+def _convolutions(graph: onnx.GraphProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Weight and bias of each convolution by its module's name; int8 ones come through DequantizeLinear."""
     arrays = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     restoring = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
 
@@ -81,27 +86,19 @@ def _convolutions(graph: onnx.GraphProto) -> list[tuple[np.ndarray, np.ndarray]]
         per_output = (-1,) + (1,) * (integers.ndim - 1)
         return (integers - zero.reshape(per_output)) * scale.reshape(per_output)
 
-    found = []
+    found = {}
     for node in graph.node:
         if node.op_type == "Conv":
             weight = array(node.input[1])
             bias = array(node.input[2]) if len(node.input) > 2 else np.zeros(len(weight), np.float32)
-            found.append((weight, bias))
+            found[_module_name(node.name)] = weight, bias
     return found
 
 
-def _in_order_of_call(network: VisionNet) -> list[tuple[nn.Conv2d, nn.BatchNorm2d | None]]:
-    """Each convolution with the normalisation after it, as a forward pass calls them."""
-    norm_after = {pair[0]: pair[1] for pair in network.modules() if isinstance(pair, nn.Sequential) and _is_pair(pair)}
-    order: list[nn.Conv2d] = []
-    convolutions = [module for module in network.modules() if isinstance(module, nn.Conv2d)]
-    hooks = [each.register_forward_hook(lambda module, *_: order.append(module)) for each in convolutions]
-    with torch.inference_mode():
-        network(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
-    for hook in hooks:
-        hook.remove()
-    return [(each, norm_after.get(each)) for each in order]
-
-
-def _is_pair(module: nn.Sequential) -> bool:
-    return len(module) == 2 and isinstance(module[0], nn.Conv2d) and isinstance(module[1], nn.BatchNorm2d)
+def _module_name(node: str) -> str:
+    """The module that a node was traced in: `/backbone/stem/stem.0/Conv` is `backbone.stem.0`."""
+    scopes = node.split("/")[1:-1]
+    inner = [*scopes[1:], ""]
+    return ".".join(
+        scope for scope, next_one in zip(scopes, inner, strict=True) if not next_one.startswith(scope + ".")
+    )
