@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from regiontalk.errors import DataError
-from regiontalk.search.storage import decode, encode
+from regiontalk.search.storage import decode, encode, floats
 
 VECTORS = arrays(np.float32, (4, 5), elements=st.floats(-1000, 1000, width=32))
 
@@ -30,6 +30,13 @@ def test_int8_errs_by_half_a_step_at_most(vectors: np.ndarray) -> None:
     assert stored.dtype == np.int8
     error = np.abs(decode(stored, scales) - vectors)
     assert (error <= scales[:, None] * 0.5001 + 1e-30).all()
+
+
+def test_every_float16_is_read_exactly() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    finite = every[np.isfinite(every)]
+    assert np.array_equal(floats(finite), finite.astype(np.float32))
+    assert np.array_equal(np.signbit(floats(finite)), np.signbit(finite))
 
 
 def test_int8_by_hand() -> None:

@@ -11,16 +11,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from regiontalk.search.storage import decode
+from regiontalk.search.storage import decode, floats
 from regiontalk.vision.session import available_cpus
 
-TILE_NUMBERS = 1 << 19
-"""Numbers of region vectors in a tile: 2 MB of float32, so that a tile that is converted stays in a core's cache."""
+TILE_NUMBERS = 1 << 20
+"""Numbers of region vectors in a tile, 4 MB of float32: fewer cost more in calls than they gain in the caches."""
 
-_BLOCK = 80
-"""Rows that are multiplied together. So few of them and a sentence's words are below the size where OpenBLAS packs its
-operands, which for so narrow a product costs as much as the product; and such products run on one core each, which
-leaves the cores to tiles."""
+_SMALL_PRODUCT = 1 << 18
+"""Multiply-adds of a product that OpenBLAS computes on the core that asks, without packing its operands first: packing
+costs as much as so narrow a product itself, and other cores have tiles of their own to do."""
 
 _TILES_A_TASK = 16
 
@@ -72,7 +71,7 @@ def row_scores(vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threa
     step = max(1, TILE_NUMBERS // vectors.shape[1])
 
     def score(rows: slice) -> None:
-        scores[rows] = vectors[rows].astype(np.float32, copy=False) @ query.astype(np.float32, copy=False)
+        scores[rows] = floats(vectors[rows]) @ query.astype(np.float32, copy=False)
         if len(scales):
             scores[rows] *= scales[rows]
 
@@ -111,12 +110,13 @@ def top(scores: np.ndarray, k: int) -> np.ndarray:
 def _products(vectors: np.ndarray, scales: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """Rows times words, (r, h) by (h, T) -> (r, T) float32."""
     rows, dim = vectors.shape
-    whole = rows - rows % _BLOCK
-    floats = vectors.astype(np.float32, copy=False)
+    block = max(1, _SMALL_PRODUCT // columns.size)  # rows that are multiplied together
+    whole = rows - rows % block
+    numbers = floats(vectors)
     products = np.empty((rows, columns.shape[1]), np.float32)
-    blocks = (-1, _BLOCK, dim), (-1, _BLOCK, columns.shape[1])
-    np.matmul(floats[:whole].reshape(blocks[0]), columns, out=products[:whole].reshape(blocks[1]))
-    np.matmul(floats[whole:], columns, out=products[whole:])
+    blocks = (-1, block, dim), (-1, block, columns.shape[1])
+    np.matmul(numbers[:whole].reshape(blocks[0]), columns, out=products[:whole].reshape(blocks[1]))
+    np.matmul(numbers[whole:], columns, out=products[whole:])
     if len(scales):
         products *= scales[:, None]
     return products
