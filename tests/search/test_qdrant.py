@@ -104,6 +104,15 @@ def test_a_server_that_is_not_there(make_index: MakeIndex) -> None:
     assert raised.value.filename == place
 
 
+def test_a_collection_that_normalises_is_refused(make_index: MakeIndex, client: Any, collection: str) -> None:
+    from qdrant_client import models
+
+    cosine = models.VectorParams(size=DIM, distance=models.Distance.COSINE)
+    client.create_collection(collection, vectors_config={"pooled": cosine, "regions": cosine})
+    with pytest.raises(DataError, match="compared by dot products"):
+        push(make_index([1]), client, collection)
+
+
 def test_strangers_are_refused(make_index: MakeIndex, client: Any, collection: str) -> None:
     index = make_index([2])
     with pytest.raises(DataError, match="no such collection"):

@@ -175,6 +175,9 @@ class _Best:
         if not self._scores:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         positions, scores = np.concatenate(self._positions), np.concatenate(self._scores)
+        if len(scores) > self._k:  # most of many need not be sorted
+            good = scores >= np.partition(scores, len(scores) - self._k)[len(scores) - self._k]
+            positions, scores = positions[good], scores[good]
         order = np.lexsort((positions, -scores))[: self._k]
         return positions[order], scores[order]
 

@@ -198,12 +198,30 @@ def _prepare(client: QdrantClient, collection: str, pack: PackIdentity) -> None:
 
 
 def _require_pack(client: QdrantClient, collection: str, pack: PackIdentity) -> None:
+    _require_vectors(client, collection, pack.dim)
     points, _ = client.scroll(collection, limit=1, with_payload=["pack"])
     found = [(each.payload or {}).get("pack") for each in points]
     if found and found != [pack.checksum]:
         raise DataError(
             f"{collection}: was filled with another pack ({str(found[0])[:12]}), not {pack.name!r} "
             f"({pack.checksum[:12]}). Name that pack with --pack, or another collection."
+        )
+
+
+def _require_vectors(client: QdrantClient, collection: str, dim: int) -> None:
+    """Somebody else may have made the collection. Vectors that it compares in another way would give other scores."""
+    from qdrant_client import models
+
+    vectors = client.get_collection(collection).config.params.vectors
+    found = vectors if isinstance(vectors, dict) else {}
+    sound = set(found) == {POOLED, REGIONS} and all(
+        each.distance == models.Distance.DOT and each.size == dim for each in found.values()
+    )
+    comparator = getattr(found[REGIONS].multivector_config, "comparator", None) if sound else None
+    if comparator != models.MultiVectorComparator.MAX_SIM or found[POOLED].multivector_config is not None:
+        raise DataError(
+            f"{collection}: expected the vectors {POOLED!r} and {REGIONS!r} (multivector, MaxSim) of {dim} dimensions, "
+            "compared by dot products. Name another collection, and let regiontalk index push make it."
         )
 
 

@@ -71,7 +71,8 @@ def row_scores(vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threa
     step = max(1, TILE_NUMBERS // vectors.shape[1])
 
     def score(rows: slice) -> None:
-        scores[rows] = floats(vectors[rows]) @ query.astype(np.float32, copy=False)
+        # Not a product of a matrix and a vector, for which OpenBLAS would wake threads beside ours.
+        np.vecdot(floats(vectors[rows]), query.astype(np.float32, copy=False), out=scores[rows])
         if len(scales):
             scores[rows] *= scales[rows]
 
