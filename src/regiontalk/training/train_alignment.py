@@ -217,14 +217,15 @@ class AlignmentRun:
 
     def ranking(self, regions: Tensor, present: Tensor, batch: Batch) -> Tensor:
         """The mean ranking loss over the C rounds, in each of which every photo has one right sentence."""
-        words = self.net.words(batch.ids, batch.mask)
         size, negative = len(batch.photos), negatives(batch.photos)
         losses = []
-        for sentences, mask in zip(words.split(size), batch.mask.split(size), strict=True):
-            scores = score_batch(regions, present, sentences, mask, self.config.score)
-            if self.config.loss == "info_nce":
-                scores = scores * self.net.log_scale.exp()
-            losses.append(RANKING_LOSSES[self.config.loss](scores, negative))
+        with autocast(self.device):
+            words = self.net.words(batch.ids, batch.mask)
+            for sentences, mask in zip(words.split(size), batch.mask.split(size), strict=True):
+                scores = score_batch(regions, present, sentences, mask, self.config.score)
+                if self.config.loss == "info_nce":
+                    scores = scores * self.net.log_scale.exp()
+                losses.append(RANKING_LOSSES[self.config.loss](scores, negative))
         return torch.stack(losses).mean()
 
     def look(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:

@@ -17,7 +17,7 @@ from regiontalk.language import Vocabulary
 from regiontalk.training.captioner_net import CaptionerNet, caption_loss, folded_captioner
 from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import identity
-from regiontalk.training.devices import best_device
+from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.regions import store_regions
@@ -160,7 +160,9 @@ class CaptionerRun:
         return Batch(*(tensor.to(self.device) for tensor in (context, inputs, targets, mask)))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        return {"loss": caption_loss(self.network(batch.context, batch.inputs), batch.targets, batch.mask)}
+        with autocast(self.device):
+            logits = self.network(batch.context, batch.inputs)
+        return {"loss": caption_loss(logits.float(), batch.targets, batch.mask)}
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
         """Cross-entropy a word in nats, and for photos BLEU of greedily written captions."""
