@@ -10,6 +10,8 @@ file). STORE receives the layout that `regiontalk.training.teacher_store` reads:
     boxes.json          N lists of [x1, y1, x2, y2] in 0..1 of the photo's width and height
     crops.npy           (N, K, 4) float32        the K views' crops, in 0..1; view 0 is the whole photo
     view_00.npy ...     (N, 7, 7, 1280) uint8    the teacher's map of each view, times `map_scale`
+    view_00_stage_0.npy ...  (N, s, s, C) uint8  what its stages pass on, from the finest to the coarsest
+    stages.json                                  [scale, zero point] of each stage's bytes
     classifier.safetensors                       the teacher's last layer: weight (1001, 1280), bias (1001), map_scale
 
 Flickr8k's dev and test photos, COCO's captioned photos and every sixth VOC photo (kept for measuring) never enter.
@@ -35,6 +37,7 @@ DETECTOR_SIZE = 416
 VOC_HELD_OUT_EVERY = 6
 MIN_CROP_AREA = 0.3
 MAP_TENSOR, CLASSIFIER_WEIGHT, CLASSIFIER_BIAS, LOGITS = 168, 170, 2, 171
+STAGE_TENSORS = {73: (56, 24), 93: (28, 32), 120: (14, 64), 140: (14, 96), 160: (7, 160)}  # cells a side, channels
 
 
 def training_photos(data: Path) -> list[Path]:
@@ -92,18 +95,45 @@ def save_classifier(teacher_path: str, store: Path) -> None:
     save_file({"weight": weight, "bias": bias, "map_scale": np.float32([scale])}, store / "classifier.safetensors")
 
 
+def save_stage_scales(teacher_path: str, store: Path) -> None:
+    details = {each["index"]: each for each in open_teacher(teacher_path).get_tensor_details()}
+    scales = [[float(scale), int(zero)] for scale, zero in (details[t]["quantization"] for t in STAGE_TENSORS)]
+    (store / "stages.json").write_text(json.dumps(scales))
+
+
+def view_files(store: Path, view: int) -> dict[int, tuple[Path, tuple[int, int]]]:
+    """Teacher tensor → where it is kept for a view, and its cells a side and channels."""
+    stages = {
+        tensor: (store / f"view_{view:02d}_stage_{stage}.npy", shape)
+        for stage, (tensor, shape) in enumerate(STAGE_TENSORS.items())
+    }
+    return {**stages, MAP_TENSOR: (store / f"view_{view:02d}.npy", (7, 1280))}
+
+
+def part_of(file: Path) -> Path:
+    return file.with_name(file.name + ".part")
+
+
+def make_empty(file: Path, shape: tuple[int, ...]) -> None:
+    with file.open("wb") as opened:
+        np.lib.format.write_array_header_2_0(opened, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        opened.truncate(opened.tell() + int(np.prod(shape)))
+
+
 def teach_rows(rows: range, view: int, store: Path, teacher_path: str) -> None:
-    """Write the teacher's maps of one view for some rows."""
+    """Write what the teacher says about one view of some rows."""
     photos, crops = np.load(store / "photos.npy", mmap_mode="r"), np.load(store / "crops.npy")
-    maps = np.load(store / f"view_{view:02d}.npy.part", mmap_mode="r+")
+    written = {t: np.load(part_of(file), mmap_mode="r+") for t, (file, _) in view_files(store, view).items()}
     teacher = open_teacher(teacher_path)
     for row in rows:
         crop = tuple(float(v) * SIZE for v in crops[row, view])
         pixels = Image.fromarray(photos[row]).resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=crop)
         teacher.set_tensor(0, np.asarray(pixels)[None])
         teacher.invoke()
-        maps[row] = teacher.get_tensor(MAP_TENSOR)[0]
-    maps.flush()
+        for tensor, maps in written.items():
+            maps[row] = teacher.get_tensor(tensor)[0]
+    for maps in written.values():
+        maps.flush()
 
 
 def detect_rows(rows: range, store: Path, detector_path: str) -> list[np.ndarray]:
@@ -171,6 +201,7 @@ def main() -> None:
             np.save(store / "photos.npy", photos)
             np.save(store / "crops.npy", draw_crops(len(paths), args.views, args.seed))
             save_classifier(teacher, store)
+            save_stage_scales(teacher, store)
             (store / "names.json").write_text(json.dumps([f"{p.parent.name}/{p.name}" for p in paths]))
             print(f"{len(paths)} photos", flush=True)
         if not (store / "boxes.json").exists():
@@ -186,17 +217,15 @@ def main() -> None:
             (store / "boxes.json").write_text(json.dumps(merged))
             print(f"{sum(map(len, merged))} boxes", flush=True)
         for view in range(args.views):
-            finished, part = store / f"view_{view:02d}.npy", store / f"view_{view:02d}.npy.part"
-            if finished.exists():
+            files = view_files(store, view)
+            if all(file.exists() for file, _ in files.values()):
                 continue
-            with part.open("wb") as file:
-                np.lib.format.write_array_header_2_0(
-                    file, {"descr": "|u1", "fortran_order": False, "shape": (len(paths), 7, 7, 1280)}
-                )
-                file.truncate(file.tell() + len(paths) * 7 * 7 * 1280)
+            for file, (side, channels) in files.values():
+                make_empty(part_of(file), (len(paths), side, side, channels))
             rows = split_rows(len(paths), processes)
             list(pool.map(partial(teach_rows, view=view, store=store, teacher_path=teacher), rows))
-            part.rename(finished)
+            for file, _ in files.values():
+                part_of(file).rename(file)
             print(f"view {view + 1} of {args.views}", flush=True)
 
 
