@@ -1,0 +1,333 @@
+// Interactive views of what RegionTalk's API answers: a description, an alignment, a photo that was found. They need no
+// server and no address but that of the photo. Text enters the page as text only.
+import { phrases, viterbi } from "./viterbi.js";
+
+const COLOURS = 7; // as many as style.css has
+const SAME_PLACE = 0.5; // IoU above which only the surer of two regions is drawn from the start
+const WHOLE_PHOTO = 0;
+
+/**
+ * A photo with its caption, and its regions as numbered boxes with theirs (Figure 7).
+ *
+ * @param {Element} element is emptied first.
+ * @param {object} data as `regiontalk describe --json` prints it.
+ * @param {string} imageUrl the photo's; any that an img takes.
+ */
+export function mountDescription(element, data, imageUrl) {
+  const stage = photoStage(data, imageUrl, data.caption.text);
+  const [shown, others] = surest(data.regions);
+  const items = [...shown, ...others].map((row, rank) => {
+    const { box_xyxy, score, caption } = data.regions[row];
+    const look = { region: row + 1, colour: rank % COLOURS, quiet: rank >= shown.length };
+    stage.add(box_xyxy, { ...look, tag: `${rank + 1}`, name: `Region ${rank + 1}: ${caption.text}` });
+    return regionItem(rank + 1, caption.text, score, look);
+  });
+  stage.done();
+  const side = make("div", { class: "rt-side" });
+  side.append(make("p", { class: "rt-caption" }, data.caption.text));
+  side.append(make("p", { class: "rt-note" }, `log-probability ${data.caption.log_prob.toFixed(1)}`));
+  side.append(make("ol", { class: "rt-regions", "aria-label": "Regions" }, ...items.slice(0, shown.length)));
+  if (others.length) {
+    const list = make("ol", { class: "rt-regions", "aria-label": "More regions" }, ...items.slice(shown.length));
+    const title = `${others.length} more ${others.length === 1 ? "region" : "regions"}`;
+    side.append(make("details", { class: "rt-fold" }, make("summary", {}, title), list));
+  }
+  if (!items.length) side.append(make("p", { class: "rt-note" }, "No region was found in this photo."));
+  mount(element, "rt-description", stage.element, side);
+}
+
+/**
+ * A sentence beside its photo, each word in the colour of its box (Figure 5). With `scores` there are also a slider,
+ * which decodes the phrases anew for any β, and a map of the scores (Figure 3).
+ *
+ * @param {Element} element is emptied first.
+ * @param {object} data as `regiontalk align --json` prints it; with `beta` and `scores`, T rows of M numbers, if known.
+ * @param {string} imageUrl the photo's; any that an img takes.
+ */
+export function mountAlignment(element, data, imageUrl) {
+  const texts = data.words.map((word) => word.text);
+  const colours = colourPicker();
+  const stage = photoStage(data, imageUrl, `The photo of the sentence: ${data.sentence}`);
+  const words = texts.map((text) => {
+    const score = make("span", { class: "rt-score" });
+    return make("button", { type: "button", class: "rt-word", "aria-pressed": "false" }, make("span", {}, text), score);
+  });
+  const heat = data.scores && heatMap(texts, data, stage.image);
+
+  const draw = (path) => {
+    const runs = phrases(texts, path);
+    const scores = path.map((region, j) => data.scores?.[j][region] ?? data.words[j].score);
+    for (const run of runs) {
+      for (let j = run.start; j < run.end; j++) drawWord(words[j], texts[j], run, j, scores[j], colours(run.region));
+    }
+    stage.clear();
+    for (const region of new Set(path)) {
+      const strong = runsOf(texts, path, (j) => path[j] === region && scores[j] > 0);
+      const tag = strong || runsOf(texts, path, (j) => path[j] === region);
+      const look = { region, colour: colours(region), quiet: !strong };
+      stage.add(data.regions[region].box_xyxy, { ...look, tag, name: `${regionName(region)}: ${tag}` });
+    }
+    stage.done();
+    heat?.draw(path, colours);
+    return runs.length;
+  };
+  const count = draw(data.words.map((word) => word.region));
+
+  const side = make("div", { class: "rt-side" });
+  side.append(make("div", { class: "rt-words", role: "group", "aria-label": "The sentence's words" }, ...words));
+  side.append(make("p", { class: "rt-note" }, `score ${data.score.toFixed(2)}`));
+  if (heat) side.append(betaSlider(data, count, (beta) => draw(viterbi(data.scores, beta).path)), heat.element);
+  mount(element, "rt-alignment", stage.element, side);
+}
+
+/**
+ * A photo that was found, small, with the boxes that answer the phrases of what was asked.
+ *
+ * @param {Element} element is emptied first.
+ * @param {object} data as `regiontalk search --json` prints it; `phrases` may be missing.
+ * @param {string} imageUrl the photo's or its thumbnail's; any that an img takes.
+ */
+export function mountFound(element, data, imageUrl) {
+  const colours = colourPicker();
+  const name = data.file.split(/[\\/]/).pop();
+  const stage = photoStage(data, imageUrl, name, "span");
+  const found = (data.phrases ?? []).map((phrase) => ({ ...phrase, colour: colours(phrase.region) }));
+  for (const region of new Set(found.map((phrase) => phrase.region))) {
+    const own = found.filter((phrase) => phrase.region === region);
+    const strong = own.filter((phrase) => phrase.score > 0);
+    const tag = (strong.length ? strong : own).map((phrase) => phrase.text).join(", ");
+    stage.add(own[0].box_xyxy, { region, colour: own[0].colour, quiet: !strong.length, tag });
+  }
+  stage.done();
+  const words = found.map(({ text, region, colour, score }) =>
+    make("span", { class: `rt-word rt-start rt-end rt-c${colour}${score > 0 ? "" : " rt-weak"}`, "data-region": region }, text));
+  const side = make("div", { class: "rt-side" });
+  if (words.length) side.append(make("p", { class: "rt-words" }, ...words.flatMap((word) => [word, " "])));
+  side.append(make("p", { class: "rt-file", title: data.file }, name));
+  side.append(make("p", { class: "rt-note" }, `score ${data.score.toFixed(2)}`));
+  mount(element, "rt-found", stage.element, side);
+}
+
+// ---- parts
+
+function mount(element, kind, ...children) {
+  const view = make("div", { class: `rt-view ${kind}` }, ...children);
+  linkRegions(view);
+  element.replaceChildren(view);
+}
+
+/** Everything in a view that has `data-region` lights up together: under the pointer, in focus, or pinned by a click. */
+function linkRegions(view) {
+  let pinned = null;
+  const light = (region) => {
+    view.classList.toggle("rt-lighting", region !== null);
+    for (const each of view.querySelectorAll("[data-region]")) {
+      each.classList.toggle("rt-lit", each.dataset.region === region);
+      if (each.hasAttribute("aria-pressed")) each.setAttribute("aria-pressed", String(each.dataset.region === pinned));
+    }
+  };
+  const regionOf = (event) => event.target.closest("[data-region]")?.dataset.region ?? null;
+  view.addEventListener("pointerover", (event) => event.pointerType === "touch" || light(regionOf(event) ?? pinned));
+  view.addEventListener("pointerleave", (event) => event.pointerType === "touch" || light(pinned));
+  view.addEventListener("focusin", (event) => light(regionOf(event) ?? pinned));
+  view.addEventListener("focusout", () => light(pinned));
+  view.addEventListener("click", (event) => {
+    const region = regionOf(event);
+    pinned = region === pinned ? null : region;
+    light(pinned);
+  });
+  view.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") light((pinned = null));
+  });
+}
+
+/** A photo with boxes over it. `add` them, then `done` places their tags; smaller boxes lie above larger ones. */
+function photoStage({ width, height }, imageUrl, alt, boxTag = "button") {
+  const image = make("img", { src: imageUrl, alt, width, height, class: "rt-image" });
+  const layer = make("div", { class: "rt-boxes" });
+  const frame = make("div", { class: "rt-frame" }, image, layer);
+  frame.style.setProperty("--rt-ratio", width / height);
+  image.addEventListener("error", () => frame.classList.add("rt-missing"));
+  let boxes = [];
+
+  const add = (box, { region, colour, quiet, tag, name }) => {
+    const [x0, y0, x1, y1] = [box[0] / width, box[1] / height, box[2] / width, box[3] / height];
+    const kind = boxTag === "button" ? { type: "button", "aria-pressed": "false", "aria-label": name } : {};
+    const look = `rt-box rt-c${colour}${quiet ? " rt-quiet" : ""}${region === WHOLE_PHOTO ? " rt-whole" : ""}`;
+    const label = make("span", { class: "rt-tag" }, tag);
+    const element = make(boxTag, { ...kind, class: look, "data-region": region }, label);
+    const place = { left: x0, top: y0, width: x1 - x0, height: y1 - y0 };
+    for (const [side, share] of Object.entries(place)) element.style.setProperty(side, `${100 * share}%`);
+    boxes.push({ element, quiet, corners: [[x0, y0], [x1, y0], [x0, y1], [x1, y1]], area: (x1 - x0) * (y1 - y0) });
+  };
+  const done = () => {
+    placeTags(boxes.filter((box) => !box.quiet));
+    layer.append(...boxes.sort((a, b) => b.area - a.area).map((box) => box.element));
+  };
+  const clear = () => {
+    boxes = [];
+    layer.replaceChildren();
+  };
+  return { element: frame, image, add, done, clear };
+}
+
+/** Gives each tag a corner of its box that no earlier tag lies close to, the upper left one if it can. */
+function placeTags(boxes) {
+  const taken = [];
+  for (const { element, corners } of boxes) {
+    const near = ([x, y]) => taken.some(([a, b]) => Math.abs(x - a) < 0.2 && Math.abs(y - b) < 0.08);
+    const corner = Math.max(0, corners.findIndex((each) => !near(each)));
+    taken.push(corners[corner]);
+    element.classList.add(`rt-corner${corner}`);
+  }
+}
+
+function drawWord(word, text, run, j, score, colour) {
+  const ends = `${j === run.start ? " rt-start" : ""}${j === run.end - 1 ? " rt-end" : ""}`;
+  word.className = `rt-word rt-c${colour}${ends}${score > 0 ? "" : " rt-weak"}`;
+  word.dataset.region = run.region;
+  word.lastChild.textContent = score > 0 ? oneDecimal(score) : "";
+  word.setAttribute("aria-label", `${text}, ${regionName(run.region)}, score ${oneDecimal(score)}`);
+}
+
+function regionItem(number, text, score, { region, colour }) {
+  const badge = make("span", { class: "rt-badge" }, `${number}`);
+  const sure = make("span", { class: "rt-sure" }, `${Math.round(100 * score)}%`);
+  const parts = { type: "button", class: `rt-item rt-c${colour}`, "data-region": region, "aria-pressed": "false" };
+  return make("li", {}, make("button", parts, badge, make("span", { class: "rt-text" }, text), sure));
+}
+
+/** A slider for β. Its steps are finer where β is small, since most phrases change there. */
+function betaSlider(data, count, decode) {
+  const most = Math.max(largestUseful(data.scores), data.beta);
+  const start = 1000 * Math.sqrt(data.beta / most);
+  const slider = make("input", { type: "range", class: "rt-slider", min: 0, max: 1000, step: "any", "aria-label": "beta" });
+  const value = make("output", { class: "rt-beta" });
+  const reset = make("button", { type: "button", class: "rt-reset" }, "reset");
+  const say = (beta, found) => {
+    const text = `${beta.toFixed(2)} · ${found} ${found === 1 ? "phrase" : "phrases"}`;
+    value.textContent = `β ${text}`;
+    slider.setAttribute("aria-valuetext", text);
+    reset.disabled = beta === data.beta;
+  };
+  const set = (beta) => say(beta, decode(beta));
+  slider.addEventListener("input", () => set(most * (slider.valueAsNumber / 1000) ** 2));
+  slider.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -10, ArrowDown: -10, ArrowRight: 10, ArrowUp: 10 }[event.key];
+    if (!step) return;
+    event.preventDefault(); // with step "any" browsers disagree on how far an arrow goes
+    slider.value = slider.valueAsNumber + step;
+    slider.dispatchEvent(new Event("input"));
+  });
+  reset.addEventListener("click", () => {
+    slider.value = start;
+    set(data.beta);
+    slider.focus();
+  });
+  slider.value = start;
+  say(data.beta, count);
+  const ends = make("div", { class: "rt-ends" }, make("span", {}, "each word for itself"), make("span", {}, "one region for all"));
+  return make("div", { class: "rt-control" }, make("div", { class: "rt-line" }, value, reset), slider, ends);
+}
+
+/** The smallest of 0.25, 0.5, 1, 2, ... that keeps the whole sentence on one region. */
+function largestUseful(scores) {
+  let beta = 0.25;
+  while (new Set(viterbi(scores, beta).path).size > 1) beta *= 2;
+  return beta;
+}
+
+/** Words down, regions across, the brighter the higher the score; each word's own region is marked in its colour. */
+function heatMap(texts, data, image) {
+  const largest = Math.max(1e-9, ...data.scores.flat());
+  const heads = data.regions.map(({ box_xyxy }, region) => {
+    const picture = make("canvas", { width: 56, height: 56, "aria-hidden": "true" });
+    whenLoaded(image, () => drawCrop(picture, image, box_xyxy, data));
+    const name = make("span", {}, region === WHOLE_PHOTO ? "all" : `${region}`);
+    return make("th", { scope: "col", "data-region": region, title: regionName(region) }, picture, name);
+  });
+  const cells = data.scores.map((row, j) => row.map((score, region) => {
+    const title = `${texts[j]}, ${regionName(region)}: ${score.toFixed(2)}`;
+    const cell = make("td", { title, "data-region": region }, make("span", {}, oneDecimal(score)));
+    cell.style.setProperty("--rt-heat", `${Math.round(100 * Math.max(0, score) / largest)}%`);
+    return cell;
+  }));
+  const rows = cells.map((row, j) => make("tr", {}, make("th", { scope: "row" }, texts[j]), ...row));
+  const head = make("thead", {}, make("tr", {}, make("td", {}), ...heads));
+  const table = make("table", { class: "rt-heat" }, make("caption", {}, "Scores of words and regions"), head, make("tbody", {}, ...rows));
+  const scroll = make("div", { class: "rt-scroll", tabindex: 0, role: "group", "aria-label": "Scores of words and regions" }, table);
+  const element = make("details", { class: "rt-fold", open: "" }, make("summary", {}, "Scores of words and regions"), scroll);
+  const draw = (path, colours) => cells.forEach((row, j) => row.forEach((cell, region) => {
+    cell.className = region === path[j] ? `rt-chosen rt-c${colours(region)}` : "";
+  }));
+  return { element, draw };
+}
+
+function drawCrop(canvas, image, [x0, y0, x1, y1], { width, height }) {
+  const [across, down] = [image.naturalWidth / width, image.naturalHeight / height];
+  const source = [x0 * across, y0 * down, (x1 - x0) * across, (y1 - y0) * down];
+  canvas.getContext("2d").drawImage(image, ...source, 0, 0, canvas.width, canvas.height);
+}
+
+function whenLoaded(image, then) {
+  if (image.complete && image.naturalWidth) then();
+  else image.addEventListener("load", then, { once: true });
+}
+
+/** Regions take colours in the order in which they first ask, and keep them. */
+function colourPicker() {
+  const taken = new Map();
+  return (region) => {
+    if (!taken.has(region)) taken.set(region, taken.size % COLOURS);
+    return taken.get(region);
+  };
+}
+
+/** The words that are wanted; those that stand together are joined, others are divided by a comma. */
+function runsOf(texts, path, wanted) {
+  const runs = [];
+  texts.forEach((text, j) => {
+    if (!wanted(j)) return;
+    if (j && wanted(j - 1)) runs[runs.length - 1] += ` ${text}`;
+    else runs.push(text);
+  });
+  return runs.join(", ");
+}
+
+function regionName(region) {
+  return region === WHOLE_PHOTO ? "the whole photo" : `region ${region}`;
+}
+
+function oneDecimal(score) {
+  return (Math.round(10 * score) / 10 || 0).toFixed(1); // never "-0.0"
+}
+
+/** Rows of regions, the surest first: those that are drawn from the start, which differ in place and caption; the rest. */
+function surest(regions) {
+  const order = regions.map((_, row) => row).sort((a, b) => regions[b].score - regions[a].score || a - b);
+  if (order.length <= COLOURS) return [order, []];
+  const shown = [];
+  for (const row of order) {
+    const { box_xyxy, caption } = regions[row];
+    const doubles = (other) => other.caption.text === caption.text || overlap(other.box_xyxy, box_xyxy) > SAME_PLACE;
+    if (shown.length < COLOURS && !shown.some((other) => doubles(regions[other]))) shown.push(row);
+  }
+  return [shown, order.filter((row) => !shown.includes(row))];
+}
+
+/** Intersection over union of two boxes. */
+function overlap(a, b) {
+  const width = Math.min(a[2], b[2]) - Math.max(a[0], b[0]);
+  const height = Math.min(a[3], b[3]) - Math.max(a[1], b[1]);
+  const both = Math.max(0, width) * Math.max(0, height);
+  const area = ([x0, y0, x1, y1]) => (x1 - x0) * (y1 - y0);
+  return both / Math.max(1e-9, area(a) + area(b) - both);
+}
+
+/** An element with attributes; strings among the children become text, never markup. */
+function make(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}

@@ -1,0 +1,50 @@
+// Words to regions: the chain MRF of Eq. 10 to 12, step for step as regiontalk/alignment/mrf.py solves it, so that
+// both agree to the last bit, ties included. Axis names: T words, M regions.
+
+/**
+ * The best region for each word when staying on a region is rewarded.
+ *
+ * @param {number[][]} scores T rows of M finite numbers, v_i · s_j.
+ * @param {number} beta β, at least 0 and finite, in units of the score.
+ * @returns {{path: number[], total: number}} T regions and the maximum itself; of several best paths the one with the
+ *     lowest region for the first word, then for the second, and so on.
+ * @throws {RangeError} if `beta` is negative or not finite, or there is no word or no region.
+ */
+export function viterbi(scores, beta) {
+  if (!(Number.isFinite(beta) && beta >= 0)) throw new RangeError(`beta must be a finite number of at least 0, not ${beta}`);
+  if (!scores.length || !scores[0].length) throw new RangeError("scores must have at least one word and one region");
+  // best[j][i]: the most that words j to T - 1 can reach if word j takes region i.
+  const best = scores.map((row) => [...row]);
+  for (let j = best.length - 2; j >= 0; j--) {
+    const next = best[j + 1];
+    const top = Math.max(...next);
+    best[j] = best[j].map((own, i) => own + Math.max(next[i] + beta, top));
+  }
+  const path = [firstOfLargest(best[0])];
+  for (let j = 1; j < best.length; j++) {
+    const onwards = [...best[j]];
+    onwards[path[j - 1]] += beta;
+    path.push(firstOfLargest(onwards));
+  }
+  return { path, total: best[0][path[0]] };
+}
+
+/**
+ * Cuts a sentence into the maximal runs of words that share a region.
+ *
+ * @param {string[]} words T words.
+ * @param {number[]} path the region of each word.
+ * @returns {{text: string, start: number, end: number, region: number}[]} in order, `end` exclusive.
+ */
+export function phrases(words, path) {
+  const runs = [];
+  path.forEach((region, j) => {
+    if (j && path[j - 1] === region) runs[runs.length - 1].end = j + 1;
+    else runs.push({ start: j, end: j + 1, region });
+  });
+  return runs.map((run) => ({ text: words.slice(run.start, run.end).join(" "), ...run }));
+}
+
+function firstOfLargest(values) {
+  return values.indexOf(Math.max(...values));
+}
