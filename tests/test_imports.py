@@ -17,7 +17,7 @@ SOURCE = Path(regiontalk.__file__).parent
 LAYERS = (
     ("structures", "errors", "settings"),
     ("photos", "language", "vision", "alignment", "captioning"),
-    ("data",),
+    ("data", "fingerprints"),
     ("pack", "model"),
     ("cards", "drawing", "evaluation", "report", "search"),
     ("cli", "web"),
@@ -65,6 +65,8 @@ def test_imports_run_one_way(file: Path) -> None:
             other = module.split(".")[1]
             if other == "training" and own == "cli":
                 continue  # see test_only_commands_that_build_import_training
+            if (own, module) == ("structures", "regiontalk.report.notebook"):
+                continue  # see test_results_reach_up_only_to_show_themselves
             assert LAYER[other] <= LAYER[own], f"{file.name} imports {module}"
 
 
@@ -83,6 +85,22 @@ def test_only_commands_that_build_import_training() -> None:
         assert not users or file.relative_to(SOURCE).as_posix() == "cli/building.py"
         top = [node for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
         assert not [node for node in top if (node.module or "").startswith("regiontalk.training")]
+
+
+def test_results_reach_up_only_to_show_themselves() -> None:
+    """Notebooks ask a result itself for HTML: what draws it is imported there, inside one function, and only then."""
+    tree = ast.parse((SOURCE / "structures.py").read_text(encoding="utf-8"))
+    reaching = [
+        function.name
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        and any(
+            isinstance(node, ast.ImportFrom) and node.module == "regiontalk.report.notebook" for node in function.body
+        )
+    ]
+    assert reaching == ["_html_of"]
+    assert not [node for node in tree.body if isinstance(node, ast.ImportFrom) and "regiontalk" in (node.module or "")]
+    assert "PIL" not in modules_after("import regiontalk.structures")
 
 
 def modules_after(code: str) -> set[str]:

@@ -62,6 +62,10 @@ class Regions:
         parts = {name: getattr(self, name)[rows] for name in ("boxes_xyxy", "scores", "features", "vectors")}
         return replace(self, **parts)
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: see `regiontalk.report.notebook`."""
+        return _html_of(self)
+
 
 @dataclass(frozen=True, eq=False)
 class Sentence:
@@ -147,6 +151,10 @@ class Alignment:
             "regions": regions_to_json(self.regions),
         }
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: see `regiontalk.report.notebook`."""
+        return _html_of(self)
+
 
 @dataclass(frozen=True)
 class Caption:
@@ -187,6 +195,10 @@ class Description:
             ],
         }
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it: see `regiontalk.report.notebook`."""
+        return _html_of(self)
+
 
 def regions_to_json(regions: Regions) -> list[dict[str, Any]]:
     """`[{"box_xyxy", "score"}]`, the whole photo first; pixels with one decimal."""
@@ -198,6 +210,13 @@ def regions_to_json(regions: Regions) -> list[dict[str, Any]]:
 
 def _caption_to_json(caption: Caption) -> dict[str, Any]:
     return {"text": caption.text, "log_prob": round(caption.log_prob, 4)}
+
+
+def _html_of(result: Description | Alignment | Regions) -> str:
+    # Only a notebook asks for this, so only then is what draws loaded: it stands in a layer above this one.
+    from regiontalk.report.notebook import html_of
+
+    return html_of(result)
 
 
 def _require(condition: bool, message: str) -> None:

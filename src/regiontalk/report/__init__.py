@@ -1,0 +1,1 @@
+"""Results to look at, in one HTML file or in a notebook."""

@@ -1,0 +1,195 @@
+"""Results as HTML that needs no script: the photo with numbered boxes, the words beside it in matching colours.
+
+Everything that comes from outside is escaped. Styles stand on the elements, so that a fragment looks the same wherever
+it is put: in a notebook's cell or in a report, on light or dark. Figures are after the paper's figures 5 and 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from regiontalk.cards import Colour, ink_on
+from regiontalk.drawing import PALETTE
+from regiontalk.structures import WHOLE_PHOTO, Alignment, Description, Regions
+
+_PLAIN = 640
+"""Lines and letters have their plain size on a photo whose long side is so many pixels, and grow with it."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A photo in a page.
+
+    Attributes:
+        url: the photo as a data: URL.
+        name: under which later figures can show it again; the page's own, unlike any other in it.
+        again: whether an earlier figure of the page holds it already, under that name.
+    """
+
+    url: str
+    name: str = ""
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A box on the photo, in pixels of the original, with its label; `dashed` boxes were given, not found."""
+
+    box: Sequence[float]
+    label: str
+    colour: Colour
+    dashed: bool = False
+
+
+def description_figure(description: Description, image: Picture | None) -> str:
+    """The photo with its caption, and each region as a numbered box with its own.
+
+    Args:
+        description: of any photo.
+        image: the photo; None draws the boxes alone.
+    """
+    regions = description.regions
+    order = 1 + np.argsort(-regions.scores[1:], kind="stable")  # the surest first
+    colours = {int(row): PALETTE[place % len(PALETTE)] for place, row in enumerate(order)}
+    marks = [Mark(regions.boxes_xyxy[row], str(n), colours[int(row)]) for n, row in enumerate(order, start=1)]
+    items = "".join(
+        f"<li style='margin:.2em 0'>{badge(str(n), colours[int(row)])} "
+        f"{escape(description.region_captions[row - 1].text)} {_faint(f'{regions.scores[row]:.0%}')}</li>"
+        for n, row in enumerate(order, start=1)
+    )
+    text = f"<p style='font-size:1.25em;margin:.4em 0'>{escape(description.caption.text) or '(no words)'}</p>"
+    listed = f"<ol style='list-style:none;padding:0;margin:.4em 0'>{items}</ol>" if items else ""
+    return _figure(regions, marks, image, f"Photo: {description.caption.text}", text + listed)
+
+
+def alignment_figure(alignment: Alignment, image: Picture | None) -> str:
+    """The photo with the sentence below, each word in the colour and with the number of its box.
+
+    Words that no region answers to (score 0 or less) are faint, and boxes of such words only are left out.
+
+    Args:
+        alignment: of any photo.
+        image: as in `description_figure`.
+    """
+    strong = alignment.word_scores > 0  # (T,)
+    shown = list(dict.fromkeys(int(region) for region in alignment.word_regions[strong]))
+    colours = {region: PALETTE[place % len(PALETTE)] for place, region in enumerate(shown)}
+    numbers = {region: str(place) for place, region in enumerate(shown, start=1)}
+    marks = [Mark(alignment.regions.boxes_xyxy[each], numbers[each], colours[each]) for each in shown]
+    words = " ".join(
+        _word(text, f"{score:.2f}", colours.get(int(region)) if score > 0 else None, numbers.get(int(region), ""))
+        for text, region, score in zip(
+            alignment.sentence.words, alignment.word_regions, alignment.word_scores, strict=True
+        )
+    )
+    whole = (
+        f" {badge(numbers[WHOLE_PHOTO], colours[WHOLE_PHOTO])} is the whole photo." if WHOLE_PHOTO in numbers else ""
+    )
+    text = (
+        f"<p style='font-size:1.15em;line-height:2;margin:.4em 0'>{words}</p>"
+        f"<p style='margin:.4em 0'>{_faint(f'score {alignment.score:.2f}, β {alignment.beta:g}.')}{whole}</p>"
+    )
+    return _figure(alignment.regions, marks, image, f"Photo with the words of: {alignment.sentence.text}", text)
+
+
+def regions_figure(regions: Regions, image: Picture | None) -> str:
+    """The photo with all its regions, each with how sure the network is of it.
+
+    Args:
+        regions: of any photo.
+        image: as in `description_figure`.
+    """
+    order = 1 + np.argsort(-regions.scores[1:], kind="stable")
+    marks = [
+        Mark(regions.boxes_xyxy[row], f"{regions.scores[row]:.0%}", PALETTE[place % len(PALETTE)])
+        for place, row in enumerate(order)
+    ]
+    title = f"{len(marks)} region{'' if len(marks) == 1 else 's'}"
+    return _figure(regions, marks, image, f"Photo with {title}", f"<p style='margin:.4em 0'>{title}</p>")
+
+
+def picture(width: int, height: int, marks: Iterable[Mark], image: Picture | None, says: str) -> str:
+    """A photo with boxes on it, as an SVG element.
+
+    Args:
+        width, height: of the photo, in pixels: the boxes' unit.
+        marks: earlier ones lie above later ones.
+        image: the photo; None for an empty frame.
+        says: what the picture shows, for those who cannot see it.
+    """
+    unit = max(width, height) / _PLAIN
+    drawn = list(marks)[::-1]
+    boxes = "".join(_box(mark, unit) for mark in drawn) + "".join(_tag(mark, unit) for mark in drawn if mark.label)
+    label = f"role='img' aria-label='{escape(says, quote=True)}'"
+    look = f"style='display:block;width:100%;max-width:{_PLAIN}px;max-height:80vh'"
+    return f"<svg {label} viewBox='0 0 {width} {height}' {look}>{_photo(width, height, image)}{boxes}</svg>"
+
+
+def badge(text: str, colour: Colour) -> str:
+    """A few letters on a colour."""
+    return (
+        f"<b style='background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:0 .4em'>"
+        f"{escape(text)}</b>"
+    )
+
+
+def css(colour: Colour) -> str:
+    """A colour as CSS has it.
+
+    >>> css((255, 0, 16))
+    '#ff0010'
+    """
+    return "#" + "".join(f"{part:02x}" for part in colour)
+
+
+def _figure(regions: Regions, marks: Sequence[Mark], image: Picture | None, says: str, text: str) -> str:
+    drawn = picture(regions.width, regions.height, marks, image, says)
+    return f"<figure style='margin:0;max-width:{_PLAIN}px'>{drawn}<figcaption>{text}</figcaption></figure>"
+
+
+def _photo(width: int, height: int, image: Picture | None) -> str:
+    place = f"width='{width}' height='{height}'"
+    if image is None:
+        return f"<rect {place} fill='#888' fill-opacity='.2'/>"
+    name = escape(image.name, quote=True)
+    if image.again:
+        return f"<use href='#{name}'/>"
+    href = escape(image.url, quote=True)
+    known = f"id='{name}' " if name else ""
+    return f"<image {known}href='{href}' {place} preserveAspectRatio='none'/>"
+
+
+def _word(text: str, score: str, colour: Colour | None, number: str) -> str:
+    if colour is None:
+        return f"<span title='score {score}' style='opacity:.65'>{escape(text)}</span>"
+    look = f"background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:.1em .3em"
+    return f"<span title='score {score}' style='{look}'>{escape(text)}<sub style='font-size:.7em'>{number}</sub></span>"
+
+
+def _faint(text: str) -> str:
+    return f"<small style='opacity:.75'>{escape(text)}</small>"
+
+
+def _box(mark: Mark, unit: float) -> str:
+    left, top, right, bottom = (float(edge) for edge in mark.box)
+    place = f"x='{left:.1f}' y='{top:.1f}' width='{right - left:.1f}' height='{bottom - top:.1f}' fill='none'"
+    dashes = f" stroke-dasharray='{9 * unit:.1f} {6 * unit:.1f}'" if mark.dashed else ""
+    return (
+        f"<rect {place} stroke='#000' stroke-opacity='.45' stroke-width='{5 * unit:.2f}'/>"
+        f"<rect {place} stroke='{css(mark.colour)}' stroke-width='{3 * unit:.2f}'{dashes}/>"
+    )
+
+
+def _tag(mark: Mark, unit: float) -> str:
+    """The label inside the box's upper left corner."""
+    left, top, *_ = (float(edge) for edge in mark.box)
+    high, wide = 20 * unit, (9 * len(mark.label) + 8) * unit
+    return (
+        f"<rect x='{left:.1f}' y='{top:.1f}' width='{wide:.1f}' height='{high:.1f}' fill='{css(mark.colour)}'/>"
+        f"<text x='{left + wide / 2:.1f}' y='{top + 0.75 * high:.1f}' font-size='{15 * unit:.2f}' text-anchor='middle' "
+        f"font-family='sans-serif' font-weight='bold' fill='{css(ink_on(mark.colour))}'>{escape(mark.label)}</text>"
+    )

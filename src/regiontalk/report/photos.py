@@ -1,0 +1,157 @@
+"""A report of photos: what was found in each, to look at and to play with."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from regiontalk.errors import ConfigError
+from regiontalk.photos import escaped
+from regiontalk.report.figures import Picture, alignment_figure, description_figure
+from regiontalk.report.page import View, page
+from regiontalk.report.pictures import LEAST_BYTES
+from regiontalk.structures import Alignment, Description
+
+_LEAST_ENTRY = LEAST_BYTES + 32_000
+"""Bytes of a photo's part of the file below which no report is begun."""
+_SHELL = 100_000
+"""Bytes of the page without photos, at most."""
+_MANY = 5
+_MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What was found in a photo.
+
+    Attributes:
+        name: of the photo, for those who read the page.
+        description: of the photo.
+        alignment: of a sentence with the photo; None without a sentence.
+        remark: what a reader should know of this photo, plain text.
+    """
+
+    name: str
+    description: Description
+    alignment: Alignment | None = None
+    remark: str = ""
+
+
+class PhotoReport:
+    """Takes photos as they come and keeps the page below a size.
+
+    Args:
+        expected: how many photos may come.
+        most: bytes that the page may have.
+
+    Raises:
+        ConfigError: if so many photos cannot be shown in so few bytes.
+    """
+
+    def __init__(self, expected: int, most: int) -> None:
+        room = (most - _SHELL) // _LEAST_ENTRY
+        if expected > room:
+            raise ConfigError(
+                f"--max-size {most / _MEGABYTE:g}: {expected} photos do not fit into so many megabytes, {max(room, 0)} "
+                f"surely do. Take fewer photos (--limit {max(room, 1)}), or allow "
+                f"{-(-(expected * _LEAST_ENTRY + _SHELL) // _MEGABYTE)} megabytes"
+            )
+        self._left, self._most, self._size = expected, most, _SHELL
+        self._articles: list[str] = []
+        self._names: list[str] = []
+        self._views: list[View] = []
+
+    def __len__(self) -> int:
+        return len(self._articles)
+
+    def skip(self, photos: int) -> None:
+        """So many of the expected photos will not come."""
+        self._left -= photos
+
+    def add(self, entry: Entry, picture: Callable[[int], str]) -> None:
+        """Takes a photo.
+
+        Args:
+            entry: what was found in it.
+            picture: gives the photo as a data: URL of at most so many characters, if it can.
+        """
+        room = (self._most - self._size) // max(1, self._left)
+        bare, views = self._article(entry, "")
+        size = len(bare.encode("utf-8", "replace")) + sum(len(json.dumps(view.data)) for view in views)
+        article, views = self._article(entry, picture(max(LEAST_BYTES, room - size - len(views) * 2000)))
+        self._size += size + len(article) - len(bare)
+        self._left -= 1
+        self._articles.append(article)
+        self._names.append(entry.name)
+        self._views += views
+
+    def html(self, title: str, foot: str) -> bytes:
+        """The page.
+
+        Args:
+            title: plain text.
+            foot: plain text, for the page's end.
+
+        Raises:
+            ConfigError: if the page is larger than it may be.
+        """
+        contents = _contents(self._names) if len(self._names) > _MANY else ""
+        whole = page(title, "\n".join(self._articles), self._views, contents, f"<p>{escape(foot)}</p>")
+        if len(whole) > self._most:
+            raise ConfigError(
+                f"--max-size {self._most / _MEGABYTE:g}: the report would have {len(whole) / _MEGABYTE:.1f} megabytes. "
+                "Take fewer photos (--limit), or allow more"
+            )
+        return whole
+
+    def _article(self, entry: Entry, url: str) -> tuple[str, list[View]]:
+        regions = entry.description.regions
+        number, place = len(self._articles) + 1, len(self._views)
+        image = Picture(url, f"photo-{number}-image")
+        named, views = {"file": entry.name}, list[View]()
+        if entry.alignment is not None:
+            figure = alignment_figure(entry.alignment, image)
+            views.append(View("Alignment", alignment_data(entry.alignment) | named, figure))
+            image = Picture("", image.name, again=True)
+        figure = description_figure(entry.description, image)
+        views.append(View("Description", entry.description.to_json() | named, figure))
+        shown = "\n".join(view.html(place + offset) for offset, view in enumerate(views))
+        heading = f'<h2>{escape(entry.name)} <span class="faint">{regions.width} × {regions.height}</span></h2>' + (
+            f'<p class="faint">{escape(entry.remark)}</p>' if entry.remark else ""
+        )
+        return f'<article class="photo" id="photo-{number}">\n{heading}\n{shown}\n</article>', views
+
+
+def alignment_data(alignment: Alignment) -> dict[str, Any]:
+    """The object of `regiontalk align --json`, with β and all scores, so that a page can decode with another β.
+
+    `scores` is (T, M), rows are words: v_i·s_t of Eq. 8 with six significant digits.
+    """
+    unary = alignment.sentence.vectors @ alignment.regions.vectors.T  # (T, M)
+    scores = [[float(f"{value:.6g}") for value in row] for row in unary.tolist()]
+    return {**alignment.to_json(), "beta": alignment.beta, "scores": scores}
+
+
+def shown_names(files: Sequence[Path]) -> list[str]:
+    r"""Names for photos in a page that others will read: without the folders that all of them lie in, and printable.
+
+    >>> shown_names([Path("/home/ann/a.jpg"), Path("/home/ann/b/a.jpg")])
+    ['a.jpg', 'b/a.jpg']
+    """
+    whole = [os.path.abspath(file) for file in files]
+    try:
+        common = os.path.commonpath([os.path.dirname(name) for name in whole]) if whole else ""
+        names = [Path(os.path.relpath(name, common)).as_posix() for name in whole]
+    except ValueError:  # on several drives
+        names = [file.name for file in files]
+    return [escaped(name) for name in names]
+
+
+def _contents(names: Sequence[str]) -> str:
+    items = "".join(f'<li><a href="#photo-{n}">{escape(name)}</a></li>' for n, name in enumerate(names, start=1))
+    return f"<nav aria-label='Photos'><details><summary>{len(names)} photos</summary><ol>{items}</ol></details></nav>"
