@@ -184,38 +184,59 @@ class Model:
         """
         return self.describe_regions([distinct(each) for each in self._regions(photo)], beam)[0]
 
-    def describe_regions(self, regions: Sequence[Regions], beam: int | None = None) -> list[Description]:
+    def describe_regions(
+        self, regions: Sequence[Regions], beam: int | None = None, temperature: float | None = None
+    ) -> list[Description]:
         """Caption photos that were looked at, and each of their regions: all of them searched together.
 
         Args:
             regions: what `look` found.
             beam: as in `describe`.
+            temperature: above 0, to draw captions at random instead of searching for the likeliest; see `beam.sample`.
+
+        Raises:
+            ValueError: if `beam` is below 1, `temperature` not above 0, or both are given.
         """
         contexts = [_region_contexts(each) for each in regions]  # (M - 1, 2 D) each
-        written = iter(self._write(self._region_captioner, contexts, self.pack.settings.region_captioner, beam))
+        settings = self.pack.settings.region_captioner
+        written = iter(self._write(self._region_captioner, contexts, settings, beam, temperature))
         return [
             Description(each, caption, tuple(next(written) for _ in range(len(each) - 1)))
-            for each, caption in zip(regions, self.caption(regions, beam), strict=True)
+            for each, caption in zip(regions, self.caption(regions, beam, temperature), strict=True)
         ]
 
-    def caption(self, regions: Sequence[Regions], beam: int | None = None) -> list[Caption]:
+    def caption(
+        self, regions: Sequence[Regions], beam: int | None = None, temperature: float | None = None
+    ) -> list[Caption]:
         """Caption whole photos only.
 
         Args:
             regions: what `look` found; of each, the whole photo is captioned.
-            beam: as in `describe`.
+            beam, temperature: as in `describe_regions`.
         """
         contexts = [each.features[WHOLE_PHOTO : WHOLE_PHOTO + 1] for each in regions]  # (1, D) each
-        return self._write(self._photo_captioner, contexts, self.pack.settings.photo_captioner, beam)
+        return self._write(self._photo_captioner, contexts, self.pack.settings.photo_captioner, beam, temperature)
 
     def _write(
-        self, captioner: Captioner, contexts: list[np.ndarray], settings: CaptionerSettings, beam: int | None
+        self,
+        captioner: Captioner,
+        contexts: list[np.ndarray],
+        settings: CaptionerSettings,
+        beam: int | None,
+        temperature: float | None,
     ) -> list[Caption]:
+        if beam is not None and temperature is not None:
+            raise ValueError("a temperature draws captions, a beam searches for them: give one of the two")
         if not contexts:
             return []
-        width = settings.beam if beam is None else beam
-        found = captioner.beam(np.concatenate(contexts), width, settings.max_words, settings.length_normalisation)
-        return [Caption(" ".join(self.pack.vocabulary.decode(best.ids)), best.log_prob) for best, *_ in found]
+        rows = np.concatenate(contexts)
+        if temperature is not None:
+            best = captioner.sample(rows, temperature, np.random.default_rng(), settings.max_words)
+        else:
+            width = settings.beam if beam is None else beam
+            ranked = captioner.beam(rows, width, settings.max_words, settings.length_normalisation)
+            best = [first for first, *_ in ranked]
+        return [Caption(" ".join(self.pack.vocabulary.decode(each.ids)), each.log_prob) for each in best]
 
     def _open(self, photo: PhotoLike) -> Photo:
         return photo if isinstance(photo, Photo) else open_photo(photo, min_side=self.pack.settings.vision.size)

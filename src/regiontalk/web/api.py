@@ -1,0 +1,274 @@
+"""The JSON API and the page, as one application. Each route parses, asks the `Service`, answers."""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from collections.abc import Collection
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, File, Form, Query, Request, UploadFile
+from fastapi import Path as InPath
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp
+
+import regiontalk
+from regiontalk.errors import ConfigError, PhotoError, SentenceError
+from regiontalk.web import schemas
+from regiontalk.web.docs_page import STYLE_FILE, docs_page
+from regiontalk.web.finding import PhotoFinder
+from regiontalk.web.guard import Guard
+from regiontalk.web.limits import DEFAULTS
+from regiontalk.web.service import Service
+
+STATIC = Path(__file__).parent / "static"
+"""The page's files."""
+
+DESCRIPTION = """Finds the regions of a photo and connects them with language.
+Photos are uploaded as multipart/form-data. Every error is an object with one text, `error`, that says what is wrong and
+what to do. A 503 comes at once when too many requests wait: try again after as many seconds as its Retry-After says."""
+
+
+class Json(Response):
+    """JSON in ASCII only: safe in every encoding and in HTML's, whatever a file is called."""
+
+    media_type = "application/json"
+
+    def __init__(self, content: Any, status_code: int = 200, headers: dict[str, str] | None = None) -> None:
+        super().__init__(content, status_code, {"cache-control": "no-store", **(headers or {})})
+
+    def render(self, content: Any) -> bytes:
+        """As bytes."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def create_app(service: Service, hosts: Collection[str] | None = None) -> ASGIApp:
+    """The application.
+
+    Args:
+        service: answers; whoever made it closes it.
+        hosts: names that requests may call the server by; None for any. See `Guard`.
+    """
+    app = FastAPI(
+        title="RegionTalk",
+        version=regiontalk.__version__,
+        description=DESCRIPTION,
+        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        redoc_url=None,
+        default_response_class=Json,
+        exception_handlers={
+            RequestValidationError: _invalid,
+            HTTPException: _http_error,
+            PhotoError: _unprocessable,
+            SentenceError: _unprocessable,
+            ConfigError: _unprocessable,
+            Exception: _internal,
+        },
+    )
+    app.state.service = service
+    app.include_router(router)
+    _add_pages(app)
+    return Guard(app, service.gate, service.limits, hosts)
+
+
+def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What a route may answer beside 200."""
+    meaning = {
+        400: "The request cannot be read.",
+        403: "A foreign host name, or another site's page.",
+        404: "No index is served, or it has no such photo.",
+        408: "The request took too long to come in.",
+        413: "The upload is too large.",
+        422: "A field, the photo or the sentence is no good.",
+        503: "Too many requests are waiting.",
+    }
+    return {status: {"model": schemas.Error, "description": meaning[status]} for status in statuses}
+
+
+_READING = _errors(403, 422, 503)
+_UPLOADING = _errors(400, 403, 408, 413, 422, 503)
+_NO_INDEX = _errors(404)
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def _finder(request: Request) -> PhotoFinder:
+    finder = _service(request).finder
+    if finder is None:
+        raise HTTPException(404, "This server has no index. Start it with: regiontalk serve --index DIR")
+    return finder
+
+
+ServicePart = Annotated[Service, Depends(_service)]
+FinderPart = Annotated[PhotoFinder, Depends(_finder)]
+Photo = Annotated[UploadFile, File(description="A photo: JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 or PPM.")]
+Sentence = Annotated[
+    str, Form(min_length=1, max_length=DEFAULTS.sentence, description="What people say about the photo.")
+]
+Beam = Annotated[
+    int | None, Form(ge=1, le=100, description="Captions kept while searching; the pack's own without it.")
+]
+Temperature = Annotated[
+    float | None,
+    Form(ge=0.1, le=5, description="Draw captions at random instead of searching: 1 as the network says, less bolder."),
+]
+Beta = Annotated[
+    float | None,
+    Form(ge=0, le=1000, description="How strongly words keep to their neighbours' region; the pack's own without it."),
+]
+Query_ = Annotated[str, Query(min_length=1, max_length=DEFAULTS.sentence, description="What the photos should show.")]
+K = Annotated[int, Query(ge=1, le=DEFAULTS.results, description="How many results.")]
+FormK = Annotated[int, Form(ge=1, le=DEFAULTS.results, description="How many results.")]
+PhotoId = Annotated[str, InPath(max_length=64, description="The `id` of a result.")]
+LikeId = Annotated[str, Query(max_length=64, description="The `id` of a result.")]
+
+router = APIRouter(prefix="/api")
+
+
+@router.post("/describe", responses={200: {"model": schemas.DescriptionAnswer}, **_UPLOADING})
+async def describe(service: ServicePart, photo: Photo, beam: Beam = None, temperature: Temperature = None) -> Json:
+    """Caption a photo and each of its regions."""
+    return Json(await service.describe(photo.file, _name(photo), beam, temperature))
+
+
+@router.post("/align", responses={200: {"model": schemas.AlignmentAnswer}, **_UPLOADING})
+async def align(service: ServicePart, photo: Photo, sentence: Sentence, beta: Beta = None) -> Json:
+    """Tie the words of a sentence to the regions of a photo."""
+    return Json(await service.align(photo.file, _name(photo), sentence, beta))
+
+
+@router.get("/search", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX})
+async def search(service: ServicePart, finder: FinderPart, q: Query_, k: K = 20) -> Json:
+    """Find photos of the index by a sentence."""
+    return Json({"results": await service.search(finder, q, k)})
+
+
+@router.post("/search/like", responses={200: {"model": schemas.SearchAnswer}, **_UPLOADING, **_NO_INDEX})
+async def search_like(service: ServicePart, finder: FinderPart, photo: Photo, k: FormK = 20) -> Json:
+    """Find photos of the index by an uploaded photo."""
+    return Json({"results": await service.search_like(finder, photo.file, _name(photo), k)})
+
+
+@router.get("/search/like", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX})
+async def search_more(service: ServicePart, finder: FinderPart, id: LikeId, k: K = 20) -> Json:
+    """Find more photos like one of the index."""
+    regions = await service.aside(_of_index, finder.regions, id)
+    return Json({"results": await service.aside(finder.by_regions, regions, k)})
+
+
+_JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}
+
+
+@router.get("/thumbnail/{id}", response_class=Response, responses={**_JPEG, **_READING, **_NO_INDEX})
+async def thumbnail(service: ServicePart, finder: FinderPart, id: PhotoId) -> Response:
+    """A small copy of a photo of the index."""
+    return _jpeg(await service.aside(_of_index, finder.thumbnail, id))
+
+
+@router.get("/photo/{id}", response_class=Response, responses={**_JPEG, **_READING, **_NO_INDEX})
+async def photo(service: ServicePart, finder: FinderPart, id: PhotoId) -> Response:
+    """A copy of a photo of the index, large enough for a screen."""
+    return _jpeg(await service.aside(_of_index, finder.photo, id))
+
+
+@router.get("/health", responses={200: {"model": schemas.HealthAnswer}, **_errors(403, 503)})
+async def health(service: ServicePart) -> Json:
+    """Whether the server works. Answered however many requests wait."""
+    if not service.alive:
+        raise HTTPException(503, "The server is stopping.", {"retry-after": "10"})
+    return Json({"status": "ok", "waiting": service.gate.inside})
+
+
+@router.get("/version", responses={200: {"model": schemas.VersionAnswer}, **_errors(403)})
+async def version(service: ServicePart) -> Json:
+    """What serves: the package, its pack, its index and its limits."""
+    pack, limits = service.model.pack, service.limits
+    settings = pack.settings
+    return Json(
+        {
+            "version": regiontalk.__version__,
+            "pack": {
+                "name": settings.name,
+                "checksum": pack.checksum,
+                "beta": settings.alignment.beta,
+                "beam": settings.photo_captioner.beam,
+            },
+            "index": None if service.finder is None else {"photos": service.finder.photos},
+            "limits": {
+                "body_bytes": limits.body_bytes,
+                "pixels": limits.pixels,
+                "sentence": limits.sentence,
+                "results": limits.results,
+            },
+        }
+    )
+
+
+def _add_pages(app: FastAPI) -> None:
+    """What people look at: the page and the API's own."""
+    mimetypes.add_type("text/javascript", ".js")  # a desktop's settings may say otherwise, and browsers insist
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    docs = docs_page(app.openapi())
+
+    @app.get("/", include_in_schema=False)
+    async def index() -> FileResponse:
+        return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+
+    @app.get("/docs", include_in_schema=False)
+    async def documentation() -> HTMLResponse:
+        return HTMLResponse(docs)
+
+    @app.get("/docs.css", include_in_schema=False)
+    async def style() -> FileResponse:
+        return FileResponse(STYLE_FILE, media_type="text/css")
+
+
+def _name(photo: UploadFile) -> str:
+    return photo.filename or "photo"
+
+
+def _of_index(get: Any, number: str) -> Any:
+    try:
+        return get(number)
+    except KeyError:
+        raise HTTPException(404, "The index has no such photo.") from None
+    except PhotoError as error:
+        raise HTTPException(404, str(error)) from None
+
+
+def _jpeg(data: bytes) -> Response:
+    # An id names one content for good, so browsers need not ask again.
+    return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=86400, immutable"})
+
+
+# Errors
+
+
+async def _invalid(_: Request, error: Exception) -> Json:
+    assert isinstance(error, RequestValidationError)
+    return Json({"error": "; ".join(_problem(each) for each in error.errors())}, 422)
+
+
+def _problem(found: Any) -> str:
+    where = ".".join(str(part) for part in found["loc"][1:]) or "request"
+    return f"{where}: {found['msg']}"
+
+
+async def _http_error(_: Request, error: Exception) -> Json:
+    assert isinstance(error, HTTPException)
+    return Json({"error": error.detail}, error.status_code, dict(error.headers or {}))
+
+
+async def _unprocessable(_: Request, error: Exception) -> Json:
+    return Json({"error": str(error)}, 422)
+
+
+async def _internal(_: Request, __: Exception) -> Json:
+    return Json({"error": "Something is wrong with this server; its log says what."}, 500)

@@ -1,0 +1,141 @@
+"""The index that a server searches, and small copies of its photos."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from regiontalk.errors import ConfigError, PhotoError
+from regiontalk.model import Model
+from regiontalk.photos import open_photo
+from regiontalk.search.engine import ExactEngine
+from regiontalk.search.entries import file_state
+from regiontalk.search.index import Index
+from regiontalk.search.manifest import PackIdentity
+from regiontalk.structures import Regions, regions_to_json
+
+THUMBNAIL_SIDE, PHOTO_SIDE = 320, 1600
+"""Pixels of the longer side."""
+_KEPT = 512
+"""Thumbnails kept in memory, about 20 kB each."""
+_QUALITY = 82
+
+
+class PhotoFinder:
+    """Searches one index; its photos are known by their number there and a piece of their checksum, never by a path.
+
+    All methods may be called from several threads.
+
+    Args:
+        folder: the index's.
+        model: with the pack that made it.
+        threads: CPU threads of a search.
+
+    Raises:
+        DataError: if there is no index, or it is damaged or of another pack.
+        ConfigError: if the pack scores by Eq. 7.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], model: Model, threads: int | None = None) -> None:
+        settings = model.pack.settings
+        if settings.alignment.score != "max":
+            raise ConfigError(f"{model.pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8")
+        self._model = model
+        self._index = Index.open(folder, PackIdentity(settings.name, model.pack.checksum, settings.space.dim))
+        self._engine = ExactEngine(self._index, threads)
+        self._thumbnail = lru_cache(_KEPT)(self._copy)
+
+    @property
+    def photos(self) -> int:
+        """How many photos can be found."""
+        return self._index.photos
+
+    def by_sentence(self, sentence: str, k: int) -> list[dict[str, Any]]:
+        """The k best photos for a sentence, as JSON: each with its regions, and the phrases on them."""
+        (read,) = self._model.read(sentence)
+        found = []
+        for rank, position, score in self._ranked(read.vectors, k):
+            aligned = self._model.align(self._index.regions(position), read).to_json()
+            shown = {"phrases": aligned["phrases"], "regions": aligned["regions"]}
+            found.append({**self._result(rank, position, score), **shown})
+        return found
+
+    def by_regions(self, regions: Regions, k: int) -> list[dict[str, Any]]:
+        """The k best photos for the regions of another photo, as JSON: each with its own regions."""
+        return [
+            {
+                **self._result(rank, position, score),
+                "phrases": [],
+                "regions": regions_to_json(self._index.regions(position)),
+            }
+            for rank, position, score in self._ranked(regions.vectors, k)
+        ]
+
+    def _ranked(self, query: np.ndarray, k: int) -> Iterator[tuple[int, int, float]]:
+        """Rank from 1, position and score of the k best for a query (T, h)."""
+        positions, scores = self._engine.ranked(query, k)
+        for rank, (position, score) in enumerate(zip(positions, scores, strict=True), start=1):
+            yield rank, int(position), float(score)
+
+    def _result(self, rank: int, position: int, score: float) -> dict[str, Any]:
+        entry = self._index.entry(position)
+        number = photo_id(position, entry.sha256)
+        pictures = {"thumbnail": f"/api/thumbnail/{number}", "photo": f"/api/photo/{number}"}
+        return {"rank": rank, "id": number, **entry.to_json(), "score": score, **pictures}
+
+    def regions(self, number: str) -> Regions:
+        """The regions of one of the index's photos; see `thumbnail`."""
+        return self._index.regions(self._position(number))
+
+    def thumbnail(self, number: str) -> bytes:
+        """A small copy as JPEG, without metadata.
+
+        Args:
+            number: the `id` of a result.
+
+        Raises:
+            KeyError: if the index has no such photo.
+            PhotoError: if its file is gone, changed or broken.
+        """
+        return self._thumbnail(self._position(number), THUMBNAIL_SIDE)
+
+    def photo(self, number: str) -> bytes:
+        """As `thumbnail`, large enough for a screen."""
+        return self._copy(self._position(number), PHOTO_SIDE)
+
+    def _position(self, number: str) -> int:
+        text = number.partition("-")[0]
+        if not (text.isascii() and text.isdigit() and len(text) <= 10) or int(text) >= len(self._index):
+            raise KeyError(number)
+        segment, place = self._index.find(int(text))
+        if not segment.kept[place] or photo_id(int(text), segment.columns.entry(place).sha256) != number:
+            raise KeyError(number)
+        return int(text)
+
+    def _copy(self, position: int, side: int) -> bytes:
+        entry = self._index.entry(position)
+        if file_state(entry.path) != entry.state:
+            raise PhotoError("The photo is gone or changed since it was indexed. Bring the index up to date.")
+        try:
+            image = open_photo(entry.path, min_side=side).image
+        except PhotoError:
+            raise PhotoError("The photo cannot be opened any more. Bring the index up to date.") from None
+        image.thumbnail((side, side), Image.Resampling.LANCZOS)
+        out = io.BytesIO()
+        image.save(out, "JPEG", quality=_QUALITY)
+        return out.getvalue()
+
+
+def photo_id(position: int, sha256: bytes) -> str:
+    """What a photo of an index is called.
+
+    >>> photo_id(7, bytes(range(32)))
+    '7-000102030405'
+    """
+    return f"{position}-{sha256[:6].hex()}"

@@ -1,0 +1,115 @@
+"""What requests ask of a model, and how a batch of them is answered in one pass of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from PIL import Image
+
+from regiontalk.errors import PhotoError, SentenceError
+from regiontalk.language.tokenise import tokenise
+from regiontalk.language.vocabulary import Vocabulary
+from regiontalk.model import Model, distinct
+from regiontalk.photos import Photo, escaped, open_photo
+from regiontalk.structures import Alignment, Description, Regions
+from regiontalk.vision.session import prepare
+
+_NAMELESS = "<bytes>"  # what `open_photo` calls a photo without a file
+
+
+@dataclass(frozen=True)
+class Describe:
+    """Caption a photo and its regions; see `Model.describe_regions`."""
+
+    photo: Photo
+    beam: int | None
+    temperature: float | None
+
+
+@dataclass(frozen=True)
+class Align:
+    """Tie a sentence to a photo's regions; see `Model.align`."""
+
+    photo: Photo
+    sentence: str
+    beta: float | None
+
+
+@dataclass(frozen=True)
+class Look:
+    """Only find a photo's regions."""
+
+    photo: Photo
+
+
+Question: TypeAlias = Describe | Align | Look
+Reply: TypeAlias = Description | Alignment | Regions
+
+
+def answer(model: Model, questions: Sequence[Question]) -> list[Reply]:
+    """Answers questions about photos together: one pass of vision, one of each captioner for each way to caption.
+
+    Returns:
+        For each question, in order: a Description, an Alignment, or Regions.
+    """
+    looked = model.look([each.photo for each in questions])
+    replies: list[Reply] = list(looked)
+    captions: dict[tuple[int | None, float | None], list[int]] = {}
+    for place, question in enumerate(questions):
+        if isinstance(question, Align):
+            replies[place] = model.align(looked[place], question.sentence, question.beta)
+        elif isinstance(question, Describe):
+            captions.setdefault((question.beam, question.temperature), []).append(place)
+    for how, places in captions.items():
+        described = model.describe_regions([distinct(looked[place]) for place in places], *how)
+        for place, description in zip(places, described, strict=True):
+            replies[place] = description
+    return replies
+
+
+def open_upload(data: bytes, name: str, size: int, max_pixels: int) -> Photo:
+    """An uploaded photo, already as small as the network takes it, so that many may wait in little memory.
+
+    Args:
+        data: the file's bytes.
+        name: as the client calls it: for output and messages, never a path.
+        size: pixels a side that the network takes; the regions are the same as those of the full photo.
+        max_pixels: as in `open_photo`.
+
+    Raises:
+        PhotoError: as `open_photo`, with the upload's name.
+    """
+    try:
+        photo = open_photo(data, max_pixels=max_pixels, min_side=size)
+    except PhotoError as error:
+        raise PhotoError(str(error).replace(_NAMELESS, escaped(name), 1)) from None
+    return replace(photo, file=name, image=Image.fromarray(prepare(photo.image, size)))
+
+
+def check_sentence(vocabulary: Vocabulary, sentence: str) -> None:
+    """What a model would refuse while it answers others too is refused before.
+
+    Raises:
+        SentenceError: if the sentence has no word, or none that the pack knows.
+    """
+    words = tokenise(sentence)
+    if not words:
+        raise SentenceError("The sentence is empty or has no word. Give one with at least one word.")
+    if (vocabulary.encode(words) == Vocabulary.UNKNOWN).all():
+        raise SentenceError("The pack knows none of the sentence's words. Say it with more common English words.")
+
+
+def alignment_to_json(alignment: Alignment) -> dict[str, Any]:
+    """The object of `regiontalk align --json`, with β and all scores, so that a page can decode with another β.
+
+    `scores` is (T, M), rows are words: v_i·s_t of Eq. 8 with six significant digits.
+    """
+    unary = alignment.sentence.vectors @ alignment.regions.vectors.T  # (T, M)
+    return {**alignment.to_json(), "beta": alignment.beta, "scores": _six_digits(unary)}
+
+
+def _six_digits(matrix: np.ndarray) -> list[list[float]]:
+    return [[float(f"{value:.6g}") for value in row] for row in matrix.tolist()]

@@ -1,0 +1,145 @@
+"""The API's answers as types: what its own document promises, and its tests hold it to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Box = Annotated[list[float], Field(min_length=4, max_length=4, description="x0, y0, x1, y1 in pixels of the photo")]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Error(_Answer):
+    """What went wrong, and what to do."""
+
+    error: str
+
+
+class CaptionAnswer(_Answer):
+    """A caption with its log-probability in nats."""
+
+    text: str
+    log_prob: float
+
+
+class RegionAnswer(_Answer):
+    """A region of a photo; `score` says how sure it is that the box holds a thing."""
+
+    box_xyxy: Box
+    score: float
+
+
+class DescribedRegion(RegionAnswer):
+    """A region with its caption."""
+
+    caption: CaptionAnswer
+
+
+class DescriptionAnswer(_Answer):
+    """What `regiontalk describe --json` prints."""
+
+    file: str
+    width: int
+    height: int
+    caption: CaptionAnswer
+    regions: list[DescribedRegion]
+
+
+class WordAnswer(_Answer):
+    """A word with the region that it is tied to."""
+
+    text: str
+    region: int
+    score: float
+
+
+class PhraseAnswer(_Answer):
+    """Words `start` to `end` - 1, all on one region."""
+
+    text: str
+    start: int
+    end: int
+    region: int
+    box_xyxy: Box
+    score: float
+
+
+class AlignmentAnswer(_Answer):
+    """What `regiontalk align --json` prints, with the scores that other values of beta can be decoded from."""
+
+    file: str
+    width: int
+    height: int
+    sentence: str
+    score: float
+    words: list[WordAnswer]
+    phrases: list[PhraseAnswer]
+    regions: list[RegionAnswer]
+    beta: float
+    scores: Annotated[list[list[float]], Field(description="a row for each word, a column for each region")]
+
+
+class FoundPhoto(_Answer):
+    """A photo of the index; `phrases` is empty if it was found by a photo."""
+
+    rank: int
+    id: str
+    file: str
+    width: int
+    height: int
+    taken: str | None
+    score: float
+    thumbnail: str
+    photo: str
+    phrases: list[PhraseAnswer]
+    regions: list[RegionAnswer]
+
+
+class SearchAnswer(_Answer):
+    """The best first."""
+
+    results: list[FoundPhoto]
+
+
+class HealthAnswer(_Answer):
+    """`waiting`: requests that are being answered."""
+
+    status: str
+    waiting: int
+
+
+class PackAnswer(_Answer):
+    """The pack at work; `checksum` is the sha256 of its pack.json."""
+
+    name: str
+    checksum: str
+    beta: float
+    beam: int
+
+
+class IndexAnswer(_Answer):
+    """The index that is searched."""
+
+    photos: int
+
+
+class LimitsAnswer(_Answer):
+    """What is refused above."""
+
+    body_bytes: int
+    pixels: int
+    sentence: int
+    results: int
+
+
+class VersionAnswer(_Answer):
+    """What serves; `index` is null without one."""
+
+    version: str
+    pack: PackAnswer
+    index: IndexAnswer | None
+    limits: LimitsAnswer
