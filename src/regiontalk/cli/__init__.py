@@ -14,7 +14,16 @@ from typing import Annotated
 import typer
 
 import regiontalk
-from regiontalk.cli import building, evaluating, evaluating_captions, evaluating_grounding, indexing, photos, searching
+from regiontalk.cli import (
+    building,
+    evaluating,
+    evaluating_captions,
+    evaluating_grounding,
+    indexing,
+    photos,
+    searching,
+    serving,
+)
 from regiontalk.cli.console import abandon_stdout, complain
 
 HELP = """Find the regions of a photo and connect them with language.
@@ -45,6 +54,7 @@ building.add_to(app)
 evaluating.add_to(app)
 evaluating_captions.add_to(evaluating.evaluate_app)
 evaluating_grounding.add_to(evaluating.evaluate_app)
+serving.add_to(app)
 
 
 def _version(wanted: bool) -> None:
