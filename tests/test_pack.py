@@ -17,7 +17,8 @@ import safetensors.numpy
 
 import regiontalk.pack
 from regiontalk.errors import PackError
-from regiontalk.pack import FILES, Pack, find_pack, save_pack, tensor_shapes
+from regiontalk.fingerprints import listed
+from regiontalk.pack import FILES, TRAINING_PHOTOS_FILE, Pack, find_pack, save_pack, tensor_shapes
 
 from .tiny_pack import (
     WORDS,
@@ -82,6 +83,21 @@ def test_a_pack_comes_back(tmp_path: Path, cell: str) -> None:
             found = loaded.arrays[file][name]
             assert found.dtype == np.float32
             np.testing.assert_array_equal(found, tensor.astype(np.float16).astype(np.float32))
+
+
+def test_training_photos_come_back(tmp_path: Path) -> None:
+    settings, known = tiny_settings(), listed(np.random.default_rng(0).integers(0, 256, (20, 16), dtype=np.uint8))
+    parts = settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()
+    saved = save_pack(tmp_path / "pack", *parts, training_photos=known)
+    assert saved.training_photos is not None
+    assert np.array_equal(saved.training_photos, known)
+    assert (tmp_path / "pack" / TRAINING_PHOTOS_FILE).stat().st_size == 20 * 16
+    without = save_pack(tmp_path / "pack", *parts)
+    assert without.training_photos is None
+    assert without.checksum != saved.checksum
+    assert not (tmp_path / "pack" / TRAINING_PHOTOS_FILE).exists()
+    with pytest.raises(ValueError, match="rising order"):
+        save_pack(tmp_path / "pack", *parts, training_photos=known[::-1])
 
 
 def test_tensors_are_halves_in_the_file(tiny_pack: Path) -> None:
@@ -235,6 +251,25 @@ def test_a_file_too_large_is_not_read(pack: Path, name: str) -> None:
     with (pack / name).open("r+b") as file:
         file.truncate(2**30 + 1)  # sparse: takes no room on the disk
     refuse(pack, name, r"expected at most \d+ bytes, found 1073741825")
+
+
+@pytest.mark.parametrize("data", [b"", b"\1" * 17, b"\2" * 16 + b"\1" * 16, b"\1" * 32, bytes(16)])
+def test_odd_training_photos(pack: Path, data: bytes) -> None:
+    put(pack, TRAINING_PHOTOS_FILE, b"\1" * 16 + b"\2" * 16)
+    photos = Pack.load(pack).training_photos
+    assert photos is not None and len(photos) == 2
+    put(pack, TRAINING_PHOTOS_FILE, data)
+    refuse(pack, TRAINING_PHOTOS_FILE, "expected (1 to 1000000 fingerprints|fingerprints in rising order)")
+
+
+def test_training_photos_that_are_listed_must_be_there_and_whole(pack: Path) -> None:
+    put(pack, TRAINING_PHOTOS_FILE, b"\1" * 16)
+    (pack / TRAINING_PHOTOS_FILE).write_bytes(b"\2" * 16)
+    refuse(pack, TRAINING_PHOTOS_FILE, "expected sha256 .*damaged")
+    (pack / TRAINING_PHOTOS_FILE).write_bytes(bytes(16 * 10**6 + 16))
+    refuse(pack, TRAINING_PHOTOS_FILE, "expected at most 16000000 bytes")
+    (pack / TRAINING_PHOTOS_FILE).unlink()
+    refuse(pack, TRAINING_PHOTOS_FILE, "is missing")
 
 
 # pack.json

@@ -22,6 +22,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from regiontalk import fingerprints
 from regiontalk.captioning.cells import captioner_shapes
 from regiontalk.errors import PackError
 from regiontalk.language.vocabulary import Vocabulary
@@ -38,11 +39,15 @@ VOCABULARY_FILE = "vocabulary.json"
 TENSOR_FILES = ("projection", "words", "photo_captioner", "region_captioner")
 """Each is a file NAME.safetensors."""
 FILES = (VISION_FILE, VOCABULARY_FILE, *(f"{name}.safetensors" for name in TENSOR_FILES))
-"""What `pack.json` must list, no more and no less."""
+"""What `pack.json` must list."""
+TRAINING_PHOTOS_FILE = "training_photos.bin"
+"""What it may list beside them: fingerprints of the photos that the pack was trained on."""
 
 LARGEST_FILE = 2**30
 LARGEST_JSON = 2**25
+LARGEST_LIST = fingerprints.BYTES * fingerprints.MOST
 
+_LARGEST = {VOCABULARY_FILE: LARGEST_JSON, TRAINING_PHOTOS_FILE: LARGEST_LIST}
 _INCLUDED = Path(__file__).parent / "packs"
 _COPY_AGAIN = "Copy the pack again from where it came, or export it again."
 
@@ -61,6 +66,8 @@ class Pack:
         vision_onnx: the bytes of the vision graph; `VisionSession` checks them when it opens the graph.
         arrays: float32 tensors by file and name, see `tensor_shapes`.
         checksum: sha256 of `pack.json`, hexadecimal. That file lists all others' checksums, so it stands for the pack.
+        training_photos: (K, 16) uint8, fingerprints of the photos that it was trained on (`regiontalk.fingerprints`);
+            None if the pack has no list of them.
     """
 
     folder: Path
@@ -69,6 +76,7 @@ class Pack:
     vision_onnx: bytes
     arrays: Arrays
     checksum: str
+    training_photos: np.ndarray | None = None
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Pack:
@@ -85,13 +93,16 @@ class Pack:
             raise PackError(f"{folder}: expected a pack's folder, found {'a file' if folder.exists() else 'nothing'}.")
         description = _read_file(folder / SETTINGS_FILE, LARGEST_JSON)
         settings, checksums = _read_settings(description, folder / SETTINGS_FILE)
-        contents = {name: _read_checked(folder / name, checksums[name]) for name in FILES}
+        contents = {name: _read_checked(folder / name, checksum) for name, checksum in checksums.items()}
         vocabulary = _read_vocabulary(contents[VOCABULARY_FILE], folder / VOCABULARY_FILE)
         arrays = {}
         for name, shapes in tensor_shapes(settings, len(vocabulary)).items():
             file = f"{name}.safetensors"
             arrays[name] = _read_tensors(contents.pop(file), folder / file, shapes)
-        return cls(folder, settings, vocabulary, contents[VISION_FILE], arrays, _sha256(description))
+        photos = None
+        if TRAINING_PHOTOS_FILE in contents:
+            photos = _read_fingerprints(contents[TRAINING_PHOTOS_FILE], folder / TRAINING_PHOTOS_FILE)
+        return cls(folder, settings, vocabulary, contents[VISION_FILE], arrays, _sha256(description), photos)
 
 
 def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
@@ -155,6 +166,7 @@ def save_pack(
     arrays: Arrays,
     vision_onnx: bytes,
     vocabulary: Vocabulary,
+    training_photos: np.ndarray | None = None,
 ) -> Pack:
     """Write a pack: beside its place first, checked by loading it, then renamed. Never a half-written one.
 
@@ -164,6 +176,8 @@ def save_pack(
         arrays: tensors by file and name, of any float type; stored as float16.
         vision_onnx: the vision graph.
         vocabulary: of the words network and both captioners.
+        training_photos: (K, 16) uint8, fingerprints of the photos that all of it was trained on, as
+            `fingerprints.listed` makes them; None for a pack that cannot recognise them.
 
     Returns:
         The pack as it was written, read back.
@@ -171,14 +185,17 @@ def save_pack(
     Raises:
         PackError: if the parts do not fit together, a number is too large for float16, the folder holds something else,
             or the disk is full.
+        ValueError: if `training_photos` is no list of fingerprints.
     """
     folder = Path(folder).resolve()
     _refuse_foreign_folder(folder)
     contents = {VISION_FILE: vision_onnx, VOCABULARY_FILE: _json_bytes(vocabulary.to_json())}
     for name, shapes in tensor_shapes(settings, len(vocabulary)).items():
         contents[f"{name}.safetensors"] = _tensor_bytes(folder / f"{name}.safetensors", arrays.get(name, {}), shapes)
+    if training_photos is not None:
+        contents[TRAINING_PHOTOS_FILE] = fingerprints.to_bytes(training_photos)
     VisionSession(vision_onnx, arrays["projection"], settings.vision, name=str(folder / VISION_FILE))
-    checksums = {name: _sha256(contents[name]) for name in FILES}
+    checksums = {name: _sha256(content) for name, content in contents.items()}
     header = {"format": FORMAT, "format_version": FORMAT_VERSION}
     contents[SETTINGS_FILE] = _json_bytes(header | settings.to_json() | {"files": checksums})
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
@@ -216,7 +233,7 @@ def _read_file(path: Path, largest: int) -> bytes:
 
 
 def _read_checked(path: Path, checksum: str) -> bytes:
-    data = _read_file(path, LARGEST_JSON if path.suffix == ".json" else LARGEST_FILE)
+    data = _read_file(path, _LARGEST.get(path.name, LARGEST_FILE))
     if _sha256(data) != checksum:
         raise PackError(f"{path}: expected sha256 {checksum}, found {_sha256(data)}: damaged. {_COPY_AGAIN}")
     return data
@@ -272,9 +289,11 @@ def _check_file_list(files: Any, path: Path) -> dict[str, str]:
             raise PackError(f"{path}: expected plain file names, found {shown(name)}. Do not use this pack.")
         if not isinstance(checksum, str) or len(checksum) != 64 or set(checksum) - set("0123456789abcdef"):
             raise PackError(f"{path}: expected the sha256 of {shown(name)}, found {shown(checksum)}. {_COPY_AGAIN}")
-    if set(files) != set(FILES):
+    if set(files) - {TRAINING_PHOTOS_FILE} != set(FILES):
         expected, found = ", ".join(sorted(FILES)), shown(sorted(files), 400)
-        raise PackError(f"{path}: expected the files {expected}, found {found}. {_COPY_AGAIN}")
+        raise PackError(
+            f"{path}: expected the files {expected}, and perhaps {TRAINING_PHOTOS_FILE}, found {found}. {_COPY_AGAIN}"
+        )
     return files
 
 
@@ -284,6 +303,13 @@ def _read_vocabulary(data: bytes, path: Path) -> Vocabulary:
     except PackError as error:
         message = str(error)
         raise (error if message.startswith(str(path)) else PackError(f"{path}: {message}. {_COPY_AGAIN}")) from None
+
+
+def _read_fingerprints(data: bytes, path: Path) -> np.ndarray:
+    try:
+        return fingerprints.from_bytes(data)
+    except ValueError as error:
+        raise PackError(f"{path}: {error}. {_COPY_AGAIN}") from None
 
 
 def _read_tensors(data: bytes, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

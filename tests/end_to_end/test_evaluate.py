@@ -84,7 +84,7 @@ def test_photos_that_the_pack_was_trained_on_are_announced(
     for what in ("retrieval", "describe"):
         ended = bare("evaluate", what, captioned, "--split", "train", "--json", "--pack", pack)
         assert ended.status == 0
-        assert "WARNING: the pack tiny was trained on these photos" in ended.err
+        assert "WARNING: the pack tiny was trained on photos that it is measured on" in ended.err
         assert ended.json()[0]["signature"]["seen_in_training"] == 'yes: "Dataset train: 2 photos"'
         ended = bare("evaluate", what, captioned, "--split", "test", "--json", "--pack", pack)
         assert ended.err == ""

@@ -202,5 +202,30 @@ def test_a_pack_that_learnt_from_the_data_says_so(bare: Command, boxed: Path, ti
     pack = save_pack(tmp_path / "told", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
     ended = bare("evaluate", "grounding", boxed, "--json", "--pack", pack.folder)
     assert ended.status == 0
-    assert "WARNING: the pack tiny was trained on photos of boxed" in ended.err
+    assert "WARNING: the pack tiny was trained on photos that it is measured on" in ended.err
     assert "It never saw: every second of boxed" in ended.err
+
+
+@pytest.mark.parametrize("what", ["grounding", "regions"])
+def test_photos_are_recognised_one_by_one(
+    bare: Command, boxed: Path, tiny_pack: Path, tmp_path: Path, what: str
+) -> None:
+    """The pack's words name the dataset, but of the chosen photos it learnt none, or one."""
+    from dataclasses import replace
+
+    from regiontalk.fingerprints import fingerprint_files, listed
+    from regiontalk.pack import save_pack
+
+    from ..tiny_pack import tiny_arrays, tiny_settings, tiny_vision_onnx, tiny_vocabulary
+
+    names = sorted((boxed / "images").iterdir())
+    settings = replace(tiny_settings(), trained_on={"vision": "photos of boxed"})
+    parts = settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()
+    learnt = listed(fingerprint_files([names[0]]))
+    pack = save_pack(tmp_path / "told", *parts, training_photos=learnt).folder
+    for chosen, count in ((names[0], 1), (names[1], 0)):
+        (tmp_path / "list.txt").write_text(f"{chosen.name}\n")
+        ended = bare("evaluate", what, boxed, "--images", tmp_path / "list.txt", "--json", "--pack", pack)
+        assert ended.status == 0
+        assert ended.json()[0]["signature"]["photos_seen_in_training"] == count
+        assert ("WARNING" in ended.err) == bool(count)

@@ -1,49 +1,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
 
-from regiontalk.evaluation.signature import file_sha256, photo_counts, seen_in_training, span
-
-SHIPPED = {
-    "vision": "13,862 photos without captions: Flickr8k without dev and test (6,091), 4,000 of COCO train2014",
-    "captions": "Flickr8k train: 6,000 photos, 30,000 captions",
-    "never_seen": "Flickr8k dev and test, every sixth Pascal VOC photo by file name",
-}
-STRUCTURED = {
-    "datasets": [{"dataset": "my_photos", "split": "train+extra", "photos": 7}, {"dataset": "COCO", "split": "x"}]
-}
-
-
-@pytest.mark.parametrize(
-    ("trained_on", "name", "split", "expected"),
-    [
-        (SHIPPED, "flickr8k", "train", "yes"),
-        (SHIPPED, "Flickr8K", "train", "yes"),
-        (SHIPPED, "flickr8k", "all", "yes"),
-        (SHIPPED, "flickr8k", "test", "no"),
-        (SHIPPED, "flickr8k", "dev", "no"),
-        (SHIPPED, "flickr30k", "train", "no"),
-        (SHIPPED, "flickr", "train", "no"),
-        (SHIPPED, "captions", "test", "no"),
-        (STRUCTURED, "my_photos", "train", "yes"),
-        (STRUCTURED, "my-photos", "extra", "yes"),
-        (STRUCTURED, "my_photos", "test", "no"),
-        (STRUCTURED, "coco", "test+x", "yes"),
-        (STRUCTURED, "photos", "train", "no"),
-        ({}, "flickr8k", "train", "unknown"),
-        ({"photos": 12, "more": None}, "flickr8k", "train", "no"),
-    ],
-)
-def test_what_a_pack_says_about_a_split(trained_on: dict[str, Any], name: str, split: str, expected: str) -> None:
-    assert seen_in_training(trained_on, name, split).split(":")[0] == expected
-
-
-def test_the_words_are_repeated() -> None:
-    assert seen_in_training(SHIPPED, "flickr8k", "train") == 'yes: "Flickr8k train: 6,000 photos, 30,000 captions"'
+from regiontalk.evaluation.signature import file_sha256, photo_counts, span
 
 
 def test_counts() -> None:

@@ -15,6 +15,7 @@ import regiontalk
 from regiontalk.data import read_dataset
 from regiontalk.errors import DataError, TrainingError
 from regiontalk.evaluation.retrieval import retrieval
+from regiontalk.fingerprints import fingerprint_files, recognised
 from regiontalk.training.export import ExportConfig, export_pack
 from regiontalk.training.regions import store_regions
 from regiontalk.training.train_alignment import (
@@ -173,11 +174,14 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
         alignment=alignment_run,
         photo_captioner=photo.output,
         region_captioner=region.output,
+        data=(shapes_folder,),
     )
     pack = export_pack(config)
     assert pack.settings.photo_captioner.cell == "gru"
     model, train_set = regiontalk.load(tmp_path / "pack"), read_dataset(shapes_folder, "train")
     photos = [each.file for each in train_set.photos]
+    assert pack.training_photos is not None
+    assert recognised(fingerprint_files(photos), pack.training_photos).all()
     sentences = [caption for each in train_set.photos for caption in each.captions[::2]]
     owners = np.repeat(np.arange(len(photos)), 2)
     found = retrieval(model.score(photos, sentences), owners)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regiontalk.cli.console import complain, ending
+from regiontalk.cli.console import ending
+from regiontalk.cli.evaluating_shared import BootstrapOption, JsonOption, SeedOption, SplitOption, warn
 from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption
 from regiontalk.errors import ConfigError, DataError
 
@@ -24,19 +25,12 @@ OptionalFolderArgument = Annotated[
     str | None,
     typer.Argument(metavar="[FOLDER]", help="Captioned photos; none with --scores or embeddings.", show_default=False),
 ]
-SplitOption = Annotated[str, typer.Option("--split", help="The part of the data to measure on.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")]
 FoldsOption = Annotated[
     int,
     typer.Option(
         "--folds", min=1, max=100_000, metavar="N", help="Average over N equal parts of the photos, in order."
     ),
 ]
-BootstrapOption = Annotated[
-    int,
-    typer.Option("--bootstrap", min=0, max=1_000_000, metavar="N", help="95 % intervals from N samples of the photos."),
-]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the samples.")]
 ScoresOption = Annotated[
     str | None, typer.Option("--scores", metavar="FILE", help="Another system's scores: (photos, sentences).")
 ]
@@ -128,6 +122,7 @@ def retrieval(
 
             model, dataset = _prepare(folder, split, pack, threads)
             result = evaluate_retrieval(model, dataset, reporting, report.bar)
+        warn(result["signature"])
         report.json(result) if as_json else report.result(retrieval_text(result))
 
 
@@ -168,6 +163,7 @@ def describe(
             result = evaluate_nearest(model, dataset, training, reporting, report.bar)
         else:
             result = evaluate_captions(model, dataset, beam, reporting, report.bar)
+        warn(result["signature"])
         report.json(result) if as_json else report.result(captions_text(result))
 
 
@@ -192,16 +188,11 @@ def _saved_retrieval(given: dict[str, str], reporting: Reporting, progress: Prog
 
 
 def _prepare(folder: str, split: str, pack: str | None, threads: int | None) -> tuple[Model, Dataset]:
-    """The pack and the data; says so loudly if the one learnt from the other."""
-    from regiontalk.evaluation.signature import training_warning
+    """The pack and the data."""
     from regiontalk.model import load
 
     dataset = _read_dataset(folder, split)
-    model = load(pack, threads)
-    warning = training_warning(model.pack, dataset)
-    if warning:
-        complain(warning)
-    return model, dataset
+    return load(pack, threads), dataset
 
 
 def _read_dataset(folder: str, split: str) -> Dataset:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from regiontalk.cli.console import complain, ending, printable
+from regiontalk.cli.evaluating_shared import BootstrapOption, JsonOption, SeedOption
 from regiontalk.errors import DataError
 
 PredictionsArgument = Annotated[
@@ -43,15 +44,9 @@ MetricsOption = Annotated[
     str | None,
     typer.Option("--metrics", metavar="NAMES", help="Also meteor, spice or meteor,spice; both need Java."),
 ]
-BootstrapOption = Annotated[
-    int,
-    typer.Option("--bootstrap", min=0, max=1_000_000, metavar="N", help="95 % intervals from N samples of the photos."),
-]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the samples.")]
 PerCaptionOption = Annotated[
     str | None, typer.Option("--per-caption", metavar="FILE.jsonl", help="Also write the scores of each caption.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")]
 
 
 def add_to(evaluate_app: typer.Typer) -> None:

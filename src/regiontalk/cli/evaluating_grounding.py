@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regiontalk.cli.console import complain, ending
+from regiontalk.cli.console import ending
+from regiontalk.cli.evaluating_shared import JsonOption, SplitOption, warn
 from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption
 from regiontalk.errors import ConfigError, DataError
 
@@ -26,7 +27,6 @@ DataArgument = Annotated[
 FormatOption = Annotated[
     str, typer.Option("--format", metavar="FORMAT", help="auto, voc, coco, entities, visual-genome or lines.")
 ]
-SplitOption = Annotated[str, typer.Option("--split", help="The part of the data to measure on.")]
 PhotosOption = Annotated[
     str | None,
     typer.Option("--photos", metavar="FOLDER", help="Where the photos lie, if not where the format has them."),
@@ -44,7 +44,6 @@ EveryOption = Annotated[
 LeaveOutOption = Annotated[
     bool, typer.Option("--leave-out", help="Leave out what is wrong in the data, counted, instead of stopping.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")]
 SentenceOption = Annotated[
     str, typer.Option("--sentence", metavar="TEXT", help="What a class is asked for with; {} is its name.")
 ]
@@ -109,7 +108,7 @@ def grounding(
             result = evaluate_phrases(model, found, chosen, report.bar)
         else:
             result = evaluate_classes(model, found, sentence, chosen, report.bar)
-        _warn(result)
+        warn(result["signature"])
         report.json(result) if as_json else report.result(grounding_text(result))
 
 
@@ -161,7 +160,7 @@ def regions(
             model = load(pack, threads)
             result = evaluate_region_captions(model, found, beam, lenders, dense_how, chosen, report.bar)
             text = region_captions_text
-        _warn(result)
+        warn(result["signature"])
         report.json(result) if as_json else report.result(text(result))
 
 
@@ -214,15 +213,3 @@ def _dense(wanted: bool, similarity: str | None) -> Dense | None:
 
     name = similarity or "meteor"
     return Dense(name, find_similarity(name))
-
-
-def _warn(result: dict[str, Any]) -> None:
-    """Say loudly what a reader of the numbers must know."""
-    from regiontalk.evaluation.box_signature import seen_warning
-
-    signature = result["signature"]
-    for kind, count in signature["left_out"].items():
-        complain(f"left out: {kind}: {count}")
-    warning = seen_warning(signature)
-    if warning:
-        complain(warning)

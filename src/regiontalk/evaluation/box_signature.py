@@ -7,21 +7,30 @@ from typing import Any
 
 from regiontalk.data import BoxedDataset, BoxedPhoto
 from regiontalk.errors import DataError
-from regiontalk.evaluation.signature import NORMALISATION, pack_signature, seen_in_training
+from regiontalk.evaluation.results import Progress
+from regiontalk.evaluation.seen import training_signature
+from regiontalk.evaluation.signature import NORMALISATION, pack_signature
 from regiontalk.pack import Pack
 from regiontalk.structures import Regions
 
 _NEVER_SEEN = "never_seen"
 
 
-def box_signature(pack: Pack, dataset: BoxedDataset, selection: Mapping[str, Any]) -> dict[str, Any]:
+def box_signature(
+    pack: Pack, dataset: BoxedDataset, selection: Mapping[str, Any], progress: Progress
+) -> dict[str, Any]:
     """All that an evaluation on boxes says about itself, but what the kind of evaluation adds.
 
     Args:
         pack: that was measured.
         dataset: that it was measured on.
         selection: how its photos were chosen, for people: `{}` if all took part.
+        progress: is told how far it is.
+
+    Raises:
+        PhotoError: if a photo is broken.
     """
+    files = [photo.file for photo in dataset.photos]
     return {
         **pack_signature(pack),
         "dataset": dataset.name,
@@ -32,20 +41,9 @@ def box_signature(pack: Pack, dataset: BoxedDataset, selection: Mapping[str, Any
         "left_out": dict(dataset.left_out),
         "remarks": dict(dataset.remarks),
         "normalisation": NORMALISATION,
-        "seen_in_training": seen_in_training(pack.settings.trained_on, dataset.name, dataset.split),
+        **training_signature(pack, dataset.name, dataset.split, files, progress),
         _NEVER_SEEN: pack.settings.trained_on.get(_NEVER_SEEN, "the pack does not say"),
     }
-
-
-def seen_warning(signature: Mapping[str, Any]) -> str | None:
-    """What must be said loudly if the pack names this dataset among what it learnt from; None if it does not."""
-    if not str(signature["seen_in_training"]).startswith("yes"):
-        return None
-    return (
-        f"WARNING: the pack {signature['pack']} was trained on photos of {signature['dataset']} "
-        f"({str(signature['seen_in_training']).removeprefix('yes: ')}). It never saw: {signature[_NEVER_SEEN]}. "
-        "Numbers on other photos show what it remembers; measure on those with --every or --images"
-    )
 
 
 def check_size(photo: BoxedPhoto, looked: Regions) -> None:

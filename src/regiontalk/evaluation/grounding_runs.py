@@ -113,7 +113,7 @@ def evaluate_classes(
         },
         "unknown_classes": {label: photos_of[label] for label, found in names.items() if not found},
         "signature": {
-            **box_signature(model.pack, dataset, selection or {}),
+            **box_signature(model.pack, dataset, selection or {}, progress),
             "queries": len(first),
             "difficult_queries": len(difficult),
             "pairs_left_out_for_crowds": unclear,
@@ -165,7 +165,7 @@ def evaluate_phrases(
         "phrases_merged": _numbers([replace(answer.query, truth=union(answer.query.truth)) for answer in answers]),
         "aligned_words": rounded({"pointing": pointed, "words": words}),
         "signature": {
-            **box_signature(model.pack, entities.boxes, selection or {}),
+            **box_signature(model.pack, entities.boxes, selection or {}, progress),
             "sentences": sum(map(len, entities.sentences)),
             "queries": len(answers),
             "phrases_without_a_known_word": sum(answer.unknown for answer in answers),

@@ -72,7 +72,7 @@ def evaluate_naming(
     full_frame = named_shares([words for each in written for words in each.crop], labels)
     times = {"times_full_frame": region["micro"] / full_frame["micro"]} if full_frame["micro"] else {}
     counts = {label: labels.count(label) for label in sorted(set(labels))}
-    signature = box_signature(model.pack, dataset, selection or {}) | _search(model, beam)
+    signature = box_signature(model.pack, dataset, selection or {}, progress) | _search(model, beam)
     numbers = rounded({"region": region, "full_frame_on_crop": full_frame, **times, "boxes_by_class": counts})
     return {**numbers, "signature": signature}
 
@@ -131,7 +131,8 @@ def evaluate_region_captions(
             list(_find_and_describe(model, dataset, beam, progress)), dense.similarity
         )
         how["dense_captioning"] = f"thresholds of Johnson et al. 2016, similarity {dense.name}, surest box first"
-    return {**rounded(found), "signature": box_signature(model.pack, dataset, selection or {}) | how}
+    signature = box_signature(model.pack, dataset, selection or {}, progress)
+    return {**rounded(found), "signature": signature | how}
 
 
 def _scores(candidates: Texts, references: Sequence[Texts]) -> dict[str, float]:

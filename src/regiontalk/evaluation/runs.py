@@ -73,7 +73,7 @@ def evaluate_retrieval(
         except ValueError as error:  # vectors are finite, but their products may not be
             raise PackError(f"{model.pack.folder}: {error}. Take another pack.") from error
     how = {"score": f"{kind} (Eq. {8 if kind == 'max' else 7})"}
-    return retrieval_result(ranks, evaluation_signature(model.pack, dataset) | how, reporting)
+    return retrieval_result(ranks, evaluation_signature(model.pack, dataset, progress) | how, reporting)
 
 
 def evaluate_captions(
@@ -99,13 +99,15 @@ def evaluate_captions(
     Raises:
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
-    looked = _look(model, dataset, progress or Silent())
+    progress = progress or Silent()
+    looked = _look(model, dataset, progress)
     captions = [caption.text for batch in looked for caption in model.caption(batch, beam)]
     search = asdict(model.pack.settings.photo_captioner)
     how: dict[str, Any] = {name: search[name] for name in ("beam", "max_words", "length_normalisation")}
     if beam is not None:
         how["beam"] = beam
-    return _compared(captions, dataset, evaluation_signature(model.pack, dataset) | how, reporting or Reporting())
+    signature = evaluation_signature(model.pack, dataset, progress) | how
+    return _compared(captions, dataset, signature, reporting or Reporting())
 
 
 def evaluate_nearest(
@@ -144,7 +146,8 @@ def evaluate_nearest(
         "baseline": f"first caption of the nearest of {len(training)} photos of split {training.split}, L2 distance of "
         "whole-photo features"
     }
-    return _compared(captions, dataset, evaluation_signature(model.pack, dataset) | how, reporting or Reporting())
+    signature = evaluation_signature(model.pack, dataset, progress) | how
+    return _compared(captions, dataset, signature, reporting or Reporting())
 
 
 def _compared(

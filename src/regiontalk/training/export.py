@@ -23,6 +23,7 @@ from regiontalk.settings import (
 )
 from regiontalk.training.captioner_net import folded_captioner
 from regiontalk.training.train_alignment import read_alignment
+from regiontalk.training.training_photos import require_named, training_photos
 from regiontalk.training.vision_graph import read_graph, read_settings
 from regiontalk.training.words_net import AlignmentNet
 
@@ -41,6 +42,9 @@ class ExportConfig:
         beam, max_words, length_normalisation: of the photo captioner; chosen on dev.
         region_beam, region_max_words, region_length_normalisation: of the region captioner.
         about: TOML file with the tables `trained_on` and `results`, for people; None for none.
+        data: the folders of captioned photos that the runs were trained on; of each the train split.
+        photos: further folders of photos that the vision network was trained on, or its teacher store. The pack lists
+            fingerprints of all these photos, so that evaluations recognise them; without both it has no list.
     """
 
     output: Path
@@ -59,6 +63,8 @@ class ExportConfig:
     region_max_words: int = 12
     region_length_normalisation: float = 0.0
     about: Path | None = None
+    data: tuple[Path, ...] = ()
+    photos: tuple[Path, ...] = ()
 
 
 def export_pack(config: ExportConfig) -> Pack:
@@ -67,6 +73,8 @@ def export_pack(config: ExportConfig) -> Pack:
     Raises:
         TrainingError: if a run is not finished.
         PackError: if the runs do not fit together or the disk is full.
+        ConfigError: if `data` or `photos` are given, and `data` lacks what a run was trained on.
+        DataError, PhotoError: if the training photos cannot be read.
     """
     vocabulary, net = read_alignment(config.alignment)
     graph, vision_settings = read_graph(config.vision), read_settings(config.vision)
@@ -88,7 +96,10 @@ def export_pack(config: ExportConfig) -> Pack:
         results=about.get("results", {}),
     )
     arrays = {**alignment_tensors(net), "photo_captioner": photo, "region_captioner": region}
-    return save_pack(config.output, settings, arrays, graph, vocabulary)
+    if config.data or config.photos:
+        require_named((config.alignment, config.photo_captioner, config.region_captioner), config.data)
+    photos = training_photos(config.data, config.photos)
+    return save_pack(config.output, settings, arrays, graph, vocabulary, photos)
 
 
 def alignment_tensors(net: AlignmentNet) -> dict[str, dict[str, np.ndarray]]:

@@ -1,0 +1,142 @@
+"""Fingerprints of photos: 128 bits that stay nearly the same when a photo is scaled, squashed or compressed again.
+
+A pack lists those of the photos that it was trained on, so that an evaluation can recognise them, under another name
+and in another size too. A checksum of the file could not: datasets are passed on resized.
+
+The bits are the signs of a photo's coarse waves, as in the perceptual hash "pHash" (Zauner 2010, "Implementation and
+benchmarking of perceptual image hash functions", section 3.2.1), with 128 waves for its 64. Copies of a photo differ
+in a few bits, other photos in about half of them. What this does not recognise: a photo that was mirrored, turned or
+cropped. What it takes for the same: drawings that differ in colour only.
+
+Axis names: N photos that are asked about, K photos that are known, 16 bytes of a fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from regiontalk.photos import open_photo
+
+BYTES = 16
+"""Of a fingerprint."""
+NEAR = 16
+"""Bits, of 128, that two copies of a photo may differ in; docs/pack_format.md says how often they do."""
+MOST = 1_000_000
+"""Fingerprints in a list."""
+
+_SIDE = 32
+"""Pixels a side of the grey thumbnail that the waves are taken from."""
+_LEAST_SIDE = 2 * _SIDE
+"""Pixels that a side of a photo is decoded to at least: more would not show in the thumbnail."""
+_BLANK = 1e-6
+"""A wave that is weaker is none: what is left of a photo of one colour is rounding."""
+_PAIRS = 1 << 20
+"""Fingerprints compared at a time."""
+
+
+def _cosines() -> np.ndarray:
+    """Row k is the wave of frequency k: cos(pi k (x + 1/2) / 32), of the discrete cosine transform."""
+    steps = np.arange(_SIDE)
+    return np.cos(np.pi / _SIDE * steps[:, None] * (steps[None] + 0.5))
+
+
+_COSINES = _cosines()
+_WAVES = np.array(sorted(((y, x) for y in range(_SIDE) for x in range(_SIDE)), key=lambda each: (sum(each), each)))
+_ROWS, _COLUMNS = _WAVES[1 : 8 * BYTES + 1].T  # the coarsest, but the photo's mean
+
+
+def fingerprint(image: Image.Image) -> np.ndarray:
+    """The fingerprint of an upright photo.
+
+    Args:
+        image: of any size and mode.
+
+    Returns:
+        (16,) uint8: a bit for each of the 128 coarsest waves, set if it is above their median. All are 0 if the photo
+        is blank.
+    """
+    grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
+    waves = (_COSINES @ np.asarray(grey, np.float64) @ _COSINES.T)[_ROWS, _COLUMNS]  # (128,)
+    waves[np.abs(waves) < _BLANK] = 0
+    return np.packbits(waves > np.median(waves))
+
+
+def fingerprint_files(files: Iterable[Path], advance: Callable[[int], None] = lambda done: None) -> np.ndarray:
+    """The fingerprints of photos, (N, 16) uint8, in order.
+
+    Args:
+        files: the photos.
+        advance: is told 1 after each.
+
+    Raises:
+        PhotoError: if one cannot be opened; it names the photo.
+    """
+
+    def each() -> Iterator[np.ndarray]:
+        for file in files:
+            yield fingerprint(open_photo(file, min_side=_LEAST_SIDE).image)
+            advance(1)
+
+    return np.array(list(each()), np.uint8).reshape(-1, BYTES)
+
+
+def recognised(asked: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Which photos are copies of known ones: (N,) bool. A blank photo is none, as it could be a copy of any other.
+
+    Args:
+        asked: (N, 16) uint8.
+        known: (K, 16) uint8.
+
+    >>> a, b = np.zeros((1, 16), np.uint8), np.zeros((1, 16), np.uint8)
+    >>> a[0, :2], b[0, :2] = (255, 0), (255, 255)  # 8 bits apart
+    >>> recognised(a, b).tolist()
+    [True]
+    """
+    ours, theirs = (np.ascontiguousarray(each).view(np.uint64) for each in (asked, known))  # (N, 2), (K, 2)
+    found = np.zeros(len(ours), bool)
+    if not len(theirs):
+        return found
+    step = max(1, _PAIRS // len(theirs))
+    for start in range(0, len(ours), step):
+        differing = np.bitwise_count(ours[start : start + step, None] ^ theirs[None])  # (step, K, 2)
+        found[start : start + step] = (differing.sum(axis=2, dtype=np.uint8) <= NEAR).any(axis=1)
+    found &= asked.any(axis=1)
+    return found
+
+
+def listed(fingerprints: np.ndarray) -> np.ndarray:
+    """As a list: sorted, each once, without those of blank photos. (N, 16) -> (K, 16)."""
+    once: np.ndarray = np.unique(fingerprints, axis=0)
+    return once[once.any(axis=1)]
+
+
+def to_bytes(known: np.ndarray) -> bytes:
+    """A list as a file holds it.
+
+    Raises:
+        ValueError: as `from_bytes`.
+    """
+    data = np.ascontiguousarray(known, np.uint8).tobytes()
+    from_bytes(data)
+    return data
+
+
+def from_bytes(data: bytes) -> np.ndarray:
+    """A list from a file: (K, 16) uint8.
+
+    Raises:
+        ValueError: if it is not a list of 1 to `MOST` fingerprints, or not as `listed` makes it.
+    """
+    if len(data) % BYTES or not 0 < len(data) <= BYTES * MOST:
+        raise ValueError(f"expected 1 to {MOST} fingerprints of {BYTES} bytes, found {len(data)} bytes")
+    known = np.frombuffer(data, np.uint8).reshape(-1, BYTES)
+    halves = known.view(">u8")  # big-endian, so that numbers and bytes are in the same order
+    before, after = halves[:-1], halves[1:]
+    rising = (after[:, 0] > before[:, 0]) | ((after[:, 0] == before[:, 0]) & (after[:, 1] > before[:, 1]))
+    if not rising.all() or not known[0].any():
+        raise ValueError("expected fingerprints in rising order, each once and none of a blank photo, found others")
+    return known

@@ -1,0 +1,67 @@
+"""The list of training photos: complete, and refused where it would not be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import save_file
+
+from regiontalk.data import read_dataset
+from regiontalk.errors import ConfigError, DataError
+from regiontalk.fingerprints import fingerprint, fingerprint_files, listed, recognised
+from regiontalk.photos import open_photo
+from regiontalk.training.training_photos import require_named, training_photos
+
+
+def test_data_stores_and_folders_come_together(shapes_folder: Path, teacher_store: Path, tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    coarse = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
+    Image.fromarray(coarse).resize((90, 60)).save(tmp_path / "deep" / "a.png")
+    known = training_photos([shapes_folder], [teacher_store, tmp_path])
+    assert known is not None
+    files = [photo.file for photo in read_dataset(shapes_folder, "train").photos]
+    train = fingerprint_files(files)
+    stored = np.stack([fingerprint(Image.fromarray(each)) for each in np.load(teacher_store / "photos.npy")])
+    alone = fingerprint_files([tmp_path / "deep" / "a.png"])
+    assert np.array_equal(known, listed(np.concatenate([train, stored, alone])))
+    scaled = np.stack([np.asarray(open_photo(file).image.resize((224, 224))) for file in files])
+    np.save(tmp_path / "photos.npy", scaled)
+    again = training_photos([shapes_folder], [tmp_path])
+    assert again is not None and np.array_equal(again, listed(train))
+    only_train = training_photos([shapes_folder], [])
+    assert only_train is not None and not recognised(alone, only_train).any()
+    assert training_photos([], []) is None
+
+
+def test_folders_without_photos(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="holds no photo"):
+        training_photos([], [tmp_path])
+    with pytest.raises(DataError, match="none: expected a folder of photos or a teacher store"):
+        training_photos([], [tmp_path / "none"])
+    Image.new("RGB", (30, 30)).save(tmp_path / "blank.png")
+    with pytest.raises(DataError, match="not blank, found 0"):
+        training_photos([], [tmp_path])
+    for array in (np.zeros((3, 4)), np.zeros((2, 8, 8, 3), np.float32)):
+        np.save(tmp_path / "photos.npy", array)
+        with pytest.raises(DataError, match=r"photos\.npy: expected \(N, S, S, 3\) uint8"):
+            training_photos([], [tmp_path])
+    (tmp_path / "photos.npy").write_bytes(b"nothing")
+    with pytest.raises(DataError, match="not a NumPy array"):
+        training_photos([], [tmp_path])
+
+
+def test_no_dataset_is_forgotten(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    require_named([run], [])  # its checkpoint is gone: nobody can tell
+    save_file({"a": np.zeros(1)}, run / "checkpoint.safetensors", {"run": json.dumps({"data": "birds"})})
+    require_named([run], [tmp_path / "cats", tmp_path / "birds"])
+    with pytest.raises(ConfigError, match=r"run: was trained on the dataset 'birds', which data does not name"):
+        require_named([run], [tmp_path / "cats"])
+    (run / "checkpoint.safetensors").write_bytes(b"\xff" * 8)
+    with pytest.raises(ConfigError, match="damaged checkpoint"):
+        require_named([run], [tmp_path / "cats"])
