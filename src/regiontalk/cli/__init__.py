@@ -21,6 +21,7 @@ from regiontalk.cli import (
     evaluating_grounding,
     indexing,
     photos,
+    reporting,
     searching,
     serving,
 )
@@ -50,6 +51,7 @@ app = typer.Typer(
 photos.add_to(app)
 indexing.add_to(app)
 searching.add_to(app)
+reporting.add_to(app)
 building.add_to(app)
 evaluating.add_to(app)
 evaluating_captions.add_to(evaluating.evaluate_app)

@@ -6,7 +6,7 @@ Axis names: N photos, L sentences, M regions, D dimensions of the visual feature
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -14,9 +14,9 @@ import numpy as np
 from regiontalk.alignment.score import Kind, pad
 from regiontalk.data import Dataset
 from regiontalk.errors import ConfigError, PackError
-from regiontalk.evaluation.captions import score_captions
+from regiontalk.evaluation.captions import CaptionScores, score_captions
 from regiontalk.evaluation.nearest import nearest
-from regiontalk.evaluation.ranks import rank
+from regiontalk.evaluation.ranks import Ranks, rank
 from regiontalk.evaluation.results import (
     Progress,
     Reporting,
@@ -38,6 +38,45 @@ _SENTENCES = 256
 _METRICS = "coco-caption's: BLEU of the corpus, closest reference length; document frequencies of the references"
 
 
+@dataclass(frozen=True, eq=False)
+class Retrieved:
+    """Numbers of a retrieval and what they came from.
+
+    Attributes:
+        result: what `evaluate_retrieval` gives.
+        ranks: in each fold, or in the whole set alone.
+        kind: "max" (Eq. 8) or "sum" (Eq. 7).
+        region_vectors, region_counts: (N, M, h) and (N,), as `score_matrix` takes them.
+        captions: L sentences, photo by photo.
+        sentences: their word vectors, L arrays (T, h).
+        owners: (L,) the photo of each sentence.
+    """
+
+    result: dict[str, Any]
+    ranks: list[Ranks]
+    kind: Kind
+    region_vectors: np.ndarray
+    region_counts: np.ndarray
+    captions: list[str]
+    sentences: list[np.ndarray]
+    owners: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """Numbers of captions and what they came from.
+
+    Attributes:
+        result: what `evaluate_captions` gives.
+        captions: one for each photo, as written.
+        scores: of each caption and of all together.
+    """
+
+    result: dict[str, Any]
+    captions: list[str]
+    scores: CaptionScores
+
+
 def evaluate_retrieval(
     model: Model, dataset: Dataset, reporting: Reporting | None = None, progress: Progress | None = None
 ) -> dict[str, Any]:
@@ -57,6 +96,13 @@ def evaluate_retrieval(
         PackError: if a score is not finite.
         ConfigError: if the folds cannot be of equal size.
     """
+    return retrieve(model, dataset, reporting, progress).result
+
+
+def retrieve(
+    model: Model, dataset: Dataset, reporting: Reporting | None = None, progress: Progress | None = None
+) -> Retrieved:
+    """As `evaluate_retrieval`, with what the numbers came from."""
     reporting, progress = reporting or Reporting(), progress or Silent()
     captions = [caption for photo in dataset.photos for caption in photo.captions]  # L
     owners = np.repeat(np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos])  # (L,)
@@ -73,7 +119,9 @@ def evaluate_retrieval(
         except ValueError as error:  # vectors are finite, but their products may not be
             raise PackError(f"{model.pack.folder}: {error}. Take another pack.") from error
     how = {"score": f"{kind} (Eq. {8 if kind == 'max' else 7})"}
-    return retrieval_result(ranks, evaluation_signature(model.pack, dataset, progress) | how, reporting)
+    signature = evaluation_signature(model.pack, dataset, progress) | how
+    result = retrieval_result(ranks, signature, reporting)
+    return Retrieved(result, ranks, kind, vectors, counts, captions, sentences, owners)
 
 
 def evaluate_captions(
@@ -99,6 +147,17 @@ def evaluate_captions(
     Raises:
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
+    return write_captions(model, dataset, beam, reporting, progress).result
+
+
+def write_captions(
+    model: Model,
+    dataset: Dataset,
+    beam: int | None = None,
+    reporting: Reporting | None = None,
+    progress: Progress | None = None,
+) -> Written:
+    """As `evaluate_captions`, with what the numbers came from."""
     progress = progress or Silent()
     looked = _look(model, dataset, progress)
     captions = [caption.text for batch in looked for caption in model.caption(batch, beam)]
@@ -106,8 +165,9 @@ def evaluate_captions(
     how: dict[str, Any] = {name: search[name] for name in ("beam", "max_words", "length_normalisation")}
     if beam is not None:
         how["beam"] = beam
+    scores = _scores_of(captions, dataset)
     signature = evaluation_signature(model.pack, dataset, progress) | how
-    return _compared(captions, dataset, signature, reporting or Reporting())
+    return Written(_compared(scores, signature, reporting or Reporting()), captions, scores)
 
 
 def evaluate_nearest(
@@ -147,15 +207,17 @@ def evaluate_nearest(
         "whole-photo features"
     }
     signature = evaluation_signature(model.pack, dataset, progress) | how
-    return _compared(captions, dataset, signature, reporting or Reporting())
+    return _compared(_scores_of(captions, dataset), signature, reporting or Reporting())
 
 
-def _compared(
-    captions: Sequence[str], dataset: Dataset, signature: dict[str, Any], reporting: Reporting
-) -> dict[str, Any]:
-    """The scores of a caption for each photo against the dataset's."""
+def _scores_of(captions: Sequence[str], dataset: Dataset) -> CaptionScores:
+    """Of a caption for each photo against the dataset's."""
     references = [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
-    scores = score_captions([tokenise(caption) for caption in captions], references)
+    return score_captions([tokenise(caption) for caption in captions], references)
+
+
+def _compared(scores: CaptionScores, signature: dict[str, Any], reporting: Reporting) -> dict[str, Any]:
+    """The numbers of captions with all that belongs to them."""
     result: dict[str, Any] = dict(scores.corpus())
     how = {"metrics": _METRICS}
     if reporting.samples:

@@ -16,6 +16,9 @@ from regiontalk.cards import Colour, ink_on
 from regiontalk.drawing import PALETTE
 from regiontalk.structures import WHOLE_PHOTO, Alignment, Description, Regions
 
+FOUND, TRUTH = PALETTE[0], PALETTE[6]
+"""The colours of boxes that the model found, and of those that were given."""
+
 _PLAIN = 640
 """Lines and letters have their plain size on a photo whose long side is so many pixels, and grow with it."""
 

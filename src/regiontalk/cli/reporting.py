@@ -1,0 +1,395 @@
+"""`regiontalk report`: photos, or an evaluation, as one HTML file to send and to publish."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import regiontalk
+from regiontalk.cli.console import Report, ending, printable
+from regiontalk.cli.evaluating_shared import BootstrapOption, SeedOption, warn
+from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption
+from regiontalk.cli.stream import find_inputs
+from regiontalk.errors import ConfigError, PhotoError, SentenceError
+
+if TYPE_CHECKING:
+    from regiontalk.data import BoxedDataset, Dataset, Entities
+    from regiontalk.model import Model
+    from regiontalk.report.examples import Listener
+    from regiontalk.report.photos import Entry, PhotoReport
+    from regiontalk.structures import Alignment, Regions
+
+EXAMPLE_SIDE = 480
+"""Pixels on the long side of an evaluation's examples, at most."""
+
+PhotosOrDataset = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PHOTOS_OR_DATASET",
+        help="Photos and folders of photos; or captioned photos, see docs/data_formats.md.",
+    ),
+]
+OutOption = Annotated[str, typer.Option("-o", "--output", metavar="OUT.html", help="The file to write.")]
+TitleOption = Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The page's heading.")]
+SentencesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sentences",
+        metavar="FILE",
+        help="Tie a sentence to each photo: as many lines as photos, in order, or one line for all.",
+    ),
+]
+BetaOption = Annotated[
+    float | None, typer.Option("--beta", metavar="BETA", help="As in align: where the slider starts; the pack's.")
+]
+LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N photos.")]
+SideOption = Annotated[
+    int, typer.Option("--max-side", min=64, max=8192, metavar="PIXELS", help="Photos' long side in the file, at most.")
+]
+SizeOption = Annotated[
+    float,
+    typer.Option(
+        "--max-size", min=0.5, max=2000, metavar="MB", help="Size of the file, at most; photos shrink to fit."
+    ),
+]
+SplitOption = Annotated[
+    str | None, typer.Option("--split", help="The part of the captioned photos; test, or all of a plain folder.")
+]
+EvaluationOption = Annotated[
+    bool, typer.Option("--evaluation", help="Measure the pack on captioned photos; show numbers, hits and failures.")
+]
+ExamplesOption = Annotated[
+    int, typer.Option("--examples", min=1, max=100, metavar="N", help="Examples of each kind, with --evaluation.")
+]
+BoxesOption = Annotated[
+    str | None,
+    typer.Option("--boxes", metavar="DATA", help="With --evaluation: also ground words in these boxes."),
+]
+BoxesSplitOption = Annotated[str, typer.Option("--boxes-split", help="The part of the boxes.")]
+BoxesPhotosOption = Annotated[
+    str | None, typer.Option("--boxes-photos", metavar="FOLDER", help="Where the photos of the boxes lie.")
+]
+BoxesEveryOption = Annotated[
+    int | None,
+    typer.Option(
+        "--boxes-every", min=1, max=1_000_000, metavar="N", help="Of these by name, the first, every N-th on."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A photo, and the sentence that is tied to it; None for none."""
+
+    file: Path
+    sentence: str | None = None
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What an evaluation is measured on: captioned photos, and perhaps boxes."""
+
+    folder: str
+    split: str
+    boxes: str | None
+    boxes_split: str
+    boxes_photos: str | None
+    boxes_every: int | None
+
+
+@dataclass(frozen=True)
+class _How:
+    """How an evaluation is done and shown; `most` is in bytes."""
+
+    beam: int | None
+    examples: int
+    max_side: int
+    most: int
+    bootstrap: int
+    seed: int
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this command."""
+    app.command()(report)
+
+
+def report(
+    photos: PhotosOrDataset,
+    output: OutOption = "report.html",
+    title: TitleOption = None,
+    sentences: SentencesOption = None,
+    beta: BetaOption = None,
+    limit: LimitOption = None,
+    split: SplitOption = None,
+    max_side: SideOption = 1024,
+    max_size: SizeOption = 50,
+    evaluation: EvaluationOption = False,
+    examples: ExamplesOption = 8,
+    boxes: BoxesOption = None,
+    boxes_split: BoxesSplitOption = "all",
+    boxes_photos: BoxesPhotosOption = None,
+    boxes_every: BoxesEveryOption = None,
+    bootstrap: BootstrapOption = 0,
+    seed: SeedOption = 0,
+    pack: PackOption = None,
+    beam: BeamOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Write an HTML file that shows what was found in photos, or how well a pack does.
+
+    The file holds all it needs, photos included: it works without a network, and can be sent and published. Photos
+    are made smaller and lose their metadata (place, time); folders' names are left out.
+
+    Examples:
+
+    \b
+      regiontalk report holiday/*.jpg -o holiday.html --title "Our holiday"
+      regiontalk report photos/ --sentences captions.txt
+      regiontalk report flickr8k/ --split test --limit 50
+      regiontalk report --evaluation flickr8k/ --split dev -o evaluation.html
+    """
+    with ending() as told:
+        target = _target(output)
+        most = int(max_size * 1_000_000)
+        if evaluation:
+            _refuse({"--sentences": sentences, "--beta": beta, "--limit": limit}, "with --evaluation")
+            data = _Data(_one(photos), split or "test", boxes, boxes_split, boxes_photos, boxes_every)
+            how = _How(beam, examples, max_side, most, bootstrap, seed)
+            _finish(_evaluation_page(data, how, (pack, threads), title, told), target, told)
+            return
+        boxed = {"--boxes": boxes, "--boxes-photos": boxes_photos, "--boxes-every": boxes_every}
+        _refuse(boxed, "without --evaluation")
+        asked = _asked(photos, sentences, split, told)
+        inputs = len(asked[:limit]) + told.failures
+        _spare_photos(target, asked)
+        page = _photos_page(asked[:limit], (max_side, most), (pack, threads), (beam, beta), title, told)
+        if page is not None:
+            _finish(page, target, told)
+        told.summary(inputs, "inputs")
+
+
+def _photos_page(
+    asked: Sequence[_Asked],
+    limits: tuple[int, int],
+    load: tuple[str | None, int | None],
+    search: tuple[int | None, float | None],
+    title: str | None,
+    told: Report,
+) -> bytes | None:
+    """The page of the photos that can be opened; None if there is none.
+
+    Args:
+        limits: pixels of a photo's long side, bytes of the page.
+        load: pack and threads.
+        search: beam and beta.
+    """
+    from regiontalk.cli.stream import look_at
+    from regiontalk.model import distinct
+    from regiontalk.model import load as load_model
+    from regiontalk.report.photos import Entry, PhotoReport, shown_names
+
+    pages = PhotoReport(len(asked), limits[1])
+    model = load_model(*load)
+    told.bar.expect(len(asked), "photos")
+    files, done = [each.file for each in asked], 0
+    names = shown_names(files)
+    for batch in look_at(model, files, told):
+        described = model.describe_regions([distinct(looked) for _, looked in batch], search[0])
+        for (file, looked), description in zip(batch, described, strict=True):
+            place = files.index(file, done)  # photos in between could not be opened
+            pages.skip(place - done)
+            done = place + 1
+            alignment, remark = _align(model, looked, asked[place], search[1], told)
+            entry = Entry(names[place], description, alignment, remark)
+            _add(pages, entry, file, limits[0], told)
+    return pages.html(title or _count(len(pages)), made_with(model)) if len(pages) else None
+
+
+def _align(
+    model: Model, looked: Regions, asked: _Asked, beta: float | None, told: Report
+) -> tuple[Alignment | None, str]:
+    """The alignment of a photo with its sentence, if it has one and the pack knows a word of it; and a remark."""
+    if asked.sentence is None:
+        return None, ""
+    try:
+        return model.align(looked, asked.sentence, beta), ""
+    except SentenceError as error:
+        told.failure(str(asked.file), str(error))
+        return None, f"Not tied to the photo, for lack of a known word: {asked.sentence}"
+
+
+def _add(pages: PhotoReport, entry: Entry, file: Path, max_side: int, told: Report) -> None:
+    """Opens a photo once more, now at a size worth looking at."""
+    from regiontalk.photos import open_photo
+    from regiontalk.report.pictures import data_url
+
+    try:
+        photo = open_photo(file, min_side=max_side)
+    except PhotoError as error:  # it was fine a moment ago, so somebody changed it
+        told.failure(str(file), str(error))
+        pages.skip(1)
+        return
+    pages.add(entry, partial(data_url, photo, max_side))
+
+
+def _evaluation_page(
+    data: _Data, how: _How, load: tuple[str | None, int | None], title: str | None, told: Report
+) -> bytes:
+    from regiontalk.data import read_dataset
+    from regiontalk.evaluation.results import Reporting
+    from regiontalk.evaluation.runs import retrieve, write_captions
+    from regiontalk.model import load as load_model
+    from regiontalk.report.album import Album
+    from regiontalk.report.evaluation import Evaluated, evaluation_page, pictures_shown
+
+    dataset = read_dataset(data.folder, data.split)
+    boxed = _boxes(data)
+    model = load_model(*load)
+    reporting = Reporting(samples=how.bootstrap, seed=how.seed)
+    retrieved = retrieve(model, dataset, reporting, told.bar)
+    warn(retrieved.result["signature"])
+    written = write_captions(model, dataset, how.beam, reporting, told.bar)
+    grounded = None if boxed is None else _ground(model, *boxed, told)
+    each = how.most // 2 // pictures_shown(how.examples)
+    album = Album(min(how.max_side, EXAMPLE_SIDE), each, told.failure)
+    found = Evaluated(dataset, retrieved, written, grounded)
+    heading = title or f"{model.pack.settings.name} on {dataset.name}, {dataset.split}"
+    page = evaluation_page(heading, found, album, how.examples, made_with(model))
+    if len(page) > how.most:
+        raise ConfigError(
+            f"--max-size {how.most / 1e6:g}: the report would have {len(page) / 1e6:.1f} megabytes. Take fewer "
+            "--examples, or allow more"
+        )
+    return page
+
+
+def _boxes(data: _Data) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None:
+    """The boxes, if some are named, and how a signature says which of their photos take part."""
+    from regiontalk.cli.evaluating_grounding import selection_of
+    from regiontalk.data import read_boxes
+
+    if data.boxes is None:
+        _refuse({"--boxes-photos": data.boxes_photos, "--boxes-every": data.boxes_every}, "without --boxes")
+        return None
+    selection, chosen = selection_of(None, data.boxes_every, leave_out=False)
+    return read_boxes(data.boxes, data.boxes_split, data.boxes_photos, selection), chosen
+
+
+def _ground(
+    model: Model, boxed: BoxedDataset | Entities, chosen: dict[str, Any], told: Report
+) -> tuple[dict[str, Any], Listener]:
+    from regiontalk.data import Entities
+    from regiontalk.evaluation.grounding_runs import SENTENCE, evaluate_classes, evaluate_phrases
+    from regiontalk.report.examples import Listener
+
+    heard = Listener()
+    if isinstance(boxed, Entities):
+        result = evaluate_phrases(model, boxed, chosen, told.bar, heard)
+    else:
+        result = evaluate_classes(model, boxed, SENTENCE, chosen, told.bar, heard)
+    warn(result["signature"])
+    return result, heard
+
+
+def _one(given: Sequence[str]) -> str:
+    if len(given) != 1 or not given[0]:
+        raise ConfigError(f"--evaluation: expected one folder or file of captioned photos, found {len(given)} names")
+    return given[0]
+
+
+def _finish(page: bytes, target: Path, told: Report) -> None:
+    _write(target, page)
+    told.result(f"{printable(str(target))}: {len(page) / 1e6:.1f} MB")
+
+
+def made_with(model: Model) -> str:
+    """Which program and pack, for the page's end."""
+    settings, checksum = model.pack.settings, model.pack.checksum
+    return f"Made with RegionTalk {regiontalk.__version__}, pack {settings.name} ({checksum[:12]})."
+
+
+def _asked(given: Sequence[str], sentences: str | None, split: str | None, told: Report) -> list[_Asked]:
+    """The photos that are named, or those of a captioned dataset, with their sentences."""
+    if len(given) == 1 and given[0]:
+        dataset = _dataset(Path(given[0]), split)
+        if dataset is not None:
+            if sentences is not None:
+                raise ConfigError("--sentences: these photos have captions of their own; leave it out")
+            return [_Asked(photo.file, photo.captions[0]) for photo in dataset.photos]
+    if split is not None:
+        raise ConfigError(f"--split {printable(split)}: only captioned photos have splits; see docs/data_formats.md")
+    files = find_inputs(given, told)
+    if sentences is None:
+        return [_Asked(file) for file in files]
+    return [_Asked(file, line) for file, line in zip(files, _lines(sentences, len(files)), strict=True)]
+
+
+def _dataset(path: Path, split: str | None) -> Dataset | None:
+    """The captioned photos at a path; None if it is no dataset but a photo or a folder of photos."""
+    from regiontalk.data import read_dataset
+    from regiontalk.data.flickr8k import is_flickr8k
+    from regiontalk.data.folder import is_captioned_folder
+
+    if path.suffix == ".json" or is_flickr8k(path):
+        return read_dataset(path, split or "test")
+    return read_dataset(path, split or "all") if is_captioned_folder(path) else None
+
+
+def _lines(file: str, photos: int) -> list[str | None]:
+    """A sentence for each photo; None where a line is empty."""
+    from regiontalk.data import read_text
+
+    lines = read_text(Path(file)).rstrip().splitlines()
+    if len(lines) == 1:
+        lines *= photos
+    if len(lines) != photos:
+        raise ConfigError(
+            f"--sentences {printable(file)}: expected a line for each of the {_count(photos)}, or one for all, "
+            f"found {len(lines)}. Leave the line of a photo without a sentence empty"
+        )
+    return [line.strip() or None for line in lines]
+
+
+def _target(output: str) -> Path:
+    path = Path(output)
+    if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
+        raise ConfigError(f"-o {printable(output)!r}: expected a file that ends in .html")
+    return path
+
+
+def _refuse(options: Mapping[str, object], why: str) -> None:
+    given = [flag for flag, value in options.items() if value is not None]
+    if given:
+        raise ConfigError(f"{', '.join(given)}: means nothing {why}; leave it out")
+
+
+def _spare_photos(target: Path, asked: Sequence[_Asked]) -> None:
+    if os.path.realpath(target) in {os.path.realpath(each.file) for each in asked}:
+        raise ConfigError(f"-o would replace the photo {printable(str(target))}; choose another name")
+
+
+def _count(photos: int) -> str:
+    return f"{photos} photo{'' if photos == 1 else 's'}"
+
+
+def _write(target: Path, page: bytes) -> None:
+    """Write beside, then rename: a full disk leaves no half a page, and an older one whole."""
+    partial_file = target.with_name(f".{secrets.token_hex(8)}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial_file.write_bytes(page)
+        partial_file.replace(target)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
+    finally:
+        with suppress(OSError):
+            partial_file.unlink(missing_ok=True)

@@ -1,0 +1,263 @@
+"""A report of an evaluation: its numbers as they are, with their signatures, and examples of what is behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regiontalk.data import Dataset
+from regiontalk.evaluation.grounding import BASELINES, METRICS
+from regiontalk.evaluation.retrieval import WAYS
+from regiontalk.evaluation.runs import Retrieved, Written
+from regiontalk.evaluation.seen import training_warning
+from regiontalk.report.album import Album
+from regiontalk.report.curve import recall_curve
+from regiontalk.report.examples import (
+    Found,
+    Listener,
+    Pointed,
+    Question,
+    best_to_worst,
+    photos_ask,
+    right_and_wrong,
+    sentences_ask,
+)
+from regiontalk.report.figures import FOUND, TRUTH, Mark
+from regiontalk.report.page import page
+
+_RANKING = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "median_rank": "median rank", "mean_rank": "mean rank"}
+_WAY = {"image_to_text": "photo → sentence", "text_to_image": "sentence → photo"}
+_CAPTIONS = {
+    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
+    "rouge_l": "ROUGE-L",
+    "cider_d": "CIDEr-D",
+    "cider_plain": "CIDEr, plain",
+}
+_GROUNDED = {
+    "words": "Words",
+    "difficult": "Difficult ones of these",
+    "synonyms": "Synonyms, averaged",
+    "phrases": "Phrases",
+    "phrases_merged": "Phrases, the box around all their boxes",
+}
+_METRIC = {"pointing": "pointing", **{name: name.replace("recall", "R@") for name in METRICS[1:]}}
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """All that an evaluation gave.
+
+    Attributes:
+        dataset: what it was measured on.
+        retrieved, written: the retrieval and the captions.
+        grounded: the numbers of words against boxes, and who listened; None without boxes.
+    """
+
+    dataset: Dataset
+    retrieved: Retrieved
+    written: Written
+    grounded: tuple[dict[str, Any], Listener] | None = None
+
+
+def pictures_shown(examples: int) -> int:
+    """The most photos that a page with so many examples of each kind can hold."""
+    return examples * (2 + 2 * 6 + 1 + 2)
+
+
+def evaluation_page(title: str, found: Evaluated, album: Album, examples: int, foot: str) -> bytes:
+    """The page.
+
+    Args:
+        title: plain text.
+        found: what is shown.
+        album: where photos come from.
+        examples: of each kind, at most.
+        foot: plain text, for the page's end.
+    """
+    sections = [
+        *_retrieval(found, album, examples),
+        *_captions(found, album, examples),
+        *(_grounding(*found.grounded, album, examples) if found.grounded else []),
+    ]
+    signatures = [found.retrieved.result["signature"], *([found.grounded[0]["signature"]] if found.grounded else [])]
+    warnings = dict.fromkeys(filter(None, map(training_warning, signatures)))
+    lead = "".join(f'<p class="wrong" role="alert">{escape(warning)}</p>' for warning in warnings)
+    return page(title, "\n".join(sections), lead=lead, foot=f"<p>{escape(foot)}</p>")
+
+
+def _retrieval(found: Evaluated, album: Album, most: int) -> list[str]:
+    retrieved, (ranks,) = found.retrieved, found.retrieved.ranks
+    result = retrieved.result
+    intervals = result.get("interval", {})
+    rows = [
+        [_WAY[way], *(_number(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING)]
+        for way in WAYS
+    ]
+    curves = {_WAY[way]: each for way, each in zip(WAYS, (ranks.photos, ranks.sentences), strict=True)}
+    photo_hits, photo_misses = right_and_wrong(ranks.photos, most)
+    sentence_hits, sentence_misses = right_and_wrong(ranks.sentences, most)
+
+    def photos(title: str, note: str, chosen: list[int]) -> str:
+        return _examples(title, note, [_photo_asks(found, each, album) for each in photos_ask(retrieved, chosen)])
+
+    def sentences(title: str, note: str, chosen: list[int]) -> str:
+        return _examples(title, note, [_sentence_asks(found, each, album) for each in sentences_ask(retrieved, chosen)])
+
+    leads = "One of its own sentences stands first. Evenly spaced among {} of {} photos for which that is so."
+    misses = "Another's sentence stands first: from near misses to the furthest, evenly spaced."
+    return [
+        "<h2>Photos find their sentences, sentences their photo</h2>",
+        _table(["", *_RANKING.values()], rows),
+        f"<p>rsum {_number(result['rsum'], intervals.get('rsum'))}: the sum of the six recalls.</p>",
+        f"<figure>{recall_curve(curves, len(found.dataset))}</figure>",
+        _signature(result["signature"]),
+        photos("Photos that find a sentence", leads.format(*_share(ranks.photos)), photo_hits),
+        photos("Photos that do not", misses, photo_misses),
+        sentences(
+            "Sentences that find their photo",
+            "Evenly spaced among {} of {} sentences whose photo stands first.".format(*_share(ranks.sentences)),
+            sentence_hits,
+        ),
+        sentences(
+            "Sentences that do not",
+            "Another photo stands first: from near misses to the furthest, evenly spaced.",
+            sentence_misses,
+        ),
+    ]
+
+
+def _captions(found: Evaluated, album: Album, most: int) -> list[str]:
+    result, scores = found.written.result, found.written.scores.each()
+    intervals = result.get("interval", {})
+    row = [_number(result[name], intervals.get(name)) for name in _CAPTIONS]
+    items = []
+    for place in best_to_worst(scores["cider_d"], most):
+        photo = found.dataset.photos[place]
+        truths = "".join(f"<li>{escape(caption)}</li>" for caption in photo.captions)
+        caption = found.written.captions[place] or "(no words)"
+        items.append(
+            album.show(photo.file, f"Photo {photo.file.name}")
+            + f'<p class="said">{escape(caption)}</p>'
+            + f"<p>CIDEr-D <b>{scores['cider_d'][place]:.1f}</b>, BLEU-4 {scores['bleu4'][place]:.1f}</p>"
+            + f'<details open><summary>what people wrote</summary><ul class="faint">{truths}</ul></details>'
+        )
+    note = f"{len(items)} of {len(found.dataset)} captions by CIDEr-D, from the best to the worst, evenly spaced."
+    return [
+        "<h2>Captions</h2>",
+        _table(list(_CAPTIONS.values()), [row]),
+        _signature(result["signature"]),
+        _examples("From the best caption to the worst", note, items),
+    ]
+
+
+def _grounding(result: dict[str, Any], heard: Listener, album: Album, most: int) -> list[str]:
+    tables = [
+        f"<div><h3>{escape(_GROUNDED[kind])}, {average} average</h3>{_grounding_table(result[kind][average])}</div>"
+        for kind in _GROUNDED
+        if kind in result
+        for average in ("micro", "macro")
+    ]
+    right, wrong = heard.right_and_wrong(most)
+    note = "The solid box is the region with the highest score; dashed boxes are the true ones. Evenly spaced."
+    return [
+        "<h2>Words find their boxes</h2>",
+        f'<div class="tables">{"".join(tables)}</div>',
+        _signature(result["signature"]),
+        _examples("The best region's centre lies in a true box", note, [_pointed(each, album) for each in right]),
+        _examples("It does not", note, [_pointed(each, album) for each in wrong]),
+    ]
+
+
+def _grounding_table(table: Mapping[str, Mapping[str, float]]) -> str:
+    rows = [
+        [method.replace("_", " "), *(_number(table[method][metric], None) for metric in _METRIC)]
+        for method in ("model", *BASELINES, "best_region")
+    ]
+    return _table(["percent", *_METRIC.values()], rows)
+
+
+def _photo_asks(found: Evaluated, question: Question, album: Album) -> str:
+    items = "".join(
+        f'<li value="{each.place}">{_verdict(each)} {escape(found.retrieved.captions[each.number])} '
+        f'<span class="faint">{each.score:.2f}</span></li>'
+        for each in question.first
+    )
+    file = found.dataset.photos[question.number].file
+    return f"{album.show(file, f'Photo {file.name}')}{_rank(question)}<ol>{items}</ol>"
+
+
+def _sentence_asks(found: Evaluated, question: Question, album: Album) -> str:
+    items = "".join(
+        f"<li{' class=framed' if each.right else ''}>"
+        f"{album.show(_file(found, each.number), f'Photo {_file(found, each.number).name}')}"
+        f"{each.place}. {_verdict(each)} {each.score:.2f}</li>"
+        for each in question.first
+    )
+    sentence = escape(found.retrieved.captions[question.number])
+    return f'<p class="said">{sentence}</p>{_rank(question)}<ol class="strip">{items}</ol>'
+
+
+def _pointed(each: Pointed, album: Album) -> str:
+    best = each.query.regions[int(each.query.scores.argmax())]
+    marks = [Mark(best, each.asked, FOUND), *(Mark(box, "", TRUTH, dashed=True) for box in each.query.truth)]
+    verdict = "right" if each.right else "wrong"
+    drawn = album.show(each.photo.file, f"Photo {each.photo.file.name} with the box found for {each.asked}", marks)
+    return f'{drawn}<p class="said">{escape(each.asked)} <span class="{verdict}">{verdict}</span></p>'
+
+
+def _file(found: Evaluated, number: int) -> Path:
+    return found.dataset.photos[number].file
+
+
+def _rank(question: Question) -> str:
+    verdict = "right" if question.rank == 1 else "wrong"
+    return f'<p><span class="{verdict}">{verdict}</span>: the closest right one has rank <b>{question.rank}</b></p>'
+
+
+def _verdict(each: Found) -> str:
+    word, sign = ("right", "✓") if each.right else ("wrong", "✗")
+    return f'<span class="{word}" role="img" aria-label="{word}">{sign}</span>'
+
+
+def _examples(title: str, note: str, items: Sequence[str]) -> str:
+    if not items:
+        return f'<h3>{escape(title)}</h3><p class="faint">None.</p>'
+    shown = "\n".join(f'<li class="example">{item}</li>' for item in items)
+    return f'<h3>{escape(title)}</h3><p class="faint">{escape(note)}</p><ul class="examples">\n{shown}\n</ul>'
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells that are HTML already but those of the heading and the first column of several."""
+    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heading)
+    named = not heading[0] or heading[0] == "percent"
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<th scope="row">{escape(cell)}</th>' if named and not column else f"<td>{cell}</td>"
+            for column, cell in enumerate(row)
+        )
+        + "</tr>"
+        for row in rows
+    )
+    table = f'<table class="numbers"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    return f'<div class="scroll" tabindex="0" role="group" aria-label="Table">{table}</div>'
+
+
+def _number(value: float, interval: Sequence[float] | None) -> str:
+    if interval is None:
+        return f"{value:.1f}"
+    return f"{value:.1f} <small>{interval[0]:.1f} to {interval[1]:.1f}</small>"
+
+
+def _signature(signature: Mapping[str, Any]) -> str:
+    items = "".join(f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>" for name, value in signature.items())
+    return f'<details><summary>How these numbers came about</summary><dl class="signature">{items}</dl></details>'
+
+
+def _share(ranks: np.ndarray) -> tuple[int, int]:
+    return int((ranks == 1).sum()), len(ranks)

@@ -1,0 +1,137 @@
+"""Which examples an evaluation shows, and what they need: chosen by rule and never by eye, failures as readily as hits.
+
+Axis names: N photos, L sentences, h dimensions of the shared space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from regiontalk.alignment.score import pad, score_matrix
+from regiontalk.data import BoxedPhoto
+from regiontalk.evaluation.grounding import Query, centres_inside, rank_of_first_hit
+from regiontalk.evaluation.runs import Retrieved
+
+FIRST = 5
+"""Candidates that are shown for each question."""
+_SENTENCES = 1024
+
+
+@dataclass(frozen=True)
+class Found:
+    """One candidate for a question: its place from 1, its number, its score, and whether it is a right one."""
+
+    place: int
+    number: int
+    score: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class Question:
+    """A photo that looks for its sentences, or a sentence that looks for its photo.
+
+    Attributes:
+        number: of the photo or sentence.
+        rank: of its closest ground truth, as the numbers count it.
+        first: the best candidates; and if none of them is right, after them the right one at its rank.
+    """
+
+    number: int
+    rank: int
+    first: tuple[Found, ...]
+
+
+def spread(items: Sequence[int] | np.ndarray, most: int) -> list[int]:
+    """At most so many of some items, evenly spaced, the first and the last among them.
+
+    >>> spread([10, 11, 12, 13, 14], 3)
+    [10, 12, 14]
+    """
+    if not len(items):
+        return []
+    places = np.unique(np.linspace(0, len(items) - 1, min(most, len(items))).round().astype(int))
+    return [int(items[place]) for place in places]
+
+
+def right_and_wrong(ranks: np.ndarray, most: int) -> tuple[list[int], list[int]]:
+    """Questions whose ground truth leads, evenly spaced in their order; others from near misses to the furthest."""
+    right = np.flatnonzero(ranks == 1)
+    wrong = np.flatnonzero(ranks > 1)
+    return spread(right, most), spread(wrong[np.argsort(ranks[wrong], kind="stable")], most)
+
+
+def photos_ask(found: Retrieved, photos: Sequence[int]) -> list[Question]:
+    """What some photos found among all sentences."""
+    if not photos:
+        return []
+    vectors, counts = found.region_vectors[list(photos)], found.region_counts[list(photos)]
+    parts = [
+        score_matrix(vectors, counts, *pad(found.sentences[start : start + _SENTENCES]), found.kind)
+        for start in range(0, len(found.sentences), _SENTENCES)
+    ]
+    scores = np.concatenate(parts, axis=1)  # (photos, L)
+    ranks = found.ranks[0].photos
+    return [
+        Question(photo, int(ranks[photo]), _first(row, found.owners == photo, int(ranks[photo])))
+        for photo, row in zip(photos, scores, strict=True)
+    ]
+
+
+def sentences_ask(found: Retrieved, sentences: Sequence[int]) -> list[Question]:
+    """What some sentences found among all photos."""
+    if not sentences:
+        return []
+    words = pad([found.sentences[sentence] for sentence in sentences])
+    scores = score_matrix(found.region_vectors, found.region_counts, *words, found.kind).T  # (sentences, N)
+    ranks, photos = found.ranks[0].sentences, np.arange(len(found.region_vectors))
+    return [
+        Question(sentence, int(ranks[sentence]), _first(row, photos == found.owners[sentence], int(ranks[sentence])))
+        for sentence, row in zip(sentences, scores, strict=True)
+    ]
+
+
+def best_to_worst(scores: np.ndarray, most: int) -> list[int]:
+    """Captions evenly spaced from the highest to the lowest score, (N,)."""
+    return spread(np.argsort(-scores, kind="stable"), most)
+
+
+@dataclass(frozen=True, eq=False)
+class Pointed:
+    """A question about boxes: the photo, what was asked for, the query, and whether its best region points right."""
+
+    photo: BoxedPhoto
+    asked: str
+    query: Query
+    right: bool
+
+
+class Listener:
+    """Keeps the questions of an evaluation of grounding."""
+
+    def __init__(self) -> None:
+        self._heard: list[Pointed] = []
+
+    def __call__(self, photo: BoxedPhoto, asked: str, query: Query) -> None:
+        """As `evaluation.grounding_runs.Listener`."""
+        rank = rank_of_first_hit(query.scores, centres_inside(query.regions, query.truth))
+        self._heard.append(Pointed(photo, asked, query, rank == 1))
+
+    def right_and_wrong(self, most: int) -> tuple[list[Pointed], list[Pointed]]:
+        """Questions whose best region points right, and others, each evenly spaced in their order."""
+        right = spread([n for n, each in enumerate(self._heard) if each.right], most)
+        wrong = spread([n for n, each in enumerate(self._heard) if not each.right], most)
+        return [self._heard[n] for n in right], [self._heard[n] for n in wrong]
+
+
+def _first(scores: np.ndarray, right: np.ndarray, rank: int) -> tuple[Found, ...]:
+    """The best candidates; ties count against the system, so of equals the wrong ones stand first."""
+    order = np.lexsort((right, -scores))  # by score, then wrong before right
+    first = [Found(place, int(n), float(scores[n]), bool(right[n])) for place, n in enumerate(order[:FIRST], start=1)]
+    if not any(each.right for each in first):
+        best = int(order[np.argmax(right[order])])
+        first.append(Found(rank, best, float(scores[best]), True))
+    return tuple(first)
