@@ -229,3 +229,12 @@ def test_photos_are_recognised_one_by_one(
         assert ended.status == 0
         assert ended.json()[0]["signature"]["photos_seen_in_training"] == count
         assert ("WARNING" in ended.err) == bool(count)
+
+
+def test_intervals_in_words_and_in_json(command: Command, boxed: Path) -> None:
+    (found,) = command("evaluate", "grounding", boxed, "--bootstrap", 50, "--seed", 2, "--json").json()
+    low, high = found["interval"]["words"]["macro"]["model"]["pointing"]
+    text = command("evaluate", "grounding", boxed, "--bootstrap", 50, "--seed", 2).out
+    assert f"macro  pointing [{low:.1f}, {high:.1f}]" in text
+    assert found["signature"]["interval"].endswith("50 bootstrap samples of photos, seed 2")
+    assert "interval" not in command("evaluate", "grounding", boxed).out

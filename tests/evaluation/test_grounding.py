@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regiontalk.evaluation.bootstrap import draws, interval
 from regiontalk.evaluation.grounding import (
     METHODS,
     METRICS,
     Query,
     centres_inside,
     grounding,
+    grounding_intervals,
     overlapping,
     random_recall,
     rank_of_first_hit,
@@ -169,3 +171,40 @@ def test_a_perfect_system() -> None:
     regions = np.concatenate([REGIONS, TRUTH])
     perfect = Query("dog", TRUTH, regions, overlapping(regions, TRUTH, 1.0).astype(float), np.zeros(5))
     assert grounding([perfect])["micro"]["model"] == dict.fromkeys(METRICS, 100)
+
+
+def test_intervals_are_of_whole_photos_drawn_again() -> None:
+    """Every sample is computed once more, as a list of queries that holds those of a photo as often as it is drawn."""
+    rng = np.random.default_rng(3)
+    queries = [
+        replace(query(list(rng.permutation(4)), label, weight=weight), photo=photo)
+        for photo, label, weight in zip(
+            [0, 0, 1, 2, 2, 2, 5],
+            ["dog", "cat", "dog", "cat", "cow", "dog", "cat"],
+            [1, 1, 0.5, 0.5, 1, 1, 1],
+            strict=True,
+        )
+    ]
+    found = grounding_intervals(queries, 50, seed=4)
+    tables = []
+    for times in draws(np.array([each.photo for each in queries]), 50, seed=4):
+        again = [each for each, n in zip(queries, times, strict=True) for _ in range(n)]
+        tables.append(grounding(again))
+    for way in ("micro", "macro"):
+        for method in METHODS:
+            for metric in METRICS:
+                expected = interval([table[way][method][metric] for table in tables])
+                assert found[way][method][metric] == pytest.approx(expected)
+        times = [times_best_baseline(table[way]) for table in tables]
+        assert None not in times
+        assert found["times_best_baseline"][way] == pytest.approx(interval([each or 0.0 for each in times]))
+
+
+def test_intervals_of_one_photo_are_its_numbers() -> None:
+    queries = [query([1, 3, 4, 2]), query([1, 5, 4, 2])]
+    found, numbers = grounding_intervals(queries, 9), grounding(queries)
+    assert found["micro"]["model"] == {metric: [value] * 2 for metric, value in numbers["micro"]["model"].items()}
+    nowhere = query([1, 3, 4, 2], truth=np.array([[20, 20, 24, 24]], np.float32))
+    assert grounding_intervals([nowhere], 9)["times_best_baseline"] == {}
+    with pytest.raises(ValueError, match="no query"):
+        grounding_intervals([], 9)

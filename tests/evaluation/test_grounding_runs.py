@@ -14,6 +14,7 @@ from regiontalk.data.flickr30k_entities import EntityPhrase, EntitySentence
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation.grounding import centres_inside, overlapping
 from regiontalk.evaluation.grounding_runs import evaluate_classes, evaluate_phrases
+from regiontalk.evaluation.results import Reporting
 from regiontalk.model import Model
 
 SIZE = (64, 48)
@@ -170,3 +171,25 @@ def test_sentences_of_unknown_words(model: Model, files: list[Path]) -> None:
     assert found["aligned_words"] == {"pointing": 100, "words": 1}  # the photo's centre lies in the box
     with pytest.raises(DataError, match="no phrase has a box"):
         evaluate_phrases(model, Entities(BoxedDataset("e", "all", "entities", (photo,)), ((),)))
+
+
+def test_intervals_hold_the_numbers_and_are_signed(model: Model, dataset: BoxedDataset, files: list[Path]) -> None:
+    reporting = Reporting(samples=200, seed=3)
+    found = evaluate_classes(model, dataset, reporting=reporting)
+    assert set(found["interval"]) == {"words", "synonyms"}
+    for kind in found["interval"]:
+        for way in ("micro", "macro"):
+            for metric, (low, high) in found["interval"][kind][way]["model"].items():
+                assert low <= found[kind][way]["model"][metric] <= high
+    assert found["signature"]["interval"] == "95 %, percentiles of 200 bootstrap samples of photos, seed 3"
+    plain = evaluate_classes(model, dataset)
+    assert "interval" not in plain and "interval" not in plain["signature"]
+    assert plain["words"] == found["words"]
+
+    sentence = EntitySentence(("dog",), (EntityPhrase(0, 1, "1", ("animals",)),))
+    photos = tuple(BoxedPhoto(file, *SIZE, BOXES[:1], (("1",),)) for file in files)
+    entities = Entities(BoxedDataset("e", "all", "entities", photos), ((sentence,),) * len(files))
+    found = evaluate_phrases(model, entities, reporting=reporting)
+    low, high = found["interval"]["phrases"]["micro"]["model"]["recall1"]
+    assert low < high  # of eleven photos, not of one
+    assert low <= found["phrases"]["micro"]["model"]["recall1"] <= high

@@ -32,7 +32,7 @@ def grounding_text(result: dict[str, Any]) -> str:
     lines: list[str] = []
     for key, title in _GROUNDING.items():
         if key in result:
-            lines += [title, *_grounding_table(result[key]), ""]
+            lines += [title, *_grounding_table(result[key]), *_spread(result.get("interval", {}).get(key)), ""]
     main = result["words"] if "words" in result else result["phrases"]
     lines += [f"{'':>20} {'pointing':>9} {'R@1':>6}   {'whole photo':>11} {'R@1':>6}"]
     for label, table in main["by_class"].items():
@@ -84,6 +84,21 @@ def _grounding_table(numbers: dict[str, Any]) -> list[str]:
     times = numbers["times_best_baseline"]
     shown = ", ".join(f"{way} {value:.2f}" for way, value in times.items())
     return [*lines, f"pointing / best baseline's: {shown or 'no baseline points right'}"]
+
+
+def _spread(interval: dict[str, Any] | None) -> list[str]:
+    """The model's intervals, and those of its multiple of the best baseline."""
+    if interval is None:
+        return []
+    lines = ["the model's 95 % intervals"]
+    for way in ("micro", "macro"):
+        numbers = {title: interval[way]["model"][metric] for metric, title in _TITLES.items()}
+        shown = [f"{title} [{low:.1f}, {high:.1f}]" for title, (low, high) in numbers.items()]
+        if way in interval["times_best_baseline"]:
+            low, high = interval["times_best_baseline"][way]
+            shown.append(f"pointing / best baseline's [{low:.2f}, {high:.2f}]")
+        lines.append(f"{way:>16}  {', '.join(shown)}")
+    return lines
 
 
 def _asked_with(result: dict[str, Any], label: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regiontalk.cli.console import ending
-from regiontalk.cli.evaluating_shared import JsonOption, SplitOption, warn
+from regiontalk.cli.evaluating_shared import BootstrapOption, JsonOption, SeedOption, SplitOption, warn
 from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption
 from regiontalk.errors import ConfigError, DataError
 
@@ -77,6 +77,8 @@ def grounding(
     every: EveryOption = None,
     leave_out: LeaveOutOption = False,
     sentence: SentenceOption = "a {}",
+    bootstrap: BootstrapOption = 0,
+    seed: SeedOption = 0,
     as_json: JsonOption = False,
     pack: PackOption = None,
     threads: ThreadsOption = None,
@@ -89,7 +91,7 @@ def grounding(
     Examples:
 
     \b
-      regiontalk evaluate grounding voc/ --every 6
+      regiontalk evaluate grounding voc/ --every 6 --bootstrap 1000
       regiontalk evaluate grounding annotations/instances_val2017.json --photos val2017/ --json
       regiontalk evaluate grounding flickr30k_entities/ --split test --photos flickr30k-images/
     """
@@ -97,17 +99,18 @@ def grounding(
         from regiontalk.cli.box_text import grounding_text
         from regiontalk.data import Entities
         from regiontalk.evaluation.grounding_runs import evaluate_classes, evaluate_phrases
+        from regiontalk.evaluation.results import Reporting
         from regiontalk.model import load
 
         selection, chosen = _selection(images, every, leave_out)
         found = _read(data, split, photos, selection, kind)
-        model = load(pack, threads)
+        model, reporting = load(pack, threads), Reporting(samples=bootstrap, seed=seed)
         if isinstance(found, Entities):
             if sentence != "a {}":
                 raise ConfigError("--sentence: phrases stand in their own sentences; leave it out")
-            result = evaluate_phrases(model, found, chosen, report.bar)
+            result = evaluate_phrases(model, found, chosen, report.bar, reporting=reporting)
         else:
-            result = evaluate_classes(model, found, sentence, chosen, report.bar)
+            result = evaluate_classes(model, found, sentence, chosen, report.bar, reporting=reporting)
         warn(result["signature"])
         report.json(result) if as_json else report.result(grounding_text(result))
 

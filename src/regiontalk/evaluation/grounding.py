@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from regiontalk.evaluation.bootstrap import draws, interval
 from regiontalk.structures import WHOLE_PHOTO
 from regiontalk.vision.boxes import area, iou
 
@@ -46,6 +47,7 @@ class Query:
         scores: (M,) finite, of each region for this query.
         objectness: (M,) how sure the network is of each region, for a baseline.
         weight: how much the query counts; several ways to ask for one thing share a weight of 1.
+        photo: which photo it is about, for the bootstrap.
 
     Raises:
         ValueError: if the shapes disagree or a score is not finite.
@@ -57,6 +59,7 @@ class Query:
     scores: np.ndarray
     objectness: np.ndarray
     weight: float = 1.0
+    photo: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.regions)
@@ -97,6 +100,48 @@ def grounding(queries: Sequence[Query]) -> dict[str, Any]:
         "macro": _table(np.mean(list(by_class.values()), axis=0)),
         "by_class": {label: _table(each) for label, each in by_class.items()},
     }
+
+
+def grounding_intervals(queries: Sequence[Query], samples: int, seed: int = 0) -> dict[str, Any]:
+    """How far the numbers of `grounding` would move with other photos, see `regiontalk.evaluation.bootstrap`.
+
+    Args:
+        queries: at least one; those of one photo are drawn together.
+        samples, seed: of the bootstrap.
+
+    Returns:
+        `{"micro": table, "macro": table, "times_best_baseline": {"micro", "macro"}}` as of `grounding` and
+        `times_best_baseline`, with `[low, high]` for each number. In each sample, macro averages over the labels that
+        it holds. The multiple is missing if the baselines have 0 in a sample.
+
+    Raises:
+        ValueError: if there is no query, or `samples` is below 1.
+    """
+    if not queries:
+        raise ValueError("there is no query")
+    queries = sorted(queries, key=lambda query: query.label)
+    rows = np.stack([_rows(query) for query in queries])  # (queries, methods, metrics)
+    weights = np.array([query.weight for query in queries])
+    labels = np.array([query.label for query in queries])
+    starts = np.flatnonzero(np.append(True, labels[1:] != labels[:-1]))  # of each label's queries
+    drawn = [
+        _micro_and_macro(rows, weights * times, starts)
+        for times in draws(np.array([query.photo for query in queries]), samples, seed)
+    ]  # samples x (2, methods, metrics)
+    edges = np.apply_along_axis(interval, 0, np.stack(drawn))  # (low or high, 2, methods, metrics)
+    found = {
+        way: {
+            method: {metric: (100 * edges[:, which, m, k]).tolist() for k, metric in enumerate(METRICS)}
+            for m, method in enumerate(METHODS)
+        }
+        for which, way in enumerate(("micro", "macro"))
+    }
+    multiples = {}
+    for which, way in enumerate(("micro", "macro")):
+        times = [times_best_baseline(_table(each[which])) for each in drawn]
+        if None not in times:
+            multiples[way] = interval([each for each in times if each is not None])
+    return {**found, "times_best_baseline": multiples}
 
 
 def times_best_baseline(table: Mapping[str, Row], metric: str = "pointing") -> float | None:
@@ -188,6 +233,20 @@ def _centre_box(photo: np.ndarray) -> np.ndarray:
 def _mean(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
     averaged: np.ndarray = np.average(rows, axis=0, weights=weights)
     return averaged
+
+
+def _micro_and_macro(rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """The average over queries and that over the labels that have any weight: (2, methods, metrics).
+
+    Args:
+        rows: (queries, methods, metrics), sorted by label.
+        weights: (queries,).
+        starts: where each label begins.
+    """
+    sums = np.add.reduceat(rows * weights[:, None, None], starts)  # (labels, methods, metrics)
+    totals = np.add.reduceat(weights, starts)[:, None, None]
+    present = totals[:, 0, 0] > 0
+    return np.stack([sums.sum(axis=0) / totals.sum(), (sums[present] / totals[present]).mean(axis=0)])
 
 
 def _table(rows: np.ndarray) -> dict[str, Row]:

@@ -22,10 +22,11 @@ from regiontalk.evaluation.grounding import (
     Query,
     centres_inside,
     grounding,
+    grounding_intervals,
     times_best_baseline,
     union,
 )
-from regiontalk.evaluation.results import Progress, Silent, rounded
+from regiontalk.evaluation.results import Progress, Reporting, Silent, interval_words, rounded
 from regiontalk.evaluation.signature import TIES
 from regiontalk.language import tokenise
 from regiontalk.language.vocabulary import Vocabulary
@@ -49,6 +50,7 @@ def evaluate_classes(
     sentence: str = SENTENCE,
     selection: Mapping[str, Any] | None = None,
     progress: Progress = _SILENT,
+    reporting: Reporting | None = None,
 ) -> dict[str, Any]:
     """Ask each photo for each class that it holds, by the class's name.
 
@@ -62,13 +64,15 @@ def evaluate_classes(
         sentence: the neutral sentence, with {} for the name.
         selection: how the photos were chosen, for the signature.
         progress: is told how far it is.
+        reporting: the bootstrap.
 
     Returns:
         `{"words": numbers, "difficult": numbers, "synonyms": numbers, "classes": {label: {"word", "synonyms",
         "photos"}}, "unknown_classes": {label: photos}, "signature"}`; numbers as of `grounding`, and
         `times_best_baseline`, the model's pointing accuracy as a multiple of the best baseline's. `difficult` is about
         those queries of `words` that are so by the pointing game's own definition: the class's boxes together cover
-        less than a quarter of the photo, and the photo holds another class. It is missing if there is none.
+        less than a quarter of the photo, and the photo holds another class. It is missing if there is none. With a
+        bootstrap also `"interval"`: for each of these `grounding_intervals`.
 
     Raises:
         DataError: if no box has a class that the pack knows a word for, the boxes have no classes, or a photo is not of
@@ -87,10 +91,11 @@ def evaluate_classes(
         raise DataError(f"{dataset.name}: the pack knows a word for none of its classes {', '.join(names) or '(none)'}")
     vectors = _read_names(model, {name for each in names.values() for name in each}, sentence)
     first, difficult, every = list[Query](), list[Query](), list[Query]()
-    for photo, regions, labels in zip(dataset.photos, _look(model, dataset.photos, progress), asked, strict=True):
+    looked = _look(model, dataset.photos, progress)
+    for row, (photo, regions, labels) in enumerate(zip(dataset.photos, looked, asked, strict=True)):
         for label in labels:
             queries = [
-                _query(label, photo.boxes_of(label), regions, vectors[name], 1 / len(names[label]))
+                _query(label, photo.boxes_of(label), regions, vectors[name], 1 / len(names[label]), row)
                 for name in names[label]
             ]
             first += (asked_once := [replace(query, weight=1.0) for query in queries[:1]])
@@ -98,10 +103,9 @@ def evaluate_classes(
             if _is_difficult(photo, label):
                 difficult += asked_once
     unclear = sum(len(photo.unclear & _labels(photo)) for photo in dataset.photos)
+    questions = {"words": first, "difficult": difficult, "synonyms": every}
     return {
-        "words": _numbers(first),
-        **({"difficult": _numbers(difficult)} if difficult else {}),
-        "synonyms": _numbers(every),
+        **_numbers(questions, reporting),
         "classes": {
             label: {
                 "word": " ".join(found[0]),
@@ -118,7 +122,7 @@ def evaluate_classes(
             "difficult_queries": len(difficult),
             "pairs_left_out_for_crowds": unclear,
             "sentence": sentence,
-            **_HOW,
+            **_how(reporting),
         },
     }
 
@@ -128,6 +132,7 @@ def evaluate_phrases(
     entities: Entities,
     selection: Mapping[str, Any] | None = None,
     progress: Progress = _SILENT,
+    reporting: Reporting | None = None,
 ) -> dict[str, Any]:
     """Ask each photo for each phrase of its sentences that names something with a box.
 
@@ -139,7 +144,7 @@ def evaluate_phrases(
     Args:
         model: reads and scores.
         entities: photos, sentences and boxes.
-        selection, progress: as in `evaluate_classes`.
+        selection, progress, reporting: as in `evaluate_classes`.
 
     Returns:
         `{"phrases": numbers, "phrases_merged": numbers, "aligned_words": {"pointing", "words"}, "signature"}`; numbers
@@ -151,18 +156,19 @@ def evaluate_phrases(
     """
     answers = [
         answer
-        for photo, regions, sentences in zip(
-            entities.boxes.photos, _look(model, entities.boxes.photos, progress), entities.sentences, strict=True
+        for row, (photo, regions, sentences) in enumerate(
+            zip(entities.boxes.photos, _look(model, entities.boxes.photos, progress), entities.sentences, strict=True)
         )
-        for answer in _ask_phrases(model, photo, regions, sentences)
+        for answer in _ask_phrases(model, photo, regions, sentences, row)
     ]
     if not answers:
         raise DataError(f"{entities.boxes.name}: no phrase has a box")
+    asked = [answer.query for answer in answers]
+    merged = [replace(query, truth=union(query.truth)) for query in asked]
     words = sum(answer.words for answer in answers)
     pointed = 100 * sum(answer.words_inside for answer in answers) / words
     return {
-        "phrases": _numbers([answer.query for answer in answers]),
-        "phrases_merged": _numbers([replace(answer.query, truth=union(answer.query.truth)) for answer in answers]),
+        **_numbers({"phrases": asked, "phrases_merged": merged}, reporting),
         "aligned_words": rounded({"pointing": pointed, "words": words}),
         "signature": {
             **box_signature(model.pack, entities.boxes, selection or {}, progress),
@@ -170,7 +176,7 @@ def evaluate_phrases(
             "queries": len(answers),
             "phrases_without_a_known_word": sum(answer.unknown for answer in answers),
             "beta": model.pack.settings.alignment.beta,
-            **_HOW,
+            **_how(reporting),
         },
     }
 
@@ -195,7 +201,7 @@ class _Answer:
 
 
 def _ask_phrases(
-    model: Model, photo: BoxedPhoto, regions: Regions, sentences: Sequence[EntitySentence]
+    model: Model, photo: BoxedPhoto, regions: Regions, sentences: Sequence[EntitySentence], row: int
 ) -> Iterator[_Answer]:
     wanted = [sentence for sentence in sentences if sentence.phrases]
     for sentence, read in zip(wanted, model.read(" ".join(sentence.words) for sentence in wanted), strict=True):
@@ -203,7 +209,7 @@ def _ask_phrases(
         for phrase in sentence.phrases:
             span = slice(phrase.start, phrase.end)
             truth = photo.boxes_of(phrase.entity)
-            query = _query(phrase.types[0], truth, regions, read.vectors[span].sum(axis=0), 1.0)
+            query = _query(phrase.types[0], truth, regions, read.vectors[span].sum(axis=0), 1.0, row)
             inside = centres_inside(regions.boxes_xyxy[word_regions[span]], truth)
             unknown = bool((read.ids[span] == Vocabulary.UNKNOWN).all())
             yield _Answer(query, phrase.end - phrase.start, int(inside.sum()), unknown)
@@ -248,8 +254,8 @@ def _read_names(model: Model, names: set[Words], sentence: str) -> dict[Words, n
     return {name: each.vectors[start : start + len(name)].sum(axis=0) for name, each in zip(order, read, strict=True)}
 
 
-def _query(label: str, truth: np.ndarray, regions: Regions, vector: np.ndarray, weight: float) -> Query:
-    return Query(label, truth, regions.boxes_xyxy, regions.vectors @ vector, regions.scores, weight)
+def _query(label: str, truth: np.ndarray, regions: Regions, vector: np.ndarray, weight: float, row: int) -> Query:
+    return Query(label, truth, regions.boxes_xyxy, regions.vectors @ vector, regions.scores, weight, row)
 
 
 def _is_difficult(photo: BoxedPhoto, label: str) -> bool:
@@ -258,10 +264,22 @@ def _is_difficult(photo: BoxedPhoto, label: str) -> bool:
     return covered < photo.width * photo.height / 4 and len(_labels(photo)) > 1
 
 
-def _numbers(queries: Sequence[Query]) -> dict[str, Any]:
-    found = grounding(queries)
-    times = {name: times_best_baseline(found[name]) for name in ("micro", "macro")}
-    numbers: dict[str, Any] = rounded(
-        found | {"times_best_baseline": {name: value for name, value in times.items() if value is not None}}
-    )
-    return numbers
+def _numbers(questions: Mapping[str, Sequence[Query]], reporting: Reporting | None) -> dict[str, Any]:
+    """The numbers of each kind of questions that were asked, and with a bootstrap their intervals."""
+    asked = {kind: queries for kind, queries in questions.items() if queries}
+    numbers: dict[str, Any] = {}
+    for kind, queries in asked.items():
+        found = grounding(queries)
+        times = {way: times_best_baseline(found[way]) for way in ("micro", "macro")}
+        numbers[kind] = found | {"times_best_baseline": {way: each for way, each in times.items() if each is not None}}
+    if reporting is not None and reporting.samples:
+        numbers["interval"] = {
+            kind: grounding_intervals(queries, reporting.samples, reporting.seed) for kind, queries in asked.items()
+        }
+    rounded_numbers: dict[str, Any] = rounded(numbers)
+    return rounded_numbers
+
+
+def _how(reporting: Reporting | None) -> dict[str, str]:
+    """What the numbers mean, for the signature."""
+    return _HOW | ({"interval": interval_words(reporting)} if reporting is not None and reporting.samples else {})

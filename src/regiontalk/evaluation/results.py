@@ -9,8 +9,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from regiontalk.errors import ConfigError
+from regiontalk.evaluation.bootstrap import CONFIDENCE
 from regiontalk.evaluation.ranks import Ranks
-from regiontalk.evaluation.retrieval import CONFIDENCE, bootstrap, cut_folds, numbers, rsum
+from regiontalk.evaluation.retrieval import bootstrap, cut_folds, numbers, rsum
 from regiontalk.evaluation.signature import TIES
 
 _DIGITS = 4

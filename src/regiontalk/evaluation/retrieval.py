@@ -11,12 +11,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from regiontalk.evaluation.bootstrap import draw, interval
 from regiontalk.evaluation.ranks import MatrixScores, Ranks, rank
 
 RECALL_AT = (1, 5, 10)
 WAYS = ("image_to_text", "text_to_image")
-CONFIDENCE = 95
-"""Percent of the bootstrap's samples that an interval holds."""
 
 Numbers: TypeAlias = dict[str, dict[str, float]]
 
@@ -70,7 +69,7 @@ def rsum(found: Numbers) -> float:
 
 
 def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, Any]:
-    """How far the numbers would move with other photos: percentile intervals of the bootstrap (Efron 1979).
+    """How far the numbers would move with other photos: percentile intervals of the bootstrap.
 
     Photos are drawn with replacement, each together with its sentences, and within their fold. What they are ranked
     among stays the same: the interval is about the choice of queries, not about the size of the gallery.
@@ -91,9 +90,9 @@ def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, 
         raise ValueError(f"samples must be at least 1, not {samples}")
     generator = np.random.default_rng(seed)
     weighable = [_Weighable(fold) for fold in folds]
-    drawn = [_average([fold.numbers(fold.draw(generator)) for fold in weighable]) for _ in range(samples)]
-    intervals = {way: {name: _interval([d[way][name] for d in drawn]) for name in drawn[0][way]} for way in WAYS}
-    return {**intervals, "rsum": _interval([rsum(each) for each in drawn])}
+    drawn = [_average([fold.numbers(draw(fold.photos, generator)) for fold in weighable]) for _ in range(samples)]
+    intervals = {way: {name: interval([d[way][name] for d in drawn]) for name in drawn[0][way]} for way in WAYS}
+    return {**intervals, "rsum": interval([rsum(each) for each in drawn])}
 
 
 def cut_folds(owners: np.ndarray, photos: int, folds: int) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
@@ -124,16 +123,12 @@ class _Weighable:
     """Ranks sorted once, so that numbers over photos that count several times, or not at all, take no more sorting."""
 
     def __init__(self, ranks: Ranks) -> None:
-        self._photos = len(ranks.photos)
+        self.photos = len(ranks.photos)
         by_photo, by_sentence = np.argsort(ranks.photos), np.argsort(ranks.sentences)
         self._ways = (
             (ranks.photos[by_photo], by_photo),
             (ranks.sentences[by_sentence], ranks.owners[by_sentence]),
         )
-
-    def draw(self, generator: np.random.Generator) -> np.ndarray:
-        """How often each photo is drawn, (N,), when N are drawn with replacement."""
-        return np.bincount(generator.integers(self._photos, size=self._photos), minlength=self._photos)
 
     def numbers(self, weights: np.ndarray) -> Numbers:
         """As `retrieval`, photo k and its sentences taken `weights[k]` times, (N,) integers."""
@@ -154,9 +149,3 @@ def _numbers(ranks: np.ndarray, weights: np.ndarray) -> dict[str, float]:
 
 def _average(folds: Sequence[Numbers]) -> Numbers:
     return {way: {name: fmean(fold[way][name] for fold in folds) for name in folds[0][way]} for way in WAYS}
-
-
-def _interval(values: Sequence[float]) -> list[float]:
-    tail = (1 - CONFIDENCE / 100) / 2
-    low, high = np.quantile(values, [tail, 1 - tail])
-    return [float(low), float(high)]

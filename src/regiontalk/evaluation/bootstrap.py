@@ -1,0 +1,50 @@
+"""The bootstrap (Efron 1979): how far numbers would move with other photos.
+
+Photos are drawn with replacement, each together with all that was asked of it: questions about one photo are not
+independent, and drawing them one by one would make intervals too narrow.
+
+Axis names: N photos, Q questions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+CONFIDENCE = 95
+"""Percent of the samples that an interval holds."""
+
+
+def draw(photos: int, generator: np.random.Generator) -> np.ndarray:
+    """How often each photo is drawn, (N,) integers, when N are drawn with replacement."""
+    return np.bincount(generator.integers(photos, size=photos), minlength=photos)
+
+
+def draws(photo_of_question: np.ndarray, samples: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """How often each question counts in each of some samples of the photos.
+
+    Args:
+        photo_of_question: (Q,) which photo each is about; photos that no question is about are not drawn.
+        samples: how often all photos are drawn, at least 1.
+        seed: of the draws.
+
+    Yields:
+        (Q,) integers.
+
+    Raises:
+        ValueError: if `samples` is below 1.
+    """
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, not {samples}")
+    photos, rows = np.unique(photo_of_question, return_inverse=True)
+    generator = np.random.default_rng(seed)
+    for _ in range(samples):
+        yield draw(len(photos), generator)[rows]
+
+
+def interval(values: Sequence[float] | np.ndarray) -> list[float]:
+    """The middle 95 % of what the samples gave: `[low, high]`."""
+    tail = (1 - CONFIDENCE / 100) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return [float(low), float(high)]
