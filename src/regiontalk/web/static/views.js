@@ -25,7 +25,7 @@ export function mountDescription(element, data, imageUrl) {
   stage.done();
   const side = make("div", { class: "rt-side" });
   side.append(make("p", { class: "rt-caption" }, data.caption.text));
-  side.append(make("p", { class: "rt-note" }, `log-probability ${data.caption.log_prob.toFixed(1)}`));
+  side.append(make("p", { class: "rt-note" }, `log-probability ${oneDecimal(data.caption.log_prob)}`));
   side.append(make("ol", { class: "rt-regions", "aria-label": "Regions" }, ...items.slice(0, shown.length)));
   if (others.length) {
     const list = make("ol", { class: "rt-regions", "aria-label": "More regions" }, ...items.slice(shown.length));
@@ -52,14 +52,16 @@ export function mountAlignment(element, data, imageUrl) {
     const score = make("span", { class: "rt-score" });
     return make("button", { type: "button", class: "rt-word", "aria-pressed": "false" }, make("span", {}, text), score);
   });
+  const sentence = make("div", { class: "rt-words", role: "group", "aria-label": "The sentence's words" });
   const heat = data.scores && heatMap(texts, data, stage.image);
 
   const draw = (path) => {
     const runs = phrases(texts, path);
     const scores = path.map((region, j) => data.scores?.[j][region] ?? data.words[j].score);
-    for (const run of runs) {
+    sentence.replaceChildren(...runs.map((run) => {
       for (let j = run.start; j < run.end; j++) drawWord(words[j], texts[j], run, j, scores[j], colours(run.region));
-    }
+      return make("span", { class: "rt-phrase" }, ...words.slice(run.start, run.end));
+    }));
     stage.clear();
     for (const region of new Set(path)) {
       const strong = runsOf(texts, path, (j) => path[j] === region && scores[j] > 0);
@@ -73,8 +75,7 @@ export function mountAlignment(element, data, imageUrl) {
   };
   const count = draw(data.words.map((word) => word.region));
 
-  const side = make("div", { class: "rt-side" });
-  side.append(make("div", { class: "rt-words", role: "group", "aria-label": "The sentence's words" }, ...words));
+  const side = make("div", { class: "rt-side" }, sentence);
   side.append(make("p", { class: "rt-note" }, `score ${data.score.toFixed(2)}`));
   if (heat) side.append(betaSlider(data, count, (beta) => draw(viterbi(data.scores, beta).path)), heat.element);
   mount(element, "rt-alignment", stage.element, side);
@@ -102,7 +103,7 @@ export function mountFound(element, data, imageUrl) {
   const words = found.map(({ text, region, colour, score }) =>
     make("span", { class: `rt-word rt-start rt-end rt-c${colour}${score > 0 ? "" : " rt-weak"}`, "data-region": region }, text));
   const side = make("div", { class: "rt-side" });
-  if (words.length) side.append(make("p", { class: "rt-words" }, ...words.flatMap((word) => [word, " "])));
+  if (words.length) side.append(make("p", { class: "rt-words" }, ...words));
   side.append(make("p", { class: "rt-file", title: data.file }, name));
   side.append(make("p", { class: "rt-note" }, `score ${data.score.toFixed(2)}`));
   mount(element, "rt-found", stage.element, side);
@@ -299,7 +300,7 @@ function regionName(region) {
 }
 
 function oneDecimal(score) {
-  return (Math.round(10 * score) / 10 || 0).toFixed(1); // never "-0.0"
+  return (Math.round(10 * score) / 10 || 0).toFixed(1).replace("-", "−"); // never "-0.0"
 }
 
 /** Rows of regions, the surest first: those that are drawn from the start, which differ in place and caption; the rest. */
