@@ -102,7 +102,7 @@ def grounding(
         from regiontalk.evaluation.results import Reporting
         from regiontalk.model import load
 
-        selection, chosen = _selection(images, every, leave_out)
+        selection, chosen = selection_of(images, every, leave_out)
         found = _read(data, split, photos, selection, kind)
         model, reporting = load(pack, threads), Reporting(samples=bootstrap, seed=seed)
         if isinstance(found, Entities):
@@ -148,7 +148,7 @@ def regions(
         from regiontalk.evaluation.region_runs import evaluate_naming, evaluate_region_captions
         from regiontalk.model import load
 
-        selection, chosen = _selection(images, every, leave_out)
+        selection, chosen = selection_of(images, every, leave_out)
         found = _read(data, split, photos, selection, kind)
         if isinstance(found, Entities):
             raise DataError(f"{data}: phrases of whole sentences are no captions of boxes; see `evaluate grounding`")
@@ -167,7 +167,7 @@ def regions(
         report.json(result) if as_json else report.result(text(result))
 
 
-def _selection(images: str | None, every: int | None, leave_out: bool) -> tuple[Selection, dict[str, Any]]:
+def selection_of(images: str | None, every: int | None, leave_out: bool) -> tuple[Selection, dict[str, Any]]:
     """Which photos take part, and how a signature says so."""
     from regiontalk.data import Selection, read_text
     from regiontalk.evaluation.signature import file_sha256

@@ -6,7 +6,7 @@ Axis names: T words, M regions, h dimensions of the shared space.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -43,6 +43,13 @@ _POINTING = "the centre of the best region lies inside a true box, edges include
 
 _SILENT = Silent()
 
+Listener = Callable[[BoxedPhoto, str, Query], None]
+"""Is told of each question as it is asked: the photo, the words, and the query with its answer."""
+
+
+def _ignore(photo: BoxedPhoto, asked: str, query: Query) -> None:
+    """A listener that does nothing."""
+
 
 def evaluate_classes(
     model: Model,
@@ -50,6 +57,7 @@ def evaluate_classes(
     sentence: str = SENTENCE,
     selection: Mapping[str, Any] | None = None,
     progress: Progress = _SILENT,
+    listener: Listener = _ignore,
     reporting: Reporting | None = None,
 ) -> dict[str, Any]:
     """Ask each photo for each class that it holds, by the class's name.
@@ -64,6 +72,7 @@ def evaluate_classes(
         sentence: the neutral sentence, with {} for the name.
         selection: how the photos were chosen, for the signature.
         progress: is told how far it is.
+        listener: is told of each query of `words`.
         reporting: the bootstrap.
 
     Returns:
@@ -100,6 +109,8 @@ def evaluate_classes(
             ]
             first += (asked_once := [replace(query, weight=1.0) for query in queries[:1]])
             every += queries
+            for query in asked_once:
+                listener(photo, " ".join(names[label][0]), query)
             if _is_difficult(photo, label):
                 difficult += asked_once
     unclear = sum(len(photo.unclear & _labels(photo)) for photo in dataset.photos)
@@ -132,6 +143,7 @@ def evaluate_phrases(
     entities: Entities,
     selection: Mapping[str, Any] | None = None,
     progress: Progress = _SILENT,
+    listener: Listener = _ignore,
     reporting: Reporting | None = None,
 ) -> dict[str, Any]:
     """Ask each photo for each phrase of its sentences that names something with a box.
@@ -144,7 +156,9 @@ def evaluate_phrases(
     Args:
         model: reads and scores.
         entities: photos, sentences and boxes.
-        selection, progress, reporting: as in `evaluate_classes`.
+        selection, progress: as in `evaluate_classes`.
+        listener: is told of each query of `phrases`.
+        reporting: the bootstrap.
 
     Returns:
         `{"phrases": numbers, "phrases_merged": numbers, "aligned_words": {"pointing", "words"}, "signature"}`; numbers
@@ -163,6 +177,8 @@ def evaluate_phrases(
     ]
     if not answers:
         raise DataError(f"{entities.boxes.name}: no phrase has a box")
+    for answer in answers:
+        listener(answer.photo, answer.text, answer.query)
     asked = [answer.query for answer in answers]
     merged = [replace(query, truth=union(query.truth)) for query in asked]
     words = sum(answer.words for answer in answers)
@@ -192,8 +208,10 @@ _HOW = {
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
-    """What came of one phrase: its query, its words, how many of them point inside, whether none is known."""
+    """What came of one phrase: its photo, text and query, its words, how many point inside, whether none is known."""
 
+    photo: BoxedPhoto
+    text: str
     query: Query
     words: int
     words_inside: int
@@ -212,7 +230,8 @@ def _ask_phrases(
             query = _query(phrase.types[0], truth, regions, read.vectors[span].sum(axis=0), 1.0, row)
             inside = centres_inside(regions.boxes_xyxy[word_regions[span]], truth)
             unknown = bool((read.ids[span] == Vocabulary.UNKNOWN).all())
-            yield _Answer(query, phrase.end - phrase.start, int(inside.sum()), unknown)
+            text = " ".join(sentence.words[span])
+            yield _Answer(photo, text, query, phrase.end - phrase.start, int(inside.sum()), unknown)
 
 
 def _word_regions(model: Model, regions: Regions, read: Sentence) -> np.ndarray:
