@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regiontalk.web.limits import Limits
+
+_LOG = logging.getLogger("uvicorn.error")  # uvicorn shows what comes here on stderr
 
 RETRY_SECONDS = 2
 """What a client that comes while too many wait is told to wait."""
@@ -80,15 +83,23 @@ class Guard:
         if refusal is not None:
             await _refuse(body.send, *refusal)
         elif not scope["path"].startswith("/api/") or scope["path"] in _ALWAYS_OPEN:
-            await self._app(scope, body.receive, body.send)
+            await self._answer(scope, body)
         elif not self._gate.enter():
             text = f"Too many requests are waiting. Try again in {RETRY_SECONDS} seconds."
             await _refuse(body.send, 503, text, {"retry-after": str(RETRY_SECONDS)})
         else:
             try:
-                await self._app(scope, body.receive, body.send)
+                await self._answer(scope, body)
             finally:
                 self._gate.leave()
+
+    async def _answer(self, scope: Scope, body: _Body) -> None:
+        try:
+            await self._app(scope, body.receive, body.send)
+        except Exception:  # a bug: the client was told that there is one, this server's owner is told which
+            _LOG.exception("%s %s failed", scope["method"], scope["path"])
+            if not body.answered:
+                raise
 
     def _too_long(self, headers: Mapping[str, str]) -> tuple[int, str] | None:
         """A body that says that it is too long need not come in."""
@@ -104,11 +115,15 @@ class _Body:
     Args:
         receive, send: the server's.
         limits: of the body.
+
+    Attributes:
+        answered: whether the response is sent to its end.
     """
 
     def __init__(self, receive: Receive, send: Send, limits: Limits) -> None:
         self._receive, self._send, self._limits = receive, send, limits
         self._bytes, self._complete = 0, False
+        self.answered = False
         self._deadline = asyncio.get_running_loop().time() + limits.body_seconds
 
     async def receive(self) -> Message:
@@ -141,6 +156,7 @@ class _Body:
             await self._drain()
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)
+        self.answered = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     async def _drain(self) -> None:
         """Reads what is left of the body into nowhere."""

@@ -1,0 +1,137 @@
+"""Search over HTTP: what the command line finds, small copies by id only, and clear words where there is no index."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from regiontalk.cli import main
+from regiontalk.model import Model
+
+from .conftest import Running, Serve
+
+pytest.importorskip("fastapi", reason="needs the extra web")
+pytest.importorskip("httpx")
+
+from regiontalk.web.finding import PhotoFinder
+
+Indexed = tuple[Path, list[Path]]
+
+
+def printed(capsys: pytest.CaptureFixture[str], tiny_pack: Path, *arguments: object) -> list[dict[str, Any]]:
+    """The lines that `regiontalk search --json` prints."""
+    with pytest.raises(SystemExit) as ended:
+        main(["search", *map(str, arguments), "--json", "--pack", str(tiny_pack), "--threads", "1"])
+    assert not ended.value.code
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def results(served: Running, **query: object) -> list[dict[str, Any]]:
+    answer = served.client.get("/api/search", params={key: str(value) for key, value in query.items()})
+    assert answer.status_code == 200
+    found: list[dict[str, Any]] = answer.json()["results"]
+    return found
+
+
+def test_by_sentence(served: Running, indexed: Indexed, tiny_pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = results(served, q="a dog in the snow", k=4)
+    expected = printed(capsys, tiny_pack, "a dog in the snow", "--index", indexed[0], "-k", 4)
+    shared = expected[0].keys()
+    assert [{key: each[key] for key in shared} for each in found] == expected
+    assert len(results(served, q="a dog in the snow")) == 6
+    for each in found:
+        whole = each["regions"][0]
+        assert whole["box_xyxy"] == [0, 0, each["width"], each["height"]]
+        for phrase in each["phrases"]:
+            assert phrase["box_xyxy"] == pytest.approx(each["regions"][phrase["region"]]["box_xyxy"], abs=0.06)
+
+
+def test_by_photo(served: Running, indexed: Indexed, tiny_pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = indexed[1][2]
+    uploaded = served.client.post("/api/search/like", data={"k": "3"}, files={"photo": photo.read_bytes()})
+    expected = printed(capsys, tiny_pack, "--like", photo, "--index", indexed[0], "-k", 3)
+    found = uploaded.json()["results"]
+    assert [each["file"] for each in found] == [each["file"] for each in expected]
+    assert [each["score"] for each in found] == pytest.approx([each["score"] for each in expected], rel=1e-4)
+    assert all(each["phrases"] == [] for each in found)
+    (own,) = (each["id"] for each in results(served, q="dog") if each["file"] == str(photo))
+    more = served.client.get("/api/search/like", params={"id": own, "k": 3}).json()["results"]
+    assert [each["file"] for each in more] == [each["file"] for each in found]
+    assert [each["score"] for each in more] == pytest.approx([each["score"] for each in found], rel=1e-2)
+
+
+def test_thumbnails_and_photos(served: Running, indexed: Indexed) -> None:
+    for each in results(served, q="dog"):
+        for key, longest in (("thumbnail", 320), ("photo", each["width"])):
+            answer = served.client.get(each[key])
+            assert (answer.status_code, answer.headers["content-type"]) == (200, "image/jpeg")
+            assert "immutable" in answer.headers["cache-control"]
+            image = Image.open(io.BytesIO(answer.content))
+            assert max(image.size) == longest
+            assert image.size[0] / image.size[1] == pytest.approx(each["width"] / each["height"], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["0", "0-", "0-000000000000", "99-000000000000", "-1", "x", "%2e%2e", "..%2f..%2fetc%2fpasswd", "1" * 64, "²-0"],
+)
+def test_ids_that_the_index_lacks(served: Running, number: str) -> None:
+    for path in ("thumbnail", "photo"):
+        answer = served.client.get(f"/api/{path}/{number}")
+        assert answer.status_code == 404
+        assert list(answer.json()) == ["error"]
+    assert served.client.get(f"/api/search/like?id={number}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("q=", "q: "),
+        ("", "q: "),
+        ("q=?!", "no word"),
+        ("q=zyzzyva", "knows none"),
+        ("q=dog&k=0", "k: "),
+        ("q=dog&k=101", "k: "),
+    ],
+)
+def test_queries_without_meaning(served: Running, query: str, said: str) -> None:
+    answer = served.client.get(f"/api/search?{query}")
+    assert answer.status_code == 422
+    assert said in answer.json()["error"]
+
+
+def test_without_an_index(serve: Serve, photo_file: Path) -> None:
+    with serve() as running:
+        answers = [
+            running.client.get("/api/search?q=dog"),
+            running.client.get("/api/search/like?id=0"),
+            running.client.post("/api/search/like", files={"photo": photo_file.read_bytes()}),
+            running.client.get("/api/thumbnail/0"),
+            running.client.get("/api/photo/0"),
+        ]
+    for answer in answers:
+        assert answer.status_code == 404
+        assert "regiontalk serve --index DIR" in answer.json()["error"]
+
+
+def test_photos_that_changed_are_not_shown(
+    serve: Serve, model: Model, tiny_pack: Path, indexed: Indexed, tmp_path: Path
+) -> None:
+    """What lies at an indexed path now need not be what was indexed."""
+    photos = Path(shutil.copytree(indexed[1][0].parent, tmp_path / "photos"))
+    index = tmp_path / "photos.index"
+    with pytest.raises(SystemExit):
+        main(["index", "add", str(photos), "--index", str(index), "--pack", str(tiny_pack)])
+    files = sorted(photos.iterdir())
+    files[0].unlink()
+    files[1].write_text("a secret that somebody put here")
+    with serve(PhotoFinder(index, model, threads=1)) as running:
+        shown = {each["file"]: running.client.get(each["thumbnail"]) for each in results(running, q="dog")}
+    assert [shown[str(file)].status_code for file in files] == [404, 404, 200, 200, 200, 200]
+    assert "Bring the index up to date" in shown[str(files[1])].json()["error"]
