@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from regiontalk.settings import VisionSettings
 from regiontalk.training.distillation import assign_cells, box_overlap, proposal_losses
+from regiontalk.training.staged_net import StagedNet
 from regiontalk.training.vision_graph import float_graph, vision_graph
 from regiontalk.training.vision_net import SmallResNet, VisionNet, cell_centres
 from regiontalk.vision.boxes import iou
@@ -34,7 +35,11 @@ class Patches(nn.Module):
         return self.patches(photos).relu()
 
 
-BACKBONES = {"small_resnet": lambda: SmallResNet(width=8, dim=32), "patches": Patches}
+BACKBONES = {
+    "small_resnet": lambda: SmallResNet(width=8, dim=32),
+    "staged": lambda: StagedNet(dim=32),
+    "patches": Patches,
+}
 
 
 def random_net(backbone: str) -> VisionNet:

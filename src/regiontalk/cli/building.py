@@ -39,6 +39,22 @@ def add_to(app: typer.Typer) -> None:
 
 
 @train_app.command()
+def stages(config: ConfigArgument) -> None:
+    """Teach the vision network's stages, one by one and in a chain.
+
+    Example:
+
+    \b
+      regiontalk train stages recipes/flickr8k_staged/stages.toml
+    """
+    with ending(_GOES_ON) as report:
+        with _needs_torch():
+            from regiontalk.training.config import read_config
+            from regiontalk.training.train_stages import StagesConfig, train_stages
+        _finished(train_stages(read_config(Path(config), StagesConfig)), report)
+
+
+@train_app.command()
 def vision(config: ConfigArgument) -> None:
     """Train the vision network.
 

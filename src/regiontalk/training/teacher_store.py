@@ -12,8 +12,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
 from safetensors.numpy import load_file
+from torch import Tensor
 
 from regiontalk.errors import DataError
 
@@ -50,7 +52,7 @@ class TeacherStore:
             raise DataError(f"{folder}: not a teacher store, {', '.join(missing)} missing; run the recipe's teach.py")
         self.photos = np.load(folder / "photos.npy", mmap_mode="r")  # (N, 224, 224, 3)
         self.crops = np.load(folder / "crops.npy")  # (N, K, 4)
-        self.views = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("view_*.npy"))]
+        self.views = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("view_[0-9][0-9].npy"))]
         classifier = load_file(folder / "classifier.safetensors")
         self.classifier_weight, self.classifier_bias = classifier["weight"], classifier["bias"]
         self.map_scale = float(classifier["map_scale"][0])
@@ -68,6 +70,43 @@ class TeacherStore:
         """Every photo's boxes, xyxy in 0..1.  # N arrays (boxes, 4)"""
         lists = json.loads((self.folder / "boxes.json").read_text())
         return [np.asarray(boxes, np.float32).reshape(-1, 4) for boxes in lists]
+
+    @cached_property
+    def stages(self) -> list[list[np.ndarray]]:
+        """What the teacher's stages pass on for each view, last its map.  # views × stages of (N, side, side, channels)
+
+        Raises:
+            DataError: if the store was written without them.
+        """
+        found = []
+        for view, last in enumerate(self.views):
+            files = sorted(self.folder.glob(f"view_{view:02d}_stage_*.npy"))
+            if len(files) != len(self.stage_scales) - 1:
+                raise DataError(
+                    f"{self.folder}: {len(self.stage_scales) - 1} stages of view {view} expected, {len(files)} found; "
+                    "run the recipe's teach.py to its end"
+                )
+            found.append([*(np.load(file, mmap_mode="r") for file in files), last])
+        return found
+
+    @cached_property
+    def stage_scales(self) -> list[tuple[float, int]]:
+        """Scale and zero point of each stage's bytes."""
+        file = self.folder / "stages.json"
+        if not file.exists():
+            raise DataError(f"{file}: not found; run the recipe's teach.py once more, it adds the teacher's stages")
+        return [(float(scale), int(zero)) for scale, zero in json.loads(file.read_text())] + [(self.map_scale, 0)]
+
+    def stage_maps(self, stage: int, rows: np.ndarray, views: np.ndarray) -> Tensor:
+        """What a stage of the teacher passes on for one view of each photo.  # (B, channels, side, side) float32"""
+        scale, zero = self.stage_scales[stage]
+        maps = np.stack([self.stages[view][stage][row] for row, view in zip(rows, views, strict=True)])
+        return ((torch.from_numpy(maps).float() - zero) * scale).permute(0, 3, 1, 2)  # channels last in memory
+
+    def pixels(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
+        """One view of each photo, at the size that the teacher saw.  # (B, S, S, 3) uint8"""
+        size = self.photos.shape[1]
+        return np.stack([self._pixels(row, view, False, size) for row, view in zip(rows, views, strict=True)])
 
     def channel_statistics(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every teacher channel over the cells of some whole photos."""

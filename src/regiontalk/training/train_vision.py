@@ -15,7 +15,9 @@ from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.distillation import Student, distillation_losses, measure_student, proposal_losses
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
+from regiontalk.training.staged_net import StagedNet
 from regiontalk.training.teacher_store import TeacherStore, ViewBatch
+from regiontalk.training.train_stages import read_stages
 from regiontalk.training.vision_graph import TYPICAL_PHOTOS, WEIGHTS, read_vision, save_vision
 from regiontalk.training.vision_net import SmallResNet, VisionNet
 
@@ -29,11 +31,12 @@ class VisionConfig:
     Attributes:
         store: folder that the recipe's teach.py wrote.
         output: folder of the run.
-        width, dim: of `SmallResNet`.
+        width, dim: of `SmallResNet`; `StagedNet`, which `stages` asks for, has a `dim` only.
         sizes: (pixels, epochs) pairs, small photos first: they cost less and teach as much for most of the way.
         batch, learning_rate, weight_decay: of AdamW.
         weights: of the losses map, pooled, classes, box, objectness.
         start: folder of a finished vision run to start from; None for random weights.
+        stages: folder of a finished run of `regiontalk train stages` whose backbone to begin with.
         image_size: pixels a side of the photos that the finished network will see.
         proposals, nms_iou, min_objectness: how its proposals become regions, see `VisionSettings`.
         seed: of everything random.
@@ -50,6 +53,7 @@ class VisionConfig:
     weight_decay: float = 0.05
     weights: tuple[float, ...] = (1.0, 1.0, 0.25, 0.2, 0.2)
     start: Path | None = None
+    stages: Path | None = None
     image_size: int = 224
     proposals: int = 19
     nms_iou: float = 0.7
@@ -101,6 +105,10 @@ def train_vision(config: VisionConfig) -> Path:
 def first_network(config: VisionConfig) -> VisionNet:
     if config.start is not None:
         return read_vision(config.start)[0]
+    if config.stages is not None:
+        backbone = StagedNet(config.dim)
+        backbone.stages.load_state_dict(read_stages(config.stages))
+        return VisionNet(backbone)
     return VisionNet(SmallResNet(config.width, dim=config.dim))
 
 

@@ -1,0 +1,198 @@
+"""`regiontalk train stages`: teach each stage of the backbone what the teacher's stage does.
+
+A stage that is given what the teacher passes on, and asked for what the teacher makes of it, is a small network with a
+dense target: thousands of steps do what end-to-end distillation needs a hundred thousand for. Stages taught alone add
+up their errors, so a growing share of the photos goes through the whole chain, where each stage sees what its own
+predecessors make of a photo, and is still asked for the teacher's map (Wang et al., 2018, teach one stage after the
+other; here all learn at once).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from regiontalk.errors import TrainingError
+from regiontalk.training.checkpoint import save_tensors
+from regiontalk.training.config import identity
+from regiontalk.training.devices import autocast, best_device
+from regiontalk.training.loop import Task, one_cycle, train
+from regiontalk.training.optimisers import make_optimiser, parameter_groups
+from regiontalk.training.staged_net import BORDERS, StagedNet
+from regiontalk.training.teacher_store import TeacherStore
+from regiontalk.training.vision_net import scale_pixels
+
+HELD_OUT = 256
+WEIGHTS = "stages.safetensors"
+ENOUGH = (8, 16, 64, 64, 64, 64)
+"""Photos a step for each stage: early ones have many cells in each."""
+VALIDATE_EVERY = 300
+
+
+@dataclass(frozen=True)
+class StagesConfig:
+    """Settings of a run.
+
+    Attributes:
+        store: folder that the recipe's teach.py wrote.
+        output: folder of the run.
+        phases: (steps, photos of a step that go through the whole chain) pairs, one after the other.
+        learning_rate, weight_decay: of AdamW.
+        clip: bound on each element of the gradient.
+        seed: of everything random.
+        stop_after: stop at this step as a kill would; None for the whole run.
+    """
+
+    store: Path
+    output: Path
+    phases: tuple[tuple[int, int], ...] = ((600, 0), (1600, 16), (2200, 40))
+    learning_rate: float = 3e-3
+    weight_decay: float = 0.02
+    clip: float = 1.0
+    seed: int = 0
+    stop_after: int | None = None
+
+    @property
+    def steps(self) -> int:
+        return sum(steps for steps, _ in self.phases)
+
+    def chained(self, step: int) -> int:
+        """Photos of this step that go through the whole chain."""
+        for steps, photos in self.phases:
+            if step < steps:
+                return photos
+            step -= steps
+        return self.phases[-1][1]
+
+
+@dataclass(frozen=True)
+class StageBatch:
+    """Photos and what the teacher passes on between its stages.
+
+    Attributes:
+        pixels: (n, S, S, 3) uint8, of as many photos as some stage needs.
+        maps: what each of the teacher's stages passes on, (n_k, channels, side, side) float32.
+        chained: how many of the photos, from the first, go through the whole chain.
+    """
+
+    pixels: np.ndarray
+    maps: list[Tensor]
+    chained: int
+
+
+def train_stages(config: StagesConfig) -> Path:
+    """Train, or go on training; returns the file of the finished weights (`stages.safetensors`)."""
+    torch.manual_seed(config.seed)
+    run = StagesRun(config, best_device())
+    if train(run.task(), config.output, config.stop_after) == config.steps:
+        save_tensors(run.network, config.output / WEIGHTS)
+    return config.output / WEIGHTS
+
+
+def read_stages(run: Path) -> dict[str, Tensor]:
+    """The weights of a finished run.
+
+    Raises:
+        TrainingError: if the run is not finished.
+    """
+    file = run / WEIGHTS
+    if not file.exists():
+        raise TrainingError(f"{file}: not found; finish `regiontalk train stages` with this output folder first")
+    return {name: value.float() for name, value in load_file(file).items()}
+
+
+class StagesRun:
+    """The parts of one run, put together once."""
+
+    def __init__(self, config: StagesConfig, device: str) -> None:
+        self.config, self.device = config, device
+        self.store = TeacherStore(config.store)
+        order = np.random.default_rng(config.seed).permutation(len(self.store))
+        self.held_out, self.rows = order[:HELD_OUT], order[HELD_OUT:]
+        self.network: nn.ModuleList = StagedNet().stages.to(device)
+        whole = np.zeros(HELD_OUT // 2, int)
+        maps = [self.store.stage_maps(k, self.held_out[: len(whole)], whole) for k in range(len(BORDERS))]
+        self.means = [each.mean((0, 2, 3), keepdim=True).to(device) for each in maps]
+        self.deviations = [each.std((0, 2, 3), keepdim=True).to(device) + 1e-3 for each in maps]
+
+    def task(self) -> Task:
+        config = self.config
+        return Task(
+            network=self.network,
+            optimiser=make_optimiser(
+                "adamw", parameter_groups(self.network.parameters(), config.learning_rate, config.weight_decay)
+            ),
+            steps=config.steps,
+            learning_rate=one_cycle(config.steps),
+            batch=self.batch,
+            losses=self.losses,
+            validate=self.validate,
+            validate_every=VALIDATE_EVERY,
+            clip=config.clip,
+            run=identity(config),
+        )
+
+    def batch(self, step: int) -> StageBatch:
+        """Random views of random photos: a function of the seed and the step alone."""
+        rng = np.random.default_rng([self.config.seed, step])
+        chained = self.config.chained(step)
+        rows = rng.choice(self.rows, min(max(*ENOUGH, chained), len(self.rows)), replace=False)
+        views = rng.integers(len(self.store.views), size=len(rows))
+        return self.load(rows, views, chained)
+
+    def load(self, rows: np.ndarray, views: np.ndarray, chained: int) -> StageBatch:
+        needed = [max(enough, chained) for enough in ENOUGH]
+        maps = []
+        for k, pair in enumerate(zip(needed, [*needed[1:], 0], strict=True)):  # as a target here, as an input next
+            maps.append(self.store.stage_maps(k, rows[: max(pair)], views[: max(pair)]))
+        return StageBatch(self.store.pixels(rows[: needed[0]], views[: needed[0]]), maps, chained)
+
+    def losses(self, batch: StageBatch) -> dict[str, Tensor]:
+        """What the stages do not explain of the teacher's maps, in shares of their variance; added up over stages."""
+        maps = [each.to(self.device) for each in batch.maps]
+        pixels = scale_pixels(torch.from_numpy(batch.pixels).to(self.device))
+        own, shares = pixels[: batch.chained], []
+        with autocast(self.device):
+            for k, stage in enumerate(self.network):
+                found = []
+                if batch.chained:
+                    own = stage(own)
+                    found.append(self.unexplained(k, own, maps[k][: batch.chained]))
+                if batch.chained < ENOUGH[k]:  # the other photos come from the teacher's stage before
+                    others = slice(batch.chained, ENOUGH[k])
+                    given = (maps[k - 1] if k else pixels)[others]
+                    found.append(self.unexplained(k, stage(given), maps[k][others]))
+                shares.append(torch.stack(found).mean())
+        return {"loss": torch.stack(shares).sum(), **{f"stage_{k}": share for k, share in enumerate(shares)}}
+
+    def unexplained(self, stage: int, output: Tensor, target: Tensor) -> Tensor:
+        """Mean squared error in units of each channel's variance."""
+        return ((output.float() - target) / self.deviations[stage]).square().mean()
+
+    def validate(self, rehearsal: bool) -> dict[str, float]:
+        """The chain alone on held-out whole photos: what it leaves unexplained after each stage, and the cosine of its
+        last, pooled, centred and scaled map to the teacher's."""
+        rows = self.held_out[: 2 if rehearsal else HELD_OUT]
+        numbers: list[list[float]] = []
+        for some in np.array_split(rows, -(-len(rows) // 32)):
+            views = np.zeros(len(some), int)
+            x = scale_pixels(torch.from_numpy(self.store.pixels(some, views)).to(self.device))
+            found = []
+            for k, stage in enumerate(self.network):
+                target = self.store.stage_maps(k, some, views).to(self.device)
+                with autocast(self.device):
+                    x = stage(x)
+                found.append(self.unexplained(k, x, target).item())
+            numbers.append([*found, self.pooled_cosine(x, target)])
+        *chain, pooled = np.mean(numbers, axis=0)
+        return {**{f"chain_{k}": float(share) for k, share in enumerate(chain)}, "pooled": float(pooled)}
+
+    def pooled_cosine(self, own: Tensor, teacher: Tensor) -> float:
+        a, b = (((m.float() - self.means[-1]) / self.deviations[-1]).mean((2, 3)) for m in (own, teacher))
+        return F.cosine_similarity(a, b).mean().item()
