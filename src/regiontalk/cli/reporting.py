@@ -348,7 +348,10 @@ def _lines(file: str, photos: int) -> list[str | None]:
     """A sentence for each photo; None where a line is empty."""
     from regiontalk.data import read_text
 
-    lines = read_text(Path(file)).rstrip().splitlines()
+    text = read_text(Path(file))
+    lines = text.removesuffix("\n").split("\n")
+    if len(lines) != photos:
+        lines = text.rstrip().split("\n")
     if len(lines) == 1:
         lines *= photos
     if len(lines) != photos:

@@ -1,0 +1,138 @@
+"""A report in a browser, from a file: its figures become views, nothing is asked of anybody, nothing complains."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from regiontalk.cli import main
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+    from .page import Page
+
+SENTENCES = {
+    "astronaut.jpg": "an astronaut in an orange suit in front of a flag",
+    "coffee.jpg": "a red cup of coffee on a wooden table",
+}
+
+
+def asked(browser: Chrome) -> set[str]:
+    """The addresses that were asked since the last call; not those that the page's own policy kept from being asked."""
+    messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]  # type: ignore[no-untyped-call]
+    events = [(each["method"], each["params"]) for each in messages]
+    kept = {
+        said["requestId"]
+        for name, said in events
+        if name == "Network.loadingFailed" and said.get("blockedReason") == "csp"
+    }
+    sent = [said for name, said in events if name == "Network.requestWillBeSent" and said["requestId"] not in kept]
+    return {each["request"]["url"] for each in sent if not each["request"]["url"].startswith(("data:", "blob:"))}
+
+
+@pytest.fixture(scope="module")
+def written(browser: Chrome, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of two samples with a sentence each."""
+    folder = tmp_path_factory.mktemp("report")
+    (folder / "sentences.txt").write_text("\n".join(SENTENCES.values()))
+    photos = [str(samples / name) for name in SENTENCES]
+    with pytest.raises(SystemExit) as ended:
+        main(["report", *photos, "--sentences", str(folder / "sentences.txt"), "-o", str(folder / "report.html")])
+    assert ended.value.code == 0
+    return folder / "report.html"
+
+
+@pytest.fixture
+def report(browser: Chrome, written: Path, tmp_path: Path) -> Iterator[Page]:
+    """The report, opened from its file. After each test: no word in the console, no request but for the file."""
+    from .page import Page
+
+    page = Page(browser, written.as_uri(), Path(os.environ.get("REGIONTALK_SCREENSHOTS") or tmp_path))
+    page.complaints(), page.foreign_requests()  # what earlier tests left
+    page.look(1280, 900)
+    browser.get(page.url)
+    page.one(".rt-view")
+    yield page
+    assert page.complaints() == []
+    assert asked(browser) <= {page.url}
+
+
+def test_figures_become_views_as_they_come_near(report: Page) -> None:
+    for height in (0.5, 1.0):
+        report.run("window.scrollTo(0, arguments[0] * document.body.scrollHeight)", height)
+    report.wait(lambda: len(report.all(".rt-view")) == 4, "all four figures are views")
+    assert report.all("[data-view] > figure") == []
+    assert report.texts("h2")[0].startswith("astronaut.jpg")
+    for place, sentence in enumerate(SENTENCES.values()):
+        group = report.all(".rt-alignment .rt-words")[place]
+        words = report.run(
+            "return [...arguments[0].querySelectorAll('.rt-word > span:first-child')].map((e) => e.textContent)", group
+        )
+        assert words == sentence.split()
+    loaded = "return [...document.images].every((image) => image.complete && image.naturalWidth > 0)"
+    report.wait(lambda: report.run(loaded), "all photos are there")
+    report.picture("report")
+
+
+def test_words_light_their_box_and_boxes_their_words(report: Page) -> None:
+    words = report.all(".rt-alignment .rt-word")
+    report.hover(words[4])
+    region = words[4].get_attribute("data-region")
+    assert set(report.lit(".rt-alignment .rt-box")) == {region}
+    report.hover(report.one("h1"))
+    assert report.lit(".rt-box") == []
+    box = report.one(f".rt-alignment .rt-box[data-region='{region}']")
+    report.run("arguments[0].focus()", box)
+    assert set(report.lit(".rt-alignment .rt-word")) == {region}
+
+
+def test_the_slider_makes_one_phrase_of_the_sentence(report: Page) -> None:
+    assert len(report.all(".rt-alignment")[0].find_elements("css selector", ".rt-word.rt-start")) > 1
+    report.run(
+        "const slider = document.querySelector('.rt-slider'); slider.value = slider.max;"
+        "slider.dispatchEvent(new Event('input'))"
+    )
+    assert len(report.all(".rt-alignment")[0].find_elements("css selector", ".rt-word.rt-start")) == 1
+
+
+@pytest.mark.parametrize(("width", "dark"), [(375, False), (375, True), (1280, True)])
+def test_it_fits_phones_and_dark_rooms(report: Page, width: int, dark: bool) -> None:
+    report.look(width, 800, dark=dark, touch=width < 500)
+    assert report.run("return document.documentElement.scrollWidth") <= width
+    paper = report.run("return getComputedStyle(document.body).backgroundColor")
+    light = sum(int(part) for part in paper.removeprefix("rgb(").rstrip(")").split(",")) > 3 * 128
+    assert light != dark
+    report.picture(f"report-{width}-{'dark' if dark else 'light'}")
+
+
+def test_it_can_be_read_without_scripts(report: Page) -> None:
+    report.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        report.browser.get(report.url)
+        assert len(report.all("[data-view] > figure")) == 4
+        assert len(report.all("article svg")) == 4
+        assert report.all(".rt-view") == []
+        report.picture("report-without-scripts")
+    finally:
+        report.browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_a_script_that_got_in_would_not_run(report: Page, tmp_path: Path) -> None:
+    """The policy holds: even markup that were not escaped could neither run nor load anything."""
+    html = Path(report.url.removeprefix("file://")).read_text()
+    evil = "<img src='https://elsewhere.invalid/a.png'><script>document.title = 'bad'</script>"
+    (tmp_path / "evil.html").write_text(html.replace("<main>", f"<main>{evil}"))
+    assert asked(report.browser) == {report.url}
+    report.url = (tmp_path / "evil.html").as_uri()
+    report.browser.get(report.url)
+    report.one(".rt-view")
+    assert report.browser.title != "bad"
+    said = report.complaints()
+    assert len(said) == 2
+    assert all("Content Security Policy" in each for each in said)
