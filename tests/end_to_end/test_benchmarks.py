@@ -76,3 +76,13 @@ def test_a_command_that_fails_is_not_measured() -> None:
     ended = run("startup", "--pack", "missing")
     assert ended.returncode != 0
     assert "nothing was measured" in ended.stderr
+
+
+def test_fingerprints(captioned: Path) -> None:
+    (captioned / "copy.jpg").write_bytes((captioned / "images" / "0.jpg").read_bytes())
+    line = [sys.executable, str(BENCHMARKS / "fingerprints.py"), str(captioned), "--changed", "3"]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    for row in ("3 photos against", "mirrored", "78 pairs of 13 photos", "0 bits: "):
+        assert row in ended.stdout
+    assert ended.stdout.count("bits: ") == 1
