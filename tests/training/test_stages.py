@@ -110,10 +110,10 @@ def test_the_teacher_itself_leaves_nothing_unexplained(staged_store: Path) -> No
 
 @pytest.mark.slow
 def test_stages_learn_resume_exactly_and_begin_a_vision_run(staged_store: Path, tmp_path: Path) -> None:
-    config = StagesConfig(store=staged_store, output=tmp_path / "whole", phases=((6, 0), (6, 8)))
+    config = StagesConfig(store=staged_store, output=tmp_path / "whole", phases=((3, 0), (3, 8)))
     whole = train_stages(config)
     broken = replace(config, output=tmp_path / "broken")
-    train_stages(replace(broken, stop_after=7))
+    train_stages(replace(broken, stop_after=4))
     with pytest.raises(TrainingError, match=r"stages\.safetensors: not found; finish"):
         read_stages(broken.output)
     a, b = load_file(whole), load_file(train_stages(broken))
@@ -126,6 +126,9 @@ def test_stages_learn_resume_exactly_and_begin_a_vision_run(staged_store: Path, 
         before = random.validate(False)
     after = {name: float(value) for _, name, value in rows if name.startswith("dev_")}
     assert after["dev_chain_0"] < before["chain_0"]
+
+    longer = replace(config, output=tmp_path / "longer", start=config.output, phases=((1, 8),), learning_rate=1e-9)
+    torch.testing.assert_close(read_stages(train_stages(longer).parent)["5.1.0.weight"], a["5.1.0.weight"])
 
     vision = VisionConfig(
         store=staged_store, output=tmp_path / "vision", stages=config.output, dim=16, sizes=((64, 1),), image_size=64

@@ -42,6 +42,7 @@ class StagesConfig:
     Attributes:
         store: folder that the recipe's teach.py wrote.
         output: folder of the run.
+        start: folder of a finished run to start from; None for random weights.
         phases: (steps, photos of a step that go through the whole chain) pairs, one after the other.
         learning_rate, weight_decay: of AdamW.
         clip: bound on each element of the gradient.
@@ -51,6 +52,7 @@ class StagesConfig:
 
     store: Path
     output: Path
+    start: Path | None = None
     phases: tuple[tuple[int, int], ...] = ((600, 0), (1600, 16), (2200, 40))
     learning_rate: float = 3e-3
     weight_decay: float = 0.02
@@ -116,6 +118,8 @@ class StagesRun:
         order = np.random.default_rng(config.seed).permutation(len(self.store))
         self.held_out, self.rows = order[:HELD_OUT], order[HELD_OUT:]
         self.network: nn.ModuleList = StagedNet().stages.to(device)
+        if config.start is not None:
+            self.network.load_state_dict(read_stages(config.start))
         whole = np.zeros(HELD_OUT // 2, int)
         maps = [self.store.stage_maps(k, self.held_out[: len(whole)], whole) for k in range(len(BORDERS))]
         self.means = [each.mean((0, 2, 3), keepdim=True).to(device) for each in maps]
