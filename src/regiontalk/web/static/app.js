@@ -59,6 +59,7 @@ async function draw() {
   try {
     const answer = await (sentence ? alignment(photo, sentence) : description(photo));
     if (own !== turn) return;
+    say("problem", ""); // it may have been busy
     (sentence ? mountAlignment : mountDescription)($("view"), answer, photo.url);
     say("status", sentence ? alignmentText(answer) : `Caption: ${answer.caption.text}`);
   } catch (error) {

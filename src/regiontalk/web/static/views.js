@@ -49,8 +49,8 @@ export function mountAlignment(element, data, imageUrl) {
   const colours = colourPicker();
   const stage = photoStage(data, imageUrl, `The photo of the sentence: ${data.sentence}`);
   const words = texts.map((text) => {
-    const score = make("span", { class: "rt-score" });
-    return make("button", { type: "button", class: "rt-word", "aria-pressed": "false" }, make("span", {}, text), score);
+    const parts = [make("span", {}, text), make("span", { class: "unseen" }), make("span", { class: "rt-score" })];
+    return make("button", { type: "button", class: "rt-word", "aria-pressed": "false" }, ...parts);
   });
   const sentence = make("div", { class: "rt-words", role: "group", "aria-label": "The sentence's words" });
   const heat = data.scores && heatMap(texts, data, stage.image);
@@ -59,7 +59,7 @@ export function mountAlignment(element, data, imageUrl) {
     const runs = phrases(texts, path);
     const scores = path.map((region, j) => data.scores?.[j][region] ?? data.words[j].score);
     sentence.replaceChildren(...runs.map((run) => {
-      for (let j = run.start; j < run.end; j++) drawWord(words[j], texts[j], run, j, scores[j], colours(run.region));
+      for (let j = run.start; j < run.end; j++) drawWord(words[j], run, j, scores[j], colours(run.region));
       return make("span", { class: "rt-phrase" }, ...words.slice(run.start, run.end));
     }));
     stage.clear();
@@ -183,12 +183,13 @@ function placeTags(boxes) {
   }
 }
 
-function drawWord(word, text, run, j, score, colour) {
+function drawWord(word, run, j, score, colour) {
   const ends = `${j === run.start ? " rt-start" : ""}${j === run.end - 1 ? " rt-end" : ""}`;
   word.className = `rt-word rt-c${colour}${ends}${score > 0 ? "" : " rt-weak"}`;
   word.dataset.region = run.region;
-  word.lastChild.textContent = score > 0 ? oneDecimal(score) : "";
-  word.setAttribute("aria-label", `${text}, ${regionName(run.region)}, score ${oneDecimal(score)}`);
+  const [, unseen, seen] = word.children; // together they name the button
+  unseen.textContent = `, ${regionName(run.region)}, score ${score > 0 ? "" : oneDecimal(score)}`;
+  seen.textContent = score > 0 ? oneDecimal(score) : "";
 }
 
 function regionItem(number, text, score, { region, colour }) {

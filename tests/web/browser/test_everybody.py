@@ -1,0 +1,179 @@
+"""The page is everybody's: on a phone, by keyboard, with a screen reader, in the dark, and when the server is busy."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .page import Page
+
+SENTENCE = "a smiling woman in an orange suit"
+BUSY = """
+const [times] = arguments;
+const real = window.fetch;
+window.asked = 0;
+window.fetch = async (path, options) => {
+  if (path !== "/api/describe" || window.asked++ >= times) return real(path, options);
+  const headers = { "Retry-After": "1", "Content-Type": "application/json" };
+  return new Response('{"error": "Too many requests are waiting."}', { status: 503, headers });
+};
+"""
+RUN_AXE = (
+    "const done = arguments[0]; axe.run().then((found) => done(found.violations), (error) => done([String(error)]))"
+)
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """The text of axe-core; skipped where it is not installed."""
+    named = os.environ.get("REGIONTALK_AXE")
+    found = [Path(named)] if named else []
+    if not named and (npm := shutil.which("npm")) is not None:
+        root = subprocess.run([npm, "root", "--global"], capture_output=True, text=True, check=False).stdout.strip()
+        found = [Path(root) / "axe-core" / "axe.min.js"]
+    for file in found:
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+    pytest.skip("needs axe-core (npm install --global axe-core, or its axe.min.js in REGIONTALK_AXE)")
+
+
+def violations(page: Page, axe: str) -> list[tuple[str, str, Any]]:
+    """What axe-core finds, of any weight."""
+    page.run(axe)
+    found = page.browser.execute_async_script(RUN_AXE)
+    return [(each["impact"], each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found]
+
+
+def fill(page: Page, samples: Path) -> None:
+    """All that the page can show at once."""
+    page.choose(samples / "astronaut.jpg", samples / "coffee.jpg")
+    page.align(SENTENCE)
+    page.one("#advanced summary").click()
+    page.search("a man in a red shirt")
+    page.leave()
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_axe_finds_nothing(page: Page, samples: Path, axe: str, dark: bool, width: int) -> None:
+    page.look(width, 800, dark=dark, touch=width == 360)
+    assert violations(page, axe) == []
+    page.choose(samples / "astronaut.jpg")
+    page.one(".rt-fold summary").click()
+    assert violations(page, axe) == []
+    fill(page, samples)
+    assert violations(page, axe) == []
+
+
+@pytest.mark.parametrize("width", [320, 360, 768, 1920])
+def test_nothing_is_wider_than_the_screen(page: Page, samples: Path, width: int) -> None:
+    page.look(width, 740, touch=width < 768)
+    wide = "return document.documentElement.scrollWidth"
+    assert page.run(wide) == width
+    page.choose(samples / "astronaut.jpg", samples / "coffee.jpg", samples / "rocket.jpg", samples / "camera.jpg")
+    assert page.run(wide) == width
+    fill(page, samples)
+    assert page.run(wide) == width
+    page.picture(f"width-{width}")
+
+
+def test_a_phone_gives_fingers_room(page: Page, samples: Path) -> None:
+    page.look(360, 740, touch=True)
+    fill(page, samples)
+    script = (
+        "return [...document.querySelectorAll('main button:not(.rt-box), main input:not(.unseen), summary')]"
+        ".filter((each) => each.checkVisibility({ visibilityProperty: true }))"
+        ".map((each) => [each.outerHTML.slice(0, 100), each.getBoundingClientRect()])"
+    )
+    sizes = page.run(script)
+    assert len(sizes) > 15
+    assert [what for what, at in sizes if at["height"] < 24 or at["width"] < 12] == []
+
+
+def test_all_of_it_by_keyboard(page: Page, samples: Path) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    page.keys(Keys.TAB)
+    assert page.focused.get_attribute("id") == "files"
+    ring = "return getComputedStyle(document.getElementById('drop')).outlineStyle"
+    assert page.run(ring) == "solid"
+    page.choose(samples / "astronaut.jpg")
+    page.keys(Keys.TAB)
+    assert page.focused.get_attribute("id") == "sentence"
+    page.keys(SENTENCE, Keys.ENTER)
+    page.wait(lambda: len(page.all("#view .rt-word")) == len(SENTENCE.split()), "the words are there")
+
+    stops = _tab_to(page, "rt-slider")
+    assert all(outline != "none" for _, outline in stops), "each stop shows the focus"
+    assert [name for name, _ in stops if name.startswith("rt-word")] != []
+    assert [name for name, _ in stops if name.startswith("rt-box")] != []
+    before = page.focused.get_attribute("aria-valuetext")
+    page.keys(*[Keys.ARROW_RIGHT] * 40)
+    assert page.focused.get_attribute("aria-valuetext") != before
+
+    page.run("document.querySelector('.rt-word').focus()")
+    region = page.focused.get_attribute("data-region")
+    assert page.lit(".rt-box") == [region]
+    page.keys(Keys.ENTER, Keys.TAB)
+    assert page.one(".rt-word").get_attribute("aria-pressed") == "true"
+    page.keys(Keys.ESCAPE)
+    assert page.all("[aria-pressed=true]") == []
+
+
+def _tab_to(page: Page, name: str) -> list[tuple[str, str]]:
+    """Presses Tab until an element of a class has the focus: class and outline of each stop."""
+    from selenium.webdriver.common.keys import Keys
+
+    stops: list[tuple[str, str]] = []
+    while name not in (stops[-1][0] if stops else ""):
+        page.keys(Keys.TAB)
+        script = "const e = document.activeElement; return [e.className, getComputedStyle(e).outlineStyle]"
+        stops.append(tuple(page.run(script)))
+        assert len(stops) < 60
+    return stops
+
+
+def test_what_happens_is_said(page: Page, samples: Path) -> None:
+    page.choose(samples / "coffee.jpg")
+    assert page.text("#status").startswith("Caption: ")
+    page.align("a red cup on a table")
+    assert "region" in page.text("#status")
+    live = page.run("return [...document.querySelectorAll('[role=status], [role=alert]')].map((each) => each.id)")
+    assert {"status", "problem", "found"} <= set(live)
+
+
+def test_whoever_wants_it_still_sees_nothing_move(page: Page) -> None:
+    moving = "return getComputedStyle(document.getElementById('drop')).transitionDuration"
+    assert page.run(moving) == "0s"
+    page.look(1280, 900, still=False)
+    assert page.run(moving) != "0s"
+
+
+def test_a_busy_server_is_asked_once_more(page: Page, samples: Path) -> None:
+    page.run(BUSY, 1)
+    page.choose(samples / "coffee.jpg")
+    assert page.run("return window.asked") == 2
+    assert page.text("#problem") == ""
+
+
+def test_a_server_that_stays_busy_is_left_alone(page: Page, samples: Path) -> None:
+    page.run(BUSY, 9)
+    page.browser.find_element("css selector", "#files").send_keys(str(samples / "coffee.jpg"))
+    page.wait(lambda: page.text("#problem").startswith("Too many requests"), "the page says so")
+    assert page.run("return window.asked") == 2
+
+
+def test_the_watch_sees_a_request_to_another_host() -> None:
+    """Else it would prove nothing that the other tests end without one."""
+    pytest.importorskip("selenium", reason="needs selenium: pip install 'regiontalk[dev]'")
+    from .page import foreign
+
+    asked = ["http://127.0.0.1:8000/", "blob:http://127.0.0.1:8000/1", "https://fonts.example/a.woff", "data:,"]
+    requests = ({"request": {"url": url}} for url in asked)
+    assert foreign(requests, "http://127.0.0.1:8000/") == ["https://fonts.example/a.woff"]

@@ -1,0 +1,54 @@
+"""The pictures of docs/web.md: REGIONTALK_SCREENSHOTS=docs/pictures pytest tests/web/browser/test_pictures.py"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from .page import Page
+
+SENTENCE = "a smiling woman in an orange suit with a flag"
+
+
+def check(file: Path) -> None:
+    """A picture that is small enough to keep, and shows something."""
+    with Image.open(file) as picture:
+        assert len(picture.convert("RGB").resize((32, 32)).getcolors(32 * 32) or []) > 20
+    assert file.stat().st_size < 150_000
+
+
+def test_caption(page: Page, samples: Path) -> None:
+    page.look(1120, 800)
+    page.choose(samples / "coffee.jpg", samples / "astronaut.jpg", samples / "chelsea.jpg")
+    check(page.picture("page_caption"))
+
+
+def test_sentence(page: Page, samples: Path) -> None:
+    page.look(1120, 800)
+    page.choose(samples / "astronaut.jpg")
+    page.align(SENTENCE)
+    check(page.picture("page_sentence"))
+
+
+def test_hovered_in_the_dark(page: Page, samples: Path) -> None:
+    page.look(1120, 800, dark=True)
+    page.choose(samples / "astronaut.jpg")
+    page.align(SENTENCE)
+    page.hover(page.all("#view .rt-word")[5])
+    check(page.picture("page_dark", "#view"))
+
+
+def test_phone(page: Page, samples: Path) -> None:
+    page.look(360, 740, touch=True)
+    page.choose(samples / "astronaut.jpg")
+    page.align(SENTENCE)
+    check(page.picture("page_phone"))
+
+
+def test_search(page: Page) -> None:
+    page.look(1120, 800)
+    page.search("a man in a red shirt")
+    check(page.picture("page_search"))

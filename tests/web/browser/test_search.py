@@ -1,0 +1,97 @@
+"""Search while typing, photos like others, and a page without an index."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regiontalk.model import Model
+
+if TYPE_CHECKING:
+    from .page import Page
+
+SLOW_FIRST = """
+const real = window.fetch;
+window.asked = [];
+window.fetch = async (path, options) => {
+  const q = new URL(path, location).searchParams.get("q");
+  if (q === null) return real(path, options);
+  window.asked.push(q);
+  const answer = await real(path);  // never aborted, so that the late answer does come
+  if (window.asked.length === 1) await new Promise((done) => { window.release = done; });
+  return answer;
+};
+"""
+
+
+def files(page: Page) -> list[str]:
+    """The photos that are shown, in order."""
+    return page.texts("#results .rt-file")
+
+
+def test_results_come_while_typing_with_the_boxes_of_the_phrases(page: Page, samples: Path, model: Model) -> None:
+    sentence = "a man in a red shirt on grass"
+    page.search(sentence)
+    photos = sorted(samples.glob("*.jpg"))
+    scores = model.score(photos, [sentence])[:, 0]
+    assert files(page)[0] == photos[int(scores.argmax())].name
+    assert sorted(files(page)) == [photo.name for photo in photos]
+    for photo, card in zip(files(page), page.all("#results > li"), strict=True):
+        alignment = model.align(samples / photo, sentence)
+        words = [each.text for each in card.find_elements("css selector", ".rt-word")]
+        assert " ".join(words) == sentence
+        boxes = card.find_elements("css selector", ".rt-box")
+        assert {int(str(each.get_attribute("data-region"))) for each in boxes} == set(alignment.word_regions.tolist())
+
+
+def test_one_search_for_many_keys_and_stale_answers_are_dropped(page: Page) -> None:
+    page.run(SLOW_FIRST)
+    page.one("#query").send_keys("a cat")
+    page.wait(lambda: page.run("return window.release !== undefined"), "the first search is on its way")
+    page.one("#query").send_keys(" sleeps")
+    page.wait(lambda: "“a cat sleeps”" in page.text("#found"), "the second answer is shown")
+    page.run("window.release()")
+    page.browser.execute_async_script("setTimeout(arguments[0], 300)")
+    assert "“a cat sleeps”" in page.text("#found")
+    asked = page.run("return window.asked")
+    assert asked[-1] == "a cat sleeps"
+    assert len(asked) < len("a cat sleeps") / 2  # a search for a pause, not for a key
+
+
+def test_an_emptied_field_empties_the_results(page: Page) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    page.search("a cat")
+    page.one("#query").send_keys(*[Keys.BACKSPACE] * len("a cat"))
+    page.wait(lambda: not files(page), "no photo is shown")
+    assert page.text("#found") == ""
+
+
+def test_more_like_this(page: Page) -> None:
+    page.search("a cat")
+    buttons = {str(each.get_attribute("aria-label")): each for each in page.all("#results .actions button")}
+    buttons["More like this: chelsea.jpg"].click()
+    page.wait(lambda: page.text("#found").endswith("like chelsea.jpg"), "the photos like it are there")
+    assert files(page)[0] == "chelsea.jpg"  # nothing is so like a photo as itself
+    assert page.focused.get_attribute("id") == "query"
+
+
+def test_photos_like_an_uploaded_one(page: Page, samples: Path) -> None:
+    page.choose(samples / "rocket.jpg")
+    page.one("#like").click()
+    page.wait(lambda: page.text("#found").endswith("like rocket.jpg"), "the photos like it are there")
+    assert files(page)[0] == "rocket.jpg"
+
+
+def test_a_result_can_be_opened(page: Page) -> None:
+    page.search("a cat")
+    name = files(page)[0]
+    page.one("#results .actions button").click()
+    page.one(".rt-caption")
+    assert page.one(".thumb img").get_attribute("alt") == name
+
+
+def test_without_an_index_there_is_no_search(plain_page: Page, samples: Path) -> None:
+    plain_page.choose(samples / "coffee.jpg")
+    assert not plain_page.one("#find").is_displayed()
+    assert not plain_page.one("#like").is_displayed()
