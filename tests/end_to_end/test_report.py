@@ -234,14 +234,16 @@ def test_an_evaluation_with_boxes(command: Command, captioned: Path, tmp_path: P
     lines = [json.dumps({"file_name": f"{number}.jpg", **size}) for number in range(10)]
     (folder / "boxes.jsonl").write_text("\n".join(lines))
     out = tmp_path / "e.html"
-    ended = command("report", "--evaluation", captioned, "--boxes", folder, "--boxes-every", 2, "-o", out)
+    boxes = ("--boxes", folder, "--boxes-every", 2)
+    ended = command("report", "--evaluation", captioned, *boxes, "--bootstrap", 20, "-o", out)
     assert (ended.status, ended.err) == (0, "")
-    (grounding,) = command("evaluate", "grounding", folder, "--every", 2, "--json").json()
+    (grounding,) = command("evaluate", "grounding", folder, "--every", 2, "--bootstrap", 20, "--json").json()
     page = read(out)
     cells = [piece.strip() for piece in page.pieces if piece.strip()]
     row = cells.index("model")
-    expected = grounding["words"]["micro"]["model"]
-    assert cells[row + 1 : row + 5] == [f"{value:.1f}" for value in expected.values()]
+    numbers, edges = grounding["words"]["micro"]["model"], grounding["interval"]["words"]["micro"]["model"]
+    assert cells[row + 1 : row + 9 : 2] == [f"{value:.1f}" for value in numbers.values()]
+    assert cells[row + 2 : row + 10 : 2] == ["{:.1f} to {:.1f}".format(*edges[name]) for name in numbers]
     assert str(grounding["signature"]["selection"]) in cells
     dashed = [each for each in page.all("rect") if "stroke-dasharray" in each]
     assert len(dashed) == 5  # the true box of each query

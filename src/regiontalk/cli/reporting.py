@@ -22,6 +22,7 @@ from regiontalk.errors import ConfigError, PhotoError, SentenceError
 
 if TYPE_CHECKING:
     from regiontalk.data import BoxedDataset, Dataset, Entities
+    from regiontalk.evaluation.results import Reporting
     from regiontalk.model import Model
     from regiontalk.report.examples import Listener
     from regiontalk.report.photos import Entry, PhotoReport
@@ -258,7 +259,7 @@ def _evaluation_page(
     retrieved = retrieve(model, dataset, reporting, told.bar)
     warn(retrieved.result["signature"])
     written = write_captions(model, dataset, how.beam, reporting, told.bar)
-    grounded = None if boxed is None else _ground(model, *boxed, told)
+    grounded = None if boxed is None else _ground(model, *boxed, reporting, told)
     each = how.most // 2 // pictures_shown(how.examples)
     album = Album(min(how.max_side, EXAMPLE_SIDE), each, told.failure)
     found = Evaluated(dataset, retrieved, written, grounded)
@@ -285,7 +286,7 @@ def _boxes(data: _Data) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None
 
 
 def _ground(
-    model: Model, boxed: BoxedDataset | Entities, chosen: dict[str, Any], told: Report
+    model: Model, boxed: BoxedDataset | Entities, chosen: dict[str, Any], reporting: Reporting, told: Report
 ) -> tuple[dict[str, Any], Listener]:
     from regiontalk.data import Entities
     from regiontalk.evaluation.grounding_runs import SENTENCE, evaluate_classes, evaluate_phrases
@@ -293,9 +294,9 @@ def _ground(
 
     heard = Listener()
     if isinstance(boxed, Entities):
-        result = evaluate_phrases(model, boxed, chosen, told.bar, heard)
+        result = evaluate_phrases(model, boxed, chosen, told.bar, heard, reporting)
     else:
-        result = evaluate_classes(model, boxed, SENTENCE, chosen, told.bar, heard)
+        result = evaluate_classes(model, boxed, SENTENCE, chosen, told.bar, heard, reporting)
     warn(result["signature"])
     return result, heard
 

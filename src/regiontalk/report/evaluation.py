@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from regiontalk.data import Dataset
-from regiontalk.evaluation.grounding import BASELINES, METRICS
+from regiontalk.evaluation.grounding import METHODS, METRICS
 from regiontalk.evaluation.retrieval import WAYS
 from regiontalk.evaluation.runs import Retrieved, Written
 from regiontalk.evaluation.seen import training_warning
@@ -156,8 +156,10 @@ def _captions(found: Evaluated, album: Album, most: int) -> list[str]:
 
 
 def _grounding(result: dict[str, Any], heard: Listener, album: Album, most: int) -> list[str]:
+    intervals = result.get("interval", {})
     tables = [
-        f"<div><h3>{escape(_GROUNDED[kind])}, {average} average</h3>{_grounding_table(result[kind][average])}</div>"
+        f"<div><h3>{escape(_GROUNDED[kind])}, {average} average</h3>"
+        f"{_grounding_table(result[kind][average], intervals.get(kind, {}).get(average, {}))}</div>"
         for kind in _GROUNDED
         if kind in result
         for average in ("micro", "macro")
@@ -173,10 +175,15 @@ def _grounding(result: dict[str, Any], heard: Listener, album: Album, most: int)
     ]
 
 
-def _grounding_table(table: Mapping[str, Mapping[str, float]]) -> str:
+def _grounding_table(
+    table: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Sequence[float]]]
+) -> str:
     rows = [
-        [method.replace("_", " "), *(_number(table[method][metric], None) for metric in _METRIC)]
-        for method in ("model", *BASELINES, "best_region")
+        [
+            method.replace("_", " "),
+            *(_number(table[method][metric], intervals.get(method, {}).get(metric)) for metric in _METRIC),
+        ]
+        for method in METHODS
     ]
     return _table(["percent", *_METRIC.values()], rows)
 
@@ -233,7 +240,7 @@ def _examples(title: str, note: str, items: Sequence[str]) -> str:
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are HTML already but those of the heading and the first column of several."""
-    head = "".join(f'<th scope="col">{escape(each)}</th>' for each in heading)
+    head = "".join(f'<th scope="col">{escape(each)}</th>' if each else "<td></td>" for each in heading)
     named = not heading[0] or heading[0] == "percent"
     body = "".join(
         "<tr>"

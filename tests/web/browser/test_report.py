@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from regiontalk.cli import main
+
+from .test_everybody import axe, violations  # noqa: F401 - axe is a fixture
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -109,6 +112,43 @@ def test_it_fits_phones_and_dark_rooms(report: Page, width: int, dark: bool) -> 
     light = sum(int(part) for part in paper.removeprefix("rgb(").rstrip(")").split(",")) > 3 * 128
     assert light != dark
     report.picture(f"report-{width}-{'dark' if dark else 'light'}")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing(report: Page, axe: str, dark: bool) -> None:  # noqa: F811
+    report.look(1280, 900, dark=dark)
+    report.run("window.scrollTo(0, 0.6 * document.body.scrollHeight)")
+    report.wait(lambda: len(report.all(".rt-view")) == 4, "all four figures are views")
+    assert violations(report, axe) == []
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_axe_finds_nothing_in_an_evaluation(
+    report: Page,
+    samples: Path,
+    axe: str,  # noqa: F811
+    dark: bool,
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "captioned"
+    shutil.copytree(samples, folder, ignore=shutil.ignore_patterns("*.md"))
+    (folder / "captions.csv").write_text("image,caption\n" + "".join(f"{name},{s}\n" for name, s in SENTENCES.items()))
+    size = {"width": 512, "height": 512, "boxes_xyxy": [[100, 50, 400, 500]], "labels": ["person"]}
+    boxes = tmp_path / "boxed"
+    (boxes / "images").mkdir(parents=True)
+    shutil.copy(samples / "astronaut.jpg", boxes / "images")
+    (boxes / "boxes.jsonl").write_text(json.dumps({"file_name": "astronaut.jpg", **size}))
+    out = tmp_path / "evaluation.html"
+    with pytest.raises(SystemExit) as ended:
+        main(["report", "--evaluation", str(folder), "--split", "all", "--boxes", str(boxes), "-o", str(out)])
+    assert ended.value.code == 0
+    assert asked(report.browser) == {report.url}
+    report.url = out.as_uri()
+    report.look(1280, 900, dark=dark)
+    report.browser.get(report.url)
+    report.one(".curve")
+    assert violations(report, axe) == []
+    report.picture(f"evaluation-{'dark' if dark else 'light'}")
 
 
 def test_it_can_be_read_without_scripts(report: Page) -> None:
