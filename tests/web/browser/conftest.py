@@ -6,6 +6,7 @@ REGIONTALK_SCREENSHOTS is a folder to keep the screenshots in.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
     from .page import Page
+
+# Doctests are looked for in every module; this one cannot be imported without Selenium.
+collect_ignore = [] if importlib.util.find_spec("selenium") else ["page.py"]
 
 SAMPLES = Path(regiontalk.__file__).parent / "samples"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -179,14 +179,17 @@ class Page:
         found = [entry["message"] for entry in self.browser.get_log("browser")]  # type: ignore[no-untyped-call]
         return [each for each in found if not any(address in each for address in self.may_fail)]
 
-    def foreign_requests(self) -> list[str]:
-        """Addresses that the browser asked since the last call, and that are not this server's."""
+    def requests(self) -> list[str]:
+        """The addresses that the browser asked since the last call."""
         messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]  # type: ignore[no-untyped-call]
-        return foreign((each["params"] for each in messages if each["method"] == "Network.requestWillBeSent"), self.url)
+        return [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
+
+    def foreign_requests(self) -> list[str]:
+        """Those that are not this server's."""
+        return foreign(self.requests(), self.url)
 
 
-def foreign(requests: Any, url: str) -> list[str]:
-    """The addresses among `requests` that another host than that of `url` would answer."""
-    addresses: Sequence[str] = [each["request"]["url"] for each in requests]
+def foreign(addresses: Iterable[str], url: str) -> list[str]:
+    """Those that another host than that of `url` would answer."""
     own = urlsplit(url).netloc
     return [each for each in addresses if (at := urlsplit(each)).scheme not in _OWN_SCHEMES and at.netloc != own]

@@ -169,11 +169,13 @@ def test_a_server_that_stays_busy_is_left_alone(page: Page, samples: Path) -> No
     assert page.run("return window.asked") == 2
 
 
-def test_the_watch_sees_a_request_to_another_host() -> None:
-    """Else it would prove nothing that the other tests end without one."""
-    pytest.importorskip("selenium", reason="needs selenium: pip install 'regiontalk[dev]'")
+def test_the_watch_sees_what_it_watches_for(page: Page) -> None:
+    """Else it would prove nothing that the other tests end without a word or a request to another host."""
     from .page import foreign
 
-    asked = ["http://127.0.0.1:8000/", "blob:http://127.0.0.1:8000/1", "https://fonts.example/a.woff", "data:,"]
-    requests = ({"request": {"url": url}} for url in asked)
-    assert foreign(requests, "http://127.0.0.1:8000/") == ["https://fonts.example/a.woff"]
+    page.load()
+    assert page.url + "api/version" in page.requests()
+    asked = [page.url, f"blob:{page.url}1", "https://fonts.example/a.woff", "data:,"]
+    assert foreign(asked, page.url) == ["https://fonts.example/a.woff"]
+    page.run("console.error('a word')")
+    assert "a word" in page.complaints()[0]

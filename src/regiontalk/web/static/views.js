@@ -25,7 +25,7 @@ export function mountDescription(element, data, imageUrl) {
   stage.done();
   const side = make("div", { class: "rt-side" });
   side.append(make("p", { class: "rt-caption" }, data.caption.text));
-  side.append(make("p", { class: "rt-note" }, `log-probability ${oneDecimal(data.caption.log_prob)}`));
+  side.append(make("p", { class: "rt-note" }, `log-probability ${decimals(data.caption.log_prob, 1)}`));
   side.append(make("ol", { class: "rt-regions", "aria-label": "Regions" }, ...items.slice(0, shown.length)));
   if (others.length) {
     const list = make("ol", { class: "rt-regions", "aria-label": "More regions" }, ...items.slice(shown.length));
@@ -76,7 +76,7 @@ export function mountAlignment(element, data, imageUrl) {
   const count = draw(data.words.map((word) => word.region));
 
   const side = make("div", { class: "rt-side" }, sentence);
-  side.append(make("p", { class: "rt-note" }, `score ${data.score.toFixed(2)}`));
+  side.append(make("p", { class: "rt-note" }, `score ${decimals(data.score, 2)}`));
   if (heat) side.append(betaSlider(data, count, (beta) => draw(viterbi(data.scores, beta).path)), heat.element);
   mount(element, "rt-alignment", stage.element, side);
 }
@@ -105,7 +105,7 @@ export function mountFound(element, data, imageUrl) {
   const side = make("div", { class: "rt-side" });
   if (words.length) side.append(make("p", { class: "rt-words" }, ...words));
   side.append(make("p", { class: "rt-file", title: data.file }, name));
-  side.append(make("p", { class: "rt-note" }, `score ${data.score.toFixed(2)}`));
+  side.append(make("p", { class: "rt-note" }, `score ${decimals(data.score, 2)}`));
   mount(element, "rt-found", stage.element, side);
 }
 
@@ -188,13 +188,13 @@ function drawWord(word, run, j, score, colour) {
   word.className = `rt-word rt-c${colour}${ends}${score > 0 ? "" : " rt-weak"}`;
   word.dataset.region = run.region;
   const [, unseen, seen] = word.children; // together they name the button
-  unseen.textContent = `, ${regionName(run.region)}, score ${score > 0 ? "" : oneDecimal(score)}`;
-  seen.textContent = score > 0 ? oneDecimal(score) : "";
+  unseen.textContent = `, ${regionName(run.region)}, score ${score > 0 ? "" : decimals(score, 1)}`;
+  seen.textContent = score > 0 ? decimals(score, 1) : "";
 }
 
 function regionItem(number, text, score, { region, colour }) {
   const badge = make("span", { class: "rt-badge" }, `${number}`);
-  const sure = make("span", { class: "rt-sure" }, `${Math.round(100 * score)}%`);
+  const sure = make("span", { class: "rt-sure" }, `${Math.round(100 * score)}% sure`);
   const parts = { type: "button", class: `rt-item rt-c${colour}`, "data-region": region, "aria-pressed": "false" };
   return make("li", {}, make("button", parts, badge, make("span", { class: "rt-text" }, text), sure));
 }
@@ -249,8 +249,8 @@ function heatMap(texts, data, image) {
     return make("th", { scope: "col", "data-region": region, title: regionName(region) }, picture, name);
   });
   const cells = data.scores.map((row, j) => row.map((score, region) => {
-    const title = `${texts[j]}, ${regionName(region)}: ${score.toFixed(2)}`;
-    const cell = make("td", { title, "data-region": region }, make("span", {}, oneDecimal(score)));
+    const title = `${texts[j]}, ${regionName(region)}: ${decimals(score, 2)}`;
+    const cell = make("td", { title, "data-region": region }, make("span", {}, decimals(score, 1)));
     cell.style.setProperty("--rt-heat", `${Math.round(100 * Math.max(0, score) / largest)}%`);
     return cell;
   }));
@@ -300,8 +300,9 @@ function regionName(region) {
   return region === WHOLE_PHOTO ? "the whole photo" : `region ${region}`;
 }
 
-function oneDecimal(score) {
-  return (Math.round(10 * score) / 10 || 0).toFixed(1).replace("-", "−"); // never "-0.0"
+function decimals(score, digits) {
+  const scale = 10 ** digits;
+  return (Math.round(scale * score) / scale || 0).toFixed(digits).replace("-", "−"); // never "-0.0"
 }
 
 /** Rows of regions, the surest first: those that are drawn from the start, which differ in place and caption; the rest. */
