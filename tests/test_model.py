@@ -194,6 +194,19 @@ def test_describe_is_the_best_of_the_beams(model: Model, photo_file: Path) -> No
         assert caption.log_prob == pytest.approx(best.log_prob, abs=1e-4)
 
 
+def test_a_temperature_draws_captions(model: Model, photo_file: Path) -> None:
+    regions = distinct(model.look(photo_file)[0])
+    drawn = model.describe_regions([regions] * 8, temperature=3.0)
+    assert len({each.caption.text for each in drawn}) > 1
+    assert all(len(each.region_captions) == len(regions) - 1 for each in drawn)
+    alone = model.describe_regions([regions.select(np.array([0]))], temperature=1.0)  # no region to caption
+    assert alone[0].region_captions == ()
+    with pytest.raises(ValueError, match="give one of the two"):
+        model.describe_regions([regions], beam=2, temperature=1.0)
+    with pytest.raises(ValueError, match="temperature must be above 0"):
+        model.caption([regions], temperature=0.0)
+
+
 def test_distinct_regions_are_sure_and_apart(model: Model, photo_file: Path) -> None:
     (regions,) = model.look(photo_file)
     boxes = np.float32([[0, 0, 10, 10], [0, 0, 10, 9], [20, 20, 30, 30], [40, 40, 50, 50]])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import mimetypes
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, Query, Request, UploadFile
 from fastapi import Path as InPath
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
+from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema  # a form's field may be absent, but is never null
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -33,12 +35,10 @@ Photos are uploaded as multipart/form-data. Every error is an object with one te
 what to do. A 503 comes at once when too many requests wait: try again after as many seconds as its Retry-After says."""
 
 
-class Json(Response):
+class Json(JSONResponse):
     """JSON in ASCII only: safe in every encoding and in HTML's, whatever a file is called."""
 
-    media_type = "application/json"
-
-    def __init__(self, content: Any, status_code: int = 200, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(content, status_code, {"cache-control": "no-store", **(headers or {})})
 
     def render(self, content: Any) -> bytes:
@@ -113,15 +113,16 @@ Sentence = Annotated[
     str, Form(min_length=1, max_length=DEFAULTS.sentence, description="What people say about the photo.")
 ]
 Beam = Annotated[
-    int | None, Form(ge=1, le=100, description="Captions kept while searching; the pack's own without it.")
+    Annotated[int, Field(ge=1, le=100)] | SkipJsonSchema[None],
+    Form(description="Captions kept while searching; the pack's own without it."),
 ]
 Temperature = Annotated[
-    float | None,
-    Form(ge=0.1, le=5, description="Draw captions at random instead of searching: 1 as the network says, less bolder."),
+    Annotated[float, Field(ge=0.1, le=5)] | SkipJsonSchema[None],
+    Form(description="Draw captions at random instead of searching: 1 as the network says, less is bolder."),
 ]
 Beta = Annotated[
-    float | None,
-    Form(ge=0, le=1000, description="How strongly words keep to their neighbours' region; the pack's own without it."),
+    Annotated[float, Field(ge=0, le=1000)] | SkipJsonSchema[None],
+    Form(description="How strongly words keep to their neighbours' region; the pack's own without it."),
 ]
 Query_ = Annotated[str, Query(min_length=1, max_length=DEFAULTS.sentence, description="What the photos should show.")]
 K = Annotated[int, Query(ge=1, le=DEFAULTS.results, description="How many results.")]
@@ -263,7 +264,7 @@ def _problem(found: Any) -> str:
 
 async def _http_error(_: Request, error: Exception) -> Json:
     assert isinstance(error, HTTPException)
-    return Json({"error": error.detail}, error.status_code, dict(error.headers or {}))
+    return Json({"error": error.detail}, error.status_code, error.headers)
 
 
 async def _unprocessable(_: Request, error: Exception) -> Json:
