@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,8 @@ def test_naming(command: Command, boxed: Path, tiny_pack: Path) -> None:
 
 
 def test_region_captions(command: Command, regions: Path) -> None:
-    ended = command("evaluate", "regions", regions, "--neighbours", regions, "--json")
+    others = Path(shutil.copytree(regions.parent, regions.parent.with_name("others")))
+    ended = command("evaluate", "regions", regions, "--neighbours", others / regions.name, "--json")
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
     assert found["nearest_neighbour"]["bleu1"] == 100
@@ -180,6 +182,7 @@ def test_a_photo_of_another_size(command: Command, boxed: Path, what: str) -> No
         ("regions", "BOXED", "--neighbours", "BOXED"),
         ("regions", "BOXED/regions.jsonl", "--neighbours", "BOXED"),
         ("regions", "BOXED/none.jsonl"),
+        ("regions", "BOXED/regions.jsonl", "--neighbours", "BOXED/regions.jsonl"),
     ],
 )
 def test_wrong_commands(command: Command, boxed: Path, regions: Path, arguments: tuple[str, ...]) -> None:

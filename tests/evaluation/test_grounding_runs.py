@@ -6,9 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-import regiontalk
 from regiontalk.data import BoxedDataset, BoxedPhoto, Entities
 from regiontalk.data.flickr30k_entities import EntityPhrase, EntitySentence
 from regiontalk.errors import ConfigError, DataError
@@ -17,22 +15,9 @@ from regiontalk.evaluation.grounding_runs import evaluate_classes, evaluate_phra
 from regiontalk.evaluation.results import Reporting
 from regiontalk.model import Model
 
-SIZE = (64, 48)
+from .conftest import SIZE
+
 BOXES = np.array([[0, 0, 40, 40], [30, 10, 64, 48]], np.float32)
-
-
-@pytest.fixture(scope="module")
-def model(tiny_pack: Path) -> Model:
-    return regiontalk.load(tiny_pack)
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("boxed")
-    for seed in range(11):
-        coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize(SIZE, Image.Resampling.BILINEAR).save(folder / f"{seed:02}.png")
-    return sorted(folder.iterdir())
 
 
 def boxed(file: Path, *labels: str, unclear: frozenset[str] = frozenset()) -> BoxedPhoto:

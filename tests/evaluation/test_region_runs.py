@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-import regiontalk
 from regiontalk.data import BoxedDataset, BoxedPhoto
-from regiontalk.errors import DataError
+from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation import bleu, region_runs
 from regiontalk.evaluation.region_runs import Dense, crop, evaluate_naming, evaluate_region_captions
 from regiontalk.evaluation.regions import named_shares
@@ -18,7 +18,8 @@ from regiontalk.language import tokenise
 from regiontalk.model import Model
 from regiontalk.photos import open_photo
 
-SIZE = (64, 48)
+from .conftest import SIZE
+
 BOXES = np.array([[0, 0, 40.5, 40], [30, 10, 64, 48], [5, 5, 5.2, 5.2]], np.float32)
 CAPTIONS = (("a brown dog", "the dog runs"), ("Two people.",), ("snow", "white snow", "the snow"))
 
@@ -29,28 +30,14 @@ def no_java(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(region_runs, "meteor_is_installed", lambda: False)
 
 
-@pytest.fixture(scope="module")
-def model(tiny_pack: Path) -> Model:
-    return regiontalk.load(tiny_pack)
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("boxed")
-    for seed in range(10):
-        coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize(SIZE, Image.Resampling.BILINEAR).save(folder / f"{seed:02}.png")
-    return sorted(folder.iterdir())
-
-
 def captioned(files: list[Path]) -> BoxedDataset:
-    photos = [BoxedPhoto(file, *SIZE, BOXES[: row % 4], CAPTIONS[: row % 4]) for row, file in enumerate(files)]
+    photos = [BoxedPhoto(file, *SIZE, BOXES[: row % 4], CAPTIONS[: row % 4]) for row, file in enumerate(files[:10])]
     return BoxedDataset("regions", "test", "captions", tuple(photos))
 
 
 def labelled(files: list[Path]) -> BoxedDataset:
     labels = (("dog",), ("person",), ("person",))
-    photos = [BoxedPhoto(file, *SIZE, BOXES[: row % 4], labels[: row % 4]) for row, file in enumerate(files)]
+    photos = [BoxedPhoto(file, *SIZE, BOXES[: row % 4], labels[: row % 4]) for row, file in enumerate(files[:10])]
     return BoxedDataset("boxes", "all", "labels", tuple(photos))
 
 
@@ -121,9 +108,10 @@ def test_meteor_stands_beside_where_it_is_installed(
     assert found["human"]["meteor"] == pytest.approx(0.9)
 
 
-def test_the_nearest_neighbour_lends_its_first_caption(model: Model, files: list[Path]) -> None:
+def test_the_nearest_neighbour_lends_its_first_caption(model: Model, files: list[Path], tmp_path: Path) -> None:
     dataset = captioned(files)
-    found = evaluate_region_captions(model, dataset, neighbours=dataset)  # each box finds itself
+    copies = captioned([Path(shutil.copy(file, tmp_path)) for file in files])
+    found = evaluate_region_captions(model, dataset, neighbours=copies)  # each box finds its copy
     truths = [[tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts]
     assert found["nearest_neighbour"]["bleu1"] == pytest.approx(bleu([t[0] for t in truths], truths)["bleu1"], abs=1e-3)
     assert found["nearest_neighbour"]["bleu1"] == 100
@@ -143,6 +131,8 @@ def test_wrong_data(model: Model, files: list[Path]) -> None:
         evaluate_region_captions(model, labelled(files))
     with pytest.raises(DataError, match="no captions to lend"):
         evaluate_region_captions(model, captioned(files), neighbours=labelled(files))
+    with pytest.raises(ConfigError, match=r"1 of the photos are among .* \(03\.png\): they would find themselves"):
+        evaluate_region_captions(model, captioned(files), neighbours=captioned(files[3:4] * 4))
     with pytest.raises(DataError, match="no photo has a box"):
         evaluate_naming(model, labelled(files[:1]))
     first = labelled(files).photos[1]

@@ -55,8 +55,9 @@ def test_the_words_are_repeated() -> None:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    folder = tmp_path_factory.mktemp("photos")
+def detailed(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Photos with enough detail to know their copies by."""
+    folder = tmp_path_factory.mktemp("detailed")
     for seed in range(8):
         coarse = np.random.default_rng(seed).integers(0, 256, (8, 9, 3), dtype=np.uint8)
         Image.fromarray(coarse).resize((96, 72), Image.Resampling.BILINEAR).save(folder / f"{seed}.png")
@@ -69,15 +70,15 @@ def pack_of(tiny_pack: Path, known: np.ndarray | None) -> Pack:
     return replace(pack, settings=settings, training_photos=known)
 
 
-def test_photos_decide_and_not_names(tiny_pack: Path, files: list[Path], tmp_path: Path) -> None:
+def test_photos_decide_and_not_names(tiny_pack: Path, detailed: list[Path], tmp_path: Path) -> None:
     """Copies under another name and in another size are found; names that fit do not matter."""
     copies = []
-    for file in files[:4]:
+    for file in detailed[:4]:
         copies.append(tmp_path / f"copy of {file.stem}.jpg")
         with Image.open(file) as image:
             image.resize((224, 224)).save(copies[-1], quality=85)
-    pack = pack_of(tiny_pack, listed(fingerprint_files(files[:3])))
-    signed = training_signature(pack, "mine", "train", [*copies, *files[4:]], Silent())
+    pack = pack_of(tiny_pack, listed(fingerprint_files(detailed[:3])))
+    signed = training_signature(pack, "mine", "train", [*copies, *detailed[4:]], Silent())
     assert signed == {
         "seen_in_training": "yes: 3 of 8 photos (37.5%) are among the 3 photos that the pack was trained on",
         "photos_seen_in_training": 3,
@@ -85,7 +86,7 @@ def test_photos_decide_and_not_names(tiny_pack: Path, files: list[Path], tmp_pat
     warning = training_warning(signed | {"pack": "tiny"})
     assert warning and warning.startswith("WARNING: the pack tiny was trained on photos that it is measured on (3 of 8")
     assert "never saw" not in warning
-    signed = training_signature(pack, "mine", "train", files[4:], Silent())
+    signed = training_signature(pack, "mine", "train", detailed[4:], Silent())
     assert signed["seen_in_training"] == "no: no photo is among the 3 photos that the pack was trained on"
     assert signed["photos_seen_in_training"] == 0
     assert training_warning(signed) is None

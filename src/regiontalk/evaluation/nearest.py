@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
+
+from regiontalk.errors import ConfigError
 
 _TILE = 1024
 
@@ -34,6 +39,24 @@ def nearest(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
         closer = here < least
         best[closer], least[closer] = found[closer] + start, here[closer]
     return best
+
+
+def refuse_shared(asked: Iterable[Path], lending: Iterable[Path], way_out: str) -> None:
+    """Makes sure that no photo can borrow from itself.
+
+    Args:
+        asked, lending: files of the photos.
+        way_out: what to do about it.
+
+    Raises:
+        ConfigError: if a file is among both.
+    """
+    shared = {file.resolve() for file in asked} & {file.resolve() for file in lending}
+    if shared:
+        raise ConfigError(
+            f"{len(shared)} of the photos are among those that captions are borrowed from ({min(shared).name}): they "
+            f"would find themselves. {way_out}"
+        )
 
 
 def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:

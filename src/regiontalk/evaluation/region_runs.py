@@ -18,7 +18,7 @@ from regiontalk.data import BoxedDataset, BoxedPhoto
 from regiontalk.errors import DataError
 from regiontalk.evaluation.box_signature import box_signature, check_size
 from regiontalk.evaluation.captions import caption_scores
-from regiontalk.evaluation.nearest import nearest
+from regiontalk.evaluation.nearest import nearest, refuse_shared
 from regiontalk.evaluation.regions import Described, Similarity, dense_captioning, named_shares
 from regiontalk.evaluation.results import Progress, Silent, rounded
 from regiontalk.evaluation.similarities import meteor, meteor_is_installed, meteor_note
@@ -92,8 +92,8 @@ def evaluate_region_captions(
         model: writes the captions.
         dataset: photos with captions on their boxes.
         beam: hypotheses kept in the search; None for the pack's.
-        neighbours: other photos with captions on their boxes; each box of `dataset` gets the first caption of the
-            nearest of theirs (L2 of CNN(I_b)) as a baseline.
+        neighbours: other photos with captions on their boxes, none of `dataset`; each box of `dataset` gets the first
+            caption of the nearest of theirs (L2 of CNN(I_b)) as a baseline.
         dense: measure dense captioning too, on the boxes that the model finds by itself.
         selection, progress: as in `evaluate_naming`.
 
@@ -105,8 +105,13 @@ def evaluate_region_captions(
 
     Raises:
         DataError, PhotoError: as in `evaluate_naming`.
+        ConfigError: if `neighbours` shares a photo with `dataset`.
     """
     _require(dataset, "captions", "captions; give Visual Genome's region descriptions or JSON Lines of boxes")
+    if neighbours is not None:
+        _require(neighbours, "captions", "captions to lend")
+        asked, lending = ([photo.file for photo in each.photos] for each in (dataset, neighbours))
+        refuse_shared(asked, lending, "Give --neighbours others")
     written = list(_describe(model, dataset, beam, progress))
     truths = [[tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts]
     found: dict[str, Any] = {
@@ -114,7 +119,6 @@ def evaluate_region_captions(
         "full_frame_on_crop": _scores([words for each in written for words in each.crop], truths),
     }
     if neighbours is not None:
-        _require(neighbours, "captions", "captions to lend")
         lent = _lend(model, written, neighbours, progress)
         found["nearest_neighbour"] = _scores(lent, truths)
     several = [texts for texts in truths if len(texts) > 1]

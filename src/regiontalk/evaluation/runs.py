@@ -13,9 +13,9 @@ import numpy as np
 
 from regiontalk.alignment.score import Kind, pad
 from regiontalk.data import Dataset
-from regiontalk.errors import ConfigError, PackError
+from regiontalk.errors import PackError
 from regiontalk.evaluation.captions import CaptionScores, score_captions
-from regiontalk.evaluation.nearest import nearest
+from regiontalk.evaluation.nearest import nearest, refuse_shared
 from regiontalk.evaluation.ranks import Ranks, rank
 from regiontalk.evaluation.results import (
     Progress,
@@ -194,12 +194,11 @@ def evaluate_nearest(
         ConfigError: if the two share a photo, which would be its own nearest neighbour.
     """
     progress = progress or Silent()
-    shared = {photo.file.resolve() for photo in dataset.photos} & {photo.file.resolve() for photo in training.photos}
-    if shared:
-        raise ConfigError(
-            f"{len(shared)} photos of split {dataset.split} are in split {training.split} too ({min(shared).name}): "
-            "they would find themselves. Give --train-split a split without them."
-        )
+    refuse_shared(
+        (photo.file for photo in dataset.photos),
+        (photo.file for photo in training.photos),
+        "Give --train-split a split without them",
+    )
     known, asked = (_whole_photos(model, each, progress) for each in (training, dataset))
     captions = [training.photos[each].captions[0] for each in nearest(asked, known)]
     how = {
