@@ -56,12 +56,14 @@ TrainSplitOption = Annotated[str, typer.Option("--train-split", help="Where --ba
 
 evaluate_app = typer.Typer(
     no_args_is_help=True,
-    help="""Measure a pack, or another system, on captioned photos.
+    help="""Measure a pack on photos with captions or boxes, or another system's captions, scores or embeddings.
 
-Example:
+Examples:
 
 \b
   regiontalk evaluate retrieval flickr8k/ --split test --json
+  regiontalk evaluate captions results.json captions_val2014.json --json
+  regiontalk evaluate grounding voc/ --bootstrap 1000
 """,
 )
 

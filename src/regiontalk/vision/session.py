@@ -25,6 +25,9 @@ from regiontalk.vision.roi_align import roi_align
 if TYPE_CHECKING:
     from regiontalk.photos import Photo
 
+OUTPUTS = ("map", "boxes", "objectness")
+"""Of the graph, in the order of `VisionSession.run`."""
+
 BATCH = 8
 """Photos that go through the graph together: more is no faster on a CPU and only takes memory."""
 
@@ -89,7 +92,7 @@ class VisionSession:
     def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The bare graph: pixels uint8 (B, S, S, 3) -> map (B, C, D), boxes (B, K, 4), objectness (B, K)."""
         try:
-            maps, boxes, objectness = self._session.run(["map", "boxes", "objectness"], {"pixels": pixels})
+            maps, boxes, objectness = self._session.run(OUTPUTS, {"pixels": pixels})
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise _bad_graph(self._name, "a graph that runs", _first_line(error)) from error
         self._check_outputs(len(pixels), maps, boxes, objectness)
