@@ -76,6 +76,11 @@ def test_splits_of_visual_genome(tmp_path: Path) -> None:
         read_visual_genome(file, "test")
     (tmp_path / "densecap_splits.json").write_text(json.dumps({"train": [1], "val": [2], "test": []}))
     assert [photo.file.name for photo in read_visual_genome(file, "dev").photos] == ["2.jpg"]
+    (tmp_path / "densecap_splits.json").write_text(json.dumps({"train": [1], "val": [2, 7], "test": []}))
+    with pytest.raises(DataError, match=r"photos of the split that the file lacks: 1 \('7\.jpg'\)"):
+        read_visual_genome(file, "dev")
+    left = read_visual_genome(file, "dev", selection=Selection(leave_out=True))
+    assert (len(left), left.left_out) == (1, {"photos of the split that the file lacks": 1})
     (tmp_path / "densecap_splits.json").write_text(json.dumps({"train": [1, 2], "val": [2], "test": []}))
     with pytest.raises(DataError, match=r"photos in two splits: 1 \('2'\)"):
         read_visual_genome(file, "val")

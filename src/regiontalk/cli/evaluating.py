@@ -115,6 +115,8 @@ def retrieval(
         }
         given = {flag: value for flag, value in files.items() if value is not None}
         reporting = Reporting(folds, bootstrap, seed)
+        if folder is None and pack is not None:
+            raise ConfigError("--pack: a pack is measured on a folder of captioned photos; name one, or leave it out")
         if folder is None:
             result = _saved_retrieval(given, reporting, report.bar)
         elif given:

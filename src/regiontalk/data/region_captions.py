@@ -49,8 +49,9 @@ def read_visual_genome(
         selection: which photos take part; their names are ID.jpg.
 
     Raises:
-        DataError: if the file is damaged, a photo is missing, twice there or in two splits, or a region has no area,
-            sticks out of its photo, or has a phrase without a word. It names the first few and counts all.
+        DataError: if the file is damaged or lacks a photo of the split, a photo is missing, twice there or in two
+            splits, or a region has no area, sticks out of its photo, or has a phrase without a word. It names the first
+            few and counts all.
     """
     file = Path(json_file)
     content, problems = read_json(file, read_text(file)), Problems(file)
@@ -60,6 +61,8 @@ def read_visual_genome(
     refuse_repeated(problems, "photos listed twice", map(str, ids))
     problems.raise_if_any()
     wanted, sizes = _split_ids(file, split, problems), _sizes(file.parent / _SIZES)
+    if wanted is not None:
+        problems.add("photos of the split that the file lacks", [f"{i}.jpg" for i in sorted(wanted - set(ids))])
     by_name = {f"{i}.jpg": entry for i, entry in zip(ids, content, strict=True) if wanted is None or i in wanted}
     raw = {
         name: _visual_genome_photo(file, name, by_name[name], sizes, problems)
