@@ -254,12 +254,14 @@ def _jpeg(data: bytes) -> Response:
 
 async def _invalid(_: Request, error: Exception) -> Json:
     assert isinstance(error, RequestValidationError)
-    return Json({"error": "; ".join(_problem(each) for each in error.errors())}, 422)
+    # A field that may be absent is, for pydantic, a number or None: that None was not sent either helps nobody.
+    problems = [_problem(each) for each in error.errors() if each["type"] != "none_required"]
+    return Json({"error": "; ".join(problems)}, 422)
 
 
 def _problem(found: Any) -> str:
-    where = ".".join(str(part) for part in found["loc"][1:]) or "request"
-    return f"{where}: {found['msg']}"
+    _, *where = found["loc"]
+    return f"{where[0] if where else 'request'}: {found['msg']}"
 
 
 async def _http_error(_: Request, error: Exception) -> Json:
