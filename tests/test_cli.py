@@ -26,7 +26,7 @@ COMMANDS = (
     [["describe"], ["align"], ["regions"], ["export"]]
     + [["train", each] for each in ("vision", "alignment", "captioner")]
     + [["evaluate", each] for each in ("retrieval", "describe")]
-    + [["search"], ["serve"]]
+    + [["search"], ["serve"], ["report"]]
     + [["index", each] for each in ("add", "info", "verify", "remove", "push")]
 )
 

@@ -154,6 +154,9 @@ def test_photos_are_made_smaller(command: Command, tmp_path: Path) -> None:
         (["--split", "dev"], "--split dev: only captioned photos have splits"),
         (["--boxes", "b.jsonl"], "--boxes: means nothing without --evaluation"),
         (["--boxes-every", "2"], "--boxes-every: means nothing without --evaluation"),
+        (["--max-size", "nan"], "Invalid value for '--max-size'"),
+        (["--bootstrap", "10", "--examples", "3"], "--examples, --bootstrap: means nothing without --evaluation"),
+        (["--evaluation", "--boxes-split", "dev"], "--boxes-split: means nothing without --boxes"),
         (["--sentences", "two.txt"], "two.txt: expected a line for each of the 3 photos, or one for all, found 2"),
         (["--sentences", "gone.txt"], "gone.txt: no such file"),
         (["--max-size", "0.5", "--limit", "3", "--evaluation"], "--limit: means nothing with --evaluation"),
@@ -165,6 +168,9 @@ def test_what_makes_no_sense(
 ) -> None:
     monkeypatch.chdir(photos.parent)
     Path("two.txt").write_text("a dog\na cat\n")
+    if "--boxes-split" in arguments:
+        Path("photos/captions.csv").write_text("image,caption\na.jpg,a dog\n")
+        arguments = [*arguments, "--split", "train"]
     before = sorted(Path().rglob("*"))
     ended = command("report", "photos", *arguments)
     assert (ended.status, ended.out) == (2, "")

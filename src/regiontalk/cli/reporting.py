@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from regiontalk.report.photos import Entry, PhotoReport
     from regiontalk.structures import Alignment, Regions
 
+EXAMPLES = 8
+"""Of each kind, in an evaluation."""
 EXAMPLE_SIDE = 480
 """Pixels on the long side of an evaluation's examples, at most."""
 
@@ -68,13 +70,13 @@ EvaluationOption = Annotated[
     bool, typer.Option("--evaluation", help="Measure the pack on captioned photos; show numbers, hits and failures.")
 ]
 ExamplesOption = Annotated[
-    int, typer.Option("--examples", min=1, max=100, metavar="N", help="Examples of each kind, with --evaluation.")
+    int | None, typer.Option("--examples", min=1, max=100, metavar="N", help="With --evaluation: of each kind; 8.")
 ]
 BoxesOption = Annotated[
     str | None,
     typer.Option("--boxes", metavar="DATA", help="With --evaluation: also ground words in these boxes."),
 ]
-BoxesSplitOption = Annotated[str, typer.Option("--boxes-split", help="The part of the boxes.")]
+BoxesSplitOption = Annotated[str | None, typer.Option("--boxes-split", help="The part of the boxes; all.")]
 BoxesPhotosOption = Annotated[
     str | None, typer.Option("--boxes-photos", metavar="FOLDER", help="Where the photos of the boxes lie.")
 ]
@@ -101,7 +103,7 @@ class _Data:
     folder: str
     split: str
     boxes: str | None
-    boxes_split: str
+    boxes_split: str | None
     boxes_photos: str | None
     boxes_every: int | None
 
@@ -134,9 +136,9 @@ def report(
     max_side: SideOption = 1024,
     max_size: SizeOption = 50,
     evaluation: EvaluationOption = False,
-    examples: ExamplesOption = 8,
+    examples: ExamplesOption = None,
     boxes: BoxesOption = None,
-    boxes_split: BoxesSplitOption = "all",
+    boxes_split: BoxesSplitOption = None,
     boxes_photos: BoxesPhotosOption = None,
     boxes_every: BoxesEveryOption = None,
     bootstrap: BootstrapOption = 0,
@@ -145,10 +147,11 @@ def report(
     beam: BeamOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Write an HTML file that shows what was found in photos, or how well a pack does.
+    """Write photos, or an evaluation, into one HTML page.
 
-    The file holds all it needs, photos included: it works without a network, and can be sent and published. Photos
-    are made smaller and lose their metadata (place, time); folders' names are left out.
+    It shows what was found in each photo, or how well a pack does. The file holds all it needs: it works without a
+    network, and can be sent and published. Photos are made smaller and lose their metadata (place, time); folders'
+    names are left out.
 
     Examples:
 
@@ -164,11 +167,12 @@ def report(
         if evaluation:
             _refuse({"--sentences": sentences, "--beta": beta, "--limit": limit}, "with --evaluation")
             data = _Data(_one(photos), split or "test", boxes, boxes_split, boxes_photos, boxes_every)
-            how = _How(beam, examples, max_side, most, bootstrap, seed)
+            how = _How(beam, examples or EXAMPLES, max_side, most, bootstrap, seed)
             _finish(_evaluation_page(data, how, (pack, threads), title, told), target, told)
             return
-        boxed = {"--boxes": boxes, "--boxes-photos": boxes_photos, "--boxes-every": boxes_every}
-        _refuse(boxed, "without --evaluation")
+        boxed = {"--boxes-split": boxes_split, "--boxes-photos": boxes_photos, "--boxes-every": boxes_every}
+        numbers = {"--examples": examples, "--bootstrap": bootstrap or None, "--seed": seed or None}
+        _refuse({"--boxes": boxes, **boxed, **numbers}, "without --evaluation")
         asked = _asked(photos, sentences, split, told)
         inputs = len(asked[:limit]) + told.failures
         _spare_photos(target, asked)
@@ -279,10 +283,17 @@ def _boxes(data: _Data) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None
     from regiontalk.data import read_boxes
 
     if data.boxes is None:
-        _refuse({"--boxes-photos": data.boxes_photos, "--boxes-every": data.boxes_every}, "without --boxes")
+        _refuse(
+            {
+                "--boxes-split": data.boxes_split,
+                "--boxes-photos": data.boxes_photos,
+                "--boxes-every": data.boxes_every,
+            },
+            "without --boxes",
+        )
         return None
     selection, chosen = selection_of(None, data.boxes_every, leave_out=False)
-    return read_boxes(data.boxes, data.boxes_split, data.boxes_photos, selection), chosen
+    return read_boxes(data.boxes, data.boxes_split or "all", data.boxes_photos, selection), chosen
 
 
 def _ground(
