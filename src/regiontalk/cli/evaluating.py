@@ -56,7 +56,7 @@ TrainSplitOption = Annotated[str, typer.Option("--train-split", help="Where --ba
 
 evaluate_app = typer.Typer(
     no_args_is_help=True,
-    help="""Measure a pack on photos with captions or boxes, or another system's captions, scores or embeddings.
+    help="""Measure a pack or another system, on captions and boxes.
 
 Examples:
 
