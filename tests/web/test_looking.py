@@ -11,8 +11,9 @@ from PIL import Image
 from regiontalk.alignment.mrf import phrases, viterbi
 from regiontalk.errors import PhotoError, SentenceError
 from regiontalk.model import Model
+from regiontalk.report.photos import alignment_data
 from regiontalk.structures import Alignment, Description, Regions
-from regiontalk.web.looking import Align, Describe, Look, alignment_to_json, answer, check_sentence, open_upload
+from regiontalk.web.looking import Align, Describe, Look, answer, check_sentence, open_upload
 
 SENTENCE = "A dog is running on the grass"
 SIZE = 64
@@ -81,7 +82,7 @@ def test_sentences_without_meaning(model: Model, sentence: str, reason: str) -> 
 @pytest.mark.parametrize("beta", [0.0, 0.3, 1.0, 4.0, 50.0])
 def test_scores_decode_to_the_same_phrases(model: Model, photo_file: Path, beta: float) -> None:
     """Six digits are enough for whoever decodes again with another β."""
-    sent = alignment_to_json(model.align(photo_file, SENTENCE))
+    sent = alignment_data(model.align(photo_file, SENTENCE))
     words = [word["text"] for word in sent["words"]]
     boxes = np.array([region["box_xyxy"] for region in sent["regions"]])
     scores = np.array(sent["scores"])

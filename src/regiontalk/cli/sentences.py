@@ -18,7 +18,7 @@ def read_sentences(file: str, report: Report) -> list[tuple[int, str]]:
     from regiontalk.language.tokenise import tokenise
 
     lines = []
-    for number, line in enumerate(read_text(Path(file)).splitlines(), start=1):
+    for number, line in enumerate(read_text(Path(file)).split("\n"), start=1):
         if tokenise(line):
             lines.append((number, line.strip()))
         elif line.strip():

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import numpy as np
 from PIL import Image
 
 from regiontalk.errors import PhotoError, SentenceError
@@ -100,16 +99,3 @@ def check_sentence(vocabulary: Vocabulary, sentence: str) -> None:
         raise SentenceError("The sentence is empty or has no word. Give one with at least one word.")
     if (vocabulary.encode(words) == Vocabulary.UNKNOWN).all():
         raise SentenceError("The pack knows none of the sentence's words. Say it with more common English words.")
-
-
-def alignment_to_json(alignment: Alignment) -> dict[str, Any]:
-    """The object of `regiontalk align --json`, with β and all scores, so that a page can decode with another β.
-
-    `scores` is (T, M), rows are words: v_i·s_t of Eq. 8 with six significant digits.
-    """
-    unary = alignment.sentence.vectors @ alignment.regions.vectors.T  # (T, M)
-    return {**alignment.to_json(), "beta": alignment.beta, "scores": _six_digits(unary)}
-
-
-def _six_digits(matrix: np.ndarray) -> list[list[float]]:
-    return [[float(f"{value:.6g}") for value in row] for row in matrix.tolist()]

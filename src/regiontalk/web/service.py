@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Self, TypeVar
 from regiontalk.errors import ConfigError
 from regiontalk.model import Model
 from regiontalk.photos import Photo
+from regiontalk.report.photos import alignment_data
 from regiontalk.structures import Alignment, Description
 from regiontalk.web.batching import Batcher
 from regiontalk.web.finding import PhotoFinder
@@ -24,7 +25,6 @@ from regiontalk.web.looking import (
     Look,
     Question,
     Reply,
-    alignment_to_json,
     answer,
     check_sentence,
     open_upload,
@@ -72,7 +72,7 @@ class Service:
         return reply.to_json()
 
     async def align(self, photo: BinaryIO, name: str, sentence: str, beta: float | None) -> dict[str, Any]:
-        """The object of `looking.alignment_to_json`.
+        """The object of `report.photos.alignment_data`.
 
         Raises:
             PhotoError, SentenceError: if the upload or the sentence is no good.
@@ -80,7 +80,7 @@ class Service:
         check_sentence(self.model.pack.vocabulary, sentence)
         reply = await self._ask(photo, name, lambda opened: Align(opened, sentence, beta))
         assert isinstance(reply, Alignment)
-        return alignment_to_json(reply)
+        return alignment_data(reply)
 
     async def search(self, finder: PhotoFinder, sentence: str, k: int) -> list[dict[str, Any]]:
         """Photos by sentence; see `PhotoFinder.by_sentence`.

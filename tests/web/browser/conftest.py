@@ -134,3 +134,17 @@ def watched(browser: Chrome, url: str, request: pytest.FixtureRequest, tmp_path:
     yield page
     assert page.complaints() == []
     assert page.foreign_requests() == []
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The text of axe-core; skipped where it is not installed."""
+    named = os.environ.get("REGIONTALK_AXE")
+    found = [Path(named)] if named else []
+    if not named and (npm := shutil.which("npm")) is not None:
+        root = subprocess.run([npm, "root", "--global"], capture_output=True, text=True, check=False).stdout.strip()
+        found = [Path(root) / "axe-core" / "axe.min.js"]
+    for file in found:
+        if file.is_file():
+            return file.read_text(encoding="utf-8")
+    pytest.skip("needs axe-core (npm install --global axe-core, or its axe.min.js in REGIONTALK_AXE)")

@@ -37,6 +37,11 @@ def open_browser(binary: str, driver: str, profile: Path) -> webdriver.Chrome:
     return webdriver.Chrome(options, webdriver.ChromeService(executable_path=driver))
 
 
+RUN_AXE = (
+    "const done = arguments[0]; axe.run().then((found) => done(found.violations), (error) => done([String(error)]))"
+)
+
+
 class Page:
     """One loaded page.
 
@@ -187,6 +192,12 @@ class Page:
     def foreign_requests(self) -> list[str]:
         """Those that are not this server's."""
         return foreign(self.requests(), self.url)
+
+    def violations(self, axe: str) -> list[tuple[str, str, Any]]:
+        """What axe-core, given as text, finds, of any weight."""
+        self.run(axe)
+        found = self.browser.execute_async_script(RUN_AXE)
+        return [(each["impact"], each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found]
 
 
 def foreign(addresses: Iterable[str], url: str) -> list[str]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -24,30 +21,6 @@ window.fetch = async (path, options) => {
   return new Response('{"error": "Too many requests are waiting."}', { status: 503, headers });
 };
 """
-RUN_AXE = (
-    "const done = arguments[0]; axe.run().then((found) => done(found.violations), (error) => done([String(error)]))"
-)
-
-
-@pytest.fixture(scope="module")
-def axe() -> str:
-    """The text of axe-core; skipped where it is not installed."""
-    named = os.environ.get("REGIONTALK_AXE")
-    found = [Path(named)] if named else []
-    if not named and (npm := shutil.which("npm")) is not None:
-        root = subprocess.run([npm, "root", "--global"], capture_output=True, text=True, check=False).stdout.strip()
-        found = [Path(root) / "axe-core" / "axe.min.js"]
-    for file in found:
-        if file.is_file():
-            return file.read_text(encoding="utf-8")
-    pytest.skip("needs axe-core (npm install --global axe-core, or its axe.min.js in REGIONTALK_AXE)")
-
-
-def violations(page: Page, axe: str) -> list[tuple[str, str, Any]]:
-    """What axe-core finds, of any weight."""
-    page.run(axe)
-    found = page.browser.execute_async_script(RUN_AXE)
-    return [(each["impact"], each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found]
 
 
 def fill(page: Page, samples: Path) -> None:
@@ -63,12 +36,12 @@ def fill(page: Page, samples: Path) -> None:
 @pytest.mark.parametrize("width", [360, 1280])
 def test_axe_finds_nothing(page: Page, samples: Path, axe: str, dark: bool, width: int) -> None:
     page.look(width, 800, dark=dark, touch=width == 360)
-    assert violations(page, axe) == []
+    assert page.violations(axe) == []
     page.choose(samples / "astronaut.jpg")
     page.one(".rt-fold summary").click()
-    assert violations(page, axe) == []
+    assert page.violations(axe) == []
     fill(page, samples)
-    assert violations(page, axe) == []
+    assert page.violations(axe) == []
 
 
 @pytest.mark.parametrize("width", [320, 360, 768, 1920])

@@ -13,8 +13,6 @@ import pytest
 
 from regiontalk.cli import main
 
-from .test_everybody import axe, violations  # noqa: F401 - axe is a fixture
-
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
@@ -115,18 +113,18 @@ def test_it_fits_phones_and_dark_rooms(report: Page, width: int, dark: bool) -> 
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-def test_axe_finds_nothing(report: Page, axe: str, dark: bool) -> None:  # noqa: F811
+def test_axe_finds_nothing(report: Page, axe: str, dark: bool) -> None:
     report.look(1280, 900, dark=dark)
     report.run("window.scrollTo(0, 0.6 * document.body.scrollHeight)")
     report.wait(lambda: len(report.all(".rt-view")) == 4, "all four figures are views")
-    assert violations(report, axe) == []
+    assert report.violations(axe) == []
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_nothing_in_an_evaluation(
     report: Page,
     samples: Path,
-    axe: str,  # noqa: F811
+    axe: str,
     dark: bool,
     tmp_path: Path,
 ) -> None:
@@ -147,7 +145,7 @@ def test_axe_finds_nothing_in_an_evaluation(
     report.look(1280, 900, dark=dark)
     report.browser.get(report.url)
     report.one(".curve")
-    assert violations(report, axe) == []
+    assert report.violations(axe) == []
     report.picture(f"evaluation-{'dark' if dark else 'light'}")
 
 
