@@ -42,10 +42,16 @@ def sample_photos() -> list[Path]:
     return sorted(SAMPLES.glob("*.jpg"))
 
 
-def median_seconds(competitors: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """The median time of each competitor. They take turns, so that whatever disturbs the machine disturbs all alike."""
+def median_seconds(
+    competitors: Mapping[str, Callable[[], object]], repeats: int, warm_up: bool = True
+) -> dict[str, float]:
+    """The median time of each competitor. They take turns, so that whatever disturbs the machine disturbs all alike.
+
+    Args:
+        warm_up: call each once before, uncounted, since a first call loads and allocates.
+    """
     times: dict[str, list[float]] = {name: [] for name in competitors}
-    for compete in competitors.values():  # the first call loads and allocates: not counted
+    for compete in competitors.values() if warm_up else ():
         compete()
     for _ in range(repeats):
         for name, compete in competitors.items():
