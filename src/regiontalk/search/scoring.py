@@ -14,8 +14,8 @@ import numpy as np
 from regiontalk.search.storage import decode, floats
 from regiontalk.vision.session import available_cpus
 
-TILE_NUMBERS = 1 << 20
-"""Numbers of region vectors in a tile, 4 MB of float32: fewer cost more in calls than they gain in the caches."""
+TILE_NUMBERS = 1 << 21
+"""Numbers of region vectors in a tile, 8 MB of float32: fewer cost more in calls than they gain in the caches."""
 
 _SMALL_PRODUCT = 1 << 18
 """Multiply-adds of a product that OpenBLAS computes on the core that asks, without packing its operands first: packing
