@@ -132,6 +132,10 @@ def test_pictures(command: Command, index: Path, files: list[str], tmp_path: Pat
         (["a dog", "--index", "nothing"], "expected an index, found none"),
         (["a dog", "--index", "{index}", "--draw", "{index}/manifest.json"], "is a file; name a folder"),
         (["--like", "x.jpg", "--sentences", "nothing.txt"], "no such file"),
+        (
+            ["--like", "x.jpg", "--sentences", "x.txt", "--index", "{index}", "--draw", "found"],
+            "leave out --index, --draw",
+        ),
     ],
 )
 def test_wrong_commands(command: Command, index: Path, arguments: list[str], message: str) -> None:

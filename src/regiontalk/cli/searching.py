@@ -105,6 +105,20 @@ def search(
     """
     with ending() as report:
         _check_query(sentence, region, like, sentences, (index, qdrant))
+        if sentences is not None:
+            _refuse_for_lines(
+                {
+                    "--index": index,
+                    "--qdrant": qdrant,
+                    "--candidates": candidates,
+                    "--draw": draw,
+                    "--path": path,
+                    "--taken-from": taken_from,
+                    "--taken-to": taken_to,
+                    "--min-size": min_size,
+                    "--max-size": max_size,
+                }
+            )
         where = _where(path, (taken_from, taken_to), (min_size, max_size))
         from regiontalk.model import load
 
@@ -122,6 +136,12 @@ def search(
             else:
                 found = _photos_by_photo(model, engine, like or "", (k, where), pictures)
             _print(found, as_json, report)
+
+
+def _refuse_for_lines(options: dict[str, object]) -> None:
+    """Options that mean nothing where the lines of a file are ranked, not photos."""
+    if given := [name for name, value in options.items() if value is not None]:
+        raise ConfigError(f"--sentences ranks the lines of a file by one photo: leave out {', '.join(given)}")
 
 
 def _print(found: Iterable[Shown], as_json: bool, report: Report) -> None:
