@@ -106,7 +106,7 @@ class TeacherStore:
     def pixels(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
         """One view of each photo, at the size that the teacher saw.  # (B, S, S, 3) uint8"""
         size = self.photos.shape[1]
-        return np.stack([self._pixels(row, view, False, size) for row, view in zip(rows, views, strict=True)])
+        return np.stack([self._pixels(row, view, size) for row, view in zip(rows, views, strict=True)])
 
     def channel_statistics(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every teacher channel over the cells of some whole photos."""
@@ -114,25 +114,22 @@ class TeacherStore:
         return maps.mean(0), maps.std(0) + 1e-3
 
     def batch(self, rows: np.ndarray, size: int, rng: np.random.Generator | None) -> ViewBatch:
-        """Views of some photos at `size` pixels: random ones, half of them mirrored; without `rng` the whole photos."""
+        """A random view of each photo at `size` pixels; without `rng` the whole photos.
+
+        None is mirrored: the teacher pads its maps right and below only, so a mirrored map is not a mirrored photo's.
+        """
         views = np.zeros(len(rows), int) if rng is None else rng.integers(len(self.views), size=len(rows))
-        mirrored = np.zeros(len(rows), bool) if rng is None else rng.random(len(rows)) < 0.5
-        picks = list(zip(rows, views, mirrored, strict=True))
+        picks = list(zip(rows, views, strict=True))
         return ViewBatch(
-            pixels=np.stack([self._pixels(row, view, mirror, size) for row, view, mirror in picks]),
-            maps=np.stack([mirror_map(self.views[view][row], mirror) for row, view, mirror in picks]),
-            boxes=[boxes_in_crop(self.boxes[row], self.crops[row, view], mirror) for row, view, mirror in picks],
+            pixels=np.stack([self._pixels(row, view, size) for row, view in picks]),
+            maps=np.stack([self.views[view][row] for row, view in picks]),
+            boxes=[boxes_in_crop(self.boxes[row], self.crops[row, view], False) for row, view in picks],
         )
 
-    def _pixels(self, row: int, view: int, mirror: bool, size: int) -> np.ndarray:
+    def _pixels(self, row: int, view: int, size: int) -> np.ndarray:
         photo = self.photos[row]
         crop = tuple(float(v) * side for v, side in zip(self.crops[row, view], photo.shape[1::-1] * 2, strict=True))
-        pixels = np.asarray(Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR, box=crop))
-        return pixels[:, ::-1] if mirror else pixels
-
-
-def mirror_map(teacher_map: np.ndarray, mirror: bool) -> np.ndarray:
-    return teacher_map[:, ::-1] if mirror else teacher_map
+        return np.asarray(Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR, box=crop))
 
 
 def boxes_in_crop(boxes: np.ndarray, crop: np.ndarray, mirror: bool) -> np.ndarray:
