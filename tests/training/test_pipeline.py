@@ -160,6 +160,41 @@ def test_captioner_resumes_exactly(
     assert same_tensors(whole, train_captioner(broken))
 
 
+def test_reward_training_earns_more_and_resumes_exactly(
+    alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
+) -> None:
+    first = captioner_config(alignment_config, "photo", epochs=2, output=tmp_path / "first")
+    with pytest.raises(TrainingError, match="finish `regiontalk train captioner`"):
+        train_captioner(replace(first, loss="reward", start=tmp_path / "none"))
+    train_captioner(first)
+    config = replace(first, start=first.output, loss="reward", epochs=60, output=tmp_path / "whole", learning_rate=3e-3)
+    whole = train_captioner(config)
+    earned = logged(config.output, "dev_cider")
+    assert earned[-1] > 1.5 * earned[0]
+    broken = replace(config, output=tmp_path / "broken")
+    train_captioner(replace(broken, stop_after=7))
+    assert same_tensors(whole, train_captioner(broken))
+
+
+def test_a_captioner_of_other_sizes_is_no_start(
+    alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
+) -> None:
+    first = captioner_config(alignment_config, "photo", epochs=1, output=tmp_path / "first")
+    train_captioner(first)
+    other = replace(first, start=first.output, hidden=24, output=tmp_path / "other")
+    with pytest.raises(TrainingError, match="give this run the cell, hidden and embedding"):
+        train_captioner(other)
+
+
+@pytest.mark.parametrize("wrong", [{"about": "region"}, {"samples": 1}, {"start": None}])
+def test_rewards_need_photos_siblings_and_a_start(
+    alignment_config: AlignmentConfig, tmp_path: Path, wrong: dict[str, object]
+) -> None:
+    settings = {"about": "photo", "start": tmp_path, "samples": 5} | wrong
+    with pytest.raises(ValueError, match="samples of at least 2"):
+        captioner_config(alignment_config, str(settings.pop("about")), loss="reward", **settings)
+
+
 def test_from_photos_to_a_pack_that_finds_and_describes_them(
     alignment_config: AlignmentConfig, alignment_run: Path, shapes_folder: Path, tmp_path: Path
 ) -> None:

@@ -8,11 +8,13 @@ from typing import Literal
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.data import RegionStore, read_dataset
-from regiontalk.evaluation.captions import bleu
+from regiontalk.errors import TrainingError
+from regiontalk.evaluation.captions import BLEU_NAMES, caption_scores
 from regiontalk.language import Vocabulary
 from regiontalk.training.captioner_net import CaptionerNet, caption_loss, folded_captioner
 from regiontalk.training.checkpoint import save_tensors
@@ -21,6 +23,7 @@ from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.regions import store_regions
+from regiontalk.training.self_critical import CiderReward, advantages, drawn_mask, policy_loss
 from regiontalk.training.sentences import Shuffled, caption_words, encode_captions
 from regiontalk.training.snippets import Snippets, infer_snippets, whole_captions
 from regiontalk.training.train_alignment import first_photos, read_alignment
@@ -41,12 +44,16 @@ class CaptionerConfig:
         alignment: folder of a finished alignment run: its vocabulary, and for regions its vectors.
         regions: folder of the region stores of that vision network, made where missing.
         output: folder of the run.
+        start: folder of a finished captioner run of the same sizes to start from; None for random weights.
+        loss: "likelihood" of human captions, Eq. 15; "reward" is self-critical training on CIDEr-D (photos only).
+        samples: captions drawn for each photo of a batch where they are rewarded, at least 2.
         cell: "rnn" is the paper's Eq. 14.
         hidden, embedding: H and d.
         dropout: everywhere but in the recurrence.
         optimiser: the paper's is "rmsprop".
-        learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient.
-        longest: words of a caption that are learnt.
+        learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient. A batch is one of
+            captions, or of photos where captions are drawn.
+        longest: words of a caption that are learnt, or drawn.
         beta, min_words: how captions are cut into snippets (regions only).
         limit, seed, stop_after: as for the alignment.
     """
@@ -57,6 +64,9 @@ class CaptionerConfig:
     alignment: Path
     regions: Path
     output: Path
+    start: Path | None = None
+    loss: Literal["likelihood", "reward"] = "likelihood"
+    samples: int = 5
     cell: Literal["rnn", "gru", "lstm"] = "gru"
     hidden: int = 512
     embedding: int = 256
@@ -74,6 +84,10 @@ class CaptionerConfig:
     seed: int = 0
     stop_after: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.loss == "reward" and (self.about != "photo" or self.start is None or self.samples < 2):
+            raise ValueError('loss = "reward" needs about = "photo", samples of at least 2, and a run to start from')
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -83,6 +97,15 @@ class Batch:
     inputs: Tensor
     targets: Tensor
     mask: Tensor
+
+
+@dataclass(frozen=True)
+class PhotoBatch:
+    """K photos to be described: their rows (K,), contexts (K, X), and where the chance in drawing comes from."""
+
+    photos: np.ndarray
+    contexts: np.ndarray
+    rng: np.random.Generator
 
 
 def train_captioner(config: CaptionerConfig) -> Path:
@@ -101,7 +124,7 @@ class CaptionerRun:
     def __init__(self, config: CaptionerConfig, device: str) -> None:
         self.config, self.device = config, device
         self.vocabulary, self.alignment = read_alignment(config.alignment)
-        self.train_texts, self.train_store, _ = self.read("train")
+        self.train_texts, self.train_store, train_words = self.read("train")
         self.dev_texts, self.dev_store, self.dev_words = self.read("dev")
         dim = self.train_store.features.shape[2] * (2 if config.about == "region" else 1)
         self.network = CaptionerNet(
@@ -114,8 +137,12 @@ class CaptionerRun:
         )
         some = np.arange(0, len(self.train_texts), max(1, len(self.train_texts) // 5000))
         self.network.set_statistics(self.contexts(self.train_store, self.train_texts, some))
+        if config.start is not None:
+            load_captioner(self.network, config.start)
         self.network.to(device)
-        self.order = Shuffled(len(self.train_texts), config.batch, config.seed)
+        self.reward = CiderReward(train_words, self.vocabulary) if config.loss == "reward" else None
+        items = len(self.train_texts) if self.reward is None else len(train_words)
+        self.order = Shuffled(items, config.batch, config.seed)
         self.steps = self.order.epoch_steps * config.epochs
 
     def read(self, split: str) -> tuple[Snippets, RegionStore, list[list[list[str]]]]:
@@ -146,13 +173,20 @@ class CaptionerRun:
             optimiser=make_optimiser(config.optimiser, groups),
             steps=self.steps,
             learning_rate=one_cycle(self.steps),
-            batch=lambda step: self.batch(self.train_store, self.train_texts, self.order.rows(step)),
-            losses=self.losses,
+            batch=self.train_batch,
+            losses=self.losses if self.reward is None else self.reward_losses,
             validate=self.validate,
             validate_every=self.order.epoch_steps,
             clip=config.clip,
             run=identity(config),
         )
+
+    def train_batch(self, step: int) -> Batch | PhotoBatch:
+        rows = self.order.rows(step)
+        if self.reward is None:
+            return self.batch(self.train_store, self.train_texts, rows)
+        contexts = np.asarray(self.train_store.features[rows, 0], np.float32)
+        return PhotoBatch(rows, contexts, self.order.generator(step))
 
     def batch(self, store: RegionStore, texts: Snippets, rows: np.ndarray) -> Batch:
         inputs, targets, mask = shift_words([texts.ids[row] for row in rows])
@@ -164,8 +198,28 @@ class CaptionerRun:
             logits = self.network(batch.context, batch.inputs)
         return {"loss": caption_loss(logits.float(), batch.targets, batch.mask)}
 
+    def reward_losses(self, batch: PhotoBatch) -> dict[str, Tensor]:
+        """Captions that the network draws now, those that beat their siblings made likelier."""
+        assert self.reward is not None
+        samples = self.config.samples
+        contexts, photos = np.tile(batch.contexts, (samples, 1)), np.tile(batch.photos, samples)
+        drawn = self.written().sample(contexts, 1.0, batch.rng, self.config.longest)
+        rewards = self.reward(drawn, photos).reshape(samples, -1)
+        inputs, targets, mask = shift_words([np.array(each.ids, np.int64) for each in drawn])
+        advantage = torch.from_numpy(advantages(rewards).ravel().astype(np.float32)).to(self.device)
+        with autocast(self.device):
+            logits = self.network(torch.from_numpy(contexts).to(self.device), inputs.to(self.device))
+        said = drawn_mask(drawn, mask).to(self.device)
+        loss = policy_loss(logits.float(), targets.to(self.device), said, advantage)
+        return {"loss": loss, "reward": torch.tensor(rewards.mean())}
+
+    def written(self) -> Captioner:
+        """The network as it is now, as the pack will run it."""
+        tensors = {name: value.numpy() for name, value in folded_captioner(self.network.state_dict()).items()}
+        return Captioner(tensors, self.config.cell)
+
     def validate(self, rehearsal: bool) -> dict[str, float]:
-        """Cross-entropy a word in nats, and for photos BLEU of greedily written captions."""
+        """Cross-entropy a word in nats, and for photos the scores of greedily written captions."""
         rows = np.arange(len(self.dev_texts))[: 200 if rehearsal else 5000]
         chunks = [
             self.batch(self.dev_store, self.dev_texts, some) for some in np.array_split(rows, -(-len(rows) // 200))
@@ -173,11 +227,30 @@ class CaptionerRun:
         numbers = {"loss": float(np.mean([float(self.losses(chunk)["loss"]) for chunk in chunks]))}
         if self.config.about == "photo":
             photos = min(2 if rehearsal else DEV_PHOTOS, len(self.dev_words))
-            tensors = {name: value.numpy() for name, value in folded_captioner(self.network.state_dict()).items()}
-            captioner = Captioner(tensors, self.config.cell)
-            written = captioner.greedy(np.asarray(self.dev_store.features[:photos, 0], np.float32))
-            numbers |= bleu([self.vocabulary.decode(h.ids) for h in written], self.dev_words[:photos])
+            written = self.written().greedy(np.asarray(self.dev_store.features[:photos, 0], np.float32))
+            scores = caption_scores([self.vocabulary.decode(h.ids) for h in written], self.dev_words[:photos])
+            numbers |= {name: scores[name] for name in (*BLEU_NAMES, "cider")}
         return numbers
+
+
+def load_captioner(network: CaptionerNet, run: Path) -> None:
+    """Give a network the weights of a finished run.
+
+    Raises:
+        TrainingError: if the run is not finished, or its sizes are others.
+    """
+    file = run / "captioner.safetensors"
+    if not file.exists():
+        raise TrainingError(f"{file}: not found; finish `regiontalk train captioner` with this output folder first")
+    tensors = {name: value.float() for name, value in load_file(file).items()}
+    for name, mine in network.state_dict().items():
+        if name not in tensors or tensors[name].shape != mine.shape:
+            found = tuple(tensors[name].shape) if name in tensors else "none"
+            raise TrainingError(
+                f"{file}: {name} of shape {tuple(mine.shape)} expected, found {found}; "
+                "give this run the cell, hidden and embedding of the run it starts from"
+            )
+    network.load_state_dict(tensors)
 
 
 def shift_words(texts: list[np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
