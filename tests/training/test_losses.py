@@ -7,54 +7,80 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from regiontalk.alignment.score import score_matrix
 from regiontalk.training.losses import (
     RANKING_LOSSES,
+    Pairs,
     hard_negative_loss,
     info_nce_loss,
     margin_loss,
-    negatives,
     score_batch,
 )
 
 SCORES = torch.tensor([[3.0, 2.5, 0.0], [1.0, 2.0, 1.5], [0.0, 2.0, 4.0]])
-ALL_WRONG = ~torch.eye(3, dtype=torch.bool)
+
+
+def square(scores: Tensor, photos: list[int] | None = None) -> Pairs:
+    """One sentence a photo, as in the paper."""
+    rows = torch.arange(len(scores))
+    return Pairs.of(scores, rows if photos is None else torch.tensor(photos), rows)
 
 
 def test_margin_loss_by_hand() -> None:
     # wrong sentences, by row: 2.5 - 3 + 1 = 0.5; 1.5 - 2 + 1 = 0.5; 0. Wrong photos, by column: 0; 1.5 and 1; 0.
-    assert margin_loss(SCORES, ALL_WRONG).item() == pytest.approx((0.5 + 0.5 + 1.5 + 1.0) / 3)
+    assert margin_loss(square(SCORES)).item() == pytest.approx((0.5 + 0.5 + 1.5 + 1.0) / 3)
 
 
 def test_hard_negative_loss_counts_only_the_worst() -> None:
-    assert hard_negative_loss(SCORES, ALL_WRONG).item() == pytest.approx((0.5 + 0.5 + 1.5) / 3)
+    assert hard_negative_loss(square(SCORES)).item() == pytest.approx((0.5 + 0.5 + 1.5) / 3)
 
 
 def test_info_nce_by_hand() -> None:
     scores = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     expected = 2 * np.log(1 + np.exp(-1.0))
-    assert info_nce_loss(scores, negatives(torch.tensor([0, 1]))).item() == pytest.approx(expected)
+    assert info_nce_loss(square(scores)).item() == pytest.approx(expected)
 
 
-def test_captions_of_one_photo_are_no_negatives() -> None:
-    wrong = negatives(torch.tensor([7, 7, 3]))
-    assert wrong.tolist() == [[False, False, True], [False, False, True], [True, True, False]]
-    worst = torch.tensor([[1.0, 9.0, 0.0], [9.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
-    assert margin_loss(worst, wrong).item() == 0.0
-    assert hard_negative_loss(worst, wrong).item() == 0.0
+def test_two_sentences_a_photo_by_hand() -> None:
+    """Sentences 0 and 2 are about photo 0, sentence 1 about photo 1."""
+    pairs = Pairs.of(torch.tensor([[3.0, 2.5, 1.0], [2.5, 2.0, 0.0]]), torch.tensor([4, 9]), torch.tensor([0, 1, 0]))
+    # pair 0: sentence 1 by 0.5, photo 1 by 0.5; pair 1: sentence 0 by 1.5, photo 0 by 1.5; pair 2: sentence 1 by 2.5
+    assert margin_loss(pairs).item() == pytest.approx((0.5 + 0.5 + 1.5 + 1.5 + 2.5) / 3)
+    assert hard_negative_loss(pairs).item() == pytest.approx((0.5 + 0.5 + 1.5 + 1.5 + 2.5) / 3)
+
+
+@given(seed=st.integers(0, 10_000), photos=st.integers(1, 4), captions=st.integers(1, 3))
+def test_losses_equal_plain_loops(seed: int, photos: int, captions: int) -> None:
+    rng = np.random.default_rng(seed)
+    names = rng.integers(0, 3, photos)  # two rows may be the same photo
+    about = np.tile(np.arange(photos), captions)
+    scores = rng.normal(size=(photos, photos * captions))
+    margin, hard, nce = [], [], []
+    for pair, row in enumerate(about):
+        own = scores[row, pair]
+        sentences = [scores[row, other] for other, to in enumerate(about) if names[to] != names[row]]
+        others = [scores[other, pair] for other in range(photos) if names[other] != names[row]]
+        margin.append(sum(max(0.0, score - own + 1) for score in [*sentences, *others]))
+        hard.append(sum(max([0.0, *(score - own + 1 for score in some)]) for some in (sentences, others)))
+        nce.append(sum(np.log(np.exp(np.array([own, *some]) - own).sum()) for some in (sentences, others)))
+    pairs = Pairs.of(*(torch.from_numpy(array) for array in (scores, names, about)))
+    assert margin_loss(pairs).item() == pytest.approx(np.mean(margin))
+    assert hard_negative_loss(pairs).item() == pytest.approx(np.mean(hard))
+    assert info_nce_loss(pairs).item() == pytest.approx(np.mean(nce))
 
 
 @pytest.mark.parametrize("name", sorted(RANKING_LOSSES))
 def test_transposing_scores_changes_nothing(name: str) -> None:
     loss = RANKING_LOSSES[name]
-    assert loss(SCORES, ALL_WRONG).item() == pytest.approx(loss(SCORES.T, ALL_WRONG).item())
+    assert loss(square(SCORES)).item() == pytest.approx(loss(square(SCORES.T)).item())
 
 
 @pytest.mark.parametrize("name", sorted(RANKING_LOSSES))
 def test_a_batch_of_one_photo_has_no_loss_and_finite_gradients(name: str) -> None:
     scores = torch.ones(2, 2, requires_grad=True)
-    loss = RANKING_LOSSES[name](scores, negatives(torch.tensor([1, 1])))
+    loss = RANKING_LOSSES[name](square(scores, photos=[1, 1]))
     loss.backward()
     assert loss.item() == 0.0
     assert scores.grad is not None and scores.grad.isfinite().all()

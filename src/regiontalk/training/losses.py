@@ -1,14 +1,15 @@
 """The image-sentence score (Eq. 7, 8) and ranking losses over a batch of it (Eq. 9 and later ones), for training.
 
-Axis names: K photos, L sentences, M regions, T words, h shared space.
+Axis names: K photos, L sentences, M regions, T words, h shared space. A pair is a sentence with its own photo: there
+are L. A batch with one sentence a photo is the paper's; with more of them each pair meets more wrong sentences.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 LOWEST = -1e9
@@ -37,42 +38,60 @@ def score_batch(regions: Tensor, region_mask: Tensor, words: Tensor, word_mask: 
     return sums.index_add(0, spoken // words.shape[1], per_word.float()).T
 
 
-def margin_loss(scores: Tensor, negative: Tensor) -> Tensor:
-    """Eq. 9, per pair: every wrong sentence and every wrong photo should score 1 less than the right one.
+@dataclass(frozen=True)
+class Pairs:
+    """The scores of a batch from each pair's point of view.
 
-    Args:
-        scores: (K, K), the pair's own score on the diagonal.
-        negative: (K, K), False on the diagonal and where a sentence describes the photo all the same.
+    Attributes:
+        own: (L,) each pair's own score.
+        sentences: (L, L) scores of pair l's photo with all sentences; photos: (L, K) of its sentence with all photos.
+        wrong_sentences, wrong_photos: True where a sentence, or photo, is a negative of the pair.
     """
-    own = scores.diagonal()
-    sentences = (scores - own[:, None] + 1).clamp(min=0) * negative
-    photos = (scores - own[None, :] + 1).clamp(min=0) * negative
-    return (sentences.sum() + photos.sum()) / len(scores)
+
+    own: Tensor
+    sentences: Tensor
+    photos: Tensor
+    wrong_sentences: Tensor
+    wrong_photos: Tensor
+
+    @classmethod
+    def of(cls, scores: Tensor, photos: Tensor, about: Tensor) -> Pairs:
+        """Scores (K, L) of photos with identities (K,) and sentences about the photos in rows `about` (L,)."""
+        every = torch.arange(len(about), device=scores.device)
+        wrong_photos = photos[about][:, None] != photos[None, :]
+        wrong_sentences = photos[about][:, None] != photos[about][None, :]
+        return cls(scores[about, every], scores[about], scores.T, wrong_sentences, wrong_photos)
 
 
-def hard_negative_loss(scores: Tensor, negative: Tensor) -> Tensor:
+def margin_loss(pairs: Pairs) -> Tensor:
+    """Eq. 9, per pair: every wrong sentence and every wrong photo should score 1 less than the right one."""
+    sentences = (pairs.sentences - pairs.own[:, None] + 1).clamp(min=0) * pairs.wrong_sentences
+    photos = (pairs.photos - pairs.own[:, None] + 1).clamp(min=0) * pairs.wrong_photos
+    return (sentences.sum() + photos.sum()) / len(pairs.own)
+
+
+def hard_negative_loss(pairs: Pairs) -> Tensor:
     """Eq. 9 with the worst offender only, in each direction (Faghri et al., 2018)."""
-    own = scores.diagonal()
-    offenders = scores.masked_fill(~negative, LOWEST)
-    sentences = (offenders.amax(1) - own + 1).clamp(min=0)
-    photos = (offenders.amax(0) - own + 1).clamp(min=0)
-    return (sentences.sum() + photos.sum()) / len(scores)
+    sentence = pairs.sentences.masked_fill(~pairs.wrong_sentences, LOWEST).amax(1)
+    photo = pairs.photos.masked_fill(~pairs.wrong_photos, LOWEST).amax(1)
+    return ((sentence - pairs.own + 1).clamp(min=0) + (photo - pairs.own + 1).clamp(min=0)).mean()
 
 
-def info_nce_loss(scores: Tensor, negative: Tensor) -> Tensor:
-    """Cross-entropy of the right one among the batch, both directions, in nats (van den Oord et al., 2018)."""
-    own = torch.arange(len(scores), device=scores.device)
-    allowed = scores.masked_fill(~(negative | torch.eye(len(scores), dtype=torch.bool, device=scores.device)), LOWEST)
-    return F.cross_entropy(allowed, own) + F.cross_entropy(allowed.T, own)
+def info_nce_loss(pairs: Pairs) -> Tensor:
+    """Cross-entropy of the right one among its negatives, both directions, in nats (van den Oord et al., 2018)."""
+    return right_one(pairs.own, pairs.sentences, pairs.wrong_sentences) + right_one(
+        pairs.own, pairs.photos, pairs.wrong_photos
+    )
 
 
-RANKING_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+def right_one(own: Tensor, others: Tensor, wrong: Tensor) -> Tensor:
+    """Mean cross-entropy, in nats, of choosing each pair's own among the wrong ones."""
+    choices = torch.cat([own[:, None], others.masked_fill(~wrong, LOWEST)], 1)
+    return (choices.logsumexp(1) - own).mean()
+
+
+RANKING_LOSSES: dict[str, Callable[[Pairs], Tensor]] = {
     "margin": margin_loss,
     "hard_negative": hard_negative_loss,
     "info_nce": info_nce_loss,
 }
-
-
-def negatives(photo_of_pair: Tensor) -> Tensor:
-    """Which sentences are wrong for which photo: those of other photos.  # (K,) → (K, K)"""
-    return photo_of_pair[:, None] != photo_of_pair[None, :]

@@ -22,7 +22,7 @@ from regiontalk.training.config import identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.distillation import proposal_losses
 from regiontalk.training.loop import Task, one_cycle, train
-from regiontalk.training.losses import RANKING_LOSSES, negatives, score_batch
+from regiontalk.training.losses import RANKING_LOSSES, Pairs, score_batch
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.regions import (
     RegionSource,
@@ -60,8 +60,9 @@ class AlignmentConfig:
         score: "max" is Eq. 8, "sum" is Eq. 7.
         loss: "margin" is Eq. 9.
         optimiser, learning_rate, weight_decay, epochs, clip: clip bounds every element of the gradient.
-        batch: photos in a batch, and sentences that each is compared with at a time.
-        captions: of each photo in a batch. They share one look at it, which pays where the backbone is tuned.
+        batch: photos in a batch.
+        captions: of each photo in a batch. They share one look at it, which pays where the backbone is tuned, and each
+            photo meets all those of the others as negatives.
         vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
         limit: only the first photos of each split, for trials.
         seed, stop_after: as for every run.
@@ -216,17 +217,16 @@ class AlignmentRun:
         return {"loss": loss, "ranking": ranking, **extra}
 
     def ranking(self, regions: Tensor, present: Tensor, batch: Batch) -> Tensor:
-        """The mean ranking loss over the C rounds, in each of which every photo has one right sentence."""
-        size, negative = len(batch.photos), negatives(batch.photos)
-        losses = []
+        """The ranking loss over all pairs of a photo with one of its sentences."""
+        size, rounds = len(batch.photos), self.config.captions
         with autocast(self.device):
             words = self.net.words(batch.ids, batch.mask)
-            for sentences, mask in zip(words.split(size), batch.mask.split(size), strict=True):
-                scores = score_batch(regions, present, sentences, mask, self.config.score)
-                if self.config.loss == "info_nce":
-                    scores = scores * self.net.log_scale.exp()
-                losses.append(RANKING_LOSSES[self.config.loss](scores, negative))
-        return torch.stack(losses).mean()
+            some = zip(words.split(size), batch.mask.split(size), strict=True)  # products of all at once are large
+            scores = torch.cat([score_batch(regions, present, s, mask, self.config.score) for s, mask in some], 1)
+        if self.config.loss == "info_nce":
+            scores = scores * self.net.log_scale.exp()
+        about = torch.arange(size, device=scores.device).repeat(rounds)
+        return RANKING_LOSSES[self.config.loss](Pairs.of(scores, batch.photos, about))
 
     def look(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """The photos' features now, and what keeps the proposals true to the regions that the run began with."""
