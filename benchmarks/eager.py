@@ -11,7 +11,8 @@ from onnx import numpy_helper
 from torch import nn
 
 from regiontalk.settings import VisionSettings
-from regiontalk.training.vision_net import SmallResNet, VisionNet
+from regiontalk.training.vision_graph import backbone_of
+from regiontalk.training.vision_net import VisionNet
 from regiontalk.vision.session import VisionSession
 
 
@@ -44,12 +45,12 @@ def network_of(graph: bytes) -> VisionNet:
     convolution, and the normalisation, which eager PyTorch would run, gets the bias.
 
     Raises:
-        ValueError: if the graph is not of a `SmallResNet`.
+        ValueError: if the graph is not of a backbone of the project's own.
     """
     folded = _convolutions(onnx.load_from_string(graph).graph)
     try:
-        width, dim = len(folded["backbone.stem.0"][0]), len(folded["backbone.fuse_fine.0"][0])
-        network = VisionNet(SmallResNet(width, dim=dim)).eval()
+        kernels = {f"{name}.weight": torch.from_numpy(weight) for name, (weight, _) in folded.items()}
+        network = VisionNet(backbone_of(kernels)).eval()
         with torch.no_grad():
             for name, (weight, bias) in folded.items():
                 _put(network, name, torch.from_numpy(weight), torch.from_numpy(bias))
@@ -65,7 +66,7 @@ def _put(network: VisionNet, name: str, weight: torch.Tensor, bias: torch.Tensor
     if not isinstance(around, nn.Sequential):
         convolution.get_parameter("bias").copy_(bias)
         return
-    norm = around[1]
+    norm = around[int(name.rpartition(".")[2]) + 1]
     norm.get_parameter("bias").copy_(bias)
     nn.init.ones_(norm.get_parameter("weight"))
     nn.init.zeros_(norm.get_buffer("running_mean"))

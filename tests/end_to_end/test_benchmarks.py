@@ -23,12 +23,13 @@ def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def own_backbone(tiny_pack: Path, tmp_path: Path) -> Path:
     """The tiny pack with a graph exported from the project's own network."""
     torch = pytest.importorskip("torch")
+    from regiontalk.training.staged_net import StagedNet
     from regiontalk.training.vision_graph import vision_graph
-    from regiontalk.training.vision_net import SmallResNet, VisionNet
+    from regiontalk.training.vision_net import VisionNet
 
     pack = Pack.load(tiny_pack)
     torch.manual_seed(0)
-    network = VisionNet(SmallResNet(8, dim=pack.settings.vision.feature_dim))
+    network = VisionNet(StagedNet(pack.settings.vision.feature_dim))
     size = pack.settings.vision.size
     graph = vision_graph(network, np.random.default_rng(0).integers(0, 256, (8, size, size, 3), dtype=np.uint8))
     return save_pack(tmp_path / "own", pack.settings, pack.arrays, graph, pack.vocabulary).folder

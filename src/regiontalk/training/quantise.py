@@ -17,7 +17,7 @@ import numpy as np
 import onnx
 
 CHUNK = 8
-QUANTISED = ["Conv", "Add", "Relu"]
+QUANTISED = ["Conv", "Add", "Relu", "Clip"]
 
 
 def quantise_graph(graph: onnx.ModelProto, photos: np.ndarray, keep: list[str]) -> onnx.ModelProto:
