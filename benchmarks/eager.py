@@ -11,7 +11,7 @@ from onnx import numpy_helper
 from torch import nn
 
 from regiontalk.settings import VisionSettings
-from regiontalk.training.vision_graph import backbone_of
+from regiontalk.training.staged_net import StagedNet
 from regiontalk.training.vision_net import VisionNet
 from regiontalk.vision.session import VisionSession
 
@@ -45,12 +45,11 @@ def network_of(graph: bytes) -> VisionNet:
     convolution, and the normalisation, which eager PyTorch would run, gets the bias.
 
     Raises:
-        ValueError: if the graph is not of a backbone of the project's own.
+        ValueError: if the graph is not of a `StagedNet`.
     """
     folded = _convolutions(onnx.load_from_string(graph).graph)
     try:
-        kernels = {f"{name}.weight": torch.from_numpy(weight) for name, (weight, _) in folded.items()}
-        network = VisionNet(backbone_of(kernels)).eval()
+        network = VisionNet(StagedNet(len(folded["backbone.fuse_fine.0"][0]))).eval()
         with torch.no_grad():
             for name, (weight, bias) in folded.items():
                 _put(network, name, torch.from_numpy(weight), torch.from_numpy(bias))

@@ -13,8 +13,9 @@ from PIL import Image, ImageDraw
 from safetensors.numpy import save_file
 
 from regiontalk.settings import VisionSettings
+from regiontalk.training.staged_net import StagedNet
 from regiontalk.training.vision_graph import save_vision
-from regiontalk.training.vision_net import SmallResNet, VisionNet
+from regiontalk.training.vision_net import VisionNet, scale_pixels
 
 COLOURS = {
     "red": (220, 30, 30),
@@ -71,7 +72,11 @@ def vision_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vision")
     settings = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0)
     photos = np.stack([np.asarray(draw_shape(colour, shape)) for colour in COLOURS for shape in SHAPES])
-    save_vision(folder, VisionNet(SmallResNet(width=8, dim=32)), settings, photos)
+    network = VisionNet(StagedNet(dim=32)).train()
+    with torch.no_grad():
+        for _ in range(50):  # as after training, its statistics are those of photos
+            network.backbone(scale_pixels(torch.from_numpy(photos)))
+    save_vision(folder, network, settings, photos)
     return folder
 
 

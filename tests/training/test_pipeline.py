@@ -18,6 +18,7 @@ from regiontalk.evaluation.retrieval import retrieval
 from regiontalk.fingerprints import fingerprint_files, recognised
 from regiontalk.training.export import ExportConfig, export_pack
 from regiontalk.training.regions import store_regions
+from regiontalk.training.staged_net import StagedNet
 from regiontalk.training.train_alignment import (
     AlignmentConfig,
     AlignmentRun,
@@ -28,7 +29,7 @@ from regiontalk.training.train_alignment import (
 from regiontalk.training.train_captioner import CaptionerConfig, train_captioner
 from regiontalk.training.train_vision import VisionConfig, train_vision
 from regiontalk.training.vision_graph import float_graph, read_graph, read_settings, read_vision
-from regiontalk.training.vision_net import SmallResNet, VisionNet
+from regiontalk.training.vision_net import VisionNet
 
 FLICKR8K = Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[3] / "shared" / "data") / "flickr8k"
 
@@ -89,9 +90,7 @@ def captioner_config(alignment: AlignmentConfig, about: str, **more: object) -> 
 
 
 def test_vision_run_learns_and_resumes_exactly(teacher_store: Path, tmp_path: Path) -> None:
-    config = VisionConfig(
-        store=teacher_store, output=tmp_path / "whole", width=8, dim=32, sizes=((32, 2), (64, 1)), batch=16
-    )
+    config = VisionConfig(store=teacher_store, output=tmp_path / "whole", dim=32, sizes=((32, 2), (64, 1)), batch=16)
     whole = train_vision(config)
     broken = replace(config, output=tmp_path / "broken")
     train_vision(replace(broken, stop_after=3))
@@ -142,8 +141,8 @@ def test_tuning_moves_the_backbone_and_resumes_exactly(
     for name in ("alignment.safetensors", "vision.safetensors"):
         assert same_tensors(config.output / name, broken.output / name)
     before, after = load_file(config.vision / "vision.safetensors"), load_file(config.output / "vision.safetensors")
-    assert not np.array_equal(before["backbone.stem.0.weight"], after["backbone.stem.0.weight"])
-    assert np.array_equal(before["backbone.stem.1.running_mean"], after["backbone.stem.1.running_mean"])
+    assert not np.array_equal(before["backbone.stages.0.0.1.weight"], after["backbone.stages.0.0.1.weight"])
+    assert np.array_equal(before["backbone.stages.0.0.2.running_mean"], after["backbone.stages.0.0.2.running_mean"])
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
@@ -231,7 +230,7 @@ def test_stores_of_another_network_are_refused(shapes_folder: Path, vision_run: 
     dataset, settings, graph = read_dataset(shapes_folder, "dev"), read_settings(vision_run), read_graph(vision_run)
     store = store_regions(graph, settings, dataset, tmp_path / "regions")
     assert len(store.counts) == len(dataset)
-    another = float_graph(VisionNet(SmallResNet(width=8, dim=32)), settings.size).SerializeToString()
+    another = float_graph(VisionNet(StagedNet(dim=32)), settings.size).SerializeToString()
     others = (another, settings), (graph, replace(settings, nms_iou=0.5))
     for other in others:
         with pytest.raises(DataError):

@@ -15,7 +15,7 @@ from regiontalk.settings import VisionSettings
 from regiontalk.training.distillation import assign_cells, box_overlap, proposal_losses
 from regiontalk.training.staged_net import StagedNet
 from regiontalk.training.vision_graph import float_graph, vision_graph
-from regiontalk.training.vision_net import SmallResNet, VisionNet, cell_centres
+from regiontalk.training.vision_net import VisionNet, cell_centres
 from regiontalk.vision.boxes import iou
 from regiontalk.vision.session import VisionSession
 
@@ -23,7 +23,7 @@ SIZE = 64
 
 
 class Patches(nn.Module):
-    """A second backbone, as a user would plug it in: patches of 8 pixels, nothing shared with SmallResNet."""
+    """A second backbone, as a user would plug it in: patches of 8 pixels, nothing shared with StagedNet."""
 
     dim, stride = 24, 8
 
@@ -36,7 +36,6 @@ class Patches(nn.Module):
 
 
 BACKBONES = {
-    "small_resnet": lambda: SmallResNet(width=8, dim=32),
     "staged": lambda: StagedNet(dim=32),
     "patches": Patches,
 }
@@ -89,7 +88,7 @@ def test_the_shipped_int8_graph_stays_close_to_its_network(backbone: str) -> Non
 
 def test_an_int8_graph_gives_a_photo_the_same_features_in_any_batch() -> None:
     pixels = random_photos(4)
-    graph = vision_graph(random_net("small_resnet"), random_photos(16))
+    graph = vision_graph(random_net("staged"), random_photos(16))
     together = run_graph(graph, pixels)
     for row in range(4):
         for whole, alone in zip(together, run_graph(graph, pixels[row : row + 1]), strict=True):
@@ -115,7 +114,7 @@ def test_cells_run_along_rows_first() -> None:
 
 
 def test_proposals_lie_around_their_own_cells() -> None:
-    net = random_net("small_resnet")
+    net = random_net("staged")
     _, boxes, objectness = net(torch.randint(0, 256, (2, SIZE, SIZE, 3), dtype=torch.uint8))
     centres = cell_centres(4) / 4
     assert ((boxes[..., :2] <= centres) & (centres <= boxes[..., 2:])).all()

@@ -19,7 +19,7 @@ from regiontalk.training.staged_net import StagedNet
 from regiontalk.training.teacher_store import TeacherStore, ViewBatch
 from regiontalk.training.train_stages import read_stages
 from regiontalk.training.vision_graph import TYPICAL_PHOTOS, WEIGHTS, read_vision, save_vision
-from regiontalk.training.vision_net import SmallResNet, VisionNet
+from regiontalk.training.vision_net import VisionNet
 
 HELD_OUT = 256
 
@@ -31,12 +31,13 @@ class VisionConfig:
     Attributes:
         store: folder that the recipe's teach.py wrote.
         output: folder of the run.
-        width, dim: of `SmallResNet`; `StagedNet`, which `stages` asks for, has a `dim` only.
-        sizes: (pixels, epochs) pairs, small photos first: they cost less and teach as much for most of the way.
+        stages: folder of a finished run of `regiontalk train stages`, whose backbone this one begins with; None begins
+            with random weights, which takes far longer.
+        start: folder of a finished vision run to go on from, instead of both.
+        dim: D, channels of the fused map.
+        sizes: (pixels, epochs) pairs. The teacher saw 224 pixels a side; smaller photos cost less.
         batch, learning_rate, weight_decay: of AdamW.
         weights: of the losses map, pooled, classes, box, objectness.
-        start: folder of a finished vision run to start from; None for random weights.
-        stages: folder of a finished run of `regiontalk train stages` whose backbone to begin with.
         image_size: pixels a side of the photos that the finished network will see.
         proposals, nms_iou, min_objectness: how its proposals become regions, see `VisionSettings`.
         seed: of everything random.
@@ -45,15 +46,14 @@ class VisionConfig:
 
     store: Path
     output: Path
-    width: int = 48
-    dim: int = 384
-    sizes: tuple[tuple[int, int], ...] = ((128, 30), (192, 4))
-    batch: int = 64
-    learning_rate: float = 1.5e-3
-    weight_decay: float = 0.05
-    weights: tuple[float, ...] = (1.0, 1.0, 0.25, 0.2, 0.2)
-    start: Path | None = None
     stages: Path | None = None
+    start: Path | None = None
+    dim: int = 512
+    sizes: tuple[tuple[int, int], ...] = ((224, 6),)
+    batch: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.02
+    weights: tuple[float, ...] = (1.0, 1.0, 0.25, 0.2, 0.2)
     image_size: int = 224
     proposals: int = 19
     nms_iou: float = 0.7
@@ -105,11 +105,10 @@ def train_vision(config: VisionConfig) -> Path:
 def first_network(config: VisionConfig) -> VisionNet:
     if config.start is not None:
         return read_vision(config.start)[0]
+    backbone = StagedNet(config.dim)
     if config.stages is not None:
-        backbone = StagedNet(config.dim)
         backbone.stages.load_state_dict(read_stages(config.stages))
-        return VisionNet(backbone)
-    return VisionNet(SmallResNet(config.width, dim=config.dim))
+    return VisionNet(backbone)
 
 
 def vision_settings(network: VisionNet, config: VisionConfig) -> VisionSettings:

@@ -11,14 +11,13 @@ import numpy as np
 import onnx
 import torch
 from safetensors.torch import load_file
-from torch import Tensor
 
 from regiontalk.errors import TrainingError
 from regiontalk.settings import VisionSettings
 from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.quantise import quantise_graph
 from regiontalk.training.staged_net import StagedNet
-from regiontalk.training.vision_net import Backbone, SmallResNet, VisionNet
+from regiontalk.training.vision_net import VisionNet
 
 OPSET = 17
 WEIGHTS, SETTINGS, GRAPH = "vision.safetensors", "vision.json", "vision.onnx"
@@ -79,16 +78,9 @@ def read_vision(run: Path) -> tuple[VisionNet, VisionSettings]:
     """
     require(run, WEIGHTS, SETTINGS)
     tensors = load_file(run / WEIGHTS)
-    network = VisionNet(backbone_of(tensors))
+    network = VisionNet(StagedNet(len(tensors["backbone.fuse_fine.0.weight"])))
     network.load_state_dict({name: value.float() for name, value in tensors.items()})
     return network.eval(), read_settings(run)
-
-
-def backbone_of(tensors: dict[str, Tensor]) -> Backbone:
-    """The backbone that some weights belong to, with random weights."""
-    dim = tensors["backbone.fuse_fine.0.weight"].shape[0]
-    stem = tensors.get("backbone.stem.0.weight")
-    return StagedNet(dim) if stem is None else SmallResNet(stem.shape[0], dim=dim)
 
 
 def read_settings(run: Path) -> VisionSettings:

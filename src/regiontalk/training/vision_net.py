@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from regiontalk.training.staged_net import normalised
+
 
 class Backbone(Protocol):
     """Photos (B, 3, S, S) in -1..1 → feature map (B, dim, S / stride, S / stride), non-negative."""
@@ -24,70 +26,6 @@ class Backbone(Protocol):
     def __call__(self, photos: Tensor) -> Tensor: ...
 
 
-def convolution(inputs: int, outputs: int, size: int, stride: int = 1, padding: int | None = None) -> nn.Sequential:
-    """A convolution without bias, normalised over the batch."""
-    padding = size // 2 if padding is None else padding
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, size, stride, padding, bias=False),
-        nn.BatchNorm2d(outputs),
-    )
-
-
-class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions and a shortcut (He et al., 2016)."""
-
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
-        super().__init__()
-        self.first = convolution(inputs, outputs, 3, stride)
-        self.second = convolution(outputs, outputs, 3)
-        same = inputs == outputs and stride == 1
-        self.shortcut = nn.Identity() if same else convolution(inputs, outputs, 1, stride)
-        nn.init.zeros_(
-            self.second[1].get_parameter("weight")
-        )  # each block begins as its shortcut, which steadies the first epochs
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.second(F.relu(self.first(x))) + self.shortcut(x))
-
-
-class SmallResNet(nn.Module):
-    """A residual network of four stages whose last two are fused into one map at stride 16.
-
-    Plain 3×3 convolutions, because on CPUs they train several times faster than depthwise ones and run as fast.
-    The stem goes to stride 4 in one step: no pooling, no large first activation.
-
-    Args:
-        width: channels of the first stage; each later stage doubles them.
-        depths: residual blocks in each of the four stages.
-        dim: D, channels of the fused map.
-    """
-
-    stride = 16
-
-    def __init__(self, width: int = 48, depths: tuple[int, int, int, int] = (2, 2, 2, 2), dim: int = 384) -> None:
-        super().__init__()
-        self.dim = dim
-        widths = [width * 2**stage for stage in range(4)]
-        self.stem = convolution(3, width, 7, stride=4, padding=3)
-        self.stages = nn.ModuleList()
-        inputs = width
-        for stage, (outputs, depth) in enumerate(zip(widths, depths, strict=True)):
-            strides = [1 if stage == 0 else 2] + [1] * (depth - 1)
-            blocks = [ResidualBlock(inputs if i == 0 else outputs, outputs, s) for i, s in enumerate(strides)]
-            self.stages.append(nn.Sequential(*blocks))
-            inputs = outputs
-        self.fuse_fine = convolution(widths[2], dim, 1)
-        self.fuse_coarse = convolution(widths[3], dim, 1)
-
-    def forward(self, photos: Tensor) -> Tensor:
-        x = F.relu(self.stem(photos))  # (B, width, S/4, S/4)
-        x = self.stages[1](self.stages[0](x))  # (B, 2 width, S/8, S/8)
-        fine = self.stages[2](x)  # (B, 4 width, S/16, S/16)
-        coarse = self.stages[3](fine)  # (B, 8 width, S/32, S/32)
-        coarse = F.interpolate(self.fuse_coarse(coarse), scale_factor=2.0, mode="nearest")
-        return F.relu(self.fuse_fine(fine) + coarse)  # (B, D, S/16, S/16)
-
-
 class ProposalHead(nn.Module):
     """A box and an objectness for each cell of the map, whatever the class (Tian et al., 2019, without classes).
 
@@ -96,7 +34,7 @@ class ProposalHead(nn.Module):
 
     def __init__(self, dim: int, hidden: int = 128) -> None:
         super().__init__()
-        self.hidden = convolution(dim, hidden, 3)
+        self.hidden = normalised(dim, hidden, 3)
         self.output = nn.Conv2d(hidden, 5, 1)
         nn.init.normal_(self.output.weight, std=0.01)
         few = torch.tensor([-3.0, 0, 0, 0, 0])  # few cells hold a thing's centre
