@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,8 +20,12 @@ if TYPE_CHECKING:
     from regiontalk.search.index import Index
     from regiontalk.search.manifest import PackIdentity
     from regiontalk.search.update import Update
+    from regiontalk.structures import Regions
 
-_GOES_ON = "interrupted; what was committed stays, and the same command goes on from there"
+    Look = Callable[[Sequence[Path]], Iterator[list[tuple[Path, Regions]]]]
+    """What is found in photos, in order, some at a time. Those that cannot be opened are reported and left out."""
+
+GOES_ON = "interrupted; what was committed stays, and the same command goes on from there"
 
 IndexOption = Annotated[str, typer.Option("--index", metavar="DIR", help="The index's folder.")]
 StorageOption = Annotated[
@@ -75,25 +80,25 @@ def add(
       regiontalk index add photos/ --index photos.index
       regiontalk index add photos/ --index photos.index --prune
     """
-    with ending(_GOES_ON) as report:
-        from regiontalk.cli.stream import find_inputs
+    with ending(GOES_ON) as report:
+        from regiontalk.cli.stream import find_inputs, look_at
         from regiontalk.model import load
         from regiontalk.search.update import Update
         from regiontalk.search.writer import IndexWriter
 
-        _check_storage(storage)
+        check_storage(storage)
         files = find_inputs(photos, report)
         model = load(pack, threads)
         with IndexWriter(index, pack_identity(model), storage) as writer:
             update = Update(writer)
-            _add_files(update, model, files, report)
+            add_changed(update, update.changed(files), partial(look_at, model, report=report), report)
             folders = [name for name in photos if name and os.path.isdir(name)]
             _prune(update, folders, prune, bool(files))
             writer.merge()
             total = sum(each.kept for each in writer.manifest.segments)
         report.summary(len(files), "photos")
         counts = {"index": index, "photos": total, **update.tally.to_json()}
-        report.json(counts) if as_json else report.result(_tally_text(counts))
+        report.json(counts) if as_json else report.result(tally_text(counts))
 
 
 @index_app.command()
@@ -159,7 +164,7 @@ def remove(
     \b
       regiontalk index remove photos/2019/ --index photos.index
     """
-    with ending(_GOES_ON) as report:
+    with ending(GOES_ON) as report:
         from regiontalk.search.update import Update
         from regiontalk.search.writer import IndexWriter
 
@@ -173,7 +178,7 @@ def remove(
             writer.merge()
             total = sum(each.kept for each in writer.manifest.segments)
         counts = {"index": index, "photos": total, "dropped": update.tally.dropped}
-        report.json(counts) if as_json else report.result(_tally_text(counts))
+        report.json(counts) if as_json else report.result(tally_text(counts))
 
 
 @index_app.command()
@@ -194,7 +199,7 @@ def push(
     \b
       regiontalk index push --index photos.index --qdrant http://localhost:6333
     """
-    with ending(_GOES_ON) as report:
+    with ending(GOES_ON) as report:
         from regiontalk.search.index import Index
         from regiontalk.search.qdrant import connected
         from regiontalk.search.qdrant import push as push_to
@@ -216,27 +221,37 @@ def pack_identity(model: Model) -> PackIdentity:
     return PackIdentity(settings.name, model.pack.checksum, settings.space.dim)
 
 
-def _check_storage(storage: str | None) -> None:
+def check_storage(storage: str | None) -> None:
+    """Refuses what is no `--storage`.
+
+    Raises:
+        ConfigError: if it is none of `STORAGES`.
+    """
     from regiontalk.search.storage import STORAGES
 
     if storage is not None and storage not in STORAGES:
         raise ConfigError(f"--storage {printable(storage)}: expected {', '.join(STORAGES)}")
 
 
-def _add_files(update: Update, model: Model, files: Sequence[Path], report: Report) -> None:
-    """Brings the index up to date with files, a group and a commit at a time."""
+def add_changed(update: Update, changed: Sequence[Path], look: Look, report: Report) -> None:
+    """Brings an index up to date with files, a group and a commit at a time.
+
+    Args:
+        update: of the index.
+        changed: from `Update.changed`.
+        look: is asked for those of each group that the index does not know by their content, group after group. It
+            reports photos that cannot be opened, and how far it is.
+        report: of the command.
+    """
     from regiontalk.search.update import GROUP
 
-    changed = update.changed(files)
     report.bar.expect(len(changed), "photos")
     for start in range(0, len(changed), GROUP):
-        _add_group(update, model, changed[start : start + GROUP], report)
+        _add_group(update, changed[start : start + GROUP], look, report)
         update.commit()
 
 
-def _add_group(update: Update, model: Model, group: Sequence[Path], report: Report) -> None:
-    from regiontalk.cli.stream import look_at
-
+def _add_group(update: Update, group: Sequence[Path], look: Look, report: Report) -> None:
     new = []
     for file in group:
         try:
@@ -248,11 +263,11 @@ def _add_group(update: Update, model: Model, group: Sequence[Path], report: Repo
             update.tally.failed += 1
         report.bar.advance()
     left = dict.fromkeys(new)
-    for batch in look_at(model, new, report):
+    for batch in look(new):
         for file, regions in batch:
             update.add(file, regions)
             del left[file]
-    for file in left:  # named by look_at
+    for file in left:  # named by look
         if update.refuse(file):
             complain(
                 f"{printable(str(file))}: what the index held for this file is dropped, for it is another file now"
@@ -321,6 +336,7 @@ def _info_text(found: dict[str, Any]) -> str:
     return "\n".join(f"{name.replace('_', ' '):>13}: {value}" for name, value in shown.items())
 
 
-def _tally_text(counts: dict[str, Any]) -> str:
+def tally_text(counts: dict[str, Any]) -> str:
+    """What was done to an index, from its name, its number of photos and a `Tally`."""
     done = [f"{count} {kind}" for kind, count in counts.items() if kind not in ("index", "photos") and count]
     return f"{printable(counts['index'])}: {', '.join(done) or 'nothing to do'}; {counts['photos']} photos in all"
