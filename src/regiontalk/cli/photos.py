@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from regiontalk.cli.console import Report, ending
+from regiontalk.cli.each_photo import for_each_photo, printed
 from regiontalk.cli.options import BeamOption, DrawOption, JsonOption, PackOption, PhotosArgument, ThreadsOption
-from regiontalk.errors import PhotoError
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from regiontalk.model import Model
     from regiontalk.photos import Photo
-    from regiontalk.structures import Alignment, Description, Regions
-
-DRAWN_SIDE = 1600
-"""A large JPEG is decoded to about this many pixels for its picture: more than a screen shows."""
+    from regiontalk.structures import Description, Regions
 
 
 def add_to(app: typer.Typer) -> None:
@@ -54,7 +52,7 @@ def describe(
 
         return model.describe_regions([distinct(each) for each in looked], beam)
 
-    _for_each_photo(photos, draw, (pack, threads), results, _printer(as_json, description_text), _draw_description)
+    for_each_photo(photos, draw, (pack, threads), results, printed(as_json, description_text), _draw_description)
 
 
 def regions(
@@ -79,8 +77,8 @@ def regions(
         size = {"width": found.width, "height": found.height}
         return {"file": found.file, **size, "regions": regions_to_json(found)}
 
-    printer = _printer(as_json, regions_text, to_json)
-    _for_each_photo(photos, draw, (pack, threads), lambda _, looked: looked, printer, _draw_regions)
+    show = printed(as_json, regions_text, to_json)
+    for_each_photo(photos, draw, (pack, threads), lambda _, looked: looked, show, _draw_regions)
 
 
 def align(
@@ -106,69 +104,26 @@ def align(
     \b
       regiontalk align photo.jpg "a black dog jumps over a fence" --draw aligned.png
     """
-    from regiontalk.cli.pictures import plan_pictures
+    from regiontalk.cli.pictures import draw_picture, plan_pictures
     from regiontalk.cli.stream import look_at
     from regiontalk.cli.text import alignment_text
 
     with ending() as report:
+        from regiontalk.drawing import draw_alignment
+        from regiontalk.model import load
+
         files = [Path(photo)] if _is_one_photo(photo, report) else []
         pictures = plan_pictures(draw, [photo], files) if files else {}
-        model = _load(pack, threads)
+        model = load(pack, threads)
         (read,) = model.read(sentence)
-        show = _printer(as_json, alignment_text)
+        show = printed(as_json, alignment_text)
         for batch in look_at(model, files, report):
             for file, looked in batch:
                 alignment = model.align(looked, read, beta)
                 show(alignment, report)
                 if file in pictures:
-                    _draw(file, pictures[file], _draw_alignment, alignment, report)
-
-
-def _for_each_photo(
-    given: list[str],
-    draw: str | None,
-    load: tuple[str | None, int | None],
-    results: Callable[[Model, list[Regions]], Iterable[Any]],
-    show: Callable[[Any, Report], None],
-    picture: Callable[[Photo, Any], Image.Image],
-) -> None:
-    """What `describe` and `regions` share: photos in, a result and perhaps a picture out for each, in order."""
-    from regiontalk.cli.pictures import plan_pictures
-    from regiontalk.cli.stream import find_inputs, look_at
-
-    with ending() as report:
-        files = find_inputs(given, report)
-        inputs = len(files) + report.failures
-        pictures = plan_pictures(draw, given, files)
-        model = _load(*load)
-        report.bar.expect(len(files), "photos")
-        for batch in look_at(model, files, report):
-            found = results(model, [looked for _, looked in batch])
-            for (file, _), result in zip(batch, found, strict=True):
-                show(result, report)
-                if file in pictures:
-                    _draw(file, pictures[file], picture, result, report)
-        report.summary(inputs, "inputs")
-
-
-def _load(pack: str | None, threads: int | None) -> Model:
-    from regiontalk.model import load
-
-    return load(pack, threads)
-
-
-def _printer(
-    as_json: bool, text: Callable[[Any], str], to_json: Callable[[Any], dict[str, Any]] | None = None
-) -> Callable[[Any, Report], None]:
-    """How results are shown: JSON lines or text."""
-
-    def show(result: Any, report: Report) -> None:
-        if as_json:
-            report.json(result.to_json() if to_json is None else to_json(result))
-        else:
-            report.result(text(result))
-
-    return show
+                    picture = partial(draw_alignment, alignment=alignment)
+                    draw_picture(file, pictures[file], picture, report)
 
 
 def _is_one_photo(name: str, report: Report) -> bool:
@@ -178,29 +133,10 @@ def _is_one_photo(name: str, report: Report) -> bool:
     return False
 
 
-def _draw(file: Path, target: Path, picture: Callable[[Photo, Any], Image.Image], result: Any, report: Report) -> None:
-    """Open a photo once more, now at a size worth looking at, and write its picture."""
-    from regiontalk.cli.pictures import save_picture
-    from regiontalk.photos import open_photo
-
-    try:
-        drawn = picture(open_photo(file, min_side=DRAWN_SIDE), result)
-    except PhotoError as error:  # it was fine a moment ago, so somebody changed it
-        report.failure(str(file), str(error))
-        return
-    save_picture(drawn, target, report)
-
-
 def _draw_description(photo: Photo, description: Description) -> Image.Image:
     from regiontalk.drawing import draw_description
 
     return draw_description(photo, description)
-
-
-def _draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
-    from regiontalk.drawing import draw_alignment
-
-    return draw_alignment(photo, alignment)
 
 
 def _draw_regions(photo: Photo, found: Regions) -> Image.Image:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regiontalk.cli.console import Report, printable
-from regiontalk.errors import ConfigError
+from regiontalk.errors import ConfigError, PhotoError
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from regiontalk.photos import Photo
+
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
+DRAWN_SIDE = 1600
+"""A large JPEG is decoded to about this many pixels for its picture: more than a screen shows."""
 
 
 def plan_pictures(draw: str | None, given: Sequence[str], photos: Sequence[Path]) -> dict[Path, Path]:
@@ -46,6 +50,20 @@ def plan_pictures(draw: str | None, given: Sequence[str], photos: Sequence[Path]
         pictures = {photo: _file(draw) for photo in photos}
     _spare_photos(pictures)
     return pictures
+
+
+def draw_picture(
+    file: str | os.PathLike[str], target: Path, picture: Callable[[Photo], Image.Image], report: Report
+) -> None:
+    """Open a photo once more, now at a size worth looking at, and write its picture."""
+    from regiontalk.photos import open_photo
+
+    try:
+        drawn = picture(open_photo(file, min_side=DRAWN_SIDE))
+    except PhotoError as error:  # it was fine when it was looked at, so somebody changed it
+        report.failure(os.fspath(file), str(error))
+        return
+    save_picture(drawn, target, report)
 
 
 def save_picture(picture: Image.Image, path: Path, report: Report) -> None:

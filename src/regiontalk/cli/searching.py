@@ -14,7 +14,7 @@ import typer
 from regiontalk.cli.console import Report, ending, printable
 from regiontalk.cli.indexing import DEFAULT_COLLECTION, CollectionOption, pack_identity
 from regiontalk.cli.options import JsonOption, PackOption, ThreadsOption
-from regiontalk.errors import ConfigError, PhotoError, SentenceError
+from regiontalk.errors import ConfigError, SentenceError
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -339,17 +339,9 @@ class _Pictures:
             raise ConfigError(f"--draw {printable(str(draw))}: is a file; name a folder")
 
     def save(self, hit: Hit | BoxHit, rank: int, picture: Picture) -> None:
-        """Opens a photo that was found at a size worth looking at, and writes its picture. What cannot be opened any
-        more is reported."""
-        from regiontalk.cli.photos import DRAWN_SIDE
-        from regiontalk.cli.pictures import save_picture
-        from regiontalk.photos import open_photo
+        """Writes the picture of a photo that was found. What cannot be opened any more is reported."""
+        from regiontalk.cli.pictures import draw_picture
 
-        if self._folder is None:
-            return
-        try:
-            drawn = picture(open_photo(hit.entry.path, min_side=DRAWN_SIDE))
-        except PhotoError as error:
-            self._report.failure(hit.entry.path, str(error))
-            return
-        save_picture(drawn, self._folder / f"{rank:03}-{Path(hit.entry.path).stem}.png", self._report)
+        if self._folder is not None:
+            name = f"{rank:03}-{Path(hit.entry.path).stem}.png"
+            draw_picture(hit.entry.path, self._folder / name, picture, self._report)
