@@ -73,6 +73,17 @@ def test_startup(tiny_pack: Path) -> None:
         assert row in ended.stdout
 
 
+def test_like(tiny_pack: Path, captioned: Path) -> None:
+    (captioned / "dev.txt").write_text("".join(f"{number}.jpg\n" for number in range(12)))
+    for split in ("train.txt", "test.txt"):
+        (captioned / split).write_text("")
+    ended = run("like", "--pack", str(tiny_pack), str(captioned))
+    assert ended.returncode == 0, ended.stderr
+    for row in ("12 dev photos", "search --like: cosine of means", "MaxSim of dot products", "chance"):
+        assert row in ended.stdout
+    assert "nothing was measured" in run("like", "--pack", str(tiny_pack), str(captioned), "--photos", "10").stderr
+
+
 def test_a_command_that_fails_is_not_measured() -> None:
     ended = run("startup", "--pack", "missing")
     assert ended.returncode != 0

@@ -71,7 +71,8 @@ def test_boxes(command: Command, index: Path, files: list[str], tiny_pack: Path)
 def test_photos_by_photo(command: Command, index: Path, files: list[str], tiny_pack: Path) -> None:
     model = regiontalk.load(tiny_pack)
     looked = model.look(files)
-    scores = [float((looked[0].vectors @ each.vectors.T).max(axis=1).sum()) for each in looked]
+    means = [each.vectors.mean(axis=0) for each in looked]
+    scores = [float(means[0] @ each / np.linalg.norm(means[0]) / np.linalg.norm(each)) for each in means]
     found = command("search", "--like", files[0], "--index", index, "--json").json()
     assert [each["file"] for each in found] == [files[i] for i in np.argsort(scores)[::-1]]
     np.testing.assert_allclose([each["score"] for each in found], sorted(scores, reverse=True), rtol=1e-4)

@@ -58,6 +58,24 @@ def test_few_candidates_miss_but_never_misstate(make_index: MakeIndex) -> None:
     assert len(TwoStageEngine(index, candidates=1).photos(query(1), k=6)) == 6  # never fewer than were asked for
 
 
+@pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
+def test_photos_by_photo(make_index: MakeIndex, storage: str) -> None:
+    index = make_index([20, 1, 9], dropped=[3, 20, 25], storage=storage)
+    means = {entry.path: index.regions(position).vectors.mean(axis=0) for position, entry in index.entries()}
+    for path, mean in list(means.items())[:5]:
+        lengths = {other: np.linalg.norm(mean) * np.linalg.norm(each) for other, each in means.items()}
+        scores = sorted(((float(each @ mean / lengths[other]), other) for other, each in means.items()), reverse=True)
+        (position,) = (position for position, entry in index.entries() if entry.path == path)
+        for engine in (ExactEngine(index), TwoStageEngine(index, candidates=4)):
+            hits = engine.like(index.regions(position).vectors, k=10)
+            assert hits[0].entry.path == path
+            assert hits[0].score == pytest.approx(1, abs=0.01 if storage == "int8" else 1e-3)
+            if storage == "float32":  # the others' pooled vectors are more exact than their regions
+                assert [hit.entry.path for hit in hits] == [other for _, other in scores[:10]]
+            np.testing.assert_allclose([hit.score for hit in hits], [s for s, _ in scores[:10]], atol=0.02)
+            assert [hit.regions.file for hit in hits] == [hit.entry.path for hit in hits]
+
+
 def test_boxes_by_words(make_index: MakeIndex) -> None:
     index = make_index([7, 5], dropped=[2, 11])
     words = query(2)
@@ -107,6 +125,7 @@ def test_filters(shared: Index, path: str | None, days: tuple, sizes: tuple) -> 
     expected = {entry.path for _, entry in shared.entries() if meets(entry)}
     for engine in (ExactEngine(shared), TwoStageEngine(shared, candidates=100)):
         assert {hit.entry.path for hit in engine.photos(query(0), 100, where)} == expected
+        assert {hit.entry.path for hit in engine.like(query(0), 100, where)} == expected
         assert {hit.entry.path for hit in engine.boxes(query(0), 1000, where)} == expected
 
 
@@ -135,4 +154,5 @@ def test_an_empty_index_finds_nothing(make_index: MakeIndex) -> None:
     index = make_index([])
     for engine in (ExactEngine(index), TwoStageEngine(index, candidates=5)):
         assert engine.photos(query(0), 3) == []
+        assert engine.like(query(0), 3) == []
         assert engine.boxes(query(0), 3) == []

@@ -60,6 +60,9 @@ def test_finds_what_the_exact_engine_finds(
         for hit, other in zip(hits, expected, strict=True):
             np.testing.assert_allclose(hit.regions.vectors, other.regions.vectors, rtol=1e-6)
             assert np.array_equal(hit.regions.boxes_xyxy, other.regions.boxes_xyxy)
+        alike, expected_alike = engine.like(query(seed), 8), exact.like(query(seed), 8)
+        assert [hit.entry for hit in alike] == [hit.entry for hit in expected_alike]
+        np.testing.assert_allclose([h.score for h in alike], [h.score for h in expected_alike], rtol=1e-5, atol=1e-5)
         boxes, expected_boxes = engine.boxes(query(seed), 9), exact.boxes(query(seed), 9)
         assert [(b.entry.path, b.region) for b in boxes] == [(b.entry.path, b.region) for b in expected_boxes]
         np.testing.assert_allclose([b.score for b in boxes], [b.score for b in expected_boxes], rtol=1e-5, atol=1e-5)
@@ -82,6 +85,7 @@ def test_filters(make_index: MakeIndex, client: Any, collection: str, where: Whe
     for candidates in (None, 25):
         engine = QdrantEngine(client, collection, PACK, candidates)
         assert [hit.entry.path for hit in engine.photos(query(0), 30, where)] == expected
+        assert {hit.entry.path for hit in engine.like(query(0), 30, where)} == set(expected)
 
 
 def test_push_sends_only_what_changed(make_index: MakeIndex, client: Any, collection: str) -> None:
@@ -108,7 +112,7 @@ def test_a_collection_that_normalises_is_refused(make_index: MakeIndex, client: 
     from qdrant_client import models
 
     cosine = models.VectorParams(size=DIM, distance=models.Distance.COSINE)
-    client.create_collection(collection, vectors_config={"pooled": cosine, "regions": cosine})
+    client.create_collection(collection, vectors_config={"pooled": cosine, "regions": cosine, "like": cosine})
     with pytest.raises(DataError, match="compared by dot products"):
         push(make_index([1]), client, collection)
 

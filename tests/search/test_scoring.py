@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.search import scoring
-from regiontalk.search.scoring import gathered, photo_scores, row_scores, top
+from regiontalk.search.scoring import cosines, gathered, photo_scores, row_scores, top
 from regiontalk.search.storage import decode, encode
 
 NONE = np.empty(0, np.float32)
@@ -54,6 +54,21 @@ def test_some_photos_score_as_among_all() -> None:
     vectors, ends = gathered(stored, scales, row_ends, some)
     few = photo_scores(vectors, NONE, ends, words)
     np.testing.assert_allclose(few, photo_scores(stored, scales, row_ends, words)[some], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_cosines(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "TILE_NUMBERS", 24)
+    rng = np.random.default_rng(2)
+    vectors, query = rng.normal(0, 3, (200, 6)).astype(np.float32), rng.normal(0, 9, 6).astype(np.float32)
+    vectors[7], vectors[8] = 0, query * 5
+    lengths = np.linalg.norm(vectors, axis=1) * np.linalg.norm(query)
+    expected = [0 if not length else v @ query / length for v, length in zip(vectors, lengths, strict=True)]
+    found = cosines(vectors, query, threads)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert (found[7], found.max()) == (0, found[8])
+    assert found.max() <= 1
+    assert not cosines(vectors, np.zeros(6, np.float32), threads).any()
 
 
 def test_no_photo() -> None:

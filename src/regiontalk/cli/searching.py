@@ -93,7 +93,8 @@ def search(
     """Find photos and boxes by words or by a photo.
 
     Each photo comes with the boxes that answer the sentence's phrases. Photos are ranked by the sum over the sentence's
-    words of their best box. --taken-from and --taken-to find only photos whose EXIF data has a date.
+    words of their best box, or by their likeness to a photo, 1 at the most. --taken-from and --taken-to find only photos
+    whose EXIF data has a date.
 
     Examples:
 
@@ -278,11 +279,11 @@ def _photos_by_photo(
     from regiontalk.drawing import draw_regions
 
     (looked,) = model.look(like)
-    for rank, hit in enumerate(engine.photos(looked.vectors, *ask), start=1):
+    for rank, hit in enumerate(engine.like(looked.vectors, *ask), start=1):
         pictures.save(hit, rank, partial(draw_regions, regions=hit.regions))
         size = f"({hit.entry.width} x {hit.entry.height})"
         value = {"rank": rank, **hit.entry.to_json(), "score": hit.score}
-        yield f"{rank:>3}. {printable(hit.entry.path)} {size}  score {hit.score:.2f}", value
+        yield f"{rank:>3}. {printable(hit.entry.path)} {size}  score {hit.score:.3f}", value
 
 
 def _sentences_by_photo(model: Model, file: str, like: str, k: int, report: Report) -> Iterable[Shown]:

@@ -14,7 +14,7 @@ import numpy as np
 from regiontalk.search.entries import Entry
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.index import Index, Segment
-from regiontalk.search.scoring import gathered, photo_scores, row_scores, top
+from regiontalk.search.scoring import cosines, gathered, photo_scores, row_scores, top
 from regiontalk.structures import Regions
 
 
@@ -24,7 +24,7 @@ class Hit:
 
     Attributes:
         entry: which one.
-        score: S_kl of Eq. 8 between the query and the photo's regions.
+        score: S_kl of Eq. 8 between a sentence and the photo's regions; of a photo, the cosine of `Engine.like`.
         regions: its boxes and stored vectors; features, (M, 0), are not kept.
     """
 
@@ -51,15 +51,26 @@ class BoxHit:
 
 
 class Engine(Protocol):
-    """What every engine does. Scores are raw dot products, exact for what is stored, never normalised."""
+    """What every engine does. Scores by words are raw dot products, exact for what is stored, never normalised."""
 
     def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
         """The k best photos for a query by Eq. 8, the best first; of equals the one that was added first.
 
         Args:
-            words: (T, h) float32: a sentence's s_t, or a photo's v_i.
+            words: (T, h) float32: a sentence's s_t.
             k: at least 1.
             where: which photos may be found.
+        """
+        ...
+
+    def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
+        """The k photos most like another: by the cosine between the means of their regions' vectors, -1 to 1.
+
+        Dot products would find the photos with the longest vectors, the same few whatever is asked for.
+
+        Args:
+            vectors: (M, h) float32, the other photo's v_i.
+            k, where: as for `photos`.
         """
         ...
 
@@ -85,8 +96,7 @@ class ExactEngine:
 
     def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
         """See `Engine`."""
-        positions, scores = self.ranked(words, k, where)
-        return [_hit(self._index, int(each), float(score)) for each, score in zip(positions, scores, strict=True)]
+        return _hits(self._index, self.ranked(words, k, where))
 
     def ranked(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
         """The positions of the k best photos and their scores, (k,) each, fewer if there are fewer."""
@@ -94,6 +104,18 @@ class ExactEngine:
         for segment, allowed in _allowed(self._index, where):
             each = segment.columns
             scores = photo_scores(each.vectors, each.scales, each.row_ends, words, self._threads)
+            best.add(segment.start, np.where(allowed, scores, -np.inf))
+        return best.result()
+
+    def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
+        """See `Engine`."""
+        return _hits(self._index, self.ranked_like(vectors, k, where))
+
+    def ranked_like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
+        """As `ranked`, of `like`."""
+        best, query = _Best(k), vectors.mean(axis=0)
+        for segment, allowed in _allowed(self._index, where):
+            scores = cosines(segment.columns.pooled, query, self._threads)
             best.add(segment.start, np.where(allowed, scores, -np.inf))
         return best.result()
 
@@ -129,8 +151,7 @@ class TwoStageEngine:
 
     def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
         """See `Engine`; a photo outside the candidates is missed."""
-        positions, scores = self.ranked(words, k, where)
-        return [_hit(self._index, int(each), float(score)) for each, score in zip(positions, scores, strict=True)]
+        return _hits(self._index, self.ranked(words, k, where))
 
     def ranked(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
         """As `ExactEngine.ranked`, of the candidates."""
@@ -146,6 +167,10 @@ class TwoStageEngine:
                 vectors, ends = gathered(each.vectors, each.scales, each.row_ends, inside - segment.start)
                 best.add_some(inside, photo_scores(vectors, none, ends, words, self._threads))
         return best.result()
+
+    def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
+        """See `Engine`: exact, since pooled vectors are all that it compares."""
+        return self._exact.like(vectors, k, where)
 
     def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[BoxHit]:
         """See `Engine`: exact, since for one vector a box there is no second stage."""
@@ -194,8 +219,9 @@ def _allowed(index: Index, where: Where) -> Iterator[tuple[Segment, np.ndarray]]
             yield segment, allowed
 
 
-def _hit(index: Index, position: int, score: float) -> Hit:
-    return Hit(index.entry(position), score, index.regions(position))
+def _hits(index: Index, ranked: tuple[np.ndarray, np.ndarray]) -> list[Hit]:
+    """The photos at some positions, with their scores."""
+    return [Hit(index.entry(int(p)), float(score), index.regions(int(p))) for p, score in zip(*ranked, strict=True)]
 
 
 def _box_hit(index: Index, starts: list[tuple[int, Segment]], row: int, score: float) -> BoxHit:

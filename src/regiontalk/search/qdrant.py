@@ -1,8 +1,9 @@
 """The photos of an index on a Qdrant server or cluster, or in its embedded mode, behind the same contract.
 
-Each photo is a point with two vectors: `regions`, all its region vectors, compared by MaxSim of raw dot products, which
-is Eq. 8 when the query's are words; and `pooled`, their mean, which an approximate index finds candidates by. What else
-a result needs lies in its payload, so that a search needs no index on this machine.
+Each photo is a point with three vectors: `regions`, all its region vectors, compared by MaxSim of raw dot products,
+which is Eq. 8 when the query's are words; `pooled`, their mean, which an approximate index finds candidates by; and
+`like`, their mean once more, compared by cosines, for photos by photo. What else a result needs lies in its payload, so
+that a search needs no index on this machine.
 
 Axis names: M regions of a photo, T words, h dimensions of the shared space.
 """
@@ -10,6 +11,7 @@ Axis names: M regions of a photo, T words, h dimensions of the shared space.
 from __future__ import annotations
 
 import uuid
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -28,7 +30,7 @@ from regiontalk.structures import Regions
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient, models
 
-POOLED, REGIONS = "pooled", "regions"
+POOLED, REGIONS, LIKE = "pooled", "regions", "like"
 
 _BATCH = 64
 """Photos in a request: at h = 512 about 3 MB of numbers."""
@@ -126,9 +128,26 @@ class QdrantEngine:
 
     def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
         """See `Engine`."""
-        found = self._query(words, words.sum(axis=0), k, where)
-        hits = [Hit(_entry(each.payload), float(each.score), _regions(each)) for each in found]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.entry.path))
+        return _hits(self._query(words, words.sum(axis=0), k, where))
+
+    def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
+        """See `Engine`; with candidates the approximate index finds the photos, and may miss some."""
+        from qdrant_client import models
+
+        few = None if self._candidates is None else max(k, self._candidates)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Local mode performs exact")  # so it does, whatever is asked for
+            answer = self._client.query_points(
+                self._collection,
+                query=vectors.mean(axis=0).tolist(),
+                using=LIKE,
+                query_filter=_filter(where),
+                search_params=models.SearchParams(exact=few is None, hnsw_ef=few),
+                limit=k,
+                with_payload=True,
+                with_vectors=[REGIONS],
+            )
+        return _hits(answer.points)
 
     def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[BoxHit]:
         """See `Engine`. The k best boxes lie in the k photos with the best box, which MaxSim with one word finds."""
@@ -186,6 +205,12 @@ def _prepare(client: QdrantClient, collection: str, pack: PackIdentity) -> None:
         collection,
         vectors_config={
             POOLED: models.VectorParams(size=pack.dim, distance=models.Distance.DOT),
+            LIKE: models.VectorParams(
+                size=pack.dim,
+                distance=models.Distance.COSINE,
+                hnsw_config=models.HnswConfigDiff(on_disk=True),  # not asked for as often as `pooled`
+                on_disk=True,
+            ),
             REGIONS: models.VectorParams(
                 size=pack.dim,
                 distance=models.Distance.DOT,
@@ -214,14 +239,17 @@ def _require_vectors(client: QdrantClient, collection: str, dim: int) -> None:
 
     vectors = client.get_collection(collection).config.params.vectors
     found = vectors if isinstance(vectors, dict) else {}
-    sound = set(found) == {POOLED, REGIONS} and all(
-        each.distance == models.Distance.DOT and each.size == dim for each in found.values()
-    )
-    comparator = getattr(found[REGIONS].multivector_config, "comparator", None) if sound else None
-    if comparator != models.MultiVectorComparator.MAX_SIM or found[POOLED].multivector_config is not None:
+    kinds = {
+        name: (each.distance, each.size, getattr(each.multivector_config, "comparator", None))
+        for name, each in found.items()
+    }
+    dot, cosine = models.Distance.DOT, models.Distance.COSINE
+    max_sim = models.MultiVectorComparator.MAX_SIM
+    if kinds != {POOLED: (dot, dim, None), REGIONS: (dot, dim, max_sim), LIKE: (cosine, dim, None)}:
         raise DataError(
-            f"{collection}: expected the vectors {POOLED!r} and {REGIONS!r} (multivector, MaxSim) of {dim} dimensions, "
-            "compared by dot products. Name another collection, and let regiontalk index push make it."
+            f"{collection}: expected vectors of {dim} dimensions, {POOLED!r} and {REGIONS!r} (multivector, MaxSim) "
+            f"compared by dot products and {LIKE!r} by cosines. Name another collection, and let regiontalk index push "
+            "make it."
         )
 
 
@@ -250,7 +278,8 @@ def _to_point(index: Index, position: int, entry: Entry) -> models.PointStruct:
     }
     if entry.taken is not None:
         payload["taken"] = entry.taken
-    vectors = {POOLED: regions.vectors.mean(axis=0).tolist(), REGIONS: regions.vectors.tolist()}
+    pooled = regions.vectors.mean(axis=0).tolist()
+    vectors = {POOLED: pooled, LIKE: pooled, REGIONS: regions.vectors.tolist()}
     return models.PointStruct(id=_point(entry.path), vector=vectors, payload=payload)
 
 
@@ -259,6 +288,12 @@ def _entry(payload: dict[str, Any]) -> Entry:
     path = payload["path"].encode("latin-1").decode("utf-8", "surrogateescape")
     state = FileState(size, mtime_ns)
     return Entry(path, bytes.fromhex(sha256), state, payload["width"], payload["height"], payload.get("taken"))
+
+
+def _hits(points: Sequence[Any]) -> list[Hit]:
+    """The photos of some points, the best first."""
+    hits = [Hit(_entry(each.payload), float(each.score), _regions(each)) for each in points]
+    return sorted(hits, key=lambda hit: (-hit.score, hit.entry.path))
 
 
 def _regions(point: Any) -> Regions:

@@ -80,6 +80,26 @@ def row_scores(vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threa
     return scores
 
 
+def cosines(vectors: np.ndarray, query: np.ndarray, threads: int | None = None) -> np.ndarray:
+    """v·q / (|v| |q|) for each row.
+
+    Args:
+        vectors: (P, h) float32.
+        query: (h,) float32.
+        threads: as in `photo_scores`.
+
+    Returns:
+        (P,) float32, -1 to 1; 0 where a vector has no length.
+
+    >>> cosines(np.array([[0, 2], [3, 4], [0, 0]], np.float32), np.array([0, 5], np.float32))
+    array([1. , 0.8, 0. ], dtype=float32)
+    """
+    found = row_scores(vectors, np.empty(0, np.float32), query, threads)
+    lengths = np.sqrt(np.vecdot(query, query)) * np.sqrt(np.vecdot(vectors, vectors))  # (P,)
+    np.divide(found, lengths, out=found, where=lengths > 0)
+    return np.clip(found, -1, 1, out=found)
+
+
 def gathered(
     vectors: np.ndarray, scales: np.ndarray, row_ends: np.ndarray, photos: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

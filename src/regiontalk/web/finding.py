@@ -60,28 +60,22 @@ class PhotoFinder:
         """The k best photos for a sentence, as JSON: each with its regions, and the phrases on them."""
         (read,) = self._model.read(sentence)
         found = []
-        for rank, position, score in self._ranked(read.vectors, k):
+        for rank, position, score in _places(self._engine.ranked(read.vectors, k)):
             aligned = self._model.align(self._index.regions(position), read).to_json()
             shown = {"phrases": aligned["phrases"], "regions": aligned["regions"]}
             found.append({**self._result(rank, position, score), **shown})
         return found
 
     def by_regions(self, regions: Regions, k: int) -> list[dict[str, Any]]:
-        """The k best photos for the regions of another photo, as JSON: each with its own regions."""
+        """The k photos most like another by its regions, as JSON: each with its own regions."""
         return [
             {
                 **self._result(rank, position, score),
                 "phrases": [],
                 "regions": regions_to_json(self._index.regions(position)),
             }
-            for rank, position, score in self._ranked(regions.vectors, k)
+            for rank, position, score in _places(self._engine.ranked_like(regions.vectors, k))
         ]
-
-    def _ranked(self, query: np.ndarray, k: int) -> Iterator[tuple[int, int, float]]:
-        """Rank from 1, position and score of the k best for a query (T, h)."""
-        positions, scores = self._engine.ranked(query, k)
-        for rank, (position, score) in enumerate(zip(positions, scores, strict=True), start=1):
-            yield rank, int(position), float(score)
 
     def _result(self, rank: int, position: int, score: float) -> dict[str, Any]:
         entry = self._index.entry(position)
@@ -130,6 +124,12 @@ class PhotoFinder:
         out = io.BytesIO()
         image.save(out, "JPEG", quality=_QUALITY)
         return out.getvalue()
+
+
+def _places(ranked: tuple[np.ndarray, np.ndarray]) -> Iterator[tuple[int, int, float]]:
+    """Rank from 1, position and score of photos that an engine ranked."""
+    for rank, (position, score) in enumerate(zip(*ranked, strict=True), start=1):
+        yield rank, int(position), float(score)
 
 
 def photo_id(position: int, sha256: bytes) -> str:
