@@ -23,7 +23,7 @@ from regiontalk.errors import ConfigError, DataError, PackError, PhotoError, Sen
 from regiontalk.structures import Caption, Description, Regions
 
 COMMANDS = (
-    [["describe"], ["align"], ["regions"], ["export"]]
+    [["describe"], ["align"], ["regions"], ["inspect"], ["export"]]
     + [["train", each] for each in ("vision", "alignment", "captioner")]
     + [["evaluate", each] for each in ("retrieval", "describe")]
     + [["search"], ["serve"], ["report"]]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +12,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from regiontalk.cards import GREY, INK, contrast, ink_on
-from regiontalk.drawing import MOST_REGIONS, PALETTE, draw_alignment, draw_description, draw_regions
+from regiontalk.drawing import (
+    MOST_REGIONS,
+    PALETTE,
+    RAMP,
+    draw_alignment,
+    draw_description,
+    draw_magnitudes,
+    draw_regions,
+    ramp_colour,
+)
 from regiontalk.errors import PhotoError
 from regiontalk.photos import Photo
 from regiontalk.structures import Alignment, Caption, Description, Phrase, Regions, Sentence
@@ -144,6 +154,47 @@ def test_all_regions_are_drawn() -> None:
     assert not np.array_equal(picture, draw_regions(photo, regions(photo, boxes[:-1])))
 
 
+def with_lengths(found: Regions, *lengths: float) -> Regions:
+    return replace(found, vectors=np.array([[0, length] for length in lengths], np.float32))
+
+
+def test_boxes_by_magnitude_the_longest_dark_and_thick() -> None:
+    photo = a_photo(960, 720)  # drawn at its own size, with a margin of 28
+    found = regions(photo, [(0.1, 0.1, 0.4, 0.9), (0.6, 0.1, 0.9, 0.9)])
+    picture = draw_magnitudes(photo, with_lengths(found, 6, 4, 8))
+    across = np.asarray(picture)[28 + 360, 28:-28]  # through the middle of both boxes
+    thickness = [int((across == colour).all(axis=1).sum()) for colour in (RAMP[0], RAMP[-1])]
+    assert 2 * 1 <= thickness[0] < thickness[1] <= 2 * 6
+    along = np.asarray(picture)[28 : 28 + 10, 28 + 480]  # the top edge of the whole photo
+    assert (along == RAMP[2]).all(axis=1).any()  # 6 is half way from 4 to 8
+
+
+def test_the_longest_lies_on_top() -> None:
+    photo = a_photo(960, 720)
+    found = regions(photo, [(0.2, 0.2, 0.8, 0.8), (0.4, 0.1, 0.6, 0.9)])  # the second is smaller, and crosses the first
+    picture = draw_magnitudes(photo, with_lengths(found, 1, 9, 1))
+    side = np.asarray(picture)[28 + 144 + 2, 28 + 350 : 28 + 610]  # along the first one's upper side
+    assert (side == RAMP[-1]).all()
+
+
+@pytest.mark.parametrize("length", [0.0, 1e-3, 7.0])
+def test_equal_magnitudes_are_all_long(length: float) -> None:
+    photo = a_photo()
+    picture = draw_magnitudes(photo, with_lengths(regions(photo, [(0.1, 0.1, 0.4, 0.5)]), length, length))
+    assert share(picture, RAMP[-1]) > 1000
+    assert all(share(picture, colour) == 0 for colour in RAMP[:-1])
+
+
+def test_a_scale_says_what_the_colours_mean() -> None:
+    photo = a_photo(960, 720)
+    alone = draw_magnitudes(photo, with_lengths(regions(photo, []), 3))
+    two = draw_magnitudes(photo, with_lengths(regions(photo, [(0.1, 0.1, 0.4, 0.5)]), 3, 5))
+    below = [picture.crop((0, 28 + 720, *picture.size)) for picture in (alone, two)]
+    assert [share(below[0], colour) > 300 for colour in RAMP] == [False] * 4 + [True]
+    assert [share(below[1], colour) > 300 for colour in RAMP] == [True] * 5
+    assert share(below[1], INK) > 50
+
+
 def test_no_regions() -> None:
     photo = a_photo()
     for picture in (
@@ -163,6 +214,8 @@ def test_another_photo_is_refused() -> None:
         draw_description(other, a_description(looked_at, []))
     with pytest.raises(PhotoError, match=message):
         draw_alignment(other, an_alignment(looked_at, [], "a/0/1"))
+    with pytest.raises(PhotoError, match=message):
+        draw_magnitudes(other, regions(looked_at, []))
 
 
 def test_a_label_does_not_hide_a_small_box() -> None:
@@ -246,6 +299,20 @@ def test_colours_differ_for_all_eyes(vision: list[list[float]]) -> None:
     """By at least 10 in CIE Lab: several times what can just be seen."""
     seen = [lab(np.array(vision) @ linear(colour)) for colour in PALETTE]
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) >= 10
+
+
+@pytest.mark.parametrize("vision", [np.eye(3), PROTANOPIA, DEUTERANOPIA, TRITANOPIA])
+def test_the_ramp_darkens_for_all_eyes(vision: list[list[float]]) -> None:
+    """By at least 10 of CIE Lab's lightness from colour to colour, and without a turn between."""
+    lightness = [lab(np.array(vision) @ linear(colour))[0] for colour in RAMP]
+    assert all(before - after >= 10 for before, after in pairwise(lightness))
+    fine = [lab(np.array(vision) @ linear(ramp_colour(share)))[0] for share in np.linspace(0, 1, 41)]
+    assert all(before > after for before, after in pairwise(fine))
+
+
+def test_the_ramp_meets_its_colours() -> None:
+    assert [ramp_colour(share) for share in (0, 0.25, 0.5, 0.75, 1)] == list(RAMP)
+    assert ramp_colour(0.125) == (245, 215, 130)
 
 
 def linear(colour: tuple[int, int, int]) -> np.ndarray:

@@ -70,12 +70,13 @@ class Flow:
 
 @dataclass(frozen=True)
 class Mark:
-    """A box on the photo, in pixels of the original, with its label."""
+    """A box on the photo, in pixels of the original, with its label; `line` is its line's thickness on the card."""
 
     box: Rectangle
     colour: Colour
     label: str
     whole: bool = False
+    line: float = _LINE
 
 
 @dataclass(frozen=True)
@@ -247,9 +248,10 @@ class _Card:
         self.image.paste(image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0), (x0, y0), mask)
 
     def marks(self, marks: Sequence[Mark], frame: Rectangle, place: Rectangle, scale: float) -> None:
-        """Boxes, the large ones first so that small ones lie on top, and then all labels."""
+        """Boxes, thin and then large ones first so that thick and small ones lie on top, and then all labels."""
         boxes = [_on_card(mark.box, frame, scale) for mark in marks]
-        for row in np.argsort(-area(np.array(boxes).reshape(-1, 4)), kind="stable"):
+        areas = area(np.array(boxes).reshape(-1, 4))
+        for row in np.lexsort((-areas, np.array([mark.line for mark in marks]))):
             self._outline(boxes[row], marks[row])
         taken: list[Rectangle] = []
         for mark, box in zip(marks, boxes, strict=True):
@@ -271,7 +273,7 @@ class _Card:
     def _outline(self, box: Rectangle, mark: Mark) -> None:
         """A line in colour between two thin white ones: seen on any photo."""
         radius = (10 if mark.whole else 6) * _OVERSAMPLING
-        for grow, fill, thickness in ((1.25, _PAPER, _LINE + 2.5), (0.0, mark.colour, _LINE)):
+        for grow, fill, thickness in ((1.25, _PAPER, mark.line + 2.5), (0.0, mark.colour, mark.line)):
             x0, y0, x1, y1 = self._pixels((box[0] - grow, box[1] - grow, box[2] + grow, box[3] + grow))
             shape = (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
             self.draw.rounded_rectangle(shape, radius, outline=fill, width=round(thickness * _OVERSAMPLING))

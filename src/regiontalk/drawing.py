@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
+from regiontalk.alignment.magnitudes import decimals, lengths_of, longest
 from regiontalk.cards import GREY, Colour, Flow, Mark, Rectangle, Word, draw_card
 from regiontalk.errors import PhotoError
 from regiontalk.photos import Photo, escaped
@@ -22,9 +23,13 @@ PALETTE: tuple[Colour, ...] = (
 )
 """Okabe and Ito's colours, which people with any colour vision can tell apart, neighbours as different as can be."""
 
+RAMP: tuple[Colour, ...] = ((250, 240, 200), (240, 190, 60), (215, 95, 0), (150, 20, 50), (70, 0, 75))
+"""From a short vector to a long one: ever darker, so that any colour vision, and a grey print, keeps the order."""
+
 MOST_REGIONS = len(PALETTE)
 """Regions in a description's picture: as many as there are colours."""
 
+_THIN, _THICK = 2.0, 5.5  # lines around the regions with the shortest and the longest vector
 _SAME_PLACE = 0.5  # IoU above which a description's picture shows only the surer region
 
 
@@ -107,6 +112,42 @@ def draw_regions(photo: Photo, regions: Regions) -> Image.Image:
     ]
     title = f"{len(marks)} region{'' if len(marks) == 1 else 's'}"
     return draw_card(photo, marks, [Flow([Word(word) for word in title.split()], size=27)])
+
+
+def draw_magnitudes(photo: Photo, regions: Regions) -> Image.Image:
+    """A photo with all its regions by the length ‖v_i‖ of their vectors: the longer, the darker and thicker the box.
+
+    Each box says its length, the whole photo's too; a scale below says what the colours mean in this photo, from its
+    shortest vector to its longest.
+
+    Args:
+        photo: the photo, decoded at any size.
+        regions: of this photo.
+
+    Returns:
+        An RGB picture about a thousand pixels wide.
+
+    Raises:
+        PhotoError: if the photo does not have the size of the one that was looked at.
+    """
+    _check_same(photo, regions)
+    found = lengths_of(regions.vectors)  # (M,)
+    low, high, places = found.min(), found.max(), decimals(found)
+    marks = []
+    for row in longest(found):
+        share = 1.0 if low == high else float((found[row] - low) / (high - low))
+        box, line = _rectangle(regions.boxes_xyxy[row]), _THIN + share * (_THICK - _THIN)
+        marks.append(Mark(box, ramp_colour(share), f"{found[row]:.{places}f}", row == WHOLE_PHOTO, line))
+    steps = np.linspace(0, 1, len(RAMP)) if high > low else np.ones(1)
+    scale = [Word(f"{low + share * (high - low):.{places}f}", ramp_colour(share)) for share in steps]
+    return draw_card(photo, marks, [Flow([Word("length"), Word("of"), Word("vectors"), *scale], size=21)])
+
+
+def ramp_colour(share: float) -> Colour:
+    """The ramp's colour for a share from 0, short, to 1, long; straight lines in sRGB between its colours."""
+    steps = np.linspace(0, 1, len(RAMP))
+    red, green, blue = (round(float(np.interp(share, steps, channel))) for channel in zip(*RAMP, strict=True))
+    return red, green, blue
 
 
 def _surest(description: Description, most: int) -> list[int]:

@@ -20,6 +20,7 @@ from regiontalk.cli import (
     evaluating_captions,
     evaluating_grounding,
     indexing,
+    inspecting,
     photos,
     reporting,
     searching,
@@ -49,6 +50,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 photos.add_to(app)
+inspecting.add_to(app)
 indexing.add_to(app)
 searching.add_to(app)
 reporting.add_to(app)

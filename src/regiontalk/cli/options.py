@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
+
+from regiontalk.errors import ConfigError
 
 PhotosArgument = Annotated[
     list[str],
@@ -31,3 +34,17 @@ DrawOption = Annotated[
         help="Also write a picture; for many photos or a folder of them, a folder that gets one for each.",
     ),
 ]
+
+
+def refuse(options: Mapping[str, object], why: str) -> None:
+    """Say which options were given that mean nothing as the command stands.
+
+    Args:
+        options: flag → its value; None if it was not given.
+        why: ends "means nothing ...".
+
+    Raises:
+        ConfigError: if one was given.
+    """
+    if given := [flag for flag, value in options.items() if value is not None]:
+        raise ConfigError(f"{', '.join(given)}: means nothing {why}; leave it out")

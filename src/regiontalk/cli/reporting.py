@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ import typer
 import regiontalk
 from regiontalk.cli.console import Report, ending, printable
 from regiontalk.cli.evaluating_shared import BootstrapOption, SeedOption, warn
-from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption
+from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption, refuse
 from regiontalk.cli.stream import find_inputs
 from regiontalk.errors import ConfigError, PhotoError, SentenceError
 
@@ -165,14 +165,14 @@ def report(
         target = _target(output)
         most = int(max_size * 1_000_000)
         if evaluation:
-            _refuse({"--sentences": sentences, "--beta": beta, "--limit": limit}, "with --evaluation")
+            refuse({"--sentences": sentences, "--beta": beta, "--limit": limit}, "with --evaluation")
             data = _Data(_one(photos), split or "test", boxes, boxes_split, boxes_photos, boxes_every)
             how = _How(beam, examples or EXAMPLES, max_side, most, bootstrap, seed)
             _finish(_evaluation_page(data, how, (pack, threads), title, told), target, told)
             return
         boxed = {"--boxes-split": boxes_split, "--boxes-photos": boxes_photos, "--boxes-every": boxes_every}
         numbers = {"--examples": examples, "--bootstrap": bootstrap or None, "--seed": seed or None}
-        _refuse({"--boxes": boxes, **boxed, **numbers}, "without --evaluation")
+        refuse({"--boxes": boxes, **boxed, **numbers}, "without --evaluation")
         asked = _asked(photos, sentences, split, told)
         inputs = len(asked[:limit]) + told.failures
         _spare_photos(target, asked)
@@ -283,7 +283,7 @@ def _boxes(data: _Data) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None
     from regiontalk.data import read_boxes
 
     if data.boxes is None:
-        _refuse(
+        refuse(
             {
                 "--boxes-split": data.boxes_split,
                 "--boxes-photos": data.boxes_photos,
@@ -379,12 +379,6 @@ def _target(output: str) -> Path:
     if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
         raise ConfigError(f"-o {printable(output)!r}: expected a file that ends in .html")
     return path
-
-
-def _refuse(options: Mapping[str, object], why: str) -> None:
-    given = [flag for flag, value in options.items() if value is not None]
-    if given:
-        raise ConfigError(f"{', '.join(given)}: means nothing {why}; leave it out")
 
 
 def _spare_photos(target: Path, asked: Sequence[_Asked]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from regiontalk.cli.console import printable
@@ -47,6 +48,36 @@ def alignment_text(alignment: Alignment) -> str:
     sentence = printable(alignment.sentence.text)
     title = f"{_photo_line(alignment.regions)}\n  {sentence}\n  score {alignment.score:.2f}"
     return _with_table(title, f"{'score':>7} {_BOX_TITLES}  words", lines)
+
+
+def region_lengths_text(regions: Regions) -> str:
+    """A line for each region and the whole photo, the one with the longest vector first."""
+    from regiontalk.alignment.magnitudes import decimals, lengths_of, longest
+    from regiontalk.structures import WHOLE_PHOTO
+
+    found = lengths_of(regions.vectors)
+    places = decimals(found)
+    lines = []
+    for row in longest(found):
+        note = "  whole photo" if row == WHOLE_PHOTO else ""
+        lines.append(f"{found[row]:>8.{places}f} {_sure(regions.scores[row])} {_box(regions.boxes_xyxy[row])}{note}")
+    return _with_table(_photo_line(regions), f"{'length':>8} {'sure':>6} {_BOX_TITLES}", lines)
+
+
+def word_lengths_text(pack: str, words: Sequence[str], lengths: np.ndarray, k: int) -> str:
+    """The k words with the longest vectors, and beside them the k with the shortest."""
+    import numpy as np
+
+    from regiontalk.alignment.magnitudes import decimals, longest, shortest
+
+    places = decimals(lengths)
+    shown = [f"{length:.{places}f}" for length in lengths]
+    digits = max(map(len, shown))
+    lists = [[f"{shown[row]:>{digits}}  {words[row]}" for row in rows(lengths, k)] for rows in (longest, shortest)]
+    width = max(map(len, (*lists[0], "longest"))) + 6
+    pairs = [("longest", "shortest"), *zip(*lists, strict=True)]
+    title = f"{printable(pack)}: {len(words)} words, each read alone; median length {np.median(lengths):.{places}f}"
+    return "\n".join([title, *(f"  {left:<{width}}{right}" for left, right in pairs)])
 
 
 def retrieval_text(result: dict[str, Any]) -> str:
