@@ -162,14 +162,15 @@ def test_captioner_resumes_exactly(
 def test_reward_training_earns_more_and_resumes_exactly(
     alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
 ) -> None:
-    first = captioner_config(alignment_config, "photo", epochs=2, output=tmp_path / "first")
+    first = captioner_config(alignment_config, "photo", epochs=10, output=tmp_path / "first")
     with pytest.raises(TrainingError, match="finish `regiontalk train captioner`"):
         train_captioner(replace(first, loss="reward", start=tmp_path / "none"))
     train_captioner(first)
-    config = replace(first, start=first.output, loss="reward", epochs=60, output=tmp_path / "whole", learning_rate=3e-3)
+    config = replace(first, start=first.output, loss="reward", epochs=60, output=tmp_path / "whole", learning_rate=2e-3)
+    train_captioner(replace(config, stop_after=1))
     whole = train_captioner(config)
-    earned = logged(config.output, "dev_cider")
-    assert earned[-1] > 1.5 * earned[0]
+    earned = logged(config.output, "reward")
+    assert min(earned[1:]) > 1.1 * earned[0] > 0
     broken = replace(config, output=tmp_path / "broken")
     train_captioner(replace(broken, stop_after=7))
     assert same_tensors(whole, train_captioner(broken))
