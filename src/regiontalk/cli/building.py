@@ -45,7 +45,7 @@ def stages(config: ConfigArgument) -> None:
     Example:
 
     \b
-      regiontalk train stages recipes/flickr8k_staged/stages.toml
+      regiontalk train stages recipes/flickr8k_small/stages.toml
     """
     with ending(_GOES_ON) as report:
         with _needs_torch():
