@@ -6,15 +6,19 @@ Axis names: B captions, T words (padded), d word vector, H hidden, V vocabulary,
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.training.words_net import dense
 
+WEIGHTS = "captioner.safetensors"
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
@@ -95,6 +99,18 @@ def folded_captioner(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     folded["W_hi"] = folded["W_hi"] / deviation[:, None]
     folded["b_hi"] = folded["b_hi"] - mean @ folded["W_hi"]
     return folded
+
+
+def finished_captioner(run: Path) -> dict[str, Tensor]:
+    """The state of a finished captioner run.
+
+    Raises:
+        TrainingError: if the run is not finished.
+    """
+    file = run / WEIGHTS
+    if not file.exists():
+        raise TrainingError(f"{file}: not found; finish `regiontalk train captioner` with this output folder first")
+    return {name: value.float() for name, value in load_file(file).items()}
 
 
 def orthogonal(hidden: int, cell: str) -> Tensor:

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors.torch import load_file
 
 import regiontalk
 from regiontalk.captioning.cells import GATES
-from regiontalk.errors import ConfigError, TrainingError
+from regiontalk.errors import ConfigError
 from regiontalk.pack import Pack, save_pack
 from regiontalk.settings import (
     AlignmentSettings,
@@ -21,7 +20,7 @@ from regiontalk.settings import (
     SpaceSettings,
     WordsSettings,
 )
-from regiontalk.training.captioner_net import folded_captioner
+from regiontalk.training.captioner_net import finished_captioner, folded_captioner
 from regiontalk.training.train_alignment import read_alignment
 from regiontalk.training.training_photos import require_named, training_photos
 from regiontalk.training.vision_graph import read_graph, read_settings
@@ -115,10 +114,7 @@ def read_captioner(run: Path) -> dict[str, np.ndarray]:
     Raises:
         TrainingError: if the run is not finished.
     """
-    file = run / "captioner.safetensors"
-    if not file.exists():
-        raise TrainingError(f"{file}: not found; finish `regiontalk train captioner` with this output folder first")
-    return {name: value.numpy() for name, value in folded_captioner(load_file(file)).items()}
+    return {name: value.numpy() for name, value in folded_captioner(finished_captioner(run)).items()}
 
 
 def captioner_settings(

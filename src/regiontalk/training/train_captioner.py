@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from regiontalk.captioning.captioner import Captioner
@@ -16,7 +15,13 @@ from regiontalk.data import RegionStore, read_dataset
 from regiontalk.errors import TrainingError
 from regiontalk.evaluation.captions import BLEU_NAMES, caption_scores
 from regiontalk.language import Vocabulary
-from regiontalk.training.captioner_net import CaptionerNet, caption_loss, folded_captioner
+from regiontalk.training.captioner_net import (
+    WEIGHTS,
+    CaptionerNet,
+    caption_loss,
+    finished_captioner,
+    folded_captioner,
+)
 from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import identity
 from regiontalk.training.devices import autocast, best_device
@@ -112,7 +117,7 @@ def train_captioner(config: CaptionerConfig) -> Path:
     """Train, or go on training; returns the file of the finished weights (`captioner.safetensors`)."""
     torch.manual_seed(config.seed)
     run = CaptionerRun(config, best_device())
-    weights = config.output / "captioner.safetensors"
+    weights = config.output / WEIGHTS
     if train(run.task(), config.output, config.stop_after) == run.steps:
         save_tensors(run.network, weights)
     return weights
@@ -239,15 +244,12 @@ def load_captioner(network: CaptionerNet, run: Path) -> None:
     Raises:
         TrainingError: if the run is not finished, or its sizes are others.
     """
-    file = run / "captioner.safetensors"
-    if not file.exists():
-        raise TrainingError(f"{file}: not found; finish `regiontalk train captioner` with this output folder first")
-    tensors = {name: value.float() for name, value in load_file(file).items()}
+    tensors = finished_captioner(run)
     for name, mine in network.state_dict().items():
         if name not in tensors or tensors[name].shape != mine.shape:
             found = tuple(tensors[name].shape) if name in tensors else "none"
             raise TrainingError(
-                f"{file}: {name} of shape {tuple(mine.shape)} expected, found {found}; "
+                f"{run / WEIGHTS}: {name} of shape {tuple(mine.shape)} expected, found {found}; "
                 "give this run the cell, hidden and embedding of the run it starts from"
             )
     network.load_state_dict(tensors)
