@@ -21,8 +21,8 @@ train_app = typer.Typer(
     no_args_is_help=True,
     help="""Train the networks. Needs the extra 'train'.
 
-Vision comes first, then the alignment, then the captioners. A run that was stopped goes on where it was when the same
-command is given again.
+Stages come first, then vision, the alignment, and the captioners. A run that was stopped goes on where it was when the
+same command is given again.
 
 Example:
 
