@@ -8,6 +8,7 @@ file). STORE receives the layout that `regiontalk.training.teacher_store` reads:
     photos.npy          (N, 224, 224, 3) uint8   every photo, squashed to a square
     names.json          N names; the row order of everything else
     boxes.json          N lists of [x1, y1, x2, y2] in 0..1 of the photo's width and height
+    labels.json         N lists with the class of each of these boxes, or null where the detector was not sure of it
     crops.npy           (N, K, 4) float32        the K views' crops, in 0..1; view 0 is the whole photo
     view_00.npy ...     (N, 7, 7, 1280) uint8    the teacher's map of each view, times `map_scale`
     view_00_stage_0.npy ...  (N, s, s, C) uint8  what its stages pass on, from the finest to the coarsest
@@ -36,6 +37,16 @@ SIZE = 224  # pixels; the teacher's input and the store's photos
 DETECTOR_SIZE = 416
 VOC_HELD_OUT_EVERY = 6
 MIN_CROP_AREA = 0.3
+BOX_FROM, LABEL_FROM = 0.25, 0.4  # the detector's score from which a box is kept, and from which its class is
+CLASSES = """
+person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
+parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella, handbag,
+tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard, surfboard,
+tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange, broccoli, carrot,
+hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop, mouse, remote,
+keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear,
+hair drier, toothbrush
+"""  # COCO's, in the order of the detector's outputs
 MAP_TENSOR, CLASSIFIER_WEIGHT, CLASSIFIER_BIAS, LOGITS = 168, 170, 2, 171
 STAGE_TENSORS = {73: (56, 24), 93: (28, 32), 120: (14, 64), 140: (14, 96), 160: (7, 160)}  # cells a side, channels
 
@@ -136,8 +147,12 @@ def teach_rows(rows: range, view: int, store: Path, teacher_path: str) -> None:
         maps.flush()
 
 
-def detect_rows(rows: range, store: Path, detector_path: str) -> list[np.ndarray]:
-    """YOLOX's boxes in 0..1 for some rows: score at least 0.25, suppressed at IoU 0.5 regardless of class."""
+Labelled = tuple[np.ndarray, list[str | None]]
+"""Boxes (n, 4) in 0..1 and what each shows."""
+
+
+def detect_rows(rows: range, store: Path, detector_path: str) -> list[Labelled]:
+    """YOLOX's boxes for some rows, suppressed at IoU 0.5 regardless of class."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -146,35 +161,39 @@ def detect_rows(rows: range, store: Path, detector_path: str) -> list[np.ndarray
     name, photos = detector.get_inputs()[0].name, np.load(store / "photos.npy", mmap_mode="r")
     cells = [(x, y, s) for s in (8, 16, 32) for y in range(DETECTOR_SIZE // s) for x in range(DETECTOR_SIZE // s)]
     grid, stride = np.float32(cells)[:, :2], np.float32(cells)[:, 2:]
+    classes = [name.strip() for name in CLASSES.split(",")]
     found = []
     for row in rows:
         pixels = Image.fromarray(photos[row]).resize((DETECTOR_SIZE,) * 2, Image.Resampling.BILINEAR)
         bgr = np.asarray(pixels, dtype=np.float32)[:, :, ::-1].transpose(2, 0, 1)[None]
         output = detector.run(None, {name: np.ascontiguousarray(bgr)})[0][0]
         scores = output[:, 4] * output[:, 5:].max(1)
-        good = scores >= 0.25
+        good = scores >= BOX_FROM
         centre = (output[good, :2] + grid[good]) * stride[good]
         half = np.exp(output[good, 2:4]) * stride[good] / 2
         boxes = (np.concatenate([centre - half, centre + half], 1) / DETECTOR_SIZE).clip(0, 1)
-        found.append(boxes[nms(boxes, scores[good], 0.5)])
+        kept = nms(boxes, scores[good], 0.5)
+        best = zip(scores[good][kept], output[good, 5:].argmax(1)[kept], strict=True)
+        found.append((boxes[kept], [classes[c] if score >= LABEL_FROM else None for score, c in best]))
     return found
 
 
-def voc_boxes(data: Path) -> dict[str, np.ndarray]:
-    boxes = {}
+def voc_boxes(data: Path) -> dict[str, Labelled]:
+    boxes: dict[str, Labelled] = {}
     for line in (data / "voc/boxes.jsonl").read_text().splitlines():
         entry = json.loads(line)
         size = [entry["width"], entry["height"]] * 2
-        boxes[entry["file_name"]] = (np.float32(entry["boxes_xyxy"]) / size).clip(0, 1)
+        boxes[entry["file_name"]] = ((np.float32(entry["boxes_xyxy"]) / size).clip(0, 1), entry["labels"])
     return boxes
 
 
-def merge_boxes(truth: np.ndarray | None, detected: np.ndarray) -> list[list[float]]:
+def merge_boxes(truth: Labelled | None, detected: Labelled) -> tuple[list[list[float]], list[str | None]]:
     """Ground truth where there is some, and detections that it does not already hold."""
+    boxes, labels = detected
     if truth is not None:
-        new = iou(detected, truth).max(1, initial=0) < 0.5
-        detected = np.concatenate([truth, detected[new]])
-    return np.round(detected.astype(float), 4).tolist()
+        new = np.flatnonzero(iou(boxes, truth[0]).max(1, initial=0) < 0.5)
+        boxes, labels = np.concatenate([truth[0], boxes[new]]), [*truth[1], *(labels[row] for row in new)]
+    return np.round(boxes.astype(float), 4).tolist(), labels
 
 
 def split_rows(rows: int, parts: int) -> list[range]:
@@ -204,7 +223,7 @@ def main() -> None:
             save_stage_scales(teacher, store)
             (store / "names.json").write_text(json.dumps([f"{p.parent.name}/{p.name}" for p in paths]))
             print(f"{len(paths)} photos", flush=True)
-        if not (store / "boxes.json").exists():
+        if not (store / "labels.json").exists():
             parts = split_rows(len(paths), processes)
             found = list(pool.map(partial(detect_rows, store=store, detector_path=detector), parts))
             truth = voc_boxes(data)
@@ -214,8 +233,9 @@ def main() -> None:
                 for row, boxes in zip(part, rows, strict=True)
             }
             merged = [merge_boxes(truth.get(path.name), detected[row]) for row, path in enumerate(paths)]
-            (store / "boxes.json").write_text(json.dumps(merged))
-            print(f"{sum(map(len, merged))} boxes", flush=True)
+            (store / "boxes.json").write_text(json.dumps([boxes for boxes, _ in merged]))
+            (store / "labels.json").write_text(json.dumps([labels for _, labels in merged]))
+            print(f"{sum(len(labels) for _, labels in merged)} boxes", flush=True)
         for view in range(args.views):
             files = view_files(store, view)
             if all(file.exists() for file, _ in files.values()):

@@ -91,6 +91,9 @@ def teacher_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "crops.npy", crops)
     boxes = [np.sort(rng.random((2, 2, 2)), axis=1).reshape(2, 4).tolist() for _ in range(photos)]
     (folder / "boxes.json").write_text(json.dumps(boxes))
+    labels = [[["sofa", "couch", "triangle", None][photo % 4], ["circle", None][photo % 2]] for photo in range(photos)]
+    labels[0][0] = "zebra"  # too rare to be taught
+    (folder / "labels.json").write_text(json.dumps(labels))
     for view in range(2):
         np.save(folder / f"view_{view:02d}.npy", rng.integers(0, 256, (photos, 7, 7, channels), dtype=np.uint8))
     weight, bias = rng.normal(size=(5, channels)), np.zeros(5)

@@ -19,6 +19,7 @@ from regiontalk.fingerprints import fingerprint_files, recognised
 from regiontalk.training.export import ExportConfig, export_pack
 from regiontalk.training.regions import store_regions
 from regiontalk.training.staged_net import StagedNet
+from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.training.train_alignment import (
     AlignmentConfig,
     AlignmentRun,
@@ -26,7 +27,7 @@ from regiontalk.training.train_alignment import (
     read_alignment,
     train_alignment,
 )
-from regiontalk.training.train_captioner import CaptionerConfig, train_captioner
+from regiontalk.training.train_captioner import CaptionerConfig, CaptionerRun, train_captioner
 from regiontalk.training.train_vision import VisionConfig, train_vision
 from regiontalk.training.vision_graph import float_graph, read_graph, read_settings, read_vision
 from regiontalk.training.vision_net import VisionNet
@@ -123,6 +124,37 @@ def test_every_loss_and_score_learns(alignment_config: AlignmentConfig, tmp_path
     assert logged(tmp_path, "loss")[-1] < 0.7 * start
 
 
+@pytest.mark.parametrize("vision_learning_rate", [0.0, 1e-3])
+def test_names_are_learnt_beside_captions_and_resume_exactly(
+    alignment_config: AlignmentConfig, teacher_store: Path, tmp_path: Path, vision_learning_rate: float
+) -> None:
+    config = replace(
+        alignment_config,
+        output=tmp_path / "whole",
+        named=teacher_store,
+        named_photos=4,
+        epochs=2,
+        captions=2,
+        vision_learning_rate=vision_learning_rate,
+    )
+    train_alignment(config)
+    vocabulary, _ = read_alignment(config.output)
+    assert "sofa" in vocabulary and "zebra" not in vocabulary  # no caption speaks of either
+    broken = replace(config, output=tmp_path / "broken")
+    train_alignment(replace(broken, stop_after=2))
+    train_alignment(broken)
+    assert same_tensors(config.output / "alignment.safetensors", broken.output / "alignment.safetensors")
+    assert (config.output / "vision.safetensors").exists() == bool(vision_learning_rate)
+
+
+def test_a_run_that_begins_without_the_names_learns_those_it_can_say(
+    alignment_config: AlignmentConfig, alignment_run: Path, teacher_store: Path, tmp_path: Path
+) -> None:
+    config = replace(alignment_config, start=alignment_run, output=tmp_path, named=teacher_store)
+    run = AlignmentRun(config, "cpu")
+    assert run.named is not None and run.named.names == (("circle",), ("triangle",))
+
+
 def test_tuning_moves_the_backbone_and_resumes_exactly(
     alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
 ) -> None:
@@ -184,6 +216,35 @@ def test_a_captioner_of_other_sizes_is_no_start(
     other = replace(first, start=first.output, hidden=24, output=tmp_path / "other")
     with pytest.raises(TrainingError, match="give this run the cell, hidden and embedding"):
         train_captioner(other)
+
+
+def test_the_region_captioner_learns_named_boxes(
+    alignment_config: AlignmentConfig, alignment_run: Path, teacher_store: Path, tmp_path: Path
+) -> None:
+    config = captioner_config(
+        alignment_config, "region", named=teacher_store, named_repeats=2, output=tmp_path / "whole", epochs=1
+    )
+    run = CaptionerRun(config, "cpu")
+    named = run.read_named(teacher_store)
+    snippets = len(run.train_texts) - 2 * len(named)
+    assert snippets > 0 and len(named) == 75 + 150  # sofas are not in this vocabulary
+    assert {" ".join(run.vocabulary.decode(ids)) for ids in named.texts.ids} == {"a circle", "a triangle"}
+    context, ids = named[7]
+    photo, region = named.texts.photos[7], named.texts.regions[7]
+    np.testing.assert_array_equal(context[:32], named.store.features[photo, region].astype(np.float32))
+    np.testing.assert_array_equal(context[32:], named.store.features[photo, 0].astype(np.float32))
+    label = TeacherStore(teacher_store).labels[photo][region - 1]
+    assert run.vocabulary.decode(ids) == ["a", label]
+    train_captioner(config)
+    broken = replace(config, output=tmp_path / "broken")
+    train_captioner(replace(broken, stop_after=3))
+    train_captioner(broken)
+    assert same_tensors(config.output / "captioner.safetensors", broken.output / "captioner.safetensors")
+
+
+def test_names_are_for_regions() -> None:
+    with pytest.raises(ValueError, match='named needs about = "region"'):
+        captioner_config(AlignmentConfig(*[Path()] * 4), "photo", named=Path())
 
 
 @pytest.mark.parametrize("wrong", [{"about": "region"}, {"samples": 1}, {"start": None}])

@@ -47,12 +47,15 @@ class Vocabulary:
         return word in self._ids
 
     @classmethod
-    def from_captions(cls, token_lists: Iterable[Sequence[str]], min_count: int = 5) -> Vocabulary:
+    def from_captions(
+        cls, token_lists: Iterable[Sequence[str]], min_count: int = 5, always: Iterable[str] = ()
+    ) -> Vocabulary:
         """Collects the words that occur at least `min_count` times in the training captions.
 
         Args:
             token_lists: each caption as `tokenise` splits it. May be an iterator; it is read once.
             min_count: at least 1; the paper's is 5.
+            always: words to be known however rare they are.
 
         Raises:
             ConfigError: if `min_count` is below 1.
@@ -70,6 +73,7 @@ class Vocabulary:
                 f"no word occurs {min_count} times in the {captions} captions: "
                 "there is nothing to learn from; give more captions or lower min_count"
             )
+        kept |= {word: frequency[word] for word in always}
         words = sorted(kept, key=lambda word: (-kept[word], word))
         rare = frequency.total() - sum(kept.values())
         return cls(words, [captions, rare, *(kept[word] for word in words)])

@@ -10,8 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+SHOWS, APART = 0.5, 0.3
+"""From which IoU with its box on a region shows a thing, and below which it does not."""
 LOWEST = -1e9
 """Stands for minus infinity: its gradient is zero and never NaN."""
 
@@ -82,6 +85,27 @@ def info_nce_loss(pairs: Pairs) -> Tensor:
     return right_one(pairs.own, pairs.sentences, pairs.wrong_sentences) + right_one(
         pairs.own, pairs.photos, pairs.wrong_photos
     )
+
+
+def naming_loss(scores: Tensor, present: Tensor, overlap: Tensor) -> Tensor:
+    """Cross-entropy of names and regions that show them, both ways, in nats.
+
+    A region is to name what it shows among all names; a name is to find its thing in a photo among the regions of all
+    photos that do not show it. Where several are right, any of them will do. Regions that hold a part of a thing, or
+    far more than it, are neither right nor wrong.
+
+    Args:
+        scores: (B, M, N) of the regions of B photos with N names.
+        present: (B, M), True on regions.
+        overlap: (B, M, N), the IoU of each region with the nearest box of each name.
+    """
+    right = scores.masked_fill((overlap < SHOWS) | ~present[..., None], LOWEST)
+    wrong = scores.masked_fill((overlap >= APART) | ~present[..., None], LOWEST)
+    of_regions = F.softplus(wrong.logsumexp(2) - right.logsumexp(2))  # (B, M)
+    of_names = F.softplus(wrong.flatten(0, 1).logsumexp(0) - right.logsumexp(1))  # (B, N)
+    shown = (overlap >= SHOWS) & present[..., None]
+    named, asked = shown.any(2), shown.any(1)
+    return of_regions[named].mean() + of_names[asked].mean()
 
 
 def right_one(own: Tensor, others: Tensor, wrong: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from regiontalk.data import Dataset, RegionStore, RegionStoreWriter
@@ -18,11 +19,11 @@ from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
 from regiontalk.training.devices import autocast
 from regiontalk.training.loop import progress_bar
-from regiontalk.training.teacher_store import boxes_in_crop
+from regiontalk.training.teacher_store import TeacherStore, boxes_in_crop
 from regiontalk.training.vision_net import VisionNet, scale_pixels
 from regiontalk.vision.boxes import WHOLE
-from regiontalk.vision.roi_align import roi_weights
-from regiontalk.vision.session import VisionSession, prepare
+from regiontalk.vision.roi_align import roi_align, roi_weights
+from regiontalk.vision.session import BATCH, VisionSession, prepare
 
 CHUNK = 64
 SMALLEST_VIEW = 0.75
@@ -84,7 +85,7 @@ class SeenRegions:
             crop = corners / np.tile(image.size, 2)
             squashed = prepare(image.crop(tuple(corners)), size)
             pixels[i] = squashed[:, ::-1] if mirror else squashed
-            found = boxes_in_crop(unit_boxes(self.store, row)[1 : self.store.counts[row]], crop, mirror)
+            found, _ = boxes_in_crop(unit_boxes(self.store, row)[1 : self.store.counts[row]], crop, mirror)
             boxes.append(found.astype(np.float32))
             mask[i, : len(found) + 1] = True
             weights[i, : len(found) + 1] = roi_weights(np.concatenate([WHOLE[None], found]), side)
@@ -97,8 +98,13 @@ class SeenRegions:
 
     def read(self, feature_map: Tensor, loaded: SeenBatch) -> tuple[Tensor, Tensor]:
         """RoIAlign on a map (B, D, side, side) → features (B, M, D), mask (B, M)."""
-        cells = feature_map.float().flatten(2).transpose(1, 2)  # (B, C, D)
-        return torch.from_numpy(loaded.weights).to(self.device) @ cells, torch.from_numpy(loaded.mask).to(self.device)
+        features = read_map(feature_map, torch.from_numpy(loaded.weights).to(self.device))
+        return features, torch.from_numpy(loaded.mask).to(self.device)
+
+
+def read_map(feature_map: Tensor, weights: Tensor) -> Tensor:
+    """RoIAlign by its weights (B, M, C) on a map (B, D, side, side).  # (B, M, D)"""
+    return weights @ feature_map.float().flatten(2).transpose(1, 2)
 
 
 def random_view(rng: np.random.Generator) -> tuple[np.ndarray, bool]:
@@ -133,15 +139,14 @@ def store_regions(graph: bytes, settings: VisionSettings, dataset: Dataset, fold
         DataError: if `folder` holds regions of another graph.
         PhotoError: if a photo cannot be read.
     """
-    no_projection = {"W_m": np.zeros((settings.feature_dim, 1), np.float32), "b_m": np.zeros(1, np.float32)}
-    session = VisionSession(graph, no_projection, settings)
+    session, checksum = bare_session(graph, settings)
     files = [photo.file for photo in dataset.photos]
     writer = RegionStoreWriter.open(
         folder,
         names=names_below_common_folder(files),
         regions=settings.proposals + 1,
         dim=settings.feature_dim,
-        vision_checksum=hashlib.sha256(graph + json.dumps(settings.to_json()).encode()).hexdigest(),
+        vision_checksum=checksum,
     )
     with progress_bar() as progress:
         bar = progress.add_task(f"regions of {dataset.split}", total=len(files), completed=writer.done)
@@ -158,6 +163,44 @@ def store_regions(graph: bytes, settings: VisionSettings, dataset: Dataset, fold
             progress.update(bar, completed=writer.done)
     writer.finish()
     return RegionStore.open(folder)
+
+
+def store_boxes(graph: bytes, settings: VisionSettings, photos: TeacherStore, folder: Path) -> RegionStore:
+    """The features of a teacher store's boxes, the whole photo first; of a photo with many, the first ones.
+
+    Raises:
+        DataError: if `folder` holds regions of another graph.
+    """
+    session, checksum = bare_session(graph, settings)
+    most = settings.proposals + 1
+    names = [str(row) for row in range(len(photos))]
+    writer = RegionStoreWriter.open(
+        folder, names=names, regions=most, dim=settings.feature_dim, vision_checksum=checksum
+    )
+    with progress_bar() as progress:
+        bar = progress.add_task("named boxes", total=len(photos), completed=writer.done)
+        while writer.done < len(photos):
+            rows = range(writer.done, min(writer.done + CHUNK, len(photos)))
+            pixels = np.stack([prepare(Image.fromarray(photos.photos[row]), settings.size) for row in rows])
+            boxes = [np.concatenate([WHOLE[None], photos.boxes[row]])[:most] for row in rows]
+            maps = np.concatenate([session.run(some)[0] for some in np.array_split(pixels, -(-len(pixels) // BATCH))])
+            writer.append(
+                features=pad_rows([roi_align(b, m) for b, m in zip(boxes, maps, strict=True)], most),
+                boxes=pad_rows(boxes, most),
+                scores=pad_rows([np.ones(len(each), np.float32) for each in boxes], most),
+                counts=np.array([len(each) for each in boxes]),
+                sizes=np.ones((len(boxes), 2), np.int64),
+            )
+            progress.update(bar, completed=writer.done)
+    writer.finish()
+    return RegionStore.open(folder)
+
+
+def bare_session(graph: bytes, settings: VisionSettings) -> tuple[VisionSession, str]:
+    """The graph without any projection, and a checksum of all that its features depend on."""
+    no_projection = {"W_m": np.zeros((settings.feature_dim, 1), np.float32), "b_m": np.zeros(1, np.float32)}
+    checksum = hashlib.sha256(graph + json.dumps(settings.to_json()).encode()).hexdigest()
+    return VisionSession(graph, no_projection, settings), checksum
 
 
 def names_below_common_folder(files: list[Path]) -> list[str]:

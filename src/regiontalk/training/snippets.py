@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.utils.data import Dataset
 
 from regiontalk.alignment.mrf import viterbi
 from regiontalk.data import RegionStore
 from regiontalk.language import Vocabulary
+from regiontalk.training.phrase_edges import PhraseEdges
 from regiontalk.training.sentences import Sentences, pad_ids
 from regiontalk.training.words_net import AlignmentNet
 
@@ -33,6 +35,22 @@ class Snippets:
         return len(self.ids)
 
 
+class Described(Dataset[tuple[np.ndarray, np.ndarray]]):
+    """Texts with what the captioner sees of each: the photo's features, for regions after the region's own."""
+
+    def __init__(self, texts: Snippets, store: RegionStore, about: str) -> None:
+        self.texts, self.store, self.about = texts, store, about
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, row: int) -> tuple[np.ndarray, np.ndarray]:
+        """The context (X,), D features or twice as many, and the ids of the words (t,)."""
+        photo, region = self.texts.photos[row], self.texts.regions[row]
+        rows = [0] if self.about == "photo" else [region, 0]
+        return np.asarray(self.store.features[photo, rows], np.float32).ravel(), self.texts.ids[row]
+
+
 def whole_captions(sentences: Sentences) -> Snippets:
     """Captions as texts about whole photos."""
     return Snippets(sentences.ids, sentences.photos, np.zeros(len(sentences), np.int64))
@@ -40,11 +58,12 @@ def whole_captions(sentences: Sentences) -> Snippets:
 
 @torch.no_grad()
 def infer_snippets(
-    net: AlignmentNet, store: RegionStore, sentences: Sentences, beta: float, min_words: int
+    net: AlignmentNet, store: RegionStore, sentences: Sentences, edges: PhraseEdges, beta: float, min_words: int
 ) -> Snippets:
     """Align every caption with its own photo and cut it into phrases.
 
     Args:
+        edges: how phrases begin and end; what sticks out is cut off.
         beta: β of Eq. 12, in units of the score.
         min_words: shorter phrases are left out, and so are those without a word of the vocabulary.
     """
@@ -58,7 +77,7 @@ def infer_snippets(
             unary = vectors[: len(caption)] @ region_vectors(net, store, int(photo)).T  # (T, M)
             path, _ = viterbi(unary, beta)
             for first, last in runs(path):
-                phrase = caption[first:last]
+                phrase = edges.trim(caption[first:last])
                 if len(phrase) >= min_words and (phrase != Vocabulary.UNKNOWN).any():
                     ids.append(phrase)
                     photos.append(photo)

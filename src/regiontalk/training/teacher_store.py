@@ -72,6 +72,21 @@ class TeacherStore:
         return [np.asarray(boxes, np.float32).reshape(-1, 4) for boxes in lists]
 
     @cached_property
+    def labels(self) -> list[list[str | None]]:
+        """For each of a photo's boxes the class that it shows, None where that is not known.
+
+        Raises:
+            DataError: if the store was written without them, or they do not fit its boxes.
+        """
+        file = self.folder / "labels.json"
+        if not file.exists():
+            raise DataError(f"{file}: not found; run the recipe's teach.py once more, it adds what the boxes show")
+        labels: list[list[str | None]] = json.loads(file.read_text())
+        if [len(each) for each in labels] != [len(each) for each in self.boxes]:
+            raise DataError(f"{file}: a class or null for each of boxes.json expected; run the recipe's teach.py again")
+        return labels
+
+    @cached_property
     def stages(self) -> list[list[np.ndarray]]:
         """What the teacher's stages pass on for each view, last its map.  # views × stages of (N, side, side, channels)
 
@@ -123,7 +138,7 @@ class TeacherStore:
         return ViewBatch(
             pixels=np.stack([self._pixels(row, view, size) for row, view in picks]),
             maps=np.stack([self.views[view][row] for row, view in picks]),
-            boxes=[boxes_in_crop(self.boxes[row], self.crops[row, view], False) for row, view in picks],
+            boxes=[boxes_in_crop(self.boxes[row], self.crops[row, view], False)[0] for row, view in picks],
         )
 
     def _pixels(self, row: int, view: int, size: int) -> np.ndarray:
@@ -132,11 +147,13 @@ class TeacherStore:
         return np.asarray(Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR, box=crop))
 
 
-def boxes_in_crop(boxes: np.ndarray, crop: np.ndarray, mirror: bool) -> np.ndarray:
-    """Boxes (n, 4) of a photo as they stand in its crop; mostly hidden ones are left out. All in 0..1."""
+def boxes_in_crop(boxes: np.ndarray, crop: np.ndarray, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (n, 4) of a photo as they stand in its crop, without those that are mostly hidden: (m, 4), all in 0..1;
+    and which they are, (n,) bool."""
     origin, extent = crop[:2], crop[2:] - crop[:2]
     moved = (boxes.reshape(-1, 2, 2) - origin) / extent
     clipped = moved.clip(0, 1)
     area, visible = (moved[:, 1] - moved[:, 0]).prod(-1), (clipped[:, 1] - clipped[:, 0]).prod(-1)
-    kept = clipped[visible > MIN_VISIBLE * area].reshape(-1, 4)
-    return kept[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [1, 0, 1, 0] if mirror else kept
+    kept = visible > MIN_VISIBLE * area
+    found = clipped[kept].reshape(-1, 4)
+    return found[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [1, 0, 1, 0] if mirror else found, kept

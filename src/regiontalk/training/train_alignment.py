@@ -22,16 +22,19 @@ from regiontalk.training.config import identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.distillation import proposal_losses
 from regiontalk.training.loop import Task, one_cycle, train
-from regiontalk.training.losses import RANKING_LOSSES, Pairs, score_batch
+from regiontalk.training.losses import RANKING_LOSSES, Pairs, naming_loss, score_batch
+from regiontalk.training.named_photos import NamedBatch, NamedPhotos, class_names, encode_names
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.regions import (
     RegionSource,
     SeenRegions,
     StoredRegions,
     freeze_normalisation,
+    read_map,
     store_regions,
 )
 from regiontalk.training.sentences import CaptionedPhotos, Sentences, caption_words, encode_captions, pad_ids
+from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.training.vision_graph import TYPICAL_PHOTOS, read_graph, read_vision, save_vision
 from regiontalk.training.vision_net import scale_pixels
 from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
@@ -64,6 +67,9 @@ class AlignmentConfig:
         captions: of each photo in a batch. They share one look at it, which pays where the backbone is tuned, and each
             photo meets all those of the others as negatives.
         vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
+        named: folder of a teacher store whose boxes have names, which are taught beside the captions; None for none.
+        named_photos: in a batch.
+        naming_weight: of `naming_loss`, beside the ranking loss.
         limit: only the first photos of each split, for trials.
         seed, stop_after: as for every run.
     """
@@ -92,6 +98,9 @@ class AlignmentConfig:
     epochs: int = 8
     clip: float = 5.0
     vision_learning_rate: float = 0.0
+    named: Path | None = None
+    named_photos: int = 32
+    naming_weight: float = 0.5
     limit: int | None = None
     seed: int = 0
     stop_after: int | None = None
@@ -105,12 +114,14 @@ class Batch:
         regions: of the photos, as the source loaded them.
         ids, mask: (C * K, T); the sentences of photo k are rows k, K + k and so on.
         photos: (K,) which photos they are.
+        named: photos with named boxes, if they are taught.
     """
 
     regions: Any
     ids: Tensor
     mask: Tensor
     photos: Tensor
+    named: NamedBatch | None
 
 
 def train_alignment(config: AlignmentConfig) -> Path:
@@ -134,7 +145,12 @@ class AlignmentRun:
         train_set, dev_set = (first_photos(read_dataset(config.data, s), config.limit) for s in ("train", "dev"))
         words = caption_words(train_set)
         if config.start is None:
-            self.vocabulary = Vocabulary.from_captions((caption for c in words for caption in c), config.min_count)
+            captions = [caption for each in words for caption in each]
+            self.vocabulary = Vocabulary.from_captions(captions, config.min_count)
+            if config.named is not None:
+                names = class_names(TeacherStore(config.named), self.vocabulary).values()
+                always = [word for name in names for word in name]
+                self.vocabulary = Vocabulary.from_captions(captions, config.min_count, always)
             self.started = None
         else:
             self.vocabulary, self.started = read_alignment(config.start)
@@ -151,6 +167,12 @@ class AlignmentRun:
         self.network = nn.ModuleDict(parts)  # everything that a checkpoint of this run must hold
         self.order = CaptionedPhotos(self.train_sentences, config.batch, config.captions, config.seed)
         self.steps = self.order.epoch_steps * config.epochs
+        self.named = None if config.named is None else self.read_named(config.named)
+
+    def read_named(self, folder: Path) -> NamedPhotos:
+        names = class_names(TeacherStore(folder), self.vocabulary)
+        sayable = {label: name for label, name in names.items() if all(word in self.vocabulary for word in name)}
+        return NamedPhotos(folder, sayable, self.settings, self.config.named_photos, self.config.seed)
 
     @property
     def tunes_vision(self) -> bool:
@@ -202,19 +224,52 @@ class AlignmentRun:
         photos, rows = self.order.rows(step)
         ids, mask = pad_ids(self.train_sentences.ids[row] for row in rows.ravel())
         regions = self.train_source.load(photos, self.order.generator(step))
-        return Batch(regions, ids.to(self.device), mask.to(self.device), torch.from_numpy(photos).to(self.device))
+        named = None if self.named is None else self.named.batch(step)
+        which = torch.from_numpy(photos).to(self.device)
+        return Batch(regions, ids.to(self.device), mask.to(self.device), which, named)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        extra: dict[str, Tensor] = {}
-        if self.tunes_vision:
-            features, present, extra = self.look(batch)
+        parts: dict[str, Tensor] = {}
+        if isinstance(self.train_source, SeenRegions):
+            freeze_normalisation(self.vision)
+            feature_map = self.see(batch.regions.pixels)
+            features, present = self.train_source.read(feature_map, batch.regions)
+            if batch.named is None:
+                parts = self.proposing(feature_map, batch.regions.boxes)
         else:
             features, present = self.train_source.features(batch.regions)
-        ranking = self.ranking(self.net.regions(features), present, batch)
-        loss = ranking
-        for value in extra.values():
-            loss = loss + PROPOSAL_WEIGHT * value
-        return {"loss": loss, "ranking": ranking, **extra}
+        parts["ranking"] = self.ranking(self.net.regions(features), present, batch)
+        if batch.named is not None:
+            feature_map = self.see(batch.named.pixels)
+            parts["naming"] = self.naming(feature_map, batch.named)
+            if self.tunes_vision:
+                parts |= self.proposing(feature_map, batch.named.boxes)
+        weights = {"box": PROPOSAL_WEIGHT, "objectness": PROPOSAL_WEIGHT, "naming": self.config.naming_weight}
+        weighted = [weights.get(name, 1.0) * value for name, value in parts.items()]
+        return {"loss": torch.stack(weighted).sum(), **parts}
+
+    def see(self, pixels: np.ndarray) -> Tensor:
+        """The feature map of some photos as the backbone is now."""
+        with torch.set_grad_enabled(self.tunes_vision and torch.is_grad_enabled()), autocast(self.device):
+            feature_map: Tensor = self.vision.backbone(scale_pixels(torch.from_numpy(pixels).to(self.device)))
+        return feature_map
+
+    def proposing(self, feature_map: Tensor, boxes: list[np.ndarray]) -> dict[str, Tensor]:
+        """What keeps the proposals true: to boxes of things, or to the regions that the run began with."""
+        with autocast(self.device):
+            proposed, logits = self.vision.proposals(feature_map)
+        return proposal_losses(proposed, logits, boxes)
+
+    def naming(self, feature_map: Tensor, batch: NamedBatch) -> Tensor:
+        """The loss of names and the regions that show them, in the scores that rank."""
+        assert self.named is not None
+        regions = self.net.regions(read_map(feature_map, torch.from_numpy(batch.weights).to(self.device)))
+        ids, mask, name = (t.to(self.device) for t in encode_names(self.named.names, batch.sentence, self.vocabulary))
+        with autocast(self.device):
+            names = (self.net.words(ids, mask) * name[..., None]).sum(1)  # (N, h)
+            scores = (regions @ names.T).float() * self.net.log_scale.exp()
+        present, overlap = (torch.from_numpy(each).to(self.device) for each in (batch.mask, batch.overlap))
+        return naming_loss(scores, present, overlap)
 
     def ranking(self, regions: Tensor, present: Tensor, batch: Batch) -> Tensor:
         """The ranking loss over all pairs of a photo with one of its sentences."""
@@ -227,16 +282,6 @@ class AlignmentRun:
             scores = scores * self.net.log_scale.exp()
         about = torch.arange(size, device=scores.device).repeat(rounds)
         return RANKING_LOSSES[self.config.loss](Pairs.of(scores, batch.photos, about))
-
-    def look(self, batch: Batch) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
-        """The photos' features now, and what keeps the proposals true to the regions that the run began with."""
-        assert isinstance(self.train_source, SeenRegions)
-        freeze_normalisation(self.vision)
-        with autocast(self.device):
-            feature_map = self.vision.backbone(scale_pixels(torch.from_numpy(batch.regions.pixels).to(self.device)))
-            boxes, logits = self.vision.proposals(feature_map)
-        features, present = self.train_source.read(feature_map, batch.regions)
-        return features, present, proposal_losses(boxes, logits, batch.regions.boxes)
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
         sentences = first_sentences(self.dev_sentences, 2) if rehearsal else self.dev_sentences

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -9,6 +10,7 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.data import ConcatDataset
 
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.data import RegionStore, read_dataset
@@ -26,11 +28,14 @@ from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.loop import Task, one_cycle, train
+from regiontalk.training.named_photos import named_texts
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
-from regiontalk.training.regions import store_regions
+from regiontalk.training.phrase_edges import PhraseEdges
+from regiontalk.training.regions import store_boxes, store_regions
 from regiontalk.training.self_critical import CiderReward, advantages, drawn_mask, policy_loss
 from regiontalk.training.sentences import Shuffled, caption_words, encode_captions
-from regiontalk.training.snippets import Snippets, infer_snippets, whole_captions
+from regiontalk.training.snippets import Described, Snippets, infer_snippets, whole_captions
+from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.training.train_alignment import first_photos, read_alignment
 from regiontalk.training.vision_graph import read_graph, read_settings
 
@@ -60,6 +65,8 @@ class CaptionerConfig:
             captions, or of photos where captions are drawn.
         longest: words of a caption that are learnt, or drawn.
         beta, min_words: how captions are cut into snippets (regions only).
+        named: folder of a teacher store whose boxes have names, learnt beside snippets (regions only); None for none.
+        named_repeats: how often an epoch passes over them.
         limit, seed, stop_after: as for the alignment.
     """
 
@@ -85,13 +92,21 @@ class CaptionerConfig:
     longest: int = 20
     beta: float = 1.0
     min_words: int = 2
+    named: Path | None = None
+    named_repeats: int = 1
     limit: int | None = None
     seed: int = 0
     stop_after: int | None = None
 
     def __post_init__(self) -> None:
+        if self.named is not None and self.about != "region":
+            raise ValueError('named needs about = "region"')
         if self.loss == "reward" and (self.about != "photo" or self.start is None or self.samples < 2):
             raise ValueError('loss = "reward" needs about = "photo", samples of at least 2, and a run to start from')
+
+
+Texts = ConcatDataset[tuple[np.ndarray, np.ndarray]]
+"""Of each text what is seen when it is said (X,), and its words' ids (t,)."""
 
 
 @dataclass(frozen=True)
@@ -129,19 +144,24 @@ class CaptionerRun:
     def __init__(self, config: CaptionerConfig, device: str) -> None:
         self.config, self.device = config, device
         self.vocabulary, self.alignment = read_alignment(config.alignment)
-        self.train_texts, self.train_store, train_words = self.read("train")
-        self.dev_texts, self.dev_store, self.dev_words = self.read("dev")
-        dim = self.train_store.features.shape[2] * (2 if config.about == "region" else 1)
+        self.edges: PhraseEdges | None = None
+        train_texts, self.train_store, train_words = self.read("train")
+        dev_texts, self.dev_store, self.dev_words = self.read("dev")
+        parts = [Described(train_texts, self.train_store, config.about)]
+        if config.named is not None:
+            parts += [self.read_named(config.named)] * config.named_repeats
+        self.train_texts: Texts = ConcatDataset(parts)
+        self.dev_texts: Texts = ConcatDataset([Described(dev_texts, self.dev_store, config.about)])
         self.network = CaptionerNet(
-            text_counts(self.train_texts, len(self.vocabulary)),
-            dim,
+            text_counts([part.texts for part in parts], len(self.vocabulary)),
+            len(self.train_texts[0][0]),
             config.cell,
             config.hidden,
             config.embedding,
             config.dropout,
         )
-        some = np.arange(0, len(self.train_texts), max(1, len(self.train_texts) // 5000))
-        self.network.set_statistics(self.contexts(self.train_store, self.train_texts, some))
+        some = range(0, len(self.train_texts), max(1, len(self.train_texts) // 5000))
+        self.network.set_statistics(np.stack([self.train_texts[row][0] for row in some]))
         if config.start is not None:
             load_captioner(self.network, config.start)
         self.network.to(device)
@@ -160,15 +180,15 @@ class CaptionerRun:
         sentences = encode_captions(words, self.vocabulary, config.longest)
         if config.about == "photo":
             return whole_captions(sentences), store, words
-        return infer_snippets(self.alignment, store, sentences, config.beta, config.min_words), store, words
+        self.edges = self.edges or PhraseEdges.of(sentences, self.vocabulary)  # of the training captions: read first
+        return infer_snippets(self.alignment, store, sentences, self.edges, config.beta, config.min_words), store, words
 
-    def contexts(self, store: RegionStore, texts: Snippets, rows: np.ndarray) -> np.ndarray:
-        """What the captioner sees: the photo's features, for regions after the region's own.  # (B, X)"""
-        photos = texts.photos[rows]
-        whole = np.asarray(store.features[photos, 0], np.float32)
-        if self.config.about == "photo":
-            return whole
-        return np.concatenate([np.asarray(store.features[photos, texts.regions[rows]], np.float32), whole], axis=1)
+    def read_named(self, folder: Path) -> Described:
+        """Named boxes as texts about regions."""
+        config = self.config
+        named = TeacherStore(folder)
+        store = store_boxes(read_graph(config.vision), read_settings(config.vision), named, config.regions / "named")
+        return Described(named_texts(named, store, self.vocabulary, config.seed), store, config.about)
 
     def task(self) -> Task:
         config = self.config
@@ -189,13 +209,14 @@ class CaptionerRun:
     def train_batch(self, step: int) -> Batch | PhotoBatch:
         rows = self.order.rows(step)
         if self.reward is None:
-            return self.batch(self.train_store, self.train_texts, rows)
+            return self.batch(self.train_texts, rows)
         contexts = np.asarray(self.train_store.features[rows, 0], np.float32)
         return PhotoBatch(rows, contexts, self.order.generator(step))
 
-    def batch(self, store: RegionStore, texts: Snippets, rows: np.ndarray) -> Batch:
-        inputs, targets, mask = shift_words([texts.ids[row] for row in rows])
-        context = torch.from_numpy(self.contexts(store, texts, rows))
+    def batch(self, texts: Texts, rows: np.ndarray) -> Batch:
+        contexts, ids = zip(*(texts[row] for row in rows), strict=True)
+        inputs, targets, mask = shift_words(list(ids))
+        context = torch.from_numpy(np.stack(contexts))
         return Batch(*(tensor.to(self.device) for tensor in (context, inputs, targets, mask)))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -226,9 +247,7 @@ class CaptionerRun:
     def validate(self, rehearsal: bool) -> dict[str, float]:
         """Cross-entropy a word in nats, and for photos the scores of greedily written captions."""
         rows = np.arange(len(self.dev_texts))[: 200 if rehearsal else 5000]
-        chunks = [
-            self.batch(self.dev_store, self.dev_texts, some) for some in np.array_split(rows, -(-len(rows) // 200))
-        ]
+        chunks = [self.batch(self.dev_texts, some) for some in np.array_split(rows, -(-len(rows) // 200))]
         numbers = {"loss": float(np.mean([float(self.losses(chunk)["loss"]) for chunk in chunks]))}
         if self.config.about == "photo":
             photos = min(2 if rehearsal else DEV_PHOTOS, len(self.dev_words))
@@ -268,8 +287,8 @@ def shift_words(texts: list[np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
     return inputs, targets, mask
 
 
-def text_counts(texts: Snippets, vocabulary: int) -> np.ndarray:
+def text_counts(texts: Sequence[Snippets], vocabulary: int) -> np.ndarray:
     """How often each id is a target: words, and END once a text.  # (V,)"""
-    counts = np.bincount(np.concatenate(texts.ids), minlength=vocabulary)
-    counts[Vocabulary.BOUNDARY] = len(texts)
+    counts = np.bincount(np.concatenate([ids for each in texts for ids in each.ids]), minlength=vocabulary)
+    counts[Vocabulary.BOUNDARY] = sum(map(len, texts))
     return counts

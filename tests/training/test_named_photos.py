@@ -1,0 +1,139 @@
+"""Photos with named boxes, and what is taught with them."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from regiontalk.errors import DataError
+from regiontalk.language import Vocabulary
+from regiontalk.settings import VisionSettings
+from regiontalk.training.losses import naming_loss
+from regiontalk.training.named_photos import (
+    MOST_BOXES,
+    WINDOWS,
+    NamedPhotos,
+    class_names,
+    draw_regions,
+    encode_names,
+    move_boxes,
+)
+from regiontalk.training.teacher_store import TeacherStore, boxes_in_crop
+from regiontalk.vision.boxes import iou
+
+SETTINGS = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0)
+NAMES = {"sofa": ("couch",), "couch": ("couch",), "triangle": ("triangle",), "circle": ("circle",)}
+
+
+@pytest.fixture
+def named(teacher_store: Path) -> NamedPhotos:
+    return NamedPhotos(teacher_store, NAMES, SETTINGS, photos=8, seed=0)
+
+
+def test_classes_are_called_as_the_vocabulary_knows_them(teacher_store: Path) -> None:
+    store = TeacherStore(teacher_store)
+    assert class_names(store, {"couch", "circle"}) == NAMES
+    assert class_names(store, {"sofa", "couch"})["couch"] == ("sofa",)  # the order of the synonyms is fixed
+    assert class_names(store, set[str]())["sofa"] == ("sofa",)
+    assert "zebra" not in class_names(store, {"zebra"})
+
+
+def test_labels_must_fit_the_boxes(teacher_store: Path, tmp_path: Path) -> None:
+    for file in teacher_store.iterdir():
+        (tmp_path / file.name).symlink_to(file)
+    (tmp_path / "labels.json").unlink()
+    with pytest.raises(DataError, match=r"labels\.json: not found; run the recipe's teach\.py once more"):
+        _ = TeacherStore(tmp_path).labels
+    (tmp_path / "labels.json").write_text("[[null]]")
+    with pytest.raises(DataError, match=r"labels\.json: a class or null for each of boxes\.json expected"):
+        _ = TeacherStore(tmp_path).labels
+
+
+def test_a_store_without_frequent_classes_is_refused(teacher_store: Path) -> None:
+    with pytest.raises(DataError, match="no class has 30 boxes"):
+        NamedPhotos(teacher_store, {}, SETTINGS, photos=8, seed=0)
+
+
+def test_batches_depend_on_the_step_alone(named: NamedPhotos) -> None:
+    one, same, other = (named.batch(step) for step in (3, 3, 4))
+    for name in ("pixels", "weights", "mask", "overlap"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(same, name))
+    assert not np.array_equal(one.pixels[: len(other.pixels)], other.pixels[: len(one.pixels)])
+
+
+def test_every_region_reads_the_map_and_knows_what_it_shows(named: NamedPhotos) -> None:
+    for step in range(20):
+        batch = named.batch(step)
+        photos, most = batch.mask.shape
+        assert most == MOST_BOXES + WINDOWS and batch.overlap.shape == (photos, most, 3)
+        np.testing.assert_allclose(batch.weights.sum(-1), batch.mask, atol=1e-5)
+        assert not batch.overlap[~batch.mask].any()
+        assert (batch.overlap.max(1) > 0.5).any(1).mean() > 0.5  # most photos still show a named thing
+        assert (batch.overlap < 0.3).all(2)[batch.mask].any()
+        assert all(len(each) <= 2 for each in batch.boxes)
+
+
+def test_rare_names_are_drawn_more_often_than_they_occur(named: NamedPhotos) -> None:
+    counts = np.array([len(each) for each in named.photos_of])
+    assert named.names == (("couch",), ("triangle",), ("circle",))
+    assert counts.tolist() == [149, 75, 150]
+    np.testing.assert_allclose(named.chance, np.sqrt(counts) / np.sqrt(counts).sum())
+
+
+def test_labels_follow_their_boxes_into_a_view(named: NamedPhotos) -> None:
+    for row in range(40):
+        _, boxes, labels = named.view(row, np.random.default_rng(row))
+        assert len(boxes) == len(labels)
+        whole = named.store.boxes[row]
+        kept, visible = boxes_in_crop(whole, np.array([0.1, 0.1, 0.9, 0.9]), False)
+        assert visible.sum() == len(kept)
+
+
+def test_moved_boxes_keep_to_the_photo() -> None:
+    rng, box = np.random.default_rng(0), np.float32([[0.4, 0.4, 0.6, 0.7]])
+    near = np.concatenate([move_boxes(box, 0.05, 0.1, rng) for _ in range(200)])
+    assert iou(near, box).min() > 0.6
+    far = np.concatenate([move_boxes(np.float32([[0, 0, 0.3, 0.3]]), 0.4, 0.8, rng) for _ in range(200)])
+    assert far.min() >= 0 and far.max() <= 1
+    assert (far[:, 2:] > far[:, :2]).all()
+
+
+def test_a_photo_without_named_boxes_still_has_windows() -> None:
+    regions = draw_regions(np.zeros((0, 4), np.float32), np.random.default_rng(0))
+    assert len(regions) == WINDOWS // 2
+    assert (regions[:, 2:] > regions[:, :2]).all()
+
+
+def test_names_stand_in_their_sentence() -> None:
+    vocabulary = Vocabulary(["a", "dining", "table", "cat"], [0] * 6)
+    ids, mask, name = encode_names((("dining", "table"), ("cat",)), "a {}", vocabulary)
+    assert ids.tolist() == [[2, 3, 4], [2, 5, 0]]
+    assert mask.tolist() == [[True, True, True], [True, True, False]]
+    assert name.tolist() == [[False, True, True], [False, True, False]]
+
+
+def test_naming_loss_by_hand() -> None:
+    """Two photos, two regions each, two names; the last region is missing."""
+    scores = torch.tensor([[[2.0, 1.0], [0.0, 3.0]], [[1.0, 0.5], [9.0, 9.0]]])
+    overlap = torch.tensor([[[0.8, 0.0], [0.4, 0.1]], [[0.0, 0.6], [1.0, 1.0]]])
+    present = torch.tensor([[True, True], [True, False]])
+    # regions: (0, 0) shows name 0, wrong is name 1; (1, 0) shows name 1, wrong is name 0
+    regions = [math.log1p(math.exp(1 - 2)), math.log1p(math.exp(1 - 0.5))]
+    # name 0 in photo 0: right 2, wrong the region (1, 0) with 1 (the overlap of 0.4 does not count)
+    # name 1 in photo 1: right 0.5, wrong (0, 0) with 1 and (0, 1) with 3
+    names = [math.log1p(math.exp(1 - 2)), math.log1p(math.exp(1 - 0.5) + math.exp(3 - 0.5))]
+    expected = np.mean(regions) + np.mean(names)
+    assert float(naming_loss(scores, present, overlap)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_naming_loss_has_gradients_where_a_region_is_missing() -> None:
+    scores = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    overlap = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(1))
+    present = torch.tensor([[True, True, False], [True, False, False]])
+    naming_loss(scores, present, overlap).backward()
+    assert scores.grad is not None and torch.isfinite(scores.grad).all()
+    assert not scores.grad[~present].any()

@@ -1,0 +1,48 @@
+"""Phrases begin and end as captions' phrases do."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from regiontalk.language import Vocabulary
+from regiontalk.training.phrase_edges import PhraseEdges
+from regiontalk.training.sentences import Sentences
+
+CAPTIONS = (
+    "a brown dog chases a red ball",
+    "a red ball is in the brown grass",
+    "a dog and a man in a red shirt",
+    "the dog with the ball in its mouth is on the grass",
+)
+VOCABULARY = Vocabulary.from_captions([caption.split() for caption in CAPTIONS], 1)
+
+
+@pytest.fixture
+def edges() -> PhraseEdges:
+    ids = tuple(VOCABULARY.encode(caption.split()) for caption in CAPTIONS)
+    return PhraseEdges.of(Sentences(ids, np.arange(len(ids))), VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    ("phrase", "trimmed"),
+    [
+        ("a brown dog chases a red", "a brown dog"),
+        ("in the brown grass", "the brown grass"),
+        ("a dog", "a dog"),
+        ("and a man in a", "a man"),
+        ("is in the", ""),
+        ("a red", ""),
+        ("a dog with the ball", "a dog with the ball"),
+    ],
+)
+def test_what_sticks_out_is_cut_off(edges: PhraseEdges, phrase: str, trimmed: str) -> None:
+    assert VOCABULARY.decode(edges.trim(VOCABULARY.encode(phrase.split()))) == trimmed.split()
+
+
+def test_a_language_without_these_links_keeps_its_last_words() -> None:
+    captions = ("ein hund rennt", "ein brauner hund")
+    words = Vocabulary.from_captions([caption.split() for caption in captions], 1)
+    ids = tuple(words.encode(caption.split()) for caption in captions)
+    edges = PhraseEdges.of(Sentences(ids, np.arange(2)), words)
+    assert words.decode(edges.trim(ids[1])) == ["ein", "brauner", "hund"]
