@@ -28,8 +28,6 @@ from regiontalk.vision.session import prepare
 
 FEWEST = 30
 """A class with fewer boxes is not taught: the detector's rare classes are mostly its mistakes."""
-MOST_OF_A_NAME = 1500
-"""Boxes that the region captioner learns of one name."""
 MOST_BOXES = 12
 """Of one photo, in one batch."""
 WINDOWS = 12
@@ -128,21 +126,19 @@ def class_names(store: TeacherStore, vocabulary: Container[str]) -> dict[str, Wo
     return {label: (*known(synonyms(label), vocabulary), synonyms(label)[0])[0] for label in frequent}
 
 
-def named_texts(photos: TeacherStore, store: RegionStore, vocabulary: Vocabulary, seed: int) -> Snippets:
-    """Every named box as a text, "a cat", about its region; of frequent names a sample, so that none drowns the others.
+def named_texts(photos: TeacherStore, store: RegionStore, vocabulary: Vocabulary) -> Snippets:
+    """Every named box as a text, "a cat", about its region.
 
     Args:
         store: the features of the boxes, see `store_boxes`.
     """
     names = class_names(photos, vocabulary)
     said = {name: vocabulary.encode(with_article(name)) for name in sorted(set(names.values()))}
-    order = np.random.default_rng(seed).permutation(len(photos))
-    taken, ids, rows, regions = Counter[Words](), [], [], []
-    for photo in order:
-        labels = photos.labels[photo][: int(store.counts[photo]) - 1]
-        for region, name in enumerate((names.get(label or "") for label in labels), start=1):
-            if name is not None and taken[name] < MOST_OF_A_NAME and (said[name] != Vocabulary.UNKNOWN).all():
-                taken[name] += 1
+    ids, rows, regions = [], [], []
+    for photo, labels in enumerate(photos.labels):
+        kept = labels[: int(store.counts[photo]) - 1]
+        for region, name in enumerate((names.get(label or "") for label in kept), start=1):
+            if name is not None and (said[name] != Vocabulary.UNKNOWN).all():
                 ids.append(said[name])
                 rows.append(photo)
                 regions.append(region)

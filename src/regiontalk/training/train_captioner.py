@@ -188,7 +188,7 @@ class CaptionerRun:
         config = self.config
         named = TeacherStore(folder)
         store = store_boxes(read_graph(config.vision), read_settings(config.vision), named, config.regions / "named")
-        return Described(named_texts(named, store, self.vocabulary, config.seed), store, config.about)
+        return Described(named_texts(named, store, self.vocabulary), store, config.about)
 
     def task(self) -> Task:
         config = self.config
