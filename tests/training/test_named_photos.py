@@ -54,7 +54,7 @@ def test_labels_must_fit_the_boxes(teacher_store: Path, tmp_path: Path) -> None:
 
 
 def test_a_store_without_frequent_classes_is_refused(teacher_store: Path) -> None:
-    with pytest.raises(DataError, match="no class has 30 boxes"):
+    with pytest.raises(DataError, match="no class with 30 boxes has a name that the vocabulary knows"):
         NamedPhotos(teacher_store, {}, SETTINGS, photos=8, seed=0)
 
 
@@ -128,6 +128,13 @@ def test_naming_loss_by_hand() -> None:
     names = [math.log1p(math.exp(1 - 2)), math.log1p(math.exp(1 - 0.5) + math.exp(3 - 0.5))]
     expected = np.mean(regions) + np.mean(names)
     assert float(naming_loss(scores, present, overlap)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_batch_that_shows_nothing_costs_nothing() -> None:
+    scores = torch.zeros(1, 2, 3, requires_grad=True)
+    loss = naming_loss(scores, torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 2, 3))
+    loss.backward()
+    assert float(loss.detach()) == 0 and scores.grad is not None and not scores.grad.any()
 
 
 def test_naming_loss_has_gradients_where_a_region_is_missing() -> None:

@@ -40,9 +40,10 @@ def test_what_sticks_out_is_cut_off(edges: PhraseEdges, phrase: str, trimmed: st
     assert VOCABULARY.decode(edges.trim(VOCABULARY.encode(phrase.split()))) == trimmed.split()
 
 
-def test_a_language_without_these_links_keeps_its_last_words() -> None:
+def test_a_language_without_these_links_is_left_alone() -> None:
     captions = ("ein hund rennt", "ein brauner hund")
     words = Vocabulary.from_captions([caption.split() for caption in captions], 1)
     ids = tuple(words.encode(caption.split()) for caption in captions)
     edges = PhraseEdges.of(Sentences(ids, np.arange(2)), words)
-    assert words.decode(edges.trim(ids[1])) == ["ein", "brauner", "hund"]
+    assert edges.trim(ids[0][:2]).tolist() == ids[0][:2].tolist()
+    assert edges.trim(ids[1][:2]).tolist() == ids[1][:2].tolist()

@@ -91,8 +91,8 @@ def naming_loss(scores: Tensor, present: Tensor, overlap: Tensor) -> Tensor:
     """Cross-entropy of names and regions that show them, both ways, in nats.
 
     A region is to name what it shows among all names; a name is to find its thing in a photo among the regions of all
-    photos that do not show it. Where several are right, any of them will do. Regions that hold a part of a thing, or
-    far more than it, are neither right nor wrong.
+    photos that do not show it, as far as their boxes have names. Where several are right, any of them will do. Regions
+    that hold a part of a thing, or far more than it, are neither right nor wrong.
 
     Args:
         scores: (B, M, N) of the regions of B photos with N names.
@@ -105,7 +105,12 @@ def naming_loss(scores: Tensor, present: Tensor, overlap: Tensor) -> Tensor:
     of_names = F.softplus(wrong.flatten(0, 1).logsumexp(0) - right.logsumexp(1))  # (B, N)
     shown = (overlap >= SHOWS) & present[..., None]
     named, asked = shown.any(2), shown.any(1)
-    return of_regions[named].mean() + of_names[asked].mean()
+    return mean_where(of_regions, named) + mean_where(of_names, asked)
+
+
+def mean_where(values: Tensor, chosen: Tensor) -> Tensor:
+    """The mean of the chosen values; 0 where none is."""
+    return values[chosen].sum() / chosen.sum().clamp(min=1)
 
 
 def right_one(own: Tensor, others: Tensor, wrong: Tensor) -> Tensor:

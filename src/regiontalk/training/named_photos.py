@@ -45,7 +45,7 @@ class NamedBatch:
         weights: (B, M, C) float32, RoIAlign's weights of each region; zero for missing ones.
         mask: (B, M), True on regions.
         overlap: (B, M, N) float32, the IoU of each region with the nearest box of each name.
-        boxes: B arrays (m, 4) xyxy in 0..1, all boxes of the photo, named or not.
+        boxes: B arrays (m, 4) xyxy in 0..1, all boxes of the view, named or not.
         sentence: one of `SENTENCES`.
     """
 
@@ -60,28 +60,31 @@ class NamedBatch:
 class NamedPhotos:
     """The photos of a teacher store with the names of their boxes, an endless row of batches.
 
-    Rare names come more often than they occur: a name is drawn by the square root of its count, then one of its photos.
-    A batch is a function of the seed and the step alone.
+    Rare names come more often than they occur: a name is drawn by the square root of the number of its photos, then one
+    of these. A batch is a function of the seed and the step alone.
 
     Args:
         folder: of the teacher store.
         names: for each class what it is called, see `class_names`; boxes of other classes have no name.
         settings: size and side of the network that will see the photos.
-        photos: B.
+        photos: B at most; a photo that is drawn twice counts once.
         seed: of all chance.
 
     Raises:
-        DataError: if no box has a name.
+        DataError: if there is no name to learn.
     """
 
     def __init__(self, folder: Path, names: dict[str, Words], settings: VisionSettings, photos: int, seed: int) -> None:
         self.store, self.settings, self.photos, self.seed = TeacherStore(folder), settings, photos, seed
         self.names = tuple(dict.fromkeys(names.values()))
         rows = {name: row for row, name in enumerate(self.names)}
-        self.labels = [np.array([rows.get(names.get(e or "", ()), -1) for e in each]) for each in self.store.labels]
+        self.labels = [
+            np.array([rows.get(names.get(label or "", ()), -1) for label in labels], np.int64)
+            for labels in self.store.labels
+        ]
         self.photos_of = [np.array([p for p, each in enumerate(self.labels) if row in each]) for row in rows.values()]
         if not self.names:
-            raise DataError(f"{folder}: no class has {FEWEST} boxes; there are no names to learn")
+            raise DataError(no_names(folder))
         self.chance = np.sqrt([len(each) for each in self.photos_of])
         self.chance /= self.chance.sum()
 
@@ -131,14 +134,19 @@ def named_texts(photos: TeacherStore, store: RegionStore, vocabulary: Vocabulary
 
     Args:
         store: the features of the boxes, see `store_boxes`.
+
+    Raises:
+        DataError: if there is no name to learn.
     """
-    names = class_names(photos, vocabulary)
+    names = sayable_names(photos, vocabulary)
+    if not names:
+        raise DataError(no_names(photos.folder))
     said = {name: vocabulary.encode(with_article(name)) for name in sorted(set(names.values()))}
     ids, rows, regions = [], [], []
     for photo, labels in enumerate(photos.labels):
         kept = labels[: int(store.counts[photo]) - 1]
         for region, name in enumerate((names.get(label or "") for label in kept), start=1):
-            if name is not None and (said[name] != Vocabulary.UNKNOWN).all():
+            if name is not None:
                 ids.append(said[name])
                 rows.append(photo)
                 regions.append(region)
@@ -153,6 +161,16 @@ def with_article(name: Words) -> Words:
     """
     plural = name[-1].endswith("s") and not name[-1].endswith(("ss", "us"))
     return name if plural else ("an" if name[0][0] in "aeiou" else "a", *name)
+
+
+def sayable_names(store: TeacherStore, vocabulary: Container[str]) -> dict[str, Words]:
+    """Those of `class_names` of which the vocabulary knows every word."""
+    names = class_names(store, vocabulary)
+    return {label: name for label, name in names.items() if known([name], vocabulary)}
+
+
+def no_names(folder: Path) -> str:
+    return f"{folder}: no class with {FEWEST} boxes has a name that the vocabulary knows; there are no names to learn"
 
 
 def draw_regions(named: np.ndarray, rng: np.random.Generator) -> np.ndarray:

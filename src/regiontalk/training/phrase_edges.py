@@ -32,8 +32,11 @@ class PhraseEdges:
 
     @classmethod
     def of(cls, sentences: Sentences, vocabulary: Vocabulary) -> PhraseEdges:
-        """As training captions use the words."""
+        """As training captions use the words; captions without any English link are left as they are."""
         link = member(vocabulary, LINKS)
+        if not link.any():
+            every = np.ones(len(vocabulary), bool)
+            return cls(every, every)
         link[Vocabulary.BOUNDARY] = True
         words = np.concatenate(sentences.ids)
         after = np.concatenate([np.append(ids[1:], Vocabulary.BOUNDARY) for ids in sentences.ids])

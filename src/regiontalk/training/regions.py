@@ -169,11 +169,12 @@ def store_boxes(graph: bytes, settings: VisionSettings, photos: TeacherStore, fo
     """The features of a teacher store's boxes, the whole photo first; of a photo with many, the first ones.
 
     Raises:
-        DataError: if `folder` holds regions of another graph.
+        DataError: if `folder` holds regions of another graph, or of other boxes.
     """
     session, checksum = bare_session(graph, settings)
     most = settings.proposals + 1
-    names = [str(row) for row in range(len(photos))]
+    digests = [hashlib.sha256(each.tobytes()).hexdigest()[:16] for each in photos.boxes]
+    names = [f"{row} {digest}" for row, digest in enumerate(digests)]
     writer = RegionStoreWriter.open(
         folder, names=names, regions=most, dim=settings.feature_dim, vision_checksum=checksum
     )

@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 
 from regiontalk.alignment.mrf import viterbi
 from regiontalk.data import RegionStore
+from regiontalk.errors import DataError
 from regiontalk.language import Vocabulary
 from regiontalk.training.phrase_edges import PhraseEdges
 from regiontalk.training.sentences import Sentences, pad_ids
@@ -66,6 +67,9 @@ def infer_snippets(
         edges: how phrases begin and end; what sticks out is cut off.
         beta: β of Eq. 12, in units of the score.
         min_words: shorter phrases are left out, and so are those without a word of the vocabulary.
+
+    Raises:
+        DataError: if no phrase is left.
     """
     net.eval()
     ids, photos, regions = [], [], []
@@ -82,6 +86,8 @@ def infer_snippets(
                     ids.append(phrase)
                     photos.append(photo)
                     regions.append(path[first])
+    if not ids:
+        raise DataError(f"no caption has a phrase of {min_words} words; give more captions or lower min_words")
     return Snippets(tuple(ids), np.array(photos, np.int64), np.array(regions, np.int64))
 
 

@@ -23,7 +23,7 @@ from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.distillation import proposal_losses
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.losses import RANKING_LOSSES, Pairs, naming_loss, score_batch
-from regiontalk.training.named_photos import NamedBatch, NamedPhotos, class_names, encode_names
+from regiontalk.training.named_photos import NamedBatch, NamedPhotos, class_names, encode_names, sayable_names
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.regions import (
     RegionSource,
@@ -68,6 +68,7 @@ class AlignmentConfig:
             photo meets all those of the others as negatives.
         vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
         named: folder of a teacher store whose boxes have names, which are taught beside the captions; None for none.
+            While the backbone is tuned, its proposals learn these boxes and not the regions that the run began with.
         named_photos: in a batch.
         naming_weight: of `naming_loss`, beside the ranking loss.
         limit: only the first photos of each split, for trials.
@@ -104,6 +105,10 @@ class AlignmentConfig:
     limit: int | None = None
     seed: int = 0
     stop_after: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.named_photos < 1 or self.naming_weight < 0:
+            raise ValueError("named_photos must be at least 1 and naming_weight at least 0")
 
 
 @dataclass(frozen=True)
@@ -170,9 +175,8 @@ class AlignmentRun:
         self.named = None if config.named is None else self.read_named(config.named)
 
     def read_named(self, folder: Path) -> NamedPhotos:
-        names = class_names(TeacherStore(folder), self.vocabulary)
-        sayable = {label: name for label, name in names.items() if all(word in self.vocabulary for word in name)}
-        return NamedPhotos(folder, sayable, self.settings, self.config.named_photos, self.config.seed)
+        names = sayable_names(TeacherStore(folder), self.vocabulary)
+        return NamedPhotos(folder, names, self.settings, self.config.named_photos, self.config.seed)
 
     @property
     def tunes_vision(self) -> bool:

@@ -101,6 +101,8 @@ class CaptionerConfig:
     def __post_init__(self) -> None:
         if self.named is not None and self.about != "region":
             raise ValueError('named needs about = "region"')
+        if self.named_repeats < 1:
+            raise ValueError(f"named_repeats must be at least 1, not {self.named_repeats}")
         if self.loss == "reward" and (self.about != "photo" or self.start is None or self.samples < 2):
             raise ValueError('loss = "reward" needs about = "photo", samples of at least 2, and a run to start from')
 

@@ -21,7 +21,8 @@ from regiontalk.training.train_stages import read_stages
 from regiontalk.training.vision_graph import TYPICAL_PHOTOS, WEIGHTS, read_vision, save_vision
 from regiontalk.training.vision_net import VisionNet
 
-HELD_OUT = 256
+HELD_OUT, HELD_OUT_SEED = 256, 0
+"""Photos that are never trained on; the same ones whatever a run's own seed, since one run may go on from another."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def train_vision(config: VisionConfig) -> Path:
     torch.manual_seed(config.seed)
     device = best_device()
     store = TeacherStore(config.store)
-    order = np.random.default_rng(config.seed).permutation(len(store))
+    order = np.random.default_rng(HELD_OUT_SEED).permutation(len(store))
     held_out, rows = order[:HELD_OUT], order[HELD_OUT:]
     schedule = Schedule(config, rows)
     network = first_network(config)
