@@ -19,12 +19,11 @@ from regiontalk.errors import DataError
 from regiontalk.evaluation.class_words import Words, known, synonyms
 from regiontalk.language import Vocabulary
 from regiontalk.settings import VisionSettings
-from regiontalk.training.regions import random_view
+from regiontalk.training.regions import see_view
 from regiontalk.training.snippets import Snippets
-from regiontalk.training.teacher_store import TeacherStore, boxes_in_crop
+from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.vision.boxes import iou
 from regiontalk.vision.roi_align import roi_weights
-from regiontalk.vision.session import prepare
 
 FEWEST = 30
 """A class with fewer boxes is not taught: the detector's rare classes are mostly its mistakes."""
@@ -111,11 +110,9 @@ class NamedPhotos:
 
     def view(self, row: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A photo's pixels through a random window, the boxes in it (m, 4) and their names' rows (m,), -1 for none."""
-        photo, (window, mirror) = Image.fromarray(self.store.photos[row]), random_view(rng)
-        corners = np.round(window.reshape(2, 2) * photo.size).astype(int).ravel()
-        boxes, visible = boxes_in_crop(self.store.boxes[row], corners / np.tile(photo.size, 2), mirror)
-        squashed = prepare(photo.crop(tuple(corners)), self.settings.size)
-        return squashed[:, ::-1] if mirror else squashed, boxes.astype(np.float32), self.labels[row][visible]
+        photo = Image.fromarray(self.store.photos[row])
+        pixels, boxes, visible = see_view(photo, self.store.boxes[row], self.settings.size, rng)
+        return pixels, boxes.astype(np.float32), self.labels[row][visible]
 
 
 def class_names(store: TeacherStore, vocabulary: Container[str]) -> dict[str, Words]:

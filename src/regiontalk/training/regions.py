@@ -80,12 +80,8 @@ class SeenRegions:
         boxes = []
         for i, row in enumerate(rows):
             image = open_photo(self.files[row], min_side=size).image
-            window, mirror = (WHOLE, False) if rng is None else random_view(rng)
-            corners = np.round(window.reshape(2, 2) * image.size).astype(int).ravel()
-            crop = corners / np.tile(image.size, 2)
-            squashed = prepare(image.crop(tuple(corners)), size)
-            pixels[i] = squashed[:, ::-1] if mirror else squashed
-            found, _ = boxes_in_crop(unit_boxes(self.store, row)[1 : self.store.counts[row]], crop, mirror)
+            proposed = unit_boxes(self.store, row)[1 : self.store.counts[row]]
+            pixels[i], found, _ = see_view(image, proposed, size, rng)
             boxes.append(found.astype(np.float32))
             mask[i, : len(found) + 1] = True
             weights[i, : len(found) + 1] = roi_weights(np.concatenate([WHOLE[None], found]), side)
@@ -112,6 +108,25 @@ def random_view(rng: np.random.Generator) -> tuple[np.ndarray, bool]:
     extent = rng.uniform(SMALLEST_VIEW, 1)
     origin = rng.uniform(0, 1 - extent, size=2)
     return np.concatenate([origin, origin + extent]), bool(rng.random() < 0.5)
+
+
+def see_view(
+    image: Image.Image, boxes: np.ndarray, size: int, rng: np.random.Generator | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A random view of a photo, or all of it without `rng`.
+
+    Args:
+        boxes: (n, 4) xyxy in 0..1 of the photo.
+        size: S, pixels a side.
+
+    Returns:
+        pixels (S, S, 3), the boxes that are visible (m, 4) in 0..1 of the view, and which they are (n,) bool.
+    """
+    window, mirror = (WHOLE, False) if rng is None else random_view(rng)
+    corners = np.round(window.reshape(2, 2) * image.size).astype(int).ravel()
+    found, visible = boxes_in_crop(boxes, corners / np.tile(image.size, 2), mirror)
+    squashed = prepare(image.crop(tuple(corners)), size)
+    return squashed[:, ::-1] if mirror else squashed, found, visible
 
 
 RegionSource = StoredRegions | SeenRegions
