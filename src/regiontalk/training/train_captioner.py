@@ -33,7 +33,7 @@ from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.phrase_edges import PhraseEdges
 from regiontalk.training.regions import store_boxes, store_regions
 from regiontalk.training.self_critical import CiderReward, advantages, drawn_mask, policy_loss
-from regiontalk.training.sentences import Shuffled, caption_words, encode_captions
+from regiontalk.training.sentences import Sentences, Shuffled, caption_words, encode_captions
 from regiontalk.training.snippets import Described, Snippets, infer_snippets, whole_captions
 from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.training.train_alignment import first_photos, read_alignment
@@ -146,9 +146,11 @@ class CaptionerRun:
     def __init__(self, config: CaptionerConfig, device: str) -> None:
         self.config, self.device = config, device
         self.vocabulary, self.alignment = read_alignment(config.alignment)
-        self.edges: PhraseEdges | None = None
-        train_texts, self.train_store, train_words = self.read("train")
-        dev_texts, self.dev_store, self.dev_words = self.read("dev")
+        train_sentences, self.train_store, train_words = self.read("train")
+        dev_sentences, self.dev_store, self.dev_words = self.read("dev")
+        self.edges = PhraseEdges.of(train_sentences, self.vocabulary)
+        train_texts = self.texts(train_sentences, self.train_store)
+        dev_texts = self.texts(dev_sentences, self.dev_store)
         parts = [Described(train_texts, self.train_store, config.about)]
         if config.named is not None:
             parts += [self.read_named(config.named)] * config.named_repeats
@@ -172,18 +174,22 @@ class CaptionerRun:
         self.order = Shuffled(items, config.batch, config.seed)
         self.steps = self.order.epoch_steps * config.epochs
 
-    def read(self, split: str) -> tuple[Snippets, RegionStore, list[list[list[str]]]]:
-        """A split's texts, regions, and every photo's captions as words."""
+    def read(self, split: str) -> tuple[Sentences, RegionStore, list[list[list[str]]]]:
+        """A split's captions as ids, regions, and every photo's captions as words."""
         config = self.config
         dataset = first_photos(read_dataset(config.data, split), config.limit)
         graph, settings = read_graph(config.vision), read_settings(config.vision)
         store = store_regions(graph, settings, dataset, config.regions / split)
         words = caption_words(dataset)
         sentences = encode_captions(words, self.vocabulary, config.longest)
+        return sentences, store, words
+
+    def texts(self, sentences: Sentences, store: RegionStore) -> Snippets:
+        """What is learnt of a split's captions."""
+        config = self.config
         if config.about == "photo":
-            return whole_captions(sentences), store, words
-        self.edges = self.edges or PhraseEdges.of(sentences, self.vocabulary)  # of the training captions: read first
-        return infer_snippets(self.alignment, store, sentences, self.edges, config.beta, config.min_words), store, words
+            return whole_captions(sentences)
+        return infer_snippets(self.alignment, store, sentences, self.edges, config.beta, config.min_words)
 
     def read_named(self, folder: Path) -> Described:
         """Named boxes as texts about regions."""
