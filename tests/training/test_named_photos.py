@@ -31,7 +31,7 @@ NAMES = {"sofa": ("couch",), "couch": ("couch",), "triangle": ("triangle",), "ci
 
 @pytest.fixture
 def named(teacher_store: Path) -> NamedPhotos:
-    return NamedPhotos(teacher_store, NAMES, SETTINGS, photos=8, seed=0)
+    return NamedPhotos(TeacherStore(teacher_store), NAMES, SETTINGS, photos=8, seed=0)
 
 
 def test_classes_are_called_as_the_vocabulary_knows_them(teacher_store: Path) -> None:
@@ -55,7 +55,7 @@ def test_labels_must_fit_the_boxes(teacher_store: Path, tmp_path: Path) -> None:
 
 def test_a_store_without_frequent_classes_is_refused(teacher_store: Path) -> None:
     with pytest.raises(DataError, match="no class with 30 boxes has a name that the vocabulary knows"):
-        NamedPhotos(teacher_store, {}, SETTINGS, photos=8, seed=0)
+        NamedPhotos(TeacherStore(teacher_store), {}, SETTINGS, photos=8, seed=0)
 
 
 def test_batches_depend_on_the_step_alone(named: NamedPhotos) -> None:

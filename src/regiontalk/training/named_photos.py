@@ -63,7 +63,7 @@ class NamedPhotos:
     of these. A batch is a function of the seed and the step alone.
 
     Args:
-        folder: of the teacher store.
+        store: the photos, their boxes and what these show.
         names: for each class what it is called, see `class_names`; boxes of other classes have no name.
         settings: size and side of the network that will see the photos.
         photos: B at most; a photo that is drawn twice counts once.
@@ -73,8 +73,10 @@ class NamedPhotos:
         DataError: if there is no name to learn.
     """
 
-    def __init__(self, folder: Path, names: dict[str, Words], settings: VisionSettings, photos: int, seed: int) -> None:
-        self.store, self.settings, self.photos, self.seed = TeacherStore(folder), settings, photos, seed
+    def __init__(
+        self, store: TeacherStore, names: dict[str, Words], settings: VisionSettings, photos: int, seed: int
+    ) -> None:
+        self.store, self.settings, self.photos, self.seed = store, settings, photos, seed
         self.names = tuple(dict.fromkeys(names.values()))
         rows = {name: row for row, name in enumerate(self.names)}
         self.labels = [
@@ -83,7 +85,7 @@ class NamedPhotos:
         ]
         self.photos_of = [np.array([p for p, each in enumerate(self.labels) if row in each]) for row in rows.values()]
         if not self.names:
-            raise DataError(no_names(folder))
+            raise DataError(no_names(store.folder))
         self.chance = np.sqrt([len(each) for each in self.photos_of])
         self.chance /= self.chance.sum()
 

@@ -148,12 +148,13 @@ class AlignmentRun:
     def __init__(self, config: AlignmentConfig, device: str) -> None:
         self.config, self.device = config, device
         train_set, dev_set = (first_photos(read_dataset(config.data, s), config.limit) for s in ("train", "dev"))
+        boxed = None if config.named is None else TeacherStore(config.named)
         words = caption_words(train_set)
         if config.start is None:
             captions = [caption for each in words for caption in each]
             self.vocabulary = Vocabulary.from_captions(captions, config.min_count)
-            if config.named is not None:
-                names = class_names(TeacherStore(config.named), self.vocabulary).values()
+            if boxed is not None:
+                names = class_names(boxed, self.vocabulary).values()
                 always = [word for name in names for word in name]
                 self.vocabulary = Vocabulary.from_captions(captions, config.min_count, always)
             self.started = None
@@ -172,11 +173,11 @@ class AlignmentRun:
         self.network = nn.ModuleDict(parts)  # everything that a checkpoint of this run must hold
         self.order = CaptionedPhotos(self.train_sentences, config.batch, config.captions, config.seed)
         self.steps = self.order.epoch_steps * config.epochs
-        self.named = None if config.named is None else self.read_named(config.named)
+        self.named = None if boxed is None else self.read_named(boxed)
 
-    def read_named(self, folder: Path) -> NamedPhotos:
-        names = sayable_names(TeacherStore(folder), self.vocabulary)
-        return NamedPhotos(folder, names, self.settings, self.config.named_photos, self.config.seed)
+    def read_named(self, store: TeacherStore) -> NamedPhotos:
+        names = sayable_names(store, self.vocabulary)
+        return NamedPhotos(store, names, self.settings, self.config.named_photos, self.config.seed)
 
     @property
     def tunes_vision(self) -> bool:
