@@ -31,6 +31,7 @@ import numpy as np
 from PIL import Image
 from safetensors.numpy import save_file
 
+from regiontalk.data import BoxedPhoto, read_voc
 from regiontalk.vision.boxes import iou, nms
 
 SIZE = 224  # pixels; the teacher's input and the store's photos
@@ -179,12 +180,12 @@ def detect_rows(rows: range, store: Path, detector_path: str) -> list[Labelled]:
 
 
 def voc_boxes(data: Path) -> dict[str, Labelled]:
-    boxes: dict[str, Labelled] = {}
-    for line in (data / "voc/boxes.jsonl").read_text().splitlines():
-        entry = json.loads(line)
-        size = [entry["width"], entry["height"]] * 2
-        boxes[entry["file_name"]] = ((np.float32(entry["boxes_xyxy"]) / size).clip(0, 1), entry["labels"])
-    return boxes
+    return {photo.file.name: labelled(photo) for photo in read_voc(data / "voc").photos}
+
+
+def labelled(photo: BoxedPhoto) -> Labelled:
+    size = np.array([photo.width, photo.height] * 2)
+    return (photo.boxes_xyxy / size).clip(0, 1), [texts[0] for texts in photo.texts]
 
 
 def merge_boxes(truth: Labelled | None, detected: Labelled) -> tuple[list[list[float]], list[str | None]]:

@@ -34,6 +34,7 @@ __all__ = [
     "read_entities",
     "read_flickr8k",
     "read_folder",
+    "read_json",
     "read_karpathy",
     "read_list",
     "read_region_lines",

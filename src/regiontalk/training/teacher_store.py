@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from PIL import Image
 from safetensors.numpy import load_file
 from torch import Tensor
 
+from regiontalk.data import read_json, read_text
 from regiontalk.errors import DataError
 
 MIN_VISIBLE = 0.4
@@ -67,9 +69,16 @@ class TeacherStore:
 
     @cached_property
     def boxes(self) -> list[np.ndarray]:
-        """Every photo's boxes, xyxy in 0..1.  # N arrays (boxes, 4)"""
-        lists = json.loads((self.folder / "boxes.json").read_text())
-        return [np.asarray(boxes, np.float32).reshape(-1, 4) for boxes in lists]
+        """Every photo's boxes, xyxy in 0..1.  # N arrays (boxes, 4)
+
+        Raises:
+            DataError: if they are damaged.
+        """
+        file = self.folder / "boxes.json"
+        try:
+            return [np.asarray(boxes, np.float32).reshape(-1, 4) for boxes in read_json(file, read_text(file))]
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{file}: lists of boxes expected ({error}); run the recipe's teach.py again") from error
 
     @cached_property
     def labels(self) -> list[list[str | None]]:
@@ -81,8 +90,8 @@ class TeacherStore:
         file = self.folder / "labels.json"
         if not file.exists():
             raise DataError(f"{file}: not found; run the recipe's teach.py once more, it adds what the boxes show")
-        labels: list[list[str | None]] = json.loads(file.read_text())
-        if [len(each) for each in labels] != [len(each) for each in self.boxes]:
+        labels: list[list[str | None]] = read_json(file, read_text(file))
+        if not labels_fit(labels, self.boxes):
             raise DataError(f"{file}: a class or null for each of boxes.json expected; run the recipe's teach.py again")
         return labels
 
@@ -145,6 +154,16 @@ class TeacherStore:
         photo = self.photos[row]
         crop = tuple(float(v) * side for v, side in zip(self.crops[row, view], photo.shape[1::-1] * 2, strict=True))
         return np.asarray(Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR, box=crop))
+
+
+def labels_fit(labels: Any, boxes: list[np.ndarray]) -> bool:
+    """Whether this is a list for each photo of a class, or None, for each of its boxes."""
+    return (
+        isinstance(labels, list)
+        and all(isinstance(each, list) for each in labels)
+        and [len(each) for each in labels] == [len(each) for each in boxes]
+        and all(label is None or isinstance(label, str) for each in labels for label in each)
+    )
 
 
 def boxes_in_crop(boxes: np.ndarray, crop: np.ndarray, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
