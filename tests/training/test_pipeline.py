@@ -177,6 +177,34 @@ def test_tuning_moves_the_backbone_and_resumes_exactly(
     assert np.array_equal(before["backbone.stages.0.0.2.running_mean"], after["backbone.stages.0.0.2.running_mean"])
 
 
+def test_tuning_on_larger_photos_gives_a_network_for_these(
+    alignment_config: AlignmentConfig, alignment_run: Path, teacher_store: Path, tmp_path: Path
+) -> None:
+    config = replace(
+        alignment_config,
+        start=alignment_run,
+        output=tmp_path,
+        named=teacher_store,
+        named_photos=2,
+        epochs=1,
+        vision_learning_rate=1e-3,
+        image_size=96,
+    )
+    train_alignment(config)
+    before, after = read_settings(config.vision), read_settings(config.output)
+    assert (after.size, after.side) == (96, 96 * before.side // before.size)
+    store = store_regions(read_graph(config.output), after, read_dataset(config.data, "dev"), tmp_path / "regions")
+    assert np.isfinite(store.features[:]).all()
+
+
+@pytest.mark.parametrize("wrong", [{"image_size": 64}, {"vision_learning_rate": 1e-3, "image_size": 100}])
+def test_a_size_is_for_a_tuned_backbone_and_fits_its_strides(
+    alignment_config: AlignmentConfig, wrong: dict[str, float]
+) -> None:
+    with pytest.raises(ValueError, match="image_size"):
+        replace(alignment_config, **wrong)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_captioner_resumes_exactly(
     alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path, cell: str

@@ -41,7 +41,7 @@ def test_views_are_chosen_by_the_generator_alone(seen: SeenRegions) -> None:
 
 def test_windows_stay_in_the_photo() -> None:
     rng = np.random.default_rng(0)
-    windows = np.array([random_view(rng)[0] for _ in range(200)])
+    windows = np.array([random_view(rng, SMALLEST_VIEW)[0] for _ in range(200)])
     assert windows.min() >= 0 and windows.max() <= 1
     assert ((windows[:, 2:] - windows[:, :2]) >= SMALLEST_VIEW - 1e-9).all()
 

@@ -31,6 +31,8 @@ MOST_BOXES = 12
 """Of one photo, in one batch."""
 WINDOWS = 12
 """Other windows on each photo, so that a name is told from what lies around its thing."""
+SMALLEST_VIEW = 0.5
+"""Of a photo's sides: unlike a caption, a name holds for what is left of its box."""
 SENTENCES = ("{}", "a {}", "the {}")
 """A name is read by itself or after an article, as chance has it."""
 
@@ -113,7 +115,7 @@ class NamedPhotos:
     def view(self, row: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A photo's pixels through a random window, the boxes in it (m, 4) and their names' rows (m,), -1 for none."""
         photo = Image.fromarray(self.store.photos[row])
-        pixels, boxes, visible = see_view(photo, self.store.boxes[row], self.settings.size, rng)
+        pixels, boxes, visible = see_view(photo, self.store.boxes[row], self.settings.size, rng, SMALLEST_VIEW)
         return pixels, boxes.astype(np.float32), self.labels[row][visible]
 
 

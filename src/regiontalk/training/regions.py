@@ -103,26 +103,31 @@ def read_map(feature_map: Tensor, weights: Tensor) -> Tensor:
     return weights @ feature_map.float().flatten(2).transpose(1, 2)
 
 
-def random_view(rng: np.random.Generator) -> tuple[np.ndarray, bool]:
-    """A window on a photo, xyxy in 0..1, and whether it is mirrored: training never sees quite the same photo twice."""
-    extent = rng.uniform(SMALLEST_VIEW, 1)
+def random_view(rng: np.random.Generator, smallest: float) -> tuple[np.ndarray, bool]:
+    """A window on a photo, xyxy in 0..1, and whether it is mirrored: training never sees quite the same photo twice.
+
+    Args:
+        smallest: share of the photo's sides that the window has at least.
+    """
+    extent = rng.uniform(smallest, 1)
     origin = rng.uniform(0, 1 - extent, size=2)
     return np.concatenate([origin, origin + extent]), bool(rng.random() < 0.5)
 
 
 def see_view(
-    image: Image.Image, boxes: np.ndarray, size: int, rng: np.random.Generator | None
+    image: Image.Image, boxes: np.ndarray, size: int, rng: np.random.Generator | None, smallest: float = SMALLEST_VIEW
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A random view of a photo, or all of it without `rng`.
 
     Args:
         boxes: (n, 4) xyxy in 0..1 of the photo.
         size: S, pixels a side.
+        smallest: see `random_view`.
 
     Returns:
         pixels (S, S, 3), the boxes that are visible (m, 4) in 0..1 of the view, and which they are (n,) bool.
     """
-    window, mirror = (WHOLE, False) if rng is None else random_view(rng)
+    window, mirror = (WHOLE, False) if rng is None else random_view(rng, smallest)
     corners = np.round(window.reshape(2, 2) * image.size).astype(int).ravel()
     found, visible = boxes_in_crop(boxes, corners / np.tile(image.size, 2), mirror)
     squashed = prepare(image.crop(tuple(corners)), size)

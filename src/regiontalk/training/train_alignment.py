@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +17,7 @@ from regiontalk.data import Dataset, read_dataset
 from regiontalk.errors import TrainingError
 from regiontalk.evaluation.retrieval import retrieval
 from regiontalk.language import Vocabulary
+from regiontalk.settings import VisionSettings
 from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import identity
 from regiontalk.training.devices import autocast, best_device
@@ -67,6 +68,8 @@ class AlignmentConfig:
         captions: of each photo in a batch. They share one look at it, which pays where the backbone is tuned, and each
             photo meets all those of the others as negatives.
         vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
+        image_size: pixels a side of the photos that the tuned backbone sees, now and in the pack; None keeps the vision
+            run's. Small things are told apart better on larger photos, and each look takes longer.
         named: folder of a teacher store whose boxes have names, which are taught beside the captions; None for none.
             While the backbone is tuned, its proposals learn these boxes and not the regions that the run began with.
         named_photos: in a batch.
@@ -99,6 +102,7 @@ class AlignmentConfig:
     epochs: int = 8
     clip: float = 5.0
     vision_learning_rate: float = 0.0
+    image_size: int | None = None
     named: Path | None = None
     named_photos: int = 32
     naming_weight: float = 0.5
@@ -109,6 +113,10 @@ class AlignmentConfig:
     def __post_init__(self) -> None:
         if self.named_photos < 1 or self.naming_weight < 0:
             raise ValueError("named_photos must be at least 1 and naming_weight at least 0")
+        if self.image_size is not None and self.vision_learning_rate <= 0:
+            raise ValueError("image_size is for a backbone that is tuned: give a vision_learning_rate above 0")
+        if self.image_size is not None and (self.image_size < 32 or self.image_size % 32):
+            raise ValueError(f"image_size must be a multiple of 32, the coarsest stride, not {self.image_size}")
 
 
 @dataclass(frozen=True)
@@ -162,7 +170,8 @@ class AlignmentRun:
             self.vocabulary, self.started = read_alignment(config.start)
         self.train_sentences = encode_captions(words, self.vocabulary, config.longest)
         self.dev_sentences = encode_captions(caption_words(dev_set), self.vocabulary, config.longest)
-        self.vision, self.settings = read_vision(config.vision)
+        self.vision, self.given = read_vision(config.vision)
+        self.settings = resized(self.given, config.image_size)
         self.train_source = self.source(train_set)
         self.dev_source = self.source(dev_set)
         self.vision.to(device)
@@ -185,7 +194,7 @@ class AlignmentRun:
 
     def source(self, dataset: Dataset) -> RegionSource:
         folder = self.config.regions / dataset.split
-        store = store_regions(read_graph(self.config.vision), self.settings, dataset, folder)
+        store = store_regions(read_graph(self.config.vision), self.given, dataset, folder)
         if not self.tunes_vision:
             return StoredRegions(store, self.device)
         return SeenRegions(self.vision, store, [p.file for p in dataset.photos], self.settings, self.device)
@@ -317,6 +326,11 @@ def measure_retrieval(
     scores = score_matrix(np.concatenate(regions), np.concatenate(counts), *pad(words), kind=score)  # type: ignore[arg-type]
     result = retrieval(scores, sentences.photos)
     return {f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()}
+
+
+def resized(settings: VisionSettings, size: int | None) -> VisionSettings:
+    """The settings of the same network for photos of `size` pixels a side; None keeps theirs."""
+    return settings if size is None else replace(settings, size=size, side=size * settings.side // settings.size)
 
 
 def sample_features(source: RegionSource, photos: int = 500) -> np.ndarray:
