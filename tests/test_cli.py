@@ -24,8 +24,8 @@ from regiontalk.structures import Caption, Description, Regions
 
 COMMANDS = (
     [["describe"], ["align"], ["regions"], ["inspect"], ["export"]]
-    + [["train", each] for each in ("vision", "alignment", "captioner")]
-    + [["evaluate", each] for each in ("retrieval", "describe")]
+    + [["train", each] for each in ("stages", "vision", "alignment", "captioner")]
+    + [["evaluate", each] for each in ("retrieval", "captions", "describe", "grounding", "regions")]
     + [["search"], ["serve"], ["report"]]
     + [["index", each] for each in ("add", "info", "verify", "remove", "push")]
 )
