@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from regiontalk.cli.console import printable
+from regiontalk.cli.console import photo_count, printable
 from regiontalk.evaluation.grounding import METHODS, METRICS
 
 _TITLES = dict(zip(METRICS, ("pointing", "R@1", "R@5", "R@10"), strict=True))
@@ -42,7 +42,7 @@ def grounding_text(result: dict[str, Any]) -> str:
         )
         lines.append(f"{printable(label):>20} {numbers}{_asked_with(result, label)}")
     for label, photos in result.get("unknown_classes", {}).items():
-        lines.append(f"{printable(label):>20} not asked for: the pack knows no word for it ({photos} photos)")
+        lines.append(f"{printable(label):>20} not asked for: the pack knows no word for it ({photo_count(photos)})")
     if "aligned_words" in result:
         lines.append(f"words by their alignment: pointing {result['aligned_words']['pointing']:.1f}")
     return "\n".join([*lines, *_signature(result)])
@@ -103,7 +103,7 @@ def _spread(interval: dict[str, Any] | None) -> list[str]:
 
 def _asked_with(result: dict[str, Any], label: str) -> str:
     known = result.get("classes", {}).get(label)
-    return f"   {known['word']} ({known['photos']} photos)" if known else ""
+    return f"   {known['word']} ({photo_count(known['photos'])})" if known else ""
 
 
 def _signature(result: dict[str, Any]) -> list[str]:

@@ -96,6 +96,11 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
 
 
+def photo_count(photos: int) -> str:
+    """How many photos, in words: "1 photo", "2 photos"."""
+    return f"{photos} photo{'' if photos == 1 else 's'}"
+
+
 def abandon_stdout() -> None:
     """Send what is still buffered for stdout nowhere, or Python would fail on it once more at its exit."""
     with suppress(OSError, ValueError):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import regiontalk
-from regiontalk.cli.console import Report, ending, printable
+from regiontalk.cli.console import Report, ending, photo_count, printable
 from regiontalk.cli.evaluating_shared import BootstrapOption, SeedOption, warn
 from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption, refuse
 from regiontalk.cli.stream import find_inputs
@@ -216,7 +216,7 @@ def _photos_page(
             alignment, remark = _align(model, looked, asked[place], search[1], told)
             entry = Entry(names[place], description, alignment, remark)
             _add(pages, entry, file, limits[0], told)
-    return pages.html(title or _count(len(pages)), made_with(model)) if len(pages) else None
+    return pages.html(title or photo_count(len(pages)), made_with(model)) if len(pages) else None
 
 
 def _align(
@@ -368,7 +368,7 @@ def _lines(file: str, photos: int) -> list[str | None]:
         lines *= photos
     if len(lines) != photos:
         raise ConfigError(
-            f"--sentences {printable(file)}: expected a line for each of the {_count(photos)}, or one for all, "
+            f"--sentences {printable(file)}: expected a line for each of the {photo_count(photos)}, or one for all, "
             f"found {len(lines)}. Leave the line of a photo without a sentence empty"
         )
     return [line.strip() or None for line in lines]
@@ -384,10 +384,6 @@ def _target(output: str) -> Path:
 def _spare_photos(target: Path, asked: Sequence[_Asked]) -> None:
     if os.path.realpath(target) in {os.path.realpath(each.file) for each in asked}:
         raise ConfigError(f"-o would replace the photo {printable(str(target))}; choose another name")
-
-
-def _count(photos: int) -> str:
-    return f"{photos} photo{'' if photos == 1 else 's'}"
 
 
 def _write(target: Path, page: bytes) -> None:
