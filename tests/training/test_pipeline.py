@@ -223,7 +223,7 @@ def test_reward_training_earns_more_and_resumes_exactly(
     alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
 ) -> None:
     first = captioner_config(alignment_config, "photo", epochs=10, output=tmp_path / "first")
-    with pytest.raises(TrainingError, match="finish `regiontalk train captioner`"):
+    with pytest.raises(TrainingError, match=r"captioner\.safetensors: not found; finish the run"):
         train_captioner(replace(first, loss="reward", start=tmp_path / "none"))
     train_captioner(first)
     config = replace(first, start=first.output, loss="reward", epochs=60, output=tmp_path / "whole", learning_rate=2e-3)
@@ -332,6 +332,12 @@ def test_unfinished_runs_are_named(alignment_config: AlignmentConfig, tmp_path: 
         train_alignment(replace(alignment_config, vision=tmp_path))
     with pytest.raises(TrainingError, match=r"alignment\.safetensors: not found"):
         train_captioner(captioner_config(replace(alignment_config, output=tmp_path), "photo"))
+
+
+def test_damaged_runs_are_named(alignment_config: AlignmentConfig, tmp_path: Path) -> None:
+    (tmp_path / "vision.safetensors").write_bytes(b"half a file")
+    with pytest.raises(TrainingError, match=r"vision\.safetensors: damaged .* give that run's command again"):
+        train_alignment(replace(alignment_config, vision=tmp_path))
 
 
 @pytest.mark.slow

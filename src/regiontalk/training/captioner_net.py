@@ -11,11 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
+from regiontalk.training.checkpoint import read_finished
 from regiontalk.training.words_net import dense
 
 WEIGHTS = "captioner.safetensors"
@@ -107,10 +106,7 @@ def finished_captioner(run: Path) -> dict[str, Tensor]:
     Raises:
         TrainingError: if the run is not finished.
     """
-    file = run / WEIGHTS
-    if not file.exists():
-        raise TrainingError(f"{file}: not found; finish `regiontalk train captioner` with this output folder first")
-    return {name: value.float() for name, value in load_file(file).items()}
+    return read_finished(run, WEIGHTS)
 
 
 def orthogonal(hidden: int, cell: str) -> Tensor:

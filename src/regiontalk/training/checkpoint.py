@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -84,6 +84,29 @@ def describe_difference(before: str, now: str) -> str:
         return "unknown"
     differing = [key for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)]
     return ", ".join(f"{key} was {a.get(key)!r}, is {b.get(key)!r}" for key in differing) or "nothing differs"
+
+
+def require_finished(run: Path, *names: str) -> None:
+    """See that a run has written these files.
+
+    Raises:
+        TrainingError: if it has not.
+    """
+    if missing := [name for name in names if not (run / name).exists()]:
+        raise TrainingError(f"{run / missing[0]}: not found; finish the run that writes to this folder first")
+
+
+def read_finished(run: Path, name: str) -> dict[str, Tensor]:
+    """The weights of a finished run, as float32.
+
+    Raises:
+        TrainingError: if the run is not finished, or the file is damaged.
+    """
+    require_finished(run, name)
+    try:
+        return {tensor: value.float() for tensor, value in load_file(run / name).items()}
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(f"{run / name}: damaged ({error}); remove it and give that run's command again") from error
 
 
 def save_tensors(network: nn.Module, file: Path) -> None:

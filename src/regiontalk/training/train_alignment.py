@@ -9,16 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from regiontalk.alignment.score import pad, score_matrix
 from regiontalk.data import Dataset, read_dataset
-from regiontalk.errors import TrainingError
 from regiontalk.evaluation.retrieval import retrieval
 from regiontalk.language import Vocabulary
 from regiontalk.settings import VisionSettings
-from regiontalk.training.checkpoint import save_tensors
+from regiontalk.training.checkpoint import read_finished, save_tensors
 from regiontalk.training.config import identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.distillation import proposal_losses
@@ -356,11 +354,8 @@ def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
     Raises:
         TrainingError: if the run is not finished.
     """
-    file = run / "alignment.safetensors"
-    if not file.exists():
-        raise TrainingError(f"{file}: not found; finish `regiontalk train alignment` with this output folder first")
+    tensors = read_finished(run, "alignment.safetensors")
     vocabulary = Vocabulary.from_json(json.loads((run / "vocabulary.json").read_text()))
-    tensors = {name: value.float() for name, value in load_file(file).items()}
     (embedding, hidden), (feature_dim, dim) = tensors["words.W_e"].shape, tensors["W_m"].shape
     net = AlignmentNet(WordsNet(len(vocabulary), embedding, hidden, dim, 0.0), feature_dim, dim, 0.0)
     net.load_state_dict(tensors)

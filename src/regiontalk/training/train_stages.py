@@ -15,11 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from regiontalk.errors import TrainingError
-from regiontalk.training.checkpoint import save_tensors
+from regiontalk.training.checkpoint import read_finished, save_tensors
 from regiontalk.training.config import identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.loop import Task, one_cycle, train
@@ -103,10 +101,7 @@ def read_stages(run: Path) -> dict[str, Tensor]:
     Raises:
         TrainingError: if the run is not finished.
     """
-    file = run / WEIGHTS
-    if not file.exists():
-        raise TrainingError(f"{file}: not found; finish `regiontalk train stages` with this output folder first")
-    return {name: value.float() for name, value in load_file(file).items()}
+    return read_finished(run, WEIGHTS)
 
 
 class StagesRun:

@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from safetensors.torch import load_file
 
-from regiontalk.errors import TrainingError
 from regiontalk.settings import VisionSettings
-from regiontalk.training.checkpoint import save_tensors
+from regiontalk.training.checkpoint import read_finished, require_finished, save_tensors
 from regiontalk.training.quantise import quantise_graph
 from regiontalk.training.staged_net import StagedNet
 from regiontalk.training.vision_net import VisionNet
@@ -76,15 +74,14 @@ def read_vision(run: Path) -> tuple[VisionNet, VisionSettings]:
     Raises:
         TrainingError: if the run is not finished.
     """
-    require(run, WEIGHTS, SETTINGS)
-    tensors = load_file(run / WEIGHTS)
+    tensors = read_finished(run, WEIGHTS)
     network = VisionNet(StagedNet(len(tensors["backbone.fuse_fine.0.weight"])))
-    network.load_state_dict({name: value.float() for name, value in tensors.items()})
+    network.load_state_dict(tensors)
     return network.eval(), read_settings(run)
 
 
 def read_settings(run: Path) -> VisionSettings:
-    require(run, SETTINGS)
+    require_finished(run, SETTINGS)
     return VisionSettings.from_json(json.loads((run / SETTINGS).read_text()))
 
 
@@ -94,10 +91,5 @@ def read_graph(run: Path) -> bytes:
     Raises:
         TrainingError: if the run is not finished.
     """
-    require(run, WEIGHTS, GRAPH)
+    require_finished(run, WEIGHTS, GRAPH)
     return (run / GRAPH).read_bytes()
-
-
-def require(run: Path, *names: str) -> None:
-    if missing := [name for name in names if not (run / name).exists()]:
-        raise TrainingError(f"{run / missing[0]}: not found; finish the run that writes to this folder first")
