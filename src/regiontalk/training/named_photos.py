@@ -14,11 +14,13 @@ import numpy as np
 import torch
 from PIL import Image
 
+from regiontalk.data import RegionStore
 from regiontalk.errors import DataError
 from regiontalk.evaluation.class_words import Words, known, synonyms
 from regiontalk.language import Vocabulary
 from regiontalk.settings import VisionSettings
 from regiontalk.training.regions import see_view
+from regiontalk.training.snippets import Snippets
 from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.vision.boxes import iou
 from regiontalk.vision.roi_align import roi_weights
@@ -126,6 +128,40 @@ def class_names(store: TeacherStore, vocabulary: Container[str]) -> dict[str, Wo
     labels = sorted({label for each in store.labels for label in each if label is not None})
     frequent = [label for label in labels if counts[synonyms(label)[0]] >= FEWEST]
     return {label: (*known(synonyms(label), vocabulary), synonyms(label)[0])[0] for label in frequent}
+
+
+def named_texts(photos: TeacherStore, store: RegionStore, vocabulary: Vocabulary) -> Snippets:
+    """Every named box as a text, "a cat", about its region.
+
+    Args:
+        store: the features of the boxes, see `store_boxes`.
+
+    Raises:
+        DataError: if there is no name to learn.
+    """
+    names = sayable_names(photos, vocabulary)
+    if not names:
+        raise DataError(no_names(photos.folder))
+    said = {name: vocabulary.encode(with_article(name)) for name in sorted(set(names.values()))}
+    ids, rows, regions = [], [], []
+    for photo, labels in enumerate(photos.labels):
+        kept = labels[: int(store.counts[photo]) - 1]
+        for region, name in enumerate((names.get(label or "") for label in kept), start=1):
+            if name is not None:
+                ids.append(said[name])
+                rows.append(photo)
+                regions.append(region)
+    return Snippets(tuple(ids), np.array(rows, np.int64), np.array(regions, np.int64))
+
+
+def with_article(name: Words) -> Words:
+    """A name as a caption would have it.
+
+    >>> with_article(("umbrella",)), with_article(("skis",)), with_article(("wine", "glass"))
+    (('an', 'umbrella'), ('skis',), ('a', 'wine', 'glass'))
+    """
+    plural = name[-1].endswith("s") and not name[-1].endswith(("ss", "us"))
+    return name if plural else ("an" if name[0][0] in "aeiou" else "a", *name)
 
 
 def sayable_names(store: TeacherStore, vocabulary: Container[str]) -> dict[str, Words]:

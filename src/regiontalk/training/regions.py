@@ -19,11 +19,11 @@ from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
 from regiontalk.training.devices import autocast
 from regiontalk.training.loop import progress_bar
-from regiontalk.training.teacher_store import boxes_in_crop
+from regiontalk.training.teacher_store import TeacherStore, boxes_in_crop
 from regiontalk.training.vision_net import VisionNet, scale_pixels
 from regiontalk.vision.boxes import WHOLE
-from regiontalk.vision.roi_align import roi_weights
-from regiontalk.vision.session import VisionSession, prepare
+from regiontalk.vision.roi_align import roi_align, roi_weights
+from regiontalk.vision.session import BATCH, VisionSession, prepare
 
 CHUNK = 64
 SMALLEST_VIEW = 0.75
@@ -179,6 +179,38 @@ def store_regions(graph: bytes, settings: VisionSettings, dataset: Dataset, fold
                 scores=pad_rows([r.scores for r in seen], settings.proposals + 1),
                 counts=np.array([len(r) for r in seen]),
                 sizes=np.array([(r.width, r.height) for r in seen]),
+            )
+            progress.update(bar, completed=writer.done)
+    writer.finish()
+    return RegionStore.open(folder)
+
+
+def store_boxes(graph: bytes, settings: VisionSettings, photos: TeacherStore, folder: Path) -> RegionStore:
+    """The features of a teacher store's boxes, the whole photo first; of a photo with many, the first ones.
+
+    Raises:
+        DataError: if `folder` holds regions of another graph, or of other boxes.
+    """
+    session, checksum = bare_session(graph, settings)
+    most = settings.proposals + 1
+    digests = [hashlib.sha256(each.tobytes()).hexdigest()[:16] for each in photos.boxes]
+    names = [f"{row} {digest}" for row, digest in enumerate(digests)]
+    writer = RegionStoreWriter.open(
+        folder, names=names, regions=most, dim=settings.feature_dim, vision_checksum=checksum
+    )
+    with progress_bar() as progress:
+        bar = progress.add_task("named boxes", total=len(photos), completed=writer.done)
+        while writer.done < len(photos):
+            rows = range(writer.done, min(writer.done + CHUNK, len(photos)))
+            pixels = np.stack([prepare(Image.fromarray(photos.photos[row]), settings.size) for row in rows])
+            boxes = [np.concatenate([WHOLE[None], photos.boxes[row]])[:most] for row in rows]
+            maps = np.concatenate([session.run(some)[0] for some in np.array_split(pixels, -(-len(pixels) // BATCH))])
+            writer.append(
+                features=pad_rows([roi_align(b, m) for b, m in zip(boxes, maps, strict=True)], most),
+                boxes=pad_rows(boxes, most),
+                scores=pad_rows([np.ones(len(each), np.float32) for each in boxes], most),
+                counts=np.array([len(each) for each in boxes]),
+                sizes=np.ones((len(boxes), 2), np.int64),
             )
             progress.update(bar, completed=writer.done)
     writer.finish()

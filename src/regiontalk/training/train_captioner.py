@@ -28,10 +28,10 @@ from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.loop import Task, one_cycle, train
-from regiontalk.training.named_boxes import named_texts, store_boxes
+from regiontalk.training.named_photos import named_texts
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.phrase_edges import PhraseEdges
-from regiontalk.training.regions import store_regions
+from regiontalk.training.regions import store_boxes, store_regions
 from regiontalk.training.self_critical import CiderReward, advantages, drawn_mask, policy_loss
 from regiontalk.training.sentences import Sentences, Shuffled, caption_words, encode_captions
 from regiontalk.training.snippets import Described, Snippets, infer_snippets, whole_captions
@@ -66,7 +66,7 @@ class CaptionerConfig:
         longest: words of a caption that are learnt, or drawn.
         beta, min_words: how captions are cut into snippets (regions only).
         named: folder of a teacher store whose boxes have names, learnt beside snippets (regions only); None for none.
-        named_views: of each photo with such boxes, the whole photo and random windows on it; an epoch passes over all.
+        named_repeats: how often an epoch passes over them.
         limit, seed, stop_after: as for the alignment.
     """
 
@@ -93,7 +93,7 @@ class CaptionerConfig:
     beta: float = 1.0
     min_words: int = 2
     named: Path | None = None
-    named_views: int = 1
+    named_repeats: int = 1
     limit: int | None = None
     seed: int = 0
     stop_after: int | None = None
@@ -101,8 +101,8 @@ class CaptionerConfig:
     def __post_init__(self) -> None:
         if self.named is not None and self.about != "region":
             raise ValueError('named needs about = "region"')
-        if self.named_views < 1:
-            raise ValueError(f"named_views must be at least 1, not {self.named_views}")
+        if self.named_repeats < 1:
+            raise ValueError(f"named_repeats must be at least 1, not {self.named_repeats}")
         if self.loss == "reward" and (self.about != "photo" or self.start is None or self.samples < 2):
             raise ValueError('loss = "reward" needs about = "photo", samples of at least 2, and a run to start from')
 
@@ -153,7 +153,7 @@ class CaptionerRun:
         dev_texts = self.texts(dev_sentences, self.dev_store)
         parts = [Described(train_texts, self.train_store, config.about)]
         if config.named is not None:
-            parts += self.read_named(config.named)
+            parts += [self.read_named(config.named)] * config.named_repeats
         self.train_texts: Texts = ConcatDataset(parts)
         self.dev_texts: Texts = ConcatDataset([Described(dev_texts, self.dev_store, config.about)])
         self.network = CaptionerNet(
@@ -191,15 +191,12 @@ class CaptionerRun:
             return whole_captions(sentences)
         return infer_snippets(self.alignment, store, sentences, self.edges, config.beta, config.min_words)
 
-    def read_named(self, folder: Path) -> list[Described]:
-        """Named boxes as texts about regions, once for each view of their photos."""
-        config, named = self.config, TeacherStore(folder)
-        graph, settings = read_graph(config.vision), read_settings(config.vision)
-        views = [
-            store_boxes(graph, settings, named, config.regions / f"named_{view:02d}", view)
-            for view in range(config.named_views)
-        ]
-        return [Described(named_texts(named, each, self.vocabulary), each, config.about) for each in views]
+    def read_named(self, folder: Path) -> Described:
+        """Named boxes as texts about regions."""
+        config = self.config
+        named = TeacherStore(folder)
+        store = store_boxes(read_graph(config.vision), read_settings(config.vision), named, config.regions / "named")
+        return Described(named_texts(named, store, self.vocabulary), store, config.about)
 
     def task(self) -> Task:
         config = self.config
