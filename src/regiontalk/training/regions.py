@@ -81,7 +81,7 @@ class SeenRegions:
         for i, row in enumerate(rows):
             image = open_photo(self.files[row], min_side=size).image
             proposed = unit_boxes(self.store, row)[1 : self.store.counts[row]]
-            pixels[i], found, _ = see_view(image, proposed, size, rng)
+            pixels[i], found, _ = see_view(image, proposed, size, rng, SMALLEST_VIEW)
             boxes.append(found.astype(np.float32))
             mask[i, : len(found) + 1] = True
             weights[i, : len(found) + 1] = roi_weights(np.concatenate([WHOLE[None], found]), side)
@@ -115,7 +115,7 @@ def random_view(rng: np.random.Generator, smallest: float) -> tuple[np.ndarray, 
 
 
 def see_view(
-    image: Image.Image, boxes: np.ndarray, size: int, rng: np.random.Generator | None, smallest: float = SMALLEST_VIEW
+    image: Image.Image, boxes: np.ndarray, size: int, rng: np.random.Generator | None, smallest: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A random view of a photo, or all of it without `rng`.
 
