@@ -33,8 +33,9 @@ from regiontalk.training.regions import (
     store_regions,
 )
 from regiontalk.training.sentences import CaptionedPhotos, Sentences, caption_words, encode_captions, pad_ids
+from regiontalk.training.staged_net import COARSE, STRIDES
 from regiontalk.training.teacher_store import TeacherStore
-from regiontalk.training.vision_graph import TYPICAL_PHOTOS, read_graph, read_vision, save_vision
+from regiontalk.training.vision_graph import TYPICAL_PHOTOS, read_graph, read_settings, read_vision, save_vision
 from regiontalk.training.vision_net import scale_pixels
 from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
 
@@ -113,8 +114,10 @@ class AlignmentConfig:
             raise ValueError("named_photos must be at least 1 and naming_weight at least 0")
         if self.image_size is not None and self.vision_learning_rate <= 0:
             raise ValueError("image_size is for a backbone that is tuned: give a vision_learning_rate above 0")
-        if self.image_size is not None and (self.image_size < 32 or self.image_size % 32):
-            raise ValueError(f"image_size must be a multiple of 32, the coarsest stride, not {self.image_size}")
+        if self.image_size is not None and (self.image_size <= 0 or self.image_size % STRIDES[COARSE]):
+            raise ValueError(
+                f"image_size must be a multiple of {STRIDES[COARSE]}, the coarsest stride, not {self.image_size}"
+            )
 
 
 @dataclass(frozen=True)
@@ -168,8 +171,8 @@ class AlignmentRun:
             self.vocabulary, self.started = read_alignment(config.start)
         self.train_sentences = encode_captions(words, self.vocabulary, config.longest)
         self.dev_sentences = encode_captions(caption_words(dev_set), self.vocabulary, config.longest)
-        self.vision, self.given = read_vision(config.vision)
-        self.settings = resized(self.given, config.image_size)
+        self.vision, given = read_vision(config.vision)
+        self.settings = resized(given, config.image_size)
         self.train_source = self.source(train_set)
         self.dev_source = self.source(dev_set)
         self.vision.to(device)
@@ -191,8 +194,8 @@ class AlignmentRun:
         return self.config.vision_learning_rate > 0
 
     def source(self, dataset: Dataset) -> RegionSource:
-        folder = self.config.regions / dataset.split
-        store = store_regions(read_graph(self.config.vision), self.given, dataset, folder)
+        vision, folder = self.config.vision, self.config.regions / dataset.split
+        store = store_regions(read_graph(vision), read_settings(vision), dataset, folder)
         if not self.tunes_vision:
             return StoredRegions(store, self.device)
         return SeenRegions(self.vision, store, [p.file for p in dataset.photos], self.settings, self.device)
