@@ -188,7 +188,7 @@ def test_another_systems_scores_and_embeddings(bare: Command, tmp_path: Path) ->
         ((tmp_path, "--scores", scores), "--scores and a folder"),
         (("--scores", tmp_path / "missing.npy"), "missing.npy: no such file"),
         (("--scores", ""), "expected a file .npy"),
-        (("--scores", scores, "--pack", "x"), "--pack: a pack is measured on a folder"),
+        (("--scores", scores, "--pack", "x", "--threads", 1), "--pack, --threads: means nothing without a folder"),
     ]
     for arguments, message in wrong:
         ended = bare("evaluate", "retrieval", *arguments)

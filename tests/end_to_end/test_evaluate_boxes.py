@@ -83,6 +83,18 @@ def test_grounding_text(command: Command, boxed: Path) -> None:
         assert part in ended.out
 
 
+def test_grounding_without_rare_classes(command: Command, boxed: Path) -> None:
+    lines = (boxed / "boxes.jsonl").read_text().replace("person", "cat", 1)
+    (boxed / "boxes.jsonl").write_text(lines)
+    ended = command("evaluate", "grounding", boxed, "--min-photos", 5)
+    assert (ended.status, ended.err) == (0, "")
+    for part in ("cat not asked for: too rare (1 photo)", "man (5 photos)", "queries: 11", "min_photos_of_a_class: 5"):
+        assert part in ended.out
+    ended = command("evaluate", "grounding", boxed, "--min-photos", 7)
+    assert (ended.status, ended.out) == (2, "")
+    assert "--min-photos 7: no class of boxed has so many; give 6 or less" in ended.err
+
+
 def test_phrases(command: Command, tmp_path: Path) -> None:
     folder = tmp_path / "entities"
     for sub in ("Sentences", "Annotations", "images"):
@@ -99,8 +111,10 @@ def test_phrases(command: Command, tmp_path: Path) -> None:
     assert found["signature"]["queries"] == 1
     assert found["signature"]["remarks"] == {"phrases without a box": 1}
     assert "words by their alignment" in command("evaluate", "grounding", folder, "--format", "entities").out
-    ended = command("evaluate", "grounding", folder, "--sentence", "the {}")
-    assert (ended.status, ended.out) == (2, "")
+    for option in (("--sentence", "the {}"), ("--min-photos", 2)):
+        ended = command("evaluate", "grounding", folder, *option)
+        assert (ended.status, ended.out) == (2, "")
+        assert option[0] in ended.err
     assert command("evaluate", "regions", folder).status == 2
 
 

@@ -135,7 +135,7 @@ def test_pictures(command: Command, index: Path, files: list[str], tmp_path: Pat
         (["--like", "x.jpg", "--sentences", "nothing.txt"], "no such file"),
         (
             ["--like", "x.jpg", "--sentences", "x.txt", "--index", "{index}", "--draw", "found"],
-            "leave out --index, --draw",
+            "--index, --draw: means nothing where --sentences ranks the lines of a file",
         ),
     ],
 )

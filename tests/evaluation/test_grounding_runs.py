@@ -108,6 +108,18 @@ def test_unknown_and_unclear_classes_are_told(model: Model, dataset: BoxedDatase
         evaluate_classes(model, BoxedDataset("boxes", "all", "captions", more))
 
 
+def test_rare_classes_are_left_out_of_every_average(model: Model, dataset: BoxedDataset) -> None:
+    found, all_classes = evaluate_classes(model, dataset, min_photos=6), evaluate_classes(model, dataset)
+    assert (found["rare_classes"], all_classes["rare_classes"]) == ({"person": 5}, {})
+    assert found["words"]["by_class"] == {"dog": all_classes["words"]["by_class"]["dog"]}
+    for way in ("micro", "macro"):
+        assert found["words"][way] == all_classes["words"]["by_class"]["dog"]
+    assert (found["signature"]["queries"], found["signature"]["min_photos_of_a_class"]) == (11, 6)
+    assert evaluate_classes(model, dataset, min_photos=5)["words"] == all_classes["words"]
+    with pytest.raises(ConfigError, match="--min-photos 12: no class of boxes has so many; give 11 or less"):
+        evaluate_classes(model, dataset, min_photos=12)
+
+
 def test_a_photo_of_another_size(model: Model, dataset: BoxedDataset) -> None:
     first = dataset.photos[0]
     other = BoxedPhoto(first.file, 65, 48, first.boxes_xyxy, first.texts)

@@ -83,6 +83,22 @@ def test_the_output_folder_is_not_part_of_a_runs_identity() -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (VisionConfig, 'store = "s"\noutput = "o"\nimage_size = 100'),
+        (VisionConfig, 'store = "s"\noutput = "o"\nsizes = [[224, 6], [100, 1]]'),
+        (
+            AlignmentConfig,
+            'data = "d"\nvision = "v"\nregions = "r"\noutput = "o"\nvision_learning_rate = 1e-4\nimage_size = 100',
+        ),
+    ],
+)
+def test_photos_are_whole_cells(tmp_path: Path, kind: type, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"run\.toml: .*size must be a multiple of 32, the coarsest stride, not 100"):
+        read_config(write(tmp_path, text), kind)
+
+
+@pytest.mark.parametrize(
     ("file", "kind"),
     [
         (file, kind)

@@ -43,6 +43,8 @@ def grounding_text(result: dict[str, Any]) -> str:
         lines.append(f"{printable(label):>20} {numbers}{_asked_with(result, label)}")
     for label, photos in result.get("unknown_classes", {}).items():
         lines.append(f"{printable(label):>20} not asked for: the pack knows no word for it ({photo_count(photos)})")
+    for label, photos in result.get("rare_classes", {}).items():
+        lines.append(f"{printable(label):>20} not asked for: too rare ({photo_count(photos)})")
     if "aligned_words" in result:
         lines.append(f"words by their alignment: pointing {result['aligned_words']['pointing']:.1f}")
     return "\n".join([*lines, *_signature(result)])

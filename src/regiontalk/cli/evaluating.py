@@ -9,7 +9,7 @@ import typer
 
 from regiontalk.cli.console import ending
 from regiontalk.cli.evaluating_shared import BootstrapOption, JsonOption, SeedOption, SplitOption, warn
-from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption
+from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption, refuse
 from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -115,9 +115,8 @@ def retrieval(
         }
         given = {flag: value for flag, value in files.items() if value is not None}
         reporting = Reporting(folds, bootstrap, seed)
-        if folder is None and pack is not None:
-            raise ConfigError("--pack: a pack is measured on a folder of captioned photos; name one, or leave it out")
         if folder is None:
+            refuse({"--pack": pack, "--threads": threads}, "without a folder of captioned photos")
             result = _saved_retrieval(given, reporting, report.bar)
         elif given:
             raise ConfigError(f"{', '.join(given)} and a folder: give one or the other; a pack is measured on a folder")

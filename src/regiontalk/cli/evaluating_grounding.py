@@ -44,6 +44,10 @@ EveryOption = Annotated[
 LeaveOutOption = Annotated[
     bool, typer.Option("--leave-out", help="Leave out what is wrong in the data, counted, instead of stopping.")
 ]
+MinPhotosOption = Annotated[
+    int,
+    typer.Option("--min-photos", min=1, max=1_000_000, metavar="N", help="Leave out classes of fewer photos."),
+]
 SentenceOption = Annotated[
     str, typer.Option("--sentence", metavar="TEXT", help="What a class is asked for with; {} is its name.")
 ]
@@ -77,6 +81,7 @@ def grounding(
     every: EveryOption = None,
     leave_out: LeaveOutOption = False,
     sentence: SentenceOption = "a {}",
+    min_photos: MinPhotosOption = 1,
     bootstrap: BootstrapOption = 0,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -92,6 +97,7 @@ def grounding(
 
     \b
       regiontalk evaluate grounding voc/ --every 6 --bootstrap 1000
+      regiontalk evaluate grounding voc/ --every 6 --min-photos 5
       regiontalk evaluate grounding annotations/instances_val2017.json --photos val2017/ --json
       regiontalk evaluate grounding flickr30k_entities/ --split test --photos flickr30k-images/
     """
@@ -108,9 +114,13 @@ def grounding(
         if isinstance(found, Entities):
             if sentence != "a {}":
                 raise ConfigError("--sentence: phrases stand in their own sentences; leave it out")
+            if min_photos > 1:
+                raise ConfigError("--min-photos is about classes, and these are phrases; leave it out")
             result = evaluate_phrases(model, found, chosen, report.bar, reporting=reporting)
         else:
-            result = evaluate_classes(model, found, sentence, chosen, report.bar, reporting=reporting)
+            result = evaluate_classes(
+                model, found, sentence, chosen, report.bar, reporting=reporting, min_photos=min_photos
+            )
         warn(result["signature"])
         report.json(result) if as_json else report.result(grounding_text(result))
 

@@ -13,7 +13,7 @@ import typer
 
 from regiontalk.cli.console import Report, ending, printable
 from regiontalk.cli.indexing import DEFAULT_COLLECTION, CollectionOption, pack_identity
-from regiontalk.cli.options import JsonOption, PackOption, ThreadsOption
+from regiontalk.cli.options import JsonOption, PackOption, ThreadsOption, refuse
 from regiontalk.errors import ConfigError, SentenceError
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def search(
     with ending() as report:
         _check_query(sentence, region, like, sentences, (index, qdrant))
         if sentences is not None:
-            _refuse_for_lines(
+            refuse(
                 {
                     "--index": index,
                     "--qdrant": qdrant,
@@ -118,7 +118,8 @@ def search(
                     "--taken-to": taken_to,
                     "--min-size": min_size,
                     "--max-size": max_size,
-                }
+                },
+                "where --sentences ranks the lines of a file by one photo",
             )
         where = _where(path, (taken_from, taken_to), (min_size, max_size))
         from regiontalk.model import load
@@ -137,12 +138,6 @@ def search(
             else:
                 found = _photos_by_photo(model, engine, like or "", (k, where), pictures)
             _print(found, as_json, report)
-
-
-def _refuse_for_lines(options: dict[str, object]) -> None:
-    """Options that mean nothing where the lines of a file are ranked, not photos."""
-    if given := [name for name, value in options.items() if value is not None]:
-        raise ConfigError(f"--sentences ranks the lines of a file by one photo: leave out {', '.join(given)}")
 
 
 def _print(found: Iterable[Shown], as_json: bool, report: Report) -> None:

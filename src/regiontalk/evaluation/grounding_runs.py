@@ -59,6 +59,7 @@ def evaluate_classes(
     progress: Progress = _SILENT,
     listener: Listener = _ignore,
     reporting: Reporting | None = None,
+    min_photos: int = 1,
 ) -> dict[str, Any]:
     """Ask each photo for each class that it holds, by the class's name.
 
@@ -74,10 +75,13 @@ def evaluate_classes(
         progress: is told how far it is.
         listener: is told of each query of `words`.
         reporting: the bootstrap.
+        min_photos: photos that a class needs to be asked for. One photo alone has 0 or 100 %, and counts as much in the
+            macro average as a class of hundreds.
 
     Returns:
         `{"words": numbers, "difficult": numbers, "synonyms": numbers, "classes": {label: {"word", "synonyms",
-        "photos"}}, "unknown_classes": {label: photos}, "signature"}`; numbers as of `grounding`, and
+        "photos"}}, "unknown_classes": {label: photos}, "rare_classes": {label: photos}, "signature"}`; numbers as of
+        `grounding`, and
         `times_best_baseline`, the model's pointing accuracy as a multiple of the best baseline's. `difficult` is about
         those queries of `words` that are so by the pointing game's own definition: the class's boxes together cover
         less than a quarter of the photo, and the photo holds another class. It is missing if there is none. With a
@@ -86,7 +90,7 @@ def evaluate_classes(
     Raises:
         DataError: if no box has a class that the pack knows a word for, the boxes have no classes, or a photo is not of
             the size that its boxes were drawn on.
-        ConfigError: if `sentence` has no {} or two, or other text in braces.
+        ConfigError: if `sentence` has no {} or two, or other text in braces, or no class has `min_photos` photos.
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
     if dataset.kind != "labels":
@@ -95,14 +99,18 @@ def evaluate_classes(
         )
     asked = [_asked_of(photo) for photo in dataset.photos]
     photos_of = Counter(label for labels in asked for label in labels)
-    names = {label: known(synonyms(label), model.pack.vocabulary) for label in sorted(photos_of)}
+    common = sorted(label for label, photos in photos_of.items() if photos >= min_photos)
+    if photos_of and not common:
+        most = max(photos_of.values())
+        raise ConfigError(f"--min-photos {min_photos}: no class of {dataset.name} has so many; give {most} or less")
+    names = {label: known(synonyms(label), model.pack.vocabulary) for label in common}
     if not any(names.values()):
         raise DataError(f"{dataset.name}: the pack knows a word for none of its classes {', '.join(names) or '(none)'}")
     vectors = _read_names(model, {name for each in names.values() for name in each}, sentence)
     first, difficult, every = list[Query](), list[Query](), list[Query]()
     looked = _look(model, dataset.photos, progress)
     for row, (photo, regions, labels) in enumerate(zip(dataset.photos, looked, asked, strict=True)):
-        for label in labels:
+        for label in sorted(names.keys() & set(labels)):
             queries = [
                 _query(label, photo.boxes_of(label), regions, vectors[name], 1 / len(names[label]), row)
                 for name in names[label]
@@ -127,12 +135,14 @@ def evaluate_classes(
             if found
         },
         "unknown_classes": {label: photos_of[label] for label, found in names.items() if not found},
+        "rare_classes": {label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())},
         "signature": {
             **box_signature(model.pack, dataset, selection or {}, progress),
             "queries": len(first),
             "difficult_queries": len(difficult),
             "pairs_left_out_for_crowds": unclear,
             "sentence": sentence,
+            "min_photos_of_a_class": min_photos,
             **_how(reporting),
         },
     }

@@ -18,6 +18,17 @@ FINE, COARSE = 3, 5
 """The stages whose maps are fused into one."""
 
 
+def require_whole_cells(name: str, pixels: int) -> None:
+    """Check how large a photo some setting asks for.
+
+    Raises:
+        ValueError: if its sides are not a whole number, above 0, of the coarsest cells.
+    """
+    stride = STRIDES[COARSE]
+    if pixels <= 0 or pixels % stride:
+        raise ValueError(f"{name} must be a multiple of {stride}, the coarsest stride, not {pixels}")
+
+
 def normalised(inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
     """A convolution without bias, normalised over the batch.
 

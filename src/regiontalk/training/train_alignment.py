@@ -33,7 +33,7 @@ from regiontalk.training.regions import (
     store_regions,
 )
 from regiontalk.training.sentences import CaptionedPhotos, Sentences, caption_words, encode_captions, pad_ids
-from regiontalk.training.staged_net import COARSE, STRIDES
+from regiontalk.training.staged_net import require_whole_cells
 from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.training.vision_graph import TYPICAL_PHOTOS, read_graph, read_settings, read_vision, save_vision
 from regiontalk.training.vision_net import scale_pixels
@@ -114,10 +114,8 @@ class AlignmentConfig:
             raise ValueError("named_photos must be at least 1 and naming_weight at least 0")
         if self.image_size is not None and self.vision_learning_rate <= 0:
             raise ValueError("image_size is for a backbone that is tuned: give a vision_learning_rate above 0")
-        if self.image_size is not None and (self.image_size <= 0 or self.image_size % STRIDES[COARSE]):
-            raise ValueError(
-                f"image_size must be a multiple of {STRIDES[COARSE]}, the coarsest stride, not {self.image_size}"
-            )
+        if self.image_size is not None:
+            require_whole_cells("image_size", self.image_size)
 
 
 @dataclass(frozen=True)

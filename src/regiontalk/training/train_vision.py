@@ -15,7 +15,7 @@ from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.distillation import Student, distillation_losses, measure_student, proposal_losses
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
-from regiontalk.training.staged_net import StagedNet
+from regiontalk.training.staged_net import StagedNet, require_whole_cells
 from regiontalk.training.teacher_store import TeacherStore, ViewBatch
 from regiontalk.training.train_stages import read_stages
 from regiontalk.training.vision_graph import TYPICAL_PHOTOS, WEIGHTS, read_vision, save_vision
@@ -61,6 +61,11 @@ class VisionConfig:
     min_objectness: float = 0.02
     seed: int = 0
     stop_after: int | None = None
+
+    def __post_init__(self) -> None:
+        require_whole_cells("image_size", self.image_size)
+        for pixels, _ in self.sizes:
+            require_whole_cells("a size", pixels)
 
 
 def train_vision(config: VisionConfig) -> Path:
