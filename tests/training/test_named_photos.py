@@ -23,7 +23,7 @@ from regiontalk.training.named_photos import (
     encode_names,
     move_boxes,
 )
-from regiontalk.training.teacher_store import TeacherStore, boxes_in_crop
+from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.vision.boxes import iou
 
 SETTINGS = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0)
@@ -99,13 +99,24 @@ def test_rare_names_are_drawn_more_often_than_they_occur(named: NamedPhotos) -> 
     np.testing.assert_allclose(named.chance, np.sqrt(counts) / np.sqrt(counts).sum())
 
 
-def test_labels_follow_their_boxes_into_a_view(named: NamedPhotos) -> None:
-    for row in range(40):
-        _, boxes, labels = named.view(row, np.random.default_rng(row))
-        assert len(boxes) == len(labels)
-        whole = named.store.boxes[row]
-        kept, visible = boxes_in_crop(whole, np.array([0.1, 0.1, 0.9, 0.9]), False)
-        assert visible.sum() == len(kept)
+def test_labels_follow_their_boxes_into_a_view(teacher_store: Path, tmp_path: Path) -> None:
+    for file in teacher_store.iterdir():
+        if file.name not in ("photos.npy", "boxes.json"):
+            (tmp_path / file.name).symlink_to(file)
+    photos = np.zeros((300, 224, 224, 3), np.uint8)
+    photos[:, 90:134, 10:60, 0] = photos[:, 90:134, 164:214, 2] = 255  # something red at the left, blue at the right
+    np.save(tmp_path / "photos.npy", photos)
+    sides = np.array([[10, 90, 60, 134], [164, 90, 214, 134]]) / 224
+    (tmp_path / "boxes.json").write_text(json.dumps([sides.tolist()] * 300))
+    named = NamedPhotos(TeacherStore(tmp_path), NAMES, SETTINGS, photos=8, seed=0)
+    seen = set[tuple[int, bool]]()
+    for row in range(100):
+        pixels, boxes, labels = named.view(row, np.random.default_rng(row))
+        colours = [pixels[int(y1) : int(y2), int(x1) : int(x2)].mean((0, 1)) for x1, y1, x2, y2 in boxes * len(pixels)]
+        assert labels.tolist() == [named.labels[row][colour.argmax() // 2] for colour in colours]
+        assert all(colour.max() > 128 for colour in colours)
+        seen.add((len(boxes), len(boxes) == 2 and bool(boxes[0, 0] > boxes[1, 0])))
+    assert seen >= {(1, False), (2, False), (2, True)}  # cut off, as they stand, mirrored
 
 
 def test_moved_boxes_keep_to_the_photo() -> None:
