@@ -16,7 +16,7 @@ from regiontalk.language import Vocabulary
 from regiontalk.language.reader import WordsReader
 from regiontalk.training.captioner_net import CaptionerNet, caption_loss, folded_captioner
 from regiontalk.training.sentences import pad_ids
-from regiontalk.training.train_captioner import shift_words
+from regiontalk.training.train_captioner import shift_words, text_counts
 from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
 
 CELLS = ("rnn", "gru", "lstm")
@@ -133,10 +133,20 @@ def test_the_photo_matters_at_the_first_step_only() -> None:
 
 
 def test_texts_are_shifted_by_one_word() -> None:
-    inputs, targets, mask = shift_words([np.array([4, 5]), np.array([6])])
+    inputs, targets, mask = shift_words([np.array([4, 5]), np.array([6])], longest=2)
     assert inputs.tolist() == [[0, 4, 5], [0, 6, 0]]
     assert targets.tolist() == [[4, 5, 0], [6, 0, 0]]
     assert mask.tolist() == [[True, True, True], [True, True, False]]
+
+
+def test_a_text_that_goes_on_teaches_no_end() -> None:
+    texts = [np.array([4, 5, 6, 7]), np.array([6, 7]), np.array([5])]
+    inputs, targets, mask = shift_words(texts, longest=2)
+    assert inputs.tolist() == [[0, 4, 5], [0, 6, 7], [0, 5, 0]]
+    assert targets.tolist() == [[4, 5, 0], [6, 7, 0], [5, 0, 0]]
+    assert mask.tolist() == [[True, True, False], [True, True, True], [True, True, False]]
+    counts = text_counts(texts, 8, longest=2)
+    assert counts.tolist() == np.bincount(targets[mask].numpy(), minlength=8).tolist()
 
 
 def test_unknown_words_are_never_learnt() -> None:

@@ -60,7 +60,7 @@ def test_advantages_of_siblings_sum_to_nothing(rewards: list[list[float]]) -> No
 
 def test_unfinished_captions_never_said_end() -> None:
     drawn = [Hypothesis((4, 5), 0.0, finished=False), Hypothesis((4,), 0.0)]
-    _, _, mask = shift_words([np.array(each.ids) for each in drawn])
+    _, _, mask = shift_words([np.array(each.ids) for each in drawn], longest=2)
     assert drawn_mask(drawn, mask).tolist() == [[True, True, False], [True, True, False]]
 
 

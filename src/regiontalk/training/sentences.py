@@ -35,8 +35,13 @@ def caption_words(dataset: Dataset) -> list[list[list[str]]]:
     return [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
 
 
-def encode_captions(words: Sequence[Sequence[Sequence[str]]], vocabulary: Vocabulary, longest: int) -> Sentences:
-    """Captions as ids, cut after `longest` words; captions without any word of the vocabulary are left out.
+def encode_captions(
+    words: Sequence[Sequence[Sequence[str]]], vocabulary: Vocabulary, longest: int | None = None
+) -> Sentences:
+    """Captions as ids; captions without any word of the vocabulary are left out.
+
+    Args:
+        longest: words after which a caption is cut; None for none.
 
     Raises:
         DataError: if none is left.

@@ -63,7 +63,7 @@ class CaptionerConfig:
         optimiser: the paper's is "rmsprop".
         learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient. A batch is one of
             captions, or of photos where captions are drawn.
-        longest: words of a caption that are learnt, or drawn.
+        longest: words of a caption that are learnt, or drawn. Of a caption that goes on, no end is learnt.
         beta, min_words: how captions are cut into snippets (regions only).
         named: folder of a teacher store whose boxes have names, learnt beside snippets (regions only); None for none.
         named_repeats: how often an epoch passes over them.
@@ -157,7 +157,7 @@ class CaptionerRun:
         self.train_texts: Texts = ConcatDataset(parts)
         self.dev_texts: Texts = ConcatDataset([Described(dev_texts, self.dev_store, config.about)])
         self.network = CaptionerNet(
-            text_counts([part.texts for part in parts], len(self.vocabulary)),
+            text_counts([ids for part in parts for ids in part.texts.ids], len(self.vocabulary), config.longest),
             len(self.train_texts[0][0]),
             config.cell,
             config.hidden,
@@ -181,8 +181,7 @@ class CaptionerRun:
         graph, settings = read_graph(config.vision), read_settings(config.vision)
         store = store_regions(graph, settings, dataset, config.regions / split)
         words = caption_words(dataset)
-        sentences = encode_captions(words, self.vocabulary, config.longest)
-        return sentences, store, words
+        return encode_captions(words, self.vocabulary), store, words
 
     def texts(self, sentences: Sentences, store: RegionStore) -> Snippets:
         """What is learnt of a split's captions."""
@@ -223,7 +222,7 @@ class CaptionerRun:
 
     def batch(self, texts: Texts, rows: np.ndarray) -> Batch:
         contexts, ids = zip(*(texts[row] for row in rows), strict=True)
-        inputs, targets, mask = shift_words(list(ids))
+        inputs, targets, mask = shift_words(list(ids), self.config.longest)
         context = torch.from_numpy(np.stack(contexts))
         return Batch(*(tensor.to(self.device) for tensor in (context, inputs, targets, mask)))
 
@@ -239,7 +238,7 @@ class CaptionerRun:
         contexts, photos = np.tile(batch.contexts, (samples, 1)), np.tile(batch.photos, samples)
         drawn = self.written().sample(contexts, 1.0, batch.rng, self.config.longest)
         rewards = self.reward(drawn, photos).reshape(samples, -1)
-        inputs, targets, mask = shift_words([np.array(each.ids, np.int64) for each in drawn])
+        inputs, targets, mask = shift_words([np.array(each.ids, np.int64) for each in drawn], self.config.longest)
         advantage = torch.from_numpy(advantages(rewards).ravel().astype(np.float32)).to(self.device)
         with autocast(self.device):
             logits = self.network(torch.from_numpy(contexts).to(self.device), inputs.to(self.device))
@@ -282,21 +281,25 @@ def load_captioner(network: CaptionerNet, run: Path) -> None:
     network.load_state_dict(tensors)
 
 
-def shift_words(texts: list[np.ndarray]) -> tuple[Tensor, Tensor, Tensor]:
-    """Texts → inputs (B, T) from START, targets (B, T) to END, mask (B, T), True where a target stands."""
-    longest = max(map(len, texts)) + 1
-    inputs = torch.full((len(texts), longest), Vocabulary.BOUNDARY)
-    targets = torch.full((len(texts), longest), Vocabulary.BOUNDARY)
-    mask = torch.zeros(len(texts), longest, dtype=torch.bool)
+def shift_words(texts: Sequence[np.ndarray], longest: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Texts → inputs (B, T) from START, targets (B, T) to END, mask (B, T), True where a target stands.
+
+    Texts of more than `longest` words are cut there, and have no END.
+    """
+    width = min(max(map(len, texts)), longest) + 1
+    inputs = torch.full((len(texts), width), Vocabulary.BOUNDARY)
+    targets = torch.full((len(texts), width), Vocabulary.BOUNDARY)
+    mask = torch.zeros(len(texts), width, dtype=torch.bool)
     for row, text in enumerate(texts):
-        inputs[row, 1 : len(text) + 1] = torch.from_numpy(text)
-        targets[row, : len(text)] = torch.from_numpy(text)
-        mask[row, : len(text) + 1] = True
+        words = torch.from_numpy(text[:longest])
+        inputs[row, 1 : len(words) + 1] = words
+        targets[row, : len(words)] = words
+        mask[row, : len(words) + (len(text) <= longest)] = True
     return inputs, targets, mask
 
 
-def text_counts(texts: Sequence[Snippets], vocabulary: int) -> np.ndarray:
-    """How often each id is a target: words, and END once a text.  # (V,)"""
-    counts = np.bincount(np.concatenate([ids for each in texts for ids in each.ids]), minlength=vocabulary)
-    counts[Vocabulary.BOUNDARY] = sum(map(len, texts))
+def text_counts(texts: Sequence[np.ndarray], vocabulary: int, longest: int) -> np.ndarray:
+    """How often each id is a target of `shift_words`.  # (V,)"""
+    counts = np.bincount(np.concatenate([ids[:longest] for ids in texts]), minlength=vocabulary)
+    counts[Vocabulary.BOUNDARY] = sum(len(ids) <= longest for ids in texts)
     return counts
