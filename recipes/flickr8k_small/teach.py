@@ -179,8 +179,8 @@ def detect_rows(rows: range, store: Path, detector_path: str) -> list[Labelled]:
     return found
 
 
-def voc_boxes(data: Path) -> dict[str, Labelled]:
-    return {photo.file.name: labelled(photo) for photo in read_voc(data / "voc").photos}
+def voc_boxes(data: Path) -> dict[Path, Labelled]:
+    return {photo.file: labelled(photo) for photo in read_voc(data / "voc").photos}
 
 
 def labelled(photo: BoxedPhoto) -> Labelled:
@@ -195,6 +195,16 @@ def merge_boxes(truth: Labelled | None, detected: Labelled) -> tuple[list[list[f
         new = np.flatnonzero(iou(boxes, truth[0]).max(1, initial=0) < 0.5)
         boxes, labels = np.concatenate([truth[0], boxes[new]]), [*truth[1], *(labels[row] for row in new)]
     return np.round(boxes.astype(float), 4).tolist(), labels
+
+
+def require_same(store: Path, names: list[str], views: int) -> None:
+    """A store that was begun goes on only with the same photos and views."""
+    begun, crops = json.loads((store / "names.json").read_text()), np.load(store / "crops.npy")
+    if begun != names or crops.shape[1] != views:
+        raise SystemExit(
+            f"{store}: begun with {len(begun)} photos in {crops.shape[1]} views, these are {len(names)} in {views} or "
+            "others; give it the same ones, or another folder"
+        )
 
 
 def split_rows(rows: int, parts: int) -> list[range]:
@@ -216,13 +226,16 @@ def main() -> None:
     detector = str(data / "teachers/yolox_nano.onnx")
 
     with ProcessPoolExecutor(processes) as pool:
-        if not (store / "names.json").exists():
+        names = [f"{path.parent.name}/{path.name}" for path in paths]
+        if (store / "names.json").exists():
+            require_same(store, names, args.views)
+        else:
             photos = np.stack(list(pool.map(partial(read_photo, size=SIZE), paths, chunksize=64)))
             np.save(store / "photos.npy", photos)
             np.save(store / "crops.npy", draw_crops(len(paths), args.views, args.seed))
             save_classifier(teacher, store)
             save_stage_scales(teacher, store)
-            (store / "names.json").write_text(json.dumps([f"{p.parent.name}/{p.name}" for p in paths]))
+            (store / "names.json").write_text(json.dumps(names))
             print(f"{len(paths)} photos", flush=True)
         if not (store / "labels.json").exists():
             parts = split_rows(len(paths), processes)
@@ -233,7 +246,7 @@ def main() -> None:
                 for part, rows in zip(parts, found, strict=True)
                 for row, boxes in zip(part, rows, strict=True)
             }
-            merged = [merge_boxes(truth.get(path.name), detected[row]) for row, path in enumerate(paths)]
+            merged = [merge_boxes(truth.get(path), detected[row]) for row, path in enumerate(paths)]
             (store / "boxes.json").write_text(json.dumps([boxes for boxes, _ in merged]))
             (store / "labels.json").write_text(json.dumps([labels for _, labels in merged]))
             print(f"{sum(len(labels) for _, labels in merged)} boxes", flush=True)

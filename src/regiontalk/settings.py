@@ -104,6 +104,10 @@ class Section:
         return asdict(self)
 
 
+LARGEST_PHOTO = 2048
+"""Pixels a side that a vision network may see."""
+
+
 @dataclass(frozen=True)
 class VisionSettings(Section):
     """What goes into the vision graph and how its proposals become regions.
@@ -117,7 +121,7 @@ class VisionSettings(Section):
         min_objectness: a box less certain than this, in 0..1, is dropped.
     """
 
-    size: Annotated[int, whole(8, 2048)]
+    size: Annotated[int, whole(8, LARGEST_PHOTO)]
     side: Annotated[int, whole(1, 256)]
     feature_dim: Annotated[int, whole(1, 16384)]
     proposals: Annotated[int, whole(0, 500)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,8 @@ from safetensors.numpy import save_file
 
 from regiontalk.settings import VisionSettings
 from regiontalk.training.staged_net import StagedNet
+from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
+from regiontalk.training.train_captioner import CaptionerConfig
 from regiontalk.training.vision_graph import save_vision
 from regiontalk.training.vision_net import VisionNet, scale_pixels
 
@@ -100,3 +103,48 @@ def teacher_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tensors = {"weight": weight, "bias": bias, "map_scale": np.array([0.02])}
     save_file({name: value.astype(np.float32) for name, value in tensors.items()}, folder / "classifier.safetensors")
     return folder
+
+
+@pytest.fixture(scope="session")
+def alignment_config(
+    shapes_folder: Path, vision_run: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AlignmentConfig:
+    folder = tmp_path_factory.mktemp("alignment")
+    return AlignmentConfig(
+        data=shapes_folder,
+        vision=vision_run,
+        regions=folder / "regions",
+        output=folder / "run",
+        min_count=1,
+        embedding=16,
+        hidden=32,
+        dim=16,
+        dropout=0.0,
+        learning_rate=5e-3,
+        batch=16,
+        epochs=100,
+    )
+
+
+@pytest.fixture(scope="session")
+def alignment_run(alignment_config: AlignmentConfig) -> Path:
+    train_alignment(alignment_config)
+    return alignment_config.output
+
+
+def captioner_config(alignment: AlignmentConfig, about: str, **more: object) -> CaptionerConfig:
+    config = CaptionerConfig(
+        data=alignment.data,
+        about=about,  # type: ignore[arg-type]
+        vision=alignment.vision,
+        alignment=alignment.output,
+        regions=alignment.regions,
+        output=alignment.output.parent / f"captioner_{about}",
+        hidden=48,
+        embedding=16,
+        dropout=0.0,
+        learning_rate=1e-2,
+        batch=16,
+        epochs=40,
+    )
+    return replace(config, **more)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from regiontalk.training.config import identity, read_config
 from regiontalk.training.export import ExportConfig
 from regiontalk.training.train_alignment import AlignmentConfig
 from regiontalk.training.train_captioner import CaptionerConfig
+from regiontalk.training.train_stages import StagesConfig
 from regiontalk.training.train_vision import VisionConfig
 
 
@@ -82,20 +83,42 @@ def test_the_output_folder_is_not_part_of_a_runs_identity() -> None:
     assert identity(one) != identity(replace(one, epochs=4))
 
 
+PATHS = {
+    StagesConfig: ("store", "output"),
+    VisionConfig: ("store", "output"),
+    AlignmentConfig: ("data", "vision", "regions", "output"),
+    CaptionerConfig: ("data", "vision", "alignment", "regions", "output"),
+    ExportConfig: ("output", "vision", "alignment", "photo_captioner", "region_captioner"),
+}
+"""What each kind of file must name."""
+
+
 @pytest.mark.parametrize(
-    ("kind", "text"),
+    ("kind", "text", "told"),
     [
-        (VisionConfig, 'store = "s"\noutput = "o"\nimage_size = 100'),
-        (VisionConfig, 'store = "s"\noutput = "o"\nsizes = [[224, 6], [100, 1]]'),
-        (
-            AlignmentConfig,
-            'data = "d"\nvision = "v"\nregions = "r"\noutput = "o"\nvision_learning_rate = 1e-4\nimage_size = 100',
-        ),
+        (VisionConfig, "image_size = 100", "image_size must be a multiple of 32, the coarsest stride, up to 2048"),
+        (VisionConfig, "image_size = 4096", "image_size must be a multiple of 32"),
+        (VisionConfig, "sizes = [[224, 6], [100, 1]]", "a size must be a multiple of 32"),
+        (VisionConfig, "proposals = 501", "proposals: expected a whole number from 0 to 500, found 501"),
+        (VisionConfig, "nms_iou = 7", "nms_iou: expected a number from 0 to 1"),
+        (VisionConfig, "weights = [1, 1]", "weights: expected 5 values, found 2"),
+        (VisionConfig, "batch = 0", "batch: expected a whole number from 1"),
+        (StagesConfig, "clip = 0", "clip: expected a number from 1e-12"),
+        (StagesConfig, "seed = -1", "seed: expected a whole number from 0"),
+        (AlignmentConfig, "vision_learning_rate = 1e-4\nimage_size = 100", "image_size must be a multiple of 32"),
+        (AlignmentConfig, "captions = 0", "captions: expected a whole number from 1"),
+        (AlignmentConfig, "dropout = 1.5", "dropout: expected a number from 0 to 1, found 1.5"),
+        (AlignmentConfig, "learning_rate = nan", "learning_rate: expected a number"),
+        (AlignmentConfig, 'start = "a"\nword_vectors = "b"', "leave out start or word_vectors"),
+        (CaptionerConfig, 'about = "photo"\nlongest = 0', "longest: expected a whole number from 1"),
+        (ExportConfig, 'name = "a"\nlicence = "b"\nscore = "Sum"', "score: expected one of 'max', 'sum', found 'Sum'"),
     ],
 )
-def test_photos_are_whole_cells(tmp_path: Path, kind: type, text: str) -> None:
-    with pytest.raises(ConfigError, match=r"run\.toml: .*size must be a multiple of 32, the coarsest stride, not 100"):
-        read_config(write(tmp_path, text), kind)
+def test_settings_out_of_their_range_are_told(tmp_path: Path, kind: type, text: str, told: str) -> None:
+    paths = "".join(f'{name} = "{name}"\n' for name in PATHS[kind])
+    with pytest.raises(ConfigError, match=r"run\.toml: ") as error:
+        read_config(write(tmp_path, paths + text), kind)
+    assert told in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -103,6 +126,7 @@ def test_photos_are_whole_cells(tmp_path: Path, kind: type, text: str) -> None:
     [
         (file, kind)
         for kind, pattern in (
+            (StagesConfig, "stages*.toml"),
             (VisionConfig, "vision*.toml"),
             (AlignmentConfig, "alignment*.toml"),
             (CaptionerConfig, "*captioner*.toml"),

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from regiontalk.errors import TrainingError
-from regiontalk.training import loop
+from regiontalk.training import checkpoint, loop
 from regiontalk.training.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.optimisers import OPTIMISERS, make_optimiser, parameter_groups
@@ -113,6 +114,27 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_pa
     with pytest.raises(TrainingError, match="the loss is nan at step 7; lower the learning rate"):
         train(bad, tmp_path)
     assert (tmp_path / FILE_NAME).read_bytes() == kept
+
+
+def test_a_run_without_steps_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="this run has no step to take"):
+        train(make_task(steps=0), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = make_task()
+    save_checkpoint(tmp_path, task.network, task.optimiser, 3, task.run)
+    kept = (tmp_path / FILE_NAME).read_bytes()
+
+    def fail(tensors: dict[str, Tensor], file: Path, metadata: dict[str, str]) -> None:
+        file.write_bytes(b"half")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", fail)
+    with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: cannot be written \(No space"):
+        save_checkpoint(tmp_path, task.network, task.optimiser, 4, task.run)
+    assert [file.name for file in tmp_path.iterdir()] == [FILE_NAME] and (tmp_path / FILE_NAME).read_bytes() == kept
 
 
 def test_validation_is_rehearsed_before_the_first_step(tmp_path: Path) -> None:

@@ -43,31 +43,6 @@ def test_classes_are_called_as_the_vocabulary_knows_them(teacher_store: Path) ->
     assert "zebra" not in class_names(store, {"zebra"})
 
 
-def test_labels_must_fit_the_boxes(teacher_store: Path, tmp_path: Path) -> None:
-    for file in teacher_store.iterdir():
-        (tmp_path / file.name).symlink_to(file)
-    (tmp_path / "labels.json").unlink()
-    with pytest.raises(DataError, match=r"labels\.json: not found; run the recipe's teach\.py once more"):
-        _ = TeacherStore(tmp_path).labels
-    for damaged in ("[[null]]", "3", "[3]", json.dumps([[7] * len(boxes) for boxes in TeacherStore(tmp_path).boxes])):
-        (tmp_path / "labels.json").write_text(damaged)
-        with pytest.raises(DataError, match=r"labels\.json: a class or null for each of boxes\.json expected"):
-            _ = TeacherStore(tmp_path).labels
-    (tmp_path / "labels.json").write_text("[[nul")
-    with pytest.raises(DataError, match=r"labels\.json: not JSON"):
-        _ = TeacherStore(tmp_path).labels
-
-
-@pytest.mark.parametrize("damaged", ["[[1, 2, 3]]", '[["x"]]', "3", "[["])
-def test_damaged_boxes_are_refused(teacher_store: Path, tmp_path: Path, damaged: str) -> None:
-    for file in teacher_store.iterdir():
-        (tmp_path / file.name).symlink_to(file)
-    (tmp_path / "boxes.json").unlink()
-    (tmp_path / "boxes.json").write_text(damaged)
-    with pytest.raises(DataError, match=r"boxes\.json: "):
-        _ = TeacherStore(tmp_path).boxes
-
-
 def test_a_store_without_frequent_classes_is_refused(teacher_store: Path) -> None:
     with pytest.raises(DataError, match="no class with 30 boxes has a name that the vocabulary knows"):
         NamedPhotos(TeacherStore(teacher_store), {}, SETTINGS, photos=8, seed=0)

@@ -77,6 +77,14 @@ def test_wrong_word_vectors_are_named(tmp_path: Path, text: str, told: str) -> N
         load_word_vectors(file, Vocabulary(["dog"], [1, 0, 1]), torch.ones(3, 2))
 
 
+def test_words_with_spaces_are_other_words(tmp_path: Path) -> None:
+    file = tmp_path / "vectors.txt"
+    file.write_text("at 1 2\nat name@domain.com 3 4\ndog 5 6\n")
+    embedding = torch.ones(4, 2)
+    assert load_word_vectors(file, Vocabulary(["at", "dog"], [1, 0, 1, 1]), embedding) == 2
+    assert embedding[3, 1] / embedding[2, 1] == pytest.approx(3)
+
+
 def test_missing_word_vectors_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.txt: cannot be read"):
         load_word_vectors(tmp_path / "none.txt", Vocabulary(["dog"], [1, 0, 1]), torch.ones(3, 2))

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import csv
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 
-import regiontalk
 from regiontalk.data import read_dataset
 from regiontalk.errors import DataError, TrainingError
-from regiontalk.evaluation.retrieval import retrieval
-from regiontalk.fingerprints import fingerprint_files, recognised
-from regiontalk.training.export import ExportConfig, export_pack
 from regiontalk.training.regions import store_regions
+from regiontalk.training.sentences import Sentences
 from regiontalk.training.staged_net import StagedNet
 from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.training.train_alignment import (
@@ -27,10 +26,12 @@ from regiontalk.training.train_alignment import (
     read_alignment,
     train_alignment,
 )
-from regiontalk.training.train_captioner import CaptionerConfig, CaptionerRun, train_captioner
-from regiontalk.training.train_vision import VisionConfig, train_vision
+from regiontalk.training.train_captioner import CaptionerRun, train_captioner
+from regiontalk.training.train_vision import Schedule, VisionConfig, train_vision
 from regiontalk.training.vision_graph import float_graph, read_graph, read_settings, read_vision
 from regiontalk.training.vision_net import VisionNet
+
+from .conftest import captioner_config
 
 FLICKR8K = Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[3] / "shared" / "data") / "flickr8k"
 
@@ -43,51 +44,6 @@ def same_tensors(one: Path, other: Path) -> bool:
 def logged(folder: Path, name: str) -> list[float]:
     with (folder / "log.csv").open() as file:
         return [float(row["value"]) for row in csv.DictReader(file) if row["name"] == name]
-
-
-@pytest.fixture(scope="module")
-def alignment_config(
-    shapes_folder: Path, vision_run: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AlignmentConfig:
-    folder = tmp_path_factory.mktemp("alignment")
-    return AlignmentConfig(
-        data=shapes_folder,
-        vision=vision_run,
-        regions=folder / "regions",
-        output=folder / "run",
-        min_count=1,
-        embedding=16,
-        hidden=32,
-        dim=16,
-        dropout=0.0,
-        learning_rate=5e-3,
-        batch=16,
-        epochs=100,
-    )
-
-
-@pytest.fixture(scope="module")
-def alignment_run(alignment_config: AlignmentConfig) -> Path:
-    train_alignment(alignment_config)
-    return alignment_config.output
-
-
-def captioner_config(alignment: AlignmentConfig, about: str, **more: object) -> CaptionerConfig:
-    config = CaptionerConfig(
-        data=alignment.data,
-        about=about,  # type: ignore[arg-type]
-        vision=alignment.vision,
-        alignment=alignment.output,
-        regions=alignment.regions,
-        output=alignment.output.parent / f"captioner_{about}",
-        hidden=48,
-        embedding=16,
-        dropout=0.0,
-        learning_rate=1e-2,
-        batch=16,
-        epochs=40,
-    )
-    return replace(config, **more)  # type: ignore[arg-type]
 
 
 def test_vision_run_learns_and_resumes_exactly(teacher_store: Path, tmp_path: Path) -> None:
@@ -284,38 +240,6 @@ def test_rewards_need_photos_siblings_and_a_start(
         captioner_config(alignment_config, str(settings.pop("about")), loss="reward", **settings)
 
 
-def test_from_photos_to_a_pack_that_finds_and_describes_them(
-    alignment_config: AlignmentConfig, alignment_run: Path, shapes_folder: Path, tmp_path: Path
-) -> None:
-    photo, region = (captioner_config(alignment_config, about) for about in ("photo", "region"))
-    train_captioner(photo)
-    train_captioner(region)
-    config = ExportConfig(
-        output=tmp_path / "pack",
-        name="shapes",
-        licence="none",
-        vision=alignment_config.vision,
-        alignment=alignment_run,
-        photo_captioner=photo.output,
-        region_captioner=region.output,
-        data=(shapes_folder,),
-    )
-    pack = export_pack(config)
-    assert pack.settings.photo_captioner.cell == "gru"
-    model, train_set = regiontalk.load(tmp_path / "pack"), read_dataset(shapes_folder, "train")
-    photos = [each.file for each in train_set.photos]
-    assert pack.training_photos is not None
-    assert recognised(fingerprint_files(photos), pack.training_photos).all()
-    sentences = [caption for each in train_set.photos for caption in each.captions[::2]]
-    owners = np.repeat(np.arange(len(photos)), 2)
-    found = retrieval(model.score(photos, sentences), owners)
-    assert found["image_to_text"]["r1"] > 90 and found["text_to_image"]["r1"] > 70
-    captions = [caption.text for caption in model.caption(model.look(photos))]
-    names = [each.file.stem.split("_") for each in train_set.photos]
-    right = [colour in text and shape in text for text, (colour, shape) in zip(captions, names, strict=True)]
-    assert np.mean(right) > 0.9
-
-
 def test_stores_of_another_network_are_refused(shapes_folder: Path, vision_run: Path, tmp_path: Path) -> None:
     dataset, settings, graph = read_dataset(shapes_folder, "dev"), read_settings(vision_run), read_graph(vision_run)
     store = store_regions(graph, settings, dataset, tmp_path / "regions")
@@ -338,6 +262,45 @@ def test_damaged_runs_are_named(alignment_config: AlignmentConfig, tmp_path: Pat
     (tmp_path / "vision.safetensors").write_bytes(b"half a file")
     with pytest.raises(TrainingError, match=r"vision\.safetensors: damaged .* give that run's command again"):
         train_alignment(replace(alignment_config, vision=tmp_path))
+
+
+def test_a_refused_run_leaves_a_finished_one_as_it_is(
+    alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(alignment_run, tmp_path / "run"))
+    before = (run / "vocabulary.json").read_bytes()
+    with pytest.raises(TrainingError, match="min_count was 1, is 30"):
+        train_alignment(replace(alignment_config, output=run, min_count=30))
+    assert (run / "vocabulary.json").read_bytes() == before
+    (run / "vocabulary.json").write_text('{"words": [')
+    with pytest.raises(TrainingError, match=r"vocabulary\.json: damaged"):
+        read_alignment(run)
+    (run / "vocabulary.json").unlink()
+    with pytest.raises(TrainingError, match=r"vocabulary\.json: not found"):
+        read_alignment(run)
+
+
+def test_photos_without_a_known_word_are_not_measured(alignment_config: AlignmentConfig, alignment_run: Path) -> None:
+    run = AlignmentRun(replace(alignment_config, start=alignment_run), "cpu")
+    every, half = run.dev_sentences, run.dev_sentences.photos % 2 == 1
+    some = Sentences(tuple(ids for ids, keep in zip(every.ids, half, strict=True) if keep), every.photos[half])
+    run.net.eval()
+    found = measure_retrieval(run.net, run.dev_source, some, "max", "cpu", chunk=3)
+    rows = np.unique(some.photos)
+    store = run.dev_source.store
+    vectors = [run.net.regions(torch.from_numpy(store.features[r, : store.counts[r]].astype("f"))) for r in rows]
+    one = [(torch.from_numpy(ids)[None], torch.ones(1, len(ids), dtype=torch.bool)) for ids in some.ids]
+    words = [run.net.words(ids, mask)[0] for ids, mask in one]
+    scores = torch.stack([torch.stack([(v @ w.T).max(0).values.sum() for w in words]) for v in vectors])
+    best = rows[scores.detach().argmax(0).numpy()]
+    assert found["text_to_image_r1"] == pytest.approx(100 * np.mean(best == some.photos))
+
+
+def test_batches_are_never_larger_than_what_there_is() -> None:
+    config = VisionConfig(store=Path(), output=Path(), sizes=((32, 2), (64, 1)), batch=64)
+    schedule = Schedule(config, np.arange(100, 144))
+    assert schedule.steps == 3 and [schedule.size(step) for step in range(3)] == [32, 32, 64]
+    assert sorted(schedule.batch(1)[0]) == list(range(100, 144))
 
 
 @pytest.mark.slow

@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from regiontalk.captioning.cells import GATES
 from regiontalk.language import Vocabulary
 from regiontalk.training.checkpoint import read_finished
 from regiontalk.training.words_net import dense
 
 WEIGHTS = "captioner.safetensors"
-GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
 class CaptionerNet(nn.Module):

@@ -34,6 +34,8 @@ def save_checkpoint(folder: Path, network: nn.Module, optimiser: Optimizer, step
             f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in state.items() if value is not None
         }
     tensors["random"] = torch.get_rng_state()
+    if torch.cuda.is_available():
+        tensors["random_cuda"] = torch.cuda.get_rng_state()
     write_tensors(tensors, folder / FILE_NAME, {"step": str(step), "run": run})
 
 
@@ -63,6 +65,8 @@ def load_checkpoint(folder: Path, network: nn.Module, optimiser: Optimizer, run:
     network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
     optimiser.load_state_dict({**optimiser.state_dict(), "state": optimiser_state(tensors)})
     torch.set_rng_state(tensors["random"])
+    if torch.cuda.is_available() and "random_cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random_cuda"])
     return int(metadata["step"])
 
 
@@ -115,10 +119,18 @@ def save_tensors(network: nn.Module, file: Path) -> None:
 
 
 def write_tensors(tensors: Mapping[str, Tensor], file: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write beside `file`, make sure it is on the disk, then rename."""
+    """Write beside `file`, make sure it is on the disk, then rename.
+
+    Raises:
+        TrainingError: if it cannot be written; what lay there before is untouched.
+    """
     beside = file.with_suffix(".part")
     unaliased = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
-    save_file(unaliased, beside, metadata=metadata)
+    try:
+        save_file(unaliased, beside, metadata=metadata)
+    except SafetensorError as error:  # a full disk too
+        beside.unlink(missing_ok=True)
+        raise TrainingError(f"{file}: cannot be written ({error}); the same command goes on once it can") from error
     with beside.open("rb") as written:
         os.fsync(written.fileno())
     beside.replace(file)

@@ -1,7 +1,7 @@
 """Training configurations: TOML files read into typed dataclasses.
 
-A configuration dataclass says everything: its fields' types are checked, its defaults hold for what the file leaves
-out, and what the file has too much is an error. Paths are relative to the file.
+A configuration dataclass says everything: its fields' types and ranges are checked, its defaults hold for what the file
+leaves out, and what the file has too much is an error. Paths are relative to the file.
 """
 
 from __future__ import annotations
@@ -11,11 +11,18 @@ import tomllib
 import types
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from regiontalk.errors import ConfigError
+from regiontalk.settings import number, whole
 
 Config = TypeVar("Config")
+
+Count = Annotated[int, whole(1, 10**9)]
+Seed = Annotated[int, whole(0, 2**63 - 1)]
+Share = Annotated[float, number(0, 1)]
+Positive = Annotated[float, number(1e-12, 1e12)]
+NotNegative = Annotated[float, number(0, 1e12)]
 
 NOT_IDENTITY = ("output", "stop_after")
 """Fields that may change between a run and its continuation."""

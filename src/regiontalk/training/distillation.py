@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from regiontalk.training.devices import autocast
 from regiontalk.training.teacher_store import TeacherStore, ViewBatch
 from regiontalk.training.vision_net import VisionNet, cell_centres, scale_pixels
 
@@ -135,7 +136,7 @@ def box_overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def measure_student(student: Student, batch: ViewBatch) -> dict[str, float]:
+def measure_student(student: Student, batch: ViewBatch, device: str) -> dict[str, float]:
     """Held-out numbers on whole photos.
 
     Returns:
@@ -143,7 +144,8 @@ def measure_student(student: Student, batch: ViewBatch) -> dict[str, float]:
         teacher's than to any other photo's; box_recall: share of true boxes (in percent) that some proposal of the
         20 best by objectness overlaps by at least 0.5.
     """
-    spoken, boxes, logits = student(torch.from_numpy(batch.pixels).to(student.mean.device))
+    with autocast(device):
+        spoken, boxes, logits = student(torch.from_numpy(batch.pixels).to(device))
     losses = distillation_losses(student, spoken, batch.maps) | proposal_losses(boxes, logits, batch.boxes)
     pooled = F.normalize(spoken.mean((1, 2)), dim=-1)
     target = F.normalize(student.teacher_maps(batch.maps).mean((1, 2)), dim=-1)
@@ -160,7 +162,7 @@ def box_recall(boxes: Tensor, logits: Tensor, targets: list[np.ndarray], proposa
     found = total = 0
     for row, true in enumerate(targets):
         if len(true):
-            pairs = [(p, t) for p in boxes[row, best[row]] for t in torch.from_numpy(true).float()]
+            pairs = [(p, t) for p in boxes[row, best[row]] for t in torch.from_numpy(true).to(boxes)]
             iou = box_overlap(torch.stack([p for p, _ in pairs]), torch.stack([t for _, t in pairs]))[0]
             found += int((iou.view(-1, len(true)).amax(0) >= 0.5).sum())
             total += len(true)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class ExportConfig:
     photo_captioner: Path
     region_captioner: Path
     beta: float = 1.0
-    score: str = "max"
+    score: Literal["max", "sum"] = "max"
     beam: int = 5
     max_words: int = 20
     length_normalisation: float = 0.0
@@ -72,28 +73,32 @@ def export_pack(config: ExportConfig) -> Pack:
     Raises:
         TrainingError: if a run is not finished.
         PackError: if the runs do not fit together or the disk is full.
-        ConfigError: if `data` or `photos` are given, and `data` lacks what a run was trained on.
+        ConfigError: if a setting is out of its range, or `data` or `photos` are given, and `data` lacks what a run was
+            trained on.
         DataError, PhotoError: if the training photos cannot be read.
     """
     vocabulary, net = read_alignment(config.alignment)
     graph, vision_settings = read_graph(config.vision), read_settings(config.vision)
     photo, region = (read_captioner(run) for run in (config.photo_captioner, config.region_captioner))
     about = read_about(config.about)
-    settings = PackSettings(
-        name=config.name,
-        licence=config.licence,
-        made_with=f"regiontalk {regiontalk.__version__}",
-        vision=vision_settings,
-        space=SpaceSettings(dim=net.W_m.shape[1]),
-        words=WordsSettings(hidden=net.words.W_e.shape[1], embedding=net.words.W_e.shape[0]),
-        alignment=AlignmentSettings(score=config.score, beta=config.beta),
-        photo_captioner=captioner_settings(photo, config.beam, config.max_words, config.length_normalisation),
-        region_captioner=captioner_settings(
-            region, config.region_beam, config.region_max_words, config.region_length_normalisation
-        ),
-        trained_on=about.get("trained_on", {}),
-        results=about.get("results", {}),
-    )
+    try:
+        settings = PackSettings(
+            name=config.name,
+            licence=config.licence,
+            made_with=f"regiontalk {regiontalk.__version__}",
+            vision=vision_settings,
+            space=SpaceSettings(dim=net.W_m.shape[1]),
+            words=WordsSettings(hidden=net.words.W_e.shape[1], embedding=net.words.W_e.shape[0]),
+            alignment=AlignmentSettings(score=config.score, beta=config.beta),
+            photo_captioner=captioner_settings(photo, config.beam, config.max_words, config.length_normalisation),
+            region_captioner=captioner_settings(
+                region, config.region_beam, config.region_max_words, config.region_length_normalisation
+            ),
+            trained_on=about.get("trained_on", {}),
+            results=about.get("results", {}),
+        )
+    except ValueError as error:
+        raise ConfigError(f"the export's settings: {error}") from error
     arrays = {**alignment_tensors(net), "photo_captioner": photo, "region_captioner": region}
     if config.data or config.photos:
         require_named((config.alignment, config.photo_captioner, config.region_captioner), config.data)
@@ -133,9 +138,18 @@ def captioner_settings(
 
 
 def read_about(file: Path | None) -> dict[str, Any]:
+    """What people shall read in `pack.json`.
+
+    Raises:
+        ConfigError: if the file is no TOML, or holds what JSON cannot (a date).
+    """
     if file is None:
         return {}
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+        about = tomllib.loads(file.read_text(encoding="utf-8"))
+        json.dumps(about)
+    except (OSError, ValueError) as error:  # not UTF-8, and not TOML, are ValueErrors
         raise ConfigError(f"{file}: not a readable TOML file ({error})") from error
+    except TypeError as error:
+        raise ConfigError(f"{file}: {error}; write dates and times as text, in quotes") from error
+    return about

@@ -68,8 +68,10 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
         The step reached.
 
     Raises:
-        TrainingError: if the loss is not finite, or the folder belongs to another run.
+        TrainingError: if there is no step to take, the loss is not finite, or the folder belongs to another run.
     """
+    if task.steps < 1:
+        raise TrainingError(f"{folder}: by its settings this run has no step to take; give it epochs")
     folder.mkdir(parents=True, exist_ok=True)
     for group in task.optimiser.param_groups:
         group.setdefault("initial_lr", group["lr"])

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from regiontalk.settings import LARGEST_PHOTO
+
 BORDERS = (24, 32, 64, 96, 160, 1280)
 """Channels that each stage passes on: those of MobileNetV2 (Sandler et al., 2018), whose maps teach them."""
 STRIDES = (4, 8, 16, 16, 32, 32)
@@ -22,11 +24,13 @@ def require_whole_cells(name: str, pixels: int) -> None:
     """Check how large a photo some setting asks for.
 
     Raises:
-        ValueError: if its sides are not a whole number, above 0, of the coarsest cells.
+        ValueError: if its sides are not a whole number, above 0, of the coarsest cells, or too long for a pack.
     """
     stride = STRIDES[COARSE]
-    if pixels <= 0 or pixels % stride:
-        raise ValueError(f"{name} must be a multiple of {stride}, the coarsest stride, not {pixels}")
+    if not 0 < pixels <= LARGEST_PHOTO or pixels % stride:
+        raise ValueError(
+            f"{name} must be a multiple of {stride}, the coarsest stride, up to {LARGEST_PHOTO}, not {pixels}"
+        )
 
 
 def normalised(inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1) -> nn.Sequential:

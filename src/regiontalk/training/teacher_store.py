@@ -6,7 +6,6 @@ crop of a photo together with the teacher's map of that very crop, so that stude
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,12 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from torch import Tensor
 
 from regiontalk.data import read_json, read_text
 from regiontalk.errors import DataError
 
+HELD_OUT, HELD_OUT_SEED = 256, 0
+"""Photos that no run on a store trains on: the same ones for all, since one run may go on from another."""
 MIN_VISIBLE = 0.4
 """A box stays in a crop while at least this share of it is visible there."""
 
@@ -44,7 +46,7 @@ class TeacherStore:
     """N photos with K views each.
 
     Raises:
-        DataError: if a file is missing or the row counts disagree.
+        DataError: if a file is missing or damaged, or the row counts disagree.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,20 +54,30 @@ class TeacherStore:
         needed = ["photos.npy", "crops.npy", "boxes.json", "view_00.npy", "classifier.safetensors"]
         if missing := [name for name in needed if not (folder / name).exists()]:
             raise DataError(f"{folder}: not a teacher store, {', '.join(missing)} missing; run the recipe's teach.py")
-        self.photos = np.load(folder / "photos.npy", mmap_mode="r")  # (N, 224, 224, 3)
-        self.crops = np.load(folder / "crops.npy")  # (N, K, 4)
-        self.views = [np.load(path, mmap_mode="r") for path in sorted(folder.glob("view_[0-9][0-9].npy"))]
-        classifier = load_file(folder / "classifier.safetensors")
-        self.classifier_weight, self.classifier_bias = classifier["weight"], classifier["bias"]
-        self.map_scale = float(classifier["map_scale"][0])
-        if len(self.views) != self.crops.shape[1] or any(len(view) != len(self.photos) for view in self.views):
+        self.photos = open_array(folder / "photos.npy", 4)  # (N, 224, 224, 3)
+        self.crops = open_array(folder / "crops.npy", 3)  # (N, K, 4)
+        self.views = [open_array(path, 4) for path in sorted(folder.glob("view_[0-9][0-9].npy"))]
+        self.classifier_weight, self.classifier_bias, scale = read_classifier(folder / "classifier.safetensors")
+        self.map_scale = float(scale[0])
+        if len(self.views) != self.crops.shape[1] or {len(each) for each in (self.crops, *self.views)} != {len(self)}:
             raise DataError(
-                f"{folder}: {self.crops.shape[1]} views of {len(self.photos)} photos expected, "
+                f"{folder}: {self.crops.shape[1]} views of {len(self)} photos expected, "
                 f"{len(self.views)} found; run the recipe's teach.py to its end"
             )
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    def held_out_and_others(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of the photos to measure on, and of those to train on.
+
+        Raises:
+            DataError: if there are none to train on.
+        """
+        if len(self) <= HELD_OUT:
+            raise DataError(f"{self.folder}: {len(self)} photos, of which {HELD_OUT} are held out; give it more")
+        order = np.random.default_rng(HELD_OUT_SEED).permutation(len(self))
+        return order[:HELD_OUT], order[HELD_OUT:]
 
     @cached_property
     def boxes(self) -> list[np.ndarray]:
@@ -76,9 +88,12 @@ class TeacherStore:
         """
         file = self.folder / "boxes.json"
         try:
-            return [np.asarray(boxes, np.float32).reshape(-1, 4) for boxes in read_json(file, read_text(file))]
+            found = [np.asarray(boxes, np.float32).reshape(-1, 4) for boxes in read_json(file, read_text(file))]
         except (TypeError, ValueError) as error:
             raise DataError(f"{file}: lists of boxes expected ({error}); run the recipe's teach.py again") from error
+        if len(found) != len(self):
+            raise DataError(f"{file}: boxes of {len(self)} photos expected, of {len(found)} found; run teach.py again")
+        return found
 
     @cached_property
     def labels(self) -> list[list[str | None]]:
@@ -110,7 +125,7 @@ class TeacherStore:
                     f"{self.folder}: {len(self.stage_scales) - 1} stages of view {view} expected, {len(files)} found; "
                     "run the recipe's teach.py to its end"
                 )
-            found.append([*(np.load(file, mmap_mode="r") for file in files), last])
+            found.append([*(open_array(file, 4) for file in files), last])
         return found
 
     @cached_property
@@ -119,7 +134,11 @@ class TeacherStore:
         file = self.folder / "stages.json"
         if not file.exists():
             raise DataError(f"{file}: not found; run the recipe's teach.py once more, it adds the teacher's stages")
-        return [(float(scale), int(zero)) for scale, zero in json.loads(file.read_text())] + [(self.map_scale, 0)]
+        try:
+            scales = [(float(scale), int(zero)) for scale, zero in read_json(file, read_text(file))]
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{file}: pairs of numbers expected ({error}); run the recipe's teach.py again") from error
+        return [*scales, (self.map_scale, 0)]
 
     def stage_maps(self, stage: int, rows: np.ndarray, views: np.ndarray) -> Tensor:
         """What a stage of the teacher passes on for one view of each photo.  # (B, channels, side, side) float32"""
@@ -154,6 +173,36 @@ class TeacherStore:
         photo = self.photos[row]
         crop = tuple(float(v) * side for v, side in zip(self.crops[row, view], photo.shape[1::-1] * 2, strict=True))
         return np.asarray(Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR, box=crop))
+
+
+def open_array(file: Path, axes: int) -> np.ndarray:
+    """An array that is read from disk as it is asked for.
+
+    Raises:
+        DataError: if the file is damaged, or holds an array with another number of axes.
+    """
+    try:
+        array: np.ndarray = np.load(file, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{file}: damaged ({error}); remove it and run the recipe's teach.py again") from error
+    if array.ndim != axes:
+        raise DataError(
+            f"{file}: an array of {axes} axes expected, {array.ndim} found; run the recipe's teach.py again"
+        )
+    return array
+
+
+def read_classifier(file: Path) -> list[np.ndarray]:
+    """The teacher's last layer: weight, bias, and what its map's bytes are multiplied by.
+
+    Raises:
+        DataError: if it is damaged.
+    """
+    try:
+        tensors = load_file(file)
+        return [tensors[name] for name in ("weight", "bias", "map_scale")]
+    except (SafetensorError, OSError, KeyError) as error:
+        raise DataError(f"{file}: damaged ({error}); remove it and run the recipe's teach.py again") from error
 
 
 def labels_fit(labels: Any, boxes: list[np.ndarray]) -> bool:

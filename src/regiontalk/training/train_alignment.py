@@ -13,11 +13,12 @@ from torch import Tensor, nn
 
 from regiontalk.alignment.score import pad, score_matrix
 from regiontalk.data import Dataset, read_dataset
+from regiontalk.errors import PackError, TrainingError
 from regiontalk.evaluation.retrieval import retrieval
 from regiontalk.language import Vocabulary
-from regiontalk.settings import VisionSettings
-from regiontalk.training.checkpoint import read_finished, save_tensors
-from regiontalk.training.config import identity
+from regiontalk.settings import Section, VisionSettings
+from regiontalk.training.checkpoint import read_finished, require_finished, save_tensors
+from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.distillation import proposal_losses
 from regiontalk.training.loop import Task, one_cycle, train
@@ -39,12 +40,13 @@ from regiontalk.training.vision_graph import TYPICAL_PHOTOS, read_graph, read_se
 from regiontalk.training.vision_net import scale_pixels
 from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
 
+WEIGHTS, VOCABULARY = "alignment.safetensors", "vocabulary.json"
 PROPOSAL_WEIGHT = 0.2
 """Of the proposals' losses while the backbone is tuned: its map moves, and the proposals must move with it."""
 
 
 @dataclass(frozen=True)
-class AlignmentConfig:
+class AlignmentConfig(Section):
     """Settings of an alignment run.
 
     Attributes:
@@ -52,12 +54,13 @@ class AlignmentConfig:
         vision: folder of a finished vision run.
         output: folder of the run.
         regions: folder of the region stores of that vision network, made where missing.
-        start: folder of an alignment run to start from; None for random weights.
+        start: folder of an alignment run to start from, whose vocabulary and sizes this run keeps; None for random
+            weights.
         word_vectors: word2vec or GloVe text file; None for random ones.
         train_word_vectors: False keeps them as they are, as in the paper.
-        min_count: words seen less often in training captions are unknown.
+        min_count: words seen less often in training captions are unknown (without `start`).
         longest: words of a caption that are read.
-        embedding, hidden, dim: d, H and h of Eq. 1 to 6.
+        embedding, hidden, dim: d, H and h of Eq. 1 to 6 (without `start`).
         recurrent: False keeps W_f and W_b at zero, so that every word is read by itself.
         dropout: everywhere but in the recurrence.
         score: "max" is Eq. 8, "sum" is Eq. 7.
@@ -84,34 +87,35 @@ class AlignmentConfig:
     start: Path | None = None
     word_vectors: Path | None = None
     train_word_vectors: bool = True
-    min_count: int = 5
-    longest: int = 24
-    embedding: int = 300
-    hidden: int = 512
-    dim: int = 512
+    min_count: Count = 5
+    longest: Count = 24
+    embedding: Count = 300
+    hidden: Count = 512
+    dim: Count = 512
     recurrent: bool = True
-    dropout: float = 0.3
+    dropout: Share = 0.3
     score: Literal["max", "sum"] = "max"
     loss: Literal["margin", "hard_negative", "info_nce"] = "info_nce"
     optimiser: Literal["sgd", "rmsprop", "adamw"] = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    batch: int = 100
-    captions: int = 1
-    epochs: int = 8
-    clip: float = 5.0
-    vision_learning_rate: float = 0.0
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 0.01
+    batch: Count = 100
+    captions: Count = 1
+    epochs: Count = 8
+    clip: Positive = 5.0
+    vision_learning_rate: NotNegative = 0.0
     image_size: int | None = None
     named: Path | None = None
-    named_photos: int = 32
-    naming_weight: float = 0.5
+    named_photos: Count = 32
+    naming_weight: NotNegative = 0.5
     limit: int | None = None
-    seed: int = 0
+    seed: Seed = 0
     stop_after: int | None = None
 
     def __post_init__(self) -> None:
-        if self.named_photos < 1 or self.naming_weight < 0:
-            raise ValueError("named_photos must be at least 1 and naming_weight at least 0")
+        super().__post_init__()
+        if self.start is not None and self.word_vectors is not None:
+            raise ValueError("word_vectors are for a run from random weights; leave out start or word_vectors")
         if self.image_size is not None and self.vision_learning_rate <= 0:
             raise ValueError("image_size is for a backbone that is tuned: give a vision_learning_rate above 0")
         if self.image_size is not None:
@@ -141,12 +145,10 @@ def train_alignment(config: AlignmentConfig) -> Path:
     torch.manual_seed(config.seed)
     device = best_device()
     run = AlignmentRun(config, device)
-    config.output.mkdir(parents=True, exist_ok=True)
-    (config.output / "vocabulary.json").write_text(json.dumps(run.vocabulary.to_json()))
     reached = train(run.task(), config.output, config.stop_after)
     if reached == run.steps:
         run.save()
-    return config.output / "alignment.safetensors"
+    return config.output / WEIGHTS
 
 
 class AlignmentRun:
@@ -301,7 +303,8 @@ class AlignmentRun:
         return measure_retrieval(self.net, self.dev_source, sentences, self.config.score, self.device)
 
     def save(self) -> None:
-        save_tensors(self.net, self.config.output / "alignment.safetensors")
+        (self.config.output / VOCABULARY).write_text(json.dumps(self.vocabulary.to_json()))
+        save_tensors(self.net, self.config.output / WEIGHTS)
         if isinstance(self.train_source, SeenRegions):
             some = np.arange(min(TYPICAL_PHOTOS, len(self.train_source.store.counts)))
             save_vision(self.config.output, self.vision, self.settings, self.train_source.load(some, None).pixels)
@@ -312,9 +315,9 @@ def measure_retrieval(
     net: AlignmentNet, source: RegionSource, sentences: Sentences, score: str, device: str, chunk: int = 100
 ) -> dict[str, float]:
     """Recalls in percent and median ranks of all photos against all sentences, with the runtime's own score."""
-    photos = int(sentences.photos.max()) + 1
+    photos, owners = np.unique(sentences.photos, return_inverse=True)  # those that have a sentence
     regions, counts, words = [], [], []
-    for rows in np.array_split(np.arange(photos), -(-photos // chunk)):
+    for rows in np.array_split(photos, -(-len(photos) // chunk)):
         features, present = source.features(source.load(rows, None))
         regions.append(net.regions(features).cpu().numpy())
         counts.append(present.sum(1).cpu().numpy())
@@ -323,7 +326,7 @@ def measure_retrieval(
         vectors = net.words(ids.to(device), mask.to(device)).cpu().numpy()
         words += [v[: int(n)] for v, n in zip(vectors, mask.sum(1), strict=True)]
     scores = score_matrix(np.concatenate(regions), np.concatenate(counts), *pad(words), kind=score)  # type: ignore[arg-type]
-    result = retrieval(scores, sentences.photos)
+    result = retrieval(scores, owners)
     return {f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()}
 
 
@@ -345,7 +348,7 @@ def first_photos(dataset: Dataset, limit: int | None) -> Dataset:
 
 
 def first_sentences(sentences: Sentences, photos: int) -> Sentences:
-    few = sentences.photos < photos
+    few = sentences.photos < sentences.photos[0] + photos  # the very first may have none
     return Sentences(tuple(ids for ids, keep in zip(sentences.ids, few, strict=True) if keep), sentences.photos[few])
 
 
@@ -353,10 +356,14 @@ def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
     """Vocabulary and network of a finished alignment run, sizes taken from its weights.
 
     Raises:
-        TrainingError: if the run is not finished.
+        TrainingError: if the run is not finished, or a file of it is damaged.
     """
-    tensors = read_finished(run, "alignment.safetensors")
-    vocabulary = Vocabulary.from_json(json.loads((run / "vocabulary.json").read_text()))
+    tensors = read_finished(run, WEIGHTS)
+    require_finished(run, VOCABULARY)
+    try:
+        vocabulary = Vocabulary.from_json(json.loads((run / VOCABULARY).read_text(encoding="utf-8")))
+    except (PackError, ValueError) as error:
+        raise TrainingError(f"{run / VOCABULARY}: damaged ({error}); give that run's command again") from error
     (embedding, hidden), (feature_dim, dim) = tensors["words.W_e"].shape, tensors["W_m"].shape
     net = AlignmentNet(WordsNet(len(vocabulary), embedding, hidden, dim, 0.0), feature_dim, dim, 0.0)
     net.load_state_dict(tensors)

@@ -17,6 +17,7 @@ from regiontalk.data import RegionStore, read_dataset
 from regiontalk.errors import TrainingError
 from regiontalk.evaluation.captions import BLEU_NAMES, caption_scores
 from regiontalk.language import Vocabulary
+from regiontalk.settings import Section
 from regiontalk.training.captioner_net import (
     WEIGHTS,
     CaptionerNet,
@@ -25,7 +26,7 @@ from regiontalk.training.captioner_net import (
     folded_captioner,
 )
 from regiontalk.training.checkpoint import save_tensors
-from regiontalk.training.config import identity
+from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.named_photos import named_texts
@@ -44,7 +45,7 @@ DEV_PHOTOS = 500
 
 
 @dataclass(frozen=True)
-class CaptionerConfig:
+class CaptionerConfig(Section):
     """Settings of a captioner run.
 
     Attributes:
@@ -78,31 +79,30 @@ class CaptionerConfig:
     output: Path
     start: Path | None = None
     loss: Literal["likelihood", "reward"] = "likelihood"
-    samples: int = 5
+    samples: Count = 5
     cell: Literal["rnn", "gru", "lstm"] = "gru"
-    hidden: int = 512
-    embedding: int = 256
-    dropout: float = 0.4
+    hidden: Count = 512
+    embedding: Count = 256
+    dropout: Share = 0.4
     optimiser: Literal["sgd", "rmsprop", "adamw"] = "adamw"
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.01
-    batch: int = 100
-    epochs: int = 10
-    clip: float = 5.0
-    longest: int = 20
-    beta: float = 1.0
-    min_words: int = 2
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 0.01
+    batch: Count = 100
+    epochs: Count = 10
+    clip: Positive = 5.0
+    longest: Count = 20
+    beta: NotNegative = 1.0
+    min_words: Count = 2
     named: Path | None = None
-    named_repeats: int = 1
+    named_repeats: Count = 1
     limit: int | None = None
-    seed: int = 0
+    seed: Seed = 0
     stop_after: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.named is not None and self.about != "region":
             raise ValueError('named needs about = "region"')
-        if self.named_repeats < 1:
-            raise ValueError(f"named_repeats must be at least 1, not {self.named_repeats}")
         if self.loss == "reward" and (self.about != "photo" or self.start is None or self.samples < 2):
             raise ValueError('loss = "reward" needs about = "photo", samples of at least 2, and a run to start from')
 

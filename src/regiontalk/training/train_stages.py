@@ -17,16 +17,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from regiontalk.settings import Section
 from regiontalk.training.checkpoint import read_finished, save_tensors
-from regiontalk.training.config import identity
+from regiontalk.training.config import NotNegative, Positive, Seed, identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.staged_net import BORDERS, StagedNet
-from regiontalk.training.teacher_store import TeacherStore
+from regiontalk.training.teacher_store import HELD_OUT, TeacherStore
 from regiontalk.training.vision_net import scale_pixels
 
-HELD_OUT = 256
 WEIGHTS = "stages.safetensors"
 ENOUGH = (8, 16, 64, 64, 64, 64)
 """Photos a step for each stage: early ones have many cells in each."""
@@ -34,7 +34,7 @@ VALIDATE_EVERY = 300
 
 
 @dataclass(frozen=True)
-class StagesConfig:
+class StagesConfig(Section):
     """Settings of a run.
 
     Attributes:
@@ -52,10 +52,10 @@ class StagesConfig:
     output: Path
     start: Path | None = None
     phases: tuple[tuple[int, int], ...] = ((600, 0), (1600, 16), (2200, 40))
-    learning_rate: float = 3e-3
-    weight_decay: float = 0.02
-    clip: float = 1.0
-    seed: int = 0
+    learning_rate: Positive = 3e-3
+    weight_decay: NotNegative = 0.02
+    clip: Positive = 1.0
+    seed: Seed = 0
     stop_after: int | None = None
 
     @property
@@ -110,8 +110,7 @@ class StagesRun:
     def __init__(self, config: StagesConfig, device: str) -> None:
         self.config, self.device = config, device
         self.store = TeacherStore(config.store)
-        order = np.random.default_rng(config.seed).permutation(len(self.store))
-        self.held_out, self.rows = order[:HELD_OUT], order[HELD_OUT:]
+        self.held_out, self.rows = self.store.held_out_and_others()
         self.network: nn.ModuleList = StagedNet().stages.to(device)
         if config.start is not None:
             self.network.load_state_dict(read_stages(config.start))

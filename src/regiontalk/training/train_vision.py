@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regiontalk.settings import VisionSettings
-from regiontalk.training.config import identity
+from regiontalk.settings import Section, VisionSettings
+from regiontalk.training.config import Count, NotNegative, Positive, Seed, identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.distillation import Student, distillation_losses, measure_student, proposal_losses
 from regiontalk.training.loop import Task, one_cycle, train
@@ -21,12 +21,9 @@ from regiontalk.training.train_stages import read_stages
 from regiontalk.training.vision_graph import TYPICAL_PHOTOS, WEIGHTS, read_vision, save_vision
 from regiontalk.training.vision_net import VisionNet
 
-HELD_OUT, HELD_OUT_SEED = 256, 0
-"""Photos that are never trained on; the same ones whatever a run's own seed, since one run may go on from another."""
-
 
 @dataclass(frozen=True)
-class VisionConfig:
+class VisionConfig(Section):
     """Settings of a vision run.
 
     Attributes:
@@ -49,23 +46,25 @@ class VisionConfig:
     output: Path
     stages: Path | None = None
     start: Path | None = None
-    dim: int = 512
+    dim: Count = 512
     sizes: tuple[tuple[int, int], ...] = ((224, 6),)
-    batch: int = 64
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.02
-    weights: tuple[float, ...] = (1.0, 1.0, 0.25, 0.2, 0.2)
+    batch: Count = 64
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 0.02
+    weights: tuple[float, float, float, float, float] = (1.0, 1.0, 0.25, 0.2, 0.2)
     image_size: int = 224
     proposals: int = 19
     nms_iou: float = 0.7
     min_objectness: float = 0.02
-    seed: int = 0
+    seed: Seed = 0
     stop_after: int | None = None
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_whole_cells("image_size", self.image_size)
         for pixels, _ in self.sizes:
             require_whole_cells("a size", pixels)
+        vision_settings(self, self.dim)  # what is wrong with them is told before training, not after it
 
 
 def train_vision(config: VisionConfig) -> Path:
@@ -73,8 +72,7 @@ def train_vision(config: VisionConfig) -> Path:
     torch.manual_seed(config.seed)
     device = best_device()
     store = TeacherStore(config.store)
-    order = np.random.default_rng(HELD_OUT_SEED).permutation(len(store))
-    held_out, rows = order[:HELD_OUT], order[HELD_OUT:]
+    held_out, rows = store.held_out_and_others()
     schedule = Schedule(config, rows)
     network = first_network(config)
     student = Student(network, store, held_out).to(device)
@@ -84,8 +82,7 @@ def train_vision(config: VisionConfig) -> Path:
 
     def validate(rehearsal: bool) -> dict[str, float]:
         some = held_out[:2] if rehearsal else held_out
-        with autocast(device):
-            return measure_student(student, store.batch(some, schedule.size(schedule.steps - 1), None))
+        return measure_student(student, store.batch(some, schedule.size(schedule.steps - 1), None), device)
 
     task = Task(
         network=student,
@@ -104,7 +101,7 @@ def train_vision(config: VisionConfig) -> Path:
     reached = train(task, config.output, config.stop_after)
     if reached == schedule.steps:
         typical = store.batch(rows[:TYPICAL_PHOTOS], config.image_size, None).pixels
-        save_vision(config.output, network, vision_settings(network, config), typical)
+        save_vision(config.output, network, vision_settings(config, network.backbone.dim), typical)
     return config.output / WEIGHTS
 
 
@@ -117,11 +114,11 @@ def first_network(config: VisionConfig) -> VisionNet:
     return VisionNet(backbone)
 
 
-def vision_settings(network: VisionNet, config: VisionConfig) -> VisionSettings:
+def vision_settings(config: VisionConfig, dim: int) -> VisionSettings:
     return VisionSettings(
         size=config.image_size,
-        side=config.image_size // network.backbone.stride,
-        feature_dim=network.backbone.dim,
+        side=config.image_size // StagedNet.stride,
+        feature_dim=dim,
         proposals=config.proposals,
         nms_iou=config.nms_iou,
         min_objectness=config.min_objectness,
@@ -140,8 +137,8 @@ class Schedule:
     """Which photos, at which size, make up each step: a function of the seed and the step alone."""
 
     def __init__(self, config: VisionConfig, rows: np.ndarray) -> None:
-        self.rows, self.batch_size, self.seed = rows, config.batch, config.seed
-        self.epoch_steps = len(rows) // config.batch
+        self.rows, self.batch_size, self.seed = rows, min(config.batch, len(rows)), config.seed
+        self.epoch_steps = len(rows) // self.batch_size
         self.epoch_sizes = [size for size, epochs in config.sizes for _ in range(epochs)]
         self.steps = self.epoch_steps * len(self.epoch_sizes)
 

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import torch
 
+from regiontalk.errors import TrainingError
 from regiontalk.settings import VisionSettings
 from regiontalk.training.checkpoint import read_finished, require_finished, save_tensors
 from regiontalk.training.quantise import quantise_graph
@@ -81,8 +82,16 @@ def read_vision(run: Path) -> tuple[VisionNet, VisionSettings]:
 
 
 def read_settings(run: Path) -> VisionSettings:
+    """How a finished run's photos become regions.
+
+    Raises:
+        TrainingError: if the run is not finished, or the file is damaged.
+    """
     require_finished(run, SETTINGS)
-    return VisionSettings.from_json(json.loads((run / SETTINGS).read_text()))
+    try:
+        return VisionSettings.from_json(json.loads((run / SETTINGS).read_text()))
+    except ValueError as error:
+        raise TrainingError(f"{run / SETTINGS}: damaged ({error}); give that run's command again") from error
 
 
 def read_graph(run: Path) -> bytes:

@@ -4,7 +4,8 @@ Axis names: B photos, S pixels a side, C = side * side cells of the map (rows fi
 
 **To plug in another backbone**, write an `nn.Module` that has `dim` (D) and `stride` (pixels a cell) and turns photos
 (B, 3, S, S), scaled to -1..1, into a non-negative map (B, D, S / stride, S / stride). Then build it in
-`train_vision.first_network` and `vision_graph.read_vision`; everything else adapts to it.
+`train_vision.first_network` and `vision_graph.read_vision`, and say in `staged_net.require_whole_cells` which sizes of
+photos it takes; everything else adapts to it.
 """
 
 from __future__ import annotations

@@ -135,7 +135,8 @@ def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> 
             word, *values = line.rstrip().split(" ")
             if number == 1 and len(values) == 1:
                 continue  # word2vec's header: count and dimensions
-            if word in rows:
+            spaced = bool(found) and len(values) > embedding.shape[1]  # not this word but one with spaces, as GloVe has
+            if word in rows and not spaced:
                 found[rows[word]] = parse_vector(values, embedding.shape[1], f"{file}, line {number}")
     if not found:
         raise DataError(

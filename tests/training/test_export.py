@@ -1,0 +1,79 @@
+"""Finished runs become a pack that finds and describes photos, and what is wrong with an export is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import regiontalk
+from regiontalk.data import read_dataset
+from regiontalk.errors import ConfigError
+from regiontalk.evaluation.retrieval import retrieval
+from regiontalk.fingerprints import fingerprint_files, recognised
+from regiontalk.training.config import read_config
+from regiontalk.training.export import ExportConfig, export_pack
+from regiontalk.training.train_alignment import AlignmentConfig
+from regiontalk.training.train_captioner import train_captioner
+
+from .conftest import captioner_config
+
+
+def test_from_photos_to_a_pack_that_finds_and_describes_them(
+    alignment_config: AlignmentConfig, alignment_run: Path, shapes_folder: Path, tmp_path: Path
+) -> None:
+    photo, region = (captioner_config(alignment_config, about) for about in ("photo", "region"))
+    train_captioner(photo)
+    train_captioner(region)
+    config = ExportConfig(
+        output=tmp_path / "pack",
+        name="shapes",
+        licence="none",
+        vision=alignment_config.vision,
+        alignment=alignment_run,
+        photo_captioner=photo.output,
+        region_captioner=region.output,
+        data=(shapes_folder,),
+    )
+    pack = export_pack(config)
+    assert pack.settings.photo_captioner.cell == "gru"
+    model, train_set = regiontalk.load(tmp_path / "pack"), read_dataset(shapes_folder, "train")
+    photos = [each.file for each in train_set.photos]
+    assert pack.training_photos is not None
+    assert recognised(fingerprint_files(photos), pack.training_photos).all()
+    sentences = [caption for each in train_set.photos for caption in each.captions[::2]]
+    owners = np.repeat(np.arange(len(photos)), 2)
+    found = retrieval(model.score(photos, sentences), owners)
+    assert found["image_to_text"]["r1"] > 90 and found["text_to_image"]["r1"] > 70
+    captions = [caption.text for caption in model.caption(model.look(photos))]
+    names = [each.file.stem.split("_") for each in train_set.photos]
+    right = [colour in text and shape in text for text, (colour, shape) in zip(captions, names, strict=True)]
+    assert np.mean(right) > 0.9
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("beam = 0", "the export's settings: beam: expected a whole number from 1 to 100, found 0"),
+        ('name = ""', "the export's settings: name: expected a line"),
+        ('about = "date.toml"', "date is not JSON serializable; write dates and times as text"),
+        ('about = "latin.toml"', "latin.toml: not a readable TOML file"),
+    ],
+)
+def test_wrong_exports_are_told(
+    alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path, text: str, told: str
+) -> None:
+    captioner = captioner_config(alignment_config, "photo", epochs=1, output=tmp_path / "captioner")
+    train_captioner(captioner)
+    (tmp_path / "date.toml").write_text("[results]\nday = 2020-01-01")
+    (tmp_path / "latin.toml").write_bytes(b'[results]\nname = "caf\xe9"')
+    lines = {"name": 'name = "shapes"', text.split(" ")[0]: text}
+    runs = {"vision": alignment_config.vision, "alignment": alignment_run}
+    runs |= {name: captioner.output for name in ("photo_captioner", "region_captioner")}
+    paths = [f'{name} = "{folder}"' for name, folder in (runs | {"output": tmp_path / "pack"}).items()]
+    (tmp_path / "export.toml").write_text("\n".join([*lines.values(), 'licence = "none"', *paths]))
+    with pytest.raises(ConfigError) as error:
+        export_pack(read_config(tmp_path / "export.toml", ExportConfig))
+    assert told in str(error.value)
+    assert not (tmp_path / "pack").exists()
