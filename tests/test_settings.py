@@ -66,6 +66,13 @@ def test_captioner_rules(field: str, value: Any, message: str) -> None:
         replace(tiny_settings().photo_captioner, **{field: value})
 
 
+def nested(depth: int) -> dict[str, Any]:
+    value: Any = []
+    for _ in range(depth - 2):
+        value = [value]
+    return {"said": value}
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
@@ -74,12 +81,18 @@ def test_captioner_rules(field: str, value: Any, message: str) -> None:
         ("name", "two\nlines", "a line of 1 to 100"),
         ("licence", "\x1b[31mred", "a line of 1 to 200 printable"),
         ("trained_on", [], r"an object, found \[\]"),
+        ("trained_on", nested(21), "an object, nested at most 20 deep, found "),
+        ("results", nested(10**5), "an object, nested at most 20 deep, found something nested too deep"),
         ("vision", {"size": 3}, "a VisionSettings"),
     ],
 )
 def test_pack_rules(field: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{field}: expected {message}"):
         replace(tiny_settings(), **{field: value})
+
+
+def test_free_forms_may_nest() -> None:
+    assert replace(tiny_settings(), results=nested(20)).results == nested(20)
 
 
 def test_fields_must_be_exactly_those() -> None:

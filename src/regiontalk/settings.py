@@ -11,6 +11,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from typing import Annotated, Any, Self, get_origin, get_type_hints
 
+_DEEPEST = 20
+"""Objects and lists within each other in what a pack says for people."""
+
 Rule = Callable[[Any], Any]
 """Takes a value, returns it (a whole number perhaps as float), or raises ValueError saying what was expected."""
 
@@ -61,10 +64,16 @@ def line(longest: int) -> Rule:
 
 
 def free_form(value: Any) -> dict[str, Any]:
-    """Any JSON object."""
+    """Any JSON object that does not nest absurdly deep."""
     if not isinstance(value, dict):
         raise ValueError("an object")
-    return value
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        inner = [each for outer in level for each in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [each for each in inner if isinstance(each, dict | list)]
+        if not level:
+            return value
+    raise ValueError(f"an object, nested at most {_DEEPEST} deep")
 
 
 @dataclass(frozen=True)
@@ -195,7 +204,10 @@ class PackSettings(Section):
 
 def shown(value: Any, longest: int = 80) -> str:
     """A value from a file as it may appear in a message: escaped, and cut if long."""
-    text = ascii(value) if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
+    try:
+        text = ascii(value) if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
+    except RecursionError:
+        text = "something nested too deep"
     return text if len(text) <= longest else text[:longest] + "..."
 
 

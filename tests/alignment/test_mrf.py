@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.alignment import align, pad, phrases, score_matrix, viterbi
-from regiontalk.errors import ConfigError
+from regiontalk.errors import ConfigError, PackError
 from regiontalk.structures import Regions, Sentence
 
 
@@ -146,4 +146,10 @@ def test_another_space_is_refused() -> None:
     regions, _ = make(np.ones((2, 3)), np.ones((1, 3)))
     _, sentence = make(np.ones((2, 4)), np.ones((1, 4)))
     with pytest.raises(ValueError, match="3 dimensions and words 4"):
+        align(regions, sentence, 1)
+
+
+def test_products_that_overflow_are_named() -> None:
+    regions, sentence = make(np.full((2, 3), 1e30), np.full((2, 3), 1e30))
+    with pytest.raises(PackError, match="a product that is not finite"):
         align(regions, sentence, 1)

@@ -84,6 +84,13 @@ def test_unknown_cell_is_refused() -> None:
         Captioner({}, "transformer")
 
 
+def test_weights_that_leave_only_the_end_are_named() -> None:
+    captioner = make_captioner("rnn")
+    captioner._output_bias[1:] = -np.inf
+    with pytest.raises(PackError, match="captioner: its weights leave no word to begin with"):
+        captioner.beam(np.zeros((2, 5), np.float32), beam=2)
+
+
 def test_weights_that_overflow_are_named() -> None:
     captioner = make_captioner("rnn", scale=6e4)
     contexts = np.full((1, 5), 6e4, np.float32)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from regiontalk.evaluation.class_words import SYNONYMS, known, names_class, synonyms
 from regiontalk.language import tokenise
 
@@ -45,3 +47,9 @@ def test_naming() -> None:
     assert not names_class([], "cat")
     assert names_class(["traffic", "light"], "traffic light")
     assert not names_class(["light", "traffic"], "traffic light")
+
+
+@pytest.mark.parametrize("label", ["Person", "TV", "Couch", "Potted Plant", "Traffic Light"])
+def test_letter_case_does_not_matter(label: str) -> None:
+    assert synonyms(label) == synonyms(label.lower())
+    assert names_class(["a", *synonyms(label)[-1]], label)

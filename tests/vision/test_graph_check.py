@@ -132,3 +132,31 @@ def _varint(value: int) -> bytes:
         out.append(value & 0x7F | 0x80)
         value >>= 7
     return bytes([*out, value])
+
+
+def varint(value: int) -> bytes:
+    found = bytearray()
+    while value >= 0x80:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*found, value])
+
+
+def field(key: int, content: bytes) -> bytes:
+    return varint(key) + varint(len(content)) + content
+
+
+def test_keys_that_the_runtime_would_cut_are_refused() -> None:
+    model = tiny_vision_model()
+    in_initializer(model)
+    graph = model.graph.SerializeToString()
+    model.ClearField("graph")
+    hidden = model.SerializeToString() + field(7 << 3 | 2 | 1 << 32, graph)
+    with pytest.raises(ValueError, match="number is too large"):
+        has_external_data(hidden)
+
+
+def test_a_location_that_the_runtime_would_cut_is_found() -> None:
+    tensor = varint(14 << 3) + varint(TensorProto.EXTERNAL | 1 << 32)
+    assert has_external_data(field(7 << 3 | 2, field(5 << 3 | 2, tensor)))
+    assert not has_external_data(field(7 << 3 | 2, field(5 << 3 | 2, varint(14 << 3) + varint(0))))

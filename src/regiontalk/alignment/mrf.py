@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from regiontalk.errors import ConfigError
+from regiontalk.errors import ConfigError, PackError
 from regiontalk.structures import Alignment, Phrase, Regions, Sentence
 
 
@@ -87,6 +87,7 @@ def align(regions: Regions, sentence: Sentence, beta: float) -> Alignment:
 
     Raises:
         ConfigError: if `beta` is negative or not finite.
+        PackError: if the vectors are so long that a product is not finite.
         ValueError: if regions and words are not of one space.
     """
     if regions.vectors.shape[1] != sentence.vectors.shape[1]:
@@ -94,7 +95,7 @@ def align(regions: Regions, sentence: Sentence, beta: float) -> Alignment:
             f"regions have {regions.vectors.shape[1]} dimensions and words {sentence.vectors.shape[1]}: "
             "both must come from one pack"
         )
-    unary = sentence.vectors @ regions.vectors.T  # (T, M)
+    unary = products(sentence.vectors, regions.vectors)  # (T, M)
     path, _ = viterbi(unary, beta)
     return Alignment(
         regions=regions,
@@ -105,6 +106,19 @@ def align(regions: Regions, sentence: Sentence, beta: float) -> Alignment:
         word_scores=unary[np.arange(len(path)), path].astype(np.float32),
         phrases=phrases(sentence.words, path, unary, regions.boxes_xyxy),
     )
+
+
+def products(words: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """v_i · s_t of words (T, h), or one word (h,), with regions (M, h): (T, M), or (M,).
+
+    Raises:
+        PackError: if one is not finite: a foreign pack's vectors are, their products may not be.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        found: np.ndarray = words @ regions.T
+    if not np.isfinite(found).all():
+        raise PackError("a word's and a region's vectors have a product that is not finite. Take another pack.")
+    return found
 
 
 def _phrase(words: Sequence[str], start: int, end: int, region: int, unary: np.ndarray, boxes: np.ndarray) -> Phrase:

@@ -117,7 +117,8 @@ def beam_search(
             the length; `log_prob` itself is never changed.
 
     Returns:
-        N lists of 1 to `beam` hypotheses, best first, finished ones before unfinished ones.
+        N lists of up to `beam` hypotheses, best first, finished ones before unfinished ones; an empty one only where no
+        word but END is possible.
 
     Raises:
         ValueError: if `beam`, `max_words` or `length_normalisation` is out of range.

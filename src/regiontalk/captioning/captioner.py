@@ -72,10 +72,16 @@ class Captioner:
     def beam(
         self, contexts: np.ndarray, beam: int = 5, max_words: int = 20, length_normalisation: float = 0.0
     ) -> list[list[Hypothesis]]:
-        """`beam_search`, a few rows of contexts (N, X) at a time so that memory stays flat."""
+        """`beam_search`, a few rows of contexts (N, X) at a time so that memory stays flat.
+
+        Raises:
+            PackError: if the weights are so large that no word but END is possible.
+        """
         found: list[list[Hypothesis]] = []
         for at in range(0, len(contexts), _ROWS):
             found += search.beam_search(self, contexts[at : at + _ROWS], beam, max_words, length_normalisation)
+        if not all(found):
+            raise PackError(f"{self._name}: its weights leave no word to begin with. Take another pack.")
         return found
 
     def greedy(self, contexts: np.ndarray, max_words: int = 20) -> list[Hypothesis]:

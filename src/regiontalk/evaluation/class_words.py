@@ -57,13 +57,16 @@ SYNONYMS = _parse(_SYNONYMS)
 def synonyms(label: str) -> tuple[Words, ...]:
     """What a class is called, the first choice first: the listed synonyms, or the class's own name.
 
+    Letter case does not matter: other datasets write "Dog".
+
     >>> synonyms("sofa")
     (('sofa',), ('couch',), ('couches',))
     >>> synonyms("traffic light")
     (('traffic', 'light'),)
     """
-    found = SYNONYMS.get(_OTHER_NAMES.get(label, label))
-    return (tuple(tokenise(label)),) if found is None else found
+    lower = label.lower()
+    found = SYNONYMS.get(_OTHER_NAMES.get(lower, lower))
+    return (tuple(tokenise(lower)),) if found is None else found
 
 
 def known(names: Iterable[Words], vocabulary: Container[str]) -> tuple[Words, ...]:

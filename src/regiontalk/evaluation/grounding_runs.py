@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from regiontalk.alignment.mrf import products
 from regiontalk.data import BoxedDataset, BoxedPhoto, Entities
 from regiontalk.data.flickr30k_entities import EntitySentence
 from regiontalk.errors import ConfigError, DataError
@@ -284,7 +285,8 @@ def _read_names(model: Model, names: set[Words], sentence: str) -> dict[Words, n
 
 
 def _query(label: str, truth: np.ndarray, regions: Regions, vector: np.ndarray, weight: float, row: int) -> Query:
-    return Query(label, truth, regions.boxes_xyxy, regions.vectors @ vector, regions.scores, weight, row)
+    scores = products(vector, regions.vectors)
+    return Query(label, truth, regions.boxes_xyxy, scores, regions.scores, weight, row)
 
 
 def _is_difficult(photo: BoxedPhoto, label: str) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
+_LOW_BITS = 0xFFFFFFFF  # all that the runtime's parser takes of an enumeration's value, and of a field's key
 _DEEPEST = 64  # messages within messages; real graphs nest five to ten deep
 
 _MESSAGES: dict[str, dict[int, str]] = {
@@ -41,7 +42,7 @@ def _search(message: memoryview, kind: str, depth: int) -> bool:
         raise ValueError("messages nest too deep")
     for number, value in _fields(message):
         if kind == "tensor":
-            if number == 13 or (number == 14 and value == _EXTERNAL):  # external_data, data_location
+            if number == 13 or (number == 14 and _low_bits(value) == _EXTERNAL):  # external_data, data_location
                 return True
         elif number in _MESSAGES[kind]:
             if not isinstance(value, memoryview):
@@ -56,6 +57,8 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
+        if key > _LOW_BITS:  # the runtime's parser would cut it, and see another field
+            raise ValueError("a field's number is too large")
         number, wire = key >> 3, key & 7
         value: memoryview | int = 0
         if wire == 0:
@@ -71,6 +74,11 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
         if at > len(message):
             raise ValueError("a field runs past the end")
         yield number, value
+
+
+def _low_bits(value: memoryview | int) -> int | None:
+    """A number as an enumeration takes it; None for what is no number."""
+    return value & _LOW_BITS if isinstance(value, int) else None
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
