@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ def test_by_hand() -> None:
     assert nearest(queries, candidates).tolist() == [0, 1, 2, 0]
 
 
-@given(st.integers(1, 9), st.integers(1, 30), st.integers(0, 1000), st.integers(1, 12))
+@given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 1000), st.integers(1, 12))
 def test_equals_all_distances_whatever_the_tile(queries: int, candidates: int, seed: int, tile: int) -> None:
     rng = np.random.default_rng(seed)
     a, b = (rng.integers(-3, 4, (count, 3)).astype(np.float32) for count in (queries, candidates))
@@ -23,6 +25,16 @@ def test_equals_all_distances_whatever_the_tile(queries: int, candidates: int, s
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_TILE", tile)
         np.testing.assert_array_equal(nearest(a, b), expected)
+
+
+def test_memory_grows_with_the_tile_not_with_the_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_TILE", 64)
+    queries, candidates = (np.zeros((count, 4), np.float32) for count in (8000, 200))
+    tracemalloc.start()
+    nearest(queries, candidates)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * len(queries) + 10 * (8 * 64 * 64)  # the answer and some arrays of a tile's size
 
 
 def test_small_differences_of_long_vectors_count() -> None:

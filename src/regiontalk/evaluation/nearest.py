@@ -10,6 +10,7 @@ import numpy as np
 from regiontalk.errors import ConfigError
 
 _TILE = 1024
+"""Queries and candidates compared at a time: their distances take 8 MB, whatever the numbers of both."""
 
 
 def nearest(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
@@ -30,14 +31,10 @@ def nearest(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     """
     if queries.ndim != 2 or candidates.ndim != 2 or queries.shape[1] != candidates.shape[1] or not len(candidates):
         raise ValueError(f"expected (Q, D) and at least one of (C, D), found {queries.shape} and {candidates.shape}")
-    best = np.zeros(len(queries), np.int64)
-    least = np.full(len(queries), np.inf)
-    for start in range(0, len(candidates), _TILE):
-        distances = _squared(queries.astype(np.float64), candidates[start : start + _TILE].astype(np.float64))  # (Q, c)
-        found = distances.argmin(axis=1)
-        here = distances[np.arange(len(queries)), found]
-        closer = here < least
-        best[closer], least[closer] = found[closer] + start, here[closer]
+    best = np.empty(len(queries), np.int64)
+    for start in range(0, len(queries), _TILE):
+        part = slice(start, start + _TILE)
+        best[part] = _nearest_of_all(queries[part].astype(np.float64), candidates)
     return best
 
 
@@ -59,7 +56,20 @@ def refuse_shared(asked: Iterable[Path], lending: Iterable[Path], way_out: str) 
         )
 
 
+def _nearest_of_all(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
+    """`nearest` for the q queries of a tile, (q, D) float64, a tile of candidates after the other: (q,)."""
+    best = np.zeros(len(queries), np.int64)
+    least = np.full(len(queries), np.inf)
+    for start in range(0, len(candidates), _TILE):
+        distances = _squared(queries, candidates[start : start + _TILE].astype(np.float64))  # (q, c)
+        found = distances.argmin(axis=1)
+        here = distances[np.arange(len(queries)), found]
+        closer = here < least
+        best[closer], least[closer] = found[closer] + start, here[closer]
+    return best
+
+
 def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """|a - b|² of every pair: (Q, c). In double precision: near neighbours are small differences of large sums."""
+    """|a - b|² of every pair: (q, c). In double precision: near neighbours are small differences of large sums."""
     distances: np.ndarray = (a**2).sum(axis=1)[:, None] - 2 * (a @ b.T) + (b**2).sum(axis=1)
     return distances
