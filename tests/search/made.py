@@ -40,6 +40,19 @@ def columns(numbers: Iterable[int], storage: str = "float32") -> list[Columns]:
     return [columns_of(*found(number), storage) for number in numbers]
 
 
+def damage(index: Index, name: str, row: int, value: float) -> Path:
+    """Writes a wrong value into a row of a column of the first segment, as a bad disk would; returns its file."""
+    record = index.manifest.segments[0]
+    file, sizes = index.folder / record.file, index.manifest.sizes(record)
+    start = len(sizes.header())
+    for column, (kind, shape) in sizes.columns().items():
+        if column == name:
+            np.memmap(file, kind, "r+", start, shape)[row] = value
+            break
+        start += int(np.prod(shape)) * np.dtype(kind).itemsize
+    return file
+
+
 def build(folder: Path, segments: list[int], dropped: Iterable[int] = (), storage: str = "float32") -> Index:
     """`build(folder, [3, 4], dropped=[1])`: an index of seven photos in two segments, without the photo number 1."""
     start, places = 0, []

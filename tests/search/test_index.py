@@ -18,9 +18,10 @@ from regiontalk.errors import DataError
 from regiontalk.search.index import Index
 from regiontalk.search.lock import WriterLock
 from regiontalk.search.manifest import Manifest, is_segment_file, read_manifest
+from regiontalk.search.update import Update
 from regiontalk.search.writer import IndexWriter
 
-from .made import PACK, columns, found
+from .made import PACK, columns, damage, found
 
 MakeIndex = Callable[..., Index]
 
@@ -229,6 +230,71 @@ def test_damage_is_found(make_index: MakeIndex) -> None:
     file.unlink()
     with pytest.raises(DataError, match="missing"):
         Index.open(index.folder)
+
+
+def index_of_a_file(folder: Path, photo: Path) -> Index:
+    """An index of one file, whatever is in it."""
+    photo.write_bytes(b"content")
+    with IndexWriter(folder, PACK) as writer:
+        update = Update(writer)
+        (changed,) = update.changed([photo])
+        assert not update.recognise(changed)
+        update.add(changed, found(3)[1])
+        update.commit()
+    return Index.open(folder)
+
+
+def test_regions_of_a_touched_photo_are_not_taken_from_a_damaged_segment(tmp_path: Path) -> None:
+    """Under a new checksum nobody would ever see the damage."""
+    folder, photo = tmp_path / "index", tmp_path / "a.jpg"
+    file = damage(index_of_a_file(folder, photo), "boxes", 0, np.nan)
+    os.utime(photo, (1, 1))
+    with IndexWriter(folder, PACK) as writer:
+        update = Update(writer)
+        (changed,) = update.changed([photo])
+        with pytest.raises(DataError, match=rf"{file.name}: damaged, its checksum does not fit\. Delete"):
+            update.recognise(changed)
+    with pytest.raises(DataError, match="its checksum does not fit"):
+        Index.open(folder).verify()
+
+
+def test_merging_copies_no_damage(make_index: MakeIndex) -> None:
+    index = make_index([3, 3])
+    file = damage(index, "vectors", 0, np.nan)
+    before = (index.folder / "manifest.json").read_bytes()
+    with (
+        IndexWriter(index.folder, PACK) as writer,
+        pytest.raises(DataError, match=f"{file.name}: damaged, its checksum does not fit"),
+    ):
+        writer.merge()
+    assert (index.folder / "manifest.json").read_bytes() == before
+    assert file.exists()
+
+
+def test_a_damaged_segment_that_nothing_is_copied_from_can_be_left_behind(make_index: MakeIndex) -> None:
+    index = make_index([3, 3], dropped=[0, 1, 2])
+    file = damage(index, "vectors", 0, np.nan)
+    with IndexWriter(index.folder, PACK) as writer:
+        writer.merge()
+    Index.open(index.folder).verify()
+    assert not file.exists()
+
+
+def test_a_segment_is_checked_once_and_only_to_copy_from_it(
+    make_index: MakeIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, checked = make_index([2, 2, 2]).folder, list[str]()
+    monkeypatch.setattr("regiontalk.search.writer.check_crc32", lambda file, crc32: checked.append(file.name))
+    with IndexWriter(folder, PACK) as writer:
+        files = [each.file for each in writer.manifest.segments]
+        for location in ((file, photo) for file in files for photo in range(2)):
+            writer.columns(location)
+        assert checked == []
+        for location in ((files[0], 0), (files[0], 1), (files[1], 0)):
+            writer.sound_columns(location)
+        assert checked == files[:2]
+        writer.merge()
+    assert checked == files
 
 
 def test_a_reader_between_two_states_looks_again(make_index: MakeIndex) -> None:

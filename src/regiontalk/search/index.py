@@ -16,7 +16,7 @@ import numpy as np
 from regiontalk.errors import DataError
 from regiontalk.search.entries import Entry
 from regiontalk.search.manifest import Manifest, PackIdentity, SegmentRecord, read_manifest
-from regiontalk.search.segment import Columns, file_crc32, open_segment
+from regiontalk.search.segment import Columns, check_crc32, open_segment
 from regiontalk.structures import WHOLE_PHOTO, Regions
 
 _TRIES = 5
@@ -127,12 +127,7 @@ class Index:
         """
         for segment in self.segments:
             file = self.folder / segment.record.file
-            try:
-                sound = file_crc32(file) == segment.record.crc32
-            except OSError as error:
-                raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
-            if not sound:
-                raise DataError(f"{file}: damaged, its checksum does not fit. Delete the index and make it again.")
+            check_crc32(file, segment.record.crc32)
             _verify_boxes(file, segment.columns)
         self._verify_paths()
 

@@ -247,7 +247,21 @@ def open_segment(file: Path, sizes: Sizes) -> Columns:
     return columns
 
 
-def file_crc32(file: Path) -> int:
+def check_crc32(file: Path, crc32: int) -> None:
+    """Reads a whole segment and compares it with the checksum that the manifest has for it.
+
+    Raises:
+        DataError: if it does not fit, or the file cannot be read.
+    """
+    try:
+        found = _file_crc32(file)
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
+    if found != crc32:
+        raise DataError(f"{file}: damaged, its checksum does not fit. {_MAKE_AGAIN}")
+
+
+def _file_crc32(file: Path) -> int:
     """The CRC-32 of a file, read a piece at a time."""
     crc32 = 0
     with file.open("rb") as stream:

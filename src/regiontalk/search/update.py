@@ -84,6 +84,7 @@ class Update:
 
         Raises:
             PhotoError: if it cannot be read.
+            DataError: if the segment with its regions is damaged.
         """
         path = str(file)
         sha256 = self._contents[path] = file_sha256(path)
@@ -100,7 +101,8 @@ class Update:
             self._forget(gone[0])
         else:
             self.tally.copied += 1
-        columns, place = self._content(self._sources[sha256])
+        source = self._sources[sha256]
+        columns, place = self._writer.sound_columns(source), source[1]
         self._forget(path)
         self._pending[path] = columns.with_entry(
             place, replace(columns.entry(place), path=path, state=self._states[path])

@@ -26,7 +26,7 @@ from regiontalk.search.manifest import (
     read_manifest,
     segment_file,
 )
-from regiontalk.search.segment import Columns, Part, open_segment, write_segment
+from regiontalk.search.segment import Columns, Part, check_crc32, open_segment, write_segment
 
 MOST_PHOTOS = 16_384
 """Segments are merged up to this size: with 20 regions and h = 512, 0.67 GB of float32."""
@@ -62,6 +62,7 @@ class IndexWriter:
         self.folder = Path(folder)
         self._pack, self._storage, self._most_photos = pack, storage, most_photos
         self._opened: dict[str, Columns] = {}
+        self._sound: set[str] = set()  # files whose checksum was compared; they never change
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
@@ -107,12 +108,25 @@ class IndexWriter:
         return manifest
 
     def columns(self, location: Location) -> Columns:
-        """The segment that a location names."""
+        """The segment that a location names, to look things up in; only what is used will be read."""
         file, _ = location
         if file not in self._opened:
-            record = next(each for each in self.manifest.segments if each.file == file)
-            self._opened[file] = open_segment(self.folder / file, self.manifest.sizes(record))
+            self._opened[file] = open_segment(self.folder / file, self.manifest.sizes(self._record(file)))
         return self._opened[file]
+
+    def sound_columns(self, location: Location) -> Columns:
+        """As `columns`, to copy from: what is copied gets a new checksum, under which damage would never be found.
+
+        The whole file is read for it, once.
+
+        Raises:
+            DataError: if the segment is damaged.
+        """
+        file, _ = location
+        if file not in self._sound:
+            check_crc32(self.folder / file, self._record(file).crc32)
+            self._sound.add(file)
+        return self.columns(location)
 
     def commit(self, added: Sequence[Columns], dropped: Sequence[Location] = ()) -> list[Location]:
         """Adds and drops photos in one step. When it returns, both are on the disk.
@@ -143,6 +157,7 @@ class IndexWriter:
         own.
 
         Raises:
+            DataError: if a segment to be joined is damaged; the groups before it are joined.
             OSError: if the disk is full or refuses; the index is as whole as before.
         """
         for group in _groups(self.manifest.segments, self._most_photos):
@@ -157,12 +172,14 @@ class IndexWriter:
                 with suppress(OSError):  # see clear_leftovers
                     (self.folder / record.file).unlink()
 
+    def _record(self, file: str) -> SegmentRecord:
+        return next(each for each in self.manifest.segments if each.file == file)
+
     def _kept_parts(self, record: SegmentRecord) -> list[Part]:
         """The runs of photos of a segment that count."""
-        columns = self.columns((record.file, 0))
         kept = np.setdiff1d(np.arange(record.photos), record.dropped)
         runs = [[int(p) for _, p in run] for _, run in groupby(enumerate(kept), key=lambda pair: pair[1] - pair[0])]
-        return [(columns, slice(run[0], run[-1] + 1)) for run in runs]
+        return [(self.sound_columns((record.file, run[0])), slice(run[0], run[-1] + 1)) for run in runs]
 
     def _write(self, parts: Sequence[Part]) -> SegmentRecord:
         name = segment_file(self.manifest.next_number)
