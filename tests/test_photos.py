@@ -6,6 +6,7 @@ import errno
 import os
 import struct
 import threading
+import tracemalloc
 import warnings
 import zlib
 from io import BytesIO
@@ -18,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, features
 
+from regiontalk import photos as module
 from regiontalk.errors import PhotoError
 from regiontalk.photos import MAX_FILE_BYTES, MAX_PIXELS, SUFFIXES, Photo, find_photos, open_photo
 
@@ -187,6 +189,32 @@ def test_wide_greys(values: list[list[int]], greys: list[int]) -> None:
 def test_values_that_are_not_finite_are_black() -> None:
     image = Image.fromarray(np.array([[np.nan, np.inf, -np.inf, 1.0]], np.float32))
     assert pixels(open_photo(image))[0, :, 0].tolist() == [0, 0, 0, 255]
+
+
+def test_greys_are_turned_into_8_bits_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(0, 99, (7, 9)).astype(np.float32)
+    expected = pixels(open_photo(Image.fromarray(values)))
+    wide = values.astype(np.float64)
+    stretched = (wide - wide.min()) * (255 / (wide.max() - wide.min())) + 0.5
+    assert np.array_equal(expected[..., 0], stretched.astype(np.uint8))
+    monkeypatch.setattr(module, "_GREYS_AT_ONCE", 5)
+    assert np.array_equal(pixels(open_photo(Image.fromarray(values))), expected)
+
+
+def test_a_wide_grey_takes_no_copies_in_double_precision() -> None:
+    image = Image.new("F", (2000, 2000), 0.5)
+    tracemalloc.start()
+    open_photo(image)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * 2000 * 2000  # 8 for two arrays of float32, 1 for the greys, and 1 << 20 pixels in float64
+
+
+def test_transparency_is_on_white_to_the_last_bit() -> None:
+    values, alphas = np.meshgrid(np.arange(256), np.arange(256))
+    layer = Image.fromarray(np.stack([values, 255 - values, values // 2, alphas], axis=-1).astype(np.uint8))
+    expected = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
+    assert np.array_equal(pixels(open_photo(layer)), np.asarray(expected))
 
 
 def test_sixteen_bit_png() -> None:
