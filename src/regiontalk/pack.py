@@ -27,6 +27,7 @@ from regiontalk.captioning.cells import captioner_shapes
 from regiontalk.errors import PackError
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.settings import PackSettings, shown
+from regiontalk.strict_json import no_key_twice
 from regiontalk.vision.session import VisionSession
 
 FORMAT = "regiontalk-pack"
@@ -242,16 +243,9 @@ def _read_checked(path: Path, checksum: str) -> bytes:
 def _read_json(data: bytes, path: Path) -> Any:
     """Strict JSON: UTF-8, no key twice, no NaN, no infinity."""
     try:
-        return json.loads(data.decode(), object_pairs_hook=_no_key_twice, parse_constant=_finite, parse_float=_finite)
+        return json.loads(data.decode(), object_pairs_hook=no_key_twice, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise PackError(f"{path}: expected JSON, found: {shown(str(error))}. {_COPY_AGAIN}") from None
-
-
-def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key that occurs twice")
-    return found
 
 
 def _finite(text: str) -> float:

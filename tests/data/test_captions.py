@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.data.captions import Problems, is_safe_name, repeated
+from regiontalk.data.captions import Problems, is_safe_name, read_json, repeated
 from regiontalk.errors import DataError
 
 
@@ -69,3 +69,29 @@ def test_problems_are_told_at_once() -> None:
 
 def test_repeated() -> None:
     assert repeated("abcbaab") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('{"a.jpg": ["a dog"], "a.jpg": ["a cat"]}', "a.jpg"),
+        ('[{"b": {"file_name": 1, "text": 2, "text": 2}}]', "text"),
+        (r'{"\u0061": 1, "a": 2}', "a"),
+    ],
+)
+def test_a_key_that_occurs_twice(text: str, key: str) -> None:
+    with pytest.raises(DataError) as error:
+        read_json(Path("c.json"), text, 3)
+    assert str(error.value) == (
+        f"c.json, line 3: found a key that occurs twice: '{key}', expected each key once; join the two or remove one"
+    )
+
+
+def test_one_key_in_two_objects() -> None:
+    assert read_json(Path("c.json"), '[{"a": 1}, {"a": {"a": 2}}]') == [{"a": 1}, {"a": {"a": 2}}]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "9" * 5000])
+def test_what_is_no_json(text: str) -> None:
+    with pytest.raises(DataError, match=r"c\.json: not JSON"):
+        read_json(Path("c.json"), text)

@@ -14,6 +14,7 @@ from typing import Any
 
 from regiontalk.errors import DataError
 from regiontalk.language import tokenise
+from regiontalk.strict_json import RepeatedKeyError, no_key_twice
 
 _NAMES_SHOWN = 5
 
@@ -135,12 +136,14 @@ def read_json(file: Path, text: str, line: int | None = None) -> Any:
     """Parses JSON that came from a file, or from one line of it.
 
     Raises:
-        DataError: if it is not JSON.
+        DataError: if it is not JSON, or an object in it has a key twice.
     """
+    place = f"{file}, line {line}" if line else f"{file}"
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=no_key_twice)
+    except RepeatedKeyError as error:
+        raise DataError(f"{place}: found {error}, expected each key once; join the two or remove one") from None
     except (ValueError, RecursionError) as error:
-        place = f"{file}, line {line}" if line else f"{file}"
         raise DataError(f"{place}: not JSON ({error})") from error
 
 
