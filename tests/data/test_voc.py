@@ -130,6 +130,14 @@ def test_a_name_that_the_annotation_lacks(voc: Path) -> None:
     assert read_voc(voc).photos[2].file.name == "2007_000003.jpg"
 
 
+@pytest.mark.parametrize("path", ["images/", "/home/me/photos/", "../", "C:\\me\\", "\\\\server\\me\\", "./a\\b/"])
+def test_of_a_path_in_the_annotation_the_name_counts(voc: Path, path: str) -> None:
+    file = voc / "Annotations/2007_000003.xml"
+    file.write_text(file.read_text().replace("2007_000003.jpg", f"{path}2007_000003.png"))
+    (voc / "JPEGImages/2007_000003.jpg").rename(voc / "JPEGImages/2007_000003.png")
+    assert read_voc(voc).photos[2].file == voc / "JPEGImages/2007_000003.png"
+
+
 def test_problems_of_xml(voc: Path) -> None:
     (voc / "ImageSets/Main/val.txt").write_text("2007_000001\n2007_000002\n2007_000002\nnone\n")
     (voc / "Annotations/2007_000001.xml").write_text(

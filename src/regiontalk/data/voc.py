@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from regiontalk.data.boxes import (
@@ -123,9 +123,9 @@ def _stems(folder: Path, split: str) -> list[str]:
 def _xml_photo(file: Path, problems: Problems) -> tuple[str, RawPhoto, int]:
     """A photo's name, its boxes, and how many of them are difficult."""
     root = read_xml(file)
-    name = root.findtext("filename", "").strip()
-    if PurePosixPath(name).stem != file.stem:  # some tools write no name, or that of another folder
-        name = f"{file.stem}.jpg"
+    # some tools write no name, or another photo's, or a whole path with / or \, which both separate Windows' parts
+    written = PureWindowsPath(root.findtext("filename", "").strip())
+    name = written.name if written.stem == file.stem else f"{file.stem}.jpg"
     photo, difficult = RawPhoto(size_in(root)), 0
     for row, each in enumerate(root.findall("object")):
         label, xyxy = each.findtext("name", "").strip(), box_in(each)
