@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regiontalk.errors import DataError
 from regiontalk.search.engine import ExactEngine, TwoStageEngine
 from regiontalk.search.entries import Entry
 from regiontalk.search.filters import Where
@@ -16,7 +17,7 @@ from regiontalk.search.index import Index
 from regiontalk.search.sentences import rank_sentences
 from regiontalk.structures import Sentence
 
-from .made import DIM, build
+from .made import DIM, build, damage
 
 MakeIndex = Callable[..., Index]
 
@@ -156,3 +157,19 @@ def test_an_empty_index_finds_nothing(make_index: MakeIndex) -> None:
         assert engine.photos(query(0), 3) == []
         assert engine.like(query(0), 3) == []
         assert engine.boxes(query(0), 3) == []
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+@pytest.mark.parametrize("name", ["vectors", "pooled"])
+def test_a_score_that_is_none_is_no_missing_photo(make_index: MakeIndex, name: str, value: float) -> None:
+    index = make_index([5])
+    regions = index.regions(2)
+    file = damage(index, name, 0, value)
+    exact, two_stages = ExactEngine(index), TwoStageEngine(index, candidates=5)
+    searches: dict[str, list[Callable[[], object]]] = {
+        "vectors": [lambda: exact.photos(query(0), 5), lambda: exact.boxes(query(0), 5)],
+        "pooled": [lambda: exact.like(regions.vectors, 5)],
+    }
+    for search in (*searches[name], lambda: two_stages.photos(query(0), 5)):
+        with pytest.raises(DataError, match=f"{file.name}: damaged, a vector gives a score that is not finite"):
+            search()

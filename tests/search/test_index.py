@@ -15,9 +15,11 @@ import pytest
 import safetensors.numpy
 
 from regiontalk.errors import DataError
+from regiontalk.search.entries import FIRST_DATE, LAST_DATE, NO_DATE
 from regiontalk.search.index import Index
 from regiontalk.search.lock import WriterLock
 from regiontalk.search.manifest import Manifest, is_segment_file, read_manifest
+from regiontalk.search.segment import columns_of
 from regiontalk.search.update import Update
 from regiontalk.search.writer import IndexWriter
 
@@ -230,6 +232,33 @@ def test_damage_is_found(make_index: MakeIndex) -> None:
     file.unlink()
     with pytest.raises(DataError, match="missing"):
         Index.open(index.folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("boxes", np.nan, "boxes_xyxy holds a value that is not finite"),
+        ("boxes", 7, "region 0 must be the whole photo"),
+        ("vectors", np.inf, "vectors holds a value that is not finite"),
+        ("dimensions", -5, "region 0 must be the whole photo"),
+        ("taken", 2**62, "the date 4611686018427387904 lies beyond the year 9999"),
+        ("taken", NO_DATE + 1, "before the year 1"),
+    ],
+)
+def test_a_damaged_photo_is_named_as_such(make_index: MakeIndex, name: str, value: float, said: str) -> None:
+    index = make_index([3])
+    file = damage(index, name, 0, value)
+    with pytest.raises(DataError, match=rf"{file.name}: damaged, .*{said}.*\. Delete the index and make it again"):
+        index.regions(0)
+    assert index.regions(1).vectors.shape[1] == index.manifest.pack.dim
+
+
+def test_every_date_of_a_photo_can_be_said() -> None:
+    entry, regions = found(1)
+    for taken, text in ((FIRST_DATE, "-01-01T00:00:00"), (LAST_DATE, "9999-12-31T23:59:59"), (None, "")):
+        read = columns_of(replace(entry, taken=taken), regions, "float32").entry(0)
+        assert read.taken == taken
+        assert (read.to_json()["taken"] or "").endswith(text)
 
 
 def index_of_a_file(folder: Path, photo: Path) -> Index:

@@ -71,6 +71,19 @@ def test_cosines(threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not cosines(vectors, np.zeros(6, np.float32), threads).any()
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [np.s_[0, 0], np.s_[0]], ids=["a number", "a vector"])
+def test_damage_shows_in_the_scores(value: float, place: int | tuple[int, int]) -> None:
+    vectors, words = np.ones((3, 4), np.float32), np.array([[1, -1, 2, 3], [-1, 3, -1, 1]], np.float32)
+    vectors[place] = value
+    for scores in (
+        photo_scores(vectors, NONE, np.arange(1, 4), words),
+        row_scores(vectors, NONE, words[0]),
+        cosines(vectors, words[0]),
+    ):
+        assert np.isfinite(scores).tolist() == [False, True, True]
+
+
 def test_no_photo() -> None:
     assert (
         len(photo_scores(np.empty((0, 4), np.float32), NONE, np.empty(0, np.int64), np.ones((2, 4), np.float32))) == 0

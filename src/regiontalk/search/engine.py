@@ -15,6 +15,7 @@ from regiontalk.search.entries import Entry
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.index import Index, Segment
 from regiontalk.search.scoring import cosines, gathered, photo_scores, row_scores, top
+from regiontalk.search.segment import Columns
 from regiontalk.structures import Regions
 
 
@@ -60,6 +61,9 @@ class Engine(Protocol):
             words: (T, h) float32: a sentence's s_t.
             k: at least 1.
             where: which photos may be found.
+
+        Raises:
+            DataError: if what is read for it is damaged beyond use.
         """
         ...
 
@@ -103,7 +107,7 @@ class ExactEngine:
         best = _Best(k)
         for segment, allowed in _allowed(self._index, where):
             each = segment.columns
-            scores = photo_scores(each.vectors, each.scales, each.row_ends, words, self._threads)
+            scores = _finite(each, photo_scores(each.vectors, each.scales, each.row_ends, words, self._threads))
             best.add(segment.start, np.where(allowed, scores, -np.inf))
         return best.result()
 
@@ -115,7 +119,7 @@ class ExactEngine:
         """As `ranked`, of `like`."""
         best, query = _Best(k), vectors.mean(axis=0)
         for segment, allowed in _allowed(self._index, where):
-            scores = cosines(segment.columns.pooled, query, self._threads)
+            scores = _finite(segment.columns, cosines(segment.columns.pooled, query, self._threads))
             best.add(segment.start, np.where(allowed, scores, -np.inf))
         return best.result()
 
@@ -125,7 +129,7 @@ class ExactEngine:
         starts = []
         for segment, allowed in _allowed(self._index, where):
             each = segment.columns
-            scores = row_scores(each.vectors, each.scales, query, self._threads)
+            scores = _finite(each, row_scores(each.vectors, each.scales, query, self._threads))
             counts = np.diff(each.row_ends, prepend=0)
             best.add(start, np.where(np.repeat(allowed, counts), scores, -np.inf))
             starts.append((start, segment))
@@ -157,7 +161,7 @@ class TwoStageEngine:
         """As `ExactEngine.ranked`, of the candidates."""
         fetched, query, none = _Best(max(k, self._candidates)), words.sum(axis=0), np.empty(0, np.float32)
         for segment, allowed in _allowed(self._index, where):
-            scores = row_scores(segment.columns.pooled, none, query, self._threads)
+            scores = _finite(segment.columns, row_scores(segment.columns.pooled, none, query, self._threads))
             fetched.add(segment.start, np.where(allowed, scores, -np.inf))
         best, candidates = _Best(k), np.sort(fetched.result()[0])
         for segment in self._index.segments:
@@ -165,7 +169,7 @@ class TwoStageEngine:
             if len(inside):
                 each = segment.columns
                 vectors, ends = gathered(each.vectors, each.scales, each.row_ends, inside - segment.start)
-                best.add_some(inside, photo_scores(vectors, none, ends, words, self._threads))
+                best.add_some(inside, _finite(each, photo_scores(vectors, none, ends, words, self._threads)))
         return best.result()
 
     def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
@@ -217,6 +221,17 @@ def _allowed(index: Index, where: Where) -> Iterator[tuple[Segment, np.ndarray]]
         allowed = segment.kept & where.allows(segment.columns)
         if allowed.any():
             yield segment, allowed
+
+
+def _finite(columns: Columns, scores: np.ndarray) -> np.ndarray:
+    """Scores as they are. NaN and −∞, which only damage can bring about, would be photos that are silently missing.
+
+    Raises:
+        DataError: if one is not finite.
+    """
+    if not np.isfinite(scores).all():
+        raise columns.damaged("a vector gives a score that is not finite")
+    return scores
 
 
 def _hits(index: Index, ranked: tuple[np.ndarray, np.ndarray]) -> list[Hit]:

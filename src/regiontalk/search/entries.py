@@ -16,6 +16,8 @@ from regiontalk.errors import PhotoError
 
 NO_DATE = -(2**63)
 """Stands for "no date" where dates are numbers."""
+FIRST_DATE, LAST_DATE = -62_135_596_800, 253_402_300_799
+"""The first second of the year 1 and the last of the year 9999: what `date_taken` can find."""
 
 _READ_BYTES = 1 << 20
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")

@@ -96,7 +96,8 @@ def cosines(vectors: np.ndarray, query: np.ndarray, threads: int | None = None) 
     """
     found = row_scores(vectors, np.empty(0, np.float32), query, threads)
     lengths = np.sqrt(np.vecdot(query, query)) * np.sqrt(np.vecdot(vectors, vectors))  # (P,)
-    np.divide(found, lengths, out=found, where=lengths > 0)
+    with np.errstate(invalid="ignore"):  # as in `_in_threads`
+        np.divide(found, lengths, out=found, where=lengths > 0)
     return np.clip(found, -1, 1, out=found)
 
 
@@ -174,8 +175,9 @@ def _in_threads(work: Callable[[slice], None], tiles: Sequence[slice], threads: 
     workers = min(threads or available_cpus(), -(-len(tiles) // _TILES_A_TASK))
 
     def some(start: int) -> None:
-        for tile in tiles[start : start + _TILES_A_TASK]:
-            work(tile)
+        with np.errstate(invalid="ignore"):  # damaged vectors: whoever asks sees it by the scores
+            for tile in tiles[start : start + _TILES_A_TASK]:
+                work(tile)
 
     starts = range(0, len(tiles), _TILES_A_TASK)
     if workers <= 1:

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from regiontalk.errors import DataError
-from regiontalk.search.entries import NO_DATE, Entry, FileState
+from regiontalk.search.entries import FIRST_DATE, LAST_DATE, NO_DATE, Entry, FileState
 from regiontalk.search.storage import decode, encode
 from regiontalk.structures import Regions
 
@@ -104,6 +104,7 @@ class Columns:
         vectors: (R, h) in the index's storage, v_i of Eq. 1.
         sha256: (P, 32) uint8.
         paths: (B,) uint8.
+        name: for messages: the segment's file, or the photo if it is not written yet.
     """
 
     row_ends: np.ndarray
@@ -119,6 +120,7 @@ class Columns:
     vectors: np.ndarray
     sha256: np.ndarray
     paths: np.ndarray
+    name: str = "a segment"
 
     def __len__(self) -> int:
         return len(self.row_ends)
@@ -141,8 +143,14 @@ class Columns:
         return [os.fsdecode(joined[a:b]) for a, b in zip([0, *ends], ends, strict=False)]
 
     def entry(self, photo: int) -> Entry:
-        """What is known about a photo."""
+        """What is known about a photo.
+
+        Raises:
+            DataError: if its date is none, which only damage can bring about.
+        """
         taken = int(self.taken[photo])
+        if taken != NO_DATE and not FIRST_DATE <= taken <= LAST_DATE:
+            raise self.damaged(f"the date {taken} lies beyond the year 9999 or before the year 1")
         return Entry(
             path=self.path(photo),
             sha256=self.sha256[photo].tobytes(),
@@ -153,19 +161,34 @@ class Columns:
         )
 
     def regions(self, photo: int) -> Regions:
-        """A photo's regions as `Model.look` found them, but for their features, (M, 0), which are not kept."""
+        """A photo's regions as `Model.look` found them, but for their features, (M, 0), which are not kept.
+
+        Raises:
+            DataError: if they are none that a photo can have, which only damage can bring about.
+        """
         rows, entry = self.rows(slice(photo, photo + 1)), self.entry(photo)
         vectors = decode(self.vectors[rows], self.scales[rows])
         boxes, objectness = np.array(self.boxes[rows]), np.array(self.objectness[rows])
         features = np.empty((len(boxes), 0), np.float32)
-        return Regions(entry.path, entry.width, entry.height, boxes, objectness, features, vectors)
+        try:
+            return Regions(entry.path, entry.width, entry.height, boxes, objectness, features, vectors)
+        except ValueError as error:
+            raise self.damaged(str(error)) from None
+
+    def damaged(self, found: str) -> DataError:
+        """The error for content that no sound segment has."""
+        return DataError(f"{self.name}: damaged, {found}. {_MAKE_AGAIN}")
 
     def with_entry(self, photo: int, entry: Entry) -> Columns:
         """A photo's regions under another entry: what was moved or touched need not be looked at again."""
         rows, one = self.rows(slice(photo, photo + 1)), slice(photo, photo + 1)
         kept = {name: getattr(self, name)[rows] for name in ("boxes", "objectness", "scales", "vectors")}
         return Columns(
-            row_ends=np.array([rows.stop - rows.start]), pooled=self.pooled[one], **kept, **_described(entry)
+            row_ends=np.array([rows.stop - rows.start]),
+            pooled=self.pooled[one],
+            name=self.name,
+            **kept,
+            **_described(entry),
         )
 
 
@@ -183,6 +206,7 @@ def columns_of(entry: Entry, regions: Regions, storage: str) -> Columns:
         objectness=regions.scores,
         scales=scales,
         vectors=vectors,
+        name=entry.path,
         **_described(entry),
     )
 
@@ -241,7 +265,7 @@ def open_segment(file: Path, sizes: Sizes) -> Columns:
         count = int(np.prod(shape))
         arrays[name] = np.frombuffer(mapped, kind, count, start if count else 0).reshape(shape)
         start += _bytes_of(kind, shape)
-    columns = Columns(**arrays)
+    columns = Columns(**arrays, name=str(file))
     _check_ends(file, columns.row_ends, sizes.regions)
     _check_ends(file, columns.path_ends, sizes.path_bytes)
     return columns
