@@ -109,6 +109,14 @@ def test_a_missing_photo(tmp_path: Path) -> None:
         read_coco_captions(file, tmp_path / "val2017")
 
 
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    images = [*IMAGES, {"id": 5, "file_name": "x" * 300}]
+    more = [*CAPTIONS, {"image_id": 5, "caption": "A dog."}]
+    file = write(tmp_path, "captions_val2017.json", captions(images=images, annotations=more))
+    with pytest.raises(DataError, match=r"photos listed but missing: 1 \('xxx"):
+        read_dataset(file, "val")
+
+
 def test_not_coco(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not a COCO file"):
         read_coco_captions(write(tmp_path, "x.json", []))

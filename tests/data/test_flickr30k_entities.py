@@ -77,6 +77,29 @@ def test_selection(folder: Path) -> None:
     assert len(read_entities(folder, selection=Selection(every=2)).boxes) == 1
 
 
+def test_a_photo_in_a_folder_of_its_own(folder: Path) -> None:
+    for sub in ("Sentences", "Annotations", "flickr30k-images"):
+        (folder / sub / "s").mkdir()
+        for file in list((folder / sub).glob("36979.*")):
+            file.rename(folder / sub / "s" / f"1000092795{file.suffix}")
+    (folder / "Sentences/s/1000092795.txt").write_text("[/EN#2/bodyparts Hair] .\n")
+    (folder / "test.txt").write_text("s/1000092795\n1000092795\n")
+    found = read_entities(folder, "test")
+    assert [photo.file for photo in found.boxes.photos] == [
+        folder / "flickr30k-images" / name for name in ("s/1000092795.jpg", "1000092795.jpg")
+    ]
+    assert [len(sentences) for sentences in found.sentences] == [1, 3]
+    (folder / "Sentences/s/1000092795.txt").unlink()
+    with pytest.raises(DataError, match=r"photos without sentences: 1 \('s/1000092795\.jpg'\)"):
+        read_entities(folder, "test")
+
+
+def test_a_name_that_no_file_can_have(folder: Path) -> None:
+    (folder / "test.txt").write_text(f"1000092795\n{'x' * 300}\n")
+    with pytest.raises(DataError, match=r"photos without an annotation: 1 \('xxx"):
+        read_entities(folder, "test")
+
+
 def test_problems_are_named(folder: Path) -> None:
     (folder / "train.txt").write_text("1000092795\n")
     (folder / "test.txt").write_text("1000092795\n1000092795\n36979\nnone\n")

@@ -154,6 +154,12 @@ def test_problems_of_xml(voc: Path) -> None:
         assert part in str(error.value)
 
 
+def test_a_name_that_no_file_can_have(voc: Path) -> None:
+    (voc / "ImageSets/Main/val.txt").write_text(f"2007_000001\n{'x' * 300}\n")
+    with pytest.raises(DataError, match=r"photos without an annotation: 1 \('xxx"):
+        read_voc(voc, "val")
+
+
 def test_xml_with_a_document_type(voc: Path) -> None:
     (voc / "Annotations/2007_000001.xml").write_text("<!DOCTYPE annotation><annotation/>")
     with pytest.raises(DataError, match=r"2007_000001\.xml: not an XML annotation"):

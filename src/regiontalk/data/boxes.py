@@ -138,7 +138,14 @@ class RawPhoto:
 def boxed_photos(
     raw: Mapping[str, RawPhoto], folders: Sequence[Path], selection: Selection, problems: Problems
 ) -> tuple[BoxedPhoto, ...]:
-    """Turns what a file says into photos with boxes; everything wrong goes to `problems` and is left out.
+    """As `named_photos`, without the names."""
+    return tuple(named_photos(raw, folders, selection, problems).values())
+
+
+def named_photos(
+    raw: Mapping[str, RawPhoto], folders: Sequence[Path], selection: Selection, problems: Problems
+) -> dict[str, BoxedPhoto]:
+    """Turns what a file says into photos with boxes, by name; everything wrong goes to `problems` and is left out.
 
     Args:
         raw: photos by name, a path relative to one of the folders.
@@ -154,11 +161,11 @@ def boxed_photos(
     names = [name for name in selection.choose(raw, problems) if is_safe_name(name)]
     found = {name: locate(folders, name) for name in names}
     problems.add("photos listed but missing", [name for name in names if found[name] is None])
-    photos = [_boxed_photo(name, file, raw[name], problems) for name, file in found.items() if file is not None]
+    photos = {name: _boxed_photo(name, file, raw[name], problems) for name, file in found.items() if file is not None}
     if not photos:
         problems.raise_if_any()
         raise DataError(f"{problems.source}: holds no photo of those asked for")
-    return tuple(photos)
+    return photos
 
 
 def locate(folders: Sequence[Path], name: str) -> Path | None:

@@ -20,7 +20,7 @@ from regiontalk.data.boxes import (
     wordless,
     xyxy_from_xywh,
 )
-from regiontalk.data.captions import Dataset, Problems, captioned_photos, read_json, read_text
+from regiontalk.data.captions import Dataset, Problems, captioned_photos, exists, read_json, read_text
 from regiontalk.errors import DataError
 
 _ALL = "all"
@@ -166,4 +166,4 @@ def _one_folder(file: Path, names: Iterable[str], image_folder: str | Path | Non
     if image_folder is not None:
         return Path(image_folder)
     names = list(names)
-    return max(coco_folders(file), key=lambda folder: sum((folder / name).is_file() for name in names[:100]))
+    return max(coco_folders(file), key=lambda folder: sum(exists(folder / name) for name in names[:100]))

@@ -13,12 +13,12 @@ from regiontalk.data.boxes import (
     RawBox,
     RawPhoto,
     Selection,
-    boxed_photos,
+    named_photos,
     photo_folders,
     refuse_repeated,
     refuse_split,
 )
-from regiontalk.data.captions import Problems, read_text
+from regiontalk.data.captions import Problems, exists, read_text
 from regiontalk.data.xml_files import box_in, read_xml, size_in
 from regiontalk.errors import DataError
 from regiontalk.language import tokenise
@@ -96,18 +96,20 @@ def read_entities(
     boxless: dict[str, set[str]] = {}
     for name in selection.choose(_names(folder, split, problems), problems):
         annotation = folder / "Annotations" / f"{name.removesuffix(_SUFFIX)}.xml"
-        if annotation.is_file():
+        if exists(annotation):
             raw[name], boxless[name] = _read_annotation(annotation, problems)
         else:
             problems.add("photos without an annotation", [name])
     candidates = ("images", "flickr30k-images", "flickr30k_images")
     folders = [folder / name for name in candidates] + [folder.parent / name for name in candidates]
     folders = [Path(image_folder)] if image_folder else photo_folders(*folders, folder)
-    photos = boxed_photos(raw, folders, Selection(leave_out=selection.leave_out), problems)
+    named = named_photos(raw, folders, EVERYTHING, problems)
     remarks: dict[str, int] = {}
-    sentences = tuple(_sentences(folder, photo, boxless[photo.file.name], problems, remarks) for photo in photos)
+    sentences = tuple(
+        _sentences(folder, name, photo, boxless[name], problems, remarks) for name, photo in named.items()
+    )
     left_out = selection.settle(problems)
-    boxes = BoxedDataset(folder.resolve().name, split, "entities", photos, left_out, remarks)
+    boxes = BoxedDataset(folder.resolve().name, split, "entities", tuple(named.values()), left_out, remarks)
     return Entities(boxes, sentences)
 
 
@@ -168,11 +170,11 @@ def _read_annotation(file: Path, problems: Problems) -> tuple[RawPhoto, set[str]
 
 
 def _sentences(
-    folder: Path, photo: BoxedPhoto, boxless: set[str], problems: Problems, remarks: dict[str, int]
+    folder: Path, name: str, photo: BoxedPhoto, boxless: set[str], problems: Problems, remarks: dict[str, int]
 ) -> tuple[EntitySentence, ...]:
-    file = folder / "Sentences" / f"{photo.file.stem}.txt"
-    if not file.is_file():
-        problems.add("photos without sentences", [photo.file.name])
+    file = folder / "Sentences" / f"{name.removesuffix(_SUFFIX)}.txt"
+    if not exists(file):
+        problems.add("photos without sentences", [name])
         return ()
     boxed = {entity for texts in photo.texts for entity in texts}
     sentences: list[EntitySentence] = []

@@ -20,7 +20,7 @@ from regiontalk.data.boxes import (
     wordless,
     xyxy_of,
 )
-from regiontalk.data.captions import Problems, read_text
+from regiontalk.data.captions import Problems, exists, read_text
 from regiontalk.data.xml_files import box_in, read_xml, size_in
 from regiontalk.errors import DataError
 
@@ -98,7 +98,7 @@ def _read_xml(folder: Path, split: str, selection: Selection) -> BoxedDataset:
     refuse_repeated(problems, "photos listed twice", stems)
     for stem in dict.fromkeys(stems):
         annotation = folder / "Annotations" / f"{stem}.xml"
-        if not annotation.is_file():
+        if not exists(annotation):
             problems.add("photos without an annotation", [stem])
             continue
         name, photo, hard = _xml_photo(annotation, problems)
