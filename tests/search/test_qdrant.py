@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -106,6 +107,34 @@ def test_a_server_that_is_not_there(make_index: MakeIndex) -> None:
     with pytest.raises(OSError, match="did not answer as expected") as raised, connected(place) as client:
         push(make_index([1]), client, "any")
     assert raised.value.filename == place
+
+
+@pytest.mark.parametrize(
+    ("place", "address"),
+    [
+        ("localhost:6333", "localhost:6333"),
+        ("[::1]:6333/", "[::1]:6333/"),
+        ("HTTP://there", "there"),
+        ("grpc://there:6334", "there:6334"),
+    ],
+)
+def test_an_address_without_its_scheme_is_no_folder(
+    place: str, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    expected = f"--qdrant {place}: expected a server's URL or a folder. Write http://{address} for the server"
+    with pytest.raises(ConfigError, match=re.escape(expected)), connected(place):
+        pass
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no colons in names of files")
+def test_a_folder_may_look_like_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for place in ("./localhost:6333", "localhost:6333"):  # made by the first, found by the second
+        with connected(place) as client:
+            assert not client.collection_exists("any")
+    assert [each.name for each in tmp_path.iterdir()] == ["localhost:6333"]
 
 
 def test_a_collection_that_normalises_is_refused(make_index: MakeIndex, client: Any, collection: str) -> None:

@@ -10,11 +10,13 @@ Axis names: M regions of a photo, T words, h dimensions of the shared space.
 
 from __future__ import annotations
 
+import re
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 POOLED, REGIONS, LIKE = "pooled", "regions", "like"
 
+_ADDRESS = re.compile(r"[^/\\]+:(\d+(/.*)?|//.*)")  # HOST:PORT, or a scheme that is not Qdrant's
 _BATCH = 64
 """Photos in a request: at h = 512 about 3 MB of numbers."""
 _NAMES = uuid.UUID("8f0a4d1e-6d0b-5c64-9a51-0d2f4e7f3b11")  # of this module: a path's point is the same everywhere
@@ -45,7 +48,7 @@ def connected(place: str) -> Iterator[QdrantClient]:
         place: a server's URL, http:// or https://; else a folder for the embedded mode.
 
     Raises:
-        ConfigError: if the extra is not installed.
+        ConfigError: if the extra is not installed, or the place looks like an address, but has no http:// or https://.
         DataError: if another process holds the folder.
         OSError: if the server cannot be reached, or refuses; it names the server.
     """
@@ -188,6 +191,12 @@ def _client(place: str) -> QdrantClient:
         raise ConfigError("Qdrant needs the extra 'qdrant': pip install 'regiontalk[qdrant]'") from error
     if place.startswith(("http://", "https://")):
         return QdrantClient(url=place, check_compatibility=False)  # else it would ask, and warn, before we do
+    if _ADDRESS.fullmatch(place) and not Path(place).is_dir():
+        address = place.partition("://")[2] or place
+        raise ConfigError(
+            f"--qdrant {place}: expected a server's URL or a folder. "
+            f"Write http://{address} for the server, or ./{place} for a new folder."
+        )
     try:
         return QdrantClient(path=place)
     except RuntimeError as error:
