@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -139,6 +140,32 @@ def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     assert (tmp_path / "lock").read_text().startswith("process ")
     with WriterLock(tmp_path):
         assert (tmp_path / "lock").read_text().startswith(f"process {os.getpid()} ")
+
+
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.ENOLCK])
+def test_a_file_system_without_locks_is_no_other_process(
+    make_index: MakeIndex, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    folder = make_index([2]).folder
+
+    def refuse(stream: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("regiontalk.search.lock._lock", refuse)
+    expected = rf"{folder}: cannot be locked for writing \({os.strerror(number)}\).*on another disk"
+    with pytest.raises(DataError, match=expected), IndexWriter(folder, PACK):
+        pass
+    assert numbers(Index.open(folder)) == [0, 1]
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.EACCES])
+def test_another_process_is_told_by_two_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    def refuse(stream: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("regiontalk.search.lock._lock", refuse)
+    with pytest.raises(DataError, match="another process is writing"), WriterLock(tmp_path):
+        pass
 
 
 def test_a_full_disk_changes_nothing(make_index: MakeIndex, monkeypatch: pytest.MonkeyPatch) -> None:

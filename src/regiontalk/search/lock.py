@@ -33,20 +33,15 @@ class WriterLock:
         """Takes the lock.
 
         Raises:
-            DataError: if another process holds it.
+            DataError: if another process holds it, or the file system has no locks.
             OSError: if the folder cannot be written.
         """
         stream = self._file.open("a+", encoding="utf-8")
         try:
             _lock(stream)
-        except OSError:
-            stream.seek(0)
-            holder = stream.read(200).strip() or "unknown"
-            stream.close()
-            raise DataError(
-                f"{self._file.parent}: another process is writing to this index ({holder}). "
-                "Wait until it is done, or end it; nothing was changed."
-            ) from None
+        except OSError as error:
+            with stream:
+                raise self._refusal(stream, error) from None
         stream.truncate(0)
         stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         stream.flush()
@@ -61,6 +56,21 @@ class WriterLock:
                 _unlock(self._stream)
             self._stream.close()
             self._stream = None
+
+    def _refusal(self, stream: IO[str], error: OSError) -> DataError:
+        """What a lock that cannot be taken means: systems say by EAGAIN or EACCES that another process holds it."""
+        folder = self._file.parent
+        if not isinstance(error, BlockingIOError | PermissionError):
+            return DataError(
+                f"{folder}: cannot be locked for writing ({error.strerror}); its file system seems not to support it. "
+                "Put the index on another disk; nothing was changed."
+            )
+        stream.seek(0)
+        holder = stream.read(200).strip() or "unknown"
+        return DataError(
+            f"{folder}: another process is writing to this index ({holder}). "
+            "Wait until it is done, or end it; nothing was changed."
+        )
 
 
 if sys.platform == "win32":
