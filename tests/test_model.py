@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from regiontalk.captioning.captioner import Captioner
 from regiontalk.errors import ConfigError, PackError, PhotoError, SentenceError
 from regiontalk.model import Model, distinct, load
 from regiontalk.pack import Pack, save_pack
-from regiontalk.photos import open_photo
+from regiontalk.photos import Photo, open_photo
 from regiontalk.structures import Regions
 
 from .tiny_pack import DIM, FEATURE_DIM, WORDS, tiny_arrays, tiny_settings, tiny_vision_onnx, tiny_vocabulary
@@ -74,6 +75,27 @@ def test_many_photos_are_one_at_a_time(model: Model, photo_files: list[Path]) ->
     assert [Path(each.file).name for each in together] == [file.name for file in photo_files]
     for each, file in zip(together, photo_files, strict=True):
         assert_same_regions(each, model.look(file)[0])
+
+
+def test_one_full_photo_is_in_memory_at_a_time(
+    model: Model, photo_files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images: list[weakref.ref[Image.Image]] = []
+
+    def watched(file: Path, min_side: int) -> Photo:
+        assert not any(image() for image in images)
+        photo = open_photo(file, min_side=min_side)
+        images.append(weakref.ref(photo.image))
+        return photo
+
+    expected = model.look([open_photo(file) for file in photo_files])
+    monkeypatch.setattr("regiontalk.model.open_photo", watched)
+    found = model.look(photo_files)
+    assert len(images) == len(photo_files)
+    for each, other in zip(found, expected, strict=True):
+        assert (each.file, each.width, each.height) == (other.file, other.width, other.height)
+        np.testing.assert_array_equal(each.boxes_xyxy, other.boxes_xyxy)
+        np.testing.assert_array_equal(each.vectors, other.vectors)
 
 
 def test_no_photo(model: Model) -> None:

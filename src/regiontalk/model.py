@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -24,7 +25,7 @@ from regiontalk.photos import Photo, open_photo
 from regiontalk.settings import CaptionerSettings
 from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions, Sentence
 from regiontalk.vision.boxes import nms
-from regiontalk.vision.session import BATCH, VisionSession
+from regiontalk.vision.session import BATCH, VisionSession, prepare
 
 DISTINCT_IOU = 0.4
 """Regions that overlap a surer one by more are not described."""
@@ -82,7 +83,7 @@ class Model:
         """Find the regions of photos (Eq. 1), or read given ones.
 
         Args:
-            photos: one or many; many are opened and looked at a few at a time.
+            photos: one or many; many are looked at a few at a time, and kept no larger than the network sees them.
             boxes: for each photo the boxes to read instead of finding some: (K, 4) xyxy in pixels of the upright photo.
 
         Returns:
@@ -96,7 +97,7 @@ class Model:
         if boxes is not None and len(boxes) != len(waiting):
             raise ValueError(f"{len(waiting)} photos need as many arrays of boxes, found {len(boxes)}")
         found: list[Regions] = []
-        for start in range(0, len(waiting), BATCH):  # so that only a few opened photos are in memory
+        for start in range(0, len(waiting), BATCH):
             part = slice(start, start + BATCH)
             opened = [self._open(photo) for photo in waiting[part]]
             found += self._vision.look(opened, None if boxes is None else boxes[part])
@@ -239,7 +240,12 @@ class Model:
         return [Caption(" ".join(self.pack.vocabulary.decode(each.ids)), each.log_prob) for each in best]
 
     def _open(self, photo: PhotoLike) -> Photo:
-        return photo if isinstance(photo, Photo) else open_photo(photo, min_side=self.pack.settings.vision.size)
+        """An opened photo as it is; another one opened, and squashed at once: in full, a batch may take gigabytes."""
+        if isinstance(photo, Photo):
+            return photo
+        size = self.pack.settings.vision.size
+        opened = open_photo(photo, min_side=size)
+        return replace(opened, image=Image.fromarray(prepare(opened.image, size)))
 
     def _regions(self, photos: Any) -> list[Regions]:
         """Photos and regions, mixed or single, as regions in order; the photos looked at in batches."""
