@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,8 @@ from regiontalk.evaluation.region_runs import Dense, crop, evaluate_naming, eval
 from regiontalk.evaluation.regions import named_shares
 from regiontalk.language import tokenise
 from regiontalk.model import Model
-from regiontalk.photos import open_photo
+from regiontalk.photos import Photo, open_photo
+from regiontalk.vision.session import BATCH
 
 from .conftest import SIZE
 
@@ -139,6 +141,21 @@ def test_wrong_data(model: Model, files: list[Path]) -> None:
     other = BoxedPhoto(first.file, 99, 48, first.boxes_xyxy, first.texts)
     with pytest.raises(DataError, match="expected a photo of 99 x 48"):
         evaluate_naming(model, BoxedDataset("boxes", "all", "labels", (other,)))
+
+
+def test_a_few_crops_are_in_memory_at_a_time(model: Model, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = BoxedPhoto(files[0], *SIZE, np.tile(BOXES, (2 * BATCH, 1)), CAPTIONS * (2 * BATCH))
+    crops: list[weakref.ref[Photo]] = []
+
+    def watched(photo: Photo, box: np.ndarray) -> Photo:
+        assert sum(each() is not None for each in crops) < BATCH
+        found = crop(photo, box)
+        crops.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(region_runs, "crop", watched)
+    assert region_runs._caption_crops(model, photo, None) == crop_words(model, photo)
+    assert len(crops) == 6 * BATCH
 
 
 def test_crops_hold_every_pixel_that_the_box_touches(files: list[Path]) -> None:

@@ -25,7 +25,7 @@ from regiontalk.evaluation.similarities import meteor, meteor_is_installed, mete
 from regiontalk.language import tokenise
 from regiontalk.model import Model, distinct
 from regiontalk.photos import Photo, open_photo
-from regiontalk.structures import WHOLE_PHOTO
+from regiontalk.structures import WHOLE_PHOTO, Regions
 from regiontalk.vision.session import BATCH
 
 _SILENT = Silent()
@@ -171,12 +171,13 @@ def _describe(model: Model, dataset: BoxedDataset, beam: int | None, progress: P
 
 
 def _caption_crops(model: Model, photo: BoxedPhoto, beam: int | None) -> Texts:
-    """Each box cut out and captioned as if it were a photo."""
+    """Each box cut out and captioned as if it were a photo; a few are cut out at a time: each may be a whole photo."""
     if not len(photo.boxes_xyxy):
         return []
-    opened = open_photo(photo.file)
-    crops = [crop(opened, box) for box in photo.boxes_xyxy]
-    return [tokenise(caption.text) for caption in model.caption(model.look(crops), beam)]
+    opened, looked = open_photo(photo.file), list[Regions]()
+    for start in range(0, len(photo.boxes_xyxy), BATCH):
+        looked += model.look([crop(opened, box) for box in photo.boxes_xyxy[start : start + BATCH]])
+    return [tokenise(caption.text) for caption in model.caption(looked, beam)]
 
 
 def crop(photo: Photo, box: np.ndarray) -> Photo:
