@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from regiontalk.cli import main
 from regiontalk.model import Model
@@ -75,6 +75,29 @@ def test_thumbnails_and_photos(served: Running, indexed: Indexed) -> None:
             image = Image.open(io.BytesIO(answer.content))
             assert max(image.size) == longest
             assert image.size[0] / image.size[1] == pytest.approx(each["width"] / each["height"], rel=0.01)
+
+
+def served_alone(model: Model, tiny_pack: Path, photo: Path) -> PhotoFinder:
+    """Finds one photo."""
+    index = photo.with_name("photos.index")
+    with pytest.raises(SystemExit) as ended:
+        main(["index", "add", str(photo), "--index", str(index), "--pack", str(tiny_pack)])
+    assert not ended.value.code
+    return PhotoFinder(index, model, threads=1)
+
+
+def test_copies_hold_no_more_than_is_to_be_seen(model: Model, tiny_pack: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F] = "SECRET camera"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    hidden = {"exif": exif, "comment": b"SECRET comment", "xmp": b"SECRET place", "icc_profile": profile}
+    Image.new("RGB", (400, 300), "red").save(tmp_path / "a.jpg", **hidden)
+    assert (tmp_path / "a.jpg").read_bytes().count(b"SECRET") == 3
+    finder = served_alone(model, tiny_pack, tmp_path / "a.jpg")
+    (found,) = finder.by_sentence("a dog", 1)
+    for data in (finder.thumbnail(found["id"]), finder.photo(found["id"])):
+        assert b"SECRET" not in data
+        assert Image.open(io.BytesIO(data)).info["icc_profile"] == profile
 
 
 @pytest.mark.parametrize(

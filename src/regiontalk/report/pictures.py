@@ -1,4 +1,4 @@
-"""Photos small enough to travel inside of an HTML file, as data: URLs."""
+"""Small copies of photos: as JPEGs, and as data: URLs that travel inside of an HTML file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def data_url(photo: Photo, max_side: int, most: int | None = None) -> str:
     side = min(max_side, max(photo.image.size))
     quality = QUALITY
     while True:
-        url = "data:image/jpeg;base64," + base64.b64encode(_jpeg(photo.image, side, quality)).decode("ascii")
+        url = "data:image/jpeg;base64," + base64.b64encode(jpeg(photo.image, side, quality)).decode("ascii")
         if most is None or len(url) <= most or quality < _LEAST_QUALITY:
             return url
         if side > LEAST_SIDE:
@@ -41,7 +41,14 @@ def data_url(photo: Photo, max_side: int, most: int | None = None) -> str:
             quality -= 10
 
 
-def _jpeg(image: Image.Image, side: int, quality: int) -> bytes:
+def jpeg(image: Image.Image, side: int, quality: int = QUALITY) -> bytes:
+    """A copy as JPEG, without the metadata that cameras write (place, time, comments), but with its colour profile.
+
+    Args:
+        image: upright, RGB.
+        side: its long side has at most so many pixels; it is never made larger.
+        quality: of the JPEG, 1 to 95.
+    """
     scale = min(1.0, side / max(image.size))
     width, height = (max(1, round(length * scale)) for length in image.size)
     small = image if scale == 1.0 else image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from regiontalk.errors import ConfigError, PhotoError
 from regiontalk.model import Model
 from regiontalk.photos import open_photo
+from regiontalk.report.pictures import jpeg
 from regiontalk.search.engine import ExactEngine
 from regiontalk.search.entries import file_state
 from regiontalk.search.index import Index
@@ -24,7 +23,6 @@ THUMBNAIL_SIDE, PHOTO_SIDE = 320, 1600
 """Pixels of the longer side."""
 _KEPT = 512
 """Thumbnails kept in memory, about 20 kB each."""
-_QUALITY = 82
 
 
 class PhotoFinder:
@@ -88,7 +86,7 @@ class PhotoFinder:
         return self._index.regions(self._position(number))
 
     def thumbnail(self, number: str) -> bytes:
-        """A small copy as JPEG, without metadata.
+        """A small copy as JPEG, see `regiontalk.report.pictures.jpeg`.
 
         Args:
             number: the `id` of a result.
@@ -117,13 +115,9 @@ class PhotoFinder:
         if file_state(entry.path) != entry.state:
             raise PhotoError("The photo is gone or changed since it was indexed. Bring the index up to date.")
         try:
-            image = open_photo(entry.path, min_side=side).image
+            return jpeg(open_photo(entry.path, min_side=side).image, side)
         except PhotoError:
             raise PhotoError("The photo cannot be opened any more. Bring the index up to date.") from None
-        image.thumbnail((side, side), Image.Resampling.LANCZOS)
-        out = io.BytesIO()
-        image.save(out, "JPEG", quality=_QUALITY)
-        return out.getvalue()
 
 
 def _places(ranked: tuple[np.ndarray, np.ndarray]) -> Iterator[tuple[int, int, float]]:
