@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tracemalloc
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from regiontalk.errors import ConfigError, PackError, PhotoError, SentenceError
 from regiontalk.model import Model, distinct, load
 from regiontalk.pack import Pack, save_pack
 from regiontalk.photos import Photo, open_photo
-from regiontalk.structures import Regions
+from regiontalk.structures import Regions, Sentence
 
 from .tiny_pack import DIM, FEATURE_DIM, WORDS, tiny_arrays, tiny_settings, tiny_vision_onnx, tiny_vocabulary
 
@@ -166,6 +167,33 @@ def test_a_pack_may_ask_for_equation_7(tmp_path: Path, photo_file: Path) -> None
     regions, words = model.look(photo_file), model.read(SENTENCES)
     expected = score_matrix(*pad([r.vectors for r in regions]), *pad([w.vectors for w in words]), kind="sum")
     np.testing.assert_allclose(model.score(regions, words), expected)
+
+
+def sentence_of(words: int, seed: int = 0, width: int = DIM) -> Sentence:
+    vectors = np.random.default_rng(seed).normal(size=(words, width)).astype(np.float32)
+    return Sentence("dog " * words, ("dog",) * words, np.zeros(words, np.int64), vectors)
+
+
+def test_scores_of_long_and_short_sentences_are_those_of_padded_ones(model: Model, photo_files: list[Path]) -> None:
+    regions = model.look(photo_files)
+    sentences = [sentence_of(words, words) for words in (3, 1500, 1, 700, 700, 12)]
+    expected = score_matrix(*pad([r.vectors for r in regions]), *pad([s.vectors for s in sentences]))
+    np.testing.assert_array_equal(model.score(regions, sentences), expected)
+
+
+def test_a_long_sentence_costs_the_short_ones_no_memory(model: Model, photo_file: Path) -> None:
+    regions, sentences = model.look(photo_file), [sentence_of(5)] * 500 + [sentence_of(1000)]
+    tracemalloc.start()
+    model.score(regions, sentences)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    padded = 501 * 1000 * DIM * 4
+    assert peak < padded / 4
+
+
+def test_vectors_of_different_packs_have_no_score(model: Model, photo_file: Path) -> None:
+    with pytest.raises(ValueError, match=rf"one dimension, found \[{DIM}, {DIM + 1}\]"):
+        model.score(photo_file, sentence_of(3, width=DIM + 1))
 
 
 def test_nothing_to_score(model: Model, photo_file: Path) -> None:

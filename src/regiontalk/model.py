@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from regiontalk.alignment.mrf import align
-from regiontalk.alignment.score import Kind, pad, score_matrix
+from regiontalk.alignment.score import Kind, TileScorer, pad, tiles_of_photos, tiles_of_sentences
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.errors import PackError, SentenceError
 from regiontalk.language.reader import WordsReader
@@ -143,14 +143,13 @@ class Model:
 
         Raises:
             PhotoError, SentenceError: as `look` and `read`.
+            ValueError: if vectors come from packs of different sizes.
         """
         regions, read = self._regions(photos), self._sentences(sentences)
         if not regions or not read:
             return np.zeros((len(regions), len(read)), np.float32)
-        region_vectors, region_counts = pad([each.vectors for each in regions])  # (N, M, h), (N,)
-        word_vectors, word_counts = pad([each.vectors for each in read])  # (L, T, h), (L,)
         kind = cast(Kind, self.pack.settings.alignment.score)
-        return score_matrix(region_vectors, region_counts, word_vectors, word_counts, kind)
+        return _scores([each.vectors for each in regions], [each.vectors for each in read], kind)
 
     def align(self, photo: PhotoLike | Regions, sentence: str | Sentence, beta: float | None = None) -> Alignment:
         """Give each word of a sentence a region of a photo (Eq. 10 to 12).
@@ -272,6 +271,24 @@ def distinct(regions: Regions) -> Regions:
     kept = nms(boxes, scores, DISTINCT_IOU)
     sure = kept[scores[kept] >= DISTINCT_SHARE * scores.max(initial=0.0)]
     return regions.select(np.concatenate([[WHOLE_PHOTO], sure + 1]))
+
+
+def _scores(regions: list[np.ndarray], sentences: list[np.ndarray], kind: Kind) -> np.ndarray:
+    """`score_matrix` (N, L) of N arrays (M, h) and L arrays (T, h), without padded sentences: one of 500 words would
+    make all others as long in memory.
+    """
+    widths = {vectors.shape[1] for vectors in (*regions, *sentences)}
+    if len(widths) > 1:
+        raise ValueError(f"regions and sentences of one pack have one dimension, found {sorted(widths)}")
+    vectors, counts = pad(regions)  # (N, M, h), (N,)
+    word_counts = np.array([len(words) for words in sentences])  # (L,)
+    scorer, photo_tiles = TileScorer(kind), tiles_of_photos(*vectors.shape[:2])
+    scores = np.empty((len(regions), len(sentences)), np.float32)
+    for part in tiles_of_sentences(word_counts):
+        words = np.concatenate(sentences[part])  # (P, h)
+        for photos in photo_tiles:
+            scores[photos, part] = scorer(vectors[photos], counts[photos], words, word_counts[part])
+    return scores
 
 
 def _region_contexts(regions: Regions) -> np.ndarray:
