@@ -12,6 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from regiontalk.cli import main
+from regiontalk.errors import PhotoError
 from regiontalk.model import Model
 
 from .conftest import Running, Serve
@@ -158,3 +159,14 @@ def test_photos_that_changed_are_not_shown(
         shown = {each["file"]: running.client.get(each["thumbnail"]) for each in results(running, q="dog")}
     assert [shown[str(file)].status_code for file in files] == [404, 404, 200, 200, 200, 200]
     assert "Bring the index up to date" in shown[str(files[1])].json()["error"]
+
+
+def test_a_kept_copy_does_not_outlive_its_photo(model: Model, tiny_pack: Path, tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    Image.new("RGB", (400, 300), "red").save(photo)
+    finder = served_alone(model, tiny_pack, photo)
+    (found,) = finder.by_sentence("a dog", 1)
+    assert finder.thumbnail(found["id"]) is finder.thumbnail(found["id"])  # kept
+    photo.unlink()
+    with pytest.raises(PhotoError, match="gone or changed"):
+        finder.thumbnail(found["id"])

@@ -95,11 +95,11 @@ class PhotoFinder:
             KeyError: if the index has no such photo.
             PhotoError: if its file is gone, changed or broken.
         """
-        return self._thumbnail(self._position(number), THUMBNAIL_SIDE)
+        return self._thumbnail(self._unchanged(number), THUMBNAIL_SIDE)
 
     def photo(self, number: str) -> bytes:
         """As `thumbnail`, large enough for a screen."""
-        return self._copy(self._position(number), PHOTO_SIDE)
+        return self._copy(self._unchanged(number), PHOTO_SIDE)
 
     def _position(self, number: str) -> int:
         text = number.partition("-")[0]
@@ -110,12 +110,17 @@ class PhotoFinder:
             raise KeyError(number)
         return int(text)
 
-    def _copy(self, position: int, side: int) -> bytes:
+    def _unchanged(self, number: str) -> int:
+        """The position of a photo whose file is as it was; asked each time, since a kept copy would outlive it."""
+        position = self._position(number)
         entry = self._index.entry(position)
         if file_state(entry.path) != entry.state:
             raise PhotoError("The photo is gone or changed since it was indexed. Bring the index up to date.")
+        return position
+
+    def _copy(self, position: int, side: int) -> bytes:
         try:
-            return jpeg(open_photo(entry.path, min_side=side).image, side)
+            return jpeg(open_photo(self._index.entry(position).path, min_side=side).image, side)
         except PhotoError:
             raise PhotoError("The photo cannot be opened any more. Bring the index up to date.") from None
 
