@@ -159,7 +159,7 @@ def sample(
     Args:
         captioner: says the log-probabilities.
         contexts: (N, X) visual features.
-        temperature: > 0; words are drawn from softmax(log p / temperature). Below 1 is bolder, 1 is the network's own
+        temperature: > 0; words are drawn from softmax(log p / temperature). Below 1 is plainer, 1 is the network's own
             distribution.
         rng: where the chance comes from.
         max_words: the most tokens of a sentence.

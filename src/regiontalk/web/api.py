@@ -118,7 +118,7 @@ Beam = Annotated[
 ]
 Temperature = Annotated[
     Annotated[float, Field(ge=0.1, le=5)] | SkipJsonSchema[None],
-    Form(description="Draw captions at random instead of searching: 1 as the network says, less is bolder."),
+    Form(description="Draw captions at random instead of searching: 1 as the network says, less is plainer."),
 ]
 Beta = Annotated[
     Annotated[float, Field(ge=0, le=1000)] | SkipJsonSchema[None],
