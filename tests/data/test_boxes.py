@@ -119,6 +119,15 @@ def test_selection_by_name_and_by_count(folder: Path) -> None:
     assert problems.counts() == {"photos asked for that the data lacks": 1}
 
 
+def test_refused_photos_take_no_part_where_they_are_left_out(folder: Path) -> None:
+    problems = Problems(folder)
+    names = ["c.jpg", "a.jpg", "b.jpg"]
+    assert EVERYTHING.choose(names, problems, {"a.jpg"}) == names  # the dataset is refused in the end
+    asked = Selection(frozenset({"a.jpg", "b.jpg"}), leave_out=True)
+    assert asked.choose(names, problems, {"a.jpg"}) == ["b.jpg"]
+    assert problems.counts() == {}
+
+
 def test_only_chosen_photos_need_to_be_there(folder: Path) -> None:
     problems = Problems(folder)
     found = boxed_photos({"a.jpg": raw(), "x.jpg": raw()}, [folder], Selection(frozenset({"a.jpg"})), problems)

@@ -101,8 +101,8 @@ def test_a_name_that_no_file_can_have(folder: Path) -> None:
 
 
 def test_problems_are_named(folder: Path) -> None:
-    (folder / "train.txt").write_text("1000092795\n")
-    (folder / "test.txt").write_text("1000092795\n1000092795\n36979\nnone\n")
+    (folder / "test.txt").write_text("1000092795\n36979\nnone\n")
+    (folder / "train.txt").write_text("")
     (folder / "Sentences" / "1000092795.txt").write_text(
         SENTENCES + "[/EN#9/people A man] .\n[/EN#1/people A man\n[/EN#1/people .] x\n"
     )
@@ -113,8 +113,6 @@ def test_problems_are_named(folder: Path) -> None:
     with pytest.raises(DataError) as error:
         read_entities(folder, "test")
     for part in (
-        "photos listed twice: 1 ('1000092795')",
-        "photos in two splits: 1 ('1000092795')",
         "photos without an annotation: 1 ('none.jpg')",
         "photos without sentences: 1 ('36979.jpg')",
         "ids that the annotation lacks: 1 ('1000092795.txt, line 4: EN#9')",
@@ -124,9 +122,27 @@ def test_problems_are_named(folder: Path) -> None:
     ):
         assert part in str(error.value)
     left = read_entities(folder, "test", selection=Selection(leave_out=True))
-    assert len(left.boxes.left_out) == 8
+    assert len(left.boxes.left_out) == 6
     assert len(left.sentences[0]) == 4  # the three, and the one whose id is unknown, without that phrase
     assert left.sentences[0][3].phrases == ()
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "kind"),
+    [
+        ("36979\n", "36979\n1000092795\n", "photos in two splits"),
+        ("36979.jpg\n", "36979\n1000092795\n", "photos in two splits"),
+        ("", "36979\n1000092795\n36979.jpg\n", "photos listed twice"),
+    ],
+)
+def test_a_photo_listed_more_than_once_is_left_out(folder: Path, train: str, test: str, kind: str) -> None:
+    (folder / "train.txt").write_text(train)
+    (folder / "test.txt").write_text(test)
+    with pytest.raises(DataError, match=rf"{kind}: 1 \('36979\.jpg'\)"):
+        read_entities(folder, "test")
+    left = read_entities(folder, "test", selection=Selection(leave_out=True))
+    assert [photo.file.name for photo in left.boxes.photos] == ["1000092795.jpg"]
+    assert (len(left.sentences), left.boxes.left_out) == (1, {kind: 1})
 
 
 def test_other_folders(tmp_path: Path) -> None:

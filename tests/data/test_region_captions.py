@@ -10,6 +10,8 @@ from PIL import Image
 from regiontalk.data import Selection, read_boxes, read_region_lines, read_visual_genome
 from regiontalk.errors import DataError
 
+LEAVE_OUT = Selection(leave_out=True)
+
 
 def region(number: int, phrase: str, x: int = 1, y: int = 2, width: int = 20, height: int = 10) -> dict[str, Any]:
     """As version 1.2 has it."""
@@ -82,8 +84,11 @@ def test_splits_of_visual_genome(tmp_path: Path) -> None:
     left = read_visual_genome(file, "dev", selection=Selection(leave_out=True))
     assert (len(left), left.left_out) == (1, {"photos of the split that the file lacks": 1})
     (tmp_path / "densecap_splits.json").write_text(json.dumps({"train": [1, 2], "val": [2], "test": []}))
-    with pytest.raises(DataError, match=r"photos in two splits: 1 \('2'\)"):
+    with pytest.raises(DataError, match=r"photos in two splits: 1 \('2\.jpg'\)"):
         read_visual_genome(file, "val")
+    left = read_visual_genome(file, "train", selection=LEAVE_OUT)
+    assert [photo.file.name for photo in left.photos] == ["1.jpg"]
+    assert left.left_out == {"photos in two splits": 1}
 
 
 def test_image_id_in_the_regions_only(tmp_path: Path) -> None:
@@ -145,11 +150,33 @@ def test_problems_of_lines(tmp_path: Path) -> None:
         read_region_lines(file)
     for part in (
         "boxes that are there twice: 2 ('a.jpg, line 4', 'b.jpg, line 5')",
-        "photos in two splits: 1 ('b.jpg, line 5')",
+        "photos in two splits: 1 ('b.jpg')",
         "boxes without a caption, or with one that holds no word: 1 ('b.jpg, line 6')",
         "photos listed but missing: 1 ('c.jpg')",
     ):
         assert part in str(error.value)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_lines_of_a_photo_in_two_splits_are_left_out(tmp_path: Path, order: int) -> None:
+    two = [LINES[0] | {"split": "test"}, LINES[2] | {"split": "train"}][::order]
+    file = write_lines(tmp_path, *two, LINES[1] | {"split": "test"})
+    with pytest.raises(DataError, match=r"photos in two splits: 1 \('a\.jpg'\)"):
+        read_region_lines(file, "test")
+    left = read_region_lines(file, "test", selection=LEAVE_OUT)
+    assert [photo.file.name for photo in left.photos] == ["b.jpg"]
+    assert left.left_out == {"photos in two splits": 1}
+
+
+def test_damage_in_another_split_is_none_of_this_one(tmp_path: Path) -> None:
+    wordless = LINES[0] | {"captions": ["!"], "split": "train"}
+    twice = [LINES[2] | {"split": "train"}] * 2
+    file = write_lines(tmp_path, wordless, *twice, LINES[1] | {"split": "test"})
+    assert read_region_lines(file, "test").left_out == {}
+    assert read_region_lines(file, "train", selection=LEAVE_OUT).left_out == {
+        "boxes without a caption, or with one that holds no word": 1,
+        "boxes that are there twice": 1,
+    }
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from PIL import Image
 from regiontalk.data import Selection, read_boxes, read_voc
 from regiontalk.errors import DataError
 
+LEAVE_OUT = Selection(leave_out=True)
+
 
 def entry(name: str, *labels: str, **more: Any) -> dict[str, Any]:
     boxes = [[1.0 + row, 2.0, 30.5, 20.0] for row in range(len(labels))]
@@ -72,7 +74,7 @@ def test_reads_lines(tmp_path: Path) -> None:
 def test_splits_of_lines(tmp_path: Path) -> None:
     folder = write_lines(tmp_path, entry("a.jpg", "dog", split="train"), entry("b.jpg", "cat", split="test"))
     assert [photo.file.name for photo in read_voc(folder, "test").photos] == ["b.jpg"]
-    with pytest.raises(DataError, match="has no split 'dev'; splits found: test, train"):
+    with pytest.raises(DataError, match="has no split 'dev'; splits found: all, test, train"):
         read_voc(folder, "dev")
 
 
@@ -106,9 +108,37 @@ def test_problems_of_lines(tmp_path: Path) -> None:
         "photos listed but missing: 1 ('b.jpg')",
     ):
         assert part in str(error.value)
-    left = read_voc(folder, selection=Selection(leave_out=True))
-    assert left.left_out == {"photos in two splits": 1, "photos listed twice": 1, "photos listed but missing": 1}
-    assert len(left) == 1
+    with pytest.raises(DataError, match=r"photos in two splits: 1 \('a\.jpg'\)"):
+        read_voc(folder, selection=LEAVE_OUT)  # nothing is left
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_lines_of_a_photo_in_two_splits_are_left_out(tmp_path: Path, order: int) -> None:
+    two = [entry("a.jpg", "dog", split="test"), entry("a.jpg", "cat", split="train")][::order]
+    folder = write_lines(tmp_path, *two, entry("b.jpg", "cow", split="test"), entry("c.jpg", split="dev"))
+    found = read_voc(folder, "test", LEAVE_OUT)
+    assert [(photo.file.name, photo.texts) for photo in found.photos] == [("b.jpg", (("cow",),))]
+    assert found.left_out == {"photos in two splits": 1}
+    assert read_voc(folder, "dev").left_out == {}
+    named = Selection(frozenset({"a.jpg", "b.jpg"}), leave_out=True)
+    assert read_voc(folder, "test", named).left_out == {"photos in two splits": 1}  # it is asked for, and it is there
+
+
+def test_lines_of_a_photo_listed_twice_are_left_out(tmp_path: Path) -> None:
+    twice = [entry("a.jpg", "dog", split="test"), entry("a.jpg", "cat", split="test")]
+    folder = write_lines(tmp_path, *twice, entry("b.jpg", "cow", split="test"), entry("c.jpg", split="train"))
+    found = read_voc(folder, "test", LEAVE_OUT)
+    assert [photo.file.name for photo in found.photos] == ["b.jpg"]
+    assert found.left_out == {"photos listed twice": 1}
+    assert len(read_voc(folder, "train")) == 1  # whose photos stand once
+
+
+def test_a_photo_that_a_list_has_twice_is_left_out(voc: Path) -> None:
+    (voc / "ImageSets/Main/val.txt").write_text("2007_000001\n2007_000002\n2007_000001\n")
+    found = read_voc(voc, "val", LEAVE_OUT)
+    assert [photo.file.name for photo in found.photos] == ["2007_000002.jpg"]
+    assert found.left_out == {"photos listed twice": 1}
+    assert found.remarks == {}  # the difficult object is in the other
 
 
 def test_reads_xml(voc: Path) -> None:

@@ -6,10 +6,10 @@ counted from 0, lies between c and c + 1. Axis name: B boxes of a photo.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NoReturn, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,9 @@ from regiontalk.data.captions import Problems, exists, is_safe_name, read_json, 
 from regiontalk.errors import DataError
 from regiontalk.language import tokenise
 from regiontalk.photos import open_photo
+
+_ALL = "all"
+Line = TypeVar("Line")
 
 TOLERANCE = 1.5
 """Pixels that a box may stick out of its photo: scaling rounds, and some tools count from 1. It is cut at the edge."""
@@ -96,8 +99,15 @@ class Selection:
         if self.every is not None and self.every < 1:
             raise ValueError(f"every must be at least 1, found {self.every}")
 
-    def choose(self, found: Iterable[str], problems: Problems) -> list[str]:
-        """Of the names that the data has, those that take part, in order. Wished for and not there is a problem."""
+    def choose(self, found: Iterable[str], problems: Problems, refused: Collection[str] = ()) -> list[str]:
+        """Of the names that the data has, those that take part, in order.
+
+        Args:
+            found: the names.
+            problems: gets those wished for and not there.
+            refused: names that stand in `problems` already. They take no part if what is wrong is left out; if not,
+                they stay, so that all that is wrong with them is told at once.
+        """
         found = list(found)
         if self.names is not None:
             problems.add("photos asked for that the data lacks", sorted(self.names - set(found)))
@@ -105,7 +115,7 @@ class Selection:
         if self.every is not None:
             kept = set(sorted(found)[:: self.every])
             found = [name for name in found if name in kept]
-        return found
+        return [name for name in found if name not in refused] if self.leave_out else found
 
     def settle(self, problems: Problems) -> dict[str, int]:
         """Raises what is wrong, or counts it if it is to be left out."""
@@ -136,14 +146,22 @@ class RawPhoto:
 
 
 def boxed_photos(
-    raw: Mapping[str, RawPhoto], folders: Sequence[Path], selection: Selection, problems: Problems
+    raw: Mapping[str, RawPhoto],
+    folders: Sequence[Path],
+    selection: Selection,
+    problems: Problems,
+    refused: Collection[str] = (),
 ) -> tuple[BoxedPhoto, ...]:
     """As `named_photos`, without the names."""
-    return tuple(named_photos(raw, folders, selection, problems).values())
+    return tuple(named_photos(raw, folders, selection, problems, refused).values())
 
 
 def named_photos(
-    raw: Mapping[str, RawPhoto], folders: Sequence[Path], selection: Selection, problems: Problems
+    raw: Mapping[str, RawPhoto],
+    folders: Sequence[Path],
+    selection: Selection,
+    problems: Problems,
+    refused: Collection[str] = (),
 ) -> dict[str, BoxedPhoto]:
     """Turns what a file says into photos with boxes, by name; everything wrong goes to `problems` and is left out.
 
@@ -152,13 +170,14 @@ def named_photos(
         folders: where photos may lie; the first that holds one counts.
         selection: only its photos need to be there.
         problems: gets what is wrong. The caller settles it.
+        refused: names of photos that stand in `problems` already, see `Selection.choose`.
 
     Raises:
         DataError: at once if a name leaves the folder, or no photo is left.
         PhotoError: if a photo must be asked for its size and cannot be opened.
     """
     problems.add("file names that leave the folder", [name for name in raw if not is_safe_name(name)])
-    names = [name for name in selection.choose(raw, problems) if is_safe_name(name)]
+    names = [name for name in selection.choose(raw, problems, refused) if is_safe_name(name)]
     found = {name: locate(folders, name) for name in names}
     problems.add("photos listed but missing", [name for name in names if found[name] is None])
     photos = {name: _boxed_photo(name, file, raw[name], problems) for name, file in found.items() if file is not None}
@@ -208,9 +227,39 @@ def wordless(texts: Iterable[str]) -> bool:
     return not texts or not all(tokenise(text) for text in texts)
 
 
-def refuse_repeated(problems: Problems, kind: str, names: Iterable[str]) -> None:
-    """Notes names that occur more than once."""
-    problems.add(kind, repeated(names))
+def refuse_repeated(problems: Problems, kind: str, names: Iterable[str]) -> set[str]:
+    """Notes names that occur more than once, and returns them."""
+    found = repeated(names)
+    problems.add(kind, found)
+    return set(found)
+
+
+def lines_of_split(
+    file: Path, split: str, lines: Sequence[tuple[str, str, Line]], problems: Problems
+) -> tuple[list[tuple[str, Line]], set[str]]:
+    """Of lines with a photo's name, its split and something more, those of one split, without it.
+
+    Args:
+        file: the lines', for messages.
+        split: "all", or one that the lines name.
+        lines: all of the file.
+        problems: gets the split's photos that other lines put into another split.
+
+    Returns:
+        the split's lines, and the names of those photos.
+
+    Raises:
+        DataError: if no line is of the split.
+    """
+    splits: dict[str, set[str]] = {}
+    for name, part, _ in lines:
+        splits.setdefault(name, set()).add(part)
+    found = [(name, more) for name, part, more in lines if split in (part, _ALL)]
+    if split != _ALL and not found:
+        refuse_split(file, split, {*(part for _, part, _ in lines), _ALL})
+    in_two = [name for name in dict.fromkeys(name for name, _ in found) if len(splits[name]) > 1]
+    problems.add("photos in two splits", in_two)
+    return found, set(in_two)
 
 
 def json_lines(file: Path, text: str) -> list[tuple[int, dict[str, Any]]]:

@@ -87,14 +87,16 @@ def read_entities(
         selection: which photos take part; their names are ID.jpg.
 
     Raises:
-        DataError: if a file is missing or damaged, a phrase's markup is, or its id is none of the annotation's.
+        DataError: if a file is missing or damaged, a photo is listed twice or in two splits, a phrase's markup is
+            damaged, or its id is none of the annotation's.
     """
     folder = Path(folder)
     if not is_entities(folder):
         raise DataError(f"{folder}: expected the folders Sentences and Annotations of Flickr30k Entities")
     problems, raw = Problems(folder), dict[str, RawPhoto]()
     boxless: dict[str, set[str]] = {}
-    for name in selection.choose(_names(folder, split, problems), problems):
+    names, refused = _names(folder, split, problems)
+    for name in selection.choose(names, problems, refused):
         annotation = folder / "Annotations" / f"{name.removesuffix(_SUFFIX)}.xml"
         if exists(annotation):
             raw[name], boxless[name] = _read_annotation(annotation, problems)
@@ -136,19 +138,25 @@ def parse_sentence(line: str) -> tuple[list[str], list[EntityPhrase]] | None:
     return None if "[/EN" in rest or not words else (words, phrases)
 
 
-def _names(folder: Path, split: str, problems: Problems) -> list[str]:
-    """Names of a split's photos, from its list; of all, from the sentences."""
+def _names(folder: Path, split: str, problems: Problems) -> tuple[list[str], set[str]]:
+    """Names of a split's photos, from its list, or of all, from the sentences; and those of them listed once more."""
     if split == _ALL:
-        return sorted(f"{path.stem}{_SUFFIX}" for path in (folder / "Sentences").glob("*.txt"))
+        return sorted(f"{path.stem}{_SUFFIX}" for path in (folder / "Sentences").glob("*.txt")), set()
     lists = {name: folder / f"{name}.txt" for name in ("train", "val", "test") if (folder / f"{name}.txt").is_file()}
     wanted = _OTHER_NAME.get(split, split)
     if wanted not in lists:
         refuse_split(folder, split, [*lists, _ALL])
-    found = {name: read_text(file).split() for name, file in lists.items()}
-    refuse_repeated(problems, "photos listed twice", found[wanted])
+    found = {name: _listed(file) for name, file in lists.items()}
+    twice = refuse_repeated(problems, "photos listed twice", found[wanted])
     others = {photo for name, photos in found.items() if name != wanted for photo in photos}
-    problems.add("photos in two splits", sorted(others & set(found[wanted])))
-    return [f"{photo.removesuffix(_SUFFIX)}{_SUFFIX}" for photo in dict.fromkeys(found[wanted])]
+    in_two = others & set(found[wanted])
+    problems.add("photos in two splits", sorted(in_two))
+    return list(dict.fromkeys(found[wanted])), twice | in_two
+
+
+def _listed(file: Path) -> list[str]:
+    """The photos' names from a list of ids, which may have the suffix or not."""
+    return [f"{each.removesuffix(_SUFFIX)}{_SUFFIX}" for each in read_text(file).split()]
 
 
 def _read_annotation(file: Path, problems: Problems) -> tuple[RawPhoto, set[str]]:

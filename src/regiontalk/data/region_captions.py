@@ -14,6 +14,7 @@ from regiontalk.data.boxes import (
     Selection,
     boxed_photos,
     json_lines,
+    lines_of_split,
     photo_folders,
     refuse_repeated,
     refuse_split,
@@ -60,18 +61,19 @@ def read_visual_genome(
     ids = [_image_id(file, number, entry) for number, entry in enumerate(content)]
     refuse_repeated(problems, "photos listed twice", map(str, ids))
     problems.raise_if_any()
-    wanted, sizes = _split_ids(file, split, problems), _sizes(file.parent / _SIZES)
+    wanted, refused = _split_ids(file, split, problems)
+    sizes = _sizes(file.parent / _SIZES)
     if wanted is not None:
         problems.add("photos of the split that the file lacks", [f"{i}.jpg" for i in sorted(wanted - set(ids))])
     by_name = {f"{i}.jpg": entry for i, entry in zip(ids, content, strict=True) if wanted is None or i in wanted}
     raw = {
         name: _visual_genome_photo(file, name, by_name[name], sizes, problems)
-        for name in selection.choose(by_name, problems)
+        for name in selection.choose(by_name, problems, refused)
     }
     here = file.parent
     folders = photo_folders(*(here / name for name in ("images", "VG_100K", "VG_100K_2")), here)
     folders = [Path(image_folder)] if image_folder else folders
-    photos = boxed_photos(raw, folders, Selection(leave_out=selection.leave_out), problems)
+    photos = boxed_photos(raw, folders, EVERYTHING, problems)
     return BoxedDataset(file.stem, split, "captions", photos, selection.settle(problems))
 
 
@@ -94,25 +96,20 @@ def read_region_lines(
             sticks out, or a caption has no word. It names the first few and counts all.
     """
     file = Path(file)
-    problems, raw, split_of = Problems(file), dict[str, RawPhoto](), dict[str, str]()
-    for number, entry in json_lines(file, read_text(file)):
-        name, part, box = _region_line(file, number, entry)
-        if split_of.setdefault(name, part) != part:
-            problems.add("photos in two splits", [f"{name}, line {number}"])
+    problems, raw = Problems(file), dict[str, RawPhoto]()
+    lines = [_region_line(file, number, entry) for number, entry in json_lines(file, read_text(file))]
+    found, refused = lines_of_split(file, split, lines, problems)
+    for name, box in found:
         photo = raw.setdefault(name, RawPhoto())
         if any(box.xyxy == other.xyxy for other in photo.boxes):
-            problems.add("boxes that are there twice", [f"{name}, line {number}"])
+            problems.add("boxes that are there twice", [f"{name}, {box.place}"])
         elif wordless(box.texts):
-            problems.add("boxes without a caption, or with one that holds no word", [f"{name}, line {number}"])
+            problems.add("boxes without a caption, or with one that holds no word", [f"{name}, {box.place}"])
         else:
             photo.boxes.append(box)
-    if split != _ALL:
-        raw = {name: photo for name, photo in raw.items() if split_of[name] == split}
-        if not raw:
-            refuse_split(file, split, {*split_of.values(), _ALL})
     here = file.parent
     folders = [Path(image_folder)] if image_folder else photo_folders(here / "images", here)
-    photos = boxed_photos(raw, folders, selection, problems)
+    photos = boxed_photos(raw, folders, selection, problems, refused)
     return BoxedDataset(file.stem, split, "captions", photos, selection.settle(problems))
 
 
@@ -176,10 +173,10 @@ def _sizes(file: Path) -> dict[int, tuple[int, int]]:
     return sizes
 
 
-def _split_ids(file: Path, split: str, problems: Problems) -> set[int] | None:
-    """The ids of a split's photos; None for all."""
+def _split_ids(file: Path, split: str, problems: Problems) -> tuple[set[int] | None, set[str]]:
+    """The ids of a split's photos, None for all; and the names of those that are in another split too."""
     if split == _ALL:
-        return None
+        return None, set()
     lists = file.parent / _SPLITS
     content = read_json(lists, read_text(lists)) if lists.is_file() else {}
     if not isinstance(content, dict) or not all(isinstance(ids, list) for ids in content.values()):
@@ -189,5 +186,6 @@ def _split_ids(file: Path, split: str, problems: Problems) -> set[int] | None:
         refuse_split(file, split, [*content, _ALL])
     ids = {each for each in content[wanted] if type(each) is int}
     others = {each for name, found in content.items() if name != wanted for each in found if type(each) is int}
-    problems.add("photos in two splits", map(str, sorted(ids & others)))
-    return ids
+    in_two = [f"{each}.jpg" for each in sorted(ids & others)]
+    problems.add("photos in two splits", in_two)
+    return ids, set(in_two)

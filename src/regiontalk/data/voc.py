@@ -13,6 +13,7 @@ from regiontalk.data.boxes import (
     Selection,
     boxed_photos,
     json_lines,
+    lines_of_split,
     photo_folders,
     refuse_repeated,
     refuse_split,
@@ -57,20 +58,12 @@ def read_voc(folder: str | Path, split: str = _ALL, selection: Selection = EVERY
 
 
 def _read_jsonl(file: Path, split: str, selection: Selection) -> BoxedDataset:
-    problems, raw = Problems(file), dict[str, RawPhoto]()
-    split_of: dict[str, str] = {}
-    lines = json_lines(file, read_text(file))
-    for number, entry in lines:
-        name, part, photo = _jsonl_photo(file, number, entry)
-        if split_of.setdefault(name, part) != part:
-            problems.add("photos in two splits", [name])
-        raw[name] = photo
-    refuse_repeated(problems, "photos listed twice", [str(entry["file_name"]) for _, entry in lines])
-    if split != _ALL:
-        raw = {name: photo for name, photo in raw.items() if split_of[name] == split}
-        if not raw:
-            refuse_split(file, split, set(split_of.values()))
-    photos = boxed_photos(raw, photo_folders(file.parent / "images", file.parent), selection, problems)
+    problems = Problems(file)
+    lines = [_jsonl_photo(file, number, entry) for number, entry in json_lines(file, read_text(file))]
+    found, refused = lines_of_split(file, split, lines, problems)
+    refused |= refuse_repeated(problems, "photos listed twice", [name for name, _ in found])
+    folders = photo_folders(file.parent / "images", file.parent)
+    photos = boxed_photos(dict(found), folders, selection, problems, refused)
     return BoxedDataset(file.resolve().parent.name, split, "labels", photos, selection.settle(problems))
 
 
@@ -94,17 +87,20 @@ def _jsonl_photo(file: Path, number: int, entry: dict[str, Any]) -> tuple[str, s
 
 def _read_xml(folder: Path, split: str, selection: Selection) -> BoxedDataset:
     problems, raw, difficult = Problems(folder), dict[str, RawPhoto](), 0
-    stems = _stems(folder, split)
-    refuse_repeated(problems, "photos listed twice", stems)
+    stems, refused = _stems(folder, split), set[str]()
+    twice = refuse_repeated(problems, "photos listed twice", stems)
     for stem in dict.fromkeys(stems):
         annotation = folder / "Annotations" / f"{stem}.xml"
         if not exists(annotation):
             problems.add("photos without an annotation", [stem])
             continue
         name, photo, hard = _xml_photo(annotation, problems)
-        difficult += hard
         raw[name] = photo
-    photos = boxed_photos(raw, [folder / "JPEGImages"], selection, problems)
+        if stem in twice:
+            refused.add(name)
+        else:
+            difficult += hard
+    photos = boxed_photos(raw, [folder / "JPEGImages"], selection, problems, refused)
     remarks = {"difficult objects, boxes like all others": difficult} if difficult else {}
     return BoxedDataset(folder.resolve().name, split, "labels", photos, selection.settle(problems), remarks)
 
