@@ -1,6 +1,6 @@
 """An index of photos, open for reading: its segments mapped into memory, one after the other.
 
-Axis names: N photos of the index, P photos of a segment, h dimensions of the shared space.
+Axis names: P photos of a segment.
 """
 
 from __future__ import annotations
@@ -88,11 +88,6 @@ class Index:
                 raise DataError(f"{error.filename}: this file of the index is missing. Make the index again.") from None
             return cls(folder, manifest, columns)
         raise AssertionError("unreachable")
-
-    @property
-    def dim(self) -> int:
-        """h."""
-        return self.manifest.pack.dim
 
     def __len__(self) -> int:
         """Positions, with those of photos that no longer count."""
