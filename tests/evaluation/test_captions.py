@@ -138,6 +138,13 @@ def test_intervals_are_those_of_resampled_photos() -> None:
         assert found[name][0] <= together[name] <= found[name][1]
 
 
+def test_the_confidence_is_the_one_that_signatures_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    scores = score_captions([list("abcd"), list("xbz")], [[list("abc")], [list("xyz")]])
+    monkeypatch.setattr("regiontalk.evaluation.bootstrap.CONFIDENCE", 0)
+    low, high = scores.intervals(50)["bleu1"]
+    assert low == high  # the median
+
+
 def test_a_single_photo_has_no_spread() -> None:
     scores = score_captions([list("ab")], [[list("abc")]])
     assert scores.intervals(10)["rouge_l"] == pytest.approx([scores.corpus()["rouge_l"]] * 2)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from regiontalk.evaluation.bleu import BleuCounts, bleu_counts
+from regiontalk.evaluation.bootstrap import interval
 from regiontalk.evaluation.cider import DocumentFrequencies, cider
 from regiontalk.evaluation.ngrams import ORDERS, Words, count_both
 from regiontalk.evaluation.rouge import rouge_l
@@ -22,7 +23,6 @@ NAMES = (*BLEU_NAMES, "rouge_l", "cider", "cider_d", "cider_plain")
 """The scores. `cider` is what coco-caption prints as CIDEr, and that is CIDEr-D: `cider_d` is the same number."""
 
 _SAMPLES_AT_ONCE = 64
-_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ class CaptionScores:
         """All scores of each caption, (N,) in percent by name. A caption's own BLEU-4 is 0 where no 4-gram fits."""
         return dict(zip(BLEU_NAMES, 100 * self.bleu.scores().T, strict=True)) | self.means
 
-    def intervals(self, samples: int, seed: int = 0) -> dict[str, tuple[float, float]]:
-        """95 % confidence intervals of the corpus scores by the percentile bootstrap over photos.
+    def intervals(self, samples: int, seed: int = 0) -> dict[str, list[float]]:
+        """`interval` of each corpus score, `[low, high]`, by the bootstrap over photos.
 
         CIDEr's document frequencies stay those of all photos.
 
@@ -63,8 +63,7 @@ class CaptionScores:
             rows = min(_SAMPLES_AT_ONCE, samples - start)
             weights = random.multinomial(len(self), np.full(len(self), 1 / len(self)), rows)
             drawn.append(self._of_sets(weights.astype(np.float64)))
-        edges = ((1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2)
-        return {name: tuple(np.quantile(np.concatenate([d[name] for d in drawn]), edges).tolist()) for name in drawn[0]}
+        return {name: interval(np.concatenate([each[name] for each in drawn])) for name in drawn[0]}
 
     def _of_sets(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """Corpus scores of sets of captions, weights (B, N) to (B,) by name."""
