@@ -5,7 +5,7 @@
 DATA holds ``flickr8k``, ``coco/unlabelled``, ``voc``, ``imagenet_samples`` and ``teachers`` (see the README beside this
 file). STORE receives the layout that `regiontalk.training.teacher_store` reads:
 
-    photos.npy          (N, 224, 224, 3) uint8   every photo, squashed to a square
+    photos.npy          (N, 256, 256, 3) uint8   every photo, squashed to a square
     names.json          N names; the row order of everything else
     boxes.json          N lists of [x1, y1, x2, y2] in 0..1 of the photo's width and height
     labels.json         N lists with the class of each of these boxes, or null where the detector was not sure of it
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -34,7 +35,8 @@ from safetensors.numpy import save_file
 from regiontalk.data import BoxedPhoto, read_voc
 from regiontalk.vision.boxes import iou, nms
 
-SIZE = 224  # pixels; the teacher's input and the store's photos
+PHOTO_SIZE = 256  # pixels; of the store's photos: what most of them have
+SIZE = 224  # pixels; the teacher's input
 DETECTOR_SIZE = 416
 VOC_HELD_OUT_EVERY = 6
 MIN_CROP_AREA = 0.3
@@ -98,7 +100,7 @@ def save_classifier(teacher_path: str, store: Path) -> None:
     scale = next(d for d in teacher.get_tensor_details() if d["index"] == MAP_TENSOR)["quantization"][0]
     weight, bias = dequantise(teacher, CLASSIFIER_WEIGHT), dequantise(teacher, CLASSIFIER_BIAS)
     photo = np.load(store / "photos.npy", mmap_mode="r")[0]
-    teacher.set_tensor(0, photo[None])
+    teacher.set_tensor(0, view_of(photo, (0, 0, 1, 1))[None])
     teacher.invoke()
     pooled = teacher.get_tensor(MAP_TENSOR).astype(np.float32).mean((0, 1, 2)) * scale
     difference = np.abs(weight @ pooled + bias - dequantise(teacher, LOGITS)).max()
@@ -132,15 +134,19 @@ def make_empty(file: Path, shape: tuple[int, ...]) -> None:
         opened.truncate(opened.tell() + int(np.prod(shape)))
 
 
+def view_of(photo: np.ndarray, crop: Sequence[float]) -> np.ndarray:
+    """A crop, in 0..1, of a stored photo as the teacher sees it.  # (SIZE, SIZE, 3)"""
+    box = tuple(float(edge) * PHOTO_SIZE for edge in crop)
+    return np.asarray(Image.fromarray(photo).resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=box))
+
+
 def teach_rows(rows: range, view: int, store: Path, teacher_path: str) -> None:
     """Write what the teacher says about one view of some rows."""
     photos, crops = np.load(store / "photos.npy", mmap_mode="r"), np.load(store / "crops.npy")
     written = {t: np.load(part_of(file), mmap_mode="r+") for t, (file, _) in view_files(store, view).items()}
     teacher = open_teacher(teacher_path)
     for row in rows:
-        crop = tuple(float(v) * SIZE for v in crops[row, view])
-        pixels = Image.fromarray(photos[row]).resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=crop)
-        teacher.set_tensor(0, np.asarray(pixels)[None])
+        teacher.set_tensor(0, view_of(photos[row], crops[row, view])[None])
         teacher.invoke()
         for tensor, maps in written.items():
             maps[row] = teacher.get_tensor(tensor)[0]
@@ -230,7 +236,7 @@ def main() -> None:
         if (store / "names.json").exists():
             require_same(store, names, args.views)
         else:
-            photos = np.stack(list(pool.map(partial(read_photo, size=SIZE), paths, chunksize=64)))
+            photos = np.stack(list(pool.map(partial(read_photo, size=PHOTO_SIZE), paths, chunksize=64)))
             np.save(store / "photos.npy", photos)
             np.save(store / "crops.npy", draw_crops(len(paths), args.views, args.seed))
             save_classifier(teacher, store)

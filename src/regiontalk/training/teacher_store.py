@@ -23,6 +23,8 @@ from regiontalk.errors import DataError
 
 HELD_OUT, HELD_OUT_SEED = 256, 0
 """Photos that no run on a store trains on: the same ones for all, since one run may go on from another."""
+TEACHER_STRIDE = 32
+"""Pixels a cell of the teacher's map."""
 MIN_VISIBLE = 0.4
 """A box stays in a crop while at least this share of it is visible there."""
 
@@ -54,7 +56,7 @@ class TeacherStore:
         needed = ["photos.npy", "crops.npy", "boxes.json", "view_00.npy", "classifier.safetensors"]
         if missing := [name for name in needed if not (folder / name).exists()]:
             raise DataError(f"{folder}: not a teacher store, {', '.join(missing)} missing; run the recipe's teach.py")
-        self.photos = open_array(folder / "photos.npy", 4)  # (N, 224, 224, 3)
+        self.photos = open_array(folder / "photos.npy", 4)  # (N, pixels, pixels, 3)
         self.crops = open_array(folder / "crops.npy", 3)  # (N, K, 4)
         self.views = [open_array(path, 4) for path in sorted(folder.glob("view_[0-9][0-9].npy"))]
         self.classifier_weight, self.classifier_bias, scale = read_classifier(folder / "classifier.safetensors")
@@ -67,6 +69,11 @@ class TeacherStore:
 
     def __len__(self) -> int:
         return len(self.photos)
+
+    @property
+    def view_size(self) -> int:
+        """Pixels a side of what the teacher saw."""
+        return self.views[0].shape[1] * TEACHER_STRIDE
 
     def held_out_and_others(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the photos to measure on, and of those to train on.
@@ -148,8 +155,7 @@ class TeacherStore:
 
     def pixels(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
         """One view of each photo, at the size that the teacher saw.  # (B, S, S, 3) uint8"""
-        size = self.photos.shape[1]
-        return np.stack([self._pixels(row, view, size) for row, view in zip(rows, views, strict=True)])
+        return np.stack([self._pixels(row, view, self.view_size) for row, view in zip(rows, views, strict=True)])
 
     def channel_statistics(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of every teacher channel over the cells of some whole photos."""
