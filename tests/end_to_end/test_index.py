@@ -112,6 +112,38 @@ def test_prune_does_not_take_a_missing_disk_for_deleted_photos(command: Command,
     assert len(names(index)) == 3
 
 
+def test_prune_spares_each_folder_that_may_be_a_missing_disk(
+    command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = photos / "disk"
+    disk.mkdir()
+    random_photo(9, (40, 40)).save(disk / "e.jpg")
+    command("index", "add", photos, "--index", index)
+    (disk / "e.jpg").unlink()
+    (photos / "a.jpg").unlink()
+    for named in ([photos / "more", disk], [photos / "more", disk, disk / "e.jpg"]):
+        ended = command("index", "add", *named, "--index", index, "--prune")
+        assert ended.status == 1
+        assert f"1 photos of the index are gone, such as {disk / 'e.jpg'}: nothing is dropped" in ended.err
+        assert "dropped" not in ended.out
+    ended = command("index", "add", photos, disk, "--index", index, "--prune")  # one lies in the other
+    assert (ended.status, "1 dropped" in ended.out) == (1, True)
+    assert names(index) == ["b.png", "c.jpg", "e.jpg"]
+
+    def unreadable(path: object, walk: object = os.scandir) -> object:
+        if Path(str(path)) == photos / "more":
+            raise PermissionError(13, "Permission denied", str(path))
+        return walk(path)  # type: ignore[operator]
+
+    (photos / "b.png").unlink()
+    (photos / "more" / "c.jpg").unlink()
+    random_photo(10, (40, 40)).save(disk / "f.jpg")
+    monkeypatch.setattr(os, "scandir", unreadable)
+    ended = command("index", "add", disk, photos / "more", "--index", index, "--prune")
+    assert (ended.status, "you may not read" in ended.err) == (1, True)
+    assert names(index) == ["b.png", "c.jpg", "f.jpg"]
+
+
 def test_broken_photos_are_named_and_the_others_added(command: Command, photos: Path, index: Path) -> None:
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff no photo")
     ended = command("index", "add", photos, photos / "missing.jpg", "--index", index)

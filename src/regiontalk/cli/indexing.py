@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -87,13 +87,13 @@ def add(
         from regiontalk.search.writer import IndexWriter
 
         check_storage(storage)
-        files = find_inputs(photos, report)
+        found = {name: find_inputs([name], report) for name in photos}
+        files = [file for inside in found.values() for file in inside]
         model = load(pack, threads)
         with IndexWriter(index, pack_identity(model), storage) as writer:
             update = Update(writer)
             add_changed(update, update.changed(files), partial(look_at, model, report=report), report)
-            folders = [name for name in photos if name and os.path.isdir(name)]
-            _prune(update, folders, prune, bool(files))
+            _prune(update, found, prune)
             writer.merge()
             total = sum(each.kept for each in writer.manifest.segments)
         report.summary(len(files), "photos")
@@ -274,17 +274,29 @@ def _add_group(update: Update, group: Sequence[Path], look: Look, report: Report
             )
 
 
-def _prune(update: Update, folders: Sequence[str], prune: bool, any_found: bool) -> None:
-    """Drops what is gone. Not if no photo was found at all: then rather a disk is missing than all photos."""
-    missing = update.missing(folders)
-    if not missing:
-        return
-    if prune and any_found:
-        update.drop(missing)
+def _prune(update: Update, found: Mapping[str, Sequence[Path]], prune: bool) -> None:
+    """Drops what is gone. Not below a named folder without any photo: then rather a disk is missing than all photos.
+
+    Args:
+        update: of the index.
+        found: what was named → the photos there.
+        prune: whether to drop what is gone, or only to say so.
+    """
+    folders = [name for name in found if name and os.path.isdir(name)]
+    kept = update.missing([name for name in folders if not found[name]])
+    gone = sorted(set(update.missing(folders)).difference(kept))
+    if kept:
+        why = "nothing is dropped where no photo was found; if they are not to come back, name them to index remove"
+        complain(f"{_gone(kept)}: {why}")
+    if gone and not prune:
+        complain(f"{_gone(gone)}: drop them with --prune")
+    elif gone:
+        update.drop(gone)
         update.commit()
-        return
-    reason = "nothing is dropped, since no photo was found" if prune else "drop them with --prune"
-    complain(f"{len(missing)} photos of the index are gone, such as {printable(missing[0])}: {reason}")
+
+
+def _gone(paths: Sequence[str]) -> str:
+    return f"{len(paths)} photos of the index are gone, such as {printable(paths[0])}"
 
 
 def _recall(index: Index, model: Model, file: str | None, k: int, report: Report) -> dict[str, Any]:
