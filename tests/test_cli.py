@@ -137,6 +137,15 @@ def test_a_picture_may_not_replace_a_photo_through_a_link(tmp_path: Path) -> Non
         plan_pictures(str(tmp_path / "link.png"), [str(photo)], [photo])
 
 
+def test_a_picture_may_not_replace_a_photo_of_another_name(tmp_path: Path) -> None:
+    """As A.png and a.png where upper and lower case are one; a hard link stands in for such a disk."""
+    photo = tmp_path / "a.png"
+    photo.touch()
+    (tmp_path / "other.png").hardlink_to(photo)
+    with pytest.raises(ConfigError, match="would replace the photo"):
+        plan_pictures(str(tmp_path / "other.png"), [str(photo)], [photo])
+
+
 def test_a_picture_is_written_beside_and_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[list[str]] = []
     replace = Path.replace

@@ -100,3 +100,18 @@ def test_draw_again_replaces_the_picture(command: Command, photo_file: Path, tmp
     assert command("describe", photo_file, "--draw", picture).status == 0
     with Image.open(picture) as image:
         assert image.format == "PNG"
+
+
+def test_draw_replaces_no_photo_that_was_not_named(command: Command, photos: Path, tmp_path: Path) -> None:
+    (photos / "b.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    before = (photos / "b.png").read_bytes()
+    (tmp_path / "link").symlink_to(photos)
+    for folder in (photos, tmp_path / "link"):
+        ended = command("regions", photos / "a.jpg", photos / "b.jpg", "--draw", folder)
+        assert (ended.status, ended.out) == (2, "")
+        assert f"--draw would replace {folder / 'b.png'}, which lies beside the photos" in ended.err
+    assert (photos / "b.png").read_bytes() == before
+    assert command("regions", photos / "a.jpg", photos / "more" / "c.jpg", "--draw", photos).status == 0
+    assert (photos / "c.png").is_file()  # there was none
+    for _ in range(2):  # elsewhere, pictures are replaced
+        assert command("regions", photos / "b.jpg", photos / "a.jpg", "--draw", tmp_path / "out").status == 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regiontalk.cli.console import Report, printable
+from regiontalk.cli.files import identities
 from regiontalk.errors import ConfigError, PhotoError
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def plan_pictures(draw: str | None, given: Sequence[str], photos: Sequence[Path]
         photo → picture; empty without `draw`.
 
     Raises:
-        ConfigError: if `draw` cannot be meant so, or a picture would replace one of the photos.
+        ConfigError: if `draw` cannot be meant so, or a picture would replace one of the photos, or a file beside
+            one, which may be a photo too, by a name that nobody chose.
     """
     if draw is None:
         return {}
@@ -46,9 +48,10 @@ def plan_pictures(draw: str | None, given: Sequence[str], photos: Sequence[Path]
     if many or os.path.isdir(draw) or draw.endswith(("/", os.sep)):
         folder = _folder(draw, len(photos))
         pictures = {photo: folder / name for photo, name in _names(photos).items()}
+        _spare_photos(pictures, chosen=False)
     else:
         pictures = {photo: _file(draw) for photo in photos}
-    _spare_photos(pictures)
+        _spare_photos(pictures, chosen=True)
     return pictures
 
 
@@ -118,9 +121,13 @@ def _names(photos: Sequence[Path]) -> dict[Path, str]:
     return names
 
 
-def _spare_photos(pictures: dict[Path, Path]) -> None:
-    """No picture may replace a photo that was given."""
-    photos = {os.path.realpath(photo) for photo in pictures}
+def _spare_photos(pictures: dict[Path, Path], chosen: bool) -> None:
+    """No picture may replace a photo that was given; nor any file beside one, unless somebody chose its name."""
+    photos, folders = identities(pictures), identities(photo.parent for photo in pictures)
     for picture in pictures.values():
-        if os.path.realpath(picture) in photos:
+        if identities([picture]) & photos:
             raise ConfigError(f"--draw would replace the photo {printable(str(picture))}; choose another place")
+        if not chosen and os.path.lexists(picture) and identities([picture.parent]) & folders:
+            raise ConfigError(
+                f"--draw would replace {printable(str(picture))}, which lies beside the photos; choose another folder"
+            )
