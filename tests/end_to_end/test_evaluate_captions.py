@@ -121,9 +121,41 @@ def test_each_caption(bare: Command, files: tuple[Path, Path], tmp_path: Path) -
         assert sum(row[name] for row in rows) / 3 == pytest.approx(found[name], abs=1e-3)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["each.jsonl", "p.jsonl", "r.json"]
 
-    ended = bare("evaluate", "captions", *files, "--per-caption", tmp_path / "no" / "each.jsonl", "--json")
-    assert (ended.status, ended.out) == (2, "")
-    assert "cannot be written" in ended.err
+
+def test_each_caption_where_it_cannot_be_written_is_refused_before_the_work(
+    bare: Command, files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "captions.csv").write_text("image,caption\n")
+    (folder / "test.txt").write_text("a.jpg\n")
+    frequencies = ("--frequencies", folder)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    monkeypatch.setattr("regiontalk.evaluation.caption_runs.evaluate_caption_files", None)  # it is not come to
+    wrong: list[tuple[object, str]] = [
+        (tmp_path / "no" / "each.jsonl", "cannot be written (No such file or directory)"),
+        (folder, "cannot be written (Is a directory)"),
+        (".", "cannot be written (Is a directory)"),
+        ("", "--per-caption: an empty name"),
+        *((path, f"--per-caption would replace {path}, which is read") for path in before),
+    ]
+    for target, message in wrong:
+        ended = bare("evaluate", "captions", *files, *frequencies, "--per-caption", target, "--json")
+        assert (ended.status, ended.out) == (2, "")
+        assert message in ended.err
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+
+def test_numbers_are_printed_before_each_caption_is_written(
+    bare: Command, files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    ended = bare("evaluate", "captions", *files, "--per-caption", tmp_path / "each.jsonl", "--json")
+    assert (ended.status, len(ended.json())) == (2, 1)
+    assert "each.jsonl: cannot be written (No space left on device)" in ended.err
 
 
 def test_intervals(bare: Command, files: tuple[Path, Path]) -> None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from regiontalk.cli.console import complain, ending, printable
 from regiontalk.cli.evaluating_shared import BootstrapOption, JsonOption, SeedOption
-from regiontalk.errors import DataError
+from regiontalk.cli.files import identities, require_writable
+from regiontalk.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from regiontalk.evaluation.caption_runs import CaptionFiles
 
 PredictionsArgument = Annotated[
     str,
@@ -95,15 +99,33 @@ def captions(
             frequencies_split,
             tuple(dict.fromkeys(name.strip() for name in metrics.split(","))) if metrics is not None else (),
         )
+        target = None if per_caption is None else _target(per_caption, files)
         found = evaluate_caption_files(files, Reporting(samples=bootstrap, seed=seed))
-        if per_caption is not None:
-            write_each(_path("--per-caption", per_caption), found.each)
         for note in found.notes:
             complain(printable(f"note: {note}"))
         report.json(found.together) if as_json else report.result(captions_text(found.together))
+        if target is not None:  # last: no numbers are lost if it fails
+            write_each(target, found.each)
 
 
 def _path(flag: str, name: str) -> Path:
     if not name:
         raise DataError(f"{flag}: an empty name; name a file")
     return Path(name)
+
+
+def _target(per_caption: str, files: CaptionFiles) -> Path:
+    """The file for the scores of each caption, sure to replace nothing that is read, and found to be writable."""
+    from regiontalk.evaluation.caption_files import captions_file
+
+    target = _path("--per-caption", per_caption)
+    read = [each for each in (files.predictions, files.images) if each is not None]
+    for captions in (each for each in (files.references, files.frequencies) if each is not None):
+        read += [captions_file(captions), *captions.glob("*.txt")]  # a folder's splits
+    if identities([target]) & identities(read):
+        raise ConfigError(f"--per-caption would replace {printable(per_caption)}, which is read; choose another name")
+    try:
+        require_writable(target)
+    except OSError as error:
+        raise DataError(f"--per-caption {printable(per_caption)}: cannot be written ({error.strerror})") from error
+    return target

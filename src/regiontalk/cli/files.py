@@ -1,9 +1,13 @@
-"""Files that commands write: never in the place of what they read."""
+"""Files that commands write: never half of one, never in the place of what they read, never only after long work."""
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterable
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 def identities(paths: Iterable[str | os.PathLike[str]]) -> set[tuple[int, int]]:
@@ -19,3 +23,30 @@ def identities(paths: Iterable[str | os.PathLike[str]]) -> set[tuple[int, int]]:
             continue
         found.add((status.st_dev, status.st_ino))
     return found
+
+
+def require_writable(target: Path) -> None:
+    """Find out, before any work, whether a file can be written: something else can be made beside it.
+
+    Raises:
+        OSError: if not; it names the file.
+    """
+    with _naming(target):
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        beside = _beside(target)
+        beside.touch(exist_ok=False)
+        beside.unlink()
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{secrets.token_hex(8)}.partial")
+
+
+@contextmanager
+def _naming(target: Path) -> Iterator[None]:
+    """Errors name the file that a user asked for, not one beside it."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(target)) from error
