@@ -192,12 +192,17 @@ def test_a_photo_is_never_replaced(command: Command, photos: Path) -> None:
     assert (photos / "a.html").read_bytes() == before
 
 
-def test_what_cannot_be_written(command: Command, photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("evaluation", [False, True])
+def test_what_cannot_be_written_is_told_before_the_work(
+    command: Command, captioned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evaluation: bool
+) -> None:
     (tmp_path / "file").write_text("")
-    ended = command("report", photos, "-o", tmp_path / "file" / "r.html")
-    assert (ended.status, ended.out) == (1, "")
-    assert str(tmp_path / "file" / "r.html") in ended.err
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["file", "photos"]
+    monkeypatch.setattr("regiontalk.model.load", None)  # it is not come to
+    for target in (tmp_path / "file" / "r.html", Path("/proc/no/r.html")):
+        ended = command("report", captioned, *["--evaluation"][:evaluation], "-o", target)
+        assert (ended.status, ended.out) == (1, "")
+        assert ended.err.startswith(f"regiontalk: {target}: ")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["dataset", "file"]
 
 
 def test_an_evaluation(command: Command, captioned: Path, tmp_path: Path) -> None:
@@ -254,6 +259,21 @@ def test_an_evaluation_with_boxes(command: Command, captioned: Path, tmp_path: P
     dashed = [each for each in page.all("rect") if "stroke-dasharray" in each]
     assert len(dashed) == 5  # the true box of each query
     assert cells.count("dog") == 2 * 5  # on the box and below the photo
+
+
+def test_too_many_examples_are_told_before_the_work(
+    command: Command, captioned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "e.html"
+    size = ("--evaluation", captioned, "-o", out, "--examples", 1, "--max-size")
+    assert command("report", *size, 0.96).status == 0  # 10 photos, 48 kB each, in half of the page
+    out.unlink()
+    monkeypatch.setattr("regiontalk.model.load", None)  # it is not come to
+    ended = command("report", *size, 0.95)
+    assert (ended.status, ended.out) == (2, "")
+    assert "--max-size 0.95: 10 photos do not fit into so many megabytes" in ended.err
+    assert "or allow 1 megabytes" in ended.err
+    assert not out.exists()
 
 
 def test_an_evaluation_of_learnt_photos_says_so(

@@ -39,6 +39,17 @@ def require_writable(target: Path) -> None:
         beside.unlink()
 
 
+def make_place(target: Path) -> None:
+    """As `require_writable`, once the file's folder is made.
+
+    Raises:
+        OSError: if it cannot be; it names the file.
+    """
+    with _naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    require_writable(target)
+
+
 def _beside(target: Path) -> Path:
     return target.with_name(f".{secrets.token_hex(8)}.partial")
 

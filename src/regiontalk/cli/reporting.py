@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ import typer
 import regiontalk
 from regiontalk.cli.console import Report, ending, photo_count, printable
 from regiontalk.cli.evaluating_shared import BootstrapOption, SeedOption, warn
+from regiontalk.cli.files import make_place
 from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption, refuse
 from regiontalk.cli.stream import find_inputs
 from regiontalk.errors import ConfigError, PhotoError, SentenceError
@@ -163,12 +164,12 @@ def report(
     """
     with ending() as told:
         target = _target(output)
-        most = int(max_size * 1_000_000)
+        most, load = int(max_size * 1_000_000), partial(_load, target, pack, threads)
         if evaluation:
             refuse({"--sentences": sentences, "--beta": beta, "--limit": limit}, "with --evaluation")
             data = _Data(_one(photos), split or "test", boxes, boxes_split, boxes_photos, boxes_every)
             how = _How(beam, examples or EXAMPLES, max_side, most, bootstrap, seed)
-            _finish(_evaluation_page(data, how, (pack, threads), title, told), target, told)
+            _finish(_evaluation_page(data, how, load, title, told), target, told)
             return
         boxed = {"--boxes-split": boxes_split, "--boxes-photos": boxes_photos, "--boxes-every": boxes_every}
         numbers = {"--examples": examples, "--bootstrap": bootstrap or None, "--seed": seed or None}
@@ -176,7 +177,7 @@ def report(
         asked = _asked(photos, sentences, split, told)
         inputs = len(asked[:limit]) + told.failures
         _spare_photos(target, asked)
-        page = _photos_page(asked[:limit], (max_side, most), (pack, threads), (beam, beta), title, told)
+        page = _photos_page(asked[:limit], (max_side, most), load, (beam, beta), title, told)
         if page is not None:
             _finish(page, target, told)
         told.summary(inputs, "inputs")
@@ -185,7 +186,7 @@ def report(
 def _photos_page(
     asked: Sequence[_Asked],
     limits: tuple[int, int],
-    load: tuple[str | None, int | None],
+    load: Callable[[], Model],
     search: tuple[int | None, float | None],
     title: str | None,
     told: Report,
@@ -194,16 +195,15 @@ def _photos_page(
 
     Args:
         limits: pixels of a photo's long side, bytes of the page.
-        load: pack and threads.
+        load: gives the model.
         search: beam and beta.
     """
     from regiontalk.cli.stream import look_at
     from regiontalk.model import distinct
-    from regiontalk.model import load as load_model
     from regiontalk.report.photos import Entry, PhotoReport, shown_names
 
     pages = PhotoReport(len(asked), limits[1])
-    model = load_model(*load)
+    model = load()
     told.bar.expect(len(asked), "photos")
     files, done = [each.file for each in asked], 0
     names = shown_names(files)
@@ -246,25 +246,22 @@ def _add(pages: PhotoReport, entry: Entry, file: Path, max_side: int, told: Repo
     pages.add(entry, partial(data_url, photo, max_side))
 
 
-def _evaluation_page(
-    data: _Data, how: _How, load: tuple[str | None, int | None], title: str | None, told: Report
-) -> bytes:
+def _evaluation_page(data: _Data, how: _How, load: Callable[[], Model], title: str | None, told: Report) -> bytes:
     from regiontalk.data import read_dataset
     from regiontalk.evaluation.results import Reporting
     from regiontalk.evaluation.runs import retrieve, write_captions
-    from regiontalk.model import load as load_model
     from regiontalk.report.album import Album
-    from regiontalk.report.evaluation import Evaluated, evaluation_page, pictures_shown
+    from regiontalk.report.evaluation import Evaluated, evaluation_page
 
     dataset = read_dataset(data.folder, data.split)
     boxed = _boxes(data)
-    model = load_model(*load)
+    each = _room(how, dataset, boxed[0] if boxed is not None else None)
+    model = load()
     reporting = Reporting(samples=how.bootstrap, seed=how.seed)
     retrieved = retrieve(model, dataset, reporting, told.bar)
     warn(retrieved.result["signature"])
     written = write_captions(model, dataset, how.beam, reporting, told.bar)
     grounded = None if boxed is None else _ground(model, *boxed, reporting, told)
-    each = how.most // 2 // pictures_shown(how.examples)
     album = Album(min(how.max_side, EXAMPLE_SIDE), each, told.failure)
     found = Evaluated(dataset, retrieved, written, grounded)
     heading = title or f"{model.pack.settings.name} on {dataset.name}, {dataset.split}"
@@ -275,6 +272,29 @@ def _evaluation_page(
             "--examples, or allow more"
         )
     return page
+
+
+def _room(how: _How, dataset: Dataset, boxed: BoxedDataset | Entities | None) -> int:
+    """The characters that each picture of an evaluation may take: together half of the page.
+
+    Raises:
+        ConfigError: if a picture may need more.
+    """
+    from regiontalk.data import Entities
+    from regiontalk.report.evaluation import pictures_shown
+    from regiontalk.report.pictures import LEAST_BYTES
+
+    boxes = boxed.boxes if isinstance(boxed, Entities) else boxed
+    files = {photo.file for photo in dataset.photos} | {photo.file for photo in (boxes.photos if boxes else ())}
+    pictures = min(pictures_shown(how.examples), len(files))  # each is in the page once
+    each = how.most // 2 // pictures
+    if each < LEAST_BYTES:
+        needed = -(-2 * pictures * LEAST_BYTES // 1_000_000)
+        raise ConfigError(
+            f"--max-size {how.most / 1e6:g}: {pictures} photos do not fit into so many megabytes. Take fewer "
+            f"--examples, or allow {needed} megabytes"
+        )
+    return each
 
 
 def _boxes(data: _Data) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None:
@@ -321,6 +341,14 @@ def _one(given: Sequence[str]) -> str:
 def _finish(page: bytes, target: Path, told: Report) -> None:
     _write(target, page)
     told.result(f"{printable(str(target))}: {len(page) / 1e6:.1f} MB")
+
+
+def _load(target: Path, pack: str | None, threads: int | None) -> Model:
+    """The model, once it is sure that the page can be written: the work that follows is long."""
+    from regiontalk.model import load
+
+    make_place(target)
+    return load(pack, threads)
 
 
 def made_with(model: Model) -> str:
