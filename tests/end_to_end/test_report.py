@@ -238,6 +238,21 @@ def test_an_evaluation(command: Command, captioned: Path, tmp_path: Path) -> Non
     assert cider == sorted(cider, reverse=True)
 
 
+def test_a_plain_folder_is_taken_whole(command: Command, photos: Path, tmp_path: Path) -> None:
+    (photos / "captions.csv").write_text("image,caption\na.jpg,a dog\nb.png,a cat\nmore/c.jpg,two people\n")
+    out = tmp_path / "r.html"
+    assert command("report", photos, "-o", out).status == 0
+    assert [each["data"]["file"] for each in data_of(out) if each["kind"] == "Alignment"] == [
+        "a.jpg",
+        "b.png",
+        "more/c.jpg",
+    ]
+    ended = command("report", "--evaluation", photos, "-o", out)
+    assert (ended.status, ended.err) == (0, "")
+    assert "tiny on photos, all" in read(out).text
+    assert command("report", "--evaluation", photos, "-o", out, "--split", "test").status == 2
+
+
 def test_an_evaluation_with_boxes(command: Command, captioned: Path, tmp_path: Path) -> None:
     folder = tmp_path / "boxed"
     shutil.copytree(captioned / "images", folder / "images")

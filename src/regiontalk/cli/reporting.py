@@ -167,7 +167,8 @@ def report(
         most, load = int(max_size * 1_000_000), partial(_load, target, pack, threads)
         if evaluation:
             refuse({"--sentences": sentences, "--beta": beta, "--limit": limit}, "with --evaluation")
-            data = _Data(_one(photos), split or "test", boxes, boxes_split, boxes_photos, boxes_every)
+            folder = _one(photos)
+            data = _Data(folder, _part(Path(folder), split), boxes, boxes_split, boxes_photos, boxes_every)
             how = _How(beam, examples or EXAMPLES, max_side, most, bootstrap, seed)
             _finish(_evaluation_page(data, how, load, title, told), target, told)
             return
@@ -377,11 +378,22 @@ def _dataset(path: Path, split: str | None) -> Dataset | None:
     """The captioned photos at a path; None if it is no dataset but a photo or a folder of photos."""
     from regiontalk.data import read_dataset
     from regiontalk.data.flickr8k import is_flickr8k
+
+    known = path.suffix == ".json" or is_flickr8k(path) or _is_plain(path)
+    return read_dataset(path, _part(path, split)) if known else None
+
+
+def _part(path: Path, split: str | None) -> str:
+    """The split that is meant where none is named."""
+    return split if split is not None else "all" if _is_plain(path) else "test"
+
+
+def _is_plain(path: Path) -> bool:
+    """Whether captioned photos lie there whose folder has no lists of splits."""
+    from regiontalk.data.flickr8k import is_flickr8k
     from regiontalk.data.folder import is_captioned_folder
 
-    if path.suffix == ".json" or is_flickr8k(path):
-        return read_dataset(path, split or "test")
-    return read_dataset(path, split or "all") if is_captioned_folder(path) else None
+    return is_captioned_folder(path) and not is_flickr8k(path)
 
 
 def _lines(file: str, photos: int) -> list[str | None]:
