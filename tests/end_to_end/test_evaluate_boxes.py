@@ -187,6 +187,7 @@ def test_a_photo_of_another_size(command: Command, boxed: Path, what: str) -> No
         ("grounding", "BOXED", "--split", "test"),
         ("grounding", "BOXED", "--format", "coco"),
         ("grounding", "BOXED", "--sentence", "a dog"),
+        ("grounding", "BOXED", "--seed", "1"),
         ("grounding", "BOXED/regions.jsonl"),
         ("grounding", "BOXED", "--images", "BOXED/none.txt"),
         ("grounding", "BOXED", "--images", "BOXED/empty.txt"),

@@ -156,6 +156,8 @@ def test_photos_are_made_smaller(command: Command, tmp_path: Path) -> None:
         (["--boxes-every", "2"], "--boxes-every: means nothing without --evaluation"),
         (["--max-size", "nan"], "Invalid value for '--max-size'"),
         (["--bootstrap", "10", "--examples", "3"], "--examples, --bootstrap: means nothing without --evaluation"),
+        (["--seed", "0"], "--seed: means nothing without --evaluation"),
+        (["--evaluation", "--seed", "0"], "--seed: means nothing without --bootstrap"),
         (["--evaluation", "--boxes-split", "dev"], "--boxes-split: means nothing without --boxes"),
         (["--sentences", "two.txt"], "two.txt: expected a line for each of the 3 photos, or one for all, found 2"),
         (["--sentences", "gone.txt"], "gone.txt: no such file"),

@@ -133,6 +133,12 @@ def test_pictures(command: Command, index: Path, files: list[str], tmp_path: Pat
         (["a dog", "--index", "nothing"], "expected an index, found none"),
         (["a dog", "--index", "{index}", "--draw", "{index}/manifest.json"], "is a file; name a folder"),
         (["--like", "x.jpg", "--sentences", "nothing.txt"], "no such file"),
+        (["a dog", "--index", "{index}", "--collection", "c"], "--collection: means nothing without --qdrant"),
+        (
+            ["--region", "a dog", "--index", "{index}", "--candidates", "3"],
+            "--candidates: means nothing in an index without a SENTENCE",
+        ),
+        (["--like", "x.jpg", "--index", "{index}", "--candidates", "3"], "--candidates: means nothing in an index"),
         (
             ["--like", "x.jpg", "--sentences", "x.txt", "--index", "{index}", "--draw", "found"],
             "--index, --draw: means nothing where --sentences ranks the lines of a file",

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regiontalk.cli.console import ending
-from regiontalk.cli.evaluating_shared import BootstrapOption, JsonOption, SeedOption, SplitOption, warn
+from regiontalk.cli.evaluating_shared import (
+    BootstrapOption,
+    JsonOption,
+    SeedOption,
+    SplitOption,
+    reporting_of,
+    warn,
+)
 from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption, refuse
 from regiontalk.errors import ConfigError, DataError
 
@@ -20,6 +27,9 @@ if TYPE_CHECKING:
 FolderArgument = Annotated[
     str,
     typer.Argument(metavar="FOLDER", help="Captioned photos, laid out as Flickr8k's; see docs/data_formats.md."),
+]
+OptionalSplitOption = Annotated[
+    str | None, typer.Option("--split", help="The part of the data to measure on; test, with a folder.")
 ]
 OptionalFolderArgument = Annotated[
     str | None,
@@ -52,7 +62,9 @@ BaselineOption = Annotated[
     str | None,
     typer.Option("--baseline", metavar="nearest", help="Instead take the caption of the most similar training photo."),
 ]
-TrainSplitOption = Annotated[str, typer.Option("--train-split", help="Where --baseline takes captions from.")]
+TrainSplitOption = Annotated[
+    str | None, typer.Option("--train-split", help="Where --baseline takes captions from; train.")
+]
 
 evaluate_app = typer.Typer(
     no_args_is_help=True,
@@ -76,12 +88,12 @@ def add_to(app: typer.Typer) -> None:
 @evaluate_app.command()
 def retrieval(
     folder: OptionalFolderArgument = None,
-    split: SplitOption = "test",
+    split: OptionalSplitOption = None,
     as_json: JsonOption = False,
     pack: PackOption = None,
     folds: FoldsOption = 1,
     bootstrap: BootstrapOption = 0,
-    seed: SeedOption = 0,
+    seed: SeedOption = None,
     scores: ScoresOption = None,
     photo_embeddings: PhotoEmbeddingsOption = None,
     sentence_embeddings: SentenceEmbeddingsOption = None,
@@ -104,7 +116,6 @@ def retrieval(
     """
     with ending() as report:
         from regiontalk.cli.text import retrieval_text
-        from regiontalk.evaluation.results import Reporting
 
         files = {
             "--scores": scores,
@@ -114,16 +125,16 @@ def retrieval(
             "--owners": owners,
         }
         given = {flag: value for flag, value in files.items() if value is not None}
-        reporting = Reporting(folds, bootstrap, seed)
+        reporting = reporting_of(bootstrap, seed, folds)
         if folder is None:
-            refuse({"--pack": pack, "--threads": threads}, "without a folder of captioned photos")
+            refuse({"--split": split, "--pack": pack, "--threads": threads}, "without a folder of captioned photos")
             result = _saved_retrieval(given, reporting, report.bar)
         elif given:
             raise ConfigError(f"{', '.join(given)} and a folder: give one or the other; a pack is measured on a folder")
         else:
             from regiontalk.evaluation.runs import evaluate_retrieval
 
-            model, dataset = _prepare(folder, split, pack, threads)
+            model, dataset = _prepare(folder, "test" if split is None else split, pack, threads)
             result = evaluate_retrieval(model, dataset, reporting, report.bar)
         warn(result["signature"])
         report.json(result) if as_json else report.result(retrieval_text(result))
@@ -137,9 +148,9 @@ def describe(
     pack: PackOption = None,
     beam: BeamOption = None,
     bootstrap: BootstrapOption = 0,
-    seed: SeedOption = 0,
+    seed: SeedOption = None,
     baseline: BaselineOption = None,
-    train_split: TrainSplitOption = "train",
+    train_split: TrainSplitOption = None,
     threads: ThreadsOption = None,
 ) -> None:
     """Captions against what people wrote: BLEU, ROUGE-L, CIDEr.
@@ -152,17 +163,18 @@ def describe(
     """
     with ending() as report:
         from regiontalk.cli.text import captions_text
-        from regiontalk.evaluation.results import Reporting
         from regiontalk.evaluation.runs import evaluate_captions, evaluate_nearest
 
         if baseline not in (None, "nearest"):
             raise ConfigError(f"--baseline {baseline}: there is only one, nearest")
         if baseline and beam is not None:
             raise ConfigError("--beam and --baseline: a baseline searches for no captions; leave one out")
+        if not baseline:
+            refuse({"--train-split": train_split}, "without --baseline")
+        reporting = reporting_of(bootstrap, seed)
         model, dataset = _prepare(folder, split, pack, threads)
-        reporting = Reporting(samples=bootstrap, seed=seed)
         if baseline:
-            training = _read_dataset(folder, train_split)
+            training = _read_dataset(folder, "train" if train_split is None else train_split)
             result = evaluate_nearest(model, dataset, training, reporting, report.bar)
         else:
             result = evaluate_captions(model, dataset, beam, reporting, report.bar)

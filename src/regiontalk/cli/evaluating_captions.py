@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regiontalk.cli.console import complain, ending, printable
-from regiontalk.cli.evaluating_shared import BootstrapOption, JsonOption, SeedOption
+from regiontalk.cli.evaluating_shared import BootstrapOption, JsonOption, SeedOption, reporting_of
 from regiontalk.cli.files import identities, require_writable
+from regiontalk.cli.options import refuse
 from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ FrequenciesOption = Annotated[
         "--frequencies", metavar="REFERENCES", help="Captions for CIDEr's document frequencies, if not the references."
     ),
 ]
-FrequenciesSplitOption = Annotated[str, typer.Option("--frequencies-split", help="Of these, if they have splits.")]
+FrequenciesSplitOption = Annotated[
+    str | None, typer.Option("--frequencies-split", help="Of these, if they have splits; train.")
+]
 MetricsOption = Annotated[
     str | None,
     typer.Option("--metrics", metavar="NAMES", help="Also meteor, spice or meteor,spice; both need Java."),
@@ -65,10 +68,10 @@ def captions(
     split: SplitOption = "test",
     tokenise: TokeniseOption = "ptb",
     frequencies: FrequenciesOption = None,
-    frequencies_split: FrequenciesSplitOption = "train",
+    frequencies_split: FrequenciesSplitOption = None,
     metrics: MetricsOption = None,
     bootstrap: BootstrapOption = 0,
-    seed: SeedOption = 0,
+    seed: SeedOption = None,
     per_caption: PerCaptionOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -87,8 +90,10 @@ def captions(
     with ending() as report:
         from regiontalk.cli.text import captions_text
         from regiontalk.evaluation.caption_runs import CaptionFiles, evaluate_caption_files, write_each
-        from regiontalk.evaluation.results import Reporting
 
+        if frequencies is None:
+            refuse({"--frequencies-split": frequencies_split}, "without --frequencies")
+        reporting = reporting_of(bootstrap, seed)
         files = CaptionFiles(
             _path("PREDICTIONS", predictions),
             _path("REFERENCES", references),
@@ -96,11 +101,11 @@ def captions(
             split,
             tokenise,
             None if frequencies is None else _path("--frequencies", frequencies),
-            frequencies_split,
+            "train" if frequencies_split is None else frequencies_split,
             tuple(dict.fromkeys(name.strip() for name in metrics.split(","))) if metrics is not None else (),
         )
         target = None if per_caption is None else _target(per_caption, files)
-        found = evaluate_caption_files(files, Reporting(samples=bootstrap, seed=seed))
+        found = evaluate_caption_files(files, reporting)
         for note in found.notes:
             complain(printable(f"note: {note}"))
         report.json(found.together) if as_json else report.result(captions_text(found.together))

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regiontalk.cli.console import ending
-from regiontalk.cli.evaluating_shared import BootstrapOption, JsonOption, SeedOption, SplitOption, warn
+from regiontalk.cli.evaluating_shared import (
+    BootstrapOption,
+    JsonOption,
+    SeedOption,
+    SplitOption,
+    reporting_of,
+    warn,
+)
 from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption
 from regiontalk.errors import ConfigError, DataError
 
@@ -83,7 +90,7 @@ def grounding(
     sentence: SentenceOption = "a {}",
     min_photos: MinPhotosOption = 1,
     bootstrap: BootstrapOption = 0,
-    seed: SeedOption = 0,
+    seed: SeedOption = None,
     as_json: JsonOption = False,
     pack: PackOption = None,
     threads: ThreadsOption = None,
@@ -105,12 +112,12 @@ def grounding(
         from regiontalk.cli.box_text import grounding_text
         from regiontalk.data import Entities
         from regiontalk.evaluation.grounding_runs import evaluate_classes, evaluate_phrases
-        from regiontalk.evaluation.results import Reporting
         from regiontalk.model import load
 
+        reporting = reporting_of(bootstrap, seed)
         selection, chosen = selection_of(images, every, leave_out)
         found = _read(data, split, photos, selection, kind)
-        model, reporting = load(pack, threads), Reporting(samples=bootstrap, seed=seed)
+        model = load(pack, threads)
         if isinstance(found, Entities):
             if sentence != "a {}":
                 raise ConfigError("--sentence: phrases stand in their own sentences; leave it out")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from regiontalk.cli.console import complain, printable
+from regiontalk.cli.options import refuse
+
+if TYPE_CHECKING:
+    from regiontalk.evaluation.results import Reporting
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")]
 SplitOption = Annotated[str, typer.Option("--split", help="The part of the data to measure on.")]
@@ -15,7 +19,20 @@ BootstrapOption = Annotated[
     int,
     typer.Option("--bootstrap", min=0, max=1_000_000, metavar="N", help="95 % intervals from N samples of the photos."),
 ]
-SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of the samples.")]
+SeedOption = Annotated[int | None, typer.Option("--seed", min=0, metavar="N", help="Of --bootstrap's samples; 0.")]
+
+
+def reporting_of(bootstrap: int, seed: int | None, folds: int = 1) -> Reporting:
+    """How results become numbers, as the options have it.
+
+    Raises:
+        ConfigError: if there is a seed and nothing to sample.
+    """
+    from regiontalk.evaluation.results import Reporting
+
+    if not bootstrap:
+        refuse({"--seed": seed}, "without --bootstrap")
+    return Reporting(folds, bootstrap, seed or 0)
 
 
 def warn(signature: Mapping[str, Any]) -> None:

@@ -15,7 +15,7 @@ import typer
 
 import regiontalk
 from regiontalk.cli.console import Report, ending, photo_count, printable
-from regiontalk.cli.evaluating_shared import BootstrapOption, SeedOption, warn
+from regiontalk.cli.evaluating_shared import BootstrapOption, SeedOption, reporting_of, warn
 from regiontalk.cli.files import make_place
 from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption, refuse
 from regiontalk.cli.stream import find_inputs
@@ -56,7 +56,14 @@ BetaOption = Annotated[
 ]
 LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N photos.")]
 SideOption = Annotated[
-    int, typer.Option("--max-side", min=64, max=8192, metavar="PIXELS", help="Photos' long side in the file, at most.")
+    int,
+    typer.Option(
+        "--max-side",
+        min=64,
+        max=8192,
+        metavar="PIXELS",
+        help=f"Photos' long side in the file, at most; an evaluation's never have more than {EXAMPLE_SIDE}.",
+    ),
 ]
 SizeOption = Annotated[
     float,
@@ -117,8 +124,7 @@ class _How:
     examples: int
     max_side: int
     most: int
-    bootstrap: int
-    seed: int
+    reporting: Reporting
 
 
 def add_to(app: typer.Typer) -> None:
@@ -143,7 +149,7 @@ def report(
     boxes_photos: BoxesPhotosOption = None,
     boxes_every: BoxesEveryOption = None,
     bootstrap: BootstrapOption = 0,
-    seed: SeedOption = 0,
+    seed: SeedOption = None,
     pack: PackOption = None,
     beam: BeamOption = None,
     threads: ThreadsOption = None,
@@ -169,11 +175,11 @@ def report(
             refuse({"--sentences": sentences, "--beta": beta, "--limit": limit}, "with --evaluation")
             folder = _one(photos)
             data = _Data(folder, _part(Path(folder), split), boxes, boxes_split, boxes_photos, boxes_every)
-            how = _How(beam, examples or EXAMPLES, max_side, most, bootstrap, seed)
+            how = _How(beam, examples or EXAMPLES, max_side, most, reporting_of(bootstrap, seed))
             _finish(_evaluation_page(data, how, load, title, told), target, told)
             return
         boxed = {"--boxes-split": boxes_split, "--boxes-photos": boxes_photos, "--boxes-every": boxes_every}
-        numbers = {"--examples": examples, "--bootstrap": bootstrap or None, "--seed": seed or None}
+        numbers = {"--examples": examples, "--bootstrap": bootstrap or None, "--seed": seed}
         refuse({"--boxes": boxes, **boxed, **numbers}, "without --evaluation")
         asked = _asked(photos, sentences, split, told)
         inputs = len(asked[:limit]) + told.failures
@@ -249,7 +255,6 @@ def _add(pages: PhotoReport, entry: Entry, file: Path, max_side: int, told: Repo
 
 def _evaluation_page(data: _Data, how: _How, load: Callable[[], Model], title: str | None, told: Report) -> bytes:
     from regiontalk.data import read_dataset
-    from regiontalk.evaluation.results import Reporting
     from regiontalk.evaluation.runs import retrieve, write_captions
     from regiontalk.report.album import Album
     from regiontalk.report.evaluation import Evaluated, evaluation_page
@@ -258,11 +263,10 @@ def _evaluation_page(data: _Data, how: _How, load: Callable[[], Model], title: s
     boxed = _boxes(data)
     each = _room(how, dataset, boxed[0] if boxed is not None else None)
     model = load()
-    reporting = Reporting(samples=how.bootstrap, seed=how.seed)
-    retrieved = retrieve(model, dataset, reporting, told.bar)
+    retrieved = retrieve(model, dataset, how.reporting, told.bar)
     warn(retrieved.result["signature"])
-    written = write_captions(model, dataset, how.beam, reporting, told.bar)
-    grounded = None if boxed is None else _ground(model, *boxed, reporting, told)
+    written = write_captions(model, dataset, how.beam, how.reporting, told.bar)
+    grounded = None if boxed is None else _ground(model, *boxed, how.reporting, told)
     album = Album(min(how.max_side, EXAMPLE_SIDE), each, told.failure)
     found = Evaluated(dataset, retrieved, written, grounded)
     heading = title or f"{model.pack.settings.name} on {dataset.name}, {dataset.split}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regiontalk.cli.console import Report, ending, printable
-from regiontalk.cli.indexing import DEFAULT_COLLECTION, CollectionOption, pack_identity
+from regiontalk.cli.indexing import DEFAULT_COLLECTION, pack_identity
 from regiontalk.cli.options import JsonOption, PackOption, ThreadsOption, refuse
 from regiontalk.errors import ConfigError, SentenceError
 
@@ -82,7 +82,10 @@ def search(
         str | None,
         typer.Option("--qdrant", metavar="URL", help="Search there instead of in --index; see regiontalk index push."),
     ] = None,
-    collection: CollectionOption = DEFAULT_COLLECTION,
+    collection: Annotated[
+        str | None,
+        typer.Option("--collection", metavar="NAME", help=f"With --qdrant: its collection; {DEFAULT_COLLECTION}."),
+    ] = None,
     draw: Annotated[
         str | None, typer.Option("--draw", metavar="DIR", help="Also write a picture of each result into this folder.")
     ] = None,
@@ -111,6 +114,7 @@ def search(
                 {
                     "--index": index,
                     "--qdrant": qdrant,
+                    "--collection": collection,
                     "--candidates": candidates,
                     "--draw": draw,
                     "--path": path,
@@ -121,6 +125,10 @@ def search(
                 },
                 "where --sentences ranks the lines of a file by one photo",
             )
+        if qdrant is None:
+            refuse({"--collection": collection}, "without --qdrant")
+        if index is not None and sentence is None:
+            refuse({"--candidates": candidates}, "in an index without a SENTENCE: --region and --like are always exact")
         where = _where(path, (taken_from, taken_to), (min_size, max_size))
         from regiontalk.model import load
 
@@ -210,7 +218,9 @@ def _size(flag: str, size: str | None) -> tuple[int, int] | None:
     return int(width), int(height)
 
 
-def _engine(places: tuple[str | None, Any, str], model: Model, candidates: int | None, threads: int | None) -> Engine:
+def _engine(
+    places: tuple[str | None, Any, str | None], model: Model, candidates: int | None, threads: int | None
+) -> Engine:
     """The engine for an index's folder, or for a Qdrant client and a collection."""
     from regiontalk.search.engine import ExactEngine, TwoStageEngine
     from regiontalk.search.index import Index
@@ -223,7 +233,8 @@ def _engine(places: tuple[str | None, Any, str], model: Model, candidates: int |
     if client is not None:
         from regiontalk.search.qdrant import QdrantEngine
 
-        return QdrantEngine(client, collection, pack_identity(model), candidates)
+        name = DEFAULT_COLLECTION if collection is None else collection
+        return QdrantEngine(client, name, pack_identity(model), candidates)
     index = Index.open(folder or "", pack_identity(model))
     return ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
 
