@@ -14,7 +14,7 @@ from PIL import Image
 
 import regiontalk
 from regiontalk.data import read_boxes
-from regiontalk.evaluation.grounding_runs import evaluate_classes
+from regiontalk.evaluation.grounding_runs import SENTENCE, evaluate_classes
 from regiontalk.evaluation.region_runs import evaluate_naming
 from regiontalk.pack import Pack
 
@@ -76,6 +76,10 @@ def test_grounding_of_chosen_photos(command: Command, boxed: Path, tmp_path: Pat
     assert "photos asked for that the data lacks: 1 ('9.jpg')" in ended.err
 
 
+def test_help_says_what_a_class_is_asked_for_with(bare: Command) -> None:
+    assert f"by default '{SENTENCE}'" in " ".join(bare("evaluate", "grounding", "--help").out.split())
+
+
 def test_grounding_text(command: Command, boxed: Path) -> None:
     ended = command("evaluate", "grounding", boxed)
     assert ended.status == 0
@@ -111,7 +115,7 @@ def test_phrases(command: Command, tmp_path: Path) -> None:
     assert found["signature"]["queries"] == 1
     assert found["signature"]["remarks"] == {"phrases without a box": 1}
     assert "words by their alignment" in command("evaluate", "grounding", folder, "--format", "entities").out
-    for option in (("--sentence", "the {}"), ("--min-photos", 2)):
+    for option in (("--sentence", "the {}"), ("--sentence", SENTENCE), ("--min-photos", 2)):
         ended = command("evaluate", "grounding", folder, *option)
         assert (ended.status, ended.out) == (2, "")
         assert option[0] in ended.err

@@ -56,7 +56,8 @@ MinPhotosOption = Annotated[
     typer.Option("--min-photos", min=1, max=1_000_000, metavar="N", help="Leave out classes of fewer photos."),
 ]
 SentenceOption = Annotated[
-    str, typer.Option("--sentence", metavar="TEXT", help="What a class is asked for with; {} is its name.")
+    str | None,
+    typer.Option("--sentence", metavar="TEXT", help="What a class is asked for with, {} its name; by default 'a {}'."),
 ]
 NeighboursOption = Annotated[
     str | None,
@@ -87,7 +88,7 @@ def grounding(
     images: ImagesOption = None,
     every: EveryOption = None,
     leave_out: LeaveOutOption = False,
-    sentence: SentenceOption = "a {}",
+    sentence: SentenceOption = None,
     min_photos: MinPhotosOption = 1,
     bootstrap: BootstrapOption = 0,
     seed: SeedOption = None,
@@ -111,7 +112,7 @@ def grounding(
     with ending() as report:
         from regiontalk.cli.box_text import grounding_text
         from regiontalk.data import Entities
-        from regiontalk.evaluation.grounding_runs import evaluate_classes, evaluate_phrases
+        from regiontalk.evaluation.grounding_runs import SENTENCE, evaluate_classes, evaluate_phrases
         from regiontalk.model import load
 
         reporting = reporting_of(bootstrap, seed)
@@ -119,14 +120,15 @@ def grounding(
         found = _read(data, split, photos, selection, kind)
         model = load(pack, threads)
         if isinstance(found, Entities):
-            if sentence != "a {}":
+            if sentence is not None:
                 raise ConfigError("--sentence: phrases stand in their own sentences; leave it out")
             if min_photos > 1:
                 raise ConfigError("--min-photos is about classes, and these are phrases; leave it out")
             result = evaluate_phrases(model, found, chosen, report.bar, reporting=reporting)
         else:
+            asked = SENTENCE if sentence is None else sentence
             result = evaluate_classes(
-                model, found, sentence, chosen, report.bar, reporting=reporting, min_photos=min_photos
+                model, found, asked, chosen, report.bar, reporting=reporting, min_photos=min_photos
             )
         warn(result["signature"])
         report.json(result) if as_json else report.result(grounding_text(result))
