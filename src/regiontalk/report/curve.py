@@ -13,7 +13,7 @@ from regiontalk.report.figures import css
 
 _WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 16, 46
-_TICKS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+_TICKS = (1, 2, 5, 10, 20, 50, 100)
 _FURTHEST = 100
 _DASHES = ("", "7 4")
 _MARKED = (1, 5, 10)
