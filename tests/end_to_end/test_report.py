@@ -189,8 +189,10 @@ def test_captions_and_sentences_at_once(command: Command, captioned: Path, tmp_p
 def test_a_photo_is_never_replaced(command: Command, photos: Path) -> None:
     (photos / "a.jpg").rename(photos / "a.html")
     before = (photos / "a.html").read_bytes()
-    ended = command("report", photos / "a.html", "-o", photos / "a.html")
-    assert ended.status == 2
+    (photos / "other.html").hardlink_to(photos / "a.html")  # as A.html where upper and lower case are one
+    for name in ("a.html", "other.html"):
+        ended = command("report", photos / "a.html", "-o", photos / name)
+        assert ended.status == 2
     assert (photos / "a.html").read_bytes() == before
 
 

@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -48,6 +48,23 @@ def make_place(target: Path) -> None:
     with _naming(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     require_writable(target)
+
+
+def write_whole(target: Path, content: bytes | memoryview) -> None:
+    """Make a file's folder, write beside it and rename: a full disk leaves no half of a file, and an older one whole.
+
+    Raises:
+        OSError: if it cannot be written; it names the file.
+    """
+    beside = _beside(target)
+    with _naming(target):
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            beside.write_bytes(content)
+            beside.replace(target)
+        finally:
+            with suppress(OSError):
+                beside.unlink(missing_ok=True)
 
 
 def _beside(target: Path) -> Path:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regiontalk.cli.console import Report, printable
-from regiontalk.cli.files import identities
+from regiontalk.cli.files import identities, write_whole
 from regiontalk.errors import ConfigError, PhotoError
 
 if TYPE_CHECKING:
@@ -70,19 +68,13 @@ def draw_picture(
 
 
 def save_picture(picture: Image.Image, path: Path, report: Report) -> None:
-    """Write a picture beside its place and rename it. A full disk is reported and leaves nothing behind."""
+    """Write a picture. A full disk is reported and leaves nothing behind."""
     encoded = BytesIO()
     picture.save(encoded, FORMATS[path.suffix.lower()])
-    partial = path.with_name(f".{secrets.token_hex(8)}.partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(encoded.getbuffer())
-        partial.replace(path)
+        write_whole(path, encoded.getbuffer())
     except OSError as error:
         report.failure(str(path), f"the picture could not be written: {error.strerror}")
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _folder(draw: str, photos: int) -> Path:

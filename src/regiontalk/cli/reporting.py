@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +13,7 @@ import typer
 import regiontalk
 from regiontalk.cli.console import Report, ending, photo_count, printable
 from regiontalk.cli.evaluating_shared import BootstrapOption, SeedOption, reporting_of, warn
-from regiontalk.cli.files import make_place
+from regiontalk.cli.files import identities, make_place, write_whole
 from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption, refuse
 from regiontalk.cli.stream import find_inputs
 from regiontalk.errors import ConfigError, PhotoError, SentenceError
@@ -344,7 +341,7 @@ def _one(given: Sequence[str]) -> str:
 
 
 def _finish(page: bytes, target: Path, told: Report) -> None:
-    _write(target, page)
+    write_whole(target, page)
     told.result(f"{printable(str(target))}: {len(page) / 1e6:.1f} MB")
 
 
@@ -426,19 +423,5 @@ def _target(output: str) -> Path:
 
 
 def _spare_photos(target: Path, asked: Sequence[_Asked]) -> None:
-    if os.path.realpath(target) in {os.path.realpath(each.file) for each in asked}:
+    if identities([target]) & identities(each.file for each in asked):
         raise ConfigError(f"-o would replace the photo {printable(str(target))}; choose another name")
-
-
-def _write(target: Path, page: bytes) -> None:
-    """Write beside, then rename: a full disk leaves no half a page, and an older one whole."""
-    partial_file = target.with_name(f".{secrets.token_hex(8)}.partial")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial_file.write_bytes(page)
-        partial_file.replace(target)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(target)) from error
-    finally:
-        with suppress(OSError):
-            partial_file.unlink(missing_ok=True)
