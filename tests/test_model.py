@@ -7,6 +7,7 @@ import tracemalloc
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from PIL import Image
 
 import regiontalk
 from regiontalk.alignment.mrf import align
-from regiontalk.alignment.score import pad, score_matrix
+from regiontalk.alignment.score import Kind, pad, score_matrix
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.errors import ConfigError, PackError, PhotoError, SentenceError
 from regiontalk.model import Model, distinct, load
@@ -22,7 +23,16 @@ from regiontalk.pack import Pack, save_pack
 from regiontalk.photos import Photo, open_photo
 from regiontalk.structures import Regions, Sentence
 
-from .tiny_pack import DIM, FEATURE_DIM, WORDS, tiny_arrays, tiny_settings, tiny_vision_onnx, tiny_vocabulary
+from .tiny_pack import (
+    DIM,
+    FEATURE_DIM,
+    WORDS,
+    tiny_arrays,
+    tiny_settings,
+    tiny_vision_onnx,
+    tiny_vocabulary,
+    write_tiny_pack,
+)
 
 SENTENCES = ["A dog is running on the grass", "two people", "A red ball in white snow ."]
 
@@ -159,14 +169,18 @@ def test_scores_are_equation_8(model: Model, photo_files: list[Path]) -> None:
     np.testing.assert_allclose(model.score(photo_files[4], "two people"), scores[4:5, 1:2], rtol=1e-4, atol=1e-4)
 
 
-def test_a_pack_may_ask_for_equation_7(tmp_path: Path, photo_file: Path) -> None:
-    settings = tiny_settings()
-    object.__setattr__(settings.alignment, "score", "sum")
-    save_pack(tmp_path / "sum", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
-    model = load(tmp_path / "sum", threads=1)
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_a_pack_names_its_kind_of_score(tmp_path: Path, photo_file: Path, kind: Kind) -> None:
+    write_tiny_pack(tmp_path / "pack", score=kind)
+    model = load(tmp_path / "pack", threads=1)
     regions, words = model.look(photo_file), model.read(SENTENCES)
-    expected = score_matrix(*pad([r.vectors for r in regions]), *pad([w.vectors for w in words]), kind="sum")
+    expected = score_matrix(*pad([r.vectors for r in regions]), *pad([w.vectors for w in words]), kind=kind)
     np.testing.assert_allclose(model.score(regions, words), expected)
+    for each, score in zip(words, expected[0], strict=True):
+        found, plain = model.align(regions[0], each), align(regions[0], each, beta=1.0)
+        assert found.score == pytest.approx(float(score), rel=1e-4, abs=1e-4)
+        assert found.word_regions.tolist() == plain.word_regions.tolist()  # of β = 1, whatever the kind
+        assert found.phrases == plain.phrases
 
 
 def sentence_of(words: int, seed: int = 0, width: int = DIM) -> Sentence:

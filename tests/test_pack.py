@@ -315,7 +315,7 @@ def test_other_versions(pack: Path, version: Any) -> None:
         (("vision", "extra"), 1, r"vision: expected the fields .* foreign \['extra'\]"),
         (("space", "dim"), 10**12, "space: dim: expected a whole number"),
         (("words", "hidden"), -1, "words: hidden: expected a whole number"),
-        (("alignment", "score"), "mean", "alignment: score: expected one of max, sum"),
+        (("alignment", "score"), "median", "alignment: score: expected one of max, sum, mean, found 'median'"),
         (("alignment", "beta"), -1, "alignment: beta: expected a number from 0"),
         (("photo_captioner", "cell"), "../rnn", "photo_captioner: cell: expected one of"),
         (("region_captioner", "max_words"), 10**9, "region_captioner: max_words: expected a whole number"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from regiontalk.settings import CaptionerSettings, PackSettings, VisionSettings, shown
+from regiontalk.settings import AlignmentSettings, CaptionerSettings, PackSettings, VisionSettings, shown
 
 from .tiny_pack import tiny_settings
 
@@ -64,6 +64,14 @@ def test_vision_rules(field: str, value: Any) -> None:
 def test_captioner_rules(field: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"^{field}: expected {message}"):
         replace(tiny_settings().photo_captioner, **{field: value})
+
+
+@pytest.mark.parametrize("score", ["max", "sum", "mean"])
+def test_kinds_of_score(score: str) -> None:
+    settings = replace(tiny_settings(), alignment=AlignmentSettings(score, beta=1.0))
+    assert PackSettings.from_json(settings.to_json()) == settings
+    with pytest.raises(ValueError, match=r"^score: expected one of max, sum, mean, found 'Mean'"):
+        AlignmentSettings("Mean", beta=1.0)
 
 
 def nested(depth: int) -> dict[str, Any]:

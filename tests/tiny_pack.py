@@ -123,7 +123,7 @@ def tiny_vision_model(seed: int = 0) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
-def write_tiny_pack(folder: Path, cell: str = "gru", seed: int = 0) -> Pack:
+def write_tiny_pack(folder: Path, cell: str = "gru", seed: int = 0, score: str = "max") -> Pack:
     """Save the tiny pack at `folder`, which must not hold anything else."""
-    settings = tiny_settings(cell)
+    settings = replace(tiny_settings(cell), alignment=AlignmentSettings(score, beta=1.0))
     return save_pack(folder, settings, tiny_arrays(settings, seed), tiny_vision_onnx(seed), tiny_vocabulary())

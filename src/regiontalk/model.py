@@ -132,7 +132,9 @@ class Model:
         photos: PhotoLike | Regions | Iterable[PhotoLike | Regions],
         sentences: str | Sentence | Iterable[str | Sentence],
     ) -> np.ndarray:
-        """How well each photo and each sentence fit: S_kl of Eq. 8, or of Eq. 7 if the pack says so.
+        """How well each photo and each sentence fit: S_kl of the kind that the pack says.
+
+        That is Eq. 8, Eq. 7, or Eq. 8 divided by the sentence's number of words.
 
         Args:
             photos: N photos, or what `look` found in them.
@@ -148,8 +150,7 @@ class Model:
         regions, read = self._regions(photos), self._sentences(sentences)
         if not regions or not read:
             return np.zeros((len(regions), len(read)), np.float32)
-        kind = cast(Kind, self.pack.settings.alignment.score)
-        return _scores([each.vectors for each in regions], [each.vectors for each in read], kind)
+        return _scores([each.vectors for each in regions], [each.vectors for each in read], self._kind)
 
     def align(self, photo: PhotoLike | Regions, sentence: str | Sentence, beta: float | None = None) -> Alignment:
         """Give each word of a sentence a region of a photo (Eq. 10 to 12).
@@ -169,7 +170,7 @@ class Model:
             words = ", ".join(repr(word) for word in read.words)
             raise SentenceError(f"The pack knows none of the words {words}. Say it with more common English words.")
         (regions,) = self._regions(photo)
-        return align(regions, read, self.pack.settings.alignment.beta if beta is None else beta)
+        return align(regions, read, self.pack.settings.alignment.beta if beta is None else beta, self._kind)
 
     def describe(self, photo: PhotoLike, beam: int | None = None) -> Description:
         """Caption a photo and each of its distinct regions.
@@ -216,6 +217,10 @@ class Model:
         """
         contexts = [each.features[WHOLE_PHOTO : WHOLE_PHOTO + 1] for each in regions]  # (1, D) each
         return self._write(self._photo_captioner, contexts, self.pack.settings.photo_captioner, beam, temperature)
+
+    @property
+    def _kind(self) -> Kind:
+        return cast(Kind, self.pack.settings.alignment.score)
 
     def _write(
         self,

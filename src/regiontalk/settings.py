@@ -155,9 +155,9 @@ class WordsSettings(Section):
 
 @dataclass(frozen=True)
 class AlignmentSettings(Section):
-    """The score ("max": Eq. 8, "sum": Eq. 7) and β of Eq. 12."""
+    """The score ("max": Eq. 8, "sum": Eq. 7, "mean": Eq. 8 / words) and β of Eq. 12."""
 
-    score: Annotated[str, choice("max", "sum")]
+    score: Annotated[str, choice("max", "sum", "mean")]
     beta: Annotated[float, number(0, 1e6)]
 
 

@@ -112,8 +112,8 @@ class Alignment:
     Attributes:
         regions: the photo's regions.
         sentence: the sentence's words.
-        beta: β of Eq. 12, in units of the score; 0 lets every word choose for itself.
-        score: S_kl of Eq. 8: how well photo and sentence fit, without β.
+        beta: β of Eq. 12, in units of v_i·s_t; 0 lets every word choose for itself.
+        score: S_kl, by the pack's kind of score: how well photo and sentence fit, without β.
         word_regions: (T,) int64, a_j of Eq. 10: the region of each word.
         word_scores: (T,) float32, v_{a_j} · s_j of Eq. 11.
         phrases: the maximal runs of words with one region, in order; together they cover the sentence.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from itertools import groupby, pairwise, product
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.alignment import align, pad, phrases, score_matrix, viterbi
+from regiontalk.alignment.score import Kind
 from regiontalk.errors import ConfigError, PackError
 from regiontalk.structures import Regions, Sentence
 
@@ -121,16 +123,26 @@ def test_alignment_worked_by_hand() -> None:
     assert together.beta == 0.75
 
 
-@given(st.integers(0, 1000), st.integers(1, 3), st.integers(1, 4), st.floats(0, 3))
-def test_phrases_cover_the_sentence(seed: int, region_count: int, word_count: int, beta: float) -> None:
+def test_the_kind_is_of_the_score_alone() -> None:
+    # v·s: the (0.5, -1), red (1, 3), dog (1, 2)
+    regions, sentence = make(np.eye(2), np.array([[0.5, -1], [1, 3], [1, 2]]))
+    best, summed, mean = (align(regions, sentence, 0.75, kind) for kind in ("max", "sum", "mean"))
+    assert (best.score, summed.score, mean.score) == (5.5, 7.5, 5.5 / 3)
+    for each in (summed, mean):
+        assert each.word_regions.tolist() == best.word_regions.tolist() == [0, 1, 1]
+        assert each.phrases == best.phrases
+
+
+@given(st.integers(0, 1000), st.integers(1, 3), st.integers(1, 4), st.floats(0, 3), st.sampled_from(get_args(Kind)))
+def test_phrases_cover_the_sentence(seed: int, region_count: int, word_count: int, beta: float, kind: Kind) -> None:
     rng = np.random.default_rng(seed)
     regions, sentence = make(rng.normal(size=(region_count, 5)), rng.normal(size=(word_count, 5)))
-    found = align(regions, sentence, beta)
+    found = align(regions, sentence, beta, kind)
     assert [p.region for p in found.phrases] == [region for region, _ in groupby(found.word_regions.tolist())]
     assert [j for p in found.phrases for j in range(p.start, p.end)] == list(range(word_count))
     assert " ".join(p.text for p in found.phrases) == " ".join(sentence.words)
     np.testing.assert_allclose(sum(p.score for p in found.phrases), found.word_scores.sum(), rtol=1e-4, atol=1e-5)
-    matrix = score_matrix(*pad([regions.vectors]), *pad([sentence.vectors]))
+    matrix = score_matrix(*pad([regions.vectors]), *pad([sentence.vectors]), kind)
     np.testing.assert_allclose(found.score, matrix[0, 0], rtol=1e-4, atol=1e-5)
 
 

@@ -8,19 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regiontalk.alignment import pad, score_matrix
-from regiontalk.alignment.score import Kind
+from regiontalk.alignment.score import Kind, score_of_products
 
 KINDS = get_args(Kind)
 
 
 def score_slowly(photos: list[np.ndarray], sentences: list[np.ndarray], kind: Kind) -> np.ndarray:
-    """Eq. 7 and 8 as they stand."""
+    """Eq. 7 and 8 as they stand; "mean" is Eq. 8 divided by the number of words."""
     scores = np.zeros((len(photos), len(sentences)))
     for k, v in enumerate(photos):
         for l_, s in enumerate(sentences):
             for word in s:
                 products = [float(np.dot(region.astype(np.float64), word)) for region in v]
-                scores[k, l_] += max(products) if kind == "max" else sum(max(0.0, p) for p in products)
+                scores[k, l_] += sum(max(0.0, p) for p in products) if kind == "sum" else max(products)
+            scores[k, l_] /= len(s) if kind == "mean" else 1
     return scores
 
 
@@ -42,13 +43,41 @@ def test_worked_by_hand() -> None:
     # v·s of photo 0: (3, 2), (-1, -2); (0.5, 0).  Of photo 1: (-4), (2); (-0.5).
     np.testing.assert_array_equal(score(photo, sentence, "max"), [[3 - 1, 0.5], [-4 + 2, -0.5]])
     np.testing.assert_array_equal(score(photo, sentence, "sum"), [[3 + 2 + 0, 0.5], [0 + 2, 0]])
+    np.testing.assert_array_equal(score(photo, sentence, "mean"), [[(3 - 1) / 2, 0.5], [(-4 + 2) / 2, -0.5]])
 
 
 def test_padding_does_not_lift_a_negative_maximum_to_zero() -> None:
     lonely, crowd = np.array([[-0.5]], np.float32), np.array([[-1], [-2], [-3]], np.float32)
     word = [np.array([[1]], np.float32)]
     np.testing.assert_array_equal(score([lonely, crowd], word, "max"), [[-0.5], [-1]])
+    np.testing.assert_array_equal(score([lonely, crowd], word, "mean"), [[-0.5], [-1]])
     np.testing.assert_array_equal(score([lonely, crowd], word, "sum"), [[0], [0]])
+
+
+@settings(max_examples=40)
+@given(photos=ragged(), sentences=ragged(), tile=st.integers(1, 7), extra=st.integers(0, 3))
+def test_a_mean_is_the_maximum_over_the_number_of_words_whatever_the_padding(
+    photos: list[np.ndarray], sentences: list[np.ndarray], tile: int, extra: int
+) -> None:
+    (v, regions), (s, words) = pad(photos), pad(sentences)
+    s = np.pad(s, [(0, 0), (0, extra), (0, 0)])
+    s[np.arange(s.shape[1]) >= words[:, None]] = np.nan
+    mean, total = (score_matrix(v, regions, s, words, kind, tile) for kind in ("mean", "max"))
+    np.testing.assert_array_equal(mean, total / words.astype(np.float32))
+    np.testing.assert_array_equal(mean[:, words == 1], total[:, words == 1])
+
+
+@given(photos=ragged(), sentence=ragged(), times=st.integers(1, 4))
+def test_a_mean_does_not_grow_with_a_sentence(photos: list[np.ndarray], sentence: list[np.ndarray], times: int) -> None:
+    again = [np.tile(words, (times, 1)) for words in sentence]
+    np.testing.assert_allclose(score(photos, again, "mean"), score(photos, sentence, "mean"), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@given(photos=ragged(), sentences=ragged())
+def test_products_of_one_pair_give_the_same(kind: Kind, photos: list[np.ndarray], sentences: list[np.ndarray]) -> None:
+    found = [[score_of_products(words @ regions.T, kind) for words in sentences] for regions in photos]
+    np.testing.assert_allclose(found, score(photos, sentences, kind), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,8 +134,10 @@ def test_no_photos_or_sentences_is_an_empty_table() -> None:
 
 def test_wrong_input_is_refused() -> None:
     v, n = np.ones((2, 3, 4), np.float32), np.array([3, 1])
-    with pytest.raises(ValueError, match=r"kind must be .* not 'mean'"):
-        score_matrix(v, n, v, n, kind="mean")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"kind must be .* not 'median'"):
+        score_matrix(v, n, v, n, kind="median")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"kind must be .* not 'median'"):
+        score_of_products(v[0], "median")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="tile must be at least 1"):
         score_matrix(v, n, v, n, tile=0)
     with pytest.raises(ValueError, match="4 dimensions and words 3"):

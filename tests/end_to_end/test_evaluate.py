@@ -18,6 +18,8 @@ from regiontalk.evaluation.retrieval import retrieval
 from regiontalk.language import tokenise
 from regiontalk.pack import Pack
 
+from ..tiny_pack import write_tiny_pack
+
 Command = Callable[..., Any]
 
 
@@ -200,10 +202,18 @@ def test_another_systems_scores_and_embeddings(bare: Command, tmp_path: Path) ->
         assert message in ended.err
 
 
-def test_the_pack_names_the_score(command: Command, captioned: Path) -> None:
-    (found,) = command("evaluate", "retrieval", captioned, "--json").json()
-    assert found["signature"]["score"] == "max (Eq. 8)"
+@pytest.mark.parametrize(("kind", "formula"), [("max", "Eq. 8"), ("sum", "Eq. 7"), ("mean", "Eq. 8 / words")])
+def test_the_pack_names_the_score(bare: Command, captioned: Path, tmp_path: Path, kind: str, formula: str) -> None:
+    write_tiny_pack(tmp_path / "pack", score=kind)
+    (found,) = bare("evaluate", "retrieval", captioned, "--pack", tmp_path / "pack", "--json").json()
+    assert found["signature"]["score"] == f"{kind} ({formula})"
     assert found["signature"]["ties"] == "count against the system"
+    dataset = read_dataset(captioned, "test")
+    captions = [caption for photo in dataset.photos for caption in photo.captions]
+    scores = regiontalk.load(tmp_path / "pack").score([photo.file for photo in dataset.photos], captions)
+    expected = retrieval(scores, np.repeat(np.arange(10), 2))
+    for way in ("image_to_text", "text_to_image"):
+        assert found[way] == pytest.approx(expected[way], abs=1e-3)
 
 
 @pytest.mark.parametrize(("what", "expected"), [("retrieval", "R@10"), ("describe", "BLEU-4")])

@@ -9,6 +9,7 @@ import pytest
 
 import regiontalk
 
+from ..tiny_pack import write_tiny_pack
 from .conftest import Command, random_photo
 
 
@@ -93,6 +94,46 @@ def test_sentences_by_photo(command: Command, files: list[str], tiny_pack: Path,
     assert [each["sentence"] for each in found] == [kept[i] for i in np.argsort(-scores)[:3]]
     assert [lines[each["line"] - 1] for each in found] == [each["sentence"] for each in found]
     np.testing.assert_allclose([each["score"] for each in found], np.sort(scores)[::-1][:3], rtol=1e-4)
+
+
+def test_a_pack_that_scores_by_the_word(bare: Command, index: Path, photos: Path, tmp_path: Path) -> None:
+    """Photos are ranked as by Eq. 8, which divided by the number of words is what the model and alignments say."""
+    pytest.importorskip("qdrant_client", reason="needs the extra qdrant")
+    pack, mine, sentence = tmp_path / "mean", tmp_path / "mean.index", "a dog in the snow"
+    write_tiny_pack(pack, score="mean")
+    assert bare("index", "add", photos, "--index", mine, "--pack", pack).status == 0
+    assert bare("index", "push", "--index", mine, "--qdrant", tmp_path / "qdrant").status == 0
+    model = regiontalk.load(pack)
+    found = bare("search", sentence, "--index", mine, "--pack", pack, "--json").json()
+    scores = model.score([each["file"] for each in found], sentence)[:, 0]
+    assert len(found) == 8 and (np.diff(scores) < 0).all()
+    assert [each["score"] for each in found] == pytest.approx(scores.tolist(), rel=1e-4)
+    assert [model.align(each["file"], sentence).score for each in found] == pytest.approx(scores.tolist(), rel=1e-4)
+    for place in (("--index", mine, "--candidates", 8), ("--qdrant", tmp_path / "qdrant")):
+        again = bare("search", sentence, *place, "--pack", pack, "--json").json()
+        assert [each["file"] for each in again] == [each["file"] for each in found]
+        assert [each["score"] for each in again] == pytest.approx([each["score"] for each in found], rel=1e-4)
+    assert f"score {scores[0]:.2f}" in bare("search", sentence, "--index", mine, "-k", 1, "--pack", pack).out
+    phrase = bare("search", "--region", sentence, "--index", mine, "--pack", pack, "-k", 1, "--json").json()
+    assert phrase[0]["score"] == pytest.approx(model.align(phrase[0]["file"], sentence, 1e6).phrases[0].score, rel=1e-3)
+
+
+def test_sentences_by_photo_by_the_word(bare: Command, photos: Path, tmp_path: Path) -> None:
+    write_tiny_pack(tmp_path / "mean", score="mean")
+    lines = ["a dog", "two people in the snow", "a red ball on the grass", "street"]
+    (tmp_path / "captions.txt").write_text("\n".join(lines))
+    scores = regiontalk.load(tmp_path / "mean").score(photos / "a.jpg", lines)[0]
+    query = ("--sentences", tmp_path / "captions.txt", "--like", photos / "a.jpg")
+    found = bare("search", *query, "--pack", tmp_path / "mean", "--json").json()
+    assert [each["sentence"] for each in found] == [lines[i] for i in np.argsort(-scores)]
+    np.testing.assert_allclose([each["score"] for each in found], np.sort(scores)[::-1], rtol=1e-4)
+
+
+def test_a_pack_that_scores_by_equation_7_finds_no_photos(bare: Command, index: Path, tmp_path: Path) -> None:
+    write_tiny_pack(tmp_path / "sum", score="sum")
+    ended = bare("search", "a dog", "--index", index, "--pack", tmp_path / "sum")
+    assert (ended.status, ended.out) == (2, "")
+    assert "scored by Eq. 7, but search ranks by Eq. 8" in ended.err
 
 
 def test_filters(command: Command, index: Path, files: list[str]) -> None:

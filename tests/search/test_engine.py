@@ -148,6 +148,10 @@ def test_sentences_by_photo(make_index: MakeIndex) -> None:
     ranked = rank_sentences(regions, sentences, k=3)
     assert [place for place, _ in ranked] == sorted(range(5), key=lambda i: -expected[i])[:3]
     np.testing.assert_allclose([s for _, s in ranked], sorted(expected, reverse=True)[:3], rtol=1e-5)
+    means = [score / len(each) for score, each in zip(expected, sentences, strict=True)]
+    by_the_word = rank_sentences(regions, sentences, k=3, kind="mean")
+    assert [place for place, _ in by_the_word] == sorted(range(5), key=lambda i: -means[i])[:3]
+    np.testing.assert_allclose([s for _, s in by_the_word], sorted(means, reverse=True)[:3], rtol=1e-5)
     assert rank_sentences(regions, [], k=3) == []
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regiontalk.alignment.score import pad, score_matrix
 from regiontalk.search import scoring
-from regiontalk.search.scoring import cosines, gathered, photo_scores, row_scores, top
+from regiontalk.search.scoring import cosines, gathered, of_kind, photo_scores, row_scores, top
 from regiontalk.search.storage import decode, encode
 
 NONE = np.empty(0, np.float32)
@@ -28,6 +29,15 @@ def test_by_hand() -> None:
     # First photo: max(3, 2) + max(-1, -2); second: -4 + 2. Its best word is below zero and stays so.
     assert photo_scores(vectors, NONE, np.array([2, 3]), words).tolist() == [2.0, -2.0]
     assert row_scores(vectors, NONE, words.sum(axis=0)).tolist() == [2.0, 0.0, -2.0]
+
+
+def test_kinds() -> None:
+    photo, words = np.array([[1, 0], [0, 2]], np.float32), np.array([[3, 1], [-1, -1]], np.float32)
+    (score,) = photo_scores(photo, NONE, np.array([2]), words).tolist()
+    for kind in ("max", "mean"):
+        assert of_kind(score, 2, kind) == score_matrix(*pad([photo]), *pad([words]), kind)[0, 0]
+    with pytest.raises(ValueError, match=r"Eq\. 7 does not follow"):
+        of_kind(score, 2, "sum")
 
 
 @pytest.mark.parametrize("storage", ["float32", "float16", "int8"])

@@ -111,7 +111,7 @@ PATHS = {
         (AlignmentConfig, "learning_rate = nan", "learning_rate: expected a number"),
         (AlignmentConfig, 'start = "a"\nword_vectors = "b"', "leave out start or word_vectors"),
         (CaptionerConfig, 'about = "photo"\nlongest = 0', "longest: expected a whole number from 1"),
-        (ExportConfig, 'name = "a"\nlicence = "b"\nscore = "Sum"', "score: expected one of 'max', 'sum', found 'Sum'"),
+        (ExportConfig, 'name = "a"\nlicence = "b"\nscore = "Sum"', "score: expected one of 'max', 'sum', 'mean'"),
     ],
 )
 def test_settings_out_of_their_range_are_told(tmp_path: Path, kind: type, text: str, told: str) -> None:

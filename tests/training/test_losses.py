@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from regiontalk.alignment.score import score_matrix
+from regiontalk.alignment.score import Kind, score_matrix
 from regiontalk.training.losses import (
     RANKING_LOSSES,
     Pairs,
@@ -86,9 +88,9 @@ def test_a_batch_of_one_photo_has_no_loss_and_finite_gradients(name: str) -> Non
     assert scores.grad is not None and scores.grad.isfinite().all()
 
 
-@given(seed=st.integers(0, 10_000), kind=st.sampled_from(["max", "sum"]))
+@given(seed=st.integers(0, 10_000), kind=st.sampled_from(get_args(Kind)))
 @settings(max_examples=40, deadline=None)
-def test_scores_equal_the_runtime_and_ignore_padding(seed: int, kind: str) -> None:
+def test_scores_equal_the_runtime_and_ignore_padding(seed: int, kind: Kind) -> None:
     rng = np.random.default_rng(seed)
     photos, regions, sentences, words, dim = rng.integers(1, 5, size=5)
     v, s = rng.normal(size=(photos, regions, dim)), rng.normal(size=(sentences, words, dim))
@@ -97,7 +99,7 @@ def test_scores_equal_the_runtime_and_ignore_padding(seed: int, kind: str) -> No
     word_mask = np.arange(words) < word_counts[:, None]
     v[~region_mask], s[~word_mask] = 50.0, 50.0  # whatever padding holds, it must not count
     ours = score_batch(*(torch.from_numpy(a) for a in (v, region_mask, s, word_mask)), kind)
-    theirs = score_matrix(v.astype(np.float32), region_counts, s.astype(np.float32), word_counts, kind)  # type: ignore[arg-type]
+    theirs = score_matrix(v.astype(np.float32), region_counts, s.astype(np.float32), word_counts, kind)
     np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-4, atol=1e-4)
 
 
@@ -105,4 +107,16 @@ def test_a_true_maximum_may_be_negative() -> None:
     region, word = torch.tensor([[[1.0], [0.0]]]), torch.tensor([[[-0.5]]])
     present, spoken = torch.tensor([[True, False]]), torch.tensor([[True]])
     assert score_batch(region, present, word, spoken, "max").item() == -0.5
+    assert score_batch(region, present, word, spoken, "mean").item() == -0.5
     assert score_batch(region, present, word, spoken, "sum").item() == 0.0
+
+
+def test_a_mean_by_hand() -> None:
+    regions, words = torch.tensor([[[1.0], [-1.0]]]), torch.tensor([[[3.0], [-2.0], [9.0]], [[4.0], [9.0], [9.0]]])
+    words.requires_grad_()
+    spoken = torch.tensor([[True, True, False], [True, False, False]])
+    scores = score_batch(regions, torch.ones(1, 2, dtype=torch.bool), words, spoken, "mean")
+    assert scores.tolist() == [[(3 + 2) / 2, 4]]
+    scores.sum().backward()
+    assert words.grad is not None
+    assert words.grad[..., 0].tolist() == [[0.5, -0.5, 0], [1, 0, 0]]

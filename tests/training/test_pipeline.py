@@ -69,7 +69,7 @@ def test_alignment_resumes_exactly(alignment_config: AlignmentConfig, tmp_path: 
 
 
 @pytest.mark.parametrize("loss", ["margin", "hard_negative", "info_nce"])
-@pytest.mark.parametrize("score", ["max", "sum"])
+@pytest.mark.parametrize("score", ["max", "sum", "mean"])
 def test_every_loss_and_score_learns(alignment_config: AlignmentConfig, tmp_path: Path, loss: str, score: str) -> None:
     config = replace(
         alignment_config, loss=loss, score=score, output=tmp_path, epochs=20, optimiser="adamw", learning_rate=3e-3

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image, ImageCms
 
 from regiontalk.cli import main
-from regiontalk.errors import PhotoError
-from regiontalk.model import Model
+from regiontalk.errors import ConfigError, PhotoError
+from regiontalk.model import Model, load
 
+from ..tiny_pack import write_tiny_pack
 from .conftest import Running, Serve
 
 pytest.importorskip("fastapi", reason="needs the extra web")
@@ -85,6 +86,21 @@ def served_alone(model: Model, tiny_pack: Path, photo: Path) -> PhotoFinder:
         main(["index", "add", str(photo), "--index", str(index), "--pack", str(tiny_pack)])
     assert not ended.value.code
     return PhotoFinder(index, model, threads=1)
+
+
+def test_a_pack_that_scores_by_the_word(tmp_path: Path) -> None:
+    pack, photo, sentence = tmp_path / "mean", tmp_path / "a.jpg", "a dog in the snow"
+    write_tiny_pack(pack, score="mean")
+    Image.new("RGB", (400, 300), "red").save(photo)
+    model = load(pack, threads=1)
+    (found,) = served_alone(model, pack, photo).by_sentence(sentence, 1)
+    assert found["score"] == pytest.approx(float(model.score(photo, sentence)[0, 0]), rel=1e-4)
+
+
+def test_a_pack_that_scores_by_equation_7_finds_no_photos(indexed: Indexed, tmp_path: Path) -> None:
+    write_tiny_pack(tmp_path / "sum", score="sum")
+    with pytest.raises(ConfigError, match=r"scored by Eq\. 7, but search ranks by Eq\. 8"):
+        PhotoFinder(indexed[0], load(tmp_path / "sum", threads=1))
 
 
 def test_copies_hold_no_more_than_is_to_be_seen(model: Model, tiny_pack: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from regiontalk.alignment.score import Kind, score_of_products
 from regiontalk.errors import ConfigError, PackError
 from regiontalk.structures import Alignment, Phrase, Regions, Sentence
 
@@ -22,7 +23,7 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
 
     Args:
         unary: (T, M) finite, ψ_U(a_j = i) = v_i·s_j; T and M at least 1.
-        beta: β, at least 0 and finite, in units of the score.
+        beta: β, at least 0 and finite, in units of `unary`.
 
     Returns:
         The path a, (T,) int64, and the maximum itself. Of several best paths it is the one with the lowest region for
@@ -73,17 +74,18 @@ def phrases(words: Sequence[str], path: np.ndarray, unary: np.ndarray, boxes: np
     return tuple(_phrase(words, start, end, int(path[start]), unary, boxes) for start, end in runs)
 
 
-def align(regions: Regions, sentence: Sentence, beta: float) -> Alignment:
+def align(regions: Regions, sentence: Sentence, beta: float, kind: Kind = "max") -> Alignment:
     """Gives each word of a sentence a region of a photo.
 
     Args:
         regions: the photo's, with v_i (M, h).
         sentence: with s_t (T, h).
-        beta: β, at least 0, in units of the score; 0 lets every word choose for itself, a large one keeps the sentence
+        beta: β, at least 0, in units of v_i·s_t; 0 lets every word choose for itself, a large one keeps the sentence
             on one region.
+        kind: of the alignment's `score`; it changes nothing else.
 
     Returns:
-        The alignment. Its `score` is S_kl of Eq. 8, which β does not change.
+        The alignment. Its `score` is S_kl as `score_matrix` gives it, which β does not change.
 
     Raises:
         ConfigError: if `beta` is negative or not finite.
@@ -101,7 +103,7 @@ def align(regions: Regions, sentence: Sentence, beta: float) -> Alignment:
         regions=regions,
         sentence=sentence,
         beta=float(beta),
-        score=float(unary.max(axis=1).sum()),
+        score=score_of_products(unary, kind),
         word_regions=path,
         word_scores=unary[np.arange(len(path)), path].astype(np.float32),
         phrases=phrases(sentence.words, path, unary, regions.boxes_xyxy),

@@ -11,7 +11,10 @@ from typing import Literal
 
 import numpy as np
 
-Kind = Literal["max", "sum"]
+Kind = Literal["max", "sum", "mean"]
+
+FORMULAS: dict[Kind, str] = {"max": "Eq. 8", "sum": "Eq. 7", "mean": "Eq. 8 / words"}
+"""What each kind is in the paper. "mean" is not there: Eq. 8 divided by the sentence's number of words."""
 
 TILE = 1024
 """Regions and words multiplied at a time: enough for the matrix product's full speed, and its result, 4 MB, stays in
@@ -30,15 +33,16 @@ def score_matrix(
 ) -> np.ndarray:
     """Scores every photo with every sentence.
 
-    "max" is Eq. 8, S_kl = Σ_t max_i v_i·s_t; "sum" is Eq. 7, S_kl = Σ_t Σ_i max(0, v_i·s_t). Raw dot products: nothing
-    is normalised. Padding takes no part, whatever it holds.
+    "max" is Eq. 8, S_kl = Σ_t max_i v_i·s_t; "sum" is Eq. 7, S_kl = Σ_t Σ_i max(0, v_i·s_t); "mean" is Eq. 8 divided by
+    the sentence's number of words, which ranks photos for a sentence as "max" does, and sentences for a photo whatever
+    their lengths. Raw dot products: no vector is normalised. Padding takes no part, whatever it holds.
 
     Args:
         region_vectors: (N, M, h), v_i, the regions of photo k in its first `region_counts[k]` rows.
         region_counts: (N,) integers in 1..M.
         word_vectors: (L, T, h), s_t, the words of sentence l in its first `word_counts[l]` rows.
         word_counts: (L,) integers in 1..T.
-        kind: "max" or "sum".
+        kind: "max", "sum" or "mean".
         tile: regions and words that are multiplied at a time, at least a photo's and a sentence's. It bounds the memory
             beyond the result to about tile² numbers and changes nothing but the rounding.
 
@@ -54,6 +58,8 @@ def score_matrix(
     2.0
     >>> float(score_matrix(v, np.array([2]), s, np.array([2]), kind="sum")[0, 0])  # 3 + 2 + 0 + 0
     5.0
+    >>> float(score_matrix(v, np.array([2]), s, np.array([2]), kind="mean")[0, 0])  # (3 - 1) / 2
+    1.0
     """
     _check("region", region_vectors, region_counts)
     _check("word", word_vectors, word_counts)
@@ -69,19 +75,38 @@ def score_matrix(
     return scores
 
 
+def score_of_products(products: np.ndarray, kind: Kind = "max") -> float:
+    """S_kl of one photo and one sentence, as in `score_matrix`.
+
+    Args:
+        products: (T, M), v_i·s_t of each word with each region; T and M at least 1.
+        kind: "max", "sum" or "mean".
+
+    Raises:
+        ValueError: if `kind` is none of them.
+
+    >>> score_of_products(np.array([[3.0, 2.0], [-1.0, -2.0]]), "mean")
+    1.0
+    """
+    _check_kind(kind)
+    if kind == "sum":
+        return float(np.maximum(products, 0).sum())
+    total = float(products.max(axis=1).sum())
+    return total / len(products) if kind == "mean" else total
+
+
 class TileScorer:
     """Scores a tile of photos with a tile of sentences; the large arrays in between are used again for the next tile.
 
     Args:
-        kind: "max" (Eq. 8) or "sum" (Eq. 7).
+        kind: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
 
     Raises:
-        ValueError: if `kind` is neither.
+        ValueError: if `kind` is none of them.
     """
 
     def __init__(self, kind: Kind) -> None:
-        if kind not in ("max", "sum"):
-            raise ValueError(f'kind must be "max" (Eq. 8) or "sum" (Eq. 7), not {kind!r}')
+        _check_kind(kind)
         self._kind = kind
         self._products, self._per_word = np.empty(0, np.float32), np.empty(0, np.float32)
 
@@ -108,6 +133,8 @@ class TileScorer:
             np.matmul(flat, words.astype(np.float32, copy=False).T, out=products.reshape(photos * most, len(words)))
         self._over_regions(products, np.arange(most) >= region_counts[:, None], per_word)
         scores: np.ndarray = np.add.reduceat(per_word, np.cumsum(word_counts) - word_counts, axis=1)
+        if self._kind == "mean":
+            scores /= word_counts.astype(np.float32)
         return scores
 
     def _over_regions(self, products: np.ndarray, padding: np.ndarray, per_word: np.ndarray) -> None:
@@ -117,13 +144,13 @@ class TileScorer:
         the lowest value before the maximum and zero before the sum. Zero before the maximum would turn a true maximum
         of -0.5 into 0.
         """
-        if self._kind == "max":
-            products[padding] = _LOWEST
-            np.maximum.reduce(products, axis=1, out=per_word)
-        else:
+        if self._kind == "sum":
             products[padding] = 0
             np.maximum(products, 0, out=products)
             np.add.reduce(products, axis=1, out=per_word)
+        else:
+            products[padding] = _LOWEST
+            np.maximum.reduce(products, axis=1, out=per_word)
 
 
 def tiles_of_photos(photos: int, regions: int, tile: int = TILE) -> list[slice]:
@@ -181,6 +208,12 @@ def _without_padding(word_vectors: np.ndarray, counts: np.ndarray) -> np.ndarray
 def _at_least(buffer: np.ndarray, size: int) -> np.ndarray:
     """The buffer, or a new one if it is too small."""
     return buffer if len(buffer) >= size else np.empty(size, np.float32)
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in FORMULAS:
+        known = ", ".join(f'"{each}" ({formula})' for each, formula in FORMULAS.items())
+        raise ValueError(f"kind must be one of {known}, not {kind!r}")
 
 
 def _check(name: str, vectors: np.ndarray, counts: np.ndarray) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -19,6 +19,7 @@ from regiontalk.errors import ConfigError, SentenceError
 if TYPE_CHECKING:
     from PIL import Image
 
+    from regiontalk.alignment.score import Kind
     from regiontalk.model import Model
     from regiontalk.photos import Photo
     from regiontalk.search.engine import BoxHit, Engine, Hit
@@ -225,7 +226,7 @@ def _engine(
     from regiontalk.search.engine import ExactEngine, TwoStageEngine
     from regiontalk.search.index import Index
 
-    if model.pack.settings.alignment.score != "max":
+    if model.pack.settings.alignment.score == "sum":
         raise ConfigError(
             f"{model.pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8; take another"
         )
@@ -237,6 +238,10 @@ def _engine(
         return QdrantEngine(client, name, pack_identity(model), candidates)
     index = Index.open(folder or "", pack_identity(model))
     return ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
+
+
+def _kind(model: Model) -> Kind:
+    return cast("Kind", model.pack.settings.alignment.score)
 
 
 def _read(model: Model, sentence: str) -> Sentence:
@@ -254,13 +259,15 @@ def _photos_by_sentence(
 ) -> Iterable[Shown]:
     from regiontalk.cli.text import alignment_text
     from regiontalk.drawing import draw_alignment
+    from regiontalk.search.scoring import of_kind
 
-    read = _read(model, sentence)
+    read, kind = _read(model, sentence), _kind(model)
     for rank, hit in enumerate(engine.photos(read.vectors, *ask), start=1):
         alignment = model.align(hit.regions, read)
         pictures.save(hit, rank, partial(draw_alignment, alignment=alignment))
         phrases = alignment.to_json()["phrases"]
-        value = {"rank": rank, **hit.entry.to_json(), "score": hit.score, "phrases": phrases}
+        score = of_kind(hit.score, len(read), kind)
+        value = {"rank": rank, **hit.entry.to_json(), "score": score, "phrases": phrases}
         yield f"{rank:>3}. {alignment_text(alignment)}", value
 
 
@@ -293,17 +300,13 @@ def _photos_by_photo(
 
 
 def _sentences_by_photo(model: Model, file: str, like: str, k: int, report: Report) -> Iterable[Shown]:
-    from typing import cast
-
-    from regiontalk.alignment.score import Kind
     from regiontalk.cli.sentences import read_sentences
     from regiontalk.search.sentences import rank_sentences
 
     lines = read_sentences(file, report)
     (looked,) = model.look(like)
     read = model.read([text for _, text in lines])
-    kind = cast(Kind, model.pack.settings.alignment.score)
-    for rank, (place, score) in enumerate(rank_sentences(looked, read, k, kind), start=1):
+    for rank, (place, score) in enumerate(rank_sentences(looked, read, k, _kind(model)), start=1):
         number, text = lines[place]
         yield (
             f"{rank:>3}. {score:>8.2f}  {printable(text)}",

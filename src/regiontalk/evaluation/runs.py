@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from regiontalk.alignment.score import Kind, pad
+from regiontalk.alignment.score import FORMULAS, Kind, pad
 from regiontalk.data import Dataset
 from regiontalk.errors import PackError
 from regiontalk.evaluation.captions import CaptionScores, score_captions
@@ -45,7 +45,7 @@ class Retrieved:
     Attributes:
         result: what `evaluate_retrieval` gives.
         ranks: in each fold, or in the whole set alone.
-        kind: "max" (Eq. 8) or "sum" (Eq. 7).
+        kind: of the scores: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
         region_vectors, region_counts: (N, M, h) and (N,), as `score_matrix` takes them.
         captions: L sentences, photo by photo.
         sentences: their word vectors, L arrays (T, h).
@@ -83,7 +83,7 @@ def evaluate_retrieval(
     """Rank all sentences of a dataset for each photo, and all photos for each sentence.
 
     Args:
-        model: scores them (Eq. 8, or Eq. 7 if its pack says so).
+        model: scores them, by the kind of score that its pack says.
         dataset: every photo and every caption of it takes part.
         reporting: folds and bootstrap.
         progress: is told how far it is.
@@ -118,7 +118,7 @@ def retrieve(
             ranks.append(rank(scores, progress.advance))
         except ValueError as error:  # vectors are finite, but their products may not be
             raise PackError(f"{model.pack.folder}: {error}. Take another pack.") from error
-    how = {"score": f"{kind} (Eq. {8 if kind == 'max' else 7})"}
+    how = {"score": f"{kind} ({FORMULAS[kind]})"}
     signature = evaluation_signature(model.pack, dataset, progress) | how
     result = retrieval_result(ranks, signature, reporting)
     return Retrieved(result, ranks, kind, vectors, counts, captions, sentences, owners)

@@ -30,7 +30,7 @@ class VectorScores:
         region_counts: (N,) integers in 1..M.
         sentences: L arrays (T, h), s_t of each word, at least one word each.
         owners: (L,) the photo of each sentence.
-        kind: "max" (Eq. 8) or "sum" (Eq. 7).
+        kind: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
         tile: regions and words that are multiplied at a time; it changes nothing but the rounding.
 
     Raises:

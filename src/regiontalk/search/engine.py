@@ -25,7 +25,8 @@ class Hit:
 
     Attributes:
         entry: which one.
-        score: S_kl of Eq. 8 between a sentence and the photo's regions; of a photo, the cosine of `Engine.like`.
+        score: Eq. 8 between a sentence and the photo's regions, see `scoring.of_kind` for another kind of S_kl; of a
+            photo, the cosine of `Engine.like`.
         regions: its boxes and stored vectors; features, (M, 0), are not kept.
     """
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from regiontalk.alignment.score import Kind
 from regiontalk.search.storage import decode, floats
 from regiontalk.vision.session import available_cpus
 
@@ -54,6 +55,25 @@ def photo_scores(
 
     _in_threads(score, _tiles(row_ends, vectors.shape[1]), threads)
     return scores
+
+
+def of_kind(score: float, words: int, kind: Kind) -> float:
+    """S_kl of a pack's kind from an engine's score. Engines rank photos by Eq. 8; by "mean" they rank the same.
+
+    Args:
+        score: of Eq. 8.
+        words: T, of the sentence that was searched for.
+        kind: "max" or "mean".
+
+    Raises:
+        ValueError: if `kind` is "sum", which ranks otherwise.
+
+    >>> of_kind(6.0, 4, "mean")
+    1.5
+    """
+    if kind == "sum":
+        raise ValueError("Eq. 7 does not follow from Eq. 8")
+    return score / words if kind == "mean" else score
 
 
 def row_scores(vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threads: int | None = None) -> np.ndarray:

@@ -21,7 +21,7 @@ def rank_sentences(
         regions: the photo's, v_i (M, h).
         sentences: each with its words s_t (T, h); read by the same pack.
         k: at least 1.
-        kind: "max" for Eq. 8, "sum" for Eq. 7.
+        kind: "max" for Eq. 8, "sum" for Eq. 7, "mean" for Eq. 8 / words.
 
     Returns:
         Place and score S_kl of the k best, the best first; of equals the first.

@@ -38,7 +38,7 @@ class ExportConfig:
         vision: folder of the finished run whose vision network the other runs were trained on.
         alignment, photo_captioner, region_captioner: folders of finished runs.
         beta: β of Eq. 12, the default of `align`.
-        score: "max" or "sum", as trained.
+        score: "max", "sum" or "mean", as trained.
         beam, max_words, length_normalisation: of the photo captioner; chosen on dev.
         region_beam, region_max_words, region_length_normalisation: of the region captioner.
         about: TOML file with the tables `trained_on` and `results`, for people; None for none.
@@ -55,7 +55,7 @@ class ExportConfig:
     photo_captioner: Path
     region_captioner: Path
     beta: float = 1.0
-    score: Literal["max", "sum"] = "max"
+    score: Literal["max", "sum", "mean"] = "max"
     beam: int = 5
     max_words: int = 20
     length_normalisation: float = 0.0

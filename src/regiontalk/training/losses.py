@@ -25,7 +25,8 @@ def score_batch(regions: Tensor, region_mask: Tensor, words: Tensor, word_mask: 
     Args:
         regions: (K, M, h); region_mask: (K, M), True on regions.
         words: (L, T, h); word_mask: (L, T), True on words.
-        kind: "max", Eq. 8: every word takes its best region; "sum", Eq. 7: all positive products count.
+        kind: "max", Eq. 8: every word takes its best region; "sum", Eq. 7: all positive products count; "mean", Eq. 8
+            divided by the sentence's number of words.
 
     Returns:
         (K, L).
@@ -33,12 +34,13 @@ def score_batch(regions: Tensor, region_mask: Tensor, words: Tensor, word_mask: 
     photos, count, dim = regions.shape
     spoken = word_mask.flatten().nonzero()[:, 0]  # padding, near half of all positions, is never multiplied
     products = (words.reshape(-1, dim)[spoken] @ regions.reshape(-1, dim).T).view(-1, photos, count)  # (n, K, M)
-    if kind == "max":
-        per_word = products.masked_fill(~region_mask, LOWEST).max(-1).values  # lowest first: a maximum may be negative
-    else:
+    if kind == "sum":
         per_word = (products.clamp(min=0) * region_mask).sum(-1)
+    else:
+        per_word = products.masked_fill(~region_mask, LOWEST).max(-1).values  # lowest first: a maximum may be negative
     sums = per_word.new_zeros(len(words), photos, dtype=torch.float32)
-    return sums.index_add(0, spoken // words.shape[1], per_word.float()).T
+    scores = sums.index_add(0, spoken // words.shape[1], per_word.float()).T  # (K, L)
+    return scores / word_mask.sum(1).clamp(min=1) if kind == "mean" else scores
 
 
 @dataclass(frozen=True)

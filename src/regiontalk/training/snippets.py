@@ -65,7 +65,7 @@ def infer_snippets(
 
     Args:
         edges: how phrases begin and end; what sticks out is cut off.
-        beta: β of Eq. 12, in units of the score.
+        beta: β of Eq. 12, in units of v_i·s_t.
         min_words: shorter phrases are left out, and so are those without a word of the vocabulary.
 
     Raises:

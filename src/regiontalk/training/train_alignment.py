@@ -63,7 +63,7 @@ class AlignmentConfig(Section):
         embedding, hidden, dim: d, H and h of Eq. 1 to 6 (without `start`).
         recurrent: False keeps W_f and W_b at zero, so that every word is read by itself.
         dropout: everywhere but in the recurrence.
-        score: "max" is Eq. 8, "sum" is Eq. 7.
+        score: "max" is Eq. 8, "sum" is Eq. 7, "mean" is Eq. 8 divided by the number of words.
         loss: "margin" is Eq. 9.
         optimiser, learning_rate, weight_decay, epochs, clip: clip bounds every element of the gradient.
         batch: photos in a batch.
@@ -94,7 +94,7 @@ class AlignmentConfig(Section):
     dim: Count = 512
     recurrent: bool = True
     dropout: Share = 0.3
-    score: Literal["max", "sum"] = "max"
+    score: Literal["max", "sum", "mean"] = "max"
     loss: Literal["margin", "hard_negative", "info_nce"] = "info_nce"
     optimiser: Literal["sgd", "rmsprop", "adamw"] = "adamw"
     learning_rate: Positive = 1e-3

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
+from regiontalk.alignment.score import Kind
 from regiontalk.errors import ConfigError, PhotoError
 from regiontalk.model import Model
 from regiontalk.photos import open_photo
@@ -17,6 +18,7 @@ from regiontalk.search.engine import ExactEngine
 from regiontalk.search.entries import file_state
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
+from regiontalk.search.scoring import of_kind
 from regiontalk.structures import Regions, regions_to_json
 
 THUMBNAIL_SIDE, PHOTO_SIDE = 320, 1600
@@ -42,9 +44,9 @@ class PhotoFinder:
 
     def __init__(self, folder: str | os.PathLike[str], model: Model, threads: int | None = None) -> None:
         settings = model.pack.settings
-        if settings.alignment.score != "max":
+        if settings.alignment.score == "sum":
             raise ConfigError(f"{model.pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8")
-        self._model = model
+        self._model, self._kind = model, cast(Kind, settings.alignment.score)
         self._index = Index.open(folder, PackIdentity(settings.name, model.pack.checksum, settings.space.dim))
         self._engine = ExactEngine(self._index, threads)
         self._thumbnail = lru_cache(_KEPT)(self._copy)
@@ -61,7 +63,7 @@ class PhotoFinder:
         for rank, position, score in _places(self._engine.ranked(read.vectors, k)):
             aligned = self._model.align(self._index.regions(position), read).to_json()
             shown = {"phrases": aligned["phrases"], "regions": aligned["regions"]}
-            found.append({**self._result(rank, position, score), **shown})
+            found.append({**self._result(rank, position, of_kind(score, len(read), self._kind)), **shown})
         return found
 
     def by_regions(self, regions: Regions, k: int) -> list[dict[str, Any]]:
