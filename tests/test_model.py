@@ -18,6 +18,7 @@ from regiontalk.alignment.mrf import align
 from regiontalk.alignment.score import Kind, pad, score_matrix
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.errors import ConfigError, PackError, PhotoError, SentenceError
+from regiontalk.language.reader import WordsReader
 from regiontalk.model import Model, distinct, load
 from regiontalk.pack import Pack, save_pack
 from regiontalk.photos import Photo, open_photo
@@ -335,6 +336,22 @@ def test_every_cell_describes(tmp_path: Path, photo_file: Path, cell: str) -> No
     settings = tiny_settings(cell)
     save_pack(tmp_path / cell, settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
     assert load(tmp_path / cell, threads=1).describe(photo_file).caption.log_prob < 0
+
+
+def test_every_cell_reads(tmp_path: Path, photo_file: Path) -> None:
+    """The words network as a GRU: its vectors are its own, of either sign, and all that the model does goes on."""
+    pack = write_tiny_pack(tmp_path / "gru", words_cell="gru")
+    model = load(pack.folder, threads=1)
+    sentences = model.read(SENTENCES)
+    read = WordsReader(pack.arrays["words"], "gru").read([each.ids for each in sentences])
+    for sentence, vectors in zip(sentences, read, strict=True):
+        np.testing.assert_array_equal(sentence.vectors, vectors)
+        assert (vectors < 0).any() and (vectors > 0).any()
+    (regions,) = model.look(photo_file)
+    expected = [(each.vectors @ regions.vectors.T).max(axis=1).sum() for each in sentences]
+    np.testing.assert_allclose(model.score(regions, sentences)[0], expected, rtol=1e-4, atol=1e-4)
+    assert model.align(regions, sentences[0]).score == pytest.approx(expected[0], rel=1e-4, abs=1e-4)
+    assert model.describe(photo_file).caption.text
 
 
 def test_no_such_pack(tmp_path: Path) -> None:

@@ -66,9 +66,11 @@ def refuse(pack: Path, file: str, message: str) -> None:
 # What is saved is what is loaded
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
-def test_a_pack_comes_back(tmp_path: Path, cell: str) -> None:
-    settings = tiny_settings(cell)
+@pytest.mark.parametrize(
+    ("cell", "words_cell"), [("rnn", "rnn"), ("gru", "rnn"), ("lstm", "rnn"), ("rnn", "gru"), ("gru", "gru")]
+)
+def test_a_pack_comes_back(tmp_path: Path, cell: str, words_cell: str) -> None:
+    settings = tiny_settings(cell, words_cell)
     arrays = tiny_arrays(settings)
     saved = save_pack(tmp_path / "new" / "pack", settings, arrays, tiny_vision_onnx(), tiny_vocabulary())
     loaded = Pack.load(tmp_path / "new" / "pack")
@@ -83,6 +85,24 @@ def test_a_pack_comes_back(tmp_path: Path, cell: str) -> None:
             found = loaded.arrays[file][name]
             assert found.dtype == np.float32
             np.testing.assert_array_equal(found, tensor.astype(np.float16).astype(np.float32))
+
+
+def test_tensors_of_the_words_network() -> None:
+    shared = {"embedding": (9, 6), "W_d": (12, 8), "b_d": (8,)}
+    recurrent = {"W_f": (12, 12), "b_f": (12,), "W_b": (12, 12), "b_b": (12,)}
+    expected = {**shared, **recurrent, "W_e": (6, 12), "b_e": (12,)}
+    assert tensor_shapes(tiny_settings(words_cell="rnn"), 9)["words"] == expected
+    inputs = {"W_xf": (6, 36), "b_xf": (36,), "W_xb": (6, 36), "b_xb": (36,)}
+    recurrent = {"W_f": (12, 36), "b_f": (36,), "W_b": (12, 36), "b_b": (36,)}
+    assert tensor_shapes(tiny_settings(words_cell="gru"), 9)["words"] == {**shared, **recurrent, **inputs}
+
+
+def test_a_pack_older_than_the_words_cell(pack: Path) -> None:
+    """What versions without the field wrote, and read: it is "rnn", and packs that have it are written so still."""
+    assert "cell" not in json.loads((pack / "pack.json").read_text())["words"]
+    assert Pack.load(pack).settings.words.cell == "rnn"
+    edit(pack, lambda content: content["words"].update(cell="rnn"))
+    assert Pack.load(pack).settings.words.cell == "rnn"
 
 
 def test_training_photos_come_back(tmp_path: Path) -> None:
@@ -315,6 +335,9 @@ def test_other_versions(pack: Path, version: Any) -> None:
         (("vision", "extra"), 1, r"vision: expected the fields .* foreign \['extra'\]"),
         (("space", "dim"), 10**12, "space: dim: expected a whole number"),
         (("words", "hidden"), -1, "words: hidden: expected a whole number"),
+        (("words", "cell"), "lstm", "words: cell: expected one of rnn, gru, found 'lstm'"),
+        (("words", "cell"), None, "words: cell: expected one of rnn, gru, found None"),
+        (("words", "gates"), 3, r"words: expected the fields hidden, embedding, cell; .* foreign \['gates'\]"),
         (("alignment", "score"), "median", "alignment: score: expected one of max, sum, mean, found 'median'"),
         (("alignment", "beta"), -1, "alignment: beta: expected a number from 0"),
         (("photo_captioner", "cell"), "../rnn", "photo_captioner: cell: expected one of"),
@@ -362,6 +385,11 @@ def test_a_description_that_fits_other_tensors(pack: Path) -> None:
 def test_another_cell(pack: Path) -> None:
     edit(pack, lambda content: content["photo_captioner"].update(cell="lstm"))
     refuse(pack, "photo_captioner.safetensors", "expected W_hx of shape|expected W_hh of shape|expected b_")
+
+
+def test_another_cell_of_the_words_network(pack: Path) -> None:
+    edit(pack, lambda content: content["words"].update(cell="gru"))
+    refuse(pack, "words.safetensors", "expected the tensors .*W_xb, W_xf, .*, found .*'W_e'")
 
 
 # vocabulary.json

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from regiontalk.settings import AlignmentSettings, CaptionerSettings, PackSettings, VisionSettings, shown
+from regiontalk.settings import (
+    AlignmentSettings,
+    CaptionerSettings,
+    PackSettings,
+    VisionSettings,
+    WordsSettings,
+    shown,
+)
 
 from .tiny_pack import tiny_settings
 
@@ -72,6 +79,23 @@ def test_kinds_of_score(score: str) -> None:
     assert PackSettings.from_json(settings.to_json()) == settings
     with pytest.raises(ValueError, match=r"^score: expected one of max, sum, mean, found 'Mean'"):
         AlignmentSettings("Mean", beta=1.0)
+
+
+def test_the_cell_of_the_words_network_may_be_missing() -> None:
+    assert WordsSettings.from_json({"hidden": 4, "embedding": 3}) == WordsSettings(4, 3, "rnn")
+    assert WordsSettings.from_json({"hidden": 4, "embedding": 3, "cell": "gru"}) == WordsSettings(4, 3, "gru")
+    with pytest.raises(ValueError, match=r"missing \['embedding'\], foreign \[\]"):
+        WordsSettings.from_json({"hidden": 4, "cell": "gru"})
+    with pytest.raises(ValueError, match=r"^cell: expected one of rnn, gru, found 'lstm'"):
+        WordsSettings(4, 3, "lstm")
+
+
+def test_defaults_are_not_written() -> None:
+    """So that versions that do not know a field read what it does not change."""
+    assert tiny_settings().to_json()["words"] == {"hidden": 12, "embedding": 6}
+    settings = tiny_settings(words_cell="gru")
+    assert settings.to_json()["words"] == {"hidden": 12, "embedding": 6, "cell": "gru"}
+    assert PackSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
 
 
 def nested(depth: int) -> dict[str, Any]:

@@ -33,8 +33,8 @@ def tiny_vocabulary() -> Vocabulary:
     return Vocabulary(WORDS, [100, 20, *(150 // (rank + 1) for rank in range(len(WORDS)))])
 
 
-def tiny_settings(cell: str = "gru") -> PackSettings:
-    """Settings of the tiny pack; both captioners have the same cell."""
+def tiny_settings(cell: str = "gru", words_cell: str = "rnn") -> PackSettings:
+    """Settings of the tiny pack; both captioners have the same cell, the words network may have another."""
     captioner = CaptionerSettings(cell, HIDDEN, EMBEDDING, beam=3, max_words=8, length_normalisation=0.0)
     return PackSettings(
         name="tiny",
@@ -42,7 +42,7 @@ def tiny_settings(cell: str = "gru") -> PackSettings:
         made_with="regiontalk tests",
         vision=VisionSettings(SIZE, SIDE, FEATURE_DIM, proposals=5, nms_iou=0.6, min_objectness=0.05),
         space=SpaceSettings(DIM),
-        words=WordsSettings(HIDDEN, EMBEDDING),
+        words=WordsSettings(HIDDEN, EMBEDDING, words_cell),
         alignment=AlignmentSettings("max", beta=1.0),
         photo_captioner=captioner,
         region_captioner=replace(captioner, max_words=5),
@@ -123,7 +123,9 @@ def tiny_vision_model(seed: int = 0) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
 
 
-def write_tiny_pack(folder: Path, cell: str = "gru", seed: int = 0, score: str = "max") -> Pack:
+def write_tiny_pack(
+    folder: Path, cell: str = "gru", seed: int = 0, score: str = "max", words_cell: str = "rnn"
+) -> Pack:
     """Save the tiny pack at `folder`, which must not hold anything else."""
-    settings = replace(tiny_settings(cell), alignment=AlignmentSettings(score, beta=1.0))
+    settings = replace(tiny_settings(cell, words_cell), alignment=AlignmentSettings(score, beta=1.0))
     return save_pack(folder, settings, tiny_arrays(settings, seed), tiny_vision_onnx(seed), tiny_vocabulary())

@@ -70,7 +70,7 @@ class Model:
         settings, arrays = pack.settings, pack.arrays
         graph_name = str(pack.folder / VISION_FILE)
         self._vision = VisionSession(pack.vision_onnx, arrays["projection"], settings.vision, threads, graph_name)
-        self._reader = WordsReader(arrays["words"])
+        self._reader = WordsReader(arrays["words"], settings.words.cell)
         self._photo_captioner, self._region_captioner = (
             Captioner(arrays[name], each.cell, str(pack.folder / f"{name}.safetensors"))
             for name, each in (

@@ -25,6 +25,7 @@ import safetensors.numpy
 from regiontalk import fingerprints
 from regiontalk.captioning.cells import captioner_shapes
 from regiontalk.errors import PackError
+from regiontalk.language.reader import words_shapes
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.settings import PackSettings, shown
 from regiontalk.strict_json import no_key_twice
@@ -141,21 +142,10 @@ def tensor_shapes(settings: PackSettings, words: int) -> dict[str, dict[str, tup
         words: V, the vocabulary's length.
     """
     dim, features = settings.space.dim, settings.vision.feature_dim
-    hidden, embedding = settings.words.hidden, settings.words.embedding
-    photo, region = settings.photo_captioner, settings.region_captioner
+    read, photo, region = settings.words, settings.photo_captioner, settings.region_captioner
     return {
         "projection": {"W_m": (features, dim), "b_m": (dim,)},
-        "words": {
-            "embedding": (words, embedding),
-            "W_e": (embedding, hidden),
-            "b_e": (hidden,),
-            "W_f": (hidden, hidden),
-            "b_f": (hidden,),
-            "W_b": (hidden, hidden),
-            "b_b": (hidden,),
-            "W_d": (hidden, dim),
-            "b_d": (dim,),
-        },
+        "words": words_shapes(read.cell, words, read.embedding, read.hidden, dim),
         "photo_captioner": captioner_shapes(photo.cell, features, photo.hidden, photo.embedding, words),
         "region_captioner": captioner_shapes(region.cell, 2 * features, region.hidden, region.embedding, words),
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Annotated, Any, Self, get_origin, get_type_hints
 
 _DEEPEST = 20
@@ -94,23 +94,36 @@ class Section:
 
     @classmethod
     def from_json(cls, data: Any) -> Self:
-        """Build from a parsed JSON object with exactly this section's fields.
+        """Build from a parsed JSON object with this section's fields and no other.
+
+        A field with a default may be missing: files older than the field lack it. All others must be there.
 
         Raises:
-            ValueError: if `data` is not an object, lacks a field, has a foreign one, or breaks a rule.
+            ValueError: if `data` is not an object, lacks one of those, has a foreign one, or breaks a rule.
         """
         if not isinstance(data, dict):
             raise ValueError(f"expected an object, found {shown(data)}")
         names = [each.name for each in fields(cls)]
-        missing = [name for name in names if name not in data]
+        missing = [each.name for each in fields(cls) if each.name not in data and each.default is MISSING]
         foreign = [name for name in data if name not in names]
         if missing or foreign:
             raise ValueError(f"expected the fields {', '.join(names)}; missing {missing}, foreign {shown(foreign)}")
-        return cls(**data | {name: _read(name, kind, data[name]) for name, kind in _sections(cls).items()})
+        sections = {name: kind for name, kind in _sections(cls).items() if name in data}
+        return cls(**data | {name: _read(name, kind, data[name]) for name, kind in sections.items()})
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `from_json` reads."""
-        return asdict(self)
+        """The object that `from_json` reads.
+
+        A field that holds its default is left out, so that versions older than the field read the rest.
+        """
+        content = asdict(self)
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value == each.default:
+                del content[each.name]
+            elif isinstance(value, Section):
+                content[each.name] = value.to_json()
+        return content
 
 
 LARGEST_PHOTO = 2048
@@ -147,10 +160,11 @@ class SpaceSettings(Section):
 
 @dataclass(frozen=True)
 class WordsSettings(Section):
-    """The words network (Eq. 2 to 6): H and d."""
+    """The words network (Eq. 2 to 6): H, d, and its cell, "rnn" (the paper's) or "gru"."""
 
     hidden: Annotated[int, whole(1, 16384)]
     embedding: Annotated[int, whole(1, 16384)]
+    cell: Annotated[str, choice("rnn", "gru")] = "rnn"
 
 
 @dataclass(frozen=True)

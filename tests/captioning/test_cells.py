@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regiontalk.captioning.cells import GATES, STEPS, captioner_shapes, sigmoid, start
+from regiontalk.captioning.cells import GATES, STEPS, captioner_shapes, gru_update, sigmoid, start
 
 D_CONTEXT, H, D_WORD, V = 5, 4, 3, 7
 
@@ -48,6 +48,15 @@ def test_gru_by_hand() -> None:
     np.testing.assert_allclose(STEPS["gru"](state, word, weights)[0], [[np.tanh(0.5)]])
     weights["b_x"] = np.array([50.0, -50.0, 0.3])  # r = 1, z = 0
     np.testing.assert_allclose(STEPS["gru"](state, word, weights)[0], [[np.tanh(0.3 + 2 * np.tanh(0.5))]])
+
+
+def test_gru_update_is_the_step_with_the_words_part_given() -> None:
+    weights = random_weights("gru")
+    rng = np.random.default_rng(4)
+    h, x = rng.normal(size=(5, H)).astype(np.float32), rng.normal(size=(5, D_WORD)).astype(np.float32)
+    updated = gru_update(h, x @ weights["W_hx"] + weights["b_x"], weights["W_hh"], weights["b_h"])
+    np.testing.assert_array_equal(updated, STEPS["gru"]((h,), x, weights)[0])
+    assert updated.dtype == np.float32
 
 
 def test_lstm_by_hand() -> None:

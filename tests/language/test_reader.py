@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from math import exp, tanh
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,39 +9,44 @@ from hypothesis import strategies as st
 
 from regiontalk.errors import SentenceError
 from regiontalk.language import WordsReader
+from regiontalk.language.reader import CELLS
 
 V, D, H, SPACE = 11, 5, 6, 4
 
 
-def random_weights(seed: int = 0) -> dict[str, np.ndarray]:
+def random_weights(seed: int = 0, cell: str = "rnn") -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    shapes = {
-        "embedding": (V, D),
-        "W_e": (D, H),
-        "b_e": (H,),
-        "W_f": (H, H),
-        "b_f": (H,),
-        "W_b": (H, H),
-        "b_b": (H,),
-        "W_d": (H, SPACE),
-        "b_d": (SPACE,),
-    }
+    inputs = {"rnn": {"e": (D, H)}, "gru": {"xf": (D, 3 * H), "xb": (D, 3 * H)}}[cell]
+    columns = {"rnn": H, "gru": 3 * H}[cell]
+    layers = {**inputs, "f": (H, columns), "b": (H, columns), "d": (H, SPACE)}
+    shapes: dict[str, tuple[int, ...]] = {"embedding": (V, D)}
+    for name, shape in layers.items():
+        shapes |= {f"W_{name}": shape, f"b_{name}": shape[1:]}
     return {name: rng.normal(0, 0.5, shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def as_doubles(weights: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {name: weight.astype(np.float64) for name, weight in weights.items()}
+
+
+def layer_slowly(w: dict[str, np.ndarray], name: str, x: list[float]) -> list[float]:
+    matrix, bias = w[f"W_{name}"], w[f"b_{name}"]
+    return [sum(x[i] * matrix[i, j] for i in range(len(x))) + bias[j] for j in range(len(bias))]
+
+
+def add(x: list[float], y: list[float]) -> list[float]:
+    return [a + b for a, b in zip(x, y, strict=True)]
 
 
 def read_slowly(weights: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
     """Eq. 2 to 6 with a loop for everything, in float64."""
-    w = {name: weight.astype(np.float64) for name, weight in weights.items()}
+    w = as_doubles(weights)
 
     def layer(x: list[float], name: str) -> list[float]:
-        matrix, bias = w[f"W_{name}"], w[f"b_{name}"]
-        return [sum(x[i] * matrix[i, j] for i in range(len(x))) + bias[j] for j in range(len(bias))]
+        return layer_slowly(w, name, x)
 
     def relu(x: list[float]) -> list[float]:
         return [max(0.0, value) for value in x]
-
-    def add(x: list[float], y: list[float]) -> list[float]:
-        return [a + b for a, b in zip(x, y, strict=True)]
 
     e = [relu(layer(list(w["embedding"][id_]), "e")) for id_ in ids]
     forward, backward = [], []
@@ -52,6 +59,36 @@ def read_slowly(weights: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
         state = relu(add(e[t], layer(state, "b")))
         backward.insert(0, state)
     return np.array([relu(layer(add(f, b), "d")) for f, b in zip(forward, backward, strict=True)])
+
+
+def gru_slowly(w: dict[str, np.ndarray], direction: str, ids: list[int]) -> list[list[float]]:
+    """The states of one direction, "f" or "b", over ids in the order that it reads them."""
+
+    def sigmoid(x: float) -> float:
+        return 1 / (1 + exp(-x))
+
+    state, states = [0.0] * H, []
+    for id_ in ids:
+        x = layer_slowly(w, f"x{direction}", list(w["embedding"][id_]))
+        h = layer_slowly(w, direction, state)
+        new = []
+        for i in range(H):
+            r, z = sigmoid(x[i] + h[i]), sigmoid(x[H + i] + h[H + i])
+            n = tanh(x[2 * H + i] + r * h[2 * H + i])
+            new.append((1 - z) * n + z * state[i])
+        state = new
+        states.append(state)
+    return states
+
+
+def read_gru_slowly(weights: dict[str, np.ndarray], ids: list[int]) -> np.ndarray:
+    """The same with GRUs instead of Eq. 3 to 5, and Eq. 6 without f."""
+    w = as_doubles(weights)
+    forward, backward = gru_slowly(w, "f", ids), gru_slowly(w, "b", ids[::-1])[::-1]
+    return np.array([layer_slowly(w, "d", add(f, b)) for f, b in zip(forward, backward, strict=True)])
+
+
+SLOWLY = {"rnn": read_slowly, "gru": read_gru_slowly}
 
 
 def test_worked_by_hand() -> None:
@@ -75,41 +112,88 @@ def test_worked_by_hand() -> None:
     np.testing.assert_array_equal(s, [[3.75, 2.25], [5.5, 0.5]])
 
 
+def test_gru_worked_by_hand() -> None:
+    """One number everywhere, word vectors 1 and 2. Forward: r = z = 1/2, n = tanh(x + 2r) whatever h is. Backward: r is
+    open and z shut, n = tanh(h/4 - x)."""
+    weights = {
+        "embedding": np.array([[0.0], [1.0], [2.0]], np.float32),
+        "W_xf": np.array([[0.0, 0.0, 1.0]], np.float32),
+        "b_xf": np.zeros(3, np.float32),
+        "W_f": np.zeros((1, 3), np.float32),
+        "b_f": np.array([0.0, 0.0, 2.0], np.float32),
+        "W_xb": np.array([[0.0, 0.0, -1.0]], np.float32),
+        "b_xb": np.array([50.0, -50.0, 0.0], np.float32),
+        "W_b": np.array([[0.0, 0.0, 0.25]], np.float32),
+        "b_b": np.zeros(3, np.float32),
+        "W_d": np.array([[1.0, -1.0]], np.float32),
+        "b_d": np.array([0.0, 1.0], np.float32),
+    }
+    f_1 = tanh(1 + 1) / 2
+    f_2 = tanh(2 + 1) / 2 + f_1 / 2
+    b_2 = tanh(-2)
+    b_1 = tanh(b_2 / 4 - 1)
+    (s,) = WordsReader(weights, "gru").read([np.array([1, 2])])
+    assert s.dtype == np.float32
+    np.testing.assert_allclose(s, [[f_1 + b_1, 1 - f_1 - b_1], [f_2 + b_2, 1 - f_2 - b_2]], rtol=1e-6)
+    assert s[0, 0] < 0  # nothing is cut off at zero
+
+
+def test_gru_is_pytorchs() -> None:
+    torch = pytest.importorskip("torch")
+    weights = random_weights(cell="gru")
+    network = torch.nn.GRU(D, H, bidirectional=True)
+    for suffix, direction in (("", "f"), ("_reverse", "b")):
+        for theirs, ours in (("weight_ih", "W_x"), ("weight_hh", "W_"), ("bias_ih", "b_x"), ("bias_hh", "b_")):
+            tensor = torch.from_numpy(weights[ours + direction].T.copy())
+            getattr(network, f"{theirs}_l0{suffix}").data = tensor
+    ids = np.array([3, 1, 4, 1, 5])
+    with torch.no_grad():
+        states = network(torch.from_numpy(weights["embedding"][ids]))[0].numpy()  # (T, 2 H)
+    expected = (states[:, :H] + states[:, H:]) @ weights["W_d"] + weights["b_d"]
+    np.testing.assert_allclose(WordsReader(weights, "gru").read([ids])[0], expected, rtol=1e-5, atol=1e-6)
+
+
 sentences_of_ids = st.lists(st.lists(st.integers(0, V - 1), min_size=1, max_size=9), min_size=1, max_size=12)
 
 
+@pytest.mark.parametrize("cell", CELLS)
 @settings(max_examples=50)
 @given(sentences_of_ids, st.integers(0, 3))
-def test_equals_plain_loops(sentences: list[list[int]], seed: int) -> None:
-    weights = random_weights(seed)
-    read = WordsReader(weights).read([np.array(ids) for ids in sentences])
+def test_equals_plain_loops(cell: str, sentences: list[list[int]], seed: int) -> None:
+    weights = random_weights(seed, cell)
+    read = WordsReader(weights, cell).read([np.array(ids) for ids in sentences])
     assert len(read) == len(sentences)
     for vectors, ids in zip(read, sentences, strict=True):
-        np.testing.assert_allclose(vectors, read_slowly(weights, ids), rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(vectors, SLOWLY[cell](weights, ids), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("cell", CELLS)
 @settings(max_examples=50)
 @given(sentences_of_ids)
-def test_a_batch_equals_one_at_a_time(sentences: list[list[int]]) -> None:
-    reader = WordsReader(random_weights())
+def test_a_batch_equals_one_at_a_time(cell: str, sentences: list[list[int]]) -> None:
+    reader = WordsReader(random_weights(cell=cell), cell)
     arrays = [np.array(ids) for ids in sentences]
     for vectors, ids in zip(reader.read(arrays), arrays, strict=True):
         np.testing.assert_allclose(vectors, reader.read([ids])[0], rtol=1e-5, atol=1e-6)
 
 
-def test_more_sentences_than_a_batch_keep_their_order() -> None:
+@pytest.mark.parametrize("cell", CELLS)
+def test_more_sentences_than_a_batch_keep_their_order(cell: str) -> None:
     rng = np.random.default_rng(3)
-    reader = WordsReader(random_weights())
+    reader = WordsReader(random_weights(cell=cell), cell)
     arrays = [rng.integers(0, V, rng.integers(1, 8)) for _ in range(600)]
     for vectors, ids in zip(reader.read(arrays), arrays, strict=True):
         np.testing.assert_allclose(vectors, reader.read([ids])[0], rtol=1e-5, atol=1e-6)
 
 
-def test_half_precision_weights_are_read_as_float32() -> None:
-    weights = {name: weight.astype(np.float16) for name, weight in random_weights().items()}
+@pytest.mark.parametrize("cell", CELLS)
+def test_half_precision_weights_are_read_as_float32(cell: str) -> None:
+    weights = {name: weight.astype(np.float16) for name, weight in random_weights(cell=cell).items()}
     full = {name: weight.astype(np.float32) for name, weight in weights.items()}
     ids = [np.array([3, 1, 4])]
-    assert np.array_equal(WordsReader(weights).read(ids)[0], WordsReader(full).read(ids)[0])
+    read = WordsReader(weights, cell).read(ids)[0]
+    assert read.dtype == np.float32
+    assert np.array_equal(read, WordsReader(full, cell).read(ids)[0])
 
 
 def test_nothing_to_read_gives_nothing() -> None:
@@ -135,3 +219,17 @@ def test_bad_weights_are_refused() -> None:
     weights = random_weights() | {"W_f": np.zeros((H, H + 1), np.float32)}
     with pytest.raises(ValueError, match=rf"W_f .* \({H}, {H + 1}\), expected \({H}, {H}\)"):
         WordsReader(weights)
+    with pytest.raises(ValueError, match=r"embedding .* expected two axes"):
+        WordsReader(random_weights() | {"embedding": np.zeros(V, np.float32)})
+
+
+def test_weights_of_another_cell_are_refused() -> None:
+    with pytest.raises(ValueError, match="lacks W_e"):
+        WordsReader(random_weights(cell="gru"))
+    with pytest.raises(ValueError, match="lacks W_xf"):
+        WordsReader(random_weights(), "gru")
+    weights = random_weights(cell="gru") | {"b_xb": np.zeros(H, np.float32)}
+    with pytest.raises(ValueError, match=rf"b_xb .* \({H},\), expected \({3 * H},\)"):
+        WordsReader(weights, "gru")
+    with pytest.raises(ValueError, match="cell must be one of rnn, gru, found 'lstm'"):
+        WordsReader(random_weights(), "lstm")

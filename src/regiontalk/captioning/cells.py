@@ -1,5 +1,7 @@
 """The recurrences of the captioner as pure functions: how the image enters, and one step.
 
+`gru_update` is the words network's as well.
+
 Row-vector convention, x @ W + b. Axis names: N rows (hypotheses), d word-vector dimensions, H hidden dimensions,
 X context dimensions. A state is a tuple of (N, H) arrays, the first of which is h_t, so that a search can gather
 rows of any cell's state in the same way.
@@ -58,13 +60,29 @@ def rnn_step(state: State, x: np.ndarray, weights: Weights) -> State:
 
 
 def gru_step(state: State, x: np.ndarray, weights: Weights) -> State:
-    """r, z = σ(...), n = tanh(x_n + r * h_n), h_t = (1 - z) * n + z * h_{t-1}."""
+    """`gru_update` with the word's part x_t W_hx + b_x."""
     (h,) = state
-    x_r, x_z, x_n = np.split(x @ weights["W_hx"] + weights["b_x"], 3, axis=1)  # (N, H) each
-    h_r, h_z, h_n = np.split(h @ weights["W_hh"] + weights["b_h"], 3, axis=1)
+    return (gru_update(h, x @ weights["W_hx"] + weights["b_x"], weights["W_hh"], weights["b_h"]),)
+
+
+def gru_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """One step of a GRU: r, z = σ(...), n = tanh(x_n + r * h_n), h_t = (1 - z) * n + z * h_{t-1}.
+
+    Args:
+        h: (N, H), h_{t-1}.
+        word: (N, 3H), the word's part of the gates r, z, n, its bias added.
+        matrix: (H, 3H), what makes the hidden part of h.
+        bias: (3H,), of the hidden part: that of n is inside r's product.
+
+    Returns:
+        (N, H), h_t.
+    """
+    x_r, x_z, x_n = np.split(word, 3, axis=1)  # (N, H) each
+    h_r, h_z, h_n = np.split(h @ matrix + bias, 3, axis=1)
     r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
     n = np.tanh(x_n + r * h_n)
-    return (n + z * (h - n),)
+    updated: np.ndarray = n + z * (h - n)
+    return updated
 
 
 def lstm_step(state: State, x: np.ndarray, weights: Weights) -> State:
