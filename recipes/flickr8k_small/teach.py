@@ -1,45 +1,47 @@
-"""Ask the two teachers about every training photo, once, and write what they say to a folder.
+"""Gather every training photo, ask a detector what stands where on it, and convert the teacher to PyTorch.
 
     python recipes/flickr8k_small/teach.py DATA STORE
 
 DATA holds ``flickr8k``, ``coco/unlabelled``, ``voc``, ``imagenet_samples`` and ``teachers`` (see the README beside this
 file). STORE receives the layout that `regiontalk.training.teacher_store` reads:
 
-    photos.npy          (N, 256, 256, 3) uint8   every photo, squashed to a square
-    names.json          N names; the row order of everything else
-    boxes.json          N lists of [x1, y1, x2, y2] in 0..1 of the photo's width and height
-    labels.json         N lists with the class of each of these boxes, or null where the detector was not sure of it
-    crops.npy           (N, K, 4) float32        the K views' crops, in 0..1; view 0 is the whole photo
-    view_00.npy ...     (N, 7, 7, 1280) uint8    the teacher's map of each view, times `map_scale`
-    view_00_stage_0.npy ...  (N, s, s, C) uint8  what its stages pass on, from the finest to the coarsest
-    stages.json                                  [scale, zero point] of each stage's bytes
-    classifier.safetensors                       the teacher's last layer: weight (1001, 1280), bias (1001), map_scale
+    photos.npy           (N, 256, 256, 3) uint8   every photo, squashed to a square
+    names.json           N names; the row order of everything else
+    boxes.json           N lists of [x1, y1, x2, y2] in 0..1 of the photo's width and height
+    labels.json          N lists with the class of each of these boxes, or null where the detector was not sure of it
+    teacher.safetensors  the weights of `regiontalk.training.teacher_net.TeacherNet`
 
-Flickr8k's dev and test photos, COCO's captioned photos and every sixth VOC photo (kept for measuring) never enter.
-Needs ``ai-edge-litert`` beside the ``train`` extra; the teachers are used here and nowhere else.
+Each is written beside its name and renamed; the same command again makes those that are missing. Flickr8k's dev and
+test photos, COCO's captioned photos and every sixth VOC photo (kept for measuring) never enter. Needs
+``ai-edge-litert`` beside the ``train`` extra; the detector is used here and nowhere else.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
-from safetensors.numpy import save_file
+from torch import nn
 
 from regiontalk.data import BoxedPhoto, read_voc
+from regiontalk.training.checkpoint import save_tensors
+from regiontalk.training.teacher_net import TeacherNet
+from regiontalk.training.vision_net import scale_pixels
 from regiontalk.vision.boxes import iou, nms
 
 PHOTO_SIZE = 256  # pixels; of the store's photos: what most of them have
 SIZE = 224  # pixels; the teacher's input
 DETECTOR_SIZE = 416
 VOC_HELD_OUT_EVERY = 6
-MIN_CROP_AREA = 0.3
 BOX_FROM, LABEL_FROM = 0.25, 0.4  # the detector's score from which a box is kept, and from which its class is
 CLASSES = """
 person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
@@ -50,8 +52,9 @@ hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toil
 keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors, teddy bear,
 hair drier, toothbrush
 """  # COCO's, in the order of the detector's outputs
-MAP_TENSOR, CLASSIFIER_WEIGHT, CLASSIFIER_BIAS, LOGITS = 168, 170, 2, 171
-STAGE_TENSORS = {73: (56, 24), 93: (28, 32), 120: (14, 64), 140: (14, 96), 160: (7, 160)}  # cells a side, channels
+LAYER = re.compile(r"MobilenetV2/(Conv\w*|Logits/\w+|expanded_conv\w*/\w+)")  # that a tensor of the teacher belongs to
+LOGITS = "MobilenetV2/Logits/Squeeze1"
+LEAST_AGREEMENT = 0.97  # a correlation; 0.99 and more on 100 photos, 0.9 where the wrong end of the maps was padded
 
 
 def training_photos(data: Path) -> list[Path]:
@@ -63,95 +66,95 @@ def training_photos(data: Path) -> list[Path]:
     return flickr + coco + voc + sorted((data / "imagenet_samples").glob("*.jpg"))
 
 
-def draw_crops(photos: int, views: int, seed: int) -> np.ndarray:
-    """Random crops of 30 to 100 % of the area, aspects 3:4 to 4:3; each photo's first is all of it.  # (N, K, 4)"""
-    rng = np.random.default_rng(seed)
-    area = rng.uniform(MIN_CROP_AREA, 1.0, (photos, views))
-    aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3), (photos, views)))
-    width, height = np.minimum(np.sqrt(area * aspect), 1), np.minimum(np.sqrt(area / aspect), 1)
-    left, top = rng.random((photos, views)) * (1 - width), rng.random((photos, views)) * (1 - height)
-    crops = np.stack([left, top, left + width, top + height], axis=-1).astype(np.float32)
-    crops[:, 0] = (0, 0, 1, 1)
-    return crops
-
-
 def read_photo(path: Path, size: int) -> np.ndarray:
     with Image.open(path) as photo:
         return np.asarray(photo.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
 
 
-def open_teacher(path: str):
-    from ai_edge_litert.interpreter import Interpreter
-
-    teacher = Interpreter(path, num_threads=1, experimental_preserve_all_tensors=True)
-    teacher.allocate_tensors()
-    return teacher
-
-
-def dequantise(teacher, tensor: int) -> np.ndarray:
-    details = next(d for d in teacher.get_tensor_details() if d["index"] == tensor)
-    scale, zero = details["quantization"]
-    return (scale * (teacher.get_tensor(tensor).astype(np.float32) - zero)).squeeze()
-
-
-def save_classifier(teacher_path: str, store: Path) -> None:
-    """The teacher's last layer turns a pooled map into class scores: one of the losses compares those."""
-    teacher = open_teacher(teacher_path)
-    scale = next(d for d in teacher.get_tensor_details() if d["index"] == MAP_TENSOR)["quantization"][0]
-    weight, bias = dequantise(teacher, CLASSIFIER_WEIGHT), dequantise(teacher, CLASSIFIER_BIAS)
-    photo = np.load(store / "photos.npy", mmap_mode="r")[0]
-    teacher.set_tensor(0, view_of(photo, (0, 0, 1, 1))[None])
-    teacher.invoke()
-    pooled = teacher.get_tensor(MAP_TENSOR).astype(np.float32).mean((0, 1, 2)) * scale
-    difference = np.abs(weight @ pooled + bias - dequantise(teacher, LOGITS)).max()
-    if difference > 1.0:
-        raise SystemExit(f"{teacher_path}: its last layer gives class scores {difference:.2f} off; another file?")
-    save_file({"weight": weight, "bias": bias, "map_scale": np.float32([scale])}, store / "classifier.safetensors")
-
-
-def save_stage_scales(teacher_path: str, store: Path) -> None:
-    details = {each["index"]: each for each in open_teacher(teacher_path).get_tensor_details()}
-    scales = [[float(scale), int(zero)] for scale, zero in (details[t]["quantization"] for t in STAGE_TENSORS)]
-    (store / "stages.json").write_text(json.dumps(scales))
-
-
-def view_files(store: Path, view: int) -> dict[int, tuple[Path, tuple[int, int]]]:
-    """Teacher tensor → where it is kept for a view, and its cells a side and channels."""
-    stages = {
-        tensor: (store / f"view_{view:02d}_stage_{stage}.npy", shape)
-        for stage, (tensor, shape) in enumerate(STAGE_TENSORS.items())
-    }
-    return {**stages, MAP_TENSOR: (store / f"view_{view:02d}.npy", (7, 1280))}
-
-
 def part_of(file: Path) -> Path:
+    """Where a file is written, until it is whole."""
     return file.with_name(file.name + ".part")
 
 
-def make_empty(file: Path, shape: tuple[int, ...]) -> None:
-    with file.open("wb") as opened:
-        np.lib.format.write_array_header_2_0(opened, {"descr": "|u1", "fortran_order": False, "shape": shape})
-        opened.truncate(opened.tell() + int(np.prod(shape)))
+def save_photos(photos: Iterable[np.ndarray], count: int, file: Path) -> None:
+    shape = (count, PHOTO_SIZE, PHOTO_SIZE, 3)
+    written = np.lib.format.open_memmap(part_of(file), mode="w+", dtype=np.uint8, shape=shape)
+    for row, photo in enumerate(photos):
+        written[row] = photo
+    written.flush()
+    part_of(file).replace(file)
 
 
-def view_of(photo: np.ndarray, crop: Sequence[float]) -> np.ndarray:
-    """A crop, in 0..1, of a stored photo as the teacher sees it.  # (SIZE, SIZE, 3)"""
-    box = tuple(float(edge) * PHOTO_SIZE for edge in crop)
-    return np.asarray(Image.fromarray(photo).resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=box))
+def save_json(value: Any, file: Path) -> None:
+    part_of(file).write_text(json.dumps(value))
+    part_of(file).replace(file)
 
 
-def teach_rows(rows: range, view: int, store: Path, teacher_path: str) -> None:
-    """Write what the teacher says about one view of some rows."""
-    photos, crops = np.load(store / "photos.npy", mmap_mode="r"), np.load(store / "crops.npy")
-    written = {t: np.load(part_of(file), mmap_mode="r+") for t, (file, _) in view_files(store, view).items()}
-    teacher = open_teacher(teacher_path)
-    for row in rows:
-        teacher.set_tensor(0, view_of(photos[row], crops[row, view])[None])
-        teacher.invoke()
-        for tensor, maps in written.items():
-            maps[row] = teacher.get_tensor(tensor)[0]
-    for maps in written.values():
-        maps.flush()
+class QuantisedTeacher:
+    """The teacher as it was published, in bytes: every tensor has a scale and a zero point."""
+
+    def __init__(self, path: Path) -> None:
+        from ai_edge_litert.interpreter import Interpreter
+
+        self.path = path
+        self.interpreter = Interpreter(str(path), num_threads=1, experimental_preserve_all_tensors=True)
+        self.interpreter.allocate_tensors()
+        self.tensors = {each["name"]: each for each in self.interpreter.get_tensor_details()}
+
+    def read(self, name: str) -> np.ndarray:
+        """A tensor as float32."""
+        scale, zero = self.tensors[name]["quantization"]
+        return np.float32(scale) * (self.interpreter.get_tensor(self.tensors[name]["index"]).astype(np.float32) - zero)
+
+    def named(self, part: str, axes: int) -> dict[str, np.ndarray]:
+        """Layer → its tensor of so many axes whose name ends with `part`, in the order of the tensors."""
+        names = [n for n, each in self.tensors.items() if n.endswith(part) and len(each["shape"]) == axes]
+        return {found[1]: self.read(name) for name in names if (found := LAYER.match(name))}
+
+    def convolutions(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Weights (outputs, inputs of a group, h, w) and biases, in the order in which they are applied.
+
+        The interpreter does not publish which tensors a layer reads: weights stand in the order of the layers, and
+        names say which bias goes with which.
+        """
+        weights, biases = self.named("FakeQuantWithMinMaxVars", 4), self.named("bias", 1) | self.named("biases", 1)
+        depthwise = {layer for layer in weights if layer.endswith("/depthwise")}  # (1, h, w, C); others (O, h, w, I)
+        axes = {layer: (3, 0, 1, 2) if layer in depthwise else (0, 3, 1, 2) for layer in weights}
+        none = np.zeros(0, np.float32)
+        return [(weight.transpose(axes[layer]), biases.get(layer, none)) for layer, weight in weights.items()]
+
+    def class_scores(self, photo: np.ndarray) -> np.ndarray:
+        """Scores of the classes before they become probabilities, for (SIZE, SIZE, 3) uint8.  # (1001,)"""
+        self.interpreter.set_tensor(self.interpreter.get_input_details()[0]["index"], photo[None])
+        self.interpreter.invoke()
+        return self.read(LOGITS)[0]
+
+
+def convert_teacher(quantised: QuantisedTeacher, photo: np.ndarray) -> TeacherNet:
+    """The same network in PyTorch; both must say much the same about a photo (H, W, 3)."""
+    teacher = TeacherNet()
+    own = [layer for layer in teacher.modules() if isinstance(layer, nn.Conv2d)]
+    given = quantised.convolutions()
+    expected = [(layer.weight.shape, layer.bias.shape) for layer in own]
+    if [(weight.shape, bias.shape) for weight, bias in given] != expected:
+        raise SystemExit(f"{quantised.path}: its layers are not MobileNetV2 1.0's; another file?")
+    for layer, (weight, bias) in zip(own, given, strict=True):
+        layer.load_state_dict({"weight": torch.from_numpy(weight), "bias": torch.from_numpy(bias)})
+    agreement = score_agreement(teacher, quantised, photo)
+    if not agreement >= LEAST_AGREEMENT:
+        raise SystemExit(
+            f"{quantised.path}: its class scores correlate by {agreement:.2f} with those of its conversion, at least "
+            f"{LEAST_AGREEMENT} expected; another file, or another version of ai-edge-litert?"
+        )
+    return teacher
+
+
+def score_agreement(teacher: TeacherNet, quantised: QuantisedTeacher, photo: np.ndarray) -> float:
+    """Correlation of the class scores that two versions of the teacher give a photo."""
+    seen = np.array(Image.fromarray(photo).resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+    *_, last = teacher.chain(scale_pixels(torch.from_numpy(seen[None])))
+    own = teacher.class_scores(last.mean((2, 3)))[0].numpy()
+    return float(np.corrcoef(own, quantised.class_scores(seen))[0, 1])
 
 
 Labelled = tuple[np.ndarray, list[str | None]]
@@ -203,13 +206,13 @@ def merge_boxes(truth: Labelled | None, detected: Labelled) -> tuple[list[list[f
     return np.round(boxes.astype(float), 4).tolist(), labels
 
 
-def require_same(store: Path, names: list[str], views: int) -> None:
-    """A store that was begun goes on only with the same photos and views."""
-    begun, crops = json.loads((store / "names.json").read_text()), np.load(store / "crops.npy")
-    if begun != names or crops.shape[1] != views:
+def require_same(store: Path, names: list[str]) -> None:
+    """A store that was begun goes on only with the same photos."""
+    begun = json.loads((store / "names.json").read_text())
+    if begun != names:
         raise SystemExit(
-            f"{store}: begun with {len(begun)} photos in {crops.shape[1]} views, these are {len(names)} in {views} or "
-            "others; give it the same ones, or another folder"
+            f"{store}: begun with {len(begun)} photos, these are {len(names)} or others; give it the same ones, or "
+            "another folder"
         )
 
 
@@ -217,56 +220,46 @@ def split_rows(rows: int, parts: int) -> list[range]:
     return [range(part, rows, parts) for part in range(parts)]
 
 
+def detect(paths: list[Path], data: Path, store: Path, pool: ProcessPoolExecutor, processes: int) -> None:
+    """Write what stands where on the photos: boxes.json, then labels.json."""
+    detector = str(data / "teachers/yolox_nano.onnx")
+    parts = split_rows(len(paths), processes)
+    found = list(pool.map(partial(detect_rows, store=store, detector_path=detector), parts))
+    truth = voc_boxes(data)
+    detected = {
+        row: boxes for part, rows in zip(parts, found, strict=True) for row, boxes in zip(part, rows, strict=True)
+    }
+    merged = [merge_boxes(truth.get(path), detected[row]) for row, path in enumerate(paths)]
+    save_json([boxes for boxes, _ in merged], store / "boxes.json")
+    save_json([labels for _, labels in merged], store / "labels.json")
+    print(f"{sum(len(labels) for _, labels in merged)} boxes", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("store", type=Path)
-    parser.add_argument("--views", type=int, default=6)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    store, data, processes = args.store, args.data, args.processes
+    store, data = args.store, args.data
     store.mkdir(parents=True, exist_ok=True)
     paths = training_photos(data)
-    teacher = str(data / "teachers/mobilenet_v2_1.0_224_quant.tflite")
-    detector = str(data / "teachers/yolox_nano.onnx")
-
-    with ProcessPoolExecutor(processes) as pool:
-        names = [f"{path.parent.name}/{path.name}" for path in paths]
+    names = [f"{path.parent.name}/{path.name}" for path in paths]
+    with ProcessPoolExecutor(args.processes) as pool:
         if (store / "names.json").exists():
-            require_same(store, names, args.views)
+            require_same(store, names)
         else:
-            photos = np.stack(list(pool.map(partial(read_photo, size=PHOTO_SIZE), paths, chunksize=64)))
-            np.save(store / "photos.npy", photos)
-            np.save(store / "crops.npy", draw_crops(len(paths), args.views, args.seed))
-            save_classifier(teacher, store)
-            save_stage_scales(teacher, store)
-            (store / "names.json").write_text(json.dumps(names))
+            photos = pool.map(partial(read_photo, size=PHOTO_SIZE), paths, chunksize=64)
+            save_photos(photos, len(paths), store / "photos.npy")
+            save_json(names, store / "names.json")
             print(f"{len(paths)} photos", flush=True)
         if not (store / "labels.json").exists():
-            parts = split_rows(len(paths), processes)
-            found = list(pool.map(partial(detect_rows, store=store, detector_path=detector), parts))
-            truth = voc_boxes(data)
-            detected = {
-                row: boxes
-                for part, rows in zip(parts, found, strict=True)
-                for row, boxes in zip(part, rows, strict=True)
-            }
-            merged = [merge_boxes(truth.get(path), detected[row]) for row, path in enumerate(paths)]
-            (store / "boxes.json").write_text(json.dumps([boxes for boxes, _ in merged]))
-            (store / "labels.json").write_text(json.dumps([labels for _, labels in merged]))
-            print(f"{sum(len(labels) for _, labels in merged)} boxes", flush=True)
-        for view in range(args.views):
-            files = view_files(store, view)
-            if all(file.exists() for file, _ in files.values()):
-                continue
-            for file, (side, channels) in files.values():
-                make_empty(part_of(file), (len(paths), side, side, channels))
-            rows = split_rows(len(paths), processes)
-            list(pool.map(partial(teach_rows, view=view, store=store, teacher_path=teacher), rows))
-            for file, _ in files.values():
-                part_of(file).rename(file)
-            print(f"view {view + 1} of {args.views}", flush=True)
+            detect(paths, data, store, pool, args.processes)
+    if not (store / "teacher.safetensors").exists():
+        quantised = QuantisedTeacher(data / "teachers/mobilenet_v2_1.0_224_quant.tflite")
+        photo = np.load(store / "photos.npy", mmap_mode="r")[0]
+        save_tensors(convert_teacher(quantised, photo), store / "teacher.safetensors")
+        print("the teacher's weights", flush=True)
 
 
 if __name__ == "__main__":

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageDraw
-from safetensors.numpy import save_file
+from torch import nn
 
 from regiontalk.settings import VisionSettings
+from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.staged_net import StagedNet
+from regiontalk.training.teacher_net import TeacherNet
 from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
 from regiontalk.training.train_captioner import CaptionerConfig
 from regiontalk.training.vision_graph import save_vision
@@ -83,25 +85,31 @@ def vision_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def random_teacher() -> TeacherNet:
+    """A teacher each of whose channels says something, as a trained one's do."""
+    torch.manual_seed(9)
+    teacher = TeacherNet()
+    for layer in teacher.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight)
+    last = teacher.stages[-1][-2]
+    last.weight.mul_(0.25)
+    nn.init.constant_(last.bias, 3.0)  # in the middle of what ReLU6 lets through
+    return teacher
+
+
 @pytest.fixture(scope="session")
 def teacher_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 random photos with two views each, as a recipe's teach.py writes them."""
+    """300 random photos with two boxes each, as a recipe's teach.py writes them."""
     folder, rng = tmp_path_factory.mktemp("teacher"), np.random.default_rng(2)
-    photos, channels = 300, 10
-    np.save(folder / "photos.npy", rng.integers(0, 256, (photos, 224, 224, 3), dtype=np.uint8))
-    crops = np.tile(np.float32([0, 0, 1, 1]), (photos, 2, 1))
-    crops[:, 1] = (0.25, 0.25, 0.75, 1)
-    np.save(folder / "crops.npy", crops)
+    photos = 300
+    np.save(folder / "photos.npy", rng.integers(0, 256, (photos, 96, 96, 3), dtype=np.uint8))
     boxes = [np.sort(rng.random((2, 2, 2)), axis=1).reshape(2, 4).tolist() for _ in range(photos)]
     (folder / "boxes.json").write_text(json.dumps(boxes))
     labels = [[["sofa", "couch", "triangle", None][photo % 4], ["circle", None][photo % 2]] for photo in range(photos)]
     labels[0][0] = "zebra"  # too rare to be taught
     (folder / "labels.json").write_text(json.dumps(labels))
-    for view in range(2):
-        np.save(folder / f"view_{view:02d}.npy", rng.integers(0, 256, (photos, 7, 7, channels), dtype=np.uint8))
-    weight, bias = rng.normal(size=(5, channels)), np.zeros(5)
-    tensors = {"weight": weight, "bias": bias, "map_scale": np.array([0.02])}
-    save_file({name: value.astype(np.float32) for name, value in tensors.items()}, folder / "classifier.safetensors")
+    save_tensors(random_teacher(), folder / "teacher.safetensors")
     return folder
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from regiontalk.errors import TrainingError
 from regiontalk.training import checkpoint, loop
 from regiontalk.training.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
-from regiontalk.training.loop import Task, one_cycle, train
+from regiontalk.training.loop import Task, batches_ahead, one_cycle, train
 from regiontalk.training.optimisers import OPTIMISERS, make_optimiser, parameter_groups
 
 
@@ -85,6 +85,49 @@ def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
     before = (tmp_path / FILE_NAME).read_bytes()
     assert train(make_task(), tmp_path) == 12
     assert (tmp_path / FILE_NAME).read_bytes() == before
+
+
+@pytest.mark.parametrize("cores", [None, 1, 2, 9])
+@pytest.mark.parametrize("steps", [range(0), range(3, 4), range(5, 30)])
+def test_batches_come_in_order_each_once(monkeypatch: pytest.MonkeyPatch, cores: int | None, steps: range) -> None:
+    """Some take long to make, and those made after them must wait."""
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    made: list[int] = []
+
+    def batch(step: int) -> int:
+        time.sleep(0.001 * (step % 4))
+        made.append(step)
+        return 10 * step
+
+    assert list(batches_ahead(batch, steps)) == [10 * step for step in steps]
+    assert sorted(made) == list(steps)
+
+
+def test_few_batches_are_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 6)
+    made: list[int] = []
+    batches = batches_ahead(made.append, range(100))
+    for taken in range(1, 11):
+        next(batches)
+        assert len(made) <= taken + 3
+    batches.close()
+    assert len(made) <= 13
+
+
+def test_a_batch_that_fails_stops_the_run_at_its_turn(tmp_path: Path) -> None:
+    task = make_task()
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        if step == 5:
+            raise ValueError("no such photo")
+        return task.batch(step)
+
+    batches, taken = batches_ahead(batch, range(12)), []
+    with pytest.raises(ValueError, match="no such photo"):
+        taken.extend(batches)
+    assert len(taken) == 5
+    with pytest.raises(ValueError, match="no such photo"):
+        train(replace(task, batch=batch), tmp_path)
 
 
 def read_log(folder: Path) -> list[tuple[int, str]]:

@@ -14,9 +14,14 @@ from regiontalk.captioning.captioner import Captioner
 from regiontalk.errors import DataError
 from regiontalk.language import Vocabulary
 from regiontalk.language.reader import WordsReader
-from regiontalk.training.captioner_net import CaptionerNet, caption_loss, folded_captioner
+from regiontalk.training.captioner_net import (
+    CaptionerNet,
+    caption_loss,
+    folded_captioner,
+    shift_words,
+    text_counts,
+)
 from regiontalk.training.sentences import pad_ids
-from regiontalk.training.train_captioner import shift_words, text_counts
 from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
 
 CELLS = ("rnn", "gru", "lstm")

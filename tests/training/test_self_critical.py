@@ -14,8 +14,8 @@ from regiontalk.captioning.beam import Hypothesis
 from regiontalk.evaluation.captions import scores_of_each_caption
 from regiontalk.evaluation.cider import DocumentFrequencies
 from regiontalk.language import Vocabulary
+from regiontalk.training.captioner_net import shift_words
 from regiontalk.training.self_critical import END, CiderReward, advantages, drawn_mask, policy_loss
-from regiontalk.training.train_captioner import shift_words
 
 REFERENCES = [
     [["a", "dog", "runs", "through", "the", "grass"], ["a", "brown", "dog", "runs"]],

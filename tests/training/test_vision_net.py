@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -31,8 +33,14 @@ class Patches(nn.Module):
         super().__init__()
         self.patches = nn.Conv2d(3, self.dim, self.stride, self.stride)
 
+    def chain(self, photos: Tensor) -> Iterator[Tensor]:
+        yield self.patches(photos)
+
+    def fuse(self, maps: list[Tensor]) -> Tensor:
+        return maps[0].relu()
+
     def forward(self, photos: Tensor) -> Tensor:
-        return self.patches(photos).relu()
+        return self.fuse(list(self.chain(photos)))
 
 
 BACKBONES = {

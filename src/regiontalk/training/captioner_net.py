@@ -5,7 +5,7 @@ Axis names: B captions, T words (padded), d word vector, H hidden, V vocabulary,
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regiontalk.captioning.cells import GATES
+from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.training.checkpoint import read_finished
 from regiontalk.training.words_net import dense
@@ -109,6 +110,23 @@ def finished_captioner(run: Path) -> dict[str, Tensor]:
     return read_finished(run, WEIGHTS)
 
 
+def load_captioner(network: CaptionerNet, run: Path) -> None:
+    """Give a network the weights of a finished run.
+
+    Raises:
+        TrainingError: if the run is not finished, or its sizes are others.
+    """
+    tensors = finished_captioner(run)
+    for name, mine in network.state_dict().items():
+        if name not in tensors or tensors[name].shape != mine.shape:
+            found = tuple(tensors[name].shape) if name in tensors else "none"
+            raise TrainingError(
+                f"{run / WEIGHTS}: {name} of shape {tuple(mine.shape)} expected, found {found}; "
+                "give this run the cell, hidden and embedding of the run it starts from"
+            )
+    network.load_state_dict(tensors)
+
+
 def orthogonal(hidden: int, cell: str) -> Tensor:
     weight = torch.empty(hidden, hidden)
     return nn.init.orthogonal_(weight, gain=0.5 if cell == "rnn" else 1.0)
@@ -122,3 +140,27 @@ def caption_loss(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """
     counted = mask & (targets != Vocabulary.UNKNOWN)
     return F.cross_entropy(logits[counted], targets[counted])
+
+
+def shift_words(texts: Sequence[np.ndarray], longest: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Texts → inputs (B, T) from START, targets (B, T) to END, mask (B, T), True where a target stands.
+
+    Texts of more than `longest` words are cut there, and have no END.
+    """
+    width = min(max(map(len, texts)), longest) + 1
+    inputs = torch.full((len(texts), width), Vocabulary.BOUNDARY)
+    targets = torch.full((len(texts), width), Vocabulary.BOUNDARY)
+    mask = torch.zeros(len(texts), width, dtype=torch.bool)
+    for row, text in enumerate(texts):
+        words = torch.from_numpy(text[:longest])
+        inputs[row, 1 : len(words) + 1] = words
+        targets[row, : len(words)] = words
+        mask[row, : len(words) + (len(text) <= longest)] = True
+    return inputs, targets, mask
+
+
+def text_counts(texts: Sequence[np.ndarray], vocabulary: int, longest: int) -> np.ndarray:
+    """How often each id is a target of `shift_words`.  # (V,)"""
+    counts = np.bincount(np.concatenate([ids[:longest] for ids in texts]), minlength=vocabulary)
+    counts[Vocabulary.BOUNDARY] = sum(len(ids) <= longest for ids in texts)
+    return counts

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regiontalk.training.devices import autocast
-from regiontalk.training.teacher_store import TeacherStore, ViewBatch
+from regiontalk.training.teacher_net import TeacherNet
+from regiontalk.training.teacher_store import ViewBatch
 from regiontalk.training.vision_net import VisionNet, cell_centres, scale_pixels
 
 CENTRE_SHARE = 0.25
@@ -18,75 +19,87 @@ CENTRE_SHARE = 0.25
 class Student(nn.Module):
     """The vision network with a layer that speaks the teacher's language; that layer is dropped after training.
 
-    Features are compared after each teacher channel was centred and scaled: raw ones share so large a mean that their
-    cosine says little about the photo.
-
     Args:
         network: the vision network.
-        store: gives the teacher's last layer and channel statistics.
-        rows: photos for the statistics.
     """
 
-    mean: Tensor
-    deviation: Tensor
-    classifier_weight: Tensor
-    classifier_bias: Tensor
-
-    def __init__(self, network: VisionNet, store: TeacherStore, rows: np.ndarray) -> None:
+    def __init__(self, network: VisionNet, channels: int) -> None:
         super().__init__()
-        mean, deviation = store.channel_statistics(rows)
         self.network = network
-        self.translate = nn.Conv2d(network.backbone.dim, len(mean), 1)
-        self.map_scale = store.map_scale
-        for name, values in (
-            ("mean", mean),
-            ("deviation", deviation),
-            ("classifier_weight", store.classifier_weight),
-            ("classifier_bias", store.classifier_bias),
-        ):
-            self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(values)), persistent=False)
+        self.translate = nn.Conv2d(network.backbone.dim, channels, 1)
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Pixels (B, S, S, 3) → the teacher's map as the student sees it (B, side, side, channels), centred and scaled;
-        proposal boxes (B, C, 4) and objectness logits (B, C)."""
-        feature_map = self.network.backbone(scale_pixels(pixels))
-        spoken = self.translate(F.avg_pool2d(feature_map, 2)).float().permute(0, 2, 3, 1)
-        return spoken, *self.network.proposals(feature_map)
-
-    def teacher_maps(self, maps: np.ndarray) -> Tensor:
-        """The store's uint8 maps, centred and scaled.  # (B, 7, 7, channels)"""
-        return (torch.from_numpy(maps).to(self.mean.device).float() * self.map_scale - self.mean) / self.deviation
-
-    def class_scores(self, pooled: Tensor) -> Tensor:
-        """The teacher's log-probabilities of its classes for pooled, centred and scaled features."""
-        features = pooled * self.deviation + self.mean
-        return (features @ self.classifier_weight.T + self.classifier_bias).log_softmax(-1)
+    def forward(self, photos: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Photos (B, 3, S, S) in -1..1 → what the backbone's stages pass on and, last, the fused map as the teacher
+        would say it, (B, channels, side, side) each; proposal boxes (B, C, 4) and objectness logits (B, C)."""
+        backbone = self.network.backbone
+        stages = list(backbone.chain(photos))
+        feature_map = backbone.fuse(stages)
+        return [*stages, self.translate(F.avg_pool2d(feature_map, 2))], *self.network.proposals(feature_map)
 
 
-def resize_map(feature_map: Tensor, side: int) -> Tensor:
-    """(B, s, s, n) → (B, side, side, n), averaging areas."""
-    if feature_map.shape[1] == side:
-        return feature_map
-    return F.adaptive_avg_pool2d(feature_map.permute(0, 3, 1, 2), side).permute(0, 2, 3, 1)
+class Lesson:
+    """What the teacher says, and how far a student is from it.
 
+    Maps are compared after each of the teacher's channels was centred and scaled: raw ones share so large a mean that
+    their cosine says little about the photo.
 
-def distillation_losses(student: Student, spoken: Tensor, maps: np.ndarray) -> dict[str, Tensor]:
-    """How far the student's map is from the teacher's.
-
-    Returns:
-        map, pooled: 1 - cosine, of each cell and of the average cell; classes: Kullback-Leibler divergence in nats
-        between the classes that the teacher's last layer reads from both.
+    Args:
+        teacher: the teacher, on the device that it shall run on.
+        pixels: (B, S, S, 3) uint8, typical photos, from which the means and deviations are taken.
+        device: of the teacher.
     """
-    target = student.teacher_maps(maps)
-    pooled, pooled_target = spoken.mean((1, 2)), target.mean((1, 2))
-    target_classes = student.class_scores(pooled_target)
-    classes = F.kl_div(student.class_scores(pooled), target_classes, reduction="batchmean", log_target=True)
-    cells = F.cosine_similarity(spoken, resize_map(target, spoken.shape[1]), dim=-1)
-    return {
-        "map": 1 - cells.mean(),
-        "pooled": 1 - F.cosine_similarity(pooled, pooled_target, dim=-1).mean(),
-        "classes": classes,
-    }
+
+    def __init__(self, teacher: TeacherNet, pixels: np.ndarray, device: str) -> None:
+        self.teacher, self.device = teacher.to(device), device
+        maps = self.say(self.photos(pixels))
+        self.means = [each.mean((0, 2, 3), keepdim=True) for each in maps]
+        self.deviations = [each.std((0, 2, 3), keepdim=True) + 1e-3 for each in maps]
+
+    def photos(self, pixels: np.ndarray) -> Tensor:
+        """As both networks take them.  # (B, 3, S, S)"""
+        return scale_pixels(torch.from_numpy(pixels).to(self.device))
+
+    def say(self, photos: Tensor) -> list[Tensor]:
+        """What each of the teacher's stages passes on, float32."""
+        with autocast(self.device):
+            return [each.float() for each in self.teacher.chain(photos)]
+
+    def standard(self, stage_map: Tensor, stage: int) -> Tensor:
+        """A stage's map, centred and scaled by the teacher's channels."""
+        return (stage_map.float() - self.means[stage]) / self.deviations[stage]
+
+    def unexplained(self, stage: int, output: Tensor, target: Tensor) -> Tensor:
+        """What a stage's output leaves of the teacher's variance, as a share of it."""
+        return ((output.float() - target) / self.deviations[stage]).square().mean()
+
+    def pooled_cosine(self, output: Tensor, target: Tensor) -> Tensor:
+        """Of two last maps (B, channels, side, side), each averaged over its cells.  # (B,)"""
+        a, b = (self.standard(each, -1).mean((2, 3)) for each in (output, target))
+        return F.cosine_similarity(a, b)
+
+    def losses(self, said: list[Tensor], maps: list[Tensor]) -> dict[str, Tensor]:
+        """How far the student is from the teacher.
+
+        Args:
+            said: what the student's stages pass on, and the teacher's last map as it reads it from its fused one.
+            maps: what the teacher's stages pass on for the same photos.
+
+        Returns:
+            stages: `unexplained`, the mean of all stages; map, pooled: 1 - cosine of the last maps, of each cell and of
+            the average cell; classes: Kullback-Leibler divergence in nats between the classes that the teacher's last
+            layer reads from both.
+        """
+        *stages, spoken = said
+        shares = [self.unexplained(k, own, target) for k, (own, target) in enumerate(zip(stages, maps, strict=True))]
+        own, target = spoken.float(), self.standard(maps[-1], -1)
+        back = own.mean((2, 3)) * self.deviations[-1].flatten() + self.means[-1].flatten()
+        classes, true_classes = (self.teacher.class_scores(each) for each in (back, maps[-1].mean((2, 3))))
+        return {
+            "stages": torch.stack(shares).mean(),
+            "map": 1 - F.cosine_similarity(own, target, dim=1).mean(),
+            "pooled": 1 - F.cosine_similarity(own.mean((2, 3)), target.mean((2, 3))).mean(),
+            "classes": F.kl_div(classes, true_classes, reduction="batchmean", log_target=True),
+        }
 
 
 def proposal_losses(boxes: Tensor, logits: Tensor, targets: list[np.ndarray]) -> dict[str, Tensor]:
@@ -136,7 +149,7 @@ def box_overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def measure_student(student: Student, batch: ViewBatch, device: str) -> dict[str, float]:
+def measure_student(student: Student, lesson: Lesson, batch: ViewBatch) -> dict[str, float]:
     """Held-out numbers on whole photos.
 
     Returns:
@@ -144,11 +157,13 @@ def measure_student(student: Student, batch: ViewBatch, device: str) -> dict[str
         teacher's than to any other photo's; box_recall: share of true boxes (in percent) that some proposal of the
         20 best by objectness overlaps by at least 0.5.
     """
-    with autocast(device):
-        spoken, boxes, logits = student(torch.from_numpy(batch.pixels).to(device))
-    losses = distillation_losses(student, spoken, batch.maps) | proposal_losses(boxes, logits, batch.boxes)
-    pooled = F.normalize(spoken.mean((1, 2)), dim=-1)
-    target = F.normalize(student.teacher_maps(batch.maps).mean((1, 2)), dim=-1)
+    photos = lesson.photos(batch.pixels)
+    maps = lesson.say(photos)
+    with autocast(lesson.device):
+        said, boxes, logits = student(photos)
+    losses = lesson.losses(said, maps) | proposal_losses(boxes, logits, batch.boxes)
+    pooled = F.normalize(said[-1].float().mean((2, 3)), dim=-1)
+    target = F.normalize(lesson.standard(maps[-1], -1).mean((2, 3)), dim=-1)
     own = (pooled @ target.T).argmax(1) == torch.arange(len(pooled), device=pooled.device)
     return {
         **{name: float(value) for name, value in losses.items()},
@@ -158,6 +173,7 @@ def measure_student(student: Student, batch: ViewBatch, device: str) -> dict[str
 
 
 def box_recall(boxes: Tensor, logits: Tensor, targets: list[np.ndarray], proposals: int = 20) -> float:
+    boxes, logits = boxes.cpu(), logits.cpu()  # many small steps follow
     best = logits.topk(min(proposals, logits.shape[1]), dim=1).indices
     found = total = 0
     for row, true in enumerate(targets):

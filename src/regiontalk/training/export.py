@@ -88,7 +88,9 @@ def export_pack(config: ExportConfig) -> Pack:
             made_with=f"regiontalk {regiontalk.__version__}",
             vision=vision_settings,
             space=SpaceSettings(dim=net.W_m.shape[1]),
-            words=WordsSettings(hidden=net.words.W_e.shape[1], embedding=net.words.W_e.shape[0]),
+            words=WordsSettings(
+                hidden=net.words.W_d.shape[0], embedding=net.words.embedding.shape[1], cell=net.words.cell
+            ),
             alignment=AlignmentSettings(score=config.score, beta=config.beta),
             photo_captioner=captioner_settings(photo, config.beam, config.max_words, config.length_normalisation),
             region_captioner=captioner_settings(

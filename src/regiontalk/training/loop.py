@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import math
+import os
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +40,7 @@ class Task:
         optimiser: over the network's parameters.
         steps: optimiser steps in the whole run.
         learning_rate: step → factor on each parameter group's `initial_lr`.
-        batch: step → a batch; runs ahead in another thread, so it must depend on the step alone.
+        batch: step → a batch; runs ahead in other threads, so it must depend on the step alone.
         losses: batch → named losses; the first, `loss`, is minimised, the others are logged.
         validate: rehearsal → named numbers on held-out data; with rehearsal=True on two batches only.
         validate_every: in steps.
@@ -83,12 +85,9 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
         measure(task, rehearsal=True)
         torch.set_rng_state(random_state)
     saved = time.monotonic()
-    with repeatable(), progress_bar() as progress, ThreadPoolExecutor(1) as ahead:
+    with repeatable(), progress_bar() as progress:
         bar = progress.add_task(folder.name, total=task.steps, completed=step)
-        upcoming = ahead.submit(task.batch, step) if step < last else None
-        while step < last and upcoming is not None:
-            batch = upcoming.result()
-            upcoming = ahead.submit(task.batch, step + 1) if step + 1 < last else None
+        for batch in batches_ahead(task.batch, range(step, last)):
             losses = take_step(task, batch, step)
             step += 1
             progress.update(bar, completed=step)
@@ -100,6 +99,18 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
                 save_checkpoint(folder, task.network, task.optimiser, step, task.run)
                 saved = time.monotonic()
     return step
+
+
+def batches_ahead(batch: Callable[[int], Any], steps: range) -> Iterator[Any]:
+    """The batches of some steps, made a few steps ahead by other threads, half as many as there are cores."""
+    threads = max(1, (os.cpu_count() or 1) // 2)
+    with ThreadPoolExecutor(threads) as pool:
+        upcoming = deque(pool.submit(batch, step) for step in steps[:threads])
+        for step in steps:
+            ready = upcoming.popleft().result()
+            if step + threads < steps.stop:
+                upcoming.append(pool.submit(batch, step + threads))
+            yield ready
 
 
 def take_step(task: Task, batch: Any, step: int) -> dict[str, Tensor]:

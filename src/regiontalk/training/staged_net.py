@@ -108,8 +108,11 @@ class StagedNet(nn.Module):
             x = each(x)
             yield x
 
-    def forward(self, photos: Tensor) -> Tensor:
-        """Photos (B, 3, S, S) in -1..1 → (B, D, S / 16, S / 16), not negative."""
-        maps = list(self.chain(photos))
+    def fuse(self, maps: list[Tensor]) -> Tensor:
+        """What the stages pass on → (B, D, S / 16, S / 16), not negative."""
         coarse = F.interpolate(self.fuse_coarse(maps[COARSE]), scale_factor=2.0, mode="nearest")
         return F.relu(self.fuse_fine(maps[FINE]) + coarse)
+
+    def forward(self, photos: Tensor) -> Tensor:
+        """Photos (B, 3, S, S) in -1..1 → (B, D, S / 16, S / 16), not negative."""
+        return self.fuse(list(self.chain(photos)))

@@ -1,7 +1,7 @@
-"""What teachers said about the training photos, read from disk without loading it whole.
+"""The photos that the vision network learns from, where things are in them, and its teacher.
 
-The layout is written by a recipe's teaching script (`recipes/flickr8k_small/teach.py` lists its files). A view is a
-crop of a photo together with the teacher's map of that very crop, so that student and teacher see the same pixels.
+The layout is written by a recipe's teaching script (`recipes/flickr8k_small/teach.py` lists its files). Photos are read
+from disk as they are asked for.
 """
 
 from __future__ import annotations
@@ -12,68 +12,49 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
-from torch import Tensor
 
 from regiontalk.data import read_json, read_text
 from regiontalk.errors import DataError
+from regiontalk.training.teacher_net import TeacherNet, read_teacher
+from regiontalk.vision.boxes import WHOLE
 
 HELD_OUT, HELD_OUT_SEED = 256, 0
 """Photos that no run on a store trains on: the same ones for all, since one run may go on from another."""
-TEACHER_STRIDE = 32
-"""Pixels a cell of the teacher's map."""
 MIN_VISIBLE = 0.4
 """A box stays in a crop while at least this share of it is visible there."""
+MIN_CROP_AREA, MAX_CROP_ASPECT = 0.25, 4 / 3
+"""Of a random crop: the share of its photo, and how much longer one side may be than the other."""
 
 
 @dataclass(frozen=True)
 class ViewBatch:
-    """B views: what the student sees and what it should say.
+    """B views: what student and teacher see.
 
     Attributes:
         pixels: (B, S, S, 3) uint8.
-        maps: (B, 7, 7, teacher channels) uint8, times the store's `map_scale`.
         boxes: B arrays (boxes, 4) xyxy in 0..1 of the view.
     """
 
     pixels: np.ndarray
-    maps: np.ndarray
     boxes: list[np.ndarray]
 
 
 class TeacherStore:
-    """N photos with K views each.
+    """N photos with boxes.
 
     Raises:
-        DataError: if a file is missing or damaged, or the row counts disagree.
+        DataError: if a file is missing or damaged.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        needed = ["photos.npy", "crops.npy", "boxes.json", "view_00.npy", "classifier.safetensors"]
-        if missing := [name for name in needed if not (folder / name).exists()]:
+        if missing := [name for name in ("photos.npy", "boxes.json") if not (folder / name).exists()]:
             raise DataError(f"{folder}: not a teacher store, {', '.join(missing)} missing; run the recipe's teach.py")
         self.photos = open_array(folder / "photos.npy", 4)  # (N, pixels, pixels, 3)
-        self.crops = open_array(folder / "crops.npy", 3)  # (N, K, 4)
-        self.views = [open_array(path, 4) for path in sorted(folder.glob("view_[0-9][0-9].npy"))]
-        self.classifier_weight, self.classifier_bias, scale = read_classifier(folder / "classifier.safetensors")
-        self.map_scale = float(scale[0])
-        if len(self.views) != self.crops.shape[1] or {len(each) for each in (self.crops, *self.views)} != {len(self)}:
-            raise DataError(
-                f"{folder}: {self.crops.shape[1]} views of {len(self)} photos expected, "
-                f"{len(self.views)} found; run the recipe's teach.py to its end"
-            )
 
     def __len__(self) -> int:
         return len(self.photos)
-
-    @property
-    def view_size(self) -> int:
-        """Pixels a side of what the teacher saw."""
-        return self.views[0].shape[1] * TEACHER_STRIDE
 
     def held_out_and_others(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows of the photos to measure on, and of those to train on.
@@ -117,68 +98,41 @@ class TeacherStore:
             raise DataError(f"{file}: a class or null for each of boxes.json expected; run the recipe's teach.py again")
         return labels
 
-    @cached_property
-    def stages(self) -> list[list[np.ndarray]]:
-        """What the teacher's stages pass on for each view, last its map.  # views × stages of (N, side, side, channels)
+    def teacher(self) -> TeacherNet:
+        """The network that is to be learnt from.
 
         Raises:
-            DataError: if the store was written without them.
+            DataError: if the store was written without it, or it is damaged.
         """
-        found = []
-        for view, last in enumerate(self.views):
-            files = sorted(self.folder.glob(f"view_{view:02d}_stage_*.npy"))
-            if len(files) != len(self.stage_scales) - 1:
-                raise DataError(
-                    f"{self.folder}: {len(self.stage_scales) - 1} stages of view {view} expected, {len(files)} found; "
-                    "run the recipe's teach.py to its end"
-                )
-            found.append([*(open_array(file, 4) for file in files), last])
-        return found
-
-    @cached_property
-    def stage_scales(self) -> list[tuple[float, int]]:
-        """Scale and zero point of each stage's bytes."""
-        file = self.folder / "stages.json"
-        if not file.exists():
-            raise DataError(f"{file}: not found; run the recipe's teach.py once more, it adds the teacher's stages")
-        try:
-            scales = [(float(scale), int(zero)) for scale, zero in read_json(file, read_text(file))]
-        except (TypeError, ValueError) as error:
-            raise DataError(f"{file}: pairs of numbers expected ({error}); run the recipe's teach.py again") from error
-        return [*scales, (self.map_scale, 0)]
-
-    def stage_maps(self, stage: int, rows: np.ndarray, views: np.ndarray) -> Tensor:
-        """What a stage of the teacher passes on for one view of each photo.  # (B, channels, side, side) float32"""
-        scale, zero = self.stage_scales[stage]
-        maps = np.stack([self.stages[view][stage][row] for row, view in zip(rows, views, strict=True)])
-        return ((torch.from_numpy(maps).float() - zero) * scale).permute(0, 3, 1, 2)  # channels last in memory
-
-    def pixels(self, rows: np.ndarray, views: np.ndarray) -> np.ndarray:
-        """One view of each photo, at the size that the teacher saw.  # (B, S, S, 3) uint8"""
-        return np.stack([self._pixels(row, view, self.view_size) for row, view in zip(rows, views, strict=True)])
-
-    def channel_statistics(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and standard deviation of every teacher channel over the cells of some whole photos."""
-        maps = self.views[0][np.sort(rows)].reshape(-1, self.views[0].shape[-1]).astype(np.float32) * self.map_scale
-        return maps.mean(0), maps.std(0) + 1e-3
+        return read_teacher(self.folder / "teacher.safetensors")
 
     def batch(self, rows: np.ndarray, size: int, rng: np.random.Generator | None) -> ViewBatch:
-        """A random view of each photo at `size` pixels; without `rng` the whole photos.
+        """A random crop of each photo at `size` pixels a side, mirrored or not; without `rng` the whole photos."""
+        count = len(rows)
+        crops = np.tile(WHOLE, (count, 1)) if rng is None else draw_crops(count, rng)
+        mirrored = np.zeros(count, bool) if rng is None else rng.random(count) < 0.5
+        pixels = np.empty((count, size, size, 3), np.uint8)
+        boxes = []
+        for i, (row, crop, mirror) in enumerate(zip(rows, crops, mirrored, strict=True)):
+            seen = crop_photo(self.photos[row], crop, size)
+            pixels[i] = seen[:, ::-1] if mirror else seen
+            boxes.append(boxes_in_crop(self.boxes[row], crop, mirror)[0])
+        return ViewBatch(pixels, boxes)
 
-        None is mirrored: the teacher pads its maps right and below only, so a mirrored map is not a mirrored photo's.
-        """
-        views = np.zeros(len(rows), int) if rng is None else rng.integers(len(self.views), size=len(rows))
-        picks = list(zip(rows, views, strict=True))
-        return ViewBatch(
-            pixels=np.stack([self._pixels(row, view, size) for row, view in picks]),
-            maps=np.stack([self.views[view][row] for row, view in picks]),
-            boxes=[boxes_in_crop(self.boxes[row], self.crops[row, view], False)[0] for row, view in picks],
-        )
 
-    def _pixels(self, row: int, view: int, size: int) -> np.ndarray:
-        photo = self.photos[row]
-        crop = tuple(float(v) * side for v, side in zip(self.crops[row, view], photo.shape[1::-1] * 2, strict=True))
-        return np.asarray(Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR, box=crop))
+def draw_crops(count: int, rng: np.random.Generator) -> np.ndarray:
+    """Random windows on photos, xyxy in 0..1.  # (n, 4)"""
+    area = rng.uniform(MIN_CROP_AREA, 1, count)
+    aspect = MAX_CROP_ASPECT ** rng.uniform(-1, 1, count)
+    sides = np.stack([np.sqrt(area * aspect), np.sqrt(area / aspect)], axis=1).clip(0, 1)
+    origin = rng.random((count, 2)) * (1 - sides)
+    return np.concatenate([origin, origin + sides], axis=1)
+
+
+def crop_photo(photo: np.ndarray, crop: np.ndarray, size: int) -> np.ndarray:
+    """A window, xyxy in 0..1, of a photo (H, W, 3) uint8, squashed to (size, size, 3)."""
+    box = tuple(float(v) * side for v, side in zip(crop, photo.shape[1::-1] * 2, strict=True))
+    return np.asarray(Image.fromarray(photo).resize((size, size), Image.Resampling.BILINEAR, box=box))
 
 
 def open_array(file: Path, axes: int) -> np.ndarray:
@@ -196,19 +150,6 @@ def open_array(file: Path, axes: int) -> np.ndarray:
             f"{file}: an array of {axes} axes expected, {array.ndim} found; run the recipe's teach.py again"
         )
     return array
-
-
-def read_classifier(file: Path) -> list[np.ndarray]:
-    """The teacher's last layer: weight, bias, and what its map's bytes are multiplied by.
-
-    Raises:
-        DataError: if it is damaged.
-    """
-    try:
-        tensors = load_file(file)
-        return [tensors[name] for name in ("weight", "bias", "map_scale")]
-    except (SafetensorError, OSError, KeyError) as error:
-        raise DataError(f"{file}: damaged ({error}); remove it and run the recipe's teach.py again") from error
 
 
 def labels_fit(labels: Any, boxes: list[np.ndarray]) -> bool:

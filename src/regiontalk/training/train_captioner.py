@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,16 +13,16 @@ from torch.utils.data import ConcatDataset
 
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.data import RegionStore, read_dataset
-from regiontalk.errors import TrainingError
 from regiontalk.evaluation.captions import BLEU_NAMES, caption_scores
-from regiontalk.language import Vocabulary
 from regiontalk.settings import Section
 from regiontalk.training.captioner_net import (
     WEIGHTS,
     CaptionerNet,
     caption_loss,
-    finished_captioner,
     folded_captioner,
+    load_captioner,
+    shift_words,
+    text_counts,
 )
 from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
@@ -262,44 +261,3 @@ class CaptionerRun:
             scores = caption_scores([self.vocabulary.decode(h.ids) for h in written], self.dev_words[:photos])
             numbers |= {name: scores[name] for name in (*BLEU_NAMES, "cider")}
         return numbers
-
-
-def load_captioner(network: CaptionerNet, run: Path) -> None:
-    """Give a network the weights of a finished run.
-
-    Raises:
-        TrainingError: if the run is not finished, or its sizes are others.
-    """
-    tensors = finished_captioner(run)
-    for name, mine in network.state_dict().items():
-        if name not in tensors or tensors[name].shape != mine.shape:
-            found = tuple(tensors[name].shape) if name in tensors else "none"
-            raise TrainingError(
-                f"{run / WEIGHTS}: {name} of shape {tuple(mine.shape)} expected, found {found}; "
-                "give this run the cell, hidden and embedding of the run it starts from"
-            )
-    network.load_state_dict(tensors)
-
-
-def shift_words(texts: Sequence[np.ndarray], longest: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Texts → inputs (B, T) from START, targets (B, T) to END, mask (B, T), True where a target stands.
-
-    Texts of more than `longest` words are cut there, and have no END.
-    """
-    width = min(max(map(len, texts)), longest) + 1
-    inputs = torch.full((len(texts), width), Vocabulary.BOUNDARY)
-    targets = torch.full((len(texts), width), Vocabulary.BOUNDARY)
-    mask = torch.zeros(len(texts), width, dtype=torch.bool)
-    for row, text in enumerate(texts):
-        words = torch.from_numpy(text[:longest])
-        inputs[row, 1 : len(words) + 1] = words
-        targets[row, : len(words)] = words
-        mask[row, : len(words) + (len(text) <= longest)] = True
-    return inputs, targets, mask
-
-
-def text_counts(texts: Sequence[np.ndarray], vocabulary: int, longest: int) -> np.ndarray:
-    """How often each id is a target of `shift_words`.  # (V,)"""
-    counts = np.bincount(np.concatenate([ids[:longest] for ids in texts]), minlength=vocabulary)
-    counts[Vocabulary.BOUNDARY] = sum(len(ids) <= longest for ids in texts)
-    return counts

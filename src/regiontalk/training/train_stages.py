@@ -14,18 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regiontalk.settings import Section
 from regiontalk.training.checkpoint import read_finished, save_tensors
 from regiontalk.training.config import NotNegative, Positive, Seed, identity
 from regiontalk.training.devices import autocast, best_device
+from regiontalk.training.distillation import Lesson
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
-from regiontalk.training.staged_net import BORDERS, StagedNet
-from regiontalk.training.teacher_store import HELD_OUT, TeacherStore
-from regiontalk.training.vision_net import scale_pixels
+from regiontalk.training.staged_net import StagedNet, require_whole_cells
+from regiontalk.training.teacher_store import TeacherStore
 
 WEIGHTS = "stages.safetensors"
 ENOUGH = (8, 16, 64, 64, 64, 64)
@@ -42,6 +41,7 @@ class StagesConfig(Section):
         output: folder of the run.
         start: folder of a finished run to start from; None for random weights.
         phases: (steps, photos of a step that go through the whole chain) pairs, one after the other.
+        size: pixels a side of the photos; the teacher was trained on 224.
         learning_rate, weight_decay: of AdamW.
         clip: bound on each element of the gradient.
         seed: of everything random.
@@ -52,11 +52,16 @@ class StagesConfig(Section):
     output: Path
     start: Path | None = None
     phases: tuple[tuple[int, int], ...] = ((600, 0), (1600, 16), (2200, 40))
+    size: int = 224
     learning_rate: Positive = 3e-3
     weight_decay: NotNegative = 0.02
     clip: Positive = 1.0
     seed: Seed = 0
     stop_after: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_whole_cells("size", self.size)
 
     @property
     def steps(self) -> int:
@@ -73,16 +78,14 @@ class StagesConfig(Section):
 
 @dataclass(frozen=True)
 class StageBatch:
-    """Photos and what the teacher passes on between its stages.
+    """Photos to learn from.
 
     Attributes:
         pixels: (n, S, S, 3) uint8, of as many photos as some stage needs.
-        maps: what each of the teacher's stages passes on, (n_k, channels, side, side) float32.
         chained: how many of the photos, from the first, go through the whole chain.
     """
 
     pixels: np.ndarray
-    maps: list[Tensor]
     chained: int
 
 
@@ -114,10 +117,8 @@ class StagesRun:
         self.network: nn.ModuleList = StagedNet().stages.to(device)
         if config.start is not None:
             self.network.load_state_dict(read_stages(config.start))
-        whole = np.zeros(HELD_OUT // 2, int)
-        maps = [self.store.stage_maps(k, self.held_out[: len(whole)], whole) for k in range(len(BORDERS))]
-        self.means = [each.mean((0, 2, 3), keepdim=True).to(device) for each in maps]
-        self.deviations = [each.std((0, 2, 3), keepdim=True).to(device) + 1e-3 for each in maps]
+        self.whole = self.store.batch(self.held_out, config.size, None).pixels
+        self.lesson = Lesson(self.store.teacher(), self.whole, device)
 
     def task(self) -> Task:
         config = self.config
@@ -141,56 +142,38 @@ class StagesRun:
         rng = np.random.default_rng([self.config.seed, step])
         chained = self.config.chained(step)
         rows = rng.choice(self.rows, min(max(*ENOUGH, chained), len(self.rows)), replace=False)
-        views = rng.integers(len(self.store.views), size=len(rows))
-        return self.load(rows, views, chained)
-
-    def load(self, rows: np.ndarray, views: np.ndarray, chained: int) -> StageBatch:
-        needed = [max(enough, chained) for enough in ENOUGH]
-        maps = []
-        for k, pair in enumerate(zip(needed, [*needed[1:], 0], strict=True)):  # as a target here, as an input next
-            maps.append(self.store.stage_maps(k, rows[: max(pair)], views[: max(pair)]))
-        return StageBatch(self.store.pixels(rows[: needed[0]], views[: needed[0]]), maps, chained)
+        return StageBatch(self.store.batch(rows, self.config.size, rng).pixels, chained)
 
     def losses(self, batch: StageBatch) -> dict[str, Tensor]:
         """What the stages do not explain of the teacher's maps, in shares of their variance; added up over stages."""
-        maps = [each.to(self.device) for each in batch.maps]
-        pixels = scale_pixels(torch.from_numpy(batch.pixels).to(self.device))
-        own, shares = pixels[: batch.chained], []
+        photos = self.lesson.photos(batch.pixels)
+        maps = self.lesson.say(photos)
+        own, shares = photos[: batch.chained], []
         with autocast(self.device):
             for k, stage in enumerate(self.network):
                 found = []
                 if batch.chained:
                     own = stage(own)
-                    found.append(self.unexplained(k, own, maps[k][: batch.chained]))
+                    found.append(self.lesson.unexplained(k, own, maps[k][: batch.chained]))
                 if batch.chained < ENOUGH[k]:  # the other photos come from the teacher's stage before
                     others = slice(batch.chained, ENOUGH[k])
-                    given = (maps[k - 1] if k else pixels)[others]
-                    found.append(self.unexplained(k, stage(given), maps[k][others]))
+                    given = (maps[k - 1] if k else photos)[others]
+                    found.append(self.lesson.unexplained(k, stage(given), maps[k][others]))
                 shares.append(torch.stack(found).mean())
         return {"loss": torch.stack(shares).sum(), **{f"stage_{k}": share for k, share in enumerate(shares)}}
-
-    def unexplained(self, stage: int, output: Tensor, target: Tensor) -> Tensor:
-        """Mean squared error in units of each channel's variance."""
-        return ((output.float() - target) / self.deviations[stage]).square().mean()
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
         """The chain alone on held-out whole photos: what it leaves unexplained after each stage, and the cosine of its
         last, pooled, centred and scaled map to the teacher's."""
-        rows = self.held_out[: 2 if rehearsal else HELD_OUT]
+        whole = self.whole[: 2 if rehearsal else len(self.whole)]
         numbers: list[list[float]] = []
-        for some in np.array_split(rows, -(-len(rows) // 32)):
-            views = np.zeros(len(some), int)
-            x = scale_pixels(torch.from_numpy(self.store.pixels(some, views)).to(self.device))
+        for some in np.array_split(whole, -(-len(whole) // 32)):
+            x = self.lesson.photos(some)
             found = []
-            for k, stage in enumerate(self.network):
-                target = self.store.stage_maps(k, some, views).to(self.device)
+            for k, (stage, target) in enumerate(zip(self.network, self.lesson.say(x), strict=True)):
                 with autocast(self.device):
                     x = stage(x)
-                found.append(self.unexplained(k, x, target).item())
-            numbers.append([*found, self.pooled_cosine(x, target)])
+                found.append(self.lesson.unexplained(k, x, target).item())
+            numbers.append([*found, self.lesson.pooled_cosine(x, target).mean().item()])
         *chain, pooled = np.mean(numbers, axis=0)
         return {**{f"chain_{k}": float(share) for k, share in enumerate(chain)}, "pooled": float(pooled)}
-
-    def pooled_cosine(self, own: Tensor, teacher: Tensor) -> float:
-        a, b = (((m.float() - self.means[-1]) / self.deviations[-1]).mean((2, 3)) for m in (own, teacher))
-        return F.cosine_similarity(a, b).mean().item()

@@ -12,10 +12,10 @@ from torch import Tensor
 from regiontalk.settings import Section, VisionSettings
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, identity
 from regiontalk.training.devices import autocast, best_device
-from regiontalk.training.distillation import Student, distillation_losses, measure_student, proposal_losses
+from regiontalk.training.distillation import Lesson, Student, measure_student, proposal_losses
 from regiontalk.training.loop import Task, one_cycle, train
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
-from regiontalk.training.staged_net import StagedNet, require_whole_cells
+from regiontalk.training.staged_net import BORDERS, StagedNet, require_whole_cells
 from regiontalk.training.teacher_store import TeacherStore, ViewBatch
 from regiontalk.training.train_stages import read_stages
 from regiontalk.training.vision_graph import TYPICAL_PHOTOS, WEIGHTS, read_vision, save_vision
@@ -33,9 +33,9 @@ class VisionConfig(Section):
             with random weights, which takes far longer.
         start: folder of a finished vision run to go on from, instead of both.
         dim: D, channels of the fused map.
-        sizes: (pixels, epochs) pairs. The teacher saw 224 pixels a side; smaller photos cost less.
+        sizes: (pixels, epochs) pairs. The teacher was trained on photos of 224 pixels a side; smaller ones cost less.
         batch, learning_rate, weight_decay: of AdamW.
-        weights: of the losses map, pooled, classes, box, objectness.
+        weights: of the losses stages, map, pooled, classes, box, objectness.
         image_size: pixels a side of the photos that the finished network will see.
         proposals, nms_iou, min_objectness: how its proposals become regions, see `VisionSettings`.
         seed: of everything random.
@@ -51,7 +51,7 @@ class VisionConfig(Section):
     batch: Count = 64
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 0.02
-    weights: tuple[float, float, float, float, float] = (1.0, 1.0, 0.25, 0.2, 0.2)
+    weights: tuple[float, float, float, float, float, float] = (1.0, 1.0, 1.0, 0.25, 0.2, 0.2)
     image_size: int = 224
     proposals: int = 19
     nms_iou: float = 0.7
@@ -75,14 +75,16 @@ def train_vision(config: VisionConfig) -> Path:
     held_out, rows = store.held_out_and_others()
     schedule = Schedule(config, rows)
     network = first_network(config)
-    student = Student(network, store, held_out).to(device)
+    student = Student(network, BORDERS[-1]).to(device)
+    whole = store.batch(held_out, schedule.size(schedule.steps - 1), None)
+    lesson = Lesson(store.teacher(), whole.pixels, device)
 
     def losses(batch: ViewBatch) -> dict[str, Tensor]:
-        return vision_losses(student, batch, config.weights, device)
+        return vision_losses(student, lesson, batch, config.weights)
 
     def validate(rehearsal: bool) -> dict[str, float]:
-        some = held_out[:2] if rehearsal else held_out
-        return measure_student(student, store.batch(some, schedule.size(schedule.steps - 1), None), device)
+        some = 2 if rehearsal else len(held_out)
+        return measure_student(student, lesson, ViewBatch(whole.pixels[:some], whole.boxes[:some]))
 
     task = Task(
         network=student,
@@ -125,10 +127,12 @@ def vision_settings(config: VisionConfig, dim: int) -> VisionSettings:
     )
 
 
-def vision_losses(student: Student, batch: ViewBatch, weights: tuple[float, ...], device: str) -> dict[str, Tensor]:
-    with autocast(device):
-        spoken, boxes, logits = student(torch.from_numpy(batch.pixels).to(device))
-    parts = distillation_losses(student, spoken, batch.maps) | proposal_losses(boxes, logits, batch.boxes)
+def vision_losses(student: Student, lesson: Lesson, batch: ViewBatch, weights: tuple[float, ...]) -> dict[str, Tensor]:
+    photos = lesson.photos(batch.pixels)
+    maps = lesson.say(photos)
+    with autocast(lesson.device):
+        said, boxes, logits = student(photos)
+    parts = lesson.losses(said, maps) | proposal_losses(boxes, logits, batch.boxes)
     weighted = [weight * part for weight, part in zip(weights, parts.values(), strict=True)]
     return {"loss": torch.stack(weighted).sum(), **parts}
 

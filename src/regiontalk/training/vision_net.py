@@ -3,13 +3,15 @@
 Axis names: B photos, S pixels a side, C = side * side cells of the map (rows first), D feature dimensions.
 
 **To plug in another backbone**, write an `nn.Module` that has `dim` (D) and `stride` (pixels a cell) and turns photos
-(B, 3, S, S), scaled to -1..1, into a non-negative map (B, D, S / stride, S / stride). Then build it in
-`train_vision.first_network` and `vision_graph.read_vision`, and say in `staged_net.require_whole_cells` which sizes of
-photos it takes; everything else adapts to it.
+(B, 3, S, S), scaled to -1..1, into a non-negative map (B, D, S / stride, S / stride), and whose `chain` and `fuse` are
+the two halves of that: what its stages pass on, with the borders of the teacher's, and the map made of these. Then
+build it in `train_vision.first_network` and `vision_graph.read_vision`, and say in `staged_net.require_whole_cells`
+which sizes of photos it takes; everything else adapts to it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 import torch
@@ -26,6 +28,10 @@ class Backbone(Protocol):
     stride: int
 
     def __call__(self, photos: Tensor) -> Tensor: ...
+
+    def chain(self, photos: Tensor) -> Iterator[Tensor]: ...
+
+    def fuse(self, maps: list[Tensor]) -> Tensor: ...
 
 
 class ProposalHead(nn.Module):

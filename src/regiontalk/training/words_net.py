@@ -5,6 +5,7 @@ Axis names: B sentences, T words (padded), d word vector, H hidden, h shared spa
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
@@ -12,13 +13,18 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from regiontalk.errors import DataError
 from regiontalk.language import Vocabulary
 
 
 class WordsNet(nn.Module):
-    """Eq. 2 to 6 with f = ReLU. Row vectors: `x @ W + b`.
+    """Row vectors: `x @ W + b`.
+
+    - `rnn`: Eq. 2 to 6 with f = ReLU.
+    - `gru`: two gated recurrences over the word vectors instead of Eq. 3 to 5 (Cho et al., 2014; gates r, z, n side by
+      side), and Eq. 6 without f: s_t = W_d (hf_t + hb_t) + b_d.
 
     Args:
         vocabulary: V, its length.
@@ -26,32 +32,42 @@ class WordsNet(nn.Module):
         hidden: H.
         dim: h.
         dropout: on word vectors and on the summed directions, nowhere in the recurrence.
+        cell: "rnn" or "gru".
     """
 
-    def __init__(self, vocabulary: int, embedding: int, hidden: int, dim: int, dropout: float) -> None:
+    def __init__(
+        self, vocabulary: int, embedding: int, hidden: int, dim: int, dropout: float, cell: str = "rnn"
+    ) -> None:
         super().__init__()
-        self.dropout = dropout
+        self.dropout, self.cell = dropout, cell
         self.embedding = nn.Parameter(torch.randn(vocabulary, embedding) * embedding**-0.5)  # W_w
-        self.W_e, self.b_e = dense(embedding, hidden)
-        self.W_f, self.b_f = recurrent(hidden)
-        self.W_b, self.b_b = recurrent(hidden)
+        if cell == "rnn":
+            self.W_e, self.b_e = dense(embedding, hidden)
+            self.W_f, self.b_f = recurrent(hidden)
+            self.W_b, self.b_b = recurrent(hidden)
+        else:
+            self.W_xf, self.b_xf = gates(lambda: dense(embedding, hidden))
+            self.W_f, self.b_f = gates(lambda: recurrent(hidden, 1.0))
+            self.W_xb, self.b_xb = gates(lambda: dense(embedding, hidden))
+            self.W_b, self.b_b = gates(lambda: recurrent(hidden, 1.0))
         self.W_d, self.b_d = dense(hidden, dim)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Word ids (B, T) and mask (B, T), True on words, padding last → s_t (B, T, h); zero on padding."""
         words = F.dropout(F.embedding(ids, self.embedding), self.dropout, self.training)  # (B, T, d), Eq. 2
-        e = F.relu(words @ self.W_e + self.b_e)  # (B, T, H), Eq. 3
-        forward, backward = self.recur(e, mask)
+        forward, backward = self.recur(words, mask) if self.cell == "rnn" else self.recur_gated(words, mask)
         summed = F.dropout(forward + backward, self.dropout, self.training)
-        return F.relu(summed @ self.W_d + self.b_d) * mask[..., None]  # Eq. 6
+        s = summed @ self.W_d + self.b_d
+        return (F.relu(s) if self.cell == "rnn" else s) * mask[..., None]  # Eq. 6
 
     def cut_recurrence(self) -> None:
         """Fix W_f and W_b at zero: s_t depends on word t alone (the paper's comparison with single words)."""
         for weight in (self.W_f, self.W_b):
             nn.init.zeros_(weight).requires_grad_(False)
 
-    def recur(self, e: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Eq. 4 and 5. The hidden state is zero on padding, so the backward direction begins at the last word."""
+    def recur(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Eq. 3 to 5. The hidden state is zero on padding, so the backward direction begins at the last word."""
+        e = F.relu(words @ self.W_e + self.b_e)  # (B, T, H), Eq. 3
         keep = mask[..., None].to(e.dtype)
         hf = hb = e.new_zeros(e.shape[0], e.shape[2])
         forward, backward = [], []
@@ -62,6 +78,18 @@ class WordsNet(nn.Module):
             forward.append(hf)
             backward.append(hb)
         return torch.stack(forward, 1), torch.stack(backward[::-1], 1)
+
+    def recur_gated(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """The hidden states (B, T, H) of both gated recurrences; zero on padding."""
+        packed = pack_padded_sequence(words, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
+        ahead = (self.W_xf.T, self.W_f.T, self.b_xf, self.b_f)
+        back = (self.W_xb.T, self.W_b.T, self.b_xb, self.b_b)
+        weights = [each.contiguous() for each in (*ahead, *back)]
+        h_0 = packed.data.new_zeros(2, len(words), self.W_f.shape[0])
+        states, _ = torch.gru(packed.data, packed.batch_sizes, h_0, weights, True, 1, 0.0, self.training, True)
+        both, _ = pad_packed_sequence(packed._replace(data=states), batch_first=True, total_length=words.shape[1])
+        forward, backward = both.chunk(2, -1)
+        return forward, backward
 
 
 class AlignmentNet(nn.Module):
@@ -110,11 +138,17 @@ def dense(inputs: int, outputs: int) -> tuple[nn.Parameter, nn.Parameter]:
     return weight, nn.Parameter(torch.zeros(outputs))
 
 
-def recurrent(hidden: int) -> tuple[nn.Parameter, nn.Parameter]:
-    """A rotation, shrunk so that a ReLU recurrence does not grow at the start."""
+def recurrent(hidden: int, gain: float = 0.5) -> tuple[nn.Parameter, nn.Parameter]:
+    """A rotation, by default shrunk so that a ReLU recurrence does not grow at the start."""
     weight = nn.Parameter(torch.empty(hidden, hidden))
-    nn.init.orthogonal_(weight, gain=0.5)
+    nn.init.orthogonal_(weight, gain=gain)
     return weight, nn.Parameter(torch.zeros(hidden))
+
+
+def gates(one: Callable[[], tuple[nn.Parameter, nn.Parameter]]) -> tuple[nn.Parameter, nn.Parameter]:
+    """Weights and biases of three gates side by side, each as `one` makes it."""
+    weights, biases = zip(*(one() for _ in range(3)), strict=True)
+    return nn.Parameter(torch.cat(weights, 1).detach()), nn.Parameter(torch.cat(biases).detach())
 
 
 def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> int:
