@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,12 +16,13 @@ from safetensors.numpy import load_file
 
 from regiontalk.data import read_dataset
 from regiontalk.errors import DataError, TrainingError
-from regiontalk.training.regions import SeenRegions, store_regions
+from regiontalk.language.reader import words_shapes
+from regiontalk.training.export import alignment_tensors
+from regiontalk.training.regions import store_regions
 from regiontalk.training.sentences import Sentences
 from regiontalk.training.staged_net import StagedNet
 from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.training.train_alignment import (
-    PROPOSAL_WEIGHT,
     AlignmentConfig,
     AlignmentRun,
     measure_retrieval,
@@ -65,15 +67,31 @@ def test_vision_run_learns_and_resumes_exactly(teacher_store: Path, tmp_path: Pa
     assert read_vision(config.output)[1].feature_dim == 32
 
 
-@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
-def test_alignment_resumes_exactly(alignment_config: AlignmentConfig, tmp_path: Path, optimiser: str) -> None:
+@pytest.mark.parametrize(("optimiser", "cell"), [("sgd", "rnn"), ("adamw", "rnn"), ("adamw", "gru")])
+def test_alignment_resumes_exactly(
+    alignment_config: AlignmentConfig, tmp_path: Path, optimiser: str, cell: Literal["rnn", "gru"]
+) -> None:
     config = replace(
-        alignment_config, optimiser=optimiser, output=tmp_path / "whole", epochs=3, dropout=0.3, learning_rate=1e-3
+        alignment_config,
+        optimiser=optimiser,
+        cell=cell,
+        output=tmp_path / "whole",
+        epochs=3,
+        dropout=0.3,
+        learning_rate=1e-3,
     )
     whole = train_alignment(config)
     broken = replace(config, output=tmp_path / "broken")
     train_alignment(replace(broken, stop_after=4))
     assert same_tensors(whole, train_alignment(broken))
+    vocabulary, net = read_alignment(config.output)
+    shapes = {name: tensor.shape for name, tensor in alignment_tensors(net)["words"].items()}
+    assert shapes == words_shapes(cell, len(vocabulary), config.embedding, config.hidden, config.dim)
+
+
+def test_dev_is_measured_as_often_as_asked_and_at_the_end(alignment_config: AlignmentConfig, tmp_path: Path) -> None:
+    train_alignment(replace(alignment_config, output=tmp_path, epochs=5, validate_epochs=2))
+    assert len(logged(tmp_path, "dev_image_to_text_r1")) == 3
 
 
 @pytest.mark.parametrize("loss", ["margin", "hard_negative", "info_nce"])
@@ -139,64 +157,6 @@ def test_tuning_moves_the_backbone_and_resumes_exactly(
     before, after = load_file(config.vision / "vision.safetensors"), load_file(config.output / "vision.safetensors")
     assert not np.array_equal(before["backbone.stages.0.0.1.weight"], after["backbone.stages.0.0.1.weight"])
     assert np.array_equal(before["backbone.stages.0.0.2.running_mean"], after["backbone.stages.0.0.2.running_mean"])
-
-
-def tuned_with_captions(alignment: AlignmentConfig, start: Path, output: Path) -> AlignmentConfig:
-    return replace(
-        alignment,
-        start=start,
-        output=output,
-        captions=2,
-        epochs=2,
-        dropout=0.3,
-        vision_learning_rate=1e-3,
-        captioning_weight=0.5,
-    )
-
-
-def test_captions_are_written_beside_and_what_writes_them_is_left_behind(
-    alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
-) -> None:
-    config = tuned_with_captions(alignment_config, alignment_run, tmp_path / "whole")
-    train_alignment(config)
-    assert len(logged(config.output, "captioning")) == 1 and logged(config.output, "captioning")[0] > 0
-    broken = replace(config, output=tmp_path / "broken")
-    train_alignment(replace(broken, stop_after=2))
-    train_alignment(broken)
-    usual = {"checkpoint.safetensors", "log.csv", "alignment.safetensors", "vocabulary.json", *VISION_FILES}
-    assert {file.name for file in config.output.iterdir()} == usual
-    for name, without in (("alignment.safetensors", alignment_run), ("vision.safetensors", config.vision)):
-        assert same_tensors(config.output / name, broken.output / name)
-        assert load_file(config.output / name).keys() == load_file(without / name).keys()
-
-
-def test_each_caption_is_written_about_its_own_photo(
-    alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
-) -> None:
-    run = AlignmentRun(tuned_with_captions(alignment_config, alignment_run, tmp_path), "cpu")
-    assert run.captioner is not None and isinstance(run.train_source, SeenRegions)
-    contexts: list[torch.Tensor] = []
-    run.captioner.register_forward_pre_hook(lambda _, args: contexts.append(args[0].detach()))
-    run.network.eval()
-    batch = run.batch(1)
-    assert batch.captions is not None
-    losses = run.losses(batch)
-    parts = {"ranking": 1, "captioning": 0.5, "box": PROPOSAL_WEIGHT, "objectness": PROPOSAL_WEIGHT}
-    assert losses.keys() == {"loss", *parts}
-    torch.testing.assert_close(losses["loss"], sum(weight * losses[name] for name, weight in parts.items()))
-    losses["captioning"].backward()
-    learning = run.vision.backbone.stages.parameters()
-    assert all(each.grad is not None and each.grad.any() for each in learning)
-    assert all(each.grad is None for each in run.net.parameters())
-    features, _ = run.train_source.features(batch.regions)
-    inputs, targets, mask = batch.captions
-    assert len(contexts[0]) == len(inputs) == 2 * len(batch.photos)
-    for row, context in enumerate(contexts[0]):
-        photo = row % len(batch.photos)
-        torch.testing.assert_close(context, features[photo, 0])
-        assert inputs[row, 0] == 0 and torch.equal(inputs[row, 1:][mask[row, 1:]], targets[row, :-1][mask[row, 1:]])
-        shown = run.train_source.files[int(batch.photos[photo])].stem.split("_")
-        assert set(shown) <= set(run.vocabulary.decode(targets[row][mask[row]][:-1].numpy()))
 
 
 def test_tuning_on_larger_photos_gives_a_network_for_these(

@@ -21,6 +21,7 @@ class Student(nn.Module):
 
     Args:
         network: the vision network.
+        channels: of the teacher's last map.
     """
 
     def __init__(self, network: VisionNet, channels: int) -> None:

@@ -28,7 +28,9 @@ from regiontalk.training.checkpoint import load_checkpoint, save_checkpoint
 from regiontalk.training.devices import repeatable
 
 LOG_EVERY = 50
-CHECKPOINT_SECONDS = 300
+CHECKPOINT_SECONDS = 120
+MOST_THREADS = 8
+"""That make batches; each keeps one ready, and a batch of photos takes tens of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
 
 def batches_ahead(batch: Callable[[int], Any], steps: range) -> Iterator[Any]:
     """The batches of some steps, made a few steps ahead by other threads, half as many as there are cores."""
-    threads = max(1, (os.cpu_count() or 1) // 2)
+    threads = min(max(1, (os.cpu_count() or 1) // 2), MOST_THREADS)
     with ThreadPoolExecutor(threads) as pool:
         upcoming = deque(pool.submit(batch, step) for step in steps[:threads])
         for step in steps:

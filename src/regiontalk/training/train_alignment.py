@@ -17,8 +17,6 @@ from regiontalk.errors import PackError, TrainingError
 from regiontalk.evaluation.retrieval import retrieval
 from regiontalk.language import Vocabulary
 from regiontalk.settings import Section, VisionSettings
-from regiontalk.training.captioner_net import WEIGHTS as CAPTIONER_WEIGHTS
-from regiontalk.training.captioner_net import CaptionerNet, caption_loss, load_captioner, shift_words, text_counts
 from regiontalk.training.checkpoint import read_finished, require_finished, save_tensors
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
 from regiontalk.training.devices import autocast, best_device
@@ -43,8 +41,6 @@ from regiontalk.training.vision_net import scale_pixels
 from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
 
 WEIGHTS, VOCABULARY = "alignment.safetensors", "vocabulary.json"
-CAPTIONER_SIZES = (512, 256)
-"""Hidden units and word vector of the captioner that is trained beside."""
 PROPOSAL_WEIGHT = 0.2
 """Of the proposals' losses while the backbone is tuned: its map moves, and the proposals must move with it."""
 
@@ -81,9 +77,6 @@ class AlignmentConfig(Section):
             While the backbone is tuned, its proposals learn these boxes and not the regions that the run began with.
         named_photos: in a batch.
         naming_weight: of `naming_loss`, beside the ranking loss.
-        captioning_weight: of the likelihood of captions, which a recurrent network writes from the whole photo's
-            features while the backbone is tuned (Desai and Johnson, 2021: captions teach features). It is a captioner
-            like those of `regiontalk train captioner`, which may start from it.
         validate_epochs: how often dev's recalls are measured; each time costs a look at all its photos.
         limit: only the first photos of each split, for trials.
         seed, stop_after: as for every run.
@@ -118,7 +111,6 @@ class AlignmentConfig(Section):
     named: Path | None = None
     named_photos: Count = 32
     naming_weight: NotNegative = 0.5
-    captioning_weight: NotNegative = 0.0
     validate_epochs: Count = 1
     limit: int | None = None
     seed: Seed = 0
@@ -130,10 +122,8 @@ class AlignmentConfig(Section):
             raise ValueError('recurrent = false needs cell = "rnn"')
         if self.start is not None and self.word_vectors is not None:
             raise ValueError("word_vectors are for a run from random weights; leave out start or word_vectors")
-        for_tuning = {"image_size": self.image_size, "captioning_weight": self.captioning_weight or None}
-        for name, value in for_tuning.items():
-            if value is not None and self.vision_learning_rate <= 0:
-                raise ValueError(f"{name} is for a backbone that is tuned: give a vision_learning_rate above 0")
+        if self.image_size is not None and self.vision_learning_rate <= 0:
+            raise ValueError("image_size is for a backbone that is tuned: give a vision_learning_rate above 0")
         if self.image_size is not None:
             require_whole_cells("image_size", self.image_size)
 
@@ -147,7 +137,6 @@ class Batch:
         ids, mask: (C * K, T); the sentences of photo k are rows k, K + k and so on.
         photos: (K,) which photos they are.
         named: photos with named boxes, if they are taught.
-        captions: the sentences as `shift_words` gives them, if they are to be written.
     """
 
     regions: Any
@@ -155,7 +144,6 @@ class Batch:
     mask: Tensor
     photos: Tensor
     named: NamedBatch | None
-    captions: tuple[Tensor, Tensor, Tensor] | None
 
 
 def train_alignment(config: AlignmentConfig) -> Path:
@@ -198,9 +186,6 @@ class AlignmentRun:
         parts: dict[str, nn.Module] = {"alignment": self.net}
         if self.tunes_vision:
             parts["vision"] = self.vision
-        self.captioner = self.build_captioner()
-        if self.captioner is not None:
-            parts["captioner"] = self.captioner
         self.network = nn.ModuleDict(parts)  # everything that a checkpoint of this run must hold
         self.order = CaptionedPhotos(self.train_sentences, config.batch, config.captions, config.seed)
         self.steps = self.order.epoch_steps * config.epochs
@@ -239,22 +224,9 @@ class AlignmentRun:
             net.words.cut_recurrence()
         return net
 
-    def build_captioner(self) -> CaptionerNet | None:
-        """What writes captions while the backbone is tuned."""
-        if self.config.captioning_weight <= 0:
-            return None
-        counts = text_counts(self.train_sentences.ids, len(self.vocabulary), self.config.longest)
-        network = CaptionerNet(counts, self.settings.feature_dim, "gru", *CAPTIONER_SIZES, self.config.dropout)
-        network.set_statistics(sample_features(self.train_source, whole=True))
-        if self.config.start is not None and (self.config.start / CAPTIONER_WEIGHTS).exists():
-            load_captioner(network, self.config.start)
-        return network.to(self.device)
-
     def task(self) -> Task:
         config = self.config
-        heads = [self.net] if self.captioner is None else [self.net, self.captioner]
-        trained = (p for head in heads for p in head.parameters())
-        groups = parameter_groups(trained, config.learning_rate, config.weight_decay)
+        groups = parameter_groups(self.net.parameters(), config.learning_rate, config.weight_decay)
         if self.tunes_vision:
             groups += parameter_groups(self.vision.parameters(), config.vision_learning_rate, config.weight_decay)
         return Task(
@@ -276,16 +248,7 @@ class AlignmentRun:
         regions = self.train_source.load(photos, self.order.generator(step))
         named = None if self.named is None else self.named.batch(step)
         which = torch.from_numpy(photos).to(self.device)
-        return Batch(regions, ids.to(self.device), mask.to(self.device), which, named, self.written(rows))
-
-    def written(self, rows: np.ndarray) -> tuple[Tensor, Tensor, Tensor] | None:
-        """Sentences to be written, if any are."""
-        if self.captioner is None:
-            return None
-        inputs, targets, mask = shift_words(
-            [self.train_sentences.ids[row] for row in rows.ravel()], self.config.longest
-        )
-        return inputs.to(self.device), targets.to(self.device), mask.to(self.device)
+        return Batch(regions, ids.to(self.device), mask.to(self.device), which, named)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         parts: dict[str, Tensor] = {}
@@ -298,22 +261,12 @@ class AlignmentRun:
         else:
             features, present = self.train_source.features(batch.regions)
         parts["ranking"] = self.ranking(self.net.regions(features), present, batch)
-        if self.captioner is not None and batch.captions is not None:
-            inputs, targets, mask = batch.captions
-            with autocast(self.device):
-                logits = self.captioner(features[:, 0].repeat(self.config.captions, 1), inputs)
-            parts["captioning"] = caption_loss(logits.float(), targets, mask)
         if batch.named is not None:
             feature_map = self.see(batch.named.pixels)
             parts["naming"] = self.naming(feature_map, batch.named)
             if self.tunes_vision:
                 parts |= self.proposing(feature_map, batch.named.boxes)
-        weights = {
-            "box": PROPOSAL_WEIGHT,
-            "objectness": PROPOSAL_WEIGHT,
-            "naming": self.config.naming_weight,
-            "captioning": self.config.captioning_weight,
-        }
+        weights = {"box": PROPOSAL_WEIGHT, "objectness": PROPOSAL_WEIGHT, "naming": self.config.naming_weight}
         weighted = [weights.get(name, 1.0) * value for name, value in parts.items()]
         return {"loss": torch.stack(weighted).sum(), **parts}
 
@@ -358,8 +311,6 @@ class AlignmentRun:
 
     def save(self) -> None:
         (self.config.output / VOCABULARY).write_text(json.dumps(self.vocabulary.to_json()))
-        if self.captioner is not None:
-            save_tensors(self.captioner, self.config.output / CAPTIONER_WEIGHTS)
         save_tensors(self.net, self.config.output / WEIGHTS)
         if isinstance(self.train_source, SeenRegions):
             some = np.arange(min(TYPICAL_PHOTOS, len(self.train_source.store.counts)))
@@ -391,11 +342,9 @@ def resized(settings: VisionSettings, size: int | None) -> VisionSettings:
     return settings if size is None else replace(settings, size=size, side=size * settings.side // settings.size)
 
 
-def sample_features(source: RegionSource, photos: int = 500, whole: bool = False) -> np.ndarray:
-    """Features of the regions of some photos, or of the whole photos, for their statistics.  # (n, D)"""
+def sample_features(source: RegionSource, photos: int = 500) -> np.ndarray:
+    """Features of the regions of some photos, for their statistics.  # (n, D)"""
     rows = np.arange(min(photos, len(source.store.counts)))
-    if whole:
-        return np.asarray(source.store.features[rows, 0], np.float32)
     counts = np.asarray(source.store.counts[rows])
     present = np.arange(source.store.features.shape[1]) < counts[:, None]
     return np.asarray(source.store.features[rows], np.float32)[present]
