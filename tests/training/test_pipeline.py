@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 from regiontalk.data import read_dataset
 from regiontalk.errors import DataError, TrainingError
 from regiontalk.language.reader import words_shapes
+from regiontalk.training import loop
 from regiontalk.training.export import alignment_tensors
 from regiontalk.training.regions import store_regions
 from regiontalk.training.sentences import Sentences
@@ -157,6 +158,27 @@ def test_tuning_moves_the_backbone_and_resumes_exactly(
     before, after = load_file(config.vision / "vision.safetensors"), load_file(config.output / "vision.safetensors")
     assert not np.array_equal(before["backbone.stages.0.0.1.weight"], after["backbone.stages.0.0.1.weight"])
     assert np.array_equal(before["backbone.stages.0.0.2.running_mean"], after["backbone.stages.0.0.2.running_mean"])
+
+
+def test_batches_that_other_processes_make_are_the_same(
+    alignment_config: AlignmentConfig, teacher_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a GPU waits for them."""
+    config = replace(
+        alignment_config,
+        output=tmp_path / "thread",
+        named=teacher_store,
+        named_photos=4,
+        epochs=2,
+        captions=2,
+        vision_learning_rate=1e-3,
+    )
+    train_alignment(config)
+    monkeypatch.setattr(loop, "loading_processes", lambda: 2)
+    others = replace(config, output=tmp_path / "processes")
+    train_alignment(others)
+    for name in ("alignment.safetensors", "vision.safetensors"):
+        assert same_tensors(config.output / name, others.output / name)
 
 
 def test_tuning_on_larger_photos_gives_a_network_for_these(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,10 +11,24 @@ from typing import Any
 import torch
 import torch.utils.deterministic
 
+MOST_PROCESSES = 12
+"""That make batches: each keeps two ready, and a batch of photos takes tens of megabytes."""
+
 
 def best_device() -> str:
     """`cuda` when there is one, else `cpu`."""
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def loading_processes() -> int:
+    """How many processes make batches while another trains; 0 where a thread will do.
+
+    A GPU waits for its batches, and threads would take turns with the one that keeps it busy. On a CPU all cores are
+    busy training anyway.
+    """
+    if not torch.cuda.is_available() or "fork" not in multiprocessing.get_all_start_methods():
+        return 0
+    return min(os.cpu_count() or 1, MOST_PROCESSES)
 
 
 def autocast(device: str) -> torch.autocast:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import csv
 import math
-import os
+import multiprocessing
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,12 +25,10 @@ from torch.optim import Optimizer
 
 from regiontalk.errors import TrainingError
 from regiontalk.training.checkpoint import load_checkpoint, save_checkpoint
-from regiontalk.training.devices import repeatable
+from regiontalk.training.devices import loading_processes, repeatable
 
 LOG_EVERY = 50
 CHECKPOINT_SECONDS = 120
-MOST_THREADS = 8
-"""That make batches; each keeps one ready, and a batch of photos takes tens of megabytes."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,8 @@ class Task:
         optimiser: over the network's parameters.
         steps: optimiser steps in the whole run.
         learning_rate: step → factor on each parameter group's `initial_lr`.
-        batch: step → a batch; runs ahead in other threads, so it must depend on the step alone.
+        batch: step → a batch, not on a GPU yet; made ahead by another thread or process, so it must depend on the step
+            alone.
         losses: batch → named losses; the first, `loss`, is minimised, the others are logged.
         validate: rehearsal → named numbers on held-out data; with rehearsal=True on two batches only.
         validate_every: in steps.
@@ -89,7 +88,7 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
     saved = time.monotonic()
     with repeatable(), progress_bar() as progress:
         bar = progress.add_task(folder.name, total=task.steps, completed=step)
-        for batch in batches_ahead(task.batch, range(step, last)):
+        for batch in batches_ahead(task.batch, range(step, last), loading_processes()):
             losses = take_step(task, batch, step)
             step += 1
             progress.update(bar, completed=step)
@@ -103,16 +102,39 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
     return step
 
 
-def batches_ahead(batch: Callable[[int], Any], steps: range) -> Iterator[Any]:
-    """The batches of some steps, made a few steps ahead by other threads, half as many as there are cores."""
-    threads = min(max(1, (os.cpu_count() or 1) // 2), MOST_THREADS)
-    with ThreadPoolExecutor(threads) as pool:
-        upcoming = deque(pool.submit(batch, step) for step in steps[:threads])
+def batches_ahead(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
+    """The batches of some steps, in order, a few of them made before they are asked for.
+
+    Args:
+        batch: step → a batch, without a GPU.
+        processes: how many make them; with 0 a thread of this process does.
+    """
+    pool = forked_pool(batch, processes) if processes else ThreadPoolExecutor(1)
+    make, ahead = (make_batch, 2 * processes) if processes else (batch, 1)
+    with pool:
+        upcoming = deque(pool.submit(make, step) for step in steps[:ahead])
         for step in steps:
             ready = upcoming.popleft().result()
-            if step + threads < steps.stop:
-                upcoming.append(pool.submit(batch, step + threads))
+            if step + ahead < steps.stop:
+                upcoming.append(pool.submit(make, step + ahead))
             yield ready
+
+
+_batch: Callable[[int], Any] | None = None
+"""What makes batches in a forked process: it holds networks and open files, which no pipe could carry there."""
+
+
+def forked_pool(batch: Callable[[int], Any], processes: int) -> ProcessPoolExecutor:
+    """Processes that inherit `batch`, for `make_batch`."""
+    global _batch
+    _batch = batch
+    context = multiprocessing.get_context("fork")
+    return ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,))
+
+
+def make_batch(step: int) -> Any:
+    assert _batch is not None
+    return _batch(step)
 
 
 def take_step(task: Task, batch: Any, step: int) -> dict[str, Tensor]:

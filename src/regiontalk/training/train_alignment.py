@@ -247,8 +247,7 @@ class AlignmentRun:
         ids, mask = pad_ids(self.train_sentences.ids[row] for row in rows.ravel())
         regions = self.train_source.load(photos, self.order.generator(step))
         named = None if self.named is None else self.named.batch(step)
-        which = torch.from_numpy(photos).to(self.device)
-        return Batch(regions, ids.to(self.device), mask.to(self.device), which, named)
+        return Batch(regions, ids, mask, torch.from_numpy(photos), named)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         parts: dict[str, Tensor] = {}
@@ -296,14 +295,15 @@ class AlignmentRun:
     def ranking(self, regions: Tensor, present: Tensor, batch: Batch) -> Tensor:
         """The ranking loss over all pairs of a photo with one of its sentences."""
         size, rounds = len(batch.photos), self.config.captions
+        ids, mask, photos = (each.to(self.device) for each in (batch.ids, batch.mask, batch.photos))
         with autocast(self.device):
-            words = self.net.words(batch.ids, batch.mask)
-            some = zip(words.split(size), batch.mask.split(size), strict=True)  # products of all at once are large
-            scores = torch.cat([score_batch(regions, present, s, mask, self.config.score) for s, mask in some], 1)
+            words = self.net.words(ids, mask)
+            some = zip(words.split(size), mask.split(size), strict=True)  # products of all at once are large
+            scores = torch.cat([score_batch(regions, present, s, m, self.config.score) for s, m in some], 1)
         if self.config.loss == "info_nce":
             scores = scores * self.net.log_scale.exp()
         about = torch.arange(size, device=scores.device).repeat(rounds)
-        return RANKING_LOSSES[self.config.loss](Pairs.of(scores, batch.photos, about))
+        return RANKING_LOSSES[self.config.loss](Pairs.of(scores, photos, about))
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
         sentences = first_sentences(self.dev_sentences, 2) if rehearsal else self.dev_sentences
