@@ -223,12 +223,13 @@ class CaptionerRun:
         contexts, ids = zip(*(texts[row] for row in rows), strict=True)
         inputs, targets, mask = shift_words(list(ids), self.config.longest)
         context = torch.from_numpy(np.stack(contexts))
-        return Batch(*(tensor.to(self.device) for tensor in (context, inputs, targets, mask)))
+        return Batch(context, inputs, targets, mask)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         with autocast(self.device):
-            logits = self.network(batch.context, batch.inputs)
-        return {"loss": caption_loss(logits.float(), batch.targets, batch.mask)}
+            logits = self.network(batch.context.to(self.device), batch.inputs.to(self.device))
+        targets, mask = batch.targets.to(self.device), batch.mask.to(self.device)
+        return {"loss": caption_loss(logits.float(), targets, mask)}
 
     def reward_losses(self, batch: PhotoBatch) -> dict[str, Tensor]:
         """Captions that the network draws now, those that beat their siblings made likelier."""
