@@ -132,6 +132,19 @@ def test_a_batch_that_fails_stops_the_run_at_its_turn(
         train(replace(task, batch=batch), tmp_path)
 
 
+def test_a_process_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "loading_processes", lambda: 2)
+    task = make_task()
+
+    def batch(step: int) -> tuple[Tensor, Tensor]:
+        if step == 5:
+            os._exit(9)
+        return task.batch(step)
+
+    with pytest.raises(TrainingError, match="a process that makes batches died, perhaps for want of memory"):
+        train(replace(task, batch=batch), tmp_path)
+
+
 def read_log(folder: Path) -> list[tuple[int, str]]:
     with (folder / "log.csv").open() as file:
         return [(int(row["step"]), row["name"]) for row in csv.DictReader(file)]
@@ -232,22 +245,34 @@ KILLED_RUN = """
 import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
+import os
 import time
 from dataclasses import replace
 from regiontalk.training import loop
 from test_loop import make_task
 loop.CHECKPOINT_SECONDS = 0
-task = make_task(steps=400)
-slow = replace(task, batch=lambda step: (time.sleep({pause}), task.batch(step))[1])
-loop.train(slow, Path({folder!r}))
+loop.loading_processes = lambda: {processes}
+task, folder = make_task(steps=400), Path({folder!r})
+def batch(step):
+    (folder / f"{{os.getpid()}}.pid").touch()
+    time.sleep({pause})
+    return task.batch(step)
+loop.train(replace(task, batch=batch), folder)
 """
 
 
-def test_a_run_killed_by_sigkill_ends_with_the_same_weights(tmp_path: Path) -> None:
+def is_running(pid: str) -> bool:
+    """Whether there is such a process, and it does more than wait for its parent to look at how it ended."""
+    status = Path("/proc", pid, "stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.parametrize("processes", [0, 2])
+def test_a_run_killed_by_sigkill_ends_with_the_same_weights(tmp_path: Path, processes: int) -> None:
     whole = make_task(steps=400)
     train(whole, tmp_path / "whole")
     folder, tests = tmp_path / "killed", str(Path(__file__).parent)
-    script = KILLED_RUN.format(tests=tests, folder=str(folder), pause=0.01)
+    script = KILLED_RUN.format(tests=tests, folder=str(folder), pause=0.01, processes=processes)
     process = subprocess.Popen([sys.executable, "-c", script])
     for _ in range(600):  # until it has written a checkpoint
         if (folder / FILE_NAME).exists():
@@ -256,6 +281,13 @@ def test_a_run_killed_by_sigkill_ends_with_the_same_weights(tmp_path: Path) -> N
     time.sleep(0.2)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
+    made_batches = [file.stem for file in folder.glob("*.pid")]
+    assert len(made_batches) == max(1, processes)
+    for _ in range(100):  # those who made batches notice and end
+        if not any(map(is_running, made_batches)):
+            break
+        time.sleep(0.1)
+    assert not any(map(is_running, made_batches))
     again = make_task(steps=400)
     assert 0 < load_checkpoint(folder, make_task().network, make_task().optimiser, again.run) < 400
     train(again, folder)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 import torch.utils.deterministic
+
+from regiontalk.vision.session import available_cpus
 
 MOST_PROCESSES = 12
 """That make batches: each keeps two ready, and a batch of photos takes tens of megabytes."""
@@ -28,7 +29,7 @@ def loading_processes() -> int:
     """
     if not torch.cuda.is_available() or "fork" not in multiprocessing.get_all_start_methods():
         return 0
-    return min(os.cpu_count() or 1, MOST_PROCESSES)
+    return min(available_cpus(), MOST_PROCESSES)
 
 
 def autocast(device: str) -> torch.autocast:

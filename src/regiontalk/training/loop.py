@@ -9,10 +9,14 @@ from __future__ import annotations
 import csv
 import math
 import multiprocessing
+import os
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,13 +115,20 @@ def batches_ahead(batch: Callable[[int], Any], steps: range, processes: int) -> 
     """
     pool = forked_pool(batch, processes) if processes else ThreadPoolExecutor(1)
     make, ahead = (make_batch, 2 * processes) if processes else (batch, 1)
-    with pool:
+    try:
         upcoming = deque(pool.submit(make, step) for step in steps[:ahead])
         for step in steps:
             ready = upcoming.popleft().result()
             if step + ahead < steps.stop:
                 upcoming.append(pool.submit(make, step + ahead))
             yield ready
+    except BrokenProcessPool as error:
+        raise TrainingError(
+            "a process that makes batches died, perhaps for want of memory; the same command goes on from the last "
+            "checkpoint"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 _batch: Callable[[int], Any] | None = None
@@ -126,10 +137,23 @@ _batch: Callable[[int], Any] | None = None
 
 def forked_pool(batch: Callable[[int], Any], processes: int) -> ProcessPoolExecutor:
     """Processes that inherit `batch`, for `make_batch`."""
+    context = multiprocessing.get_context("fork")
+    return ProcessPoolExecutor(processes, context, initializer=begin_process, initargs=(batch, os.getpid()))
+
+
+def begin_process(batch: Callable[[int], Any], parent: int) -> None:
+    """Prepare a process for `make_batch`: Ctrl-C is its parent's affair, and it ends when that was killed."""
     global _batch
     _batch = batch
-    context = multiprocessing.get_context("fork")
-    return ProcessPoolExecutor(processes, context, initializer=torch.set_num_threads, initargs=(1,))
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+
+
+def end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def make_batch(step: int) -> Any:

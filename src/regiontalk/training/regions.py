@@ -53,13 +53,13 @@ class StoredRegions:
     def __init__(self, store: RegionStore, device: str) -> None:
         self.store, self.device = store, device
 
-    def load(self, rows: np.ndarray, rng: np.random.Generator | None) -> tuple[Tensor, Tensor]:
-        features = torch.from_numpy(self.store.features[rows].astype(np.float32))
-        counts = torch.from_numpy(np.asarray(self.store.counts[rows], np.int64))
-        return features, torch.arange(features.shape[1])[None] < counts[:, None]
+    def load(self, rows: np.ndarray, rng: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray]:
+        features = self.store.features[rows].astype(np.float32)
+        return features, np.arange(features.shape[1]) < np.asarray(self.store.counts[rows])[:, None]
 
     def features(self, loaded: Any) -> tuple[Tensor, Tensor]:
-        return loaded[0].to(self.device), loaded[1].to(self.device)
+        features, mask = (torch.from_numpy(each).to(self.device) for each in loaded)
+        return features, mask
 
 
 class SeenRegions:
@@ -135,8 +135,8 @@ def see_view(
 
 
 RegionSource = StoredRegions | SeenRegions
-"""Gives features of the regions of some photos in two steps: `load` may run ahead in another thread, `features` turns
-what it gave into features (B, M, D) and a mask (B, M) on the network's device."""
+"""Gives features of the regions of some photos in two steps: `load` may run ahead in another thread or process and
+touches no GPU, `features` turns what it gave into features (B, M, D) and a mask (B, M) on the network's device."""
 
 
 def unit_boxes(store: RegionStore, row: int) -> np.ndarray:

@@ -77,7 +77,7 @@ class AlignmentConfig(Section):
             While the backbone is tuned, its proposals learn these boxes and not the regions that the run began with.
         named_photos: in a batch.
         naming_weight: of `naming_loss`, beside the ranking loss.
-        validate_epochs: how often dev's recalls are measured; each time costs a look at all its photos.
+        validate_epochs: from one measurement of dev's recalls to the next; each costs a look at all its photos.
         limit: only the first photos of each split, for trials.
         seed, stop_after: as for every run.
     """
@@ -218,6 +218,8 @@ class AlignmentRun:
             net.set_statistics(sample_features(self.train_source))
         else:
             net = self.started
+            if not config.recurrent and net.words.cell != "rnn":
+                raise TrainingError(f"{config.start}: its words network is a GRU; recurrent = false needs an rnn")
             net.dropout = net.words.dropout = config.dropout
         net.words.embedding.requires_grad_(config.train_word_vectors)
         if not config.recurrent:
@@ -372,6 +374,11 @@ def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
     except (PackError, ValueError) as error:
         raise TrainingError(f"{run / VOCABULARY}: damaged ({error}); give that run's command again") from error
     (size, embedding), (hidden, _) = (tensors[f"words.{name}"].shape for name in ("embedding", "W_d"))
+    if size != len(vocabulary):
+        raise TrainingError(
+            f"{run}: {WEIGHTS} is of a vocabulary of {size} words, {VOCABULARY} lists {len(vocabulary)}; "
+            "give that run's command again"
+        )
     feature_dim, dim = tensors["W_m"].shape
     words = WordsNet(size, embedding, hidden, dim, 0.0, "gru" if "words.W_xf" in tensors else "rnn")
     net = AlignmentNet(words, feature_dim, dim, 0.0)

@@ -62,8 +62,12 @@ class VisionConfig(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         require_whole_cells("image_size", self.image_size)
-        for pixels, _ in self.sizes:
+        for pixels, epochs in self.sizes:
             require_whole_cells("a size", pixels)
+            if epochs < 1:
+                raise ValueError(f"sizes: at least one epoch at each size, not {epochs}")
+        if not self.sizes:
+            raise ValueError("sizes: at least one pair of pixels and epochs")
         vision_settings(self, self.dim)  # what is wrong with them is told before training, not after it
 
 

@@ -86,7 +86,8 @@ class WordsNet(nn.Module):
         back = (self.W_xb.T, self.W_b.T, self.b_xb, self.b_b)
         weights = [each.contiguous() for each in (*ahead, *back)]
         h_0 = packed.data.new_zeros(2, len(words), self.W_f.shape[0])
-        states, _ = torch.gru(packed.data, packed.batch_sizes, h_0, weights, True, 1, 0.0, self.training, True)
+        with torch.autocast("cuda", enabled=False):  # which would take float16 there, whatever it was asked for
+            states, _ = torch.gru(packed.data, packed.batch_sizes, h_0, weights, True, 1, 0.0, self.training, True)
         both, _ = pad_packed_sequence(packed._replace(data=states), batch_first=True, total_length=words.shape[1])
         forward, backward = both.chunk(2, -1)
         return forward, backward
