@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
         region_captioner=region.output,
         data=(shapes_folder,),
     )
+    with pytest.raises(ConfigError, match='run was trained with "max", the pack would have "mean"; say score = "max"'):
+        export_pack(replace(config, score="mean"))
     pack = export_pack(config)
     assert pack.settings.photo_captioner.cell == "gru"
     model, train_set = regiontalk.load(tmp_path / "pack"), read_dataset(shapes_folder, "train")

@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.numpy import save_file
 
 from regiontalk.data import read_dataset
-from regiontalk.errors import ConfigError, DataError
+from regiontalk.errors import ConfigError, DataError, TrainingError
 from regiontalk.fingerprints import fingerprint, fingerprint_files, listed, recognised
 from regiontalk.photos import open_photo
 from regiontalk.training.training_photos import require_named, training_photos
@@ -63,5 +63,5 @@ def test_no_dataset_is_forgotten(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"run: was trained on the dataset 'birds', which data does not name"):
         require_named([run], [tmp_path / "cats"])
     (run / "checkpoint.safetensors").write_bytes(b"\xff" * 8)
-    with pytest.raises(ConfigError, match="damaged checkpoint"):
+    with pytest.raises(TrainingError, match="damaged checkpoint"):
         require_named([run], [tmp_path / "cats"])

@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -68,6 +69,23 @@ def load_checkpoint(folder: Path, network: nn.Module, optimiser: Optimizer, run:
     if torch.cuda.is_available() and "random_cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random_cuda"])
     return int(metadata["step"])
+
+
+def run_settings(run: Path) -> dict[str, Any]:
+    """The settings that a run's checkpoint is of, as far as one is still there to tell; of paths the names.
+
+    Raises:
+        TrainingError: if the checkpoint is damaged.
+    """
+    path = run / FILE_NAME
+    if not path.exists():
+        return {}
+    try:
+        with safe_open(path, framework="pt") as file:
+            settings = json.loads((file.metadata() or {}).get("run", "{}"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise TrainingError(f"{path}: damaged checkpoint ({error}); remove it") from error
+    return settings if isinstance(settings, dict) else {}
 
 
 def optimiser_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:

@@ -22,6 +22,7 @@ from regiontalk.settings import (
     WordsSettings,
 )
 from regiontalk.training.captioner_net import finished_captioner, folded_captioner
+from regiontalk.training.checkpoint import run_settings
 from regiontalk.training.train_alignment import read_alignment
 from regiontalk.training.training_photos import require_named, training_photos
 from regiontalk.training.vision_graph import read_graph, read_settings
@@ -71,12 +72,13 @@ def export_pack(config: ExportConfig) -> Pack:
     """Write the pack and return it as read back.
 
     Raises:
-        TrainingError: if a run is not finished.
+        TrainingError: if a run is not finished, or its checkpoint is damaged.
         PackError: if the runs do not fit together or the disk is full.
-        ConfigError: if a setting is out of its range, or `data` or `photos` are given, and `data` lacks what a run was
-            trained on.
+        ConfigError: if a setting is out of its range, the score is not the one that was trained, or `data` or `photos`
+            are given, and `data` lacks what a run was trained on.
         DataError, PhotoError: if the training photos cannot be read.
     """
+    require_trained_score(config)
     vocabulary, net = read_alignment(config.alignment)
     graph, vision_settings = read_graph(config.vision), read_settings(config.vision)
     photo, region = (read_captioner(run) for run in (config.photo_captioner, config.region_captioner))
@@ -106,6 +108,20 @@ def export_pack(config: ExportConfig) -> Pack:
         require_named((config.alignment, config.photo_captioner, config.region_captioner), config.data)
     photos = training_photos(config.data, config.photos)
     return save_pack(config.output, settings, arrays, graph, vocabulary, photos)
+
+
+def require_trained_score(config: ExportConfig) -> None:
+    """Makes sure that a pack scores as its alignment was trained to, as far as that run's checkpoint can tell.
+
+    Raises:
+        ConfigError: if it does not.
+    """
+    trained = run_settings(config.alignment).get("score", config.score)
+    if trained != config.score:
+        raise ConfigError(
+            f'score: {config.alignment} was trained with "{trained}", the pack would have "{config.score}"; '
+            f'say score = "{trained}"'
+        )
 
 
 def alignment_tensors(net: AlignmentNet) -> dict[str, dict[str, np.ndarray]]:

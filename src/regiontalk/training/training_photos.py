@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
-from safetensors import SafetensorError, safe_open
 
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.fingerprints import BYTES, MOST, fingerprint, fingerprint_files, listed, recognised
 from regiontalk.photos import find_photos
-from regiontalk.training.checkpoint import FILE_NAME
+from regiontalk.training.checkpoint import run_settings
 
 STORED_PHOTOS = "photos.npy"
 """Of a teacher store: (N, S, S, 3) uint8."""
@@ -52,26 +50,15 @@ def require_named(runs: Sequence[Path], data: Sequence[Path]) -> None:
 
     Raises:
         ConfigError: if a run was trained on a dataset whose folder's name is not among those of `data`.
+        TrainingError: if a checkpoint is damaged.
     """
     for run in runs:
-        name = _dataset_of(run / FILE_NAME)
-        if name is not None and name not in {folder.name for folder in data}:
+        name = run_settings(run).get("data")
+        if isinstance(name, str) and name not in {folder.name for folder in data}:
             raise ConfigError(
                 f"{run}: was trained on the dataset {name!r}, which data does not name; add its folder, so that the "
                 "pack can list its photos"
             )
-
-
-def _dataset_of(checkpoint: Path) -> str | None:
-    """The name of the folder that a run of captions was trained on."""
-    if not checkpoint.exists():
-        return None
-    try:
-        with safe_open(checkpoint, framework="np") as file:
-            name = json.loads((file.metadata() or {}).get("run", "{}")).get("data")
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ConfigError(f"{checkpoint}: damaged checkpoint ({error}); remove it") from error
-    return name if isinstance(name, str) else None
 
 
 def _fingerprints_in(folder: Path) -> np.ndarray:
