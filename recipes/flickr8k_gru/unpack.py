@@ -1,9 +1,9 @@
-"""Make a finished run of the weights in `alignment_longer/`, to tune on from there or to train captioners on.
+"""Make a finished run of the weights in `alignment_longest/`, to tune on from there or to train captioners on.
 
     python recipes/flickr8k_gru/unpack.py [DATA]
 
 DATA holds ``flickr8k`` (by default `data/` at the top of the repository): typical photos say how large the values in
-the int8 graph become. The run is written to `runs/flickr8k_gru/alignment_longer`.
+the int8 graph become. The run is written to `runs/flickr8k_gru/alignment_longest`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from regiontalk.training.train_alignment import VOCABULARY, WEIGHTS
 from regiontalk.training.vision_graph import TYPICAL_PHOTOS, read_vision, save_vision
 from regiontalk.vision.session import prepare
 
-STAGE = "alignment_longer"
+STAGE = "alignment_longest"
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
