@@ -150,7 +150,7 @@ class Model:
         regions, read = self._regions(photos), self._sentences(sentences)
         if not regions or not read:
             return np.zeros((len(regions), len(read)), np.float32)
-        return _scores([each.vectors for each in regions], [each.vectors for each in read], self._kind)
+        return _scores([each.vectors for each in regions], [each.vectors for each in read], self.score_kind)
 
     def align(self, photo: PhotoLike | Regions, sentence: str | Sentence, beta: float | None = None) -> Alignment:
         """Give each word of a sentence a region of a photo (Eq. 10 to 12).
@@ -170,7 +170,7 @@ class Model:
             words = ", ".join(repr(word) for word in read.words)
             raise SentenceError(f"The pack knows none of the words {words}. Say it with more common English words.")
         (regions,) = self._regions(photo)
-        return align(regions, read, self.pack.settings.alignment.beta if beta is None else beta, self._kind)
+        return align(regions, read, self.pack.settings.alignment.beta if beta is None else beta, self.score_kind)
 
     def describe(self, photo: PhotoLike, beam: int | None = None) -> Description:
         """Caption a photo and each of its distinct regions.
@@ -219,7 +219,8 @@ class Model:
         return self._write(self._photo_captioner, contexts, self.pack.settings.photo_captioner, beam, temperature)
 
     @property
-    def _kind(self) -> Kind:
+    def score_kind(self) -> Kind:
+        """What S_kl is for this pack: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words)."""
         return cast(Kind, self.pack.settings.alignment.score)
 
     def _write(

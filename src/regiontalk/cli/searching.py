@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,6 @@ from regiontalk.errors import ConfigError, SentenceError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from regiontalk.alignment.score import Kind
     from regiontalk.model import Model
     from regiontalk.photos import Photo
     from regiontalk.search.engine import BoxHit, Engine, Hit
@@ -240,10 +239,6 @@ def _engine(
     return ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
 
 
-def _kind(model: Model) -> Kind:
-    return cast("Kind", model.pack.settings.alignment.score)
-
-
 def _read(model: Model, sentence: str) -> Sentence:
     """A sentence with at least one word that the pack knows: the others say nothing about a photo."""
     from regiontalk.language.vocabulary import Vocabulary
@@ -261,12 +256,12 @@ def _photos_by_sentence(
     from regiontalk.drawing import draw_alignment
     from regiontalk.search.scoring import of_kind
 
-    read, kind = _read(model, sentence), _kind(model)
+    read = _read(model, sentence)
     for rank, hit in enumerate(engine.photos(read.vectors, *ask), start=1):
         alignment = model.align(hit.regions, read)
         pictures.save(hit, rank, partial(draw_alignment, alignment=alignment))
         phrases = alignment.to_json()["phrases"]
-        score = of_kind(hit.score, len(read), kind)
+        score = of_kind(hit.score, len(read), model.score_kind)
         value = {"rank": rank, **hit.entry.to_json(), "score": score, "phrases": phrases}
         yield f"{rank:>3}. {alignment_text(alignment)}", value
 
@@ -306,7 +301,7 @@ def _sentences_by_photo(model: Model, file: str, like: str, k: int, report: Repo
     lines = read_sentences(file, report)
     (looked,) = model.look(like)
     read = model.read([text for _, text in lines])
-    for rank, (place, score) in enumerate(rank_sentences(looked, read, k, _kind(model)), start=1):
+    for rank, (place, score) in enumerate(rank_sentences(looked, read, k, model.score_kind), start=1):
         number, text = lines[place]
         yield (
             f"{rank:>3}. {score:>8.2f}  {printable(text)}",

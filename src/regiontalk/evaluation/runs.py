@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +109,7 @@ def retrieve(
     parts = equal_folds(owners, len(dataset), reporting.folds)
     vectors, counts = pad([each.vectors for batch in _look(model, dataset, progress) for each in batch])
     sentences = _read(model, captions)
-    kind = cast(Kind, model.pack.settings.alignment.score)
+    kind = model.score_kind
     progress.expect(sum((part.stop - part.start) * len(mine) for part, mine, _ in parts), "scores")
     ranks = []
     for part, mine, of in parts:

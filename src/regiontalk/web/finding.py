@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from regiontalk.alignment.score import Kind
 from regiontalk.errors import ConfigError, PhotoError
 from regiontalk.model import Model
 from regiontalk.photos import open_photo
@@ -46,7 +45,7 @@ class PhotoFinder:
         settings = model.pack.settings
         if settings.alignment.score == "sum":
             raise ConfigError(f"{model.pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8")
-        self._model, self._kind = model, cast(Kind, settings.alignment.score)
+        self._model = model
         self._index = Index.open(folder, PackIdentity(settings.name, model.pack.checksum, settings.space.dim))
         self._engine = ExactEngine(self._index, threads)
         self._thumbnail = lru_cache(_KEPT)(self._copy)
@@ -63,7 +62,7 @@ class PhotoFinder:
         for rank, position, score in _places(self._engine.ranked(read.vectors, k)):
             aligned = self._model.align(self._index.regions(position), read).to_json()
             shown = {"phrases": aligned["phrases"], "regions": aligned["regions"]}
-            found.append({**self._result(rank, position, of_kind(score, len(read), self._kind)), **shown})
+            found.append({**self._result(rank, position, of_kind(score, len(read), self._model.score_kind)), **shown})
         return found
 
     def by_regions(self, regions: Regions, k: int) -> list[dict[str, Any]]:
