@@ -8,15 +8,9 @@ from __future__ import annotations
 
 import csv
 import math
-import multiprocessing
-import os
-import signal
-import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +24,7 @@ from torch.optim import Optimizer
 from regiontalk.errors import TrainingError
 from regiontalk.training.checkpoint import load_checkpoint, save_checkpoint
 from regiontalk.training.devices import loading_processes, repeatable
+from regiontalk.training.forked_batches import forked_batches
 
 LOG_EVERY = 50
 CHECKPOINT_SECONDS = 120
@@ -113,52 +108,15 @@ def batches_ahead(batch: Callable[[int], Any], steps: range, processes: int) -> 
         batch: step → a batch, without a GPU.
         processes: how many make them; with 0 a thread of this process does.
     """
-    pool = forked_pool(batch, processes) if processes else ThreadPoolExecutor(1)
-    make, ahead = (make_batch, 2 * processes) if processes else (batch, 1)
-    try:
-        upcoming = deque(pool.submit(make, step) for step in steps[:ahead])
-        for step in steps:
-            ready = upcoming.popleft().result()
-            if step + ahead < steps.stop:
-                upcoming.append(pool.submit(make, step + ahead))
-            yield ready
-    except BrokenProcessPool as error:
-        raise TrainingError(
-            "a process that makes batches died, perhaps for want of memory; the same command goes on from the last "
-            "checkpoint"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_batch: Callable[[int], Any] | None = None
-"""What makes batches in a forked process: it holds networks and open files, which no pipe could carry there."""
-
-
-def forked_pool(batch: Callable[[int], Any], processes: int) -> ProcessPoolExecutor:
-    """Processes that inherit `batch`, for `make_batch`."""
-    context = multiprocessing.get_context("fork")
-    return ProcessPoolExecutor(processes, context, initializer=begin_process, initargs=(batch, os.getpid()))
-
-
-def begin_process(batch: Callable[[int], Any], parent: int) -> None:
-    """Prepare a process for `make_batch`: Ctrl-C is its parent's affair, and it ends when that was killed."""
-    global _batch
-    _batch = batch
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
-
-
-def end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
-
-
-def make_batch(step: int) -> Any:
-    assert _batch is not None
-    return _batch(step)
+    if processes:
+        yield from forked_batches(batch, steps, processes)
+    elif steps:
+        with ThreadPoolExecutor(1) as thread:
+            upcoming = thread.submit(batch, steps.start)
+            for step in steps[1:]:
+                ready, upcoming = upcoming.result(), thread.submit(batch, step)
+                yield ready
+            yield upcoming.result()
 
 
 def take_step(task: Task, batch: Any, step: int) -> dict[str, Tensor]:
