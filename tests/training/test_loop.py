@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from regiontalk.errors import TrainingError
 from regiontalk.training import checkpoint, loop
 from regiontalk.training.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
-from regiontalk.training.loop import Task, batches_ahead, one_cycle, train
+from regiontalk.training.loop import Task, batches_ahead, constant, one_cycle, train
 from regiontalk.training.optimisers import OPTIMISERS, make_optimiser, parameter_groups
 
 
@@ -50,15 +50,39 @@ def make_task(optimiser: str = "adamw", steps: int = 12) -> Task:
     )
 
 
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-def test_a_run_stopped_twice_ends_with_the_same_weights(tmp_path: Path, optimiser: str) -> None:
-    whole = make_task(optimiser)
+def test_a_run_stopped_twice_ends_with_the_same_weights(tmp_path: Path, optimiser: str, averaging: float) -> None:
+    whole = replace(make_task(optimiser), averaging=averaging)
     assert train(whole, tmp_path / "whole") == 12
-    for stop, reached in ((5, 5), (7, 7), (None, 12)):
-        broken = make_task(optimiser)
+    for stop, reached in ((5, 5), (7, 7), (None, 12), (None, 12)):
+        broken = replace(make_task(optimiser), averaging=averaging)
         assert train(broken, tmp_path / "broken", stop) == reached
     for name, value in whole.network.state_dict().items():
         assert torch.equal(value, broken.network.state_dict()[name]), name
+
+
+def test_the_mean_of_the_weights_is_measured_and_remains(tmp_path: Path) -> None:
+    task = make_task()
+    weight = task.network.get_parameter("0.weight")
+    seen: list[Tensor] = []
+    measured: list[Tensor] = []
+
+    def losses(pair: tuple[Tensor, Tensor]) -> dict[str, Tensor]:
+        seen.append(weight.detach().clone())
+        return task.losses(pair)
+
+    def validate(rehearsal: bool) -> dict[str, float]:
+        measured.append(weight.detach().clone())
+        return {}
+
+    train(replace(task, losses=losses, validate=validate, averaging=0.5), tmp_path)
+    mean = seen[0]
+    for step, after in enumerate(seen[1:9]):  # what step 0 left is what step 1 saw
+        kept = min(0.5, (step + 1) / (step + 10))
+        mean = kept * mean + (1 - kept) * after
+    torch.testing.assert_close(measured[2], mean)  # the first was the rehearsal's
+    torch.testing.assert_close(weight.detach(), measured[-1])
 
 
 def test_gradients_that_threads_sum_up_are_the_same_each_time(tmp_path: Path) -> None:
@@ -239,6 +263,12 @@ def test_one_cycle_rises_and_falls_to_zero() -> None:
     assert values[:10] == pytest.approx([0.1 * (step + 1) for step in range(10)])
     assert all(a >= b for a, b in pairwise(values[9:]))
     assert 0 < values[-1] < 0.001
+
+
+def test_a_constant_rate_rises_and_stays() -> None:
+    factor = constant(100, warm_up=0.1)
+    assert [factor(step) for step in range(12)] == pytest.approx([0.1 * (step + 1) for step in range(10)] + [1, 1])
+    assert factor(99) == constant(1)(0) == 1
 
 
 KILLED_RUN = """

@@ -167,6 +167,11 @@ def test_tuning_moves_the_backbone_and_resumes_exactly(
         captions=2,
         epochs=2,
         vision_learning_rate=1e-3,
+        smallest_view=0.6,
+        jitter=0.3,
+        word_dropout=0.2,
+        schedule="constant",
+        averaging=0.9,
     )
     train_alignment(config)
     broken = replace(config, output=tmp_path / "broken")

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from regiontalk.data import RegionStore, RegionStoreWriter, read_dataset
-from regiontalk.training.regions import SMALLEST_VIEW, SeenRegions, random_view, store_regions, unit_boxes
+from regiontalk.training.regions import SeenRegions, Views, jittered, random_view, store_regions, unit_boxes
 from regiontalk.training.vision_graph import read_graph, read_vision
 from regiontalk.vision.roi_align import roi_weights
 
@@ -41,9 +41,25 @@ def test_views_are_chosen_by_the_generator_alone(seen: SeenRegions) -> None:
 
 def test_windows_stay_in_the_photo() -> None:
     rng = np.random.default_rng(0)
-    windows = np.array([random_view(rng, SMALLEST_VIEW)[0] for _ in range(200)])
+    windows = np.array([random_view(rng, Views().smallest)[0] for _ in range(200)])
     assert windows.min() >= 0 and windows.max() <= 1
-    assert ((windows[:, 2:] - windows[:, :2]) >= SMALLEST_VIEW - 1e-9).all()
+    assert ((windows[:, 2:] - windows[:, :2]) >= Views().smallest - 1e-9).all()
+
+
+def test_photos_stand_in_another_light_in_training_only(seen: SeenRegions) -> None:
+    jittering = SeenRegions(seen.network, seen.store, seen.files, seen.settings, "cpu", Views(jitter=0.4))
+    rows = np.arange(4)
+    np.testing.assert_array_equal(jittering.load(rows, None).pixels, seen.load(rows, None).pixels)
+    plain, changed = (source.load(rows[:1], np.random.default_rng(1)) for source in (seen, jittering))
+    np.testing.assert_array_equal(changed.weights, plain.weights)  # the same window
+    assert not np.array_equal(changed.pixels, plain.pixels)
+
+
+def test_jitter_changes_light_within_its_bounds() -> None:
+    grey, rng = Image.new("RGB", (8, 8), (100, 100, 100)), np.random.default_rng(0)
+    assert jittered(grey, rng, 0.0) is grey
+    values = [jittered(grey, rng, 0.2).getpixel((4, 4))[0] for _ in range(100)]  # type: ignore[index]
+    assert 79 <= min(values) < 90 and 110 < max(values) <= 121  # contrast and colour leave an even grey
 
 
 def test_a_box_follows_its_thing(seen: SeenRegions, tmp_path: Path) -> None:

@@ -87,6 +87,22 @@ def alignment(config: ConfigArgument) -> None:
 
 
 @train_app.command()
+def average(config: ConfigArgument) -> None:
+    """Make one alignment run of several: the mean of their weights.
+
+    Example:
+
+    \b
+      regiontalk train average recipes/flickr8k_gru/averaged.toml
+    """
+    with ending(_GOES_ON) as report:
+        with _needs_torch():
+            from regiontalk.training.config import read_config
+            from regiontalk.training.train_average import AverageConfig, train_average
+        _finished(train_average(read_config(Path(config), AverageConfig)), report)
+
+
+@train_app.command()
 def captioner(config: ConfigArgument) -> None:
     """Train a captioner: of whole photos, or of regions.
 

@@ -1,14 +1,15 @@
 """Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file. No pickle.
 
-A checkpoint holds the network, the optimiser's moments, the random state and the step, and is written beside its
-final name and renamed, so that a kill at any moment leaves either the old or the new one.
+A checkpoint holds the network, the running mean of its weights if there is one, the optimiser's moments, the random
+state and the step, and is written beside its final name and renamed, so that a kill at any moment leaves either the old
+or the new one.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +24,30 @@ from regiontalk.errors import TrainingError
 FILE_NAME = "checkpoint.safetensors"
 
 
-def save_checkpoint(folder: Path, network: nn.Module, optimiser: Optimizer, step: int, run: str) -> None:
+def save_checkpoint(
+    folder: Path, network: nn.Module, optimiser: Optimizer, step: int, run: str, mean: Sequence[Tensor] = ()
+) -> None:
     """Write `folder/checkpoint.safetensors`.
 
     Args:
         run: what identifies the run; a checkpoint of another run is refused on loading.
+        mean: a tensor for each parameter, see `RunningMean`.
     """
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {
             f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in state.items() if value is not None
         }
+    tensors |= {f"mean.{index}": value for index, value in enumerate(mean)}
     tensors["random"] = torch.get_rng_state()
     if torch.cuda.is_available():
         tensors["random_cuda"] = torch.cuda.get_rng_state()
     write_tensors(tensors, folder / FILE_NAME, {"step": str(step), "run": run})
 
 
-def load_checkpoint(folder: Path, network: nn.Module, optimiser: Optimizer, run: str) -> int:
+def load_checkpoint(
+    folder: Path, network: nn.Module, optimiser: Optimizer, run: str, mean: Sequence[Tensor] = ()
+) -> int:
     """Restore a run in place.
 
     Returns:
@@ -65,6 +72,8 @@ def load_checkpoint(folder: Path, network: nn.Module, optimiser: Optimizer, run:
         )
     network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
     optimiser.load_state_dict({**optimiser.state_dict(), "state": optimiser_state(tensors)})
+    for index, value in enumerate(mean):
+        value.copy_(tensors[f"mean.{index}"])
     torch.set_rng_state(tensors["random"])
     if torch.cuda.is_available() and "random_cuda" in tensors:
         torch.cuda.set_rng_state(tensors["random_cuda"])

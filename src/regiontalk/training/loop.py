@@ -25,6 +25,7 @@ from regiontalk.errors import TrainingError
 from regiontalk.training.checkpoint import load_checkpoint, save_checkpoint
 from regiontalk.training.devices import loading_processes, repeatable
 from regiontalk.training.forked_batches import forked_batches
+from regiontalk.training.running_mean import RunningMean
 
 LOG_EVERY = 50
 CHECKPOINT_SECONDS = 120
@@ -46,6 +47,8 @@ class Task:
         validate_every: in steps.
         clip: bound on each element of the gradient (the paper's 5); None for none.
         run: identifies the run's settings in checkpoints, a JSON object.
+        averaging: share of the weights' running mean that a step keeps, see `RunningMean`; the mean is what is measured
+            and what remains. 0 for the weights themselves.
     """
 
     network: nn.Module
@@ -58,6 +61,7 @@ class Task:
     validate_every: int
     clip: float | None
     run: str
+    averaging: float = 0.0
 
 
 def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
@@ -77,7 +81,8 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for group in task.optimiser.param_groups:
         group.setdefault("initial_lr", group["lr"])
-    step = load_checkpoint(folder, task.network, task.optimiser, task.run)
+    running = RunningMean(task.network, task.averaging)
+    step = load_checkpoint(folder, task.network, task.optimiser, task.run, running.mean)
     last = task.steps if stop_after is None else min(stop_after, task.steps)
     log = Log(folder, step)
     if step < last:
@@ -89,15 +94,20 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
         bar = progress.add_task(folder.name, total=task.steps, completed=step)
         for batch in batches_ahead(task.batch, range(step, last), loading_processes()):
             losses = take_step(task, batch, step)
+            running.update(step)
             step += 1
             progress.update(bar, completed=step)
             if step % LOG_EVERY == 0 or step == last:
                 log.add(step, {name: value.item() for name, value in losses.items()})
             if step % task.validate_every == 0 or step == task.steps:
-                log.add(step, {f"dev_{name}": value for name, value in measure(task, rehearsal=False).items()})
+                with running.in_place():
+                    numbers = measure(task, rehearsal=False)
+                log.add(step, {f"dev_{name}": value for name, value in numbers.items()})
             if time.monotonic() - saved > CHECKPOINT_SECONDS or step == last:
-                save_checkpoint(folder, task.network, task.optimiser, step, task.run)
+                save_checkpoint(folder, task.network, task.optimiser, step, task.run, running.mean)
                 saved = time.monotonic()
+    if step == task.steps:
+        running.swap()
     return step
 
 
@@ -155,6 +165,16 @@ def one_cycle(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
         return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
 
     return factor
+
+
+def constant(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
+    """Linear rise over the first share of the steps, then 1: for a run whose weights are averaged."""
+    rise = max(1, round(steps * warm_up))
+    return lambda step: min(1.0, (step + 1) / rise)
+
+
+SCHEDULES: dict[str, Callable[[int], Callable[[int], float]]] = {"one_cycle": one_cycle, "constant": constant}
+"""Steps of the whole run → step → factor on the learning rate."""
 
 
 class Log:

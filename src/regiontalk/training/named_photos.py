@@ -19,7 +19,7 @@ from regiontalk.errors import DataError
 from regiontalk.evaluation.class_words import Words, known, synonyms
 from regiontalk.language import Vocabulary
 from regiontalk.settings import VisionSettings
-from regiontalk.training.regions import see_view
+from regiontalk.training.regions import Views, see_view
 from regiontalk.training.snippets import Snippets
 from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.vision.boxes import iou
@@ -70,15 +70,23 @@ class NamedPhotos:
         settings: size and side of the network that will see the photos.
         photos: B at most; a photo that is drawn twice counts once.
         seed: of all chance.
+        jitter: see `Views`.
 
     Raises:
         DataError: if there is no name to learn.
     """
 
     def __init__(
-        self, store: TeacherStore, names: dict[str, Words], settings: VisionSettings, photos: int, seed: int
+        self,
+        store: TeacherStore,
+        names: dict[str, Words],
+        settings: VisionSettings,
+        photos: int,
+        seed: int,
+        jitter: float = 0.0,
     ) -> None:
         self.store, self.settings, self.photos, self.seed = store, settings, photos, seed
+        self.views = Views(SMALLEST_VIEW, jitter)
         self.names = tuple(dict.fromkeys(names.values()))
         rows = {name: row for row, name in enumerate(self.names)}
         self.labels = [
@@ -115,7 +123,7 @@ class NamedPhotos:
     def view(self, row: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A photo's pixels through a random window, the boxes in it (m, 4) and their names' rows (m,), -1 for none."""
         photo = Image.fromarray(self.store.photos[row])
-        pixels, boxes, visible = see_view(photo, self.store.boxes[row], self.settings.size, rng, SMALLEST_VIEW)
+        pixels, boxes, visible = see_view(photo, self.store.boxes[row], self.settings.size, rng, self.views)
         return pixels, boxes.astype(np.float32), self.labels[row][visible]
 
 

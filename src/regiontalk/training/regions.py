@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageEnhance
 from torch import Tensor, nn
 
 from regiontalk.data import Dataset, RegionStore, RegionStoreWriter
@@ -26,8 +26,21 @@ from regiontalk.vision.roi_align import roi_align, roi_weights
 from regiontalk.vision.session import BATCH, VisionSession, prepare
 
 CHUNK = 64
-SMALLEST_VIEW = 0.75
-"""Of a photo's sides: nearly all that a caption speaks of stays in view."""
+CHANGES = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+
+
+@dataclass(frozen=True)
+class Views:
+    """How a photo looks in training, where it is never seen quite the same twice.
+
+    Attributes:
+        smallest: share of the photo's sides that a view has at least. With 0.75 nearly all that a caption speaks of
+            stays in view.
+        jitter: brightness, contrast and colour are multiplied by 1 - jitter to 1 + jitter.
+    """
+
+    smallest: float = 0.75
+    jitter: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -66,9 +79,16 @@ class SeenRegions:
     """Features from the vision network as it is now, on the boxes of a store."""
 
     def __init__(
-        self, network: VisionNet, store: RegionStore, files: list[Path], settings: VisionSettings, device: str
+        self,
+        network: VisionNet,
+        store: RegionStore,
+        files: list[Path],
+        settings: VisionSettings,
+        device: str,
+        views: Views = Views(),
     ) -> None:
         self.network, self.store, self.files, self.settings, self.device = network, store, files, settings, device
+        self.views = views
 
     def load(self, rows: np.ndarray, rng: np.random.Generator | None) -> SeenBatch:
         """The photos and their boxes: views of them chosen by `rng`, or the whole photos without it."""
@@ -81,7 +101,7 @@ class SeenRegions:
         for i, row in enumerate(rows):
             image = open_photo(self.files[row], min_side=size).image
             proposed = unit_boxes(self.store, row)[1 : self.store.counts[row]]
-            pixels[i], found, _ = see_view(image, proposed, size, rng, SMALLEST_VIEW)
+            pixels[i], found, _ = see_view(image, proposed, size, rng, self.views)
             boxes.append(found.astype(np.float32))
             mask[i, : len(found) + 1] = True
             weights[i, : len(found) + 1] = roi_weights(np.concatenate([WHOLE[None], found]), side)
@@ -104,7 +124,7 @@ def read_map(feature_map: Tensor, weights: Tensor) -> Tensor:
 
 
 def random_view(rng: np.random.Generator, smallest: float) -> tuple[np.ndarray, bool]:
-    """A window on a photo, xyxy in 0..1, and whether it is mirrored: training never sees quite the same photo twice.
+    """A window on a photo, xyxy in 0..1, and whether it is mirrored.
 
     Args:
         smallest: share of the photo's sides that the window has at least.
@@ -115,23 +135,32 @@ def random_view(rng: np.random.Generator, smallest: float) -> tuple[np.ndarray, 
 
 
 def see_view(
-    image: Image.Image, boxes: np.ndarray, size: int, rng: np.random.Generator | None, smallest: float
+    image: Image.Image, boxes: np.ndarray, size: int, rng: np.random.Generator | None, views: Views
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A random view of a photo, or all of it without `rng`.
 
     Args:
         boxes: (n, 4) xyxy in 0..1 of the photo.
         size: S, pixels a side.
-        smallest: see `random_view`.
+        views: what random views are like.
 
     Returns:
         pixels (S, S, 3), the boxes that are visible (m, 4) in 0..1 of the view, and which they are (n,) bool.
     """
-    window, mirror = (WHOLE, False) if rng is None else random_view(rng, smallest)
+    window, mirror = (WHOLE, False) if rng is None else random_view(rng, views.smallest)
     corners = np.round(window.reshape(2, 2) * image.size).astype(int).ravel()
     found, visible = boxes_in_crop(boxes, corners / np.tile(image.size, 2), mirror)
-    squashed = prepare(image.crop(tuple(corners)), size)
+    view = image.crop(tuple(corners))
+    squashed = prepare(view if rng is None else jittered(view, rng, views.jitter), size)
     return squashed[:, ::-1] if mirror else squashed, found, visible
+
+
+def jittered(image: Image.Image, rng: np.random.Generator, jitter: float) -> Image.Image:
+    """A photo in another light: brightness, contrast and colour changed, in a random order, see `Views`."""
+    if jitter > 0:
+        for which in rng.permutation(len(CHANGES)):
+            image = CHANGES[which](image).enhance(rng.uniform(1 - jitter, 1 + jitter))
+    return image
 
 
 RegionSource = StoredRegions | SeenRegions

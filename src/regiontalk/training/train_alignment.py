@@ -21,7 +21,7 @@ from regiontalk.training.checkpoint import read_finished, require_finished, save
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.distillation import proposal_losses
-from regiontalk.training.loop import Task, one_cycle, train
+from regiontalk.training.loop import SCHEDULES, Task, train
 from regiontalk.training.losses import RANKING_LOSSES, Pairs, naming_loss, score_batch
 from regiontalk.training.named_photos import NamedBatch, NamedPhotos, class_names, encode_names, sayable_names
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
@@ -29,6 +29,7 @@ from regiontalk.training.regions import (
     RegionSource,
     SeenRegions,
     StoredRegions,
+    Views,
     freeze_normalisation,
     read_map,
     store_regions,
@@ -67,12 +68,18 @@ class AlignmentConfig(Section):
         score: "max" is Eq. 8, "sum" is Eq. 7, "mean" is Eq. 8 divided by the number of words.
         loss: "margin" is Eq. 9.
         optimiser, learning_rate, weight_decay, epochs, clip: clip bounds every element of the gradient.
+        schedule: of the learning rate after its rise: "one_cycle" lets it fall to 0, "constant" does not.
+        averaging: share of the weights' running mean that a step keeps; the mean is what is measured and saved. 0 for
+            the last weights.
         batch: photos in a batch.
         captions: of each photo in a batch. They share one look at it, which pays where the backbone is tuned, and each
             photo meets all those of the others as negatives.
         vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
         image_size: pixels a side of the photos that the tuned backbone sees, now and in the pack; None keeps the vision
             run's. Small things are told apart better on larger photos, and each look takes longer.
+        smallest_view: share of a photo's sides that a view of it has at least, while the backbone is tuned.
+        jitter: by how much the brightness, contrast and colour of a view are changed at most, likewise.
+        word_dropout: share of the words that are read as unknown.
         named: folder of a teacher store whose boxes have names, which are taught beside the captions; None for none.
             While the backbone is tuned, its proposals learn these boxes and not the regions that the run began with.
         named_photos: in a batch.
@@ -106,8 +113,13 @@ class AlignmentConfig(Section):
     captions: Count = 1
     epochs: Count = 8
     clip: Positive = 5.0
+    schedule: Literal["one_cycle", "constant"] = "one_cycle"
+    averaging: Share = 0.0
     vision_learning_rate: NotNegative = 0.0
     image_size: int | None = None
+    smallest_view: Share = 0.75
+    jitter: Share = 0.0
+    word_dropout: Share = 0.0
     named: Path | None = None
     named_photos: Count = 32
     naming_weight: NotNegative = 0.5
@@ -193,7 +205,8 @@ class AlignmentRun:
 
     def read_named(self, store: TeacherStore) -> NamedPhotos:
         names = sayable_names(store, self.vocabulary)
-        return NamedPhotos(store, names, self.settings, self.config.named_photos, self.config.seed)
+        config = self.config
+        return NamedPhotos(store, names, self.settings, config.named_photos, config.seed, config.jitter)
 
     @property
     def tunes_vision(self) -> bool:
@@ -204,7 +217,8 @@ class AlignmentRun:
         store = store_regions(read_graph(vision), read_settings(vision), dataset, folder)
         if not self.tunes_vision:
             return StoredRegions(store, self.device)
-        return SeenRegions(self.vision, store, [p.file for p in dataset.photos], self.settings, self.device)
+        files, views = [p.file for p in dataset.photos], Views(self.config.smallest_view, self.config.jitter)
+        return SeenRegions(self.vision, store, files, self.settings, self.device, views)
 
     def build(self) -> AlignmentNet:
         """The network with its first weights."""
@@ -235,19 +249,22 @@ class AlignmentRun:
             network=self.network,
             optimiser=make_optimiser(config.optimiser, groups),
             steps=self.steps,
-            learning_rate=one_cycle(self.steps),
+            learning_rate=SCHEDULES[config.schedule](self.steps),
             batch=self.batch,
             losses=self.losses,
             validate=self.validate,
             validate_every=self.order.epoch_steps * config.validate_epochs,
             clip=config.clip,
             run=identity(config),
+            averaging=config.averaging,
         )
 
     def batch(self, step: int) -> Batch:
         photos, rows = self.order.rows(step)
         ids, mask = pad_ids(self.train_sentences.ids[row] for row in rows.ravel())
-        regions = self.train_source.load(photos, self.order.generator(step))
+        rng = self.order.generator(step)
+        regions = self.train_source.load(photos, rng)
+        ids[forgotten(mask, self.config.word_dropout, rng)] = Vocabulary.UNKNOWN
         named = None if self.named is None else self.named.batch(step)
         return Batch(regions, ids, mask, torch.from_numpy(photos), named)
 
@@ -350,6 +367,11 @@ def sample_features(source: RegionSource, photos: int = 500) -> np.ndarray:
     counts = np.asarray(source.store.counts[rows])
     present = np.arange(source.store.features.shape[1]) < counts[:, None]
     return np.asarray(source.store.features[rows], np.float32)[present]
+
+
+def forgotten(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
+    """Which words (B, T) are read as unknown: a random share of those that there are."""
+    return torch.from_numpy(rng.random(mask.shape) < share) & mask
 
 
 def first_photos(dataset: Dataset, limit: int | None) -> Dataset:

@@ -27,7 +27,7 @@ from regiontalk.training.captioner_net import (
 from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
 from regiontalk.training.devices import autocast, best_device
-from regiontalk.training.loop import Task, one_cycle, train
+from regiontalk.training.loop import SCHEDULES, Task, train
 from regiontalk.training.named_photos import named_texts
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.phrase_edges import PhraseEdges
@@ -63,6 +63,7 @@ class CaptionerConfig(Section):
         optimiser: the paper's is "rmsprop".
         learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient. A batch is one of
             captions, or of photos where captions are drawn.
+        schedule, averaging: as for the alignment.
         longest: words of a caption that are learnt, or drawn. Of a caption that goes on, no end is learnt.
         beta, min_words: how captions are cut into snippets (regions only).
         named: folder of a teacher store whose boxes have names, learnt beside snippets (regions only); None for none.
@@ -89,6 +90,8 @@ class CaptionerConfig(Section):
     batch: Count = 100
     epochs: Count = 10
     clip: Positive = 5.0
+    schedule: Literal["one_cycle", "constant"] = "one_cycle"
+    averaging: Share = 0.0
     longest: Count = 20
     beta: NotNegative = 1.0
     min_words: Count = 2
@@ -203,13 +206,14 @@ class CaptionerRun:
             network=self.network,
             optimiser=make_optimiser(config.optimiser, groups),
             steps=self.steps,
-            learning_rate=one_cycle(self.steps),
+            learning_rate=SCHEDULES[config.schedule](self.steps),
             batch=self.train_batch,
             losses=self.losses if self.reward is None else self.reward_losses,
             validate=self.validate,
             validate_every=self.order.epoch_steps,
             clip=config.clip,
             run=identity(config),
+            averaging=config.averaging,
         )
 
     def train_batch(self, step: int) -> Batch | PhotoBatch:
