@@ -259,6 +259,44 @@ def test_describe_is_the_best_of_the_beams(model: Model, photo_file: Path) -> No
         assert caption.log_prob == pytest.approx(best.log_prob, abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["max", "sum", "mean"])
+def test_a_pack_may_choose_captions_that_fit(tmp_path: Path, photo_files: list[Path], kind: str) -> None:
+    settings = tiny_settings(words_cell="gru")
+    fitting = replace(settings.photo_captioner, fit=0.3)
+    settings = replace(
+        settings,
+        alignment=replace(settings.alignment, score=kind),
+        photo_captioner=fitting,
+        region_captioner=replace(fitting, max_words=5, fit=0.7),
+    )
+    save_pack(tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    model = load(tmp_path / "p", threads=1)
+    photo_captioner, region_captioner = (
+        Captioner(model.pack.arrays[name], "gru") for name in ("photo_captioner", "region_captioner")
+    )
+
+    def best(captioner: Captioner, context: np.ndarray, seen: np.ndarray, words: int, fit: float) -> str:
+        found = captioner.beam(context[None], 3, words)[0]
+        found = [each for each in found if each.finished] or found
+        texts = [" ".join(model.pack.vocabulary.decode(each.ids)) for each in found]
+        read = pad([each.vectors for each in model.read(texts)])
+        scores = score_matrix(seen[None], np.array([len(seen)]), *read, kind=model.score_kind)[0]
+        return texts[int(np.argmax([each.log_prob for each in found] + fit * scores))]
+
+    chosen, likeliest = [], []
+    for regions in model.look(photo_files):
+        description = model.describe_regions([regions])[0]
+        assert description.caption.text == best(photo_captioner, regions.features[0], distinct(regions).vectors, 8, 0.3)
+        for row, caption in enumerate(description.region_captions, start=1):
+            context = np.concatenate([regions.features[row], regions.features[0]])
+            one = regions.vectors[row : row + 1]
+            assert caption.text == best(region_captioner, context, one, 5, 0.7)
+            chosen.append(caption.text)
+            likeliest.append(best(region_captioner, context, one, 5, 0.0))
+        assert model.describe(regions).caption == model.caption([distinct(regions)])[0] == description.caption
+    assert chosen != likeliest  # the weight does something
+
+
 def test_a_temperature_draws_captions(model: Model, photo_file: Path) -> None:
     regions = distinct(model.look(photo_file)[0])
     drawn = model.describe_regions([regions] * 8, temperature=3.0)

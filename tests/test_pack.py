@@ -105,6 +105,14 @@ def test_a_pack_older_than_the_words_cell(pack: Path) -> None:
     assert Pack.load(pack).settings.words.cell == "rnn"
 
 
+def test_a_pack_older_than_fit(pack: Path) -> None:
+    """As for the words' cell: 0 is what such packs do."""
+    assert "fit" not in json.loads((pack / "pack.json").read_text())["photo_captioner"]
+    assert Pack.load(pack).settings.photo_captioner.fit == 0
+    edit(pack, lambda content: content["photo_captioner"].update(fit=1.5))
+    assert Pack.load(pack).settings.photo_captioner.fit == 1.5
+
+
 def test_training_photos_come_back(tmp_path: Path) -> None:
     settings, known = tiny_settings(), listed(np.random.default_rng(0).integers(0, 256, (20, 16), dtype=np.uint8))
     parts = settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()

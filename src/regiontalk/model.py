@@ -14,8 +14,10 @@ import numpy as np
 from PIL import Image
 
 from regiontalk.alignment.mrf import align
-from regiontalk.alignment.score import Kind, TileScorer, pad, tiles_of_photos, tiles_of_sentences
+from regiontalk.alignment.score import Kind, TileScorer, pad, score_of_products, tiles_of_photos, tiles_of_sentences
+from regiontalk.captioning.beam import Hypothesis
 from regiontalk.captioning.captioner import Captioner
+from regiontalk.captioning.fitting import best_fitting
 from regiontalk.errors import PackError, SentenceError
 from regiontalk.language.reader import WordsReader
 from regiontalk.language.tokenise import tokenise
@@ -121,10 +123,7 @@ class Model:
             if not found:
                 raise SentenceError(f"{text!r} is empty or has no word. Give a sentence with at least one word.")
         ids = [self.pack.vocabulary.encode(each) for each in words]
-        with np.errstate(over="ignore", invalid="ignore"):  # a foreign pack's numbers may overflow: found out below
-            vectors = self._reader.read(ids)
-        if not all(np.isfinite(each).all() for each in vectors):
-            raise PackError(f"{self.pack.folder}: the words network gives values that are not finite. Take another.")
+        vectors = self._vectors(ids)
         return [Sentence(t, tuple(w), i, v) for t, w, i, v in zip(texts, words, ids, vectors, strict=True)]
 
     def score(
@@ -200,7 +199,8 @@ class Model:
         """
         contexts = [_region_contexts(each) for each in regions]  # (M - 1, 2 D) each
         settings = self.pack.settings.region_captioner
-        written = iter(self._write(self._region_captioner, contexts, settings, beam, temperature))
+        seen = [each.vectors[row : row + 1] for each in regions for row in range(1, len(each))]
+        written = iter(self._write(self._region_captioner, contexts, seen, settings, beam, temperature))
         return [
             Description(each, caption, tuple(next(written) for _ in range(len(each) - 1)))
             for each, caption in zip(regions, self.caption(regions, beam, temperature), strict=True)
@@ -216,7 +216,8 @@ class Model:
             beam, temperature: as in `describe_regions`.
         """
         contexts = [each.features[WHOLE_PHOTO : WHOLE_PHOTO + 1] for each in regions]  # (1, D) each
-        return self._write(self._photo_captioner, contexts, self.pack.settings.photo_captioner, beam, temperature)
+        seen = [distinct(each).vectors for each in regions]
+        return self._write(self._photo_captioner, contexts, seen, self.pack.settings.photo_captioner, beam, temperature)
 
     @property
     def score_kind(self) -> Kind:
@@ -227,10 +228,12 @@ class Model:
         self,
         captioner: Captioner,
         contexts: list[np.ndarray],
+        seen: list[np.ndarray],
         settings: CaptionerSettings,
         beam: int | None,
         temperature: float | None,
     ) -> list[Caption]:
+        """A caption for each row of `contexts`, about the regions whose vectors (M, h) stand in `seen`."""
         if beam is not None and temperature is not None:
             raise ValueError("a temperature draws captions, a beam searches for them: give one of the two")
         if not contexts:
@@ -240,9 +243,33 @@ class Model:
             best = captioner.sample(rows, temperature, np.random.default_rng(), settings.max_words)
         else:
             width = settings.beam if beam is None else beam
-            ranked = captioner.beam(rows, width, settings.max_words, settings.length_normalisation)
-            best = [first for first, *_ in ranked]
+            found = captioner.beam(rows, width, settings.max_words, settings.length_normalisation)
+            best = self._choose(found, seen, settings)
         return [Caption(" ".join(self.pack.vocabulary.decode(each.ids)), each.log_prob) for each in best]
+
+    def _choose(
+        self, found: list[list[Hypothesis]], seen: list[np.ndarray], settings: CaptionerSettings
+    ) -> list[Hypothesis]:
+        """Of each row's hypotheses the likeliest, or the one that also fits the regions (`settings.fit`)."""
+        if not settings.fit:
+            return [first for first, *_ in found]
+        read = iter(self._vectors([np.array(each.ids, np.int64) for row in found for each in row]))
+        scores = [
+            [score_of_products(next(read) @ vectors.T, self.score_kind) for _ in row]
+            for row, vectors in zip(found, seen, strict=True)
+        ]
+        return [
+            best_fitting(row, fits, settings.fit, settings.length_normalisation)
+            for row, fits in zip(found, scores, strict=True)
+        ]
+
+    def _vectors(self, ids: list[np.ndarray]) -> list[np.ndarray]:
+        """The word vectors (T, h) of sentences."""
+        with np.errstate(over="ignore", invalid="ignore"):  # a foreign pack's numbers may overflow: found out below
+            vectors = self._reader.read(ids)
+        if not all(np.isfinite(each).all() for each in vectors):
+            raise PackError(f"{self.pack.folder}: the words network gives values that are not finite. Take another.")
+        return vectors
 
     def _open(self, photo: PhotoLike) -> Photo:
         """An opened photo as it is; another one opened, and squashed at once: in full, a batch may take gigabytes."""

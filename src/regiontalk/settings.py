@@ -183,6 +183,7 @@ class CaptionerSettings(Section):
         beam: hypotheses kept for each caption.
         max_words: the longest caption.
         length_normalisation: α; hypotheses are ranked by log-probability / length ** α.
+        fit: weight of S_kl beside that rank, in choosing among the beam's captions; 0 for the likeliest.
     """
 
     cell: Annotated[str, choice("rnn", "gru", "lstm")]
@@ -191,6 +192,13 @@ class CaptionerSettings(Section):
     beam: Annotated[int, whole(1, 100)]
     max_words: Annotated[int, whole(1, 200)]
     length_normalisation: Annotated[float, number(0, 10)]
+    fit: Annotated[float, number(0, 1e6)] = 0.0
+
+    def search(self, beam: int | None = None) -> dict[str, Any]:
+        """How captions are searched for and chosen, for an evaluation's signature; `beam` if another was asked for."""
+        how = {name: getattr(self, name) for name in ("beam", "max_words", "length_normalisation")}
+        how |= {"fit": self.fit} if self.fit else {}
+        return how if beam is None else how | {"beam": beam}
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,10 @@ class Hypothesis:
     log_prob: float
     finished: bool = True
 
+    def rank(self, length_normalisation: float) -> float:
+        """Log-probability / length ** α, END counted in the length."""
+        return self.log_prob / float((len(self.ids) + 1) ** length_normalisation)
+
 
 @dataclass(frozen=True)
 class _Live:
@@ -212,8 +216,7 @@ class _Finished:
         self._unfinished: list[Hypothesis] = []
 
     def add(self, hypothesis: Hypothesis) -> None:
-        rank = hypothesis.log_prob / (len(hypothesis.ids) + 1) ** self._alpha
-        self._kept.append((rank, hypothesis))
+        self._kept.append((hypothesis.rank(self._alpha), hypothesis))
         self._kept.sort(key=lambda pair: -pair[0])  # stable: of equal ones the earlier found
         del self._kept[self._beam :]
 

@@ -8,7 +8,7 @@ Axis names: K boxes of a photo, D dimensions of the features.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any
 
@@ -234,8 +234,4 @@ def _require(dataset: BoxedDataset, kind: str, wanted: str) -> None:
 def _search(model: Model, beam: int | None) -> dict[str, Any]:
     """How both captioners search."""
     settings = model.pack.settings
-    how = {}
-    for name, each in (("region", settings.region_captioner), ("full_frame", settings.photo_captioner)):
-        search = {key: asdict(each)[key] for key in ("beam", "max_words", "length_normalisation")}
-        how[name] = search if beam is None else search | {"beam": beam}
-    return how
+    return {"region": settings.region_captioner.search(beam), "full_frame": settings.photo_captioner.search(beam)}

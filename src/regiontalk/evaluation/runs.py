@@ -6,7 +6,7 @@ Axis names: N photos, L sentences, M regions, D dimensions of the visual feature
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -161,10 +161,7 @@ def write_captions(
     progress = progress or Silent()
     looked = _look(model, dataset, progress)
     captions = [caption.text for batch in looked for caption in model.caption(batch, beam)]
-    search = asdict(model.pack.settings.photo_captioner)
-    how: dict[str, Any] = {name: search[name] for name in ("beam", "max_words", "length_normalisation")}
-    if beam is not None:
-        how["beam"] = beam
+    how = model.pack.settings.photo_captioner.search(beam)
     scores = _scores_of(captions, dataset)
     signature = evaluation_signature(model.pack, dataset, progress) | how
     return Written(_compared(scores, signature, reporting or Reporting()), captions, scores)

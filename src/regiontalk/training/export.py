@@ -40,8 +40,8 @@ class ExportConfig:
         alignment, photo_captioner, region_captioner: folders of finished runs.
         beta: β of Eq. 12, the default of `align`.
         score: "max", "sum" or "mean", as trained.
-        beam, max_words, length_normalisation: of the photo captioner; chosen on dev.
-        region_beam, region_max_words, region_length_normalisation: of the region captioner.
+        beam, max_words, length_normalisation, fit: of the photo captioner; chosen on dev.
+        region_beam, region_max_words, region_length_normalisation, region_fit: of the region captioner.
         about: TOML file with the tables `trained_on` and `results`, for people; None for none.
         data: the folders of captioned photos that the runs were trained on; of each the train split.
         photos: further folders of photos that the vision network was trained on, or its teacher store. The pack lists
@@ -60,9 +60,11 @@ class ExportConfig:
     beam: int = 5
     max_words: int = 20
     length_normalisation: float = 0.0
+    fit: float = 0.0
     region_beam: int = 5
     region_max_words: int = 12
     region_length_normalisation: float = 0.0
+    region_fit: float = 0.0
     about: Path | None = None
     data: tuple[Path, ...] = ()
     photos: tuple[Path, ...] = ()
@@ -94,9 +96,19 @@ def export_pack(config: ExportConfig) -> Pack:
                 hidden=net.words.W_d.shape[0], embedding=net.words.embedding.shape[1], cell=net.words.cell
             ),
             alignment=AlignmentSettings(score=config.score, beta=config.beta),
-            photo_captioner=captioner_settings(photo, config.beam, config.max_words, config.length_normalisation),
+            photo_captioner=captioner_settings(
+                photo,
+                beam=config.beam,
+                max_words=config.max_words,
+                length_normalisation=config.length_normalisation,
+                fit=config.fit,
+            ),
             region_captioner=captioner_settings(
-                region, config.region_beam, config.region_max_words, config.region_length_normalisation
+                region,
+                beam=config.region_beam,
+                max_words=config.region_max_words,
+                length_normalisation=config.region_length_normalisation,
+                fit=config.region_fit,
             ),
             trained_on=about.get("trained_on", {}),
             results=about.get("results", {}),
@@ -140,19 +152,11 @@ def read_captioner(run: Path) -> dict[str, np.ndarray]:
     return {name: value.numpy() for name, value in folded_captioner(finished_captioner(run)).items()}
 
 
-def captioner_settings(
-    tensors: dict[str, np.ndarray], beam: int, max_words: int, length_normalisation: float
-) -> CaptionerSettings:
+def captioner_settings(tensors: dict[str, np.ndarray], **search: Any) -> CaptionerSettings:
+    """A captioner's settings: sizes from its tensors, and how it searches."""
     hidden, columns = tensors["W_hh"].shape
     cell = next(cell for cell, gates in GATES.items() if gates * hidden == columns)
-    return CaptionerSettings(
-        cell=cell,
-        hidden=hidden,
-        embedding=tensors["embedding"].shape[1],
-        beam=beam,
-        max_words=max_words,
-        length_normalisation=length_normalisation,
-    )
+    return CaptionerSettings(cell=cell, hidden=hidden, embedding=tensors["embedding"].shape[1], **search)
 
 
 def read_about(file: Path | None) -> dict[str, Any]:

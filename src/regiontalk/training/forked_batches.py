@@ -1,7 +1,7 @@
 """Batches made by forked processes, which share memory with their parent: no pipe is quick enough for a GPU.
 
-A batch of photos takes tens of megabytes. Its arrays are written to a place in memory that was shared before the fork,
-and only what remains, a description of them, goes through a pipe.
+A batch of photos takes tens of megabytes. The large arrays among the fields of a batch, a dataclass that may hold
+others, are written to a place in memory that was shared before the fork; what remains goes through a pipe.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import mmap
 import multiprocessing
 import os
-import pickle
 import signal
 import threading
 import time
@@ -17,30 +16,32 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 
 from regiontalk.errors import TrainingError
 
 PLACE_BYTES = 1 << 28
-"""Reserved for each batch on its way; what is not written to takes no memory. Larger batches go through the pipe."""
+"""Reserved for each batch on its way; what is not written to takes no memory. What does not fit takes the pipe."""
+LARGE_BYTES = 1 << 12
+"""Smaller arrays go through the pipe too."""
 ALIGNMENT = 64
 """Bytes; arrays begin at multiples of it."""
 
 
 @dataclass(frozen=True)
-class Packed:
-    """A batch without its arrays.
+class Placed:
+    """An array in shared memory: at which byte it begins, its shape and its type."""
 
-    Attributes:
-        pickled: all but the arrays.
-        spans: where in its place each array begins and ends, in bytes.
-    """
+    begin: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
 
-    pickled: bytes
-    spans: list[tuple[int, int]]
+    def array(self, place: mmap.mmap) -> np.ndarray:
+        return np.ndarray(self.shape, self.dtype, place, self.begin)
 
 
 def forked_batches(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
@@ -92,27 +93,33 @@ def end_with(parent: int) -> None:
     os._exit(1)
 
 
-def make(step: int, place: int) -> Packed:
+def make(step: int, place: int) -> Any:
     assert _batch is not None
-    return pack(_batch(step), _places[place])
+    return Packer(_places[place]).pack(_batch(step))
 
 
-def pack(batch: Any, place: mmap.mmap) -> Packed:
-    """A batch whose arrays lie in `place`, if they fit."""
-    buffers: list[pickle.PickleBuffer] = []
-    pickled = pickle.dumps(batch, protocol=5, buffer_callback=buffers.append)
-    spans, begin = [], 0
-    for buffer in buffers:
-        end = begin + buffer.raw().nbytes
-        if end > len(place):
-            return Packed(pickle.dumps(batch, protocol=5), [])
-        place[begin:end] = buffer.raw()
-        spans.append((begin, end))
-        begin = -(-end // ALIGNMENT) * ALIGNMENT
-    return Packed(pickled, spans)
+class Packer:
+    """Moves a batch's large arrays into shared memory, one after the other."""
+
+    def __init__(self, place: mmap.mmap) -> None:
+        self.place, self.used = place, 0
+
+    def pack(self, value: Any) -> Any:
+        """The batch with `Placed` for its large arrays."""
+        if is_dataclass(value) and not isinstance(value, type):
+            return replace(value, **{each.name: self.pack(getattr(value, each.name)) for each in fields(value)})
+        if not isinstance(value, np.ndarray) or not LARGE_BYTES <= value.nbytes <= len(self.place) - self.used:
+            return value
+        placed = Placed(self.used, value.shape, value.dtype)
+        placed.array(self.place)[...] = value
+        self.used = -(-(self.used + value.nbytes) // ALIGNMENT) * ALIGNMENT
+        return placed
 
 
-def unpack(packed: Packed, place: mmap.mmap) -> Any:
+def unpack(value: Any, place: mmap.mmap) -> Any:
     """The batch again; its arrays lie in `place` still."""
-    view = memoryview(place)
-    return pickle.loads(packed.pickled, buffers=[view[begin:end] for begin, end in packed.spans])
+    if isinstance(value, Placed):
+        return value.array(place)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{each.name: unpack(getattr(value, each.name), place) for each in fields(value)})
+    return value
