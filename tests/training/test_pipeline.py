@@ -247,6 +247,33 @@ def test_captioner_resumes_exactly(
     assert same_tensors(whole, train_captioner(broken))
 
 
+@pytest.mark.parametrize("loss", ["likelihood", "reward"])
+def test_a_captioner_sees_views_of_its_photos_and_resumes_exactly(
+    alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path, loss: str
+) -> None:
+    first = captioner_config(alignment_config, "photo", epochs=2, views=3, output=tmp_path / "first")
+    train_captioner(first)
+    config = first if loss == "likelihood" else replace(first, loss=loss, start=first.output)
+    config = replace(config, output=tmp_path / "whole", averaging=0.9, schedule="constant")
+    run = CaptionerRun(config, "cpu")
+    assert run.views is not None and run.views.features.shape[1] == 3
+    photos = np.repeat(np.arange(2), 200)
+    seen = run.seen(photos, np.random.default_rng(0))
+    for photo in range(2):
+        kinds = np.unique(seen[photos == photo], axis=0)
+        expected = np.vstack([run.train_store.features[photo, :1], run.views.features[photo]]).astype(np.float32)
+        np.testing.assert_array_equal(kinds, np.unique(expected, axis=0))
+    whole = train_captioner(config)
+    broken = replace(config, output=tmp_path / "broken")
+    train_captioner(replace(broken, stop_after=3))
+    assert same_tensors(whole, train_captioner(broken))
+
+
+def test_views_are_of_photos(alignment_config: AlignmentConfig) -> None:
+    with pytest.raises(ValueError, match='views needs about = "photo"'):
+        captioner_config(alignment_config, "region", views=2)
+
+
 def test_reward_training_earns_more_and_resumes_exactly(
     alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
 ) -> None:

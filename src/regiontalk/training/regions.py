@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,10 @@ class SeenBatch:
     weights: np.ndarray
     mask: np.ndarray
     boxes: list[np.ndarray]
+
+
+STORED_VIEWS = Views(smallest=0.7, jitter=0.2)
+"""What `store_views` looks through."""
 
 
 class StoredRegions:
@@ -189,29 +194,20 @@ def store_regions(graph: bytes, settings: VisionSettings, dataset: Dataset, fold
         PhotoError: if a photo cannot be read.
     """
     session, checksum = bare_session(graph, settings)
-    files = [photo.file for photo in dataset.photos]
-    writer = RegionStoreWriter.open(
-        folder,
-        names=names_below_common_folder(files),
-        regions=settings.proposals + 1,
-        dim=settings.feature_dim,
-        vision_checksum=checksum,
-    )
-    with progress_bar() as progress:
-        bar = progress.add_task(f"regions of {dataset.split}", total=len(files), completed=writer.done)
-        while writer.done < len(files):
-            chunk = [open_photo(file, min_side=settings.size) for file in files[writer.done : writer.done + CHUNK]]
-            seen = session.look(chunk)
-            writer.append(
-                features=pad_rows([r.features for r in seen], settings.proposals + 1),
-                boxes=pad_rows([r.boxes_xyxy for r in seen], settings.proposals + 1),
-                scores=pad_rows([r.scores for r in seen], settings.proposals + 1),
-                counts=np.array([len(r) for r in seen]),
-                sizes=np.array([(r.width, r.height) for r in seen]),
-            )
-            progress.update(bar, completed=writer.done)
-    writer.finish()
-    return RegionStore.open(folder)
+    files, most = [photo.file for photo in dataset.photos], settings.proposals + 1
+
+    def look(rows: range) -> dict[str, np.ndarray]:
+        seen = session.look([open_photo(files[row], min_side=settings.size) for row in rows])
+        return {
+            "features": pad_rows([r.features for r in seen], most),
+            "boxes": pad_rows([r.boxes_xyxy for r in seen], most),
+            "scores": pad_rows([r.scores for r in seen], most),
+            "counts": np.array([len(r) for r in seen]),
+            "sizes": np.array([(r.width, r.height) for r in seen]),
+        }
+
+    names = names_below_common_folder(files)
+    return fill_store(folder, names, most, settings.feature_dim, checksum, f"regions of {dataset.split}", look)
 
 
 def store_boxes(graph: bytes, settings: VisionSettings, photos: TeacherStore, folder: Path) -> RegionStore:
@@ -224,26 +220,78 @@ def store_boxes(graph: bytes, settings: VisionSettings, photos: TeacherStore, fo
     most = settings.proposals + 1
     digests = [hashlib.sha256(each.tobytes()).hexdigest()[:16] for each in photos.boxes]
     names = [f"{row} {digest}" for row, digest in enumerate(digests)]
-    writer = RegionStoreWriter.open(
-        folder, names=names, regions=most, dim=settings.feature_dim, vision_checksum=checksum
-    )
+
+    def look(rows: range) -> dict[str, np.ndarray]:
+        maps = look_at(session, [prepare(Image.fromarray(photos.photos[row]), settings.size) for row in rows])
+        boxes = [np.concatenate([WHOLE[None], photos.boxes[row]])[:most] for row in rows]
+        return {
+            "features": pad_rows([roi_align(b, m) for b, m in zip(boxes, maps, strict=True)], most),
+            "boxes": pad_rows(boxes, most),
+            "scores": pad_rows([np.ones(len(each), np.float32) for each in boxes], most),
+            "counts": np.array([len(each) for each in boxes]),
+            "sizes": np.ones((len(boxes), 2), np.int64),
+        }
+
+    return fill_store(folder, names, most, settings.feature_dim, checksum, "named boxes", look)
+
+
+def store_views(graph: bytes, settings: VisionSettings, dataset: Dataset, folder: Path, count: int) -> RegionStore:
+    """Every photo's features as a whole through some random windows, `count` "regions" each; goes on where it stopped.
+
+    Raises:
+        DataError: if `folder` holds regions of another graph, or another number of views.
+        PhotoError: if a photo cannot be read.
+    """
+    session, checksum = bare_session(graph, settings)
+    files = [photo.file for photo in dataset.photos]
+
+    def look(rows: range) -> dict[str, np.ndarray]:
+        images = [open_photo(files[row], min_side=settings.size).image for row in rows]
+        chances = [np.random.default_rng([row, 4]) for row in rows]
+        nothing = np.empty((0, 4))
+        views = [
+            see_view(image, nothing, settings.size, rng, STORED_VIEWS)[0]
+            for image, rng in zip(images, chances, strict=True)
+            for _ in range(count)
+        ]
+        features = [roi_align(WHOLE[None], each)[0] for each in look_at(session, views)]
+        shape = len(images), count
+        return {
+            "features": np.reshape(features, (*shape, settings.feature_dim)),
+            "boxes": np.broadcast_to(WHOLE.astype(np.float32), (*shape, 4)),
+            "scores": np.ones(shape, np.float32),
+            "counts": np.full(len(images), count),
+            "sizes": np.array([image.size for image in images]),
+        }
+
+    names = names_below_common_folder(files)
+    return fill_store(folder, names, count, settings.feature_dim, checksum, f"views of {dataset.split}", look)
+
+
+def fill_store(
+    folder: Path,
+    names: list[str],
+    regions: int,
+    dim: int,
+    checksum: str,
+    what: str,
+    look: Callable[[range], dict[str, np.ndarray]],
+) -> RegionStore:
+    """A store of photos, made or gone on with: `look` gives what `RegionStoreWriter.append` takes of some rows."""
+    writer = RegionStoreWriter.open(folder, names=names, regions=regions, dim=dim, vision_checksum=checksum)
     with progress_bar() as progress:
-        bar = progress.add_task("named boxes", total=len(photos), completed=writer.done)
-        while writer.done < len(photos):
-            rows = range(writer.done, min(writer.done + CHUNK, len(photos)))
-            pixels = np.stack([prepare(Image.fromarray(photos.photos[row]), settings.size) for row in rows])
-            boxes = [np.concatenate([WHOLE[None], photos.boxes[row]])[:most] for row in rows]
-            maps = np.concatenate([session.run(some)[0] for some in np.array_split(pixels, -(-len(pixels) // BATCH))])
-            writer.append(
-                features=pad_rows([roi_align(b, m) for b, m in zip(boxes, maps, strict=True)], most),
-                boxes=pad_rows(boxes, most),
-                scores=pad_rows([np.ones(len(each), np.float32) for each in boxes], most),
-                counts=np.array([len(each) for each in boxes]),
-                sizes=np.ones((len(boxes), 2), np.int64),
-            )
+        bar = progress.add_task(what, total=len(names), completed=writer.done)
+        while writer.done < len(names):
+            writer.append(**look(range(writer.done, min(writer.done + CHUNK, len(names)))))
             progress.update(bar, completed=writer.done)
     writer.finish()
     return RegionStore.open(folder)
+
+
+def look_at(session: VisionSession, pixels: list[np.ndarray]) -> np.ndarray:
+    """The maps of prepared photos (S, S, 3), a few at a time.  # (B, C, D)"""
+    parts = np.array_split(np.stack(pixels), -(-len(pixels) // BATCH))
+    return np.concatenate([session.run(some)[0] for some in parts])
 
 
 def bare_session(graph: bytes, settings: VisionSettings) -> tuple[VisionSession, str]:

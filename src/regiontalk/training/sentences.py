@@ -58,6 +58,15 @@ def encode_captions(
     return Sentences(tuple(ids), np.array(photos, np.int64))
 
 
+def first_photos(dataset: Dataset, limit: int | None) -> Dataset:
+    return dataset if limit is None else Dataset(dataset.name, dataset.split, dataset.photos[:limit])
+
+
+def first_sentences(sentences: Sentences, photos: int) -> Sentences:
+    few = sentences.photos < sentences.photos[0] + photos  # the very first may have none
+    return Sentences(tuple(ids for ids, keep in zip(sentences.ids, few, strict=True) if keep), sentences.photos[few])
+
+
 def pad_ids(sentences: Iterable[np.ndarray]) -> tuple[Tensor, Tensor]:
     """Ids of different lengths → ids (B, T), 0 after each, and mask (B, T), True on words."""
     rows = list(sentences)

@@ -34,7 +34,15 @@ from regiontalk.training.regions import (
     read_map,
     store_regions,
 )
-from regiontalk.training.sentences import CaptionedPhotos, Sentences, caption_words, encode_captions, pad_ids
+from regiontalk.training.sentences import (
+    CaptionedPhotos,
+    Sentences,
+    caption_words,
+    encode_captions,
+    first_photos,
+    first_sentences,
+    pad_ids,
+)
 from regiontalk.training.staged_net import require_whole_cells
 from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.training.vision_graph import TYPICAL_PHOTOS, read_graph, read_settings, read_vision, save_vision
@@ -372,15 +380,6 @@ def sample_features(source: RegionSource, photos: int = 500) -> np.ndarray:
 def forgotten(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
     """Which words (B, T) are read as unknown: a random share of those that there are."""
     return torch.from_numpy(rng.random(mask.shape) < share) & mask
-
-
-def first_photos(dataset: Dataset, limit: int | None) -> Dataset:
-    return dataset if limit is None else Dataset(dataset.name, dataset.split, dataset.photos[:limit])
-
-
-def first_sentences(sentences: Sentences, photos: int) -> Sentences:
-    few = sentences.photos < sentences.photos[0] + photos  # the very first may have none
-    return Sentences(tuple(ids for ids, keep in zip(sentences.ids, few, strict=True) if keep), sentences.photos[few])
 
 
 def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch.utils.data import ConcatDataset
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.data import RegionStore, read_dataset
 from regiontalk.evaluation.captions import BLEU_NAMES, caption_scores
-from regiontalk.settings import Section
+from regiontalk.settings import Section, whole
 from regiontalk.training.captioner_net import (
     WEIGHTS,
     CaptionerNet,
@@ -31,12 +31,12 @@ from regiontalk.training.loop import SCHEDULES, Task, train
 from regiontalk.training.named_photos import named_texts
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.phrase_edges import PhraseEdges
-from regiontalk.training.regions import store_boxes, store_regions
+from regiontalk.training.regions import store_boxes, store_regions, store_views
 from regiontalk.training.self_critical import CiderReward, advantages, drawn_mask, policy_loss
-from regiontalk.training.sentences import Sentences, Shuffled, caption_words, encode_captions
+from regiontalk.training.sentences import Sentences, Shuffled, caption_words, encode_captions, first_photos
 from regiontalk.training.snippets import Described, Snippets, infer_snippets, whole_captions
 from regiontalk.training.teacher_store import TeacherStore
-from regiontalk.training.train_alignment import first_photos, read_alignment
+from regiontalk.training.train_alignment import read_alignment
 from regiontalk.training.vision_graph import read_graph, read_settings
 
 DEV_PHOTOS = 500
@@ -68,6 +68,8 @@ class CaptionerConfig(Section):
         beta, min_words: how captions are cut into snippets (regions only).
         named: folder of a teacher store whose boxes have names, learnt beside snippets (regions only); None for none.
         named_repeats: how often an epoch passes over them.
+        views: random views of each training photo that are looked at beside the photo itself (photos only): the
+            alignment has seen that photo often, and its features tell more than a new one's will.
         limit, seed, stop_after: as for the alignment.
     """
 
@@ -97,6 +99,7 @@ class CaptionerConfig(Section):
     min_words: Count = 2
     named: Path | None = None
     named_repeats: Count = 1
+    views: Annotated[int, whole(0, 100)] = 0
     limit: int | None = None
     seed: Seed = 0
     stop_after: int | None = None
@@ -105,6 +108,8 @@ class CaptionerConfig(Section):
         super().__post_init__()
         if self.named is not None and self.about != "region":
             raise ValueError('named needs about = "region"')
+        if self.views and self.about != "photo":
+            raise ValueError('views needs about = "photo"')
         if self.loss == "reward" and (self.about != "photo" or self.start is None or self.samples < 2):
             raise ValueError('loss = "reward" needs about = "photo", samples of at least 2, and a run to start from')
 
@@ -150,9 +155,11 @@ class CaptionerRun:
         self.vocabulary, self.alignment = read_alignment(config.alignment)
         train_sentences, self.train_store, train_words = self.read("train")
         dev_sentences, self.dev_store, self.dev_words = self.read("dev")
+        self.views = self.look_again() if config.views else None
         self.edges = PhraseEdges.of(train_sentences, self.vocabulary)
         train_texts = self.texts(train_sentences, self.train_store)
         dev_texts = self.texts(dev_sentences, self.dev_store)
+        self.photos_of_texts = train_texts.photos
         parts = [Described(train_texts, self.train_store, config.about)]
         if config.named is not None:
             parts += [self.read_named(config.named)] * config.named_repeats
@@ -184,6 +191,13 @@ class CaptionerRun:
         store = store_regions(graph, settings, dataset, config.regions / split)
         words = caption_words(dataset)
         return encode_captions(words, self.vocabulary), store, words
+
+    def look_again(self) -> RegionStore:
+        """Views of the training photos."""
+        config = self.config
+        dataset = first_photos(read_dataset(config.data, "train"), config.limit)
+        folder = config.regions / f"train_views_{config.views}"
+        return store_views(read_graph(config.vision), read_settings(config.vision), dataset, folder, config.views)
 
     def texts(self, sentences: Sentences, store: RegionStore) -> Snippets:
         """What is learnt of a split's captions."""
@@ -217,11 +231,22 @@ class CaptionerRun:
         )
 
     def train_batch(self, step: int) -> Batch | PhotoBatch:
-        rows = self.order.rows(step)
-        if self.reward is None:
-            return self.batch(self.train_texts, rows)
-        contexts = np.asarray(self.train_store.features[rows, 0], np.float32)
-        return PhotoBatch(rows, contexts, self.order.generator(step))
+        rows, rng = self.order.rows(step), self.order.generator(step)
+        if self.reward is not None:
+            return PhotoBatch(rows, self.seen(rows, rng), rng)
+        batch = self.batch(self.train_texts, rows)
+        if self.views is None:
+            return batch
+        return replace(batch, context=torch.from_numpy(self.seen(self.photos_of_texts[rows], rng)))
+
+    def seen(self, photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The features of whole training photos, or of views of them as chance has it.  # (B, D)"""
+        contexts = np.asarray(self.train_store.features[photos, 0], np.float32)
+        if self.views is not None:
+            view = rng.integers(-1, self.config.views, size=len(photos))
+            again = view >= 0
+            contexts[again] = self.views.features[photos[again], view[again]]
+        return contexts
 
     def batch(self, texts: Texts, rows: np.ndarray) -> Batch:
         contexts, ids = zip(*(texts[row] for row in rows), strict=True)
