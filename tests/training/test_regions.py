@@ -9,8 +9,18 @@ import pytest
 from PIL import Image, ImageDraw
 
 from regiontalk.data import RegionStore, RegionStoreWriter, read_dataset
-from regiontalk.training.regions import SeenRegions, Views, jittered, random_view, store_regions, unit_boxes
-from regiontalk.training.vision_graph import read_graph, read_vision
+from regiontalk.errors import DataError
+from regiontalk.training import regions
+from regiontalk.training.regions import (
+    SeenRegions,
+    Views,
+    jittered,
+    random_view,
+    store_regions,
+    store_views,
+    unit_boxes,
+)
+from regiontalk.training.vision_graph import read_graph, read_settings, read_vision
 from regiontalk.vision.roi_align import roi_weights
 
 
@@ -86,3 +96,32 @@ def test_a_box_follows_its_thing(seen: SeenRegions, tmp_path: Path) -> None:
         outside[max(top - 2, 0) : bottom + 2, max(left - 2, 0) : right + 2] = 128
         assert outside[..., 1].min() > 90  # no red outside
         assert batch.mask.tolist() == [[True, True]]
+
+
+def test_stored_views_are_of_their_photo_and_go_on_where_they_stopped(
+    vision_run: Path, shapes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph, settings, dataset = read_graph(vision_run), read_settings(vision_run), read_dataset(shapes_folder, "dev")
+    whole = store_views(graph, settings, dataset, tmp_path / "whole", 3)
+    features = np.asarray(whole.features[:], np.float32)
+    assert features.shape == (len(dataset.photos), 3, settings.feature_dim) and np.isfinite(features).all()
+    assert (features[:, 0] != features[:, 1]).any(1).all()  # no view twice
+    monkeypatch.setattr(regions, "CHUNK", 3)
+
+    class Killed(Exception):
+        pass
+
+    def append(self: RegionStoreWriter, **rows: np.ndarray) -> None:
+        if self.done >= 3:
+            raise Killed
+        kept(self, **rows)
+
+    kept = RegionStoreWriter.append
+    monkeypatch.setattr(RegionStoreWriter, "append", append)
+    with pytest.raises(Killed):
+        store_views(graph, settings, dataset, tmp_path / "broken", 3)
+    monkeypatch.setattr(RegionStoreWriter, "append", kept)
+    broken = store_views(graph, settings, dataset, tmp_path / "broken", 3)
+    np.testing.assert_allclose(broken.features[:], whole.features[:], atol=2e-2)  # other chunks round otherwise
+    with pytest.raises(DataError):
+        store_views(graph, settings, dataset, tmp_path / "whole", 2)
