@@ -207,11 +207,14 @@ def storages(options: argparse.Namespace) -> None:
     sentences = model.read(caption for each in photos for caption in each.captions)
     owners = np.array([row for row, each in enumerate(photos) for _ in each.captions])
     ends = np.cumsum([len(each) for each in looked])
+    word_counts = np.array([len(each.vectors) for each in sentences], np.float32)
     best: np.ndarray | None = None
     rows = []
     for storage in STORAGES:
         stored, scales = encode(np.concatenate([each.vectors for each in looked]), storage)
         scores = np.stack([photo_scores(stored, scales, ends, each.vectors) for each in sentences], axis=1)  # (N, L)
+        if model.score_kind == "mean":
+            scores /= word_counts
         result = retrieval(scores, owners)
         order = np.argsort(-scores, axis=0, kind="stable")[:10]  # (10, L)
         best = order if best is None else best

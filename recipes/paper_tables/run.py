@@ -136,7 +136,7 @@ def table(results: dict[str, list[Numbers]], columns: list[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT / "data/flickr8k", help="as for `regiontalk evaluate`")
-    parser.add_argument("--vision", type=Path, default=ROOT / "runs/flickr8k_small/alignment_largest")
+    parser.add_argument("--vision", type=Path, default=ROOT / "runs/flickr8k_small/averaged")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/paper_tables", help="where the runs lie")
     parser.add_argument("--split", default="dev")
     parser.add_argument("--seeds", type=int, default=3)
