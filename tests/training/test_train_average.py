@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from regiontalk.cli import main
 from regiontalk.errors import TrainingError
 from regiontalk.training.regions import bare_session
 from regiontalk.training.train_alignment import AlignmentConfig, read_alignment, train_alignment
@@ -69,6 +70,21 @@ def test_one_run_in_half_precision_is_written_anew(
         for key, value in load_file(tmp_path / "out" / name).items():
             torch.testing.assert_close(value, load_file(kept / name)[key].to(value.dtype))
     read_graph(tmp_path / "out")
+
+
+def test_the_command_reads_its_configuration(
+    alignment_config: AlignmentConfig, tuned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "mean.toml"
+    config.write_text(f'data = "{alignment_config.data}"\nruns = ["{tuned}", "{tuned}"]\noutput = "out"\n')
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "average", str(config)])
+    assert not ended.value.code
+    assert capsys.readouterr().out.strip() == str((tmp_path / "out/alignment.safetensors").resolve())
+    config.write_text(config.read_text().replace('"out"', f'"{tuned}"'))
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "average", str(config)])
+    assert ended.value.code == 2 and "output must be another folder" in capsys.readouterr().err
 
 
 def test_runs_that_do_not_belong_together_are_told(
