@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def test_help_shows_an_example(command: list[str], option: str, capsys: pytest.C
     assert not ended.value.code
     example = f"  regiontalk {' '.join(command)} "
     assert example in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_recipes_that_help_names_are_there(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*command, "--help"])
+    for named in re.findall(r"recipes/\S+", capsys.readouterr().out):
+        assert (Path(__file__).parents[1] / named).is_file(), named
 
 
 def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:

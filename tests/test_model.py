@@ -295,6 +295,9 @@ def test_a_pack_may_choose_captions_that_fit(tmp_path: Path, photo_files: list[P
             likeliest.append(best(region_captioner, context, one, 5, 0.0))
         assert model.describe(regions).caption == model.caption([distinct(regions)])[0] == description.caption
     assert chosen != likeliest  # the weight does something
+    huge = replace(regions, vectors=np.full_like(regions.vectors, 1e38))
+    with pytest.raises(PackError, match="have a product that is not finite"):
+        model.caption([huge])
 
 
 def test_a_temperature_draws_captions(model: Model, photo_file: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from PIL import Image
 
-from regiontalk.alignment.mrf import align
+from regiontalk.alignment.mrf import align, products
 from regiontalk.alignment.score import Kind, TileScorer, pad, score_of_products, tiles_of_photos, tiles_of_sentences
 from regiontalk.captioning.beam import Hypothesis
 from regiontalk.captioning.captioner import Captioner
@@ -255,7 +255,7 @@ class Model:
             return [first for first, *_ in found]
         read = iter(self._vectors([np.array(each.ids, np.int64) for row in found for each in row]))
         scores = [
-            [score_of_products(next(read) @ vectors.T, self.score_kind) for _ in row]
+            [score_of_products(products(next(read), vectors), self.score_kind) for _ in row]
             for row, vectors in zip(found, seen, strict=True)
         ]
         return [

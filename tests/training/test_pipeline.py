@@ -17,6 +17,7 @@ from safetensors.numpy import load_file
 
 from regiontalk.data import read_dataset
 from regiontalk.errors import DataError, TrainingError
+from regiontalk.language import Vocabulary
 from regiontalk.language.reader import words_shapes
 from regiontalk.training import loop
 from regiontalk.training.export import alignment_tensors
@@ -184,6 +185,33 @@ def test_tuning_moves_the_backbone_and_resumes_exactly(
     assert np.array_equal(before["backbone.stages.0.0.2.running_mean"], after["backbone.stages.0.0.2.running_mean"])
 
 
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_words_are_forgotten_as_often_as_asked(
+    alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path, share: float
+) -> None:
+    config = replace(alignment_config, start=alignment_run, output=tmp_path, captions=2, batch=16)
+    plain, forgetful = (AlignmentRun(replace(config, word_dropout=each), "cpu") for each in (0.0, share))
+    changed = words = 0
+    for step in range(4):
+        before, after = plain.batch(step), forgetful.batch(step)
+        differ = before.ids != after.ids
+        assert (after.ids[differ] == Vocabulary.UNKNOWN).all() and not (differ & ~before.mask).any()
+        known = before.mask & (before.ids != Vocabulary.UNKNOWN)
+        changed, words = changed + int(differ.sum()), words + int(known.sum())
+    assert changed == pytest.approx(share * words, abs=0.15 * words if share == 0.5 else 0)
+
+
+def test_named_photos_stand_in_another_light_too(
+    alignment_config: AlignmentConfig, alignment_run: Path, teacher_store: Path, tmp_path: Path
+) -> None:
+    config = replace(
+        alignment_config, start=alignment_run, output=tmp_path, named=teacher_store, vision_learning_rate=1.0
+    )
+    plain, jittered = (AlignmentRun(replace(config, jitter=each), "cpu").named for each in (0.0, 0.5))
+    assert plain is not None and jittered is not None
+    assert (plain.batch(0).pixels[0] != jittered.batch(0).pixels[0]).any()
+
+
 def test_batches_that_other_processes_make_are_the_same(
     alignment_config: AlignmentConfig, teacher_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,11 +253,20 @@ def test_tuning_on_larger_photos_gives_a_network_for_these(
     assert np.isfinite(store.features[:]).all()
 
 
-@pytest.mark.parametrize("wrong", [{"image_size": 64}, {"vision_learning_rate": 1e-3, "image_size": 100}])
-def test_a_size_is_for_a_tuned_backbone_and_fits_its_strides(
-    alignment_config: AlignmentConfig, wrong: dict[str, float]
+@pytest.mark.parametrize(
+    ("wrong", "name"),
+    [
+        ({"image_size": 64}, "image_size"),
+        ({"vision_learning_rate": 1e-3, "image_size": 100}, "image_size"),
+        ({"jitter": 0.1}, "jitter"),
+        ({"smallest_view": 0.6}, "smallest_view"),
+        ({"vision_learning_rate": 1e-3, "smallest_view": 0.0}, "smallest_view"),
+    ],
+)
+def test_what_is_for_a_tuned_backbone_is_told_and_sizes_fit_its_strides(
+    alignment_config: AlignmentConfig, wrong: dict[str, float], name: str
 ) -> None:
-    with pytest.raises(ValueError, match="image_size"):
+    with pytest.raises(ValueError, match=name):
         replace(alignment_config, **wrong)  # type: ignore[arg-type]
 
 

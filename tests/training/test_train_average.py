@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from regiontalk.cli import main
 from regiontalk.errors import TrainingError
+from regiontalk.training.checkpoint import FILE_NAME, KEPT_SETTINGS, run_settings
 from regiontalk.training.regions import bare_session
 from regiontalk.training.train_alignment import AlignmentConfig, read_alignment, train_alignment
 from regiontalk.training.train_average import AverageConfig, train_average
@@ -49,6 +50,8 @@ def test_the_mean_of_runs_is_a_finished_run(alignment_config: AlignmentConfig, t
                 torch.testing.assert_close(after[key], 2 * value)
     vocabulary, _ = read_alignment(config.output)
     assert vocabulary.words == read_alignment(tuned)[0].words
+    trained = run_settings(tuned)
+    assert run_settings(config.output) == {"data": trained["data"], "score": "max"}
     settings = read_settings(config.output)
     assert settings == read_settings(tuned) and read_vision(config.output)[0].backbone.dim == settings.feature_dim
     session, _ = bare_session(read_graph(config.output), settings)
@@ -95,7 +98,12 @@ def test_runs_that_do_not_belong_together_are_told(
             train_average(AverageConfig(data=alignment_config.data, runs=(tuned, run), output=tmp_path / "mean"))
         assert not (tmp_path / "mean").exists()
 
-    refused(alignment_run, r"vision\.safetensors: not found; finish the run")  # its backbone was not tuned
+    refused(alignment_run, "did not tune the backbone")
+    refused(tmp_path / "none", r"vocabulary\.json: not found; finish the run")
+    sums = altered(tuned, tmp_path / "sums", 1.0)
+    (sums / FILE_NAME).unlink()
+    (sums / KEPT_SETTINGS).write_text('{"score": "sum"}')
+    refused(sums, "its score is 'sum', that of .* is 'max'")
     words = altered(tuned, tmp_path / "words", 1.0)
     vocabulary = json.loads((words / "vocabulary.json").read_text())
     vocabulary["counts"][-1] += 1

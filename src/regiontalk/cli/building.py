@@ -93,7 +93,7 @@ def average(config: ConfigArgument) -> None:
     Example:
 
     \b
-      regiontalk train average recipes/flickr8k_gru/averaged.toml
+      regiontalk train average recipes/flickr8k_small/averaged.toml
     """
     with ending(_GOES_ON) as report:
         with _needs_torch():

@@ -22,6 +22,8 @@ from torch.optim import Optimizer
 from regiontalk.errors import TrainingError
 
 FILE_NAME = "checkpoint.safetensors"
+KEPT_SETTINGS = "run.json"
+"""Of a run without a checkpoint: what later ones must know of its settings."""
 
 
 def save_checkpoint(
@@ -81,19 +83,22 @@ def load_checkpoint(
 
 
 def run_settings(run: Path) -> dict[str, Any]:
-    """The settings that a run's checkpoint is of, as far as one is still there to tell; of paths the names.
+    """The settings that a run's checkpoint is of, or that were kept, as far as either is there to tell; of paths the
+    names.
 
     Raises:
-        TrainingError: if the checkpoint is damaged.
+        TrainingError: if the file is damaged.
     """
     path = run / FILE_NAME
-    if not path.exists():
-        return {}
     try:
-        with safe_open(path, framework="pt") as file:
-            settings = json.loads((file.metadata() or {}).get("run", "{}"))
+        if path.exists():
+            with safe_open(path, framework="pt") as file:
+                settings = json.loads((file.metadata() or {}).get("run", "{}"))
+        else:
+            path = run / KEPT_SETTINGS
+            settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     except (SafetensorError, OSError, ValueError) as error:
-        raise TrainingError(f"{path}: damaged checkpoint ({error}); remove it") from error
+        raise TrainingError(f"{path}: damaged ({error}); remove it") from error
     return settings if isinstance(settings, dict) else {}
 
 

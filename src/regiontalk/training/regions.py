@@ -246,22 +246,19 @@ def store_views(graph: bytes, settings: VisionSettings, dataset: Dataset, folder
     files = [photo.file for photo in dataset.photos]
 
     def look(rows: range) -> dict[str, np.ndarray]:
-        images = [open_photo(files[row], min_side=settings.size).image for row in rows]
-        chances = [np.random.default_rng([row, 4]) for row in rows]
-        nothing = np.empty((0, 4))
-        views = [
-            see_view(image, nothing, settings.size, rng, STORED_VIEWS)[0]
-            for image, rng in zip(images, chances, strict=True)
-            for _ in range(count)
-        ]
-        features = [roi_align(WHOLE[None], each)[0] for each in look_at(session, views)]
-        shape = len(images), count
+        features, sizes = [], []
+        for row in rows:
+            image, rng = open_photo(files[row], min_side=settings.size).image, np.random.default_rng([row, 4])
+            views = [see_view(image, np.empty((0, 4)), settings.size, rng, STORED_VIEWS)[0] for _ in range(count)]
+            features.append([roi_align(WHOLE[None], each)[0] for each in look_at(session, views)])
+            sizes.append(image.size)
+        shape = len(rows), count
         return {
-            "features": np.reshape(features, (*shape, settings.feature_dim)),
+            "features": np.array(features),
             "boxes": np.broadcast_to(WHOLE.astype(np.float32), (*shape, 4)),
             "scores": np.ones(shape, np.float32),
-            "counts": np.full(len(images), count),
-            "sizes": np.array([image.size for image in images]),
+            "counts": np.full(len(rows), count),
+            "sizes": np.array(sizes),
         }
 
     names = names_below_common_folder(files)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from regiontalk.data import Dataset, read_dataset
 from regiontalk.errors import PackError, TrainingError
 from regiontalk.evaluation.retrieval import retrieval
 from regiontalk.language import Vocabulary
-from regiontalk.settings import Section, VisionSettings
+from regiontalk.settings import Section, VisionSettings, number
 from regiontalk.training.checkpoint import read_finished, require_finished, save_tensors
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
 from regiontalk.training.devices import autocast, best_device
@@ -125,7 +125,7 @@ class AlignmentConfig(Section):
     averaging: Share = 0.0
     vision_learning_rate: NotNegative = 0.0
     image_size: int | None = None
-    smallest_view: Share = 0.75
+    smallest_view: Annotated[float, number(0.1, 1)] = 0.75
     jitter: Share = 0.0
     word_dropout: Share = 0.0
     named: Path | None = None
@@ -142,8 +142,9 @@ class AlignmentConfig(Section):
             raise ValueError('recurrent = false needs cell = "rnn"')
         if self.start is not None and self.word_vectors is not None:
             raise ValueError("word_vectors are for a run from random weights; leave out start or word_vectors")
-        if self.image_size is not None and self.vision_learning_rate <= 0:
-            raise ValueError("image_size is for a backbone that is tuned: give a vision_learning_rate above 0")
+        for name in ("image_size", "smallest_view", "jitter"):
+            if self.vision_learning_rate <= 0 and getattr(self, name) != getattr(type(self), name):
+                raise ValueError(f"{name} is for a backbone that is tuned: give a vision_learning_rate above 0")
         if self.image_size is not None:
             require_whole_cells("image_size", self.image_size)
 

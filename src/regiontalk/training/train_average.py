@@ -6,9 +6,11 @@ mean of their weights does better than each of them, and costs no more than one 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +20,20 @@ from regiontalk.data import read_dataset
 from regiontalk.errors import TrainingError
 from regiontalk.photos import open_photo
 from regiontalk.settings import Section
-from regiontalk.training.checkpoint import read_finished, require_finished, write_tensors
+from regiontalk.training.checkpoint import (
+    KEPT_SETTINGS,
+    read_finished,
+    require_finished,
+    run_settings,
+    write_tensors,
+)
 from regiontalk.training.train_alignment import VOCABULARY, WEIGHTS
 from regiontalk.training.vision_graph import TYPICAL_PHOTOS, read_settings, read_vision, save_vision
 from regiontalk.training.vision_graph import WEIGHTS as VISION_WEIGHTS
 from regiontalk.vision.session import prepare
+
+KEPT = ("data", "score")
+"""Settings that must be the same, and that `regiontalk export` asks for."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,9 @@ def train_average(config: AverageConfig) -> Path:
     """
     first = config.runs[0]
     for run in config.runs:
-        require_finished(run, VOCABULARY, WEIGHTS, VISION_WEIGHTS)
+        require_finished(run, VOCABULARY, WEIGHTS)
+        if not (run / VISION_WEIGHTS).exists():
+            raise TrainingError(f"{run}: did not tune the backbone (vision_learning_rate = 0); average runs that did")
         require_alike(first, run)
     network, settings = read_vision(first)
     network.load_state_dict(mean_weights(config.runs, VISION_WEIGHTS))
@@ -66,9 +79,11 @@ def train_average(config: AverageConfig) -> Path:
     photos = read_dataset(config.data, "train").photos[:TYPICAL_PHOTOS]
     pixels = [prepare(open_photo(photo.file, min_side=settings.size).image, settings.size) for photo in photos]
     config.output.mkdir(parents=True, exist_ok=True)
+    (config.output / WEIGHTS).unlink(missing_ok=True)  # it comes last: no kill leaves parts of two means together
     (config.output / VOCABULARY).write_bytes((first / VOCABULARY).read_bytes())
-    write_tensors(alignment, config.output / WEIGHTS)
+    (config.output / KEPT_SETTINGS).write_text(json.dumps(kept_settings(first)) + "\n")
     save_vision(config.output, network, settings, np.stack(pixels))
+    write_tensors(alignment, config.output / WEIGHTS)
     return config.output / WEIGHTS
 
 
@@ -82,6 +97,16 @@ def require_alike(first: Path, other: Path) -> None:
         raise TrainingError(f"{other}: its vocabulary is not that of {first}; average runs from the same start")
     if read_settings(first) != read_settings(other):
         raise TrainingError(f"{other}: its vision.json is not that of {first}; average runs from the same start")
+    before, found = kept_settings(first), kept_settings(other)
+    for name in before.keys() & found.keys():
+        if before[name] != found[name]:
+            raise TrainingError(f"{other}: its {name} is {found[name]!r}, that of {first} is {before[name]!r}")
+
+
+def kept_settings(run: Path) -> dict[str, Any]:
+    """Those of `KEPT` that are known of a run."""
+    settings = run_settings(run)
+    return {name: settings[name] for name in KEPT if name in settings}
 
 
 def mean_weights(runs: Sequence[Path], name: str) -> Mapping[str, Tensor]:
