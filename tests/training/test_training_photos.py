@@ -63,5 +63,12 @@ def test_no_dataset_is_forgotten(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"run: was trained on the dataset 'birds', which data does not name"):
         require_named([run], [tmp_path / "cats"])
     (run / "checkpoint.safetensors").write_bytes(b"\xff" * 8)
-    with pytest.raises(TrainingError, match="damaged checkpoint"):
+    with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: damaged"):
+        require_named([run], [tmp_path / "cats"])
+    (run / "checkpoint.safetensors").unlink()
+    (run / "run.json").write_text('{"data": "birds"}')  # of a run that has none, a mean of others
+    with pytest.raises(ConfigError, match=r"run: was trained on the dataset 'birds', which data does not name"):
+        require_named([run], [tmp_path / "cats"])
+    (run / "run.json").write_text("{")
+    with pytest.raises(TrainingError, match=r"run\.json: damaged"):
         require_named([run], [tmp_path / "cats"])
