@@ -95,7 +95,7 @@ def average(config: ConfigArgument) -> None:
     \b
       regiontalk train average recipes/flickr8k_small/averaged.toml
     """
-    with ending(_GOES_ON) as report:
+    with ending() as report:
         with _needs_torch():
             from regiontalk.training.config import read_config
             from regiontalk.training.train_average import AverageConfig, train_average
