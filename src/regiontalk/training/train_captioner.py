@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import ConcatDataset
 
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.data import RegionStore, read_dataset
+from regiontalk.data import Dataset, RegionStore, read_dataset
 from regiontalk.evaluation.captions import BLEU_NAMES, caption_scores
 from regiontalk.settings import Section, whole
 from regiontalk.training.captioner_net import (
@@ -153,9 +153,10 @@ class CaptionerRun:
     def __init__(self, config: CaptionerConfig, device: str) -> None:
         self.config, self.device = config, device
         self.vocabulary, self.alignment = read_alignment(config.alignment)
-        train_sentences, self.train_store, train_words = self.read("train")
-        dev_sentences, self.dev_store, self.dev_words = self.read("dev")
-        self.views = self.look_again() if config.views else None
+        train_set, dev_set = (first_photos(read_dataset(config.data, s), config.limit) for s in ("train", "dev"))
+        train_sentences, self.train_store, train_words = self.read(train_set)
+        dev_sentences, self.dev_store, self.dev_words = self.read(dev_set)
+        self.views = self.look_again(train_set) if config.views else None
         self.edges = PhraseEdges.of(train_sentences, self.vocabulary)
         train_texts = self.texts(train_sentences, self.train_store)
         dev_texts = self.texts(dev_sentences, self.dev_store)
@@ -183,19 +184,17 @@ class CaptionerRun:
         self.order = Shuffled(items, config.batch, config.seed)
         self.steps = self.order.epoch_steps * config.epochs
 
-    def read(self, split: str) -> tuple[Sentences, RegionStore, list[list[list[str]]]]:
+    def read(self, dataset: Dataset) -> tuple[Sentences, RegionStore, list[list[list[str]]]]:
         """A split's captions as ids, regions, and every photo's captions as words."""
         config = self.config
-        dataset = first_photos(read_dataset(config.data, split), config.limit)
         graph, settings = read_graph(config.vision), read_settings(config.vision)
-        store = store_regions(graph, settings, dataset, config.regions / split)
+        store = store_regions(graph, settings, dataset, config.regions / dataset.split)
         words = caption_words(dataset)
         return encode_captions(words, self.vocabulary), store, words
 
-    def look_again(self) -> RegionStore:
+    def look_again(self, dataset: Dataset) -> RegionStore:
         """Views of the training photos."""
         config = self.config
-        dataset = first_photos(read_dataset(config.data, "train"), config.limit)
         folder = config.regions / f"train_views_{config.views}"
         return store_views(read_graph(config.vision), read_settings(config.vision), dataset, folder, config.views)
 
