@@ -171,6 +171,7 @@ def simulated(numbers: range) -> Columns:
         file_sizes=np.ones(count, np.int64),
         mtimes_ns=np.ones(count, np.int64),
         dimensions=np.full((count, 2), 500, np.int32),
+        hubness=np.zeros(count, np.float32),
         pooled=regions.mean(axis=1, dtype=np.float64).astype(np.float32),
         boxes=np.tile(np.array([0, 0, 500, 500], np.float32), (count * REGIONS, 1)),
         objectness=np.ones(count * REGIONS, np.float32),
@@ -208,6 +209,8 @@ def storages(options: argparse.Namespace) -> None:
     owners = np.array([row for row, each in enumerate(photos) for _ in each.captions])
     ends = np.cumsum([len(each) for each in looked])
     word_counts = np.array([len(each.vectors) for each in sentences], np.float32)
+    of_photos, of_sentences = (np.array([each.hubness for each in some], np.float32) for some in (looked, sentences))
+    hubness = of_photos[:, None] + of_sentences  # (N, L)
     best: np.ndarray | None = None
     rows = []
     for storage in STORAGES:
@@ -215,6 +218,7 @@ def storages(options: argparse.Namespace) -> None:
         scores = np.stack([photo_scores(stored, scales, ends, each.vectors) for each in sentences], axis=1)  # (N, L)
         if model.score_kind == "mean":
             scores /= word_counts
+        scores -= hubness
         result = retrieval(scores, owners)
         order = np.argsort(-scores, axis=0, kind="stable")[:10]  # (10, L)
         best = order if best is None else best

@@ -184,6 +184,24 @@ def test_a_pack_names_its_kind_of_score(tmp_path: Path, photo_file: Path, kind: 
         assert found.phrases == plain.phrases
 
 
+def test_a_bank_takes_hubness_off(tmp_path: Path, photo_files: list[Path]) -> None:
+    plain, model = (
+        load(write_tiny_pack(tmp_path / str(bank), score="mean", bank=bank).folder, threads=1) for bank in (False, True)
+    )
+    regions, sentences = model.look(photo_files), model.read(SENTENCES)
+    assert all(each.hubness == 0 for each in (*plain.look(photo_files), *plain.read(SENTENCES)))
+    of_photos, of_sentences = ([each.hubness for each in some] for some in (regions, sentences))
+    assert len(set(of_photos)) == 11 and len(set(of_sentences)) == 3
+    scores = plain.score(photo_files, SENTENCES) - np.array(of_photos)[:, None] - of_sentences
+    np.testing.assert_allclose(model.score(photo_files, SENTENCES), scores, rtol=1e-4, atol=1e-4)
+    found, other = model.align(regions[3], sentences[1]), plain.align(photo_files[3], SENTENCES[1])
+    assert found.score == pytest.approx(scores[3, 1], rel=1e-4, abs=1e-4)
+    assert found.phrases == other.phrases  # of the words' own scores, which hubness does not change
+    assert distinct(regions[0]).hubness == regions[0].hubness
+    described = model.describe(photo_files[0]), plain.describe(photo_files[0])
+    assert described[0].caption == described[1].caption
+
+
 def sentence_of(words: int, seed: int = 0, width: int = DIM) -> Sentence:
     vectors = np.random.default_rng(seed).normal(size=(words, width)).astype(np.float32)
     return Sentence("dog " * words, ("dog",) * words, np.zeros(words, np.int64), vectors)

@@ -21,6 +21,7 @@ from regiontalk.fingerprints import listed
 from regiontalk.pack import FILES, TRAINING_PHOTOS_FILE, Pack, find_pack, save_pack, tensor_shapes
 
 from .tiny_pack import (
+    DIM,
     WORDS,
     tiny_arrays,
     tiny_settings,
@@ -111,6 +112,39 @@ def test_a_pack_older_than_fit(pack: Path) -> None:
     assert Pack.load(pack).settings.photo_captioner.fit == 0
     edit(pack, lambda content: content["photo_captioner"].update(fit=1.5))
     assert Pack.load(pack).settings.photo_captioner.fit == 1.5
+
+
+def test_a_bank_comes_back(tmp_path: Path) -> None:
+    """Packs without one are written as before there were any."""
+    saved = write_tiny_pack(tmp_path / "pack", score="mean", bank=True)
+    loaded = Pack.load(tmp_path / "pack")
+    assert loaded.settings == saved.settings
+    assert loaded.settings.bank.photos == 2
+    assert {name: tensor.shape for name, tensor in loaded.arrays["bank"].items()} == {
+        "regions": (5, DIM),
+        "region_counts": (2,),
+        "words": (6, DIM),
+        "word_counts": (3,),
+    }
+    without = write_tiny_pack(tmp_path / "pack", score="mean")
+    assert "bank" not in without.arrays and not (tmp_path / "pack" / "bank.safetensors").exists()
+    assert "bank" not in json.loads((tmp_path / "pack" / "pack.json").read_text())
+
+
+def test_a_bank_and_its_file_belong_together(tmp_path: Path) -> None:
+    pack = write_tiny_pack(tmp_path / "pack", score="mean", bank=True).folder
+    description = (pack / "pack.json").read_text()
+    edit(pack, lambda content: content.pop("bank"))
+    refuse(pack, "pack.json", 'expected "bank" and bank.safetensors in "files", or neither')
+    (pack / "pack.json").write_text(description)
+    edit(pack, lambda content: content["files"].pop("bank.safetensors"))
+    refuse(pack, "pack.json", 'expected "bank" and bank.safetensors in "files", or neither')
+    (pack / "pack.json").write_text(description)
+    edit(pack, lambda content: content["bank"].update(words=7))
+    refuse(pack, "bank.safetensors", r"expected words of shape \(7, 8\), found \(6, 8\)")
+    (pack / "pack.json").write_text(description)
+    edit(pack, lambda content: content["alignment"].update(score="max"))
+    refuse(pack, "pack.json", "bank: expected a score of the kind \"mean\", found 'max'")
 
 
 def test_training_photos_come_back(tmp_path: Path) -> None:

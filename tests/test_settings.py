@@ -11,6 +11,7 @@ import pytest
 
 from regiontalk.settings import (
     AlignmentSettings,
+    BankSettings,
     CaptionerSettings,
     PackSettings,
     VisionSettings,
@@ -18,7 +19,7 @@ from regiontalk.settings import (
     shown,
 )
 
-from .tiny_pack import tiny_settings
+from .tiny_pack import tiny_bank, tiny_settings
 
 
 def test_settings_survive_json() -> None:
@@ -103,6 +104,21 @@ def test_defaults_are_not_written() -> None:
     settings = tiny_settings(words_cell="gru")
     assert settings.to_json()["words"] == {"hidden": 12, "embedding": 6, "cell": "gru"}
     assert PackSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+
+
+def test_bank_rules() -> None:
+    settings = replace(tiny_settings(), alignment=AlignmentSettings("mean", beta=1.0), bank=tiny_bank())
+    assert PackSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
+    assert "bank" not in tiny_settings().to_json()
+    with pytest.raises(ValueError, match=r'^bank: expected a score of the kind "mean", found .max.'):
+        replace(tiny_settings(), bank=tiny_bank())
+    for counts in ({"regions": 1}, {"words": 2}):
+        with pytest.raises(ValueError, match="at least a region for each photo and a word for each sentence"):
+            replace(tiny_bank(), **counts)
+    with pytest.raises(ValueError, match="expected photos and sentences, or neither"):
+        BankSettings(photos=1, regions=1)
+    with pytest.raises(ValueError, match=r"^temperature: expected a number from 0\.001 to 1e"):
+        replace(tiny_bank(), temperature=0)
 
 
 def nested(depth: int) -> dict[str, Any]:

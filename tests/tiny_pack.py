@@ -13,6 +13,7 @@ from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import Pack, save_pack, tensor_shapes
 from regiontalk.settings import (
     AlignmentSettings,
+    BankSettings,
     CaptionerSettings,
     PackSettings,
     SpaceSettings,
@@ -26,6 +27,8 @@ a in the on man dog is and of woman two with white black boy brown running girl 
 people grass water ball snow street beach jumps child cat blue
 """
 WORDS = tuple(_SENTENCE.split())
+BANK_REGIONS, BANK_WORDS = (2, 3), (1, 2, 3)
+"""Of each photo and of each sentence of the tiny bank."""
 
 
 def tiny_vocabulary() -> Vocabulary:
@@ -51,6 +54,18 @@ def tiny_settings(cell: str = "gru", words_cell: str = "rnn") -> PackSettings:
     )
 
 
+def tiny_bank() -> BankSettings:
+    """A bank of two photos and three sentences, for packs that score by "mean"."""
+    return BankSettings(
+        photos=len(BANK_REGIONS),
+        regions=sum(BANK_REGIONS),
+        sentences=len(BANK_WORDS),
+        words=sum(BANK_WORDS),
+        temperature=2.0,
+        weight=0.5,
+    )
+
+
 def tiny_arrays(settings: PackSettings, seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
     """Random weights of the right shapes; the captioners' output biases are log word frequencies, as in the paper."""
     rng = np.random.default_rng(seed)
@@ -62,6 +77,8 @@ def tiny_arrays(settings: PackSettings, seed: int = 0) -> dict[str, dict[str, np
     frequencies = np.log(vocabulary.counts / vocabulary.counts.sum()).astype(np.float32)
     for captioner in ("photo_captioner", "region_captioner"):
         arrays[captioner]["b_o"] = frequencies
+    if settings.bank.photos:
+        arrays["bank"] |= {"region_counts": np.array(BANK_REGIONS), "word_counts": np.array(BANK_WORDS)}
     return arrays
 
 
@@ -124,8 +141,16 @@ def tiny_vision_model(seed: int = 0) -> onnx.ModelProto:
 
 
 def write_tiny_pack(
-    folder: Path, cell: str = "gru", seed: int = 0, score: str = "max", words_cell: str = "rnn"
+    folder: Path,
+    cell: str = "gru",
+    seed: int = 0,
+    score: str = "max",
+    words_cell: str = "rnn",
+    bank: bool = False,
 ) -> Pack:
     """Save the tiny pack at `folder`, which must not hold anything else."""
-    settings = replace(tiny_settings(cell, words_cell), alignment=AlignmentSettings(score, beta=1.0))
+    alignment = AlignmentSettings(score, beta=1.0)
+    settings = replace(
+        tiny_settings(cell, words_cell), alignment=alignment, bank=tiny_bank() if bank else BankSettings()
+    )
     return save_pack(folder, settings, tiny_arrays(settings, seed), tiny_vision_onnx(seed), tiny_vocabulary())

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from PIL import Image
 
+from regiontalk.alignment.hubness import Bank
 from regiontalk.alignment.mrf import align, products
 from regiontalk.alignment.score import Kind, TileScorer, pad, score_of_products, tiles_of_photos, tiles_of_sentences
 from regiontalk.captioning.beam import Hypothesis
@@ -22,7 +23,7 @@ from regiontalk.errors import PackError, SentenceError
 from regiontalk.language.reader import WordsReader
 from regiontalk.language.tokenise import tokenise
 from regiontalk.language.vocabulary import Vocabulary
-from regiontalk.pack import VISION_FILE, Pack, find_pack
+from regiontalk.pack import BANK, VISION_FILE, Pack, find_pack
 from regiontalk.photos import Photo, open_photo
 from regiontalk.settings import CaptionerSettings
 from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions, Sentence
@@ -73,6 +74,8 @@ class Model:
         graph_name = str(pack.folder / VISION_FILE)
         self._vision = VisionSession(pack.vision_onnx, arrays["projection"], settings.vision, threads, graph_name)
         self._reader = WordsReader(arrays["words"], settings.words.cell)
+        bank_name = str(pack.folder / f"{BANK}.safetensors")
+        self._bank = Bank(arrays[BANK], settings.bank, bank_name) if settings.bank.photos else None
         self._photo_captioner, self._region_captioner = (
             Captioner(arrays[name], each.cell, str(pack.folder / f"{name}.safetensors"))
             for name, each in (
@@ -103,7 +106,9 @@ class Model:
             part = slice(start, start + BATCH)
             opened = [self._open(photo) for photo in waiting[part]]
             found += self._vision.look(opened, None if boxes is None else boxes[part])
-        return found
+        if self._bank is None:
+            return found
+        return [replace(each, hubness=self._bank.of_photo(each.vectors)) for each in found]
 
     def read(self, sentences: str | Iterable[str]) -> list[Sentence]:
         """Read sentences (Eq. 2 to 6).
@@ -124,16 +129,19 @@ class Model:
                 raise SentenceError(f"{text!r} is empty or has no word. Give a sentence with at least one word.")
         ids = [self.pack.vocabulary.encode(each) for each in words]
         vectors = self._vectors(ids)
-        return [Sentence(t, tuple(w), i, v) for t, w, i, v in zip(texts, words, ids, vectors, strict=True)]
+        hubness = [0.0] * len(ids) if self._bank is None else self._bank.of_sentences(vectors).tolist()
+        read = zip(texts, words, ids, vectors, hubness, strict=True)
+        return [Sentence(t, tuple(w), i, v, h) for t, w, i, v, h in read]
 
     def score(
         self,
         photos: PhotoLike | Regions | Iterable[PhotoLike | Regions],
         sentences: str | Sentence | Iterable[str | Sentence],
     ) -> np.ndarray:
-        """How well each photo and each sentence fit: S_kl of the kind that the pack says.
+        """How well each photo and each sentence fit: S_kl of the kind that the pack says, less the hubness of both.
 
-        That is Eq. 8, Eq. 7, or Eq. 8 divided by the sentence's number of words.
+        S_kl is Eq. 8, Eq. 7, or Eq. 8 divided by the sentence's number of words; hubness, 0 without a bank in the pack,
+        is how well a photo fits sentences in general and a sentence photos.
 
         Args:
             photos: N photos, or what `look` found in them.
@@ -149,7 +157,11 @@ class Model:
         regions, read = self._regions(photos), self._sentences(sentences)
         if not regions or not read:
             return np.zeros((len(regions), len(read)), np.float32)
-        return _scores([each.vectors for each in regions], [each.vectors for each in read], self.score_kind)
+        scores = _scores([each.vectors for each in regions], [each.vectors for each in read], self.score_kind)
+        of_photos, of_sentences = (np.array([each.hubness for each in some], np.float32) for some in (regions, read))
+        scores -= of_photos[:, None]
+        scores -= of_sentences
+        return scores
 
     def align(self, photo: PhotoLike | Regions, sentence: str | Sentence, beta: float | None = None) -> Alignment:
         """Give each word of a sentence a region of a photo (Eq. 10 to 12).

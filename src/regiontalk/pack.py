@@ -23,6 +23,7 @@ import safetensors
 import safetensors.numpy
 
 from regiontalk import fingerprints
+from regiontalk.alignment.hubness import bank_shapes
 from regiontalk.captioning.cells import captioner_shapes
 from regiontalk.errors import PackError
 from regiontalk.language.reader import words_shapes
@@ -44,6 +45,8 @@ FILES = (VISION_FILE, VOCABULARY_FILE, *(f"{name}.safetensors" for name in TENSO
 """What `pack.json` must list."""
 TRAINING_PHOTOS_FILE = "training_photos.bin"
 """What it may list beside them: fingerprints of the photos that the pack was trained on."""
+BANK = "bank"
+"""Another NAME.safetensors, which `pack.json` lists if the settings speak of a bank."""
 
 LARGEST_FILE = 2**30
 LARGEST_JSON = 2**25
@@ -54,7 +57,7 @@ _INCLUDED = Path(__file__).parent / "packs"
 _COPY_AGAIN = "Copy the pack again from where it came, or export it again."
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
-"""Tensors by file ("projection", "words", "photo_captioner", "region_captioner") and name."""
+"""Tensors by file ("projection", "words", "photo_captioner", "region_captioner", perhaps "bank") and name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,12 +146,13 @@ def tensor_shapes(settings: PackSettings, words: int) -> dict[str, dict[str, tup
     """
     dim, features = settings.space.dim, settings.vision.feature_dim
     read, photo, region = settings.words, settings.photo_captioner, settings.region_captioner
-    return {
+    shapes = {
         "projection": {"W_m": (features, dim), "b_m": (dim,)},
         "words": words_shapes(read.cell, words, read.embedding, read.hidden, dim),
         "photo_captioner": captioner_shapes(photo.cell, features, photo.hidden, photo.embedding, words),
         "region_captioner": captioner_shapes(region.cell, 2 * features, region.hidden, region.embedding, words),
     }
+    return shapes | ({BANK: bank_shapes(settings.bank, dim)} if settings.bank.photos else {})
 
 
 def save_pack(
@@ -260,9 +264,12 @@ def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str
     checksums = _check_file_list(content.pop("files", None), path)
     del content["format"], content["format_version"]
     try:
-        return PackSettings.from_json(content), checksums
+        settings = PackSettings.from_json(content)
     except ValueError as error:
         raise PackError(f"{path}: {error}. {_COPY_AGAIN}") from None
+    if bool(settings.bank.photos) != (f"{BANK}.safetensors" in checksums):
+        raise PackError(f'{path}: expected "bank" and {BANK}.safetensors in "files", or neither. {_COPY_AGAIN}')
+    return settings, checksums
 
 
 def _check_file_list(files: Any, path: Path) -> dict[str, str]:
@@ -273,10 +280,11 @@ def _check_file_list(files: Any, path: Path) -> dict[str, str]:
             raise PackError(f"{path}: expected plain file names, found {shown(name)}. Do not use this pack.")
         if not isinstance(checksum, str) or len(checksum) != 64 or set(checksum) - set("0123456789abcdef"):
             raise PackError(f"{path}: expected the sha256 of {shown(name)}, found {shown(checksum)}. {_COPY_AGAIN}")
-    if set(files) - {TRAINING_PHOTOS_FILE} != set(FILES):
+    if set(files) - {TRAINING_PHOTOS_FILE, f"{BANK}.safetensors"} != set(FILES):
         expected, found = ", ".join(sorted(FILES)), shown(sorted(files), 400)
         raise PackError(
-            f"{path}: expected the files {expected}, and perhaps {TRAINING_PHOTOS_FILE}, found {found}. {_COPY_AGAIN}"
+            f"{path}: expected the files {expected}, and perhaps {TRAINING_PHOTOS_FILE} and {BANK}.safetensors, "
+            f"found {found}. {_COPY_AGAIN}"
         )
     return files
 

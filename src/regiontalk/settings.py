@@ -126,6 +126,42 @@ class Section:
         return content
 
 
+def shown(value: Any, longest: int = 80) -> str:
+    """A value from a file as it may appear in a message: escaped, and cut if long."""
+    try:
+        text = ascii(value) if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
+    except RecursionError:
+        text = "something nested too deep"
+    return text if len(text) <= longest else text[:longest] + "..."
+
+
+def _rules(kind: type[Section]) -> dict[str, Rule]:
+    hints = get_type_hints(kind, include_extras=True)
+    rules = {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+    return rules | {name: _is_a(section) for name, section in _sections(kind).items()}
+
+
+def _sections(kind: type[Section]) -> dict[str, type[Section]]:
+    hints = get_type_hints(kind)
+    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Section)}
+
+
+def _is_a(kind: type[Section]) -> Rule:
+    def check(value: Any) -> Section:
+        if not isinstance(value, kind):
+            raise ValueError(f"a {kind.__name__}")
+        return value
+
+    return check
+
+
+def _read(name: str, kind: type[Section], value: Any) -> Section:
+    try:
+        return kind.from_json(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
 LARGEST_PHOTO = 2048
 """Pixels a side that a vision network may see."""
 
@@ -176,6 +212,32 @@ class AlignmentSettings(Section):
 
 
 @dataclass(frozen=True)
+class BankSettings(Section):
+    """What photos and sentences are held against where they compete (`regiontalk.alignment.hubness`).
+
+    Attributes:
+        photos, regions: N of the bank, with R regions together; without photos there is no bank.
+        sentences, words: L of the bank, with P words together.
+        temperature: τ, in units of S_kl.
+        weight: λ; 0 takes nothing off.
+    """
+
+    photos: Annotated[int, whole(0, 100_000)] = 0
+    regions: Annotated[int, whole(0, 10_000_000)] = 0
+    sentences: Annotated[int, whole(0, 100_000)] = 0
+    words: Annotated[int, whole(0, 10_000_000)] = 0
+    temperature: Annotated[float, number(1e-3, 1e6)] = 1.0
+    weight: Annotated[float, number(0, 10)] = 0.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not (self.photos <= self.regions and self.sentences <= self.words):
+            raise ValueError("expected at least a region for each photo and a word for each sentence")
+        if len({bool(count) for count in (self.photos, self.regions, self.sentences, self.words)}) > 1:
+            raise ValueError("expected photos and sentences, or neither")
+
+
+@dataclass(frozen=True)
 class CaptionerSettings(Section):
     """A captioner (Eq. 13 to 15): its cell, H and d, and how its beam search ends and ranks.
 
@@ -209,6 +271,7 @@ class PackSettings(Section):
         name, licence: of the pack.
         made_with: the program and version that wrote it.
         trained_on, results: free-form, for people: data and numbers behind the weights.
+        bank: what competing photos and sentences are held against; by default nothing.
     """
 
     name: Annotated[str, line(100)]
@@ -222,39 +285,9 @@ class PackSettings(Section):
     region_captioner: CaptionerSettings
     trained_on: Annotated[dict[str, Any], free_form]
     results: Annotated[dict[str, Any], free_form]
+    bank: BankSettings = BankSettings()
 
-
-def shown(value: Any, longest: int = 80) -> str:
-    """A value from a file as it may appear in a message: escaped, and cut if long."""
-    try:
-        text = ascii(value) if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
-    except RecursionError:
-        text = "something nested too deep"
-    return text if len(text) <= longest else text[:longest] + "..."
-
-
-def _rules(kind: type[Section]) -> dict[str, Rule]:
-    hints = get_type_hints(kind, include_extras=True)
-    rules = {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
-    return rules | {name: _is_a(section) for name, section in _sections(kind).items()}
-
-
-def _sections(kind: type[Section]) -> dict[str, type[Section]]:
-    hints = get_type_hints(kind)
-    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Section)}
-
-
-def _is_a(kind: type[Section]) -> Rule:
-    def check(value: Any) -> Section:
-        if not isinstance(value, kind):
-            raise ValueError(f"a {kind.__name__}")
-        return value
-
-    return check
-
-
-def _read(name: str, kind: type[Section], value: Any) -> Section:
-    try:
-        return kind.from_json(value)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bank.photos and self.alignment.score != "mean":
+            raise ValueError(f'bank: expected a score of the kind "mean", found {shown(self.alignment.score)}')

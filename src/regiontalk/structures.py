@@ -25,6 +25,8 @@ class Regions:
         scores: (M,) float32 in 0..1, how sure the network is that the box holds a thing; row 0 is 1.
         features: (M, D) float32, CNN(I_b) of Eq. 1; row 0 describes the whole photo.
         vectors: (M, h) float32, v_i of Eq. 1. Magnitudes carry meaning: they are not normalised.
+        hubness: how well the photo fits sentences in general, in units of S_kl (`regiontalk.alignment.hubness`); taken
+            off its scores. 0 if the pack has no bank.
 
     Raises:
         ValueError: if the shapes disagree, a value is not finite, or row 0 is not the whole photo.
@@ -37,6 +39,7 @@ class Regions:
     scores: np.ndarray
     features: np.ndarray
     vectors: np.ndarray
+    hubness: float = 0.0
 
     def __post_init__(self) -> None:
         regions = len(self.boxes_xyxy)
@@ -45,7 +48,7 @@ class Regions:
         _require_shape("scores", self.scores, (regions,))
         _require_shape("features", self.features, (regions, None))
         _require_shape("vectors", self.vectors, (regions, None))
-        for name in ("boxes_xyxy", "scores", "features", "vectors"):
+        for name in ("boxes_xyxy", "scores", "features", "vectors", "hubness"):
             _require(bool(np.isfinite(getattr(self, name)).all()), f"{name} holds a value that is not finite")
         whole = np.array([0, 0, self.width, self.height], np.float32)
         _require(np.array_equal(self.boxes_xyxy[WHOLE_PHOTO], whole), "region 0 must be the whole photo")
@@ -76,12 +79,14 @@ class Sentence:
         words: T words after tokenising, at least one.
         ids: (T,) int64, rows of the vocabulary; words it lacks have `Vocabulary.UNKNOWN`.
         vectors: (T, h) float32, s_t of Eq. 6.
+        hubness: how well the sentence fits photos in general, as of `Regions`.
     """
 
     text: str
     words: tuple[str, ...]
     ids: np.ndarray
     vectors: np.ndarray
+    hubness: float = 0.0
 
     def __post_init__(self) -> None:
         words = len(self.words)
@@ -113,7 +118,7 @@ class Alignment:
         regions: the photo's regions.
         sentence: the sentence's words.
         beta: β of Eq. 12, in units of v_i·s_t; 0 lets every word choose for itself.
-        score: S_kl, by the pack's kind of score: how well photo and sentence fit, without β.
+        score: S_kl, by the pack's kind of score, less the hubness of both: how well photo and sentence fit, without β.
         word_regions: (T,) int64, a_j of Eq. 10: the region of each word.
         word_scores: (T,) float32, v_{a_j} · s_j of Eq. 11.
         phrases: the maximal runs of words with one region, in order; together they cover the sentence.

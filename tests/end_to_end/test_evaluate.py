@@ -202,11 +202,21 @@ def test_another_systems_scores_and_embeddings(bare: Command, tmp_path: Path) ->
         assert message in ended.err
 
 
-@pytest.mark.parametrize(("kind", "formula"), [("max", "Eq. 8"), ("sum", "Eq. 7"), ("mean", "Eq. 8 / words")])
-def test_the_pack_names_the_score(bare: Command, captioned: Path, tmp_path: Path, kind: str, formula: str) -> None:
-    write_tiny_pack(tmp_path / "pack", score=kind)
+@pytest.mark.parametrize(
+    ("kind", "bank", "told"),
+    [
+        ("max", False, "max (Eq. 8)"),
+        ("sum", False, "sum (Eq. 7)"),
+        ("mean", False, "mean (Eq. 8 / words)"),
+        ("mean", True, "mean (Eq. 8 / words), less the hubness of both"),
+    ],
+)
+def test_the_pack_names_the_score(
+    bare: Command, captioned: Path, tmp_path: Path, kind: str, bank: bool, told: str
+) -> None:
+    write_tiny_pack(tmp_path / "pack", score=kind, bank=bank)
     (found,) = bare("evaluate", "retrieval", captioned, "--pack", tmp_path / "pack", "--json").json()
-    assert found["signature"]["score"] == f"{kind} ({formula})"
+    assert found["signature"]["score"] == told
     assert found["signature"]["ties"] == "count against the system"
     dataset = read_dataset(captioned, "test")
     captions = [caption for photo in dataset.photos for caption in photo.captions]

@@ -96,17 +96,21 @@ def test_sentences_by_photo(command: Command, files: list[str], tiny_pack: Path,
     np.testing.assert_allclose([each["score"] for each in found], np.sort(scores)[::-1][:3], rtol=1e-4)
 
 
-def test_a_pack_that_scores_by_the_word(bare: Command, index: Path, photos: Path, tmp_path: Path) -> None:
-    """Photos are ranked as by Eq. 8, which divided by the number of words is what the model and alignments say."""
+@pytest.mark.parametrize("bank", [False, True])
+def test_a_pack_that_scores_by_the_word(bare: Command, index: Path, photos: Path, tmp_path: Path, bank: bool) -> None:
+    """Photos are ranked as by Eq. 8, which divided by the number of words is what the model and alignments say; with a
+    bank the hubness of each is taken off by all of them alike.
+    """
     pytest.importorskip("qdrant_client", reason="needs the extra qdrant")
     pack, mine, sentence = tmp_path / "mean", tmp_path / "mean.index", "a dog in the snow"
-    write_tiny_pack(pack, score="mean")
+    write_tiny_pack(pack, score="mean", bank=bank)
     assert bare("index", "add", photos, "--index", mine, "--pack", pack).status == 0
     assert bare("index", "push", "--index", mine, "--qdrant", tmp_path / "qdrant").status == 0
     model = regiontalk.load(pack)
     found = bare("search", sentence, "--index", mine, "--pack", pack, "--json").json()
     scores = model.score([each["file"] for each in found], sentence)[:, 0]
     assert len(found) == 8 and (np.diff(scores) < 0).all()
+    assert (np.unique([each.hubness for each in model.look(each["file"] for each in found)]).size > 1) == bank
     assert [each["score"] for each in found] == pytest.approx(scores.tolist(), rel=1e-4)
     assert [model.align(each["file"], sentence).score for each in found] == pytest.approx(scores.tolist(), rel=1e-4)
     for place in (("--index", mine, "--candidates", 8), ("--qdrant", tmp_path / "qdrant")):
@@ -118,8 +122,9 @@ def test_a_pack_that_scores_by_the_word(bare: Command, index: Path, photos: Path
     assert phrase[0]["score"] == pytest.approx(model.align(phrase[0]["file"], sentence, 1e6).phrases[0].score, rel=1e-3)
 
 
-def test_sentences_by_photo_by_the_word(bare: Command, photos: Path, tmp_path: Path) -> None:
-    write_tiny_pack(tmp_path / "mean", score="mean")
+@pytest.mark.parametrize("bank", [False, True])
+def test_sentences_by_photo_by_the_word(bare: Command, photos: Path, tmp_path: Path, bank: bool) -> None:
+    write_tiny_pack(tmp_path / "mean", score="mean", bank=bank)
     lines = ["a dog", "two people in the snow", "a red ball on the grass", "street"]
     (tmp_path / "captions.txt").write_text("\n".join(lines))
     scores = regiontalk.load(tmp_path / "mean").score(photos / "a.jpg", lines)[0]

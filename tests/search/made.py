@@ -20,7 +20,7 @@ PACK = PackIdentity("tiny", "ab" * 32, DIM)
 
 
 def found(number: int) -> tuple[Entry, Regions]:
-    """The photo of that number, always the same: 1 to 6 regions, every third photo without a date."""
+    """The photo of that number, always the same: 1 to 6 regions, some hubness, every third photo without a date."""
     rng = np.random.default_rng(number)
     count, (width, height) = int(rng.integers(1, 7)), (int(each) for each in rng.integers(10, 100, 2))
     corners = np.sort(rng.random((count, 2, 2)), axis=1).reshape(count, 4)  # xyxy in 0..1
@@ -31,8 +31,8 @@ def found(number: int) -> tuple[Entry, Regions]:
     content = hashlib.sha256(str(number).encode()).digest()
     entry = Entry(path, content, FileState(number, number), width, height, taken)
     vectors = rng.normal(0, 2, (count, DIM)).astype(np.float32)
-    scores = np.ones(count, np.float32)
-    return entry, Regions(path, width, height, boxes, scores, np.empty((count, 0), np.float32), vectors)
+    scores, features, hubness = np.ones(count, np.float32), np.empty((count, 0), np.float32), float(rng.normal(1, 1))
+    return entry, Regions(path, width, height, boxes, scores, features, vectors, hubness)
 
 
 def columns(numbers: Iterable[int], storage: str = "float32") -> list[Columns]:

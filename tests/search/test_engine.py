@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,19 +16,21 @@ from regiontalk.search.entries import Entry
 from regiontalk.search.filters import Where
 from regiontalk.search.index import Index
 from regiontalk.search.sentences import rank_sentences
-from regiontalk.structures import Sentence
+from regiontalk.structures import Regions, Sentence
 
+from . import made
 from .made import DIM, build, damage
 
 MakeIndex = Callable[..., Index]
 
 
 def plain(index: Index, words: np.ndarray) -> list[tuple[str, float]]:
-    """Path and Σ_t max_i v_i·s_t of each photo that counts, the best first."""
+    """Path and Σ_t (max_i v_i·s_t - hubness) of each photo that counts, the best first."""
     scores = []
     for position, entry in index.entries():
-        vectors = index.regions(position).vectors
-        scores.append((entry.path, float(sum(max(float(v @ s) for v in vectors) for s in words))))
+        regions = index.regions(position)
+        best = [max(float(v @ s) for v in regions.vectors) - regions.hubness for s in words]
+        scores.append((entry.path, float(sum(best))))
     return sorted(scores, key=lambda pair: -pair[1])
 
 
@@ -54,7 +57,9 @@ def test_few_candidates_miss_but_never_misstate(make_index: MakeIndex) -> None:
     hits = TwoStageEngine(index, candidates=6).photos(query(1), k=6)
     assert len(hits) == 6
     assert all(hit.score == pytest.approx(scores[hit.entry.path], rel=1e-5, abs=1e-5) for hit in hits)
-    pooled = {entry.path: float(index.regions(p).vectors.mean(0) @ query(1).sum(0)) for p, entry in index.entries()}
+    photos = {entry.path: index.regions(position) for position, entry in index.entries()}
+    words = query(1)
+    pooled = {path: float((r.vectors.mean(0) @ words.T - r.hubness).sum()) for path, r in photos.items()}
     assert {hit.entry.path for hit in hits} == set(sorted(pooled, key=lambda path: -pooled[path])[:6])
     assert len(TwoStageEngine(index, candidates=1).photos(query(1), k=6)) == 6  # never fewer than were asked for
 
@@ -92,7 +97,15 @@ def test_boxes_by_words(make_index: MakeIndex) -> None:
         np.testing.assert_allclose([hit.score for hit in hits], [s for s, *_ in expected[:9]], rtol=1e-5, atol=1e-5)
 
 
-def test_equals_come_in_the_order_in_which_they_were_added(make_index: MakeIndex) -> None:
+def without_hubness(number: int, found: Callable[[int], tuple[Entry, Regions]] = made.found) -> tuple[Entry, Regions]:
+    entry, regions = found(number)
+    return entry, replace(regions, hubness=0.0)
+
+
+def test_equals_come_in_the_order_in_which_they_were_added(
+    make_index: MakeIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(made, "found", without_hubness)
     hits = ExactEngine(make_index([3, 3])).photos(np.zeros((2, DIM), np.float32), k=4)
     assert [hit.entry.path for hit in hits] == [f"/photos/0/{number}.jpg" for number in range(4)]
 
@@ -143,7 +156,7 @@ def test_sentences_by_photo(make_index: MakeIndex) -> None:
         Sentence("x", ("x",) * n, np.zeros(n, np.int64), rng.normal(0, 1, (n, DIM)).astype(np.float32))
         for n in (1, 5, 2, 9, 3)
     ]
-    regions = index.regions(1)
+    regions = replace(index.regions(1), hubness=0.0)
     expected = [sum(max(float(v @ s) for v in regions.vectors) for s in each.vectors) for each in sentences]
     ranked = rank_sentences(regions, sentences, k=3)
     assert [place for place, _ in ranked] == sorted(range(5), key=lambda i: -expected[i])[:3]
@@ -152,6 +165,11 @@ def test_sentences_by_photo(make_index: MakeIndex) -> None:
     by_the_word = rank_sentences(regions, sentences, k=3, kind="mean")
     assert [place for place, _ in by_the_word] == sorted(range(5), key=lambda i: -means[i])[:3]
     np.testing.assert_allclose([s for _, s in by_the_word], sorted(means, reverse=True)[:3], rtol=1e-5)
+    hubs = [replace(each, hubness=float(place)) for place, each in enumerate(sentences)]
+    less = [score - 2.0 - place for place, score in enumerate(means)]
+    by_hubness = rank_sentences(replace(regions, hubness=2.0), hubs, k=3, kind="mean")
+    assert [place for place, _ in by_hubness] == sorted(range(5), key=lambda i: -less[i])[:3]
+    np.testing.assert_allclose([s for _, s in by_hubness], sorted(less, reverse=True)[:3], rtol=1e-5)
     assert rank_sentences(regions, [], k=3) == []
 
 
@@ -164,7 +182,7 @@ def test_an_empty_index_finds_nothing(make_index: MakeIndex) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf])
-@pytest.mark.parametrize("name", ["vectors", "pooled"])
+@pytest.mark.parametrize("name", ["vectors", "pooled", "hubness"])
 def test_a_score_that_is_none_is_no_missing_photo(make_index: MakeIndex, name: str, value: float) -> None:
     index = make_index([5])
     regions = index.regions(2)
@@ -173,6 +191,7 @@ def test_a_score_that_is_none_is_no_missing_photo(make_index: MakeIndex, name: s
     searches: dict[str, list[Callable[[], object]]] = {
         "vectors": [lambda: exact.photos(query(0), 5), lambda: exact.boxes(query(0), 5)],
         "pooled": [lambda: exact.like(regions.vectors, 5)],
+        "hubness": [lambda: exact.photos(query(0), 5)],
     }
     for search in (*searches[name], lambda: two_stages.photos(query(0), 5)):
         with pytest.raises(DataError, match=f"{file.name}: damaged, a vector gives a score that is not finite"):

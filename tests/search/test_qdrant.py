@@ -60,6 +60,7 @@ def test_finds_what_the_exact_engine_finds(
         np.testing.assert_allclose([h.score for h in hits], [h.score for h in expected], rtol=1e-5, atol=1e-5)
         for hit, other in zip(hits, expected, strict=True):
             np.testing.assert_allclose(hit.regions.vectors, other.regions.vectors, rtol=1e-6)
+            assert hit.regions.hubness == pytest.approx(other.regions.hubness, rel=1e-6)
             assert np.array_equal(hit.regions.boxes_xyxy, other.regions.boxes_xyxy)
         alike, expected_alike = engine.like(query(seed), 8), exact.like(query(seed), 8)
         assert [hit.entry for hit in alike] == [hit.entry for hit in expected_alike]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +13,7 @@ from regiontalk.alignment.score import pad, score_matrix
 from regiontalk.search import scoring
 from regiontalk.search.scoring import cosines, gathered, of_kind, photo_scores, row_scores, top
 from regiontalk.search.storage import decode, encode
+from regiontalk.structures import Sentence
 
 NONE = np.empty(0, np.float32)
 
@@ -34,10 +37,12 @@ def test_by_hand() -> None:
 def test_kinds() -> None:
     photo, words = np.array([[1, 0], [0, 2]], np.float32), np.array([[3, 1], [-1, -1]], np.float32)
     (score,) = photo_scores(photo, NONE, np.array([2]), words).tolist()
+    sentence = Sentence("a dog", ("a", "dog"), np.array([2, 3]), words)
     for kind in ("max", "mean"):
-        assert of_kind(score, 2, kind) == score_matrix(*pad([photo]), *pad([words]), kind)[0, 0]
+        assert of_kind(score, sentence, kind) == score_matrix(*pad([photo]), *pad([words]), kind)[0, 0]
+    assert of_kind(6.0, replace(sentence, hubness=0.5), "mean") == 2.5
     with pytest.raises(ValueError, match=r"Eq\. 7 does not follow"):
-        of_kind(score, 2, "sum")
+        of_kind(score, sentence, "sum")
 
 
 @pytest.mark.parametrize("storage", ["float32", "float16", "int8"])

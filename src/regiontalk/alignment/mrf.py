@@ -85,7 +85,7 @@ def align(regions: Regions, sentence: Sentence, beta: float, kind: Kind = "max")
         kind: of the alignment's `score`; it changes nothing else.
 
     Returns:
-        The alignment. Its `score` is S_kl as `score_matrix` gives it, which β does not change.
+        The alignment. Its `score` is S_kl as `score_matrix` gives it, less the hubness of both; β does not change it.
 
     Raises:
         ConfigError: if `beta` is negative or not finite.
@@ -103,7 +103,7 @@ def align(regions: Regions, sentence: Sentence, beta: float, kind: Kind = "max")
         regions=regions,
         sentence=sentence,
         beta=float(beta),
-        score=score_of_products(unary, kind),
+        score=score_of_products(unary, kind) - regions.hubness - sentence.hubness,
         word_regions=path,
         word_scores=unary[np.arange(len(path)), path].astype(np.float32),
         phrases=phrases(sentence.words, path, unary, regions.boxes_xyxy),

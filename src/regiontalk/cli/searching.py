@@ -261,7 +261,7 @@ def _photos_by_sentence(
         alignment = model.align(hit.regions, read)
         pictures.save(hit, rank, partial(draw_alignment, alignment=alignment))
         phrases = alignment.to_json()["phrases"]
-        score = of_kind(hit.score, len(read), model.score_kind)
+        score = of_kind(hit.score, read, model.score_kind)
         value = {"rank": rank, **hit.entry.to_json(), "score": score, "phrases": phrases}
         yield f"{rank:>3}. {alignment_text(alignment)}", value
 

@@ -1,6 +1,6 @@
 """A model measured on a dataset: the numbers, with a signature that says how they came about.
 
-Axis names: N photos, L sentences, M regions, D dimensions of the visual features, h of the shared space.
+Axis names: N photos, L sentences, M regions, D dimensions of the visual features, h of the shared space and two more.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from regiontalk.alignment.hubness import ranking_regions, ranking_words
 from regiontalk.alignment.score import FORMULAS, Kind, pad
 from regiontalk.data import Dataset
 from regiontalk.errors import PackError
@@ -46,9 +47,9 @@ class Retrieved:
         result: what `evaluate_retrieval` gives.
         ranks: in each fold, or in the whole set alone.
         kind: of the scores: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
-        region_vectors, region_counts: (N, M, h) and (N,), as `score_matrix` takes them.
+        region_vectors, region_counts: (N, M, h) and (N,), as `score_matrix` takes them, of `ranking_regions`.
         captions: L sentences, photo by photo.
-        sentences: their word vectors, L arrays (T, h).
+        sentences: their word vectors, L arrays (T, h), of `ranking_words`.
         owners: (L,) the photo of each sentence.
     """
 
@@ -107,7 +108,7 @@ def retrieve(
     captions = [caption for photo in dataset.photos for caption in photo.captions]  # L
     owners = np.repeat(np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos])  # (L,)
     parts = equal_folds(owners, len(dataset), reporting.folds)
-    vectors, counts = pad([each.vectors for batch in _look(model, dataset, progress) for each in batch])
+    vectors, counts = pad([ranking_regions(each) for batch in _look(model, dataset, progress) for each in batch])
     sentences = _read(model, captions)
     kind = model.score_kind
     progress.expect(sum((part.stop - part.start) * len(mine) for part, mine, _ in parts), "scores")
@@ -118,7 +119,8 @@ def retrieve(
             ranks.append(rank(scores, progress.advance))
         except ValueError as error:  # vectors are finite, but their products may not be
             raise PackError(f"{model.pack.folder}: {error}. Take another pack.") from error
-    how = {"score": f"{kind} ({FORMULAS[kind]})"}
+    less = ", less the hubness of both" if model.pack.settings.bank.photos else ""
+    how = {"score": f"{kind} ({FORMULAS[kind]}){less}"}
     signature = evaluation_signature(model.pack, dataset, progress) | how
     result = retrieval_result(ranks, signature, reporting)
     return Retrieved(result, ranks, kind, vectors, counts, captions, sentences, owners)
@@ -237,11 +239,11 @@ def _whole_photos(model: Model, dataset: Dataset, progress: Progress) -> np.ndar
 
 
 def _read(model: Model, captions: Sequence[str]) -> list[np.ndarray]:
-    """The word vectors (T, h) of each caption. Equal sentences get equal vectors, to the last bit, so that they tie."""
+    """The words (T, h) of each caption as `ranking_words` has them. Equal ones have equal words, so that they tie."""
     words = [tuple(tokenise(caption)) for caption in captions]
     distinct = list(dict(zip(words, captions, strict=True)).values())
     vectors: dict[tuple[str, ...], np.ndarray] = {}
     for start in range(0, len(distinct), _SENTENCES):
         read = model.read(distinct[start : start + _SENTENCES])
-        vectors |= {sentence.words: sentence.vectors for sentence in read}
+        vectors |= {sentence.words: ranking_words(sentence) for sentence in read}
     return [vectors[each] for each in words]

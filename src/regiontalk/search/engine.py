@@ -25,8 +25,8 @@ class Hit:
 
     Attributes:
         entry: which one.
-        score: Eq. 8 between a sentence and the photo's regions, see `scoring.of_kind` for another kind of S_kl; of a
-            photo, the cosine of `Engine.like`.
+        score: Eq. 8 between a sentence and the photo's regions, less the photo's hubness for each word, see
+            `scoring.of_kind` for S_kl as a model has it; of a photo, the cosine of `Engine.like`.
         regions: its boxes and stored vectors; features, (M, 0), are not kept.
     """
 
@@ -56,7 +56,8 @@ class Engine(Protocol):
     """What every engine does. Scores by words are raw dot products, exact for what is stored, never normalised."""
 
     def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
-        """The k best photos for a query by Eq. 8, the best first; of equals the one that was added first.
+        """The k best photos for a query by Σ_t (max_i v_i·s_t - hubness), the best first; of equals the one that was
+        added first.
 
         Args:
             words: (T, h) float32: a sentence's s_t.
@@ -108,8 +109,9 @@ class ExactEngine:
         best = _Best(k)
         for segment, allowed in _allowed(self._index, where):
             each = segment.columns
-            scores = _finite(each, photo_scores(each.vectors, each.scales, each.row_ends, words, self._threads))
-            best.add(segment.start, np.where(allowed, scores, -np.inf))
+            scores = photo_scores(each.vectors, each.scales, each.row_ends, words, self._threads)
+            scores -= len(words) * each.hubness
+            best.add(segment.start, np.where(allowed, _finite(each, scores), -np.inf))
         return best.result()
 
     def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
@@ -142,7 +144,7 @@ class TwoStageEngine:
     """Fetches candidates by one pooled vector a photo, then scores these exactly. Fast, and may miss photos.
 
     The pooled vector is the mean of a photo's region vectors, so that the first stage ranks by Σ_t mean_i v_i·s_t, one
-    product a photo, where the second ranks by Σ_t max_i v_i·s_t.
+    product a photo, where the second ranks by Σ_t max_i v_i·s_t; both less the photo's hubness for each word.
 
     Args:
         index: open.
@@ -162,15 +164,18 @@ class TwoStageEngine:
         """As `ExactEngine.ranked`, of the candidates."""
         fetched, query, none = _Best(max(k, self._candidates)), words.sum(axis=0), np.empty(0, np.float32)
         for segment, allowed in _allowed(self._index, where):
-            scores = _finite(segment.columns, row_scores(segment.columns.pooled, none, query, self._threads))
-            fetched.add(segment.start, np.where(allowed, scores, -np.inf))
+            scores = row_scores(segment.columns.pooled, none, query, self._threads)
+            scores -= len(words) * segment.columns.hubness
+            fetched.add(segment.start, np.where(allowed, _finite(segment.columns, scores), -np.inf))
         best, candidates = _Best(k), np.sort(fetched.result()[0])
         for segment in self._index.segments:
             inside = candidates[(candidates >= segment.start) & (candidates < segment.start + len(segment.columns))]
             if len(inside):
                 each = segment.columns
                 vectors, ends = gathered(each.vectors, each.scales, each.row_ends, inside - segment.start)
-                best.add_some(inside, _finite(each, photo_scores(vectors, none, ends, words, self._threads)))
+                scores = photo_scores(vectors, none, ends, words, self._threads)
+                scores -= len(words) * each.hubness[inside - segment.start]
+                best.add_some(inside, _finite(each, scores))
         return best.result()
 
     def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:

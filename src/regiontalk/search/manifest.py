@@ -20,7 +20,7 @@ from regiontalk.search.segment import Sizes
 from regiontalk.search.storage import STORAGES
 from regiontalk.settings import shown
 
-FORMAT, FORMAT_VERSION = "regiontalk-index", 1
+FORMAT, FORMAT_VERSION = "regiontalk-index", 2
 MANIFEST_FILE = "manifest.json"
 NEW_MANIFEST_FILE = "manifest.json.new"
 

@@ -2,8 +2,9 @@
 
 Each photo is a point with three vectors: `regions`, all its region vectors, compared by MaxSim of raw dot products,
 which is Eq. 8 when the query's are words; `pooled`, their mean, which an approximate index finds candidates by; and
-`like`, their mean once more, compared by cosines, for photos by photo. What else a result needs lies in its payload, so
-that a search needs no index on this machine.
+`like`, their mean once more, compared by cosines, for photos by photo. The first two have one number more than the
+space: the photo's hubness, which a word with a 1 there takes off. What else a result needs lies in its payload, so that
+a search needs no index on this machine.
 
 Axis names: M regions of a photo, T words, h dimensions of the shared space.
 """
@@ -131,7 +132,7 @@ class QdrantEngine:
 
     def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
         """See `Engine`."""
-        return _hits(self._query(words, words.sum(axis=0), k, where))
+        return _hits(self._query(np.column_stack([words, np.ones(len(words))]), k, where))
 
     def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
         """See `Engine`; with candidates the approximate index finds the photos, and may miss some."""
@@ -156,21 +157,22 @@ class QdrantEngine:
         """See `Engine`. The k best boxes lie in the k photos with the best box, which MaxSim with one word finds."""
         query = words.sum(axis=0)
         hits = []
-        for each in self._query(query[None], query, k, where):
+        for each in self._query(np.append(query, 0)[None], k, where):
             regions = _regions(each)
             scores = regions.vectors @ query
             hits += [BoxHit(_entry(each.payload), row, float(score), regions) for row, score in enumerate(scores)]
         return sorted(hits, key=lambda hit: (-hit.score, hit.entry.path, hit.region))[:k]
 
-    def _query(self, words: np.ndarray, pooled: np.ndarray, k: int, where: Where) -> list[Any]:
-        """The k best points for words (T, h) by MaxSim, with payload and regions."""
+    def _query(self, words: np.ndarray, k: int, where: Where) -> list[Any]:
+        """The k best points for words (T, h + 1) by MaxSim, with payload and regions."""
         from qdrant_client import models
 
         conditions = _filter(where)
         prefetch = None
         if self._candidates is not None:
             limit = max(k, self._candidates)
-            prefetch = models.Prefetch(query=pooled.tolist(), using=POOLED, limit=limit, filter=conditions)
+            pooled = words.sum(axis=0).tolist()
+            prefetch = models.Prefetch(query=pooled, using=POOLED, limit=limit, filter=conditions)
         answer = self._client.query_points(
             self._collection,
             query=words.tolist(),
@@ -213,7 +215,7 @@ def _prepare(client: QdrantClient, collection: str, pack: PackIdentity) -> None:
     client.create_collection(
         collection,
         vectors_config={
-            POOLED: models.VectorParams(size=pack.dim, distance=models.Distance.DOT),
+            POOLED: models.VectorParams(size=pack.dim + 1, distance=models.Distance.DOT),
             LIKE: models.VectorParams(
                 size=pack.dim,
                 distance=models.Distance.COSINE,
@@ -221,7 +223,7 @@ def _prepare(client: QdrantClient, collection: str, pack: PackIdentity) -> None:
                 on_disk=True,
             ),
             REGIONS: models.VectorParams(
-                size=pack.dim,
+                size=pack.dim + 1,
                 distance=models.Distance.DOT,
                 multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM),
                 hnsw_config=models.HnswConfigDiff(m=0),  # no approximate index: always compared exactly
@@ -254,11 +256,11 @@ def _require_vectors(client: QdrantClient, collection: str, dim: int) -> None:
     }
     dot, cosine = models.Distance.DOT, models.Distance.COSINE
     max_sim = models.MultiVectorComparator.MAX_SIM
-    if kinds != {POOLED: (dot, dim, None), REGIONS: (dot, dim, max_sim), LIKE: (cosine, dim, None)}:
+    if kinds != {POOLED: (dot, dim + 1, None), REGIONS: (dot, dim + 1, max_sim), LIKE: (cosine, dim, None)}:
         raise DataError(
-            f"{collection}: expected vectors of {dim} dimensions, {POOLED!r} and {REGIONS!r} (multivector, MaxSim) "
-            f"compared by dot products and {LIKE!r} by cosines. Name another collection, and let regiontalk index push "
-            "make it."
+            f"{collection}: expected vectors of {dim + 1} dimensions, {POOLED!r} and {REGIONS!r} (multivector, MaxSim) "
+            f"compared by dot products, and {LIKE!r} of {dim} by cosines. Name another collection, and let regiontalk "
+            "index push make it."
         )
 
 
@@ -287,8 +289,12 @@ def _to_point(index: Index, position: int, entry: Entry) -> models.PointStruct:
     }
     if entry.taken is not None:
         payload["taken"] = entry.taken
-    pooled = regions.vectors.mean(axis=0).tolist()
-    vectors = {POOLED: pooled, LIKE: pooled, REGIONS: regions.vectors.tolist()}
+    ranked = np.column_stack([regions.vectors, np.full(len(regions), -regions.hubness)])  # (M, h + 1)
+    vectors = {
+        POOLED: ranked.mean(axis=0).tolist(),
+        LIKE: regions.vectors.mean(axis=0).tolist(),
+        REGIONS: ranked.tolist(),
+    }
     return models.PointStruct(id=_point(entry.path), vector=vectors, payload=payload)
 
 
@@ -308,9 +314,10 @@ def _hits(points: Sequence[Any]) -> list[Hit]:
 def _regions(point: Any) -> Regions:
     entry = _entry(point.payload)
     boxes = np.array(point.payload["boxes"], np.float32)
-    vectors = np.array(point.vector[REGIONS], np.float32)
+    ranked = np.array(point.vector[REGIONS], np.float32)  # (M, h + 1)
     scores = np.array(point.payload["objectness"], np.float32)
-    return Regions(entry.path, entry.width, entry.height, boxes, scores, np.empty((len(boxes), 0), np.float32), vectors)
+    features, hubness = np.empty((len(boxes), 0), np.float32), -float(ranked[0, -1])
+    return Regions(entry.path, entry.width, entry.height, boxes, scores, features, ranked[:, :-1], hubness)
 
 
 def _all_points(client: QdrantClient, collection: str) -> Iterator[str]:

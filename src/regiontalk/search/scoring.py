@@ -13,6 +13,7 @@ import numpy as np
 
 from regiontalk.alignment.score import Kind
 from regiontalk.search.storage import decode, floats
+from regiontalk.structures import Sentence
 from regiontalk.vision.session import available_cpus
 
 TILE_NUMBERS = 1 << 21
@@ -57,23 +58,23 @@ def photo_scores(
     return scores
 
 
-def of_kind(score: float, words: int, kind: Kind) -> float:
-    """S_kl of a pack's kind from an engine's score. Engines rank photos by Eq. 8; by "mean" they rank the same.
+def of_kind(score: float, sentence: Sentence, kind: Kind) -> float:
+    """The score of `Model.score` from an engine's. Engines rank photos by Eq. 8; by "mean" they rank the same.
 
     Args:
-        score: of Eq. 8.
-        words: T, of the sentence that was searched for.
+        score: an engine's: Eq. 8 less the photo's hubness for each word.
+        sentence: that was searched for.
         kind: "max" or "mean".
 
     Raises:
         ValueError: if `kind` is "sum", which ranks otherwise.
 
-    >>> of_kind(6.0, 4, "mean")
-    1.5
+    >>> of_kind(6.0, Sentence("a red bus", ("a", "red", "bus"), np.array([2, 3, 4]), np.ones((3, 1))), "mean")
+    2.0
     """
     if kind == "sum":
         raise ValueError("Eq. 7 does not follow from Eq. 8")
-    return score / words if kind == "mean" else score
+    return score / len(sentence) - sentence.hubness if kind == "mean" else score
 
 
 def row_scores(vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threads: int | None = None) -> np.ndarray:

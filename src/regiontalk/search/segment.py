@@ -28,7 +28,7 @@ _VECTOR_TYPES = {"float32": "<f4", "float16": "<f2", "int8": "|i1"}
 _ALIGNMENT = 64
 _PIECE_BYTES = 1 << 24
 
-_PHOTO_COLUMNS = ("taken", "file_sizes", "mtimes_ns", "dimensions", "pooled", "sha256")
+_PHOTO_COLUMNS = ("taken", "file_sizes", "mtimes_ns", "dimensions", "hubness", "pooled", "sha256")
 """Columns with a row for each photo; the others, but for paths, have one for each region."""
 _MAKE_AGAIN = "Delete the index and make it again."
 
@@ -60,6 +60,7 @@ class Sizes:
             "file_sizes": ("<i8", (p,)),
             "mtimes_ns": ("<i8", (p,)),
             "dimensions": ("<i4", (p, 2)),
+            "hubness": ("<f4", (p,)),
             "pooled": ("<f4", (p, self.dim)),
             "boxes": ("<f4", (r, 4)),
             "objectness": ("<f4", (r,)),
@@ -97,6 +98,7 @@ class Columns:
         taken: (P,) int64, seconds since 1970 by the camera's clock, or `NO_DATE`.
         file_sizes, mtimes_ns: (P,) int64, of the photo's file.
         dimensions: (P, 2) int32, width and height in pixels.
+        hubness: (P,) float32, see `Regions`.
         pooled: (P, h) float32, the mean of the photo's region vectors.
         boxes: (R, 4) float32, xyxy in pixels of the original photo; a photo's first is the whole of it.
         objectness: (R,) float32 in 0..1.
@@ -113,6 +115,7 @@ class Columns:
     file_sizes: np.ndarray
     mtimes_ns: np.ndarray
     dimensions: np.ndarray
+    hubness: np.ndarray
     pooled: np.ndarray
     boxes: np.ndarray
     objectness: np.ndarray
@@ -169,9 +172,9 @@ class Columns:
         rows, entry = self.rows(slice(photo, photo + 1)), self.entry(photo)
         vectors = decode(self.vectors[rows], self.scales[rows])
         boxes, objectness = np.array(self.boxes[rows]), np.array(self.objectness[rows])
-        features = np.empty((len(boxes), 0), np.float32)
+        features, hubness = np.empty((len(boxes), 0), np.float32), float(self.hubness[photo])
         try:
-            return Regions(entry.path, entry.width, entry.height, boxes, objectness, features, vectors)
+            return Regions(entry.path, entry.width, entry.height, boxes, objectness, features, vectors, hubness)
         except ValueError as error:
             raise self.damaged(str(error)) from None
 
@@ -185,6 +188,7 @@ class Columns:
         kept = {name: getattr(self, name)[rows] for name in ("boxes", "objectness", "scales", "vectors")}
         return Columns(
             row_ends=np.array([rows.stop - rows.start]),
+            hubness=self.hubness[one],
             pooled=self.pooled[one],
             name=self.name,
             **kept,
@@ -201,6 +205,7 @@ def columns_of(entry: Entry, regions: Regions, storage: str) -> Columns:
     vectors, scales = encode(regions.vectors, storage)
     return Columns(
         row_ends=np.array([len(regions)]),
+        hubness=np.array([regions.hubness], np.float32),
         pooled=regions.vectors.mean(axis=0, keepdims=True, dtype=np.float32),
         boxes=regions.boxes_xyxy,
         objectness=regions.scores,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from regiontalk.alignment.hubness import ranking_regions, ranking_words
 from regiontalk.alignment.score import Kind, pad, score_matrix
 from regiontalk.search.scoring import top
 from regiontalk.structures import Regions, Sentence
@@ -24,11 +25,11 @@ def rank_sentences(
         kind: "max" for Eq. 8, "sum" for Eq. 7, "mean" for Eq. 8 / words.
 
     Returns:
-        Place and score S_kl of the k best, the best first; of equals the first.
+        Place and score of the k best, the best first; of equals the first. A score is S_kl less the hubness of both.
     """
     if not sentences:
         return []
-    region_vectors, region_counts = pad([regions.vectors])
-    word_vectors, word_counts = pad([each.vectors for each in sentences])
+    region_vectors, region_counts = pad([ranking_regions(regions)])
+    word_vectors, word_counts = pad([ranking_words(each) for each in sentences])
     scores = score_matrix(region_vectors, region_counts, word_vectors, word_counts, kind)[0]  # (L,)
     return [(int(place), float(scores[place])) for place in top(np.asarray(scores), k)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,21 +12,31 @@ import numpy as np
 
 import regiontalk
 from regiontalk.captioning.cells import GATES
+from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError
-from regiontalk.pack import Pack, save_pack
+from regiontalk.language.reader import WordsReader
+from regiontalk.language.vocabulary import Vocabulary
+from regiontalk.pack import BANK, Pack, save_pack
 from regiontalk.settings import (
     AlignmentSettings,
     CaptionerSettings,
     PackSettings,
     SpaceSettings,
+    VisionSettings,
     WordsSettings,
 )
+from regiontalk.training.bank import SeenPhotos, make_bank
 from regiontalk.training.captioner_net import finished_captioner, folded_captioner
 from regiontalk.training.checkpoint import run_settings
+from regiontalk.training.regions import store_regions
+from regiontalk.training.smaller_space import in_smaller_space
 from regiontalk.training.train_alignment import read_alignment
 from regiontalk.training.training_photos import require_named, training_photos
 from regiontalk.training.vision_graph import read_graph, read_settings
 from regiontalk.training.words_net import AlignmentNet
+
+TYPICAL_PHOTOS = 1000
+"""Training photos, with their captions, that show which dimensions matter."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +56,13 @@ class ExportConfig:
         data: the folders of captioned photos that the runs were trained on; of each the train split.
         photos: further folders of photos that the vision network was trained on, or its teacher store. The pack lists
             fingerprints of all these photos, so that evaluations recognise them; without both it has no list.
+        dim: dimensions of the pack's shared space, at most those of the alignment, whose words a GRU must read
+            (`regiontalk.training.smaller_space`); 0 for as many as it was trained in.
+        bank: photos of the bank that hubness is measured with (`regiontalk.alignment.hubness`), which needs the score
+            "mean"; 0 for no bank.
+        bank_temperature, bank_weight: τ (in units of S_kl) and λ; chosen on dev.
+        regions: folder of the region stores of that vision network, made where missing. `dim` and `bank` look there at
+            training photos, of the first of `data`.
     """
 
     output: Path
@@ -68,6 +85,19 @@ class ExportConfig:
     about: Path | None = None
     data: tuple[Path, ...] = ()
     photos: tuple[Path, ...] = ()
+    dim: int = 0
+    bank: int = 0
+    bank_temperature: float = 3.0
+    bank_weight: float = 0.75
+    regions: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.dim < 0 or self.bank < 0:
+            raise ValueError(f"dim, bank: expected numbers of at least 0, found {self.dim}, {self.bank}")
+        if (self.dim or self.bank) and not (self.data and self.regions):
+            raise ValueError("dim and bank need data, and a folder for regions")
+        if self.bank and self.score != "mean":
+            raise ValueError('bank needs score = "mean"')
 
 
 def export_pack(config: ExportConfig) -> Pack:
@@ -84,14 +114,48 @@ def export_pack(config: ExportConfig) -> Pack:
     vocabulary, net = read_alignment(config.alignment)
     graph, vision_settings = read_graph(config.vision), read_settings(config.vision)
     photo, region = (read_captioner(run) for run in (config.photo_captioner, config.region_captioner))
+    settings = pack_settings(config, net, vision_settings, photo, region)
+    arrays = {**alignment_tensors(net), "photo_captioner": photo, "region_captioner": region}
+    if config.data or config.photos:
+        require_named((config.alignment, config.photo_captioner, config.region_captioner), config.data)
+    photos = training_photos(config.data, config.photos)
+    if config.dim or config.bank:
+        seen = see_training_photos(config, graph, vision_settings)
+        arrays = reduced(arrays, seen, vocabulary, config.dim) if config.dim else arrays
+        settings, arrays = with_bank(config, settings, arrays, seen) if config.bank else (settings, arrays)
+    return save_pack(config.output, settings, arrays, graph, vocabulary, photos)
+
+
+def pack_settings(
+    config: ExportConfig,
+    net: AlignmentNet,
+    vision: VisionSettings,
+    photo: dict[str, np.ndarray],
+    region: dict[str, np.ndarray],
+) -> PackSettings:
+    """What `pack.json` shall say, but of a bank.
+
+    Args:
+        config: of the export.
+        net, vision, photo, region: of the runs: alignment, vision settings, both captioners' tensors.
+
+    Raises:
+        ConfigError: if a setting is out of its range, or the words network cannot be taken into a smaller space.
+    """
     about = read_about(config.about)
+    trained = net.W_m.shape[1]
+    if config.dim and (net.words.cell != "gru" or config.dim > trained):
+        raise ConfigError(
+            f'dim: expected words that are read by cell = "gru", and at most {trained}; '
+            f'found "{net.words.cell}" and {config.dim}'
+        )
     try:
-        settings = PackSettings(
+        return PackSettings(
             name=config.name,
             licence=config.licence,
             made_with=f"regiontalk {regiontalk.__version__}",
-            vision=vision_settings,
-            space=SpaceSettings(dim=net.W_m.shape[1]),
+            vision=vision,
+            space=SpaceSettings(dim=config.dim or trained),
             words=WordsSettings(
                 hidden=net.words.W_d.shape[0], embedding=net.words.embedding.shape[1], cell=net.words.cell
             ),
@@ -115,11 +179,41 @@ def export_pack(config: ExportConfig) -> Pack:
         )
     except ValueError as error:
         raise ConfigError(f"the export's settings: {error}") from error
-    arrays = {**alignment_tensors(net), "photo_captioner": photo, "region_captioner": region}
-    if config.data or config.photos:
-        require_named((config.alignment, config.photo_captioner, config.region_captioner), config.data)
-    photos = training_photos(config.data, config.photos)
-    return save_pack(config.output, settings, arrays, graph, vocabulary, photos)
+
+
+Tensors = dict[str, dict[str, np.ndarray]]
+"""By file and name, as `save_pack` takes them."""
+
+
+def see_training_photos(config: ExportConfig, graph: bytes, settings: VisionSettings) -> SeenPhotos:
+    """The training photos of the first dataset as the pack's vision network sees them."""
+    assert config.regions is not None
+    dataset = read_dataset(config.data[0], "train")
+    return SeenPhotos(dataset, store_regions(graph, settings, dataset, config.regions / dataset.split))
+
+
+def reduced(arrays: Tensors, seen: SeenPhotos, vocabulary: Vocabulary, dim: int) -> Tensors:
+    """A pack's tensors for a shared space of `dim` dimensions, found on some training photos and their captions."""
+    some = seen.some(TYPICAL_PHOTOS)
+    regions = np.concatenate([each.vectors for each in some.regions(arrays["projection"])])
+    ids = [vocabulary.encode(words) for words in some.captions()]
+    words = np.concatenate(WordsReader(arrays["words"], "gru").read(ids))
+    return in_smaller_space(arrays, regions, words, dim)
+
+
+def with_bank(
+    config: ExportConfig, settings: PackSettings, arrays: Tensors, seen: SeenPhotos
+) -> tuple[PackSettings, Tensors]:
+    """A pack's settings and tensors with those of a bank.
+
+    Raises:
+        ConfigError: if the bank's temperature or weight is out of its range.
+    """
+    try:
+        bank, tensors = make_bank(seen.some(config.bank), arrays, settings, config.bank_temperature, config.bank_weight)
+    except ValueError as error:
+        raise ConfigError(f"the export's settings: {error}") from error
+    return replace(settings, bank=bank), {**arrays, BANK: tensors}
 
 
 def require_trained_score(config: ExportConfig) -> None:

@@ -62,7 +62,7 @@ class PhotoFinder:
         for rank, position, score in _places(self._engine.ranked(read.vectors, k)):
             aligned = self._model.align(self._index.regions(position), read).to_json()
             shown = {"phrases": aligned["phrases"], "regions": aligned["regions"]}
-            found.append({**self._result(rank, position, of_kind(score, len(read), self._model.score_kind)), **shown})
+            found.append({**self._result(rank, position, of_kind(score, read, self._model.score_kind)), **shown})
         return found
 
     def by_regions(self, regions: Regions, k: int) -> list[dict[str, Any]]:
