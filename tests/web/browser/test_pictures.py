@@ -10,7 +10,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from .page import Page
 
-SENTENCE = "a man takes a picture with a camera on a tripod"
+SENTENCE = "a man with a black coat and a camera in a field"
 
 
 def check(file: Path) -> None:

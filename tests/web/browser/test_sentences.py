@@ -136,11 +136,12 @@ def test_back_to_the_caption(aligned: Page) -> None:
 
 def test_a_finger_lights_and_lets_go(aligned: Page) -> None:
     aligned.look(360, 740, touch=True)
-    word = aligned.all(".rt-word")[0]
+    box = aligned.all(".rt-box:not(.rt-quiet)")[-1]  # the smallest, above all others
+    region = box.get_attribute("data-region")
+    word = next(each for each in aligned.all(".rt-word") if each.get_attribute("data-region") != region)
     aligned.tap(word)
     aligned.wait(lambda: aligned.lit(".rt-box") == [word.get_attribute("data-region")], "the word's box is lit")
-    box = aligned.all(".rt-box:not(.rt-quiet)")[-1]
     aligned.tap(box)
-    aligned.wait(lambda: set(aligned.lit(".rt-word")) == {box.get_attribute("data-region")}, "the box's words are lit")
+    aligned.wait(lambda: set(aligned.lit(".rt-word")) == {region}, "the box's words are lit")
     aligned.tap(box)
     aligned.wait(lambda: not aligned.lit(".rt-word"), "nothing is lit")
