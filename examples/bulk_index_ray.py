@@ -183,15 +183,16 @@ def _start(address: str | None, workers: int) -> None:
 def to_bytes(regions: Regions) -> bytes:
     """What an index keeps of a photo's regions."""
     kept = {"boxes": regions.boxes_xyxy, "scores": regions.scores, "vectors": regions.vectors}
-    return safetensors.numpy.save({**kept, "size": np.array([regions.width, regions.height])})
+    numbers = {"size": np.array([regions.width, regions.height]), "hubness": np.array([regions.hubness])}
+    return safetensors.numpy.save({**kept, **numbers})
 
 
 def from_bytes(file: Path, found: bytes) -> Regions:
     """Regions from `to_bytes`; their features are not kept."""
     kept = safetensors.numpy.load(found)
     width, height = kept["size"].tolist()
-    features = np.empty((len(kept["boxes"]), 0), np.float32)
-    return Regions(str(file), width, height, kept["boxes"], kept["scores"], features, kept["vectors"])
+    features, hubness = np.empty((len(kept["boxes"]), 0), np.float32), float(kept["hubness"][0])
+    return Regions(str(file), width, height, kept["boxes"], kept["scores"], features, kept["vectors"], hubness)
 
 
 if __name__ == "__main__":

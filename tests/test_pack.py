@@ -143,6 +143,8 @@ def test_a_bank_and_its_file_belong_together(tmp_path: Path) -> None:
     edit(pack, lambda content: content["bank"].update(words=7))
     refuse(pack, "bank.safetensors", r"expected words of shape \(7, 8\), found \(6, 8\)")
     (pack / "pack.json").write_text(description)
+    put_tensors(pack, "bank.safetensors", lambda bank: bank.update(region_counts=np.array([1, 9], np.float16)))
+    refuse(pack, "bank.safetensors", "expected counts of at least 1 that sum to 5 regions, found others")
     edit(pack, lambda content: content["alignment"].update(score="max"))
     refuse(pack, "pack.json", "bank: expected a score of the kind \"mean\", found 'max'")
 

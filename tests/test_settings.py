@@ -117,6 +117,8 @@ def test_bank_rules() -> None:
             replace(tiny_bank(), **counts)
     with pytest.raises(ValueError, match="expected photos and sentences, or neither"):
         BankSettings(photos=1, regions=1)
+    with pytest.raises(ValueError, match="expected no temperature and weight without photos"):
+        BankSettings(temperature=5.0)
     with pytest.raises(ValueError, match=r"^temperature: expected a number from 0\.001 to 1e"):
         replace(tiny_bank(), temperature=0)
 

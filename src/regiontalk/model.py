@@ -15,7 +15,7 @@ from PIL import Image
 
 from regiontalk.alignment.hubness import Bank
 from regiontalk.alignment.mrf import align, products
-from regiontalk.alignment.score import Kind, TileScorer, pad, score_of_products, tiles_of_photos, tiles_of_sentences
+from regiontalk.alignment.score import Kind, TileScorer, pad, score_of_products, tiles_of_photos, tiles_of_rows
 from regiontalk.captioning.beam import Hypothesis
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.fitting import best_fitting
@@ -329,7 +329,7 @@ def _scores(regions: list[np.ndarray], sentences: list[np.ndarray], kind: Kind) 
     word_counts = np.array([len(words) for words in sentences])  # (L,)
     scorer, photo_tiles = TileScorer(kind), tiles_of_photos(*vectors.shape[:2])
     scores = np.empty((len(regions), len(sentences)), np.float32)
-    for part in tiles_of_sentences(word_counts):
+    for part in tiles_of_rows(word_counts):
         words = np.concatenate(sentences[part])  # (P, h)
         for photos in photo_tiles:
             scores[photos, part] = scorer(vectors[photos], counts[photos], words, word_counts[part])

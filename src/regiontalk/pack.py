@@ -23,7 +23,7 @@ import safetensors
 import safetensors.numpy
 
 from regiontalk import fingerprints
-from regiontalk.alignment.hubness import bank_shapes
+from regiontalk.alignment.hubness import bank_shapes, check_counts
 from regiontalk.captioning.cells import captioner_shapes
 from regiontalk.errors import PackError
 from regiontalk.language.reader import words_shapes
@@ -104,6 +104,8 @@ class Pack:
         for name, shapes in tensor_shapes(settings, len(vocabulary)).items():
             file = f"{name}.safetensors"
             arrays[name] = _read_tensors(contents.pop(file), folder / file, shapes)
+        if BANK in arrays:
+            check_counts(arrays[BANK], settings.bank, str(folder / f"{BANK}.safetensors"))
         photos = None
         if TRAINING_PHOTOS_FILE in contents:
             photos = _read_fingerprints(contents[TRAINING_PHOTOS_FILE], folder / TRAINING_PHOTOS_FILE)

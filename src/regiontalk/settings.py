@@ -235,6 +235,8 @@ class BankSettings(Section):
             raise ValueError("expected at least a region for each photo and a word for each sentence")
         if len({bool(count) for count in (self.photos, self.regions, self.sentences, self.words)}) > 1:
             raise ValueError("expected photos and sentences, or neither")
+        if not self.photos and (self.temperature, self.weight) != (1.0, 0.0):
+            raise ValueError("expected no temperature and weight without photos")
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.alignment.hubness import Bank, bank_shapes, ranking_regions, ranking_words
+from regiontalk.alignment.hubness import Bank, bank_shapes, check_counts, ranking_regions, ranking_words
 from regiontalk.alignment.score import pad, score_matrix
 from regiontalk.errors import PackError
 from regiontalk.settings import BankSettings
@@ -123,17 +124,27 @@ def test_ranking_vectors_take_both_off() -> None:
 def test_counts_must_fit(name: str, what: str, counts: list[float]) -> None:
     tensors, settings = made([2, 2], [1, 3])
     with pytest.raises(PackError, match=rf"b\.safetensors: expected counts of at least 1 that sum to 4 {what}"):
-        Bank(tensors | {name: np.array(counts, np.float32)}, settings, "b.safetensors")
+        check_counts(tensors | {name: np.array(counts, np.float32)}, settings, "b.safetensors")
 
 
-def test_a_bank_may_not_take_absurd_memory() -> None:
-    tensors, settings = made([1] * 50_000 + [50_000], [1])
-    with pytest.raises(PackError, match="would not fit into memory"):
-        Bank(tensors, settings, "bank")
+def test_a_photo_with_most_of_the_regions_takes_no_more_memory_than_they() -> None:
+    tensors, settings = made([1] * 2000 + [2000], [1])
+    check_counts(tensors, settings, "bank")
+    words = np.random.default_rng(0).normal(size=(700, H)).astype(np.float32)
+    bank = Bank(tensors, settings, "bank")
+    tracemalloc.start()
+    bank.of_sentences([words])
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 4 * 2000 * 700 * 4  # padded it would be a thousand times as much
 
 
-def test_products_that_are_not_finite_are_told() -> None:
+@pytest.mark.parametrize(("size", "weight"), [(3e38, 1.0), (3e38, 0.0), (1e38, 10.0)])
+def test_what_is_no_float32_is_told(size: float, weight: float) -> None:
+    """The last is too large only when it is multiplied by its weight."""
     tensors, settings = made([2], [3])
-    bank = Bank(tensors | {"words": np.full((3, H), 3e38, np.float32)}, replace(settings, temperature=1.0), "b")
+    words = np.zeros((3, H), np.float32)
+    words[:, 0] = size
+    bank = Bank(tensors | {"words": words}, replace(settings, temperature=1.0, weight=weight), "b")
     with pytest.raises(PackError, match="b: gives a score that is not finite"):
-        bank.of_photo(np.full((1, H), 3e38, np.float32))
+        bank.of_photo(np.full((1, H), 1.0 if weight > 1 else 3e38, np.float32))

@@ -16,6 +16,7 @@ import pytest
 from regiontalk.search.index import Index
 from regiontalk.search.lock import WriterLock
 
+from ..tiny_pack import write_tiny_pack
 from .conftest import Command, random_photo
 
 posix = pytest.mark.skipif(os.name != "posix", reason="processes and limits of POSIX")
@@ -64,14 +65,18 @@ def test_add_looks_only_at_what_changed(command: Command, photos: Path, index: P
     assert "5 unchanged" in command("index", "add", photos, "--index", index).out
 
 
-def test_what_was_reused_is_what_a_new_index_would_hold(command: Command, photos: Path, index: Path) -> None:
-    command("index", "add", photos, "--index", index)
+def test_what_was_reused_is_what_a_new_index_would_hold(
+    bare: Command, photos: Path, index: Path, tmp_path: Path
+) -> None:
+    pack, fresh = tmp_path / "pack", index.with_name("fresh.index")
+    write_tiny_pack(pack, score="mean", bank=True)
+    bare("index", "add", photos, "--index", index, "--pack", pack)
     (photos / "more" / "c.jpg").rename(photos / "moved.jpg")
     os.utime(photos / "b.png", (1, 1))
-    command("index", "add", photos, "--index", index)
-    fresh = index.with_name("fresh.index")
-    command("index", "add", photos, "--index", fresh)
+    assert "1 moved" in bare("index", "add", photos, "--index", index, "--pack", pack).out
+    bare("index", "add", photos, "--index", fresh, "--pack", pack)
     assert content(index) == content(fresh)
+    assert all(hubness != 0 for _, hubness, *_ in content(index).values())
 
 
 def content(folder: Path) -> dict[str, tuple[object, ...]]:
@@ -83,7 +88,7 @@ def content(folder: Path) -> dict[str, tuple[object, ...]]:
         regions = opened.regions(position)
         arrays = (regions.vectors, regions.boxes_xyxy, regions.scores)
         assert entry.path not in held
-        held[entry.path] = (entry, *(array.tobytes() for array in arrays))
+        held[entry.path] = (entry, regions.hubness, *(array.tobytes() for array in arrays))
     return held
 
 

@@ -44,6 +44,7 @@ def test_what_goes_in_comes_out(make_index: MakeIndex) -> None:
         read = index.regions(position)
         for name in ("vectors", "boxes_xyxy", "scores"):
             assert np.array_equal(getattr(read, name), getattr(regions, name))
+        assert read.hubness == np.float32(regions.hubness)
         assert (read.file, read.width, read.height) == (made.path, made.width, made.height)
 
 
@@ -67,7 +68,7 @@ def test_dropped_photos_do_not_count(make_index: MakeIndex) -> None:
 @pytest.mark.parametrize("storage", ["float32", "int8"])
 def test_merging_changes_no_photo(make_index: MakeIndex, storage: str) -> None:
     index = make_index([4, 4, 1, 3, 2], dropped=[1, 2, 3, 9], storage=storage)
-    before = {entry.path: index.regions(position).vectors for position, entry in index.entries()}
+    before = {entry.path: index.regions(position) for position, entry in index.entries()}
     with IndexWriter(index.folder, PACK) as writer:
         writer.merge()
         assert len(writer.manifest.segments) < 5
@@ -76,7 +77,8 @@ def test_merging_changes_no_photo(make_index: MakeIndex, storage: str) -> None:
     assert [entry for _, entry in merged.entries()] == [found(n)[0] for n in (0, 4, 5, 6, 7, 8, 10, 11, 12, 13)]
     assert len(merged) == merged.photos == 10
     for position, entry in merged.entries():
-        assert np.array_equal(merged.regions(position).vectors, before[entry.path])
+        assert np.array_equal(merged.regions(position).vectors, before[entry.path].vectors)
+        assert merged.regions(position).hubness == before[entry.path].hubness != 0
     files = {path.name for path in index.folder.iterdir() if is_segment_file(path.name)}
     assert files == {each.file for each in merged.manifest.segments}
     assert [entry for _, entry in index.entries()]  # whoever opened it before still reads the old files

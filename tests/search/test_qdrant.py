@@ -147,6 +147,20 @@ def test_a_collection_that_normalises_is_refused(make_index: MakeIndex, client: 
         push(make_index([1]), client, collection)
 
 
+def test_a_collection_without_room_for_hubness_is_refused(make_index: MakeIndex, client: Any, collection: str) -> None:
+    """As earlier versions made them, whose vectors had as many numbers as the space."""
+    from qdrant_client import models
+
+    dot, cosine = (
+        models.VectorParams(size=DIM, distance=each) for each in (models.Distance.DOT, models.Distance.COSINE)
+    )
+    max_sim = models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM)
+    several = models.VectorParams(size=DIM, distance=models.Distance.DOT, multivector_config=max_sim)
+    client.create_collection(collection, vectors_config={"pooled": dot, "regions": several, "like": cosine})
+    with pytest.raises(DataError, match=f"expected vectors of {DIM + 1} dimensions"):
+        push(make_index([1]), client, collection)
+
+
 def test_strangers_are_refused(make_index: MakeIndex, client: Any, collection: str) -> None:
     index = make_index([2])
     with pytest.raises(DataError, match="no such collection"):

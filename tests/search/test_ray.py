@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ..tiny_pack import write_tiny_pack
+
 pytest.importorskip("ray", reason="needs the extra ray")
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "bulk_index_ray.py"
@@ -35,8 +37,9 @@ def content(index: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_the_same_bytes_as_one_process(tiny_pack: Path, tmp_path: Path) -> None:
+def test_the_same_bytes_as_one_process(tmp_path: Path) -> None:
     """An index that has some photos goes on, with more new ones than a commit, and moved, copied and broken ones."""
+    tiny_pack = write_tiny_pack(tmp_path / "pack", score="mean", bank=True).folder  # so that photos have hubness
     photos, one, many = tmp_path / "photos", tmp_path / "one.index", tmp_path / "many.index"
     photos.mkdir()
     save_photos(photos, range(280, 290))

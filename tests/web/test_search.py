@@ -88,9 +88,10 @@ def served_alone(model: Model, tiny_pack: Path, photo: Path) -> PhotoFinder:
     return PhotoFinder(index, model, threads=1)
 
 
-def test_a_pack_that_scores_by_the_word(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bank", [False, True])
+def test_a_pack_that_scores_by_the_word(tmp_path: Path, bank: bool) -> None:
     pack, photo, sentence = tmp_path / "mean", tmp_path / "a.jpg", "a dog in the snow"
-    write_tiny_pack(pack, score="mean")
+    write_tiny_pack(pack, score="mean", bank=bank)
     Image.new("RGB", (400, 300), "red").save(photo)
     model = load(pack, threads=1)
     (found,) = served_alone(model, pack, photo).by_sentence(sentence, 1)

@@ -21,13 +21,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from regiontalk.alignment.score import TileScorer, pad, tiles_of_photos, tiles_of_sentences
+from regiontalk.alignment.score import tiles_of_rows
 from regiontalk.errors import PackError
 from regiontalk.settings import BankSettings
 from regiontalk.structures import Regions, Sentence
 
-LARGEST_PADDED = 2**28
-"""Numbers of a bank's regions in memory, each photo's as many as those of the photo with the most."""
+WORDS = 8192
+"""Words of a bank that a photo is held against at a time."""
 
 
 def bank_shapes(settings: BankSettings, dim: int) -> dict[str, tuple[int, ...]]:
@@ -45,28 +45,38 @@ def bank_shapes(settings: BankSettings, dim: int) -> dict[str, tuple[int, ...]]:
     }
 
 
+def check_counts(tensors: Mapping[str, np.ndarray], settings: BankSettings, name: str) -> None:
+    """Makes sure that each photo has regions and each sentence words, and that these are all there are.
+
+    Args:
+        tensors: of `bank_shapes`; counts are whole numbers in floats.
+        settings: the pack's.
+        name: of the file, for the message.
+
+    Raises:
+        PackError: if not.
+    """
+    for kind, rows, what in (("region", settings.regions, "regions"), ("word", settings.words, "words")):
+        counts = tensors[f"{kind}_counts"]
+        if (counts < 1).any() or (counts % 1).any() or counts.sum(dtype=np.float64) != rows:
+            raise PackError(f"{name}: expected counts of at least 1 that sum to {rows} {what}, found others.")
+
+
 class Bank:
     """Photos and sentences that others are held against.
 
     Args:
-        tensors: as `bank_shapes` says: the bank's regions v_i, photo after photo, and how many each has; its words s_t,
-            sentence after sentence, and how many each has.
+        tensors: as `bank_shapes` says, checked by `check_counts`: the bank's regions v_i, photo after photo, and how
+            many each has; its words s_t, sentence after sentence, and how many each has.
         settings: the pack's.
         name: of the file, for messages.
-
-    Raises:
-        PackError: if the counts do not fit the regions or words, or would take absurd memory.
     """
 
     def __init__(self, tensors: Mapping[str, np.ndarray], settings: BankSettings, name: str) -> None:
         self._settings, self._name = settings, name
-        photo_ends = _ends(tensors["region_counts"], settings.regions, "regions", name)
-        sentence_ends = _ends(tensors["word_counts"], settings.words, "words", name)
-        self._words, self._word_counts = tensors["words"], np.diff(sentence_ends, prepend=0)
-        photos = np.split(tensors["regions"], photo_ends[:-1])
-        if len(photos) * max(map(len, photos)) * tensors["regions"].shape[1] > LARGEST_PADDED:
-            raise PackError(f"{name}: a photo has so many regions that the bank would not fit into memory.")
-        self._regions, self._region_counts = pad(photos)  # (N, M, h), (N,)
+        self._regions, self._region_counts = tensors["regions"], tensors["region_counts"].astype(np.int64)
+        self._word_counts = tensors["word_counts"].astype(np.int64)
+        self._word_columns = np.ascontiguousarray(tensors["words"].T)  # (h, P): half the time for so few regions
 
     def of_photo(self, vectors: np.ndarray) -> float:
         """A photo's hubness, in units of S_kl. Equal photos have equal ones, to the last bit.
@@ -75,15 +85,15 @@ class Bank:
             vectors: (M, h), v_i of its regions.
 
         Raises:
-            PackError: if it is not finite: a foreign pack's products may not be.
+            PackError: if it is no float32: a foreign pack's products may not be finite.
         """
-        scorer, count = TileScorer("mean"), np.array([len(vectors)])
-        ends = np.cumsum(self._word_counts)
-        parts = []
-        for part in tiles_of_sentences(self._word_counts):
-            words = self._words[ends[part.start] - self._word_counts[part.start] : ends[part.stop - 1]]
-            parts.append(scorer(vectors[None], count, words, self._word_counts[part])[0])
-        return float(self._hubness(np.concatenate(parts)))
+        best = np.empty(self._word_columns.shape[1], np.float32)  # max_i v_i·s_t of each word of the bank
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found out by the hubness
+            for start in range(0, len(best), WORDS):
+                part = slice(start, start + WORDS)
+                best[part] = (vectors @ self._word_columns[:, part]).max(axis=0)
+            sums = np.add.reduceat(best, np.cumsum(self._word_counts) - self._word_counts)  # (L,)
+        return float(self._hubness(sums / self._word_counts))
 
     def of_sentences(self, sentences: Sequence[np.ndarray]) -> np.ndarray:
         """The hubness of sentences, in units of S_kl.
@@ -97,14 +107,24 @@ class Bank:
         Raises:
             PackError: as `of_photo`.
         """
-        scorer, counts = TileScorer("mean"), np.array([len(each) for each in sentences], np.int64)
+        counts, ends = np.array([len(each) for each in sentences], np.int64), np.cumsum(self._region_counts)
         found = np.empty(len(sentences))
-        for part in tiles_of_sentences(counts):
+        for part in tiles_of_rows(counts):
             words = np.concatenate(sentences[part])  # (P, h)
-            tiles = tiles_of_photos(*self._regions.shape[:2])
-            scores = [scorer(self._regions[n], self._region_counts[n], words, counts[part]) for n in tiles]
-            found[part] = self._hubness(np.concatenate(scores))
+            best = np.concatenate([self._best(words, photos, ends) for photos in tiles_of_rows(self._region_counts)])
+            with np.errstate(over="ignore", invalid="ignore"):  # as above
+                sums = np.add.reduceat(best, np.cumsum(counts[part]) - counts[part], axis=1)  # (N, l)
+            found[part] = self._hubness(sums / counts[part])
         return found
+
+    def _best(self, words: np.ndarray, photos: slice, ends: np.ndarray) -> np.ndarray:
+        """max_i v_i·s_t of some photos of the bank, each with its own regions, and words (P, h).  # (n, P)"""
+        counts = self._region_counts[photos]
+        rows = slice(ends[photos.start] - counts[0], ends[photos.stop - 1])
+        with np.errstate(over="ignore", invalid="ignore"):  # as above
+            products = self._regions[rows] @ words.T
+        best: np.ndarray = np.maximum.reduceat(products, np.cumsum(counts) - counts, axis=0)
+        return best
 
     def _hubness(self, scores: np.ndarray) -> np.ndarray:
         """λ·τ·log mean exp(S / τ) over the first axis; the greatest is taken out first, so that nothing overflows."""
@@ -113,9 +133,10 @@ class Bank:
             scaled = scores.astype(np.float64) / settings.temperature
             most = scaled.max(axis=0)
             found: np.ndarray = most + np.log(np.exp(scaled - most).mean(axis=0))
-        if not np.isfinite(found).all():
+            found *= settings.weight * settings.temperature
+        if not (np.abs(found) <= np.finfo(np.float32).max).all():
             raise PackError(f"{self._name}: gives a score that is not finite. Take another pack.")
-        return settings.weight * settings.temperature * found
+        return found
 
 
 def ranking_regions(regions: Regions) -> np.ndarray:
@@ -132,11 +153,3 @@ def ranking_words(sentence: Sentence) -> np.ndarray:
     """
     count = len(sentence)
     return np.column_stack([sentence.vectors, np.full(count, -sentence.hubness), np.ones(count)]).astype(np.float32)
-
-
-def _ends(counts: np.ndarray, rows: int, what: str, name: str) -> np.ndarray:
-    """Where each photo's or sentence's rows end, from how many it has (K,), whole numbers in floats."""
-    ends = np.cumsum(counts.astype(np.int64))
-    if (counts < 1).any() or (counts % 1).any() or ends[-1] != rows:
-        raise PackError(f"{name}: expected counts of at least 1 that sum to {rows} {what}, found others.")
-    return ends

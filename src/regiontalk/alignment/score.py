@@ -68,7 +68,7 @@ def score_matrix(
     scorer = TileScorer(kind)
     photo_tiles = tiles_of_photos(len(region_vectors), region_vectors.shape[1], tile)
     scores = np.empty((len(region_vectors), len(word_vectors)), np.float32)
-    for sentences in tiles_of_sentences(word_counts, tile):
+    for sentences in tiles_of_rows(word_counts, tile):
         words, counts = _without_padding(word_vectors[sentences], word_counts[sentences]), word_counts[sentences]
         for photos in photo_tiles:
             scores[photos, sentences] = scorer(region_vectors[photos], region_counts[photos], words, counts)
@@ -165,12 +165,13 @@ def tiles_of_photos(photos: int, regions: int, tile: int = TILE) -> list[slice]:
     return [slice(start, min(start + step, photos)) for start in range(0, photos, step)]
 
 
-def tiles_of_sentences(word_counts: np.ndarray, tile: int = TILE) -> Iterator[slice]:
-    """Cuts sentences with so many words, (L,), into runs of at most `tile` words, a sentence at least."""
-    ends = np.cumsum(word_counts)
+def tiles_of_rows(counts: np.ndarray, tile: int = TILE) -> Iterator[slice]:
+    """Cuts sentences with so many words, (L,), or photos with so many regions, into runs of at most `tile` of these, a
+    sentence or photo at least."""
+    ends = np.cumsum(counts)
     start = 0
     while start < len(ends):
-        before = ends[start] - word_counts[start]
+        before = ends[start] - counts[start]
         stop = max(start + 1, int(np.searchsorted(ends, before + tile, side="right")))
         yield slice(start, stop)
         start = stop

@@ -96,8 +96,8 @@ def search(
     """Find photos and boxes by words or by a photo.
 
     Each photo comes with the boxes that answer the sentence's phrases. Photos are ranked by the sum over the sentence's
-    words of their best box, or by their likeness to a photo, 1 at the most. --taken-from and --taken-to find only
-    photos whose EXIF data has a date.
+    words of their best box, less what they score with sentences in general if the pack can tell, or by their likeness
+    to a photo, 1 at the most. --taken-from and --taken-to find only photos whose EXIF data has a date.
 
     Examples:
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from regiontalk.alignment.score import TILE, Kind, TileScorer, tiles_of_photos, tiles_of_sentences
+from regiontalk.alignment.score import TILE, Kind, TileScorer, tiles_of_photos, tiles_of_rows
 from regiontalk.evaluation.ranks import ScoreTile, check_owners
 
 _KEPT = 2**24
@@ -58,7 +58,7 @@ class VectorScores:
         self._words = [sentences[each] for each in self._sentences.first]
         self._word_counts = np.array([len(words) for words in self._words])
         self._photo_tiles = tiles_of_photos(len(self._regions), self._regions.shape[1], tile)
-        self._sentence_tiles = list(tiles_of_sentences(self._word_counts, tile))
+        self._sentence_tiles = list(tiles_of_rows(self._word_counts, tile))
         self._scorer = TileScorer(kind)
         self._kept: dict[tuple[int, int], np.ndarray] = {}
 

@@ -26,7 +26,7 @@ class Hit:
     Attributes:
         entry: which one.
         score: Eq. 8 between a sentence and the photo's regions, less the photo's hubness for each word, see
-            `scoring.of_kind` for S_kl as a model has it; of a photo, the cosine of `Engine.like`.
+            `scoring.of_kind` for the score as a model has it; of a photo, the cosine of `Engine.like`.
         regions: its boxes and stored vectors; features, (M, 0), are not kept.
     """
 
@@ -53,7 +53,8 @@ class BoxHit:
 
 
 class Engine(Protocol):
-    """What every engine does. Scores by words are raw dot products, exact for what is stored, never normalised."""
+    """What every engine does. Scores by words are raw dot products, exact for what is stored, never normalised; photos'
+    less their hubness."""
 
     def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
         """The k best photos for a query by Σ_t (max_i v_i·s_t - hubness), the best first; of equals the one that was

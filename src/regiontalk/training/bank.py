@@ -83,16 +83,13 @@ def make_bank(
         photos: N of them.
         arrays, settings: of the pack.
         temperature, weight: τ and λ.
-
-    Raises:
-        ValueError: if `temperature` or `weight` is out of its range.
     """
     seen = photos.regions(arrays["projection"])
     captioner = Captioner(arrays["photo_captioner"], settings.photo_captioner.cell)
     whole = np.stack([each.features[WHOLE_PHOTO] for each in seen])  # (N, D)
     drawn = captioner.sample(whole, 1.0, np.random.default_rng(SEED), settings.photo_captioner.max_words)
     reader = WordsReader(arrays["words"], settings.words.cell)
-    said = reader.read([np.array(each.ids, np.int64) for each in drawn if each.ids])
+    said = reader.read([np.array(each.ids, np.int64) for each in drawn])
     regions = [distinct(each).vectors for each in seen]
     tensors = {
         "regions": np.concatenate(regions),

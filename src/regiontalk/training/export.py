@@ -19,6 +19,7 @@ from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import BANK, Pack, save_pack
 from regiontalk.settings import (
     AlignmentSettings,
+    BankSettings,
     CaptionerSettings,
     PackSettings,
     SpaceSettings,
@@ -29,7 +30,7 @@ from regiontalk.training.bank import SeenPhotos, make_bank
 from regiontalk.training.captioner_net import finished_captioner, folded_captioner
 from regiontalk.training.checkpoint import run_settings
 from regiontalk.training.regions import store_regions
-from regiontalk.training.smaller_space import in_smaller_space
+from regiontalk.training.smaller_space import Tensors, in_smaller_space
 from regiontalk.training.train_alignment import read_alignment
 from regiontalk.training.training_photos import require_named, training_photos
 from regiontalk.training.vision_graph import read_graph, read_settings
@@ -150,6 +151,8 @@ def pack_settings(
             f'found "{net.words.cell}" and {config.dim}'
         )
     try:
+        if config.bank:  # told before anything is looked at
+            BankSettings(1, 1, 1, 1, config.bank_temperature, config.bank_weight)
         return PackSettings(
             name=config.name,
             licence=config.licence,
@@ -181,10 +184,6 @@ def pack_settings(
         raise ConfigError(f"the export's settings: {error}") from error
 
 
-Tensors = dict[str, dict[str, np.ndarray]]
-"""By file and name, as `save_pack` takes them."""
-
-
 def see_training_photos(config: ExportConfig, graph: bytes, settings: VisionSettings) -> SeenPhotos:
     """The training photos of the first dataset as the pack's vision network sees them."""
     assert config.regions is not None
@@ -204,15 +203,8 @@ def reduced(arrays: Tensors, seen: SeenPhotos, vocabulary: Vocabulary, dim: int)
 def with_bank(
     config: ExportConfig, settings: PackSettings, arrays: Tensors, seen: SeenPhotos
 ) -> tuple[PackSettings, Tensors]:
-    """A pack's settings and tensors with those of a bank.
-
-    Raises:
-        ConfigError: if the bank's temperature or weight is out of its range.
-    """
-    try:
-        bank, tensors = make_bank(seen.some(config.bank), arrays, settings, config.bank_temperature, config.bank_weight)
-    except ValueError as error:
-        raise ConfigError(f"the export's settings: {error}") from error
+    """A pack's settings and tensors with those of a bank."""
+    bank, tensors = make_bank(seen.some(config.bank), arrays, settings, config.bank_temperature, config.bank_weight)
     return replace(settings, bank=bank), {**arrays, BANK: tensors}
 
 

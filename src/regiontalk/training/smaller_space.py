@@ -9,17 +9,13 @@ Axis names: R regions, P words, h dimensions of the shared space, r of the small
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
-Tensors = Mapping[str, Mapping[str, np.ndarray]]
-"""Of a pack, by file and name."""
+Tensors = dict[str, dict[str, np.ndarray]]
+"""Of a pack, by file and name, as `save_pack` takes them."""
 
 
-def in_smaller_space(
-    arrays: Tensors, regions: np.ndarray, words: np.ndarray, dim: int
-) -> dict[str, dict[str, np.ndarray]]:
+def in_smaller_space(arrays: Tensors, regions: np.ndarray, words: np.ndarray, dim: int) -> Tensors:
     """A pack's tensors with `projection` and `words` for a space of fewer dimensions.
 
     Args:
@@ -31,7 +27,7 @@ def in_smaller_space(
     of_regions, of_words = smaller_bases(regions, words, dim)
     projection = {name: tensor @ of_regions for name, tensor in arrays["projection"].items()}
     folded = {name: arrays["words"][name] @ of_words for name in ("W_d", "b_d")}
-    return {name: dict(tensors) for name, tensors in arrays.items()} | {
+    return arrays | {
         "projection": projection,
         "words": {**arrays["words"], **folded},
     }
