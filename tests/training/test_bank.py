@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError
 from regiontalk.model import distinct, load
-from regiontalk.training.bank import SeenPhotos
+from regiontalk.pack import Pack
+from regiontalk.training.bank import some
 from regiontalk.training.export import ExportConfig, export_pack
-from regiontalk.training.regions import store_regions
 from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
 from regiontalk.training.train_captioner import train_captioner
-from regiontalk.training.vision_graph import read_graph, read_settings
 
 from .conftest import captioner_config
 
@@ -46,7 +46,6 @@ def export(
         dim=8,
         bank=10,
         bank_temperature=0.5,
-        regions=config.regions,
     )
 
 
@@ -60,12 +59,30 @@ def test_a_pack_with_a_bank(export: ExportConfig, shapes_folder: Path) -> None:
     model = load(export.output, threads=1)
     train, dev = (read_dataset(shapes_folder, split) for split in ("train", "dev"))
     seen = [distinct(each).vectors for each in model.look(photo.file for photo in train.photos)]
-    starts = np.cumsum(pack.arrays["bank"]["region_counts"]).astype(int)[:-1]
-    for mine in np.split(pack.arrays["bank"]["regions"], starts):  # each is a training photo, seen as the pack sees it
+    for mine in photos_of(pack):  # each is a training photo, seen as the pack sees it
         assert any(len(mine) == len(its) and np.allclose(mine, its, atol=0.02) for its in seen)
     looked = model.look(photo.file for photo in dev.photos)
     assert len({each.hubness for each in looked}) == len(dev)
     assert export_pack(replace(export, bank=1000)).settings.bank.photos == len(train)
+
+
+def test_a_bank_with_other_photos(export: ExportConfig, teacher_store: Path, tmp_path: Path) -> None:
+    """Of a teacher's store, and of a folder of photos."""
+    alone = photos_of(export_pack(export))
+    for number in range(3):
+        Image.new("RGB", (50, 40), (80 * number, 0, 90)).save(tmp_path / f"{number}.png")
+    pack = export_pack(replace(export, bank_others=5, photos=(teacher_store, tmp_path)))
+    together = photos_of(pack)
+    assert pack.settings.bank.photos == pack.settings.bank.sentences == 15
+    assert all(np.array_equal(mine, same) for mine, same in zip(together, alone, strict=False))
+    everything = export_pack(replace(export, bank_others=1000, photos=(teacher_store, tmp_path)))
+    assert everything.settings.bank.photos == 10 + 300 + 3
+
+
+def photos_of(pack: Pack) -> list[np.ndarray]:
+    """The regions of each photo of a pack's bank."""
+    bank = pack.arrays["bank"]
+    return np.split(bank["regions"], np.cumsum(bank["region_counts"]).astype(int)[:-1])
 
 
 def test_a_smaller_space_changes_little(export: ExportConfig, shapes_folder: Path) -> None:
@@ -80,21 +97,11 @@ def test_a_smaller_space_changes_little(export: ExportConfig, shapes_folder: Pat
     np.testing.assert_allclose(scores[2], scores[0], atol=0.3 * scores[0].std())
 
 
-def test_some_photos_with_their_captions(export: ExportConfig, shapes_folder: Path) -> None:
-    assert export.regions is not None
-    dataset = read_dataset(shapes_folder, "train")
-    graph, settings = read_graph(export.vision), read_settings(export.vision)
-    seen = SeenPhotos(dataset, store_regions(graph, settings, dataset, export.regions / "train"))
-    some = seen.some(5)
-    assert some.rows is not None and np.array_equal(some.rows, seen.some(5).rows)
-    assert some.captions()[3:6] == [
-        text.lower().replace(" .", "").split() for text in dataset.photos[some.rows[1]].captions
-    ]
-    projection = {"W_m": np.eye(32, dtype=np.float32), "b_m": np.ones(32, np.float32)}
-    for row, regions in zip(some.rows, some.regions(projection), strict=True):
-        assert len(regions) == seen.store.counts[row]
-        np.testing.assert_array_equal(regions.vectors, regions.features + 1)
-    assert len(seen.some(100).regions(projection)) == len(seen.regions(projection)) == len(dataset)
+def test_some_are_always_the_same_in_order() -> None:
+    chosen = some(range(100), 7)
+    assert chosen == sorted(set(chosen)) == some(range(100), 7)
+    assert some("abc", 5) == ["a", "b", "c"]
+    assert some("abc", 0) == []
 
 
 @pytest.mark.parametrize(
@@ -123,9 +130,10 @@ def test_the_papers_words_have_no_smaller_space(
     ("change", "told"),
     [
         ({"bank": 5, "score": "max"}, 'bank needs score = "mean"'),
-        ({"bank": 5, "data": ()}, "dim and bank need data, and a folder for regions"),
-        ({"bank": 0, "regions": None}, "dim and bank need data, and a folder for regions"),
-        ({"bank": -1}, "dim, bank: expected numbers of at least 0, found 8, -1"),
+        ({"data": ()}, "dim and bank need data"),
+        ({"bank": 0, "data": ()}, "dim and bank need data"),
+        ({"bank": -1}, "bank: expected a number of at least 0, found -1"),
+        ({"bank_others": 5}, "bank_others needs bank and photos"),
     ],
 )
 def test_what_is_needed_is_told(export: ExportConfig, change: dict[str, Any], told: str) -> None:

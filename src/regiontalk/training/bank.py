@@ -1,77 +1,63 @@
-"""Training photos as a pack sees them, and the bank that is made of some (`regiontalk.alignment.hubness`).
+"""The bank of a pack: what competing photos and sentences are held against (`regiontalk.alignment.hubness`).
 
-A bank's photos are some of those that the alignment was trained on; its sentences are what the photo captioner draws
-for them, so that no pack passes on what people wrote.
+Its photos are some of those that the pack was trained on; its sentences are what the photo captioner draws for them, so
+that no pack passes on what people wrote.
 
-Axis names: N photos and R regions, L sentences and P words; h dimensions of the shared space, D of the visual features.
+Axis names: N photos and R regions, L sentences and P words of the bank; h dimensions of the shared space, D of the
+visual features.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.data import Dataset, RegionStore
-from regiontalk.language import tokenise
 from regiontalk.language.reader import WordsReader
 from regiontalk.model import distinct
-from regiontalk.settings import BankSettings, PackSettings
+from regiontalk.photos import PhotoSource, open_photo
+from regiontalk.settings import BankSettings, PackSettings, VisionSettings
 from regiontalk.structures import WHOLE_PHOTO, Regions
+from regiontalk.training.loop import progress_bar
+from regiontalk.vision.session import BATCH, VisionSession
 
 SEED = 0
 """Of the choice of photos and of what is drawn for them."""
 
+Item = TypeVar("Item")
 
-@dataclass(frozen=True)
-class SeenPhotos:
-    """Training photos as a pack sees them.
 
-    Attributes:
-        dataset: the photos with their captions.
-        store: their regions.
-        rows: (N,) which of them; None for all.
+def some(items: Sequence[Item], count: int) -> list[Item]:
+    """So many at random, in order, always the same; all if there are fewer."""
+    return [items[row] for row in np.sort(np.random.default_rng(SEED).permutation(len(items))[:count])]
+
+
+def look_at_photos(
+    graph: bytes, settings: VisionSettings, projection: Mapping[str, np.ndarray], photos: Sequence[PhotoSource]
+) -> list[Regions]:
+    """The regions of photos as `Model.look` finds them, before there is a pack.
+
+    Args:
+        graph, settings: of the vision network.
+        projection: `W_m` (D, h) and `b_m` (h,).
+        photos: files, or arrays (H, W, 3) uint8.
+
+    Raises:
+        PhotoError: if a photo is broken.
     """
-
-    dataset: Dataset
-    store: RegionStore
-    rows: np.ndarray | None = None
-
-    def some(self, photos: int) -> SeenPhotos:
-        """So many of all photos at random, always the same; all if there are fewer."""
-        rows = np.random.default_rng(SEED).permutation(len(self.dataset))[:photos]
-        return replace(self, rows=np.sort(rows))
-
-    def captions(self) -> list[list[str]]:
-        """The words of their captions; of captions without a word none."""
-        photos = self.dataset.photos
-        texts = [text for row in self._chosen() for text in photos[row].captions]
-        return [words for words in map(tokenise, texts) if words]
-
-    def regions(self, projection: Mapping[str, np.ndarray]) -> list[Regions]:
-        """Their regions, as `Model.look` finds them.
-
-        Args:
-            projection: `W_m` (D, h) and `b_m` (h,).
-        """
-        return [self._regions(row, projection) for row in self._chosen()]
-
-    def _chosen(self) -> list[int]:
-        return list(range(len(self.dataset))) if self.rows is None else self.rows.tolist()
-
-    def _regions(self, row: int, projection: Mapping[str, np.ndarray]) -> Regions:
-        store, count = self.store, int(self.store.counts[row])
-        width, height = (int(side) for side in store.sizes[row])
-        features = np.asarray(store.features[row, :count], np.float32)
-        vectors = features @ projection["W_m"] + projection["b_m"]
-        boxes, scores = np.array(store.boxes[row, :count]), np.array(store.scores[row, :count])
-        return Regions(f"photo {row}", width, height, boxes, scores, features, vectors)
+    session, found = VisionSession(graph, projection, settings), list[Regions]()
+    with progress_bar() as progress:
+        bar = progress.add_task("looking at training photos", total=len(photos))
+        for start in range(0, len(photos), BATCH):
+            found += session.look([open_photo(each, min_side=settings.size) for each in photos[start : start + BATCH]])
+            progress.update(bar, completed=len(found))
+    return found
 
 
 def make_bank(
-    photos: SeenPhotos,
+    seen: Sequence[Regions],
     arrays: Mapping[str, Mapping[str, np.ndarray]],
     settings: PackSettings,
     temperature: float,
@@ -80,11 +66,10 @@ def make_bank(
     """A bank of some photos' distinct regions, and of a sentence drawn for each; and what a pack says about it.
 
     Args:
-        photos: N of them.
+        seen: N photos.
         arrays, settings: of the pack.
         temperature, weight: τ and λ.
     """
-    seen = photos.regions(arrays["projection"])
     captioner = Captioner(arrays["photo_captioner"], settings.photo_captioner.cell)
     whole = np.stack([each.features[WHOLE_PHOTO] for each in seen])  # (N, D)
     drawn = captioner.sample(whole, 1.0, np.random.default_rng(SEED), settings.photo_captioner.max_words)

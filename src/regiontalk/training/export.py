@@ -14,9 +14,11 @@ import regiontalk
 from regiontalk.captioning.cells import GATES
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError
+from regiontalk.language import tokenise
 from regiontalk.language.reader import WordsReader
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import BANK, Pack, save_pack
+from regiontalk.photos import PhotoSource
 from regiontalk.settings import (
     AlignmentSettings,
     BankSettings,
@@ -26,13 +28,12 @@ from regiontalk.settings import (
     VisionSettings,
     WordsSettings,
 )
-from regiontalk.training.bank import SeenPhotos, make_bank
+from regiontalk.training.bank import look_at_photos, make_bank, some
 from regiontalk.training.captioner_net import finished_captioner, folded_captioner
 from regiontalk.training.checkpoint import run_settings
-from regiontalk.training.regions import store_regions
 from regiontalk.training.smaller_space import Tensors, in_smaller_space
 from regiontalk.training.train_alignment import read_alignment
-from regiontalk.training.training_photos import require_named, training_photos
+from regiontalk.training.training_photos import photos_in, require_named, training_photos
 from regiontalk.training.vision_graph import read_graph, read_settings
 from regiontalk.training.words_net import AlignmentNet
 
@@ -59,11 +60,11 @@ class ExportConfig:
             fingerprints of all these photos, so that evaluations recognise them; without both it has no list.
         dim: dimensions of the pack's shared space, at most those of the alignment, whose words a GRU must read
             (`regiontalk.training.smaller_space`); 0 for as many as it was trained in.
-        bank: photos of the bank that hubness is measured with (`regiontalk.alignment.hubness`), which needs the score
-            "mean"; 0 for no bank.
+        bank: photos of the first of `data` in the bank that hubness is measured with (`regiontalk.alignment.hubness`),
+            which needs the score "mean"; 0 for no bank.
+        bank_others: photos of `photos` beside them: the more, the less a bank tells of captioned photos, and the more
+            of others.
         bank_temperature, bank_weight: τ (in units of S_kl) and λ; chosen on dev.
-        regions: folder of the region stores of that vision network, made where missing. `dim` and `bank` look there at
-            training photos, of the first of `data`.
     """
 
     output: Path
@@ -88,17 +89,20 @@ class ExportConfig:
     photos: tuple[Path, ...] = ()
     dim: int = 0
     bank: int = 0
+    bank_others: int = 0
     bank_temperature: float = 3.0
     bank_weight: float = 0.75
-    regions: Path | None = None
 
     def __post_init__(self) -> None:
-        if self.dim < 0 or self.bank < 0:
-            raise ValueError(f"dim, bank: expected numbers of at least 0, found {self.dim}, {self.bank}")
-        if (self.dim or self.bank) and not (self.data and self.regions):
-            raise ValueError("dim and bank need data, and a folder for regions")
+        for name in ("dim", "bank", "bank_others"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: expected a number of at least 0, found {getattr(self, name)}")
+        if (self.dim or self.bank) and not self.data:
+            raise ValueError("dim and bank need data")
         if self.bank and self.score != "mean":
             raise ValueError('bank needs score = "mean"')
+        if self.bank_others and not (self.bank and self.photos):
+            raise ValueError("bank_others needs bank and photos")
 
 
 def export_pack(config: ExportConfig) -> Pack:
@@ -120,10 +124,12 @@ def export_pack(config: ExportConfig) -> Pack:
     if config.data or config.photos:
         require_named((config.alignment, config.photo_captioner, config.region_captioner), config.data)
     photos = training_photos(config.data, config.photos)
-    if config.dim or config.bank:
-        seen = see_training_photos(config, graph, vision_settings)
-        arrays = reduced(arrays, seen, vocabulary, config.dim) if config.dim else arrays
-        settings, arrays = with_bank(config, settings, arrays, seen) if config.bank else (settings, arrays)
+    if config.dim:
+        arrays = reduced(config, arrays, graph, vision_settings, vocabulary)
+    if config.bank:
+        seen = look_at_photos(graph, vision_settings, arrays["projection"], bank_photos(config))
+        bank, tensors = make_bank(seen, arrays, settings, config.bank_temperature, config.bank_weight)
+        settings, arrays = replace(settings, bank=bank), {**arrays, BANK: tensors}
     return save_pack(config.output, settings, arrays, graph, vocabulary, photos)
 
 
@@ -184,28 +190,22 @@ def pack_settings(
         raise ConfigError(f"the export's settings: {error}") from error
 
 
-def see_training_photos(config: ExportConfig, graph: bytes, settings: VisionSettings) -> SeenPhotos:
-    """The training photos of the first dataset as the pack's vision network sees them."""
-    assert config.regions is not None
-    dataset = read_dataset(config.data[0], "train")
-    return SeenPhotos(dataset, store_regions(graph, settings, dataset, config.regions / dataset.split))
+def reduced(
+    config: ExportConfig, arrays: Tensors, graph: bytes, settings: VisionSettings, vocabulary: Vocabulary
+) -> Tensors:
+    """A pack's tensors for a shared space of fewer dimensions, found on some training photos and their captions."""
+    photos = some(read_dataset(config.data[0], "train").photos, TYPICAL_PHOTOS)
+    seen = look_at_photos(graph, settings, arrays["projection"], [photo.file for photo in photos])
+    captions = [words for photo in photos for caption in photo.captions if (words := tokenise(caption))]
+    said = WordsReader(arrays["words"], "gru").read([vocabulary.encode(words) for words in captions])
+    return in_smaller_space(arrays, np.concatenate([each.vectors for each in seen]), np.concatenate(said), config.dim)
 
 
-def reduced(arrays: Tensors, seen: SeenPhotos, vocabulary: Vocabulary, dim: int) -> Tensors:
-    """A pack's tensors for a shared space of `dim` dimensions, found on some training photos and their captions."""
-    some = seen.some(TYPICAL_PHOTOS)
-    regions = np.concatenate([each.vectors for each in some.regions(arrays["projection"])])
-    ids = [vocabulary.encode(words) for words in some.captions()]
-    words = np.concatenate(WordsReader(arrays["words"], "gru").read(ids))
-    return in_smaller_space(arrays, regions, words, dim)
-
-
-def with_bank(
-    config: ExportConfig, settings: PackSettings, arrays: Tensors, seen: SeenPhotos
-) -> tuple[PackSettings, Tensors]:
-    """A pack's settings and tensors with those of a bank."""
-    bank, tensors = make_bank(seen.some(config.bank), arrays, settings, config.bank_temperature, config.bank_weight)
-    return replace(settings, bank=bank), {**arrays, BANK: tensors}
+def bank_photos(config: ExportConfig) -> list[PhotoSource]:
+    """The photos of the bank: captioned ones, and others that the vision network was trained on."""
+    captioned = some(read_dataset(config.data[0], "train").photos, config.bank)
+    others = [photo for folder in config.photos for photo in photos_in(folder)]
+    return [*(photo.file for photo in captioned), *some(others, config.bank_others)]
 
 
 def require_trained_score(config: ExportConfig) -> None:

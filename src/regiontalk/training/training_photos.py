@@ -61,8 +61,12 @@ def require_named(runs: Sequence[Path], data: Sequence[Path]) -> None:
             )
 
 
-def _fingerprints_in(folder: Path) -> np.ndarray:
-    """(N, 16)."""
+def photos_in(folder: Path) -> np.ndarray | list[Path]:
+    """The photos of a teacher store, (N, S, S, 3) uint8 mapped into memory, or the files below a folder of photos.
+
+    Raises:
+        DataError: if it holds no photo, or the store is damaged.
+    """
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of photos or a teacher store, found none")
     if (folder / STORED_PHOTOS).exists():
@@ -70,7 +74,15 @@ def _fingerprints_in(folder: Path) -> np.ndarray:
     files = find_photos(folder)
     if not files:
         raise DataError(f"{folder}: holds no photo")
-    return fingerprint_files(files)
+    return files
+
+
+def _fingerprints_in(folder: Path) -> np.ndarray:
+    """(N, 16)."""
+    found = photos_in(folder)
+    if isinstance(found, list):
+        return fingerprint_files(found)
+    return np.array([fingerprint(Image.fromarray(photo)) for photo in found], np.uint8).reshape(-1, BYTES)
 
 
 def _stored(file: Path) -> np.ndarray:
@@ -80,4 +92,4 @@ def _stored(file: Path) -> np.ndarray:
         raise DataError(f"{file}: not a NumPy array ({error})") from error
     if pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.dtype != np.uint8:
         raise DataError(f"{file}: expected (N, S, S, 3) uint8, found {pixels.shape} {pixels.dtype}")
-    return np.array([fingerprint(Image.fromarray(photo)) for photo in pixels], np.uint8).reshape(-1, BYTES)
+    return pixels
