@@ -37,8 +37,8 @@ from regiontalk.training.training_photos import photos_in, require_named, traini
 from regiontalk.training.vision_graph import read_graph, read_settings
 from regiontalk.training.words_net import AlignmentNet
 
-TYPICAL_PHOTOS = 1000
-"""Training photos, with their captions, that show which dimensions matter."""
+SPACE_PHOTOS = 1000
+"""Training photos, with their captions, that show which dimensions of the shared space matter."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def reduced(
     config: ExportConfig, arrays: Tensors, graph: bytes, settings: VisionSettings, vocabulary: Vocabulary
 ) -> Tensors:
     """A pack's tensors for a shared space of fewer dimensions, found on some training photos and their captions."""
-    photos = some(read_dataset(config.data[0], "train").photos, TYPICAL_PHOTOS)
+    photos = some(read_dataset(config.data[0], "train").photos, SPACE_PHOTOS)
     seen = look_at_photos(graph, settings, arrays["projection"], [photo.file for photo in photos])
     captions = [words for photo in photos for caption in photo.captions if (words := tokenise(caption))]
     said = WordsReader(arrays["words"], "gru").read([vocabulary.encode(words) for words in captions])
@@ -204,7 +204,8 @@ def reduced(
 def bank_photos(config: ExportConfig) -> list[PhotoSource]:
     """The photos of the bank: captioned ones, and others that the vision network was trained on."""
     captioned = some(read_dataset(config.data[0], "train").photos, config.bank)
-    others = [photo for folder in config.photos for photo in photos_in(folder)]
+    folders = config.photos if config.bank_others else ()
+    others = [photo for folder in folders for photo in photos_in(folder)]
     return [*(photo.file for photo in captioned), *some(others, config.bank_others)]
 
 
