@@ -11,9 +11,19 @@ from onnx import numpy_helper
 from torch import nn
 
 from regiontalk.settings import VisionSettings
-from regiontalk.training.staged_net import StagedNet
+from regiontalk.training.backbones.efficientnet_lite import VARIANTS, EfficientNetLiteBackbone
 from regiontalk.training.vision_net import VisionNet
 from regiontalk.vision.session import VisionSession
+
+FOREIGN = "the pack's backbone is not an EfficientNet-Lite"
+NORMALISED_BY = {
+    "conv_stem": "bn0",
+    "conv_head": "bn1",
+    "expand_conv": "bn0",
+    "depthwise_conv": "bn1",
+    "project_conv": "bn2",
+}
+"""Which batch normalisation follows a convolution."""
 
 
 class EagerSession(VisionSession):
@@ -45,31 +55,35 @@ def network_of(graph: bytes) -> VisionNet:
     convolution, and the normalisation, which eager PyTorch would run, gets the bias.
 
     Raises:
-        ValueError: if the graph is not of a `StagedNet`.
+        ValueError: if the graph is not of an EfficientNet-Lite.
     """
     folded = _convolutions(onnx.load_from_string(graph).graph)
-    try:
-        network = VisionNet(StagedNet(len(folded["backbone.fuse_fine.0"][0]))).eval()
-        with torch.no_grad():
-            for name, (weight, bias) in folded.items():
-                _put(network, name, torch.from_numpy(weight), torch.from_numpy(bias))
-    except (KeyError, RuntimeError) as error:
-        raise ValueError("the pack's backbone is not the project's own") from error
-    return network
+    for variant in VARIANTS:
+        try:
+            network = VisionNet(EfficientNetLiteBackbone(variant, len(folded["backbone.fuse_fine"][0]))).eval()
+            modules = dict(network.named_modules())
+            with torch.no_grad():
+                for name, (weight, bias) in folded.items():
+                    own = name if name in modules else name.replace("backbone.", "backbone.network.")
+                    _put(network, own, torch.from_numpy(weight), torch.from_numpy(bias))
+            return network
+        except (KeyError, AttributeError, RuntimeError):  # other names, or other widths
+            continue
+    raise ValueError(FOREIGN)
 
 
 def _put(network: VisionNet, name: str, weight: torch.Tensor, bias: torch.Tensor) -> None:
-    modules = dict(network.named_modules())
-    convolution, around = modules[name], modules[name.rpartition(".")[0]]
+    parent, _, own = name.rpartition(".")
+    convolution, around = network.get_submodule(name), network.get_submodule(parent)
     convolution.get_parameter("weight").copy_(weight)
-    if not isinstance(around, nn.Sequential):
+    norm = around[1] if isinstance(around, nn.Sequential) else getattr(around, NORMALISED_BY.get(own, ""), None)
+    if norm is not None:
+        norm.get_parameter("bias").copy_(bias)
+        nn.init.ones_(norm.get_parameter("weight"))
+        nn.init.zeros_(norm.get_buffer("running_mean"))
+        nn.init.constant_(norm.get_buffer("running_var"), 1 - norm.eps)
+    elif convolution.bias is not None:
         convolution.get_parameter("bias").copy_(bias)
-        return
-    norm = around[int(name.rpartition(".")[2]) + 1]
-    norm.get_parameter("bias").copy_(bias)
-    nn.init.ones_(norm.get_parameter("weight"))
-    nn.init.zeros_(norm.get_buffer("running_mean"))
-    nn.init.constant_(norm.get_buffer("running_var"), 1 - norm.eps)
 
 
 def _convolutions(graph: onnx.GraphProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -81,7 +95,7 @@ def _convolutions(graph: onnx.GraphProto) -> dict[str, tuple[np.ndarray, np.ndar
         if name in arrays:
             return arrays[name].astype(np.float32)
         if name not in restoring or restoring[name].input[0] not in arrays:
-            raise ValueError("the pack's backbone is not the project's own")
+            raise ValueError(FOREIGN)
         integers, scale, zero = (arrays[each].astype(np.float32) for each in restoring[name].input)
         per_output = (-1,) + (1,) * (integers.ndim - 1)
         return (integers - zero.reshape(per_output)) * scale.reshape(per_output)

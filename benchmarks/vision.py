@@ -7,7 +7,7 @@
     python benchmarks/vision.py
     python benchmarks/vision.py --pack FOLDER --copies 4
 
-All three open the photos, too. (b) needs PyTorch and a pack whose backbone is the project's own.
+All three open the photos, too. (b) needs PyTorch and a pack whose backbone is an EfficientNet-Lite.
 """
 
 from __future__ import annotations

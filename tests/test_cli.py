@@ -25,7 +25,7 @@ from regiontalk.structures import Caption, Description, Regions
 
 COMMANDS = (
     [["describe"], ["align"], ["regions"], ["inspect"], ["export"]]
-    + [["train", each] for each in ("stages", "vision", "alignment", "average", "captioner")]
+    + [["train", each] for each in ("vision", "alignment", "captioner")]
     + [["evaluate", each] for each in ("retrieval", "captions", "describe", "grounding", "regions")]
     + [["search"], ["serve"], ["report"]]
     + [["index", each] for each in ("add", "info", "verify", "remove", "push")]

@@ -53,16 +53,16 @@ class Tables:
     def __init__(self, options: argparse.Namespace) -> None:
         self.data, self.vision, self.runs = options.data, options.vision, options.runs
         self.dataset = read_dataset(options.data, options.split)
+        self.settings = read_settings(options.vision)
         self.store = self.regions(self.dataset)
 
     def regions(self, dataset: Dataset) -> RegionStore:
-        folder = self.runs / "regions" / dataset.split
-        return store_regions(read_graph(self.vision), read_settings(self.vision), dataset, folder)
+        folder = self.runs / "regions" / dataset.name / dataset.split
+        return store_regions(read_graph(self.vision), self.settings, dataset, folder)
 
     def shared(self, row: str, seed: int) -> dict[str, Any]:
         """What a row's own file does not decide."""
         return {
-            "data": self.data,
             "vision": self.vision,
             "regions": self.runs / "regions",
             "output": self.runs / row / str(seed),
@@ -70,16 +70,19 @@ class Tables:
         }
 
     def alignment(self, row: str, seed: int) -> dict[str, Numbers]:
-        config = replace(read_config(HERE / f"{row}.toml", AlignmentConfig), **self.shared(row, seed))
+        config = read_config(HERE / f"{row}.toml", AlignmentConfig)
+        config = replace(config, data=((self.data, 1.0),), dev=(self.data,), **self.shared(row, seed))
         train_alignment(config)
         vocabulary, net = read_alignment(config.output)
         sentences = encode_captions(caption_words(self.dataset), vocabulary, config.longest)
-        return {row: measure_retrieval(net, StoredRegions(self.store, "cpu"), sentences, config.score, "cpu")}
+        return {
+            row: measure_retrieval(net, StoredRegions(self.store, "cpu"), sentences, config.score, "cpu", self.settings)
+        }
 
     def captioner(self, row: str, seed: int) -> dict[str, Numbers]:
         alignment = self.runs / "brnn" / "0"  # for its vocabulary
         config = read_config(HERE / f"{row}.toml", CaptionerConfig)
-        config = replace(config, **self.shared(row, seed), alignment=alignment)
+        config = replace(config, data=self.data, alignment=alignment, **self.shared(row, seed))
         train_captioner(config)
         vocabulary, _ = read_alignment(alignment)
         captioner = Captioner(read_captioner(config.output), config.cell)
@@ -136,7 +139,7 @@ def table(results: dict[str, list[Numbers]], columns: list[str]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT / "data/flickr8k", help="as for `regiontalk evaluate`")
-    parser.add_argument("--vision", type=Path, default=ROOT / "runs/flickr8k_small/averaged")
+    parser.add_argument("--vision", type=Path, default=ROOT / "runs/default/alignment")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs/paper_tables", help="where the runs lie")
     parser.add_argument("--split", default="dev")
     parser.add_argument("--seeds", type=int, default=3)

@@ -20,10 +20,11 @@ from regiontalk.captioning.beam import Hypothesis
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.fitting import best_fitting
 from regiontalk.errors import PackError, SentenceError
+from regiontalk.language.placed import PlacedVectors
 from regiontalk.language.reader import WordsReader
 from regiontalk.language.tokenise import tokenise
 from regiontalk.language.vocabulary import Vocabulary
-from regiontalk.pack import BANK, VISION_FILE, Pack, find_pack
+from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
 from regiontalk.photos import Photo, open_photo
 from regiontalk.settings import CaptionerSettings
 from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions, Sentence
@@ -73,7 +74,8 @@ class Model:
         settings, arrays = pack.settings, pack.arrays
         graph_name = str(pack.folder / VISION_FILE)
         self._vision = VisionSession(pack.vision_onnx, arrays["projection"], settings.vision, threads, graph_name)
-        self._reader = WordsReader(arrays["words"], settings.words.cell)
+        placed = PlacedVectors(arrays[PLACED]) if settings.words.vector_dim else None
+        self._reader = WordsReader(arrays["words"], settings.words.cell, placed)
         bank_name = str(pack.folder / f"{BANK}.safetensors")
         self._bank = Bank(arrays[BANK], settings.bank, bank_name) if settings.bank.photos else None
         self._photo_captioner, self._region_captioner = (
@@ -130,8 +132,9 @@ class Model:
         ids = [self.pack.vocabulary.encode(each) for each in words]
         vectors = self._vectors(ids)
         hubness = [0.0] * len(ids) if self._bank is None else self._bank.of_sentences(vectors).tolist()
-        read = zip(texts, words, ids, vectors, hubness, strict=True)
-        return [Sentence(t, tuple(w), i, v, h) for t, w, i, v, h in read]
+        kinds = [tuple(self.pack.vocabulary.kind(word) for word in each) for each in words]
+        read = zip(texts, words, ids, vectors, hubness, kinds, strict=True)
+        return [Sentence(t, tuple(w), i, v, h, k) for t, w, i, v, h, k in read]
 
     def score(
         self,

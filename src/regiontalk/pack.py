@@ -26,6 +26,7 @@ from regiontalk import fingerprints
 from regiontalk.alignment.hubness import bank_shapes, check_counts
 from regiontalk.captioning.cells import captioner_shapes
 from regiontalk.errors import PackError
+from regiontalk.language.placed import placed_shapes
 from regiontalk.language.reader import words_shapes
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.settings import PackSettings, shown
@@ -46,7 +47,8 @@ FILES = (VISION_FILE, VOCABULARY_FILE, *(f"{name}.safetensors" for name in TENSO
 TRAINING_PHOTOS_FILE = "training_photos.bin"
 """What it may list beside them: fingerprints of the photos that the pack was trained on."""
 BANK = "bank"
-"""Another NAME.safetensors, which `pack.json` lists if the settings speak of a bank."""
+PLACED = "placed"
+"""Two more NAME.safetensors, which `pack.json` lists if the settings speak of a bank, and of placed words."""
 
 LARGEST_FILE = 2**30
 LARGEST_JSON = 2**25
@@ -57,7 +59,7 @@ _INCLUDED = Path(__file__).parent / "packs"
 _COPY_AGAIN = "Copy the pack again from where it came, or export it again."
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
-"""Tensors by file ("projection", "words", "photo_captioner", "region_captioner", perhaps "bank") and name."""
+"""Tensors by file ("projection", "words", "photo_captioner", "region_captioner", perhaps "bank", "placed") and name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,8 +102,12 @@ class Pack:
         settings, checksums = _read_settings(description, folder / SETTINGS_FILE)
         contents = {name: _read_checked(folder / name, checksum) for name, checksum in checksums.items()}
         vocabulary = _read_vocabulary(contents[VOCABULARY_FILE], folder / VOCABULARY_FILE)
+        if bool(vocabulary.placed) != bool(settings.words.vector_dim):
+            raise PackError(
+                f"{folder / VOCABULARY_FILE}: expected placed words and vectors of them, or neither. {_COPY_AGAIN}"
+            )
         arrays = {}
-        for name, shapes in tensor_shapes(settings, len(vocabulary)).items():
+        for name, shapes in tensor_shapes(settings, len(vocabulary), len(vocabulary.placed)).items():
             file = f"{name}.safetensors"
             arrays[name] = _read_tensors(contents.pop(file), folder / file, shapes)
         if BANK in arrays:
@@ -139,12 +145,13 @@ def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
     )
 
 
-def tensor_shapes(settings: PackSettings, words: int) -> dict[str, dict[str, tuple[int, ...]]]:
+def tensor_shapes(settings: PackSettings, words: int, placed: int = 0) -> dict[str, dict[str, tuple[int, ...]]]:
     """Every tensor that a pack holds: file -> name -> shape.
 
     Args:
         settings: the pack's.
         words: V, the vocabulary's length.
+        placed: P, its placed words.
     """
     dim, features = settings.space.dim, settings.vision.feature_dim
     read, photo, region = settings.words, settings.photo_captioner, settings.region_captioner
@@ -154,7 +161,11 @@ def tensor_shapes(settings: PackSettings, words: int) -> dict[str, dict[str, tup
         "photo_captioner": captioner_shapes(photo.cell, features, photo.hidden, photo.embedding, words),
         "region_captioner": captioner_shapes(region.cell, 2 * features, region.hidden, region.embedding, words),
     }
-    return shapes | ({BANK: bank_shapes(settings.bank, dim)} if settings.bank.photos else {})
+    if settings.bank.photos:
+        shapes[BANK] = bank_shapes(settings.bank, dim)
+    if read.vector_dim:
+        shapes[PLACED] = placed_shapes(placed, read.vector_dim, read.embedding)
+    return shapes
 
 
 def save_pack(
@@ -187,7 +198,7 @@ def save_pack(
     folder = Path(folder).resolve()
     _refuse_foreign_folder(folder)
     contents = {VISION_FILE: vision_onnx, VOCABULARY_FILE: _json_bytes(vocabulary.to_json())}
-    for name, shapes in tensor_shapes(settings, len(vocabulary)).items():
+    for name, shapes in tensor_shapes(settings, len(vocabulary), len(vocabulary.placed)).items():
         contents[f"{name}.safetensors"] = _tensor_bytes(folder / f"{name}.safetensors", arrays.get(name, {}), shapes)
     if training_photos is not None:
         contents[TRAINING_PHOTOS_FILE] = fingerprints.to_bytes(training_photos)
@@ -269,8 +280,9 @@ def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str
         settings = PackSettings.from_json(content)
     except ValueError as error:
         raise PackError(f"{path}: {error}. {_COPY_AGAIN}") from None
-    if bool(settings.bank.photos) != (f"{BANK}.safetensors" in checksums):
-        raise PackError(f'{path}: expected "bank" and {BANK}.safetensors in "files", or neither. {_COPY_AGAIN}')
+    for name, spoken_of in ((BANK, settings.bank.photos), (PLACED, settings.words.vector_dim)):
+        if bool(spoken_of) != (f"{name}.safetensors" in checksums):
+            raise PackError(f"{path}: expected settings of {name} and {name}.safetensors, or neither. {_COPY_AGAIN}")
     return settings, checksums
 
 
@@ -282,11 +294,11 @@ def _check_file_list(files: Any, path: Path) -> dict[str, str]:
             raise PackError(f"{path}: expected plain file names, found {shown(name)}. Do not use this pack.")
         if not isinstance(checksum, str) or len(checksum) != 64 or set(checksum) - set("0123456789abcdef"):
             raise PackError(f"{path}: expected the sha256 of {shown(name)}, found {shown(checksum)}. {_COPY_AGAIN}")
-    if set(files) - {TRAINING_PHOTOS_FILE, f"{BANK}.safetensors"} != set(FILES):
+    optional = (TRAINING_PHOTOS_FILE, f"{BANK}.safetensors", f"{PLACED}.safetensors")
+    if set(files) - set(optional) != set(FILES):
         expected, found = ", ".join(sorted(FILES)), shown(sorted(files), 400)
         raise PackError(
-            f"{path}: expected the files {expected}, and perhaps {TRAINING_PHOTOS_FILE} and {BANK}.safetensors, "
-            f"found {found}. {_COPY_AGAIN}"
+            f"{path}: expected the files {expected}, and perhaps {', '.join(optional)}, found {found}. {_COPY_AGAIN}"
         )
     return files
 

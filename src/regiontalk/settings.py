@@ -196,11 +196,18 @@ class SpaceSettings(Section):
 
 @dataclass(frozen=True)
 class WordsSettings(Section):
-    """The words network (Eq. 2 to 6): H, d, and its cell, "rnn" (the paper's) or "gru"."""
+    """The words network (Eq. 2 to 6).
+
+    Attributes:
+        hidden, embedding: H and d.
+        cell: "rnn" (the paper's) or "gru".
+        vector_dim: dimensions of the vectors that place words which no caption taught; 0 if there are no such words.
+    """
 
     hidden: Annotated[int, whole(1, 16384)]
     embedding: Annotated[int, whole(1, 16384)]
     cell: Annotated[str, choice("rnn", "gru")] = "rnn"
+    vector_dim: Annotated[int, whole(0, 16384)] = 0
 
 
 @dataclass(frozen=True)

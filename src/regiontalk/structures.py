@@ -80,6 +80,8 @@ class Sentence:
         ids: (T,) int64, rows of the vocabulary; words it lacks have `Vocabulary.UNKNOWN`.
         vectors: (T, h) float32, s_t of Eq. 6.
         hubness: how well the sentence fits photos in general, as of `Regions`.
+        kinds: what is known of each word: "learnt" from captions, "placed" among those by word vectors from elsewhere,
+            or "unknown".
     """
 
     text: str
@@ -87,12 +89,14 @@ class Sentence:
     ids: np.ndarray
     vectors: np.ndarray
     hubness: float = 0.0
+    kinds: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         words = len(self.words)
         _require(words >= 1, "a sentence has at least one word")
         _require_shape("ids", self.ids, (words,))
         _require_shape("vectors", self.vectors, (words, None))
+        _require(len(self.kinds) in (0, words), "a sentence has a kind for each of its words, or none")
 
     def __len__(self) -> int:
         return len(self.words)

@@ -23,13 +23,13 @@ def run(name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 def own_backbone(tiny_pack: Path, tmp_path: Path) -> Path:
     """The tiny pack with a graph exported from the project's own network."""
     torch = pytest.importorskip("torch")
-    from regiontalk.training.staged_net import StagedNet
+    from regiontalk.training.backbones.efficientnet_lite import EfficientNetLiteBackbone
     from regiontalk.training.vision_graph import vision_graph
     from regiontalk.training.vision_net import VisionNet
 
     pack = Pack.load(tiny_pack)
     torch.manual_seed(0)
-    network = VisionNet(StagedNet(pack.settings.vision.feature_dim))
+    network = VisionNet(EfficientNetLiteBackbone("efficientnet-lite0", pack.settings.vision.feature_dim))
     size = pack.settings.vision.size
     graph = vision_graph(network, np.random.default_rng(0).integers(0, 256, (8, size, size, 3), dtype=np.uint8))
     return save_pack(tmp_path / "own", pack.settings, pack.arrays, graph, pack.vocabulary).folder
@@ -46,7 +46,7 @@ def test_vision_with_eager_pytorch(own_backbone: Path) -> None:
 def test_vision_of_a_foreign_backbone(tiny_pack: Path) -> None:
     ended = run("vision", "--pack", str(tiny_pack), "--copies", "1")
     assert ended.returncode == 0, ended.stderr
-    assert "backbone is not the project's own" in ended.stdout
+    assert "backbone is not an EfficientNet-Lite" in ended.stdout
     assert "at least 5" in ended.stdout
 
 

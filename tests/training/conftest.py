@@ -1,4 +1,4 @@
-"""A small world to train on: drawn shapes with captions, and a made-up teacher. Nothing from outside."""
+"""A small world to train on: drawn shapes with captions, and photos with named boxes. Nothing from outside."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image, ImageDraw
-from torch import nn
 
 from regiontalk.settings import VisionSettings
-from regiontalk.training.checkpoint import save_tensors
-from regiontalk.training.staged_net import StagedNet
-from regiontalk.training.teacher_net import TeacherNet
+from regiontalk.training.backbones import efficientnet_lite
+from regiontalk.training.backbones.efficientnet_lite import EfficientNetLiteBackbone, Variant
 from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
 from regiontalk.training.train_captioner import CaptionerConfig
 from regiontalk.training.vision_graph import save_vision
-from regiontalk.training.vision_net import VisionNet, scale_pixels
+from regiontalk.training.vision_net import VisionNet, float_pixels
+
+TINY = "efficientnet-lite-tiny"
+efficientnet_lite.VARIANTS[TINY] = Variant(0.2, 0.4, "")
+"""The project's own kind of backbone, of a size that trains in a test; nothing was published for it."""
 
 COLOURS = {
     "red": (220, 30, 30),
@@ -77,40 +80,41 @@ def vision_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("vision")
     settings = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0)
     photos = np.stack([np.asarray(draw_shape(colour, shape)) for colour in COLOURS for shape in SHAPES])
-    network = VisionNet(StagedNet(dim=32)).train()
+    network = VisionNet(EfficientNetLiteBackbone(TINY, 32)).train()
     with torch.no_grad():
         for _ in range(50):  # as after training, its statistics are those of photos
-            network.backbone(scale_pixels(torch.from_numpy(photos)))
+            network.backbone(float_pixels(torch.from_numpy(photos)))
+        normalise_map(network.backbone, float_pixels(torch.from_numpy(photos)))
     save_vision(folder, network, settings, photos)
     return folder
 
 
-def random_teacher() -> TeacherNet:
-    """A teacher each of whose channels says something, as a trained one's do."""
-    torch.manual_seed(9)
-    teacher = TeacherNet()
-    for layer in teacher.modules():
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight)
-    last = teacher.stages[-1][-2]
-    last.weight.mul_(0.25)
-    nn.init.constant_(last.bias, 3.0)  # in the middle of what ReLU6 lets through
-    return teacher
+def normalise_map(backbone: EfficientNetLiteBackbone, photos: torch.Tensor) -> None:
+    """Centre and scale each channel before its ReLU, as training does: else half float numbers could not hold it."""
+    fine, coarse = backbone.network.maps(photos)
+    fused = backbone.fuse_fine(fine) + F.interpolate(backbone.fuse_coarse(coarse), scale_factor=2.0, mode="nearest")
+    mean, deviation = fused.mean((0, 2, 3)), fused.std((0, 2, 3))
+    for layer in (backbone.fuse_fine, backbone.fuse_coarse):
+        layer.weight.div_(deviation[:, None, None, None])
+    backbone.fuse_fine.get_parameter("bias").sub_(mean).div_(deviation)
 
 
 @pytest.fixture(scope="session")
-def teacher_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """300 random photos with two boxes each, as a recipe's teach.py writes them."""
-    folder, rng = tmp_path_factory.mktemp("teacher"), np.random.default_rng(2)
-    photos = 300
-    np.save(folder / "photos.npy", rng.integers(0, 256, (photos, 96, 96, 3), dtype=np.uint8))
-    boxes = [np.sort(rng.random((2, 2, 2)), axis=1).reshape(2, 4).tolist() for _ in range(photos)]
-    (folder / "boxes.json").write_text(json.dumps(boxes))
-    labels = [[["sofa", "couch", "triangle", None][photo % 4], ["circle", None][photo % 2]] for photo in range(photos)]
-    labels[0][0] = "zebra"  # too rare to be taught
-    (folder / "labels.json").write_text(json.dumps(labels))
-    save_tensors(random_teacher(), folder / "teacher.safetensors")
-    return folder
+def box_labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 random photos with two boxes each, as a recipe writes them."""
+    folder, rng = tmp_path_factory.mktemp("boxes"), np.random.default_rng(2)
+    lines = []
+    for photo in range(300):
+        name = f"{photo:03}.png"
+        Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(folder / name, compress_level=0)
+        boxes = np.sort(rng.random((2, 2, 2)), axis=1).reshape(2, 4).tolist()
+        names = [[["sofa"], ["couch"], ["triangle", "shape"], []][photo % 4], [["circle"], []][photo % 2]]
+        if photo == 0:
+            names[0] = ["zebra"]  # too rare to be taught
+        things = [{"box": box, "names": each} for box, each in zip(boxes, names, strict=True)]
+        lines.append(json.dumps({"file_name": name, "boxes": things}))
+    (folder / "boxes.jsonl").write_text("\n".join(lines) + "\n")
+    return folder / "boxes.jsonl"
 
 
 @pytest.fixture(scope="session")
@@ -119,7 +123,8 @@ def alignment_config(
 ) -> AlignmentConfig:
     folder = tmp_path_factory.mktemp("alignment")
     return AlignmentConfig(
-        data=shapes_folder,
+        data=((shapes_folder, 1.0),),
+        dev=(shapes_folder,),
         vision=vision_run,
         regions=folder / "regions",
         output=folder / "run",
@@ -142,7 +147,7 @@ def alignment_run(alignment_config: AlignmentConfig) -> Path:
 
 def captioner_config(alignment: AlignmentConfig, about: str, **more: object) -> CaptionerConfig:
     config = CaptionerConfig(
-        data=alignment.data,
+        data=alignment.dev[0],
         about=about,  # type: ignore[arg-type]
         vision=alignment.vision,
         alignment=alignment.output,

@@ -66,16 +66,16 @@ def test_a_pack_with_a_bank(export: ExportConfig, shapes_folder: Path) -> None:
     assert export_pack(replace(export, bank=1000)).settings.bank.photos == len(train)
 
 
-def test_a_bank_with_other_photos(export: ExportConfig, teacher_store: Path, tmp_path: Path) -> None:
-    """Of a teacher's store, and of a folder of photos."""
+def test_a_bank_with_other_photos(export: ExportConfig, box_labels: Path, tmp_path: Path) -> None:
+    """Of a file of boxes with names, and of a folder of photos."""
     alone = photos_of(export_pack(export))
     for number in range(3):
         Image.new("RGB", (50, 40), (80 * number, 0, 90)).save(tmp_path / f"{number}.png")
-    pack = export_pack(replace(export, bank_others=5, photos=(teacher_store, tmp_path)))
+    pack = export_pack(replace(export, bank_others=5, photos=(box_labels, tmp_path)))
     together = photos_of(pack)
     assert pack.settings.bank.photos == pack.settings.bank.sentences == 15
     assert all(np.array_equal(mine, same) for mine, same in zip(together, alone, strict=False))
-    everything = export_pack(replace(export, bank_others=1000, photos=(teacher_store, tmp_path)))
+    everything = export_pack(replace(export, bank_others=1000, photos=(box_labels, tmp_path)))
     assert everything.settings.bank.photos == 10 + 300 + 3
 
 

@@ -13,7 +13,6 @@ from regiontalk.training.config import identity, read_config
 from regiontalk.training.export import ExportConfig
 from regiontalk.training.train_alignment import AlignmentConfig
 from regiontalk.training.train_captioner import CaptionerConfig
-from regiontalk.training.train_stages import StagesConfig
 from regiontalk.training.train_vision import VisionConfig
 
 
@@ -68,6 +67,12 @@ def test_a_wrong_file_is_told_what_is_wrong(tmp_path: Path, text: str, told: str
     assert told in str(error.value)
 
 
+def test_datasets_with_shares(tmp_path: Path) -> None:
+    paths = "".join(f'{name} = "{name}"\n' for name in PATHS[AlignmentConfig])
+    config = read_config(write(tmp_path, paths + 'data = [["a", 1], ["b", 0.5]]\ndev = ["a"]'), AlignmentConfig)
+    assert config.data == ((tmp_path / "a", 1.0), (tmp_path / "b", 0.5)) and config.dev == (tmp_path / "a",)
+
+
 def test_a_missing_or_binary_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         read_config(tmp_path / "none.toml", Sample)
@@ -84,31 +89,25 @@ def test_the_output_folder_is_not_part_of_a_runs_identity() -> None:
 
 
 PATHS = {
-    StagesConfig: ("store", "output"),
-    VisionConfig: ("store", "output"),
-    AlignmentConfig: ("data", "vision", "regions", "output"),
+    VisionConfig: ("backbone", "boxes", "output"),
+    AlignmentConfig: ("vision", "regions", "output"),
     CaptionerConfig: ("data", "vision", "alignment", "regions", "output"),
     ExportConfig: ("output", "vision", "alignment", "photo_captioner", "region_captioner"),
 }
 """What each kind of file must name."""
+DATASETS = {AlignmentConfig: 'data = [["data", 1]]\ndev = ["data"]\n'}
 
 
 @pytest.mark.parametrize(
     ("kind", "text", "told"),
     [
-        (VisionConfig, "image_size = 100", "image_size must be a multiple of 32, the coarsest stride, up to 2048"),
-        (VisionConfig, "image_size = 4096", "image_size must be a multiple of 32"),
-        (VisionConfig, "sizes = [[224, 6], [100, 1]]", "a size must be a multiple of 32"),
-        (VisionConfig, "sizes = [[224, 0]]", "sizes: at least one epoch at each size, not 0"),
-        (VisionConfig, "sizes = []", "sizes: at least one pair of pixels and epochs"),
-        (VisionConfig, "proposals = 501", "proposals: expected a whole number from 0 to 500, found 501"),
-        (VisionConfig, "nms_iou = 7", "nms_iou: expected a number from 0 to 1"),
-        (VisionConfig, "weights = [1, 1]", "weights: expected 6 values, found 2"),
+        (VisionConfig, "image_size = 0", "image_size: expected a whole number from 1"),
+        (VisionConfig, "epochs = 0", "epochs: expected a whole number from 1"),
         (VisionConfig, "batch = 0", "batch: expected a whole number from 1"),
-        (StagesConfig, "size = 100", "size must be a multiple of 32"),
-        (StagesConfig, "clip = 0", "clip: expected a number from 1e-12"),
-        (StagesConfig, "seed = -1", "seed: expected a whole number from 0"),
-        (AlignmentConfig, "vision_learning_rate = 1e-4\nimage_size = 100", "image_size must be a multiple of 32"),
+        (VisionConfig, "jitter = 2", "jitter: expected a number from 0 to 1"),
+        (VisionConfig, "seed = -1", "seed: expected a whole number from 0"),
+        (AlignmentConfig, "clip = 0", "clip: expected a number from 1e-12"),
+        (AlignmentConfig, "vision_learning_rate = 1e-4\nsizes = [[224, 0]]", "sizes: at least one epoch at each size"),
         (AlignmentConfig, 'cell = "gru"\nrecurrent = false', 'recurrent = false needs cell = "rnn"'),
         (AlignmentConfig, 'cell = "lstm"', "cell: expected one of 'rnn', 'gru', found 'lstm'"),
         (AlignmentConfig, "validate_epochs = 0", "validate_epochs: expected a whole number from 1"),
@@ -123,7 +122,7 @@ PATHS = {
 def test_settings_out_of_their_range_are_told(tmp_path: Path, kind: type, text: str, told: str) -> None:
     paths = "".join(f'{name} = "{name}"\n' for name in PATHS[kind])
     with pytest.raises(ConfigError, match=r"run\.toml: ") as error:
-        read_config(write(tmp_path, paths + text), kind)
+        read_config(write(tmp_path, paths + DATASETS.get(kind, "") + text), kind)
     assert told in str(error.value)
 
 
@@ -132,7 +131,6 @@ def test_settings_out_of_their_range_are_told(tmp_path: Path, kind: type, text: 
     [
         (file, kind)
         for kind, pattern in (
-            (StagesConfig, "stages*.toml"),
             (VisionConfig, "vision*.toml"),
             (AlignmentConfig, "alignment*.toml"),
             (CaptionerConfig, "*captioner*.toml"),

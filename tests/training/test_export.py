@@ -15,7 +15,7 @@ from regiontalk.evaluation.retrieval import retrieval
 from regiontalk.fingerprints import fingerprint_files, recognised
 from regiontalk.training.config import read_config
 from regiontalk.training.export import ExportConfig, export_pack
-from regiontalk.training.train_alignment import AlignmentConfig
+from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
 from regiontalk.training.train_captioner import train_captioner
 
 from .conftest import captioner_config
@@ -80,3 +80,41 @@ def test_wrong_exports_are_told(
         export_pack(read_config(tmp_path / "export.toml", ExportConfig))
     assert told in str(error.value)
     assert not (tmp_path / "pack").exists()
+
+
+def test_words_that_no_caption_taught_are_placed(alignment_config: AlignmentConfig, tmp_path: Path) -> None:
+    vectors = tmp_path / "words.txt"
+    vectors.write_text("circle 1 0\nsquare 0 1\ndisc 0.9 0.1\nzither -1 -1\n")
+    alignment = replace(alignment_config, placed_vectors=vectors, output=tmp_path / "alignment", epochs=3)
+    train_alignment(alignment)
+    captioner = captioner_config(alignment, "photo", epochs=1, output=tmp_path / "photo")
+    region = captioner_config(alignment, "region", epochs=1, output=tmp_path / "region")
+    for config in (captioner, region):
+        train_captioner(config)
+    export = ExportConfig(
+        output=tmp_path / "pack",
+        name="shapes",
+        licence="none",
+        vision=alignment.vision,
+        alignment=alignment.output,
+        photo_captioner=captioner.output,
+        region_captioner=region.output,
+        placed_vectors=vectors,
+        placed_words=1,
+    )
+    assert export_pack(export).vocabulary.placed == ("disc",)
+    pack = export_pack(replace(export, placed_words=20))
+    assert pack.vocabulary.placed == ("disc", "zither") and pack.settings.words.vector_dim == 2
+    model = regiontalk.load(tmp_path / "pack")
+    sentence, alone, circle = model.read(["a red disc qwx", "disc", "circle"])
+    assert sentence.kinds == ("learnt", "learnt", "placed", "unknown")
+    assert np.isfinite(alone.vectors).all() and not np.array_equal(alone.vectors, circle.vectors)
+    with pytest.raises(ConfigError, match="was trained without such vectors; leave it out"):
+        export_pack(replace(export, alignment=alignment_run_without(alignment_config, tmp_path)))
+
+
+def alignment_run_without(config: AlignmentConfig, folder: Path) -> Path:
+    """A run that was trained without vectors from elsewhere."""
+    plain = replace(config, output=folder / "plain", epochs=1)
+    train_alignment(plain)
+    return plain.output

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from regiontalk.errors import TrainingError
 from regiontalk.training import checkpoint, loop
 from regiontalk.training.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
-from regiontalk.training.loop import Task, batches_ahead, constant, one_cycle, train
+from regiontalk.training.loop import Task, batches_ahead, constant, one_cycle, train, trapezoid
 from regiontalk.training.optimisers import OPTIMISERS, make_optimiser, parameter_groups
 
 
@@ -263,6 +263,12 @@ def test_one_cycle_rises_and_falls_to_zero() -> None:
     assert values[:10] == pytest.approx([0.1 * (step + 1) for step in range(10)])
     assert all(a >= b for a, b in pairwise(values[9:]))
     assert 0 < values[-1] < 0.001
+
+
+def test_a_trapezoid_rises_stays_and_falls() -> None:
+    factor = trapezoid(100, warm_up=0.1, fall=0.2)
+    assert [factor(step) for step in (0, 4, 9, 50, 80, 90, 99)] == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.05])
+    assert trapezoid(1)(0) == 1
 
 
 def test_a_constant_rate_rises_and_stays() -> None:

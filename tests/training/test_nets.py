@@ -22,7 +22,8 @@ from regiontalk.training.captioner_net import (
     text_counts,
 )
 from regiontalk.training.sentences import pad_ids
-from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
+from regiontalk.training.word_vectors import first_vectors, load_word_vectors, vectors_of
+from regiontalk.training.words_net import AlignmentNet, WordsNet
 
 CELLS = ("rnn", "gru", "lstm")
 COUNTS = np.array([20, 3, 9, 7, 5, 4, 1])
@@ -69,6 +70,34 @@ def test_word_vectors_come_from_a_text_file(tmp_path: Path) -> None:
     assert embedding[[0, 1, 4]].tolist() == [[1, 1]] * 3  # what the file lacks stays
     assert embedding[3, 0] / embedding[2, 1] == pytest.approx(3)  # lengths keep their ratio
     assert embedding[[2, 3]].norm(dim=1).mean() == pytest.approx(2**0.5)
+
+
+def test_the_first_words_of_a_file_that_captions_lack(tmp_path: Path) -> None:
+    file = tmp_path / "vectors.txt"
+    file.write_text("dog 3 4\nzither 0 2\nnew york 1 2\n's 1 1\naardvark 6 8\n")
+    vocabulary = Vocabulary(["dog", "cat"], [5, 0, 5, 5])
+    np.testing.assert_allclose(vectors_of(file, vocabulary), [[0, 0], [0, 0], [0.6, 0.8], [0, 0]], atol=1e-6)
+    found = first_vectors(file, vocabulary, 2)
+    assert list(found) == ["zither", "aardvark"]
+    np.testing.assert_allclose(list(found.values()), [[0, 1], [0.6, 0.8]], atol=1e-6)
+    assert list(first_vectors(file, vocabulary, 1)) == ["zither"]
+    with pytest.raises(DataError, match="none of the vocabulary's 1 words"):
+        vectors_of(file, Vocabulary(["wolf"], [1, 0, 1]))
+
+
+@pytest.mark.parametrize("forget", [0.0, 1.0])
+def test_words_are_learnt_beside_their_vectors_from_elsewhere(forget: float) -> None:
+    """Word 3 has such a vector, word 4 has none: it is never forgotten."""
+    torch.manual_seed(0)
+    net = WordsNet(5, embedding=4, hidden=3, dim=2, dropout=0.0, cell="gru", outside=2)
+    net.vectors[3] = torch.tensor([1.0, 2.0])
+    net.forget = forget
+    placed = net.vectors[3] @ net.W_g
+    read = net.train().look_up(torch.tensor([[3, 4]]))[0]
+    torch.testing.assert_close(read[0], placed + (1 - forget) * net.embedding[3])
+    torch.testing.assert_close(read[1], net.embedding[4])
+    exported = net.word_vectors()
+    torch.testing.assert_close(net.eval().look_up(torch.tensor([[3, 4]]))[0], exported[[3, 4]])
 
 
 @pytest.mark.parametrize(

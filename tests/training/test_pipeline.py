@@ -20,11 +20,12 @@ from regiontalk.errors import DataError, TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.language.reader import words_shapes
 from regiontalk.training import loop
+from regiontalk.training import train_vision as vision_stage
+from regiontalk.training.backbones.efficientnet_lite import EfficientNetLiteBackbone
+from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.export import alignment_tensors
 from regiontalk.training.regions import store_regions
 from regiontalk.training.sentences import Sentences
-from regiontalk.training.staged_net import StagedNet
-from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.training.train_alignment import (
     AlignmentConfig,
     AlignmentRun,
@@ -33,15 +34,15 @@ from regiontalk.training.train_alignment import (
     train_alignment,
 )
 from regiontalk.training.train_captioner import CaptionerRun, train_captioner
-from regiontalk.training.train_vision import Schedule, VisionConfig, train_vision
+from regiontalk.training.train_vision import VisionConfig, train_vision
 from regiontalk.training.vision_graph import float_graph, read_graph, read_settings, read_vision
 from regiontalk.training.vision_net import VisionNet
 
-from .conftest import captioner_config
+from .conftest import TINY, captioner_config
 
 FLICKR8K = Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[3] / "shared" / "data") / "flickr8k"
 
-VISION_FILES = {"vision.json", "vision.onnx", "vision.safetensors"}
+VISION_FILES = {"backbone.json", "vision.json", "vision.onnx", "vision.safetensors"}
 
 
 def same_tensors(one: Path, other: Path) -> bool:
@@ -54,20 +55,57 @@ def logged(folder: Path, name: str) -> list[float]:
         return [float(row["value"]) for row in csv.DictReader(file) if row["name"] == name]
 
 
-def test_vision_run_learns_and_resumes_exactly(teacher_store: Path, tmp_path: Path) -> None:
-    config = VisionConfig(store=teacher_store, output=tmp_path / "whole", dim=32, sizes=((64, 1), (32, 2)), batch=16)
-    config = replace(config, learning_rate=3e-3, image_size=64)
+@pytest.fixture
+def tiny_backbone(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A backbone that needs no package: its weights are random, always the same."""
+
+    def opened(name: str, dim: int) -> EfficientNetLiteBackbone:
+        torch.manual_seed(4)
+        return EfficientNetLiteBackbone(name, dim)
+
+    monkeypatch.setattr(vision_stage, "open_backbone", opened)
+    return TINY
+
+
+@pytest.mark.parametrize("backbone_learning_rate", [0.0, 1e-3])
+def test_vision_run_learns_and_resumes_exactly(
+    box_labels: Path, tiny_backbone: str, tmp_path: Path, backbone_learning_rate: float
+) -> None:
+    config = VisionConfig(
+        backbone=tiny_backbone,
+        boxes=box_labels,
+        output=tmp_path / "whole",
+        dim=32,
+        image_size=64,
+        epochs=2,
+        batch=8,
+        learning_rate=3e-3,
+        backbone_learning_rate=backbone_learning_rate,
+    )
     whole = train_vision(config)
     broken = replace(config, output=tmp_path / "broken")
     train_vision(replace(broken, stop_after=3))
     assert not (broken.output / "vision.safetensors").exists()
     assert same_tensors(whole, train_vision(broken))
-    assert len(logged(config.output, "dev_own_photo")) == 3
-    for name in ("stages", "map", "pooled", "classes", "box", "objectness"):
-        assert len(logged(config.output, f"dev_{name}")) == 3
-    assert logged(config.output, "dev_stages")[-1] < logged(config.output, "dev_stages")[0]
+    for name in ("naming", "box", "objectness", "box_recall"):
+        assert len(logged(config.output, f"dev_{name}")) == 2
+    assert logged(config.output, "dev_loss")[-1] < logged(config.output, "dev_loss")[0]
     assert {file.name for file in config.output.iterdir()} >= {"checkpoint.safetensors", "log.csv", *VISION_FILES}
-    assert read_vision(config.output)[1].feature_dim == 32
+    network, settings = read_vision(config.output)
+    assert settings.feature_dim == 32
+    first, last = "network.conv_stem.weight", "network.conv_head.weight"
+    before, after = vision_stage.open_backbone(tiny_backbone, 32).state_dict(), network.backbone.state_dict()
+    assert torch.equal(before[first], after[first])  # edges and textures are never trained
+    assert torch.equal(before[last], after[last]) == (backbone_learning_rate == 0)
+
+
+def test_few_photos_make_no_vision_run(box_labels: Path, tiny_backbone: str, tmp_path: Path) -> None:
+    few = tmp_path / "boxes.jsonl"
+    few.write_text("".join(box_labels.read_text().splitlines(True)[:10]))
+    with pytest.raises(DataError, match=r"boxes\.jsonl: 10 photos, of which 256 are held out; give it more"):
+        train_vision(VisionConfig(backbone=tiny_backbone, boxes=few, output=tmp_path / "run"))
+    with pytest.raises(TrainingError, match="image_size: this backbone takes multiples of 32 pixels"):
+        train_vision(VisionConfig(backbone=tiny_backbone, boxes=box_labels, output=tmp_path / "run", image_size=100))
 
 
 @pytest.mark.parametrize(("optimiser", "cell"), [("sgd", "rnn"), ("adamw", "rnn"), ("adamw", "gru")])
@@ -112,7 +150,7 @@ def test_weights_and_vocabulary_of_two_runs_are_told(alignment_run: Path, tmp_pa
 
 def test_dev_is_measured_as_often_as_asked_and_at_the_end(alignment_config: AlignmentConfig, tmp_path: Path) -> None:
     train_alignment(replace(alignment_config, output=tmp_path, epochs=5, validate_epochs=2))
-    assert len(logged(tmp_path, "dev_image_to_text_r1")) == 3
+    assert len(logged(tmp_path, f"dev_{alignment_config.dev[0].name}_image_to_text_r1")) == 3
 
 
 @pytest.mark.parametrize("loss", ["margin", "hard_negative", "info_nce"])
@@ -129,12 +167,12 @@ def test_every_loss_and_score_learns(alignment_config: AlignmentConfig, tmp_path
 
 @pytest.mark.parametrize("vision_learning_rate", [0.0, 1e-3])
 def test_names_are_learnt_beside_captions_and_resume_exactly(
-    alignment_config: AlignmentConfig, teacher_store: Path, tmp_path: Path, vision_learning_rate: float
+    alignment_config: AlignmentConfig, box_labels: Path, tmp_path: Path, vision_learning_rate: float
 ) -> None:
     config = replace(
         alignment_config,
         output=tmp_path / "whole",
-        named=teacher_store,
+        boxes=box_labels,
         named_photos=4,
         epochs=2,
         captions=2,
@@ -151,9 +189,9 @@ def test_names_are_learnt_beside_captions_and_resume_exactly(
 
 
 def test_a_run_that_begins_without_the_names_learns_those_it_can_say(
-    alignment_config: AlignmentConfig, alignment_run: Path, teacher_store: Path, tmp_path: Path
+    alignment_config: AlignmentConfig, alignment_run: Path, box_labels: Path, tmp_path: Path
 ) -> None:
-    config = replace(alignment_config, start=alignment_run, output=tmp_path, named=teacher_store)
+    config = replace(alignment_config, start=alignment_run, output=tmp_path, boxes=box_labels)
     run = AlignmentRun(config, "cpu")
     assert run.named is not None and run.named.names == (("circle",), ("triangle",))
 
@@ -181,8 +219,39 @@ def test_tuning_moves_the_backbone_and_resumes_exactly(
     for name in ("alignment.safetensors", "vision.safetensors"):
         assert same_tensors(config.output / name, broken.output / name)
     before, after = load_file(config.vision / "vision.safetensors"), load_file(config.output / "vision.safetensors")
-    assert not np.array_equal(before["backbone.stages.0.0.1.weight"], after["backbone.stages.0.0.1.weight"])
-    assert np.array_equal(before["backbone.stages.0.0.2.running_mean"], after["backbone.stages.0.0.2.running_mean"])
+    assert not np.array_equal(before["backbone.network.conv_head.weight"], after["backbone.network.conv_head.weight"])
+    assert np.array_equal(before["backbone.network.conv_stem.weight"], after["backbone.network.conv_stem.weight"])
+    assert np.array_equal(before["backbone.network.bn1.running_mean"], after["backbone.network.bn1.running_mean"])
+
+
+def test_several_datasets_take_turns_and_resume_exactly(
+    alignment_config: AlignmentConfig, tmp_path: Path, shapes_folder: Path
+) -> None:
+    """A list of captioned photos beside Flickr8k's layout; words are placed by vectors from elsewhere."""
+    photos = tmp_path / "more"
+    photos.symlink_to(shapes_folder / "images", target_is_directory=True)
+    names = sorted(file.name for file in photos.iterdir())
+    entries = [{"file_name": name, "captions": [f"a painted {name.split('.')[0].replace('_', ' ')}"]} for name in names]
+    (tmp_path / "more.json").write_text(json.dumps(entries))
+    (tmp_path / "words.txt").write_text("circle 1 0\npainted 0 1\nzither 1 1\n")
+    config = replace(
+        alignment_config,
+        data=((shapes_folder, 1.0), (tmp_path / "more.json", 2.0)),
+        regions=tmp_path / "regions",
+        output=tmp_path / "whole",
+        placed_vectors=tmp_path / "words.txt",
+        forget=0.5,
+        epochs=2,
+    )
+    run = AlignmentRun(config, "cpu")
+    assert "painted" in run.vocabulary and "zither" not in run.vocabulary
+    assert {run.batch(step).source for step in range(run.turns.epoch_steps)} == {0, 1}
+    whole = train_alignment(config)
+    broken = replace(config, output=tmp_path / "broken")
+    train_alignment(replace(broken, stop_after=3))
+    assert same_tensors(whole, train_alignment(broken))
+    vocabulary, net = read_alignment(config.output)
+    assert net.words.places and net.words.vectors[vocabulary.encode(["circle"])[0]].tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -202,24 +271,23 @@ def test_words_are_forgotten_as_often_as_asked(
 
 
 def test_named_photos_stand_in_another_light_too(
-    alignment_config: AlignmentConfig, alignment_run: Path, teacher_store: Path, tmp_path: Path
+    alignment_config: AlignmentConfig, alignment_run: Path, box_labels: Path, tmp_path: Path
 ) -> None:
-    config = replace(
-        alignment_config, start=alignment_run, output=tmp_path, named=teacher_store, vision_learning_rate=1.0
-    )
+    config = replace(alignment_config, start=alignment_run, output=tmp_path, boxes=box_labels, vision_learning_rate=1.0)
     plain, jittered = (AlignmentRun(replace(config, jitter=each), "cpu").named for each in (0.0, 0.5))
     assert plain is not None and jittered is not None
-    assert (plain.batch(0).pixels[0] != jittered.batch(0).pixels[0]).any()
+    settings = read_settings(config.vision)
+    assert (plain.batch(0, settings).pixels[0] != jittered.batch(0, settings).pixels[0]).any()
 
 
 def test_batches_that_other_processes_make_are_the_same(
-    alignment_config: AlignmentConfig, teacher_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alignment_config: AlignmentConfig, box_labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a GPU waits for them."""
     config = replace(
         alignment_config,
         output=tmp_path / "thread",
-        named=teacher_store,
+        boxes=box_labels,
         named_photos=4,
         epochs=2,
         captions=2,
@@ -234,37 +302,37 @@ def test_batches_that_other_processes_make_are_the_same(
 
 
 def test_tuning_on_larger_photos_gives_a_network_for_these(
-    alignment_config: AlignmentConfig, alignment_run: Path, teacher_store: Path, tmp_path: Path
+    alignment_config: AlignmentConfig, alignment_run: Path, box_labels: Path, tmp_path: Path
 ) -> None:
     config = replace(
         alignment_config,
         start=alignment_run,
         output=tmp_path,
-        named=teacher_store,
+        boxes=box_labels,
         named_photos=2,
-        epochs=1,
         vision_learning_rate=1e-3,
-        image_size=96,
+        sizes=((64, 1), (96, 1)),
     )
     train_alignment(config)
     before, after = read_settings(config.vision), read_settings(config.output)
     assert (after.size, after.side) == (96, 96 * before.side // before.size)
-    store = store_regions(read_graph(config.output), after, read_dataset(config.data, "dev"), tmp_path / "regions")
+    store = store_regions(read_graph(config.output), after, read_dataset(config.dev[0], "dev"), tmp_path / "regions")
     assert np.isfinite(store.features[:]).all()
 
 
 @pytest.mark.parametrize(
     ("wrong", "name"),
     [
-        ({"image_size": 64}, "image_size"),
-        ({"vision_learning_rate": 1e-3, "image_size": 100}, "image_size"),
+        ({"sizes": ((64, 1),)}, "sizes"),
+        ({"vision_learning_rate": 1e-3, "sizes": ((64, 0),)}, "sizes"),
+        ({"data": ()}, "at least one dataset each"),
         ({"jitter": 0.1}, "jitter"),
         ({"smallest_view": 0.6}, "smallest_view"),
         ({"vision_learning_rate": 1e-3, "smallest_view": 0.0}, "smallest_view"),
     ],
 )
 def test_what_is_for_a_tuned_backbone_is_told_and_sizes_fit_its_strides(
-    alignment_config: AlignmentConfig, wrong: dict[str, float], name: str
+    alignment_config: AlignmentConfig, wrong: dict[str, object], name: str
 ) -> None:
     with pytest.raises(ValueError, match=name):
         replace(alignment_config, **wrong)  # type: ignore[arg-type]
@@ -339,13 +407,13 @@ def test_a_captioner_of_other_sizes_is_no_start(
 
 
 def test_the_region_captioner_learns_named_boxes(
-    alignment_config: AlignmentConfig, alignment_run: Path, teacher_store: Path, tmp_path: Path
+    alignment_config: AlignmentConfig, alignment_run: Path, box_labels: Path, tmp_path: Path
 ) -> None:
     config = captioner_config(
-        alignment_config, "region", named=teacher_store, named_repeats=2, output=tmp_path / "whole", epochs=1
+        alignment_config, "region", boxes=box_labels, boxes_repeats=2, output=tmp_path / "whole", epochs=1
     )
     run = CaptionerRun(config, "cpu")
-    named = run.read_named(teacher_store)
+    named = run.read_named(box_labels)
     snippets = len(run.train_texts) - 2 * len(named)
     assert snippets > 0 and len(named) == 75 + 150  # sofas are not in this vocabulary
     assert {" ".join(run.vocabulary.decode(ids)) for ids in named.texts.ids} == {"a circle", "a triangle"}
@@ -353,7 +421,7 @@ def test_the_region_captioner_learns_named_boxes(
     photo, region = named.texts.photos[7], named.texts.regions[7]
     np.testing.assert_array_equal(context[:32], named.store.features[photo, region].astype(np.float32))
     np.testing.assert_array_equal(context[32:], named.store.features[photo, 0].astype(np.float32))
-    label = TeacherStore(teacher_store).labels[photo][region - 1]
+    label = read_box_labels(box_labels).names[photo][region - 1][0]
     assert run.vocabulary.decode(ids) == ["a", label]
     train_captioner(config)
     broken = replace(config, output=tmp_path / "broken")
@@ -363,8 +431,8 @@ def test_the_region_captioner_learns_named_boxes(
 
 
 def test_names_are_for_regions() -> None:
-    with pytest.raises(ValueError, match='named needs about = "region"'):
-        captioner_config(AlignmentConfig(*[Path()] * 4), "photo", named=Path())
+    with pytest.raises(ValueError, match='boxes needs about = "region"'):
+        captioner_config(AlignmentConfig(((Path(), 1.0),), (Path(),), *[Path()] * 3), "photo", boxes=Path())
 
 
 @pytest.mark.parametrize("wrong", [{"about": "region"}, {"samples": 1}, {"start": None}])
@@ -380,7 +448,7 @@ def test_stores_of_another_network_are_refused(shapes_folder: Path, vision_run: 
     dataset, settings, graph = read_dataset(shapes_folder, "dev"), read_settings(vision_run), read_graph(vision_run)
     store = store_regions(graph, settings, dataset, tmp_path / "regions")
     assert len(store.counts) == len(dataset)
-    another = float_graph(VisionNet(StagedNet(dim=32)), settings.size).SerializeToString()
+    another = float_graph(VisionNet(EfficientNetLiteBackbone(TINY, 32)), settings.size).SerializeToString()
     others = (another, settings), (graph, replace(settings, nms_iou=0.5))
     for other in others:
         with pytest.raises(DataError):
@@ -418,12 +486,14 @@ def test_a_refused_run_leaves_a_finished_one_as_it_is(
 
 def test_photos_without_a_known_word_are_not_measured(alignment_config: AlignmentConfig, alignment_run: Path) -> None:
     run = AlignmentRun(replace(alignment_config, start=alignment_run), "cpu")
-    every, half = run.dev_sentences, run.dev_sentences.photos % 2 == 1
+    every = run.dev_sentences[0]
+    half = every.photos % 2 == 1
     some = Sentences(tuple(ids for ids, keep in zip(every.ids, half, strict=True) if keep), every.photos[half])
     run.net.eval()
-    found = measure_retrieval(run.net, run.dev_source, some, "max", "cpu", chunk=3)
+    source = run.dev_sources[0]
+    found = measure_retrieval(run.net, source, some, "max", "cpu", run.settings[-1], chunk=3)
     rows = np.unique(some.photos)
-    store = run.dev_source.store
+    store = source.store
     vectors = [run.net.regions(torch.from_numpy(store.features[r, : store.counts[r]].astype("f"))) for r in rows]
     one = [(torch.from_numpy(ids)[None], torch.ones(1, len(ids), dtype=torch.bool)) for ids in some.ids]
     words = [run.net.words(ids, mask)[0] for ids, mask in one]
@@ -432,19 +502,13 @@ def test_photos_without_a_known_word_are_not_measured(alignment_config: Alignmen
     assert found["text_to_image_r1"] == pytest.approx(100 * np.mean(best == some.photos))
 
 
-def test_batches_are_never_larger_than_what_there_is() -> None:
-    config = VisionConfig(store=Path(), output=Path(), sizes=((32, 2), (64, 1)), batch=64)
-    schedule = Schedule(config, np.arange(100, 144))
-    assert schedule.steps == 3 and [schedule.size(step) for step in range(3)] == [32, 32, 64]
-    assert sorted(schedule.batch(1)[0]) == list(range(100, 144))
-
-
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif(not FLICKR8K.is_dir(), reason="needs flickr8k below ../shared/data or $REGIONTALK_DATA")
 def test_200_flickr8k_photos_are_learnt_by_heart_and_resumed_exactly(vision_run: Path, tmp_path: Path) -> None:
     config = AlignmentConfig(
-        data=FLICKR8K,
+        data=((FLICKR8K, 1.0),),
+        dev=(FLICKR8K,),
         vision=vision_run,
         regions=tmp_path / "regions",
         output=tmp_path / "run",
@@ -469,4 +533,4 @@ def learnt_by_heart(config: AlignmentConfig) -> dict[str, float]:
     """Retrieval on the photos that a run was trained on."""
     run = AlignmentRun(config, "cpu")
     _, net = read_alignment(config.output)
-    return measure_retrieval(net, run.train_source, run.train_sentences, config.score, "cpu")
+    return measure_retrieval(net, run.train_sources[0], run.train_sentences[0], config.score, "cpu", run.settings[-1])

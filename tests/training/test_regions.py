@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from regiontalk.data import RegionStore, RegionStoreWriter, read_dataset
 from regiontalk.errors import DataError
+from regiontalk.settings import VisionSettings
 from regiontalk.training import regions
 from regiontalk.training.regions import (
     SeenRegions,
@@ -23,17 +24,19 @@ from regiontalk.training.regions import (
 from regiontalk.training.vision_graph import read_graph, read_settings, read_vision
 from regiontalk.vision.roi_align import roi_weights
 
+SETTINGS = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0)
+
 
 @pytest.fixture
 def seen(shapes_folder: Path, vision_run: Path, tmp_path: Path) -> SeenRegions:
     dataset = read_dataset(shapes_folder, "dev")
     network, settings = read_vision(vision_run)
     store = store_regions(read_graph(vision_run), settings, dataset, tmp_path / "regions")
-    return SeenRegions(network, store, [photo.file for photo in dataset.photos], settings, "cpu")
+    return SeenRegions(network, store, [photo.file for photo in dataset.photos], "cpu")
 
 
 def test_without_chance_the_photos_are_seen_whole(seen: SeenRegions) -> None:
-    batch = seen.load(np.arange(4), None)
+    batch = seen.load(np.arange(4), None, SETTINGS)
     counts = np.asarray(seen.store.counts)
     assert batch.mask.sum(1).tolist() == counts.tolist()
     for row, count in enumerate(counts):
@@ -43,7 +46,7 @@ def test_without_chance_the_photos_are_seen_whole(seen: SeenRegions) -> None:
 
 
 def test_views_are_chosen_by_the_generator_alone(seen: SeenRegions) -> None:
-    one, same, other = (seen.load(np.arange(4), np.random.default_rng(seed)) for seed in (1, 1, 2))
+    one, same, other = (seen.load(np.arange(4), np.random.default_rng(seed), SETTINGS) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.pixels, same.pixels)
     np.testing.assert_array_equal(one.weights, same.weights)
     assert not np.array_equal(one.pixels, other.pixels)
@@ -57,10 +60,10 @@ def test_windows_stay_in_the_photo() -> None:
 
 
 def test_photos_stand_in_another_light_in_training_only(seen: SeenRegions) -> None:
-    jittering = SeenRegions(seen.network, seen.store, seen.files, seen.settings, "cpu", Views(jitter=0.4))
+    jittering = SeenRegions(seen.network, seen.store, seen.files, "cpu", Views(jitter=0.4))
     rows = np.arange(4)
-    np.testing.assert_array_equal(jittering.load(rows, None).pixels, seen.load(rows, None).pixels)
-    plain, changed = (source.load(rows[:1], np.random.default_rng(1)) for source in (seen, jittering))
+    np.testing.assert_array_equal(jittering.load(rows, None, SETTINGS).pixels, seen.load(rows, None, SETTINGS).pixels)
+    plain, changed = (source.load(rows[:1], np.random.default_rng(1), SETTINGS) for source in (seen, jittering))
     np.testing.assert_array_equal(changed.weights, plain.weights)  # the same window
     assert not np.array_equal(changed.pixels, plain.pixels)
 
@@ -87,9 +90,9 @@ def test_a_box_follows_its_thing(seen: SeenRegions, tmp_path: Path) -> None:
     )
     writer.finish()
     store = RegionStore.open(tmp_path / "store")
-    square = SeenRegions(seen.network, store, [tmp_path / "square.png"], seen.settings, "cpu")
+    square = SeenRegions(seen.network, store, [tmp_path / "square.png"], "cpu")
     for seed in range(20):
-        batch = square.load(np.array([0]), np.random.default_rng(seed))
+        batch = square.load(np.array([0]), np.random.default_rng(seed), SETTINGS)
         ((left, top, right, bottom),) = (batch.boxes[0] * 64).round().astype(int)
         assert batch.pixels[0, top + 2 : bottom - 2, left + 2 : right - 2, 1].max() < 40  # no grey inside
         outside = batch.pixels[0].copy()

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.training.sentences import CaptionedPhotos, Sentences, Shuffled
+from regiontalk.training.sentences import CaptionedPhotos, Sentences, Shuffled, Turns
 
 
 def sentences_of(captions_per_photo: list[int]) -> Sentences:
@@ -61,3 +61,22 @@ def test_shuffled_is_a_permutation_each_epoch() -> None:
         rows = np.concatenate([order.rows(2 * epoch + within) for within in range(2)])
         assert sorted(rows) == list(range(10))
     assert Shuffled(items=3, batch=10, seed=1).rows(0).size == 3
+
+
+def test_every_dataset_has_as_many_turns_as_its_share_says() -> None:
+    datasets = [Sentences(tuple(np.array([2]) for _ in range(n)), np.arange(n)) for n in (40, 20)]
+    orders = [CaptionedPhotos(each, batch=10, captions=1, seed=0) for each in datasets]
+    turns = Turns(orders, [1.5, 3], seed=1)
+    assert turns.epoch_steps == 6 + 6
+    seen = [turns.turn(step) for step in range(3 * turns.epoch_steps)]
+    for dataset, steps in enumerate((6, 6)):
+        own = [step for which, step in seen if which == dataset]
+        assert own == list(range(3 * steps))  # each dataset's own order goes on from epoch to epoch
+    assert [which for which, _ in seen[:12]] != [which for which, _ in seen[12:24]]
+    assert seen == [turns.turn(step) for step in range(3 * turns.epoch_steps)]
+
+
+def test_a_small_share_is_still_a_turn() -> None:
+    sentences = Sentences(tuple(np.array([2]) for _ in range(10)), np.arange(10))
+    order = CaptionedPhotos(sentences, batch=10, captions=1, seed=0)
+    assert Turns([order, order], [1, 0.01], seed=0).steps == [1, 1]

@@ -12,26 +12,22 @@ from safetensors.numpy import save_file
 
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError, DataError, TrainingError
-from regiontalk.fingerprints import fingerprint, fingerprint_files, listed, recognised
-from regiontalk.photos import open_photo
+from regiontalk.fingerprints import fingerprint_files, listed, recognised
+from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.training_photos import require_named, training_photos
 
 
-def test_data_stores_and_folders_come_together(shapes_folder: Path, teacher_store: Path, tmp_path: Path) -> None:
+def test_data_boxes_and_folders_come_together(shapes_folder: Path, box_labels: Path, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     coarse = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
     Image.fromarray(coarse).resize((90, 60)).save(tmp_path / "deep" / "a.png")
-    known = training_photos([shapes_folder], [teacher_store, tmp_path])
+    known = training_photos([shapes_folder], [box_labels, tmp_path])
     assert known is not None
     files = [photo.file for photo in read_dataset(shapes_folder, "train").photos]
     train = fingerprint_files(files)
-    stored = np.stack([fingerprint(Image.fromarray(each)) for each in np.load(teacher_store / "photos.npy")])
+    stored = fingerprint_files(read_box_labels(box_labels).photos)
     alone = fingerprint_files([tmp_path / "deep" / "a.png"])
     assert np.array_equal(known, listed(np.concatenate([train, stored, alone])))
-    scaled = np.stack([np.asarray(open_photo(file).image.resize((224, 224))) for file in files])
-    np.save(tmp_path / "photos.npy", scaled)
-    again = training_photos([shapes_folder], [tmp_path])
-    assert again is not None and np.array_equal(again, listed(train))
     only_train = training_photos([shapes_folder], [])
     assert only_train is not None and not recognised(alone, only_train).any()
     assert training_photos([], []) is None
@@ -40,17 +36,10 @@ def test_data_stores_and_folders_come_together(shapes_folder: Path, teacher_stor
 def test_folders_without_photos(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no photo"):
         training_photos([], [tmp_path])
-    with pytest.raises(DataError, match="none: expected a folder of photos or a teacher store"):
+    with pytest.raises(DataError, match="none: expected a folder of photos or a file of boxes with names"):
         training_photos([], [tmp_path / "none"])
     Image.new("RGB", (30, 30)).save(tmp_path / "blank.png")
     with pytest.raises(DataError, match="not blank, found 0"):
-        training_photos([], [tmp_path])
-    for array in (np.zeros((3, 4)), np.zeros((2, 8, 8, 3), np.float32)):
-        np.save(tmp_path / "photos.npy", array)
-        with pytest.raises(DataError, match=r"photos\.npy: expected \(N, S, S, 3\) uint8"):
-            training_photos([], [tmp_path])
-    (tmp_path / "photos.npy").write_bytes(b"nothing")
-    with pytest.raises(DataError, match="not a NumPy array"):
         training_photos([], [tmp_path])
 
 
@@ -60,6 +49,11 @@ def test_no_dataset_is_forgotten(tmp_path: Path) -> None:
     require_named([run], [])  # its checkpoint is gone: nobody can tell
     save_file({"a": np.zeros(1)}, run / "checkpoint.safetensors", {"run": json.dumps({"data": "birds"})})
     require_named([run], [tmp_path / "cats", tmp_path / "birds"])
+    several = json.dumps({"data": [["cats", 1.0], ["fish", 2.0]]})
+    save_file({"a": np.zeros(1)}, run / "checkpoint.safetensors", {"run": several})
+    with pytest.raises(ConfigError, match="'fish', which data does not name"):
+        require_named([run], [tmp_path / "cats", tmp_path / "birds"])
+    save_file({"a": np.zeros(1)}, run / "checkpoint.safetensors", {"run": json.dumps({"data": "birds"})})
     with pytest.raises(ConfigError, match=r"run: was trained on the dataset 'birds', which data does not name"):
         require_named([run], [tmp_path / "cats"])
     (run / "checkpoint.safetensors").write_bytes(b"\xff" * 8)

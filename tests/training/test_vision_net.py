@@ -2,49 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import tempfile
+from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
 from torch import Tensor, nn
 
 from regiontalk.settings import VisionSettings
-from regiontalk.training.distillation import assign_cells, box_overlap, proposal_losses
-from regiontalk.training.staged_net import StagedNet
+from regiontalk.training.backbones.efficientnet_lite import EfficientNetLiteBackbone
+from regiontalk.training.proposals import assign_cells, box_overlap, cell_centres, proposal_losses
+from regiontalk.training.quantise import fold_padding, is_zero_padding, quiet
 from regiontalk.training.vision_graph import float_graph, vision_graph
-from regiontalk.training.vision_net import VisionNet, cell_centres
+from regiontalk.training.vision_net import VisionNet
 from regiontalk.vision.boxes import iou
 from regiontalk.vision.session import VisionSession
+
+from .conftest import TINY
 
 SIZE = 64
 
 
 class Patches(nn.Module):
-    """A second backbone, as a user would plug it in: patches of 8 pixels, nothing shared with StagedNet."""
+    """Another backbone, as a user would plug it in: patches of 8 pixels, nothing shared with EfficientNet-Lite."""
 
-    dim, stride = 24, 8
+    dim, stride, multiple_of = 24, 8, 8
 
     def __init__(self) -> None:
         super().__init__()
         self.patches = nn.Conv2d(3, self.dim, self.stride, self.stride)
-
-    def chain(self, photos: Tensor) -> Iterator[Tensor]:
-        yield self.patches(photos)
-
-    def fuse(self, maps: list[Tensor]) -> Tensor:
-        return maps[0].relu()
+        self.pretrained, self.description = self.patches, {"backbone": "patches"}
 
     def forward(self, photos: Tensor) -> Tensor:
-        return self.fuse(list(self.chain(photos)))
+        return self.patches(photos / 255).relu()
 
 
 BACKBONES = {
-    "staged": lambda: StagedNet(dim=32),
+    "efficientnet": lambda: EfficientNetLiteBackbone(TINY, 32),
     "patches": Patches,
 }
 
@@ -94,9 +95,45 @@ def test_the_shipped_int8_graph_stays_close_to_its_network(backbone: str) -> Non
     assert len(graph) < 0.5 * len(float_graph(net, SIZE).SerializeToString()) or backbone == "patches"
 
 
+def test_zeros_around_maps_cost_no_node_of_their_own() -> None:
+    """They become the convolutions' own; a node of padding would stay in float32 between two conversions."""
+    net, pixels = random_net("efficientnet"), random_photos(2)
+    plain = float_graph(net, SIZE)
+    assert "Pad" not in {node.op_type for node in onnx.load_from_string(vision_graph(net, random_photos(8))).graph.node}
+    simple = constant_folded(plain)
+    assert "Pad" in {node.op_type for node in simple.graph.node}
+    folded = fold_padding(constant_folded(plain))
+    assert "Pad" not in {node.op_type for node in folded.graph.node}
+    for ours, theirs in zip(
+        run_graph(folded.SerializeToString(), pixels), run_graph(plain.SerializeToString(), pixels), strict=True
+    ):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4 * float(np.abs(theirs).max()))
+
+
+def constant_folded(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph with what can be computed beforehand computed, as before quantising."""
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
+        onnx.save(graph, before)
+        quant_pre_process(before, after, skip_symbolic_shape=True)
+        return onnx.load(after)
+
+
+def test_other_padding_is_left_alone() -> None:
+    def node(mode: str, amounts: list[int], value: float = 0.0) -> tuple[onnx.NodeProto, dict[str, np.ndarray]]:
+        values = {"amounts": np.array(amounts), "value": np.float32(value)}
+        return onnx.helper.make_node("Pad", ["x", "amounts", "value"], ["y"], mode=mode), values
+
+    assert is_zero_padding(*node("constant", [0, 0, 1, 2, 0, 0, 3, 4]))
+    assert not is_zero_padding(*node("reflect", [0, 0, 1, 2, 0, 0, 3, 4]))
+    assert not is_zero_padding(*node("constant", [0, 0, 1, 2, 0, 0, 3, 4], value=1.0))
+    assert not is_zero_padding(*node("constant", [0, 1, 1, 2, 0, 0, 3, 4]))
+    assert not is_zero_padding(node("constant", [0] * 8)[0], {})  # nobody knows how many before it runs
+
+
 def test_an_int8_graph_gives_a_photo_the_same_features_in_any_batch() -> None:
     pixels = random_photos(4)
-    graph = vision_graph(random_net("staged"), random_photos(16))
+    graph = vision_graph(random_net("efficientnet"), random_photos(16))
     together = run_graph(graph, pixels)
     for row in range(4):
         for whole, alone in zip(together, run_graph(graph, pixels[row : row + 1]), strict=True):
@@ -122,7 +159,7 @@ def test_cells_run_along_rows_first() -> None:
 
 
 def test_proposals_lie_around_their_own_cells() -> None:
-    net = random_net("staged")
+    net = random_net("efficientnet")
     _, boxes, objectness = net(torch.randint(0, 256, (2, SIZE, SIZE, 3), dtype=torch.uint8))
     centres = cell_centres(4) / 4
     assert ((boxes[..., :2] <= centres) & (centres <= boxes[..., 2:])).all()

@@ -21,13 +21,13 @@ train_app = typer.Typer(
     no_args_is_help=True,
     help="""Train the networks. Needs the extra 'train'.
 
-Stages come first, then vision, the alignment, and the captioners. A run that was stopped goes on where it was when the
-same command is given again.
+The vision network comes first, then the alignment and the captioners. A run that was stopped goes on where it was
+when the same command is given again.
 
 Example:
 
 \b
-  regiontalk train vision recipes/flickr8k_small/vision.toml
+  regiontalk train vision recipes/default/vision.toml
 """,
 )
 
@@ -39,29 +39,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 @train_app.command()
-def stages(config: ConfigArgument) -> None:
-    """Teach the vision network's stages, one by one and in a chain.
-
-    Example:
-
-    \b
-      regiontalk train stages recipes/flickr8k_small/stages.toml
-    """
-    with ending(_GOES_ON) as report:
-        with _needs_torch():
-            from regiontalk.training.config import read_config
-            from regiontalk.training.train_stages import StagesConfig, train_stages
-        _finished(train_stages(read_config(Path(config), StagesConfig)), report)
-
-
-@train_app.command()
 def vision(config: ConfigArgument) -> None:
     """Train the vision network.
 
     Example:
 
     \b
-      regiontalk train vision recipes/flickr8k_small/vision.toml
+      regiontalk train vision recipes/default/vision.toml
     """
     with ending(_GOES_ON) as report:
         with _needs_torch():
@@ -77,7 +61,7 @@ def alignment(config: ConfigArgument) -> None:
     Example:
 
     \b
-      regiontalk train alignment recipes/flickr8k_small/alignment.toml
+      regiontalk train alignment recipes/default/alignment.toml
     """
     with ending(_GOES_ON) as report:
         with _needs_torch():
@@ -87,29 +71,13 @@ def alignment(config: ConfigArgument) -> None:
 
 
 @train_app.command()
-def average(config: ConfigArgument) -> None:
-    """Make one alignment run of several: the mean of their weights.
-
-    Example:
-
-    \b
-      regiontalk train average recipes/flickr8k_small/averaged.toml
-    """
-    with ending() as report:
-        with _needs_torch():
-            from regiontalk.training.config import read_config
-            from regiontalk.training.train_average import AverageConfig, train_average
-        _finished(train_average(read_config(Path(config), AverageConfig)), report)
-
-
-@train_app.command()
 def captioner(config: ConfigArgument) -> None:
     """Train a captioner: of whole photos, or of regions.
 
     Example:
 
     \b
-      regiontalk train captioner recipes/flickr8k_small/photo_captioner.toml
+      regiontalk train captioner recipes/default/photo_captioner.toml
     """
     with ending(_GOES_ON) as report:
         with _needs_torch():
@@ -124,7 +92,7 @@ def export(config: ConfigArgument) -> None:
     Example:
 
     \b
-      regiontalk export recipes/flickr8k_small/export.toml
+      regiontalk export recipes/default/export.toml
     """
     with ending() as report:
         with _needs_torch():

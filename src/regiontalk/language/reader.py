@@ -20,6 +20,7 @@ import numpy as np
 
 from regiontalk.captioning.cells import GATES, gru_update
 from regiontalk.errors import SentenceError
+from regiontalk.language.placed import PlacedVectors
 
 CELLS = ("rnn", "gru")
 """The paper's first."""
@@ -38,12 +39,15 @@ class WordsReader:
     sees another or its length: a batch gives what one sentence at a time gives, up to rounding.
     """
 
-    def __init__(self, weights: Mapping[str, np.ndarray], cell: str = "rnn") -> None:
+    def __init__(
+        self, weights: Mapping[str, np.ndarray], cell: str = "rnn", placed: PlacedVectors | None = None
+    ) -> None:
         """Takes the weights, any float type; they are held as float32. Row vectors: x @ W + b.
 
         Args:
             weights: the cell's, see `words_shapes`; others are ignored.
             cell: "rnn" or "gru".
+            placed: vectors of the words whose ids follow those of the vocabulary; None for none.
 
         Raises:
             ValueError: if the cell is not known, a weight is missing or their shapes disagree.
@@ -53,7 +57,9 @@ class WordsReader:
         names = _checked_names(weights, cell)
         self._weights = {name: np.ascontiguousarray(weights[name], dtype=np.float32) for name in names}
         self._network = _rnn if cell == "rnn" else _gru
-        self.vocabulary_size = len(weights["embedding"])
+        self._placed = placed
+        self._learnt = len(weights["embedding"])
+        self.vocabulary_size = self._learnt + (0 if placed is None else len(placed))
         self.dim = len(weights["b_d"])
 
     def read(self, sentences: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -96,10 +102,18 @@ class WordsReader:
         starts = np.concatenate([[0], np.cumsum(running)])
         ids = np.concatenate([[sentence[t] for sentence in sentences[:n]] for t, n in enumerate(running)])
 
-        x = self._weights["embedding"][ids]  # (P, d), Eq. 2
+        x = self._look_up(ids)  # (P, d), Eq. 2
         steps = [slice(starts[t], starts[t + 1]) for t in range(len(running))]
         s = self._network(x, steps, self._weights)  # (P, h)
         return [s[starts[:length] + row] for row, length in enumerate(lengths)]
+
+    def _look_up(self, ids: np.ndarray) -> np.ndarray:
+        """The word vectors of ids (P,).  # (P, d)"""
+        outside = ids >= self._learnt
+        x: np.ndarray = self._weights["embedding"][np.where(outside, 0, ids)]
+        if self._placed is not None and outside.any():
+            x[outside] = self._placed[ids[outside] - self._learnt]
+        return x
 
 
 def words_shapes(cell: str, words: int, embedding: int, hidden: int, dim: int) -> dict[str, tuple[int, ...]]:

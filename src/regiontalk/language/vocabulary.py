@@ -1,19 +1,24 @@
-"""The words a pack knows, with an id for each and how often the training captions used it."""
+"""The words a pack knows: those that captions taught it, and those that only word vectors place among them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
 from regiontalk.errors import ConfigError, DataError, PackError
 from regiontalk.language.tokenise import tokenise
 
+WordKind: TypeAlias = Literal["learnt", "placed", "unknown"]
+"""Captions taught the word; word vectors from elsewhere say which learnt words it is like; or nothing is known."""
+
 
 class Vocabulary:
     """Words and their ids, V in all: two that are never printed, then the words by descending frequency.
+
+    Words that are only placed have the ids from V on. They can be read and are never written.
 
     Attributes:
         BOUNDARY: id 0, START where the captioner reads and END where it writes.
@@ -21,14 +26,15 @@ class Vocabulary:
         words: the V - 2 real words; `words[i]` has the id i + 2. Words of equal frequency stand alphabetically.
         counts: (V,) int64, read-only: how often each id occurs in the training captions. For BOUNDARY that is the
             number of captions, for UNKNOWN the number of words that were too rare.
+        placed: P further words; `placed[i]` has the id V + i.
     """
 
     BOUNDARY: ClassVar[int] = 0
     UNKNOWN: ClassVar[int] = 1
     _SPECIAL: ClassVar[int] = 2
 
-    def __init__(self, words: Sequence[str], counts: Sequence[int] | np.ndarray) -> None:
-        """Takes the V - 2 real words in the order of their ids and the V counts.
+    def __init__(self, words: Sequence[str], counts: Sequence[int] | np.ndarray, placed: Sequence[str] = ()) -> None:
+        """Takes the V - 2 real words in the order of their ids, the V counts, and the P placed words.
 
         Raises:
             ValueError: if a word is not one word as `tokenise` makes it, occurs twice, or the counts do not fit.
@@ -38,13 +44,29 @@ class Vocabulary:
         self.counts.flags.writeable = False
         self._ids = {word: id_ for id_, word in enumerate(self.words, start=self._SPECIAL)}
         _check(self.words, self.counts, len(self._ids), len(self))
+        self.placed = tuple(placed)
+        self._placed_ids = {word: id_ for id_, word in enumerate(self.placed, start=len(self))}
+        _check_placed(self.placed, self._placed_ids, self._ids)
 
     def __len__(self) -> int:
         """V, the two special ids included."""
         return len(self.words) + self._SPECIAL
 
     def __contains__(self, word: object) -> bool:
+        """Whether captions taught the word."""
         return word in self._ids
+
+    def kind(self, word: str) -> WordKind:
+        """What is known of a word."""
+        return "learnt" if word in self._ids else "placed" if word in self._placed_ids else "unknown"
+
+    def with_placed(self, placed: Sequence[str]) -> Vocabulary:
+        """The same words with others placed.
+
+        Raises:
+            ValueError: as the constructor.
+        """
+        return Vocabulary(self.words, self.counts, placed)
 
     @classmethod
     def from_captions(
@@ -79,8 +101,9 @@ class Vocabulary:
         return cls(words, [captions, rare, *(kept[word] for word in words)])
 
     def encode(self, words: Iterable[str]) -> np.ndarray:
-        """The ids of T words, (T,) int64; words that the vocabulary lacks become UNKNOWN."""
-        return np.array([self._ids.get(word, self.UNKNOWN) for word in words], dtype=np.int64)
+        """The ids of T words, (T,) int64; words that are neither learnt nor placed become UNKNOWN."""
+        found = (self._ids.get(word, self._placed_ids.get(word, self.UNKNOWN)) for word in words)
+        return np.array(list(found), dtype=np.int64)
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """The words of some ids.
@@ -96,8 +119,10 @@ class Vocabulary:
         return self.words[id_ - self._SPECIAL]
 
     def to_json(self) -> dict[str, Any]:
-        """`{"words": [V - 2 strings], "counts": [V integers]}`, as in the pack's `vocabulary.json`."""
-        return {"words": list(self.words), "counts": self.counts.tolist()}
+        """`{"words": [V - 2 strings], "counts": [V integers], "placed": [P strings]}`, as in the pack's
+        `vocabulary.json`; without placed words the last is left out."""
+        content: dict[str, Any] = {"words": list(self.words), "counts": self.counts.tolist()}
+        return content | ({"placed": list(self.placed)} if self.placed else {})
 
     @classmethod
     def from_json(cls, content: object) -> Vocabulary:
@@ -106,16 +131,17 @@ class Vocabulary:
         Raises:
             PackError: if anything about the content is not as `to_json` writes it.
         """
-        if not isinstance(content, Mapping) or set(content) != {"words", "counts"}:
-            raise PackError('the vocabulary must be an object with exactly "words" and "counts"')
-        words, counts = content["words"], content["counts"]
-        if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-            raise PackError('the vocabulary\'s "words" must be a list of strings')
+        if not isinstance(content, Mapping) or set(content) - {"placed"} != {"words", "counts"}:
+            raise PackError('the vocabulary must be an object with "words", "counts" and perhaps "placed" alone')
+        words, counts, placed = content["words"], content["counts"], content.get("placed", [])
+        for name, each in (("words", words), ("placed", placed)):
+            if not isinstance(each, list) or not all(isinstance(word, str) for word in each):
+                raise PackError(f'the vocabulary\'s "{name}" must be a list of strings')
         # bool is an int to Python, but not to whoever reads the file.
         if not isinstance(counts, list) or not all(type(count) is int and abs(count) < 2**63 for count in counts):
             raise PackError('the vocabulary\'s "counts" must be a list of integers')
         try:
-            return cls(words, counts)
+            return cls(words, counts, placed)
         except ValueError as error:
             raise PackError(f"the vocabulary is damaged: {error}") from error
 
@@ -133,3 +159,11 @@ def _check(words: tuple[str, ...], counts: np.ndarray, distinct: int, length: in
         raise ValueError(f"{len(words)} words need {length} counts, found {counts.size}")
     if (counts < 0).any():
         raise ValueError("a count is negative")
+
+
+def _check_placed(placed: tuple[str, ...], distinct: Mapping[str, int], learnt: Mapping[str, int]) -> None:
+    if len(distinct) != len(placed):
+        raise ValueError("a placed word occurs more than once")
+    wrong = next((word for word in placed if word in learnt or tokenise(word) != [word]), None)
+    if wrong is not None:
+        raise ValueError(f"the placed word {wrong!r} is a learnt one, or not a word as the tokeniser makes them")

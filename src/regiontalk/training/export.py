@@ -17,7 +17,7 @@ from regiontalk.errors import ConfigError
 from regiontalk.language import tokenise
 from regiontalk.language.reader import WordsReader
 from regiontalk.language.vocabulary import Vocabulary
-from regiontalk.pack import BANK, Pack, save_pack
+from regiontalk.pack import BANK, PLACED, Pack, save_pack
 from regiontalk.photos import PhotoSource
 from regiontalk.settings import (
     AlignmentSettings,
@@ -34,7 +34,8 @@ from regiontalk.training.checkpoint import run_settings
 from regiontalk.training.smaller_space import Tensors, in_smaller_space
 from regiontalk.training.train_alignment import read_alignment
 from regiontalk.training.training_photos import photos_in, require_named, training_photos
-from regiontalk.training.vision_graph import read_graph, read_settings
+from regiontalk.training.vision_graph import BACKBONE, read_graph, read_object, read_settings
+from regiontalk.training.word_vectors import first_vectors
 from regiontalk.training.words_net import AlignmentNet
 
 SPACE_PHOTOS = 1000
@@ -55,15 +56,18 @@ class ExportConfig:
         beam, max_words, length_normalisation, fit: of the photo captioner; chosen on dev.
         region_beam, region_max_words, region_length_normalisation, region_fit: of the region captioner.
         about: TOML file with the tables `trained_on` and `results`, for people; None for none.
-        data: the folders of captioned photos that the runs were trained on; of each the train split.
-        photos: further folders of photos that the vision network was trained on, or its teacher store. The pack lists
-            fingerprints of all these photos, so that evaluations recognise them; without both it has no list.
+        data: the captioned photos that the runs were trained on; of each the train split.
+        photos: further photos that the vision network was trained on: its file of boxes with names, or folders. The
+            pack lists fingerprints of all these, so that evaluations recognise them; without both it has no list.
         dim: dimensions of the pack's shared space, at most those of the alignment, whose words a GRU must read
             (`regiontalk.training.smaller_space`); 0 for as many as it was trained in.
         bank: photos of the first of `data` in the bank that hubness is measured with (`regiontalk.alignment.hubness`),
             which needs the score "mean"; 0 for no bank.
         bank_others: photos of `photos` beside them: the more, the less a bank tells of captioned photos, and the more
             of others.
+        placed_vectors: the word vectors that the alignment was trained with, to place words of which no caption
+            speaks; None for no such words.
+        placed_words: how many, the first of the file.
         bank_temperature, bank_weight: τ (in units of S_kl) and λ; chosen on dev.
     """
 
@@ -92,6 +96,8 @@ class ExportConfig:
     bank_others: int = 0
     bank_temperature: float = 3.0
     bank_weight: float = 0.75
+    placed_vectors: Path | None = None
+    placed_words: int = 20_000
 
     def __post_init__(self) -> None:
         for name in ("dim", "bank", "bank_others"):
@@ -121,6 +127,9 @@ def export_pack(config: ExportConfig) -> Pack:
     photo, region = (read_captioner(run) for run in (config.photo_captioner, config.region_captioner))
     settings = pack_settings(config, net, vision_settings, photo, region)
     arrays = {**alignment_tensors(net), "photo_captioner": photo, "region_captioner": region}
+    if config.placed_vectors is not None:
+        vocabulary, arrays[PLACED] = place_words(config, net, vocabulary)
+        settings = replace(settings, words=replace(settings.words, vector_dim=net.words.W_g.shape[0]))
     if config.data or config.photos:
         require_named((config.alignment, config.photo_captioner, config.region_captioner), config.data)
     photos = training_photos(config.data, config.photos)
@@ -183,11 +192,28 @@ def pack_settings(
                 length_normalisation=config.region_length_normalisation,
                 fit=config.region_fit,
             ),
-            trained_on=about.get("trained_on", {}),
+            trained_on=backbone_origin(config.vision) | about.get("trained_on", {}),
             results=about.get("results", {}),
         )
     except ValueError as error:
         raise ConfigError(f"the export's settings: {error}") from error
+
+
+def place_words(
+    config: ExportConfig, net: AlignmentNet, vocabulary: Vocabulary
+) -> tuple[Vocabulary, dict[str, np.ndarray]]:
+    """The first words of the word vectors that no caption taught, and the pack's `placed`.
+
+    Raises:
+        ConfigError: if the alignment was not trained with such vectors.
+        DataError: if the file is damaged.
+    """
+    assert config.placed_vectors is not None
+    if not net.words.places:
+        raise ConfigError(f"placed_vectors: {config.alignment} was trained without such vectors; leave it out")
+    found = first_vectors(config.placed_vectors, vocabulary, config.placed_words)
+    W_g = net.words.W_g.detach().numpy()
+    return vocabulary.with_placed(tuple(found)), {"vectors": np.stack(list(found.values())), "W_g": W_g}
 
 
 def reduced(
@@ -225,9 +251,16 @@ def require_trained_score(config: ExportConfig) -> None:
 
 def alignment_tensors(net: AlignmentNet) -> dict[str, dict[str, np.ndarray]]:
     """The pack's `projection` and `words`."""
-    words = {name: value.detach().numpy() for name, value in net.words.named_parameters()}
+    words = {name: value.detach().numpy() for name, value in net.words.named_parameters() if name != "W_g"}
+    words["embedding"] = net.words.word_vectors().detach().numpy()
     projection = {name: value.detach().numpy() for name, value in net.folded_projection().items()}
     return {"projection": projection, "words": words}
+
+
+def backbone_origin(run: Path) -> dict[str, Any]:
+    """Whose weights a vision run began with: their licence binds the pack."""
+    origin = read_object(run, BACKBONE).get("origin")
+    return {} if origin is None else {"backbone": origin}
 
 
 def read_captioner(run: Path) -> dict[str, np.ndarray]:

@@ -173,7 +173,17 @@ def constant(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
     return lambda step: min(1.0, (step + 1) / rise)
 
 
-SCHEDULES: dict[str, Callable[[int], Callable[[int], float]]] = {"one_cycle": one_cycle, "constant": constant}
+def trapezoid(steps: int, warm_up: float = 0.05, fall: float = 0.3) -> Callable[[int], float]:
+    """Linear rise over the first share of the steps, then 1, then linearly down to 0 over the last share."""
+    rise, last = max(1, round(steps * warm_up)), max(1, round(steps * fall))
+    return lambda step: min(1.0, (step + 1) / rise, (steps - step) / last)
+
+
+SCHEDULES: dict[str, Callable[[int], Callable[[int], float]]] = {
+    "one_cycle": one_cycle,
+    "constant": constant,
+    "trapezoid": trapezoid,
+}
 """Steps of the whole run → step → factor on the learning rate."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,7 @@ from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
 from regiontalk.training.devices import autocast
 from regiontalk.training.loop import progress_bar
-from regiontalk.training.teacher_store import TeacherStore, boxes_in_crop
-from regiontalk.training.vision_net import VisionNet, scale_pixels
+from regiontalk.training.vision_net import VisionNet, float_pixels
 from regiontalk.vision.boxes import WHOLE
 from regiontalk.vision.roi_align import roi_align, roi_weights
 from regiontalk.vision.session import BATCH, VisionSession, prepare
@@ -61,6 +60,8 @@ class SeenBatch:
     boxes: list[np.ndarray]
 
 
+MIN_VISIBLE = 0.4
+"""A box stays in a view while at least this share of it is visible there."""
 STORED_VIEWS = Views(smallest=0.7, jitter=0.2)
 """What `store_views` looks through."""
 
@@ -71,7 +72,9 @@ class StoredRegions:
     def __init__(self, store: RegionStore, device: str) -> None:
         self.store, self.device = store, device
 
-    def load(self, rows: np.ndarray, rng: np.random.Generator | None) -> tuple[np.ndarray, np.ndarray]:
+    def load(
+        self, rows: np.ndarray, rng: np.random.Generator | None, settings: VisionSettings
+    ) -> tuple[np.ndarray, np.ndarray]:
         features = self.store.features[rows].astype(np.float32)
         return features, np.arange(features.shape[1]) < np.asarray(self.store.counts[rows])[:, None]
 
@@ -88,16 +91,14 @@ class SeenRegions:
         network: VisionNet,
         store: RegionStore,
         files: list[Path],
-        settings: VisionSettings,
         device: str,
         views: Views = Views(),
     ) -> None:
-        self.network, self.store, self.files, self.settings, self.device = network, store, files, settings, device
-        self.views = views
+        self.network, self.store, self.files, self.device, self.views = network, store, files, device, views
 
-    def load(self, rows: np.ndarray, rng: np.random.Generator | None) -> SeenBatch:
+    def load(self, rows: np.ndarray, rng: np.random.Generator | None, settings: VisionSettings) -> SeenBatch:
         """The photos and their boxes: views of them chosen by `rng`, or the whole photos without it."""
-        size, side = self.settings.size, self.settings.side
+        size, side = settings.size, settings.side
         most = self.store.features.shape[1]
         pixels = np.empty((len(rows), size, size, 3), np.uint8)
         weights = np.zeros((len(rows), most, side * side), np.float32)
@@ -114,7 +115,7 @@ class SeenRegions:
 
     def features(self, loaded: Any) -> tuple[Tensor, Tensor]:
         with autocast(self.device):
-            feature_map = self.network.backbone(scale_pixels(torch.from_numpy(loaded.pixels).to(self.device)))
+            feature_map = self.network.backbone(float_pixels(torch.from_numpy(loaded.pixels).to(self.device)))
         return self.read(feature_map, loaded)
 
     def read(self, feature_map: Tensor, loaded: SeenBatch) -> tuple[Tensor, Tensor]:
@@ -158,6 +159,18 @@ def see_view(
     view = image.crop(tuple(corners))
     squashed = prepare(view if rng is None else jittered(view, rng, views.jitter), size)
     return squashed[:, ::-1] if mirror else squashed, found, visible
+
+
+def boxes_in_crop(boxes: np.ndarray, crop: np.ndarray, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (n, 4) of a photo as they stand in its crop, without those that are mostly hidden: (m, 4), all in 0..1;
+    and which they are, (n,) bool."""
+    origin, extent = crop[:2], crop[2:] - crop[:2]
+    moved = (boxes.reshape(-1, 2, 2) - origin) / extent
+    clipped = moved.clip(0, 1)
+    area, visible = (moved[:, 1] - moved[:, 0]).prod(-1), (clipped[:, 1] - clipped[:, 0]).prod(-1)
+    kept = visible > MIN_VISIBLE * area
+    found = clipped[kept].reshape(-1, 4)
+    return found[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [1, 0, 1, 0] if mirror else found, kept
 
 
 def jittered(image: Image.Image, rng: np.random.Generator, jitter: float) -> Image.Image:
@@ -210,26 +223,28 @@ def store_regions(graph: bytes, settings: VisionSettings, dataset: Dataset, fold
     return fill_store(folder, names, most, settings.feature_dim, checksum, f"regions of {dataset.split}", look)
 
 
-def store_boxes(graph: bytes, settings: VisionSettings, photos: TeacherStore, folder: Path) -> RegionStore:
-    """The features of a teacher store's boxes, the whole photo first; of a photo with many, the first ones.
+def store_boxes(
+    graph: bytes, settings: VisionSettings, files: Sequence[Path], boxes: Sequence[np.ndarray], folder: Path
+) -> RegionStore:
+    """The features of given boxes (n, 4) in 0..1, the whole photo first; of a photo with many, the first ones.
 
     Raises:
         DataError: if `folder` holds regions of another graph, or of other boxes.
     """
     session, checksum = bare_session(graph, settings)
     most = settings.proposals + 1
-    digests = [hashlib.sha256(each.tobytes()).hexdigest()[:16] for each in photos.boxes]
-    names = [f"{row} {digest}" for row, digest in enumerate(digests)]
+    names = [f"{row} {hashlib.sha256(each.tobytes()).hexdigest()[:16]}" for row, each in enumerate(boxes)]
 
     def look(rows: range) -> dict[str, np.ndarray]:
-        maps = look_at(session, [prepare(Image.fromarray(photos.photos[row]), settings.size) for row in rows])
-        boxes = [np.concatenate([WHOLE[None], photos.boxes[row]])[:most] for row in rows]
+        images = [open_photo(files[row], min_side=settings.size).image for row in rows]
+        maps = look_at(session, [prepare(image, settings.size) for image in images])
+        some = [np.concatenate([WHOLE[None], boxes[row]])[:most] for row in rows]
         return {
-            "features": pad_rows([roi_align(b, m) for b, m in zip(boxes, maps, strict=True)], most),
-            "boxes": pad_rows(boxes, most),
-            "scores": pad_rows([np.ones(len(each), np.float32) for each in boxes], most),
-            "counts": np.array([len(each) for each in boxes]),
-            "sizes": np.ones((len(boxes), 2), np.int64),
+            "features": pad_rows([roi_align(b, m) for b, m in zip(some, maps, strict=True)], most),
+            "boxes": pad_rows(some, most),
+            "scores": pad_rows([np.ones(len(each), np.float32) for each in some], most),
+            "counts": np.array([len(each) for each in some]),
+            "sizes": np.ones((len(some), 2), np.int64),
         }
 
     return fill_store(folder, names, most, settings.feature_dim, checksum, "named boxes", look)

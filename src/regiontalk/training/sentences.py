@@ -130,3 +130,26 @@ class CaptionedPhotos:
     def generator(self, step: int) -> np.random.Generator:
         """For what else is random in a step."""
         return self.order.generator(step)
+
+
+class Turns:
+    """Whose turn it is: each batch is of one dataset, so that no pair is told apart by how a dataset's captions sound.
+
+    Args:
+        orders: of the datasets' photos.
+        shares: how often an epoch passes over each dataset.
+        seed: of the order of turns.
+    """
+
+    def __init__(self, orders: Sequence[CaptionedPhotos], shares: Sequence[float], seed: int) -> None:
+        self.orders, self.seed = orders, seed
+        self.steps = [max(1, round(order.epoch_steps * share)) for order, share in zip(orders, shares, strict=True)]
+        self.epoch_steps = sum(self.steps)
+
+    def turn(self, step: int) -> tuple[int, int]:
+        """Which dataset's turn a step is, and which of that dataset's own steps."""
+        epoch, within = divmod(step, self.epoch_steps)
+        every = np.repeat(np.arange(len(self.steps)), self.steps)
+        order = np.random.default_rng([self.seed, epoch, 5]).permutation(every)
+        dataset = int(order[within])
+        return dataset, epoch * self.steps[dataset] + int((order[:within] == dataset).sum())

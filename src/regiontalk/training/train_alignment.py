@@ -17,14 +17,23 @@ from regiontalk.errors import PackError, TrainingError
 from regiontalk.evaluation.retrieval import retrieval
 from regiontalk.language import Vocabulary
 from regiontalk.settings import Section, VisionSettings, number
+from regiontalk.training.backbones import require_whole_cells
+from regiontalk.training.box_labels import (
+    BoxLabels,
+    NamedBatch,
+    NamedPhotos,
+    class_names,
+    encode_names,
+    read_box_labels,
+    sayable_names,
+)
 from regiontalk.training.checkpoint import read_finished, require_finished, save_tensors
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
 from regiontalk.training.devices import autocast, best_device
-from regiontalk.training.distillation import proposal_losses
 from regiontalk.training.loop import SCHEDULES, Task, train
 from regiontalk.training.losses import RANKING_LOSSES, Pairs, naming_loss, score_batch
-from regiontalk.training.named_photos import NamedBatch, NamedPhotos, class_names, encode_names, sayable_names
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
+from regiontalk.training.proposals import proposal_losses
 from regiontalk.training.regions import (
     RegionSource,
     SeenRegions,
@@ -37,17 +46,17 @@ from regiontalk.training.regions import (
 from regiontalk.training.sentences import (
     CaptionedPhotos,
     Sentences,
+    Turns,
     caption_words,
     encode_captions,
     first_photos,
     first_sentences,
     pad_ids,
 )
-from regiontalk.training.staged_net import require_whole_cells
-from regiontalk.training.teacher_store import TeacherStore
-from regiontalk.training.vision_graph import TYPICAL_PHOTOS, read_graph, read_settings, read_vision, save_vision
-from regiontalk.training.vision_net import scale_pixels
-from regiontalk.training.words_net import AlignmentNet, WordsNet, load_word_vectors
+from regiontalk.training.vision_graph import prepared, read_graph, read_settings, read_vision, save_vision
+from regiontalk.training.vision_net import float_pixels
+from regiontalk.training.word_vectors import load_word_vectors, vectors_of
+from regiontalk.training.words_net import AlignmentNet, WordsNet
 
 WEIGHTS, VOCABULARY = "alignment.safetensors", "vocabulary.json"
 PROPOSAL_WEIGHT = 0.2
@@ -59,13 +68,17 @@ class AlignmentConfig(Section):
     """Settings of an alignment run.
 
     Attributes:
-        data: folder of captioned photos with a train and a dev split.
+        data: captioned photos with a train split, and how often an epoch passes over them. A batch is of one dataset.
+        dev: captioned photos with a dev split, on each of which recalls are measured.
         vision: folder of a finished vision run.
         output: folder of the run.
         regions: folder of the region stores of that vision network, made where missing.
         start: folder of an alignment run to start from, whose vocabulary and sizes this run keeps; None for random
             weights.
         word_vectors: word2vec or GloVe text file; None for random ones.
+        placed_vectors: word2vec or GloVe text file of any dimensions, through which words that no caption teaches get
+            their place (without `start`); None for none.
+        forget: share of the words that are read by these vectors alone.
         train_word_vectors: False keeps them as they are, as in the paper.
         min_count: words seen less often in training captions are unknown (without `start`).
         longest: words of a caption that are read.
@@ -83,13 +96,15 @@ class AlignmentConfig(Section):
         captions: of each photo in a batch. They share one look at it, which pays where the backbone is tuned, and each
             photo meets all those of the others as negatives.
         vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
-        image_size: pixels a side of the photos that the tuned backbone sees, now and in the pack; None keeps the vision
-            run's. Small things are told apart better on larger photos, and each look takes longer.
+        sizes: (pixels, epochs) pairs: how large the photos are that the tuned backbone sees, one size after the other
+            instead of `epochs`; the last is the pack's. None keeps the vision run's size. Small things are told apart
+            better on larger photos, and each look takes longer.
         smallest_view: share of a photo's sides that a view of it has at least, while the backbone is tuned.
         jitter: by how much the brightness, contrast and colour of a view are changed at most, likewise.
         word_dropout: share of the words that are read as unknown.
-        named: folder of a teacher store whose boxes have names, which are taught beside the captions; None for none.
-            While the backbone is tuned, its proposals learn these boxes and not the regions that the run began with.
+        boxes: file of photos whose boxes have names (`regiontalk.training.box_labels.read_box_labels`), which are
+            taught beside the captions; None for none. While the backbone is tuned, its proposals learn these boxes and
+            not the regions that the run began with.
         named_photos: in a batch.
         naming_weight: of `naming_loss`, beside the ranking loss.
         validate_epochs: from one measurement of dev's recalls to the next; each costs a look at all its photos.
@@ -97,13 +112,16 @@ class AlignmentConfig(Section):
         seed, stop_after: as for every run.
     """
 
-    data: Path
+    data: tuple[tuple[Path, Positive], ...]
+    dev: tuple[Path, ...]
     vision: Path
     output: Path
     regions: Path
     start: Path | None = None
     word_vectors: Path | None = None
     train_word_vectors: bool = True
+    placed_vectors: Path | None = None
+    forget: Share = 0.15
     min_count: Count = 5
     longest: Count = 24
     embedding: Count = 300
@@ -121,14 +139,14 @@ class AlignmentConfig(Section):
     captions: Count = 1
     epochs: Count = 8
     clip: Positive = 5.0
-    schedule: Literal["one_cycle", "constant"] = "one_cycle"
+    schedule: Literal["one_cycle", "constant", "trapezoid"] = "one_cycle"
     averaging: Share = 0.0
     vision_learning_rate: NotNegative = 0.0
-    image_size: int | None = None
+    sizes: tuple[tuple[int, int], ...] = ()
     smallest_view: Annotated[float, number(0.1, 1)] = 0.75
     jitter: Share = 0.0
     word_dropout: Share = 0.0
-    named: Path | None = None
+    boxes: Path | None = None
     named_photos: Count = 32
     naming_weight: NotNegative = 0.5
     validate_epochs: Count = 1
@@ -142,11 +160,13 @@ class AlignmentConfig(Section):
             raise ValueError('recurrent = false needs cell = "rnn"')
         if self.start is not None and self.word_vectors is not None:
             raise ValueError("word_vectors are for a run from random weights; leave out start or word_vectors")
-        for name in ("image_size", "smallest_view", "jitter"):
+        if not self.data or not self.dev:
+            raise ValueError("data and dev: at least one dataset each")
+        for name in ("sizes", "smallest_view", "jitter"):
             if self.vision_learning_rate <= 0 and getattr(self, name) != getattr(type(self), name):
                 raise ValueError(f"{name} is for a backbone that is tuned: give a vision_learning_rate above 0")
-        if self.image_size is not None:
-            require_whole_cells("image_size", self.image_size)
+        if any(epochs < 1 for _, epochs in self.sizes):
+            raise ValueError("sizes: at least one epoch at each size")
 
 
 @dataclass(frozen=True)
@@ -155,12 +175,14 @@ class Batch:
 
     Attributes:
         regions: of the photos, as the source loaded them.
+        source: row of the dataset that they are of.
         ids, mask: (C * K, T); the sentences of photo k are rows k, K + k and so on.
         photos: (K,) which photos they are.
         named: photos with named boxes, if they are taught.
     """
 
     regions: Any
+    source: int
     ids: Tensor
     mask: Tensor
     photos: Tensor
@@ -183,70 +205,98 @@ class AlignmentRun:
 
     def __init__(self, config: AlignmentConfig, device: str) -> None:
         self.config, self.device = config, device
-        train_set, dev_set = (first_photos(read_dataset(config.data, s), config.limit) for s in ("train", "dev"))
-        boxed = None if config.named is None else TeacherStore(config.named)
-        words = caption_words(train_set)
+        train_sets = [first_photos(read_dataset(path, "train"), config.limit) for path, _ in config.data]
+        dev_sets = [first_photos(read_dataset(path, "dev"), config.limit) for path in config.dev]
+        labels = None if config.boxes is None else read_box_labels(config.boxes)
+        words = [caption_words(each) for each in train_sets]
         if config.start is None:
-            captions = [caption for each in words for caption in each]
-            self.vocabulary = Vocabulary.from_captions(captions, config.min_count)
-            if boxed is not None:
-                names = class_names(boxed, self.vocabulary).values()
-                always = [word for name in names for word in name]
-                self.vocabulary = Vocabulary.from_captions(captions, config.min_count, always)
-            self.started = None
+            self.vocabulary, self.started = self.collect_words(words, labels), None
         else:
             self.vocabulary, self.started = read_alignment(config.start)
-        self.train_sentences = encode_captions(words, self.vocabulary, config.longest)
-        self.dev_sentences = encode_captions(caption_words(dev_set), self.vocabulary, config.longest)
+        self.train_sentences = [encode_captions(each, self.vocabulary, config.longest) for each in words]
+        self.dev_sentences = [
+            encode_captions(caption_words(each), self.vocabulary, config.longest) for each in dev_sets
+        ]
+        self.dev_names = [each.name for each in dev_sets]
         self.vision, given = read_vision(config.vision)
-        self.settings = resized(given, config.image_size)
-        self.train_source = self.source(train_set)
-        self.dev_source = self.source(dev_set)
+        self.phases = config.sizes or ((given.size, config.epochs),)
+        for size, _ in self.phases:
+            require_whole_cells("sizes", size, self.vision.backbone)
+        self.settings = [resized(given, size) for size, epochs in self.phases for _ in range(epochs)]  # of each epoch
+        self.train_files = [photo.file for each in train_sets for photo in each.photos]
+        self.train_sources = [self.source(each) for each in train_sets]
+        self.dev_sources = [self.source(each) for each in dev_sets]
         self.vision.to(device)
         self.net = self.build().to(device)
         parts: dict[str, nn.Module] = {"alignment": self.net}
         if self.tunes_vision:
             parts["vision"] = self.vision
         self.network = nn.ModuleDict(parts)  # everything that a checkpoint of this run must hold
-        self.order = CaptionedPhotos(self.train_sentences, config.batch, config.captions, config.seed)
-        self.steps = self.order.epoch_steps * config.epochs
-        self.named = None if boxed is None else self.read_named(boxed)
+        orders = [CaptionedPhotos(each, config.batch, config.captions, config.seed) for each in self.train_sentences]
+        self.turns = Turns(orders, [share for _, share in config.data], config.seed)
+        self.steps = self.turns.epoch_steps * len(self.settings)
+        self.named = None if labels is None else self.name_photos(labels)
 
-    def read_named(self, store: TeacherStore) -> NamedPhotos:
-        names = sayable_names(store, self.vocabulary)
-        config = self.config
-        return NamedPhotos(store, names, self.settings, config.named_photos, config.seed, config.jitter)
+    def collect_words(self, words: list[list[list[list[str]]]], labels: BoxLabels | None) -> Vocabulary:
+        """The words of all captions, and of the boxes' names."""
+        captions = [caption for dataset in words for photo in dataset for caption in photo]
+        vocabulary = Vocabulary.from_captions(captions, self.config.min_count)
+        if labels is None:
+            return vocabulary
+        always = [word for name in class_names(labels, vocabulary).values() for word in name]
+        return Vocabulary.from_captions(captions, self.config.min_count, always)
+
+    def name_photos(self, labels: BoxLabels) -> NamedPhotos:
+        names = sayable_names(labels, self.vocabulary)
+        return NamedPhotos(labels, names, self.config.named_photos, self.config.seed, self.config.jitter)
 
     @property
     def tunes_vision(self) -> bool:
         return self.config.vision_learning_rate > 0
 
     def source(self, dataset: Dataset) -> RegionSource:
-        vision, folder = self.config.vision, self.config.regions / dataset.split
+        vision, folder = self.config.vision, self.config.regions / dataset.name / dataset.split
         store = store_regions(read_graph(vision), read_settings(vision), dataset, folder)
         if not self.tunes_vision:
             return StoredRegions(store, self.device)
         files, views = [p.file for p in dataset.photos], Views(self.config.smallest_view, self.config.jitter)
-        return SeenRegions(self.vision, store, files, self.settings, self.device, views)
+        return SeenRegions(self.vision, store, files, self.device, views)
 
     def build(self) -> AlignmentNet:
         """The network with its first weights."""
         config = self.config
         if self.started is None:
-            sizes = (len(self.vocabulary), config.embedding, config.hidden, config.dim)
-            words = WordsNet(*sizes, config.dropout, config.cell)
-            net = AlignmentNet(words, self.settings.feature_dim, config.dim, config.dropout)
-            if config.word_vectors is not None:
-                load_word_vectors(config.word_vectors, self.vocabulary, words.embedding.data)
-            net.set_statistics(sample_features(self.train_source))
+            net = self.first_network()
         else:
             net = self.started
             if not config.recurrent and net.words.cell != "rnn":
                 raise TrainingError(f"{config.start}: its words network is a GRU; recurrent = false needs an rnn")
             net.dropout = net.words.dropout = config.dropout
+        net.words.forget = config.forget
         net.words.embedding.requires_grad_(config.train_word_vectors)
         if not config.recurrent:
             net.words.cut_recurrence()
+        return net
+
+    def first_network(self) -> AlignmentNet:
+        config, placed = self.config, None
+        if config.placed_vectors is not None:
+            placed = vectors_of(config.placed_vectors, self.vocabulary)
+        words = WordsNet(
+            len(self.vocabulary),
+            config.embedding,
+            config.hidden,
+            config.dim,
+            config.dropout,
+            config.cell,
+            0 if placed is None else placed.shape[1],
+        )
+        if placed is not None:
+            words.vectors.copy_(torch.from_numpy(placed))
+        net = AlignmentNet(words, self.settings[0].feature_dim, config.dim, config.dropout)
+        if config.word_vectors is not None:
+            load_word_vectors(config.word_vectors, self.vocabulary, words.embedding.data)
+        net.set_statistics(np.concatenate([sample_features(each) for each in self.train_sources]))
         return net
 
     def task(self) -> Task:
@@ -262,31 +312,35 @@ class AlignmentRun:
             batch=self.batch,
             losses=self.losses,
             validate=self.validate,
-            validate_every=self.order.epoch_steps * config.validate_epochs,
+            validate_every=self.turns.epoch_steps * config.validate_epochs,
             clip=config.clip,
             run=identity(config),
             averaging=config.averaging,
         )
 
     def batch(self, step: int) -> Batch:
-        photos, rows = self.order.rows(step)
-        ids, mask = pad_ids(self.train_sentences.ids[row] for row in rows.ravel())
-        rng = self.order.generator(step)
-        regions = self.train_source.load(photos, rng)
-        ids[forgotten(mask, self.config.word_dropout, rng)] = Vocabulary.UNKNOWN
-        named = None if self.named is None else self.named.batch(step)
-        return Batch(regions, ids, mask, torch.from_numpy(photos), named)
+        settings = self.settings[step // self.turns.epoch_steps]
+        source, own_step = self.turns.turn(step)
+        order = self.turns.orders[source]
+        photos, rows = order.rows(own_step)
+        ids, mask = pad_ids(self.train_sentences[source].ids[row] for row in rows.ravel())
+        rng = np.random.default_rng([self.config.seed, step, 1])
+        regions = self.train_sources[source].load(photos, rng, settings)
+        ids[word_dropout_mask(mask, self.config.word_dropout, rng)] = Vocabulary.UNKNOWN
+        named = None if self.named is None else self.named.batch(step, settings)
+        return Batch(regions, source, ids, mask, torch.from_numpy(photos), named)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         parts: dict[str, Tensor] = {}
-        if isinstance(self.train_source, SeenRegions):
+        source = self.train_sources[batch.source]
+        if isinstance(source, SeenRegions):
             freeze_normalisation(self.vision)
             feature_map = self.see(batch.regions.pixels)
-            features, present = self.train_source.read(feature_map, batch.regions)
+            features, present = source.read(feature_map, batch.regions)
             if batch.named is None:
                 parts = self.proposing(feature_map, batch.regions.boxes)
         else:
-            features, present = self.train_source.features(batch.regions)
+            features, present = source.features(batch.regions)
         parts["ranking"] = self.ranking(self.net.regions(features), present, batch)
         if batch.named is not None:
             feature_map = self.see(batch.named.pixels)
@@ -300,7 +354,7 @@ class AlignmentRun:
     def see(self, pixels: np.ndarray) -> Tensor:
         """The feature map of some photos as the backbone is now."""
         with torch.set_grad_enabled(self.tunes_vision and torch.is_grad_enabled()), autocast(self.device):
-            feature_map: Tensor = self.vision.backbone(scale_pixels(torch.from_numpy(pixels).to(self.device)))
+            feature_map: Tensor = self.vision.backbone(float_pixels(torch.from_numpy(pixels).to(self.device)))
         return feature_map
 
     def proposing(self, feature_map: Tensor, boxes: list[np.ndarray]) -> dict[str, Tensor]:
@@ -334,26 +388,36 @@ class AlignmentRun:
         return RANKING_LOSSES[self.config.loss](Pairs.of(scores, photos, about))
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
-        sentences = first_sentences(self.dev_sentences, 2) if rehearsal else self.dev_sentences
-        return measure_retrieval(self.net, self.dev_source, sentences, self.config.score, self.device)
+        numbers: dict[str, float] = {}
+        for name, source, every in zip(self.dev_names, self.dev_sources, self.dev_sentences, strict=True):
+            sentences = first_sentences(every, 2) if rehearsal else every
+            found = measure_retrieval(self.net, source, sentences, self.config.score, self.device, self.settings[-1])
+            numbers |= {f"{name}_{key}": value for key, value in found.items()}
+        return numbers
 
     def save(self) -> None:
         (self.config.output / VOCABULARY).write_text(json.dumps(self.vocabulary.to_json()))
         save_tensors(self.net, self.config.output / WEIGHTS)
-        if isinstance(self.train_source, SeenRegions):
-            some = np.arange(min(TYPICAL_PHOTOS, len(self.train_source.store.counts)))
-            save_vision(self.config.output, self.vision, self.settings, self.train_source.load(some, None).pixels)
+        if self.tunes_vision:
+            settings = self.settings[-1]
+            save_vision(self.config.output, self.vision, settings, prepared(self.train_files, settings.size))
 
 
 @torch.no_grad()
 def measure_retrieval(
-    net: AlignmentNet, source: RegionSource, sentences: Sentences, score: str, device: str, chunk: int = 100
+    net: AlignmentNet,
+    source: RegionSource,
+    sentences: Sentences,
+    score: str,
+    device: str,
+    settings: VisionSettings,
+    chunk: int = 100,
 ) -> dict[str, float]:
     """Recalls in percent and median ranks of all photos against all sentences, with the runtime's own score."""
     photos, owners = np.unique(sentences.photos, return_inverse=True)  # those that have a sentence
     regions, counts, words = [], [], []
     for rows in np.array_split(photos, -(-len(photos) // chunk)):
-        features, present = source.features(source.load(rows, None))
+        features, present = source.features(source.load(rows, None, settings))
         regions.append(net.regions(features).cpu().numpy())
         counts.append(present.sum(1).cpu().numpy())
     for start in range(0, len(sentences), chunk):
@@ -365,9 +429,9 @@ def measure_retrieval(
     return {f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()}
 
 
-def resized(settings: VisionSettings, size: int | None) -> VisionSettings:
-    """The settings of the same network for photos of `size` pixels a side; None keeps theirs."""
-    return settings if size is None else replace(settings, size=size, side=size * settings.side // settings.size)
+def resized(settings: VisionSettings, size: int) -> VisionSettings:
+    """The settings of the same network for photos of `size` pixels a side."""
+    return replace(settings, size=size, side=size * settings.side // settings.size)
 
 
 def sample_features(source: RegionSource, photos: int = 500) -> np.ndarray:
@@ -378,7 +442,7 @@ def sample_features(source: RegionSource, photos: int = 500) -> np.ndarray:
     return np.asarray(source.store.features[rows], np.float32)[present]
 
 
-def forgotten(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
+def word_dropout_mask(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
     """Which words (B, T) are read as unknown: a random share of those that there are."""
     return torch.from_numpy(rng.random(mask.shape) < share) & mask
 
@@ -402,7 +466,8 @@ def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
             "give that run's command again"
         )
     feature_dim, dim = tensors["W_m"].shape
-    words = WordsNet(size, embedding, hidden, dim, 0.0, "gru" if "words.W_xf" in tensors else "rnn")
+    outside = tensors["words.W_g"].shape[0] if "words.W_g" in tensors else 0
+    words = WordsNet(size, embedding, hidden, dim, 0.0, "gru" if "words.W_xf" in tensors else "rnn", outside)
     net = AlignmentNet(words, feature_dim, dim, 0.0)
     net.load_state_dict(tensors)
     return vocabulary, net.eval()

@@ -15,6 +15,7 @@ from regiontalk.captioning.captioner import Captioner
 from regiontalk.data import Dataset, RegionStore, read_dataset
 from regiontalk.evaluation.captions import BLEU_NAMES, caption_scores
 from regiontalk.settings import Section, whole
+from regiontalk.training.box_labels import named_texts, read_box_labels
 from regiontalk.training.captioner_net import (
     WEIGHTS,
     CaptionerNet,
@@ -28,14 +29,12 @@ from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.loop import SCHEDULES, Task, train
-from regiontalk.training.named_photos import named_texts
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.phrase_edges import PhraseEdges
 from regiontalk.training.regions import store_boxes, store_regions, store_views
 from regiontalk.training.self_critical import CiderReward, advantages, drawn_mask, policy_loss
 from regiontalk.training.sentences import Sentences, Shuffled, caption_words, encode_captions, first_photos
 from regiontalk.training.snippets import Described, Snippets, infer_snippets, whole_captions
-from regiontalk.training.teacher_store import TeacherStore
 from regiontalk.training.train_alignment import read_alignment
 from regiontalk.training.vision_graph import read_graph, read_settings
 
@@ -66,8 +65,8 @@ class CaptionerConfig(Section):
         schedule, averaging: as for the alignment.
         longest: words of a caption that are learnt, or drawn. Of a caption that goes on, no end is learnt.
         beta, min_words: how captions are cut into snippets (regions only).
-        named: folder of a teacher store whose boxes have names, learnt beside snippets (regions only); None for none.
-        named_repeats: how often an epoch passes over them.
+        boxes: file of photos whose boxes have names, learnt beside snippets (regions only); None for none.
+        boxes_repeats: how often an epoch passes over them.
         views: random views of each training photo that are looked at beside the photo itself (photos only): the
             alignment has seen that photo often, and its features tell more than a new one's will.
         limit, seed, stop_after: as for the alignment.
@@ -97,8 +96,8 @@ class CaptionerConfig(Section):
     longest: Count = 20
     beta: NotNegative = 1.0
     min_words: Count = 2
-    named: Path | None = None
-    named_repeats: Count = 1
+    boxes: Path | None = None
+    boxes_repeats: Count = 1
     views: Annotated[int, whole(0, 100)] = 0
     limit: int | None = None
     seed: Seed = 0
@@ -106,8 +105,8 @@ class CaptionerConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.named is not None and self.about != "region":
-            raise ValueError('named needs about = "region"')
+        if self.boxes is not None and self.about != "region":
+            raise ValueError('boxes needs about = "region"')
         if self.views and self.about != "photo":
             raise ValueError('views needs about = "photo"')
         if self.loss == "reward" and (self.about != "photo" or self.start is None or self.samples < 2):
@@ -162,8 +161,8 @@ class CaptionerRun:
         dev_texts = self.texts(dev_sentences, self.dev_store)
         self.photos_of_texts = train_texts.photos
         parts = [Described(train_texts, self.train_store, config.about)]
-        if config.named is not None:
-            parts += [self.read_named(config.named)] * config.named_repeats
+        if config.boxes is not None:
+            parts += [self.read_named(config.boxes)] * config.boxes_repeats
         self.train_texts: Texts = ConcatDataset(parts)
         self.dev_texts: Texts = ConcatDataset([Described(dev_texts, self.dev_store, config.about)])
         self.network = CaptionerNet(
@@ -188,14 +187,14 @@ class CaptionerRun:
         """A split's captions as ids, regions, and every photo's captions as words."""
         config = self.config
         graph, settings = read_graph(config.vision), read_settings(config.vision)
-        store = store_regions(graph, settings, dataset, config.regions / dataset.split)
+        store = store_regions(graph, settings, dataset, config.regions / dataset.name / dataset.split)
         words = caption_words(dataset)
         return encode_captions(words, self.vocabulary), store, words
 
     def look_again(self, dataset: Dataset) -> RegionStore:
         """Views of the training photos."""
         config = self.config
-        folder = config.regions / f"train_views_{config.views}"
+        folder = config.regions / dataset.name / f"train_views_{config.views}"
         return store_views(read_graph(config.vision), read_settings(config.vision), dataset, folder, config.views)
 
     def texts(self, sentences: Sentences, store: RegionStore) -> Snippets:
@@ -205,12 +204,11 @@ class CaptionerRun:
             return whole_captions(sentences)
         return infer_snippets(self.alignment, store, sentences, self.edges, config.beta, config.min_words)
 
-    def read_named(self, folder: Path) -> Described:
+    def read_named(self, file: Path) -> Described:
         """Named boxes as texts about regions."""
-        config = self.config
-        named = TeacherStore(folder)
-        store = store_boxes(read_graph(config.vision), read_settings(config.vision), named, config.regions / "named")
-        return Described(named_texts(named, store, self.vocabulary), store, config.about)
+        vision, folder, labels = self.config.vision, self.config.regions / "named", read_box_labels(file)
+        store = store_boxes(read_graph(vision), read_settings(vision), labels.photos, labels.boxes, folder)
+        return Described(named_texts(labels, store, self.vocabulary), store, self.config.about)
 
     def task(self) -> Task:
         config = self.config

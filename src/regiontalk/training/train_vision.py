@@ -1,25 +1,36 @@
-"""`regiontalk train vision`: distil the teachers into the vision network."""
+"""`regiontalk train vision`: one map from a pretrained backbone, and box proposals on it.
+
+The map is taught by names: a linear layer over it tells what each box shows. That layer is dropped afterwards; the
+alignment reads names, and all other words, from sentences.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from regiontalk.settings import Section, VisionSettings
+from regiontalk.errors import DataError
+from regiontalk.language import tokenise
+from regiontalk.settings import Section, VisionSettings, number
+from regiontalk.training.backbones import open_backbone, require_whole_cells
+from regiontalk.training.box_labels import BoxLabels, NamedBatch, NamedPhotos, class_names, read_box_labels
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, identity
 from regiontalk.training.devices import autocast, best_device
-from regiontalk.training.distillation import Lesson, Student, measure_student, proposal_losses
 from regiontalk.training.loop import Task, one_cycle, train
+from regiontalk.training.losses import naming_loss
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
-from regiontalk.training.staged_net import BORDERS, StagedNet, require_whole_cells
-from regiontalk.training.teacher_store import TeacherStore, ViewBatch
-from regiontalk.training.train_stages import read_stages
-from regiontalk.training.vision_graph import TYPICAL_PHOTOS, WEIGHTS, read_vision, save_vision
-from regiontalk.training.vision_net import VisionNet
+from regiontalk.training.proposals import box_recall, proposal_losses
+from regiontalk.training.regions import freeze_normalisation, read_map
+from regiontalk.training.vision_graph import WEIGHTS, prepared, save_vision
+from regiontalk.training.vision_net import VisionNet, float_pixels
+
+HELD_OUT, DEV_BATCHES = 256, 8
+"""Photos that this stage measures on and does not train on, and how many batches it draws from them."""
 
 
 @dataclass(frozen=True)
@@ -27,135 +38,125 @@ class VisionConfig(Section):
     """Settings of a vision run.
 
     Attributes:
-        store: folder that the recipe's teach.py wrote.
+        backbone: see `regiontalk.training.backbones`.
+        boxes: file of photos whose boxes have names, see `regiontalk.training.box_labels.read_box_labels`.
         output: folder of the run.
-        stages: folder of a finished run of `regiontalk train stages`, whose backbone this one begins with; None begins
-            with random weights, which takes far longer.
-        start: folder of a finished vision run to go on from, instead of both.
-        dim: D, channels of the fused map.
-        sizes: (pixels, epochs) pairs. The teacher was trained on photos of 224 pixels a side; smaller ones cost less.
-        batch, learning_rate, weight_decay: of AdamW.
-        weights: of the losses stages, map, pooled, classes, box, objectness.
-        image_size: pixels a side of the photos that the finished network will see.
-        proposals, nms_iou, min_objectness: how its proposals become regions, see `VisionSettings`.
+        dim: D, channels of the map, for backbones whose width is free to choose.
+        image_size: pixels a side of the photos, in training and for the finished network.
+        epochs, batch, learning_rate, weight_decay: of AdamW, for what is new: the map, the proposals and the names.
+        backbone_learning_rate: of the pretrained weights; 0 keeps them.
+        jitter: by how much brightness, contrast and colour of a view are changed at most.
+        proposals, nms_iou, min_objectness: how the finished network's proposals become regions, see `VisionSettings`.
         seed: of everything random.
         stop_after: stop at this step as a kill would; None for the whole run.
     """
 
-    store: Path
+    backbone: str
+    boxes: Path
     output: Path
-    stages: Path | None = None
-    start: Path | None = None
     dim: Count = 512
-    sizes: tuple[tuple[int, int], ...] = ((224, 6),)
-    batch: Count = 64
+    image_size: Count = 224
+    epochs: Count = 4
+    batch: Count = 48
     learning_rate: Positive = 1e-3
+    backbone_learning_rate: NotNegative = 1e-4
     weight_decay: NotNegative = 0.02
-    weights: tuple[float, float, float, float, float, float] = (1.0, 1.0, 1.0, 0.25, 0.2, 0.2)
-    image_size: int = 224
+    jitter: Annotated[float, number(0, 1)] = 0.0
     proposals: int = 19
     nms_iou: float = 0.7
     min_objectness: float = 0.02
     seed: Seed = 0
     stop_after: int | None = None
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require_whole_cells("image_size", self.image_size)
-        for pixels, epochs in self.sizes:
-            require_whole_cells("a size", pixels)
-            if epochs < 1:
-                raise ValueError(f"sizes: at least one epoch at each size, not {epochs}")
-        if not self.sizes:
-            raise ValueError("sizes: at least one pair of pixels and epochs")
-        vision_settings(self, self.dim)  # what is wrong with them is told before training, not after it
-
 
 def train_vision(config: VisionConfig) -> Path:
     """Train, or go on training; returns the file of the finished weights (`vision.safetensors`)."""
     torch.manual_seed(config.seed)
     device = best_device()
-    store = TeacherStore(config.store)
-    held_out, rows = store.held_out_and_others()
-    schedule = Schedule(config, rows)
-    network = first_network(config)
-    student = Student(network, BORDERS[-1]).to(device)
-    whole = store.batch(held_out, schedule.size(schedule.steps - 1), None)
-    lesson = Lesson(store.teacher(), whole.pixels, device)
+    network = VisionNet(open_backbone(config.backbone, config.dim))
+    require_whole_cells("image_size", config.image_size, network.backbone)
+    settings = vision_settings(config, network)
+    held_out, labels = split_photos(read_box_labels(config.boxes))
+    names = class_names(labels, frozenset(word for name in labels.counts for word in tokenise(name)))
+    photos = NamedPhotos(labels, names, config.batch, config.seed, config.jitter)
+    measured = NamedPhotos(held_out, names, config.batch, config.seed)
+    readout = nn.Linear(settings.feature_dim, len(photos.names))
+    whole = nn.ModuleDict({"vision": network, "names": readout}).to(device)
 
-    def losses(batch: ViewBatch) -> dict[str, Tensor]:
-        return vision_losses(student, lesson, batch, config.weights)
+    def losses(batch: NamedBatch) -> dict[str, Tensor]:
+        freeze_normalisation(network.backbone)  # type: ignore[arg-type]
+        feature_map = see(network, batch.pixels, device)
+        with autocast(device):
+            boxes, logits = network.proposals(feature_map)
+        scores = readout(read_map(feature_map, torch.from_numpy(batch.weights).to(device)))
+        present, overlap = (torch.from_numpy(each).to(device) for each in (batch.mask, batch.overlap))
+        parts = {"naming": naming_loss(scores, present, overlap), **proposal_losses(boxes, logits, batch.boxes)}
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+    def score(batch: NamedBatch) -> dict[str, float]:
+        found = {name: float(value) for name, value in losses(batch).items()}
+        boxes, logits = network.proposals(see(network, batch.pixels, device).float())
+        return found | {"box_recall": 100 * box_recall(boxes, logits, batch.boxes)}
 
     def validate(rehearsal: bool) -> dict[str, float]:
-        some = 2 if rehearsal else len(held_out)
-        return measure_student(student, lesson, ViewBatch(whole.pixels[:some], whole.boxes[:some]))
+        scores = [score(measured.batch(step, settings)) for step in range(1 if rehearsal else DEV_BATCHES)]
+        return {name: float(np.mean([each[name] for each in scores])) for name in scores[0]}
 
+    steps_of_epoch = max(1, len(labels) // config.batch)
     task = Task(
-        network=student,
-        optimiser=make_optimiser(
-            "adamw", parameter_groups(student.parameters(), config.learning_rate, config.weight_decay)
-        ),
-        steps=schedule.steps,
-        learning_rate=one_cycle(schedule.steps),
-        batch=lambda step: store.batch(*schedule.batch(step)),
+        network=whole,
+        optimiser=make_optimiser("adamw", parameters(network, readout, config)),
+        steps=steps_of_epoch * config.epochs,
+        learning_rate=one_cycle(steps_of_epoch * config.epochs),
+        batch=lambda step: photos.batch(step, settings),
         losses=losses,
         validate=validate,
-        validate_every=schedule.epoch_steps,
+        validate_every=steps_of_epoch,
         clip=None,
         run=identity(config),
     )
     reached = train(task, config.output, config.stop_after)
-    if reached == schedule.steps:
-        typical = store.batch(rows[:TYPICAL_PHOTOS], config.image_size, None).pixels
-        save_vision(config.output, network, vision_settings(config, network.backbone.dim), typical)
+    if reached == task.steps:
+        save_vision(config.output, network, settings, prepared(labels.photos, config.image_size))
     return config.output / WEIGHTS
 
 
-def first_network(config: VisionConfig) -> VisionNet:
-    if config.start is not None:
-        return read_vision(config.start)[0]
-    backbone = StagedNet(config.dim)
-    if config.stages is not None:
-        backbone.stages.load_state_dict(read_stages(config.stages))
-    return VisionNet(backbone)
+def see(network: VisionNet, pixels: np.ndarray, device: str) -> Tensor:
+    """The map (B, D, side, side) of photos (B, S, S, 3) uint8."""
+    with autocast(device):
+        feature_map: Tensor = network.backbone(float_pixels(torch.from_numpy(pixels).to(device)))
+    return feature_map
 
 
-def vision_settings(config: VisionConfig, dim: int) -> VisionSettings:
+def split_photos(labels: BoxLabels) -> tuple[BoxLabels, BoxLabels]:
+    """The photos to measure on and those to train on: the same ones whatever the seed of a run.
+
+    Raises:
+        DataError: if there are none to train on.
+    """
+    if len(labels) <= HELD_OUT:
+        raise DataError(f"{labels.file}: {len(labels)} photos, of which {HELD_OUT} are held out; give it more")
+    order = np.random.default_rng(0).permutation(len(labels))
+    return labels.some(order[:HELD_OUT]), labels.some(order[HELD_OUT:])
+
+
+def parameters(network: VisionNet, readout: nn.Module, config: VisionConfig) -> list[dict[str, Any]]:
+    """What is learnt, at two rates: pretrained weights need smaller steps than new ones."""
+    pretrained = network.backbone.pretrained
+    if config.backbone_learning_rate == 0:
+        pretrained.requires_grad_(False)
+    old = {id(each) for each in pretrained.parameters()}
+    new = [each for each in (*network.parameters(), *readout.parameters()) if id(each) not in old]
+    groups = parameter_groups(new, config.learning_rate, config.weight_decay)
+    return groups + parameter_groups(pretrained.parameters(), config.backbone_learning_rate, config.weight_decay)
+
+
+def vision_settings(config: VisionConfig, network: VisionNet) -> VisionSettings:
     return VisionSettings(
         size=config.image_size,
-        side=config.image_size // StagedNet.stride,
-        feature_dim=dim,
+        side=config.image_size // network.backbone.stride,
+        feature_dim=network.backbone.dim,
         proposals=config.proposals,
         nms_iou=config.nms_iou,
         min_objectness=config.min_objectness,
     )
-
-
-def vision_losses(student: Student, lesson: Lesson, batch: ViewBatch, weights: tuple[float, ...]) -> dict[str, Tensor]:
-    photos = lesson.photos(batch.pixels)
-    maps = lesson.say(photos)
-    with autocast(lesson.device):
-        said, boxes, logits = student(photos)
-    parts = lesson.losses(said, maps) | proposal_losses(boxes, logits, batch.boxes)
-    weighted = [weight * part for weight, part in zip(weights, parts.values(), strict=True)]
-    return {"loss": torch.stack(weighted).sum(), **parts}
-
-
-class Schedule:
-    """Which photos, at which size, make up each step: a function of the seed and the step alone."""
-
-    def __init__(self, config: VisionConfig, rows: np.ndarray) -> None:
-        self.rows, self.batch_size, self.seed = rows, min(config.batch, len(rows)), config.seed
-        self.epoch_steps = len(rows) // self.batch_size
-        self.epoch_sizes = [size for size, epochs in config.sizes for _ in range(epochs)]
-        self.steps = self.epoch_steps * len(self.epoch_sizes)
-
-    def size(self, step: int) -> int:
-        return self.epoch_sizes[step // self.epoch_steps]
-
-    def batch(self, step: int) -> tuple[np.ndarray, int, np.random.Generator]:
-        """Rows, pixels a side, and the generator that chooses their views."""
-        epoch, within = divmod(step, self.epoch_steps)
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.rows)
-        rows = order[within * self.batch_size : (within + 1) * self.batch_size]
-        return rows, self.size(step), np.random.default_rng([self.seed, epoch, within])

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError, DataError
-from regiontalk.fingerprints import BYTES, MOST, fingerprint, fingerprint_files, listed, recognised
+from regiontalk.fingerprints import MOST, fingerprint_files, listed, recognised
 from regiontalk.photos import find_photos
+from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.checkpoint import run_settings
-
-STORED_PHOTOS = "photos.npy"
-"""Of a teacher store: (N, S, S, 3) uint8."""
 
 
 def training_photos(data: Sequence[Path], photos: Sequence[Path]) -> np.ndarray | None:
@@ -23,21 +21,21 @@ def training_photos(data: Sequence[Path], photos: Sequence[Path]) -> np.ndarray 
 
     Args:
         data: folders of captioned photos; of each the train split.
-        photos: teacher stores, and folders of photos, which are searched.
+        photos: files of boxes with names (`boxes.jsonl`), and folders of photos, which are searched.
 
     Returns:
         (K, 16) uint8, as `listed`; None if nothing is named.
 
     Raises:
-        DataError: if a folder holds no photo, a store is damaged, or there are more than `MOST`.
+        DataError: if a folder holds no photo, a file is damaged, or there are more than `MOST`.
         PhotoError: if a photo is broken.
     """
     found = [fingerprint_files(photo.file for photo in read_dataset(folder, "train").photos) for folder in data]
-    found += [_fingerprints_in(folder) for folder in photos]
+    found += [fingerprint_files(photos_in(place)) for place in photos]
     if not found:
         return None
     known = found[0]
-    for part in found[1:]:  # a store's photos may be data's own, scaled: once is enough
+    for part in found[1:]:  # the same photo may be here and there: once is enough
         known = np.concatenate([known, part[~recognised(part, known)]])
     known = listed(known)
     if not 0 < len(known) <= MOST:
@@ -52,44 +50,35 @@ def require_named(runs: Sequence[Path], data: Sequence[Path]) -> None:
         ConfigError: if a run was trained on a dataset whose folder's name is not among those of `data`.
         TrainingError: if a checkpoint is damaged.
     """
+    known = {path.name for path in data}
     for run in runs:
-        name = run_settings(run).get("data")
-        if isinstance(name, str) and name not in {folder.name for folder in data}:
+        missing = [name for name in dataset_names(run_settings(run).get("data")) if name not in known]
+        if missing:
             raise ConfigError(
-                f"{run}: was trained on the dataset {name!r}, which data does not name; add its folder, so that the "
+                f"{run}: was trained on the dataset {missing[0]!r}, which data does not name; add it, so that the "
                 "pack can list its photos"
             )
 
 
-def photos_in(folder: Path) -> np.ndarray | list[Path]:
-    """The photos of a teacher store, (N, S, S, 3) uint8 mapped into memory, or the files below a folder of photos.
+def dataset_names(data: Any) -> list[str]:
+    """The names of the datasets in a run's settings: one name, or several with a share each."""
+    if isinstance(data, str):
+        return [data]
+    pairs = data if isinstance(data, list) else []
+    return [pair[0] for pair in pairs if isinstance(pair, list) and pair and isinstance(pair[0], str)]
+
+
+def photos_in(place: Path) -> Sequence[Path]:
+    """The photos of a file of boxes with names, or below a folder.
 
     Raises:
-        DataError: if it holds no photo, or the store is damaged.
+        DataError: if it holds no photo, or the file is damaged.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: expected a folder of photos or a teacher store, found none")
-    if (folder / STORED_PHOTOS).exists():
-        return _stored(folder / STORED_PHOTOS)
-    files = find_photos(folder)
+    if place.is_file():
+        return read_box_labels(place).photos
+    if not place.is_dir():
+        raise DataError(f"{place}: expected a folder of photos or a file of boxes with names, found none")
+    files = find_photos(place)
     if not files:
-        raise DataError(f"{folder}: holds no photo")
+        raise DataError(f"{place}: holds no photo")
     return files
-
-
-def _fingerprints_in(folder: Path) -> np.ndarray:
-    """(N, 16)."""
-    found = photos_in(folder)
-    if isinstance(found, list):
-        return fingerprint_files(found)
-    return np.array([fingerprint(Image.fromarray(photo)) for photo in found], np.uint8).reshape(-1, BYTES)
-
-
-def _stored(file: Path) -> np.ndarray:
-    try:
-        pixels = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: not a NumPy array ({error})") from error
-    if pixels.ndim != 4 or pixels.shape[3] != 3 or pixels.dtype != np.uint8:
-        raise DataError(f"{file}: expected (N, S, S, 3) uint8, found {pixels.shape} {pixels.dtype}")
-    return pixels

@@ -5,21 +5,26 @@ from __future__ import annotations
 import io
 import json
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
+from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from regiontalk.errors import TrainingError
+from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
+from regiontalk.training.backbones import build_backbone
 from regiontalk.training.checkpoint import read_finished, require_finished, save_tensors
 from regiontalk.training.quantise import quantise_graph
-from regiontalk.training.staged_net import StagedNet
 from regiontalk.training.vision_net import VisionNet
+from regiontalk.vision.session import prepare
 
 OPSET = 17
-WEIGHTS, SETTINGS, GRAPH = "vision.safetensors", "vision.json", "vision.onnx"
+WEIGHTS, SETTINGS, BACKBONE, GRAPH = "vision.safetensors", "vision.json", "backbone.json", "vision.onnx"
 TYPICAL_PHOTOS = 128
 """Photos that show how large activations become."""
 
@@ -45,6 +50,7 @@ def float_graph(network: VisionNet, size: int) -> onnx.ModelProto:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # the tracing exporter; the other one freezes the batch
         warnings.simplefilter("ignore", UserWarning)
+        warnings.filterwarnings("ignore", category=TracerWarning)  # of transformers; other batches are tested
         torch.onnx.export(
             network,
             (torch.zeros(2, size, size, 3, dtype=torch.uint8),),
@@ -58,6 +64,12 @@ def float_graph(network: VisionNet, size: int) -> onnx.ModelProto:
     return onnx.load_from_string(buffer.getvalue())
 
 
+def prepared(files: Sequence[Path], size: int) -> np.ndarray:
+    """The first photos of some, as the network takes them.  # (B, S, S, 3) uint8"""
+    photos = (open_photo(file, min_side=size).image for file in files[:TYPICAL_PHOTOS])
+    return np.stack([prepare(photo, size) for photo in photos])
+
+
 def save_vision(run: Path, network: VisionNet, settings: VisionSettings, photos: np.ndarray) -> None:
     """Write a finished network: its graph, how its photos become regions, and, last, its weights.
 
@@ -65,6 +77,7 @@ def save_vision(run: Path, network: VisionNet, settings: VisionSettings, photos:
         photos: see `vision_graph`.
     """
     (run / GRAPH).write_bytes(vision_graph(network, photos))
+    (run / BACKBONE).write_text(json.dumps(network.backbone.description, indent=1) + "\n")
     (run / SETTINGS).write_text(json.dumps(settings.to_json(), indent=1) + "\n")
     save_tensors(network, run / WEIGHTS)
 
@@ -76,9 +89,28 @@ def read_vision(run: Path) -> tuple[VisionNet, VisionSettings]:
         TrainingError: if the run is not finished.
     """
     tensors = read_finished(run, WEIGHTS)
-    network = VisionNet(StagedNet(len(tensors["backbone.fuse_fine.0.weight"])))
-    network.load_state_dict(tensors)
+    network = VisionNet(build_backbone(read_object(run, BACKBONE)))
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:  # names or shapes of another network
+        raise TrainingError(f"{run / WEIGHTS}: not of the network that {BACKBONE} describes ({error})") from error
     return network.eval(), read_settings(run)
+
+
+def read_object(run: Path, name: str) -> dict[str, Any]:
+    """A JSON object of a finished run.
+
+    Raises:
+        TrainingError: if the run is not finished, or the file is damaged.
+    """
+    require_finished(run, name)
+    try:
+        content = json.loads((run / name).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise TrainingError(f"{run / name}: damaged ({error}); give that run's command again") from error
+    if not isinstance(content, dict):
+        raise TrainingError(f"{run / name}: damaged (an object expected); give that run's command again")
+    return content
 
 
 def read_settings(run: Path) -> VisionSettings:
@@ -87,9 +119,9 @@ def read_settings(run: Path) -> VisionSettings:
     Raises:
         TrainingError: if the run is not finished, or the file is damaged.
     """
-    require_finished(run, SETTINGS)
+    content = read_object(run, SETTINGS)
     try:
-        return VisionSettings.from_json(json.loads((run / SETTINGS).read_text()))
+        return VisionSettings.from_json(content)
     except ValueError as error:
         raise TrainingError(f"{run / SETTINGS}: damaged ({error}); give that run's command again") from error
 

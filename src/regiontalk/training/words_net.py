@@ -6,17 +6,12 @@ Axis names: B sentences, T words (padded), d word vector, H hidden, h shared spa
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
-
-from regiontalk.errors import DataError
-from regiontalk.language import Vocabulary
 
 
 class WordsNet(nn.Module):
@@ -33,12 +28,27 @@ class WordsNet(nn.Module):
         dim: h.
         dropout: on word vectors and on the summed directions, nowhere in the recurrence.
         cell: "rnn" or "gru".
+        outside: G, dimensions of word vectors from elsewhere; 0 for none. With them a word's vector is what captions
+            teach of it plus W_g times its vector from elsewhere, so that words which no caption holds have a place too.
     """
 
+    vectors: Tensor
+
     def __init__(
-        self, vocabulary: int, embedding: int, hidden: int, dim: int, dropout: float, cell: str = "rnn"
+        self,
+        vocabulary: int,
+        embedding: int,
+        hidden: int,
+        dim: int,
+        dropout: float,
+        cell: str = "rnn",
+        outside: int = 0,
     ) -> None:
         super().__init__()
+        self.forget = 0.0  # share of words that are read by their vectors from elsewhere alone
+        if outside:
+            self.W_g = nn.Parameter(torch.randn(outside, embedding) * embedding**-0.5)
+            self.register_buffer("vectors", torch.zeros(vocabulary, outside))
         self.dropout, self.cell = dropout, cell
         self.embedding = nn.Parameter(torch.randn(vocabulary, embedding) * embedding**-0.5)  # W_w
         if cell == "rnn":
@@ -54,11 +64,31 @@ class WordsNet(nn.Module):
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Word ids (B, T) and mask (B, T), True on words, padding last → s_t (B, T, h); zero on padding."""
-        words = F.dropout(F.embedding(ids, self.embedding), self.dropout, self.training)  # (B, T, d), Eq. 2
+        words = F.dropout(self.look_up(ids), self.dropout, self.training)  # (B, T, d), Eq. 2
         forward, backward = self.recur(words, mask) if self.cell == "rnn" else self.recur_gated(words, mask)
         summed = F.dropout(forward + backward, self.dropout, self.training)
         s = summed @ self.W_d + self.b_d
         return (F.relu(s) if self.cell == "rnn" else s) * mask[..., None]  # Eq. 6
+
+    def look_up(self, ids: Tensor) -> Tensor:
+        """Word ids (B, T) → word vectors (B, T, d)."""
+        learnt = F.embedding(ids, self.embedding)
+        if not self.places:
+            return learnt
+        vectors = F.embedding(ids, self.vectors)
+        if self.training and self.forget:  # as if no caption had taught them: W_g learns to place words by itself
+            known = vectors.any(-1, keepdim=True)
+            learnt = learnt * (torch.rand_like(learnt[..., :1]) >= self.forget * known)
+        return learnt + vectors @ self.W_g
+
+    @property
+    def places(self) -> bool:
+        """Whether it reads word vectors from elsewhere."""
+        return "vectors" in self._buffers
+
+    def word_vectors(self) -> Tensor:
+        """W_w (V, d) with what comes from elsewhere."""
+        return self.embedding + self.vectors @ self.W_g if self.places else self.embedding
 
     def cut_recurrence(self) -> None:
         """Fix W_f and W_b at zero: s_t depends on word t alone (the paper's comparison with single words)."""
@@ -150,52 +180,3 @@ def gates(one: Callable[[], tuple[nn.Parameter, nn.Parameter]]) -> tuple[nn.Para
     """Weights and biases of three gates side by side, each as `one` makes it."""
     weights, biases = zip(*(one() for _ in range(3)), strict=True)
     return nn.Parameter(torch.cat(weights, 1).detach()), nn.Parameter(torch.cat(biases).detach())
-
-
-def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> int:
-    """Copy the vectors of known words from a word2vec or GloVe text file into `embedding` (V, d), in place.
-
-    Vectors are scaled together so that their mean length equals that of the random ones they replace.
-
-    Returns:
-        How many words of the vocabulary were found.
-
-    Raises:
-        DataError: if the file cannot be read, a line's number of values is not d, or no word is found.
-    """
-    rows = {word: row for row, word in enumerate(vocabulary.words, start=len(vocabulary) - len(vocabulary.words))}
-    found: dict[int, np.ndarray] = {}
-    with open_text(file) as lines:
-        for number, line in enumerate(lines, start=1):
-            word, *values = line.rstrip().split(" ")
-            if number == 1 and len(values) == 1:
-                continue  # word2vec's header: count and dimensions
-            spaced = bool(found) and len(values) > embedding.shape[1]  # not this word but one with spaces, as GloVe has
-            if word in rows and not spaced:
-                found[rows[word]] = parse_vector(values, embedding.shape[1], f"{file}, line {number}")
-    if not found:
-        raise DataError(
-            f"{file}: none of the vocabulary's {len(rows)} words is in it; is it a text file of word vectors?"
-        )
-    vectors = np.stack(list(found.values()))
-    scale = float(embedding.norm(dim=1).mean()) / max(float(np.linalg.norm(vectors, axis=1).mean()), 1e-9)
-    with torch.no_grad():
-        embedding[list(found)] = torch.from_numpy(vectors * np.float32(scale)).to(embedding)
-    return len(found)
-
-
-def open_text(file: Path) -> TextIO:
-    try:
-        return file.open(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); `word_vectors` must name a text file") from error
-
-
-def parse_vector(values: list[str], length: int, where: str) -> np.ndarray:
-    try:
-        vector = np.array(values, np.float32)
-    except ValueError as error:
-        raise DataError(f"{where}: expected numbers after the word ({error})") from error
-    if len(vector) != length or not np.isfinite(vector).all():
-        raise DataError(f"{where}: expected {length} finite numbers, found {len(vector)}; set `embedding` to match")
-    return vector

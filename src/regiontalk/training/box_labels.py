@@ -1,0 +1,298 @@
+"""Photos whose boxes have names: where things are, and words of what captions seldom speak of.
+
+Axis names: B photos, M regions, N names, C cells of the map, T words, h shared space.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Container
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from regiontalk.data import RegionStore, read_text
+from regiontalk.errors import DataError
+from regiontalk.evaluation.class_words import Words, known, synonyms
+from regiontalk.language import Vocabulary
+from regiontalk.photos import open_photo
+from regiontalk.settings import VisionSettings
+from regiontalk.training.regions import Views, see_view
+from regiontalk.training.snippets import Snippets
+from regiontalk.vision.boxes import area, iou
+from regiontalk.vision.roi_align import roi_weights
+
+FEWEST = 15
+"""A name with fewer boxes is not taught: the detector's rare classes are mostly its mistakes."""
+MOST_BOXES = 12
+"""Of one photo, in one batch."""
+WINDOWS = 12
+"""Other windows on each photo, so that a name is told from what lies around its thing."""
+SMALLEST_VIEW = 0.5
+"""Of a photo's sides: unlike a caption, a name holds for what is left of its box."""
+LARGEST_THING = 0.95
+"""Share of a photo: a larger box says what the photo is of, not where a thing is, and teaches no proposal."""
+SENTENCES = ("{}", "a {}", "the {}")
+"""A name is read by itself or after an article, as chance has it."""
+
+
+@dataclass(frozen=True)
+class BoxLabels:
+    """Photos, their boxes, and the names of what each shows.
+
+    Attributes:
+        file: they were read from.
+        photos: N files.
+        boxes: N arrays (n, 4) float32, xyxy in 0..1 of the photo's sides.
+        names: for each of a photo's boxes its names, perhaps none, the surest first.
+    """
+
+    file: Path
+    photos: tuple[Path, ...]
+    boxes: tuple[np.ndarray, ...]
+    names: tuple[tuple[tuple[str, ...], ...], ...]
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def some(self, rows: np.ndarray) -> BoxLabels:
+        """Those photos only."""
+        photos, boxes = tuple(self.photos[row] for row in rows), tuple(self.boxes[row] for row in rows)
+        return BoxLabels(self.file, photos, boxes, tuple(self.names[row] for row in rows))
+
+    @cached_property
+    def counts(self) -> Counter[str]:
+        """Boxes of each name."""
+        return Counter(name for photo in self.names for box in photo for name in box)
+
+
+def read_box_labels(file: Path) -> BoxLabels:
+    """Read `boxes.jsonl`: a line a photo, {"file_name", "boxes": [{"box": [x1, y1, x2, y2], "names": [...]}]}.
+
+    Boxes are in 0..1 of the photo's sides, file names relative to the file's folder.
+
+    Raises:
+        DataError: if it cannot be read, a line is not such an object, or it has none.
+    """
+    photos, boxes, names = [], [], []
+    for number, line in enumerate(read_text(file).splitlines(), start=1):
+        try:
+            entry = json.loads(line)
+            things = entry["boxes"]
+            found = np.array([thing["box"] for thing in things], np.float32).reshape(-1, 4)
+            said = tuple(tuple(thing["names"]) for thing in things)
+            path = file.parent / entry["file_name"]
+        except (TypeError, KeyError, ValueError) as error:
+            raise DataError(f"{file}, line {number}: {LINE} expected ({error})") from error
+        if not is_sound(found, said):
+            raise DataError(f"{file}, line {number}: {LINE} expected, boxes with an area in 0..1 and names in words")
+        photos.append(path)
+        boxes.append(found)
+        names.append(said)
+    if not photos:
+        raise DataError(f"{file}: holds no photo")
+    return BoxLabels(file, tuple(photos), tuple(boxes), tuple(names))
+
+
+LINE = '{"file_name", "boxes": [{"box": [x1, y1, x2, y2], "names": [...]}]}'
+
+
+def is_sound(boxes: np.ndarray, names: tuple[tuple[Any, ...], ...]) -> bool:
+    """Whether boxes (n, 4) lie in 0..1 with an area, and names are texts."""
+    inside = np.isfinite(boxes).all() and (boxes >= 0).all() and (boxes <= 1).all() and (area(boxes) > 0).all()
+    return bool(inside) and all(isinstance(name, str) and name.strip() for box in names for name in box)
+
+
+@dataclass(frozen=True)
+class NamedBatch:
+    """B photos with regions that show named things, parts of them, or none.
+
+    Attributes:
+        pixels: (B, S, S, 3) uint8.
+        weights: (B, M, C) float32, RoIAlign's weights of each region; zero for missing ones.
+        mask: (B, M), True on regions.
+        overlap: (B, M, N) float32, the IoU of each region with the nearest box of each name.
+        boxes: B arrays (m, 4) xyxy in 0..1, all boxes of the view, named or not.
+        sentence: one of `SENTENCES`.
+    """
+
+    pixels: np.ndarray
+    weights: np.ndarray
+    mask: np.ndarray
+    overlap: np.ndarray
+    boxes: list[np.ndarray]
+    sentence: str
+
+
+class NamedPhotos:
+    """An endless row of batches of photos with the names of their boxes.
+
+    Rare names come more often than they occur: a name is drawn by the square root of the number of its photos, then one
+    of these. A batch is a function of the seed and the step alone.
+
+    Args:
+        labels: the photos, their boxes and what these show.
+        names: for each label the words it is taught as, see `class_names`; other labels are left out.
+        photos: B at most; a photo that is drawn twice counts once.
+        seed: of all chance.
+        jitter: see `Views`.
+
+    Raises:
+        DataError: if there is no name to learn.
+    """
+
+    def __init__(
+        self,
+        labels: BoxLabels,
+        names: dict[str, Words],
+        photos: int,
+        seed: int,
+        jitter: float = 0.0,
+    ) -> None:
+        self.source, self.photos, self.seed = labels, photos, seed
+        self.views = Views(SMALLEST_VIEW, jitter)
+        self.names = tuple(dict.fromkeys(names.values()))
+        if not self.names:
+            raise DataError(no_names(labels.file))
+        rows = {words: row for row, words in enumerate(self.names)}
+        row_of = {label: rows[words] for label, words in names.items()}
+        self.rows = [[[row_of[n] for n in box if n in row_of] for box in photo] for photo in labels.names]
+        photos_of: list[list[int]] = [[] for _ in self.names]
+        for photo, boxes in enumerate(self.rows):
+            for row in {row for box in boxes for row in box}:
+                photos_of[row].append(photo)
+        self.photos_of = [np.array(each) for each in photos_of]
+        self.chance = np.sqrt([len(each) for each in self.photos_of])
+        self.chance /= self.chance.sum()
+
+    def batch(self, step: int, settings: VisionSettings) -> NamedBatch:
+        """Some photos for a network of these settings."""
+        rng = np.random.default_rng([self.seed, step, 3])
+        drawn = rng.choice(len(self.names), self.photos, p=self.chance)
+        rows = np.unique([rng.choice(self.photos_of[name]) for name in drawn])
+        size, side = settings.size, settings.side
+        most = MOST_BOXES + WINDOWS
+        pixels = np.empty((len(rows), size, size, 3), np.uint8)
+        weights = np.zeros((len(rows), most, side * side), np.float32)
+        mask, overlap = np.zeros((len(rows), most), bool), np.zeros((len(rows), most, len(self.names)), np.float32)
+        every = []
+        for i, row in enumerate(rows):
+            image = open_photo(self.source.photos[row], min_side=size).image
+            pixels[i], boxes, visible = see_view(image, self.source.boxes[row], size, rng, self.views)
+            named = [names for names, seen in zip(self.rows[row], visible, strict=True) if seen]
+            regions = draw_regions(boxes[[bool(names) for names in named]], rng)
+            count = len(regions)
+            mask[i, :count] = True
+            weights[i, :count] = roi_weights(regions, side)
+            overlap[i, :count] = overlap_with_names(regions, boxes, named, len(self.names))
+            every.append(boxes[area(boxes) < LARGEST_THING].astype(np.float32))
+        sentence = SENTENCES[rng.integers(len(SENTENCES))]
+        return NamedBatch(pixels, weights, mask, overlap, every, sentence)
+
+
+def class_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Words]:
+    """What each label that is frequent enough is called: its first synonym that the vocabulary knows, else its first.
+
+    Two labels may be called alike (Pascal VOC's and COCO's names of one thing).
+    """
+    called = Counter[Words]()
+    for label, count in labels.counts.items():
+        called[synonyms(label)[0]] += count
+    frequent = sorted(label for label in labels.counts if called[synonyms(label)[0]] >= FEWEST)
+    return {label: (*known(synonyms(label), vocabulary), synonyms(label)[0])[0] for label in frequent}
+
+
+def named_texts(labels: BoxLabels, store: RegionStore, vocabulary: Vocabulary) -> Snippets:
+    """Every named box as a text, "a cat", about its region: its surest name.
+
+    Args:
+        store: the features of the boxes, see `store_boxes`.
+
+    Raises:
+        DataError: if there is no name to learn.
+    """
+    names = sayable_names(labels, vocabulary)
+    if not names:
+        raise DataError(no_names(labels.file))
+    said = {name: vocabulary.encode(with_article(name)) for name in sorted(set(names.values()))}
+    ids, rows, regions = [], [], []
+    for photo, boxes in enumerate(labels.names):
+        for region, box in enumerate(boxes[: int(store.counts[photo]) - 1], start=1):
+            if sayable := [names[label] for label in box if label in names]:
+                ids.append(said[sayable[0]])
+                rows.append(photo)
+                regions.append(region)
+    return Snippets(tuple(ids), np.array(rows, np.int64), np.array(regions, np.int64))
+
+
+def with_article(name: Words) -> Words:
+    """A name as a caption would have it.
+
+    >>> with_article(("umbrella",)), with_article(("skis",)), with_article(("wine", "glass"))
+    (('an', 'umbrella'), ('skis',), ('a', 'wine', 'glass'))
+    """
+    plural = name[-1].endswith("s") and not name[-1].endswith(("ss", "us"))
+    return name if plural else ("an" if name[0][0] in "aeiou" else "a", *name)
+
+
+def sayable_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Words]:
+    """Those of `class_names` of which the vocabulary knows every word."""
+    names = class_names(labels, vocabulary)
+    return {label: name for label, name in names.items() if known([name], vocabulary)}
+
+
+def no_names(file: Path) -> str:
+    return f"{file}: no name of {FEWEST} boxes has words that the vocabulary knows; there are no names to learn"
+
+
+def draw_regions(named: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Regions about the named boxes (n, 4): nearly each of them, windows askew of them, windows anywhere.  # (M, 4)"""
+    chosen = named[rng.permutation(len(named))[:MOST_BOXES]]
+    askew = chosen[rng.integers(len(chosen), size=WINDOWS // 2)] if len(chosen) else named[:0]
+    sides = rng.uniform(0.1, 1, (WINDOWS - WINDOWS // 2, 2))
+    origin = rng.random(sides.shape) * (1 - sides)
+    anywhere = np.concatenate([origin, origin + sides], axis=1)
+    return np.concatenate([move_boxes(chosen, 0.05, 0.1, rng), move_boxes(askew, 0.4, 0.8, rng), anywhere])
+
+
+def move_boxes(boxes: np.ndarray, shift: float, scale: float, rng: np.random.Generator) -> np.ndarray:
+    """Boxes (n, 4) in 0..1 with each side moved by up to `shift` of it and scaled by up to e^±`scale`, kept inside."""
+    sides = boxes[:, 2:] - boxes[:, :2]
+    centres = boxes[:, :2] + sides * (0.5 + rng.uniform(-shift, shift, sides.shape))
+    half = sides * np.exp(rng.uniform(-scale, scale, sides.shape)) / 2
+    return np.concatenate([centres - half, centres + half], axis=1).clip(0, 1)
+
+
+def overlap_with_names(regions: np.ndarray, boxes: np.ndarray, named: list[list[int]], names: int) -> np.ndarray:
+    """The IoU of each region with the nearest box of each name; 0 for names that the photo has no box of.  # (M, N)
+
+    Args:
+        regions: (M, 4); boxes: (n, 4).
+        named: rows of the names of each box.
+        names: N.
+    """
+    overlap = np.zeros((len(regions), names), np.float32)
+    each = iou(regions, boxes)  # (M, n)
+    for box, rows in enumerate(named):
+        overlap[:, rows] = np.maximum(overlap[:, rows], each[:, [box]])
+    return overlap
+
+
+def encode_names(
+    names: tuple[Words, ...], sentence: str, vocabulary: Vocabulary
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Names in a sentence: ids (N, T), mask (N, T), and where the name itself stands (N, T)."""
+    before = sentence.split("{}")[0].split()
+    words = [[*before, *name] for name in names]
+    longest = max(map(len, words))
+    ids = np.zeros((len(names), longest), np.int64)
+    for row, each in enumerate(words):
+        ids[row, : len(each)] = vocabulary.encode(each)
+    places, lengths = np.arange(longest), np.array([len(each) for each in words])[:, None]
+    mask = places < lengths
+    return torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(mask & (places >= len(before)))
