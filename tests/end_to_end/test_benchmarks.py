@@ -98,3 +98,12 @@ def test_fingerprints(captioned: Path) -> None:
     for row in ("3 photos against", "mirrored", "78 pairs of 13 photos", "0 bits: "):
         assert row in ended.stdout
     assert ended.stdout.count("bits: ") == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs getrusage")
+def test_backbones() -> None:
+    pytest.importorskip("torch")
+    line = [sys.executable, str(BENCHMARKS / "backbones.py"), "--only", "efficientnet-lite2", "--batch", "2"]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "| efficientnet-lite2, 320 px | 6.1 M |" in ended.stdout

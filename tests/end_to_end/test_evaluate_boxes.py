@@ -1,4 +1,4 @@
-"""`regiontalk evaluate grounding` and `regiontalk evaluate regions`."""
+"""`regiontalk evaluate grounding`, `regions` and `search`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from PIL import Image
 import regiontalk
 from regiontalk.data import read_boxes
 from regiontalk.evaluation.grounding_runs import SENTENCE, evaluate_classes
+from regiontalk.evaluation.object_search import evaluate_search
 from regiontalk.evaluation.region_runs import evaluate_naming
 from regiontalk.pack import Pack
 
@@ -260,3 +261,42 @@ def test_intervals_in_words_and_in_json(command: Command, boxed: Path) -> None:
     assert f"macro  pointing [{low:.1f}, {high:.1f}]" in text
     assert found["signature"]["interval"].endswith("50 bootstrap samples of photos, seed 2")
     assert "interval" not in command("evaluate", "grounding", boxed).out
+
+
+def test_search(command: Command, boxed: Path, tiny_pack: Path) -> None:
+    lines = [json.loads(line) for line in (boxed / "boxes.jsonl").read_text().splitlines()]
+    for line in lines[:4]:
+        line["labels"][1] = "sheep"  # of which the tiny pack has no word
+    lines[0]["labels"][0] = "cat"
+    (boxed / "boxes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    ended = command("evaluate", "search", boxed, "--json")
+    assert (ended.status, ended.err) == (0, "")
+    (found,) = ended.json()
+    assert found == json.loads(json.dumps(evaluate_search(regiontalk.load(tiny_pack), read_boxes(boxed))))
+    assert found["unknown_classes"] == {"sheep": 4}
+    assert {label: each["photos"] for label, each in found["by_class"].items()} == {"cat": 1, "dog": 5, "person": 2}
+    assert found["by_class"]["person"]["word"] == "man"  # the first of its synonyms that this pack knows
+    assert found["by_class"]["dog"]["r_precision"] in (0.8, 1.0)  # five of six photos show one
+    assert found["chance"] == pytest.approx(8 / 18, abs=1e-3)
+    assert found["signature"]["sentence"] == "{}"
+    text = command("evaluate", "search", boxed, "--min-photos", 2).out
+    assert "cat" not in text and "sheep not searched for: the pack knows no word for it (4 photos)" in text
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--sentence", "a dog"], "expected one {} where the class's name goes"),
+        (["--sentence", "{} {}"], "expected one {} where the class's name goes"),
+        (["--sentence", "{x}"], "expected one {} where the class's name goes"),
+        (["--min-photos", "7"], "no class of boxed has so many"),
+    ],
+)
+def test_wrong_searches_are_told(command: Command, boxed: Path, options: list[str], told: str) -> None:
+    ended = command("evaluate", "search", boxed, *options)
+    assert (ended.status, ended.out) == (2, "") and told in ended.err
+
+
+def test_captions_of_boxes_are_no_classes(command: Command, regions: Path) -> None:
+    ended = command("evaluate", "search", regions)
+    assert ended.status == 2 and "its boxes have no classes" in ended.err

@@ -50,6 +50,17 @@ def grounding_text(result: dict[str, Any]) -> str:
     return "\n".join([*lines, *_signature(result)])
 
 
+def search_text(result: dict[str, Any]) -> str:
+    """R-precision of each class's name, and the mean over classes."""
+    lines = [f"{'R-precision':>20} {'':>8} {'photos':>7}  searched for"]
+    for label, found in result["by_class"].items():
+        lines.append(f"{printable(label):>20} {found['r_precision']:8.2f} {found['photos']:7}  {found['word']}")
+    for label, photos in result["unknown_classes"].items():
+        lines.append(f"{printable(label):>20} not searched for: the pack knows no word for it ({photo_count(photos)})")
+    lines.append(f"{'mean of classes':>20} {result['r_precision']:8.2f}     by chance {result['chance']:.2f}")
+    return "\n".join([*lines, *_signature(result)])
+
+
 def naming_text(result: dict[str, Any]) -> str:
     """Shares of boxes whose caption names their class."""
     region, full = result["region"], result["full_frame_on_crop"]

@@ -1,4 +1,4 @@
-"""`regiontalk evaluate grounding` and `regiontalk evaluate regions`: measure a pack on photos with boxes."""
+"""`regiontalk evaluate grounding`, `regions` and `search`: measure a pack on photos with boxes."""
 
 from __future__ import annotations
 
@@ -59,6 +59,10 @@ SentenceOption = Annotated[
     str | None,
     typer.Option("--sentence", metavar="TEXT", help="What a class is asked for with, {} its name; by default 'a {}'."),
 ]
+QueryOption = Annotated[
+    str | None,
+    typer.Option("--sentence", metavar="TEXT", help="What is searched for, {} the class's name; by default '{}'."),
+]
 NeighboursOption = Annotated[
     str | None,
     typer.Option("--neighbours", metavar="DATA", help="Boxes with captions that the nearest neighbour borrows from."),
@@ -78,6 +82,7 @@ def add_to(evaluate_app: typer.Typer) -> None:
     """Add these commands to `regiontalk evaluate`."""
     evaluate_app.command()(grounding)
     evaluate_app.command()(regions)
+    evaluate_app.command()(search)
 
 
 def grounding(
@@ -184,6 +189,44 @@ def regions(
             text = region_captions_text
         warn(result["signature"])
         report.json(result) if as_json else report.result(text(result))
+
+
+def search(
+    data: DataArgument,
+    kind: FormatOption = "auto",
+    split: SplitOption = "all",
+    photos: PhotosOption = None,
+    images: ImagesOption = None,
+    every: EveryOption = None,
+    leave_out: LeaveOutOption = False,
+    sentence: QueryOption = None,
+    min_photos: MinPhotosOption = 1,
+    as_json: JsonOption = False,
+    pack: PackOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Things are found by their names: of R photos that show a class, how many stand among the first R.
+
+    Examples:
+
+    \b
+      regiontalk evaluate search voc/ --every 6
+      regiontalk evaluate search annotations/instances_val2017.json --photos val2017/ --json
+    """
+    with ending() as report:
+        from regiontalk.cli.box_text import search_text
+        from regiontalk.data import Entities
+        from regiontalk.evaluation.object_search import SENTENCE, evaluate_search
+        from regiontalk.model import load
+
+        selection, chosen = selection_of(images, every, leave_out)
+        found = _read(data, split, photos, selection, kind)
+        if isinstance(found, Entities):
+            raise DataError(f"{data}: phrases of whole sentences are no classes; see `evaluate retrieval`")
+        asked = SENTENCE if sentence is None else sentence
+        result = evaluate_search(load(pack, threads), found, asked, chosen, report.bar, min_photos)
+        warn(result["signature"])
+        report.json(result) if as_json else report.result(search_text(result))
 
 
 def selection_of(images: str | None, every: int | None, leave_out: bool) -> tuple[Selection, dict[str, Any]]:
