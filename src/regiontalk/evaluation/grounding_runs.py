@@ -109,7 +109,7 @@ def evaluate_classes(
         raise DataError(f"{dataset.name}: the pack knows a word for none of its classes {', '.join(names) or '(none)'}")
     vectors = _read_names(model, {name for each in names.values() for name in each}, sentence)
     first, difficult, every = list[Query](), list[Query](), list[Query]()
-    looked = _look(model, dataset.photos, progress)
+    looked = look_at_photos(model, dataset.photos, progress)
     for row, (photo, regions, labels) in enumerate(zip(dataset.photos, looked, asked, strict=True)):
         for label in sorted(names.keys() & set(labels)):
             queries = [
@@ -182,7 +182,12 @@ def evaluate_phrases(
     answers = [
         answer
         for row, (photo, regions, sentences) in enumerate(
-            zip(entities.boxes.photos, _look(model, entities.boxes.photos, progress), entities.sentences, strict=True)
+            zip(
+                entities.boxes.photos,
+                look_at_photos(model, entities.boxes.photos, progress),
+                entities.sentences,
+                strict=True,
+            )
         )
         for answer in _ask_phrases(model, photo, regions, sentences, row)
     ]
@@ -252,7 +257,7 @@ def _word_regions(model: Model, regions: Regions, read: Sentence) -> np.ndarray:
     return model.align(regions, read).word_regions
 
 
-def _look(model: Model, photos: Sequence[BoxedPhoto], progress: Progress) -> Iterator[Regions]:
+def look_at_photos(model: Model, photos: Sequence[BoxedPhoto], progress: Progress) -> Iterator[Regions]:
     """The regions of each photo, in order, found a few photos at a time."""
     progress.expect(len(photos), "photos")
     for start in range(0, len(photos), BATCH):
@@ -272,13 +277,23 @@ def _asked_of(photo: BoxedPhoto) -> list[str]:
     return sorted(_labels(photo) - photo.unclear)
 
 
-def _read_names(model: Model, names: set[Words], sentence: str) -> dict[Words, np.ndarray]:
-    """Names of classes -> the sum of their words' vectors, (h,), each read in the neutral sentence."""
+def around_name(sentence: str) -> tuple[str, str]:
+    """What stands before and after the name of a class in a sentence with {} in its place.
+
+    Raises:
+        ConfigError: if it has no {} or two, or other braces.
+    """
     before, _, after = sentence.partition(_PLACE)
     if sentence.count(_PLACE) != 1 or "{" in before + after or "}" in before + after:
         raise ConfigError(
             f"--sentence {sentence!r}: expected one {_PLACE} where the class's name goes, as in {SENTENCE!r}"
         )
+    return before, after
+
+
+def _read_names(model: Model, names: set[Words], sentence: str) -> dict[Words, np.ndarray]:
+    """Names of classes -> the sum of their words' vectors, (h,), each read in the neutral sentence."""
+    before, after = around_name(sentence)
     start, order = len(tokenise(before)), sorted(names)
     read = model.read([f"{before} {' '.join(name)} {after}" for name in order])
     return {name: each.vectors[start : start + len(name)].sum(axis=0) for name, each in zip(order, read, strict=True)}

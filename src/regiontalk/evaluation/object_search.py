@@ -6,7 +6,7 @@ Axis names: C classes, N photos.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,13 @@ from regiontalk.data import BoxedDataset, BoxedPhoto
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation.box_signature import box_signature
 from regiontalk.evaluation.class_words import known, synonyms
+from regiontalk.evaluation.grounding_runs import around_name, look_at_photos
 from regiontalk.evaluation.results import Progress, Silent, rounded
 from regiontalk.evaluation.signature import TIES
 from regiontalk.model import Model
-from regiontalk.structures import Regions
-from regiontalk.vision.session import BATCH
 
 SENTENCE = "{}"
 """What people type: the bare name."""
-_PLACE = "{}"
 _SILENT = Silent()
 
 
@@ -79,8 +77,7 @@ def evaluate_search(
         raise DataError(
             f"{dataset.name}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
         )
-    if sentence.count(_PLACE) != 1 or set("{}") & set(sentence.replace(_PLACE, "")):
-        raise ConfigError(f"--sentence {sentence!r}: expected one {_PLACE} where the class's name goes")
+    before, after = around_name(sentence)
     shown = [_classes(photo) for photo in dataset.photos]
     counts = Counter(label for labels in shown for label in labels)
     common = sorted(label for label, photos in counts.items() if photos >= min_photos)
@@ -92,8 +89,8 @@ def evaluate_search(
         raise DataError(
             f"{dataset.name}: the pack knows a word for none of its classes {', '.join(common) or '(none)'}"
         )
-    looked = [regions for each in _look(model, dataset.photos, progress) for regions in each]
-    scores = model.score(looked, [sentence.replace(_PLACE, word) for word in asked.values()]).T  # (C, N)
+    looked = list(look_at_photos(model, dataset.photos, progress))
+    scores = model.score(looked, [f"{before}{word}{after}" for word in asked.values()]).T  # (C, N)
     relevant = np.array([[label in labels for labels in shown] for label in asked])  # (C, N)
     found = r_precision(scores, relevant)
     return {
@@ -117,11 +114,3 @@ def evaluate_search(
 def _classes(photo: BoxedPhoto) -> frozenset[str]:
     """What a photo shows, crowds too."""
     return frozenset(label for texts in photo.texts for label in texts) | photo.unclear
-
-
-def _look(model: Model, photos: Sequence[BoxedPhoto], progress: Progress) -> Iterator[list[Regions]]:
-    progress.expect(len(photos), "photos")
-    for start in range(0, len(photos), BATCH):
-        batch = [photo.file for photo in photos[start : start + BATCH]]
-        yield model.look(batch)
-        progress.advance(len(batch))
