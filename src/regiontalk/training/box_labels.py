@@ -5,7 +5,6 @@ Axis names: B photos, M regions, N names, C cells of the map, T words, h shared 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Container
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 
 from regiontalk.data import RegionStore, read_text
+from regiontalk.data.boxes import json_lines
 from regiontalk.errors import DataError
 from regiontalk.evaluation.class_words import Words, known, synonyms
 from regiontalk.language import Vocabulary
@@ -80,9 +80,8 @@ def read_box_labels(file: Path) -> BoxLabels:
         DataError: if it cannot be read, a line is not such an object, or it has none.
     """
     photos, boxes, names = [], [], []
-    for number, line in enumerate(read_text(file).splitlines(), start=1):
+    for number, entry in json_lines(file, read_text(file)):
         try:
-            entry = json.loads(line)
             things = entry["boxes"]
             found = np.array([thing["box"] for thing in things], np.float32).reshape(-1, 4)
             said = tuple(tuple(thing["names"]) for thing in things)

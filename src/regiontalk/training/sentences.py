@@ -127,10 +127,6 @@ class CaptionedPhotos:
         rows = np.random.default_rng([self.seed, epoch, photo, 2]).permutation(self.rows_of_photo[photo])
         return rows.take(np.arange(turn * self.captions, (turn + 1) * self.captions), mode="wrap")
 
-    def generator(self, step: int) -> np.random.Generator:
-        """For what else is random in a step."""
-        return self.order.generator(step)
-
 
 class Turns:
     """Whose turn it is: each batch is of one dataset, so that no pair is told apart by how a dataset's captions sound.
