@@ -7,12 +7,10 @@ numbers. No file in a pack can name another file, and nothing is ever unpickled 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import secrets
 import shutil
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +24,11 @@ from regiontalk import fingerprints
 from regiontalk.alignment.hubness import bank_shapes, check_counts
 from regiontalk.captioning.cells import captioner_shapes
 from regiontalk.errors import PackError
+from regiontalk.files import parse_json, read_bytes, sha256_hex
 from regiontalk.language.placed import placed_shapes
 from regiontalk.language.reader import words_shapes
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.settings import PackSettings, shown
-from regiontalk.strict_json import no_key_twice
 from regiontalk.vision.session import VisionSession
 
 FORMAT = "regiontalk-pack"
@@ -115,7 +113,7 @@ class Pack:
         photos = None
         if TRAINING_PHOTOS_FILE in contents:
             photos = _read_fingerprints(contents[TRAINING_PHOTOS_FILE], folder / TRAINING_PHOTOS_FILE)
-        return cls(folder, settings, vocabulary, contents[VISION_FILE], arrays, _sha256(description), photos)
+        return cls(folder, settings, vocabulary, contents[VISION_FILE], arrays, sha256_hex(description), photos)
 
 
 def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
@@ -203,7 +201,7 @@ def save_pack(
     if training_photos is not None:
         contents[TRAINING_PHOTOS_FILE] = fingerprints.to_bytes(training_photos)
     VisionSession(vision_onnx, arrays["projection"], settings.vision, name=str(folder / VISION_FILE))
-    checksums = {name: _sha256(content) for name, content in contents.items()}
+    checksums = {name: sha256_hex(content) for name, content in contents.items()}
     header = {"format": FORMAT, "format_version": FORMAT_VERSION}
     contents[SETTINGS_FILE] = _json_bytes(header | settings.to_json() | {"files": checksums})
     partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
@@ -222,44 +220,22 @@ def save_pack(
 
 def _read_file(path: Path, largest: int) -> bytes:
     """A plain file's bytes. Links are refused: a pack must not make us read what lies elsewhere."""
-    if path.is_symlink():
-        raise PackError(f"{path}: expected a plain file, found a link. {_COPY_AGAIN}")
-    # O_NONBLOCK so that a named pipe cannot hang us, O_NOFOLLOW so that no link slips in after the check above.
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    try:
-        with open(os.open(path, flags), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise PackError(f"{path}: expected a plain file, found something else. {_COPY_AGAIN}")
-            if status.st_size > largest:
-                raise PackError(f"{path}: expected at most {largest} bytes, found {status.st_size}. {_COPY_AGAIN}")
-            return file.read(largest)
-    except FileNotFoundError:
-        raise PackError(f"{path}: this file of the pack is missing. {_COPY_AGAIN}") from None
-    except OSError as error:
-        raise PackError(f"{path}: cannot be read: {error.strerror}.") from error
+    return read_bytes(path, largest, PackError, advice=_COPY_AGAIN, links=False)
 
 
 def _read_checked(path: Path, checksum: str) -> bytes:
     data = _read_file(path, _LARGEST.get(path.name, LARGEST_FILE))
-    if _sha256(data) != checksum:
-        raise PackError(f"{path}: expected sha256 {checksum}, found {_sha256(data)}: damaged. {_COPY_AGAIN}")
+    if sha256_hex(data) != checksum:
+        raise PackError(f"{path}: expected sha256 {checksum}, found {sha256_hex(data)}: damaged. {_COPY_AGAIN}")
     return data
 
 
 def _read_json(data: bytes, path: Path) -> Any:
-    """Strict JSON: UTF-8, no key twice, no NaN, no infinity."""
+    """Strict JSON in UTF-8."""
     try:
-        return json.loads(data.decode(), object_pairs_hook=no_key_twice, parse_constant=_finite, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
+        return parse_json(data.decode())
+    except ValueError as error:
         raise PackError(f"{path}: expected JSON, found: {shown(str(error))}. {_COPY_AGAIN}") from None
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not np.isfinite(value):
-        raise ValueError("a number that is not finite")
-    return value
 
 
 def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str]]:
@@ -378,7 +354,3 @@ def _move_into_place(partial: Path, folder: Path) -> None:
 
 def _json_bytes(content: Mapping[str, Any]) -> bytes:
     return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

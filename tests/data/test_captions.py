@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.data.captions import Problems, is_safe_name, read_json, repeated
+from regiontalk.data.captions import Problems, is_safe_name, repeated
 from regiontalk.errors import DataError
+from regiontalk.files import read_json
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "deep/er/a.jpg", "a b (1).jpg", "Mädchen.jpg", "..a.jpg", "a..jpg", ".a"])

@@ -195,11 +195,10 @@ def test_a_folder_that_cannot_be_made(command: Command, photo_file: Path, tmp_pa
 
 
 def test_a_full_disk(command: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(self: Path, data: Any) -> int:
-        self.touch()
+    def fail(self: Path, target: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
 
-    monkeypatch.setattr(Path, "write_bytes", fail)
+    monkeypatch.setattr(Path, "replace", fail)
     ended = command("describe", photos, "--json", "--draw", tmp_path / "out")
     assert ended.status == 1
     assert len(ended.json()) == 3

@@ -231,8 +231,9 @@ def search(
 
 def selection_of(images: str | None, every: int | None, leave_out: bool) -> tuple[Selection, dict[str, Any]]:
     """Which photos take part, and how a signature says so."""
-    from regiontalk.data import Selection, read_text
+    from regiontalk.data import Selection
     from regiontalk.evaluation.signature import file_sha256
+    from regiontalk.files import read_text
 
     chosen: dict[str, Any] = {}
     names = None

@@ -5,9 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
 from pathlib import Path
+
+from regiontalk.files import naming
 
 
 def identities(paths: Iterable[str | os.PathLike[str]]) -> set[tuple[int, int]]:
@@ -31,10 +32,10 @@ def require_writable(target: Path) -> None:
     Raises:
         OSError: if not; it names the file.
     """
-    with _naming(target):
+    with naming(target):
         if target.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        beside = _beside(target)
+        beside = target.with_name(f".{secrets.token_hex(8)}.partial")
         beside.touch(exist_ok=False)
         beside.unlink()
 
@@ -45,36 +46,6 @@ def make_place(target: Path) -> None:
     Raises:
         OSError: if it cannot be; it names the file.
     """
-    with _naming(target):
+    with naming(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     require_writable(target)
-
-
-def write_whole(target: Path, content: bytes | memoryview) -> None:
-    """Make a file's folder, write beside it and rename: a full disk leaves no half of a file, and an older one whole.
-
-    Raises:
-        OSError: if it cannot be written; it names the file.
-    """
-    beside = _beside(target)
-    with _naming(target):
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            beside.write_bytes(content)
-            beside.replace(target)
-        finally:
-            with suppress(OSError):
-                beside.unlink(missing_ok=True)
-
-
-def _beside(target: Path) -> Path:
-    return target.with_name(f".{secrets.token_hex(8)}.partial")
-
-
-@contextmanager
-def _naming(target: Path) -> Iterator[None]:
-    """Errors name the file that a user asked for, not one beside it."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(target)) from error

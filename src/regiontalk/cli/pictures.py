@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regiontalk.cli.console import Report, printable
-from regiontalk.cli.files import identities, write_whole
+from regiontalk.cli.files import identities
 from regiontalk.errors import ConfigError, PhotoError
+from regiontalk.files import write_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -72,7 +73,7 @@ def save_picture(picture: Image.Image, path: Path, report: Report) -> None:
     encoded = BytesIO()
     picture.save(encoded, FORMATS[path.suffix.lower()])
     try:
-        write_whole(path, encoded.getbuffer())
+        write_bytes(path, encoded.getbuffer())
     except OSError as error:
         report.failure(str(path), f"the picture could not be written: {error.strerror}")
 

@@ -13,10 +13,11 @@ import typer
 import regiontalk
 from regiontalk.cli.console import Report, ending, photo_count, printable
 from regiontalk.cli.evaluating_shared import BootstrapOption, SeedOption, reporting_of, warn
-from regiontalk.cli.files import identities, make_place, write_whole
+from regiontalk.cli.files import identities, make_place
 from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption, refuse
 from regiontalk.cli.stream import find_inputs
 from regiontalk.errors import ConfigError, PhotoError, SentenceError
+from regiontalk.files import write_bytes
 
 if TYPE_CHECKING:
     from regiontalk.data import BoxedDataset, Dataset, Entities
@@ -341,7 +342,7 @@ def _one(given: Sequence[str]) -> str:
 
 
 def _finish(page: bytes, target: Path, told: Report) -> None:
-    write_whole(target, page)
+    write_bytes(target, page)
     told.result(f"{printable(str(target))}: {len(page) / 1e6:.1f} MB")
 
 
@@ -399,7 +400,7 @@ def _is_plain(path: Path) -> bool:
 
 def _lines(file: str, photos: int) -> list[str | None]:
     """A sentence for each photo; None where a line is empty."""
-    from regiontalk.data import read_text
+    from regiontalk.files import read_text
 
     text = read_text(Path(file))
     lines = text.removesuffix("\n").split("\n")

@@ -14,7 +14,7 @@ def read_sentences(file: str, report: Report) -> list[tuple[int, str]]:
     Raises:
         DataError: if the file cannot be read or holds no sentence.
     """
-    from regiontalk.data.captions import read_text
+    from regiontalk.files import read_text
     from regiontalk.language.tokenise import tokenise
 
     lines = []

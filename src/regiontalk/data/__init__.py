@@ -6,7 +6,7 @@ from pathlib import Path
 
 from regiontalk.data.box_formats import BOX_FORMATS, read_boxes
 from regiontalk.data.boxes import BoxedDataset, BoxedPhoto, Selection
-from regiontalk.data.captions import CaptionedPhoto, Dataset, read_json, read_text
+from regiontalk.data.captions import CaptionedPhoto, Dataset
 from regiontalk.data.coco import is_coco_captions, read_coco_captions, read_coco_instances
 from regiontalk.data.flickr8k import is_flickr8k, read_flickr8k
 from regiontalk.data.flickr30k_entities import Entities, read_entities
@@ -16,6 +16,7 @@ from regiontalk.data.region_captions import read_region_lines, read_visual_genom
 from regiontalk.data.region_store import RegionStore, RegionStoreWriter
 from regiontalk.data.voc import read_voc
 from regiontalk.errors import DataError
+from regiontalk.files import read_json
 
 __all__ = [
     "BOX_FORMATS",
@@ -34,11 +35,9 @@ __all__ = [
     "read_entities",
     "read_flickr8k",
     "read_folder",
-    "read_json",
     "read_karpathy",
     "read_list",
     "read_region_lines",
-    "read_text",
     "read_visual_genome",
     "read_voc",
 ]
@@ -73,7 +72,7 @@ def read_dataset(path: str | Path, split: str) -> Dataset:
 
 
 def _read_json_dataset(file: Path, split: str) -> Dataset:
-    content = read_json(file, read_text(file))
+    content = read_json(file)
     if isinstance(content, list):
         return read_list(file, split)
     if is_coco_captions(content):

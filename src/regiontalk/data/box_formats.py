@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from regiontalk.data.boxes import EVERYTHING, BoxedDataset, Selection
-from regiontalk.data.captions import read_json, read_text
 from regiontalk.data.coco import read_coco_instances
 from regiontalk.data.flickr30k_entities import Entities, is_entities, read_entities
 from regiontalk.data.region_captions import read_region_lines, read_visual_genome
 from regiontalk.data.voc import is_voc, read_voc
 from regiontalk.errors import DataError
+from regiontalk.files import read_json
 
 BoxFormat = Literal["voc", "coco", "entities", "visual-genome", "lines"]
 BOX_FORMATS: tuple[BoxFormat, ...] = get_args(BoxFormat)
@@ -69,7 +69,7 @@ def find_format(path: Path) -> BoxFormat:
         )
     if path.suffix == ".jsonl":
         return "lines"
-    content = read_json(path, read_text(path))
+    content = read_json(path)
     if isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content):
         return "coco"
     if isinstance(content, list) and all(isinstance(each, dict) and "regions" in each for each in content):

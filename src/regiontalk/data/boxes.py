@@ -13,8 +13,9 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 import numpy as np
 
-from regiontalk.data.captions import Problems, exists, is_safe_name, read_json, repeated
+from regiontalk.data.captions import Problems, exists, is_safe_name, repeated
 from regiontalk.errors import DataError
+from regiontalk.files import json_lines
 from regiontalk.language import tokenise
 from regiontalk.photos import open_photo
 
@@ -262,13 +263,13 @@ def lines_of_split(
     return found, set(in_two)
 
 
-def json_lines(file: Path, text: str) -> list[tuple[int, dict[str, Any]]]:
+def json_objects(file: Path) -> list[tuple[int, dict[str, Any]]]:
     """The objects of a JSON Lines file, with their line numbers.
 
     Raises:
         DataError: if a line is not a JSON object.
     """
-    lines = [(n, read_json(file, line, n)) for n, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    lines = list(json_lines(file))
     bad = next((n for n, entry in lines if not isinstance(entry, dict)), None)
     if bad is not None:
         raise DataError(f"{file}, line {bad}: expected a JSON object")

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os.path
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
 from regiontalk.errors import DataError
+from regiontalk.files import read_text
 from regiontalk.language import tokenise
-from regiontalk.strict_json import RepeatedKeyError, no_key_twice
 
 _NAMES_SHOWN = 5
 
@@ -114,37 +112,6 @@ def exists(file: Path) -> bool:
 def repeated(names: Iterable[str]) -> list[str]:
     """The names that occur more than once, each once, in order."""
     return [name for name, times in Counter(names).items() if times > 1]
-
-
-def read_text(file: Path) -> str:
-    """The text of a file of lists or captions, UTF-8 with or without a byte order mark.
-
-    Raises:
-        DataError: if it is missing, unreadable or not UTF-8.
-    """
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise DataError(f"{file}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
-
-
-def read_json(file: Path, text: str, line: int | None = None) -> Any:
-    """Parses JSON that came from a file, or from one line of it.
-
-    Raises:
-        DataError: if it is not JSON, or an object in it has a key twice.
-    """
-    place = f"{file}, line {line}" if line else f"{file}"
-    try:
-        return json.loads(text, object_pairs_hook=no_key_twice)
-    except RepeatedKeyError as error:
-        raise DataError(f"{place}: found {error}, expected each key once; join the two or remove one") from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{place}: not JSON ({error})") from error
 
 
 def read_csv(file: Path, required: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:

@@ -20,8 +20,9 @@ from regiontalk.data.boxes import (
     wordless,
     xyxy_from_xywh,
 )
-from regiontalk.data.captions import Dataset, Problems, captioned_photos, exists, read_json, read_text
+from regiontalk.data.captions import Dataset, Problems, captioned_photos, exists
 from regiontalk.errors import DataError
+from regiontalk.files import read_json
 
 _ALL = "all"
 _OTHER_NAME = {"dev": "val"}
@@ -122,7 +123,7 @@ def coco_folders(json_file: Path) -> list[Path]:
 
 def _content(file: Path, split: str) -> dict[str, Any]:
     """The parsed file, with lists of images and annotations."""
-    content = read_json(file, read_text(file))
+    content = read_json(file)
     if not isinstance(content, dict) or not all(isinstance(content.get(k), list) for k in ("images", "annotations")):
         raise DataError(f'{file}: not a COCO file; expected an object with the lists "images" and "annotations"')
     own = file.stem.rsplit("_", 1)[-1]

@@ -18,9 +18,10 @@ from regiontalk.data.boxes import (
     refuse_repeated,
     refuse_split,
 )
-from regiontalk.data.captions import Problems, exists, read_text
+from regiontalk.data.captions import Problems, exists
 from regiontalk.data.xml_files import box_in, read_xml, size_in
 from regiontalk.errors import DataError
+from regiontalk.files import read_text
 from regiontalk.language import tokenise
 
 _ALL = "all"

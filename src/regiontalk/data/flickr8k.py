@@ -6,8 +6,9 @@ from collections import defaultdict
 from itertools import chain
 from pathlib import Path
 
-from regiontalk.data.captions import Dataset, Problems, captioned_photos, exists, is_safe_name, read_csv, read_text
+from regiontalk.data.captions import Dataset, Problems, captioned_photos, exists, is_safe_name, read_csv
 from regiontalk.errors import DataError
+from regiontalk.files import read_text
 
 SPLITS = ("train", "dev", "test")
 

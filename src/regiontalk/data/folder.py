@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from regiontalk.data.captions import Dataset, Problems, captioned_photos, read_csv, read_json, read_text
+from regiontalk.data.captions import Dataset, Problems, captioned_photos, read_csv
 from regiontalk.errors import DataError
+from regiontalk.files import read_json, read_text
 
 _JSONL, _CSV = "metadata.jsonl", "captions.csv"
 _DEFAULT_SPLIT = "train"
@@ -56,7 +57,7 @@ def read_list(json_file: str | Path, split: str) -> Dataset:
         DataError: as `read_folder`.
     """
     file = Path(json_file)
-    content = read_json(file, read_text(file))
+    content = read_json(file)
     if not isinstance(content, list):
         raise DataError(f'{file}: expected a list of {{"file_name", "captions"}}')
     candidates = (file.parent / file.stem, file.parent / "images", file.parent)

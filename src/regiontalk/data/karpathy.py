@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from regiontalk.data.captions import Dataset, Problems, captioned_photos, read_json, read_text, repeated
+from regiontalk.data.captions import Dataset, Problems, captioned_photos, repeated
 from regiontalk.errors import DataError
+from regiontalk.files import read_json
 
 _OTHER_NAME = {"dev": "val"}
 """The file says val where RegionTalk says dev."""
@@ -29,7 +30,7 @@ def read_karpathy(json_file: str | Path, image_folder: str | Path, split: str) -
             caption, or with a caption without a word. It names the first few and counts all.
     """
     file = Path(json_file)
-    content = read_json(file, read_text(file))
+    content = read_json(file)
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(images, list) or not images:
         raise DataError(f'{file}: not a Karpathy-split file; expected an object with a list "images"')

@@ -13,7 +13,7 @@ from regiontalk.data.boxes import (
     RawPhoto,
     Selection,
     boxed_photos,
-    json_lines,
+    json_objects,
     lines_of_split,
     photo_folders,
     refuse_repeated,
@@ -23,8 +23,9 @@ from regiontalk.data.boxes import (
     xyxy_from_xywh,
     xyxy_of,
 )
-from regiontalk.data.captions import Problems, read_json, read_text
+from regiontalk.data.captions import Problems
 from regiontalk.errors import DataError
+from regiontalk.files import read_json
 
 _ALL = "all"
 _OTHER_NAME = {"dev": "val"}
@@ -55,7 +56,7 @@ def read_visual_genome(
             few and counts all.
     """
     file = Path(json_file)
-    content, problems = read_json(file, read_text(file)), Problems(file)
+    content, problems = read_json(file), Problems(file)
     if not isinstance(content, list) or not all(isinstance(e, dict) and "regions" in e for e in content):
         raise DataError(f'{file}: expected a list of {{"id", "regions"}}, as Visual Genome has it')
     ids = [_image_id(file, number, entry) for number, entry in enumerate(content)]
@@ -97,7 +98,7 @@ def read_region_lines(
     """
     file = Path(file)
     problems, raw = Problems(file), dict[str, RawPhoto]()
-    lines = [_region_line(file, number, entry) for number, entry in json_lines(file, read_text(file))]
+    lines = [_region_line(file, number, entry) for number, entry in json_objects(file)]
     found, refused = lines_of_split(file, split, lines, problems)
     for name, box in found:
         photo = raw.setdefault(name, RawPhoto())
@@ -162,7 +163,7 @@ def _sizes(file: Path) -> dict[int, tuple[int, int]]:
     """Photos' sizes from `image_data.json`; none without it."""
     if not file.is_file():
         return {}
-    content = read_json(file, read_text(file))
+    content = read_json(file)
     sizes: dict[int, tuple[int, int]] = {}
     for number, entry in enumerate(content if isinstance(content, list) else [None]):
         fields = entry if isinstance(entry, dict) else {}
@@ -178,7 +179,7 @@ def _split_ids(file: Path, split: str, problems: Problems) -> tuple[set[int] | N
     if split == _ALL:
         return None, set()
     lists = file.parent / _SPLITS
-    content = read_json(lists, read_text(lists)) if lists.is_file() else {}
+    content = read_json(lists) if lists.is_file() else {}
     if not isinstance(content, dict) or not all(isinstance(ids, list) for ids in content.values()):
         raise DataError(f'{lists}: expected {{"train": [ids], "val": [ids], "test": [ids]}}')
     wanted = _OTHER_NAME.get(split, split)

@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from regiontalk.data.captions import read_json, read_text, repeated
+from regiontalk.data.captions import repeated
 from regiontalk.errors import DataError
+from regiontalk.files import read_json
 
 _FORMAT, _FORMAT_VERSION = "regiontalk-regions", 1
 _HEADER, _PROGRESS, _NAMES = "header.json", "progress.json", "names.json"
@@ -216,7 +217,7 @@ class RegionStore:
                 f"{folder}: its features come from another vision network ({state.layout.vision_checksum[:12]}, "
                 f"expected {vision_checksum[:12]}); write the store again"
             )
-        names = read_json(folder / _NAMES, read_text(folder / _NAMES))
+        names = read_json(folder / _NAMES)
         if state.done != state.layout.photos or _sha256(names) != state.layout.names_sha256:
             raise DataError(f"{folder}: damaged, {_NAMES} does not fit {_HEADER}; write the store again")
         arrays = {name: _map(folder, name, like) for name, like in state.layout.arrays().items()}
@@ -257,7 +258,7 @@ def _write_state(file: Path, state: _State) -> None:
 
 
 def _read_state(file: Path) -> _State:
-    content = read_json(file, read_text(file))
+    content = read_json(file)
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise DataError(f"{file}: not the header of a store of regions")
     if content.get("format_version") != _FORMAT_VERSION:

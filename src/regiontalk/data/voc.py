@@ -12,7 +12,7 @@ from regiontalk.data.boxes import (
     RawPhoto,
     Selection,
     boxed_photos,
-    json_lines,
+    json_objects,
     lines_of_split,
     photo_folders,
     refuse_repeated,
@@ -21,9 +21,10 @@ from regiontalk.data.boxes import (
     wordless,
     xyxy_of,
 )
-from regiontalk.data.captions import Problems, exists, read_text
+from regiontalk.data.captions import Problems, exists
 from regiontalk.data.xml_files import box_in, read_xml, size_in
 from regiontalk.errors import DataError
+from regiontalk.files import read_text
 
 _JSONL = "boxes.jsonl"
 _ALL = "all"
@@ -59,7 +60,7 @@ def read_voc(folder: str | Path, split: str = _ALL, selection: Selection = EVERY
 
 def _read_jsonl(file: Path, split: str, selection: Selection) -> BoxedDataset:
     problems = Problems(file)
-    lines = [_jsonl_photo(file, number, entry) for number, entry in json_lines(file, read_text(file))]
+    lines = [_jsonl_photo(file, number, entry) for number, entry in json_objects(file)]
     found, refused = lines_of_split(file, split, lines, problems)
     refused |= refuse_repeated(problems, "photos listed twice", [name for name, _ in found])
     folders = photo_folders(file.parent / "images", file.parent)

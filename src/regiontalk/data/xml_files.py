@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from regiontalk.errors import DataError
+from regiontalk.files import read_bytes
 
 MAX_BYTES = 4_000_000
 """Larger files are refused; annotations of one photo have a few thousand bytes."""
@@ -24,15 +25,7 @@ def read_xml(file: Path) -> Element:
     Raises:
         DataError: if the file is missing, too large, not XML, nested too deep or has a document type declaration.
     """
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError:
-        raise DataError(f"{file}: no such file") from None
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror})") from error
-    if len(content) > MAX_BYTES:
-        raise DataError(f"{file}: expected a photo's annotation, found a file of more than {MAX_BYTES:,} bytes")
+    content = read_bytes(file, MAX_BYTES)
     try:
         return _parse(content)
     except (expat.ExpatError, ValueError, LookupError) as error:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from regiontalk.data.captions import Problems, read_csv, read_json, read_text, repeated
+from regiontalk.data.captions import Problems, read_csv, repeated
 from regiontalk.data.coco import is_coco_captions
 from regiontalk.errors import DataError
+from regiontalk.files import json_lines, read_json, read_text
 
 _OTHER_SPLIT = {"dev": "val"}
 _ALL = "all"
@@ -85,12 +86,12 @@ def read_predictions(file: Path, listed: list[str] | None = None) -> Pairs:
         DataError: if the file is in none of the forms that `match` names, or plain text does not fit the list.
     """
     if file.suffix == ".json":
-        content = read_json(file, read_text(file))
+        content = read_json(file)
         if not isinstance(content, list):
             raise DataError(f'{file}: expected a list of {{"image_id", "caption"}}, found {_kind(content)}')
         return [_prediction(f"{file}, entry {number}", entry) for number, entry in enumerate(content, start=1)]
     if file.suffix == ".jsonl":
-        return [_prediction(f"{file}, line {number}", entry) for number, entry in _json_lines(file)]
+        return [_prediction(f"{file}, line {number}", entry) for number, entry in json_lines(file)]
     lines = _lines(read_text(file))
     if listed is None:
         raise DataError(f"{file}: plain text does not say which photos it is about; name them with --images LIST")
@@ -116,7 +117,7 @@ def read_references(path: Path, split: str = "test") -> References:
     elif path.suffix == ".csv":
         found = _collect(_csv_rows(path), split, path)
     elif path.suffix == ".jsonl":
-        found = _from_entries(path, ((f"line {number}", entry) for number, entry in _json_lines(path)), split)
+        found = _from_entries(path, ((f"line {number}", entry) for number, entry in json_lines(path)), split)
     else:
         found = _from_json(path, split)
     problems = Problems(path)
@@ -174,7 +175,7 @@ def _from_folder(folder: Path, split: str) -> References:
 
 
 def _from_json(path: Path, split: str) -> References:
-    content = read_json(path, read_text(path))
+    content = read_json(path)
     if isinstance(content, list):
         return _from_entries(path, ((f"entry {number}", entry) for number, entry in enumerate(content, 1)), split)
     if is_coco_captions(content):
@@ -264,12 +265,6 @@ def _collect(rows: Iterable[Row], split: str, path: Path) -> References:
 def _csv_rows(file: Path) -> Iterator[Row]:
     for _, row in read_csv(file, ("image", "caption")):
         yield row["image"], row.get("split") or None, [row["caption"]]
-
-
-def _json_lines(file: Path) -> Iterator[tuple[int, Any]]:
-    for number, line in enumerate(read_text(file).split("\n"), start=1):
-        if line.strip():
-            yield number, read_json(file, line, number)
 
 
 def _lines(text: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +23,7 @@ from regiontalk.evaluation.ptb import ptb_tokenise
 from regiontalk.evaluation.results import Reporting, interval_words, rounded
 from regiontalk.evaluation.signature import NORMALISATION, file_sha256, photo_counts
 from regiontalk.evaluation.similarities import meteor
+from regiontalk.files import write_bytes
 from regiontalk.language import tokenise
 
 TOKENISERS: dict[str, tuple[Callable[[str], list[str]], str]] = {
@@ -105,12 +105,10 @@ def write_each(file: Path, rows: Sequence[dict[str, Any]]) -> None:
     Raises:
         DataError: if it cannot be written.
     """
-    beside = file.with_name(file.name + ".part")
+    lines = "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
     try:
-        beside.write_text("".join(json.dumps(row, allow_nan=False) + "\n" for row in rows), encoding="ascii")
-        os.replace(beside, file)
+        write_bytes(file, lines.encode())
     except OSError as error:
-        beside.unlink(missing_ok=True)
         raise DataError(f"{file}: cannot be written ({error.strerror})") from error
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,12 @@ import numpy as np
 
 import regiontalk
 from regiontalk.evaluation.seen import training_signature
+from regiontalk.files import MAX_TEXT_BYTES, open_regular, sha256_hex
 
 if TYPE_CHECKING:
     from regiontalk.data import Dataset
     from regiontalk.evaluation.results import Progress
-    from regiontalk.pack import Pack
+from regiontalk.pack import Pack
 
 NORMALISATION = "lower case, words are runs of letters and digits, all else dropped"
 TIES = "count against the system"
@@ -57,9 +57,13 @@ def evaluation_signature(pack: Pack, dataset: Dataset, progress: Progress) -> di
 
 
 def file_sha256(file: Path) -> str:
-    """A file's checksum, hexadecimal, read a little at a time."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """A file's checksum, hexadecimal, read a little at a time.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    with open_regular(file, MAX_TEXT_BYTES) as stream:
+        return sha256_hex(stream)
 
 
 def span(numbers: Sequence[int]) -> str:

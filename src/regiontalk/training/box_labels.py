@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from regiontalk.data import RegionStore, read_text
-from regiontalk.data.boxes import json_lines
+from regiontalk.data import RegionStore
+from regiontalk.data.boxes import json_objects
 from regiontalk.errors import DataError
 from regiontalk.evaluation.class_words import Words, known, synonyms
 from regiontalk.language import Vocabulary
@@ -80,7 +80,7 @@ def read_box_labels(file: Path) -> BoxLabels:
         DataError: if it cannot be read, a line is not such an object, or it has none.
     """
     photos, boxes, names = [], [], []
-    for number, entry in json_lines(file, read_text(file)):
+    for number, entry in json_objects(file):
         try:
             things = entry["boxes"]
             found = np.array([thing["box"] for thing in things], np.float32).reshape(-1, 4)

@@ -1,0 +1,149 @@
+"""Files: regular and bounded, or refused before a byte is read; written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from regiontalk.errors import DataError, PackError
+from regiontalk.files import (
+    RepeatedKeyError,
+    create,
+    json_lines,
+    open_regular,
+    parse_json,
+    read_bytes,
+    read_json,
+    read_text,
+    sha256_hex,
+    write_bytes,
+    written,
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "file"
+    path.write_bytes(b"abc")
+    return path
+
+
+def test_reads_what_is_there(file: Path) -> None:
+    assert read_bytes(file, 3) == b"abc"
+    with open_regular(file, 3) as stream:
+        assert sha256_hex(stream) == sha256_hex(b"abc")
+    file.write_bytes(b"\xef\xbb\xbfabc")
+    assert read_text(file) == "abc"
+
+
+def test_a_bound_holds(file: Path) -> None:
+    with pytest.raises(DataError, match=r"file: expected a file of at most 2 bytes, found 3\. Cut it\.$"):
+        read_bytes(file, 2, advice="Cut it.")
+
+
+def test_a_file_takes_no_more_memory_than_it_has(file: Path) -> None:
+    import tracemalloc
+
+    tracemalloc.start()
+    read_bytes(file, 1 << 40)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1 << 20
+
+
+def test_errors_are_of_the_callers_kind(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="missing: no such file"):
+        read_bytes(tmp_path / "missing", 9, PackError)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_what_is_not_regular_is_refused_unopened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name, found in (
+        ("pipe", "expected a regular file, found a pipe"),
+        ("zero", "expected a regular file, found a pipe, socket or device"),
+        ("nowhere", "no such file"),
+        ("loop", "a link that leads nowhere"),
+        ("", "expected a file, found a folder"),
+        ("pipe/below", "no such file"),
+        ("a\0b", "a name that no file can have"),
+    ):
+        with pytest.raises(DataError, match=found):
+            read_bytes(f"{tmp_path}/{name}", 1 << 30)
+    with pytest.raises(DataError, match="an empty name"):
+        read_bytes("", 1)
+
+
+def test_links_are_followed_only_where_they_may_be(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(file)
+    assert read_bytes(tmp_path / "link", 3) == b"abc"
+    with pytest.raises(DataError, match="link: expected a plain file, found a link"):
+        read_bytes(tmp_path / "link", 3, links=False)
+
+
+def test_text_is_utf8(file: Path) -> None:
+    file.write_bytes(b"ab\xff")
+    with pytest.raises(DataError, match=r"not UTF-8 text \(byte 2\)"):
+        read_text(file)
+
+
+@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "1e400", "-Infinity", "[" * 100_000, "{", ""])
+def test_json_is_strict(text: str, file: Path) -> None:
+    with pytest.raises(ValueError):
+        parse_json(text)
+    file.write_text(text)
+    with pytest.raises(DataError, match="file: not JSON"):
+        read_json(file)
+
+
+def test_no_key_twice(file: Path) -> None:
+    with pytest.raises(RepeatedKeyError, match="'a'"):
+        parse_json('{"b": {"a": 1, "a": 2}}')
+    with pytest.raises(DataError, match="file, line 7: found a key that occurs twice"):
+        read_json(file, '{"a": 1, "a": 1}', 7)
+
+
+def test_json_lines_are_numbered_from_one_with_blank_lines(file: Path) -> None:
+    file.write_text('1\n\n{"a": 2}\r\n')
+    assert list(json_lines(file)) == [(1, 1), (3, {"a": 2})]
+    file.write_text("1\nx")
+    with pytest.raises(DataError, match="file, line 2: not JSON"):
+        list(json_lines(file))
+
+
+def test_what_is_written_is_whole_or_the_old_one(file: Path) -> None:
+    with pytest.raises(RuntimeError), written(file) as stream:
+        stream.write(b"half")
+        raise RuntimeError
+    assert file.read_bytes() == b"abc"
+    assert os.listdir(file.parent) == ["file"]
+    with written(file) as stream:
+        stream.write(b"new")
+        assert file.read_bytes() == b"abc"
+    assert file.read_bytes() == b"new"
+    write_bytes(file.parent / "folder" / "file", b"deep")
+    assert (file.parent / "folder" / "file").read_bytes() == b"deep"
+
+
+def test_nothing_is_written_through_a_link(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "target.new").symlink_to(file)
+    with written(tmp_path / "target", beside=tmp_path / "target.new") as stream:
+        stream.write(b"content")
+    assert file.read_bytes() == b"abc"
+    assert (tmp_path / "target").read_bytes() == b"content"
+    assert not os.path.lexists(tmp_path / "target.new")
+    (tmp_path / "link").symlink_to(tmp_path / "missing")
+    with pytest.raises(FileExistsError):
+        create(tmp_path / "link")
+    assert not (tmp_path / "missing").exists()
+
+
+def test_errors_of_writing_name_the_target(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="folder/file") as raised, written(tmp_path / "folder" / "file"):
+        pass
+    assert raised.value.filename == str(tmp_path / "folder" / "file")
