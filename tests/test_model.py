@@ -170,6 +170,20 @@ def test_scores_are_equation_8(model: Model, photo_files: list[Path]) -> None:
     np.testing.assert_allclose(model.score(photo_files[4], "two people"), scores[4:5, 1:2], rtol=1e-4, atol=1e-4)
 
 
+def test_equal_photos_and_sentences_have_equal_scores_and_captions(tmp_path: Path, photo_files: list[Path]) -> None:
+    model = load(write_tiny_pack(tmp_path / "pack", score="mean", bank=True).folder, threads=1)
+    photos, sentences = [photo_files[k % 4] for k in range(43)], [SENTENCES[k % 3] for k in range(301)]
+    read, looked = model.read(sentences), model.look(photos)
+    assert all(np.array_equal(each.vectors, read[k % 3].vectors) for k, each in enumerate(read))
+    assert len({each.hubness for each in read}) == 3
+    assert all(np.array_equal(each.vectors, looked[k % 4].vectors) for k, each in enumerate(looked))
+    scores = model.score(looked, read)
+    np.testing.assert_array_equal(scores, scores[np.ix_(np.arange(43) % 4, np.arange(301) % 3)])
+    described = model.describe_regions(looked)
+    assert len({each.caption for each in described}) <= 4
+    assert len({each.region_captions for each in described}) <= 4
+
+
 @pytest.mark.parametrize("kind", get_args(Kind))
 def test_a_pack_names_its_kind_of_score(tmp_path: Path, photo_file: Path, kind: Kind) -> None:
     write_tiny_pack(tmp_path / "pack", score=kind)
@@ -196,7 +210,9 @@ def test_a_bank_takes_hubness_off(tmp_path: Path, photo_files: list[Path]) -> No
     np.testing.assert_allclose(model.score(photo_files, SENTENCES), scores, rtol=1e-4, atol=1e-4)
     found, other = model.align(regions[3], sentences[1]), plain.align(photo_files[3], SENTENCES[1])
     assert found.score == pytest.approx(scores[3, 1], rel=1e-4, abs=1e-4)
-    assert found.phrases == other.phrases  # of the words' own scores, which hubness does not change
+    assert [each.text for each in found.phrases] == [each.text for each in other.phrases]
+    for one, two in zip(found.phrases, other.phrases, strict=True):  # of the words' own scores: hubness changes none
+        assert (one.region, one.score) == (two.region, pytest.approx(two.score, rel=1e-4, abs=1e-4))
     assert distinct(regions[0]).hubness == regions[0].hubness
     described = model.describe(photo_files[0]), plain.describe(photo_files[0])
     assert described[0].caption == described[1].caption

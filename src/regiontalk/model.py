@@ -13,9 +13,10 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from PIL import Image
 
+from regiontalk.alignment.distinct import Distinct, key_of
 from regiontalk.alignment.hubness import Bank
 from regiontalk.alignment.mrf import align, products
-from regiontalk.alignment.score import Kind, TileScorer, pad, score_of_products, tiles_of_photos, tiles_of_rows
+from regiontalk.alignment.score import Kind, pad, score_of_products, score_sentences
 from regiontalk.captioning.beam import Hypothesis
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.fitting import best_fitting
@@ -129,12 +130,15 @@ class Model:
         for text, found in zip(texts, words, strict=True):
             if not found:
                 raise SentenceError(f"{text!r} is empty or has no word. Give a sentence with at least one word.")
-        ids = [self.pack.vocabulary.encode(each) for each in words]
+        said = Distinct(tuple(each) for each in words)  # so that equal sentences have equal vectors
+        ids = [self.pack.vocabulary.encode(words[each]) for each in said.first]
         vectors = self._vectors(ids)
         hubness = [0.0] * len(ids) if self._bank is None else self._bank.of_sentences(vectors).tolist()
-        kinds = [tuple(self.pack.vocabulary.kind(word) for word in each) for each in words]
-        read = zip(texts, words, ids, vectors, hubness, kinds, strict=True)
-        return [Sentence(t, tuple(w), i, v, h, k) for t, w, i, v, h, k in read]
+        kinds = [tuple(self.pack.vocabulary.kind(word) for word in words[each]) for each in said.first]
+        return [
+            Sentence(text, tuple(own), ids[n], vectors[n], hubness[n], kinds[n])
+            for text, own, n in zip(texts, words, said.number, strict=True)
+        ]
 
     def score(
         self,
@@ -160,7 +164,11 @@ class Model:
         regions, read = self._regions(photos), self._sentences(sentences)
         if not regions or not read:
             return np.zeros((len(regions), len(read)), np.float32)
-        scores = _scores([each.vectors for each in regions], [each.vectors for each in read], self.score_kind)
+        widths = {each.vectors.shape[1] for each in regions} | {each.vectors.shape[1] for each in read}
+        if len(widths) > 1:
+            raise ValueError(f"regions and sentences of one pack have one dimension, found {sorted(widths)}")
+        vectors, counts = pad([each.vectors for each in regions])  # (N, M, h), (N,)
+        scores = score_sentences(vectors, counts, [each.vectors for each in read], self.score_kind)
         of_photos, of_sentences = (np.array([each.hubness for each in some], np.float32) for some in (regions, read))
         scores -= of_photos[:, None]
         scores -= of_sentences
@@ -258,8 +266,10 @@ class Model:
             best = captioner.sample(rows, temperature, np.random.default_rng(), settings.max_words)
         else:
             width = settings.beam if beam is None else beam
-            found = captioner.beam(rows, width, settings.max_words, settings.length_normalisation)
-            best = self._choose(found, seen, settings)
+            wanted = Distinct(key_of(*each) for each in zip(rows, seen, strict=True))
+            found = captioner.beam(rows[wanted.first], width, settings.max_words, settings.length_normalisation)
+            chosen = self._choose(found, [seen[each] for each in wanted.first], settings)
+            best = [chosen[number] for number in wanted.number]
         return [Caption(" ".join(self.pack.vocabulary.decode(each.ids)), each.log_prob) for each in best]
 
     def _choose(
@@ -319,24 +329,6 @@ def distinct(regions: Regions) -> Regions:
     kept = nms(boxes, scores, DISTINCT_IOU)
     sure = kept[scores[kept] >= DISTINCT_SHARE * scores.max(initial=0.0)]
     return regions.select(np.concatenate([[WHOLE_PHOTO], sure + 1]))
-
-
-def _scores(regions: list[np.ndarray], sentences: list[np.ndarray], kind: Kind) -> np.ndarray:
-    """`score_matrix` (N, L) of N arrays (M, h) and L arrays (T, h), without padded sentences: one of 500 words would
-    make all others as long in memory.
-    """
-    widths = {vectors.shape[1] for vectors in (*regions, *sentences)}
-    if len(widths) > 1:
-        raise ValueError(f"regions and sentences of one pack have one dimension, found {sorted(widths)}")
-    vectors, counts = pad(regions)  # (N, M, h), (N,)
-    word_counts = np.array([len(words) for words in sentences])  # (L,)
-    scorer, photo_tiles = TileScorer(kind), tiles_of_photos(*vectors.shape[:2])
-    scores = np.empty((len(regions), len(sentences)), np.float32)
-    for part in tiles_of_rows(word_counts):
-        words = np.concatenate(sentences[part])  # (P, h)
-        for photos in photo_tiles:
-            scores[photos, part] = scorer(vectors[photos], counts[photos], words, word_counts[part])
-    return scores
 
 
 def _region_contexts(regions: Regions) -> np.ndarray:

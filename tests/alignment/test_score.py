@@ -161,3 +161,20 @@ def test_pad() -> None:
         pad([])
     with pytest.raises(ValueError, match="one h"):
         pad([np.ones((2, 3)), np.ones((2, 4))])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("tile", [7, 100, 1024])
+def test_equal_photos_and_equal_sentences_have_equal_scores(kind: Kind, tile: int) -> None:
+    """To the last bit, wherever they stand: a matrix product alone does not give that."""
+    rng = np.random.default_rng(0)
+    photos, sentences = rng.normal(0, 1, (5, 3, 301)), rng.normal(0, 1, (6, 4, 301))
+    rows, columns = rng.integers(0, 5, 40), rng.integers(0, 6, 70)
+    found = score([photos[k] for k in rows], [sentences[k] for k in columns], kind, tile)
+    assert found.shape == (40, 70)
+    for k in range(5):
+        assert (found[rows == k] == found[rows == k][:1]).all()
+    for k in range(6):
+        assert (found[:, columns == k] == found[:, columns == k][:, :1]).all()
+    few = score(list(photos), list(sentences), kind)
+    np.testing.assert_allclose(found, few[np.ix_(rows, columns)], rtol=1e-4, atol=1e-4)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from regiontalk.search.engine import ExactEngine, TwoStageEngine
 from regiontalk.search.entries import Entry
 from regiontalk.search.filters import Where
 from regiontalk.search.index import Index
+from regiontalk.search.segment import Columns, columns_of
 from regiontalk.search.sentences import rank_sentences
+from regiontalk.search.writer import IndexWriter
 from regiontalk.structures import Regions, Sentence
 
 from . import made
@@ -196,3 +199,34 @@ def test_a_score_that_is_none_is_no_missing_photo(make_index: MakeIndex, name: s
     for search in (*searches[name], lambda: two_stages.photos(query(0), 5)):
         with pytest.raises(DataError, match=f"{file.name}: damaged, a vector gives a score that is not finite"):
             search()
+
+
+def test_equal_photos_tie_wherever_they_lie(tmp_path: Path) -> None:
+    """A matrix product gives equal rows other last bits in other places: the first that was added must lead."""
+    rng, pack = np.random.default_rng(0), replace(made.PACK, dim=257)
+    entry, _ = made.found(0)
+    kinds = rng.normal(0, 1, (6, 7, 257)).astype(np.float32)  # (6 contents, 7 regions, h)
+    boxes = np.tile(np.array([[0, 0, 50, 50]], np.float32), (7, 1))
+
+    def copy(number: int, content: int, count: int) -> Columns:
+        path = f"/photos/{number}.jpg"
+        vectors, features = kinds[content, :count], np.empty((count, 0), np.float32)
+        seen = Regions(path, 50, 50, boxes[:count], np.ones(count, np.float32), features, vectors, 0.5)
+        return columns_of(replace(entry, path=path, width=50, height=50), seen, "float32")
+
+    contents = rng.integers(0, 6, 120)
+    with IndexWriter(tmp_path / "index", pack, "float32") as writer:
+        for part in np.split(np.arange(120), [50, 51]):
+            writer.commit([copy(number, contents[number], 2 + contents[number]) for number in part])
+    index = Index.open(tmp_path / "index", pack)
+    for k in (1, 3, 30, 120):
+        words = rng.normal(0, 1, (11, 257)).astype(np.float32)
+        for engine in (ExactEngine(index), TwoStageEngine(index, candidates=120)):
+            hits = engine.photos(words, k)
+            numbers = [int(Path(hit.entry.path).stem) for hit in hits]
+            scores: dict[int, set[float]] = {}
+            for number, hit in zip(numbers, hits, strict=True):
+                scores.setdefault(contents[number], set()).add(hit.score)
+            assert all(len(each) == 1 for each in scores.values())
+            assert numbers == sorted(numbers, key=lambda n: (-min(scores[contents[n]]), n))
+            assert numbers[0] == np.flatnonzero(contents == contents[numbers[0]])[0]

@@ -11,6 +11,8 @@ from typing import Literal
 
 import numpy as np
 
+from regiontalk.alignment.distinct import Distinct, key_of
+
 Kind = Literal["max", "sum", "mean"]
 
 FORMULAS: dict[Kind, str] = {"max": "Eq. 8", "sum": "Eq. 7", "mean": "Eq. 8 / words"}
@@ -35,7 +37,8 @@ def score_matrix(
 
     "max" is Eq. 8, S_kl = Σ_t max_i v_i·s_t; "sum" is Eq. 7, S_kl = Σ_t Σ_i max(0, v_i·s_t); "mean" is Eq. 8 divided by
     the sentence's number of words, which ranks photos for a sentence as "max" does, and sentences for a photo whatever
-    their lengths. Raw dot products: no vector is normalised. Padding takes no part, whatever it holds.
+    their lengths. Raw dot products: no vector is normalised. Padding takes no part, whatever it holds. Equal
+    photos have equal scores, and so have equal sentences.
 
     Args:
         region_vectors: (N, M, h), v_i, the regions of photo k in its first `region_counts[k]` rows.
@@ -65,14 +68,44 @@ def score_matrix(
     _check("word", word_vectors, word_counts)
     if region_vectors.shape[2] != word_vectors.shape[2]:
         raise ValueError(f"regions have {region_vectors.shape[2]} dimensions and words {word_vectors.shape[2]}")
+    sentences = [words[:count] for words, count in zip(word_vectors, word_counts, strict=True)]
+    return score_sentences(region_vectors, region_counts, sentences, kind, tile)
+
+
+def score_sentences(
+    region_vectors: np.ndarray,
+    region_counts: np.ndarray,
+    sentences: Sequence[np.ndarray],
+    kind: Kind = "max",
+    tile: int = TILE,
+) -> np.ndarray:
+    """As `score_matrix`, of sentences that are not padded: one of 500 words makes no other as long in memory.
+
+    Equal photos have equal scores, and so have equal sentences, whatever the tile: they are scored once.
+
+    Args:
+        region_vectors, region_counts, kind, tile: as in `score_matrix`.
+        sentences: L arrays (T, h), s_t, at least one word each.
+
+    Returns:
+        (N, L) float32.
+
+    Raises:
+        ValueError: if `kind` or `tile` is not one of those that there are.
+    """
     scorer = TileScorer(kind)
+    real = (vectors[:count] for vectors, count in zip(region_vectors, region_counts, strict=True))
+    photos, said = Distinct(key_of(each) for each in real), Distinct(key_of(each) for each in sentences)
+    if photos.repeats:
+        region_vectors, region_counts = region_vectors[photos.first], region_counts[photos.first]
+    counts = np.array([len(sentences[each]) for each in said.first], np.int64)
     photo_tiles = tiles_of_photos(len(region_vectors), region_vectors.shape[1], tile)
-    scores = np.empty((len(region_vectors), len(word_vectors)), np.float32)
-    for sentences in tiles_of_rows(word_counts, tile):
-        words, counts = _without_padding(word_vectors[sentences], word_counts[sentences]), word_counts[sentences]
-        for photos in photo_tiles:
-            scores[photos, sentences] = scorer(region_vectors[photos], region_counts[photos], words, counts)
-    return scores
+    scores = np.empty((len(photos), len(said)), np.float32)
+    for part in tiles_of_rows(counts, tile):
+        words = np.concatenate([sentences[each] for each in said.first[part]])  # (P, h)
+        for rows in photo_tiles:
+            scores[rows, part] = scorer(region_vectors[rows], region_counts[rows], words, counts[part])
+    return scores[np.ix_(photos.number, said.number)] if photos.repeats or said.repeats else scores
 
 
 def score_of_products(products: np.ndarray, kind: Kind = "max") -> float:
@@ -196,14 +229,6 @@ def pad(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     for row, array in zip(padded, arrays, strict=True):
         row[: len(array)] = array
     return padded, counts
-
-
-def _without_padding(word_vectors: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The words of all sentences one after the other: (P, h)."""
-    if (counts == word_vectors.shape[1]).all():
-        return word_vectors.reshape(-1, word_vectors.shape[2])
-    words: np.ndarray = word_vectors[np.arange(word_vectors.shape[1]) < counts[:, None]]
-    return words
 
 
 def _at_least(buffer: np.ndarray, size: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from regiontalk.alignment.distinct import Distinct
 from regiontalk.alignment.hubness import ranking_regions, ranking_words
 from regiontalk.alignment.score import FORMULAS, Kind, pad
 from regiontalk.data import Dataset
@@ -239,11 +240,10 @@ def _whole_photos(model: Model, dataset: Dataset, progress: Progress) -> np.ndar
 
 
 def _read(model: Model, captions: Sequence[str]) -> list[np.ndarray]:
-    """The words (T, h) of each caption as `ranking_words` has them. Equal ones have equal words, so that they tie."""
-    words = [tuple(tokenise(caption)) for caption in captions]
-    distinct = list(dict(zip(words, captions, strict=True)).values())
-    vectors: dict[tuple[str, ...], np.ndarray] = {}
-    for start in range(0, len(distinct), _SENTENCES):
-        read = model.read(distinct[start : start + _SENTENCES])
-        vectors |= {sentence.words: ranking_words(sentence) for sentence in read}
-    return [vectors[each] for each in words]
+    """The words (T, h) of each caption as `ranking_words` has them."""
+    said = Distinct(tuple(tokenise(caption)) for caption in captions)
+    vectors: list[np.ndarray] = []
+    for start in range(0, len(said), _SENTENCES):
+        read = model.read([captions[each] for each in said.first[start : start + _SENTENCES]])
+        vectors += [ranking_words(sentence) for sentence in read]
+    return [vectors[number] for number in said.number]

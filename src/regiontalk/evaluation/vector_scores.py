@@ -5,11 +5,11 @@ Axis names: N photos, M regions, L sentences, h dimensions; n photos and l sente
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from regiontalk.alignment.distinct import Distinct, key_of
 from regiontalk.alignment.score import TILE, Kind, TileScorer, tiles_of_photos, tiles_of_rows
 from regiontalk.evaluation.ranks import ScoreTile, check_owners
 
@@ -22,8 +22,7 @@ _MEMBERS = 4096
 class VectorScores:
     """Scores of photos and sentences that are given by their vectors. Satisfies `Scores`.
 
-    A matrix product rounds a little differently from place to place, so equal vectors might get scores that differ in
-    the last bit, and luck would decide a tie. Hence equal photos, and equal sentences, are found first and scored once.
+    Equal photos, and equal sentences, are scored once, see `Distinct`.
 
     Args:
         region_vectors: (N, M, h), v_i, the regions of photo k in its first `region_counts[k]` rows.
@@ -50,10 +49,10 @@ class VectorScores:
         self.photos, self.owners = len(region_vectors), owners
         order = np.argsort(owners, kind="stable")  # so that a photo's sentences share a tile
         real = (vectors[:count] for vectors, count in zip(region_vectors, region_counts, strict=True))
-        self._photos = _Distinct(real, np.arange(self.photos))
-        self._sentences = _Distinct((sentences[each] for each in order), order)
+        self._photos = Distinct(key_of(each) for each in real)
+        self._sentences = Distinct((key_of(sentences[each]) for each in order), order)
         self._regions, self._counts = region_vectors, region_counts
-        if len(self._photos.first) < self.photos:
+        if self._photos.repeats:
             self._regions, self._counts = region_vectors[self._photos.first], region_counts[self._photos.first]
         self._words = [sentences[each] for each in self._sentences.first]
         self._word_counts = np.array([len(words) for words in self._words])
@@ -99,33 +98,6 @@ class VectorScores:
 
     def _score(self, photos: slice, sentences: slice, words: np.ndarray) -> np.ndarray:
         return self._scorer(self._regions[photos], self._counts[photos], words, self._word_counts[sentences])
-
-
-class _Distinct:
-    """Equal arrays under one number, numbered in order of appearance: D distinct ones of K.
-
-    Attributes:
-        first: (D,) the name of the first with each number.
-        number: (K,) the number of each name.
-    """
-
-    def __init__(self, arrays: Iterable[np.ndarray], names: np.ndarray) -> None:
-        seen: dict[bytes, int] = {}
-        numbers = np.array([seen.setdefault(_digest(array), len(seen)) for array in arrays])
-        self.number = np.empty(len(names), np.int64)
-        self.number[names] = numbers
-        self._names = names[np.argsort(numbers, kind="stable")]
-        self._ends = np.cumsum(np.bincount(numbers))
-        self.first = self._names[self._ends - np.bincount(numbers)]
-
-    def members(self, numbers: slice) -> np.ndarray:
-        """The names with these numbers, in order of their numbers."""
-        start = self._ends[numbers.start - 1] if numbers.start else 0
-        return self._names[start : self._ends[numbers.stop - 1]]
-
-
-def _digest(array: np.ndarray) -> bytes:
-    return hashlib.blake2b(np.ascontiguousarray(array).view(np.uint8).data, digest_size=16).digest()
 
 
 def _tile_of(numbers: np.ndarray, tiles: Sequence[slice]) -> np.ndarray:

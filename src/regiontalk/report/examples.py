@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regiontalk.alignment.score import pad, score_matrix
+from regiontalk.alignment.score import score_sentences
 from regiontalk.data import BoxedPhoto
 from regiontalk.evaluation.grounding import Query, centres_inside, rank_of_first_hit
 from regiontalk.evaluation.runs import Retrieved
@@ -69,11 +69,7 @@ def photos_ask(found: Retrieved, photos: Sequence[int]) -> list[Question]:
     if not photos:
         return []
     vectors, counts = found.region_vectors[list(photos)], found.region_counts[list(photos)]
-    parts = [
-        score_matrix(vectors, counts, *pad(found.sentences[start : start + _SENTENCES]), found.kind)
-        for start in range(0, len(found.sentences), _SENTENCES)
-    ]
-    scores = np.concatenate(parts, axis=1)  # (photos, L)
+    scores = score_sentences(vectors, counts, found.sentences, found.kind)  # (photos, L)
     ranks = found.ranks[0].photos
     return [
         Question(photo, int(ranks[photo]), _first(row, found.owners == photo, int(ranks[photo])))
@@ -85,8 +81,8 @@ def sentences_ask(found: Retrieved, sentences: Sequence[int]) -> list[Question]:
     """What some sentences found among all photos."""
     if not sentences:
         return []
-    words = pad([found.sentences[sentence] for sentence in sentences])
-    scores = score_matrix(found.region_vectors, found.region_counts, *words, found.kind).T  # (sentences, N)
+    asked = [found.sentences[sentence] for sentence in sentences]
+    scores = score_sentences(found.region_vectors, found.region_counts, asked, found.kind).T  # (sentences, N)
     ranks, photos = found.ranks[0].sentences, np.arange(len(found.region_vectors))
     return [
         Question(sentence, int(ranks[sentence]), _first(row, photos == found.owners[sentence], int(ranks[sentence])))

@@ -5,18 +5,23 @@ Axis names: P photos of a segment, R regions of all of them, T words, h dimensio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
+from regiontalk.alignment.distinct import Distinct, key_of
 from regiontalk.search.entries import Entry
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.index import Index, Segment
 from regiontalk.search.scoring import cosines, gathered, photo_scores, row_scores, top
 from regiontalk.search.segment import Columns
 from regiontalk.structures import Regions
+
+_ROUNDING = 1e-4
+"""Of a score, or absolutely below 1: a hundred times what float32 loses in a product over a thousand dimensions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +112,7 @@ class ExactEngine:
 
     def ranked(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
         """The positions of the k best photos and their scores, (k,) each, fewer if there are fewer."""
-        best = _Best(k)
+        best = _Best(k, partial(_content, self._index))
         for segment, allowed in _allowed(self._index, where):
             each = segment.columns
             scores = photo_scores(each.vectors, each.scales, each.row_ends, words, self._threads)
@@ -168,7 +173,7 @@ class TwoStageEngine:
             scores = row_scores(segment.columns.pooled, none, query, self._threads)
             scores -= len(words) * segment.columns.hubness
             fetched.add(segment.start, np.where(allowed, _finite(segment.columns, scores), -np.inf))
-        best, candidates = _Best(k), np.sort(fetched.result()[0])
+        best, candidates = _Best(k, partial(_content, self._index)), np.sort(fetched.result()[0])
         for segment in self._index.segments:
             inside = candidates[(candidates >= segment.start) & (candidates < segment.start + len(segment.columns))]
             if len(inside):
@@ -189,21 +194,26 @@ class TwoStageEngine:
 
 
 class _Best:
-    """The k best of scores that come in parts, in the order of their positions."""
+    """The k best of scores that come in parts, in the order of their positions.
 
-    def __init__(self, k: int) -> None:
-        self._k = k
+    Args:
+        k: at least 1.
+        key: position → what equal photos share, if their scores may differ by rounding; None if they are equal.
+    """
+
+    def __init__(self, k: int, key: Callable[[int], Hashable] | None = None) -> None:
+        self._k, self._key = k, key
         self._positions: list[np.ndarray] = []
         self._scores: list[np.ndarray] = []
 
     def add(self, start: int, scores: np.ndarray) -> None:
         """Scores of the positions from `start` on; −∞ for those that must not be found."""
-        places = top(scores, self._k)
+        places = self._places(scores)
         self._keep(start + places, scores[places])
 
     def add_some(self, positions: np.ndarray, scores: np.ndarray) -> None:
         """Scores of some positions."""
-        places = top(scores, self._k)
+        places = self._places(scores)
         self._keep(positions[places], scores[places])
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
@@ -211,15 +221,45 @@ class _Best:
         if not self._scores:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         positions, scores = np.concatenate(self._positions), np.concatenate(self._scores)
-        if len(scores) > self._k:  # most of many need not be sorted
-            good = scores >= np.partition(scores, len(scores) - self._k)[len(scores) - self._k]
-            positions, scores = positions[good], scores[good]
-        order = np.lexsort((positions, -scores))[: self._k]
-        return positions[order], scores[order]
+        good = self._places(scores)  # most of many need not be sorted
+        positions, scores = positions[good], scores[good]
+        order = np.lexsort((positions, -scores))
+        if self._key is not None:
+            scores = self._settled(positions, scores, order, self._key)
+            order = np.lexsort((positions, -scores))
+        return positions[order[: self._k]], scores[order[: self._k]]
+
+    def _places(self, scores: np.ndarray) -> np.ndarray:
+        """Of the k best, and of what rounding may have kept from being among them."""
+        places = top(scores, self._k)
+        if self._key is None or not len(places):
+            return places
+        least = scores[places[-1]]
+        near: np.ndarray = np.flatnonzero((scores >= least - _rounding(least)) & (scores > -np.inf))
+        return near
+
+    def _settled(
+        self, positions: np.ndarray, scores: np.ndarray, order: np.ndarray, key: Callable[[int], Hashable]
+    ) -> np.ndarray:
+        """Scores in which equal photos have that of the first of them. Only neighbours in the order are compared."""
+        settled = scores.copy()
+        gaps = scores[order[:-1]] - scores[order[1:]] > _rounding(scores[order[:-1]])
+        for run in np.split(order, np.flatnonzero(gaps) + 1):
+            if len(run) > 1:
+                run = run[np.argsort(positions[run])]
+                same = Distinct(key(int(positions[each])) for each in run)
+                settled[run] = scores[run[same.first[same.number]]]
+        return settled
 
     def _keep(self, positions: np.ndarray, scores: np.ndarray) -> None:
         self._positions.append(positions)
         self._scores.append(scores)
+
+
+def _rounding(scores: np.ndarray) -> np.ndarray:
+    """More than rounding can part the scores of equal photos. Too much costs time, and no wrong result."""
+    bound: np.ndarray = _ROUNDING * np.maximum(np.abs(scores), 1)
+    return bound
 
 
 def _allowed(index: Index, where: Where) -> Iterator[tuple[Segment, np.ndarray]]:
@@ -239,6 +279,15 @@ def _finite(columns: Columns, scores: np.ndarray) -> np.ndarray:
     if not np.isfinite(scores).all():
         raise columns.damaged("a vector gives a score that is not finite")
     return scores
+
+
+def _content(index: Index, position: int) -> bytes:
+    """What equal photos share: their stored vectors and hubness."""
+    segment, photo = index.find(position)
+    columns = segment.columns
+    rows = columns.rows(slice(photo, photo + 1))
+    scales = columns.scales[rows] if len(columns.scales) else columns.scales
+    return key_of(columns.vectors[rows], scales, columns.hubness[photo : photo + 1])
 
 
 def _hits(index: Index, ranked: tuple[np.ndarray, np.ndarray]) -> list[Hit]:

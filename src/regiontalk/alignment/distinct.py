@@ -1,0 +1,63 @@
+"""Equal inputs found first and computed once, so that they get equal results to the last bit.
+
+A matrix product rounds a little differently from row to row and from column to column, and each processor in its own
+way. Scores of equal photos, or of equal sentences, would differ in the last bit, and luck would decide their tie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Iterable
+
+import numpy as np
+
+
+class Distinct:
+    """Equal items under one number, numbered in order of appearance: D distinct ones of K.
+
+    Args:
+        keys: of K items; equal ones have equal keys, see `key_of` for arrays.
+        names: (K,) 0..K-1 in any order: what the items are called; None for their order.
+
+    Attributes:
+        first: (D,) the name of the first with each number.
+        number: (K,) the number of each name.
+
+    >>> words = Distinct(["a dog", "a cat", "a dog"])
+    >>> words.first.tolist(), words.number.tolist()
+    ([0, 1], [0, 1, 0])
+    """
+
+    def __init__(self, keys: Iterable[Hashable], names: np.ndarray | None = None) -> None:
+        seen: dict[Hashable, int] = {}
+        numbers = np.array([seen.setdefault(key, len(seen)) for key in keys], np.int64)
+        names = np.arange(len(numbers)) if names is None else names
+        counts = np.bincount(numbers)
+        self.number = np.empty(len(names), np.int64)
+        self.number[names] = numbers
+        self._names = names[np.argsort(numbers, kind="stable")]
+        self._ends = np.cumsum(counts)
+        self.first = self._names[self._ends - counts]
+
+    def __len__(self) -> int:
+        """D."""
+        return len(self.first)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether any item equals another."""
+        return len(self.first) < len(self.number)
+
+    def members(self, numbers: slice) -> np.ndarray:
+        """The names with these numbers, in order of their numbers."""
+        start = self._ends[numbers.start - 1] if numbers.start else 0
+        return self._names[start : self._ends[numbers.stop - 1]]
+
+
+def key_of(*arrays: np.ndarray) -> bytes:
+    """A key that arrays share if and only if they are equal, bit for bit, in shape too."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        digest.update(f"{array.dtype.str}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+    return digest.digest()
