@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,7 @@ def test_the_default_pack_is_missing(
     assert "--pack" in ended.err
 
 
+@pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra train (PyTorch)")
 @pytest.mark.parametrize("what", [["train", "vision"], ["train", "alignment"], ["train", "captioner"], ["export"]])
 def test_a_config_that_is_wrong(bare: Command, tmp_path: Path, what: list[str]) -> None:
     config = tmp_path / "config.toml"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ def test_vision_with_eager_pytorch(own_backbone: Path) -> None:
         assert row in ended.stdout
 
 
+@pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra train (PyTorch)")
 def test_vision_of_a_foreign_backbone(tiny_pack: Path) -> None:
     ended = run("vision", "--pack", str(tiny_pack), "--copies", "1")
     assert ended.returncode == 0, ended.stderr

@@ -19,7 +19,7 @@ from regiontalk.training.export import ExportConfig, export_pack
 from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
 from regiontalk.training.train_captioner import train_captioner
 
-from .conftest import captioner_config
+from .small_world import captioner_config
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from regiontalk.training.export import ExportConfig, export_pack
 from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
 from regiontalk.training.train_captioner import train_captioner
 
-from .conftest import captioner_config
+from .small_world import captioner_config
 
 
 def test_from_photos_to_a_pack_that_finds_and_describes_them(

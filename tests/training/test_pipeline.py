@@ -38,7 +38,7 @@ from regiontalk.training.train_vision import VisionConfig, train_vision
 from regiontalk.training.vision_graph import float_graph, read_graph, read_settings, read_vision
 from regiontalk.training.vision_net import VisionNet
 
-from .conftest import TINY, captioner_config
+from .small_world import TINY, captioner_config
 
 FLICKR8K = Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[3] / "shared" / "data") / "flickr8k"
 

@@ -25,7 +25,7 @@ from regiontalk.training.vision_net import VisionNet
 from regiontalk.vision.boxes import iou
 from regiontalk.vision.session import VisionSession
 
-from .conftest import TINY
+from .small_world import TINY
 
 SIZE = 64
 

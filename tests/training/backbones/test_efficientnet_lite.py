@@ -29,7 +29,7 @@ from regiontalk.training.backbones.efficientnet_lite import (
 from regiontalk.training.vision_net import float_pixels
 from regiontalk.vision.session import prepare
 
-from ..conftest import TINY
+from ..small_world import TINY
 
 DATA = Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[4] / "shared" / "data")
 SAMPLES = DATA / "imagenet_samples"

@@ -25,7 +25,7 @@ from regiontalk.training.train_vision import VisionConfig, train_vision
 from regiontalk.training.vision_graph import float_graph, read_vision
 from regiontalk.training.vision_net import VisionNet
 
-from ..conftest import captioner_config
+from ..small_world import captioner_config
 
 transformers = pytest.importorskip("transformers", reason="needs the extra 'hub'")
 
