@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
-from safetensors.numpy import save_file
 
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError, DataError, TrainingError
 from regiontalk.fingerprints import fingerprint_files, listed, recognised
 from regiontalk.training.box_labels import read_box_labels
+from regiontalk.training.checkpoint import write_tensors
 from regiontalk.training.training_photos import require_named, training_photos
 
 
@@ -47,13 +48,13 @@ def test_no_dataset_is_forgotten(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     require_named([run], [])  # its checkpoint is gone: nobody can tell
-    save_file({"a": np.zeros(1)}, run / "checkpoint.safetensors", {"run": json.dumps({"data": "birds"})})
+    write_tensors({"a": torch.zeros(1)}, run / "checkpoint.safetensors", {"run": json.dumps({"data": "birds"})})
     require_named([run], [tmp_path / "cats", tmp_path / "birds"])
     several = json.dumps({"data": [["cats", 1.0], ["fish", 2.0]]})
-    save_file({"a": np.zeros(1)}, run / "checkpoint.safetensors", {"run": several})
+    write_tensors({"a": torch.zeros(1)}, run / "checkpoint.safetensors", {"run": several})
     with pytest.raises(ConfigError, match="'fish', which data does not name"):
         require_named([run], [tmp_path / "cats", tmp_path / "birds"])
-    save_file({"a": np.zeros(1)}, run / "checkpoint.safetensors", {"run": json.dumps({"data": "birds"})})
+    write_tensors({"a": torch.zeros(1)}, run / "checkpoint.safetensors", {"run": json.dumps({"data": "birds"})})
     with pytest.raises(ConfigError, match=r"run: was trained on the dataset 'birds', which data does not name"):
         require_named([run], [tmp_path / "cats"])
     (run / "checkpoint.safetensors").write_bytes(b"\xff" * 8)

@@ -1,29 +1,34 @@
 """Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file. No pickle.
 
 A checkpoint holds the network, the running mean of its weights if there is one, the optimiser's moments, the random
-state and the step, and is written beside its final name and renamed, so that a kill at any moment leaves either the old
-or the new one.
+state and the step. Like all weights here it is written beside its final name and renamed, so that a kill at any moment
+leaves either the old or the new one, and carries a checksum of all that it holds, which is compared before any is used.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from regiontalk.errors import TrainingError
+from regiontalk.files import open_regular, parse_json, read_text, written
 
 FILE_NAME = "checkpoint.safetensors"
 KEPT_SETTINGS = "run.json"
 """Of a run without a checkpoint: what later ones must know of its settings."""
+MAX_BYTES = 1 << 35
+"""Larger files of weights are refused."""
+
+_CHECKSUM = "sha256"
 
 
 def save_checkpoint(
@@ -61,25 +66,26 @@ def load_checkpoint(
     path = folder / FILE_NAME
     if not path.exists():
         return 0
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError) as error:
-        raise TrainingError(f"{path}: damaged checkpoint ({error}); remove it to start this run anew") from error
-    if metadata.get("run") != run:
+    tensors, metadata = read_tensors(path, "remove it to start this run anew")
+    if metadata["run"] != run:
         raise TrainingError(
             f"{path}: belongs to a run with other settings; choose another output folder, or remove it to start anew\n"
-            f"  then: {describe_difference(metadata.get('run', '{}'), run)}"
+            f"  then: {describe_difference(metadata['run'], run)}"
         )
-    network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": optimiser_state(tensors)})
-    for index, value in enumerate(mean):
-        value.copy_(tensors[f"mean.{index}"])
-    torch.set_rng_state(tensors["random"])
-    if torch.cuda.is_available() and "random_cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random_cuda"])
-    return int(metadata["step"])
+    try:
+        network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": optimiser_state(tensors)})
+        for index, value in enumerate(mean):
+            value.copy_(tensors[f"mean.{index}"])
+        torch.set_rng_state(tensors["random"])
+        if torch.cuda.is_available() and "random_cuda" in tensors:
+            torch.cuda.set_rng_state(tensors["random_cuda"])
+        return int(metadata["step"])
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # whole, and yet not what this version writes
+        raise TrainingError(
+            f"{path}: does not fit this run ({str(error).splitlines()[0]}), it may be of another version; "
+            "remove it to start this run anew"
+        ) from error
 
 
 def run_settings(run: Path) -> dict[str, Any]:
@@ -90,14 +96,16 @@ def run_settings(run: Path) -> dict[str, Any]:
         TrainingError: if the file is damaged.
     """
     path = run / FILE_NAME
+    if path.exists():
+        _, metadata = read_tensors(path, "remove it")
+        text = metadata["run"]
+    elif (path := run / KEPT_SETTINGS).exists():
+        text = read_text(path, error=TrainingError)
+    else:
+        return {}
     try:
-        if path.exists():
-            with safe_open(path, framework="pt") as file:
-                settings = json.loads((file.metadata() or {}).get("run", "{}"))
-        else:
-            path = run / KEPT_SETTINGS
-            settings = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    except (SafetensorError, OSError, ValueError) as error:
+        settings = parse_json(text)
+    except ValueError as error:
         raise TrainingError(f"{path}: damaged ({error}); remove it") from error
     return settings if isinstance(settings, dict) else {}
 
@@ -139,10 +147,8 @@ def read_finished(run: Path, name: str) -> dict[str, Tensor]:
         TrainingError: if the run is not finished, or the file is damaged.
     """
     require_finished(run, name)
-    try:
-        return {tensor: value.float() for tensor, value in load_file(run / name).items()}
-    except (SafetensorError, OSError) as error:
-        raise TrainingError(f"{run / name}: damaged ({error}); remove it and give that run's command again") from error
+    tensors, _ = read_tensors(run / name, "remove it and give that run's command again")
+    return {tensor: value.float() for tensor, value in tensors.items()}
 
 
 def save_tensors(network: nn.Module, file: Path) -> None:
@@ -151,18 +157,54 @@ def save_tensors(network: nn.Module, file: Path) -> None:
 
 
 def write_tensors(tensors: Mapping[str, Tensor], file: Path, metadata: dict[str, str] | None = None) -> None:
-    """Write beside `file`, make sure it is on the disk, then rename.
+    """Write a file of weights with its checksum.
 
     Raises:
         TrainingError: if it cannot be written; what lay there before is untouched.
     """
-    beside = file.with_suffix(".part")
     unaliased = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
+    metadata = {"run": "{}", **(metadata or {})}
+    content = save(unaliased, metadata={**metadata, _CHECKSUM: tensors_sha256(unaliased, metadata)})
     try:
-        save_file(unaliased, beside, metadata=metadata)
-    except SafetensorError as error:  # a full disk too
-        beside.unlink(missing_ok=True)
-        raise TrainingError(f"{file}: cannot be written ({error}); the same command goes on once it can") from error
-    with beside.open("rb") as written:
-        os.fsync(written.fileno())
-    beside.replace(file)
+        with written(file) as stream:
+            stream.write(content)
+    except OSError as error:  # a full disk too
+        raise TrainingError(
+            f"{file}: cannot be written ({error.strerror}); the same command goes on once it can"
+        ) from error
+
+
+def read_tensors(file: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """What `write_tensors` wrote: the tensors, and the metadata, with "run" in it.
+
+    Args:
+        advice: what to do about a damaged file.
+
+    Raises:
+        TrainingError: if it is no regular file, damaged, or of a version that wrote no checksum.
+    """
+    with open_regular(file, MAX_BYTES, TrainingError):
+        pass
+    try:
+        with safe_open(file, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise TrainingError(f"{file}: damaged ({error}); {advice}") from error
+    except MemoryError:
+        raise TrainingError(f"{file}: too little memory to read it") from None
+    checksum = metadata.pop(_CHECKSUM, None)
+    if checksum is None or "run" not in metadata:
+        raise TrainingError(f"{file}: holds no checksum: damaged, or of an earlier version of RegionTalk; {advice}")
+    if checksum != tensors_sha256(tensors, metadata):
+        raise TrainingError(f"{file}: damaged, its checksum does not fit; {advice}")
+    return tensors, metadata
+
+
+def tensors_sha256(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
+    """The checksum of names, types, shapes, values and metadata, whatever their order in the file."""
+    digest = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
+    for name, value in sorted(tensors.items()):
+        digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())
+        digest.update(value.contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
