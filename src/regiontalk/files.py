@@ -32,6 +32,7 @@ _PIECE_BYTES = 1 << 20
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its other end
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_CHANGE = os.O_RDWR | _NO_WAIT | _NO_LINK | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _WRITE_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -71,6 +72,24 @@ def open_regular(
         raise problem(name, "a name that no file can have", error, advice) from None
     try:  # once more: it may be another one by now
         check_regular(name, os.fstat(stream.fileno()), max_bytes, error, advice)
+    except BaseException:
+        stream.close()
+        raise
+    return stream
+
+
+def open_to_change(path: str | os.PathLike[str], max_bytes: int, error: ErrorKind = DataError) -> BinaryIO:
+    """Open a regular file that is there for reading and writing; never through a link.
+
+    Raises:
+        RegionTalkError: of the kind `error`, if there is no such file, it is a folder, pipe, socket, device or link,
+            too large, or may not be read.
+        OSError: if it may not be written; it names the file.
+    """
+    open_regular(path, max_bytes, error, links=False).close()
+    stream = open(os.open(path, _CHANGE), "r+b")  # noqa: SIM115 - returned
+    try:  # once more: it may be another one by now
+        check_regular(os.fsdecode(path), os.fstat(stream.fileno()), max_bytes, error)
     except BaseException:
         stream.close()
         raise

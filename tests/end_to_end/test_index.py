@@ -254,14 +254,14 @@ def test_an_index_where_nothing_can_be_written(command: Command, photos: Path) -
 def test_a_read_only_index(command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a file system that is mounted for reading only would refuse it; the superuser may write everywhere else."""
     command("index", "add", photos, "--index", index)
-    opened = Path.open
+    opened = os.open
 
-    def refuse(path: Path, mode: str = "r", *arguments: object, **options: object) -> object:
-        if set(mode) & set("wax+") and index in path.parents:
+    def refuse(path: str | Path, flags: int, *arguments: int, **options: int) -> int:
+        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and index in Path(path).parents:
             raise OSError(30, "Read-only file system", str(path))
-        return opened(path, mode, *arguments, **options)  # type: ignore[call-overload]
+        return opened(path, flags, *arguments, **options)
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     ended = command("index", "add", photos, "--index", index)
     assert ended.status == 1
     assert ended.err == f"regiontalk: {index / 'lock'}: Read-only file system\n"

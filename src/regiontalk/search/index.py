@@ -82,10 +82,10 @@ class Index:
                 require_pack(folder, manifest, pack)
             try:
                 columns = [open_segment(folder / each.file, manifest.sizes(each)) for each in manifest.segments]
-            except FileNotFoundError as error:
+            except DataError:
                 if left and read_manifest(folder) != manifest:
                     continue  # a writer merged segments between our two looks
-                raise DataError(f"{error.filename}: this file of the index is missing. Make the index again.") from None
+                raise
             return cls(folder, manifest, columns)
         raise AssertionError("unreachable")
 

@@ -5,28 +5,53 @@ Whatever else lies in the folder is a writer's unfinished work, and the next wri
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
+import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import regiontalk
 from regiontalk.errors import DataError
+from regiontalk.files import parse_json, problem, read_bytes, sha256_hex, written
 from regiontalk.search.segment import Sizes
 from regiontalk.search.storage import STORAGES
-from regiontalk.settings import shown
+from regiontalk.settings import Section, choice, line, shown, whole
 
 FORMAT, FORMAT_VERSION = "regiontalk-index", 2
 MANIFEST_FILE = "manifest.json"
-NEW_MANIFEST_FILE = "manifest.json.new"
+_NEW = ".new"
+"""Ends the name of a file that is not finished."""
+
+MOST = 1 << 40
+"""Photos, regions and bytes of paths: more than any disk holds, and few enough for all sums to fit 64 bits."""
+_MAX_MANIFEST_BYTES = 1 << 28
+_DAMAGED = "Restore it from a copy, or delete the index and make it again: regiontalk index add PHOTOS --index DIR"
+
+
+def _checksum(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError("a sha256, 64 hexadecimal digits")
+    return value
+
+
+def _segment_name(value: Any) -> str:
+    if not isinstance(value, str) or segment_number(value) is None:
+        raise ValueError("a name like segment-000001.safetensors")
+    return value
+
+
+def _ascending(value: Any) -> tuple[int, ...]:
+    whole_numbers = isinstance(value, list | tuple) and all(type(each) is int for each in value)
+    if not whole_numbers or not all(a < b for a, b in pairwise(value)):
+        raise ValueError("a list of whole numbers, ascending")
+    return tuple(value)
 
 
 @dataclass(frozen=True)
-class PackIdentity:
+class PackIdentity(Section):
     """Which pack made the vectors.
 
     Attributes:
@@ -35,13 +60,13 @@ class PackIdentity:
         dim: h.
     """
 
-    name: str
-    checksum: str
-    dim: int
+    name: Annotated[str, line(200)]
+    checksum: Annotated[str, _checksum]
+    dim: Annotated[int, whole(1, 1 << 20)]
 
 
 @dataclass(frozen=True)
-class SegmentRecord:
+class SegmentRecord(Section):
     """A segment that counts.
 
     Attributes:
@@ -49,14 +74,25 @@ class SegmentRecord:
         photos, regions, path_bytes: its sizes.
         crc32: of the file.
         dropped: photos in it that no longer count, ascending.
+
+    Raises:
+        ValueError: if a value is none that a segment can have; it names the field.
     """
 
-    file: str
-    photos: int
-    regions: int
-    path_bytes: int
-    crc32: int
-    dropped: tuple[int, ...] = ()
+    file: Annotated[str, _segment_name]
+    photos: Annotated[int, whole(1, MOST)]
+    regions: Annotated[int, whole(1, MOST)]
+    path_bytes: Annotated[int, whole(1, MOST)]
+    crc32: Annotated[int, whole(0, (1 << 32) - 1)]
+    dropped: Annotated[tuple[int, ...], _ascending] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("regions", "path_bytes"):
+            if getattr(self, name) < self.photos:
+                raise ValueError(f"{name}: expected at least one for each of {self.photos} photos")
+        if self.dropped and not 0 <= self.dropped[0] <= self.dropped[-1] < self.photos:
+            raise ValueError(f"dropped: expected numbers from 0 to {self.photos - 1}")
 
     @property
     def kept(self) -> int:
@@ -65,20 +101,33 @@ class SegmentRecord:
 
 
 @dataclass(frozen=True)
-class Manifest:
+class Manifest(Section):
     """The state of an index.
 
     Attributes:
         pack: that made its vectors.
         storage: of the vectors.
-        next_number: of the next segment's file.
-        segments: in the order of their photos.
+        next_number: of the next segment's file, above all that count.
+        segments: in the order of their photos, each file once.
+
+    Raises:
+        ValueError: if a value is none that an index can have; it names the field.
     """
 
     pack: PackIdentity
-    storage: str
-    next_number: int = 1
+    storage: Annotated[str, choice(*STORAGES)]
+    next_number: Annotated[int, whole(1, MOST)] = 1
     segments: tuple[SegmentRecord, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        numbers = [segment_number(each.file) or 0 for each in self.segments]
+        if len(set(numbers)) != len(numbers):
+            raise ValueError("segments: expected each file once")
+        if numbers and self.next_number <= max(numbers):
+            raise ValueError(f"next_number: expected more than {max(numbers)}, which a segment has, found no more")
+        if sum(each.regions for each in self.segments) > MOST:
+            raise ValueError(f"segments: expected at most {MOST} regions in all")
 
     def sizes(self, record: SegmentRecord) -> Sizes:
         """The layout of one of its segments."""
@@ -103,13 +152,8 @@ class Manifest:
             "next_number": self.next_number,
             "segments": [{**asdict(each), "dropped": list(each.dropped)} for each in self.segments],
         }
-        beside = folder / NEW_MANIFEST_FILE
-        with beside.open("w", encoding="ascii") as stream:
-            json.dump({**content, "sha256": _sha256(content)}, stream, indent=1)
-            stream.flush()
-            os.fsync(stream.fileno())
-        beside.replace(folder / MANIFEST_FILE)
-        _sync_folder(folder)
+        with written(folder / MANIFEST_FILE, beside=unfinished(folder / MANIFEST_FILE)) as stream:
+            stream.write(json.dumps({**content, "sha256": _sha256(content)}, indent=1).encode("ascii"))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -119,60 +163,49 @@ def read_manifest(folder: Path) -> Manifest:
         DataError: if the folder holds no index, one of another version, or a damaged one.
     """
     file = folder / MANIFEST_FILE
+    if not file.exists():
+        raise DataError(f"{folder}: expected an index, found none. Make one: regiontalk index add PHOTOS --index DIR")
     try:
-        text = file.read_text(encoding="ascii")
-    except (FileNotFoundError, NotADirectoryError):
-        raise DataError(f"{folder}: expected an index, found none. Make one: regiontalk index add PHOTOS") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{file}: {_DAMAGED}") from None
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
-    return _from_json(file, text)
-
-
-_DAMAGED = "damaged, its checksum does not fit. Restore it from a copy, or delete the index and make it again."
-
-
-def _from_json(file: Path, text: str) -> Manifest:
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError):
-        raise DataError(f"{file}: {_DAMAGED}") from None
+        content = parse_json(read_bytes(file, _MAX_MANIFEST_BYTES))
+    except ValueError:
+        raise problem(file, "damaged, not JSON", DataError, _DAMAGED) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise DataError(f"{file}: this is not the manifest of an index of photos. Name another folder.")
+        raise problem(file, "this is not the manifest of an index of photos", DataError, "Name another folder.")
     version = content.get("format_version")
     if version != FORMAT_VERSION:
-        raise DataError(
-            f"{file}: expected format_version {FORMAT_VERSION}, found {shown(version)}. "
-            "Use the version of RegionTalk that made the index, or make it again with this one."
+        raise problem(
+            file,
+            f"expected format_version {FORMAT_VERSION}, found {shown(version)}",
+            DataError,
+            "Use the version of RegionTalk that made the index, or make it again with this one: "
+            "regiontalk index add PHOTOS --index NEW_DIR",
         )
     if content.pop("sha256", None) != _sha256(content):
-        raise DataError(f"{file}: {_DAMAGED}")
+        raise problem(file, "damaged, its checksum does not fit", DataError, _DAMAGED)
     try:
-        return _checked(content)
-    except (KeyError, TypeError, ValueError):
-        raise DataError(f"{file}: {_DAMAGED}") from None
+        return _from_json(content)
+    except ValueError as error:
+        raise problem(file, f"damaged, {error}", DataError, _DAMAGED) from None
 
 
-def _checked(content: dict[str, Any]) -> Manifest:
-    """From what fits its checksum. Names are checked all the same: they say what is read, and what is deleted."""
-    segments = tuple(
-        SegmentRecord(**{**each, "dropped": tuple(int(photo) for photo in each["dropped"])})
-        for each in content["segments"]
-    )
-    pack = PackIdentity(**content["pack"])
-    if content["storage"] not in STORAGES or not all(is_segment_file(each.file) for each in segments):
-        raise ValueError
-    if not all(_sound(each) for each in segments) or pack.dim < 1:
-        raise ValueError
-    return Manifest(pack, content["storage"], int(content["next_number"]), segments)
+def _from_json(content: dict[str, Any]) -> Manifest:
+    """From what fits its checksum. All is checked all the same: it says what is read, and what is deleted.
+
+    Raises:
+        ValueError: naming what is wrong.
+    """
+    fields = {name: each for name, each in content.items() if name not in ("format", "format_version", "made_with")}
+    segments = fields.get("segments")
+    if not isinstance(segments, list):
+        raise ValueError(f"segments: expected a list, found {shown(segments)}")
+    return Manifest.from_json({**fields, "segments": tuple(map(_record, range(len(segments)), segments))})
 
 
-def _sound(record: SegmentRecord) -> bool:
-    dropped = record.dropped
-    rising = all(a < b for a, b in pairwise(dropped))
-    inside = not dropped or (dropped[0] >= 0 and dropped[-1] < record.photos)
-    return rising and inside and 1 <= record.photos <= record.regions and record.path_bytes >= record.photos
+def _record(number: int, content: Any) -> SegmentRecord:
+    try:
+        return SegmentRecord.from_json(content)
+    except ValueError as error:
+        raise ValueError(f"segments, number {number}: {error}") from None
 
 
 def segment_file(number: int) -> str:
@@ -184,30 +217,37 @@ def segment_file(number: int) -> str:
     return f"segment-{number:06}.safetensors"
 
 
-def is_segment_file(name: str) -> bool:
-    """Whether a file has a name that `segment_file` gives."""
-    number = name.removeprefix("segment-").removesuffix(".safetensors")
-    return number.isascii() and number.isdigit() and name == segment_file(int(number))
+def segment_number(name: str) -> int | None:
+    """The number of a segment by the name of its file; None if `segment_file` gives no such name.
+
+    >>> segment_number("segment-000007.safetensors"), segment_number("segment-7.safetensors")
+    (7, None)
+    """
+    found = re.fullmatch(r"segment-([0-9]{6,13})\.safetensors", name)
+    number = int(found[1]) if found else 0
+    return number if name == segment_file(number) else None
+
+
+def unfinished(file: Path) -> Path:
+    """Where a file of an index is written, until it is whole."""
+    return file.with_name(file.name + _NEW)
+
+
+def is_unfinished(name: str) -> bool:
+    """Whether a file has a name that `unfinished` gives."""
+    whole_name = name.removesuffix(_NEW)
+    return whole_name != name and (whole_name == MANIFEST_FILE or segment_number(whole_name) is not None)
 
 
 def clear_leftovers(folder: Path, manifest: Manifest) -> None:
     """Deletes what no manifest counts: unfinished and replaced segments. Only for the one who holds the lock."""
     counted = {each.file for each in manifest.segments}
     for path in folder.iterdir():
-        if path.name == NEW_MANIFEST_FILE or (is_segment_file(path.name) and path.name not in counted):
+        replaced = segment_number(path.name) is not None and path.name not in counted
+        if is_unfinished(path.name) or replaced:
             with suppress(OSError):  # a reader may still hold it on systems where that prevents deletion
                 path.unlink()
 
 
 def _sha256(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    """Waits until a rename is on the disk, where the system lets a folder be waited for."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    return sha256_hex(json.dumps(content, sort_keys=True).encode())

@@ -15,10 +15,12 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from regiontalk.errors import DataError
+from regiontalk.files import open_regular, problem, unreadable
 from regiontalk.search.entries import FIRST_DATE, LAST_DATE, NO_DATE, Entry, FileState
 from regiontalk.search.storage import decode, encode
 from regiontalk.structures import Regions
@@ -220,11 +222,11 @@ Part = tuple[Columns, slice]
 """A run of photos of a segment."""
 
 
-def write_segment(file: Path, parts: Sequence[Part], dim: int, storage: str) -> tuple[Sizes, int]:
-    """Writes some photos as one segment, a piece at a time, and waits until they are on the disk.
+def write_segment(stream: BinaryIO, parts: Sequence[Part], dim: int, storage: str) -> tuple[Sizes, int]:
+    """Writes some photos as one segment, a piece at a time.
 
     Args:
-        file: must not be there.
+        stream: of a new file.
         parts: where the photos come from, in order; at least one photo.
         dim, storage: the index's.
 
@@ -238,12 +240,9 @@ def write_segment(file: Path, parts: Sequence[Part], dim: int, storage: str) -> 
     path_ends = _joined_ends([columns.path_ends for columns, _ in parts], [photos for _, photos in parts])
     sizes = Sizes(len(row_ends), int(row_ends[-1]), int(path_ends[-1]), dim, storage)
     crc32 = 0
-    with file.open("xb") as stream:
-        for piece in _pieces(sizes, parts, {"row_ends": row_ends, "path_ends": path_ends}):
-            crc32 = zlib.crc32(piece, crc32)
-            stream.write(piece)
-        stream.flush()
-        os.fsync(stream.fileno())
+    for piece in _pieces(sizes, parts, {"row_ends": row_ends, "path_ends": path_ends}):
+        crc32 = zlib.crc32(piece, crc32)
+        stream.write(piece)
     return sizes, crc32
 
 
@@ -251,20 +250,16 @@ def open_segment(file: Path, sizes: Sizes) -> Columns:
     """Maps a segment into memory; only what is used will be read.
 
     Raises:
-        FileNotFoundError: if it is not there.
-        DataError: if it is not what the sizes say.
+        DataError: if it is not there, no regular file, or not what the sizes say.
     """
     header = sizes.header()
-    try:
-        with file.open("rb") as stream:
-            found = stream.read(len(header))
-            if found != header or os.fstat(stream.fileno()).st_size != sizes.file_bytes():
-                raise DataError(f"{file}: damaged or cut off. {_MAKE_AGAIN}")
+    with open_regular(file, max(sizes.file_bytes(), _PIECE_BYTES), advice=_MAKE_AGAIN) as stream:
+        try:
+            if stream.read(len(header)) != header or os.fstat(stream.fileno()).st_size != sizes.file_bytes():
+                raise problem(file, "damaged or cut off", DataError, _MAKE_AGAIN)
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
+        except OSError as error:
+            raise unreadable(file, error, DataError) from None
     start, arrays = len(header), {}
     for name, (kind, shape) in sizes.columns().items():
         count = int(np.prod(shape))
@@ -282,21 +277,15 @@ def check_crc32(file: Path, crc32: int) -> None:
     Raises:
         DataError: if it does not fit, or the file cannot be read.
     """
-    try:
-        found = _file_crc32(file)
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}).") from error
+    found = 0
+    with open_regular(file, 1 << 62, advice=_MAKE_AGAIN) as stream:
+        try:
+            while data := stream.read(_PIECE_BYTES):
+                found = zlib.crc32(data, found)
+        except OSError as error:
+            raise unreadable(file, error, DataError) from None
     if found != crc32:
-        raise DataError(f"{file}: damaged, its checksum does not fit. {_MAKE_AGAIN}")
-
-
-def _file_crc32(file: Path) -> int:
-    """The CRC-32 of a file, read a piece at a time."""
-    crc32 = 0
-    with file.open("rb") as stream:
-        while data := stream.read(_PIECE_BYTES):
-            crc32 = zlib.crc32(data, crc32)
-    return crc32
+        raise problem(file, "damaged, its checksum does not fit", DataError, _MAKE_AGAIN)
 
 
 def _pieces(sizes: Sizes, parts: Sequence[Part], ends: dict[str, np.ndarray]) -> Iterator[bytes]:

@@ -14,17 +14,19 @@ from typing import Self
 import numpy as np
 
 from regiontalk.errors import DataError
+from regiontalk.files import written
 from regiontalk.search.index import Index, require_pack
 from regiontalk.search.lock import LOCK_FILE, WriterLock
 from regiontalk.search.manifest import (
     MANIFEST_FILE,
-    NEW_MANIFEST_FILE,
     Manifest,
     PackIdentity,
     SegmentRecord,
     clear_leftovers,
+    is_unfinished,
     read_manifest,
     segment_file,
+    unfinished,
 )
 from regiontalk.search.segment import Columns, Part, check_crc32, open_segment, write_segment
 
@@ -183,12 +185,9 @@ class IndexWriter:
 
     def _write(self, parts: Sequence[Part]) -> SegmentRecord:
         name = segment_file(self.manifest.next_number)
-        try:
-            sizes, crc32 = write_segment(self.folder / name, parts, self.manifest.pack.dim, self.manifest.storage)
-        except BaseException:
-            with suppress(OSError):
-                (self.folder / name).unlink(missing_ok=True)
-            raise
+        file, dim, storage = self.folder / name, self.manifest.pack.dim, self.manifest.storage
+        with written(file, beside=unfinished(file)) as stream:
+            sizes, crc32 = write_segment(stream, parts, dim, storage)
         return SegmentRecord(name, sizes.photos, sizes.regions, sizes.path_bytes, crc32)
 
     def _save(self, segments: tuple[SegmentRecord, ...], written: int) -> None:
@@ -239,9 +238,9 @@ def _groups(segments: Sequence[SegmentRecord], most: int) -> list[list[SegmentRe
 
 def _require_empty(folder: Path) -> None:
     """A new index may only begin where nothing else is, or where a writer was killed before its first commit."""
-    ours = {LOCK_FILE, NEW_MANIFEST_FILE}
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder}: expected a folder for the index, found a file. Name another.")
-    others = sorted({path.name for path in folder.iterdir()} - ours) if folder.is_dir() else []
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    others = sorted(name for name in names if name != LOCK_FILE and not is_unfinished(name))
     if others:
         raise DataError(f"{folder}: holds {others[0]!r} and is no index. Name a folder that is empty or not there.")
