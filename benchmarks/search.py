@@ -25,11 +25,11 @@ from measuring import arguments, at_least_one, median_seconds, print_table
 import regiontalk
 from regiontalk.data import read_dataset
 from regiontalk.evaluation import retrieval
+from regiontalk.search.columns import Columns
 from regiontalk.search.engine import ExactEngine, TwoStageEngine
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
 from regiontalk.search.scoring import photo_scores
-from regiontalk.search.segment import Columns
 from regiontalk.search.storage import STORAGES, encode
 from regiontalk.search.writer import MOST_PHOTOS, IndexWriter
 from regiontalk.vision.session import available_cpus
@@ -164,22 +164,23 @@ def simulated(numbers: range) -> Columns:
     regions *= rng.gamma(8, 1 / 8, (count, REGIONS, 1))
     stored, scales = encode(regions.reshape(-1, DIM), "float16")
     paths = [f"/photos/{number:09}.jpg".encode() for number in numbers]
-    return Columns(
-        row_ends=np.arange(1, count + 1) * REGIONS,
-        path_ends=np.cumsum([len(path) for path in paths]),
-        taken=np.zeros(count, np.int64),
-        file_sizes=np.ones(count, np.int64),
-        mtimes_ns=np.ones(count, np.int64),
-        dimensions=np.full((count, 2), 500, np.int32),
-        hubness=np.zeros(count, np.float32),
-        pooled=regions.mean(axis=1, dtype=np.float64).astype(np.float32),
-        boxes=np.tile(np.array([0, 0, 500, 500], np.float32), (count * REGIONS, 1)),
-        objectness=np.ones(count * REGIONS, np.float32),
-        scales=scales,
-        vectors=stored,
-        sha256=np.stack([np.frombuffer(hashlib.sha256(path).digest(), np.uint8) for path in paths]),
-        paths=np.frombuffer(b"".join(paths), np.uint8),
-    )
+    arrays = {
+        "row_ends": np.arange(1, count + 1) * REGIONS,
+        "path_ends": np.cumsum([len(path) for path in paths]),
+        "taken": np.zeros(count, np.int64),
+        "file_sizes": np.ones(count, np.int64),
+        "mtimes_ns": np.ones(count, np.int64),
+        "dimensions": np.full((count, 2), 500, np.int32),
+        "hubness": np.zeros(count, np.float32),
+        "pooled": regions.mean(axis=1, dtype=np.float64).astype(np.float32),
+        "boxes": np.tile(np.array([0, 0, 500, 500], np.float32), (count * REGIONS, 1)),
+        "objectness": np.ones(count * REGIONS, np.float32),
+        "scales": scales,
+        "vectors": stored,
+        "sha256": np.stack([np.frombuffer(hashlib.sha256(path).digest(), np.uint8) for path in paths]),
+        "paths": np.frombuffer(b"".join(paths), np.uint8),
+    }
+    return Columns(arrays)
 
 
 def simulated_words(rng: np.random.Generator) -> np.ndarray:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from regiontalk.files import written
+from regiontalk.search.columns import Columns, columns_of
 from regiontalk.search.entries import Entry, FileState
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
-from regiontalk.search.segment import Columns, columns_of
+from regiontalk.search.segment import write_segment
 from regiontalk.search.writer import IndexWriter
 from regiontalk.structures import Regions
 
@@ -51,6 +54,18 @@ def damage(index: Index, name: str, row: int, value: float) -> Path:
             break
         start += int(np.prod(shape)) * np.dtype(kind).itemsize
     return file
+
+
+def craft(index: Index, name: str, row: int, value: float) -> Index:
+    """The index with a wrong value in a row of a column of the first segment, and checksums that fit it."""
+    segment, manifest = index.segments[0], index.manifest
+    arrays = {each: np.array(getattr(segment.columns, each)) for each in manifest.sizes(segment.record).columns()}
+    arrays[name][row] = value
+    parts = [(Columns(arrays), slice(0, len(segment.columns)))]
+    with written(index.folder / segment.record.file) as stream:
+        _, crc32 = write_segment(stream, parts, manifest.pack.dim, manifest.storage)
+    replace(manifest, segments=(replace(segment.record, crc32=crc32), *manifest.segments[1:])).save(index.folder)
+    return Index.open(index.folder)
 
 
 def build(folder: Path, segments: list[int], dropped: Iterable[int] = (), storage: str = "float32") -> Index:

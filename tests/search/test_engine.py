@@ -12,19 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.errors import DataError
+from regiontalk.search.columns import Columns, columns_of
 from regiontalk.search.engine import ExactEngine, TwoStageEngine
 from regiontalk.search.entries import Entry
 from regiontalk.search.filters import Where
 from regiontalk.search.index import Index
-from regiontalk.search.segment import Columns, columns_of
 from regiontalk.search.sentences import rank_sentences
 from regiontalk.search.writer import IndexWriter
 from regiontalk.structures import Regions, Sentence
 
 from . import made
-from .made import DIM, build, damage
+from .made import DIM, build, craft, damage
 
 MakeIndex = Callable[..., Index]
+FIRST = "segment-000001.safetensors"
 
 
 def plain(index: Index, words: np.ndarray) -> list[tuple[str, float]]:
@@ -184,12 +185,13 @@ def test_an_empty_index_finds_nothing(make_index: MakeIndex) -> None:
         assert engine.boxes(query(0), 3) == []
 
 
-@pytest.mark.parametrize("value", [np.nan, -np.inf])
+@pytest.mark.parametrize("value", [np.nan, -np.inf, np.inf, 3e38])
 @pytest.mark.parametrize("name", ["vectors", "pooled", "hubness"])
 def test_a_score_that_is_none_is_no_missing_photo(make_index: MakeIndex, name: str, value: float) -> None:
-    index = make_index([5])
-    regions = index.regions(2)
-    file = damage(index, name, 0, value)
+    """Whatever the checksums say. NumPy's warnings, which are errors in tests, reach nobody."""
+    sound = make_index([5])
+    regions = sound.regions(2)
+    index = craft(sound, name, 0, value)
     exact, two_stages = ExactEngine(index), TwoStageEngine(index, candidates=5)
     searches: dict[str, list[Callable[[], object]]] = {
         "vectors": [lambda: exact.photos(query(0), 5), lambda: exact.boxes(query(0), 5)],
@@ -197,7 +199,7 @@ def test_a_score_that_is_none_is_no_missing_photo(make_index: MakeIndex, name: s
         "hubness": [lambda: exact.photos(query(0), 5)],
     }
     for search in (*searches[name], lambda: two_stages.photos(query(0), 5)):
-        with pytest.raises(DataError, match=f"{file.name}: damaged, a vector gives a score that is not finite"):
+        with pytest.raises(DataError, match=f"{FIRST}: damaged, a vector gives a score that is not finite"):
             search()
 
 
@@ -230,3 +232,40 @@ def test_equal_photos_tie_wherever_they_lie(tmp_path: Path) -> None:
             assert all(len(each) == 1 for each in scores.values())
             assert numbers == sorted(numbers, key=lambda n: (-min(scores[contents[n]]), n))
             assert numbers[0] == np.flatnonzero(contents == contents[numbers[0]])[0]
+
+
+@pytest.mark.parametrize("name", ["vectors", "pooled", "hubness", "boxes", "paths", "sha256", "mtimes_ns"])
+def test_what_a_search_reads_is_compared_with_its_checksums(make_index: MakeIndex, name: str) -> None:
+    index = make_index([5])
+    damage(index, name, 0, 1)
+    opened = Index.open(index.folder)
+    exact, two_stages = ExactEngine(opened), TwoStageEngine(opened, candidates=5)
+    searches: dict[str, list[Callable[[], object]]] = {
+        "pooled": [lambda: exact.like(query(0), 5), lambda: two_stages.photos(query(0), 5)]
+    }
+    every = [
+        lambda: exact.photos(query(0), 5),
+        lambda: exact.boxes(query(0), 5),
+        lambda: two_stages.photos(query(0), 5),
+    ]
+    for search in searches.get(name, every if name != "hubness" else every[:1]):
+        with pytest.raises(DataError, match=f"{FIRST}: damaged, its checksum does not fit in '{name}'"):
+            search()
+
+
+def test_filters_are_not_compared_with_damage(make_index: MakeIndex) -> None:
+    index = make_index([5])
+    damage(index, "taken", 3, 1)
+    damage(index, "dimensions", 3, 1)
+    for where in (Where(taken_from=0), Where(taken_to=0), Where(least=(1, 1)), Where(most=(1, 1))):
+        with pytest.raises(DataError, match=f"{FIRST}: damaged, its checksum does not fit"):
+            ExactEngine(Index.open(index.folder)).photos(query(0), 5, where)
+
+
+def test_what_a_search_does_not_read_is_not_compared(make_index: MakeIndex) -> None:
+    """So few candidates of a large index are found without reading all of it."""
+    index = make_index([5])
+    found = ExactEngine(index).photos(query(0), 5)
+    damage(index, "pooled", 3, 1)
+    again = ExactEngine(Index.open(index.folder)).photos(query(0), 5)
+    assert [(hit.entry, hit.score) for hit in again] == [(hit.entry, hit.score) for hit in found]

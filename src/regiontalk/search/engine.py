@@ -13,11 +13,11 @@ from typing import Protocol
 import numpy as np
 
 from regiontalk.alignment.distinct import Distinct, key_of
+from regiontalk.search.columns import Columns
 from regiontalk.search.entries import Entry
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.index import Index, Segment
 from regiontalk.search.scoring import cosines, gathered, photo_scores, row_scores, top
-from regiontalk.search.segment import Columns
 from regiontalk.structures import Regions
 
 _ROUNDING = 1e-4
@@ -95,6 +95,10 @@ class Engine(Protocol):
         ...
 
 
+_overflowing = np.errstate(over="ignore", invalid="ignore")
+"""Crafted vectors may overflow. Whoever ranks sees it by the scores, see `_finite`; NumPy need not warn."""
+
+
 class ExactEngine:
     """Scores every photo of an index.
 
@@ -110,6 +114,7 @@ class ExactEngine:
         """See `Engine`."""
         return _hits(self._index, self.ranked(words, k, where))
 
+    @_overflowing
     def ranked(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
         """The positions of the k best photos and their scores, (k,) each, fewer if there are fewer."""
         best = _Best(k, partial(_content, self._index))
@@ -124,6 +129,7 @@ class ExactEngine:
         """See `Engine`."""
         return _hits(self._index, self.ranked_like(vectors, k, where))
 
+    @_overflowing
     def ranked_like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
         """As `ranked`, of `like`."""
         best, query = _Best(k), vectors.mean(axis=0)
@@ -132,6 +138,7 @@ class ExactEngine:
             best.add(segment.start, np.where(allowed, scores, -np.inf))
         return best.result()
 
+    @_overflowing
     def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[BoxHit]:
         """See `Engine`."""
         best, query, start = _Best(k), words.sum(axis=0), 0
@@ -166,6 +173,7 @@ class TwoStageEngine:
         """See `Engine`; a photo outside the candidates is missed."""
         return _hits(self._index, self.ranked(words, k, where))
 
+    @_overflowing
     def ranked(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
         """As `ExactEngine.ranked`, of the candidates."""
         fetched, query, none = _Best(max(k, self._candidates)), words.sum(axis=0), np.empty(0, np.float32)
@@ -177,10 +185,11 @@ class TwoStageEngine:
         for segment in self._index.segments:
             inside = candidates[(candidates >= segment.start) & (candidates < segment.start + len(segment.columns))]
             if len(inside):
-                each = segment.columns
-                vectors, ends = gathered(each.vectors, each.scales, each.row_ends, inside - segment.start)
+                each, places = segment.columns, inside - segment.start
+                stored, scales = each.around("vectors", places), each.around("scales", places)
+                vectors, ends = gathered(stored, scales, each.row_ends, places)
                 scores = photo_scores(vectors, none, ends, words, self._threads)
-                scores -= len(words) * each.hubness[inside - segment.start]
+                scores -= len(words) * each.hubness[places]
                 best.add_some(inside, _finite(each, scores))
         return best.result()
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from regiontalk.search.columns import Columns
 from regiontalk.search.entries import NO_DATE
-from regiontalk.search.segment import Columns
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from regiontalk.errors import DataError
+from regiontalk.search.columns import Columns
 from regiontalk.search.entries import Entry
 from regiontalk.search.manifest import Manifest, PackIdentity, SegmentRecord, read_manifest
-from regiontalk.search.segment import Columns, check_crc32, open_segment
+from regiontalk.search.segment import open_segment
 from regiontalk.structures import WHOLE_PHOTO, Regions
 
 _TRIES = 5
@@ -81,7 +82,7 @@ class Index:
             if pack is not None:
                 require_pack(folder, manifest, pack)
             try:
-                columns = [open_segment(folder / each.file, manifest.sizes(each)) for each in manifest.segments]
+                columns = [open_record(folder, manifest, each) for each in manifest.segments]
             except DataError:
                 if left and read_manifest(folder) != manifest:
                     continue  # a writer merged segments between our two looks
@@ -121,9 +122,9 @@ class Index:
             DataError: if something is damaged; it names the file.
         """
         for segment in self.segments:
-            file = self.folder / segment.record.file
-            check_crc32(file, segment.record.crc32)
-            _verify_boxes(file, segment.columns)
+            columns = open_record(self.folder, self.manifest, segment.record)  # as it is on the disk now
+            columns.check()
+            _verify_boxes(columns)
         self._verify_paths()
 
     def _verify_paths(self) -> None:
@@ -152,8 +153,13 @@ def require_pack(folder: Path, manifest: Manifest, pack: PackIdentity) -> None:
         )
 
 
-def _verify_boxes(file: Path, columns: Columns) -> None:
+def open_record(folder: Path, manifest: Manifest, record: SegmentRecord) -> Columns:
+    """A segment that a manifest counts, see `open_segment`."""
+    return open_segment(folder / record.file, manifest.sizes(record), record.crc32)
+
+
+def _verify_boxes(columns: Columns) -> None:
     first = np.concatenate([[0], columns.row_ends[:-1]])
     whole = np.concatenate([np.zeros_like(columns.dimensions), columns.dimensions], axis=1)  # (P, 4)
     if not np.array_equal(columns.boxes[first + WHOLE_PHOTO], whole.astype(np.float32)):
-        raise DataError(f"{file}: damaged, a photo's first box is not the whole photo. Make the index again.")
+        raise columns.damaged("a photo's first box is not the whole photo")

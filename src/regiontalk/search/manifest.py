@@ -20,7 +20,7 @@ from regiontalk.search.segment import Sizes
 from regiontalk.search.storage import STORAGES
 from regiontalk.settings import Section, choice, line, shown, whole
 
-FORMAT, FORMAT_VERSION = "regiontalk-index", 2
+FORMAT, FORMAT_VERSION = "regiontalk-index", 3
 MANIFEST_FILE = "manifest.json"
 _NEW = ".new"
 """Ends the name of a file that is not finished."""
@@ -72,7 +72,7 @@ class SegmentRecord(Section):
     Attributes:
         file: its name.
         photos, regions, path_bytes: its sizes.
-        crc32: of the file.
+        crc32: of its column of checksums.
         dropped: photos in it that no longer count, ascending.
 
     Raises:

@@ -117,7 +117,7 @@ def cosines(vectors: np.ndarray, query: np.ndarray, threads: int | None = None) 
     """
     found = row_scores(vectors, np.empty(0, np.float32), query, threads)
     lengths = np.sqrt(np.vecdot(query, query)) * np.sqrt(np.vecdot(vectors, vectors))  # (P,)
-    with np.errstate(invalid="ignore"):  # as in `_in_threads`
+    with np.errstate(over="ignore", invalid="ignore"):  # as in `_in_threads`
         np.divide(found, lengths, out=found, where=lengths > 0)
     return np.clip(found, -1, 1, out=found)
 
@@ -196,7 +196,7 @@ def _in_threads(work: Callable[[slice], None], tiles: Sequence[slice], threads: 
     workers = min(threads or available_cpus(), -(-len(tiles) // _TILES_A_TASK))
 
     def some(start: int) -> None:
-        with np.errstate(invalid="ignore"):  # damaged vectors: whoever asks sees it by the scores
+        with np.errstate(over="ignore", invalid="ignore"):  # damaged vectors: whoever asks sees it by the scores
             for tile in tiles[start : start + _TILES_A_TASK]:
                 work(tile)
 

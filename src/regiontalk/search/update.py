@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from regiontalk.search.columns import Columns, columns_of
 from regiontalk.search.entries import Entry, FileState, date_taken, file_sha256, file_state
 from regiontalk.search.index import Index
-from regiontalk.search.segment import Columns, columns_of
 from regiontalk.search.writer import IndexWriter, Location, locations
 from regiontalk.structures import Regions
 
@@ -102,7 +102,7 @@ class Update:
         else:
             self.tally.copied += 1
         source = self._sources[sha256]
-        columns, place = self._writer.sound_columns(source), source[1]
+        columns, place = self._writer.columns(source), source[1]
         self._forget(path)
         self._pending[path] = columns.with_entry(
             place, replace(columns.entry(place), path=path, state=self._states[path])

@@ -15,7 +15,8 @@ import numpy as np
 
 from regiontalk.errors import DataError
 from regiontalk.files import written
-from regiontalk.search.index import Index, require_pack
+from regiontalk.search.columns import Columns
+from regiontalk.search.index import Index, open_record, require_pack
 from regiontalk.search.lock import LOCK_FILE, WriterLock
 from regiontalk.search.manifest import (
     MANIFEST_FILE,
@@ -28,7 +29,7 @@ from regiontalk.search.manifest import (
     segment_file,
     unfinished,
 )
-from regiontalk.search.segment import Columns, Part, check_crc32, open_segment, write_segment
+from regiontalk.search.segment import Part, write_segment
 
 MOST_PHOTOS = 16_384
 """Segments are merged up to this size: with 20 regions and h = 512, 0.67 GB of float32."""
@@ -64,7 +65,6 @@ class IndexWriter:
         self.folder = Path(folder)
         self._pack, self._storage, self._most_photos = pack, storage, most_photos
         self._opened: dict[str, Columns] = {}
-        self._sound: set[str] = set()  # files whose checksum was compared; they never change
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
@@ -110,25 +110,15 @@ class IndexWriter:
         return manifest
 
     def columns(self, location: Location) -> Columns:
-        """The segment that a location names, to look things up in; only what is used will be read."""
-        file, _ = location
-        if file not in self._opened:
-            self._opened[file] = open_segment(self.folder / file, self.manifest.sizes(self._record(file)))
-        return self._opened[file]
-
-    def sound_columns(self, location: Location) -> Columns:
-        """As `columns`, to copy from: what is copied gets a new checksum, under which damage would never be found.
-
-        The whole file is read for it, once.
+        """The segment that a location names; only what is used will be read, and checked first.
 
         Raises:
-            DataError: if the segment is damaged.
+            DataError: if it is damaged.
         """
         file, _ = location
-        if file not in self._sound:
-            check_crc32(self.folder / file, self._record(file).crc32)
-            self._sound.add(file)
-        return self.columns(location)
+        if file not in self._opened:
+            self._opened[file] = open_record(self.folder, self.manifest, self._record(file))
+        return self._opened[file]
 
     def commit(self, added: Sequence[Columns], dropped: Sequence[Location] = ()) -> list[Location]:
         """Adds and drops photos in one step. When it returns, both are on the disk.
@@ -181,7 +171,7 @@ class IndexWriter:
         """The runs of photos of a segment that count."""
         kept = np.setdiff1d(np.arange(record.photos), record.dropped)
         runs = [[int(p) for _, p in run] for _, run in groupby(enumerate(kept), key=lambda pair: pair[1] - pair[0])]
-        return [(self.sound_columns((record.file, run[0])), slice(run[0], run[-1] + 1)) for run in runs]
+        return [(self.columns((record.file, run[0])), slice(run[0], run[-1] + 1)) for run in runs]
 
     def _write(self, parts: Sequence[Part]) -> SegmentRecord:
         name = segment_file(self.manifest.next_number)

@@ -1,0 +1,211 @@
+"""The columns of a segment: photos of an index, in memory or mapped from a file, each checked before it is read.
+
+Axis names: P photos, R regions of all of them, B bytes of all paths, h dimensions of the shared space.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import numpy as np
+
+from regiontalk.errors import DataError, RegionTalkError
+from regiontalk.files import problem
+from regiontalk.search.checksums import BlockChecks, DamagedBlockError
+from regiontalk.search.entries import FIRST_DATE, LAST_DATE, NO_DATE, Entry, FileState
+from regiontalk.search.storage import decode, encode
+from regiontalk.structures import Regions
+
+MAKE_AGAIN = "Delete the index and make it again: regiontalk index add PHOTOS --index DIR"
+"""What to do about a damaged segment."""
+
+
+class _Whole:
+    """A column, all of it, compared with its checksums when it is first asked for."""
+
+    def __set_name__(self, owner: type[Columns], name: str) -> None:
+        self._name = name
+
+    def __get__(self, columns: Columns, owner: type[Columns]) -> np.ndarray:
+        return columns.part(self._name, slice(0, None))
+
+
+class Columns:
+    """The content of a segment. What is read of it is compared with its checksums first; damage is a `DataError`.
+
+    Args:
+        arrays: the columns.
+        name: for messages: the segment's file, or the photo if it is not written yet.
+        checks: for each column; None if it was never on a disk.
+
+    Attributes:
+        row_ends: (P,) int64; photo p has the rows from `row_ends[p - 1]` (0 for the first) to `row_ends[p]`.
+        path_ends: (P,) int64, the same for the bytes of its path.
+        taken: (P,) int64, seconds since 1970 by the camera's clock, or `NO_DATE`.
+        file_sizes, mtimes_ns: (P,) int64, of the photo's file.
+        dimensions: (P, 2) int32, width and height in pixels.
+        hubness: (P,) float32, see `Regions`.
+        pooled: (P, h) float32, the mean of the photo's region vectors.
+        boxes: (R, 4) float32, xyxy in pixels of the original photo; a photo's first is the whole of it.
+        objectness: (R,) float32 in 0..1.
+        scales: (R,) float32 for int8, else empty.
+        vectors: (R, h) in the index's storage, v_i of Eq. 1.
+        sha256: (P, 32) uint8.
+        paths: (B,) uint8.
+    """
+
+    row_ends, path_ends, taken, file_sizes, mtimes_ns = _Whole(), _Whole(), _Whole(), _Whole(), _Whole()
+    dimensions, hubness, pooled = _Whole(), _Whole(), _Whole()
+    boxes, objectness, scales, vectors = _Whole(), _Whole(), _Whole(), _Whole()
+    sha256, paths = _Whole(), _Whole()
+
+    def __init__(
+        self, arrays: Mapping[str, np.ndarray], name: str = "a segment", checks: Mapping[str, BlockChecks] | None = None
+    ) -> None:
+        self._arrays, self.name, self._checks = arrays, name, checks or {}
+
+    def __len__(self) -> int:
+        return len(self._arrays["row_ends"])
+
+    def part(self, name: str, rows: slice) -> np.ndarray:
+        """Some rows of a column; only these are read and checked.
+
+        Raises:
+            DataError: if they are damaged.
+        """
+        array = self._arrays[name]
+        start, stop, _ = rows.indices(len(array))
+        self._check(name, start, stop)
+        part: np.ndarray = array[start:stop]
+        return part
+
+    def around(self, name: str, photos: np.ndarray) -> np.ndarray:
+        """A column with a row for each region, of which only the rows of some photos (n,) are checked: read no other.
+
+        Raises:
+            DataError: if they are damaged.
+        """
+        ends = self.row_ends
+        self._check(name, np.where(photos > 0, ends[photos - 1], 0), ends[photos])
+        return self._arrays[name]
+
+    def check(self) -> None:
+        """Compares all columns with their checksums.
+
+        Raises:
+            DataError: if one is damaged.
+        """
+        for name, array in self._arrays.items():
+            self._check(name, 0, len(array))
+
+    def _check(self, name: str, starts: int | np.ndarray, stops: int | np.ndarray) -> None:
+        if name in self._checks:
+            row_bytes = self._arrays[name].strides[0]
+            try:
+                self._checks[name].check(starts * row_bytes, stops * row_bytes)
+            except DamagedBlockError:
+                raise self.damaged(f"its checksum does not fit in {name!r}") from None
+
+    def rows(self, photos: slice) -> slice:
+        """The rows of a run of photos."""
+        return _between(self.row_ends, photos)
+
+    def path_bytes(self, photos: slice) -> slice:
+        """Where the paths of a run of photos lie."""
+        return _between(self.path_ends, photos)
+
+    def path(self, photo: int) -> str:
+        """A photo's path."""
+        return os.fsdecode(self.part("paths", self.path_bytes(slice(photo, photo + 1))).tobytes())
+
+    def all_paths(self) -> list[str]:
+        """Every photo's path, in order."""
+        joined, ends = self.paths.tobytes(), self.path_ends.tolist()
+        return [os.fsdecode(joined[a:b]) for a, b in zip([0, *ends], ends, strict=False)]
+
+    def entry(self, photo: int) -> Entry:
+        """What is known about a photo.
+
+        Raises:
+            DataError: if it is damaged.
+        """
+        one = slice(photo, photo + 1)
+        ((width, height),) = self.part("dimensions", one).tolist()
+        taken, size, mtime_ns = (int(self.part(name, one)[0]) for name in ("taken", "file_sizes", "mtimes_ns"))
+        if taken != NO_DATE and not FIRST_DATE <= taken <= LAST_DATE:
+            raise self.damaged(f"the date {taken} lies beyond the year 9999 or before the year 1")
+        return Entry(
+            path=self.path(photo),
+            sha256=self.part("sha256", one).tobytes(),
+            state=FileState(size, mtime_ns),
+            width=width,
+            height=height,
+            taken=None if taken == NO_DATE else taken,
+        )
+
+    def regions(self, photo: int) -> Regions:
+        """A photo's regions as `Model.look` found them, but for their features, (M, 0), which are not kept.
+
+        Raises:
+            DataError: if they are damaged, or none that a photo can have.
+        """
+        one, entry = slice(photo, photo + 1), self.entry(photo)
+        rows = self.rows(one)
+        vectors = decode(self.part("vectors", rows), self.part("scales", rows))
+        boxes, objectness = np.array(self.part("boxes", rows)), np.array(self.part("objectness", rows))
+        features, hubness = np.empty((len(boxes), 0), np.float32), float(self.part("hubness", one)[0])
+        try:
+            return Regions(entry.path, entry.width, entry.height, boxes, objectness, features, vectors, hubness)
+        except ValueError as error:
+            raise self.damaged(str(error)) from None
+
+    def damaged(self, found: str) -> RegionTalkError:
+        """The error for content that no sound segment has."""
+        return problem(self.name, f"damaged, {found}", DataError, MAKE_AGAIN)
+
+    def with_entry(self, photo: int, entry: Entry) -> Columns:
+        """A photo's regions under another entry: what was moved or touched need not be looked at again."""
+        one = slice(photo, photo + 1)
+        rows = self.rows(one)
+        kept = {name: self.part(name, rows) for name in ("boxes", "objectness", "scales", "vectors")}
+        kept |= {name: self.part(name, one) for name in ("hubness", "pooled")}
+        return Columns({**kept, "row_ends": np.array([rows.stop - rows.start]), **_described(entry)}, self.name)
+
+
+def columns_of(entry: Entry, regions: Regions, storage: str) -> Columns:
+    """A photo that was looked at, as it is stored.
+
+    Raises:
+        DataError: if its vectors do not fit the storage.
+    """
+    vectors, scales = encode(regions.vectors, storage)
+    kept = {
+        "row_ends": np.array([len(regions)]),
+        "hubness": np.array([regions.hubness], np.float32),
+        "pooled": regions.vectors.mean(axis=0, keepdims=True, dtype=np.float32),
+        "boxes": regions.boxes_xyxy,
+        "objectness": regions.scores,
+        "scales": scales,
+        "vectors": vectors,
+    }
+    return Columns({**kept, **_described(entry)}, entry.path)
+
+
+def _described(entry: Entry) -> dict[str, np.ndarray]:
+    """The columns of one photo that an entry fills."""
+    path = os.fsencode(entry.path)
+    return {
+        "path_ends": np.array([len(path)]),
+        "taken": np.array([NO_DATE if entry.taken is None else entry.taken]),
+        "file_sizes": np.array([entry.state.size]),
+        "mtimes_ns": np.array([entry.state.mtime_ns]),
+        "dimensions": np.array([[entry.width, entry.height]], np.int32),
+        "sha256": np.frombuffer(entry.sha256, np.uint8).reshape(1, 32),
+        "paths": np.frombuffer(path, np.uint8),
+    }
+
+
+def _between(ends: np.ndarray, photos: slice) -> slice:
+    start = int(ends[photos.start - 1]) if photos.start else 0
+    return slice(start, int(ends[photos.stop - 1]) if photos.stop else 0)
