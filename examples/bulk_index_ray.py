@@ -19,7 +19,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import ray
@@ -28,24 +28,22 @@ import ray.exceptions
 import safetensors.numpy
 import typer
 
+from regiontalk.cli.adding import add_changed, look_at_new, tally_text
 from regiontalk.cli.console import Report, ending
-from regiontalk.cli.indexing import (
-    GOES_ON,
-    IndexOption,
-    StorageOption,
-    add_changed,
-    check_storage,
-    pack_identity,
-    tally_text,
-)
+from regiontalk.cli.indexing import GOES_ON, IndexOption, StorageOption, check_storage, pack_identity
 from regiontalk.cli.options import JsonOption, PackOption, PhotosArgument
-from regiontalk.cli.stream import find_inputs, look_at
+from regiontalk.cli.stream import find_inputs
 from regiontalk.errors import DataError, PackError, PhotoError
 from regiontalk.model import Model, load
+from regiontalk.search.entries import NO_DATE, Entry, FileState
+from regiontalk.search.reading import FileRead, open_read, read_file
 from regiontalk.search.update import Update
 from regiontalk.search.writer import IndexWriter
 from regiontalk.structures import Regions
 from regiontalk.vision.session import available_cpus
+
+if TYPE_CHECKING:
+    from regiontalk.cli.adding import Known
 
 MOST_IN_A_TASK = 64
 """Photos: about a second's work, so that handing it out costs little beside it."""
@@ -111,11 +109,13 @@ class Worker:
                 yield {"file": name, "regions": NOTHING, "problem": self._problem}
                 continue
             try:
-                (regions,) = self._model.look(os.fsdecode(name))
+                read, content = read_file(os.fsdecode(name))
+                entry, photo = open_read(read, content, self._model.pack.settings.vision.size)
             except PhotoError:
                 yield {"file": name, "regions": NOTHING, "problem": ""}
-            else:
-                yield {"file": name, "regions": to_bytes(regions), "problem": ""}
+                continue
+            (regions,) = self._model.look([photo])
+            yield {"file": name, "regions": to_bytes(entry, regions), "problem": ""}
 
 
 class Bulk:
@@ -134,8 +134,8 @@ class Bulk:
         worker = (pack, model.pack.checksum)
         self._rows = iter(_dataset(files, worker, workers).iter_rows()) if files else iter(())
 
-    def look(self, files: Sequence[Path]) -> Iterator[list[tuple[Path, Regions]]]:
-        """See `regiontalk.cli.indexing.Look`. Together the calls must name files in the order in which all were given.
+    def look(self, files: Sequence[Path], known: Known) -> Iterator[list[tuple[Entry, Regions]]]:
+        """See `regiontalk.cli.adding.Look`. Together the calls must name files in the order in which all were given.
 
         Raises:
             DataError: if the workers fail, or do not have the pack.
@@ -143,9 +143,11 @@ class Bulk:
         for file in files:
             row = self._row(file)
             if row["regions"] == NOTHING:
-                yield from look_at(self._model, [file], self._report)
+                yield from look_at_new(self._model, [file], known, self._report)
                 continue
-            yield [(file, from_bytes(file, row["regions"]))]
+            entry, regions = from_bytes(file, row["regions"])
+            if not known(FileRead(entry.path, entry.sha256, entry.state)):
+                yield [(entry, regions)]
             self._report.bar.advance()
 
     def _row(self, file: Path) -> dict[str, Any]:
@@ -180,19 +182,24 @@ def _start(address: str | None, workers: int) -> None:
     logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
-def to_bytes(regions: Regions) -> bytes:
-    """What an index keeps of a photo's regions."""
+def to_bytes(entry: Entry, regions: Regions) -> bytes:
+    """What an index keeps of a photo."""
     kept = {"boxes": regions.boxes_xyxy, "scores": regions.scores, "vectors": regions.vectors}
-    numbers = {"size": np.array([regions.width, regions.height]), "hubness": np.array([regions.hubness])}
-    return safetensors.numpy.save({**kept, **numbers})
+    taken = NO_DATE if entry.taken is None else entry.taken
+    numbers = np.array([regions.width, regions.height, entry.state.size, entry.state.mtime_ns, taken])
+    sha256, hubness = np.frombuffer(entry.sha256, np.uint8), np.array([regions.hubness])
+    return safetensors.numpy.save({**kept, "numbers": numbers, "sha256": sha256, "hubness": hubness})
 
 
-def from_bytes(file: Path, found: bytes) -> Regions:
-    """Regions from `to_bytes`; their features are not kept."""
+def from_bytes(file: Path, found: bytes) -> tuple[Entry, Regions]:
+    """What `to_bytes` was given; features are not kept."""
     kept = safetensors.numpy.load(found)
-    width, height = kept["size"].tolist()
+    width, height, size, mtime_ns, taken = kept["numbers"].tolist()
+    state, taken = FileState(size, mtime_ns), None if taken == NO_DATE else taken
+    entry = Entry(str(file), kept["sha256"].tobytes(), state, width, height, taken)
     features, hubness = np.empty((len(kept["boxes"]), 0), np.float32), float(kept["hubness"][0])
-    return Regions(str(file), width, height, kept["boxes"], kept["scores"], features, kept["vectors"], hubness)
+    regions = Regions(str(file), width, height, kept["boxes"], kept["scores"], features, kept["vectors"], hubness)
+    return entry, regions
 
 
 if __name__ == "__main__":

@@ -102,19 +102,30 @@ def read_bytes(
     """A file's bytes; takes memory for what the file holds, not for what it may hold.
 
     Raises:
-        RegionTalkError: as `open_regular`; and if it grows beyond `max_bytes` meanwhile, or memory does not suffice.
+        RegionTalkError: as `open_regular`; and if it changes meanwhile, or memory does not suffice.
     """
+    return read_with_status(path, max_bytes, error, advice=advice, links=links)[0]
+
+
+def read_with_status(
+    path: str | os.PathLike[str], max_bytes: int, error: ErrorKind = DataError, *, advice: str = "", links: bool = True
+) -> tuple[bytes, os.stat_result]:
+    """As `read_bytes`, and what `stat` says of the very file that was read."""
     with open_regular(path, max_bytes, error, advice=advice, links=links) as stream:
         name = os.fsdecode(path)
         try:
-            content = stream.read(os.fstat(stream.fileno()).st_size)
-            if stream.read(1):
-                raise problem(name, "changed while it was read", error, advice or "Try again.")
+            before = os.fstat(stream.fileno())
+            content = stream.read(before.st_size)
+            more = stream.read(1)
+            after = os.fstat(stream.fileno())
         except OSError as failure:
             raise unreadable(name, failure, error, advice) from None
         except MemoryError:
             raise problem(name, "too little memory to read it", error, advice) from None
-    return content
+    states = [(each.st_size, each.st_mtime_ns) for each in (before, after)]
+    if more or len(content) != before.st_size or states[0] != states[1]:
+        raise problem(name, "changed while it was read", error, advice or "Try again.")
+    return content, before
 
 
 def read_text(path: str | os.PathLike[str], max_bytes: int = MAX_TEXT_BYTES, error: ErrorKind = DataError) -> str:

@@ -154,13 +154,55 @@ def test_broken_photos_are_named_and_the_others_added(command: Command, photos: 
     ended = command("index", "add", photos, photos / "missing.jpg", "--index", index)
     assert ended.status == 1
     assert "broken.jpg" in ended.err
-    assert "missing.jpg: cannot be read (No such file or directory)" in ended.err
+    assert "missing.jpg: no such file" in ended.err
     assert "2 of 5 photos failed" in ended.err
     assert names(index) == ["a.jpg", "b.png", "c.jpg"]
     (photos / "a.jpg").write_bytes(b"no photo any more")
     ended = command("index", "add", photos, "--index", index)
     assert "a.jpg: what the index held for this file is dropped" in ended.err
     assert names(index) == ["b.png", "c.jpg"]
+
+
+def test_what_is_stored_is_of_the_bytes_that_were_hashed(
+    command: Command, photos: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo is written over between any two looks at its file; a copy of it gets its own regions all the same."""
+    from regiontalk.search import reading, update
+
+    photo, other, fresh = photos / "a.jpg", random_photo(9, (90, 30)), tmp_path / "fresh.index"
+    shutil.copy(photo, photos / "z-copy.jpg")
+    monkeypatch.setattr(update, "GROUP", 1)
+    opened = reading.open_read
+
+    def written_over(read: reading.FileRead, content: bytes, side: int) -> object:
+        if read.path == str(photo):
+            other.save(photo)
+        return opened(read, content, side)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "open_read", written_over)
+        assert "1 copied" in command("index", "add", photos, "--index", index).out
+    shutil.copy(photos / "z-copy.jpg", tmp_path / "old.jpg")
+    command("index", "add", tmp_path / "old.jpg", "--index", fresh)
+    (old,) = content(fresh).values()
+    assert content(index)[str(photos / "z-copy.jpg")][1:] == old[1:]
+    assert "1 changed, 3 unchanged" in command("index", "add", photos, "--index", index).out
+    assert content(index)[str(photo)][0].width == 90  # type: ignore[attr-defined]
+
+
+def test_only_one_file_at_a_time_is_in_memory(command: Command, photos: Path, index: Path) -> None:
+    import tracemalloc
+
+    for number in range(12):
+        with (photos / f"large-{number:02}.jpg").open("wb") as stream:
+            random_photo(number, (40, 40)).save(stream, "JPEG")
+            stream.truncate(4_000_000)
+    command("index", "add", photos / "a.jpg", "--index", index)  # what is loaded once
+    tracemalloc.start()
+    assert "14 added, 1 unchanged" in command("index", "add", photos, "--index", index).out
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 12_000_000
 
 
 def test_storages(command: Command, bare: Command, photos: Path, index: Path) -> None:

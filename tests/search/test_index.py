@@ -16,6 +16,7 @@ from regiontalk.search.columns import columns_of
 from regiontalk.search.entries import FIRST_DATE, LAST_DATE, NO_DATE
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import Manifest, read_manifest, segment_number
+from regiontalk.search.reading import read_file
 from regiontalk.search.update import Update
 from regiontalk.search.writer import IndexWriter
 
@@ -210,9 +211,10 @@ def index_of_a_file(folder: Path, photo: Path) -> Index:
     photo.write_bytes(b"content")
     with IndexWriter(folder, PACK) as writer:
         update = Update(writer)
-        (changed,) = update.changed([photo])
-        assert not update.recognise(changed)
-        update.add(changed, found(3)[1])
+        assert update.changed([photo]) == [photo]
+        read, _ = read_file(str(photo))
+        assert not update.knows(read)
+        update.add(replace(found(3)[0], path=read.path, sha256=read.sha256, state=read.state), found(3)[1])
         update.commit()
     return Index.open(folder)
 
@@ -224,9 +226,9 @@ def test_regions_of_a_touched_photo_are_not_taken_from_a_damaged_segment(tmp_pat
     os.utime(photo, (1, 1))
     with IndexWriter(folder, PACK) as writer:
         update = Update(writer)
-        (changed,) = update.changed([photo])
+        assert update.changed([photo]) == [photo]
         with pytest.raises(DataError, match=rf"{file.name}: damaged, its checksum does not fit in 'boxes'\. Delete"):
-            update.recognise(changed)
+            update.take_known(read_file(str(photo))[0])
     with pytest.raises(DataError, match="its checksum does not fit"):
         Index.open(folder).verify()
 

@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regiontalk.cli.console import Report, complain, ending, printable
+from regiontalk.cli.adding import add_changed, drop_missing, look_at_new, tally_text
+from regiontalk.cli.console import Report, ending, printable
 from regiontalk.cli.options import JsonOption, PackOption, PhotosArgument, ThreadsOption
-from regiontalk.errors import ConfigError, PhotoError
+from regiontalk.errors import ConfigError
 
 if TYPE_CHECKING:
     from regiontalk.model import Model
     from regiontalk.search.index import Index
     from regiontalk.search.manifest import PackIdentity
-    from regiontalk.search.update import Update
-    from regiontalk.structures import Regions
-
-    Look = Callable[[Sequence[Path]], Iterator[list[tuple[Path, Regions]]]]
-    """What is found in photos, in order, some at a time. Those that cannot be opened are reported and left out."""
 
 GOES_ON = "interrupted; what was committed stays, and the same command goes on from there"
 
@@ -81,7 +74,7 @@ def add(
       regiontalk index add photos/ --index photos.index --prune
     """
     with ending(GOES_ON) as report:
-        from regiontalk.cli.stream import find_inputs, look_at
+        from regiontalk.cli.stream import find_inputs
         from regiontalk.model import load
         from regiontalk.search.update import Update
         from regiontalk.search.writer import IndexWriter
@@ -92,8 +85,8 @@ def add(
         model = load(pack, threads)
         with IndexWriter(index, pack_identity(model), storage) as writer:
             update = Update(writer)
-            add_changed(update, update.changed(files), partial(look_at, model, report=report), report)
-            _prune(update, found, prune)
+            add_changed(update, update.changed(files), partial(look_at_new, model, report=report), report)
+            drop_missing(update, found, prune)
             writer.merge()
             total = sum(each.kept for each in writer.manifest.segments)
         report.summary(len(files), "photos")
@@ -233,72 +226,6 @@ def check_storage(storage: str | None) -> None:
         raise ConfigError(f"--storage {printable(storage)}: expected {', '.join(STORAGES)}")
 
 
-def add_changed(update: Update, changed: Sequence[Path], look: Look, report: Report) -> None:
-    """Brings an index up to date with files, a group and a commit at a time.
-
-    Args:
-        update: of the index.
-        changed: from `Update.changed`.
-        look: is asked for those of each group that the index does not know by their content, group after group. It
-            reports photos that cannot be opened, and how far it is.
-        report: of the command.
-    """
-    from regiontalk.search.update import GROUP
-
-    report.bar.expect(len(changed), "photos")
-    for start in range(0, len(changed), GROUP):
-        _add_group(update, changed[start : start + GROUP], look, report)
-        update.commit()
-
-
-def _add_group(update: Update, group: Sequence[Path], look: Look, report: Report) -> None:
-    new = []
-    for file in group:
-        try:
-            if not update.recognise(file):
-                new.append(file)
-                continue
-        except PhotoError as error:
-            report.failure(str(file), str(error))
-            update.tally.failed += 1
-        report.bar.advance()
-    left = dict.fromkeys(new)
-    for batch in look(new):
-        for file, regions in batch:
-            update.add(file, regions)
-            del left[file]
-    for file in left:  # named by look
-        if update.refuse(file):
-            complain(
-                f"{printable(str(file))}: what the index held for this file is dropped, for it is another file now"
-            )
-
-
-def _prune(update: Update, found: Mapping[str, Sequence[Path]], prune: bool) -> None:
-    """Drops what is gone. Not below a named folder without any photo: then rather a disk is missing than all photos.
-
-    Args:
-        update: of the index.
-        found: what was named → the photos there.
-        prune: whether to drop what is gone, or only to say so.
-    """
-    folders = [name for name in found if name and os.path.isdir(name)]
-    kept = update.missing([name for name in folders if not found[name]])
-    gone = sorted(set(update.missing(folders)).difference(kept))
-    if kept:
-        why = "nothing is dropped where no photo was found; if they are not to come back, name them to index remove"
-        complain(f"{_gone(kept)}: {why}")
-    if gone and not prune:
-        complain(f"{_gone(gone)}: drop them with --prune")
-    elif gone:
-        update.drop(gone)
-        update.commit()
-
-
-def _gone(paths: Sequence[str]) -> str:
-    return f"{len(paths)} photos of the index are gone, such as {printable(paths[0])}"
-
-
 def _recall(index: Index, model: Model, file: str | None, k: int, report: Report) -> dict[str, Any]:
     """What `index verify` measures, as JSON."""
     from regiontalk.cli.sentences import read_sentences
@@ -346,9 +273,3 @@ def _info(folder: str, index: Index) -> dict[str, Any]:
 def _info_text(found: dict[str, Any]) -> str:
     shown = {**found, "index": printable(found["index"]), "bytes": f"{found['bytes']:,}"}
     return "\n".join(f"{name.replace('_', ' '):>13}: {value}" for name, value in shown.items())
-
-
-def tally_text(counts: dict[str, Any]) -> str:
-    """What was done to an index, from its name, its number of photos and a `Tally`."""
-    done = [f"{count} {kind}" for kind, count in counts.items() if kind not in ("index", "photos") and count]
-    return f"{printable(counts['index'])}: {', '.join(done) or 'nothing to do'}; {counts['photos']} photos in all"

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import calendar
-import hashlib
 import os
 import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import IO, Any
 
 from PIL import Image
-
-from regiontalk.errors import PhotoError
 
 NO_DATE = -(2**63)
 """Stands for "no date" where dates are numbers."""
 FIRST_DATE, LAST_DATE = -62_135_596_800, 253_402_300_799
 """The first second of the year 1 and the last of the year 9999: what `date_taken` can find."""
 
-_READ_BYTES = 1 << 20
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
 """Formats that carry EXIF data."""
 _EXIF_FOLDER, _TAKEN, _WRITTEN = 0x8769, 0x9003, 0x0132  # EXIF's tags: DateTimeOriginal and DateTime
@@ -76,24 +72,7 @@ def file_state(path: str) -> FileState | None:
     return FileState(status.st_size, status.st_mtime_ns)
 
 
-def file_sha256(path: str) -> bytes:
-    """The sha256 of a file, read a piece at a time.
-
-    Raises:
-        PhotoError: if it cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as stream:
-            while data := stream.read(_READ_BYTES):
-                digest.update(data)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "a name that no file can have"
-        raise PhotoError(f"{path}: cannot be read ({reason}). Check the file.") from None
-    return digest.digest()
-
-
-def date_taken(path: str) -> int | None:
+def date_taken(path: str | IO[bytes]) -> int | None:
     """When a photo was taken: EXIF's DateTimeOriginal, else its DateTime. None if it says neither, or nonsense.
 
     Returns:

@@ -12,8 +12,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from regiontalk.search.columns import Columns, columns_of
-from regiontalk.search.entries import Entry, FileState, date_taken, file_sha256, file_state
+from regiontalk.search.entries import Entry, file_state
 from regiontalk.search.index import Index
+from regiontalk.search.reading import FileRead
 from regiontalk.search.writer import IndexWriter, Location, locations
 from regiontalk.structures import Regions
 
@@ -54,8 +55,6 @@ class Update:
         self._by_path: dict[str, Location] = {}
         self._by_content: dict[bytes, dict[str, None]] = {}  # sha256 -> paths, in order
         self._sources: dict[bytes, Location] = {}  # sha256 -> where its regions are, even if the photo was dropped
-        self._states: dict[str, FileState] = {}
-        self._contents: dict[str, bytes] = {}
         self._pending: dict[str, Columns] = {}
         self._dropped: list[Location] = []
         records = writer.manifest.segments
@@ -68,65 +67,52 @@ class Update:
         changed: dict[Path, None] = {}
         for path in dict.fromkeys(os.path.abspath(file) for file in files):
             state = file_state(path)
-            if state is not None:
-                self._states[path] = state
             if state is not None and path in self._by_path and self._entry(path).state == state:
                 self.tally.unchanged += 1
             else:
                 changed[Path(path)] = None
         return list(changed)
 
-    def recognise(self, file: Path) -> bool:
-        """Reads a changed file. If the index knows its content, under whatever path, its regions are taken from there.
+    def knows(self, read: FileRead) -> bool:
+        """Whether the index knows a file's content, under whatever path; if not, the file must be looked at."""
+        return read.sha256 in self._sources
 
-        Returns:
-            Whether it is known; if not, it must be looked at.
+    def take_known(self, read: FileRead) -> None:
+        """A file whose content the index knows: its regions are taken from there.
 
         Raises:
-            PhotoError: if it cannot be read.
             DataError: if the segment with its regions is damaged.
         """
-        path = str(file)
-        sha256 = self._contents[path] = file_sha256(path)
-        if path not in self._states:  # it came after the others were asked: the next run will read it once more
-            self._states[path] = FileState(-1, -1)
-        if sha256 not in self._sources:
-            return False
-        known = self._by_content.get(sha256, {})
+        known = self._by_content.get(read.sha256, {})
         gone = [each for each in known if not os.path.lexists(each)]
-        if path in known:
+        if read.path in known:
             self.tally.unchanged += 1
         elif gone:
             self.tally.moved += 1
             self._forget(gone[0])
         else:
             self.tally.copied += 1
-        source = self._sources[sha256]
-        columns, place = self._writer.columns(source), source[1]
-        self._forget(path)
-        self._pending[path] = columns.with_entry(
-            place, replace(columns.entry(place), path=path, state=self._states[path])
-        )
-        return True
+        columns, place = self._content(self._sources[read.sha256])
+        self._forget(read.path)
+        entry = replace(columns.entry(place), path=read.path, state=read.state)
+        self._pending[read.path] = columns.with_entry(place, entry)
 
-    def add(self, file: Path, regions: Regions) -> None:
-        """A file that was not recognised, and what was found in it."""
-        path = str(file)
-        entry = Entry(path, self._contents[path], self._states[path], regions.width, regions.height, date_taken(path))
-        if self._forget(path):
+    def add(self, entry: Entry, regions: Regions) -> None:
+        """A file whose content the index does not know, and what was found in it."""
+        if self._forget(entry.path):
             self.tally.changed += 1
         else:
             self.tally.added += 1
-        self._pending[path] = columns_of(entry, regions, self._writer.manifest.storage)
+        self._pending[entry.path] = columns_of(entry, regions, self._writer.manifest.storage)
 
-    def refuse(self, file: Path) -> bool:
-        """A file that was not recognised and is no usable photo.
+    def refuse(self, read: FileRead) -> bool:
+        """A file whose content the index does not know, and that is no usable photo.
 
         Returns:
             Whether the index held an earlier photo at this path; it is dropped, for the file is another now.
         """
         self.tally.failed += 1
-        return self._forget(str(file))
+        return self._forget(read.path)
 
     def missing(self, folders: Iterable[str]) -> list[str]:
         """Paths of the index below some folders where nothing is any more."""

@@ -1,0 +1,130 @@
+"""Bringing an index up to date with files, a group and a commit at a time: what `regiontalk index add` does."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from regiontalk.cli.console import Report, complain, printable
+from regiontalk.errors import PhotoError
+
+if TYPE_CHECKING:
+    from regiontalk.model import Model
+    from regiontalk.photos import Photo
+    from regiontalk.search.entries import Entry
+    from regiontalk.search.reading import FileRead
+    from regiontalk.search.update import Update
+    from regiontalk.structures import Regions
+
+    Known = Callable[[FileRead], bool]
+    """Whether a file that was read need not be looked at. It must be asked of each."""
+
+    Look = Callable[[Sequence[Path], Known], Iterator[list[tuple[Entry, Regions]]]]
+    """What is found in those of some files that are not known, some at a time. What cannot be opened is reported."""
+
+
+def add_changed(update: Update, changed: Sequence[Path], look: Look, report: Report) -> None:
+    """Brings an index up to date with files.
+
+    Args:
+        update: of the index.
+        changed: from `Update.changed`.
+        look: is asked for group after group. It also shows how far it is.
+        report: of the command.
+    """
+    from regiontalk.search.update import GROUP
+
+    report.bar.expect(len(changed), "photos")
+    for start in range(0, len(changed), GROUP):
+        _add_group(update, changed[start : start + GROUP], look)
+        update.commit()
+
+
+def _add_group(update: Update, group: Sequence[Path], look: Look) -> None:
+    read: dict[str, FileRead] = {}
+
+    def known(each: FileRead) -> bool:
+        read[each.path] = each
+        return update.knows(each)
+
+    found = {entry.path: (entry, regions) for batch in look(group, known) for entry, regions in batch}
+    for path in map(str, group):  # in this order, whatever was ready first
+        if path in found:
+            update.add(*found[path])
+        elif path not in read:
+            update.tally.failed += 1
+        elif update.knows(read[path]):
+            update.take_known(read[path])
+        elif update.refuse(read[path]):
+            complain(f"{printable(path)}: what the index held for this file is dropped, for it is another file now")
+
+
+def look_at_new(
+    model: Model, files: Sequence[Path], known: Known, report: Report
+) -> Iterator[list[tuple[Entry, Regions]]]:
+    """See `Look`. Only one file and a batch of photos at the network's size are in memory."""
+    from regiontalk.vision.session import BATCH
+
+    waiting: list[tuple[Entry, Photo]] = []
+    for file in files:
+        opened = _open(str(file), model.pack.settings.vision.size, known, report)
+        if opened is None:
+            report.bar.advance()
+            continue
+        waiting.append(opened)
+        if len(waiting) == BATCH:
+            yield _looked(model, waiting, report)
+            waiting = []
+    if waiting:
+        yield _looked(model, waiting, report)
+
+
+def _open(path: str, size: int, known: Known, report: Report) -> tuple[Entry, Photo] | None:
+    """A photo as the vision network will see it; None if it is known, or broken, which is reported."""
+    from regiontalk.search.reading import open_read, read_file
+
+    try:
+        read, content = read_file(path)
+        return None if known(read) else open_read(read, content, size)
+    except PhotoError as error:
+        report.failure(path, str(error))
+        return None
+
+
+def _looked(model: Model, opened: Sequence[tuple[Entry, Photo]], report: Report) -> list[tuple[Entry, Regions]]:
+    found = model.look([photo for _, photo in opened])
+    report.bar.advance(len(opened))
+    return [(entry, regions) for (entry, _), regions in zip(opened, found, strict=True)]
+
+
+def drop_missing(update: Update, found: Mapping[str, Sequence[Path]], prune: bool) -> None:
+    """Drops what is gone. Not below a named folder without any photo: then rather a disk is missing than all photos.
+
+    Args:
+        update: of the index.
+        found: what was named → the photos there.
+        prune: whether to drop what is gone, or only to say so.
+    """
+    folders = [name for name in found if name and os.path.isdir(name)]
+    kept = update.missing([name for name in folders if not found[name]])
+    gone = sorted(set(update.missing(folders)).difference(kept))
+    if kept:
+        why = "nothing is dropped where no photo was found; if they are not to come back, name them to index remove"
+        complain(f"{_gone(kept)}: {why}")
+    if gone and not prune:
+        complain(f"{_gone(gone)}: drop them with --prune")
+    elif gone:
+        update.drop(gone)
+        update.commit()
+
+
+def _gone(paths: Sequence[str]) -> str:
+    return f"{len(paths)} photos of the index are gone, such as {printable(paths[0])}"
+
+
+def tally_text(counts: dict[str, Any]) -> str:
+    """What was done to an index, from its name, its number of photos and a `Tally`."""
+    done = [f"{count} {kind}" for kind, count in counts.items() if kind not in ("index", "photos") and count]
+    return f"{printable(counts['index'])}: {', '.join(done) or 'nothing to do'}; {counts['photos']} photos in all"
