@@ -44,6 +44,7 @@ def test_add_looks_only_at_what_changed(command: Command, photos: Path, index: P
     assert again.out == f"{index}: 3 unchanged; 3 photos in all\n"
     assert (index / "manifest.json").read_bytes() == before
 
+    (photos / "more" / "notes.txt").write_text("keeps this folder from being empty")
     random_photo(7, (50, 50)).save(photos / "a.jpg")  # changed
     (photos / "more" / "c.jpg").rename(photos / "moved.jpg")
     shutil.copy(photos / "b.png", photos / "copy.png")
@@ -71,6 +72,7 @@ def test_what_was_reused_is_what_a_new_index_would_hold(
     pack, fresh = tmp_path / "pack", index.with_name("fresh.index")
     write_tiny_pack(pack, score="mean", bank=True)
     bare("index", "add", photos, "--index", index, "--pack", pack)
+    (photos / "more" / "notes.txt").write_text("keeps this folder from being empty")
     (photos / "more" / "c.jpg").rename(photos / "moved.jpg")
     os.utime(photos / "b.png", (1, 1))
     assert "1 moved" in bare("index", "add", photos, "--index", index, "--pack", pack).out
@@ -98,7 +100,7 @@ def test_prune(command: Command, photos: Path, index: Path, tmp_path: Path) -> N
     random_photo(9, (40, 40)).save(elsewhere / "e.jpg")
     command("index", "add", photos, elsewhere, "--index", index)
     (photos / "a.jpg").unlink()
-    (elsewhere / "e.jpg").unlink()
+    (elsewhere / "e.jpg").rename(elsewhere / "e.txt")
     kept = command("index", "add", photos, "--index", index)
     assert "1 photos of the index are gone" in kept.err
     assert "--prune" in kept.err
@@ -147,6 +149,50 @@ def test_prune_spares_each_folder_that_may_be_a_missing_disk(
     ended = command("index", "add", disk, photos / "more", "--index", index, "--prune")
     assert (ended.status, "you may not read" in ended.err) == (1, True)
     assert names(index) == ["b.png", "c.jpg", "f.jpg"]
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty folder", "a folder without the file"])
+def test_a_copy_is_no_move_where_the_disk_may_be_missing(
+    command: Command, bare: Command, photos: Path, index: Path, left: str
+) -> None:
+    command("index", "add", photos, "--index", index)
+    shutil.copy(photos / "more" / "c.jpg", photos / "copy.jpg")
+    shutil.move(photos / "more", photos.with_name("unplugged"))
+    if left != "nothing":
+        (photos / "more").mkdir()
+    if left == "a folder without the file":
+        random_photo(9, (40, 40)).save(photos / "more" / "d.jpg")
+    ended = command("index", "add", photos, "--index", index, "--prune")
+    if left == "a folder without the file":
+        assert (ended.err, "1 moved" in ended.out) == ("", True)
+        assert names(index) == ["a.jpg", "b.png", "copy.jpg", "d.jpg"]
+        return
+    assert "1 copied" in ended.out
+    assert f"1 photos of the index are gone, such as {photos / 'more' / 'c.jpg'}: nothing is dropped" in ended.err
+    assert names(index) == ["a.jpg", "b.png", "c.jpg", "copy.jpg"]
+    shutil.rmtree(photos / "more", ignore_errors=True)
+    shutil.move(photos.with_name("unplugged"), photos / "more")  # connected again
+    assert "4 unchanged" in command("index", "add", photos, "--index", index).out
+    shutil.rmtree(photos / "more")
+    assert "1 dropped" in bare("index", "remove", photos / "more", "--index", index).out
+
+
+@posix
+def test_prune_drops_nothing_below_a_folder_that_cannot_be_read(
+    command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command("index", "add", photos, "--index", index)
+    (photos / "more" / "c.jpg").unlink()
+    scanned = os.scandir
+
+    def refuse(path: str) -> object:
+        if Path(path) == photos / "more":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scanned(path)
+
+    monkeypatch.setattr("regiontalk.search.update.os.scandir", refuse)
+    command("index", "add", photos, "--index", index, "--prune")
+    assert names(index) == ["a.jpg", "b.png", "c.jpg"]
 
 
 def test_broken_photos_are_named_and_the_others_added(command: Command, photos: Path, index: Path) -> None:

@@ -100,19 +100,23 @@ def _looked(model: Model, opened: Sequence[tuple[Entry, Photo]], report: Report)
 
 
 def drop_missing(update: Update, found: Mapping[str, Sequence[Path]], prune: bool) -> None:
-    """Drops what is gone. Not below a named folder without any photo: then rather a disk is missing than all photos.
+    """Drops what was removed. Not below a named folder without any photo, and not where a whole folder is missing,
+    empty or cannot be read: then rather a disk is not connected than all photos removed.
 
     Args:
         update: of the index.
         found: what was named → the photos there.
-        prune: whether to drop what is gone, or only to say so.
+        prune: whether to drop what was removed, or only to say so.
     """
     folders = [name for name in found if name and os.path.isdir(name)]
-    kept = update.missing([name for name in folders if not found[name]])
-    gone = sorted(set(update.missing(folders)).difference(kept))
+    spared = set().union(*update.missing([name for name in folders if not found[name]]))
+    removed, unknown = update.missing(folders)
+    gone, kept = sorted(set(removed) - spared), sorted(spared.union(unknown))
     if kept:
-        why = "nothing is dropped where no photo was found; if they are not to come back, name them to index remove"
-        complain(f"{_gone(kept)}: {why}")
+        complain(
+            f"{_gone(kept)}: nothing is dropped where a folder is missing, empty or unreadable, or no photo was found, "
+            "for a disk may not be connected; if they are not to come back, name them to index remove"
+        )
     if gone and not prune:
         complain(f"{_gone(gone)}: drop them with --prune")
     elif gone:

@@ -22,6 +22,18 @@ GROUP = 256
 """Files between commits: what is lost at most when the process is killed."""
 
 
+def was_removed(path: str) -> bool:
+    """Whether a file was removed or renamed: its folder is there, can be read and holds something, but not this file.
+
+    Of a disk that is not connected there is no folder, or the empty one that it is connected to: then nobody knows.
+    """
+    try:
+        with os.scandir(os.path.dirname(path)) as inside:
+            return next(inside, None) is not None and not os.path.lexists(path)
+    except OSError:
+        return False
+
+
 @dataclass
 class Tally:
     """What became of the files: how many of each kind. `failed` counts those that are no usable photo."""
@@ -84,7 +96,7 @@ class Update:
             DataError: if the segment with its regions is damaged.
         """
         known = self._by_content.get(read.sha256, {})
-        gone = [each for each in known if not os.path.lexists(each)]
+        gone = [each for each in known if was_removed(each)]
         if read.path in known:
             self.tally.unchanged += 1
         elif gone:
@@ -114,10 +126,16 @@ class Update:
         self.tally.failed += 1
         return self._forget(read.path)
 
-    def missing(self, folders: Iterable[str]) -> list[str]:
-        """Paths of the index below some folders where nothing is any more."""
+    def missing(self, folders: Iterable[str]) -> tuple[list[str], list[str]]:
+        """Paths of the index below some folders where nothing is any more.
+
+        Returns:
+            Those that were removed, see `was_removed`; and those that may only be out of reach.
+        """
         roots = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
-        return [path for path in self._by_path if path.startswith(roots) and not os.path.lexists(path)]
+        missing = [path for path in self._by_path if path.startswith(roots) and not os.path.lexists(path)]
+        removed = {path for path in missing if was_removed(path)}
+        return [path for path in missing if path in removed], [path for path in missing if path not in removed]
 
     def named(self, names: Iterable[str]) -> dict[str, list[str]]:
         """For each name the paths of the index that it names: that file, or everything below that folder."""
