@@ -311,6 +311,16 @@ def test_remove(command: Command, bare: Command, photos: Path, index: Path) -> N
     assert names(index) == ["a.jpg", "b.png"]
 
 
+def test_remove_by_a_name_whose_letters_are_composed_otherwise(
+    command: Command, bare: Command, photos: Path, index: Path
+) -> None:
+    (photos / "more").rename(photos / "cafe\u0301")
+    command("index", "add", photos, "--index", index)
+    ended = bare("index", "remove", photos / "caf\u00e9", "--index", index)
+    assert (ended.status, "1 dropped" in ended.out) == (0, True)
+    assert names(index) == ["a.jpg", "b.png"]
+
+
 def test_another_pack_is_refused(command: Command, bare: Command, photos: Path, index: Path, tmp_path: Path) -> None:
     from ..tiny_pack import write_tiny_pack
 

@@ -153,6 +153,22 @@ def test_filters(command: Command, index: Path, files: list[str]) -> None:
     assert found("--taken-from", "1990-01-01") == set()  # these photos have no date
 
 
+def test_how_many_photos_a_filter_leaves_is_told(command: Command, bare: Command, index: Path, tmp_path: Path) -> None:
+    some = command("search", "a dog", "--index", index, "--path", "*/more/*", "-k", 1)
+    assert (some.status, some.err) == (0, "regiontalk: 1 of 8 photos meet the conditions\n")
+    none = command("search", "--region", "a dog", "--index", index, "--path", "*/nothing/*", "--json")
+    assert (none.status, none.out) == (0, "")
+    assert none.err.startswith("regiontalk: 0 of 8 photos meet the conditions; nothing can be found, check --path")
+    pytest.importorskip("qdrant_client", reason="needs the extra qdrant")
+    bare("index", "push", "--index", index, "--qdrant", tmp_path / "qdrant")
+    none = command("search", "a dog", "--qdrant", tmp_path / "qdrant", "--path", "/nothing/*")
+    assert (none.status, none.out, none.err.partition(";")[0]) == (
+        0,
+        "",
+        "regiontalk: 0 of 8 photos meet the conditions",
+    )
+
+
 def test_pictures(command: Command, index: Path, files: list[str], tmp_path: Path) -> None:
     for number, query in enumerate((["a dog"], ["--region", "a dog"], ["--like", files[0]])):
         folder = tmp_path / f"drawn{number}"

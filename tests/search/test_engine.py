@@ -141,6 +141,7 @@ def test_filters(shared: Index, path: str | None, days: tuple, sizes: tuple) -> 
         return named and dated and late and early and large and small
 
     expected = {entry.path for _, entry in shared.entries() if meets(entry)}
+    assert ExactEngine(shared).matching(where) == TwoStageEngine(shared, 3).matching(where) == len(expected)
     for engine in (ExactEngine(shared), TwoStageEngine(shared, candidates=100)):
         assert {hit.entry.path for hit in engine.photos(query(0), 100, where)} == expected
         assert {hit.entry.path for hit in engine.like(query(0), 100, where)} == expected
@@ -183,6 +184,37 @@ def test_an_empty_index_finds_nothing(make_index: MakeIndex) -> None:
         assert engine.photos(query(0), 3) == []
         assert engine.like(query(0), 3) == []
         assert engine.boxes(query(0), 3) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("*/[2024] Rome/*", [0]),
+        ("*/[2024] Rome/?.jpg", [0]),
+        ("*[[]2024*", []),
+        ("*/caf\u00e9/*", [1, 2]),
+        ("*/cafe\u0301/*", [1, 2]),
+        ("*/CAF\u00c9/*", []),
+        ("*/cafe/*", []),
+        ("*]*", [0]),
+        ("*/caf?/*", [1, 2]),
+        ("*!a]*", []),
+    ],
+)
+def test_patterns(make_index: MakeIndex, monkeypatch: pytest.MonkeyPatch, pattern: str, found: list[int]) -> None:
+    """Brackets are literal, and letters are the same however they are composed."""
+    paths = ["/photos/[2024] Rome/0.jpg", "/photos/caf\u00e9/1.jpg", "/photos/cafe\u0301/2.jpg"]
+    made_as = made.found
+
+    def named(number: int) -> tuple[Entry, Regions]:
+        entry, regions = made_as(number)
+        return replace(entry, path=paths[number]), regions
+
+    monkeypatch.setattr(made, "found", named)
+    engine = ExactEngine(make_index([3]))
+    hits = engine.photos(query(0), 5, Where(path=pattern))
+    assert sorted(paths.index(hit.entry.path) for hit in hits) == found
+    assert engine.matching(Where(path=pattern)) == len(found)
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf, np.inf, 3e38])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regiontalk.cli.console import Report, ending, printable
+from regiontalk.cli.console import Report, complain, ending, printable
 from regiontalk.cli.indexing import DEFAULT_COLLECTION, pack_identity
 from regiontalk.cli.options import JsonOption, PackOption, ThreadsOption, refuse
 from regiontalk.errors import ConfigError, SentenceError
@@ -55,7 +55,11 @@ def search(
     ] = None,
     path: Annotated[
         str | None,
-        typer.Option("--path", metavar="PATTERN", help="Only photos whose whole path matches, as '*/2024/*'."),
+        typer.Option(
+            "--path",
+            metavar="PATTERN",
+            help="Only photos whose whole path matches, as '*/2024/*'.",
+        ),
     ] = None,
     taken_from: Annotated[
         str | None, typer.Option("--taken-from", metavar="YYYY-MM-DD", help="Only photos taken on this day or later.")
@@ -139,6 +143,7 @@ def search(
         pictures = _Pictures(draw, report)
         with _client(qdrant) as client:
             engine = _engine((index, client, collection), model, candidates, threads)
+            _say_how_many(engine, where)
             if sentence is not None:
                 found = _photos_by_sentence(model, engine, sentence, (k, where), pictures)
             elif region is not None:
@@ -192,6 +197,17 @@ def _where(path: str | None, days: tuple[str | None, str | None], sizes: tuple[s
         _size("--min-size", sizes[0]),
         _size("--max-size", sizes[1]),
     )
+
+
+def _say_how_many(engine: Engine, where: Where) -> None:
+    """How many photos meet the conditions, if there are any: an empty answer alone would not say why."""
+    from regiontalk.search.filters import EVERYTHING
+
+    if where != EVERYTHING:
+        found, photos = engine.matching(where), engine.matching(EVERYTHING)
+        flags = "--path, --taken-from, --taken-to, --min-size and --max-size"
+        advice = "" if found else f"; nothing can be found, check {flags}"
+        complain(f"{found} of {photos} photos meet the conditions{advice}")
 
 
 def _second(flag: str, day: str | None, first: bool) -> int | None:

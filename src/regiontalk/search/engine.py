@@ -94,6 +94,14 @@ class Engine(Protocol):
         """
         ...
 
+    def matching(self, where: Where) -> int:
+        """How many photos may be found.
+
+        Raises:
+            DataError: as `photos`.
+        """
+        ...
+
 
 _overflowing = np.errstate(over="ignore", invalid="ignore")
 """Crafted vectors may overflow. Whoever ranks sees it by the scores, see `_finite`; NumPy need not warn."""
@@ -152,6 +160,10 @@ class ExactEngine:
             start += len(scores)
         return [_box_hit(self._index, starts, int(row), float(s)) for row, s in zip(*best.result(), strict=True)]
 
+    def matching(self, where: Where) -> int:
+        """See `Engine`."""
+        return sum(int(allowed.sum()) for _, allowed in _allowed(self._index, where))
+
 
 class TwoStageEngine:
     """Fetches candidates by one pooled vector a photo, then scores these exactly. Fast, and may miss photos.
@@ -200,6 +212,10 @@ class TwoStageEngine:
     def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[BoxHit]:
         """See `Engine`: exact, since for one vector a box there is no second stage."""
         return self._exact.boxes(words, k, where)
+
+    def matching(self, where: Where) -> int:
+        """See `Engine`."""
+        return self._exact.matching(where)
 
 
 class _Best:

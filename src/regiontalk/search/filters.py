@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import unicodedata
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,12 +13,22 @@ from regiontalk.search.columns import Columns
 from regiontalk.search.entries import NO_DATE
 
 
+def composed(path: str) -> str:
+    """A path with its letters composed (NFC): systems differ in how they write one name.
+
+    >>> composed("cafe\u0301") == "caf\u00e9"
+    True
+    """
+    return unicodedata.normalize("NFC", path)
+
+
 @dataclass(frozen=True)
 class Where:
     """Conditions that a photo must all meet; None asks for nothing.
 
     Attributes:
-        path: a pattern for the whole path, with * and ?; * also stands for folders' separators.
+        path: a pattern for the whole path, with * and ?, all else literal; * also stands for folders' separators.
+            Composed and decomposed letters, such as é by one character or by two, are the same.
         taken_from, taken_to: the first and the last second in which it was taken, since 1970 by the camera's clock. A
             photo whose EXIF data has no date meets neither.
         least, most: width and height in pixels that it must at least and at most have.
@@ -43,8 +54,9 @@ class Where:
         if self.most is not None:
             allowed &= (columns.dimensions <= self.most).all(axis=1)
         if self.path is not None:
-            matches = re.compile(fnmatch.translate(self.path)).match
-            allowed &= np.fromiter((matches(path) is not None for path in columns.all_paths()), bool, len(columns))
+            matches = re.compile(fnmatch.translate(composed(self.path).replace("[", "[[]"))).match
+            paths = map(composed, columns.all_paths())
+            allowed &= np.fromiter((matches(path) is not None for path in paths), bool, len(columns))
         return allowed
 
 

@@ -12,6 +12,7 @@ Axis names: M regions of a photo, T words, h dimensions of the shared space.
 from __future__ import annotations
 
 import re
+import unicodedata
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -162,6 +163,10 @@ class QdrantEngine:
             scores = regions.vectors @ query
             hits += [BoxHit(_entry(each.payload), row, float(score), regions) for row, score in enumerate(scores)]
         return sorted(hits, key=lambda hit: (-hit.score, hit.entry.path, hit.region))[:k]
+
+    def matching(self, where: Where) -> int:
+        """See `Engine`."""
+        return int(self._client.count(self._collection, count_filter=_filter(where), exact=True).count)
 
     def _query(self, words: np.ndarray, k: int, where: Where) -> list[Any]:
         """The k best points for words (T, h + 1) by MaxSim, with payload and regions."""
@@ -347,10 +352,11 @@ def _filter(where: Where) -> models.Filter | None:
     must: list[Any] = []
     if where.path is not None:
         folder = where.path.removesuffix("*")
-        if not folder.endswith(("/", "\\")) or set(folder) & set("*?["):
+        if not folder.endswith(("/", "\\")) or set(folder) & set("*?"):
             raise ConfigError(f"--path {where.path}: with Qdrant, expected a folder and /*, such as '/photos/2024/*'")
-        name = folder.encode("utf-8", "surrogateescape").decode("latin-1")
-        must.append(models.FieldCondition(key="folders", match=models.MatchValue(value=name)))
+        names = {folder, *(unicodedata.normalize(form, folder) for form in ("NFC", "NFD"))}
+        stored = [name.encode("utf-8", "surrogateescape").decode("latin-1") for name in sorted(names)]
+        must.append(models.FieldCondition(key="folders", match=models.MatchAny(any=stored)))
     ranges: Sequence[tuple[str, int | None, int | None]] = (
         ("taken", where.taken_from, where.taken_to),
         ("width", *_side(where, 0)),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from regiontalk.search.columns import Columns, columns_of
 from regiontalk.search.entries import Entry, file_state
+from regiontalk.search.filters import composed
 from regiontalk.search.index import Index
 from regiontalk.search.reading import FileRead
 from regiontalk.search.writer import IndexWriter, Location, locations
@@ -138,12 +139,16 @@ class Update:
         return [path for path in missing if path in removed], [path for path in missing if path not in removed]
 
     def named(self, names: Iterable[str]) -> dict[str, list[str]]:
-        """For each name the paths of the index that it names: that file, or everything below that folder."""
+        """For each name the paths of the index that it names: that file, or everything below that folder.
+
+        If it names none as it is written, then those that differ only in how letters are composed.
+        """
         found = {}
         for name in names:
             path = os.path.abspath(name)
-            below = os.path.join(path, "")
-            found[name] = [each for each in self._by_path if each == path or each.startswith(below)]
+            found[name] = [each for each in self._by_path if _at_or_below(path, each)] or [
+                each for each in self._by_path if _at_or_below(composed(path), composed(each))
+            ]
         return found
 
     def drop(self, paths: Iterable[str]) -> None:
@@ -182,3 +187,7 @@ class Update:
         self._by_content[self._entry(path).sha256].pop(path)
         self._dropped.append(self._by_path.pop(path))
         return True
+
+
+def _at_or_below(place: str, path: str) -> bool:
+    return path == place or path.startswith(os.path.join(place, ""))
