@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from regiontalk.data import region_store as module
 from regiontalk.errors import DataError
 
 PHOTOS, REGIONS, DIM = 11, 3, 5
+posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
+
 NAMES = [f"photo {n}.jpg" for n in range(PHOTOS)]
 
 
@@ -317,8 +320,8 @@ def lose_boxes(folder: Path) -> None:
         (damage_version, "header.json: format 99, this version reads 1"),
         (damage_names, "damaged, names.json does not fit"),
         (cut_features, "features.npy: damaged"),
-        (swap_type, "features.npy: holds float32"),
-        (lose_boxes, "boxes.npy: damaged"),
+        (swap_type, r"features.npy: damaged, expected float16 \(11, 3, 5\)"),
+        (lose_boxes, "boxes.npy: no such file"),
     ],
 )
 def test_damage_is_found_on_opening(tmp_path: Path, damage: Any, message: str) -> None:
@@ -393,3 +396,102 @@ def test_a_full_disk_is_told_and_the_rest_kept(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(DataError, match=r"cannot be written \(No space left on device\); start again, 4 photos"):
             append(writer, 4)
     assert begin(tmp_path / "store").done == 4
+
+
+WRONG_NUMBERS = (None, True, -1, 1.0, 10**30, 2**63, 2**64, "1", [], {})
+
+
+def craft(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Changes a header, and makes its checksum fit."""
+    file = folder / "header.json"
+    content = json.loads(file.read_text())
+    del content["sha256"]
+    change(content)
+    file.write_text(json.dumps({**content, "sha256": module._sha256(content)}))
+
+
+@pytest.mark.parametrize("value", WRONG_NUMBERS)
+@pytest.mark.parametrize("name", ["photos", "regions", "dim", "done", "crc32", "names_sha256", "vision_checksum"])
+def test_headers_that_cannot_be(tmp_path: Path, name: str, value: Any) -> None:
+    write(tmp_path / "store")
+
+    def change(content: dict[str, Any]) -> None:
+        if name == "crc32":
+            content["crc32"]["boxes"] = value
+        else:
+            (content if name == "done" else content["layout"])[name] = value
+
+    craft(tmp_path / "store", change)
+    if (name, value) == ("vision_checksum", "1"):  # a text as good as any
+        assert len(RegionStore.open(tmp_path / "store")) == PHOTOS
+        return
+    for use in (RegionStore.open, begin):
+        with pytest.raises(DataError, match=r"(header|names)\.json"):
+            use(tmp_path / "store")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("layout", 5), ("crc32", {}), ("crc32", []), ("foreign", 1), ("layout", {})]
+)
+def test_fields_of_a_header_that_cannot_be(tmp_path: Path, name: str, value: Any) -> None:
+    write(tmp_path / "store")
+    craft(tmp_path / "store", lambda content: content.update({name: value}))
+    with pytest.raises(DataError, match=r"header\.json: damaged, .*Delete the folder"):
+        RegionStore.open(tmp_path / "store")
+
+
+@pytest.mark.parametrize("names", [5, {}, "photos", [1] * PHOTOS, [["a"]] * PHOTOS, NAMES[:-1] + NAMES[:1]])
+def test_names_that_cannot_be(tmp_path: Path, names: Any) -> None:
+    write(tmp_path / "store")
+    (tmp_path / "store" / "names.json").write_text(json.dumps(names))
+    craft(tmp_path / "store", lambda content: content["layout"].update(names_sha256=module._sha256(names)))
+    with pytest.raises(DataError, match=r"names\.json does not fit"):
+        RegionStore.open(tmp_path / "store")
+
+
+@posix
+@pytest.mark.parametrize("name", ["header.json", "names.json", "features.npy"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_no_file_that_is_not_regular_is_read(tmp_path: Path, name: str, kind: str) -> None:
+    file = write(tmp_path / "store")._folder / name
+    file.unlink()
+    os.mkfifo(file) if kind == "pipe" else file.symlink_to("/dev/zero")
+    with pytest.raises(DataError, match=f"{name}: expected a regular file, found a pipe, socket or device"):
+        RegionStore.open(tmp_path / "store")
+
+
+@posix
+@pytest.mark.parametrize(
+    "name", ["progress.json", "progress.json.new", "names.json.new", "features.npy", "boxes.npy.new"]
+)
+def test_nothing_is_written_through_a_link(tmp_path: Path, name: str) -> None:
+    mine, part = tmp_path / "letter.txt", tmp_path / "store.part"
+    mine.write_text("my own words")
+    part.mkdir()
+    (part / name).symlink_to(mine)
+    if name == "progress.json":
+        with pytest.raises(DataError, match=r"progress\.json: not JSON"):
+            begin(tmp_path / "store")
+    else:
+        write(tmp_path / "store")
+    assert mine.read_text() == "my own words"
+
+
+@posix
+def test_a_half_that_is_a_link_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "store.part").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"store\.part: expected a folder of ours, found a link"):
+        begin(tmp_path / "store")
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+@posix
+def test_rows_are_not_written_through_a_link(tmp_path: Path) -> None:
+    writer, mine = begin(tmp_path / "store"), tmp_path / "letter.txt"
+    mine.write_text("my own words")
+    (tmp_path / "store.part" / "boxes.npy").unlink()
+    (tmp_path / "store.part" / "boxes.npy").symlink_to(mine)
+    with pytest.raises(DataError, match=r"boxes\.npy: expected a plain file, found a link"):
+        append(writer, 4)
+    assert mine.read_text() == "my own words"

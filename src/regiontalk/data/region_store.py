@@ -9,35 +9,53 @@ Axis names: N photos, M regions at most, D dimensions of the visual features.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 
 from regiontalk.data.captions import repeated
 from regiontalk.errors import DataError
-from regiontalk.files import read_json
+from regiontalk.files import open_regular, open_to_change, problem, read_json, sha256_hex, unreadable, written
+from regiontalk.settings import Rule, Section, line, shown, whole
 
 _FORMAT, _FORMAT_VERSION = "regiontalk-regions", 1
 _HEADER, _PROGRESS, _NAMES = "header.json", "progress.json", "names.json"
 _READ_BYTES = 1 << 24
 
 
+_MOST_BYTES = 1 << 50
+"""Of an array: more than any disk holds, and few enough for all sums to fit 64 bits."""
+_AGAIN = "Delete the folder and write the store again."
+
+
+def _sha256_text(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError("a sha256, 64 hexadecimal digits")
+    return value
+
+
 @dataclass(frozen=True)
-class _Layout:
+class _Layout(Section):
     """What must agree for rows to belong to one store."""
 
-    photos: int
-    regions: int
-    dim: int
-    vision_checksum: str
-    names_sha256: str
+    photos: Annotated[int, whole(1, 1 << 32)]
+    regions: Annotated[int, whole(1, 1 << 20)]
+    dim: Annotated[int, whole(1, 1 << 20)]
+    vision_checksum: Annotated[str, line(200)]
+    names_sha256: Annotated[str, _sha256_text]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.photos * self.regions * max(self.dim, 4) * 4 > _MOST_BYTES:
+            raise ValueError(f"photos, regions and dim: expected at most {_MOST_BYTES:,} bytes")
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Types and shapes, as arrays that hold no memory. Bytes are little-endian wherever the store is written."""
@@ -61,6 +79,10 @@ class _Layout:
     def row_bytes(self, name: str) -> int:
         array = self.arrays()[name]
         return array.nbytes // self.photos
+
+    def file_bytes(self, name: str) -> int:
+        """The size of a complete array's file."""
+        return len(self.npy_header(name)) + self.photos * self.row_bytes(name)
 
 
 class RegionStoreWriter:
@@ -101,6 +123,8 @@ class RegionStoreWriter:
             raise DataError(f"{folder}: a store needs photos with different names; twice: {repeated(names)[:5]}")
         layout = _Layout(len(names), regions, dim, vision_checksum, _sha256(list(names)))
         part = _part_of(folder)
+        if part.is_symlink() or (part.exists() and not part.is_dir()):
+            raise DataError(f"{part}: expected a folder of ours, found a link or a file; move it away")
         try:
             if (folder / _HEADER).exists():
                 state = _read_state(folder / _HEADER)
@@ -218,9 +242,9 @@ class RegionStore:
                 f"expected {vision_checksum[:12]}); write the store again"
             )
         names = read_json(folder / _NAMES)
-        if state.done != state.layout.photos or _sha256(names) != state.layout.names_sha256:
+        if state.done != state.layout.photos or not _fit(names, state.layout):
             raise DataError(f"{folder}: damaged, {_NAMES} does not fit {_HEADER}; write the store again")
-        arrays = {name: _map(folder, name, like) for name, like in state.layout.arrays().items()}
+        arrays = {name: _map(folder / f"{name}.npy", name, state.layout) for name in state.layout.arrays()}
         return cls(folder, state, tuple(names), arrays)
 
     def rows(self, names: Sequence[str]) -> np.ndarray:
@@ -243,13 +267,30 @@ class RegionStore:
         _verify(self._folder, self._state)
 
 
+def _by_array(rule: Rule) -> Rule:
+    """A value for each array of a store."""
+    names = list(_Layout(1, 1, 1, "any", "0" * 64).arrays())
+
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict) or list(value) != names:
+            raise ValueError(f"an object with {', '.join(names)}")
+        return {name: rule(each) for name, each in value.items()}
+
+    return check
+
+
 @dataclass(frozen=True)
-class _State:
+class _State(Section):
     """The content of `header.json` and `progress.json`: the layout, the rows that count, and CRC-32 of their bytes."""
 
     layout: _Layout
-    done: int
-    crc32: dict[str, int]
+    done: Annotated[int, whole(0, 1 << 32)]
+    crc32: Annotated[dict[str, int], _by_array(whole(0, (1 << 32) - 1))]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.done > self.layout.photos:
+            raise ValueError(f"done: expected at most {self.layout.photos}, as there are photos")
 
 
 def _write_state(file: Path, state: _State) -> None:
@@ -262,13 +303,23 @@ def _read_state(file: Path) -> _State:
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
         raise DataError(f"{file}: not the header of a store of regions")
     if content.get("format_version") != _FORMAT_VERSION:
-        raise DataError(
-            f"{file}: format {content.get('format_version')!r}, this version reads {_FORMAT_VERSION}; write it again"
-        )
+        found = shown(content.get("format_version"))
+        raise DataError(f"{file}: format {found}, this version reads {_FORMAT_VERSION}; write it again")
     if content.pop("sha256", None) != _sha256(content):
         raise DataError(f"{file}: damaged, its checksum does not fit; delete the folder and write the store again")
-    # Whoever can make the checksum fit wrote the rest with this code.
-    return _State(_Layout(**content["layout"]), content["done"], content["crc32"])
+    try:
+        return _State.from_json(
+            {name: content.get(name) for name in content if name not in ("format", "format_version")}
+        )
+    except ValueError as error:
+        raise problem(file, f"damaged, {error}", DataError, _AGAIN) from None
+
+
+def _fit(names: Any, layout: _Layout) -> bool:
+    """Whether names are those of a store: text, as many as photos, each once."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return False
+    return len(set(names)) == len(names) == layout.photos and _sha256(names) == layout.names_sha256
 
 
 def _begin(part: Path, layout: _Layout, names: Sequence[str]) -> None:
@@ -276,7 +327,7 @@ def _begin(part: Path, layout: _Layout, names: Sequence[str]) -> None:
     part.mkdir(parents=True, exist_ok=True)
     _write_json(part / _NAMES, list(names))
     for name in layout.arrays():
-        (part / f"{name}.npy").write_bytes(layout.npy_header(name))
+        _write(part / f"{name}.npy", layout.npy_header(name))
     _write_state(part / _PROGRESS, _State(layout, 0, dict.fromkeys(layout.arrays(), 0)))
 
 
@@ -322,26 +373,26 @@ def _verify(folder: Path, state: _State) -> None:
     for name, expected in state.crc32.items():
         file, header = folder / f"{name}.npy", state.layout.npy_header(name)
         left, crc32 = state.done * state.layout.row_bytes(name), 0
-        try:
-            with file.open("rb") as stream:
+        with open_regular(file, _MOST_BYTES) as stream:
+            try:
                 sound = stream.read(len(header)) == header
                 while sound and left and (data := stream.read(min(left, _READ_BYTES))):
                     crc32, left = zlib.crc32(data, crc32), left - len(data)
-        except OSError as error:
-            raise DataError(f"{file}: cannot be read ({error.strerror})") from error
+            except OSError as error:
+                raise unreadable(file, error, DataError) from None
         if not sound or left or crc32 != expected:
             raise DataError(f"{file}: damaged; delete {folder} and write the store again")
 
 
-def _map(folder: Path, name: str, like: np.ndarray) -> np.ndarray:
-    file = folder / f"{name}.npy"
-    try:
-        array: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{file}: damaged ({error}); write the store again") from error
-    if array.shape != like.shape or array.dtype != like.dtype:
-        raise DataError(f"{file}: holds {array.dtype} {array.shape}, expected {like.dtype} {like.shape}")
-    return array
+def _map(file: Path, name: str, layout: _Layout) -> np.ndarray:
+    like, header = layout.arrays()[name], layout.npy_header(name)
+    with open_regular(file, _MOST_BYTES, advice=_AGAIN) as stream:
+        try:
+            if stream.read(len(header)) != header or os.fstat(stream.fileno()).st_size != layout.file_bytes(name):
+                raise problem(file, f"damaged, expected {like.dtype} {like.shape}", DataError, _AGAIN)
+            return np.memmap(stream, like.dtype, "r", len(header), like.shape)
+        except OSError as error:
+            raise unreadable(file, error, DataError) from None
 
 
 def _part_of(folder: Path) -> Path:
@@ -349,7 +400,7 @@ def _part_of(folder: Path) -> Path:
 
 
 def _write_at(file: Path, start: int, data: bytes) -> None:
-    with file.open("r+b") as stream:
+    with open_to_change(file, _MOST_BYTES) as stream:
         stream.seek(start)
         stream.write(data)
         stream.flush()
@@ -357,14 +408,14 @@ def _write_at(file: Path, start: int, data: bytes) -> None:
 
 
 def _write_json(file: Path, content: object) -> None:
+    _write(file, json.dumps(content, indent=1).encode("ascii"))
+
+
+def _write(file: Path, content: bytes) -> None:
     """Writes beside and renames, so that the file is the old one or the new one, never half."""
-    beside = file.with_name(file.name + ".new")
-    with beside.open("w", encoding="ascii") as stream:
-        json.dump(content, stream, indent=1)
-        stream.flush()
-        os.fsync(stream.fileno())
-    beside.replace(file)
+    with written(file, beside=file.with_name(file.name + ".new")) as stream:
+        stream.write(content)
 
 
 def _sha256(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return sha256_hex(json.dumps(content, sort_keys=True).encode())

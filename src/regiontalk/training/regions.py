@@ -296,8 +296,9 @@ def fill_store(
         while writer.done < len(names):
             writer.append(**look(range(writer.done, min(writer.done + CHUNK, len(names)))))
             progress.update(bar, completed=writer.done)
-    writer.finish()
-    return RegionStore.open(folder)
+    store = writer.finish()
+    store.verify()  # it may have been written long ago, and training would not notice damage
+    return store
 
 
 def look_at(session: VisionSession, pixels: list[np.ndarray]) -> np.ndarray:
