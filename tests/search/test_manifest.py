@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,8 @@ def crafted(rng: random.Random, content: dict[str, Any]) -> None:
                 break
             place = place[key]
         other = rng.choice(["segment-000001.safetensors", "segment-000002.safetensors", "segment-000003.safetensors"])
-        place[key] = rng.choice([*WRONG_NUMBERS[:-2], 1, 2, 3, other, [0], [0, 1], [rng.randrange(9)]])
+        values = [*WRONG_NUMBERS[:-2], 1, 2, 3, other, [0], [0, 1], [rng.randrange(9)]]
+        place[key] = deepcopy(rng.choice(values))
 
 
 @pytest.mark.parametrize("seed", range(20))
