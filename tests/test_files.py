@@ -13,10 +13,12 @@ from regiontalk.files import (
     create,
     json_lines,
     open_regular,
+    open_to_change,
     parse_json,
     read_bytes,
     read_json,
     read_text,
+    read_with_status,
     sha256_hex,
     write_bytes,
     written,
@@ -147,3 +149,41 @@ def test_errors_of_writing_name_the_target(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="folder/file") as raised, written(tmp_path / "folder" / "file"):
         pass
     assert raised.value.filename == str(tmp_path / "folder" / "file")
+
+
+def test_what_changes_while_it_is_read_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content, status = read_with_status(file, 9)
+    assert (content, status.st_size, status.st_mtime_ns) == (b"abc", 3, file.stat().st_mtime_ns)
+    asked, times = os.fstat, []
+
+    def written_over(descriptor: int) -> os.stat_result:
+        times.append(descriptor)
+        if len(times) == 3:  # after it was opened and read
+            os.utime(file, (1, 1))
+        return asked(descriptor)
+
+    monkeypatch.setattr(os, "fstat", written_over)
+    with pytest.raises(DataError, match=r"file: changed while it was read\. Try again"):
+        read_bytes(file, 9)
+
+
+def test_changing_a_file_in_place(file: Path) -> None:
+    with open_to_change(file, 9) as stream:
+        stream.seek(1)
+        stream.write(b"X")
+    assert file.read_bytes() == b"aXc"
+    with pytest.raises(DataError, match="no such file"):
+        open_to_change(file.with_name("missing"), 9)
+    with pytest.raises(DataError, match="at most 2 bytes"):
+        open_to_change(file, 2)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
+def test_nothing_is_changed_through_a_link(file: Path) -> None:
+    link, pipe = file.with_name("link"), file.with_name("pipe")
+    link.symlink_to(file)
+    os.mkfifo(pipe)
+    with pytest.raises(DataError, match="link: expected a plain file, found a link"):
+        open_to_change(link, 9)
+    with pytest.raises(DataError, match="pipe: expected a regular file, found a pipe"):
+        open_to_change(pipe, 9)

@@ -236,8 +236,40 @@ def test_what_is_stored_is_of_the_bytes_that_were_hashed(
     assert content(index)[str(photo)][0].width == 90  # type: ignore[attr-defined]
 
 
-def test_only_one_file_at_a_time_is_in_memory(command: Command, photos: Path, index: Path) -> None:
+def test_a_large_file_that_changes_while_it_is_read_is_refused(
+    command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not held in memory, but read twice."""
+    from regiontalk.search import reading
+
+    photo, other, opened = photos / "a.jpg", random_photo(9, (90, 30)), reading.open_photo
+    monkeypatch.setattr(reading, "MOST_IN_MEMORY", 100)
+
+    def written_over(source: object, min_side: int) -> object:
+        assert isinstance(source, str)
+        if source == str(photo):
+            other.save(photo)
+        return opened(source, min_side=min_side)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reading, "open_photo", written_over)
+        ended = command("index", "add", photos, "--index", index)
+    assert (ended.status, f"{photo}: changed while it was read. Try again" in ended.err) == (1, True)
+    assert names(index) == ["b.png", "c.jpg"]
+    assert "1 added, 2 unchanged" in command("index", "add", photos, "--index", index).out
+    small = content(index)
+    monkeypatch.undo()
+    command("index", "add", photos, "--index", index.with_name("small"))
+    assert content(index.with_name("small")) == small
+
+
+@pytest.mark.parametrize("most", [1 << 28, 1 << 20])
+def test_only_one_file_at_a_time_is_in_memory(
+    command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
     import tracemalloc
+
+    monkeypatch.setattr("regiontalk.search.reading.MOST_IN_MEMORY", most)
 
     for number in range(12):
         with (photos / f"large-{number:02}.jpg").open("wb") as stream:

@@ -200,11 +200,14 @@ def _where(path: str | None, days: tuple[str | None, str | None], sizes: tuple[s
 
 
 def _say_how_many(engine: Engine, where: Where) -> None:
-    """How many photos meet the conditions, if there are any: an empty answer alone would not say why."""
+    """How many photos there are to search in, if not all or none: an empty answer alone would not say why."""
     from regiontalk.search.filters import EVERYTHING
 
-    if where != EVERYTHING:
-        found, photos = engine.matching(where), engine.matching(EVERYTHING)
+    photos = engine.matching(EVERYTHING)
+    if not photos:
+        complain("there are no photos to search in: add some with regiontalk index add")
+    elif where != EVERYTHING:
+        found = engine.matching(where)
         flags = "--path, --taken-from, --taken-to, --min-size and --max-size"
         advice = "" if found else f"; nothing can be found, check {flags}"
         complain(f"{found} of {photos} photos meet the conditions{advice}")
