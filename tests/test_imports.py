@@ -16,6 +16,8 @@ SOURCE = Path(regiontalk.__file__).parent
 
 LAYERS = (
     ("structures", "errors", "settings", "files"),
+    ("photo_errors", "photo_kinds", "photo_colours", "photo_costs", "photo_folders", "stderr_capture"),
+    ("photo_readers", "photo_dates"),
     ("photos", "language", "vision", "alignment", "captioning"),
     ("data", "fingerprints"),
     ("pack", "model"),

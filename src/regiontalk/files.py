@@ -27,6 +27,12 @@ ErrorKind: TypeAlias = type[RegionTalkError]
 MAX_TEXT_BYTES = 1 << 30
 """Larger files of text are refused; the largest annotations in use, Visual Genome's, have 0.7 GB."""
 
+MAX_PHOTO_BYTES = 1 << 31
+"""Larger photos are refused: none of a hundred megapixels needs more, and some readers take a file whole."""
+
+MAX_NAME_BYTES = 255
+"""Of a file's name, without its folder: the limit of common file systems."""
+
 _PIECE_BYTES = 1 << 20
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -307,6 +313,19 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def fitting_name(stem: str, ending: str) -> str:
+    """A file name that ends so; its stem cut where the file system would refuse the whole.
+
+    >>> len(fitting_name("ä" * 200, "-2.png").encode())
+    254
+    """
+    room = MAX_NAME_BYTES - len(os.fsencode(ending))
+    stem = stem[:room]
+    while len(os.fsencode(stem)) > room:
+        stem = stem[:-1]
+    return stem + ending
 
 
 @contextmanager

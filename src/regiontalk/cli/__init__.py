@@ -26,7 +26,7 @@ from regiontalk.cli import (
     searching,
     serving,
 )
-from regiontalk.cli.console import abandon_stdout, complain
+from regiontalk.cli.console import OUT_OF_MEMORY, SOME_FAILED, abandon_stdout, complain
 
 HELP = """Find the regions of a photo and connect them with language.
 
@@ -91,7 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:  # help or version text that could not be written; commands handle their own
         abandon_stdout()
         complain(f"standard output cannot be written ({error.strerror})")
-        sys.exit(1)
+        sys.exit(SOME_FAILED)
+    except MemoryError:  # before or after a command, which handles its own
+        complain(OUT_OF_MEMORY)
+        sys.exit(SOME_FAILED)
 
 
 def _prepare_streams() -> None:

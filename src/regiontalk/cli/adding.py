@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from regiontalk.cli.console import Report, complain, printable
+from regiontalk.cli.stream import ALL_PHOTOS, PhotoChoice
 from regiontalk.errors import PhotoError
 
 if TYPE_CHECKING:
     from regiontalk.model import Model
+    from regiontalk.photo_folders import FoundPhotos
     from regiontalk.photos import Photo
     from regiontalk.search.entries import Entry
     from regiontalk.search.reading import FileRead
@@ -62,14 +64,14 @@ def _add_group(update: Update, group: Sequence[Path], look: Look) -> None:
 
 
 def look_at_new(
-    model: Model, files: Sequence[Path], known: Known, report: Report
+    model: Model, files: Sequence[Path], known: Known, report: Report, choice: PhotoChoice = ALL_PHOTOS
 ) -> Iterator[list[tuple[Entry, Regions]]]:
     """See `Look`. Only one file and a batch of photos at the network's size are in memory."""
     from regiontalk.vision.session import BATCH
 
     waiting: list[tuple[Entry, Photo]] = []
     for file in files:
-        opened = _open(str(file), model.pack.settings.vision.size, known, report)
+        opened = _open(str(file), model.pack.settings.vision.size, known, report, choice)
         if opened is None:
             report.bar.advance()
             continue
@@ -81,13 +83,13 @@ def look_at_new(
         yield _looked(model, waiting, report)
 
 
-def _open(path: str, size: int, known: Known, report: Report) -> tuple[Entry, Photo] | None:
+def _open(path: str, size: int, known: Known, report: Report, choice: PhotoChoice) -> tuple[Entry, Photo] | None:
     """A photo as the vision network will see it; None if it is known, or broken, which is reported."""
     from regiontalk.search.reading import open_read, read_file
 
     try:
         read, content = read_file(path)
-        return None if known(read) else open_read(read, content, size)
+        return None if known(read) else open_read(read, content, size, choice.pixels)
     except PhotoError as error:
         report.failure(path, str(error))
         return None
@@ -99,17 +101,18 @@ def _looked(model: Model, opened: Sequence[tuple[Entry, Photo]], report: Report)
     return [(entry, regions) for (entry, _), regions in zip(opened, found, strict=True)]
 
 
-def drop_missing(update: Update, found: Mapping[str, Sequence[Path]], prune: bool) -> None:
+def drop_missing(update: Update, found: Mapping[str, FoundPhotos], prune: bool) -> None:
     """Drops what was removed. Not below a named folder without any photo, and not where a whole folder is missing,
     empty or cannot be read: then rather a disk is not connected than all photos removed.
 
     Args:
         update: of the index.
-        found: what was named → the photos there.
+        found: what was named → what was found there.
         prune: whether to drop what was removed, or only to say so.
     """
     folders = [name for name in found if name and os.path.isdir(name)]
-    spared = set().union(*update.missing([name for name in folders if not found[name]]))
+    unreadable = [str(folder) for each in found.values() for folder in each.unreadable]
+    spared = set().union(*update.missing([*(name for name in folders if not found[name].photos), *unreadable]))
     removed, unknown = update.missing(folders)
     gone, kept = sorted(set(removed) - spared), sorted(spared.union(unknown))
     if kept:

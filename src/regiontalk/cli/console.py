@@ -19,6 +19,8 @@ SOME_FAILED, WRONG_COMMAND, INTERRUPTED, READER_GONE = 1, 2, 130, 141
 _COMMAND_IS_WRONG = (PackError, ConfigError, DataError)
 """Other errors are about one input."""
 
+OUT_OF_MEMORY = "too little memory; close other programs, or give the command less at once"
+
 
 class Report:
     """Takes a command's results and problems as they come.
@@ -48,6 +50,11 @@ class Report:
         with self.bar.aside(sys.stderr):
             complain(reason if name in reason else f"{name}: {reason}")
 
+    def note(self, text: str) -> None:
+        """Say on stderr what is no failure but should be known."""
+        with self.bar.aside(sys.stderr):
+            complain(printable(text))
+
     def summary(self, inputs: int, what: str) -> None:
         """After many inputs, say how many failed."""
         if self.failures and inputs > 1:
@@ -68,6 +75,9 @@ def ending(if_interrupted: str = "interrupted") -> Iterator[Report]:
     except RegionTalkError as error:
         complain(printable(str(error), keep="\n"))
         raise typer.Exit(WRONG_COMMAND if isinstance(error, _COMMAND_IS_WRONG) else SOME_FAILED) from None
+    except MemoryError:
+        complain(OUT_OF_MEMORY)
+        raise typer.Exit(SOME_FAILED) from None
     except KeyboardInterrupt:
         complain(if_interrupted)
         raise typer.Exit(INTERRUPTED) from None

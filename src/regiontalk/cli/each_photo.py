@@ -11,6 +11,7 @@ from regiontalk.cli.console import Report, ending
 if TYPE_CHECKING:
     from PIL import Image
 
+    from regiontalk.cli.stream import PhotoChoice
     from regiontalk.model import Model
     from regiontalk.photos import Photo
     from regiontalk.structures import Regions
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 def for_each_photo(
     given: list[str],
+    choice: PhotoChoice,
     draw: str | None,
     load: tuple[str | None, int | None],
     results: Callable[[Model, list[Regions]], Iterable[Any]],
@@ -28,6 +30,7 @@ def for_each_photo(
 
     Args:
         given: the arguments that name photos and folders.
+        choice: which photos are taken.
         draw: what `--draw` says; None for no pictures.
         load: the pack and the threads of the model.
         results: the results of photos that were looked at together, one for each.
@@ -43,17 +46,17 @@ def for_each_photo(
     with ending() as report:
         from regiontalk import model as models  # here, so that ^C while it loads ends as it does later
 
-        files = find_inputs(given, report)
+        files = find_inputs(given, report, choice)
         inputs = len(files) + report.failures
         pictures = plan_pictures(draw, given, files)
         model = models.load(*load)
         report.bar.expect(len(files), "photos")
-        for batch in look_at(model, files, report):
+        for batch in look_at(model, files, report, choice):
             found = results(model, [looked for _, looked in batch])
             for (file, _), result in zip(batch, found, strict=True):
                 show(result, report)
                 if file in pictures:
-                    draw_picture(file, pictures[file], partial(_drawn, picture, result), report)
+                    draw_picture(file, pictures[file], partial(_drawn, picture, result), report, choice)
         report.summary(inputs, "inputs")
 
 

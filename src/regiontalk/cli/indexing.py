@@ -10,7 +10,14 @@ import typer
 
 from regiontalk.cli.adding import add_changed, drop_missing, look_at_new, tally_text
 from regiontalk.cli.console import Report, ending, printable
-from regiontalk.cli.options import JsonOption, PackOption, PhotosArgument, ThreadsOption
+from regiontalk.cli.options import (
+    ExcludeOption,
+    JsonOption,
+    MaxPixelsOption,
+    PackOption,
+    PhotosArgument,
+    ThreadsOption,
+)
 from regiontalk.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -61,6 +68,8 @@ def add(
     as_json: JsonOption = False,
     pack: PackOption = None,
     threads: ThreadsOption = None,
+    exclude: ExcludeOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Add new and changed photos.
 
@@ -74,22 +83,25 @@ def add(
       regiontalk index add photos/ --index photos.index --prune
     """
     with ending(GOES_ON) as report:
-        from regiontalk.cli.stream import find_inputs
+        from regiontalk.cli.stream import PhotoChoice, search_inputs
         from regiontalk.model import load
         from regiontalk.search.update import Update
         from regiontalk.search.writer import IndexWriter
 
         check_storage(storage)
-        found = {name: find_inputs([name], report) for name in photos}
-        files = [file for inside in found.values() for file in inside]
+        choice = PhotoChoice(exclude, max_pixels)
+        found = dict(zip(photos, search_inputs(photos, report, choice), strict=True))
+        files = [file for inside in found.values() for file in inside.photos]
+        inputs = len(files) + report.failures
         model = load(pack, threads)
         with IndexWriter(index, pack_identity(model), storage) as writer:
             update = Update(writer)
-            add_changed(update, update.changed(files), partial(look_at_new, model, report=report), report)
+            look = partial(look_at_new, model, report=report, choice=choice)
+            add_changed(update, update.changed(files), look, report)
             drop_missing(update, found, prune)
             writer.merge()
             total = sum(each.kept for each in writer.manifest.segments)
-        report.summary(len(files), "photos")
+        report.summary(inputs, "photos")
         counts = {"index": index, "photos": total, **update.tally.to_json()}
         report.json(counts) if as_json else report.result(tally_text(counts))
 

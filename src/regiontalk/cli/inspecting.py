@@ -8,7 +8,16 @@ import typer
 
 from regiontalk.cli.console import Report, ending
 from regiontalk.cli.each_photo import for_each_photo, printed
-from regiontalk.cli.options import DrawOption, JsonOption, PackOption, ThreadsOption, refuse
+from regiontalk.cli.options import (
+    DrawOption,
+    ExcludeOption,
+    JsonOption,
+    MaxPixelsOption,
+    PackOption,
+    ThreadsOption,
+    refuse,
+)
+from regiontalk.cli.stream import PhotoChoice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +55,8 @@ def inspect(
     draw: DrawOption = None,
     pack: PackOption = None,
     threads: ThreadsOption = None,
+    exclude: ExcludeOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Show what counts: the lengths of word and region vectors.
 
@@ -63,15 +74,15 @@ def inspect(
       regiontalk inspect photo.jpg --draw lengths.png
     """
     if photos:
-        _inspect_photos(photos, words, as_json, draw, (pack, threads))
+        _inspect_photos(photos, PhotoChoice(exclude, max_pixels), words, as_json, draw, (pack, threads))
     else:
-        _inspect_words(words, as_json, draw, (pack, threads))
+        of_photos = {"--draw": draw, "--threads": threads, "--exclude": exclude, "--max-pixels": max_pixels}
+        _inspect_words(words, as_json, pack, of_photos)
 
 
-def _inspect_words(k: int | None, as_json: bool, draw: str | None, load: tuple[str | None, int | None]) -> None:
+def _inspect_words(k: int | None, as_json: bool, pack: str | None, of_photos: dict[str, Any]) -> None:
     with ending() as report:
-        pack, threads = load
-        refuse({"--draw": draw, "--threads": threads}, "without a photo")
+        refuse(of_photos, "without a photo")
         import numpy as np
 
         from regiontalk import model as models
@@ -100,7 +111,12 @@ def _print_json(vocabulary: Vocabulary, lengths: np.ndarray, k: int, report: Rep
 
 
 def _inspect_photos(
-    photos: list[str], k: int | None, as_json: bool, draw: str | None, load: tuple[str | None, int | None]
+    photos: list[str],
+    choice: PhotoChoice,
+    k: int | None,
+    as_json: bool,
+    draw: str | None,
+    load: tuple[str | None, int | None],
 ) -> None:
     from regiontalk.cli.text import region_lengths_text
 
@@ -108,7 +124,7 @@ def _inspect_photos(
         with ending():
             refuse({"--words": k}, "beside photos")
     show = printed(as_json, region_lengths_text, _regions_to_json)
-    for_each_photo(photos, draw, load, lambda _, looked: looked, show, _draw)
+    for_each_photo(photos, choice, draw, load, lambda _, looked: looked, show, _draw)
 
 
 def _regions_to_json(found: Regions) -> dict[str, Any]:

@@ -13,6 +13,23 @@ PhotosArgument = Annotated[
     list[str],
     typer.Argument(metavar="PHOTO_OR_FOLDER", help="Photos, and folders that are searched for photos."),
 ]
+ExcludeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exclude",
+        metavar="PATTERN",
+        help="Pass over files and folders of this name in folders, such as 'thumbs' or '*.gif'; may be repeated.",
+    ),
+]
+MaxPixelsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels",
+        min=1,
+        metavar="N",
+        help="Decode photos of up to so many pixels; 100 million by default, and JPEGs of five times as many.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one line for each result.")]
 PackOption = Annotated[
     str | None,

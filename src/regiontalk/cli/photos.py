@@ -12,7 +12,17 @@ import typer
 
 from regiontalk.cli.console import Report, ending
 from regiontalk.cli.each_photo import for_each_photo, printed
-from regiontalk.cli.options import BeamOption, DrawOption, JsonOption, PackOption, PhotosArgument, ThreadsOption
+from regiontalk.cli.options import (
+    BeamOption,
+    DrawOption,
+    ExcludeOption,
+    JsonOption,
+    MaxPixelsOption,
+    PackOption,
+    PhotosArgument,
+    ThreadsOption,
+)
+from regiontalk.cli.stream import PhotoChoice, look_at
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,6 +46,8 @@ def describe(
     pack: PackOption = None,
     beam: BeamOption = None,
     threads: ThreadsOption = None,
+    exclude: ExcludeOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Write a caption for each photo and for each of its regions.
 
@@ -52,7 +64,8 @@ def describe(
 
         return model.describe_regions([distinct(each) for each in looked], beam)
 
-    for_each_photo(photos, draw, (pack, threads), results, printed(as_json, description_text), _draw_description)
+    show, choice = printed(as_json, description_text), PhotoChoice(exclude, max_pixels)
+    for_each_photo(photos, choice, draw, (pack, threads), results, show, _draw_description)
 
 
 def regions(
@@ -61,6 +74,8 @@ def regions(
     draw: DrawOption = None,
     pack: PackOption = None,
     threads: ThreadsOption = None,
+    exclude: ExcludeOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Find the regions of photos, without words.
 
@@ -78,7 +93,8 @@ def regions(
         return {"file": found.file, **size, "regions": regions_to_json(found)}
 
     show = printed(as_json, regions_text, to_json)
-    for_each_photo(photos, draw, (pack, threads), lambda _, looked: looked, show, _draw_regions)
+    choice = PhotoChoice(exclude, max_pixels)
+    for_each_photo(photos, choice, draw, (pack, threads), lambda _, looked: looked, show, _draw_regions)
 
 
 def align(
@@ -96,6 +112,7 @@ def align(
     draw: DrawOption = None,
     pack: PackOption = None,
     threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Tie the words of a sentence to the regions of a photo.
 
@@ -105,7 +122,6 @@ def align(
       regiontalk align photo.jpg "a black dog jumps over a fence" --draw aligned.png
     """
     from regiontalk.cli.pictures import draw_picture, plan_pictures
-    from regiontalk.cli.stream import look_at
     from regiontalk.cli.text import alignment_text
 
     with ending() as report:
@@ -116,14 +132,14 @@ def align(
         pictures = plan_pictures(draw, [photo], files) if files else {}
         model = load(pack, threads)
         (read,) = model.read(sentence)
-        show = printed(as_json, alignment_text)
-        for batch in look_at(model, files, report):
+        show, choice = printed(as_json, alignment_text), PhotoChoice(max_pixels=max_pixels)
+        for batch in look_at(model, files, report, choice):
             for file, looked in batch:
                 alignment = model.align(looked, read, beta)
                 show(alignment, report)
                 if file in pictures:
                     picture = partial(draw_alignment, alignment=alignment)
-                    draw_picture(file, pictures[file], picture, report)
+                    draw_picture(file, pictures[file], picture, report, choice)
 
 
 def _is_one_photo(name: str, report: Report) -> bool:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from regiontalk.cli.console import Report, printable
 from regiontalk.cli.files import identities
+from regiontalk.cli.stream import ALL_PHOTOS, PhotoChoice
 from regiontalk.errors import ConfigError, PhotoError
-from regiontalk.files import write_bytes
+from regiontalk.files import fitting_name, write_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -55,13 +56,15 @@ def plan_pictures(draw: str | None, given: Sequence[str], photos: Sequence[Path]
 
 
 def draw_picture(
-    file: str | os.PathLike[str], target: Path, picture: Callable[[Photo], Image.Image], report: Report
+    file: str | os.PathLike[str],
+    target: Path,
+    picture: Callable[[Photo], Image.Image],
+    report: Report,
+    choice: PhotoChoice = ALL_PHOTOS,
 ) -> None:
     """Open a photo once more, now at a size worth looking at, and write its picture."""
-    from regiontalk.photos import open_photo
-
     try:
-        drawn = picture(open_photo(file, min_side=DRAWN_SIDE))
+        drawn = picture(choice.open(file, DRAWN_SIDE))
     except PhotoError as error:  # it was fine when it was looked at, so somebody changed it
         report.failure(os.fspath(file), str(error))
         return
@@ -105,10 +108,10 @@ def _names(photos: Sequence[Path]) -> dict[Path, str]:
     for photo in photos:
         if photo in names:
             continue
-        name, number = f"{photo.stem}.png", 1
+        name, number = fitting_name(photo.stem, ".png"), 1
         while name.lower() in taken:
             number += 1
-            name = f"{photo.stem}-{number}.png"
+            name = fitting_name(photo.stem, f"-{number}.png")
         taken.add(name.lower())
         names[photo] = name
     return names

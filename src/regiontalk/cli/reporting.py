@@ -14,8 +14,8 @@ import regiontalk
 from regiontalk.cli.console import Report, ending, photo_count, printable
 from regiontalk.cli.evaluating_shared import BootstrapOption, SeedOption, reporting_of, warn
 from regiontalk.cli.files import identities, make_place
-from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption, refuse
-from regiontalk.cli.stream import find_inputs
+from regiontalk.cli.options import BeamOption, ExcludeOption, MaxPixelsOption, PackOption, ThreadsOption, refuse
+from regiontalk.cli.stream import PhotoChoice, find_inputs
 from regiontalk.errors import ConfigError, PhotoError, SentenceError
 from regiontalk.files import write_bytes
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from regiontalk.data import BoxedDataset, Dataset, Entities
     from regiontalk.evaluation.results import Reporting
     from regiontalk.model import Model
+    from regiontalk.photos import Photo
     from regiontalk.report.examples import Listener
     from regiontalk.report.photos import Entry, PhotoReport
     from regiontalk.structures import Alignment, Regions
@@ -151,6 +152,8 @@ def report(
     pack: PackOption = None,
     beam: BeamOption = None,
     threads: ThreadsOption = None,
+    exclude: ExcludeOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Write photos, or an evaluation, into one HTML page.
 
@@ -170,7 +173,8 @@ def report(
         target = _target(output)
         most, load = int(max_size * 1_000_000), partial(_load, target, pack, threads)
         if evaluation:
-            refuse({"--sentences": sentences, "--beta": beta, "--limit": limit}, "with --evaluation")
+            of_photos = {"--exclude": exclude, "--max-pixels": max_pixels}
+            refuse({"--sentences": sentences, "--beta": beta, "--limit": limit, **of_photos}, "with --evaluation")
             folder = _one(photos)
             data = _Data(folder, _part(Path(folder), split), boxes, boxes_split, boxes_photos, boxes_every)
             how = _How(beam, examples or EXAMPLES, max_side, most, reporting_of(bootstrap, seed))
@@ -179,10 +183,11 @@ def report(
         boxed = {"--boxes-split": boxes_split, "--boxes-photos": boxes_photos, "--boxes-every": boxes_every}
         numbers = {"--examples": examples, "--bootstrap": bootstrap or None, "--seed": seed}
         refuse({"--boxes": boxes, **boxed, **numbers}, "without --evaluation")
-        asked = _asked(photos, sentences, split, told)
+        choice = PhotoChoice(exclude, max_pixels)
+        asked = _asked(photos, sentences, split, choice, told)
         inputs = len(asked[:limit]) + told.failures
         _spare_photos(target, asked)
-        page = _photos_page(asked[:limit], (max_side, most), load, (beam, beta), title, told)
+        page = _photos_page(asked[:limit], choice, (max_side, most), load, (beam, beta), title, told)
         if page is not None:
             _finish(page, target, told)
         told.summary(inputs, "inputs")
@@ -190,6 +195,7 @@ def report(
 
 def _photos_page(
     asked: Sequence[_Asked],
+    choice: PhotoChoice,
     limits: tuple[int, int],
     load: Callable[[], Model],
     search: tuple[int | None, float | None],
@@ -212,7 +218,7 @@ def _photos_page(
     told.bar.expect(len(asked), "photos")
     files, done = [each.file for each in asked], 0
     names = shown_names(files)
-    for batch in look_at(model, files, told):
+    for batch in look_at(model, files, told, choice):
         described = model.describe_regions([distinct(looked) for _, looked in batch], search[0])
         for (file, looked), description in zip(batch, described, strict=True):
             place = files.index(file, done)  # photos in between could not be opened
@@ -220,7 +226,7 @@ def _photos_page(
             done = place + 1
             alignment, remark = _align(model, looked, asked[place], search[1], told)
             entry = Entry(names[place], description, alignment, remark)
-            _add(pages, entry, file, limits[0], told)
+            _add(pages, entry, partial(choice.open, file, limits[0]), limits[0], told)
     return pages.html(title or photo_count(len(pages)), made_with(model)) if len(pages) else None
 
 
@@ -237,15 +243,14 @@ def _align(
         return None, f"Not tied to the photo, for lack of a known word: {asked.sentence}"
 
 
-def _add(pages: PhotoReport, entry: Entry, file: Path, max_side: int, told: Report) -> None:
+def _add(pages: PhotoReport, entry: Entry, again: Callable[[], Photo], max_side: int, told: Report) -> None:
     """Opens a photo once more, now at a size worth looking at."""
-    from regiontalk.photos import open_photo
     from regiontalk.report.pictures import data_url
 
     try:
-        photo = open_photo(file, min_side=max_side)
+        photo = again()
     except PhotoError as error:  # it was fine a moment ago, so somebody changed it
-        told.failure(str(file), str(error))
+        told.failure(entry.description.regions.file, str(error))
         pages.skip(1)
         return
     pages.add(entry, partial(data_url, photo, max_side))
@@ -360,7 +365,9 @@ def made_with(model: Model) -> str:
     return f"Made with RegionTalk {regiontalk.__version__}, pack {settings.name} ({checksum[:12]})."
 
 
-def _asked(given: Sequence[str], sentences: str | None, split: str | None, told: Report) -> list[_Asked]:
+def _asked(
+    given: Sequence[str], sentences: str | None, split: str | None, choice: PhotoChoice, told: Report
+) -> list[_Asked]:
     """The photos that are named, or those of a captioned dataset, with their sentences."""
     if len(given) == 1 and given[0]:
         dataset = _dataset(Path(given[0]), split)
@@ -370,7 +377,7 @@ def _asked(given: Sequence[str], sentences: str | None, split: str | None, told:
             return [_Asked(photo.file, photo.captions[0]) for photo in dataset.photos]
     if split is not None:
         raise ConfigError(f"--split {printable(split)}: only captioned photos have splits; see docs/data_formats.md")
-    files = find_inputs(given, told)
+    files = find_inputs(given, told, choice)
     if sentences is None:
         return [_Asked(file) for file in files]
     return [_Asked(file, line) for file, line in zip(files, _lines(sentences, len(files)), strict=True)]
@@ -381,7 +388,7 @@ def _dataset(path: Path, split: str | None) -> Dataset | None:
     from regiontalk.data import read_dataset
     from regiontalk.data.flickr8k import is_flickr8k
 
-    known = path.suffix == ".json" or is_flickr8k(path) or _is_plain(path)
+    known = path.suffix.lower() == ".json" or is_flickr8k(path) or _is_plain(path)
     return read_dataset(path, _part(path, split)) if known else None
 
 

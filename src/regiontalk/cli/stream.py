@@ -2,44 +2,93 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from regiontalk.cli.console import Report
-from regiontalk.errors import PhotoError
+from regiontalk.errors import ConfigError, PhotoError
 
 if TYPE_CHECKING:
     from regiontalk.model import Model
+    from regiontalk.photo_folders import FoundPhotos
+    from regiontalk.photo_kinds import OtherKind
     from regiontalk.photos import Photo
     from regiontalk.structures import Regions
 
+_NAMED = 3
+"""Folders that are named where many are meant."""
 
-def find_inputs(given: Sequence[str], report: Report) -> list[Path]:
+
+@dataclass(frozen=True)
+class PhotoChoice:
+    """Which photos are taken.
+
+    Attributes:
+        exclude: what `--exclude` says; see `search_photos`.
+        max_pixels: what `--max-pixels` says; None for `MAX_PIXELS`.
+    """
+
+    exclude: Sequence[str] | None = None
+    max_pixels: int | None = None
+
+    def open(self, file: str | os.PathLike[str], min_side: int) -> Photo:
+        """A photo, see `open_photo`."""
+        from regiontalk.photos import open_photo
+
+        return open_photo(file, max_pixels=self.pixels, min_side=min_side)
+
+    @property
+    def pixels(self) -> int:
+        """The most pixels that are decoded of a photo."""
+        from regiontalk.photos import MAX_PIXELS
+
+        return self.max_pixels or MAX_PIXELS
+
+
+ALL_PHOTOS = PhotoChoice()
+
+
+def find_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS) -> list[Path]:
     """The photos that the arguments name, in order; folders searched. What names none is reported as failed.
 
     A photo that is named twice is there twice: as many results as a program asked for.
     """
-    from regiontalk.photos import find_photos
+    return [photo for found in search_inputs(given, report, choice) for photo in found.photos]
 
-    found: list[Path] = []
+
+def search_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS) -> list[FoundPhotos]:
+    """What each argument names, as `find_inputs`. Folders that cannot be read are reported as failed, each for itself,
+    and what was passed over is said once for all arguments.
+
+    Raises:
+        ConfigError: if a pattern to exclude is empty.
+    """
+    from regiontalk.photo_folders import FoundPhotos, search_photos
+
+    exclude = choice.exclude or ()
+    if not all(pattern.strip("/") for pattern in exclude):
+        raise ConfigError("--exclude: expected a name or a pattern of names, found an empty one; leave it out")
+    searched = []
     for name in given:
         if not name:
             report.failure("''", "an empty file name; name a photo or a folder of photos")
-            continue
-        try:
-            photos = find_photos([name])
-        except PhotoError as error:
-            report.failure(name, str(error))
-            continue
-        if not photos:
+        found = search_photos(name, exclude) if name else FoundPhotos()
+        for folder, error in found.unreadable.items():
+            report.failure(str(folder), str(error))
+        if name and not found.photos and not found.unreadable:
             report.failure(name, "no photo in this folder; name one that holds JPEG, PNG or other pictures")
-        found += photos
-    return found
+        searched.append(found)
+    _say_what_was_passed_over(searched, report)
+    return searched
 
 
-def look_at(model: Model, files: Sequence[Path], report: Report) -> Iterator[list[tuple[Path, Regions]]]:
+def look_at(
+    model: Model, files: Sequence[Path], report: Report, choice: PhotoChoice = ALL_PHOTOS
+) -> Iterator[list[tuple[Path, Regions]]]:
     """The regions of each photo that can be opened, in batches as they are ready.
 
     However many files there are, and however large their photos, only a batch at the network's size is in memory.
@@ -50,7 +99,7 @@ def look_at(model: Model, files: Sequence[Path], report: Report) -> Iterator[lis
     for start in range(0, len(files), BATCH):
         names, photos = [], []
         for file in files[start : start + BATCH]:
-            photo = _open(file, size, report)
+            photo = _open(file, size, report, choice)
             if photo is not None:
                 names.append(file)
                 photos.append(photo)
@@ -58,16 +107,27 @@ def look_at(model: Model, files: Sequence[Path], report: Report) -> Iterator[lis
         report.bar.advance(len(files[start : start + BATCH]))
 
 
-def _open(file: Path, size: int, report: Report) -> Photo | None:
+def _open(file: Path, size: int, report: Report, choice: PhotoChoice) -> Photo | None:
     """A photo squashed as the vision network will see it; None if it is broken, which is reported."""
     from PIL import Image
 
-    from regiontalk.photos import open_photo
     from regiontalk.vision.session import prepare
 
     try:
-        photo = open_photo(file, min_side=size)
+        photo = choice.open(file, size)
+        return replace(photo, image=Image.fromarray(prepare(photo.image, size)))
     except PhotoError as error:
         report.failure(str(file), str(error))
-        return None
-    return replace(photo, image=Image.fromarray(prepare(photo.image, size)))
+    except MemoryError:
+        report.failure(str(file), "too little memory for this photo; make it smaller")
+    return None
+
+
+def _say_what_was_passed_over(searched: Sequence[FoundPhotos], report: Report) -> None:
+    kinds = sum((found.other_kinds for found in searched), Counter["OtherKind"]())
+    for kind, count in kinds.items():
+        report.note(f"{count} {kind.name} photo{'' if count == 1 else 's'} passed over: {kind.advice}")
+    folders = list(dict.fromkeys(str(folder) for found in searched for folder in found.system_folders))
+    if folders:
+        more = f" and {len(folders) - _NAMED} more" if len(folders) > _NAMED else ""
+        report.note(f"passed over {', '.join(folders[:_NAMED])}{more}: not a folder for photos; name it to search it")

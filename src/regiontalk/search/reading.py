@@ -16,7 +16,7 @@ from PIL import Image
 
 from regiontalk.errors import PhotoError
 from regiontalk.files import open_regular, problem, read_with_status, sha256_hex, unreadable
-from regiontalk.photos import MAX_FILE_BYTES, Photo, escaped, open_photo
+from regiontalk.photos import MAX_FILE_BYTES, MAX_PIXELS, Photo, escaped, open_photo
 from regiontalk.search.entries import Entry, FileState, date_taken
 from regiontalk.vision.session import prepare
 
@@ -57,19 +57,20 @@ def read_file(path: str) -> tuple[FileRead, bytes | None]:
     return FileRead(path, hashlib.sha256(content).digest(), _state(status)), content
 
 
-def open_read(read: FileRead, content: bytes | None, side: int) -> tuple[Entry, Photo]:
+def open_read(read: FileRead, content: bytes | None, side: int, max_pixels: int = MAX_PIXELS) -> tuple[Entry, Photo]:
     """The photo in a file that was read.
 
     Args:
         read, content: from `read_file`.
         side: pixels a side that the vision network sees; the photo is squashed to that.
+        max_pixels: see `open_photo`.
 
     Raises:
         PhotoError: if it is no photo, see `open_photo`, or the file, whose bytes are not in memory, is another by now;
             it names the file.
     """
     try:
-        photo = open_photo(read.path if content is None else content, min_side=side)
+        photo = open_photo(read.path if content is None else content, max_pixels=max_pixels, min_side=side)
     except PhotoError as error:
         raise PhotoError(str(error).replace("<bytes>", escaped(read.path), 1)) from None
     taken = date_taken(read.path if content is None else BytesIO(content))

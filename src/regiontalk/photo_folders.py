@@ -1,0 +1,132 @@
+"""Finding photos in folders: what is a photo, what is passed over and why, which folders could not be read."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import translate
+from pathlib import Path
+
+from regiontalk import files
+from regiontalk.errors import PhotoError
+from regiontalk.photo_errors import escaped
+from regiontalk.photo_kinds import OtherKind, kind_by_name
+
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+SYSTEM_FOLDERS = (
+    "@eaDir",
+    "@Recycle",
+    "#recycle",
+    "#snapshot",
+    "$RECYCLE.BIN",
+    "System Volume Information",
+    ".thumbnails",
+    "lost+found",
+)
+"""Folders that systems and NAS boxes make: thumbnails, deleted files, snapshots. Searched only if they are named."""
+
+_SYSTEM_NAMES = frozenset(name.lower() for name in SYSTEM_FOLDERS)
+
+
+@dataclass
+class FoundPhotos:
+    """What a search of folders found.
+
+    Attributes:
+        photos: in order.
+        unreadable: folders that could not be read, and why; of what lies below them nothing is known, neither that it
+            is there nor that it is gone.
+        system_folders: folders that were passed over because of their names, see `SYSTEM_FOLDERS`.
+        other_kinds: how many photos of kinds that are not read were passed over.
+    """
+
+    photos: list[Path] = field(default_factory=list)
+    unreadable: dict[Path, PhotoError] = field(default_factory=dict)
+    system_folders: list[Path] = field(default_factory=list)
+    other_kinds: Counter[OtherKind] = field(default_factory=Counter)
+
+
+def search_photos(paths: Paths, exclude: Sequence[str] = ()) -> FoundPhotos:
+    """The photos that some paths name, and what was passed over.
+
+    Args:
+        paths: files, which are taken as given whether they are photos or not, or there at all: `open_photo` will tell;
+            and folders, which are searched with all folders in them for files whose suffix is a photo's, sorted by
+            path. Hidden files and folders, links to folders and `SYSTEM_FOLDERS` are passed over in the search.
+        exclude: patterns (`*`, `?`, `[...]`) of files and folders to pass over; upper and lower case are one. One with
+            a slash is compared with the path from the named folder on, any other with the name alone.
+
+    Raises:
+        PhotoError: if a path is empty.
+    """
+    found = FoundPhotos()
+    excluded = _matcher(exclude)
+    for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
+        name = os.fsdecode(path)
+        if not name:
+            raise PhotoError("'': expected a photo or a folder of photos, found an empty name. Name one.")
+        if os.path.isdir(name):
+            _search(name, excluded, found)
+        else:
+            found.photos.append(Path(name))
+    return found
+
+
+def find_photos(paths: Paths, exclude: Sequence[str] = ()) -> list[Path]:
+    """The photos of `search_photos`, where all folders must be readable.
+
+    Raises:
+        PhotoError: if a folder cannot be read, or a path is empty.
+    """
+    found = search_photos(paths, exclude)
+    for error in found.unreadable.values():
+        raise error
+    return found.photos
+
+
+def _search(folder: str, excluded: Callable[[str], bool], found: FoundPhotos) -> None:
+    def unreadable(error: OSError) -> None:
+        name = os.fsdecode(error.filename or folder)
+        text = str(files.unreadable(name, error, PhotoError, "Change the folder's permissions, or --exclude it."))
+        found.unreadable[Path(name)] = PhotoError(escaped(text))
+
+    photos: list[Path] = []
+    for inside, folders, names in os.walk(folder, onerror=unreadable):
+        below = os.path.relpath(inside, folder)
+        folders[:] = [name for name in folders if _is_entered(inside, name, below, excluded, found)]
+        for name in names:
+            if name.startswith(".") or excluded(os.path.join(below, name)):
+                continue
+            kind = kind_by_name(name)
+            if isinstance(kind, OtherKind):
+                found.other_kinds[kind] += 1
+            elif kind:
+                photos.append(Path(inside, name))
+    found.photos += sorted(photos)
+
+
+def _is_entered(inside: str, name: str, below: str, excluded: Callable[[str], bool], found: FoundPhotos) -> bool:
+    if excluded(os.path.join(below, name)):
+        return False
+    if name.lower() in _SYSTEM_NAMES:
+        found.system_folders.append(Path(inside, name))
+        return False
+    return not name.startswith(".")
+
+
+def _matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
+    """Tells whether a path below the named folder fits one of some patterns."""
+    clean = [pattern.replace(os.sep, "/").strip("/").removeprefix("./").lower() for pattern in patterns]
+    of_names = [re.compile(translate(each)) for each in clean if each and "/" not in each]
+    of_paths = [re.compile(translate(each)) for each in clean if "/" in each]
+
+    def matches(path: str) -> bool:
+        whole = os.path.normpath(path).replace(os.sep, "/").lower()
+        name = whole.rpartition("/")[2]
+        return any(each.match(name) for each in of_names) or any(each.match(whole) for each in of_paths)
+
+    return matches

@@ -1,0 +1,120 @@
+"""Kinds of files: which are photos by their name, and what a file that is none is by its first bytes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+_SUFFIXES = (
+    "jpg jpeg jpe jfif mpo png apng gif bmp tif tiff webp avif avifs jp2 j2k jpc jpf jpx j2c ppm pgm pbm pnm pfm"
+)
+_HEIF_SUFFIXES = "heic heics heif heifs hif"
+_RAW_SUFFIXES = (
+    "3fr ari arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 srf srw x3f"
+)
+
+SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
+"""Of the photos that are read everywhere; upper and lower case are one."""
+
+HEAD_BYTES = 256
+"""Of a file, to tell its kind: a signature, or all brands of a HEIF file."""
+
+INSTALL_HEIF = "pip install 'regiontalk[heif]'"
+
+
+@dataclass(frozen=True)
+class OtherKind:
+    """A kind of photos that is known but not read.
+
+    Attributes:
+        name: as in "3 HEIC photos".
+        advice: what to do, about several of them.
+    """
+
+    name: str
+    advice: str
+
+
+HEIC = OtherKind("HEIC", f"they need {INSTALL_HEIF}")
+JPEG_XL = OtherKind("JPEG XL", "save them as JPEG")
+RAW = OtherKind("raw", "develop them and save them as JPEG")
+PHOTOSHOP = OtherKind("Photoshop", "save them as JPEG")
+
+_OTHER_KINDS = {
+    **{f".{suffix}": HEIC for suffix in _HEIF_SUFFIXES.split()},
+    **{f".{suffix}": RAW for suffix in _RAW_SUFFIXES.split()},
+    **dict.fromkeys((".jxl",), JPEG_XL),
+    **dict.fromkeys((".psd", ".psb"), PHOTOSHOP),
+}
+
+_SIGNATURES = (
+    (0, b"%PDF", "a PDF document"),
+    (0, b"%!PS", "a PostScript document"),
+    (0, b"PK\x03\x04", "a ZIP archive"),
+    (0, b"8BPS", "a Photoshop document"),
+    (0, b"\xff\x0a", "a JPEG XL photo"),
+    (0, b"\x00\x00\x00\x0cJXL ", "a JPEG XL photo"),
+    (8, b"CR\x02\x00", "a raw photo (Canon CR2)"),
+    (4, b"ftypcrx ", "a raw photo (Canon CR3)"),
+    (0, b"FUJIFILMCCD-RAW", "a raw photo (Fujifilm RAF)"),
+    (0, b"IIU\x00", "a raw photo (Panasonic RW2)"),
+    (0, b"IIRO", "a raw photo (Olympus ORF)"),
+    (0, b"IIRS", "a raw photo (Olympus ORF)"),
+    (0, b"MMOR", "a raw photo (Olympus ORF)"),
+    (0, b"FOVb", "a raw photo (Sigma X3F)"),
+    (0, b"\x00MRM", "a raw photo (Minolta MRW)"),
+    (4, b"ftyp", "a video"),
+)
+"""Offset, bytes there, what such a file is."""
+
+_HEIF_BRANDS = frozenset(
+    [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1", b"miaf"]
+)
+_AVIF_BRANDS = frozenset([b"avif", b"avis"])
+
+
+def heif_is_read() -> bool:
+    """Whether the library that reads HEIF is installed."""
+    return find_spec("pillow_heif") is not None
+
+
+def kind_by_name(name: str) -> bool | OtherKind:
+    """What a file in a folder is by its suffix: a photo that is read, one of another kind, or no photo (False)."""
+    suffix = os.path.splitext(name)[1].lower()
+    if suffix in SUFFIXES:
+        return True
+    other = _OTHER_KINDS.get(suffix)
+    return True if other is HEIC and heif_is_read() else other or False
+
+
+def is_heif(head: bytes) -> bool:
+    """Whether a file is a HEIF one that is not AVIF: they share a container, and often its first brand.
+
+    >>> is_heif(b"\\0\\0\\0\\x18ftypmif1\\0\\0\\0\\0mif1heic")
+    True
+    >>> is_heif(b"\\0\\0\\0\\x18ftypmif1\\0\\0\\0\\0mif1avif")
+    False
+    """
+    brands = _brands(head)
+    return bool(brands & _HEIF_BRANDS) and not brands & _AVIF_BRANDS
+
+
+def what_else(head: bytes) -> tuple[str, str]:
+    """What a file that is no photo we read is, by its first bytes, and what to do about it."""
+    unknown = "text" if is_text(head[:32]) else "something else"
+    kind = next((kind for at, start, kind in _SIGNATURES if head[at:].startswith(start)), unknown)
+    return kind, "Save it as JPEG." if "photo" in kind.lower() else "Name a photo."
+
+
+def is_text(head: bytes) -> bool:
+    """Whether bytes may be the beginning of a text."""
+    return all(byte in b"\t\n\f\r" or byte >= 0x20 for byte in head) and head[:1] != b"\xff"
+
+
+def _brands(head: bytes) -> frozenset[bytes]:
+    """The major and the compatible brands of a file in the ISO base media format; none of another file."""
+    if head[4:8] != b"ftyp":
+        return frozenset()
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    return frozenset([head[8:12], *(head[at : at + 4] for at in range(16, end, 4))])

@@ -1,0 +1,251 @@
+"""Pillow's readers of common photo formats, each called directly: what they take, what they refuse, and why.
+
+Pillow decides by a file's content what it is. Calling the readers directly keeps its global limits, and the other
+formats that it happens to know, out of it. HEIF is read by pillow-heif where that is installed.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from io import BytesIO
+from typing import IO, Any, cast
+
+from PIL import Image
+
+from regiontalk.errors import PhotoError
+from regiontalk.photo_costs import check_costs, png_chunks, tiff_tags
+from regiontalk.photo_errors import GET_IT_AGAIN, out_of_memory, reason, wrong
+from regiontalk.photo_kinds import HEAD_BYTES, INSTALL_HEIF, heif_is_read, is_heif, is_text, what_else
+from regiontalk.stderr_capture import libtiff_messages
+
+READERS = {
+    "JPEG": "PIL.JpegImagePlugin",
+    "PNG": "PIL.PngImagePlugin",
+    "WEBP": "PIL.WebPImagePlugin",
+    "GIF": "PIL.GifImagePlugin",
+    "TIFF": "PIL.TiffImagePlugin",
+    "BMP": "PIL.BmpImagePlugin",
+    "AVIF": "PIL.AvifImagePlugin",
+    "JPEG2000": "PIL.Jpeg2KImagePlugin",
+    "PPM": "PIL.PpmImagePlugin",
+}
+"""Format → the module that registers its reader with Pillow; tried in this order."""
+
+_EXPECTED = "a photo (JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM or, with its extra, HEIF)"
+_SAVE_ANEW = "Save it as JPEG, or as PNG with 8 or 16 bits."
+
+_NOT_READ = ("cannot handle", "not supported", "unsupported", "unknown pixel mode", "not implemented", "not configured")
+"""In what readers say of a sound photo that they cannot read."""
+
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_TEXTS_THAT_TURN = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")  # they may say how a photo is turned
+
+_KIND, _BITS, _COMPRESSION, _SUB_PHOTOS, _FORMAT, _DNG = 254, 258, 259, 330, 339, 50706  # TIFF's tags
+_NUMBERS = {1: "integers", 2: "signed integers", 3: "floating point", 5: "complex integers", 6: "complex numbers"}
+
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # or Python writes Pillow's errors to stderr, unasked
+
+
+def read_header(name: str, stream: IO[bytes]) -> Image.Image:
+    """What the first reader that takes the file makes of it; nothing is decoded yet.
+
+    Args:
+        name: of the photo, for messages.
+        stream: of the file, at its start, seekable. It must stay open until the image is decoded.
+
+    Raises:
+        PhotoError: if it is no photo, a damaged one, one of a kind that is not read, or one that is dear to decode.
+    """
+    head = stream.read(HEAD_BYTES)
+    if is_heif(head):
+        return _read_heif(name, stream)
+    damage: PhotoError | None = None
+    for kind, module in READERS.items():
+        import_module(module)
+        accepts = Image.OPEN[kind][1]
+        verdict = accepts(head[:32]) if accepts else True
+        if isinstance(verdict, str):  # Pillow was built without what this format needs
+            raise wrong(name, "a photo that this Pillow can read", f"a {kind} photo", "Save it as JPEG or PNG.")
+        if not verdict:
+            continue
+        check_costs(name, kind, stream)
+        try:
+            return _read(name, kind, stream)
+        except PhotoError:
+            raise
+        except Image.DecompressionBombError as error:
+            raise too_large(name, error) from None
+        except MemoryError:
+            raise out_of_memory(name) from None
+        except Exception as error:  # readers raise whatever a damaged header leads them into
+            if of_the_system(error):
+                raise
+            damage = damage or _refused(name, kind, stream, error)
+    if damage and not is_text(head[:32]):
+        raise damage
+    raise wrong(name, _EXPECTED, *what_else(head))
+
+
+def decode(image: Image.Image) -> None:
+    """Decode an image, without a word on stderr.
+
+    Raises:
+        OSError: if libtiff had something to say about why it cannot be decoded.
+        Exception: whatever else damaged data leads a decoder into.
+    """
+    if not getattr(image, "use_load_libtiff", False):
+        image.load()
+        return
+    try:
+        with libtiff_messages() as messages:
+            image.load()
+    except OSError as error:
+        raise OSError("; ".join(messages) or str(error)) from None
+
+
+def of_the_system(error: Exception) -> bool:
+    """Whether an error is the system's, such as a disk that cannot be read: decoders' own have no number."""
+    return isinstance(error, OSError) and error.errno is not None
+
+
+def broken(name: str, kind: str, error: Exception) -> PhotoError:
+    """What it means that a decoder failed: broken data, or sound data of a kind that it cannot read."""
+    if _is_not_read(error):
+        return wrong(name, f"a {kind} photo that can be read", f"one that cannot ({reason(error)})", _SAVE_ANEW)
+    return wrong(name, f"a whole {kind} photo", f"broken data ({reason(error)})", GET_IT_AGAIN)
+
+
+def too_large(name: str, error: Image.DecompressionBombError) -> PhotoError:
+    """Some of Pillow's readers have their own limit, above ours, and check it while they read the header."""
+    limit = f"a photo of at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels (Pillow's limit)"
+    return wrong(name, limit, reason(error), "Make it smaller.")
+
+
+# Formats that need more than a call of their reader
+
+
+def _read(name: str, kind: str, stream: IO[bytes]) -> Image.Image:
+    reader = Image.OPEN[kind][0]
+    if kind == "TIFF" and _is_raw(stream):
+        raise wrong(name, _EXPECTED, "a raw photo (TIFF from a camera)", "Develop it and save it as JPEG.")
+    stream.seek(0)
+    try:
+        return cast(Image.Image, reader(stream, name))
+    except ValueError as error:
+        if kind != "PNG" or "too large" not in str(error):
+            raise
+    return cast(Image.Image, reader(_without_texts(stream), name))
+
+
+def _without_texts(stream: IO[bytes]) -> IO[bytes]:
+    """A PNG without the comments that Pillow would unpack, up to a limit of its own, and nobody here reads."""
+    stream.seek(0)
+    kept = [stream.read(8)]
+    for kind, at, size in png_chunks(stream, sys.maxsize):
+        stream.seek(at)
+        content = stream.read(size)
+        if kind not in _TEXTS or content[8:].startswith(_TEXTS_THAT_TURN):
+            kept.append(content)
+    return BytesIO(b"".join(kept))
+
+
+def _is_raw(stream: IO[bytes]) -> bool:
+    """Whether a TIFF is a camera's raw file, whose first photo is a small preview of the one that was meant."""
+    tags = tiff_tags(stream)
+    return _DNG in tags or (_SUB_PHOTOS in tags and _KIND in tags and tags[_KIND].value & 1 == 1)
+
+
+def _read_heif(name: str, stream: IO[bytes]) -> Image.Image:
+    if not heif_is_read():
+        raise wrong(name, "a photo that can be read", "a HEIF photo (HEIC)", f"Save it as JPEG, or: {INSTALL_HEIF}")
+    stream.seek(0)
+    try:
+        return cast(Image.Image, import_module("pillow_heif").HeifImageFile(stream, name))
+    except MemoryError:
+        raise out_of_memory(name) from None
+    except Exception as error:  # as other readers
+        if of_the_system(error):
+            raise
+        raise broken(name, "HEIF", error) from None
+
+
+def _refused(name: str, kind: str, stream: IO[bytes], error: Exception) -> PhotoError:
+    """Why a reader did not take a photo: a sound one of a kind that it cannot read, or a damaged one."""
+    if kind == "AVIF" and _holds_hevc(stream):
+        return wrong(name, "an AVIF photo", "a HEIF photo (HEIC) under AVIF's name", "Save it as JPEG.")
+    if kind == "TIFF" and (found := _odd_tiff(stream, error)):
+        return wrong(name, "a TIFF photo that can be read", found, _SAVE_ANEW)
+    if kind == "PNG" and "too large" in str(error):
+        limit = "a PNG photo of at most 1 MB of EXIF or XMP text"
+        return wrong(name, limit, "more", "Save it anew without it.")
+    if _is_not_read(error):
+        return broken(name, kind, error)
+    return wrong(name, f"a whole {kind} photo", "a damaged or cut off header", GET_IT_AGAIN)
+
+
+def _odd_tiff(stream: IO[bytes], error: Exception) -> str:
+    """What is odd about a sound TIFF that the reader does not take; empty if nothing is known to be."""
+    from PIL.TiffImagePlugin import COMPRESSION_INFO
+
+    tags = tiff_tags(stream)
+    if _COMPRESSION in tags and tags[_COMPRESSION].value not in COMPRESSION_INFO:
+        return f"compression {tags[_COMPRESSION].value}"
+    if "unknown pixel mode" not in str(error):
+        return ""
+    bits = tags[_BITS].value if _BITS in tags else 1
+    samples = tags[_BITS].count if _BITS in tags else 1
+    numbers = _NUMBERS.get(tags[_FORMAT].value if _FORMAT in tags else 1, "numbers of an unknown kind")
+    return f"{samples} channels of {bits} bits each, {numbers}"
+
+
+def _holds_hevc(stream: IO[bytes]) -> bool:
+    stream.seek(0)
+    return b"hvcC" in stream.read(1 << 16)
+
+
+def _is_not_read(error: Exception) -> bool:
+    return any(words in str(error).lower() for words in _NOT_READ)
+
+
+# Warnings
+
+
+class _Hush:
+    """How many threads want Pillow's warnings quiet now, and what brings them back."""
+
+    lock = threading.Lock()
+    threads = 0
+    before: Any = None
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Keeps Pillow's warnings about odd metadata from the user: what matters about a photo is raised.
+
+    Python's warning filters belong to all threads. So the first thread here changes them and the last one changes them
+    back; each for itself would restore what another one had changed.
+    """
+    if getattr(sys.flags, "context_aware_warnings", False):  # Python 3.14 and later can have filters for each thread
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            yield
+        return
+    with _Hush.lock:
+        if not _Hush.threads:
+            _Hush.before = warnings.catch_warnings()
+            _Hush.before.__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+        _Hush.threads += 1
+    try:
+        yield
+    finally:
+        with _Hush.lock:
+            _Hush.threads -= 1
+            if not _Hush.threads:
+                _Hush.before.__exit__(None, None, None)
