@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import calendar
 import os
-import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import IO, Any
-
-from PIL import Image
+from typing import Any
 
 NO_DATE = -(2**63)
 """Stands for "no date" where dates are numbers."""
 FIRST_DATE, LAST_DATE = -62_135_596_800, 253_402_300_799
 """The first second of the year 1 and the last of the year 9999: what `date_taken` can find."""
-
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
-"""Formats that carry EXIF data."""
-_EXIF_FOLDER, _TAKEN, _WRITTEN = 0x8769, 0x9003, 0x0132  # EXIF's tags: DateTimeOriginal and DateTime
 
 
 @dataclass(frozen=True)
@@ -70,18 +62,3 @@ def file_state(path: str) -> FileState | None:
     except (OSError, ValueError):
         return None
     return FileState(status.st_size, status.st_mtime_ns)
-
-
-def date_taken(path: str | IO[bytes]) -> int | None:
-    """When a photo was taken: EXIF's DateTimeOriginal, else its DateTime. None if it says neither, or nonsense.
-
-    Returns:
-        Seconds since 1970 by the camera's own clock, whatever its time zone.
-    """
-    try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=_FORMATS) as image:
-            exif = image.getexif()
-            text = exif.get_ifd(_EXIF_FOLDER).get(_TAKEN) or exif.get(_WRITTEN)
-        return calendar.timegm(datetime.strptime(str(text).strip(" \0"), "%Y:%m:%d %H:%M:%S").timetuple())
-    except Exception:  # Pillow raises whatever damaged metadata leads it into; such a photo has no date
-        return None

@@ -16,8 +16,10 @@ from PIL import Image
 
 from regiontalk.errors import PhotoError
 from regiontalk.files import open_regular, problem, read_with_status, sha256_hex, unreadable
-from regiontalk.photos import MAX_FILE_BYTES, MAX_PIXELS, Photo, escaped, open_photo
-from regiontalk.search.entries import Entry, FileState, date_taken
+from regiontalk.photo_dates import date_taken
+from regiontalk.photo_readers import MAX_FILE_BYTES
+from regiontalk.photos import MAX_PIXELS, Photo, escaped, open_photo
+from regiontalk.search.entries import Entry, FileState
 from regiontalk.vision.session import prepare
 
 MOST_IN_MEMORY = 1 << 28
