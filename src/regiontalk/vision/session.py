@@ -7,6 +7,7 @@ D dimensions of the features, h dimensions of the shared space.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 OUTPUTS = ("map", "boxes", "objectness")
 """Of the graph, in the order of `VisionSession.run`."""
+
+_OUT_OF_MEMORY = re.compile("bad.?alloc|failed to allocate memory", re.IGNORECASE)  # in ONNX Runtime's errors
 
 BATCH = 8
 """Photos that go through the graph together: more is no faster on a CPU and only takes memory."""
@@ -93,7 +96,11 @@ class VisionSession:
         """The bare graph: pixels uint8 (B, S, S, 3) -> map (B, C, D), boxes (B, K, 4), objectness (B, K)."""
         try:
             maps, boxes, objectness = self._session.run(OUTPUTS, {"pixels": pixels})
+        except MemoryError:
+            raise
         except Exception as error:  # ONNX Runtime's errors share no base class
+            if _OUT_OF_MEMORY.search(str(error)):
+                raise MemoryError(_first_line(error)) from None
             raise _bad_graph(self._name, "a graph that runs", _first_line(error)) from error
         self._check_outputs(len(pixels), maps, boxes, objectness)
         return maps, boxes, objectness
