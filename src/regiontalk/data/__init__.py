@@ -57,7 +57,7 @@ def read_dataset(path: str | Path, split: str) -> Dataset:
         DataError: if the path holds none of these, the split is not in it, or photos and captions do not fit together.
     """
     path = Path(path)
-    if path.is_file() and path.suffix == ".json":
+    if path.is_file() and path.suffix.lower() == ".json":
         return _read_json_dataset(path, split)
     if not path.is_dir():
         raise DataError(f"{path}: no such folder or JSON file; give a folder of captioned photos")

@@ -67,7 +67,7 @@ def find_format(path: Path) -> BoxFormat:
             f"{path}: no boxes found; expected boxes.jsonl, Annotations and JPEGImages (Pascal VOC), "
             "Sentences and Annotations (Flickr30k Entities), or the path of a JSON file"
         )
-    if path.suffix == ".jsonl":
+    if path.suffix.lower() == ".jsonl":
         return "lines"
     content = read_json(path)
     if isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content):

@@ -85,12 +85,12 @@ def read_predictions(file: Path, listed: list[str] | None = None) -> Pairs:
     Raises:
         DataError: if the file is in none of the forms that `match` names, or plain text does not fit the list.
     """
-    if file.suffix == ".json":
+    if file.suffix.lower() == ".json":
         content = read_json(file)
         if not isinstance(content, list):
             raise DataError(f'{file}: expected a list of {{"image_id", "caption"}}, found {_kind(content)}')
         return [_prediction(f"{file}, entry {number}", entry) for number, entry in enumerate(content, start=1)]
-    if file.suffix == ".jsonl":
+    if file.suffix.lower() == ".jsonl":
         return [_prediction(f"{file}, line {number}", entry) for number, entry in json_lines(file)]
     lines = _lines(read_text(file))
     if listed is None:
@@ -114,9 +114,9 @@ def read_references(path: Path, split: str = "test") -> References:
     """
     if path.is_dir():
         found = _from_folder(path, split)
-    elif path.suffix == ".csv":
+    elif path.suffix.lower() == ".csv":
         found = _collect(_csv_rows(path), split, path)
-    elif path.suffix == ".jsonl":
+    elif path.suffix.lower() == ".jsonl":
         found = _from_entries(path, ((f"line {number}", entry) for number, entry in json_lines(path)), split)
     else:
         found = _from_json(path, split)
@@ -159,7 +159,7 @@ def _from_folder(folder: Path, split: str) -> References:
     file = captions_file(folder)
     if file == folder:
         raise DataError(f"{folder}: expected {' or '.join(_FILES)} in it, found neither")
-    if not lists or file.suffix == ".jsonl":
+    if not lists or file.suffix.lower() == ".jsonl":
         return read_references(file, split)
     everything = _collect(_csv_rows(file), _ALL, folder)
     if split == _ALL:

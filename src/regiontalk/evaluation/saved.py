@@ -188,7 +188,7 @@ def _read_floats(file: Path, name: str, axes: str) -> np.ndarray:
 
 def _read_array(file: Path, name: str) -> np.ndarray:
     """An array from a file; of several in it the one with this name. Nothing is ever unpickled."""
-    reader = _READERS.get(file.suffix)
+    reader = _READERS.get(file.suffix.lower())
     if reader is None:
         raise DataError(f"{file}: expected a file .npy, .npz or .safetensors, found {file.suffix or 'no suffix'}")
     try:
