@@ -20,13 +20,13 @@ from regiontalk.alignment.score import Kind, pad, score_of_products, score_sente
 from regiontalk.captioning.beam import Hypothesis
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.fitting import best_fitting
-from regiontalk.errors import PackError, SentenceError
+from regiontalk.errors import PackError, PhotoError, SentenceError
 from regiontalk.language.placed import PlacedVectors
 from regiontalk.language.reader import WordsReader
 from regiontalk.language.tokenise import tokenise
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
-from regiontalk.photos import Photo, open_photo
+from regiontalk.photos import Photo, PhotoSource, open_photo
 from regiontalk.settings import CaptionerSettings
 from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions, Sentence
 from regiontalk.vision.boxes import nms
@@ -37,10 +37,10 @@ DISTINCT_IOU = 0.4
 DISTINCT_SHARE = 0.25
 """Nor are regions whose objectness is below this share of the surest one's."""
 
-PhotoLike: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray | Photo
-"""A path, a file's bytes, a PIL image, an array (H, W, 3) uint8 RGB, or an opened photo."""
+PhotoLike: TypeAlias = PhotoSource | Photo
+"""A path, a file's bytes, a binary file object, a PIL image, an array (H, W, 3) uint8 RGB, or an opened photo."""
 
-_ONE_PHOTO = (str, os.PathLike, bytes, Image.Image, np.ndarray, Photo)
+_ONE_PHOTO = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, Photo)
 
 
 def load(pack: str | os.PathLike[str] | None = None, threads: int | None = None) -> Model:
@@ -101,7 +101,7 @@ class Model:
             PhotoError: if a photo cannot be opened; it names the photo.
             ValueError: if `boxes` do not fit the photos, or one has no area inside its photo.
         """
-        waiting = [photos] if isinstance(photos, _ONE_PHOTO) else list(photos)
+        waiting = _listed(photos)
         if boxes is not None and len(boxes) != len(waiting):
             raise ValueError(f"{len(waiting)} photos need as many arrays of boxes, found {len(boxes)}")
         found: list[Regions] = []
@@ -183,29 +183,31 @@ class Model:
             beta: β of Eq. 12, at least 0; None for the pack's.
 
         Raises:
-            SentenceError: if the sentence has no word, or none that the pack knows.
-            PhotoError: as `look`.
+            SentenceError: if the sentence has no word, or none that the pack knows; or it is not one.
+            PhotoError: as `look`; and if it is not one photo.
             ConfigError: if `beta` is negative or not finite.
         """
-        (read,) = self._sentences(sentence)
+        read = self._sentence(sentence)
         if (read.ids == Vocabulary.UNKNOWN).all():
             words = ", ".join(repr(word) for word in read.words)
             raise SentenceError(f"The pack knows none of the words {words}. Say it with more common English words.")
-        (regions,) = self._regions(photo)
+        (regions,) = self._regions(_one(photo, "align"))
         return align(regions, read, self.pack.settings.alignment.beta if beta is None else beta, self.score_kind)
 
     def describe(self, photo: PhotoLike, beam: int | None = None) -> Description:
         """Caption a photo and each of its distinct regions.
 
         Args:
-            photo: a single one; for many, `describe_regions` of what `look` and `distinct` gave is faster.
+            photo: a single one, or what `look` found in it; for many, `describe_regions` of what `look` and `distinct`
+                gave is faster.
             beam: hypotheses kept in the search; None for the pack's.
 
         Raises:
-            PhotoError: as `look`.
+            PhotoError: as `look`; and if it is not one photo.
             ValueError: if `beam` is below 1.
         """
-        return self.describe_regions([distinct(each) for each in self._regions(photo)], beam)[0]
+        (regions,) = self._regions(_one(photo, "describe"))
+        return self.describe_regions([distinct(regions)], beam)[0]
 
     def describe_regions(
         self, regions: Sequence[Regions], beam: int | None = None, temperature: float | None = None
@@ -306,11 +308,15 @@ class Model:
 
     def _regions(self, photos: Any) -> list[Regions]:
         """Photos and regions, mixed or single, as regions in order; the photos looked at in batches."""
-        if isinstance(photos, (Regions, *_ONE_PHOTO)):
-            photos = [photos]
-        given = list(photos)
+        given = _listed(photos)
         looked = iter(self.look([each for each in given if not isinstance(each, Regions)]))
         return [each if isinstance(each, Regions) else next(looked) for each in given]
+
+    def _sentence(self, sentence: Any) -> Sentence:
+        if not isinstance(sentence, Sentence | str):
+            raise SentenceError(f"align: expected one sentence, found {_what(sentence)}. Give them one by one.")
+        (read,) = self._sentences(sentence)
+        return read
 
     def _sentences(self, sentences: Any) -> list[Sentence]:
         if isinstance(sentences, Sentence | str):
@@ -318,6 +324,43 @@ class Model:
         given = list(sentences)
         read = iter(self.read([each for each in given if not isinstance(each, Sentence)]))
         return [each if isinstance(each, Sentence) else next(read) for each in given]
+
+
+def _is_one(photo: Any) -> bool:
+    """Whether something is a single photo, or what was found in one; a file is, whatever lines it might have."""
+    return isinstance(photo, (Regions, *_ONE_PHOTO)) or hasattr(photo, "read")
+
+
+def _listed(photos: Any) -> list[Any]:
+    """One photo or many as a list.
+
+    Raises:
+        PhotoError: if it is neither.
+    """
+    if _is_one(photos):
+        return [photos]
+    try:
+        return list(photos)
+    except TypeError:
+        raise PhotoError(f"expected photos, found {_what(photos)}. Give a path, or a list of them.") from None
+
+
+def _one(photo: Any, method: str) -> Any:
+    """A single photo, as it is.
+
+    Raises:
+        PhotoError: if it is anything else, such as a list of photos.
+    """
+    if _is_one(photo):
+        return photo
+    advice = "Give one at a time; for many, describe_regions and align take what look found in them."
+    raise PhotoError(f"{method}: expected one photo, found {_what(photo)}. {advice}")
+
+
+def _what(value: Any) -> str:
+    """What something is that was not expected: "a list of 2"."""
+    kind = type(value).__name__
+    return f"a {kind} of {len(value)}" if isinstance(value, list | tuple | set | dict) else kind
 
 
 def distinct(regions: Regions) -> Regions:
