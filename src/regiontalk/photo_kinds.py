@@ -55,7 +55,6 @@ _SIGNATURES = (
     (0, b"8BPS", "a Photoshop document"),
     (0, b"\xff\x0a", "a JPEG XL photo"),
     (0, b"\x00\x00\x00\x0cJXL ", "a JPEG XL photo"),
-    (8, b"CR\x02\x00", "a raw photo (Canon CR2)"),
     (4, b"ftypcrx ", "a raw photo (Canon CR3)"),
     (0, b"FUJIFILMCCD-RAW", "a raw photo (Fujifilm RAF)"),
     (0, b"IIU\x00", "a raw photo (Panasonic RW2)"),

@@ -157,6 +157,9 @@ def _without_texts(stream: IO[bytes]) -> IO[bytes]:
 
 def _is_raw(stream: IO[bytes]) -> bool:
     """Whether a TIFF is a camera's raw file, whose first photo is a small preview of the one that was meant."""
+    stream.seek(8)
+    if stream.read(3) == b"CR\x02":
+        return True
     tags = tiff_tags(stream)
     return _DNG in tags or (_SUB_PHOTOS in tags and _KIND in tags and tags[_KIND].value & 1 == 1)
 
