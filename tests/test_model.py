@@ -6,6 +6,7 @@ import shutil
 import tracemalloc
 import weakref
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import get_args
 
@@ -80,6 +81,43 @@ def test_a_photo_in_every_form(model: Model, photo_file: Path) -> None:
         (found,) = model.look(form)
         assert_same_regions(found, expected)
     assert len(model.look(forms)) == len(forms)
+
+
+def test_a_file_is_one_photo_wherever_it_was_read_to(model: Model, photo_file: Path) -> None:
+    (expected,) = model.look(photo_file)
+    content = photo_file.read_bytes()
+    at_its_end = BytesIO(content)
+    at_its_end.seek(0, 2)
+    for form in (BytesIO(content), at_its_end, bytearray(content), memoryview(content)):
+        (found,) = model.look(form)
+        assert_same_regions(found, expected)
+        assert model.score(form, SENTENCES).shape == (1, 3)
+        assert model.describe(form).caption.text == model.describe(photo_file).caption.text
+    with photo_file.open("rb") as file:
+        assert model.describe(file).caption.text == model.describe(photo_file).caption.text
+        assert model.align(file, SENTENCES[0]).regions.file == str(photo_file)
+        assert len(model.look([file, photo_file])) == 2
+    with photo_file.open(encoding="latin-1") as text, pytest.raises(PhotoError, match="Open it in mode 'rb'"):
+        model.describe(text)  # type: ignore[arg-type]
+
+
+def test_many_photos_are_refused_where_one_is_asked_for(model: Model, photo_file: Path) -> None:
+    for many, found in (
+        ([photo_file, photo_file], "a list of 2"),
+        ([], "a list of 0"),
+        ((photo_file,), "a tuple of 1"),
+    ):
+        with pytest.raises(PhotoError, match=f"describe: expected one photo, found {found}"):
+            model.describe(many)  # type: ignore[arg-type]
+        with pytest.raises(PhotoError, match=f"align: expected one photo, found {found}"):
+            model.align(many, SENTENCES[0])  # type: ignore[arg-type]
+    with pytest.raises(PhotoError, match="align: expected one photo, found generator"):
+        model.align((each for each in [photo_file]), SENTENCES[0])  # type: ignore[arg-type]
+    with pytest.raises(SentenceError, match="align: expected one sentence, found a list of 3"):
+        model.align(photo_file, SENTENCES)  # type: ignore[arg-type]
+    for method in (model.look, lambda photos: model.score(photos, SENTENCES)):
+        with pytest.raises(PhotoError, match="expected photos, found int"):
+            method(3)  # type: ignore[arg-type]
 
 
 def test_many_photos_are_one_at_a_time(model: Model, photo_files: list[Path]) -> None:

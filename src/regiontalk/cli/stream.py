@@ -125,7 +125,7 @@ def _open(file: Path, size: int, report: Report, choice: PhotoChoice) -> Photo |
 
 def _say_what_was_passed_over(searched: Sequence[FoundPhotos], report: Report) -> None:
     kinds = sum((found.other_kinds for found in searched), Counter["OtherKind"]())
-    for kind, count in kinds.items():
+    for kind, count in sorted(kinds.items(), key=lambda each: each[0].name):
         report.note(f"{count} {kind.name} photo{'' if count == 1 else 's'} passed over: {kind.advice}")
     folders = list(dict.fromkeys(str(folder) for found in searched for folder in found.system_folders))
     if folders:
