@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
@@ -12,6 +14,19 @@ from PIL import Image
 # Reproducible everywhere, and no clock: a busy machine is no failure.
 hypothesis.settings.register_profile("project", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("project")
+
+
+@pytest.fixture(scope="session")
+def case() -> Callable[[str], Path]:
+    """Gives a file or folder of `../shared/cases` or of $REGIONTALK_CASES; skips the test where it is not there."""
+    cases = Path(os.environ.get("REGIONTALK_CASES") or Path(__file__).parents[2] / "shared" / "cases")
+
+    def find(name: str) -> Path:
+        if not (cases / name).exists():
+            pytest.skip(f"needs {name} in ../shared/cases or $REGIONTALK_CASES")
+        return cases / name
+
+    return find
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from regiontalk.errors import DataError, PackError
 from regiontalk.files import (
     RepeatedKeyError,
     create,
+    fitting_name,
     json_lines,
     open_regular,
     open_to_change,
@@ -187,3 +188,12 @@ def test_nothing_is_changed_through_a_link(file: Path) -> None:
         open_to_change(link, 9)
     with pytest.raises(DataError, match="pipe: expected a regular file, found a pipe"):
         open_to_change(pipe, 9)
+
+
+@pytest.mark.parametrize("stem", ["a" * 300, "ä" * 130, "a" + "\U0001f600" * 70, "\udcff" * 300])
+def test_names_are_cut_to_what_a_file_system_takes(stem: str, tmp_path: Path) -> None:
+    name = fitting_name(stem, "-12.png")
+    assert 250 <= len(os.fsencode(name)) <= 255
+    assert name.endswith("-12.png") and stem.startswith(name.removesuffix("-12.png"))
+    (tmp_path / name).touch()
+    assert fitting_name("short", ".png") == "short.png"

@@ -88,6 +88,12 @@ def test_a_pack_comes_back(tmp_path: Path, cell: str, words_cell: str) -> None:
             np.testing.assert_array_equal(found, tensor.astype(np.float16).astype(np.float32))
 
 
+def test_a_pack_with_a_name_as_long_as_can_be(tmp_path: Path) -> None:
+    settings, folder = tiny_settings(), tmp_path / ("ä" * 127)
+    save_pack(folder, settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    assert Pack.load(folder).settings == settings
+
+
 def test_tensors_of_the_words_network() -> None:
     shared = {"embedding": (9, 6), "W_d": (12, 8), "b_d": (8,)}
     recurrent = {"W_f": (12, 12), "b_f": (12,), "W_b": (12, 12), "b_b": (12,)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,6 @@ from PIL import Image
 
 from regiontalk.photo_dates import date_taken
 
-CASES = Path(os.environ.get("REGIONTALK_CASES") or Path(__file__).parents[2] / "shared" / "cases")
 ORIGINAL, DIGITISED, WRITTEN = 0x9003, 0x9004, 0x0132
 NOON = 1_719_748_800  # 2024-06-30T12:00:00
 
@@ -39,7 +39,11 @@ def photo_with(tmp_path: Path, tags: dict[int, str], kind: str = "JPEG") -> Path
     ],
 )
 def test_the_first_valid_date(tmp_path: Path, tags: dict[int, str]) -> None:
-    assert date_taken(photo_with(tmp_path, tags)) == NOON
+    path = photo_with(tmp_path, tags)
+    assert date_taken(path) == date_taken(str(path)) == NOON
+    with path.open("rb") as stream:
+        stream.seek(0, 2)
+        assert date_taken(stream) == NOON
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2024:06:30", "2024:02:30 12:00:00", "2024:06:30 12:00:00 or so"])
@@ -64,8 +68,6 @@ def test_what_is_no_photo_has_no_date(tmp_path: Path) -> None:
         assert date_taken(tmp_path / "pipe.jpg") is None
 
 
-def test_cases_of_dates() -> None:
-    if not (CASES / "dates").is_dir():
-        pytest.skip(f"needs {CASES / 'dates'}")
-    assert date_taken(CASES / "dates" / "blank_orig.jpg") == NOON
-    assert date_taken(CASES / "dates" / "sub.jpg") == NOON
+def test_cases_of_dates(case: Callable[[str], Path]) -> None:
+    assert date_taken(case("dates/blank_orig.jpg")) == NOON
+    assert date_taken(case("dates/sub.jpg")) == NOON

@@ -24,15 +24,6 @@ from regiontalk.photo_readers import READERS
 from regiontalk.photos import open_photo
 from regiontalk.stderr_capture import libtiff_messages
 
-CASES = Path(os.environ.get("REGIONTALK_CASES") or Path(__file__).parents[2] / "shared" / "cases")
-
-
-def case(name: str) -> Path:
-    """A file of the shared cases; the test is skipped where they are not beside the repository."""
-    if not (CASES / name).exists():
-        pytest.skip(f"needs {CASES / name}")
-    return CASES / name
-
 
 def a_gradient(width: int = 64, height: int = 48) -> Image.Image:
     y, x = np.mgrid[0:height, 0:width]
@@ -193,7 +184,7 @@ def test_a_png_with_too_much_exif_names_the_limit() -> None:
         open_photo(source[:33] + text + source[33:])
 
 
-def test_cases_of_png_text_and_heif(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cases_of_png_text_and_heif(case: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_photo(case("png_text/photo.png")).width > 0
     monkeypatch.setattr("regiontalk.photo_readers.heif_is_read", lambda: False)
     with pytest.raises(PhotoError, match="a HEIF photo"):

@@ -21,8 +21,7 @@ from PIL import Image, ImageCms, ImageFile, features
 
 from regiontalk import photo_colours, photos
 from regiontalk.errors import PhotoError
-from regiontalk.files import MAX_PHOTO_BYTES
-from regiontalk.photos import MAX_PIXELS, SHRUNK, Photo, open_photo
+from regiontalk.photos import MAX_FILE_BYTES, MAX_PIXELS, SHRUNK, Photo, open_photo
 
 SAMPLES = Path(__file__).parent.parent / "src" / "regiontalk" / "samples"
 
@@ -575,8 +574,8 @@ def test_a_disk_that_fails_is_no_damaged_photo(kind: str, monkeypatch: pytest.Mo
 def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     path = tmp_path / "photo.webp"
     with path.open("wb") as file:
-        file.truncate(MAX_PHOTO_BYTES + 1)  # takes no room on disk
-    with pytest.raises(PhotoError, match=f"at most {MAX_PHOTO_BYTES:,} bytes, found {MAX_PHOTO_BYTES + 1:,}"):
+        file.truncate(MAX_FILE_BYTES + 1)  # takes no room on disk
+    with pytest.raises(PhotoError, match=f"at most {MAX_FILE_BYTES:,} bytes, found {MAX_FILE_BYTES + 1:,}"):
         open_photo(path)
 
 

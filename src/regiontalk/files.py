@@ -27,9 +27,6 @@ ErrorKind: TypeAlias = type[RegionTalkError]
 MAX_TEXT_BYTES = 1 << 30
 """Larger files of text are refused; the largest annotations in use, Visual Genome's, have 0.7 GB."""
 
-MAX_PHOTO_BYTES = 1 << 31
-"""Larger photos are refused: none of a hundred megapixels needs more, and some readers take a file whole."""
-
 MAX_NAME_BYTES = 255
 """Of a file's name, without its folder: the limit of common file systems."""
 

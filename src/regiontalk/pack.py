@@ -24,7 +24,7 @@ from regiontalk import fingerprints
 from regiontalk.alignment.hubness import bank_shapes, check_counts
 from regiontalk.captioning.cells import captioner_shapes
 from regiontalk.errors import PackError
-from regiontalk.files import parse_json, read_bytes, sha256_hex
+from regiontalk.files import fitting_name, parse_json, read_bytes, sha256_hex
 from regiontalk.language.placed import placed_shapes
 from regiontalk.language.reader import words_shapes
 from regiontalk.language.vocabulary import Vocabulary
@@ -204,7 +204,7 @@ def save_pack(
     checksums = {name: sha256_hex(content) for name, content in contents.items()}
     header = {"format": FORMAT, "format_version": FORMAT_VERSION}
     contents[SETTINGS_FILE] = _json_bytes(header | settings.to_json() | {"files": checksums})
-    partial = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}.partial")
+    partial = folder.with_name(fitting_name(f".{folder.name}", f".{secrets.token_hex(4)}.partial"))
     try:
         partial.mkdir(parents=True)
         for name, data in contents.items():

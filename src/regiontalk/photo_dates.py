@@ -6,11 +6,11 @@ import calendar
 import os
 import re
 from datetime import datetime
-from typing import Any
+from typing import IO, Any
 
 from regiontalk import files
 from regiontalk.errors import PhotoError
-from regiontalk.photo_readers import quiet_pillow, read_header
+from regiontalk.photo_readers import MAX_FILE_BYTES, quiet_pillow, read_header
 
 _EXIF_FOLDER, _ORIGINAL, _DIGITISED, _WRITTEN = 0x8769, 0x9003, 0x9004, 0x0132  # EXIF's tags
 
@@ -18,23 +18,35 @@ _DATE = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:[.,]\
 """EXIF's form, and with what some programs add: fractions of a second and a time zone."""
 
 
-def date_taken(path: str | os.PathLike[str]) -> int | None:
+def date_taken(photo: str | os.PathLike[str] | IO[bytes]) -> int | None:
     """When a photo was taken: the first valid date of DateTimeOriginal, DateTimeDigitized and DateTime.
 
     Cameras whose clock was never set, and programs, leave blanks or zeros in one of them, which hides no other.
+
+    Args:
+        photo: its path, or a stream of its file, which is read from its start.
 
     Returns:
         Whole seconds since 1970 by the camera's own clock, whatever its time zone; None if no date is valid.
     """
     try:
-        with quiet_pillow(), files.open_regular(path, files.MAX_PHOTO_BYTES, PhotoError) as stream:
-            image = read_header(os.fsdecode(path), stream)
-            exif = image.getexif()
-            detailed = exif.get_ifd(_EXIF_FOLDER)
-            texts = (detailed.get(_ORIGINAL), detailed.get(_DIGITISED), exif.get(_WRITTEN))
+        if isinstance(photo, str | os.PathLike):
+            with files.open_regular(photo, MAX_FILE_BYTES, PhotoError) as stream:
+                texts = _texts(stream)
+        else:
+            photo.seek(0)
+            texts = _texts(photo)
         return next((seconds for seconds in map(_seconds, texts) if seconds is not None), None)
     except Exception:  # Pillow raises whatever damaged metadata leads it into; such a photo has no date
         return None
+
+
+def _texts(stream: IO[bytes]) -> tuple[Any, ...]:
+    """The texts of the three tags; None where there is none."""
+    with quiet_pillow():
+        exif = read_header("<photo>", stream).getexif()
+        detailed = exif.get_ifd(_EXIF_FOLDER)
+        return detailed.get(_ORIGINAL), detailed.get(_DIGITISED), exif.get(_WRITTEN)
 
 
 def _seconds(text: Any) -> int | None:

@@ -37,6 +37,9 @@ READERS = {
 }
 """Format → the module that registers its reader with Pillow; tried in this order."""
 
+MAX_FILE_BYTES = 1 << 31
+"""Larger files are refused: no photo of a hundred megapixels needs more, and some readers take a file whole."""
+
 _EXPECTED = "a photo (JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM or, with its extra, HEIF)"
 _SAVE_ANEW = "Save it as JPEG, or as PNG with 8 or 16 bits."
 

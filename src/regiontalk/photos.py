@@ -16,6 +16,7 @@ from regiontalk.photo_colours import to_rgb
 from regiontalk.photo_costs import has_one_scan
 from regiontalk.photo_errors import GET_IT_AGAIN, out_of_memory, wrong
 from regiontalk.photo_errors import escaped as escaped
+from regiontalk.photo_readers import MAX_FILE_BYTES as MAX_FILE_BYTES
 from regiontalk.photo_readers import broken, decode, of_the_system, quiet_pillow, read_header, too_large
 
 PhotoSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
@@ -135,7 +136,7 @@ def _open_file(name: str) -> BinaryIO:
         raise PhotoError("'': expected a photo, found an empty name. Name a file.")
     try:
         return files.open_regular(
-            name, files.MAX_PHOTO_BYTES, PhotoError, advice="Name the file of a photo that you may read."
+            name, MAX_FILE_BYTES, PhotoError, advice="Name the file of a photo that you may read."
         )
     except PhotoError as error:
         raise PhotoError(escaped(str(error))) from None
@@ -147,7 +148,7 @@ def _content(name: str, file: BinaryIO) -> bytes:
         before = file.tell() if file.seekable() else None
         if before is not None:
             file.seek(0)
-        content = file.read(files.MAX_PHOTO_BYTES + 1)
+        content = file.read(MAX_FILE_BYTES + 1)
         if before is not None:
             file.seek(before)
     except (AttributeError, ValueError) as error:  # a closed one, or something that only looks like a file
@@ -156,8 +157,8 @@ def _content(name: str, file: BinaryIO) -> bytes:
         raise wrong(
             name, "a file that gives bytes", f"one that gives {type(content).__name__}", "Open it in mode 'rb'."
         )
-    if len(content) > files.MAX_PHOTO_BYTES:
-        raise wrong(name, f"a file of at most {files.MAX_PHOTO_BYTES:,} bytes", "more", "Make it smaller.")
+    if len(content) > MAX_FILE_BYTES:
+        raise wrong(name, f"a file of at most {MAX_FILE_BYTES:,} bytes", "more", "Make it smaller.")
     return content
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from regiontalk.data.box_formats import find_format
 from regiontalk.data.boxes import (
     EVERYTHING,
     LEAVE_OUT,
@@ -151,6 +152,11 @@ def test_every_takes_its_share(names: list[str], every: int) -> None:
 def test_what_is_no_box(value: object) -> None:
     assert xyxy_of(value) is None
     assert xyxy_from_xywh(value) is None
+
+
+@pytest.mark.parametrize("name", ["boxes.jsonl", "BOXES.JSONL"])
+def test_lines_of_boxes_are_known_by_their_suffix(name: str) -> None:
+    assert find_format(Path(name)) == "lines"
 
 
 def test_boxes_from_files() -> None:

@@ -75,6 +75,11 @@ def test_reads_captions(tmp_path: Path) -> None:
             read_dataset(file, split)
 
 
+def test_a_suffix_in_capitals(tmp_path: Path) -> None:
+    file = write(tmp_path, "captions_val2017.json", captions()).rename(tmp_path / "captions_val2017.JSON")
+    assert len(read_dataset(file, "val").photos) > 0
+
+
 @pytest.mark.parametrize("photos", ["images", "annotations", "annotations/images", "images/val2017"])
 def test_photos_in_other_places(tmp_path: Path, photos: str) -> None:
     (tmp_path / photos).mkdir(parents=True)

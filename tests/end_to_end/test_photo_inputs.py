@@ -13,8 +13,6 @@ from PIL import Image
 
 Command = Callable[..., Any]
 
-CASES = Path(os.environ.get("REGIONTALK_CASES") or Path(__file__).parents[3] / "shared" / "cases")
-
 
 @pytest.fixture
 def locked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -141,11 +139,11 @@ def test_a_folder_of_other_kinds_only(command: Command, tmp_path: Path) -> None:
     assert "1 JPEG XL photo passed over" in ended.err
 
 
-def test_cases_of_a_mixed_folder(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not (CASES / "mixed_folder").is_dir():
-        pytest.skip(f"needs {CASES / 'mixed_folder'}")
+def test_cases_of_a_mixed_folder(
+    command: Command, case: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("regiontalk.photo_kinds.heif_is_read", lambda: False)
-    ended = command("describe", CASES / "mixed_folder", "--json")
+    ended = command("describe", case("mixed_folder"), "--json")
     assert (ended.status, len(ended.json())) == (0, 1)
     assert "1 HEIC photo passed over" in ended.err and "1 JPEG XL photo passed over" in ended.err
 

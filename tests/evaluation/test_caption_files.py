@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,23 @@ def test_a_list_chooses_and_orders(tmp_path: Path) -> None:
         match(predictions, references, put(images, "b.jpg\na.jpg\nx.jpg\n"))
     with pytest.raises(DataError, match="names no photo"):
         match(predictions, references, put(images, "\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("CAPTIONS.CSV", CSV), ("plain.JSON", json.dumps(TRUTHS)), ("entries.JSONL", "\n".join(map(json.dumps, ENTRIES)))],
+)
+def test_suffixes_in_capitals(tmp_path: Path, name: str, content: str) -> None:
+    (tmp_path / name).write_text(content)
+    assert read_references(tmp_path / name).captions.keys() == TRUTHS.keys()
+
+
+@pytest.mark.parametrize("name", ["results.JSON", "results.JsonL"])
+def test_predictions_with_suffixes_in_capitals(tmp_path: Path, name: str) -> None:
+    entry = json.dumps({"image_id": "a.jpg", "caption": "a dog"})
+    (tmp_path / name).write_text(f"[{entry}]" if name.endswith("N") else f"{entry}\n")
+    assert read_predictions(tmp_path / name) == [("a.jpg", "a dog")]
+
+
+def test_cases_of_capital_suffixes(case: Callable[[str], Path]) -> None:
+    assert len(read_predictions(case("capital_suffix/results.JSON"))) == 2

@@ -208,3 +208,10 @@ def test_nothing_is_unpickled(tmp_path: Path) -> None:
     for name in ("trap.npy", "trap.npz", "raw.npy"):
         refused(lambda name=name: evaluate_scores(tmp_path / name), name)  # type: ignore[misc]
     assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize("suffix", [".NPY", ".Npz", ".SAFETENSORS"])
+def test_suffixes_in_any_case(tmp_path: Path, suffix: str) -> None:
+    scores = random(PHOTOS, SENTENCES).astype(np.float32)
+    file = saved(tmp_path, suffix.lower(), scores=scores).rename(tmp_path / f"other{suffix}")
+    assert evaluate_scores(file)["signature"]["photos"] == PHOTOS

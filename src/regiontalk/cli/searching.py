@@ -15,6 +15,7 @@ from regiontalk.cli.console import Report, complain, ending, printable
 from regiontalk.cli.indexing import DEFAULT_COLLECTION, pack_identity
 from regiontalk.cli.options import JsonOption, PackOption, ThreadsOption, refuse
 from regiontalk.errors import ConfigError, SentenceError
+from regiontalk.files import fitting_name
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -367,5 +368,5 @@ class _Pictures:
         from regiontalk.cli.pictures import draw_picture
 
         if self._folder is not None:
-            name = f"{rank:03}-{Path(hit.entry.path).stem}.png"
+            name = fitting_name(f"{rank:03}-{Path(hit.entry.path).stem}", ".png")
             draw_picture(hit.entry.path, self._folder / name, picture, self._report)

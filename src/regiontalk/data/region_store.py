@@ -23,7 +23,16 @@ import numpy as np
 
 from regiontalk.data.captions import repeated
 from regiontalk.errors import DataError
-from regiontalk.files import open_regular, open_to_change, problem, read_json, sha256_hex, unreadable, written
+from regiontalk.files import (
+    fitting_name,
+    open_regular,
+    open_to_change,
+    problem,
+    read_json,
+    sha256_hex,
+    unreadable,
+    written,
+)
 from regiontalk.settings import Rule, Section, line, shown, whole
 
 _FORMAT, _FORMAT_VERSION = "regiontalk-regions", 1
@@ -396,7 +405,7 @@ def _map(file: Path, name: str, layout: _Layout) -> np.ndarray:
 
 
 def _part_of(folder: Path) -> Path:
-    return folder.with_name(folder.name + ".part")
+    return folder.with_name(fitting_name(folder.name, ".part"))
 
 
 def _write_at(file: Path, start: int, data: bytes) -> None:
