@@ -119,6 +119,12 @@ def test_a_tiff_of_a_million_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_photo(tiff_of_strips(5000)).height == 5000
 
 
+def test_a_fax_of_a_million_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = BytesIO()
+    Image.new("1", (8, 1_000_000)).save(file, "TIFF", compression="group4")
+    refused(file.getvalue(), "compressed as a fax, of at most 500,000 rows, found 1,000,000", monkeypatch)
+
+
 @pytest.mark.parametrize("in_a_box", [True, False])
 def test_a_jpeg_2000_of_many_layers_in_many_tiles(in_a_box: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     source = bytearray(encoded("JPEG2000", (512, 512), no_jp2=not in_a_box, tile_size=(16, 16)))

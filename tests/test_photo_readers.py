@@ -259,6 +259,32 @@ def test_lines_of_others_are_passed_on() -> None:
     assert written() == b"regiontalk: a.jpg: no such file\n50 %\rafter\n"
 
 
+@pytest.mark.parametrize("missing", [1, 2])
+def test_where_no_file_can_be_made_in_memory_or_at_all(missing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with stderr_of_the_process() as written:
+        monkeypatch.setattr(os, "memfd_create", fail, raising=False)
+        if missing == 2:
+            monkeypatch.setattr(tempfile, "TemporaryFile", fail)
+        with pytest.raises(PhotoError, match="Using code not yet in table" if missing == 1 else "decoder error"):
+            open_photo(damaged_tiff())
+        monkeypatch.undo()
+    assert written() == b""
+
+
+def test_stderr_is_closed() -> None:
+    before = os.dup(2)
+    os.close(2)
+    try:
+        with pytest.raises(PhotoError, match="broken data"):
+            open_photo(damaged_tiff())
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
 def test_threads_that_read_tiffs_leave_stderr_as_it_was() -> None:
     failures: list[str] = []
 

@@ -26,6 +26,7 @@ from regiontalk.language.reader import WordsReader
 from regiontalk.language.tokenise import tokenise
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
+from regiontalk.photo_errors import out_of_memory
 from regiontalk.photos import Photo, PhotoSource, open_photo
 from regiontalk.settings import CaptionerSettings
 from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions, Sentence
@@ -304,7 +305,10 @@ class Model:
             return photo
         size = self.pack.settings.vision.size
         opened = open_photo(photo, min_side=size)
-        return replace(opened, image=Image.fromarray(prepare(opened.image, size)))
+        try:
+            return replace(opened, image=Image.fromarray(prepare(opened.image, size)))
+        except MemoryError:
+            raise out_of_memory(opened.file) from None
 
     def _regions(self, photos: Any) -> list[Regions]:
         """Photos and regions, mixed or single, as regions in order; the photos looked at in batches."""

@@ -31,6 +31,9 @@ MAX_PNG_CHUNKS = 200_000
 MAX_TIFF_STRIPS = 200_000
 """Strips or tiles. Of photos whose strips are one row each, these are more rows than fit."""
 
+MAX_FAX_ROWS = 500_000
+"""Of a TIFF that is compressed as a fax. libtiff complains of each row that is broken, and goes on."""
+
 MAX_J2K_PACKETS = 50_000_000
 """Tiles x layers x components x precincts of all resolutions: a second of planning. 100 megapixels in tiles of 64 x 64
 pixels, five layers each, have 3 million."""
@@ -46,6 +49,8 @@ _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _PROGRESSIVE = frozenset([0xC2, 0xC6, 0xCA, 0xCE])
 
 _STRIPS_OR_TILES = (273, 324)  # TIFF's tags that hold their offsets
+_ROWS, _COMPRESSION = 257, 259
+_FAX = (2, 3, 4)  # kinds of compression
 _SHORT = 3  # TIFF's type of two bytes
 
 _SIZ = struct.Struct(">H2x8I H")  # JPEG 2000: length, sizes and offsets of the photo and its tiles, components
@@ -69,9 +74,13 @@ def check_costs(name: str, kind: str, stream: IO[bytes]) -> None:
         if sum(1 for _ in png_chunks(stream, MAX_PNG_CHUNKS + 1)) > MAX_PNG_CHUNKS:
             raise _dear(name, f"a PNG photo of at most {MAX_PNG_CHUNKS:,} chunks", "more")
     elif kind == "TIFF":
-        strips = max((tag.count for number, tag in tiff_tags(stream).items() if number in _STRIPS_OR_TILES), default=0)
+        tags = tiff_tags(stream)
+        strips = max((tag.count for number, tag in tags.items() if number in _STRIPS_OR_TILES), default=0)
         if strips > MAX_TIFF_STRIPS:
             raise _dear(name, f"a TIFF photo of at most {MAX_TIFF_STRIPS:,} strips or tiles", f"{strips:,}")
+        rows = tags[_ROWS].value if _ROWS in tags else 0
+        if _COMPRESSION in tags and tags[_COMPRESSION].value in _FAX and rows > MAX_FAX_ROWS:
+            raise _dear(name, f"a TIFF photo, compressed as a fax, of at most {MAX_FAX_ROWS:,} rows", f"{rows:,}")
     elif kind == "PPM":
         _check_ppm(name, stream)
     elif kind == "JPEG2000" and (packets := _j2k_packets(stream)) > MAX_J2K_PACKETS:

@@ -91,7 +91,7 @@ def find_photos(paths: Paths, exclude: Sequence[str] = ()) -> list[Path]:
 def _search(folder: str, excluded: Callable[[str], bool], found: FoundPhotos) -> None:
     def unreadable(error: OSError) -> None:
         name = os.fsdecode(error.filename or folder)
-        text = str(files.unreadable(name, error, PhotoError, "Change the folder's permissions, or --exclude it."))
+        text = str(files.unreadable(name, error, PhotoError, "Change its permissions, or exclude it."))
         found.unreadable[Path(name)] = PhotoError(escaped(text))
 
     photos: list[Path] = []

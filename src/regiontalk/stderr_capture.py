@@ -13,9 +13,12 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import IO
 
 _STDERR = 2
 _LOCK = threading.Lock()
+_READ_BYTES = 1 << 20
+"""Of what was written; more comes only from photos with many broken parts, and says the same again."""
 
 _MODULES = (
     "_?TIFF tempfile\\.tif LZW ZIP JPEG OJPEG Fax[34] PackBits PixarLog Log[L1] SGILog LZMA ZSTD WEBP LERC NeXT "
@@ -29,7 +32,7 @@ _LIBTIFF = re.compile(f"(?:{'|'.join(_MODULES.split())})\\w*(?:\\(\\))?: (.*)")
 def libtiff_messages() -> Iterator[list[str]]:
     """Collects what libtiff says inside the block, without the names of its functions; complete once the block ends."""
     messages: list[str] = []
-    with _LOCK, tempfile.TemporaryFile() as taken:
+    with _LOCK, _sink() as taken:
         try:
             before = os.dup(_STDERR)
         except OSError:  # closed: nothing can be written to it
@@ -41,10 +44,19 @@ def libtiff_messages() -> Iterator[list[str]]:
         finally:
             os.dup2(before, _STDERR)
             taken.seek(0)
-            written = taken.read()
+            written = taken.read(_READ_BYTES)
             with suppress(OSError):
                 os.write(before, _sorted_out(written, messages))
             os.close(before)
+
+
+def _sink() -> IO[bytes]:
+    """A file in memory, else on the disk; where neither can be made, one that forgets."""
+    with suppress(OSError, AttributeError):
+        return open(os.memfd_create("libtiff"), "w+b")
+    with suppress(OSError):
+        return tempfile.TemporaryFile()
+    return open(os.devnull, "w+b")
 
 
 def _sorted_out(written: bytes, messages: list[str]) -> bytes:

@@ -45,7 +45,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_done(command: Com
     assert ended.status == 1
     assert [Path(each["file"]).name for each in ended.json()] == ["a.jpg", "b.png"]
     named, summary = ended.err.splitlines()
-    assert f"{locked}: cannot be read (Permission denied). Change the folder's permissions, or --exclude it" in named
+    assert f"{locked}: cannot be read (Permission denied). Change its permissions, or exclude it" in named
     assert "1 of 3 inputs failed" in summary
 
 
@@ -182,7 +182,7 @@ def test_too_little_memory_for_one_photo(command: Command, photos: Path, monkeyp
     monkeypatch.setattr(session, "prepare", fail_for_b)
     ended = command("describe", photos, "--json")
     assert (ended.status, len(ended.json())) == (1, 2)
-    assert "b.png: too little memory for this photo" in ended.err
+    assert "b.png: expected a photo that can be decoded, found a photo and too little memory for it" in ended.err
 
 
 @pytest.mark.parametrize("place", ["regiontalk.model.load", "regiontalk.model.Model.describe_regions"])

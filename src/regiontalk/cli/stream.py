@@ -111,6 +111,7 @@ def _open(file: Path, size: int, report: Report, choice: PhotoChoice) -> Photo |
     """A photo squashed as the vision network will see it; None if it is broken, which is reported."""
     from PIL import Image
 
+    from regiontalk.photo_errors import out_of_memory
     from regiontalk.vision.session import prepare
 
     try:
@@ -119,7 +120,7 @@ def _open(file: Path, size: int, report: Report, choice: PhotoChoice) -> Photo |
     except PhotoError as error:
         report.failure(str(file), str(error))
     except MemoryError:
-        report.failure(str(file), "too little memory for this photo; make it smaller")
+        report.failure(str(file), str(out_of_memory(str(file))))
     return None
 
 
