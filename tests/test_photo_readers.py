@@ -6,6 +6,8 @@ import logging
 import os
 import random
 import struct
+import subprocess
+import sys
 import tempfile
 import threading
 import zlib
@@ -19,6 +21,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from regiontalk import photo_readers
 from regiontalk.errors import PhotoError
 from regiontalk.photo_readers import READERS
 from regiontalk.photos import open_photo
@@ -230,6 +233,37 @@ def test_damaged_heif() -> None:
     for part in (0.2, 0.9):
         with pytest.raises(PhotoError, match="<bytes>: expected a whole HEIF photo"):
             open_photo(source[: int(len(source) * part)])
+
+
+# Memory
+
+
+@pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exact": True, "exif": b"Exif\0\0"}])
+def test_the_size_of_a_webp(options: dict[str, Any]) -> None:
+    assert photo_readers._webp_pixels(encoded("WEBP", a_gradient(321, 123), **options)[:30]) == 321 * 123
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on a process's memory")
+@pytest.mark.parametrize("kind", ["WEBP", "JPEG2000", "PNG"])
+def test_too_little_memory_is_no_damage(kind: str, tmp_path: Path) -> None:
+    source = encoded(kind, Image.new("RGB", (6000, 6000)))
+    (tmp_path / "large").write_bytes(source)
+    (tmp_path / "small").write_bytes(encoded(kind))
+    code = """
+import resource, sys
+from regiontalk.errors import PhotoError
+from regiontalk.photos import open_photo
+open_photo(sys.argv[1])
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 60_000_000, resource.RLIM_INFINITY))
+try:
+    open_photo(sys.argv[2])
+except PhotoError as error:
+    print(error)
+"""
+    line = [sys.executable, "-c", code, str(tmp_path / "small"), str(tmp_path / "large")]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert "too little memory" in ended.stdout, ended.stderr
 
 
 # What reaches stderr

@@ -46,6 +46,9 @@ _SAVE_ANEW = "Save it as JPEG, or as PNG with 8 or 16 bits."
 _NOT_READ = ("cannot handle", "not supported", "unsupported", "unknown pixel mode", "not implemented", "not configured")
 """In what readers say of a sound photo that they cannot read."""
 
+_MEMORY = {"WEBP": 8, "JPEG2000": 16, "AVIF": 8}
+"""Bytes that decoders take for each pixel, at least; of those that do not tell too little memory from damage."""
+
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _TEXTS_THAT_TURN = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")  # they may say how a photo is turned
 
@@ -117,8 +120,14 @@ def of_the_system(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno is not None
 
 
-def broken(name: str, kind: str, error: Exception) -> PhotoError:
-    """What it means that a decoder failed: broken data, or sound data of a kind that it cannot read."""
+def broken(name: str, kind: str, error: Exception, pixels: int = 0) -> PhotoError:
+    """What it means that a decoder failed: broken data, or sound data of a kind that it cannot read.
+
+    Args:
+        pixels: of the photo, to tell whether there would have been memory for them; 0 if they are not known.
+    """
+    if not _memory_suffices(kind, pixels):
+        return out_of_memory(name)
     if _is_not_read(error):
         return wrong(name, f"a {kind} photo that can be read", f"one that cannot ({reason(error)})", _SAVE_ANEW)
     return wrong(name, f"a whole {kind} photo", f"broken data ({reason(error)})", GET_IT_AGAIN)
@@ -190,6 +199,10 @@ def _refused(name: str, kind: str, stream: IO[bytes], error: Exception) -> Photo
     if kind == "PNG" and "too large" in str(error):
         limit = "a PNG photo of at most 1 MB of EXIF or XMP text"
         return wrong(name, limit, "more", "Save it anew without it.")
+    if kind == "WEBP":  # makes its canvas already
+        stream.seek(0)
+        if not _memory_suffices(kind, _webp_pixels(stream.read(30))):
+            return out_of_memory(name)
     if _is_not_read(error):
         return broken(name, kind, error)
     return wrong(name, f"a whole {kind} photo", "a damaged or cut off header", GET_IT_AGAIN)
@@ -213,6 +226,25 @@ def _odd_tiff(stream: IO[bytes], error: Exception) -> str:
 def _holds_hevc(stream: IO[bytes]) -> bool:
     stream.seek(0)
     return b"hvcC" in stream.read(1 << 16)
+
+
+def _memory_suffices(kind: str, pixels: int) -> bool:
+    """Whether a decoder that does not say why it failed could have had the memory that it takes."""
+    try:
+        bytearray(pixels * _MEMORY.get(kind, 0))  # never written to
+    except MemoryError:
+        return False
+    return True
+
+
+def _webp_pixels(head: bytes) -> int:
+    """Width times height of a WebP file's canvas."""
+    if head[12:16] == b"VP8X":
+        return (int.from_bytes(head[24:27], "little") + 1) * (int.from_bytes(head[27:30], "little") + 1)
+    sizes = int.from_bytes(head[21:25], "little") if head[12:16] == b"VP8L" else 0  # 14 bits each, less 1
+    if head[12:16] == b"VP8 ":
+        return (int.from_bytes(head[26:28], "little") & 0x3FFF) * (int.from_bytes(head[28:30], "little") & 0x3FFF)
+    return ((sizes & 0x3FFF) + 1) * ((sizes >> 14 & 0x3FFF) + 1)
 
 
 def _is_not_read(error: Exception) -> bool:

@@ -210,7 +210,7 @@ def _finish(name: str, image: Image.Image, max_pixels: int, min_side: int | None
     except Exception as error:  # decoders raise whatever damaged data leads them into
         if of_the_system(error):
             raise
-        raise broken(name, image.format or image.mode, error) from None
+        raise broken(name, image.format or image.mode, error, width * height) from None
     if turn in _ON_ITS_SIDE:
         width, height = height, width
     return Photo(name, width, height, upright)
