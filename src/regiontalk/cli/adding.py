@@ -85,6 +85,7 @@ def look_at_new(
 
 def _open(path: str, size: int, known: Known, report: Report, choice: PhotoChoice) -> tuple[Entry, Photo] | None:
     """A photo as the vision network will see it; None if it is known, or broken, which is reported."""
+    from regiontalk.photo_errors import out_of_memory
     from regiontalk.search.reading import open_read, read_file
 
     try:
@@ -92,7 +93,9 @@ def _open(path: str, size: int, known: Known, report: Report, choice: PhotoChoic
         return None if known(read) else open_read(read, content, size, choice.pixels)
     except PhotoError as error:
         report.failure(path, str(error))
-        return None
+    except MemoryError:
+        report.failure(path, str(out_of_memory(path)))
+    return None
 
 
 def _looked(model: Model, opened: Sequence[tuple[Entry, Photo]], report: Report) -> list[tuple[Entry, Regions]]:
