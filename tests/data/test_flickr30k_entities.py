@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from xml.etree.ElementTree import Element
 
 import pytest
 from PIL import Image
 
 from regiontalk.data import Entities, Selection, read_boxes, read_entities
 from regiontalk.data.flickr30k_entities import EntityPhrase, parse_sentence
+from regiontalk.data.xml_files import read_xml
 from regiontalk.errors import DataError
 
 SENTENCES = (
@@ -155,3 +158,32 @@ def test_markup() -> None:
     assert parse_sentence("[/EN#12/x A]") == (["a"], [EntityPhrase(0, 1, "12", ("x",))])
     for damaged in ("[/EN#/x A]", "[/EN#1 A]", "[/EN#1/x A", "[/EN#1/x [/EN#2/x A]]", "[/EN#1/x .]", ". ."):
         assert parse_sentence(damaged) is None
+
+
+@pytest.mark.parametrize("name", ["../outside/a", "/etc/a", "..\\outside\\a", "C:/a"])
+def test_no_file_outside_the_folder_is_opened(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "test.txt").write_text(f"1000092795\n{name}\n")
+    monkeypatch.setattr("regiontalk.data.flickr30k_entities.read_xml", _only_below(folder / "Annotations"))
+    with pytest.raises(DataError, match="file names that leave the folder: 1"):
+        read_entities(folder, "test")
+
+
+def _only_below(folder: Path) -> Callable[[Path], Element]:
+    def read(file: Path) -> Element:
+        assert file.parent == folder and file.is_file()
+        return read_xml(file)
+
+    return read
+
+
+def test_time_grows_with_the_file_and_not_with_its_square(folder: Path) -> None:
+    """Seconds; with the square it would be hours."""
+    objects = "".join(f"<object><name>{n}</name><nobndbox>1</nobndbox></object>" for n in range(10, 50_000))
+    (folder / "Annotations" / "36979.xml").write_text(ANNOTATION.replace("</annotation>", f"{objects}</annotation>"))
+    marked = " ".join(f"[/EN#{n}/people a girl]" for n in range(10, 50_000))
+    (folder / "Sentences" / "36979.txt").write_text(f"{marked} [/EN#1/people a boy]\n")
+    found = read_entities(folder, "train")
+    assert found.boxes.remarks == {"phrases without a box": 49_990}
+    assert [phrase.entity for phrase in found.sentences[0][0].phrases] == ["1"]
+    for damaged in ("[/EN#1/x", "[/EN#1", "[/EN#1/a ", "[/EN#1/a" + "/a" * 50):
+        assert parse_sentence(damaged * 20_000) is None

@@ -3,11 +3,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import pytest
 from PIL import Image
 
 from regiontalk.data import Selection, read_boxes, read_voc
+from regiontalk.data.xml_files import read_xml
 from regiontalk.errors import DataError
 
 LEAVE_OUT = Selection(leave_out=True)
@@ -203,3 +205,19 @@ def test_other_folders(tmp_path: Path) -> None:
         read_boxes(tmp_path)
     with pytest.raises(DataError, match="leave the other folder out"):
         read_boxes(write_lines(tmp_path, entry("a.jpg")), image_folder=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../../outside/a", "/etc/a", "..\\outside\\a"])
+def test_no_annotation_outside_the_folder_is_read(voc: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    (voc / "ImageSets/Main/val.txt").write_text(f"2007_000002\n{name}\n")
+    read: list[Path] = []
+    reads = read_xml
+
+    def noted(file: Path) -> Element:
+        read.append(file)
+        return reads(file)
+
+    monkeypatch.setattr("regiontalk.data.voc.read_xml", noted)
+    with pytest.raises(DataError, match="file names that leave the folder: 1"):
+        read_voc(voc, "val")
+    assert [file.name for file in read] == ["2007_000002.xml"]

@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 import numpy as np
 
-from regiontalk.data.captions import Problems, exists, is_safe_name, repeated
+from regiontalk.data.captions import Problems, exists, repeated, safe_names
 from regiontalk.errors import DataError
 from regiontalk.files import json_lines
 from regiontalk.language import tokenise
@@ -177,8 +177,7 @@ def named_photos(
         DataError: at once if a name leaves the folder, or no photo is left.
         PhotoError: if a photo must be asked for its size and cannot be opened.
     """
-    problems.add("file names that leave the folder", [name for name in raw if not is_safe_name(name)])
-    names = [name for name in selection.choose(raw, problems, refused) if is_safe_name(name)]
+    names = selection.choose(safe_names(raw, problems), problems, refused)
     found = {name: locate(folders, name) for name in names}
     problems.add("photos listed but missing", [name for name in names if found[name] is None])
     photos = {name: _boxed_photo(name, file, raw[name], problems) for name, file in found.items() if file is not None}

@@ -83,7 +83,7 @@ def captioned_photos(
     """
     names = list(names)
     problems = Problems(source)
-    problems.add("file names that leave the folder", [name for name in names if not is_safe_name(name)])
+    safe_names(names, problems)
     problems.raise_if_any()
     problems.add("photos listed twice", repeated(names))
     problems.add("photos listed but missing", [name for name in names if not exists(folder / name)])
@@ -94,6 +94,17 @@ def captioned_photos(
     if not names:
         raise DataError(f"{source}: holds no photo")
     return tuple(CaptionedPhoto(folder / name, tuple(captions[name])) for name in names)
+
+
+def safe_names(names: Iterable[str], problems: Problems) -> list[str]:
+    """Those of some file names that stay inside their folder; the others go to `problems`.
+
+    Every name that a dataset states goes through here before a file of that name is looked for.
+    """
+    found = list(dict.fromkeys(names))
+    safe = [name for name in found if is_safe_name(name)]
+    problems.add("file names that leave the folder", sorted(set(found).difference(safe)))
+    return safe
 
 
 def is_safe_name(name: str) -> bool:

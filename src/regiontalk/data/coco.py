@@ -20,7 +20,7 @@ from regiontalk.data.boxes import (
     wordless,
     xyxy_from_xywh,
 )
-from regiontalk.data.captions import Dataset, Problems, captioned_photos, exists
+from regiontalk.data.captions import Dataset, Problems, captioned_photos, exists, is_safe_name
 from regiontalk.errors import DataError
 from regiontalk.files import read_json
 
@@ -166,5 +166,5 @@ def _one_folder(file: Path, names: Iterable[str], image_folder: str | Path | Non
     """The folder that holds the most of the photos: captions' photos all lie in one."""
     if image_folder is not None:
         return Path(image_folder)
-    names = list(names)
+    names = [name for name in names if is_safe_name(name)]
     return max(coco_folders(file), key=lambda folder: sum(exists(folder / name) for name in names[:100]))

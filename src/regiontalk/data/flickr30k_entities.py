@@ -18,7 +18,7 @@ from regiontalk.data.boxes import (
     refuse_repeated,
     refuse_split,
 )
-from regiontalk.data.captions import Problems, exists
+from regiontalk.data.captions import Problems, exists, safe_names
 from regiontalk.data.xml_files import box_in, read_xml, size_in
 from regiontalk.errors import DataError
 from regiontalk.files import read_text
@@ -26,7 +26,7 @@ from regiontalk.language import tokenise
 
 _ALL = "all"
 _OTHER_NAME = {"dev": "val"}
-_MARKUP = re.compile(r"\[/EN#(\d+)((?:/[^\s/\]]+)+) ([^\[\]]+)\]")
+_MARKUP = re.compile(r"\[/EN#(\d+)((?:/[^\s/\[\]]+)+) ([^\[\]]+)\]")
 _SUFFIX = ".jpg"
 NOT_VISIBLE = "0"
 """The id of phrases that name nothing to be seen."""
@@ -97,7 +97,7 @@ def read_entities(
     problems, raw = Problems(folder), dict[str, RawPhoto]()
     boxless: dict[str, set[str]] = {}
     names, refused = _names(folder, split, problems)
-    for name in selection.choose(names, problems, refused):
+    for name in selection.choose(safe_names(names, problems), problems, refused):
         annotation = folder / "Annotations" / f"{name.removesuffix(_SUFFIX)}.xml"
         if exists(annotation):
             raw[name], boxless[name] = _read_annotation(annotation, problems)
@@ -186,6 +186,7 @@ def _sentences(
         problems.add("photos without sentences", [name])
         return ()
     boxed = {entity for texts in photo.texts for entity in texts}
+    boxless = (boxless | {NOT_VISIBLE}) - boxed
     sentences: list[EntitySentence] = []
     for number, line in enumerate(read_text(file).splitlines(), start=1):
         parsed = parse_sentence(line) if line.strip() else ([], [])
@@ -193,9 +194,9 @@ def _sentences(
             problems.add("sentences with damaged markup", [f"{file.name}, line {number}"])
             continue
         words, phrases = parsed
-        unknown = [p.entity for p in phrases if p.entity not in boxed | boxless | {NOT_VISIBLE}]
+        unknown = [p.entity for p in phrases if p.entity not in boxed and p.entity not in boxless]
         problems.add("ids that the annotation lacks", [f"{file.name}, line {number}: EN#{each}" for each in unknown])
-        without = sum(phrase.entity in (boxless | {NOT_VISIBLE}) - boxed for phrase in phrases)
+        without = sum(phrase.entity in boxless for phrase in phrases)
         remarks["phrases without a box"] = remarks.get("phrases without a box", 0) + without
         if words:
             sentences.append(EntitySentence(tuple(words), tuple(p for p in phrases if p.entity in boxed)))

@@ -6,7 +6,7 @@ from collections import defaultdict
 from itertools import chain
 from pathlib import Path
 
-from regiontalk.data.captions import Dataset, Problems, captioned_photos, exists, is_safe_name, read_csv
+from regiontalk.data.captions import Dataset, Problems, captioned_photos, exists, read_csv, safe_names
 from regiontalk.errors import DataError
 from regiontalk.files import read_text
 
@@ -44,8 +44,7 @@ def read_flickr8k(folder: str | Path, split: str) -> Dataset:
     captions = _read_captions(folder / "captions.csv")
 
     problems = Problems(folder)
-    unsafe = [name for name in dict.fromkeys(chain(captions, *lists.values())) if not is_safe_name(name)]
-    problems.add("file names that leave the folder", unsafe)
+    safe_names(chain(captions, *lists.values()), problems)
     problems.raise_if_any()
     problems.add("photos in two splits", _in_two(lists))
     problems.add("photos with captions but no file", [name for name in captions if not exists(images / name)])

@@ -21,7 +21,7 @@ from regiontalk.data.boxes import (
     wordless,
     xyxy_of,
 )
-from regiontalk.data.captions import Problems, exists
+from regiontalk.data.captions import Problems, exists, safe_names
 from regiontalk.data.xml_files import box_in, read_xml, size_in
 from regiontalk.errors import DataError
 from regiontalk.files import read_text
@@ -90,7 +90,7 @@ def _read_xml(folder: Path, split: str, selection: Selection) -> BoxedDataset:
     problems, raw, difficult = Problems(folder), dict[str, RawPhoto](), 0
     stems, refused = _stems(folder, split), set[str]()
     twice = refuse_repeated(problems, "photos listed twice", stems)
-    for stem in dict.fromkeys(stems):
+    for stem in safe_names(stems, problems):
         annotation = folder / "Annotations" / f"{stem}.xml"
         if not exists(annotation):
             problems.add("photos without an annotation", [stem])

@@ -238,11 +238,13 @@ def _ask_phrases(
     model: Model, photo: BoxedPhoto, regions: Regions, sentences: Sequence[EntitySentence], row: int
 ) -> Iterator[_Answer]:
     wanted = [sentence for sentence in sentences if sentence.phrases]
+    named = {phrase.entity for sentence in wanted for phrase in sentence.phrases}
+    truths = {entity: photo.boxes_of(entity) for entity in named}
     for sentence, read in zip(wanted, model.read(" ".join(sentence.words) for sentence in wanted), strict=True):
         word_regions = _word_regions(model, regions, read)
         for phrase in sentence.phrases:
             span = slice(phrase.start, phrase.end)
-            truth = photo.boxes_of(phrase.entity)
+            truth = truths[phrase.entity]
             query = _query(phrase.types[0], truth, regions, read.vectors[span].sum(axis=0), 1.0, row)
             inside = centres_inside(regions.boxes_xyxy[word_regions[span]], truth)
             unknown = bool((read.ids[span] == Vocabulary.UNKNOWN).all())
