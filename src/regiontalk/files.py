@@ -13,13 +13,14 @@ import math
 import os
 import secrets
 import stat
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, BinaryIO, TypeAlias
 
-from regiontalk.errors import DataError, RegionTalkError
+from regiontalk.errors import ConfigError, DataError, RegionTalkError
 from regiontalk.settings import shown
 
 ErrorKind: TypeAlias = type[RegionTalkError]
@@ -29,6 +30,9 @@ MAX_TEXT_BYTES = 1 << 30
 
 MAX_NAME_BYTES = 255
 """Of a file's name, without its folder: the limit of common file systems."""
+
+MAX_CONFIG_BYTES = 1 << 24
+"""Larger files of settings are refused."""
 
 _PIECE_BYTES = 1 << 20
 
@@ -174,7 +178,7 @@ def problem(path: str | os.PathLike[str], found: str, error: ErrorKind, advice: 
     return error(f"{os.fsdecode(path)}: {found}" + (f". {advice}" if advice else ""))
 
 
-# JSON
+# JSON and TOML
 
 
 def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -235,6 +239,19 @@ def json_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, Any]]:
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             yield number, read_json(path, line, number)
+
+
+def read_toml(path: str | os.PathLike[str], error: ErrorKind = ConfigError) -> dict[str, Any]:
+    """The TOML of a file.
+
+    Raises:
+        RegionTalkError: of the kind `error`, if the file cannot be read or is not TOML.
+    """
+    text = read_text(path, MAX_CONFIG_BYTES, error)
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as failure:
+        raise error(f"{os.fsdecode(path)}: not a TOML file ({failure})") from failure
 
 
 def _finite(text: str) -> float:

@@ -20,11 +20,13 @@ from regiontalk.evaluation.ranks import MatrixScores, check_owners, rank
 from regiontalk.evaluation.results import Progress, Reporting, Silent, equal_folds, retrieval_result
 from regiontalk.evaluation.signature import file_sha256, photo_counts
 from regiontalk.evaluation.vector_scores import VectorScores
+from regiontalk.files import open_regular
 
 Similarity = Literal["dot", "cosine"]
 SIMILARITIES: tuple[Similarity, ...] = ("dot", "cosine")
 
 _ROWS = 4096
+_MAX_BYTES = 1 << 44
 _FLOAT32_MAX = np.finfo(np.float32).max
 _SEEN = "unknown: the numbers come from a file"
 
@@ -191,12 +193,12 @@ def _read_array(file: Path, name: str) -> np.ndarray:
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
         raise DataError(f"{file}: expected a file .npy, .npz or .safetensors, found {file.suffix or 'no suffix'}")
+    with open_regular(file, _MAX_BYTES):
+        pass
     try:
         array = reader(file, name)
     except DataError:
         raise
-    except FileNotFoundError:
-        raise DataError(f"{file}: no such file") from None
     except Exception as error:  # there is no end to what damaged files make their parsers raise
         raise DataError(f"{file}: cannot be read as {file.suffix} with an array of numbers ({error})") from error
     if not isinstance(array, np.ndarray):

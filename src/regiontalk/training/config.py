@@ -7,13 +7,13 @@ leaves out, and what the file has too much is an error. Paths are relative to th
 from __future__ import annotations
 
 import json
-import tomllib
 import types
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from regiontalk.errors import ConfigError
+from regiontalk.files import read_toml
 from regiontalk.settings import number, whole
 
 Config = TypeVar("Config")
@@ -34,12 +34,7 @@ def read_config(file: Path, kind: type[Config]) -> Config:
     Raises:
         ConfigError: naming the file, the field, what was expected and what was found.
     """
-    try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{file}: cannot be read ({error.strerror})") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: not a TOML file ({error})") from error
+    values = read_toml(file)
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(values.keys() - known.keys()):
         raise ConfigError(f"{file}: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ import regiontalk
 from regiontalk.captioning.cells import GATES
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError
+from regiontalk.files import read_toml
 from regiontalk.language import tokenise
 from regiontalk.language.reader import WordsReader
 from regiontalk.language.vocabulary import Vocabulary
@@ -287,11 +287,9 @@ def read_about(file: Path | None) -> dict[str, Any]:
     """
     if file is None:
         return {}
+    about = read_toml(file)
     try:
-        about = tomllib.loads(file.read_text(encoding="utf-8"))
         json.dumps(about)
-    except (OSError, ValueError) as error:  # not UTF-8, and not TOML, are ValueErrors
-        raise ConfigError(f"{file}: not a readable TOML file ({error})") from error
     except TypeError as error:
         raise ConfigError(f"{file}: {error}; write dates and times as text, in quotes") from error
     return about

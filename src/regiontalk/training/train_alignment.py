@@ -15,6 +15,7 @@ from regiontalk.alignment.score import pad, score_matrix
 from regiontalk.data import Dataset, read_dataset
 from regiontalk.errors import PackError, TrainingError
 from regiontalk.evaluation.retrieval import retrieval
+from regiontalk.files import parse_json, read_text
 from regiontalk.language import Vocabulary
 from regiontalk.settings import Section, VisionSettings, number
 from regiontalk.training.backbones import require_whole_cells
@@ -456,7 +457,7 @@ def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
     tensors = read_finished(run, WEIGHTS)
     require_finished(run, VOCABULARY)
     try:
-        vocabulary = Vocabulary.from_json(json.loads((run / VOCABULARY).read_text(encoding="utf-8")))
+        vocabulary = Vocabulary.from_json(parse_json(read_text(run / VOCABULARY, error=TrainingError)))
     except (PackError, ValueError) as error:
         raise TrainingError(f"{run / VOCABULARY}: damaged ({error}); give that run's command again") from error
     (size, embedding), (hidden, _) = (tensors[f"words.{name}"].shape for name in ("embedding", "W_d"))

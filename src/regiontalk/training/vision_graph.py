@@ -15,10 +15,11 @@ import torch
 from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from regiontalk.errors import TrainingError
+from regiontalk.files import parse_json, read_bytes, read_text
 from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
 from regiontalk.training.backbones import build_backbone
-from regiontalk.training.checkpoint import read_finished, require_finished, save_tensors
+from regiontalk.training.checkpoint import MAX_BYTES, read_finished, require_finished, save_tensors
 from regiontalk.training.quantise import quantise_graph
 from regiontalk.training.vision_net import VisionNet
 from regiontalk.vision.session import prepare
@@ -105,7 +106,7 @@ def read_object(run: Path, name: str) -> dict[str, Any]:
     """
     require_finished(run, name)
     try:
-        content = json.loads((run / name).read_text(encoding="utf-8"))
+        content = parse_json(read_text(run / name, error=TrainingError))
     except ValueError as error:
         raise TrainingError(f"{run / name}: damaged ({error}); give that run's command again") from error
     if not isinstance(content, dict):
@@ -133,4 +134,4 @@ def read_graph(run: Path) -> bytes:
         TrainingError: if the run is not finished.
     """
     require_finished(run, WEIGHTS, GRAPH)
-    return (run / GRAPH).read_bytes()
+    return read_bytes(run / GRAPH, MAX_BYTES, TrainingError)

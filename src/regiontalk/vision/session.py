@@ -17,6 +17,7 @@ import onnxruntime as ort
 from PIL import Image
 
 from regiontalk.errors import PackError
+from regiontalk.files import read_bytes
 from regiontalk.settings import VisionSettings
 from regiontalk.structures import Regions
 from regiontalk.vision.boxes import WHOLE, area, pick_regions
@@ -30,6 +31,9 @@ OUTPUTS = ("map", "boxes", "objectness")
 """Of the graph, in the order of `VisionSession.run`."""
 
 _OUT_OF_MEMORY = re.compile("bad.?alloc|failed to allocate memory", re.IGNORECASE)  # in ONNX Runtime's errors
+
+MAX_GRAPH_BYTES = 1 << 30
+"""Larger graphs are refused."""
 
 BATCH = 8
 """Photos that go through the graph together: more is no faster on a CPU and only takes memory."""
@@ -62,7 +66,7 @@ class VisionSession:
         self.settings = settings
         self._weight, self._bias = projection["W_m"], projection["b_m"]
         self._name = name
-        graph = onnx if isinstance(onnx, bytes) else Path(onnx).read_bytes()
+        graph = onnx if isinstance(onnx, bytes) else read_bytes(onnx, MAX_GRAPH_BYTES, PackError)
         self._session = _open(graph, threads, name)
         _check_signature(self._session, settings, name)
 
