@@ -256,7 +256,7 @@ def test_the_default_pack_is_missing(
 def test_a_config_that_is_wrong(bare: Command, tmp_path: Path, what: list[str]) -> None:
     config = tmp_path / "config.toml"
     for content, expected in (
-        (None, "cannot be read"),
+        (None, "no such file"),
         ("this is [no toml", "not a TOML file"),
         ("colour = 'red'", "unknown setting colour"),
         ("", "is missing"),

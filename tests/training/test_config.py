@@ -78,7 +78,7 @@ def test_a_missing_or_binary_file(tmp_path: Path) -> None:
         read_config(tmp_path / "none.toml", Sample)
     binary = tmp_path / "binary.toml"
     binary.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(ConfigError, match="not a TOML file"):
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
         read_config(binary, Sample)
 
 
