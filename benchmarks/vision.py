@@ -21,7 +21,8 @@ from measuring import arguments, at_least_one, median_seconds, print_table, rati
 import regiontalk
 from regiontalk.photos import Photo, open_photo
 from regiontalk.structures import Regions
-from regiontalk.vision.session import BATCH, OUTPUTS, VisionSession, available_cpus, prepare
+from regiontalk.vision.pixels import prepare
+from regiontalk.vision.session import BATCH, OUTPUTS, VisionSession, available_cpus
 
 CROPS = 20
 GOALS = {"a pass for each of 20 crops": 5.0, "eager PyTorch": 1.5}

@@ -31,7 +31,8 @@ from regiontalk.photos import Photo, PhotoSource, open_photo
 from regiontalk.settings import CaptionerSettings
 from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions, Sentence
 from regiontalk.vision.boxes import nms
-from regiontalk.vision.session import BATCH, VisionSession, prepare
+from regiontalk.vision.pixels import prepare
+from regiontalk.vision.session import BATCH, VisionSession
 
 DISTINCT_IOU = 0.4
 """Regions that overlap a surer one by more are not described."""

@@ -112,7 +112,7 @@ def _open(file: Path, size: int, report: Report, choice: PhotoChoice) -> Photo |
     from PIL import Image
 
     from regiontalk.photo_errors import out_of_memory
-    from regiontalk.vision.session import prepare
+    from regiontalk.vision.pixels import prepare
 
     try:
         photo = choice.open(file, size)

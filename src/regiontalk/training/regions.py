@@ -22,8 +22,9 @@ from regiontalk.training.devices import autocast
 from regiontalk.training.loop import progress_bar
 from regiontalk.training.vision_net import VisionNet, float_pixels
 from regiontalk.vision.boxes import WHOLE
+from regiontalk.vision.pixels import prepare
 from regiontalk.vision.roi_align import roi_align, roi_weights
-from regiontalk.vision.session import BATCH, VisionSession, prepare
+from regiontalk.vision.session import BATCH, VisionSession
 
 CHUNK = 64
 CHANGES = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)

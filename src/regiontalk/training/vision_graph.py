@@ -22,7 +22,7 @@ from regiontalk.training.backbones import build_backbone
 from regiontalk.training.checkpoint import MAX_BYTES, read_finished, require_finished, save_tensors
 from regiontalk.training.quantise import quantise_graph
 from regiontalk.training.vision_net import VisionNet
-from regiontalk.vision.session import prepare
+from regiontalk.vision.pixels import prepare
 
 OPSET = 17
 WEIGHTS, SETTINGS, BACKBONE, GRAPH = "vision.safetensors", "vision.json", "backbone.json", "vision.onnx"

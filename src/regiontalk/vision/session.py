@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime as ort
-from PIL import Image
 
 from regiontalk.errors import PackError
 from regiontalk.files import read_bytes
@@ -22,6 +21,7 @@ from regiontalk.settings import VisionSettings
 from regiontalk.structures import Regions
 from regiontalk.vision.boxes import WHOLE, area, pick_regions
 from regiontalk.vision.graph_check import has_external_data
+from regiontalk.vision.pixels import prepare
 from regiontalk.vision.roi_align import roi_align
 
 if TYPE_CHECKING:
@@ -165,14 +165,6 @@ def _in_photo(photo: Photo, boxes: np.ndarray) -> _Picked:
     if (area(inside) <= 0).any():
         raise ValueError(f"{photo.file}: a box has no area inside the photo of {photo.width} x {photo.height}")
     return np.concatenate([WHOLE[None], inside]), np.ones(len(inside) + 1, np.float32)
-
-
-def prepare(image: Image.Image, size: int) -> np.ndarray:
-    """An RGB image squashed to a square, bilinear with antialiasing -> (size, size, 3) uint8.
-
-    Training prepares its photos with this same function.
-    """
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _open(graph: bytes, threads: int | None, name: str) -> Any:

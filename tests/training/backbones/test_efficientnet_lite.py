@@ -27,7 +27,7 @@ from regiontalk.training.backbones.efficientnet_lite import (
     weights_file,
 )
 from regiontalk.training.vision_net import float_pixels
-from regiontalk.vision.session import prepare
+from regiontalk.vision.pixels import prepare
 
 from ..small_world import TINY
 
