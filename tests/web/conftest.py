@@ -18,6 +18,7 @@ from regiontalk.model import Model, load
 
 if TYPE_CHECKING:
     import httpx
+    import uvicorn
 
     from regiontalk.web.service import Service
 
@@ -30,11 +31,13 @@ class Running:
         url: where it is, without a slash in the end.
         client: asks it; paths are enough.
         service: its working parts.
+        server: uvicorn's.
     """
 
     url: str
     client: httpx.Client
     service: Service
+    server: uvicorn.Server
 
 
 Serve = Callable[..., AbstractContextManager[Running]]
@@ -50,14 +53,15 @@ def running(model: Model, finder: Any = None, limits: Any = None) -> Iterator[Ru
     from regiontalk.web.limits import DEFAULTS
     from regiontalk.web.service import Service
 
-    with server.bind("127.0.0.1", 0) as listening, Service(model, finder, limits or DEFAULTS) as service:
-        made = server.make_server(create_app(service, server.names(listening, "127.0.0.1")))
+    limits = limits or DEFAULTS
+    with server.bind("127.0.0.1", 0) as listening, Service(model, finder, limits) as service:
+        made = server.make_server(create_app(service, server.names(listening, "127.0.0.1")), limits)
         thread = threading.Thread(target=made.run, kwargs={"sockets": [listening]})
         thread.start()
         url = server.url(listening, "127.0.0.1").rstrip("/")
         try:
             with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
-                yield Running(url, client, service)
+                yield Running(url, client, service, made)
         finally:
             made.should_exit = True
             thread.join()

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from regiontalk.alignment.mrf import phrases, viterbi
-from regiontalk.errors import PhotoError, SentenceError
+from regiontalk.errors import SentenceError
 from regiontalk.model import Model
 from regiontalk.report.photos import alignment_data
 from regiontalk.structures import Alignment, Description, Regions
-from regiontalk.web.looking import Align, Describe, Look, answer, check_sentence, open_upload
+from regiontalk.web.decoder import open_upload
+from regiontalk.web.looking import Align, Describe, Look, answer, check_sentence
 
 SENTENCE = "A dog is running on the grass"
 SIZE = 64
@@ -60,17 +61,6 @@ def test_temperature_draws(model: Model, photo_file: Path) -> None:
     found = {each.caption.text for each in drawn if isinstance(each, Description)}
     assert len(found) > 1  # 8 times the same sentence of such a random network would be a wonder
     assert found <= {text for text in found if text}
-
-
-def test_an_upload_is_kept_small(photo_file: Path) -> None:
-    photo = open_upload(photo_file.read_bytes(), "../../etc/passwd", SIZE, 10**6)
-    assert photo.image.size == (SIZE, SIZE)
-    assert (photo.file, photo.width, photo.height) == ("../../etc/passwd", 120, 80)
-
-
-def test_errors_name_the_upload() -> None:
-    with pytest.raises(PhotoError, match=r"^a\\nb\.jpg: expected a photo .*found text"):
-        open_upload(b"hello", "a\nb.jpg", SIZE, 10**6)
 
 
 @pytest.mark.parametrize(("sentence", "reason"), [("", "empty"), (" .!? ", "no word"), ("zyzzyva qwx", "none of the")])

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from regiontalk.cli import main
-from regiontalk.errors import ConfigError, PhotoError
+from regiontalk.errors import ConfigError
 from regiontalk.model import Model, load
 
 from ..tiny_pack import write_tiny_pack
@@ -21,6 +21,7 @@ from .conftest import Running, Serve
 pytest.importorskip("fastapi", reason="needs the extra web")
 pytest.importorskip("httpx")
 
+from regiontalk.web.decoding import Decoders
 from regiontalk.web.finding import PhotoFinder
 
 Indexed = tuple[Path, list[Path]]
@@ -104,16 +105,17 @@ def test_a_pack_that_scores_by_equation_7_finds_no_photos(indexed: Indexed, tmp_
         PhotoFinder(indexed[0], load(tmp_path / "sum", threads=1))
 
 
-def test_copies_hold_no_more_than_is_to_be_seen(model: Model, tiny_pack: Path, tmp_path: Path) -> None:
+def test_copies_hold_no_more_than_is_to_be_seen(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x010F] = "SECRET camera"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     hidden = {"exif": exif, "comment": b"SECRET comment", "xmp": b"SECRET place", "icc_profile": profile}
     Image.new("RGB", (400, 300), "red").save(tmp_path / "a.jpg", **hidden)
     assert (tmp_path / "a.jpg").read_bytes().count(b"SECRET") == 3
-    finder = served_alone(model, tiny_pack, tmp_path / "a.jpg")
-    (found,) = finder.by_sentence("a dog", 1)
-    for data in (finder.thumbnail(found["id"]), finder.photo(found["id"])):
+    with serve(served_alone(model, tiny_pack, tmp_path / "a.jpg")) as running:
+        (found,) = results(running, q="a dog")
+        copies = [running.client.get(found[kind]).content for kind in ("thumbnail", "photo")]
+    for data in copies:
         assert b"SECRET" not in data
         assert Image.open(io.BytesIO(data)).info["icc_profile"] == profile
 
@@ -178,12 +180,23 @@ def test_photos_that_changed_are_not_shown(
     assert "Bring the index up to date" in shown[str(files[1])].json()["error"]
 
 
-def test_a_kept_copy_does_not_outlive_its_photo(model: Model, tiny_pack: Path, tmp_path: Path) -> None:
+def test_a_kept_copy_does_not_outlive_its_photo(
+    serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     photo = tmp_path / "a.jpg"
     Image.new("RGB", (400, 300), "red").save(photo)
-    finder = served_alone(model, tiny_pack, photo)
-    (found,) = finder.by_sentence("a dog", 1)
-    assert finder.thumbnail(found["id"]) is finder.thumbnail(found["id"])  # kept
-    photo.unlink()
-    with pytest.raises(PhotoError, match="gone or changed"):
-        finder.thumbnail(found["id"])
+    made: list[object] = []
+    copy = Decoders.copy
+
+    async def counted(self: Decoders, *arguments: Any) -> bytes:
+        made.append(arguments)
+        return await copy(self, *arguments)
+
+    monkeypatch.setattr(Decoders, "copy", counted)
+    with serve(served_alone(model, tiny_pack, photo)) as running:
+        (found,) = results(running, q="a dog")
+        assert running.client.get(found["thumbnail"]).content == running.client.get(found["thumbnail"]).content
+        assert len(made) == 1  # the second one was kept
+        photo.unlink()
+        gone = running.client.get(found["thumbnail"])
+    assert (gone.status_code, "gone or changed" in gone.json()["error"]) == (404, True)

@@ -61,7 +61,7 @@ def serve(
             with Service(model, finder) as service:
                 app = create_app(service, server.names(listening, host) if local else None)
                 report.result(f"RegionTalk is at {server.url(listening, host)} (API at /docs). Ctrl-C stops it.")
-                server.serve(app, listening)
+                server.serve(app, listening, service.limits)
 
 
 def _require_extra() -> None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import mimetypes
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Collection
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, File, Form, Query, Request, UploadFile
 from fastapi import Path as InPath
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema  # a form's field may be absent, but is never null
@@ -19,13 +17,17 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 import regiontalk
-from regiontalk.errors import ConfigError, PhotoError, SentenceError
+from regiontalk.errors import PhotoError
 from regiontalk.web import schemas
+from regiontalk.web.answers import HANDLERS, Json
 from regiontalk.web.docs_page import STYLE_FILE, docs_page
 from regiontalk.web.finding import PhotoFinder
+from regiontalk.web.forms import UploadRoute
 from regiontalk.web.guard import Guard
 from regiontalk.web.limits import DEFAULTS
 from regiontalk.web.service import Service
+
+T = TypeVar("T")
 
 STATIC = Path(__file__).parent / "static"
 """The page's files."""
@@ -35,15 +37,14 @@ Photos are uploaded as multipart/form-data. Every error is an object with one te
 what to do. A 503 comes at once when too many requests wait: try again after as many seconds as its Retry-After says."""
 
 
-class Json(JSONResponse):
-    """JSON in ASCII only: safe in every encoding and in HTML's, whatever a file is called."""
-
-    def __init__(self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(content, status_code, {"cache-control": "no-store", **(headers or {})})
-
-    def render(self, content: Any) -> bytes:
-        """As bytes."""
-        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        """The API's document, which says that forms have no other fields; see `UploadRoute`."""
+        document = super().openapi()
+        for name, schema in document["components"]["schemas"].items():
+            if name.startswith("Body_"):
+                schema["additionalProperties"] = False
+        return document
 
 
 def create_app(service: Service, hosts: Collection[str] | None = None) -> ASGIApp:
@@ -53,21 +54,14 @@ def create_app(service: Service, hosts: Collection[str] | None = None) -> ASGIAp
         service: answers; whoever made it closes it.
         hosts: names that requests may call the server by; None for any. See `Guard`.
     """
-    app = FastAPI(
+    app = _Application(
         title="RegionTalk",
         version=regiontalk.__version__,
         description=DESCRIPTION,
         docs_url=None,  # FastAPI's own pages load scripts from elsewhere
         redoc_url=None,
         default_response_class=Json,
-        exception_handlers={
-            RequestValidationError: _invalid,
-            HTTPException: _http_error,
-            PhotoError: _unprocessable,
-            SentenceError: _unprocessable,
-            ConfigError: _unprocessable,
-            Exception: _internal,
-        },
+        exception_handlers=HANDLERS,
     )
     app.state.service = service
     app.include_router(router)
@@ -130,7 +124,7 @@ FormK = Annotated[int, Form(ge=1, le=DEFAULTS.results, description="How many res
 PhotoId = Annotated[str, InPath(max_length=64, description="The `id` of a result.")]
 LikeId = Annotated[str, Query(max_length=64, description="The `id` of a result.")]
 
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api", route_class=UploadRoute)
 
 
 @router.post("/describe", responses={200: {"model": schemas.DescriptionAnswer}, **_UPLOADING})
@@ -160,7 +154,7 @@ async def search_like(service: ServicePart, finder: FinderPart, photo: Photo, k:
 @router.get("/search/like", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX})
 async def search_more(service: ServicePart, finder: FinderPart, id: LikeId, k: K = 20) -> Json:
     """Find more photos like one of the index."""
-    regions = await service.aside(_of_index, finder.regions, id)
+    regions = await _of_index(service.aside(finder.regions, id))
     return Json({"results": await service.aside(finder.by_regions, regions, k)})
 
 
@@ -170,13 +164,13 @@ _JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "
 @router.get("/thumbnail/{id}", response_class=Response, responses={**_JPEG, **_READING, **_NO_INDEX})
 async def thumbnail(service: ServicePart, finder: FinderPart, id: PhotoId) -> Response:
     """A small copy of a photo of the index."""
-    return _jpeg(await service.aside(_of_index, finder.thumbnail, id))
+    return _jpeg(await _of_index(service.thumbnail(finder, id)))
 
 
 @router.get("/photo/{id}", response_class=Response, responses={**_JPEG, **_READING, **_NO_INDEX})
 async def photo(service: ServicePart, finder: FinderPart, id: PhotoId) -> Response:
     """A copy of a photo of the index, large enough for a screen."""
-    return _jpeg(await service.aside(_of_index, finder.photo, id))
+    return _jpeg(await _of_index(service.photo(finder, id)))
 
 
 @router.get("/health", responses={200: {"model": schemas.HealthAnswer}, **_errors(403, 503)})
@@ -235,9 +229,9 @@ def _name(photo: UploadFile) -> str:
     return photo.filename or "photo"
 
 
-def _of_index(get: Any, number: str) -> Any:
+async def _of_index(getting: Awaitable[T]) -> T:
     try:
-        return get(number)
+        return await getting
     except KeyError:
         raise HTTPException(404, "The index has no such photo.") from None
     except PhotoError as error:
@@ -247,31 +241,3 @@ def _of_index(get: Any, number: str) -> Any:
 def _jpeg(data: bytes) -> Response:
     # An id names one content for good, so browsers need not ask again.
     return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=86400, immutable"})
-
-
-# Errors
-
-
-async def _invalid(_: Request, error: Exception) -> Json:
-    assert isinstance(error, RequestValidationError)
-    # A field that may be absent is, for pydantic, a number or None: that None was not sent either helps nobody.
-    problems = [_problem(each) for each in error.errors() if each["type"] != "none_required"]
-    return Json({"error": "; ".join(problems)}, 422)
-
-
-def _problem(found: Any) -> str:
-    _, *where = found["loc"]
-    return f"{where[0] if where else 'request'}: {found['msg']}"
-
-
-async def _http_error(_: Request, error: Exception) -> Json:
-    assert isinstance(error, HTTPException)
-    return Json({"error": error.detail}, error.status_code, error.headers)
-
-
-async def _unprocessable(_: Request, error: Exception) -> Json:
-    return Json({"error": str(error)}, 422)
-
-
-async def _internal(_: Request, __: Exception) -> Json:
-    return Json({"error": "Something is wrong with this server; its log says what."}, 500)

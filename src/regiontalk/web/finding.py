@@ -1,18 +1,15 @@
-"""The index that a server searches, and small copies of its photos."""
+"""The index that a server searches."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
 from regiontalk.errors import ConfigError, PhotoError
 from regiontalk.model import Model
-from regiontalk.photos import open_photo
-from regiontalk.report.pictures import jpeg
 from regiontalk.search.engine import ExactEngine
 from regiontalk.search.entries import file_state
 from regiontalk.search.index import Index
@@ -21,9 +18,7 @@ from regiontalk.search.scoring import of_kind
 from regiontalk.structures import Regions, regions_to_json
 
 THUMBNAIL_SIDE, PHOTO_SIDE = 320, 1600
-"""Pixels of the longer side."""
-_KEPT = 512
-"""Thumbnails kept in memory, about 20 kB each."""
+"""Pixels of the longer side of the copies that are shown."""
 
 
 class PhotoFinder:
@@ -48,7 +43,6 @@ class PhotoFinder:
         self._model = model
         self._index = Index.open(folder, PackIdentity(settings.name, model.pack.checksum, settings.space.dim))
         self._engine = ExactEngine(self._index, threads)
-        self._thumbnail = lru_cache(_KEPT)(self._copy)
 
     @property
     def photos(self) -> int:
@@ -83,24 +77,23 @@ class PhotoFinder:
         return {"rank": rank, "id": number, **entry.to_json(), "score": score, **pictures}
 
     def regions(self, number: str) -> Regions:
-        """The regions of one of the index's photos; see `thumbnail`."""
+        """The regions of one of the index's photos; see `unchanged`."""
         return self._index.regions(self._position(number))
 
-    def thumbnail(self, number: str) -> bytes:
-        """A small copy as JPEG, see `regiontalk.report.pictures.jpeg`.
+    def unchanged(self, number: str) -> str:
+        """The path of a photo whose file is as it was when it was indexed.
 
         Args:
             number: the `id` of a result.
 
         Raises:
             KeyError: if the index has no such photo.
-            PhotoError: if its file is gone, changed or broken.
+            PhotoError: if its file is gone or changed.
         """
-        return self._thumbnail(self._unchanged(number), THUMBNAIL_SIDE)
-
-    def photo(self, number: str) -> bytes:
-        """As `thumbnail`, large enough for a screen."""
-        return self._copy(self._unchanged(number), PHOTO_SIDE)
+        entry = self._index.entry(self._position(number))
+        if file_state(entry.path) != entry.state:
+            raise PhotoError("The photo is gone or changed since it was indexed. Bring the index up to date.")
+        return os.fsdecode(entry.path)
 
     def _position(self, number: str) -> int:
         text = number.partition("-")[0]
@@ -110,20 +103,6 @@ class PhotoFinder:
         if not segment.kept[place] or photo_id(int(text), segment.columns.entry(place).sha256) != number:
             raise KeyError(number)
         return int(text)
-
-    def _unchanged(self, number: str) -> int:
-        """The position of a photo whose file is as it was; asked each time, since a kept copy would outlive it."""
-        position = self._position(number)
-        entry = self._index.entry(position)
-        if file_state(entry.path) != entry.state:
-            raise PhotoError("The photo is gone or changed since it was indexed. Bring the index up to date.")
-        return position
-
-    def _copy(self, position: int, side: int) -> bytes:
-        try:
-            return jpeg(open_photo(self._index.entry(position).path, min_side=side).image, side)
-        except PhotoError:
-            raise PhotoError("The photo cannot be opened any more. Bring the index up to date.") from None
 
 
 def _places(ranked: tuple[np.ndarray, np.ndarray]) -> Iterator[tuple[int, int, float]]:

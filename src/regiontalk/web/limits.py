@@ -11,19 +11,39 @@ class Limits:
 
     Attributes:
         body_bytes: of a request; found out while it comes in, before it is in memory.
+        text_bytes: of a form's field that is no photo.
         pixels: width times height of an uploaded photo; found out from its header, before it is decoded.
         sentence: characters of a sentence.
         results: of a search.
-        waiting: requests that are taken on at once; the next one is answered 503.
-        body_seconds: in which a request must have come in.
+        waiting: requests that are worked on at once; the next one is answered 503.
+        uploads: bodies that come in at once; the slowest gives way to the next one.
+        connections: at once; the one that has been idle for the longest gives way to the next one.
+        slow_photos: that wait for being decoded slowly, or are; the next one is answered 503.
+        head_seconds: in which a request's head must have come in, from the connection's opening or the last answer.
+        body_seconds: in which a request's body must have come in.
+        idle_seconds: that a connection is kept without a byte of a next request.
+        send_seconds: in which a client must have taken what was sent to it.
+        quick_seconds: after which a photo that is decoded counts as slow, and others are no longer kept waiting.
+        quick_copy_seconds: the same for a copy of a photo of the index, which is scaled and encoded too.
+        decode_seconds: in which a slow photo must be decoded.
     """
 
     body_bytes: int = 32 * 1024 * 1024
+    text_bytes: int = 4096
     pixels: int = 50_000_000
     sentence: int = 1_000
     results: int = 100
     waiting: int = 128
+    uploads: int = 128
+    connections: int = 1024
+    slow_photos: int = 32
+    head_seconds: float = 10.0
     body_seconds: float = 60.0
+    idle_seconds: float = 5.0
+    send_seconds: float = 20.0
+    quick_seconds: float = 0.25
+    quick_copy_seconds: float = 1.0
+    decode_seconds: float = 10.0
 
 
 DEFAULTS = Limits()

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from PIL import Image
-
-from regiontalk.errors import PhotoError, SentenceError
+from regiontalk.errors import SentenceError
 from regiontalk.language.tokenise import tokenise
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.model import Model, distinct
-from regiontalk.photos import Photo, escaped, open_photo
+from regiontalk.photos import Photo
 from regiontalk.structures import Alignment, Description, Regions
-from regiontalk.vision.session import prepare
-
-_NAMELESS = "<bytes>"  # what `open_photo` calls a photo without a file
 
 
 @dataclass(frozen=True)
@@ -67,25 +62,6 @@ def answer(model: Model, questions: Sequence[Question]) -> list[Reply]:
         for place, description in zip(places, described, strict=True):
             replies[place] = description
     return replies
-
-
-def open_upload(data: bytes, name: str, size: int, max_pixels: int) -> Photo:
-    """An uploaded photo, already as small as the network takes it, so that many may wait in little memory.
-
-    Args:
-        data: the file's bytes.
-        name: as the client calls it: for output and messages, never a path.
-        size: pixels a side that the network takes; the regions are the same as those of the full photo.
-        max_pixels: as in `open_photo`.
-
-    Raises:
-        PhotoError: as `open_photo`, with the upload's name.
-    """
-    try:
-        photo = open_photo(data, max_pixels=max_pixels, min_side=size)
-    except PhotoError as error:
-        raise PhotoError(str(error).replace(_NAMELESS, escaped(name), 1)) from None
-    return replace(photo, file=name, image=Image.fromarray(prepare(photo.image, size)))
 
 
 def check_sentence(vocabulary: Vocabulary, sentence: str) -> None:

@@ -1,39 +1,34 @@
-"""A server's working parts: the model, its one worker, a few threads for pictures, and perhaps an index."""
+"""A server's working parts: the model and its one worker, processes that decode photos, and perhaps an index."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, Self, TypeVar, cast
 
-from regiontalk.errors import ConfigError
+from regiontalk.errors import ConfigError, PhotoError
 from regiontalk.model import Model
 from regiontalk.photos import Photo
 from regiontalk.report.photos import alignment_data
 from regiontalk.structures import Alignment, Description
 from regiontalk.web.batching import Batcher
-from regiontalk.web.finding import PhotoFinder
-from regiontalk.web.guard import Gate
+from regiontalk.web.decoding import Decoders
+from regiontalk.web.finding import PHOTO_SIDE, THUMBNAIL_SIDE, PhotoFinder
 from regiontalk.web.limits import DEFAULTS, Limits
-from regiontalk.web.looking import (
-    Align,
-    Describe,
-    Look,
-    Question,
-    Reply,
-    answer,
-    check_sentence,
-    open_upload,
-)
+from regiontalk.web.looking import Align, Describe, Look, Question, Reply, answer, check_sentence
+from regiontalk.web.places import Gate
 
 T = TypeVar("T")
 
 _SIDE_THREADS = 2
-"""Threads that decode photos and search: no more than so many photos are in memory at full size."""
+"""Threads that search."""
+_THUMBNAILS = 512
+"""Thumbnails kept in memory, about 20 kB each."""
 
 
 class Service:
@@ -48,7 +43,7 @@ class Service:
 
     Attributes:
         model, finder, limits: as given.
-        gate: counts the requests that are taken on.
+        gate: counts the requests that are worked on.
     """
 
     def __init__(self, model: Model, finder: PhotoFinder | None = None, limits: Limits = DEFAULTS) -> None:
@@ -56,6 +51,8 @@ class Service:
         self.gate = Gate(limits.waiting)
         self._photos_coming = _Counter()
         self._batcher: Batcher[Question, Reply] = Batcher(partial(answer, model), lambda: self._photos_coming.value)
+        self._decoders = Decoders(limits)
+        self._thumbnails: OrderedDict[str, bytes] = OrderedDict()
         self._pool = ThreadPoolExecutor(_SIDE_THREADS, thread_name_prefix="regiontalk-side")
 
     async def describe(self, photo: BinaryIO, name: str, beam: int | None, temperature: float | None) -> dict[str, Any]:
@@ -68,8 +65,7 @@ class Service:
         if beam is not None and temperature is not None:
             raise ConfigError("A temperature draws captions, a beam searches for them: give one of the two.")
         reply = await self._ask(photo, name, lambda opened: Describe(opened, beam, temperature))
-        assert isinstance(reply, Description)
-        return reply.to_json()
+        return cast(Description, reply).to_json()
 
     async def align(self, photo: BinaryIO, name: str, sentence: str, beta: float | None) -> dict[str, Any]:
         """The object of `report.photos.alignment_data`.
@@ -79,8 +75,7 @@ class Service:
         """
         check_sentence(self.model.pack.vocabulary, sentence)
         reply = await self._ask(photo, name, lambda opened: Align(opened, sentence, beta))
-        assert isinstance(reply, Alignment)
-        return alignment_data(reply)
+        return alignment_data(cast(Alignment, reply))
 
     async def search(self, finder: PhotoFinder, sentence: str, k: int) -> list[dict[str, Any]]:
         """Photos by sentence; see `PhotoFinder.by_sentence`.
@@ -100,6 +95,30 @@ class Service:
         reply = await self._ask(photo, name, Look)
         return await self.aside(finder.by_regions, reply, k)
 
+    async def thumbnail(self, finder: PhotoFinder, number: str) -> bytes:
+        """A small copy of a photo of the index as JPEG.
+
+        Args:
+            number: the `id` of a result.
+
+        Raises:
+            KeyError: if the index has no such photo.
+            PhotoError: if its file is gone, changed or broken.
+            BusyError: if it takes long to decode, and so do too many others.
+        """
+        path = await self.aside(finder.unchanged, number)  # asked each time, since a kept copy would outlive its photo
+        if number not in self._thumbnails:
+            self._thumbnails[number] = await self._copy(path, THUMBNAIL_SIDE)
+        self._thumbnails.move_to_end(number)
+        copy = self._thumbnails[number]
+        while len(self._thumbnails) > _THUMBNAILS:
+            self._thumbnails.popitem(last=False)
+        return copy
+
+    async def photo(self, finder: PhotoFinder, number: str) -> bytes:
+        """As `thumbnail`, large enough for a screen."""
+        return await self._copy(await self.aside(finder.unchanged, number), PHOTO_SIDE)
+
     async def aside(self, work: Callable[..., T], *arguments: Any) -> T:
         """Runs something in one of the side threads."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
@@ -110,7 +129,8 @@ class Service:
         return self._batcher.alive
 
     def close(self) -> None:
-        """Ends the threads; what still waits is cancelled."""
+        """Ends the threads and processes; what still waits is cancelled."""
+        self._decoders.close()
         self._pool.shutdown(cancel_futures=True)
         self._batcher.close()
 
@@ -124,12 +144,14 @@ class Service:
 
     async def _ask(self, photo: BinaryIO, name: str, question: Callable[[Photo], Question]) -> Reply:
         with self._photos_coming:
-            opened = await self.aside(self._open, photo, name)
+            opened = await self._decoders.upload(photo, name, self.model.pack.settings.vision.size)
             return await asyncio.wrap_future(self._batcher.submit(question(opened)))
 
-    def _open(self, photo: BinaryIO, name: str) -> Photo:
-        size = self.model.pack.settings.vision.size
-        return open_upload(photo.read(), name, size, self.limits.pixels)
+    async def _copy(self, path: str, side: int) -> bytes:
+        try:
+            return await self._decoders.copy(path, side)
+        except PhotoError:
+            raise PhotoError("The photo cannot be opened any more. Bring the index up to date.") from None
 
 
 class _Counter:
