@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from measuring import arguments, at_least_one, print_table, sample_photos
 
@@ -121,11 +122,16 @@ def share(load: Load, status: str) -> float:
 
 
 @contextmanager
-def server(pack: str | None) -> Iterator[tuple[int, subprocess.Popen[str]]]:
-    """A server on a free port, stopped in the end."""
+def server(pack: str | None, said: IO[str] | None = None) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+    """A server on a free port, stopped in the end.
+
+    Args:
+        pack: None for the default one.
+        said: where its stderr goes; None for this one's.
+    """
     command = [sys.executable, "-m", "regiontalk", "serve", "--port", "0"]
     command += ["--pack", pack] if pack else []
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         if "http://127.0.0.1:" not in line:
