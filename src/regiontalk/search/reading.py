@@ -20,7 +20,7 @@ from regiontalk.photo_dates import date_taken
 from regiontalk.photo_readers import MAX_FILE_BYTES
 from regiontalk.photos import MAX_PIXELS, Photo, escaped, open_photo
 from regiontalk.search.entries import Entry, FileState
-from regiontalk.vision.session import prepare
+from regiontalk.vision.pixels import prepare
 
 MOST_IN_MEMORY = 1 << 28
 """Bytes. A larger file is read a piece at a time, opened, and read once more to see that it is still the same."""
