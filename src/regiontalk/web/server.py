@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import socket
@@ -17,9 +18,12 @@ from starlette.types import ASGIApp
 from regiontalk.errors import ConfigError
 from regiontalk.web import descriptors
 from regiontalk.web.limits import DEFAULTS, Limits
+from regiontalk.web.memory import give_back
 from regiontalk.web.protocol import TimedProtocol
 
 _LOG = logging.getLogger("uvicorn.error")
+_TICKS_TO_GIVE_BACK = 50
+"""Memory is given back so often, in tenths of a second."""
 _BACKLOG = 1024
 """Connections that wait to be accepted."""
 _LAST_WORDS_SECONDS = 5
@@ -111,12 +115,24 @@ def _log_config() -> dict[str, Any]:
 
 
 class _Server(uvicorn.Server):
+    _answered_before = 0
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listens."""
         asyncio.get_running_loop().set_exception_handler(_loop_failed)
         await super().startup(sockets)
         for each in sockets or ():
             each.listen(_BACKLOG)  # asyncio lets as many wait as it accepts at once
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second."""
+        answered = self.server_state.total_requests
+        if counter % _TICKS_TO_GIVE_BACK == 0 and answered != self._answered_before:
+            if not self.server_state.tasks:  # nobody waits: what errors left in cycles is collected too
+                self._answered_before = answered
+                gc.collect()
+            await asyncio.to_thread(give_back)
+        return await super().on_tick(counter)
 
 
 def _loop_failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
