@@ -66,11 +66,16 @@ async function draw() {
     if (own !== turn) return;
     drawWaiting(photo, false);
     say("status", "");
-    say("problem", error.message);
+    say("problem", problemOf(photo.file.name, error));
   } finally {
     clearTimeout(waiting);
     if (own === turn) $("view").setAttribute("aria-busy", "false");
   }
+}
+
+/** An error's text, which says which of several photos it is about. */
+function problemOf(name, { message }) {
+  return photos.length < 2 || message.includes(name) ? message : `${name}: ${message}`;
 }
 
 function description(photo) {
