@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -220,10 +221,10 @@ def test_what_is_stored_is_of_the_bytes_that_were_hashed(
     monkeypatch.setattr(update, "GROUP", 1)
     opened = reading.open_read
 
-    def written_over(read: reading.FileRead, content: bytes, side: int) -> object:
+    def written_over(read: reading.FileRead, *how: Any) -> object:
         if read.path == str(photo):
             other.save(photo)
-        return opened(read, content, side)
+        return opened(read, *how)
 
     with monkeypatch.context() as patch:
         patch.setattr(reading, "open_read", written_over)
@@ -245,11 +246,10 @@ def test_a_large_file_that_changes_while_it_is_read_is_refused(
     photo, other, opened = photos / "a.jpg", random_photo(9, (90, 30)), reading.open_photo
     monkeypatch.setattr(reading, "MOST_IN_MEMORY", 100)
 
-    def written_over(source: object, min_side: int) -> object:
-        assert isinstance(source, str)
+    def written_over(source: str, **how: Any) -> object:
         if source == str(photo):
             other.save(photo)
-        return opened(source, min_side=min_side)
+        return opened(source, **how)
 
     with monkeypatch.context() as patch:
         patch.setattr(reading, "open_photo", written_over)
