@@ -26,7 +26,7 @@ from regiontalk.cli import (
     searching,
     serving,
 )
-from regiontalk.cli.console import OUT_OF_MEMORY, SOME_FAILED, abandon_stdout, complain
+from regiontalk.cli.console import OUT_OF_MEMORY, SOME_FAILED, abandon_stdout, complain, require_out_of_memory
 
 HELP = """Find the regions of a photo and connect them with language.
 
@@ -92,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         abandon_stdout()
         complain(f"standard output cannot be written ({error.strerror})")
         sys.exit(SOME_FAILED)
-    except MemoryError:  # before or after a command, which handles its own
+    except (MemoryError, ImportError) as error:  # before or after a command, which handles its own
+        require_out_of_memory(error)
         complain(OUT_OF_MEMORY)
         sys.exit(SOME_FAILED)
 

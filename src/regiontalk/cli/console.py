@@ -21,6 +21,8 @@ _COMMAND_IS_WRONG = (PackError, ConfigError, DataError)
 
 OUT_OF_MEMORY = "too little memory; close other programs, or give the command less at once"
 
+_NO_ROOM = "failed to map segment"  # the dynamic linker's words where a library does not fit into memory
+
 
 class Report:
     """Takes a command's results and problems as they come.
@@ -75,7 +77,8 @@ def ending(if_interrupted: str = "interrupted") -> Iterator[Report]:
     except RegionTalkError as error:
         complain(printable(str(error), keep="\n"))
         raise typer.Exit(WRONG_COMMAND if isinstance(error, _COMMAND_IS_WRONG) else SOME_FAILED) from None
-    except MemoryError:
+    except (MemoryError, ImportError) as error:
+        require_out_of_memory(error)
         complain(OUT_OF_MEMORY)
         raise typer.Exit(SOME_FAILED) from None
     except KeyboardInterrupt:
@@ -89,6 +92,12 @@ def ending(if_interrupted: str = "interrupted") -> Iterator[Report]:
         complain(f"{name}{error.strerror or error}")
         raise typer.Exit(SOME_FAILED) from None
     raise typer.Exit(SOME_FAILED if report.failures else 0)
+
+
+def require_out_of_memory(error: MemoryError | ImportError) -> None:
+    """Raises the error again if it is about something else than memory, such as a package that is not installed."""
+    if isinstance(error, ImportError) and _NO_ROOM not in str(error):
+        raise error
 
 
 def complain(message: str) -> None:
