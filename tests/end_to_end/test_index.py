@@ -430,11 +430,11 @@ def test_killed_at_any_moment(tiny_pack: Path, tmp_path: Path) -> None:
     (photos / "13-broken.jpg").write_bytes(b"\xff\xd8\xff")
     shutil.copy(photos / "03.png", photos / "29-copy.png")
     script = Path(__file__).with_name("kill_index_add.py")
-    line = [sys.executable, str(script), str(photos), str(tiny_pack), str(tmp_path), "20"]
+    line = [sys.executable, str(script), str(photos), str(tiny_pack), str(tmp_path), "10"]
     ended = subprocess.run(line, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     killed = sorted(tmp_path.glob("killed-*"))
-    assert len(killed) == 20
+    assert len(killed) == 10
     whole = content(tmp_path / "whole")
     assert len(whole) == 31
     for index in killed:

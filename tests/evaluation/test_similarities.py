@@ -62,6 +62,7 @@ class Broken:
 
 
 def test_a_meteor_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    similarities._end_meteor()
     broken = Broken()
     monkeypatch.setattr(similarities, "import_module", lambda name: SimpleNamespace(Meteor=lambda: broken))
     with pytest.raises(ConfigError, match="METEOR could not run"):

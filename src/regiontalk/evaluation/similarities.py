@@ -5,8 +5,11 @@ METEOR 1.5 (Denkowski and Lavie 2014) runs in Java, through pycocoevalcap, where
 
 from __future__ import annotations
 
+import atexit
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -66,22 +69,32 @@ def meteor(candidates: Texts, references: Sequence[Texts]) -> tuple[float, np.nd
     if not rows:
         return 0.0, each
     truths = {row: [" ".join(words) for words in references[row]] for row in rows}
-    scorer: Any = import_module("pycocoevalcap.meteor.meteor").Meteor()
     try:
-        together, scores = scorer.compute_score(truths, {row: [" ".join(candidates[row])] for row in rows})
+        together, scores = _meteor_program().compute_score(truths, {row: [" ".join(candidates[row])] for row in rows})
     except (OSError, ValueError) as error:  # the program ended, so that what it should have said is no number
+        _end_meteor()
         raise ConfigError(f"METEOR could not run ({error}); it needs a working `java` and 2 GB of memory") from error
-    finally:
-        _close(scorer)
     each[rows] = scores
     return float(together), each
 
 
-def _close(scorer: Any) -> None:
+@cache
+def _meteor_program() -> Any:
+    """The program, started once: Java takes longer to start than to score some hundred captions."""
+    atexit.register(_end_meteor)
+    return import_module("pycocoevalcap.meteor.meteor").Meteor()
+
+
+def _end_meteor() -> None:
     """End the program and its pipes: pycocoevalcap leaves that to chance, and after an error waits for its own lock."""
+    if not _meteor_program.cache_info().currsize:
+        return
+    scorer = _meteor_program()
+    _meteor_program.cache_clear()
     if scorer.lock.locked():
         scorer.lock.release()
     scorer.meteor_p.kill()
     scorer.meteor_p.wait()
-    scorer.meteor_p.stdout.close()
-    scorer.meteor_p.stderr.close()
+    for stream in (scorer.meteor_p.stdin, scorer.meteor_p.stdout, scorer.meteor_p.stderr):
+        with suppress(OSError):  # what was not sent any more
+            stream.close()
