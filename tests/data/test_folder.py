@@ -88,11 +88,11 @@ def test_damaged_metadata(folder: Path, line: str, message: str) -> None:
 
 
 def test_one_file_of_captions(folder: Path) -> None:
-    with pytest.raises(DataError, match="found neither"):
+    with pytest.raises(DataError, match="found none"):
         read_folder(folder, "train")
     for name in ("captions.csv", "metadata.jsonl"):
         (folder / name).touch()
-    with pytest.raises(DataError, match="found both"):
+    with pytest.raises(DataError, match=r"found metadata.jsonl and captions.csv"):
         read_folder(folder, "train")
 
 
@@ -126,5 +126,64 @@ def test_a_json_list(tmp_path: Path) -> None:
     assert [photo.file for photo in dataset.photos] == [tmp_path / "captioned" / name for name in ("a.jpg", "b.jpg")]
     assert read_dataset(file, "test").photos[0].captions == ("x",)
     file.write_text(json.dumps([*entries, 3]))
-    with pytest.raises(DataError, match=r"captioned\.json, entry 2: expected"):
+    with pytest.raises(DataError, match=r"captioned\.json, entry 3: expected"):
         read_dataset(file, "all")
+
+
+def test_metadata_csv(folder: Path) -> None:
+    (folder / "metadata.csv").write_text("file_name,text,split\na.jpg,A dog,\ndeep/c.jpg,A cat,validation\n")
+    assert [photo.file for photo in read_dataset(folder, "train").photos] == [folder / "a.jpg"]
+    assert [photo.file for photo in read_dataset(folder, "dev").photos] == [folder / "deep" / "c.jpg"]
+
+
+@pytest.fixture
+def splits(tmp_path: Path) -> Path:
+    """A folder of folders, as Hugging Face has them, each with a photo of the same name."""
+    files = {
+        "train/metadata.csv": "file_name,text\na.jpg,In train\n",
+        "validation/metadata.jsonl": '{"file_name": "a.jpg", "text": "In validation"}\n',
+        "test/captions.csv": "image,caption\na.jpg,In test\na.jpg,Once more\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).with_name("a.jpg").touch()
+    return tmp_path
+
+
+def test_folders_that_are_splits(splits: Path) -> None:
+    for split, place in (("train", "train"), ("dev", "validation"), ("validation", "validation"), ("test", "test")):
+        (photo,) = read_dataset(splits, split).photos
+        assert (photo.file, photo.captions[0]) == (splits / place / "a.jpg", f"In {place}")
+    assert len(read_dataset(splits, "all")) == 3
+    (splits / "train" / "a.jpg").unlink()
+    with pytest.raises(DataError, match=r"photos listed but missing: 1 \('train/a.jpg'\)"):
+        read_dataset(splits, "train")
+
+
+@pytest.mark.parametrize("name", ["../test/a.jpg", "/a.jpg", "C:a.jpg", "."])
+def test_names_that_leave_a_folder_of_a_split(splits: Path, name: str) -> None:
+    (splits / "train" / "metadata.csv").write_text(f"file_name,text\n{name},A dog\n")
+    with pytest.raises(DataError, match="file names that leave the folder: 1"):
+        read_dataset(splits, "train")
+
+
+def test_a_split_that_is_not_its_folder(splits: Path) -> None:
+    (splits / "train" / "metadata.csv").write_text("file_name,text,split\na.jpg,A dog,test\n")
+    with pytest.raises(DataError, match=r"train.metadata.csv: photos in another split than train, their folder: 1"):
+        read_dataset(splits, "train")
+
+
+@pytest.mark.parametrize("more", ["metadata.jsonl", "train/captions.csv"])
+def test_captions_in_two_places(splits: Path, more: str) -> None:
+    (splits / more).touch()
+    with pytest.raises(DataError, match=f"expected one file of captions .*found .*{more}"):
+        read_dataset(splits, "train")
+
+
+def test_lists_of_splits_beside_the_photos(folder: Path) -> None:
+    (folder / "captions.csv").write_text("image,caption\na.jpg,A dog\nb.png,A cat\n")
+    (folder / "test.txt").write_text("b.png\n")
+    assert [photo.file.name for photo in read_folder(folder, "test").photos] == ["b.png"]
+    with pytest.raises(DataError, match=r"has no train.txt for --split train; splits found: test"):
+        read_folder(folder, "train")

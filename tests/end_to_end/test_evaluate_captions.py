@@ -104,6 +104,41 @@ def test_every_form_has_the_same_numbers(bare: Command, files: tuple[Path, Path]
         assert {name: found[name] for name in NAMES} == {name: first[name] for name in NAMES}
 
 
+def test_what_describe_prints_is_scored(command: Command, bare: Command, photos: Path, tmp_path: Path) -> None:
+    names = ("a.jpg", "b.png", "more/c.jpg")
+    (photos / "captions.csv").write_text("image,caption\n" + "".join(f"{name},a red dog\n" for name in names))
+    described = command("describe", photos, "--json")
+    lines, plain = tmp_path / "described.jsonl", tmp_path / "plain.jsonl"
+    lines.write_text(described.out)
+    texts = [found["caption"]["text"] for found in described.json()]
+    plain.write_text("".join(json.dumps({"image": n, "caption": t}) + "\n" for n, t in zip(names, texts, strict=True)))
+    (expected,) = bare("evaluate", "captions", plain, photos, "--json").json()
+    for references in (photos, photos / "captions.csv"):
+        ended = bare("evaluate", "captions", lines, references, "--json")
+        assert ended.status == 0
+        (found,) = ended.json()
+        assert {name: found[name] for name in NAMES} == {name: expected[name] for name in NAMES}
+
+
+def test_the_signature_of_folders_that_are_splits(bare: Command, files: tuple[Path, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "splits"
+    for split in ("train", "test"):
+        (folder / split).mkdir(parents=True)
+        rows = [f'{name},"{text}"' for name, texts in zip(PHOTOS, TRUTHS, strict=True) for text in texts]
+        (folder / split / "metadata.csv").write_text("\n".join(["file_name,text", *rows]))
+    predictions = tmp_path / "in_splits.jsonl"
+    predictions.write_text(files[0].read_text().replace('"image": "', '"image": "test/'))
+    (first,) = bare("evaluate", "captions", predictions, folder, "--json").json()
+    assert first["signature"]["split"] == "test"
+    with (folder / "train" / "metadata.csv").open("a") as stream:
+        stream.write("\nd.jpg,A bird\n")
+    (second,) = bare("evaluate", "captions", predictions, folder, "--json").json()
+    assert second["signature"]["references_sha256"] != first["signature"]["references_sha256"]
+    target = folder / "test" / "metadata.csv"
+    ended = bare("evaluate", "captions", predictions, folder, "--per-caption", target)
+    assert ended.status == 2 and f"--per-caption would replace {target}, which is read" in ended.err
+
+
 def test_text(bare: Command, files: tuple[Path, Path]) -> None:
     ended = bare("evaluate", "captions", *files)
     assert ended.status == 0

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from regiontalk.errors import DataError
-from regiontalk.evaluation.caption_files import captions_file, match, read_predictions, read_references
+from regiontalk.evaluation.caption_files import match, read_predictions, read_references
 
-TRUTHS = {"a.jpg": ["A dog.", "The dog runs"], "b.jpg": ["A cat, asleep"]}
+from ..caption_forms import COCO, CSV, ENTRIES, FORMS, PREDICTED, PREDICTIONS, TRUTHS
 
 
 def put(file: Path, content: Any) -> Path:
@@ -25,15 +25,6 @@ def put(file: Path, content: Any) -> Path:
     return file
 
 
-CSV = 'image,caption\na.jpg,A dog.\nb.jpg,"A cat, asleep"\na.jpg,The dog runs\n'
-COCO = {
-    "images": [{"id": 7, "file_name": "a.jpg"}, {"id": 8, "file_name": "b.jpg"}],
-    "annotations": [
-        {"image_id": 7, "id": 1, "caption": "A dog."},
-        {"image_id": 8, "id": 2, "caption": "A cat, asleep"},
-        {"image_id": 7, "id": 3, "caption": "The dog runs"},
-    ],
-}
 KARPATHY = {
     "dataset": "coco",
     "images": [
@@ -42,34 +33,27 @@ KARPATHY = {
         {"filename": "c.jpg", "cocoid": 9, "split": "val", "sentences": [{"raw": "A bird"}]},
     ],
 }
-ENTRIES = [
-    {"image": "a.jpg", "caption": "A dog."},
-    {"file_name": "b.jpg", "captions": ["A cat, asleep"]},
-    {"image": "a.jpg", "text": "The dog runs"},
-]
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [
-        ("captions.csv", CSV),
-        ("plain.json", TRUTHS),
-        ("entries.json", ENTRIES),
-        ("entries.jsonl", ENTRIES),
-        ("dataset_coco.json", KARPATHY),
-    ],
-)
-def test_forms_of_references(tmp_path: Path, name: str, content: Any) -> None:
-    assert read_references(put(tmp_path / name, content)).captions == TRUTHS
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_of_references(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(FORMS[name], newline="")
+    assert read_references(tmp_path / name, "all").captions == TRUTHS
+
+
+@pytest.mark.parametrize("name", PREDICTIONS)
+def test_every_form_of_predictions(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(PREDICTIONS[name])
+    assert dict(read_predictions(tmp_path / name)) == PREDICTED
 
 
 def test_coco_captions_go_by_number_and_by_name(tmp_path: Path) -> None:
     references = put(tmp_path / "captions.json", COCO)
-    assert read_references(references).captions == {"7": TRUTHS["a.jpg"], "8": TRUTHS["b.jpg"]}
+    assert read_references(references).captions == TRUTHS
     for names in ([7, 8], ["7", "8"], ["a.jpg", "b.jpg"]):
         predictions = [{"image_id": name, "caption": text} for name, text in zip(names, ("x", "y"), strict=True)]
         found = match(put(tmp_path / "p.json", predictions), references)
-        assert (found.images, found.candidates) == (["7", "8"], ["x", "y"])
+        assert (found.images, found.candidates) == (["a.jpg", "b.jpg"], ["x", "y"])
 
 
 def test_karpathy_goes_by_name_and_by_number_and_has_splits(tmp_path: Path) -> None:
@@ -96,7 +80,6 @@ def test_a_folder_with_lists(tmp_path: Path) -> None:
         read_references(tmp_path, "dev")
     with pytest.raises(DataError, match=r"photos without a caption: 1 \('d.jpg'\)"):
         read_references(tmp_path, "train")
-    assert captions_file(tmp_path) == tmp_path / "captions.csv"
 
 
 def test_a_folder_with_stated_splits(tmp_path: Path) -> None:
@@ -124,9 +107,13 @@ def test_without_stated_splits_a_file_is_taken_whole(tmp_path: Path) -> None:
         ("x.json", [{"caption": "A dog"}], 'entry 1: expected "image"'),
         ("x.json", {"images": [{"id": 1}], "annotations": []}, r"without a caption: 1 \('1'\)"),
         ("x.json", {"images": [{"id": 1}, {"id": 1}], "annotations": []}, "listed twice: 1"),
-        ("x.json", {"images": [{"id": 1}], "annotations": [{"image_id": 2, "caption": "A"}]}, "not in its images: 1"),
+        (
+            "x.json",
+            {"images": [{"id": 1}], "annotations": [{"image_id": 2, "caption": "A"}]},
+            "captions without a photo: 1",
+        ),
         ("x.json", {"images": [{"id": 1}], "annotations": [{"caption": "A"}]}, 'annotation 0: expected "image_id"'),
-        ("x.json", {"images": [{"filename": "a"}]}, 'image 0: expected "split"'),
+        ("x.json", {"images": [{"filename": "a"}]}, "image 0: expected filename, split and sentences"),
         ("x.jsonl", ["text"], 'line 1: expected "image"'),
     ],
 )
@@ -138,7 +125,9 @@ def test_damaged_references(tmp_path: Path, name: str, content: Any, message: st
 
 
 def test_a_folder_without_captions(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"expected metadata.jsonl or captions.csv"):
+    with pytest.raises(
+        DataError, match=r"expected one file of captions \(metadata.jsonl, metadata.csv, captions.csv\).*found none"
+    ):
         read_references(tmp_path)
 
 
@@ -158,7 +147,7 @@ def test_forms_of_predictions(tmp_path: Path, name: str, content: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("p.json", {"a.jpg": "x"}, "expected a list"),
+        ("p.json", {"a.jpg": "x"}, "a list or JSON Lines of"),
         ("p.json", ["x"], "entry 1: expected"),
         ("p.json", [{"image_id": True, "caption": "x"}], "entry 1: expected"),
         ("p.jsonl", [{"image": "a.jpg", "caption": None}], 'line 1: expected "caption"'),
@@ -207,15 +196,6 @@ def test_a_list_chooses_and_orders(tmp_path: Path) -> None:
         match(predictions, references, put(images, "\n"))
 
 
-@pytest.mark.parametrize(
-    ("name", "content"),
-    [("CAPTIONS.CSV", CSV), ("plain.JSON", json.dumps(TRUTHS)), ("entries.JSONL", "\n".join(map(json.dumps, ENTRIES)))],
-)
-def test_suffixes_in_capitals(tmp_path: Path, name: str, content: str) -> None:
-    (tmp_path / name).write_text(content)
-    assert read_references(tmp_path / name).captions.keys() == TRUTHS.keys()
-
-
 @pytest.mark.parametrize("name", ["results.JSON", "results.JsonL"])
 def test_predictions_with_suffixes_in_capitals(tmp_path: Path, name: str) -> None:
     entry = json.dumps({"image_id": "a.jpg", "caption": "a dog"})
@@ -225,3 +205,86 @@ def test_predictions_with_suffixes_in_capitals(tmp_path: Path, name: str) -> Non
 
 def test_cases_of_capital_suffixes(case: Callable[[str], Path]) -> None:
     assert len(read_predictions(case("capital_suffix/results.JSON"))) == 2
+
+
+def test_cases_of_karpathy_paths(case: Callable[[str], Path]) -> None:
+    predictions = case("karpathy_paths/pk2.json")
+    for references in ("dataset_coco.json", "samename.json"):
+        found = match(predictions, case(f"karpathy_paths/{references}"))
+        assert (found.images, found.candidates, found.references) == (["val2014/a.jpg"], ["a cup"], [["A cup."]])
+
+
+def test_cases_of_the_round_trip(case: Callable[[str], Path], tmp_path: Path) -> None:
+    folder = case("round_trip")
+    described = put(tmp_path / "p.jsonl", [{"file": str(folder / "a.jpg"), "caption": {"text": "a cat"}}])
+    assert match(described, folder / "captions.csv").candidates == ["a cat"]
+    assert match(described, folder).images == ["a.jpg"]
+
+
+SAME_NAME = {"x/a.jpg": ["In x"], "y/a.jpg": ["In y"], "x/b.jpg": ["Also in x"]}
+
+
+def predictions_of(tmp_path: Path, *names: str) -> Path:
+    return put(tmp_path / "p.jsonl", [{"file": name, "caption": {"text": f"of {name}"}} for name in names])
+
+
+def test_photos_of_one_bare_name_are_told_apart(tmp_path: Path) -> None:
+    references = put(tmp_path / "r.json", SAME_NAME)
+    found = match(predictions_of(tmp_path, "y/a.jpg", "b.jpg", "x/a.jpg"), references)
+    assert dict(zip(found.images, found.candidates, strict=True)) == {
+        "x/a.jpg": "of x/a.jpg",
+        "y/a.jpg": "of y/a.jpg",
+        "x/b.jpg": "of b.jpg",
+    }
+    with pytest.raises(DataError, match=rf"names that fit several photos of {references}: 1 \('a.jpg'\)"):
+        match(predictions_of(tmp_path, "a.jpg", "y/a.jpg", "b.jpg"), references)
+    with pytest.raises(DataError, match=r"two predictions: 1 \('x/b.jpg'\)"):
+        match(predictions_of(tmp_path, "x/b.jpg", "b.jpg"), references)
+    with pytest.raises(DataError, match=r"names that fit several photos"):
+        match(predictions_of(tmp_path, "b.jpg"), references, put(tmp_path / "images.txt", "b.jpg\na.jpg\n"))
+
+
+def test_a_bare_name_counts_photos_of_every_split(tmp_path: Path) -> None:
+    images = [
+        {"filename": "a.jpg", "filepath": folder, "split": split, "sentences": [{"raw": "A dog"}]}
+        for folder, split in (("x", "test"), ("y", "train"))
+    ]
+    references = put(tmp_path / "dataset.json", {"images": images})
+    assert match(predictions_of(tmp_path, "x/a.jpg"), references).images == ["x/a.jpg"]
+    with pytest.raises(DataError, match=r"several photos .*: 1 \('a.jpg'\)"):
+        match(predictions_of(tmp_path, "a.jpg"), references)
+    with pytest.raises(DataError, match=r"does not have: 1 \('y/a.jpg'\)"):
+        match(predictions_of(tmp_path, "y/a.jpg"), references)
+
+
+@pytest.mark.parametrize("photos", [".", "images"])
+def test_paths_into_the_folder_of_the_references(tmp_path: Path, photos: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    references = put(tmp_path / "r.json", SAME_NAME)
+    there = tmp_path / photos
+    absolute = [str(there / name) for name in SAME_NAME]
+    assert match(predictions_of(tmp_path, *absolute), references).images == list(SAME_NAME)
+    monkeypatch.chdir(tmp_path.parent)
+    relative = [f"./{tmp_path.name}/{photos}/{name}" for name in SAME_NAME]
+    assert match(predictions_of(tmp_path, *relative), references).images == list(SAME_NAME)
+    (tmp_path / "p").mkdir()
+    monkeypatch.chdir(tmp_path / "p")
+    assert match(predictions_of(tmp_path, *(f"../{photos}/{n}" for n in SAME_NAME)), references).images == list(
+        SAME_NAME
+    )
+
+
+@pytest.mark.parametrize("name", ["", "/", "..", "\0", "a" * 5000, "\ud800"])
+def test_odd_names_are_no_photos(tmp_path: Path, name: str) -> None:
+    references = put(tmp_path / "r.json", {"a.jpg": ["A dog"]})
+    with pytest.raises(DataError, match="does not have: 1"):
+        match(predictions_of(tmp_path, name), references)
+
+
+def test_folders_that_are_splits(tmp_path: Path) -> None:
+    for split in ("train", "validation", "test"):
+        (tmp_path / split).mkdir()
+        put(tmp_path / split / "metadata.csv", f"file_name,text\na.jpg,In {split}\n")
+    assert read_references(tmp_path).captions == {"test/a.jpg": ["In test"]}
+    assert read_references(tmp_path, "dev").captions == {"validation/a.jpg": ["In validation"]}
+    assert len(read_references(tmp_path, "all").captions) == 3
+    assert match(predictions_of(tmp_path, str(tmp_path / "test" / "a.jpg")), tmp_path).images == ["test/a.jpg"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from regiontalk.data.captions import read_csv
+from regiontalk.data.caption_formats import read_rows
 from regiontalk.evaluation.captions import caption_scores
 from regiontalk.evaluation.ptb import ptb_tokenise
 from regiontalk.language import tokenise
@@ -37,10 +37,10 @@ def human() -> list[list[list[str]]]:
     ROUGE-L's reference lengths show it. Then coco-caption tokenised what was left, where "cannot" is two words.
     """
     captions = defaultdict(list)
-    for _, row in read_csv(CAPTIONS, ("image", "caption")):
-        pieces = re.split("([&#])", row["caption"])
+    for row in read_rows(CAPTIONS):
+        pieces = re.split("([&#])", row.captions[0])
         words = [word for piece in pieces for word in ([piece] if piece in ("&", "#") else tokenise(piece))]
-        captions[row["image"]].append(ptb_tokenise(" ".join(words)))
+        captions[row.name].append(ptb_tokenise(" ".join(words)))
     return [captions[name] for name in (GOLD / "images.txt").read_text().split()]
 
 

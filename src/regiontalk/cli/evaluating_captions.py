@@ -20,14 +20,14 @@ PredictionsArgument = Annotated[
     str,
     typer.Argument(
         metavar="PREDICTIONS",
-        help="COCO results (.json), JSON Lines of image and caption (.jsonl), or a caption a line, with --images.",
+        help="COCO results, JSON Lines, CSV, what describe --json prints; or a caption a line, with --images.",
     ),
 ]
 ReferencesArgument = Annotated[
     str,
     typer.Argument(
         metavar="REFERENCES",
-        help="captions.csv, JSON of COCO, Karpathy's splits or {image: [captions]}, or a folder of captioned photos.",
+        help="A file of captions (JSON, JSON Lines, CSV; docs/data_formats.md) or a folder of captioned photos.",
     ),
 ]
 ImagesOption = Annotated[
@@ -84,6 +84,7 @@ def captions(
 
     \b
       regiontalk evaluate captions results.json captions_val2014.json --json
+      regiontalk describe photos/ --json > mine.jsonl && regiontalk evaluate captions mine.jsonl photos/
       regiontalk evaluate captions mine.txt flickr8k/captions.csv --images test.txt --bootstrap 1000
       regiontalk evaluate captions one.jsonl references.json --frequencies flickr8k/ --frequencies-split train
     """
@@ -121,12 +122,12 @@ def _path(flag: str, name: str) -> Path:
 
 def _target(per_caption: str, files: CaptionFiles) -> Path:
     """The file for the scores of each caption, sure to replace nothing that is read, and found to be writable."""
-    from regiontalk.evaluation.caption_files import captions_file
+    from regiontalk.data.caption_sources import files_of_captions
 
     target = _path("--per-caption", per_caption)
     read = [each for each in (files.predictions, files.images) if each is not None]
     for captions in (each for each in (files.references, files.frequencies) if each is not None):
-        read += [captions_file(captions), *captions.glob("*.txt")]  # a folder's splits
+        read += [*files_of_captions(captions), *captions.glob("*.txt")]  # a folder's splits
     if identities([target]) & identities(read):
         raise ConfigError(f"--per-caption would replace {printable(per_caption)}, which is read; choose another name")
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from regiontalk.data.boxes import (
     wordless,
     xyxy_from_xywh,
 )
-from regiontalk.data.captions import Dataset, Problems, captioned_photos, exists, is_safe_name
+from regiontalk.data.caption_rows import CaptionRow
+from regiontalk.data.captions import Dataset, Problems, captioned_photos, holding_most
 from regiontalk.errors import DataError
 from regiontalk.files import read_json
 
@@ -31,6 +31,30 @@ _OTHER_NAME = {"dev": "val"}
 def is_coco_captions(content: Any) -> bool:
     """Whether parsed JSON looks like COCO's captions, not like Karpathy's file, which has no annotations."""
     return isinstance(content, dict) and {"images", "annotations"} <= set(content)
+
+
+def coco_rows(file: Path, content: dict[str, Any]) -> list[CaptionRow]:
+    """A row for each photo of a `captions_*.json`; its number is an alias, and its name where no file is named.
+
+    Args:
+        file: for messages.
+        content: `{"images": [{"id", "file_name" (if any)}], "annotations": [{"image_id", "caption"}]}`.
+
+    Raises:
+        DataError: if it is not that, a photo is listed twice, or a caption is without a photo.
+    """
+    problems = Problems(file)
+    rows = _photo_rows(file, _lists(file, content)["images"], problems)
+    for number, each in enumerate(content["annotations"]):
+        if not isinstance(each, dict) or "image_id" not in each or not isinstance(each.get("caption"), str):
+            raise DataError(f'{file}, annotation {number}: expected "image_id" and "caption", a text')
+        row = rows.get(str(_id(each["image_id"])))
+        if row is None:
+            problems.add("captions without a photo", [f"annotation {number} of image {each['image_id']!r}"])
+        else:
+            row.captions.append(each["caption"])
+    problems.raise_if_any()
+    return list(rows.values())
 
 
 def read_coco_captions(json_file: str | Path, image_folder: str | Path | None = None, split: str = _ALL) -> Dataset:
@@ -47,19 +71,10 @@ def read_coco_captions(json_file: str | Path, image_folder: str | Path | None = 
     """
     file = Path(json_file)
     content, problems = _content(file, split), Problems(file)
-    names = _names(file, content["images"], problems)
-    captions: dict[str, list[str]] = {}
-    for number, each in enumerate(content["annotations"]):
-        if not isinstance(each, dict) or not isinstance(each.get("caption"), str):
-            raise DataError(f'{file}, annotation {number}: expected "image_id" and "caption", a text')
-        name = names.get(_id(each.get("image_id")))
-        if name is None:
-            problems.add("captions without a photo", [f"annotation {number} of image {each.get('image_id')!r}"])
-        else:
-            captions.setdefault(name, []).append(each["caption"])
-    problems.raise_if_any()
-    folder = _one_folder(file, names.values(), image_folder)
-    return Dataset(file.stem, split, captioned_photos(file, names.values(), folder, captions))
+    names = list(_names(file, content["images"], problems).values())
+    captions = {row.name: row.captions for row in coco_rows(file, content)}
+    folder = Path(image_folder) if image_folder is not None else holding_most(coco_folders(file), names)
+    return Dataset(file.stem, split, captioned_photos(file, names, folder, captions))
 
 
 def read_coco_instances(
@@ -123,13 +138,32 @@ def coco_folders(json_file: Path) -> list[Path]:
 
 def _content(file: Path, split: str) -> dict[str, Any]:
     """The parsed file, with lists of images and annotations."""
-    content = read_json(file)
-    if not isinstance(content, dict) or not all(isinstance(content.get(k), list) for k in ("images", "annotations")):
-        raise DataError(f'{file}: not a COCO file; expected an object with the lists "images" and "annotations"')
+    content = _lists(file, read_json(file))
     own = file.stem.rsplit("_", 1)[-1]
     if _OTHER_NAME.get(split, split) not in (_ALL, own, own.rstrip("0123456789")):
         refuse_split(file, split, [own, _ALL])
     return content
+
+
+def _lists(file: Path, content: Any) -> dict[str, Any]:
+    """The content of a file, sure to have lists of images and annotations."""
+    if not isinstance(content, dict) or not all(isinstance(content.get(k), list) for k in ("images", "annotations")):
+        raise DataError(f'{file}: not a COCO file; expected an object with the lists "images" and "annotations"')
+    return content
+
+
+def _photo_rows(file: Path, images: list[Any], problems: Problems) -> dict[str, CaptionRow]:
+    """A row without captions for each photo, by its id."""
+    for number, image in enumerate(images):
+        known = isinstance(image, dict) and _id(image.get("id")) is not None
+        if not known or not isinstance(image.get("file_name", ""), str):
+            raise DataError(f'{file}, image {number}: expected "id" and "file_name"')
+    ids = [str(image["id"]) for image in images]
+    names = [image.get("file_name") or number for number, image in zip(ids, images, strict=True)]
+    refuse_repeated(problems, "photos listed twice", names)
+    refuse_repeated(problems, "ids of two photos", ids)
+    problems.raise_if_any()
+    return {number: CaptionRow(name, None, [], (number,)) for number, name in zip(ids, names, strict=True)}
 
 
 def _names(file: Path, images: list[Any], problems: Problems) -> dict[int | str | None, str]:
@@ -160,11 +194,3 @@ def _classes(file: Path, categories: Any, problems: Problems) -> dict[int | str 
 def _id(value: Any) -> int | str | None:
     """An id that can be one: a whole number or a text."""
     return value if type(value) in (int, str) else None
-
-
-def _one_folder(file: Path, names: Iterable[str], image_folder: str | Path | None) -> Path:
-    """The folder that holds the most of the photos: captions' photos all lie in one."""
-    if image_folder is not None:
-        return Path(image_folder)
-    names = [name for name in names if is_safe_name(name)]
-    return max(coco_folders(file), key=lambda folder: sum(exists(folder / name) for name in names[:100]))

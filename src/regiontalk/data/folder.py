@@ -1,107 +1,110 @@
-"""A plain folder of photos with their captions beside them, in `metadata.jsonl` or `captions.csv`."""
+"""Photos with their captions beside them: a folder, folders that are splits, or a file of captions with its photos."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from regiontalk.data.captions import Dataset, Problems, captioned_photos, read_csv
+from regiontalk.data.caption_formats import read_captions_file, read_rows
+from regiontalk.data.caption_rows import DEV_NAMES, CaptionRow, Captions, joined
+from regiontalk.data.captions import Dataset, Problems, captioned_photos, holding_most, safe_names
+from regiontalk.data.flickr8k import CAPTIONS, has_split_lists, listed_captions
 from regiontalk.errors import DataError
-from regiontalk.files import read_json, read_text
 
-_JSONL, _CSV = "metadata.jsonl", "captions.csv"
-_DEFAULT_SPLIT = "train"
-_ALL = "all"
+FILES = ("metadata.jsonl", "metadata.csv", CAPTIONS)
+"""The files of captions that a folder may hold, one of them; the first two are those of Hugging Face's folders."""
+
+SPLIT_FOLDERS = ("train", *DEV_NAMES, "test")
+
+_PHOTO_FOLDERS = ("images", "Images", "flickr30k_images", "Flicker8k_Dataset", "Flickr8k_Dataset")
+"""Where published datasets have the photos, beside the file of captions."""
 
 
 def is_captioned_folder(folder: Path) -> bool:
-    """Whether a folder holds a file of captions, by its name alone."""
-    return (folder / _JSONL).is_file() or (folder / _CSV).is_file()
+    """Whether a folder holds a file of captions, or folders of splits that do, by the names alone."""
+    return bool(caption_files(folder))
+
+
+def caption_files(folder: Path) -> list[Path]:
+    """The files of captions in a folder and in its folders of splits."""
+    places = (folder, *(folder / split for split in SPLIT_FOLDERS))
+    return [place / name for place in places for name in FILES if (place / name).is_file()]
+
+
+def folder_captions(folder: Path) -> Captions:
+    """The captions of a folder: of a file of captions in it, or of one in each folder that is a split.
+
+    Beside `captions.csv` there may be lists of splits, as Flickr8k has them. The photos of the folder `test` are named
+    `test/...`, and in the split "test".
+
+    Raises:
+        DataError: if it holds no file of captions, or more than one where one should be; or a file is damaged.
+    """
+    files = caption_files(folder)
+    if [file.parent for file in files] == [folder]:
+        lists = files[0].name == CAPTIONS and has_split_lists(folder)
+        return listed_captions(folder) if lists else joined(folder, read_rows(files[0]))
+    places = [file.parent for file in files]
+    if not files or folder in places or len(set(places)) < len(places):
+        found = " and ".join(file.relative_to(folder).as_posix() for file in files) or "none"
+        raise DataError(
+            f"{folder}: expected one file of captions ({', '.join(FILES)}), in it or in each folder of a split "
+            f"({', '.join(SPLIT_FOLDERS)}), found {found}"
+        )
+    return joined(folder, (row for file in files for row in _split_rows(file)))
 
 
 def read_folder(folder: str | Path, split: str) -> Dataset:
     """Reads captioned photos from a folder of one's own.
 
-    Either `metadata.jsonl`, on each line `{"file_name", "text"}` for one caption or `{"file_name", "captions": [...]}`
-    for several, or `captions.csv` with the columns image,caption. Both may say the photo's split ("split"); without
-    it a photo is for training. A photo may have many lines. Photos that neither file names are left alone.
+    The folder holds one of `FILES`: `metadata.jsonl`, on each line `{"file_name", "text"}` for one caption or
+    `{"file_name", "captions": [...]}` for several, `metadata.csv` with the columns file_name,text, or `captions.csv`
+    with the columns image,caption. Each may say the photo's split ("split"); without it a photo is for training. A
+    photo may have many lines. Or the folders in it are splits, each with such a file. Photos that are not named are
+    left alone.
 
     Args:
-        folder: where they lie; names in the file are relative to it.
-        split: "train", "dev", "test", any other that the file names, or "all" for every photo.
+        folder: where they lie; names in a file are relative to the file's folder.
+        split: "train", "dev", "test", any other that the data names, or "all" for every photo.
 
     Raises:
-        DataError: if the file is damaged, the split is not in it, a photo is missing, in two splits or without a
+        DataError: if a file is damaged, the split is not in it, a photo is missing, in two splits or without a
             caption, or a caption holds no word. It names the first few and counts all.
     """
     folder = Path(folder)
-    both = (folder / _JSONL).is_file() and (folder / _CSV).is_file()
-    if both or not is_captioned_folder(folder):
-        raise DataError(f"{folder}: expected {_JSONL} or {_CSV}, found {'both' if both else 'neither'}; keep one")
-    lines = _read_jsonl(folder / _JSONL) if (folder / _JSONL).is_file() else _read_csv(folder / _CSV)
-    return _dataset(folder, folder.resolve().name, split, folder, lines)
+    found = folder_captions(folder)
+    photos = captioned_photos(folder, found.names(split), folder, found.captions)
+    return Dataset(folder.resolve().name, split, photos)
 
 
-def read_list(json_file: str | Path, split: str) -> Dataset:
-    """Reads one JSON list of captioned photos: the entries of `metadata.jsonl`, `[{"file_name", "captions": [...]}]`.
+def read_captioned_file(file: str | Path, split: str) -> Dataset:
+    """Reads a file of captions in any of the known formats, with its photos.
 
-    The photos lie in the folder that is named as the file is (`captioned/` for `captioned.json`), in `images`, or
-    beside the file: in the first of these that is there.
+    The photos of `captioned.json` lie in the folder `captioned`, in `images` (or what Kaggle calls it), or beside the
+    file: in the one of these that holds them.
 
     Args:
-        json_file: the file.
-        split: as for `read_folder`: entries without a "split" are for training, and "all" reads every photo.
+        file: the file.
+        split: as for `read_folder`.
 
     Raises:
         DataError: as `read_folder`.
     """
-    file = Path(json_file)
-    content = read_json(file)
-    if not isinstance(content, list):
-        raise DataError(f'{file}: expected a list of {{"file_name", "captions"}}')
-    candidates = (file.parent / file.stem, file.parent / "images", file.parent)
-    folder = next(each for each in candidates if each.is_dir())
-    entries = [_entry(file, number, entry, "entry") for number, entry in enumerate(content)]
-    return _dataset(file, file.stem, split, folder, entries)
+    file = Path(file)
+    found = read_captions_file(file)
+    names = found.names(split)
+    beside = [file.parent / name for name in (file.stem, *_PHOTO_FOLDERS)]
+    folder = holding_most([*(each for each in beside if each.is_dir()), file.parent], names)
+    return Dataset(file.stem, split, captioned_photos(file, names, folder, found.captions))
 
 
-def _dataset(source: Path, name: str, split: str, folder: Path, lines: Iterable[tuple[str, str, list[str]]]) -> Dataset:
-    """One split of photos that are named with their split and captions, in any order, complete or not at all."""
-    split_of: dict[str, str] = {}
-    captions: dict[str, list[str]] = {}
-    in_two: dict[str, None] = {}
-    for photo, part, texts in lines:
-        if split_of.setdefault(photo, part) != part:
-            in_two[photo] = None
-        captions.setdefault(photo, []).extend(texts)
-    problems = Problems(source)
-    problems.add("photos in two splits", in_two)
+def _split_rows(file: Path) -> Iterator[CaptionRow]:
+    """The rows of a file in the folder of a split, named from the folder that holds it."""
+    split, rows = file.parent.name, read_rows(file)
+    others = [row.name for row in rows if row.split not in (None, split)]
+    problems = Problems(file)
+    safe_names((row.name for row in rows), problems)  # here: behind the name of the split a name is never absolute
+    problems.add(f"photos in another split than {split}, their folder", others)
     problems.raise_if_any()
-    names = [photo for photo, part in split_of.items() if split in (part, _ALL)]
-    if split_of and not names:
-        raise DataError(f"{source}: has no split {split!r}; splits found: {', '.join(sorted(set(split_of.values())))}")
-    return Dataset(name, split, captioned_photos(source, names, folder, captions))
-
-
-def _read_csv(file: Path) -> Iterator[tuple[str, str, list[str]]]:
-    for _, row in read_csv(file, ("image", "caption")):
-        yield row["image"], row.get("split") or _DEFAULT_SPLIT, [row["caption"]]
-
-
-def _read_jsonl(file: Path) -> Iterator[tuple[str, str, list[str]]]:
-    for number, line in enumerate(read_text(file).split("\n"), start=1):
-        if line.strip():
-            yield _entry(file, number, read_json(file, line, number))
-
-
-def _entry(file: Path, number: int, entry: Any, unit: str = "line") -> tuple[str, str, list[str]]:
-    """A photo's name, split and captions from one line or entry."""
-    name = entry.get("file_name") if isinstance(entry, dict) else None
-    if not isinstance(name, str) or ("text" in entry) == ("captions" in entry):
-        raise DataError(f'{file}, {unit} {number}: expected {{"file_name", "text"}} or {{"file_name", "captions"}}')
-    captions = entry["captions"] if "captions" in entry else [entry["text"]]
-    split = entry.get("split") or _DEFAULT_SPLIT
-    if not isinstance(captions, list) or not all(isinstance(text, str) for text in (split, *captions)):
-        raise DataError(f'{file}, {unit} {number}: "text" and "split" must be text and "captions" a list of texts')
-    return name, split, captions
+    for row in rows:
+        yield row._replace(name=f"{split}/{row.name}", split=split)

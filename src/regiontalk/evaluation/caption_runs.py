@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 import regiontalk
+from regiontalk.data.caption_sources import files_of_captions
 from regiontalk.data.captions import Problems
 from regiontalk.errors import ConfigError, DataError
-from regiontalk.evaluation.caption_files import Matched, captions_file, match, read_references
+from regiontalk.evaluation.caption_files import Matched, match, read_references
 from regiontalk.evaluation.captions import CaptionScores, score_captions
 from regiontalk.evaluation.cider import DocumentFrequencies, caution
 from regiontalk.evaluation.java import require_java, spice
@@ -23,7 +24,7 @@ from regiontalk.evaluation.ptb import ptb_tokenise
 from regiontalk.evaluation.results import Reporting, interval_words, rounded
 from regiontalk.evaluation.signature import NORMALISATION, file_sha256, photo_counts
 from regiontalk.evaluation.similarities import meteor
-from regiontalk.files import write_bytes
+from regiontalk.files import sha256_hex, write_bytes
 from regiontalk.language import tokenise
 
 TOKENISERS: dict[str, tuple[Callable[[str], list[str]], str]] = {
@@ -161,7 +162,7 @@ def _signature(files: CaptionFiles, matched: Matched, frequencies: DocumentFrequ
         "predictions": files.predictions.name,
         "predictions_sha256": file_sha256(files.predictions),
         "references": files.references.name,
-        "references_sha256": file_sha256(captions_file(files.references)),
+        "references_sha256": _sha256(files.references),
         **({} if files.images is None else {"images_sha256": file_sha256(files.images)}),
         "split": matched.split or "none: taken whole",
         **photo_counts(np.array([len(captions) for captions in matched.references])),
@@ -172,13 +173,18 @@ def _signature(files: CaptionFiles, matched: Matched, frequencies: DocumentFrequ
         "document_frequencies": "of the references",
     }
     if files.frequencies is not None and frequencies is not None:
-        source = captions_file(files.frequencies)
         signature["document_frequencies"] = f"of {frequencies.photos} photos of {files.frequencies.name}"
         signature["document_frequencies_split"] = files.frequencies_split
-        signature["document_frequencies_sha256"] = file_sha256(source)
+        signature["document_frequencies_sha256"] = _sha256(files.frequencies)
     for name in files.java_metrics:
         signature[name] = f"{'1.5, ' if name == 'meteor' else ''}Java, by pycocoevalcap {_installed('pycocoevalcap')}"
     return signature
+
+
+def _sha256(captions: Path) -> str:
+    """The checksum of the file that holds the captions; of the checksums of several, in their order."""
+    checksums = [file_sha256(file) for file in files_of_captions(captions)]
+    return checksums[0] if len(checksums) == 1 else sha256_hex("\n".join(checksums).encode())
 
 
 def _installed(package: str) -> str:

@@ -1,0 +1,28 @@
+"""Captions from whatever holds them, a file or a folder. The photos need not be there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from regiontalk.data.caption_formats import read_captions_file
+from regiontalk.data.caption_rows import Captions
+from regiontalk.data.flickr8k import CAPTIONS, is_flickr8k, listed_captions
+from regiontalk.data.folder import caption_files, folder_captions
+
+
+def read_captions(path: Path) -> Captions:
+    """The captions of a file in any of the known formats, or of a folder as datasets have them.
+
+    Raises:
+        DataError: if it is neither, or damaged.
+    """
+    if not path.is_dir():
+        return read_captions_file(path)
+    return listed_captions(path) if is_flickr8k(path) else folder_captions(path)
+
+
+def files_of_captions(path: Path) -> list[Path]:
+    """The files that hold the captions of a file or folder, without lists of splits."""
+    if not path.is_dir():
+        return [path]
+    return [path / CAPTIONS] if is_flickr8k(path) else caption_files(path)
