@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from regiontalk.data import read_dataset
 from regiontalk.data.caption_formats import parser_of, read_captions_file
@@ -77,6 +79,22 @@ def test_damaged_json(tmp_path: Path, name: str) -> None:
 def test_plain_text_is_no_captions_of_photos() -> None:
     assert parser_of(Path("x.txt"), "a dog\n[a cat]\n") is None
     assert parser_of(Path("x.txt"), TOKENS) is not None
+
+
+@given(
+    st.sampled_from(["x.json", "x.jsonl", "x.csv", "x.txt"]),
+    st.lists(
+        st.sampled_from([*'{}[]",:#|\t\n1', "image", "caption", "images", "annotations", "id", "a.jpg#0\t", "null"])
+    ).map("".join),
+)
+def test_any_text_is_read_or_refused(name: str, text: str) -> None:
+    parser = parser_of(Path(name), text)
+    try:
+        rows = list(parser(Path(name), text)) if parser else []
+    except DataError as error:
+        assert str(error).startswith(name)
+    else:
+        assert all(isinstance(caption, str) for row in rows for caption in (row.name, *row.captions))
 
 
 def test_one_entry_alone(tmp_path: Path) -> None:

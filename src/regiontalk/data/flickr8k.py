@@ -33,7 +33,7 @@ def listed_captions(folder: Path) -> Captions:
     Raises:
         DataError: if a file is missing or damaged, or a photo is in two splits.
     """
-    lists = {name: _read_list(folder / f"{name}.txt") for name in SPLITS if (folder / f"{name}.txt").is_file()}
+    lists = {name: read_names(folder / f"{name}.txt") for name in SPLITS if (folder / f"{name}.txt").is_file()}
     return joined(folder, read_rows(folder / CAPTIONS), lists)
 
 
@@ -67,5 +67,6 @@ def read_flickr8k(folder: str | Path, split: str) -> Dataset:
     return Dataset(folder.resolve().name, split, captioned_photos(folder, names, images, found.captions))
 
 
-def _read_list(file: Path) -> list[str]:
+def read_names(file: Path) -> list[str]:
+    """The names of a list, one on each line, without blank lines."""
     return [line.strip() for line in read_text(file).split("\n") if line.strip()]

@@ -11,6 +11,7 @@ from regiontalk.data.caption_formats import FORMATS, parser_of
 from regiontalk.data.caption_rows import ALL, Captions
 from regiontalk.data.caption_sources import read_captions
 from regiontalk.data.captions import Problems, repeated
+from regiontalk.data.flickr8k import read_names
 from regiontalk.errors import DataError
 from regiontalk.files import read_text
 
@@ -180,7 +181,7 @@ def _missing(names: Iterable[str], there: Iterable[str]) -> list[str]:
 
 
 def _read_list(file: Path) -> list[str]:
-    names = [line.strip() for line in read_text(file).split("\n") if line.strip()]
+    names = read_names(file)
     if not names:
         raise DataError(f"{file}: names no photo; expected a name on each line")
     return names
