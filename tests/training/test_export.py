@@ -61,7 +61,7 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
         ("beam = 0", "the export's settings: beam: expected a whole number from 1 to 100, found 0"),
         ('name = ""', "the export's settings: name: expected a line"),
         ('about = "date.toml"', "date is not JSON serializable; write dates and times as text"),
-        ('about = "latin.toml"', "latin.toml: not a readable TOML file"),
+        ('about = "latin.toml"', "latin.toml: not UTF-8 text"),
     ],
 )
 def test_wrong_exports_are_told(
