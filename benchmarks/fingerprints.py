@@ -18,8 +18,8 @@ from measuring import at_least_one, print_table
 from PIL import Image, ImageEnhance, ImageOps
 
 from regiontalk.fingerprints import NEAR, fingerprint, fingerprint_files
-from regiontalk.photo_folders import find_photos
 from regiontalk.photos import open_photo
+from regiontalk.photos.folders import find_photos
 
 ROWS = 500
 """Photos compared with all others at a time."""

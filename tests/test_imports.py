@@ -16,8 +16,6 @@ SOURCE = Path(regiontalk.__file__).parent
 
 LAYERS = (
     ("structures", "errors", "settings", "files"),
-    ("photo_errors", "photo_kinds", "photo_colours", "photo_costs", "photo_folders", "stderr_capture"),
-    ("photo_readers", "photo_dates"),
     ("photos", "language", "vision", "alignment", "captioning"),
     ("data", "fingerprints"),
     ("pack", "model"),

@@ -26,8 +26,8 @@ from regiontalk.language.reader import WordsReader
 from regiontalk.language.tokenise import tokenise
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
-from regiontalk.photo_errors import out_of_memory
 from regiontalk.photos import Photo, PhotoSource, open_photo
+from regiontalk.photos.errors import out_of_memory
 from regiontalk.settings import CaptionerSettings
 from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions, Sentence
 from regiontalk.vision.boxes import nms

@@ -113,7 +113,7 @@ def test_options_of_photos_mean_nothing_without_one(command: Command, captioned:
 def test_other_kinds_are_counted_once_for_all_folders(
     command: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("regiontalk.photo_kinds.heif_is_read", lambda: False)
+    monkeypatch.setattr("regiontalk.photos.kinds.heif_is_read", lambda: False)
     for name in ("x.HEIC", "more/y.heif", "z.jxl", "more/w.CR2"):
         (photos / name).write_bytes(b"whatever")
     shutil.copytree(photos, tmp_path / "again")
@@ -142,7 +142,7 @@ def test_a_folder_of_other_kinds_only(command: Command, tmp_path: Path) -> None:
 def test_cases_of_a_mixed_folder(
     command: Command, case: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("regiontalk.photo_kinds.heif_is_read", lambda: False)
+    monkeypatch.setattr("regiontalk.photos.kinds.heif_is_read", lambda: False)
     ended = command("describe", case("mixed_folder"), "--json")
     assert (ended.status, len(ended.json())) == (0, 1)
     assert "1 HEIC photo passed over" in ended.err and "1 JPEG XL photo passed over" in ended.err

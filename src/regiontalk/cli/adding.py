@@ -13,8 +13,8 @@ from regiontalk.errors import PhotoError
 
 if TYPE_CHECKING:
     from regiontalk.model import Model
-    from regiontalk.photo_folders import FoundPhotos
     from regiontalk.photos import Photo
+    from regiontalk.photos.folders import FoundPhotos
     from regiontalk.search.entries import Entry
     from regiontalk.search.reading import FileRead
     from regiontalk.search.update import Update
@@ -85,7 +85,7 @@ def look_at_new(
 
 def _open(path: str, size: int, known: Known, report: Report, choice: PhotoChoice) -> tuple[Entry, Photo] | None:
     """A photo as the vision network will see it; None if it is known, or broken, which is reported."""
-    from regiontalk.photo_errors import out_of_memory
+    from regiontalk.photos.errors import out_of_memory
     from regiontalk.search.reading import open_read, read_file
 
     try:

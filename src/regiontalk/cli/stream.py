@@ -14,9 +14,9 @@ from regiontalk.errors import ConfigError, PhotoError
 
 if TYPE_CHECKING:
     from regiontalk.model import Model
-    from regiontalk.photo_folders import FoundPhotos
-    from regiontalk.photo_kinds import OtherKind
     from regiontalk.photos import Photo
+    from regiontalk.photos.folders import FoundPhotos
+    from regiontalk.photos.kinds import OtherKind
     from regiontalk.structures import Regions
 
 _NAMED = 3
@@ -67,7 +67,7 @@ def search_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = AL
     Raises:
         ConfigError: if a pattern to exclude is empty.
     """
-    from regiontalk.photo_folders import FoundPhotos, search_photos
+    from regiontalk.photos.folders import FoundPhotos, search_photos
 
     exclude = choice.exclude or ()
     if not all(pattern.strip("/") for pattern in exclude):
@@ -111,7 +111,7 @@ def _open(file: Path, size: int, report: Report, choice: PhotoChoice) -> Photo |
     """A photo squashed as the vision network will see it; None if it is broken, which is reported."""
     from PIL import Image
 
-    from regiontalk.photo_errors import out_of_memory
+    from regiontalk.photos.errors import out_of_memory
     from regiontalk.vision.pixels import prepare
 
     try:

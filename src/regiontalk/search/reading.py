@@ -16,9 +16,9 @@ from PIL import Image
 
 from regiontalk.errors import PhotoError
 from regiontalk.files import open_regular, problem, read_with_status, sha256_hex, unreadable
-from regiontalk.photo_dates import date_taken
-from regiontalk.photo_readers import MAX_FILE_BYTES
 from regiontalk.photos import MAX_PIXELS, Photo, escaped, open_photo
+from regiontalk.photos.dates import date_taken
+from regiontalk.photos.readers import MAX_FILE_BYTES
 from regiontalk.search.entries import Entry, FileState
 from regiontalk.vision.pixels import prepare
 

@@ -11,7 +11,7 @@ import numpy as np
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.fingerprints import MOST, fingerprint_files, listed, recognised
-from regiontalk.photo_folders import find_photos
+from regiontalk.photos.folders import find_photos
 from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.checkpoint import run_settings
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from regiontalk.photo_dates import date_taken
+from regiontalk.photos.dates import date_taken
 
 ORIGINAL, DIGITISED, WRITTEN = 0x9003, 0x9004, 0x0132
 NOON = 1_719_748_800  # 2024-06-30T12:00:00

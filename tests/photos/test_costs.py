@@ -12,10 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
-from regiontalk import photo_costs
 from regiontalk.errors import PhotoError
-from regiontalk.photo_costs import has_one_scan
-from regiontalk.photos import open_photo
+from regiontalk.photos import costs, open_photo
+from regiontalk.photos.costs import has_one_scan
 
 
 def encoded(kind: str, size: tuple[int, int] = (64, 48), **options: Any) -> bytes:
@@ -60,15 +59,15 @@ def test_ordinary_scans_are_fine() -> None:
 
 
 def test_scans_count_by_their_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photo_costs, "MAX_SCANNED_PIXELS", 100 * 64 * 48)
+    monkeypatch.setattr(costs, "MAX_SCANNED_PIXELS", 100 * 64 * 48)
     assert open_photo(repeated_scans(80)).width == 64
     refused(repeated_scans(100), "at most 100 scans", monkeypatch)
 
 
 @pytest.mark.parametrize("piece", [1, 2, 3, 7])
 def test_markers_are_found_wherever_pieces_end(piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(photo_costs, "_PIECE_BYTES", piece)
-    monkeypatch.setattr(photo_costs, "MAX_JPEG_SCANS", 20)
+    monkeypatch.setattr(costs, "_PIECE_BYTES", piece)
+    monkeypatch.setattr(costs, "MAX_JPEG_SCANS", 20)
     refused(repeated_scans(30), "at most 20 scans", monkeypatch)
     assert open_photo(repeated_scans(5)).width == 64
 
@@ -137,7 +136,7 @@ def test_a_jpeg_2000_of_many_layers_in_many_tiles(in_a_box: bool, monkeypatch: p
 def test_a_jpeg_2000_of_tiny_precincts(monkeypatch: pytest.MonkeyPatch) -> None:
     source = encoded("JPEG2000", (512, 512), no_jp2=True, precinct_size=(64, 64))
     assert open_photo(source).width == 512
-    monkeypatch.setattr(photo_costs, "MAX_J2K_PACKETS", 100)
+    monkeypatch.setattr(costs, "MAX_J2K_PACKETS", 100)
     refused(source, "at most 100 packets", monkeypatch)
     assert open_photo(encoded("JPEG2000", (512, 512), no_jp2=True)).width == 512
 

@@ -19,10 +19,10 @@ from typing import IO, Any, cast
 from PIL import Image
 
 from regiontalk.errors import PhotoError
-from regiontalk.photo_costs import check_costs, png_chunks, tiff_tags
-from regiontalk.photo_errors import GET_IT_AGAIN, out_of_memory, reason, wrong
-from regiontalk.photo_kinds import HEAD_BYTES, INSTALL_HEIF, heif_is_read, is_heif, is_text, what_else
-from regiontalk.stderr_capture import libtiff_messages
+from regiontalk.photos.costs import check_costs, png_chunks, tiff_tags
+from regiontalk.photos.errors import GET_IT_AGAIN, out_of_memory, reason, wrong
+from regiontalk.photos.kinds import HEAD_BYTES, INSTALL_HEIF, heif_is_read, is_heif, is_text, what_else
+from regiontalk.photos.stderr_capture import libtiff_messages
 
 READERS = {
     "JPEG": "PIL.JpegImagePlugin",

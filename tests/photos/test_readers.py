@@ -21,11 +21,10 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from regiontalk import photo_readers
 from regiontalk.errors import PhotoError
-from regiontalk.photo_readers import READERS
-from regiontalk.photos import open_photo
-from regiontalk.stderr_capture import libtiff_messages
+from regiontalk.photos import open_photo, readers
+from regiontalk.photos.readers import READERS
+from regiontalk.photos.stderr_capture import libtiff_messages
 
 
 def a_gradient(width: int = 64, height: int = 48) -> Image.Image:
@@ -77,7 +76,7 @@ def stderr_of_the_process() -> Iterator[Callable[[], bytes]]:
     ],
 )
 def test_heif_is_named_with_the_way_to_read_it(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("regiontalk.photo_readers.heif_is_read", lambda: False)
+    monkeypatch.setattr("regiontalk.photos.readers.heif_is_read", lambda: False)
     with pytest.raises(PhotoError, match=r"found a HEIF photo \(HEIC\)\. Save it as JPEG, or: pip install 'regiontalk"):
         open_photo(head)
 
@@ -189,7 +188,7 @@ def test_a_png_with_too_much_exif_names_the_limit() -> None:
 
 def test_cases_of_png_text_and_heif(case: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     assert open_photo(case("png_text/photo.png")).width > 0
-    monkeypatch.setattr("regiontalk.photo_readers.heif_is_read", lambda: False)
+    monkeypatch.setattr("regiontalk.photos.readers.heif_is_read", lambda: False)
     with pytest.raises(PhotoError, match="a HEIF photo"):
         open_photo(case("heif/mif1.heic"))
 
@@ -240,7 +239,7 @@ def test_damaged_heif() -> None:
 
 @pytest.mark.parametrize("options", [{}, {"lossless": True}, {"exact": True, "exif": b"Exif\0\0"}])
 def test_the_size_of_a_webp(options: dict[str, Any]) -> None:
-    assert photo_readers._webp_pixels(encoded("WEBP", a_gradient(321, 123), **options)[:30]) == 321 * 123
+    assert readers._webp_pixels(encoded("WEBP", a_gradient(321, 123), **options)[:30]) == 321 * 123
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs a limit on a process's memory")

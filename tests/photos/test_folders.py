@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from regiontalk import photo_kinds
 from regiontalk.errors import PhotoError
-from regiontalk.photo_folders import SYSTEM_FOLDERS, find_photos, search_photos
-from regiontalk.photo_kinds import SUFFIXES
-from regiontalk.photo_readers import READERS
+from regiontalk.photos import kinds
+from regiontalk.photos.folders import SYSTEM_FOLDERS, find_photos, search_photos
+from regiontalk.photos.kinds import SUFFIXES
+from regiontalk.photos.readers import READERS
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -103,7 +103,7 @@ def test_every_suffix_of_the_readers_is_found() -> None:
 
 def test_other_kinds_of_photos_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     touch(tmp_path, "a.jpg", "b.HEIC", "sub/c.heif", "d.jxl", "e.CR2", "f.nef", "g.dng", "h.psd", "i.txt", ".j.heic")
-    monkeypatch.setattr("regiontalk.photo_kinds.heif_is_read", lambda: False)
+    monkeypatch.setattr("regiontalk.photos.kinds.heif_is_read", lambda: False)
     found = search_photos(tmp_path)
     assert [path.name for path in found.photos] == ["a.jpg"]
     assert {kind.name: count for kind, count in found.other_kinds.items()} == {
@@ -112,11 +112,11 @@ def test_other_kinds_of_photos_are_counted(tmp_path: Path, monkeypatch: pytest.M
         "raw": 3,
         "Photoshop": 1,
     }
-    assert photo_kinds.HEIC.advice == "they need pip install 'regiontalk[heif]'"
-    monkeypatch.setattr("regiontalk.photo_kinds.heif_is_read", lambda: True)
+    assert kinds.HEIC.advice == "they need pip install 'regiontalk[heif]'"
+    monkeypatch.setattr("regiontalk.photos.kinds.heif_is_read", lambda: True)
     found = search_photos(tmp_path)
     assert [path.name for path in found.photos] == ["a.jpg", "b.HEIC", "c.heif"]
-    assert photo_kinds.HEIC not in found.other_kinds
+    assert kinds.HEIC not in found.other_kinds
 
 
 def test_folders_of_systems_are_passed_over_unless_they_are_named(tmp_path: Path) -> None:

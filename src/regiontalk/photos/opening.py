@@ -12,12 +12,18 @@ from PIL import Image
 
 from regiontalk import files
 from regiontalk.errors import PhotoError
-from regiontalk.photo_colours import to_rgb
-from regiontalk.photo_costs import has_one_scan
-from regiontalk.photo_errors import GET_IT_AGAIN, out_of_memory, wrong
-from regiontalk.photo_errors import escaped as escaped
-from regiontalk.photo_readers import MAX_FILE_BYTES as MAX_FILE_BYTES
-from regiontalk.photo_readers import broken, decode, of_the_system, quiet_pillow, read_header, too_large
+from regiontalk.photos.colours import to_rgb
+from regiontalk.photos.costs import has_one_scan
+from regiontalk.photos.errors import GET_IT_AGAIN, escaped, out_of_memory, wrong
+from regiontalk.photos.readers import (
+    MAX_FILE_BYTES,
+    broken,
+    decode,
+    of_the_system,
+    quiet_pillow,
+    read_header,
+    too_large,
+)
 
 PhotoSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
 """A path, a file's bytes, a file opened in binary mode, a PIL image, or an array (H, W, 3) uint8 RGB."""

@@ -19,9 +19,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, features
 
-from regiontalk import photo_colours, photos
 from regiontalk.errors import PhotoError
-from regiontalk.photos import MAX_FILE_BYTES, MAX_PIXELS, SHRUNK, Photo, open_photo
+from regiontalk.photos import MAX_FILE_BYTES, MAX_PIXELS, SHRUNK, Photo, colours, open_photo, opening
 
 SAMPLES = Path(__file__).parent.parent / "src" / "regiontalk" / "samples"
 
@@ -197,7 +196,7 @@ def test_greys_are_turned_into_8_bits_a_few_at_a_time(monkeypatch: pytest.Monkey
     wide = values.astype(np.float64)
     stretched = (wide - wide.min()) * (255 / (wide.max() - wide.min())) + 0.5
     assert np.array_equal(expected[..., 0], stretched.astype(np.uint8))
-    monkeypatch.setattr(photo_colours, "_GREYS_AT_ONCE", 5)
+    monkeypatch.setattr(colours, "_GREYS_AT_ONCE", 5)
     assert np.array_equal(pixels(open_photo(Image.fromarray(values))), expected)
 
 
@@ -424,7 +423,7 @@ def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         open_photo(source)
 
 
-@pytest.mark.parametrize("place", ["PIL.PngImagePlugin.PngImageFile._open", "regiontalk.photos.to_rgb"])
+@pytest.mark.parametrize("place", ["PIL.PngImagePlugin.PngImageFile._open", "regiontalk.photos.opening.to_rgb"])
 @pytest.mark.parametrize("as_bytes", [True, False])
 def test_too_little_memory_anywhere(
     place: str, as_bytes: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -566,7 +565,7 @@ class FailingDisk(BytesIO):
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_a_disk_that_fails_is_no_damaged_photo(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     source = encoded(a_gradient(640, 480), kind)
-    monkeypatch.setattr(photos.files, "open_regular", lambda *_, **__: FailingDisk(source))
+    monkeypatch.setattr(opening.files, "open_regular", lambda *_, **__: FailingDisk(source))
     with pytest.raises(PhotoError, match=r"photo\.x: cannot be read \(Input/output error\)"):
         open_photo("photo.x")
 
