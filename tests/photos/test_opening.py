@@ -22,7 +22,7 @@ from PIL import Image, ImageCms, ImageFile, features
 from regiontalk.errors import PhotoError
 from regiontalk.photos import MAX_FILE_BYTES, MAX_PIXELS, SHRUNK, Photo, colours, open_photo, opening
 
-SAMPLES = Path(__file__).parent.parent / "src" / "regiontalk" / "samples"
+SAMPLES = Path(__file__).parents[2] / "src" / "regiontalk" / "samples"
 
 
 def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
