@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 
 from regiontalk.data import Selection, read_boxes, read_coco_captions, read_coco_instances, read_dataset
+from regiontalk.data.caption_rows import CaptionRow
+from regiontalk.data.coco import coco_rows
 from regiontalk.errors import DataError
 
 IMAGES = [
@@ -73,6 +75,20 @@ def test_reads_captions(tmp_path: Path) -> None:
     for split in ("train", "test"):
         with pytest.raises(DataError, match=f"has no split '{split}'; splits found: all, val2017"):
             read_dataset(file, split)
+
+
+def test_rows() -> None:
+    images = [{"id": 42, "file_name": "a.jpg"}, {"id": 73}]
+    assert coco_rows(Path("f"), {"images": images, "annotations": CAPTIONS[:2]}) == [
+        CaptionRow("a.jpg", None, ["A dog sleeps on shoes."], ("42",)),
+        CaptionRow("73", None, ["Loooking at a motorbike."], ("73",)),
+    ]
+
+
+def test_a_dataset_needs_file_names(tmp_path: Path) -> None:
+    file = write(tmp_path, "captions_val2017.json", captions(images=[*IMAGES, {"id": 5}]))
+    with pytest.raises(DataError, match='image 2: expected "id" and "file_name"'):
+        read_dataset(file, "val")
 
 
 def test_a_suffix_in_capitals(tmp_path: Path) -> None:

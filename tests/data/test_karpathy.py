@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from regiontalk.data import read_dataset, read_karpathy
+from regiontalk.data.caption_rows import CaptionRow
+from regiontalk.data.karpathy import karpathy_rows
 from regiontalk.errors import DataError
 
 
@@ -43,6 +45,21 @@ def test_reads_each_split(tmp_path: Path) -> None:
     assert read_karpathy(file, tmp_path / "images", "dev").photos == read_dataset(file, "val").photos
     assert read_dataset(file, "restval").photos[0].file == tmp_path / "images" / "val2014" / "d.jpg"
     assert [photo.file.name for photo in read_dataset(file, "train+restval").photos] == ["a.jpg", "d.jpg"]
+
+
+def test_rows() -> None:
+    images = [
+        entry("a.jpg", "val", "A dog .", filepath="val2014", cocoid=7),
+        entry("a.jpg", "test", "A cat", cocoid="x"),
+    ]
+    assert karpathy_rows(Path("f"), {"images": images}) == [
+        CaptionRow("val2014/a.jpg", "val", ["A dog ."], ("7",)),
+        CaptionRow("a.jpg", "test", ["A cat"]),
+    ]
+
+
+def test_every_photo(tmp_path: Path) -> None:
+    assert len(read_dataset(write(tmp_path, IMAGES), "all")) == 4
 
 
 def test_photos_beside_the_file(tmp_path: Path) -> None:
