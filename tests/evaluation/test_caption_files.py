@@ -257,6 +257,23 @@ def test_a_bare_name_counts_photos_of_every_split(tmp_path: Path) -> None:
         match(predictions_of(tmp_path, "y/a.jpg"), references)
 
 
+def test_folders_in_a_path_decide_between_photos_of_one_name(tmp_path: Path) -> None:
+    references = put(tmp_path / "r.json", {**SAME_NAME, "a.jpg": ["In none"], "z/y/a.jpg": ["In both"]})
+    paths = {
+        "/elsewhere/x/a.jpg": "x/a.jpg",
+        "elsewhere/./y/a.jpg": "y/a.jpg",
+        "../z/y/a.jpg": "z/y/a.jpg",
+        "a.jpg": "a.jpg",
+        "/elsewhere/b.jpg": "x/b.jpg",
+    }
+    found = match(predictions_of(tmp_path, *paths), references)
+    assert dict(zip(found.images, found.candidates, strict=True)) == {
+        name: f"of {path}" for path, name in paths.items()
+    }
+    with pytest.raises(DataError, match=r"several photos .*: 1 \('/xx/a.jpg'\)"):
+        match(predictions_of(tmp_path, "/xx/a.jpg"), references)
+
+
 @pytest.mark.parametrize("photos", [".", "images"])
 def test_paths_into_the_folder_of_the_references(tmp_path: Path, photos: str, monkeypatch: pytest.MonkeyPatch) -> None:
     references = put(tmp_path / "r.json", SAME_NAME)

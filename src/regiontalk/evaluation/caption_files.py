@@ -125,7 +125,7 @@ class _PhotoNames:
     """Finds the photo that another file means by a name.
 
     A name means the photo of this name; the one that it is another name of, such as COCO's number; the file at this
-    path in the references' folder; or the only photo whose bare file name is the path's.
+    path in the references' folder; or the only photo whose bare file name is the path's, or whose folders are too.
 
     Attributes:
         ambiguous: the names that were asked for and may mean several photos.
@@ -156,7 +156,14 @@ class _PhotoNames:
             return self._everything.aliases[given]
         path = os.path.abspath(given)
         inside = [PurePath(path).relative_to(folder).as_posix() for folder in self._folders if _is_below(path, folder)]
-        return next(([name] for name in inside if name in known), self._with_bare_name.get(PurePath(given).name, []))
+        found = [name for name in inside if name in known]
+        return found[:1] or self._of_bare_name(PurePath(os.path.normpath(given)))
+
+    def _of_bare_name(self, path: PurePath) -> list[str]:
+        """The photos with a path's bare name; the one whose folders the path ends with, if there is one."""
+        found = self._with_bare_name.get(path.name, [])
+        ends = [name for name in found if "/" in name and f"/{path.as_posix()}".endswith(f"/{name}")]
+        return [max(ends, key=len)] if ends else found
 
 
 def _is_below(path: str, folder: str) -> bool:
