@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -228,6 +229,16 @@ def test_huge_text_is_not_kept(served: Running, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(MultiPartParser, "on_part_data", counting)
     assert post(served, FIELD % (b"beam", b"1" * 2**23) + b"--x--\r\n").status_code == 400
     assert kept <= 4096
+
+
+def test_in_a_crowd_a_refused_body_is_answered_later(serve: Serve) -> None:
+    """So who sends nothing of use comes less often; whoever reads a page, or sends little, does not wait."""
+    rubbish = FIELD.replace(b'name="%s"', b'name="%s"; filename="a.jpg"') % (b"photo", b"x" * 9000) + b"--x--\r\n"
+    for crowd, seconds in ((0, 0.5), (1, 0.0)):
+        with serve(limits=Limits(crowd=crowd, refusal_seconds=0.5)) as running:
+            began = time.monotonic()
+            assert post(running, rubbish).status_code == 422
+            assert time.monotonic() - began >= seconds
 
 
 # What is no HTTP, and HEAD

@@ -117,7 +117,10 @@ class Exchange:
         """Sends on, with headers for safety."""
         if message["type"] == "http.response.start":
             self.begun = True
+            held_back = self._is_held_back(message["status"])
             self.leave()
+            if held_back:
+                await asyncio.sleep(self._limits.refusal_seconds)
             own = {name for name, _ in message["headers"]}
             safe = [(name.encode(), value.encode()) for name, value in _SAFE.items() if name.encode() not in own]
             message = {**message, "headers": [*message["headers"], *safe]}
@@ -135,6 +138,11 @@ class Exchange:
         sent = [(name.encode(), value.encode()) for name, value in {**fixed, **(headers or {})}.items()]
         await self.send({"type": "http.response.start", "status": status, "headers": sent})
         await self.send({"type": "http.response.body", "body": body})
+
+    def _is_held_back(self, status: int) -> bool:
+        """Whether this is the refusal of a body while others wait for their turn."""
+        crowded = self._gate is not None and self._gate.inside > self._limits.crowd
+        return crowded and 400 <= status < 500 and self._bytes > self._limits.text_bytes
 
     def _pass_gate(self) -> None:
         if self._gate is not None and not self._inside:

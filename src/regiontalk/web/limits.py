@@ -16,6 +16,7 @@ class Limits:
         sentence: characters of a sentence.
         results: of a search.
         waiting: requests that are worked on at once; the next one is answered 503.
+        crowd: requests that are worked on at once, above which clients whose body was refused hear of it later.
         uploads: bodies that come in at once; the slowest gives way to the next one.
         connections: at once; the one that has been idle for the longest gives way to the next one.
         slow_photos: that wait for being decoded slowly, or are; the next one is answered 503.
@@ -26,6 +27,7 @@ class Limits:
         quick_seconds: after which a photo that is decoded counts as slow, and others are no longer kept waiting.
         quick_copy_seconds: the same for a copy of a photo of the index, which is scaled and encoded too.
         decode_seconds: in which a slow photo must be decoded.
+        refusal_seconds: that a refusal is held back in a crowd, so that who sends nothing of use comes less often.
     """
 
     body_bytes: int = 32 * 1024 * 1024
@@ -34,6 +36,7 @@ class Limits:
     sentence: int = 1_000
     results: int = 100
     waiting: int = 128
+    crowd: int = 16
     uploads: int = 128
     connections: int = 1024
     slow_photos: int = 32
@@ -44,6 +47,7 @@ class Limits:
     quick_seconds: float = 0.25
     quick_copy_seconds: float = 1.0
     decode_seconds: float = 10.0
+    refusal_seconds: float = 2.0
 
 
 DEFAULTS = Limits()

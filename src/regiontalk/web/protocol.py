@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -14,6 +15,8 @@ from regiontalk.web.limits import Limits
 
 _READ_BYTES = 64 * 1024
 """Read from a client at once; on its way to the application there are several copies of it."""
+_SENT_BYTES = 128 * 1024
+"""What the system keeps for a client at most; by itself it would keep megabytes of answers that nobody reads."""
 _NOT_HTTP = "expected an HTTP request, found something else"
 
 
@@ -41,6 +44,9 @@ class TimedProtocol(H11Protocol):
         transport.set_write_buffer_limits(0)
         if hasattr(transport, "max_size"):  # of asyncio's own on POSIX; others read no more than this at once
             transport.max_size = _READ_BYTES
+        connection = transport.get_extra_info("socket")
+        if connection is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SENT_BYTES)
         self._watch_head()
         if len(self.connections) > self._limits.connections:
             self._make_room()
