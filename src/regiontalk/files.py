@@ -362,3 +362,8 @@ def sha256_hex(content: bytes | memoryview | IO[bytes]) -> str:
     while piece := content.read(_PIECE_BYTES):
         digest.update(piece)
     return digest.hexdigest()
+
+
+def json_sha256(content: object) -> str:
+    """The sha256 of what JSON can hold, whatever the order of its keys."""
+    return sha256_hex(json.dumps(content, sort_keys=True).encode())

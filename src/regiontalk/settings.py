@@ -7,6 +7,7 @@ training run. Ranges are generous for any sensible network and small enough that
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Annotated, Any, Self, get_origin, get_type_hints
@@ -124,6 +125,13 @@ class Section:
             elif isinstance(value, Section):
                 content[each.name] = value.to_json()
         return content
+
+
+def checksum(value: Any) -> str:
+    """A rule: a sha256 in hexadecimal."""
+    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
+        raise ValueError("a sha256, 64 hexadecimal digits")
+    return value
 
 
 def shown(value: Any, longest: int = 80) -> str:

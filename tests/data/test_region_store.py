@@ -407,7 +407,7 @@ def craft(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     content = json.loads(file.read_text())
     del content["sha256"]
     change(content)
-    file.write_text(json.dumps({**content, "sha256": module._sha256(content)}))
+    file.write_text(json.dumps({**content, "sha256": module.json_sha256(content)}))
 
 
 @pytest.mark.parametrize("value", WRONG_NUMBERS)
@@ -444,7 +444,7 @@ def test_fields_of_a_header_that_cannot_be(tmp_path: Path, name: str, value: Any
 def test_names_that_cannot_be(tmp_path: Path, names: Any) -> None:
     write(tmp_path / "store")
     (tmp_path / "store" / "names.json").write_text(json.dumps(names))
-    craft(tmp_path / "store", lambda content: content["layout"].update(names_sha256=module._sha256(names)))
+    craft(tmp_path / "store", lambda content: content["layout"].update(names_sha256=module.json_sha256(names)))
     with pytest.raises(DataError, match=r"names\.json does not fit"):
         RegionStore.open(tmp_path / "store")
 

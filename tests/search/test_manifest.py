@@ -17,7 +17,7 @@ import pytest
 
 from regiontalk.errors import DataError
 from regiontalk.search.index import Index
-from regiontalk.search.manifest import _sha256, read_manifest
+from regiontalk.search.manifest import json_sha256, read_manifest
 from regiontalk.search.writer import IndexWriter
 
 from .made import PACK, columns
@@ -37,7 +37,7 @@ def craft(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     content = json.loads(file.read_text())
     del content["sha256"]
     change(content)
-    file.write_text(json.dumps({**content, "sha256": _sha256(content)}))
+    file.write_text(json.dumps({**content, "sha256": json_sha256(content)}))
 
 
 def files_of(folder: Path) -> dict[str, bytes]:

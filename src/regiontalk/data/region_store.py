@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -25,15 +24,15 @@ from regiontalk.data.captions import repeated
 from regiontalk.errors import DataError
 from regiontalk.files import (
     fitting_name,
+    json_sha256,
     open_regular,
     open_to_change,
     problem,
     read_json,
-    sha256_hex,
     unreadable,
     written,
 )
-from regiontalk.settings import Rule, Section, line, shown, whole
+from regiontalk.settings import Rule, Section, checksum, line, shown, whole
 
 _FORMAT, _FORMAT_VERSION = "regiontalk-regions", 1
 _HEADER, _PROGRESS, _NAMES = "header.json", "progress.json", "names.json"
@@ -45,12 +44,6 @@ _MOST_BYTES = 1 << 50
 _AGAIN = "Delete the folder and write the store again."
 
 
-def _sha256_text(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
-        raise ValueError("a sha256, 64 hexadecimal digits")
-    return value
-
-
 @dataclass(frozen=True)
 class _Layout(Section):
     """What must agree for rows to belong to one store."""
@@ -59,7 +52,7 @@ class _Layout(Section):
     regions: Annotated[int, whole(1, 1 << 20)]
     dim: Annotated[int, whole(1, 1 << 20)]
     vision_checksum: Annotated[str, line(200)]
-    names_sha256: Annotated[str, _sha256_text]
+    names_sha256: Annotated[str, checksum]
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -130,7 +123,7 @@ class RegionStoreWriter:
             raise ValueError(f"regions and dim must be at least 1, found {regions} and {dim}")
         if not names or len(set(names)) != len(names):
             raise DataError(f"{folder}: a store needs photos with different names; twice: {repeated(names)[:5]}")
-        layout = _Layout(len(names), regions, dim, vision_checksum, _sha256(list(names)))
+        layout = _Layout(len(names), regions, dim, vision_checksum, json_sha256(list(names)))
         part = _part_of(folder)
         if part.is_symlink() or (part.exists() and not part.is_dir()):
             raise DataError(f"{part}: expected a folder of ours, found a link or a file; move it away")
@@ -304,7 +297,7 @@ class _State(Section):
 
 def _write_state(file: Path, state: _State) -> None:
     content = {"format": _FORMAT, "format_version": _FORMAT_VERSION, **asdict(state)}
-    _write_json(file, {**content, "sha256": _sha256(content)})
+    _write_json(file, {**content, "sha256": json_sha256(content)})
 
 
 def _read_state(file: Path) -> _State:
@@ -314,7 +307,7 @@ def _read_state(file: Path) -> _State:
     if content.get("format_version") != _FORMAT_VERSION:
         found = shown(content.get("format_version"))
         raise DataError(f"{file}: format {found}, this version reads {_FORMAT_VERSION}; write it again")
-    if content.pop("sha256", None) != _sha256(content):
+    if content.pop("sha256", None) != json_sha256(content):
         raise DataError(f"{file}: damaged, its checksum does not fit; delete the folder and write the store again")
     try:
         return _State.from_json(
@@ -328,7 +321,7 @@ def _fit(names: Any, layout: _Layout) -> bool:
     """Whether names are those of a store: text, as many as photos, each once."""
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return False
-    return len(set(names)) == len(names) == layout.photos and _sha256(names) == layout.names_sha256
+    return len(set(names)) == len(names) == layout.photos and json_sha256(names) == layout.names_sha256
 
 
 def _begin(part: Path, layout: _Layout, names: Sequence[str]) -> None:
@@ -424,7 +417,3 @@ def _write(file: Path, content: bytes) -> None:
     """Writes beside and renames, so that the file is the old one or the new one, never half."""
     with written(file, beside=file.with_name(file.name + ".new")) as stream:
         stream.write(content)
-
-
-def _sha256(content: object) -> str:
-    return sha256_hex(json.dumps(content, sort_keys=True).encode())

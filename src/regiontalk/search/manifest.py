@@ -15,10 +15,10 @@ from typing import Annotated, Any
 
 import regiontalk
 from regiontalk.errors import DataError
-from regiontalk.files import parse_json, problem, read_bytes, sha256_hex, written
+from regiontalk.files import json_sha256, parse_json, problem, read_bytes, written
 from regiontalk.search.segment import Sizes
 from regiontalk.search.storage import STORAGES
-from regiontalk.settings import Section, choice, line, shown, whole
+from regiontalk.settings import Section, checksum, choice, line, shown, whole
 
 FORMAT, FORMAT_VERSION = "regiontalk-index", 3
 MANIFEST_FILE = "manifest.json"
@@ -29,12 +29,6 @@ MOST = 1 << 40
 """Photos, regions and bytes of paths: more than any disk holds, and few enough for all sums to fit 64 bits."""
 _MAX_MANIFEST_BYTES = 1 << 28
 _DAMAGED = "Restore it from a copy, or delete the index and make it again: regiontalk index add PHOTOS --index DIR"
-
-
-def _checksum(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
-        raise ValueError("a sha256, 64 hexadecimal digits")
-    return value
 
 
 def _segment_name(value: Any) -> str:
@@ -61,7 +55,7 @@ class PackIdentity(Section):
     """
 
     name: Annotated[str, line(200)]
-    checksum: Annotated[str, _checksum]
+    checksum: Annotated[str, checksum]
     dim: Annotated[int, whole(1, 1 << 20)]
 
 
@@ -153,7 +147,7 @@ class Manifest(Section):
             "segments": [{**asdict(each), "dropped": list(each.dropped)} for each in self.segments],
         }
         with written(folder / MANIFEST_FILE, beside=unfinished(folder / MANIFEST_FILE)) as stream:
-            stream.write(json.dumps({**content, "sha256": _sha256(content)}, indent=1).encode("ascii"))
+            stream.write(json.dumps({**content, "sha256": json_sha256(content)}, indent=1).encode("ascii"))
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -180,7 +174,7 @@ def read_manifest(folder: Path) -> Manifest:
             "Use the version of RegionTalk that made the index, or make it again with this one: "
             "regiontalk index add PHOTOS --index NEW_DIR",
         )
-    if content.pop("sha256", None) != _sha256(content):
+    if content.pop("sha256", None) != json_sha256(content):
         raise problem(file, "damaged, its checksum does not fit", DataError, _DAMAGED)
     try:
         return _from_json(content)
@@ -247,7 +241,3 @@ def clear_leftovers(folder: Path, manifest: Manifest) -> None:
         if is_unfinished(path.name) or replaced:
             with suppress(OSError):  # a reader may still hold it on systems where that prevents deletion
                 path.unlink()
-
-
-def _sha256(content: dict[str, Any]) -> str:
-    return sha256_hex(json.dumps(content, sort_keys=True).encode())
