@@ -98,6 +98,17 @@ def test_words_and_boxes_share_a_colour() -> None:
     assert share(below, PALETTE[2]) == 0
 
 
+def test_words_of_a_caption_have_the_colour_of_the_region_they_were_said_of() -> None:
+    photo, boxes = a_photo(), [(0.1, 0.1, 0.4, 0.5), (0.5, 0.4, 0.9, 0.9)]
+    plain = a_description(photo, boxes)
+    scores = np.array([1, 0.4, 0.9], np.float32)  # the second region is the surest, and has the first colour
+    plain = replace(plain, regions=replace(plain.regions, scores=scores))
+    traced = replace(plain, caption=replace(plain.caption, word_regions=(None, 2, 0)))
+    words = [draw_description(photo, each).crop((0, 28 + 720, 1016, 28 + 720 + 70)) for each in (plain, traced)]
+    assert [share(each, PALETTE[0]) > 300 for each in words] == [False, True]
+    assert [share(each, PALETTE[1]) for each in words] == [0, 0]
+
+
 def test_weak_words_are_grey_and_have_no_box() -> None:
     photo = a_photo()
     alignment = an_alignment(photo, [(0.1, 0.1, 0.4, 0.5)], "the/1/0 quick/1/-1 of/0/-2")

@@ -18,9 +18,11 @@ import regiontalk
 from regiontalk.alignment.mrf import align
 from regiontalk.alignment.score import Kind, pad, score_matrix
 from regiontalk.captioning.captioner import Captioner
+from regiontalk.captioning.contexts import photo_contexts, without_regions
 from regiontalk.errors import ConfigError, PackError, PhotoError, SentenceError
+from regiontalk.language.function_words import FUNCTION_WORDS
 from regiontalk.language.reader import WordsReader
-from regiontalk.model import Model, distinct, load
+from regiontalk.model import Model, distinct, distinct_rows, load
 from regiontalk.pack import Pack, save_pack
 from regiontalk.photos import Photo, open_photo
 from regiontalk.structures import Regions, Sentence
@@ -319,14 +321,14 @@ def test_describe_is_the_best_of_the_beams(model: Model, photo_file: Path) -> No
     regions = distinct(model.look(photo_file)[0])
     description = model.describe(photo_file)
     pack = model.pack
-    photo = Captioner(pack.arrays["photo_captioner"], "gru").beam(regions.features[:1], 3, 8)[0][0]
+    photo = Captioner(pack.arrays["photo_captioner"], "gru").beam(without_regions(regions.features[:1]), 3, 8)[0][0]
     assert description.caption.text == " ".join(pack.vocabulary.decode(photo.ids))
     assert description.caption.log_prob == pytest.approx(photo.log_prob, abs=1e-4)
     region_captioner = Captioner(pack.arrays["region_captioner"], "gru")
     assert len(description.region_captions) == len(regions) - 1 > 0
     for number, caption in enumerate(description.region_captions, start=1):
         context = np.concatenate([regions.features[number], regions.features[0]])[None]
-        best = region_captioner.beam(context, 3, 5)[0][0]
+        best = region_captioner.beam(without_regions(context), 3, 5)[0][0]
         assert caption.text == " ".join(pack.vocabulary.decode(best.ids))
         assert caption.log_prob == pytest.approx(best.log_prob, abs=1e-4)
 
@@ -348,7 +350,7 @@ def test_a_pack_may_choose_captions_that_fit(tmp_path: Path, photo_files: list[P
     )
 
     def best(captioner: Captioner, context: np.ndarray, seen: np.ndarray, words: int, fit: float) -> str:
-        found = captioner.beam(context[None], 3, words)[0]
+        found = captioner.beam(without_regions(context[None]), 3, words)[0]
         found = [each for each in found if each.finished] or found
         texts = [" ".join(model.pack.vocabulary.decode(each.ids)) for each in found]
         read = pad([each.vectors for each in model.read(texts)])
@@ -370,6 +372,46 @@ def test_a_pack_may_choose_captions_that_fit(tmp_path: Path, photo_files: list[P
     huge = replace(regions, vectors=np.full_like(regions.vectors, 1e38))
     with pytest.raises(PackError, match="have a product that is not finite"):
         model.caption([huge])
+
+
+@pytest.fixture
+def attending(tmp_path: Path) -> Model:
+    """A model whose photo captioner attends to regions."""
+    settings = tiny_settings(words_cell="gru")
+    settings = replace(settings, photo_captioner=replace(settings.photo_captioner, attention=16))
+    save_pack(tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    return load(tmp_path / "p", threads=1)
+
+
+def test_each_word_of_a_caption_is_traced_to_a_region(attending: Model, photo_files: list[Path]) -> None:
+    captioner = Captioner(attending.pack.arrays["photo_captioner"], "gru")
+    for regions in attending.look(photo_files):
+        rows = distinct_rows(regions.boxes_xyxy, regions.scores)
+        contexts = photo_contexts([distinct(regions)], attention=True)
+        best = captioner.beam(contexts, 3, 8)[0][0]
+        words = attending.pack.vocabulary.decode(best.ids)
+        looks = captioner.looks(contexts, [best.ids])[0].argmax(axis=1)
+        description = attending.describe(regions)
+        assert description.caption.text == " ".join(words)
+        assert description.caption.word_regions == tuple(
+            None if word in FUNCTION_WORDS else int(region) for word, region in zip(words, looks, strict=True)
+        )
+        (caption,) = attending.caption([regions])  # of all regions, of which the captioner sees the distinct ones
+        assert caption.text == description.caption.text
+        for own, every in zip(description.caption.word_regions, caption.word_regions, strict=True):
+            assert every == (None if own is None else rows[own])
+        words_told = description.to_json()["caption"]["words"]
+        assert [each["text"] for each in words_told] == words
+        assert [each["region"] for each in words_told] == list(description.caption.word_regions)
+        assert all(each.word_regions == () for each in description.region_captions)
+
+
+def test_captions_of_several_photos_are_those_of_each(attending: Model, photo_files: list[Path]) -> None:
+    looked = [distinct(each) for each in attending.look(photo_files)]
+    together = attending.caption(looked)
+    for regions, caption in zip(looked, together, strict=True):
+        (alone,) = attending.caption([regions])
+        assert (alone.text, alone.word_regions) == (caption.text, caption.word_regions)
 
 
 def test_a_temperature_draws_captions(model: Model, photo_file: Path) -> None:

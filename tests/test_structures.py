@@ -105,6 +105,18 @@ def test_description_to_json() -> None:
     }
 
 
+def test_a_traced_caption_to_json() -> None:
+    caption = Caption("a dog on grass", -2.0, (None, 1, None, 0))
+    words = [("a", None), ("dog", 1), ("on", None), ("grass", 0)]
+    assert caption.to_json() == {
+        "text": "a dog on grass",
+        "log_prob": -2.0,
+        "words": [{"text": word, "region": region} for word, region in words],
+    }
+    with pytest.raises(ValueError, match="a region for each of its words, or none"):
+        Caption("a dog", -1.0, (1,))
+
+
 def test_a_description_has_a_caption_for_each_region() -> None:
     with pytest.raises(ValueError, match="a caption for each region but the whole photo"):
         Description(some_regions(), Caption("a dog", -1.0), ())

@@ -82,7 +82,8 @@ def draw_description(photo: Photo, description: Description, most: int = MOST_RE
     _check_same(photo, description.regions)
     boxes = description.regions.boxes_xyxy[1:]  # (M - 1, 4), without the whole photo
     shown = _surest(description, most)
-    blocks: list[Flow] = [Flow(_plain_words(description.caption), size=27)]
+    colours = {row + 1: PALETTE[place % len(PALETTE)] for place, row in enumerate(shown)}
+    blocks: list[Flow] = [Flow(_traced_words(description.caption, colours), size=27)]
     marks: list[Mark] = []
     for number, row in enumerate(shown, start=1):
         colour = PALETTE[(number - 1) % len(PALETTE)]
@@ -171,6 +172,15 @@ def _check_same(photo: Photo, regions: Regions) -> None:
 
 def _plain_words(caption: Caption) -> list[Word]:
     return [Word(text) for text in caption.text.split()]
+
+
+def _traced_words(caption: Caption, colours: dict[int, Colour]) -> list[Word]:
+    """A caption's words, those that were said of a region that is shown in its colour."""
+    regions = caption.word_regions or (None,) * len(caption.text.split())
+    return [
+        Word(text, None if region is None else colours.get(region))
+        for text, region in zip(caption.text.split(), regions, strict=True)
+    ]
 
 
 def _label(alignment: Alignment, region: int) -> str:

@@ -13,13 +13,13 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from PIL import Image
 
-from regiontalk.alignment.distinct import Distinct, key_of
+from regiontalk.alignment.distinct import Distinct
 from regiontalk.alignment.hubness import Bank
-from regiontalk.alignment.mrf import align, products
-from regiontalk.alignment.score import Kind, pad, score_of_products, score_sentences
-from regiontalk.captioning.beam import Hypothesis
+from regiontalk.alignment.mrf import align
+from regiontalk.alignment.score import Kind, pad, score_sentences
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.captioning.fitting import best_fitting
+from regiontalk.captioning.contexts import photo_contexts, region_contexts
+from regiontalk.captioning.writing import Writer
 from regiontalk.errors import PackError, PhotoError, SentenceError
 from regiontalk.language.placed import PlacedVectors
 from regiontalk.language.reader import WordsReader
@@ -28,7 +28,6 @@ from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
 from regiontalk.photos import Photo, PhotoSource, open_photo
 from regiontalk.photos.errors import out_of_memory
-from regiontalk.settings import CaptionerSettings
 from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions, Sentence
 from regiontalk.vision.boxes import nms
 from regiontalk.vision.pixels import prepare
@@ -81,8 +80,14 @@ class Model:
         self._reader = WordsReader(arrays["words"], settings.words.cell, placed)
         bank_name = str(pack.folder / f"{BANK}.safetensors")
         self._bank = Bank(arrays[BANK], settings.bank, bank_name) if settings.bank.photos else None
-        self._photo_captioner, self._region_captioner = (
-            Captioner(arrays[name], each.cell, str(pack.folder / f"{name}.safetensors"))
+        self._photo_writer, self._region_writer = (
+            Writer(
+                Captioner(arrays[name], each.cell, str(pack.folder / f"{name}.safetensors")),
+                each,
+                pack.vocabulary,
+                self._vectors,
+                self.score_kind,
+            )
             for name, each in (
                 ("photo_captioner", settings.photo_captioner),
                 ("region_captioner", settings.region_captioner),
@@ -224,10 +229,11 @@ class Model:
         Raises:
             ValueError: if `beam` is below 1, `temperature` not above 0, or both are given.
         """
-        contexts = [_region_contexts(each) for each in regions]  # (M - 1, 2 D) each
-        settings = self.pack.settings.region_captioner
         seen = [each.vectors[row : row + 1] for each in regions for row in range(1, len(each))]
-        written = iter(self._write(self._region_captioner, contexts, seen, settings, beam, temperature))
+        captions: list[Caption] = []
+        if seen:
+            captions = self._region_writer.write(region_contexts(regions), seen, beam, temperature)
+        written = iter(captions)
         return [
             Description(each, caption, tuple(next(written) for _ in range(len(each) - 1)))
             for each, caption in zip(regions, self.caption(regions, beam, temperature), strict=True)
@@ -239,58 +245,21 @@ class Model:
         """Caption whole photos only.
 
         Args:
-            regions: what `look` found; of each, the whole photo is captioned.
+            regions: what `look` found; of each, the whole photo is captioned, from its `distinct` regions.
             beam, temperature: as in `describe_regions`.
         """
-        contexts = [each.features[WHOLE_PHOTO : WHOLE_PHOTO + 1] for each in regions]  # (1, D) each
-        seen = [distinct(each).vectors for each in regions]
-        return self._write(self._photo_captioner, contexts, seen, self.pack.settings.photo_captioner, beam, temperature)
+        if not regions:
+            return []
+        rows = [distinct_rows(each.boxes_xyxy, each.scores) for each in regions]
+        seen = [each.select(own) for each, own in zip(regions, rows, strict=True)]
+        contexts = photo_contexts(seen, self._photo_writer.captioner.attention)
+        captions = self._photo_writer.write(contexts, [each.vectors for each in seen], beam, temperature)
+        return [of_rows(caption, own) for caption, own in zip(captions, rows, strict=True)]
 
     @property
     def score_kind(self) -> Kind:
         """What S_kl is for this pack: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words)."""
         return cast(Kind, self.pack.settings.alignment.score)
-
-    def _write(
-        self,
-        captioner: Captioner,
-        contexts: list[np.ndarray],
-        seen: list[np.ndarray],
-        settings: CaptionerSettings,
-        beam: int | None,
-        temperature: float | None,
-    ) -> list[Caption]:
-        """A caption for each row of `contexts`, about the regions whose vectors (M, h) stand in `seen`."""
-        if beam is not None and temperature is not None:
-            raise ValueError("a temperature draws captions, a beam searches for them: give one of the two")
-        if not contexts:
-            return []
-        rows = np.concatenate(contexts)
-        if temperature is not None:
-            best = captioner.sample(rows, temperature, np.random.default_rng(), settings.max_words)
-        else:
-            width = settings.beam if beam is None else beam
-            wanted = Distinct(key_of(*each) for each in zip(rows, seen, strict=True))
-            found = captioner.beam(rows[wanted.first], width, settings.max_words, settings.length_normalisation)
-            chosen = self._choose(found, [seen[each] for each in wanted.first], settings)
-            best = [chosen[number] for number in wanted.number]
-        return [Caption(" ".join(self.pack.vocabulary.decode(each.ids)), each.log_prob) for each in best]
-
-    def _choose(
-        self, found: list[list[Hypothesis]], seen: list[np.ndarray], settings: CaptionerSettings
-    ) -> list[Hypothesis]:
-        """Of each row's hypotheses the likeliest, or the one that also fits the regions (`settings.fit`)."""
-        if not settings.fit:
-            return [first for first, *_ in found]
-        read = iter(self._vectors([np.array(each.ids, np.int64) for row in found for each in row]))
-        scores = [
-            [score_of_products(products(next(read), vectors), self.score_kind) for _ in row]
-            for row, vectors in zip(found, seen, strict=True)
-        ]
-        return [
-            best_fitting(row, fits, settings.fit, settings.length_normalisation)
-            for row, fits in zip(found, scores, strict=True)
-        ]
 
     def _vectors(self, ids: list[np.ndarray]) -> list[np.ndarray]:
         """The word vectors (T, h) of sentences."""
@@ -373,14 +342,17 @@ def distinct(regions: Regions) -> Regions:
 
     Retrieval gains from regions that crowd around a thing; somebody who reads captions does not.
     """
-    boxes, scores = regions.boxes_xyxy[1:], regions.scores[1:]
-    kept = nms(boxes, scores, DISTINCT_IOU)
-    sure = kept[scores[kept] >= DISTINCT_SHARE * scores.max(initial=0.0)]
-    return regions.select(np.concatenate([[WHOLE_PHOTO], sure + 1]))
+    return regions.select(distinct_rows(regions.boxes_xyxy, regions.scores))
 
 
-def _region_contexts(regions: Regions) -> np.ndarray:
-    """What the region captioner sees of each region but the whole photo: its features and the photo's (M - 1, 2 D)."""
-    own = np.delete(regions.features, WHOLE_PHOTO, axis=0)  # (M - 1, D)
-    photo = np.broadcast_to(regions.features[WHOLE_PHOTO], own.shape)
-    return np.concatenate([own, photo], axis=1)
+def distinct_rows(boxes_xyxy: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Which those are of regions (M, 4) and their scores (M,), the whole photo first.  # (K,)"""
+    own = scores[1:]
+    kept = nms(boxes_xyxy[1:], own, DISTINCT_IOU)
+    sure = kept[own[kept] >= DISTINCT_SHARE * own.max(initial=0.0)]
+    return np.concatenate([[WHOLE_PHOTO], sure + 1])
+
+
+def of_rows(caption: Caption, rows: np.ndarray) -> Caption:
+    """A caption of some regions as one of all, where `rows` says which of all these are."""
+    return replace(caption, word_regions=tuple(None if k is None else int(rows[k]) for k in caption.word_regions))

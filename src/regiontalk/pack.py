@@ -22,7 +22,7 @@ import safetensors.numpy
 
 from regiontalk import fingerprints
 from regiontalk.alignment.hubness import bank_shapes, check_counts
-from regiontalk.captioning.cells import captioner_shapes
+from regiontalk.captioning.captioner import captioner_shapes
 from regiontalk.errors import PackError
 from regiontalk.files import fitting_name, parse_json, read_bytes, sha256_hex
 from regiontalk.language.placed import placed_shapes
@@ -156,7 +156,9 @@ def tensor_shapes(settings: PackSettings, words: int, placed: int = 0) -> dict[s
     shapes = {
         "projection": {"W_m": (features, dim), "b_m": (dim,)},
         "words": words_shapes(read.cell, words, read.embedding, read.hidden, dim),
-        "photo_captioner": captioner_shapes(photo.cell, features, photo.hidden, photo.embedding, words),
+        "photo_captioner": captioner_shapes(
+            photo.cell, features, photo.hidden, photo.embedding, words, photo.attention, features
+        ),
         "region_captioner": captioner_shapes(region.cell, 2 * features, region.hidden, region.embedding, words),
     }
     if settings.bank.photos:

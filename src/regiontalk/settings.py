@@ -254,6 +254,10 @@ class BankSettings(Section):
             raise ValueError("expected no temperature and weight without photos")
 
 
+HEADS = 8
+"""Of a captioner's attention, side by side."""
+
+
 @dataclass(frozen=True)
 class CaptionerSettings(Section):
     """A captioner (Eq. 13 to 15): its cell, H and d, and how its beam search ends and ranks.
@@ -263,6 +267,7 @@ class CaptionerSettings(Section):
         max_words: the longest caption.
         length_normalisation: α; hypotheses are ranked by log-probability / length ** α.
         fit: weight of S_kl beside that rank, in choosing among the beam's captions; 0 for the likeliest.
+        attention: A, dimensions of all heads of the attention over regions; 0 without attention.
     """
 
     cell: Annotated[str, choice("rnn", "gru", "lstm")]
@@ -272,6 +277,12 @@ class CaptionerSettings(Section):
     max_words: Annotated[int, whole(1, 200)]
     length_normalisation: Annotated[float, number(0, 10)]
     fit: Annotated[float, number(0, 1e6)] = 0.0
+    attention: Annotated[int, whole(0, 16384)] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.attention % HEADS:
+            raise ValueError(f"attention: expected a multiple of {HEADS}, its number of heads, found {self.attention}")
 
     def search(self, beam: int | None = None) -> dict[str, Any]:
         """How captions are searched for and chosen, for an evaluation's signature; `beam` if another was asked for."""
@@ -308,3 +319,5 @@ class PackSettings(Section):
         super().__post_init__()
         if self.bank.photos and self.alignment.score != "mean":
             raise ValueError(f'bank: expected a score of the kind "mean", found {shown(self.alignment.score)}')
+        if self.region_captioner.attention:
+            raise ValueError(f"region_captioner: expected no attention, found {self.region_captioner.attention}")

@@ -167,10 +167,30 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Caption:
-    """A sentence that a captioner wrote, with its log-probability in nats, END included (Eq. 15)."""
+    """A sentence that a captioner wrote.
+
+    Attributes:
+        text: its words, with a space between each two.
+        log_prob: its log-probability in nats, END included (Eq. 15).
+        word_regions: for each word the region that the captioner looked at as it said it, 0 for the whole photo; None
+            for words that name nothing ("a", "with"). Empty if the captioner attends to no regions.
+    """
 
     text: str
     log_prob: float
+    word_regions: tuple[int | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        words = len(self.text.split())
+        _require(len(self.word_regions) in (0, words), "a caption has a region for each of its words, or none")
+
+    def to_json(self) -> dict[str, Any]:
+        """Its object in what `regiontalk describe --json` prints."""
+        content: dict[str, Any] = {"text": self.text, "log_prob": round(self.log_prob, 4)}
+        if self.word_regions:
+            pairs = zip(self.text.split(), self.word_regions, strict=True)
+            content["words"] = [{"text": word, "region": region} for word, region in pairs]
+        return content
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,10 +217,9 @@ class Description:
             "file": self.regions.file,
             "width": self.regions.width,
             "height": self.regions.height,
-            "caption": _caption_to_json(self.caption),
+            "caption": self.caption.to_json(),
             "regions": [
-                {**box, "caption": _caption_to_json(caption)}
-                for box, caption in zip(boxes, self.region_captions, strict=True)
+                {**box, "caption": caption.to_json()} for box, caption in zip(boxes, self.region_captions, strict=True)
             ],
         }
 
@@ -215,10 +234,6 @@ def regions_to_json(regions: Regions) -> list[dict[str, Any]]:
         {"box_xyxy": [round(float(v), 1) for v in box], "score": round(float(score), 4)}
         for box, score in zip(regions.boxes_xyxy, regions.scores, strict=True)
     ]
-
-
-def _caption_to_json(caption: Caption) -> dict[str, Any]:
-    return {"text": caption.text, "log_prob": round(caption.log_prob, 4)}
 
 
 def _html_of(result: Description | Alignment | Regions) -> str:

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regiontalk.captioning.beam import BOUNDARY, Hypothesis, beam_search, greedy, sample, top_k
-from regiontalk.captioning.captioner import UNKNOWN, Captioner
-from regiontalk.captioning.cells import State, captioner_shapes
+from regiontalk.captioning.captioner import UNKNOWN, Captioner, captioner_shapes
+from regiontalk.captioning.cells import State
+from regiontalk.captioning.contexts import GEOMETRY, Contexts
 
 CONTEXT = 3
 
@@ -30,17 +31,25 @@ class TableCaptioner:
         return state, self.log_probs[state[0][:, 0].astype(int), word_ids]
 
 
-def make_captioner(cell: str, words: int, seed: int, scale: float = 1.0) -> Captioner:
+def make_captioner(cell: str, words: int, seed: int, scale: float = 1.0, attention: int = 0) -> Captioner:
     rng = np.random.default_rng(seed)
-    shapes = captioner_shapes(cell, CONTEXT, 5, 4, words)
+    shapes = captioner_shapes(cell, CONTEXT, 5, 4, words, attention, CONTEXT)
     return Captioner({name: rng.normal(0, scale, shape).astype(np.float32) for name, shape in shapes.items()}, cell)
 
 
-def make_contexts(rows: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed + 1000).normal(size=(rows, CONTEXT)).astype(np.float32)
+def make_contexts(rows: int, seed: int) -> Contexts:
+    """With regions, of unlike numbers, which captioners without attention leave alone."""
+    rng = np.random.default_rng(seed + 1000)
+    whole = rng.normal(size=(rows, CONTEXT)).astype(np.float32)
+    regions = rng.normal(size=(rows, 3, CONTEXT + GEOMETRY)).astype(np.float32)
+    return Contexts(whole, regions, rng.integers(1, 4, size=rows))
 
 
-def every_sentence(captioner: Captioner, context: np.ndarray, words: int, max_words: int) -> list[Hypothesis]:
+def one_by_one(contexts: Contexts) -> list[Contexts]:
+    return [contexts[row : row + 1] for row in range(len(contexts))]
+
+
+def every_sentence(captioner: Captioner, context: Contexts, words: int, max_words: int) -> list[Hypothesis]:
     """Brute force: sentences of 1 to max_words - 1 words and END, and those of max_words words without END."""
     found = []
     for length in range(1, max_words + 1):
@@ -51,8 +60,8 @@ def every_sentence(captioner: Captioner, context: np.ndarray, words: int, max_wo
     return found
 
 
-def log_prob_of(captioner: Captioner, context: np.ndarray, tokens: list[int]) -> float:
-    state, last, total = captioner.start(context[None]), BOUNDARY, 0.0
+def log_prob_of(captioner: Captioner, context: Contexts, tokens: list[int]) -> float:
+    state, last, total = captioner.start(context), BOUNDARY, 0.0
     for token in tokens:
         state, log_probs = captioner.step(state, np.array([last]))
         total += float(log_probs[0, token])
@@ -79,7 +88,7 @@ def test_a_wide_beam_is_brute_force(cell: str, alpha: float) -> None:
     """V = 5 (3 real words), up to 4 words: 39 sentences with END, 81 without. A beam of 120 keeps them all."""
     captioner, contexts = make_captioner(cell, 5, seed=3), make_contexts(3, seed=3)
     found = beam_search(captioner, contexts, beam=120, max_words=4, length_normalisation=alpha)
-    for context, hypotheses in zip(contexts, found, strict=True):
+    for context, hypotheses in zip(one_by_one(contexts), found, strict=True):
         expected = ranked(every_sentence(captioner, context, 5, 4), alpha)
         assert len(expected) == 39 + 81
         assert_same(hypotheses, expected)
@@ -89,7 +98,7 @@ def test_a_wide_beam_is_brute_force(cell: str, alpha: float) -> None:
 @given(seed=st.integers(0, 10_000), words=st.integers(3, 5), max_words=st.integers(1, 4), alpha=st.sampled_from([0, 1]))
 def test_the_best_of_a_wide_beam_is_the_best_sentence(seed: int, words: int, max_words: int, alpha: float) -> None:
     captioner, contexts = make_captioner("gru", words, seed), make_contexts(2, seed)
-    sentences = [every_sentence(captioner, context, words, max_words) for context in contexts]
+    sentences = [every_sentence(captioner, context, words, max_words) for context in one_by_one(contexts)]
     found = beam_search(captioner, contexts, len(sentences[0]), max_words, alpha)
     for hypotheses, everything in zip(found, sentences, strict=True):
         best = ranked(everything, alpha)[0]
@@ -107,18 +116,21 @@ def test_the_best_of_a_wide_beam_is_the_best_sentence(seed: int, words: int, max
     max_words=st.integers(1, 9),
     cell=st.sampled_from(["rnn", "gru", "lstm"]),
     alpha=st.sampled_from([0.0, 0.6]),
+    attention=st.sampled_from([0, 8]),
 )
-def test_batch_is_one_at_a_time(seed: int, rows: int, beam: int, max_words: int, cell: str, alpha: float) -> None:
-    captioner, contexts = make_captioner(cell, 8, seed, scale=1.5), make_contexts(rows, seed)
+def test_batch_is_one_at_a_time(
+    seed: int, rows: int, beam: int, max_words: int, cell: str, alpha: float, attention: int
+) -> None:
+    captioner, contexts = make_captioner(cell, 8, seed, 1.5, attention), make_contexts(rows, seed)
     together = beam_search(captioner, contexts, beam, max_words, alpha)
     for row, hypotheses in enumerate(together):
         alone = beam_search(captioner, contexts[row : row + 1], beam, max_words, alpha)[0]
         assert_same(hypotheses, alone)
 
 
-def plain_beam_search(captioner: Captioner, context: np.ndarray, beam: int, max_words: int, alpha: float) -> list:
+def plain_beam_search(captioner: Captioner, context: Contexts, beam: int, max_words: int, alpha: float) -> list:
     """The definition, one sentence at a time and without stopping early."""
-    living: list[tuple[tuple[int, ...], float, State]] = [((), 0.0, captioner.start(context[None]))]
+    living: list[tuple[tuple[int, ...], float, State]] = [((), 0.0, captioner.start(context))]
     done: list[Hypothesis] = []
     for _ in range(max_words):
         candidates = []
@@ -140,7 +152,7 @@ def test_stopping_early_changes_nothing(seed: int, beam: int, alpha: float) -> N
     """With α = 2 long sentences often overtake short ones: a search that stops too soon misses them."""
     captioner, contexts, max_words = make_captioner("gru", 6, seed, scale=1.5), make_contexts(1, seed), 8
     found = beam_search(captioner, contexts, beam, max_words, alpha)[0]
-    assert_same(found, plain_beam_search(captioner, contexts[0], beam, max_words, alpha))
+    assert_same(found, plain_beam_search(captioner, contexts[:1], beam, max_words, alpha))
 
 
 @settings(max_examples=60, deadline=None)
@@ -152,7 +164,9 @@ def test_stopping_early_changes_nothing(seed: int, beam: int, alpha: float) -> N
 )
 def test_every_hypothesis_is_sound(seed: int, beam: int, max_words: int, alpha: float) -> None:
     captioner, contexts = make_captioner("lstm", 7, seed), make_contexts(3, seed)
-    for context, hypotheses in zip(contexts, beam_search(captioner, contexts, beam, max_words, alpha), strict=True):
+    for context, hypotheses in zip(
+        one_by_one(contexts), beam_search(captioner, contexts, beam, max_words, alpha), strict=True
+    ):
         assert 1 <= len(hypotheses) <= beam
         assert len({h.ids for h in hypotheses}) == len(hypotheses)
         assert hypotheses == ranked(hypotheses, alpha)

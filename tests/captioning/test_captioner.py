@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from regiontalk.captioning.attention import attend, view_of
 from regiontalk.captioning.beam import BOUNDARY, greedy
-from regiontalk.captioning.captioner import UNKNOWN, Captioner
-from regiontalk.captioning.cells import captioner_shapes
+from regiontalk.captioning.captioner import UNKNOWN, Captioner, captioner_shapes
+from regiontalk.captioning.contexts import GEOMETRY, Contexts, without_regions
 from regiontalk.errors import PackError
 from regiontalk.language.vocabulary import Vocabulary
 
 CELLS = ("rnn", "gru", "lstm")
 
 
-def make_captioner(cell: str, words: int = 9, context: int = 5, seed: int = 0, scale: float = 0.8) -> Captioner:
+def make_captioner(cell: str, words: int = 9, seed: int = 0, scale: float = 0.8, attention: int = 0) -> Captioner:
     rng = np.random.default_rng(seed)
-    shapes = captioner_shapes(cell, context, 6, 4, words)
+    shapes = captioner_shapes(cell, 5, 6, 4, words, attention, 5)
     return Captioner({name: rng.normal(0, scale, shape).astype(np.float32) for name, shape in shapes.items()}, cell)
+
+
+def some_contexts(count: int, seed: int) -> Contexts:
+    return without_regions(np.random.default_rng(seed).normal(size=(count, 5)).astype(np.float32))
 
 
 def test_special_words_are_the_vocabularys() -> None:
@@ -27,7 +34,7 @@ def test_special_words_are_the_vocabularys() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_probabilities_sum_to_one_without_unknown(cell: str) -> None:
     captioner = make_captioner(cell)
-    contexts = np.random.default_rng(1).normal(size=(4, 5)).astype(np.float32)
+    contexts = some_contexts(4, seed=1)
     state = captioner.start(contexts)
     for word in (BOUNDARY, 3, 8):
         state, log_probs = captioner.step(state, np.full(4, word))
@@ -50,14 +57,14 @@ def test_output_by_hand() -> None:
         "b_o": np.zeros(4, np.float32),
     }
     captioner = Captioner(weights, "rnn")
-    _, log_probs = captioner.step(captioner.start(np.ones((1, 1), np.float32)), np.array([BOUNDARY]))
+    _, log_probs = captioner.step(captioner.start(without_regions(np.ones((1, 1), np.float32))), np.array([BOUNDARY]))
     np.testing.assert_allclose(np.exp(log_probs), [[1 / 8, 0, 2 / 8, 5 / 8]], rtol=1e-5)
     assert np.isfinite(weights["b_o"]).all()  # the caller's weights are left as they are
 
 
 def test_many_contexts_are_searched_in_parts() -> None:
     captioner = make_captioner("gru")
-    contexts = np.random.default_rng(2).normal(size=(300, 5)).astype(np.float32)
+    contexts = some_contexts(300, seed=2)
     found = captioner.beam(contexts, beam=2, max_words=6)
     assert len(found) == 300
     one = captioner.beam(contexts[299:], beam=2, max_words=6)[0]
@@ -66,7 +73,7 @@ def test_many_contexts_are_searched_in_parts() -> None:
 
 def test_no_context_no_caption() -> None:
     captioner = make_captioner("gru")
-    nothing = np.zeros((0, 5), np.float32)
+    nothing = some_contexts(0, seed=0)
     assert captioner.beam(nothing) == []
     assert captioner.greedy(nothing) == []
     assert captioner.sample(nothing, 1.0, np.random.default_rng(0)) == []
@@ -74,7 +81,7 @@ def test_no_context_no_caption() -> None:
 
 def test_methods_delegate() -> None:
     captioner = make_captioner("lstm")
-    contexts = np.random.default_rng(3).normal(size=(3, 5)).astype(np.float32)
+    contexts = some_contexts(3, seed=3)
     assert captioner.greedy(contexts, 7) == greedy(captioner, contexts, 7)
     assert len(captioner.sample(contexts, 0.7, np.random.default_rng(0), 7)) == 3
 
@@ -88,11 +95,67 @@ def test_weights_that_leave_only_the_end_are_named() -> None:
     captioner = make_captioner("rnn")
     captioner._output_bias[1:] = -np.inf
     with pytest.raises(PackError, match="captioner: its weights leave no word to begin with"):
-        captioner.beam(np.zeros((2, 5), np.float32), beam=2)
+        captioner.beam(some_contexts(2, seed=0), beam=2)
 
 
 def test_weights_that_overflow_are_named() -> None:
     captioner = make_captioner("rnn", scale=6e4)
-    contexts = np.full((1, 5), 6e4, np.float32)
+    contexts = without_regions(np.full((1, 5), 6e4, np.float32))
     with pytest.raises(PackError, match=r"captioner: .* not finite"):
         captioner.greedy(contexts, max_words=60)
+
+
+def test_shapes_with_and_without_attention() -> None:
+    plain, attending = (captioner_shapes("gru", 10, 8, 6, 20, attention, 10) for attention in (0, 16))
+    assert plain["W_oh"] == (8, 20)
+    assert attending["W_kr"] == attending["W_vr"] == (10 + GEOMETRY, 16)
+    assert "W_oh" not in attending
+    assert {name: attending[name] for name in plain if name != "W_oh"} == {
+        name: shape for name, shape in plain.items() if name != "W_oh"
+    }
+
+
+def some_views(count: int, seed: int) -> Contexts:
+    """Contexts with one to four regions."""
+    rng = np.random.default_rng(seed)
+    whole = rng.normal(size=(count, 5)).astype(np.float32)
+    regions = rng.normal(size=(count, 4, 5 + GEOMETRY)).astype(np.float32)
+    return Contexts(whole, regions, rng.integers(1, 5, size=count))
+
+
+def test_what_pads_regions_is_not_looked_at() -> None:
+    captioner, contexts = make_captioner("gru", attention=8), some_views(6, seed=4)
+    padding = np.arange(4) >= contexts.counts[:, None]
+    other = replace(contexts, regions=np.where(padding[..., None], np.float32(1e3), contexts.regions))
+    assert captioner.greedy(contexts, 6) == captioner.greedy(other, 6)
+
+
+def test_looks_are_a_distribution_over_each_photos_own_regions() -> None:
+    captioner, contexts = make_captioner("lstm", attention=8), some_views(5, seed=5)
+    captions = [(2, 3, 4), (5,), (), (6, 7), (8, 8, 8, 8)]
+    looks = captioner.looks(contexts, captions)
+    assert [each.shape for each in looks] == [
+        (len(ids), count) for ids, count in zip(captions, contexts.counts, strict=True)
+    ]
+    for each in looks:
+        np.testing.assert_allclose(each.sum(axis=1), 1, rtol=1e-5)
+    alone = captioner.looks(contexts[1:2], captions[1:2])[0]
+    np.testing.assert_allclose(alone, looks[1], atol=1e-6)
+    assert captioner.looks(contexts[:0], []) == []
+
+
+def test_attention_by_hand() -> None:
+    """One dimension a head, all heads alike: scores ln 3 and 0, so the first region is looked at for 3 / 4."""
+    weights = {
+        "W_kr": np.ones((2, 8), np.float32),
+        "W_vr": np.ones((2, 8), np.float32),
+        "W_qh": np.ones((1, 8), np.float32),
+        "W_sh": np.full((1, 1), 0.25, np.float32),
+        "W_sa": np.full((8, 1), 0.125, np.float32),
+        "b_s": np.array([-1], np.float32),
+    }
+    regions = np.array([[[np.log(3), 0], [0, 0]]], np.float32)
+    contexts = Contexts(np.zeros((1, 1), np.float32), regions, np.array([2]))
+    said, looks = attend(np.ones((1, 1), np.float32), view_of(contexts, weights), weights)
+    np.testing.assert_allclose(looks[0], np.tile([0.75, 0.25], (8, 1)), rtol=1e-5)
+    np.testing.assert_allclose(said, np.tanh([[0.25 + 0.75 * np.log(3) - 1]]), rtol=1e-5)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from regiontalk.captioning.cells import GATES, STEPS, captioner_shapes, gru_update, sigmoid, start
+from regiontalk.captioning.cells import GATES, STEPS, cell_shapes, gru_update, sigmoid, start
 
 D_CONTEXT, H, D_WORD, V = 5, 4, 3, 7
 
 
 def random_weights(cell: str, seed: int = 0) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
-    shapes = captioner_shapes(cell, D_CONTEXT, H, D_WORD, V)
+    shapes = cell_shapes(cell, D_CONTEXT, H, D_WORD)
     return {name: rng.normal(0, 0.7, shape).astype(np.float32) for name, shape in shapes.items()}
 
 
@@ -114,11 +114,10 @@ def test_a_state_is_rows_of_the_first_array_h(cell: str) -> None:
 
 def test_shapes_follow_the_gates() -> None:
     for cell, gates in GATES.items():
-        shapes = captioner_shapes(cell, context=10, hidden=8, embedding=6, words=20)
+        shapes = cell_shapes(cell, context=10, hidden=8, embedding=6)
         assert shapes["W_hx"] == (6, 8 * gates)
         assert shapes["W_hh"] == (8, 8 * gates)
         assert ("b_x" in shapes) == (cell != "rnn")
-        assert shapes["W_oh"] == (8, 20)
 
 
 def test_sigmoid_does_not_overflow() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from regiontalk.drawing import PALETTE
@@ -40,6 +42,14 @@ def test_a_description_has_its_regions_the_surest_first() -> None:
     ]
     words = [piece.strip() for piece in page.pieces if piece.strip()]
     assert words == ["2", "1", "a dog runs", "1", "a dog runs", "90%", "2", "a red block", "40%"]
+
+
+def test_words_of_a_caption_are_underlined_in_the_colour_of_their_region() -> None:
+    plain = description(text=f"{HOSTILE} dog runs")
+    traced = replace(plain, caption=replace(plain.caption, word_regions=(None,) * (len(HOSTILE.split())) + (2, 0)))
+    page = assert_harmless(description_figure(traced, IMAGE))
+    (line,) = [each for each in page.all("span") if "underline" in each["style"]]
+    assert FIRST in line["style"]  # region 2 is the surest
 
 
 def test_an_alignment_colours_words_as_their_boxes() -> None:

@@ -147,7 +147,8 @@ def alignment_run(alignment_config: AlignmentConfig) -> Path:
 
 def captioner_config(alignment: AlignmentConfig, about: str, **more: object) -> CaptionerConfig:
     config = CaptionerConfig(
-        data=alignment.dev[0],
+        data=alignment.data,
+        dev=alignment.dev,
         about=about,  # type: ignore[arg-type]
         vision=alignment.vision,
         alignment=alignment.output,

@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regiontalk.captioning.captioner import Captioner
+from regiontalk.captioning.contexts import GEOMETRY, Contexts, without_regions
 from regiontalk.errors import DataError
 from regiontalk.language import Vocabulary
 from regiontalk.language.reader import WordsReader
 from regiontalk.training.captioner_net import (
+    Attention,
     CaptionerNet,
+    Seen,
     caption_loss,
     folded_captioner,
     shift_words,
@@ -27,6 +30,7 @@ from regiontalk.training.words_net import AlignmentNet, WordsNet
 
 CELLS = ("rnn", "gru", "lstm")
 COUNTS = np.array([20, 3, 9, 7, 5, 4, 1])
+REGION = 3 + GEOMETRY
 
 
 def make_words_net(cell: str = "rnn") -> WordsNet:
@@ -139,28 +143,50 @@ def test_the_projection_holds_the_statistics() -> None:
     np.testing.assert_allclose(features @ folded["W_m"] + folded["b_m"], expected, atol=1e-4)
 
 
-def make_captioner_net(cell: str) -> CaptionerNet:
+def make_captioner_net(cell: str, attention: int = 0) -> CaptionerNet:
     torch.manual_seed(1)
-    net = CaptionerNet(COUNTS, context_dim=3, cell=cell, hidden=6, embedding=4, dropout=0.5).eval()
+    attends = Attention(REGION, hidden=6, attention=attention, embedding=4, dropout=0.5) if attention else None
+    net = CaptionerNet(COUNTS, 3, cell, hidden=6, embedding=4, dropout=0.5, attention=attends).eval()
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
-    net.set_statistics(np.random.default_rng(1).normal(1, 2, size=(30, 3)))
+    net.set_statistics(make_contexts(30, attention > 0, seed=1))
     return net
 
 
+def make_contexts(count: int, attention: bool, seed: int) -> Contexts:
+    """Contexts of unlike numbers of regions."""
+    rng = np.random.default_rng(seed)
+    whole = rng.normal(1, 2, size=(count, 3)).astype(np.float32)
+    if not attention:
+        return without_regions(whole)
+    counts = rng.integers(1, 5, size=count)
+    regions = rng.normal(1, 2, size=(count, 4, REGION)).astype(np.float32)
+    regions[np.arange(4) >= counts[:, None]] = 0
+    return Contexts(whole, regions, counts)
+
+
+@pytest.mark.parametrize("attention", [0, 16])
 @pytest.mark.parametrize("cell", CELLS)
-def test_captioner_net_equals_the_runtime_step_by_step(cell: str) -> None:
-    net, rng = make_captioner_net(cell), np.random.default_rng(2)
-    context, words = rng.normal(size=(5, 3)).astype(np.float32), rng.integers(0, 7, size=(5, 4))
+def test_captioner_net_equals_the_runtime_step_by_step(cell: str, attention: int) -> None:
+    net, contexts = make_captioner_net(cell, attention), make_contexts(5, attention > 0, seed=2)
+    words = np.random.default_rng(3).integers(2, 7, size=(5, 4))
+    words[:, 0] = Vocabulary.BOUNDARY
     with torch.no_grad():
-        expected = net(torch.from_numpy(context), torch.from_numpy(words)).log_softmax(-1).numpy()
-    captioner = Captioner({name: value.numpy() for name, value in folded_captioner(net.state_dict()).items()}, cell)
-    state = captioner.start(context)
+        logits, looks = net(Seen.of(contexts), torch.from_numpy(words))
+    expected = logits.log_softmax(-1).numpy()
+    captioner = Captioner(folded_captioner(net.state_dict()), cell)
+    assert captioner.attention is (attention > 0)
+    state = captioner.start(contexts)
     for t in range(words.shape[1]):
         state, log_probs = captioner.step(state, words[:, t])
         known = np.arange(7) != Vocabulary.UNKNOWN
         np.testing.assert_allclose(log_probs[:, known], expected[:, t][:, known], atol=1e-4)
         assert (log_probs[:, Vocabulary.UNKNOWN] == -np.inf).all()
+    if attention:
+        found = captioner.looks(contexts, [[*row[1:].tolist(), 2] for row in words])
+        for row, each in enumerate(found):
+            own = looks[row].mean(0).numpy()  # (T, M)
+            np.testing.assert_allclose(each, own[:, : contexts.counts[row]], atol=1e-4)
 
 
 def test_output_biases_start_at_log_frequencies() -> None:
@@ -174,7 +200,7 @@ def test_the_photo_matters_at_the_first_step_only() -> None:
     torch.nn.init.zeros_(net.W_hh)
     words = torch.tensor([[0, 2, 3]])
     with torch.no_grad():
-        one, other = net(torch.ones(1, 3), words), net(-torch.ones(1, 3), words)
+        (one, _), (other, _) = (net(Seen.of(without_regions(np.full((1, 3), x, np.float32))), words) for x in (1, -1))
     assert not torch.allclose(one[:, 0], other[:, 0])
     assert torch.equal(one[:, 1:], other[:, 1:])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from regiontalk.training.regions import (
     jittered,
     random_view,
     store_regions,
-    store_views,
+    store_view,
     unit_boxes,
 )
 from regiontalk.training.vision_graph import read_graph, read_settings, read_vision
@@ -105,10 +106,19 @@ def test_stored_views_are_of_their_photo_and_go_on_where_they_stopped(
     vision_run: Path, shapes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph, settings, dataset = read_graph(vision_run), read_settings(vision_run), read_dataset(shapes_folder, "dev")
-    whole = store_views(graph, settings, dataset, tmp_path / "whole", 3)
-    features = np.asarray(whole.features[:], np.float32)
-    assert features.shape == (len(dataset.photos), 3, settings.feature_dim) and np.isfinite(features).all()
-    assert (features[:, 0] != features[:, 1]).any(1).all()  # no view twice
+    store = store_regions(graph, settings, dataset, tmp_path / "regions")
+
+    def view(folder: str, number: int = 0) -> RegionStore:
+        return store_view(graph, settings, dataset, store, tmp_path / folder, number)
+
+    whole, other = view("whole"), view("other", 1)
+    features = np.asarray(whole.features[:, 0], np.float32)
+    assert features.shape == (len(dataset.photos), settings.feature_dim) and np.isfinite(features).all()
+    assert (features != np.asarray(other.features[:, 0], np.float32)).any(1).all()  # no view twice
+    assert (np.asarray(whole.counts) <= np.asarray(store.counts)).all() and (np.asarray(whole.counts) > 1).any()
+    for photo, count in enumerate(whole.counts):
+        assert whole.boxes[photo, 0].tolist() == [0, 0, 1, 1]
+        assert set(whole.scores[photo, :count].tolist()) <= set(store.scores[photo].tolist())
     monkeypatch.setattr(regions, "CHUNK", 3)
 
     class Killed(Exception):
@@ -122,9 +132,9 @@ def test_stored_views_are_of_their_photo_and_go_on_where_they_stopped(
     kept = RegionStoreWriter.append
     monkeypatch.setattr(RegionStoreWriter, "append", append)
     with pytest.raises(Killed):
-        store_views(graph, settings, dataset, tmp_path / "broken", 3)
+        view("broken")
     monkeypatch.setattr(RegionStoreWriter, "append", kept)
-    broken = store_views(graph, settings, dataset, tmp_path / "broken", 3)
+    broken = view("broken")
     np.testing.assert_array_equal(broken.features[:], whole.features[:])
     with pytest.raises(DataError):
-        store_views(graph, settings, dataset, tmp_path / "whole", 2)
+        store_view(graph, replace(settings, nms_iou=0.5), dataset, store, tmp_path / "whole", 0)

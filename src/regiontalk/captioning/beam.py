@@ -12,9 +12,9 @@ Axis names: N rows, n living hypotheses of all rows, V words of the vocabulary, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -27,8 +27,8 @@ BOUNDARY = 0
 class Stepper(Protocol):
     """What a search needs: `Captioner`, or anything that says log-probabilities step by step."""
 
-    def start(self, context: np.ndarray) -> State:
-        """Contexts (N, X) -> the state before the first word, a tuple of (N, H)."""
+    def start(self, contexts: Any) -> State:
+        """N contexts -> the state before the first word, a tuple of (N, H)."""
 
     def step(self, state: State, word_ids: np.ndarray) -> tuple[State, np.ndarray]:
         """The state after reading one word (N,) in each row, and log-probabilities of the next (N, V)."""
@@ -63,7 +63,7 @@ class _Live:
     state: State  # arrays (n, H): the words but the last are read
 
     @classmethod
-    def start(cls, captioner: Stepper, contexts: np.ndarray) -> _Live:
+    def start(cls, captioner: Stepper, contexts: Sized) -> _Live:
         rows = len(contexts)
         state = captioner.start(contexts)
         return cls(np.arange(rows), np.zeros((rows, 0), np.int64), np.zeros(rows), state)
@@ -101,7 +101,7 @@ class _Live:
 
 def beam_search(
     captioner: Stepper,
-    contexts: np.ndarray,
+    contexts: Sized,
     beam: int = 5,
     max_words: int = 20,
     length_normalisation: float = 0.0,
@@ -114,7 +114,7 @@ def beam_search(
 
     Args:
         captioner: says the log-probabilities.
-        contexts: (N, X) visual features, one row for each caption wanted.
+        contexts: N, what the captioner sees, one for each caption wanted.
         beam: hypotheses kept in each row, at least 1.
         max_words: the most tokens of a sentence, at least 1.
         length_normalisation: α >= 0. Finished hypotheses are ranked by log-probability / length ** α, END counted in
@@ -130,7 +130,7 @@ def beam_search(
     _check_at_least_one(beam=beam, max_words=max_words)
     if not 0 <= length_normalisation < np.inf:
         raise ValueError(f"length_normalisation must be a number from 0, found {length_normalisation}")
-    finished = [_Finished(beam, max_words, length_normalisation) for _ in contexts]
+    finished = [_Finished(beam, max_words, length_normalisation) for _ in range(len(contexts))]
     live = _Live.start(captioner, contexts)
     for _ in range(max_words):
         if not len(live):
@@ -146,14 +146,14 @@ def beam_search(
     return [each.ranked() for each in finished]
 
 
-def greedy(captioner: Stepper, contexts: np.ndarray, max_words: int = 20) -> list[Hypothesis]:
+def greedy(captioner: Stepper, contexts: Sized, max_words: int = 20) -> list[Hypothesis]:
     """The likeliest next word, again and again: one sentence for each context (N, X)."""
     return _roll_out(captioner, contexts, max_words, lambda log_probs: log_probs.argmax(axis=1))
 
 
 def sample(
     captioner: Stepper,
-    contexts: np.ndarray,
+    contexts: Sized,
     temperature: float,
     rng: np.random.Generator,
     max_words: int = 20,
@@ -162,7 +162,7 @@ def sample(
 
     Args:
         captioner: says the log-probabilities.
-        contexts: (N, X) visual features.
+        contexts: N, what the captioner sees.
         temperature: > 0; words are drawn from softmax(log p / temperature). Below 1 is plainer, 1 is the network's own
             distribution.
         rng: where the chance comes from.
@@ -260,7 +260,7 @@ def _going_on(live: _Live, finished: list[_Finished]) -> np.ndarray:
 
 
 def _roll_out(
-    captioner: Stepper, contexts: np.ndarray, max_words: int, choose: Callable[[np.ndarray], np.ndarray]
+    captioner: Stepper, contexts: Sized, max_words: int, choose: Callable[[np.ndarray], np.ndarray]
 ) -> list[Hypothesis]:
     """One hypothesis a row, its next word chosen from log-probabilities (n, V) -> (n,)."""
     _check_at_least_one(max_words=max_words)

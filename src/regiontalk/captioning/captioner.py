@@ -1,15 +1,20 @@
 """A captioner in NumPy: from visual features to log-probabilities of words (Eq. 13 to 15).
 
-Axis names: N rows, X context dimensions, d word-vector dimensions, H hidden dimensions, V words of the vocabulary.
+Axis names: N rows, X context dimensions, d word-vector dimensions, H hidden dimensions, V words of the vocabulary,
+M regions, T words of a caption.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from regiontalk.captioning import beam as search
-from regiontalk.captioning.beam import Hypothesis
-from regiontalk.captioning.cells import STEPS, State, Weights, start
+from regiontalk.captioning.attention import attend, attention_shapes, view_of
+from regiontalk.captioning.beam import BOUNDARY, Hypothesis
+from regiontalk.captioning.cells import STEPS, State, Weights, cell_shapes, start
+from regiontalk.captioning.contexts import GEOMETRY, Contexts
 from regiontalk.errors import PackError
 
 UNKNOWN = 1
@@ -22,9 +27,11 @@ _ROWS = 128
 class Captioner:
     """Writes sentences about visual features.
 
+    Attributes:
+        attention: whether it attends to regions at every step.
+
     Args:
-        weights: float32: `embedding` (V, d), `W_hi` (X, H), `b_hi` (H,), the cell's (see `cells`), `W_oh` (H, V), `b_o`
-            (V,). The pack has checked names and shapes.
+        weights: float32, see `captioner_shapes`. The pack has checked names and shapes.
         cell: "rnn", "gru" or "lstm".
         name: the captioner's name in messages.
 
@@ -38,18 +45,21 @@ class Captioner:
         self._weights = weights
         self._cell = cell
         self._name = name
+        self.attention = "W_kr" in weights
+        self._output = weights["embedding"].T if self.attention else weights["W_oh"]
         self._output_bias = weights["b_o"].copy()
         self._output_bias[UNKNOWN] = -np.inf  # before the softmax, so that the other words share its probability
 
-    def start(self, context: np.ndarray) -> State:
-        """The state before the first word, for contexts (N, X) -> a tuple of (N, H). Eq. 13."""
-        return start(self._cell, context, self._weights)
+    def start(self, contexts: Contexts) -> State:
+        """The state before the first word of N captions: (N, H) arrays, and with attention a `View`. Eq. 13."""
+        first = start(self._cell, contexts.whole, self._weights)
+        return (*first, view_of(contexts, self._weights)) if self.attention else first
 
     def step(self, state: State, word_ids: np.ndarray) -> tuple[State, np.ndarray]:
         """Read one word in each row, and say how likely each word comes next. Eq. 14 and 15.
 
         Args:
-            state: a tuple of (N, H).
+            state: as `start` or `step` gave it.
             word_ids: (N,) int64; `Vocabulary.BOUNDARY` is START.
 
         Returns:
@@ -60,8 +70,8 @@ class Captioner:
             PackError: if the weights are so large that a result is not finite.
         """
         with np.errstate(over="ignore", invalid="ignore"):  # told apart below
-            state = STEPS[self._cell](state, self._weights["embedding"][word_ids], self._weights)
-            logits = state[0] @ self._weights["W_oh"] + self._output_bias  # (N, V)
+            state, said, _ = self._recur(state, word_ids)
+            logits = said @ self._output + self._output_bias  # (N, V)
             logits -= logits.max(axis=1, keepdims=True)
             total = np.log(np.exp(logits).sum(axis=1, keepdims=True))  # (N, 1)
         if not np.isfinite(total).all():
@@ -69,10 +79,44 @@ class Captioner:
         logits -= total
         return state, logits
 
+    def _recur(self, state: State, word_ids: np.ndarray) -> tuple[State, np.ndarray, np.ndarray | None]:
+        """One step: the state, what the output layer is given, and where the heads look (N, heads, M)."""
+        cell = STEPS[self._cell]
+        words = self._weights["embedding"][word_ids]
+        if not self.attention:
+            state = cell(state, words, self._weights)
+            return state, state[0], None
+        *before, view = state
+        after = cell(tuple(before), words, self._weights)
+        said, looks = attend(after[0], view, self._weights)
+        return (*after, view), said, looks
+
+    def looks(self, contexts: Contexts, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
+        """Where the captioner looks as it says each word of given captions: the mean over its heads.
+
+        Args:
+            contexts: N, with regions.
+            captions: N captions as ids, without START and END.
+
+        Returns:
+            N arrays (T, M), each row a distribution over regions.
+        """
+        longest = max(map(len, captions), default=0)
+        inputs = np.full((len(captions), longest + 1), BOUNDARY)
+        for row, ids in enumerate(captions):
+            inputs[row, 1 : len(ids) + 1] = ids
+        state, found = self.start(contexts), []
+        for step in range(longest):
+            state, _, looks = self._recur(state, inputs[:, step])
+            assert looks is not None
+            found.append(looks.mean(axis=1))
+        every = np.stack(found, axis=1) if found else np.zeros((len(captions), 0, 0), np.float32)
+        return [every[row, : len(ids), : contexts.counts[row]] for row, ids in enumerate(captions)]
+
     def beam(
-        self, contexts: np.ndarray, beam: int = 5, max_words: int = 20, length_normalisation: float = 0.0
+        self, contexts: Contexts, beam: int = 5, max_words: int = 20, length_normalisation: float = 0.0
     ) -> list[list[Hypothesis]]:
-        """`beam_search`, a few rows of contexts (N, X) at a time so that memory stays flat.
+        """`beam_search`, a few of the N contexts at a time so that memory stays flat.
 
         Raises:
             PackError: if the weights are so large that no word but END is possible.
@@ -84,12 +128,32 @@ class Captioner:
             raise PackError(f"{self._name}: its weights leave no word to begin with. Take another pack.")
         return found
 
-    def greedy(self, contexts: np.ndarray, max_words: int = 20) -> list[Hypothesis]:
-        """The likeliest next word, again and again; contexts (N, X) -> N hypotheses."""
+    def greedy(self, contexts: Contexts, max_words: int = 20) -> list[Hypothesis]:
+        """The likeliest next word, again and again; N contexts -> N hypotheses."""
         return search.greedy(self, contexts, max_words)
 
     def sample(
-        self, contexts: np.ndarray, temperature: float, rng: np.random.Generator, max_words: int = 20
+        self, contexts: Contexts, temperature: float, rng: np.random.Generator, max_words: int = 20
     ) -> list[Hypothesis]:
-        """A sentence drawn at random for each of the contexts (N, X); see `beam.sample`."""
+        """A sentence drawn at random for each of N contexts; see `beam.sample`."""
         return search.sample(self, contexts, temperature, rng, max_words)
+
+
+def captioner_shapes(
+    cell: str, context: int, hidden: int, embedding: int, words: int, attention: int = 0, features: int = 0
+) -> dict[str, tuple[int, ...]]:
+    """Every tensor of a captioner with its shape: what its file must hold.
+
+    Args:
+        cell: "rnn", "gru" or "lstm".
+        context: X, D for whole photos, 2 D for regions (the region's features, then the photo's).
+        hidden: H.
+        embedding: d.
+        words: V, the vocabulary's length.
+        attention: A; 0 without attention, whose words then come from h itself through `W_oh`.
+        features: D, of the regions that are attended to.
+    """
+    output = {"W_oh": (hidden, words)}
+    if attention:
+        output = attention_shapes(features + GEOMETRY, hidden, embedding, attention)
+    return {"embedding": (words, embedding), **cell_shapes(cell, context, hidden, embedding), **output, "b_o": (words,)}

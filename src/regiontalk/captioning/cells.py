@@ -16,11 +16,12 @@ rows of any cell's state in the same way.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
-State = tuple[np.ndarray, ...]
-"""(N, H) arrays, h_t first."""
+State = tuple[Any, ...]
+"""(N, H) arrays, h_t first; perhaps, last, what else goes with each row, of which rows can be picked as of an array."""
 
 Weights = Mapping[str, np.ndarray]
 
@@ -97,30 +98,24 @@ def lstm_step(state: State, x: np.ndarray, weights: Weights) -> State:
 STEPS: dict[str, Step] = {"rnn": rnn_step, "gru": gru_step, "lstm": lstm_step}
 
 
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)) through tanh, which cannot overflow."""
-    return 0.5 * (1 + np.tanh(0.5 * x))
-
-
-def captioner_shapes(cell: str, context: int, hidden: int, embedding: int, words: int) -> dict[str, tuple[int, ...]]:
-    """Every tensor of a captioner with its shape: what its file must hold.
+def cell_shapes(cell: str, context: int, hidden: int, embedding: int) -> dict[str, tuple[int, ...]]:
+    """Every tensor of a recurrence with its shape.
 
     Args:
         cell: "rnn", "gru" or "lstm".
-        context: X, D for whole photos, 2 D for regions (the region's features, then the photo's).
-        hidden: H.
-        embedding: d.
-        words: V, the vocabulary's length.
+        context: X; hidden: H; embedding: d.
     """
     columns = GATES[cell] * hidden
     biases = {"b_h": (columns,)} if cell == "rnn" else {"b_x": (columns,), "b_h": (columns,)}
     return {
-        "embedding": (words, embedding),
         "W_hi": (context, hidden),
         "b_hi": (hidden,),
         "W_hx": (embedding, columns),
         "W_hh": (hidden, columns),
         **biases,
-        "W_oh": (hidden, words),
-        "b_o": (words,),
     }
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)) through tanh, which cannot overflow."""
+    return 0.5 * (1 + np.tanh(0.5 * x))

@@ -6,7 +6,7 @@ it is put: in a notebook's cell or in a report, on light or dark. Figures are af
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from regiontalk.cards import Colour, ink_on
 from regiontalk.drawing import PALETTE
-from regiontalk.structures import WHOLE_PHOTO, Alignment, Description, Regions
+from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions
 
 FOUND, TRUTH = PALETTE[0], PALETTE[6]
 """The colours of boxes that the model found, and of those that were given."""
@@ -64,7 +64,7 @@ def description_figure(description: Description, image: Picture | None) -> str:
         f"{escape(description.region_captions[row - 1].text)} {_faint(f'{regions.scores[row]:.0%}')}</li>"
         for n, row in enumerate(order, start=1)
     )
-    text = f"<p style='font-size:1.25em;margin:.4em 0'>{escape(description.caption.text) or '(no words)'}</p>"
+    text = f"<p style='font-size:1.25em;margin:.4em 0'>{_said(description.caption, colours) or '(no words)'}</p>"
     listed = f"<ol style='list-style:none;padding:0;margin:.4em 0'>{items}</ol>" if items else ""
     return _figure(regions, marks, image, f"Photo: {description.caption.text}", text + listed)
 
@@ -171,6 +171,17 @@ def _word(text: str, score: str, colour: Colour | None, number: str) -> str:
         return f"<span title='score {score}' style='opacity:.65'>{escape(text)}</span>"
     look = f"background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:.1em .3em"
     return f"<span title='score {score}' style='{look}'>{escape(text)}<sub style='font-size:.7em'>{number}</sub></span>"
+
+
+def _said(caption: Caption, colours: Mapping[int, Colour]) -> str:
+    """A caption's words, those that were said of a region underlined in its colour."""
+    words, regions = caption.text.split(), caption.word_regions
+    marked = []
+    for word, region in zip(words, regions or (None,) * len(words), strict=True):
+        colour = None if region is None else colours.get(region)
+        line = "" if colour is None else f"text-decoration:underline .15em {css(colour)};text-underline-offset:.2em"
+        marked.append(f"<span style='{line}'>{escape(word)}</span>" if line else escape(word))
+    return " ".join(marked)
 
 
 def _faint(text: str) -> str:

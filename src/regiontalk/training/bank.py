@@ -15,11 +15,12 @@ from typing import TypeVar
 import numpy as np
 
 from regiontalk.captioning.captioner import Captioner
+from regiontalk.captioning.contexts import photo_contexts
 from regiontalk.language.reader import WordsReader
 from regiontalk.model import distinct
 from regiontalk.photos import PhotoSource, open_photo
 from regiontalk.settings import BankSettings, PackSettings, VisionSettings
-from regiontalk.structures import WHOLE_PHOTO, Regions
+from regiontalk.structures import Regions
 from regiontalk.training.loop import progress_bar
 from regiontalk.vision.session import BATCH, VisionSession
 
@@ -71,11 +72,12 @@ def make_bank(
         temperature, weight: τ and λ.
     """
     captioner = Captioner(arrays["photo_captioner"], settings.photo_captioner.cell)
-    whole = np.stack([each.features[WHOLE_PHOTO] for each in seen])  # (N, D)
-    drawn = captioner.sample(whole, 1.0, np.random.default_rng(SEED), settings.photo_captioner.max_words)
+    clear = [distinct(each) for each in seen]
+    contexts = photo_contexts(clear, captioner.attention)
+    drawn = captioner.sample(contexts, 1.0, np.random.default_rng(SEED), settings.photo_captioner.max_words)
     reader = WordsReader(arrays["words"], settings.words.cell)
     said = reader.read([np.array(each.ids, np.int64) for each in drawn])
-    regions = [distinct(each).vectors for each in seen]
+    regions = [each.vectors for each in clear]
     tensors = {
         "regions": np.concatenate(regions),
         "region_counts": np.array([len(each) for each in regions]),

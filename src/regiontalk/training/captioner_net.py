@@ -1,11 +1,14 @@
-"""The multimodal recurrent network that writes captions (Eq. 13 to 15), with a plain, a GRU or an LSTM cell.
+"""The multimodal recurrent network that writes captions (Eq. 13 to 15), with a plain, a GRU or an LSTM cell, with or
+without attention over a photo's regions (`regiontalk.captioning.attention`).
 
-Axis names: B captions, T words (padded), d word vector, H hidden, V vocabulary, D visual context.
+Axis names: B captions, T words (padded), d word vector, H hidden, V vocabulary, X visual context, M regions,
+R dimensions of a region, A dimensions of all heads of the attention.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +17,70 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from regiontalk.captioning.cells import GATES
+from regiontalk.captioning.contexts import Contexts
 from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
+from regiontalk.settings import HEADS
 from regiontalk.training.checkpoint import read_finished
 from regiontalk.training.words_net import dense
 
 WEIGHTS = "captioner.safetensors"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is seen when each of B captions is written: `regiontalk.captioning.contexts.Contexts` as tensors.
+
+    Attributes:
+        whole: (B, X).
+        regions: (B, M, R); M = 0 without attention.
+        mask: (B, M), True on regions.
+        shown: (B, 1), 0 where the whole photo is not seen: then it is as all photos are on average.
+    """
+
+    whole: Tensor
+    regions: Tensor
+    mask: Tensor
+    shown: Tensor
+
+    @classmethod
+    def of(cls, contexts: Contexts, shown: np.ndarray | None = None, device: str = "cpu") -> Seen:
+        """The same on a device; `shown` (B,) says of which the whole photo is seen, None for all."""
+        mask = np.arange(contexts.regions.shape[1]) < contexts.counts[:, None]
+        whole = np.ones(len(contexts), bool) if shown is None else shown
+        arrays = contexts.whole, contexts.regions, mask, whole[:, None].astype(np.float32)
+        return cls(*(torch.from_numpy(each).to(device) for each in arrays))
+
+
+class Attention(nn.Module):
+    """Several heads over regions, and the output vector e made of what they found: see `captioning.attention`."""
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, region: int, hidden: int, attention: int, embedding: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = dropout
+        self.W_kr, _ = dense(region, attention)
+        self.W_vr, _ = dense(region, attention)
+        self.W_qh, _ = dense(hidden, attention)
+        self.W_sh, self.b_s = dense(hidden, embedding)
+        self.W_sa, _ = dense(attention, embedding)
+        self.register_buffer("mean", torch.zeros(region))
+        self.register_buffer("deviation", torch.ones(region))
+
+    def forward(self, hidden: Tensor, regions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """States (B, T, H), regions (B, M, R), mask (B, M) → e (B, T, d), and where heads look (B, heads, T, M)."""
+        standard = F.dropout((regions - self.mean) / self.deviation, self.dropout, self.training)
+        keys, values = (self.in_heads(standard @ matrix) for matrix in (self.W_kr, self.W_vr))  # (B, heads, M, a)
+        queries = self.in_heads(hidden @ self.W_qh) * keys.shape[-1] ** -0.5  # (B, heads, T, a)
+        scores = (queries @ keys.transpose(-1, -2)).float().masked_fill(~mask[:, None, None], -1e9)
+        looks = scores.softmax(-1)
+        attended = (looks.to(values.dtype) @ values).transpose(1, 2).flatten(2)  # (B, T, A)
+        return torch.tanh(hidden @ self.W_sh + attended @ self.W_sa + self.b_s), looks
+
+    def in_heads(self, projected: Tensor) -> Tensor:
+        return projected.unflatten(-1, (HEADS, -1)).transpose(1, 2)
 
 
 class CaptionerNet(nn.Module):
@@ -34,13 +95,21 @@ class CaptionerNet(nn.Module):
         cell: "rnn", "gru" or "lstm".
         hidden, embedding: H, d.
         dropout: on word vectors, context and outputs, nowhere in the recurrence.
+        attention: over regions, which then makes the outputs, its words' vectors those that are read; None for Eq. 15.
     """
 
     mean: Tensor
     deviation: Tensor
 
     def __init__(
-        self, counts: np.ndarray, context_dim: int, cell: str, hidden: int, embedding: int, dropout: float
+        self,
+        counts: np.ndarray,
+        context_dim: int,
+        cell: str,
+        hidden: int,
+        embedding: int,
+        dropout: float,
+        attention: Attention | None = None,
     ) -> None:
         super().__init__()
         self.cell, self.dropout = cell, dropout
@@ -52,25 +121,35 @@ class CaptionerNet(nn.Module):
         self.b_h = nn.Parameter(torch.zeros(gates * hidden))
         if cell != "rnn":
             self.b_x = nn.Parameter(torch.zeros(gates * hidden))
-        self.W_oh, _ = dense(hidden, len(counts))
+        self.attention = attention
+        if attention is None:
+            self.W_oh, _ = dense(hidden, len(counts))
         self.b_o = nn.Parameter(torch.from_numpy(np.log(np.maximum(counts, 1) / counts.sum())).float())
         self.register_buffer("mean", torch.zeros(context_dim))
         self.register_buffer("deviation", torch.ones(context_dim))
 
-    def set_statistics(self, contexts: np.ndarray) -> None:
-        """Mean and deviation of the contexts (n, D), folded into W_hi on export."""
-        self.mean.copy_(torch.from_numpy(contexts.mean(0, dtype=np.float64)))
-        self.deviation.copy_(torch.from_numpy(contexts.std(0, dtype=np.float64) + 1e-3))
+    def set_statistics(self, seen: Contexts) -> None:
+        """Mean and deviation of what is seen with some captions, folded into the weights on export."""
+        standardise(self, seen.whole)
+        if self.attention is not None:
+            there = np.arange(seen.regions.shape[1]) < seen.counts[:, None]
+            standardise(self.attention, seen.regions[there])
 
-    def forward(self, context: Tensor, inputs: Tensor) -> Tensor:
-        """Context (B, D) and input words (B, T), START first → logits (B, T, V); UNKNOWN's are minus infinity."""
-        standard = F.dropout((context - self.mean) / self.deviation, self.dropout, self.training)
+    def forward(self, seen: Seen, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """What is seen and input words (B, T), START first → logits (B, T, V), where UNKNOWN's are minus infinity, and
+        where the heads look (B, heads, T, M), no head without attention."""
+        standard = F.dropout((seen.whole - self.mean) / self.deviation * seen.shown, self.dropout, self.training)
         b_v = standard @ self.W_hi + self.b_hi  # (B, H), Eq. 13
         words = F.dropout(F.embedding(inputs, self.embedding), self.dropout, self.training)  # (B, T, d)
         hidden = F.dropout(self.recur(words, b_v), self.dropout, self.training)  # (B, T, H)
-        logits = hidden @ self.W_oh + self.b_o  # Eq. 15
+        if self.attention is None:
+            said, looks, output = hidden, hidden.new_zeros(len(hidden), 0, hidden.shape[1], 0), self.W_oh
+        else:
+            said, looks = self.attention(hidden, seen.regions, seen.mask)
+            output = self.embedding.T
+        logits = said @ output + self.b_o  # Eq. 15
         unknown = torch.zeros_like(self.b_o).index_fill(0, torch.tensor([Vocabulary.UNKNOWN], device=b_v.device), -1e9)
-        return logits + unknown
+        return logits + unknown, looks
 
     def recur(self, words: Tensor, b_v: Tensor) -> Tensor:
         """Hidden states (B, T, H) from word vectors (B, T, d) and the photo's b_v (B, H)."""
@@ -92,13 +171,26 @@ class CaptionerNet(nn.Module):
         return torch.stack(states, 1)
 
 
-def folded_captioner(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A captioner's state as the pack holds it: the contexts' statistics folded into W_hi and b_hi."""
+def standardise(module: CaptionerNet | Attention, rows: np.ndarray) -> None:
+    """Take the mean and deviation of some rows (n, X) as those of a module's inputs."""
+    module.mean.copy_(torch.from_numpy(rows.mean(0, dtype=np.float64)))
+    module.deviation.copy_(torch.from_numpy(rows.std(0, dtype=np.float64) + 1e-3))
+
+
+def folded_captioner(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    """A captioner's state as the pack holds it: the statistics of what is seen folded into its weights."""
     folded = {name: value.detach().float().cpu() for name, value in tensors.items()}
     mean, deviation = folded.pop("mean"), folded.pop("deviation")
     folded["W_hi"] = folded["W_hi"] / deviation[:, None]
     folded["b_hi"] = folded["b_hi"] - mean @ folded["W_hi"]
-    return folded
+    if "attention.W_kr" in folded:
+        mean, deviation = folded.pop("attention.mean"), folded.pop("attention.deviation")
+        folded = {name.removeprefix("attention."): value for name, value in folded.items()}
+        for name in ("W_kr", "W_vr"):
+            folded[name] = folded[name] / deviation[:, None]
+        # The mean adds the same to every region's score, which changes no softmax, and to every value.
+        folded["b_s"] = folded["b_s"] - mean @ folded["W_vr"] @ folded["W_sa"]
+    return {name: value.numpy() for name, value in folded.items()}
 
 
 def finished_captioner(run: Path) -> dict[str, Tensor]:
@@ -140,6 +232,19 @@ def caption_loss(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """
     counted = mask & (targets != Vocabulary.UNKNOWN)
     return F.cross_entropy(logits[counted], targets[counted])
+
+
+def looking_loss(looks: Tensor, things: Tensor) -> Tensor:
+    """Minus the mean log of the attention on regions that show what is said, in nats; over words that name a thing.
+
+    Args:
+        looks: (B, heads, T, M); things: (B, T, M), True where region m shows what word t names.
+    """
+    counted = things.any(-1)
+    if not counted.any():
+        return looks.sum() * 0
+    on_things = (looks.mean(1) * things).sum(-1)[counted]
+    return -on_things.clamp_min(1e-6).log().mean()
 
 
 def shift_words(texts: Sequence[np.ndarray], longest: int) -> tuple[Tensor, Tensor, Tensor]:

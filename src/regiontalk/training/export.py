@@ -269,14 +269,16 @@ def read_captioner(run: Path) -> dict[str, np.ndarray]:
     Raises:
         TrainingError: if the run is not finished.
     """
-    return {name: value.numpy() for name, value in folded_captioner(finished_captioner(run)).items()}
+    return folded_captioner(finished_captioner(run))
 
 
 def captioner_settings(tensors: dict[str, np.ndarray], **search: Any) -> CaptionerSettings:
     """A captioner's settings: sizes from its tensors, and how it searches."""
     hidden, columns = tensors["W_hh"].shape
     cell = next(cell for cell, gates in GATES.items() if gates * hidden == columns)
-    return CaptionerSettings(cell=cell, hidden=hidden, embedding=tensors["embedding"].shape[1], **search)
+    attention = tensors["W_kr"].shape[1] if "W_kr" in tensors else 0
+    embedding = tensors["embedding"].shape[1]
+    return CaptionerSettings(cell=cell, hidden=hidden, embedding=embedding, attention=attention, **search)
 
 
 def read_about(file: Path | None) -> dict[str, Any]:

@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from regiontalk.language import Vocabulary
-from regiontalk.training.sentences import Sentences
 
 _DETERMINERS = "a an the his her its their"
 _LINKS = """
@@ -31,15 +31,15 @@ class PhraseEdges:
     end: np.ndarray
 
     @classmethod
-    def of(cls, sentences: Sentences, vocabulary: Vocabulary) -> PhraseEdges:
-        """As training captions use the words; captions without any English link are left as they are."""
+    def of(cls, captions: Sequence[np.ndarray], vocabulary: Vocabulary) -> PhraseEdges:
+        """As training captions (ids) use the words; captions without any English link are left as they are."""
         link = member(vocabulary, LINKS)
         if not link.any():
             every = np.ones(len(vocabulary), bool)
             return cls(every, every)
         link[Vocabulary.BOUNDARY] = True
-        words = np.concatenate(sentences.ids)
-        after = np.concatenate([np.append(ids[1:], Vocabulary.BOUNDARY) for ids in sentences.ids])
+        words = np.concatenate(captions)
+        after = np.concatenate([np.append(ids[1:], Vocabulary.BOUNDARY) for ids in captions])
         occurs = np.bincount(words, minlength=len(vocabulary))
         before_link = np.bincount(words[link[after]], minlength=len(vocabulary))
         end = (before_link >= ENDS_FROM * occurs) & ~link & ~member(vocabulary, DETERMINERS)

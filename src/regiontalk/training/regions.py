@@ -64,7 +64,7 @@ class SeenBatch:
 MIN_VISIBLE = 0.4
 """A box stays in a view while at least this share of it is visible there."""
 STORED_VIEWS = Views(smallest=0.7, jitter=0.2)
-"""What `store_views` looks through."""
+"""What `store_view` looks through."""
 
 
 class StoredRegions:
@@ -251,34 +251,42 @@ def store_boxes(
     return fill_store(folder, names, most, settings.feature_dim, checksum, "named boxes", look)
 
 
-def store_views(graph: bytes, settings: VisionSettings, dataset: Dataset, folder: Path, count: int) -> RegionStore:
-    """Every photo's features as a whole through some random windows, `count` "regions" each; goes on where it stopped.
+def store_view(
+    graph: bytes, settings: VisionSettings, dataset: Dataset, store: RegionStore, folder: Path, number: int
+) -> RegionStore:
+    """Every photo's regions as they are seen through some random window, one for each number; goes on where it stopped.
+
+    Args:
+        store: the photos' regions, of which those that stay visible are kept.
 
     Raises:
-        DataError: if `folder` holds regions of another graph, or another number of views.
+        DataError: if `folder` holds regions of another graph.
         PhotoError: if a photo cannot be read.
     """
     session, checksum = bare_session(graph, settings)
-    files = [photo.file for photo in dataset.photos]
+    files, most = [photo.file for photo in dataset.photos], settings.proposals + 1
 
     def look(rows: range) -> dict[str, np.ndarray]:
-        features, sizes = [], []
+        pixels, boxes, scores = [], [], []
         for row in rows:
-            image, rng = open_photo(files[row], min_side=settings.size).image, np.random.default_rng([row, 4])
-            views = [see_view(image, np.empty((0, 4)), settings.size, rng, STORED_VIEWS)[0] for _ in range(count)]
-            features.append([roi_align(WHOLE[None], each)[0] for each in look_at(session, views)])
-            sizes.append(image.size)
-        shape = len(rows), count
+            image, rng = open_photo(files[row], min_side=settings.size).image, np.random.default_rng([row, number, 4])
+            count = int(store.counts[row])
+            own = unit_boxes(store, row)[1:count]
+            seen, found, visible = see_view(image, own, settings.size, rng, STORED_VIEWS)
+            pixels.append(seen)
+            boxes.append(np.concatenate([WHOLE[None], found]).astype(np.float32))
+            scores.append(np.concatenate([[1], store.scores[row, 1:count][visible]]))
+        maps = look_at(session, pixels)
         return {
-            "features": np.array(features),
-            "boxes": np.broadcast_to(WHOLE.astype(np.float32), (*shape, 4)),
-            "scores": np.ones(shape, np.float32),
-            "counts": np.full(len(rows), count),
-            "sizes": np.array(sizes),
+            "features": pad_rows([roi_align(b, m) for b, m in zip(boxes, maps, strict=True)], most),
+            "boxes": pad_rows(boxes, most),
+            "scores": pad_rows(scores, most),
+            "counts": np.array([len(each) for each in boxes]),
+            "sizes": np.ones((len(boxes), 2), np.int64),
         }
 
     names = names_below_common_folder(files)
-    return fill_store(folder, names, count, settings.feature_dim, checksum, f"views of {dataset.split}", look)
+    return fill_store(folder, names, most, settings.feature_dim, checksum, f"view {number} of {dataset.split}", look)
 
 
 def fill_store(

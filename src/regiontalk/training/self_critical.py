@@ -18,27 +18,34 @@ from regiontalk.captioning.beam import Hypothesis
 from regiontalk.evaluation.cider import DocumentFrequencies, cider
 from regiontalk.evaluation.ngrams import count_both
 from regiontalk.language import Vocabulary
+from regiontalk.training.caption_names import Names
+from regiontalk.training.captioner_data import References
 
 END = "END"
 """Stands after every finished caption, in capitals as no token is: without it in the n-grams, captions that break off
 ("a dog runs through the") would score as well as whole ones."""
 
 
-class CiderReward:
-    """CIDEr-D of captions of training photos, document frequencies from all of these.
+class CaptionReward:
+    """CIDEr-D of captions of training photos, document frequencies from all of these, less what is named and not there.
 
     Args:
-        references: every photo's captions as tokens.
+        references: every photo's captions, and what is present on it.
         vocabulary: decodes what was drawn.
+        names: of things; None if none are counted.
+        absent_weight: taken off for each thing that a caption names and that is not present.
     """
 
-    def __init__(self, references: Sequence[Sequence[Sequence[str]]], vocabulary: Vocabulary) -> None:
-        self.references = [[[*words, END] for words in captions] for captions in references]
+    def __init__(
+        self, references: References, vocabulary: Vocabulary, names: Names | None = None, absent_weight: float = 0.0
+    ) -> None:
+        self.references = [[[*words, END] for words in captions] for captions in references.words]
         self.frequencies = DocumentFrequencies.of(self.references)
-        self.vocabulary = vocabulary
+        self.present, self.vocabulary = references.present, vocabulary
+        self.names, self.absent_weight = names, absent_weight
 
     def __call__(self, drawn: Sequence[Hypothesis], photos: np.ndarray) -> np.ndarray:
-        """The reward of each caption, 0..10.  # (B,)
+        """The reward of each caption.  # (B,)
 
         Args:
             drawn: B captions.
@@ -46,7 +53,16 @@ class CiderReward:
         """
         captions = [self.vocabulary.decode(each.ids) + [END] * each.finished for each in drawn]
         references = [self.references[photo] for photo in photos]
-        return cider(references, *count_both(captions, references), self.frequencies).d
+        rewards = cider(references, *count_both(captions, references), self.frequencies).d
+        if self.names is not None and self.absent_weight:
+            rewards = rewards - self.absent_weight * self.absent(drawn, photos)
+        return rewards
+
+    def absent(self, drawn: Sequence[Hypothesis], photos: np.ndarray) -> np.ndarray:
+        """How many things each caption names that are not on its photo.  # (B,)"""
+        assert self.names is not None
+        named = [{name for _, _, name in self.names.find(each.ids)} for each in drawn]
+        return np.array([len(own - self.present[photo]) for own, photo in zip(named, photos, strict=True)])
 
 
 def advantages(rewards: np.ndarray) -> np.ndarray:

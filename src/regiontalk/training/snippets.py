@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
 
 from regiontalk.alignment.mrf import viterbi
 from regiontalk.data import RegionStore
@@ -36,25 +35,14 @@ class Snippets:
         return len(self.ids)
 
 
-class Described(Dataset[tuple[np.ndarray, np.ndarray]]):
-    """Texts with what the captioner sees of each: the photo's features, for regions after the region's own."""
-
-    def __init__(self, texts: Snippets, store: RegionStore, about: str) -> None:
-        self.texts, self.store, self.about = texts, store, about
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def __getitem__(self, row: int) -> tuple[np.ndarray, np.ndarray]:
-        """The context (X,), D features or twice as many, and the ids of the words (t,)."""
-        photo, region = self.texts.photos[row], self.texts.regions[row]
-        rows = [0] if self.about == "photo" else [region, 0]
-        return np.asarray(self.store.features[photo, rows], np.float32).ravel(), self.texts.ids[row]
-
-
 def whole_captions(sentences: Sentences) -> Snippets:
     """Captions as texts about whole photos."""
     return Snippets(sentences.ids, sentences.photos, np.zeros(len(sentences), np.int64))
+
+
+def every_photo(count: int) -> Snippets:
+    """An empty text about each of some whole photos: to be written yet."""
+    return Snippets((np.zeros(0, np.int64),) * count, np.arange(count), np.zeros(count, np.int64))
 
 
 @torch.no_grad()

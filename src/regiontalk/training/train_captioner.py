@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import ConcatDataset
 
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.data import Dataset, RegionStore, read_dataset
 from regiontalk.evaluation.captions import BLEU_NAMES, caption_scores
-from regiontalk.settings import Section, whole
-from regiontalk.training.box_labels import named_texts, read_box_labels
+from regiontalk.settings import HEADS, Section, whole
+from regiontalk.training.caption_sources import Glance, contexts_of, shown_things
+from regiontalk.training.captioner_data import HeldOut, Reader
 from regiontalk.training.captioner_net import (
     WEIGHTS,
+    Attention,
     CaptionerNet,
+    Seen,
     caption_loss,
     folded_captioner,
     load_captioner,
+    looking_loss,
     shift_words,
     text_counts,
 )
@@ -30,16 +32,13 @@ from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share
 from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.loop import SCHEDULES, Task, train
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
-from regiontalk.training.phrase_edges import PhraseEdges
-from regiontalk.training.regions import store_boxes, store_regions, store_views
-from regiontalk.training.self_critical import CiderReward, advantages, drawn_mask, policy_loss
-from regiontalk.training.sentences import Sentences, Shuffled, caption_words, encode_captions, first_photos
-from regiontalk.training.snippets import Described, Snippets, infer_snippets, whole_captions
-from regiontalk.training.train_alignment import read_alignment
-from regiontalk.training.vision_graph import read_graph, read_settings
+from regiontalk.training.self_critical import CaptionReward, advantages, drawn_mask, policy_loss
+from regiontalk.training.sentences import Shuffled
 
-DEV_PHOTOS = 500
-"""Photos whose captions are written and scored after every epoch."""
+DEV_PHOTOS, DEV_TEXTS = 500, 3000
+"""Photos of each dataset whose captions are written and scored after every epoch, and texts whose loss is measured."""
+STATISTICS = 5000
+"""Texts that what is seen is standardised by."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,8 @@ class CaptionerConfig(Section):
     """Settings of a captioner run.
 
     Attributes:
-        data: folder of captioned photos with a train and a dev split.
+        data: captioned photos with a train split, and how often an epoch passes over them.
+        dev: captioned photos with a dev split, on each of which captions are scored.
         about: "photo" learns whole captions, "region" the snippets that the alignment inferred.
         vision: folder with the `vision.safetensors` that the pack will hold.
         alignment: folder of a finished alignment run: its vocabulary, and for regions its vectors.
@@ -58,21 +58,30 @@ class CaptionerConfig(Section):
         samples: captions drawn for each photo of a batch where they are rewarded, at least 2.
         cell: "rnn" is the paper's Eq. 14.
         hidden, embedding: H and d.
+        attention: A, dimensions of the attention over a photo's regions (photos only); 0 for the paper's captioner.
         dropout: everywhere but in the recurrence.
+        photo_dropout: share of captions of which the regions alone are seen, and not the photo as a whole.
         optimiser: the paper's is "rmsprop".
         learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient. A batch is one of
             captions, or of photos where captions are drawn.
         schedule, averaging: as for the alignment.
         longest: words of a caption that are learnt, or drawn. Of a caption that goes on, no end is learnt.
         beta, min_words: how captions are cut into snippets (regions only).
-        boxes: file of photos whose boxes have names, learnt beside snippets (regions only); None for none.
-        boxes_repeats: how often an epoch passes over them.
-        views: random views of each training photo that are looked at beside the photo itself (photos only): the
-            alignment has seen that photo often, and its features tell more than a new one's will.
+        boxes: file of photos whose boxes have names; None for none. About regions they are learnt beside snippets; with
+            attention they say where to look.
+        boxes_share: how often an epoch passes over them (regions only).
+        looking_weight: of the loss that teaches where to look as a word is said that names a box.
+        absent_weight: taken off a caption's reward for each thing that it names and that is neither among the photo's
+            boxes nor in a human caption of it; CIDEr-D is a number in 0..10.
+        text: captions without photos, one a line; seen are boxes with the names that they hold. None for none.
+        text_steps: steps that learn these alone, before all others.
+        text_share: share of them in every batch after that.
+        views: random views of each training photo that are looked at beside the photo itself (photos only).
         limit, seed, stop_after: as for the alignment.
     """
 
-    data: Path
+    data: tuple[tuple[Path, Positive], ...]
+    dev: tuple[Path, ...]
     about: Literal["photo", "region"]
     vision: Path
     alignment: Path
@@ -84,20 +93,27 @@ class CaptionerConfig(Section):
     cell: Literal["rnn", "gru", "lstm"] = "gru"
     hidden: Count = 512
     embedding: Count = 256
+    attention: Annotated[int, whole(0, 16384)] = 0
     dropout: Share = 0.4
+    photo_dropout: Share = 0.0
     optimiser: Literal["sgd", "rmsprop", "adamw"] = "adamw"
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 0.01
     batch: Count = 100
     epochs: Count = 10
     clip: Positive = 5.0
-    schedule: Literal["one_cycle", "constant"] = "one_cycle"
+    schedule: Literal["one_cycle", "constant", "trapezoid"] = "one_cycle"
     averaging: Share = 0.0
     longest: Count = 20
     beta: NotNegative = 1.0
     min_words: Count = 2
     boxes: Path | None = None
-    boxes_repeats: Count = 1
+    boxes_share: Positive = 1.0
+    looking_weight: NotNegative = 0.0
+    absent_weight: NotNegative = 0.0
+    text: Path | None = None
+    text_steps: Annotated[int, whole(0, 10**9)] = 0
+    text_share: Share = 0.0
     views: Annotated[int, whole(0, 100)] = 0
     limit: int | None = None
     seed: Seed = 0
@@ -105,34 +121,44 @@ class CaptionerConfig(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.boxes is not None and self.about != "region":
-            raise ValueError('boxes needs about = "region"')
+        if not self.data or not self.dev:
+            raise ValueError("data and dev: at least one dataset each")
+        if self.attention % HEADS:
+            raise ValueError(f"attention: expected a multiple of {HEADS}, its number of heads, found {self.attention}")
+        if self.attention and self.about != "photo":
+            raise ValueError('attention needs about = "photo"')
         if self.views and self.about != "photo":
             raise ValueError('views needs about = "photo"')
         if self.loss == "reward" and (self.about != "photo" or self.start is None or self.samples < 2):
             raise ValueError('loss = "reward" needs about = "photo", samples of at least 2, and a run to start from')
-
-
-Texts = ConcatDataset[tuple[np.ndarray, np.ndarray]]
-"""Of each text what is seen when it is said (X,), and its words' ids (t,)."""
+        for name in ("looking_weight", "text", "photo_dropout"):
+            if getattr(self, name) and not self.attention:
+                raise ValueError(f"{name} needs attention")
+        for name in ("looking_weight", "absent_weight", "text"):
+            if getattr(self, name) and self.boxes is None:
+                raise ValueError(f"{name} needs boxes")
+        if self.text is None and (self.text_steps or self.text_share):
+            raise ValueError("text_steps and text_share need text")
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B texts: context (B, X), words in (B, T) from START, words out (B, T) to END, mask (B, T)."""
+    """B texts: what is seen, words in (B, T) from START, words out (B, T) to END, mask (B, T), and which regions show
+    what each word out names (B, T, M)."""
 
-    context: Tensor
+    seen: Seen
     inputs: Tensor
     targets: Tensor
     mask: Tensor
+    things: Tensor
 
 
 @dataclass(frozen=True)
 class PhotoBatch:
-    """K photos to be described: their rows (K,), contexts (K, X), and where the chance in drawing comes from."""
+    """K photos to be described: their numbers (K,), what is seen, and where the chance in drawing comes from."""
 
     photos: np.ndarray
-    contexts: np.ndarray
+    glances: list[Glance]
     rng: np.random.Generator
 
 
@@ -151,64 +177,42 @@ class CaptionerRun:
 
     def __init__(self, config: CaptionerConfig, device: str) -> None:
         self.config, self.device = config, device
-        self.vocabulary, self.alignment = read_alignment(config.alignment)
-        train_set, dev_set = (first_photos(read_dataset(config.data, s), config.limit) for s in ("train", "dev"))
-        train_sentences, self.train_store, train_words = self.read(train_set)
-        dev_sentences, self.dev_store, self.dev_words = self.read(dev_set)
-        self.views = self.look_again(train_set) if config.views else None
-        self.edges = PhraseEdges.of(train_sentences, self.vocabulary)
-        train_texts = self.texts(train_sentences, self.train_store)
-        dev_texts = self.texts(dev_sentences, self.dev_store)
-        self.photos_of_texts = train_texts.photos
-        parts = [Described(train_texts, self.train_store, config.about)]
-        if config.boxes is not None:
-            parts += [self.read_named(config.boxes)] * config.boxes_repeats
-        self.train_texts: Texts = ConcatDataset(parts)
-        self.dev_texts: Texts = ConcatDataset([Described(dev_texts, self.dev_store, config.about)])
-        self.network = CaptionerNet(
-            text_counts([ids for part in parts for ids in part.texts.ids], len(self.vocabulary), config.longest),
-            len(self.train_texts[0][0]),
+        self.data = Reader(config).read()
+        self.reward: CaptionReward | None = None
+        if config.loss == "reward":
+            names, weight = self.data.names, config.absent_weight
+            self.reward = CaptionReward(self.data.references, self.data.vocabulary, names, weight)
+        self.order = Shuffled(len(self.data.rows), config.batch, config.seed)
+        self.steps = config.text_steps + self.order.epoch_steps * config.epochs
+        self.network = self.build().to(device)
+
+    def build(self) -> CaptionerNet:
+        """The network with its first weights."""
+        config, data = self.config, self.data
+        some = data.rows[:: max(1, len(data.rows) // STATISTICS)]
+        seen = contexts_of([data.sources[source].glance(row, None) for source, row in some])
+        attention = None
+        if config.attention:
+            region = seen.regions.shape[2]
+            attention = Attention(region, config.hidden, config.attention, config.embedding, config.dropout)
+        network = CaptionerNet(
+            self.counts(),
+            seen.whole.shape[1],
             config.cell,
             config.hidden,
             config.embedding,
             config.dropout,
+            attention,
         )
-        some = range(0, len(self.train_texts), max(1, len(self.train_texts) // 5000))
-        self.network.set_statistics(np.stack([self.train_texts[row][0] for row in some]))
+        network.set_statistics(seen)
         if config.start is not None:
-            load_captioner(self.network, config.start)
-        self.network.to(device)
-        self.reward = CiderReward(train_words, self.vocabulary) if config.loss == "reward" else None
-        items = len(self.train_texts) if self.reward is None else len(train_words)
-        self.order = Shuffled(items, config.batch, config.seed)
-        self.steps = self.order.epoch_steps * config.epochs
+            load_captioner(network, config.start)
+        return network
 
-    def read(self, dataset: Dataset) -> tuple[Sentences, RegionStore, list[list[list[str]]]]:
-        """A split's captions as ids, regions, and every photo's captions as words."""
-        config = self.config
-        graph, settings = read_graph(config.vision), read_settings(config.vision)
-        store = store_regions(graph, settings, dataset, config.regions / dataset.name / dataset.split)
-        words = caption_words(dataset)
-        return encode_captions(words, self.vocabulary), store, words
-
-    def look_again(self, dataset: Dataset) -> RegionStore:
-        """Views of the training photos."""
-        config = self.config
-        folder = config.regions / dataset.name / f"train_views_{config.views}"
-        return store_views(read_graph(config.vision), read_settings(config.vision), dataset, folder, config.views)
-
-    def texts(self, sentences: Sentences, store: RegionStore) -> Snippets:
-        """What is learnt of a split's captions."""
-        config = self.config
-        if config.about == "photo":
-            return whole_captions(sentences)
-        return infer_snippets(self.alignment, store, sentences, self.edges, config.beta, config.min_words)
-
-    def read_named(self, file: Path) -> Described:
-        """Named boxes as texts about regions."""
-        vision, folder, labels = self.config.vision, self.config.regions / "named", read_box_labels(file)
-        store = store_boxes(read_graph(vision), read_settings(vision), labels.photos, labels.boxes, folder)
-        return Described(named_texts(labels, store, self.vocabulary), store, self.config.about)
+    def counts(self) -> np.ndarray:
+        """How often each word is learnt in an epoch.  # (V,)"""
+        texts = [self.data.sources[source].ids[row] for source, row in self.data.rows]
+        return text_counts(texts, len(self.data.vocabulary), self.config.longest)
 
     def task(self) -> Task:
         config = self.config
@@ -228,63 +232,83 @@ class CaptionerRun:
         )
 
     def train_batch(self, step: int) -> Batch | PhotoBatch:
-        rows, rng = self.order.rows(step), self.order.generator(step)
+        """Captions, or photos where captions are drawn; before all others those without photos."""
+        config, data, rng = self.config, self.data, self.order.generator(step)
+        rows = data.rows[self.order.rows(max(0, step - config.text_steps))]
         if self.reward is not None:
-            return PhotoBatch(rows, self.seen(rows, rng), rng)
-        batch = self.batch(self.train_texts, rows)
-        if self.views is None:
-            return batch
-        return replace(batch, context=torch.from_numpy(self.seen(self.photos_of_texts[rows], rng)))
+            photos = data.references.first[rows[:, 0]] + rows[:, 1]
+            return PhotoBatch(photos, [data.sources[source].glance(row, rng) for source, row in rows], rng)
+        texts = 0 if data.text is None else round(len(rows) * config.text_share)
+        if step < config.text_steps:
+            rows, texts = rows[:0], len(rows)
+        glances = [self.glance(source, row, rng) for source, row in rows]
+        ids = [data.sources[source].ids[row] for source, row in rows]
+        if data.text is not None:
+            drawn = rng.integers(len(data.text.ids), size=texts).tolist()
+            glances += [data.text.glance(row, rng) for row in drawn]
+            ids += [data.text.ids[row] for row in drawn]
+        return self.batch(glances, ids)
 
-    def seen(self, photos: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The features of whole training photos, or of views of them as chance has it.  # (B, D)"""
-        contexts = np.asarray(self.train_store.features[photos, 0], np.float32)
-        if self.views is not None:
-            view = rng.integers(-1, self.config.views, size=len(photos))
-            again = view >= 0
-            contexts[again] = self.views.features[photos[again], view[again]]
-        return contexts
+    def glance(self, source: int, row: int, rng: np.random.Generator) -> Glance:
+        """What is seen of a text in training, sometimes without the whole photo."""
+        glance = self.data.sources[source].glance(row, rng)
+        hidden = rng.random() < self.config.photo_dropout and len(glance.regions) > 1
+        return glance.without_whole() if hidden else glance
 
-    def batch(self, texts: Texts, rows: np.ndarray) -> Batch:
-        contexts, ids = zip(*(texts[row] for row in rows), strict=True)
-        inputs, targets, mask = shift_words(list(ids), self.config.longest)
-        context = torch.from_numpy(np.stack(contexts))
-        return Batch(context, inputs, targets, mask)
+    def batch(self, glances: list[Glance], ids: list[np.ndarray]) -> Batch:
+        inputs, targets, mask = shift_words(ids, self.config.longest)
+        shown = np.array([each.shown for each in glances])
+        things = torch.from_numpy(shown_things(glances, targets.shape[1]))
+        return Batch(Seen.of(contexts_of(glances), shown, self.device), inputs, targets, mask, things)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Of the words, and of where the network looks as it says them."""
         with autocast(self.device):
-            logits = self.network(batch.context.to(self.device), batch.inputs.to(self.device))
-        targets, mask = batch.targets.to(self.device), batch.mask.to(self.device)
-        return {"loss": caption_loss(logits.float(), targets, mask)}
+            logits, looks = self.network(batch.seen, batch.inputs.to(self.device))
+        words = caption_loss(logits.float(), batch.targets.to(self.device), batch.mask.to(self.device))
+        if not self.config.looking_weight:
+            return {"loss": words}
+        looking = looking_loss(looks, batch.things.to(self.device))
+        return {"loss": words + self.config.looking_weight * looking, "words": words, "looking": looking}
 
     def reward_losses(self, batch: PhotoBatch) -> dict[str, Tensor]:
         """Captions that the network draws now, those that beat their siblings made likelier."""
         assert self.reward is not None
         samples = self.config.samples
-        contexts, photos = np.tile(batch.contexts, (samples, 1)), np.tile(batch.photos, samples)
+        every = np.tile(np.arange(len(batch.photos)), samples)
+        contexts = contexts_of(batch.glances)[every]
         drawn = self.written().sample(contexts, 1.0, batch.rng, self.config.longest)
-        rewards = self.reward(drawn, photos).reshape(samples, -1)
+        rewards = self.reward(drawn, batch.photos[every]).reshape(samples, -1)
         inputs, targets, mask = shift_words([np.array(each.ids, np.int64) for each in drawn], self.config.longest)
         advantage = torch.from_numpy(advantages(rewards).ravel().astype(np.float32)).to(self.device)
         with autocast(self.device):
-            logits = self.network(torch.from_numpy(contexts).to(self.device), inputs.to(self.device))
+            logits, _ = self.network(Seen.of(contexts, device=self.device), inputs.to(self.device))
         said = drawn_mask(drawn, mask).to(self.device)
         loss = policy_loss(logits.float(), targets.to(self.device), said, advantage)
         return {"loss": loss, "reward": torch.tensor(rewards.mean())}
 
     def written(self) -> Captioner:
         """The network as it is now, as the pack will run it."""
-        tensors = {name: value.numpy() for name, value in folded_captioner(self.network.state_dict()).items()}
-        return Captioner(tensors, self.config.cell)
+        return Captioner(folded_captioner(self.network.state_dict()), self.config.cell)
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
-        """Cross-entropy a word in nats, and for photos the scores of greedily written captions."""
-        rows = np.arange(len(self.dev_texts))[: 200 if rehearsal else 5000]
-        chunks = [self.batch(self.dev_texts, some) for some in np.array_split(rows, -(-len(rows) // 200))]
-        numbers = {"loss": float(np.mean([float(self.losses(chunk)["loss"]) for chunk in chunks]))}
+        """Of each dev set the cross-entropy a word in nats, and for photos the scores of greedily written captions."""
+        return {
+            f"{each.name}_{name}": value
+            for each in self.data.dev
+            for name, value in self.measure(each, rehearsal).items()
+        }
+
+    def measure(self, dev: HeldOut, rehearsal: bool) -> dict[str, float]:
+        rows = np.arange(len(dev.source.ids))[: 200 if rehearsal else DEV_TEXTS]
+        losses = []
+        for some in np.array_split(rows, -(-len(rows) // 200)):
+            glances, ids = [dev.source.glance(row) for row in some], [dev.source.ids[row] for row in some]
+            losses.append(float(self.losses(self.batch(glances, ids))["loss"]))
+        numbers = {"loss": float(np.mean(losses))}
         if self.config.about == "photo":
-            photos = min(2 if rehearsal else DEV_PHOTOS, len(self.dev_words))
-            written = self.written().greedy(np.asarray(self.dev_store.features[:photos, 0], np.float32))
-            scores = caption_scores([self.vocabulary.decode(h.ids) for h in written], self.dev_words[:photos])
+            photos = min(2 if rehearsal else DEV_PHOTOS, len(dev.words))
+            written = self.written().greedy(contexts_of([dev.source.of_photo(photo) for photo in range(photos)]))
+            scores = caption_scores([self.data.vocabulary.decode(h.ids) for h in written], dev.words[:photos])
             numbers |= {name: scores[name] for name in (*BLEU_NAMES, "cider")}
         return numbers

@@ -19,11 +19,19 @@ class Error(_Answer):
     error: str
 
 
+class SaidWord(_Answer):
+    """A word of a caption: the region that it was said of, 0 for the whole photo; null for words that name nothing."""
+
+    text: str
+    region: int | None
+
+
 class CaptionAnswer(_Answer):
-    """A caption with its log-probability in nats."""
+    """A caption with its log-probability in nats; `words` if the pack's captioner looks at regions."""
 
     text: str
     log_prob: float
+    words: list[SaidWord] | None = None
 
 
 class RegionAnswer(_Answer):

@@ -16,7 +16,8 @@ const WHOLE_PHOTO = 0;
 export function mountDescription(element, data, imageUrl) {
   const stage = photoStage(data, imageUrl, data.caption.text);
   const [shown, others] = surest(data.regions);
-  const items = [...shown, ...others].map((row, rank) => {
+  const order = [...shown, ...others];
+  const items = order.map((row, rank) => {
     const { box_xyxy, score, caption } = data.regions[row];
     const look = { region: row + 1, colour: rank % COLOURS, quiet: rank >= shown.length };
     stage.add(box_xyxy, { ...look, tag: `${rank + 1}`, name: `Region ${rank + 1}: ${caption.text}` });
@@ -24,7 +25,8 @@ export function mountDescription(element, data, imageUrl) {
   });
   stage.done();
   const side = make("div", { class: "rt-side" });
-  side.append(make("p", { class: "rt-caption" }, data.caption.text));
+  const colourOf = (region) => order.indexOf(region - 1) % COLOURS;
+  side.append(make("p", { class: "rt-caption" }, ...saidWords(data.caption, colourOf)));
   side.append(make("p", { class: "rt-note" }, `log-probability ${decimals(data.caption.log_prob, 1)}`));
   side.append(make("ol", { class: "rt-regions", "aria-label": "Regions" }, ...items.slice(0, shown.length)));
   if (others.length) {
@@ -190,6 +192,18 @@ function drawWord(word, run, j, score, colour) {
   const [, unseen, seen] = word.children; // together they name the button
   unseen.textContent = `, ${regionName(run.region)}, score ${score > 0 ? "" : decimals(score, 1)}`;
   seen.textContent = score > 0 ? decimals(score, 1) : "";
+}
+
+/** A caption's words; those that were said of a region light up with it. */
+function saidWords({ text, words }, colourOf) {
+  if (!words) return [text];
+  return words.flatMap((word, j) => {
+    const space = j ? [" "] : [];
+    if (!word.region) return [...space, word.text]; // it names nothing, or something of the whole photo
+    const look = `rt-said rt-c${colourOf(word.region)}`;
+    const parts = { type: "button", class: look, "data-region": word.region, "aria-pressed": "false" };
+    return [...space, make("button", parts, word.text)];
+  });
 }
 
 function regionItem(number, text, score, { region, colour }) {

@@ -1,0 +1,112 @@
+"""Captions of many contexts: searched for, chosen by what the regions show, each word traced to a region."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from regiontalk.alignment.distinct import Distinct, key_of
+from regiontalk.alignment.mrf import products
+from regiontalk.alignment.score import Kind, score_of_products
+from regiontalk.captioning.beam import Hypothesis
+from regiontalk.captioning.captioner import Captioner
+from regiontalk.captioning.contexts import Contexts
+from regiontalk.captioning.fitting import best_fitting
+from regiontalk.language.function_words import FUNCTION_WORDS
+from regiontalk.language.vocabulary import Vocabulary
+from regiontalk.settings import CaptionerSettings
+from regiontalk.structures import Caption
+
+
+class Writer:
+    """A captioner with all that makes captions of what it finds.
+
+    Args:
+        captioner: of the settings' sizes.
+        settings: how it searches, and how it chooses.
+        vocabulary: of the captioner.
+        read: ids of sentences → their word vectors (T, h).
+        kind: what S_kl is.
+    """
+
+    def __init__(
+        self,
+        captioner: Captioner,
+        settings: CaptionerSettings,
+        vocabulary: Vocabulary,
+        read: Callable[[list[np.ndarray]], list[np.ndarray]],
+        kind: Kind,
+    ) -> None:
+        self.captioner, self.settings, self.vocabulary = captioner, settings, vocabulary
+        self.read, self.kind = read, kind
+
+    def write(
+        self,
+        contexts: Contexts,
+        seen: Sequence[np.ndarray],
+        beam: int | None = None,
+        temperature: float | None = None,
+    ) -> list[Caption]:
+        """A caption for each of N contexts.
+
+        Args:
+            contexts: N.
+            seen: N arrays (M, h), the vectors of the regions that each is about.
+            beam: hypotheses kept in the search; None for the settings'.
+            temperature: to draw captions at random instead.
+
+        Raises:
+            ValueError: if `beam` is below 1, `temperature` not above 0, or both are given.
+        """
+        if beam is not None and temperature is not None:
+            raise ValueError("a temperature draws captions, a beam searches for them: give one of the two")
+        if temperature is not None:
+            best = self.captioner.sample(contexts, temperature, np.random.default_rng(), self.settings.max_words)
+            return self._captions(contexts, best)
+        wanted = Distinct(
+            key_of(whole, regions[:count], vectors)
+            for whole, regions, count, vectors in zip(
+                contexts.whole, contexts.regions, contexts.counts, seen, strict=True
+            )
+        )
+        few = contexts[wanted.first]
+        width = self.settings.beam if beam is None else beam
+        found = self.captioner.beam(few, width, self.settings.max_words, self.settings.length_normalisation)
+        written = self._captions(few, self._choose(found, [seen[each] for each in wanted.first]))
+        return [written[number] for number in wanted.number]
+
+    def _choose(self, found: list[list[Hypothesis]], seen: Sequence[np.ndarray]) -> list[Hypothesis]:
+        """Of each row's hypotheses the likeliest, or the one that also fits the regions (`settings.fit`)."""
+        weight, alpha = self.settings.fit, self.settings.length_normalisation
+        if not weight:
+            return [first for first, *_ in found]
+        read = iter(self.read([np.array(each.ids, np.int64) for row in found for each in row]))
+        scores = [
+            [score_of_products(products(next(read), vectors), self.kind) for _ in row]
+            for row, vectors in zip(found, seen, strict=True)
+        ]
+        return [best_fitting(row, fits, weight, alpha) for row, fits in zip(found, scores, strict=True)]
+
+    def _captions(self, contexts: Contexts, chosen: Sequence[Hypothesis]) -> list[Caption]:
+        """What was chosen in words, with the regions that they were said of where the captioner attends to any."""
+        words = [self.vocabulary.decode(each.ids) for each in chosen]
+        traced: list[tuple[int | None, ...]] = [()] * len(words)
+        if self.captioner.attention:
+            looks = self.captioner.looks(contexts, [each.ids for each in chosen])
+            traced = [trace(own, rows) for own, rows in zip(words, looks, strict=True)]
+        return [
+            Caption(" ".join(own), each.log_prob, regions)
+            for own, each, regions in zip(words, chosen, traced, strict=True)
+        ]
+
+
+def trace(words: Sequence[str], looks: np.ndarray) -> tuple[int | None, ...]:
+    """The region that each of T words was said of, none for words that name nothing.
+
+    Args:
+        words: T.
+        looks: (T, M), where the captioner looked as it said them.
+    """
+    regions = looks.argmax(axis=1).tolist()
+    return tuple(None if word in FUNCTION_WORDS else row for word, row in zip(words, regions, strict=True))

@@ -1,0 +1,190 @@
+"""What a captioner run learns from, read and looked at before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from regiontalk.data import Dataset, RegionStore, read_dataset
+from regiontalk.evaluation.class_words import Words
+from regiontalk.language import Vocabulary
+from regiontalk.training.box_labels import BoxLabels, named_texts, read_box_labels
+from regiontalk.training.caption_names import Boxes, Names, regions_of_names
+from regiontalk.training.caption_sources import Described, FromText, Source, mixture, read_texts
+from regiontalk.training.phrase_edges import PhraseEdges
+from regiontalk.training.regions import store_boxes, store_regions, store_view
+from regiontalk.training.sentences import Sentences, caption_words, encode_captions, first_photos
+from regiontalk.training.snippets import Snippets, every_photo, infer_snippets, whole_captions
+from regiontalk.training.train_alignment import read_alignment
+from regiontalk.training.vision_graph import read_graph, read_settings
+
+if TYPE_CHECKING:
+    from regiontalk.training.train_captioner import CaptionerConfig
+
+PhotoWords = list[list[list[str]]]
+"""Each photo's captions as words."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """A dataset's dev split: its texts, and its photos' captions as words."""
+
+    name: str
+    source: Described
+    words: PhotoWords
+
+
+@dataclass(frozen=True)
+class References:
+    """The training photos where captions are drawn and rewarded, all datasets' in a row.
+
+    Attributes:
+        words: of each photo its captions.
+        present: the names of what is on it, by its boxes and its captions; empty where none is asked for.
+        first: the number of each dataset's first photo.
+    """
+
+    words: PhotoWords
+    present: tuple[frozenset[Words], ...]
+    first: np.ndarray
+
+
+@dataclass(frozen=True)
+class CaptionerData:
+    """All of it.
+
+    Attributes:
+        vocabulary: V words.
+        names: as they stand in captions; None without boxes.
+        sources: texts with what is seen of each; where captions are rewarded their texts are empty, one a photo.
+        rows: (n, 2) an epoch's source and row in it.
+        text: captions without photos, if they are learnt.
+        references: of the photos, for the reward.
+        dev: what is measured on.
+    """
+
+    vocabulary: Vocabulary
+    names: Names | None
+    sources: tuple[Source, ...]
+    rows: np.ndarray
+    text: FromText | None
+    references: References
+    dev: tuple[HeldOut, ...]
+
+
+class Reader:
+    """Reads the data of one run."""
+
+    def __init__(self, config: CaptionerConfig) -> None:
+        self.config = config
+        self.graph, self.settings = read_graph(config.vision), read_settings(config.vision)
+        self.vocabulary, self.alignment = read_alignment(config.alignment)
+        self.labels = None if config.boxes is None else read_box_labels(config.boxes)
+        self.names = None if self.labels is None else Names(self.labels, self.vocabulary)
+
+    def read(self) -> CaptionerData:
+        """All of it.
+
+        Raises:
+            DataError, PhotoError, TrainingError: if something is missing or damaged.
+        """
+        config = self.config
+        train = [first_photos(read_dataset(path, "train"), config.limit) for path, _ in config.data]
+        dev = [first_photos(read_dataset(path, "dev"), config.limit) for path in config.dev]
+        words = [caption_words(each) for each in train]
+        sentences = [encode_captions(each, self.vocabulary) for each in words]
+        edges = PhraseEdges.of([ids for each in sentences for ids in each.ids], self.vocabulary)
+        named = [self.named_boxes(each) for each in train]
+        sources: list[Source] = []
+        for dataset, own, boxes in zip(train, sentences, named, strict=True):
+            store = self.store(dataset)
+            texts = every_photo(len(dataset)) if config.loss == "reward" else self.texts(own, store, edges)
+            sources.append(self.described(texts, [store, *self.views(dataset, store)], boxes))
+        shares = [share for _, share in config.data]
+        if config.about == "region" and self.labels is not None:
+            sources.append(self.named_regions(self.labels))
+            shares.append(config.boxes_share)
+        return CaptionerData(
+            vocabulary=self.vocabulary,
+            names=self.names,
+            sources=tuple(sources),
+            rows=mixture([len(each.ids) for each in sources], shares, config.seed),
+            text=self.text(),
+            references=self.references(words, named),
+            dev=tuple(self.held_out(each, edges) for each in dev),
+        )
+
+    def store(self, dataset: Dataset) -> RegionStore:
+        """The regions of its photos."""
+        folder = self.config.regions / dataset.name / dataset.split
+        return store_regions(self.graph, self.settings, dataset, folder)
+
+    def views(self, dataset: Dataset, store: RegionStore) -> list[RegionStore]:
+        """Random views of its photos."""
+        folder = self.config.regions / dataset.name
+        return [
+            store_view(self.graph, self.settings, dataset, store, folder / f"{dataset.split}_view_{number}", number)
+            for number in range(self.config.views)
+        ]
+
+    def texts(self, sentences: Sentences, store: RegionStore, edges: PhraseEdges) -> Snippets:
+        """What is said of photos, or of their regions."""
+        if self.config.about == "photo":
+            return whole_captions(sentences)
+        return infer_snippets(self.alignment, store, sentences, edges, self.config.beta, self.config.min_words)
+
+    def described(self, texts: Snippets, looked: list[RegionStore], named: Sequence[Boxes] = ()) -> Described:
+        """Texts with what is seen, and, where that is taught, with where to look."""
+        names = self.names if self.config.looking_weight and named else None
+        return Described(texts, looked, self.config.about, self.config.attention > 0, names, named)
+
+    def held_out(self, dataset: Dataset, edges: PhraseEdges) -> HeldOut:
+        """A dev split."""
+        store, words = self.store(dataset), caption_words(dataset)
+        texts = self.texts(encode_captions(words, self.vocabulary), store, edges)
+        return HeldOut(dataset.name, self.described(texts, [store]), words)
+
+    def named_boxes(self, dataset: Dataset) -> list[Boxes]:
+        """Of each photo the boxes that have names; none where they are not asked for."""
+        if self.names is None or self.labels is None:
+            return []
+        row_of = {file.resolve(): row for row, file in enumerate(self.labels.photos)}
+        rows = [row_of.get(photo.file.resolve()) for photo in dataset.photos]
+        return [{} if row is None else self.names.boxes(self.labels.boxes[row], self.labels.names[row]) for row in rows]
+
+    def named_store(self, labels: BoxLabels) -> RegionStore:
+        """The features of boxes that have names."""
+        return store_boxes(self.graph, self.settings, labels.photos, labels.boxes, self.config.regions / "named")
+
+    def named_regions(self, labels: BoxLabels) -> Described:
+        """Named boxes as texts about regions."""
+        store = self.named_store(labels)
+        return Described(named_texts(labels, store, self.vocabulary), [store], self.config.about)
+
+    def text(self) -> FromText | None:
+        """Captions without photos."""
+        if self.config.text is None or self.labels is None or self.names is None:
+            return None
+        store = self.named_store(self.labels)
+        regions = regions_of_names(self.labels, store, self.names)
+        return read_texts(self.config.text, self.names, regions, store, self.vocabulary)
+
+    def references(self, words: list[PhotoWords], named: list[list[Boxes]]) -> References:
+        """The training photos' captions, and what is on them."""
+        every = [captions for each in words for captions in each]
+        boxes = [each for photos in named for each in photos]
+        present: tuple[frozenset[Words], ...] = ()
+        if self.config.absent_weight and self.names is not None:
+            present = tuple(
+                frozenset(own) | said_in(captions, self.names, self.vocabulary)
+                for own, captions in zip(boxes, every, strict=True)
+            )
+        return References(every, present, np.cumsum([0, *(len(each) for each in words)])[:-1])
+
+
+def said_in(captions: Sequence[Sequence[str]], names: Names, vocabulary: Vocabulary) -> frozenset[Words]:
+    """The names that captions hold."""
+    return frozenset(name for words in captions for _, _, name in names.find(vocabulary.encode(words).tolist()))
