@@ -12,10 +12,12 @@ from regiontalk.data.box_formats import find_format
 from regiontalk.data.boxes import (
     EVERYTHING,
     LEAVE_OUT,
+    BoxedPhoto,
     RawBox,
     RawPhoto,
     Selection,
     boxed_photos,
+    labels_of,
     size_of,
     xyxy_from_xywh,
     xyxy_of,
@@ -165,3 +167,23 @@ def test_boxes_from_files() -> None:
     assert xyxy_from_xywh([1, 2, 3, 4]) == (1, 2, 4, 6)
     assert size_of(3, 4) == (3, 4)
     assert size_of(3, 0) is None and size_of("3", 4) is None and size_of(True, 4) is None
+
+
+def test_photos_need_not_be_there_if_nobody_looks_at_them(folder: Path) -> None:
+    problems = Problems(folder)
+    told = {"a.jpg": raw((1, 2, 3, 4)), "x.jpg": raw((1, 2, 3, 4)), "../y.jpg": raw()}
+    found = boxed_photos(told, [folder / "images", folder], Selection(need_files=False), problems)
+    assert [photo.file for photo in found] == [folder / "a.jpg", folder / "x.jpg"]
+    assert problems.counts() == {"file names that leave the folder": 1}
+
+
+def test_photos_know_their_names_and_what_they_show(folder: Path) -> None:
+    told = {"a.jpg": RawPhoto((10, 8), [RawBox("box 0", (1, 2, 3, 4), ("dog",))], {"person"}, ("42",))}
+    (photo,) = boxed_photos(told, [folder], EVERYTHING, Problems(folder))
+    assert (photo.name, photo.names, photo.shown) == ("a.jpg", ("a.jpg", "42"), {"dog", "person"})
+    assert BoxedPhoto(folder / "b.jpg", 10, 8, photo.boxes_xyxy, photo.texts).name == "b.jpg"
+
+
+def test_all_labels_of_some_photos() -> None:
+    boxes = [RawBox("", (0, 0, 1, 1), (label,)) for label in ("dog", "cat", "dog")]
+    assert labels_of([RawPhoto(None, boxes[:1]), RawPhoto(None, boxes[1:]), RawPhoto()]) == ("cat", "dog")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,17 @@ def test_reads_instances(tmp_path: Path) -> None:
     assert first.unclear == {"person"}
     assert found.remarks == {"crowd regions, no boxes": 1}
     assert found.photos[1].texts == ()
+    assert first.names == ("000000000042.jpg", "42")
+    assert found.classes == ("dog", "person")  # as the file lists them, with a box or without
+
+
+def test_reads_instances_without_photos(tmp_path: Path) -> None:
+    file = write(tmp_path, "instances_val2017.json", instances())
+    shutil.rmtree(tmp_path / "val2017")
+    found = read_coco_instances(file, selection=Selection(need_files=False))
+    assert [photo.name for photo in found.photos] == ["000000000042.jpg", "000000000073.jpg"]
+    with pytest.raises(DataError, match="photos listed but missing: 2"):
+        read_coco_instances(file)
 
 
 @pytest.mark.parametrize(

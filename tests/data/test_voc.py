@@ -221,3 +221,19 @@ def test_no_annotation_outside_the_folder_is_read(voc: Path, name: str, monkeypa
     with pytest.raises(DataError, match="file names that leave the folder: 1"):
         read_voc(voc, "val")
     assert [file.name for file in read] == ["2007_000002.xml"]
+
+
+def test_classes_are_those_of_all_boxes(tmp_path: Path, voc: Path) -> None:
+    (tmp_path / "lines").mkdir()
+    entries = entry("a.jpg", "dog", split="val"), entry("b.jpg", "cat", "bird", split="train")
+    assert read_voc(write_lines(tmp_path / "lines", *entries), "val").classes == ("bird", "cat", "dog")
+    assert read_voc(voc).classes == ("cat", "dog", "person", "tvmonitor")
+    assert read_voc(voc, selection=Selection(every=3)).classes == ("cat", "dog", "person", "tvmonitor")
+    assert read_voc(voc, "val").classes == ("dog", "person", "tvmonitor")
+
+
+def test_without_photos(voc: Path) -> None:
+    for photo in (voc / "JPEGImages").iterdir():
+        photo.unlink()
+    found = read_voc(voc, selection=Selection(need_files=False))
+    assert [photo.name for photo in found.photos] == [f"2007_00000{number}.jpg" for number in (1, 2, 3)]

@@ -36,11 +36,12 @@ class BoxedPhoto:
     """A photo's file and its boxes.
 
     Attributes:
-        file: where it lies; it exists.
+        file: where it lies; it exists, but where `Selection.need_files` is off.
         width, height: in pixels, of the upright photo.
         boxes_xyxy: (B, 4) float32, inside the photo, each with an area.
         texts: for each box one text or more.
         unclear: classes whose objects are not all boxed one by one, such as those of COCO's crowd regions.
+        names: what the data calls it, then other names that it gives, such as COCO's number; perhaps none.
     """
 
     file: Path
@@ -49,6 +50,17 @@ class BoxedPhoto:
     boxes_xyxy: np.ndarray
     texts: tuple[tuple[str, ...], ...]
     unclear: frozenset[str] = frozenset()
+    names: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the data calls it; the file's name if it has no word for it."""
+        return self.names[0] if self.names else self.file.name
+
+    @property
+    def shown(self) -> frozenset[str]:
+        """The texts of its boxes, and the classes of its crowds."""
+        return frozenset(text for texts in self.texts for text in texts) | self.unclear
 
     def boxes_of(self, text: str) -> np.ndarray:
         """The boxes that have this text, (B, 4)."""
@@ -66,6 +78,9 @@ class BoxedDataset:
         photos: at least one, in the data's order; one may be without a box.
         left_out: what was wrong with the data and left out because the caller wished so: counts by kind.
         remarks: what is right and yet takes no part, such as crowd regions: counts by kind.
+        classes: that the annotators had: those that the data lists, else those of all boxes in the data, of photos that
+        classes: that the annotators had: those that the data lists, else those of all boxes in the data, of photos that
+            take no part too; in the order of the list, or sorted. Empty where boxes have no classes.
     """
 
     name: str
@@ -74,6 +89,7 @@ class BoxedDataset:
     photos: tuple[BoxedPhoto, ...]
     left_out: Mapping[str, int] = field(default_factory=dict)
     remarks: Mapping[str, int] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -87,6 +103,7 @@ class Selection:
         names: of the photos that take part, as the data names them; None for all.
         every: of those sorted by name the first and every so many-th after it; None for all.
         leave_out: leave out what is wrong, counted, instead of refusing the dataset.
+        need_files: photos must be there; if not, only what is said about them counts.
 
     Raises:
         ValueError: if `every` is below 1.
@@ -95,6 +112,7 @@ class Selection:
     names: frozenset[str] | None = None
     every: int | None = None
     leave_out: bool = False
+    need_files: bool = True
 
     def __post_init__(self) -> None:
         if self.every is not None and self.every < 1:
@@ -139,11 +157,12 @@ class RawBox:
 
 @dataclass
 class RawPhoto:
-    """A photo as a file has it. Without a size the photo is asked for its own."""
+    """A photo as a file has it, and other names of it. Without a size the photo is asked for its own."""
 
     size: tuple[int, int] | None = None
     boxes: list[RawBox] = field(default_factory=list)
     unclear: set[str] = field(default_factory=set)
+    aliases: tuple[str, ...] = ()
 
 
 def boxed_photos(
@@ -169,7 +188,7 @@ def named_photos(
     Args:
         raw: photos by name, a path relative to one of the folders.
         folders: where photos may lie; the first that holds one counts.
-        selection: only its photos need to be there.
+        selection: only its photos need to be there, if any.
         problems: gets what is wrong. The caller settles it.
         refused: names of photos that stand in `problems` already, see `Selection.choose`.
 
@@ -179,6 +198,8 @@ def named_photos(
     """
     names = selection.choose(safe_names(raw, problems), problems, refused)
     found = {name: locate(folders, name) for name in names}
+    if not selection.need_files:
+        found = {name: file or folders[-1] / name for name, file in found.items()}
     problems.add("photos listed but missing", [name for name in names if found[name] is None])
     photos = {name: _boxed_photo(name, file, raw[name], problems) for name, file in found.items() if file is not None}
     if not photos:
@@ -219,6 +240,11 @@ def size_of(width: Any, height: Any) -> tuple[int, int] | None:
     """A photo's size from a file; None if it is not two positive whole numbers."""
     good = all(type(side) is int and 1 <= side < 1 << 24 for side in (width, height))
     return (width, height) if good else None
+
+
+def labels_of(photos: Iterable[RawPhoto]) -> tuple[str, ...]:
+    """All texts of the boxes of some photos, in order."""
+    return tuple(sorted({text for photo in photos for box in photo.boxes for text in box.texts}))
 
 
 def wordless(texts: Iterable[str]) -> bool:
@@ -290,6 +316,7 @@ def _boxed_photo(name: str, file: Path, raw: RawPhoto, problems: Problems) -> Bo
         np.array([box for box, _ in kept], np.float32).reshape(-1, 4),
         tuple(raw_box.texts for _, raw_box in kept),
         frozenset(raw.unclear),
+        (name, *raw.aliases),
     )
 
 

@@ -102,7 +102,10 @@ def read_coco_instances(
     content, problems = _content(file, split), Problems(file)
     images = content["images"]
     names, classes = _names(file, images, problems), _classes(file, content.get("categories"), problems)
-    raw = {image["file_name"]: RawPhoto(size_of(image.get("width"), image.get("height"))) for image in images}
+    raw = {
+        image["file_name"]: RawPhoto(size_of(image.get("width"), image.get("height")), aliases=(str(image["id"]),))
+        for image in images
+    }
     crowds = 0
     for number, each in enumerate(content["annotations"]):
         if not isinstance(each, dict):
@@ -123,7 +126,7 @@ def read_coco_instances(
     folders = [Path(image_folder)] if image_folder else coco_folders(file)
     photos = boxed_photos(raw, folders, selection, problems)
     remarks = {"crowd regions, no boxes": crowds} if crowds else {}
-    return BoxedDataset(file.stem, split, "labels", photos, selection.settle(problems), remarks)
+    return BoxedDataset(file.stem, split, "labels", photos, selection.settle(problems), remarks, (*classes.values(),))
 
 
 def coco_folders(json_file: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from regiontalk.data.boxes import (
     Selection,
     boxed_photos,
     json_objects,
+    labels_of,
     lines_of_split,
     photo_folders,
     refuse_repeated,
@@ -65,7 +66,8 @@ def _read_jsonl(file: Path, split: str, selection: Selection) -> BoxedDataset:
     refused |= refuse_repeated(problems, "photos listed twice", [name for name, _ in found])
     folders = photo_folders(file.parent / "images", file.parent)
     photos = boxed_photos(dict(found), folders, selection, problems, refused)
-    return BoxedDataset(file.resolve().parent.name, split, "labels", photos, selection.settle(problems))
+    left_out, classes = selection.settle(problems), labels_of(photo for _, _, photo in lines)
+    return BoxedDataset(file.resolve().parent.name, split, "labels", photos, left_out, classes=classes)
 
 
 def _jsonl_photo(file: Path, number: int, entry: dict[str, Any]) -> tuple[str, str, RawPhoto]:
@@ -103,7 +105,8 @@ def _read_xml(folder: Path, split: str, selection: Selection) -> BoxedDataset:
             difficult += hard
     photos = boxed_photos(raw, [folder / "JPEGImages"], selection, problems, refused)
     remarks = {"difficult objects, boxes like all others": difficult} if difficult else {}
-    return BoxedDataset(folder.resolve().name, split, "labels", photos, selection.settle(problems), remarks)
+    left_out, classes = selection.settle(problems), labels_of(raw.values())
+    return BoxedDataset(folder.resolve().name, split, "labels", photos, left_out, remarks, classes)
 
 
 def _stems(folder: Path, split: str) -> list[str]:

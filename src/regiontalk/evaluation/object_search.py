@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from regiontalk.data import BoxedDataset, BoxedPhoto
+from regiontalk.data import BoxedDataset
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation.box_signature import box_signature
 from regiontalk.evaluation.class_words import known, synonyms
@@ -78,7 +78,7 @@ def evaluate_search(
             f"{dataset.name}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
         )
     before, after = around_name(sentence)
-    shown = [_classes(photo) for photo in dataset.photos]
+    shown = [photo.shown for photo in dataset.photos]
     counts = Counter(label for labels in shown for label in labels)
     common = sorted(label for label, photos in counts.items() if photos >= min_photos)
     if counts and not common:
@@ -109,8 +109,3 @@ def evaluate_search(
             "ties": TIES,
         },
     }
-
-
-def _classes(photo: BoxedPhoto) -> frozenset[str]:
-    """What a photo shows, crowds too."""
-    return frozenset(label for texts in photo.texts for label in texts) | photo.unclear
