@@ -1,61 +1,81 @@
-"""How people name a class: synonyms, of which a pack may know some.
+"""How people name a class, from `class_words.json` beside this file: COCO's 80, with Pascal VOC's 20 among them.
 
-The first is what the class is asked for with, if the pack knows it; the order is fixed here and not chosen by results.
+Of each class the file says
+
+- `asked`: what the class is asked for with, in that order, fixed there and not chosen by results; the first is taken
+  that a pack knows. Only VOC's classes have such a list, all others are asked for by their own name.
+- `words`: what else captions call it, in the singular. `unsure`: words that mean it among other things ("plant"), and
+  `unsure_in_voc`: those that do so only where VOC's rules for annotators are narrower than COCO's.
+- `kind`: animal, vehicle or person, for the rules of double words, which stand behind the classes in the file; see
+  `regiontalk.evaluation.class_mentions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
+from regiontalk.files import read_json
 from regiontalk.language import tokenise
-
-_SYNONYMS = """
-aeroplane: aeroplane, airplane, plane, airplanes, planes, aircraft, jet
-bicycle: bicycle, bike, bicycles, bikes
-bird: bird, birds
-boat: boat, boats, ship, canoe, kayak, sailboat
-bottle: bottle, bottles
-bus: bus, buses
-car: car, cars
-cat: cat, cats, kitten, kittens
-chair: chair, chairs
-cow: cow, cows, cattle, bull, calf
-diningtable: dining table, table, tables
-dog: dog, dogs, puppy, puppies
-horse: horse, horses, pony
-motorbike: motorbike, motorcycle, motorbikes, motorcycles, scooter
-person: person, man, woman, boy, girl, people, child, men, women, boys, girls, children, kid, kids, baby, lady, guy, toddler
-pottedplant: potted plant, plant, plants, flowerpot
-sheep: sheep, lamb, lambs
-sofa: sofa, couch, couches
-train: train, trains
-tvmonitor: tv, television, monitor, screen, tvs, televisions, monitors, screens
-"""  # noqa: E501
-
-_OTHER_NAMES = {
-    "airplane": "aeroplane",
-    "couch": "sofa",
-    "dining table": "diningtable",
-    "motorcycle": "motorbike",
-    "potted plant": "pottedplant",
-    "tv": "tvmonitor",
-}
-"""COCO's names of classes that Pascal VOC has too."""
 
 Words = tuple[str, ...]
 
 
-def _parse(lines: str) -> dict[str, tuple[Words, ...]]:
-    pairs = (line.split(":") for line in lines.strip().splitlines())
-    return {name: tuple(tuple(tokenise(each)) for each in names.split(",")) for name, names in pairs}
+@dataclass(frozen=True)
+class ClassWords:
+    """A class and what it is called.
+
+    Attributes:
+        name: COCO's.
+        voc: Pascal VOC's name of it; "" if VOC does not have it.
+        kind: "animal", "vehicle", "person" or "".
+        asked: what it is asked for with, in order; none for its own name.
+        words, unsure, unsure_in_voc: what captions call it.
+    """
+
+    name: str
+    voc: str
+    kind: str
+    asked: tuple[Words, ...]
+    words: tuple[Words, ...]
+    unsure: tuple[Words, ...]
+    unsure_in_voc: tuple[Words, ...]
 
 
-SYNONYMS = _parse(_SYNONYMS)
+FILE = Path(__file__).with_name("class_words.json")
+
+CONTENT: Mapping[str, Any] = read_json(FILE)
+"""The file as it is."""
+
+
+def as_words(texts: Iterable[str]) -> tuple[Words, ...]:
+    """Names as words.
+
+    >>> as_words(["dining table", "desk"])
+    (('dining', 'table'), ('desk',))
+    """
+    return tuple(tuple(tokenise(text)) for text in texts)
+
+
+def _class_words(name: str, entry: Mapping[str, Any]) -> ClassWords:
+    lists = [as_words(entry.get(key, ())) for key in ("asked", "words", "unsure", "unsure_in_voc")]
+    return ClassWords(name, entry.get("voc", ""), entry.get("kind", ""), *lists)
+
+
+CLASSES = tuple(_class_words(name, entry) for name, entry in CONTENT["classes"].items())
+"""In COCO's order."""
+
+BY_NAME = {name: each for each in CLASSES for name in (each.name, each.voc) if name}
+"""The classes by their names in COCO and in VOC."""
+
+SYNONYMS = {each.voc: each.asked for each in CLASSES if each.voc}
 """For each of Pascal VOC's 20 classes its synonyms, each as words; "dining table" has two."""
 
 
 def synonyms(label: str) -> tuple[Words, ...]:
-    """What a class is called, the first choice first: the listed synonyms, or the class's own name.
+    """What a class is asked for with, the first choice first: the listed synonyms, or the class's own name.
 
     Letter case does not matter: other datasets write "Dog".
 
@@ -65,8 +85,8 @@ def synonyms(label: str) -> tuple[Words, ...]:
     (('traffic', 'light'),)
     """
     lower = label.lower()
-    found = SYNONYMS.get(_OTHER_NAMES.get(lower, lower))
-    return (tuple(tokenise(lower)),) if found is None else found
+    found = BY_NAME.get(lower)
+    return found.asked if found is not None and found.asked else as_words([lower])
 
 
 def known(names: Iterable[Words], vocabulary: Container[str]) -> tuple[Words, ...]:
