@@ -26,7 +26,10 @@ from regiontalk.structures import Caption, Description, Regions
 COMMANDS = (
     [["describe"], ["align"], ["regions"], ["inspect"], ["export"]]
     + [["train", each] for each in ("vision", "alignment", "captioner")]
-    + [["evaluate", each] for each in ("retrieval", "captions", "describe", "grounding", "regions", "search")]
+    + [
+        ["evaluate", each]
+        for each in ("retrieval", "captions", "describe", "grounding", "objects", "regions", "search")
+    ]
     + [["search"], ["serve"], ["report"]]
     + [["index", each] for each in ("add", "info", "verify", "remove", "push")]
 )

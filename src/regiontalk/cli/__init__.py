@@ -19,6 +19,7 @@ from regiontalk.cli import (
     evaluating,
     evaluating_captions,
     evaluating_grounding,
+    evaluating_objects,
     indexing,
     inspecting,
     photos,
@@ -58,6 +59,7 @@ building.add_to(app)
 evaluating.add_to(app)
 evaluating_captions.add_to(evaluating.evaluate_app)
 evaluating_grounding.add_to(evaluating.evaluate_app)
+evaluating_objects.add_to(evaluating.evaluate_app)
 serving.add_to(app)
 
 

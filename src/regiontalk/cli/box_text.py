@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from regiontalk.cli.console import photo_count, printable
+from regiontalk.cli.text import signature_lines
 from regiontalk.evaluation.grounding import METHODS, METRICS
 
 _TITLES = dict(zip(METRICS, ("pointing", "R@1", "R@5", "R@10"), strict=True))
@@ -47,7 +48,7 @@ def grounding_text(result: dict[str, Any]) -> str:
         lines.append(f"{printable(label):>20} not asked for: too rare ({photo_count(photos)})")
     if "aligned_words" in result:
         lines.append(f"words by their alignment: pointing {result['aligned_words']['pointing']:.1f}")
-    return "\n".join([*lines, *_signature(result)])
+    return "\n".join([*lines, *signature_lines(result["signature"])])
 
 
 def search_text(result: dict[str, Any]) -> str:
@@ -58,7 +59,7 @@ def search_text(result: dict[str, Any]) -> str:
     for label, photos in result["unknown_classes"].items():
         lines.append(f"{printable(label):>20} not searched for: the pack knows no word for it ({photo_count(photos)})")
     lines.append(f"{'mean of classes':>20} {result['r_precision']:8.2f}     by chance {result['chance']:.2f}")
-    return "\n".join([*lines, *_signature(result)])
+    return "\n".join([*lines, *signature_lines(result["signature"])])
 
 
 def naming_text(result: dict[str, Any]) -> str:
@@ -72,7 +73,7 @@ def naming_text(result: dict[str, Any]) -> str:
     lines.append(f"{'named another only':>20} {region['another']:8.1f} {full['another']:19.1f}")
     if "times_full_frame" in result:
         lines.append(f"region / full frame: {result['times_full_frame']:.2f} (micro)")
-    return "\n".join([*lines, *_signature(result)])
+    return "\n".join([*lines, *signature_lines(result["signature"])])
 
 
 def region_captions_text(result: dict[str, Any]) -> str:
@@ -85,7 +86,7 @@ def region_captions_text(result: dict[str, Any]) -> str:
     if "dense_captioning" in result:
         dense = result["dense_captioning"]
         lines.append(f"dense captioning: mAP {dense['map']:.2f}, boxes alone {dense['detection_map']:.2f}")
-    return "\n".join([*lines, *_signature(result)])
+    return "\n".join([*lines, *signature_lines(result["signature"])])
 
 
 def _grounding_table(numbers: dict[str, Any]) -> list[str]:
@@ -117,7 +118,3 @@ def _spread(interval: dict[str, Any] | None) -> list[str]:
 def _asked_with(result: dict[str, Any], label: str) -> str:
     known = result.get("classes", {}).get(label)
     return f"   {known['word']} ({photo_count(known['photos'])})" if known else ""
-
-
-def _signature(result: dict[str, Any]) -> list[str]:
-    return [f"  {name}: {printable(str(value))}" for name, value in result["signature"].items()]

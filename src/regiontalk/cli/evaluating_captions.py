@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regiontalk.cli.console import complain, ending, printable
-from regiontalk.cli.evaluating_shared import BootstrapOption, JsonOption, SeedOption, reporting_of
-from regiontalk.cli.files import identities, require_writable
+from regiontalk.cli.evaluating_shared import (
+    BootstrapOption,
+    JsonOption,
+    PerCaptionOption,
+    SeedOption,
+    named_path,
+    per_caption_file,
+    reporting_of,
+)
 from regiontalk.cli.options import refuse
-from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from regiontalk.evaluation.caption_runs import CaptionFiles
@@ -50,9 +56,6 @@ FrequenciesSplitOption = Annotated[
 MetricsOption = Annotated[
     str | None,
     typer.Option("--metrics", metavar="NAMES", help="Also meteor, spice or meteor,spice; both need Java."),
-]
-PerCaptionOption = Annotated[
-    str | None, typer.Option("--per-caption", metavar="FILE.jsonl", help="Also write the scores of each caption.")
 ]
 
 
@@ -96,16 +99,16 @@ def captions(
             refuse({"--frequencies-split": frequencies_split}, "without --frequencies")
         reporting = reporting_of(bootstrap, seed)
         files = CaptionFiles(
-            _path("PREDICTIONS", predictions),
-            _path("REFERENCES", references),
-            None if images is None else _path("--images", images),
+            named_path("PREDICTIONS", predictions),
+            named_path("REFERENCES", references),
+            None if images is None else named_path("--images", images),
             split,
             tokenise,
-            None if frequencies is None else _path("--frequencies", frequencies),
+            None if frequencies is None else named_path("--frequencies", frequencies),
             "train" if frequencies_split is None else frequencies_split,
             tuple(dict.fromkeys(name.strip() for name in metrics.split(","))) if metrics is not None else (),
         )
-        target = None if per_caption is None else _target(per_caption, files)
+        target = None if per_caption is None else per_caption_file(per_caption, _read_by(files))
         found = evaluate_caption_files(files, reporting)
         for note in found.notes:
             complain(printable(f"note: {note}"))
@@ -114,24 +117,11 @@ def captions(
             write_each(target, found.each)
 
 
-def _path(flag: str, name: str) -> Path:
-    if not name:
-        raise DataError(f"{flag}: an empty name; name a file")
-    return Path(name)
-
-
-def _target(per_caption: str, files: CaptionFiles) -> Path:
-    """The file for the scores of each caption, sure to replace nothing that is read, and found to be writable."""
+def _read_by(files: CaptionFiles) -> list[Path]:
+    """All files that are read, a folder's lists of splits too."""
     from regiontalk.data.caption_sources import files_of_captions
 
-    target = _path("--per-caption", per_caption)
     read = [each for each in (files.predictions, files.images) if each is not None]
     for captions in (each for each in (files.references, files.frequencies) if each is not None):
-        read += [*files_of_captions(captions), *captions.glob("*.txt")]  # a folder's splits
-    if identities([target]) & identities(read):
-        raise ConfigError(f"--per-caption would replace {printable(per_caption)}, which is read; choose another name")
-    try:
-        require_writable(target)
-    except OSError as error:
-        raise DataError(f"--per-caption {printable(per_caption)}: cannot be written ({error.strerror})") from error
-    return target
+        read += [*files_of_captions(captions), *captions.glob("*.txt")]
+    return read

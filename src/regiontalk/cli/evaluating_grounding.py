@@ -122,7 +122,7 @@ def grounding(
 
         reporting = reporting_of(bootstrap, seed)
         selection, chosen = selection_of(images, every, leave_out)
-        found = _read(data, split, photos, selection, kind)
+        found = read_boxed(data, split, photos, selection, kind)
         model = load(pack, threads)
         if isinstance(found, Entities):
             if sentence is not None:
@@ -173,7 +173,7 @@ def regions(
         from regiontalk.model import load
 
         selection, chosen = selection_of(images, every, leave_out)
-        found = _read(data, split, photos, selection, kind)
+        found = read_boxed(data, split, photos, selection, kind)
         if isinstance(found, Entities):
             raise DataError(f"{data}: phrases of whole sentences are no captions of boxes; see `evaluate grounding`")
         dense_how = _dense(dense, similarity)
@@ -220,7 +220,7 @@ def search(
         from regiontalk.model import load
 
         selection, chosen = selection_of(images, every, leave_out)
-        found = _read(data, split, photos, selection, kind)
+        found = read_boxed(data, split, photos, selection, kind)
         if isinstance(found, Entities):
             raise DataError(f"{data}: phrases of whole sentences are no classes; see `evaluate retrieval`")
         asked = SENTENCE if sentence is None else sentence
@@ -247,7 +247,13 @@ def selection_of(images: str | None, every: int | None, leave_out: bool) -> tupl
     return Selection(names, every, leave_out), chosen
 
 
-def _read(data: str, split: str, photos: str | None, selection: Selection, kind: str) -> BoxedDataset | Entities:
+def read_boxed(data: str, split: str, photos: str | None, selection: Selection, kind: str) -> BoxedDataset | Entities:
+    """Photos with boxes, as the options name them.
+
+    Raises:
+        DataError: as `read_boxes`, or if the name is empty.
+        ConfigError: if there is no such format.
+    """
     from regiontalk.data import BOX_FORMATS, read_boxes
 
     if not data:

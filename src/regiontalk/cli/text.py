@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from regiontalk.cli.console import printable
@@ -85,31 +85,35 @@ def retrieval_text(result: dict[str, Any]) -> str:
     intervals = result.get("interval", {})
     rows = [["", *_RANKING.values()]]
     for way in ("image_to_text", "text_to_image"):
-        cells = [_number(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING]
+        cells = [number_text(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING]
         rows.append([way.replace("_", " "), *cells])
-    table = _columns(rows)
-    rsum = _number(result["rsum"], intervals.get("rsum"))
-    return "\n".join([*table, f"rsum {rsum}", *_signature_lines(result["signature"])])
+    table = columns(rows)
+    rsum = number_text(result["rsum"], intervals.get("rsum"))
+    return "\n".join([*table, f"rsum {rsum}", *signature_lines(result["signature"])])
 
 
 def captions_text(result: dict[str, Any]) -> str:
     """The scores of captions, each with its interval if there is one."""
     intervals = result.get("interval", {})
     rows = [
-        [title, _number(result[name], intervals.get(name))] for name, title in _CAPTION_SCORES.items() if name in result
+        [title, number_text(result[name], intervals.get(name))]
+        for name, title in _CAPTION_SCORES.items()
+        if name in result
     ]
-    return "\n".join([*_columns(rows), *_signature_lines(result["signature"])])
+    return "\n".join([*columns(rows), *signature_lines(result["signature"])])
 
 
-def _signature_lines(signature: dict[str, Any]) -> list[str]:
+def signature_lines(signature: Mapping[str, Any]) -> list[str]:
+    """A line for each thing that a signature says."""
     return [f"  {name}: {printable(str(value))}" for name, value in signature.items()]
 
 
-def _number(value: float, interval: list[float] | None) -> str:
+def number_text(value: float, interval: Sequence[float] | None) -> str:
+    """A number, with its interval if there is one."""
     return f"{value:.1f}" if interval is None else f"{value:.1f} [{interval[0]:.1f}, {interval[1]:.1f}]"
 
 
-def _columns(rows: list[list[str]]) -> list[str]:
+def columns(rows: list[list[str]]) -> list[str]:
     """Rows of a table, its cells flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]

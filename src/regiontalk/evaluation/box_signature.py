@@ -33,6 +33,15 @@ def box_signature(
     files = [photo.file for photo in dataset.photos]
     return {
         **pack_signature(pack),
+        **boxes_signature(dataset, selection),
+        **training_signature(pack, dataset.name, dataset.split, files, progress),
+        _NEVER_SEEN: pack.settings.trained_on.get(_NEVER_SEEN, "the pack does not say"),
+    }
+
+
+def boxes_signature(dataset: BoxedDataset, selection: Mapping[str, Any]) -> dict[str, Any]:
+    """What is said of the boxes alone, whatever was measured on them; arguments as of `box_signature`."""
+    return {
         "dataset": dataset.name,
         "split": dataset.split,
         "photos": len(dataset),
@@ -41,8 +50,6 @@ def box_signature(
         "left_out": dict(dataset.left_out),
         "remarks": dict(dataset.remarks),
         "normalisation": NORMALISATION,
-        **training_signature(pack, dataset.name, dataset.split, files, progress),
-        _NEVER_SEEN: pack.settings.trained_on.get(_NEVER_SEEN, "the pack does not say"),
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -60,7 +60,8 @@ def match(predictions: Path, references: Path, images: Path | None = None, split
     listed = None if images is None else _read_list(images)
     truths = read_references(references, split)
     known = truths.captions
-    photos = _PhotoNames(truths.everything)
+    everything = truths.everything
+    photos = PhotoNames(everything.source, everything.captions, everything.aliases)
     named = [(photos.named(name), caption) for name, caption in read_predictions(predictions, listed)]
     wanted = list(known) if listed is None else [photos.named(name) for name in listed]
     problems = Problems(predictions)
@@ -121,39 +122,44 @@ def read_references(path: Path, split: str = "test") -> References:
     return References(captions, None if whole else split, found)
 
 
-class _PhotoNames:
+class PhotoNames:
     """Finds the photo that another file means by a name.
 
     A name means the photo of this name; the one that it is another name of, such as COCO's number; the file at this
-    path in the references' folder; or the only photo whose bare file name is the path's, or whose folders are too.
+    path in the data's folder; or the only photo whose bare file name is the path's, or whose folders are too.
+
+    Args:
+        source: the file or folder of the data, such as the references.
+        names: of its photos.
+        aliases: the photos that each other name stands for.
 
     Attributes:
         ambiguous: the names that were asked for and may mean several photos.
     """
 
-    def __init__(self, everything: Captions) -> None:
+    def __init__(self, source: Path, names: Iterable[str], aliases: Mapping[str, list[str]]) -> None:
         self.ambiguous: list[str] = []
-        self._everything = everything
-        source = os.path.abspath(everything.source)
-        folder = source if everything.source.is_dir() else os.path.dirname(source)
+        self._names, self._aliases = dict.fromkeys(names), aliases
+        absolute = os.path.abspath(source)
+        folder = absolute if source.is_dir() else os.path.dirname(absolute)
         self._folders = [os.path.join(folder, "images"), folder]
         self._with_bare_name: dict[str, list[str]] = {}
-        for name in everything.captions:
+        for name in self._names:
             self._with_bare_name.setdefault(PurePath(name).name, []).append(name)
 
     def named(self, given: str) -> str:
-        """The photo's name in the references; the name as it is where it means none of them, or several."""
+        """The photo's name in the data; the name as it is where it means none of them, or several."""
         found = self._meant(given)
         if len(found) > 1:
             self.ambiguous.append(given)
         return found[0] if len(found) == 1 else given
 
     def _meant(self, given: str) -> list[str]:
-        known = self._everything.captions
+        known = self._names
         if given in known:
             return [given]
-        if given in self._everything.aliases:
-            return self._everything.aliases[given]
+        if given in self._aliases:
+            return self._aliases[given]
         path = os.path.abspath(given)
         inside = [PurePath(path).relative_to(folder).as_posix() for folder in self._folders if _is_below(path, folder)]
         found = [name for name in inside if name in known]

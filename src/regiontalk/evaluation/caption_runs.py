@@ -162,7 +162,7 @@ def _signature(files: CaptionFiles, matched: Matched, frequencies: DocumentFrequ
         "predictions": files.predictions.name,
         "predictions_sha256": file_sha256(files.predictions),
         "references": files.references.name,
-        "references_sha256": _sha256(files.references),
+        "references_sha256": captions_sha256(files.references),
         **({} if files.images is None else {"images_sha256": file_sha256(files.images)}),
         "split": matched.split or "none: taken whole",
         **photo_counts(np.array([len(captions) for captions in matched.references])),
@@ -175,13 +175,13 @@ def _signature(files: CaptionFiles, matched: Matched, frequencies: DocumentFrequ
     if files.frequencies is not None and frequencies is not None:
         signature["document_frequencies"] = f"of {frequencies.photos} photos of {files.frequencies.name}"
         signature["document_frequencies_split"] = files.frequencies_split
-        signature["document_frequencies_sha256"] = _sha256(files.frequencies)
+        signature["document_frequencies_sha256"] = captions_sha256(files.frequencies)
     for name in files.java_metrics:
         signature[name] = f"{'1.5, ' if name == 'meteor' else ''}Java, by pycocoevalcap {_installed('pycocoevalcap')}"
     return signature
 
 
-def _sha256(captions: Path) -> str:
+def captions_sha256(captions: Path) -> str:
     """The checksum of the file that holds the captions; of the checksums of several, in their order."""
     checksums = [file_sha256(file) for file in files_of_captions(captions)]
     return checksums[0] if len(checksums) == 1 else sha256_hex("\n".join(checksums).encode())

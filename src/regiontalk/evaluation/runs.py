@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -109,7 +110,8 @@ def retrieve(
     captions = [caption for photo in dataset.photos for caption in photo.captions]  # L
     owners = np.repeat(np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos])  # (L,)
     parts = equal_folds(owners, len(dataset), reporting.folds)
-    vectors, counts = pad([ranking_regions(each) for batch in _look(model, dataset, progress) for each in batch])
+    looked = _look(model, _files(dataset), progress)
+    vectors, counts = pad([ranking_regions(each) for batch in looked for each in batch])
     sentences = _read(model, captions)
     kind = model.score_kind
     progress.expect(sum((part.stop - part.start) * len(mine) for part, mine, _ in parts), "scores")
@@ -162,12 +164,21 @@ def write_captions(
 ) -> Written:
     """As `evaluate_captions`, with what the numbers came from."""
     progress = progress or Silent()
-    looked = _look(model, dataset, progress)
-    captions = [caption.text for batch in looked for caption in model.caption(batch, beam)]
+    captions = caption_photos(model, _files(dataset), beam, progress)
     how = model.pack.settings.photo_captioner.search(beam)
     scores = _scores_of(captions, dataset)
     signature = evaluation_signature(model.pack, dataset, progress) | how
     return Written(_compared(scores, signature, reporting or Reporting()), captions, scores)
+
+
+def caption_photos(model: Model, files: Sequence[Path], beam: int | None, progress: Progress) -> list[str]:
+    """A caption for each photo, in order.
+
+    Raises:
+        PhotoError: if a photo is broken.
+    """
+    looked = _look(model, files, progress)
+    return [caption.text for batch in looked for caption in model.caption(batch, beam)]
 
 
 def evaluate_nearest(
@@ -225,18 +236,23 @@ def _compared(scores: CaptionScores, signature: dict[str, Any], reporting: Repor
     return {**rounded(result), "signature": signature | how}
 
 
-def _look(model: Model, dataset: Dataset, progress: Progress) -> Iterator[list[Regions]]:
+def _files(dataset: Dataset) -> list[Path]:
+    return [photo.file for photo in dataset.photos]
+
+
+def _look(model: Model, files: Sequence[Path], progress: Progress) -> Iterator[list[Regions]]:
     """The regions of the photos, in order, in batches."""
-    progress.expect(len(dataset), "photos")
-    for start in range(0, len(dataset), BATCH):
-        files = [photo.file for photo in dataset.photos[start : start + BATCH]]
-        yield model.look(files)
-        progress.advance(len(files))
+    progress.expect(len(files), "photos")
+    for start in range(0, len(files), BATCH):
+        batch = files[start : start + BATCH]
+        yield model.look(batch)
+        progress.advance(len(batch))
 
 
 def _whole_photos(model: Model, dataset: Dataset, progress: Progress) -> np.ndarray:
     """The features of each whole photo: (N, D)."""
-    return np.stack([each.features[WHOLE_PHOTO] for batch in _look(model, dataset, progress) for each in batch])
+    looked = _look(model, _files(dataset), progress)
+    return np.stack([each.features[WHOLE_PHOTO] for batch in looked for each in batch])
 
 
 def _read(model: Model, captions: Sequence[str]) -> list[np.ndarray]:
