@@ -10,6 +10,7 @@ beside this file). OUTPUT receives files, each written beside its name and renam
     coco.json, voc.json, imagenet.json
                       machine-captioned photos, {"file_name", "captions", "split"}; the photo's things in a row are a
                       caption too
+    sentences/        the same without these rows, which are no sentences
 
 Names come from Pascal VOC's annotation, from a detector (YOLOX-nano, COCO's classes), and, where it is sure, from the
 pretrained backbone's own ImageNet classes with their hypernyms. Nothing of a dev or test split enters: neither
@@ -187,18 +188,20 @@ def machine_captions(data: Path, output: Path) -> None:
     held_out = {path.name for row, path in enumerate(imagenet_samples(data)) if row % IMAGENET_HELD_OUT_EVERY == 0}
     for name, captions, photos in MACHINE_CAPTIONED:
         entries = json.loads((data / captions).read_text(encoding="utf-8"))
-        lines = [
-            {
-                "file_name": each["file_name"],
-                "captions": [*each["captions"], ", ".join(each["things"])],
-                "split": "test" if each["file_name"] in held_out else "train",
-            }
-            for each in entries
-        ]
-        folder = output / name  # readers look for the photos in the folder that is named as the file is
-        if not folder.is_symlink():
-            folder.symlink_to((data / photos).resolve(), target_is_directory=True)
-        (output / f"{name}.json").write_text(json.dumps(lines), encoding="utf-8")
+        for place, with_things in ((output, True), (output / "sentences", False)):
+            lines = [
+                {
+                    "file_name": each["file_name"],
+                    "captions": [*each["captions"], *([", ".join(each["things"])] if with_things else [])],
+                    "split": "test" if each["file_name"] in held_out else "train",
+                }
+                for each in entries
+            ]
+            place.mkdir(exist_ok=True)
+            folder = place / name  # readers look for the photos in the folder that is named as the file is
+            if not folder.is_symlink():
+                folder.symlink_to((data / photos).resolve(), target_is_directory=True)
+            (place / f"{name}.json").write_text(json.dumps(lines), encoding="utf-8")
 
 
 def write(lines: Iterable[Any], file: Path) -> None:

@@ -13,7 +13,7 @@ from regiontalk.captioning.beam import Hypothesis
 from regiontalk.errors import DataError
 from regiontalk.language import Vocabulary
 from regiontalk.training.box_labels import FEWEST, BoxLabels
-from regiontalk.training.caption_names import Names, plural, showing
+from regiontalk.training.caption_names import Names, described_boxes, plural, showing
 from regiontalk.training.caption_sources import Glance, contexts_of, mixture, read_texts, shown_things
 from regiontalk.training.captioner_data import References, said_in
 from regiontalk.training.self_critical import CaptionReward
@@ -45,6 +45,15 @@ def test_names_are_found_with_their_synonyms_and_plurals_the_longest_first() -> 
     assert find("a hot dog") == [(1, 3, "hot dog")]
     assert find("a zebra") == []  # no word of this vocabulary
     assert said_in([["a", "dog"], ["a", "puppy", "and", "a", "man"]], NAMES, VOCABULARY) == {("dog",), ("man",)}
+
+
+def test_boxes_are_described_as_captions_describe_them() -> None:
+    two = labels("dog", "person").some(np.array([0, 1]))
+    captions = [[["a", "hot", "man", "and", "the", "dog"], ["a", "dog"]], [["dogs", "on", "a", "table"]]]
+    found = described_boxes(two, captions, NAMES, VOCABULARY)
+    assert found == [[(("a", "dog"),), (("a", "hot", "man"),)], [(), ()]]
+    several = labels("dog", "dog").some(np.array([0]))  # which of the dogs is meant?
+    assert described_boxes(several, captions[:1], NAMES, VOCABULARY) == [[(), ()]]
 
 
 @pytest.mark.parametrize(("one", "many"), [("dog", "dogs"), ("bus", "buses"), ("puppy", "puppies"), ("toy", "toys")])

@@ -153,7 +153,7 @@ def captioner_shapes(
         attention: A; 0 without attention, whose words then come from h itself through `W_oh`.
         features: D, of the regions that are attended to.
     """
-    output = {"W_oh": (hidden, words)}
+    output: dict[str, tuple[int, ...]] = {"W_oh": (hidden, words)}
     if attention:
         output = attention_shapes(features + GEOMETRY, hidden, embedding, attention)
     return {"embedding": (words, embedding), **cell_shapes(cell, context, hidden, embedding), **output, "b_o": (words,)}

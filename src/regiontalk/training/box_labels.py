@@ -6,7 +6,7 @@ Axis names: B photos, M regions, N names, C cells of the map, T words, h shared 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -206,11 +206,17 @@ def class_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Word
     return {label: (*known(synonyms(label), vocabulary), synonyms(label)[0])[0] for label in frequent}
 
 
-def named_texts(labels: BoxLabels, store: RegionStore, vocabulary: Vocabulary) -> Snippets:
-    """Every named box as a text, "a cat", about its region: its surest name.
+def named_texts(
+    labels: BoxLabels,
+    store: RegionStore,
+    vocabulary: Vocabulary,
+    described: Sequence[Sequence[Sequence[Words]]] = (),
+) -> Snippets:
+    """Every named box as texts about its region: what captions say of it, or else its surest name, "a cat".
 
     Args:
         store: the features of the boxes, see `store_boxes`.
+        described: for each box of each photo the phrases that captions have for it; none for names alone.
 
     Raises:
         DataError: if there is no name to learn.
@@ -218,14 +224,15 @@ def named_texts(labels: BoxLabels, store: RegionStore, vocabulary: Vocabulary) -
     names = sayable_names(labels, vocabulary)
     if not names:
         raise DataError(no_names(labels.file))
-    said = {name: vocabulary.encode(with_article(name)) for name in sorted(set(names.values()))}
     ids, rows, regions = [], [], []
     for photo, boxes in enumerate(labels.names):
         for region, box in enumerate(boxes[: int(store.counts[photo]) - 1], start=1):
             if sayable := [names[label] for label in box if label in names]:
-                ids.append(said[sayable[0]])
-                rows.append(photo)
-                regions.append(region)
+                phrases = described[photo][region - 1] if described else ()
+                for words in phrases or [with_article(sayable[0])]:
+                    ids.append(vocabulary.encode(words))
+                    rows.append(photo)
+                    regions.append(region)
     return Snippets(tuple(ids), np.array(rows, np.int64), np.array(regions, np.int64))
 
 

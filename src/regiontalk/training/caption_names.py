@@ -5,17 +5,19 @@ A name is a group of words and phrases that mean one thing ("dog", "puppies"), t
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
 
 from regiontalk.data import RegionStore
-from regiontalk.evaluation.class_words import Words, synonyms
+from regiontalk.evaluation.class_words import BY_NAME, Words, synonyms
 from regiontalk.language import Vocabulary
-from regiontalk.training.box_labels import BoxLabels, sayable_names
+from regiontalk.language.function_words import FUNCTION_WORDS
+from regiontalk.training.box_labels import BoxLabels, sayable_names, with_article
 from regiontalk.vision.boxes import iou
 
+ARTICLES, MOST_ADJECTIVES = frozenset({"a", "an", "the"}), 4
 SHOWS, BEST_SHOWS = 0.5, 0.3
 """A region shows a thing whose box it overlaps by that IoU; of regions that overlap less, the best from the second."""
 
@@ -35,7 +37,7 @@ class Names:
         self.of_label = sayable_names(labels, vocabulary)
         self.phrases: dict[tuple[int, ...], Words] = {}
         for label, name in self.of_label.items():
-            for phrase in dict.fromkeys(form for words in synonyms(label) for form in (words, plural(words))):
+            for phrase in dict.fromkeys(form for words in called(label) for form in (words, plural(words))):
                 ids = vocabulary.encode(phrase)
                 if (ids != Vocabulary.UNKNOWN).all():
                     self.phrases.setdefault(tuple(ids.tolist()), name)
@@ -61,6 +63,30 @@ class Names:
             for name in dict.fromkeys(self.of_label[label] for label in own if label in self.of_label):
                 found[name].append(box)
         return {name: np.stack(rows) for name, rows in found.items()}
+
+
+def called(label: str) -> tuple[Words, ...]:
+    """All that a label is called in captions."""
+    listed = BY_NAME.get(label.lower())
+    return synonyms(label) + (() if listed is None else listed.words)
+
+
+def noun_phrase(words: Sequence[str], start: int, end: int) -> Words | None:
+    """A name in a caption with what is said of it before, "a black and white cat"; None if that cannot be told.
+
+    The phrase begins with the nearest article before the name, which becomes "a" or "an".
+
+    >>> noun_phrase("a man rides the dark brown horse".split(), 6, 7)
+    ('a', 'dark', 'brown', 'horse')
+    >>> noun_phrase("two dogs".split(), 1, 2) is None
+    True
+    """
+    for first in range(start - 1, max(-1, start - 1 - MOST_ADJECTIVES - 1), -1):
+        if words[first] in ARTICLES:
+            return with_article(tuple(words[first + 1 : end]))
+        if words[first] in FUNCTION_WORDS - {"and"}:
+            return None
+    return None
 
 
 def plural(words: Words) -> Words:
@@ -96,3 +122,24 @@ def regions_of_names(labels: BoxLabels, store: RegionStore, names: Names) -> dic
             for name in dict.fromkeys(names.of_label[label] for label in own if label in names.of_label):
                 found[name].append((photo, region))
     return {name: np.array(rows) for name, rows in found.items()}
+
+
+def described_boxes(
+    labels: BoxLabels, captions: Sequence[Sequence[Sequence[str]]], names: Names, vocabulary: Vocabulary
+) -> list[list[tuple[Words, ...]]]:
+    """What captions say of each box of each photo: the noun phrases with its name, if no other box has that name.
+
+    Args:
+        captions: of each photo of `labels`, as words.
+    """
+    found = []
+    for boxes, said in zip(labels.names, captions, strict=True):
+        own = [{names.of_label[label] for label in box if label in names.of_label} for box in boxes]
+        counts = Counter(name for box in own for name in box)
+        phrases: dict[Words, list[Words]] = defaultdict(list)
+        for words in said:
+            for start, end, name in names.find(vocabulary.encode(words).tolist()):
+                if counts[name] == 1 and (phrase := noun_phrase(words, start, end)) is not None:
+                    phrases[name].append(phrase)
+        found.append([tuple(dict.fromkeys(phrase for name in box for phrase in phrases[name])) for box in own])
+    return found

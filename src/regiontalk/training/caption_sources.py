@@ -53,7 +53,9 @@ class Glance:
 class Source(Protocol):
     """Texts, and what is seen of each."""
 
-    ids: Sequence[np.ndarray]
+    @property
+    def ids(self) -> Sequence[np.ndarray]:
+        """The texts as ids (t,)."""
 
     def glance(self, row: int, rng: np.random.Generator | None) -> Glance:
         """What is seen of a text; where chance plays a part, it comes from `rng`."""

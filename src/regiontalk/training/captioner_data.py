@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +14,7 @@ from regiontalk.data import Dataset, RegionStore, read_dataset
 from regiontalk.evaluation.class_words import Words
 from regiontalk.language import Vocabulary
 from regiontalk.training.box_labels import BoxLabels, named_texts, read_box_labels
-from regiontalk.training.caption_names import Boxes, Names, regions_of_names
+from regiontalk.training.caption_names import Boxes, Names, described_boxes, regions_of_names
 from regiontalk.training.caption_sources import Described, FromText, Source, mixture, read_texts
 from regiontalk.training.phrase_edges import PhraseEdges
 from regiontalk.training.regions import store_boxes, store_regions, store_view
@@ -105,7 +107,7 @@ class Reader:
             sources.append(self.described(texts, [store, *self.views(dataset, store)], boxes))
         shares = [share for _, share in config.data]
         if config.about == "region" and self.labels is not None:
-            sources.append(self.named_regions(self.labels))
+            sources.append(self.named_regions(self.labels, train, words))
             shares.append(config.boxes_share)
         return CaptionerData(
             vocabulary=self.vocabulary,
@@ -159,10 +161,16 @@ class Reader:
         """The features of boxes that have names."""
         return store_boxes(self.graph, self.settings, labels.photos, labels.boxes, self.config.regions / "named")
 
-    def named_regions(self, labels: BoxLabels) -> Described:
-        """Named boxes as texts about regions."""
-        store = self.named_store(labels)
-        return Described(named_texts(labels, store, self.vocabulary), [store], self.config.about)
+    def named_regions(self, labels: BoxLabels, train: list[Dataset], words: list[PhotoWords]) -> Described:
+        """Named boxes as texts about regions, with the adjectives that captions have for them."""
+        store, said = self.named_store(labels), defaultdict[Path, list[list[str]]](list)
+        for dataset, captions in zip(train, words, strict=True):
+            for photo, own in zip(dataset.photos, captions, strict=True):
+                said[photo.file.resolve()] += own
+        every = [said[file.resolve()] for file in labels.photos]
+        assert self.names is not None
+        described = described_boxes(labels, every, self.names, self.vocabulary)
+        return Described(named_texts(labels, store, self.vocabulary, described), [store], self.config.about)
 
     def text(self) -> FromText | None:
         """Captions without photos."""

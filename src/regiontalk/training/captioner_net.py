@@ -143,11 +143,11 @@ class CaptionerNet(nn.Module):
         words = F.dropout(F.embedding(inputs, self.embedding), self.dropout, self.training)  # (B, T, d)
         hidden = F.dropout(self.recur(words, b_v), self.dropout, self.training)  # (B, T, H)
         if self.attention is None:
-            said, looks, output = hidden, hidden.new_zeros(len(hidden), 0, hidden.shape[1], 0), self.W_oh
+            said, looks = hidden @ self.W_oh, hidden.new_zeros(len(hidden), 0, hidden.shape[1], 0)
         else:
-            said, looks = self.attention(hidden, seen.regions, seen.mask)
-            output = self.embedding.T
-        logits = said @ output + self.b_o  # Eq. 15
+            out, looks = self.attention(hidden, seen.regions, seen.mask)
+            said = out @ self.embedding.T
+        logits = said + self.b_o  # Eq. 15
         unknown = torch.zeros_like(self.b_o).index_fill(0, torch.tensor([Vocabulary.UNKNOWN], device=b_v.device), -1e9)
         return logits + unknown, looks
 
