@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from regiontalk.evaluation.object_runs import WrongWords, evaluate_objects, main
 from regiontalk.evaluation.objects import ClassScores
 from regiontalk.evaluation.photo_captions import PhotoCaptions
 from regiontalk.evaluation.results import Reporting
+from regiontalk.evaluation.traced_words import TracedCaption
 
 CLASSES = ("cat", "chair", "diningtable", "dog", "person", "sofa")
 
@@ -81,6 +83,29 @@ def test_people_stand_beside() -> None:
     assert found.captions.wrong == 3
     assert found.signature["human_from"] == "x.json"
     assert list(found.rows()) == ["captions", "boxes_or_people", "human"]
+
+
+def test_words_are_traced_to_boxes_of_what_they_name() -> None:
+    boxes = np.array([[0, 0, 99, 99], [60, 60, 90, 90], [10, 10, 30, 30]], np.float32)
+    scores = np.array([1, 0.9, 0.8], np.float32)
+    texts = {"a": ["a puppy on a man"], "b": ["a cat and a dog"], "c": ["nothing"]}
+    regions = {"a": (None, 2, None, None, 1), "b": (None, None, None, None, 2), "c": (None,)}
+    traced = {f"{name}.jpg": TracedCaption(rows, boxes, scores) for name, rows in regions.items()}
+    found = evaluate_objects(DATASET, replace(said(**texts), traced=traced)).traced
+    # the puppy lies on the dog, 40 wide; the man, at 75, not on the person, 50 wide; the cat was not looked at
+    assert found is not None
+    assert found["words"] == 3
+    assert found["micro"]["model"] == pytest.approx(100 / 3)
+    assert found["macro"]["model"] == pytest.approx(100 / 3)
+    assert found["micro"]["surest_region"] == 0
+    assert found["micro"]["best_region"] == pytest.approx(200 / 3)  # no region is on the cat, 9 wide
+    assert evaluate_objects(DATASET, SYSTEM).traced is None
+
+
+def test_no_word_to_trace() -> None:
+    traced = {f"{name}.jpg": TracedCaption((None,), np.zeros((1, 4)), np.ones(1)) for name in "abc"}
+    captions = replace(said(a=["nothing"], b=["nothing"], c=["nothing"]), traced=traced)
+    assert evaluate_objects(DATASET, captions).traced == {"words": 0}
 
 
 def test_json() -> None:

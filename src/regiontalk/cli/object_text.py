@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regiontalk.cli.console import printable
 from regiontalk.cli.text import columns, number_text, signature_lines
@@ -25,10 +25,20 @@ def objects_text(result: ObjectResult) -> str:
     for name, scores in result.rows().items():
         rows.append([_ROWS[name], *_cells(scores, result.interval.get(name, {}))])
     lines = [*columns(rows), "", *columns(_classes(result.by_class))]
+    if result.traced is not None:
+        lines += ["", *_traced(result.traced)]
     if result.wrong_words:
         lines += ["", "named most often where it is not:"]
         lines += columns([[str(each.captions), each.words, f"({each.label})"] for each in result.wrong_words])
     return "\n".join([*lines, "", *signature_lines(result.signature)])
+
+
+def _traced(traced: Mapping[str, Any]) -> list[str]:
+    """Of words for what is there, how many lie on its box; and how many would by rules that look at no word."""
+    title = f"words traced into a box of what they name, of {traced['words']}:"
+    if not traced["words"]:
+        return [title + " none"]
+    return [title, *columns([[f"{share:.1f}", method.replace("_", " ")] for method, share in traced["micro"].items()])]
 
 
 def _cells(scores: ObjectScores, interval: Mapping[str, Sequence[float]]) -> list[str]:

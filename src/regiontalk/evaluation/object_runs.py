@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+import numpy as np
+
 import regiontalk
 from regiontalk.data import BoxedDataset, BoxedPhoto
 from regiontalk.errors import DataError
@@ -25,6 +27,7 @@ from regiontalk.evaluation.objects import (
 from regiontalk.evaluation.photo_captions import PhotoCaptions
 from regiontalk.evaluation.results import Reporting, interval_words, rounded
 from regiontalk.evaluation.signature import file_sha256, span
+from regiontalk.evaluation.traced_words import TracedCaption, traced_scores
 from regiontalk.language import tokenise
 from regiontalk.vision.boxes import area
 
@@ -62,6 +65,7 @@ class ObjectResult:
         boxes_or_people: the captions' scores once more, where a class that a person names for sure is on the photo too,
             as in the paper; None without people's captions.
         by_class: of `captions`.
+        traced: where the captioner looked as it named what is there, see `traced_scores`; None for those of a file.
         wrong_words: of `captions`, the most frequent first.
         interval: with a bootstrap, by the names of the scores above, `[low, high]` of each of `objects.NAMES`.
         signature: how the numbers came about.
@@ -72,6 +76,7 @@ class ObjectResult:
     human: ObjectScores | None
     boxes_or_people: ObjectScores | None
     by_class: Mapping[str, ClassScores]
+    traced: Mapping[str, Any] | None
     wrong_words: Sequence[WrongWords]
     interval: Mapping[str, Mapping[str, list[float]]]
     signature: Mapping[str, Any]
@@ -86,6 +91,8 @@ class ObjectResult:
         """As it is printed: rounded, without what there is not, and without `each`."""
         numbers: dict[str, Any] = {name: scores.to_json() for name, scores in self.rows().items()}
         numbers["by_class"] = {label: scores.to_json() for label, scores in self.by_class.items()}
+        if self.traced is not None:
+            numbers["traced"] = dict(self.traced)
         if self.interval:
             numbers["interval"] = {name: dict(edges) for name, edges in self.interval.items()}
         wrong = [{"words": each.words, "class": each.label, "captions": each.captions} for each in self.wrong_words]
@@ -139,6 +146,7 @@ def evaluate_objects(
         human=scores.get("human"),
         boxes_or_people=scores.get("boxes_or_people"),
         by_class=class_scores(measured["captions"]),
+        traced=_traced(mine, captions.traced, namer) if captions.traced else None,
         wrong_words=_wrong_words(mine),
         interval=intervals,
         signature={
@@ -193,6 +201,11 @@ class _Read:
     def named_for_sure(self) -> frozenset[str]:
         return frozenset[str]().union(*(caption.sure for caption in self.captions(self.shown)))
 
+    def boxes_of(self, label: str, namer: ClassNamer) -> np.ndarray:
+        """The boxes of a class that counts.  # (B, 4)"""
+        rows = [row for row, texts in enumerate(self.photo.texts) if label in map(namer.counted, texts)]
+        return self.photo.boxes_xyxy[rows]
+
     def wrong_words(self) -> list[tuple[str, str]]:
         """The words and the class of each wrong mention, each once a caption."""
         return [
@@ -218,6 +231,18 @@ class _Read:
             }
             for text, caption in zip(self.texts, self.captions(self.shown), strict=True)
         ]
+
+
+def _traced(read: Sequence[_Read], traced: Mapping[str, TracedCaption], namer: ClassNamer) -> dict[str, Any]:
+    """Whether words for what is there lie on it."""
+    queries = []
+    for row, each in enumerate(read):
+        (mentions,) = each.mentions  # a model writes one caption a photo
+        for mention in mentions:
+            label = mention.label(each.shown)
+            if mention.sure and label in each.shown and len(truth := each.boxes_of(label, namer)):
+                queries.append(traced[each.photo.name].query(mention, label, truth, row))
+    return traced_scores(queries)
 
 
 def _labels(dataset: BoxedDataset, classes: ClassList) -> Sequence[str]:

@@ -12,11 +12,12 @@ from regiontalk.data.boxes import LEAVE_OUT
 from regiontalk.data.caption_sources import read_captions
 from regiontalk.data.captions import Problems
 from regiontalk.errors import DataError
-from regiontalk.evaluation.box_signature import box_signature
+from regiontalk.evaluation.box_signature import box_signature, check_size
 from regiontalk.evaluation.caption_files import PhotoNames, read_predictions
 from regiontalk.evaluation.caption_runs import captions_sha256
 from regiontalk.evaluation.results import Progress, Silent
 from regiontalk.evaluation.runs import caption_photos
+from regiontalk.evaluation.traced_words import TracedCaption
 from regiontalk.model import Model
 
 _SILENT = Silent()
@@ -31,11 +32,13 @@ class PhotoCaptions:
         captions: of each photo one or more, by `BoxedPhoto.name`; photos may be missing.
         signature: how they came about.
         source: the file or folder, for messages.
+        traced: of each photo its caption's words with their regions, if a model wrote it that looks at regions.
     """
 
     captions: Mapping[str, Sequence[str]] = field(repr=False)
     signature: Mapping[str, Any]
     source: Path
+    traced: Mapping[str, TracedCaption] = field(default_factory=dict, repr=False)
 
 
 def read_photo_captions(
@@ -101,12 +104,16 @@ def write_photo_captions(
     Raises:
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
-    texts = caption_photos(model, [photo.file for photo in dataset.photos], beam, progress)
-    captions = {photo.name: [text] for photo, text in zip(dataset.photos, texts, strict=True)}
+    captions, traced = {}, {}
+    written = caption_photos(model, [photo.file for photo in dataset.photos], beam, progress)
+    for photo, (caption, regions) in zip(dataset.photos, written, strict=True):
+        check_size(photo, regions)
+        captions[photo.name] = [caption.text]
+        if caption.word_regions:
+            traced[photo.name] = TracedCaption.of(caption, regions)
     signature = box_signature(model.pack, dataset, selection or {}, progress)
-    return PhotoCaptions(
-        captions, signature | model.pack.settings.photo_captioner.search(beam), Path(model.pack.folder)
-    )
+    signature |= model.pack.settings.photo_captioner.search(beam)
+    return PhotoCaptions(captions, signature, Path(model.pack.folder), traced)
 
 
 def with_captions(dataset: BoxedDataset, captions: Sequence[PhotoCaptions], selection: Selection) -> BoxedDataset:

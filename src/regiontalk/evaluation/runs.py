@@ -33,7 +33,7 @@ from regiontalk.evaluation.signature import evaluation_signature
 from regiontalk.evaluation.vector_scores import VectorScores
 from regiontalk.language import tokenise
 from regiontalk.model import Model
-from regiontalk.structures import WHOLE_PHOTO, Regions
+from regiontalk.structures import WHOLE_PHOTO, Caption, Regions
 from regiontalk.vision.session import BATCH
 
 _SENTENCES = 256
@@ -164,21 +164,23 @@ def write_captions(
 ) -> Written:
     """As `evaluate_captions`, with what the numbers came from."""
     progress = progress or Silent()
-    captions = caption_photos(model, _files(dataset), beam, progress)
+    captions = [caption.text for caption, _ in caption_photos(model, _files(dataset), beam, progress)]
     how = model.pack.settings.photo_captioner.search(beam)
     scores = _scores_of(captions, dataset)
     signature = evaluation_signature(model.pack, dataset, progress) | how
     return Written(_compared(scores, signature, reporting or Reporting()), captions, scores)
 
 
-def caption_photos(model: Model, files: Sequence[Path], beam: int | None, progress: Progress) -> list[str]:
-    """A caption for each photo, in order.
+def caption_photos(
+    model: Model, files: Sequence[Path], beam: int | None, progress: Progress
+) -> Iterator[tuple[Caption, Regions]]:
+    """A caption for each photo, in order, with what was seen of it.
 
     Raises:
         PhotoError: if a photo is broken.
     """
-    looked = _look(model, files, progress)
-    return [caption.text for batch in looked for caption in model.caption(batch, beam)]
+    for batch in _look(model, files, progress):
+        yield from zip(model.caption(batch, beam), batch, strict=True)
 
 
 def evaluate_nearest(
