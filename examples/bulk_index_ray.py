@@ -31,8 +31,8 @@ import typer
 from regiontalk.cli.adding import add_changed, look_at_new, tally_text
 from regiontalk.cli.console import Report, ending
 from regiontalk.cli.indexing import GOES_ON, IndexOption, StorageOption, check_storage, pack_identity
-from regiontalk.cli.options import JsonOption, PackOption, PhotosArgument
-from regiontalk.cli.stream import find_inputs
+from regiontalk.cli.options import JsonOption, MaxPixelsOption, PackOption, PhotosArgument
+from regiontalk.cli.stream import ALL_PHOTOS, PhotoChoice, find_inputs
 from regiontalk.errors import DataError, PackError, PhotoError
 from regiontalk.model import Model, load
 from regiontalk.search.entries import NO_DATE, Entry, FileState
@@ -64,11 +64,13 @@ def bulk_index(
     storage: StorageOption = None,
     as_json: JsonOption = False,
     pack: PackOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Add new and changed photos to an index, looked at by Ray's workers."""
     with ending(GOES_ON) as report:
         check_storage(storage)
-        files = find_inputs(photos, report)
+        choice = PhotoChoice(max_pixels=max_pixels)
+        files = find_inputs(photos, report, choice)
         model = load(pack)
         with IndexWriter(index, pack_identity(model), storage) as writer:
             update = Update(writer)
@@ -76,7 +78,7 @@ def bulk_index(
             workers = workers or available_cpus()
             _start(address, workers)
             there = os.path.abspath(pack) if pack and os.path.isdir(pack) else pack
-            add_changed(update, changed, Bulk(changed, model, there, workers, report).look, report)
+            add_changed(update, changed, Bulk(changed, model, there, workers, report, choice).look, report)
             writer.merge()
             total = sum(each.kept for each in writer.manifest.segments)
         report.summary(len(files), "photos")
@@ -90,10 +92,12 @@ class Worker:
     Args:
         pack: as for `load`, there.
         checksum: that it must have.
+        max_pixels: see `open_photo`.
     """
 
-    def __init__(self, pack: str | None, checksum: str) -> None:
+    def __init__(self, pack: str | None, checksum: str, max_pixels: int | None) -> None:
         self._model: Model | None = None
+        self._max_pixels = max_pixels
         self._problem = f"the pack {pack or 'that is the default'} is another one there"
         try:
             model = load(pack, threads=1)
@@ -110,7 +114,7 @@ class Worker:
                 continue
             try:
                 read, content = read_file(os.fsdecode(name))
-                entry, photo = open_read(read, content, self._model.pack.settings.vision.size)
+                entry, photo = open_read(read, content, self._model.pack.settings.vision.size, self._max_pixels)
             except PhotoError:
                 yield {"file": name, "regions": NOTHING, "problem": ""}
                 continue
@@ -127,11 +131,20 @@ class Bulk:
         pack: for the workers.
         workers: how many.
         report: of the command.
+        choice: how photos are opened.
     """
 
-    def __init__(self, files: Sequence[Path], model: Model, pack: str | None, workers: int, report: Report) -> None:
-        self._model, self._report = model, report
-        worker = (pack, model.pack.checksum)
+    def __init__(
+        self,
+        files: Sequence[Path],
+        model: Model,
+        pack: str | None,
+        workers: int,
+        report: Report,
+        choice: PhotoChoice = ALL_PHOTOS,
+    ) -> None:
+        self._model, self._report, self._choice = model, report, choice
+        worker = (pack, model.pack.checksum, choice.max_pixels)
         self._rows = iter(_dataset(files, worker, workers).iter_rows()) if files else iter(())
 
     def look(self, files: Sequence[Path], known: Known) -> Iterator[list[tuple[Entry, Regions]]]:
@@ -143,7 +156,7 @@ class Bulk:
         for file in files:
             row = self._row(file)
             if row["regions"] == NOTHING:
-                yield from look_at_new(self._model, [file], known, self._report)
+                yield from look_at_new(self._model, [file], known, self._report, self._choice)
                 continue
             entry, regions = from_bytes(file, row["regions"])
             if not known(FileRead(entry.path, entry.sha256, entry.state)):
@@ -161,7 +174,7 @@ class Bulk:
         return row
 
 
-def _dataset(files: Sequence[Path], worker: tuple[str | None, str], workers: int) -> ray.data.Dataset:
+def _dataset(files: Sequence[Path], worker: tuple[str | None, str, int | None], workers: int) -> ray.data.Dataset:
     """A row for each file, in order, when it is ready, from so many workers that are made alike."""
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True

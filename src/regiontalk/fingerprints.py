@@ -65,12 +65,15 @@ def fingerprint(image: Image.Image) -> np.ndarray:
     return np.packbits(waves > np.median(waves))
 
 
-def fingerprint_files(files: Iterable[Path], advance: Callable[[int], None] = lambda done: None) -> np.ndarray:
+def fingerprint_files(
+    files: Iterable[Path], advance: Callable[[int], None] = lambda done: None, max_pixels: int | None = None
+) -> np.ndarray:
     """The fingerprints of photos, (N, 16) uint8, in order.
 
     Args:
         files: the photos.
         advance: is told 1 after each.
+        max_pixels: see `open_photo`.
 
     Raises:
         PhotoError: if one cannot be opened; it names the photo.
@@ -78,7 +81,7 @@ def fingerprint_files(files: Iterable[Path], advance: Callable[[int], None] = la
 
     def each() -> Iterator[np.ndarray]:
         for file in files:
-            yield fingerprint(open_photo(file, min_side=_LEAST_SIDE).image)
+            yield fingerprint(open_photo(file, max_pixels=max_pixels, min_side=_LEAST_SIDE).image)
             advance(1)
 
     return np.array(list(each()), np.uint8).reshape(-1, BYTES)

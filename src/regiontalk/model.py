@@ -44,17 +44,20 @@ PhotoLike: TypeAlias = PhotoSource | Photo
 _ONE_PHOTO = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, Photo)
 
 
-def load(pack: str | os.PathLike[str] | None = None, threads: int | None = None) -> Model:
+def load(
+    pack: str | os.PathLike[str] | None = None, threads: int | None = None, max_pixels: int | None = None
+) -> Model:
     """Load a model.
 
     Args:
         pack: an included pack's name or a pack's folder; None for the default pack.
         threads: CPU threads for the vision graph; None for as many as the process may use.
+        max_pixels: of the photos that the model opens, see `open_photo`.
 
     Raises:
         PackError: if there is no such pack, or anything about it is not as it should be.
     """
-    return Model(Pack.load(find_pack(pack)), threads)
+    return Model(Pack.load(find_pack(pack)), threads, max_pixels)
 
 
 class Model:
@@ -63,16 +66,17 @@ class Model:
     Args:
         pack: a checked pack.
         threads: CPU threads for the vision graph; None for as many as the process may use.
+        max_pixels: of the photos that it opens, see `open_photo`.
 
     Attributes:
-        pack: as given.
+        pack, max_pixels: as given.
 
     Raises:
         PackError: if the pack's vision graph cannot be used.
     """
 
-    def __init__(self, pack: Pack, threads: int | None = None) -> None:
-        self.pack = pack
+    def __init__(self, pack: Pack, threads: int | None = None, max_pixels: int | None = None) -> None:
+        self.pack, self.max_pixels = pack, max_pixels
         settings, arrays = pack.settings, pack.arrays
         graph_name = str(pack.folder / VISION_FILE)
         self._vision = VisionSession(pack.vision_onnx, arrays["projection"], settings.vision, threads, graph_name)
@@ -274,7 +278,7 @@ class Model:
         if isinstance(photo, Photo):
             return photo
         size = self.pack.settings.vision.size
-        opened = open_photo(photo, min_side=size)
+        opened = open_photo(photo, max_pixels=self.max_pixels, min_side=size)
         try:
             return replace(opened, image=Image.fromarray(prepare(opened.image, size)))
         except MemoryError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -88,6 +90,61 @@ def test_exclude_and_max_pixels_for_each_command(command: Command, photos: Path,
 def test_max_pixels_of_align(command: Command, photos: Path) -> None:
     assert command("align", photos / "b.png", "a dog", "--max-pixels", 80 * 48).status == 0
     assert "at most 3,839 pixels" in command("align", photos / "b.png", "a dog", "--max-pixels", 80 * 48 - 1).err
+
+
+OPENS_PHOTOS = {
+    "retrieval": "evaluate retrieval {captioned}",
+    "captions of photos": "evaluate describe {captioned}",
+    "nearest": "evaluate describe {captioned} --baseline nearest",
+    "grounding": "evaluate grounding {captioned}",
+    "naming": "evaluate regions {captioned}",
+    "captions of regions": "evaluate regions {regions} --neighbours {others} --dense --similarity rouge_l",
+    "objects": "evaluate search {captioned}",
+    "report": "report --evaluation {captioned} --boxes {captioned} -o {out}.html",
+    "like": "search --like {photo} --index {index}",
+    "drawn": "search dog --index {index} --draw {out}",
+    "sentences": "search --like {photo} --sentences {regions}",
+}
+"""Commands of whose photos none is opened by what `PhotoChoice` says alone."""
+
+
+@pytest.fixture
+def opened(command: Command, captioned: Path, tmp_path: Path) -> dict[str, Path]:
+    """What the commands above need. The files of captions of boxes do not say how large their photos are."""
+    images, index = captioned / "images", tmp_path / "photos.index"
+    boxed = {"width": 64, "height": 48, "boxes_xyxy": [[0, 0, 30, 20]], "labels": ["dog"]}
+    write_lines(captioned / "boxes.jsonl", [{"file_name": f"{number}.jpg", **boxed} for number in range(12)])
+    for name, numbers in {"regions": range(6), "others": range(6, 12)}.items():
+        said = {"box_xyxy": [0, 0, 30, 20], "captions": ["a dog"]}
+        write_lines(images / f"{name}.jsonl", [{"image": f"{number}.jpg", **said} for number in numbers])
+    assert command("index", "add", images, "--index", index).status == 0
+    more = {name: images / f"{name}.jsonl" for name in ("regions", "others")}
+    return {**more, "captioned": captioned, "photo": images / "0.jpg", "index": index, "out": tmp_path / "out"}
+
+
+def write_lines(file: Path, lines: list[dict[str, Any]]) -> None:
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize("line", OPENS_PHOTOS.values(), ids=OPENS_PHOTOS.keys())
+def test_max_pixels_reaches_every_photo(
+    command: Command, opened: dict[str, Path], line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the default is too small for any photo, each one that is opened must be opened by what the option says."""
+    monkeypatch.setattr("regiontalk.photos.opening.MAX_PIXELS", 10)
+    words = [word.format(**opened) for word in line.split()]
+    assert re.search("expected a photo of at most [15]0 pixels", command(*words).err)
+    ended = command(*words, "--max-pixels", 64 * 48)
+    assert (ended.status, [said for said in ended.err.splitlines() if "pixels" in said]) == (0, [])
+
+
+def test_max_pixels_means_nothing_where_no_photo_is_opened(command: Command, opened: dict[str, Path]) -> None:
+    for words, why in {
+        ("search", "dog", "--index", opened["index"]): "without --like or --draw",
+        ("evaluate", "retrieval", "--scores", "scores.npy"): "without a folder of captioned photos",
+    }.items():
+        ended = command(*words, "--max-pixels", 9)
+        assert ended.status == 2 and "--max-pixels: means nothing" in ended.err and why in ended.err
 
 
 def test_a_photo_of_108_megapixels(command: Command, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import errno
 import os
 import struct
@@ -19,8 +20,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, ImageFile, features
 
+import regiontalk
 from regiontalk.errors import PhotoError
 from regiontalk.photos import MAX_FILE_BYTES, MAX_PIXELS, SHRUNK, Photo, colours, open_photo, opening
+from regiontalk.photos.errors import TooManyPixelsError
 
 SAMPLES = Path(__file__).parents[2] / "src" / "regiontalk" / "samples"
 
@@ -357,6 +360,17 @@ def test_decompression_bombs_are_refused_by_their_header(width: int, height: int
         open_photo(png_that_claims(width, height))
     assert f"{width} x {height}" in str(caught.value)
     assert "max_pixels" in str(caught.value) and "--max-pixels" in str(caught.value)
+    assert isinstance(caught.value, TooManyPixelsError)
+    told, guests = str(caught.value), caught.value.for_guests
+    assert guests.endswith(". Make it smaller.") and told.startswith(guests[:-1])
+
+
+def test_every_call_in_the_package_says_how_many_pixels() -> None:
+    """Who opens photos takes the limit from who asked for them: the advice to raise it must hold everywhere."""
+    for file in Path(regiontalk.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open_photo":
+                assert "max_pixels" in [each.arg for each in node.keywords], f"{file}, line {node.lineno}"
 
 
 def test_the_limit_is_the_callers() -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from PIL import Image
 
-from regiontalk.errors import DataError
+from regiontalk.errors import DataError, PhotoError
 from regiontalk.language import Vocabulary
 from regiontalk.settings import VisionSettings
 from regiontalk.training.box_labels import (
@@ -49,6 +49,11 @@ def test_classes_are_called_as_the_vocabulary_knows_them(box_labels: Path) -> No
 def test_a_store_without_frequent_classes_is_refused(box_labels: Path) -> None:
     with pytest.raises(DataError, match="no name of 15 boxes has words that the vocabulary knows"):
         NamedPhotos(read_box_labels(box_labels), {}, photos=8, seed=0)
+
+
+def test_photos_may_have_so_many_pixels(box_labels: Path) -> None:
+    with pytest.raises(PhotoError, match="at most 10 pixels"):
+        NamedPhotos(read_box_labels(box_labels), NAMES, photos=8, seed=0, max_pixels=10).batch(0, SETTINGS)
 
 
 def test_batches_depend_on_the_step_alone(named: NamedPhotos) -> None:

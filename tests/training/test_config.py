@@ -88,6 +88,11 @@ def test_the_output_folder_is_not_part_of_a_runs_identity() -> None:
     assert identity(one) != identity(replace(one, epochs=4))
 
 
+def test_a_run_goes_on_with_larger_photos_allowed() -> None:
+    one = VisionConfig(backbone="lite", boxes=Path("boxes.jsonl"), output=Path("run"))
+    assert identity(one) == identity(replace(one, max_pixels=one.max_pixels + 1))
+
+
 PATHS = {
     VisionConfig: ("backbone", "boxes", "output"),
     AlignmentConfig: ("vision", "regions", "output"),

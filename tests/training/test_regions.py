@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from regiontalk.data import RegionStore, RegionStoreWriter, read_dataset
-from regiontalk.errors import DataError
+from regiontalk.errors import DataError, PhotoError
 from regiontalk.settings import VisionSettings
 from regiontalk.training import regions
 from regiontalk.training.regions import (
@@ -18,11 +18,12 @@ from regiontalk.training.regions import (
     Views,
     jittered,
     random_view,
+    store_boxes,
     store_regions,
     store_view,
     unit_boxes,
 )
-from regiontalk.training.vision_graph import read_graph, read_settings, read_vision
+from regiontalk.training.vision_graph import prepared, read_graph, read_settings, read_vision
 from regiontalk.vision.roi_align import roi_weights
 
 SETTINGS = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0)
@@ -44,6 +45,23 @@ def test_without_chance_the_photos_are_seen_whole(seen: SeenRegions) -> None:
         np.testing.assert_allclose(batch.weights[row, :count], roi_weights(unit_boxes(seen.store, row)[:count], 4))
         assert not batch.weights[row, count:].any()
         assert len(batch.boxes[row]) == count - 1
+
+
+def test_photos_may_have_so_many_pixels(
+    seen: SeenRegions, vision_run: Path, shapes_folder: Path, tmp_path: Path
+) -> None:
+    seen.max_pixels = 10
+    graph, settings, dataset = read_graph(vision_run), read_settings(vision_run), read_dataset(shapes_folder, "dev")
+    files, boxes = [photo.file for photo in dataset.photos], [np.zeros((0, 4), np.float32)] * len(dataset)
+    for opens in (
+        lambda: seen.load(np.arange(4), None, SETTINGS),
+        lambda: store_regions(graph, settings, dataset, tmp_path / "few", 10),
+        lambda: store_view(graph, settings, dataset, seen.store, tmp_path / "views", 0, 10),
+        lambda: store_boxes(graph, settings, files, boxes, tmp_path / "boxes", 10),
+        lambda: prepared(files, 64, 10),
+    ):
+        with pytest.raises(PhotoError, match="at most 10 pixels"):
+            opens()
 
 
 def test_views_are_chosen_by_the_generator_alone(seen: SeenRegions) -> None:

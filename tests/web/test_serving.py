@@ -11,6 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ pytest.importorskip("fastapi", reason="needs the extra web")
 
 from regiontalk.errors import ConfigError
 from regiontalk.web import server
+from regiontalk.web.limits import DEFAULTS, Limits
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 
@@ -115,6 +117,17 @@ def test_help_needs_no_extra() -> None:
         "assert not {'fastapi', 'uvicorn', 'starlette', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
+
+
+def test_max_pixels_is_of_uploads(
+    tiny_pack: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[Limits] = []
+    monkeypatch.setattr(server, "serve", lambda app, listening, limits: served.append(limits))
+    for more in ([], ["--max-pixels", "7"]):
+        with pytest.raises(SystemExit):
+            main(["serve", "--pack", str(tiny_pack), "--port", "0", *more])
+    assert served == [DEFAULTS, replace(DEFAULTS, pixels=7)]
 
 
 @pytest.mark.parametrize(("host", "loopback"), [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)])

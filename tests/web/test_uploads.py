@@ -72,6 +72,7 @@ def test_what_is_no_photo(served: Running, what: str, path: str) -> None:
     assert answer.status_code == 422
     assert answer.json()["error"].startswith("holiday.jpg: expected ")
     assert reason in answer.json()["error"]
+    assert "max" not in answer.json()["error"]  # advice for who runs the server
 
 
 def test_more_data_than_pixels_is_never_unpacked(served: Running) -> None:

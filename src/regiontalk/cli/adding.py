@@ -90,7 +90,7 @@ def _open(path: str, size: int, known: Known, report: Report, choice: PhotoChoic
 
     try:
         read, content = read_file(path)
-        return None if known(read) else open_read(read, content, size, choice.pixels)
+        return None if known(read) else open_read(read, content, size, choice.max_pixels)
     except PhotoError as error:
         report.failure(path, str(error))
     except MemoryError:

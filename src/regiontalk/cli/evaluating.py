@@ -16,7 +16,7 @@ from regiontalk.cli.evaluating_shared import (
     reporting_of,
     warn,
 )
-from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption, refuse
+from regiontalk.cli.options import BeamOption, MaxPixelsOption, PackOption, ThreadsOption, refuse
 from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def retrieval(
     similarity: SimilarityOption = None,
     owners: OwnersOption = None,
     threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Photos find their sentences and sentences their photo.
 
@@ -127,14 +128,15 @@ def retrieval(
         given = {flag: value for flag, value in files.items() if value is not None}
         reporting = reporting_of(bootstrap, seed, folds)
         if folder is None:
-            refuse({"--split": split, "--pack": pack, "--threads": threads}, "without a folder of captioned photos")
+            of_photos = {"--split": split, "--pack": pack, "--threads": threads, "--max-pixels": max_pixels}
+            refuse(of_photos, "without a folder of captioned photos")
             result = _saved_retrieval(given, reporting, report.bar)
         elif given:
             raise ConfigError(f"{', '.join(given)} and a folder: give one or the other; a pack is measured on a folder")
         else:
             from regiontalk.evaluation.runs import evaluate_retrieval
 
-            model, dataset = _prepare(folder, "test" if split is None else split, pack, threads)
+            model, dataset = _prepare(folder, "test" if split is None else split, (pack, threads, max_pixels))
             result = evaluate_retrieval(model, dataset, reporting, report.bar)
         warn(result["signature"])
         report.json(result) if as_json else report.result(retrieval_text(result))
@@ -152,6 +154,7 @@ def describe(
     baseline: BaselineOption = None,
     train_split: TrainSplitOption = None,
     threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Captions against what people wrote: BLEU, ROUGE-L, CIDEr.
 
@@ -172,7 +175,7 @@ def describe(
         if not baseline:
             refuse({"--train-split": train_split}, "without --baseline")
         reporting = reporting_of(bootstrap, seed)
-        model, dataset = _prepare(folder, split, pack, threads)
+        model, dataset = _prepare(folder, split, (pack, threads, max_pixels))
         if baseline:
             training = _read_dataset(folder, "train" if train_split is None else train_split)
             result = evaluate_nearest(model, dataset, training, reporting, report.bar)
@@ -202,12 +205,12 @@ def _saved_retrieval(given: dict[str, str], reporting: Reporting, progress: Prog
     raise ConfigError(f"--similarity {given['--similarity']}: expected one of {', '.join(SIMILARITIES)}")
 
 
-def _prepare(folder: str, split: str, pack: str | None, threads: int | None) -> tuple[Model, Dataset]:
-    """The pack and the data."""
+def _prepare(folder: str, split: str, how: tuple[str | None, int | None, int | None]) -> tuple[Model, Dataset]:
+    """The model, of what `load` takes, and the data."""
     from regiontalk.model import load
 
     dataset = _read_dataset(folder, split)
-    return load(pack, threads), dataset
+    return load(*how), dataset
 
 
 def _read_dataset(folder: str, split: str) -> Dataset:

@@ -16,7 +16,7 @@ from regiontalk.cli.evaluating_shared import (
     reporting_of,
     warn,
 )
-from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption
+from regiontalk.cli.options import BeamOption, MaxPixelsOption, PackOption, ThreadsOption
 from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def grounding(
     as_json: JsonOption = False,
     pack: PackOption = None,
     threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Words and phrases find their boxes: pointing accuracy and recall at IoU 0.5, beside baselines.
 
@@ -121,9 +122,9 @@ def grounding(
         from regiontalk.model import load
 
         reporting = reporting_of(bootstrap, seed)
-        selection, chosen = selection_of(images, every, leave_out)
+        selection, chosen = selection_of(images, every, leave_out, max_pixels)
         found = read_boxed(data, split, photos, selection, kind)
-        model = load(pack, threads)
+        model = load(pack, threads, max_pixels)
         if isinstance(found, Entities):
             if sentence is not None:
                 raise ConfigError("--sentence: phrases stand in their own sentences; leave it out")
@@ -154,6 +155,7 @@ def regions(
     pack: PackOption = None,
     beam: BeamOption = None,
     threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Captions of given boxes: against what people wrote of them, or whether they name the box's class.
 
@@ -172,7 +174,7 @@ def regions(
         from regiontalk.evaluation.region_runs import evaluate_naming, evaluate_region_captions
         from regiontalk.model import load
 
-        selection, chosen = selection_of(images, every, leave_out)
+        selection, chosen = selection_of(images, every, leave_out, max_pixels)
         found = read_boxed(data, split, photos, selection, kind)
         if isinstance(found, Entities):
             raise DataError(f"{data}: phrases of whole sentences are no captions of boxes; see `evaluate grounding`")
@@ -180,11 +182,11 @@ def regions(
         if found.kind == "labels":
             if neighbours is not None or dense_how is not None:
                 raise ConfigError(f"--neighbours and --dense compare captions, and {data} has names of classes only")
-            result = evaluate_naming(load(pack, threads), found, beam, chosen, report.bar)
+            result = evaluate_naming(load(pack, threads, max_pixels), found, beam, chosen, report.bar)
             text = naming_text
         else:
-            lenders = None if neighbours is None else _captioned(neighbours)
-            model = load(pack, threads)
+            lenders = None if neighbours is None else _captioned(neighbours, max_pixels)
+            model = load(pack, threads, max_pixels)
             result = evaluate_region_captions(model, found, beam, lenders, dense_how, chosen, report.bar)
             text = region_captions_text
         warn(result["signature"])
@@ -204,6 +206,7 @@ def search(
     as_json: JsonOption = False,
     pack: PackOption = None,
     threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Things are found by their names: of R photos that show a class, how many stand among the first R.
 
@@ -219,17 +222,19 @@ def search(
         from regiontalk.evaluation.object_search import SENTENCE, evaluate_search
         from regiontalk.model import load
 
-        selection, chosen = selection_of(images, every, leave_out)
+        selection, chosen = selection_of(images, every, leave_out, max_pixels)
         found = read_boxed(data, split, photos, selection, kind)
         if isinstance(found, Entities):
             raise DataError(f"{data}: phrases of whole sentences are no classes; see `evaluate retrieval`")
         asked = SENTENCE if sentence is None else sentence
-        result = evaluate_search(load(pack, threads), found, asked, chosen, report.bar, min_photos)
+        result = evaluate_search(load(pack, threads, max_pixels), found, asked, chosen, report.bar, min_photos)
         warn(result["signature"])
         report.json(result) if as_json else report.result(search_text(result))
 
 
-def selection_of(images: str | None, every: int | None, leave_out: bool) -> tuple[Selection, dict[str, Any]]:
+def selection_of(
+    images: str | None, every: int | None, leave_out: bool, max_pixels: int | None
+) -> tuple[Selection, dict[str, Any]]:
     """Which photos take part, and how a signature says so."""
     from regiontalk.data import Selection
     from regiontalk.evaluation.signature import file_sha256
@@ -244,7 +249,7 @@ def selection_of(images: str | None, every: int | None, leave_out: bool) -> tupl
         chosen |= {"images": Path(images).name, "images_sha256": file_sha256(Path(images))}
     if every is not None:
         chosen["every"] = f"the first and every {every}. after it, by name"
-    return Selection(names, every, leave_out), chosen
+    return Selection(names, every, leave_out, max_pixels=max_pixels), chosen
 
 
 def read_boxed(data: str, split: str, photos: str | None, selection: Selection, kind: str) -> BoxedDataset | Entities:
@@ -266,10 +271,10 @@ def read_boxed(data: str, split: str, photos: str | None, selection: Selection, 
     return read_boxes(data, split, photos, selection)
 
 
-def _captioned(neighbours: str) -> BoxedDataset:
-    from regiontalk.data import Entities, read_boxes
+def _captioned(neighbours: str, max_pixels: int | None) -> BoxedDataset:
+    from regiontalk.data import Entities, Selection, read_boxes
 
-    found = read_boxes(neighbours)
+    found = read_boxes(neighbours, selection=Selection(max_pixels=max_pixels))
     if isinstance(found, Entities) or found.kind != "captions":
         raise DataError(f"{neighbours}: its boxes have no captions to lend; give regions with captions")
     return found

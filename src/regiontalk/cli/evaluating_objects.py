@@ -30,7 +30,7 @@ from regiontalk.cli.evaluating_shared import (
     reporting_of,
     warn,
 )
-from regiontalk.cli.options import BeamOption, PackOption, ThreadsOption, refuse
+from regiontalk.cli.options import BeamOption, MaxPixelsOption, PackOption, ThreadsOption, refuse
 from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def objects(
     pack: PackOption = None,
     beam: BeamOption = None,
     threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Captions against what is on the photo: things named that are not there (CHAIR), the main thing, and recall.
 
@@ -110,7 +111,7 @@ def objects(
         target = (
             None if per_caption is None else per_caption_file(per_caption, _read_by(data, images, [*paths.values()]))
         )
-        selection, chosen = selection_of(images, every, leave_out)
+        selection, chosen = selection_of(images, every, leave_out, max_pixels)
         boxed = read_boxed(data, split, photos, replace(selection, need_files=captions is None), kind)
         if isinstance(boxed, Entities) or boxed.kind != "labels":
             raise DataError(f"{data}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl")
@@ -118,7 +119,7 @@ def objects(
         read = {flag: read_photo_captions(path, boxed, Path(data), listed) for flag, path in paths.items()}
         boxed = with_captions(boxed, [*read.values()], selection)
         if captions is None:
-            written = write_photo_captions(load(pack, threads), boxed, beam, chosen, report.bar)
+            written = write_photo_captions(load(pack, threads, max_pixels), boxed, beam, chosen, report.bar)
         else:
             written = read["--captions"]
         result = evaluate_objects(boxed, written, read.get("--human"), counted, chosen, reporting)

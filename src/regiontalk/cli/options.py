@@ -27,7 +27,7 @@ MaxPixelsOption = Annotated[
         "--max-pixels",
         min=1,
         metavar="N",
-        help="Decode photos of up to so many pixels; 100 million by default, and JPEGs of five times as many.",
+        help="Open photos of up to so many pixels, JPEGs of up to five times as many; 100 million (serve: 50 million).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one line for each result.")]

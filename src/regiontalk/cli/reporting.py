@@ -123,6 +123,7 @@ class _How:
     examples: int
     max_side: int
     most: int
+    max_pixels: int | None
     reporting: Reporting
 
 
@@ -171,13 +172,13 @@ def report(
     """
     with ending() as told:
         target = _target(output)
-        most, load = int(max_size * 1_000_000), partial(_load, target, pack, threads)
+        most, load = int(max_size * 1_000_000), partial(_load, target, pack, threads, max_pixels)
         if evaluation:
-            of_photos = {"--exclude": exclude, "--max-pixels": max_pixels}
-            refuse({"--sentences": sentences, "--beta": beta, "--limit": limit, **of_photos}, "with --evaluation")
+            of_photos = {"--sentences": sentences, "--beta": beta, "--limit": limit, "--exclude": exclude}
+            refuse(of_photos, "with --evaluation")
             folder = _one(photos)
             data = _Data(folder, _part(Path(folder), split), boxes, boxes_split, boxes_photos, boxes_every)
-            how = _How(beam, examples or EXAMPLES, max_side, most, reporting_of(bootstrap, seed))
+            how = _How(beam, examples or EXAMPLES, max_side, most, max_pixels, reporting_of(bootstrap, seed))
             _finish(_evaluation_page(data, how, load, title, told), target, told)
             return
         boxed = {"--boxes-split": boxes_split, "--boxes-photos": boxes_photos, "--boxes-every": boxes_every}
@@ -263,14 +264,14 @@ def _evaluation_page(data: _Data, how: _How, load: Callable[[], Model], title: s
     from regiontalk.report.evaluation import Evaluated, evaluation_page
 
     dataset = read_dataset(data.folder, data.split)
-    boxed = _boxes(data)
+    boxed = _boxes(data, how.max_pixels)
     each = _room(how, dataset, boxed[0] if boxed is not None else None)
     model = load()
     retrieved = retrieve(model, dataset, how.reporting, told.bar)
     warn(retrieved.result["signature"])
     written = write_captions(model, dataset, how.beam, how.reporting, told.bar)
     grounded = None if boxed is None else _ground(model, *boxed, how.reporting, told)
-    album = Album(min(how.max_side, EXAMPLE_SIDE), each, told.failure)
+    album = Album(min(how.max_side, EXAMPLE_SIDE), each, told.failure, how.max_pixels)
     found = Evaluated(dataset, retrieved, written, grounded)
     heading = title or f"{model.pack.settings.name} on {dataset.name}, {dataset.split}"
     page = evaluation_page(heading, found, album, how.examples, made_with(model))
@@ -305,7 +306,7 @@ def _room(how: _How, dataset: Dataset, boxed: BoxedDataset | Entities | None) ->
     return each
 
 
-def _boxes(data: _Data) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None:
+def _boxes(data: _Data, max_pixels: int | None) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None:
     """The boxes, if some are named, and how a signature says which of their photos take part."""
     from regiontalk.cli.evaluating_grounding import selection_of
     from regiontalk.data import read_boxes
@@ -320,7 +321,7 @@ def _boxes(data: _Data) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None
             "without --boxes",
         )
         return None
-    selection, chosen = selection_of(None, data.boxes_every, leave_out=False)
+    selection, chosen = selection_of(None, data.boxes_every, leave_out=False, max_pixels=max_pixels)
     return read_boxes(data.boxes, data.boxes_split or "all", data.boxes_photos, selection), chosen
 
 
@@ -351,12 +352,12 @@ def _finish(page: bytes, target: Path, told: Report) -> None:
     told.result(f"{printable(str(target))}: {len(page) / 1e6:.1f} MB")
 
 
-def _load(target: Path, pack: str | None, threads: int | None) -> Model:
+def _load(target: Path, pack: str | None, threads: int | None, max_pixels: int | None) -> Model:
     """The model, once it is sure that the page can be written: the work that follows is long."""
     from regiontalk.model import load
 
     make_place(target)
-    return load(pack, threads)
+    return load(pack, threads, max_pixels)
 
 
 def made_with(model: Model) -> str:

@@ -13,7 +13,8 @@ import typer
 
 from regiontalk.cli.console import Report, complain, ending, printable
 from regiontalk.cli.indexing import DEFAULT_COLLECTION, pack_identity
-from regiontalk.cli.options import JsonOption, PackOption, ThreadsOption, refuse
+from regiontalk.cli.options import JsonOption, MaxPixelsOption, PackOption, ThreadsOption, refuse
+from regiontalk.cli.stream import PhotoChoice
 from regiontalk.errors import ConfigError, SentenceError
 from regiontalk.files import fitting_name
 
@@ -97,6 +98,7 @@ def search(
     as_json: JsonOption = False,
     pack: PackOption = None,
     threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Find photos and boxes by words or by a photo.
 
@@ -130,6 +132,8 @@ def search(
                 },
                 "where --sentences ranks the lines of a file by one photo",
             )
+        if like is None and draw is None:
+            refuse({"--max-pixels": max_pixels}, "without --like or --draw: no photo is opened")
         if qdrant is None:
             refuse({"--collection": collection}, "without --qdrant")
         if index is not None and sentence is None:
@@ -137,11 +141,11 @@ def search(
         where = _where(path, (taken_from, taken_to), (min_size, max_size))
         from regiontalk.model import load
 
-        model = load(pack, threads)
+        model = load(pack, threads, max_pixels)
         if sentences is not None and like is not None:
             _print(_sentences_by_photo(model, sentences, like, k, report), as_json, report)
             return
-        pictures = _Pictures(draw, report)
+        pictures = _Pictures(draw, PhotoChoice(max_pixels=max_pixels), report)
         with _client(qdrant) as client:
             engine = _engine((index, client, collection), model, candidates, threads)
             _say_how_many(engine, where)
@@ -357,9 +361,9 @@ def _on_one_region(hit: BoxHit, read: Sentence) -> Alignment:
 class _Pictures:
     """Writes the picture of each result into a folder; without one it does nothing."""
 
-    def __init__(self, draw: str | None, report: Report) -> None:
+    def __init__(self, draw: str | None, choice: PhotoChoice, report: Report) -> None:
         self._folder = None if draw is None else Path(draw)
-        self._report = report
+        self._choice, self._report = choice, report
         if self._folder is not None and self._folder.exists() and not self._folder.is_dir():
             raise ConfigError(f"--draw {printable(str(draw))}: is a file; name a folder")
 
@@ -369,4 +373,4 @@ class _Pictures:
 
         if self._folder is not None:
             name = fitting_name(f"{rank:03}-{Path(hit.entry.path).stem}", ".png")
-            draw_picture(hit.entry.path, self._folder / name, picture, self._report)
+            draw_picture(hit.entry.path, self._folder / name, picture, self._report, self._choice)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from regiontalk.cli.console import complain, ending, printable
-from regiontalk.cli.options import PackOption, ThreadsOption
+from regiontalk.cli.options import MaxPixelsOption, PackOption, ThreadsOption
 from regiontalk.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def serve(
     ] = 8000,
     pack: PackOption = None,
     threads: ThreadsOption = None,
+    max_pixels: MaxPixelsOption = None,
 ) -> None:
     """Open a page to look at photos with, and a JSON API.
 
@@ -50,6 +52,7 @@ def serve(
         from regiontalk.web import server
         from regiontalk.web.api import create_app
         from regiontalk.web.finding import PhotoFinder
+        from regiontalk.web.limits import DEFAULTS
         from regiontalk.web.service import Service
 
         with server.bind(host, port) as listening:
@@ -58,7 +61,8 @@ def serve(
             local = server.is_loopback(listening)
             if not local:
                 _warn(listening, index)
-            with Service(model, finder) as service:
+            limits = DEFAULTS if max_pixels is None else replace(DEFAULTS, pixels=max_pixels)
+            with Service(model, finder, limits) as service:
                 app = create_app(service, server.names(listening, host) if local else None)
                 report.result(f"RegionTalk is at {server.url(listening, host)} (API at /docs). Ctrl-C stops it.")
                 server.serve(app, listening, service.limits)

@@ -29,7 +29,7 @@ class PhotoChoice:
 
     Attributes:
         exclude: what `--exclude` says; see `search_photos`.
-        max_pixels: what `--max-pixels` says; None for `MAX_PIXELS`.
+        max_pixels: what `--max-pixels` says; see `open_photo`.
     """
 
     exclude: Sequence[str] | None = None
@@ -39,14 +39,7 @@ class PhotoChoice:
         """A photo, see `open_photo`."""
         from regiontalk.photos import open_photo
 
-        return open_photo(file, max_pixels=self.pixels, min_side=min_side)
-
-    @property
-    def pixels(self) -> int:
-        """The most pixels that are decoded of a photo."""
-        from regiontalk.photos import MAX_PIXELS
-
-        return self.max_pixels or MAX_PIXELS
+        return open_photo(file, max_pixels=self.max_pixels, min_side=min_side)
 
 
 ALL_PHOTOS = PhotoChoice()

@@ -104,6 +104,7 @@ class Selection:
         every: of those sorted by name the first and every so many-th after it; None for all.
         leave_out: leave out what is wrong, counted, instead of refusing the dataset.
         need_files: photos must be there; if not, only what is said about them counts.
+        max_pixels: of photos that are opened, to ask for their size; see `open_photo`.
 
     Raises:
         ValueError: if `every` is below 1.
@@ -113,6 +114,7 @@ class Selection:
     every: int | None = None
     leave_out: bool = False
     need_files: bool = True
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         if self.every is not None and self.every < 1:
@@ -201,7 +203,11 @@ def named_photos(
     if not selection.need_files:
         found = {name: file or folders[-1] / name for name, file in found.items()}
     problems.add("photos listed but missing", [name for name in names if found[name] is None])
-    photos = {name: _boxed_photo(name, file, raw[name], problems) for name, file in found.items() if file is not None}
+    photos = {
+        name: _boxed_photo(name, file, raw[name], selection.max_pixels, problems)
+        for name, file in found.items()
+        if file is not None
+    }
     if not photos:
         problems.raise_if_any()
         raise DataError(f"{problems.source}: holds no photo of those asked for")
@@ -306,8 +312,8 @@ def refuse_split(source: Path, split: str, found: Iterable[str]) -> NoReturn:
     raise DataError(f"{source}: has no split {split!r}; splits found: {', '.join(sorted(found)) or 'none'}")
 
 
-def _boxed_photo(name: str, file: Path, raw: RawPhoto, problems: Problems) -> BoxedPhoto:
-    width, height = raw.size or _own_size(file)
+def _boxed_photo(name: str, file: Path, raw: RawPhoto, max_pixels: int | None, problems: Problems) -> BoxedPhoto:
+    width, height = raw.size or _own_size(file, max_pixels)
     kept = [(box, raw_box) for raw_box in raw.boxes if (box := _inside(name, raw_box, width, height, problems))]
     return BoxedPhoto(
         file,
@@ -320,8 +326,8 @@ def _boxed_photo(name: str, file: Path, raw: RawPhoto, problems: Problems) -> Bo
     )
 
 
-def _own_size(file: Path) -> tuple[int, int]:
-    photo = open_photo(file, min_side=1)  # JPEGs are decoded as small as can be
+def _own_size(file: Path, max_pixels: int | None) -> tuple[int, int]:
+    photo = open_photo(file, max_pixels=max_pixels, min_side=1)  # JPEGs are decoded as small as can be
     return photo.width, photo.height
 
 

@@ -10,19 +10,19 @@ from regiontalk.errors import DataError
 from regiontalk.evaluation.results import Progress
 from regiontalk.evaluation.seen import training_signature
 from regiontalk.evaluation.signature import NORMALISATION, pack_signature
-from regiontalk.pack import Pack
+from regiontalk.model import Model
 from regiontalk.structures import Regions
 
 _NEVER_SEEN = "never_seen"
 
 
 def box_signature(
-    pack: Pack, dataset: BoxedDataset, selection: Mapping[str, Any], progress: Progress
+    model: Model, dataset: BoxedDataset, selection: Mapping[str, Any], progress: Progress
 ) -> dict[str, Any]:
     """All that an evaluation on boxes says about itself, but what the kind of evaluation adds.
 
     Args:
-        pack: that was measured.
+        model: that was measured.
         dataset: that it was measured on.
         selection: how its photos were chosen, for people: `{}` if all took part.
         progress: is told how far it is.
@@ -32,10 +32,10 @@ def box_signature(
     """
     files = [photo.file for photo in dataset.photos]
     return {
-        **pack_signature(pack),
+        **pack_signature(model.pack),
         **boxes_signature(dataset, selection),
-        **training_signature(pack, dataset.name, dataset.split, files, progress),
-        _NEVER_SEEN: pack.settings.trained_on.get(_NEVER_SEEN, "the pack does not say"),
+        **training_signature(model.pack, dataset.name, dataset.split, files, progress, model.max_pixels),
+        _NEVER_SEEN: model.pack.settings.trained_on.get(_NEVER_SEEN, "the pack does not say"),
     }
 
 

@@ -138,7 +138,7 @@ def evaluate_classes(
         "unknown_classes": {label: photos_of[label] for label, found in names.items() if not found},
         "rare_classes": {label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())},
         "signature": {
-            **box_signature(model.pack, dataset, selection or {}, progress),
+            **box_signature(model, dataset, selection or {}, progress),
             "queries": len(first),
             "difficult_queries": len(difficult),
             "pairs_left_out_for_crowds": unclear,
@@ -203,7 +203,7 @@ def evaluate_phrases(
         **_numbers({"phrases": asked, "phrases_merged": merged}, reporting),
         "aligned_words": rounded({"pointing": pointed, "words": words}),
         "signature": {
-            **box_signature(model.pack, entities.boxes, selection or {}, progress),
+            **box_signature(model, entities.boxes, selection or {}, progress),
             "sentences": sum(map(len, entities.sentences)),
             "queries": len(answers),
             "phrases_without_a_known_word": sum(answer.unknown for answer in answers),

@@ -102,7 +102,7 @@ def evaluate_search(
         },
         "unknown_classes": {label: counts[label] for label in common if label not in asked},
         "signature": {
-            **box_signature(model.pack, dataset, selection or {}, progress),
+            **box_signature(model, dataset, selection or {}, progress),
             "sentence": sentence,
             "min_photos": min_photos,
             "score": model.score_kind,

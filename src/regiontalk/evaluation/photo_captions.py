@@ -111,7 +111,7 @@ def write_photo_captions(
         captions[photo.name] = [caption.text]
         if caption.word_regions:
             traced[photo.name] = TracedCaption.of(caption, regions)
-    signature = box_signature(model.pack, dataset, selection or {}, progress)
+    signature = box_signature(model, dataset, selection or {}, progress)
     signature |= model.pack.settings.photo_captioner.search(beam)
     return PhotoCaptions(captions, signature, Path(model.pack.folder), traced)
 

@@ -72,7 +72,7 @@ def evaluate_naming(
     full_frame = named_shares([words for each in written for words in each.crop], labels)
     times = {"times_full_frame": region["micro"] / full_frame["micro"]} if full_frame["micro"] else {}
     counts = {label: labels.count(label) for label in sorted(set(labels))}
-    signature = box_signature(model.pack, dataset, selection or {}, progress) | _search(model, beam)
+    signature = box_signature(model, dataset, selection or {}, progress) | _search(model, beam)
     numbers = rounded({"region": region, "full_frame_on_crop": full_frame, **times, "boxes_by_class": counts})
     return {**numbers, "signature": signature}
 
@@ -135,7 +135,7 @@ def evaluate_region_captions(
             list(_find_and_describe(model, dataset, beam, progress)), dense.similarity
         )
         how["dense_captioning"] = f"thresholds of Johnson et al. 2016, similarity {dense.name}, surest box first"
-    signature = box_signature(model.pack, dataset, selection or {}, progress)
+    signature = box_signature(model, dataset, selection or {}, progress)
     return {**rounded(found), "signature": signature | how}
 
 
@@ -174,7 +174,7 @@ def _caption_crops(model: Model, photo: BoxedPhoto, beam: int | None) -> Texts:
     """Each box cut out and captioned as if it were a photo; a few are cut out at a time: each may be a whole photo."""
     if not len(photo.boxes_xyxy):
         return []
-    opened, looked = open_photo(photo.file), list[Regions]()
+    opened, looked = open_photo(photo.file, max_pixels=model.max_pixels), list[Regions]()
     for start in range(0, len(photo.boxes_xyxy), BATCH):
         looked += model.look([crop(opened, box) for box in photo.boxes_xyxy[start : start + BATCH]])
     return [tokenise(caption.text) for caption in model.caption(looked, beam)]

@@ -124,7 +124,7 @@ def retrieve(
             raise PackError(f"{model.pack.folder}: {error}. Take another pack.") from error
     less = ", less the hubness of both" if model.pack.settings.bank.photos else ""
     how = {"score": f"{kind} ({FORMULAS[kind]}){less}"}
-    signature = evaluation_signature(model.pack, dataset, progress) | how
+    signature = evaluation_signature(model, dataset, progress) | how
     result = retrieval_result(ranks, signature, reporting)
     return Retrieved(result, ranks, kind, vectors, counts, captions, sentences, owners)
 
@@ -167,7 +167,7 @@ def write_captions(
     captions = [caption.text for caption, _ in caption_photos(model, _files(dataset), beam, progress)]
     how = model.pack.settings.photo_captioner.search(beam)
     scores = _scores_of(captions, dataset)
-    signature = evaluation_signature(model.pack, dataset, progress) | how
+    signature = evaluation_signature(model, dataset, progress) | how
     return Written(_compared(scores, signature, reporting or Reporting()), captions, scores)
 
 
@@ -218,7 +218,7 @@ def evaluate_nearest(
         "baseline": f"first caption of the nearest of {len(training)} photos of split {training.split}, L2 distance of "
         "whole-photo features"
     }
-    signature = evaluation_signature(model.pack, dataset, progress) | how
+    signature = evaluation_signature(model, dataset, progress) | how
     return _compared(_scores_of(captions, dataset), signature, reporting or Reporting())
 
 

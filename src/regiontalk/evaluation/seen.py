@@ -21,7 +21,9 @@ _NEVER_SEEN = "never_seen"
 _UNKNOWN = "unknown: the pack does not say what it was trained on"
 
 
-def training_signature(pack: Pack, name: str, split: str, files: Sequence[Path], progress: Progress) -> dict[str, Any]:
+def training_signature(
+    pack: Pack, name: str, split: str, files: Sequence[Path], progress: Progress, max_pixels: int | None = None
+) -> dict[str, Any]:
     """What a signature says about photos that were learnt.
 
     Args:
@@ -29,6 +31,7 @@ def training_signature(pack: Pack, name: str, split: str, files: Sequence[Path],
         name, split: of the dataset; they are only asked for if the pack has no list of its training photos.
         files: the photos.
         progress: is told how far it is.
+        max_pixels: of the photos, see `open_photo`.
 
     Returns:
         `{"seen_in_training": "yes: ...", "no: ..." or "unknown: ..."}`, and `"photos_seen_in_training"`, how many of
@@ -40,7 +43,8 @@ def training_signature(pack: Pack, name: str, split: str, files: Sequence[Path],
     if pack.training_photos is None:
         return {"seen_in_training": named_in_training(pack.settings.trained_on, name, split)}
     progress.expect(len(files), "photos compared with the pack's training photos")
-    seen = int(recognised(fingerprint_files(files, progress.advance), pack.training_photos).sum())
+    asked = fingerprint_files(files, progress.advance, max_pixels)
+    seen = int(recognised(asked, pack.training_photos).sum())
     those = f"the {len(pack.training_photos):,} photos that the pack was trained on"
     said = f"yes: {seen:,} of {len(files):,} photos ({seen / len(files):.1%}) are" if seen else "no: no photo is"
     return {"seen_in_training": f"{said} among {those}", "photos_seen_in_training": seen}

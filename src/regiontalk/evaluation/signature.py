@@ -15,6 +15,7 @@ from regiontalk.files import MAX_TEXT_BYTES, open_regular, sha256_hex
 if TYPE_CHECKING:
     from regiontalk.data import Dataset
     from regiontalk.evaluation.results import Progress
+    from regiontalk.model import Model
 from regiontalk.pack import Pack
 
 NORMALISATION = "lower case, words are runs of letters and digits, all else dropped"
@@ -42,17 +43,17 @@ def photo_counts(captions: np.ndarray) -> dict[str, Any]:
     return {"photos": len(captions), "captions": int(captions.sum()), "captions_per_photo": span(captions.tolist())}
 
 
-def evaluation_signature(pack: Pack, dataset: Dataset, progress: Progress) -> dict[str, Any]:
-    """All that an evaluation of a pack on a dataset says about itself, but what the kind of evaluation adds.
+def evaluation_signature(model: Model, dataset: Dataset, progress: Progress) -> dict[str, Any]:
+    """All that an evaluation of a model on a dataset says about itself, but what the kind of evaluation adds.
 
     Raises:
         PhotoError: if a photo is broken.
     """
     files = [photo.file for photo in dataset.photos]
     return {
-        **pack_signature(pack),
+        **pack_signature(model.pack),
         **dataset_signature(dataset),
-        **training_signature(pack, dataset.name, dataset.split, files, progress),
+        **training_signature(model.pack, dataset.name, dataset.split, files, progress, model.max_pixels),
     }
 
 

@@ -5,6 +5,23 @@ from __future__ import annotations
 from regiontalk.errors import PhotoError
 
 GET_IT_AGAIN = "Get it once more from where it came from."
+_SMALLER = "Make it smaller"
+_ALLOW_MORE = "or allow more if you trust it: --max-pixels, or max_pixels in Python and in a training's settings"
+
+
+class TooManyPixelsError(PhotoError):
+    """A photo has more pixels than the caller allows.
+
+    Args:
+        name, expected, found: as of `wrong`.
+
+    Attributes:
+        for_guests: the same for those who cannot allow more, such as a server's clients.
+    """
+
+    def __init__(self, name: str, expected: str, found: str) -> None:
+        super().__init__(str(wrong(name, expected, found, f"{_SMALLER}, {_ALLOW_MORE}.")))
+        self.for_guests = str(wrong(name, expected, found, f"{_SMALLER}."))
 
 
 def wrong(name: str, expected: str, found: str, advice: str) -> PhotoError:

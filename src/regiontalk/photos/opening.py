@@ -14,7 +14,7 @@ from regiontalk import files
 from regiontalk.errors import PhotoError
 from regiontalk.photos.colours import to_rgb
 from regiontalk.photos.costs import has_one_scan
-from regiontalk.photos.errors import GET_IT_AGAIN, escaped, out_of_memory, wrong
+from regiontalk.photos.errors import GET_IT_AGAIN, TooManyPixelsError, escaped, out_of_memory, wrong
 from regiontalk.photos.readers import (
     MAX_FILE_BYTES,
     broken,
@@ -39,11 +39,6 @@ SHRUNK = 5
 
 It takes little memory then, 43 MB for 108 megapixels, but time for all its pixels: 0.1 s for each 100 million or so.
 """
-
-_ADVICE = (
-    "Make it smaller, or allow more if you trust it: max_pixels of open_photo, --max-pixels of describe, align, "
-    "regions, inspect, report and index add."
-)
 
 _ORIENTATION = 0x0112  # EXIF's tag
 _TURNS = {
@@ -74,7 +69,7 @@ class Photo:
     image: Image.Image
 
 
-def open_photo(source: PhotoSource, *, max_pixels: int = MAX_PIXELS, min_side: int | None = None) -> Photo:
+def open_photo(source: PhotoSource, *, max_pixels: int | None = None, min_side: int | None = None) -> Photo:
     """Open a photo: the first frame, upright as its EXIF orientation says, RGB, transparency on white.
 
     16-bit greys are scaled to 8 bits by their high byte; for 32-bit and floating-point greys see `to_rgb`.
@@ -83,8 +78,8 @@ def open_photo(source: PhotoSource, *, max_pixels: int = MAX_PIXELS, min_side: i
         source: a path, a file's bytes, a file opened in binary mode, a PIL image, or an array (H, W, 3) uint8 RGB. A
             file that can seek is read from its start, whatever was read of it before, and left where it was; another
             one is read to its end.
-        max_pixels: width times height that is still decoded; found out from the header, before any decoding. JPEGs that
-            are decoded smaller may have `SHRUNK` times as many.
+        max_pixels: width times height that is still decoded, `MAX_PIXELS` if it is None; found out from the header,
+            before any decoding. JPEGs that are decoded smaller may have `SHRUNK` times as many.
         min_side: JPEGs may be decoded at 1/2, 1/4 or 1/8 of their size, which is several times faster, as long as
             both sides keep at least this many pixels; None for the full size.
 
@@ -93,12 +88,13 @@ def open_photo(source: PhotoSource, *, max_pixels: int = MAX_PIXELS, min_side: i
             large for the memory there is. It names the photo.
         ValueError: if `max_pixels` or `min_side` is below 1.
     """
-    if max_pixels < 1 or (min_side is not None and min_side < 1):
+    most = MAX_PIXELS if max_pixels is None else max_pixels
+    if most < 1 or (min_side is not None and min_side < 1):
         raise ValueError(f"max_pixels and min_side must be at least 1, found {max_pixels} and {min_side}")
     name = _name(source)
     try:
         with quiet_pillow():
-            return _open(name, source, max_pixels, min_side)
+            return _open(name, source, most, min_side)
     except MemoryError:
         raise out_of_memory(name) from None
     except OSError as error:  # decoders' own are PhotoErrors by now
@@ -246,9 +242,9 @@ def _check_size(name: str, width: int, height: int, max_pixels: int, decoded: tu
     found = f"{width} x {height} = {in_all:,}"
     if at_once[0] * at_once[1] > max_pixels:
         shown = f"{found}, of which {at_once[0] * at_once[1]:,} would be decoded" if decoded else found
-        raise wrong(name, f"a photo of at most {max_pixels:,} pixels", shown, _ADVICE)
+        raise TooManyPixelsError(name, f"a photo of at most {max_pixels:,} pixels", shown)
     if in_all > SHRUNK * max_pixels:
-        raise wrong(name, f"a photo of at most {SHRUNK * max_pixels:,} pixels", found, _ADVICE)
+        raise TooManyPixelsError(name, f"a photo of at most {SHRUNK * max_pixels:,} pixels", found)
 
 
 def _orientation(image: Image.Image) -> int:

@@ -18,10 +18,11 @@ class Album:
         side: pixels on a photo's long side.
         most: characters a photo may take in the page.
         failed: is told of photos that cannot be opened; they are drawn as empty frames.
+        max_pixels: see `open_photo`.
     """
 
-    def __init__(self, side: int, most: int, failed: Callable[[str, str], None]) -> None:
-        self._side, self._most, self._failed = side, most, failed
+    def __init__(self, side: int, most: int, failed: Callable[[str, str], None], max_pixels: int | None = None) -> None:
+        self._side, self._most, self._failed, self._max_pixels = side, most, failed, max_pixels
         self._known: dict[Path, tuple[int, int, Picture | None]] = {}
 
     def show(self, file: Path, says: str, marks: Iterable[Mark] = ()) -> str:
@@ -42,7 +43,7 @@ class Album:
 
     def _open(self, file: Path) -> tuple[int, int, Picture | None]:
         try:
-            photo = open_photo(file, min_side=self._side)
+            photo = open_photo(file, max_pixels=self._max_pixels, min_side=self._side)
         except PhotoError as error:  # it was fine a moment ago, so somebody changed it
             self._failed(str(file), str(error))
             return 4, 3, None

@@ -16,7 +16,7 @@ from PIL import Image
 
 from regiontalk.errors import PhotoError
 from regiontalk.files import open_regular, problem, read_with_status, sha256_hex, unreadable
-from regiontalk.photos import MAX_PIXELS, Photo, escaped, open_photo
+from regiontalk.photos import Photo, escaped, open_photo
 from regiontalk.photos.dates import date_taken
 from regiontalk.photos.readers import MAX_FILE_BYTES
 from regiontalk.search.entries import Entry, FileState
@@ -59,7 +59,7 @@ def read_file(path: str) -> tuple[FileRead, bytes | None]:
     return FileRead(path, hashlib.sha256(content).digest(), _state(status)), content
 
 
-def open_read(read: FileRead, content: bytes | None, side: int, max_pixels: int = MAX_PIXELS) -> tuple[Entry, Photo]:
+def open_read(read: FileRead, content: bytes | None, side: int, max_pixels: int | None = None) -> tuple[Entry, Photo]:
     """The photo in a file that was read.
 
     Args:

@@ -36,7 +36,11 @@ def some(items: Sequence[Item], count: int) -> list[Item]:
 
 
 def look_at_photos(
-    graph: bytes, settings: VisionSettings, projection: Mapping[str, np.ndarray], photos: Sequence[PhotoSource]
+    graph: bytes,
+    settings: VisionSettings,
+    projection: Mapping[str, np.ndarray],
+    photos: Sequence[PhotoSource],
+    max_pixels: int | None = None,
 ) -> list[Regions]:
     """The regions of photos as `Model.look` finds them, before there is a pack.
 
@@ -44,6 +48,7 @@ def look_at_photos(
         graph, settings: of the vision network.
         projection: `W_m` (D, h) and `b_m` (h,).
         photos: files, or arrays (H, W, 3) uint8.
+        max_pixels: see `open_photo`.
 
     Raises:
         PhotoError: if a photo is broken.
@@ -52,7 +57,8 @@ def look_at_photos(
     with progress_bar() as progress:
         bar = progress.add_task("looking at training photos", total=len(photos))
         for start in range(0, len(photos), BATCH):
-            found += session.look([open_photo(each, min_side=settings.size) for each in photos[start : start + BATCH]])
+            batch = photos[start : start + BATCH]
+            found += session.look([open_photo(each, max_pixels=max_pixels, min_side=settings.size) for each in batch])
             progress.update(bar, completed=len(found))
     return found
 

@@ -140,6 +140,7 @@ class NamedPhotos:
         photos: B at most; a photo that is drawn twice counts once.
         seed: of all chance.
         jitter: see `Views`.
+        max_pixels: see `open_photo`.
 
     Raises:
         DataError: if there is no name to learn.
@@ -152,8 +153,9 @@ class NamedPhotos:
         photos: int,
         seed: int,
         jitter: float = 0.0,
+        max_pixels: int | None = None,
     ) -> None:
-        self.source, self.photos, self.seed = labels, photos, seed
+        self.source, self.photos, self.seed, self.max_pixels = labels, photos, seed, max_pixels
         self.views = Views(SMALLEST_VIEW, jitter)
         self.names = tuple(dict.fromkeys(names.values()))
         if not self.names:
@@ -181,7 +183,7 @@ class NamedPhotos:
         mask, overlap = np.zeros((len(rows), most), bool), np.zeros((len(rows), most, len(self.names)), np.float32)
         every = []
         for i, row in enumerate(rows):
-            image = open_photo(self.source.photos[row], min_side=size).image
+            image = open_photo(self.source.photos[row], max_pixels=self.max_pixels, min_side=size).image
             pixels[i], boxes, visible = see_view(image, self.source.boxes[row], size, rng, self.views)
             named = [names for names, seen in zip(self.rows[row], visible, strict=True) if seen]
             regions = draw_regions(boxes[[bool(names) for names in named]], rng)

@@ -122,13 +122,21 @@ class Reader:
     def store(self, dataset: Dataset) -> RegionStore:
         """The regions of its photos."""
         folder = self.config.regions / dataset.name / dataset.split
-        return store_regions(self.graph, self.settings, dataset, folder)
+        return store_regions(self.graph, self.settings, dataset, folder, self.config.max_pixels)
 
     def views(self, dataset: Dataset, store: RegionStore) -> list[RegionStore]:
         """Random views of its photos."""
         folder = self.config.regions / dataset.name
         return [
-            store_view(self.graph, self.settings, dataset, store, folder / f"{dataset.split}_view_{number}", number)
+            store_view(
+                self.graph,
+                self.settings,
+                dataset,
+                store,
+                folder / f"{dataset.split}_view_{number}",
+                number,
+                self.config.max_pixels,
+            )
             for number in range(self.config.views)
         ]
 
@@ -159,7 +167,8 @@ class Reader:
 
     def named_store(self, labels: BoxLabels) -> RegionStore:
         """The features of boxes that have names."""
-        return store_boxes(self.graph, self.settings, labels.photos, labels.boxes, self.config.regions / "named")
+        folder, most = self.config.regions / "named", self.config.max_pixels
+        return store_boxes(self.graph, self.settings, labels.photos, labels.boxes, folder, most)
 
     def named_regions(self, labels: BoxLabels, train: list[Dataset], words: list[PhotoWords]) -> Described:
         """Named boxes as texts about regions, with the adjectives that captions have for them."""

@@ -24,7 +24,7 @@ Share = Annotated[float, number(0, 1)]
 Positive = Annotated[float, number(1e-12, 1e12)]
 NotNegative = Annotated[float, number(0, 1e12)]
 
-NOT_IDENTITY = ("output", "stop_after")
+NOT_IDENTITY = ("output", "stop_after", "max_pixels")
 """Fields that may change between a run and its continuation."""
 
 

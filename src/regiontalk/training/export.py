@@ -18,7 +18,7 @@ from regiontalk.language import tokenise
 from regiontalk.language.reader import WordsReader
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import BANK, PLACED, Pack, save_pack
-from regiontalk.photos import PhotoSource
+from regiontalk.photos import MAX_PIXELS, PhotoSource
 from regiontalk.settings import (
     AlignmentSettings,
     BankSettings,
@@ -69,6 +69,7 @@ class ExportConfig:
             speaks; None for no such words.
         placed_words: how many, the first of the file.
         bank_temperature, bank_weight: τ (in units of S_kl) and λ; chosen on dev.
+        max_pixels: of a photo, see `regiontalk.photos.open_photo`.
     """
 
     output: Path
@@ -98,11 +99,12 @@ class ExportConfig:
     bank_weight: float = 0.75
     placed_vectors: Path | None = None
     placed_words: int = 20_000
+    max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
-        for name in ("dim", "bank", "bank_others"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name}: expected a number of at least 0, found {getattr(self, name)}")
+        for name, least in {"dim": 0, "bank": 0, "bank_others": 0, "max_pixels": 1}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name}: expected a number of at least {least}, found {getattr(self, name)}")
         if (self.dim or self.bank) and not self.data:
             raise ValueError("dim and bank need data")
         if self.bank and self.score != "mean":
@@ -132,11 +134,12 @@ def export_pack(config: ExportConfig) -> Pack:
         settings = replace(settings, words=replace(settings.words, vector_dim=net.words.W_g.shape[0]))
     if config.data or config.photos:
         require_named((config.alignment, config.photo_captioner, config.region_captioner), config.data)
-    photos = training_photos(config.data, config.photos)
+    photos = training_photos(config.data, config.photos, config.max_pixels)
     if config.dim:
         arrays = reduced(config, arrays, graph, vision_settings, vocabulary)
     if config.bank:
-        seen = look_at_photos(graph, vision_settings, arrays["projection"], bank_photos(config))
+        chosen = bank_photos(config)
+        seen = look_at_photos(graph, vision_settings, arrays["projection"], chosen, config.max_pixels)
         bank, tensors = make_bank(seen, arrays, settings, config.bank_temperature, config.bank_weight)
         settings, arrays = replace(settings, bank=bank), {**arrays, BANK: tensors}
     return save_pack(config.output, settings, arrays, graph, vocabulary, photos)
@@ -221,7 +224,8 @@ def reduced(
 ) -> Tensors:
     """A pack's tensors for a shared space of fewer dimensions, found on some training photos and their captions."""
     photos = some(read_dataset(config.data[0], "train").photos, SPACE_PHOTOS)
-    seen = look_at_photos(graph, settings, arrays["projection"], [photo.file for photo in photos])
+    files = [photo.file for photo in photos]
+    seen = look_at_photos(graph, settings, arrays["projection"], files, config.max_pixels)
     captions = [words for photo in photos for caption in photo.captions if (words := tokenise(caption))]
     said = WordsReader(arrays["words"], "gru").read([vocabulary.encode(words) for words in captions])
     return in_smaller_space(arrays, np.concatenate([each.vectors for each in seen]), np.concatenate(said), config.dim)

@@ -94,8 +94,10 @@ class SeenRegions:
         files: list[Path],
         device: str,
         views: Views = Views(),
+        max_pixels: int | None = None,
     ) -> None:
         self.network, self.store, self.files, self.device, self.views = network, store, files, device, views
+        self.max_pixels = max_pixels
 
     def load(self, rows: np.ndarray, rng: np.random.Generator | None, settings: VisionSettings) -> SeenBatch:
         """The photos and their boxes: views of them chosen by `rng`, or the whole photos without it."""
@@ -106,7 +108,7 @@ class SeenRegions:
         mask = np.zeros((len(rows), most), bool)
         boxes = []
         for i, row in enumerate(rows):
-            image = open_photo(self.files[row], min_side=size).image
+            image = open_photo(self.files[row], max_pixels=self.max_pixels, min_side=size).image
             proposed = unit_boxes(self.store, row)[1 : self.store.counts[row]]
             pixels[i], found, _ = see_view(image, proposed, size, rng, self.views)
             boxes.append(found.astype(np.float32))
@@ -200,7 +202,9 @@ def freeze_normalisation(network: nn.Module) -> None:
             module.eval()
 
 
-def store_regions(graph: bytes, settings: VisionSettings, dataset: Dataset, folder: Path) -> RegionStore:
+def store_regions(
+    graph: bytes, settings: VisionSettings, dataset: Dataset, folder: Path, max_pixels: int | None = None
+) -> RegionStore:
     """Every photo's regions as a vision graph sees them; goes on where it was stopped.
 
     Raises:
@@ -211,7 +215,8 @@ def store_regions(graph: bytes, settings: VisionSettings, dataset: Dataset, fold
     files, most = [photo.file for photo in dataset.photos], settings.proposals + 1
 
     def look(rows: range) -> dict[str, np.ndarray]:
-        seen = session.look([open_photo(files[row], min_side=settings.size) for row in rows])
+        photos = [open_photo(files[row], max_pixels=max_pixels, min_side=settings.size) for row in rows]
+        seen = session.look(photos)
         return {
             "features": pad_rows([r.features for r in seen], most),
             "boxes": pad_rows([r.boxes_xyxy for r in seen], most),
@@ -225,7 +230,12 @@ def store_regions(graph: bytes, settings: VisionSettings, dataset: Dataset, fold
 
 
 def store_boxes(
-    graph: bytes, settings: VisionSettings, files: Sequence[Path], boxes: Sequence[np.ndarray], folder: Path
+    graph: bytes,
+    settings: VisionSettings,
+    files: Sequence[Path],
+    boxes: Sequence[np.ndarray],
+    folder: Path,
+    max_pixels: int | None = None,
 ) -> RegionStore:
     """The features of given boxes (n, 4) in 0..1, the whole photo first; of a photo with many, the first ones.
 
@@ -237,7 +247,7 @@ def store_boxes(
     names = [f"{row} {hashlib.sha256(each.tobytes()).hexdigest()[:16]}" for row, each in enumerate(boxes)]
 
     def look(rows: range) -> dict[str, np.ndarray]:
-        images = [open_photo(files[row], min_side=settings.size).image for row in rows]
+        images = [open_photo(files[row], max_pixels=max_pixels, min_side=settings.size).image for row in rows]
         maps = look_at(session, [prepare(image, settings.size) for image in images])
         some = [np.concatenate([WHOLE[None], boxes[row]])[:most] for row in rows]
         return {
@@ -252,7 +262,13 @@ def store_boxes(
 
 
 def store_view(
-    graph: bytes, settings: VisionSettings, dataset: Dataset, store: RegionStore, folder: Path, number: int
+    graph: bytes,
+    settings: VisionSettings,
+    dataset: Dataset,
+    store: RegionStore,
+    folder: Path,
+    number: int,
+    max_pixels: int | None = None,
 ) -> RegionStore:
     """Every photo's regions as they are seen through some random window, one for each number; goes on where it stopped.
 
@@ -269,7 +285,8 @@ def store_view(
     def look(rows: range) -> dict[str, np.ndarray]:
         pixels, boxes, scores = [], [], []
         for row in rows:
-            image, rng = open_photo(files[row], min_side=settings.size).image, np.random.default_rng([row, number, 4])
+            image = open_photo(files[row], max_pixels=max_pixels, min_side=settings.size).image
+            rng = np.random.default_rng([row, number, 4])
             count = int(store.counts[row])
             own = unit_boxes(store, row)[1:count]
             seen, found, visible = see_view(image, own, settings.size, rng, STORED_VIEWS)

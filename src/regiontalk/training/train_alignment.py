@@ -17,6 +17,7 @@ from regiontalk.errors import PackError, TrainingError
 from regiontalk.evaluation.retrieval import retrieval
 from regiontalk.files import parse_json, read_text
 from regiontalk.language import Vocabulary
+from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import Section, VisionSettings, number
 from regiontalk.training.backbones import require_whole_cells
 from regiontalk.training.box_labels import (
@@ -110,6 +111,7 @@ class AlignmentConfig(Section):
         naming_weight: of `naming_loss`, beside the ranking loss.
         validate_epochs: from one measurement of dev's recalls to the next; each costs a look at all its photos.
         limit: only the first photos of each split, for trials.
+        max_pixels: of a photo, see `regiontalk.photos.open_photo`.
         seed, stop_after: as for every run.
     """
 
@@ -152,6 +154,7 @@ class AlignmentConfig(Section):
     naming_weight: NotNegative = 0.5
     validate_epochs: Count = 1
     limit: int | None = None
+    max_pixels: Count = MAX_PIXELS
     seed: Seed = 0
     stop_after: int | None = None
 
@@ -249,19 +252,21 @@ class AlignmentRun:
 
     def name_photos(self, labels: BoxLabels) -> NamedPhotos:
         names = sayable_names(labels, self.vocabulary)
-        return NamedPhotos(labels, names, self.config.named_photos, self.config.seed, self.config.jitter)
+        config = self.config
+        return NamedPhotos(labels, names, config.named_photos, config.seed, config.jitter, config.max_pixels)
 
     @property
     def tunes_vision(self) -> bool:
         return self.config.vision_learning_rate > 0
 
     def source(self, dataset: Dataset) -> RegionSource:
-        vision, folder = self.config.vision, self.config.regions / dataset.name / dataset.split
-        store = store_regions(read_graph(vision), read_settings(vision), dataset, folder)
+        config, folder = self.config, self.config.regions / dataset.name / dataset.split
+        graph, settings = read_graph(config.vision), read_settings(config.vision)
+        store = store_regions(graph, settings, dataset, folder, config.max_pixels)
         if not self.tunes_vision:
             return StoredRegions(store, self.device)
-        files, views = [p.file for p in dataset.photos], Views(self.config.smallest_view, self.config.jitter)
-        return SeenRegions(self.vision, store, files, self.device, views)
+        files, views = [p.file for p in dataset.photos], Views(config.smallest_view, config.jitter)
+        return SeenRegions(self.vision, store, files, self.device, views, config.max_pixels)
 
     def build(self) -> AlignmentNet:
         """The network with its first weights."""
@@ -401,7 +406,8 @@ class AlignmentRun:
         save_tensors(self.net, self.config.output / WEIGHTS)
         if self.tunes_vision:
             settings = self.settings[-1]
-            save_vision(self.config.output, self.vision, settings, prepared(self.train_files, settings.size))
+            typical = prepared(self.train_files, settings.size, self.config.max_pixels)
+            save_vision(self.config.output, self.vision, settings, typical)
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.evaluation.captions import BLEU_NAMES, caption_scores
+from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import HEADS, Section, whole
 from regiontalk.training.caption_sources import Glance, contexts_of, shown_things
 from regiontalk.training.captioner_data import HeldOut, Reader
@@ -77,7 +78,7 @@ class CaptionerConfig(Section):
         text_steps: steps that learn these alone, before all others.
         text_share: share of them in every batch after that.
         views: random views of each training photo that are looked at beside the photo itself (photos only).
-        limit, seed, stop_after: as for the alignment.
+        limit, max_pixels, seed, stop_after: as for the alignment.
     """
 
     data: tuple[tuple[Path, Positive], ...]
@@ -116,6 +117,7 @@ class CaptionerConfig(Section):
     text_share: Share = 0.0
     views: Annotated[int, whole(0, 100)] = 0
     limit: int | None = None
+    max_pixels: Count = MAX_PIXELS
     seed: Seed = 0
     stop_after: int | None = None
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from regiontalk.errors import DataError
 from regiontalk.language import tokenise
+from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import Section, VisionSettings, number
 from regiontalk.training.backbones import open_backbone, require_whole_cells
 from regiontalk.training.box_labels import BoxLabels, NamedBatch, NamedPhotos, class_names, read_box_labels
@@ -47,6 +48,7 @@ class VisionConfig(Section):
         backbone_learning_rate: of the pretrained weights; 0 keeps them.
         jitter: by how much brightness, contrast and colour of a view are changed at most.
         proposals, nms_iou, min_objectness: how the finished network's proposals become regions, see `VisionSettings`.
+        max_pixels: of a photo, see `regiontalk.photos.open_photo`.
         seed: of everything random.
         stop_after: stop at this step as a kill would; None for the whole run.
     """
@@ -65,6 +67,7 @@ class VisionConfig(Section):
     proposals: int = 19
     nms_iou: float = 0.7
     min_objectness: float = 0.02
+    max_pixels: Count = MAX_PIXELS
     seed: Seed = 0
     stop_after: int | None = None
 
@@ -78,8 +81,8 @@ def train_vision(config: VisionConfig) -> Path:
     settings = vision_settings(config, network)
     held_out, labels = split_photos(read_box_labels(config.boxes))
     names = class_names(labels, frozenset(word for name in labels.counts for word in tokenise(name)))
-    photos = NamedPhotos(labels, names, config.batch, config.seed, config.jitter)
-    measured = NamedPhotos(held_out, names, config.batch, config.seed)
+    photos = NamedPhotos(labels, names, config.batch, config.seed, config.jitter, config.max_pixels)
+    measured = NamedPhotos(held_out, names, config.batch, config.seed, max_pixels=config.max_pixels)
     readout = nn.Linear(settings.feature_dim, len(photos.names))
     whole = nn.ModuleDict({"vision": network, "names": readout}).to(device)
 
@@ -117,7 +120,8 @@ def train_vision(config: VisionConfig) -> Path:
     )
     reached = train(task, config.output, config.stop_after)
     if reached == task.steps:
-        save_vision(config.output, network, settings, prepared(labels.photos, config.image_size))
+        typical = prepared(labels.photos, config.image_size, config.max_pixels)
+        save_vision(config.output, network, settings, typical)
     return config.output / WEIGHTS
 
 

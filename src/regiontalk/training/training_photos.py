@@ -16,12 +16,13 @@ from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.checkpoint import run_settings
 
 
-def training_photos(data: Sequence[Path], photos: Sequence[Path]) -> np.ndarray | None:
+def training_photos(data: Sequence[Path], photos: Sequence[Path], max_pixels: int | None = None) -> np.ndarray | None:
     """The fingerprints of all photos that a pack was trained on.
 
     Args:
         data: folders of captioned photos; of each the train split.
         photos: files of boxes with names (`boxes.jsonl`), and folders of photos, which are searched.
+        max_pixels: see `open_photo`.
 
     Returns:
         (K, 16) uint8, as `listed`; None if nothing is named.
@@ -30,8 +31,9 @@ def training_photos(data: Sequence[Path], photos: Sequence[Path]) -> np.ndarray 
         DataError: if a folder holds no photo, a file is damaged, or there are more than `MOST`.
         PhotoError: if a photo is broken.
     """
-    found = [fingerprint_files(photo.file for photo in read_dataset(folder, "train").photos) for folder in data]
-    found += [fingerprint_files(photos_in(place)) for place in photos]
+    captioned = [[photo.file for photo in read_dataset(folder, "train").photos] for folder in data]
+    others = [photos_in(place) for place in photos]
+    found = [fingerprint_files(files, max_pixels=max_pixels) for files in (*captioned, *others)]
     if not found:
         return None
     known = found[0]

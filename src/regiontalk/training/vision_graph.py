@@ -65,9 +65,9 @@ def float_graph(network: VisionNet, size: int) -> onnx.ModelProto:
     return onnx.load_from_string(buffer.getvalue())
 
 
-def prepared(files: Sequence[Path], size: int) -> np.ndarray:
+def prepared(files: Sequence[Path], size: int, max_pixels: int | None = None) -> np.ndarray:
     """The first photos of some, as the network takes them.  # (B, S, S, 3) uint8"""
-    photos = (open_photo(file, min_side=size).image for file in files[:TYPICAL_PHOTOS])
+    photos = (open_photo(file, max_pixels=max_pixels, min_side=size).image for file in files[:TYPICAL_PHOTOS])
     return np.stack([prepare(photo, size) for photo in photos])
 
 

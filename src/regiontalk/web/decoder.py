@@ -21,6 +21,7 @@ from PIL import Image
 
 from regiontalk.errors import PhotoError
 from regiontalk.photos import Photo, escaped, open_photo
+from regiontalk.photos.errors import TooManyPixelsError
 from regiontalk.report.pictures import jpeg
 from regiontalk.vision.pixels import prepare
 
@@ -94,7 +95,8 @@ def open_upload(data: bytes, name: str, size: int, max_pixels: int) -> Photo:
     try:
         photo = open_photo(data, max_pixels=max_pixels, min_side=size)
     except PhotoError as error:
-        raise PhotoError(str(error).replace(_NAMELESS, escaped(name), 1)) from None
+        said = error.for_guests if isinstance(error, TooManyPixelsError) else str(error)
+        raise PhotoError(said.replace(_NAMELESS, escaped(name), 1)) from None
     return replace(photo, file=name, image=Image.fromarray(prepare(photo.image, size)))
 
 
@@ -114,7 +116,8 @@ def _answer(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes
             return {"long": True}, b""
         if "path" in request:
             side = int(request["side"])
-            return {}, jpeg(open_photo(Path(request["path"]), min_side=side).image, side)
+            photo = open_photo(Path(request["path"]), max_pixels=request["max_pixels"], min_side=side)
+            return {}, jpeg(photo.image, side)
         photo = open_upload(data, request["name"], request["size"], request["max_pixels"])
     except PhotoError as error:
         return {"error": str(error)}, b""

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 from PIL import Image
 
 from regiontalk.errors import PhotoError
-from regiontalk.photos import Photo, escaped
+from regiontalk.photos import MAX_PIXELS, Photo, escaped
 from regiontalk.web.decoder import READY, read_message, write_message
 from regiontalk.web.limits import Limits
 from regiontalk.web.places import BusyError
@@ -93,7 +93,8 @@ class Decoders:
             PhotoError, BusyError: as `upload`.
         """
         name = os.fsdecode(path)
-        task = {"path": name, "side": side}
+        most = max(self._limits.pixels, MAX_PIXELS)  # these photos are the server's owner's, not a client's
+        task = {"path": name, "side": side, "max_pixels": most}
         return (await self._run((task, bytes), os.path.basename(name), self._limits.quick_copy_seconds))[1]
 
     def close(self) -> None:
