@@ -14,7 +14,7 @@ from regiontalk.errors import ConfigError
 if TYPE_CHECKING:
     import socket
 
-_EXTRA = ("fastapi", "uvicorn", "starlette", "pydantic", "python_multipart")
+_EXTRA = ("fastapi", "uvicorn", "h11", "starlette", "pydantic", "python_multipart")
 
 
 def add_to(app: typer.Typer) -> None:
