@@ -23,7 +23,7 @@ import safetensors.numpy
 from regiontalk import fingerprints
 from regiontalk.alignment.hubness import bank_shapes, check_counts
 from regiontalk.captioning.captioner import captioner_shapes
-from regiontalk.errors import PackError
+from regiontalk.errors import PackError, memory_errors
 from regiontalk.files import fitting_name, parse_json, read_bytes, sha256_hex
 from regiontalk.language.placed import placed_shapes
 from regiontalk.language.reader import words_shapes
@@ -299,7 +299,8 @@ def _read_fingerprints(data: bytes, path: Path) -> np.ndarray:
 def _read_tensors(data: bytes, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     """The tensors of one file, checked against what they must be -> float32."""
     try:
-        entries = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
+        with memory_errors(len(data)):
+            entries = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise PackError(f"{path}: expected safetensors, found: {shown(str(error))}. {_COPY_AGAIN}") from None
     _check_shapes(path, {name: tuple(entry["shape"]) for name, entry in entries.items()}, shapes)
@@ -321,7 +322,8 @@ def _tensor_bytes(path: Path, tensors: Mapping[str, np.ndarray], shapes: Mapping
     for name, half in halves.items():
         if not np.isfinite(half).all():
             raise PackError(f"{path}: {name} holds a number that is not finite or beyond float16's 65504.")
-    return safetensors.numpy.save(halves)
+    with memory_errors():
+        return safetensors.numpy.save(halves)
 
 
 def _check_shapes(path: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:

@@ -255,6 +255,21 @@ def test_too_little_memory_for_a_command(
     assert ended.err == "regiontalk: too little memory; close other programs, or give the command less at once\n"
 
 
+def test_a_panic_for_want_of_memory(command: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pyo3 raises it where Python gives no memory for a pack's tensors."""
+
+    class PanicException(BaseException):
+        pass
+
+    def fail(data: bytes) -> None:
+        raise PanicException("PyObject pointer is null")
+
+    monkeypatch.setattr("safetensors.deserialize", fail)
+    ended = command("describe", photos)
+    assert (ended.status, ended.out) == (1, "")
+    assert ended.err == "regiontalk: too little memory; close other programs, or give the command less at once\n"
+
+
 def test_too_little_memory_before_a_command(bare: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise MemoryError

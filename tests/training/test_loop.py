@@ -277,6 +277,18 @@ def test_a_whole_checkpoint_of_another_network_is_refused(tmp_path: Path) -> Non
         load_checkpoint(tmp_path, task.network, task.optimiser, task.run)
 
 
+def test_too_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = make_task()
+    save_checkpoint(tmp_path, task.network, task.optimiser, 3, "{}")
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("unable to mmap 40000080 bytes from file: Cannot allocate memory (12)")
+
+    monkeypatch.setattr(checkpoint, "safe_open", fail)
+    with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: too little memory to read it"):
+        load_checkpoint(tmp_path, task.network, task.optimiser, "{}")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
 def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / FILE_NAME)

@@ -15,12 +15,12 @@ import numpy as np
 import safetensors
 
 import regiontalk
-from regiontalk.errors import DataError
+from regiontalk.errors import DataError, memory_errors
 from regiontalk.evaluation.ranks import MatrixScores, check_owners, rank
 from regiontalk.evaluation.results import Progress, Reporting, Silent, equal_folds, retrieval_result
 from regiontalk.evaluation.signature import file_sha256, photo_counts
 from regiontalk.evaluation.vector_scores import VectorScores
-from regiontalk.files import open_regular
+from regiontalk.files import open_regular, problem
 
 Similarity = Literal["dot", "cosine"]
 SIMILARITIES: tuple[Similarity, ...] = ("dot", "cosine")
@@ -199,6 +199,8 @@ def _read_array(file: Path, name: str) -> np.ndarray:
         array = reader(file, name)
     except DataError:
         raise
+    except MemoryError:
+        raise problem(file, "too little memory to read it", DataError) from None
     except Exception as error:  # there is no end to what damaged files make their parsers raise
         raise DataError(f"{file}: cannot be read as {file.suffix} with an array of numbers ({error})") from error
     if not isinstance(array, np.ndarray):
@@ -218,7 +220,8 @@ def _read_npz(file: Path, name: str) -> Any:
 
 
 def _read_safetensors(file: Path, name: str) -> Any:
-    with safetensors.safe_open(file, framework="numpy") as tensors:
+    twice = 2 * file.stat().st_size  # mapped, and copied
+    with memory_errors(twice), safetensors.safe_open(file, framework="numpy") as tensors:
         return tensors.get_tensor(_pick(file, list(tensors.keys()), name))
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from regiontalk.errors import TrainingError
+from regiontalk.errors import TrainingError, memory_errors
 from regiontalk.files import open_regular, parse_json, read_text, written
 
 FILE_NAME = "checkpoint.safetensors"
@@ -164,7 +164,8 @@ def write_tensors(tensors: Mapping[str, Tensor], file: Path, metadata: dict[str,
     """
     unaliased = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     metadata = {"run": "{}", **(metadata or {})}
-    content = save(unaliased, metadata={**metadata, _CHECKSUM: tensors_sha256(unaliased, metadata)})
+    with memory_errors():
+        content = save(unaliased, metadata={**metadata, _CHECKSUM: tensors_sha256(unaliased, metadata)})
     try:
         with written(file) as stream:
             stream.write(content)
@@ -186,7 +187,7 @@ def read_tensors(file: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, 
     with open_regular(file, MAX_BYTES, TrainingError):
         pass
     try:
-        with safe_open(file, framework="pt") as opened:
+        with memory_errors(), safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:

@@ -7,7 +7,6 @@ D dimensions of the features, h dimensions of the shared space.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime as ort
 
-from regiontalk.errors import PackError
+from regiontalk.errors import PackError, memory_errors
 from regiontalk.files import read_bytes
 from regiontalk.settings import VisionSettings
 from regiontalk.structures import Regions
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 OUTPUTS = ("map", "boxes", "objectness")
 """Of the graph, in the order of `VisionSession.run`."""
-
-_OUT_OF_MEMORY = re.compile("bad.?alloc|failed to allocate memory", re.IGNORECASE)  # in ONNX Runtime's errors
 
 MAX_GRAPH_BYTES = 1 << 30
 """Larger graphs are refused."""
@@ -99,12 +96,11 @@ class VisionSession:
     def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The bare graph: pixels uint8 (B, S, S, 3) -> map (B, C, D), boxes (B, K, 4), objectness (B, K)."""
         try:
-            maps, boxes, objectness = self._session.run(OUTPUTS, {"pixels": pixels})
+            with memory_errors():
+                maps, boxes, objectness = self._session.run(OUTPUTS, {"pixels": pixels})
         except MemoryError:
             raise
         except Exception as error:  # ONNX Runtime's errors share no base class
-            if _OUT_OF_MEMORY.search(str(error)):
-                raise MemoryError(_first_line(error)) from None
             raise _bad_graph(self._name, "a graph that runs", _first_line(error)) from error
         self._check_outputs(len(pixels), maps, boxes, objectness)
         return maps, boxes, objectness
