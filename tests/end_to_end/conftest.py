@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from regiontalk.cli import main
+from regiontalk.evaluation.similarities import meteor_is_installed
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Ended:
 
 
 Command = Callable[..., Ended]
+
+needs_meteor = pytest.mark.skipif(not meteor_is_installed(), reason="needs Java and the extra metrics-java")
 
 
 @pytest.fixture

@@ -14,14 +14,22 @@ from PIL import Image
 
 import regiontalk
 from regiontalk.data import read_boxes
+from regiontalk.evaluation import region_runs
 from regiontalk.evaluation.grounding_runs import SENTENCE, evaluate_classes
 from regiontalk.evaluation.object_search import evaluate_search
 from regiontalk.evaluation.region_runs import evaluate_naming
+from regiontalk.evaluation.similarities import meteor_is_installed
 from regiontalk.pack import Pack
 
-from .conftest import random_photo
+from .conftest import needs_meteor, random_photo
 
 Command = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def no_java(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Java takes many seconds to start, once for all tests: only those that are about METEOR wait for it."""
+    monkeypatch.setattr(region_runs, "meteor_is_installed", lambda: False)
 
 
 @pytest.fixture
@@ -152,6 +160,20 @@ def test_dense_captioning(command: Command, regions: Path) -> None:
     assert 0 <= found["dense_captioning"]["map"] <= found["dense_captioning"]["detection_map"] <= 100
     assert "similarity rouge_l" in found["signature"]["dense_captioning"]
     assert "dense captioning: mAP" in command("evaluate", "regions", regions, "--dense", "--similarity", "rouge_l").out
+
+
+@pytest.mark.slow
+@needs_meteor
+def test_meteor(command: Command, regions: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(region_runs, "meteor_is_installed", meteor_is_installed)
+    ended = command("evaluate", "regions", regions, "--dense", "--json")
+    assert (ended.status, ended.err) == (0, "")
+    (found,) = ended.json()
+    assert 0 < found["human"]["meteor"] < 100
+    assert all(0 <= found[captions]["meteor"] < 100 for captions in ("region", "full_frame_on_crop"))
+    assert found["signature"]["meteor"].startswith("1.5, Java")
+    assert "similarity meteor" in found["signature"]["dense_captioning"]
+    assert 0 <= found["dense_captioning"]["map"] <= found["dense_captioning"]["detection_map"]
 
 
 def test_what_is_wrong_can_be_left_out(command: Command, boxed: Path) -> None:

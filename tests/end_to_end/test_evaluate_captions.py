@@ -5,9 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,8 @@ import regiontalk
 from regiontalk.evaluation.captions import NAMES, caption_scores
 from regiontalk.evaluation.ptb import ptb_tokenise
 from regiontalk.language import tokenise
+
+from .conftest import needs_meteor
 
 Command = Callable[..., Any]
 
@@ -31,9 +31,6 @@ needs_gold = [
         reason="needs gold/flickr8k and flickr8k/captions.csv below ../shared/data or $REGIONTALK_DATA",
     ),
 ]
-needs_meteor = pytest.mark.skipif(
-    not (shutil.which("java") and find_spec("pycocoevalcap")), reason="needs Java and pycocoevalcap"
-)
 
 PHOTOS = ("a.jpg", "b.jpg", "c.jpg")
 WRITTEN = ("A dog's ball", "a man rides a bike", "two people can't swim")
