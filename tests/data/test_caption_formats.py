@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.data import read_dataset
-from regiontalk.data.caption_formats import parser_of, read_captions_file
+from regiontalk.data.caption_formats import is_captions_file, parser_of, read_captions_file
 from regiontalk.errors import DataError
 
 from ..caption_forms import CSV, FORMS, TOKENS, TRUTHS
@@ -20,6 +20,21 @@ from ..caption_forms import CSV, FORMS, TOKENS, TRUTHS
 def test_every_format(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(FORMS[name], newline="")
     assert read_captions_file(tmp_path / name).captions == TRUTHS
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_format_is_recognised(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(FORMS[name], newline="")
+    assert is_captions_file(tmp_path / name)
+
+
+def test_what_is_no_file_of_captions(tmp_path: Path) -> None:
+    contents = {"a.txt": b"A dog runs\n", "b.txt": b"", "c.token": b"\xff\xd8\xff", "d.jpg": CSV.encode(), "e": b"{}"}
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "f.json").mkdir()
+    for name in (*contents, "f.json", "gone.json"):
+        assert not is_captions_file(tmp_path / name), name
 
 
 @pytest.mark.parametrize("folder", ["images", "."])

@@ -18,7 +18,9 @@ from PIL import Image
 import regiontalk
 from regiontalk.data import read_dataset
 
+from ..caption_forms import FORMS, TRUTHS
 from ..report.made import HOSTILE, Reader, assert_harmless
+from .conftest import random_photo
 
 Command = Callable[..., Any]
 
@@ -255,6 +257,27 @@ def test_a_plain_folder_is_taken_whole(command: Command, photos: Path, tmp_path:
     assert (ended.status, ended.err) == (0, "")
     assert "tiny on photos, all" in read(out).text
     assert command("report", "--evaluation", photos, "-o", out, "--split", "test").status == 2
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_a_file_of_captions(command: Command, tmp_path: Path, name: str) -> None:
+    for number, photo in enumerate(TRUTHS):
+        random_photo(number, (60, 48)).save(tmp_path / photo)
+    (tmp_path / name).write_text(FORMS[name], newline="")
+    split = ["--split", "train"] if "filename" in FORMS[name] else []  # only Karpathy's files state splits
+    out = tmp_path / "r.html"
+    ended = command("report", tmp_path / name, *split, "-o", out)
+    assert ended.status == 0, ended.err
+    found = [each["data"] for each in data_of(out) if each["kind"] == "Alignment"]
+    assert {each["file"]: each["sentence"] for each in found} == {photo: said[0] for photo, said in TRUTHS.items()}
+
+
+def test_a_photo_under_the_name_of_a_file_of_captions(command: Command, tmp_path: Path) -> None:
+    random_photo(1, (60, 48)).save(tmp_path / "a.txt", "PNG")
+    (tmp_path / "b.txt").write_text("a dog\n")
+    ended = command("report", tmp_path / "a.txt", "-o", tmp_path / "r.html")
+    assert (ended.status, ended.err) == (0, "")
+    assert "expected a photo" in command("report", tmp_path / "b.txt", "-o", tmp_path / "r.html").err
 
 
 def test_an_evaluation_with_boxes(command: Command, captioned: Path, tmp_path: Path) -> None:

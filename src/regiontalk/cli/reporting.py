@@ -6,32 +6,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import regiontalk
 from regiontalk.cli.console import Report, ending, photo_count, printable
-from regiontalk.cli.evaluating_shared import BootstrapOption, SeedOption, reporting_of, warn
+from regiontalk.cli.evaluating_shared import BootstrapOption, SeedOption, reporting_of
 from regiontalk.cli.files import identities, make_place
 from regiontalk.cli.options import BeamOption, ExcludeOption, MaxPixelsOption, PackOption, ThreadsOption, refuse
+from regiontalk.cli.reporting_evaluation import EXAMPLE_SIDE, EXAMPLES, Data, How, evaluation_report
 from regiontalk.cli.stream import PhotoChoice, find_inputs
 from regiontalk.errors import ConfigError, PhotoError, SentenceError
 from regiontalk.files import write_bytes
 
 if TYPE_CHECKING:
-    from regiontalk.data import BoxedDataset, Dataset, Entities
-    from regiontalk.evaluation.results import Reporting
+    from regiontalk.data import Dataset
     from regiontalk.model import Model
     from regiontalk.photos import Photo
-    from regiontalk.report.examples import Listener
     from regiontalk.report.photos import Entry, PhotoReport
     from regiontalk.structures import Alignment, Regions
-
-EXAMPLES = 8
-"""Of each kind, in an evaluation."""
-EXAMPLE_SIDE = 480
-"""Pixels on the long side of an evaluation's examples, at most."""
 
 PhotosOrDataset = Annotated[
     list[str],
@@ -103,30 +96,6 @@ class _Asked:
     sentence: str | None = None
 
 
-@dataclass(frozen=True)
-class _Data:
-    """What an evaluation is measured on: captioned photos, and perhaps boxes."""
-
-    folder: str
-    split: str
-    boxes: str | None
-    boxes_split: str | None
-    boxes_photos: str | None
-    boxes_every: int | None
-
-
-@dataclass(frozen=True)
-class _How:
-    """How an evaluation is done and shown; `most` is in bytes."""
-
-    beam: int | None
-    examples: int
-    max_side: int
-    most: int
-    max_pixels: int | None
-    reporting: Reporting
-
-
 def add_to(app: typer.Typer) -> None:
     """Add this command."""
     app.command()(report)
@@ -177,9 +146,9 @@ def report(
             of_photos = {"--sentences": sentences, "--beta": beta, "--limit": limit, "--exclude": exclude}
             refuse(of_photos, "with --evaluation")
             folder = _one(photos)
-            data = _Data(folder, _part(Path(folder), split), boxes, boxes_split, boxes_photos, boxes_every)
-            how = _How(beam, examples or EXAMPLES, max_side, most, max_pixels, reporting_of(bootstrap, seed))
-            _finish(_evaluation_page(data, how, load, title, told), target, told)
+            data = Data(folder, _part(Path(folder), split), boxes, boxes_split, boxes_photos, boxes_every)
+            how = How(beam, examples or EXAMPLES, max_side, most, max_pixels, reporting_of(bootstrap, seed))
+            _finish(evaluation_report(data, how, load, title, told), target, told)
             return
         boxed = {"--boxes-split": boxes_split, "--boxes-photos": boxes_photos, "--boxes-every": boxes_every}
         numbers = {"--examples": examples, "--bootstrap": bootstrap or None, "--seed": seed}
@@ -212,6 +181,7 @@ def _photos_page(
     """
     from regiontalk.cli.stream import look_at
     from regiontalk.model import distinct
+    from regiontalk.report.page import made_with
     from regiontalk.report.photos import Entry, PhotoReport, shown_names
 
     pages = PhotoReport(len(asked), limits[1])
@@ -257,90 +227,6 @@ def _add(pages: PhotoReport, entry: Entry, again: Callable[[], Photo], max_side:
     pages.add(entry, partial(data_url, photo, max_side))
 
 
-def _evaluation_page(data: _Data, how: _How, load: Callable[[], Model], title: str | None, told: Report) -> bytes:
-    from regiontalk.data import read_dataset
-    from regiontalk.evaluation.runs import retrieve, write_captions
-    from regiontalk.report.album import Album
-    from regiontalk.report.evaluation import Evaluated, evaluation_page
-
-    dataset = read_dataset(data.folder, data.split)
-    boxed = _boxes(data, how.max_pixels)
-    each = _room(how, dataset, boxed[0] if boxed is not None else None)
-    model = load()
-    retrieved = retrieve(model, dataset, how.reporting, told.bar)
-    warn(retrieved.result["signature"])
-    written = write_captions(model, dataset, how.beam, how.reporting, told.bar)
-    grounded = None if boxed is None else _ground(model, *boxed, how.reporting, told)
-    album = Album(min(how.max_side, EXAMPLE_SIDE), each, told.failure, how.max_pixels)
-    found = Evaluated(dataset, retrieved, written, grounded)
-    heading = title or f"{model.pack.settings.name} on {dataset.name}, {dataset.split}"
-    page = evaluation_page(heading, found, album, how.examples, made_with(model))
-    if len(page) > how.most:
-        raise ConfigError(
-            f"--max-size {how.most / 1e6:g}: the report would have {len(page) / 1e6:.1f} megabytes. Take fewer "
-            "--examples, or allow more"
-        )
-    return page
-
-
-def _room(how: _How, dataset: Dataset, boxed: BoxedDataset | Entities | None) -> int:
-    """The characters that each picture of an evaluation may take: together half of the page.
-
-    Raises:
-        ConfigError: if a picture may need more.
-    """
-    from regiontalk.data import Entities
-    from regiontalk.report.evaluation import pictures_shown
-    from regiontalk.report.pictures import LEAST_BYTES
-
-    boxes = boxed.boxes if isinstance(boxed, Entities) else boxed
-    files = {photo.file for photo in dataset.photos} | {photo.file for photo in (boxes.photos if boxes else ())}
-    pictures = min(pictures_shown(how.examples), len(files))  # each is in the page once
-    each = how.most // 2 // pictures
-    if each < LEAST_BYTES:
-        needed = -(-2 * pictures * LEAST_BYTES // 1_000_000)
-        raise ConfigError(
-            f"--max-size {how.most / 1e6:g}: {pictures} photos do not fit into so many megabytes. Take fewer "
-            f"--examples, or allow {needed} megabytes"
-        )
-    return each
-
-
-def _boxes(data: _Data, max_pixels: int | None) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None:
-    """The boxes, if some are named, and how a signature says which of their photos take part."""
-    from regiontalk.cli.evaluating_grounding import selection_of
-    from regiontalk.data import read_boxes
-
-    if data.boxes is None:
-        refuse(
-            {
-                "--boxes-split": data.boxes_split,
-                "--boxes-photos": data.boxes_photos,
-                "--boxes-every": data.boxes_every,
-            },
-            "without --boxes",
-        )
-        return None
-    selection, chosen = selection_of(None, data.boxes_every, leave_out=False, max_pixels=max_pixels)
-    return read_boxes(data.boxes, data.boxes_split or "all", data.boxes_photos, selection), chosen
-
-
-def _ground(
-    model: Model, boxed: BoxedDataset | Entities, chosen: dict[str, Any], reporting: Reporting, told: Report
-) -> tuple[dict[str, Any], Listener]:
-    from regiontalk.data import Entities
-    from regiontalk.evaluation.grounding_runs import SENTENCE, evaluate_classes, evaluate_phrases
-    from regiontalk.report.examples import Listener
-
-    heard = Listener()
-    if isinstance(boxed, Entities):
-        result = evaluate_phrases(model, boxed, chosen, told.bar, heard, reporting)
-    else:
-        result = evaluate_classes(model, boxed, SENTENCE, chosen, told.bar, heard, reporting)
-    warn(result["signature"])
-    return result, heard
-
-
 def _one(given: Sequence[str]) -> str:
     if len(given) != 1 or not given[0]:
         raise ConfigError(f"--evaluation: expected one folder or file of captioned photos, found {len(given)} names")
@@ -358,12 +244,6 @@ def _load(target: Path, pack: str | None, threads: int | None, max_pixels: int |
 
     make_place(target)
     return load(pack, threads, max_pixels)
-
-
-def made_with(model: Model) -> str:
-    """Which program and pack, for the page's end."""
-    settings, checksum = model.pack.settings, model.pack.checksum
-    return f"Made with RegionTalk {regiontalk.__version__}, pack {settings.name} ({checksum[:12]})."
 
 
 def _asked(
@@ -387,23 +267,23 @@ def _asked(
 def _dataset(path: Path, split: str | None) -> Dataset | None:
     """The captioned photos at a path; None if it is no dataset but a photo or a folder of photos."""
     from regiontalk.data import read_dataset
-    from regiontalk.data.flickr8k import is_flickr8k
+    from regiontalk.data.caption_sources import holds_captions
 
-    known = path.suffix.lower() == ".json" or is_flickr8k(path) or _is_plain(path)
-    return read_dataset(path, _part(path, split)) if known else None
+    return read_dataset(path, _part(path, split)) if holds_captions(path) else None
 
 
 def _part(path: Path, split: str | None) -> str:
-    """The split that is meant where none is named."""
-    return split if split is not None else "all" if _is_plain(path) else "test"
-
-
-def _is_plain(path: Path) -> bool:
-    """Whether captioned photos lie there whose folder has no lists of splits."""
+    """The split that is meant: where none is named "test", but all of a plain folder, or of a file without splits."""
+    from regiontalk.data.caption_formats import is_captions_file
+    from regiontalk.data.caption_sources import read_captions
     from regiontalk.data.flickr8k import is_flickr8k
     from regiontalk.data.folder import is_captioned_folder
 
-    return is_captioned_folder(path) and not is_flickr8k(path)
+    if split is not None:
+        return split
+    if is_captions_file(path):
+        return "test" if read_captions(path).states_splits else "all"
+    return "all" if is_captioned_folder(path) and not is_flickr8k(path) else "test"
 
 
 def _lines(file: str, photos: int) -> list[str | None]:

@@ -26,6 +26,9 @@ from regiontalk.settings import shown
 SUFFIXES = (".json", ".jsonl", ".csv", ".txt", ".token")
 """Of files that may hold captions, in any letter case."""
 
+_SURE = (".json", ".jsonl", ".csv")
+"""Those of files that can hold nothing else that is asked for beside photos."""
+
 FORMATS = (
     "Karpathy's splits, COCO's captions, {image: [captions]}, "
     'a list or JSON Lines of {"image", "caption"}, CSV with a heading such as image,caption or file_name,text, '
@@ -36,6 +39,17 @@ _JSON_START = re.compile(r'\s*(?:\[\s*)?\{\s*["}]')
 
 Parser: TypeAlias = Callable[[Path, str], Iterable[CaptionRow]]
 """From a file's name, for messages, and its text."""
+
+
+def is_captions_file(path: Path) -> bool:
+    """Whether a path is a file of captions: by its suffix, and where other text has it too, by how the file begins."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES or not path.is_file():
+        return False
+    try:
+        return suffix in _SURE or parser_of(path, read_text(path)) is not None
+    except DataError:  # no text
+        return False
 
 
 def read_captions_file(file: Path) -> Captions:

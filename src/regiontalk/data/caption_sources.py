@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from regiontalk.data.caption_formats import read_captions_file
+from regiontalk.data.caption_formats import is_captions_file, read_captions_file
 from regiontalk.data.caption_rows import Captions
 from regiontalk.data.flickr8k import CAPTIONS, is_flickr8k, listed_captions
-from regiontalk.data.folder import caption_files, folder_captions
+from regiontalk.data.folder import caption_files, folder_captions, is_captioned_folder
+
+
+def holds_captions(path: Path) -> bool:
+    """Whether a path is a file or folder of captions, see `is_captions_file`; of a folder, by the names in it alone."""
+    return is_flickr8k(path) or is_captioned_folder(path) or is_captions_file(path)
 
 
 def read_captions(path: Path) -> Captions:

@@ -13,9 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import regiontalk
 from regiontalk.report.bundle import bundled, static_folder
+
+if TYPE_CHECKING:
+    from regiontalk.model import Model
 
 VIEWS = "views.js"
 
@@ -83,6 +87,12 @@ def page(title: str, body: str, views: Sequence[View] = (), lead: str = "", foot
             f"<script>{script}</script>",
         ]
     return "\n".join([*parts, "</body>", "</html>", ""]).encode("utf-8", "backslashreplace")
+
+
+def made_with(model: Model) -> str:
+    """Which program and pack, for the page's end."""
+    settings, checksum = model.pack.settings, model.pack.checksum
+    return f"Made with RegionTalk {regiontalk.__version__}, pack {settings.name} ({checksum[:12]})."
 
 
 def embedded_json(value: Any) -> str:
