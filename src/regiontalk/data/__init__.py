@@ -15,7 +15,8 @@ from regiontalk.data.flickr30k_entities import Entities, read_entities
 from regiontalk.data.folder import is_captioned_folder, read_captioned_file, read_folder
 from regiontalk.data.karpathy import is_karpathy, read_karpathy
 from regiontalk.data.region_captions import read_region_lines, read_visual_genome
-from regiontalk.data.region_store import RegionStore, RegionStoreWriter
+from regiontalk.data.region_store import RegionStore
+from regiontalk.data.region_writer import RegionStoreWriter
 from regiontalk.data.voc import read_voc
 from regiontalk.errors import DataError
 from regiontalk.files import read_json, read_text
