@@ -67,6 +67,14 @@ def test_retrieval() -> None:
         assert row in ended.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="needs getrusage")
+def test_search_simulated() -> None:
+    ended = run("search", "--simulate", "300", "--candidates", "20", "--queries", "2")
+    assert ended.returncode == 0, ended.stderr
+    for row in ("300 photos, 20 candidates", "two stages", "first exact search, which compares checksums", "Built in"):
+        assert row in ended.stdout
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs wait4")
 def test_startup(tiny_pack: Path) -> None:
     ended = run("startup", "--pack", str(tiny_pack))
