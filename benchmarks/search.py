@@ -1,7 +1,7 @@
 """Exact search against the plain definition and against reading the vectors once; and two stages against exact search.
 
 python benchmarks/search.py                                     # 31,000 photos x 20 regions, h = 512
-python benchmarks/search.py --simulate 1000000      # h = 64, float16: recall, times, a first search, memory of the build
+python benchmarks/search.py --simulate 1000000      # h = 64, float16: recall, times, also of a first search, memory
 python benchmarks/search.py --storages data/flickr8k --photos 1000    # what float16 and int8 lose on real photos
 
 The plain definition is `numpy.einsum("rh,th->rt")` over all vectors, then max and sum. Reading is `numpy.sum` over all

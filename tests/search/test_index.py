@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +22,7 @@ from regiontalk.search.reading import read_file
 from regiontalk.search.update import Update
 from regiontalk.search.writer import IndexWriter
 
-from .made import PACK, columns, craft, damage, found
+from .made import DIM, PACK, build, columns, craft, damage, found
 
 MakeIndex = Callable[..., Index]
 
@@ -270,3 +272,40 @@ def test_a_reader_between_two_states_looks_again(make_index: MakeIndex) -> None:
         patch.setattr("regiontalk.search.index.read_manifest", look)
         assert numbers(Index.open(folder)) == [0, 1, 2, 3]
     assert len(looks) > 2
+
+
+CUT_OFF_WHILE_OPEN = """
+import os, sys
+import numpy as np
+from regiontalk.errors import DataError
+from regiontalk.search.engine import ExactEngine, TwoStageEngine
+from regiontalk.search.index import Index
+index = Index.open(sys.argv[1])
+exact, stages, words = ExactEngine(index), TwoStageEngine(index, 5), np.ones((4, int(sys.argv[2])), np.float32)
+asks = {
+    "photos": lambda: exact.photos(words, 7), "like": lambda: exact.like(words, 7),
+    "boxes": lambda: exact.boxes(words, 7),
+    "stages": lambda: stages.photos(words, 7), "entry": lambda: index.entry(0), "regions": lambda: index.regions(0),
+    "verify": index.segments[0].columns.check,
+}
+for ask in asks.values():
+    ask()
+os.truncate(index.folder / index.manifest.segments[0].file, 100)
+for name, ask in asks.items():
+    try:
+        ask()
+    except DataError as error:
+        print(name, error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no file that is mapped can be cut off there")
+def test_a_segment_that_is_cut_off_while_it_is_open(tmp_path: Path) -> None:
+    """In a process of its own: the system would end one that reads on."""
+    index = build(tmp_path / "index", [300])
+    line = [sys.executable, "-c", CUT_OFF_WHILE_OPEN, str(index.folder), str(DIM)]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    said, file = ended.stdout.splitlines(), index.folder / index.manifest.segments[0].file
+    assert [each.split()[0] for each in said] == ["photos", "like", "boxes", "stages", "entry", "regions", "verify"]
+    assert all(f"{file}: damaged, cut off since it was opened" in each for each in said)

@@ -147,15 +147,15 @@ def open_segment(file: Path, sizes: Sizes, crc32: int) -> Columns:
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
             raise unreadable(file, error, DataError) from None
-    columns = _mapped(file, memoryview(mapped)[len(header) :], sizes, crc32)
+    columns = _mapped(file, mapped, len(header), sizes, crc32)
     _check_ends(columns, "row_ends", sizes.regions)
     _check_ends(columns, "path_ends", sizes.path_bytes)
     return columns
 
 
-def _mapped(file: Path, content: memoryview, sizes: Sizes, crc32: int) -> Columns:
+def _mapped(file: Path, mapped: mmap.mmap, start: int, sizes: Sizes, crc32: int) -> Columns:
     """What follows a segment's header as columns, each with its checksums."""
-    parts, start = {}, 0
+    content, parts = memoryview(mapped), {}
     for name, column in sizes.all_columns().items():
         parts[name] = content[start : start + _bytes_of(*column)]
         start += _bytes_of(*column)
@@ -166,12 +166,13 @@ def _mapped(file: Path, content: memoryview, sizes: Sizes, crc32: int) -> Column
         arrays[name] = np.frombuffer(parts[name], kind).reshape(shape)
         mine, checksums = np.split(checksums, [blocks(len(parts[name]))])
         checks[name] = BlockChecks(parts[name], mine)
-    return Columns(arrays, str(file), checks)
+    return Columns(arrays, str(file), checks, mapped)
 
 
 def _pieces(name: str, kind: str, parts: Sequence[Part]) -> Iterator[bytes]:
     """The bytes of a column in order."""
     for columns, photos in parts:
+        columns.require_whole()
         chosen = columns.part(name, _place(name, columns, photos))
         step = max(1, _PIECE_BYTES // max(1, _bytes_of(kind, chosen.shape[1:])))
         for start in range(0, len(chosen), step):
