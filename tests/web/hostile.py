@@ -18,12 +18,14 @@ POST = b"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipa
 HALF_HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
 
 
-def connect(running: Running, received_bytes: int | None = None) -> socket.socket:
-    """A connection; the system keeps only so many bytes that nobody reads."""
+def connect(running: Running, received_bytes: int | None = None, address: str = "") -> socket.socket:
+    """A connection, from one of this machine's own addresses; the system keeps only so many bytes that nobody reads."""
     host, port = running.url.removeprefix("http://").split(":")
     connection = socket.socket()
     if received_bytes is not None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, received_bytes)
+    if address:
+        connection.bind((address, 0))
     connection.settimeout(30)
     connection.connect((host, int(port)))
     return connection

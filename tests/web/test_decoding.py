@@ -181,7 +181,7 @@ def test_work_for_a_client_that_left_is_given_up(serve: Serve, odd: None, photo_
         clients = [connect(running) for _ in range(4)]
         for client in clients:
             client.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(form) + form)
-        assert eventually(lambda: running.service._decoders._waiting_slow == 4)
+        assert eventually(lambda: running.service._decoders._slow_places.inside == 4)
         for client in clients:
             client.close()
         assert eventually(lambda: running.service.gate.inside == 0)

@@ -112,7 +112,7 @@ def test_slow_bodies_keep_nobody_out(serve: Serve, photo_file: Path) -> None:
 
 def test_the_slowest_upload_gives_way() -> None:
     given: list[str] = []
-    uploads = Uploads(2)
+    uploads = Uploads(2, 0.5)
     fast, slow = Upload(lambda: given.append("fast"), 0.0, 5000), Upload(lambda: given.append("slow"), 0.0, 5)
     uploads.enter(fast)
     uploads.enter(slow)

@@ -119,15 +119,15 @@ def test_help_needs_no_extra() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.PIPE)
 
 
-def test_max_pixels_is_of_uploads(
+def test_limits_from_options(
     tiny_pack: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served: list[Limits] = []
     monkeypatch.setattr(server, "serve", lambda app, listening, limits: served.append(limits))
-    for more in ([], ["--max-pixels", "7"]):
+    for more in ([], ["--max-pixels", "7"], ["--behind-proxy"]):
         with pytest.raises(SystemExit):
             main(["serve", "--pack", str(tiny_pack), "--port", "0", *more])
-    assert served == [DEFAULTS, replace(DEFAULTS, pixels=7)]
+    assert served == [DEFAULTS, replace(DEFAULTS, pixels=7), replace(DEFAULTS, address_share=1.0)]
 
 
 @pytest.mark.parametrize(("host", "loopback"), [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)])

@@ -35,6 +35,10 @@ def serve(
     pack: PackOption = None,
     threads: ThreadsOption = None,
     max_pixels: MaxPixelsOption = None,
+    behind_proxy: Annotated[
+        bool,
+        typer.Option("--behind-proxy", help="All clients come through one address: let it have all places, not half."),
+    ] = False,
 ) -> None:
     """Open a page to look at photos with, and a JSON API.
 
@@ -61,7 +65,8 @@ def serve(
             local = server.is_loopback(listening)
             if not local:
                 _warn(listening, index)
-            limits = DEFAULTS if max_pixels is None else replace(DEFAULTS, pixels=max_pixels)
+            pixels = DEFAULTS.pixels if max_pixels is None else max_pixels
+            limits = replace(DEFAULTS, pixels=pixels, address_share=1.0 if behind_proxy else DEFAULTS.address_share)
             with Service(model, finder, limits) as service:
                 app = create_app(service, server.names(listening, host) if local else None)
                 report.result(f"RegionTalk is at {server.url(listening, host)} (API at /docs). Ctrl-C stops it.")

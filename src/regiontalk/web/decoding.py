@@ -24,9 +24,10 @@ from PIL import Image
 
 from regiontalk.errors import PhotoError
 from regiontalk.photos import MAX_PIXELS, Photo, escaped
+from regiontalk.web.addresses import CLIENT
 from regiontalk.web.decoder import READY, read_message, write_message
 from regiontalk.web.limits import Limits
-from regiontalk.web.places import BusyError
+from regiontalk.web.places import BusyError, Gate
 
 _QUICK, _SLOW = 2, 2
 """Processes of each lane: no more than so many photos are in memory at full size."""
@@ -56,13 +57,13 @@ class Decoders:
     """Decodes for any number of requests at once. Its methods are for one event loop, and never block it.
 
     Args:
-        limits: of pixels, time and waiting photos.
+        limits: of pixels, time and waiting photos, and of the latter for one client.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._quick, self._slow = _Lane(_QUICK, 0, kept=True), _Lane(_SLOW, _SLOW_NICENESS, kept=False)
-        self._waiting_slow = 0
+        self._slow_places = Gate(limits.slow_photos, limits.address_share)
         self._quick.start()
 
     async def upload(self, photo: BinaryIO, name: str, size: int) -> Photo:
@@ -123,13 +124,13 @@ class Decoders:
             answer = await self._quick.run(({**message, "quick": True}, read), quick_seconds)
             if "long" not in answer[0]:
                 return answer
-        if self._waiting_slow >= self._limits.slow_photos:
+        address = CLIENT.get()
+        if not self._slow_places.take(address, asyncio.get_running_loop().time()):
             raise BusyError(f"{escaped(name)}: it takes long to decode, and too many such photos wait.")
-        self._waiting_slow += 1
         try:
             return await self._slow.run(({**message, "quick": False}, read), self._limits.decode_seconds)
         finally:
-            self._waiting_slow -= 1
+            self._slow_places.leave(address)
 
 
 class _Lane:

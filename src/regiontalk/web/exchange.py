@@ -41,14 +41,16 @@ class Exchange:
         receive, send: the server's.
         limits: of the body.
         drains: see `places_to_drain`.
+        address: the client's.
 
     Attributes:
         answered: whether the response is sent to its end.
         begun: whether it is sent in part.
     """
 
-    def __init__(self, receive: Receive, send: Send, limits: Limits, drains: asyncio.Semaphore) -> None:
+    def __init__(self, receive: Receive, send: Send, limits: Limits, drains: asyncio.Semaphore, address: str) -> None:
         self._receive, self._send, self._limits, self._drains = receive, send, limits, drains
+        self._address = address
         self._bytes, self._complete = 0, False
         self._gate: Gate | None = None
         self._uploads: Uploads | None = None
@@ -56,7 +58,7 @@ class Exchange:
         self._watch: asyncio.Task[None] | None = None
         self._timeout: asyncio.Timeout | None = None
         self._loop = asyncio.get_running_loop()
-        self._upload = Upload(self._give_way, self._loop.time())
+        self._upload = Upload(self._give_way, self._loop.time(), address=address)
         self._deadline = self._upload.began + limits.body_seconds
         self.begun = self.answered = False
 
@@ -74,8 +76,8 @@ class Exchange:
         self._gate, self._uploads = gate, uploads
         if not has_body:
             self._pass_gate()
-        elif gate.full:  # what would be refused need not come in
-            raise BusyError("Too many requests are waiting.")
+        elif not gate.has_room(self._address, self._loop.time()):  # what would be refused need not come in
+            raise _too_many()
         else:
             uploads.enter(self._upload)
 
@@ -85,7 +87,7 @@ class Exchange:
             self._uploads.leave(self._upload)
         if self._gate is not None and self._inside:
             self._inside = False
-            self._gate.leave()
+            self._gate.leave(self._address)
         if self._watch is not None:
             self._watch.cancel()
 
@@ -146,7 +148,8 @@ class Exchange:
 
     def _pass_gate(self) -> None:
         if self._gate is not None and not self._inside:
-            self._gate.enter()
+            if not self._gate.take(self._address, self._loop.time()):
+                raise _too_many()
             self._inside = True
             self._watch = self._loop.create_task(self._give_up_with_client(asyncio.current_task()))
 
@@ -187,6 +190,10 @@ class Exchange:
                     await asyncio.sleep((self._bytes - before) / _DRAINED_BYTES_PER_SECOND)
         except TimeoutError:
             return
+
+
+def _too_many() -> BusyError:
+    return BusyError("Too many requests are waiting.")
 
 
 def places_to_drain() -> asyncio.Semaphore:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from regiontalk.web.addresses import CLIENT, address_of
 from regiontalk.web.exchange import Exchange, places_to_drain, too_long_text
 from regiontalk.web.limits import Limits
 from regiontalk.web.places import BusyError, Gate, Uploads
@@ -37,7 +38,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, gate: Gate, limits: Limits, hosts: Collection[str] | None) -> None:
         self._app, self._gate, self._limits, self._hosts = app, gate, limits, hosts
-        self._uploads, self._drains = Uploads(limits.uploads), places_to_drain()
+        self._uploads, self._drains = Uploads(limits.uploads, limits.address_share), places_to_drain()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -45,7 +46,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        exchange = Exchange(receive, send, self._limits, self._drains)
+        address = address_of(scope.get("client"))
+        CLIENT.set(address)
+        exchange = Exchange(receive, send, self._limits, self._drains, address)
         refusal = _refusal(scope["path"], headers, self._hosts) or self._too_long(headers)
         if refusal is not None:
             await exchange.refuse(*refusal)

@@ -20,6 +20,8 @@ class Limits:
         uploads: bodies that come in at once; the slowest gives way to the next one.
         connections: at once; the one that has been idle for the longest gives way to the next one.
         slow_photos: that wait for being decoded slowly, or are; the next one is answered 503.
+        address_share: of `waiting`, `uploads`, `connections` and `slow_photos` each, what one client address may hold
+            while others have or want some; 1 for all of them, as behind a proxy, where all clients have one address.
         head_seconds: in which a request's head must have come in, from the connection's opening or the last answer.
         body_seconds: in which a request's body must have come in.
         idle_seconds: that a connection is kept without a byte of a next request.
@@ -40,6 +42,7 @@ class Limits:
     uploads: int = 128
     connections: int = 1024
     slow_photos: int = 32
+    address_share: float = 0.5
     head_seconds: float = 10.0
     body_seconds: float = 60.0
     idle_seconds: float = 5.0

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from regiontalk.web.addresses import address_of
 from regiontalk.web.limits import Limits
+from regiontalk.web.places import most_for_one
 
 _READ_BYTES = 64 * 1024
 """Read from a client at once; on its way to the application there are several copies of it."""
@@ -23,7 +26,8 @@ _NOT_HTTP = "expected an HTTP request, found something else"
 class TimedProtocol(H11Protocol):
     """Closes connections whose clients send no head, or take nothing; errors below the application are JSON too.
 
-    When there are too many connections, the one that has been idle for the longest gives way to the new one.
+    When there are too many connections, the one that has been idle for the longest gives way to the new one; if one
+    address holds more than its share while others have some, it is one of its own.
 
     Args:
         limits: of time; and of connections, which may be fewer where the system allows fewer open files.
@@ -35,10 +39,12 @@ class TimedProtocol(H11Protocol):
         self._limits = limits
         self._head, self._sending = _Deadline(self.loop), _Deadline(self.loop)
         self._since = self.loop.time()
+        self._address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client has come."""
         super().connection_made(transport)
+        self._address = address_of(self.client)
         # Paused as soon as the system does not take all that is sent, and resumed when it has: a client that reads
         # nothing is seen however short the answer is.
         transport.set_write_buffer_limits(0)
@@ -101,10 +107,18 @@ class TimedProtocol(H11Protocol):
             self.transport.close()
 
     def _make_room(self) -> None:
-        """Closes the connection that has had no request to answer for the longest; this one if all have."""
-        others = cast("set[TimedProtocol]", self.connections)
-        idle = [each for each in others if not (each._unanswered or each.transport.is_closing() or each is self)]
-        min(idle, key=lambda each: each._since, default=self).transport.abort()
+        """Closes the connection that has had no request to answer for the longest; this one if all have.
+
+        If one address is greedy, of its own connections; and if all of these have requests, the one that came last.
+        """
+        pool = [each for each in cast("set[TimedProtocol]", self.connections) if not each.transport.is_closing()]
+        ((holder, most),) = Counter(each._address for each in pool).most_common(1)
+        greedy = most_for_one(self._limits.connections, self._limits.address_share) < most < len(pool)
+        if greedy:
+            pool = [each for each in pool if each._address == holder]
+        idle = [each for each in pool if not (each._unanswered or each is self)]
+        last = max(pool, key=lambda each: each._since) if greedy else self
+        min(idle, key=lambda each: each._since, default=last).transport.abort()
 
     def _refuse(self, status: int, text: str) -> None:
         """Answers in place of the application, if nothing is answered yet, and closes the connection."""

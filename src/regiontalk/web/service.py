@@ -43,12 +43,12 @@ class Service:
 
     Attributes:
         model, finder, limits: as given.
-        gate: counts the requests that are worked on.
+        gate: counts the requests that are worked on, by client address.
     """
 
     def __init__(self, model: Model, finder: PhotoFinder | None = None, limits: Limits = DEFAULTS) -> None:
         self.model, self.finder, self.limits = model, finder, limits
-        self.gate = Gate(limits.waiting)
+        self.gate = Gate(limits.waiting, limits.address_share)
         self._photos_coming = _Counter()
         self._batcher: Batcher[Question, Reply] = Batcher(partial(answer, model), lambda: self._photos_coming.value)
         self._decoders = Decoders(limits)
