@@ -134,9 +134,9 @@ def test_one_full_photo_is_in_memory_at_a_time(
 ) -> None:
     images: list[weakref.ref[Image.Image]] = []
 
-    def watched(file: Path, min_side: int) -> Photo:
+    def watched(file: Path, max_pixels: int | None, min_side: int) -> Photo:
         assert not any(image() for image in images)
-        photo = open_photo(file, min_side=min_side)
+        photo = open_photo(file, max_pixels=max_pixels, min_side=min_side)
         images.append(weakref.ref(photo.image))
         return photo
 
