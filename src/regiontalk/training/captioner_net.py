@@ -135,18 +135,26 @@ class CaptionerNet(nn.Module):
             there = np.arange(seen.regions.shape[1]) < seen.counts[:, None]
             standardise(self.attention, seen.regions[there])
 
-    def forward(self, seen: Seen, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """What is seen and input words (B, T), START first → logits (B, T, V), where UNKNOWN's are minus infinity, and
-        where the heads look (B, heads, T, M), no head without attention."""
+    def forward(self, seen: Seen, inputs: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
+        """How likely each word is next, and where the heads look for it.
+
+        Args:
+            seen: of B captions.
+            inputs: (B, T) words, START first.
+            asked: (B, T) bool, the n places where the next word is asked for: logits are the most of the work.
+
+        Returns:
+            Logits (n, V), UNKNOWN's minus infinity, and attention (B, heads, T, M), no head without one.
+        """
         standard = F.dropout((seen.whole - self.mean) / self.deviation * seen.shown, self.dropout, self.training)
         b_v = standard @ self.W_hi + self.b_hi  # (B, H), Eq. 13
         words = F.dropout(F.embedding(inputs, self.embedding), self.dropout, self.training)  # (B, T, d)
         hidden = F.dropout(self.recur(words, b_v), self.dropout, self.training)  # (B, T, H)
         if self.attention is None:
-            said, looks = hidden @ self.W_oh, hidden.new_zeros(len(hidden), 0, hidden.shape[1], 0)
+            said, looks = hidden[asked] @ self.W_oh, hidden.new_zeros(len(hidden), 0, hidden.shape[1], 0)
         else:
             out, looks = self.attention(hidden, seen.regions, seen.mask)
-            said = out @ self.embedding.T
+            said = out[asked] @ self.embedding.T
         logits = said + self.b_o  # Eq. 15
         unknown = torch.zeros_like(self.b_o).index_fill(0, torch.tensor([Vocabulary.UNKNOWN], device=b_v.device), -1e9)
         return logits + unknown, looks
@@ -224,14 +232,9 @@ def orthogonal(hidden: int, cell: str) -> Tensor:
     return nn.init.orthogonal_(weight, gain=0.5 if cell == "rnn" else 1.0)
 
 
-def caption_loss(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    """Mean cross-entropy a word, in nats, END included. UNKNOWN is never a target: it is not to be written.
-
-    Args:
-        logits: (B, T, V); targets: (B, T) words and END; mask: (B, T), True where a target stands.
-    """
-    counted = mask & (targets != Vocabulary.UNKNOWN)
-    return F.cross_entropy(logits[counted], targets[counted])
+def learnt_places(targets: Tensor, mask: Tensor) -> Tensor:
+    """Where a word or END is to be learnt (B, T): not UNKNOWN, which is never to be written."""
+    return mask & (targets != Vocabulary.UNKNOWN)
 
 
 def looking_loss(looks: Tensor, things: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch.nn.functional as F
 from torch import Tensor
 
 from regiontalk.captioning.beam import Hypothesis
@@ -80,15 +81,13 @@ def advantages(rewards: np.ndarray) -> np.ndarray:
     return better
 
 
-def policy_loss(logits: Tensor, targets: Tensor, mask: Tensor, advantage: Tensor) -> Tensor:
+def policy_loss(logits: Tensor, targets: Tensor, advantage: Tensor) -> Tensor:
     """Minus the mean over words of advantage times log-probability: its gradient is that of the expected reward.
 
     Args:
-        logits: (B, T, V); targets: (B, T) words that were drawn, and END; mask: (B, T), True where one stands.
-        advantage: (B,).
+        logits: (n, V); targets: (n,) words that were drawn, and END; advantage: (n,) of each word's caption.
     """
-    log_probs = logits.log_softmax(-1).gather(-1, targets[..., None])[..., 0]  # (B, T)
-    return -(advantage[:, None] * log_probs * mask).sum() / mask.sum()
+    return (advantage * F.cross_entropy(logits, targets, reduction="none")).mean()
 
 
 def drawn_mask(drawn: Sequence[Hypothesis], mask: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from regiontalk.captioning.captioner import Captioner
@@ -21,8 +22,8 @@ from regiontalk.training.captioner_net import (
     Attention,
     CaptionerNet,
     Seen,
-    caption_loss,
     folded_captioner,
+    learnt_places,
     load_captioner,
     looking_loss,
     shift_words,
@@ -265,9 +266,10 @@ class CaptionerRun:
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Of the words, and of where the network looks as it says them."""
+        targets, asked = batch.targets.to(self.device), learnt_places(batch.targets, batch.mask).to(self.device)
         with autocast(self.device):
-            logits, looks = self.network(batch.seen, batch.inputs.to(self.device))
-        words = caption_loss(logits.float(), batch.targets.to(self.device), batch.mask.to(self.device))
+            logits, looks = self.network(batch.seen, batch.inputs.to(self.device), asked)
+        words = F.cross_entropy(logits.float(), targets[asked])  # in nats a word, END included
         if not self.config.looking_weight:
             return {"loss": words}
         looking = looking_loss(looks, batch.things.to(self.device))
@@ -282,11 +284,13 @@ class CaptionerRun:
         drawn = self.written().sample(contexts, 1.0, batch.rng, self.config.longest)
         rewards = self.reward(drawn, batch.photos[every]).reshape(samples, -1)
         inputs, targets, mask = shift_words([np.array(each.ids, np.int64) for each in drawn], self.config.longest)
-        advantage = torch.from_numpy(advantages(rewards).ravel().astype(np.float32)).to(self.device)
+        said = drawn_mask(drawn, mask)
+        advantage = torch.from_numpy(advantages(rewards).ravel().astype(np.float32))[:, None].expand(said.shape)
         with autocast(self.device):
-            logits, _ = self.network(Seen.of(contexts, device=self.device), inputs.to(self.device))
-        said = drawn_mask(drawn, mask).to(self.device)
-        loss = policy_loss(logits.float(), targets.to(self.device), said, advantage)
+            logits, _ = self.network(
+                Seen.of(contexts, device=self.device), inputs.to(self.device), said.to(self.device)
+            )
+        loss = policy_loss(logits.float(), targets[said].to(self.device), advantage[said].to(self.device))
         return {"loss": loss, "reward": torch.tensor(rewards.mean())}
 
     def written(self) -> Captioner:
