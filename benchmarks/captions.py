@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 from measuring import arguments, at_least_one, median_seconds, print_table, sample_photos
 
 import regiontalk
 from regiontalk.captioning.captioner import Captioner
+from regiontalk.captioning.contexts import Contexts, photo_contexts, region_contexts
+from regiontalk.model import distinct
 from regiontalk.settings import CaptionerSettings
-from regiontalk.structures import WHOLE_PHOTO, Regions
 
 
 def main() -> None:
@@ -27,8 +27,8 @@ def main() -> None:
     model = regiontalk.load(options.pack)
     looked = model.look(sample_photos()) * options.copies
     settings, arrays = model.pack.settings, model.pack.arrays
-    photos = np.stack([regions.features[WHOLE_PHOTO] for regions in looked])  # (N, D)
-    regions = np.concatenate([region_contexts(each) for each in looked])  # (N M, 2 D)
+    photos = photo_contexts([distinct(each) for each in looked], settings.photo_captioner.attention > 0)
+    regions = region_contexts(looked)
     rows = []
     for name, contexts, captioner in (
         ("photo_captioner", photos, settings.photo_captioner),
@@ -47,9 +47,9 @@ def main() -> None:
 
 
 def ways(
-    captioner: Captioner, contexts: np.ndarray, settings: CaptionerSettings, beam: int
+    captioner: Captioner, contexts: Contexts, settings: CaptionerSettings, beam: int
 ) -> dict[str, Callable[[], object]]:
-    """Both ways to the captions of contexts (N, X). They must agree, or their times say nothing."""
+    """Both ways to the captions of N contexts. They must agree, or their times say nothing."""
 
     def batched() -> list[tuple[int, ...]]:
         found = captioner.beam(contexts, beam, settings.max_words, settings.length_normalisation)
@@ -65,12 +65,6 @@ def ways(
     if different > len(contexts) // 50:  # ties may fall either way by rounding
         raise SystemExit(f"{different} of {len(contexts)} captions differ between the two ways: nothing was measured.")
     return {"batched": batched, "one at a time": one_at_a_time}
-
-
-def region_contexts(regions: Regions) -> np.ndarray:
-    """What the region captioner sees: each region's features and the whole photo's (M, 2 D)."""
-    whole = np.broadcast_to(regions.features[WHOLE_PHOTO], regions.features.shape)
-    return np.concatenate([regions.features, whole], axis=1)
 
 
 if __name__ == "__main__":
