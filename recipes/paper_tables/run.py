@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from regiontalk.captioning.captioner import Captioner
+from regiontalk.captioning.contexts import without_regions
 from regiontalk.data import Dataset, RegionStore, read_dataset
 from regiontalk.evaluation.captions import caption_scores
 from regiontalk.evaluation.nearest import nearest
@@ -82,11 +83,11 @@ class Tables:
     def captioner(self, row: str, seed: int) -> dict[str, Numbers]:
         alignment = self.runs / "brnn" / "0"  # for its vocabulary
         config = read_config(HERE / f"{row}.toml", CaptionerConfig)
-        config = replace(config, data=self.data, alignment=alignment, **self.shared(row, seed))
+        config = replace(config, data=((self.data, 1.0),), dev=(self.data,), alignment=alignment, **self.shared(row, seed))
         train_captioner(config)
         vocabulary, _ = read_alignment(alignment)
         captioner = Captioner(read_captioner(config.output), config.cell)
-        contexts = np.asarray(self.store.features[:, 0], np.float32)
+        contexts = without_regions(np.asarray(self.store.features[:, 0], np.float32))
         found = {}
         for beam in BEAMS:
             best = [hypotheses[0] for hypotheses in captioner.beam(contexts, beam, LONGEST)]
