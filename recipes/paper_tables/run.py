@@ -83,7 +83,8 @@ class Tables:
     def captioner(self, row: str, seed: int) -> dict[str, Numbers]:
         alignment = self.runs / "brnn" / "0"  # for its vocabulary
         config = read_config(HERE / f"{row}.toml", CaptionerConfig)
-        config = replace(config, data=((self.data, 1.0),), dev=(self.data,), alignment=alignment, **self.shared(row, seed))
+        config = replace(config, data=((self.data, 1.0),), dev=(self.data,), **self.shared(row, seed))
+        config = replace(config, alignment=alignment)
         train_captioner(config)
         vocabulary, _ = read_alignment(alignment)
         captioner = Captioner(read_captioner(config.output), config.cell)
