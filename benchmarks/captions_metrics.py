@@ -20,8 +20,8 @@ from statistics import median
 
 from measuring import arguments, at_least_one, print_table
 
-from regiontalk.evaluation import ptb
-from regiontalk.evaluation.captions import caption_scores
+from regiontalk.evaluation.captions import ptb
+from regiontalk.evaluation.captions.metric import caption_scores
 
 REFERENCES = 5
 GOAL_RATIO, GOAL_SECONDS = 5.0, 10.0

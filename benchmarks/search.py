@@ -24,7 +24,7 @@ from measuring import arguments, at_least_one, median_seconds, print_table
 
 import regiontalk
 from regiontalk.data import read_dataset
-from regiontalk.evaluation import retrieval
+from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.search.columns import Columns
 from regiontalk.search.engine import ExactEngine, TwoStageEngine
 from regiontalk.search.index import Index

@@ -19,7 +19,7 @@ IN_LITTLE_MEMORY = """
 import resource, sys
 from pathlib import Path
 from regiontalk.errors import DataError
-from regiontalk.evaluation.saved import evaluate_scores
+from regiontalk.evaluation.retrieval.saved import evaluate_scores
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 most = pages * resource.getpagesize() + int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_AS, (most, most))

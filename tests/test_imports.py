@@ -15,7 +15,7 @@ import regiontalk
 SOURCE = Path(regiontalk.__file__).parent
 
 LAYERS = (
-    ("structures", "errors", "settings", "files"),
+    ("structures", "errors", "settings", "files", "recurrence"),
     ("photos", "language", "vision", "alignment", "captioning"),
     ("data", "fingerprints"),
     ("pack", "model"),

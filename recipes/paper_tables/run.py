@@ -21,12 +21,12 @@ import numpy as np
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.contexts import without_regions
 from regiontalk.data import Dataset, RegionStore, read_dataset
-from regiontalk.evaluation.captions import caption_scores
-from regiontalk.evaluation.nearest import nearest
+from regiontalk.evaluation.captions.metric import caption_scores
+from regiontalk.evaluation.captions.nearest import nearest
 from regiontalk.language import tokenise
 from regiontalk.training.config import read_config
 from regiontalk.training.export import read_captioner
-from regiontalk.training.regions import StoredRegions, store_regions
+from regiontalk.training.regions import CachedFeatures, store_regions
 from regiontalk.training.sentences import caption_words, encode_captions
 from regiontalk.training.train_alignment import AlignmentConfig, measure_retrieval, read_alignment, train_alignment
 from regiontalk.training.train_captioner import CaptionerConfig, train_captioner
@@ -77,7 +77,9 @@ class Tables:
         vocabulary, net = read_alignment(config.output)
         sentences = encode_captions(caption_words(self.dataset), vocabulary, config.longest)
         return {
-            row: measure_retrieval(net, StoredRegions(self.store, "cpu"), sentences, config.score, "cpu", self.settings)
+            row: measure_retrieval(
+                net, CachedFeatures(self.store, "cpu"), sentences, config.score, "cpu", self.settings
+            )
         }
 
     def captioner(self, row: str, seed: int) -> dict[str, Numbers]:

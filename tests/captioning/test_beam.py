@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from regiontalk.captioning.beam import BOUNDARY, Hypothesis, beam_search, greedy, sample, top_k
 from regiontalk.captioning.captioner import UNKNOWN, Captioner, captioner_shapes
-from regiontalk.captioning.cells import State
 from regiontalk.captioning.contexts import GEOMETRY, Contexts
+from regiontalk.recurrence import State
 
 CONTEXT = 3
 

@@ -13,8 +13,8 @@ import pytest
 
 import regiontalk
 from regiontalk.data import read_dataset
-from regiontalk.evaluation.captions import caption_scores
-from regiontalk.evaluation.retrieval import retrieval
+from regiontalk.evaluation.captions.metric import caption_scores
+from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.language import tokenise
 from regiontalk.pack import Pack
 

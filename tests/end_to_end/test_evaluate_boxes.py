@@ -14,11 +14,11 @@ from PIL import Image
 
 import regiontalk
 from regiontalk.data import read_boxes
-from regiontalk.evaluation import region_runs
-from regiontalk.evaluation.grounding_runs import SENTENCE, evaluate_classes
-from regiontalk.evaluation.object_search import evaluate_search
-from regiontalk.evaluation.region_runs import evaluate_naming
-from regiontalk.evaluation.similarities import meteor_is_installed
+from regiontalk.evaluation.grounding.run import SENTENCE, evaluate_classes
+from regiontalk.evaluation.regions import run as region_runs
+from regiontalk.evaluation.regions.run import evaluate_naming
+from regiontalk.evaluation.regions.similarities import meteor_is_installed
+from regiontalk.evaluation.search import evaluate_search
 from regiontalk.pack import Pack
 
 from .conftest import needs_meteor, random_photo

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 import regiontalk
-from regiontalk.evaluation.captions import NAMES, caption_scores
-from regiontalk.evaluation.ptb import ptb_tokenise
+from regiontalk.evaluation.captions.metric import NAMES, caption_scores
+from regiontalk.evaluation.captions.ptb import ptb_tokenise
 from regiontalk.language import tokenise
 
 from .conftest import needs_meteor

@@ -12,8 +12,8 @@ import pytest
 
 import regiontalk
 from regiontalk.data import read_boxes
-from regiontalk.evaluation.object_runs import evaluate_objects
-from regiontalk.evaluation.photo_captions import write_photo_captions
+from regiontalk.evaluation.objects.photo_captions import write_photo_captions
+from regiontalk.evaluation.objects.run import evaluate_objects
 
 from .conftest import random_photo
 

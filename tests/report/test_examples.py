@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from regiontalk.alignment.score import pad
 from regiontalk.data import BoxedPhoto
-from regiontalk.evaluation.grounding import Query
-from regiontalk.evaluation.ranks import MatrixScores, rank
-from regiontalk.evaluation.runs import Retrieved
+from regiontalk.evaluation.grounding.metric import Query
+from regiontalk.evaluation.retrieval.ranks import MatrixScores, rank
+from regiontalk.evaluation.retrieval.run import Retrieved
 from regiontalk.report.examples import (
     Found,
-    Listener,
+    QueryLog,
     best_to_worst,
     photos_ask,
     right_and_wrong,
@@ -96,10 +96,10 @@ def test_nothing_asked_nothing_found(found: Retrieved) -> None:
 def test_listeners_tell_right_from_wrong() -> None:
     photo = BoxedPhoto(Path("a.jpg"), 100, 100, np.array([[0, 0, 40, 40]], np.float32), (("dog",),))
     boxes = np.array([[0, 0, 100, 100], [10, 10, 30, 30]], np.float32)
-    heard = Listener()
+    queries = QueryLog()
     for asked, scores in (("dog", [0.0, 1.0]), ("cat", [1.0, 0.0]), ("cow", [1.0, 1.0])):
-        heard(photo, asked, Query("dog", photo.boxes_xyxy, boxes, np.array(scores), np.ones(2)))
-    right, wrong = heard.right_and_wrong(5)
+        queries(photo, asked, Query("dog", photo.boxes_xyxy, boxes, np.array(scores), np.ones(2)))
+    right, wrong = queries.right_and_wrong(5)
     assert [each.asked for each in right] == ["dog"]
     assert [each.asked for each in wrong] == ["cat", "cow"]  # a tie counts against
-    assert [len(part) for part in Listener().right_and_wrong(3)] == [0, 0]
+    assert [len(part) for part in QueryLog().right_and_wrong(3)] == [0, 0]

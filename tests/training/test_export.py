@@ -11,7 +11,7 @@ import pytest
 import regiontalk
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError
-from regiontalk.evaluation.retrieval import retrieval
+from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.fingerprints import fingerprint_files, recognised
 from regiontalk.training.config import read_config
 from regiontalk.training.export import ExportConfig, export_pack

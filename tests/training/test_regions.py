@@ -14,7 +14,7 @@ from regiontalk.errors import DataError, PhotoError
 from regiontalk.settings import VisionSettings
 from regiontalk.training import regions
 from regiontalk.training.regions import (
-    SeenRegions,
+    LiveFeatures,
     Views,
     jittered,
     random_view,
@@ -30,14 +30,14 @@ SETTINGS = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou
 
 
 @pytest.fixture
-def seen(shapes_folder: Path, vision_run: Path, tmp_path: Path) -> SeenRegions:
+def seen(shapes_folder: Path, vision_run: Path, tmp_path: Path) -> LiveFeatures:
     dataset = read_dataset(shapes_folder, "dev")
     network, settings = read_vision(vision_run)
     store = store_regions(read_graph(vision_run), settings, dataset, tmp_path / "regions")
-    return SeenRegions(network, store, [photo.file for photo in dataset.photos], "cpu")
+    return LiveFeatures(network, store, [photo.file for photo in dataset.photos], "cpu")
 
 
-def test_without_chance_the_photos_are_seen_whole(seen: SeenRegions) -> None:
+def test_without_chance_the_photos_are_seen_whole(seen: LiveFeatures) -> None:
     batch = seen.load(np.arange(4), None, SETTINGS)
     counts = np.asarray(seen.store.counts)
     assert batch.mask.sum(1).tolist() == counts.tolist()
@@ -48,7 +48,7 @@ def test_without_chance_the_photos_are_seen_whole(seen: SeenRegions) -> None:
 
 
 def test_photos_may_have_so_many_pixels(
-    seen: SeenRegions, vision_run: Path, shapes_folder: Path, tmp_path: Path
+    seen: LiveFeatures, vision_run: Path, shapes_folder: Path, tmp_path: Path
 ) -> None:
     seen.max_pixels = 10
     graph, settings, dataset = read_graph(vision_run), read_settings(vision_run), read_dataset(shapes_folder, "dev")
@@ -64,7 +64,7 @@ def test_photos_may_have_so_many_pixels(
             opens()
 
 
-def test_views_are_chosen_by_the_generator_alone(seen: SeenRegions) -> None:
+def test_views_are_chosen_by_the_generator_alone(seen: LiveFeatures) -> None:
     one, same, other = (seen.load(np.arange(4), np.random.default_rng(seed), SETTINGS) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.pixels, same.pixels)
     np.testing.assert_array_equal(one.weights, same.weights)
@@ -78,8 +78,8 @@ def test_windows_stay_in_the_photo() -> None:
     assert ((windows[:, 2:] - windows[:, :2]) >= Views().smallest - 1e-9).all()
 
 
-def test_photos_stand_in_another_light_in_training_only(seen: SeenRegions) -> None:
-    jittering = SeenRegions(seen.network, seen.store, seen.files, "cpu", Views(jitter=0.4))
+def test_photos_stand_in_another_light_in_training_only(seen: LiveFeatures) -> None:
+    jittering = LiveFeatures(seen.network, seen.store, seen.files, "cpu", Views(jitter=0.4))
     rows = np.arange(4)
     np.testing.assert_array_equal(jittering.load(rows, None, SETTINGS).pixels, seen.load(rows, None, SETTINGS).pixels)
     plain, changed = (source.load(rows[:1], np.random.default_rng(1), SETTINGS) for source in (seen, jittering))
@@ -94,7 +94,7 @@ def test_jitter_changes_light_within_its_bounds() -> None:
     assert 79 <= min(values) < 90 and 110 < max(values) <= 121  # contrast and colour leave an even grey
 
 
-def test_a_box_follows_its_thing(seen: SeenRegions, tmp_path: Path) -> None:
+def test_a_box_follows_its_thing(seen: LiveFeatures, tmp_path: Path) -> None:
     """A red square in a grey photo, with its box as the only region: red fills the box in every view."""
     photo = Image.new("RGB", (96, 80), (128, 128, 128))
     ImageDraw.Draw(photo).rectangle((40, 30, 59, 49), fill=(255, 0, 0))
@@ -109,7 +109,7 @@ def test_a_box_follows_its_thing(seen: SeenRegions, tmp_path: Path) -> None:
     )
     writer.finish()
     store = RegionStore.open(tmp_path / "store")
-    square = SeenRegions(seen.network, store, [tmp_path / "square.png"], "cpu")
+    square = LiveFeatures(seen.network, store, [tmp_path / "square.png"], "cpu")
     for seed in range(20):
         batch = square.load(np.array([0]), np.random.default_rng(seed), SETTINGS)
         ((left, top, right, bottom),) = (batch.boxes[0] * 64).round().astype(int)

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.captioning.beam import Hypothesis
-from regiontalk.evaluation.captions import scores_of_each_caption
-from regiontalk.evaluation.cider import DocumentFrequencies
+from regiontalk.evaluation.captions.cider import DocumentFrequencies
+from regiontalk.evaluation.captions.metric import scores_of_each_caption
 from regiontalk.language import Vocabulary
 from regiontalk.training.captioner_data import References
 from regiontalk.training.captioner_net import shift_words

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from regiontalk.captioning.cells import Weights
 from regiontalk.captioning.contexts import Contexts
+from regiontalk.recurrence import Weights
 from regiontalk.settings import HEADS
 
 

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from regiontalk.captioning.cells import State
+from regiontalk.recurrence import State
 
 BOUNDARY = 0
 """START as input, END as output: `Vocabulary.BOUNDARY`."""

@@ -13,9 +13,9 @@ import numpy as np
 from regiontalk.captioning import beam as search
 from regiontalk.captioning.attention import attend, attention_shapes, view_of
 from regiontalk.captioning.beam import BOUNDARY, Hypothesis
-from regiontalk.captioning.cells import STEPS, State, Weights, cell_shapes, start
 from regiontalk.captioning.contexts import GEOMETRY, Contexts
 from regiontalk.errors import PackError
+from regiontalk.recurrence import STEPS, State, Weights, cell_shapes, start
 
 UNKNOWN = 1
 """`Vocabulary.UNKNOWN`: a mark for rare words in training captions, never written."""

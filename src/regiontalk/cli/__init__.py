@@ -27,7 +27,7 @@ from regiontalk.cli import (
     searching,
     serving,
 )
-from regiontalk.cli.console import OUT_OF_MEMORY, SOME_FAILED, abandon_stdout, complain, require_out_of_memory
+from regiontalk.cli.console import OUT_OF_MEMORY, SOME_FAILED, abandon_stdout, require_out_of_memory, warn_user
 
 HELP = """Find the regions of a photo and connect them with language.
 
@@ -92,11 +92,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(args=None if arguments is None else list(arguments), prog_name="regiontalk")
     except OSError as error:  # help or version text that could not be written; commands handle their own
         abandon_stdout()
-        complain(f"standard output cannot be written ({error.strerror})")
+        warn_user(f"standard output cannot be written ({error.strerror})")
         sys.exit(SOME_FAILED)
     except (MemoryError, ImportError) as error:  # before or after a command, which handles its own
         require_out_of_memory(error)
-        complain(OUT_OF_MEMORY)
+        warn_user(OUT_OF_MEMORY)
         sys.exit(SOME_FAILED)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from regiontalk.cli.console import Report, complain, printable
+from regiontalk.cli.console import Report, printable, warn_user
 from regiontalk.cli.stream import ALL_PHOTOS, PhotoChoice
 from regiontalk.errors import PhotoError
 
@@ -60,7 +60,7 @@ def _add_group(update: Update, group: Sequence[Path], look: Look) -> None:
         elif update.knows(read[path]):
             update.take_known(read[path])
         elif update.refuse(read[path]):
-            complain(f"{printable(path)}: what the index held for this file is dropped, for it is another file now")
+            warn_user(f"{printable(path)}: what the index held for this file is dropped, for it is another file now")
 
 
 def look_at_new(
@@ -119,12 +119,12 @@ def drop_missing(update: Update, found: Mapping[str, FoundPhotos], prune: bool) 
     removed, unknown = update.missing(folders)
     gone, kept = sorted(set(removed) - spared), sorted(spared.union(unknown))
     if kept:
-        complain(
+        warn_user(
             f"{_gone(kept)}: nothing is dropped where a folder is missing, empty or unreadable, or no photo was found, "
             "for a disk may not be connected; if they are not to come back, name them to index remove"
         )
     if gone and not prune:
-        complain(f"{_gone(gone)}: drop them with --prune")
+        warn_user(f"{_gone(gone)}: drop them with --prune")
     elif gone:
         update.drop(gone)
         update.commit()

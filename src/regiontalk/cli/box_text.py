@@ -6,7 +6,7 @@ from typing import Any
 
 from regiontalk.cli.console import photo_count, printable
 from regiontalk.cli.text import signature_lines
-from regiontalk.evaluation.grounding import METHODS, METRICS
+from regiontalk.evaluation.grounding.metric import METHODS, METRICS
 
 _TITLES = dict(zip(METRICS, ("pointing", "R@1", "R@5", "R@10"), strict=True))
 _GROUNDING = {

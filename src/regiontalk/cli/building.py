@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from regiontalk.cli.console import Report, complain, ending, printable
+from regiontalk.cli.console import Report, ending, printable, warn_user
 from regiontalk.errors import ConfigError
 
 ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="A TOML file with the settings of the run.")]
@@ -100,7 +100,7 @@ def export(config: ConfigArgument) -> None:
             from regiontalk.training.export import ExportConfig, export_pack
         pack = export_pack(read_config(Path(config), ExportConfig))
         if pack.training_photos is None:
-            complain(
+            warn_user(
                 "note: the pack lists no training photos, so evaluations cannot recognise them; name data and photos"
             )
         size = sum(file.stat().st_size for file in pack.folder.iterdir()) / 1e6

@@ -50,17 +50,17 @@ class Report:
         self.failures += 1
         name, reason = printable(name), printable(reason)
         with self.bar.aside(sys.stderr):
-            complain(reason if name in reason else f"{name}: {reason}")
+            warn_user(reason if name in reason else f"{name}: {reason}")
 
     def note(self, text: str) -> None:
         """Say on stderr what is no failure but should be known."""
         with self.bar.aside(sys.stderr):
-            complain(printable(text))
+            warn_user(printable(text))
 
     def summary(self, inputs: int, what: str) -> None:
         """After many inputs, say how many failed."""
         if self.failures and inputs > 1:
-            complain(f"{self.failures} of {inputs} {what} failed, see above; the others are done")
+            warn_user(f"{self.failures} of {inputs} {what} failed, see above; the others are done")
 
 
 @contextmanager
@@ -75,21 +75,21 @@ def ending(if_interrupted: str = "interrupted") -> Iterator[Report]:
         with report.bar:
             yield report
     except RegionTalkError as error:
-        complain(printable(str(error), keep="\n"))
+        warn_user(printable(str(error), keep="\n"))
         raise typer.Exit(WRONG_COMMAND if isinstance(error, _COMMAND_IS_WRONG) else SOME_FAILED) from None
     except (MemoryError, ImportError) as error:
         require_out_of_memory(error)
-        complain(OUT_OF_MEMORY)
+        warn_user(OUT_OF_MEMORY)
         raise typer.Exit(SOME_FAILED) from None
     except KeyboardInterrupt:
-        complain(if_interrupted)
+        warn_user(if_interrupted)
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         abandon_stdout()
         raise typer.Exit(READER_GONE) from None
     except OSError as error:
         name = "" if error.filename is None else f"{printable(os.fsdecode(error.filename))}: "
-        complain(f"{name}{error.strerror or error}")
+        warn_user(f"{name}{error.strerror or error}")
         raise typer.Exit(SOME_FAILED) from None
     raise typer.Exit(SOME_FAILED if report.failures else 0)
 
@@ -100,7 +100,7 @@ def require_out_of_memory(error: MemoryError | ImportError) -> None:
         raise error
 
 
-def complain(message: str) -> None:
+def warn_user(message: str) -> None:
     """Say what is wrong, on stderr."""
     with suppress(OSError):  # nobody can be told that there is nobody to tell
         print(f"regiontalk: {message}", file=sys.stderr, flush=True)

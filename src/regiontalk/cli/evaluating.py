@@ -134,7 +134,7 @@ def retrieval(
         elif given:
             raise ConfigError(f"{', '.join(given)} and a folder: give one or the other; a pack is measured on a folder")
         else:
-            from regiontalk.evaluation.runs import evaluate_retrieval
+            from regiontalk.evaluation.retrieval.run import evaluate_retrieval
 
             model, dataset = _prepare(folder, "test" if split is None else split, (pack, threads, max_pixels))
             result = evaluate_retrieval(model, dataset, reporting, report.bar)
@@ -166,7 +166,7 @@ def describe(
     """
     with ending() as report:
         from regiontalk.cli.text import captions_text
-        from regiontalk.evaluation.runs import evaluate_captions, evaluate_nearest
+        from regiontalk.evaluation.captions.run import evaluate_captions, evaluate_nearest
 
         if baseline not in (None, "nearest"):
             raise ConfigError(f"--baseline {baseline}: there is only one, nearest")
@@ -187,7 +187,7 @@ def describe(
 
 def _saved_retrieval(given: dict[str, str], reporting: Reporting, progress: Progress) -> dict[str, Any]:
     """Retrieval by another system's files, from the flags that were given."""
-    from regiontalk.evaluation.saved import SIMILARITIES, evaluate_embeddings, evaluate_scores
+    from regiontalk.evaluation.retrieval.saved import SIMILARITIES, evaluate_embeddings, evaluate_scores
 
     owners = Path(given["--owners"]) if "--owners" in given else None
     kinds = set(given) - {"--owners"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regiontalk.cli.console import complain, ending, printable
+from regiontalk.cli.console import ending, printable, warn_user
 from regiontalk.cli.evaluating_shared import (
     BootstrapOption,
     JsonOption,
@@ -20,7 +20,7 @@ from regiontalk.cli.evaluating_shared import (
 from regiontalk.cli.options import refuse
 
 if TYPE_CHECKING:
-    from regiontalk.evaluation.caption_runs import CaptionFiles
+    from regiontalk.evaluation.captions.files import CaptionFiles
 
 PredictionsArgument = Annotated[
     str,
@@ -93,7 +93,7 @@ def captions(
     """
     with ending() as report:
         from regiontalk.cli.text import captions_text
-        from regiontalk.evaluation.caption_runs import CaptionFiles, evaluate_caption_files, write_each
+        from regiontalk.evaluation.captions.files import CaptionFiles, evaluate_caption_files, write_each
 
         if frequencies is None:
             refuse({"--frequencies-split": frequencies_split}, "without --frequencies")
@@ -111,7 +111,7 @@ def captions(
         target = None if per_caption is None else per_caption_file(per_caption, _read_by(files))
         found = evaluate_caption_files(files, reporting)
         for note in found.notes:
-            complain(printable(f"note: {note}"))
+            warn_user(printable(f"note: {note}"))
         report.json(found.together) if as_json else report.result(captions_text(found.together))
         if target is not None:  # last: no numbers are lost if it fails
             write_each(target, found.each)

@@ -21,7 +21,7 @@ from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from regiontalk.data import BoxedDataset, Entities, Selection
-    from regiontalk.evaluation.region_runs import Dense
+    from regiontalk.evaluation.regions.run import Dense
 
 DataArgument = Annotated[
     str,
@@ -118,7 +118,7 @@ def grounding(
     with ending() as report:
         from regiontalk.cli.box_text import grounding_text
         from regiontalk.data import Entities
-        from regiontalk.evaluation.grounding_runs import SENTENCE, evaluate_classes, evaluate_phrases
+        from regiontalk.evaluation.grounding.run import SENTENCE, evaluate_classes, evaluate_phrases
         from regiontalk.model import load
 
         reporting = reporting_of(bootstrap, seed)
@@ -171,7 +171,7 @@ def regions(
     with ending() as report:
         from regiontalk.cli.box_text import naming_text, region_captions_text
         from regiontalk.data import Entities
-        from regiontalk.evaluation.region_runs import evaluate_naming, evaluate_region_captions
+        from regiontalk.evaluation.regions.run import evaluate_naming, evaluate_region_captions
         from regiontalk.model import load
 
         selection, chosen = selection_of(images, every, leave_out, max_pixels)
@@ -219,7 +219,7 @@ def search(
     with ending() as report:
         from regiontalk.cli.box_text import search_text
         from regiontalk.data import Entities
-        from regiontalk.evaluation.object_search import SENTENCE, evaluate_search
+        from regiontalk.evaluation.search import SENTENCE, evaluate_search
         from regiontalk.model import load
 
         selection, chosen = selection_of(images, every, leave_out, max_pixels)
@@ -285,8 +285,8 @@ def _dense(wanted: bool, similarity: str | None) -> Dense | None:
         raise ConfigError("--similarity is about --dense: give both, or leave it out")
     if not wanted:
         return None
-    from regiontalk.evaluation.region_runs import Dense
-    from regiontalk.evaluation.similarities import find_similarity
+    from regiontalk.evaluation.regions.run import Dense
+    from regiontalk.evaluation.regions.similarities import find_similarity
 
     name = similarity or "meteor"
     return Dense(name, find_similarity(name))

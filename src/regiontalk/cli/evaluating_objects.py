@@ -34,7 +34,7 @@ from regiontalk.cli.options import BeamOption, MaxPixelsOption, PackOption, Thre
 from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from regiontalk.evaluation.object_runs import ClassList
+    from regiontalk.evaluation.objects.run import ClassList
 
 CaptionsOption = Annotated[
     str | None,
@@ -97,9 +97,13 @@ def objects(
     with ending() as report:
         from regiontalk.cli.object_text import objects_text
         from regiontalk.data import Entities
-        from regiontalk.evaluation.caption_runs import write_each
-        from regiontalk.evaluation.object_runs import evaluate_objects
-        from regiontalk.evaluation.photo_captions import read_photo_captions, with_captions, write_photo_captions
+        from regiontalk.evaluation.captions.files import write_each
+        from regiontalk.evaluation.objects.photo_captions import (
+            read_photo_captions,
+            with_captions,
+            write_photo_captions,
+        )
+        from regiontalk.evaluation.objects.run import evaluate_objects
         from regiontalk.model import load
 
         counted = _class_list(classes)
@@ -130,7 +134,7 @@ def objects(
 
 
 def _class_list(name: str) -> ClassList:
-    from regiontalk.evaluation.object_runs import CLASS_LISTS
+    from regiontalk.evaluation.objects.run import CLASS_LISTS
 
     for known in CLASS_LISTS:
         if name == known:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regiontalk.cli.console import complain, printable
+from regiontalk.cli.console import printable, warn_user
 from regiontalk.cli.files import identities, require_writable
 from regiontalk.cli.options import refuse
 from regiontalk.errors import ConfigError, DataError
@@ -71,10 +71,10 @@ def per_caption_file(name: str, read: Iterable[Path]) -> Path:
 
 def warn(signature: Mapping[str, Any]) -> None:
     """Say loudly what a reader of the numbers must know: what was left out, and whether the pack learnt the photos."""
-    from regiontalk.evaluation.seen import training_warning
+    from regiontalk.evaluation.contamination import training_warning
 
     for kind, count in signature.get("left_out", {}).items():
-        complain(f"left out: {kind}: {count}")
+        warn_user(f"left out: {kind}: {count}")
     warning = training_warning(signature)
     if warning:
-        complain(printable(warning))
+        warn_user(printable(warning))

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from regiontalk.cli.console import printable
 from regiontalk.cli.text import columns, number_text, signature_lines
-from regiontalk.evaluation.objects import NAMES
+from regiontalk.evaluation.objects.metric import NAMES
 
 if TYPE_CHECKING:
-    from regiontalk.evaluation.object_runs import ObjectResult
-    from regiontalk.evaluation.objects import ClassScores, ObjectScores
+    from regiontalk.evaluation.objects.metric import ClassScores, ObjectScores
+    from regiontalk.evaluation.objects.run import ObjectResult
 
 _TITLES = dict(zip(NAMES, ("CHAIRi", "CHAIRs", "main thing named", "recall"), strict=True))
 _ROWS = {"captions": "captions", "boxes_or_people": "the same, against boxes and people", "human": "people"}

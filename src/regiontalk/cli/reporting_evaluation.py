@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from regiontalk.data import BoxedDataset, Dataset, Entities
     from regiontalk.evaluation.results import Reporting
     from regiontalk.model import Model
-    from regiontalk.report.examples import Listener
+    from regiontalk.report.examples import QueryLog
 
 EXAMPLES = 8
 """Of each kind."""
@@ -61,7 +61,8 @@ def evaluation_report(data: Data, how: How, load: Callable[[], Model], title: st
         ConfigError: if the page would be larger than it may be.
     """
     from regiontalk.data import read_dataset
-    from regiontalk.evaluation.runs import retrieve, write_captions
+    from regiontalk.evaluation.captions.run import write_captions
+    from regiontalk.evaluation.retrieval.run import retrieve
     from regiontalk.report.album import Album
     from regiontalk.report.evaluation import Evaluated, evaluation_page
     from regiontalk.report.page import made_with
@@ -130,15 +131,15 @@ def _boxes(data: Data, max_pixels: int | None) -> tuple[BoxedDataset | Entities,
 
 def _ground(
     model: Model, boxed: BoxedDataset | Entities, chosen: dict[str, Any], reporting: Reporting, told: Report
-) -> tuple[dict[str, Any], Listener]:
+) -> tuple[dict[str, Any], QueryLog]:
     from regiontalk.data import Entities
-    from regiontalk.evaluation.grounding_runs import SENTENCE, evaluate_classes, evaluate_phrases
-    from regiontalk.report.examples import Listener
+    from regiontalk.evaluation.grounding.run import SENTENCE, evaluate_classes, evaluate_phrases
+    from regiontalk.report.examples import QueryLog
 
-    heard = Listener()
+    queries = QueryLog()
     if isinstance(boxed, Entities):
-        result = evaluate_phrases(model, boxed, chosen, told.bar, heard, reporting)
+        result = evaluate_phrases(model, boxed, chosen, told.bar, queries, reporting)
     else:
-        result = evaluate_classes(model, boxed, SENTENCE, chosen, told.bar, heard, reporting)
+        result = evaluate_classes(model, boxed, SENTENCE, chosen, told.bar, queries, reporting)
     warn(result["signature"])
-    return result, heard
+    return result, queries

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regiontalk.cli.console import Report, complain, ending, printable
+from regiontalk.cli.console import Report, ending, printable, warn_user
 from regiontalk.cli.indexing import DEFAULT_COLLECTION, pack_identity
 from regiontalk.cli.options import JsonOption, MaxPixelsOption, PackOption, ThreadsOption, refuse
 from regiontalk.cli.stream import PhotoChoice
@@ -210,12 +210,12 @@ def _say_how_many(engine: Engine, where: Where) -> None:
 
     photos = engine.matching(EVERYTHING)
     if not photos:
-        complain("there are no photos to search in: add some with regiontalk index add")
+        warn_user("there are no photos to search in: add some with regiontalk index add")
     elif where != EVERYTHING:
         found = engine.matching(where)
         flags = "--path, --taken-from, --taken-to, --min-size and --max-size"
         advice = "" if found else f"; nothing can be found, check {flags}"
-        complain(f"{found} of {photos} photos meet the conditions{advice}")
+        warn_user(f"{found} of {photos} photos meet the conditions{advice}")
 
 
 def _second(flag: str, day: str | None, first: bool) -> int | None:

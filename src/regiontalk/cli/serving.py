@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regiontalk.cli.console import complain, ending, printable
+from regiontalk.cli.console import ending, printable, warn_user
 from regiontalk.cli.options import MaxPixelsOption, PackOption, ThreadsOption
 from regiontalk.errors import ConfigError
 
@@ -85,7 +85,7 @@ def _require_extra() -> None:
 def _warn(listening: socket.socket, index: str | None) -> None:
     """What it means to listen to more than this machine."""
     photos = " and sees the photos of the index with their paths" if index is not None else ""
-    complain(
+    warn_user(
         f"listening on {printable(str(listening.getsockname()[0]))}: anybody who reaches it can upload photos{photos}. "
         "There is no password and no encryption; use --host 127.0.0.1 to keep it to this machine"
     )

@@ -39,6 +39,11 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.photos)
 
+    @property
+    def files(self) -> list[Path]:
+        """The photos' files."""
+        return [photo.file for photo in self.photos]
+
 
 class Problems:
     """What is wrong with a dataset: collected by kind, then told at once, with counts and the first few names."""

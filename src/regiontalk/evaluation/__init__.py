@@ -1,12 +1,5 @@
-"""Measuring: retrieval, captions, grounding, captions of regions, each with a signature of how it came about.
+"""Measuring, a room for each task: its metric (arrays in, numbers out) and its run over a model and a dataset.
 
-Modules named after what they measure take arrays and words and give numbers; those named `..._runs` run a model on a
-dataset, or read another system's output, and sign the result.
+Retrieval, captions, grounding, captions of regions, things that captions name, search by class words; beside them what
+they share: results and signatures, the bootstrap, contamination by training photos, the words for classes.
 """
-
-from __future__ import annotations
-
-from regiontalk.evaluation.captions import bleu
-from regiontalk.evaluation.retrieval import retrieval
-
-__all__ = ["bleu", "retrieval"]

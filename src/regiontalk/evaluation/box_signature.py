@@ -7,8 +7,8 @@ from typing import Any
 
 from regiontalk.data import BoxedDataset, BoxedPhoto
 from regiontalk.errors import DataError
+from regiontalk.evaluation.contamination import training_signature
 from regiontalk.evaluation.results import Progress
-from regiontalk.evaluation.seen import training_signature
 from regiontalk.evaluation.signature import NORMALISATION, pack_signature
 from regiontalk.model import Model
 from regiontalk.structures import Regions

@@ -7,7 +7,7 @@ Of each class the file says
 - `words`: what else captions call it, in the singular. `unsure`: words that mean it among other things ("plant"), and
   `unsure_in_voc`: those that do so only where VOC's rules for annotators are narrower than COCO's.
 - `kind`: animal, vehicle or person, for the rules of double words, which stand behind the classes in the file; see
-  `regiontalk.evaluation.class_mentions`.
+  `regiontalk.evaluation.objects.mentions`.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import numpy as np
 
 from regiontalk.errors import ConfigError
 from regiontalk.evaluation.bootstrap import CONFIDENCE
-from regiontalk.evaluation.ranks import Ranks
-from regiontalk.evaluation.retrieval import bootstrap, cut_folds, numbers, rsum
+from regiontalk.evaluation.retrieval.metric import bootstrap, cut_folds, numbers, rsum
+from regiontalk.evaluation.retrieval.ranks import Ranks
 from regiontalk.evaluation.signature import TIES
 
 _DIGITS = 4

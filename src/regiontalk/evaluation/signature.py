@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import regiontalk
-from regiontalk.evaluation.seen import training_signature
+from regiontalk.evaluation.contamination import training_signature
 from regiontalk.files import MAX_TEXT_BYTES, open_regular, sha256_hex
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from regiontalk.captioning.cells import GATES, gru_update
 from regiontalk.errors import SentenceError
 from regiontalk.language.placed import PlacedVectors
+from regiontalk.recurrence import GATES, gru_update
 
 CELLS = ("rnn", "gru")
 """The paper's first."""

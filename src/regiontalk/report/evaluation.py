@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 
 from regiontalk.data import Dataset
-from regiontalk.evaluation.grounding import METHODS, METRICS
-from regiontalk.evaluation.retrieval import WAYS
-from regiontalk.evaluation.runs import Retrieved, Written
-from regiontalk.evaluation.seen import training_warning
+from regiontalk.evaluation.captions.run import Written
+from regiontalk.evaluation.contamination import training_warning
+from regiontalk.evaluation.grounding.metric import METHODS, METRICS
+from regiontalk.evaluation.retrieval.metric import WAYS
+from regiontalk.evaluation.retrieval.run import Retrieved
 from regiontalk.report.album import Album
 from regiontalk.report.curve import recall_curve
 from regiontalk.report.examples import (
     Found,
-    Listener,
     Pointed,
+    QueryLog,
     Question,
     best_to_worst,
     photos_ask,
@@ -61,7 +62,7 @@ class Evaluated:
     dataset: Dataset
     retrieved: Retrieved
     written: Written
-    grounded: tuple[dict[str, Any], Listener] | None = None
+    grounded: tuple[dict[str, Any], QueryLog] | None = None
 
 
 def pictures_shown(examples: int) -> int:
@@ -155,7 +156,7 @@ def _captions(found: Evaluated, album: Album, most: int) -> list[str]:
     ]
 
 
-def _grounding(result: dict[str, Any], heard: Listener, album: Album, most: int) -> list[str]:
+def _grounding(result: dict[str, Any], queries: QueryLog, album: Album, most: int) -> list[str]:
     intervals = result.get("interval", {})
     tables = [
         f"<div><h3>{escape(_GROUNDED[kind])}, {average} average</h3>"
@@ -164,7 +165,7 @@ def _grounding(result: dict[str, Any], heard: Listener, album: Album, most: int)
         if kind in result
         for average in ("micro", "macro")
     ]
-    right, wrong = heard.right_and_wrong(most)
+    right, wrong = queries.right_and_wrong(most)
     note = "The solid box is the region with the highest score; dashed boxes are the true ones. Evenly spaced."
     return [
         "<h2>Words find their boxes</h2>",

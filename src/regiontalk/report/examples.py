@@ -12,8 +12,8 @@ import numpy as np
 
 from regiontalk.alignment.score import score_sentences
 from regiontalk.data import BoxedPhoto
-from regiontalk.evaluation.grounding import Query, centres_inside, rank_of_first_hit
-from regiontalk.evaluation.runs import Retrieved
+from regiontalk.evaluation.grounding.metric import Query, centres_inside, rank_of_first_hit
+from regiontalk.evaluation.retrieval.run import Retrieved
 
 FIRST = 5
 """Candidates that are shown for each question."""
@@ -105,22 +105,22 @@ class Pointed:
     right: bool
 
 
-class Listener:
+class QueryLog:
     """Keeps the questions of an evaluation of grounding."""
 
     def __init__(self) -> None:
-        self._heard: list[Pointed] = []
+        self._queries: list[Pointed] = []
 
     def __call__(self, photo: BoxedPhoto, asked: str, query: Query) -> None:
-        """As `evaluation.grounding_runs.Listener`."""
+        """As `evaluation.grounding.run.OnQuery`."""
         rank = rank_of_first_hit(query.scores, centres_inside(query.regions, query.truth))
-        self._heard.append(Pointed(photo, asked, query, rank == 1))
+        self._queries.append(Pointed(photo, asked, query, rank == 1))
 
     def right_and_wrong(self, most: int) -> tuple[list[Pointed], list[Pointed]]:
         """Questions whose best region points right, and others, each evenly spaced in their order."""
-        right = spread([n for n, each in enumerate(self._heard) if each.right], most)
-        wrong = spread([n for n, each in enumerate(self._heard) if not each.right], most)
-        return [self._heard[n] for n in right], [self._heard[n] for n in wrong]
+        right = spread([n for n, each in enumerate(self._queries) if each.right], most)
+        wrong = spread([n for n, each in enumerate(self._queries) if not each.right], most)
+        return [self._queries[n] for n in right], [self._queries[n] for n in wrong]
 
 
 def _first(scores: np.ndarray, right: np.ndarray, rank: int) -> tuple[Found, ...]:

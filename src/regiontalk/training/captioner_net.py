@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from regiontalk.captioning.cells import GATES
 from regiontalk.captioning.contexts import Contexts
 from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
+from regiontalk.recurrence import GATES
 from regiontalk.settings import HEADS
 from regiontalk.training.checkpoint import read_finished
 from regiontalk.training.words_net import dense

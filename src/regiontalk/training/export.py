@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 
 import regiontalk
-from regiontalk.captioning.cells import GATES
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError
 from regiontalk.files import read_toml
@@ -19,6 +18,7 @@ from regiontalk.language.reader import WordsReader
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import BANK, PLACED, Pack, save_pack
 from regiontalk.photos import MAX_PIXELS, PhotoSource
+from regiontalk.recurrence import GATES
 from regiontalk.settings import (
     AlignmentSettings,
     BankSettings,
@@ -31,7 +31,7 @@ from regiontalk.settings import (
 from regiontalk.training.bank import look_at_photos, make_bank, some
 from regiontalk.training.captioner_net import finished_captioner, folded_captioner
 from regiontalk.training.checkpoint import run_settings
-from regiontalk.training.smaller_space import Tensors, in_smaller_space
+from regiontalk.training.low_rank import Tensors, to_low_rank
 from regiontalk.training.train_alignment import read_alignment
 from regiontalk.training.training_photos import photos_in, require_named, training_photos
 from regiontalk.training.vision_graph import BACKBONE, read_graph, read_object, read_settings
@@ -60,7 +60,7 @@ class ExportConfig:
         photos: further photos that the vision network was trained on: its file of boxes with names, or folders. The
             pack lists fingerprints of all these, so that evaluations recognise them; without both it has no list.
         dim: dimensions of the pack's shared space, at most those of the alignment, whose words a GRU must read
-            (`regiontalk.training.smaller_space`); 0 for as many as it was trained in.
+            (`regiontalk.training.low_rank`); 0 for as many as it was trained in.
         bank: photos of the first of `data` in the bank that hubness is measured with (`regiontalk.alignment.hubness`),
             which needs the score "mean"; 0 for no bank.
         bank_others: photos of `photos` beside them: the more, the less a bank tells of captioned photos, and the more
@@ -228,7 +228,7 @@ def reduced(
     seen = look_at_photos(graph, settings, arrays["projection"], files, config.max_pixels)
     captions = [words for photo in photos for caption in photo.captions if (words := tokenise(caption))]
     said = WordsReader(arrays["words"], "gru").read([vocabulary.encode(words) for words in captions])
-    return in_smaller_space(arrays, np.concatenate([each.vectors for each in seen]), np.concatenate(said), config.dim)
+    return to_low_rank(arrays, np.concatenate([each.vectors for each in seen]), np.concatenate(said), config.dim)
 
 
 def bank_photos(config: ExportConfig) -> list[PhotoSource]:

@@ -67,7 +67,7 @@ STORED_VIEWS = Views(smallest=0.7, jitter=0.2)
 """What `store_view` looks through."""
 
 
-class StoredRegions:
+class CachedFeatures:
     """Features that a fixed vision network gave once."""
 
     def __init__(self, store: RegionStore, device: str) -> None:
@@ -84,7 +84,7 @@ class StoredRegions:
         return features, mask
 
 
-class SeenRegions:
+class LiveFeatures:
     """Features from the vision network as it is now, on the boxes of a store."""
 
     def __init__(
@@ -184,7 +184,7 @@ def jittered(image: Image.Image, rng: np.random.Generator, jitter: float) -> Ima
     return image
 
 
-RegionSource = StoredRegions | SeenRegions
+FeatureSource = CachedFeatures | LiveFeatures
 """Gives features of the regions of some photos in two steps: `load` may run ahead in another thread or process and
 touches no GPU, `features` turns what it gave into features (B, M, D) and a mask (B, M) on the network's device."""
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from regiontalk.alignment.score import pad, score_matrix
 from regiontalk.data import Dataset, read_dataset
 from regiontalk.errors import PackError, TrainingError
-from regiontalk.evaluation.retrieval import retrieval
+from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.files import parse_json, read_text
 from regiontalk.language import Vocabulary
 from regiontalk.photos import MAX_PIXELS
@@ -37,9 +37,9 @@ from regiontalk.training.losses import RANKING_LOSSES, Pairs, naming_loss, score
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.proposals import proposal_losses
 from regiontalk.training.regions import (
-    RegionSource,
-    SeenRegions,
-    StoredRegions,
+    CachedFeatures,
+    FeatureSource,
+    LiveFeatures,
     Views,
     freeze_normalisation,
     read_map,
@@ -259,14 +259,14 @@ class AlignmentRun:
     def tunes_vision(self) -> bool:
         return self.config.vision_learning_rate > 0
 
-    def source(self, dataset: Dataset) -> RegionSource:
+    def source(self, dataset: Dataset) -> FeatureSource:
         config, folder = self.config, self.config.regions / dataset.name / dataset.split
         graph, settings = read_graph(config.vision), read_settings(config.vision)
         store = store_regions(graph, settings, dataset, folder, config.max_pixels)
         if not self.tunes_vision:
-            return StoredRegions(store, self.device)
+            return CachedFeatures(store, self.device)
         files, views = [p.file for p in dataset.photos], Views(config.smallest_view, config.jitter)
-        return SeenRegions(self.vision, store, files, self.device, views, config.max_pixels)
+        return LiveFeatures(self.vision, store, files, self.device, views, config.max_pixels)
 
     def build(self) -> AlignmentNet:
         """The network with its first weights."""
@@ -339,7 +339,7 @@ class AlignmentRun:
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         parts: dict[str, Tensor] = {}
         source = self.train_sources[batch.source]
-        if isinstance(source, SeenRegions):
+        if isinstance(source, LiveFeatures):
             freeze_normalisation(self.vision)
             feature_map = self.see(batch.regions.pixels)
             features, present = source.read(feature_map, batch.regions)
@@ -413,7 +413,7 @@ class AlignmentRun:
 @torch.no_grad()
 def measure_retrieval(
     net: AlignmentNet,
-    source: RegionSource,
+    source: FeatureSource,
     sentences: Sentences,
     score: str,
     device: str,
@@ -441,7 +441,7 @@ def resized(settings: VisionSettings, size: int) -> VisionSettings:
     return replace(settings, size=size, side=size * settings.side // settings.size)
 
 
-def sample_features(source: RegionSource, photos: int = 500) -> np.ndarray:
+def sample_features(source: FeatureSource, photos: int = 500) -> np.ndarray:
     """Features of the regions of some photos, for their statistics.  # (n, D)"""
     rows = np.arange(min(photos, len(source.store.counts)))
     counts = np.asarray(source.store.counts[rows])

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.evaluation.captions import BLEU_NAMES, caption_scores
+from regiontalk.evaluation.captions.metric import BLEU_NAMES, caption_scores
 from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import HEADS, Section, whole
 from regiontalk.training.caption_sources import Glance, contexts_of, shown_things

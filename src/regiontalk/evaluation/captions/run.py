@@ -1,0 +1,155 @@
+"""A model's captions on a dataset: the numbers, with a signature that says how they came about.
+
+Axis names: N photos, D dimensions of the visual features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from regiontalk.data import Dataset
+from regiontalk.evaluation.captions.metric import CaptionScores, score_captions
+from regiontalk.evaluation.captions.nearest import nearest, refuse_shared
+from regiontalk.evaluation.looking import photo_regions
+from regiontalk.evaluation.results import Progress, Reporting, Silent, interval_words, rounded
+from regiontalk.evaluation.signature import evaluation_signature
+from regiontalk.language import tokenise
+from regiontalk.model import Model
+from regiontalk.structures import WHOLE_PHOTO, Caption, Regions
+
+_METRICS = "coco-caption's: BLEU of the corpus, closest reference length; document frequencies of the references"
+
+
+@dataclass(frozen=True, eq=False)
+class Written:
+    """Numbers of captions and what they came from.
+
+    Attributes:
+        result: what `evaluate_captions` gives.
+        captions: one for each photo, as written.
+        scores: of each caption and of all together.
+    """
+
+    result: dict[str, Any]
+    captions: list[str]
+    scores: CaptionScores
+
+
+def evaluate_captions(
+    model: Model,
+    dataset: Dataset,
+    beam: int | None = None,
+    reporting: Reporting | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Caption every photo of a dataset and compare with what people wrote.
+
+    Args:
+        model: writes the captions.
+        dataset: its captions are the references, normalised as the captions are.
+        beam: hypotheses kept in the search; None for the pack's.
+        reporting: the bootstrap.
+        progress: is told how far it is.
+
+    Returns:
+        The scores of `caption_scores`, in percent, and `"signature": {...}`; with a bootstrap also `"interval"`: for
+        each score its `[low, high]`.
+
+    Raises:
+        PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
+    """
+    return write_captions(model, dataset, beam, reporting, progress).result
+
+
+def write_captions(
+    model: Model,
+    dataset: Dataset,
+    beam: int | None = None,
+    reporting: Reporting | None = None,
+    progress: Progress | None = None,
+) -> Written:
+    """As `evaluate_captions`, with what the numbers came from."""
+    progress = progress or Silent()
+    captions = [caption.text for caption, _ in caption_photos(model, dataset.files, beam, progress)]
+    how = model.pack.settings.photo_captioner.search(beam)
+    scores = _scores_of(captions, dataset)
+    signature = evaluation_signature(model, dataset, progress) | how
+    return Written(_compared(scores, signature, reporting or Reporting()), captions, scores)
+
+
+def caption_photos(
+    model: Model, files: Sequence[Path], beam: int | None, progress: Progress
+) -> Iterator[tuple[Caption, Regions]]:
+    """A caption for each photo, in order, with what was seen of it.
+
+    Raises:
+        PhotoError: if a photo is broken.
+    """
+    for batch in photo_regions(model, files, progress):
+        yield from zip(model.caption(batch, beam), batch, strict=True)
+
+
+def evaluate_nearest(
+    model: Model,
+    dataset: Dataset,
+    training: Dataset,
+    reporting: Reporting | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """The baseline of `evaluate_captions`: each photo gets the first caption of the training photo most like it.
+
+    Args:
+        model: its vision network says what is alike: the L2 distance of the whole photos' features.
+        dataset: as in `evaluate_captions`.
+        training: photos and captions to take from; none of them may be in `dataset`.
+        reporting: the bootstrap.
+        progress: is told how far it is.
+
+    Returns:
+        As `evaluate_captions`.
+
+    Raises:
+        PhotoError: if a photo of either is broken.
+        ConfigError: if the two share a photo, which would be its own nearest neighbour.
+    """
+    progress = progress or Silent()
+    refuse_shared(
+        (photo.file for photo in dataset.photos),
+        (photo.file for photo in training.photos),
+        "Give --train-split a split without them",
+    )
+    known, asked = (_whole_photos(model, each, progress) for each in (training, dataset))
+    captions = [training.photos[each].captions[0] for each in nearest(asked, known)]
+    how = {
+        "baseline": f"first caption of the nearest of {len(training)} photos of split {training.split}, L2 distance of "
+        "whole-photo features"
+    }
+    signature = evaluation_signature(model, dataset, progress) | how
+    return _compared(_scores_of(captions, dataset), signature, reporting or Reporting())
+
+
+def _scores_of(captions: Sequence[str], dataset: Dataset) -> CaptionScores:
+    """Of a caption for each photo against the dataset's."""
+    references = [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
+    return score_captions([tokenise(caption) for caption in captions], references)
+
+
+def _compared(scores: CaptionScores, signature: dict[str, Any], reporting: Reporting) -> dict[str, Any]:
+    """The numbers of captions with all that belongs to them."""
+    result: dict[str, Any] = dict(scores.corpus())
+    how = {"metrics": _METRICS}
+    if reporting.samples:
+        result["interval"] = scores.intervals(reporting.samples, reporting.seed)
+        how["interval"] = interval_words(reporting)
+    return {**rounded(result), "signature": signature | how}
+
+
+def _whole_photos(model: Model, dataset: Dataset, progress: Progress) -> np.ndarray:
+    """The features of each whole photo: (N, D)."""
+    looked = photo_regions(model, dataset.files, progress)
+    return np.stack([each.features[WHOLE_PHOTO] for batch in looked for each in batch])

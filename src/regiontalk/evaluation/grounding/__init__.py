@@ -1,0 +1,1 @@
+"""Grounding: how well words and phrases point into their boxes."""

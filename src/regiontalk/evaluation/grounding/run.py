@@ -1,0 +1,333 @@
+"""A model's words and phrases measured against boxes: the numbers, with a signature that says how they came about.
+
+Axis names: T words, M regions, h dimensions of the shared space.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from regiontalk.alignment.mrf import products
+from regiontalk.data import BoxedDataset, BoxedPhoto, Entities
+from regiontalk.data.flickr30k_entities import EntitySentence
+from regiontalk.errors import ConfigError, DataError
+from regiontalk.evaluation.box_signature import box_signature, check_size
+from regiontalk.evaluation.class_words import Words, known, synonyms
+from regiontalk.evaluation.grounding.metric import (
+    IOU,
+    Query,
+    centres_inside,
+    grounding,
+    grounding_intervals,
+    times_best_baseline,
+    union,
+)
+from regiontalk.evaluation.results import Progress, Reporting, Silent, interval_words, rounded
+from regiontalk.evaluation.signature import TIES
+from regiontalk.language import tokenise
+from regiontalk.language.vocabulary import Vocabulary
+from regiontalk.model import Model
+from regiontalk.structures import Regions, Sentence
+from regiontalk.vision.boxes import area
+from regiontalk.vision.session import BATCH
+
+SENTENCE = "a {}"
+"""What a class is asked for with: a word in a sentence that says nothing else."""
+
+_PLACE = "{}"
+_POINTING = "the centre of the best region lies inside a true box, edges included"
+
+_SILENT = Silent()
+
+OnQuery = Callable[[BoxedPhoto, str, Query], None]
+"""Called with each question as it is asked: the photo, the words, and the query with its answer."""
+
+
+def _ignore(photo: BoxedPhoto, asked: str, query: Query) -> None:
+    """Does nothing."""
+
+
+def evaluate_classes(
+    model: Model,
+    dataset: BoxedDataset,
+    sentence: str = SENTENCE,
+    selection: Mapping[str, Any] | None = None,
+    progress: Progress = _SILENT,
+    on_query: OnQuery = _ignore,
+    reporting: Reporting | None = None,
+    min_photos: int = 1,
+) -> dict[str, Any]:
+    """Ask each photo for each class that it holds, by the class's name.
+
+    A class is asked for with the first of its listed synonyms that the pack knows (`words`), and once more with each of
+    them, all counting as much as one (`synonyms`). The name stands in a neutral sentence; the region's score is
+    v_i · s_t of the name, summed over its words if it has several.
+
+    Args:
+        model: scores the regions that it finds.
+        dataset: photos with the names of classes on their boxes.
+        sentence: the neutral sentence, with {} for the name.
+        selection: how the photos were chosen, for the signature.
+        progress: is told how far it is.
+        on_query: is called with each query of `words`.
+        reporting: the bootstrap.
+        min_photos: photos that a class needs to be asked for. One photo alone has 0 or 100 %, and counts as much in the
+            macro average as a class of hundreds.
+
+    Returns:
+        `{"words": numbers, "difficult": numbers, "synonyms": numbers, "classes": {label: {"word", "synonyms",
+        "photos"}}, "unknown_classes": {label: photos}, "rare_classes": {label: photos}, "signature"}`; numbers as of
+        `grounding`, and
+        `times_best_baseline`, the model's pointing accuracy as a multiple of the best baseline's. `difficult` is about
+        those queries of `words` that are so by the pointing game's own definition: the class's boxes together cover
+        less than a quarter of the photo, and the photo holds another class. It is missing if there is none. With a
+        bootstrap also `"interval"`: for each of these `grounding_intervals`.
+
+    Raises:
+        DataError: if no box has a class that the pack knows a word for, the boxes have no classes, or a photo is not of
+            the size that its boxes were drawn on.
+        ConfigError: if `sentence` has no {} or two, or other text in braces, or no class has `min_photos` photos.
+        PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
+    """
+    if dataset.kind != "labels":
+        raise DataError(
+            f"{dataset.name}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
+        )
+    asked = [_asked_of(photo) for photo in dataset.photos]
+    photos_of = Counter(label for labels in asked for label in labels)
+    common = sorted(label for label, photos in photos_of.items() if photos >= min_photos)
+    if photos_of and not common:
+        most = max(photos_of.values())
+        raise ConfigError(f"--min-photos {min_photos}: no class of {dataset.name} has so many; give {most} or less")
+    names = {label: known(synonyms(label), model.pack.vocabulary) for label in common}
+    if not any(names.values()):
+        raise DataError(f"{dataset.name}: the pack knows a word for none of its classes {', '.join(names) or '(none)'}")
+    vectors = _read_names(model, {name for each in names.values() for name in each}, sentence)
+    first, difficult, every = list[Query](), list[Query](), list[Query]()
+    looked = look_at_photos(model, dataset.photos, progress)
+    for row, (photo, regions, labels) in enumerate(zip(dataset.photos, looked, asked, strict=True)):
+        for label in sorted(names.keys() & set(labels)):
+            queries = [
+                _query(label, photo.boxes_of(label), regions, vectors[name], 1 / len(names[label]), row)
+                for name in names[label]
+            ]
+            first += (asked_once := [replace(query, weight=1.0) for query in queries[:1]])
+            every += queries
+            for query in asked_once:
+                on_query(photo, " ".join(names[label][0]), query)
+            if _is_difficult(photo, label):
+                difficult += asked_once
+    unclear = sum(len(photo.unclear & _labels(photo)) for photo in dataset.photos)
+    questions = {"words": first, "difficult": difficult, "synonyms": every}
+    return {
+        **_numbers(questions, reporting),
+        "classes": {
+            label: {
+                "word": " ".join(found[0]),
+                "synonyms": [" ".join(name) for name in found],
+                "photos": photos_of[label],
+            }
+            for label, found in names.items()
+            if found
+        },
+        "unknown_classes": {label: photos_of[label] for label, found in names.items() if not found},
+        "rare_classes": {label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())},
+        "signature": {
+            **box_signature(model, dataset, selection or {}, progress),
+            "queries": len(first),
+            "difficult_queries": len(difficult),
+            "pairs_left_out_for_crowds": unclear,
+            "sentence": sentence,
+            "min_photos_of_a_class": min_photos,
+            **_how(reporting),
+        },
+    }
+
+
+def evaluate_phrases(
+    model: Model,
+    entities: Entities,
+    selection: Mapping[str, Any] | None = None,
+    progress: Progress = _SILENT,
+    on_query: OnQuery = _ignore,
+    reporting: Reporting | None = None,
+) -> dict[str, Any]:
+    """Ask each photo for each phrase of its sentences that names something with a box.
+
+    The sentence is read as a whole; a phrase's score for a region is the sum of its words' v_i · s_t, words that the
+    pack does not know included as it reads them. A phrase with several boxes is right on any of them (`phrases`), or on
+    the smallest box around all (`phrases_merged`), which is how the dataset's authors count. `aligned_words` is about
+    single words: whether the centre of a_j, of the whole sentence's alignment, lies inside a box of the word's phrase.
+
+    Args:
+        model: reads and scores.
+        entities: photos, sentences and boxes.
+        selection, progress: as in `evaluate_classes`.
+        on_query: is called with each query of `phrases`.
+        reporting: the bootstrap.
+
+    Returns:
+        `{"phrases": numbers, "phrases_merged": numbers, "aligned_words": {"pointing", "words"}, "signature"}`; numbers
+        as in `evaluate_classes`, with types of entities for classes.
+
+    Raises:
+        DataError: if no phrase has a box, or a photo is not of the size that its boxes were drawn on.
+        PhotoError: if a photo is broken.
+    """
+    answers = [
+        answer
+        for row, (photo, regions, sentences) in enumerate(
+            zip(
+                entities.boxes.photos,
+                look_at_photos(model, entities.boxes.photos, progress),
+                entities.sentences,
+                strict=True,
+            )
+        )
+        for answer in _ask_phrases(model, photo, regions, sentences, row)
+    ]
+    if not answers:
+        raise DataError(f"{entities.boxes.name}: no phrase has a box")
+    for answer in answers:
+        on_query(answer.photo, answer.text, answer.query)
+    asked = [answer.query for answer in answers]
+    merged = [replace(query, truth=union(query.truth)) for query in asked]
+    words = sum(answer.words for answer in answers)
+    pointed = 100 * sum(answer.words_inside for answer in answers) / words
+    return {
+        **_numbers({"phrases": asked, "phrases_merged": merged}, reporting),
+        "aligned_words": rounded({"pointing": pointed, "words": words}),
+        "signature": {
+            **box_signature(model, entities.boxes, selection or {}, progress),
+            "sentences": sum(map(len, entities.sentences)),
+            "queries": len(answers),
+            "phrases_without_a_known_word": sum(answer.unknown for answer in answers),
+            "beta": model.pack.settings.alignment.beta,
+            **_how(reporting),
+        },
+    }
+
+
+_HOW = {
+    "pointing": _POINTING,
+    "recall": f"a region among the best k has an IoU of at least {IOU} with a true box",
+    "micro": "average over queries",
+    "macro": "average over classes",
+    "ties": TIES,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """What came of one phrase: its photo, text and query, its words, how many point inside, whether none is known."""
+
+    photo: BoxedPhoto
+    text: str
+    query: Query
+    words: int
+    words_inside: int
+    unknown: bool
+
+
+def _ask_phrases(
+    model: Model, photo: BoxedPhoto, regions: Regions, sentences: Sequence[EntitySentence], row: int
+) -> Iterator[_Answer]:
+    wanted = [sentence for sentence in sentences if sentence.phrases]
+    named = {phrase.entity for sentence in wanted for phrase in sentence.phrases}
+    truths = {entity: photo.boxes_of(entity) for entity in named}
+    for sentence, read in zip(wanted, model.read(" ".join(sentence.words) for sentence in wanted), strict=True):
+        word_regions = _word_regions(model, regions, read)
+        for phrase in sentence.phrases:
+            span = slice(phrase.start, phrase.end)
+            truth = truths[phrase.entity]
+            query = _query(phrase.types[0], truth, regions, read.vectors[span].sum(axis=0), 1.0, row)
+            inside = centres_inside(regions.boxes_xyxy[word_regions[span]], truth)
+            unknown = bool((read.ids[span] == Vocabulary.UNKNOWN).all())
+            text = " ".join(sentence.words[span])
+            yield _Answer(photo, text, query, phrase.end - phrase.start, int(inside.sum()), unknown)
+
+
+def _word_regions(model: Model, regions: Regions, read: Sentence) -> np.ndarray:
+    """a_j of each word, (T,). A sentence of unknown words, which the model refuses to align, points at the photo."""
+    if (read.ids == Vocabulary.UNKNOWN).all():
+        return np.zeros(len(read), np.int64)
+    return model.align(regions, read).word_regions
+
+
+def look_at_photos(model: Model, photos: Sequence[BoxedPhoto], progress: Progress) -> Iterator[Regions]:
+    """The regions of each photo, in order, found a few photos at a time."""
+    progress.expect(len(photos), "photos")
+    for start in range(0, len(photos), BATCH):
+        batch = photos[start : start + BATCH]
+        for photo, looked in zip(batch, model.look([photo.file for photo in batch]), strict=True):
+            check_size(photo, looked)
+            yield looked
+        progress.advance(len(batch))
+
+
+def _labels(photo: BoxedPhoto) -> frozenset[str]:
+    return frozenset(label for texts in photo.texts for label in texts)
+
+
+def _asked_of(photo: BoxedPhoto) -> list[str]:
+    """The classes that a photo is asked for."""
+    return sorted(_labels(photo) - photo.unclear)
+
+
+def around_name(sentence: str) -> tuple[str, str]:
+    """What stands before and after the name of a class in a sentence with {} in its place.
+
+    Raises:
+        ConfigError: if it has no {} or two, or other braces.
+    """
+    before, _, after = sentence.partition(_PLACE)
+    if sentence.count(_PLACE) != 1 or "{" in before + after or "}" in before + after:
+        raise ConfigError(
+            f"--sentence {sentence!r}: expected one {_PLACE} where the class's name goes, as in {SENTENCE!r}"
+        )
+    return before, after
+
+
+def _read_names(model: Model, names: set[Words], sentence: str) -> dict[Words, np.ndarray]:
+    """Names of classes -> the sum of their words' vectors, (h,), each read in the neutral sentence."""
+    before, after = around_name(sentence)
+    start, order = len(tokenise(before)), sorted(names)
+    read = model.read([f"{before} {' '.join(name)} {after}" for name in order])
+    return {name: each.vectors[start : start + len(name)].sum(axis=0) for name, each in zip(order, read, strict=True)}
+
+
+def _query(label: str, truth: np.ndarray, regions: Regions, vector: np.ndarray, weight: float, row: int) -> Query:
+    scores = products(vector, regions.vectors)
+    return Query(label, truth, regions.boxes_xyxy, scores, regions.scores, weight, row)
+
+
+def _is_difficult(photo: BoxedPhoto, label: str) -> bool:
+    """The pointing game's "difficult" queries (Zhang et al. 2016): small things in photos that hold another class."""
+    covered = float(area(photo.boxes_of(label)).sum())
+    return covered < photo.width * photo.height / 4 and len(_labels(photo)) > 1
+
+
+def _numbers(questions: Mapping[str, Sequence[Query]], reporting: Reporting | None) -> dict[str, Any]:
+    """The numbers of each kind of questions that were asked, and with a bootstrap their intervals."""
+    asked = {kind: queries for kind, queries in questions.items() if queries}
+    numbers: dict[str, Any] = {}
+    for kind, queries in asked.items():
+        found = grounding(queries)
+        times = {way: times_best_baseline(found[way]) for way in ("micro", "macro")}
+        numbers[kind] = found | {"times_best_baseline": {way: each for way, each in times.items() if each is not None}}
+    if reporting is not None and reporting.samples:
+        numbers["interval"] = {
+            kind: grounding_intervals(queries, reporting.samples, reporting.seed) for kind, queries in asked.items()
+        }
+    rounded_numbers: dict[str, Any] = rounded(numbers)
+    return rounded_numbers
+
+
+def _how(reporting: Reporting | None) -> dict[str, str]:
+    """What the numbers mean, for the signature."""
+    return _HOW | ({"interval": interval_words(reporting)} if reporting is not None and reporting.samples else {})

@@ -1,0 +1,149 @@
+"""Captions of photos with boxes: from a file of any known format, perhaps several a photo, or from a model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from regiontalk.data import BoxedDataset, Selection
+from regiontalk.data.boxes import LEAVE_OUT
+from regiontalk.data.caption_sources import read_captions
+from regiontalk.data.captions import Problems
+from regiontalk.data.predictions import PhotoNames, read_predictions
+from regiontalk.errors import DataError
+from regiontalk.evaluation.box_signature import box_signature, check_size
+from regiontalk.evaluation.captions.files import captions_sha256
+from regiontalk.evaluation.captions.run import caption_photos
+from regiontalk.evaluation.objects.traced_words import TracedCaption
+from regiontalk.evaluation.results import Progress, Silent
+from regiontalk.model import Model
+
+_SILENT = Silent()
+_SEEN = "unknown: the captions come from a file"
+
+
+@dataclass(frozen=True)
+class PhotoCaptions:
+    """Captions of photos, and where they come from.
+
+    Attributes:
+        captions: of each photo one or more, by `BoxedPhoto.name`; photos may be missing.
+        signature: how they came about.
+        source: the file or folder, for messages.
+        traced: of each photo its caption's words with their regions, if a model wrote it that looks at regions.
+    """
+
+    captions: Mapping[str, Sequence[str]] = field(repr=False)
+    signature: Mapping[str, Any]
+    source: Path
+    traced: Mapping[str, TracedCaption] = field(default_factory=dict, repr=False)
+
+
+def read_photo_captions(
+    path: Path, dataset: BoxedDataset, source: Path, listed: Sequence[str] | None = None
+) -> PhotoCaptions:
+    """Captions from a file or a folder. Those of photos that are not in the dataset are passed over, counted.
+
+    Args:
+        path: a file in any known format, a folder of captioned photos, or plain text, a caption a line.
+        dataset: the photos; they are found by name, by number, by their path below `source`, or by bare file name.
+        source: the file or folder that `dataset` was read from.
+        listed: the photos that the lines of plain text are about.
+
+    Raises:
+        DataError: if the file is damaged, a name fits several photos, or several names fit one.
+    """
+    aliases: dict[str, list[str]] = {}
+    for photo in dataset.photos:
+        for alias in photo.names[1:]:
+            aliases.setdefault(alias, []).append(photo.name)
+    photos = PhotoNames(source, (photo.name for photo in dataset.photos), aliases)
+    known = {photo.name for photo in dataset.photos}
+    captions: dict[str, list[str]] = {}
+    called: dict[str, set[str]] = {}
+    of_others = 0
+    for given, texts in _said(path, listed):
+        name = photos.named(given)
+        if name in known:
+            captions.setdefault(name, []).extend(texts)
+            called.setdefault(name, set()).add(given)
+        else:
+            of_others += len(texts)
+    problems = Problems(path)
+    problems.add(f"names that fit several photos of {source}", photos.ambiguous)
+    several = [f"{name}: {' and '.join(sorted(given))}" for name, given in called.items() if len(given) > 1]
+    problems.add(f"photos of {source} that several names fit", several)
+    problems.raise_if_any("or name these photos as the boxes do")
+    signature = {
+        "captions_from": path.name,
+        "captions_sha256": captions_sha256(path),
+        "captions_of_other_photos": of_others,
+        "seen_in_training": _SEEN,
+    }
+    return PhotoCaptions(captions, signature, path)
+
+
+def write_photo_captions(
+    model: Model,
+    dataset: BoxedDataset,
+    beam: int | None = None,
+    selection: Mapping[str, Any] | None = None,
+    progress: Progress = _SILENT,
+) -> PhotoCaptions:
+    """A model's caption of each photo.
+
+    Args:
+        model: writes them.
+        dataset: the photos.
+        beam: hypotheses kept in the search; None for the pack's.
+        selection: how the photos were chosen, for the signature.
+        progress: is told how far it is.
+
+    Raises:
+        PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
+    """
+    captions, traced = {}, {}
+    written = caption_photos(model, [photo.file for photo in dataset.photos], beam, progress)
+    for photo, (caption, regions) in zip(dataset.photos, written, strict=True):
+        check_size(photo, regions)
+        captions[photo.name] = [caption.text]
+        if caption.word_regions:
+            traced[photo.name] = TracedCaption.of(caption, regions)
+    signature = box_signature(model, dataset, selection or {}, progress)
+    signature |= model.pack.settings.photo_captioner.search(beam)
+    return PhotoCaptions(captions, signature, Path(model.pack.folder), traced)
+
+
+def with_captions(dataset: BoxedDataset, captions: Sequence[PhotoCaptions], selection: Selection) -> BoxedDataset:
+    """The photos that have a caption of each of these sources: all of them, or those without are left out, counted.
+
+    Args:
+        selection: whether they may be left out.
+
+    Raises:
+        DataError: if they may not, or no photo is left.
+    """
+    photos, left_out = dataset.photos, dict(dataset.left_out)
+    for each in captions:
+        problems = Problems(each.source)
+        bare = [photo.name for photo in photos if photo.name not in each.captions]
+        problems.add("photos without a caption", bare)
+        if not selection.leave_out:
+            problems.raise_if_any(LEAVE_OUT)
+        photos = tuple(photo for photo in photos if photo.name in each.captions)
+        if not photos:
+            raise DataError(f"{each.source}: has no caption of a photo of {dataset.name}; are they the same photos?")
+        if bare:
+            left_out[f"photos without a caption in {each.source.name}"] = len(bare)
+    return replace(dataset, photos=photos, left_out=left_out)
+
+
+def _said(path: Path, listed: Sequence[str] | None) -> Iterator[tuple[str, list[str]]]:
+    """Photos, as the file or folder names them, and their captions; a photo may come again."""
+    if path.is_dir():
+        yield from read_captions(path).captions.items()
+    else:
+        for name, caption in read_predictions(path, listed):
+            yield name, [caption]

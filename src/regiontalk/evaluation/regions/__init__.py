@@ -1,0 +1,1 @@
+"""Captions of given boxes, and dense captioning."""

@@ -1,0 +1,237 @@
+"""A model's captions of given boxes measured: against what people wrote of them, or against the boxes' classes.
+
+Beside the region captioner stands the photo captioner on the box cut out as a photo of its own, as in the paper,
+Table 3.
+Axis names: K boxes of a photo, D dimensions of the features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+from typing import Any
+
+import numpy as np
+
+from regiontalk.data import BoxedDataset, BoxedPhoto
+from regiontalk.errors import DataError
+from regiontalk.evaluation.box_signature import box_signature, check_size
+from regiontalk.evaluation.captions.metric import caption_scores
+from regiontalk.evaluation.captions.nearest import nearest, refuse_shared
+from regiontalk.evaluation.regions.metric import Described, Similarity, dense_captioning, named_shares
+from regiontalk.evaluation.regions.similarities import meteor, meteor_is_installed, meteor_note
+from regiontalk.evaluation.results import Progress, Silent, rounded
+from regiontalk.language import tokenise
+from regiontalk.model import Model, distinct
+from regiontalk.photos import Photo, open_photo
+from regiontalk.structures import WHOLE_PHOTO, Regions
+from regiontalk.vision.session import BATCH
+
+_SILENT = Silent()
+Texts = list[list[str]]
+"""The words of some captions."""
+
+
+@dataclass(frozen=True)
+class Dense:
+    """That dense captioning is measured too, and how captions are compared: the name, and what does it."""
+
+    name: str
+    similarity: Similarity
+
+
+def evaluate_naming(
+    model: Model,
+    dataset: BoxedDataset,
+    beam: int | None = None,
+    selection: Mapping[str, Any] | None = None,
+    progress: Progress = _SILENT,
+) -> dict[str, Any]:
+    """Caption every box and see whether the caption names the box's class, or a listed synonym of it.
+
+    Args:
+        model: writes the captions.
+        dataset: photos with the names of classes on their boxes.
+        beam: hypotheses kept in the search; None for the pack's.
+        selection: how the photos were chosen, for the signature.
+        progress: is told how far it is.
+
+    Returns:
+        `{"region": shares, "full_frame_on_crop": shares, "times_full_frame", "boxes_by_class", "signature"}`; shares as
+        of `named_shares`. `times_full_frame` is missing if the full-frame captioner never names a class.
+
+    Raises:
+        DataError: if the dataset has no box or no classes, or a photo is not of the size its boxes were drawn on.
+        PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
+    """
+    _require(dataset, "labels", "classes; give Pascal VOC's, COCO's instances or boxes.jsonl")
+    written = list(_describe(model, dataset, beam, progress))
+    labels = [texts[0] for photo in dataset.photos for texts in photo.texts]
+    region = named_shares([words for each in written for words in each.region], labels)
+    full_frame = named_shares([words for each in written for words in each.crop], labels)
+    times = {"times_full_frame": region["micro"] / full_frame["micro"]} if full_frame["micro"] else {}
+    counts = {label: labels.count(label) for label in sorted(set(labels))}
+    signature = box_signature(model, dataset, selection or {}, progress) | _search(model, beam)
+    numbers = rounded({"region": region, "full_frame_on_crop": full_frame, **times, "boxes_by_class": counts})
+    return {**numbers, "signature": signature}
+
+
+def evaluate_region_captions(
+    model: Model,
+    dataset: BoxedDataset,
+    beam: int | None = None,
+    neighbours: BoxedDataset | None = None,
+    dense: Dense | None = None,
+    selection: Mapping[str, Any] | None = None,
+    progress: Progress = _SILENT,
+) -> dict[str, Any]:
+    """Caption every box and compare with what people wrote of it (the paper's Table 3).
+
+    Args:
+        model: writes the captions.
+        dataset: photos with captions on their boxes.
+        beam: hypotheses kept in the search; None for the pack's.
+        neighbours: other photos with captions on their boxes, none of `dataset`; each box of `dataset` gets the first
+            caption of the nearest of theirs (L2 of CNN(I_b)) as a baseline.
+        dense: measure dense captioning too, on the boxes that the model finds by itself.
+        selection, progress: as in `evaluate_naming`.
+
+    Returns:
+        `{"region", "full_frame_on_crop", "nearest_neighbour", "human": scores, "dense_captioning": {"map",
+        "detection_map"}, "signature"}`, scores as of `caption_scores`, and "meteor" where it is installed. "human"
+        compares each box's first caption with its others, on the boxes that have some; it is missing if none has, and
+        so is what was not asked for.
+
+    Raises:
+        DataError, PhotoError: as in `evaluate_naming`.
+        ConfigError: if `neighbours` shares a photo with `dataset`.
+    """
+    _require(dataset, "captions", "captions; give Visual Genome's region descriptions or JSON Lines of boxes")
+    if neighbours is not None:
+        _require(neighbours, "captions", "captions to lend")
+        asked, lending = ([photo.file for photo in each.photos] for each in (dataset, neighbours))
+        refuse_shared(asked, lending, "Give --neighbours others")
+    written = list(_describe(model, dataset, beam, progress))
+    truths = [[tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts]
+    found: dict[str, Any] = {
+        "region": _scores([words for each in written for words in each.region], truths),
+        "full_frame_on_crop": _scores([words for each in written for words in each.crop], truths),
+    }
+    if neighbours is not None:
+        lent = _lend(model, written, neighbours, progress)
+        found["nearest_neighbour"] = _scores(lent, truths)
+    several = [texts for texts in truths if len(texts) > 1]
+    if several:
+        found["human"] = _scores([texts[0] for texts in several], [texts[1:] for texts in several])
+    how: dict[str, Any] = _search(model, beam) | {
+        "captions": sum(map(len, truths)),
+        "meteor": meteor_note(),
+        "boxes_with_several_captions": len(several),
+        "nearest_neighbour": None if neighbours is None else f"{neighbours.name}, {neighbours.split}",
+    }
+    if dense is not None:
+        found["dense_captioning"] = dense_captioning(
+            list(_find_and_describe(model, dataset, beam, progress)), dense.similarity
+        )
+        how["dense_captioning"] = f"thresholds of Johnson et al. 2016, similarity {dense.name}, surest box first"
+    signature = box_signature(model, dataset, selection or {}, progress)
+    return {**rounded(found), "signature": signature | how}
+
+
+def _scores(candidates: Texts, references: Sequence[Texts]) -> dict[str, float]:
+    found = caption_scores(candidates, references)
+    if meteor_is_installed():
+        found["meteor"] = 100 * meteor(candidates, references)[0]
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Written:
+    """What was written of one photo's K boxes, and their features (K, D)."""
+
+    region: Texts
+    crop: Texts
+    features: np.ndarray
+
+
+def _describe(model: Model, dataset: BoxedDataset, beam: int | None, progress: Progress) -> Iterator[_Written]:
+    """The given boxes of each photo, in order."""
+    progress.expect(len(dataset), "photos")
+    for start in range(0, len(dataset), BATCH):
+        batch = dataset.photos[start : start + BATCH]
+        looked = model.look([photo.file for photo in batch], [photo.boxes_xyxy for photo in batch])
+        for photo, regions in zip(batch, looked, strict=True):
+            check_size(photo, regions)
+        for photo, described in zip(batch, model.describe_regions(looked, beam), strict=True):
+            region = [tokenise(caption.text) for caption in described.region_captions]
+            features = np.delete(described.regions.features, WHOLE_PHOTO, axis=0)
+            yield _Written(region, _caption_crops(model, photo, beam), features)
+        progress.advance(len(batch))
+
+
+def _caption_crops(model: Model, photo: BoxedPhoto, beam: int | None) -> Texts:
+    """Each box cut out and captioned as if it were a photo; a few are cut out at a time: each may be a whole photo."""
+    if not len(photo.boxes_xyxy):
+        return []
+    opened, looked = open_photo(photo.file, max_pixels=model.max_pixels), list[Regions]()
+    for start in range(0, len(photo.boxes_xyxy), BATCH):
+        looked += model.look([crop(opened, box) for box in photo.boxes_xyxy[start : start + BATCH]])
+    return [tokenise(caption.text) for caption in model.caption(looked, beam)]
+
+
+def crop(photo: Photo, box: np.ndarray) -> Photo:
+    """The pixels that a box (4,) inside the photo touches, as a photo of its own."""
+    left, top = (floor(edge) for edge in box[:2])
+    right, bottom = (max(ceil(edge), least + 1) for edge, least in zip(box[2:], (left, top), strict=True))
+    image = photo.image.crop((left, top, right, bottom))
+    return Photo(f"{photo.file} [{left}, {top}, {right}, {bottom}]", image.width, image.height, image)
+
+
+def _lend(model: Model, written: Sequence[_Written], neighbours: BoxedDataset, progress: Progress) -> Texts:
+    """For each box the first caption of the nearest box of other photos."""
+    progress.expect(len(neighbours), "photos")
+    features, captions = list[np.ndarray](), list[str]()
+    for start in range(0, len(neighbours), BATCH):
+        batch = neighbours.photos[start : start + BATCH]
+        for photo, looked in zip(
+            batch, model.look([photo.file for photo in batch], [photo.boxes_xyxy for photo in batch]), strict=True
+        ):
+            check_size(photo, looked)
+            features.append(np.delete(looked.features, WHOLE_PHOTO, axis=0))
+            captions += [texts[0] for texts in photo.texts]
+        progress.advance(len(batch))
+    rows = nearest(np.concatenate([each.features for each in written]), np.concatenate(features))
+    return [tokenise(captions[row]) for row in rows]
+
+
+def _find_and_describe(
+    model: Model, dataset: BoxedDataset, beam: int | None, progress: Progress
+) -> Iterator[Described]:
+    """The distinct boxes that the model finds by itself, as `regiontalk describe` shows them, beside the true ones."""
+    progress.expect(len(dataset), "photos")
+    for start in range(0, len(dataset), BATCH):
+        batch = dataset.photos[start : start + BATCH]
+        looked = [distinct(each) for each in model.look([photo.file for photo in batch])]
+        for photo, described in zip(batch, model.describe_regions(looked, beam), strict=True):
+            yield Described(
+                boxes=np.delete(described.regions.boxes_xyxy, WHOLE_PHOTO, axis=0),
+                confidence=np.delete(described.regions.scores, WHOLE_PHOTO),
+                captions=[tokenise(caption.text) for caption in described.region_captions],
+                true_boxes=photo.boxes_xyxy,
+                true_captions=[[tokenise(text) for text in texts] for texts in photo.texts],
+            )
+        progress.advance(len(batch))
+
+
+def _require(dataset: BoxedDataset, kind: str, wanted: str) -> None:
+    if dataset.kind != kind:
+        raise DataError(f"{dataset.name}: its boxes have no {wanted}")
+    if not any(len(photo.boxes_xyxy) for photo in dataset.photos):
+        raise DataError(f"{dataset.name}: no photo has a box")
+
+
+def _search(model: Model, beam: int | None) -> dict[str, Any]:
+    """How both captioners search."""
+    settings = model.pack.settings
+    return {"region": settings.region_captioner.search(beam), "full_frame": settings.photo_captioner.search(beam)}

@@ -1,0 +1,151 @@
+"""How well photos find their sentences and sentences their photo: recalls, median and mean rank, and their spread.
+
+Axis names: N photos, L sentences, F folds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import fmean
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from regiontalk.evaluation.bootstrap import draw, interval
+from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, rank
+
+RECALL_AT = (1, 5, 10)
+WAYS = ("image_to_text", "text_to_image")
+
+Numbers: TypeAlias = dict[str, dict[str, float]]
+
+
+def retrieval(scores: np.ndarray, photo_of_sentence: np.ndarray) -> Numbers:
+    """Ranks every sentence for every photo and the other way round.
+
+    A photo's rank is that of its closest ground truth: the best placed of its own sentences, with none but wrong ones
+    counted before it. A sentence's rank is its own photo's place among all N. Ranks start at 1. Ties count against the
+    system: whatever is wrong and scores as high stands in front, so a model that scores everything alike comes last.
+
+    Args:
+        scores: (N, L), finite, photos by sentences, the higher the better.
+        photo_of_sentence: (L,) integers in 0..N-1, the photo that each sentence was written for. Every photo has at
+            least one.
+
+    Returns:
+        `{"image_to_text": numbers, "text_to_image": numbers}`, each `{"r1", "r5", "r10", "median_rank", "mean_rank"}`:
+        recalls in percent, and the plain median of the ranks (halves are possible).
+
+    Raises:
+        ValueError: if the shapes disagree, a score is not finite or a photo has no sentence.
+
+    Two photos and three sentences, the last two of photo 1. Photo 0 prefers a sentence of photo 1 to its own (rank 2);
+    photo 1's best sentence leads (rank 1). Sentence 2 scores alike on both photos, so its rank is 2.
+
+    >>> result = retrieval(np.array([[0.5, 0.1, 0.7], [0.2, 0.9, 0.7]]), np.array([0, 1, 1]))
+    >>> result["image_to_text"]
+    {'r1': 50.0, 'r5': 100.0, 'r10': 100.0, 'median_rank': 1.5, 'mean_rank': 1.5}
+    >>> round(result["text_to_image"]["r1"], 1)
+    66.7
+    """
+    return numbers([rank(MatrixScores(np.asarray(scores), np.asarray(photo_of_sentence)))])
+
+
+def numbers(folds: Sequence[Ranks]) -> Numbers:
+    """Recalls, median and mean rank both ways, averaged over folds.
+
+    Args:
+        folds: the ranks of each fold, or of the whole set alone.
+
+    Returns:
+        As `retrieval`.
+    """
+    return _average([_Weighable(fold).numbers(np.ones(len(fold.photos), np.int64)) for fold in folds])
+
+
+def rsum(found: Numbers) -> float:
+    """The sum of the six recalls, 0..600: one number to compare systems by."""
+    return sum(found[way][f"r{k}"] for way in WAYS for k in RECALL_AT)
+
+
+def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, Any]:
+    """How far the numbers would move with other photos: percentile intervals of the bootstrap.
+
+    Photos are drawn with replacement, each together with its sentences, and within their fold. What they are ranked
+    among stays the same: the interval is about the choice of queries, not about the size of the gallery.
+
+    Args:
+        folds: as in `numbers`.
+        samples: how often all photos are drawn, at least 1.
+        seed: of the draws.
+
+    Returns:
+        `{"image_to_text": {"r1": [low, high], ...}, "text_to_image": {...}, "rsum": [low, high]}`: the middle 95 % of
+        what the samples gave.
+
+    Raises:
+        ValueError: if `samples` is below 1.
+    """
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, not {samples}")
+    generator = np.random.default_rng(seed)
+    weighable = [_Weighable(fold) for fold in folds]
+    drawn = [_average([fold.numbers(draw(fold.photos, generator)) for fold in weighable]) for _ in range(samples)]
+    intervals = {way: {name: interval([d[way][name] for d in drawn]) for name in drawn[0][way]} for way in WAYS}
+    return {**intervals, "rsum": interval([rsum(each) for each in drawn])}
+
+
+def cut_folds(owners: np.ndarray, photos: int, folds: int) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Cuts photos, in their order, into folds of equal size, each with the sentences of its photos.
+
+    The average of five folds of 1,000 photos is what is known as "COCO 1K".
+
+    Args:
+        owners: (L,) the photo of each sentence.
+        photos: N.
+        folds: F; 1 is the whole set.
+
+    Returns:
+        For each fold its photos, its sentences, and the photo of each of these, counted within the fold.
+
+    Raises:
+        ValueError: if `folds` does not divide N.
+    """
+    if folds < 1 or photos % folds:
+        raise ValueError(f"{photos} photos cannot be cut into {folds} folds of equal size")
+    size = photos // folds
+    for start in range(0, photos, size):
+        sentences = np.flatnonzero((owners >= start) & (owners < start + size))
+        yield slice(start, start + size), sentences, owners[sentences] - start
+
+
+class _Weighable:
+    """Ranks sorted once, so that numbers over photos that count several times, or not at all, take no more sorting."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self.photos = len(ranks.photos)
+        by_photo, by_sentence = np.argsort(ranks.photos), np.argsort(ranks.sentences)
+        self._ways = (
+            (ranks.photos[by_photo], by_photo),
+            (ranks.sentences[by_sentence], ranks.owners[by_sentence]),
+        )
+
+    def numbers(self, weights: np.ndarray) -> Numbers:
+        """As `retrieval`, photo k and its sentences taken `weights[k]` times, (N,) integers."""
+        return {way: _numbers(ranks, weights[photos]) for way, (ranks, photos) in zip(WAYS, self._ways, strict=True)}
+
+
+def _numbers(ranks: np.ndarray, weights: np.ndarray) -> dict[str, float]:
+    """Of sorted ranks that count so many times each."""
+    upto = np.cumsum(weights)
+    total = int(upto[-1])
+    recalls = {}
+    for k in RECALL_AT:
+        within = int(np.searchsorted(ranks, k, side="right"))
+        recalls[f"r{k}"] = 100 * int(upto[within - 1]) / total if within else 0.0
+    middle = [ranks[np.searchsorted(upto, place, side="right")] for place in ((total - 1) // 2, total // 2)]
+    return {**recalls, "median_rank": float(np.mean(middle)), "mean_rank": float(ranks @ weights) / total}
+
+
+def _average(folds: Sequence[Numbers]) -> Numbers:
+    return {way: {name: fmean(fold[way][name] for fold in folds) for name in folds[0][way]} for way in WAYS}

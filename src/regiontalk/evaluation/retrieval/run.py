@@ -1,0 +1,111 @@
+"""A model's retrieval on a dataset: the numbers, with a signature that says how they came about.
+
+Axis names: N photos, L sentences, M regions, h dimensions of the shared space and two more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from regiontalk.alignment.distinct import Distinct
+from regiontalk.alignment.hubness import ranking_regions, ranking_words
+from regiontalk.alignment.score import FORMULAS, Kind, pad
+from regiontalk.data import Dataset
+from regiontalk.errors import PackError
+from regiontalk.evaluation.looking import photo_regions
+from regiontalk.evaluation.results import Progress, Reporting, Silent, equal_folds, retrieval_result
+from regiontalk.evaluation.retrieval.ranks import Ranks, rank
+from regiontalk.evaluation.retrieval.vector_scores import VectorScores
+from regiontalk.evaluation.signature import evaluation_signature
+from regiontalk.language import tokenise
+from regiontalk.model import Model
+
+_SENTENCES = 256
+"""Sentences read at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class Retrieved:
+    """Numbers of a retrieval and what they came from.
+
+    Attributes:
+        result: what `evaluate_retrieval` gives.
+        ranks: in each fold, or in the whole set alone.
+        kind: of the scores: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
+        region_vectors, region_counts: (N, M, h) and (N,), as `score_matrix` takes them, of `ranking_regions`.
+        captions: L sentences, photo by photo.
+        sentences: their word vectors, L arrays (T, h), of `ranking_words`.
+        owners: (L,) the photo of each sentence.
+    """
+
+    result: dict[str, Any]
+    ranks: list[Ranks]
+    kind: Kind
+    region_vectors: np.ndarray
+    region_counts: np.ndarray
+    captions: list[str]
+    sentences: list[np.ndarray]
+    owners: np.ndarray
+
+
+def evaluate_retrieval(
+    model: Model, dataset: Dataset, reporting: Reporting | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Rank all sentences of a dataset for each photo, and all photos for each sentence.
+
+    Args:
+        model: scores them, by the kind of score that its pack says.
+        dataset: every photo and every caption of it takes part.
+        reporting: folds and bootstrap.
+        progress: is told how far it is.
+
+    Returns:
+        As `retrieval_result`, with the signature of the pack and the dataset.
+
+    Raises:
+        PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
+        PackError: if a score is not finite.
+        ConfigError: if the folds cannot be of equal size.
+    """
+    return retrieve(model, dataset, reporting, progress).result
+
+
+def retrieve(
+    model: Model, dataset: Dataset, reporting: Reporting | None = None, progress: Progress | None = None
+) -> Retrieved:
+    """As `evaluate_retrieval`, with what the numbers came from."""
+    reporting, progress = reporting or Reporting(), progress or Silent()
+    captions = [caption for photo in dataset.photos for caption in photo.captions]  # L
+    owners = np.repeat(np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos])  # (L,)
+    parts = equal_folds(owners, len(dataset), reporting.folds)
+    looked = photo_regions(model, dataset.files, progress)
+    vectors, counts = pad([ranking_regions(each) for batch in looked for each in batch])
+    sentences = _read(model, captions)
+    kind = model.score_kind
+    progress.expect(sum((part.stop - part.start) * len(mine) for part, mine, _ in parts), "scores")
+    ranks = []
+    for part, mine, of in parts:
+        scores = VectorScores(vectors[part], counts[part], [sentences[each] for each in mine], of, kind)
+        try:
+            ranks.append(rank(scores, progress.advance))
+        except ValueError as error:  # vectors are finite, but their products may not be
+            raise PackError(f"{model.pack.folder}: {error}. Take another pack.") from error
+    less = ", less the hubness of both" if model.pack.settings.bank.photos else ""
+    how = {"score": f"{kind} ({FORMULAS[kind]}){less}"}
+    signature = evaluation_signature(model, dataset, progress) | how
+    result = retrieval_result(ranks, signature, reporting)
+    return Retrieved(result, ranks, kind, vectors, counts, captions, sentences, owners)
+
+
+def _read(model: Model, captions: Sequence[str]) -> list[np.ndarray]:
+    """The words (T, h) of each caption as `ranking_words` has them."""
+    said = Distinct(tuple(tokenise(caption)) for caption in captions)
+    vectors: list[np.ndarray] = []
+    for start in range(0, len(said), _SENTENCES):
+        read = model.read([captions[each] for each in said.first[start : start + _SENTENCES]])
+        vectors += [ranking_words(sentence) for sentence in read]
+    return [vectors[number] for number in said.number]

@@ -1,0 +1,111 @@
+"""Search for things by their names: of R photos that show a class, how many stand among the first R.
+
+Axis names: C classes, N photos.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from regiontalk.data import BoxedDataset
+from regiontalk.errors import ConfigError, DataError
+from regiontalk.evaluation.box_signature import box_signature
+from regiontalk.evaluation.class_words import known, synonyms
+from regiontalk.evaluation.grounding.run import around_name, look_at_photos
+from regiontalk.evaluation.results import Progress, Silent, rounded
+from regiontalk.evaluation.signature import TIES
+from regiontalk.model import Model
+
+SENTENCE = "{}"
+"""What people type: the bare name."""
+_SILENT = Silent()
+
+
+def r_precision(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
+    """Of each query's R relevant photos the share that stands among its first R; ties count against it.
+
+    Args:
+        scores: (C, N), higher is better.
+        relevant: (C, N) bool, at least one in each row.
+
+    Returns:
+        (C,) in 0..1.
+
+    >>> scores = np.array([[0.9, 0.8, 0.8, 0.1]])
+    >>> r_precision(scores, np.array([[True, True, False, False]])).tolist()  # the tie is lost
+    [0.5]
+    """
+    found = []
+    for row, right in zip(scores, relevant, strict=True):
+        order = np.lexsort((right, -row))  # by falling score, wrong photos before right ones of the same score
+        found.append(right[order][: int(right.sum())].mean())
+    return np.array(found)
+
+
+def evaluate_search(
+    model: Model,
+    dataset: BoxedDataset,
+    sentence: str = SENTENCE,
+    selection: Mapping[str, Any] | None = None,
+    progress: Progress = _SILENT,
+    min_photos: int = 1,
+) -> dict[str, Any]:
+    """Search all photos for each class by its name, the first of its synonyms that captions taught the pack.
+
+    Args:
+        model: whose `score` ranks the photos.
+        dataset: photos with the names of classes on their boxes.
+        sentence: what is searched for, {} standing for the name.
+        selection: how the photos were chosen, for the signature.
+        progress: is told how far it is.
+        min_photos: photos that a class needs to be searched for.
+
+    Returns:
+        `{"r_precision": mean over classes, "chance": that of a random order, "by_class": {label: {"word", "photos",
+        "r_precision"}}, "unknown_classes": {label: photos}, "signature"}`, shares in 0..1.
+
+    Raises:
+        DataError: if the boxes have no classes, or the pack knows a word for none.
+        ConfigError: if `sentence` has not one {}, or no class has `min_photos` photos.
+        PhotoError: if a photo is broken.
+    """
+    if dataset.kind != "labels":
+        raise DataError(
+            f"{dataset.name}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
+        )
+    before, after = around_name(sentence)
+    shown = [photo.shown for photo in dataset.photos]
+    counts = Counter(label for labels in shown for label in labels)
+    common = sorted(label for label, photos in counts.items() if photos >= min_photos)
+    if counts and not common:
+        raise ConfigError(f"--min-photos {min_photos}: no class of {dataset.name} has so many")
+    words = {label: (*known(synonyms(label), model.pack.vocabulary), None)[0] for label in common}
+    asked = {label: " ".join(word) for label, word in words.items() if word is not None}
+    if not asked:
+        raise DataError(
+            f"{dataset.name}: the pack knows a word for none of its classes {', '.join(common) or '(none)'}"
+        )
+    looked = list(look_at_photos(model, dataset.photos, progress))
+    scores = model.score(looked, [f"{before}{word}{after}" for word in asked.values()]).T  # (C, N)
+    relevant = np.array([[label in labels for labels in shown] for label in asked])  # (C, N)
+    found = r_precision(scores, relevant)
+    return {
+        "r_precision": rounded(float(found.mean())),
+        "chance": rounded(float(relevant.mean())),
+        "by_class": {
+            label: {"word": word, "photos": counts[label], "r_precision": rounded(float(share))}
+            for (label, word), share in zip(asked.items(), found, strict=True)
+        },
+        "unknown_classes": {label: counts[label] for label in common if label not in asked},
+        "signature": {
+            **box_signature(model, dataset, selection or {}, progress),
+            "sentence": sentence,
+            "min_photos": min_photos,
+            "score": model.score_kind,
+            "ties": TIES,
+        },
+    }
