@@ -62,6 +62,11 @@ def assert_same_regions(a: Regions, b: Regions) -> None:
     np.testing.assert_allclose(a.vectors, b.vectors, rtol=1e-3, atol=1e-5)
 
 
+def test_a_model_says_which_pack_it_has(model: Model) -> None:
+    assert repr(model.pack) == f"Pack('tiny', {model.pack.checksum[:12]})"
+    assert repr(model) == f"Model({model.pack!r})"
+
+
 # Look
 
 

@@ -92,6 +92,27 @@ def test_alignment_to_json() -> None:
     }
 
 
+def test_regions_to_dict() -> None:
+    regions = regions_to_json(some_regions())
+    assert some_regions().to_dict() == {"file": "dog.jpg", "width": 40, "height": 30, "regions": regions}
+
+
+@pytest.mark.parametrize("kind", [Alignment, Caption, Description, Regions])
+def test_to_dict_is_to_json(kind: type[Any]) -> None:
+    assert kind.to_dict is kind.to_json
+
+
+def test_reprs_are_short() -> None:
+    regions, sentence = some_regions(), some_sentence()
+    phrase = Phrase("a dog", 0, 2, 1, (1.26, 2.0, 10.0, 19.6), 2.25)
+    alignment = Alignment(regions, sentence, 1.0, 2.25, np.array([1, 1]), np.ones(2, np.float32), (phrase,))
+    assert repr(regions) == "Regions('dog.jpg', 40 x 30, regions=2)"
+    assert repr(sentence) == "Sentence('A dog!', words=2)"
+    assert repr(alignment) == "Alignment('dog.jpg', score=2.25, phrases=['a dog' (1, 2, 10, 20)])"
+    description = Description(regions, Caption("a dog runs", -4.5), (Caption("a dog", -2.0),))
+    assert repr(description) == "Description('dog.jpg', 'a dog runs', region_captions=1)"
+
+
 def test_description_to_json() -> None:
     found = Description(some_regions(), Caption("a dog runs", -4.56789), (Caption("a dog", -2.0),)).to_json()
     assert json.loads(json.dumps(found)) == {

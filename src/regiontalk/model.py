@@ -98,6 +98,9 @@ class Model:
             )
         )
 
+    def __repr__(self) -> str:
+        return f"Model({self.pack!r})"
+
     def look(self, photos: PhotoLike | Iterable[PhotoLike], boxes: Sequence[np.ndarray] | None = None) -> list[Regions]:
         """Find the regions of photos (Eq. 1), or read given ones.
 

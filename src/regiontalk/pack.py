@@ -83,6 +83,9 @@ class Pack:
     checksum: str
     training_photos: np.ndarray | None = None
 
+    def __repr__(self) -> str:
+        return f"Pack({self.settings.name!r}, {self.checksum[:12]})"
+
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Pack:
         """Read a pack and check all of it.

@@ -1,10 +1,14 @@
 """What RegionTalk passes around: regions, sentences, alignments and descriptions. Frozen, checked once, plain NumPy.
 
+`to_json` of a result gives the object that the command line prints with `--json`, as a dict; `to_dict` is the same by
+the name that other libraries give it. No `repr` shows an array.
+
 Axis names used throughout: M regions, h dimensions of the shared space, D dimensions of the visual features, T words.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,6 +69,15 @@ class Regions:
         parts = {name: getattr(self, name)[rows] for name in ("boxes_xyxy", "scores", "features", "vectors")}
         return replace(self, **parts)
 
+    def to_json(self) -> dict[str, Any]:
+        """The object that `regiontalk regions --json` prints."""
+        return {"file": self.file, "width": self.width, "height": self.height, "regions": regions_to_json(self)}
+
+    to_dict = to_json
+
+    def __repr__(self) -> str:
+        return f"Regions({self.file!r}, {self.width} x {self.height}, regions={len(self)})"
+
     def _repr_html_(self) -> str:
         """How a notebook shows it: see `regiontalk.report.notebook`."""
         return _html_of(self)
@@ -100,6 +113,9 @@ class Sentence:
 
     def __len__(self) -> int:
         return len(self.words)
+
+    def __repr__(self) -> str:
+        return f"Sentence({self.text!r}, words={len(self)})"
 
 
 @dataclass(frozen=True)
@@ -160,6 +176,11 @@ class Alignment:
             "regions": regions_to_json(self.regions),
         }
 
+    to_dict = to_json
+
+    def __repr__(self) -> str:
+        return f"Alignment({self.regions.file!r}, score={self.score:.2f}, phrases={phrases_repr(self.phrases)})"
+
     def _repr_html_(self) -> str:
         """How a notebook shows it: see `regiontalk.report.notebook`."""
         return _html_of(self)
@@ -192,6 +213,8 @@ class Caption:
             content["words"] = [{"text": word, "region": region} for word, region in pairs]
         return content
 
+    to_dict = to_json
+
 
 @dataclass(frozen=True, eq=False)
 class Description:
@@ -223,6 +246,11 @@ class Description:
             ],
         }
 
+    to_dict = to_json
+
+    def __repr__(self) -> str:
+        return f"Description({self.regions.file!r}, {self.caption.text!r}, region_captions={len(self.region_captions)})"
+
     def _repr_html_(self) -> str:
         """How a notebook shows it: see `regiontalk.report.notebook`."""
         return _html_of(self)
@@ -234,6 +262,12 @@ def regions_to_json(regions: Regions) -> list[dict[str, Any]]:
         {"box_xyxy": [round(float(v), 1) for v in box], "score": round(float(score), 4)}
         for box, score in zip(regions.boxes_xyxy, regions.scores, strict=True)
     ]
+
+
+def phrases_repr(phrases: Sequence[Phrase]) -> str:
+    """Phrases with their boxes in whole pixels, for a `repr`: ['a dog' (12, 20, 80, 64)]."""
+    boxes = [tuple(round(edge) for edge in phrase.box_xyxy) for phrase in phrases]
+    return f"[{', '.join(f'{phrase.text!r} {box}' for phrase, box in zip(phrases, boxes, strict=True))}]"
 
 
 def _html_of(result: Description | Alignment | Regions) -> str:

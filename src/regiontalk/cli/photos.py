@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -86,14 +86,7 @@ def regions(
     """
     from regiontalk.cli.text import regions_text
 
-    def to_json(found: Regions) -> dict[str, Any]:
-        from regiontalk.structures import regions_to_json
-
-        size = {"width": found.width, "height": found.height}
-        return {"file": found.file, **size, "regions": regions_to_json(found)}
-
-    show = printed(as_json, regions_text, to_json)
-    choice = PhotoChoice(exclude, max_pixels)
+    show, choice = printed(as_json, regions_text), PhotoChoice(exclude, max_pixels)
     for_each_photo(photos, choice, draw, (pack, threads), lambda _, looked: looked, show, _draw_regions)
 
 
