@@ -19,7 +19,7 @@ import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import ray
@@ -28,22 +28,22 @@ import ray.exceptions
 import safetensors.numpy
 import typer
 
-from regiontalk.cli.adding import add_changed, look_at_new, tally_text
-from regiontalk.cli.console import Report, ending
-from regiontalk.cli.indexing import GOES_ON, IndexOption, StorageOption, check_storage, pack_identity
+from regiontalk.cli.adding import hooks_of, tally_text
+from regiontalk.cli.console import ending
+from regiontalk.cli.indexing import GOES_ON, IndexOption, StorageOption
 from regiontalk.cli.options import JsonOption, MaxPixelsOption, PackOption, PhotosArgument
-from regiontalk.cli.stream import ALL_PHOTOS, PhotoChoice, find_inputs
+from regiontalk.cli.stream import find_inputs
 from regiontalk.errors import DataError, PackError, PhotoError
 from regiontalk.model import Model, load
+from regiontalk.search.adding import Hooks, Known, add_changed, look_at_new
 from regiontalk.search.entries import NO_DATE, Entry, FileState
+from regiontalk.search.manifest import PackIdentity
 from regiontalk.search.reading import FileRead, open_read, read_file
+from regiontalk.search.storage import require_storage
 from regiontalk.search.update import Update
 from regiontalk.search.writer import IndexWriter
 from regiontalk.structures import Regions
 from regiontalk.vision.session import available_cpus
-
-if TYPE_CHECKING:
-    from regiontalk.cli.adding import Known
 
 MOST_IN_A_TASK = 64
 """Photos: about a second's work, so that handing it out costs little beside it."""
@@ -68,19 +68,18 @@ def bulk_index(
 ) -> None:
     """Add new and changed photos to an index, looked at by Ray's workers."""
     with ending(GOES_ON) as report:
-        check_storage(storage)
-        choice = PhotoChoice(max_pixels=max_pixels)
-        files = find_inputs(photos, report, choice)
-        model = load(pack)
-        with IndexWriter(index, pack_identity(model), storage) as writer:
+        require_storage(storage, "--storage")
+        files = find_inputs(photos, report)
+        model, hooks = load(pack, max_pixels=max_pixels), hooks_of(report)
+        with IndexWriter(index, PackIdentity.of(model.pack), storage) as writer:
             update = Update(writer)
             changed = update.changed(files)
             workers = workers or available_cpus()
             _start(address, workers)
             there = os.path.abspath(pack) if pack and os.path.isdir(pack) else pack
-            add_changed(update, changed, Bulk(changed, model, there, workers, report, choice).look, report)
+            add_changed(update, changed, Bulk(changed, model, there, workers, hooks).look, hooks)
             writer.merge()
-            total = sum(each.kept for each in writer.manifest.segments)
+            total = writer.manifest.photos
         report.summary(len(files), "photos")
         counts = {"index": index, "photos": total, **update.tally.to_json()}
         report.json(counts) if as_json else report.result(tally_text(counts))
@@ -130,25 +129,16 @@ class Bulk:
         model: of this process, for photos that a worker cannot open.
         pack: for the workers.
         workers: how many.
-        report: of the command.
-        choice: how photos are opened.
+        hooks: are called meanwhile.
     """
 
-    def __init__(
-        self,
-        files: Sequence[Path],
-        model: Model,
-        pack: str | None,
-        workers: int,
-        report: Report,
-        choice: PhotoChoice = ALL_PHOTOS,
-    ) -> None:
-        self._model, self._report, self._choice = model, report, choice
-        worker = (pack, model.pack.checksum, choice.max_pixels)
+    def __init__(self, files: Sequence[Path], model: Model, pack: str | None, workers: int, hooks: Hooks) -> None:
+        self._model, self._hooks = model, hooks
+        worker = (pack, model.pack.checksum, model.max_pixels)
         self._rows = iter(_dataset(files, worker, workers).iter_rows()) if files else iter(())
 
     def look(self, files: Sequence[Path], known: Known) -> Iterator[list[tuple[Entry, Regions]]]:
-        """See `regiontalk.cli.adding.Look`. Together the calls must name files in the order in which all were given.
+        """See `regiontalk.search.adding.Look`. Together the calls must name files in the order in which all were given.
 
         Raises:
             DataError: if the workers fail, or do not have the pack.
@@ -156,12 +146,12 @@ class Bulk:
         for file in files:
             row = self._row(file)
             if row["regions"] == NOTHING:
-                yield from look_at_new(self._model, [file], known, self._report, self._choice)
+                yield from look_at_new(self._model, [file], known, self._hooks)
                 continue
             entry, regions = from_bytes(file, row["regions"])
             if not known(FileRead(entry.path, entry.sha256, entry.state)):
                 yield [(entry, regions)]
-            self._report.bar.advance()
+            self._hooks.advance(1)
 
     def _row(self, file: Path) -> dict[str, Any]:
         """A file's; those before it are not needed."""

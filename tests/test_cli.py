@@ -19,9 +19,9 @@ from regiontalk.cli import progress as progress_module
 from regiontalk.cli.console import Report, ending, printable
 from regiontalk.cli.pictures import plan_pictures, save_picture
 from regiontalk.cli.progress import ProgressBar
-from regiontalk.cli.text import description_text
+from regiontalk.cli.text import alignment_text, description_text, folded
 from regiontalk.errors import ConfigError, DataError, PackError, PhotoError, SentenceError, TrainingError
-from regiontalk.structures import Caption, Description, Regions
+from regiontalk.structures import Alignment, Caption, Description, Phrase, Regions, Sentence
 
 COMMANDS = (
     [["describe"], ["align"], ["regions"], ["inspect"], ["export"]]
@@ -215,3 +215,38 @@ def test_a_photo_without_regions_says_so() -> None:
     ones, features = np.ones(1, np.float32), np.ones((1, 2), np.float32)
     description = Description(Regions("a.jpg", 4, 3, whole, ones, features, features), Caption("a dog", -1.0), ())
     assert description_text(description) == "a.jpg (4 x 3)\n  a dog\n  no region found\n"
+
+
+WORDS = "a black dog and a brown one jump over a hurdle of wood"
+
+
+def test_nothing_is_folded_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(sys, "__stdout__", io.StringIO())
+    assert folded("  1.50  ", 20 * WORDS) == f"  1.50  {20 * WORDS}"
+
+
+def test_words_are_folded_under_themselves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    assert folded("  1.50  ", WORDS) == (
+        "  1.50  a black dog and a\n        brown one jump over a\n        hurdle of wood"
+    )
+    assert folded(" " * 20 + "1.50  ", WORDS) == (
+        " " * 20 + "1.50\n    a black dog and a brown\n    one jump over a hurdle of\n    wood"
+    )
+    assert folded("  1.50  ", "a black dog") == "  1.50  a black dog"
+    assert len(folded("  1.50  ", 60 * "x").splitlines()) == 3  # a word that fits nowhere
+
+
+def test_tables_of_words_fit_60_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    box = np.array([[0, 0, 1000, 800], [10, 20, 300, 400]], np.float32)
+    array = np.ones((2, 3), np.float32)
+    regions = Regions("a.jpg", 1000, 800, box, np.ones(2, np.float32), array, array)
+    description = Description(regions, Caption(WORDS, -1.0), (Caption(WORDS, -1.0),))
+    sentence = Sentence(WORDS, tuple(WORDS.split()), np.arange(13), np.ones((13, 3), np.float32))
+    phrase = Phrase(WORDS, 0, 13, 1, (10.0, 20.0, 300.0, 400.0), 1.5)
+    alignment = Alignment(regions, sentence, 1.0, 1.5, np.ones(13, np.int64), np.ones(13, np.float32), (phrase,))
+    for text in (description_text(description), alignment_text(alignment)):
+        assert max(map(len, text.splitlines())) <= 60
+        assert " ".join(text.split()).count("over a hurdle of wood") >= 1

@@ -5,6 +5,10 @@
     model = regiontalk.load()
     print(model.describe("photo.jpg").caption.text)
 
+    index = regiontalk.open_index("photos.index", model)
+    index.add("photos/")
+    print(index.search("a dog on the beach", k=10))
+
 The names below are the public ones. They are imported when first used, so that `import regiontalk` costs a few
 milliseconds and `regiontalk --help` does not wait for NumPy and ONNX Runtime.
 """
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from regiontalk.model import Model, load
+    from regiontalk.search.filters import Where
+    from regiontalk.search.finder import FoundBox, FoundPhoto
+    from regiontalk.search.photo_index import IndexChanges, PhotoIndex, open_index
     from regiontalk.structures import Alignment, Caption, Description, Phrase, Regions, Sentence
 
 __version__ = "0.1.0"
@@ -35,21 +42,30 @@ __all__ = [
     "ConfigError",
     "DataError",
     "Description",
+    "FoundBox",
+    "FoundPhoto",
+    "IndexChanges",
     "Model",
     "PackError",
     "PhotoError",
+    "PhotoIndex",
     "Phrase",
     "RegionTalkError",
     "Regions",
     "Sentence",
     "SentenceError",
     "TrainingError",
+    "Where",
     "__version__",
     "load",
+    "open_index",
 ]
 
 _MODULE_OF = {
     **dict.fromkeys(("Model", "load"), "model"),
+    "Where": "search.filters",
+    **dict.fromkeys(("FoundBox", "FoundPhoto"), "search.finder"),
+    **dict.fromkeys(("IndexChanges", "PhotoIndex", "open_index"), "search.photo_index"),
     **dict.fromkeys(("Alignment", "Caption", "Description", "Phrase", "Regions", "Sentence"), "structures"),
     **dict.fromkeys(
         (

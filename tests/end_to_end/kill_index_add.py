@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Any
 
 from regiontalk.cli import main
-from regiontalk.search import update
+from regiontalk.search import adding
 
-OURS = ("search", "adding.py", "indexing.py", "stream.py")
+OURS = ("search", "indexing.py", "stream.py")
 
 
 def run(arguments: list[str], kill_at: int | None) -> tuple[int, int]:
@@ -53,7 +53,7 @@ def run(arguments: list[str], kill_at: int | None) -> tuple[int, int]:
 
 def drive(photos: str, pack: str, folder: Path, kills: int) -> None:
     """All of it; prints what was killed where."""
-    update.GROUP = 8  # several commits
+    adding.GROUP = 8  # several commits
 
     def add(name: str) -> list[str]:
         return ["index", "add", photos, "--index", str(folder / name), "--pack", pack, "--threads", "1"]

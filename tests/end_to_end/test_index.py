@@ -214,20 +214,21 @@ def test_what_is_stored_is_of_the_bytes_that_were_hashed(
     command: Command, photos: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A photo is written over between any two looks at its file; a copy of it gets its own regions all the same."""
-    from regiontalk.search import reading, update
+    from regiontalk.search import adding
+    from regiontalk.search.reading import FileRead
 
     photo, other, fresh = photos / "a.jpg", random_photo(9, (90, 30)), tmp_path / "fresh.index"
     shutil.copy(photo, photos / "z-copy.jpg")
-    monkeypatch.setattr(update, "GROUP", 1)
-    opened = reading.open_read
+    monkeypatch.setattr(adding, "GROUP", 1)
+    opened = adding.open_read
 
-    def written_over(read: reading.FileRead, *how: Any) -> object:
+    def written_over(read: FileRead, *how: Any) -> object:
         if read.path == str(photo):
             other.save(photo)
         return opened(read, *how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "open_read", written_over)
+        patch.setattr(adding, "open_read", written_over)
         assert "1 copied" in command("index", "add", photos, "--index", index).out
     shutil.copy(photos / "z-copy.jpg", tmp_path / "old.jpg")
     command("index", "add", tmp_path / "old.jpg", "--index", fresh)

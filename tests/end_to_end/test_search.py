@@ -41,10 +41,49 @@ def test_photos_with_phrases(command: Command, index: Path, files: list[str], ti
         assert [phrase["text"] for phrase in each["phrases"]] == [phrase["text"] for phrase in aligned["phrases"]]
         for phrase, expected in zip(each["phrases"], aligned["phrases"], strict=True):
             assert phrase["box_xyxy"] == pytest.approx(expected["box_xyxy"], abs=1e-3)
-    text = command("search", sentence, "--index", index, "-k", 1).out
-    assert text.startswith(f"  1. {found[0]['file']} (")
-    assert f"score {found[0]['score']:.2f}" in text
-    assert found[0]["phrases"][0]["text"] in text
+    lines = command("search", sentence, "--index", index, "-k", 5).out.splitlines()
+    assert lines == [f"{each['rank']:>3}. {each['score']:>8.2f}  {each['file']}" for each in found]
+
+
+def test_boxes_of_phrases_in_text(command: Command, index: Path) -> None:
+    sentence = "a dog in the snow"
+    first, second = command("search", sentence, "--index", index, "-k", 2, "--json").json()
+    blocks = command("search", sentence, "--index", index, "-k", 2, "--boxes").out.split("\n\n")
+    for found, block in zip((first, second), blocks, strict=False):
+        line, titles, *phrases = block.splitlines()
+        assert line == f"{found['rank']:>3}. {found['score']:>8.2f}  {found['file']}"
+        assert titles.split() == ["score", "left", "top", "right", "bottom", "words"]
+        for phrase, shown in zip(found["phrases"], phrases, strict=True):
+            assert shown.split()[:5] == [f"{phrase['score']:.2f}", *(f"{edge:.0f}" for edge in phrase["box_xyxy"])]
+            assert shown.endswith(f"  {phrase['text']}")
+
+
+def test_a_region_shows_each_photo_once_unless_boxes_are_asked_for(command: Command, index: Path) -> None:
+    query = ("search", "--region", "red ball", "--index", index)
+    every = command(*query, "-k", 500, "--json").json()
+    best = list({each["file"]: each["score"] for each in reversed(every)}.items())[::-1]
+    best.sort(key=lambda pair: -pair[1])
+    once = command(*query).out.splitlines()
+    assert once == [f"{rank:>3}. {score:>8.2f}  {file}" for rank, (file, score) in enumerate(best, start=1)]
+    assert len(every) > len(once) == 8
+    text = command(*query, "-k", 6, "--boxes").out
+    lines = [line for line in text.splitlines() if line.endswith(tuple(file for file, _ in best))]
+    assert lines == [f"{each['rank']:>3}. {each['score']:>8.2f}  {each['file']}" for each in every[:6]]
+    assert text.count("  red ball\n") == 6
+
+
+def test_results_fit_60_columns(command: Command, index: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files are named from the working folder on; phrases are folded, and nothing is lost."""
+    sentence = "a brown dog jumps in white snow and two people with a red ball are running on the grass"
+    wide = command("search", sentence, "--index", index, "--boxes").out
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.chdir(photos)
+    for query in ([sentence], [sentence, "--boxes"], ["--region", sentence, "--boxes"], ["--like", "a.jpg"]):
+        lines = command("search", *query, "--index", index, "-k", 20).out.splitlines()
+        assert lines and max(map(len, lines)) <= 60
+    narrow = command("search", sentence, "--index", index, "--boxes").out
+    assert narrow.split() == wide.replace(f"{photos}/", "").split()
+    assert "  more/c.jpg\n" in narrow
 
 
 def test_enough_candidates_find_the_same(command: Command, index: Path) -> None:
@@ -77,7 +116,8 @@ def test_photos_by_photo(command: Command, index: Path, files: list[str], tiny_p
     found = command("search", "--like", files[0], "--index", index, "--json").json()
     assert [each["file"] for each in found] == [files[i] for i in np.argsort(scores)[::-1]]
     np.testing.assert_allclose([each["score"] for each in found], sorted(scores, reverse=True), rtol=1e-4)
-    assert command("search", "--like", files[0], "--index", index, "-k", 1).out.startswith(f"  1. {found[0]['file']} (")
+    text = command("search", "--like", files[0], "--index", index, "-k", 1).out
+    assert text == f"  1. {found[0]['score']:>8.3f}  {found[0]['file']}\n"
 
 
 def test_sentences_by_photo(command: Command, files: list[str], tiny_pack: Path, photos: Path, tmp_path: Path) -> None:
@@ -117,7 +157,8 @@ def test_a_pack_that_scores_by_the_word(bare: Command, index: Path, photos: Path
         again = bare("search", sentence, *place, "--pack", pack, "--json").json()
         assert [each["file"] for each in again] == [each["file"] for each in found]
         assert [each["score"] for each in again] == pytest.approx([each["score"] for each in found], rel=1e-4)
-    assert f"score {scores[0]:.2f}" in bare("search", sentence, "--index", mine, "-k", 1, "--pack", pack).out
+    text = bare("search", sentence, "--index", mine, "-k", 1, "--pack", pack).out
+    assert text == f"  1. {found[0]['score']:>8.2f}  {found[0]['file']}\n"
     phrase = bare("search", "--region", sentence, "--index", mine, "--pack", pack, "-k", 1, "--json").json()
     assert phrase[0]["score"] == pytest.approx(model.align(phrase[0]["file"], sentence, 1e6).phrases[0].score, rel=1e-3)
 
@@ -205,6 +246,8 @@ def test_pictures(command: Command, index: Path, files: list[str], tmp_path: Pat
             "--candidates: means nothing in an index without a SENTENCE",
         ),
         (["--like", "x.jpg", "--index", "{index}", "--candidates", "3"], "--candidates: means nothing in an index"),
+        (["a dog", "--index", "{index}", "--boxes", "--json"], "--boxes: means nothing with --json"),
+        (["--like", "x.jpg", "--index", "{index}", "--boxes"], "--boxes: means nothing with --like"),
         (
             ["--like", "x.jpg", "--sentences", "x.txt", "--index", "{index}", "--draw", "found"],
             "--index, --draw: means nothing where --sentences ranks the lines of a file",

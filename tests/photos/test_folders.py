@@ -38,6 +38,14 @@ def test_files_are_taken_as_given(tmp_path: Path) -> None:
     assert find_photos(given_paths) == [*given_paths[:2], tmp_path / "a.png", tmp_path / "a.png"]
 
 
+def test_problems(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.jpg", "empty/notes.txt")
+    assert search_photos(tmp_path).problems(str(tmp_path)) == {}
+    assert search_photos(tmp_path / "gone.jpg").problems("gone.jpg") == {}  # a file is taken as given
+    (problem,) = search_photos(tmp_path / "empty").problems("empty").items()
+    assert problem[0] == "empty" and "no photo in this folder" in problem[1]
+
+
 def test_links_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
@@ -69,6 +77,7 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_found(locked: Pat
     assert found.photos == [locked.parent / "a/1.jpg", locked.parent / "z/3.jpg"]
     assert list(found.unreadable) == [locked]
     assert "locked: cannot be read (Permission denied)" in str(found.unreadable[locked])
+    assert found.problems(str(locked.parent)) == {str(locked): str(found.unreadable[locked])}
     with pytest.raises(PhotoError, match=r"locked: cannot be read \(Permission denied\)"):
         find_photos(locked.parent)
 

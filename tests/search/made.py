@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,11 @@ def found(number: int) -> tuple[Entry, Regions]:
     vectors = rng.normal(0, 2, (count, DIM)).astype(np.float32)
     scores, features, hubness = np.ones(count, np.float32), np.empty((count, 0), np.float32), float(rng.normal(1, 1))
     return entry, Regions(path, width, height, boxes, scores, features, vectors, hubness)
+
+
+def day(number: int) -> date:
+    """The day on which the photo of that number was taken, if it has a date."""
+    return date(1970, 1, 1) + timedelta(days=number)
 
 
 def columns(numbers: Iterable[int], storage: str = "float32") -> list[Columns]:

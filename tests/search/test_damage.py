@@ -18,7 +18,7 @@ from regiontalk.search.filters import Where
 from regiontalk.search.index import Index
 from regiontalk.search.writer import IndexWriter
 
-from .made import DIM, PACK, build, columns, craft
+from .made import DIM, PACK, build, columns, craft, day
 
 COPIES = 60
 
@@ -112,7 +112,7 @@ def damage_copy(sound: tuple[Path, Path], copy: Path, seed: int) -> str:
 def answers(folder: Path) -> Iterator[object]:
     """All that can be asked of an index, each from a newly opened one."""
     words = np.random.default_rng(1).normal(size=(4, DIM)).astype(np.float32)
-    where = Where(path="/photos/*", taken_from=86_400, taken_to=86_400 * 17, least=(12, 12), most=(99, 99))
+    where = Where(path="/photos/*", taken_from=day(1), taken_to=day(17), least=(12, 12), most=(99, 99))
     for candidates in (None, 5):
         for ask in ("photos", "like", "boxes", "filtered", "matching"):
             index = Index.open(folder, PACK)

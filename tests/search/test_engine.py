@@ -101,6 +101,23 @@ def test_boxes_by_words(make_index: MakeIndex) -> None:
         np.testing.assert_allclose([hit.score for hit in hits], [s for s, *_ in expected[:9]], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("k", [1, 4, 100])
+def test_each_photo_once_with_its_best_box(make_index: MakeIndex, k: int) -> None:
+    index = make_index([7, 5], dropped=[2, 11])
+    words = query(2)
+    best = {}
+    for position, entry in index.entries():
+        scores = index.regions(position).vectors @ words.sum(0)
+        best[entry.path] = (float(scores.max()), int(scores.argmax()))
+    expected = sorted(best, key=lambda path: -best[path][0])[:k]
+    for engine in (ExactEngine(index), TwoStageEngine(index, candidates=5)):
+        hits = engine.boxes(words, k, once=True)
+        assert [hit.entry.path for hit in hits] == expected
+        assert [hit.region for hit in hits] == [best[path][1] for path in expected]
+        np.testing.assert_allclose([hit.score for hit in hits], [best[path][0] for path in expected], rtol=1e-5)
+    assert all(not hit.region for hit in ExactEngine(index).boxes(0 * words, k, once=True))  # of equals the first
+
+
 def without_hubness(number: int, found: Callable[[int], tuple[Entry, Regions]] = made.found) -> tuple[Entry, Regions]:
     entry, regions = found(number)
     return entry, replace(regions, hubness=0.0)
@@ -121,7 +138,7 @@ def test_equals_come_in_the_order_in_which_they_were_added(
 )
 def test_filters(shared: Index, path: str | None, days: tuple, sizes: tuple) -> None:
     day_from, day_to = (None if day is None else 86_400 * day for day in days)
-    where = Where(path, day_from, day_to, *sizes)
+    where = Where(path, *(None if day is None else made.day(day) for day in days), *sizes)
 
     def meets(entry: Entry) -> bool:
         parts = entry.path.split("/")
@@ -289,7 +306,7 @@ def test_filters_are_not_compared_with_damage(make_index: MakeIndex) -> None:
     index = make_index([5])
     damage(index, "taken", 3, 1)
     damage(index, "dimensions", 3, 1)
-    for where in (Where(taken_from=0), Where(taken_to=0), Where(least=(1, 1)), Where(most=(1, 1))):
+    for where in (Where(taken_from=made.day(0)), Where(taken_to=made.day(0)), Where(least=(1, 1)), Where(most=(1, 1))):
         with pytest.raises(DataError, match=f"{FIRST}: damaged, its checksum does not fit"):
             ExactEngine(Index.open(index.folder)).photos(query(0), 5, where)
 

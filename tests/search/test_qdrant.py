@@ -19,7 +19,7 @@ from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
 from regiontalk.search.writer import IndexWriter
 
-from .made import DIM, PACK, columns
+from .made import DIM, PACK, columns, day
 
 pytest.importorskip("qdrant_client", reason="needs the extra qdrant")
 from regiontalk.search.qdrant import QdrantEngine, connected, push
@@ -68,15 +68,17 @@ def test_finds_what_the_exact_engine_finds(
         boxes, expected_boxes = engine.boxes(query(seed), 9), exact.boxes(query(seed), 9)
         assert [(b.entry.path, b.region) for b in boxes] == [(b.entry.path, b.region) for b in expected_boxes]
         np.testing.assert_allclose([b.score for b in boxes], [b.score for b in expected_boxes], rtol=1e-5, atol=1e-5)
+        once, expected_once = engine.boxes(query(seed), 9, once=True), exact.boxes(query(seed), 9, once=True)
+        assert [(b.entry.path, b.region) for b in once] == [(b.entry.path, b.region) for b in expected_once]
 
 
 @pytest.mark.parametrize(
     "where",
     [
         Where(path="/photos/1/*"),
-        Where(taken_from=86_400 * 4, taken_to=86_400 * 20),
+        Where(taken_from=day(4), taken_to=day(20)),
         Where(least=(30, 20), most=(90, 80)),
-        Where(path="/photos/0/*", taken_from=1, most=(70, 100)),
+        Where(path="/photos/0/*", taken_from=day(0), most=(70, 100)),
     ],
 )
 def test_filters(make_index: MakeIndex, client: Any, collection: str, where: Where) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regiontalk.cli.adding import add_changed, drop_missing, look_at_new, tally_text
+from regiontalk.cli.adding import hooks_of, say_what_is_gone, tally_text
 from regiontalk.cli.console import Report, ending, printable
 from regiontalk.cli.options import (
     ExcludeOption,
@@ -18,12 +17,10 @@ from regiontalk.cli.options import (
     PhotosArgument,
     ThreadsOption,
 )
-from regiontalk.errors import ConfigError
 
 if TYPE_CHECKING:
     from regiontalk.model import Model
     from regiontalk.search.index import Index
-    from regiontalk.search.manifest import PackIdentity
 
 GOES_ON = "interrupted; what was committed stays, and the same command goes on from there"
 
@@ -85,24 +82,17 @@ def add(
     with ending(GOES_ON) as report:
         from regiontalk.cli.stream import PhotoChoice, search_inputs
         from regiontalk.model import load
-        from regiontalk.search.update import Update
-        from regiontalk.search.writer import IndexWriter
+        from regiontalk.search.adding import add_photos
+        from regiontalk.search.storage import require_storage
 
-        check_storage(storage)
-        choice = PhotoChoice(exclude, max_pixels)
-        found = dict(zip(photos, search_inputs(photos, report, choice), strict=True))
-        files = [file for inside in found.values() for file in inside.photos]
-        inputs = len(files) + report.failures
-        model = load(pack, threads)
-        with IndexWriter(index, pack_identity(model), storage) as writer:
-            update = Update(writer)
-            look = partial(look_at_new, model, report=report, choice=choice)
-            add_changed(update, update.changed(files), look, report)
-            drop_missing(update, found, prune)
-            writer.merge()
-            total = sum(each.kept for each in writer.manifest.segments)
+        require_storage(storage, "--storage")
+        found = dict(zip(photos, search_inputs(photos, report, PhotoChoice(exclude)), strict=True))
+        inputs = sum(len(inside.photos) for inside in found.values()) + report.failures
+        model, hooks = load(pack, threads, max_pixels), hooks_of(report)
+        done = add_photos(index, model, found, hooks, prune=prune, storage=storage)
+        say_what_is_gone(done, prune)
         report.summary(inputs, "photos")
-        counts = {"index": index, "photos": total, **update.tally.to_json()}
+        counts = {"index": index, "photos": done.photos, **done.tally.to_json()}
         report.json(counts) if as_json else report.result(tally_text(counts))
 
 
@@ -146,10 +136,11 @@ def verify(
     with ending() as report:
         from regiontalk.model import load
         from regiontalk.search.index import Index
+        from regiontalk.search.manifest import PackIdentity
 
         Index.open(index).verify()
         model = load(pack, threads)
-        opened = Index.open(index, pack_identity(model))
+        opened = Index.open(index, PackIdentity.of(model.pack))
         found = {"index": index, "sound": True, "photos": opened.photos, **_recall(opened, model, sentences, k, report)}
         report.json(found) if as_json else report.result(_verify_text(found))
 
@@ -170,19 +161,10 @@ def remove(
       regiontalk index remove photos/2019/ --index photos.index
     """
     with ending(GOES_ON) as report:
-        from regiontalk.search.update import Update
-        from regiontalk.search.writer import IndexWriter
+        from regiontalk.search.adding import UNKNOWN_PHOTO, remove_photos
 
-        with IndexWriter(index, None) as writer:
-            update = Update(writer)
-            for name, paths in update.named(photos).items():
-                if not paths:
-                    report.failure(name or "''", "the index holds no such photo, and none below such a folder")
-                update.drop(paths)
-            update.commit()
-            writer.merge()
-            total = sum(each.kept for each in writer.manifest.segments)
-        counts = {"index": index, "photos": total, "dropped": update.tally.dropped}
+        dropped, total = remove_photos(index, photos, lambda name: report.failure(name or "''", UNKNOWN_PHOTO))
+        counts = {"index": index, "photos": total, "dropped": dropped}
         report.json(counts) if as_json else report.result(tally_text(counts))
 
 
@@ -216,26 +198,6 @@ def push(
         counts = {"qdrant": qdrant, "collection": collection, "photos": opened.photos, "sent": sent, "deleted": deleted}
         text = f"{printable(collection)}: {sent} sent, {deleted} deleted; {opened.photos} photos in all"
         report.json(counts) if as_json else report.result(text)
-
-
-def pack_identity(model: Model) -> PackIdentity:
-    """What an index remembers of the pack that made it."""
-    from regiontalk.search.manifest import PackIdentity
-
-    settings = model.pack.settings
-    return PackIdentity(settings.name, model.pack.checksum, settings.space.dim)
-
-
-def check_storage(storage: str | None) -> None:
-    """Refuses what is no `--storage`.
-
-    Raises:
-        ConfigError: if it is none of `STORAGES`.
-    """
-    from regiontalk.search.storage import STORAGES
-
-    if storage is not None and storage not in STORAGES:
-        raise ConfigError(f"--storage {printable(storage)}: expected {', '.join(STORAGES)}")
 
 
 def _recall(index: Index, model: Model, file: str | None, k: int, report: Report) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -12,20 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regiontalk.cli.console import Report, ending, printable, warn_user
-from regiontalk.cli.indexing import DEFAULT_COLLECTION, pack_identity
+from regiontalk.cli.indexing import DEFAULT_COLLECTION
 from regiontalk.cli.options import JsonOption, MaxPixelsOption, PackOption, ThreadsOption, refuse
 from regiontalk.cli.stream import PhotoChoice
-from regiontalk.errors import ConfigError, SentenceError
+from regiontalk.errors import ConfigError
 from regiontalk.files import fitting_name
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from PIL import Image
 
     from regiontalk.model import Model
     from regiontalk.photos import Photo
-    from regiontalk.search.engine import BoxHit, Engine, Hit
+    from regiontalk.search.engine import Engine
     from regiontalk.search.filters import Where
-    from regiontalk.structures import Alignment, Sentence
+    from regiontalk.search.finder import FoundBox, FoundPhoto
 
 Shown = tuple[str, dict[str, Any]]
 """A result for people, and for programs."""
@@ -92,6 +93,13 @@ def search(
         str | None,
         typer.Option("--collection", metavar="NAME", help=f"With --qdrant: its collection; {DEFAULT_COLLECTION}."),
     ] = None,
+    boxes: Annotated[
+        bool,
+        typer.Option(
+            "--boxes",
+            help="Show boxes too: of a sentence each phrase's; of a --region all, not the best of each photo.",
+        ),
+    ] = False,
     draw: Annotated[
         str | None, typer.Option("--draw", metavar="DIR", help="Also write a picture of each result into this folder.")
     ] = None,
@@ -102,14 +110,15 @@ def search(
 ) -> None:
     """Find photos and boxes by words or by a photo.
 
-    Each photo comes with the boxes that answer the sentence's phrases. Photos are ranked by the sum over the sentence's
-    words of their best box, less what they score with sentences in general if the pack can tell, or by their likeness
-    to a photo, 1 at the most. --taken-from and --taken-to find only photos whose EXIF data has a date.
+    A line for each result: rank, score, file. Photos are ranked by the sum over the sentence's words of their best box,
+    less what they score with sentences in general if the pack can tell, or by their likeness to a photo, 1 at the most.
+    --taken-from and --taken-to find only photos whose EXIF data has a date. --json prints every box without --boxes.
 
     Examples:
 
     \b
       regiontalk search "a black dog jumping over a hurdle" --index photos.index -k 5 --draw found/
+      regiontalk search "two people on a red bus" --index photos.index --boxes
       regiontalk search --region "red bus" --index photos.index --json
       regiontalk search --like photo.jpg --index photos.index --taken-from 2024-06-01
       regiontalk search --sentences captions.txt --like photo.jpg
@@ -129,6 +138,7 @@ def search(
                     "--taken-to": taken_to,
                     "--min-size": min_size,
                     "--max-size": max_size,
+                    "--boxes": boxes or None,
                 },
                 "where --sentences ranks the lines of a file by one photo",
             )
@@ -136,10 +146,15 @@ def search(
             refuse({"--max-pixels": max_pixels}, "without --like or --draw: no photo is opened")
         if qdrant is None:
             refuse({"--collection": collection}, "without --qdrant")
+        if as_json:
+            refuse({"--boxes": boxes or None}, "with --json, which prints all boxes")
+        if like is not None:
+            refuse({"--boxes": boxes or None}, "with --like: a photo has no phrases to find boxes for")
         if index is not None and sentence is None:
             refuse({"--candidates": candidates}, "in an index without a SENTENCE: --region and --like are always exact")
         where = _where(path, (taken_from, taken_to), (min_size, max_size))
         from regiontalk.model import load
+        from regiontalk.search.finder import Finder
 
         model = load(pack, threads, max_pixels)
         if sentences is not None and like is not None:
@@ -149,12 +164,13 @@ def search(
         with _client(qdrant) as client:
             engine = _engine((index, client, collection), model, candidates, threads)
             _say_how_many(engine, where)
+            finder, ask = Finder(model, engine), (k, where)
             if sentence is not None:
-                found = _photos_by_sentence(model, engine, sentence, (k, where), pictures)
+                found = _by_words(finder.search(sentence, *ask), boxes, pictures)
             elif region is not None:
-                found = _boxes_by_phrase(model, engine, region, (k, where), pictures)
+                found = _by_words(finder.boxes(region, *ask, once=not (boxes or as_json)), boxes, pictures)
             else:
-                found = _photos_by_photo(model, engine, like or "", (k, where), pictures)
+                found = _by_photo(finder.like(like or "", *ask), pictures)
             _print(found, as_json, report)
 
 
@@ -197,8 +213,8 @@ def _where(path: str | None, days: tuple[str | None, str | None], sizes: tuple[s
 
     return Where(
         path,
-        _second("--taken-from", days[0], first=True),
-        _second("--taken-to", days[1], first=False),
+        _day("--taken-from", days[0]),
+        _day("--taken-to", days[1]),
         _size("--min-size", sizes[0]),
         _size("--max-size", sizes[1]),
     )
@@ -218,17 +234,15 @@ def _say_how_many(engine: Engine, where: Where) -> None:
         warn_user(f"{found} of {photos} photos meet the conditions{advice}")
 
 
-def _second(flag: str, day: str | None, first: bool) -> int | None:
-    """The first or the last second of a day, since 1970."""
-    from datetime import UTC, datetime
+def _day(flag: str, day: str | None) -> date | None:
+    from datetime import datetime
 
     if day is None:
         return None
     try:
-        start = int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC).timestamp())
+        return datetime.strptime(day, "%Y-%m-%d").date()
     except ValueError:
         raise ConfigError(f"{flag} {printable(day)!r}: expected a day like 2024-06-30") from None
-    return start if first else start + 86_399
 
 
 def _size(flag: str, size: str | None) -> tuple[int, int] | None:
@@ -247,79 +261,42 @@ def _engine(
 ) -> Engine:
     """The engine for an index's folder, or for a Qdrant client and a collection."""
     from regiontalk.search.engine import ExactEngine, TwoStageEngine
+    from regiontalk.search.finder import require_searchable
     from regiontalk.search.index import Index
+    from regiontalk.search.manifest import PackIdentity
 
-    if model.pack.settings.alignment.score == "sum":
-        raise ConfigError(
-            f"{model.pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8; take another"
-        )
-    folder, client, collection = places
+    require_searchable(model.pack)
+    (folder, client, collection), made_by = places, PackIdentity.of(model.pack)
     if client is not None:
         from regiontalk.search.qdrant import QdrantEngine
 
-        name = DEFAULT_COLLECTION if collection is None else collection
-        return QdrantEngine(client, name, pack_identity(model), candidates)
-    index = Index.open(folder or "", pack_identity(model))
+        return QdrantEngine(client, DEFAULT_COLLECTION if collection is None else collection, made_by, candidates)
+    index = Index.open(folder or "", made_by)
     return ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
 
 
-def _read(model: Model, sentence: str) -> Sentence:
-    """A sentence with at least one word that the pack knows: the others say nothing about a photo."""
-    from regiontalk.language.vocabulary import Vocabulary
-
-    (read,) = model.read(sentence)
-    if (read.ids == Vocabulary.UNKNOWN).all():
-        raise SentenceError(f"The pack knows none of the words in {sentence!r}. Say it with more common English words.")
-    return read
-
-
-def _photos_by_sentence(
-    model: Model, engine: Engine, sentence: str, ask: tuple[int, Where], pictures: _Pictures
-) -> Iterable[Shown]:
-    from regiontalk.cli.text import alignment_text
-    from regiontalk.drawing import draw_alignment
-    from regiontalk.search.scoring import of_kind
-
-    read = _read(model, sentence)
-    for rank, hit in enumerate(engine.photos(read.vectors, *ask), start=1):
-        alignment = model.align(hit.regions, read)
-        pictures.save(hit, rank, partial(draw_alignment, alignment=alignment))
-        phrases = alignment.to_json()["phrases"]
-        score = of_kind(hit.score, read, model.score_kind)
-        value = {"rank": rank, **hit.entry.to_json(), "score": score, "phrases": phrases}
-        yield f"{rank:>3}. {alignment_text(alignment)}", value
-
-
-def _boxes_by_phrase(
-    model: Model, engine: Engine, phrase: str, ask: tuple[int, Where], pictures: _Pictures
-) -> Iterable[Shown]:
-    from regiontalk.cli.text import alignment_text
+def _by_words(found: Iterable[FoundPhoto | FoundBox], boxes: bool, pictures: _Pictures) -> Iterable[Shown]:
+    from regiontalk.cli.text import result_line, result_text
     from regiontalk.drawing import draw_alignment
 
-    read = _read(model, phrase)
-    for rank, hit in enumerate(engine.boxes(read.vectors, *ask), start=1):
-        alignment = _on_one_region(hit, read)
-        pictures.save(hit, rank, partial(draw_alignment, alignment=alignment))
-        box = alignment.phrases[0].box_xyxy
-        value = {"rank": rank, **hit.entry.to_json(), "region": hit.region, "box_xyxy": list(box), "score": hit.score}
-        yield f"{rank:>3}. {alignment_text(alignment)}", value
+    for each in found:
+        if each.alignment is not None:
+            pictures.save(each, partial(draw_alignment, alignment=each.alignment))
+        yield result_text(each) if boxes else result_line(each), each.to_json()
 
 
-def _photos_by_photo(
-    model: Model, engine: Engine, like: str, ask: tuple[int, Where], pictures: _Pictures
-) -> Iterable[Shown]:
+def _by_photo(found: Iterable[FoundPhoto], pictures: _Pictures) -> Iterable[Shown]:
+    from regiontalk.cli.text import result_line
     from regiontalk.drawing import draw_regions
 
-    (looked,) = model.look(like)
-    for rank, hit in enumerate(engine.like(looked.vectors, *ask), start=1):
-        pictures.save(hit, rank, partial(draw_regions, regions=hit.regions))
-        size = f"({hit.entry.width} x {hit.entry.height})"
-        value = {"rank": rank, **hit.entry.to_json(), "score": hit.score}
-        yield f"{rank:>3}. {printable(hit.entry.path)} {size}  score {hit.score:.3f}", value
+    for each in found:
+        pictures.save(each, partial(draw_regions, regions=each.regions))
+        yield result_line(each, digits=3), each.to_json()
 
 
 def _sentences_by_photo(model: Model, file: str, like: str, k: int, report: Report) -> Iterable[Shown]:
     from regiontalk.cli.sentences import read_sentences
+    from regiontalk.cli.text import ranked
     from regiontalk.search.sentences import rank_sentences
 
     lines = read_sentences(file, report)
@@ -328,7 +305,7 @@ def _sentences_by_photo(model: Model, file: str, like: str, k: int, report: Repo
     for rank, (place, score) in enumerate(rank_sentences(looked, read, k, model.score_kind), start=1):
         number, text = lines[place]
         yield (
-            f"{rank:>3}. {score:>8.2f}  {printable(text)}",
+            ranked(rank, score, text),
             {
                 "rank": rank,
                 "line": number,
@@ -336,26 +313,6 @@ def _sentences_by_photo(model: Model, file: str, like: str, k: int, report: Repo
                 "score": score,
             },
         )
-
-
-def _on_one_region(hit: BoxHit, read: Sentence) -> Alignment:
-    """The whole phrase on the box that was found: an alignment with β beyond all bounds, and the box given."""
-    import numpy as np
-
-    from regiontalk.alignment.mrf import phrases
-    from regiontalk.structures import Alignment
-
-    unary = read.vectors @ hit.regions.vectors.T  # (T, M)
-    path = np.full(len(read), hit.region)
-    return Alignment(
-        regions=hit.regions,
-        sentence=read,
-        beta=math.inf,
-        score=hit.score,
-        word_regions=path,
-        word_scores=unary[:, hit.region],
-        phrases=phrases(read.words, path, unary, hit.regions.boxes_xyxy),
-    )
 
 
 class _Pictures:
@@ -367,10 +324,10 @@ class _Pictures:
         if self._folder is not None and self._folder.exists() and not self._folder.is_dir():
             raise ConfigError(f"--draw {printable(str(draw))}: is a file; name a folder")
 
-    def save(self, hit: Hit | BoxHit, rank: int, picture: Picture) -> None:
+    def save(self, found: FoundPhoto | FoundBox, picture: Picture) -> None:
         """Writes the picture of a photo that was found. What cannot be opened any more is reported."""
         from regiontalk.cli.pictures import draw_picture
 
         if self._folder is not None:
-            name = fitting_name(f"{rank:03}-{Path(hit.entry.path).stem}", ".png")
-            draw_picture(hit.entry.path, self._folder / name, picture, self._report, self._choice)
+            name = fitting_name(f"{found.rank:03}-{Path(found.file).stem}", ".png")
+            draw_picture(found.file, self._folder / name, picture, self._report, self._choice)

@@ -70,10 +70,8 @@ def search_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = AL
         if not name:
             report.failure("''", "an empty file name; name a photo or a folder of photos")
         found = search_photos(name, exclude) if name else FoundPhotos()
-        for folder, error in found.unreadable.items():
-            report.failure(str(folder), str(error))
-        if name and not found.photos and not found.unreadable:
-            report.failure(name, "no photo in this folder; name one that holds JPEG, PNG or other pictures")
+        for folder, reason in (found.problems(name) if name else {}).items():
+            report.failure(folder, reason)
         searched.append(found)
     _say_what_was_passed_over(searched, report)
     return searched

@@ -1,8 +1,13 @@
-"""Results for people: plain text, the same in a terminal and in a pipe. Programs take `--json`."""
+"""Results for people: plain text, the same in a terminal and in a pipe, but that a table's last column, which is words,
+is folded to a terminal's width. Programs take `--json`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+import shutil
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from regiontalk.cli.console import printable
@@ -10,8 +15,13 @@ from regiontalk.cli.console import printable
 if TYPE_CHECKING:
     import numpy as np
 
-    from regiontalk.structures import Alignment, Description, Regions
+    from regiontalk.search.finder import FoundBox, FoundPhoto
+    from regiontalk.structures import Alignment, Description, Phrase, Regions
 
+_NO_TERMINAL = 1 << 20
+"""Columns where there is no terminal: nothing is folded in a pipe or a file."""
+_LEAST_FOLD = 12
+"""Columns that are worth folding into."""
 _BOX = "{:>6} {:>6} {:>6} {:>6}"
 _RANKING = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "median_rank": "median rank", "mean_rank": "mean rank"}
 _CAPTION_SCORES = {
@@ -36,18 +46,33 @@ def description_text(description: Description) -> str:
     """The caption, then a line for each region."""
     regions = description.regions
     found = zip(regions.boxes_xyxy[1:], regions.scores[1:], description.region_captions, strict=True)
-    lines = [f"{_sure(score)} {_box(box)}  {caption.text}" for box, score, caption in found]
-    title = f"{_photo_line(regions)}\n  {description.caption.text}"
+    lines = [folded(f"{_sure(score)} {_box(box)}  ", caption.text) for box, score, caption in found]
+    title = f"{_photo_line(regions)}\n{folded('  ', description.caption.text)}"
     return _with_table(title, f"{'sure':>6} {_BOX_TITLES}  region", lines)
 
 
 def alignment_text(alignment: Alignment) -> str:
     """The score, then a line for each phrase."""
-    boxes = alignment.regions.boxes_xyxy
-    lines = [f"{each.score:>7.2f} {_box(boxes[each.region])}  {each.text}" for each in alignment.phrases]
-    sentence = printable(alignment.sentence.text)
-    title = f"{_photo_line(alignment.regions)}\n  {sentence}\n  score {alignment.score:.2f}"
-    return _with_table(title, f"{'score':>7} {_BOX_TITLES}  words", lines)
+    sentence = folded("  ", printable(alignment.sentence.text))
+    title = f"{_photo_line(alignment.regions)}\n{sentence}\n  score {alignment.score:.2f}"
+    return _with_table(title, f"{'score':>7} {_BOX_TITLES}  words", _phrase_lines(alignment.phrases))
+
+
+def ranked(rank: int, score: float, what: str, digits: int = 2) -> str:
+    """A result on one line: its rank, its score, and what it is."""
+    return f"{rank:>3}. {score:>8.{digits}f}  {printable(what)}"
+
+
+def result_line(found: FoundPhoto | FoundBox, digits: int = 2) -> str:
+    """A photo that was found, on one line."""
+    return ranked(found.rank, found.score, _from_here(found.file), digits)
+
+
+def result_text(found: FoundPhoto | FoundBox) -> str:
+    """What was found by words: the photo, then a line for each phrase and its box."""
+    phrases = found.alignment.phrases if found.alignment is not None else ()
+    titles = f"{'':6}{'score':>7} {_BOX_TITLES}  words"
+    return "\n".join([result_line(found), titles, *_phrase_lines(phrases, indent=6), ""])
 
 
 def region_lengths_text(regions: Regions) -> str:
@@ -119,6 +144,36 @@ def columns(rows: list[list[str]]) -> list[str]:
     return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
 
 
+def folded(cells: str, words: str) -> str:
+    """A row of a table whose last column is words: folded under itself where a terminal, or COLUMNS, is narrower; on
+    lines of their own where too little is left of it.
+
+    >>> print(folded("  1.50  ", "a black dog"))
+      1.50  a black dog
+    """
+    columns = shutil.get_terminal_size((_NO_TERMINAL, 24)).columns
+    if len(cells) + len(words) <= columns:
+        return cells + words
+    if columns - len(cells) < _LEAST_FOLD:
+        return "\n    ".join([cells.rstrip(), *textwrap.wrap(words, max(columns - 4, _LEAST_FOLD))])
+    return cells + f"\n{'':{len(cells)}}".join(textwrap.wrap(words, columns - len(cells)))
+
+
+def _phrase_lines(phrases: Sequence[Phrase], indent: int = 0) -> list[str]:
+    return [
+        folded(f"{'':{indent}}{each.score:>7.2f} {_box(each.box_xyxy)}  ", printable(each.text)) for each in phrases
+    ]
+
+
+def _from_here(path: str) -> str:
+    """A path as it is typed in the working folder, if it lies below."""
+    try:
+        here = os.path.join(os.getcwd(), "")
+    except OSError:  # the working folder is gone
+        return path
+    return path.removeprefix(here)
+
+
 def _photo_line(regions: Regions) -> str:
     return f"{printable(regions.file)} ({regions.width} x {regions.height})"
 
@@ -133,5 +188,5 @@ def _sure(score: float) -> str:
     return f"{score:>6.0%}"
 
 
-def _box(box: np.ndarray) -> str:
+def _box(box: Iterable[float]) -> str:
     return _BOX.format(*(round(float(value)) for value in box))

@@ -49,6 +49,16 @@ class FoundPhotos:
     system_folders: list[Path] = field(default_factory=list)
     other_kinds: Counter[OtherKind] = field(default_factory=Counter)
 
+    def problems(self, name: str) -> dict[str, str]:
+        """Folders that cannot be used, and why.
+
+        Args:
+            name: that was searched; it is among them if nothing was found there.
+        """
+        if not self.photos and not self.unreadable:
+            return {name: "no photo in this folder; name one that holds JPEG, PNG or other pictures"}
+        return {str(folder): str(error) for folder, error in self.unreadable.items()}
+
 
 def search_photos(paths: Paths, exclude: Sequence[str] = ()) -> FoundPhotos:
     """The photos that some paths name, and what was passed over.

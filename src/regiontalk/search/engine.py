@@ -17,7 +17,7 @@ from regiontalk.search.columns import Columns
 from regiontalk.search.entries import Entry
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.index import Index, Segment
-from regiontalk.search.scoring import cosines, gathered, photo_scores, row_scores, top
+from regiontalk.search.scoring import best_rows, cosines, gathered, photo_scores, row_scores, top
 from regiontalk.structures import Regions
 
 _ROUNDING = 1e-4
@@ -86,11 +86,12 @@ class Engine(Protocol):
         """
         ...
 
-    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[BoxHit]:
+    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False) -> list[BoxHit]:
         """The k best boxes for all words of a phrase together: v_i·Σ_t s_t. Whole photos count as boxes.
 
         Args:
             words, k, where: as for `photos`.
+            once: whether only the best box of each photo counts, of equals the first.
         """
         ...
 
@@ -147,7 +148,7 @@ class ExactEngine:
         return best.result()
 
     @_overflowing
-    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[BoxHit]:
+    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False) -> list[BoxHit]:
         """See `Engine`."""
         best, query, start = _Best(k), words.sum(axis=0), 0
         starts = []
@@ -155,7 +156,9 @@ class ExactEngine:
             each = segment.columns
             scores = _finite(each, row_scores(each.vectors, each.scales, query, self._threads))
             counts = np.diff(each.row_ends, prepend=0)
-            best.add(start, np.where(np.repeat(allowed, counts), scores, -np.inf))
+            found = np.where(np.repeat(allowed, counts), scores, -np.inf)
+            rows = best_rows(found, each.row_ends) if once else np.arange(len(found))
+            best.add_some(start + rows, found[rows])
             starts.append((start, segment))
             start += len(scores)
         return [_box_hit(self._index, starts, int(row), float(s)) for row, s in zip(*best.result(), strict=True)]
@@ -209,9 +212,9 @@ class TwoStageEngine:
         """See `Engine`: exact, since pooled vectors are all that it compares."""
         return self._exact.like(vectors, k, where)
 
-    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[BoxHit]:
+    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False) -> list[BoxHit]:
         """See `Engine`: exact, since for one vector a box there is no second stage."""
-        return self._exact.boxes(words, k, where)
+        return self._exact.boxes(words, k, where, once)
 
     def matching(self, where: Where) -> int:
         """See `Engine`."""

@@ -6,11 +6,15 @@ import fnmatch
 import re
 import unicodedata
 from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
 
 from regiontalk.search.columns import Columns
 from regiontalk.search.entries import NO_DATE
+
+_DAY_0, _DAY = date(1970, 1, 1).toordinal(), 86_400
+"""The day from which seconds are counted, and how many a day has."""
 
 
 def composed(path: str) -> str:
@@ -29,26 +33,38 @@ class Where:
     Attributes:
         path: a pattern for the whole path, with * and ?, all else literal; * also stands for folders' separators.
             Composed and decomposed letters, such as é by one character or by two, are the same.
-        taken_from, taken_to: the first and the last second in which it was taken, since 1970 by the camera's clock. A
-            photo whose EXIF data has no date meets neither.
+        taken_from, taken_to: the first and the last day on which it was taken, by the camera's clock. A photo whose
+            EXIF data has no date meets neither.
         least, most: width and height in pixels that it must at least and at most have.
     """
 
     path: str | None = None
-    taken_from: int | None = None
-    taken_to: int | None = None
+    taken_from: date | None = None
+    taken_to: date | None = None
     least: tuple[int, int] | None = None
     most: tuple[int, int] | None = None
+
+    def seconds(self) -> tuple[int | None, int | None]:
+        """The first second of `taken_from` and the last one of `taken_to`, since 1970.
+
+        >>> Where(taken_from=date(1970, 1, 2), taken_to=date(1970, 1, 2)).seconds()
+        (86400, 172799)
+        """
+        first, last = (
+            None if day is None else (day.toordinal() - _DAY_0) * _DAY for day in (self.taken_from, self.taken_to)
+        )
+        return first, None if last is None else last + _DAY - 1
 
     def allows(self, columns: Columns) -> np.ndarray:
         """Which photos of a segment meet the conditions, (P,) bool."""
         allowed = np.ones(len(columns), bool)
-        if self.taken_from is not None or self.taken_to is not None:
+        first, last = self.seconds()
+        if first is not None or last is not None:
             allowed &= columns.taken != NO_DATE
-        if self.taken_from is not None:
-            allowed &= columns.taken >= self.taken_from
-        if self.taken_to is not None:
-            allowed &= columns.taken <= self.taken_to
+        if first is not None:
+            allowed &= columns.taken >= first
+        if last is not None:
+            allowed &= columns.taken <= last
         if self.least is not None:
             allowed &= (columns.dimensions >= self.least).all(axis=1)
         if self.most is not None:

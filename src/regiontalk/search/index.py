@@ -63,7 +63,7 @@ class Index:
             self.segments.append(Segment(record, each, start, kept))
             start += len(each)
         self._starts = np.array([each.start for each in self.segments])
-        self.photos = sum(record.kept for record in manifest.segments)
+        self.photos = manifest.photos
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], pack: PackIdentity | None = None) -> Index:
@@ -149,7 +149,7 @@ def require_pack(folder: Path, manifest: Manifest, pack: PackIdentity) -> None:
     if (made.checksum, made.dim) != (pack.checksum, pack.dim):
         raise DataError(
             f"{folder}: was made with the pack {made.name!r} ({made.checksum[:12]}), not with {pack.name!r} "
-            f"({pack.checksum[:12]}). Name that pack with --pack, or make another index with this one."
+            f"({pack.checksum[:12]}). Name that pack (--pack FOLDER, or load(FOLDER)), or make another index with this."
         )
 
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import regiontalk
 from regiontalk.errors import DataError
@@ -19,6 +19,9 @@ from regiontalk.files import json_sha256, parse_json, problem, read_bytes, writt
 from regiontalk.search.segment import Sizes
 from regiontalk.search.storage import STORAGES
 from regiontalk.settings import Section, checksum, choice, line, shown, whole
+
+if TYPE_CHECKING:
+    from regiontalk.pack import Pack
 
 FORMAT, FORMAT_VERSION = "regiontalk-index", 3
 MANIFEST_FILE = "manifest.json"
@@ -28,6 +31,7 @@ _NEW = ".new"
 MOST = 1 << 40
 """Photos, regions and bytes of paths: more than any disk holds, and few enough for all sums to fit 64 bits."""
 _MAX_MANIFEST_BYTES = 1 << 28
+_MAKE_ONE = "Make one: regiontalk index add PHOTOS --index DIR, or open_index(DIR).add(PHOTOS)"
 _DAMAGED = "Restore it from a copy, or delete the index and make it again: regiontalk index add PHOTOS --index DIR"
 
 
@@ -57,6 +61,11 @@ class PackIdentity(Section):
     name: Annotated[str, line(200)]
     checksum: Annotated[str, checksum]
     dim: Annotated[int, whole(1, 1 << 20)]
+
+    @classmethod
+    def of(cls, pack: Pack) -> PackIdentity:
+        """What an index remembers of a pack."""
+        return cls(pack.settings.name, pack.checksum, pack.settings.space.dim)
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,11 @@ class Manifest(Section):
         if sum(each.regions for each in self.segments) > MOST:
             raise ValueError(f"segments: expected at most {MOST} regions in all")
 
+    @property
+    def photos(self) -> int:
+        """How many count."""
+        return sum(each.kept for each in self.segments)
+
     def sizes(self, record: SegmentRecord) -> Sizes:
         """The layout of one of its segments."""
         return Sizes(record.photos, record.regions, record.path_bytes, self.pack.dim, self.storage)
@@ -158,7 +172,7 @@ def read_manifest(folder: Path) -> Manifest:
     """
     file = folder / MANIFEST_FILE
     if not file.exists():
-        raise DataError(f"{folder}: expected an index, found none. Make one: regiontalk index add PHOTOS --index DIR")
+        raise DataError(f"{folder}: expected an index, found none. {_MAKE_ONE}")
     try:
         content = parse_json(read_bytes(file, _MAX_MANIFEST_BYTES))
     except ValueError:

@@ -154,14 +154,15 @@ class QdrantEngine:
             )
         return _hits(answer.points)
 
-    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[BoxHit]:
+    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False) -> list[BoxHit]:
         """See `Engine`. The k best boxes lie in the k photos with the best box, which MaxSim with one word finds."""
         query = words.sum(axis=0)
         hits = []
         for each in self._query(np.append(query, 0)[None], k, where):
             regions = _regions(each)
             scores = regions.vectors @ query
-            hits += [BoxHit(_entry(each.payload), row, float(score), regions) for row, score in enumerate(scores)]
+            rows = [int(scores.argmax())] if once else range(len(scores))
+            hits += [BoxHit(_entry(each.payload), row, float(scores[row]), regions) for row in rows]
         return sorted(hits, key=lambda hit: (-hit.score, hit.entry.path, hit.region))[:k]
 
     def matching(self, where: Where) -> int:
@@ -358,7 +359,7 @@ def _filter(where: Where) -> models.Filter | None:
         stored = [name.encode("utf-8", "surrogateescape").decode("latin-1") for name in sorted(names)]
         must.append(models.FieldCondition(key="folders", match=models.MatchAny(any=stored)))
     ranges: Sequence[tuple[str, int | None, int | None]] = (
-        ("taken", where.taken_from, where.taken_to),
+        ("taken", *where.seconds()),
         ("width", *_side(where, 0)),
         ("height", *_side(where, 1)),
     )

@@ -101,6 +101,27 @@ def row_scores(vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threa
     return scores
 
 
+def best_rows(scores: np.ndarray, row_ends: np.ndarray) -> np.ndarray:
+    """The row with the greatest score of each photo, of equals the first.
+
+    Args:
+        scores: (R,).
+        row_ends: (P,), as in `photo_scores`.
+
+    Returns:
+        (P,) rows, rising.
+
+    >>> best_rows(np.array([1.0, 3.0, 3.0, 2.0, 0.0]), np.array([3, 5]))
+    array([1, 3])
+    """
+    counts = np.diff(row_ends, prepend=0)
+    photos = np.repeat(np.arange(len(row_ends)), counts)  # (R,)
+    best = np.maximum.reduceat(scores, row_ends - counts)  # (P,)
+    rows = np.flatnonzero(scores == best[photos])
+    first: np.ndarray = rows[np.unique(photos[rows], return_index=True)[1]]
+    return first
+
+
 def cosines(vectors: np.ndarray, query: np.ndarray, threads: int | None = None) -> np.ndarray:
     """v·q / (|v| |q|) for each row.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from regiontalk.errors import DataError
+from regiontalk.errors import ConfigError, DataError
 
 STORAGES = ("float32", "float16", "int8")
 """4, 2 and 1 bytes a number. int8 keeps a float32 scale for each region beside it, so that magnitudes survive."""
@@ -15,6 +15,20 @@ STORAGES = ("float32", "float16", "int8")
 _INT8_STEPS = 127
 _FLOAT16_BITS = np.int32(-0x70002000)  # 0x8FFFE000: the sign, and the 15 bits after three
 _FLOAT16_FACTOR = np.float32(2.0 ** (127 - 15))
+
+
+def require_storage(storage: str | None, name: str = "storage") -> None:
+    """Refuses what is no storage.
+
+    Args:
+        storage: as given; None for the index's own, or float32.
+        name: what it was given as.
+
+    Raises:
+        ConfigError: if it is none of `STORAGES`.
+    """
+    if storage is not None and storage not in STORAGES:
+        raise ConfigError(f"{name} {storage}: expected {', '.join(STORAGES)}")
 
 
 def encode(vectors: np.ndarray, storage: str) -> tuple[np.ndarray, np.ndarray]:

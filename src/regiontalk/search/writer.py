@@ -78,7 +78,7 @@ class IndexWriter:
         if self._pack is None or (self.folder / MANIFEST_FILE).exists():
             read_manifest(self.folder)  # complains before the lock's file is made in a folder that is not ours
         else:
-            _require_empty(self.folder)
+            require_empty(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             stack.enter_context(WriterLock(self.folder))
@@ -105,7 +105,7 @@ class IndexWriter:
         if self._storage not in (None, manifest.storage):
             raise DataError(
                 f"{self.folder}: stores {manifest.storage}, not {self._storage}. "
-                "Leave --storage out, or make another index."
+                "Leave the storage out, or make another index."
             )
         return manifest
 
@@ -191,7 +191,7 @@ class IndexWriter:
         try:
             yield
         except OSError as error:
-            kept = sum(each.kept for each in self.manifest.segments) if hasattr(self, "manifest") else 0
+            kept = self.manifest.photos if hasattr(self, "manifest") else 0
             text = f"cannot be written ({error.strerror}); the index keeps its {kept} photos. Make room and go on"
             raise OSError(error.errno, text, str(self.folder)) from error
 
@@ -226,8 +226,12 @@ def _groups(segments: Sequence[SegmentRecord], most: int) -> list[list[SegmentRe
     return [group for group in groups if len(group) > 1 or 2 * group[0].kept < group[0].photos]
 
 
-def _require_empty(folder: Path) -> None:
-    """A new index may only begin where nothing else is, or where a writer was killed before its first commit."""
+def require_empty(folder: Path) -> None:
+    """A new index may only begin where nothing else is, or where a writer was killed before its first commit.
+
+    Raises:
+        DataError: if there is something else.
+    """
     if folder.exists() and not folder.is_dir():
         raise DataError(f"{folder}: expected a folder for the index, found a file. Name another.")
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []

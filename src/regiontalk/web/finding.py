@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from regiontalk.errors import ConfigError, PhotoError
+from regiontalk.errors import PhotoError
 from regiontalk.model import Model
 from regiontalk.search.engine import ExactEngine
 from regiontalk.search.entries import file_state
+from regiontalk.search.finder import require_searchable
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
 from regiontalk.search.scoring import of_kind
@@ -37,11 +38,9 @@ class PhotoFinder:
     """
 
     def __init__(self, folder: str | os.PathLike[str], model: Model, threads: int | None = None) -> None:
-        settings = model.pack.settings
-        if settings.alignment.score == "sum":
-            raise ConfigError(f"{model.pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8")
+        require_searchable(model.pack)
         self._model = model
-        self._index = Index.open(folder, PackIdentity(settings.name, model.pack.checksum, settings.space.dim))
+        self._index = Index.open(folder, PackIdentity.of(model.pack))
         self._engine = ExactEngine(self._index, threads)
 
     @property

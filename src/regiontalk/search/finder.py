@@ -1,0 +1,208 @@
+"""Searching by sentences, phrases and photos: a model reads the question, an engine ranks, and each result says why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from regiontalk.alignment.mrf import phrases
+from regiontalk.errors import ConfigError, PhotoError, SentenceError
+from regiontalk.language.vocabulary import Vocabulary
+from regiontalk.model import Model, PhotoLike
+from regiontalk.pack import Pack
+from regiontalk.search.engine import BoxHit, Engine
+from regiontalk.search.entries import Entry
+from regiontalk.search.filters import EVERYTHING, Where
+from regiontalk.search.scoring import of_kind
+from regiontalk.structures import Alignment, Phrase, Regions, Sentence, phrases_repr
+
+
+@dataclass(frozen=True, eq=False)
+class FoundPhoto:
+    """A photo that was found.
+
+    Attributes:
+        rank: from 1.
+        entry: which one: path, size and date.
+        score: of a sentence, S_kl as `Model.score` gives it; of a photo, the cosine of `Engine.like`, at most 1.
+        regions: its boxes and stored vectors; features, (M, 0), are not kept.
+        alignment: of the sentence with its regions; None where the query was a photo.
+    """
+
+    rank: int
+    entry: Entry
+    score: float
+    regions: Regions
+    alignment: Alignment | None = None
+
+    @property
+    def file(self) -> str:
+        """Its path, absolute."""
+        return self.entry.path
+
+    @property
+    def phrases(self) -> tuple[Phrase, ...]:
+        """The sentence's phrases, each with the box that answers it; none where the query was a photo."""
+        return () if self.alignment is None else self.alignment.phrases
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `regiontalk search --json` prints: with phrases if the query was a sentence."""
+        content = {"rank": self.rank, **self.entry.to_json(), "score": self.score}
+        return content if self.alignment is None else {**content, "phrases": self.alignment.to_json()["phrases"]}
+
+    to_dict = to_json
+
+    def __repr__(self) -> str:
+        shown = "" if self.alignment is None else f", phrases={phrases_repr(self.phrases)}"
+        return f"FoundPhoto({self.file!r}, score={self.score:.2f}{shown})"
+
+
+@dataclass(frozen=True, eq=False)
+class FoundBox:
+    """A box that was found.
+
+    Attributes:
+        rank: from 1.
+        entry: of the photo that it is in.
+        region: its number there; 0 is the whole photo.
+        score: v_i·Σ_t s_t, of all words of the phrase together.
+        regions: of the photo, as of `FoundPhoto`.
+        alignment: the phrase on this box.
+    """
+
+    rank: int
+    entry: Entry
+    region: int
+    score: float
+    regions: Regions
+    alignment: Alignment
+
+    @property
+    def file(self) -> str:
+        """The photo's path, absolute."""
+        return self.entry.path
+
+    @property
+    def box_xyxy(self) -> tuple[float, float, float, float]:
+        """The box, in pixels of the upright photo."""
+        return self.alignment.phrases[0].box_xyxy
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `regiontalk search --region PHRASE --json` prints."""
+        found = {"region": self.region, "box_xyxy": list(self.box_xyxy), "score": self.score}
+        return {"rank": self.rank, **self.entry.to_json(), **found}
+
+    to_dict = to_json
+
+    def __repr__(self) -> str:
+        box = tuple(round(edge) for edge in self.box_xyxy)
+        return f"FoundBox({self.file!r}, score={self.score:.2f}, box={box})"
+
+
+class Finder:
+    """Answers questions about the photos of an engine. Results come one by one, the best first.
+
+    Args:
+        model: with the pack that made the photos' vectors.
+        engine: that ranks them.
+
+    Raises:
+        ConfigError: if the pack scores by Eq. 7.
+    """
+
+    def __init__(self, model: Model, engine: Engine) -> None:
+        require_searchable(model.pack)
+        self._model, self._engine = model, engine
+
+    def search(self, sentence: str | Sentence, k: int, where: Where = EVERYTHING) -> Iterator[FoundPhoto]:
+        """The k best photos for a sentence, each with the boxes that answer its phrases.
+
+        Args:
+            sentence: a sentence, or what `Model.read` made of it.
+            k: at least 1.
+            where: which photos may be found.
+
+        Raises:
+            SentenceError: if the sentence has no word, or none that the pack knows.
+            ConfigError, DataError: as `Engine`.
+        """
+        read = self._read(sentence)
+        for rank, hit in enumerate(self._engine.photos(read.vectors, _at_least_1(k), where), start=1):
+            score = of_kind(hit.score, read, self._model.score_kind)
+            yield FoundPhoto(rank, hit.entry, score, hit.regions, self._model.align(hit.regions, read))
+
+    def boxes(
+        self, phrase: str | Sentence, k: int, where: Where = EVERYTHING, once: bool = False
+    ) -> Iterator[FoundBox]:
+        """The k best boxes for a phrase; whole photos count as boxes.
+
+        Args:
+            phrase, k, where: as for `search`.
+            once: whether only the best box of each photo counts.
+        """
+        read = self._read(phrase)
+        for rank, hit in enumerate(self._engine.boxes(read.vectors, _at_least_1(k), where, once), start=1):
+            yield FoundBox(rank, hit.entry, hit.region, hit.score, hit.regions, on_one_region(hit, read))
+
+    def like(self, photo: PhotoLike | Regions, k: int, where: Where = EVERYTHING) -> Iterator[FoundPhoto]:
+        """The k photos most like another, itself among them if it is there.
+
+        Args:
+            photo: one that `Model.look` takes, or what was found in one, as the regions of a result.
+            k, where: as for `search`.
+
+        Raises:
+            PhotoError: if the photo cannot be opened, or is not one photo.
+            ConfigError, DataError: as `Engine`.
+        """
+        looked = [photo] if isinstance(photo, Regions) else self._model.look(photo)
+        if len(looked) != 1:
+            raise PhotoError(f"like: expected one photo, found {len(looked)}. Give them one by one.")
+        for rank, hit in enumerate(self._engine.like(looked[0].vectors, _at_least_1(k), where), start=1):
+            yield FoundPhoto(rank, hit.entry, hit.score, hit.regions)
+
+    def _read(self, sentence: str | Sentence) -> Sentence:
+        """A sentence with at least one word that the pack knows: the others say nothing about a photo."""
+        read = sentence if isinstance(sentence, Sentence) else self._model.read(sentence)[0]
+        if (read.ids == Vocabulary.UNKNOWN).all():
+            raise SentenceError(
+                f"The pack knows none of the words in {read.text!r}. Say it with more common English words."
+            )
+        return read
+
+
+def require_searchable(pack: Pack) -> None:
+    """Engines rank by Eq. 8, see `scoring.of_kind`.
+
+    Raises:
+        ConfigError: if a pack scores by Eq. 7.
+    """
+    if pack.settings.alignment.score == "sum":
+        raise ConfigError(
+            f"{pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8. Take another pack."
+        )
+
+
+def on_one_region(hit: BoxHit, read: Sentence) -> Alignment:
+    """The whole phrase on the box that was found: an alignment with β beyond all bounds, and the box given."""
+    unary = read.vectors @ hit.regions.vectors.T  # (T, M)
+    path = np.full(len(read), hit.region)
+    return Alignment(
+        regions=hit.regions,
+        sentence=read,
+        beta=math.inf,
+        score=hit.score,
+        word_regions=path,
+        word_scores=unary[:, hit.region],
+        phrases=phrases(read.words, path, unary, hit.regions.boxes_xyxy),
+    )
+
+
+def _at_least_1(k: int) -> int:
+    if k < 1:
+        raise ValueError(f"k must be at least 1, found {k}")
+    return k
