@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -89,8 +90,12 @@ def test_help_says_what_a_class_is_asked_for_with(bare: Command) -> None:
     assert f"by default '{SENTENCE}'" in " ".join(bare("evaluate", "grounding", "--help").out.split())
 
 
-def test_grounding_text(command: Command, boxed: Path) -> None:
+def test_grounding_text(command: Command, boxed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
     ended = command("evaluate", "grounding", boxed)
+    table = ended.out[: ended.out.index("  regiontalk: ")]  # what follows is the signature
+    assert max(map(len, table.splitlines())) <= 60
+    assert len(re.findall(r"^ +model( +\d+\.\d){4}$", table, re.MULTILINE)) >= 2  # micro and macro
     assert ended.status == 0
     for part in ("whole photo", "random region", "pointing", "R@10", "best baseline", "man (6 photos)", "photos: 6"):
         assert part in ended.out

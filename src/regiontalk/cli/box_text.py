@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from regiontalk.cli.console import photo_count, printable
-from regiontalk.cli.text import signature_lines
+from regiontalk.cli.text import folded, signature_lines
 from regiontalk.evaluation.grounding.metric import METHODS, METRICS
 
 _TITLES = dict(zip(METRICS, ("pointing", "R@1", "R@5", "R@10"), strict=True))
@@ -33,7 +33,12 @@ def grounding_text(result: dict[str, Any]) -> str:
     lines: list[str] = []
     for key, title in _GROUNDING.items():
         if key in result:
-            lines += [title, *_grounding_table(result[key]), *_spread(result.get("interval", {}).get(key)), ""]
+            lines += [
+                folded("", title),
+                *_grounding_table(result[key]),
+                *_spread(result.get("interval", {}).get(key)),
+                "",
+            ]
     main = result["words"] if "words" in result else result["phrases"]
     lines += [f"{'':>20} {'pointing':>9} {'R@1':>6}   {'whole photo':>11} {'R@1':>6}"]
     for label, table in main["by_class"].items():
@@ -41,11 +46,13 @@ def grounding_text(result: dict[str, Any]) -> str:
         numbers = (
             f"{model['pointing']:9.1f} {model['recall1']:6.1f}   {photo['pointing']:11.1f} {photo['recall1']:6.1f}"
         )
-        lines.append(f"{printable(label):>20} {numbers}{_asked_with(result, label)}")
+        row, asked = f"{printable(label):>20} {numbers}", _asked_with(result, label)
+        lines.append(folded(f"{row}   ", asked) if asked else row)
     for label, photos in result.get("unknown_classes", {}).items():
-        lines.append(f"{printable(label):>20} not asked for: the pack knows no word for it ({photo_count(photos)})")
+        why = f"not asked for: the pack knows no word for it ({photo_count(photos)})"
+        lines.append(folded(f"{printable(label):>20} ", why))
     for label, photos in result.get("rare_classes", {}).items():
-        lines.append(f"{printable(label):>20} not asked for: too rare ({photo_count(photos)})")
+        lines.append(folded(f"{printable(label):>20} ", f"not asked for: too rare ({photo_count(photos)})"))
     if "aligned_words" in result:
         lines.append(f"words by their alignment: pointing {result['aligned_words']['pointing']:.1f}")
     return "\n".join([*lines, *signature_lines(result["signature"])])
@@ -57,7 +64,8 @@ def search_text(result: dict[str, Any]) -> str:
     for label, found in result["by_class"].items():
         lines.append(f"{printable(label):>20} {found['r_precision']:8.2f} {found['photos']:7}  {found['word']}")
     for label, photos in result["unknown_classes"].items():
-        lines.append(f"{printable(label):>20} not searched for: the pack knows no word for it ({photo_count(photos)})")
+        why = f"not searched for: the pack knows no word for it ({photo_count(photos)})"
+        lines.append(folded(f"{printable(label):>20} ", why))
     lines.append(f"{'mean of classes':>20} {result['r_precision']:8.2f}     by chance {result['chance']:.2f}")
     return "\n".join([*lines, *signature_lines(result["signature"])])
 
@@ -90,11 +98,12 @@ def region_captions_text(result: dict[str, Any]) -> str:
 
 
 def _grounding_table(numbers: dict[str, Any]) -> list[str]:
-    heads = " ".join(f"{title:>8}" for title in _TITLES.values())
-    lines = [f"{'':>16} {heads}   {heads}", f"{'':>16} {'micro':>8}{'':>30}{'macro':>8}"]
-    for method in METHODS:
-        cells = ["  ".join(f"{numbers[way][method][key]:7.1f}" for key in METRICS) for way in ("micro", "macro")]
-        lines.append(f"{method.replace('_', ' '):>16}  {'    '.join(cells)}")
+    lines = []
+    for way in ("micro", "macro"):  # one below the other: side by side they would be wider than many terminals
+        lines.append(f"{way:>16} " + " ".join(f"{title:>8}" for title in _TITLES.values()))
+        for method in METHODS:
+            cells = " ".join(f"{numbers[way][method][key]:8.1f}" for key in METRICS)
+            lines.append(f"{method.replace('_', ' '):>16} {cells}")
     times = numbers["times_best_baseline"]
     shown = ", ".join(f"{way} {value:.2f}" for way, value in times.items())
     return [*lines, f"pointing / best baseline's: {shown or 'no baseline points right'}"]
@@ -117,4 +126,4 @@ def _spread(interval: dict[str, Any] | None) -> list[str]:
 
 def _asked_with(result: dict[str, Any], label: str) -> str:
     known = result.get("classes", {}).get(label)
-    return f"   {known['word']} ({photo_count(known['photos'])})" if known else ""
+    return f"{known['word']} ({photo_count(known['photos'])})" if known else ""

@@ -11,7 +11,6 @@ from typing import Self
 
 from regiontalk.errors import DataError, PhotoError
 from regiontalk.model import Model, PhotoLike, load
-from regiontalk.photos import 
 from regiontalk.photos.folders import Paths, search_photos
 from regiontalk.search.adding import UNKNOWN_PHOTO, Hooks, add_photos, remove_photos
 from regiontalk.search.engine import ExactEngine, TwoStageEngine
