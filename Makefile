@@ -19,7 +19,11 @@ setup: $(VENV)/.dev ## A virtual environment in .venv with all that development,
 
 demo: $(VENV)/.runtime ## Describe a sample photo (or PHOTO=...) and draw demo.png, with the light runtime only
 	$(BIN)/regiontalk describe $(PHOTO) --draw demo.png
-	@echo "The picture is demo.png"
+	@echo "The picture is demo.png. regiontalk lies in $(BIN): for this shell, type"
+	@echo "    . $(BIN)/activate"
+	@echo "or call it as $(BIN)/regiontalk. Next, your own photos:"
+	@echo "    regiontalk index add PHOTOS --index photos.index"
+	@echo "    regiontalk search \"a dog on the beach\" --index photos.index"
 
 test: check ## All checks, doctests and tests: what CI runs
 	$(BIN)/python -m pytest
