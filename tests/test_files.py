@@ -133,6 +133,17 @@ def test_what_is_written_is_whole_or_the_old_one(file: Path) -> None:
     assert (file.parent / "folder" / "file").read_bytes() == b"deep"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions as POSIX has them")
+def test_a_private_file_stays_private(file: Path, tmp_path: Path) -> None:
+    file.chmod(0o600)
+    write_bytes(file, b"new")
+    assert (file.read_bytes(), file.stat().st_mode & 0o777) == (b"new", 0o600)
+    (tmp_path / "link").symlink_to(file)
+    write_bytes(tmp_path / "link", b"no link")  # what a link leads to says nothing
+    write_bytes(tmp_path / "other", b"")
+    assert (tmp_path / "link").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
 def test_nothing_is_written_through_a_link(file: Path, tmp_path: Path) -> None:
     (tmp_path / "target.new").symlink_to(file)
     with written(tmp_path / "target", beside=tmp_path / "target.new") as stream:

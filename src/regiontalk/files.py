@@ -269,7 +269,7 @@ def written(target: Path, *, beside: Path | None = None, durable: bool = True) -
     """A stream into a new file beside `target`, which takes the target's name when the block ends without an error.
 
     A kill at any moment leaves the old file or the new one, whole. The new file is made exclusively, never through a
-    link that somebody left in its place.
+    link that somebody left in its place, and may be read and written by whom the old one may.
 
     Args:
         beside: its name until then; None for a random one. A leftover of that name is removed.
@@ -284,6 +284,7 @@ def written(target: Path, *, beside: Path | None = None, durable: bool = True) -
             partial.unlink(missing_ok=True)
         try:
             with create(partial) as stream:
+                _take_permissions(partial, target)
                 yield stream
                 if durable:
                     stream.flush()
@@ -295,6 +296,13 @@ def written(target: Path, *, beside: Path | None = None, durable: bool = True) -
             raise
     if durable:
         sync_folder(target.parent)
+
+
+def _take_permissions(new: Path, old: Path) -> None:
+    with suppress(OSError):  # there is no old file
+        status = os.lstat(old)
+        if stat.S_ISREG(status.st_mode):
+            os.chmod(new, status.st_mode & 0o777)
 
 
 def write_bytes(target: Path, content: bytes | memoryview) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from regiontalk.errors import PhotoError
 from regiontalk.photos import kinds
-from regiontalk.photos.folders import SYSTEM_FOLDERS, find_photos, search_photos
+from regiontalk.photos.folders import SYSTEM_FOLDERS, find_photos, names_in_folders, search_photos
 from regiontalk.photos.kinds import SUFFIXES
 from regiontalk.photos.readers import READERS
 
@@ -44,6 +44,13 @@ def test_problems(tmp_path: Path) -> None:
     assert search_photos(tmp_path / "gone.jpg").problems("gone.jpg") == {}  # a file is taken as given
     (problem,) = search_photos(tmp_path / "empty").problems("empty").items()
     assert problem[0] == "empty" and "no photo in this folder" in problem[1]
+
+
+def test_names_of_all_files(tmp_path: Path) -> None:
+    touch(tmp_path, "b.txt", "a.jpg", "z/c.xmp", "m/d", ".hidden", ".git/e", "@eaDir/f")
+    (tmp_path / "empty").mkdir()
+    folders = {"": ["a.jpg", "b.txt"], "empty": [], "m": ["d"], "z": ["c.xmp"]}
+    assert names_in_folders(tmp_path) == [(tmp_path / folder, names) for folder, names in folders.items()]
 
 
 def test_links_in_a_circle(tmp_path: Path) -> None:
@@ -80,6 +87,8 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_found(locked: Pat
     assert found.problems(str(locked.parent)) == {str(locked): str(found.unreadable[locked])}
     with pytest.raises(PhotoError, match=r"locked: cannot be read \(Permission denied\)"):
         find_photos(locked.parent)
+    with pytest.raises(PhotoError, match=r"locked: cannot be read \(Permission denied\)"):
+        names_in_folders(locked.parent)
 
 
 def test_the_named_folder_itself_cannot_be_read(locked: Path) -> None:

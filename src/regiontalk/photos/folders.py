@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import translate
 from pathlib import Path
@@ -98,25 +98,43 @@ def find_photos(paths: Paths, exclude: Sequence[str] = ()) -> list[Path]:
     return found.photos
 
 
-def _search(folder: str, excluded: Callable[[str], bool], found: FoundPhotos) -> None:
-    def unreadable(error: OSError) -> None:
-        name = os.fsdecode(error.filename or folder)
-        text = str(files.unreadable(name, error, PhotoError, "Change its permissions, or exclude it."))
-        found.unreadable[Path(name)] = PhotoError(escaped(text))
+def names_in_folders(folder: str | os.PathLike[str]) -> list[tuple[Path, list[str]]]:
+    """The names of all files, photos or not, where `search_photos` searches: of a folder and of each in it, sorted.
 
+    Raises:
+        PhotoError: if a folder cannot be read.
+    """
+    found = FoundPhotos()
+    listed = [(Path(inside), sorted(names)) for inside, names in _walk(os.fsdecode(folder), _matcher(()), found)]
+    for error in found.unreadable.values():
+        raise error
+    return sorted(listed)
+
+
+def _search(folder: str, excluded: Callable[[str], bool], found: FoundPhotos) -> None:
     photos: list[Path] = []
-    for inside, folders, names in os.walk(folder, onerror=unreadable):
-        below = os.path.relpath(inside, folder)
-        folders[:] = [name for name in folders if _is_entered(inside, name, below, excluded, found)]
+    for inside, names in _walk(folder, excluded, found):
         for name in names:
-            if name.startswith(".") or excluded(os.path.join(below, name)):
-                continue
             kind = kind_by_name(name)
             if isinstance(kind, OtherKind):
                 found.other_kinds[kind] += 1
             elif kind:
                 photos.append(Path(inside, name))
     found.photos += sorted(photos)
+
+
+def _walk(folder: str, excluded: Callable[[str], bool], found: FoundPhotos) -> Iterator[tuple[str, list[str]]]:
+    """Each folder that is searched, with the names of the files in it that are not hidden or excluded."""
+
+    def unreadable(error: OSError) -> None:
+        name = os.fsdecode(error.filename or folder)
+        text = str(files.unreadable(name, error, PhotoError, "Change its permissions, or exclude it."))
+        found.unreadable[Path(name)] = PhotoError(escaped(text))
+
+    for inside, folders, names in os.walk(folder, onerror=unreadable):
+        below = os.path.relpath(inside, folder)
+        folders[:] = [name for name in folders if _is_entered(inside, name, below, excluded, found)]
+        yield inside, [name for name in names if not name.startswith(".") and not excluded(os.path.join(below, name))]
 
 
 def _is_entered(inside: str, name: str, below: str, excluded: Callable[[str], bool], found: FoundPhotos) -> bool:
