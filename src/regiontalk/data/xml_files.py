@@ -1,7 +1,8 @@
-"""XML annotations, read with care: whoever made the file may not be a friend."""
+"""XML, read with care: whoever made the file may not be a friend."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
@@ -62,27 +63,51 @@ def size_in(root: Element) -> tuple[int, int] | None:
 
 
 def _parse(content: bytes) -> Element:
-    """Expat with a tree builder: the standard parser in C does not let a document type be refused."""
-    parser, builder = expat.ParserCreate(), TreeBuilder()
+    builder = TreeBuilder()
+    careful_parser(builder.start, builder.end, builder.data).Parse(content, True)
+    return builder.close()
+
+
+def careful_parser(
+    start: Callable[[str, dict[str, str]], object],
+    end: Callable[[str], object],
+    text: Callable[[str], object],
+    separator: str | None = None,
+) -> expat.XMLParserType:
+    """Expat, without document types and with elements at most `MAX_DEPTH` inside each other.
+
+    The standard parser in C does not let a document type be refused.
+
+    Args:
+        start: is told an element's name and attributes.
+        end: is told its name.
+        text: is told the text in elements, in pieces.
+        separator: None for names as the file has them; else names have their namespace before them: the namespace, the
+            name and the prefix, if there is one, joined by this character.
+
+    Returns:
+        A parser for one file. Its `Parse` raises `expat.ExpatError`, `ValueError` or `LookupError`.
+    """
+    parser = expat.ParserCreate(namespace_separator=separator)
+    parser.namespace_prefixes = separator is not None
     depth = 0
 
-    def start(tag: str, attributes: dict[str, str]) -> None:
+    def open_element(tag: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
         if depth > MAX_DEPTH:
             raise ValueError(f"more than {MAX_DEPTH} elements inside each other")
-        builder.start(tag, attributes)
+        start(tag, attributes)
 
-    def end(tag: str) -> None:
+    def close_element(tag: str) -> None:
         nonlocal depth
         depth -= 1
-        builder.end(tag)
+        end(tag)
 
     def refuse(*_: Any) -> None:
-        raise ValueError("a document type declaration, which annotations do not need; remove it")
+        raise ValueError("a document type declaration, which is not needed here; remove it")
 
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler = builder.data
+    parser.StartElementHandler, parser.EndElementHandler = open_element, close_element
+    parser.CharacterDataHandler = text
     parser.StartDoctypeDeclHandler = refuse
-    parser.Parse(content, True)
-    return builder.close()
+    return parser
