@@ -23,6 +23,13 @@ def test_a_table() -> None:
     ]
 
 
+def test_a_table_of_alternative_texts() -> None:
+    text = "file;caption;image\r\n./=1.jpg;A dog, a cat;7\r\n"
+    assert list(table_rows(FILE, text)) == [CaptionRow("7", None, ["A dog, a cat"])]  # file is just another column
+    assert list(table_rows(FILE, text.replace("image", "more"))) == [CaptionRow("=1.jpg", None, ["A dog, a cat"])]
+    assert list(table_rows(FILE, "image,caption\n./=1.jpg,A dog\n")) == [CaptionRow("./=1.jpg", None, ["A dog"])]
+
+
 @pytest.mark.parametrize("heading", ["image,caption", "file_name,text", "file_name, caption", "image_id,caption"])
 def test_headings(heading: str) -> None:
     assert list(table_rows(FILE, f"{heading}\n7,A dog\n")) == [CaptionRow("7", None, ["A dog"])]
@@ -93,7 +100,7 @@ def test_what_a_text_is() -> None:
     }
     for text, its_own in texts.items():
         assert [sees(text) for sees in texts.values()] == [sees is its_own for sees in texts.values()]
-    for text in ("", "a dog\n", "an image, a caption\n", "image\tcaption\n"):
+    for text in ("", "a dog\n", "an image, a caption\n", "image\tcaption\n", "image;" + "a" * 200_000):
         assert not any(sees(text) for sees in texts.values())
 
 

@@ -113,7 +113,7 @@ def test_unknown_split(folder: Path) -> None:
     ("content", "message"),
     [
         (b"", "first line must name the columns image,caption"),
-        (b"file,caption\na.jpg,A dog\n", "first line must name the columns image,caption"),
+        (b"photo,caption\na.jpg,A dog\n", "first line must name the columns image,caption"),
         (b"image,caption\na.jpg,A dog, running\n", "line 2: 3 cells, expected 2"),
         (b"image,caption\na.jpg\n", "line 2: 1 cells, expected 2"),
         (b'image,caption\na.jpg,"A dog\n', "line 2: not CSV"),

@@ -1,0 +1,181 @@
+"""A table of alternative texts as CSV for spreadsheets: rows are added, and what people made of it is kept."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from regiontalk.data.caption_tables import cell_of_name, delimiter_of, name_in_cell
+from regiontalk.data.captions import repeated
+from regiontalk.errors import DataError
+from regiontalk.files import read_text, write_bytes
+from regiontalk.settings import shown
+
+COLUMNS = ("file", "caption", "width", "height", "regions")
+_NAME, _TEXT = COLUMNS[:2]
+_NUMBER = re.compile("0|[1-9][0-9]{0,8}")
+_CONTROL = re.compile("[\0-\x1f\ud800-\udfff]")
+
+
+class AltRow(NamedTuple):
+    """A row: the photo's path from the table's folder on, its caption, its size in pixels, its regions' captions."""
+
+    file: str
+    caption: str
+    width: int
+    height: int
+    regions: tuple[str, ...]
+
+    def cells(self) -> dict[str, str]:
+        """The cell of each of `COLUMNS`."""
+        values = (cell_of_name(self.file), self.caption, str(self.width), str(self.height), "; ".join(self.regions))
+        return dict(zip(COLUMNS, values, strict=True))
+
+
+@dataclass
+class AltTable:
+    """The rows of a file, with all its columns, whoever added them.
+
+    Attributes:
+        heading: the names of the columns; `file` and `caption` are among them.
+        rows: each as many cells as the heading has.
+        delimiter: between cells.
+    """
+
+    heading: list[str] = field(default_factory=lambda: list(COLUMNS))
+    rows: list[list[str]] = field(default_factory=list)
+    delimiter: str = ","
+
+    def __post_init__(self) -> None:
+        name = self.heading.index(_NAME)
+        self._row_of = {name_in_cell(row[name]): row for row in self.rows}
+
+    def text_of(self, file: str) -> str:
+        """What the table says of a photo; "" if nothing."""
+        row = self._row_of.get(file)
+        return "" if row is None else row[self.heading.index(_TEXT)].strip()
+
+    def put(self, new: AltRow, overwrite: bool = False) -> None:
+        """Adds a row, or fills the one of this photo; one that has a text only if that is to be overwritten."""
+        if not overwrite and self.text_of(new.file):
+            return
+        if new.file not in self._row_of:
+            self._row_of[new.file] = [""] * len(self.heading)
+            self.rows.append(self._row_of[new.file])
+        row = self._row_of[new.file]
+        for column, cell in new.cells().items():
+            if column in self.heading:
+                row[self.heading.index(column)] = cell
+
+    def to_bytes(self) -> bytes:
+        """UTF-8 with a byte order mark, without which Excel takes it for something else; lines end as in RFC 4180.
+
+        All texts are in quotes, so that a program that separates cells elsewhere makes no formula of a part of one.
+        """
+        stream = io.StringIO()
+        csv.writer(stream, delimiter=self.delimiter).writerow(self.heading)
+        writer = csv.writer(stream, delimiter=self.delimiter, quoting=csv.QUOTE_NONNUMERIC)
+        writer.writerows([int(cell) if _NUMBER.fullmatch(cell) else cell for cell in row] for row in self.rows)
+        return stream.getvalue().encode("utf-8-sig")
+
+
+def read_alt_table(file: Path) -> AltTable:
+    """The table in a file; an empty one if there is none.
+
+    Raises:
+        DataError: if the file cannot be read, is not UTF-8, not CSV, lacks the columns file and caption, has cells too
+            many or too few in a row, or two rows for a photo.
+    """
+    if not os.path.lexists(file):
+        return AltTable()
+    text = read_text(file)
+    delimiter = delimiter_of(text)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        heading, *rows = [[cell.strip() for cell in next(reader, [])], *(row for row in reader if row)]
+    except csv.Error as error:
+        raise DataError(f"{file}, line {reader.line_num}: not CSV ({error})") from error
+    if not {_NAME, _TEXT} <= set(heading) or repeated(heading):
+        raise DataError(
+            f"{file}: expected a table with the columns {_NAME} and {_TEXT}, as describe --csv writes it, found "
+            f"{shown(heading)}; name another file"
+        )
+    for row in rows:
+        if len(row) != len(heading):
+            found = f"{len(row)} cells, expected {len(heading)}"
+            raise DataError(f"{file}: the row that begins with {shown(row[0])} has {found}")
+    twice = repeated([name_in_cell(row[heading.index(_NAME)]) for row in rows])
+    if twice:
+        raise DataError(f"{file}: two rows for {shown(twice[0])}, expected one for each photo; remove one")
+    return AltTable(heading, rows, delimiter)
+
+
+class AltTableFile:
+    """A table that grows on the disk, whole at every moment.
+
+    What people change in the file meanwhile is kept: it is read again whenever it is written.
+    """
+
+    def __init__(self, file: Path, overwrite: bool = False) -> None:
+        """Takes the file, which need not be there, and whether texts that are there are replaced.
+
+        Raises:
+            DataError: as `read_alt_table`.
+        """
+        self.file, self.overwrite = file, overwrite
+        self._table = read_alt_table(file)
+        self._waiting: list[AltRow] = []
+        self._folder = os.path.abspath(file.parent)
+
+    def add(self, photo: Path, caption: str, size: tuple[int, int], regions: tuple[str, ...]) -> bool:
+        """Adds a photo's row; it is on the disk after `save`, which is called now and then.
+
+        Args:
+            size: width and height in pixels.
+            regions: their captions.
+
+        Returns:
+            Whether there was no text of this photo, or it is replaced.
+
+        Raises:
+            DataError: if the photo's name cannot be in a table.
+            OSError: as `save`.
+        """
+        name = _path_from(self._folder, photo)
+        if _CONTROL.search(name):
+            raise DataError(f"{photo}: a name with characters that a table cannot hold; rename the photo")
+        if not self.overwrite and self._table.text_of(name):
+            return False
+        self._waiting.append(AltRow(name, caption, *size, regions))
+        if len(self._waiting) >= max(100, len(self._table.rows) // 10):  # so that much is written seldom
+            self.save()
+        return True
+
+    def save(self) -> None:
+        """Writes the rows that were added since the last time.
+
+        Raises:
+            DataError: as `read_alt_table`, if somebody damaged the file meanwhile.
+            OSError: if it cannot be written; it names the file.
+        """
+        if not self._waiting:
+            return
+        self._table = read_alt_table(self.file)
+        for row in self._waiting:
+            self._table.put(row, self.overwrite)
+        write_bytes(self.file, self._table.to_bytes())
+        self._waiting = []
+
+
+def _path_from(folder: str, photo: Path) -> str:
+    """A photo's path as seen from a folder, with slashes; the whole path where there is no other."""
+    path = os.path.abspath(photo)
+    with suppress(ValueError):  # on another drive
+        path = os.path.relpath(path, folder)
+    return path.replace(os.sep, "/")
