@@ -26,7 +26,8 @@ PredictionsArgument = Annotated[
     str,
     typer.Argument(
         metavar="PREDICTIONS",
-        help="COCO results, JSON Lines, CSV, what describe --json prints; or a caption a line, with --images.",
+        help="COCO results, JSON Lines, CSV, what describe writes (--json, --csv, a folder of texts); or a caption a "
+        "line, with --images.",
     ),
 ]
 ReferencesArgument = Annotated[
@@ -121,7 +122,7 @@ def _read_by(files: CaptionFiles) -> list[Path]:
     """All files that are read, a folder's lists of splits too."""
     from regiontalk.data.caption_sources import files_of_captions
 
-    read = [each for each in (files.predictions, files.images) if each is not None]
-    for captions in (each for each in (files.references, files.frequencies) if each is not None):
+    read = [] if files.images is None else [files.images]
+    for captions in filter(None, (files.predictions, files.references, files.frequencies)):
         read += [*files_of_captions(captions), *captions.glob("*.txt")]
     return read

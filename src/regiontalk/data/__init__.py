@@ -14,6 +14,7 @@ from regiontalk.data.flickr8k import is_flickr8k, read_flickr8k
 from regiontalk.data.flickr30k_entities import Entities, read_entities
 from regiontalk.data.folder import is_captioned_folder, read_captioned_file, read_folder
 from regiontalk.data.karpathy import is_karpathy, read_karpathy
+from regiontalk.data.photo_texts import photo_files
 from regiontalk.data.region_captions import read_region_lines, read_visual_genome
 from regiontalk.data.region_store import RegionStore
 from regiontalk.data.region_writer import RegionStoreWriter
@@ -51,9 +52,9 @@ def read_dataset(path: str | Path, split: str) -> Dataset:
 
     Args:
         path: a folder like Flickr8k's (`images/`, `captions.csv`, `train.txt` and so on); a folder of photos with
-            `metadata.jsonl`, `metadata.csv` or `captions.csv` beside them; a folder of such folders, each a split; or a
-            file of captions: Karpathy's splits, the photos in the folder `images` beside it or, without one, in the
-            file's own folder; COCO's captions; or any other that `read_captioned_file` reads.
+            `metadata.jsonl`, `metadata.csv` or `captions.csv` beside them, or with a text beside each; a folder of such
+            folders, each a split; or a file of captions: Karpathy's splits, the photos in the folder `images` beside it
+            or, without one, in the file's own folder; COCO's captions; or any other that `read_captioned_file` reads.
         split: "train", "dev", "test" or another that the dataset has.
 
     Raises:
@@ -66,11 +67,12 @@ def read_dataset(path: str | Path, split: str) -> Dataset:
         raise DataError(f"{path}: no such folder or JSON file, nor another file of captions; give captioned photos")
     if is_flickr8k(path):
         return read_flickr8k(path, split)
-    if is_captioned_folder(path):
+    if is_captioned_folder(path) or photo_files(path):
         return read_folder(path, split)
     raise DataError(
         f"{path}: no captions found; expected captions.csv (image,caption), metadata.jsonl or metadata.csv beside the "
-        "photos or in folders of splits, or the path of a file of captions"
+        "photos or in folders of splits, a text beside each photo (photo.jpg.txt, photo.jpg.xmp), or the path of a "
+        "file of captions"
     )
 
 

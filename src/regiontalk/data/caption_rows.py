@@ -19,6 +19,9 @@ DEFAULT_SPLIT = "train"
 DEV_NAMES = ("dev", "val", "valid", "validation")
 """What data calls the photos that choices are made on; RegionTalk's name first."""
 
+SPLIT_FOLDERS = ("train", *DEV_NAMES, "test")
+"""Names of folders that are splits."""
+
 
 class CaptionRow(NamedTuple):
     """What one line or entry says of a photo.

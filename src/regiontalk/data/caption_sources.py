@@ -8,6 +8,7 @@ from regiontalk.data.caption_formats import is_captions_file, read_captions_file
 from regiontalk.data.caption_rows import Captions
 from regiontalk.data.flickr8k import CAPTIONS, is_flickr8k, listed_captions
 from regiontalk.data.folder import caption_files, folder_captions, is_captioned_folder
+from regiontalk.data.photo_texts import text_files
 
 
 def holds_captions(path: Path) -> bool:
@@ -30,4 +31,4 @@ def files_of_captions(path: Path) -> list[Path]:
     """The files that hold the captions of a file or folder, without lists of splits."""
     if not path.is_dir():
         return [path]
-    return [path / CAPTIONS] if is_flickr8k(path) else caption_files(path)
+    return [path / CAPTIONS] if is_flickr8k(path) else caption_files(path) or text_files(path)

@@ -33,8 +33,16 @@ def listed_captions(folder: Path) -> Captions:
     Raises:
         DataError: if a file is missing or damaged, or a photo is in two splits.
     """
-    lists = {name: read_names(folder / f"{name}.txt") for name in SPLITS if (folder / f"{name}.txt").is_file()}
-    return joined(folder, read_rows(folder / CAPTIONS), lists)
+    return joined(folder, read_rows(folder / CAPTIONS), split_lists(folder))
+
+
+def split_lists(folder: Path) -> dict[str, list[str]]:
+    """The names in each of `train.txt`, `dev.txt` and `test.txt` that a folder has.
+
+    Raises:
+        DataError: if one cannot be read.
+    """
+    return {name: read_names(folder / f"{name}.txt") for name in SPLITS if (folder / f"{name}.txt").is_file()}
 
 
 def read_flickr8k(folder: str | Path, split: str) -> Dataset:

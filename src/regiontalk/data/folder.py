@@ -6,22 +6,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from regiontalk.data.caption_formats import read_captions_file, read_rows
-from regiontalk.data.caption_rows import DEV_NAMES, CaptionRow, Captions, joined
+from regiontalk.data.caption_rows import SPLIT_FOLDERS, CaptionRow, Captions, joined
 from regiontalk.data.captions import Dataset, Problems, captioned_photos, holding_most, safe_names
-from regiontalk.data.flickr8k import CAPTIONS, has_split_lists, listed_captions
+from regiontalk.data.flickr8k import CAPTIONS, has_split_lists, listed_captions, split_lists
+from regiontalk.data.photo_texts import text_rows
 from regiontalk.errors import DataError
 
 FILES = ("metadata.jsonl", "metadata.csv", CAPTIONS)
 """The files of captions that a folder may hold, one of them; the first two are those of Hugging Face's folders."""
-
-SPLIT_FOLDERS = ("train", *DEV_NAMES, "test")
 
 _PHOTO_FOLDERS = ("images", "Images", "flickr30k_images", "Flicker8k_Dataset", "Flickr8k_Dataset")
 """Where published datasets have the photos, beside the file of captions."""
 
 
 def is_captioned_folder(folder: Path) -> bool:
-    """Whether a folder holds a file of captions, or folders of splits that do, by the names alone."""
+    """Whether a folder holds a file of captions, or folders of splits that do, by the names alone.
+
+    Texts beside each photo do not count: any folder of photos may have sidecars.
+    """
     return bool(caption_files(folder))
 
 
@@ -35,12 +37,15 @@ def folder_captions(folder: Path) -> Captions:
     """The captions of a folder: of a file of captions in it, or of one in each folder that is a split.
 
     Beside `captions.csv` there may be lists of splits, as Flickr8k has them. The photos of the folder `test` are named
-    `test/...`, and in the split "test".
+    `test/...`, and in the split "test". Without any such file, the texts beside photos are their captions, see
+    `regiontalk.data.photo_texts`.
 
     Raises:
-        DataError: if it holds no file of captions, or more than one where one should be; or a file is damaged.
+        DataError: if it holds no captions, or more than one file of them where one should be; or a file is damaged.
     """
     files = caption_files(folder)
+    if not files and (rows := text_rows(folder)):
+        return joined(folder, rows, split_lists(folder))
     if [file.parent for file in files] == [folder]:
         lists = files[0].name == CAPTIONS and has_split_lists(folder)
         return listed_captions(folder) if lists else joined(folder, read_rows(files[0]))
@@ -49,7 +54,7 @@ def folder_captions(folder: Path) -> Captions:
         found = " and ".join(file.relative_to(folder).as_posix() for file in files) or "none"
         raise DataError(
             f"{folder}: expected one file of captions ({', '.join(FILES)}), in it or in each folder of a split "
-            f"({', '.join(SPLIT_FOLDERS)}), found {found}"
+            f"({', '.join(SPLIT_FOLDERS)}), or texts beside photos (photo.jpg.txt, photo.jpg.xmp), found {found}"
         )
     return joined(folder, (row for file in files for row in _split_rows(file)))
 
@@ -60,8 +65,8 @@ def read_folder(folder: str | Path, split: str) -> Dataset:
     The folder holds one of `FILES`: `metadata.jsonl`, on each line `{"file_name", "text"}` for one caption or
     `{"file_name", "captions": [...]}` for several, `metadata.csv` with the columns file_name,text, or `captions.csv`
     with the columns image,caption. Each may say the photo's split ("split"); without it a photo is for training. A
-    photo may have many lines. Or the folders in it are splits, each with such a file. Photos that are not named are
-    left alone.
+    photo may have many lines. Or the folders in it are splits, each with such a file. Or beside each photo lies its
+    text, in a file of text or an XMP sidecar. Photos without are left alone.
 
     Args:
         folder: where they lie; names in a file are relative to the file's folder.

@@ -48,7 +48,7 @@ def match(predictions: Path, references: Path, images: Path | None = None, split
     """Reads both files and joins them, complete or not at all.
 
     Args:
-        predictions: a file of captions, one a photo: see `read_predictions`.
+        predictions: captions, one a photo: see `read_predictions`.
         references: see `read_references`.
         images: a list of names, one a line: only these photos are compared, in this order.
         split: of references that have splits.
@@ -77,12 +77,15 @@ def read_predictions(file: Path, listed: Sequence[str] | None = None) -> Pairs:
 
     Args:
         file: in any format of captions, such as COCO results (a JSON list of `{"image_id", "caption"}`), JSON Lines of
-            `{"image", "caption"}` or what `regiontalk describe --json` prints; or plain text, a caption a line.
+            `{"image", "caption"}` or what `regiontalk describe --json` prints; or plain text, a caption a line. Or a
+            folder of captioned photos.
         listed: the photos that the lines of plain text are about.
 
     Raises:
         DataError: if the file is damaged, or plain text does not fit the list.
     """
+    if file.is_dir():
+        return [(name, caption) for name, texts in read_captions(file).captions.items() for caption in texts]
     text = read_text(file)
     parser = parser_of(file, text)
     if parser is not None:

@@ -160,7 +160,7 @@ def _signature(files: CaptionFiles, matched: Matched, frequencies: DocumentFrequ
     signature: dict[str, Any] = {
         "regiontalk": regiontalk.__version__,
         "predictions": files.predictions.name,
-        "predictions_sha256": file_sha256(files.predictions),
+        "predictions_sha256": captions_sha256(files.predictions),
         "references": files.references.name,
         "references_sha256": captions_sha256(files.references),
         **({} if files.images is None else {"images_sha256": file_sha256(files.images)}),

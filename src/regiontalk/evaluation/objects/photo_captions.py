@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from regiontalk.data import BoxedDataset, Selection
 from regiontalk.data.boxes import LEAVE_OUT
-from regiontalk.data.caption_sources import read_captions
 from regiontalk.data.captions import Problems
 from regiontalk.data.predictions import PhotoNames, read_predictions
 from regiontalk.errors import DataError
@@ -64,13 +63,13 @@ def read_photo_captions(
     captions: dict[str, list[str]] = {}
     called: dict[str, set[str]] = {}
     of_others = 0
-    for given, texts in _said(path, listed):
+    for given, caption in read_predictions(path, listed):
         name = photos.named(given)
         if name in known:
-            captions.setdefault(name, []).extend(texts)
+            captions.setdefault(name, []).append(caption)
             called.setdefault(name, set()).add(given)
         else:
-            of_others += len(texts)
+            of_others += 1
     problems = Problems(path)
     problems.add(f"names that fit several photos of {source}", photos.ambiguous)
     several = [f"{name}: {' and '.join(sorted(given))}" for name, given in called.items() if len(given) > 1]
@@ -138,12 +137,3 @@ def with_captions(dataset: BoxedDataset, captions: Sequence[PhotoCaptions], sele
         if bare:
             left_out[f"photos without a caption in {each.source.name}"] = len(bare)
     return replace(dataset, photos=photos, left_out=left_out)
-
-
-def _said(path: Path, listed: Sequence[str] | None) -> Iterator[tuple[str, list[str]]]:
-    """Photos, as the file or folder names them, and their captions; a photo may come again."""
-    if path.is_dir():
-        yield from read_captions(path).captions.items()
-    else:
-        for name, caption in read_predictions(path, listed):
-            yield name, [caption]
