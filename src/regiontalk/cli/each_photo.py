@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from regiontalk.cli.alt_texts import NO_TEXTS, AltTexts, saving
 from regiontalk.cli.console import Report, ending
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def for_each_photo(
     results: Callable[[Model, list[Regions]], Iterable[Any]],
     show: Callable[[Any, Report], None],
     picture: Callable[[Photo, Any], Image.Image],
+    texts: AltTexts = NO_TEXTS,
 ) -> None:
     """Photos in, a result and perhaps a picture out for each, in order; broken ones are named and left out.
 
@@ -36,27 +38,31 @@ def for_each_photo(
         results: the results of photos that were looked at together, one for each.
         show: prints a result.
         picture: draws a result on its photo.
+        texts: the files that results are written to as well; of descriptions only.
 
     Raises:
         typer.Exit: always, with the command's exit status.
     """
     from regiontalk.cli.pictures import draw_picture, plan_pictures
-    from regiontalk.cli.stream import find_inputs, look_at
+    from regiontalk.cli.stream import look_at, search_inputs
 
     with ending() as report:
         from regiontalk import model as models  # here, so that ^C while it loads ends as it does later
 
-        files = find_inputs(given, report, choice)
+        searched = search_inputs(given, report, choice)
+        files = [photo for found in searched for photo in found.photos]
         inputs = len(files) + report.failures
         pictures = plan_pictures(draw, given, files)
-        model = models.load(*load)
-        report.bar.expect(len(files), "photos")
-        for batch in look_at(model, files, report, choice):
-            found = results(model, [looked for _, looked in batch])
-            for (file, _), result in zip(batch, found, strict=True):
-                show(result, report)
-                if file in pictures:
-                    draw_picture(file, pictures[file], partial(_drawn, picture, result), report, choice)
+        with saving(texts, given, searched, report) as save:
+            model = models.load(*load)
+            report.bar.expect(len(files), "photos")
+            for batch in look_at(model, files, report, choice):
+                found = results(model, [looked for _, looked in batch])
+                for (file, _), result in zip(batch, found, strict=True):
+                    show(result, report)
+                    if file in pictures:
+                        draw_picture(file, pictures[file], partial(_drawn, picture, result), report, choice)
+                    save(file, result)
         report.summary(inputs, "inputs")
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from regiontalk.cli.alt_texts import AltTextOption, AltTexts, CsvOption, OverwriteOption, SidecarOption
 from regiontalk.cli.console import Report, ending
 from regiontalk.cli.each_photo import for_each_photo, printed
 from regiontalk.cli.options import (
@@ -48,6 +49,10 @@ def describe(
     threads: ThreadsOption = None,
     exclude: ExcludeOption = None,
     max_pixels: MaxPixelsOption = None,
+    csv: CsvOption = None,
+    alt_text: AltTextOption = None,
+    sidecar: SidecarOption = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write a caption for each photo and for each of its regions.
 
@@ -56,6 +61,7 @@ def describe(
     \b
       regiontalk describe photo.jpg --draw described.png
       regiontalk describe holiday/ --json > holiday.jsonl
+      regiontalk describe holiday/ --csv alt.csv --sidecar
     """
     from regiontalk.cli.text import description_text
 
@@ -65,7 +71,8 @@ def describe(
         return model.describe_regions([distinct(each) for each in looked], beam)
 
     show, choice = printed(as_json, description_text), PhotoChoice(exclude, max_pixels)
-    for_each_photo(photos, choice, draw, (pack, threads), results, show, _draw_description)
+    texts = AltTexts(csv, alt_text, sidecar, overwrite)
+    for_each_photo(photos, choice, draw, (pack, threads), results, show, _draw_description, texts)
 
 
 def regions(

@@ -1,0 +1,227 @@
+"""`describe --csv`, `--alt-text` and `--sidecar`: captions into files that people correct and keep."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Protocol
+
+import typer
+
+from regiontalk.cli.console import Report, printable
+from regiontalk.cli.files import identities, make_place
+from regiontalk.cli.options import refuse
+from regiontalk.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from regiontalk.data.alt_table import AltTableFile
+    from regiontalk.data.sidecars import Sidecars
+    from regiontalk.photos.folders import FoundPhotos
+    from regiontalk.structures import Description
+
+    Save = Callable[[Path, Description], None]
+    """Puts a photo's captions into all files that were asked for."""
+
+CsvOption = Annotated[
+    str | None,
+    typer.Option("--csv", metavar="FILE.csv", help="Also write a table for spreadsheets, a row for each photo."),
+]
+AltTextOption = Annotated[
+    str | None,
+    typer.Option("--alt-text", metavar="FOLDER", help="Also write a text file for each photo: photo.jpg.txt."),
+]
+SidecarOption = Annotated[
+    bool,
+    typer.Option("--sidecar", help="Also write an XMP sidecar beside each photo, or into the one that is there."),
+]
+OverwriteOption = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace texts that such files have for a photo; without it they are kept."),
+]
+
+
+@dataclass(frozen=True)
+class AltTexts:
+    """What the options say: the table, the folder of text files, whether sidecars, whether texts are replaced."""
+
+    csv: str | None = None
+    folder: str | None = None
+    sidecars: bool = False
+    overwrite: bool = False
+
+
+NO_TEXTS = AltTexts()
+
+
+class _Output(Protocol):
+    """Something that captions are written to."""
+
+    name: str
+
+    def write(self, photo: Path, description: Description) -> bool:
+        """Whether it took the captions; not if it had a text of this photo that is kept."""
+
+    def close(self) -> None:
+        """After the last photo."""
+
+
+@contextmanager
+def saving(asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhotos], report: Report) -> Iterator[Save]:
+    """Takes the captions of photos while the block runs; however it ends, what was taken is on the disk.
+
+    Args:
+        asked: what the options say.
+        given: the arguments that name photos and folders.
+        searched: what each names.
+        report: is told what could not be written, of which photo.
+
+    Raises:
+        ConfigError: if the options cannot be meant so.
+        DataError: if the table is there and damaged.
+        OSError: if the table cannot be written; it names the file.
+    """
+    outputs = _outputs(asked, given, searched)
+    counts = [[0, 0] for _ in outputs]  # kept and written
+    done: set[Path] = set()
+
+    def save(photo: Path, description: Description) -> None:
+        if photo in done:  # named twice
+            return
+        done.add(photo)
+        problems = []
+        for output, count in zip(outputs, counts, strict=True):
+            try:
+                count[output.write(photo, description)] += 1
+            except DataError as error:
+                problems.append(str(error))
+            except OSError as error:
+                problems.append(f"{os.fsdecode(error.filename or photo)}: {error.strerror or error}")
+        if problems:  # one photo, one failure
+            report.failure(str(photo), problems[0])
+        for problem in problems[1:]:
+            report.note(problem)
+
+    try:
+        yield save
+    finally:
+        for output in outputs:
+            output.close()
+    for output, (kept, written) in zip(outputs, counts, strict=True):
+        texts = f"{written} text{'' if written == 1 else 's'} written"
+        report.note(f"{output.name}: {texts}" + (f", {kept} kept (--overwrite replaces them)" if kept else ""))
+
+
+@dataclass
+class _Table:
+    """`--csv`."""
+
+    name: str
+    file: AltTableFile
+
+    def write(self, photo: Path, description: Description) -> bool:
+        regions = description.regions
+        captions = tuple(caption.text for caption in description.region_captions)
+        return self.file.add(photo, description.caption.text, (regions.width, regions.height), captions)
+
+    def close(self) -> None:
+        self.file.save()
+
+
+@dataclass
+class _TextFiles:
+    """`--alt-text`."""
+
+    name: str
+    targets: Mapping[Path, Path]
+    overwrite: bool
+
+    def write(self, photo: Path, description: Description) -> bool:
+        from regiontalk.data.photo_texts import write_text_file
+
+        if photo not in self.targets:
+            raise DataError(f"{photo}: a name that no folder of texts can hold on every system; rename the photo")
+        return write_text_file(self.targets[photo], description.caption.text, self.overwrite)
+
+    def close(self) -> None:
+        """Each is whole as it is written."""
+
+
+@dataclass
+class _SidecarFiles:
+    """`--sidecar`."""
+
+    name: str
+    places: Sidecars
+    overwrite: bool
+
+    def write(self, photo: Path, description: Description) -> bool:
+        from regiontalk.data.sidecars import write_sidecar
+
+        return write_sidecar(self.places.to_write(photo), description.caption.text, self.overwrite)
+
+    def close(self) -> None:
+        """Each is whole as it is written."""
+
+
+def _outputs(asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhotos]) -> list[_Output]:
+    outputs: list[_Output] = []
+    if asked.csv is not None:
+        outputs.append(_table(asked.csv, asked.overwrite))
+    if asked.folder is not None:
+        targets = _text_files(asked.folder, given, searched)
+        outputs.append(_TextFiles(asked.folder, targets, asked.overwrite))
+    if asked.sidecars:
+        from regiontalk.data.sidecars import Sidecars
+
+        outputs.append(_SidecarFiles("sidecars", Sidecars(), asked.overwrite))
+    if not outputs:
+        refuse({"--overwrite": asked.overwrite or None}, "without --csv, --alt-text or --sidecar")
+    return outputs
+
+
+def _table(name: str, overwrite: bool) -> _Table:
+    from regiontalk.data.alt_table import AltTableFile
+
+    file = Path(name)
+    if file.suffix.lower() != ".csv" or file.is_dir():
+        raise ConfigError(f"--csv {printable(name)!r}: expected a file that ends in .csv")
+    table = _Table(name, AltTableFile(file, overwrite))
+    make_place(file)
+    return table
+
+
+def _text_files(folder: str, given: Sequence[str], searched: Sequence[FoundPhotos]) -> dict[Path, Path]:
+    """Each photo's text file: its path from the folder that was named on, and `.txt`, in the folder of texts.
+
+    Photos whose names are not safe have none: it could not be read back.
+    """
+    from regiontalk.data.captions import is_safe_name
+    from regiontalk.data.photo_texts import text_file
+
+    if not folder or (os.path.lexists(folder) and not os.path.isdir(folder)):
+        raise ConfigError(f"--alt-text {printable(folder)!r}: expected a folder, which may be a new one")
+    targets: dict[Path, Path] = {}
+    for name, found in zip(given, searched, strict=True):
+        for photo in found.photos:
+            inside = os.path.relpath(photo, name) if os.path.isdir(name) else photo.name
+            if is_safe_name(Path(inside).as_posix()):
+                targets.setdefault(photo, text_file(Path(folder, inside)))
+    _require_apart(targets)
+    if both := identities(targets) & identities(targets.values()):
+        photo = next(photo for photo in targets if identities([photo]) <= both)
+        raise ConfigError(f"--alt-text would replace the photo {printable(str(photo))}; choose another folder")
+    return targets
+
+
+def _require_apart(targets: Mapping[Path, Path]) -> None:
+    photo_of: dict[Path, Path] = {}
+    for photo, target in targets.items():
+        other = photo_of.setdefault(target, photo)
+        if other != photo:
+            raise ConfigError(
+                f"--alt-text: {printable(str(other))} and {printable(str(photo))} would both be "
+                f"{printable(str(target))}; name a folder that holds both, or describe one after the other"
+            )
