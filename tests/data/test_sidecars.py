@@ -56,7 +56,8 @@ def test_a_new_one(tmp_path: Path) -> None:
     before = file.read_bytes()
     assert not write_sidecar(file, "a cat")
     assert file.read_bytes() == before
-    assert write_sidecar(file, "a cat", overwrite=True)
+    for _ in range(2):
+        assert write_sidecar(file, "a cat", overwrite=True)
     assert file.read_bytes() == before.replace(b"a dog", b"a cat")
 
 
@@ -100,6 +101,15 @@ def test_large_ones_links_and_folders_are_refused(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=message):
             write_sidecar(file, "a dog", overwrite=True)
     assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_pipes_are_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "dog.jpg.xmp")
+    with pytest.raises(DataError, match="found a pipe"):
+        write_sidecar(tmp_path / "dog.jpg.xmp", "a dog")
+    with pytest.raises(DataError, match="found a pipe"):
+        read_sidecar(tmp_path / "dog.jpg.xmp")
 
 
 @pytest.mark.skipif(shutil.which("exiftool") is None, reason="needs exiftool")

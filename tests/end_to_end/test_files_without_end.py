@@ -21,6 +21,7 @@ MOST_SECONDS = 60
 USES: dict[str, Callable[[Path, Path], list[object]]] = {
     "describe a photo": lambda odd, _: ["describe", odd],
     "describe a folder": lambda odd, _: ["describe", odd.parent],
+    "a table of alternative texts": lambda odd, out: ["describe", out / "a.jpg", "--csv", odd],
     "regions": lambda odd, _: ["regions", odd],
     "align": lambda odd, _: ["align", odd, "a dog"],
     "inspect": lambda odd, _: ["inspect", odd],
@@ -42,7 +43,10 @@ USES: dict[str, Callable[[Path, Path], list[object]]] = {
     "people's captions of boxes": lambda odd, out: ["evaluate", "objects", out, "--human", odd],
     "names of photos": lambda odd, out: ["evaluate", "grounding", out / "boxes.jsonl", "--images", odd],
 }
-NAMES = ("odd.jpg", "manifest.json", "metadata.jsonl", "captions.csv", "boxes.jsonl", "scores.npy")
+NAMES = (
+    *("odd.jpg", "manifest.json", "metadata.jsonl", "captions.csv", "boxes.jsonl", "scores.npy"),
+    *("odd.jpg.txt", "odd.jpg.xmp"),
+)
 """Names under which the commands above look for files, or judge them."""
 
 

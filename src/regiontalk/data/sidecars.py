@@ -74,7 +74,7 @@ def write_sidecar(file: Path, text: str, overwrite: bool = False) -> bool:
         overwrite: whether it takes the place of a text that is there.
 
     Returns:
-        Whether anything was written.
+        Whether it took the text; not if it has both texts, and they are kept.
 
     Raises:
         DataError: if there is a file that cannot be read or is not XMP, or a link. It is left as it is.
@@ -88,7 +88,7 @@ def write_sidecar(file: Path, text: str, overwrite: bool = False) -> bool:
     new = xmp.merged(_parsed(file, old), texts, overwrite)
     if new != old:
         write_bytes(file, new)
-    return new != old
+    return overwrite or new != old
 
 
 def _parsed(file: Path, content: bytes) -> xmp.Packet:
