@@ -205,7 +205,7 @@ class _Finder:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         tag = _without_prefix(name)
         start = self._parser.CurrentByteIndex
-        span = (start, _TAG.match(self._content, start).end())  # type: ignore[union-attr] - expat saw the tag
+        span = _matched(_TAG, self._content, start).span()
         self._open.append((tag, span))
         if self._packet is None and tag == _ROOT and len(self._open) <= 2:
             self._packet = Packet(self._content, root=span, prefix=_prefix(name))
@@ -236,7 +236,7 @@ class _Finder:
 
     def _attribute(self, tag: Span, name: str) -> Span:
         """Where an attribute of a start tag is, with the space before it."""
-        after_name = _TAG_NAME.match(self._content, tag[0]).end()  # type: ignore[union-attr]
+        after_name = _matched(_TAG_NAME, self._content, tag[0]).end()
         for found in _ATTRIBUTE.finditer(self._content, after_name, tag[1]):
             if found[1] == name.encode():
                 return found.span()
@@ -279,8 +279,7 @@ def _filling(content: bytes, item: Item, text: str) -> Edit:
     if not _has_no_end(content, item.tag):
         return item.inside, _escaped(text)
     end = item.tag[1]
-    name = _TAG_NAME.match(content, item.tag[0])[1]  # type: ignore[index]
-    return (end - 2, end), b">" + _escaped(text) + b"</" + name + b">"
+    return (end - 2, end), b">" + _escaped(text) + _end_tag(content, item.tag)
 
 
 def _element(name: str, text: str) -> bytes:
@@ -305,8 +304,7 @@ def _block(packet: Packet, texts: Mapping[str, str]) -> Edit:
     block = b"".join(newline + _plain(line) for line in lines)
     if _has_no_end(packet.content, packet.root):
         end = packet.root[1]
-        name_ = _TAG_NAME.match(packet.content, packet.root[0])[1]  # type: ignore[index]
-        return (end - 2, end), b">" + block + newline + b"</" + name_ + b">"
+        return (end - 2, end), b">" + block + newline + _end_tag(packet.content, packet.root)
     at = max(packet.root[1], len(packet.content[: packet.end].rstrip()))
     return (at, at), block
 
@@ -318,6 +316,22 @@ def _escaped(text: str) -> bytes:
 def _plain(text: str) -> bytes:
     """ASCII, which is the same in every encoding that a sidecar may have; nothing that XML cannot hold."""
     return _NOT_IN_XML.sub(" ", text).encode("ascii", "xmlcharrefreplace")
+
+
+def _end_tag(content: bytes, tag: Span) -> bytes:
+    return b"</" + _matched(_TAG_NAME, content, tag[0])[1] + b">"
+
+
+def _matched(pattern: re.Pattern[bytes], content: bytes, at: int) -> re.Match[bytes]:
+    """A match that must be there, since the parser saw a tag there.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    found = pattern.match(content, at)
+    if found is None:
+        raise ValueError(f"an unusual tag at byte {at}")
+    return found
 
 
 def _has_no_end(content: bytes, tag: Span) -> bool:
