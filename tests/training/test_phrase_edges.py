@@ -44,3 +44,12 @@ def test_a_language_without_these_links_is_left_alone() -> None:
     edges = PhraseEdges.of(ids, words)
     assert edges.trim(ids[0][:2]).tolist() == ids[0][:2].tolist()
     assert edges.trim(ids[1][:2]).tolist() == ids[1][:2].tolist()
+
+
+def test_english_links_that_nobody_says_do_not_count() -> None:
+    """A pack that knows English words is taught German captions, one of which says "was"."""
+    captions = ["ein hund rennt schnell", "ein brauner hund auf der wiese", "was ein hund frisst"]
+    words = VOCABULARY.extended([caption.split() for caption in captions])
+    ids = [words.encode(caption.split()) for caption in captions]
+    edges = PhraseEdges.of(ids, words)
+    assert edges.trim(ids[0][:2]).tolist() == ids[0][:2].tolist()

@@ -382,16 +382,8 @@ class AlignmentRun:
 
     def ranking(self, regions: Tensor, present: Tensor, batch: Batch) -> Tensor:
         """The ranking loss over all pairs of a photo with one of its sentences."""
-        size, rounds = len(batch.photos), self.config.captions
         ids, mask, photos = (each.to(self.device) for each in (batch.ids, batch.mask, batch.photos))
-        with autocast(self.device):
-            words = self.net.words(ids, mask)
-            some = zip(words.split(size), mask.split(size), strict=True)  # products of all at once are large
-            scores = torch.cat([score_batch(regions, present, s, m, self.config.score) for s, m in some], 1)
-        if self.config.loss == "info_nce":
-            scores = scores * self.net.log_scale.exp()
-        about = torch.arange(size, device=scores.device).repeat(rounds)
-        return RANKING_LOSSES[self.config.loss](Pairs.of(scores, photos, about))
+        return ranking_loss(self.net, regions, present, (ids, mask), photos, self.config.score, self.config.loss)
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
         numbers: dict[str, float] = {}
@@ -408,6 +400,34 @@ class AlignmentRun:
             settings = self.settings[-1]
             typical = prepared(self.train_files, settings.size, self.config.max_pixels)
             save_vision(self.config.output, self.vision, settings, typical)
+
+
+def ranking_loss(
+    net: AlignmentNet,
+    regions: Tensor,
+    present: Tensor,
+    sentences: tuple[Tensor, Tensor],
+    photos: Tensor,
+    score: str,
+    loss: str,
+) -> Tensor:
+    """The ranking loss over all pairs of a photo with one of its sentences.
+
+    Args:
+        regions, present: v_i (K, M, h) of K photos, and a mask (K, M).
+        sentences: ids and mask (C * K, T), as of `Batch`.
+        photos: (K,) which photos they are.
+        score, loss: see `AlignmentConfig`.
+    """
+    (ids, mask), size, device = sentences, len(photos), regions.device.type
+    with autocast(device):
+        words = net.words(ids, mask)
+        some = zip(words.split(size), mask.split(size), strict=True)  # products of all at once are large
+        scores = torch.cat([score_batch(regions, present, s, m, score) for s, m in some], 1)
+    if loss == "info_nce":
+        scores = scores * net.log_scale.exp()
+    about = torch.arange(size, device=scores.device).repeat(len(ids) // size)
+    return RANKING_LOSSES[loss](Pairs.of(scores, photos, about))
 
 
 @torch.no_grad()
