@@ -186,9 +186,10 @@ def test_names_and_licences_fit_their_lines() -> None:
     assert len(full) == 200 and full.endswith("...; taught")
 
 
-def test_measurements_are_the_models_own(config: TeachConfig) -> None:
+def test_measurements_are_the_models_own(config: TeachConfig, tmp_path: Path) -> None:
     """Recalls by hand: of each photo's caption the place among all, and of each caption the photo's."""
-    model, photos = regiontalk.load(config.pack), read_taught_photos(config.data).held_out
+    folder = write_photos(tmp_path / "numbered", say="A {number} dog is {colour}")  # all captions differ
+    model, photos = regiontalk.load(config.pack), read_taught_photos(folder).held_out
     found = teach_measure.measure_pack(model, photos).numbers()
     scores = model.score(photos.files, [photo.captions[0] for photo in photos.photos])
     own = np.diag(scores)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.evaluation.retrieval.ranks import Ranks
-from regiontalk.training.teach_measure import HeldOutScores, worsened
+from regiontalk.training.teach_measure import HeldOutScores, without_shared, worsened
 
 
 def scores(photos: list[int], sentences: list[int], owners: list[int], cider: list[float]) -> HeldOutScores:
@@ -57,3 +58,24 @@ def test_recalls_or_captions_that_fall_are_told() -> None:
     (captions,) = worsened(some(20, 60), some(20, 40))
     assert captions == "CIDEr falls from 62.9 to 42.9 (95 % interval of the difference: -20.0 to -20.0)"
     assert len(worsened(some(30, 60), some(10, 40))) == 2
+
+
+def test_captions_that_several_photos_have_are_wrong_for_none() -> None:
+    """Brute force over random captions of three kinds."""
+    rng = np.random.default_rng(0)
+    owners = np.sort(rng.integers(0, 6, 20))
+    captions, values = rng.integers(0, 3, 20).tolist(), rng.normal(size=(6, 20))
+    found = without_shared(values, owners, captions)
+    for photo in range(6):
+        own = {captions[n] for n in range(20) if owners[n] == photo}
+        for n in range(20):
+            if owners[n] != photo and captions[n] in own:
+                assert found[photo, n] < values.min()
+            else:
+                assert found[photo, n] == values[photo, n]
+
+
+def test_photos_alike_in_all_they_are_said_to_show_find_each_other() -> None:
+    values = np.ones((3, 3))
+    found = retrieval(without_shared(values, np.arange(3), ["a dog", "a dog", "a dog"]), np.arange(3))
+    assert found["image_to_text"]["r1"] == found["text_to_image"]["r1"] == 100

@@ -12,13 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.settings import VisionSettings
 from regiontalk.training.loop import SCHEDULES, Task
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.regions import CachedFeatures
 from regiontalk.training.sentences import CaptionedPhotos, pad_ids
 from regiontalk.training.taught_photos import StoredPhotos
-from regiontalk.training.train_alignment import measure_retrieval, ranking_loss
+from regiontalk.training.teach_measure import without_shared
+from regiontalk.training.train_alignment import named_numbers, ranking_loss, score_pairs
 from regiontalk.training.tuning import Choice, Goodness, tune
 from regiontalk.training.words_net import AlignmentNet
 
@@ -117,7 +119,9 @@ class AlignmentTeaching:
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
         """Recalls and ranks on the held-out photos, few enough to be rehearsed with."""
-        return measure_retrieval(self.net, self.sources[1], self.held_out, self.score, self.device, self.settings)
+        scores, owners = score_pairs(self.net, self.sources[1], self.held_out, self.score, self.device, self.settings)
+        captions = [ids.tobytes() for ids in self.held_out.ids]
+        return named_numbers(retrieval(without_shared(scores, owners, captions), owners))
 
 
 def recall_goodness(numbers: Mapping[str, float]) -> Goodness:

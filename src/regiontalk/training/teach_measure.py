@@ -5,7 +5,7 @@ Axis names: N held-out photos, L captions of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,8 +61,33 @@ class HeldOutScores:
         return float(weights @ self.cider / weights.sum())
 
 
+def without_shared(scores: np.ndarray, owners: np.ndarray, captions: Sequence[Hashable]) -> np.ndarray:
+    """Scores in which a caption that several photos have is wrong for none of them.
+
+    People say the same of many photos. Whether such a photo finds its own line or another's of the same words says
+    nothing, and to count it as a mistake would hide what was learnt.
+
+    Args:
+        scores: (N, L), photos by captions.
+        owners: (L,) the photo of each caption.
+        captions: L, what they say.
+
+    Returns:
+        The scores, those of a photo with others' captions that it has as well below all.
+
+    >>> without_shared(np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]]), np.array([0, 1, 1]), ["a", "a", "b"]).tolist()
+    [[3.0, 0.0, 1.0], [0.0, 2.0, 3.0]]
+    """
+    numbers: dict[Hashable, int] = {}
+    said = np.array([numbers.setdefault(caption, len(numbers)) for caption in captions])
+    has = np.zeros((len(scores), len(numbers)), bool)
+    has[owners, said] = True
+    shared = has[:, said] & (owners != np.arange(len(scores))[:, None])
+    return np.where(shared, scores.min() - 1, scores)
+
+
 def measure_pack(model: Model, photos: Dataset) -> HeldOutScores:
-    """Measure a pack on captioned photos.
+    """Measure a pack on captioned photos. A caption that several photos have is right for each of them.
 
     Raises:
         PhotoError: if a photo cannot be read.
@@ -70,7 +95,8 @@ def measure_pack(model: Model, photos: Dataset) -> HeldOutScores:
     regions = model.look(photos.files)
     captions = [caption for photo in photos.photos for caption in photo.captions]
     owners = np.repeat(np.arange(len(photos)), [len(photo.captions) for photo in photos.photos])
-    ranks = rank(MatrixScores(model.score(regions, captions), owners))
+    words = [tuple(tokenise(caption)) for caption in captions]
+    ranks = rank(MatrixScores(without_shared(model.score(regions, captions), owners, words), owners))
     written = [tokenise(caption.text) for caption in model.caption(regions)]
     return HeldOutScores(ranks, score_captions(written, caption_words(photos)).means["cider"])
 

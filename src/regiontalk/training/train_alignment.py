@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from regiontalk.alignment.score import pad, score_matrix
 from regiontalk.data import Dataset, read_dataset
 from regiontalk.errors import PackError, TrainingError
-from regiontalk.evaluation.retrieval.metric import retrieval
+from regiontalk.evaluation.retrieval.metric import Numbers, retrieval
 from regiontalk.files import parse_json, read_text
 from regiontalk.language import Vocabulary
 from regiontalk.photos import MAX_PIXELS
@@ -430,7 +430,6 @@ def ranking_loss(
     return RANKING_LOSSES[loss](Pairs.of(scores, photos, about))
 
 
-@torch.no_grad()
 def measure_retrieval(
     net: AlignmentNet,
     source: FeatureSource,
@@ -441,6 +440,29 @@ def measure_retrieval(
     chunk: int = 100,
 ) -> dict[str, float]:
     """Recalls in percent and median ranks of all photos against all sentences, with the runtime's own score."""
+    return named_numbers(retrieval(*score_pairs(net, source, sentences, score, device, settings, chunk)))
+
+
+def named_numbers(result: Numbers) -> dict[str, float]:
+    """What `retrieval` gives, as "image_to_text_r1" and so on."""
+    return {f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()}
+
+
+@torch.no_grad()
+def score_pairs(
+    net: AlignmentNet,
+    source: FeatureSource,
+    sentences: Sentences,
+    score: str,
+    device: str,
+    settings: VisionSettings,
+    chunk: int = 100,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The runtime's own score of N photos, those that have a sentence, with L sentences.
+
+    Returns:
+        (N, L), and the photo of each sentence, (L,).
+    """
     photos, owners = np.unique(sentences.photos, return_inverse=True)  # those that have a sentence
     regions, counts, words = [], [], []
     for rows in np.array_split(photos, -(-len(photos) // chunk)):
@@ -452,8 +474,7 @@ def measure_retrieval(
         vectors = net.words(ids.to(device), mask.to(device)).cpu().numpy()
         words += [v[: int(n)] for v, n in zip(vectors, mask.sum(1), strict=True)]
     scores = score_matrix(np.concatenate(regions), np.concatenate(counts), *pad(words), kind=score)  # type: ignore[arg-type]
-    result = retrieval(scores, owners)
-    return {f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()}
+    return scores, owners
 
 
 def resized(settings: VisionSettings, size: int) -> VisionSettings:
