@@ -12,7 +12,7 @@ from torch import Tensor
 
 import regiontalk
 from regiontalk.data import read_dataset
-from regiontalk.errors import DataError, PackError, TrainingError
+from regiontalk.errors import PackError, TrainingError
 from regiontalk.fingerprints import fingerprint_files, listed, recognised
 from regiontalk.pack import Pack
 from regiontalk.training import loop, teach_measure
@@ -66,7 +66,10 @@ def test_a_pack_learns_a_second_language(kind: str, config: TeachConfig, known: 
     photos = [photo.file for photo in read_dataset(config.data, "train").photos]
     captions = [caption.text for caption in model.caption(model.look(photos))]
     assert np.mean([set(caption.split()) <= set(taught.new_words) for caption in captions]) > 0.8
-    assert bool(model.pack.settings.bank.photos) == bool(source.settings.bank.photos)
+    if source.settings.bank.photos:
+        assert model.pack.settings.bank.photos == source.settings.bank.photos + 40
+        before_regions = source.arrays["bank"]["regions"]
+        np.testing.assert_array_equal(model.pack.arrays["bank"]["regions"][: len(before_regions)], before_regions)
     assert not (tmp_path / "mine.work").exists()
 
 
@@ -147,15 +150,16 @@ def test_the_work_folder_of_another_teaching_is_refused(config: TeachConfig, tmp
     teach(replace(config, epochs=1, work=work, anyway=True))
     assert {file.name for file in work.iterdir()} == {
         "mine.txt",
+        "teaching.json",
         "regions",
         "alignment",
         "photo_captioner",
         "region_captioner",
     }
-    with pytest.raises(TrainingError, match=r"tuned\.safetensors: belongs to a run with other settings"):
+    with pytest.raises(TrainingError, match=r"work: belongs to a run with other settings.*\n.*epochs was 1, is 2"):
         teach(replace(config, epochs=2, work=work))
     more = write_photos(tmp_path / "more", count=61)
-    with pytest.raises(DataError, match=r"was begun with other settings"):
+    with pytest.raises(TrainingError, match="work: belongs to a run with other settings"):
         teach(replace(config, data=more, work=work))
 
 

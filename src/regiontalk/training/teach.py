@@ -18,7 +18,8 @@ import torch
 
 import regiontalk
 from regiontalk.data import Dataset
-from regiontalk.files import fitting_name
+from regiontalk.errors import TrainingError
+from regiontalk.files import fitting_name, read_text, write_bytes
 from regiontalk.fingerprints import fingerprint_files, listed, recognised
 from regiontalk.model import Model
 from regiontalk.pack import BANK, Pack, find_pack, refuse_foreign_folder, save_pack
@@ -26,6 +27,7 @@ from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import PackSettings, Section
 from regiontalk.structures import Regions
 from regiontalk.training.bank import make_bank, some
+from regiontalk.training.checkpoint import require_same_run
 from regiontalk.training.config import Count, Positive, Seed, Share, identity
 from regiontalk.training.devices import best_device
 from regiontalk.training.export import alignment_tensors
@@ -42,10 +44,12 @@ from regiontalk.training.train_alignment import sample_features
 from regiontalk.training.words_net import AlignmentNet
 
 ALIGNMENT, PHOTO, REGION = "alignment", "photo_captioner", "region_captioner"
-REGIONS, CANDIDATE = "regions", "pack"
+REGIONS, CANDIDATE, IDENTITY = "regions", "pack", "teaching.json"
 WORK_FOLDERS = (REGIONS, ALIGNMENT, PHOTO, REGION, CANDIDATE)
-"""What is made in the work folder."""
+"""What is made in the work folder, beside a file that says which teaching it is of."""
 
+MOST_IN_BANK = 400
+"""Taught photos that join a pack's bank."""
 LONGEST_NAME, LONGEST_LICENCE = 100, 200
 """Characters of a pack's name and licence, see `PackSettings`."""
 
@@ -178,6 +182,7 @@ class Teaching:
         captions = [caption for photo in caption_words(photos.taught) for caption in photo]
         self.parts = with_new_words(pack, pack.vocabulary.extended(captions, config.min_count))
         self.run = identity(config, pack=pack.checksum, captions=photos.checksum)
+        claim(work, self.run)
         self.taught, self.held_out = (self.store(each) for each in (photos.taught, photos.held_out))
 
     def store(self, dataset: Dataset) -> StoredPhotos:
@@ -195,7 +200,7 @@ class Teaching:
                 self.config, lesson, arrays[name], own, self.work / name, self.run
             )
         if settings.bank.photos:
-            settings, arrays[BANK] = self.new_bank(arrays)
+            settings, arrays[BANK] = self.grown_bank(arrays)
         return PackParts(settings, self.parts.vocabulary, arrays), shares
 
     def lessons(self, net: AlignmentNet) -> dict[str, Lesson]:
@@ -217,13 +222,21 @@ class Teaching:
         share = stage.tune(self.work / ALIGNMENT, self.run, self.known)
         return net, {ALIGNMENT: share}
 
-    def new_bank(self, arrays: dict[str, dict[str, np.ndarray]]) -> tuple[PackSettings, dict[str, np.ndarray]]:
-        """A bank of the taught photos: vectors of the pack's own photos, whose features it does not hold, are those of
-        its old projection. As many photos at most, and the temperature and the weight stay."""
-        settings, rows = self.parts.settings, some(range(len(self.taught.dataset)), self.parts.settings.bank.photos)
+    def grown_bank(self, arrays: dict[str, dict[str, np.ndarray]]) -> tuple[PackSettings, dict[str, np.ndarray]]:
+        """The pack's bank, and some of the taught photos.
+
+        The vectors of the bank's own photos stay as they were, for the pack holds no features to make them anew from:
+        after small steps they are near, and without them hubness among photos of other kinds would be unknown.
+        """
+        settings, old = self.parts.settings, self.parts.settings.bank
+        rows = some(range(len(self.taught.dataset)), MOST_IN_BANK)
         seen = [stored_regions(self.taught, row, arrays["projection"]) for row in rows]
-        bank, tensors = make_bank(seen, arrays, settings, settings.bank.temperature, settings.bank.weight)
-        return replace(settings, bank=bank), tensors
+        new, tensors = make_bank(seen, arrays, settings, old.temperature, old.weight)
+        counted = {
+            name: getattr(old, name) + getattr(new, name) for name in ("photos", "regions", "sentences", "words")
+        }
+        both = {name: np.concatenate([arrays[BANK][name], tensor]) for name, tensor in tensors.items()}
+        return replace(settings, bank=replace(old, **counted)), both
 
 
 def stored_regions(photos: StoredPhotos, row: int, projection: Mapping[str, np.ndarray]) -> Regions:
@@ -300,9 +313,24 @@ def work_folder(config: TeachConfig) -> Path:
     return output.with_name(fitting_name(output.name, ".work")) if config.work is None else config.work
 
 
+def claim(work: Path, run: str) -> None:
+    """Make the work folder of a teaching, or see that it is of this one.
+
+    Raises:
+        TrainingError: if it is of another: other photos, captions or settings.
+    """
+    file = work / IDENTITY
+    if file.exists():
+        require_same_run(work, read_text(file, error=TrainingError), run)
+    else:
+        write_bytes(file, run.encode())
+
+
 def clear(work: Path, keep: bool) -> None:
     """Remove what was done so far, but nothing else that may lie there; with `keep` only the pack that was measured."""
     for name in (CANDIDATE,) if keep else WORK_FOLDERS:
         shutil.rmtree(work / name, ignore_errors=True)
-    if not keep and not any(work.iterdir()):
-        work.rmdir()
+    if not keep:
+        (work / IDENTITY).unlink()
+        if not any(work.iterdir()):
+            work.rmdir()
