@@ -12,34 +12,10 @@ from regiontalk.model import Model
 from regiontalk.pack import PLACED, save_pack
 from regiontalk.training.new_words import captioner_with_words, new_shares, with_new_words
 
-from ..tiny_pack import tiny_vocabulary
 from .taught_packs import PLACED_WORDS, write_pack
 
 CAPTIONS = ["Ein Mädchen läuft, ein Hund schläft.", "Ein Mädchen schläft.", "개가 잔디밭에 있다", "a dog"]
 WORDS = [tokenise(caption) for caption in CAPTIONS]
-
-
-def test_new_words_follow_the_known_ones_by_frequency() -> None:
-    old = tiny_vocabulary().with_placed(PLACED_WORDS)
-    new = old.extended(WORDS)
-    assert new.words[: len(old.words)] == old.words
-    first = ("ein", "mädchen", "schläft", "hund", "läuft", "개가", "있다", "잔디밭에")
-    assert new.words[len(old.words) :] == first
-    assert new.placed == ("corgi",)
-    known = {word: int(new.counts[new.encode([word])[0]]) for word in ("a", "dog", "ein", "개가")}
-    assert known == {"a": 150 + 1, "dog": 150 // 6 + 1, "ein": 3, "개가": 1}
-    assert new.counts[: Vocabulary.UNKNOWN + 1].tolist() == [104, 20]
-
-
-def test_rare_words_stay_what_they_were() -> None:
-    new = tiny_vocabulary().with_placed(PLACED_WORDS).extended(WORDS, min_count=2)
-    assert [new.kind(word) for word in ("ein", "mädchen", "corgi", "hund")] == [
-        "learnt",
-        "learnt",
-        "placed",
-        "unknown",
-    ]
-    assert new.counts[Vocabulary.UNKNOWN] == 20 + 5
 
 
 @pytest.mark.parametrize("kind", ["plain", "attention"])
