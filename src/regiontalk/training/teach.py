@@ -33,14 +33,13 @@ from regiontalk.training.devices import best_device
 from regiontalk.training.export import alignment_tensors
 from regiontalk.training.new_words import PackParts, with_new_words
 from regiontalk.training.pack_networks import alignment_network, standardise_alignment
-from regiontalk.training.regions import CachedFeatures
+from regiontalk.training.regions import CachedFeatures, sample_features
 from regiontalk.training.sentences import caption_words
 from regiontalk.training.snippets import whole_captions
 from regiontalk.training.taught_photos import StoredPhotos, TaughtPhotos, read_taught_photos, store_photos
 from regiontalk.training.teach_alignment import AlignmentTeaching
 from regiontalk.training.teach_captioners import Lesson, region_texts, teach_captioner
 from regiontalk.training.teach_measure import HeldOutScores, measure_pack, worsened
-from regiontalk.training.train_alignment import sample_features
 from regiontalk.training.words_net import AlignmentNet
 
 ALIGNMENT, PHOTO, REGION = "alignment", "photo_captioner", "region_captioner"

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.settings import VisionSettings
+from regiontalk.training.dev_retrieval import named_numbers, score_pairs
 from regiontalk.training.loop import SCHEDULES, Task
+from regiontalk.training.losses import ranking_loss
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.regions import CachedFeatures
 from regiontalk.training.sentences import CaptionedPhotos, pad_ids
 from regiontalk.training.taught_photos import StoredPhotos
 from regiontalk.training.teach_measure import without_shared
-from regiontalk.training.train_alignment import named_numbers, ranking_loss, score_pairs
 from regiontalk.training.tuning import Choice, Goodness, tune
 from regiontalk.training.words_net import AlignmentNet
 
