@@ -163,7 +163,7 @@ def test_each_caption_where_it_cannot_be_written_is_refused_before_the_work(
     (folder / "test.txt").write_text("a.jpg\n")
     frequencies = ("--frequencies", folder)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    monkeypatch.setattr("regiontalk.evaluation.caption_runs.evaluate_caption_files", None)  # it is not come to
+    monkeypatch.setattr("regiontalk.evaluation.captions.files.evaluate_caption_files", None)  # it is not come to
     wrong: list[tuple[object, str]] = [
         (tmp_path / "no" / "each.jsonl", "cannot be written (No such file or directory)"),
         (folder, "cannot be written (Is a directory)"),

@@ -370,6 +370,7 @@ def test_a_captioner_attends_to_regions_and_resumes_exactly(
     first = captioner_config(
         alignment_config,
         "photo",
+        regions=tmp_path / "regions",
         attention=16,
         photo_dropout=0.4,
         boxes=named_shapes,
