@@ -18,11 +18,11 @@ from starlette.types import ASGIApp
 
 import regiontalk
 from regiontalk.errors import PhotoError
-from regiontalk.web import schemas
+from regiontalk.web import exports, schemas
 from regiontalk.web.answers import HANDLERS, Json
 from regiontalk.web.docs_page import STYLE_FILE, docs_page
 from regiontalk.web.finding import PhotoFinder
-from regiontalk.web.forms import UploadRoute
+from regiontalk.web.forms import JsonRoute, UploadRoute
 from regiontalk.web.guard import Guard
 from regiontalk.web.limits import DEFAULTS
 from regiontalk.web.service import Service
@@ -65,6 +65,7 @@ def create_app(service: Service, hosts: Collection[str] | None = None) -> ASGIAp
     )
     app.state.service = service
     app.include_router(router)
+    app.include_router(exporting)
     _add_pages(app)
     return Guard(app, service.gate, service.limits, hosts)
 
@@ -125,6 +126,7 @@ PhotoId = Annotated[str, InPath(max_length=64, description="The `id` of a result
 LikeId = Annotated[str, Query(max_length=64, description="The `id` of a result.")]
 
 router = APIRouter(prefix="/api", route_class=UploadRoute)
+exporting = APIRouter(prefix="/api/export", route_class=JsonRoute)
 
 
 @router.post("/describe", responses={200: {"model": schemas.DescriptionAnswer}, **_UPLOADING})
@@ -171,6 +173,22 @@ async def thumbnail(service: ServicePart, finder: FinderPart, id: PhotoId) -> Re
 async def photo(service: ServicePart, finder: FinderPart, id: PhotoId) -> Response:
     """A copy of a photo of the index, large enough for a screen."""
     return _jpeg(await _of_index(service.photo(finder, id)))
+
+
+def _file(kind: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {kind: {}}, "description": "A file."}, **_UPLOADING}
+
+
+@exporting.post("/csv", response_class=Response, responses=_file("text/csv"))
+async def csv_table(service: ServicePart, captioned: schemas.CaptionedPhotos) -> Response:
+    """The table that `regiontalk describe --csv` writes, of captions as people left them."""
+    return _download(await service.aside(exports.table, captioned.photos), "text/csv", "captions.csv")
+
+
+@exporting.post("/xmp", response_class=Response, responses=_file("application/zip"))
+async def xmp_sidecars(service: ServicePart, captioned: schemas.CaptionedPhotos) -> Response:
+    """An XMP sidecar for each photo, as `regiontalk describe --sidecar` writes it, all in one zip."""
+    return _download(await service.aside(exports.sidecars, captioned.photos), "application/zip", "sidecars.zip")
 
 
 @router.get("/health", responses={200: {"model": schemas.HealthAnswer}, **_errors(403, 503)})
@@ -236,6 +254,11 @@ async def _of_index(getting: Awaitable[T]) -> T:
         raise HTTPException(404, "The index has no such photo.") from None
     except PhotoError as error:
         raise HTTPException(404, str(error)) from None
+
+
+def _download(data: bytes, kind: str, name: str) -> Response:
+    held = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return Response(data, media_type=kind, headers=held)
 
 
 def _jpeg(data: bytes) -> Response:
