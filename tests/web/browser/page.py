@@ -109,7 +109,7 @@ class Page:
         """Runs a script in the page."""
         return self.browser.execute_script(script, *values)
 
-    def wait(self, ready: Callable[[], T], what: str) -> T:
+    def wait(self, ready: Callable[[], T | None], what: str) -> T:
         """Waits until `ready` gives something."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
@@ -124,9 +124,23 @@ class Page:
     # what people do
 
     def choose(self, *files: Path) -> None:
-        """Chooses photos and waits for the first one's description."""
-        self.browser.find_element("css selector", "#files").send_keys("\n".join(str(file) for file in files))
+        """Chooses photos, opens the first one and waits for its description."""
+        self.give(*files)
+        if len(files) > 1:
+            self.thumb(files[0].name).click()
         self.one(".rt-caption")
+
+    def give(self, *files: Path) -> None:
+        """Chooses photos."""
+        self.browser.find_element("css selector", "#files").send_keys("\n".join(str(file) for file in files))
+
+    def thumb(self, name: str) -> WebElement:
+        """The small picture of a photo."""
+
+        def find() -> WebElement | None:
+            return next((each for each in self.all(".thumb") if each.get_attribute("aria-label") == name), None)
+
+        return self.wait(find, f"there is a picture of {name}")
 
     def align(self, sentence: str) -> None:
         """Types a sentence, sends it and waits for its words."""

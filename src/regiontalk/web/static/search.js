@@ -12,11 +12,13 @@ const $ = (id) => document.getElementById(id);
  *
  * @param {number} photos how many the index holds.
  * @param {function(object)} open is called with a result that people want to look at.
- * @returns {{like: function(File)}} searches by a photo.
+ * @param {object} routes of `startRoutes`: the address says what is searched for.
+ * @returns {{like: function(File), show: function(URLSearchParams)}} searches by a photo; for what an address says.
  */
-export function startSearch(photos, open) {
+export function startSearch(photos, open, routes) {
   let timer = 0;
   let running = new AbortController();
+  let shown = ""; // the sentence whose photos are there
 
   const run = async (title, path, form) => {
     clearTimeout(timer);
@@ -58,19 +60,35 @@ export function startSearch(photos, open) {
   };
 
   const more = (result, name) => {
-    $("query").value = "";
+    $("query").value = shown = "";
+    address("");
     $("query").focus(); // the button that was pressed goes
     run(`like ${name}`, `/api/search/like?${new URLSearchParams({ id: result.id, k: MOST })}`);
   };
 
   const typed = () => {
     const sentence = $("query").value.trim();
+    shown = sentence;
     clearTimeout(timer);
+    address(sentence && `#/search?${new URLSearchParams({ q: sentence })}`);
     if (sentence) return run(`for “${sentence}”, the best first`, `/api/search?${new URLSearchParams({ q: sentence, k: MOST })}`);
     running.abort();
     running = new AbortController();
     say("");
     $("results").replaceChildren();
+  };
+
+  /** A search has an address of its own; the next one takes its place. */
+  const address = (own) => {
+    const searching = location.hash.startsWith("#/search");
+    if (own || searching) routes.go(own || "#/", { replace: searching, quiet: true });
+  };
+
+  const follow = (query) => {
+    const sentence = query.get("q") ?? "";
+    if (sentence === shown) return;
+    $("query").value = sentence;
+    typed();
   };
 
   $("query").addEventListener("input", () => {
@@ -88,7 +106,7 @@ export function startSearch(photos, open) {
     $("find").scrollIntoView();
     return run(`like ${file.name}`, "/api/search/like", { photo: file, k: MOST });
   };
-  return { like };
+  return { like, show: follow };
 }
 
 function say(text) {
