@@ -18,10 +18,11 @@ from starlette.types import ASGIApp
 
 import regiontalk
 from regiontalk.errors import PhotoError
-from regiontalk.web import exports, schemas
+from regiontalk.search.filters import Where
+from regiontalk.web import exports, paging, schemas
 from regiontalk.web.answers import HANDLERS, Json
 from regiontalk.web.docs_page import STYLE_FILE, docs_page
-from regiontalk.web.finding import PhotoFinder
+from regiontalk.web.finding import Page, PhotoFinder
 from regiontalk.web.forms import JsonRoute, UploadRoute
 from regiontalk.web.guard import Guard
 from regiontalk.web.limits import DEFAULTS
@@ -120,8 +121,7 @@ Beta = Annotated[
     Form(description="How strongly words keep to their neighbours' region; the pack's own without it."),
 ]
 Query_ = Annotated[str, Query(min_length=1, max_length=DEFAULTS.sentence, description="What the photos should show.")]
-K = Annotated[int, Query(ge=1, le=DEFAULTS.results, description="How many results.")]
-FormK = Annotated[int, Form(ge=1, le=DEFAULTS.results, description="How many results.")]
+PagePart = Annotated[Page, Depends(paging.page)]
 PhotoId = Annotated[str, InPath(max_length=64, description="The `id` of a result.")]
 LikeId = Annotated[str, Query(max_length=64, description="The `id` of a result.")]
 
@@ -142,22 +142,31 @@ async def align(service: ServicePart, photo: Photo, sentence: Sentence, beta: Be
 
 
 @router.get("/search", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX})
-async def search(service: ServicePart, finder: FinderPart, q: Query_, k: K = 20) -> Json:
+async def search(service: ServicePart, finder: FinderPart, q: Query_, page: PagePart) -> Json:
     """Find photos of the index by a sentence."""
-    return Json({"results": await service.search(finder, q, k)})
+    return Json(await service.search(finder, q, page))
 
 
 @router.post("/search/like", responses={200: {"model": schemas.SearchAnswer}, **_UPLOADING, **_NO_INDEX})
-async def search_like(service: ServicePart, finder: FinderPart, photo: Photo, k: FormK = 20) -> Json:
+async def search_like(
+    service: ServicePart,
+    finder: FinderPart,
+    photo: Photo,
+    k: paging.FormK = 20,
+    start: paging.FormStart = 0,
+    path: paging.FormPath = None,
+    taken_from: paging.FormFrom = None,
+    taken_to: paging.FormTo = None,
+) -> Json:
     """Find photos of the index by an uploaded photo."""
-    return Json({"results": await service.search_like(finder, photo.file, _name(photo), k)})
+    page = Page(k, start, Where(path, taken_from, taken_to))
+    return Json(await service.search_like(finder, photo.file, _name(photo), page))
 
 
 @router.get("/search/like", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX})
-async def search_more(service: ServicePart, finder: FinderPart, id: LikeId, k: K = 20) -> Json:
+async def search_more(service: ServicePart, finder: FinderPart, id: LikeId, page: PagePart) -> Json:
     """Find more photos like one of the index."""
-    regions = await _of_index(service.aside(finder.regions, id))
-    return Json({"results": await service.aside(finder.by_regions, regions, k)})
+    return Json(await _of_index(service.search_more(finder, id, page)))
 
 
 _JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}

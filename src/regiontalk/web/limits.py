@@ -16,7 +16,8 @@ class Limits:
         exported: photos of such a request.
         pixels: width times height of an uploaded photo; found out from its header, before it is decoded.
         sentence: characters of a sentence.
-        results: of a search.
+        results: of a search, on a page.
+        start: results before a page.
         waiting: requests that are worked on at once; the next one is answered 503.
         crowd: requests that are worked on at once, above which clients whose body was refused hear of it later.
         uploads: bodies that come in at once; the slowest gives way to the next one.
@@ -41,6 +42,7 @@ class Limits:
     pixels: int = 50_000_000
     sentence: int = 1_000
     results: int = 100
+    start: int = 10_000
     waiting: int = 128
     crowd: int = 16
     uploads: int = 128
@@ -58,4 +60,4 @@ class Limits:
 
 
 DEFAULTS = Limits()
-"""`sentence`, `results` and `exported` stand in the API's own document, so all servers have these."""
+"""`sentence`, `results`, `start` and `exported` stand in the API's own document, so all servers have these."""

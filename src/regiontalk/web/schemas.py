@@ -128,9 +128,10 @@ class FoundPhoto(_Answer):
 
 
 class SearchAnswer(_Answer):
-    """The best first."""
+    """The best first; `photos` says how many photos of the index may be found, on all pages together."""
 
     results: list[FoundPhoto]
+    photos: int
 
 
 class HealthAnswer(_Answer):
