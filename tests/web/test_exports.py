@@ -18,8 +18,20 @@ from .conftest import Running, Serve
 pytest.importorskip("fastapi", reason="needs the extra web")
 pytest.importorskip("httpx")
 
-DOG = {"file": "dog.jpg", "caption": "a dog", "width": 500, "height": 375, "regions": ["a brown dog", "grass"]}
-CAT = {"file": "more/=1.jpg", "caption": "a \u201ccat\u201d; <b> & c", "width": 64, "height": 48, "regions": []}
+DOG: dict[str, Any] = {
+    "file": "dog.jpg",
+    "caption": "a dog",
+    "width": 500,
+    "height": 375,
+    "regions": ["a brown dog", "grass"],
+}
+CAT: dict[str, Any] = {
+    "file": "more/=1.jpg",
+    "caption": "a \u201ccat\u201d; <b> & c",
+    "width": 64,
+    "height": 48,
+    "regions": [],
+}
 
 
 def asked(running: Running, kind: str, *photos: dict[str, Any]) -> Any:

@@ -108,6 +108,17 @@ Photo = Annotated[UploadFile, File(description="A photo: JPEG, PNG, WebP, GIF, T
 Sentence = Annotated[
     str, Form(min_length=1, max_length=DEFAULTS.sentence, description="What people say about the photo.")
 ]
+SentenceIfAny = Annotated[
+    Annotated[str, Field(min_length=1, max_length=DEFAULTS.sentence)] | SkipJsonSchema[None],
+    Form(description="What people say about the photo."),
+]
+Box = Annotated[
+    str,
+    Form(
+        pattern=r"^-?[0-9]{1,7}(\.[0-9]{1,6})?(,-?[0-9]{1,7}(\.[0-9]{1,6})?){3}$",
+        description="x0,y0,x1,y1 in pixels of the upright photo; what lies outside is cut off.",
+    ),
+]
 Beam = Annotated[
     Annotated[int, Field(ge=1, le=100)] | SkipJsonSchema[None],
     Form(description="Captions kept while searching; the pack's own without it."),
@@ -139,6 +150,13 @@ async def describe(service: ServicePart, photo: Photo, beam: Beam = None, temper
 async def align(service: ServicePart, photo: Photo, sentence: Sentence, beta: Beta = None) -> Json:
     """Tie the words of a sentence to the regions of a photo."""
     return Json(await service.align(photo.file, _name(photo), sentence, beta))
+
+
+@router.post("/describe/box", responses={200: {"model": schemas.BoxAnswer}, **_UPLOADING})
+async def describe_box(service: ServicePart, photo: Photo, box: Box, sentence: SentenceIfAny = None) -> Json:
+    """Caption a given box of a photo; with a sentence, also say how well each of its words fits the box."""
+    left, top, right, bottom = (float(each) for each in box.split(","))
+    return Json(await service.look_at(photo.file, _name(photo), (left, top, right, bottom), sentence))
 
 
 @router.get("/search", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX})

@@ -77,6 +77,24 @@ class DescriptionAnswer(_Answer):
     regions: list[DescribedRegion]
 
 
+class WordScore(_Answer):
+    """A word, and how well it fits: v_i·s_t."""
+
+    text: str
+    score: float
+
+
+class BoxAnswer(_Answer):
+    """A given box of a photo, as far as it lies inside; `words` are the sentence's, null without one."""
+
+    file: str
+    width: int
+    height: int
+    box_xyxy: Box
+    caption: CaptionAnswer
+    words: list[WordScore] | None
+
+
 class WordAnswer(_Answer):
     """A word with the region that it is tied to."""
 

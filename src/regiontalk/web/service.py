@@ -20,7 +20,7 @@ from regiontalk.web.batching import Batcher
 from regiontalk.web.decoding import Decoders
 from regiontalk.web.finding import PHOTO_SIDE, THUMBNAIL_SIDE, Page, PhotoFinder
 from regiontalk.web.limits import DEFAULTS, Limits
-from regiontalk.web.looking import Align, Describe, Look, Question, Reply, answer, check_sentence
+from regiontalk.web.looking import Align, Describe, Look, LookAt, Question, Reply, answer, check_box, check_sentence
 from regiontalk.web.places import Gate
 
 T = TypeVar("T")
@@ -76,6 +76,28 @@ class Service:
         check_sentence(self.model.pack.vocabulary, sentence)
         reply = await self._ask(photo, name, lambda opened: Align(opened, sentence, beta))
         return alignment_data(cast(Alignment, reply))
+
+    async def look_at(
+        self, photo: BinaryIO, name: str, box_xyxy: tuple[float, float, float, float], sentence: str | None
+    ) -> dict[str, Any]:
+        """A given box: its caption, and with a sentence v_i·s_t of each of its words.
+
+        Raises:
+            PhotoError, SentenceError: if the upload or the sentence is no good.
+            ConfigError: if the box is not in the photo.
+        """
+        if sentence is not None:
+            check_sentence(self.model.pack.vocabulary, sentence)
+        asked = await self._ask(photo, name, lambda opened: LookAt(opened, check_box(opened, box_xyxy)))
+        found = cast(Description, asked)
+        (region,) = found.to_json()["regions"]
+        whole = {"file": found.regions.file, "width": found.regions.width, "height": found.regions.height}
+        answer = {**whole, "box_xyxy": region["box_xyxy"], "caption": region["caption"], "words": None}
+        if sentence is not None:
+            (read,) = await self.aside(self.model.read, sentence)
+            scores = read.vectors @ found.regions.vectors[1]  # (T,)
+            answer["words"] = [{"text": w, "score": float(f"{s:.6g}")} for w, s in zip(read.words, scores, strict=True)]
+        return answer
 
     async def search(self, finder: PhotoFinder, sentence: str, page: Page) -> dict[str, Any]:
         """Photos by sentence, and how many may be found; see `PhotoFinder.by_sentence`.

@@ -109,7 +109,7 @@ class Page:
         """Runs a script in the page."""
         return self.browser.execute_script(script, *values)
 
-    def wait(self, ready: Callable[[], T | None], what: str) -> T:
+    def wait(self, ready: Callable[[], T], what: str) -> T:
         """Waits until `ready` gives something."""
         end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
@@ -136,11 +136,8 @@ class Page:
 
     def thumb(self, name: str) -> WebElement:
         """The small picture of a photo."""
-
-        def find() -> WebElement | None:
-            return next((each for each in self.all(".thumb") if each.get_attribute("aria-label") == name), None)
-
-        return self.wait(find, f"there is a picture of {name}")
+        selector = f'.thumb[aria-label="{name}"]'
+        return self.one(selector)
 
     def align(self, sentence: str) -> None:
         """Types a sentence, sends it and waits for its words."""

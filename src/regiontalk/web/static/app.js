@@ -92,7 +92,7 @@ $("next").addEventListener("click", () => step(1));
 document.addEventListener("keydown", (event) => {
   const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (!by || !album.open || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-  if (event.defaultPrevented || event.target.closest("input, textarea, .rt-scroll")) return; // they need their arrows
+  if (event.defaultPrevented || event.target.closest("input, textarea, .rt-scroll, .own-box")) return; // they need their arrows
   event.preventDefault();
   step(by);
 });

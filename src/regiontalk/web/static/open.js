@@ -1,6 +1,7 @@
 // The photo that is open: its caption and regions, a sentence with its words, and its text to correct.
 import { captionOf, nameOf } from "./album.js";
 import { ask } from "./api.js";
+import { startBoxes } from "./box.js";
 import { copyCaption, editable } from "./grid.js";
 import { mountAlignment, mountDescription } from "./views.js";
 
@@ -16,6 +17,7 @@ const $ = (id) => document.getElementById(id);
 export function startOpen(album) {
   let turn = 0; // of drawing; what comes late for an earlier one is dropped
   let url = ""; // of the photo's content
+  const boxes = startBoxes($("view"), album);
 
   const show = () => {
     const photo = album.open;
@@ -24,6 +26,7 @@ export function startOpen(album) {
     URL.revokeObjectURL(url);
     url = photo ? URL.createObjectURL(photo.file) : "";
     turn++;
+    boxes.clear();
     say("problem", "");
     $("view").replaceChildren();
     if (!photo) return;
@@ -39,6 +42,7 @@ export function startOpen(album) {
     const photo = album.open;
     const { sentence } = photo;
     $("back").hidden = !sentence;
+    boxes.clear();
     say("problem", "");
     say("status", "Looking at the photo");
     const waiting = setTimeout(() => own === turn && drawWaiting(photo, url), 150); // a quick answer comes without a flicker
