@@ -213,5 +213,13 @@ def test_the_page_is_served_from_the_package(served: Running) -> None:
     scripts = re.findall(r'src="([^"]+\.js)"', page.text)
     assert scripts
     assert served.client.get(scripts[0]).headers["content-type"].startswith("text/javascript")
-    for outside in ("/static/../api.py", "/static/%2e%2e/api.py", "/static/..%2fapi.py", "/static/"):
+    assert served.client.get("/samples/coffee.jpg").headers["content-type"] == "image/jpeg"
+    for outside in (
+        "/samples/../api.py",
+        "/samples/",
+        "/static/../api.py",
+        "/static/%2e%2e/api.py",
+        "/static/..%2fapi.py",
+        "/static/",
+    ):
         assert served.client.get(outside).status_code == 404

@@ -33,6 +33,9 @@ T = TypeVar("T")
 STATIC = Path(__file__).parent / "static"
 """The page's files."""
 
+SAMPLES = Path(regiontalk.__file__).parent / "samples"
+"""Photos to begin with."""
+
 DESCRIPTION = """Finds the regions of a photo and connects them with language.
 Photos are uploaded as multipart/form-data. Every error is an object with one text, `error`, that says what is wrong and
 what to do. A 503 comes at once when too many requests wait: try again after as many seconds as its Retry-After says."""
@@ -255,6 +258,7 @@ def _add_pages(app: FastAPI) -> None:
     """What people look at: the page and the API's own."""
     mimetypes.add_type("text/javascript", ".js")  # a desktop's settings may say otherwise, and browsers insist
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/samples", StaticFiles(directory=SAMPLES), name="samples")
     docs = docs_page(app.openapi())
 
     @app.get("/", include_in_schema=False)

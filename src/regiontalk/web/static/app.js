@@ -6,6 +6,7 @@ import { startGrid } from "./grid.js";
 import { listenForPhotos } from "./incoming.js";
 import { startOpen } from "./open.js";
 import { startRoutes } from "./route.js";
+import { startSamples } from "./samples.js";
 import { startSearch } from "./search.js";
 import { startTools } from "./tools.js";
 
@@ -84,6 +85,7 @@ album.addEventListener("remove", ({ detail: photos }) => {
 
 $("folder-drop").hidden = !("webkitdirectory" in $("folder"));
 listenForPhotos($("files"), $("folder"), take);
+startSamples($("sample-list"), (given) => take(given, 0), (text) => say("problem", text));
 startCaptioning(album, (photo, seconds) => (photo === album.open ? opened.busy(photo, seconds) : tools.busy(seconds)));
 
 $("overview").addEventListener("click", () => routes.go("#/"));

@@ -3,6 +3,7 @@ import { captionOf, nameOf } from "./album.js";
 import { ask } from "./api.js";
 import { startBoxes } from "./box.js";
 import { copyCaption, editable } from "./grid.js";
+import { sampleSentence } from "./samples.js";
 import { mountAlignment, mountDescription } from "./views.js";
 
 const $ = (id) => document.getElementById(id);
@@ -42,6 +43,9 @@ export function startOpen(album) {
     const photo = album.open;
     const { sentence } = photo;
     $("back").hidden = !sentence;
+    const example = sampleSentence(photo.file);
+    $("example").hidden = !example || Boolean(sentence);
+    $("example").textContent = `Try: ${example}`;
     boxes.clear();
     say("problem", "");
     say("status", "Looking at the photo");
@@ -122,6 +126,10 @@ export function startOpen(album) {
   $("ask").addEventListener("submit", (event) => {
     event.preventDefault();
     write($("sentence").value.trim());
+  });
+  $("example").addEventListener("click", () => {
+    write(sampleSentence(album.open.file));
+    $("sentence").focus(); // the button goes
   });
   $("back").addEventListener("click", () => {
     write("");
