@@ -290,6 +290,15 @@ def test_texts_that_are_in_no_file_are_not_lost_by_a_click(grid: Page) -> None:
         assert len(grid.all(".card")) == left
 
 
+def test_texts_that_are_in_a_file_may_go(grid: Page, tmp_path: Path) -> None:
+    grid.one(".card textarea").send_keys(" twice")
+    kept(grid, "#save-csv", tmp_path / "captions.csv")
+    grid.wait(lambda: grid.one("#save-csv").is_enabled(), "it is done")
+    grid.one(".card textarea").click()  # looking at a text does not change it
+    grid.one("#clear").click()
+    assert grid.all(".card") == []
+
+
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_axe_finds_nothing_in_the_grid(page: Page, axe: str, samples: Path, width: int, dark: bool) -> None:

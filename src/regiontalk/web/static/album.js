@@ -53,7 +53,8 @@ export class Album extends EventTarget {
   /** What people make of a caption, in one line; their text goes when it is the caption itself. */
   write(photo, text) {
     const line = text.replace(ONE_LINE, " ").trim();
-    this.change(photo, { text: line === photo.answer?.caption.text ? null : line });
+    const own = line === photo.answer?.caption.text ? null : line;
+    if (own !== photo.text) this.change(photo, { text: own });
   }
 
   /** Has a photo captioned again, as `how` says. */

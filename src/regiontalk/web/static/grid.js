@@ -103,21 +103,21 @@ function makeCard(photo, album, open) {
  */
 export function editable(field, photo, album, next) {
   let own = null; // the photo that is written about; another one may be open before the field is left
-  let before = null;
+  let [before, shown] = [null, ""]; // its text, and what the field held, when it was entered
   field.addEventListener("focus", () => {
     own = typeof photo === "function" ? photo() : photo;
-    before = own.text;
+    [before, shown] = [own.text, field.value];
   });
   field.addEventListener("input", () => album.write(own, field.value));
   field.addEventListener("blur", () => {
-    album.write(own, field.value);
+    if (field.value !== shown) album.write(own, field.value); // else the photo may have been captioned anew meanwhile
     field.value = captionOf(own);
   });
   field.addEventListener("keydown", (event) => {
     if (event.key === "Escape") {
       event.stopPropagation(); // it is for this field alone
-      album.change(own, { text: before });
-      field.value = captionOf(own);
+      if (own.text !== before) album.change(own, { text: before });
+      field.value = shown = captionOf(own);
     } else if (event.key === "Enter") {
       event.preventDefault(); // a caption is one line
       (next?.() ?? field).focus();
