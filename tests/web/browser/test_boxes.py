@@ -133,3 +133,46 @@ def test_axe_finds_nothing(coffee: Page, axe: str, dark: bool) -> None:
     answered(coffee)
     assert coffee.violations(axe) == []
     coffee.picture("page_box")
+
+
+def frame(page: Page) -> dict[str, float]:
+    found: dict[str, float] = page.run("return document.querySelector('#view .rt-frame').getBoundingClientRect()")
+    return found
+
+
+def test_zoom(coffee: Page, samples: Path, model: Model, axe: str) -> None:
+    before = frame(coffee)
+    boxes = (
+        "const photo = document.querySelector('#view .rt-image').getBoundingClientRect();"
+        "return [...document.querySelectorAll('#view .rt-box')].map((box) => { const at = box.getBoundingClientRect();"
+        "return [(at.left - photo.left) / photo.width, (at.bottom - photo.top) / photo.height]; }).flat()"
+    )
+    places = coffee.run(boxes)
+    assert not coffee.one("#zoom-out").is_enabled()
+    coffee.one("#zoom-in").click()
+    coffee.one("#zoom-in").click()
+    assert frame(coffee)["width"] == pytest.approx(2.25 * before["width"], rel=0.01)
+    assert coffee.run(boxes) == pytest.approx(places, abs=0.01)
+    pane = coffee.run("return document.querySelector('.zoom-pane').getBoundingClientRect()")
+    assert pane["width"] == pytest.approx(before["width"], abs=1)
+    assert pane["height"] == pytest.approx(before["height"], abs=1)
+    assert coffee.run("return document.documentElement.scrollWidth") == 1280
+    assert coffee.violations(axe) == []
+    coffee.one("#zoom-out").click()
+    coffee.one("#zoom-out").click()
+    assert frame(coffee)["width"] == pytest.approx(before["width"], abs=1)
+    assert coffee.all(".zoom-pane") == []
+
+
+def test_the_wheel_zooms_where_it_points(coffee: Page) -> None:
+    script = (
+        "const frame = document.querySelector('#view .rt-frame'); let at = frame.getBoundingClientRect();"
+        "const [x, y] = [at.left + 0.75 * at.width, at.top + 0.25 * at.height];"
+        "const wheel = new WheelEvent('wheel', { deltaY: -200, ctrlKey: true, clientX: x, clientY: y, bubbles: true,"
+        " cancelable: true }); frame.dispatchEvent(wheel); at = frame.getBoundingClientRect();"
+        "return [wheel.defaultPrevented, (x - at.left) / at.width, (y - at.top) / at.height]"
+    )
+    assert coffee.run(script) == [True, pytest.approx(0.75, abs=0.01), pytest.approx(0.25, abs=0.01)]
+    coffee.align(SENTENCE)
+    assert coffee.all(".zoom-pane") == []
+    assert not coffee.one("#zoom-out").is_enabled()

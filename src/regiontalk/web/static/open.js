@@ -5,6 +5,7 @@ import { startBoxes } from "./box.js";
 import { copyCaption, editable } from "./grid.js";
 import { sampleSentence } from "./samples.js";
 import { mountAlignment, mountDescription } from "./views.js";
+import { startZoom } from "./zoom.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -19,6 +20,7 @@ export function startOpen(album) {
   let turn = 0; // of drawing; what comes late for an earlier one is dropped
   let url = ""; // of the photo's content
   const boxes = startBoxes($("view"), album);
+  const zoom = startZoom($("view"));
 
   const show = () => {
     const photo = album.open;
@@ -28,6 +30,7 @@ export function startOpen(album) {
     url = photo ? URL.createObjectURL(photo.file) : "";
     turn++;
     boxes.clear();
+    zoom.reset();
     say("problem", "");
     $("view").replaceChildren();
     if (!photo) return;
@@ -47,6 +50,7 @@ export function startOpen(album) {
     $("example").hidden = !example || Boolean(sentence);
     $("example").textContent = `Try: ${example}`;
     boxes.clear();
+    zoom.reset();
     say("problem", "");
     say("status", "Looking at the photo");
     const waiting = setTimeout(() => own === turn && drawWaiting(photo, url), 150); // a quick answer comes without a flicker

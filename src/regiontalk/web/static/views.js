@@ -183,7 +183,7 @@ function photoStage({ width, height }, imageUrl, alt, boxTag = "button") {
  */
 function placeTags({ clientWidth: across, clientHeight: down }, boxes) {
   const taken = [];
-  if (!across) return; // it is not in the page
+  if (!across || !boxes[0]?.label.offsetHeight) return; // nothing is in the page
   for (const { element, label, shares } of boxes) {
     const [width, height, border] = [label.offsetWidth, label.offsetHeight, element.clientLeft];
     const [left, top] = [shares[0] * across + border, shares[1] * down + border];
