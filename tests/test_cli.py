@@ -24,7 +24,7 @@ from regiontalk.errors import ConfigError, DataError, PackError, PhotoError, Sen
 from regiontalk.structures import Alignment, Caption, Description, Phrase, Regions, Sentence
 
 COMMANDS = (
-    [["describe"], ["align"], ["regions"], ["inspect"], ["export"]]
+    [["describe"], ["align"], ["regions"], ["inspect"], ["export"], ["teach"]]
     + [["train", each] for each in ("vision", "alignment", "captioner")]
     + [
         ["evaluate", each]

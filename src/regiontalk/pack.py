@@ -199,7 +199,7 @@ def save_pack(
         ValueError: if `training_photos` is no list of fingerprints.
     """
     folder = Path(folder).resolve()
-    _refuse_foreign_folder(folder)
+    refuse_foreign_folder(folder)
     contents = {VISION_FILE: vision_onnx, VOCABULARY_FILE: _json_bytes(vocabulary.to_json())}
     for name, shapes in tensor_shapes(settings, len(vocabulary), len(vocabulary.placed)).items():
         contents[f"{name}.safetensors"] = _tensor_bytes(folder / f"{name}.safetensors", arrays.get(name, {}), shapes)
@@ -338,8 +338,12 @@ def _check_shapes(path: Path, found: Mapping[str, tuple[int, ...]], expected: Ma
             raise PackError(f"{path}: expected {name} of shape {shape}, found {shown(found[name])}. {_COPY_AGAIN}")
 
 
-def _refuse_foreign_folder(folder: Path) -> None:
-    """Only a pack may be replaced by a pack."""
+def refuse_foreign_folder(folder: Path) -> None:
+    """Only a pack may be replaced by a pack.
+
+    Raises:
+        PackError: if the folder holds anything else.
+    """
     if not folder.exists() or (folder.is_dir() and ((folder / SETTINGS_FILE).is_file() or not any(folder.iterdir()))):
         return
     raise PackError(f"{folder}: holds something that is not a pack and will not be replaced. Name another folder.")

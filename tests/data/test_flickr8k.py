@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 def test_reads_a_split_in_its_order(folder: Path) -> None:
     dataset = read_flickr8k(folder, "train")
     assert (dataset.name, dataset.split, len(dataset)) == ("tiny8k", "train", 2)
-    assert [photo.file for photo in dataset.photos] == [folder / "images" / "a.jpg", folder / "images" / "b.jpg"]
+    assert dataset.files == [folder / "images" / "a.jpg", folder / "images" / "b.jpg"]
     assert dataset.photos[1].captions == ("One , of b.jpg .", "Two of b.jpg")
     assert read_dataset(folder, "test") == read_flickr8k(str(folder), "test")
 

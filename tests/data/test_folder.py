@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 def test_captions_csv(folder: Path) -> None:
     (folder / "captions.csv").write_text('image,caption\na.jpg,A dog\ndeep/c.jpg,"A cat,\nasleep"\na.jpg,The dog\n')
     dataset = read_folder(folder, "train")
-    assert [photo.file for photo in dataset.photos] == [folder / "a.jpg", folder / "deep" / "c.jpg"]
+    assert dataset.files == [folder / "a.jpg", folder / "deep" / "c.jpg"]
     assert [photo.captions for photo in dataset.photos] == [("A dog", "The dog"), ("A cat,\nasleep",)]
     assert dataset.name == folder.name
     assert read_dataset(folder, "train") == dataset
@@ -123,7 +123,7 @@ def test_a_json_list(tmp_path: Path) -> None:
         (tmp_path / "captioned" / name).touch()
     dataset = read_dataset(file, "all")
     assert (dataset.name, dataset.split) == ("captioned", "all")
-    assert [photo.file for photo in dataset.photos] == [tmp_path / "captioned" / name for name in ("a.jpg", "b.jpg")]
+    assert dataset.files == [tmp_path / "captioned" / name for name in ("a.jpg", "b.jpg")]
     assert read_dataset(file, "test").photos[0].captions == ("x",)
     file.write_text(json.dumps([*entries, 3]))
     with pytest.raises(DataError, match=r"captioned\.json, entry 3: expected"):

@@ -60,7 +60,7 @@ def test_texts_of_a_folder(folder: Path) -> None:
 def test_as_a_dataset(folder: Path) -> None:
     for split in ("train", "all"):
         dataset = read_dataset(folder, split)
-        assert [photo.file for photo in dataset.photos] == [folder / n for n in ("a.jpg", "b.jpg", "more/c.PNG")]
+        assert dataset.files == [folder / n for n in ("a.jpg", "b.jpg", "more/c.PNG")]
         assert dataset.photos[0].captions == ("A dog, running.",)
     with pytest.raises(DataError, match="no split 'test'; splits found: train"):
         read_dataset(folder, "test")

@@ -104,7 +104,7 @@ def test_they_are_captions(command: Command, bare: Command, photos: Path, captio
     assert read_captions(photos).captions == read_captions(texts_).captions == expected
     for source in (photos, tmp_path / "alt.csv"):
         dataset = read_dataset(source, "train")
-        assert [photo.file for photo in dataset.photos] == [photos / name for name in NAMES]
+        assert dataset.files == [photos / name for name in NAMES]
         assert [list(photo.captions) for photo in dataset.photos] == list(expected.values())
     for predictions in (tmp_path / "alt.csv", texts_, photos):
         for references in (photos, texts_, tmp_path / "alt.csv"):

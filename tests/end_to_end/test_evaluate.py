@@ -31,7 +31,7 @@ def test_retrieval_is_what_the_score_matrix_says(command: Command, captioned: Pa
 
     dataset = read_dataset(captioned, "test")
     captions = [caption for photo in dataset.photos for caption in photo.captions]
-    scores = regiontalk.load(tiny_pack).score([photo.file for photo in dataset.photos], captions)
+    scores = regiontalk.load(tiny_pack).score(dataset.files, captions)
     expected = retrieval(scores, np.repeat(np.arange(10), 2))
     for way in ("image_to_text", "text_to_image"):
         assert found[way] == pytest.approx(expected[way], abs=1e-3)
@@ -220,7 +220,7 @@ def test_the_pack_names_the_score(
     assert found["signature"]["ties"] == "count against the system"
     dataset = read_dataset(captioned, "test")
     captions = [caption for photo in dataset.photos for caption in photo.captions]
-    scores = regiontalk.load(tmp_path / "pack").score([photo.file for photo in dataset.photos], captions)
+    scores = regiontalk.load(tmp_path / "pack").score(dataset.files, captions)
     expected = retrieval(scores, np.repeat(np.arange(10), 2))
     for way in ("image_to_text", "text_to_image"):
         assert found[way] == pytest.approx(expected[way], abs=1e-3)

@@ -87,3 +87,33 @@ def test_nothing_to_learn_from() -> None:
 def test_damaged_file_is_refused(content: Any, message: str) -> None:
     with pytest.raises(PackError, match=message):
         Vocabulary.from_json(content)
+
+
+FURTHER = [
+    ["ein", "mädchen", "läuft", "ein", "hund", "schläft"],
+    ["ein", "mädchen", "schläft"],
+    ["개가", "있다"],
+    ["a", "dog"],
+]
+
+
+def test_further_words_follow_the_known_ones_by_frequency() -> None:
+    old = Vocabulary(["a", "dog", "cat"], [100, 20, 150, 25, 3], ["corgi", "mädchen"])
+    new = old.extended(FURTHER)
+    assert new.words == ("a", "dog", "cat", "ein", "mädchen", "schläft", "hund", "läuft", "개가", "있다")
+    assert new.placed == ("corgi",)
+    assert new.counts.tolist() == [104, 20, 151, 26, 3, 3, 2, 2, 1, 1, 1, 1]
+    assert new.encode(["dog", "corgi"]).tolist() == [3, len(new)]
+
+
+def test_further_words_that_are_rare_stay_what_they_were() -> None:
+    new = Vocabulary(["a", "dog"], [100, 20, 150, 25], ["corgi", "läuft"]).extended(iter(FURTHER), min_count=2)
+    kinds = [new.kind(word) for word in ("ein", "mädchen", "corgi", "läuft", "hund")]
+    assert kinds == ["learnt", "learnt", "placed", "placed", "unknown"]
+    assert new.counts[Vocabulary.UNKNOWN] == 20 + 4  # hund, läuft, 개가, 있다
+
+
+def test_captions_of_known_words_alone_add_to_the_counts() -> None:
+    old = Vocabulary(["a", "dog"], [10, 0, 12, 5])
+    new = old.extended([["a", "dog"]])
+    assert new.words == old.words and new.counts.tolist() == [11, 0, 13, 6]

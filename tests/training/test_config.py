@@ -96,11 +96,11 @@ def test_a_run_goes_on_with_larger_photos_allowed() -> None:
 PATHS = {
     VisionConfig: ("backbone", "boxes", "output"),
     AlignmentConfig: ("vision", "regions", "output"),
-    CaptionerConfig: ("data", "vision", "alignment", "regions", "output"),
+    CaptionerConfig: ("vision", "alignment", "regions", "output"),
     ExportConfig: ("output", "vision", "alignment", "photo_captioner", "region_captioner"),
 }
 """What each kind of file must name."""
-DATASETS = {AlignmentConfig: 'data = [["data", 1]]\ndev = ["data"]\n'}
+DATASETS = dict.fromkeys((AlignmentConfig, CaptionerConfig), 'data = [["data", 1]]\ndev = ["data"]\n')
 
 
 @pytest.mark.parametrize(

@@ -24,16 +24,12 @@ from regiontalk.training import train_vision as vision_stage
 from regiontalk.training.backbones.efficientnet_lite import EfficientNetLiteBackbone
 from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.caption_sources import Described
+from regiontalk.training.dev_retrieval import measure_retrieval
 from regiontalk.training.export import alignment_tensors
+from regiontalk.training.finished_alignment import read_alignment
 from regiontalk.training.regions import store_regions
 from regiontalk.training.sentences import Sentences
-from regiontalk.training.train_alignment import (
-    AlignmentConfig,
-    AlignmentRun,
-    measure_retrieval,
-    read_alignment,
-    train_alignment,
-)
+from regiontalk.training.train_alignment import AlignmentConfig, AlignmentRun, train_alignment
 from regiontalk.training.train_captioner import CaptionerRun, train_captioner
 from regiontalk.training.train_vision import VisionConfig, train_vision
 from regiontalk.training.vision_graph import float_graph, read_graph, read_settings, read_vision

@@ -34,7 +34,7 @@ def seen(shapes_folder: Path, vision_run: Path, tmp_path: Path) -> LiveFeatures:
     dataset = read_dataset(shapes_folder, "dev")
     network, settings = read_vision(vision_run)
     store = store_regions(read_graph(vision_run), settings, dataset, tmp_path / "regions")
-    return LiveFeatures(network, store, [photo.file for photo in dataset.photos], "cpu")
+    return LiveFeatures(network, store, dataset.files, "cpu")
 
 
 def test_without_chance_the_photos_are_seen_whole(seen: LiveFeatures) -> None:
@@ -52,7 +52,7 @@ def test_photos_may_have_so_many_pixels(
 ) -> None:
     seen.max_pixels = 10
     graph, settings, dataset = read_graph(vision_run), read_settings(vision_run), read_dataset(shapes_folder, "dev")
-    files, boxes = [photo.file for photo in dataset.photos], [np.zeros((0, 4), np.float32)] * len(dataset)
+    files, boxes = dataset.files, [np.zeros((0, 4), np.float32)] * len(dataset)
     for opens in (
         lambda: seen.load(np.arange(4), None, SETTINGS),
         lambda: store_regions(graph, settings, dataset, tmp_path / "few", 10),

@@ -1,1 +1,1 @@
-"""Regions to sentences: the recurrent cells of Eq. 13 to 15 in NumPy, and the search for the likeliest sentence."""
+"""Captions: the recurrent captioner with attention (Eq. 13 to 15) in NumPy, beam search, and reranking."""

@@ -26,6 +26,7 @@ from regiontalk.cli import (
     reporting,
     searching,
     serving,
+    teaching,
 )
 from regiontalk.cli.console import OUT_OF_MEMORY, SOME_FAILED, abandon_stdout, require_out_of_memory, warn_user
 
@@ -56,6 +57,7 @@ indexing.add_to(app)
 searching.add_to(app)
 reporting.add_to(app)
 building.add_to(app)
+teaching.add_to(app)
 evaluating.add_to(app)
 evaluating_captions.add_to(evaluating.evaluate_app)
 evaluating_grounding.add_to(evaluating.evaluate_app)

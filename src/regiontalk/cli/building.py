@@ -48,7 +48,7 @@ def vision(config: ConfigArgument) -> None:
       regiontalk train vision recipes/default/vision.toml
     """
     with ending(_GOES_ON) as report:
-        with _needs_torch():
+        with needs_torch():
             from regiontalk.training.config import read_config
             from regiontalk.training.train_vision import VisionConfig, train_vision
         _finished(train_vision(read_config(Path(config), VisionConfig)), report)
@@ -64,7 +64,7 @@ def alignment(config: ConfigArgument) -> None:
       regiontalk train alignment recipes/default/alignment.toml
     """
     with ending(_GOES_ON) as report:
-        with _needs_torch():
+        with needs_torch():
             from regiontalk.training.config import read_config
             from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
         _finished(train_alignment(read_config(Path(config), AlignmentConfig)), report)
@@ -80,7 +80,7 @@ def captioner(config: ConfigArgument) -> None:
       regiontalk train captioner recipes/default/photo_captioner.toml
     """
     with ending(_GOES_ON) as report:
-        with _needs_torch():
+        with needs_torch():
             from regiontalk.training.config import read_config
             from regiontalk.training.train_captioner import CaptionerConfig, train_captioner
         _finished(train_captioner(read_config(Path(config), CaptionerConfig)), report)
@@ -95,7 +95,7 @@ def export(config: ConfigArgument) -> None:
       regiontalk export recipes/default/export.toml
     """
     with ending() as report:
-        with _needs_torch():
+        with needs_torch():
             from regiontalk.training.config import read_config
             from regiontalk.training.export import ExportConfig, export_pack
         pack = export_pack(read_config(Path(config), ExportConfig))
@@ -110,7 +110,7 @@ def export(config: ConfigArgument) -> None:
 
 
 @contextmanager
-def _needs_torch() -> Iterator[None]:
+def needs_torch() -> Iterator[None]:
     """Around the imports of what needs PyTorch.
 
     Raises:

@@ -94,6 +94,11 @@ class BoxedDataset:
     def __len__(self) -> int:
         return len(self.photos)
 
+    @property
+    def files(self) -> list[Path]:
+        """The photos' files."""
+        return [photo.file for photo in self.photos]
+
 
 @dataclass(frozen=True)
 class Selection:

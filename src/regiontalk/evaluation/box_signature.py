@@ -30,7 +30,7 @@ def box_signature(
     Raises:
         PhotoError: if a photo is broken.
     """
-    files = [photo.file for photo in dataset.photos]
+    files = dataset.files
     return {
         **pack_signature(model.pack),
         **boxes_signature(dataset, selection),

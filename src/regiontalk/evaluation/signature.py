@@ -49,7 +49,7 @@ def evaluation_signature(model: Model, dataset: Dataset, progress: Progress) -> 
     Raises:
         PhotoError: if a photo is broken.
     """
-    files = [photo.file for photo in dataset.photos]
+    files = dataset.files
     return {
         **pack_signature(model.pack),
         **dataset_signature(dataset),

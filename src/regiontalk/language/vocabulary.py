@@ -18,7 +18,8 @@ WordKind: TypeAlias = Literal["learnt", "placed", "unknown"]
 class Vocabulary:
     """Words and their ids, V in all: two that are never printed, then the words by descending frequency.
 
-    Words that are only placed have the ids from V on. They can be read and are never written.
+    Words that were taught later follow, likewise by frequency, so that the ids of the others stay. Words that are only
+    placed have the ids from V on. They can be read and are never written.
 
     Attributes:
         BOUNDARY: id 0, START where the captioner reads and END where it writes.
@@ -99,6 +100,27 @@ class Vocabulary:
         words = sorted(kept, key=lambda word: (-kept[word], word))
         rare = frequency.total() - sum(kept.values())
         return cls(words, [captions, rare, *(kept[word] for word in words)])
+
+    def extended(self, token_lists: Iterable[Sequence[str]], min_count: int = 1) -> Vocabulary:
+        """The same words with the same ids, and after them those that further captions teach, by descending frequency.
+
+        Counts add up. Placed words that are taught are placed no more.
+
+        Args:
+            token_lists: each further caption as `tokenise` splits it; read once.
+            min_count: further words that occur less often stay as they were, placed or unknown.
+        """
+        captions, frequency = 0, Counter[str]()
+        for tokens in token_lists:
+            captions += 1
+            frequency.update(tokens)
+        further = {word: count for word, count in frequency.items() if word not in self and count >= min_count}
+        words = sorted(further, key=lambda word: (-further[word], word))
+        known = [frequency[word] for word in self.words]
+        rare = frequency.total() - sum(known) - sum(further.values())
+        counts = self.counts + np.array([captions, rare, *known])
+        placed = [word for word in self.placed if word not in further]
+        return Vocabulary([*self.words, *words], [*counts.tolist(), *(further[word] for word in words)], placed)
 
     def encode(self, words: Iterable[str]) -> np.ndarray:
         """The ids of T words, (T,) int64; words that are neither learnt nor placed become UNKNOWN."""

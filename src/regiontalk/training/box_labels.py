@@ -208,6 +208,18 @@ def class_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Word
     return {label: (*known(synonyms(label), vocabulary), synonyms(label)[0])[0] for label in frequent}
 
 
+def learnt_vocabulary(
+    captions: Sequence[Sequence[Sequence[Sequence[str]]]], labels: BoxLabels | None, min_count: int
+) -> Vocabulary:
+    """The words of all captions, of each dataset's photos, and of the boxes' names."""
+    every = [words for dataset in captions for photo in dataset for words in photo]
+    vocabulary = Vocabulary.from_captions(every, min_count)
+    if labels is None:
+        return vocabulary
+    always = [word for name in class_names(labels, vocabulary).values() for word in name]
+    return Vocabulary.from_captions(every, min_count, always)
+
+
 def named_texts(
     labels: BoxLabels,
     store: RegionStore,

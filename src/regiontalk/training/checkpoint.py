@@ -67,11 +67,7 @@ def load_checkpoint(
     if not path.exists():
         return 0
     tensors, metadata = read_tensors(path, "remove it to start this run anew")
-    if metadata["run"] != run:
-        raise TrainingError(
-            f"{path}: belongs to a run with other settings; choose another output folder, or remove it to start anew\n"
-            f"  then: {describe_difference(metadata['run'], run)}"
-        )
+    require_same_run(path, metadata["run"], run)
     try:
         network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
         optimiser.load_state_dict({**optimiser.state_dict(), "state": optimiser_state(tensors)})
@@ -86,6 +82,19 @@ def load_checkpoint(
             f"{path}: does not fit this run ({str(error).splitlines()[0]}), it may be of another version; "
             "remove it to start this run anew"
         ) from error
+
+
+def require_same_run(file: Path, found: str, run: str) -> None:
+    """Make sure that a file is of this run, by what identifies both.
+
+    Raises:
+        TrainingError: if it is not; it names the settings that differ.
+    """
+    if found != run:
+        raise TrainingError(
+            f"{file}: belongs to a run with other settings; choose another output folder, or remove it to start anew\n"
+            f"  then: {describe_difference(found, run)}"
+        )
 
 
 def run_settings(run: Path) -> dict[str, Any]:

@@ -24,8 +24,8 @@ Share = Annotated[float, number(0, 1)]
 Positive = Annotated[float, number(1e-12, 1e12)]
 NotNegative = Annotated[float, number(0, 1e12)]
 
-NOT_IDENTITY = ("output", "stop_after", "max_pixels")
-"""Fields that may change between a run and its continuation."""
+NOT_IDENTITY = ("output", "stop_after", "max_pixels", "work", "anyway", "pack")
+"""Fields that may change between a run and its continuation; of a pack the checksum counts, wherever it lies."""
 
 
 def read_config(file: Path, kind: type[Config]) -> Config:

@@ -31,8 +31,8 @@ from regiontalk.settings import (
 from regiontalk.training.bank import look_at_photos, make_bank, some
 from regiontalk.training.captioner_net import finished_captioner, folded_captioner
 from regiontalk.training.checkpoint import run_settings
+from regiontalk.training.finished_alignment import read_alignment
 from regiontalk.training.low_rank import Tensors, to_low_rank
-from regiontalk.training.train_alignment import read_alignment
 from regiontalk.training.training_photos import photos_in, require_named, training_photos
 from regiontalk.training.vision_graph import BACKBONE, read_graph, read_object, read_settings
 from regiontalk.training.word_vectors import first_vectors

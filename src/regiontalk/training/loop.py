@@ -49,6 +49,8 @@ class Task:
         run: identifies the run's settings in checkpoints, a JSON object.
         averaging: share of the weights' running mean that a step keeps, see `RunningMean`; the mean is what is measured
             and what remains. 0 for the weights themselves.
+        enough: told the step and its numbers after each measurement, while the network has the weights that were
+            measured; says whether the run ends there, early. Like a batch its answer must depend on the step alone.
     """
 
     network: nn.Module
@@ -62,6 +64,7 @@ class Task:
     clip: float | None
     run: str
     averaging: float = 0.0
+    enough: Callable[[int, dict[str, float]], bool] = lambda step, numbers: False
 
 
 def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
@@ -102,7 +105,10 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
             if step % task.validate_every == 0 or step == task.steps:
                 with running.in_place():
                     numbers = measure(task, rehearsal=False)
+                    enough = task.enough(step, numbers)
                 log.add(step, {f"dev_{name}": value for name, value in numbers.items()})
+                if enough:  # without a checkpoint: given again, the run comes here once more and ends here too
+                    return step
             if time.monotonic() - saved > CHECKPOINT_SECONDS or step == last:
                 save_checkpoint(folder, task.network, task.optimiser, step, task.run, running.mean)
                 saved = time.monotonic()

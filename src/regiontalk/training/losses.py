@@ -13,6 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from regiontalk.training.devices import autocast
+from regiontalk.training.words_net import AlignmentNet
+
 SHOWS, APART = 0.5, 0.3
 """From which IoU with its box on a region shows a thing, and below which it does not."""
 LOWEST = -1e9
@@ -126,3 +129,31 @@ RANKING_LOSSES: dict[str, Callable[[Pairs], Tensor]] = {
     "hard_negative": hard_negative_loss,
     "info_nce": info_nce_loss,
 }
+
+
+def ranking_loss(
+    net: AlignmentNet,
+    regions: Tensor,
+    present: Tensor,
+    sentences: tuple[Tensor, Tensor],
+    photos: Tensor,
+    score: str,
+    loss: str,
+) -> Tensor:
+    """The ranking loss over all pairs of a photo with one of its sentences.
+
+    Args:
+        regions, present: v_i (K, M, h) of K photos, and a mask (K, M).
+        sentences: ids and mask (C * K, T); the sentences of photo k are rows k, K + k and so on.
+        photos: (K,) which photos they are.
+        score: see `score_batch`; loss: one of `RANKING_LOSSES`.
+    """
+    (ids, mask), size, device = sentences, len(photos), regions.device.type
+    with autocast(device):
+        words = net.words(ids, mask)
+        some = zip(words.split(size), mask.split(size), strict=True)  # products of all at once are large
+        scores = torch.cat([score_batch(regions, present, s, m, score) for s, m in some], 1)
+    if loss == "info_nce":
+        scores = scores * net.log_scale.exp()
+    about = torch.arange(size, device=scores.device).repeat(len(ids) // size)
+    return RANKING_LOSSES[loss](Pairs.of(scores, photos, about))

@@ -19,6 +19,8 @@ against off up down out as while who that which is are was were has have
 """
 DETERMINERS, LINKS = frozenset(_DETERMINERS.split()), frozenset(_LINKS.split())
 """English words that begin phrases but never end them, and words between phrases."""
+LEAST_LINKS = 0.1
+"""Of the words of English captions far more are links; in other languages a few words happen to be spelt like one."""
 ENDS_FROM = 0.3
 """A word may end a phrase if this share of its occurrences is followed by the caption's end or by a link."""
 
@@ -32,13 +34,12 @@ class PhraseEdges:
 
     @classmethod
     def of(cls, captions: Sequence[np.ndarray], vocabulary: Vocabulary) -> PhraseEdges:
-        """As training captions (ids) use the words; captions without any English link are left as they are."""
-        link = member(vocabulary, LINKS)
-        if not link.any():
+        """As training captions (ids) use the words; captions with next to no English link are left as they are."""
+        link, words = member(vocabulary, LINKS), np.concatenate(captions)
+        if link[words].mean() < LEAST_LINKS:
             every = np.ones(len(vocabulary), bool)
             return cls(every, every)
         link[Vocabulary.BOUNDARY] = True
-        words = np.concatenate(captions)
         after = np.concatenate([np.append(ids[1:], Vocabulary.BOUNDARY) for ids in captions])
         occurs = np.bincount(words, minlength=len(vocabulary))
         before_link = np.bincount(words[link[after]], minlength=len(vocabulary))

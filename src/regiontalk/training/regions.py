@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +189,19 @@ FeatureSource = CachedFeatures | LiveFeatures
 touches no GPU, `features` turns what it gave into features (B, M, D) and a mask (B, M) on the network's device."""
 
 
+def resized(settings: VisionSettings, size: int) -> VisionSettings:
+    """The settings of the same network for photos of `size` pixels a side."""
+    return replace(settings, size=size, side=size * settings.side // settings.size)
+
+
+def sample_features(source: FeatureSource, photos: int = 500) -> np.ndarray:
+    """Features of the regions of some photos, for their statistics.  # (n, D)"""
+    rows = np.arange(min(photos, len(source.store.counts)))
+    counts = np.asarray(source.store.counts[rows])
+    present = np.arange(source.store.features.shape[1]) < counts[:, None]
+    return np.asarray(source.store.features[rows], np.float32)[present]
+
+
 def unit_boxes(store: RegionStore, row: int) -> np.ndarray:
     """A photo's boxes in 0..1.  # (M, 4)"""
     width, height = store.sizes[row]
@@ -212,7 +225,7 @@ def store_regions(
         PhotoError: if a photo cannot be read.
     """
     session, checksum = bare_session(graph, settings)
-    files, most = [photo.file for photo in dataset.photos], settings.proposals + 1
+    files, most = dataset.files, settings.proposals + 1
 
     def look(rows: range) -> dict[str, np.ndarray]:
         photos = [open_photo(files[row], max_pixels=max_pixels, min_side=settings.size) for row in rows]
@@ -280,7 +293,7 @@ def store_view(
         PhotoError: if a photo cannot be read.
     """
     session, checksum = bare_session(graph, settings)
-    files, most = [photo.file for photo in dataset.photos], settings.proposals + 1
+    files, most = dataset.files, settings.proposals + 1
 
     def look(rows: range) -> dict[str, np.ndarray]:
         pixels, boxes, scores = [], [], []

@@ -77,6 +77,11 @@ def pad_ids(sentences: Iterable[np.ndarray]) -> tuple[Tensor, Tensor]:
     return ids, torch.arange(ids.shape[1])[None] < lengths[:, None]
 
 
+def word_dropout_mask(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
+    """Which words (B, T) are read as unknown: a random share of those that there are."""
+    return torch.from_numpy(rng.random(mask.shape) < share) & mask
+
+
 class Shuffled:
     """An endless row of epochs, each a permutation that depends on the seed and the epoch alone."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,29 +11,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from regiontalk.alignment.score import pad, score_matrix
 from regiontalk.data import Dataset, read_dataset
-from regiontalk.errors import PackError, TrainingError
-from regiontalk.evaluation.retrieval.metric import retrieval
-from regiontalk.files import parse_json, read_text
+from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.photos import MAX_PIXELS
-from regiontalk.settings import Section, VisionSettings, number
+from regiontalk.settings import Section, number
 from regiontalk.training.backbones import require_whole_cells
 from regiontalk.training.box_labels import (
     BoxLabels,
     NamedBatch,
     NamedPhotos,
-    class_names,
     encode_names,
+    learnt_vocabulary,
     read_box_labels,
     sayable_names,
 )
-from regiontalk.training.checkpoint import read_finished, require_finished, save_tensors
+from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
+from regiontalk.training.dev_retrieval import measure_retrieval
 from regiontalk.training.devices import autocast, best_device
+from regiontalk.training.finished_alignment import VOCABULARY, WEIGHTS, read_alignment
 from regiontalk.training.loop import SCHEDULES, Task, train
-from regiontalk.training.losses import RANKING_LOSSES, Pairs, naming_loss, score_batch
+from regiontalk.training.losses import naming_loss, ranking_loss
 from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.proposals import proposal_losses
 from regiontalk.training.regions import (
@@ -43,24 +42,25 @@ from regiontalk.training.regions import (
     Views,
     freeze_normalisation,
     read_map,
+    resized,
+    sample_features,
     store_regions,
 )
 from regiontalk.training.sentences import (
     CaptionedPhotos,
-    Sentences,
     Turns,
     caption_words,
     encode_captions,
     first_photos,
     first_sentences,
     pad_ids,
+    word_dropout_mask,
 )
 from regiontalk.training.vision_graph import prepared, read_graph, read_settings, read_vision, save_vision
 from regiontalk.training.vision_net import float_pixels
 from regiontalk.training.word_vectors import load_word_vectors, vectors_of
 from regiontalk.training.words_net import AlignmentNet, WordsNet
 
-WEIGHTS, VOCABULARY = "alignment.safetensors", "vocabulary.json"
 PROPOSAL_WEIGHT = 0.2
 """Of the proposals' losses while the backbone is tuned: its map moves, and the proposals must move with it."""
 
@@ -214,13 +214,12 @@ class AlignmentRun:
         labels = None if config.boxes is None else read_box_labels(config.boxes)
         words = [caption_words(each) for each in train_sets]
         if config.start is None:
-            self.vocabulary, self.started = self.collect_words(words, labels), None
+            self.vocabulary, self.started = learnt_vocabulary(words, labels, config.min_count), None
         else:
             self.vocabulary, self.started = read_alignment(config.start)
         self.train_sentences = [encode_captions(each, self.vocabulary, config.longest) for each in words]
-        self.dev_sentences = [
-            encode_captions(caption_words(each), self.vocabulary, config.longest) for each in dev_sets
-        ]
+        dev_words = [caption_words(each) for each in dev_sets]
+        self.dev_sentences = [encode_captions(each, self.vocabulary, config.longest) for each in dev_words]
         self.dev_names = [each.name for each in dev_sets]
         self.vision, given = read_vision(config.vision)
         self.phases = config.sizes or ((given.size, config.epochs),)
@@ -241,15 +240,6 @@ class AlignmentRun:
         self.steps = self.turns.epoch_steps * len(self.settings)
         self.named = None if labels is None else self.name_photos(labels)
 
-    def collect_words(self, words: list[list[list[list[str]]]], labels: BoxLabels | None) -> Vocabulary:
-        """The words of all captions, and of the boxes' names."""
-        captions = [caption for dataset in words for photo in dataset for caption in photo]
-        vocabulary = Vocabulary.from_captions(captions, self.config.min_count)
-        if labels is None:
-            return vocabulary
-        always = [word for name in class_names(labels, vocabulary).values() for word in name]
-        return Vocabulary.from_captions(captions, self.config.min_count, always)
-
     def name_photos(self, labels: BoxLabels) -> NamedPhotos:
         names = sayable_names(labels, self.vocabulary)
         config = self.config
@@ -265,7 +255,7 @@ class AlignmentRun:
         store = store_regions(graph, settings, dataset, folder, config.max_pixels)
         if not self.tunes_vision:
             return CachedFeatures(store, self.device)
-        files, views = [p.file for p in dataset.photos], Views(config.smallest_view, config.jitter)
+        files, views = dataset.files, Views(config.smallest_view, config.jitter)
         return LiveFeatures(self.vision, store, files, self.device, views, config.max_pixels)
 
     def build(self) -> AlignmentNet:
@@ -382,16 +372,8 @@ class AlignmentRun:
 
     def ranking(self, regions: Tensor, present: Tensor, batch: Batch) -> Tensor:
         """The ranking loss over all pairs of a photo with one of its sentences."""
-        size, rounds = len(batch.photos), self.config.captions
         ids, mask, photos = (each.to(self.device) for each in (batch.ids, batch.mask, batch.photos))
-        with autocast(self.device):
-            words = self.net.words(ids, mask)
-            some = zip(words.split(size), mask.split(size), strict=True)  # products of all at once are large
-            scores = torch.cat([score_batch(regions, present, s, m, self.config.score) for s, m in some], 1)
-        if self.config.loss == "info_nce":
-            scores = scores * self.net.log_scale.exp()
-        about = torch.arange(size, device=scores.device).repeat(rounds)
-        return RANKING_LOSSES[self.config.loss](Pairs.of(scores, photos, about))
+        return ranking_loss(self.net, regions, present, (ids, mask), photos, self.config.score, self.config.loss)
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
         numbers: dict[str, float] = {}
@@ -408,73 +390,3 @@ class AlignmentRun:
             settings = self.settings[-1]
             typical = prepared(self.train_files, settings.size, self.config.max_pixels)
             save_vision(self.config.output, self.vision, settings, typical)
-
-
-@torch.no_grad()
-def measure_retrieval(
-    net: AlignmentNet,
-    source: FeatureSource,
-    sentences: Sentences,
-    score: str,
-    device: str,
-    settings: VisionSettings,
-    chunk: int = 100,
-) -> dict[str, float]:
-    """Recalls in percent and median ranks of all photos against all sentences, with the runtime's own score."""
-    photos, owners = np.unique(sentences.photos, return_inverse=True)  # those that have a sentence
-    regions, counts, words = [], [], []
-    for rows in np.array_split(photos, -(-len(photos) // chunk)):
-        features, present = source.features(source.load(rows, None, settings))
-        regions.append(net.regions(features).cpu().numpy())
-        counts.append(present.sum(1).cpu().numpy())
-    for start in range(0, len(sentences), chunk):
-        ids, mask = pad_ids(sentences.ids[start : start + chunk])
-        vectors = net.words(ids.to(device), mask.to(device)).cpu().numpy()
-        words += [v[: int(n)] for v, n in zip(vectors, mask.sum(1), strict=True)]
-    scores = score_matrix(np.concatenate(regions), np.concatenate(counts), *pad(words), kind=score)  # type: ignore[arg-type]
-    result = retrieval(scores, owners)
-    return {f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()}
-
-
-def resized(settings: VisionSettings, size: int) -> VisionSettings:
-    """The settings of the same network for photos of `size` pixels a side."""
-    return replace(settings, size=size, side=size * settings.side // settings.size)
-
-
-def sample_features(source: FeatureSource, photos: int = 500) -> np.ndarray:
-    """Features of the regions of some photos, for their statistics.  # (n, D)"""
-    rows = np.arange(min(photos, len(source.store.counts)))
-    counts = np.asarray(source.store.counts[rows])
-    present = np.arange(source.store.features.shape[1]) < counts[:, None]
-    return np.asarray(source.store.features[rows], np.float32)[present]
-
-
-def word_dropout_mask(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
-    """Which words (B, T) are read as unknown: a random share of those that there are."""
-    return torch.from_numpy(rng.random(mask.shape) < share) & mask
-
-
-def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
-    """Vocabulary and network of a finished alignment run, sizes taken from its weights.
-
-    Raises:
-        TrainingError: if the run is not finished, or a file of it is damaged.
-    """
-    tensors = read_finished(run, WEIGHTS)
-    require_finished(run, VOCABULARY)
-    try:
-        vocabulary = Vocabulary.from_json(parse_json(read_text(run / VOCABULARY, error=TrainingError)))
-    except (PackError, ValueError) as error:
-        raise TrainingError(f"{run / VOCABULARY}: damaged ({error}); give that run's command again") from error
-    (size, embedding), (hidden, _) = (tensors[f"words.{name}"].shape for name in ("embedding", "W_d"))
-    if size != len(vocabulary):
-        raise TrainingError(
-            f"{run}: {WEIGHTS} is of a vocabulary of {size} words, {VOCABULARY} lists {len(vocabulary)}; "
-            "give that run's command again"
-        )
-    feature_dim, dim = tensors["W_m"].shape
-    outside = tensors["words.W_g"].shape[0] if "words.W_g" in tensors else 0
-    words = WordsNet(size, embedding, hidden, dim, 0.0, "gru" if "words.W_xf" in tensors else "rnn", outside)
-    net = AlignmentNet(words, feature_dim, dim, 0.0)
-    net.load_state_dict(tensors)
-    return vocabulary, net.eval()

@@ -16,7 +16,7 @@ from regiontalk.evaluation.captions.metric import BLEU_NAMES, caption_scores
 from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import HEADS, Section, whole
 from regiontalk.training.caption_sources import Glance, contexts_of, shown_things
-from regiontalk.training.captioner_data import HeldOut, Reader
+from regiontalk.training.captioner_data import CaptionerData, HeldOut, Reader
 from regiontalk.training.captioner_net import (
     WEIGHTS,
     Attention,
@@ -176,18 +176,31 @@ def train_captioner(config: CaptionerConfig) -> Path:
 
 
 class CaptionerRun:
-    """The parts of one run, put together once."""
+    """The parts of one run, put together once.
 
-    def __init__(self, config: CaptionerConfig, device: str) -> None:
+    Args:
+        config: of the run.
+        device: where it trains.
+        data: what it learns from, where that is not to be read as the settings say.
+        network: with its first weights, where these are at hand.
+    """
+
+    def __init__(
+        self,
+        config: CaptionerConfig,
+        device: str,
+        data: CaptionerData | None = None,
+        network: CaptionerNet | None = None,
+    ) -> None:
         self.config, self.device = config, device
-        self.data = Reader(config).read()
+        self.data = Reader(config).read() if data is None else data
         self.reward: CaptionReward | None = None
         if config.loss == "reward":
             names, weight = self.data.names, config.absent_weight
             self.reward = CaptionReward(self.data.references, self.data.vocabulary, names, weight)
         self.order = Shuffled(len(self.data.rows), config.batch, config.seed)
         self.steps = config.text_steps + self.order.epoch_steps * config.epochs
-        self.network = self.build().to(device)
+        self.network = (self.build() if network is None else network).to(device)
 
     def build(self) -> CaptionerNet:
         """The network with its first weights."""

@@ -133,5 +133,5 @@ def read_graph(run: Path) -> bytes:
     Raises:
         TrainingError: if the run is not finished.
     """
-    require_finished(run, WEIGHTS, GRAPH)
+    require_finished(run, GRAPH)
     return read_bytes(run / GRAPH, MAX_BYTES, TrainingError)

@@ -102,6 +102,16 @@ def test_the_slider_makes_one_phrase_of_the_sentence(report: Page) -> None:
     assert len(report.all(".rt-alignment")[0].find_elements("css selector", ".rt-word.rt-start")) == 1
 
 
+def test_it_stands_in_the_middle_of_a_wide_window(report: Page) -> None:
+    report.look(2200, 900)
+    sides = report.run(
+        "const at = document.querySelector('main').getBoundingClientRect();"
+        "return [at.left, document.documentElement.clientWidth - at.right];"
+    )
+    assert abs(sides[0] - sides[1]) < 2
+    assert sides[0] > 200
+
+
 @pytest.mark.parametrize(("width", "dark"), [(375, False), (375, True), (1280, True)])
 def test_it_fits_phones_and_dark_rooms(report: Page, width: int, dark: bool) -> None:
     report.look(width, 800, dark=dark, touch=width < 500)

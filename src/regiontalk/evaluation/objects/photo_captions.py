@@ -104,7 +104,7 @@ def write_photo_captions(
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
     captions, traced = {}, {}
-    written = caption_photos(model, [photo.file for photo in dataset.photos], beam, progress)
+    written = caption_photos(model, dataset.files, beam, progress)
     for photo, (caption, regions) in zip(dataset.photos, written, strict=True):
         check_size(photo, regions)
         captions[photo.name] = [caption.text]

@@ -1,0 +1,335 @@
+"""`regiontalk teach`: a pack learns the words of a person's captioned photos.
+
+In stages, each of which goes on where it was stopped: the photos are looked at once, then the alignment learns, then
+the captioner of photos, then that of regions, from the phrases that the alignment puts on them. The vision network
+stays as it is. What was learnt is mixed with what the pack knew, and measured on held-out photos before it is written.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import regiontalk
+from regiontalk.data import Dataset
+from regiontalk.errors import TrainingError
+from regiontalk.files import fitting_name, read_text, write_bytes
+from regiontalk.fingerprints import fingerprint_files, listed, recognised
+from regiontalk.model import Model
+from regiontalk.pack import BANK, Pack, find_pack, refuse_foreign_folder, save_pack
+from regiontalk.photos import MAX_PIXELS
+from regiontalk.settings import PackSettings, Section
+from regiontalk.structures import Regions
+from regiontalk.training.bank import make_bank, some
+from regiontalk.training.checkpoint import require_same_run
+from regiontalk.training.config import Count, Positive, Seed, Share, identity
+from regiontalk.training.devices import best_device
+from regiontalk.training.export import alignment_tensors
+from regiontalk.training.new_words import PackParts, with_new_words
+from regiontalk.training.pack_networks import alignment_network, standardise_alignment
+from regiontalk.training.regions import CachedFeatures, sample_features
+from regiontalk.training.sentences import caption_words
+from regiontalk.training.snippets import whole_captions
+from regiontalk.training.taught_photos import StoredPhotos, TaughtPhotos, read_taught_photos, store_photos
+from regiontalk.training.teach_alignment import AlignmentTeaching
+from regiontalk.training.teach_captioners import Lesson, region_texts, teach_captioner
+from regiontalk.training.teach_measure import HeldOutScores, measure_pack, worsened
+from regiontalk.training.words_net import AlignmentNet
+
+ALIGNMENT, PHOTO, REGION = "alignment", "photo_captioner", "region_captioner"
+REGIONS, CANDIDATE, IDENTITY = "regions", "pack", "teaching.json"
+WORK_FOLDERS = (REGIONS, ALIGNMENT, PHOTO, REGION, CANDIDATE)
+"""What is made in the work folder, beside a file that says which teaching it is of."""
+
+MOST_IN_BANK = 400
+"""Taught photos that join a pack's bank."""
+LONGEST_NAME, LONGEST_LICENCE = 100, 200
+"""Characters of a pack's name and licence, see `PackSettings`."""
+
+
+@dataclass(frozen=True)
+class TeachConfig(Section):
+    """Settings of a teaching. The defaults are for 200 to 2,000 photos.
+
+    Attributes:
+        data: captioned photos, see `read_taught_photos`.
+        output: folder of the new pack.
+        pack: an included pack's name or a pack's folder; None for the default pack.
+        work: folder of what has been done so far; None for OUTPUT.work, which is removed in the end.
+        anyway: write the pack even if it is worse on the held-out photos.
+        epochs: passes over the captions, at most.
+        patience: passes without a better measurement after which a stage ends.
+        batch: captions in a batch.
+        learning_rate: small, so that the pack stays near what it knew.
+        dropout: as in training.
+        min_count: words that the captions say less often do not enter the vocabulary.
+        seed: of all that is random.
+        max_pixels: of a photo, see `regiontalk.photos.open_photo`.
+    """
+
+    data: Path
+    output: Path
+    pack: str | None = None
+    work: Path | None = None
+    anyway: bool = False
+    epochs: Count = 30
+    patience: Count = 5
+    batch: Count = 50
+    learning_rate: Positive = 5e-4
+    dropout: Share = 0.3
+    min_count: Count = 2
+    seed: Seed = 0
+    max_pixels: Count = MAX_PIXELS
+
+
+@dataclass(frozen=True)
+class Taught:
+    """How a teaching ended.
+
+    Attributes:
+        pack: the new pack as it was read back; None if it was not written because it is worse.
+        photos, captions: that were learnt.
+        held_out: photos that were measured on.
+        new_words: that entered the vocabulary, the most frequent first.
+        shares: of what was learnt in the mix with what the pack knew, by stage.
+        before, after: on the held-out photos.
+        worse: what is worse after than before, in words; nothing if nothing is.
+    """
+
+    pack: Pack | None
+    photos: int
+    captions: int
+    held_out: int
+    new_words: tuple[str, ...]
+    shares: Mapping[str, float]
+    before: HeldOutScores
+    after: HeldOutScores
+    worse: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `regiontalk teach --json` prints."""
+        written = None if self.pack is None else {"folder": str(self.pack.folder), "sha256": self.pack.checksum}
+        return {
+            "pack": written,
+            "photos": self.photos,
+            "captions": self.captions,
+            "held_out": self.held_out,
+            "new_words": len(self.new_words),
+            "shares": dict(self.shares),
+            "before": self.before.numbers(),
+            "after": self.after.numbers(),
+            "worse": self.worse,
+        }
+
+
+def teach(config: TeachConfig) -> Taught:
+    """Teach a pack, or go on with it.
+
+    Raises:
+        DataError: if the captions cannot be read, or there are too few photos.
+        PackError: if there is no such pack, or the new one cannot be written.
+        PhotoError: if a photo cannot be read.
+        TrainingError: if the work folder is of another teaching, or a file of it is damaged.
+    """
+    refuse_foreign_folder(config.output.resolve())
+    pack = Pack.load(find_pack(config.pack))
+    photos = read_taught_photos(config.data)
+    work = work_folder(config)
+    teaching = Teaching(config, pack, photos, work)
+    parts, shares = teaching.learn()
+    before = measure_pack(Model(pack, max_pixels=config.max_pixels), photos.held_out)
+    candidate = save_pack(work / CANDIDATE, parts.settings, parts.arrays, pack.vision_onnx, parts.vocabulary)
+    after = measure_pack(Model(candidate, max_pixels=config.max_pixels), photos.held_out)
+    taught = Taught(
+        pack=None,
+        photos=len(photos.taught),
+        captions=sum(len(photo.captions) for photo in photos.taught.photos),
+        held_out=len(photos.held_out),
+        new_words=parts.vocabulary.words[len(pack.vocabulary.words) :],
+        shares=shares,
+        before=before,
+        after=after,
+        worse=worsened(before, after),
+    )
+    if taught.worse and not config.anyway:
+        return taught
+    settings = described(parts.settings, pack, config.output, photos, taught)
+    known = taught_fingerprints(pack.training_photos, photos.taught.files, config.max_pixels)
+    written = save_pack(config.output, settings, parts.arrays, pack.vision_onnx, parts.vocabulary, known)
+    clear(work, keep=config.work is not None)
+    return replace(taught, pack=written)
+
+
+class Teaching:
+    """The stages of one teaching.
+
+    Args:
+        config: of the teaching.
+        pack: that is taught.
+        photos: that it is taught with.
+        work: folder of the stages.
+    """
+
+    def __init__(self, config: TeachConfig, pack: Pack, photos: TaughtPhotos, work: Path) -> None:
+        self.config, self.pack, self.work, self.known = config, pack, work, len(pack.vocabulary)
+        captions = [caption for photo in caption_words(photos.taught) for caption in photo]
+        self.parts = with_new_words(pack, pack.vocabulary.extended(captions, config.min_count))
+        self.run = identity(config, pack=pack.checksum, captions=photos.checksum)
+        claim(work, self.run)
+        self.taught, self.held_out = (self.store(each) for each in (photos.taught, photos.held_out))
+
+    def store(self, dataset: Dataset) -> StoredPhotos:
+        graph, vision, vocabulary = self.pack.vision_onnx, self.parts.settings.vision, self.parts.vocabulary
+        return store_photos(graph, vision, dataset, vocabulary, self.work / REGIONS, self.config.max_pixels)
+
+    def learn(self) -> tuple[PackParts, dict[str, float]]:
+        """All stages: the new pack's parts, and of each stage the share of what was learnt in the mix."""
+        net, shares = self.teach_alignment()
+        arrays = {name: dict(tensors) for name, tensors in self.parts.arrays.items()} | alignment_tensors(net)
+        settings = self.parts.settings
+        for name, lesson in self.lessons(net).items():
+            own = getattr(settings, name)
+            arrays[name], shares[name] = teach_captioner(
+                self.config, lesson, arrays[name], own, self.work / name, self.run
+            )
+        if settings.bank.photos:
+            settings, arrays[BANK] = self.grown_bank(arrays)
+        return PackParts(settings, self.parts.vocabulary, arrays), shares
+
+    def lessons(self, net: AlignmentNet) -> dict[str, Lesson]:
+        """What each captioner learns from; captions of single words have no phrases for that of regions."""
+        both, vocabulary = (self.taught, self.held_out), self.parts.vocabulary
+        captions = whole_captions(self.taught.sentences), whole_captions(self.held_out.sentences)
+        found = {PHOTO: Lesson("photo", both, captions, vocabulary, self.known)}
+        phrases = region_texts(net, both, vocabulary, self.parts.settings.alignment.beta)
+        return found if phrases is None else found | {REGION: Lesson("region", both, phrases, vocabulary, self.known)}
+
+    def teach_alignment(self) -> tuple[AlignmentNet, dict[str, float]]:
+        settings, arrays = self.parts.settings, self.parts.arrays
+        torch.manual_seed(self.config.seed)
+        net = alignment_network(arrays["words"], arrays["projection"], settings.words.cell, self.config.dropout)
+        standardise_alignment(net, sample_features(CachedFeatures(self.taught.store, "cpu")))
+        stage = AlignmentTeaching(
+            self.config, net, self.taught, self.held_out, settings.alignment.score, settings.vision, best_device()
+        )
+        share = stage.tune(self.work / ALIGNMENT, self.run, self.known)
+        return net, {ALIGNMENT: share}
+
+    def grown_bank(self, arrays: dict[str, dict[str, np.ndarray]]) -> tuple[PackSettings, dict[str, np.ndarray]]:
+        """The pack's bank, and some of the taught photos.
+
+        The vectors of the bank's own photos stay as they were, for the pack holds no features to make them anew from:
+        after small steps they are near, and without them hubness among photos of other kinds would be unknown.
+        """
+        settings, old = self.parts.settings, self.parts.settings.bank
+        rows = some(range(len(self.taught.dataset)), MOST_IN_BANK)
+        seen = [stored_regions(self.taught, row, arrays["projection"]) for row in rows]
+        new, tensors = make_bank(seen, arrays, settings, old.temperature, old.weight)
+        counted = {
+            name: getattr(old, name) + getattr(new, name) for name in ("photos", "regions", "sentences", "words")
+        }
+        both = {name: np.concatenate([arrays[BANK][name], tensor]) for name, tensor in tensors.items()}
+        return replace(settings, bank=replace(old, **counted)), both
+
+
+def stored_regions(photos: StoredPhotos, row: int, projection: Mapping[str, np.ndarray]) -> Regions:
+    """The regions of a stored photo as a model with this projection finds them."""
+    store, count = photos.store, int(photos.store.counts[row])
+    features = np.asarray(store.features[row, :count], np.float32)
+    width, height = (int(side) for side in store.sizes[row])
+    return Regions(
+        file=str(photos.dataset.photos[row].file),
+        width=width,
+        height=height,
+        boxes_xyxy=np.array(store.boxes[row, :count]),
+        scores=np.array(store.scores[row, :count]),
+        features=features,
+        vectors=features @ projection["W_m"] + projection["b_m"],
+    )
+
+
+def described(settings: PackSettings, pack: Pack, output: Path, photos: TaughtPhotos, taught: Taught) -> PackSettings:
+    """What the new pack says about itself: whose weights it began with, and what it was taught."""
+    before, dataset = pack.settings, photos.taught
+    lesson = {
+        "dataset": dataset.name,
+        "split": dataset.split,
+        "photos": taught.photos,
+        "captions": taught.captions,
+        "new_words": len(taught.new_words),
+        "shares": dict(taught.shares),
+        "pack": before.name,
+        "pack_sha256": pack.checksum,
+    }
+    earlier = before.trained_on.get("taught", [])
+    lessons = [*(earlier if isinstance(earlier, list) else [earlier]), lesson]
+    held_out = {"photos": taught.held_out, "before": taught.before.numbers(), "after": taught.after.numbers()}
+    return replace(
+        settings,
+        name=pack_name(output),
+        licence=taught_licence(before.licence, dataset.name, taught.photos),
+        made_with=f"regiontalk {regiontalk.__version__}",
+        trained_on={**before.trained_on, "taught": lessons},
+        results={"held_out": held_out},  # those of the pack that was taught are of other weights
+    )
+
+
+def pack_name(output: Path) -> str:
+    """The folder's name, as a pack may be called."""
+    name = "".join(c for c in output.resolve().name if c.isprintable())[:LONGEST_NAME]
+    return name or "taught"
+
+
+def taught_licence(licence: str, name: str, photos: int) -> str:
+    """A pack's licence line, and what it was taught; shorter where it would not fit, but never less of the licence than
+    a line can hold beside that it was taught."""
+    shown = "".join(c for c in name if c.isprintable())
+    endings = (f"; taught {photos} captioned photos of {shown}", f"; taught {photos} captioned photos", "; taught")
+    for ending in endings:
+        if len(licence) + len(ending) <= LONGEST_LICENCE:
+            return licence + ending
+    ending = "...; taught"
+    return licence[: LONGEST_LICENCE - len(ending)] + ending
+
+
+def taught_fingerprints(known: np.ndarray | None, files: list[Path], max_pixels: int | None) -> np.ndarray | None:
+    """A pack's list of training photos with some more; None for a pack without, whose list could only be a part."""
+    if known is None:
+        return None
+    found = fingerprint_files(files, max_pixels=max_pixels)
+    return listed(np.concatenate([known, found[~recognised(found, known)]]))
+
+
+def work_folder(config: TeachConfig) -> Path:
+    """Where the stages lie: as the settings say, or beside the output."""
+    output = config.output.resolve()
+    return output.with_name(fitting_name(output.name, ".work")) if config.work is None else config.work
+
+
+def claim(work: Path, run: str) -> None:
+    """Make the work folder of a teaching, or see that it is of this one.
+
+    Raises:
+        TrainingError: if it is of another: other photos, captions or settings.
+    """
+    file = work / IDENTITY
+    if file.exists():
+        require_same_run(work, read_text(file, error=TrainingError), run)
+    else:
+        write_bytes(file, run.encode())
+
+
+def clear(work: Path, keep: bool) -> None:
+    """Remove what was done so far, but nothing else that may lie there; with `keep` only the pack that was measured."""
+    for name in (CANDIDATE,) if keep else WORK_FOLDERS:
+        shutil.rmtree(work / name, ignore_errors=True)
+    if not keep:
+        (work / IDENTITY).unlink()
+        if not any(work.iterdir()):
+            work.rmdir()
