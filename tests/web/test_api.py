@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import regiontalk
@@ -63,6 +64,28 @@ def test_align_is_the_command_lines(
     assert [len(row) for row in scores] == [len(found["regions"])] * len(found["words"])
     for word, row in zip(found["words"], scores, strict=True):
         assert row[word["region"]] == pytest.approx(word["score"], rel=1e-5)
+
+
+def test_a_given_box(served: Running, photo_file: Path, model: Model) -> None:
+    def ask(**form: str) -> Any:
+        return served.client.post("/api/describe/box", data=form, files={"photo": ("b.jpg", photo_file.read_bytes())})
+
+    found = ask(box="10,20,60.5,70").json()
+    (regions,) = model.look(photo_file, [np.array([[10, 20, 60.5, 70]], np.float32)])
+    (expected,) = model.describe_regions([regions])
+    assert found["box_xyxy"] == pytest.approx([10, 20, 60.5, 70], abs=0.01)
+    assert found["caption"]["text"] == expected.region_captions[0].text
+    assert (found["file"], found["words"]) == ("b.jpg", None)
+    with_words = ask(box="10,20,60.5,70", sentence=SENTENCE).json()
+    (read,) = model.read(SENTENCE)
+    assert [each["text"] for each in with_words["words"]] == list(read.words)
+    scores = [each["score"] for each in with_words["words"]]
+    assert scores == pytest.approx((read.vectors @ regions.vectors[1]).tolist(), rel=1e-4, abs=1e-4)
+    for box in ("", "1,2,3", "1,2,3,4,5", "1,2,3,nan", "1e3,2,3,4", "1,2,3,4\n", "5,5,4,4", "-9,-9,-1,-1"):
+        answer = ask(box=box)
+        assert answer.status_code == 422
+        assert answer.json()["error"].startswith("box: ")
+    assert ask(box="1,2,30,40", sentence="?!").status_code == 422
 
 
 def test_beam_and_temperature(served: Running, photo_file: Path) -> None:
@@ -190,5 +213,13 @@ def test_the_page_is_served_from_the_package(served: Running) -> None:
     scripts = re.findall(r'src="([^"]+\.js)"', page.text)
     assert scripts
     assert served.client.get(scripts[0]).headers["content-type"].startswith("text/javascript")
-    for outside in ("/static/../api.py", "/static/%2e%2e/api.py", "/static/..%2fapi.py", "/static/"):
+    assert served.client.get("/samples/coffee.jpg").headers["content-type"] == "image/jpeg"
+    for outside in (
+        "/samples/../api.py",
+        "/samples/",
+        "/static/../api.py",
+        "/static/%2e%2e/api.py",
+        "/static/..%2fapi.py",
+        "/static/",
+    ):
         assert served.client.get(outside).status_code == 404

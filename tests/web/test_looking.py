@@ -9,12 +9,12 @@ import pytest
 from PIL import Image
 
 from regiontalk.alignment.mrf import phrases, viterbi
-from regiontalk.errors import SentenceError
+from regiontalk.errors import ConfigError, SentenceError
 from regiontalk.model import Model
 from regiontalk.report.photos import alignment_data
 from regiontalk.structures import Alignment, Description, Regions
 from regiontalk.web.decoder import open_upload
-from regiontalk.web.looking import Align, Describe, Look, answer, check_sentence
+from regiontalk.web.looking import Align, Describe, Look, LookAt, answer, check_box, check_sentence
 
 SENTENCE = "A dog is running on the grass"
 SIZE = 64
@@ -49,6 +49,32 @@ def test_answers_are_the_models_own(model: Model, photo_file: Path, tmp_path: Pa
     assert np.array_equal(looked.boxes_xyxy, expected.boxes_xyxy)
     np.testing.assert_allclose(looked.vectors, expected.vectors, rtol=1e-5, atol=1e-5)
     assert described.to_json()["file"] == str(photo_file)
+
+
+def test_a_given_box_among_other_questions(model: Model, photo_file: Path) -> None:
+    opened = open_upload(photo_file.read_bytes(), "x", SIZE, 10**6)
+    box = (10.0, 20.0, 60.0, 70.0)
+    replies = answer(
+        model, [LookAt(opened, box), Describe(opened, None, None), LookAt(opened, (0, 0, 9, 9)), Look(opened)]
+    )
+    given, described, other, looked = replies
+    assert isinstance(given, Description) and isinstance(other, Description)
+    assert isinstance(described, Description) and isinstance(looked, Regions)
+    expected = model.look(photo_file, [np.array([box], np.float32)])
+    assert given.regions.boxes_xyxy.tolist() == expected[0].boxes_xyxy.tolist()
+    np.testing.assert_allclose(given.regions.vectors, expected[0].vectors, rtol=1e-5, atol=1e-5)
+    assert texts(given) == texts(model.describe_regions(expected)[0])
+    assert other.regions.boxes_xyxy[1].tolist() == pytest.approx([0, 0, 9, 9], abs=1e-4)
+    assert texts(described) == texts(model.describe(photo_file))
+
+
+def test_a_box_is_cut_to_its_photo(photo_file: Path) -> None:
+    opened = open_upload(photo_file.read_bytes(), "x", SIZE, 10**6)
+    width, height = float(opened.width), float(opened.height)
+    assert check_box(opened, (-5, 3.5, 1e6, 1e6)) == (0, 3.5, width, height)
+    for box in ((5, 5, 5.5, 50), (50, 5, 5, 50), (-9, -9, 0, 0), (width, 0, width + 9, 9)):
+        with pytest.raises(ConfigError, match=rf"box: .* inside the photo, which has {opened.width} by"):
+            check_box(opened, box)
 
 
 def texts(description: Description) -> list[str]:

@@ -66,6 +66,11 @@ def read_sidecar(file: Path) -> str:
     return next((texts[name] for name in xmp.FIELDS if name in texts), "")
 
 
+def new_sidecar(text: str) -> bytes:
+    """The bytes of a sidecar that holds a text, as alternative text and as description, and nothing else."""
+    return xmp.fresh(dict.fromkeys(xmp.FIELDS, text), f"RegionTalk {regiontalk.__version__}")
+
+
 def write_sidecar(file: Path, text: str, overwrite: bool = False) -> bool:
     """Puts a text into a sidecar, as alternative text and as description; whatever else it holds stays.
 
@@ -80,10 +85,10 @@ def write_sidecar(file: Path, text: str, overwrite: bool = False) -> bool:
         DataError: if there is a file that cannot be read or is not XMP, or a link. It is left as it is.
         OSError: if it cannot be written; it names the file.
     """
-    texts = dict.fromkeys(xmp.FIELDS, text)
     if not os.path.lexists(file):
-        write_bytes(file, xmp.fresh(texts, f"RegionTalk {regiontalk.__version__}"))
+        write_bytes(file, new_sidecar(text))
         return True
+    texts = dict.fromkeys(xmp.FIELDS, text)
     old = read_bytes(file, MAX_BYTES, links=False)
     new = xmp.merged(_parsed(file, old), texts, overwrite)
     if new != old:

@@ -18,11 +18,12 @@ from starlette.types import ASGIApp
 
 import regiontalk
 from regiontalk.errors import PhotoError
-from regiontalk.web import schemas
+from regiontalk.search.filters import Where
+from regiontalk.web import exports, paging, schemas
 from regiontalk.web.answers import HANDLERS, Json
 from regiontalk.web.docs_page import STYLE_FILE, docs_page
-from regiontalk.web.finding import PhotoFinder
-from regiontalk.web.forms import UploadRoute
+from regiontalk.web.finding import Page, PhotoFinder
+from regiontalk.web.forms import JsonRoute, UploadRoute
 from regiontalk.web.guard import Guard
 from regiontalk.web.limits import DEFAULTS
 from regiontalk.web.service import Service
@@ -31,6 +32,9 @@ T = TypeVar("T")
 
 STATIC = Path(__file__).parent / "static"
 """The page's files."""
+
+SAMPLES = Path(regiontalk.__file__).parent / "samples"
+"""Photos to begin with."""
 
 DESCRIPTION = """Finds the regions of a photo and connects them with language.
 Photos are uploaded as multipart/form-data. Every error is an object with one text, `error`, that says what is wrong and
@@ -65,6 +69,7 @@ def create_app(service: Service, hosts: Collection[str] | None = None) -> ASGIAp
     )
     app.state.service = service
     app.include_router(router)
+    app.include_router(exporting)
     _add_pages(app)
     return Guard(app, service.gate, service.limits, hosts)
 
@@ -106,6 +111,17 @@ Photo = Annotated[UploadFile, File(description="A photo: JPEG, PNG, WebP, GIF, T
 Sentence = Annotated[
     str, Form(min_length=1, max_length=DEFAULTS.sentence, description="What people say about the photo.")
 ]
+SentenceIfAny = Annotated[
+    Annotated[str, Field(min_length=1, max_length=DEFAULTS.sentence)] | SkipJsonSchema[None],
+    Form(description="What people say about the photo."),
+]
+Box = Annotated[
+    str,
+    Form(
+        pattern=r"^-?[0-9]{1,7}(\.[0-9]{1,6})?(,-?[0-9]{1,7}(\.[0-9]{1,6})?){3}$",
+        description="x0,y0,x1,y1 in pixels of the upright photo; what lies outside is cut off.",
+    ),
+]
 Beam = Annotated[
     Annotated[int, Field(ge=1, le=100)] | SkipJsonSchema[None],
     Form(description="Captions kept while searching; the pack's own without it."),
@@ -119,12 +135,12 @@ Beta = Annotated[
     Form(description="How strongly words keep to their neighbours' region; the pack's own without it."),
 ]
 Query_ = Annotated[str, Query(min_length=1, max_length=DEFAULTS.sentence, description="What the photos should show.")]
-K = Annotated[int, Query(ge=1, le=DEFAULTS.results, description="How many results.")]
-FormK = Annotated[int, Form(ge=1, le=DEFAULTS.results, description="How many results.")]
+PagePart = Annotated[Page, Depends(paging.page)]
 PhotoId = Annotated[str, InPath(max_length=64, description="The `id` of a result.")]
 LikeId = Annotated[str, Query(max_length=64, description="The `id` of a result.")]
 
 router = APIRouter(prefix="/api", route_class=UploadRoute)
+exporting = APIRouter(prefix="/api/export", route_class=JsonRoute)
 
 
 @router.post("/describe", responses={200: {"model": schemas.DescriptionAnswer}, **_UPLOADING})
@@ -139,23 +155,39 @@ async def align(service: ServicePart, photo: Photo, sentence: Sentence, beta: Be
     return Json(await service.align(photo.file, _name(photo), sentence, beta))
 
 
+@router.post("/describe/box", responses={200: {"model": schemas.BoxAnswer}, **_UPLOADING})
+async def describe_box(service: ServicePart, photo: Photo, box: Box, sentence: SentenceIfAny = None) -> Json:
+    """Caption a given box of a photo; with a sentence, also say how well each of its words fits the box."""
+    left, top, right, bottom = (float(each) for each in box.split(","))
+    return Json(await service.look_at(photo.file, _name(photo), (left, top, right, bottom), sentence))
+
+
 @router.get("/search", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX})
-async def search(service: ServicePart, finder: FinderPart, q: Query_, k: K = 20) -> Json:
+async def search(service: ServicePart, finder: FinderPart, q: Query_, page: PagePart) -> Json:
     """Find photos of the index by a sentence."""
-    return Json({"results": await service.search(finder, q, k)})
+    return Json(await service.search(finder, q, page))
 
 
 @router.post("/search/like", responses={200: {"model": schemas.SearchAnswer}, **_UPLOADING, **_NO_INDEX})
-async def search_like(service: ServicePart, finder: FinderPart, photo: Photo, k: FormK = 20) -> Json:
+async def search_like(
+    service: ServicePart,
+    finder: FinderPart,
+    photo: Photo,
+    k: paging.FormK = 20,
+    start: paging.FormStart = 0,
+    path: paging.FormPath = None,
+    taken_from: paging.FormFrom = None,
+    taken_to: paging.FormTo = None,
+) -> Json:
     """Find photos of the index by an uploaded photo."""
-    return Json({"results": await service.search_like(finder, photo.file, _name(photo), k)})
+    page = Page(k, start, Where(path, taken_from, taken_to))
+    return Json(await service.search_like(finder, photo.file, _name(photo), page))
 
 
 @router.get("/search/like", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX})
-async def search_more(service: ServicePart, finder: FinderPart, id: LikeId, k: K = 20) -> Json:
+async def search_more(service: ServicePart, finder: FinderPart, id: LikeId, page: PagePart) -> Json:
     """Find more photos like one of the index."""
-    regions = await _of_index(service.aside(finder.regions, id))
-    return Json({"results": await service.aside(finder.by_regions, regions, k)})
+    return Json(await _of_index(service.search_more(finder, id, page)))
 
 
 _JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}
@@ -171,6 +203,22 @@ async def thumbnail(service: ServicePart, finder: FinderPart, id: PhotoId) -> Re
 async def photo(service: ServicePart, finder: FinderPart, id: PhotoId) -> Response:
     """A copy of a photo of the index, large enough for a screen."""
     return _jpeg(await _of_index(service.photo(finder, id)))
+
+
+def _file(kind: str) -> dict[int | str, dict[str, Any]]:
+    return {200: {"content": {kind: {}}, "description": "A file."}, **_UPLOADING}
+
+
+@exporting.post("/csv", response_class=Response, responses=_file("text/csv"))
+async def csv_table(service: ServicePart, captioned: schemas.CaptionedPhotos) -> Response:
+    """The table that `regiontalk describe --csv` writes, of captions as people left them."""
+    return _download(await service.aside(exports.table, captioned.photos), "text/csv", "captions.csv")
+
+
+@exporting.post("/xmp", response_class=Response, responses=_file("application/zip"))
+async def xmp_sidecars(service: ServicePart, captioned: schemas.CaptionedPhotos) -> Response:
+    """An XMP sidecar for each photo, as `regiontalk describe --sidecar` writes it, all in one zip."""
+    return _download(await service.aside(exports.sidecars, captioned.photos), "application/zip", "sidecars.zip")
 
 
 @router.get("/health", responses={200: {"model": schemas.HealthAnswer}, **_errors(403, 503)})
@@ -210,6 +258,7 @@ def _add_pages(app: FastAPI) -> None:
     """What people look at: the page and the API's own."""
     mimetypes.add_type("text/javascript", ".js")  # a desktop's settings may say otherwise, and browsers insist
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.mount("/samples", StaticFiles(directory=SAMPLES), name="samples")
     docs = docs_page(app.openapi())
 
     @app.get("/", include_in_schema=False)
@@ -236,6 +285,11 @@ async def _of_index(getting: Awaitable[T]) -> T:
         raise HTTPException(404, "The index has no such photo.") from None
     except PhotoError as error:
         raise HTTPException(404, str(error)) from None
+
+
+def _download(data: bytes, kind: str, name: str) -> Response:
+    held = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return Response(data, media_type=kind, headers=held)
 
 
 def _jpeg(data: bytes) -> Response:

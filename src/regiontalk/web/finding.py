@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from regiontalk.errors import PhotoError
 from regiontalk.model import Model
 from regiontalk.search.engine import ExactEngine
 from regiontalk.search.entries import file_state
+from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.finder import require_searchable
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
@@ -20,6 +22,15 @@ from regiontalk.structures import Regions, regions_to_json
 
 THUMBNAIL_SIDE, PHOTO_SIDE = 320, 1600
 """Pixels of the longer side of the copies that are shown."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """Which of the results: `k` behind the first `start`, of the photos that `where` allows."""
+
+    k: int
+    start: int = 0
+    where: Where = EVERYTHING
 
 
 class PhotoFinder:
@@ -48,25 +59,30 @@ class PhotoFinder:
         """How many photos can be found."""
         return self._index.photos
 
-    def by_sentence(self, sentence: str, k: int) -> list[dict[str, Any]]:
-        """The k best photos for a sentence, as JSON: each with its regions, and the phrases on them."""
+    def matching(self, where: Where) -> int:
+        """How many photos a search may find, see `Engine.matching`."""
+        return self._engine.matching(where)
+
+    def by_sentence(self, sentence: str, page: Page) -> list[dict[str, Any]]:
+        """The best photos for a sentence, as JSON: each with its regions, and the phrases on them."""
         (read,) = self._model.read(sentence)
         found = []
-        for rank, position, score in _places(self._engine.ranked(read.vectors, k)):
+        for rank, position, score in _places(self._engine.ranked(read.vectors, page.start + page.k, page.where), page):
             aligned = self._model.align(self._index.regions(position), read).to_json()
             shown = {"phrases": aligned["phrases"], "regions": aligned["regions"]}
             found.append({**self._result(rank, position, of_kind(score, read, self._model.score_kind)), **shown})
         return found
 
-    def by_regions(self, regions: Regions, k: int) -> list[dict[str, Any]]:
-        """The k photos most like another by its regions, as JSON: each with its own regions."""
+    def by_regions(self, regions: Regions, page: Page) -> list[dict[str, Any]]:
+        """The photos most like another by its regions, as JSON: each with its own regions."""
+        ranked = self._engine.ranked_like(regions.vectors, page.start + page.k, page.where)
         return [
             {
                 **self._result(rank, position, score),
                 "phrases": [],
                 "regions": regions_to_json(self._index.regions(position)),
             }
-            for rank, position, score in _places(self._engine.ranked_like(regions.vectors, k))
+            for rank, position, score in _places(ranked, page)
         ]
 
     def _result(self, rank: int, position: int, score: float) -> dict[str, Any]:
@@ -104,9 +120,10 @@ class PhotoFinder:
         return int(text)
 
 
-def _places(ranked: tuple[np.ndarray, np.ndarray]) -> Iterator[tuple[int, int, float]]:
-    """Rank from 1, position and score of photos that an engine ranked."""
-    for rank, (position, score) in enumerate(zip(*ranked, strict=True), start=1):
+def _places(ranked: tuple[np.ndarray, np.ndarray], page: Page) -> Iterator[tuple[int, int, float]]:
+    """Rank from 1, position and score of a page of the photos that an engine ranked."""
+    positions, scores = (each[page.start :] for each in ranked)
+    for rank, (position, score) in enumerate(zip(positions, scores, strict=True), start=page.start + 1):
         yield rank, int(position), float(score)
 
 

@@ -1,8 +1,8 @@
-"""Forms that are uploaded: only as many fields as there are, each of a bounded size, none that nobody asked for."""
+"""What is uploaded: forms of only as many fields as there are, each of a bounded size, and JSON of a bounded size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
@@ -31,6 +31,41 @@ class UploadRoute(APIRoute):
             return await handle(_Upload(request, fields, limits))
 
         return handle_upload if fields else handle
+
+
+class JsonRoute(APIRoute):
+    """A route whose body is JSON, no longer than `Limits.export_bytes`."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """As FastAPI asks for it."""
+        handle = super().get_route_handler()
+
+        async def handle_json(request: Request) -> Response:
+            limits: Limits = request.app.state.service.limits
+            return await handle(_Bounded(request, limits.export_bytes))
+
+        return handle_json
+
+
+class _Bounded(Request):
+    """A request with a body of so many bytes at most."""
+
+    def __init__(self, request: Request, most: int) -> None:
+        super().__init__(request.scope, request.receive)
+        self._most = most
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """The body, piece by piece.
+
+        Raises:
+            HTTPException: 413 if it is too long.
+        """
+        received = 0
+        async for piece in super().stream():
+            received += len(piece)
+            if received > self._most:
+                raise HTTPException(413, f"The request is longer than {self._most / 2**20:g} MiB. Send fewer photos.")
+            yield piece
 
 
 class _Upload(Request):

@@ -12,9 +12,12 @@ class Limits:
     Attributes:
         body_bytes: of a request; found out while it comes in, before it is in memory.
         text_bytes: of a form's field that is no photo.
+        export_bytes: of a request for a table or for sidecars.
+        exported: photos of such a request.
         pixels: width times height of an uploaded photo; found out from its header, before it is decoded.
         sentence: characters of a sentence.
-        results: of a search.
+        results: of a search, on a page.
+        start: results before a page.
         waiting: requests that are worked on at once; the next one is answered 503.
         crowd: requests that are worked on at once, above which clients whose body was refused hear of it later.
         uploads: bodies that come in at once; the slowest gives way to the next one.
@@ -34,9 +37,12 @@ class Limits:
 
     body_bytes: int = 32 * 1024 * 1024
     text_bytes: int = 4096
+    export_bytes: int = 4 * 1024 * 1024
+    exported: int = 5_000
     pixels: int = 50_000_000
     sentence: int = 1_000
     results: int = 100
+    start: int = 10_000
     waiting: int = 128
     crowd: int = 16
     uploads: int = 128
@@ -54,4 +60,4 @@ class Limits:
 
 
 DEFAULTS = Limits()
-"""`sentence` and `results` stand in the API's own document, so all servers have these two."""
+"""`sentence`, `results`, `start` and `exported` stand in the API's own document, so all servers have these."""

@@ -1,10 +1,12 @@
-"""The API's answers as types: what its own document promises, and its tests hold it to."""
+"""The API's answers, and questions that are no form, as types: what its own document promises and tests hold it to."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from regiontalk.web.limits import DEFAULTS
 
 Box = Annotated[list[float], Field(min_length=4, max_length=4, description="x0, y0, x1, y1 in pixels of the photo")]
 
@@ -17,6 +19,24 @@ class Error(_Answer):
     """What went wrong, and what to do."""
 
     error: str
+
+
+class CaptionedPhoto(_Answer):
+    """A photo and its caption as people left it: a row of a table, a sidecar."""
+
+    file: Annotated[str, Field(min_length=1, max_length=1000, description="the photo's path in its folder")]
+    caption: Annotated[str, Field(max_length=4000)]
+    width: Annotated[int, Field(ge=0, le=10**9 - 1)]
+    height: Annotated[int, Field(ge=0, le=10**9 - 1)]
+    regions: Annotated[
+        list[Annotated[str, Field(max_length=1000)]], Field(max_length=100, description="their captions, surest first")
+    ]
+
+
+class CaptionedPhotos(_Answer):
+    """What a table or sidecars are made of; no photo is sent for them."""
+
+    photos: Annotated[list[CaptionedPhoto], Field(min_length=1, max_length=DEFAULTS.exported)]
 
 
 class SaidWord(_Answer):
@@ -55,6 +75,24 @@ class DescriptionAnswer(_Answer):
     height: int
     caption: CaptionAnswer
     regions: list[DescribedRegion]
+
+
+class WordScore(_Answer):
+    """A word, and how well it fits: v_i·s_t."""
+
+    text: str
+    score: float
+
+
+class BoxAnswer(_Answer):
+    """A given box of a photo, as far as it lies inside; `words` are the sentence's, null without one."""
+
+    file: str
+    width: int
+    height: int
+    box_xyxy: Box
+    caption: CaptionAnswer
+    words: list[WordScore] | None
 
 
 class WordAnswer(_Answer):
@@ -108,9 +146,10 @@ class FoundPhoto(_Answer):
 
 
 class SearchAnswer(_Answer):
-    """The best first."""
+    """The best first; `photos` says how many photos of the index may be found, on all pages together."""
 
     results: list[FoundPhoto]
+    photos: int
 
 
 class HealthAnswer(_Answer):

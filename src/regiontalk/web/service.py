@@ -18,9 +18,9 @@ from regiontalk.report.photos import alignment_data
 from regiontalk.structures import Alignment, Description
 from regiontalk.web.batching import Batcher
 from regiontalk.web.decoding import Decoders
-from regiontalk.web.finding import PHOTO_SIDE, THUMBNAIL_SIDE, PhotoFinder
+from regiontalk.web.finding import PHOTO_SIDE, THUMBNAIL_SIDE, Page, PhotoFinder
 from regiontalk.web.limits import DEFAULTS, Limits
-from regiontalk.web.looking import Align, Describe, Look, Question, Reply, answer, check_sentence
+from regiontalk.web.looking import Align, Describe, Look, LookAt, Question, Reply, answer, check_box, check_sentence
 from regiontalk.web.places import Gate
 
 T = TypeVar("T")
@@ -77,23 +77,53 @@ class Service:
         reply = await self._ask(photo, name, lambda opened: Align(opened, sentence, beta))
         return alignment_data(cast(Alignment, reply))
 
-    async def search(self, finder: PhotoFinder, sentence: str, k: int) -> list[dict[str, Any]]:
-        """Photos by sentence; see `PhotoFinder.by_sentence`.
+    async def look_at(
+        self, photo: BinaryIO, name: str, box_xyxy: tuple[float, float, float, float], sentence: str | None
+    ) -> dict[str, Any]:
+        """A given box: its caption, and with a sentence v_i·s_t of each of its words.
+
+        Raises:
+            PhotoError, SentenceError: if the upload or the sentence is no good.
+            ConfigError: if the box is not in the photo.
+        """
+        if sentence is not None:
+            check_sentence(self.model.pack.vocabulary, sentence)
+        asked = await self._ask(photo, name, lambda opened: LookAt(opened, check_box(opened, box_xyxy)))
+        found = cast(Description, asked)
+        (region,) = found.to_json()["regions"]
+        whole = {"file": found.regions.file, "width": found.regions.width, "height": found.regions.height}
+        answer = {**whole, "box_xyxy": region["box_xyxy"], "caption": region["caption"], "words": None}
+        if sentence is not None:
+            (read,) = await self.aside(self.model.read, sentence)
+            scores = read.vectors @ found.regions.vectors[1]  # (T,)
+            answer["words"] = [{"text": w, "score": float(f"{s:.6g}")} for w, s in zip(read.words, scores, strict=True)]
+        return answer
+
+    async def search(self, finder: PhotoFinder, sentence: str, page: Page) -> dict[str, Any]:
+        """Photos by sentence, and how many may be found; see `PhotoFinder.by_sentence`.
 
         Raises:
             SentenceError: if the sentence is no good.
         """
         check_sentence(self.model.pack.vocabulary, sentence)
-        return await self.aside(finder.by_sentence, sentence, k)
+        return await self._page(finder, finder.by_sentence, sentence, page)
 
-    async def search_like(self, finder: PhotoFinder, photo: BinaryIO, name: str, k: int) -> list[dict[str, Any]]:
-        """Photos by an uploaded photo; see `PhotoFinder.by_regions`.
+    async def search_like(self, finder: PhotoFinder, photo: BinaryIO, name: str, page: Page) -> dict[str, Any]:
+        """As `search`, by an uploaded photo; see `PhotoFinder.by_regions`.
 
         Raises:
             PhotoError: if the upload is no good.
         """
         reply = await self._ask(photo, name, Look)
-        return await self.aside(finder.by_regions, reply, k)
+        return await self._page(finder, finder.by_regions, reply, page)
+
+    async def search_more(self, finder: PhotoFinder, number: str, page: Page) -> dict[str, Any]:
+        """As `search`, by a photo of the index.
+
+        Raises:
+            KeyError: if the index has no such photo.
+        """
+        return await self._page(finder, finder.by_regions, await self.aside(finder.regions, number), page)
 
     async def thumbnail(self, finder: PhotoFinder, number: str) -> bytes:
         """A small copy of a photo of the index as JPEG.
@@ -146,6 +176,10 @@ class Service:
         with self._photos_coming:
             opened = await self._decoders.upload(photo, name, self.model.pack.settings.vision.size)
             return await asyncio.wrap_future(self._batcher.submit(question(opened)))
+
+    async def _page(self, finder: PhotoFinder, search: Callable[..., Any], query: Any, page: Page) -> dict[str, Any]:
+        results = await self.aside(search, query, page)
+        return {"results": results, "photos": await self.aside(finder.matching, page.where)}
 
     async def _copy(self, path: str, side: int) -> bytes:
         try:

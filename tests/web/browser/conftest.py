@@ -80,7 +80,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _serving(model: Model, index: Path | None) -> Iterator[str]:
+def serving(model: Model, index: Path | None) -> Iterator[str]:
     """The address of a server with the default pack, as `regiontalk serve` makes it."""
     for module in ("fastapi", "uvicorn", "python_multipart"):
         pytest.importorskip(module, reason=f"needs {module}: pip install 'regiontalk[web]'")
@@ -102,13 +102,13 @@ def _serving(model: Model, index: Path | None) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def served(browser: Chrome, model: Model, index: Path) -> Iterator[str]:
     """The address of a server with an index. Asks for the browser first: without one nothing need be served."""
-    yield from _serving(model, index)
+    yield from serving(model, index)
 
 
 @pytest.fixture(scope="session")
 def served_plain(browser: Chrome, model: Model) -> Iterator[str]:
     """The address of a server without an index."""
-    yield from _serving(model, None)
+    yield from serving(model, None)
 
 
 @pytest.fixture

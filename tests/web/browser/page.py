@@ -124,9 +124,20 @@ class Page:
     # what people do
 
     def choose(self, *files: Path) -> None:
-        """Chooses photos and waits for the first one's description."""
-        self.browser.find_element("css selector", "#files").send_keys("\n".join(str(file) for file in files))
+        """Chooses photos, opens the first one and waits for its description."""
+        self.give(*files)
+        if len(files) > 1:
+            self.thumb(files[0].name).click()
         self.one(".rt-caption")
+
+    def give(self, *files: Path) -> None:
+        """Chooses photos."""
+        self.browser.find_element("css selector", "#files").send_keys("\n".join(str(file) for file in files))
+
+    def thumb(self, name: str) -> WebElement:
+        """The small picture of a photo."""
+        selector = f'.thumb[aria-label="{name}"]'
+        return self.one(selector)
 
     def align(self, sentence: str) -> None:
         """Types a sentence, sends it and waits for its words."""

@@ -23,6 +23,7 @@ def check(file: Path) -> None:
 def test_caption(page: Page, samples: Path) -> None:
     page.look(1120, 800)
     page.choose(samples / "coffee.jpg", samples / "camera.jpg", samples / "astronaut.jpg")
+    page.wait(lambda: page.text("#count").startswith("3 of 3"), "all are captioned")
     check(page.picture("page_caption"))
 
 
@@ -46,6 +47,15 @@ def test_phone(page: Page, samples: Path) -> None:
     page.choose(samples / "camera.jpg")
     page.align(SENTENCE)
     check(page.picture("page_phone"))
+
+
+def test_many(page: Page, samples: Path) -> None:
+    page.look(1120, 800)
+    page.give(*sorted(samples.glob("*.jpg")))
+    page.wait(lambda: page.text("#count").startswith("5 of 5"), "all are captioned")
+    drawn = "return document.querySelectorAll('canvas[data-drawn]').length"
+    page.wait(lambda: page.run(drawn) == 5, "the small pictures are there")
+    check(page.picture("page_many"))
 
 
 def test_search(page: Page) -> None:

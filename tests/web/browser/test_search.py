@@ -88,7 +88,7 @@ def test_a_result_can_be_opened(page: Page) -> None:
     name = files(page)[0]
     page.one("#results .actions button").click()
     page.one(".rt-caption")
-    assert page.one(".thumb img").get_attribute("alt") == name
+    assert page.one(".thumb").get_attribute("aria-label") == name
 
 
 def test_without_an_index_there_is_no_search(plain_page: Page, samples: Path) -> None:

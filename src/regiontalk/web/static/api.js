@@ -6,34 +6,39 @@ const LONGEST_WAIT = 10; // seconds
  * Asks the API.
  *
  * @param {string} path such as "/api/describe".
- * @param {{form?: object, signal?: AbortSignal, onBusy?: function(number)}} options `form` is posted, without its empty
- *     fields; `onBusy` hears for how many seconds a busy server is left alone before it is asked once more.
+ * @param {object} options `form` is posted as a form, without its empty fields, or `json` as JSON; `signal` aborts;
+ *     `onBusy` hears for how many seconds a busy server is left alone before it is asked again, at most `patience`
+ *     times.
  * @returns {Promise<object>} the answer.
  * @throws {Error} with a text for people; an AbortError if it was aborted.
  */
-export async function ask(path, { form, signal, onBusy } = {}) {
-  let response = await send(path, form, signal);
-  if (response.status === 503) {
+export async function ask(path, options) {
+  return (await asked(path, options)).json().catch(() => ({}));
+}
+
+/** As `ask`, for an answer that is a file. */
+export async function askFile(path, options) {
+  return (await asked(path, options)).blob();
+}
+
+async function asked(path, { form, json, signal, onBusy, patience = 1 } = {}) {
+  let response = await send(path, { form, json, signal });
+  for (let times = 0; response.status === 503 && times < patience; times++) {
     const seconds = Math.min(LONGEST_WAIT, Math.max(1, Number(response.headers.get("Retry-After")) || 1));
     onBusy?.(seconds);
     await new Promise((done) => setTimeout(done, 1000 * seconds));
-    response = await send(path, form, signal);
+    response = await send(path, { form, json, signal });
   }
-  const answer = await response.json().catch(() => ({}));
-  if (!response.ok) throw new Error(answer.error ?? `The server answered ${response.status} ${response.statusText}.`);
-  return answer;
+  if (response.ok) return response;
+  const { error } = await response.json().catch(() => ({}));
+  throw new Error(error ?? `The server answered ${response.status} ${response.statusText}.`);
 }
 
-/** The content of a photo of the index. */
-export async function photo(path) {
-  const response = await send(path);
-  if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error ?? "The photo cannot be opened.");
-  return response.blob();
-}
-
-async function send(path, form, signal) {
+async function send(path, { form, json, signal }) {
+  const headers = json ? { "Content-Type": "application/json" } : {};
+  const body = json ? JSON.stringify(json) : form && fields(form);
   try {
-    return await fetch(path, form ? { method: "POST", body: fields(form), signal } : { signal });
+    return await fetch(path, body ? { method: "POST", body, headers, signal } : { signal });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Error("The server does not answer. Is it still running?");

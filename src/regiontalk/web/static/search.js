@@ -1,42 +1,66 @@
-// Searching the index while a sentence is typed, and by a photo. Answers that come late are dropped.
+// Searching the index while a sentence is typed, and by a photo; more results come by scrolling. Answers that come late
+// are dropped.
+import { nameOf } from "./album.js";
 import { ask } from "./api.js";
 import { mountFound } from "./views.js";
 
 const PAUSE = 250; // milliseconds without a key before a search starts
-const MOST = 24; // results
+const PAGE = 24; // results that are asked for at once
+const FARTHEST = 10_000; // results that can be asked for
 
 const $ = (id) => document.getElementById(id);
+const FILTERS = { path: "in-path", taken_from: "taken-from", taken_to: "taken-to" };
 
 /**
  * Shows the search.
  *
  * @param {number} photos how many the index holds.
  * @param {function(object)} open is called with a result that people want to look at.
- * @returns {{like: function(File)}} searches by a photo.
+ * @param {object} routes of `startRoutes`: the address says what is searched for.
+ * @returns {{like: function(File), show: function(URLSearchParams)}} searches by a photo; for what an address says.
  */
-export function startSearch(photos, open) {
+export function startSearch(photos, open, routes) {
   let timer = 0;
   let running = new AbortController();
+  let asked = null; // { title, path, fields, form } of the results that are there
+  let shown = ""; // the address of the search that is there
 
-  const run = async (title, path, form) => {
+  const run = (question) => {
+    asked = question;
+    $("results").replaceChildren();
+    return page("Searching …");
+  };
+
+  /** Asks for the results behind those that are there. */
+  const page = async (waiting = "") => {
     clearTimeout(timer);
     running.abort();
     const own = (running = new AbortController());
-    say("Searching …");
+    const { path, fields, form, title } = asked;
+    const sent = { ...filters(), ...fields, k: PAGE, start: $("results").children.length };
+    const busy = () => own === running && say("The server is busy …");
+    if (waiting) say(waiting);
+    $("more").disabled = true;
     try {
-      const { results } = await ask(path, { form, signal: own.signal, onBusy: () => own === running && say("The server is busy …") });
-      if (own === running) show(title, results);
+      const query = form ? "" : `?${new URLSearchParams(sent)}`;
+      const answer = await ask(path + query, { form: form && { ...form, ...sent }, signal: own.signal, onBusy: busy });
+      if (own === running) show(title, answer);
     } catch (error) {
       if (own !== running || error.name === "AbortError") return;
-      $("results").replaceChildren();
+      $("more").hidden = true;
       say(error.message);
     }
   };
 
-  const show = (title, results) => {
-    const count = `${results.length} ${results.length === 1 ? "photo" : "photos"}`;
-    say(results.length ? `${count} ${title}` : "The index holds no photo.");
-    $("results").replaceChildren(...results.map(card));
+  const show = (title, answer) => {
+    $("results").append(...answer.results.map(card));
+    const count = $("results").children.length;
+    const most = Math.min(answer.photos, FARTHEST);
+    const photosText = `${answer.photos.toLocaleString("en")} ${answer.photos === 1 ? "photo" : "photos"}`;
+    say(count ? `${photosText} ${title}` : noneText());
+    $("more").hidden = !answer.results.length || count >= most;
+    $("more").disabled = false;
+    if (!$("more").hidden && isNear($("more"))) timer = setTimeout(page); // they do not yet fill the screen
   };
 
   const card = (result) => {
@@ -44,7 +68,7 @@ export function startSearch(photos, open) {
     const view = document.createElement("div");
     const actions = Object.assign(document.createElement("div"), { className: "actions" });
     mountFound(view, result, result.thumbnail);
-    const name = result.file.split(/[\\/]/).pop();
+    const name = nameOf(result.file);
     actions.append(action("Open", name, () => open(result)), action("More like this", name, () => more(result, name)));
     item.append(view, actions);
     return item;
@@ -59,18 +83,43 @@ export function startSearch(photos, open) {
 
   const more = (result, name) => {
     $("query").value = "";
+    address("");
     $("query").focus(); // the button that was pressed goes
-    run(`like ${name}`, `/api/search/like?${new URLSearchParams({ id: result.id, k: MOST })}`);
+    run({ title: `like ${name}`, path: "/api/search/like", fields: { id: result.id } });
   };
 
   const typed = () => {
     const sentence = $("query").value.trim();
     clearTimeout(timer);
-    if (sentence) return run(`for “${sentence}”, the best first`, `/api/search?${new URLSearchParams({ q: sentence, k: MOST })}`);
+    address(sentence && `#/search?${new URLSearchParams({ q: sentence, ...filters(false) })}`);
+    if (sentence) return run({ title: `for “${sentence}”, the best first`, path: "/api/search", fields: { q: sentence } });
     running.abort();
     running = new AbortController();
+    asked = null;
     say("");
     $("results").replaceChildren();
+    $("more").hidden = true;
+  };
+
+  /** A search has an address of its own; the next one takes its place. */
+  const address = (own) => {
+    const searching = location.hash.startsWith("#/search");
+    shown = own;
+    if (own || searching) routes.go(own || "#/", { replace: searching, quiet: true });
+  };
+
+  const follow = (query) => {
+    if (`#/search?${query}` === shown) return;
+    $("query").value = query.get("q") ?? "";
+    for (const [field, id] of Object.entries(FILTERS)) $(id).value = query.get(field) ?? "";
+    $("filters").open ||= Object.keys(FILTERS).some((field) => query.has(field));
+    typed();
+  };
+
+  const changed = () => {
+    if (!Object.values(FILTERS).every((id) => $(id).reportValidity())) return;
+    if (asked && asked.path !== "/api/search") run(asked);
+    else typed();
   };
 
   $("query").addEventListener("input", () => {
@@ -81,14 +130,32 @@ export function startSearch(photos, open) {
     event.preventDefault();
     typed();
   });
+  for (const id of Object.values(FILTERS)) $(id).addEventListener("change", changed);
+  $("more").addEventListener("click", () => page());
+  const near = ([{ isIntersecting }]) => isIntersecting && asked && !$("more").disabled && page();
+  new IntersectionObserver(near, { rootMargin: "400px" }).observe($("more"));
   $("find-title").textContent = `Search ${photos.toLocaleString("en")} ${photos === 1 ? "photo" : "photos"}`;
   $("find").hidden = false;
 
   const like = (file) => {
     $("find").scrollIntoView();
-    return run(`like ${file.name}`, "/api/search/like", { photo: file, k: MOST });
+    return run({ title: `like ${file.name}`, path: "/api/search/like", fields: {}, form: { photo: file } });
   };
-  return { like };
+  return { like, show: follow };
+}
+
+/** The filters that are set, for the API; or as people typed them. */
+function filters(forApi = true) {
+  const set = Object.entries(FILTERS).map(([field, id]) => [field, $(id).value.trim()]).filter(([, value]) => value);
+  return Object.fromEntries(set.map(([field, value]) => [field, forApi && field === "path" ? `*${value}*` : value]));
+}
+
+function noneText() {
+  return Object.keys(filters()).length ? "No photo fits the filters." : "The index holds no photo.";
+}
+
+function isNear(element) {
+  return element.getBoundingClientRect().top < innerHeight + 400;
 }
 
 function say(text) {

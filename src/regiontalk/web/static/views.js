@@ -152,6 +152,8 @@ function photoStage({ width, height }, imageUrl, alt, boxTag = "button") {
   frame.style.setProperty("--rt-ratio", width / height);
   image.addEventListener("error", () => frame.classList.add("rt-missing"));
   let boxes = [];
+  const place = () => placeTags(frame, boxes.filter((box) => !box.quiet));
+  new ResizeObserver(place).observe(frame); // also once it is in the page
 
   const add = (box, { region, colour, quiet, tag, name }) => {
     const [x0, y0, x1, y1] = [box[0] / width, box[1] / height, box[2] / width, box[3] / height];
@@ -161,11 +163,12 @@ function photoStage({ width, height }, imageUrl, alt, boxTag = "button") {
     const element = make(boxTag, { ...kind, class: look, "data-region": region }, label);
     const place = { left: x0, top: y0, width: x1 - x0, height: y1 - y0 };
     for (const [side, share] of Object.entries(place)) element.style.setProperty(side, `${100 * share}%`);
-    boxes.push({ element, quiet, corners: [[x0, y0], [x1, y0], [x0, y1], [x1, y1]], area: (x1 - x0) * (y1 - y0) });
+    boxes.push({ element, label, quiet, shares: [x0, y0, x1, y1], area: (x1 - x0) * (y1 - y0) });
   };
   const done = () => {
-    placeTags(boxes.filter((box) => !box.quiet));
-    layer.append(...boxes.sort((a, b) => b.area - a.area).map((box) => box.element));
+    const below = [...boxes].sort((a, b) => b.area - a.area);
+    layer.append(...below.map((box) => box.element));
+    place();
   };
   const clear = () => {
     boxes = [];
@@ -174,14 +177,27 @@ function photoStage({ width, height }, imageUrl, alt, boxTag = "button") {
   return { element: frame, image, add, done, clear };
 }
 
-/** Gives each tag a corner of its box that no earlier tag lies close to, the upper left one if it can. */
-function placeTags(boxes) {
+/**
+ * Gives each tag a place that no earlier one has: a corner of its box, the upper left one if it can, or else further down
+ * its sides, or above or below it. Where there is none, the tag is seen only while its box is lit.
+ */
+function placeTags({ clientWidth: across, clientHeight: down }, boxes) {
   const taken = [];
-  for (const { element, corners } of boxes) {
-    const near = ([x, y]) => taken.some(([a, b]) => Math.abs(x - a) < 0.2 && Math.abs(y - b) < 0.08);
-    const corner = Math.max(0, corners.findIndex((each) => !near(each)));
-    taken.push(corners[corner]);
-    element.classList.add(`rt-corner${corner}`);
+  if (!across || !boxes[0]?.label.offsetHeight) return; // nothing is in the page
+  for (const { element, label, shares } of boxes) {
+    const [width, height, border] = [label.offsetWidth, label.offsetHeight, element.clientLeft];
+    const [left, top] = [shares[0] * across + border, shares[1] * down + border];
+    const [right, bottom] = [shares[2] * across - border - width, shares[3] * down - border - height];
+    const rows = Array.from({ length: Math.max(0, Math.floor((bottom - top) / height)) }, (_, row) => top + (row + 1) * height);
+    const heights = [top, bottom, ...rows, top - height - border, bottom + height + border];
+    const fits = ([x, y]) => x >= 0 && y >= 0 && x + width <= across && y + height <= down && !taken.some((other) =>
+      x < other.x + other.width && other.x < x + width && y < other.y + other.height && other.y < y + height);
+    const found = heights.flatMap((y) => [[left, y], [right, y]]).find(fits);
+    const [x, y] = found ?? [left, top];
+    if (found) taken.push({ x, y, width, height });
+    element.classList.toggle("rt-crowded", !found);
+    label.style.setProperty("left", `${x - left}px`);
+    label.style.setProperty("top", `${y - top}px`);
   }
 }
 
