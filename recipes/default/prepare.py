@@ -1,6 +1,6 @@
 """Gather every training photo and say what stands where on it: `boxes.jsonl`, which `regiontalk train` reads.
 
-    python recipes/default/label_boxes.py DATA OUTPUT
+    python recipes/default/prepare.py DATA OUTPUT
 
 DATA holds ``flickr8k``, ``coco``, ``coco_captions``, ``voc``, ``imagenet_samples`` and ``teachers`` (see the README
 beside this file). OUTPUT receives files, each written beside its name and renamed, and links to their photos:
