@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from regiontalk.evaluation.grounding.metric import (
     times_best_baseline,
     union,
 )
+from regiontalk.evaluation.looking import photo_regions
 from regiontalk.evaluation.results import Progress, Reporting, Silent, interval_words, rounded
 from regiontalk.evaluation.signature import TIES
 from regiontalk.language import tokenise
@@ -34,7 +36,6 @@ from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.model import Model
 from regiontalk.structures import Regions, Sentence
 from regiontalk.vision.boxes import area
-from regiontalk.vision.session import BATCH
 
 SENTENCE = "a {}"
 """What a class is asked for with: a word in a sentence that says nothing else."""
@@ -261,13 +262,10 @@ def _word_regions(model: Model, regions: Regions, read: Sentence) -> np.ndarray:
 
 def look_at_photos(model: Model, photos: Sequence[BoxedPhoto], progress: Progress) -> Iterator[Regions]:
     """The regions of each photo, in order, found a few photos at a time."""
-    progress.expect(len(photos), "photos")
-    for start in range(0, len(photos), BATCH):
-        batch = photos[start : start + BATCH]
-        for photo, looked in zip(batch, model.look([photo.file for photo in batch]), strict=True):
-            check_size(photo, looked)
-            yield looked
-        progress.advance(len(batch))
+    batches = photo_regions(model, [photo.file for photo in photos], progress)
+    for photo, looked in zip(photos, chain.from_iterable(batches), strict=True):
+        check_size(photo, looked)
+        yield looked
 
 
 def _labels(photo: BoxedPhoto) -> frozenset[str]:
