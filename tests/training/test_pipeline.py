@@ -385,7 +385,8 @@ def test_a_captioner_attends_to_regions_and_resumes_exactly(
     train_captioner(first)
     config = replace(first, output=tmp_path / "whole")
     if loss == "reward":
-        config = replace(config, loss=loss, start=first.output, absent_weight=0.5, epochs=4)
+        taught = {"looking_weight": 0.0, "photo_dropout": 0.0, "text": None, "text_steps": 0, "text_share": 0.0}
+        config = replace(config, loss=loss, start=first.output, absent_weight=0.5, epochs=4, **taught)
     whole = train_captioner(config)
     broken = replace(config, output=tmp_path / "broken")
     train_captioner(replace(broken, stop_after=5))
@@ -481,7 +482,13 @@ def test_the_region_captioner_learns_named_boxes(
         ("photo", {"attention": 12}, "a multiple of 8, its number of heads, found 12"),
         ("photo", {"photo_dropout": 0.4}, "photo_dropout needs attention"),
         ("photo", {"attention": 8, "looking_weight": 0.1}, "looking_weight needs boxes"),
-        ("photo", {"absent_weight": 0.1}, "absent_weight needs boxes"),
+        ("photo", {"absent_weight": 0.1, "boxes": Path()}, 'absent_weight needs loss = "reward"'),
+        (
+            "photo",
+            {"loss": "reward", "start": Path(), "attention": 8, "photo_dropout": 0.1},
+            'photo_dropout needs loss = "likelihood"',
+        ),
+        ("photo", {"loss": "reward", "start": Path(), "absent_weight": 0.1}, "absent_weight needs boxes"),
         ("photo", {"text_share": 0.1}, "text_steps and text_share need text"),
     ],
 )

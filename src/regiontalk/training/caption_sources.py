@@ -132,9 +132,8 @@ class FromText:
     ) -> None:
         self.ids, self.names, self.regions, self.store = ids, names, regions, store
 
-    def glance(self, row: int, rng: np.random.Generator | None) -> Glance:
+    def glance(self, row: int, rng: np.random.Generator) -> Glance:
         """A region for each name, another one as chance has it; never a whole photo."""
-        rng = np.random.default_rng(row) if rng is None else rng
         drawn = [rng.choice(self.regions[name]) for name in self.names[row]]
         features, boxes, scores = (
             np.stack([array[photo, region] for photo, region in drawn]).astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,12 +159,17 @@ class Reader:
         return HeldOut(dataset.name, self.described(texts, [store]), words)
 
     def named_boxes(self, dataset: Dataset) -> list[Boxes]:
-        """Of each photo the boxes that have names; none where they are not asked for."""
-        if self.names is None or self.labels is None:
+        """Of each photo the boxes that have names; none where nothing is taught by them."""
+        asked = self.config.looking_weight or self.config.absent_weight
+        if not asked or self.names is None or self.labels is None:
             return []
-        row_of = {file.resolve(): row for row, file in enumerate(self.labels.photos)}
-        rows = [row_of.get(photo.file.resolve()) for photo in dataset.photos]
+        rows = [self.labelled.get(file.resolve()) for file in dataset.files]
         return [{} if row is None else self.names.boxes(self.labels.boxes[row], self.labels.names[row]) for row in rows]
+
+    @cached_property
+    def labelled(self) -> dict[Path, int]:
+        """The row in `labels` of each photo."""
+        return {} if self.labels is None else {file.resolve(): row for row, file in enumerate(self.labels.photos)}
 
     def named_store(self, labels: BoxLabels) -> RegionStore:
         """The features of boxes that have names."""

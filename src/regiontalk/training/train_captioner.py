@@ -137,6 +137,10 @@ class CaptionerConfig(Section):
         for name in ("looking_weight", "text", "photo_dropout"):
             if getattr(self, name) and not self.attention:
                 raise ValueError(f"{name} needs attention")
+            if getattr(self, name) and self.loss == "reward":
+                raise ValueError(f'{name} needs loss = "likelihood"')
+        if self.absent_weight and self.loss != "reward":
+            raise ValueError('absent_weight needs loss = "reward"')
         for name in ("looking_weight", "absent_weight", "text"):
             if getattr(self, name) and self.boxes is None:
                 raise ValueError(f"{name} needs boxes")
@@ -250,13 +254,14 @@ class CaptionerRun:
     def train_batch(self, step: int) -> Batch | PhotoBatch:
         """Captions, or photos where captions are drawn; before all others those without photos."""
         config, data, rng = self.config, self.data, self.order.generator(step)
-        rows = data.rows[self.order.rows(max(0, step - config.text_steps))]
+        if step < config.text_steps:
+            rows, texts = data.rows[:0], self.order.batch
+        else:
+            rows = data.rows[self.order.rows(step - config.text_steps)]
+            texts = round(len(rows) * config.text_share)
         if self.reward is not None:
             photos = data.references.first[rows[:, 0]] + rows[:, 1]
             return PhotoBatch(photos, [data.sources[source].glance(row, rng) for source, row in rows], rng)
-        texts = 0 if data.text is None else round(len(rows) * config.text_share)
-        if step < config.text_steps:
-            rows, texts = rows[:0], len(rows)
         glances = [self.glance(source, row, rng) for source, row in rows]
         ids = [data.sources[source].ids[row] for source, row in rows]
         if data.text is not None:
