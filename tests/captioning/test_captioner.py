@@ -142,6 +142,8 @@ def test_looks_are_a_distribution_over_each_photos_own_regions() -> None:
     alone = captioner.looks(contexts[1:2], captions[1:2])[0]
     np.testing.assert_allclose(alone, looks[1], atol=1e-6)
     assert captioner.looks(contexts[:0], []) == []
+    many = captioner.looks(some_views(300, seed=6), [(2, 3)] * 300)  # a few at a time
+    np.testing.assert_allclose(many[299], captioner.looks(some_views(300, seed=6)[299:], [(2, 3)])[0], atol=1e-6)
 
 
 def test_attention_by_hand() -> None:

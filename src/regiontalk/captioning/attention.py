@@ -53,8 +53,7 @@ def view_of(contexts: Contexts, weights: Weights) -> View:
         projected = contexts.regions @ matrix  # (N, M, A)
         return np.ascontiguousarray(projected.reshape(rows, regions, HEADS, matrix.shape[1] // HEADS).swapaxes(1, 2))
 
-    there = np.arange(regions) < contexts.counts[:, None]
-    hidden = np.where(there, np.float32(0), np.float32(-np.inf))[:, None]
+    hidden = np.where(contexts.there, np.float32(0), np.float32(-np.inf))[:, None]
     return View(in_heads(weights["W_kr"]), in_heads(weights["W_vr"]), hidden, np.arange(rows))
 
 

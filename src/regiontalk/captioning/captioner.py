@@ -101,6 +101,12 @@ class Captioner:
         Returns:
             N arrays (T, M), each row a distribution over regions.
         """
+        found: list[np.ndarray] = []
+        for at in range(0, len(contexts), _ROWS):
+            found += self._looks(contexts[at : at + _ROWS], captions[at : at + _ROWS])
+        return found
+
+    def _looks(self, contexts: Contexts, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
         longest = max(map(len, captions), default=0)
         inputs = np.full((len(captions), longest + 1), BOUNDARY)
         for row, ids in enumerate(captions):

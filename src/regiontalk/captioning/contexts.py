@@ -36,6 +36,12 @@ class Contexts:
     def __len__(self) -> int:
         return len(self.whole)
 
+    @property
+    def there(self) -> np.ndarray:
+        """Which rows of `regions` are regions.  # (N, M) bool"""
+        found: np.ndarray = np.arange(self.regions.shape[1]) < self.counts[:, None]
+        return found
+
     def __getitem__(self, rows: slice | np.ndarray) -> Contexts:
         return Contexts(self.whole[rows], self.regions[rows], self.counts[rows])
 

@@ -46,9 +46,8 @@ class Seen:
     @classmethod
     def of(cls, contexts: Contexts, shown: np.ndarray | None = None, device: str = "cpu") -> Seen:
         """The same on a device; `shown` (B,) says of which the whole photo is seen, None for all."""
-        mask = np.arange(contexts.regions.shape[1]) < contexts.counts[:, None]
         whole = np.ones(len(contexts), bool) if shown is None else shown
-        arrays = contexts.whole, contexts.regions, mask, whole[:, None].astype(np.float32)
+        arrays = contexts.whole, contexts.regions, contexts.there, whole[:, None].astype(np.float32)
         return cls(*(torch.from_numpy(each).to(device) for each in arrays))
 
 
@@ -132,8 +131,7 @@ class CaptionerNet(nn.Module):
         """Mean and deviation of what is seen with some captions, folded into the weights on export."""
         standardise(self, seen.whole)
         if self.attention is not None:
-            there = np.arange(seen.regions.shape[1]) < seen.counts[:, None]
-            standardise(self.attention, seen.regions[there])
+            standardise(self.attention, seen.regions[seen.there])
 
     def forward(self, seen: Seen, inputs: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
         """How likely each word is next, and where the heads look for it.
