@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import filecmp
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from torch import Tensor
 
 import regiontalk
 from regiontalk.data import read_dataset
 from regiontalk.errors import PackError, TrainingError
 from regiontalk.fingerprints import fingerprint_files, listed, recognised
 from regiontalk.pack import Pack
-from regiontalk.training import loop, teach_measure
 from regiontalk.training import teach as teaching
+from regiontalk.training import teach_measure
 from regiontalk.training.taught_photos import read_taught_photos
 from regiontalk.training.teach import TeachConfig, pack_name, taught_licence, teach
 
+from .killing import ALWAYS, NEVER, kill
 from .taught_packs import KINDS, write_pack
 from .taught_world import write_photos
 
@@ -104,30 +105,14 @@ def same_packs(one: Path, other: Path) -> bool:
 
 
 @pytest.mark.parametrize("killed", [2, 7, 9, 14])
-def test_killed_is_as_not_killed(
-    config: TeachConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: int
-) -> None:
+def test_killed_is_as_not_killed(config: TeachConfig, tmp_path: Path, killed: int) -> None:
     """Six steps in each of three stages; a checkpoint after each step, or after none."""
     config = replace(config, anyway=True, patience=1, dropout=0.2)
     whole = teach(config)
-    take_step, count = loop.take_step, 0
-
-    def falter(*arguments: object) -> dict[str, Tensor]:
-        nonlocal count
-        count += 1
-        if count == killed:
-            raise KeyboardInterrupt
-        return take_step(*arguments)  # type: ignore[arg-type]
-
-    for seconds, name in ((-1.0, "always"), (1e9, "never")):
-        count = 0
+    for seconds, name in ((ALWAYS, "always"), (NEVER, "never")):
         broken = replace(config, output=tmp_path / name)
-        monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", seconds)
-        monkeypatch.setattr(loop, "take_step", falter)
-        with pytest.raises(KeyboardInterrupt):
-            teach(broken)
+        kill(partial(teach, broken), killed, seconds)
         assert not broken.output.exists() and (tmp_path / f"{name}.work").is_dir()
-        monkeypatch.setattr(loop, "take_step", take_step)
         ended = teach(broken)
         assert ended.shares == whole.shares and ended.after.numbers() == whole.after.numbers()
         assert same_packs(config.output, broken.output)

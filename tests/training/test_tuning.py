@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from regiontalk.errors import TrainingError
-from regiontalk.training import loop
 from regiontalk.training.checkpoint import read_tensors
 from regiontalk.training.loop import Task
 from regiontalk.training.tuning import BEST, TUNED, Best, Choice, copied, mixed, tune
+
+from .killing import ALWAYS, NEVER, kill
 
 STEPS, EVERY = 24, 2
 
@@ -89,27 +91,14 @@ def test_mixes_by_hand() -> None:
 
 
 @pytest.mark.parametrize("killed", [1, 3, 8, 9, 13, 14])
-def test_a_killed_run_ends_as_one_that_was_not(killed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_ends_as_one_that_was_not(killed: int, tmp_path: Path) -> None:
     whole = task(goal=0.61)
     share = tune(whole, tmp_path / "whole", CHOICE)
-    take_step, count = loop.take_step, 0
-
-    def falter(*arguments: object) -> dict[str, Tensor]:
-        nonlocal count
-        count += 1
-        if count == killed:
-            raise KeyboardInterrupt
-        return take_step(*arguments)  # type: ignore[arg-type]
-
-    for seconds, folder in ((1e9, "late"), (-1.0, "always")):  # how old a checkpoint is when the kill comes
-        count = 0
-        monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", seconds)
-        monkeypatch.setattr(loop, "take_step", falter)
-        with pytest.raises(KeyboardInterrupt):
-            tune(task(goal=0.61), tmp_path / folder, CHOICE)
-        monkeypatch.setattr(loop, "take_step", take_step)
+    for seconds, name in ((NEVER, "never"), (ALWAYS, "always")):
+        folder = tmp_path / name
+        kill(partial(tune, task(goal=0.61), folder, CHOICE), killed, seconds)
         broken = task(goal=0.61)
-        assert tune(broken, tmp_path / folder, CHOICE) == share
+        assert tune(broken, folder, CHOICE) == share
         for name, value in copied(broken.network).items():
             assert torch.equal(value, whole.network.state_dict()[name])
 

@@ -37,6 +37,18 @@ def open_browser(binary: str, driver: str, profile: Path) -> webdriver.Chrome:
     return webdriver.Chrome(options, webdriver.ChromeService(executable_path=driver))
 
 
+BUSY = """
+const [times] = arguments;
+const real = window.fetch;
+window.asked = 0;
+window.fetch = async (path, options) => {
+  if (path !== "/api/describe" || window.asked++ >= times) return real(path, options);
+  const headers = { "Retry-After": "1", "Content-Type": "application/json" };
+  return new Response('{"error": "Too many requests are waiting."}', { status: 503, headers });
+};
+"""
+"""The server answers the next requests to describe as one that has too many."""
+
 RUN_AXE = (
     "const done = arguments[0]; axe.run().then((found) => done(found.violations), (error) => done([String(error)]))"
 )
@@ -108,6 +120,10 @@ class Page:
     def run(self, script: str, *values: Any) -> Any:
         """Runs a script in the page."""
         return self.browser.execute_script(script, *values)
+
+    def keep_busy(self, times: int) -> None:
+        """From now on, the server has no place for so many requests to describe."""
+        self.run(BUSY, times)
 
     def wait(self, ready: Callable[[], T], what: str) -> T:
         """Waits until `ready` gives something."""

@@ -11,16 +11,6 @@ if TYPE_CHECKING:
     from .page import Page
 
 SENTENCE = "a smiling woman in an orange suit"
-BUSY = """
-const [times] = arguments;
-const real = window.fetch;
-window.asked = 0;
-window.fetch = async (path, options) => {
-  if (path !== "/api/describe" || window.asked++ >= times) return real(path, options);
-  const headers = { "Retry-After": "1", "Content-Type": "application/json" };
-  return new Response('{"error": "Too many requests are waiting."}', { status: 503, headers });
-};
-"""
 
 
 def fill(page: Page, samples: Path) -> None:
@@ -133,14 +123,14 @@ def test_whoever_wants_it_still_sees_nothing_move(page: Page) -> None:
 
 
 def test_a_busy_server_is_asked_once_more(page: Page, samples: Path) -> None:
-    page.run(BUSY, 1)
+    page.keep_busy(1)
     page.choose(samples / "coffee.jpg")
     assert page.run("return window.asked") == 2
     assert page.text("#problem") == ""
 
 
 def test_a_server_that_stays_busy_is_left_alone(page: Page, samples: Path) -> None:
-    page.run(BUSY, 9)
+    page.keep_busy(9)
     page.give(samples / "coffee.jpg")
     page.wait(lambda: page.text("#problem").startswith("Too many requests"), "the page says so")
     assert page.run("return window.asked") == 2

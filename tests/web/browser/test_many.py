@@ -19,16 +19,6 @@ if TYPE_CHECKING:
     from .page import Page
 
 NAMES = ("astronaut.jpg", "camera.jpg", "chelsea.jpg", "coffee.jpg", "rocket.jpg")
-BUSY = """
-const [times] = arguments;
-const real = window.fetch;
-window.asked = 0;
-window.fetch = async (path, options) => {
-  if (path !== "/api/describe" || window.asked++ >= times) return real(path, options);
-  const headers = { "Retry-After": "1", "Content-Type": "application/json" };
-  return new Response('{"error": "Too many requests are waiting."}', { status: 503, headers });
-};
-"""
 STUB = """
 const real = window.fetch;
 window.most = window.now = 0;
@@ -225,7 +215,7 @@ def test_a_failed_photo_says_why_and_can_be_tried_again(page: Page, samples: Pat
 
 
 def test_a_busy_server_is_waited_for(page: Page, samples: Path) -> None:
-    page.run(BUSY, 3)
+    page.keep_busy(3)
     page.give(samples / "coffee.jpg", samples / "rocket.jpg")
     page.wait(lambda: "It is asked again in 1 second" in page.text("#wait"), "the page says that it waits")
     done(page, 2)
