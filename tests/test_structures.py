@@ -86,10 +86,28 @@ def test_alignment_to_json() -> None:
         "height": 30,
         "sentence": "A dog!",
         "score": 2.25,
-        "words": [{"text": "a", "region": 1, "score": 0.25}, {"text": "dog", "region": 1, "score": 2.0}],
-        "phrases": [{"text": "a dog", "start": 0, "end": 2, "region": 1, "box_xyxy": list(box), "score": 2.25}],
+        "words": [
+            {"text": "a", "known": True, "region": 1, "score": 0.25},
+            {"text": "dog", "known": True, "region": 1, "score": 2.0},
+        ],
+        "phrases": [
+            {"text": "a dog", "start": 0, "end": 2, "region": 1, "box_xyxy": list(box), "score": 2.25, "found": True}
+        ],
         "regions": regions_to_json(some_regions()),
     }
+
+
+def test_alignment_to_json_with_probabilities() -> None:
+    phrase = Phrase("a dog", 0, 2, 1, (1.0, 2.0, 10.0, 20.0), 2.25, 0.03125, found=False)
+    scores = np.array([0.25, 2.0], np.float32)
+    sentence = replace(some_sentence(), kinds=("learnt", "unknown"))
+    alignment = Alignment(
+        some_regions(), sentence, 1.0, 2.25, np.array([1, 1]), scores, (phrase,), (None, 0.12345), 0.12345
+    )
+    found = json.loads(json.dumps(alignment.to_json()))
+    assert found["sure"] == 0.1235
+    assert [(word["known"], word["sure"]) for word in found["words"]] == [(True, None), (False, 0.1235)]
+    assert found["phrases"][0]["sure"] == 0.0312 and not found["phrases"][0]["found"]
 
 
 def test_regions_to_dict() -> None:

@@ -13,14 +13,16 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from PIL import Image
 
+from regiontalk.alignment.certainty import log_odds
 from regiontalk.alignment.distinct import Distinct
 from regiontalk.alignment.hubness import Bank
-from regiontalk.alignment.mrf import align
+from regiontalk.alignment.mrf import align, products
 from regiontalk.alignment.score import Kind, pad, score_sentences
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.contexts import photo_contexts, region_contexts
 from regiontalk.captioning.writing import Writer
 from regiontalk.errors import PackError, PhotoError, SentenceError
+from regiontalk.language.function_words import FUNCTION_WORDS
 from regiontalk.language.placed import PlacedVectors
 from regiontalk.language.reader import WordsReader
 from regiontalk.language.tokenise import tokenise
@@ -206,7 +208,33 @@ class Model:
             words = ", ".join(repr(word) for word in read.words)
             raise SentenceError(f"The pack knows none of the words {words}. Say it with more common English words.")
         (regions,) = self._regions(_one(photo, "align"))
-        return align(regions, read, self.pack.settings.alignment.beta if beta is None else beta, self.score_kind)
+        stay = self.pack.settings.alignment.beta if beta is None else beta
+        return align(regions, read, stay, self.score_kind, self.word_odds(regions.vectors, read))
+
+    def word_odds(self, vectors: np.ndarray, sentence: Sentence) -> list[float | None] | None:
+        """For each word of a sentence the log-odds, in nats, that what it names is on a photo, or in a part of it.
+
+        Args:
+            vectors: (M, h) of its regions, or of those that count.
+            sentence: what `read` made of the sentence.
+
+        Returns:
+            None for words that name nothing or are unknown, and None if the pack tells no probabilities: see
+            `regiontalk.alignment.certainty`.
+        """
+        settings = self.pack.settings.certainty
+        if not settings.slope:
+            return None
+        naming = [
+            word not in FUNCTION_WORDS and int(id_) != Vocabulary.UNKNOWN
+            for word, id_ in zip(sentence.words, sentence.ids, strict=True)
+        ]
+        alone = self._vectors([sentence.ids[n : n + 1] for n, names in enumerate(naming) if names])
+        if not alone:
+            return [None] * len(naming)
+        evidence = products(np.concatenate(alone), vectors).max(axis=1)
+        odds = iter(log_odds(evidence, settings).tolist())
+        return [next(odds) if names else None for names in naming]
 
     def describe(self, photo: PhotoLike, beam: int | None = None) -> Description:
         """Caption a photo and each of its distinct regions.

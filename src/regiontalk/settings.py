@@ -254,6 +254,19 @@ class BankSettings(Section):
             raise ValueError("expected no temperature and weight without photos")
 
 
+@dataclass(frozen=True)
+class CertaintySettings(Section):
+    """How a word's evidence becomes a probability (`regiontalk.alignment.certainty`), fitted on held-out photos.
+
+    Attributes:
+        slope: nats for each unit of v_i·s_t; 0 if the pack tells no probabilities.
+        offset: nats.
+    """
+
+    slope: Annotated[float, number(0, 1e6)] = 0.0
+    offset: Annotated[float, number(-1e6, 1e6)] = 0.0
+
+
 HEADS = 8
 """Of a captioner's attention, side by side."""
 
@@ -300,6 +313,7 @@ class PackSettings(Section):
         made_with: the program and version that wrote it.
         trained_on, results: free-form, for people: data and numbers behind the weights.
         bank: what competing photos and sentences are held against; by default nothing.
+        certainty: how scores become probabilities; by default they do not.
     """
 
     name: Annotated[str, line(100)]
@@ -314,6 +328,7 @@ class PackSettings(Section):
     trained_on: Annotated[dict[str, Any], free_form]
     results: Annotated[dict[str, Any], free_form]
     bank: BankSettings = BankSettings()
+    certainty: CertaintySettings = CertaintySettings()
 
     def __post_init__(self) -> None:
         super().__post_init__()

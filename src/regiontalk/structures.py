@@ -120,7 +120,12 @@ class Sentence:
 
 @dataclass(frozen=True)
 class Phrase:
-    """A contiguous run of words on one region. `start` and `end` index the words, end exclusive."""
+    """A contiguous run of words on one region. `start` and `end` index the words, end exclusive.
+
+    Attributes:
+        sure: the probability that what it names is on the photo; None if it names nothing, or the pack tells none.
+        found: whether it has a box to be shown: it names something, which is more likely there than not.
+    """
 
     text: str
     start: int
@@ -128,6 +133,8 @@ class Phrase:
     region: int
     box_xyxy: tuple[float, float, float, float]
     score: float
+    sure: float | None = None
+    found: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,6 +149,9 @@ class Alignment:
         word_regions: (T,) int64, a_j of Eq. 10: the region of each word.
         word_scores: (T,) float32, v_{a_j} · s_j of Eq. 11.
         phrases: the maximal runs of words with one region, in order; together they cover the sentence.
+        word_sure: for each word the probability that what it names is on the photo; None for words that name nothing or
+            are unknown. Empty if the pack tells no probabilities.
+        sure: the probability that the sentence fits the photo; None where `word_sure` has no number.
     """
 
     regions: Regions
@@ -151,30 +161,38 @@ class Alignment:
     word_regions: np.ndarray
     word_scores: np.ndarray
     phrases: tuple[Phrase, ...]
+    word_sure: tuple[float | None, ...] = ()
+    sure: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `regiontalk align --json` prints."""
-        words = zip(self.sentence.words, self.word_regions, self.word_scores, strict=True)
+        """The object that `regiontalk align --json` prints; without probabilities if the pack tells none."""
         return {
             "file": self.regions.file,
             "width": self.regions.width,
             "height": self.regions.height,
             "sentence": self.sentence.text,
             "score": float(self.score),
-            "words": [{"text": text, "region": int(r), "score": float(s)} for text, r, s in words],
-            "phrases": [
-                {
-                    "text": phrase.text,
-                    "start": phrase.start,
-                    "end": phrase.end,
-                    "region": phrase.region,
-                    "box_xyxy": list(phrase.box_xyxy),
-                    "score": phrase.score,
-                }
-                for phrase in self.phrases
-            ],
+            **({"sure": _rounded(self.sure)} if self.word_sure else {}),
+            "words": self._words_to_json(),
+            "phrases": [self._phrase_to_json(phrase) for phrase in self.phrases],
             "regions": regions_to_json(self.regions),
         }
+
+    def _words_to_json(self) -> list[dict[str, Any]]:
+        known = [kind != "unknown" for kind in self.sentence.kinds] or [True] * len(self.sentence)
+        words = zip(self.sentence.words, known, self.word_regions, self.word_scores, strict=True)
+        found: list[dict[str, Any]] = [
+            {"text": text, "known": is_known, "region": int(region), "score": float(score)}
+            for text, is_known, region, score in words
+        ]
+        for word, sure in zip(found, self.word_sure, strict=False):
+            word["sure"] = _rounded(sure)
+        return found
+
+    def _phrase_to_json(self, phrase: Phrase) -> dict[str, Any]:
+        names = ("text", "start", "end", "region", "score", "found")
+        found = {name: getattr(phrase, name) for name in names} | {"box_xyxy": list(phrase.box_xyxy)}
+        return found | ({"sure": _rounded(phrase.sure)} if self.word_sure else {})
 
     to_dict = to_json
 
@@ -268,6 +286,10 @@ def phrases_repr(phrases: Sequence[Phrase]) -> str:
     """Phrases with their boxes in whole pixels, for a `repr`: ['a dog' (12, 20, 80, 64)]."""
     boxes = [tuple(round(edge) for edge in phrase.box_xyxy) for phrase in phrases]
     return f"[{', '.join(f'{phrase.text!r} {box}' for phrase, box in zip(phrases, boxes, strict=True))}]"
+
+
+def _rounded(probability: float | None) -> float | None:
+    return None if probability is None else round(probability, 4)
 
 
 def _html_of(result: Description | Alignment | Regions) -> str:

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from regiontalk.alignment.certainty import FOUND, phrase_probability, probability
 from regiontalk.alignment.score import Kind, score_of_products
 from regiontalk.errors import ConfigError, PackError
+from regiontalk.language.function_words import FUNCTION_WORDS
 from regiontalk.structures import Alignment, Phrase, Regions, Sentence
 
 
@@ -57,7 +59,13 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
     return path, float(best[0, path[0]])
 
 
-def phrases(words: Sequence[str], path: np.ndarray, unary: np.ndarray, boxes: np.ndarray) -> tuple[Phrase, ...]:
+def phrases(
+    words: Sequence[str],
+    path: np.ndarray,
+    unary: np.ndarray,
+    boxes: np.ndarray,
+    odds: Sequence[float | None] | None = None,
+) -> tuple[Phrase, ...]:
     """Cuts a sentence into the maximal runs of words that share a region.
 
     Args:
@@ -65,16 +73,23 @@ def phrases(words: Sequence[str], path: np.ndarray, unary: np.ndarray, boxes: np
         path: (T,) integers, the region a_j of each word.
         unary: (T, M), v_i·s_j.
         boxes: (M, 4), xyxy in pixels of the original photo.
+        odds: for each word the log-odds of being shown, None for words that name nothing; None if nobody can tell.
 
     Returns:
         The phrases in order; together they cover the sentence. A phrase's score is the sum of its words' scores.
     """
     changes = [j for j in range(1, len(words)) if path[j] != path[j - 1]]
     runs = zip([0, *changes], [*changes, len(words)], strict=True)
-    return tuple(_phrase(words, start, end, int(path[start]), unary, boxes) for start, end in runs)
+    return tuple(_phrase(words, start, end, int(path[start]), unary, boxes, odds) for start, end in runs)
 
 
-def align(regions: Regions, sentence: Sentence, beta: float, kind: Kind = "max") -> Alignment:
+def align(
+    regions: Regions,
+    sentence: Sentence,
+    beta: float,
+    kind: Kind = "max",
+    odds: Sequence[float | None] | None = None,
+) -> Alignment:
     """Gives each word of a sentence a region of a photo.
 
     Args:
@@ -83,6 +98,7 @@ def align(regions: Regions, sentence: Sentence, beta: float, kind: Kind = "max")
         beta: β, at least 0, in units of v_i·s_t; 0 lets every word choose for itself, a large one keeps the sentence
             on one region.
         kind: of the alignment's `score`; it changes nothing else.
+        odds: as of `phrases`.
 
     Returns:
         The alignment. Its `score` is S_kl as `score_matrix` gives it, less the hubness of both; β does not change it.
@@ -99,14 +115,31 @@ def align(regions: Regions, sentence: Sentence, beta: float, kind: Kind = "max")
         )
     unary = products(sentence.vectors, regions.vectors)  # (T, M)
     path, _ = viterbi(unary, beta)
+    score = score_of_products(unary, kind) - regions.hubness - sentence.hubness
+    return aligned(regions, sentence, float(beta), score, path, unary, odds)
+
+
+def aligned(
+    regions: Regions,
+    sentence: Sentence,
+    beta: float,
+    score: float,
+    path: np.ndarray,
+    unary: np.ndarray,
+    odds: Sequence[float | None] | None = None,
+) -> Alignment:
+    """An alignment of which the path is known; arguments as of `Alignment` and `phrases`."""
+    shown = () if odds is None else tuple(None if each is None else probability([each]) for each in odds)
     return Alignment(
         regions=regions,
         sentence=sentence,
-        beta=float(beta),
-        score=score_of_products(unary, kind) - regions.hubness - sentence.hubness,
+        beta=beta,
+        score=score,
         word_regions=path,
         word_scores=unary[np.arange(len(path)), path].astype(np.float32),
-        phrases=phrases(sentence.words, path, unary, regions.boxes_xyxy),
+        phrases=phrases(sentence.words, path, unary, regions.boxes_xyxy, odds),
+        word_sure=shown,
+        sure=probability([each for each in odds or () if each is not None]),
     )
 
 
@@ -123,7 +156,20 @@ def products(words: np.ndarray, regions: np.ndarray) -> np.ndarray:
     return found
 
 
-def _phrase(words: Sequence[str], start: int, end: int, region: int, unary: np.ndarray, boxes: np.ndarray) -> Phrase:
+def _phrase(
+    words: Sequence[str],
+    start: int,
+    end: int,
+    region: int,
+    unary: np.ndarray,
+    boxes: np.ndarray,
+    odds: Sequence[float | None] | None,
+) -> Phrase:
     x0, y0, x1, y1 = (float(value) for value in boxes[region])
     score = float(unary[start:end, region].sum())
-    return Phrase(" ".join(words[start:end]), start, end, region, (x0, y0, x1, y1), score)
+    text = " ".join(words[start:end])
+    if odds is None:
+        names_something = any(word not in FUNCTION_WORDS for word in words[start:end])
+        return Phrase(text, start, end, region, (x0, y0, x1, y1), score, found=names_something)
+    sure = phrase_probability(odds[start:end])
+    return Phrase(text, start, end, region, (x0, y0, x1, y1), score, sure, sure is not None and sure >= FOUND)

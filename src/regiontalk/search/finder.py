@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from regiontalk.alignment.mrf import phrases
+from regiontalk.alignment.certainty import SEARCHED, at_prior
+from regiontalk.alignment.mrf import aligned
 from regiontalk.errors import ConfigError, PhotoError, SentenceError
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.model import Model, PhotoLike
@@ -49,10 +50,20 @@ class FoundPhoto:
         """The sentence's phrases, each with the box that answers it; none where the query was a photo."""
         return () if self.alignment is None else self.alignment.phrases
 
+    @property
+    def sure(self) -> float | None:
+        """The probability that the photo shows what the sentence says, `SEARCHED` being the one before looking.
+
+        None where the query was a photo, or the pack tells no probabilities.
+        """
+        return None if self.alignment is None else at_prior(self.alignment.sure, SEARCHED)
+
     def to_json(self) -> dict[str, Any]:
         """The object that `regiontalk search --json` prints: with phrases if the query was a sentence."""
         content = {"rank": self.rank, **self.entry.to_json(), "score": self.score}
-        return content if self.alignment is None else {**content, "phrases": self.alignment.to_json()["phrases"]}
+        if self.alignment is None:
+            return content
+        return content | _sure(self.sure) | {"phrases": self.alignment.to_json()["phrases"]}
 
     to_dict = to_json
 
@@ -91,10 +102,15 @@ class FoundBox:
         """The box, in pixels of the upright photo."""
         return self.alignment.phrases[0].box_xyxy
 
+    @property
+    def sure(self) -> float | None:
+        """The probability that the box shows what the phrase says, as of `FoundPhoto`."""
+        return at_prior(self.alignment.sure, SEARCHED)
+
     def to_json(self) -> dict[str, Any]:
         """The object that `regiontalk search --region PHRASE --json` prints."""
         found = {"region": self.region, "box_xyxy": list(self.box_xyxy), "score": self.score}
-        return {"rank": self.rank, **self.entry.to_json(), **found}
+        return {"rank": self.rank, **self.entry.to_json(), **found, **_sure(self.sure)}
 
     to_dict = to_json
 
@@ -146,7 +162,8 @@ class Finder:
         """
         read = self._read(phrase)
         for rank, hit in enumerate(self._engine.boxes(read.vectors, _at_least_1(k), where, once), start=1):
-            yield FoundBox(rank, hit.entry, hit.region, hit.score, hit.regions, on_one_region(hit, read))
+            odds = self._model.word_odds(hit.regions.vectors[hit.region : hit.region + 1], read)
+            yield FoundBox(rank, hit.entry, hit.region, hit.score, hit.regions, on_one_region(hit, read, odds))
 
     def like(self, photo: PhotoLike | Regions, k: int, where: Where = EVERYTHING) -> Iterator[FoundPhoto]:
         """The k photos most like another, itself among them if it is there.
@@ -187,19 +204,14 @@ def require_searchable(pack: Pack) -> None:
         )
 
 
-def on_one_region(hit: BoxHit, read: Sentence) -> Alignment:
+def on_one_region(hit: BoxHit, read: Sentence, odds: Sequence[float | None] | None = None) -> Alignment:
     """The whole phrase on the box that was found: an alignment with β beyond all bounds, and the box given."""
     unary = read.vectors @ hit.regions.vectors.T  # (T, M)
-    path = np.full(len(read), hit.region)
-    return Alignment(
-        regions=hit.regions,
-        sentence=read,
-        beta=math.inf,
-        score=hit.score,
-        word_regions=path,
-        word_scores=unary[:, hit.region],
-        phrases=phrases(read.words, path, unary, hit.regions.boxes_xyxy),
-    )
+    return aligned(hit.regions, read, math.inf, hit.score, np.full(len(read), hit.region), unary, odds)
+
+
+def _sure(probability: float | None) -> dict[str, float]:
+    return {} if probability is None else {"sure": round(probability, 4)}
 
 
 def _at_least_1(k: int) -> int:

@@ -29,6 +29,7 @@ from regiontalk.settings import (
     WordsSettings,
 )
 from regiontalk.training.bank import look_at_photos, make_bank, some
+from regiontalk.training.calibration import calibrated
 from regiontalk.training.captioner_net import finished_captioner, folded_captioner
 from regiontalk.training.checkpoint import run_settings
 from regiontalk.training.finished_alignment import read_alignment
@@ -69,6 +70,8 @@ class ExportConfig:
             speaks; None for no such words.
         placed_words: how many, the first of the file.
         bank_temperature, bank_weight: τ (in units of S_kl) and λ; chosen on dev.
+        calibrate: datasets whose dev splits say how scores become probabilities (`regiontalk.alignment.certainty`);
+            without them the pack tells none.
         max_pixels: of a photo, see `regiontalk.photos.open_photo`.
     """
 
@@ -99,6 +102,7 @@ class ExportConfig:
     bank_weight: float = 0.75
     placed_vectors: Path | None = None
     placed_words: int = 20_000
+    calibrate: tuple[Path, ...] = ()
     max_pixels: int = MAX_PIXELS
 
     def __post_init__(self) -> None:
@@ -142,6 +146,13 @@ def export_pack(config: ExportConfig) -> Pack:
         seen = look_at_photos(graph, vision_settings, arrays["projection"], chosen, config.max_pixels)
         bank, tensors = make_bank(seen, arrays, settings, config.bank_temperature, config.bank_weight)
         settings, arrays = replace(settings, bank=bank), {**arrays, BANK: tensors}
+    if config.calibrate:
+        dev = [photo for each in config.calibrate for photo in read_dataset(each, "dev").photos]
+        seen = look_at_photos(
+            graph, vision_settings, arrays["projection"], [each.file for each in dev], config.max_pixels
+        )
+        certainty = calibrated([each.vectors for each in seen], dev, vocabulary, arrays, settings)
+        settings = replace(settings, certainty=certainty)
     return save_pack(config.output, settings, arrays, graph, vocabulary, photos)
 
 

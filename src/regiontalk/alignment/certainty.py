@@ -1,0 +1,125 @@
+"""How sure it is that words are shown: scores as calibrated probabilities.
+
+A word's evidence is max_i v_i·s of the word read alone, so that no other word of its sentence lends it a meaning. Its
+log-odds are a line through the evidence (Platt 1999, *Probabilistic outputs for support vector machines*), fitted on
+photos that nothing was trained on. Words that name something count, T of them in a sentence or a phrase:
+
+    P(shown) = σ(logit(prior) + Σ_t (slope · max_i v_i·s_t + offset) / √T)
+
+The words of a sentence are not independent, and √T is what keeps the whole calibrated where T would be too timid and 1
+too bold.
+
+Axis names: T words, M regions, h dimensions of the shared space.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from regiontalk.recurrence import sigmoid
+from regiontalk.settings import CertaintySettings
+
+ASKED = 0.5
+"""Prior of what somebody says of a photo: as likely there as not."""
+SEARCHED = 0.02
+"""Prior of a search: of eighty kinds of things, photos name about one in fifty."""
+FOUND = 0.5
+"""From here on a phrase is told as found."""
+ABSENT = 0.15
+"""Below, a word is told as absent even within a phrase that is found."""
+
+_STEPS, _CONVERGED, _RIDGE = 100, 1e-9, 1e-6
+_LEAST = 1e-9
+"""Nothing is told as surer than this, or less sure."""
+
+
+def log_odds(evidence: np.ndarray, settings: CertaintySettings) -> np.ndarray:
+    """Of T words being shown, at even prior odds.  # (T,) nats
+
+    Args:
+        evidence: (T,) max_i v_i·s_t of each word read alone.
+        settings: of the pack.
+    """
+    found: np.ndarray = settings.slope * evidence.astype(np.float64) + settings.offset
+    return found
+
+
+def probability(odds: Sequence[float], prior: float = ASKED) -> float | None:
+    """That words are shown, all together.
+
+    Args:
+        odds: of T words that name something, as `log_odds` gives them.
+        prior: how likely it was before anybody looked, in 0..1.
+
+    Returns:
+        None without words.
+
+    >>> [round(probability(odds), 2) for odds in ([0.0, 0.0], [2.0, 2.0, -4.0], [3.0])]
+    [0.5, 0.5, 0.95]
+    """
+    if not odds:
+        return None
+    return _logistic(log_odds_of(prior) + sum(odds) / math.sqrt(len(odds)))
+
+
+def at_prior(probability: float | None, prior: float) -> float | None:
+    """A probability that was told at the prior `ASKED`, at another.
+
+    >>> round(at_prior(0.5, 0.02), 6), at_prior(None, 0.02)
+    (0.02, None)
+    """
+    return None if probability is None else _logistic(log_odds_of(probability) + log_odds_of(prior))
+
+
+def phrase_probability(odds: Sequence[float | None]) -> float | None:
+    """That a phrase is shown, its words being those of one region: of words that are not absent, if there are any.
+
+    Args:
+        odds: of each of its words; None for words that name nothing.
+    """
+    naming = [each for each in odds if each is not None]
+    return probability([each for each in naming if _logistic(each) >= ABSENT] or naming)
+
+
+def fit(evidence: np.ndarray, shown: np.ndarray) -> CertaintySettings:
+    """Slope and offset that make given answers likeliest, both answers weighing the same in all.
+
+    Args:
+        evidence: (K,) of K questions.
+        shown: (K,) bool, the answers; both occur.
+
+    Raises:
+        ValueError: if only one answer occurs.
+
+    >>> found = fit(np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, True, False, True]))
+    >>> bool(found.slope > 0), round(abs(found.slope * 1.5 + found.offset), 3)
+    (True, 0.0)
+    """
+    if not 0 < shown.sum() < len(shown):
+        raise ValueError("expected questions of which some are answered by yes and some by no")
+    spread = float(evidence.std()) or 1.0
+    inputs = np.stack([evidence / spread, np.ones(len(evidence))], axis=1).astype(np.float64)  # (K, 2)
+    weights = np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum())
+    line = np.zeros(2)
+    for _ in range(_STEPS):  # Newton's method; the ridge keeps it finite where the answers can be told apart
+        told = sigmoid(inputs @ line)
+        gradient = inputs.T @ (weights * (told - shown)) + _RIDGE * line
+        curvature = (inputs * (weights * told * (1 - told))[:, None]).T @ inputs + _RIDGE * np.eye(2)
+        step = np.linalg.solve(curvature, gradient)
+        line -= step
+        if np.abs(step).max() < _CONVERGED:
+            break
+    return CertaintySettings(max(float(line[0]), 0.0) / spread, float(line[1]))
+
+
+def _logistic(odds: float) -> float:
+    return 0.5 * (1 + math.tanh(odds / 2))
+
+
+def log_odds_of(probability: float) -> float:
+    """The logarithm of probability / (1 - probability), in nats, no further from 0 than that of `_LEAST`."""
+    clipped = min(max(probability, _LEAST), 1 - _LEAST)
+    return math.log(clipped / (1 - clipped))

@@ -1,0 +1,81 @@
+"""How good probabilities are: how often the likelier answer is right, and how far what is told is from what is so.
+
+The expected calibration error (Naeini et al. 2015; Guo et al. 2017, *On Calibration of Modern Neural Networks*) is the
+mean distance, over answers put into bins by their probability, between a bin's mean probability and its share of yes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+BINS = 10
+"""Of equal width."""
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers told with `low` to `high`: how many, their mean probability, and the share whose answer is yes."""
+
+    low: float
+    high: float
+    questions: int
+    told: float
+    shown: float
+
+
+@dataclass(frozen=True)
+class CertaintyScores:
+    """What is said of questions and their answers; shares in 0..1.
+
+    Attributes:
+        questions: how many; half of them are to be answered by yes.
+        accuracy: of "found" and "not found".
+        accuracy_shown, accuracy_absent: of the questions whose answer is yes, and of the others.
+        calibration_error: expected, over the bins.
+        bins: that hold an answer.
+    """
+
+    questions: int
+    accuracy: float
+    accuracy_shown: float
+    accuracy_absent: float
+    calibration_error: float
+    bins: tuple[Bin, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The numbers, by name."""
+        return asdict(self) | {"bins": [asdict(each) for each in self.bins]}
+
+
+def certainty_scores(told: np.ndarray, found: np.ndarray, shown: np.ndarray) -> CertaintyScores:
+    """Scores of K answers.
+
+    Args:
+        told: (K,) probabilities.
+        found: (K,) bool, whether it was told as found.
+        shown: (K,) bool, whether it is there; both occur.
+
+    >>> found, shown = np.array([True, True, False]), np.array([True, False, False])
+    >>> scores = certainty_scores(np.array([0.9, 0.9, 0.1]), found, shown)
+    >>> round(scores.accuracy, 3), round(scores.calibration_error, 3)  # (2 · |0.9 - 0.5| + 1 · |0.1 - 0|) / 3
+    (0.667, 0.3)
+    """
+    right = found == shown
+    places = np.minimum((told * BINS).astype(np.int64), BINS - 1)
+    bins = tuple(
+        Bin(place / BINS, (place + 1) / BINS, int(own.sum()), float(told[own].mean()), float(shown[own].mean()))
+        for place in range(BINS)
+        if (own := places == place).any()
+    )
+    error = sum(each.questions * abs(each.told - each.shown) for each in bins) / len(told)
+    return CertaintyScores(
+        questions=len(told),
+        accuracy=float(right.mean()),
+        accuracy_shown=float(right[shown].mean()),
+        accuracy_absent=float(right[~shown].mean()),
+        calibration_error=float(error),
+        bins=bins,
+    )

@@ -1,0 +1,102 @@
+"""Questions whether a photo shows something: as many whose answer is yes as no.
+
+For each thing that a photo shows one is drawn that it does not show. What a photo shows is said by its boxes, or by its
+captions: a class that two of them name, or the only one. What none of its captions names is taken as not there, which
+is wrong now and then: people do not say all that they see.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Container, Iterable, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+from regiontalk.data import BoxedPhoto
+from regiontalk.data.captions import CaptionedPhoto
+from regiontalk.evaluation.class_words import CLASSES, Words, known, synonyms
+from regiontalk.evaluation.objects.mentions import ClassNamer, Mention
+from regiontalk.language import tokenise
+
+SEED = 0
+"""Of what is drawn."""
+_CAPTIONS = 2
+"""Captions that must agree on a word, where there are so many."""
+
+
+Labels: TypeAlias = AbstractSet[str]
+Captions: TypeAlias = Sequence[Sequence[Mention]]
+"""A photo's captions, each as the classes that it mentions."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whether a photo shows something: the photo's row, the words for the thing, and the answer."""
+
+    photo: int
+    words: Words
+    shown: bool
+
+
+def of_boxes(
+    photos: Sequence[BoxedPhoto], classes: Sequence[str], vocabulary: Container[str], seed: int = SEED
+) -> list[Question]:
+    """Questions about classes, by the first of each one's names of which captions taught all words.
+
+    Args:
+        photos: with their boxes.
+        classes: that their annotators had.
+        vocabulary: the words that captions taught.
+        seed: of the draw, every class being as likely.
+    """
+    return _questions([(photo.shown - photo.unclear, photo.shown) for photo in photos], classes, vocabulary, seed)
+
+
+def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str], seed: int = SEED) -> list[Question]:
+    """Questions about COCO's classes, by what photos' captions name.
+
+    Args:
+        photos: with their captions.
+        vocabulary: the words that captions taught.
+        seed: of the draw, every class being as likely.
+    """
+    namer = ClassNamer(each.name for each in CLASSES)
+    mentions = [[namer.mentions(tokenise(caption)) for caption in photo.captions] for photo in photos]
+    return _questions([(_agreed(each), _mentioned(each)) for each in mentions], namer.labels, vocabulary, seed)
+
+
+def _mentioned(captions: Captions) -> set[str]:
+    """The classes that any caption of a photo may name."""
+    return {label for mentions in captions for mention in mentions for label in mention.labels}
+
+
+def _agreed(captions: Captions) -> set[str]:
+    """The classes that enough captions of a photo name for sure."""
+    sure = [
+        {mention.labels[0] for mention in mentions if mention.sure and len(mention.labels) == 1}
+        for mentions in captions
+    ]
+    counts = Counter(label for labels in sure for label in labels)
+    return {label for label, count in counts.items() if count >= min(_CAPTIONS, len(captions))}
+
+
+def _questions(
+    photos: Sequence[tuple[Labels, Labels]], classes: Iterable[str], vocabulary: Container[str], seed: int
+) -> list[Question]:
+    """For each class that a photo shows a question, and one about another class that is drawn.
+
+    Args:
+        photos: for each the classes that it shows, and those that it may show.
+    """
+    rng = np.random.default_rng(seed)
+    names = {label: found[0] for label in sorted(classes) if (found := known(synonyms(label), vocabulary))}
+    questions = []
+    for row, (shown, perhaps) in enumerate(photos):
+        absent = [label for label in names if label not in shown | perhaps]
+        for label in sorted(shown & names.keys()) if absent else ():
+            questions.append(Question(row, names[label], True))
+            questions.append(Question(row, names[absent[int(rng.integers(len(absent)))]], False))
+    return questions

@@ -1,0 +1,138 @@
+"""Whether a pack's "found" and its probabilities hold, on photos whose boxes or captions say what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from regiontalk.alignment.certainty import ABSENT, log_odds_of, phrase_probability
+from regiontalk.data import BoxedDataset, Dataset
+from regiontalk.errors import ConfigError, DataError
+from regiontalk.evaluation.box_signature import box_signature
+from regiontalk.evaluation.certainty.metric import CertaintyScores, certainty_scores
+from regiontalk.evaluation.certainty.questions import SEED, Question, of_boxes, of_captions
+from regiontalk.evaluation.looking import photo_regions
+from regiontalk.evaluation.results import Progress, Silent, rounded
+from regiontalk.evaluation.signature import evaluation_signature
+from regiontalk.language import tokenise
+from regiontalk.model import Model
+from regiontalk.structures import Alignment, Regions
+
+_SILENT = Silent()
+_PLACE = "{}"
+SENTENCE = _PLACE
+"""What is asked: the bare name."""
+_MOST_PLACES = 2
+
+
+@dataclass(frozen=True)
+class CertaintyResult:
+    """Numbers, and how they came about."""
+
+    scores: CertaintyScores
+    signature: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is printed."""
+        numbers: dict[str, Any] = rounded(self.scores.to_json())
+        return numbers | {"signature": dict(self.signature)}
+
+
+def evaluate_certainty(
+    model: Model,
+    dataset: BoxedDataset | Dataset,
+    sentence: str = SENTENCE,
+    selection: Mapping[str, Any] | None = None,
+    progress: Progress = _SILENT,
+) -> CertaintyResult:
+    """Ask a pack for things that photos show, and for as many that they do not.
+
+    Args:
+        model: asked by `Model.align`.
+        dataset: photos with the names of classes on their boxes, which are asked for; or with captions, and COCO's
+            classes that these name are.
+        sentence: what is asked, {} standing for the name. With a second {} each question has one of the other answer
+            beside it: first the thing that is there, then the one that is not.
+        selection: how the photos were chosen, for the signature.
+        progress: is told how far it is.
+
+    Raises:
+        ConfigError: if the pack tells no probabilities, or `sentence` has not one {} or two.
+        DataError: if the boxes have no classes, or nothing can be asked.
+        PhotoError: if a photo is broken.
+    """
+    if not model.pack.settings.certainty.slope:
+        raise ConfigError(f"{model.pack.folder}: this pack tells no probabilities; export it anew with calibrate")
+    parts = _parts(sentence)
+    questions = _questions(model, dataset)
+    if not questions:
+        raise DataError(f"{dataset.name}: nothing can be asked; the pack knows no word for what its photos show")
+    looked = [regions for batch in photo_regions(model, dataset.files, progress) for regions in batch]
+    pairs = list(zip(questions[::2], questions[1::2], strict=True))
+    told = [answer for pair in pairs for answer in _answers(model, looked[pair[0].photo], pair, parts)]
+    sure, found = (np.array(column) for column in zip(*told, strict=True))
+    shown = np.array([question.shown for question in questions])
+    if isinstance(dataset, BoxedDataset):
+        signature = box_signature(model, dataset, selection or {}, progress)
+    else:
+        signature = evaluation_signature(model, dataset, progress)
+    signature |= {"sentence": sentence, "asked": "as often for what is not there, drawn", "seed": SEED}
+    return CertaintyResult(certainty_scores(sure.astype(np.float64), found.astype(bool), shown), signature)
+
+
+def _questions(model: Model, dataset: BoxedDataset | Dataset) -> list[Question]:
+    if not isinstance(dataset, BoxedDataset):
+        return of_captions(dataset.photos, model.pack.vocabulary)
+    if dataset.kind != "labels":
+        raise DataError(
+            f"{dataset.name}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
+        )
+    return of_boxes(dataset.photos, dataset.classes, model.pack.vocabulary)
+
+
+def _answers(
+    model: Model, regions: Regions, pair: Sequence[Question], parts: Sequence[str]
+) -> list[tuple[float, bool]]:
+    """For a thing that is there and one that is not: how sure the pack is of it, and whether it is told as found."""
+    asked = [[question] for question in pair] if len(parts) == 2 else [list(pair)]
+    return [answer for questions in asked for answer in _asked(model, regions, questions, parts)]
+
+
+def _asked(
+    model: Model, regions: Regions, questions: Sequence[Question], parts: Sequence[str]
+) -> list[tuple[float, bool]]:
+    text, places = parts[0], []
+    for question, after in zip(questions, parts[1:], strict=True):
+        start = len(tokenise(text))
+        places.append((start, start + len(question.words)))
+        text = f"{text} {' '.join(question.words)} {after}"
+    alignment = model.align(regions, text)
+    return [told(alignment, start, end) for start, end in places]
+
+
+def told(alignment: Alignment, start: int, end: int) -> tuple[float, bool]:
+    """How sure it is of some words in a row, and whether all of them are told as found.
+
+    Args:
+        alignment: of a sentence that holds them.
+        start, end: their places, end exclusive.
+    """
+    sure = alignment.word_sure[start:end]
+    own = [phrase for phrase in alignment.phrases if phrase.start < end and phrase.end > start]
+    found = all(phrase.found for phrase in own) and all(each is None or each >= ABSENT for each in sure)
+    return phrase_probability([None if each is None else log_odds_of(each) for each in sure]) or 0.0, found
+
+
+def _parts(sentence: str) -> list[str]:
+    """What stands before, between and after the names.
+
+    Raises:
+        ConfigError: if there is not one or two places for them.
+    """
+    parts = sentence.split(_PLACE)
+    if not 2 <= len(parts) <= _MOST_PLACES + 1 or any("{" in part or "}" in part for part in parts):
+        raise ConfigError(f"--sentence {sentence!r}: expected one {_PLACE} where the name goes, or two of them")
+    return parts
