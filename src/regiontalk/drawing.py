@@ -34,9 +34,10 @@ _SAME_PLACE = 0.5  # IoU above which a description's picture shows only the sure
 
 
 def draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
-    """A sentence under its photo, each word in the colour of its box, with its score v_i · s_t (figure 5).
+    """A sentence under its photo, each word in the colour of its box (figure 5), with how sure it is.
 
-    Words that no region answers to (score 0 or less) are grey, and boxes of such words only are left out.
+    Words of what was not found are grey, and boxes of such words only are left out. Without probabilities each word has
+    its score v_i · s_t.
 
     Args:
         photo: the photo, decoded at any size.
@@ -49,19 +50,19 @@ def draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
         PhotoError: if the photo does not have the size of the one that was looked at.
     """
     _check_same(photo, alignment.regions)
-    strong = alignment.word_scores > 0  # (T,)
+    strong, notes = alignment.shown, _notes(alignment)  # (T,)
     shown = list(dict.fromkeys(int(region) for region in alignment.word_regions[strong]))
     colours = {region: PALETTE[place % len(PALETTE)] for place, region in enumerate(shown)}
     words: list[Word] = []
     for phrase in alignment.phrases:
         for place in range(phrase.start, phrase.end):
             fill = colours[phrase.region] if strong[place] else None
-            note = f"{alignment.word_scores[place]:.1f}" if strong[place] else ""
+            note = notes[place] if strong[place] else ""
             words.append(Word(alignment.sentence.words[place], fill, note, joins=place > phrase.start))
     boxes = alignment.regions.boxes_xyxy
     marks = [Mark(_rectangle(boxes[r]), colours[r], _label(alignment, r), r == WHOLE_PHOTO) for r in shown]
-    sentence = Flow(words, size=25, ink=GREY)
-    return draw_card(photo, marks, [sentence, Flow([Word(f"score {alignment.score:.2f}")], size=15, ink=GREY)])
+    total = f"score {alignment.score:.2f}" if alignment.sure is None else f"sure {alignment.sure:.0%}"
+    return draw_card(photo, marks, [Flow(words, size=25, ink=GREY), Flow([Word(total)], size=15, ink=GREY)])
 
 
 def draw_description(photo: Photo, description: Description, most: int = MOST_REGIONS) -> Image.Image:
@@ -183,9 +184,16 @@ def _traced_words(caption: Caption, colours: dict[int, Colour]) -> list[Word]:
     ]
 
 
+def _notes(alignment: Alignment) -> list[str]:
+    """What stands below each word: how sure it is, if it names something; without probabilities its score."""
+    if not alignment.word_sure:
+        return [f"{score:.1f}" for score in alignment.word_scores]
+    return ["" if sure is None else f"{sure:.0%}" for sure in alignment.word_sure]
+
+
 def _label(alignment: Alignment, region: int) -> str:
     """The words of a region's phrases that are drawn in its colour."""
-    rows = [j for j, r in enumerate(alignment.word_regions) if r == region and alignment.word_scores[j] > 0]
+    rows = np.flatnonzero((alignment.word_regions == region) & alignment.shown).tolist()
     text = ""
     for before, row in zip([None, *rows], rows, strict=False):
         between = "" if before is None else " " if row == before + 1 else ", "

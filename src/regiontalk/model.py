@@ -25,6 +25,7 @@ from regiontalk.errors import PackError, PhotoError, SentenceError
 from regiontalk.language.function_words import FUNCTION_WORDS
 from regiontalk.language.placed import PlacedVectors
 from regiontalk.language.reader import WordsReader
+from regiontalk.language.spelling import one_letter_off
 from regiontalk.language.tokenise import tokenise
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
@@ -151,8 +152,16 @@ class Model:
         vectors = self._vectors(ids)
         hubness = [0.0] * len(ids) if self._bank is None else self._bank.of_sentences(vectors).tolist()
         kinds = [tuple(self.pack.vocabulary.kind(word) for word in words[each]) for each in said.first]
+        meant = [
+            {
+                word: near
+                for word, kind in zip(words[each], kinds[n], strict=True)
+                if kind == "unknown" and (near := one_letter_off(word, self.pack.vocabulary))
+            }
+            for n, each in enumerate(said.first)
+        ]
         return [
-            Sentence(text, tuple(own), ids[n], vectors[n], hubness[n], kinds[n])
+            Sentence(text, tuple(own), ids[n], vectors[n], hubness[n], kinds[n], meant[n])
             for text, own, n in zip(texts, words, said.number, strict=True)
         ]
 

@@ -8,14 +8,16 @@ Axis names used throughout: M regions, h dimensions of the shared space, D dimen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 WHOLE_PHOTO = 0
 """Region 0 is always the whole photo."""
+ABSENT = 0.15
+"""A word that is less likely shown is told as absent, even within a phrase that is found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +97,7 @@ class Sentence:
         hubness: how well the sentence fits photos in general, as of `Regions`.
         kinds: what is known of each word: "learnt" from captions, "placed" among those by word vectors from elsewhere,
             or "unknown".
+        meant: for unknown words the known ones that are one letter off, if there are any.
     """
 
     text: str
@@ -103,6 +106,7 @@ class Sentence:
     vectors: np.ndarray
     hubness: float = 0.0
     kinds: tuple[str, ...] = ()
+    meant: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         words = len(self.words)
@@ -113,6 +117,12 @@ class Sentence:
 
     def __len__(self) -> int:
         return len(self.words)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The words of which nothing is known, each once."""
+        kinds = zip(self.words, self.kinds, strict=False)
+        return tuple(dict.fromkeys(word for word, kind in kinds if kind == "unknown"))
 
     def __repr__(self) -> str:
         return f"Sentence({self.text!r}, words={len(self)})"
@@ -164,6 +174,17 @@ class Alignment:
     word_sure: tuple[float | None, ...] = ()
     sure: float | None = None
 
+    @property
+    def shown(self) -> np.ndarray:
+        """Which words belong to what was found: those of phrases that were, but for absent ones.  # (T,) bool
+
+        Without probabilities a word is absent if its score is not above 0.
+        """
+        found = np.repeat([each.found for each in self.phrases], [each.end - each.start for each in self.phrases])
+        if not self.word_sure:
+            return found & (self.word_scores > 0)
+        return found & np.array([sure is None or sure >= ABSENT for sure in self.word_sure])
+
     def to_json(self) -> dict[str, Any]:
         """The object that `regiontalk align --json` prints; without probabilities if the pack tells none."""
         return {
@@ -187,6 +208,9 @@ class Alignment:
         ]
         for word, sure in zip(found, self.word_sure, strict=False):
             word["sure"] = _rounded(sure)
+        for word in found:
+            if meant := self.sentence.meant.get(word["text"]):
+                word["did_you_mean"] = list(meant)
         return found
 
     def _phrase_to_json(self, phrase: Phrase) -> dict[str, Any]:

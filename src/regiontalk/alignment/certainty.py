@@ -21,6 +21,7 @@ import numpy as np
 
 from regiontalk.recurrence import sigmoid
 from regiontalk.settings import CertaintySettings
+from regiontalk.structures import ABSENT
 
 ASKED = 0.5
 """Prior of what somebody says of a photo: as likely there as not."""
@@ -28,8 +29,6 @@ SEARCHED = 0.02
 """Prior of a search: of eighty kinds of things, photos name about one in fifty."""
 FOUND = 0.5
 """From here on a phrase is told as found."""
-ABSENT = 0.15
-"""Below, a word is told as absent even within a phrase that is found."""
 
 _STEPS, _CONVERGED, _RIDGE = 100, 1e-9, 1e-6
 _LEAST = 1e-9
