@@ -13,7 +13,7 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 from PIL import Image
 
-from regiontalk.alignment.certainty import log_odds
+from regiontalk.alignment.certainty import caption_probability, log_odds
 from regiontalk.alignment.distinct import Distinct
 from regiontalk.alignment.hubness import Bank
 from regiontalk.alignment.mrf import align, products
@@ -87,6 +87,7 @@ class Model:
         self._reader = WordsReader(arrays["words"], settings.words.cell, placed)
         bank_name = str(pack.folder / f"{BANK}.safetensors")
         self._bank = Bank(arrays[BANK], settings.bank, bank_name) if settings.bank.photos else None
+        self._read_alone: dict[int, np.ndarray] = {}
         self._photo_writer, self._region_writer = (
             Writer(
                 Captioner(arrays[name], each.cell, str(pack.folder / f"{name}.safetensors")),
@@ -234,16 +235,45 @@ class Model:
         settings = self.pack.settings.certainty
         if not settings.slope:
             return None
-        naming = [
-            word not in FUNCTION_WORDS and int(id_) != Vocabulary.UNKNOWN
-            for word, id_ in zip(sentence.words, sentence.ids, strict=True)
-        ]
-        alone = self._vectors([sentence.ids[n : n + 1] for n, names in enumerate(naming) if names])
-        if not alone:
-            return [None] * len(naming)
-        evidence = products(np.concatenate(alone), vectors).max(axis=1)
-        odds = iter(log_odds(evidence, settings).tolist())
-        return [next(odds) if names else None for names in naming]
+        evidence = self.word_evidence(vectors, sentence.words, sentence.ids)
+        known = np.array([each for each in evidence if each is not None])
+        odds = iter(log_odds(known, settings).tolist())
+        return [None if each is None else next(odds) for each in evidence]
+
+    def word_evidence(self, vectors: np.ndarray, words: Sequence[str], ids: np.ndarray) -> list[float | None]:
+        """For each of T words max_i v_i·s of the word read alone; None for words that name nothing or are unknown.
+
+        Args:
+            vectors: (M, h), v_i.
+            words: T words.
+            ids: (T,), their ids.
+        """
+        named = [n for n, word in enumerate(words) if word not in FUNCTION_WORDS and int(ids[n]) != Vocabulary.UNKNOWN]
+        found: list[float | None] = [None] * len(words)
+        if named:
+            best = products(np.concatenate([self._alone(int(ids[n])) for n in named]), vectors).max(axis=1)
+            for n, value in zip(named, best.tolist(), strict=True):
+                found[n] = value
+        return found
+
+    def _alone(self, id_: int) -> np.ndarray:
+        """A word's vector where it is read alone, (1, h); kept, as captions say the same words again and again."""
+        if id_ not in self._read_alone:
+            (self._read_alone[id_],) = self._vectors([np.array([id_])])
+        return self._read_alone[id_]
+
+    def _told(self, captions: Sequence[Caption], vectors: Iterable[np.ndarray]) -> list[Caption]:
+        """Captions with how sure they are, from the vectors (M, h) of the regions that each is about."""
+        settings = self.pack.settings.certainty
+        if not settings.caption_slope:
+            return list(captions)
+        told = []
+        for caption, seen in zip(captions, vectors, strict=True):
+            words = caption.text.split()
+            evidence = self.word_evidence(seen, words, self.pack.vocabulary.encode(words))
+            odds = log_odds(np.array([each for each in evidence if each is not None]), settings).tolist()
+            told.append(replace(caption, sure=caption_probability(odds, settings)))
+        return told
 
     def describe(self, photo: PhotoLike, beam: int | None = None) -> Description:
         """Caption a photo and each of its distinct regions.
@@ -276,7 +306,7 @@ class Model:
         seen = [each.vectors[row : row + 1] for each in regions for row in range(1, len(each))]
         captions: list[Caption] = []
         if seen:
-            captions = self._region_writer.write(region_contexts(regions), seen, beam, temperature)
+            captions = self._told(self._region_writer.write(region_contexts(regions), seen, beam, temperature), seen)
         written = iter(captions)
         return [
             Description(each, caption, tuple(next(written) for _ in range(len(each) - 1)))
@@ -298,6 +328,7 @@ class Model:
         seen = [each.select(own) for each, own in zip(regions, rows, strict=True)]
         contexts = photo_contexts(seen, self._photo_writer.captioner.attention)
         captions = self._photo_writer.write(contexts, [each.vectors for each in seen], beam, temperature)
+        captions = self._told(captions, [each.vectors for each in regions])
         return [of_rows(caption, own) for caption, own in zip(captions, rows, strict=True)]
 
     @property

@@ -261,10 +261,14 @@ class CertaintySettings(Section):
     Attributes:
         slope: nats for each unit of v_i·s_t; 0 if the pack tells no probabilities.
         offset: nats.
+        caption_slope, caption_offset: of captions, from the log-odds of their surest words; slope 0 if the pack does
+            not tell how sure it is of a caption.
     """
 
     slope: Annotated[float, number(0, 1e6)] = 0.0
     offset: Annotated[float, number(-1e6, 1e6)] = 0.0
+    caption_slope: Annotated[float, number(0, 1e6)] = 0.0
+    caption_offset: Annotated[float, number(-1e6, 1e6)] = 0.0
 
 
 HEADS = 8

@@ -237,19 +237,28 @@ class Caption:
         log_prob: its log-probability in nats, END included (Eq. 15).
         word_regions: for each word the region that the captioner looked at as it said it, 0 for the whole photo; None
             for words that name nothing ("a", "with"). Empty if the captioner attends to no regions.
+        sure: the probability that it names what is there and nothing else; None if the pack tells none.
     """
 
     text: str
     log_prob: float
     word_regions: tuple[int | None, ...] = ()
+    sure: float | None = None
 
     def __post_init__(self) -> None:
         words = len(self.text.split())
         _require(len(self.word_regions) in (0, words), "a caption has a region for each of its words, or none")
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether it is more likely wrong than right, as far as the pack tells: what it names, no region shows well."""
+        return self.sure is not None and self.sure < 0.5
+
     def to_json(self) -> dict[str, Any]:
         """Its object in what `regiontalk describe --json` prints."""
         content: dict[str, Any] = {"text": self.text, "log_prob": round(self.log_prob, 4)}
+        if self.sure is not None:
+            content["sure"] = _rounded(self.sure)
         if self.word_regions:
             pairs = zip(self.text.split(), self.word_regions, strict=True)
             content["words"] = [{"text": word, "region": region} for word, region in pairs]

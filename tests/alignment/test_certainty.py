@@ -13,6 +13,7 @@ from regiontalk.alignment.certainty import (
     ABSENT,
     SEARCHED,
     at_prior,
+    caption_probability,
     fit,
     log_odds,
     log_odds_of,
@@ -63,32 +64,41 @@ def test_a_phrase_is_told_by_its_words_that_are_not_absent() -> None:
     assert phrase_probability([None, None]) is None
 
 
-@given(st.integers(0, 1000))
-def test_fit_finds_the_likeliest_line(seed: int) -> None:
+@given(st.integers(0, 1000), st.booleans())
+def test_fit_finds_the_likeliest_line(seed: int, even: bool) -> None:
     rng = np.random.default_rng(seed)
     shown = rng.random(60) < 0.3
     shown[:2] = True, False
     evidence = rng.normal(0, 2, 60) + 2 * shown
-    found = fit(evidence, shown)
-    weights = np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum())
+    slope, offset = fit(evidence, shown, even)
+    weights = np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum()) if even else np.full(60, 1 / 60)
 
     def surprise(slope: float, offset: float) -> float:
         odds = slope * evidence + offset
         return float((weights * np.logaddexp(0, np.where(shown, -odds, odds))).sum())
 
-    best = surprise(found.slope, found.offset)
+    best = surprise(slope, offset)
     for by_slope, by_offset in ((0.01, 0), (-0.01, 0), (0, 0.01), (0, -0.01)):
-        if found.slope + by_slope >= 0:
-            assert best <= surprise(found.slope + by_slope, found.offset + by_offset) + 1e-7
+        if slope + by_slope >= 0:
+            assert best <= surprise(slope + by_slope, offset + by_offset) + 1e-7
 
 
 def test_fit_needs_both_answers_and_stays_finite() -> None:
     with pytest.raises(ValueError, match="some are answered by yes"):
         fit(np.array([1.0, 2.0]), np.array([True, True]))
-    apart = fit(np.array([-1.0, 1.0]), np.array([False, True]))
-    assert math.isfinite(apart.slope) and apart.slope > 0
-    assert fit(np.array([1.0, -1.0]), np.array([False, True])).slope == 0  # never the wrong way round
-    assert fit(np.array([1.0, 1.0]), np.array([False, True])).offset == pytest.approx(0, abs=1e-3)
+    apart, _ = fit(np.array([-1.0, 1.0]), np.array([False, True]))
+    assert math.isfinite(apart) and apart > 0
+    assert fit(np.array([1.0, -1.0]), np.array([False, True]))[0] == 0  # never the wrong way round
+    assert fit(np.array([1.0, 1.0]), np.array([False, True]))[1] == pytest.approx(0, abs=1e-3)
+
+
+def test_captions_by_hand() -> None:
+    settings = CertaintySettings(1.0, 0.0, caption_slope=0.5, caption_offset=-1.0)
+    evidence = (3.0 + 1.0) / math.sqrt(2)
+    assert caption_probability([1.0, -4.0, 3.0], settings) == pytest.approx(logistic(0.5 * evidence - 1))
+    assert caption_probability([2.0], settings) == pytest.approx(0.5)
+    assert caption_probability([], settings) is None
+    assert caption_probability([2.0], CertaintySettings(1.0, 0.0)) is None
 
 
 def test_phrases_say_how_sure_they_are() -> None:

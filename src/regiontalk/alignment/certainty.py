@@ -9,6 +9,9 @@ photos that nothing was trained on. Words that name something count, T of them i
 The words of a sentence are not independent, and √T is what keeps the whole calibrated where T would be too timid and 1
 too bold.
 
+A caption that a network wrote is another matter: it was chosen because it fits. That it names what is there and nothing
+else, has a line of its own, through the log-odds of its two surest words, which are mostly the things in it.
+
 Axis names: T words, M regions, h dimensions of the shared space.
 """
 
@@ -30,6 +33,8 @@ SEARCHED = 0.02
 FOUND = 0.5
 """From here on a phrase is told as found."""
 
+_SUREST = 2
+"""Words that speak for a caption."""
 _STEPS, _CONVERGED, _RIDGE = 100, 1e-9, 1e-6
 _LEAST = 1e-9
 """Nothing is told as surer than this, or less sure."""
@@ -83,25 +88,51 @@ def phrase_probability(odds: Sequence[float | None]) -> float | None:
     return probability([each for each in naming if _logistic(each) >= ABSENT] or naming)
 
 
-def fit(evidence: np.ndarray, shown: np.ndarray) -> CertaintySettings:
-    """Slope and offset that make given answers likeliest, both answers weighing the same in all.
+def caption_evidence(odds: Sequence[float]) -> float:
+    """What the words of a caption say for it, in nats: the two surest of T, at least one.
+
+    >>> round(caption_evidence([-3.0, 1.0, 3.0]) * math.sqrt(2), 6), caption_evidence([2.0])
+    (4.0, 2.0)
+    """
+    best = sorted(odds)[-_SUREST:]
+    return sum(best) / math.sqrt(len(best))
+
+
+def caption_probability(odds: Sequence[float], settings: CertaintySettings) -> float | None:
+    """That a caption names what is there, and nothing else.
+
+    Args:
+        odds: of its words that name something, as `log_odds` gives them.
+        settings: of the pack.
+
+    Returns:
+        None without words, or if the pack tells no such probability.
+    """
+    if not odds or not settings.caption_slope:
+        return None
+    return _logistic(settings.caption_slope * caption_evidence(odds) + settings.caption_offset)
+
+
+def fit(evidence: np.ndarray, shown: np.ndarray, even: bool = True) -> tuple[float, float]:
+    """Slope, not below 0, and offset that make given answers likeliest.
 
     Args:
         evidence: (K,) of K questions.
         shown: (K,) bool, the answers; both occur.
+        even: whether both answers weigh the same in all, or each question does.
 
     Raises:
         ValueError: if only one answer occurs.
 
-    >>> found = fit(np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, True, False, True]))
-    >>> bool(found.slope > 0), round(abs(found.slope * 1.5 + found.offset), 3)
+    >>> slope, offset = fit(np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, True, False, True]))
+    >>> slope > 0, round(abs(slope * 1.5 + offset), 3)
     (True, 0.0)
     """
     if not 0 < shown.sum() < len(shown):
         raise ValueError("expected questions of which some are answered by yes and some by no")
     spread = float(evidence.std()) or 1.0
     inputs = np.stack([evidence / spread, np.ones(len(evidence))], axis=1).astype(np.float64)  # (K, 2)
-    weights = np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum())
+    weights = np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum()) if even else np.full(len(shown), 1 / len(shown))
     line = np.zeros(2)
     for _ in range(_STEPS):  # Newton's method; the ridge keeps it finite where the answers can be told apart
         told = sigmoid(inputs @ line)
@@ -111,7 +142,7 @@ def fit(evidence: np.ndarray, shown: np.ndarray) -> CertaintySettings:
         line -= step
         if np.abs(step).max() < _CONVERGED:
             break
-    return CertaintySettings(max(float(line[0]), 0.0) / spread, float(line[1]))
+    return max(float(line[0]), 0.0) / spread, float(line[1])
 
 
 def _logistic(odds: float) -> float:

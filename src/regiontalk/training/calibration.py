@@ -2,45 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from regiontalk.alignment.certainty import fit
-from regiontalk.alignment.mrf import products
+from regiontalk.alignment.certainty import caption_evidence, fit, log_odds
 from regiontalk.data.captions import CaptionedPhoto
 from regiontalk.errors import DataError
-from regiontalk.evaluation.certainty.questions import of_captions
-from regiontalk.language.reader import WordsReader
-from regiontalk.language.vocabulary import Vocabulary
-from regiontalk.settings import CertaintySettings, PackSettings
+from regiontalk.evaluation.certainty.questions import caption_answers, of_captions
+from regiontalk.model import Model
+from regiontalk.settings import CertaintySettings
+from regiontalk.structures import Regions
+from regiontalk.training.loop import progress_bar
+from regiontalk.vision.session import BATCH
 
 
-def calibrated(
-    seen: Sequence[np.ndarray],
-    photos: Sequence[CaptionedPhoto],
-    vocabulary: Vocabulary,
-    arrays: Mapping[str, Mapping[str, np.ndarray]],
-    settings: PackSettings,
-) -> CertaintySettings:
-    """Asks for things that the photos' captions name and for as many that they do not.
+def calibrated(model: Model, photos: Sequence[CaptionedPhoto]) -> CertaintySettings:
+    """Asks a pack for things that photos' captions name and for as many that they do not; then has it caption them.
 
     Args:
-        seen: N photos' region vectors (M, h).
-        photos: the same N with their captions.
-        vocabulary, arrays, settings: of the pack.
+        model: of a pack, whatever it says of certainty.
+        photos: that nothing of it was trained on, with their captions.
 
     Raises:
-        DataError: if their captions name none.
+        DataError: if there is too little to ask for.
+        PhotoError: if a photo is broken.
     """
-    questions = of_captions(photos, vocabulary)
+    seen = _look(model, photos)
+    questions = [each for each in of_captions(photos, model.pack.vocabulary) if len(each.words) == 1]
     if not questions:
-        raise DataError(
-            "calibrate: the dev captions hold no word that can be asked for; give photos with more captions"
-        )
-    words = sorted({question.words for question in questions})
-    reader = WordsReader(arrays["words"], settings.words.cell)
-    alone = reader.read([vocabulary.encode(each) for each in words])
-    vectors = dict(zip(words, alone, strict=True))
-    evidence = [float(products(vectors[each.words], seen[each.photo]).max()) for each in questions]
-    return fit(np.array(evidence), np.array([each.shown for each in questions]))
+        raise DataError("calibrate: no dev caption names one of COCO's classes in words that the pack knows")
+    evidence = [_evidence(model, seen[each.photo], each.words)[0] for each in questions]
+    told = CertaintySettings(*fit(np.array(evidence), np.array([each.shown for each in questions])))
+    captions = model.caption(seen)
+    right = caption_answers(photos, [each.text for each in captions])
+    rows = [row for row, answer in enumerate(right) if answer is not None]
+    odds = [log_odds(np.array(_evidence(model, seen[row], captions[row].text.split())), told).tolist() for row in rows]
+    answers = np.array([bool(right[row]) for row in rows])
+    if not 0 < answers.sum() < len(answers):
+        return told
+    line = fit(np.array([caption_evidence(each or [told.offset]) for each in odds]), answers, even=False)
+    return CertaintySettings(told.slope, told.offset, *line)
+
+
+def _look(model: Model, photos: Sequence[CaptionedPhoto]) -> list[Regions]:
+    found: list[Regions] = []
+    with progress_bar() as progress:
+        bar = progress.add_task("looking at dev photos", total=len(photos))
+        for start in range(0, len(photos), BATCH):
+            found += model.look([photo.file for photo in photos[start : start + BATCH]])
+            progress.update(bar, completed=len(found))
+    return found
+
+
+def _evidence(model: Model, regions: Regions, words: Sequence[str]) -> list[float]:
+    """Of those words that name something."""
+    found = model.word_evidence(regions.vectors, words, model.pack.vocabulary.encode(words))
+    return [each for each in found if each is not None]

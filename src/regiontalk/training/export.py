@@ -16,6 +16,7 @@ from regiontalk.files import read_toml
 from regiontalk.language import tokenise
 from regiontalk.language.reader import WordsReader
 from regiontalk.language.vocabulary import Vocabulary
+from regiontalk.model import Model
 from regiontalk.pack import BANK, PLACED, Pack, save_pack
 from regiontalk.photos import MAX_PIXELS, PhotoSource
 from regiontalk.recurrence import GATES
@@ -146,14 +147,12 @@ def export_pack(config: ExportConfig) -> Pack:
         seen = look_at_photos(graph, vision_settings, arrays["projection"], chosen, config.max_pixels)
         bank, tensors = make_bank(seen, arrays, settings, config.bank_temperature, config.bank_weight)
         settings, arrays = replace(settings, bank=bank), {**arrays, BANK: tensors}
-    if config.calibrate:
-        dev = [photo for each in config.calibrate for photo in read_dataset(each, "dev").photos]
-        seen = look_at_photos(
-            graph, vision_settings, arrays["projection"], [each.file for each in dev], config.max_pixels
-        )
-        certainty = calibrated([each.vectors for each in seen], dev, vocabulary, arrays, settings)
-        settings = replace(settings, certainty=certainty)
-    return save_pack(config.output, settings, arrays, graph, vocabulary, photos)
+    pack = save_pack(config.output, settings, arrays, graph, vocabulary, photos)
+    if not config.calibrate:
+        return pack
+    dev = [photo for each in config.calibrate for photo in read_dataset(each, "dev").photos]
+    certainty = calibrated(Model(pack, max_pixels=config.max_pixels), dev)
+    return save_pack(config.output, replace(settings, certainty=certainty), arrays, graph, vocabulary, photos)
 
 
 def pack_settings(

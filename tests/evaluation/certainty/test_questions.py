@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from regiontalk.data import BoxedPhoto
 from regiontalk.data.captions import CaptionedPhoto
-from regiontalk.evaluation.certainty.questions import of_boxes, of_captions
+from regiontalk.evaluation.certainty.questions import caption_answers, of_boxes, of_captions
 
 KNOWN = {"dog", "cat", "person", "sheep", "sofa", "traffic", "light"}
 
@@ -58,3 +58,15 @@ def test_the_draw_is_the_same_each_time() -> None:
     classes = ["dog", "cat", "person", "sheep"]
     assert of_boxes(photos, classes, KNOWN) == of_boxes(photos, classes, KNOWN)
     assert of_boxes(photos, classes, KNOWN) != of_boxes(photos, classes, KNOWN, seed=1)
+
+
+def test_which_captions_are_right() -> None:
+    photos = [
+        captioned("a dog on a couch", "a puppy"),
+        captioned("a plant in a bowl"),
+        captioned("two kittens", "cats"),
+    ]
+    assert caption_answers(photos, ["a dog sleeps", "a bowl", "a cat"]) == [True, True, True]
+    assert caption_answers(photos, ["a dog and a cat", "a bowl and a cup", "a dog"]) == [False, False, False]
+    assert caption_answers(photos, ["a thing", "a plant", "the grass"]) == [False, True, False]
+    assert caption_answers([captioned("the grass")], ["a dog"]) == [None]

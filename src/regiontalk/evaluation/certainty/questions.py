@@ -18,7 +18,7 @@ import numpy as np
 from regiontalk.data import BoxedPhoto
 from regiontalk.data.captions import CaptionedPhoto
 from regiontalk.evaluation.class_words import CLASSES, Words, known, synonyms
-from regiontalk.evaluation.objects.mentions import ClassNamer, Mention
+from regiontalk.evaluation.objects.mentions import ClassNamer, Mention, named
 from regiontalk.language import tokenise
 
 SEED = 0
@@ -66,6 +66,26 @@ def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str], se
     namer = ClassNamer(each.name for each in CLASSES)
     mentions = [[namer.mentions(tokenise(caption)) for caption in photo.captions] for photo in photos]
     return _questions([(_agreed(each), _mentioned(each)) for each in mentions], namer.labels, vocabulary, seed)
+
+
+def caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> list[bool | None]:
+    """Whether captions of photos name what these show and nothing else, by what people's captions name.
+
+    Args:
+        photos: N, with people's captions.
+        captions: N, one of each.
+
+    Returns:
+        For each whether it names one of COCO's classes that a person names too, and for sure none that nobody names;
+        None where people name none.
+    """
+    namer = ClassNamer(each.name for each in CLASSES)
+    answers: list[bool | None] = []
+    for photo, caption in zip(photos, captions, strict=True):
+        shown = frozenset(_mentioned([namer.mentions(tokenise(each)) for each in photo.captions]))
+        found = named(namer.mentions(tokenise(caption)), shown)
+        answers.append(not found.sure - shown and bool((found.sure | found.unsure) & shown) if shown else None)
+    return answers
 
 
 def _mentioned(captions: Captions) -> set[str]:
