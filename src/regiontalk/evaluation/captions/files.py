@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 import regiontalk
-from regiontalk.data.caption_sources import files_of_captions
 from regiontalk.data.captions import Problems
+from regiontalk.data.folder import files_of_captions
 from regiontalk.data.predictions import Matched, match, read_references
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation.captions.cider import DocumentFrequencies, caution
