@@ -140,7 +140,7 @@ def test_intervals_are_those_of_resampled_photos() -> None:
 
 def test_the_confidence_is_the_one_that_signatures_state(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = score_captions([list("abcd"), list("xbz")], [[list("abc")], [list("xyz")]])
-    monkeypatch.setattr("regiontalk.evaluation.bootstrap.CONFIDENCE", 0)
+    monkeypatch.setattr("regiontalk.evaluation.results.CONFIDENCE", 0)
     low, high = scores.intervals(50)["bleu1"]
     assert low == high  # the median
 

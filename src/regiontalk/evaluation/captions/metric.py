@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regiontalk.evaluation.bootstrap import interval
 from regiontalk.evaluation.captions.bleu import BleuCounts, bleu_counts
 from regiontalk.evaluation.captions.cider import DocumentFrequencies, cider
 from regiontalk.evaluation.captions.ngrams import ORDERS, Words, count_both
 from regiontalk.evaluation.captions.rouge import rouge_l
+from regiontalk.evaluation.results import interval
 
 BLEU_NAMES = tuple(f"bleu{order}" for order in range(1, ORDERS + 1))
 NAMES = (*BLEU_NAMES, "rouge_l", "cider", "cider_d", "cider_plain")

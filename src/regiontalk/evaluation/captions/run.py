@@ -15,8 +15,8 @@ import numpy as np
 from regiontalk.data import Dataset
 from regiontalk.evaluation.captions.metric import CaptionScores, score_captions
 from regiontalk.evaluation.captions.nearest import nearest, refuse_shared
-from regiontalk.evaluation.looking import photo_regions
-from regiontalk.evaluation.results import Progress, Reporting, Silent, interval_words, rounded
+from regiontalk.evaluation.looking import SILENT, Progress, photo_regions
+from regiontalk.evaluation.results import Reporting, interval_words, rounded
 from regiontalk.evaluation.signature import evaluation_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model
@@ -74,7 +74,7 @@ def write_captions(
     progress: Progress | None = None,
 ) -> Written:
     """As `evaluate_captions`, with what the numbers came from."""
-    progress = progress or Silent()
+    progress = progress or SILENT
     captions = [caption.text for caption, _ in caption_photos(model, dataset.files, beam, progress)]
     how = model.pack.settings.photo_captioner.search(beam)
     scores = _scores_of(captions, dataset)
@@ -117,7 +117,7 @@ def evaluate_nearest(
         PhotoError: if a photo of either is broken.
         ConfigError: if the two share a photo, which would be its own nearest neighbour.
     """
-    progress = progress or Silent()
+    progress = progress or SILENT
     refuse_shared(
         (photo.file for photo in dataset.photos),
         (photo.file for photo in training.photos),
