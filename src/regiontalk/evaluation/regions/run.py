@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from regiontalk.data import BoxedDataset, BoxedPhoto
-from regiontalk.errors import DataError
-from regiontalk.evaluation.captions.metric import caption_scores
-from regiontalk.evaluation.captions.nearest import nearest, refuse_shared
+from regiontalk.errors import ConfigError, DataError
+from regiontalk.evaluation.captions.java import NEEDS, meteor, meteor_is_installed, meteor_note
+from regiontalk.evaluation.captions.metric import caption_scores, rouge_l
+from regiontalk.evaluation.captions.run import nearest, refuse_shared
 from regiontalk.evaluation.looking import CLASSES, SILENT, Progress, boxed_regions
 from regiontalk.evaluation.regions.metric import Described, Similarity, dense_captioning, named_shares
-from regiontalk.evaluation.regions.similarities import meteor, meteor_is_installed, meteor_note
 from regiontalk.evaluation.results import rounded
 from regiontalk.evaluation.signature import box_signature
 from regiontalk.language import tokenise
@@ -28,6 +28,9 @@ from regiontalk.model import Model, distinct
 from regiontalk.photos import Photo, open_photo
 from regiontalk.structures import WHOLE_PHOTO, Regions
 from regiontalk.vision.session import BATCH
+
+SIMILARITIES = ("meteor", "rouge_l")
+"""Names of measures of single captions."""
 
 Texts = list[list[str]]
 """The words of some captions."""
@@ -39,6 +42,24 @@ class Dense:
 
     name: str
     similarity: Similarity
+
+
+def find_similarity(name: str) -> Similarity:
+    """The similarity of a name, in 0..1 for each caption.
+
+    Raises:
+        ConfigError: if there is none of this name, or it needs what is not installed.
+    """
+    if name == "rouge_l":
+        return rouge_l
+    if name != "meteor":
+        raise ConfigError(f"--similarity {name}: expected one of {', '.join(SIMILARITIES)}")
+    if not meteor_is_installed():
+        raise ConfigError(
+            f"--similarity meteor: METEOR {NEEDS}. Without them ask for another by its name, such as --similarity "
+            "rouge_l: its numbers are not those of other people's dense captioning"
+        )
+    return lambda candidates, references: meteor(candidates, references)[1]
 
 
 def evaluate_naming(
