@@ -19,8 +19,7 @@ from measuring import arguments, at_least_one, print_table
 
 import regiontalk
 from regiontalk.data import read_dataset
-from regiontalk.evaluation.captions.cider import DocumentFrequencies, cider
-from regiontalk.evaluation.captions.ngrams import count_both
+from regiontalk.evaluation.captions.ngrams import DocumentFrequencies, cider, count_both
 from regiontalk.language.tokenise import tokenise
 from regiontalk.search.scoring import cosines, photo_scores
 from regiontalk.structures import WHOLE_PHOTO

@@ -16,8 +16,7 @@ import numpy as np
 from measuring import arguments, at_least_one, median_seconds, print_table
 
 from regiontalk.alignment.score import score_matrix
-from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, rank
-from regiontalk.evaluation.retrieval.vector_scores import VectorScores
+from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, VectorScores, rank
 
 GOAL_RATIO, GOAL_BYTES = 0.6, 10**9
 TILES = (512, 1024, 2048, 4096)

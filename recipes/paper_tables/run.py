@@ -22,7 +22,7 @@ from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.contexts import without_regions
 from regiontalk.data import Dataset, RegionStore, read_dataset
 from regiontalk.evaluation.captions.metric import caption_scores
-from regiontalk.evaluation.captions.nearest import nearest
+from regiontalk.evaluation.captions.run import nearest
 from regiontalk.language import tokenise
 from regiontalk.training.config import read_config
 from regiontalk.training.dev_retrieval import measure_retrieval

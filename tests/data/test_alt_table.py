@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.data.alt_table import COLUMNS, AltRow, AltTable, AltTableFile, read_alt_table
-from regiontalk.data.caption_formats import read_captions_file
-from regiontalk.data.caption_tables import cell_of_name, name_in_cell
+from regiontalk.data.caption_formats import cell_of_name, name_in_cell, read_captions_file
 from regiontalk.errors import DataError
 
 DOG = AltRow("dog.jpg", "a dog", 500, 375, ("a brown dog", "grass"))

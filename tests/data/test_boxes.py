@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from regiontalk.data.box_formats import find_format
+from regiontalk.data import find_format
 from regiontalk.data.boxes import (
     EVERYTHING,
     LEAVE_OUT,

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.data import read_dataset
-from regiontalk.data.caption_formats import is_captions_file, parser_of, read_captions_file
+from regiontalk.data.caption_formats import (
+    bar_rows,
+    entry_row,
+    is_bar_table,
+    is_captions_file,
+    is_json_lines,
+    is_table,
+    is_token_list,
+    line_rows,
+    list_rows,
+    parser_of,
+    read_captions_file,
+    table_rows,
+    token_rows,
+)
+from regiontalk.data.captions import CaptionRow
 from regiontalk.errors import DataError
 
 from ..caption_forms import CSV, FORMS, TOKENS, TRUTHS
@@ -128,3 +144,165 @@ def test_two_photos_of_one_bare_name(case: Callable[[str], Path]) -> None:
 @pytest.mark.parametrize("name", ["results.JSON", "captions_val2014.json"])
 def test_a_suffix_in_capitals(case: Callable[[str], Path], name: str) -> None:
     assert len(read_captions_file(case(f"capital_suffix/{name}")).captions) == 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "row"),
+    [
+        ({"image": "a.jpg", "caption": "A dog"}, CaptionRow("a.jpg", None, ["A dog"])),
+        ({"image_id": 7, "caption": "A dog"}, CaptionRow("7", None, ["A dog"])),
+        ({"file_name": "x/a.jpg", "text": "A dog", "split": "dev"}, CaptionRow("x/a.jpg", "dev", ["A dog"])),
+        ({"file_name": "a.jpg", "captions": ["A", "B"], "split": ""}, CaptionRow("a.jpg", None, ["A", "B"])),
+        ({"image": "a.jpg", "caption": ["A", "B"], "image_id": "c7"}, CaptionRow("a.jpg", None, ["A", "B"], ("c7",))),
+        ({"file": "a.jpg", "caption": {"text": "A", "log_prob": -1}, "regions": []}, CaptionRow("a.jpg", None, ["A"])),
+        ({"file_name": "a.jpg", "image_id": 7, "caption": "A"}, CaptionRow("a.jpg", None, ["A"], ("7",))),
+        ({"image": "a.jpg", "captions": []}, CaptionRow("a.jpg", None, [])),
+    ],
+)  # fmt: skip
+def test_entries(entry: dict[str, Any], row: CaptionRow) -> None:
+    assert entry_row("here", entry) == row
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (5, 'expected "image"'),
+        ({"caption": "A"}, 'expected "image"'),
+        ({"file_name": 7, "caption": "A"}, 'expected "image"'),
+        ({"image": None, "caption": "A"}, 'expected "image"'),
+        ({"image": True, "caption": "A"}, 'expected "image"'),
+        ({"image": {"bytes": "x"}, "caption": "A"}, 'expected "image"'),
+        ({"image": "a"}, 'expected "caption"'),
+        ({"image": "a", "caption": None}, 'expected "caption"'),
+        ({"image": "a", "caption": {"words": []}}, 'expected "caption"'),
+        ({"image": "a", "caption": ["A", 3]}, 'expected "caption"'),
+        ({"image": "a", "captions": "A"}, 'expected "caption"'),
+        ({"image": "a", "text": ["A"]}, 'expected "caption"'),
+        ({"image": "a", "caption": "A", "split": 3}, 'expected "caption"'),
+        ({"image": "a", "caption": "A", "text": "B"}, "found caption and text"),
+    ],
+)
+def test_damaged_entries(entry: Any, message: str) -> None:
+    with pytest.raises(DataError, match=f"here.*{message}"):
+        entry_row("here", entry)
+
+
+def test_places() -> None:
+    with pytest.raises(DataError, match="f, entry 2: expected"):
+        list(list_rows(Path("f"), [{"image": "a", "caption": "A"}, 3]))
+    with pytest.raises(DataError, match="f, line 3: not JSON"):
+        list(line_rows(Path("f"), '{"image": "a", "caption": "A"}\n\n{'))
+
+
+@pytest.mark.parametrize("text", ["{}\n{}", '\n{"a": 1}\r\n\r\n{"b": 2}\n', '{"a": 1}\n{'])
+def test_json_lines(text: str) -> None:
+    assert is_json_lines(text)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"a": 1}\n', "[\n{}\n]", '{\n"a": 1\n}', "5\n6", "[" * 100_000 + "\n"])
+def test_no_json_lines(text: str) -> None:
+    assert not is_json_lines(text)
+
+
+FILE = Path("f.csv")
+
+
+def test_a_table() -> None:
+    text = 'split,caption,image,more\ntest,"A cat,\nasleep",a.jpg,1\n\n,A dog,b.jpg,\n'
+    assert list(table_rows(FILE, text)) == [
+        CaptionRow("a.jpg", "test", ["A cat,\nasleep"]),
+        CaptionRow("b.jpg", None, ["A dog"]),
+    ]
+
+
+def test_a_table_of_alternative_texts() -> None:
+    text = "file;caption;image\r\n./=1.jpg;A dog, a cat;7\r\n"
+    assert list(table_rows(FILE, text)) == [CaptionRow("7", None, ["A dog, a cat"])]  # file is just another column
+    assert list(table_rows(FILE, text.replace("image", "more"))) == [CaptionRow("=1.jpg", None, ["A dog, a cat"])]
+    assert list(table_rows(FILE, "image,caption\n./=1.jpg,A dog\n")) == [CaptionRow("./=1.jpg", None, ["A dog"])]
+
+
+@pytest.mark.parametrize("heading", ["image,caption", "file_name,text", "file_name, caption", "image_id,caption"])
+def test_headings(heading: str) -> None:
+    assert list(table_rows(FILE, f"{heading}\n7,A dog\n")) == [CaptionRow("7", None, ["A dog"])]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r"f.csv: the first line must name the columns image,caption .*, found \[\]"),
+        ("image\na\n", "the first line must name"),
+        ("image,caption,text\na,b,c\n", "one of each kind, found"),
+        ("image,file_name,text\na,b,c\n", "one of each kind, found"),
+        ("image,caption,x,x\na,b,c,d\n", "the first line must name"),
+        ("image,caption\na,b,c\n", "f.csv, line 2: 3 cells, expected 2"),
+        ('image,caption\na,"b\n', "f.csv, line 2: not CSV"),
+    ],
+)
+def test_damaged_tables(text: str, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        list(table_rows(FILE, text))
+
+
+def test_a_table_with_bars() -> None:
+    text = (
+        "image_name| comment_number| comment\r\n"
+        '1.jpg| 0| A "big" dog , running .\r\n'
+        "2 b.jpg| 4   A dog runs across the grass .\n"  # as in Kaggle's file
+        "3.jpg|1|a|b\n"
+        "4.jpg| 2|\n"
+    )
+    assert [(row.name, *row.captions) for row in bar_rows(FILE, text)] == [
+        ("1.jpg", 'A "big" dog , running .'),
+        ("2 b.jpg", "A dog runs across the grass ."),
+        ("3.jpg", "a|b"),
+        ("4.jpg", ""),
+    ]
+
+
+def test_a_list_of_tokens() -> None:
+    text = "a#b.jpg#0\tA dog .\r\n\nb.jpg#12\tA\ttab"
+    assert [(row.name, *row.captions) for row in token_rows(FILE, text)] == [
+        ("a#b.jpg", "A dog ."),
+        ("b.jpg", "A\ttab"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("read", "line"),
+    [
+        (bar_rows, "1.jpg, 0, A dog"),
+        (bar_rows, "1.jpg| A dog"),
+        (bar_rows, "1.jpg| 0dog"),
+        (token_rows, "a.jpg\tA dog"),
+        (token_rows, "a.jpg#0 A dog"),
+        (token_rows, "#0\tA dog"),
+    ],
+)
+def test_damaged_lines(read: Callable[..., Any], line: str) -> None:
+    with pytest.raises(DataError, match=r"f.csv, line 2: expected .*, found '"):
+        list(read(FILE, f"a.jpg#0\tA dog\n{line}"))
+
+
+def test_what_a_text_is() -> None:
+    texts = {
+        "image,caption\n": is_table,
+        "image_name| comment_number| comment\r\n": is_bar_table,
+        "a#0\tA\n": is_token_list,
+    }
+    for text, its_own in texts.items():
+        assert [sees(text) for sees in texts.values()] == [sees is its_own for sees in texts.values()]
+    for text in ("", "a dog\n", "an image, a caption\n", "image\tcaption\n", "image;" + "a" * 200_000):
+        assert not any(sees(text) for sees in texts.values())
+
+
+@pytest.mark.parametrize(
+    "line", ["#" * 200_000, "a" + " " * 200_000 + "b", "a|" + "1" * 200_000 + "x", "a| 1" + " " * 200_000]
+)
+def test_long_lines_take_no_longer_than_they_are(line: str) -> None:
+    assert not is_token_list(line)
+    for read in (bar_rows, token_rows):
+        try:
+            assert len(list(read(FILE, f"heading\n{line}"))) < 2
+        except DataError as error:
+            assert len(str(error)) < 200

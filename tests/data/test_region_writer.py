@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from regiontalk.data import RegionStore, region_layout, region_writer
+from regiontalk.data import RegionStore, region_store, region_writer
 from regiontalk.errors import DataError
 
 from .made_regions import (
@@ -80,10 +80,10 @@ def test_stopped_at_any_write_it_loses_at_most_a_chunk(
 
         return write_or_stop
 
-    real_write_at, real_write_json = region_writer._write_at, region_layout.write_json
+    real_write_at, real_write_json = region_writer._write_at, region_store.write_json
     with monkeypatch.context() as patch:
         patch.setattr(region_writer, "_write_at", half(real_write_at))
-        patch.setattr(region_layout, "write_json", half(real_write_json))
+        patch.setattr(region_store, "write_json", half(real_write_json))
         with pytest.raises(StoppedError):
             for _ in range(2):
                 append(writer, 4)

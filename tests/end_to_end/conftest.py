@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from regiontalk.cli import main
-from regiontalk.evaluation.regions.similarities import meteor_is_installed
+from regiontalk.evaluation.captions.java import meteor_is_installed
 
 
 @dataclass(frozen=True)

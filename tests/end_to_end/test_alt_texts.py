@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from regiontalk.data import read_dataset
-from regiontalk.data.caption_sources import read_captions
+from regiontalk.data.folder import read_captions
 
 from ..xmp_samples import DARKTABLE, LIGHTROOM, others, texts
 

@@ -15,10 +15,10 @@ from PIL import Image
 
 import regiontalk
 from regiontalk.data import read_boxes
+from regiontalk.evaluation.captions.java import meteor_is_installed
 from regiontalk.evaluation.grounding.run import SENTENCE, evaluate_classes
 from regiontalk.evaluation.regions import run as region_runs
 from regiontalk.evaluation.regions.run import evaluate_naming
-from regiontalk.evaluation.regions.similarities import meteor_is_installed
 from regiontalk.evaluation.search import evaluate_search
 from regiontalk.pack import Pack
 

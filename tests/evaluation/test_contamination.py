@@ -12,7 +12,7 @@ from PIL import Image
 
 from regiontalk.errors import PhotoError
 from regiontalk.evaluation.contamination import named_in_training, training_signature, training_warning
-from regiontalk.evaluation.results import Silent
+from regiontalk.evaluation.looking import Silent
 from regiontalk.fingerprints import fingerprint_files, listed
 from regiontalk.pack import Pack
 

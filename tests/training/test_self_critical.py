@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.captioning.beam import Hypothesis
-from regiontalk.evaluation.captions.cider import DocumentFrequencies
-from regiontalk.evaluation.captions.metric import scores_of_each_caption
+from regiontalk.evaluation.captions.metric import score_captions
+from regiontalk.evaluation.captions.ngrams import DocumentFrequencies
 from regiontalk.language import Vocabulary
 from regiontalk.training.captioner_data import References
 from regiontalk.training.captioner_net import shift_words
@@ -35,12 +35,12 @@ def test_the_reward_is_cider_d_with_the_end_as_a_word() -> None:
     reward = CaptionReward(EVERY, VOCABULARY)
     drawn = [hypothesis("a brown dog runs"), hypothesis("men play"), hypothesis("a dog")]
     ended = [[[*words, END] for words in captions] for captions in REFERENCES]
-    expected = scores_of_each_caption(
+    expected = score_captions(
         [["a", "brown", "dog", "runs", END], ["men", "play", END], ["a", "dog", END]],
         [ended[0], ended[1], ended[0]],
         DocumentFrequencies.of(ended),
     )
-    np.testing.assert_allclose(100 * reward(drawn, np.array([0, 1, 0])), expected["cider_d"])
+    np.testing.assert_allclose(100 * reward(drawn, np.array([0, 1, 0])), expected.each()["cider_d"])
 
 
 def test_a_caption_that_breaks_off_earns_less() -> None:

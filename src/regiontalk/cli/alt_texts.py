@@ -139,7 +139,7 @@ class _TextFiles:
     overwrite: bool
 
     def write(self, photo: Path, description: Description) -> bool:
-        from regiontalk.data.photo_texts import write_text_file
+        from regiontalk.data.sidecars import write_text_file
 
         if photo not in self.targets:
             raise DataError(f"{photo}: a name that no folder of texts can hold on every system; rename the photo")
@@ -199,7 +199,7 @@ def _text_files(folder: str, given: Sequence[str], searched: Sequence[FoundPhoto
     Photos whose names are not safe have none: it could not be read back.
     """
     from regiontalk.data.captions import is_safe_name
-    from regiontalk.data.photo_texts import text_file
+    from regiontalk.data.sidecars import text_file
 
     if not folder or (os.path.lexists(folder) and not os.path.isdir(folder)):
         raise ConfigError(f"--alt-text {printable(folder)!r}: expected a folder, which may be a new one")

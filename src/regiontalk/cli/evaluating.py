@@ -21,7 +21,8 @@ from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from regiontalk.data import Dataset
-    from regiontalk.evaluation.results import Progress, Reporting
+    from regiontalk.evaluation.looking import Progress
+    from regiontalk.evaluation.results import Reporting
     from regiontalk.model import Model
 
 FolderArgument = Annotated[

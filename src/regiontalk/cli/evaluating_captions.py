@@ -120,7 +120,7 @@ def captions(
 
 def _read_by(files: CaptionFiles) -> list[Path]:
     """All files that are read, a folder's lists of splits too."""
-    from regiontalk.data.caption_sources import files_of_captions
+    from regiontalk.data.folder import files_of_captions
 
     read = [] if files.images is None else [files.images]
     for captions in filter(None, (files.predictions, files.references, files.frequencies)):

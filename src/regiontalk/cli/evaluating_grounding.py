@@ -285,8 +285,7 @@ def _dense(wanted: bool, similarity: str | None) -> Dense | None:
         raise ConfigError("--similarity is about --dense: give both, or leave it out")
     if not wanted:
         return None
-    from regiontalk.evaluation.regions.run import Dense
-    from regiontalk.evaluation.regions.similarities import find_similarity
+    from regiontalk.evaluation.regions.run import Dense, find_similarity
 
     name = similarity or "meteor"
     return Dense(name, find_similarity(name))

@@ -144,7 +144,7 @@ def _class_list(name: str) -> ClassList:
 
 def _read_by(data: str, images: str | None, captions: list[Path]) -> list[Path]:
     """The files that are read and could be taken for the one that is written."""
-    from regiontalk.data.caption_sources import files_of_captions
+    from regiontalk.data.folder import files_of_captions
 
     folder = Path(data)
     of_boxes = [folder / "boxes.jsonl"] if folder.is_dir() else [folder]
@@ -154,6 +154,6 @@ def _read_by(data: str, images: str | None, captions: list[Path]) -> list[Path]:
 
 def _lines(images: str) -> list[str]:
     """The photos that plain text is about, in the order of its lines."""
-    from regiontalk.data.flickr8k import read_names
+    from regiontalk.data.folder import read_names
 
     return read_names(Path(images))

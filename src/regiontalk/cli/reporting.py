@@ -267,7 +267,7 @@ def _asked(
 def _dataset(path: Path, split: str | None) -> Dataset | None:
     """The captioned photos at a path; None if it is no dataset but a photo or a folder of photos."""
     from regiontalk.data import read_dataset
-    from regiontalk.data.caption_sources import holds_captions
+    from regiontalk.data.folder import holds_captions
 
     return read_dataset(path, _part(path, split)) if holds_captions(path) else None
 
@@ -275,9 +275,7 @@ def _dataset(path: Path, split: str | None) -> Dataset | None:
 def _part(path: Path, split: str | None) -> str:
     """The split that is meant: where none is named "test", but all of a plain folder, or of a file without splits."""
     from regiontalk.data.caption_formats import is_captions_file
-    from regiontalk.data.caption_sources import read_captions
-    from regiontalk.data.flickr8k import is_flickr8k
-    from regiontalk.data.folder import is_captioned_folder
+    from regiontalk.data.folder import is_captioned_folder, is_flickr8k, read_captions
 
     if split is not None:
         return split

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from regiontalk.data.caption_tables import cell_of_name, delimiter_of, name_in_cell
+from regiontalk.data.caption_formats import cell_of_name, delimiter_of, name_in_cell
 from regiontalk.data.captions import repeated
 from regiontalk.errors import DataError
 from regiontalk.files import read_text, write_bytes

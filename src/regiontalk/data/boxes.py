@@ -9,17 +9,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NoReturn, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from regiontalk.data.captions import Problems, exists, repeated, safe_names
+from regiontalk.data.captions import ALL, Problems, exists, refuse_split, repeated, safe_names
 from regiontalk.errors import DataError
 from regiontalk.files import json_lines
 from regiontalk.language import tokenise
 from regiontalk.photos import open_photo
 
-_ALL = "all"
 Line = TypeVar("Line")
 
 TOLERANCE = 1.5
@@ -78,7 +77,6 @@ class BoxedDataset:
         photos: at least one, in the data's order; one may be without a box.
         left_out: what was wrong with the data and left out because the caller wished so: counts by kind.
         remarks: what is right and yet takes no part, such as crowd regions: counts by kind.
-        classes: that the annotators had: those that the data lists, else those of all boxes in the data, of photos that
         classes: that the annotators had: those that the data lists, else those of all boxes in the data, of photos that
             take no part too; in the order of the list, or sorted. Empty where boxes have no classes.
     """
@@ -179,18 +177,7 @@ def boxed_photos(
     problems: Problems,
     refused: Collection[str] = (),
 ) -> tuple[BoxedPhoto, ...]:
-    """As `named_photos`, without the names."""
-    return tuple(named_photos(raw, folders, selection, problems, refused).values())
-
-
-def named_photos(
-    raw: Mapping[str, RawPhoto],
-    folders: Sequence[Path],
-    selection: Selection,
-    problems: Problems,
-    refused: Collection[str] = (),
-) -> dict[str, BoxedPhoto]:
-    """Turns what a file says into photos with boxes, by name; everything wrong goes to `problems` and is left out.
+    """Turns what a file says into photos with boxes; everything wrong goes to `problems` and is left out.
 
     Args:
         raw: photos by name, a path relative to one of the folders.
@@ -208,11 +195,11 @@ def named_photos(
     if not selection.need_files:
         found = {name: file or folders[-1] / name for name, file in found.items()}
     problems.add("photos listed but missing", [name for name in names if found[name] is None])
-    photos = {
-        name: _boxed_photo(name, file, raw[name], selection.max_pixels, problems)
+    photos = tuple(
+        _boxed_photo(name, file, raw[name], selection.max_pixels, problems)
         for name, file in found.items()
         if file is not None
-    }
+    )
     if not photos:
         problems.raise_if_any()
         raise DataError(f"{problems.source}: holds no photo of those asked for")
@@ -291,9 +278,9 @@ def lines_of_split(
     splits: dict[str, set[str]] = {}
     for name, part, _ in lines:
         splits.setdefault(name, set()).add(part)
-    found = [(name, more) for name, part, more in lines if split in (part, _ALL)]
-    if split != _ALL and not found:
-        refuse_split(file, split, {*(part for _, part, _ in lines), _ALL})
+    found = [(name, more) for name, part, more in lines if split in (part, ALL)]
+    if split != ALL and not found:
+        refuse_split(file, split, {*(part for _, part, _ in lines), ALL})
     in_two = [name for name in dict.fromkeys(name for name, _ in found) if len(splits[name]) > 1]
     problems.add("photos in two splits", in_two)
     return found, set(in_two)
@@ -310,11 +297,6 @@ def json_objects(file: Path) -> list[tuple[int, dict[str, Any]]]:
     if bad is not None:
         raise DataError(f"{file}, line {bad}: expected a JSON object")
     return lines
-
-
-def refuse_split(source: Path, split: str, found: Iterable[str]) -> NoReturn:
-    """Raises the error of a split that is not there."""
-    raise DataError(f"{source}: has no split {split!r}; splits found: {', '.join(sorted(found)) or 'none'}")
 
 
 def _boxed_photo(name: str, file: Path, raw: RawPhoto, max_pixels: int | None, problems: Problems) -> BoxedPhoto:

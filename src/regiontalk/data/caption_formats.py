@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from regiontalk.data.caption_entries import entry_row, is_entry, is_json_lines, is_mapping, line_rows, list_rows
-from regiontalk.data.caption_rows import CaptionRow, Captions, joined
-from regiontalk.data.caption_tables import (
-    bar_rows,
-    is_bar_table,
-    is_table,
-    is_token_list,
-    table_rows,
-    token_rows,
-)
-from regiontalk.data.coco import coco_rows, is_coco_captions
-from regiontalk.data.karpathy import is_karpathy, karpathy_rows
+from regiontalk.data.captions import CaptionRow, Captions, joined, repeated
+from regiontalk.data.coco import coco_rows, is_coco_captions, is_karpathy, karpathy_rows
 from regiontalk.errors import DataError
-from regiontalk.files import read_json, read_text
+from regiontalk.files import parse_json, read_json, read_text
 from regiontalk.settings import shown
 
 SUFFIXES = (".json", ".jsonl", ".csv", ".txt", ".token")
@@ -36,6 +29,26 @@ FORMATS = (
 )
 
 _JSON_START = re.compile(r'\s*(?:\[\s*)?\{\s*["}]')
+
+NAME_KEYS = ("image", "file_name", "file", "image_id")
+"""Keys that name a photo: the first that is there is its name, the others are further names."""
+
+CAPTION_KEYS = ("caption", "captions", "text")
+
+_NUMBERED_KEYS = ("image", "image_id")  # COCO's photos have numbers
+
+_NAME_COLUMNS = frozenset({"image", "file_name", "image_name", "image_id"})
+_ALT_NAME_COLUMN = "file"  # of tables of alternative texts; it names the photo only where no other column does
+_CAPTION_COLUMNS = frozenset({"caption", "text", "comment"})
+DELIMITERS = (",", ";")
+"""Between cells: CSV's own, and what spreadsheets write where numbers have a comma in them."""
+
+_FORMULA = re.compile(r"[=+\-@＝＋－＠\s]")  # full-width ones too, which some programs take for the others
+_BAR_HEADING = ("image_name", "comment_number", "comment")
+
+# The bar behind the number may be missing: one line of Kaggle's file lacks it.
+_NUMBERED = re.compile(r"\s*\d+(?:\s*\||\s|$)(?P<caption>.*)")
+_TOKEN_LINE = re.compile(r"(?P<name>[^\t]+)#\d+\t(?P<caption>.*)")
 
 Parser: TypeAlias = Callable[[Path, str], Iterable[CaptionRow]]
 """From a file's name, for messages, and its text."""
@@ -113,3 +126,215 @@ def json_rows(file: Path, text: str) -> Iterable[CaptionRow]:
 
 def _kind(content: Any) -> str:
     return f"an object with {shown(list(content))}" if isinstance(content, dict) else shown(content)
+
+
+def line_rows(file: Path, text: str) -> Iterator[CaptionRow]:
+    """The rows of JSON Lines, see `entry_row`.
+
+    Raises:
+        DataError: if a line is not JSON or no entry.
+    """
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield entry_row(f"{file}, line {number}", read_json(file, line, number))
+
+
+def list_rows(file: Path, entries: list[Any]) -> Iterator[CaptionRow]:
+    """The rows of a JSON list, see `entry_row`.
+
+    Raises:
+        DataError: if a member of the list is no entry.
+    """
+    for number, entry in enumerate(entries, start=1):
+        yield entry_row(f"{file}, entry {number}", entry)
+
+
+def entry_row(place: str, entry: Any) -> CaptionRow:
+    """A photo's name and captions from one object.
+
+    Args:
+        place: file and line, for messages.
+        entry: `{"image", "file_name", "file" or "image_id": a name, "caption" or "text": a text, or "captions": a list
+            of texts}`, and possibly "split". "caption" may also be a list of texts, as in BLIP's files, or an object
+            with a "text", as `regiontalk describe --json` prints it.
+
+    Raises:
+        DataError: if it is anything else, or says its captions twice.
+    """
+    names = _names(place, entry)
+    keys = [key for key in CAPTION_KEYS if key in entry]
+    if len(keys) > 1:
+        raise DataError(f'{place}: expected one of "caption", "captions" and "text", found {" and ".join(keys)}')
+    captions = _texts(keys[0], entry[keys[0]]) if keys else None
+    split = entry.get("split") or None
+    if captions is None or not isinstance(split, str | None):
+        raise DataError(
+            f'{place}: expected "caption", a text (or "text"; or "captions", a list of texts); '
+            f'captions and "split" must be text, found {shown(entry)}'
+        )
+    return CaptionRow(names[0], split, captions, tuple(names[1:]))
+
+
+def is_entry(content: Any) -> bool:
+    """Whether parsed JSON looks like one object for `entry_row`, by its keys alone."""
+    return isinstance(content, dict) and all(set(keys) & set(content) for keys in (NAME_KEYS, CAPTION_KEYS))
+
+
+def is_mapping(content: Any) -> bool:
+    """Whether parsed JSON is `{image: [captions]}`."""
+    return isinstance(content, dict) and all(_are_texts(texts) for texts in content.values())
+
+
+def is_json_lines(text: str) -> bool:
+    """Whether text is JSON Lines, more than one, rather than one JSON value."""
+    first, _, rest = text.strip().partition("\n")
+    if not rest.strip():
+        return False
+    try:
+        return isinstance(parse_json(first), dict)
+    except ValueError:
+        return False
+
+
+def _names(place: str, entry: Any) -> list[str]:
+    """All names of the photo, the first of `NAME_KEYS` first."""
+    found = [(key, entry[key]) for key in NAME_KEYS if key in entry] if isinstance(entry, dict) else []
+    if not found or not all(_is_name(key, value) for key, value in found):
+        raise DataError(f'{place}: expected "image" (a name), "file_name", "file" or "image_id", found {shown(entry)}')
+    return [str(value) for _, value in found]
+
+
+def _is_name(key: str, value: Any) -> bool:
+    return isinstance(value, str) or (key in _NUMBERED_KEYS and type(value) is int)
+
+
+def _texts(key: str, value: Any) -> list[str] | None:
+    if isinstance(value, dict):
+        value = value.get("text")
+    if isinstance(value, str):
+        return None if key == "captions" else [value]
+    return value if key != "text" and _are_texts(value) else None
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(text, str) for text in value)
+
+
+def table_rows(file: Path, text: str) -> Iterator[CaptionRow]:
+    """The rows of CSV, whose heading names the columns: image,caption or file_name,text, and possibly split.
+
+    Cells of other columns are ignored. Between cells may be semicolons, as spreadsheets write them in some
+    languages. Tables of alternative texts (file,caption) are read too.
+
+    Raises:
+        DataError: if the heading lacks a column or has two of one kind, or a row has more or fewer cells.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
+    try:
+        heading = [cell.strip() for cell in next(reader, [])]
+        name, caption = _columns(file, heading)
+        split = heading.index("split") if "split" in heading else None
+        for row in reader:
+            if row and len(row) != len(heading):
+                raise DataError(f"{file}, line {reader.line_num}: {len(row)} cells, expected {len(heading)}")
+            if row:
+                photo = name_in_cell(row[name]) if heading[name] == _ALT_NAME_COLUMN else row[name]
+                yield CaptionRow(photo, (row[split] or None) if split is not None else None, [row[caption]])
+    except csv.Error as error:
+        raise DataError(f"{file}, line {reader.line_num}: not CSV ({error})") from error
+
+
+def bar_rows(file: Path, text: str) -> Iterator[CaptionRow]:
+    """The rows of `results.csv`, as Kaggle has Flickr30k: `image_name| comment_number| comment`.
+
+    Raises:
+        DataError: if a line has other parts.
+    """
+    for number, line in enumerate(text.split("\n")[1:], start=2):
+        if line.strip():
+            name, _, rest = line.partition("|")
+            found = _NUMBERED.fullmatch(rest.rstrip("\r"))
+            if found is None:
+                expected = "image_name| comment_number| comment"
+                raise DataError(f"{file}, line {number}: expected {expected}, found {shown(line)}")
+            yield CaptionRow(name.strip(), None, [found["caption"].strip()])
+
+
+def token_rows(file: Path, text: str) -> Iterator[CaptionRow]:
+    """The rows of `Flickr8k.token.txt` or `results_20130124.token`: a photo, `#` and a number, a tab, a caption.
+
+    Raises:
+        DataError: if a line has other parts.
+    """
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            found = _TOKEN_LINE.fullmatch(line.rstrip("\r"))
+            if found is None:
+                raise DataError(f"{file}, line {number}: expected NAME#NUMBER<tab>CAPTION, found {shown(line)}")
+            yield CaptionRow(found["name"], None, [found["caption"]])
+
+
+def is_table(text: str) -> bool:
+    """Whether text begins with a heading for `table_rows`."""
+    return _delimiter(text) is not None
+
+
+def delimiter_of(text: str) -> str:
+    """What stands between the cells of a table: what its heading names the columns with; a comma if nothing does."""
+    return _delimiter(text) or DELIMITERS[0]
+
+
+def cell_of_name(name: str) -> str:
+    """A photo's name as a spreadsheet shows it and does not take it for a formula: then as a path from where it lies.
+
+    >>> cell_of_name("more/dog.jpg"), cell_of_name("=1+2.jpg"), cell_of_name("-1.jpg")
+    ('more/dog.jpg', './=1+2.jpg', './-1.jpg')
+    """
+    return f"./{name}" if _FORMULA.match(name) else name
+
+
+def name_in_cell(cell: str) -> str:
+    """The name that `cell_of_name` makes the cell from.
+
+    >>> name_in_cell("./=1+2.jpg"), name_in_cell("dog.jpg")
+    ('=1+2.jpg', 'dog.jpg')
+    """
+    name = cell.removeprefix("./")
+    return name if _FORMULA.match(name) else cell
+
+
+def is_bar_table(text: str) -> bool:
+    """Whether text begins with the heading for `bar_rows`."""
+    return tuple(cell.strip() for cell in _first_line(text).split("|")) == _BAR_HEADING
+
+
+def is_token_list(text: str) -> bool:
+    """Whether text begins with a line for `token_rows`."""
+    return _TOKEN_LINE.fullmatch(_first_line(text)) is not None
+
+
+def _columns(file: Path, heading: list[str]) -> tuple[int, int]:
+    """Where the names and the captions stand."""
+    named = _NAME_COLUMNS if _NAME_COLUMNS.intersection(heading) else {_ALT_NAME_COLUMN}
+    kinds = (named, _CAPTION_COLUMNS)
+    found = [[number for number, cell in enumerate(heading) if cell in kind] for kind in kinds]
+    if any(len(numbers) != 1 for numbers in found) or repeated(heading):
+        raise DataError(
+            f"{file}: the first line must name the columns image,caption (or file_name,text), one of each kind, "
+            f"found {heading}"
+        )
+    return found[0][0], found[1][0]
+
+
+def _delimiter(text: str) -> str | None:
+    """What separates the columns of a heading that names photos and captions; None for any other text."""
+    with suppress(csv.Error):  # a line that is too long for a heading
+        for delimiter in DELIMITERS:
+            cells = {cell.strip() for row in csv.reader([_first_line(text)], delimiter=delimiter) for cell in row}
+            if cells & (_NAME_COLUMNS | {_ALT_NAME_COLUMN}) and cells & _CAPTION_COLUMNS:
+                return delimiter
+    return None
+
+
+def _first_line(text: str) -> str:
+    return text.partition("\n")[0].rstrip("\r")

@@ -1,4 +1,7 @@
-"""COCO's JSON files: captions of photos, and instances (boxes with class names)."""
+"""COCO's JSON files, captions of photos and instances (boxes with class names); and the "Karpathy splits".
+
+These are one JSON file with the photos, splits and captions of Flickr8K, Flickr30K or COCO.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,25 @@ from regiontalk.data.boxes import (
     boxed_photos,
     photo_folders,
     refuse_repeated,
-    refuse_split,
     size_of,
     wordless,
     xyxy_from_xywh,
 )
-from regiontalk.data.caption_rows import CaptionRow
-from regiontalk.data.captions import Dataset, Problems, captioned_photos, holding_most
+from regiontalk.data.captions import (
+    ALL,
+    CaptionRow,
+    Dataset,
+    Problems,
+    captioned_photos,
+    holding_most,
+    joined,
+    name_in_data,
+    refuse_split,
+    repeated,
+)
 from regiontalk.errors import DataError
 from regiontalk.files import read_json
-
-_ALL = "all"
-_OTHER_NAME = {"dev": "val"}
+from regiontalk.settings import shown
 
 
 def is_coco_captions(content: Any) -> bool:
@@ -44,7 +54,8 @@ def coco_rows(file: Path, content: dict[str, Any]) -> list[CaptionRow]:
         DataError: if it is not that, a photo is listed twice, or a caption is without a photo.
     """
     problems = Problems(file)
-    rows = _photo_rows(file, _lists(file, content)["images"], problems)
+    names = _names(file, _lists(file, content)["images"], problems, required=False)
+    rows = {str(number): CaptionRow(name, None, [], (str(number),)) for number, name in names.items()}
     for number, each in enumerate(content["annotations"]):
         if not isinstance(each, dict) or "image_id" not in each or not isinstance(each.get("caption"), str):
             raise DataError(f'{file}, annotation {number}: expected "image_id" and "caption", a text')
@@ -57,7 +68,7 @@ def coco_rows(file: Path, content: dict[str, Any]) -> list[CaptionRow]:
     return list(rows.values())
 
 
-def read_coco_captions(json_file: str | Path, image_folder: str | Path | None = None, split: str = _ALL) -> Dataset:
+def read_coco_captions(json_file: str | Path, image_folder: str | Path | None = None, split: str = ALL) -> Dataset:
     """Reads a `captions_*.json`.
 
     Args:
@@ -80,7 +91,7 @@ def read_coco_captions(json_file: str | Path, image_folder: str | Path | None = 
 def read_coco_instances(
     json_file: str | Path,
     image_folder: str | Path | None = None,
-    split: str = _ALL,
+    split: str = ALL,
     selection: Selection = EVERYTHING,
 ) -> BoxedDataset:
     """Reads an `instances_*.json`.
@@ -143,8 +154,8 @@ def _content(file: Path, split: str) -> dict[str, Any]:
     """The parsed file, with lists of images and annotations."""
     content = _lists(file, read_json(file))
     own = file.stem.rsplit("_", 1)[-1]
-    if _OTHER_NAME.get(split, split) not in (_ALL, own, own.rstrip("0123456789")):
-        refuse_split(file, split, [own, _ALL])
+    if name_in_data(split) not in (ALL, own, own.rstrip("0123456789")):
+        refuse_split(file, split, [own, ALL])
     return content
 
 
@@ -155,30 +166,18 @@ def _lists(file: Path, content: Any) -> dict[str, Any]:
     return content
 
 
-def _photo_rows(file: Path, images: list[Any], problems: Problems) -> dict[str, CaptionRow]:
-    """A row without captions for each photo, by its id."""
+def _names(file: Path, images: list[Any], problems: Problems, required: bool = True) -> dict[int | str | None, str]:
+    """File names by the photos' ids; where they are not required, the id stands for one that is missing or empty."""
     for number, image in enumerate(images):
         known = isinstance(image, dict) and _id(image.get("id")) is not None
-        if not known or not isinstance(image.get("file_name", ""), str):
+        if not known or not isinstance(image.get("file_name", None if required else ""), str):
             raise DataError(f'{file}, image {number}: expected "id" and "file_name"')
     ids = [str(image["id"]) for image in images]
-    names = [image.get("file_name") or number for number, image in zip(ids, images, strict=True)]
+    names = [image.get("file_name") or ("" if required else number) for number, image in zip(ids, images, strict=True)]
     refuse_repeated(problems, "photos listed twice", names)
     refuse_repeated(problems, "ids of two photos", ids)
     problems.raise_if_any()
-    return {number: CaptionRow(name, None, [], (number,)) for number, name in zip(ids, names, strict=True)}
-
-
-def _names(file: Path, images: list[Any], problems: Problems) -> dict[int | str | None, str]:
-    """File names by the photos' ids."""
-    for number, image in enumerate(images):
-        named = isinstance(image, dict) and isinstance(image.get("file_name"), str)
-        if not named or _id(image.get("id")) is None:
-            raise DataError(f'{file}, image {number}: expected "id" and "file_name"')
-    refuse_repeated(problems, "photos listed twice", [image["file_name"] for image in images])
-    refuse_repeated(problems, "ids of two photos", [str(image["id"]) for image in images])
-    problems.raise_if_any()
-    return {image["id"]: image["file_name"] for image in images}
+    return {image["id"]: name for image, name in zip(images, names, strict=True)}
 
 
 def _classes(file: Path, categories: Any, problems: Problems) -> dict[int | str | None, str]:
@@ -197,3 +196,64 @@ def _classes(file: Path, categories: Any, problems: Problems) -> dict[int | str 
 def _id(value: Any) -> int | str | None:
     """An id that can be one: a whole number or a text."""
     return value if type(value) in (int, str) else None
+
+
+def is_karpathy(content: Any) -> bool:
+    """Whether parsed JSON looks like a Karpathy-split file."""
+    return isinstance(content, dict) and isinstance(content.get("images"), list)
+
+
+def karpathy_rows(file: Path, content: Any) -> list[CaptionRow]:
+    """A row for each photo of a `dataset_*.json`; COCO's numbers are aliases.
+
+    Args:
+        file: for messages.
+        content: `{"images": [{"filename", "filepath" (a folder, if any), "split", "sentences": [{"raw"}], "cocoid" (if
+            any)}]}`; more fields are ignored. A photo's name is `filepath/filename`.
+
+    Raises:
+        DataError: if it is not that, or lists a photo twice, in any split.
+    """
+    images = content.get("images") if isinstance(content, dict) else None
+    if not isinstance(images, list) or not images:
+        raise DataError(f'{file}: not a Karpathy-split file; expected an object with a list "images"')
+    rows = [_row(file, number, image) for number, image in enumerate(images)]
+    problems = Problems(file)
+    problems.add("photos listed twice", repeated(row.name for row in rows))
+    problems.raise_if_any()
+    return rows
+
+
+def read_karpathy(json_file: str | Path, image_folder: str | Path, split: str) -> Dataset:
+    """Reads one split of a `dataset_*.json`, see `karpathy_rows`. Only the photos of this split need to be there.
+
+    Args:
+        json_file: the file.
+        image_folder: where the photos lie: `image_folder/filepath/filename`.
+        split: "train", "dev" (or "val", as the file calls it), "test", or "restval", COCO's validation photos in
+            neither dev nor test. "train+restval" reads both, "all" every photo.
+
+    Raises:
+        DataError: if the file is damaged or lacks the split, a photo is missing, listed twice (in any split), without a
+            caption, or with a caption without a word. It names the first few and counts all.
+    """
+    file = Path(json_file)
+    content = read_json(file)
+    found = joined(file, karpathy_rows(file, content))
+    photos = captioned_photos(file, found.names(split), Path(image_folder), found.captions)
+    name = content.get("dataset")
+    return Dataset(name if isinstance(name, str) and name else file.stem, split, photos)
+
+
+def _row(file: Path, number: int, image: Any) -> CaptionRow:
+    try:
+        folder, name, split = image.get("filepath") or "", image["filename"], image["split"]
+        captions = [sentence["raw"] for sentence in image["sentences"]]
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{file}, image {number}: expected filename, split and sentences with raw, found {shown(image)}"
+        ) from error
+    if not all(isinstance(text, str) for text in (folder, name, split, *captions)):
+        raise DataError(f"{file}, image {number}: filepath, filename, split and raw must be text")
+    aliases = (str(image["cocoid"]),) if type(image.get("cocoid")) is int else ()
+    return CaptionRow(f"{folder}/{name}" if folder else name, split, captions, aliases)

@@ -13,19 +13,16 @@ from regiontalk.data.boxes import (
     RawBox,
     RawPhoto,
     Selection,
-    named_photos,
+    boxed_photos,
     photo_folders,
     refuse_repeated,
-    refuse_split,
 )
-from regiontalk.data.captions import Problems, exists, safe_names
+from regiontalk.data.captions import ALL, Problems, exists, name_in_data, refuse_split, safe_names
 from regiontalk.data.xml_files import box_in, read_xml, size_in
 from regiontalk.errors import DataError
 from regiontalk.files import read_text
 from regiontalk.language import tokenise
 
-_ALL = "all"
-_OTHER_NAME = {"dev": "val"}
 _MARKUP = re.compile(r"\[/EN#(\d+)((?:/[^\s/\[\]]+)+) ([^\[\]]+)\]")
 _SUFFIX = ".jpg"
 NOT_VISIBLE = "0"
@@ -70,7 +67,7 @@ def is_entities(folder: Path) -> bool:
 
 def read_entities(
     folder: str | Path,
-    split: str = _ALL,
+    split: str = ALL,
     image_folder: str | Path | None = None,
     selection: Selection = EVERYTHING,
 ) -> Entities:
@@ -106,13 +103,9 @@ def read_entities(
     candidates = ("images", "flickr30k-images", "flickr30k_images")
     folders = [folder / name for name in candidates] + [folder.parent / name for name in candidates]
     folders = [Path(image_folder)] if image_folder else photo_folders(*folders, folder)
-    named = named_photos(raw, folders, EVERYTHING, problems)
-    remarks: dict[str, int] = {}
-    sentences = tuple(
-        _sentences(folder, name, photo, boxless[name], problems, remarks) for name, photo in named.items()
-    )
-    left_out = selection.settle(problems)
-    boxes = BoxedDataset(folder.resolve().name, split, "entities", tuple(named.values()), left_out, remarks)
+    photos, remarks = boxed_photos(raw, folders, EVERYTHING, problems), dict[str, int]()
+    sentences = tuple(_sentences(folder, photo, boxless[photo.name], problems, remarks) for photo in photos)
+    boxes = BoxedDataset(folder.resolve().name, split, "entities", photos, selection.settle(problems), remarks)
     return Entities(boxes, sentences)
 
 
@@ -141,12 +134,12 @@ def parse_sentence(line: str) -> tuple[list[str], list[EntityPhrase]] | None:
 
 def _names(folder: Path, split: str, problems: Problems) -> tuple[list[str], set[str]]:
     """Names of a split's photos, from its list, or of all, from the sentences; and those of them listed once more."""
-    if split == _ALL:
+    if split == ALL:
         return sorted(f"{path.stem}{_SUFFIX}" for path in (folder / "Sentences").glob("*.txt")), set()
     lists = {name: folder / f"{name}.txt" for name in ("train", "val", "test") if (folder / f"{name}.txt").is_file()}
-    wanted = _OTHER_NAME.get(split, split)
+    wanted = name_in_data(split)
     if wanted not in lists:
-        refuse_split(folder, split, [*lists, _ALL])
+        refuse_split(folder, split, [*lists, ALL])
     found = {name: _listed(file) for name, file in lists.items()}
     twice = refuse_repeated(problems, "photos listed twice", found[wanted])
     others = {photo for name, photos in found.items() if name != wanted for photo in photos}
@@ -179,11 +172,11 @@ def _read_annotation(file: Path, problems: Problems) -> tuple[RawPhoto, set[str]
 
 
 def _sentences(
-    folder: Path, name: str, photo: BoxedPhoto, boxless: set[str], problems: Problems, remarks: dict[str, int]
+    folder: Path, photo: BoxedPhoto, boxless: set[str], problems: Problems, remarks: dict[str, int]
 ) -> tuple[EntitySentence, ...]:
-    file = folder / "Sentences" / f"{name.removesuffix(_SUFFIX)}.txt"
+    file = folder / "Sentences" / f"{photo.name.removesuffix(_SUFFIX)}.txt"
     if not exists(file):
-        problems.add("photos without sentences", [name])
+        problems.add("photos without sentences", [photo.name])
         return ()
     boxed = {entity for texts in photo.texts for entity in texts}
     boxless = (boxless | {NOT_VISIBLE}) - boxed

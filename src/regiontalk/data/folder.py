@@ -1,22 +1,121 @@
-"""Photos with their captions beside them: a folder, folders that are splits, or a file of captions with its photos."""
+"""Captioned photos on disk: folders like Flickr8k's, folders of one's own, and files of captions with their photos."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
-from regiontalk.data.caption_formats import read_captions_file, read_rows
-from regiontalk.data.caption_rows import SPLIT_FOLDERS, CaptionRow, Captions, joined
-from regiontalk.data.captions import Dataset, Problems, captioned_photos, holding_most, safe_names
-from regiontalk.data.flickr8k import CAPTIONS, has_split_lists, listed_captions, split_lists
-from regiontalk.data.photo_texts import text_rows
+from regiontalk.data.caption_formats import is_captions_file, read_captions_file, read_rows
+from regiontalk.data.captions import (
+    SPLIT_FOLDERS,
+    CaptionRow,
+    Captions,
+    Dataset,
+    Problems,
+    captioned_photos,
+    exists,
+    holding_most,
+    joined,
+    safe_names,
+)
+from regiontalk.data.sidecars import text_files, text_rows
 from regiontalk.errors import DataError
+from regiontalk.files import read_text
+
+SPLITS = ("train", "dev", "test")
+"""Of folders like Flickr8k's: `images/`, `captions.csv`, and for each split a list of file names."""
+
+CAPTIONS = "captions.csv"
 
 FILES = ("metadata.jsonl", "metadata.csv", CAPTIONS)
 """The files of captions that a folder may hold, one of them; the first two are those of Hugging Face's folders."""
 
 _PHOTO_FOLDERS = ("images", "Images", "flickr30k_images", "Flicker8k_Dataset", "Flickr8k_Dataset")
 """Where published datasets have the photos, beside the file of captions."""
+
+
+def holds_captions(path: Path) -> bool:
+    """Whether a path is a file or folder of captions, see `is_captions_file`; of a folder, by the names in it alone."""
+    return is_flickr8k(path) or is_captioned_folder(path) or is_captions_file(path)
+
+
+def read_captions(path: Path) -> Captions:
+    """The captions of a file in any of the known formats, or of a folder as datasets have them.
+
+    Raises:
+        DataError: if it is neither, or damaged.
+    """
+    if not path.is_dir():
+        return read_captions_file(path)
+    return listed_captions(path) if is_flickr8k(path) else folder_captions(path)
+
+
+def files_of_captions(path: Path) -> list[Path]:
+    """The files that hold the captions of a file or folder, without lists of splits."""
+    if not path.is_dir():
+        return [path]
+    return [path / CAPTIONS] if is_flickr8k(path) else caption_files(path) or text_files(path)
+
+
+def is_flickr8k(folder: Path) -> bool:
+    """Whether a folder is laid out like Flickr8k, by its names alone."""
+    return (folder / "images").is_dir() and bool(_lists(folder))
+
+
+def listed_captions(folder: Path) -> Captions:
+    """The captions of `captions.csv`, and the lists beside it: `train.txt`, `dev.txt`, `test.txt`, a name on each line.
+
+    Photos in no list are in no split. Only captions that are in the file count: a list may name photos without any.
+
+    Raises:
+        DataError: if a file is missing or damaged, or a photo is in two splits.
+    """
+    return joined(folder, read_rows(folder / CAPTIONS), split_lists(folder))
+
+
+def split_lists(folder: Path) -> dict[str, list[str]]:
+    """The names in each of `train.txt`, `dev.txt` and `test.txt` that a folder has.
+
+    Raises:
+        DataError: if one cannot be read.
+    """
+    return {split: read_names(file) for split, file in _lists(folder).items()}
+
+
+def read_flickr8k(folder: str | Path, split: str) -> Dataset:
+    """Reads one split of Flickr8k.
+
+    The folder holds `images/`, `captions.csv` with the columns image,caption (a line for each caption, as people wrote
+    it) and `train.txt`, `dev.txt`, `test.txt` with a file name on each line. Photos in no split are fine. The whole
+    folder is checked, not only the split that is asked for.
+
+    Args:
+        folder: where it lies.
+        split: "train", "dev" or "test"; several joined by `+`, or "all" for every photo with captions.
+
+    Raises:
+        DataError: if a file is missing or damaged, a photo is listed but missing, a caption has no photo or no word, a
+            photo has no caption or is listed twice or in two splits. It names the first few and counts all.
+    """
+    folder = Path(folder)
+    images = folder / "images"
+    if not images.is_dir():
+        raise DataError(f"{folder}: has no folder images")
+    found = listed_captions(folder)
+    names = found.names(split)
+
+    problems = Problems(folder)
+    safe_names(chain(found.captions, *found.lists.values()), problems)
+    problems.raise_if_any()
+    problems.add("photos with captions but no file", [name for name in found.captions if not exists(images / name)])
+    problems.raise_if_any()
+    return Dataset(folder.resolve().name, split, captioned_photos(folder, names, images, found.captions))
+
+
+def read_names(file: Path) -> list[str]:
+    """The names of a list, one on each line, without blank lines."""
+    return [line.strip() for line in read_text(file).split("\n") if line.strip()]
 
 
 def is_captioned_folder(folder: Path) -> bool:
@@ -38,7 +137,7 @@ def folder_captions(folder: Path) -> Captions:
 
     Beside `captions.csv` there may be lists of splits, as Flickr8k has them. The photos of the folder `test` are named
     `test/...`, and in the split "test". Without any such file, the texts beside photos are their captions, see
-    `regiontalk.data.photo_texts`.
+    `regiontalk.data.sidecars`.
 
     Raises:
         DataError: if it holds no captions, or more than one file of them where one should be; or a file is damaged.
@@ -47,8 +146,7 @@ def folder_captions(folder: Path) -> Captions:
     if not files and (rows := text_rows(folder)):
         return joined(folder, rows, split_lists(folder))
     if [file.parent for file in files] == [folder]:
-        lists = files[0].name == CAPTIONS and has_split_lists(folder)
-        return listed_captions(folder) if lists else joined(folder, read_rows(files[0]))
+        return joined(folder, read_rows(files[0]), split_lists(folder) if files[0].name == CAPTIONS else None)
     places = [file.parent for file in files]
     if not files or folder in places or len(set(places)) < len(places):
         found = " and ".join(file.relative_to(folder).as_posix() for file in files) or "none"
@@ -101,6 +199,11 @@ def read_captioned_file(file: str | Path, split: str) -> Dataset:
     beside = [file.parent / name for name in (file.stem, *_PHOTO_FOLDERS)]
     folder = holding_most([*(each for each in beside if each.is_dir()), file.parent], names)
     return Dataset(file.stem, split, captioned_photos(file, names, folder, found.captions))
+
+
+def _lists(folder: Path) -> dict[str, Path]:
+    """Those of the lists of splits that a folder has."""
+    return {split: file for split in SPLITS if (file := folder / f"{split}.txt").is_file()}
 
 
 def _split_rows(file: Path) -> Iterator[CaptionRow]:

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
 from regiontalk.data.caption_formats import FORMATS, parser_of
-from regiontalk.data.caption_rows import ALL, Captions
-from regiontalk.data.caption_sources import read_captions
-from regiontalk.data.captions import Problems, repeated
-from regiontalk.data.flickr8k import read_names
+from regiontalk.data.captions import ALL, Captions, Problems, repeated
+from regiontalk.data.folder import read_captions, read_names
 from regiontalk.errors import DataError
 from regiontalk.files import read_text
 
@@ -104,7 +102,7 @@ def read_references(path: Path, split: str = "test") -> References:
     """What people wrote, from whatever holds it.
 
     Args:
-        path: a file of captions or a folder of captioned photos, see `regiontalk.data.caption_sources.read_captions`.
+        path: a file of captions or a folder of captioned photos, see `regiontalk.data.folder.read_captions`.
         split: for what states splits; "all" for every photo. Captions without splits are taken whole.
 
     Raises:

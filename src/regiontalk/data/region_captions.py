@@ -17,24 +17,21 @@ from regiontalk.data.boxes import (
     lines_of_split,
     photo_folders,
     refuse_repeated,
-    refuse_split,
     size_of,
     wordless,
     xyxy_from_xywh,
     xyxy_of,
 )
-from regiontalk.data.captions import Problems
+from regiontalk.data.captions import ALL, Problems, name_in_data, refuse_split
 from regiontalk.errors import DataError
 from regiontalk.files import read_json
 
-_ALL = "all"
-_OTHER_NAME = {"dev": "val"}
 _SIZES, _SPLITS = "image_data.json", "densecap_splits.json"
 
 
 def read_visual_genome(
     json_file: str | Path,
-    split: str = _ALL,
+    split: str = ALL,
     image_folder: str | Path | None = None,
     selection: Selection = EVERYTHING,
 ) -> BoxedDataset:
@@ -80,7 +77,7 @@ def read_visual_genome(
 
 def read_region_lines(
     file: str | Path,
-    split: str = _ALL,
+    split: str = ALL,
     image_folder: str | Path | None = None,
     selection: Selection = EVERYTHING,
 ) -> BoxedDataset:
@@ -115,7 +112,7 @@ def read_region_lines(
 
 
 def _region_line(file: Path, number: int, entry: dict[str, Any]) -> tuple[str, str, RawBox]:
-    name, captions, split = entry.get("image"), entry.get("captions"), entry.get("split", _ALL)
+    name, captions, split = entry.get("image"), entry.get("captions"), entry.get("split", ALL)
     xyxy = xyxy_of(entry.get("box_xyxy"))
     texts = isinstance(captions, list) and all(isinstance(caption, str) for caption in captions)
     if not isinstance(name, str) or not isinstance(split, str) or xyxy is None or not texts:
@@ -176,15 +173,15 @@ def _sizes(file: Path) -> dict[int, tuple[int, int]]:
 
 def _split_ids(file: Path, split: str, problems: Problems) -> tuple[set[int] | None, set[str]]:
     """The ids of a split's photos, None for all; and the names of those that are in another split too."""
-    if split == _ALL:
+    if split == ALL:
         return None, set()
     lists = file.parent / _SPLITS
     content = read_json(lists) if lists.is_file() else {}
     if not isinstance(content, dict) or not all(isinstance(ids, list) for ids in content.values()):
         raise DataError(f'{lists}: expected {{"train": [ids], "val": [ids], "test": [ids]}}')
-    wanted = _OTHER_NAME.get(split, split)
+    wanted = name_in_data(split)
     if wanted not in content:
-        refuse_split(file, split, [*content, _ALL])
+        refuse_split(file, split, [*content, ALL])
     ids = {each for each in content[wanted] if type(each) is int}
     others = {each for name, found in content.items() if name != wanted for each in found if type(each) is int}
     in_two = [f"{each}.jpg" for each in sorted(ids & others)]

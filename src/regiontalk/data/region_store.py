@@ -1,33 +1,180 @@
 """Region vectors on disk: computed once, read in parts, never held whole in memory.
 
-`regiontalk.data.region_layout` says what a store is made of, and `regiontalk.data.region_writer` makes it. It takes its
-name only when it is complete, so a store is whole or not there.
+A store is a folder with a plain .npy file for each array, `names.json` and `header.json`, with checksums. Until it is
+complete it lies in a folder beside, `NAME.part`, with `progress.json` for a header: a store is whole or not there.
+`regiontalk.data.region_writer` writes it.
 
 Axis names: N photos, M regions at most, D dimensions of the visual features.
 """
 
 from __future__ import annotations
 
+import io
+import json
 import os
+import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 
-from regiontalk.data.region_layout import (
-    AGAIN,
-    HEADER,
-    MOST_BYTES,
-    NAMES,
-    Layout,
-    State,
-    names_fit,
-    part_of,
-    read_state,
-    verify_rows,
-)
 from regiontalk.errors import DataError
-from regiontalk.files import open_regular, problem, read_json, unreadable
+from regiontalk.files import fitting_name, json_sha256, open_regular, problem, read_json, unreadable, written
+from regiontalk.settings import Rule, Section, checksum, line, shown, whole
+
+HEADER, PROGRESS, NAMES = "header.json", "progress.json", "names.json"
+MOST_BYTES = 1 << 50
+"""Of an array: more than any disk holds, and few enough for all sums to fit 64 bits."""
+AGAIN = "Delete the folder and write the store again."
+
+_FORMAT, _FORMAT_VERSION = "regiontalk-regions", 1
+_READ_BYTES = 1 << 24
+
+
+@dataclass(frozen=True)
+class Layout(Section):
+    """What must agree for rows to belong to one store."""
+
+    photos: Annotated[int, whole(1, 1 << 32)]
+    regions: Annotated[int, whole(1, 1 << 20)]
+    dim: Annotated[int, whole(1, 1 << 20)]
+    vision_checksum: Annotated[str, line(200)]
+    names_sha256: Annotated[str, checksum]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.photos * self.regions * max(self.dim, 4) * 4 > MOST_BYTES:
+            raise ValueError(f"photos, regions and dim: expected at most {MOST_BYTES:,} bytes")
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Types and shapes, as arrays that hold no memory. Bytes are little-endian wherever the store is written."""
+        n, m = self.photos, self.regions
+        kinds = {
+            "features": ("<f2", (n, m, self.dim)),
+            "boxes": ("<f4", (n, m, 4)),
+            "scores": ("<f4", (n, m)),
+            "counts": ("<i8", (n,)),
+            "sizes": ("<i8", (n, 2)),
+        }
+        return {name: np.broadcast_to(np.zeros((), type_), shape) for name, (type_, shape) in kinds.items()}
+
+    def npy_header(self, name: str) -> bytes:
+        """The bytes before the data of an array's file."""
+        array, buffer = self.arrays()[name], io.BytesIO()
+        header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+        np.lib.format.write_array_header_1_0(buffer, header)
+        return buffer.getvalue()
+
+    def row_bytes(self, name: str) -> int:
+        array = self.arrays()[name]
+        return array.nbytes // self.photos
+
+    def file_bytes(self, name: str) -> int:
+        """The size of a complete array's file."""
+        return len(self.npy_header(name)) + self.photos * self.row_bytes(name)
+
+
+def _by_array(rule: Rule) -> Rule:
+    """A value for each array of a store."""
+    names = list(Layout(1, 1, 1, "any", "0" * 64).arrays())
+
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict) or list(value) != names:
+            raise ValueError(f"an object with {', '.join(names)}")
+        return {name: rule(each) for name, each in value.items()}
+
+    return check
+
+
+@dataclass(frozen=True)
+class State(Section):
+    """The content of `header.json` and `progress.json`: the layout, the rows that count, and CRC-32 of their bytes."""
+
+    layout: Layout
+    done: Annotated[int, whole(0, 1 << 32)]
+    crc32: Annotated[dict[str, int], _by_array(whole(0, (1 << 32) - 1))]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.done > self.layout.photos:
+            raise ValueError(f"done: expected at most {self.layout.photos}, as there are photos")
+
+
+def write_state(file: Path, state: State) -> None:
+    """Writes `header.json` or `progress.json`, with a checksum.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    content = {"format": _FORMAT, "format_version": _FORMAT_VERSION, **asdict(state)}
+    write_json(file, {**content, "sha256": json_sha256(content)})
+
+
+def read_state(file: Path) -> State:
+    """Reads what `write_state` wrote.
+
+    Raises:
+        DataError: if it is damaged, or of another version.
+    """
+    content = read_json(file)
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        raise DataError(f"{file}: not the header of a store of regions")
+    if content.get("format_version") != _FORMAT_VERSION:
+        found = shown(content.get("format_version"))
+        raise DataError(f"{file}: format {found}, this version reads {_FORMAT_VERSION}; write it again")
+    if content.pop("sha256", None) != json_sha256(content):
+        raise DataError(f"{file}: damaged, its checksum does not fit; delete the folder and write the store again")
+    try:
+        return State.from_json(
+            {name: content.get(name) for name in content if name not in ("format", "format_version")}
+        )
+    except ValueError as error:
+        raise problem(file, f"damaged, {error}", DataError, AGAIN) from None
+
+
+def names_fit(names: Any, layout: Layout) -> bool:
+    """Whether names are those of a store: text, as many as photos, each once."""
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return False
+    return len(set(names)) == len(names) == layout.photos and json_sha256(names) == layout.names_sha256
+
+
+def verify_rows(folder: Path, state: State) -> None:
+    """Compares the rows that count with their checksums, a piece at a time.
+
+    Raises:
+        DataError: if they differ, or a file cannot be read.
+    """
+    for name, expected in state.crc32.items():
+        file, header = folder / f"{name}.npy", state.layout.npy_header(name)
+        left, crc32 = state.done * state.layout.row_bytes(name), 0
+        with open_regular(file, MOST_BYTES) as stream:
+            try:
+                sound = stream.read(len(header)) == header
+                while sound and left and (data := stream.read(min(left, _READ_BYTES))):
+                    crc32, left = zlib.crc32(data, crc32), left - len(data)
+            except OSError as error:
+                raise unreadable(file, error, DataError) from None
+        if not sound or left or crc32 != expected:
+            raise DataError(f"{file}: damaged; delete {folder} and write the store again")
+
+
+def part_of(folder: Path) -> Path:
+    """Where a store lies until it is complete."""
+    return folder.with_name(fitting_name(folder.name, ".part"))
+
+
+def write_json(file: Path, content: object) -> None:
+    """Writes JSON as `write_whole` does."""
+    write_whole(file, json.dumps(content, indent=1).encode("ascii"))
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Writes beside and renames, so that the file is the old one or the new one, never half."""
+    with written(file, beside=file.with_name(file.name + ".new")) as stream:
+        stream.write(content)
 
 
 class RegionStore:

@@ -14,12 +14,13 @@ from pathlib import Path
 import numpy as np
 
 from regiontalk.data.captions import repeated
-from regiontalk.data.region_layout import (
+from regiontalk.data.region_store import (
     HEADER,
     MOST_BYTES,
     NAMES,
     PROGRESS,
     Layout,
+    RegionStore,
     State,
     part_of,
     read_state,
@@ -28,7 +29,6 @@ from regiontalk.data.region_layout import (
     write_state,
     write_whole,
 )
-from regiontalk.data.region_store import RegionStore
 from regiontalk.errors import DataError
 from regiontalk.files import json_sha256, open_to_change
 

@@ -17,18 +17,16 @@ from regiontalk.data.boxes import (
     lines_of_split,
     photo_folders,
     refuse_repeated,
-    refuse_split,
     size_of,
     wordless,
     xyxy_of,
 )
-from regiontalk.data.captions import Problems, exists, safe_names
+from regiontalk.data.captions import ALL, Problems, exists, refuse_split, safe_names
 from regiontalk.data.xml_files import box_in, read_xml, size_in
 from regiontalk.errors import DataError
 from regiontalk.files import read_text
 
 _JSONL = "boxes.jsonl"
-_ALL = "all"
 
 
 def is_voc(folder: Path) -> bool:
@@ -36,7 +34,7 @@ def is_voc(folder: Path) -> bool:
     return (folder / _JSONL).is_file() or ((folder / "Annotations").is_dir() and (folder / "JPEGImages").is_dir())
 
 
-def read_voc(folder: str | Path, split: str = _ALL, selection: Selection = EVERYTHING) -> BoxedDataset:
+def read_voc(folder: str | Path, split: str = ALL, selection: Selection = EVERYTHING) -> BoxedDataset:
     """Reads boxes with class names.
 
     Either `boxes.jsonl` with a line for each photo, `{"file_name", "width", "height", "boxes_xyxy", "labels"}` and
@@ -73,7 +71,7 @@ def _read_jsonl(file: Path, split: str, selection: Selection) -> BoxedDataset:
 def _jsonl_photo(file: Path, number: int, entry: dict[str, Any]) -> tuple[str, str, RawPhoto]:
     """A photo's name, split and boxes from one line."""
     name, labels, boxes = entry.get("file_name"), entry.get("labels"), entry.get("boxes_xyxy")
-    size, split = size_of(entry.get("width"), entry.get("height")), entry.get("split", _ALL)
+    size, split = size_of(entry.get("width"), entry.get("height")), entry.get("split", ALL)
     good = isinstance(name, str) and size and isinstance(split, str)
     lists = isinstance(labels, list) and isinstance(boxes, list) and len(labels) == len(boxes)
     if not good or not lists:
@@ -111,11 +109,11 @@ def _read_xml(folder: Path, split: str, selection: Selection) -> BoxedDataset:
 
 def _stems(folder: Path, split: str) -> list[str]:
     """The names without suffix of a split's photos."""
-    if split == _ALL:
+    if split == ALL:
         return sorted(path.stem for path in (folder / "Annotations").glob("*.xml"))
     lists = {path.stem: path for path in (folder / "ImageSets" / "Main").glob("*.txt")}
     if split not in lists:
-        refuse_split(folder, split, [*lists, _ALL])
+        refuse_split(folder, split, [*lists, ALL])
     # lists of one class's photos have a second column, 1 or -1; those of a split have none
     return [line.split()[0] for line in read_text(lists[split]).splitlines() if line.strip()]
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from regiontalk.fingerprints import fingerprint_files, recognised
 
 if TYPE_CHECKING:
-    from regiontalk.evaluation.results import Progress
+    from regiontalk.evaluation.looking import Progress
     from regiontalk.pack import Pack
 
 _ALL = "all"
-_NEVER_SEEN = "never_seen"
+NEVER_SEEN = "never_seen"
 _UNKNOWN = "unknown: the pack does not say what it was trained on"
 
 
@@ -56,7 +56,7 @@ def training_warning(signature: Mapping[str, Any]) -> str | None:
     if not seen.startswith("yes"):
         return None
     counted = "photos_seen_in_training" in signature
-    never = "" if counted else f" It never saw: {signature.get(_NEVER_SEEN, 'the pack does not say')}."
+    never = "" if counted else f" It never saw: {signature.get(NEVER_SEEN, 'the pack does not say')}."
     return (
         f"WARNING: the pack {signature['pack']} was trained on photos that it is measured on "
         f"({seen.removeprefix('yes: ')}).{never} The numbers show what it remembers, not how well it does on new "
@@ -108,7 +108,7 @@ def _claims(value: Any, name: list[str], split: list[str]) -> Iterator[str]:
             yield f"{value['dataset']} {value['split']}"
     elif isinstance(value, Mapping):
         for key, each in value.items():
-            if key != _NEVER_SEEN:
+            if key != NEVER_SEEN:
                 yield from _claims(each, name, split)
 
 

@@ -1,14 +1,42 @@
-"""Photos of a dataset looked at by a model, a few at a time."""
+"""Photos of a dataset looked at by a model, a few at a time, and whoever waits is told how far that is."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
-from regiontalk.evaluation.results import Progress
+from regiontalk.data import BoxedDataset, BoxedPhoto
+from regiontalk.errors import DataError
 from regiontalk.model import Model
 from regiontalk.structures import Regions
 from regiontalk.vision.session import BATCH
+
+
+class Progress(Protocol):
+    """Is told how far an evaluation is."""
+
+    def expect(self, total: int, what: str) -> None:
+        """So many are to be done."""
+
+    def advance(self, done: int) -> None:
+        """That many more are done."""
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def expect(self, total: int, what: str) -> None:
+        """Says nothing."""
+
+    def advance(self, done: int) -> None:
+        """Says nothing."""
+
+
+SILENT = Silent()
+
+CLASSES = "classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
+"""What is asked for where boxes have none."""
 
 
 def photo_regions(model: Model, files: Sequence[Path], progress: Progress) -> Iterator[list[Regions]]:
@@ -22,3 +50,43 @@ def photo_regions(model: Model, files: Sequence[Path], progress: Progress) -> It
         batch = files[start : start + BATCH]
         yield model.look(batch)
         progress.advance(len(batch))
+
+
+def boxed_regions(
+    model: Model, photos: Sequence[BoxedPhoto], progress: Progress, given: bool = False
+) -> Iterator[tuple[Sequence[BoxedPhoto], list[Regions]]]:
+    """Photos with boxes and their regions, in order, in batches.
+
+    Args:
+        given: read the boxes that the photos have, instead of finding some.
+
+    Raises:
+        DataError: if a photo is not of the size that its boxes were drawn on.
+        PhotoError: if a photo is broken.
+    """
+    progress.expect(len(photos), "photos")
+    for start in range(0, len(photos), BATCH):
+        batch = photos[start : start + BATCH]
+        looked = model.look([photo.file for photo in batch], [photo.boxes_xyxy for photo in batch] if given else None)
+        for photo, regions in zip(batch, looked, strict=True):
+            check_size(photo, regions)
+        yield batch, looked
+        progress.advance(len(batch))
+
+
+def check_size(photo: BoxedPhoto, looked: Regions) -> None:
+    """Boxes only fit a photo of the size that they were drawn on.
+
+    Raises:
+        DataError: if the photo has another.
+    """
+    if (photo.width, photo.height) != (looked.width, looked.height):
+        raise DataError(
+            f"{photo.file}: expected a photo of {photo.width} x {photo.height}, as its boxes were drawn on, found one "
+            f"of {looked.width} x {looked.height}. Take the original, or scale the boxes as the photo was"
+        )
+
+
+def no_classes(dataset: BoxedDataset) -> DataError:
+    """What is raised where boxes with classes are needed and these have none."""
+    return DataError(f"{dataset.name}: its boxes have no {CLASSES}")

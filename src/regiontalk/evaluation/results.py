@@ -1,40 +1,24 @@
-"""Numbers as they leave an evaluation: averaged over folds, with intervals, rounded, signed."""
+"""How measured values become printed numbers: intervals by the bootstrap (Efron 1979), rounded.
+
+The bootstrap says how far numbers would move with other photos. Photos are drawn with replacement, each together with
+all that was asked of it: questions about one photo are not independent, and drawing them one by one would make
+intervals too narrow.
+
+Axis names: N photos, Q questions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from regiontalk.errors import ConfigError
-from regiontalk.evaluation.bootstrap import CONFIDENCE
-from regiontalk.evaluation.retrieval.metric import bootstrap, cut_folds, numbers, rsum
-from regiontalk.evaluation.retrieval.ranks import Ranks
-from regiontalk.evaluation.signature import TIES
+CONFIDENCE = 95
+"""Percent of the samples that an interval holds."""
 
 _DIGITS = 4
-
-
-class Progress(Protocol):
-    """Is told how far an evaluation is."""
-
-    def expect(self, total: int, what: str) -> None:
-        """So many are to be done."""
-
-    def advance(self, done: int) -> None:
-        """That many more are done."""
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def expect(self, total: int, what: str) -> None:
-        """Says nothing."""
-
-    def advance(self, done: int) -> None:
-        """Says nothing."""
 
 
 @dataclass(frozen=True)
@@ -52,46 +36,43 @@ class Reporting:
     seed: int = 0
 
 
-def retrieval_result(folds: Sequence[Ranks], signature: dict[str, Any], reporting: Reporting) -> dict[str, Any]:
-    """The numbers of a retrieval with all that belongs to them.
+def draw(photos: int, generator: np.random.Generator) -> np.ndarray:
+    """How often each photo is drawn, (N,) integers, when N are drawn with replacement."""
+    return np.bincount(generator.integers(photos, size=photos), minlength=photos)
+
+
+def draws(photo_of_question: np.ndarray, samples: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """How often each question counts in each of some samples of the photos.
 
     Args:
-        folds: the ranks in each fold, or in the whole set alone.
-        signature: of what was ranked, and by what.
-        reporting: the bootstrap; the folds are done.
+        photo_of_question: (Q,) which photo each is about; photos that no question is about are not drawn.
+        samples: how often all photos are drawn, at least 1.
+        seed: of the draws.
 
-    Returns:
-        `{"image_to_text": {"r1", "r5", "r10", "median_rank", "mean_rank"}, "text_to_image": {...}, "rsum",
-        "signature": {...}}`, recalls in percent; with a bootstrap also `"interval"`: for each number its `[low, high]`.
+    Yields:
+        (Q,) integers.
+
+    Raises:
+        ValueError: if `samples` is below 1.
     """
-    found = numbers(folds)
-    size = len(folds[0].photos)
-    how = {
-        "ties": TIES,
-        "folds": "1" if len(folds) == 1 else f"average of {len(folds)} of {size} photos each, in order",
-    }
-    result: dict[str, Any] = {**found, "rsum": rsum(found)}
-    if reporting.samples:
-        result["interval"] = bootstrap(folds, reporting.samples, reporting.seed)
-        how["interval"] = interval_words(reporting)
-    return {**rounded(result), "signature": signature | how}
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, not {samples}")
+    photos, rows = np.unique(photo_of_question, return_inverse=True)
+    generator = np.random.default_rng(seed)
+    for _ in range(samples):
+        yield draw(len(photos), generator)[rows]
+
+
+def interval(values: Sequence[float] | np.ndarray) -> list[float]:
+    """The middle 95 % of what the samples gave: `[low, high]`."""
+    tail = (1 - CONFIDENCE / 100) / 2
+    low, high = np.quantile(values, [tail, 1 - tail])
+    return [float(low), float(high)]
 
 
 def interval_words(reporting: Reporting) -> str:
     """What the intervals are, for the signature."""
     return f"{CONFIDENCE} %, percentiles of {reporting.samples} bootstrap samples of photos, seed {reporting.seed}"
-
-
-def equal_folds(owners: np.ndarray, photos: int, folds: int) -> list[tuple[slice, np.ndarray, np.ndarray]]:
-    """As `cut_folds`.
-
-    Raises:
-        ConfigError: if `folds` does not divide the number of photos.
-    """
-    try:
-        return list(cut_folds(owners, photos, folds))
-    except ValueError as error:
-        raise ConfigError(f"--folds {folds}: {error}; give a number that divides {photos}") from None
 
 
 def rounded(value: Any) -> Any:

@@ -13,16 +13,15 @@ import numpy as np
 
 from regiontalk.data import BoxedDataset
 from regiontalk.errors import ConfigError, DataError
-from regiontalk.evaluation.box_signature import box_signature
 from regiontalk.evaluation.class_words import known, synonyms
 from regiontalk.evaluation.grounding.run import around_name, look_at_photos
-from regiontalk.evaluation.results import Progress, Silent, rounded
-from regiontalk.evaluation.signature import TIES
+from regiontalk.evaluation.looking import SILENT, Progress, no_classes
+from regiontalk.evaluation.results import rounded
+from regiontalk.evaluation.signature import TIES, box_signature
 from regiontalk.model import Model
 
 SENTENCE = "{}"
 """What people type: the bare name."""
-_SILENT = Silent()
 
 
 def r_precision(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -51,7 +50,7 @@ def evaluate_search(
     dataset: BoxedDataset,
     sentence: str = SENTENCE,
     selection: Mapping[str, Any] | None = None,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
     min_photos: int = 1,
 ) -> dict[str, Any]:
     """Search all photos for each class by its name, the first of its synonyms that captions taught the pack.
@@ -74,9 +73,7 @@ def evaluate_search(
         PhotoError: if a photo is broken.
     """
     if dataset.kind != "labels":
-        raise DataError(
-            f"{dataset.name}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
-        )
+        raise no_classes(dataset)
     before, after = around_name(sentence)
     shown = [photo.shown for photo in dataset.photos]
     counts = Counter(label for labels in shown for label in labels)

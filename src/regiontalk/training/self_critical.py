@@ -16,8 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from regiontalk.captioning.beam import Hypothesis
-from regiontalk.evaluation.captions.cider import DocumentFrequencies, cider
-from regiontalk.evaluation.captions.ngrams import count_both
+from regiontalk.evaluation.captions.ngrams import DocumentFrequencies, cider, count_both
 from regiontalk.language import Vocabulary
 from regiontalk.training.caption_names import Names
 from regiontalk.training.captioner_data import References

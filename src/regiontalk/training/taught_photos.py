@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from regiontalk.data import CaptionedPhoto, Dataset, RegionStore, read_dataset
-from regiontalk.data.caption_sources import read_captions
+from regiontalk.data.folder import read_captions
 from regiontalk.errors import DataError
 from regiontalk.files import json_sha256
 from regiontalk.language import Vocabulary

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from regiontalk.data import Dataset
-from regiontalk.evaluation.bootstrap import draw, interval
 from regiontalk.evaluation.captions.metric import score_captions
+from regiontalk.evaluation.results import draw, interval
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, rank
 from regiontalk.language import tokenise
 from regiontalk.model import Model

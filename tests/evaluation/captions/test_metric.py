@@ -1,15 +1,31 @@
+"""BLEU, ROUGE-L and all scores together."""
+
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.evaluation.captions.metric import NAMES, bleu, caption_scores, score_captions, scores_of_each_caption
+from regiontalk.evaluation.captions.metric import (
+    BLEU_NAMES,
+    NAMES,
+    caption_scores,
+    common_lengths,
+    rouge_l,
+    score_captions,
+)
 
 captions = st.lists(st.sampled_from("abc"), max_size=7)
+
+
+def bleu(candidates: list[list[str]], references: list[list[list[str]]]) -> dict[str, float]:
+    """Of the corpus, without the other scores."""
+    scores = caption_scores(candidates, references)
+    return {name: scores[name] for name in BLEU_NAMES}
 
 
 def test_precisions_by_hand() -> None:
@@ -90,8 +106,8 @@ def test_all_scores_have_their_range(pairs: Corpus) -> None:
 @given(corpora, st.data())
 def test_order_changes_nothing(pairs: Corpus, data: st.DataObject) -> None:
     order = data.draw(st.permutations(range(len(pairs))))
-    each = scores_of_each_caption(*split(pairs))
-    shuffled = scores_of_each_caption(*split([pairs[row] for row in order]))
+    each = score_captions(*split(pairs)).each()
+    shuffled = score_captions(*split([pairs[row] for row in order])).each()
     for name in NAMES:
         assert shuffled[name] == pytest.approx(each[name][list(order)], abs=1e-9)
     again = caption_scores(*split([(c, r[::-1]) for c, r in pairs]))
@@ -100,7 +116,7 @@ def test_order_changes_nothing(pairs: Corpus, data: st.DataObject) -> None:
 
 @given(corpora)
 def test_each_caption_alone(pairs: Corpus) -> None:
-    each, together = scores_of_each_caption(*split(pairs)), caption_scores(*split(pairs))
+    each, together = score_captions(*split(pairs)).each(), caption_scores(*split(pairs))
     for row, (candidate, truths) in enumerate(pairs):
         alone = bleu([candidate], [truths])
         assert {name: each[name][row] for name in alone} == pytest.approx(alone)
@@ -140,7 +156,7 @@ def test_intervals_are_those_of_resampled_photos() -> None:
 
 def test_the_confidence_is_the_one_that_signatures_state(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = score_captions([list("abcd"), list("xbz")], [[list("abc")], [list("xyz")]])
-    monkeypatch.setattr("regiontalk.evaluation.bootstrap.CONFIDENCE", 0)
+    monkeypatch.setattr("regiontalk.evaluation.results.CONFIDENCE", 0)
     low, high = scores.intervals(50)["bleu1"]
     assert low == high  # the median
 
@@ -154,4 +170,48 @@ def test_wrong_input_is_refused_by_all() -> None:
     with pytest.raises(ValueError, match="0 candidates"):
         caption_scores([], [])
     with pytest.raises(ValueError, match="at least one reference"):
-        scores_of_each_caption([["a"]], [[]])
+        score_captions([["a"]], [[]]).each()
+
+
+def longest_common(one: list[str], other: list[str]) -> int:
+    """By the definition: drop the last word of either, or take both."""
+
+    @cache
+    def of(i: int, j: int) -> int:
+        if not i or not j:
+            return 0
+        return of(i - 1, j - 1) + 1 if one[i - 1] == other[j - 1] else max(of(i - 1, j), of(i, j - 1))
+
+    return of(len(one), len(other))
+
+
+@given(captions, st.lists(captions, min_size=1, max_size=3))
+def test_longest_common_subsequence(candidate: list[str], truths: list[list[str]]) -> None:
+    assert common_lengths(candidate, truths) == [longest_common(candidate, truth) for truth in truths]
+
+
+def test_long_captions() -> None:
+    candidate = list("abc" * 50)
+    assert common_lengths(candidate, [list("ab" * 50), list("c" * 10), candidate]) == [100, 10, 150]
+
+
+def test_by_hand() -> None:
+    # Common: "a dog" of 3 and 4 words; precision 2/3, recall 1/2.
+    expected = (1 + 1.44) * (2 / 3) * (1 / 2) / (1 / 2 + 1.44 * 2 / 3)
+    assert rouge_l([["a", "big", "dog"]], [[["a", "dog", "runs", "fast"]]])[0] == pytest.approx(expected)
+
+
+def test_precision_and_recall_may_come_from_different_references() -> None:
+    # Precision 1 from the long reference, recall 1 from the short one.
+    assert rouge_l([["a", "b"]], [[["a", "b", "c", "d", "e"], ["a"]]])[0] == pytest.approx(1)
+
+
+def test_without_words_nothing_is_common() -> None:
+    assert rouge_l([[], ["a"], []], [[["a"]], [[], ["b"]], [[]]]).tolist() == [0, 0, 0]
+
+
+@given(captions.filter(bool), st.lists(captions, max_size=3))
+def test_between_0_and_1_and_a_reference_itself_is_perfect(candidate: list[str], others: list[list[str]]) -> None:
+    assert rouge_l([candidate], [[*others, candidate]])[0] == pytest.approx(1)
+    if others:
+        assert 0 <= rouge_l([candidate], [others])[0] <= 1 + 1e-12

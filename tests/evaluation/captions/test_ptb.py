@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.evaluation.captions import ptb
-from regiontalk.evaluation.captions.ptb import PUNCTUATION, ptb_tokenise
-from regiontalk.evaluation.captions.ptb_words import BEFORE_NUMBERS, CAPITALISED, MAY_END, WITHIN
+from regiontalk.evaluation.captions.ptb import BEFORE_NUMBERS, CAPITALISED, MAY_END, PUNCTUATION, WITHIN, ptb_tokenise
 
 REFERENCE = Path(__file__).parents[2] / "reference_values" / "ptb_tokens.jsonl"
 

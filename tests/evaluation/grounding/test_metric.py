@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.evaluation.bootstrap import draws, interval
 from regiontalk.evaluation.grounding.metric import (
     METHODS,
     METRICS,
@@ -23,6 +22,7 @@ from regiontalk.evaluation.grounding.metric import (
     times_best_baseline,
     union,
 )
+from regiontalk.evaluation.results import draws, interval
 
 WHOLE = [0, 0, 8, 8]
 TRUTH = np.array([[0, 0, 4, 4]], np.float32)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from regiontalk.data import BoxedDataset, BoxedPhoto
 from regiontalk.errors import ConfigError, DataError
-from regiontalk.evaluation.captions.metric import bleu
+from regiontalk.evaluation.captions.metric import caption_scores
 from regiontalk.evaluation.regions import run as region_runs
 from regiontalk.evaluation.regions.metric import named_shares
 from regiontalk.evaluation.regions.run import Dense, crop, evaluate_naming, evaluate_region_captions
@@ -29,7 +29,7 @@ CAPTIONS = (("a brown dog", "the dog runs"), ("Two people.",), ("snow", "white s
 
 @pytest.fixture(autouse=True)
 def no_java(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Java takes seconds to start, and `test_similarities` tests METEOR."""
+    """Java takes seconds to start, and `test_java` tests METEOR."""
     monkeypatch.setattr(region_runs, "meteor_is_installed", lambda: False)
 
 
@@ -91,10 +91,10 @@ def test_captions_against_captions(model: Model, files: list[Path]) -> None:
     found = evaluate_region_captions(model, dataset)
     truths = [[tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts]
     for key, words in (("region", region_words), ("full_frame_on_crop", crop_words)):
-        expected = bleu([each for photo in dataset.photos for each in words(model, photo)], truths)
+        expected = caption_scores([each for photo in dataset.photos for each in words(model, photo)], truths)
         assert {name: found[key][name] for name in expected} == pytest.approx(expected, abs=1e-3)
     several = [texts for texts in truths if len(texts) > 1]
-    human = bleu([texts[0] for texts in several], [texts[1:] for texts in several])
+    human = caption_scores([texts[0] for texts in several], [texts[1:] for texts in several])
     assert {name: found["human"][name] for name in human} == pytest.approx(human, abs=1e-3)
     assert set(found) == {"region", "full_frame_on_crop", "human", "signature"}
     assert found["signature"]["captions"] == sum(map(len, truths))
@@ -116,7 +116,9 @@ def test_the_nearest_neighbour_lends_its_first_caption(model: Model, files: list
     copies = captioned([Path(shutil.copy(file, tmp_path)) for file in files])
     found = evaluate_region_captions(model, dataset, neighbours=copies)  # each box finds its copy
     truths = [[tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts]
-    assert found["nearest_neighbour"]["bleu1"] == pytest.approx(bleu([t[0] for t in truths], truths)["bleu1"], abs=1e-3)
+    assert found["nearest_neighbour"]["bleu1"] == pytest.approx(
+        caption_scores([t[0] for t in truths], truths)["bleu1"], abs=1e-3
+    )
     assert found["nearest_neighbour"]["bleu1"] == 100
     assert found["signature"]["nearest_neighbour"] == "regions, test"
 

@@ -12,16 +12,14 @@ from typing import Any
 import numpy as np
 
 import regiontalk
-from regiontalk.data.caption_sources import files_of_captions
 from regiontalk.data.captions import Problems
+from regiontalk.data.folder import files_of_captions
 from regiontalk.data.predictions import Matched, match, read_references
 from regiontalk.errors import ConfigError, DataError
-from regiontalk.evaluation.captions.cider import DocumentFrequencies, caution
-from regiontalk.evaluation.captions.java import require_java, spice
+from regiontalk.evaluation.captions.java import meteor, require_java, spice
 from regiontalk.evaluation.captions.metric import CaptionScores, score_captions
-from regiontalk.evaluation.captions.ngrams import Words
+from regiontalk.evaluation.captions.ngrams import DocumentFrequencies, Words, caution
 from regiontalk.evaluation.captions.ptb import ptb_tokenise
-from regiontalk.evaluation.regions.similarities import meteor
 from regiontalk.evaluation.results import Reporting, interval_words, rounded
 from regiontalk.evaluation.signature import NORMALISATION, file_sha256, photo_counts
 from regiontalk.files import sha256_hex, write_bytes

@@ -1,16 +1,15 @@
-"""SPICE (Anderson et al. 2016), which runs in Java, through pycocoevalcap, where both are installed.
-
-METEOR, which does so too, is in `similarities`.
-"""
+"""METEOR 1.5 (Denkowski and Lavie 2014) and SPICE (Anderson et al. 2016), which run in Java, by pycocoevalcap."""
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
@@ -20,7 +19,7 @@ import numpy as np
 from regiontalk.errors import ConfigError
 from regiontalk.evaluation.captions.ngrams import Words
 
-INSTALL = "it needs Java (`java` on the path) and the extra metrics-java: pip install 'regiontalk[metrics-java]'"
+NEEDS = "needs Java (`java` on the path) and the extra metrics-java (pip install 'regiontalk[metrics-java]')"
 
 
 def require_java(metric: str) -> None:
@@ -29,13 +28,40 @@ def require_java(metric: str) -> None:
     Raises:
         ConfigError: if not; it says what to install.
     """
-    lacking = [
-        name
-        for name, there in (("Java", shutil.which("java")), ("pycocoevalcap", find_spec("pycocoevalcap")))
-        if not there
-    ]
-    if lacking:
-        raise ConfigError(f"--metrics {metric}: {' and '.join(lacking)} cannot be found; {INSTALL}")
+    if lacking := _lacking():
+        raise ConfigError(f"--metrics {metric}: {' and '.join(lacking)} cannot be found; it {NEEDS}")
+
+
+def meteor_is_installed() -> bool:
+    """Whether `meteor` can run here."""
+    return not _lacking()
+
+
+def meteor_note() -> str:
+    """What a signature says about METEOR."""
+    return "1.5, Java, by pycocoevalcap" if meteor_is_installed() else f"not measured: METEOR {NEEDS}"
+
+
+def meteor(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> tuple[float, np.ndarray]:
+    """METEOR of all captions together and of each, in 0..1: a number and (N,). Only where it is installed.
+
+    Captions without words, which the program would not take, count 0 each and are left out of the number of all.
+
+    Raises:
+        ConfigError: if the program fails.
+    """
+    rows = [row for row, words in enumerate(candidates) if words]
+    each = np.zeros(len(candidates))
+    if not rows:
+        return 0.0, each
+    truths = {row: [" ".join(words) for words in references[row]] for row in rows}
+    try:
+        together, scores = _meteor_program().compute_score(truths, {row: [" ".join(candidates[row])] for row in rows})
+    except (OSError, ValueError) as error:  # the program ended, so that what it should have said is no number
+        _end_meteor()
+        raise ConfigError(f"METEOR could not run ({error}); it needs a working `java` and 2 GB of memory") from error
+    each[rows] = scores
+    return float(together), each
 
 
 def spice(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> tuple[float, np.ndarray]:
@@ -60,6 +86,12 @@ def spice(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) ->
     return float(together), np.array([scores["All"]["f"] for scores in each])
 
 
+def _lacking() -> list[str]:
+    """What is not installed of what both need."""
+    needed = {"Java": shutil.which("java"), "pycocoevalcap": find_spec("pycocoevalcap")}
+    return [name for name, found in needed.items() if not found]
+
+
 @contextlib.contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
     """What the programs print is no result of ours."""
@@ -72,3 +104,25 @@ def _stdout_to_stderr() -> Iterator[None]:
     finally:
         os.dup2(kept, 1)
         os.close(kept)
+
+
+@cache
+def _meteor_program() -> Any:
+    """The program, started once: Java takes longer to start than to score some hundred captions."""
+    atexit.register(_end_meteor)
+    return import_module("pycocoevalcap.meteor.meteor").Meteor()
+
+
+def _end_meteor() -> None:
+    """End the program and its pipes: pycocoevalcap leaves that to chance, and after an error waits for its own lock."""
+    if not _meteor_program.cache_info().currsize:
+        return
+    scorer = _meteor_program()
+    _meteor_program.cache_clear()
+    if scorer.lock.locked():
+        scorer.lock.release()
+    scorer.meteor_p.kill()
+    scorer.meteor_p.wait()
+    for stream in (scorer.meteor_p.stdin, scorer.meteor_p.stdout, scorer.meteor_p.stderr):
+        with contextlib.suppress(OSError):  # what was not sent any more
+            stream.close()

@@ -12,17 +12,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from regiontalk.evaluation.bootstrap import interval
-from regiontalk.evaluation.captions.bleu import BleuCounts, bleu_counts
-from regiontalk.evaluation.captions.cider import DocumentFrequencies, cider
-from regiontalk.evaluation.captions.ngrams import ORDERS, Words, count_both
-from regiontalk.evaluation.captions.rouge import rouge_l
+from regiontalk.evaluation.captions.ngrams import (
+    ORDERS,
+    BleuCounts,
+    DocumentFrequencies,
+    Words,
+    bleu_counts,
+    cider,
+    count_both,
+)
+from regiontalk.evaluation.results import interval
 
 BLEU_NAMES = tuple(f"bleu{order}" for order in range(1, ORDERS + 1))
 NAMES = (*BLEU_NAMES, "rouge_l", "cider", "cider_d", "cider_plain")
 """The scores. `cider` is what coco-caption prints as CIDEr, and that is CIDEr-D: `cider_d` is the same number."""
 
 _SAMPLES_AT_ONCE = 64
+_BETA = 1.2
 
 
 @dataclass(frozen=True)
@@ -113,36 +119,17 @@ def caption_scores(
     return score_captions(candidates, references, document_frequencies).corpus()
 
 
-def scores_of_each_caption(
-    candidates: Sequence[Words],
-    references: Sequence[Sequence[Words]],
-    document_frequencies: DocumentFrequencies | None = None,
-) -> dict[str, np.ndarray]:
-    """All scores of each caption, (N,) in percent by name; see `score_captions`."""
-    return score_captions(candidates, references, document_frequencies).each()
+def rouge_l(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> np.ndarray:
+    """ROUGE-L of each caption, (N,), 0..1.
 
+    Precision and recall are the best over the references, each on its own; then F = (1 + b^2) P R / (R + b^2 P) with
+    b = 1.2. A caption or a reference without words matches nothing.
 
-def bleu(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> dict[str, float]:
-    """Corpus BLEU-1 to BLEU-4 (Papineni et al. 2002), equal to coco-caption's with its default, closest length.
-
-    BLEU-n is the geometric mean of the clipped precisions of 1-grams to n-grams over the whole corpus, times the
-    brevity penalty exp(1 - r/c) where the captions' length c falls short of r, the sum over captions of the length of
-    the closest reference (of two equally close ones the shorter).
-
-    Returns:
-        `{"bleu1", "bleu2", "bleu3", "bleu4"}` in percent, 0..100.
-
-    Raises:
-        ValueError: if there is no candidate, the lengths differ, or a photo has no reference.
-
-    >>> scores = bleu([["a", "dog", "runs"]], [[["a", "dog", "sleeps"], ["the", "dog", "runs", "fast"]]])
-    >>> round(scores["bleu1"], 2), round(scores["bleu2"], 2)
-    (100.0, 100.0)
+    >>> rouge_l([["a", "dog", "runs"]], [[["a", "dog", "sleeps"], ["the", "dog", "runs", "fast"]]]).round(4)
+    array([0.6667])
     """
-    _check(candidates, references)
-    counts = bleu_counts(candidates, references, *count_both(candidates, references))
-    scores = counts.summed(np.ones((1, len(candidates)))).scores()[0]
-    return dict(zip(BLEU_NAMES, (100 * scores).tolist(), strict=True))
+    pairs = zip(candidates, references, strict=True)
+    return np.array([_f_measure(candidate, truths) for candidate, truths in pairs], np.float64)
 
 
 def _check(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> None:
@@ -150,3 +137,32 @@ def _check(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -
         raise ValueError(f"{len(candidates)} candidates need as many lists of references, found {len(references)}")
     if not all(references):
         raise ValueError("every candidate needs at least one reference")
+
+
+def _f_measure(candidate: Words, truths: Sequence[Words]) -> float:
+    common = common_lengths(candidate, truths)
+    if not any(common):
+        return 0.0
+    precision = max(common) / len(candidate)
+    recall = max(length / len(truth) for length, truth in zip(common, truths, strict=True) if length)
+    return (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
+
+
+def common_lengths(candidate: Words, truths: Sequence[Words]) -> list[int]:
+    """Length of the longest common subsequence with each reference.
+
+    Each bit of a number is a word of the candidate, so that a row of the usual table is a few operations on a number
+    (Hyyrö 2004, "Bit-parallel LCS-length computation revisited").
+    """
+    places: dict[str, int] = {}
+    for at, word in enumerate(candidate):
+        places[word] = places.get(word, 0) | 1 << at
+    full = (1 << len(candidate)) - 1
+    lengths = []
+    for truth in truths:
+        row = full  # a 0 where the table's row grows by one
+        for word in truth:
+            if here := row & places.get(word, 0):
+                row = (row + here | row - here) & full
+        lengths.append(len(candidate) - row.bit_count())
+    return lengths

@@ -1,10 +1,15 @@
-"""The n-grams of many captions, numbered and counted at once: what BLEU and CIDEr are made of.
+"""BLEU (Papineni et al. 2002), CIDEr-D and CIDEr (Vedantam et al. 2015), from n-grams counted for all captions at once.
 
-Axis names: C captions, E entries (an n-gram in a caption), G different n-grams.
+BLEU's counts can be summed over any set of captions. In CIDEr, likeness to the references, words that many photos share
+count less.
+
+Axis names: C captions, N photos with a candidate each, R references all in a row, S sets of photos, E entries (an
+n-gram in a caption), G different n-grams.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +19,14 @@ ORDERS = 4
 """1-grams to 4-grams count."""
 
 Words = Sequence[str]
+
+# coco-caption's, so that 0 of 0 n-grams is a number and published scores come out to their last digit.
+_TINY = 1e-15
+_SMALL = 1e-9
+
+_SIGMA = 6.0
+_SCALE = 10.0
+_FEW = 50
 
 
 @dataclass(frozen=True)
@@ -111,3 +124,203 @@ def lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarr
         return np.zeros(len(wanted), values.dtype)
     at = np.searchsorted(keys, wanted).clip(max=len(keys) - 1)
     return np.where(keys[at] == wanted, values[at], 0)
+
+
+@dataclass(frozen=True)
+class BleuCounts:
+    """What BLEU needs to know of each caption.
+
+    BLEU-n is the geometric mean of the clipped precisions of 1-grams to n-grams, times the brevity penalty exp(1 - r/c)
+    where the captions' length c falls short of r, the length of the closest references. A corpus has sums of all these.
+
+    Attributes:
+        correct: (N, 4) n-grams that a reference has too, each at most as often as the reference that has most.
+        guessed: (N, 4) n-grams.
+        length: (N,) words.
+        reference_length: (N,) words of the closest reference; of two equally close ones the shorter.
+    """
+
+    correct: np.ndarray
+    guessed: np.ndarray
+    length: np.ndarray
+    reference_length: np.ndarray
+
+    def summed(self, weights: np.ndarray) -> BleuCounts:
+        """The counts of S sets of captions, weights (S, N) saying how often each takes part."""
+        return BleuCounts(
+            weights @ self.correct, weights @ self.guessed, weights @ self.length, weights @ self.reference_length
+        )
+
+    def scores(self) -> np.ndarray:
+        """BLEU-1 to BLEU-4 of each row on its own, (N, 4), 0..1."""
+        precisions = (self.correct + _TINY) / (self.guessed + _SMALL)
+        means = np.cumprod(precisions, axis=1) ** (1 / np.arange(1, ORDERS + 1))
+        ratio = (self.length + _TINY) / (self.reference_length + _SMALL)
+        penalty = np.exp(np.minimum(0, 1 - 1 / ratio))
+        return means * penalty[:, None]
+
+
+def bleu_counts(
+    candidates: Sequence[Words],
+    references: Sequence[Sequence[Words]],
+    candidate_ngrams: Sequence[NgramCounts],
+    reference_ngrams: Sequence[NgramCounts],
+) -> BleuCounts:
+    """Counts for N candidates; their n-grams and those of their references come from `count_both`."""
+    length = np.array([len(candidate) for candidate in candidates])
+    closest = [
+        min((abs(len(truth) - own), len(truth)) for truth in truths)[1]
+        for own, truths in zip(length.tolist(), references, strict=True)
+    ]
+    owner = owners(references)
+    correct = [
+        _matches(mine, theirs, owner, len(candidates))
+        for mine, theirs in zip(candidate_ngrams, reference_ngrams, strict=True)
+    ]
+    guessed = np.maximum(0, length[:, None] - np.arange(ORDERS))
+    return BleuCounts(np.stack(correct, axis=1), guessed, length, np.array(closest))
+
+
+def _matches(mine: NgramCounts, theirs: NgramCounts, owner: np.ndarray, photos: int) -> np.ndarray:
+    """Clipped matches of one order, (N,)."""
+    different = len(mine.ngrams)
+    keys = owner[theirs.caption] * different + theirs.ngram
+    by_key = np.argsort(keys, kind="stable")
+    keys, starts = np.unique(keys[by_key], return_index=True)
+    most = np.maximum.reduceat(theirs.count[by_key], starts) if len(starts) else theirs.count
+    allowed = lookup(keys, most, mine.caption * different + mine.ngram)
+    return np.bincount(mine.caption, np.minimum(mine.count, allowed), photos)
+
+
+@dataclass(frozen=True)
+class DocumentFrequencies:
+    """In how many photos' captions each n-gram occurs. Frozen ones let a single caption be scored.
+
+    Attributes:
+        photos: how many photos were looked at, at least 1.
+        counts: of those that have the n-gram in any of their captions, by n-gram.
+    """
+
+    photos: int
+    counts: dict[tuple[str, ...], int]
+
+    @classmethod
+    def of(cls, references: Sequence[Sequence[Words]]) -> DocumentFrequencies:
+        """Counts n-grams of 1 to 4 words in the captions of photos.
+
+        Raises:
+            ValueError: if there is no photo.
+        """
+        if not references:
+            raise ValueError("document frequencies need the captions of at least one photo")
+        counts: Counter[tuple[str, ...]] = Counter()
+        owner = owners(references)
+        for each in count_ngrams([truth for truths in references for truth in truths]):
+            frequencies = _photos_with(each, owner).tolist()
+            counts.update(dict(zip(each.ngrams, frequencies, strict=True)))
+        return cls(len(references), dict(counts))
+
+
+@dataclass(frozen=True)
+class Cider:
+    """Both scores of each caption, (N,), 0..10.
+
+    Attributes:
+        d: CIDEr-D, which coco-caption prints as "CIDEr": counts are clipped to the reference's, and a Gaussian
+            (sigma 6) of the difference in length punishes captions that repeat themselves.
+        plain: CIDEr without either, the cosine alone. Words are not stemmed for either.
+    """
+
+    d: np.ndarray
+    plain: np.ndarray
+
+
+def cider(
+    references: Sequence[Sequence[Words]],
+    candidate_ngrams: Sequence[NgramCounts],
+    reference_ngrams: Sequence[NgramCounts],
+    frequencies: DocumentFrequencies | None = None,
+) -> Cider:
+    """Scores candidates; n-grams come from `count_both`.
+
+    For n = 1..4 a caption is the vector of its n-grams' counts times log(photos / photos with the n-gram); an n-gram
+    that no photo has counts as if one had. The cosines with each reference are averaged over n and references, times
+    10.
+
+    Args:
+        references: for each photo one or more captions.
+        candidate_ngrams: of the N candidates.
+        reference_ngrams: of the R references.
+        frequencies: None takes those of the references.
+    """
+    owner = owners(references)
+    delta = _bigrams(candidate_ngrams, len(references))[owner] - _bigrams(reference_ngrams, len(owner))
+    penalty = np.exp(-(delta**2) / (2 * _SIGMA**2))
+    clipped, plain = np.zeros(len(owner)), np.zeros(len(owner))
+    for mine, theirs in zip(candidate_ngrams, reference_ngrams, strict=True):
+        weight = _weights(theirs, owner, len(references), frequencies)
+        both = _products(mine, theirs, owner, weight)
+        clipped += both[0] * penalty
+        plain += both[1]
+    share = _SCALE / ORDERS / np.bincount(owner)[owner]
+    return Cider(np.bincount(owner, clipped * share), np.bincount(owner, plain * share))
+
+
+def caution(photos: int) -> str | None:
+    """What to know of CIDEr when its frequencies come from few photos; None if they are many.
+
+    >>> print(caution(1))
+    CIDEr is 0: of 1 photo, every word is in all photos' captions; take frequencies from a larger set
+    """
+    if photos == 1:
+        return "CIDEr is 0: of 1 photo, every word is in all photos' captions; take frequencies from a larger set"
+    if photos < _FEW:
+        return f"CIDEr means little: frequencies come from the captions of {photos} photos; take them from a larger set"
+    return None
+
+
+def _photos_with(counts: NgramCounts, owner: np.ndarray) -> np.ndarray:
+    """In how many photos' captions each n-gram is, (G,)."""
+    different = max(1, len(counts.ngrams))
+    pairs = np.sort(owner[counts.caption] * different + counts.ngram)
+    first = np.diff(pairs, prepend=-1) > 0  # faster than np.unique, which hashes
+    return np.bincount(pairs[first] % different, minlength=len(counts.ngrams))
+
+
+def _weights(
+    theirs: NgramCounts, owner: np.ndarray, photos: int, frequencies: DocumentFrequencies | None
+) -> np.ndarray:
+    """log(photos / photos with it) of each n-gram, (G,)."""
+    if frequencies is None:
+        found = _photos_with(theirs, owner)
+    else:
+        photos = frequencies.photos
+        found = np.array([frequencies.counts.get(ngram, 0) for ngram in theirs.ngrams], np.int64)
+    weights: np.ndarray = np.log(photos) - np.log(np.maximum(1, found))
+    return weights
+
+
+def _products(
+    mine: NgramCounts, theirs: NgramCounts, owner: np.ndarray, weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Products of each reference's vector with its candidate's, over both lengths: clipped and plain, (R,) each."""
+    different = len(mine.ngrams)
+    wanted = owner[theirs.caption] * different + theirs.ngram
+    shared = lookup(mine.caption * different + mine.ngram, mine.count, wanted)
+    squared = weight[theirs.ngram] ** 2
+    references = len(owner)
+    clipped = np.bincount(theirs.caption, np.minimum(shared, theirs.count) * theirs.count * squared, references)
+    plain = np.bincount(theirs.caption, shared * theirs.count * squared, references)
+    lengths = _length(mine, weight, int(owner[-1]) + 1)[owner] * _length(theirs, weight, references)
+    lengths[lengths == 0] = 1  # then the product is 0 as well
+    return clipped / lengths, plain / lengths
+
+
+def _length(counts: NgramCounts, weight: np.ndarray, captions: int) -> np.ndarray:
+    """Length of each caption's vector, (captions,)."""
+    return np.sqrt(np.bincount(counts.caption, (counts.count * weight[counts.ngram]) ** 2, captions))
+
+
+def _bigrams(counts: Sequence[NgramCounts], captions: int) -> np.ndarray:
+    """coco-caption's length of each caption, (captions,): its number of 2-grams."""
+    return np.bincount(counts[1].caption, counts[1].count, captions)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from regiontalk.evaluation.bootstrap import draws, interval
+from regiontalk.evaluation.results import draws, interval
 from regiontalk.structures import WHOLE_PHOTO
 from regiontalk.vision.boxes import area, iou
 
@@ -103,7 +103,7 @@ def grounding(queries: Sequence[Query]) -> dict[str, Any]:
 
 
 def grounding_intervals(queries: Sequence[Query], samples: int, seed: int = 0) -> dict[str, Any]:
-    """How far the numbers of `grounding` would move with other photos, see `regiontalk.evaluation.bootstrap`.
+    """How far the numbers of `grounding` would move with other photos, see `regiontalk.evaluation.results`.
 
     Args:
         queries: at least one; those of one photo are drawn together.

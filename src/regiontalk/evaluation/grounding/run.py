@@ -17,7 +17,6 @@ from regiontalk.alignment.mrf import products
 from regiontalk.data import BoxedDataset, BoxedPhoto, Entities
 from regiontalk.data.flickr30k_entities import EntitySentence
 from regiontalk.errors import ConfigError, DataError
-from regiontalk.evaluation.box_signature import box_signature, check_size
 from regiontalk.evaluation.class_words import Words, known, synonyms
 from regiontalk.evaluation.grounding.metric import (
     IOU,
@@ -28,9 +27,9 @@ from regiontalk.evaluation.grounding.metric import (
     times_best_baseline,
     union,
 )
-from regiontalk.evaluation.looking import photo_regions
-from regiontalk.evaluation.results import Progress, Reporting, Silent, interval_words, rounded
-from regiontalk.evaluation.signature import TIES
+from regiontalk.evaluation.looking import SILENT, Progress, boxed_regions, no_classes
+from regiontalk.evaluation.results import Reporting, interval_words, rounded
+from regiontalk.evaluation.signature import TIES, box_signature
 from regiontalk.language import tokenise
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.model import Model
@@ -43,7 +42,6 @@ SENTENCE = "a {}"
 _PLACE = "{}"
 _POINTING = "the centre of the best region lies inside a true box, edges included"
 
-_SILENT = Silent()
 
 OnQuery = Callable[[BoxedPhoto, str, Query], None]
 """Called with each question as it is asked: the photo, the words, and the query with its answer."""
@@ -58,7 +56,7 @@ def evaluate_classes(
     dataset: BoxedDataset,
     sentence: str = SENTENCE,
     selection: Mapping[str, Any] | None = None,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
     on_query: OnQuery = _ignore,
     reporting: Reporting | None = None,
     min_photos: int = 1,
@@ -96,9 +94,7 @@ def evaluate_classes(
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
     if dataset.kind != "labels":
-        raise DataError(
-            f"{dataset.name}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
-        )
+        raise no_classes(dataset)
     asked = [_asked_of(photo) for photo in dataset.photos]
     photos_of = Counter(label for labels in asked for label in labels)
     common = sorted(label for label, photos in photos_of.items() if photos >= min_photos)
@@ -154,7 +150,7 @@ def evaluate_phrases(
     model: Model,
     entities: Entities,
     selection: Mapping[str, Any] | None = None,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
     on_query: OnQuery = _ignore,
     reporting: Reporting | None = None,
 ) -> dict[str, Any]:
@@ -262,10 +258,7 @@ def _word_regions(model: Model, regions: Regions, read: Sentence) -> np.ndarray:
 
 def look_at_photos(model: Model, photos: Sequence[BoxedPhoto], progress: Progress) -> Iterator[Regions]:
     """The regions of each photo, in order, found a few photos at a time."""
-    batches = photo_regions(model, [photo.file for photo in photos], progress)
-    for photo, looked in zip(photos, chain.from_iterable(batches), strict=True):
-        check_size(photo, looked)
-        yield looked
+    return chain.from_iterable(looked for _, looked in boxed_regions(model, photos, progress))
 
 
 def _labels(photo: BoxedPhoto) -> frozenset[str]:

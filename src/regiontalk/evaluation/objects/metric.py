@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from regiontalk.evaluation.bootstrap import draws, interval
+from regiontalk.evaluation.results import draws, interval
 
 NAMES = ("chair_i", "chair_s", "main_named", "recall")
 """The scores; the first two are the better the lower."""
@@ -143,7 +143,7 @@ def object_scores(photos: Sequence[NamedPhoto]) -> ObjectScores:
 
 
 def object_intervals(photos: Sequence[NamedPhoto], samples: int, seed: int = 0) -> dict[str, list[float]]:
-    """How far the scores would move with other photos, see `regiontalk.evaluation.bootstrap`.
+    """How far the scores would move with other photos, see `regiontalk.evaluation.results`.
 
     Args:
         photos: at least one; the captions of one are drawn together.

@@ -12,14 +12,13 @@ from regiontalk.data.boxes import LEAVE_OUT
 from regiontalk.data.captions import Problems
 from regiontalk.data.predictions import PhotoNames, read_predictions
 from regiontalk.errors import DataError
-from regiontalk.evaluation.box_signature import box_signature, check_size
 from regiontalk.evaluation.captions.files import captions_sha256
 from regiontalk.evaluation.captions.run import caption_photos
+from regiontalk.evaluation.looking import SILENT, Progress, check_size
 from regiontalk.evaluation.objects.traced_words import TracedCaption
-from regiontalk.evaluation.results import Progress, Silent
+from regiontalk.evaluation.signature import box_signature
 from regiontalk.model import Model
 
-_SILENT = Silent()
 _SEEN = "unknown: the captions come from a file"
 
 
@@ -89,7 +88,7 @@ def write_photo_captions(
     dataset: BoxedDataset,
     beam: int | None = None,
     selection: Mapping[str, Any] | None = None,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
 ) -> PhotoCaptions:
     """A model's caption of each photo.
 

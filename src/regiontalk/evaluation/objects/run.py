@@ -11,9 +11,8 @@ import numpy as np
 
 import regiontalk
 from regiontalk.data import BoxedDataset, BoxedPhoto
-from regiontalk.errors import DataError
-from regiontalk.evaluation.box_signature import boxes_signature
 from regiontalk.evaluation.class_words import CLASSES, FILE
+from regiontalk.evaluation.looking import no_classes
 from regiontalk.evaluation.objects.mentions import ClassNamer, Mention, named
 from regiontalk.evaluation.objects.metric import (
     ClassScores,
@@ -27,7 +26,7 @@ from regiontalk.evaluation.objects.metric import (
 from regiontalk.evaluation.objects.photo_captions import PhotoCaptions
 from regiontalk.evaluation.objects.traced_words import TracedCaption, traced_scores
 from regiontalk.evaluation.results import Reporting, interval_words, rounded
-from regiontalk.evaluation.signature import file_sha256, span
+from regiontalk.evaluation.signature import boxes_signature, file_sha256, span
 from regiontalk.language import tokenise
 from regiontalk.vision.boxes import area
 
@@ -122,9 +121,7 @@ def evaluate_objects(
         KeyError: if a photo has no caption.
     """
     if dataset.kind != "labels" or not dataset.classes:
-        raise DataError(
-            f"{dataset.name}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
-        )
+        raise no_classes(dataset)
     reporting = reporting or Reporting()
     namer = ClassNamer(_labels(dataset, classes))
     mine = [_Read.of(photo, captions.captions[photo.name], namer) for photo in dataset.photos]

@@ -15,20 +15,23 @@ from typing import Any
 import numpy as np
 
 from regiontalk.data import BoxedDataset, BoxedPhoto
-from regiontalk.errors import DataError
-from regiontalk.evaluation.box_signature import box_signature, check_size
-from regiontalk.evaluation.captions.metric import caption_scores
-from regiontalk.evaluation.captions.nearest import nearest, refuse_shared
+from regiontalk.errors import ConfigError, DataError
+from regiontalk.evaluation.captions.java import NEEDS, meteor, meteor_is_installed, meteor_note
+from regiontalk.evaluation.captions.metric import caption_scores, rouge_l
+from regiontalk.evaluation.captions.run import nearest, refuse_shared
+from regiontalk.evaluation.looking import CLASSES, SILENT, Progress, boxed_regions
 from regiontalk.evaluation.regions.metric import Described, Similarity, dense_captioning, named_shares
-from regiontalk.evaluation.regions.similarities import meteor, meteor_is_installed, meteor_note
-from regiontalk.evaluation.results import Progress, Silent, rounded
+from regiontalk.evaluation.results import rounded
+from regiontalk.evaluation.signature import box_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model, distinct
 from regiontalk.photos import Photo, open_photo
 from regiontalk.structures import WHOLE_PHOTO, Regions
 from regiontalk.vision.session import BATCH
 
-_SILENT = Silent()
+SIMILARITIES = ("meteor", "rouge_l")
+"""Names of measures of single captions."""
+
 Texts = list[list[str]]
 """The words of some captions."""
 
@@ -41,12 +44,30 @@ class Dense:
     similarity: Similarity
 
 
+def find_similarity(name: str) -> Similarity:
+    """The similarity of a name, in 0..1 for each caption.
+
+    Raises:
+        ConfigError: if there is none of this name, or it needs what is not installed.
+    """
+    if name == "rouge_l":
+        return rouge_l
+    if name != "meteor":
+        raise ConfigError(f"--similarity {name}: expected one of {', '.join(SIMILARITIES)}")
+    if not meteor_is_installed():
+        raise ConfigError(
+            f"--similarity meteor: METEOR {NEEDS}. Without them ask for another by its name, such as --similarity "
+            "rouge_l: its numbers are not those of other people's dense captioning"
+        )
+    return lambda candidates, references: meteor(candidates, references)[1]
+
+
 def evaluate_naming(
     model: Model,
     dataset: BoxedDataset,
     beam: int | None = None,
     selection: Mapping[str, Any] | None = None,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Caption every box and see whether the caption names the box's class, or a listed synonym of it.
 
@@ -65,7 +86,7 @@ def evaluate_naming(
         DataError: if the dataset has no box or no classes, or a photo is not of the size its boxes were drawn on.
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
-    _require(dataset, "labels", "classes; give Pascal VOC's, COCO's instances or boxes.jsonl")
+    _require(dataset, "labels", CLASSES)
     written = list(_describe(model, dataset, beam, progress))
     labels = [texts[0] for photo in dataset.photos for texts in photo.texts]
     region = named_shares([words for each in written for words in each.region], labels)
@@ -84,7 +105,7 @@ def evaluate_region_captions(
     neighbours: BoxedDataset | None = None,
     dense: Dense | None = None,
     selection: Mapping[str, Any] | None = None,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
 ) -> dict[str, Any]:
     """Caption every box and compare with what people wrote of it (the paper's Table 3).
 
@@ -157,17 +178,10 @@ class _Written:
 
 def _describe(model: Model, dataset: BoxedDataset, beam: int | None, progress: Progress) -> Iterator[_Written]:
     """The given boxes of each photo, in order."""
-    progress.expect(len(dataset), "photos")
-    for start in range(0, len(dataset), BATCH):
-        batch = dataset.photos[start : start + BATCH]
-        looked = model.look([photo.file for photo in batch], [photo.boxes_xyxy for photo in batch])
-        for photo, regions in zip(batch, looked, strict=True):
-            check_size(photo, regions)
+    for batch, looked in boxed_regions(model, dataset.photos, progress, given=True):
         for photo, described in zip(batch, model.describe_regions(looked, beam), strict=True):
             region = [tokenise(caption.text) for caption in described.region_captions]
-            features = np.delete(described.regions.features, WHOLE_PHOTO, axis=0)
-            yield _Written(region, _caption_crops(model, photo, beam), features)
-        progress.advance(len(batch))
+            yield _Written(region, _caption_crops(model, photo, beam), _features(described.regions))
 
 
 def _caption_crops(model: Model, photo: BoxedPhoto, beam: int | None) -> Texts:
@@ -190,17 +204,10 @@ def crop(photo: Photo, box: np.ndarray) -> Photo:
 
 def _lend(model: Model, written: Sequence[_Written], neighbours: BoxedDataset, progress: Progress) -> Texts:
     """For each box the first caption of the nearest box of other photos."""
-    progress.expect(len(neighbours), "photos")
     features, captions = list[np.ndarray](), list[str]()
-    for start in range(0, len(neighbours), BATCH):
-        batch = neighbours.photos[start : start + BATCH]
-        for photo, looked in zip(
-            batch, model.look([photo.file for photo in batch], [photo.boxes_xyxy for photo in batch]), strict=True
-        ):
-            check_size(photo, looked)
-            features.append(np.delete(looked.features, WHOLE_PHOTO, axis=0))
-            captions += [texts[0] for texts in photo.texts]
-        progress.advance(len(batch))
+    for batch, looked in boxed_regions(model, neighbours.photos, progress, given=True):
+        features += map(_features, looked)
+        captions += [texts[0] for photo in batch for texts in photo.texts]
     rows = nearest(np.concatenate([each.features for each in written]), np.concatenate(features))
     return [tokenise(captions[row]) for row in rows]
 
@@ -209,11 +216,9 @@ def _find_and_describe(
     model: Model, dataset: BoxedDataset, beam: int | None, progress: Progress
 ) -> Iterator[Described]:
     """The distinct boxes that the model finds by itself, as `regiontalk describe` shows them, beside the true ones."""
-    progress.expect(len(dataset), "photos")
-    for start in range(0, len(dataset), BATCH):
-        batch = dataset.photos[start : start + BATCH]
-        looked = [distinct(each) for each in model.look([photo.file for photo in batch])]
-        for photo, described in zip(batch, model.describe_regions(looked, beam), strict=True):
+    for batch, looked in boxed_regions(model, dataset.photos, progress):
+        found = [distinct(each) for each in looked]
+        for photo, described in zip(batch, model.describe_regions(found, beam), strict=True):
             yield Described(
                 boxes=np.delete(described.regions.boxes_xyxy, WHOLE_PHOTO, axis=0),
                 confidence=np.delete(described.regions.scores, WHOLE_PHOTO),
@@ -221,7 +226,11 @@ def _find_and_describe(
                 true_boxes=photo.boxes_xyxy,
                 true_captions=[[tokenise(text) for text in texts] for texts in photo.texts],
             )
-        progress.advance(len(batch))
+
+
+def _features(regions: Regions) -> np.ndarray:
+    """Of all regions but the whole photo, (K, D)."""
+    return np.delete(regions.features, WHOLE_PHOTO, axis=0)
 
 
 def _require(dataset: BoxedDataset, kind: str, wanted: str) -> None:

@@ -5,19 +5,27 @@ Axis names: N photos, L sentences, F folds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from regiontalk.evaluation.bootstrap import draw, interval
-from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, rank
+from regiontalk.errors import ConfigError
+from regiontalk.evaluation.results import Reporting, draw, interval, interval_words, rounded
+from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, Scores, rank
+from regiontalk.evaluation.signature import TIES
+
+if TYPE_CHECKING:
+    from regiontalk.evaluation.looking import Progress
 
 RECALL_AT = (1, 5, 10)
 WAYS = ("image_to_text", "text_to_image")
 
 Numbers: TypeAlias = dict[str, dict[str, float]]
+
+Fold: TypeAlias = tuple[slice, np.ndarray, np.ndarray]
+"""Its photos, its sentences, and the photo of each of these, counted within the fold."""
 
 
 def retrieval(scores: np.ndarray, photo_of_sentence: np.ndarray) -> Numbers:
@@ -95,7 +103,7 @@ def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, 
     return {**intervals, "rsum": interval([rsum(each) for each in drawn])}
 
 
-def cut_folds(owners: np.ndarray, photos: int, folds: int) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+def cut_folds(owners: np.ndarray, photos: int, folds: int) -> Iterator[Fold]:
     """Cuts photos, in their order, into folds of equal size, each with the sentences of its photos.
 
     The average of five folds of 1,000 photos is what is known as "COCO 1K".
@@ -104,9 +112,6 @@ def cut_folds(owners: np.ndarray, photos: int, folds: int) -> Iterator[tuple[sli
         owners: (L,) the photo of each sentence.
         photos: N.
         folds: F; 1 is the whole set.
-
-    Returns:
-        For each fold its photos, its sentences, and the photo of each of these, counted within the fold.
 
     Raises:
         ValueError: if `folds` does not divide N.
@@ -117,6 +122,60 @@ def cut_folds(owners: np.ndarray, photos: int, folds: int) -> Iterator[tuple[sli
     for start in range(0, photos, size):
         sentences = np.flatnonzero((owners >= start) & (owners < start + size))
         yield slice(start, start + size), sentences, owners[sentences] - start
+
+
+def equal_folds(owners: np.ndarray, photos: int, folds: int) -> list[Fold]:
+    """As `cut_folds`.
+
+    Raises:
+        ConfigError: if `folds` does not divide the number of photos.
+    """
+    try:
+        return list(cut_folds(owners, photos, folds))
+    except ValueError as error:
+        raise ConfigError(f"--folds {folds}: {error}; give a number that divides {photos}") from None
+
+
+def rank_folds(
+    parts: Sequence[Fold], scores_of: Callable[[slice, np.ndarray, np.ndarray], Scores], progress: Progress
+) -> list[Ranks]:
+    """The ranks in each fold.
+
+    Args:
+        parts: of `cut_folds`.
+        scores_of: gives the scores of a fold.
+        progress: is told how far it is.
+
+    Raises:
+        ValueError: as `rank`.
+    """
+    progress.expect(sum((photos.stop - photos.start) * len(sentences) for photos, sentences, _ in parts), "scores")
+    return [rank(scores_of(*part), progress.advance) for part in parts]
+
+
+def retrieval_result(folds: Sequence[Ranks], signature: dict[str, Any], reporting: Reporting) -> dict[str, Any]:
+    """The numbers of a retrieval with all that belongs to them.
+
+    Args:
+        folds: the ranks in each fold, or in the whole set alone.
+        signature: of what was ranked, and by what.
+        reporting: the bootstrap; the folds are done.
+
+    Returns:
+        `{"image_to_text": {"r1", "r5", "r10", "median_rank", "mean_rank"}, "text_to_image": {...}, "rsum",
+        "signature": {...}}`, recalls in percent; with a bootstrap also `"interval"`: for each number its `[low, high]`.
+    """
+    found = numbers(folds)
+    size = len(folds[0].photos)
+    how = {
+        "ties": TIES,
+        "folds": "1" if len(folds) == 1 else f"average of {len(folds)} of {size} photos each, in order",
+    }
+    result: dict[str, Any] = {**found, "rsum": rsum(found)}
+    if reporting.samples:
+        result["interval"] = bootstrap(folds, reporting.samples, reporting.seed)
+        how["interval"] = interval_words(reporting)
+    return {**rounded(result), "signature": signature | how}
 
 
 class _Weighable:

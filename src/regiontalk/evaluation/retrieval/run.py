@@ -16,10 +16,10 @@ from regiontalk.alignment.hubness import ranking_regions, ranking_words
 from regiontalk.alignment.score import FORMULAS, Kind, pad
 from regiontalk.data import Dataset
 from regiontalk.errors import PackError
-from regiontalk.evaluation.looking import photo_regions
-from regiontalk.evaluation.results import Progress, Reporting, Silent, equal_folds, retrieval_result
-from regiontalk.evaluation.retrieval.ranks import Ranks, rank
-from regiontalk.evaluation.retrieval.vector_scores import VectorScores
+from regiontalk.evaluation.looking import SILENT, Progress, photo_regions
+from regiontalk.evaluation.results import Reporting
+from regiontalk.evaluation.retrieval.metric import equal_folds, rank_folds, retrieval_result
+from regiontalk.evaluation.retrieval.ranks import Ranks, VectorScores
 from regiontalk.evaluation.signature import evaluation_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model
@@ -78,7 +78,7 @@ def retrieve(
     model: Model, dataset: Dataset, reporting: Reporting | None = None, progress: Progress | None = None
 ) -> Retrieved:
     """As `evaluate_retrieval`, with what the numbers came from."""
-    reporting, progress = reporting or Reporting(), progress or Silent()
+    reporting, progress = reporting or Reporting(), progress or SILENT
     captions = [caption for photo in dataset.photos for caption in photo.captions]  # L
     owners = np.repeat(np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos])  # (L,)
     parts = equal_folds(owners, len(dataset), reporting.folds)
@@ -86,14 +86,14 @@ def retrieve(
     vectors, counts = pad([ranking_regions(each) for batch in looked for each in batch])
     sentences = _read(model, captions)
     kind = model.score_kind
-    progress.expect(sum((part.stop - part.start) * len(mine) for part, mine, _ in parts), "scores")
-    ranks = []
-    for part, mine, of in parts:
-        scores = VectorScores(vectors[part], counts[part], [sentences[each] for each in mine], of, kind)
-        try:
-            ranks.append(rank(scores, progress.advance))
-        except ValueError as error:  # vectors are finite, but their products may not be
-            raise PackError(f"{model.pack.folder}: {error}. Take another pack.") from error
+
+    def scores_of(part: slice, mine: np.ndarray, of: np.ndarray) -> VectorScores:
+        return VectorScores(vectors[part], counts[part], [sentences[each] for each in mine], of, kind)
+
+    try:
+        ranks = rank_folds(parts, scores_of, progress)
+    except ValueError as error:  # vectors are finite, but their products may not be
+        raise PackError(f"{model.pack.folder}: {error}. Take another pack.") from error
     less = ", less the hubness of both" if model.pack.settings.bank.photos else ""
     how = {"score": f"{kind} ({FORMULAS[kind]}){less}"}
     signature = evaluation_signature(model, dataset, progress) | how

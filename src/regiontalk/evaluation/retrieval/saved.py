@@ -16,9 +16,10 @@ import safetensors
 
 import regiontalk
 from regiontalk.errors import DataError, memory_errors
-from regiontalk.evaluation.results import Progress, Reporting, Silent, equal_folds, retrieval_result
-from regiontalk.evaluation.retrieval.ranks import MatrixScores, check_owners, rank
-from regiontalk.evaluation.retrieval.vector_scores import VectorScores
+from regiontalk.evaluation.looking import SILENT, Progress
+from regiontalk.evaluation.results import Reporting
+from regiontalk.evaluation.retrieval.metric import equal_folds, rank_folds, retrieval_result
+from regiontalk.evaluation.retrieval.ranks import MatrixScores, VectorScores, check_owners
 from regiontalk.evaluation.signature import file_sha256, photo_counts
 from regiontalk.files import open_regular, problem
 
@@ -52,16 +53,16 @@ def evaluate_scores(
         DataError: naming the file, what was expected in it and what was found.
         ConfigError: if the folds cannot be of equal size.
     """
-    reporting, progress = reporting or Reporting(), progress or Silent()
+    reporting, progress = reporting or Reporting(), progress or SILENT
     matrix = _read_floats(scores, "scores", "(photos, sentences)")
     of, origin = _read_owners(owners, len(matrix), matrix.shape[1], scores)
     parts = equal_folds(of, len(matrix), reporting.folds)
-    progress.expect(sum((part.stop - part.start) * len(mine) for part, mine, _ in parts), "scores")
+
+    def scores_of(part: slice, mine: np.ndarray, own: np.ndarray) -> MatrixScores:
+        return MatrixScores(matrix[part], own, None if len(parts) == 1 else mine)
+
     with _blamed_on(scores, len(parts)):
-        ranks = [
-            rank(MatrixScores(matrix[part], own, None if len(parts) == 1 else mine), progress.advance)
-            for part, mine, own in parts
-        ]
+        ranks = rank_folds(parts, scores_of, progress)
     signature = {**_start(of), **_file("scores", scores), "owners": origin}
     return retrieval_result(ranks, signature, reporting)
 
@@ -88,7 +89,7 @@ def evaluate_embeddings(
     Raises:
         DataError, ConfigError: as `evaluate_scores`.
     """
-    reporting, progress = reporting or Reporting(), progress or Silent()
+    reporting, progress = reporting or Reporting(), progress or SILENT
     left = _vectors(photos, "photos", similarity)  # (N, d)
     right = _vectors(sentences, "sentences", similarity)  # (L, d)
     if left.shape[1] != right.shape[1]:
@@ -97,13 +98,13 @@ def evaluate_embeddings(
         )
     of, origin = _read_owners(owners, len(left), len(right), sentences)
     parts = equal_folds(of, len(left), reporting.folds)
-    progress.expect(sum((part.stop - part.start) * len(mine) for part, mine, _ in parts), "scores")
-    ranks = []
-    for part, mine, own in parts:
+
+    def scores_of(part: slice, mine: np.ndarray, own: np.ndarray) -> VectorScores:
         regions, words = left[part][:, None], right[mine][:, None]  # a photo is one region, a sentence one word
-        scores = VectorScores(regions, np.ones(len(regions), np.int64), list(words), own)
-        with _blamed_on(photos, len(parts)):
-            ranks.append(rank(scores, progress.advance))
+        return VectorScores(regions, np.ones(len(regions), np.int64), list(words), own)
+
+    with _blamed_on(photos, len(parts)):
+        ranks = rank_folds(parts, scores_of, progress)
     files = {**_file("photo_embeddings", photos), **_file("sentence_embeddings", sentences)}
     how = {"similarity": "dot product" if similarity == "dot" else "cosine", "owners": origin}
     return retrieval_result(ranks, {**_start(of), **files, **how}, reporting)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from regiontalk.errors import ConfigError
-from regiontalk.evaluation.captions.rouge import rouge_l
-from regiontalk.evaluation.regions import similarities
-from regiontalk.evaluation.regions.similarities import find_similarity, meteor, meteor_is_installed, meteor_note
+from regiontalk.evaluation.captions import java
+from regiontalk.evaluation.captions.java import meteor, meteor_is_installed, meteor_note
+from regiontalk.evaluation.captions.metric import rouge_l
+from regiontalk.evaluation.regions.run import find_similarity
 
 CANDIDATES = [["a", "dog", "runs"], ["two", "people"], [], ["green"]]
 REFERENCES = [[["a", "dog", "runs"], ["x"]], [["two", "men"]], [["snow"]], [["a", "dog"]]]
@@ -27,7 +28,7 @@ def test_an_unknown_name() -> None:
 
 
 def test_meteor_is_never_replaced_silently(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(similarities, "find_spec", lambda name: None)
+    monkeypatch.setattr(java, "find_spec", lambda name: None)
     assert not meteor_is_installed()
     assert meteor_note().startswith("not measured: METEOR needs Java")
     with pytest.raises(ConfigError, match=r"--similarity meteor: METEOR needs Java.*--similarity rouge_l"):
@@ -62,9 +63,9 @@ class Broken:
 
 
 def test_a_meteor_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    similarities._end_meteor()
+    java._end_meteor()
     broken = Broken()
-    monkeypatch.setattr(similarities, "import_module", lambda name: SimpleNamespace(Meteor=lambda: broken))
+    monkeypatch.setattr(java, "import_module", lambda name: SimpleNamespace(Meteor=lambda: broken))
     with pytest.raises(ConfigError, match="METEOR could not run"):
         meteor(CANDIDATES, REFERENCES)
     assert not broken.lock.locked()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.evaluation.captions.cider import DocumentFrequencies, caution
 from regiontalk.evaluation.captions.metric import score_captions
+from regiontalk.evaluation.captions.ngrams import DocumentFrequencies, caution
 
 Words = list[str]
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.evaluation.captions import nearest as module
-from regiontalk.evaluation.captions.nearest import nearest
+from regiontalk.evaluation.captions import run as module
+from regiontalk.evaluation.captions.run import nearest
 
 
 def test_by_hand() -> None:

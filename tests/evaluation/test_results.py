@@ -1,3 +1,5 @@
+"""The bootstrap."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -5,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.evaluation.bootstrap import draw, draws, interval
+from regiontalk.evaluation.results import draw, draws, interval
 
 
 @given(st.integers(1, 30), st.integers(0, 99))
