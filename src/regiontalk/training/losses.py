@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from regiontalk.training.devices import autocast
+from regiontalk.training.loop import autocast
 from regiontalk.training.words_net import AlignmentNet
 
 SHOWS, APART = 0.5, 0.3

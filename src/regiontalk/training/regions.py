@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from regiontalk.data import Dataset, RegionStore, RegionStoreWriter
 from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
-from regiontalk.training.devices import autocast
-from regiontalk.training.loop import progress_bar
+from regiontalk.training.loop import autocast, progress_bar
 from regiontalk.training.vision_net import VisionNet, float_pixels
 from regiontalk.vision.boxes import WHOLE
 from regiontalk.vision.pixels import prepare

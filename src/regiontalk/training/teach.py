@@ -29,8 +29,8 @@ from regiontalk.structures import Regions
 from regiontalk.training.bank import make_bank, some
 from regiontalk.training.checkpoint import require_same_run
 from regiontalk.training.config import Count, Positive, Seed, Share, identity
-from regiontalk.training.devices import best_device
 from regiontalk.training.export import alignment_tensors
+from regiontalk.training.loop import best_device
 from regiontalk.training.new_words import PackParts, with_new_words
 from regiontalk.training.pack_networks import alignment_network, standardise_alignment
 from regiontalk.training.regions import CachedFeatures, sample_features

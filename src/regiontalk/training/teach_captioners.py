@@ -16,7 +16,7 @@ from regiontalk.settings import CaptionerSettings
 from regiontalk.training.caption_sources import Described, contexts_of, mixture
 from regiontalk.training.captioner_data import CaptionerData, HeldOut, References
 from regiontalk.training.captioner_net import folded_captioner
-from regiontalk.training.devices import best_device
+from regiontalk.training.loop import best_device
 from regiontalk.training.new_words import WORD_AXES
 from regiontalk.training.pack_networks import captioner_network, standardise_captioner
 from regiontalk.training.phrase_edges import PhraseEdges

@@ -17,6 +17,7 @@ from regiontalk.language import Vocabulary
 from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import Section, number
 from regiontalk.training.backbones import require_whole_cells
+from regiontalk.training.batches import CaptionedPhotos, Turns
 from regiontalk.training.box_labels import (
     BoxLabels,
     NamedBatch,
@@ -29,11 +30,9 @@ from regiontalk.training.box_labels import (
 from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
 from regiontalk.training.dev_retrieval import measure_retrieval
-from regiontalk.training.devices import autocast, best_device
 from regiontalk.training.finished_alignment import VOCABULARY, WEIGHTS, read_alignment
-from regiontalk.training.loop import SCHEDULES, Task, train
+from regiontalk.training.loop import SCHEDULES, Task, autocast, best_device, make_optimiser, parameter_groups, train
 from regiontalk.training.losses import naming_loss, ranking_loss
-from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.proposals import proposal_losses
 from regiontalk.training.regions import (
     CachedFeatures,
@@ -47,14 +46,11 @@ from regiontalk.training.regions import (
     store_regions,
 )
 from regiontalk.training.sentences import (
-    CaptionedPhotos,
-    Turns,
     caption_words,
     encode_captions,
     first_photos,
     first_sentences,
     pad_ids,
-    word_dropout_mask,
 )
 from regiontalk.training.vision_graph import prepared, read_graph, read_settings, read_vision, save_vision
 from regiontalk.training.vision_net import float_pixels
@@ -322,7 +318,7 @@ class AlignmentRun:
         ids, mask = pad_ids(self.train_sentences[source].ids[row] for row in rows.ravel())
         rng = np.random.default_rng([self.config.seed, step, 1])
         regions = self.train_sources[source].load(photos, rng, settings)
-        ids[word_dropout_mask(mask, self.config.word_dropout, rng)] = Vocabulary.UNKNOWN
+        ids[mask & torch.from_numpy(rng.random(mask.shape) < self.config.word_dropout)] = Vocabulary.UNKNOWN
         named = None if self.named is None else self.named.batch(step, settings)
         return Batch(regions, source, ids, mask, torch.from_numpy(photos), named)
 

@@ -21,10 +21,8 @@ from regiontalk.settings import Section, VisionSettings, number
 from regiontalk.training.backbones import open_backbone, require_whole_cells
 from regiontalk.training.box_labels import BoxLabels, NamedBatch, NamedPhotos, class_names, read_box_labels
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, identity
-from regiontalk.training.devices import autocast, best_device
-from regiontalk.training.loop import Task, one_cycle, train
+from regiontalk.training.loop import Task, autocast, best_device, make_optimiser, one_cycle, parameter_groups, train
 from regiontalk.training.losses import naming_loss
-from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.proposals import box_recall, proposal_losses
 from regiontalk.training.regions import freeze_normalisation, read_map
 from regiontalk.training.vision_graph import WEIGHTS, prepared, save_vision
