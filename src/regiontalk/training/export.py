@@ -28,15 +28,13 @@ from regiontalk.settings import (
     VisionSettings,
     WordsSettings,
 )
+from regiontalk.training.alignment_net import AlignmentNet, first_vectors, read_alignment
 from regiontalk.training.bank import look_at_photos, make_bank, some
-from regiontalk.training.captioner_net import finished_captioner, folded_captioner
-from regiontalk.training.checkpoint import run_settings
-from regiontalk.training.finished_alignment import read_alignment
+from regiontalk.training.captioner_net import read_captioner
+from regiontalk.training.checkpoint import read_json, run_settings
 from regiontalk.training.low_rank import Tensors, to_low_rank
 from regiontalk.training.training_photos import photos_in, require_named, training_photos
-from regiontalk.training.vision_graph import BACKBONE, read_graph, read_object, read_settings
-from regiontalk.training.word_vectors import first_vectors
-from regiontalk.training.words_net import AlignmentNet
+from regiontalk.training.vision_graph import BACKBONE, read_graph, read_settings
 
 SPACE_PHOTOS = 1000
 """Training photos, with their captions, that show which dimensions of the shared space matter."""
@@ -263,17 +261,8 @@ def alignment_tensors(net: AlignmentNet) -> dict[str, dict[str, np.ndarray]]:
 
 def backbone_origin(run: Path) -> dict[str, Any]:
     """Whose weights a vision run began with: their licence binds the pack."""
-    origin = read_object(run, BACKBONE).get("origin")
+    origin = read_json(run, BACKBONE, dict).get("origin")
     return {} if origin is None else {"backbone": origin}
-
-
-def read_captioner(run: Path) -> dict[str, np.ndarray]:
-    """The tensors of a finished captioner run, as the pack holds them.
-
-    Raises:
-        TrainingError: if the run is not finished.
-    """
-    return folded_captioner(finished_captioner(run))
 
 
 def captioner_settings(tensors: dict[str, np.ndarray], **search: Any) -> CaptionerSettings:

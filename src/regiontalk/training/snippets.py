@@ -11,9 +11,9 @@ from regiontalk.alignment.mrf import viterbi
 from regiontalk.data import RegionStore
 from regiontalk.errors import DataError
 from regiontalk.language import Vocabulary
+from regiontalk.training.alignment_net import AlignmentNet
 from regiontalk.training.phrase_edges import PhraseEdges
 from regiontalk.training.sentences import Sentences, pad_ids
-from regiontalk.training.words_net import AlignmentNet
 
 CHUNK = 200
 

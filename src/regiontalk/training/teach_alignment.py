@@ -14,6 +14,7 @@ from torch import Tensor
 
 from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.settings import VisionSettings
+from regiontalk.training.alignment_net import AlignmentNet
 from regiontalk.training.batches import CaptionedPhotos
 from regiontalk.training.dev_retrieval import named_numbers, score_pairs
 from regiontalk.training.loop import SCHEDULES, Task, make_optimiser, parameter_groups
@@ -23,7 +24,6 @@ from regiontalk.training.sentences import pad_ids
 from regiontalk.training.taught_photos import StoredPhotos
 from regiontalk.training.teach_measure import without_shared
 from regiontalk.training.tuning import Choice, Goodness, tune
-from regiontalk.training.words_net import AlignmentNet
 
 if TYPE_CHECKING:
     from regiontalk.training.teach import TeachConfig

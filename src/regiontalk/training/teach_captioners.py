@@ -13,6 +13,7 @@ import torch
 from regiontalk.errors import DataError
 from regiontalk.language import Vocabulary
 from regiontalk.settings import CaptionerSettings
+from regiontalk.training.alignment_net import AlignmentNet
 from regiontalk.training.caption_sources import Described, contexts_of, mixture
 from regiontalk.training.captioner_data import CaptionerData, HeldOut, References
 from regiontalk.training.captioner_net import folded_captioner
@@ -25,7 +26,6 @@ from regiontalk.training.taught_photos import StoredPhotos
 from regiontalk.training.teach_alignment import AVERAGING, CLIP, SCHEDULE
 from regiontalk.training.train_captioner import STATISTICS, CaptionerConfig, CaptionerRun
 from regiontalk.training.tuning import Choice, Goodness, tune
-from regiontalk.training.words_net import AlignmentNet
 
 if TYPE_CHECKING:
     from regiontalk.training.teach import TeachConfig
