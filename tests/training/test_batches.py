@@ -23,6 +23,7 @@ from regiontalk.training.batches import (
     Turns,
     batches_ahead,
     forked_batches,
+    mixture,
     unpack,
 )
 from regiontalk.training.sentences import Sentences
@@ -185,3 +186,18 @@ def test_a_small_share_is_still_a_turn() -> None:
     sentences = Sentences(tuple(np.array([2]) for _ in range(10)), np.arange(10))
     order = CaptionedPhotos(sentences, batch=10, captions=1, seed=0)
     assert Turns([order, order], [1, 0.01], seed=0).steps == [1, 1]
+
+
+@given(
+    sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4),
+    share=st.floats(0.1, 5),
+    seed=st.integers(0, 100),
+)
+def test_a_mixture_passes_over_each_source_as_often_as_its_share(sizes: list[int], share: float, seed: int) -> None:
+    rows = mixture(sizes, [share] * len(sizes), seed)
+    np.testing.assert_array_equal(rows, mixture(sizes, [share] * len(sizes), seed))
+    for number, size in enumerate(sizes):
+        own = rows[rows[:, 0] == number, 1]
+        counts = np.bincount(own, minlength=size)
+        assert len(own) == max(1, round(size * share)) and len(counts) == size
+        assert counts.max() - counts.min() <= 1

@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from regiontalk.errors import DataError, TrainingError
 from regiontalk.language import Vocabulary, tokenise
-from regiontalk.training.checkpoint import read_finished, read_json
+from regiontalk.training.checkpoint import read_finished, read_finished_json
 
 WEIGHTS, VOCABULARY = "alignment.safetensors", "vocabulary.json"
 
@@ -205,7 +205,7 @@ def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
     Raises:
         TrainingError: if the run is not finished, or a file of it is damaged.
     """
-    tensors, vocabulary = read_finished(run, WEIGHTS), read_json(run, VOCABULARY, Vocabulary.from_json)
+    tensors, vocabulary = read_finished(run, WEIGHTS), read_finished_json(run, VOCABULARY, Vocabulary.from_json)
     (size, embedding), (hidden, _) = (tensors[f"words.{name}"].shape for name in ("embedding", "W_d"))
     if size != len(vocabulary):
         raise TrainingError(

@@ -111,6 +111,25 @@ class Turns:
         return dataset, epoch * self.steps[dataset] + int((order[:within] == dataset).sum())
 
 
+def mixture(sizes: Sequence[int], shares: Sequence[float], seed: int) -> np.ndarray:
+    """An epoch's rows of several sources, each as often as its share says.
+
+    Args:
+        sizes: of the sources.
+        shares: how often an epoch passes over each; of a fraction of a pass the same rows in every epoch.
+        seed: of their choice.
+
+    Returns:
+        (n, 2) int64: source, row.
+    """
+    parts = []
+    for number, (size, share) in enumerate(zip(sizes, shares, strict=True)):
+        order = np.random.default_rng([seed, number, 7]).permutation(size)
+        rows = np.resize(order, max(1, round(size * share)))
+        parts.append(np.stack([np.full(len(rows), number), rows], axis=1))
+    return np.concatenate(parts)
+
+
 def loading_processes() -> int:
     """How many processes make batches while another trains; 0 where a thread will do.
 

@@ -140,7 +140,7 @@ def read_finished(run: Path, name: str) -> dict[str, Tensor]:
     return {tensor: value.float() for tensor, value in tensors.items()}
 
 
-def read_json(run: Path, name: str, made: Callable[[dict[str, Any]], Made]) -> Made:
+def read_finished_json(run: Path, name: str, made: Callable[[dict[str, Any]], Made]) -> Made:
     """What is made of a JSON object of a finished run.
 
     Raises:

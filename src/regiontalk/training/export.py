@@ -29,11 +29,18 @@ from regiontalk.settings import (
     WordsSettings,
 )
 from regiontalk.training.alignment_net import AlignmentNet, first_vectors, read_alignment
-from regiontalk.training.bank import look_at_photos, make_bank, some
 from regiontalk.training.captioner_net import read_captioner
-from regiontalk.training.checkpoint import read_json, run_settings
-from regiontalk.training.low_rank import Tensors, to_low_rank
-from regiontalk.training.training_photos import photos_in, require_named, training_photos
+from regiontalk.training.checkpoint import read_finished_json, run_settings
+from regiontalk.training.training_photos import (
+    Tensors,
+    look_at_photos,
+    make_bank,
+    photos_in,
+    require_named,
+    some,
+    to_low_rank,
+    training_photos,
+)
 from regiontalk.training.vision_graph import BACKBONE, read_graph, read_settings
 
 SPACE_PHOTOS = 1000
@@ -58,7 +65,7 @@ class ExportConfig:
         photos: further photos that the vision network was trained on: its file of boxes with names, or folders. The
             pack lists fingerprints of all these, so that evaluations recognise them; without both it has no list.
         dim: dimensions of the pack's shared space, at most those of the alignment, whose words a GRU must read
-            (`regiontalk.training.low_rank`); 0 for as many as it was trained in.
+            (`regiontalk.training.training_photos.to_low_rank`); 0 for as many as it was trained in.
         bank: photos of the first of `data` in the bank that hubness is measured with (`regiontalk.alignment.hubness`),
             which needs the score "mean"; 0 for no bank.
         bank_others: photos of `photos` beside them: the more, the less a bank tells of captioned photos, and the more
@@ -261,7 +268,7 @@ def alignment_tensors(net: AlignmentNet) -> dict[str, dict[str, np.ndarray]]:
 
 def backbone_origin(run: Path) -> dict[str, Any]:
     """Whose weights a vision run began with: their licence binds the pack."""
-    origin = read_json(run, BACKBONE, dict).get("origin")
+    origin = read_finished_json(run, BACKBONE, dict).get("origin")
     return {} if origin is None else {"backbone": origin}
 
 

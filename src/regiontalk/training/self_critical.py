@@ -19,7 +19,7 @@ from regiontalk.captioning.beam import Hypothesis
 from regiontalk.evaluation.captions.cider import DocumentFrequencies, cider
 from regiontalk.evaluation.captions.ngrams import count_both
 from regiontalk.language import Vocabulary
-from regiontalk.training.caption_names import Names
+from regiontalk.training.caption_sources import Names
 from regiontalk.training.captioner_data import References
 
 END = "END"

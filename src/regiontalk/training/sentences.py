@@ -1,4 +1,7 @@
-"""Captions as arrays of word ids, and batches of them."""
+"""Captions, and the phrases that the alignment puts on regions (the paper, section 3.1.3), as arrays of word ids.
+
+Axis names: L texts, N photos, B texts at once, T words, M regions, h shared space, V vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regiontalk.data import Dataset
+from regiontalk.alignment.mrf import viterbi
+from regiontalk.data import Dataset, RegionStore
 from regiontalk.errors import DataError
 from regiontalk.language import Vocabulary, tokenise
+from regiontalk.training.alignment_net import AlignmentNet
+
+_DETERMINERS = "a an the his her its their"
+_LINKS = """
+and or but of in on at to with by for from into onto over under through near behind beside between across along around
+against off up down out as while who that which is are was were has have
+"""
+DETERMINERS, LINKS = frozenset(_DETERMINERS.split()), frozenset(_LINKS.split())
+"""English words that begin phrases but never end them, and words between phrases."""
+LEAST_LINKS = 0.1
+"""Of the words of English captions far more are links; in other languages a few words happen to be spelt like one."""
+ENDS_FROM = 0.3
+"""A word may end a phrase if this share of its occurrences is followed by the caption's end or by a link."""
+CHUNK = 200
+"""Captions that are aligned at once."""
 
 
 @dataclass(frozen=True)
@@ -75,3 +94,116 @@ def pad_ids(sentences: Iterable[np.ndarray]) -> tuple[Tensor, Tensor]:
     for target, row in zip(ids, rows, strict=True):
         target[: len(row)] = torch.from_numpy(row)
     return ids, torch.arange(ids.shape[1])[None] < lengths[:, None]
+
+
+@dataclass(frozen=True)
+class Snippets:
+    """L texts about regions.
+
+    Attributes:
+        ids: L arrays (t,) int64 of word ids.
+        photos, regions: (L,) int64, which region of which photo each describes; region 0 is the whole photo.
+    """
+
+    ids: tuple[np.ndarray, ...]
+    photos: np.ndarray
+    regions: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def whole_captions(sentences: Sentences) -> Snippets:
+    """Captions as texts about whole photos."""
+    return Snippets(sentences.ids, sentences.photos, np.zeros(len(sentences), np.int64))
+
+
+def every_photo(count: int) -> Snippets:
+    """An empty text about each of some whole photos: to be written yet."""
+    return Snippets((np.zeros(0, np.int64),) * count, np.arange(count), np.zeros(count, np.int64))
+
+
+@dataclass(frozen=True)
+class PhraseEdges:
+    """Of each word of the vocabulary, (V,) bool: whether a phrase may begin, and end, with it.
+
+    The chain MRF cuts captions where regions change, and that may be inside a phrase. "in a brown dog chases a red"
+    becomes "a brown dog": a caption that stops after "red" or "chases" says too little.
+    """
+
+    begin: np.ndarray
+    end: np.ndarray
+
+    @classmethod
+    def of(cls, captions: Sequence[np.ndarray], vocabulary: Vocabulary) -> PhraseEdges:
+        """As training captions (ids) use the words; captions with next to no English link are left as they are."""
+        link, words = member(vocabulary, LINKS), np.concatenate(captions)
+        if link[words].mean() < LEAST_LINKS:
+            every = np.ones(len(vocabulary), bool)
+            return cls(every, every)
+        link[Vocabulary.BOUNDARY] = True
+        after = np.concatenate([np.append(ids[1:], Vocabulary.BOUNDARY) for ids in captions])
+        occurs = np.bincount(words, minlength=len(vocabulary))
+        before_link = np.bincount(words[link[after]], minlength=len(vocabulary))
+        end = (before_link >= ENDS_FROM * occurs) & ~link & ~member(vocabulary, DETERMINERS)
+        return cls(~link, end)
+
+    def trim(self, phrase: np.ndarray) -> np.ndarray:
+        """The longest part of a phrase (t,) that begins and ends as one may; nothing where there is none."""
+        begins, ends = np.flatnonzero(self.begin[phrase]), np.flatnonzero(self.end[phrase])
+        if not len(begins) or not len(ends):
+            return phrase[:0]
+        return phrase[begins[0] : ends[-1] + 1]
+
+
+def member(vocabulary: Vocabulary, words: frozenset[str]) -> np.ndarray:
+    """Which ids are of these words.  # (V,) bool"""
+    found = np.zeros(len(vocabulary), bool)
+    found[[id_ for id_ in vocabulary.encode(sorted(words)) if id_ != Vocabulary.UNKNOWN]] = True
+    return found
+
+
+@torch.no_grad()
+def infer_snippets(
+    net: AlignmentNet, store: RegionStore, sentences: Sentences, edges: PhraseEdges, beta: float, min_words: int
+) -> Snippets:
+    """Align every caption with its own photo and cut it into phrases.
+
+    Args:
+        edges: how phrases begin and end; what sticks out is cut off.
+        beta: β of Eq. 12, in units of v_i·s_t.
+        min_words: shorter phrases are left out, and so are those without a word of the vocabulary.
+
+    Raises:
+        DataError: if no phrase is left.
+    """
+    net.eval()
+    ids, photos, regions = [], [], []
+    for start in range(0, len(sentences), CHUNK):
+        chunk = sentences.ids[start : start + CHUNK]
+        padded, mask = pad_ids(chunk)
+        words = net.words(padded, mask).numpy()  # (B, T, h)
+        for caption, vectors, photo in zip(chunk, words, sentences.photos[start : start + CHUNK], strict=True):
+            unary = vectors[: len(caption)] @ region_vectors(net, store, int(photo)).T  # (T, M)
+            path, _ = viterbi(unary, beta)
+            for first, last in runs(path):
+                phrase = edges.trim(caption[first:last])
+                if len(phrase) >= min_words and (phrase != Vocabulary.UNKNOWN).any():
+                    ids.append(phrase)
+                    photos.append(photo)
+                    regions.append(path[first])
+    if not ids:
+        raise DataError(f"no caption has a phrase of {min_words} words; give more captions or lower min_words")
+    return Snippets(tuple(ids), np.array(photos, np.int64), np.array(regions, np.int64))
+
+
+def region_vectors(net: AlignmentNet, store: RegionStore, photo: int) -> np.ndarray:
+    """v_i of one photo.  # (M, h)"""
+    features = np.asarray(store.features[photo, : int(store.counts[photo])], np.float32)
+    return net.regions(torch.from_numpy(features)).numpy()
+
+
+def runs(path: np.ndarray) -> list[tuple[int, int]]:
+    """The maximal runs of equal values, as (start, end), end exclusive."""
+    edges = np.flatnonzero(np.diff(path)) + 1
+    return list(zip([0, *edges.tolist()], [*edges.tolist(), len(path)], strict=True))

@@ -26,7 +26,7 @@ from regiontalk.files import read_bytes
 from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
 from regiontalk.training.backbones import build_backbone
-from regiontalk.training.checkpoint import MAX_BYTES, read_finished, read_json, require_finished, save_tensors
+from regiontalk.training.checkpoint import MAX_BYTES, read_finished, read_finished_json, require_finished, save_tensors
 from regiontalk.training.vision_net import VisionNet
 from regiontalk.vision.pixels import prepare
 
@@ -185,7 +185,7 @@ def read_vision(run: Path) -> tuple[VisionNet, VisionSettings]:
         TrainingError: if the run is not finished.
     """
     tensors = read_finished(run, WEIGHTS)
-    network = VisionNet(build_backbone(read_json(run, BACKBONE, dict)))
+    network = VisionNet(build_backbone(read_finished_json(run, BACKBONE, dict)))
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:  # names or shapes of another network
@@ -199,7 +199,7 @@ def read_settings(run: Path) -> VisionSettings:
     Raises:
         TrainingError: if the run is not finished, or the file is damaged.
     """
-    return read_json(run, SETTINGS, VisionSettings.from_json)
+    return read_finished_json(run, SETTINGS, VisionSettings.from_json)
 
 
 def read_graph(run: Path) -> bytes:

@@ -35,8 +35,6 @@ BASE_STAGES = (
 STEM, HEAD, CLASSES = 32, 1280, 1000
 EARLY_STAGE, FINE_STAGE = 2, 4
 """The last stage at stride 8, and the last stage at stride 16; the head follows the last stage, at stride 32."""
-
-
 RADIUS = 2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from regiontalk.language import Vocabulary
-from regiontalk.training.phrase_edges import PhraseEdges
+from regiontalk.training.sentences import PhraseEdges
 
 CAPTIONS = (
     "a brown dog chases a red ball",
