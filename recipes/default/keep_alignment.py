@@ -12,8 +12,8 @@ import json
 import shutil
 from pathlib import Path
 
+from regiontalk.training.alignment_net import VOCABULARY, WEIGHTS
 from regiontalk.training.checkpoint import KEPT_SETTINGS, read_finished, run_settings, write_tensors
-from regiontalk.training.finished_alignment import VOCABULARY, WEIGHTS
 from regiontalk.training.vision_graph import BACKBONE, GRAPH, SETTINGS
 
 

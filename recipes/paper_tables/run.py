@@ -24,10 +24,10 @@ from regiontalk.data import Dataset, RegionStore, read_dataset
 from regiontalk.evaluation.captions.metric import caption_scores
 from regiontalk.evaluation.captions.run import nearest
 from regiontalk.language import tokenise
+from regiontalk.training.alignment_net import read_alignment
+from regiontalk.training.captioner_net import read_captioner
 from regiontalk.training.config import read_config
 from regiontalk.training.dev_retrieval import measure_retrieval
-from regiontalk.training.export import read_captioner
-from regiontalk.training.finished_alignment import read_alignment
 from regiontalk.training.regions import CachedFeatures, store_regions
 from regiontalk.training.sentences import caption_words, encode_captions
 from regiontalk.training.train_alignment import AlignmentConfig, train_alignment

@@ -6,15 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from regiontalk.captioning.beam import Hypothesis
 from regiontalk.errors import DataError
 from regiontalk.language import Vocabulary
 from regiontalk.training.box_labels import FEWEST, BoxLabels
-from regiontalk.training.caption_names import Names, described_boxes, plural, showing
-from regiontalk.training.caption_sources import Glance, contexts_of, mixture, read_texts, shown_things
+from regiontalk.training.caption_sources import (
+    Glance,
+    Names,
+    contexts_of,
+    described_boxes,
+    plural,
+    read_texts,
+    showing,
+    shown_things,
+)
 from regiontalk.training.captioner_data import References, said_in
 from regiontalk.training.self_critical import CaptionReward
 
@@ -74,21 +80,6 @@ def test_regions_show_what_they_overlap_by_half_or_else_the_best_by_a_third() ->
     assert showing(BOX, regions).tolist() == [False, True, True, False]
     assert showing(BOX, np.array([[0.1, 0.1, 0.5, 0.24], [0, 0, 1, 1]])).tolist() == [True, False]  # 0.35
     assert not showing(BOX, regions[[0, 3]]).any()
-
-
-@given(
-    sizes=st.lists(st.integers(1, 30), min_size=1, max_size=4),
-    share=st.floats(0.1, 5),
-    seed=st.integers(0, 100),
-)
-def test_a_mixture_passes_over_each_source_as_often_as_its_share(sizes: list[int], share: float, seed: int) -> None:
-    rows = mixture(sizes, [share] * len(sizes), seed)
-    np.testing.assert_array_equal(rows, mixture(sizes, [share] * len(sizes), seed))
-    for number, size in enumerate(sizes):
-        own = rows[rows[:, 0] == number, 1]
-        counts = np.bincount(own, minlength=size)
-        assert len(own) == max(1, round(size * share)) and len(counts) == size
-        assert counts.max() - counts.min() <= 1
 
 
 def test_glances_of_unlike_photos_make_one_batch() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import os
 import signal
 import subprocess
@@ -13,17 +12,25 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from regiontalk.errors import TrainingError
-from regiontalk.training import checkpoint, loop
-from regiontalk.training.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
-from regiontalk.training.loop import Task, batches_ahead, constant, one_cycle, train, trapezoid
-from regiontalk.training.optimisers import OPTIMISERS, make_optimiser, parameter_groups
+from regiontalk.training import loop
+from regiontalk.training.batches import batches_ahead
+from regiontalk.training.checkpoint import FILE_NAME, load_checkpoint
+from regiontalk.training.loop import (
+    OPTIMISERS,
+    RunningMean,
+    Task,
+    constant,
+    make_optimiser,
+    one_cycle,
+    parameter_groups,
+    train,
+    trapezoid,
+)
 
 
 def make_task(optimiser: str = "adamw", steps: int = 12) -> Task:
@@ -87,6 +94,53 @@ def test_the_mean_of_the_weights_is_measured_and_remains(tmp_path: Path) -> None
     torch.testing.assert_close(weight.detach(), measured[-1])
 
 
+def step_to(network: nn.Linear, value: float) -> None:
+    with torch.no_grad():
+        network.weight.fill_(value)
+
+
+def test_the_mean_is_the_one_worked_out_by_hand() -> None:
+    network = nn.Linear(2, 1, bias=False)
+    step_to(network, 1.0)
+    running = RunningMean(network, kept=0.15)
+    step_to(network, 2.0)
+    running.update(0)  # early on: keeps 1 / 10
+    assert running.mean[0].tolist() == [[pytest.approx(0.1 * 1 + 0.9 * 2)] * 2]
+    step_to(network, 4.0)
+    running.update(1)  # would keep 2 / 11
+    assert running.mean[0].tolist() == [[pytest.approx(0.15 * 1.9 + 0.85 * 4)] * 2]
+
+
+def test_weights_that_stand_still_are_their_mean() -> None:
+    network = nn.Linear(3, 3)
+    running = RunningMean(network, kept=0.99)
+    for step in range(50):
+        running.update(step)
+    for mean, weight in zip(running.mean, network.parameters(), strict=True):
+        torch.testing.assert_close(mean, weight.detach())
+
+
+def test_the_mean_takes_the_weights_place_for_a_while() -> None:
+    network = nn.Linear(2, 1, bias=False)
+    step_to(network, 1.0)
+    running = RunningMean(network, kept=0.5)
+    step_to(network, 3.0)
+    with pytest.raises(KeyError), running.in_place():
+        assert network.weight.tolist() == [[1.0, 1.0]] and running.mean[0].tolist() == [[3.0, 3.0]]
+        raise KeyError
+    assert network.weight.tolist() == [[3.0, 3.0]] and running.mean[0].tolist() == [[1.0, 1.0]]
+
+
+def test_without_a_mean_nothing_is_held_or_done() -> None:
+    network = nn.Linear(2, 1, bias=False)
+    step_to(network, 3.0)
+    running = RunningMean(network, kept=0.0)
+    running.update(0)
+    with running.in_place():
+        assert network.weight.tolist() == [[3.0, 3.0]]
+    assert running.mean == []
+
+
 def test_gradients_that_threads_sum_up_are_the_same_each_time(tmp_path: Path) -> None:
     """An indexed tensor's gradient is summed in any order unless the loop forbids it."""
 
@@ -111,31 +165,6 @@ def test_a_finished_run_is_left_alone(tmp_path: Path) -> None:
     before = (tmp_path / FILE_NAME).read_bytes()
     assert train(make_task(), tmp_path) == 12
     assert (tmp_path / FILE_NAME).read_bytes() == before
-
-
-@pytest.mark.parametrize("processes", [0, 1, 3])
-@pytest.mark.parametrize("steps", [range(0), range(1), range(3, 5), range(7, 40)])
-def test_batches_come_in_order_each_once(processes: int, steps: range) -> None:
-    def batch(step: int) -> int:
-        time.sleep(0.002 * (step % 3))
-        return 10 * step
-
-    assert list(batches_ahead(batch, steps, processes)) == [10 * step for step in steps]
-
-
-def test_other_processes_make_the_batches() -> None:
-    makers = set(batches_ahead(lambda _: os.getpid(), range(20), 2))
-    assert os.getpid() not in makers and 1 <= len(makers) <= 2
-
-
-def test_few_batches_are_made_ahead() -> None:
-    made: list[int] = []
-    batches = batches_ahead(made.append, range(100), 0)
-    for taken in range(1, 11):
-        next(batches)
-        assert len(made) <= taken + 1
-    batches.close()
-    assert len(made) <= 11
 
 
 @pytest.mark.parametrize("processes", [0, 2])
@@ -206,20 +235,6 @@ def test_a_run_without_steps_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = make_task()
-    save_checkpoint(tmp_path, task.network, task.optimiser, 3, task.run)
-    kept = (tmp_path / FILE_NAME).read_bytes()
-
-    def fail(self: Path, target: Path) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: cannot be written \(No space"):
-        save_checkpoint(tmp_path, task.network, task.optimiser, 4, task.run)
-    assert [file.name for file in tmp_path.iterdir()] == [FILE_NAME] and (tmp_path / FILE_NAME).read_bytes() == kept
-
-
 def test_validation_is_rehearsed_before_the_first_step(tmp_path: Path) -> None:
     calls: list[bool] = []
     task = make_task()
@@ -237,63 +252,6 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="lr was 1, is 2") as error:
         train(replace(make_task(), run='{"lr": 2}'), tmp_path)
     assert str(tmp_path / FILE_NAME) in str(error.value)
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path, seed: int) -> None:
-    """Bytes changed, cut off, moved or doubled: never a traceback of another kind, never other weights."""
-    task, other = make_task(), make_task()
-    save_checkpoint(tmp_path, task.network, task.optimiser, 3, task.run)
-    file, rng = tmp_path / FILE_NAME, np.random.default_rng(seed)
-    content = bytearray(file.read_bytes())
-    place = int(rng.integers(len(content)))
-    if seed % 4 == 0:
-        content = content[:place]
-    elif seed % 4 == 1:
-        content[place : place + 8] = rng.bytes(8)
-    else:
-        content[place if seed % 4 == 2 else place % 600] ^= int(rng.integers(1, 256))
-    file.write_bytes(content)
-    try:
-        assert load_checkpoint(tmp_path, other.network, other.optimiser, other.run) == 3
-    except TrainingError as error:
-        assert str(file) in str(error)
-    else:  # spaces behind the header may be others
-        for name, value in task.network.state_dict().items():
-            assert torch.equal(value, other.network.state_dict()[name])
-
-
-def test_a_checkpoint_without_a_checksum_is_refused(tmp_path: Path) -> None:
-    task = make_task()
-    (tmp_path / FILE_NAME).write_bytes(save({"a": torch.zeros(1)}, {"run": task.run, "step": "3"}))
-    with pytest.raises(TrainingError, match="holds no checksum"):
-        load_checkpoint(tmp_path, task.network, task.optimiser, task.run)
-
-
-def test_a_whole_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
-    task = make_task()
-    checkpoint.write_tensors({"network.a": torch.zeros(1)}, tmp_path / FILE_NAME, {"run": task.run, "step": "3"})
-    with pytest.raises(TrainingError, match="does not fit this run"):
-        load_checkpoint(tmp_path, task.network, task.optimiser, task.run)
-
-
-def test_too_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    task = make_task()
-    save_checkpoint(tmp_path, task.network, task.optimiser, 3, "{}")
-
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("unable to mmap 40000080 bytes from file: Cannot allocate memory (12)")
-
-    monkeypatch.setattr(checkpoint, "safe_open", fail)
-    with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: too little memory to read it"):
-        load_checkpoint(tmp_path, task.network, task.optimiser, "{}")
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
-def test_a_pipe_is_no_checkpoint(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / FILE_NAME)
-    with pytest.raises(TrainingError, match="expected a regular file"):
-        load_checkpoint(tmp_path, make_task().network, make_task().optimiser, "{}")
 
 
 def test_gradients_are_clipped_elementwise(tmp_path: Path) -> None:

@@ -21,12 +21,12 @@ from regiontalk.language import Vocabulary
 from regiontalk.language.reader import words_shapes
 from regiontalk.training import loop
 from regiontalk.training import train_vision as vision_stage
+from regiontalk.training.alignment_net import read_alignment
 from regiontalk.training.backbones.efficientnet_lite import EfficientNetLiteBackbone
 from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.caption_sources import Described, contexts_of
 from regiontalk.training.dev_retrieval import measure_retrieval
 from regiontalk.training.export import alignment_tensors
-from regiontalk.training.finished_alignment import read_alignment
 from regiontalk.training.regions import store_regions
 from regiontalk.training.sentences import Sentences
 from regiontalk.training.train_alignment import AlignmentConfig, AlignmentRun, train_alignment

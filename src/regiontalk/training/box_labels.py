@@ -23,7 +23,7 @@ from regiontalk.language import Vocabulary
 from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
 from regiontalk.training.regions import Views, see_view
-from regiontalk.training.snippets import Snippets
+from regiontalk.training.sentences import Snippets
 from regiontalk.vision.boxes import area, iou
 from regiontalk.vision.roi_align import roi_weights
 

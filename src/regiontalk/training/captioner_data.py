@@ -14,14 +14,31 @@ import numpy as np
 from regiontalk.data import Dataset, RegionStore, read_dataset
 from regiontalk.evaluation.class_words import Words
 from regiontalk.language import Vocabulary
+from regiontalk.training.alignment_net import read_alignment
+from regiontalk.training.batches import mixture
 from regiontalk.training.box_labels import BoxLabels, named_texts, read_box_labels
-from regiontalk.training.caption_names import Boxes, Names, described_boxes, regions_of_names
-from regiontalk.training.caption_sources import Described, FromText, Source, mixture, read_texts
-from regiontalk.training.finished_alignment import read_alignment
-from regiontalk.training.phrase_edges import PhraseEdges
+from regiontalk.training.caption_sources import (
+    Boxes,
+    Described,
+    FromText,
+    Names,
+    Source,
+    described_boxes,
+    read_texts,
+    regions_of_names,
+)
 from regiontalk.training.regions import store_boxes, store_regions, store_view
-from regiontalk.training.sentences import Sentences, caption_words, encode_captions, first_photos
-from regiontalk.training.snippets import Snippets, every_photo, infer_snippets, whole_captions
+from regiontalk.training.sentences import (
+    PhraseEdges,
+    Sentences,
+    Snippets,
+    caption_words,
+    encode_captions,
+    every_photo,
+    first_photos,
+    infer_snippets,
+    whole_captions,
+)
 from regiontalk.training.vision_graph import read_graph, read_settings
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.recurrence import GATES
 from regiontalk.settings import HEADS
+from regiontalk.training.alignment_net import dense, folded, standardise
 from regiontalk.training.checkpoint import read_finished
-from regiontalk.training.words_net import dense
 
 WEIGHTS = "captioner.safetensors"
 
@@ -177,35 +177,27 @@ class CaptionerNet(nn.Module):
         return torch.stack(states, 1)
 
 
-def standardise(module: CaptionerNet | Attention, rows: np.ndarray) -> None:
-    """Take the mean and deviation of some rows (n, X) as those of a module's inputs."""
-    module.mean.copy_(torch.from_numpy(rows.mean(0, dtype=np.float64)))
-    module.deviation.copy_(torch.from_numpy(rows.std(0, dtype=np.float64) + 1e-3))
-
-
 def folded_captioner(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     """A captioner's state as the pack holds it: the statistics of what is seen folded into its weights."""
-    folded = {name: value.detach().float().cpu() for name, value in tensors.items()}
-    mean, deviation = folded.pop("mean"), folded.pop("deviation")
-    folded["W_hi"] = folded["W_hi"] / deviation[:, None]
-    folded["b_hi"] = folded["b_hi"] - mean @ folded["W_hi"]
-    if "attention.W_kr" in folded:
-        mean, deviation = folded.pop("attention.mean"), folded.pop("attention.deviation")
-        folded = {name.removeprefix("attention."): value for name, value in folded.items()}
+    found = {name: value.detach().float().cpu() for name, value in tensors.items()}
+    found["W_hi"], found["b_hi"] = folded(found["W_hi"], found["b_hi"], found.pop("mean"), found.pop("deviation"))
+    if "attention.W_kr" in found:
+        mean, deviation = found.pop("attention.mean"), found.pop("attention.deviation")
+        found = {name.removeprefix("attention."): value for name, value in found.items()}
         for name in ("W_kr", "W_vr"):
-            folded[name] = folded[name] / deviation[:, None]
+            found[name] = found[name] / deviation[:, None]
         # The mean adds the same to every region's score, which changes no softmax, and to every value.
-        folded["b_s"] = folded["b_s"] - mean @ folded["W_vr"] @ folded["W_sa"]
-    return {name: value.numpy() for name, value in folded.items()}
+        found["b_s"] = found["b_s"] - mean @ found["W_vr"] @ found["W_sa"]
+    return {name: value.numpy() for name, value in found.items()}
 
 
-def finished_captioner(run: Path) -> dict[str, Tensor]:
-    """The state of a finished captioner run.
+def read_captioner(run: Path) -> dict[str, np.ndarray]:
+    """The tensors of a finished captioner run, as the pack holds them.
 
     Raises:
         TrainingError: if the run is not finished.
     """
-    return read_finished(run, WEIGHTS)
+    return folded_captioner(read_finished(run, WEIGHTS))
 
 
 def load_captioner(network: CaptionerNet, run: Path) -> None:
@@ -214,7 +206,7 @@ def load_captioner(network: CaptionerNet, run: Path) -> None:
     Raises:
         TrainingError: if the run is not finished, or its sizes are others.
     """
-    tensors = finished_captioner(run)
+    tensors = read_finished(run, WEIGHTS)
     for name, mine in network.state_dict().items():
         if name not in tensors or tensors[name].shape != mine.shape:
             found = tuple(tensors[name].shape) if name in tensors else "none"

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,8 +19,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from regiontalk.errors import TrainingError, memory_errors
+from regiontalk.errors import PackError, TrainingError, memory_errors
 from regiontalk.files import open_regular, parse_json, read_text, written
+from regiontalk.training.config import require_same_run
 
 FILE_NAME = "checkpoint.safetensors"
 KEPT_SETTINGS = "run.json"
@@ -29,6 +30,8 @@ MAX_BYTES = 1 << 35
 """Larger files of weights are refused."""
 
 _CHECKSUM = "sha256"
+
+Made = TypeVar("Made")
 
 
 def save_checkpoint(
@@ -84,19 +87,6 @@ def load_checkpoint(
         ) from error
 
 
-def require_same_run(file: Path, found: str, run: str) -> None:
-    """Make sure that a file is of this run, by what identifies both.
-
-    Raises:
-        TrainingError: if it is not; it names the settings that differ.
-    """
-    if found != run:
-        raise TrainingError(
-            f"{file}: belongs to a run with other settings; choose another output folder, or remove it to start anew\n"
-            f"  then: {describe_difference(found, run)}"
-        )
-
-
 def run_settings(run: Path) -> dict[str, Any]:
     """The settings that a run's checkpoint is of, or that were kept, as far as either is there to tell; of paths the
     names.
@@ -129,16 +119,6 @@ def optimiser_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
     return state
 
 
-def describe_difference(before: str, now: str) -> str:
-    """The settings in which two runs (JSON objects) differ."""
-    try:
-        a, b = json.loads(before), json.loads(now)
-    except json.JSONDecodeError:
-        return "unknown"
-    differing = [key for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)]
-    return ", ".join(f"{key} was {a.get(key)!r}, is {b.get(key)!r}" for key in differing) or "nothing differs"
-
-
 def require_finished(run: Path, *names: str) -> None:
     """See that a run has written these files.
 
@@ -158,6 +138,22 @@ def read_finished(run: Path, name: str) -> dict[str, Tensor]:
     require_finished(run, name)
     tensors, _ = read_tensors(run / name, "remove it and give that run's command again")
     return {tensor: value.float() for tensor, value in tensors.items()}
+
+
+def read_finished_json(run: Path, name: str, made: Callable[[dict[str, Any]], Made]) -> Made:
+    """What is made of a JSON object of a finished run.
+
+    Raises:
+        TrainingError: if the run is not finished, or the file is damaged.
+    """
+    require_finished(run, name)
+    try:
+        content = parse_json(read_text(run / name, error=TrainingError))
+        if not isinstance(content, dict):
+            raise ValueError("an object expected")
+        return made(content)
+    except (PackError, ValueError) as error:
+        raise TrainingError(f"{run / name}: damaged ({error}); give that run's command again") from error
 
 
 def save_tensors(network: nn.Module, file: Path) -> None:

@@ -12,7 +12,7 @@ from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from regiontalk.errors import ConfigError
+from regiontalk.errors import ConfigError, TrainingError
 from regiontalk.files import read_toml
 from regiontalk.settings import number, whole
 
@@ -78,3 +78,26 @@ def identity(config: Any, **more: Any) -> str:
     """A run's settings as JSON: what must be the same when it goes on. Of paths only the name counts."""
     settings = {name: value for name, value in asdict(config).items() if name not in NOT_IDENTITY} | more
     return json.dumps(settings, sort_keys=True, default=lambda path: path.name)
+
+
+def require_same_run(file: Path, found: str, run: str) -> None:
+    """Make sure that a file is of this run, by what identifies both.
+
+    Raises:
+        TrainingError: if it is not; it names the settings that differ.
+    """
+    if found != run:
+        raise TrainingError(
+            f"{file}: belongs to a run with other settings; choose another output folder, or remove it to start anew\n"
+            f"  then: {describe_difference(found, run)}"
+        )
+
+
+def describe_difference(before: str, now: str) -> str:
+    """The settings in which two runs (JSON objects) differ."""
+    try:
+        a, b = json.loads(before), json.loads(now)
+    except json.JSONDecodeError:
+        return "unknown"
+    differing = [key for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)]
+    return ", ".join(f"{key} was {a.get(key)!r}, is {b.get(key)!r}" for key in differing) or "nothing differs"

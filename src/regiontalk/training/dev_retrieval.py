@@ -8,9 +8,9 @@ import torch
 from regiontalk.alignment.score import pad, score_matrix
 from regiontalk.evaluation.retrieval.metric import Numbers, retrieval
 from regiontalk.settings import VisionSettings
+from regiontalk.training.alignment_net import AlignmentNet
 from regiontalk.training.regions import FeatureSource
 from regiontalk.training.sentences import Sentences, pad_ids
-from regiontalk.training.words_net import AlignmentNet
 
 
 def measure_retrieval(

@@ -29,16 +29,21 @@ from regiontalk.settings import (
     VisionSettings,
     WordsSettings,
 )
-from regiontalk.training.bank import look_at_photos, make_bank, some
+from regiontalk.training.alignment_net import AlignmentNet, first_vectors, read_alignment
 from regiontalk.training.calibration import calibrated
-from regiontalk.training.captioner_net import finished_captioner, folded_captioner
-from regiontalk.training.checkpoint import run_settings
-from regiontalk.training.finished_alignment import read_alignment
-from regiontalk.training.low_rank import Tensors, to_low_rank
-from regiontalk.training.training_photos import photos_in, require_named, training_photos
-from regiontalk.training.vision_graph import BACKBONE, read_graph, read_object, read_settings
-from regiontalk.training.word_vectors import first_vectors
-from regiontalk.training.words_net import AlignmentNet
+from regiontalk.training.captioner_net import read_captioner
+from regiontalk.training.checkpoint import read_finished_json, run_settings
+from regiontalk.training.training_photos import (
+    Tensors,
+    look_at_photos,
+    make_bank,
+    photos_in,
+    require_named,
+    some,
+    to_low_rank,
+    training_photos,
+)
+from regiontalk.training.vision_graph import BACKBONE, read_graph, read_settings
 
 SPACE_PHOTOS = 1000
 """Training photos, with their captions, that show which dimensions of the shared space matter."""
@@ -62,7 +67,7 @@ class ExportConfig:
         photos: further photos that the vision network was trained on: its file of boxes with names, or folders. The
             pack lists fingerprints of all these, so that evaluations recognise them; without both it has no list.
         dim: dimensions of the pack's shared space, at most those of the alignment, whose words a GRU must read
-            (`regiontalk.training.low_rank`); 0 for as many as it was trained in.
+            (`regiontalk.training.training_photos.to_low_rank`); 0 for as many as it was trained in.
         bank: photos of the first of `data` in the bank that hubness is measured with (`regiontalk.alignment.hubness`),
             which needs the score "mean"; 0 for no bank.
         bank_others: photos of `photos` beside them: the more, the less a bank tells of captioned photos, and the more
@@ -273,17 +278,8 @@ def alignment_tensors(net: AlignmentNet) -> dict[str, dict[str, np.ndarray]]:
 
 def backbone_origin(run: Path) -> dict[str, Any]:
     """Whose weights a vision run began with: their licence binds the pack."""
-    origin = read_object(run, BACKBONE).get("origin")
+    origin = read_finished_json(run, BACKBONE, dict).get("origin")
     return {} if origin is None else {"backbone": origin}
-
-
-def read_captioner(run: Path) -> dict[str, np.ndarray]:
-    """The tensors of a finished captioner run, as the pack holds them.
-
-    Raises:
-        TrainingError: if the run is not finished.
-    """
-    return folded_captioner(finished_captioner(run))
 
 
 def captioner_settings(tensors: dict[str, np.ndarray], **search: Any) -> CaptionerSettings:

@@ -9,23 +9,23 @@ from __future__ import annotations
 import csv
 import math
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.utils.deterministic
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from regiontalk.errors import TrainingError
+from regiontalk.training.batches import batches_ahead, loading_processes
 from regiontalk.training.checkpoint import load_checkpoint, save_checkpoint
-from regiontalk.training.devices import loading_processes, repeatable
-from regiontalk.training.forked_batches import forked_batches
-from regiontalk.training.running_mean import RunningMean
 
 LOG_EVERY = 50
 CHECKPOINT_SECONDS = 120
@@ -117,24 +117,6 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
     return step
 
 
-def batches_ahead(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
-    """The batches of some steps, in order, a few of them made before they are asked for.
-
-    Args:
-        batch: step → a batch, without a GPU.
-        processes: how many make them; with 0 a thread of this process does.
-    """
-    if processes:
-        yield from forked_batches(batch, steps, processes)
-    elif steps:
-        with ThreadPoolExecutor(1) as thread:
-            upcoming = thread.submit(batch, steps.start)
-            for step in steps[1:]:
-                ready, upcoming = upcoming.result(), thread.submit(batch, step)
-                yield ready
-            yield upcoming.result()
-
-
 def take_step(task: Task, batch: Any, step: int) -> dict[str, Tensor]:
     """One optimiser step; gradients are clipped elementwise, as in the paper."""
     task.network.train()
@@ -161,16 +143,80 @@ def measure(task: Task, rehearsal: bool) -> dict[str, float]:
         return task.validate(rehearsal)
 
 
+class RunningMean:
+    """An exponentially weighted mean of all parameters over the last steps (Polyak and Juditsky, 1992).
+
+    At a high learning rate weights wander about a wide valley; their mean lies in its middle, and does better on photos
+    that were not trained on than where a falling rate would have let them settle. Buffers are not averaged.
+
+    Args:
+        network: whose parameters.
+        kept: share of the mean that a step keeps; the mean reaches back some 1 / (1 - kept) steps. With 0 there is no
+            mean: nothing is held, and nothing is done.
+
+    Attributes:
+        mean: a tensor for each parameter; none with `kept` of 0.
+    """
+
+    def __init__(self, network: nn.Module, kept: float) -> None:
+        self.kept = kept
+        self.weights = list(network.parameters()) if kept else []
+        self.mean: list[Tensor] = [weight.detach().clone() for weight in self.weights]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Add the weights after a step, counted from 0. Early on the mean reaches less far back."""
+        kept = min(self.kept, (step + 1) / (step + 10))
+        for mean, weight in zip(self.mean, self.weights, strict=True):
+            mean.lerp_(weight, 1 - kept)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """The network gets the mean, and the mean's place its weights; once more, and all is as before."""
+        for mean, weight in zip(self.mean, self.weights, strict=True):
+            before = weight.clone()
+            weight.copy_(mean)
+            mean.copy_(before)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Within it the network has the mean for its weights."""
+        self.swap()
+        try:
+            yield
+        finally:
+            self.swap()
+
+
+OPTIMISERS: dict[str, Callable[[list[dict[str, Any]]], Optimizer]] = {
+    "sgd": partial(torch.optim.SGD, momentum=0.9),
+    "rmsprop": partial(torch.optim.RMSprop, alpha=0.99),
+    "adamw": partial(torch.optim.AdamW, fused=True),
+}
+"""The first two as the paper used them."""
+
+
+def make_optimiser(name: str, groups: list[dict[str, Any]]) -> Optimizer:
+    """One of `OPTIMISERS` over those `parameter_groups` that hold any."""
+    return OPTIMISERS[name]([group for group in groups if group["params"]])
+
+
+def parameter_groups(
+    parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """Two groups: matrices decay, biases and normalisation do not. Frozen parameters are left out."""
+    trained = [p for p in parameters if p.requires_grad]
+    return [
+        {"params": [p for p in trained if p.ndim > 1], "lr": learning_rate, "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "lr": learning_rate, "weight_decay": 0.0},
+    ]
+
+
 def one_cycle(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
     """Linear rise over the first share of the steps, then half a cosine down to 0."""
-
-    def factor(step: int) -> float:
-        rise = max(1, round(steps * warm_up))
-        if step < rise:
-            return (step + 1) / rise
-        return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-    return factor
+    rise = max(1, round(steps * warm_up))
+    fall = max(1, steps - rise)
+    return lambda step: (step + 1) / rise if step < rise else 0.5 * (1 + math.cos(math.pi * (step - rise) / fall))
 
 
 def constant(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
@@ -191,6 +237,34 @@ SCHEDULES: dict[str, Callable[[int], Callable[[int], float]]] = {
     "trapezoid": trapezoid,
 }
 """Steps of the whole run → step → factor on the learning rate."""
+
+
+def best_device() -> str:
+    """`cuda` when there is one, else `cpu`."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def autocast(device: str) -> torch.autocast:
+    """bfloat16 for convolutions and matrix products: two to three times faster, float32's range."""
+    return torch.autocast(device, dtype=torch.bfloat16)
+
+
+@contextmanager
+def repeatable() -> Iterator[None]:
+    """Within it the same seed gives the same weights on a CPU.
+
+    Without it some gradients (of an indexed tensor, say) are summed by several threads in whatever order they arrive.
+    On a GPU the fast kernels are kept, whose sums may differ in the last digits.
+    """
+    memory: Any = torch.utils.deterministic
+    before, filled = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(before or not torch.cuda.is_available())
+    memory.fill_uninitialized_memory = False  # costs time, and guards against what is not done here
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
+        memory.fill_uninitialized_memory = filled
 
 
 class Log:

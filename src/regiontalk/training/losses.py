@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from regiontalk.training.devices import autocast
-from regiontalk.training.words_net import AlignmentNet
+from regiontalk.training.alignment_net import AlignmentNet
+from regiontalk.training.loop import autocast
 
 SHOWS, APART = 0.5, 0.3
 """From which IoU with its box on a region shows a thing, and below which it does not."""

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from regiontalk.captioning.contexts import Contexts
+from regiontalk.training.alignment_net import AlignmentNet, WordsNet, standardise
 from regiontalk.training.captioner_net import Attention, CaptionerNet, folded_captioner
-from regiontalk.training.words_net import AlignmentNet, WordsNet
 
 Weights = Mapping[str, np.ndarray]
 
@@ -61,7 +61,7 @@ def captioner_network(tensors: Weights, cell: str, dropout: float = 0.0) -> Capt
 def standardise_alignment(net: AlignmentNet, features: np.ndarray) -> None:
     """Take out the statistics of some regions' features (n, D): the same v_i, from inputs of mean 0 and deviation 1."""
     folded = net.folded_projection()
-    net.set_statistics(features)
+    standardise(net, features)
     net.W_m.copy_(folded["W_m"] * net.deviation[:, None])
     net.b_m.copy_(folded["b_m"] + net.mean @ folded["W_m"])
 

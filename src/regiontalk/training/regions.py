@@ -18,9 +18,8 @@ from torch import Tensor, nn
 from regiontalk.data import Dataset, RegionStore, RegionStoreWriter
 from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
-from regiontalk.training.devices import autocast
 from regiontalk.training.loop import progress_bar
-from regiontalk.training.vision_net import VisionNet, float_pixels
+from regiontalk.training.vision_net import VisionNet
 from regiontalk.vision.boxes import WHOLE
 from regiontalk.vision.pixels import prepare
 from regiontalk.vision.roi_align import roi_align, roi_weights
@@ -117,9 +116,7 @@ class LiveFeatures:
         return SeenBatch(pixels, weights, mask, boxes)
 
     def features(self, loaded: Any) -> tuple[Tensor, Tensor]:
-        with autocast(self.device):
-            feature_map = self.network.backbone(float_pixels(torch.from_numpy(loaded.pixels).to(self.device)))
-        return self.read(feature_map, loaded)
+        return self.read(self.network.see(loaded.pixels, self.device), loaded)
 
     def read(self, feature_map: Tensor, loaded: SeenBatch) -> tuple[Tensor, Tensor]:
         """RoIAlign on a map (B, D, side, side) → features (B, M, D), mask (B, M)."""

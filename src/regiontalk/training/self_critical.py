@@ -18,7 +18,7 @@ from torch import Tensor
 from regiontalk.captioning.beam import Hypothesis
 from regiontalk.evaluation.captions.ngrams import DocumentFrequencies, cider, count_both
 from regiontalk.language import Vocabulary
-from regiontalk.training.caption_names import Names
+from regiontalk.training.caption_sources import Names
 from regiontalk.training.captioner_data import References
 
 END = "END"

@@ -1,4 +1,7 @@
-"""Captions as arrays of word ids, and batches of them."""
+"""Captions, and the phrases that the alignment puts on regions (the paper, section 3.1.3), as arrays of word ids.
+
+Axis names: L texts, N photos, B texts at once, T words, M regions, h shared space, V vocabulary.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regiontalk.data import Dataset
+from regiontalk.alignment.mrf import viterbi
+from regiontalk.data import Dataset, RegionStore
 from regiontalk.errors import DataError
 from regiontalk.language import Vocabulary, tokenise
+from regiontalk.training.alignment_net import AlignmentNet
+
+_DETERMINERS = "a an the his her its their"
+_LINKS = """
+and or but of in on at to with by for from into onto over under through near behind beside between across along around
+against off up down out as while who that which is are was were has have
+"""
+DETERMINERS, LINKS = frozenset(_DETERMINERS.split()), frozenset(_LINKS.split())
+"""English words that begin phrases but never end them, and words between phrases."""
+LEAST_LINKS = 0.1
+"""Of the words of English captions far more are links; in other languages a few words happen to be spelt like one."""
+ENDS_FROM = 0.3
+"""A word may end a phrase if this share of its occurrences is followed by the caption's end or by a link."""
+CHUNK = 200
+"""Captions that are aligned at once."""
 
 
 @dataclass(frozen=True)
@@ -77,80 +96,114 @@ def pad_ids(sentences: Iterable[np.ndarray]) -> tuple[Tensor, Tensor]:
     return ids, torch.arange(ids.shape[1])[None] < lengths[:, None]
 
 
-def word_dropout_mask(mask: Tensor, share: float, rng: np.random.Generator) -> Tensor:
-    """Which words (B, T) are read as unknown: a random share of those that there are."""
-    return torch.from_numpy(rng.random(mask.shape) < share) & mask
+@dataclass(frozen=True)
+class Snippets:
+    """L texts about regions.
 
-
-class Shuffled:
-    """An endless row of epochs, each a permutation that depends on the seed and the epoch alone."""
-
-    def __init__(self, items: int, batch: int, seed: int) -> None:
-        self.items, self.batch, self.seed = items, min(batch, items), seed
-        self.epoch_steps = items // self.batch
-
-    def rows(self, step: int) -> np.ndarray:
-        epoch, within = divmod(step, self.epoch_steps)
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.items)
-        return order[within * self.batch : (within + 1) * self.batch]
-
-    def generator(self, step: int) -> np.random.Generator:
-        """For what else is random in a step."""
-        return np.random.default_rng([self.seed, step, 1])
-
-
-class CaptionedPhotos:
-    """An endless row of batches: photos, each with some of its captions, so that one look at a photo serves them all.
-
-    An epoch passes over the photos as often as it takes to offer every caption about once. A photo stands at most once
-    in a batch, so every other photo's sentence is a true negative. All is a function of the seed and the step alone.
-
-    Args:
-        sentences: L captions; photos without any are left out.
-        batch: K, photos in a batch.
-        captions: C, captions of each photo in a batch; a photo that has fewer repeats its own.
-        seed: of all orders.
+    Attributes:
+        ids: L arrays (t,) int64 of word ids.
+        photos, regions: (L,) int64, which region of which photo each describes; region 0 is the whole photo.
     """
 
-    def __init__(self, sentences: Sentences, batch: int, captions: int, seed: int) -> None:
-        self.photos, starts = np.unique(sentences.photos, return_index=True)
-        self.rows_of_photo = np.split(np.arange(len(sentences)), starts[1:])  # a photo's captions stand together
-        self.captions, self.seed = captions, seed
-        self.order = Shuffled(len(self.photos), batch, seed)
-        self.passes = max(1, round(len(sentences) / (len(self.photos) * captions)))
-        self.epoch_steps = self.order.epoch_steps * self.passes
+    ids: tuple[np.ndarray, ...]
+    photos: np.ndarray
+    regions: np.ndarray
 
-    def rows(self, step: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows of photos (K,), and rows of sentences (C, K): those of photo k in column k."""
-        chosen = self.order.rows(step)
-        epoch, turn = divmod(step // self.order.epoch_steps, self.passes)
-        columns = [self.captions_of(photo, epoch, turn) for photo in chosen]
-        return self.photos[chosen], np.stack(columns, axis=1)
-
-    def captions_of(self, photo: int, epoch: int, turn: int) -> np.ndarray:
-        """The captions that a photo brings in one pass of an epoch.  # (C,)"""
-        rows = np.random.default_rng([self.seed, epoch, photo, 2]).permutation(self.rows_of_photo[photo])
-        return rows.take(np.arange(turn * self.captions, (turn + 1) * self.captions), mode="wrap")
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
-class Turns:
-    """Whose turn it is: each batch is of one dataset, so that no pair is told apart by how a dataset's captions sound.
+def whole_captions(sentences: Sentences) -> Snippets:
+    """Captions as texts about whole photos."""
+    return Snippets(sentences.ids, sentences.photos, np.zeros(len(sentences), np.int64))
 
-    Args:
-        orders: of the datasets' photos.
-        shares: how often an epoch passes over each dataset.
-        seed: of the order of turns.
+
+def every_photo(count: int) -> Snippets:
+    """An empty text about each of some whole photos: to be written yet."""
+    return Snippets((np.zeros(0, np.int64),) * count, np.arange(count), np.zeros(count, np.int64))
+
+
+@dataclass(frozen=True)
+class PhraseEdges:
+    """Of each word of the vocabulary, (V,) bool: whether a phrase may begin, and end, with it.
+
+    The chain MRF cuts captions where regions change, and that may be inside a phrase. "in a brown dog chases a red"
+    becomes "a brown dog": a caption that stops after "red" or "chases" says too little.
     """
 
-    def __init__(self, orders: Sequence[CaptionedPhotos], shares: Sequence[float], seed: int) -> None:
-        self.orders, self.seed = orders, seed
-        self.steps = [max(1, round(order.epoch_steps * share)) for order, share in zip(orders, shares, strict=True)]
-        self.epoch_steps = sum(self.steps)
+    begin: np.ndarray
+    end: np.ndarray
 
-    def turn(self, step: int) -> tuple[int, int]:
-        """Which dataset's turn a step is, and which of that dataset's own steps."""
-        epoch, within = divmod(step, self.epoch_steps)
-        every = np.repeat(np.arange(len(self.steps)), self.steps)
-        order = np.random.default_rng([self.seed, epoch, 5]).permutation(every)
-        dataset = int(order[within])
-        return dataset, epoch * self.steps[dataset] + int((order[:within] == dataset).sum())
+    @classmethod
+    def of(cls, captions: Sequence[np.ndarray], vocabulary: Vocabulary) -> PhraseEdges:
+        """As training captions (ids) use the words; captions with next to no English link are left as they are."""
+        link, words = member(vocabulary, LINKS), np.concatenate(captions)
+        if link[words].mean() < LEAST_LINKS:
+            every = np.ones(len(vocabulary), bool)
+            return cls(every, every)
+        link[Vocabulary.BOUNDARY] = True
+        after = np.concatenate([np.append(ids[1:], Vocabulary.BOUNDARY) for ids in captions])
+        occurs = np.bincount(words, minlength=len(vocabulary))
+        before_link = np.bincount(words[link[after]], minlength=len(vocabulary))
+        end = (before_link >= ENDS_FROM * occurs) & ~link & ~member(vocabulary, DETERMINERS)
+        return cls(~link, end)
+
+    def trim(self, phrase: np.ndarray) -> np.ndarray:
+        """The longest part of a phrase (t,) that begins and ends as one may; nothing where there is none."""
+        begins, ends = np.flatnonzero(self.begin[phrase]), np.flatnonzero(self.end[phrase])
+        if not len(begins) or not len(ends):
+            return phrase[:0]
+        return phrase[begins[0] : ends[-1] + 1]
+
+
+def member(vocabulary: Vocabulary, words: frozenset[str]) -> np.ndarray:
+    """Which ids are of these words.  # (V,) bool"""
+    found = np.zeros(len(vocabulary), bool)
+    found[[id_ for id_ in vocabulary.encode(sorted(words)) if id_ != Vocabulary.UNKNOWN]] = True
+    return found
+
+
+@torch.no_grad()
+def infer_snippets(
+    net: AlignmentNet, store: RegionStore, sentences: Sentences, edges: PhraseEdges, beta: float, min_words: int
+) -> Snippets:
+    """Align every caption with its own photo and cut it into phrases.
+
+    Args:
+        edges: how phrases begin and end; what sticks out is cut off.
+        beta: β of Eq. 12, in units of v_i·s_t.
+        min_words: shorter phrases are left out, and so are those without a word of the vocabulary.
+
+    Raises:
+        DataError: if no phrase is left.
+    """
+    net.eval()
+    ids, photos, regions = [], [], []
+    for start in range(0, len(sentences), CHUNK):
+        chunk = sentences.ids[start : start + CHUNK]
+        padded, mask = pad_ids(chunk)
+        words = net.words(padded, mask).numpy()  # (B, T, h)
+        for caption, vectors, photo in zip(chunk, words, sentences.photos[start : start + CHUNK], strict=True):
+            unary = vectors[: len(caption)] @ region_vectors(net, store, int(photo)).T  # (T, M)
+            path, _ = viterbi(unary, beta)
+            for first, last in runs(path):
+                phrase = edges.trim(caption[first:last])
+                if len(phrase) >= min_words and (phrase != Vocabulary.UNKNOWN).any():
+                    ids.append(phrase)
+                    photos.append(photo)
+                    regions.append(path[first])
+    if not ids:
+        raise DataError(f"no caption has a phrase of {min_words} words; give more captions or lower min_words")
+    return Snippets(tuple(ids), np.array(photos, np.int64), np.array(regions, np.int64))
+
+
+def region_vectors(net: AlignmentNet, store: RegionStore, photo: int) -> np.ndarray:
+    """v_i of one photo.  # (M, h)"""
+    features = np.asarray(store.features[photo, : int(store.counts[photo])], np.float32)
+    return net.regions(torch.from_numpy(features)).numpy()
+
+
+def runs(path: np.ndarray) -> list[tuple[int, int]]:
+    """The maximal runs of equal values, as (start, end), end exclusive."""
+    edges = np.flatnonzero(np.diff(path)) + 1
+    return list(zip([0, *edges.tolist()], [*edges.tolist(), len(path)], strict=True))

@@ -26,21 +26,19 @@ from regiontalk.pack import BANK, Pack, find_pack, refuse_foreign_folder, save_p
 from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import PackSettings, Section
 from regiontalk.structures import Regions
-from regiontalk.training.bank import make_bank, some
-from regiontalk.training.checkpoint import require_same_run
-from regiontalk.training.config import Count, Positive, Seed, Share, identity
-from regiontalk.training.devices import best_device
+from regiontalk.training.alignment_net import AlignmentNet
+from regiontalk.training.config import Count, Positive, Seed, Share, identity, require_same_run
 from regiontalk.training.export import alignment_tensors
+from regiontalk.training.loop import best_device
 from regiontalk.training.new_words import PackParts, with_new_words
 from regiontalk.training.pack_networks import alignment_network, standardise_alignment
 from regiontalk.training.regions import CachedFeatures, sample_features
-from regiontalk.training.sentences import caption_words
-from regiontalk.training.snippets import whole_captions
+from regiontalk.training.sentences import caption_words, whole_captions
 from regiontalk.training.taught_photos import StoredPhotos, TaughtPhotos, read_taught_photos, store_photos
 from regiontalk.training.teach_alignment import AlignmentTeaching
 from regiontalk.training.teach_captioners import Lesson, region_texts, teach_captioner
 from regiontalk.training.teach_measure import HeldOutScores, measure_pack, worsened
-from regiontalk.training.words_net import AlignmentNet
+from regiontalk.training.training_photos import make_bank, some
 
 ALIGNMENT, PHOTO, REGION = "alignment", "photo_captioner", "region_captioner"
 REGIONS, CANDIDATE, IDENTITY = "regions", "pack", "teaching.json"

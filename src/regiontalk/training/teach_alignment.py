@@ -14,16 +14,16 @@ from torch import Tensor
 
 from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.settings import VisionSettings
+from regiontalk.training.alignment_net import AlignmentNet
+from regiontalk.training.batches import CaptionedPhotos
 from regiontalk.training.dev_retrieval import named_numbers, score_pairs
-from regiontalk.training.loop import SCHEDULES, Task
+from regiontalk.training.loop import SCHEDULES, Task, make_optimiser, parameter_groups
 from regiontalk.training.losses import ranking_loss
-from regiontalk.training.optimisers import make_optimiser, parameter_groups
 from regiontalk.training.regions import CachedFeatures
-from regiontalk.training.sentences import CaptionedPhotos, pad_ids
+from regiontalk.training.sentences import pad_ids
 from regiontalk.training.taught_photos import StoredPhotos
 from regiontalk.training.teach_measure import without_shared
 from regiontalk.training.tuning import Choice, Goodness, tune
-from regiontalk.training.words_net import AlignmentNet
 
 if TYPE_CHECKING:
     from regiontalk.training.teach import TeachConfig

@@ -13,19 +13,19 @@ import torch
 from regiontalk.errors import DataError
 from regiontalk.language import Vocabulary
 from regiontalk.settings import CaptionerSettings
-from regiontalk.training.caption_sources import Described, contexts_of, mixture
+from regiontalk.training.alignment_net import AlignmentNet
+from regiontalk.training.batches import mixture
+from regiontalk.training.caption_sources import Described, contexts_of
 from regiontalk.training.captioner_data import CaptionerData, HeldOut, References
 from regiontalk.training.captioner_net import folded_captioner
-from regiontalk.training.devices import best_device
+from regiontalk.training.loop import best_device
 from regiontalk.training.new_words import WORD_AXES
 from regiontalk.training.pack_networks import captioner_network, standardise_captioner
-from regiontalk.training.phrase_edges import PhraseEdges
-from regiontalk.training.snippets import Snippets, infer_snippets
+from regiontalk.training.sentences import PhraseEdges, Snippets, infer_snippets
 from regiontalk.training.taught_photos import StoredPhotos
 from regiontalk.training.teach_alignment import AVERAGING, CLIP, SCHEDULE
 from regiontalk.training.train_captioner import STATISTICS, CaptionerConfig, CaptionerRun
 from regiontalk.training.tuning import Choice, Goodness, tune
-from regiontalk.training.words_net import AlignmentNet
 
 if TYPE_CHECKING:
     from regiontalk.training.teach import TeachConfig

@@ -16,7 +16,18 @@ from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import Section, number
+from regiontalk.training.alignment_net import (
+    VOCABULARY,
+    WEIGHTS,
+    AlignmentNet,
+    WordsNet,
+    load_word_vectors,
+    read_alignment,
+    standardise,
+    vectors_of,
+)
 from regiontalk.training.backbones import require_whole_cells
+from regiontalk.training.batches import CaptionedPhotos, Turns
 from regiontalk.training.box_labels import (
     BoxLabels,
     NamedBatch,
@@ -29,12 +40,8 @@ from regiontalk.training.box_labels import (
 from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
 from regiontalk.training.dev_retrieval import measure_retrieval
-from regiontalk.training.devices import autocast, best_device
-from regiontalk.training.finished_alignment import VOCABULARY, WEIGHTS, read_alignment
-from regiontalk.training.loop import SCHEDULES, Task, train
+from regiontalk.training.loop import SCHEDULES, Task, autocast, best_device, make_optimiser, parameter_groups, train
 from regiontalk.training.losses import naming_loss, ranking_loss
-from regiontalk.training.optimisers import make_optimiser, parameter_groups
-from regiontalk.training.proposals import proposal_losses
 from regiontalk.training.regions import (
     CachedFeatures,
     FeatureSource,
@@ -47,19 +54,14 @@ from regiontalk.training.regions import (
     store_regions,
 )
 from regiontalk.training.sentences import (
-    CaptionedPhotos,
-    Turns,
     caption_words,
     encode_captions,
     first_photos,
     first_sentences,
     pad_ids,
-    word_dropout_mask,
 )
 from regiontalk.training.vision_graph import prepared, read_graph, read_settings, read_vision, save_vision
-from regiontalk.training.vision_net import float_pixels
-from regiontalk.training.word_vectors import load_word_vectors, vectors_of
-from regiontalk.training.words_net import AlignmentNet, WordsNet
+from regiontalk.training.vision_net import proposal_losses
 
 PROPOSAL_WEIGHT = 0.2
 """Of the proposals' losses while the backbone is tuned: its map moves, and the proposals must move with it."""
@@ -292,7 +294,7 @@ class AlignmentRun:
         net = AlignmentNet(words, self.settings[0].feature_dim, config.dim, config.dropout)
         if config.word_vectors is not None:
             load_word_vectors(config.word_vectors, self.vocabulary, words.embedding.data)
-        net.set_statistics(np.concatenate([sample_features(each) for each in self.train_sources]))
+        standardise(net, np.concatenate([sample_features(each) for each in self.train_sources]))
         return net
 
     def task(self) -> Task:
@@ -322,7 +324,7 @@ class AlignmentRun:
         ids, mask = pad_ids(self.train_sentences[source].ids[row] for row in rows.ravel())
         rng = np.random.default_rng([self.config.seed, step, 1])
         regions = self.train_sources[source].load(photos, rng, settings)
-        ids[word_dropout_mask(mask, self.config.word_dropout, rng)] = Vocabulary.UNKNOWN
+        ids[mask & torch.from_numpy(rng.random(mask.shape) < self.config.word_dropout)] = Vocabulary.UNKNOWN
         named = None if self.named is None else self.named.batch(step, settings)
         return Batch(regions, source, ids, mask, torch.from_numpy(photos), named)
 
@@ -349,9 +351,8 @@ class AlignmentRun:
 
     def see(self, pixels: np.ndarray) -> Tensor:
         """The feature map of some photos as the backbone is now."""
-        with torch.set_grad_enabled(self.tunes_vision and torch.is_grad_enabled()), autocast(self.device):
-            feature_map: Tensor = self.vision.backbone(float_pixels(torch.from_numpy(pixels).to(self.device)))
-        return feature_map
+        with torch.set_grad_enabled(self.tunes_vision and torch.is_grad_enabled()):
+            return self.vision.see(pixels, self.device)
 
     def proposing(self, feature_map: Tensor, boxes: list[np.ndarray]) -> dict[str, Tensor]:
         """What keeps the proposals true: to boxes of things, or to the regions that the run began with."""

@@ -15,6 +15,7 @@ from regiontalk.captioning.captioner import Captioner
 from regiontalk.evaluation.captions.metric import BLEU_NAMES, caption_scores
 from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import HEADS, Section, whole
+from regiontalk.training.batches import Shuffled
 from regiontalk.training.caption_sources import Glance, contexts_of, shown_things
 from regiontalk.training.captioner_data import CaptionerData, HeldOut, Reader
 from regiontalk.training.captioner_net import (
@@ -31,11 +32,8 @@ from regiontalk.training.captioner_net import (
 )
 from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
-from regiontalk.training.devices import autocast, best_device
-from regiontalk.training.loop import SCHEDULES, Task, train
-from regiontalk.training.optimisers import make_optimiser, parameter_groups
+from regiontalk.training.loop import SCHEDULES, Task, autocast, best_device, make_optimiser, parameter_groups, train
 from regiontalk.training.self_critical import CaptionReward, advantages, drawn_mask, policy_loss
-from regiontalk.training.sentences import Shuffled
 
 DEV_PHOTOS, DEV_TEXTS = 500, 3000
 """Photos of each dataset whose captions are written and scored after every epoch, and texts whose loss is measured."""

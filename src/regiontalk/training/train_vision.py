@@ -21,14 +21,11 @@ from regiontalk.settings import Section, VisionSettings, number
 from regiontalk.training.backbones import open_backbone, require_whole_cells
 from regiontalk.training.box_labels import BoxLabels, NamedBatch, NamedPhotos, class_names, read_box_labels
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, identity
-from regiontalk.training.devices import autocast, best_device
-from regiontalk.training.loop import Task, one_cycle, train
+from regiontalk.training.loop import Task, autocast, best_device, make_optimiser, one_cycle, parameter_groups, train
 from regiontalk.training.losses import naming_loss
-from regiontalk.training.optimisers import make_optimiser, parameter_groups
-from regiontalk.training.proposals import box_recall, proposal_losses
 from regiontalk.training.regions import freeze_normalisation, read_map
 from regiontalk.training.vision_graph import WEIGHTS, prepared, save_vision
-from regiontalk.training.vision_net import VisionNet, float_pixels
+from regiontalk.training.vision_net import VisionNet, box_recall, proposal_losses
 
 HELD_OUT, DEV_BATCHES = 256, 8
 """Photos that this stage measures on and does not train on, and how many batches it draws from them."""
@@ -88,7 +85,7 @@ def train_vision(config: VisionConfig) -> Path:
 
     def losses(batch: NamedBatch) -> dict[str, Tensor]:
         freeze_normalisation(network.backbone)  # type: ignore[arg-type]
-        feature_map = see(network, batch.pixels, device)
+        feature_map = network.see(batch.pixels, device)
         with autocast(device):
             boxes, logits = network.proposals(feature_map)
         scores = readout(read_map(feature_map, torch.from_numpy(batch.weights).to(device)))
@@ -98,7 +95,7 @@ def train_vision(config: VisionConfig) -> Path:
 
     def score(batch: NamedBatch) -> dict[str, float]:
         found = {name: float(value) for name, value in losses(batch).items()}
-        boxes, logits = network.proposals(see(network, batch.pixels, device).float())
+        boxes, logits = network.proposals(network.see(batch.pixels, device).float())
         return found | {"box_recall": 100 * box_recall(boxes, logits, batch.boxes)}
 
     def validate(rehearsal: bool) -> dict[str, float]:
@@ -123,13 +120,6 @@ def train_vision(config: VisionConfig) -> Path:
         typical = prepared(labels.photos, config.image_size, config.max_pixels)
         save_vision(config.output, network, settings, typical)
     return config.output / WEIGHTS
-
-
-def see(network: VisionNet, pixels: np.ndarray, device: str) -> Tensor:
-    """The map (B, D, side, side) of photos (B, S, S, 3) uint8."""
-    with autocast(device):
-        feature_map: Tensor = network.backbone(float_pixels(torch.from_numpy(pixels).to(device)))
-    return feature_map
 
 
 def split_photos(labels: BoxLabels) -> tuple[BoxLabels, BoxLabels]:

@@ -1,19 +1,44 @@
-"""Which photos a pack was trained on: their fingerprints, so that evaluations recognise them."""
+"""What a pack keeps of the photos that it was trained on.
+
+- Their fingerprints, so that evaluations recognise them.
+- A bank, that competing photos and sentences are held against (`regiontalk.alignment.hubness`): some of the photos, and
+  what the photo captioner draws for them, so that no pack passes on what people wrote.
+- The directions that matter in its shared space: what an index stores of each region, and a search reads, shrinks with
+  its dimensions, and regions and words fill few of those that they were trained in.
+
+Axis names: N photos, R regions and P words of them, D visual features, h dimensions of the shared space, r of a smaller
+one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from regiontalk.captioning.captioner import Captioner
+from regiontalk.captioning.contexts import photo_contexts
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.fingerprints import MOST, fingerprint_files, listed, recognised
+from regiontalk.language.reader import WordsReader
+from regiontalk.model import distinct
+from regiontalk.photos import PhotoSource, open_photo
 from regiontalk.photos.folders import find_photos
+from regiontalk.settings import BankSettings, PackSettings, VisionSettings
+from regiontalk.structures import Regions
 from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.checkpoint import run_settings
+from regiontalk.training.loop import progress_bar
+from regiontalk.vision.session import BATCH, VisionSession
+
+SEED = 0
+"""Of the choice of photos and of what is drawn for them."""
+Tensors = dict[str, dict[str, np.ndarray]]
+"""Of a pack, by file and name, as `save_pack` takes them."""
+Item = TypeVar("Item")
 
 
 def training_photos(data: Sequence[Path], photos: Sequence[Path], max_pixels: int | None = None) -> np.ndarray | None:
@@ -84,3 +109,122 @@ def photos_in(place: Path) -> Sequence[Path]:
     if not files:
         raise DataError(f"{place}: holds no photo")
     return files
+
+
+def some(items: Sequence[Item], count: int) -> list[Item]:
+    """So many at random, in order, always the same; all if there are fewer."""
+    return [items[row] for row in np.sort(np.random.default_rng(SEED).permutation(len(items))[:count])]
+
+
+def look_at_photos(
+    graph: bytes,
+    settings: VisionSettings,
+    projection: Mapping[str, np.ndarray],
+    photos: Sequence[PhotoSource],
+    max_pixels: int | None = None,
+) -> list[Regions]:
+    """The regions of photos as `Model.look` finds them, before there is a pack.
+
+    Args:
+        graph, settings: of the vision network.
+        projection: `W_m` (D, h) and `b_m` (h,).
+        photos: files, or arrays (H, W, 3) uint8.
+        max_pixels: see `open_photo`.
+
+    Raises:
+        PhotoError: if a photo is broken.
+    """
+    session, found = VisionSession(graph, projection, settings), list[Regions]()
+    with progress_bar() as progress:
+        bar = progress.add_task("looking at training photos", total=len(photos))
+        for start in range(0, len(photos), BATCH):
+            batch = photos[start : start + BATCH]
+            found += session.look([open_photo(each, max_pixels=max_pixels, min_side=settings.size) for each in batch])
+            progress.update(bar, completed=len(found))
+    return found
+
+
+def make_bank(
+    seen: Sequence[Regions],
+    arrays: Mapping[str, Mapping[str, np.ndarray]],
+    settings: PackSettings,
+    temperature: float,
+    weight: float,
+) -> tuple[BankSettings, dict[str, np.ndarray]]:
+    """A bank of some photos' distinct regions, and of a sentence drawn for each; and what a pack says about it.
+
+    Args:
+        seen: N photos.
+        arrays, settings: of the pack.
+        temperature, weight: τ and λ.
+    """
+    captioner = Captioner(arrays["photo_captioner"], settings.photo_captioner.cell)
+    clear = [distinct(each) for each in seen]
+    contexts = photo_contexts(clear, captioner.attention)
+    drawn = captioner.sample(contexts, 1.0, np.random.default_rng(SEED), settings.photo_captioner.max_words)
+    reader = WordsReader(arrays["words"], settings.words.cell)
+    said = reader.read([np.array(each.ids, np.int64) for each in drawn])
+    regions = [each.vectors for each in clear]
+    tensors = {
+        "regions": np.concatenate(regions),
+        "region_counts": np.array([len(each) for each in regions]),
+        "words": np.concatenate(said),
+        "word_counts": np.array([len(each) for each in said]),
+    }
+    sizes = {"photos": len(regions), "regions": len(tensors["regions"])}
+    sizes |= {"sentences": len(said), "words": len(tensors["words"])}
+    return BankSettings(**sizes, temperature=temperature, weight=weight), tensors
+
+
+def to_low_rank(arrays: Tensors, regions: np.ndarray, words: np.ndarray, dim: int) -> Tensors:
+    """A pack's tensors with `projection` and `words` for a space of fewer dimensions.
+
+    Maps A and B are found from vectors of both, and folded into W_m, b_m (Eq. 1) and into the last, linear step of a
+    GRU's words: nothing is computed at run time that was not before.
+
+    Args:
+        arrays: of a pack whose words are read by a GRU.
+        regions: (R, h), v_i of typical photos.
+        words: (P, h), s_t of typical sentences.
+        dim: r, at most h.
+    """
+    of_regions, of_words = low_rank_bases(regions, words, dim)
+    projection = {name: tensor @ of_regions for name, tensor in arrays["projection"].items()}
+    folded = {name: arrays["words"][name] @ of_words for name in ("W_d", "b_d")}
+    return arrays | {
+        "projection": projection,
+        "words": {**arrays["words"], **folded},
+    }
+
+
+def low_rank_bases(regions: np.ndarray, words: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray]:
+    """Maps A and B, (h, r) each, for which (v A)·(s B) is closest to v·s, in the square mean over all pairs.
+
+    With C_v and C_s the mean outer products, that mean is least for the first r eigenvectors Q of C_v^½ C_s C_v^½, with
+    A = C_v^-½ Q and B = C_v^½ Q; and as well for A T and B T^-ᵀ with any T. Taken is the T that makes A's columns
+    orthonormal, so that v A is v without what is left out, and its length still says how much a region tells.
+
+    Args:
+        regions: (R, h), v_i.
+        words: (P, h), s_t.
+        dim: r, at most h.
+
+    >>> of_regions, of_words = low_rank_bases(np.array([[1.0, 0], [2.0, 0]]), np.array([[3.0, 4], [1.0, 0]]), 1)
+    >>> abs(of_regions.ravel().round(3)).tolist(), abs(of_words.ravel().round(3)).tolist()
+    ([1.0, 0.0], [1.0, 0.0])
+    """
+    mean_regions, mean_words = (each.T.astype(np.float64) @ each / len(each) for each in (regions, words))
+    root, inverse = _roots(mean_regions)
+    _, eigenvectors = np.linalg.eigh(root @ mean_words @ root)
+    best = eigenvectors[:, ::-1][:, :dim]
+    of_regions, of_words = inverse @ best, root @ best
+    root, inverse = _roots(of_regions.T @ of_regions)
+    return (of_regions @ inverse).astype(np.float32), (of_words @ root).astype(np.float32)
+
+
+def _roots(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The square root of a symmetric matrix without negative eigenvalues, and the root's inverse where it has one."""
+    values, vectors = np.linalg.eigh(matrix)
+    extent = values > 1e-9 * values.max()
+    roots, vectors = np.sqrt(values[extent]), vectors[:, extent]
+    return (vectors * roots) @ vectors.T, (vectors / roots) @ vectors.T

@@ -14,7 +14,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from regiontalk.training.checkpoint import FILE_NAME, read_tensors, require_same_run, write_tensors
+from regiontalk.training.checkpoint import FILE_NAME, read_tensors, write_tensors
+from regiontalk.training.config import require_same_run
 from regiontalk.training.loop import Task, measure, train
 
 BEST, TUNED = "best.safetensors", "tuned.safetensors"

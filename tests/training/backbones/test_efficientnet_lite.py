@@ -14,13 +14,13 @@ import torch.nn.functional as F
 from regiontalk.errors import TrainingError
 from regiontalk.photos import open_photo
 from regiontalk.training.backbones import build_backbone, efficientnet_lite, open_backbone, require_whole_cells
-from regiontalk.training.backbones.depthwise import depthwise_5x5
 from regiontalk.training.backbones.efficientnet_lite import (
     VARIANTS,
     EfficientNetLite,
     EfficientNetLiteBackbone,
     PaddedConv2d,
     convolution,
+    depthwise_5x5,
     pretrained_backbone,
     pretrained_classifier,
     scaled_channels,

@@ -11,12 +11,11 @@ import numpy as np
 from regiontalk.alignment.certainty import ABSENT, log_odds_of, phrase_probability
 from regiontalk.data import BoxedDataset, Dataset
 from regiontalk.errors import ConfigError, DataError
-from regiontalk.evaluation.box_signature import box_signature
 from regiontalk.evaluation.certainty.metric import CertaintyScores, certainty_scores
 from regiontalk.evaluation.certainty.questions import SEED, Question, of_boxes, of_captions
 from regiontalk.evaluation.looking import photo_regions
 from regiontalk.evaluation.results import Progress, Silent, rounded
-from regiontalk.evaluation.signature import evaluation_signature
+from regiontalk.evaluation.signature import box_signature, evaluation_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model
 from regiontalk.structures import Alignment, Regions

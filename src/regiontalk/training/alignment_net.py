@@ -1,17 +1,27 @@
-"""The words network: a bidirectional recurrence over a sentence (Eq. 2 to 6), and the regions' projection (Eq. 1).
+"""The words network: a bidirectional recurrence over a sentence (Eq. 2 to 6), and the regions' projection (Eq. 1); what
+they begin with from files of word vectors (word2vec, GloVe: a word and its numbers on a line), and a finished run's.
 
 Axis names: B sentences, T words (padded), d word vector, H hidden, h shared space, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from regiontalk.errors import DataError, TrainingError
+from regiontalk.language import Vocabulary, tokenise
+from regiontalk.training.checkpoint import read_finished, read_finished_json
+
+WEIGHTS, VOCABULARY = "alignment.safetensors", "vocabulary.json"
 
 
 class WordsNet(nn.Module):
@@ -147,11 +157,6 @@ class AlignmentNet(nn.Module):
         self.register_buffer("mean", torch.zeros(feature_dim))
         self.register_buffer("deviation", torch.ones(feature_dim))
 
-    def set_statistics(self, features: np.ndarray) -> None:
-        """Mean and deviation of every feature over some regions (n, D)."""
-        self.mean.copy_(torch.from_numpy(features.mean(0, dtype=np.float64)))
-        self.deviation.copy_(torch.from_numpy(features.std(0, dtype=np.float64) + 1e-3))
-
     def regions(self, features: Tensor) -> Tensor:
         """CNN(I_b) (..., D) → v_i (..., h), Eq. 1."""
         standard = F.dropout((features - self.mean) / self.deviation, self.dropout, self.training)
@@ -159,8 +164,20 @@ class AlignmentNet(nn.Module):
 
     def folded_projection(self) -> dict[str, Tensor]:
         """W_m and b_m for raw features."""
-        W_m = self.W_m / self.deviation[:, None]
-        return {"W_m": W_m, "b_m": self.b_m - self.mean @ W_m}
+        W_m, b_m = folded(self.W_m, self.b_m, self.mean, self.deviation)
+        return {"W_m": W_m, "b_m": b_m}
+
+
+def standardise(module: nn.Module, rows: np.ndarray) -> None:
+    """Take the mean and deviation of some rows (n, X) as those of a module's inputs."""
+    module.get_buffer("mean").copy_(torch.from_numpy(rows.mean(0, dtype=np.float64)))
+    module.get_buffer("deviation").copy_(torch.from_numpy(rows.std(0, dtype=np.float64) + 1e-3))
+
+
+def folded(weight: Tensor, bias: Tensor, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+    """A layer's weight (X, n) and bias (n,) for inputs that are not standardised."""
+    weight = weight / deviation[:, None]
+    return weight, bias - mean @ weight
 
 
 def dense(inputs: int, outputs: int) -> tuple[nn.Parameter, nn.Parameter]:
@@ -180,3 +197,125 @@ def gates(one: Callable[[], tuple[nn.Parameter, nn.Parameter]]) -> tuple[nn.Para
     """Weights and biases of three gates side by side, each as `one` makes it."""
     weights, biases = zip(*(one() for _ in range(3)), strict=True)
     return nn.Parameter(torch.cat(weights, 1).detach()), nn.Parameter(torch.cat(biases).detach())
+
+
+def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
+    """Vocabulary and network of a finished alignment run, sizes taken from its weights.
+
+    Raises:
+        TrainingError: if the run is not finished, or a file of it is damaged.
+    """
+    tensors, vocabulary = read_finished(run, WEIGHTS), read_finished_json(run, VOCABULARY, Vocabulary.from_json)
+    (size, embedding), (hidden, _) = (tensors[f"words.{name}"].shape for name in ("embedding", "W_d"))
+    if size != len(vocabulary):
+        raise TrainingError(
+            f"{run}: {WEIGHTS} is of a vocabulary of {size} words, {VOCABULARY} lists {len(vocabulary)}; "
+            "give that run's command again"
+        )
+    feature_dim, dim = tensors["W_m"].shape
+    outside = tensors["words.W_g"].shape[0] if "words.W_g" in tensors else 0
+    words = WordsNet(size, embedding, hidden, dim, 0.0, "gru" if "words.W_xf" in tensors else "rnn", outside)
+    net = AlignmentNet(words, feature_dim, dim, 0.0)
+    net.load_state_dict(tensors)
+    return vocabulary, net.eval()
+
+
+def vectors_of(file: Path, vocabulary: Vocabulary) -> np.ndarray:
+    """The vectors of a vocabulary's words, each of length 1; zero for words without.  # (V, G)
+
+    Raises:
+        DataError: if the file cannot be read, its lines differ in length, or it has none of the words.
+    """
+    found = known_vectors(file, vocabulary)
+    table = np.zeros((len(vocabulary), len(next(iter(found.values())))), np.float32)
+    for row, vector in found.items():
+        table[row] = unit(vector)
+    return table
+
+
+def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> int:
+    """Copy the vectors of known words into `embedding` (V, d), in place.
+
+    Vectors are scaled together so that their mean length equals that of the random ones they replace.
+
+    Returns:
+        How many words of the vocabulary were found.
+
+    Raises:
+        DataError: if the file cannot be read, a line's number of values is not d, or no word is found.
+    """
+    found = known_vectors(file, vocabulary, embedding.shape[1])
+    vectors = np.stack(list(found.values()))
+    scale = float(embedding.norm(dim=1).mean()) / max(float(np.linalg.norm(vectors, axis=1).mean()), 1e-9)
+    with torch.no_grad():
+        embedding[list(found)] = torch.from_numpy(vectors * np.float32(scale)).to(embedding)
+    return len(found)
+
+
+def first_vectors(file: Path, vocabulary: Vocabulary, count: int) -> dict[str, np.ndarray]:
+    """The first words of a file that a vocabulary lacks, with their vectors as `vectors_of` has them.
+
+    Raises:
+        DataError: if the file cannot be read, its lines differ in length, or it has no such word.
+    """
+    others = read_vectors(file, lambda word: word not in vocabulary and tokenise(word) == [word])
+    found = {word: unit(vector) for word, vector in islice(others, count)}
+    if not found:
+        raise DataError(f"{file}: holds no word that captions do not teach already")
+    return found
+
+
+def known_vectors(file: Path, vocabulary: Vocabulary, length: int = 0) -> dict[int, np.ndarray]:
+    """The vectors of a vocabulary's words by their ids; `length` and errors as in `read_vectors`."""
+    special = len(vocabulary) - len(vocabulary.words)
+    rows = {word: row for row, word in enumerate(vocabulary.words, start=special)}
+    found = {rows[word]: vector for word, vector in read_vectors(file, rows.__contains__, length)}
+    if not found:
+        raise DataError(
+            f"{file}: none of the vocabulary's {len(rows)} words is in it; is it a text file of word vectors?"
+        )
+    return found
+
+
+def unit(vector: np.ndarray) -> np.ndarray:
+    """The vector (G,) with length 1."""
+    return vector / np.float32(max(float(np.linalg.norm(vector)), 1e-9))
+
+
+def read_vectors(file: Path, wanted: Callable[[str], bool], length: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+    """The words of a file that are wanted, in its order, each with its vector.
+
+    Args:
+        length: dimensions to expect; 0 for those of the first line.
+
+    Raises:
+        DataError: if the file cannot be read, or a vector has other dimensions than the first.
+    """
+    before = 0
+    with open_text(file) as lines:
+        for number, line in enumerate(lines, start=1):
+            word, *values = line.rstrip().split(" ")
+            if number == 1 and len(values) == 1:
+                continue  # word2vec's header: count and dimensions
+            length = length or len(values)
+            spaced = 0 < before < len(values)  # not this word but one with spaces, as GloVe has
+            before = before or len(values)
+            if not spaced and wanted(word):
+                yield word, parse_vector(values, length, f"{file}, line {number}")
+
+
+def open_text(file: Path) -> TextIO:
+    try:
+        return file.open(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror}); `word_vectors` must name a text file") from error
+
+
+def parse_vector(values: list[str], length: int, where: str) -> np.ndarray:
+    try:
+        vector = np.array(values, np.float32)
+    except ValueError as error:
+        raise DataError(f"{where}: expected numbers after the word ({error})") from error
+    if len(vector) != length or not np.isfinite(vector).all():
+        raise DataError(f"{where}: expected {length} finite numbers, found {len(vector)}; set `embedding` to match")
+    return vector

@@ -1,0 +1,252 @@
+"""Batches: which photos and captions a step takes, and how batches are made before they are asked for.
+
+They are made by a thread or, where a GPU waits, by forked processes, which share memory with their parent: no pipe is
+quick enough. A batch of photos takes tens of megabytes. The large arrays among its fields (a batch is a dataclass that
+may hold others) are written to a place in memory that was shared before the fork; what remains goes through a pipe.
+"""
+
+from __future__ import annotations
+
+import mmap
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from regiontalk.errors import TrainingError
+from regiontalk.training.sentences import Sentences
+from regiontalk.vision.session import available_cpus
+
+MOST_PROCESSES = 12
+"""That make batches: each keeps two ready, and a batch of photos takes tens of megabytes."""
+PLACE_BYTES = 1 << 28
+"""Reserved for each batch on its way; what is not written to takes no memory. What does not fit takes the pipe."""
+LARGE_BYTES = 1 << 12
+"""Smaller arrays go through the pipe too."""
+ALIGNMENT = 64
+"""Bytes; arrays begin at multiples of it."""
+
+
+class Shuffled:
+    """An endless row of epochs, each a permutation that depends on the seed and the epoch alone."""
+
+    def __init__(self, items: int, batch: int, seed: int) -> None:
+        self.items, self.batch, self.seed = items, min(batch, items), seed
+        self.epoch_steps = items // self.batch
+
+    def rows(self, step: int) -> np.ndarray:
+        epoch, within = divmod(step, self.epoch_steps)
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.items)
+        return order[within * self.batch : (within + 1) * self.batch]
+
+    def generator(self, step: int) -> np.random.Generator:
+        """For what else is random in a step."""
+        return np.random.default_rng([self.seed, step, 1])
+
+
+class CaptionedPhotos:
+    """An endless row of batches: photos, each with some of its captions, so that one look at a photo serves them all.
+
+    An epoch passes over the photos as often as it takes to offer every caption about once. A photo stands at most once
+    in a batch, so every other photo's sentence is a true negative. All is a function of the seed and the step alone.
+
+    Args:
+        sentences: L captions; photos without any are left out.
+        batch: K, photos in a batch.
+        captions: C, captions of each photo in a batch; a photo that has fewer repeats its own.
+        seed: of all orders.
+    """
+
+    def __init__(self, sentences: Sentences, batch: int, captions: int, seed: int) -> None:
+        self.photos, starts = np.unique(sentences.photos, return_index=True)
+        self.rows_of_photo = np.split(np.arange(len(sentences)), starts[1:])  # a photo's captions stand together
+        self.captions, self.seed = captions, seed
+        self.order = Shuffled(len(self.photos), batch, seed)
+        self.passes = max(1, round(len(sentences) / (len(self.photos) * captions)))
+        self.epoch_steps = self.order.epoch_steps * self.passes
+
+    def rows(self, step: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of photos (K,), and rows of sentences (C, K): those of photo k in column k."""
+        chosen = self.order.rows(step)
+        epoch, turn = divmod(step // self.order.epoch_steps, self.passes)
+        columns = [self.captions_of(photo, epoch, turn) for photo in chosen]
+        return self.photos[chosen], np.stack(columns, axis=1)
+
+    def captions_of(self, photo: int, epoch: int, turn: int) -> np.ndarray:
+        """The captions that a photo brings in one pass of an epoch.  # (C,)"""
+        rows = np.random.default_rng([self.seed, epoch, photo, 2]).permutation(self.rows_of_photo[photo])
+        return rows.take(np.arange(turn * self.captions, (turn + 1) * self.captions), mode="wrap")
+
+
+class Turns:
+    """Whose turn it is: each batch is of one dataset, so that no pair is told apart by how a dataset's captions sound.
+
+    Args:
+        orders: of the datasets' photos.
+        shares: how often an epoch passes over each dataset.
+        seed: of the order of turns.
+    """
+
+    def __init__(self, orders: Sequence[CaptionedPhotos], shares: Sequence[float], seed: int) -> None:
+        self.orders, self.seed = orders, seed
+        self.steps = [max(1, round(order.epoch_steps * share)) for order, share in zip(orders, shares, strict=True)]
+        self.epoch_steps = sum(self.steps)
+
+    def turn(self, step: int) -> tuple[int, int]:
+        """Which dataset's turn a step is, and which of that dataset's own steps."""
+        epoch, within = divmod(step, self.epoch_steps)
+        every = np.repeat(np.arange(len(self.steps)), self.steps)
+        order = np.random.default_rng([self.seed, epoch, 5]).permutation(every)
+        dataset = int(order[within])
+        return dataset, epoch * self.steps[dataset] + int((order[:within] == dataset).sum())
+
+
+def mixture(sizes: Sequence[int], shares: Sequence[float], seed: int) -> np.ndarray:
+    """An epoch's rows of several sources, each as often as its share says.
+
+    Args:
+        sizes: of the sources.
+        shares: how often an epoch passes over each; of a fraction of a pass the same rows in every epoch.
+        seed: of their choice.
+
+    Returns:
+        (n, 2) int64: source, row.
+    """
+    parts = []
+    for number, (size, share) in enumerate(zip(sizes, shares, strict=True)):
+        order = np.random.default_rng([seed, number, 7]).permutation(size)
+        rows = np.resize(order, max(1, round(size * share)))
+        parts.append(np.stack([np.full(len(rows), number), rows], axis=1))
+    return np.concatenate(parts)
+
+
+def loading_processes() -> int:
+    """How many processes make batches while another trains; 0 where a thread will do.
+
+    A GPU waits for its batches, and threads would take turns with the one that keeps it busy. On a CPU all cores are
+    busy training anyway.
+    """
+    if not torch.cuda.is_available() or "fork" not in multiprocessing.get_all_start_methods():
+        return 0
+    return min(available_cpus(), MOST_PROCESSES)
+
+
+def batches_ahead(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
+    """The batches of some steps, in order, a few of them made before they are asked for.
+
+    Args:
+        batch: step → a batch, without a GPU.
+        processes: how many make them; with 0 a thread of this process does.
+    """
+    if processes:
+        yield from forked_batches(batch, steps, processes)
+    elif steps:
+        with ThreadPoolExecutor(1) as thread:
+            upcoming = thread.submit(batch, steps.start)
+            for step in steps[1:]:
+                ready, upcoming = upcoming.result(), thread.submit(batch, step)
+                yield ready
+            yield upcoming.result()
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An array in shared memory: at which byte it begins, its shape and its type."""
+
+    begin: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def array(self, place: mmap.mmap) -> np.ndarray:
+        return np.ndarray(self.shape, self.dtype, place, self.begin)
+
+
+def forked_batches(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
+    """The batches of some steps, in order, two for each process made before they are asked for.
+
+    The arrays of a batch are good until the next one is asked for.
+
+    Raises:
+        TrainingError: if a process died.
+    """
+    ahead = 2 * processes
+    places = [mmap.mmap(-1, PLACE_BYTES) for _ in range(ahead + 1)]  # one more: the batch that is in use
+    pool = ProcessPoolExecutor(
+        processes, multiprocessing.get_context("fork"), initializer=begin, initargs=(batch, places, os.getpid())
+    )
+    try:
+        upcoming = deque(pool.submit(make, step, step % len(places)) for step in steps[:ahead])
+        for step in steps:
+            ready = upcoming.popleft().result()
+            if step + ahead < steps.stop:
+                upcoming.append(pool.submit(make, step + ahead, (step + ahead) % len(places)))
+            yield unpack(ready, places[step % len(places)])
+    except BrokenProcessPool as error:
+        raise TrainingError(
+            "a process that makes batches died, perhaps for want of memory; the same command goes on from the last "
+            "checkpoint"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_batch: Callable[[int], Any] | None = None
+"""What makes batches in a forked process: it holds networks and open files, which no pipe could carry there."""
+_places: list[mmap.mmap] = []
+
+
+def begin(batch: Callable[[int], Any], places: list[mmap.mmap], parent: int) -> None:
+    """Prepare a process for `make`: Ctrl-C is its parent's affair, and it ends when that was killed."""
+    global _batch, _places
+    _batch, _places = batch, places
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+
+
+def end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
+
+
+def make(step: int, place: int) -> Any:
+    assert _batch is not None
+    return Packer(_places[place]).pack(_batch(step))
+
+
+class Packer:
+    """Moves a batch's large arrays into shared memory, one after the other."""
+
+    def __init__(self, place: mmap.mmap) -> None:
+        self.place, self.used = place, 0
+
+    def pack(self, value: Any) -> Any:
+        """The batch with `Placed` for its large arrays."""
+        if is_dataclass(value) and not isinstance(value, type):
+            return replace(value, **{each.name: self.pack(getattr(value, each.name)) for each in fields(value)})
+        if not isinstance(value, np.ndarray) or not LARGE_BYTES <= value.nbytes <= len(self.place) - self.used:
+            return value
+        placed = Placed(self.used, value.shape, value.dtype)
+        placed.array(self.place)[...] = value
+        self.used = -(-(self.used + value.nbytes) // ALIGNMENT) * ALIGNMENT
+        return placed
+
+
+def unpack(value: Any, place: mmap.mmap) -> Any:
+    """The batch again; its arrays lie in `place` still."""
+    if isinstance(value, Placed):
+        return value.array(place)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{each.name: unpack(getattr(value, each.name), place) for each in fields(value)})
+    return value
