@@ -13,14 +13,13 @@ from regiontalk.data import BoxedDataset, Dataset
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation.certainty.metric import CertaintyScores, certainty_scores
 from regiontalk.evaluation.certainty.questions import SEED, Question, of_boxes, of_captions
-from regiontalk.evaluation.looking import photo_regions
-from regiontalk.evaluation.results import Progress, Silent, rounded
+from regiontalk.evaluation.looking import CLASSES, SILENT, Progress, boxed_regions, photo_regions
+from regiontalk.evaluation.results import rounded
 from regiontalk.evaluation.signature import box_signature, evaluation_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model
 from regiontalk.structures import Alignment, Regions
 
-_SILENT = Silent()
 _PLACE = "{}"
 SENTENCE = _PLACE
 """What is asked: the bare name."""
@@ -45,7 +44,7 @@ def evaluate_certainty(
     dataset: BoxedDataset | Dataset,
     sentence: str = SENTENCE,
     selection: Mapping[str, Any] | None = None,
-    progress: Progress = _SILENT,
+    progress: Progress = SILENT,
 ) -> CertaintyResult:
     """Ask a pack for things that photos show, and for as many that they do not.
 
@@ -69,7 +68,7 @@ def evaluate_certainty(
     questions = _questions(model, dataset)
     if not questions:
         raise DataError(f"{dataset.name}: nothing can be asked; the pack knows no word for what its photos show")
-    looked = [regions for batch in photo_regions(model, dataset.files, progress) for regions in batch]
+    looked = _looked(model, dataset, progress)
     pairs = list(zip(questions[::2], questions[1::2], strict=True))
     told = [answer for pair in pairs for answer in _answers(model, looked[pair[0].photo], pair, parts)]
     sure, found = (np.array(column) for column in zip(*told, strict=True))
@@ -82,13 +81,17 @@ def evaluate_certainty(
     return CertaintyResult(certainty_scores(sure.astype(np.float64), found.astype(bool), shown), signature)
 
 
+def _looked(model: Model, dataset: BoxedDataset | Dataset, progress: Progress) -> list[Regions]:
+    if isinstance(dataset, BoxedDataset):
+        return [each for _, batch in boxed_regions(model, dataset.photos, progress) for each in batch]
+    return [each for batch in photo_regions(model, dataset.files, progress) for each in batch]
+
+
 def _questions(model: Model, dataset: BoxedDataset | Dataset) -> list[Question]:
     if not isinstance(dataset, BoxedDataset):
         return of_captions(dataset.photos, model.pack.vocabulary)
     if dataset.kind != "labels":
-        raise DataError(
-            f"{dataset.name}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
-        )
+        raise DataError(f"{dataset.name}: its boxes have no {CLASSES}")
     return of_boxes(dataset.photos, dataset.classes, model.pack.vocabulary)
 
 
