@@ -14,6 +14,7 @@ from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError
 from regiontalk.files import read_toml
 from regiontalk.language import tokenise
+from regiontalk.language.placed import PlacedVectors
 from regiontalk.language.reader import WordsReader
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.model import Model
@@ -242,7 +243,8 @@ def reduced(
     files = [photo.file for photo in photos]
     seen = look_at_photos(graph, settings, arrays["projection"], files, config.max_pixels)
     captions = [words for photo in photos for caption in photo.captions if (words := tokenise(caption))]
-    said = WordsReader(arrays["words"], "gru").read([vocabulary.encode(words) for words in captions])
+    placed = PlacedVectors(arrays[PLACED]) if PLACED in arrays else None
+    said = WordsReader(arrays["words"], "gru", placed).read([vocabulary.encode(words) for words in captions])
     return to_low_rank(arrays, np.concatenate([each.vectors for each in seen]), np.concatenate(said), config.dim)
 
 
