@@ -71,7 +71,7 @@ def per_caption_file(name: str, read: Iterable[Path]) -> Path:
 
 def warn(signature: Mapping[str, Any]) -> None:
     """Say loudly what a reader of the numbers must know: what was left out, and whether the pack learnt the photos."""
-    from regiontalk.evaluation.contamination import training_warning
+    from regiontalk.evaluation.signature import training_warning
 
     for kind, count in signature.get("left_out", {}).items():
         warn_user(f"left out: {kind}: {count}")

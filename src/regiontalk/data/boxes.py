@@ -57,9 +57,14 @@ class BoxedPhoto:
         return self.names[0] if self.names else self.file.name
 
     @property
+    def labels(self) -> frozenset[str]:
+        """The texts of its boxes."""
+        return frozenset(text for texts in self.texts for text in texts)
+
+    @property
     def shown(self) -> frozenset[str]:
         """The texts of its boxes, and the classes of its crowds."""
-        return frozenset(text for texts in self.texts for text in texts) | self.unclear
+        return self.labels | self.unclear
 
     def boxes_of(self, text: str) -> np.ndarray:
         """The boxes that have this text, (B, 4)."""

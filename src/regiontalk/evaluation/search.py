@@ -5,17 +5,14 @@ Axis names: C classes, N photos.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from regiontalk.data import BoxedDataset
-from regiontalk.errors import ConfigError, DataError
-from regiontalk.evaluation.class_words import known, synonyms
-from regiontalk.evaluation.grounding.run import around_name, look_at_photos
-from regiontalk.evaluation.looking import SILENT, Progress, no_classes
+from regiontalk.evaluation.grounding.run import around_name, class_names, look_at_photos
+from regiontalk.evaluation.looking import SILENT, Progress
 from regiontalk.evaluation.results import rounded
 from regiontalk.evaluation.signature import TIES, box_signature
 from regiontalk.model import Model
@@ -72,20 +69,10 @@ def evaluate_search(
         ConfigError: if `sentence` has not one {}, or no class has `min_photos` photos.
         PhotoError: if a photo is broken.
     """
-    if dataset.kind != "labels":
-        raise no_classes(dataset)
     before, after = around_name(sentence)
     shown = [photo.shown for photo in dataset.photos]
-    counts = Counter(label for labels in shown for label in labels)
-    common = sorted(label for label, photos in counts.items() if photos >= min_photos)
-    if counts and not common:
-        raise ConfigError(f"--min-photos {min_photos}: no class of {dataset.name} has so many")
-    words = {label: (*known(synonyms(label), model.pack.vocabulary), None)[0] for label in common}
-    asked = {label: " ".join(word) for label, word in words.items() if word is not None}
-    if not asked:
-        raise DataError(
-            f"{dataset.name}: the pack knows a word for none of its classes {', '.join(common) or '(none)'}"
-        )
+    counts, names = class_names(model, dataset, shown, min_photos)
+    asked = {label: " ".join(found[0]) for label, found in names.items() if found}
     looked = list(look_at_photos(model, dataset.photos, progress))
     scores = model.score(looked, [f"{before}{word}{after}" for word in asked.values()]).T  # (C, N)
     relevant = np.array([[label in labels for labels in shown] for label in asked])  # (C, N)
@@ -97,7 +84,7 @@ def evaluate_search(
             label: {"word": word, "photos": counts[label], "r_precision": rounded(float(share))}
             for (label, word), share in zip(asked.items(), found, strict=True)
         },
-        "unknown_classes": {label: counts[label] for label in common if label not in asked},
+        "unknown_classes": {label: counts[label] for label in names if label not in asked},
         "signature": {
             **box_signature(model, dataset, selection or {}, progress),
             "sentence": sentence,

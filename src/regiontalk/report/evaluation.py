@@ -12,10 +12,10 @@ import numpy as np
 
 from regiontalk.data import Dataset
 from regiontalk.evaluation.captions.run import Written
-from regiontalk.evaluation.contamination import training_warning
 from regiontalk.evaluation.grounding.metric import METHODS, METRICS
 from regiontalk.evaluation.retrieval.metric import WAYS
 from regiontalk.evaluation.retrieval.run import Retrieved
+from regiontalk.evaluation.signature import training_warning
 from regiontalk.report.album import Album
 from regiontalk.report.curve import recall_curve
 from regiontalk.report.examples import (

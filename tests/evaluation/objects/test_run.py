@@ -11,11 +11,10 @@ import pytest
 
 from regiontalk.data import BoxedDataset, BoxedPhoto
 from regiontalk.errors import DataError
-from regiontalk.evaluation.objects.mentions import ClassNamer
+from regiontalk.evaluation.class_words import ClassNamer
 from regiontalk.evaluation.objects.metric import ClassScores
-from regiontalk.evaluation.objects.photo_captions import PhotoCaptions
+from regiontalk.evaluation.objects.photo_captions import PhotoCaptions, TracedCaption
 from regiontalk.evaluation.objects.run import WrongWords, evaluate_objects, main_thing
-from regiontalk.evaluation.objects.traced_words import TracedCaption
 from regiontalk.evaluation.results import Reporting
 
 CLASSES = ("cat", "chair", "diningtable", "dog", "person", "sofa")

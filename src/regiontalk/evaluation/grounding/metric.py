@@ -89,11 +89,7 @@ def grounding(queries: Sequence[Query]) -> dict[str, Any]:
     Raises:
         ValueError: if there is no query.
     """
-    if not queries:
-        raise ValueError("there is no query")
-    rows = np.stack([_rows(query) for query in queries])  # (queries, methods, metrics)
-    weights = np.array([query.weight for query in queries])
-    labels = np.array([query.label for query in queries])
+    rows, weights, labels = _stacked(queries)
     by_class = {label: _mean(rows[labels == label], weights[labels == label]) for label in sorted(set(labels.tolist()))}
     return {
         "micro": _table(_mean(rows, weights)),
@@ -117,12 +113,8 @@ def grounding_intervals(queries: Sequence[Query], samples: int, seed: int = 0) -
     Raises:
         ValueError: if there is no query, or `samples` is below 1.
     """
-    if not queries:
-        raise ValueError("there is no query")
     queries = sorted(queries, key=lambda query: query.label)
-    rows = np.stack([_rows(query) for query in queries])  # (queries, methods, metrics)
-    weights = np.array([query.weight for query in queries])
-    labels = np.array([query.label for query in queries])
+    rows, weights, labels = _stacked(queries)
     starts = np.flatnonzero(np.append(True, labels[1:] != labels[:-1]))  # of each label's queries
     drawn = [
         _micro_and_macro(rows, weights * times, starts)
@@ -196,6 +188,18 @@ def union(boxes: np.ndarray) -> np.ndarray:
     """The smallest box around all of (B, 4): (1, 4)."""
     around: np.ndarray = np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])[None]
     return around
+
+
+def _stacked(queries: Sequence[Query]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(queries, methods, metrics) in 0..1, and the weight and the label of each query, (queries,) both.
+
+    Raises:
+        ValueError: if there is no query.
+    """
+    if not queries:
+        raise ValueError("there is no query")
+    weights, labels = zip(*((query.weight, query.label) for query in queries), strict=True)
+    return np.stack([_rows(query) for query in queries]), np.array(weights), np.array(labels)
 
 
 def _rows(query: Query) -> np.ndarray:

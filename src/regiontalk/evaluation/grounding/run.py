@@ -6,7 +6,7 @@ Axis names: T words, M regions, h dimensions of the shared space.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -93,33 +93,21 @@ def evaluate_classes(
         ConfigError: if `sentence` has no {} or two, or other text in braces, or no class has `min_photos` photos.
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
-    if dataset.kind != "labels":
-        raise no_classes(dataset)
-    asked = [_asked_of(photo) for photo in dataset.photos]
-    photos_of = Counter(label for labels in asked for label in labels)
-    common = sorted(label for label, photos in photos_of.items() if photos >= min_photos)
-    if photos_of and not common:
-        most = max(photos_of.values())
-        raise ConfigError(f"--min-photos {min_photos}: no class of {dataset.name} has so many; give {most} or less")
-    names = {label: known(synonyms(label), model.pack.vocabulary) for label in common}
-    if not any(names.values()):
-        raise DataError(f"{dataset.name}: the pack knows a word for none of its classes {', '.join(names) or '(none)'}")
+    asked = [photo.labels - photo.unclear for photo in dataset.photos]
+    photos_of, names = class_names(model, dataset, asked, min_photos)
     vectors = _read_names(model, {name for each in names.values() for name in each}, sentence)
     first, difficult, every = list[Query](), list[Query](), list[Query]()
     looked = look_at_photos(model, dataset.photos, progress)
     for row, (photo, regions, labels) in enumerate(zip(dataset.photos, looked, asked, strict=True)):
-        for label in sorted(names.keys() & set(labels)):
-            queries = [
-                _query(label, photo.boxes_of(label), regions, vectors[name], 1 / len(names[label]), row)
-                for name in names[label]
-            ]
-            first += (asked_once := [replace(query, weight=1.0) for query in queries[:1]])
+        for label in sorted(names.keys() & labels):
+            truth, share = photo.boxes_of(label), 1 / max(1, len(names[label]))
+            queries = [_query(label, truth, regions, vectors[name], share, row) for name in names[label]]
             every += queries
-            for query in asked_once:
-                on_query(photo, " ".join(names[label][0]), query)
-            if _is_difficult(photo, label):
-                difficult += asked_once
-    unclear = sum(len(photo.unclear & _labels(photo)) for photo in dataset.photos)
+            for query in queries[:1]:
+                first.append(replace(query, weight=1.0))
+                on_query(photo, " ".join(names[label][0]), first[-1])
+                difficult += first[-1:] if _is_difficult(photo, label) else []
+    unclear = sum(len(photo.unclear & photo.labels) for photo in dataset.photos)
     questions = {"words": first, "difficult": difficult, "synonyms": every}
     return {
         **_numbers(questions, reporting),
@@ -176,16 +164,11 @@ def evaluate_phrases(
         DataError: if no phrase has a box, or a photo is not of the size that its boxes were drawn on.
         PhotoError: if a photo is broken.
     """
+    photos, asked_of = entities.boxes.photos, entities.sentences
+    looked = look_at_photos(model, photos, progress)
     answers = [
         answer
-        for row, (photo, regions, sentences) in enumerate(
-            zip(
-                entities.boxes.photos,
-                look_at_photos(model, entities.boxes.photos, progress),
-                entities.sentences,
-                strict=True,
-            )
-        )
+        for row, (photo, regions, sentences) in enumerate(zip(photos, looked, asked_of, strict=True))
         for answer in _ask_phrases(model, photo, regions, sentences, row)
     ]
     if not answers:
@@ -261,13 +244,33 @@ def look_at_photos(model: Model, photos: Sequence[BoxedPhoto], progress: Progres
     return chain.from_iterable(looked for _, looked in boxed_regions(model, photos, progress))
 
 
-def _labels(photo: BoxedPhoto) -> frozenset[str]:
-    return frozenset(label for texts in photo.texts for label in texts)
+def class_names(
+    model: Model, dataset: BoxedDataset, labels: Sequence[Collection[str]], min_photos: int
+) -> tuple[Counter[str], dict[str, tuple[Words, ...]]]:
+    """The classes that photos are asked for, by what the pack knows of their names.
 
+    Args:
+        labels: the classes of each photo.
+        min_photos: photos that a class needs to be asked for.
 
-def _asked_of(photo: BoxedPhoto) -> list[str]:
-    """The classes that a photo is asked for."""
-    return sorted(_labels(photo) - photo.unclear)
+    Returns:
+        How many photos each class has, and for each with enough of them its known names, the first choice first.
+
+    Raises:
+        DataError: if the boxes have no classes, or the pack knows a word for none.
+        ConfigError: if no class has `min_photos` photos.
+    """
+    if dataset.kind != "labels":
+        raise no_classes(dataset)
+    photos_of = Counter(label for each in labels for label in each)
+    common = sorted(label for label, photos in photos_of.items() if photos >= min_photos)
+    if photos_of and not common:
+        most = max(photos_of.values())
+        raise ConfigError(f"--min-photos {min_photos}: no class of {dataset.name} has so many; give {most} or less")
+    names = {label: known(synonyms(label), model.pack.vocabulary) for label in common}
+    if not any(names.values()):
+        raise DataError(f"{dataset.name}: the pack knows a word for none of its classes {', '.join(names) or '(none)'}")
+    return photos_of, names
 
 
 def around_name(sentence: str) -> tuple[str, str]:
@@ -300,7 +303,7 @@ def _query(label: str, truth: np.ndarray, regions: Regions, vector: np.ndarray, 
 def _is_difficult(photo: BoxedPhoto, label: str) -> bool:
     """The pointing game's "difficult" queries (Zhang et al. 2016): small things in photos that hold another class."""
     covered = float(area(photo.boxes_of(label)).sum())
-    return covered < photo.width * photo.height / 4 and len(_labels(photo)) > 1
+    return covered < photo.width * photo.height / 4 and len(photo.labels) > 1
 
 
 def _numbers(questions: Mapping[str, Sequence[Query]], reporting: Reporting | None) -> dict[str, Any]:

@@ -126,8 +126,6 @@ def object_scores(photos: Sequence[NamedPhoto]) -> ObjectScores:
     >>> round(scores.chair_i, 1), scores.chair_s, scores.main_named, scores.recall
     (33.3, 50.0, 100.0, 50.0)
     """
-    if not photos:
-        raise ValueError("there is no photo")
     total = _counts(photos).sum(axis=0)
     chair_i, chair_s, main_named, recall = _shares(total)
     return ObjectScores(
@@ -155,8 +153,6 @@ def object_intervals(photos: Sequence[NamedPhoto], samples: int, seed: int = 0) 
     Raises:
         ValueError: if there is no photo, or `samples` is below 1.
     """
-    if not photos:
-        raise ValueError("there is no photo")
     counts = _counts(photos)
     drawn = np.stack([_shares(weights @ counts) for weights in draws(np.arange(len(photos)), samples, seed)])
     return {name: interval(values) for name, values in zip(NAMES, drawn.T, strict=True) if not np.isnan(values).any()}
@@ -188,7 +184,9 @@ _WRONG, _MENTIONS, _WRONG_CAPTIONS, _CAPTIONS, _MAIN_NAMED, _MAIN, _FOUND, _SHOW
 
 
 def _counts(photos: Sequence[NamedPhoto]) -> np.ndarray:
-    """(N, 8)."""
+    """(N, 8); refuses none."""
+    if not photos:
+        raise ValueError("there is no photo")
     counts = np.zeros((len(photos), 8))
     for row, photo in zip(counts, photos, strict=True):
         wrong = [len(caption.sure - photo.shown) for caption in photo.captions]

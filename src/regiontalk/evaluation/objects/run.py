@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -11,9 +11,8 @@ import numpy as np
 
 import regiontalk
 from regiontalk.data import BoxedDataset, BoxedPhoto
-from regiontalk.evaluation.class_words import CLASSES, FILE
+from regiontalk.evaluation.class_words import CLASSES, FILE, ClassNamer, Mention
 from regiontalk.evaluation.looking import no_classes
-from regiontalk.evaluation.objects.mentions import ClassNamer, Mention, named
 from regiontalk.evaluation.objects.metric import (
     ClassScores,
     Named,
@@ -23,8 +22,7 @@ from regiontalk.evaluation.objects.metric import (
     object_intervals,
     object_scores,
 )
-from regiontalk.evaluation.objects.photo_captions import PhotoCaptions
-from regiontalk.evaluation.objects.traced_words import TracedCaption, traced_scores
+from regiontalk.evaluation.objects.photo_captions import PhotoCaptions, TracedCaption, traced_scores
 from regiontalk.evaluation.results import Reporting, interval_words, rounded
 from regiontalk.evaluation.signature import boxes_signature, file_sha256, span
 from regiontalk.language import tokenise
@@ -157,6 +155,13 @@ def evaluate_objects(
         },
         each=[row for read in mine for row in read.rows()],
     )
+
+
+def named(mentions: Iterable[Mention], shown: frozenset[str]) -> Named:
+    """The classes that a caption names, on a photo that shows these."""
+    found = [(each.label(shown), each.sure) for each in mentions]
+    sure = frozenset(label for label, certain in found if certain)
+    return Named(sure, frozenset(label for label, _ in found) - sure)
 
 
 def main_thing(photo: BoxedPhoto, namer: ClassNamer) -> str | None:
