@@ -16,9 +16,8 @@ from regiontalk.errors import PackError, TrainingError
 from regiontalk.fingerprints import fingerprint_files, listed, recognised
 from regiontalk.pack import Pack
 from regiontalk.training import teach as teaching
-from regiontalk.training import teach_measure
-from regiontalk.training.taught_photos import read_taught_photos
 from regiontalk.training.teach import TeachConfig, pack_name, taught_licence, teach
+from regiontalk.training.teach_photos import measure_pack, read_taught_photos
 
 from .killing import ALWAYS, NEVER, kill
 from .taught_packs import KINDS, write_pack
@@ -179,7 +178,7 @@ def test_measurements_are_the_models_own(config: TeachConfig, tmp_path: Path) ->
     """Recalls by hand: of each photo's caption the place among all, and of each caption the photo's."""
     folder = write_photos(tmp_path / "numbered", say="A {number} dog is {colour}")  # all captions differ
     model, photos = regiontalk.load(config.pack), read_taught_photos(folder).held_out
-    found = teach_measure.measure_pack(model, photos).numbers()
+    found = measure_pack(model, photos).numbers()
     scores = model.score(photos.files, [photo.captions[0] for photo in photos.photos])
     own = np.diag(scores)
     first = ((scores >= own[:, None]).sum(1) == 1, (scores >= own).sum(0) == 1)  # ties count against

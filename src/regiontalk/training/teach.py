@@ -29,16 +29,20 @@ from regiontalk.structures import Regions
 from regiontalk.training.alignment_net import AlignmentNet
 from regiontalk.training.config import Count, Positive, Seed, Share, identity, require_same_run
 from regiontalk.training.export import alignment_tensors
-from regiontalk.training.loop import best_device
-from regiontalk.training.new_words import PackParts, with_new_words
-from regiontalk.training.pack_networks import alignment_network, standardise_alignment
 from regiontalk.training.regions import CachedFeatures, sample_features
 from regiontalk.training.sentences import caption_words, whole_captions
-from regiontalk.training.taught_photos import StoredPhotos, TaughtPhotos, read_taught_photos, store_photos
-from regiontalk.training.teach_alignment import AlignmentTeaching
-from regiontalk.training.teach_captioners import Lesson, region_texts, teach_captioner
-from regiontalk.training.teach_measure import HeldOutScores, measure_pack, worsened
+from regiontalk.training.teach_photos import (
+    HeldOutScores,
+    StoredPhotos,
+    TaughtPhotos,
+    measure_pack,
+    read_taught_photos,
+    store_photos,
+    worsened,
+)
+from regiontalk.training.teach_stages import AlignmentTeaching, Lesson, region_texts, teach_captioner
 from regiontalk.training.training_photos import make_bank, some
+from regiontalk.training.tuning import PackParts, alignment_network, standardise_alignment, with_new_words
 
 ALIGNMENT, PHOTO, REGION = "alignment", "photo_captioner", "region_captioner"
 REGIONS, CANDIDATE, IDENTITY = "regions", "pack", "teaching.json"
@@ -213,11 +217,8 @@ class Teaching:
         torch.manual_seed(self.config.seed)
         net = alignment_network(arrays["words"], arrays["projection"], settings.words.cell, self.config.dropout)
         standardise_alignment(net, sample_features(CachedFeatures(self.taught.store, "cpu")))
-        stage = AlignmentTeaching(
-            self.config, net, self.taught, self.held_out, settings.alignment.score, settings.vision, best_device()
-        )
-        share = stage.tune(self.work / ALIGNMENT, self.run, self.known)
-        return net, {ALIGNMENT: share}
+        stage = AlignmentTeaching(self.config, net, self.taught, self.held_out, settings)
+        return net, {ALIGNMENT: stage.tune(self.work / ALIGNMENT, self.run, self.known)}
 
     def grown_bank(self, arrays: dict[str, dict[str, np.ndarray]]) -> tuple[PackSettings, dict[str, np.ndarray]]:
         """The pack's bank, and some of the taught photos.

@@ -1,7 +1,14 @@
-"""Tuning weights that are good already: the best measurement is kept, and then mixed with what there was before.
+"""Tuning a pack: room for new words, its tensors as networks, and the best mix of what these knew and what they learn.
 
-A run like any other (`regiontalk.training.loop`), with a file more for the best weights so far and one for the outcome.
-Killed at any moment, the same call ends with the same outcome.
+- With room for new words, and before anything is learnt, a pack reads and scores as it did.
+- Its weights are half floats with the statistics of what is seen folded in. Networks are best trained on inputs of mean
+  0 and deviation 1, so `standardise_alignment` and `standardise_captioner` take statistics out again: those of the new
+  photos. What a network computes stays the same.
+- Of weights that are good already the best measurement is kept, and then mixed with what there was before: a run like
+  any other (`regiontalk.training.loop`), with a file more for the best weights so far and one for the outcome. Killed
+  at any moment, the same call ends with the same outcome.
+
+Axis names: V words that the pack has learnt, P placed words, G dimensions of their vectors, d of a word vector.
 """
 
 from __future__ import annotations
@@ -11,13 +18,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from regiontalk.captioning.contexts import Contexts
+from regiontalk.language import Vocabulary
+from regiontalk.language.placed import PlacedVectors
+from regiontalk.pack import PLACED, Arrays, Pack
+from regiontalk.settings import PackSettings
+from regiontalk.training.alignment_net import AlignmentNet, WordsNet, standardise
+from regiontalk.training.captioner_net import Attention, CaptionerNet, folded_captioner
 from regiontalk.training.checkpoint import FILE_NAME, read_tensors, write_tensors
 from regiontalk.training.config import require_same_run
 from regiontalk.training.loop import Task, measure, train
 
+CAPTIONERS = ("photo_captioner", "region_captioner")
+WORD_AXES: Mapping[str, int] = {"embedding": 0, "W_oh": 1, "b_o": 0}
+"""Tensors that have a part for each word, and the axis of the words."""
 BEST, TUNED = "best.safetensors", "tuned.safetensors"
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Of the tuned weights in the mix: 0 leaves the weights as they were, but for what is new."""
@@ -25,7 +43,138 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 Goodness = tuple[float, ...]
 """Of a measurement: the greater the better, the first number first."""
 
-_AGAIN = "remove it and give the command again"
+
+AGAIN = "remove it and give the command again"
+Weights = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class PackParts:
+    """What a pack is made of, but its graph: `regiontalk.pack.save_pack` takes them."""
+
+    settings: PackSettings
+    vocabulary: Vocabulary
+    arrays: Arrays
+
+
+def with_new_words(pack: Pack, vocabulary: Vocabulary) -> PackParts:
+    """The pack's tensors for a vocabulary that extends its own (`Vocabulary.extended`).
+
+    A new word is read as the pack read it before: a placed word from its place, any other as UNKNOWN. The captioners
+    begin with it as the mean of all words, and as likely as it is in the new captions.
+
+    Args:
+        pack: as it is.
+        vocabulary: its words, then new ones.
+    """
+    old, arrays = pack.vocabulary, {name: dict(tensors) for name, tensors in pack.arrays.items()}
+    new = vocabulary.words[len(old.words) :]
+    embedding = arrays["words"]["embedding"]
+    arrays["words"]["embedding"] = np.concatenate([embedding, vectors_before(new, pack)])
+    shares = np.log(new_shares(old, vocabulary))
+    for name in CAPTIONERS:
+        arrays[name] = captioner_with_words(arrays[name], shares)
+    settings = pack.settings
+    if vocabulary.placed:
+        kept = old.encode(vocabulary.placed) - len(old)
+        arrays[PLACED] = {**arrays[PLACED], "vectors": arrays[PLACED]["vectors"][kept]}
+    elif arrays.pop(PLACED, None) is not None:  # captions teach them all now
+        settings = replace(settings, words=replace(settings.words, vector_dim=0))
+    return PackParts(settings, vocabulary, arrays)
+
+
+def vectors_before(words: tuple[str, ...], pack: Pack) -> np.ndarray:
+    """The vectors that the pack reads some words by which no caption taught it.  # (n, d)"""
+    vocabulary, embedding = pack.vocabulary, pack.arrays["words"]["embedding"]
+    vectors = np.repeat(embedding[Vocabulary.UNKNOWN][None], len(words), axis=0)
+    ids = vocabulary.encode(words)
+    placed = ids >= len(vocabulary)
+    if placed.any():
+        vectors[placed] = PlacedVectors(pack.arrays[PLACED])[ids[placed] - len(vocabulary)]
+    return vectors
+
+
+def new_shares(old: Vocabulary, new: Vocabulary) -> np.ndarray:
+    """How often the new captions say each word that is new, as a share of all they say.  # (n,)"""
+    total = int(new.counts.sum() - old.counts.sum())
+    shares: np.ndarray = new.counts[len(old) :].astype(np.float32) / max(total, 1)
+    return shares
+
+
+def captioner_with_words(tensors: Mapping[str, np.ndarray], log_shares: np.ndarray) -> dict[str, np.ndarray]:
+    """A captioner's tensors with room for n more words, each the mean of the others, and log-shares (n,) for biases."""
+    grown = dict(tensors)
+    for name, axis in WORD_AXES.items():
+        if name in tensors:
+            real = np.take(tensors[name], range(2, tensors[name].shape[axis]), axis)
+            mean = np.repeat(real.mean(axis, keepdims=True), len(log_shares), axis)
+            grown[name] = np.concatenate([tensors[name], log_shares if name == "b_o" else mean], axis)
+    return grown
+
+
+def alignment_network(words: Weights, projection: Weights, cell: str, dropout: float = 0.0) -> AlignmentNet:
+    """The alignment of a pack, in evaluation mode.
+
+    Vectors of words from elsewhere are part of the pack's word vectors already: the network reads none. The scale of
+    scores inside a loss, which no pack holds, begins at 1.
+
+    Args:
+        words, projection: the pack's tensors of these names.
+        cell: of the words network.
+        dropout: while it is trained.
+    """
+    (size, embedding), (hidden, dim) = words["embedding"].shape, words["W_d"].shape
+    net = AlignmentNet(WordsNet(size, embedding, hidden, dim, dropout, cell), len(projection["W_m"]), dim, dropout)
+    load_tensors(net, {f"words.{name}": value for name, value in words.items()} | dict(projection))
+    return net.eval()
+
+
+def captioner_network(tensors: Weights, cell: str, dropout: float = 0.0) -> CaptionerNet:
+    """A captioner of a pack, in evaluation mode.
+
+    Args:
+        tensors: the pack's `photo_captioner` or `region_captioner`.
+        cell: its cell.
+        dropout: while it is trained.
+    """
+    (size, embedding), (context, hidden) = tensors["embedding"].shape, tensors["W_hi"].shape
+    attention = None
+    if "W_kr" in tensors:
+        attention = Attention(len(tensors["W_kr"]), hidden, tensors["W_kr"].shape[1], embedding, dropout)
+    net = CaptionerNet(np.ones(size), context, cell, hidden, embedding, dropout, attention)
+    own = {name.removeprefix("attention."): name for name in net.state_dict()}
+    load_tensors(net, {own[name]: value for name, value in tensors.items()})
+    return net.eval()
+
+
+@torch.no_grad()
+def standardise_alignment(net: AlignmentNet, features: np.ndarray) -> None:
+    """Take out the statistics of some regions' features (n, D): the same v_i, from inputs of mean 0 and deviation 1."""
+    folded = net.folded_projection()
+    standardise(net, features)
+    net.W_m.copy_(folded["W_m"] * net.deviation[:, None])
+    net.b_m.copy_(folded["b_m"] + net.mean @ folded["W_m"])
+
+
+@torch.no_grad()
+def standardise_captioner(net: CaptionerNet, seen: Contexts) -> None:
+    """Take out the statistics of what is seen with some captions: the same captions, from standardised inputs."""
+    folded = {name: torch.from_numpy(value) for name, value in folded_captioner(net.state_dict()).items()}
+    net.set_statistics(seen)
+    net.W_hi.copy_(folded["W_hi"] * net.deviation[:, None])
+    net.b_hi.copy_(folded["b_hi"] + net.mean @ folded["W_hi"])
+    if net.attention is not None:
+        for name in ("W_kr", "W_vr"):
+            net.attention.get_parameter(name).copy_(folded[name] * net.attention.deviation[:, None])
+        net.attention.b_s.copy_(folded["b_s"] + net.attention.mean @ folded["W_vr"] @ folded["W_sa"])
+
+
+def load_tensors(net: nn.Module, tensors: Weights) -> None:
+    """Give a network all its weights; statistics and the loss's scale, which packs lack, stay as they are."""
+    loaded = {name: torch.from_numpy(np.array(value, np.float32)) for name, value in tensors.items()}
+    lacking = {name for name in net.state_dict() if name not in loaded}
+    assert all(name.split(".")[-1] in ("mean", "deviation", "log_scale") for name in lacking), lacking
+    net.load_state_dict({**net.state_dict(), **loaded})
 
 
 @dataclass(frozen=True)
@@ -63,14 +212,14 @@ def tune(task: Task, folder: Path, choice: Choice) -> float:
     """
     network, first = task.network, copied(task.network)
     if (folder / TUNED).exists():
-        tensors, metadata = read_tensors(folder / TUNED, _AGAIN)
+        tensors, metadata = read_tensors(folder / TUNED, AGAIN)
         require_same_run(folder / TUNED, metadata["run"], task.run)
         network.load_state_dict(tensors)
         network.eval()
         return float(metadata["share"])
     best = Best(network, folder / BEST, task.run, choice.step, choice.patience * task.validate_every)
     train(replace(task, enough=best), folder)
-    learnt, _ = read_tensors(folder / BEST, _AGAIN)
+    learnt, _ = read_tensors(folder / BEST, AGAIN)
     share = best_share(task, first, learnt, choice)
     network.load_state_dict(mixed(first, learnt, share, choice))
     network.eval()
@@ -105,7 +254,7 @@ class Best:
         self.network, self.file, self.run, self.goodness, self.patience = network, file, run, goodness, patience
         self.step, self.found = 0, Goodness()  # smaller than any
         if file.exists():
-            _, metadata = read_tensors(file, _AGAIN)
+            _, metadata = read_tensors(file, AGAIN)
             require_same_run(file, metadata["run"], run)
             self.step, self.found = int(metadata["step"]), tuple(json.loads(metadata["goodness"]))
 

@@ -1,38 +1,124 @@
-"""`regiontalk teach`, second and third stage: the captioners of photos and of regions learn from stored regions."""
+"""`regiontalk teach`, stage by stage: from stored regions the alignment learns, then the captioners."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from regiontalk.errors import DataError
+from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.language import Vocabulary
-from regiontalk.settings import CaptionerSettings
+from regiontalk.settings import CaptionerSettings, PackSettings
 from regiontalk.training.alignment_net import AlignmentNet
-from regiontalk.training.batches import mixture
+from regiontalk.training.batches import CaptionedPhotos, mixture
 from regiontalk.training.caption_sources import Described, contexts_of
 from regiontalk.training.captioner_data import CaptionerData, HeldOut, References
 from regiontalk.training.captioner_net import folded_captioner
-from regiontalk.training.loop import best_device
-from regiontalk.training.new_words import WORD_AXES
-from regiontalk.training.pack_networks import captioner_network, standardise_captioner
-from regiontalk.training.sentences import PhraseEdges, Snippets, infer_snippets
-from regiontalk.training.taught_photos import StoredPhotos
-from regiontalk.training.teach_alignment import AVERAGING, CLIP, SCHEDULE
+from regiontalk.training.dev_retrieval import named_numbers, score_pairs
+from regiontalk.training.loop import SCHEDULES, Task, best_device, make_optimiser, parameter_groups
+from regiontalk.training.losses import ranking_loss
+from regiontalk.training.regions import CachedFeatures
+from regiontalk.training.sentences import PhraseEdges, Snippets, infer_snippets, pad_ids
+from regiontalk.training.teach_photos import StoredPhotos, without_shared
+from regiontalk.training.train_alignment import Batch
 from regiontalk.training.train_captioner import STATISTICS, CaptionerConfig, CaptionerRun
-from regiontalk.training.tuning import Choice, Goodness, tune
+from regiontalk.training.tuning import WORD_AXES, Choice, Goodness, captioner_network, standardise_captioner, tune
 
 if TYPE_CHECKING:
     from regiontalk.training.teach import TeachConfig
 
+CLIP, AVERAGING, SCHEDULE = 5.0, 0.9, "constant"
+"""Of all stages: the gradient's bound; the share of the running mean, which is what is measured, that a step keeps."""
+RECALLS = ("image_to_text_r1", "image_to_text_r5", "text_to_image_r1", "text_to_image_r5")
 HELD_OUT = "held_out"
 MIN_WORDS = 2
 """Of a phrase that the region captioner learns."""
+
+
+class AlignmentTeaching:
+    """The parts of the stage.
+
+    Args:
+        config: of the teaching.
+        net: the pack's alignment, standardised.
+        taught, held_out: photos.
+        settings: of the pack.
+    """
+
+    def __init__(
+        self,
+        config: TeachConfig,
+        net: AlignmentNet,
+        taught: StoredPhotos,
+        held_out: StoredPhotos,
+        settings: PackSettings,
+    ) -> None:
+        self.config, self.device = config, best_device()
+        self.net, self.score, self.vision = net.to(self.device), settings.alignment.score, settings.vision
+        self.taught, self.held_out = taught.sentences, held_out.sentences
+        self.sources = [CachedFeatures(each.store, self.device) for each in (taught, held_out)]
+        self.order = CaptionedPhotos(self.taught, config.batch, 1, config.seed)
+        texts = np.array([ids.tobytes() for ids in self.taught.ids], object)
+        _, self.caption_number = np.unique(texts, return_inverse=True)
+
+    def tune(self, folder: Path, run: str, known: int) -> float:
+        """Learn, or take what was learnt before; the network has it then, on the CPU.
+
+        Args:
+            folder, run: of the stage.
+            known: words that are not new.
+
+        Returns:
+            The share of what was learnt in the mix.
+        """
+        torch.manual_seed(self.config.seed)
+        choice = Choice(recall_goodness, recall_goodness, self.config.patience, {"words.embedding": 0}, known)
+        share = tune(self.task(run), folder, choice)
+        self.net.cpu()
+        return share
+
+    def task(self, run: str) -> Task:
+        config = self.config
+        steps = self.order.epoch_steps * config.epochs
+        return Task(
+            network=self.net,
+            optimiser=make_optimiser("adamw", parameter_groups(self.net.parameters(), config.learning_rate, 0.0)),
+            steps=steps,
+            learning_rate=SCHEDULES[SCHEDULE](steps),
+            batch=self.batch,
+            losses=self.losses,
+            validate=self.validate,
+            validate_every=self.order.epoch_steps,
+            clip=CLIP,
+            run=run,
+            averaging=AVERAGING,
+        )
+
+    def batch(self, step: int) -> Batch:
+        photos, rows = self.order.rows(step)
+        ids, mask = pad_ids(self.taught.ids[row] for row in rows[0])
+        regions = self.sources[0].load(photos, None, self.vision)
+        alike = torch.from_numpy(self.caption_number[rows[0]])  # no photo is wrong for a caption that it has as well
+        return Batch(regions, 0, ids, mask, alike, None)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        features, present = self.sources[0].features(batch.regions)
+        ids, mask, alike = (each.to(self.device) for each in (batch.ids, batch.mask, batch.photos))
+        regions = self.net.regions(features)
+        return {"loss": ranking_loss(self.net, regions, present, (ids, mask), alike, self.score, "info_nce")}
+
+    def validate(self, rehearsal: bool) -> dict[str, float]:
+        """Recalls and ranks on the held-out photos, few enough to be rehearsed with."""
+        scores, owners = score_pairs(self.net, self.sources[1], self.held_out, self.score, self.device, self.vision)
+        captions = [ids.tobytes() for ids in self.held_out.ids]
+        return named_numbers(retrieval(without_shared(scores, owners, captions), owners))
 
 
 @dataclass(frozen=True)
@@ -147,6 +233,13 @@ def run_config(config: TeachConfig, about: str, settings: CaptionerSettings, fol
         longest=settings.max_words,
         seed=config.seed,
     )
+
+
+def recall_goodness(numbers: Mapping[str, float]) -> Goodness:
+    """The mean of the recalls; where it is the same, the smaller mean ranks."""
+    return fmean(numbers[name] for name in RECALLS), -numbers["image_to_text_mean_rank"] - numbers[
+        "text_to_image_mean_rank"
+    ]
 
 
 def loss_goodness(numbers: Mapping[str, float]) -> Goodness:
