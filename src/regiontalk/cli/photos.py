@@ -8,7 +8,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from operator import methodcaller
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -169,20 +169,12 @@ def look_at(
 
 
 def _open(file: Path, size: int, report: Report, choice: PhotoChoice) -> Photo | None:
-    """A photo squashed as the vision network will see it; None if it is broken, which is reported."""
-    from PIL import Image
-
-    from regiontalk.photos.errors import out_of_memory
-    from regiontalk.vision.pixels import prepare
-
+    """A photo as the vision network will see it; None if it is broken, which is reported."""
     try:
-        photo = choice.open(file, size)
-        return replace(photo, image=Image.fromarray(prepare(photo.image, size)))
+        return choice.open(file, size).prepared(size)
     except PhotoError as error:
         report.failure(str(file), str(error))
-    except MemoryError:
-        report.failure(str(file), str(out_of_memory(str(file))))
-    return None
+        return None
 
 
 def _say_what_was_passed_over(searched: Sequence[FoundPhotos], report: Report) -> None:

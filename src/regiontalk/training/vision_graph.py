@@ -16,13 +16,12 @@ from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from regiontalk.errors import TrainingError
 from regiontalk.files import parse_json, read_bytes, read_text
-from regiontalk.photos import open_photo
+from regiontalk.photos import open_photo, prepare
 from regiontalk.settings import VisionSettings
 from regiontalk.training.backbones import build_backbone
 from regiontalk.training.checkpoint import MAX_BYTES, read_finished, require_finished, save_tensors
 from regiontalk.training.quantise import quantise_graph
 from regiontalk.training.vision_net import VisionNet
-from regiontalk.vision.pixels import prepare
 
 OPSET = 17
 WEIGHTS, SETTINGS, BACKBONE, GRAPH = "vision.safetensors", "vision.json", "backbone.json", "vision.onnx"
