@@ -19,9 +19,8 @@ import numpy as np
 from measuring import arguments, at_least_one, median_seconds, print_table, ratio_rows, sample_photos
 
 import regiontalk
-from regiontalk.photos import Photo, open_photo
+from regiontalk.photos import Photo, open_photo, prepare
 from regiontalk.structures import Regions
-from regiontalk.vision.pixels import prepare
 from regiontalk.vision.session import BATCH, OUTPUTS, VisionSession, available_cpus
 
 CROPS = 20

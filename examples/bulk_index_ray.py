@@ -28,11 +28,10 @@ import ray.exceptions
 import safetensors.numpy
 import typer
 
-from regiontalk.cli.adding import hooks_of, tally_text
 from regiontalk.cli.console import ending
-from regiontalk.cli.indexing import GOES_ON, IndexOption, StorageOption
+from regiontalk.cli.index import GOES_ON, IndexOption, StorageOption, hooks_of, tally_text
 from regiontalk.cli.options import JsonOption, MaxPixelsOption, PackOption, PhotosArgument
-from regiontalk.cli.stream import find_inputs
+from regiontalk.cli.photos import find_inputs
 from regiontalk.errors import DataError, PackError, PhotoError
 from regiontalk.model import Model, load
 from regiontalk.search.adding import Hooks, Known, add_changed, look_at_new

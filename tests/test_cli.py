@@ -14,11 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from regiontalk.cli import main
-from regiontalk.cli import progress as progress_module
-from regiontalk.cli.console import Report, ending, printable
-from regiontalk.cli.pictures import plan_pictures, save_picture
-from regiontalk.cli.progress import ProgressBar
+from regiontalk.cli import console, main
+from regiontalk.cli.console import ProgressBar, Report, ending, printable
+from regiontalk.cli.outputs import plan_pictures, save_picture
 from regiontalk.cli.text import alignment_text, description_text, folded
 from regiontalk.errors import ConfigError, DataError, PackError, PhotoError, SentenceError, TrainingError
 from regiontalk.structures import Alignment, Caption, Description, Phrase, Regions, Sentence
@@ -195,7 +193,7 @@ def test_a_bar_comes_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     count_to_three()
     assert terminal.getvalue() == ""
-    monkeypatch.setattr(progress_module, "PATIENCE", -1.0)
+    monkeypatch.setattr(console, "PATIENCE", -1.0)
     count_to_three()
     shown = terminal.getvalue()
     assert "photos" in shown
@@ -205,7 +203,7 @@ def test_a_bar_comes_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_bar_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(progress_module, "PATIENCE", -1.0)
+    monkeypatch.setattr(console, "PATIENCE", -1.0)
     count_to_three()
     assert capsys.readouterr().err == ""
 

@@ -29,11 +29,10 @@ from regiontalk.language.spelling import one_letter_off
 from regiontalk.language.tokenise import tokenise
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
-from regiontalk.photos import Photo, PhotoSource, open_photo
-from regiontalk.photos.errors import out_of_memory
+from regiontalk.photos import Photo, PhotoSource, open_photo, prepare
+from regiontalk.photos.kinds import out_of_memory
 from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions, Sentence
 from regiontalk.vision.boxes import nms
-from regiontalk.vision.pixels import prepare
 from regiontalk.vision.session import BATCH, VisionSession
 
 DISTINCT_IOU = 0.4

@@ -197,7 +197,7 @@ def test_mistakes_are_told_before_any_work(
 def test_an_interrupted_run_keeps_its_rows(
     command: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from regiontalk.cli import pictures
+    from regiontalk.cli import photos as photo_commands
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
@@ -206,7 +206,7 @@ def test_an_interrupted_run_keeps_its_rows(
         if file.name == "c.jpg":
             interrupt()
 
-    monkeypatch.setattr(pictures, "draw_picture", draw)
+    monkeypatch.setattr(photo_commands, "draw_picture", draw)
     ended = command("describe", photos, "--csv", tmp_path / "alt.csv", "--draw", tmp_path / "drawn")
     assert ended.status == 130
     assert [row["file"] for row in rows_in(tmp_path / "alt.csv")] == ["photos/a.jpg", "photos/b.png"]

@@ -227,16 +227,14 @@ def test_a_pipe_and_a_link_to_a_device_in_a_folder(command: Command, photos: Pat
 
 
 def test_too_little_memory_for_one_photo(command: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from regiontalk.vision import pixels
-
-    prepare = pixels.prepare
+    from regiontalk.photos import prepare
 
     def fail_for_b(image: Image.Image, size: int) -> Any:
         if image.size == (80, 48):
             raise MemoryError
         return prepare(image, size)
 
-    monkeypatch.setattr(pixels, "prepare", fail_for_b)
+    monkeypatch.setattr("regiontalk.photos.opening.prepare", fail_for_b)
     ended = command("describe", photos, "--json")
     assert (ended.status, len(ended.json())) == (1, 2)
     assert "b.png: expected a photo that can be decoded, found a photo and too little memory for it" in ended.err

@@ -22,8 +22,8 @@ from PIL import Image, ImageCms, ImageFile, features
 
 import regiontalk
 from regiontalk.errors import PhotoError
-from regiontalk.photos import MAX_FILE_BYTES, MAX_PIXELS, SHRUNK, Photo, colours, open_photo, opening
-from regiontalk.photos.errors import TooManyPixelsError
+from regiontalk.photos import MAX_FILE_BYTES, MAX_PIXELS, SHRUNK, Photo, open_photo, opening
+from regiontalk.photos.kinds import TooManyPixelsError
 
 SAMPLES = Path(__file__).parents[2] / "src" / "regiontalk" / "samples"
 
@@ -199,7 +199,7 @@ def test_greys_are_turned_into_8_bits_a_few_at_a_time(monkeypatch: pytest.Monkey
     wide = values.astype(np.float64)
     stretched = (wide - wide.min()) * (255 / (wide.max() - wide.min())) + 0.5
     assert np.array_equal(expected[..., 0], stretched.astype(np.uint8))
-    monkeypatch.setattr(colours, "_GREYS_AT_ONCE", 5)
+    monkeypatch.setattr(opening, "_GREYS_AT_ONCE", 5)
     assert np.array_equal(pixels(open_photo(Image.fromarray(values))), expected)
 
 

@@ -24,7 +24,7 @@ from regiontalk.training.regions import (
     unit_boxes,
 )
 from regiontalk.training.vision_graph import prepared, read_graph, read_settings, read_vision
-from regiontalk.vision.roi_align import roi_weights
+from regiontalk.vision.boxes import roi_weights
 
 SETTINGS = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0)
 

@@ -16,9 +16,8 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from regiontalk.errors import PackError
-from regiontalk.vision.boxes import pick_regions
-from regiontalk.vision.pixels import prepare
-from regiontalk.vision.roi_align import roi_weights
+from regiontalk.photos import prepare
+from regiontalk.vision.boxes import pick_regions, roi_weights
 from regiontalk.vision.session import BATCH, VisionSession, available_cpus
 
 from ..tiny_pack import DIM, FEATURE_DIM, SIDE, SIZE, tiny_settings, tiny_vision_model, tiny_vision_onnx

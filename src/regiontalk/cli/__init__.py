@@ -8,27 +8,30 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 
 import regiontalk
 from regiontalk.cli import (
-    building,
-    evaluating,
-    evaluating_captions,
-    evaluating_grounding,
-    evaluating_objects,
-    indexing,
-    inspecting,
-    photos,
-    reporting,
-    searching,
-    serving,
-    teaching,
+    align,
+    describe,
+    evaluate,
+    evaluate_boxes,
+    evaluate_captions,
+    export,
+    index,
+    inspect,
+    regions,
+    report,
+    search,
+    serve,
+    teach,
+    train,
 )
 from regiontalk.cli.console import OUT_OF_MEMORY, SOME_FAILED, abandon_stdout, require_out_of_memory, warn_user
+from regiontalk.cli.options import grouped
 
 HELP = """Find the regions of a photo and connect them with language.
 
@@ -51,18 +54,33 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-photos.add_to(app)
-inspecting.add_to(app)
-indexing.add_to(app)
-searching.add_to(app)
-reporting.add_to(app)
-building.add_to(app)
-teaching.add_to(app)
-evaluating.add_to(app)
-evaluating_captions.add_to(evaluating.evaluate_app)
-evaluating_grounding.add_to(evaluating.evaluate_app)
-evaluating_objects.add_to(evaluating.evaluate_app)
-serving.add_to(app)
+_COMMANDS: tuple[Callable[..., None], ...] = (
+    describe.describe,
+    align.align,
+    regions.regions,
+    inspect.inspect,
+    search.search,
+    report.report,
+    export.export,
+    teach.teach,
+    serve.serve,
+)
+_EVALUATIONS: tuple[Callable[..., None], ...] = (
+    evaluate.retrieval,
+    evaluate_captions.describe,
+    evaluate_captions.captions,
+    evaluate_boxes.grounding,
+    evaluate_boxes.regions,
+    evaluate_boxes.search,
+    evaluate_captions.objects,
+)
+for _command in _COMMANDS:
+    app.command()(grouped(_command))
+app.add_typer(index.index_app, name="index")
+app.add_typer(train.train_app, name="train")
+app.add_typer(evaluate.evaluate_app, name="evaluate")
+for _command in _EVALUATIONS:
+    evaluate.evaluate_app.command()(grouped(_command))
 
 
 def _version(wanted: bool) -> None:

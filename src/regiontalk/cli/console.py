@@ -1,18 +1,21 @@
-"""What a command says and how it ends: results on stdout, problems on stderr, an exit status."""
+"""What a command says and how it ends: results on stdout, problems and a progress bar on stderr, an exit status."""
 
 from __future__ import annotations
 
 import json
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self, TextIO
 
 import typer
 
-from regiontalk.cli.progress import ProgressBar
 from regiontalk.errors import ConfigError, DataError, PackError, RegionTalkError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 SOME_FAILED, WRONG_COMMAND, INTERRUPTED, READER_GONE = 1, 2, 130, 141
 
@@ -21,7 +24,82 @@ _COMMAND_IS_WRONG = (PackError, ConfigError, DataError)
 
 OUT_OF_MEMORY = "too little memory; close other programs, or give the command less at once"
 
+PATIENCE = 2.0
+"""Seconds before a bar appears: what is done sooner needs none, and Rich need not be loaded."""
+
 _NO_ROOM = "failed to map segment"  # the dynamic linker's words where a library does not fit into memory
+
+
+class ProgressBar:
+    """A bar on stderr, if that is a terminal, for whatever takes long; gone when done.
+
+    It appears after a while, and steps aside while something is printed, since both may be on one terminal.
+    """
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._total = 0
+        self._done = 0
+        self._what = ""
+        self._bar: Progress | None = None
+        self._shown = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hide()
+
+    def expect(self, total: int, what: str) -> None:
+        """Begin to count: `total` of `what` are to be done. The time before counts as waiting too."""
+        self._hide()
+        self._bar, self._total, self._done, self._what = None, total, 0, what
+
+    def advance(self, done: int = 1) -> None:
+        """That many more are done."""
+        self._done += done
+        if self._bar is None and self._due():
+            self._bar = _make_bar(self._what, self._total)
+        if self._bar is not None:
+            self._show()
+            self._bar.update(self._bar.task_ids[0], completed=self._done, refresh=True)
+
+    @contextmanager
+    def aside(self, stream: TextIO) -> Iterator[None]:
+        """Take the bar away where something is printed on a terminal. It comes back with the next step."""
+        if stream.isatty():
+            self._hide()
+        yield
+
+    def _due(self) -> bool:
+        return self._done < self._total and time.monotonic() - self._began > PATIENCE and sys.stderr.isatty()
+
+    def _show(self) -> None:
+        if self._bar is not None and not self._shown:
+            self._bar.start()
+            self._shown = True
+
+    def _hide(self) -> None:
+        if self._bar is not None and self._shown:
+            self._bar.stop()
+            self._shown = False
+
+
+def _make_bar(what: str, total: int) -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(
+        *columns,
+        console=Console(file=sys.stderr),
+        transient=True,
+        auto_refresh=False,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    bar.add_task(what, total=total)
+    return bar
 
 
 class Report:

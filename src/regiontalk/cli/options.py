@@ -1,13 +1,23 @@
-"""Options that several commands share."""
+"""Options that several commands share, alone and in groups.
+
+A group is a dataclass whose fields are annotated as a command's parameters are. A command that takes one is registered
+as `grouped(command)`, so that users type its fields as if they were parameters.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from inspect import Parameter, Signature, signature
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
 from regiontalk.errors import ConfigError
+
+if TYPE_CHECKING:
+    from regiontalk.model import Model
 
 PhotosArgument = Annotated[
     list[str],
@@ -51,6 +61,65 @@ DrawOption = Annotated[
         help="Also write a picture; for many photos or a folder of them, a folder that gets one for each.",
     ),
 ]
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Which model, and which photos it opens."""
+
+    pack: PackOption = None
+    threads: ThreadsOption = None
+    max_pixels: MaxPixelsOption = None
+
+    def load(self) -> Model:
+        """The model.
+
+        Raises:
+            PackError: as `regiontalk.load`.
+        """
+        from regiontalk.model import load
+
+        return load(self.pack, self.threads, self.max_pixels)
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes groups of options as one whose parameters are those of the groups, for Typer."""
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        _call(command, given)
+
+    parameters = list(_parameters(command))
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def _parameters(taker: Callable[..., Any]) -> Iterator[Parameter]:
+    """What a command or a group takes, groups taken apart."""
+    hints = get_type_hints(taker, include_extras=True)
+    for name, each in signature(taker).parameters.items():
+        if is_dataclass(hints[name]):
+            yield from _parameters(hints[name])
+        else:
+            yield Parameter(name, Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[name])
+
+
+def _call(taker: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    """Gives a command or a group what it takes, groups put together."""
+    hints = get_type_hints(taker, include_extras=True)
+    names = signature(taker).parameters
+    return taker(**{each: _call(hints[each], given) if is_dataclass(hints[each]) else given[each] for each in names})
+
+
+def flags(group: Any) -> dict[str, Any]:
+    """What the options of a group were given, by flag; None where that is what they are anyway."""
+    found: dict[str, Any] = {}
+    for each in fields(group):
+        value = getattr(group, each.name)
+        flag = f"--{each.name.replace('_', '-')}"
+        found |= flags(value) if is_dataclass(value) else {flag: None if value == each.default else value}
+    return found
 
 
 def refuse(options: Mapping[str, object], why: str) -> None:

@@ -1,161 +1,187 @@
-"""`regiontalk describe`, `align` and `regions`."""
+"""The photos that a command is given: found, opened and looked at a few at a time, broken ones named and left out, in
+order; and for each of them a result, printed, and perhaps a picture.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from functools import partial
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from regiontalk.cli.alt_texts import AltTextOption, AltTexts, CsvOption, OverwriteOption, SidecarOption
 from regiontalk.cli.console import Report, ending
-from regiontalk.cli.each_photo import for_each_photo, printed
-from regiontalk.cli.options import (
-    BeamOption,
-    DrawOption,
-    ExcludeOption,
-    JsonOption,
-    MaxPixelsOption,
-    PackOption,
-    PhotosArgument,
-    ThreadsOption,
-)
-from regiontalk.cli.stream import PhotoChoice, look_at
+from regiontalk.cli.options import DrawOption, ExcludeOption, JsonOption, ModelOptions
+from regiontalk.cli.outputs import draw_picture, plan_pictures
+from regiontalk.errors import ConfigError, PhotoError
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from regiontalk.model import Model
     from regiontalk.photos import Photo
-    from regiontalk.structures import Description, Regions
+    from regiontalk.photos.folders import FoundPhotos
+    from regiontalk.photos.kinds import OtherKind
+    from regiontalk.structures import Regions
+
+    Save = Callable[[Path, Any], None]
+    """Puts the result of a photo into further files."""
+    Saving = Callable[[Sequence[str], Sequence[FoundPhotos], Report], AbstractContextManager[Save]]
+    """Of the arguments that name photos and folders, and of what each names."""
+
+_NAMED = 3
+"""Folders that are named where many are meant."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.command()(describe)
-    app.command()(align)
-    app.command()(regions)
+@dataclass(frozen=True)
+class PhotoChoice:
+    """Which photos are taken.
 
-
-def describe(
-    photos: PhotosArgument,
-    as_json: JsonOption = False,
-    draw: DrawOption = None,
-    pack: PackOption = None,
-    beam: BeamOption = None,
-    threads: ThreadsOption = None,
-    exclude: ExcludeOption = None,
-    max_pixels: MaxPixelsOption = None,
-    csv: CsvOption = None,
-    alt_text: AltTextOption = None,
-    sidecar: SidecarOption = False,
-    overwrite: OverwriteOption = False,
-) -> None:
-    """Write a caption for each photo and for each of its regions.
-
-    Examples:
-
-    \b
-      regiontalk describe photo.jpg --draw described.png
-      regiontalk describe holiday/ --json > holiday.jsonl
-      regiontalk describe holiday/ --csv alt.csv --sidecar
+    Attributes:
+        exclude: what `--exclude` says; see `search_photos`.
+        max_pixels: what `--max-pixels` says; see `open_photo`.
     """
-    from regiontalk.cli.text import description_text
 
-    def results(model: Model, looked: list[Regions]) -> Iterable[Description]:
-        from regiontalk.model import distinct
+    exclude: Sequence[str] | None = None
+    max_pixels: int | None = None
 
-        return model.describe_regions([distinct(each) for each in looked], beam)
+    def open(self, file: str | os.PathLike[str], min_side: int) -> Photo:
+        """A photo, see `open_photo`."""
+        from regiontalk.photos import open_photo
 
-    show, choice = printed(as_json, description_text), PhotoChoice(exclude, max_pixels)
-    texts = AltTexts(csv, alt_text, sidecar, overwrite)
-    for_each_photo(photos, choice, draw, (pack, threads), results, show, _draw_description, texts)
+        return open_photo(file, max_pixels=self.max_pixels, min_side=min_side)
 
 
-def regions(
-    photos: PhotosArgument,
-    as_json: JsonOption = False,
-    draw: DrawOption = None,
-    pack: PackOption = None,
-    threads: ThreadsOption = None,
-    exclude: ExcludeOption = None,
-    max_pixels: MaxPixelsOption = None,
+ALL_PHOTOS = PhotoChoice()
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoOptions:
+    """What commands take that have a result for each photo."""
+
+    as_json: JsonOption = False
+    draw: DrawOption = None
+    exclude: ExcludeOption = None
+    model: ModelOptions
+
+
+@contextmanager
+def _saving_nothing(*_: object) -> Iterator[Save]:
+    yield lambda file, result: None
+
+
+def for_each_photo(
+    given: list[str],
+    options: PhotoOptions,
+    results: Callable[[Model, list[Regions]], Iterable[Any]],
+    text: Callable[[Any], str],
+    picture: Callable[[Photo, Any], Image.Image],
+    to_json: Callable[[Any], dict[str, Any]] = methodcaller("to_json"),
+    saving: Saving = _saving_nothing,
 ) -> None:
-    """Find the regions of photos, without words.
+    """Photos in, a result and perhaps a picture out for each, in order; broken ones are named and left out.
 
-    Example:
+    Args:
+        given: the arguments that name photos and folders.
+        options: of the command.
+        results: the results of photos that were looked at together, one for each.
+        text: a result for people.
+        picture: draws a result on its photo.
+        to_json: a result for programs.
+        saving: takes the results while its block runs.
 
-    \b
-      regiontalk regions photo.jpg --json
+    Raises:
+        typer.Exit: always, with the command's exit status.
     """
-    from regiontalk.cli.text import regions_text
-
-    show, choice = printed(as_json, regions_text), PhotoChoice(exclude, max_pixels)
-    for_each_photo(photos, choice, draw, (pack, threads), lambda _, looked: looked, show, _draw_regions)
-
-
-def align(
-    photo: Annotated[str, typer.Argument(metavar="PHOTO", help="A photo.")],
-    sentence: Annotated[str, typer.Argument(metavar="SENTENCE", help="What people say about it, in quotes.")],
-    beta: Annotated[
-        float | None,
-        typer.Option(
-            "--beta",
-            metavar="BETA",
-            help="How strongly words keep to their neighbours' region, from 0; the pack's by default.",
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-    draw: DrawOption = None,
-    pack: PackOption = None,
-    threads: ThreadsOption = None,
-    max_pixels: MaxPixelsOption = None,
-) -> None:
-    """Tie the words of a sentence to the regions of a photo.
-
-    Example:
-
-    \b
-      regiontalk align photo.jpg "a black dog jumps over a fence" --draw aligned.png
-    """
-    from regiontalk.cli.pictures import draw_picture, plan_pictures
-    from regiontalk.cli.text import alignment_text
-
     with ending() as report:
-        from regiontalk.drawing import draw_alignment
-        from regiontalk.model import load
-
-        files = [Path(photo)] if _is_one_photo(photo, report) else []
-        pictures = plan_pictures(draw, [photo], files) if files else {}
-        model = load(pack, threads)
-        (read,) = model.read(sentence)
-        show, choice = printed(as_json, alignment_text), PhotoChoice(max_pixels=max_pixels)
-        for batch in look_at(model, files, report, choice):
-            for file, looked in batch:
-                alignment = model.align(looked, read, beta)
-                show(alignment, report)
-                if file in pictures:
-                    picture = partial(draw_alignment, alignment=alignment)
-                    draw_picture(file, pictures[file], picture, report, choice)
-
-
-def _is_one_photo(name: str, report: Report) -> bool:
-    if name and not os.path.isdir(name):
-        return True
-    report.failure(name or "''", "expected a photo, found a folder" if name else "an empty file name; name a photo")
-    return False
+        choice = PhotoChoice(options.exclude, options.model.max_pixels)
+        searched = search_inputs(given, report, choice)
+        files = [photo for found in searched for photo in found.photos]
+        inputs = len(files) + report.failures
+        pictures = plan_pictures(options.draw, given, files)
+        with saving(given, searched, report) as save:
+            model = options.model.load()
+            report.bar.expect(len(files), "photos")
+            for batch in look_at(model, files, report, choice):
+                found = results(model, [looked for _, looked in batch])
+                for (file, _), result in zip(batch, found, strict=True):
+                    report.json(to_json(result)) if options.as_json else report.result(text(result))
+                    if file in pictures:
+                        draw_picture(file, pictures[file], picture, result, choice, report)
+                    save(file, result)
+        report.summary(inputs, "inputs")
 
 
-def _draw_description(photo: Photo, description: Description) -> Image.Image:
-    from regiontalk.drawing import draw_description
+def find_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS) -> list[Path]:
+    """The photos that the arguments name, in order; folders searched. What names none is reported as failed.
 
-    return draw_description(photo, description)
+    A photo that is named twice is there twice: as many results as a program asked for.
+    """
+    return [photo for found in search_inputs(given, report, choice) for photo in found.photos]
 
 
-def _draw_regions(photo: Photo, found: Regions) -> Image.Image:
-    from regiontalk.drawing import draw_regions
+def search_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS) -> list[FoundPhotos]:
+    """What each argument names, as `find_inputs`. Folders that cannot be read are reported as failed, each for itself,
+    and what was passed over is said once for all arguments.
 
-    return draw_regions(photo, found)
+    Raises:
+        ConfigError: if a pattern to exclude is empty.
+    """
+    from regiontalk.photos.folders import FoundPhotos, search_photos
+
+    exclude = choice.exclude or ()
+    if not all(pattern.strip("/") for pattern in exclude):
+        raise ConfigError("--exclude: expected a name or a pattern of names, found an empty one; leave it out")
+    searched = []
+    for name in given:
+        if not name:
+            report.failure("''", "an empty file name; name a photo or a folder of photos")
+        found = search_photos(name, exclude) if name else FoundPhotos()
+        for folder, reason in (found.problems(name) if name else {}).items():
+            report.failure(folder, reason)
+        searched.append(found)
+    _say_what_was_passed_over(searched, report)
+    return searched
+
+
+def look_at(
+    model: Model, files: Sequence[Path], report: Report, choice: PhotoChoice = ALL_PHOTOS
+) -> Iterator[list[tuple[Path, Regions]]]:
+    """The regions of each photo that can be opened, in batches as they are ready.
+
+    However many files there are, and however large their photos, only a batch at the network's size is in memory.
+    """
+    from regiontalk.vision.session import BATCH
+
+    size = model.pack.settings.vision.size
+    for start in range(0, len(files), BATCH):
+        names, photos = [], []
+        for file in files[start : start + BATCH]:
+            photo = _open(file, size, report, choice)
+            if photo is not None:
+                names.append(file)
+                photos.append(photo)
+        yield list(zip(names, model.look(photos), strict=True))
+        report.bar.advance(len(files[start : start + BATCH]))
+
+
+def _open(file: Path, size: int, report: Report, choice: PhotoChoice) -> Photo | None:
+    """A photo as the vision network will see it; None if it is broken, which is reported."""
+    try:
+        return choice.open(file, size).prepared(size)
+    except PhotoError as error:
+        report.failure(str(file), str(error))
+        return None
+
+
+def _say_what_was_passed_over(searched: Sequence[FoundPhotos], report: Report) -> None:
+    kinds = sum((found.other_kinds for found in searched), Counter["OtherKind"]())
+    for kind, count in sorted(kinds.items(), key=lambda each: each[0].name):
+        report.note(f"{count} {kind.name} photo{'' if count == 1 else 's'} passed over: {kind.advice}")
+    folders = list(dict.fromkeys(str(folder) for found in searched for folder in found.system_folders))
+    if folders:
+        more = f" and {len(folders) - _NAMED} more" if len(folders) > _NAMED else ""
+        report.note(f"passed over {', '.join(folders[:_NAMED])}{more}: not a folder for photos; name it to search it")

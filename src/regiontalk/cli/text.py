@@ -7,8 +7,8 @@ from __future__ import annotations
 import os
 import shutil
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from regiontalk.cli.console import printable
 
@@ -23,15 +23,6 @@ _NO_TERMINAL = 1 << 20
 _LEAST_FOLD = 12
 """Columns that are worth folding into."""
 _BOX = "{:>6} {:>6} {:>6} {:>6}"
-_RANKING = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "median_rank": "median rank", "mean_rank": "mean rank"}
-_CAPTION_SCORES = {
-    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
-    "rouge_l": "ROUGE-L",
-    "cider_d": "CIDEr-D",
-    "cider_plain": "CIDEr, plain",
-    "meteor": "METEOR",
-    "spice": "SPICE",
-}
 _BOX_TITLES = _BOX.format("left", "top", "right", "bottom")
 
 
@@ -103,39 +94,6 @@ def word_lengths_text(pack: str, words: Sequence[str], lengths: np.ndarray, k: i
     pairs = [("longest", "shortest"), *zip(*lists, strict=True)]
     title = f"{printable(pack)}: {len(words)} words, each read alone; median length {np.median(lengths):.{places}f}"
     return "\n".join([title, *(f"  {left:<{width}}{right}" for left, right in pairs)])
-
-
-def retrieval_text(result: dict[str, Any]) -> str:
-    """Recalls as in the paper's tables, each with its interval if there is one."""
-    intervals = result.get("interval", {})
-    rows = [["", *_RANKING.values()]]
-    for way in ("image_to_text", "text_to_image"):
-        cells = [number_text(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING]
-        rows.append([way.replace("_", " "), *cells])
-    table = columns(rows)
-    rsum = number_text(result["rsum"], intervals.get("rsum"))
-    return "\n".join([*table, f"rsum {rsum}", *signature_lines(result["signature"])])
-
-
-def captions_text(result: dict[str, Any]) -> str:
-    """The scores of captions, each with its interval if there is one."""
-    intervals = result.get("interval", {})
-    rows = [
-        [title, number_text(result[name], intervals.get(name))]
-        for name, title in _CAPTION_SCORES.items()
-        if name in result
-    ]
-    return "\n".join([*columns(rows), *signature_lines(result["signature"])])
-
-
-def signature_lines(signature: Mapping[str, Any]) -> list[str]:
-    """A line for each thing that a signature says."""
-    return [f"  {name}: {printable(str(value))}" for name, value in signature.items()]
-
-
-def number_text(value: float, interval: Sequence[float] | None) -> str:
-    """A number, with its interval if there is one."""
-    return f"{value:.1f}" if interval is None else f"{value:.1f} [{interval[0]:.1f}, {interval[1]:.1f}]"
 
 
 def columns(rows: list[list[str]]) -> list[str]:

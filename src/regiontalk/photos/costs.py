@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import IO, Literal
 
 from regiontalk.errors import PhotoError
-from regiontalk.photos.errors import wrong
+from regiontalk.photos.kinds import wrong
 
 MAX_JPEG_SCANS = 500
 """Each scan of a progressive JPEG passes over all its pixels. Ordinary ones have about 10, the finest about 100."""

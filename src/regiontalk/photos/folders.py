@@ -12,8 +12,7 @@ from pathlib import Path
 
 from regiontalk import files
 from regiontalk.errors import PhotoError
-from regiontalk.photos.errors import escaped
-from regiontalk.photos.kinds import OtherKind, kind_by_name
+from regiontalk.photos.kinds import OtherKind, escaped, kind_by_name
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
-from typing import IO, BinaryIO, TypeAlias
+from dataclasses import dataclass, replace
+from typing import IO, BinaryIO, Self, TypeAlias
 
 import numpy as np
 from PIL import Image
 
 from regiontalk import files
 from regiontalk.errors import PhotoError
-from regiontalk.photos.colours import to_rgb
 from regiontalk.photos.costs import has_one_scan
-from regiontalk.photos.errors import GET_IT_AGAIN, TooManyPixelsError, escaped, out_of_memory, wrong
+from regiontalk.photos.kinds import GET_IT_AGAIN, TooManyPixelsError, escaped, out_of_memory, wrong
 from regiontalk.photos.readers import (
     MAX_FILE_BYTES,
     broken,
@@ -51,6 +50,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ON_ITS_SIDE = (5, 6, 7, 8)
+_GREYS_AT_ONCE = 1 << 20
+"""Wide greys turned into 8 bits at a time: in double precision, a whole photo would take three times its memory."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,17 @@ class Photo:
     width: int
     height: int
     image: Image.Image
+
+    def prepared(self, size: int) -> Self:
+        """The same photo as the vision graph takes it, so that many can wait in little memory; see `prepare`.
+
+        Raises:
+            PhotoError: if there is too little memory for it.
+        """
+        try:
+            return replace(self, image=Image.fromarray(prepare(self.image, size)))
+        except MemoryError:
+            raise out_of_memory(self.file) from None
 
 
 def open_photo(source: PhotoSource, *, max_pixels: int | None = None, min_side: int | None = None) -> Photo:
@@ -99,6 +111,17 @@ def open_photo(source: PhotoSource, *, max_pixels: int | None = None, min_side: 
         raise out_of_memory(name) from None
     except OSError as error:  # decoders' own are PhotoErrors by now
         raise PhotoError(escaped(str(files.unreadable(name, error, PhotoError, "Check the disk.")))) from None
+
+
+def prepare(image: Image.Image, size: int) -> np.ndarray:
+    """An RGB image as the vision graph takes it: squashed to a square, bilinear with antialiasing.
+
+    Training prepares its photos with this same function.
+
+    Returns:
+        (size, size, 3) uint8.
+    """
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
 
 
 # Where photos come from
@@ -253,3 +276,42 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:
         return 1
+
+
+# Any colour mode to RGB with 8 bits a channel
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """A decoded image in any mode → a new one in RGB, nothing shared."""
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    elif image.mode in ("I", "F"):
+        image = _wide_grey(np.asarray(image))
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    if image.mode in ("La", "RGBa"):  # these convert only to their own unmultiplied kind
+        image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
+    layer = image if image.mode == "RGBA" else image.convert("RGBA")
+    paper = Image.new("RGB", layer.size, "white")
+    paper.paste(layer, mask=layer)  # the same pixels as of `alpha_composite`, without its two more images in RGBA
+    return paper
+
+
+def _wide_grey(values: np.ndarray) -> Image.Image:
+    """Greys (H, W) int32 or float32 → 8 bits.
+
+    Such photos do not say what white is, so it is the smallest that fits of what is common: 65,535 for integers; 1, 255
+    or 65,535 for floats. If none fits, the values are stretched from the least to the greatest. Values that are not
+    finite are black.
+    """
+    grey = np.where(np.isfinite(values), values, 0)
+    low, high = float(grey.min()), float(grey.max())
+    whites = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (65535.0,)
+    if low >= 0 and high <= whites[-1]:
+        low, high = 0.0, next(white for white in whites if high <= white)
+    stretch = 255 / max(high - low, 1e-30)
+    shades = np.empty(grey.size, np.uint8)
+    for start in range(0, grey.size, _GREYS_AT_ONCE):
+        part = slice(start, start + _GREYS_AT_ONCE)
+        shades[part] = (grey.reshape(-1)[part].astype(np.float64) - low) * stretch + 0.5
+    return Image.fromarray(shades.reshape(grey.shape))

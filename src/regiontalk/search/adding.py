@@ -13,8 +13,8 @@ from pathlib import Path
 from regiontalk.errors import PhotoError
 from regiontalk.model import Model
 from regiontalk.photos import Photo
-from regiontalk.photos.errors import out_of_memory
 from regiontalk.photos.folders import FoundPhotos
+from regiontalk.photos.kinds import out_of_memory
 from regiontalk.search.entries import Entry
 from regiontalk.search.manifest import PackIdentity
 from regiontalk.search.reading import FileRead, open_read, read_file

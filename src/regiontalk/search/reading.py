@@ -12,15 +12,12 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import BinaryIO
 
-from PIL import Image
-
 from regiontalk.errors import PhotoError
 from regiontalk.files import open_regular, problem, read_with_status, sha256_hex, unreadable
 from regiontalk.photos import Photo, escaped, open_photo
 from regiontalk.photos.dates import date_taken
 from regiontalk.photos.readers import MAX_FILE_BYTES
 from regiontalk.search.entries import Entry, FileState
-from regiontalk.vision.pixels import prepare
 
 MOST_IN_MEMORY = 1 << 28
 """Bytes. A larger file is read a piece at a time, opened, and read once more to see that it is still the same."""
@@ -81,7 +78,7 @@ def open_read(read: FileRead, content: bytes | None, side: int, max_pixels: int 
             if _read_in_pieces(read.path, stream) != read:
                 raise problem(read.path, "changed while it was read", PhotoError, "Try again.")
     entry = Entry(read.path, read.sha256, read.state, photo.width, photo.height, taken)
-    return entry, replace(photo, file=read.path, image=Image.fromarray(prepare(photo.image, side)))
+    return entry, replace(photo, file=read.path).prepared(side)
 
 
 def _read_in_pieces(path: str, stream: BinaryIO) -> FileRead:

@@ -24,8 +24,7 @@ from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
 from regiontalk.training.regions import Views, see_view
 from regiontalk.training.sentences import Snippets
-from regiontalk.vision.boxes import area, iou
-from regiontalk.vision.roi_align import roi_weights
+from regiontalk.vision.boxes import area, iou, roi_weights
 
 FEWEST = 15
 """A name with fewer boxes is not taught: the detector's rare classes are mostly its mistakes."""

@@ -16,13 +16,11 @@ from PIL import Image, ImageEnhance
 from torch import Tensor, nn
 
 from regiontalk.data import Dataset, RegionStore, RegionStoreWriter
-from regiontalk.photos import open_photo
+from regiontalk.photos import open_photo, prepare
 from regiontalk.settings import VisionSettings
 from regiontalk.training.loop import progress_bar
 from regiontalk.training.vision_net import VisionNet
-from regiontalk.vision.boxes import WHOLE
-from regiontalk.vision.pixels import prepare
-from regiontalk.vision.roi_align import roi_align, roi_weights
+from regiontalk.vision.boxes import WHOLE, roi_align, roi_weights
 from regiontalk.vision.session import BATCH, VisionSession
 
 CHUNK = 64

@@ -23,12 +23,11 @@ from torch.jit import TracerWarning  # type: ignore[attr-defined]
 
 from regiontalk.errors import TrainingError
 from regiontalk.files import read_bytes
-from regiontalk.photos import open_photo
+from regiontalk.photos import open_photo, prepare
 from regiontalk.settings import VisionSettings
 from regiontalk.training.backbones import build_backbone
 from regiontalk.training.checkpoint import MAX_BYTES, read_finished, read_finished_json, require_finished, save_tensors
 from regiontalk.training.vision_net import VisionNet
-from regiontalk.vision.pixels import prepare
 
 OPSET = 17
 WEIGHTS, SETTINGS, BACKBONE, GRAPH = "vision.safetensors", "vision.json", "backbone.json", "vision.onnx"

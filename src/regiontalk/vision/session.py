@@ -9,22 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
 from regiontalk.errors import PackError, memory_errors
 from regiontalk.files import read_bytes
+from regiontalk.photos import Photo, prepare
 from regiontalk.settings import VisionSettings
 from regiontalk.structures import Regions
-from regiontalk.vision.boxes import WHOLE, area, pick_regions
+from regiontalk.vision.boxes import WHOLE, area, pick_regions, roi_align
 from regiontalk.vision.graph_check import has_external_data
-from regiontalk.vision.pixels import prepare
-from regiontalk.vision.roi_align import roi_align
-
-if TYPE_CHECKING:
-    from regiontalk.photos import Photo
 
 OUTPUTS = ("map", "boxes", "objectness")
 """Of the graph, in the order of `VisionSession.run`."""

@@ -21,9 +21,8 @@ from PIL import Image
 
 from regiontalk.errors import PhotoError
 from regiontalk.photos import Photo, escaped, open_photo
-from regiontalk.photos.errors import TooManyPixelsError
+from regiontalk.photos.kinds import TooManyPixelsError
 from regiontalk.report.pictures import jpeg
-from regiontalk.vision.pixels import prepare
 
 READY = b"\n"
 """The first byte on stdout: everything is imported."""
@@ -97,7 +96,7 @@ def open_upload(data: bytes, name: str, size: int, max_pixels: int) -> Photo:
     except PhotoError as error:
         said = error.for_guests if isinstance(error, TooManyPixelsError) else str(error)
         raise PhotoError(said.replace(_NAMELESS, escaped(name), 1)) from None
-    return replace(photo, file=name, image=Image.fromarray(prepare(photo.image, size)))
+    return replace(photo, file=name).prepared(size)
 
 
 def takes_long(data: bytes) -> bool:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from regiontalk.errors import TrainingError
-from regiontalk.photos import open_photo
+from regiontalk.photos import open_photo, prepare
 from regiontalk.training.backbones import build_backbone, efficientnet_lite, open_backbone, require_whole_cells
 from regiontalk.training.backbones.efficientnet_lite import (
     VARIANTS,
@@ -27,7 +27,6 @@ from regiontalk.training.backbones.efficientnet_lite import (
     weights_file,
 )
 from regiontalk.training.vision_net import float_pixels
-from regiontalk.vision.pixels import prepare
 
 from ..small_world import TINY
 

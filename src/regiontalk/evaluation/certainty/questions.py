@@ -17,8 +17,8 @@ import numpy as np
 
 from regiontalk.data import BoxedPhoto
 from regiontalk.data.captions import CaptionedPhoto
-from regiontalk.evaluation.class_words import CLASSES, Words, known, synonyms
-from regiontalk.evaluation.objects.mentions import ClassNamer, Mention, named
+from regiontalk.evaluation.class_words import CLASSES, ClassNamer, Mention, Words, known, synonyms
+from regiontalk.evaluation.objects.run import named
 from regiontalk.language import tokenise
 
 SEED = 0

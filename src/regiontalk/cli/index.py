@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regiontalk.cli.adding import hooks_of, say_what_is_gone, tally_text
-from regiontalk.cli.console import Report, ending, printable
+from regiontalk.cli.console import Report, ending, printable, warn_user
 from regiontalk.cli.options import (
     ExcludeOption,
     JsonOption,
-    MaxPixelsOption,
+    ModelOptions,
     PackOption,
     PhotosArgument,
     ThreadsOption,
+    grouped,
 )
+from regiontalk.cli.photos import PhotoChoice, search_inputs
+from regiontalk.errors import DataError
 
 if TYPE_CHECKING:
     from regiontalk.model import Model
+    from regiontalk.search.adding import Added, Hooks
     from regiontalk.search.index import Index
 
 GOES_ON = "interrupted; what was committed stays, and the same command goes on from there"
@@ -49,24 +54,19 @@ Example:
 )
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.add_typer(index_app, name="index")
-
-
 @index_app.command()
+@grouped
 def add(
     photos: PhotosArgument,
     index: IndexOption,
+    *,
     prune: Annotated[
         bool, typer.Option("--prune", help="Drop photos of the named folders whose files are gone.")
     ] = False,
     storage: StorageOption = None,
     as_json: JsonOption = False,
-    pack: PackOption = None,
-    threads: ThreadsOption = None,
     exclude: ExcludeOption = None,
-    max_pixels: MaxPixelsOption = None,
+    options: ModelOptions,
 ) -> None:
     """Add new and changed photos.
 
@@ -80,17 +80,15 @@ def add(
       regiontalk index add photos/ --index photos.index --prune
     """
     with ending(GOES_ON) as report:
-        from regiontalk.cli.stream import PhotoChoice, search_inputs
-        from regiontalk.model import load
         from regiontalk.search.adding import add_photos
         from regiontalk.search.storage import require_storage
 
         require_storage(storage, "--storage")
         found = dict(zip(photos, search_inputs(photos, report, PhotoChoice(exclude)), strict=True))
         inputs = sum(len(inside.photos) for inside in found.values()) + report.failures
-        model, hooks = load(pack, threads, max_pixels), hooks_of(report)
+        model, hooks = options.load(), hooks_of(report)
         done = add_photos(index, model, found, hooks, prune=prune, storage=storage)
-        say_what_is_gone(done, prune)
+        _say_what_is_gone(done, prune)
         report.summary(inputs, "photos")
         counts = {"index": index, "photos": done.photos, **done.tally.to_json()}
         report.json(counts) if as_json else report.result(tally_text(counts))
@@ -200,9 +198,59 @@ def push(
         report.json(counts) if as_json else report.result(text)
 
 
+def hooks_of(report: Report) -> Hooks:
+    """A command's report as what is called while photos are added."""
+    from regiontalk.search.adding import Hooks
+
+    def lost(path: str) -> None:
+        warn_user(f"{printable(path)}: what the index held for this file is dropped, for it is another file now")
+
+    return Hooks(lambda files: report.bar.expect(files, "photos"), report.bar.advance, report.failure, lost)
+
+
+def _say_what_is_gone(done: Added, prune: bool) -> None:
+    """Which photos of the index are gone and still in it, and what to do about them."""
+    if done.out_of_reach:
+        warn_user(
+            f"{_gone(done.out_of_reach)}: nothing is dropped where a folder is missing, empty or unreadable, or no "
+            "photo was found, for a disk may not be connected; if they are not to come back, name them to index remove"
+        )
+    if done.gone and not prune:
+        warn_user(f"{_gone(done.gone)}: drop them with --prune")
+
+
+def _gone(paths: Sequence[str]) -> str:
+    return f"{len(paths)} photos of the index are gone, such as {printable(paths[0])}"
+
+
+def tally_text(counts: dict[str, Any]) -> str:
+    """What was done to an index, from its name, its number of photos and a `Tally`."""
+    done = [f"{count} {kind}" for kind, count in counts.items() if kind not in ("index", "photos") and count]
+    return f"{printable(counts['index'])}: {', '.join(done) or 'nothing to do'}; {counts['photos']} photos in all"
+
+
+def read_sentences(file: str, report: Report) -> list[tuple[int, str]]:
+    """The lines of a file, each with its number from 1; blank ones are passed over, those without a word reported.
+
+    Raises:
+        DataError: if the file cannot be read or holds no sentence.
+    """
+    from regiontalk.files import read_text
+    from regiontalk.language.tokenise import tokenise
+
+    lines = []
+    for number, line in enumerate(read_text(Path(file)).split("\n"), start=1):
+        if tokenise(line):
+            lines.append((number, line.strip()))
+        elif line.strip():
+            report.failure(f"{file}, line {number}", "has no word")
+    if not lines:
+        raise DataError(f"{printable(file)}: expected a sentence on each line, found none")
+    return lines
+
+
 def _recall(index: Index, model: Model, file: str | None, k: int, report: Report) -> dict[str, Any]:
     """What `index verify` measures, as JSON."""
-    from regiontalk.cli.sentences import read_sentences
     from regiontalk.language.vocabulary import Vocabulary
     from regiontalk.search.probes import PROBES
     from regiontalk.search.recall import measure_recall

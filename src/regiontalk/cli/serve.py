@@ -17,11 +17,6 @@ if TYPE_CHECKING:
 _EXTRA = ("fastapi", "uvicorn", "h11", "starlette", "pydantic", "python_multipart")
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(serve)
-
-
 def serve(
     index: Annotated[
         str | None, typer.Option("--index", metavar="DIR", help="Also search this index; see regiontalk index add.")

@@ -1,59 +1,83 @@
-"""`describe --csv`, `--alt-text` and `--sidecar`: captions into files that people correct and keep."""
+"""`regiontalk describe`: captions of photos and their regions, printed, and with `--csv`, `--alt-text` and `--sidecar`
+written into files that people correct and keep.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Protocol
 
 import typer
 
 from regiontalk.cli.console import Report, printable
-from regiontalk.cli.files import identities, make_place
-from regiontalk.cli.options import refuse
+from regiontalk.cli.options import BeamOption, PhotosArgument, refuse
+from regiontalk.cli.outputs import identities, make_place
+from regiontalk.cli.photos import PhotoOptions, for_each_photo
 from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from PIL import Image
+
+    from regiontalk.cli.photos import Save
     from regiontalk.data.alt_table import AltTableFile
     from regiontalk.data.sidecars import Sidecars
+    from regiontalk.model import Model
+    from regiontalk.photos import Photo
     from regiontalk.photos.folders import FoundPhotos
-    from regiontalk.structures import Description
-
-    Save = Callable[[Path, Description], None]
-    """Puts a photo's captions into all files that were asked for."""
-
-CsvOption = Annotated[
-    str | None,
-    typer.Option("--csv", metavar="FILE.csv", help="Also write a table for spreadsheets, a row for each photo."),
-]
-AltTextOption = Annotated[
-    str | None,
-    typer.Option("--alt-text", metavar="FOLDER", help="Also write a text file for each photo: photo.jpg.txt."),
-]
-SidecarOption = Annotated[
-    bool,
-    typer.Option("--sidecar", help="Also write an XMP sidecar beside each photo, or into the one that is there."),
-]
-OverwriteOption = Annotated[
-    bool,
-    typer.Option("--overwrite", help="Replace texts that such files have for a photo; without it they are kept."),
-]
+    from regiontalk.structures import Description, Regions
 
 
 @dataclass(frozen=True)
 class AltTexts:
-    """What the options say: the table, the folder of text files, whether sidecars, whether texts are replaced."""
+    """The table, the folder of text files, whether sidecars, whether texts that are there are replaced."""
 
-    csv: str | None = None
-    folder: str | None = None
-    sidecars: bool = False
-    overwrite: bool = False
+    csv: Annotated[
+        str | None,
+        typer.Option("--csv", metavar="FILE.csv", help="Also write a table for spreadsheets, a row for each photo."),
+    ] = None
+    alt_text: Annotated[
+        str | None,
+        typer.Option("--alt-text", metavar="FOLDER", help="Also write a text file for each photo: photo.jpg.txt."),
+    ] = None
+    sidecar: Annotated[
+        bool,
+        typer.Option("--sidecar", help="Also write an XMP sidecar beside each photo, or into the one that is there."),
+    ] = False
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace texts that such files have for a photo; without it they are kept."),
+    ] = False
 
 
-NO_TEXTS = AltTexts()
+def describe(photos: PhotosArgument, *, options: PhotoOptions, beam: BeamOption = None, texts: AltTexts) -> None:
+    """Write a caption for each photo and for each of its regions.
+
+    Examples:
+
+    \b
+      regiontalk describe photo.jpg --draw described.png
+      regiontalk describe holiday/ --json > holiday.jsonl
+      regiontalk describe holiday/ --csv alt.csv --sidecar
+    """
+    from regiontalk.cli.text import description_text
+
+    def results(model: Model, looked: list[Regions]) -> Iterable[Description]:
+        from regiontalk.model import distinct
+
+        return model.describe_regions([distinct(each) for each in looked], beam)
+
+    for_each_photo(photos, options, results, description_text, _draw, saving=partial(_saving, texts))
+
+
+def _draw(photo: Photo, description: Description) -> Image.Image:
+    from regiontalk.drawing import draw_description
+
+    return draw_description(photo, description)
 
 
 class _Output(Protocol):
@@ -69,7 +93,7 @@ class _Output(Protocol):
 
 
 @contextmanager
-def saving(asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhotos], report: Report) -> Iterator[Save]:
+def _saving(asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhotos], report: Report) -> Iterator[Save]:
     """Takes the captions of photos while the block runs; however it ends, what was taken is on the disk.
 
     Args:
@@ -170,10 +194,10 @@ def _outputs(asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhot
     outputs: list[_Output] = []
     if asked.csv is not None:
         outputs.append(_table(asked.csv, asked.overwrite))
-    if asked.folder is not None:
-        targets = _text_files(asked.folder, given, searched)
-        outputs.append(_TextFiles(asked.folder, targets, asked.overwrite))
-    if asked.sidecars:
+    if asked.alt_text is not None:
+        targets = _text_files(asked.alt_text, given, searched)
+        outputs.append(_TextFiles(asked.alt_text, targets, asked.overwrite))
+    if asked.sidecar:
         from regiontalk.data.sidecars import Sidecars
 
         outputs.append(_SidecarFiles("sidecars", Sidecars(), asked.overwrite))

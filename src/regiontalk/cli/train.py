@@ -1,16 +1,18 @@
-"""`regiontalk train` and `regiontalk export`: the half of RegionTalk that needs PyTorch."""
+"""`regiontalk train`: the networks, one after the other. Needs PyTorch."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
-from regiontalk.cli.console import Report, ending, printable, warn_user
+from regiontalk.cli.console import Report, ending, printable
 from regiontalk.errors import ConfigError
+
+Config = TypeVar("Config")
 
 ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="A TOML file with the settings of the run.")]
 
@@ -32,12 +34,6 @@ Example:
 )
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add these commands."""
-    app.add_typer(train_app, name="train")
-    app.command()(export)
-
-
 @train_app.command()
 def vision(config: ConfigArgument) -> None:
     """Train the vision network.
@@ -49,9 +45,8 @@ def vision(config: ConfigArgument) -> None:
     """
     with ending(_GOES_ON) as report:
         with needs_torch():
-            from regiontalk.training.config import read_config
             from regiontalk.training.train_vision import VisionConfig, train_vision
-        _finished(train_vision(read_config(Path(config), VisionConfig)), report)
+        _train(train_vision, config, VisionConfig, report)
 
 
 @train_app.command()
@@ -65,9 +60,8 @@ def alignment(config: ConfigArgument) -> None:
     """
     with ending(_GOES_ON) as report:
         with needs_torch():
-            from regiontalk.training.config import read_config
             from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
-        _finished(train_alignment(read_config(Path(config), AlignmentConfig)), report)
+        _train(train_alignment, config, AlignmentConfig, report)
 
 
 @train_app.command()
@@ -81,32 +75,8 @@ def captioner(config: ConfigArgument) -> None:
     """
     with ending(_GOES_ON) as report:
         with needs_torch():
-            from regiontalk.training.config import read_config
             from regiontalk.training.train_captioner import CaptionerConfig, train_captioner
-        _finished(train_captioner(read_config(Path(config), CaptionerConfig)), report)
-
-
-def export(config: ConfigArgument) -> None:
-    """Make a pack of finished runs. Needs the extra 'train'.
-
-    Example:
-
-    \b
-      regiontalk export recipes/default/export.toml
-    """
-    with ending() as report:
-        with needs_torch():
-            from regiontalk.training.config import read_config
-            from regiontalk.training.export import ExportConfig, export_pack
-        pack = export_pack(read_config(Path(config), ExportConfig))
-        if pack.training_photos is None:
-            warn_user(
-                "note: the pack lists no training photos, so evaluations cannot recognise them; name data and photos"
-            )
-        size = sum(file.stat().st_size for file in pack.folder.iterdir()) / 1e6
-        report.result(
-            f"{printable(str(pack.folder))}: pack {pack.settings.name}, {size:.1f} MB, sha256 {pack.checksum}"
-        )
+        _train(train_captioner, config, CaptionerConfig, report)
 
 
 @contextmanager
@@ -127,8 +97,10 @@ def needs_torch() -> Iterator[None]:
         ) from None
 
 
-def _finished(weights: Path, report: Report) -> None:
-    if weights.exists():
-        report.result(printable(str(weights)))
-    else:
-        report.result(f"{printable(str(weights))}: not finished; the same command goes on")
+def _train(train: Callable[[Config], Path], file: str, kind: type[Config], report: Report) -> None:
+    """A run with the settings of a file; it returns where the weights are once it is finished."""
+    from regiontalk.training.config import read_config
+
+    weights = train(read_config(Path(file), kind))
+    shown = printable(str(weights))
+    report.result(shown if weights.exists() else f"{shown}: not finished; the same command goes on")

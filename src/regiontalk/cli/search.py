@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from regiontalk.cli.console import Report, ending, printable, warn_user
-from regiontalk.cli.indexing import DEFAULT_COLLECTION
-from regiontalk.cli.options import JsonOption, MaxPixelsOption, PackOption, ThreadsOption, refuse
-from regiontalk.cli.stream import PhotoChoice
+from regiontalk.cli.index import DEFAULT_COLLECTION, read_sentences
+from regiontalk.cli.options import JsonOption, ModelOptions, flags, refuse
+from regiontalk.cli.outputs import draw_picture
+from regiontalk.cli.photos import PhotoChoice
 from regiontalk.errors import ConfigError
 from regiontalk.files import fitting_name
 
@@ -27,55 +28,45 @@ if TYPE_CHECKING:
     from regiontalk.search.engine import Engine
     from regiontalk.search.filters import Where
     from regiontalk.search.finder import FoundBox, FoundPhoto
+    from regiontalk.structures import Alignment, Regions
 
 Shown = tuple[str, dict[str, Any]]
 """A result for people, and for programs."""
 
-Picture = Callable[["Photo"], "Image.Image"]
 
+@dataclass(frozen=True)
+class Query:
+    """What is searched for: one of the first three."""
 
-def add_to(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(search)
-
-
-def search(
     sentence: Annotated[
         str | None,
         typer.Argument(metavar="[SENTENCE]", help="What the photos should show, in quotes.", show_default=False),
-    ] = None,
-    index: Annotated[str | None, typer.Option("--index", metavar="DIR", help="The index's folder.")] = None,
-    k: Annotated[int, typer.Option("-k", min=1, max=1_000_000, metavar="N", help="How many results.")] = 20,
+    ] = None
     region: Annotated[
         str | None, typer.Option("--region", metavar="PHRASE", help="Rank boxes, not photos, by a phrase.")
-    ] = None,
+    ] = None
     like: Annotated[
         str | None, typer.Option("--like", metavar="PHOTO", help="Search by a photo instead of a sentence.")
-    ] = None,
+    ] = None
     sentences: Annotated[
         str | None,
         typer.Option("--sentences", metavar="FILE", help="Rank the lines of this file by --like; needs no index."),
-    ] = None,
-    path: Annotated[
+    ] = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where is searched, and how thoroughly."""
+
+    index: Annotated[str | None, typer.Option("--index", metavar="DIR", help="The index's folder.")] = None
+    qdrant: Annotated[
         str | None,
-        typer.Option(
-            "--path",
-            metavar="PATTERN",
-            help="Only photos whose whole path matches, as '*/2024/*'.",
-        ),
-    ] = None,
-    taken_from: Annotated[
-        str | None, typer.Option("--taken-from", metavar="YYYY-MM-DD", help="Only photos taken on this day or later.")
-    ] = None,
-    taken_to: Annotated[
-        str | None, typer.Option("--taken-to", metavar="YYYY-MM-DD", help="Only photos taken on this day or earlier.")
-    ] = None,
-    min_size: Annotated[
-        str | None, typer.Option("--min-size", metavar="WxH", help="Only photos of at least so many pixels.")
-    ] = None,
-    max_size: Annotated[
-        str | None, typer.Option("--max-size", metavar="WxH", help="Only photos of at most so many pixels.")
-    ] = None,
+        typer.Option("--qdrant", metavar="URL", help="Search there instead of in --index; see regiontalk index push."),
+    ] = None
+    collection: Annotated[
+        str | None,
+        typer.Option("--collection", metavar="NAME", help=f"With --qdrant: its collection; {DEFAULT_COLLECTION}."),
+    ] = None
     candidates: Annotated[
         int | None,
         typer.Option(
@@ -84,15 +75,37 @@ def search(
             metavar="N",
             help="Faster on large indexes: score only N candidates exactly. May miss some; see index verify.",
         ),
-    ] = None,
-    qdrant: Annotated[
+    ] = None
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Which photos may be found."""
+
+    path: Annotated[
         str | None,
-        typer.Option("--qdrant", metavar="URL", help="Search there instead of in --index; see regiontalk index push."),
-    ] = None,
-    collection: Annotated[
-        str | None,
-        typer.Option("--collection", metavar="NAME", help=f"With --qdrant: its collection; {DEFAULT_COLLECTION}."),
-    ] = None,
+        typer.Option("--path", metavar="PATTERN", help="Only photos whose whole path matches, as '*/2024/*'."),
+    ] = None
+    taken_from: Annotated[
+        str | None, typer.Option("--taken-from", metavar="YYYY-MM-DD", help="Only photos taken on this day or later.")
+    ] = None
+    taken_to: Annotated[
+        str | None, typer.Option("--taken-to", metavar="YYYY-MM-DD", help="Only photos taken on this day or earlier.")
+    ] = None
+    min_size: Annotated[
+        str | None, typer.Option("--min-size", metavar="WxH", help="Only photos of at least so many pixels.")
+    ] = None
+    max_size: Annotated[
+        str | None, typer.Option("--max-size", metavar="WxH", help="Only photos of at most so many pixels.")
+    ] = None
+
+
+def search(
+    *,
+    query: Query,
+    k: Annotated[int, typer.Option("-k", min=1, max=1_000_000, metavar="N", help="How many results.")] = 20,
+    place: Place,
+    conditions: Conditions,
     boxes: Annotated[
         bool,
         typer.Option(
@@ -104,9 +117,7 @@ def search(
         str | None, typer.Option("--draw", metavar="DIR", help="Also write a picture of each result into this folder.")
     ] = None,
     as_json: JsonOption = False,
-    pack: PackOption = None,
-    threads: ThreadsOption = None,
-    max_pixels: MaxPixelsOption = None,
+    options: ModelOptions,
 ) -> None:
     """Find photos and boxes by words or by a photo.
 
@@ -124,53 +135,30 @@ def search(
       regiontalk search --sentences captions.txt --like photo.jpg
     """
     with ending() as report:
-        _check_query(sentence, region, like, sentences, (index, qdrant))
-        if sentences is not None:
-            refuse(
-                {
-                    "--index": index,
-                    "--qdrant": qdrant,
-                    "--collection": collection,
-                    "--candidates": candidates,
-                    "--draw": draw,
-                    "--path": path,
-                    "--taken-from": taken_from,
-                    "--taken-to": taken_to,
-                    "--min-size": min_size,
-                    "--max-size": max_size,
-                    "--boxes": boxes or None,
-                },
-                "where --sentences ranks the lines of a file by one photo",
-            )
-        if like is None and draw is None:
-            refuse({"--max-pixels": max_pixels}, "without --like or --draw: no photo is opened")
-        if qdrant is None:
-            refuse({"--collection": collection}, "without --qdrant")
-        if as_json:
-            refuse({"--boxes": boxes or None}, "with --json, which prints all boxes")
-        if like is not None:
-            refuse({"--boxes": boxes or None}, "with --like: a photo has no phrases to find boxes for")
-        if index is not None and sentence is None:
-            refuse({"--candidates": candidates}, "in an index without a SENTENCE: --region and --like are always exact")
-        where = _where(path, (taken_from, taken_to), (min_size, max_size))
-        from regiontalk.model import load
-        from regiontalk.search.finder import Finder
-
-        model = load(pack, threads, max_pixels)
-        if sentences is not None and like is not None:
-            _print(_sentences_by_photo(model, sentences, like, k, report), as_json, report)
+        _check_query(query, place)
+        if query.sentences is not None:
+            others = {**flags(place), **flags(conditions), "--draw": draw, "--boxes": boxes or None}
+            refuse(others, "where --sentences ranks the lines of a file by one photo")
+        if query.like is None and draw is None:
+            refuse({"--max-pixels": options.max_pixels}, "without --like or --draw: no photo is opened")
+        _refuse_places(query, place)
+        _refuse_boxes(boxes, query, as_json)
+        where, model = _where(conditions), options.load()
+        if query.sentences is not None and query.like is not None:
+            _print(_sentences_by_photo(model, query.sentences, query.like, k, report), as_json, report)
             return
-        pictures = _Pictures(draw, PhotoChoice(max_pixels=max_pixels), report)
-        with _client(qdrant) as client:
-            engine = _engine((index, client, collection), model, candidates, threads)
-            _say_how_many(engine, where)
+        pictures = _Pictures(draw, PhotoChoice(max_pixels=options.max_pixels), report)
+        with _engine(place, model, options.threads) as engine:
+            from regiontalk.search.finder import Finder
+
             finder, ask = Finder(model, engine), (k, where)
-            if sentence is not None:
-                found = _by_words(finder.search(sentence, *ask), boxes, pictures)
-            elif region is not None:
-                found = _by_words(finder.boxes(region, *ask, once=not (boxes or as_json)), boxes, pictures)
+            _say_how_many(engine, where)
+            if query.sentence is not None:
+                found = _by_words(finder.search(query.sentence, *ask), boxes, pictures)
+            elif query.region is not None:
+                found = _by_words(finder.boxes(query.region, *ask, once=not (boxes or as_json)), boxes, pictures)
             else:
-                found = _by_photo(finder.like(like or "", *ask), pictures)
+                found = _by_photo(finder.like(query.like or "", *ask), pictures)
             _print(found, as_json, report)
 
 
@@ -179,44 +167,50 @@ def _print(found: Iterable[Shown], as_json: bool, report: Report) -> None:
         report.json(value) if as_json else report.result(text)
 
 
-def _client(qdrant: str | None) -> AbstractContextManager[Any]:
-    """A Qdrant client; None without --qdrant."""
-    if qdrant is None:
-        return nullcontext()
-    from regiontalk.search.qdrant import connected
+def _check_query(query: Query, place: Place) -> None:
+    """One thing is searched for, in one place.
 
-    return connected(qdrant)
-
-
-def _check_query(
-    sentence: str | None,
-    region: str | None,
-    like: str | None,
-    sentences: str | None,
-    places: tuple[str | None, str | None],
-) -> None:
-    queries = {"SENTENCE": sentence, "--region": region, "--like": like}
-    given = [name for name, value in queries.items() if value is not None]
+    Raises:
+        ConfigError: if not.
+    """
+    asked = {"SENTENCE": query.sentence, "--region": query.region, "--like": query.like}
+    given = [name for name, value in asked.items() if value is not None]
     if len(given) != 1:
         found = " and ".join(given) or "nothing"
         raise ConfigError(f"search for a SENTENCE, a --region or what is --like a photo: one of them, found {found}")
-    if sentences is not None and like is None:
+    if query.sentences is not None and query.like is None:
         raise ConfigError("--sentences ranks the lines of a file by a photo: name the photo with --like")
-    if None not in places:
+    if place.index is not None and place.qdrant is not None:
         raise ConfigError("--index and --qdrant: search in one of them")
-    if sentences is None and places == (None, None):
+    if query.sentences is None and place.index is None and place.qdrant is None:
         raise ConfigError("--index is missing: name the folder of an index; regiontalk index add makes one")
 
 
-def _where(path: str | None, days: tuple[str | None, str | None], sizes: tuple[str | None, str | None]) -> Where:
+def _refuse_places(query: Query, place: Place) -> None:
+    if place.qdrant is None:
+        refuse({"--collection": place.collection}, "without --qdrant")
+    if place.index is not None and query.sentence is None:
+        exact = "in an index without a SENTENCE: --region and --like are always exact"
+        refuse({"--candidates": place.candidates}, exact)
+
+
+def _refuse_boxes(boxes: bool, query: Query, as_json: bool) -> None:
+    given = {"--boxes": boxes or None}
+    if as_json:
+        refuse(given, "with --json, which prints all boxes")
+    if query.like is not None:
+        refuse(given, "with --like: a photo has no phrases to find boxes for")
+
+
+def _where(conditions: Conditions) -> Where:
     from regiontalk.search.filters import Where
 
     return Where(
-        path,
-        _day("--taken-from", days[0]),
-        _day("--taken-to", days[1]),
-        _size("--min-size", sizes[0]),
-        _size("--max-size", sizes[1]),
+        conditions.path,
+        _day("--taken-from", conditions.taken_from),
+        _day("--taken-to", conditions.taken_to),
+        _size("--min-size", conditions.min_size),
+        _size("--max-size", conditions.max_size),
     )
 
 
@@ -256,23 +250,25 @@ def _size(flag: str, size: str | None) -> tuple[int, int] | None:
     return int(width), int(height)
 
 
-def _engine(
-    places: tuple[str | None, Any, str | None], model: Model, candidates: int | None, threads: int | None
-) -> Engine:
-    """The engine for an index's folder, or for a Qdrant client and a collection."""
+@contextmanager
+def _engine(place: Place, model: Model, threads: int | None) -> Iterator[Engine]:
+    """What searches there."""
     from regiontalk.search.engine import ExactEngine, TwoStageEngine
     from regiontalk.search.finder import require_searchable
     from regiontalk.search.index import Index
     from regiontalk.search.manifest import PackIdentity
 
     require_searchable(model.pack)
-    (folder, client, collection), made_by = places, PackIdentity.of(model.pack)
-    if client is not None:
-        from regiontalk.search.qdrant import QdrantEngine
+    made_by, candidates = PackIdentity.of(model.pack), place.candidates
+    if place.qdrant is not None:
+        from regiontalk.search.qdrant import QdrantEngine, connected
 
-        return QdrantEngine(client, DEFAULT_COLLECTION if collection is None else collection, made_by, candidates)
-    index = Index.open(folder or "", made_by)
-    return ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
+        collection = DEFAULT_COLLECTION if place.collection is None else place.collection
+        with connected(place.qdrant) as client:
+            yield QdrantEngine(client, collection, made_by, candidates)
+        return
+    index = Index.open(place.index or "", made_by)
+    yield ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
 
 
 def _by_words(found: Iterable[FoundPhoto | FoundBox], boxes: bool, pictures: _Pictures) -> Iterable[Shown]:
@@ -281,7 +277,7 @@ def _by_words(found: Iterable[FoundPhoto | FoundBox], boxes: bool, pictures: _Pi
 
     for each in found:
         if each.alignment is not None:
-            pictures.save(each, partial(draw_alignment, alignment=each.alignment))
+            pictures.save(each, draw_alignment, each.alignment)
         yield result_text(each) if boxes else result_line(each), each.to_json()
 
 
@@ -290,12 +286,11 @@ def _by_photo(found: Iterable[FoundPhoto], pictures: _Pictures) -> Iterable[Show
     from regiontalk.drawing import draw_regions
 
     for each in found:
-        pictures.save(each, partial(draw_regions, regions=each.regions))
+        pictures.save(each, draw_regions, each.regions)
         yield result_line(each, digits=3), each.to_json()
 
 
 def _sentences_by_photo(model: Model, file: str, like: str, k: int, report: Report) -> Iterable[Shown]:
-    from regiontalk.cli.sentences import read_sentences
     from regiontalk.cli.text import ranked
     from regiontalk.search.sentences import rank_sentences
 
@@ -304,15 +299,7 @@ def _sentences_by_photo(model: Model, file: str, like: str, k: int, report: Repo
     read = model.read([text for _, text in lines])
     for rank, (place, score) in enumerate(rank_sentences(looked, read, k, model.score_kind), start=1):
         number, text = lines[place]
-        yield (
-            ranked(rank, score, text),
-            {
-                "rank": rank,
-                "line": number,
-                "sentence": text,
-                "score": score,
-            },
-        )
+        yield ranked(rank, score, text), {"rank": rank, "line": number, "sentence": text, "score": score}
 
 
 class _Pictures:
@@ -324,10 +311,10 @@ class _Pictures:
         if self._folder is not None and self._folder.exists() and not self._folder.is_dir():
             raise ConfigError(f"--draw {printable(str(draw))}: is a file; name a folder")
 
-    def save(self, found: FoundPhoto | FoundBox, picture: Picture) -> None:
+    def save(
+        self, found: FoundPhoto | FoundBox, picture: Callable[[Photo, Any], Image.Image], result: Alignment | Regions
+    ) -> None:
         """Writes the picture of a photo that was found. What cannot be opened any more is reported."""
-        from regiontalk.cli.pictures import draw_picture
-
         if self._folder is not None:
             name = fitting_name(f"{found.rank:03}-{Path(found.file).stem}", ".png")
-            draw_picture(found.file, self._folder / name, picture, self._report, self._choice)
+            draw_picture(found.file, self._folder / name, picture, result, self._choice, self._report)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from regiontalk.cli.building import needs_torch
 from regiontalk.cli.console import Report, ending, photo_count, printable
 from regiontalk.cli.options import JsonOption, MaxPixelsOption, PackOption
+from regiontalk.cli.train import needs_torch
 from regiontalk.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,11 +41,6 @@ _TITLES = {
     "mean_recall": "mean of these",
     "cider": "CIDEr",
 }
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(teach)
 
 
 def teach(
@@ -93,13 +88,13 @@ def _print(taught: Taught, output: str, as_json: bool, report: Report) -> None:
     if as_json:
         report.json(taught.to_json())
     else:
-        report.result(taught_text(taught))
+        report.result(_text(taught))
     if taught.pack is None:
         worse = "; ".join(taught.worse)
         report.failure(output, f"not written, worse on the photos held out: {worse}; --anyway writes it")
 
 
-def taught_text(taught: Taught) -> str:
+def _text(taught: Taught) -> str:
     """What was taught, and a table of what was measured before and after."""
     from regiontalk.cli.text import columns
 

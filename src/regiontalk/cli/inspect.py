@@ -7,17 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regiontalk.cli.console import Report, ending
-from regiontalk.cli.each_photo import for_each_photo, printed
-from regiontalk.cli.options import (
-    DrawOption,
-    ExcludeOption,
-    JsonOption,
-    MaxPixelsOption,
-    PackOption,
-    ThreadsOption,
-    refuse,
-)
-from regiontalk.cli.stream import PhotoChoice
+from regiontalk.cli.options import refuse
+from regiontalk.cli.photos import PhotoOptions, for_each_photo
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,11 +20,6 @@ if TYPE_CHECKING:
 
 WORDS = 20
 """Words in each of the two lists."""
-
-
-def add_to(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(inspect)
 
 
 def inspect(
@@ -51,12 +37,8 @@ def inspect(
             "-k", "--words", min=1, max=1_000_000, metavar="N", help=f"Words in either list, {WORDS} by default."
         ),
     ] = None,
-    as_json: JsonOption = False,
-    draw: DrawOption = None,
-    pack: PackOption = None,
-    threads: ThreadsOption = None,
-    exclude: ExcludeOption = None,
-    max_pixels: MaxPixelsOption = None,
+    *,
+    options: PhotoOptions,
 ) -> None:
     """Show what counts: the lengths of word and region vectors.
 
@@ -74,26 +56,25 @@ def inspect(
       regiontalk inspect photo.jpg --draw lengths.png
     """
     if photos:
-        _inspect_photos(photos, PhotoChoice(exclude, max_pixels), words, as_json, draw, (pack, threads))
+        _inspect_photos(photos, words, options)
     else:
-        of_photos = {"--draw": draw, "--threads": threads, "--exclude": exclude, "--max-pixels": max_pixels}
-        _inspect_words(words, as_json, pack, of_photos)
+        _inspect_words(words, options)
 
 
-def _inspect_words(k: int | None, as_json: bool, pack: str | None, of_photos: dict[str, Any]) -> None:
+def _inspect_words(k: int | None, options: PhotoOptions) -> None:
     with ending() as report:
-        refuse(of_photos, "without a photo")
+        of_photos = {"--draw": options.draw, "--threads": options.model.threads, "--exclude": options.exclude}
+        refuse({**of_photos, "--max-pixels": options.model.max_pixels}, "without a photo")
         import numpy as np
 
-        from regiontalk import model as models
         from regiontalk.alignment.magnitudes import lengths_of
         from regiontalk.cli.text import word_lengths_text
 
-        model = models.load(pack)
+        model = options.model.load()
         vocabulary = model.pack.vocabulary
         vectors = np.concatenate([word.vectors for word in model.read(vocabulary.words)])  # (V - 2, h)
         lengths, shown = lengths_of(vectors), WORDS if k is None else k
-        if as_json:
+        if options.as_json:
             _print_json(vocabulary, lengths, shown, report)
         else:
             report.result(word_lengths_text(model.pack.settings.name, vocabulary.words, lengths, shown))
@@ -110,21 +91,13 @@ def _print_json(vocabulary: Vocabulary, lengths: np.ndarray, k: int, report: Rep
             report.json({"list": name, "rank": rank, **value})
 
 
-def _inspect_photos(
-    photos: list[str],
-    choice: PhotoChoice,
-    k: int | None,
-    as_json: bool,
-    draw: str | None,
-    load: tuple[str | None, int | None],
-) -> None:
+def _inspect_photos(photos: list[str], k: int | None, options: PhotoOptions) -> None:
     from regiontalk.cli.text import region_lengths_text
 
     if k is not None:
         with ending():
             refuse({"--words": k}, "beside photos")
-    show = printed(as_json, region_lengths_text, _regions_to_json)
-    for_each_photo(photos, choice, draw, load, lambda _, looked: looked, show, _draw)
+    for_each_photo(photos, options, lambda _, looked: looked, region_lengths_text, _draw, _regions_to_json)
 
 
 def _regions_to_json(found: Regions) -> dict[str, Any]:

@@ -1,27 +1,68 @@
-"""`--draw`: where the pictures go, and writing them without ever leaving half of one."""
+"""Files that commands write, and `--draw`'s pictures: never half of one, nor in the place of what is read."""
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from regiontalk.cli.console import Report, printable
-from regiontalk.cli.files import identities
-from regiontalk.cli.stream import ALL_PHOTOS, PhotoChoice
 from regiontalk.errors import ConfigError, PhotoError
-from regiontalk.files import fitting_name, write_bytes
+from regiontalk.files import fitting_name, naming, write_bytes
 
 if TYPE_CHECKING:
     from PIL import Image
 
+    from regiontalk.cli.photos import PhotoChoice
     from regiontalk.photos import Photo
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 DRAWN_SIDE = 1600
 """A large JPEG is decoded to about this many pixels for its picture: more than a screen shows."""
+
+
+def identities(paths: Iterable[str | os.PathLike[str]]) -> set[tuple[int, int]]:
+    """What tells the files and folders that are there apart, whatever they are called, as `os.path.samefile` does.
+
+    Two names of one file have one identity: links, and upper and lower case where the disk takes them as one.
+    """
+    found = set()
+    for path in paths:
+        try:
+            status = os.stat(path)
+        except (OSError, ValueError):  # not there, or a name that no file can have
+            continue
+        found.add((status.st_dev, status.st_ino))
+    return found
+
+
+def require_writable(target: Path) -> None:
+    """Find out, before any work, whether a file can be written: something else can be made beside it.
+
+    Raises:
+        OSError: if not; it names the file.
+    """
+    with naming(target):
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        beside = target.with_name(f".{secrets.token_hex(8)}.partial")
+        beside.touch(exist_ok=False)
+        beside.unlink()
+
+
+def make_place(target: Path) -> None:
+    """As `require_writable`, once the file's folder is made.
+
+    Raises:
+        OSError: if it cannot be; it names the file.
+    """
+    with naming(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    require_writable(target)
 
 
 def plan_pictures(draw: str | None, given: Sequence[str], photos: Sequence[Path]) -> dict[Path, Path]:
@@ -58,13 +99,14 @@ def plan_pictures(draw: str | None, given: Sequence[str], photos: Sequence[Path]
 def draw_picture(
     file: str | os.PathLike[str],
     target: Path,
-    picture: Callable[[Photo], Image.Image],
+    picture: Callable[[Photo, Any], Image.Image],
+    result: Any,
+    choice: PhotoChoice,
     report: Report,
-    choice: PhotoChoice = ALL_PHOTOS,
 ) -> None:
-    """Open a photo once more, now at a size worth looking at, and write its picture."""
+    """Open a photo once more, now at a size worth looking at, and write the picture of a result on it."""
     try:
-        drawn = picture(choice.open(file, DRAWN_SIDE))
+        drawn = picture(choice.open(file, DRAWN_SIDE), result)
     except PhotoError as error:  # it was fine when it was looked at, so somebody changed it
         report.failure(os.fspath(file), str(error))
         return

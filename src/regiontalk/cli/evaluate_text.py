@@ -1,14 +1,29 @@
-"""Results on photos with boxes for people: tables as plain text."""
+"""Results of evaluations for people: tables as plain text."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from regiontalk.cli.console import photo_count, printable
-from regiontalk.cli.text import folded, signature_lines
+from regiontalk.cli.text import columns, folded
 from regiontalk.evaluation.grounding.metric import METHODS, METRICS
+from regiontalk.evaluation.objects.metric import NAMES
 
-_TITLES = dict(zip(METRICS, ("pointing", "R@1", "R@5", "R@10"), strict=True))
+if TYPE_CHECKING:
+    from regiontalk.evaluation.objects.metric import ClassScores, ObjectScores
+    from regiontalk.evaluation.objects.run import ObjectResult
+
+_RANKING = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "median_rank": "median rank", "mean_rank": "mean rank"}
+_CAPTION_SCORES = {
+    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
+    "rouge_l": "ROUGE-L",
+    "cider_d": "CIDEr-D",
+    "cider_plain": "CIDEr, plain",
+    "meteor": "METEOR",
+    "spice": "SPICE",
+}
+_GROUNDING_TITLES = dict(zip(METRICS, ("pointing", "R@1", "R@5", "R@10"), strict=True))
 _GROUNDING = {
     "words": "words, the first that the pack knows for each class",
     "difficult": "the difficult of these: small things in photos that hold another class",
@@ -16,7 +31,7 @@ _GROUNDING = {
     "phrases": "phrases, any of their boxes",
     "phrases_merged": "phrases, the box around all their boxes",
 }
-_CAPTIONS = {
+_REGION_CAPTION_SCORES = {
     "bleu1": "BLEU-1",
     "bleu2": "BLEU-2",
     "bleu3": "BLEU-3",
@@ -26,6 +41,33 @@ _CAPTIONS = {
     "meteor": "METEOR",
     "rouge_l": "ROUGE-L",
 }
+_OBJECT_TITLES = dict(zip(NAMES, ("CHAIRi", "CHAIRs", "main thing named", "recall"), strict=True))
+_OBJECT_ROWS = {"captions": "captions", "boxes_or_people": "the same, against boxes and people", "human": "people"}
+_OBJECT_COUNTS = ("photos", "captions", "mentions", "wrong")
+_NONE = "-"
+
+
+def retrieval_text(result: dict[str, Any]) -> str:
+    """Recalls as in the paper's tables, each with its interval if there is one."""
+    intervals = result.get("interval", {})
+    rows = [["", *_RANKING.values()]]
+    for way in ("image_to_text", "text_to_image"):
+        cells = [number_text(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING]
+        rows.append([way.replace("_", " "), *cells])
+    table = columns(rows)
+    rsum = number_text(result["rsum"], intervals.get("rsum"))
+    return "\n".join([*table, f"rsum {rsum}", *signature_lines(result["signature"])])
+
+
+def captions_text(result: dict[str, Any]) -> str:
+    """The scores of captions, each with its interval if there is one."""
+    intervals = result.get("interval", {})
+    rows = [
+        [title, number_text(result[name], intervals.get(name))]
+        for name, title in _CAPTION_SCORES.items()
+        if name in result
+    ]
+    return "\n".join([*columns(rows), *signature_lines(result["signature"])])
 
 
 def grounding_text(result: dict[str, Any]) -> str:
@@ -87,7 +129,7 @@ def naming_text(result: dict[str, Any]) -> str:
 def region_captions_text(result: dict[str, Any]) -> str:
     """Scores of each captioner, as in the paper's Table 3."""
     systems = [name for name in ("region", "full_frame_on_crop", "nearest_neighbour", "human") if name in result]
-    shown = {key: title for key, title in _CAPTIONS.items() if key in result["region"]}
+    shown = {key: title for key, title in _REGION_CAPTION_SCORES.items() if key in result["region"]}
     lines = [f"{'':>20} " + " ".join(f"{title:>8}" for title in shown.values())]
     for name in systems:
         lines.append(f"{name.replace('_', ' '):>20} " + " ".join(f"{result[name][key]:8.1f}" for key in shown))
@@ -100,7 +142,7 @@ def region_captions_text(result: dict[str, Any]) -> str:
 def _grounding_table(numbers: dict[str, Any]) -> list[str]:
     lines = []
     for way in ("micro", "macro"):  # one below the other: side by side they would be wider than many terminals
-        lines.append(f"{way:>16} " + " ".join(f"{title:>8}" for title in _TITLES.values()))
+        lines.append(f"{way:>16} " + " ".join(f"{title:>8}" for title in _GROUNDING_TITLES.values()))
         for method in METHODS:
             cells = " ".join(f"{numbers[way][method][key]:8.1f}" for key in METRICS)
             lines.append(f"{method.replace('_', ' '):>16} {cells}")
@@ -115,7 +157,7 @@ def _spread(interval: dict[str, Any] | None) -> list[str]:
         return []
     lines = ["the model's 95 % intervals"]
     for way in ("micro", "macro"):
-        numbers = {title: interval[way]["model"][metric] for metric, title in _TITLES.items()}
+        numbers = {title: interval[way]["model"][metric] for metric, title in _GROUNDING_TITLES.items()}
         shown = [f"{title} [{low:.1f}, {high:.1f}]" for title, (low, high) in numbers.items()]
         if way in interval["times_best_baseline"]:
             low, high = interval["times_best_baseline"][way]
@@ -127,3 +169,49 @@ def _spread(interval: dict[str, Any] | None) -> list[str]:
 def _asked_with(result: dict[str, Any], label: str) -> str:
     known = result.get("classes", {}).get(label)
     return f"{known['word']} ({photo_count(known['photos'])})" if known else ""
+
+
+def objects_text(result: ObjectResult) -> str:
+    """The scores, each with its interval if there is one; then each class, and the most frequent wrong words."""
+    rows = [["percent", *_OBJECT_TITLES.values(), *_OBJECT_COUNTS]]
+    for name, scores in result.rows().items():
+        rows.append([_OBJECT_ROWS[name], *_cells(scores, result.interval.get(name, {}))])
+    lines = [*columns(rows), "", *columns(_classes(result.by_class))]
+    if result.traced is not None:
+        lines += ["", *_traced(result.traced)]
+    if result.wrong_words:
+        lines += ["", "named most often where it is not:"]
+        lines += columns([[str(each.captions), each.words, f"({each.label})"] for each in result.wrong_words])
+    return "\n".join([*lines, "", *signature_lines(result.signature)])
+
+
+def _traced(traced: Mapping[str, Any]) -> list[str]:
+    """Of words for what is there, how many lie on its box; and how many would by rules that look at no word."""
+    title = f"words traced into a box of what they name, of {traced['words']}:"
+    if not traced["words"]:
+        return [title + " none"]
+    return [title, *columns([[f"{share:.1f}", method.replace("_", " ")] for method, share in traced["micro"].items()])]
+
+
+def _cells(scores: ObjectScores, interval: Mapping[str, Sequence[float]]) -> list[str]:
+    values = {name: getattr(scores, name) for name in NAMES}
+    shown = [_NONE if value is None else number_text(value, interval.get(name)) for name, value in values.items()]
+    return [*shown, *(str(getattr(scores, name)) for name in _OBJECT_COUNTS)]
+
+
+def _classes(by_class: Mapping[str, ClassScores]) -> list[list[str]]:
+    rows = [["class", "photos", "named", "mentions", "wrong"]]
+    for label, each in by_class.items():
+        named = _NONE if each.named is None else f"{each.named:.1f}"
+        rows.append([printable(label), str(each.photos), named, str(each.mentions), str(each.wrong)])
+    return rows
+
+
+def signature_lines(signature: Mapping[str, Any]) -> list[str]:
+    """A line for each thing that a signature says."""
+    return [f"  {name}: {printable(str(value))}" for name, value in signature.items()]
+
+
+def number_text(value: float, interval: Sequence[float] | None) -> str:
+    """A number, with its interval if there is one."""
+    return f"{value:.1f}" if interval is None else f"{value:.1f} [{interval[0]:.1f}, {interval[1]:.1f}]"

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from regiontalk.cli.console import Report, ending, photo_count, printable
-from regiontalk.cli.evaluating_shared import BootstrapOption, SeedOption, reporting_of
-from regiontalk.cli.files import identities, make_place
-from regiontalk.cli.options import BeamOption, ExcludeOption, MaxPixelsOption, PackOption, ThreadsOption, refuse
-from regiontalk.cli.reporting_evaluation import EXAMPLE_SIDE, EXAMPLES, Data, How, evaluation_report
-from regiontalk.cli.stream import PhotoChoice, find_inputs
+from regiontalk.cli.options import BeamOption, ExcludeOption, ModelOptions, flags, refuse
+from regiontalk.cli.outputs import identities, make_place
+from regiontalk.cli.photos import PhotoChoice, find_inputs, look_at
+from regiontalk.cli.report_evaluation import EXAMPLE_SIDE, EvaluationOptions, evaluation_report
 from regiontalk.errors import ConfigError, PhotoError, SentenceError
 from regiontalk.files import write_bytes
 
@@ -26,66 +25,52 @@ if TYPE_CHECKING:
     from regiontalk.report.photos import Entry, PhotoReport
     from regiontalk.structures import Alignment, Regions
 
-PhotosOrDataset = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="PHOTOS_OR_DATASET",
-        help="Photos and folders of photos; or captioned photos, see docs/data_formats.md.",
-    ),
-]
-OutOption = Annotated[str, typer.Option("-o", "--output", metavar="OUT.html", help="The file to write.")]
-TitleOption = Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The page's heading.")]
-SentencesOption = Annotated[
-    str | None,
-    typer.Option(
-        "--sentences",
-        metavar="FILE",
-        help="Tie a sentence to each photo: as many lines as photos, in order, or one line for all.",
-    ),
-]
-BetaOption = Annotated[
-    float | None, typer.Option("--beta", metavar="BETA", help="As in align: where the slider starts; the pack's.")
-]
-LimitOption = Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N photos.")]
-SideOption = Annotated[
-    int,
-    typer.Option(
-        "--max-side",
-        min=64,
-        max=8192,
-        metavar="PIXELS",
-        help=f"Photos' long side in the file, at most; an evaluation's never have more than {EXAMPLE_SIDE}.",
-    ),
-]
-SizeOption = Annotated[
-    float,
-    typer.Option(
-        "--max-size", min=0.5, max=2000, metavar="MB", help="Size of the file, at most; photos shrink to fit."
-    ),
-]
-SplitOption = Annotated[
-    str | None, typer.Option("--split", help="The part of the captioned photos; test, or all of a plain folder.")
-]
-EvaluationOption = Annotated[
-    bool, typer.Option("--evaluation", help="Measure the pack on captioned photos; show numbers, hits and failures.")
-]
-ExamplesOption = Annotated[
-    int | None, typer.Option("--examples", min=1, max=100, metavar="N", help="With --evaluation: of each kind; 8.")
-]
-BoxesOption = Annotated[
-    str | None,
-    typer.Option("--boxes", metavar="DATA", help="With --evaluation: also ground words in these boxes."),
-]
-BoxesSplitOption = Annotated[str | None, typer.Option("--boxes-split", help="The part of the boxes; all.")]
-BoxesPhotosOption = Annotated[
-    str | None, typer.Option("--boxes-photos", metavar="FOLDER", help="Where the photos of the boxes lie.")
-]
-BoxesEveryOption = Annotated[
-    int | None,
-    typer.Option(
-        "--boxes-every", min=1, max=1_000_000, metavar="N", help="Of these by name, the first, every N-th on."
-    ),
-]
+
+@dataclass(frozen=True)
+class PageOptions:
+    """What the page is like."""
+
+    title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The page's heading.")] = None
+    max_side: Annotated[
+        int,
+        typer.Option(
+            "--max-side",
+            min=64,
+            max=8192,
+            metavar="PIXELS",
+            help=f"Photos' long side in the file, at most; an evaluation's never have more than {EXAMPLE_SIDE}.",
+        ),
+    ] = 1024
+    max_size: Annotated[
+        float,
+        typer.Option(
+            "--max-size", min=0.5, max=2000, metavar="MB", help="Size of the file, at most; photos shrink to fit."
+        ),
+    ] = 50
+
+    @property
+    def most_bytes(self) -> int:
+        """Of the file."""
+        return int(self.max_size * 1_000_000)
+
+
+@dataclass(frozen=True)
+class PhotoPageOptions:
+    """Which photos are shown, and sentences tied to them."""
+
+    sentences: Annotated[
+        str | None,
+        typer.Option(
+            "--sentences",
+            metavar="FILE",
+            help="Tie a sentence to each photo: as many lines as photos, in order, or one line for all.",
+        ),
+    ] = None
+    beta: Annotated[
+        float | None, typer.Option("--beta", metavar="BETA", help="As in align: where the slider starts; the pack's.")
+    ] = None
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N photos.")] = None
+    exclude: ExcludeOption = None
 
 
 @dataclass(frozen=True)
@@ -96,34 +81,26 @@ class _Asked:
     sentence: str | None = None
 
 
-def add_to(app: typer.Typer) -> None:
-    """Add this command."""
-    app.command()(report)
-
-
 def report(
-    photos: PhotosOrDataset,
-    output: OutOption = "report.html",
-    title: TitleOption = None,
-    sentences: SentencesOption = None,
-    beta: BetaOption = None,
-    limit: LimitOption = None,
-    split: SplitOption = None,
-    max_side: SideOption = 1024,
-    max_size: SizeOption = 50,
-    evaluation: EvaluationOption = False,
-    examples: ExamplesOption = None,
-    boxes: BoxesOption = None,
-    boxes_split: BoxesSplitOption = None,
-    boxes_photos: BoxesPhotosOption = None,
-    boxes_every: BoxesEveryOption = None,
-    bootstrap: BootstrapOption = 0,
-    seed: SeedOption = None,
-    pack: PackOption = None,
+    photos: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PHOTOS_OR_DATASET",
+            help="Photos and folders of photos; or captioned photos, see docs/data_formats.md.",
+        ),
+    ],
+    *,
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="OUT.html", help="The file to write.")
+    ] = "report.html",
+    split: Annotated[
+        str | None, typer.Option("--split", help="The part of the captioned photos; test, or all of a plain folder.")
+    ] = None,
+    page: PageOptions,
+    shown: PhotoPageOptions,
+    measured: EvaluationOptions,
     beam: BeamOption = None,
-    threads: ThreadsOption = None,
-    exclude: ExcludeOption = None,
-    max_pixels: MaxPixelsOption = None,
+    options: ModelOptions,
 ) -> None:
     """Write photos, or an evaluation, into one HTML page.
 
@@ -141,50 +118,43 @@ def report(
     """
     with ending() as told:
         target = _target(output)
-        most, load = int(max_size * 1_000_000), partial(_load, target, pack, threads, max_pixels)
-        if evaluation:
-            of_photos = {"--sentences": sentences, "--beta": beta, "--limit": limit, "--exclude": exclude}
-            refuse(of_photos, "with --evaluation")
+        load = partial(_load, target, options)
+        if measured.evaluation:
+            refuse(flags(shown), "with --evaluation")
             folder = _one(photos)
-            data = Data(folder, _part(Path(folder), split), boxes, boxes_split, boxes_photos, boxes_every)
-            how = How(beam, examples or EXAMPLES, max_side, most, max_pixels, reporting_of(bootstrap, seed))
-            _finish(evaluation_report(data, how, load, title, told), target, told)
+            data = folder, _part(Path(folder), split)
+            _finish(evaluation_report(data, measured, page, (beam, options.max_pixels), load, told), target, told)
             return
-        boxed = {"--boxes-split": boxes_split, "--boxes-photos": boxes_photos, "--boxes-every": boxes_every}
-        numbers = {"--examples": examples, "--bootstrap": bootstrap or None, "--seed": seed}
-        refuse({"--boxes": boxes, **boxed, **numbers}, "without --evaluation")
-        choice = PhotoChoice(exclude, max_pixels)
-        asked = _asked(photos, sentences, split, choice, told)
-        inputs = len(asked[:limit]) + told.failures
-        _spare_photos(target, asked)
-        page = _photos_page(asked[:limit], choice, (max_side, most), load, (beam, beta), title, told)
-        if page is not None:
-            _finish(page, target, told)
+        refuse(flags(measured), "without --evaluation")
+        choice = PhotoChoice(shown.exclude, options.max_pixels)
+        chosen = _asked(photos, shown.sentences, split, choice, told)
+        inputs = len(chosen[: shown.limit]) + told.failures
+        _spare_photos(target, chosen)
+        made = _photos_page(chosen[: shown.limit], choice, page, load, (beam, shown.beta), told)
+        if made is not None:
+            _finish(made, target, told)
         told.summary(inputs, "inputs")
 
 
 def _photos_page(
     asked: Sequence[_Asked],
     choice: PhotoChoice,
-    limits: tuple[int, int],
+    page: PageOptions,
     load: Callable[[], Model],
     search: tuple[int | None, float | None],
-    title: str | None,
     told: Report,
 ) -> bytes | None:
     """The page of the photos that can be opened; None if there is none.
 
     Args:
-        limits: pixels of a photo's long side, bytes of the page.
         load: gives the model.
         search: beam and beta.
     """
-    from regiontalk.cli.stream import look_at
     from regiontalk.model import distinct
     from regiontalk.report.page import made_with
     from regiontalk.report.photos import Entry, PhotoReport, shown_names
 
-    pages = PhotoReport(len(asked), limits[1])
+    pages = PhotoReport(len(asked), page.most_bytes)
     model = load()
     told.bar.expect(len(asked), "photos")
     files, done = [each.file for each in asked], 0
@@ -197,8 +167,8 @@ def _photos_page(
             done = place + 1
             alignment, remark = _align(model, looked, asked[place], search[1], told)
             entry = Entry(names[place], description, alignment, remark)
-            _add(pages, entry, partial(choice.open, file, limits[0]), limits[0], told)
-    return pages.html(title or photo_count(len(pages)), made_with(model)) if len(pages) else None
+            _add(pages, entry, partial(choice.open, file, page.max_side), page.max_side, told)
+    return pages.html(page.title or photo_count(len(pages)), made_with(model)) if len(pages) else None
 
 
 def _align(
@@ -238,12 +208,10 @@ def _finish(page: bytes, target: Path, told: Report) -> None:
     told.result(f"{printable(str(target))}: {len(page) / 1e6:.1f} MB")
 
 
-def _load(target: Path, pack: str | None, threads: int | None, max_pixels: int | None) -> Model:
+def _load(target: Path, options: ModelOptions) -> Model:
     """The model, once it is sure that the page can be written: the work that follows is long."""
-    from regiontalk.model import load
-
     make_place(target)
-    return load(pack, threads, max_pixels)
+    return options.load()
 
 
 def _asked(

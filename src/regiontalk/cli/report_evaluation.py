@@ -1,0 +1,152 @@
+"""`regiontalk report --evaluation`: how well a pack does, as one HTML page with numbers, hits and failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regiontalk.cli.console import Report
+from regiontalk.cli.evaluate import Sampling, warn
+from regiontalk.cli.evaluate_boxes import BoxedData
+from regiontalk.cli.options import flags, refuse
+from regiontalk.errors import ConfigError
+
+if TYPE_CHECKING:
+    from regiontalk.cli.report import PageOptions
+    from regiontalk.data import BoxedDataset, Dataset, Entities
+    from regiontalk.evaluation.results import Reporting
+    from regiontalk.model import Model
+    from regiontalk.report.examples import QueryLog
+
+EXAMPLES = 8
+"""Of each kind."""
+EXAMPLE_SIDE = 480
+"""Pixels on the long side of an example, at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluationOptions:
+    """Whether a pack is measured, and on what beside captioned photos."""
+
+    evaluation: Annotated[
+        bool,
+        typer.Option("--evaluation", help="Measure the pack on captioned photos; show numbers, hits and failures."),
+    ] = False
+    examples: Annotated[
+        int | None, typer.Option("--examples", min=1, max=100, metavar="N", help="With --evaluation: of each kind; 8.")
+    ] = None
+    boxes: Annotated[
+        str | None,
+        typer.Option("--boxes", metavar="DATA", help="With --evaluation: also ground words in these boxes."),
+    ] = None
+    boxes_split: Annotated[str | None, typer.Option("--boxes-split", help="The part of the boxes; all.")] = None
+    boxes_photos: Annotated[
+        str | None, typer.Option("--boxes-photos", metavar="FOLDER", help="Where the photos of the boxes lie.")
+    ] = None
+    boxes_every: Annotated[
+        int | None,
+        typer.Option(
+            "--boxes-every", min=1, max=1_000_000, metavar="N", help="Of these by name, the first, every N-th on."
+        ),
+    ] = None
+    sampling: Sampling
+
+
+def evaluation_report(
+    data: tuple[str, str],
+    asked: EvaluationOptions,
+    page: PageOptions,
+    how: tuple[int | None, int | None],
+    load: Callable[[], Model],
+    told: Report,
+) -> bytes:
+    """The page.
+
+    Args:
+        data: captioned photos: their folder or file, and the split.
+        asked: of the command.
+        page: likewise; without a title it is what was measured.
+        how: beam, and pixels of a photo at most.
+        load: gives the model.
+        told: is told how far it is, and what fails.
+
+    Raises:
+        ConfigError: if the page would be larger than it may be.
+    """
+    from regiontalk.data import read_dataset
+    from regiontalk.evaluation.captions.run import write_captions
+    from regiontalk.evaluation.retrieval.run import retrieve
+    from regiontalk.report.album import Album
+    from regiontalk.report.evaluation import Evaluated, evaluation_page
+    from regiontalk.report.page import made_with
+
+    reporting, examples, (beam, max_pixels) = asked.sampling.reporting(), asked.examples or EXAMPLES, how
+    dataset = read_dataset(*data)
+    boxed = _boxes(asked, max_pixels)
+    each = _room(page, examples, dataset, None if boxed is None else boxed[0])
+    model = load()
+    retrieved = retrieve(model, dataset, reporting, told.bar)
+    warn(retrieved.result["signature"])
+    written = write_captions(model, dataset, beam, reporting, told.bar)
+    grounded = None if boxed is None else _ground(model, *boxed, reporting, told)
+    album = Album(min(page.max_side, EXAMPLE_SIDE), each, told.failure, max_pixels)
+    found = Evaluated(dataset, retrieved, written, grounded)
+    heading = page.title or f"{model.pack.settings.name} on {dataset.name}, {dataset.split}"
+    made = evaluation_page(heading, found, album, examples, made_with(model))
+    if len(made) > page.most_bytes:
+        raise ConfigError(
+            f"--max-size {page.max_size:g}: the report would have {len(made) / 1e6:.1f} megabytes. Take fewer "
+            "--examples, or allow more"
+        )
+    return made
+
+
+def _room(page: PageOptions, examples: int, dataset: Dataset, boxed: BoxedDataset | Entities | None) -> int:
+    """The characters that each picture of an evaluation may take: together half of the page.
+
+    Raises:
+        ConfigError: if a picture may need more.
+    """
+    from regiontalk.data import Entities
+    from regiontalk.report.evaluation import pictures_shown
+    from regiontalk.report.pictures import LEAST_BYTES
+
+    boxes = boxed.boxes if isinstance(boxed, Entities) else boxed
+    files = {photo.file for photo in dataset.photos} | {photo.file for photo in (boxes.photos if boxes else ())}
+    pictures = min(pictures_shown(examples), len(files))  # each is in the page once
+    each = page.most_bytes // 2 // pictures
+    if each < LEAST_BYTES:
+        needed = -(-2 * pictures * LEAST_BYTES // 1_000_000)
+        raise ConfigError(
+            f"--max-size {page.max_size:g}: {pictures} photos do not fit into so many megabytes. Take fewer "
+            f"--examples, or allow {needed} megabytes"
+        )
+    return each
+
+
+def _boxes(asked: EvaluationOptions, max_pixels: int | None) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None:
+    """The boxes, if some are named, and how a signature says which of their photos take part."""
+    if asked.boxes is None:
+        refuse({flag: value for flag, value in flags(asked).items() if flag.startswith("--boxes-")}, "without --boxes")
+        return None
+    split = asked.boxes_split or "all"
+    return BoxedData(asked.boxes, split=split, photos=asked.boxes_photos, every=asked.boxes_every).read(max_pixels)
+
+
+def _ground(
+    model: Model, boxed: BoxedDataset | Entities, chosen: dict[str, Any], reporting: Reporting, told: Report
+) -> tuple[dict[str, Any], QueryLog]:
+    from regiontalk.data import Entities
+    from regiontalk.evaluation.grounding.run import SENTENCE, evaluate_classes, evaluate_phrases
+    from regiontalk.report.examples import QueryLog
+
+    queries = QueryLog()
+    if isinstance(boxed, Entities):
+        result = evaluate_phrases(model, boxed, chosen, told.bar, queries, reporting)
+    else:
+        result = evaluate_classes(model, boxed, SENTENCE, chosen, told.bar, queries, reporting)
+    warn(result["signature"])
+    return result, queries
