@@ -72,6 +72,7 @@ _EVALUATIONS: tuple[Callable[..., None], ...] = (
     evaluate_boxes.grounding,
     evaluate_boxes.regions,
     evaluate_boxes.search,
+    evaluate_boxes.certainty,
     evaluate_captions.objects,
 )
 for _command in _COMMANDS:

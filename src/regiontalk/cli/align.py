@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from regiontalk.cli.console import Report, ending
+from regiontalk.cli.console import Report, ending, warn_user
 from regiontalk.cli.options import DrawOption, JsonOption, ModelOptions
 from regiontalk.cli.outputs import draw_picture, plan_pictures
 from regiontalk.cli.photos import PhotoChoice, look_at
@@ -37,7 +37,7 @@ def align(
     \b
       regiontalk align photo.jpg "a black dog jumps over a fence" --draw aligned.png
     """
-    from regiontalk.cli.text import alignment_text
+    from regiontalk.cli.text import alignment_text, unknown_words_text
 
     with ending() as report:
         from regiontalk.drawing import draw_alignment
@@ -46,6 +46,8 @@ def align(
         pictures = plan_pictures(draw, [photo], files) if files else {}
         model, choice = options.load(), PhotoChoice(max_pixels=options.max_pixels)
         (read,) = model.read(sentence)
+        if unknown := unknown_words_text(read):
+            warn_user(unknown)
         for batch in look_at(model, files, report, choice):
             for file, looked in batch:
                 alignment = model.align(looked, read, beta)

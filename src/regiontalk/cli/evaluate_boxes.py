@@ -1,4 +1,4 @@
-"""`regiontalk evaluate grounding`, `regions` and `search`: measure a pack on photos with boxes."""
+"""`regiontalk evaluate grounding`, `regions`, `search` and `certainty`: measure a pack on photos with boxes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regiontalk.cli.console import ending
-from regiontalk.cli.evaluate import JsonOption, Sampling, warn
-from regiontalk.cli.options import BeamOption, ModelOptions
+from regiontalk.cli.evaluate import JsonOption, Sampling, named_path, read_captioned, warn
+from regiontalk.cli.options import BeamOption, ModelOptions, flags, refuse
+from regiontalk.cli.outputs import require_writable
 from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from regiontalk.data import BoxedDataset, Entities, Selection
+    from regiontalk.evaluation.certainty.run import CertaintyResult
     from regiontalk.evaluation.regions.run import Dense
 
 MinPhotosOption = Annotated[
@@ -247,6 +249,78 @@ def search(
         result = evaluate_search(options.load(), found, asked, chosen, report.bar, min_photos)
         warn(result["signature"])
         report.json(result) if as_json else report.result(search_text(result))
+
+
+def certainty(
+    *,
+    data: BoxedData,
+    captioned: Annotated[
+        bool,
+        typer.Option("--captioned", help="DATA is a folder of captioned photos: ask for what their captions name."),
+    ] = False,
+    sentence: Annotated[
+        str | None,
+        typer.Option(
+            "--sentence",
+            metavar="TEXT",
+            help="What is asked, {} the thing's name; by default '{}'. With a second {} what is there and what is not "
+            "stand in one sentence.",
+        ),
+    ] = None,
+    diagram: Annotated[
+        str | None, typer.Option("--diagram", metavar="OUT.svg", help="Also draw how sure it is against how right.")
+    ] = None,
+    as_json: JsonOption = False,
+    options: ModelOptions,
+) -> None:
+    """What is told as found is there, what is told as 70 % sure is so in 70 of 100 cases: or not.
+
+    Asks for each class that a photo shows, and as often for one that it does not show. Prints how many answers are
+    right and the expected calibration error.
+
+    Examples:
+
+    \b
+      regiontalk evaluate certainty voc/ --every 6 --diagram reliability.svg
+      regiontalk evaluate certainty voc/ --every 6 --sentence "a {} and a {}"
+      regiontalk evaluate certainty coco_captions/ --captioned --split dev
+    """
+    with ending() as report:
+        from regiontalk.cli.evaluate_text import certainty_text
+        from regiontalk.data import Dataset, Entities
+        from regiontalk.evaluation.certainty.run import SENTENCE, evaluate_certainty
+
+        target = None if diagram is None else _writable("--diagram", diagram)
+        found: BoxedDataset | Dataset | Entities
+        if captioned:
+            others = {flag: value for flag, value in flags(data).items() if flag not in ("--path", "--split")}
+            refuse(others, "with --captioned")
+            found, chosen = read_captioned(data.path, data.split), {}
+        else:
+            found, chosen = data.read(options.max_pixels)
+        if isinstance(found, Entities):
+            raise DataError(f"{data.path}: phrases of whole sentences are no classes; see `evaluate grounding`")
+        result = evaluate_certainty(options.load(), found, sentence or SENTENCE, chosen, report.bar)
+        warn(result.signature)
+        report.json(result.to_json()) if as_json else report.result(certainty_text(result))
+        if target is not None:
+            _draw_reliability(target, result)
+
+
+def _writable(flag: str, name: str) -> Path:
+    target = named_path(flag, name)
+    try:
+        require_writable(target)
+    except OSError as error:
+        raise DataError(f"{flag} {name}: cannot be written ({error.strerror})") from error
+    return target
+
+
+def _draw_reliability(target: Path, result: CertaintyResult) -> None:
+    from regiontalk.files import write_bytes
+    from regiontalk.report.reliability import reliability_diagram
+
+    write_bytes(target, reliability_diagram(result.scores.bins).encode())
 
 
 def _captioned(neighbours: str, max_pixels: int | None) -> BoxedDataset:

@@ -11,6 +11,7 @@ from regiontalk.evaluation.grounding.metric import METHODS, METRICS
 from regiontalk.evaluation.objects.metric import NAMES
 
 if TYPE_CHECKING:
+    from regiontalk.evaluation.certainty.run import CertaintyResult
     from regiontalk.evaluation.objects.metric import ClassScores, ObjectScores
     from regiontalk.evaluation.objects.run import ObjectResult
 
@@ -110,6 +111,21 @@ def search_text(result: dict[str, Any]) -> str:
         lines.append(folded(f"{printable(label):>20} ", why))
     lines.append(f"{'mean of classes':>20} {result['r_precision']:8.2f}     by chance {result['chance']:.2f}")
     return "\n".join([*lines, *signature_lines(result["signature"])])
+
+
+def certainty_text(result: CertaintyResult) -> str:
+    """How many answers were right, and what was so of what was told, by how sure it was."""
+    scores = result.scores
+    lines = [
+        f"found or not found: {scores.accuracy:.1%} of {scores.questions} answers right; "
+        f"{scores.accuracy_shown:.1%} for what is there, {scores.accuracy_absent:.1%} for what is not",
+        f"expected calibration error {scores.calibration_error:.3f}",
+        f"{'told':>10} {'questions':>9} {'mean told':>9} {'is there':>9}",
+    ]
+    for each in scores.bins:
+        told = f"{each.low:.0%}-{each.high:.0%}"
+        lines.append(f"{told:>10} {each.questions:9} {each.told:9.1%} {each.shown:9.1%}")
+    return "\n".join([*lines, *signature_lines(result.signature)])
 
 
 def naming_text(result: dict[str, Any]) -> str:

@@ -299,7 +299,7 @@ def _sentences_by_photo(model: Model, file: str, like: str, k: int, report: Repo
     read = model.read([text for _, text in lines])
     for rank, (place, score) in enumerate(rank_sentences(looked, read, k, model.score_kind), start=1):
         number, text = lines[place]
-        yield ranked(rank, score, text), {"rank": rank, "line": number, "sentence": text, "score": score}
+        yield ranked(rank, f"{score:.2f}", text), {"rank": rank, "line": number, "sentence": text, "score": score}
 
 
 class _Pictures:

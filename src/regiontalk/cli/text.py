@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from regiontalk.search.finder import FoundBox, FoundPhoto
-    from regiontalk.structures import Alignment, Description, Phrase, Regions
+    from regiontalk.structures import Alignment, Caption, Description, Phrase, Regions, Sentence
 
 _NO_TERMINAL = 1 << 20
 """Columns where there is no terminal: nothing is folded in a pipe or a file."""
@@ -37,33 +37,53 @@ def description_text(description: Description) -> str:
     """The caption, then a line for each region."""
     regions = description.regions
     found = zip(regions.boxes_xyxy[1:], regions.scores[1:], description.region_captions, strict=True)
-    lines = [folded(f"{_sure(score)} {_box(box)}  ", caption.text) for box, score, caption in found]
-    title = f"{_photo_line(regions)}\n{folded('  ', description.caption.text)}"
+    lines = [
+        folded(f"{_sure(score if caption.sure is None else caption.sure)} {_box(box)}  ", caption.text)
+        for box, score, caption in found
+    ]
+    title = f"{_photo_line(regions)}\n{folded('  ', description.caption.text + unsure_text(description.caption))}"
     return _with_table(title, f"{'sure':>6} {_BOX_TITLES}  region", lines)
 
 
+def unsure_text(caption: Caption) -> str:
+    """What stands behind a caption that is more likely wrong than right."""
+    return f"  (unsure, {caption.sure:.0%})" if caption.is_unsure else ""
+
+
 def alignment_text(alignment: Alignment) -> str:
-    """The score, then a line for each phrase."""
+    """How sure it is, or the score, then a line for each phrase."""
     sentence = folded("  ", printable(alignment.sentence.text))
-    title = f"{_photo_line(alignment.regions)}\n{sentence}\n  score {alignment.score:.2f}"
-    return _with_table(title, f"{'score':>7} {_BOX_TITLES}  words", _phrase_lines(alignment.phrases))
+    total = f"score {alignment.score:.2f}" if alignment.sure is None else f"sure {alignment.sure:.0%}"
+    title = f"{_photo_line(alignment.regions)}\n{sentence}\n  {total}"
+    return _with_table(title, _phrase_titles(alignment), _phrase_lines(alignment))
 
 
-def ranked(rank: int, score: float, what: str, digits: int = 2) -> str:
-    """A result on one line: its rank, its score, and what it is."""
-    return f"{rank:>3}. {score:>8.{digits}f}  {printable(what)}"
+def unknown_words_text(sentence: Sentence) -> str:
+    """Which words of a sentence nothing is known of, and what may have been meant; "" if all are known."""
+    said = []
+    for word in sentence.unknown:
+        meant = " or ".join(repr(near) for near in sentence.meant.get(word, ()))
+        said.append(f"{printable(word)!r}" + (f" (did you mean {meant}?)" if meant else ""))
+    return f"unknown: {', '.join(said)}" if said else ""
+
+
+def ranked(rank: int, score: str, what: str) -> str:
+    """A result on one line: its rank, its score or how sure it is, and what it is."""
+    return f"{rank:>3}. {score:>8}  {printable(what)}"
 
 
 def result_line(found: FoundPhoto | FoundBox, digits: int = 2) -> str:
     """A photo that was found, on one line."""
-    return ranked(found.rank, found.score, _from_here(found.file), digits)
+    score = f"{found.score:.{digits}f}" if found.sure is None else f"{found.sure:.0%}"
+    return ranked(found.rank, score, _from_here(found.file))
 
 
 def result_text(found: FoundPhoto | FoundBox) -> str:
     """What was found by words: the photo, then a line for each phrase and its box."""
-    phrases = found.alignment.phrases if found.alignment is not None else ()
-    titles = f"{'':6}{'score':>7} {_BOX_TITLES}  words"
-    return "\n".join([result_line(found), titles, *_phrase_lines(phrases, indent=6), ""])
+    if found.alignment is None:
+        return result_line(found)
+    titles = f"{'':6}{_phrase_titles(found.alignment)}"
+    return "\n".join([result_line(found), titles, *_phrase_lines(found.alignment, indent=6), ""])
 
 
 def region_lengths_text(regions: Regions) -> str:
@@ -117,10 +137,28 @@ def folded(cells: str, words: str) -> str:
     return cells + f"\n{'':{len(cells)}}".join(textwrap.wrap(words, columns - len(cells)))
 
 
-def _phrase_lines(phrases: Sequence[Phrase], indent: int = 0) -> list[str]:
+def _phrase_titles(alignment: Alignment) -> str:
+    return f"{'sure' if alignment.word_sure else 'score':>7} {_BOX_TITLES}  words"
+
+
+def _phrase_lines(alignment: Alignment, indent: int = 0) -> list[str]:
     return [
-        folded(f"{'':{indent}}{each.score:>7.2f} {_box(each.box_xyxy)}  ", printable(each.text)) for each in phrases
+        folded(f"{'':{indent}}{_told(each, bool(alignment.word_sure))} {_place(each)}  ", printable(each.text))
+        for each in alignment.phrases
     ]
+
+
+def _told(phrase: Phrase, in_percent: bool) -> str:
+    if not in_percent:
+        return f"{phrase.score:>7.2f}"
+    return f"{'' if phrase.sure is None else f'{phrase.sure:.0%}':>7}"
+
+
+def _place(phrase: Phrase) -> str:
+    """Its box, if it was found; nothing for words that name nothing."""
+    if phrase.found:
+        return _box(phrase.box_xyxy)
+    return f"{'' if phrase.sure is None else 'not found':>{len(_BOX_TITLES)}}"
 
 
 def _from_here(path: str) -> str:
