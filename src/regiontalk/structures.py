@@ -8,9 +8,9 @@ Axis names used throughout: M regions, h dimensions of the shared space, D dimen
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,8 +18,23 @@ WHOLE_PHOTO = 0
 """Region 0 is always the whole photo."""
 
 
+class Displayed:
+    """A result that a notebook shows as HTML.
+
+    Attributes:
+        html_of: makes the HTML of a result. What draws stands in a layer above this one: `regiontalk` itself sets it as
+            soon as one of its results can be made. Without it a notebook shows the `repr`.
+    """
+
+    html_of: ClassVar[Callable[[Any], str] | None] = None
+
+    def _repr_html_(self) -> str | None:
+        html_of = Displayed.html_of
+        return None if html_of is None else html_of(self)
+
+
 @dataclass(frozen=True, eq=False)
-class Regions:
+class Regions(Displayed):
     """The regions of one photo (Eq. 1): boxes with their vectors.
 
     Attributes:
@@ -78,10 +93,6 @@ class Regions:
     def __repr__(self) -> str:
         return f"Regions({self.file!r}, {self.width} x {self.height}, regions={len(self)})"
 
-    def _repr_html_(self) -> str:
-        """How a notebook shows it: see `regiontalk.report.notebook`."""
-        return _html_of(self)
-
 
 @dataclass(frozen=True, eq=False)
 class Sentence:
@@ -131,7 +142,7 @@ class Phrase:
 
 
 @dataclass(frozen=True, eq=False)
-class Alignment:
+class Alignment(Displayed):
     """A region for each word of a sentence (Eq. 10 to 12).
 
     Attributes:
@@ -181,10 +192,6 @@ class Alignment:
     def __repr__(self) -> str:
         return f"Alignment({self.regions.file!r}, score={self.score:.2f}, phrases={phrases_repr(self.phrases)})"
 
-    def _repr_html_(self) -> str:
-        """How a notebook shows it: see `regiontalk.report.notebook`."""
-        return _html_of(self)
-
 
 @dataclass(frozen=True)
 class Caption:
@@ -217,7 +224,7 @@ class Caption:
 
 
 @dataclass(frozen=True, eq=False)
-class Description:
+class Description(Displayed):
     """A caption for a photo and one for each of its regions but the whole photo.
 
     Attributes:
@@ -251,10 +258,6 @@ class Description:
     def __repr__(self) -> str:
         return f"Description({self.regions.file!r}, {self.caption.text!r}, region_captions={len(self.region_captions)})"
 
-    def _repr_html_(self) -> str:
-        """How a notebook shows it: see `regiontalk.report.notebook`."""
-        return _html_of(self)
-
 
 def regions_to_json(regions: Regions) -> list[dict[str, Any]]:
     """`[{"box_xyxy", "score"}]`, the whole photo first; pixels with one decimal."""
@@ -268,13 +271,6 @@ def phrases_repr(phrases: Sequence[Phrase]) -> str:
     """Phrases with their boxes in whole pixels, for a `repr`: ['a dog' (12, 20, 80, 64)]."""
     boxes = [tuple(round(edge) for edge in phrase.box_xyxy) for phrase in phrases]
     return f"[{', '.join(f'{phrase.text!r} {box}' for phrase, box in zip(phrases, boxes, strict=True))}]"
-
-
-def _html_of(result: Description | Alignment | Regions) -> str:
-    # Only a notebook asks for this, so only then is what draws loaded: it stands in a layer above this one.
-    from regiontalk.report.notebook import html_of
-
-    return html_of(result)
 
 
 def _require(condition: bool, message: str) -> None:
