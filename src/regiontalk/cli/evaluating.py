@@ -21,8 +21,7 @@ from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from regiontalk.data import Dataset
-    from regiontalk.evaluation.looking import Progress
-    from regiontalk.evaluation.results import Reporting
+    from regiontalk.evaluation.results import Progress, Reporting
     from regiontalk.model import Model
 
 FolderArgument = Annotated[
