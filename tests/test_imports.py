@@ -65,8 +65,6 @@ def test_imports_run_one_way(file: Path) -> None:
             other = module.split(".")[1]
             if other == "training" and own == "cli":
                 continue  # see test_only_commands_that_build_import_training
-            if (own, module) == ("structures", "regiontalk.report.notebook"):
-                continue  # see test_results_reach_up_only_to_show_themselves
             assert LAYER[other] <= LAYER[own], f"{file.name} imports {module}"
 
 
@@ -87,20 +85,14 @@ def test_only_commands_that_build_import_training() -> None:
         assert not [node for node in top if (node.module or "").startswith("regiontalk.training")]
 
 
-def test_results_reach_up_only_to_show_themselves() -> None:
-    """Notebooks ask a result itself for HTML: what draws it is imported there, inside one function, and only then."""
-    tree = ast.parse((SOURCE / "structures.py").read_text(encoding="utf-8"))
-    reaching = [
-        function.name
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef)
-        and any(
-            isinstance(node, ast.ImportFrom) and node.module == "regiontalk.report.notebook" for node in function.body
-        )
-    ]
-    assert reaching == ["_html_of"]
-    assert not [node for node in tree.body if isinstance(node, ast.ImportFrom) and "regiontalk" in (node.module or "")]
+def test_results_know_nothing_of_what_draws_them() -> None:
+    """Notebooks ask a result itself for HTML: the public names bring what makes it, and it is imported only then."""
+    assert not [module for module in imported(SOURCE / "structures.py") if module.startswith("regiontalk")]
     assert "PIL" not in modules_after("import regiontalk.structures")
+    modules_after(
+        "import sys, regiontalk; regiontalk.load; from regiontalk.structures import Displayed\n"
+        "assert Displayed.html_of and 'regiontalk.report' not in sys.modules and 'PIL.ImageDraw' not in sys.modules"
+    )
 
 
 def modules_after(code: str) -> set[str]:

@@ -15,6 +15,7 @@ milliseconds and `regiontalk --help` does not wait for NumPy and ONNX Runtime.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -86,8 +87,16 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULE_OF:
         raise AttributeError(f"module 'regiontalk' has no attribute {name!r}")
     value = getattr(import_module(f"regiontalk.{_MODULE_OF[name]}"), name)
+    if "regiontalk.structures" in sys.modules:
+        sys.modules["regiontalk.structures"].Displayed.html_of = _html_of
     globals()[name] = value
     return value
+
+
+def _html_of(result: Any) -> str:
+    """A result as a notebook shows it. What draws it is imported only when a notebook asks."""
+    html: str = import_module("regiontalk.report.figures").html_of(result)
+    return html
 
 
 def __dir__() -> list[str]:

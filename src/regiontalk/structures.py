@@ -8,9 +8,9 @@ Axis names used throughout: M regions, h dimensions of the shared space, D dimen
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -20,8 +20,23 @@ ABSENT = 0.15
 """A word that is less likely shown is told as absent, even within a phrase that is found."""
 
 
+class Displayed:
+    """A result that a notebook shows as HTML.
+
+    Attributes:
+        html_of: makes the HTML of a result. What draws stands in a layer above this one: `regiontalk` itself sets it as
+            soon as one of its results can be made. Without it a notebook shows the `repr`.
+    """
+
+    html_of: ClassVar[Callable[[Any], str] | None] = None
+
+    def _repr_html_(self) -> str | None:
+        html_of = Displayed.html_of
+        return None if html_of is None else html_of(self)
+
+
 @dataclass(frozen=True, eq=False)
-class Regions:
+class Regions(Displayed):
     """The regions of one photo (Eq. 1): boxes with their vectors.
 
     Attributes:
@@ -79,10 +94,6 @@ class Regions:
 
     def __repr__(self) -> str:
         return f"Regions({self.file!r}, {self.width} x {self.height}, regions={len(self)})"
-
-    def _repr_html_(self) -> str:
-        """How a notebook shows it: see `regiontalk.report.notebook`."""
-        return _html_of(self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +159,7 @@ class Phrase:
 
 
 @dataclass(frozen=True, eq=False)
-class Alignment:
+class Alignment(Displayed):
     """A region for each word of a sentence (Eq. 10 to 12).
 
     Attributes:
@@ -223,10 +234,6 @@ class Alignment:
     def __repr__(self) -> str:
         return f"Alignment({self.regions.file!r}, score={self.score:.2f}, phrases={phrases_repr(self.phrases)})"
 
-    def _repr_html_(self) -> str:
-        """How a notebook shows it: see `regiontalk.report.notebook`."""
-        return _html_of(self)
-
 
 @dataclass(frozen=True)
 class Caption:
@@ -268,7 +275,7 @@ class Caption:
 
 
 @dataclass(frozen=True, eq=False)
-class Description:
+class Description(Displayed):
     """A caption for a photo and one for each of its regions but the whole photo.
 
     Attributes:
@@ -302,10 +309,6 @@ class Description:
     def __repr__(self) -> str:
         return f"Description({self.regions.file!r}, {self.caption.text!r}, region_captions={len(self.region_captions)})"
 
-    def _repr_html_(self) -> str:
-        """How a notebook shows it: see `regiontalk.report.notebook`."""
-        return _html_of(self)
-
 
 def regions_to_json(regions: Regions) -> list[dict[str, Any]]:
     """`[{"box_xyxy", "score"}]`, the whole photo first; pixels with one decimal."""
@@ -323,13 +326,6 @@ def phrases_repr(phrases: Sequence[Phrase]) -> str:
 
 def _rounded(probability: float | None) -> float | None:
     return None if probability is None else round(probability, 4)
-
-
-def _html_of(result: Description | Alignment | Regions) -> str:
-    # Only a notebook asks for this, so only then is what draws loaded: it stands in a layer above this one.
-    from regiontalk.report.notebook import html_of
-
-    return html_of(result)
 
 
 def _require(condition: bool, message: str) -> None:

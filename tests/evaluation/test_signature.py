@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from regiontalk.errors import PhotoError
-from regiontalk.evaluation.looking import Silent
+from regiontalk.evaluation.results import Silent
 from regiontalk.evaluation.signature import (
     file_sha256,
     named_in_training,

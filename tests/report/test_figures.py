@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
+import regiontalk
 from regiontalk.drawing import PALETTE
+from regiontalk.report import figures
 from regiontalk.report.figures import (
     Mark,
     Picture,
@@ -14,11 +22,14 @@ from regiontalk.report.figures import (
     badge,
     css,
     description_figure,
+    html_of,
     picture,
+    recall_curve,
+    recalls,
     regions_figure,
 )
 
-from .made import HOSTILE, Reader, alignment, assert_harmless, description, regions
+from .made import HOSTILE, Reader, alignment, assert_harmless, description, photo, regions
 
 FIRST, SECOND = css(PALETTE[0]), css(PALETTE[1])
 IMAGE = Picture("data:image/jpeg;base64,AAAA", "photo-1-image")
@@ -94,3 +105,70 @@ def test_texts_stay_texts(image: Picture | None) -> None:
         page = assert_harmless(html)
         assert {"script", "img"}.isdisjoint(tag for tag, _ in page.elements)
         assert HOSTILE in page.text or HOSTILE in page.all("svg")[0]["aria-label"]
+
+
+@given(st.lists(st.integers(1, 300), min_size=1), st.integers(1, 120))
+def test_recalls_are_what_they_say(ranks: list[int], furthest: int) -> None:
+    found = recalls(np.array(ranks), furthest)
+    assert found.tolist() == [100 * sum(rank <= k for rank in ranks) / len(ranks) for k in range(1, furthest + 1)]
+
+
+def points(svg: str) -> list[list[tuple[float, float]]]:
+    lines = re.findall(r"<polyline points='([^']*)'", svg)
+    return [[(float(x), float(y)) for x, y in (point.split(",") for point in line.split())] for line in lines]
+
+
+def test_curves_go_where_the_axes_say() -> None:
+    svg = recall_curve({"a": np.array([1, 1, 2, 200]), "b": np.array([300])}, candidates=1000)
+    first, second = points(svg)
+    assert len(first) == len(second) == 100
+    assert (first[0], first[1], first[-1]) == ((52.0, 165.0), (first[1][0], 90.5), (624.0, 90.5))  # 50 %, 75 %, 75 %
+    assert {y for _, y in second} == {314.0}  # 0 %
+    page = assert_harmless(svg)
+    assert page.all("svg")[0]["aria-label"] == (
+        "Recall over k. a: 50.0 % at 1, 75.0 % at 5, 75.0 % at 10; b: 0.0 % at 1, 0.0 % at 5, 0.0 % at 10"
+    )
+    assert {"1", "10", "100", "0 %", "100 %", "a", "b"} <= set(page.pieces)
+
+
+def test_few_candidates_end_the_axis() -> None:
+    svg = recall_curve({HOSTILE: np.array([1, 3])}, candidates=4)
+    assert len(points(svg)[0]) == 4
+    assert_harmless(svg)
+    assert len(points(recall_curve({"a": np.array([1])}, candidates=1))[0]) == 2
+
+
+@pytest.mark.parametrize("make", [regions, description, alignment])
+def test_with_its_photo(tmp_path: Path, make: object) -> None:
+    assert callable(make)
+    page = assert_harmless(html_of(make(str(photo(tmp_path)))))
+    assert page.all("image")[0]["href"].startswith("data:image/jpeg;base64,")
+    assert page.all("script") == []
+
+
+@pytest.mark.parametrize("make", [regions, description, alignment])
+@pytest.mark.parametrize("file", ["gone.jpg", "", "<bytes>", "\0", HOSTILE, "."])
+def test_without_it(make: object, file: str) -> None:
+    assert callable(make)
+    page = assert_harmless(html_of(make(file)))
+    assert page.all("image") == []
+    assert len(page.all("rect")) > 4
+
+
+def test_a_photo_of_another_size_is_another_photo(tmp_path: Path) -> None:
+    Image.new("RGB", (121, 80)).save(tmp_path / "a.png")
+    assert "<image" not in html_of(regions(str(tmp_path / "a.png")))
+
+
+def test_whatever_goes_wrong_with_the_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("anything")
+
+    monkeypatch.setattr(figures, "data_url", broken)
+    assert "<image" not in html_of(regions(str(photo(tmp_path))))
+
+
+def test_what_a_model_finds_shows_itself(tiny_pack: Path, photo_file: Path) -> None:
+    model = regiontalk.load(tiny_pack)
+    for found in (*model.look(photo_file), model.describe(photo_file), model.align(photo_file, "a red dog")):
+        assert "<image" in found._repr_html_()

@@ -16,8 +16,7 @@ from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from regiontalk.data import Dataset
-    from regiontalk.evaluation.looking import Progress
-    from regiontalk.evaluation.results import Reporting
+    from regiontalk.evaluation.results import Progress, Reporting
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")]
 PerCaptionOption = Annotated[

@@ -79,8 +79,8 @@ def evaluation_report(
     from regiontalk.data import read_dataset
     from regiontalk.evaluation.captions.run import write_captions
     from regiontalk.evaluation.retrieval.run import retrieve
-    from regiontalk.report.album import Album
     from regiontalk.report.evaluation import Evaluated, evaluation_page
+    from regiontalk.report.examples import Album
     from regiontalk.report.page import made_with
 
     reporting, examples, (beam, max_pixels) = asked.sampling.reporting(), asked.examples or EXAMPLES, how

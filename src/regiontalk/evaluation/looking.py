@@ -1,39 +1,16 @@
-"""Photos of a dataset looked at by a model, a few at a time, and whoever waits is told how far that is."""
+"""Photos of a dataset looked at by a model, a few at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from regiontalk.data import BoxedDataset, BoxedPhoto
 from regiontalk.errors import DataError
+from regiontalk.evaluation.results import Progress
 from regiontalk.model import Model
 from regiontalk.structures import Regions
 from regiontalk.vision.session import BATCH
-
-
-class Progress(Protocol):
-    """Is told how far an evaluation is."""
-
-    def expect(self, total: int, what: str) -> None:
-        """So many are to be done."""
-
-    def advance(self, done: int) -> None:
-        """That many more are done."""
-
-
-class Silent:
-    """Progress that nobody watches."""
-
-    def expect(self, total: int, what: str) -> None:
-        """Says nothing."""
-
-    def advance(self, done: int) -> None:
-        """Says nothing."""
-
-
-SILENT = Silent()
 
 CLASSES = "classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
 """What is asked for where boxes have none."""

@@ -1,8 +1,8 @@
-"""How measured values become printed numbers: intervals by the bootstrap (Efron 1979), rounded.
+"""What all evaluations share: progress told, and numbers as they are printed, rounded, with intervals by the bootstrap.
 
-The bootstrap says how far numbers would move with other photos. Photos are drawn with replacement, each together with
-all that was asked of it: questions about one photo are not independent, and drawing them one by one would make
-intervals too narrow.
+The bootstrap (Efron 1979) says how far numbers would move with other photos. Photos are drawn with replacement, each
+together with all that was asked of it: questions about one photo are not independent, and drawing them one by one would
+make intervals too narrow.
 
 Axis names: N photos, Q questions.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,29 @@ CONFIDENCE = 95
 """Percent of the samples that an interval holds."""
 
 _DIGITS = 4
+
+
+class Progress(Protocol):
+    """Is told how far an evaluation is."""
+
+    def expect(self, total: int, what: str) -> None:
+        """So many are to be done."""
+
+    def advance(self, done: int) -> None:
+        """That many more are done."""
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def expect(self, total: int, what: str) -> None:
+        """Says nothing."""
+
+    def advance(self, done: int) -> None:
+        """Says nothing."""
+
+
+SILENT = Silent()
 
 
 @dataclass(frozen=True)

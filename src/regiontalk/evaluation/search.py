@@ -12,8 +12,7 @@ import numpy as np
 
 from regiontalk.data import BoxedDataset
 from regiontalk.evaluation.grounding.run import around_name, class_names, look_at_photos
-from regiontalk.evaluation.looking import SILENT, Progress
-from regiontalk.evaluation.results import rounded
+from regiontalk.evaluation.results import SILENT, Progress, rounded
 from regiontalk.evaluation.signature import TIES, box_signature
 from regiontalk.model import Model
 

@@ -20,7 +20,7 @@ from regiontalk.fingerprints import fingerprint_files, recognised
 
 if TYPE_CHECKING:
     from regiontalk.data import BoxedDataset, Dataset
-    from regiontalk.evaluation.looking import Progress
+    from regiontalk.evaluation.results import Progress
     from regiontalk.model import Model
     from regiontalk.pack import Pack
 

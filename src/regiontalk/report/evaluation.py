@@ -16,9 +16,8 @@ from regiontalk.evaluation.grounding.metric import METHODS, METRICS
 from regiontalk.evaluation.retrieval.metric import WAYS
 from regiontalk.evaluation.retrieval.run import Retrieved
 from regiontalk.evaluation.signature import training_warning
-from regiontalk.report.album import Album
-from regiontalk.report.curve import recall_curve
 from regiontalk.report.examples import (
+    Album,
     Found,
     Pointed,
     QueryLog,
@@ -28,7 +27,7 @@ from regiontalk.report.examples import (
     right_and_wrong,
     sentences_ask,
 )
-from regiontalk.report.figures import FOUND, TRUTH, Mark
+from regiontalk.report.figures import FOUND, TRUTH, Mark, recall_curve
 from regiontalk.report.page import page
 
 _RANKING = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "median_rank": "median rank", "mean_rank": "mean rank"}

@@ -1,23 +1,29 @@
 """Which examples an evaluation shows, and what they need: chosen by rule and never by eye, failures as readily as hits.
 
+A page may show a photo several times: it is in the file once.
+
 Axis names: N photos, L sentences, h dimensions of the shared space.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from regiontalk.alignment.score import score_sentences
 from regiontalk.data import BoxedPhoto
+from regiontalk.errors import PhotoError
 from regiontalk.evaluation.grounding.metric import Query, centres_inside, rank_of_first_hit
 from regiontalk.evaluation.retrieval.run import Retrieved
+from regiontalk.photos import open_photo
+from regiontalk.report.figures import Mark, Picture, picture
+from regiontalk.report.pictures import data_url
 
 FIRST = 5
 """Candidates that are shown for each question."""
-_SENTENCES = 1024
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,46 @@ class QueryLog:
         right = spread([n for n, each in enumerate(self._queries) if each.right], most)
         wrong = spread([n for n, each in enumerate(self._queries) if not each.right], most)
         return [self._queries[n] for n in right], [self._queries[n] for n in wrong]
+
+
+class Album:
+    """Opens photos and draws on them.
+
+    Args:
+        side: pixels on a photo's long side.
+        most: characters a photo may take in the page.
+        failed: is told of photos that cannot be opened; they are drawn as empty frames.
+        max_pixels: see `open_photo`.
+    """
+
+    def __init__(self, side: int, most: int, failed: Callable[[str, str], None], max_pixels: int | None = None) -> None:
+        self._side, self._most, self._failed, self._max_pixels = side, most, failed, max_pixels
+        self._known: dict[Path, tuple[int, int, Picture | None]] = {}
+
+    def show(self, file: Path, says: str, marks: Iterable[Mark] = ()) -> str:
+        """A photo as an SVG element.
+
+        Args:
+            file: the photo.
+            says: what it shows, for those who cannot see it.
+            marks: boxes on it, in pixels of the upright original.
+        """
+        if file not in self._known:
+            self._known[file] = self._open(file)
+            width, height, image = self._known[file]
+        else:
+            width, height, before = self._known[file]
+            image = before and Picture("", before.name, again=True)
+        return picture(width, height, marks, image, says)
+
+    def _open(self, file: Path) -> tuple[int, int, Picture | None]:
+        try:
+            photo = open_photo(file, max_pixels=self._max_pixels, min_side=self._side)
+        except PhotoError as error:  # it was fine a moment ago, so somebody changed it
+            self._failed(str(file), str(error))
+            return 4, 3, None
+        name = f"photo-{len(self._known) + 1}-image"
+        return photo.width, photo.height, Picture(data_url(photo, self._side, self._most), name)
 
 
 def _first(scores: np.ndarray, right: np.ndarray, rank: int) -> tuple[Found, ...]:

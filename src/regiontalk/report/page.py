@@ -2,6 +2,10 @@
 
 Photos and words are in the page as figures that need no script; where scripts run, each becomes the interactive view of
 RegionTalk's own page. So the file can also be read in a mail program, printed, and searched.
+
+Browsers do not import modules from `file:` addresses. So each of the page's own JavaScript modules becomes a function
+that is called once and hands out its exports; modules keep their own names and run in the order in which they need each
+other.
 """
 
 from __future__ import annotations
@@ -9,14 +13,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import TYPE_CHECKING, Any
 
 import regiontalk
-from regiontalk.report.bundle import bundled, static_folder
 
 if TYPE_CHECKING:
     from regiontalk.model import Model
@@ -24,6 +29,10 @@ if TYPE_CHECKING:
 VIEWS = "views.js"
 
 _OWN = files("regiontalk.report")
+
+_IMPORT = re.compile(r"^import\s*\{([^}]*)\}\s*from\s*[\"']\./([\w.-]+)[\"'];?[ \t]*$", re.MULTILINE)
+_EXPORT = re.compile(r"^export\s+(?=(?:async\s+)?(?:function\b\*?|class|const|let)\s*(\w+))", re.MULTILINE)
+_OTHER = re.compile(r"^(?:import|export)\b.*$|\bimport\s*\(|</script|<!--", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -105,6 +114,30 @@ def embedded_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
+def static_folder() -> Traversable:
+    """Where the page's scripts and styles lie in the package."""
+    return files("regiontalk") / "web" / "static"
+
+
+def bundled(entry: str, folder: Traversable | None = None) -> str:
+    """One script of a module and all that it imports, whose exports become properties of `regiontalkViews`.
+
+    Understood are `import {a, b as c} from "./file.js"`, and `export` before a function, class, const or let.
+
+    Args:
+        entry: the module's file name.
+        folder: where the modules lie; None for the page's own.
+
+    Raises:
+        ValueError: if a module uses another kind of import or export, two import each other, or a text could end the
+            script element.
+    """
+    parts: dict[str, str] = {}
+    _add(entry, folder or static_folder(), parts, ())
+    modules = "\n".join(parts.values())
+    return f'"use strict";\nconst modules = {{}};\n{modules}\nconst regiontalkViews = modules["{entry}"];\n'
+
+
 def _script() -> str:
     own = (_OWN / "report.js").read_text(encoding="utf-8")
     return f"(() => {{\n{bundled(VIEWS)}\n{own}}})();\n"
@@ -119,3 +152,25 @@ def _styles() -> str:
 
 def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
+
+
+def _add(name: str, folder: Traversable, parts: dict[str, str], waiting: tuple[str, ...]) -> None:
+    """Adds a module after those that it imports."""
+    if name in parts:
+        return
+    if name in waiting:
+        raise ValueError(f"{name}: imports itself through {', '.join(waiting)}")
+    source = (folder / name).read_text(encoding="utf-8").replace("\r\n", "\n")
+    for imported in _IMPORT.finditer(source):
+        _add(imported[2], folder, parts, (*waiting, name))
+    names = [exported[1] for exported in _EXPORT.finditer(source)]
+    body = _EXPORT.sub("", _IMPORT.sub(_as_constants, source))
+    left = _OTHER.search(body)
+    if left:
+        raise ValueError(f"{name}: cannot be put into one file: {left[0]}")
+    parts[name] = f'modules["{name}"] = (() => {{\n{body}\nreturn {{{", ".join(names)}}};\n}})();'
+
+
+def _as_constants(imported: re.Match[str]) -> str:
+    names = ", ".join(re.sub(r"\s+as\s+", ": ", name.strip()) for name in imported[1].split(",") if name.strip())
+    return f'const {{{names}}} = modules["{imported[2]}"];'

@@ -42,7 +42,7 @@ class CaptionFiles:
     """What is compared with what, and how.
 
     Attributes:
-        predictions, references, images, split: as in `caption_files.match`.
+        predictions, references, images, split: as in `regiontalk.data.predictions.match`.
         tokeniser: a name of `TOKENISERS`.
         frequencies: captions that CIDEr's document frequencies come from; None for the references.
         frequencies_split: of these.

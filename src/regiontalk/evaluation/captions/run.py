@@ -17,8 +17,8 @@ import numpy as np
 from regiontalk.data import Dataset
 from regiontalk.errors import ConfigError
 from regiontalk.evaluation.captions.metric import CaptionScores, score_captions
-from regiontalk.evaluation.looking import SILENT, Progress, photo_regions
-from regiontalk.evaluation.results import Reporting, interval_words, rounded
+from regiontalk.evaluation.looking import photo_regions
+from regiontalk.evaluation.results import SILENT, Progress, Reporting, interval_words, rounded
 from regiontalk.evaluation.signature import evaluation_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model

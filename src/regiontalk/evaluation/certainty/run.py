@@ -13,8 +13,8 @@ from regiontalk.data import BoxedDataset, Dataset
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation.certainty.metric import CertaintyScores, certainty_scores
 from regiontalk.evaluation.certainty.questions import SEED, Question, of_boxes, of_captions
-from regiontalk.evaluation.looking import CLASSES, SILENT, Progress, boxed_regions, photo_regions
-from regiontalk.evaluation.results import rounded
+from regiontalk.evaluation.looking import CLASSES, boxed_regions, photo_regions
+from regiontalk.evaluation.results import SILENT, Progress, rounded
 from regiontalk.evaluation.signature import box_signature, evaluation_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model

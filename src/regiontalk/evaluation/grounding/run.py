@@ -27,8 +27,8 @@ from regiontalk.evaluation.grounding.metric import (
     times_best_baseline,
     union,
 )
-from regiontalk.evaluation.looking import SILENT, Progress, boxed_regions, no_classes
-from regiontalk.evaluation.results import Reporting, interval_words, rounded
+from regiontalk.evaluation.looking import boxed_regions, no_classes
+from regiontalk.evaluation.results import SILENT, Progress, Reporting, interval_words, rounded
 from regiontalk.evaluation.signature import TIES, box_signature
 from regiontalk.language import tokenise
 from regiontalk.language.vocabulary import Vocabulary

@@ -26,7 +26,8 @@ from regiontalk.evaluation.captions.files import captions_sha256
 from regiontalk.evaluation.captions.run import caption_photos
 from regiontalk.evaluation.class_words import Mention
 from regiontalk.evaluation.grounding.metric import Query, grounding, times_best_baseline
-from regiontalk.evaluation.looking import SILENT, Progress, check_size
+from regiontalk.evaluation.looking import check_size
+from regiontalk.evaluation.results import SILENT, Progress
 from regiontalk.evaluation.signature import box_signature
 from regiontalk.model import Model
 from regiontalk.structures import Caption, Regions

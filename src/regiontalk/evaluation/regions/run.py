@@ -19,9 +19,9 @@ from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation.captions.java import NEEDS, meteor, meteor_is_installed, meteor_note
 from regiontalk.evaluation.captions.metric import caption_scores, rouge_l
 from regiontalk.evaluation.captions.run import nearest, refuse_shared
-from regiontalk.evaluation.looking import CLASSES, SILENT, Progress, boxed_regions
+from regiontalk.evaluation.looking import CLASSES, boxed_regions
 from regiontalk.evaluation.regions.metric import Described, Similarity, dense_captioning, named_shares
-from regiontalk.evaluation.results import rounded
+from regiontalk.evaluation.results import SILENT, Progress, rounded
 from regiontalk.evaluation.signature import box_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model, distinct

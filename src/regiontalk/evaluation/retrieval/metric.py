@@ -7,17 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from regiontalk.errors import ConfigError
-from regiontalk.evaluation.results import Reporting, draw, interval, interval_words, rounded
+from regiontalk.evaluation.results import Progress, Reporting, draw, interval, interval_words, rounded
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, Scores, rank
 from regiontalk.evaluation.signature import TIES
-
-if TYPE_CHECKING:
-    from regiontalk.evaluation.looking import Progress
 
 RECALL_AT = (1, 5, 10)
 WAYS = ("image_to_text", "text_to_image")

@@ -16,8 +16,8 @@ from regiontalk.alignment.hubness import ranking_regions, ranking_words
 from regiontalk.alignment.score import FORMULAS, Kind, pad
 from regiontalk.data import Dataset
 from regiontalk.errors import PackError
-from regiontalk.evaluation.looking import SILENT, Progress, photo_regions
-from regiontalk.evaluation.results import Reporting
+from regiontalk.evaluation.looking import photo_regions
+from regiontalk.evaluation.results import SILENT, Progress, Reporting
 from regiontalk.evaluation.retrieval.metric import equal_folds, rank_folds, retrieval_result
 from regiontalk.evaluation.retrieval.ranks import Ranks, VectorScores
 from regiontalk.evaluation.signature import evaluation_signature

@@ -16,8 +16,7 @@ import safetensors
 
 import regiontalk
 from regiontalk.errors import DataError, memory_errors
-from regiontalk.evaluation.looking import SILENT, Progress
-from regiontalk.evaluation.results import Reporting
+from regiontalk.evaluation.results import SILENT, Progress, Reporting
 from regiontalk.evaluation.retrieval.metric import equal_folds, rank_folds, retrieval_result
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, VectorScores, check_owners
 from regiontalk.evaluation.signature import file_sha256, photo_counts
