@@ -25,8 +25,8 @@ from regiontalk.training.alignment_net import read_alignment
 from regiontalk.training.backbones.efficientnet_lite import EfficientNetLiteBackbone
 from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.caption_sources import Described, contexts_of
-from regiontalk.training.dev_retrieval import measure_retrieval
 from regiontalk.training.export import alignment_tensors
+from regiontalk.training.losses import measure_retrieval
 from regiontalk.training.regions import store_regions
 from regiontalk.training.sentences import Sentences
 from regiontalk.training.train_alignment import AlignmentConfig, AlignmentRun, train_alignment

@@ -21,9 +21,8 @@ from regiontalk.training.batches import CaptionedPhotos, mixture
 from regiontalk.training.caption_sources import Described, contexts_of
 from regiontalk.training.captioner_data import CaptionerData, HeldOut, References
 from regiontalk.training.captioner_net import folded_captioner
-from regiontalk.training.dev_retrieval import named_numbers, score_pairs
 from regiontalk.training.loop import SCHEDULES, Task, best_device, make_optimiser, parameter_groups
-from regiontalk.training.losses import ranking_loss
+from regiontalk.training.losses import named_numbers, ranking_loss, score_pairs
 from regiontalk.training.regions import CachedFeatures
 from regiontalk.training.sentences import PhraseEdges, Snippets, infer_snippets, pad_ids
 from regiontalk.training.teach_photos import StoredPhotos, without_shared
