@@ -37,7 +37,7 @@ from regiontalk.training.box_labels import (
     sayable_names,
 )
 from regiontalk.training.checkpoint import save_tensors
-from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
+from regiontalk.training.config import Count, NotNegative, Optimiser, Positive, Schedule, Seed, Share, identity
 from regiontalk.training.loop import SCHEDULES, Task, autocast, best_device, make_optimiser, parameter_groups, train
 from regiontalk.training.losses import measure_retrieval, naming_loss, ranking_loss
 from regiontalk.training.regions import (
@@ -134,14 +134,14 @@ class AlignmentConfig(Section):
     dropout: Share = 0.3
     score: Literal["max", "sum", "mean"] = "max"
     loss: Literal["margin", "hard_negative", "info_nce"] = "info_nce"
-    optimiser: Literal["sgd", "rmsprop", "adamw"] = "adamw"
+    optimiser: Optimiser = "adamw"
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 0.01
     batch: Count = 100
     captions: Count = 1
     epochs: Count = 8
     clip: Positive = 5.0
-    schedule: Literal["one_cycle", "constant", "trapezoid"] = "one_cycle"
+    schedule: Schedule = "one_cycle"
     averaging: Share = 0.0
     vision_learning_rate: NotNegative = 0.0
     sizes: tuple[tuple[int, int], ...] = ()

@@ -31,7 +31,7 @@ from regiontalk.training.captioner_net import (
     text_counts,
 )
 from regiontalk.training.checkpoint import save_tensors
-from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
+from regiontalk.training.config import Count, NotNegative, Optimiser, Positive, Schedule, Seed, Share, identity
 from regiontalk.training.loop import SCHEDULES, Task, autocast, best_device, make_optimiser, parameter_groups, train
 from regiontalk.training.self_critical import CaptionReward, advantages, drawn_mask, policy_loss
 
@@ -96,13 +96,13 @@ class CaptionerConfig(Section):
     attention: Annotated[int, whole(0, 16384)] = 0
     dropout: Share = 0.4
     photo_dropout: Share = 0.0
-    optimiser: Literal["sgd", "rmsprop", "adamw"] = "adamw"
+    optimiser: Optimiser = "adamw"
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 0.01
     batch: Count = 100
     epochs: Count = 10
     clip: Positive = 5.0
-    schedule: Literal["one_cycle", "constant", "trapezoid"] = "one_cycle"
+    schedule: Schedule = "one_cycle"
     averaging: Share = 0.0
     longest: Count = 20
     beta: NotNegative = 1.0
