@@ -27,7 +27,7 @@ from regiontalk.language import tokenise
 from regiontalk.training.alignment_net import read_alignment
 from regiontalk.training.captioner_net import read_captioner
 from regiontalk.training.config import read_config
-from regiontalk.training.dev_retrieval import measure_retrieval
+from regiontalk.training.losses import measure_retrieval
 from regiontalk.training.regions import CachedFeatures, store_regions
 from regiontalk.training.sentences import caption_words, encode_captions
 from regiontalk.training.train_alignment import AlignmentConfig, train_alignment

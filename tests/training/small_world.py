@@ -12,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image, ImageDraw
+from safetensors.numpy import load_file
 
 from regiontalk.settings import VisionSettings
 from regiontalk.training.backbones import efficientnet_lite
@@ -162,3 +163,13 @@ def captioner_config(alignment: AlignmentConfig, about: str, **more: object) -> 
         epochs=40,
     )
     return replace(config, **more)  # type: ignore[arg-type]
+
+
+def same_tensors(one: Path, other: Path) -> bool:
+    a, b = load_file(one), load_file(other)
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def logged(folder: Path, name: str) -> list[float]:
+    with (folder / "log.csv").open() as file:
+        return [float(row["value"]) for row in csv.DictReader(file) if row["name"] == name]

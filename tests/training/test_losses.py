@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import get_args
 
 import numpy as np
@@ -18,6 +19,7 @@ from regiontalk.training.losses import (
     hard_negative_loss,
     info_nce_loss,
     margin_loss,
+    naming_loss,
     score_batch,
 )
 
@@ -120,3 +122,33 @@ def test_a_mean_by_hand() -> None:
     scores.sum().backward()
     assert words.grad is not None
     assert words.grad[..., 0].tolist() == [[0.5, -0.5, 0], [1, 0, 0]]
+
+
+def test_naming_loss_by_hand() -> None:
+    """Two photos, two regions each, two names; the last region is missing."""
+    scores = torch.tensor([[[2.0, 1.0], [0.0, 3.0]], [[1.0, 0.5], [9.0, 9.0]]])
+    overlap = torch.tensor([[[0.8, 0.0], [0.4, 0.1]], [[0.0, 0.6], [1.0, 1.0]]])
+    present = torch.tensor([[True, True], [True, False]])
+    # regions: (0, 0) shows name 0, wrong is name 1; (1, 0) shows name 1, wrong is name 0
+    regions = [math.log1p(math.exp(1 - 2)), math.log1p(math.exp(1 - 0.5))]
+    # name 0 in photo 0: right 2, wrong the region (1, 0) with 1 (the overlap of 0.4 does not count)
+    # name 1 in photo 1: right 0.5, wrong (0, 0) with 1 and (0, 1) with 3
+    names = [math.log1p(math.exp(1 - 2)), math.log1p(math.exp(1 - 0.5) + math.exp(3 - 0.5))]
+    expected = np.mean(regions) + np.mean(names)
+    assert float(naming_loss(scores, present, overlap)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_batch_that_shows_nothing_costs_nothing() -> None:
+    scores = torch.zeros(1, 2, 3, requires_grad=True)
+    loss = naming_loss(scores, torch.ones(1, 2, dtype=torch.bool), torch.zeros(1, 2, 3))
+    loss.backward()
+    assert float(loss.detach()) == 0 and scores.grad is not None and not scores.grad.any()
+
+
+def test_naming_loss_has_gradients_where_a_region_is_missing() -> None:
+    scores = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    overlap = torch.rand(2, 3, 4, generator=torch.Generator().manual_seed(1))
+    present = torch.tensor([[True, True, False], [True, False, False]])
+    naming_loss(scores, present, overlap).backward()
+    assert scores.grad is not None and torch.isfinite(scores.grad).all()
+    assert not scores.grad[~present].any()

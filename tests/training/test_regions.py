@@ -13,6 +13,7 @@ from regiontalk.data import RegionStore, RegionStoreWriter, read_dataset
 from regiontalk.errors import DataError, PhotoError
 from regiontalk.settings import VisionSettings
 from regiontalk.training import regions
+from regiontalk.training.backbones.efficientnet_lite import EfficientNetLiteBackbone
 from regiontalk.training.regions import (
     LiveFeatures,
     Views,
@@ -23,8 +24,11 @@ from regiontalk.training.regions import (
     store_view,
     unit_boxes,
 )
-from regiontalk.training.vision_graph import prepared, read_graph, read_settings, read_vision
+from regiontalk.training.vision_graph import float_graph, prepared, read_graph, read_settings, read_vision
+from regiontalk.training.vision_net import VisionNet
 from regiontalk.vision.boxes import roi_weights
+
+from .small_world import TINY
 
 SETTINGS = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0)
 
@@ -156,3 +160,14 @@ def test_stored_views_are_of_their_photo_and_go_on_where_they_stopped(
     np.testing.assert_array_equal(broken.features[:], whole.features[:])
     with pytest.raises(DataError):
         store_view(graph, replace(settings, nms_iou=0.5), dataset, store, tmp_path / "whole", 0)
+
+
+def test_stores_of_another_network_are_refused(shapes_folder: Path, vision_run: Path, tmp_path: Path) -> None:
+    dataset, settings, graph = read_dataset(shapes_folder, "dev"), read_settings(vision_run), read_graph(vision_run)
+    store = store_regions(graph, settings, dataset, tmp_path / "regions")
+    assert len(store.counts) == len(dataset)
+    another = float_graph(VisionNet(EfficientNetLiteBackbone(TINY, 32)), settings.size).SerializeToString()
+    others = (another, settings), (graph, replace(settings, nms_iou=0.5))
+    for other in others:
+        with pytest.raises(DataError):
+            store_regions(*other, dataset, tmp_path / "regions")

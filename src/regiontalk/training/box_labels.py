@@ -22,9 +22,9 @@ from regiontalk.evaluation.class_words import Words, known, synonyms
 from regiontalk.language import Vocabulary
 from regiontalk.photos import open_photo
 from regiontalk.settings import VisionSettings
-from regiontalk.training.regions import Views, see_view
+from regiontalk.training.regions import Views, pad_rows, region_weights, see_view
 from regiontalk.training.sentences import Snippets
-from regiontalk.vision.boxes import area, iou, roi_weights
+from regiontalk.vision.boxes import area, iou
 
 FEWEST = 15
 """A name with fewer boxes is not taught: the detector's rare classes are mostly its mistakes."""
@@ -175,24 +175,19 @@ class NamedPhotos:
         rng = np.random.default_rng([self.seed, step, 3])
         drawn = rng.choice(len(self.names), self.photos, p=self.chance)
         rows = np.unique([rng.choice(self.photos_of[name]) for name in drawn])
-        size, side = settings.size, settings.side
         most = MOST_BOXES + WINDOWS
-        pixels = np.empty((len(rows), size, size, 3), np.uint8)
-        weights = np.zeros((len(rows), most, side * side), np.float32)
-        mask, overlap = np.zeros((len(rows), most), bool), np.zeros((len(rows), most, len(self.names)), np.float32)
-        every = []
-        for i, row in enumerate(rows):
-            image = open_photo(self.source.photos[row], max_pixels=self.max_pixels, min_side=size).image
-            pixels[i], boxes, visible = see_view(image, self.source.boxes[row], size, rng, self.views)
-            named = [names for names, seen in zip(self.rows[row], visible, strict=True) if seen]
-            regions = draw_regions(boxes[[bool(names) for names in named]], rng)
-            count = len(regions)
-            mask[i, :count] = True
-            weights[i, :count] = roi_weights(regions, side)
-            overlap[i, :count] = overlap_with_names(regions, boxes, named, len(self.names))
+        pixels, regions, overlap, every = [], [], [], []
+        for row in rows:
+            image = open_photo(self.source.photos[row], max_pixels=self.max_pixels, min_side=settings.size).image
+            seen, boxes, visible = see_view(image, self.source.boxes[row], settings.size, rng, self.views)
+            named = [names for names, stays in zip(self.rows[row], visible, strict=True) if stays]
+            pixels.append(seen)
+            regions.append(draw_regions(boxes[[bool(names) for names in named]], rng))
+            overlap.append(overlap_with_names(regions[-1], boxes, named, len(self.names)))
             every.append(boxes[area(boxes) < LARGEST_THING].astype(np.float32))
+        weights, mask = region_weights(regions, settings.side, most)
         sentence = SENTENCES[rng.integers(len(SENTENCES))]
-        return NamedBatch(pixels, weights, mask, overlap, every, sentence)
+        return NamedBatch(np.stack(pixels), weights, mask, pad_rows(overlap, most), every, sentence)
 
 
 def class_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Words]:

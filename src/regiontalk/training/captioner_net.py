@@ -44,11 +44,15 @@ class Seen:
     shown: Tensor
 
     @classmethod
-    def of(cls, contexts: Contexts, shown: np.ndarray | None = None, device: str = "cpu") -> Seen:
-        """The same on a device; `shown` (B,) says of which the whole photo is seen, None for all."""
+    def of(cls, contexts: Contexts, shown: np.ndarray | None = None) -> Seen:
+        """The same as tensors; `shown` (B,) says of which the whole photo is seen, None for all."""
         whole = np.ones(len(contexts), bool) if shown is None else shown
         arrays = contexts.whole, contexts.regions, contexts.there, whole[:, None].astype(np.float32)
-        return cls(*(torch.from_numpy(each).to(device) for each in arrays))
+        return cls(*map(torch.from_numpy, arrays))
+
+    def to(self, device: str) -> Seen:
+        """The same on a device."""
+        return Seen(*(each.to(device) for each in (self.whole, self.regions, self.mask, self.shown)))
 
 
 class Attention(nn.Module):

@@ -23,6 +23,8 @@ Seed = Annotated[int, whole(0, 2**63 - 1)]
 Share = Annotated[float, number(0, 1)]
 Positive = Annotated[float, number(1e-12, 1e12)]
 NotNegative = Annotated[float, number(0, 1e12)]
+Optimiser = Literal["sgd", "rmsprop", "adamw"]
+Schedule = Literal["one_cycle", "constant", "trapezoid"]
 
 NOT_IDENTITY = ("output", "stop_after", "max_pixels", "work", "anyway", "pack")
 """Fields that may change between a run and its continuation; of a pack the checksum counts, wherever it lies."""

@@ -197,20 +197,8 @@ def pack_settings(
                 hidden=net.words.W_d.shape[0], embedding=net.words.embedding.shape[1], cell=net.words.cell
             ),
             alignment=AlignmentSettings(score=config.score, beta=config.beta),
-            photo_captioner=captioner_settings(
-                photo,
-                beam=config.beam,
-                max_words=config.max_words,
-                length_normalisation=config.length_normalisation,
-                fit=config.fit,
-            ),
-            region_captioner=captioner_settings(
-                region,
-                beam=config.region_beam,
-                max_words=config.region_max_words,
-                length_normalisation=config.region_length_normalisation,
-                fit=config.region_fit,
-            ),
+            photo_captioner=captioner_settings(config, photo),
+            region_captioner=captioner_settings(config, region, "region_"),
             trained_on=backbone_origin(config.vision) | about.get("trained_on", {}),
             results=about.get("results", {}),
         )
@@ -284,8 +272,9 @@ def backbone_origin(run: Path) -> dict[str, Any]:
     return {} if origin is None else {"backbone": origin}
 
 
-def captioner_settings(tensors: dict[str, np.ndarray], **search: Any) -> CaptionerSettings:
-    """A captioner's settings: sizes from its tensors, and how it searches."""
+def captioner_settings(config: ExportConfig, tensors: dict[str, np.ndarray], which: str = "") -> CaptionerSettings:
+    """A captioner's settings: sizes from its tensors, and how it searches from the settings that begin with `which`."""
+    search = {name: getattr(config, which + name) for name in ("beam", "max_words", "length_normalisation", "fit")}
     hidden, columns = tensors["W_hh"].shape
     cell = next(cell for cell, gates in GATES.items() if gates * hidden == columns)
     attention = tensors["W_kr"].shape[1] if "W_kr" in tensors else 0

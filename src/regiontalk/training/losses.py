@@ -1,4 +1,4 @@
-"""The image-sentence score (Eq. 7, 8) and ranking losses over a batch of it (Eq. 9 and later ones), for training.
+"""The image-sentence score (Eq. 7, 8) in training: losses over a batch (Eq. 9 and later ones), recalls on a dev set.
 
 Axis names: K photos, L sentences, M regions, T words, h shared space. A pair is a sentence with its own photo: there
 are L. A batch with one sentence a photo is the paper's; with more of them each pair meets more wrong sentences.
@@ -9,12 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from regiontalk.alignment.score import pad, score_matrix
+from regiontalk.evaluation.retrieval.metric import Numbers, retrieval
+from regiontalk.settings import VisionSettings
 from regiontalk.training.alignment_net import AlignmentNet
 from regiontalk.training.loop import autocast
+from regiontalk.training.regions import FeatureSource
+from regiontalk.training.sentences import Sentences, pad_ids
 
 SHOWS, APART = 0.5, 0.3
 """From which IoU with its box on a region shows a thing, and below which it does not."""
@@ -157,3 +163,57 @@ def ranking_loss(
         scores = scores * net.log_scale.exp()
     about = torch.arange(size, device=scores.device).repeat(len(ids) // size)
     return RANKING_LOSSES[loss](Pairs.of(scores, photos, about))
+
+
+def measure_retrieval(
+    net: AlignmentNet,
+    source: FeatureSource,
+    sentences: Sentences,
+    score: str,
+    device: str,
+    settings: VisionSettings,
+    chunk: int = 100,
+) -> dict[str, float]:
+    """Recalls in percent and median ranks of all photos against all sentences, with the runtime's own score.
+
+    Args:
+        net, score, device: what is trained, how it scores, and where.
+        source: of N photos' regions; sentences: about them.
+        settings: of the network that sees the photos.
+        chunk: photos, and sentences, that are seen at once.
+    """
+    return named_numbers(retrieval(*score_pairs(net, source, sentences, score, device, settings, chunk)))
+
+
+def named_numbers(result: Numbers) -> dict[str, float]:
+    """What `retrieval` gives, as "image_to_text_r1" and so on."""
+    return {f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()}
+
+
+@torch.no_grad()
+def score_pairs(
+    net: AlignmentNet,
+    source: FeatureSource,
+    sentences: Sentences,
+    score: str,
+    device: str,
+    settings: VisionSettings,
+    chunk: int = 100,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The runtime's own score of N photos, those that have a sentence, with L sentences.
+
+    Returns:
+        (N, L), and the photo of each sentence, (L,).
+    """
+    photos, owners = np.unique(sentences.photos, return_inverse=True)  # those that have a sentence
+    regions, counts, words = [], [], []
+    for rows in np.array_split(photos, -(-len(photos) // chunk)):
+        features, present = source.features(source.load(rows, None, settings))
+        regions.append(net.regions(features).cpu().numpy())
+        counts.append(present.sum(1).cpu().numpy())
+    for start in range(0, len(sentences), chunk):
+        ids, mask = pad_ids(sentences.ids[start : start + chunk])
+        vectors = net.words(ids.to(device), mask.to(device)).cpu().numpy()
+        words += [v[: int(n)] for v, n in zip(vectors, mask.sum(1), strict=True)]
+    scores = score_matrix(np.concatenate(regions), np.concatenate(counts), *pad(words), kind=score)  # type: ignore[arg-type]
+    return scores, owners

@@ -98,20 +98,15 @@ class LiveFeatures:
 
     def load(self, rows: np.ndarray, rng: np.random.Generator | None, settings: VisionSettings) -> SeenBatch:
         """The photos and their boxes: views of them chosen by `rng`, or the whole photos without it."""
-        size, side = settings.size, settings.side
-        most = self.store.features.shape[1]
-        pixels = np.empty((len(rows), size, size, 3), np.uint8)
-        weights = np.zeros((len(rows), most, side * side), np.float32)
-        mask = np.zeros((len(rows), most), bool)
-        boxes = []
-        for i, row in enumerate(rows):
-            image = open_photo(self.files[row], max_pixels=self.max_pixels, min_side=size).image
+        pixels, regions = [], []
+        for row in rows:
+            image = open_photo(self.files[row], max_pixels=self.max_pixels, min_side=settings.size).image
             proposed = unit_boxes(self.store, row)[1 : self.store.counts[row]]
-            pixels[i], found, _ = see_view(image, proposed, size, rng, self.views)
-            boxes.append(found.astype(np.float32))
-            mask[i, : len(found) + 1] = True
-            weights[i, : len(found) + 1] = roi_weights(np.concatenate([WHOLE[None], found]), side)
-        return SeenBatch(pixels, weights, mask, boxes)
+            seen, found, _ = see_view(image, proposed, settings.size, rng, self.views)
+            pixels.append(seen)
+            regions.append(np.concatenate([WHOLE[None], found]))
+        weights, mask = region_weights(regions, settings.side, self.store.features.shape[1])
+        return SeenBatch(np.stack(pixels), weights, mask, [each[1:].astype(np.float32) for each in regions])
 
     def features(self, loaded: Any) -> tuple[Tensor, Tensor]:
         return self.read(self.network.see(loaded.pixels, self.device), loaded)
@@ -120,6 +115,12 @@ class LiveFeatures:
         """RoIAlign on a map (B, D, side, side) → features (B, M, D), mask (B, M)."""
         features = read_map(feature_map, torch.from_numpy(loaded.weights).to(self.device))
         return features, torch.from_numpy(loaded.mask).to(self.device)
+
+
+def region_weights(regions: Sequence[np.ndarray], side: int, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """RoIAlign's weights (B, most, C) of B photos' regions (m, 4), zero after each, and which there are (B, most)."""
+    mask = np.arange(most) < np.array([len(each) for each in regions])[:, None]
+    return pad_rows([roi_weights(each, side) for each in regions], most), mask
 
 
 def read_map(feature_map: Tensor, weights: Tensor) -> Tensor:
@@ -219,22 +220,13 @@ def store_regions(
         DataError: if `folder` holds regions of another graph.
         PhotoError: if a photo cannot be read.
     """
-    session, checksum = bare_session(graph, settings)
-    files, most = dataset.files, settings.proposals + 1
+    files = dataset.files
 
-    def look(rows: range) -> dict[str, np.ndarray]:
+    def look(session: VisionSession, rows: range) -> list[PhotoRegions]:
         photos = [open_photo(files[row], max_pixels=max_pixels, min_side=settings.size) for row in rows]
-        seen = session.look(photos)
-        return {
-            "features": pad_rows([r.features for r in seen], most),
-            "boxes": pad_rows([r.boxes_xyxy for r in seen], most),
-            "scores": pad_rows([r.scores for r in seen], most),
-            "counts": np.array([len(r) for r in seen]),
-            "sizes": np.array([(r.width, r.height) for r in seen]),
-        }
+        return [PhotoRegions(r.features, r.boxes_xyxy, r.scores, (r.width, r.height)) for r in session.look(photos)]
 
-    names = names_below_common_folder(files)
-    return fill_store(folder, names, most, settings.feature_dim, checksum, f"regions of {dataset.split}", look)
+    return fill_store(graph, settings, folder, names_below_common_folder(files), f"regions of {dataset.split}", look)
 
 
 def store_boxes(
@@ -250,23 +242,15 @@ def store_boxes(
     Raises:
         DataError: if `folder` holds regions of another graph, or of other boxes.
     """
-    session, checksum = bare_session(graph, settings)
-    most = settings.proposals + 1
     names = [f"{row} {hashlib.sha256(each.tobytes()).hexdigest()[:16]}" for row, each in enumerate(boxes)]
 
-    def look(rows: range) -> dict[str, np.ndarray]:
+    def look(session: VisionSession, rows: range) -> list[PhotoRegions]:
         images = [open_photo(files[row], max_pixels=max_pixels, min_side=settings.size).image for row in rows]
-        maps = look_at(session, [prepare(image, settings.size) for image in images])
-        some = [np.concatenate([WHOLE[None], boxes[row]])[:most] for row in rows]
-        return {
-            "features": pad_rows([roi_align(b, m) for b, m in zip(some, maps, strict=True)], most),
-            "boxes": pad_rows(some, most),
-            "scores": pad_rows([np.ones(len(each), np.float32) for each in some], most),
-            "counts": np.array([len(each) for each in some]),
-            "sizes": np.ones((len(some), 2), np.int64),
-        }
+        some = [np.concatenate([WHOLE[None], boxes[row]])[: settings.proposals + 1] for row in rows]
+        found = features_of(session, [prepare(image, settings.size) for image in images], some)
+        return [PhotoRegions(f, own, np.ones(len(own))) for f, own in zip(found, some, strict=True)]
 
-    return fill_store(folder, names, most, settings.feature_dim, checksum, "named boxes", look)
+    return fill_store(graph, settings, folder, names, "named boxes", look)
 
 
 def store_view(
@@ -287,65 +271,72 @@ def store_view(
         DataError: if `folder` holds regions of another graph.
         PhotoError: if a photo cannot be read.
     """
-    session, checksum = bare_session(graph, settings)
-    files, most = dataset.files, settings.proposals + 1
+    files = dataset.files
 
-    def look(rows: range) -> dict[str, np.ndarray]:
+    def look(session: VisionSession, rows: range) -> list[PhotoRegions]:
         pixels, boxes, scores = [], [], []
         for row in rows:
             image = open_photo(files[row], max_pixels=max_pixels, min_side=settings.size).image
-            rng = np.random.default_rng([row, number, 4])
-            count = int(store.counts[row])
+            rng, count = np.random.default_rng([row, number, 4]), int(store.counts[row])
             own = unit_boxes(store, row)[1:count]
             seen, found, visible = see_view(image, own, settings.size, rng, STORED_VIEWS)
             pixels.append(seen)
             boxes.append(np.concatenate([WHOLE[None], found]).astype(np.float32))
             scores.append(np.concatenate([[1], store.scores[row, 1:count][visible]]))
-        maps = look_at(session, pixels)
-        return {
-            "features": pad_rows([roi_align(b, m) for b, m in zip(boxes, maps, strict=True)], most),
-            "boxes": pad_rows(boxes, most),
-            "scores": pad_rows(scores, most),
-            "counts": np.array([len(each) for each in boxes]),
-            "sizes": np.ones((len(boxes), 2), np.int64),
-        }
+        return list(map(PhotoRegions, features_of(session, pixels, boxes), boxes, scores))
 
     names = names_below_common_folder(files)
-    return fill_store(folder, names, most, settings.feature_dim, checksum, f"view {number} of {dataset.split}", look)
+    return fill_store(graph, settings, folder, names, f"view {number} of {dataset.split}", look)
+
+
+@dataclass(frozen=True)
+class PhotoRegions:
+    """What a store keeps of a photo: features (m, D), boxes (m, 4), scores (m,), and the photo's width and height."""
+
+    features: np.ndarray
+    boxes: np.ndarray
+    scores: np.ndarray
+    size: tuple[int, int] = (1, 1)
 
 
 def fill_store(
+    graph: bytes,
+    settings: VisionSettings,
     folder: Path,
     names: list[str],
-    regions: int,
-    dim: int,
-    checksum: str,
     what: str,
-    look: Callable[[range], dict[str, np.ndarray]],
+    look: Callable[[VisionSession, range], list[PhotoRegions]],
 ) -> RegionStore:
-    """A store of photos, made or gone on with: `look` gives what `RegionStoreWriter.append` takes of some rows."""
-    writer = RegionStoreWriter.open(folder, names=names, regions=regions, dim=dim, vision_checksum=checksum)
+    """A store of photos of these names, made or gone on with: `look` gives some rows of it."""
+    most = settings.proposals + 1
+    no_projection = {"W_m": np.zeros((settings.feature_dim, 1), np.float32), "b_m": np.zeros(1, np.float32)}
+    session = VisionSession(graph, no_projection, settings)
+    checksum = hashlib.sha256(graph + json.dumps(settings.to_json()).encode()).hexdigest()  # of all that decides
+    writer = RegionStoreWriter.open(
+        folder, names=names, regions=most, dim=settings.feature_dim, vision_checksum=checksum
+    )
     with progress_bar() as progress:
         bar = progress.add_task(what, total=len(names), completed=writer.done)
         while writer.done < len(names):
-            writer.append(**look(range(writer.done, min(writer.done + CHUNK, len(names)))))
+            seen = look(session, range(writer.done, min(writer.done + CHUNK, len(names))))
+            writer.append(
+                features=pad_rows([each.features for each in seen], most),
+                boxes=pad_rows([each.boxes for each in seen], most),
+                scores=pad_rows([each.scores for each in seen], most),
+                counts=np.array([len(each.boxes) for each in seen]),
+                sizes=np.array([each.size for each in seen]),
+            )
             progress.update(bar, completed=writer.done)
     store = writer.finish()
     store.verify()  # it may have been written long ago, and training would not notice damage
     return store
 
 
-def look_at(session: VisionSession, pixels: list[np.ndarray]) -> np.ndarray:
-    """The maps of prepared photos (S, S, 3), a few at a time.  # (B, C, D)"""
+def features_of(session: VisionSession, pixels: list[np.ndarray], boxes: list[np.ndarray]) -> list[np.ndarray]:
+    """The features (m, D) of the boxes (m, 4) of prepared photos (S, S, 3), of which a few are looked at at once."""
     parts = np.array_split(np.stack(pixels), -(-len(pixels) // BATCH))
-    return np.concatenate([session.run(some)[0] for some in parts])
-
-
-def bare_session(graph: bytes, settings: VisionSettings) -> tuple[VisionSession, str]:
-    """The graph without any projection, and a checksum of all that its features depend on."""
-    no_projection = {"W_m": np.zeros((settings.feature_dim, 1), np.float32), "b_m": np.zeros(1, np.float32)}
-    checksum = hashlib.sha256(graph + json.dumps(settings.to_json()).encode()).hexdigest()
-    return VisionSession(graph, no_projection, settings), checksum
+    maps = np.concatenate([session.run(some)[0] for some in parts])  # (B, C, D)
+    return [roi_align(own, feature_map) for own, feature_map in zip(boxes, maps, strict=True)]
 
 
 def names_below_common_folder(files: list[Path]) -> list[str]:

@@ -21,9 +21,9 @@ from regiontalk.training.batches import CaptionedPhotos, mixture
 from regiontalk.training.caption_sources import Described, contexts_of
 from regiontalk.training.captioner_data import CaptionerData, HeldOut, References
 from regiontalk.training.captioner_net import folded_captioner
-from regiontalk.training.dev_retrieval import named_numbers, score_pairs
+from regiontalk.training.config import Schedule
 from regiontalk.training.loop import SCHEDULES, Task, best_device, make_optimiser, parameter_groups
-from regiontalk.training.losses import ranking_loss
+from regiontalk.training.losses import named_numbers, ranking_loss, score_pairs
 from regiontalk.training.regions import CachedFeatures
 from regiontalk.training.sentences import PhraseEdges, Snippets, infer_snippets, pad_ids
 from regiontalk.training.teach_photos import StoredPhotos, without_shared
@@ -34,8 +34,9 @@ from regiontalk.training.tuning import WORD_AXES, Choice, Goodness, captioner_ne
 if TYPE_CHECKING:
     from regiontalk.training.teach import TeachConfig
 
-CLIP, AVERAGING, SCHEDULE = 5.0, 0.9, "constant"
+CLIP, AVERAGING = 5.0, 0.9
 """Of all stages: the gradient's bound; the share of the running mean, which is what is measured, that a step keeps."""
+SCHEDULE: Schedule = "constant"
 RECALLS = ("image_to_text_r1", "image_to_text_r5", "text_to_image_r1", "text_to_image_r5")
 HELD_OUT = "held_out"
 MIN_WORDS = 2
@@ -228,7 +229,7 @@ def run_config(config: TeachConfig, about: str, settings: CaptionerSettings, fol
         batch=config.batch,
         epochs=config.epochs,
         clip=CLIP,
-        schedule=SCHEDULE,  # type: ignore[arg-type]
+        schedule=SCHEDULE,
         averaging=AVERAGING,
         longest=settings.max_words,
         seed=config.seed,

@@ -29,7 +29,6 @@ from regiontalk.training.alignment_net import (
 from regiontalk.training.backbones import require_whole_cells
 from regiontalk.training.batches import CaptionedPhotos, Turns
 from regiontalk.training.box_labels import (
-    BoxLabels,
     NamedBatch,
     NamedPhotos,
     encode_names,
@@ -38,10 +37,9 @@ from regiontalk.training.box_labels import (
     sayable_names,
 )
 from regiontalk.training.checkpoint import save_tensors
-from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
-from regiontalk.training.dev_retrieval import measure_retrieval
+from regiontalk.training.config import Count, NotNegative, Optimiser, Positive, Schedule, Seed, Share, identity
 from regiontalk.training.loop import SCHEDULES, Task, autocast, best_device, make_optimiser, parameter_groups, train
-from regiontalk.training.losses import naming_loss, ranking_loss
+from regiontalk.training.losses import measure_retrieval, naming_loss, ranking_loss
 from regiontalk.training.regions import (
     CachedFeatures,
     FeatureSource,
@@ -61,7 +59,6 @@ from regiontalk.training.sentences import (
     pad_ids,
 )
 from regiontalk.training.vision_graph import prepared, read_graph, read_settings, read_vision, save_vision
-from regiontalk.training.vision_net import proposal_losses
 
 PROPOSAL_WEIGHT = 0.2
 """Of the proposals' losses while the backbone is tuned: its map moves, and the proposals must move with it."""
@@ -137,14 +134,14 @@ class AlignmentConfig(Section):
     dropout: Share = 0.3
     score: Literal["max", "sum", "mean"] = "max"
     loss: Literal["margin", "hard_negative", "info_nce"] = "info_nce"
-    optimiser: Literal["sgd", "rmsprop", "adamw"] = "adamw"
+    optimiser: Optimiser = "adamw"
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 0.01
     batch: Count = 100
     captions: Count = 1
     epochs: Count = 8
     clip: Positive = 5.0
-    schedule: Literal["one_cycle", "constant", "trapezoid"] = "one_cycle"
+    schedule: Schedule = "one_cycle"
     averaging: Share = 0.0
     vision_learning_rate: NotNegative = 0.0
     sizes: tuple[tuple[int, int], ...] = ()
@@ -210,73 +207,53 @@ class AlignmentRun:
     """The parts of one run, put together once."""
 
     def __init__(self, config: AlignmentConfig, device: str) -> None:
-        self.config, self.device = config, device
+        self.config, self.device, self.tunes_vision = config, device, config.vision_learning_rate > 0
         train_sets = [first_photos(read_dataset(path, "train"), config.limit) for path, _ in config.data]
         dev_sets = [first_photos(read_dataset(path, "dev"), config.limit) for path in config.dev]
         labels = None if config.boxes is None else read_box_labels(config.boxes)
         words = [caption_words(each) for each in train_sets]
         if config.start is None:
-            self.vocabulary, self.started = learnt_vocabulary(words, labels, config.min_count), None
+            self.vocabulary, started = learnt_vocabulary(words, labels, config.min_count), None
         else:
-            self.vocabulary, self.started = read_alignment(config.start)
+            self.vocabulary, started = read_alignment(config.start)
         self.train_sentences = [encode_captions(each, self.vocabulary, config.longest) for each in words]
-        dev_words = [caption_words(each) for each in dev_sets]
-        self.dev_sentences = [encode_captions(each, self.vocabulary, config.longest) for each in dev_words]
+        self.dev_sentences = [
+            encode_captions(caption_words(each), self.vocabulary, config.longest) for each in dev_sets
+        ]
         self.dev_names = [each.name for each in dev_sets]
         self.vision, given = read_vision(config.vision)
-        self.phases = config.sizes or ((given.size, config.epochs),)
-        for size, _ in self.phases:
+        phases = config.sizes or ((given.size, config.epochs),)
+        for size, _ in phases:
             require_whole_cells("sizes", size, self.vision.backbone)
-        self.settings = [resized(given, size) for size, epochs in self.phases for _ in range(epochs)]  # of each epoch
-        self.train_files = [photo.file for each in train_sets for photo in each.photos]
+        self.settings = [resized(given, size) for size, epochs in phases for _ in range(epochs)]  # of each epoch
+        self.train_files = [file for each in train_sets for file in each.files]
         self.train_sources = [self.source(each) for each in train_sets]
         self.dev_sources = [self.source(each) for each in dev_sets]
         self.vision.to(device)
-        self.net = self.build().to(device)
-        parts: dict[str, nn.Module] = {"alignment": self.net}
+        self.net = self.prepare(self.first_network() if started is None else started).to(device)
+        self.network = nn.ModuleDict({"alignment": self.net})  # everything that a checkpoint of this run must hold
         if self.tunes_vision:
-            parts["vision"] = self.vision
-        self.network = nn.ModuleDict(parts)  # everything that a checkpoint of this run must hold
+            self.network["vision"] = self.vision
         orders = [CaptionedPhotos(each, config.batch, config.captions, config.seed) for each in self.train_sentences]
         self.turns = Turns(orders, [share for _, share in config.data], config.seed)
         self.steps = self.turns.epoch_steps * len(self.settings)
-        self.named = None if labels is None else self.name_photos(labels)
-
-    def name_photos(self, labels: BoxLabels) -> NamedPhotos:
-        names = sayable_names(labels, self.vocabulary)
-        config = self.config
-        return NamedPhotos(labels, names, config.named_photos, config.seed, config.jitter, config.max_pixels)
-
-    @property
-    def tunes_vision(self) -> bool:
-        return self.config.vision_learning_rate > 0
+        self.named: NamedPhotos | None = None
+        if labels is not None:
+            names = sayable_names(labels, self.vocabulary)
+            self.named = NamedPhotos(labels, names, config.named_photos, config.seed, config.jitter, config.max_pixels)
 
     def source(self, dataset: Dataset) -> FeatureSource:
+        """Where the features of a dataset's regions come from."""
         config, folder = self.config, self.config.regions / dataset.name / dataset.split
         graph, settings = read_graph(config.vision), read_settings(config.vision)
         store = store_regions(graph, settings, dataset, folder, config.max_pixels)
         if not self.tunes_vision:
             return CachedFeatures(store, self.device)
-        files, views = dataset.files, Views(config.smallest_view, config.jitter)
-        return LiveFeatures(self.vision, store, files, self.device, views, config.max_pixels)
-
-    def build(self) -> AlignmentNet:
-        """The network with its first weights."""
-        config = self.config
-        if self.started is None:
-            net = self.first_network()
-        else:
-            net = self.started
-            if not config.recurrent and net.words.cell != "rnn":
-                raise TrainingError(f"{config.start}: its words network is a GRU; recurrent = false needs an rnn")
-            net.dropout = net.words.dropout = config.dropout
-        net.words.forget = config.forget
-        net.words.embedding.requires_grad_(config.train_word_vectors)
-        if not config.recurrent:
-            net.words.cut_recurrence()
-        return net
+        views = Views(config.smallest_view, config.jitter)
+        return LiveFeatures(self.vision, store, dataset.files, self.device, views, config.max_pixels)
 
     def first_network(self) -> AlignmentNet:
+        """A network with random weights, and word vectors where the settings name some."""
         config, placed = self.config, None
         if config.placed_vectors is not None:
             placed = vectors_of(config.placed_vectors, self.vocabulary)
@@ -295,6 +272,18 @@ class AlignmentRun:
         if config.word_vectors is not None:
             load_word_vectors(config.word_vectors, self.vocabulary, words.embedding.data)
         standardise(net, np.concatenate([sample_features(each) for each in self.train_sources]))
+        return net
+
+    def prepare(self, net: AlignmentNet) -> AlignmentNet:
+        """A network as this run trains it."""
+        config = self.config
+        if not config.recurrent and net.words.cell != "rnn":
+            raise TrainingError(f"{config.start}: its words network is a GRU; recurrent = false needs an rnn")
+        net.dropout = net.words.dropout = config.dropout
+        net.words.forget = config.forget
+        net.words.embedding.requires_grad_(config.train_word_vectors)
+        if not config.recurrent:
+            net.words.cut_recurrence()
         return net
 
     def task(self) -> Task:
@@ -319,8 +308,7 @@ class AlignmentRun:
     def batch(self, step: int) -> Batch:
         settings = self.settings[step // self.turns.epoch_steps]
         source, own_step = self.turns.turn(step)
-        order = self.turns.orders[source]
-        photos, rows = order.rows(own_step)
+        photos, rows = self.turns.orders[source].rows(own_step)
         ids, mask = pad_ids(self.train_sentences[source].ids[row] for row in rows.ravel())
         rng = np.random.default_rng([self.config.seed, step, 1])
         regions = self.train_sources[source].load(photos, rng, settings)
@@ -329,36 +317,28 @@ class AlignmentRun:
         return Batch(regions, source, ids, mask, torch.from_numpy(photos), named)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        parts: dict[str, Tensor] = {}
-        source = self.train_sources[batch.source]
+        """Of captions and their photos; of names, where they are taught; of proposals, while the backbone is tuned."""
+        source, named, parts = self.train_sources[batch.source], batch.named, dict[str, Tensor]()
         if isinstance(source, LiveFeatures):
             freeze_normalisation(self.vision)
-            feature_map = self.see(batch.regions.pixels)
+            feature_map = self.vision.see(batch.regions.pixels, self.device)
             features, present = source.read(feature_map, batch.regions)
-            if batch.named is None:
-                parts = self.proposing(feature_map, batch.regions.boxes)
+            if named is None:  # the regions that the run began with keep the proposals true
+                parts = self.vision.box_losses(feature_map, batch.regions.boxes)
         else:
             features, present = source.features(batch.regions)
-        parts["ranking"] = self.ranking(self.net.regions(features), present, batch)
-        if batch.named is not None:
-            feature_map = self.see(batch.named.pixels)
-            parts["naming"] = self.naming(feature_map, batch.named)
+        ids, mask, photos = (each.to(self.device) for each in (batch.ids, batch.mask, batch.photos))
+        regions, (score, loss) = self.net.regions(features), (self.config.score, self.config.loss)
+        parts["ranking"] = ranking_loss(self.net, regions, present, (ids, mask), photos, score, loss)
+        if named is not None:
+            with torch.set_grad_enabled(self.tunes_vision and torch.is_grad_enabled()):
+                feature_map = self.vision.see(named.pixels, self.device)
+            parts["naming"] = self.naming(feature_map, named)
             if self.tunes_vision:
-                parts |= self.proposing(feature_map, batch.named.boxes)
+                parts |= self.vision.box_losses(feature_map, named.boxes)
         weights = {"box": PROPOSAL_WEIGHT, "objectness": PROPOSAL_WEIGHT, "naming": self.config.naming_weight}
         weighted = [weights.get(name, 1.0) * value for name, value in parts.items()]
         return {"loss": torch.stack(weighted).sum(), **parts}
-
-    def see(self, pixels: np.ndarray) -> Tensor:
-        """The feature map of some photos as the backbone is now."""
-        with torch.set_grad_enabled(self.tunes_vision and torch.is_grad_enabled()):
-            return self.vision.see(pixels, self.device)
-
-    def proposing(self, feature_map: Tensor, boxes: list[np.ndarray]) -> dict[str, Tensor]:
-        """What keeps the proposals true: to boxes of things, or to the regions that the run began with."""
-        with autocast(self.device):
-            proposed, logits = self.vision.proposals(feature_map)
-        return proposal_losses(proposed, logits, boxes)
 
     def naming(self, feature_map: Tensor, batch: NamedBatch) -> Tensor:
         """The loss of names and the regions that show them, in the scores that rank."""
@@ -371,12 +351,8 @@ class AlignmentRun:
         present, overlap = (torch.from_numpy(each).to(self.device) for each in (batch.mask, batch.overlap))
         return naming_loss(scores, present, overlap)
 
-    def ranking(self, regions: Tensor, present: Tensor, batch: Batch) -> Tensor:
-        """The ranking loss over all pairs of a photo with one of its sentences."""
-        ids, mask, photos = (each.to(self.device) for each in (batch.ids, batch.mask, batch.photos))
-        return ranking_loss(self.net, regions, present, (ids, mask), photos, self.config.score, self.config.loss)
-
     def validate(self, rehearsal: bool) -> dict[str, float]:
+        """Recalls and ranks on each dev set."""
         numbers: dict[str, float] = {}
         for name, source, every in zip(self.dev_names, self.dev_sources, self.dev_sentences, strict=True):
             sentences = first_sentences(every, 2) if rehearsal else every

@@ -31,7 +31,7 @@ from regiontalk.training.captioner_net import (
     text_counts,
 )
 from regiontalk.training.checkpoint import save_tensors
-from regiontalk.training.config import Count, NotNegative, Positive, Seed, Share, identity
+from regiontalk.training.config import Count, NotNegative, Optimiser, Positive, Schedule, Seed, Share, identity
 from regiontalk.training.loop import SCHEDULES, Task, autocast, best_device, make_optimiser, parameter_groups, train
 from regiontalk.training.self_critical import CaptionReward, advantages, drawn_mask, policy_loss
 
@@ -96,13 +96,13 @@ class CaptionerConfig(Section):
     attention: Annotated[int, whole(0, 16384)] = 0
     dropout: Share = 0.4
     photo_dropout: Share = 0.0
-    optimiser: Literal["sgd", "rmsprop", "adamw"] = "adamw"
+    optimiser: Optimiser = "adamw"
     learning_rate: Positive = 1e-3
     weight_decay: NotNegative = 0.01
     batch: Count = 100
     epochs: Count = 10
     clip: Positive = 5.0
-    schedule: Literal["one_cycle", "constant", "trapezoid"] = "one_cycle"
+    schedule: Schedule = "one_cycle"
     averaging: Share = 0.0
     longest: Count = 20
     beta: NotNegative = 1.0
@@ -278,13 +278,13 @@ class CaptionerRun:
         inputs, targets, mask = shift_words(ids, self.config.longest)
         shown = np.array([each.shown for each in glances])
         things = torch.from_numpy(shown_things(glances, targets.shape[1]))
-        return Batch(Seen.of(contexts_of(glances), shown, self.device), inputs, targets, mask, things)
+        return Batch(Seen.of(contexts_of(glances), shown), inputs, targets, mask, things)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Of the words, and of where the network looks as it says them."""
         targets, asked = batch.targets.to(self.device), learnt_places(batch.targets, batch.mask).to(self.device)
         with autocast(self.device):
-            logits, looks = self.network(batch.seen, batch.inputs.to(self.device), asked)
+            logits, looks = self.network(batch.seen.to(self.device), batch.inputs.to(self.device), asked)
         words = F.cross_entropy(logits.float(), targets[asked])  # in nats a word, END included
         if not self.config.looking_weight:
             return {"loss": words}
@@ -303,9 +303,7 @@ class CaptionerRun:
         said = drawn_mask(drawn, mask)
         advantage = torch.from_numpy(advantages(rewards).ravel().astype(np.float32))[:, None].expand(said.shape)
         with autocast(self.device):
-            logits, _ = self.network(
-                Seen.of(contexts, device=self.device), inputs.to(self.device), said.to(self.device)
-            )
+            logits, _ = self.network(Seen.of(contexts).to(self.device), inputs.to(self.device), said.to(self.device))
         loss = policy_loss(logits.float(), targets[said].to(self.device), advantage[said].to(self.device))
         return {"loss": loss, "reward": torch.tensor(rewards.mean())}
 

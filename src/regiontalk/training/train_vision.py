@@ -21,11 +21,11 @@ from regiontalk.settings import Section, VisionSettings, number
 from regiontalk.training.backbones import open_backbone, require_whole_cells
 from regiontalk.training.box_labels import BoxLabels, NamedBatch, NamedPhotos, class_names, read_box_labels
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, identity
-from regiontalk.training.loop import Task, autocast, best_device, make_optimiser, one_cycle, parameter_groups, train
+from regiontalk.training.loop import Task, best_device, make_optimiser, one_cycle, parameter_groups, train
 from regiontalk.training.losses import naming_loss
 from regiontalk.training.regions import freeze_normalisation, read_map
 from regiontalk.training.vision_graph import WEIGHTS, prepared, save_vision
-from regiontalk.training.vision_net import VisionNet, box_recall, proposal_losses
+from regiontalk.training.vision_net import VisionNet, box_recall
 
 HELD_OUT, DEV_BATCHES = 256, 8
 """Photos that this stage measures on and does not train on, and how many batches it draws from them."""
@@ -86,11 +86,9 @@ def train_vision(config: VisionConfig) -> Path:
     def losses(batch: NamedBatch) -> dict[str, Tensor]:
         freeze_normalisation(network.backbone)  # type: ignore[arg-type]
         feature_map = network.see(batch.pixels, device)
-        with autocast(device):
-            boxes, logits = network.proposals(feature_map)
         scores = readout(read_map(feature_map, torch.from_numpy(batch.weights).to(device)))
         present, overlap = (torch.from_numpy(each).to(device) for each in (batch.mask, batch.overlap))
-        parts = {"naming": naming_loss(scores, present, overlap), **proposal_losses(boxes, logits, batch.boxes)}
+        parts = {"naming": naming_loss(scores, present, overlap), **network.box_losses(feature_map, batch.boxes)}
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
     def score(batch: NamedBatch) -> dict[str, float]:

@@ -42,8 +42,6 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 Goodness = tuple[float, ...]
 """Of a measurement: the greater the better, the first number first."""
-
-
 AGAIN = "remove it and give the command again"
 Weights = Mapping[str, np.ndarray]
 
@@ -150,23 +148,23 @@ def captioner_network(tensors: Weights, cell: str, dropout: float = 0.0) -> Capt
 @torch.no_grad()
 def standardise_alignment(net: AlignmentNet, features: np.ndarray) -> None:
     """Take out the statistics of some regions' features (n, D): the same v_i, from inputs of mean 0 and deviation 1."""
-    folded = net.folded_projection()
+    raw = net.folded_projection()
     standardise(net, features)
-    net.W_m.copy_(folded["W_m"] * net.deviation[:, None])
-    net.b_m.copy_(folded["b_m"] + net.mean @ folded["W_m"])
+    net.W_m.copy_(raw["W_m"] * net.deviation[:, None])
+    net.b_m.copy_(raw["b_m"] + net.mean @ raw["W_m"])
 
 
 @torch.no_grad()
 def standardise_captioner(net: CaptionerNet, seen: Contexts) -> None:
     """Take out the statistics of what is seen with some captions: the same captions, from standardised inputs."""
-    folded = {name: torch.from_numpy(value) for name, value in folded_captioner(net.state_dict()).items()}
+    raw = {name: torch.from_numpy(value) for name, value in folded_captioner(net.state_dict()).items()}
     net.set_statistics(seen)
-    net.W_hi.copy_(folded["W_hi"] * net.deviation[:, None])
-    net.b_hi.copy_(folded["b_hi"] + net.mean @ folded["W_hi"])
+    net.W_hi.copy_(raw["W_hi"] * net.deviation[:, None])
+    net.b_hi.copy_(raw["b_hi"] + net.mean @ raw["W_hi"])
     if net.attention is not None:
         for name in ("W_kr", "W_vr"):
-            net.attention.get_parameter(name).copy_(folded[name] * net.attention.deviation[:, None])
-        net.attention.b_s.copy_(folded["b_s"] + net.attention.mean @ folded["W_vr"] @ folded["W_sa"])
+            net.attention.get_parameter(name).copy_(raw[name] * net.attention.deviation[:, None])
+        net.attention.b_s.copy_(raw["b_s"] + net.attention.mean @ raw["W_vr"] @ raw["W_sa"])
 
 
 def load_tensors(net: nn.Module, tensors: Weights) -> None:

@@ -47,6 +47,12 @@ class VisionNet(nn.Module):
             feature_map: Tensor = self.backbone(float_pixels(torch.from_numpy(pixels).to(device)))
         return feature_map
 
+    def box_losses(self, feature_map: Tensor, boxes: list[np.ndarray]) -> dict[str, Tensor]:
+        """`proposal_losses` of what is proposed on a map (B, D, side, side) of photos with these boxes (n, 4)."""
+        with autocast(feature_map.device.type):
+            proposed, logits = self.proposals(feature_map)
+        return proposal_losses(proposed, logits, boxes)
+
 
 def float_pixels(pixels: Tensor) -> Tensor:
     """uint8 (B, S, S, 3) → float32 (B, 3, S, S) in 0..255, channels last in memory."""
