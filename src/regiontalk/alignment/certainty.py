@@ -32,6 +32,8 @@ SEARCHED = 0.02
 """Prior of a search: of eighty kinds of things, photos name about one in fifty."""
 FOUND = 0.5
 """From here on a phrase is told as found."""
+UNLIKELY = 0.1
+"""A search of which no result is surer than this found nothing that fits well."""
 
 _SUREST = 2
 """Words that speak for a caption."""
@@ -106,10 +108,12 @@ def caption_probability(odds: Sequence[float], settings: CertaintySettings) -> f
         settings: of the pack.
 
     Returns:
-        None without words, or if the pack tells no such probability.
+        0 without words, since it names nothing; None if the pack tells no such probability.
     """
-    if not odds or not settings.caption_slope:
+    if not settings.caption_slope:
         return None
+    if not odds:
+        return 0.0
     return _logistic(settings.caption_slope * caption_evidence(odds) + settings.caption_offset)
 
 

@@ -46,7 +46,7 @@ def align(
         pictures = plan_pictures(draw, [photo], files) if files else {}
         model, choice = options.load(), PhotoChoice(max_pixels=options.max_pixels)
         (read,) = model.read(sentence)
-        if unknown := unknown_words_text(read):
+        if not as_json and (unknown := unknown_words_text(read)):
             warn_user(unknown)
         for batch in look_at(model, files, report, choice):
             for file, looked in batch:

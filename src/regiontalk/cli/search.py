@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -15,6 +15,7 @@ from regiontalk.cli.index import DEFAULT_COLLECTION, read_sentences
 from regiontalk.cli.options import JsonOption, ModelOptions, flags, refuse
 from regiontalk.cli.outputs import draw_picture
 from regiontalk.cli.photos import PhotoChoice
+from regiontalk.cli.text import unknown_words_text
 from regiontalk.errors import ConfigError
 from regiontalk.files import fitting_name
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 Shown = tuple[str, dict[str, Any]]
 """A result for people, and for programs."""
+
+
+Result = TypeVar("Result", bound="FoundPhoto | FoundBox")
 
 
 @dataclass(frozen=True)
@@ -113,6 +117,10 @@ def search(
             help="Show boxes too: of a sentence each phrase's; of a --region all, not the best of each photo.",
         ),
     ] = False,
+    min_sure: Annotated[
+        float,
+        typer.Option("--min-sure", min=0, max=1, metavar="P", help="Of words: only what is at least so sure, 0 to 1."),
+    ] = 0.0,
     draw: Annotated[
         str | None, typer.Option("--draw", metavar="DIR", help="Also write a picture of each result into this folder.")
     ] = None,
@@ -121,8 +129,9 @@ def search(
 ) -> None:
     """Find photos and boxes by words or by a photo.
 
-    A line for each result: rank, score, file. Photos are ranked by the sum over the sentence's words of their best box,
-    less what they score with sentences in general if the pack can tell, or by their likeness to a photo, 1 at the most.
+    A line for each result: rank, how sure it is, file. Photos are ranked by the sum over the sentence's words of their
+    best box, less what they score with sentences in general if the pack can tell, or by their likeness to a photo, 1 at
+    the most.
     --taken-from and --taken-to find only photos whose EXIF data has a date. --json prints every box without --boxes.
 
     Examples:
@@ -138,6 +147,7 @@ def search(
         _check_query(query, place)
         if query.sentences is not None:
             others = {**flags(place), **flags(conditions), "--draw": draw, "--boxes": boxes or None}
+            others["--min-sure"] = min_sure or None
             refuse(others, "where --sentences ranks the lines of a file by one photo")
         if query.like is None and draw is None:
             refuse({"--max-pixels": options.max_pixels}, "without --like or --draw: no photo is opened")
@@ -153,10 +163,15 @@ def search(
 
             finder, ask = Finder(model, engine), (k, where)
             _say_how_many(engine, where)
+            if query.like is None:
+                (read,) = model.read(query.sentence or query.region or "")
+                if unknown := unknown_words_text(read):
+                    warn_user(unknown)
             if query.sentence is not None:
-                found = _by_words(finder.search(query.sentence, *ask), boxes, pictures)
+                found = _by_words(_sure(finder.search(read, *ask), min_sure), boxes, pictures)
             elif query.region is not None:
-                found = _by_words(finder.boxes(query.region, *ask, once=not (boxes or as_json)), boxes, pictures)
+                results = finder.boxes(read, *ask, once=not (boxes or as_json))
+                found = _by_words(_sure(results, min_sure), boxes, pictures)
             else:
                 found = _by_photo(finder.like(query.like or "", *ask), pictures)
             _print(found, as_json, report)
@@ -269,6 +284,21 @@ def _engine(place: Place, model: Model, threads: int | None) -> Iterator[Engine]
         return
     index = Index.open(place.index or "", made_by)
     yield ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
+
+
+def _sure(found: Iterable[Result], least: float) -> Iterator[Result]:
+    """Those results that are as sure as asked; says so if none fits well."""
+    from regiontalk.alignment.certainty import UNLIKELY
+
+    best = None
+    for each in found:
+        if each.sure is None and least:
+            raise ConfigError("--min-sure: this pack tells no probabilities; leave it out")
+        best = max(best or 0.0, each.sure or 0.0)
+        if each.sure is None or each.sure >= least:
+            yield each
+    if best is not None and each.sure is not None and best < UNLIKELY:
+        warn_user(f"nothing fits well: the best result is {best:.0%} sure")
 
 
 def _by_words(found: Iterable[FoundPhoto | FoundBox], boxes: bool, pictures: _Pictures) -> Iterable[Shown]:
