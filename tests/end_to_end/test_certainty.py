@@ -139,4 +139,4 @@ def test_refusals(bare: Command, boxed: Path, tiny_pack: Path, tmp_path: Path) -
     ended = bare("evaluate", "certainty", boxed, "--pack", tiny_pack)
     assert ended.status == 2 and "tells no probabilities" in ended.err
     ended = bare("evaluate", "certainty", boxed, "--pack", tiny_pack, "--diagram", tmp_path / "no" / "such.svg")
-    assert ended.status == 1 and "--diagram" in ended.err
+    assert ended.status == 2 and "--diagram" in ended.err
