@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from regiontalk.alignment.certainty import SEARCHED, at_prior
 from regiontalk.errors import PhotoError
 from regiontalk.model import Model
 from regiontalk.search.engine import ExactEngine
@@ -68,8 +69,11 @@ class PhotoFinder:
         (read,) = self._model.read(sentence)
         found = []
         for rank, position, score in _places(self._engine.ranked(read.vectors, page.start + page.k, page.where), page):
-            aligned = self._model.align(self._index.regions(position), read).to_json()
+            alignment = self._model.align(self._index.regions(position), read)
+            aligned = alignment.to_json()
             shown = {"phrases": aligned["phrases"], "regions": aligned["regions"]}
+            if alignment.sure is not None:
+                shown["sure"] = at_prior(alignment.sure, SEARCHED)
             found.append({**self._result(rank, position, of_kind(score, read, self._model.score_kind)), **shown})
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,6 +39,10 @@ class CaptionedPhotos(_Answer):
     photos: Annotated[list[CaptionedPhoto], Field(min_length=1, max_length=DEFAULTS.exported)]
 
 
+Probability: TypeAlias = Annotated[float | None, Field(ge=0, le=1)]
+"""Absent if the pack tells no probabilities."""
+
+
 class SaidWord(_Answer):
     """A word of a caption: the region that it was said of, 0 for the whole photo; null for words that name nothing."""
 
@@ -47,10 +51,12 @@ class SaidWord(_Answer):
 
 
 class CaptionAnswer(_Answer):
-    """A caption with its log-probability in nats; `words` if the pack's captioner looks at regions."""
+    """A caption with its log-probability in nats; `words` if the pack's captioner looks at regions, `sure` if the pack
+    tells how likely it names what is there and nothing else."""
 
     text: str
     log_prob: float
+    sure: Probability = None
     words: list[SaidWord] | None = None
 
 
@@ -96,15 +102,19 @@ class BoxAnswer(_Answer):
 
 
 class WordAnswer(_Answer):
-    """A word with the region that it is tied to."""
+    """A word with the region that it is tied to, and how likely what it names is on the photo: null if it names nothing
+    or is unknown. `did_you_mean` are known words that are one letter off an unknown one."""
 
     text: str
+    known: bool
     region: int
     score: float
+    sure: Probability = None
+    did_you_mean: list[str] | None = None
 
 
 class PhraseAnswer(_Answer):
-    """Words `start` to `end` - 1, all on one region."""
+    """Words `start` to `end` - 1, all on one region; `found` if what they name is more likely on the photo than not."""
 
     text: str
     start: int
@@ -112,6 +122,8 @@ class PhraseAnswer(_Answer):
     region: int
     box_xyxy: Box
     score: float
+    found: bool
+    sure: Probability = None
 
 
 class AlignmentAnswer(_Answer):
@@ -122,6 +134,7 @@ class AlignmentAnswer(_Answer):
     height: int
     sentence: str
     score: float
+    sure: Probability = None
     words: list[WordAnswer]
     phrases: list[PhraseAnswer]
     regions: list[RegionAnswer]
@@ -139,6 +152,7 @@ class FoundPhoto(_Answer):
     height: int
     taken: str | None
     score: float
+    sure: Probability = None
     thumbnail: str
     photo: str
     phrases: list[PhraseAnswer]
