@@ -21,8 +21,7 @@ from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.contexts import photo_contexts, region_contexts
 from regiontalk.captioning.writing import Writer
 from regiontalk.errors import PackError, PhotoError, SentenceError
-from regiontalk.language.placed import PlacedVectors
-from regiontalk.language.reader import WordsReader
+from regiontalk.language.reader import PlacedVectors, WordsReader
 from regiontalk.language.tokenise import tokenise
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack

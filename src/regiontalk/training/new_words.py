@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from regiontalk.language import Vocabulary
-from regiontalk.language.placed import PlacedVectors
+from regiontalk.language.reader import PlacedVectors
 from regiontalk.pack import PLACED, Arrays, Pack
 from regiontalk.settings import PackSettings
 
