@@ -12,12 +12,12 @@ import numpy as np
 from regiontalk.errors import PhotoError
 from regiontalk.model import Model
 from regiontalk.search.engine import ExactEngine
-from regiontalk.search.entries import file_state
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.finder import require_searchable
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
 from regiontalk.search.scoring import of_kind
+from regiontalk.search.storage import file_state
 from regiontalk.structures import Regions, regions_to_json
 
 THUMBNAIL_SIDE, PHOTO_SIDE = 320, 1600
