@@ -35,11 +35,9 @@ from regiontalk.cli.photos import find_inputs
 from regiontalk.errors import DataError, PackError, PhotoError
 from regiontalk.model import Model, load
 from regiontalk.search.adding import Hooks, Known, add_changed, look_at_new
-from regiontalk.search.entries import NO_DATE, Entry, FileState
 from regiontalk.search.manifest import PackIdentity
-from regiontalk.search.reading import FileRead, open_read, read_file
-from regiontalk.search.storage import require_storage
-from regiontalk.search.update import Update
+from regiontalk.search.storage import NO_DATE, Entry, FileState, require_storage
+from regiontalk.search.update import FileRead, Update, open_read, read_file
 from regiontalk.search.writer import IndexWriter
 from regiontalk.structures import Regions
 from regiontalk.vision.session import available_cpus

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from regiontalk.alignment.magnitudes import decimals, lengths_of, longest
+from regiontalk.alignment.score import decimals, lengths_of, longest
 from regiontalk.cards import GREY, Colour, Flow, Mark, Rectangle, Word, draw_card
 from regiontalk.errors import PhotoError
 from regiontalk.photos import Photo, escaped

@@ -23,8 +23,7 @@ from regiontalk.captioning.contexts import photo_contexts, region_contexts
 from regiontalk.captioning.writing import Writer
 from regiontalk.errors import PackError, PhotoError, SentenceError
 from regiontalk.language.function_words import FUNCTION_WORDS
-from regiontalk.language.placed import PlacedVectors
-from regiontalk.language.reader import WordsReader
+from regiontalk.language.reader import PlacedVectors, WordsReader
 from regiontalk.language.spelling import one_letter_off
 from regiontalk.language.tokenise import tokenise
 from regiontalk.language.vocabulary import Vocabulary

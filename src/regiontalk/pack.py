@@ -25,8 +25,7 @@ from regiontalk.alignment.hubness import bank_shapes, check_counts
 from regiontalk.captioning.captioner import captioner_shapes
 from regiontalk.errors import PackError, memory_errors
 from regiontalk.files import fitting_name, parse_json, read_bytes, sha256_hex
-from regiontalk.language.placed import placed_shapes
-from regiontalk.language.reader import words_shapes
+from regiontalk.language.reader import placed_shapes, words_shapes
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.settings import PackSettings, shown
 from regiontalk.vision.session import VisionSession

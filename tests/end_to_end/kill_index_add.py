@@ -17,7 +17,7 @@ from typing import Any
 from regiontalk.cli import main
 from regiontalk.search import adding
 
-OURS = ("search", "indexing.py", "stream.py")
+OURS = ("search", "index.py", "photos.py")
 
 
 def run(arguments: list[str], kill_at: int | None) -> tuple[int, int]:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from regiontalk.search.index import Index
-from regiontalk.search.lock import WriterLock
+from regiontalk.search.writer import WriterLock
 
 from ..tiny_pack import write_tiny_pack
 from .conftest import Command, random_photo
@@ -215,7 +215,7 @@ def test_what_is_stored_is_of_the_bytes_that_were_hashed(
 ) -> None:
     """A photo is written over between any two looks at its file; a copy of it gets its own regions all the same."""
     from regiontalk.search import adding
-    from regiontalk.search.reading import FileRead
+    from regiontalk.search.update import FileRead
 
     photo, other, fresh = photos / "a.jpg", random_photo(9, (90, 30)), tmp_path / "fresh.index"
     shutil.copy(photo, photos / "z-copy.jpg")
@@ -242,10 +242,10 @@ def test_a_large_file_that_changes_while_it_is_read_is_refused(
     command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is not held in memory, but read twice."""
-    from regiontalk.search import reading
+    from regiontalk.search import update
 
-    photo, other, opened = photos / "a.jpg", random_photo(9, (90, 30)), reading.open_photo
-    monkeypatch.setattr(reading, "MOST_IN_MEMORY", 100)
+    photo, other, opened = photos / "a.jpg", random_photo(9, (90, 30)), update.open_photo
+    monkeypatch.setattr(update, "MOST_IN_MEMORY", 100)
 
     def written_over(source: str, **how: Any) -> object:
         if source == str(photo):
@@ -253,7 +253,7 @@ def test_a_large_file_that_changes_while_it_is_read_is_refused(
         return opened(source, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(reading, "open_photo", written_over)
+        patch.setattr(update, "open_photo", written_over)
         ended = command("index", "add", photos, "--index", index)
     assert (ended.status, f"{photo}: changed while it was read. Try again" in ended.err) == (1, True)
     assert names(index) == ["b.png", "c.jpg"]
@@ -270,7 +270,7 @@ def test_only_one_file_at_a_time_is_in_memory(
 ) -> None:
     import tracemalloc
 
-    monkeypatch.setattr("regiontalk.search.reading.MOST_IN_MEMORY", most)
+    monkeypatch.setattr("regiontalk.search.update.MOST_IN_MEMORY", most)
 
     for number in range(12):
         with (photos / f"large-{number:02}.jpg").open("wb") as stream:

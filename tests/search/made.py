@@ -12,10 +12,10 @@ import numpy as np
 
 from regiontalk.files import written
 from regiontalk.search.columns import Columns, columns_of
-from regiontalk.search.entries import Entry, FileState
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
 from regiontalk.search.segment import write_segment
+from regiontalk.search.storage import Entry, FileState
 from regiontalk.search.writer import IndexWriter
 from regiontalk.structures import Regions
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from regiontalk.errors import DataError
-from regiontalk.search import checksums
 from regiontalk.search.engine import ExactEngine, TwoStageEngine
 from regiontalk.search.filters import Where
 from regiontalk.search.index import Index
@@ -29,7 +28,7 @@ def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder = tmp_path_factory.mktemp(request.param)
     made, other = folder / "index", folder / "other"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checksums, "BLOCK_BYTES", 64)
+        patch.setattr("regiontalk.search.columns.BLOCK_BYTES", 64)
         build(made, [9, 4, 6], dropped=[2, 10], storage=request.param)
         craft(build(other, [9, 4, 6], dropped=[2, 10], storage=request.param), "pooled", 4, 1.0)
         yield made, other

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from regiontalk.errors import DataError
 from regiontalk.search.columns import Columns, columns_of
 from regiontalk.search.engine import ExactEngine, TwoStageEngine
-from regiontalk.search.entries import Entry
 from regiontalk.search.filters import Where
+from regiontalk.search.finder import rank_sentences
 from regiontalk.search.index import Index
-from regiontalk.search.sentences import rank_sentences
+from regiontalk.search.storage import Entry
 from regiontalk.search.writer import IndexWriter
 from regiontalk.structures import Regions, Sentence
 

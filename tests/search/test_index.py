@@ -15,11 +15,10 @@ import safetensors.numpy
 
 from regiontalk.errors import DataError
 from regiontalk.search.columns import columns_of
-from regiontalk.search.entries import FIRST_DATE, LAST_DATE, NO_DATE
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import Manifest, read_manifest, segment_number
-from regiontalk.search.reading import read_file
-from regiontalk.search.update import Update
+from regiontalk.search.storage import FIRST_DATE, LAST_DATE, NO_DATE
+from regiontalk.search.update import Update, read_file
 from regiontalk.search.writer import IndexWriter
 
 from .made import DIM, PACK, build, columns, craft, damage, found

@@ -10,8 +10,7 @@ import pytest
 from regiontalk.search import recall as module
 from regiontalk.search.engine import ExactEngine, TwoStageEngine
 from regiontalk.search.index import Index
-from regiontalk.search.probes import PROBES
-from regiontalk.search.recall import measure_recall
+from regiontalk.search.recall import PROBES, measure_recall
 
 from .made import DIM
 

@@ -1,4 +1,4 @@
-"""The score S_kl of photo k and sentence l (Eq. 7 and 8).
+"""The score S_kl of photo k and sentence l (Eq. 7 and 8), and how much each region and word counts in it.
 
 Axis names: N photos, M regions, L sentences, T words, P words of several sentences one after the other, h dimensions of
 the shared space.
@@ -6,6 +6,7 @@ the shared space.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
@@ -23,6 +24,7 @@ TILE = 1024
 the processor's caches for the maximum that follows."""
 
 _LOWEST = np.float32(-np.inf)
+_DIGITS = 3
 
 
 def score_matrix(
@@ -249,3 +251,54 @@ def _check(name: str, vectors: np.ndarray, counts: np.ndarray) -> None:
         raise ValueError(f"{name}_counts must be {len(vectors)} integers, found {counts.dtype} {counts.shape}")
     if len(counts) and not (counts.min() >= 1 and counts.max() <= vectors.shape[1]):
         raise ValueError(f"{name}_counts must lie in 1..{vectors.shape[1]}, found {counts.min()}..{counts.max()}")
+
+
+# Learned magnitudes: a score adds raw dot products v_i·s_t, none of them normalised, and |v_i·s_t| ≤ ‖v_i‖ ‖s_t‖: a
+# word or a region with a short vector can hardly move a score, whatever it meets.
+
+
+def lengths_of(vectors: np.ndarray) -> np.ndarray:
+    """Euclidean lengths ‖v_i‖ of regions, or ‖s_t‖ of words, in units of the shared space.
+
+    Args:
+        vectors: (N, h), any float type.
+
+    Returns:
+        (N,) float64, not negative.
+
+    >>> lengths_of(np.array([[3, 4], [0, 0]], np.float32)).tolist()
+    [5.0, 0.0]
+    """
+    found: np.ndarray = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    return found
+
+
+def longest(lengths: np.ndarray, k: int | None = None) -> np.ndarray:
+    """The rows of the k longest vectors, the longest first; of equal ones the first row first.
+
+    Args:
+        lengths: (N,).
+        k: at least 1; None, or more than N, for all.
+
+    Returns:
+        (min(k, N),) int64.
+
+    >>> longest(np.array([2.0, 5.0, 5.0, 1.0]), 3).tolist()
+    [1, 2, 0]
+    """
+    return np.argsort(-lengths, kind="stable")[:k]
+
+
+def shortest(lengths: np.ndarray, k: int | None = None) -> np.ndarray:
+    """The same for the shortest, the shortest first; of equal ones the first row first, too."""
+    return np.argsort(lengths, kind="stable")[:k]
+
+
+def decimals(lengths: np.ndarray) -> int:
+    """Decimals that show the longest of some vectors with three digits in all, whatever the scale of the space.
+
+    >>> [decimals(np.array([longest, 0.01])) for longest in (0.0123, 1.23, 123.0, 12300.0)]
+    [4, 2, 0, 0]
+    """
+    top = float(lengths.max())
+    return max(0, _DIGITS - 1 - math.floor(math.log10(top))) if top > 0 else _DIGITS - 1

@@ -252,8 +252,7 @@ def read_sentences(file: str, report: Report) -> list[tuple[int, str]]:
 def _recall(index: Index, model: Model, file: str | None, k: int, report: Report) -> dict[str, Any]:
     """What `index verify` measures, as JSON."""
     from regiontalk.language.vocabulary import Vocabulary
-    from regiontalk.search.probes import PROBES
-    from regiontalk.search.recall import measure_recall
+    from regiontalk.search.recall import PROBES, measure_recall
 
     texts = PROBES if file is None else [text for _, text in read_sentences(file, report)]
     queries = [each.vectors for each in model.read(texts) if (each.ids != Vocabulary.UNKNOWN).any()]

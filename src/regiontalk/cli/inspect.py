@@ -67,7 +67,7 @@ def _inspect_words(k: int | None, options: PhotoOptions) -> None:
         refuse({**of_photos, "--max-pixels": options.model.max_pixels}, "without a photo")
         import numpy as np
 
-        from regiontalk.alignment.magnitudes import lengths_of
+        from regiontalk.alignment.score import lengths_of
         from regiontalk.cli.text import word_lengths_text
 
         model = options.model.load()
@@ -82,7 +82,7 @@ def _inspect_words(k: int | None, options: PhotoOptions) -> None:
 
 def _print_json(vocabulary: Vocabulary, lengths: np.ndarray, k: int, report: Report) -> None:
     """A line for each word of either list."""
-    from regiontalk.alignment.magnitudes import longest, shortest
+    from regiontalk.alignment.score import longest, shortest
 
     counts = vocabulary.counts[vocabulary.encode(vocabulary.words)]  # (V - 2,)
     for name, rows in (("longest", longest(lengths, k)), ("shortest", shortest(lengths, k))):
@@ -102,7 +102,7 @@ def _inspect_photos(photos: list[str], k: int | None, options: PhotoOptions) -> 
 
 def _regions_to_json(found: Regions) -> dict[str, Any]:
     """Regions, the one with the longest vector first; each has its number in `regions --json`, 0 the whole photo."""
-    from regiontalk.alignment.magnitudes import lengths_of, longest
+    from regiontalk.alignment.score import lengths_of, longest
     from regiontalk.structures import regions_to_json
 
     lengths, boxes = lengths_of(found.vectors), regions_to_json(found)

@@ -268,7 +268,7 @@ def _size(flag: str, size: str | None) -> tuple[int, int] | None:
 @contextmanager
 def _engine(place: Place, model: Model, threads: int | None) -> Iterator[Engine]:
     """What searches there."""
-    from regiontalk.search.engine import ExactEngine, TwoStageEngine
+    from regiontalk.search.engine import local_engine
     from regiontalk.search.finder import require_searchable
     from regiontalk.search.index import Index
     from regiontalk.search.manifest import PackIdentity
@@ -282,8 +282,7 @@ def _engine(place: Place, model: Model, threads: int | None) -> Iterator[Engine]
         with connected(place.qdrant) as client:
             yield QdrantEngine(client, collection, made_by, candidates)
         return
-    index = Index.open(place.index or "", made_by)
-    yield ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
+    yield local_engine(Index.open(place.index or "", made_by), candidates, threads)
 
 
 def _sure(found: Iterable[Result], least: float) -> Iterator[Result]:
@@ -322,7 +321,7 @@ def _by_photo(found: Iterable[FoundPhoto], pictures: _Pictures) -> Iterable[Show
 
 def _sentences_by_photo(model: Model, file: str, like: str, k: int, report: Report) -> Iterable[Shown]:
     from regiontalk.cli.text import ranked
-    from regiontalk.search.sentences import rank_sentences
+    from regiontalk.search.finder import rank_sentences
 
     lines = read_sentences(file, report)
     (looked,) = model.look(like)

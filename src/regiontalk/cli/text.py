@@ -88,7 +88,7 @@ def result_text(found: FoundPhoto | FoundBox) -> str:
 
 def region_lengths_text(regions: Regions) -> str:
     """A line for each region and the whole photo, the one with the longest vector first."""
-    from regiontalk.alignment.magnitudes import decimals, lengths_of, longest
+    from regiontalk.alignment.score import decimals, lengths_of, longest
     from regiontalk.structures import WHOLE_PHOTO
 
     found = lengths_of(regions.vectors)
@@ -104,7 +104,7 @@ def word_lengths_text(pack: str, words: Sequence[str], lengths: np.ndarray, k: i
     """The k words with the longest vectors, and beside them the k with the shortest."""
     import numpy as np
 
-    from regiontalk.alignment.magnitudes import decimals, longest, shortest
+    from regiontalk.alignment.score import decimals, longest, shortest
 
     places = decimals(lengths)
     shown = [f"{length:.{places}f}" for length in lengths]

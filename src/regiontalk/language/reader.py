@@ -1,7 +1,7 @@
 """The words network as it runs: a bidirectional recurrent network in NumPy (Eq. 2 to 6), with one of two cells.
 
 Axis names: V words in the vocabulary, d dimensions of a word vector, H hidden units, h dimensions of the shared space,
-T words of a sentence, P words of a whole batch of sentences.
+T words of a sentence, P words of a whole batch of sentences; G dimensions of word vectors from elsewhere.
 
 | cell | weights beside `embedding` (V, d), `W_d` (H, h), `b_d` (h,) |
 |---|---|
@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from regiontalk.errors import SentenceError
-from regiontalk.language.placed import PlacedVectors
 from regiontalk.recurrence import GATES, gru_update
 
 CELLS = ("rnn", "gru")
@@ -30,6 +29,28 @@ _BATCH = 256
 
 _Update = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """h_{t∓1} (N, H), the word's part, W and b of the hidden part -> h_t (N, H)."""
+
+
+class PlacedVectors:
+    """The word vectors (P, d) of P placed words, each computed when it is asked for: all of them would take megabytes.
+
+    No caption taught these words: their places come from word vectors through a map that was learnt beside the
+    captions.
+
+    Args:
+        tensors: `vectors` (P, G) and `W_g` (G, d), float32.
+    """
+
+    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
+        self._vectors, self._map = tensors["vectors"], tensors["W_g"]
+
+    def __len__(self) -> int:
+        return len(self._vectors)
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """The word vectors of some rows (n,).  # (n, d)"""
+        found: np.ndarray = self._vectors[rows] @ self._map
+        return found
 
 
 class WordsReader:
@@ -141,6 +162,17 @@ def words_shapes(cell: str, words: int, embedding: int, hidden: int, dim: int) -
         "W_d": (hidden, dim),
         "b_d": (dim,),
     }
+
+
+def placed_shapes(words: int, vector_dim: int, embedding: int) -> dict[str, tuple[int, ...]]:
+    """Every tensor that `PlacedVectors` takes, with its shape.
+
+    Args:
+        words: P.
+        vector_dim: G.
+        embedding: d.
+    """
+    return {"vectors": (words, vector_dim), "W_g": (vector_dim, embedding)}
 
 
 def _rnn(x: np.ndarray, steps: list[slice], w: Mapping[str, np.ndarray]) -> np.ndarray:

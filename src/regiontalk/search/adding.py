@@ -15,10 +15,9 @@ from regiontalk.model import Model
 from regiontalk.photos import Photo
 from regiontalk.photos.folders import FoundPhotos
 from regiontalk.photos.kinds import out_of_memory
-from regiontalk.search.entries import Entry
 from regiontalk.search.manifest import PackIdentity
-from regiontalk.search.reading import FileRead, open_read, read_file
-from regiontalk.search.update import GROUP, Tally, Update
+from regiontalk.search.storage import Entry
+from regiontalk.search.update import GROUP, FileRead, Tally, Update, open_read, read_file
 from regiontalk.search.writer import IndexWriter
 from regiontalk.structures import Regions
 from regiontalk.vision.session import BATCH

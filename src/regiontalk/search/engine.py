@@ -14,10 +14,10 @@ import numpy as np
 
 from regiontalk.alignment.distinct import Distinct, key_of
 from regiontalk.search.columns import Columns
-from regiontalk.search.entries import Entry
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.index import Index, Segment
 from regiontalk.search.scoring import best_rows, cosines, gathered, photo_scores, row_scores, top
+from regiontalk.search.storage import Entry
 from regiontalk.structures import Regions
 
 _ROUNDING = 1e-4
@@ -168,11 +168,13 @@ class ExactEngine:
         return sum(int(allowed.sum()) for _, allowed in _allowed(self._index, where))
 
 
-class TwoStageEngine:
+class TwoStageEngine(ExactEngine):
     """Fetches candidates by one pooled vector a photo, then scores these exactly. Fast, and may miss photos.
 
     The pooled vector is the mean of a photo's region vectors, so that the first stage ranks by Σ_t mean_i v_i·s_t, one
-    product a photo, where the second ranks by Σ_t max_i v_i·s_t; both less the photo's hubness for each word.
+    product a photo, where the second ranks by Σ_t max_i v_i·s_t; both less the photo's hubness for each word. Photos by
+    photo and boxes are exact: pooled vectors are all that the former compares, and for one vector a box there is no
+    second stage.
 
     Args:
         index: open.
@@ -181,16 +183,12 @@ class TwoStageEngine:
     """
 
     def __init__(self, index: Index, candidates: int, threads: int | None = None) -> None:
-        self._index, self._candidates, self._threads = index, candidates, threads
-        self._exact = ExactEngine(index, threads)
-
-    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
-        """See `Engine`; a photo outside the candidates is missed."""
-        return _hits(self._index, self.ranked(words, k, where))
+        super().__init__(index, threads)
+        self._candidates = candidates
 
     @_overflowing
     def ranked(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
-        """As `ExactEngine.ranked`, of the candidates."""
+        """As `ExactEngine.ranked`; a photo outside the candidates is missed."""
         fetched, query, none = _Best(max(k, self._candidates)), words.sum(axis=0), np.empty(0, np.float32)
         for segment, allowed in _allowed(self._index, where):
             scores = row_scores(segment.columns.pooled, none, query, self._threads)
@@ -208,17 +206,10 @@ class TwoStageEngine:
                 best.add_some(inside, _finite(each, scores))
         return best.result()
 
-    def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
-        """See `Engine`: exact, since pooled vectors are all that it compares."""
-        return self._exact.like(vectors, k, where)
 
-    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False) -> list[BoxHit]:
-        """See `Engine`: exact, since for one vector a box there is no second stage."""
-        return self._exact.boxes(words, k, where, once)
-
-    def matching(self, where: Where) -> int:
-        """See `Engine`."""
-        return self._exact.matching(where)
+def local_engine(index: Index, candidates: int | None = None, threads: int | None = None) -> ExactEngine:
+    """The engine on this machine that looks at so many photos of an index exactly; None for all of them."""
+    return ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
 
 
 class _Best:

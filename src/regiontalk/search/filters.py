@@ -11,7 +11,7 @@ from datetime import date
 import numpy as np
 
 from regiontalk.search.columns import Columns
-from regiontalk.search.entries import NO_DATE
+from regiontalk.search.storage import NO_DATE
 
 _DAY_0, _DAY = date(1970, 1, 1).toordinal(), 86_400
 """The day from which seconds are counted, and how many a day has."""

@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 
 from regiontalk.alignment.certainty import SEARCHED, at_prior
+from regiontalk.alignment.hubness import ranking_regions, ranking_words
 from regiontalk.alignment.mrf import aligned
+from regiontalk.alignment.score import Kind, pad, score_matrix
 from regiontalk.errors import ConfigError, PhotoError, SentenceError
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.model import Model, PhotoLike
 from regiontalk.pack import Pack
 from regiontalk.search.engine import BoxHit, Engine
-from regiontalk.search.entries import Entry
 from regiontalk.search.filters import EVERYTHING, Where
-from regiontalk.search.scoring import of_kind
+from regiontalk.search.scoring import of_kind, top
+from regiontalk.search.storage import Entry
 from regiontalk.structures import Alignment, Phrase, Regions, Sentence, phrases_repr
 
 
@@ -212,6 +214,31 @@ def on_one_region(hit: BoxHit, read: Sentence, odds: Sequence[float | None] | No
 
 def _sure(probability: float | None) -> dict[str, float]:
     return {} if probability is None else {"sure": round(probability, 4)}
+
+
+def rank_sentences(
+    regions: Regions, sentences: Sequence[Sentence], k: int, kind: Kind = "max"
+) -> list[tuple[int, float]]:
+    """The sentences that fit a photo best.
+
+    The sum of Eq. 8 runs over each sentence's own words. Engines for MaxSim, whose sums run over the query's, do not
+    compute that, so it is done here, exactly.
+
+    Args:
+        regions: the photo's, v_i (M, h).
+        sentences: each with its words s_t (T, h); read by the same pack.
+        k: at least 1.
+        kind: "max" for Eq. 8, "sum" for Eq. 7, "mean" for Eq. 8 / words.
+
+    Returns:
+        Place and score of the k best, the best first; of equals the first. A score is S_kl less the hubness of both.
+    """
+    if not sentences:
+        return []
+    region_vectors, region_counts = pad([ranking_regions(regions)])
+    word_vectors, word_counts = pad([ranking_words(each) for each in sentences])
+    scores = score_matrix(region_vectors, region_counts, word_vectors, word_counts, kind)[0]  # (L,)
+    return [(int(place), float(scores[place])) for place in top(np.asarray(scores), k)]
 
 
 def _at_least_1(k: int) -> int:

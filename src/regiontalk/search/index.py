@@ -15,9 +15,9 @@ import numpy as np
 
 from regiontalk.errors import DataError
 from regiontalk.search.columns import Columns
-from regiontalk.search.entries import Entry
 from regiontalk.search.manifest import Manifest, PackIdentity, SegmentRecord, read_manifest
 from regiontalk.search.segment import open_segment
+from regiontalk.search.storage import Entry
 from regiontalk.structures import WHOLE_PHOTO, Regions
 
 _TRIES = 5

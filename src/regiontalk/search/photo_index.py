@@ -13,7 +13,7 @@ from regiontalk.errors import DataError, PhotoError
 from regiontalk.model import Model, PhotoLike, load
 from regiontalk.photos.folders import Paths, search_photos
 from regiontalk.search.adding import UNKNOWN_PHOTO, Hooks, add_photos, remove_photos
-from regiontalk.search.engine import ExactEngine, TwoStageEngine
+from regiontalk.search.engine import local_engine
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.finder import Finder, FoundBox, FoundPhoto
 from regiontalk.search.index import Index
@@ -256,9 +256,7 @@ class PhotoIndex:
         return self._index
 
     def _finder(self, candidates: int | None = None) -> Finder:
-        index, threads = self._opened(), self._threads
-        engine = ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
-        return Finder(self.model, engine)
+        return Finder(self.model, local_engine(self._opened(), candidates, self._threads))
 
 
 def _names(photos: Paths) -> list[str]:

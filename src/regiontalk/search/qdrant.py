@@ -25,10 +25,10 @@ import numpy as np
 
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.search.engine import BoxHit, Hit
-from regiontalk.search.entries import Entry, FileState
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
+from regiontalk.search.storage import Entry, FileState
 from regiontalk.structures import Regions
 
 if TYPE_CHECKING:

@@ -22,8 +22,7 @@ import numpy as np
 
 from regiontalk.errors import DataError
 from regiontalk.files import open_regular, problem, unreadable
-from regiontalk.search.checksums import BlockChecks, blocks, summed
-from regiontalk.search.columns import MAKE_AGAIN, Columns
+from regiontalk.search.columns import MAKE_AGAIN, BlockChecks, Columns, blocks, summed
 
 _TYPES = {"<i8": "I64", "<i4": "I32", "<f4": "F32", "<f2": "F16", "|i1": "I8", "<u4": "U32", "|u1": "U8"}
 _VECTOR_TYPES = {"float32": "<f4", "float16": "<f2", "int8": "|i1"}

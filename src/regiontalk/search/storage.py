@@ -1,13 +1,23 @@
-"""How region vectors are stored: as they are, or in fewer bytes.
+"""What an index stores of a photo: what is known of its file, and its region vectors, as they are or in fewer bytes.
 
 Axis names: R regions, h dimensions of the shared space.
 """
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
 import numpy as np
 
 from regiontalk.errors import ConfigError, DataError
+
+NO_DATE = -(2**63)
+"""Stands for "no date" where dates are numbers."""
+FIRST_DATE, LAST_DATE = -62_135_596_800, 253_402_300_799
+"""The first second of the year 1 and the last of the year 9999: what `date_taken` can find."""
 
 STORAGES = ("float32", "float16", "int8")
 """4, 2 and 1 bytes a number. int8 keeps a float32 scale for each region beside it, so that magnitudes survive."""
@@ -15,6 +25,57 @@ STORAGES = ("float32", "float16", "int8")
 _INT8_STEPS = 127
 _FLOAT16_BITS = np.int32(-0x70002000)  # 0x8FFFE000: the sign, and the 15 bits after three
 _FLOAT16_FACTOR = np.float32(2.0 ** (127 - 15))
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file as `stat` sees it: if neither number changed, it is taken as unchanged without reading it."""
+
+    size: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A photo of an index.
+
+    Attributes:
+        path: absolute; bytes that are no UTF-8 as surrogates, as Python names files.
+        sha256: of the file's bytes, 32 bytes: the photo's identity, wherever it lies.
+        state: of the file when it was read.
+        width, height: of the upright photo, in pixels.
+        taken: when its EXIF data says it was taken, in seconds since 1970 by the camera's own clock; None if it does
+            not say.
+    """
+
+    path: str
+    sha256: bytes
+    state: FileState
+    width: int
+    height: int
+    taken: int | None
+
+    def to_json(self) -> dict[str, Any]:
+        """`{"file", "width", "height", "taken"}`; the date as "2024-06-30T12:00:00" or null."""
+        return {"file": self.path, "width": self.width, "height": self.height, "taken": date_text(self.taken)}
+
+
+def date_text(taken: int | None) -> str | None:
+    """Seconds since 1970 as "2024-06-30T12:00:00".
+
+    >>> date_text(0)
+    '1970-01-01T00:00:00'
+    """
+    return None if taken is None else datetime.fromtimestamp(taken, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def file_state(path: str) -> FileState | None:
+    """The state of a file; None if there is none, or it cannot be asked."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return FileState(status.st_size, status.st_mtime_ns)
 
 
 def require_storage(storage: str | None, name: str = "storage") -> None:

@@ -14,8 +14,7 @@ from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError
 from regiontalk.files import read_toml
 from regiontalk.language import tokenise
-from regiontalk.language.placed import PlacedVectors
-from regiontalk.language.reader import WordsReader
+from regiontalk.language.reader import PlacedVectors, WordsReader
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.model import Model
 from regiontalk.pack import BANK, PLACED, Pack, save_pack

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from regiontalk.captioning.contexts import Contexts
 from regiontalk.language import Vocabulary
-from regiontalk.language.placed import PlacedVectors
+from regiontalk.language.reader import PlacedVectors
 from regiontalk.pack import PLACED, Arrays, Pack
 from regiontalk.settings import PackSettings
 from regiontalk.training.alignment_net import AlignmentNet, WordsNet, standardise

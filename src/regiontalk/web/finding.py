@@ -13,12 +13,12 @@ from regiontalk.alignment.certainty import SEARCHED, at_prior
 from regiontalk.errors import PhotoError
 from regiontalk.model import Model
 from regiontalk.search.engine import ExactEngine
-from regiontalk.search.entries import file_state
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.finder import require_searchable
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
 from regiontalk.search.scoring import of_kind
+from regiontalk.search.storage import file_state
 from regiontalk.structures import Regions, regions_to_json
 
 THUMBNAIL_SIDE, PHOTO_SIDE = 320, 1600

@@ -1,4 +1,4 @@
-"""Checksums by blocks: exactly the blocks that are asked for are compared, each once."""
+"""Columns' checksums by blocks: exactly the blocks that are asked for are compared, each once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.search import checksums
-from regiontalk.search.checksums import BlockChecks, DamagedBlockError, blocks, summed
+from regiontalk.search import columns
+from regiontalk.search.columns import BlockChecks, DamagedBlockError, blocks, summed
 
 SIZE = 1000
 """Bytes; 16 blocks of 64."""
@@ -19,8 +19,8 @@ SIZE = 1000
 @pytest.fixture(autouse=True, scope="module")
 def small_blocks() -> object:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(checksums, "BLOCK_BYTES", 64)
-        patch.setattr(checksums, "_BLOCKS_A_TASK", 3)
+        patch.setattr(columns, "BLOCK_BYTES", 64)
+        patch.setattr(columns, "_BLOCKS_A_TASK", 3)
         yield
 
 

@@ -13,8 +13,7 @@ import pytest
 
 from regiontalk.errors import DataError
 from regiontalk.search.index import Index
-from regiontalk.search.lock import WriterLock
-from regiontalk.search.writer import IndexWriter
+from regiontalk.search.writer import IndexWriter, WriterLock
 
 from .made import PACK
 
@@ -35,7 +34,7 @@ def test_one_writer_at_a_time(make_index: MakeIndex) -> None:
 
 
 def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
-    code = f"import os, pathlib; from regiontalk.search.lock import WriterLock; p = pathlib.Path({str(tmp_path)!r})\n"
+    code = f"import os, pathlib; from regiontalk.search.writer import WriterLock; p = pathlib.Path({str(tmp_path)!r})\n"
     ended = subprocess.run([sys.executable, "-c", code + "WriterLock(p).__enter__(); os._exit(9)"], check=False)
     assert ended.returncode == 9
     assert (tmp_path / "lock").read_text().startswith("process ")
@@ -52,7 +51,7 @@ def test_a_file_system_without_locks_is_no_other_process(
     def refuse(stream: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("regiontalk.search.lock._lock", refuse)
+    monkeypatch.setattr("regiontalk.search.writer._lock", refuse)
     expected = rf"{folder}: cannot be locked for writing \({os.strerror(number)}\).*on another disk"
     with pytest.raises(DataError, match=expected), IndexWriter(folder, PACK):
         pass
@@ -64,7 +63,7 @@ def test_another_process_is_told_by_two_errors(tmp_path: Path, monkeypatch: pyte
     def refuse(stream: object) -> None:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("regiontalk.search.lock._lock", refuse)
+    monkeypatch.setattr("regiontalk.search.writer._lock", refuse)
     with pytest.raises(DataError, match="another process is writing"), WriterLock(tmp_path):
         pass
 
