@@ -5,6 +5,7 @@ import { phrases, viterbi } from "./viterbi.js";
 const COLOURS = 7; // as many as style.css has
 const SAME_PLACE = 0.5; // IoU above which only the surer of two regions is drawn from the start
 const WHOLE_PHOTO = 0;
+const ABSENT = 0.15, FOUND = 0.5, UNLIKELY = 0.1; // as in regiontalk.structures and regiontalk.alignment.certainty
 
 /**
  * A photo with its caption, and its regions as numbered boxes with theirs (Figure 7).
@@ -21,13 +22,13 @@ export function mountDescription(element, data, imageUrl) {
     const { box_xyxy, score, caption } = data.regions[row];
     const look = { region: row + 1, colour: rank % COLOURS, quiet: rank >= shown.length };
     stage.add(box_xyxy, { ...look, tag: `${rank + 1}`, name: `Region ${rank + 1}: ${caption.text}` });
-    return regionItem(rank + 1, caption.text, score, look);
+    return regionItem(rank + 1, caption.text, caption.sure ?? score, look);
   });
   stage.done();
   const side = make("div", { class: "rt-side" });
   const colourOf = (region) => order.indexOf(region - 1) % COLOURS;
   side.append(make("p", { class: "rt-caption" }, ...saidWords(data.caption, colourOf)));
-  side.append(make("p", { class: "rt-note" }, `log-probability ${decimals(data.caption.log_prob, 1)}`));
+  if (isTold(data.caption.sure)) side.append(make("p", { class: "rt-note" }, captionNote(data.caption.sure)));
   side.append(make("ol", { class: "rt-regions", "aria-label": "Regions" }, ...items.slice(0, shown.length)));
   if (others.length) {
     const list = make("ol", { class: "rt-regions", "aria-label": "More regions" }, ...items.slice(shown.length));
@@ -35,6 +36,7 @@ export function mountDescription(element, data, imageUrl) {
     side.append(make("details", { class: "rt-fold" }, make("summary", {}, title), list));
   }
   if (!items.length) side.append(make("p", { class: "rt-note" }, "No region was found in this photo."));
+  side.append(advanced(`log-probability ${decimals(data.caption.log_prob, 1)}`));
   mount(element, "rt-description", stage.element, side);
 }
 
@@ -60,13 +62,15 @@ export function mountAlignment(element, data, imageUrl) {
   const draw = (path) => {
     const runs = phrases(texts, path);
     const scores = path.map((region, j) => data.scores?.[j][region] ?? data.words[j].score);
+    const shown = shownWords(data.words, runs, scores);
     sentence.replaceChildren(...runs.map((run) => {
-      for (let j = run.start; j < run.end; j++) drawWord(words[j], run, j, scores[j], colours(run.region));
+      for (let j = run.start; j < run.end; j++) drawWord(words[j], run, j, noteOf(data.words[j], scores[j]), shown[j], colours(run.region));
       return make("span", { class: "rt-phrase" }, ...words.slice(run.start, run.end));
     }));
     stage.clear();
     for (const region of new Set(path)) {
-      const strong = runsOf(texts, path, (j) => path[j] === region && scores[j] > 0);
+      const strong = runsOf(texts, path, (j) => path[j] === region && shown[j]);
+      if (!strong && isTold(data.sure)) continue; // what was not found has no box
       const tag = strong || runsOf(texts, path, (j) => path[j] === region);
       const look = { region, colour: colours(region), quiet: !strong };
       stage.add(data.regions[region].box_xyxy, { ...look, tag, name: `${regionName(region)}: ${tag}` });
@@ -78,7 +82,12 @@ export function mountAlignment(element, data, imageUrl) {
   const count = draw(data.words.map((word) => word.region));
 
   const side = make("div", { class: "rt-side" }, sentence);
-  side.append(make("p", { class: "rt-note" }, `score ${decimals(data.score, 2)}`));
+  const unknown = data.words.filter((word) => word.known === false);
+  if (unknown.length) side.append(make("p", { class: "rt-note rt-unknown" }, `not known: ${unknown.map(meantWord).join("; ")}`));
+  const missing = isTold(data.sure) ? data.phrases.filter((phrase) => isTold(phrase.sure) && !phrase.found) : [];
+  if (missing.length) side.append(make("p", { class: "rt-note" }, `not found: ${missing.map((phrase) => phrase.text).join("; ")}`));
+  if (isTold(data.sure)) side.append(make("p", { class: "rt-note" }, `${percent(data.sure)} sure that all of it fits`));
+  side.append(advanced(`score ${decimals(data.score, 2)}`));
   if (heat) side.append(betaSlider(data, count, (beta) => draw(viterbi(data.scores, beta).path)), heat.element);
   mount(element, "rt-alignment", stage.element, side);
 }
@@ -97,18 +106,67 @@ export function mountFound(element, data, imageUrl) {
   const found = (data.phrases ?? []).map((phrase) => ({ ...phrase, colour: colours(phrase.region) }));
   for (const region of new Set(found.map((phrase) => phrase.region))) {
     const own = found.filter((phrase) => phrase.region === region);
-    const strong = own.filter((phrase) => phrase.score > 0);
+    const strong = own.filter(isShown);
+    if (!strong.length && isTold(data.sure)) continue;
     const tag = (strong.length ? strong : own).map((phrase) => phrase.text).join(", ");
     stage.add(own[0].box_xyxy, { region, colour: own[0].colour, quiet: !strong.length, tag });
   }
   stage.done();
-  const words = found.map(({ text, region, colour, score }) =>
-    make("span", { class: `rt-word rt-start rt-end rt-c${colour}${score > 0 ? "" : " rt-weak"}`, "data-region": region }, text));
+  const words = found.map((phrase) => {
+    const look = `rt-word rt-start rt-end rt-c${phrase.colour}${isShown(phrase) ? "" : " rt-weak"}`;
+    return make("span", { class: look, "data-region": phrase.region }, phrase.text);
+  });
   const side = make("div", { class: "rt-side" });
   if (words.length) side.append(make("p", { class: "rt-words" }, ...words));
   side.append(make("p", { class: "rt-file", title: data.file }, name));
-  side.append(make("p", { class: "rt-note" }, `score ${decimals(data.score, 2)}`));
-  mount(element, "rt-found", stage.element, side);
+  side.append(make("p", { class: "rt-note" }, isTold(data.sure) ? `${percent(data.sure)} sure` : `score ${decimals(data.score, 2)}`));
+  mount(element, `rt-found${data.sure < UNLIKELY ? " rt-unlikely" : ""}`, stage.element, side);
+}
+
+// ---- how sure it is
+
+const isTold = (sure) => typeof sure === "number";
+const percent = (sure) => `${Math.round(100 * sure)} %`;
+const isShown = (phrase) => (isTold(phrase.sure) || phrase.found === false ? phrase.found : phrase.score > 0);
+
+function captionNote(sure) {
+  return sure < FOUND ? `unsure (${percent(sure)}): no region shows well what it names` : `${percent(sure)} sure`;
+}
+
+/** Numbers that only some want. */
+function advanced(text) {
+  return make("details", { class: "rt-fold rt-advanced" }, make("summary", {}, "Advanced"), make("p", { class: "rt-note" }, text));
+}
+
+/** What stands below a word: how sure it is, nothing if it names nothing; its score where the pack tells no probabilities. */
+function noteOf(word, score) {
+  if (word.sure === undefined) return score > 0 ? decimals(score, 1) : "";
+  return isTold(word.sure) ? percent(word.sure) : "";
+}
+
+/** Which words belong to what was found, as `Alignment.shown`. */
+function shownWords(words, runs, scores) {
+  if (words.every((word) => word.sure === undefined)) return scores.map((score) => score > 0);
+  const shown = words.map(() => false);
+  for (const { start, end } of runs) {
+    const sure = phraseSure(words.slice(start, end).map((word) => word.sure));
+    for (let j = start; j < end; j++) shown[j] = sure !== null && sure >= FOUND && !(words[j].sure < ABSENT && isTold(words[j].sure));
+  }
+  return shown;
+}
+
+/** The probability that a phrase is shown, from its words', as `phrase_probability`; null if none names anything. */
+export function phraseSure(words) {
+  const naming = words.filter(isTold);
+  if (!naming.length) return null;
+  const present = naming.filter((sure) => sure >= ABSENT);
+  const counted = present.length ? present : naming;
+  const odds = counted.map((sure) => Math.min(Math.max(sure, 1e-5), 1 - 1e-5)).reduce((sum, each) => sum + Math.log(each / (1 - each)), 0);
+  return 1 / (1 + Math.exp(-odds / Math.sqrt(counted.length)));
+}
+
+function meantWord(word) {
+  return word.text + (word.did_you_mean?.length ? ` (did you mean ${word.did_you_mean.join(" or ")}?)` : "");
 }
 
 // ---- parts
@@ -201,13 +259,13 @@ function placeTags({ clientWidth: across, clientHeight: down }, boxes) {
   }
 }
 
-function drawWord(word, run, j, score, colour) {
+function drawWord(word, run, j, note, shown, colour) {
   const ends = `${j === run.start ? " rt-start" : ""}${j === run.end - 1 ? " rt-end" : ""}`;
-  word.className = `rt-word rt-c${colour}${ends}${score > 0 ? "" : " rt-weak"}`;
+  word.className = `rt-word rt-c${colour}${ends}${shown ? "" : " rt-weak"}`;
   word.dataset.region = run.region;
   const [, unseen, seen] = word.children; // together they name the button
-  unseen.textContent = `, ${regionName(run.region)}, score ${score > 0 ? "" : decimals(score, 1)}`;
-  seen.textContent = score > 0 ? decimals(score, 1) : "";
+  unseen.textContent = shown ? `, ${regionName(run.region)} ` : ", not found ";
+  seen.textContent = note;
 }
 
 /** A caption's words; those that were said of a region light up with it. */
