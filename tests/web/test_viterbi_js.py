@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 
 import regiontalk
+from regiontalk.alignment.certainty import log_odds_of, phrase_probability
 from regiontalk.alignment.mrf import phrases, viterbi
 
 SCRIPT = Path(regiontalk.__file__).parent / "web" / "static" / "viterbi.js"
 
 ANSWER = """
 import { readFileSync } from "node:fs";
-const answer = ({ scores, beta, words }) => {
+const answer = ({ scores, beta, words, sures }) => {
   try {
     const { path, total } = viterbi(scores, beta ?? NaN);
-    return { path, total, phrases: phrases(words, path) };
+    return { path, total, phrases: phrases(words, path), sure: phraseSure(sures ?? []) };
   } catch (error) {
     return { error: error.name };
   }
@@ -89,3 +90,15 @@ def test_no_beta_is_refused(tmp_path: Path, beta: float | None) -> None:
 @pytest.mark.parametrize("scores", [[], [[]]])
 def test_no_words_or_regions_are_refused(tmp_path: Path, scores: list[Any]) -> None:
     assert run_js([{"scores": scores, "beta": 1.0, "words": []}], tmp_path) == [{"error": "RangeError"}]
+
+
+def test_a_phrase_is_as_sure_as_in_python(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    cases = []
+    for _ in range(200):
+        sures = [None if rng.random() < 0.3 else round(float(rng.random()), 4) for _ in range(int(rng.integers(0, 6)))]
+        cases.append({"scores": [[1.0]], "beta": 0.0, "words": ["a"], "sures": sures})
+    for case, answer in zip(cases, run_js(cases, tmp_path), strict=True):
+        odds = [None if each is None else log_odds_of(min(max(each, 1e-5), 1 - 1e-5)) for each in case["sures"]]
+        expected = phrase_probability(odds)
+        assert answer["sure"] == (None if expected is None else pytest.approx(expected, rel=1e-6))

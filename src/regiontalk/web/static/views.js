@@ -1,11 +1,11 @@
 // Interactive views of what RegionTalk's API answers: a description, an alignment, a photo that was found. They need no
 // server and no address but that of the photo. Text enters the page as text only.
-import { phrases, viterbi } from "./viterbi.js";
+import { isAbsent, phrases, phraseSure, viterbi } from "./viterbi.js";
 
 const COLOURS = 7; // as many as style.css has
 const SAME_PLACE = 0.5; // IoU above which only the surer of two regions is drawn from the start
 const WHOLE_PHOTO = 0;
-const ABSENT = 0.15, FOUND = 0.5, UNLIKELY = 0.1; // as in regiontalk.structures and regiontalk.alignment.certainty
+const FOUND = 0.5, UNLIKELY = 0.1; // as in regiontalk.alignment.certainty
 
 /**
  * A photo with its caption, and its regions as numbered boxes with theirs (Figure 7).
@@ -150,19 +150,9 @@ function shownWords(words, runs, scores) {
   const shown = words.map(() => false);
   for (const { start, end } of runs) {
     const sure = phraseSure(words.slice(start, end).map((word) => word.sure));
-    for (let j = start; j < end; j++) shown[j] = sure !== null && sure >= FOUND && !(words[j].sure < ABSENT && isTold(words[j].sure));
+    for (let j = start; j < end; j++) shown[j] = sure !== null && sure >= FOUND && !isAbsent(words[j].sure);
   }
   return shown;
-}
-
-/** The probability that a phrase is shown, from its words', as `phrase_probability`; null if none names anything. */
-export function phraseSure(words) {
-  const naming = words.filter(isTold);
-  if (!naming.length) return null;
-  const present = naming.filter((sure) => sure >= ABSENT);
-  const counted = present.length ? present : naming;
-  const odds = counted.map((sure) => Math.min(Math.max(sure, 1e-5), 1 - 1e-5)).reduce((sum, each) => sum + Math.log(each / (1 - each)), 0);
-  return 1 / (1 + Math.exp(-odds / Math.sqrt(counted.length)));
 }
 
 function meantWord(word) {

@@ -48,3 +48,20 @@ export function phrases(words, path) {
 function firstOfLargest(values) {
   return values.indexOf(Math.max(...values));
 }
+
+const ABSENT = 0.15; // as in regiontalk.structures
+
+/** Whether a word is told as absent, even within a phrase that is found. */
+export function isAbsent(sure) {
+  return typeof sure === "number" && sure < ABSENT;
+}
+
+/** The probability that a phrase is shown, from its words', as `phrase_probability`; null if none names anything. */
+export function phraseSure(words) {
+  const naming = words.filter((sure) => typeof sure === "number");
+  if (!naming.length) return null;
+  const present = naming.filter((sure) => !isAbsent(sure));
+  const counted = present.length ? present : naming;
+  const odds = counted.map((sure) => Math.min(Math.max(sure, 1e-5), 1 - 1e-5)).reduce((sum, each) => sum + Math.log(each / (1 - each)), 0);
+  return 1 / (1 + Math.exp(-odds / Math.sqrt(counted.length)));
+}
