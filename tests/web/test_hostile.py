@@ -20,9 +20,8 @@ from .hostile import HALF_HEAD, POST, answered, connect, eventually, is_closed, 
 pytest.importorskip("fastapi", reason="needs the extra web")
 pytest.importorskip("httpx")
 
-from regiontalk.web import descriptors
-from regiontalk.web.limits import Limits
-from regiontalk.web.places import BusyError, Upload, Uploads
+from regiontalk.web import server
+from regiontalk.web.limits import BusyError, Limits, Upload, Uploads
 
 GET = b"GET /static/style.css HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 FIELD = b'--x\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n'
@@ -169,11 +168,12 @@ def test_more_clients_than_files_may_be_open(tiny_pack: Path) -> None:
 def test_as_many_files_as_allowed() -> None:
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 128));"
-        "from regiontalk.web import descriptors as d; print(d.allowed()); d.allow_most(); print(d.allowed())"
+        "from regiontalk.web.server import allow_most_files, files_allowed as allowed;"
+        "print(allowed()); allow_most_files(); print(allowed())"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["64", "128"]
-    assert descriptors.allowed() > 0
+    assert server.files_allowed() > 0
 
 
 # Forms

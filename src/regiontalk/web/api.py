@@ -7,25 +7,20 @@ from collections.abc import Awaitable, Collection
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, Depends, FastAPI, File, Form, Query, Request, UploadFile
-from fastapi import Path as InPath
+from fastapi import APIRouter, Depends, FastAPI, Request, UploadFile
 from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.staticfiles import StaticFiles
-from pydantic import Field
-from pydantic.json_schema import SkipJsonSchema  # a form's field may be absent, but is never null
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 import regiontalk
 from regiontalk.errors import PhotoError
 from regiontalk.search.filters import Where
-from regiontalk.web import exports, paging, schemas
-from regiontalk.web.answers import HANDLERS, Json
+from regiontalk.web import forms, schemas
+from regiontalk.web.answers import HANDLERS, Json, sidecars, table
 from regiontalk.web.docs_page import STYLE_FILE, docs_page
 from regiontalk.web.finding import Page, PhotoFinder
-from regiontalk.web.forms import JsonRoute, UploadRoute
 from regiontalk.web.guard import Guard
-from regiontalk.web.limits import DEFAULTS
 from regiontalk.web.service import Service
 
 T = TypeVar("T")
@@ -43,7 +38,7 @@ what to do. A 503 comes at once when too many requests wait: try again after as 
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """The API's document, which says that forms have no other fields; see `UploadRoute`."""
+        """The API's document, which says that forms have no other fields; see `forms.UploadRoute`."""
         document = super().openapi()
         for name, schema in document["components"]["schemas"].items():
             if name.startswith("Body_"):
@@ -107,63 +102,36 @@ def _finder(request: Request) -> PhotoFinder:
 
 ServicePart = Annotated[Service, Depends(_service)]
 FinderPart = Annotated[PhotoFinder, Depends(_finder)]
-Photo = Annotated[UploadFile, File(description="A photo: JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 or PPM.")]
-Sentence = Annotated[
-    str, Form(min_length=1, max_length=DEFAULTS.sentence, description="What people say about the photo.")
-]
-SentenceIfAny = Annotated[
-    Annotated[str, Field(min_length=1, max_length=DEFAULTS.sentence)] | SkipJsonSchema[None],
-    Form(description="What people say about the photo."),
-]
-Box = Annotated[
-    str,
-    Form(
-        pattern=r"^-?[0-9]{1,7}(\.[0-9]{1,6})?(,-?[0-9]{1,7}(\.[0-9]{1,6})?){3}$",
-        description="x0,y0,x1,y1 in pixels of the upright photo; what lies outside is cut off.",
-    ),
-]
-Beam = Annotated[
-    Annotated[int, Field(ge=1, le=100)] | SkipJsonSchema[None],
-    Form(description="Captions kept while searching; the pack's own without it."),
-]
-Temperature = Annotated[
-    Annotated[float, Field(ge=0.1, le=5)] | SkipJsonSchema[None],
-    Form(description="Draw captions at random instead of searching: 1 as the network says, less is plainer."),
-]
-Beta = Annotated[
-    Annotated[float, Field(ge=0, le=1000)] | SkipJsonSchema[None],
-    Form(description="How strongly words keep to their neighbours' region; the pack's own without it."),
-]
-Query_ = Annotated[str, Query(min_length=1, max_length=DEFAULTS.sentence, description="What the photos should show.")]
-PagePart = Annotated[Page, Depends(paging.page)]
-PhotoId = Annotated[str, InPath(max_length=64, description="The `id` of a result.")]
-LikeId = Annotated[str, Query(max_length=64, description="The `id` of a result.")]
 
-router = APIRouter(prefix="/api", route_class=UploadRoute)
-exporting = APIRouter(prefix="/api/export", route_class=JsonRoute)
+router = APIRouter(prefix="/api", route_class=forms.UploadRoute)
+exporting = APIRouter(prefix="/api/export", route_class=forms.JsonRoute)
 
 
 @router.post("/describe", responses={200: {"model": schemas.DescriptionAnswer}, **_UPLOADING})
-async def describe(service: ServicePart, photo: Photo, beam: Beam = None, temperature: Temperature = None) -> Json:
+async def describe(
+    service: ServicePart, photo: forms.Photo, beam: forms.Beam = None, temperature: forms.Temperature = None
+) -> Json:
     """Caption a photo and each of its regions."""
     return Json(await service.describe(photo.file, _name(photo), beam, temperature))
 
 
 @router.post("/align", responses={200: {"model": schemas.AlignmentAnswer}, **_UPLOADING})
-async def align(service: ServicePart, photo: Photo, sentence: Sentence, beta: Beta = None) -> Json:
+async def align(service: ServicePart, photo: forms.Photo, sentence: forms.Sentence, beta: forms.Beta = None) -> Json:
     """Tie the words of a sentence to the regions of a photo."""
     return Json(await service.align(photo.file, _name(photo), sentence, beta))
 
 
 @router.post("/describe/box", responses={200: {"model": schemas.BoxAnswer}, **_UPLOADING})
-async def describe_box(service: ServicePart, photo: Photo, box: Box, sentence: SentenceIfAny = None) -> Json:
+async def describe_box(
+    service: ServicePart, photo: forms.Photo, box: forms.Box, sentence: forms.SentenceIfAny = None
+) -> Json:
     """Caption a given box of a photo; with a sentence, also say how well each of its words fits the box."""
     left, top, right, bottom = (float(each) for each in box.split(","))
     return Json(await service.look_at(photo.file, _name(photo), (left, top, right, bottom), sentence))
 
 
 @router.get("/search", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX})
-async def search(service: ServicePart, finder: FinderPart, q: Query_, page: PagePart) -> Json:
+async def search(service: ServicePart, finder: FinderPart, q: forms.SearchSentence, page: forms.PagePart) -> Json:
     """Find photos of the index by a sentence."""
     return Json(await service.search(finder, q, page))
 
@@ -172,12 +140,12 @@ async def search(service: ServicePart, finder: FinderPart, q: Query_, page: Page
 async def search_like(
     service: ServicePart,
     finder: FinderPart,
-    photo: Photo,
-    k: paging.FormK = 20,
-    start: paging.FormStart = 0,
-    path: paging.FormPath = None,
-    taken_from: paging.FormFrom = None,
-    taken_to: paging.FormTo = None,
+    photo: forms.Photo,
+    k: forms.FormK = 20,
+    start: forms.FormStart = 0,
+    path: forms.FormPath = None,
+    taken_from: forms.FormFrom = None,
+    taken_to: forms.FormTo = None,
 ) -> Json:
     """Find photos of the index by an uploaded photo."""
     page = Page(k, start, Where(path, taken_from, taken_to))
@@ -185,7 +153,7 @@ async def search_like(
 
 
 @router.get("/search/like", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX})
-async def search_more(service: ServicePart, finder: FinderPart, id: LikeId, page: PagePart) -> Json:
+async def search_more(service: ServicePart, finder: FinderPart, id: forms.LikeId, page: forms.PagePart) -> Json:
     """Find more photos like one of the index."""
     return Json(await _of_index(service.search_more(finder, id, page)))
 
@@ -194,13 +162,13 @@ _JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "
 
 
 @router.get("/thumbnail/{id}", response_class=Response, responses={**_JPEG, **_READING, **_NO_INDEX})
-async def thumbnail(service: ServicePart, finder: FinderPart, id: PhotoId) -> Response:
+async def thumbnail(service: ServicePart, finder: FinderPart, id: forms.PhotoId) -> Response:
     """A small copy of a photo of the index."""
     return _jpeg(await _of_index(service.thumbnail(finder, id)))
 
 
 @router.get("/photo/{id}", response_class=Response, responses={**_JPEG, **_READING, **_NO_INDEX})
-async def photo(service: ServicePart, finder: FinderPart, id: PhotoId) -> Response:
+async def photo(service: ServicePart, finder: FinderPart, id: forms.PhotoId) -> Response:
     """A copy of a photo of the index, large enough for a screen."""
     return _jpeg(await _of_index(service.photo(finder, id)))
 
@@ -212,13 +180,13 @@ def _file(kind: str) -> dict[int | str, dict[str, Any]]:
 @exporting.post("/csv", response_class=Response, responses=_file("text/csv"))
 async def csv_table(service: ServicePart, captioned: schemas.CaptionedPhotos) -> Response:
     """The table that `regiontalk describe --csv` writes, of captions as people left them."""
-    return _download(await service.aside(exports.table, captioned.photos), "text/csv", "captions.csv")
+    return _download(await service.aside(table, captioned.photos), "text/csv", "captions.csv")
 
 
 @exporting.post("/xmp", response_class=Response, responses=_file("application/zip"))
 async def xmp_sidecars(service: ServicePart, captioned: schemas.CaptionedPhotos) -> Response:
     """An XMP sidecar for each photo, as `regiontalk describe --sidecar` writes it, all in one zip."""
-    return _download(await service.aside(exports.sidecars, captioned.photos), "application/zip", "sidecars.zip")
+    return _download(await service.aside(sidecars, captioned.photos), "application/zip", "sidecars.zip")
 
 
 @router.get("/health", responses={200: {"model": schemas.HealthAnswer}, **_errors(403, 503)})

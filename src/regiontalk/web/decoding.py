@@ -24,10 +24,8 @@ from PIL import Image
 
 from regiontalk.errors import PhotoError
 from regiontalk.photos import MAX_PIXELS, Photo, escaped
-from regiontalk.web.addresses import CLIENT
 from regiontalk.web.decoder import READY, read_message, write_message
-from regiontalk.web.limits import Limits
-from regiontalk.web.places import BusyError, Gate
+from regiontalk.web.limits import CLIENT, BusyError, Gate, Limits
 
 _QUICK, _SLOW = 2, 2
 """Processes of each lane: no more than so many photos are in memory at full size."""

@@ -1,21 +1,101 @@
-"""What is uploaded: forms of only as many fields as there are, each of a bounded size, and JSON of a bounded size."""
+"""What comes in: the fields of requests and their bounds; forms of only as many fields as there are, each of a bounded
+size; and JSON of a bounded size.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from typing import Any
+from datetime import date
+from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Depends, File, Form, Query, Request, Response
+from fastapi import Path as InPath
+from fastapi import UploadFile as FormFile
 from fastapi.routing import APIRoute
+from pydantic import BeforeValidator, Field
+from pydantic.json_schema import SkipJsonSchema  # a form's field may be absent, but is never null
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 
 from regiontalk.photos import escaped
+from regiontalk.search.filters import Where
 from regiontalk.settings import shown
-from regiontalk.web.limits import Limits
+from regiontalk.web.finding import Page
+from regiontalk.web.limits import DEFAULTS, Limits
 
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LONGEST_PATH = 200
+
+_K, _START = "How many results.", "How many of the best to leave out: those of the pages before."
+_PATH = "Only photos whose whole path fits this pattern, with * and ?."
+_TAKEN = "Only photos taken on this day or {}, YYYY-MM-DD, by the camera's clock."
 _PHOTOS = 2
 """Files that are read: one more than there may be, to name what is too many."""
+
+
+def _day(value: Any) -> Any:
+    """A day as text; pydantic alone would also take seconds for one."""
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise ValueError("expected a day as YYYY-MM-DD")
+    return value
+
+
+Photo = Annotated[FormFile, File(description="A photo: JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 or PPM.")]
+Sentence = Annotated[
+    str, Form(min_length=1, max_length=DEFAULTS.sentence, description="What people say about the photo.")
+]
+SentenceIfAny = Annotated[
+    Annotated[str, Field(min_length=1, max_length=DEFAULTS.sentence)] | SkipJsonSchema[None],
+    Form(description="What people say about the photo."),
+]
+Box = Annotated[
+    str,
+    Form(
+        pattern=r"^-?[0-9]{1,7}(\.[0-9]{1,6})?(,-?[0-9]{1,7}(\.[0-9]{1,6})?){3}$",
+        description="x0,y0,x1,y1 in pixels of the upright photo; what lies outside is cut off.",
+    ),
+]
+Beam = Annotated[
+    Annotated[int, Field(ge=1, le=100)] | SkipJsonSchema[None],
+    Form(description="Captions kept while searching; the pack's own without it."),
+]
+Temperature = Annotated[
+    Annotated[float, Field(ge=0.1, le=5)] | SkipJsonSchema[None],
+    Form(description="Draw captions at random instead of searching: 1 as the network says, less is plainer."),
+]
+Beta = Annotated[
+    Annotated[float, Field(ge=0, le=1000)] | SkipJsonSchema[None],
+    Form(description="How strongly words keep to their neighbours' region; the pack's own without it."),
+]
+SearchSentence = Annotated[
+    str, Query(min_length=1, max_length=DEFAULTS.sentence, description="What the photos should show.")
+]
+PhotoId = Annotated[str, InPath(max_length=64, description="The `id` of a result.")]
+LikeId = Annotated[str, Query(max_length=64, description="The `id` of a result.")]
+
+_Day = Annotated[date, BeforeValidator(_day)] | SkipJsonSchema[None]
+_Path = Annotated[str, Field(min_length=1, max_length=_LONGEST_PATH)] | SkipJsonSchema[None]
+
+FormK = Annotated[int, Form(ge=1, le=DEFAULTS.results, description=_K)]
+FormStart = Annotated[int, Form(ge=0, le=DEFAULTS.start, description=_START)]
+FormPath = Annotated[_Path, Form(description=_PATH)]
+FormFrom = Annotated[_Day, Form(description=_TAKEN.format("later"))]
+FormTo = Annotated[_Day, Form(description=_TAKEN.format("earlier"))]
+
+
+def page(
+    k: Annotated[int, Query(ge=1, le=DEFAULTS.results, description=_K)] = 20,
+    start: Annotated[int, Query(ge=0, le=DEFAULTS.start, description=_START)] = 0,
+    path: Annotated[_Path, Query(description=_PATH)] = None,
+    taken_from: Annotated[_Day, Query(description=_TAKEN.format("later"))] = None,
+    taken_to: Annotated[_Day, Query(description=_TAKEN.format("earlier"))] = None,
+) -> Page:
+    """What the query of an address asks for."""
+    return Page(k, start, Where(path, taken_from, taken_to))
+
+
+PagePart = Annotated[Page, Depends(page)]
 
 
 class UploadRoute(APIRoute):

@@ -16,12 +16,21 @@ from regiontalk.model import Model
 from regiontalk.photos import Photo
 from regiontalk.report.photos import alignment_data
 from regiontalk.structures import Alignment, Description
-from regiontalk.web.batching import Batcher
+from regiontalk.web.batching import (
+    Align,
+    Batcher,
+    Describe,
+    Look,
+    LookAt,
+    Question,
+    Reply,
+    answer,
+    check_box,
+    check_sentence,
+)
 from regiontalk.web.decoding import Decoders
 from regiontalk.web.finding import PHOTO_SIDE, THUMBNAIL_SIDE, Page, PhotoFinder
-from regiontalk.web.limits import DEFAULTS, Limits
-from regiontalk.web.looking import Align, Describe, Look, LookAt, Question, Reply, answer, check_box, check_sentence
-from regiontalk.web.places import Gate
+from regiontalk.web.limits import DEFAULTS, Gate, Limits
 
 T = TypeVar("T")
 

@@ -6,8 +6,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra web")
 
-from regiontalk.web.addresses import address_of
-from regiontalk.web.places import BusyError, Gate, Upload, Uploads
+from regiontalk.web.limits import BusyError, Gate, Upload, Uploads, address_of
 
 
 def filled(gate: Gate, address: str, now: float = 0.0) -> int:

@@ -1,8 +1,10 @@
-"""`regiontalk serve` as a command: where it listens, what it says about that, how it ends."""
+"""`regiontalk serve` as a command: where it listens, what it says about that, how it ends, and its memory."""
 
 from __future__ import annotations
 
 import builtins
+import ctypes
+import gc
 import os
 import signal
 import socket
@@ -18,6 +20,9 @@ from typing import Any
 import pytest
 
 from regiontalk.cli import main
+
+from .conftest import Serve
+from .hostile import eventually
 
 pytest.importorskip("fastapi", reason="needs the extra web")
 
@@ -147,3 +152,26 @@ def test_ipv6() -> None:
         assert server.is_loopback(listening)
         assert server.url(listening, "::1").startswith("http://[::1]:")
         assert "[::1]" in server.names(listening, "::1")
+
+
+# Memory
+
+
+def test_memory_is_given_back_between_requests(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("httpx")
+    done: list[str] = []
+    monkeypatch.setattr(server, "_TICKS_TO_GIVE_BACK", 1)
+    monkeypatch.setattr(server, "give_back", lambda: done.append("given back"))
+    monkeypatch.setattr(gc, "collect", lambda: done.append("collected"))
+    with serve() as running:
+        assert running.client.get("/api/version").status_code == 200
+        assert eventually(lambda: done[-2:] == ["collected", "given back"])
+
+
+@pytest.mark.parametrize("platform", ["linux", "win32"])
+@pytest.mark.parametrize("library", [ctypes, object()])
+def test_no_library_is_too_poor(platform: str, library: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    if library is not ctypes:
+        monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
+    monkeypatch.setattr(sys, "platform", platform)
+    server.give_back()
