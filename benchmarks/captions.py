@@ -13,8 +13,8 @@ from measuring import arguments, at_least_one, median_seconds, print_table, samp
 import regiontalk
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.contexts import Contexts, photo_contexts, region_contexts
-from regiontalk.model import distinct
 from regiontalk.settings import CaptionerSettings
+from regiontalk.vision.boxes import distinct
 
 
 def main() -> None:

@@ -22,10 +22,11 @@ from regiontalk.captioning.contexts import photo_contexts, without_regions
 from regiontalk.errors import ConfigError, PackError, PhotoError, SentenceError
 from regiontalk.language.function_words import FUNCTION_WORDS
 from regiontalk.language.reader import WordsReader
-from regiontalk.model import Model, distinct, distinct_rows, load
+from regiontalk.model import Model, load
 from regiontalk.pack import Pack, save_pack
 from regiontalk.photos import Photo, open_photo
 from regiontalk.structures import Regions, Sentence
+from regiontalk.vision.boxes import distinct, distinct_rows
 
 from .tiny_pack import (
     DIM,

@@ -20,7 +20,7 @@ from regiontalk.alignment.mrf import align, products
 from regiontalk.alignment.score import Kind, pad, score_sentences
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.contexts import photo_contexts, region_contexts
-from regiontalk.captioning.writing import Writer
+from regiontalk.captioning.writing import Writer, of_rows
 from regiontalk.errors import PackError, PhotoError, SentenceError
 from regiontalk.language.function_words import FUNCTION_WORDS
 from regiontalk.language.reader import PlacedVectors, WordsReader
@@ -30,14 +30,9 @@ from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
 from regiontalk.photos import Photo, PhotoSource, open_photo, prepare
 from regiontalk.photos.kinds import out_of_memory
-from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions, Sentence
-from regiontalk.vision.boxes import nms
+from regiontalk.structures import Alignment, Caption, Description, Regions, Sentence
+from regiontalk.vision.boxes import distinct, distinct_rows
 from regiontalk.vision.session import BATCH, VisionSession
-
-DISTINCT_IOU = 0.4
-"""Regions that overlap a surer one by more are not described."""
-DISTINCT_SHARE = 0.25
-"""Nor are regions whose objectness is below this share of the surest one's."""
 
 PhotoLike: TypeAlias = PhotoSource | Photo
 """A path, a file's bytes, a binary file object, a PIL image, an array (H, W, 3) uint8 RGB, or an opened photo."""
@@ -151,18 +146,15 @@ class Model:
         vectors = self._vectors(ids)
         hubness = [0.0] * len(ids) if self._bank is None else self._bank.of_sentences(vectors).tolist()
         kinds = [tuple(self.pack.vocabulary.kind(word) for word in words[each]) for each in said.first]
-        meant = [
-            {
-                word: near
-                for word, kind in zip(words[each], kinds[n], strict=True)
-                if kind == "unknown" and (near := one_letter_off(word, self.pack.vocabulary))
-            }
-            for n, each in enumerate(said.first)
-        ]
+        meant = [self._meant(words[each], kinds[n]) for n, each in enumerate(said.first)]
         return [
             Sentence(text, tuple(own), ids[n], vectors[n], hubness[n], kinds[n], meant[n])
             for text, own, n in zip(texts, words, said.number, strict=True)
         ]
+
+    def _meant(self, words: Sequence[str], kinds: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        unknown = [word for word, kind in zip(words, kinds, strict=True) if kind == "unknown"]
+        return {word: near for word in unknown if (near := one_letter_off(word, self.pack.vocabulary))}
 
     def score(
         self,
@@ -234,9 +226,7 @@ class Model:
         if not settings.slope:
             return None
         evidence = self.word_evidence(vectors, sentence.words, sentence.ids)
-        known = np.array([each for each in evidence if each is not None])
-        odds = iter(log_odds(known, settings).tolist())
-        return [None if each is None else next(odds) for each in evidence]
+        return [None if each is None else float(log_odds(np.float64(each), settings)) for each in evidence]
 
     def word_evidence(self, vectors: np.ndarray, words: Sequence[str], ids: np.ndarray) -> list[float | None]:
         """For each of T words max_i v_i·s of the word read alone; None for words that name nothing or are unknown.
@@ -246,13 +236,11 @@ class Model:
             words: T words.
             ids: (T,), their ids.
         """
-        named = [n for n, word in enumerate(words) if word not in FUNCTION_WORDS and int(ids[n]) != Vocabulary.UNKNOWN]
-        found: list[float | None] = [None] * len(words)
-        if named:
-            best = products(np.concatenate([self._alone(int(ids[n])) for n in named]), vectors).max(axis=1)
-            for n, value in zip(named, best.tolist(), strict=True):
-                found[n] = value
-        return found
+        pairs = zip(words, ids.tolist(), strict=True)
+        naming = [None if word in FUNCTION_WORDS or id_ == Vocabulary.UNKNOWN else id_ for word, id_ in pairs]
+        alone = [self._alone(id_) for id_ in naming if id_ is not None]
+        best = iter(products(np.concatenate(alone), vectors).max(axis=1).tolist() if alone else ())
+        return [None if id_ is None else next(best) for id_ in naming]
 
     def _alone(self, id_: int) -> np.ndarray:
         """A word's vector where it is read alone, (1, h); kept, as captions say the same words again and again."""
@@ -408,24 +396,3 @@ def _what(value: Any) -> str:
     """What something is that was not expected: "a list of 2"."""
     kind = type(value).__name__
     return f"a {kind} of {len(value)}" if isinstance(value, list | tuple | set | dict) else kind
-
-
-def distinct(regions: Regions) -> Regions:
-    """The regions that are worth a caption of their own: each sure enough, and none much like a surer one.
-
-    Retrieval gains from regions that crowd around a thing; somebody who reads captions does not.
-    """
-    return regions.select(distinct_rows(regions.boxes_xyxy, regions.scores))
-
-
-def distinct_rows(boxes_xyxy: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Which those are of regions (M, 4) and their scores (M,), the whole photo first.  # (K,)"""
-    own = scores[1:]
-    kept = nms(boxes_xyxy[1:], own, DISTINCT_IOU)
-    sure = kept[own[kept] >= DISTINCT_SHARE * own.max(initial=0.0)]
-    return np.concatenate([[WHOLE_PHOTO], sure + 1])
-
-
-def of_rows(caption: Caption, rows: np.ndarray) -> Caption:
-    """A caption of some regions as one of all, where `rows` says which of all these are."""
-    return replace(caption, word_regions=tuple(None if k is None else int(rows[k]) for k in caption.word_regions))

@@ -16,7 +16,7 @@ from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError, DataError, TrainingError
 from regiontalk.fingerprints import fingerprint_files, listed, recognised
 from regiontalk.language.reader import WordsReader
-from regiontalk.model import distinct, load
+from regiontalk.model import load
 from regiontalk.pack import Pack
 from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.checkpoint import write_tensors
@@ -24,6 +24,7 @@ from regiontalk.training.export import ExportConfig, export_pack
 from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
 from regiontalk.training.train_captioner import train_captioner
 from regiontalk.training.training_photos import low_rank_bases, require_named, some, to_low_rank, training_photos
+from regiontalk.vision.boxes import distinct
 
 from ..tiny_pack import DIM, tiny_arrays, tiny_settings
 from .small_world import captioner_config

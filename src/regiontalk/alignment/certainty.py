@@ -42,14 +42,14 @@ _LEAST = 1e-9
 """Nothing is told as surer than this, or less sure."""
 
 
-def log_odds(evidence: np.ndarray, settings: CertaintySettings) -> np.ndarray:
+def log_odds(evidence: np.ndarray | np.float64, settings: CertaintySettings) -> np.ndarray:
     """Of T words being shown, at even prior odds.  # (T,) nats
 
     Args:
         evidence: (T,) max_i v_i·s_t of each word read alone.
         settings: of the pack.
     """
-    found: np.ndarray = settings.slope * evidence.astype(np.float64) + settings.offset
+    found: np.ndarray = settings.slope * np.asarray(evidence, np.float64) + settings.offset
     return found
 
 

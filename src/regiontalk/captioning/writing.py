@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -110,3 +111,8 @@ def trace(words: Sequence[str], looks: np.ndarray) -> tuple[int | None, ...]:
     """
     regions = looks.argmax(axis=1).tolist()
     return tuple(None if word in FUNCTION_WORDS else row for word, row in zip(words, regions, strict=True))
+
+
+def of_rows(caption: Caption, rows: np.ndarray) -> Caption:
+    """A caption of some regions as one of all, where `rows` says which of all these are."""
+    return replace(caption, word_regions=tuple(None if k is None else int(rows[k]) for k in caption.word_regions))

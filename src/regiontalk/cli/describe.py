@@ -67,7 +67,7 @@ def describe(photos: PhotosArgument, *, options: PhotoOptions, beam: BeamOption 
     from regiontalk.cli.text import description_text
 
     def results(model: Model, looked: list[Regions]) -> Iterable[Description]:
-        from regiontalk.model import distinct
+        from regiontalk.vision.boxes import distinct
 
         return model.describe_regions([distinct(each) for each in looked], beam)
 

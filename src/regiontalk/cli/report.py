@@ -150,9 +150,9 @@ def _photos_page(
         load: gives the model.
         search: beam and beta.
     """
-    from regiontalk.model import distinct
     from regiontalk.report.page import made_with
     from regiontalk.report.photos import Entry, PhotoReport, shown_names
+    from regiontalk.vision.boxes import distinct
 
     pages = PhotoReport(len(asked), page.most_bytes)
     model = load()

@@ -24,11 +24,10 @@ from regiontalk.evaluation.class_words import BY_NAME, Words, synonyms
 from regiontalk.files import read_text
 from regiontalk.language import Vocabulary, tokenise
 from regiontalk.language.function_words import FUNCTION_WORDS
-from regiontalk.model import distinct_rows
 from regiontalk.training.box_labels import BoxLabels, sayable_names, with_article
 from regiontalk.training.regions import unit_boxes
 from regiontalk.training.sentences import Snippets
-from regiontalk.vision.boxes import iou
+from regiontalk.vision.boxes import distinct_rows, iou
 
 ARTICLES, MOST_ADJECTIVES = frozenset({"a", "an", "the"}), 4
 SHOWS, BEST_SHOWS = 0.5, 0.3

@@ -24,7 +24,6 @@ from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.fingerprints import MOST, fingerprint_files, listed, recognised
 from regiontalk.language.reader import WordsReader
-from regiontalk.model import distinct
 from regiontalk.photos import PhotoSource, open_photo
 from regiontalk.photos.folders import find_photos
 from regiontalk.settings import BankSettings, PackSettings, VisionSettings
@@ -32,6 +31,7 @@ from regiontalk.structures import Regions
 from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.checkpoint import run_settings
 from regiontalk.training.loop import progress_bar
+from regiontalk.vision.boxes import distinct
 from regiontalk.vision.session import BATCH, VisionSession
 
 SEED = 0

@@ -17,9 +17,10 @@ import numpy as np
 
 from regiontalk.errors import ConfigError, SentenceError
 from regiontalk.language import Vocabulary, tokenise
-from regiontalk.model import Model, distinct
+from regiontalk.model import Model
 from regiontalk.photos import Photo
 from regiontalk.structures import Alignment, Description, Regions
+from regiontalk.vision.boxes import distinct
 
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")

@@ -24,9 +24,10 @@ from regiontalk.evaluation.regions.metric import Described, Similarity, dense_ca
 from regiontalk.evaluation.results import SILENT, Progress, rounded
 from regiontalk.evaluation.signature import box_signature
 from regiontalk.language import tokenise
-from regiontalk.model import Model, distinct
+from regiontalk.model import Model
 from regiontalk.photos import Photo, open_photo
 from regiontalk.structures import WHOLE_PHOTO, Regions
+from regiontalk.vision.boxes import distinct
 from regiontalk.vision.session import BATCH
 
 SIMILARITIES = ("meteor", "rouge_l")
