@@ -13,9 +13,26 @@ from safetensors.torch import save
 
 from regiontalk.errors import TrainingError
 from regiontalk.training import checkpoint
-from regiontalk.training.checkpoint import FILE_NAME, load_checkpoint, save_checkpoint
+from regiontalk.training.checkpoint import FILE_NAME, load_checkpoint, read_finished_json, save_checkpoint
 
 from .test_loop import make_task
+
+
+@pytest.mark.parametrize(
+    ("text", "told"), [("[1]", "an object expected"), ('{"a": 1', "damaged"), ('{"a": 1}', "no b"), (None, "not found")]
+)
+def test_what_a_finished_run_says_is_told_where_it_is_damaged(tmp_path: Path, text: str | None, told: str) -> None:
+    def made(content: dict[str, object]) -> object:
+        if "b" not in content:
+            raise ValueError("no b")
+        return content["b"]
+
+    if text is not None:
+        (tmp_path / "run.json").write_text(text)
+    with pytest.raises(TrainingError, match=rf"run\.json: .*{told}"):
+        read_finished_json(tmp_path, "run.json", made)
+    (tmp_path / "run.json").write_text('{"b": 2}')
+    assert read_finished_json(tmp_path, "run.json", made) == 2
 
 
 def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -227,11 +227,15 @@ class Names:
                 at += 1
         return found
 
+    def of_box(self, labels: Sequence[str]) -> tuple[Words, ...]:
+        """The names of a box, by its labels."""
+        return tuple(dict.fromkeys(self.of_label[label] for label in labels if label in self.of_label))
+
     def boxes(self, boxes: np.ndarray, labels: Sequence[Sequence[str]]) -> Boxes:
         """A photo's boxes (n, 4) with the labels of each, by name."""
         found: dict[Words, list[np.ndarray]] = defaultdict(list)
         for box, own in zip(boxes, labels, strict=True):
-            for name in dict.fromkeys(self.of_label[label] for label in own if label in self.of_label):
+            for name in self.of_box(own):
                 found[name].append(box)
         return {name: np.stack(rows) for name, rows in found.items()}
 
@@ -290,7 +294,7 @@ def regions_of_names(labels: BoxLabels, store: RegionStore, names: Names) -> dic
     found: dict[Words, list[tuple[int, int]]] = defaultdict(list)
     for photo, boxes in enumerate(labels.names):
         for region, own in enumerate(boxes[: int(store.counts[photo]) - 1], start=1):
-            for name in dict.fromkeys(names.of_label[label] for label in own if label in names.of_label):
+            for name in names.of_box(own):
                 found[name].append((photo, region))
     return {name: np.array(rows) for name, rows in found.items()}
 
@@ -305,7 +309,7 @@ def described_boxes(
     """
     found = []
     for boxes, said in zip(labels.names, captions, strict=True):
-        own = [{names.of_label[label] for label in box if label in names.of_label} for box in boxes]
+        own = [names.of_box(each) for each in boxes]
         counts = Counter(name for box in own for name in box)
         phrases: dict[Words, list[Words]] = defaultdict(list)
         for words in said:

@@ -119,14 +119,14 @@ def optimiser_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
     return state
 
 
-def require_finished(run: Path, *names: str) -> None:
-    """See that a run has written these files.
+def require_finished(run: Path, name: str) -> None:
+    """See that a run has written a file.
 
     Raises:
         TrainingError: if it has not.
     """
-    if missing := [name for name in names if not (run / name).exists()]:
-        raise TrainingError(f"{run / missing[0]}: not found; finish the run that writes to this folder first")
+    if not (run / name).exists():
+        raise TrainingError(f"{run / name}: not found; finish the run that writes to this folder first")
 
 
 def read_finished(run: Path, name: str) -> dict[str, Tensor]:
