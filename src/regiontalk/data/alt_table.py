@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from regiontalk.data.caption_formats import cell_of_name, delimiter_of, name_in_cell
+from regiontalk.data.caption_formats import cell_of_name, csv_rows, delimiter_of, name_in_cell
 from regiontalk.data.captions import repeated
 from regiontalk.errors import DataError
 from regiontalk.files import read_text, write_bytes
@@ -95,12 +95,8 @@ def read_alt_table(file: Path) -> AltTable:
     if not os.path.lexists(file):
         return AltTable()
     text = read_text(file)
-    delimiter = delimiter_of(text)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    try:
-        heading, *rows = [[cell.strip() for cell in next(reader, [])], *(row for row in reader if row)]
-    except csv.Error as error:
-        raise DataError(f"{file}, line {reader.line_num}: not CSV ({error})") from error
+    heading, *rows = [row for _, row in csv_rows(file, text)] or [[]]
+    heading, rows = [cell.strip() for cell in heading], [row for row in rows if row]
     if not {_NAME, _TEXT} <= set(heading) or repeated(heading):
         raise DataError(
             f"{file}: expected a table with the columns {_NAME} and {_TEXT}, as describe --csv writes it, found "
@@ -113,7 +109,7 @@ def read_alt_table(file: Path) -> AltTable:
     twice = repeated([name_in_cell(row[heading.index(_NAME)]) for row in rows])
     if twice:
         raise DataError(f"{file}: two rows for {shown(twice[0])}, expected one for each photo; remove one")
-    return AltTable(heading, rows, delimiter)
+    return AltTable(heading, rows, delimiter_of(text))
 
 
 class AltTableFile:

@@ -216,8 +216,10 @@ def locate(folders: Sequence[Path], name: str) -> Path | None:
     return next((folder / name for folder in folders if exists(folder / name)), None)
 
 
-def photo_folders(*candidates: Path) -> list[Path]:
-    """Those of some folders that are there; the last one if none is, so that messages have one to name."""
+def photo_folders(given: str | Path | None, *candidates: Path) -> list[Path]:
+    """The folder that a user gave; else those of some that are there, or the last one, so that messages can name it."""
+    if given:
+        return [Path(given)]
     return [folder for folder in candidates if folder.is_dir()] or [candidates[-1]]
 
 

@@ -229,17 +229,28 @@ def table_rows(file: Path, text: str) -> Iterator[CaptionRow]:
     Raises:
         DataError: if the heading lacks a column or has two of one kind, or a row has more or fewer cells.
     """
+    rows = csv_rows(file, text)
+    heading = [cell.strip() for cell in next(rows, (1, []))[1]]
+    name, caption = _columns(file, heading)
+    split = heading.index("split") if "split" in heading else None
+    for line, row in rows:
+        if row and len(row) != len(heading):
+            raise DataError(f"{file}, line {line}: {len(row)} cells, expected {len(heading)}")
+        if row:
+            photo = name_in_cell(row[name]) if heading[name] == _ALT_NAME_COLUMN else row[name]
+            yield CaptionRow(photo, (row[split] or None) if split is not None else None, [row[caption]])
+
+
+def csv_rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
+    """The rows of CSV, the heading and empty ones too, each with the number of its last line.
+
+    Raises:
+        DataError: if it is not CSV.
+    """
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
     try:
-        heading = [cell.strip() for cell in next(reader, [])]
-        name, caption = _columns(file, heading)
-        split = heading.index("split") if "split" in heading else None
         for row in reader:
-            if row and len(row) != len(heading):
-                raise DataError(f"{file}, line {reader.line_num}: {len(row)} cells, expected {len(heading)}")
-            if row:
-                photo = name_in_cell(row[name]) if heading[name] == _ALT_NAME_COLUMN else row[name]
-                yield CaptionRow(photo, (row[split] or None) if split is not None else None, [row[caption]])
+            yield reader.line_num, row
     except csv.Error as error:
         raise DataError(f"{file}, line {reader.line_num}: not CSV ({error})") from error
 

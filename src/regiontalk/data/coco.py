@@ -84,7 +84,7 @@ def read_coco_captions(json_file: str | Path, image_folder: str | Path | None = 
     content, problems = _content(file, split), Problems(file)
     names = list(_names(file, content["images"], problems).values())
     captions = {row.name: row.captions for row in coco_rows(file, content)}
-    folder = Path(image_folder) if image_folder is not None else holding_most(coco_folders(file), names)
+    folder = holding_most(coco_folders(file, image_folder), names)
     return Dataset(file.stem, split, captioned_photos(file, names, folder, captions))
 
 
@@ -134,20 +134,17 @@ def read_coco_instances(
             problems.add("boxes that are not four numbers", [f"{name}, {place}"])
         else:
             raw[name].boxes.append(RawBox(place, xyxy, (label,)))
-    folders = [Path(image_folder)] if image_folder else coco_folders(file)
-    photos = boxed_photos(raw, folders, selection, problems)
+    photos = boxed_photos(raw, coco_folders(file, image_folder), selection, problems)
     remarks = {"crowd regions, no boxes": crowds} if crowds else {}
     return BoxedDataset(file.stem, split, "labels", photos, selection.settle(problems), remarks, (*classes.values(),))
 
 
-def coco_folders(json_file: Path) -> list[Path]:
-    """Where the photos of `annotations/captions_val2017.json` are looked for: the folder `val2017` or `images`, beside
-    the file or beside its folder, or the file's own folder."""
+def coco_folders(json_file: Path, given: str | Path | None = None) -> list[Path]:
+    """Where the photos of `annotations/captions_val2017.json` are looked for: where a user says, or else the folder
+    `val2017` or `images`, beside the file or beside its folder, or the file's own folder."""
     here, set_name = json_file.parent, json_file.stem.rsplit("_", 1)[-1]
-    return photo_folders(
-        *(base / sub for base in (here, here.parent) for sub in (set_name, f"images/{set_name}", "images")),
-        here,
-    )
+    subfolders = (set_name, f"images/{set_name}", "images")
+    return photo_folders(given, *(base / sub for base in (here, here.parent) for sub in subfolders), here)
 
 
 def _content(file: Path, split: str) -> dict[str, Any]:

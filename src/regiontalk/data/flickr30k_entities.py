@@ -101,8 +101,8 @@ def read_entities(
         else:
             problems.add("photos without an annotation", [name])
     candidates = ("images", "flickr30k-images", "flickr30k_images")
-    folders = [folder / name for name in candidates] + [folder.parent / name for name in candidates]
-    folders = [Path(image_folder)] if image_folder else photo_folders(*folders, folder)
+    places = (base / name for base in (folder, folder.parent) for name in candidates)
+    folders = photo_folders(image_folder, *places, folder)
     photos, remarks = boxed_photos(raw, folders, EVERYTHING, problems), dict[str, int]()
     sentences = tuple(_sentences(folder, photo, boxless[photo.name], problems, remarks) for photo in photos)
     boxes = BoxedDataset(folder.resolve().name, split, "entities", photos, selection.settle(problems), remarks)

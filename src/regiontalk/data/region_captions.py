@@ -69,8 +69,7 @@ def read_visual_genome(
         for name in selection.choose(by_name, problems, refused)
     }
     here = file.parent
-    folders = photo_folders(*(here / name for name in ("images", "VG_100K", "VG_100K_2")), here)
-    folders = [Path(image_folder)] if image_folder else folders
+    folders = photo_folders(image_folder, *(here / name for name in ("images", "VG_100K", "VG_100K_2")), here)
     photos = boxed_photos(raw, folders, EVERYTHING, problems)
     return BoxedDataset(file.stem, split, "captions", photos, selection.settle(problems))
 
@@ -105,8 +104,7 @@ def read_region_lines(
             problems.add("boxes without a caption, or with one that holds no word", [f"{name}, {box.place}"])
         else:
             photo.boxes.append(box)
-    here = file.parent
-    folders = [Path(image_folder)] if image_folder else photo_folders(here / "images", here)
+    folders = photo_folders(image_folder, file.parent / "images", file.parent)
     photos = boxed_photos(raw, folders, selection, problems, refused)
     return BoxedDataset(file.stem, split, "captions", photos, selection.settle(problems))
 

@@ -62,7 +62,7 @@ def _read_jsonl(file: Path, split: str, selection: Selection) -> BoxedDataset:
     lines = [_jsonl_photo(file, number, entry) for number, entry in json_objects(file)]
     found, refused = lines_of_split(file, split, lines, problems)
     refused |= refuse_repeated(problems, "photos listed twice", [name for name, _ in found])
-    folders = photo_folders(file.parent / "images", file.parent)
+    folders = photo_folders(None, file.parent / "images", file.parent)
     photos = boxed_photos(dict(found), folders, selection, problems, refused)
     left_out, classes = selection.settle(problems), labels_of(photo for _, _, photo in lines)
     return BoxedDataset(file.resolve().parent.name, split, "labels", photos, left_out, classes=classes)
