@@ -68,6 +68,20 @@ def test_hovering_a_caption_lights_its_box_and_a_box_its_caption(page: Page, sam
     assert page.lit("[data-region]") == []
 
 
+def test_a_word_of_the_caption_lights_the_box_that_it_was_said_of(page: Page, samples: Path, model: Model) -> None:
+    for name in sorted(path.name for path in samples.glob("*.jpg")):
+        said = [region for region in model.describe(samples / name).caption.word_regions if region]
+        page.choose(samples / name)
+        words = page.all(".rt-said")
+        assert [word.get_attribute("data-region") for word in words] == [str(region) for region in said]
+        for word in words:
+            page.hover(word)
+            assert page.lit(".rt-box") == [word.get_attribute("data-region")]
+        if words:
+            return
+    raise AssertionError("no sample photo has a caption of which a word was said of a region")
+
+
 def test_several_photos_lie_on_a_shelf(page: Page, samples: Path) -> None:
     page.choose(samples / "coffee.jpg", samples / "chelsea.jpg")
     first = page.text(".rt-caption")
