@@ -137,6 +137,8 @@ def naming_text(result: dict[str, Any]) -> str:
         lines.append(f"{printable(label):>20} {numbers}")
     lines += [f"{f'all, {way}':>20} {region[way]:8.1f} {full[way]:19.1f}" for way in ("micro", "macro")]
     lines.append(f"{'named another only':>20} {region['another']:8.1f} {full['another']:19.1f}")
+    lines.append(f"{'different words':>20} {region['distinct_words']:8} {full['distinct_words']:19}")
+    lines.append(f"{'words a caption':>20} {region['mean_words']:8.1f} {full['mean_words']:19.1f}")
     if "times_full_frame" in result:
         lines.append(f"region / full frame: {result['times_full_frame']:.2f} (micro)")
     return "\n".join([*lines, *signature_lines(result["signature"])])

@@ -137,6 +137,8 @@ def test_the_most_crowded_box_leads() -> None:
 def test_shares_of_named_classes() -> None:
     captions = [["a", "puppy"], ["a", "dog"], ["green", "grass"], ["a", "dog"]]
     found = named_shares(captions, ["dog", "dog", "dog", "cat"])
+    assert found.pop("distinct_words") == len({word for words in captions for word in words})
+    assert found.pop("mean_words") == sum(map(len, captions)) / 4
     assert found["micro"] == 50
     assert found["by_class"] == {"cat": 0, "dog": pytest.approx(200 / 3)}
     assert found["macro"] == pytest.approx(100 / 3)

@@ -136,8 +136,9 @@ def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> di
         labels: the class of each box.
 
     Returns:
-        `{"micro", "macro", "another", "by_class": {label: share}}` in percent: of all boxes, averaged over classes, and
-        the share of all boxes whose caption names another class of `labels` and not the box's.
+        `{"micro", "macro", "another", "by_class": {label: share}, "distinct_words", "mean_words"}`, shares in percent:
+        of all boxes, averaged over classes, and of all boxes those whose caption names another class of `labels` and
+        not the box's; then how many different words the captions have together, and how many words each.
 
     Raises:
         ValueError: if there is no box or the lengths differ.
@@ -160,6 +161,8 @@ def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> di
         "macro": macro,
         "another": 100 * float(np.mean(another)),
         "by_class": by_class,
+        "distinct_words": len({word for words in captions for word in words}),
+        "mean_words": float(np.mean([len(words) for words in captions])),
     }
 
 
