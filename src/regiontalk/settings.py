@@ -284,6 +284,7 @@ class CaptionerSettings(Section):
         max_words: the longest caption.
         length_normalisation: α; hypotheses are ranked by log-probability / length ** α.
         fit: weight of S_kl beside that rank, in choosing among the beam's captions; 0 for the likeliest.
+        say_once: 1 if a caption says no word twice that names something ("a bed with a bed"), else 0.
         attention: A, dimensions of all heads of the attention over regions; 0 without attention.
     """
 
@@ -294,6 +295,7 @@ class CaptionerSettings(Section):
     max_words: Annotated[int, whole(1, 200)]
     length_normalisation: Annotated[float, number(0, 10)]
     fit: Annotated[float, number(0, 1e6)] = 0.0
+    say_once: Annotated[int, whole(0, 1)] = 0
     attention: Annotated[int, whole(0, 16384)] = 0
 
     def __post_init__(self) -> None:
@@ -304,7 +306,7 @@ class CaptionerSettings(Section):
     def search(self, beam: int | None = None) -> dict[str, Any]:
         """How captions are searched for and chosen, for an evaluation's signature; `beam` if another was asked for."""
         how = {name: getattr(self, name) for name in ("beam", "max_words", "length_normalisation")}
-        how |= {"fit": self.fit} if self.fit else {}
+        how |= {name: value for name in ("fit", "say_once") if (value := getattr(self, name))}
         return how if beam is None else how | {"beam": beam}
 
 

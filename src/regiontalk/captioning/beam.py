@@ -105,6 +105,7 @@ def beam_search(
     beam: int = 5,
     max_words: int = 20,
     length_normalisation: float = 0.0,
+    once: np.ndarray | None = None,
 ) -> list[list[Hypothesis]]:
     """The likeliest sentences for each context.
 
@@ -119,6 +120,8 @@ def beam_search(
         max_words: the most tokens of a sentence, at least 1.
         length_normalisation: α >= 0. Finished hypotheses are ranked by log-probability / length ** α, END counted in
             the length; `log_prob` itself is never changed.
+        once: (V,) bool, words that a sentence says once at most; None for none. A captioner that was rewarded for its
+            n-grams says "a bed with a bed", since the second one costs it little.
 
     Returns:
         N lists of up to `beam` hypotheses, best first, finished ones before unfinished ones; an empty one only where no
@@ -135,7 +138,7 @@ def beam_search(
     for _ in range(max_words):
         if not len(live):
             break
-        candidates = _best_continuations(captioner, live, beam)
+        candidates = _best_continuations(captioner, live, beam, once)
         ended = candidates.ids[:, -1] == BOUNDARY
         for at in np.flatnonzero(ended).tolist():
             finished[candidates.row[at]].add(candidates.hypothesis(at, finished=True))
@@ -233,9 +236,11 @@ class _Finished:
         return ([hypothesis for _, hypothesis in self._kept] + self._unfinished)[: self._beam]
 
 
-def _best_continuations(captioner: Stepper, live: _Live, beam: int) -> _Live:
+def _best_continuations(captioner: Stepper, live: _Live, beam: int, once: np.ndarray | None) -> _Live:
     """One step of every living hypothesis; the `beam` best of each row's continuations by one word, END included."""
     state, log_probs = live.step(captioner)  # (n, V)
+    if once is not None:
+        log_probs = _without_repeats(log_probs, live.ids, once)
     branches = min(beam, log_probs.shape[1])
     words = top_k(log_probs, branches)  # (n, branches): no row can keep more of one parent
     totals = live.log_prob[:, None] + np.take_along_axis(log_probs, words, axis=1)
@@ -250,6 +255,15 @@ def _best_continuations(captioner: Stepper, live: _Live, beam: int) -> _Live:
     best_slot, branch = np.divmod(best[best_row, at], branches)
     parent = first[best_row] + best_slot
     return live.extend(parent, words[parent, branch], totals[parent, branch], state)
+
+
+def _without_repeats(log_probs: np.ndarray, ids: np.ndarray, once: np.ndarray) -> np.ndarray:
+    """Log-probabilities (n, V) with -inf for the words of `once` that are among those already said (n, t)."""
+    rows, places = np.nonzero(once[ids])
+    if len(rows):
+        log_probs = log_probs.copy()
+        log_probs[rows, ids[rows, places]] = -np.inf
+    return log_probs
 
 
 def _going_on(live: _Live, finished: list[_Finished]) -> np.ndarray:

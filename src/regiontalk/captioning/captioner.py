@@ -120,7 +120,12 @@ class Captioner:
         return [every[row, : len(ids), : contexts.counts[row]] for row, ids in enumerate(captions)]
 
     def beam(
-        self, contexts: Contexts, beam: int = 5, max_words: int = 20, length_normalisation: float = 0.0
+        self,
+        contexts: Contexts,
+        beam: int = 5,
+        max_words: int = 20,
+        length_normalisation: float = 0.0,
+        once: np.ndarray | None = None,
     ) -> list[list[Hypothesis]]:
         """`beam_search`, a few of the N contexts at a time so that memory stays flat.
 
@@ -129,7 +134,7 @@ class Captioner:
         """
         found: list[list[Hypothesis]] = []
         for at in range(0, len(contexts), _ROWS):
-            found += search.beam_search(self, contexts[at : at + _ROWS], beam, max_words, length_normalisation)
+            found += search.beam_search(self, contexts[at : at + _ROWS], beam, max_words, length_normalisation, once)
         if not all(found):
             raise PackError(f"{self._name}: its weights leave no word to begin with. Take another pack.")
         return found

@@ -41,6 +41,8 @@ class Writer:
     ) -> None:
         self.captioner, self.settings, self.vocabulary = captioner, settings, vocabulary
         self.read, self.kind = read, kind
+        naming = [word not in FUNCTION_WORDS for word in vocabulary.words]
+        self._once = np.array([False] * (len(vocabulary) - len(naming)) + naming)  # (V,); the special ids come first
 
     def write(
         self,
@@ -73,7 +75,8 @@ class Writer:
         )
         few = contexts[wanted.first]
         width = self.settings.beam if beam is None else beam
-        found = self.captioner.beam(few, width, self.settings.max_words, self.settings.length_normalisation)
+        limits = self.settings.max_words, self.settings.length_normalisation
+        found = self.captioner.beam(few, width, *limits, self._once if self.settings.say_once else None)
         written = self._captions(few, self._choose(found, [seen[each] for each in wanted.first]))
         return [written[number] for number in wanted.number]
 

@@ -62,6 +62,7 @@ class ExportConfig:
         score: "max", "sum" or "mean", as trained.
         beam, max_words, length_normalisation, fit: of the photo captioner; chosen on dev.
         region_beam, region_max_words, region_length_normalisation, region_fit: of the region captioner.
+        say_once: 1 if captions of both shall say no word twice that names something, else 0.
         about: TOML file with the tables `trained_on` and `results`, for people; None for none.
         data: the captioned photos that the runs were trained on; of each the train split.
         photos: further photos that the vision network was trained on: its file of boxes with names, or folders. The
@@ -98,6 +99,7 @@ class ExportConfig:
     region_max_words: int = 12
     region_length_normalisation: float = 0.0
     region_fit: float = 0.0
+    say_once: int = 0
     about: Path | None = None
     data: tuple[Path, ...] = ()
     photos: tuple[Path, ...] = ()
@@ -274,6 +276,7 @@ def backbone_origin(run: Path) -> dict[str, Any]:
 def captioner_settings(config: ExportConfig, tensors: dict[str, np.ndarray], which: str = "") -> CaptionerSettings:
     """A captioner's settings: sizes from its tensors, and how it searches from the settings that begin with `which`."""
     search = {name: getattr(config, which + name) for name in ("beam", "max_words", "length_normalisation", "fit")}
+    search["say_once"] = config.say_once
     hidden, columns = tensors["W_hh"].shape
     cell = next(cell for cell, gates in GATES.items() if gates * hidden == columns)
     attention = tensors["W_kr"].shape[1] if "W_kr" in tensors else 0
