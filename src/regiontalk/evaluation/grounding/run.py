@@ -81,11 +81,10 @@ def evaluate_classes(
     Returns:
         `{"words": numbers, "difficult": numbers, "synonyms": numbers, "classes": {label: {"word", "synonyms",
         "photos"}}, "unknown_classes": {label: photos}, "rare_classes": {label: photos}, "signature"}`; numbers as of
-        `grounding`, and
-        `times_best_baseline`, the model's pointing accuracy as a multiple of the best baseline's. `difficult` is about
-        those queries of `words` that are so by the pointing game's own definition: the class's boxes together cover
-        less than a quarter of the photo, and the photo holds another class. It is missing if there is none. With a
-        bootstrap also `"interval"`: for each of these `grounding_intervals`.
+        `grounding`, and `times_best_baseline`, the model's pointing accuracy as a multiple of the best baseline's.
+        `difficult` is about those queries of `words` that are so by the pointing game's own definition: the class's
+        boxes together cover less than a quarter of the photo, and the photo holds another class. It is missing if there
+        is none. With a bootstrap also `"interval"`: for each of these `grounding_intervals`.
 
     Raises:
         DataError: if no box has a class that the pack knows a word for, the boxes have no classes, or a photo is not of
@@ -111,17 +110,7 @@ def evaluate_classes(
     questions = {"words": first, "difficult": difficult, "synonyms": every}
     return {
         **_numbers(questions, reporting),
-        "classes": {
-            label: {
-                "word": " ".join(found[0]),
-                "synonyms": [" ".join(name) for name in found],
-                "photos": photos_of[label],
-            }
-            for label, found in names.items()
-            if found
-        },
-        "unknown_classes": {label: photos_of[label] for label, found in names.items() if not found},
-        "rare_classes": {label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())},
+        **_classes(photos_of, names),
         "signature": {
             **box_signature(model, dataset, selection or {}, progress),
             "queries": len(first),
@@ -271,6 +260,20 @@ def class_names(
     if not any(names.values()):
         raise DataError(f"{dataset.name}: the pack knows a word for none of its classes {', '.join(names) or '(none)'}")
     return photos_of, names
+
+
+def _classes(photos_of: Mapping[str, int], names: Mapping[str, Sequence[Words]]) -> dict[str, Any]:
+    """Which classes were asked for and with what, and which not: the pack has no word, or there are too few photos."""
+    asked = {
+        label: {"word": " ".join(found[0]), "synonyms": list(map(" ".join, found)), "photos": photos_of[label]}
+        for label, found in names.items()
+        if found
+    }
+    return {
+        "classes": asked,
+        "unknown_classes": {label: photos_of[label] for label in names if label not in asked},
+        "rare_classes": {label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())},
+    }
 
 
 def around_name(sentence: str) -> tuple[str, str]:
