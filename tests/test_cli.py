@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from PIL import Image
 
 from regiontalk.cli import console, main
 from regiontalk.cli.console import ProgressBar, Report, ending, printable
+from regiontalk.cli.options import flags, grouped
 from regiontalk.cli.outputs import plan_pictures, save_picture
 from regiontalk.cli.text import alignment_text, description_text, folded
 from regiontalk.errors import ConfigError, DataError, PackError, PhotoError, SentenceError, TrainingError
@@ -58,6 +61,32 @@ def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     for command, *_ in COMMANDS:
         assert f"\n  {command} " in out
     assert "..." not in out.split("Commands:")[1]  # no summary is cut off
+
+
+@dataclass(frozen=True)
+class Inner:
+    size: Annotated[int, typer.Option("--size")] = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outer:
+    names: Annotated[list[str], typer.Argument()]
+    no_colour: Annotated[bool, typer.Option("--no-colour")] = False
+    inner: Inner
+
+
+def test_groups_of_options_are_typed_one_by_one(capsys: pytest.CaptureFixture[str]) -> None:
+    def command(*, first: Annotated[int, typer.Option("--first")] = 1, outer: Outer) -> None:
+        print(first, outer)
+
+    app = typer.Typer()
+    app.command()(grouped(command))
+    with pytest.raises(SystemExit) as ended:
+        app(["a", "--size", "5", "b"])
+    assert not ended.value.code
+    expected = Outer(names=["a", "b"], inner=Inner(5))
+    assert capsys.readouterr().out == f"1 {expected}\n"
+    assert flags(expected) == {"--names": ["a", "b"], "--no-colour": None, "--size": 5}
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regiontalk.cli.console import ending, printable, warn_user
+from regiontalk.cli.console import Report, ending, printable, warn_user
 from regiontalk.cli.options import ModelOptions, flags, refuse
 from regiontalk.cli.outputs import identities, require_writable
 from regiontalk.errors import ConfigError, DataError
@@ -137,8 +137,7 @@ def retrieval(
 
             dataset = read_captioned(folder, "test" if split is None else split)
             result = evaluate_retrieval(options.load(), dataset, reporting, report.bar)
-        warn(result["signature"])
-        report.json(result) if as_json else report.result(retrieval_text(result))
+        show(result, retrieval_text, as_json, report)
 
 
 def _saved_retrieval(given: dict[str, str], reporting: Reporting, progress: Progress) -> dict[str, Any]:
@@ -200,6 +199,12 @@ def per_caption_file(name: str, read: Iterable[Path]) -> Path:
     except OSError as error:
         raise DataError(f"--per-caption {printable(name)}: cannot be written ({error.strerror})") from error
     return target
+
+
+def show(result: dict[str, Any], text: Callable[[dict[str, Any]], str], as_json: bool, report: Report) -> None:
+    """Print a result, after what a reader of it must know."""
+    warn(result["signature"])
+    report.json(result) if as_json else report.result(text(result))
 
 
 def warn(signature: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regiontalk.cli.console import ending
-from regiontalk.cli.evaluate import JsonOption, Sampling, named_path, read_captioned, warn
+from regiontalk.cli.evaluate import JsonOption, Sampling, named_path, read_captioned, show, warn
 from regiontalk.cli.options import BeamOption, ModelOptions, flags, refuse
 from regiontalk.cli.outputs import require_writable
 from regiontalk.errors import ConfigError, DataError
@@ -153,8 +153,7 @@ def grounding(
             result = evaluate_classes(
                 model, found, asked, chosen, report.bar, reporting=reporting, min_photos=min_photos
             )
-        warn(result["signature"])
-        report.json(result) if as_json else report.result(grounding_text(result))
+        show(result, grounding_text, as_json, report)
 
 
 def regions(
@@ -214,8 +213,7 @@ def regions(
             lenders = None if neighbours is None else _captioned(neighbours, options.max_pixels)
             result = evaluate_region_captions(options.load(), found, beam, lenders, dense_how, chosen, report.bar)
             text = region_captions_text
-        warn(result["signature"])
-        report.json(result) if as_json else report.result(text(result))
+        show(result, text, as_json, report)
 
 
 def search(
@@ -247,8 +245,7 @@ def search(
             raise DataError(f"{data.path}: phrases of whole sentences are no classes; see `evaluate retrieval`")
         asked = SENTENCE if sentence is None else sentence
         result = evaluate_search(options.load(), found, asked, chosen, report.bar, min_photos)
-        warn(result["signature"])
-        report.json(result) if as_json else report.result(search_text(result))
+        show(result, search_text, as_json, report)
 
 
 def certainty(

@@ -16,6 +16,7 @@ from regiontalk.cli.evaluate import (
     named_path,
     per_caption_file,
     read_captioned,
+    show,
     warn,
 )
 from regiontalk.cli.evaluate_boxes import BoxedData
@@ -160,8 +161,7 @@ def describe(
             result = evaluate_nearest(model, dataset, training, reporting, report.bar)
         else:
             result = evaluate_captions(model, dataset, beam, reporting, report.bar)
-        warn(result["signature"])
-        report.json(result) if as_json else report.result(captions_text(result))
+        show(result, captions_text, as_json, report)
 
 
 def objects(
