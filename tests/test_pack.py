@@ -538,14 +538,14 @@ def test_tensors_that_are_not_finite(pack: Path, value: float) -> None:
 @pytest.fixture
 def included(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "packs"
-    (folder / "flickr8k-small").mkdir(parents=True)
+    (folder / "everyday-en").mkdir(parents=True)
     (folder / "other").mkdir()
     monkeypatch.setattr(regiontalk.pack, "_INCLUDED", folder)
     return folder
 
 
 def test_packs_are_found_by_name_or_folder(included: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert find_pack() == find_pack("flickr8k-small") == included / "flickr8k-small"
+    assert find_pack() == find_pack("everyday-en") == included / "everyday-en"
     assert find_pack("other") == included / "other"
     (tmp_path / "other").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -560,12 +560,12 @@ def test_packs_that_are_not_there(included: Path, monkeypatch: pytest.MonkeyPatc
         with pytest.raises(PackError, match=r"pack.json|neither"):
             Pack.load(find_pack(name))
         return
-    with pytest.raises(PackError, match=r"neither a pack's folder .*Included: flickr8k-small, other\.") as caught:
+    with pytest.raises(PackError, match=r"neither a pack's folder .*Included: everyday-en, other\.") as caught:
         find_pack(name)
     assert str(caught.value).isprintable()
 
 
 def test_no_default_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(regiontalk.pack, "_INCLUDED", tmp_path / "packs")
-    with pytest.raises(PackError, match=r"default pack flickr8k-small is missing.*Install RegionTalk again, or name"):
+    with pytest.raises(PackError, match=r"default pack everyday-en is missing.*Install RegionTalk again, or name"):
         find_pack()

@@ -32,7 +32,7 @@ from regiontalk.vision.session import VisionSession
 
 FORMAT = "regiontalk-pack"
 FORMAT_VERSION = 1
-DEFAULT_PACK = "flickr8k-small"
+DEFAULT_PACK = "everyday-en"
 
 SETTINGS_FILE = "pack.json"
 VISION_FILE = "vision.onnx"

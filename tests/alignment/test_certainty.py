@@ -97,6 +97,7 @@ def test_captions_by_hand() -> None:
     evidence = (3.0 + 1.0) / math.sqrt(2)
     assert caption_probability([1.0, -4.0, 3.0], settings) == pytest.approx(logistic(0.5 * evidence - 1))
     assert caption_probability([2.0], settings) == pytest.approx(0.5)
+    assert caption_probability([-2.0, -3.0], CertaintySettings(1.0, 0.0, 0.1, 5.0)) == pytest.approx(logistic(-2))
     assert caption_probability([], settings) == 0
     assert caption_probability([2.0], CertaintySettings(1.0, 0.0)) is None
 

@@ -247,7 +247,7 @@ def test_the_default_pack_is_missing(
     monkeypatch.setattr("regiontalk.pack._INCLUDED", tmp_path)
     ended = bare("describe", photo_file)
     assert (ended.status, ended.out) == (2, "")
-    assert "flickr8k-small" in ended.err
+    assert "everyday-en" in ended.err
     assert "--pack" in ended.err
 
 

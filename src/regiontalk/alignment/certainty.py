@@ -101,7 +101,7 @@ def caption_evidence(odds: Sequence[float]) -> float:
 
 
 def caption_probability(odds: Sequence[float], settings: CertaintySettings) -> float | None:
-    """That a caption names what is there, and nothing else.
+    """That a caption names what is there, and nothing else; no more than that its surest word is shown.
 
     Args:
         odds: of its words that name something, as `log_odds` gives them.
@@ -114,7 +114,8 @@ def caption_probability(odds: Sequence[float], settings: CertaintySettings) -> f
         return None
     if not odds:
         return 0.0
-    return _logistic(settings.caption_slope * caption_evidence(odds) + settings.caption_offset)
+    told = _logistic(settings.caption_slope * caption_evidence(odds) + settings.caption_offset)
+    return min(told, _logistic(max(odds)))
 
 
 def fit(evidence: np.ndarray, shown: np.ndarray, even: bool = True) -> tuple[float, float]:
