@@ -2,7 +2,7 @@
 # Needs make and Python 3.11 or newer, nothing else. Another Python: make PYTHON=python3.12 test
 
 PYTHON ?= python3
-PHOTO ?= src/regiontalk/samples/camera.jpg
+PHOTO ?= src/regiontalk/samples/coffee.jpg
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt

@@ -143,9 +143,16 @@ def _phrase_titles(alignment: Alignment) -> str:
 
 def _phrase_lines(alignment: Alignment, indent: int = 0) -> list[str]:
     return [
-        folded(f"{'':{indent}}{_told(each, bool(alignment.word_sure))} {_place(each)}  ", printable(each.text))
+        folded(f"{'':{indent}}{_told(each, bool(alignment.word_sure))} {_place(each)}  ", _words(each, alignment))
         for each in alignment.phrases
     ]
+
+
+def _words(phrase: Phrase, alignment: Alignment) -> str:
+    """A phrase's words, and which of them are absent where others were found."""
+    places = range(phrase.start, phrase.end) if phrase.found and alignment.word_sure else ()
+    absent = [alignment.sentence.words[j] for j in places if not alignment.shown[j]]
+    return printable(phrase.text) + (f"  (not found: {', '.join(absent)})" if absent else "")
 
 
 def _told(phrase: Phrase, in_percent: bool) -> str:
