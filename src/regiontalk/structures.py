@@ -191,10 +191,13 @@ class Alignment(Displayed):
 
         Without probabilities a word is absent if its score is not above 0.
         """
-        found = np.repeat([each.found for each in self.phrases], [each.end - each.start for each in self.phrases])
-        if not self.word_sure:
-            return found & (self.word_scores > 0)
-        return found & np.array([sure is None or sure >= ABSENT for sure in self.word_sure])
+        lengths = [each.end - each.start for each in self.phrases]
+        found: np.ndarray = np.repeat([each.found for each in self.phrases], lengths)
+        if self.word_sure:
+            found &= np.array([sure is None or sure >= ABSENT for sure in self.word_sure])
+        else:
+            found &= self.word_scores > 0
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """The object that `regiontalk align --json` prints; without probabilities if the pack tells none."""

@@ -289,10 +289,11 @@ def certainty(
 
         target = None if diagram is None else _writable("--diagram", diagram)
         found: BoxedDataset | Dataset | Entities
+        chosen: dict[str, Any] = {}
         if captioned:
             others = {flag: value for flag, value in flags(data).items() if flag not in ("--path", "--split")}
             refuse(others, "with --captioned")
-            found, chosen = read_captioned(data.path, data.split), {}
+            found = read_captioned(data.path, data.split)
         else:
             found, chosen = data.read(options.max_pixels)
         if isinstance(found, Entities):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from regiontalk.alignment.certainty import ABSENT, log_odds_of, phrase_probability
+from regiontalk.alignment.certainty import log_odds_of, phrase_probability
 from regiontalk.data import BoxedDataset, Dataset
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.evaluation.certainty.metric import CertaintyScores, certainty_scores
@@ -18,7 +18,7 @@ from regiontalk.evaluation.results import SILENT, Progress, rounded
 from regiontalk.evaluation.signature import box_signature, evaluation_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model
-from regiontalk.structures import Alignment, Regions
+from regiontalk.structures import ABSENT, Alignment, Regions
 
 _PLACE = "{}"
 SENTENCE = _PLACE
