@@ -21,6 +21,13 @@ def hooks_of(report: Report) -> Hooks:
     return Hooks(lambda files: report.bar.expect(files, "photos"), report.bar.advance, report.failure, lost)
 
 
+def say_other_names(captions: str | None, names: Sequence[str], report: Report) -> None:
+    """Which names in a file of captions are none of the photos: a mistyped one would be missed in silence."""
+    if names:
+        count = "1 name is" if len(names) == 1 else f"{len(names)} names are"
+        report.note(f"{captions}: {count} none of these photos, such as {names[0]!r}")
+
+
 def say_what_is_gone(done: Added, prune: bool) -> None:
     """Which photos of the index are gone and still in it, and what to do about them."""
     if done.out_of_reach:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from regiontalk.cli.adding import hooks_of, say_what_is_gone, tally_text
+from regiontalk.cli.adding import hooks_of, say_other_names, say_what_is_gone, tally_text
 from regiontalk.cli.console import Report, ending, printable
 from regiontalk.cli.options import (
     ExcludeOption,
@@ -31,6 +31,14 @@ StorageOption = Annotated[
         "--storage",
         metavar="float32|float16|int8",
         help="How a new index stores vectors: float32 by default; float16 takes half the space, int8 a quarter.",
+    ),
+]
+CaptionsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--captions",
+        metavar="FILE_OR_FOLDER",
+        help="Texts to store with these photos, and to find them by: a table, JSON, a folder of texts or of sidecars.",
     ),
 ]
 
@@ -62,6 +70,7 @@ def add(
         bool, typer.Option("--prune", help="Drop photos of the named folders whose files are gone.")
     ] = False,
     storage: StorageOption = None,
+    captions: CaptionsOption = None,
     as_json: JsonOption = False,
     pack: PackOption = None,
     threads: ThreadsOption = None,
@@ -73,23 +82,30 @@ def add(
     Only they are looked at; moved ones are recognised by their content. Stopped at any moment, even killed, the same
     command goes on where it was. The exit status is 1 if photos failed; they are named, and the others are added.
 
+    --captions gives photos texts of your own, such as those of describe --csv, --alt-text and --sidecar; also photos
+    that are in the index already. A search finds a photo by words of its text too, by names above all.
+
     Examples:
 
     \b
       regiontalk index add photos/ --index photos.index
+      regiontalk index add photos/ --index photos.index --captions alt.csv
       regiontalk index add photos/ --index photos.index --prune
     """
     with ending(GOES_ON) as report:
         from regiontalk.cli.stream import PhotoChoice, search_inputs
         from regiontalk.model import load
         from regiontalk.search.adding import add_photos
+        from regiontalk.search.captions import PhotoTexts, read_texts
         from regiontalk.search.storage import require_storage
 
         require_storage(storage, "--storage")
         found = dict(zip(photos, search_inputs(photos, report, PhotoChoice(exclude)), strict=True))
         inputs = sum(len(inside.photos) for inside in found.values()) + report.failures
+        given = PhotoTexts({}, ()) if captions is None else read_texts(captions, found)
+        say_other_names(captions, given.others, report)
         model, hooks = load(pack, threads, max_pixels), hooks_of(report)
-        done = add_photos(index, model, found, hooks, prune=prune, storage=storage)
+        done = add_photos(index, model, found, hooks, prune=prune, storage=storage, texts=given.texts)
         say_what_is_gone(done, prune)
         report.summary(inputs, "photos")
         counts = {"index": index, "photos": done.photos, **done.tally.to_json()}
@@ -234,6 +250,7 @@ def _info(folder: str, index: Index) -> dict[str, Any]:
         "index": folder,
         "photos": index.photos,
         "regions": regions,
+        "texts": len(index.texts),
         "segments": len(manifest.segments),
         "dropped": len(index) - index.photos,
         "storage": manifest.storage,

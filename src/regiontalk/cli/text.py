@@ -64,15 +64,16 @@ def ranked(rank: int, score: float, what: str, digits: int = 2) -> str:
 
 
 def result_line(found: FoundPhoto | FoundBox, digits: int = 2) -> str:
-    """A photo that was found, on one line."""
-    return ranked(found.rank, found.score, _from_here(found.file), digits)
+    """A photo that was found, on one line; and its text on another, if it has one."""
+    line = ranked(found.rank, found.score, _from_here(found.file), digits)
+    return line if not found.entry.text else f"{line}\n{_text_line(found)}"
 
 
 def result_text(found: FoundPhoto | FoundBox) -> str:
     """What was found by words: the photo, then a line for each phrase and its box."""
     phrases = found.alignment.phrases if found.alignment is not None else ()
-    titles = f"{'':6}{'score':>7} {_BOX_TITLES}  words"
-    return "\n".join([result_line(found), titles, *_phrase_lines(phrases, indent=6), ""])
+    titles = [f"{'':6}{'score':>7} {_BOX_TITLES}  words"] if phrases else []  # none where a text alone was found
+    return "\n".join([result_line(found), *titles, *_phrase_lines(phrases, indent=6), ""])
 
 
 def region_lengths_text(regions: Regions) -> str:
@@ -157,6 +158,15 @@ def folded(cells: str, words: str) -> str:
     if columns - len(cells) < _LEAST_FOLD:
         return "\n    ".join([cells.rstrip(), *textwrap.wrap(words, max(columns - 4, _LEAST_FOLD))])
     return cells + f"\n{'':{len(cells)}}".join(textwrap.wrap(words, columns - len(cells)))
+
+
+def _text_line(found: FoundPhoto | FoundBox) -> str:
+    words = ", ".join(getattr(found, "text_words", ()))
+    return folded(" " * 15, printable(f"text with {words}: " if words else "text: ") + _on_one_line(found.entry.text))
+
+
+def _on_one_line(text: str) -> str:
+    return printable(text.replace("\n", " / "))
 
 
 def _phrase_lines(phrases: Sequence[Phrase], indent: int = 0) -> list[str]:

@@ -18,6 +18,7 @@ from regiontalk.search.finder import require_searchable
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
 from regiontalk.search.scoring import of_kind
+from regiontalk.search.texts import TextQuery
 from regiontalk.structures import Regions, regions_to_json
 
 THUMBNAIL_SIDE, PHOTO_SIDE = 320, 1600
@@ -59,18 +60,31 @@ class PhotoFinder:
         """How many photos can be found."""
         return self._index.photos
 
-    def matching(self, where: Where) -> int:
-        """How many photos a search may find, see `Engine.matching`."""
-        return self._engine.matching(where)
+    def matching(self, where: Where, sentence: str | None = None) -> int:
+        """How many photos a search may find, by a sentence or else by a photo, see `Engine.matching`: if the pack knows
+        no word of the sentence, those whose texts have one."""
+        query = None if sentence is None else self._query(sentence)
+        if query is None or query.has_content:
+            return self._engine.matching(where)
+        return self._engine.matching_texts(query, where)
+
+    def has_text_for(self, sentence: str) -> bool:
+        """Whether any photo's text has a word of a sentence."""
+        return self._engine.matching_texts(self._query(sentence)) > 0
 
     def by_sentence(self, sentence: str, page: Page) -> list[dict[str, Any]]:
-        """The best photos for a sentence, as JSON: each with its regions, and the phrases on them."""
+        """The best photos for a sentence, as JSON: each with its regions, the phrases on them, and the words of the
+        sentence that its own text has."""
         (read,) = self._model.read(sentence)
-        found = []
-        for rank, position, score in _places(self._engine.ranked(read.vectors, page.start + page.k, page.where), page):
-            aligned = self._model.align(self._index.regions(position), read).to_json()
-            shown = {"phrases": aligned["phrases"], "regions": aligned["regions"]}
-            found.append({**self._result(rank, position, of_kind(score, read, self._model.score_kind)), **shown})
+        found, query = [], self._query(sentence)
+        ranked = self._engine.ranked(read.vectors, page.start + page.k, page.where, query)
+        for rank, position, score in _places(ranked, page):
+            result = self._result(rank, position, of_kind(score, read, self._model.score_kind))
+            regions = self._index.regions(position)
+            aligned = self._model.align(regions, read).to_json() if query.has_content else None
+            shown = {"phrases": [], "regions": regions_to_json(regions)} if aligned is None else aligned
+            words = list(query.found_in(result["text"] or ""))
+            found.append({**result, "phrases": shown["phrases"], "regions": shown["regions"], "text_words": words})
         return found
 
     def by_regions(self, regions: Regions, page: Page) -> list[dict[str, Any]]:
@@ -80,6 +94,7 @@ class PhotoFinder:
             {
                 **self._result(rank, position, score),
                 "phrases": [],
+                "text_words": [],
                 "regions": regions_to_json(self._index.regions(position)),
             }
             for rank, position, score in _places(ranked, page)
@@ -90,6 +105,9 @@ class PhotoFinder:
         number = photo_id(position, entry.sha256)
         pictures = {"thumbnail": f"/api/thumbnail/{number}", "photo": f"/api/photo/{number}"}
         return {"rank": rank, "id": number, **entry.to_json(), "score": score, **pictures}
+
+    def _query(self, sentence: str) -> TextQuery:
+        return TextQuery.of(sentence, self._model.pack.vocabulary)
 
     def regions(self, number: str) -> Regions:
         """The regions of one of the index's photos; see `unchanged`."""
