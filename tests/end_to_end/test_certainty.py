@@ -91,6 +91,28 @@ def test_nothing_fits(bare: Command, photos: Path, tmp_path: Path) -> None:
     assert bare("search", "a dog", "--index", tmp_path / "i", "--pack", doubtful, "--min-sure", 0.1).out == ""
 
 
+def test_what_a_text_says(bare: Command, photos: Path, tmp_path: Path) -> None:
+    """A word that somebody's text has is not unknown; a photo found by its text fits, however unlikely its content."""
+    doubtful = sure_pack(tmp_path / "doubtful", CertaintySettings(1e-3, -9.0))
+    (photos / "a.jpg.txt").write_text("Anna's dog", "utf-8")
+    searched = ("--index", tmp_path / "i", "--pack", doubtful)
+    assert bare("index", "add", photos, *searched, "--captions", photos).status == 0
+    ended = bare("search", "a dog, brwn, with Anna", *searched)
+    assert "fits" not in ended.err and "unknown: 'brwn' (did you mean 'brown'?)\n" in ended.err
+    assert [line.split() for line in ended.out.splitlines()[:2]] == [
+        ["1.", "0%", str(photos / "a.jpg")],
+        ["text", "with", "dog,", "anna:", "Anna's", "dog"],
+    ]
+    found = bare("search", "a dog with Anna", *searched, "--json").json()
+    assert (found[0]["sure"], found[0]["text_words"]) == (pytest.approx(0, abs=0.1), ["dog", "anna"])
+    assert list(found[0])[-4:] == ["score", "sure", "phrases", "text_words"]
+    assert "unknown: 'anna'" in bare("search", "--region", "Anna's dog", *searched).err
+    (alone,) = bare("search", "Anna", *searched, "--min-sure", 0.5, "--json").json()
+    assert ("sure" in alone, alone["text_words"], alone["phrases"]) == (False, ["anna"], [])
+    ended = bare("search", "Anna", *searched)
+    assert (ended.status, ended.err) == (0, "")
+
+
 def test_a_pack_without_probabilities(bare: Command, photos: Path, tmp_path: Path, tiny_pack: Path) -> None:
     assert bare("index", "add", photos, "--index", tmp_path / "i", "--pack", tiny_pack).status == 0
     ended = bare("search", "a dog", "--index", tmp_path / "i", "--pack", tiny_pack, "--min-sure", 0.1)

@@ -62,6 +62,7 @@ def test_add_looks_only_at_what_changed(command: Command, photos: Path, index: P
         "unchanged": 1,
         "dropped": 0,
         "failed": 0,
+        "captioned": 0,
     }
     assert names(index) == ["a.jpg", "b.png", "copy.png", "moved.jpg", "new.jpg"]
     assert "5 unchanged" in command("index", "add", photos, "--index", index).out

@@ -65,7 +65,7 @@ def test_a_manifest_that_is_not_what_it_should_be(make_index: MakeIndex) -> None
     file = folder / "manifest.json"
     whole = file.read_text()
     for fields, message in (
-        ({"format_version": 2}, "expected format_version 3, found 2.*make it again.*regiontalk index add"),
+        ({"format_version": 2}, "expected format_version 3 or 4, found 2.*make it again.*regiontalk index add"),
         ({"format": "regiontalk-pack"}, "not the manifest of an index"),
         ({"storage": "int8"}, "checksum does not fit"),
         ({"sha256": "0"}, "checksum does not fit"),

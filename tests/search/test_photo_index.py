@@ -107,7 +107,7 @@ def test_results_are_typed_frozen_and_short(index: PhotoIndex) -> None:
         found.score = 1.0  # type: ignore[misc]
     content = found.to_dict()
     assert json.loads(json.dumps(content)) == content == found.to_json()
-    assert list(content) == ["rank", "file", "width", "height", "taken", "score", "phrases"]
+    assert list(content) == ["rank", "file", "width", "height", "taken", "text", "score", "phrases", "text_words"]
     (like,) = index.like(found.regions, k=1)
     assert (like.phrases, like.alignment) == ((), None)
     assert repr(like) == f"FoundPhoto({like.file!r}, score=1.00)"
@@ -115,7 +115,7 @@ def test_results_are_typed_frozen_and_short(index: PhotoIndex) -> None:
     (boxed,) = index.boxes("dog", k=1)
     box = tuple(round(edge) for edge in boxed.box_xyxy)
     assert repr(boxed) == f"FoundBox({boxed.file!r}, score={boxed.score:.2f}, box={box})"
-    assert list(boxed.to_dict()) == ["rank", "file", "width", "height", "taken", "region", "box_xyxy", "score"]
+    assert list(boxed.to_dict()) == ["rank", "file", "width", "height", "taken", "text", "region", "box_xyxy", "score"]
 
 
 def test_boxes_are_found_by_the_sum_of_the_words(index: PhotoIndex, model: Model) -> None:
@@ -146,6 +146,31 @@ def test_like_takes_a_photo_in_every_form(index: PhotoIndex, photos: Path, model
         found = index.like(photo, k=4)
         assert (found[0].file, found[0].score) == (str(file), pytest.approx(1, abs=1e-3))
         assert len(found) == 4 and all(a.score >= b.score for a, b in pairwise(found))
+
+
+def test_own_texts(index: PhotoIndex, photos: Path) -> None:
+    """Photos that the index holds already get texts without being looked at; names that no pack knows are found."""
+    (photos / "alt.csv").write_text(
+        'file,caption\na.jpg,Anna in Zürich\nmore/d.jpg,"a dog, Anna"\nx.jpg,nobody\n', "utf-8"
+    )
+    seen: list[int] = []
+    changes = index.add(photos, captions=photos / "alt.csv", progress=lambda done, total: seen.append(total))
+    assert (changes.captioned, changes.unchanged, changes.other_names, seen) == (2, 4, ("x.jpg",), [])
+    assert repr(changes) == "IndexChanges(unchanged=4, captioned=2, other_names=1)"
+    assert index.add(photos, captions=photos / "alt.csv").captioned == 0
+    (found,) = index.search("ZÜRICH")
+    assert (Path(found.file).name, found.text, found.text_words) == ("a.jpg", "Anna in Zürich", ("zürich",))
+    assert (found.phrases, found.alignment) == ((), None)
+    assert repr(found).endswith(", text='Anna in Zürich')")
+    assert (found.to_dict()["text"], found.to_dict()["phrases"]) == ("Anna in Zürich", [])
+    both = index.search("Anna and a dog", k=4)
+    assert [Path(each.file).name for each in both[:2]] == ["d.jpg", "a.jpg"] and len(both) == 4
+    assert [each.text_words for each in both] == [("anna", "dog"), ("anna",), (), ()]
+    assert all(each.phrases for each in both)
+    with pytest.raises(SentenceError, match="knows none of the words in 'zyxwv'"):
+        index.search("zyxwv")
+    with pytest.raises(DataError, match="none of its 3 names"):
+        index.add(photos / "b.png", captions=photos / "alt.csv")
 
 
 def test_conditions(index: PhotoIndex) -> None:

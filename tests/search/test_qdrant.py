@@ -6,6 +6,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ import numpy as np
 import pytest
 
 from regiontalk.errors import ConfigError, DataError
+from regiontalk.search.columns import columns_of
 from regiontalk.search.engine import ExactEngine
 from regiontalk.search.filters import Where
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
+from regiontalk.search.texts import TextQuery
 from regiontalk.search.writer import IndexWriter
 
-from .made import DIM, PACK, columns, day
+from .made import DIM, PACK, columns, day, found
 
 pytest.importorskip("qdrant_client", reason="needs the extra qdrant")
 from regiontalk.search.qdrant import QdrantEngine, connected, push
@@ -103,6 +106,39 @@ def test_push_sends_only_what_changed(make_index: MakeIndex, client: Any, collec
     assert push(changed, client, collection) == (2, 3)
     hits = QdrantEngine(client, collection, PACK).photos(query(0), 20)
     assert {hit.entry for hit in hits} == {entry for _, entry in changed.entries()}
+
+
+def test_texts_lift_photos_there_too(make_index: MakeIndex, client: Any, collection: str) -> None:
+    """Texts are pushed, also those that photos get later; names are at the top, and content ranks among equals."""
+    index = make_index([12])
+    assert push(index, client, collection) == (12, 0)
+    spoken = {7: "Anna's dog", 3: "東京タワー", 9: "a dog", 10: "a dog"}
+    with IndexWriter(index.folder, PACK) as writer:
+        file = writer.manifest.segments[0].file
+        entries = {number: (replace(found(number)[0], text=text), found(number)[1]) for number, text in spoken.items()}
+        writer.commit([columns_of(*each, "float32") for each in entries.values()], [(file, n) for n in sorted(spoken)])
+    index = Index.open(index.folder)
+    assert (push(index, client, collection), push(index, client, collection)) == ((4, 0), (0, 0))
+    exact = ExactEngine(index)
+    for asked in (
+        TextQuery(("anna", "dog"), frozenset({"anna"}), True),
+        TextQuery(("dog",), frozenset(), True),
+        TextQuery(("anna",), frozenset({"anna"}), False),
+        TextQuery(("東京",), frozenset({"東京"}), False),
+        TextQuery(("nobody",), frozenset({"nobody"}), True),
+    ):
+        for candidates in (None, 12):
+            engine = QdrantEngine(client, collection, PACK, candidates)
+            hits, expected = engine.photos(query(0), 12, query=asked), exact.photos(query(0), 12, query=asked)
+            assert [hit.entry for hit in hits] == [hit.entry for hit in expected]
+            np.testing.assert_allclose([h.score for h in hits], [h.score for h in expected], rtol=1e-5, atol=1e-5)
+            assert engine.matching_texts(asked) == exact.matching_texts(asked)
+            where = Where(path="/photos/1/*")
+            assert engine.matching_texts(asked, where) == exact.matching_texts(asked, where)
+    asked = TextQuery(("anna",), frozenset({"anna"}), True)
+    assert [hit.entry.text for hit in QdrantEngine(client, collection, PACK).photos(query(1), 1, query=asked)] == [
+        "Anna's dog"
+    ]
 
 
 def test_a_server_that_is_not_there(make_index: MakeIndex) -> None:

@@ -56,6 +56,47 @@ def test_by_sentence(served: Running, indexed: Indexed, tiny_pack: Path, capsys:
             assert phrase["box_xyxy"] == pytest.approx(each["regions"][phrase["region"]]["box_xyxy"], abs=0.06)
 
 
+def test_by_a_text(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) -> None:
+    """A name that the pack does not know finds the photo whose text has it; such photos alone are counted."""
+    for number in range(3):
+        Image.new("RGB", (400, 300), (80 * number, 0, 0)).save(tmp_path / f"{number}.jpg")
+    (tmp_path / "1.jpg.txt").write_text("Großmutter Anna\n", "utf-8")
+    index = tmp_path / "photos.index"
+    with pytest.raises(SystemExit):
+        main(
+            [
+                "index",
+                "add",
+                str(tmp_path),
+                "--index",
+                str(index),
+                "--pack",
+                str(tiny_pack),
+                "--captions",
+                str(tmp_path),
+            ]
+        )
+    with serve(PhotoFinder(index, model, threads=1)) as running:
+        answer = running.client.get("/api/search", params={"q": "GROSSMUTTER anna"}).json()
+        (found,) = answer["results"]
+        assert (answer["photos"], Path(found["file"]).name) == (1, "1.jpg")
+        assert (found["text"], found["text_words"], found["phrases"]) == ("Großmutter Anna", ["anna"], [])
+        assert found["regions"][0]["box_xyxy"] == [0, 0, 400, 300]
+        assert running.client.get("/api/search", params={"q": "anna", "start": 1}).json()["results"] == []
+        assert running.client.get("/api/search", params={"q": "anna", "path": "*/2.jpg"}).json() == {
+            "results": [],
+            "photos": 0,
+        }
+        answer = running.client.get("/api/search", params={"q": "a dog and Anna"}).json()
+        assert (answer["photos"], Path(answer["results"][0]["file"]).name) == (3, "1.jpg")
+        assert [each["text"] for each in answer["results"][1:]] == [None, None]
+        assert [each["text_words"] for each in answer["results"]] == [["anna"], [], []]
+        like = running.client.get("/api/search/like", params={"id": found["id"]}).json()["results"]
+        assert (like[0]["text"], like[0]["text_words"]) == ("Großmutter Anna", [])
+        refused = running.client.get("/api/search", params={"q": "zyzzyva"})
+        assert (refused.status_code, "knows none" in refused.json()["error"]) == (422, True)
+
+
 def test_by_photo(served: Running, indexed: Indexed, tiny_pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photo = indexed[1][2]
     uploaded = served.client.post("/api/search/like", data={"k": "3"}, files={"photo": photo.read_bytes()})

@@ -38,6 +38,14 @@ StorageOption = Annotated[
         help="How a new index stores vectors: float32 by default; float16 takes half the space, int8 a quarter.",
     ),
 ]
+CaptionsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--captions",
+        metavar="FILE_OR_FOLDER",
+        help="Texts to store with these photos, and to find them by: a table, JSON, a folder of texts or of sidecars.",
+    ),
+]
 
 DEFAULT_COLLECTION = "regiontalk"
 CollectionOption = Annotated[str, typer.Option("--collection", metavar="NAME", help="The Qdrant collection.")]
@@ -64,6 +72,7 @@ def add(
         bool, typer.Option("--prune", help="Drop photos of the named folders whose files are gone.")
     ] = False,
     storage: StorageOption = None,
+    captions: CaptionsOption = None,
     as_json: JsonOption = False,
     exclude: ExcludeOption = None,
     options: ModelOptions,
@@ -73,21 +82,28 @@ def add(
     Only they are looked at; moved ones are recognised by their content. Stopped at any moment, even killed, the same
     command goes on where it was. The exit status is 1 if photos failed; they are named, and the others are added.
 
+    --captions gives photos texts of your own, such as those of describe --csv, --alt-text and --sidecar; also photos
+    that are in the index already. A search finds a photo by words of its text too, by names above all.
+
     Examples:
 
     \b
       regiontalk index add photos/ --index photos.index
+      regiontalk index add photos/ --index photos.index --captions alt.csv
       regiontalk index add photos/ --index photos.index --prune
     """
     with ending(GOES_ON) as report:
         from regiontalk.search.adding import add_photos
+        from regiontalk.search.captions import PhotoTexts, read_texts
         from regiontalk.search.storage import require_storage
 
         require_storage(storage, "--storage")
         found = dict(zip(photos, search_inputs(photos, report, PhotoChoice(exclude)), strict=True))
         inputs = sum(len(inside.photos) for inside in found.values()) + report.failures
+        given = PhotoTexts({}, ()) if captions is None else read_texts(captions, found)
+        _say_other_names(captions, given.others)
         model, hooks = options.load(), hooks_of(report)
-        done = add_photos(index, model, found, hooks, prune=prune, storage=storage)
+        done = add_photos(index, model, found, hooks, prune=prune, storage=storage, texts=given.texts)
         _say_what_is_gone(done, prune)
         report.summary(inputs, "photos")
         counts = {"index": index, "photos": done.photos, **done.tally.to_json()}
@@ -208,6 +224,13 @@ def hooks_of(report: Report) -> Hooks:
     return Hooks(lambda files: report.bar.expect(files, "photos"), report.bar.advance, report.failure, lost)
 
 
+def _say_other_names(captions: str | None, names: Sequence[str]) -> None:
+    """Which names in a file of captions are none of the photos: a mistyped one would be missed in silence."""
+    if names:
+        count = "1 name is" if len(names) == 1 else f"{len(names)} names are"
+        warn_user(f"{printable(str(captions))}: {count} none of these photos, such as {printable(names[0])!r}")
+
+
 def _say_what_is_gone(done: Added, prune: bool) -> None:
     """Which photos of the index are gone and still in it, and what to do about them."""
     if done.out_of_reach:
@@ -281,6 +304,7 @@ def _info(folder: str, index: Index) -> dict[str, Any]:
         "index": folder,
         "photos": index.photos,
         "regions": regions,
+        "texts": len(index.texts),
         "segments": len(manifest.segments),
         "dropped": len(index) - index.photos,
         "storage": manifest.storage,

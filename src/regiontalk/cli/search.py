@@ -165,7 +165,8 @@ def search(
             _say_how_many(engine, where)
             if query.like is None:
                 (read,) = model.read(query.sentence or query.region or "")
-                if unknown := unknown_words_text(read):
+                told = () if query.sentence is None else finder.words_in_texts(read.unknown)
+                if unknown := unknown_words_text(read, told):
                     warn_user(unknown)
             if query.sentence is not None:
                 found = _by_words(_sure(finder.search(read, *ask), min_sure), boxes, pictures)
@@ -286,17 +287,19 @@ def _engine(place: Place, model: Model, threads: int | None) -> Iterator[Engine]
 
 
 def _sure(found: Iterable[Result], least: float) -> Iterator[Result]:
-    """Those results that are as sure as asked; says so if none fits well."""
+    """Those results that are as sure as asked, or found by their texts alone; says so if none fits well."""
     from regiontalk.alignment.certainty import UNLIKELY
 
-    best = None
+    best, by_text = None, False
     for each in found:
-        if each.sure is None and least:
+        if each.sure is None and each.alignment is not None and least:
             raise ConfigError("--min-sure: this pack tells no probabilities; leave it out")
-        best = max(best or 0.0, each.sure or 0.0)
+        by_text = by_text or (each.rank == 1 and bool(getattr(each, "text_words", ())))
+        if each.sure is not None:
+            best = max(best or 0.0, each.sure)
         if each.sure is None or each.sure >= least:
             yield each
-    if best is not None and each.sure is not None and best < UNLIKELY:
+    if best is not None and best < UNLIKELY and not by_text:
         warn_user(f"nothing fits well: the best result is {best:.0%} sure")
 
 

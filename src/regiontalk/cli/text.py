@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import shutil
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from regiontalk.cli.console import printable
@@ -58,10 +58,14 @@ def alignment_text(alignment: Alignment) -> str:
     return _with_table(title, _phrase_titles(alignment), _phrase_lines(alignment))
 
 
-def unknown_words_text(sentence: Sentence) -> str:
-    """Which words of a sentence nothing is known of, and what may have been meant; "" if all are known."""
+def unknown_words_text(sentence: Sentence, told: Collection[str] = ()) -> str:
+    """Which words of a sentence nothing is known of, and what may have been meant; "" if all are known.
+
+    Args:
+        told: words that need not be known, since photos' texts have them.
+    """
     said = []
-    for word in sentence.unknown:
+    for word in (each for each in sentence.unknown if each not in told):
         meant = " or ".join(repr(near) for near in sentence.meant.get(word, ()))
         said.append(f"{printable(word)!r}" + (f" (did you mean {meant}?)" if meant else ""))
     return f"unknown: {', '.join(said)}" if said else ""
@@ -73,15 +77,16 @@ def ranked(rank: int, score: str, what: str) -> str:
 
 
 def result_line(found: FoundPhoto | FoundBox, digits: int = 2) -> str:
-    """A photo that was found, on one line."""
+    """A photo that was found, on one line; and its text on another, if it has one."""
     score = f"{found.score:.{digits}f}" if found.sure is None else f"{found.sure:.0%}"
-    return ranked(found.rank, score, _from_here(found.file))
+    line = ranked(found.rank, score, _from_here(found.file))
+    return line if not found.entry.text else f"{line}\n{_text_line(found)}"
 
 
 def result_text(found: FoundPhoto | FoundBox) -> str:
     """What was found by words: the photo, then a line for each phrase and its box."""
-    if found.alignment is None:
-        return result_line(found)
+    if found.alignment is None:  # a photo's text alone was found
+        return f"{result_line(found)}\n"
     titles = f"{'':6}{_phrase_titles(found.alignment)}"
     return "\n".join([result_line(found), titles, *_phrase_lines(found.alignment, indent=6), ""])
 
@@ -135,6 +140,15 @@ def folded(cells: str, words: str) -> str:
     if columns - len(cells) < _LEAST_FOLD:
         return "\n    ".join([cells.rstrip(), *textwrap.wrap(words, max(columns - 4, _LEAST_FOLD))])
     return cells + f"\n{'':{len(cells)}}".join(textwrap.wrap(words, columns - len(cells)))
+
+
+def _text_line(found: FoundPhoto | FoundBox) -> str:
+    words = ", ".join(getattr(found, "text_words", ()))
+    return folded(" " * 15, printable(f"text with {words}: " if words else "text: ") + _on_one_line(found.entry.text))
+
+
+def _on_one_line(text: str) -> str:
+    return printable(text.replace("\n", " / "))
 
 
 def _phrase_titles(alignment: Alignment) -> str:

@@ -31,7 +31,7 @@ CAPTIONS = "captions.csv"
 FILES = ("metadata.jsonl", "metadata.csv", CAPTIONS)
 """The files of captions that a folder may hold, one of them; the first two are those of Hugging Face's folders."""
 
-_PHOTO_FOLDERS = ("images", "Images", "flickr30k_images", "Flicker8k_Dataset", "Flickr8k_Dataset")
+PHOTO_FOLDERS = ("images", "Images", "flickr30k_images", "Flicker8k_Dataset", "Flickr8k_Dataset")
 """Where published datasets have the photos, beside the file of captions."""
 
 
@@ -196,7 +196,7 @@ def read_captioned_file(file: str | Path, split: str) -> Dataset:
     file = Path(file)
     found = read_captions_file(file)
     names = found.names(split)
-    beside = [file.parent / name for name in (file.stem, *_PHOTO_FOLDERS)]
+    beside = [file.parent / name for name in (file.stem, *PHOTO_FOLDERS)]
     folder = holding_most([*(each for each in beside if each.is_dir()), file.parent], names)
     return Dataset(file.stem, split, captioned_photos(file, names, folder, found.captions))
 

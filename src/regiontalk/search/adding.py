@@ -77,6 +77,7 @@ def add_photos(
     *,
     prune: bool = False,
     storage: str | None = None,
+    texts: Mapping[str, str] | None = None,
 ) -> Added:
     """Brings an index up to date with photos.
 
@@ -87,14 +88,16 @@ def add_photos(
         hooks: are called meanwhile.
         prune: whether to drop the photos that are gone, see `missing_photos`.
         storage: see `IndexWriter`.
+        texts: absolute path → text, see `Update`.
 
     Raises:
         DataError, OSError: as `IndexWriter`; what was committed stays.
     """
     files = [file for inside in found.values() for file in inside.photos]
     with IndexWriter(folder, PackIdentity.of(model.pack), storage) as writer:
-        update, look = Update(writer), partial(look_at_new, model, hooks=hooks)
+        update, look = Update(writer, texts), partial(look_at_new, model, hooks=hooks)
         add_changed(update, update.changed(files), look, hooks)
+        update.put_texts()
         gone, out_of_reach = missing_photos(update, found)
         if prune:
             update.drop(gone)

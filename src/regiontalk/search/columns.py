@@ -4,7 +4,8 @@ What is read of a column is compared with its checksums first, once, and the res
 of a column, the last of a column what is left. Its checksum is its CRC-32, which finds all damage of up to 32
 neighbouring bits, and other damage but for one case in 2^32.
 
-Axis names: P photos, R regions of all of them, B bytes of all paths, h dimensions of the shared space.
+Axis names: P photos, R regions of all of them, B bytes of all paths, C bytes of all texts, h dimensions of the shared
+space.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Columns:
     """The content of a segment. What is read of it is compared with its checksums first; damage is a `DataError`.
 
     Args:
-        arrays: the columns.
+        arrays: the columns; those of texts may be left out where there are none.
         name: for messages: the segment's file, or the photo if it is not written yet.
         checks: for each column; None if it was never on a disk.
         mapped: the map that the columns lie in, if they do.
@@ -54,6 +55,7 @@ class Columns:
     Attributes:
         row_ends: (P,) int64; photo p has the rows from `row_ends[p - 1]` (0 for the first) to `row_ends[p]`.
         path_ends: (P,) int64, the same for the bytes of its path.
+        text_ends: (P,) int64, the same for the bytes of its text, which may be none.
         taken: (P,) int64, seconds since 1970 by the camera's clock, or `NO_DATE`.
         file_sizes, mtimes_ns: (P,) int64, of the photo's file.
         dimensions: (P, 2) int32, width and height in pixels.
@@ -65,12 +67,14 @@ class Columns:
         vectors: (R, h) in the index's storage, v_i of Eq. 1.
         sha256: (P, 32) uint8.
         paths: (B,) uint8.
+        texts: (C,) uint8, UTF-8.
     """
 
-    row_ends, path_ends, taken, file_sizes, mtimes_ns = _Whole(), _Whole(), _Whole(), _Whole(), _Whole()
+    row_ends, path_ends, text_ends = _Whole(), _Whole(), _Whole()
+    taken, file_sizes, mtimes_ns = _Whole(), _Whole(), _Whole()
     dimensions, hubness, pooled = _Whole(), _Whole(), _Whole()
     boxes, objectness, scales, vectors = _Whole(), _Whole(), _Whole(), _Whole()
-    sha256, paths = _Whole(), _Whole()
+    sha256, paths, texts = _Whole(), _Whole(), _Whole()
 
     def __init__(
         self,
@@ -79,7 +83,10 @@ class Columns:
         checks: Mapping[str, BlockChecks] | None = None,
         mapped: mmap.mmap | None = None,
     ) -> None:
-        self._arrays, self.name, self._checks, self._mapped = arrays, name, checks or {}, mapped
+        no_texts: dict[str, np.ndarray] = {"texts": np.empty(0, np.uint8)}
+        no_texts["text_ends"] = np.zeros(len(arrays["row_ends"]), np.int64)
+        self._arrays: Mapping[str, np.ndarray] = {**no_texts, **arrays}
+        self.name, self._checks, self._mapped = name, checks or {}, mapped
 
     def __len__(self) -> int:
         return len(self._arrays["row_ends"])
@@ -147,6 +154,34 @@ class Columns:
         """A photo's path."""
         return os.fsdecode(self.part("paths", self.path_bytes(slice(photo, photo + 1))).tobytes())
 
+    def text_bytes(self, photos: slice) -> slice:
+        """Where the texts of a run of photos lie."""
+        return _between(self.text_ends, photos)
+
+    def text(self, photo: int) -> str:
+        """A photo's text; "" if it has none.
+
+        Raises:
+            DataError: if it is damaged.
+        """
+        return self._decoded(self.part("texts", self.text_bytes(slice(photo, photo + 1))).tobytes())
+
+    def all_texts(self) -> Iterator[tuple[int, str]]:
+        """Each photo that has a text, and the text, in order.
+
+        Raises:
+            DataError: if one is damaged.
+        """
+        joined, ends = self.texts.tobytes(), self.text_ends
+        for photo in np.flatnonzero(np.diff(ends, prepend=0)).tolist():
+            yield photo, self._decoded(joined[int(ends[photo - 1]) if photo else 0 : int(ends[photo])])
+
+    def _decoded(self, text: bytes) -> str:
+        try:
+            return text.decode()
+        except UnicodeDecodeError:
+            raise self.damaged("a text is not UTF-8") from None
+
     def all_paths(self) -> list[str]:
         """Every photo's path, in order."""
         joined, ends = self.paths.tobytes(), self.path_ends.tolist()
@@ -171,6 +206,7 @@ class Columns:
             width=width,
             height=height,
             taken=None if taken == NO_DATE else taken,
+            text=self.text(photo),
         )
 
     def regions(self, photo: int) -> Regions:
@@ -194,7 +230,7 @@ class Columns:
         return problem(self.name, f"damaged, {found}", DataError, MAKE_AGAIN)
 
     def with_entry(self, photo: int, entry: Entry) -> Columns:
-        """A photo's regions under another entry: what was moved or touched need not be looked at again."""
+        """A photo's regions under another entry: what was moved, touched or got a text need not be looked at again."""
         one = slice(photo, photo + 1)
         rows = self.rows(one)
         kept = {name: self.part(name, rows) for name in ("boxes", "objectness", "scales", "vectors")}
@@ -223,15 +259,17 @@ def columns_of(entry: Entry, regions: Regions, storage: str) -> Columns:
 
 def _described(entry: Entry) -> dict[str, np.ndarray]:
     """The columns of one photo that an entry fills."""
-    path = os.fsencode(entry.path)
+    path, text = os.fsencode(entry.path), entry.text.encode()
     return {
         "path_ends": np.array([len(path)]),
+        "text_ends": np.array([len(text)]),
         "taken": np.array([NO_DATE if entry.taken is None else entry.taken]),
         "file_sizes": np.array([entry.state.size]),
         "mtimes_ns": np.array([entry.state.mtime_ns]),
         "dimensions": np.array([[entry.width, entry.height]], np.int32),
         "sha256": np.frombuffer(entry.sha256, np.uint8).reshape(1, 32),
         "paths": np.frombuffer(path, np.uint8),
+        "texts": np.frombuffer(text, np.uint8),
     }
 
 

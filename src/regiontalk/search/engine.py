@@ -18,6 +18,7 @@ from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.index import Index, Segment
 from regiontalk.search.scoring import best_rows, cosines, gathered, photo_scores, row_scores, top
 from regiontalk.search.storage import Entry
+from regiontalk.search.texts import TextMatch, TextQuery
 from regiontalk.structures import Regions
 
 _ROUNDING = 1e-4
@@ -61,7 +62,7 @@ class Engine(Protocol):
     """What every engine does. Scores by words are raw dot products, exact for what is stored, never normalised; photos'
     less their hubness."""
 
-    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
+    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None) -> list[Hit]:
         """The k best photos for a query by Σ_t (max_i v_i·s_t - hubness), the best first; of equals the one that was
         added first.
 
@@ -69,6 +70,9 @@ class Engine(Protocol):
             words: (T, h) float32: a sentence's s_t.
             k: at least 1.
             where: which photos may be found.
+            query: the sentence's words, to look for in photos' texts too: photos that have some rank higher, by the
+                rule of `regiontalk.search.texts`. Their scores stay those of their content. If the pack knows no word
+                of it, only such photos are found.
 
         Raises:
             DataError: if what is read for it is damaged beyond use.
@@ -103,6 +107,14 @@ class Engine(Protocol):
         """
         ...
 
+    def matching_texts(self, query: TextQuery, where: Where = EVERYTHING) -> int:
+        """Of those photos, how many have a word of a query in their text.
+
+        Raises:
+            DataError: as `photos`.
+        """
+        ...
+
 
 _overflowing = np.errstate(over="ignore", invalid="ignore")
 """Crafted vectors may overflow. Whoever ranks sees it by the scores, see `_finite`; NumPy need not warn."""
@@ -119,14 +131,16 @@ class ExactEngine:
     def __init__(self, index: Index, threads: int | None = None) -> None:
         self._index, self._threads = index, threads
 
-    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
+    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None) -> list[Hit]:
         """See `Engine`."""
-        return _hits(self._index, self.ranked(words, k, where))
+        return _hits(self._index, self.ranked(words, k, where, query))
 
     @_overflowing
-    def ranked(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
+    def ranked(
+        self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """The positions of the k best photos and their scores, (k,) each, fewer if there are fewer."""
-        best = _Best(k, partial(_content, self._index))
+        best = _best(self._index, k, query, partial(_content, self._index))
         for segment, allowed in _allowed(self._index, where):
             each = segment.columns
             scores = photo_scores(each.vectors, each.scales, each.row_ends, words, self._threads)
@@ -167,6 +181,16 @@ class ExactEngine:
         """See `Engine`."""
         return sum(int(allowed.sum()) for _, allowed in _allowed(self._index, where))
 
+    def matching_texts(self, query: TextQuery, where: Where = EVERYTHING) -> int:
+        """See `Engine`."""
+        match = self._index.texts.match(query)
+        if match is None:
+            return 0
+        matching = np.zeros(len(self._index), bool)
+        matching[match.positions] = True
+        runs = ((allowed, segment.start) for segment, allowed in _allowed(self._index, where))
+        return sum(int((allowed & matching[start : start + len(allowed)]).sum()) for allowed, start in runs)
+
 
 class TwoStageEngine(ExactEngine):
     """Fetches candidates by one pooled vector a photo, then scores these exactly. Fast, and may miss photos.
@@ -187,14 +211,18 @@ class TwoStageEngine(ExactEngine):
         self._candidates = candidates
 
     @_overflowing
-    def ranked(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
-        """As `ExactEngine.ranked`; a photo outside the candidates is missed."""
-        fetched, query, none = _Best(max(k, self._candidates)), words.sum(axis=0), np.empty(0, np.float32)
+    def ranked(
+        self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """As `ExactEngine.ranked`, of the candidates, which texts lift in both stages; a photo outside is missed."""
+        fetched = _best(self._index, max(k, self._candidates), query)
+        total, none = words.sum(axis=0), np.empty(0, np.float32)
         for segment, allowed in _allowed(self._index, where):
-            scores = row_scores(segment.columns.pooled, none, query, self._threads)
+            scores = row_scores(segment.columns.pooled, none, total, self._threads)
             scores -= len(words) * segment.columns.hubness
             fetched.add(segment.start, np.where(allowed, _finite(segment.columns, scores), -np.inf))
-        best, candidates = _Best(k, partial(_content, self._index)), np.sort(fetched.result()[0])
+        best = _best(self._index, k, query, partial(_content, self._index))
+        candidates = np.sort(fetched.result()[0])
         for segment in self._index.segments:
             inside = candidates[(candidates >= segment.start) & (candidates < segment.start + len(segment.columns))]
             if len(inside):
@@ -273,6 +301,46 @@ class _Best:
     def _keep(self, positions: np.ndarray, scores: np.ndarray) -> None:
         self._positions.append(positions)
         self._scores.append(scores)
+
+
+class _BestWithTexts(_Best):
+    """The k best where the texts of some photos match. The scores are still those of content.
+
+    Args:
+        k, key: as for `_Best`.
+        match: those photos.
+        length: positions in the index.
+    """
+
+    def __init__(self, k: int, key: Callable[[int], Hashable] | None, match: TextMatch, length: int) -> None:
+        lifts = np.zeros(length, np.float32)
+        lifts[match.positions] = match.lifts
+        super().__init__(k, None if key is None else partial(_with_lift, key, lifts))
+        self._match, self._content = match, np.full(length, -np.inf, np.float32)
+
+    def add(self, start: int, scores: np.ndarray) -> None:
+        """See `_Best`."""
+        self._content[start : start + len(scores)] = scores
+
+    def add_some(self, positions: np.ndarray, scores: np.ndarray) -> None:
+        """See `_Best`."""
+        self._content[positions] = scores
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """See `_Best`."""
+        super().add(0, self._match.lifted(self._content))
+        positions, _ = super().result()
+        return positions, self._content[positions]
+
+
+def _with_lift(key: Callable[[int], Hashable], lifts: np.ndarray, position: int) -> Hashable:
+    """What photos share that are equal and whose texts match alike."""
+    return key(position), float(lifts[position])
+
+
+def _best(index: Index, k: int, query: TextQuery | None, key: Callable[[int], Hashable] | None = None) -> _Best:
+    match = None if query is None else index.texts.match(query)
+    return _Best(k, key) if match is None else _BestWithTexts(k, key, match, len(index))
 
 
 def _rounding(scores: np.ndarray) -> np.ndarray:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from regiontalk.search.engine import BoxHit, Engine
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.scoring import of_kind, top
 from regiontalk.search.storage import Entry
+from regiontalk.search.texts import TextQuery
 from regiontalk.structures import Alignment, Phrase, Regions, Sentence, phrases_repr
 
 
@@ -30,10 +32,13 @@ class FoundPhoto:
 
     Attributes:
         rank: from 1.
-        entry: which one: path, size and date.
+        entry: which one: path, size, date and text.
         score: of a sentence, S_kl as `Model.score` gives it; of a photo, the cosine of `Engine.like`, at most 1.
         regions: its boxes and stored vectors; features, (M, 0), are not kept.
-        alignment: of the sentence with its regions; None where the query was a photo.
+        alignment: of the sentence with its regions; None where the query was a photo, or the pack knows none of its
+            words.
+        text_words: the sentence's words that stand in the photo's text, for which it may rank before photos with a
+            higher score, see `regiontalk.search.texts`.
     """
 
     rank: int
@@ -41,11 +46,17 @@ class FoundPhoto:
     score: float
     regions: Regions
     alignment: Alignment | None = None
+    text_words: tuple[str, ...] = ()
 
     @property
     def file(self) -> str:
         """Its path, absolute."""
         return self.entry.path
+
+    @property
+    def text(self) -> str:
+        """What people wrote about it; "" if nothing."""
+        return self.entry.text
 
     @property
     def phrases(self) -> tuple[Phrase, ...]:
@@ -61,16 +72,18 @@ class FoundPhoto:
         return None if self.alignment is None else at_prior(self.alignment.sure, SEARCHED)
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `regiontalk search --json` prints: with phrases if the query was a sentence."""
+        """The object that `regiontalk search --json` prints; of a sentence with phrases and text_words."""
         content = {"rank": self.rank, **self.entry.to_json(), "score": self.score}
-        if self.alignment is None:
+        if self.alignment is None and not self.text_words:
             return content
-        return content | _sure(self.sure) | {"phrases": self.alignment.to_json()["phrases"]}
+        phrases = [] if self.alignment is None else self.alignment.to_json()["phrases"]
+        return content | _sure(self.sure) | {"phrases": phrases, "text_words": list(self.text_words)}
 
     to_dict = to_json
 
     def __repr__(self) -> str:
         shown = "" if self.alignment is None else f", phrases={phrases_repr(self.phrases)}"
+        shown += f", text={shorten(self.text, 60)!r}" if self.text_words else ""
         return f"FoundPhoto({self.file!r}, score={self.score:.2f}{shown})"
 
 
@@ -140,18 +153,22 @@ class Finder:
         """The k best photos for a sentence, each with the boxes that answer its phrases.
 
         Args:
-            sentence: a sentence, or what `Model.read` made of it.
+            sentence: a sentence, or what `Model.read` made of it. Its words are looked for in photos' texts too.
             k: at least 1.
             where: which photos may be found.
 
         Raises:
-            SentenceError: if the sentence has no word, or none that the pack knows.
+            SentenceError: if the sentence has no word, or none that the pack knows or a photo's text has.
             ConfigError, DataError: as `Engine`.
         """
-        read = self._read(sentence)
-        for rank, hit in enumerate(self._engine.photos(read.vectors, _at_least_1(k), where), start=1):
+        read = sentence if isinstance(sentence, Sentence) else self._model.read(sentence)[0]
+        query = TextQuery.of(read.text, self._model.pack.vocabulary)
+        if not query.has_content and not self._engine.matching_texts(query):
+            self._read(read)  # says so
+        for rank, hit in enumerate(self._engine.photos(read.vectors, _at_least_1(k), where, query), start=1):
             score = of_kind(hit.score, read, self._model.score_kind)
-            yield FoundPhoto(rank, hit.entry, score, hit.regions, self._model.align(hit.regions, read))
+            alignment = self._model.align(hit.regions, read) if query.has_content else None
+            yield FoundPhoto(rank, hit.entry, score, hit.regions, alignment, query.found_in(hit.entry.text))
 
     def boxes(
         self, phrase: str | Sentence, k: int, where: Where = EVERYTHING, once: bool = False
@@ -183,6 +200,11 @@ class Finder:
             raise PhotoError(f"like: expected one photo, found {len(looked)}. Give them one by one.")
         for rank, hit in enumerate(self._engine.like(looked[0].vectors, _at_least_1(k), where), start=1):
             yield FoundPhoto(rank, hit.entry, hit.score, hit.regions)
+
+    def words_in_texts(self, words: Iterable[str]) -> tuple[str, ...]:
+        """Those of some words that a photo's text has: `search` finds photos by them, even if the pack knows none."""
+        asked = ((word, TextQuery((word,), frozenset(), False)) for word in words)
+        return tuple(word for word, query in asked if self._engine.matching_texts(query))
 
     def _read(self, sentence: str | Sentence) -> Sentence:
         """A sentence with at least one word that the pack knows: the others say nothing about a photo."""

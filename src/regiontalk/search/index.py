@@ -9,6 +9,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from regiontalk.search.columns import Columns
 from regiontalk.search.manifest import Manifest, PackIdentity, SegmentRecord, read_manifest
 from regiontalk.search.segment import open_segment
 from regiontalk.search.storage import Entry
+from regiontalk.search.texts import Texts
 from regiontalk.structures import WHOLE_PHOTO, Regions
 
 _TRIES = 5
@@ -114,6 +116,21 @@ class Index:
         for segment in self.segments:
             for place in np.flatnonzero(segment.kept):
                 yield segment.start + int(place), segment.columns.entry(int(place))
+
+    @cached_property
+    def texts(self) -> Texts:
+        """The texts of the photos that count; reading them all is put off until somebody asks.
+
+        Raises:
+            DataError: if one is damaged.
+        """
+        found = (
+            (segment.start + place, text)
+            for segment in self.segments
+            for place, text in segment.columns.all_texts()
+            if segment.kept[place]
+        )
+        return Texts(found, self.photos)
 
     def verify(self) -> None:
         """Reads everything and compares it with the checksums and with itself.

@@ -23,7 +23,10 @@ from regiontalk.settings import Section, checksum, choice, line, shown, whole
 if TYPE_CHECKING:
     from regiontalk.pack import Pack
 
-FORMAT, FORMAT_VERSION = "regiontalk-index", 3
+FORMAT = "regiontalk-index"
+WITHOUT_TEXTS, WITH_TEXTS = VERSIONS = (3, 4)
+"""Format versions: the second where photos have texts, which programs that know only the first cannot read."""
+
 MANIFEST_FILE = "manifest.json"
 _NEW = ".new"
 """Ends the name of a file that is not finished."""
@@ -77,6 +80,7 @@ class SegmentRecord(Section):
         photos, regions, path_bytes: its sizes.
         crc32: of its column of checksums.
         dropped: photos in it that no longer count, ascending.
+        text_bytes: of all its photos' texts; 0 if none has one.
 
     Raises:
         ValueError: if a value is none that a segment can have; it names the field.
@@ -88,6 +92,7 @@ class SegmentRecord(Section):
     path_bytes: Annotated[int, whole(1, MOST)]
     crc32: Annotated[int, whole(0, (1 << 32) - 1)]
     dropped: Annotated[tuple[int, ...], _ascending] = ()
+    text_bytes: Annotated[int, whole(0, MOST)] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -139,7 +144,7 @@ class Manifest(Section):
 
     def sizes(self, record: SegmentRecord) -> Sizes:
         """The layout of one of its segments."""
-        return Sizes(record.photos, record.regions, record.path_bytes, self.pack.dim, self.storage)
+        return Sizes(record.photos, record.regions, record.path_bytes, self.pack.dim, self.storage, record.text_bytes)
 
     def with_segments(self, segments: tuple[SegmentRecord, ...], written: int = 0) -> Manifest:
         """The next state, after `written` new files."""
@@ -153,12 +158,12 @@ class Manifest(Section):
         """
         content = {
             "format": FORMAT,
-            "format_version": FORMAT_VERSION,
+            "format_version": WITH_TEXTS if any(each.text_bytes for each in self.segments) else WITHOUT_TEXTS,
             "made_with": f"regiontalk {regiontalk.__version__}",
             "pack": asdict(self.pack),
             "storage": self.storage,
             "next_number": self.next_number,
-            "segments": [{**asdict(each), "dropped": list(each.dropped)} for each in self.segments],
+            "segments": [{**each.to_json(), "dropped": list(each.dropped)} for each in self.segments],
         }
         with written(folder / MANIFEST_FILE, beside=unfinished(folder / MANIFEST_FILE)) as stream:
             stream.write(json.dumps({**content, "sha256": json_sha256(content)}, indent=1).encode("ascii"))
@@ -180,10 +185,10 @@ def read_manifest(folder: Path) -> Manifest:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise problem(file, "this is not the manifest of an index of photos", DataError, "Name another folder.")
     version = content.get("format_version")
-    if version != FORMAT_VERSION:
+    if version not in VERSIONS:
         raise problem(
             file,
-            f"expected format_version {FORMAT_VERSION}, found {shown(version)}",
+            f"expected format_version {WITHOUT_TEXTS} or {WITH_TEXTS}, found {shown(version)}",
             DataError,
             "Use the version of RegionTalk that made the index, or make it again with this one: "
             "regiontalk index add PHOTOS --index NEW_DIR",

@@ -13,6 +13,7 @@ from regiontalk.errors import DataError, PhotoError
 from regiontalk.model import Model, PhotoLike, load
 from regiontalk.photos.folders import Paths, search_photos
 from regiontalk.search.adding import UNKNOWN_PHOTO, Hooks, add_photos, remove_photos
+from regiontalk.search.captions import PhotoTexts, read_texts
 from regiontalk.search.engine import local_engine
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.finder import Finder, FoundBox, FoundPhoto
@@ -32,6 +33,8 @@ class IndexChanges:
             their content and not looked at.
         failures: files that are no usable photo, and folders that could not be searched → why. They are left out.
         gone: paths of photos of the index that were removed from the named folders, and dropped only with `prune`.
+        captioned: how many photos got another text than they had.
+        other_names: names in the captions that are none of the photos.
     """
 
     added: int
@@ -42,6 +45,8 @@ class IndexChanges:
     dropped: int
     failures: Mapping[str, str]
     gone: tuple[str, ...]
+    captioned: int = 0
+    other_names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         counts = {name: each if isinstance(each, int) else len(each) for name, each in vars(self).items()}
@@ -100,7 +105,8 @@ class PhotoIndex:
         """Find photos by a sentence.
 
         Args:
-            sentence: what they should show, or what `Model.read` made of it.
+            sentence: what they should show, or what `Model.read` made of it; photos whose own texts have words of it
+                rank higher.
             k: how many results, at least 1.
             where: which photos may be found: by path, date and size.
             candidates: to be faster on large indexes, score only so many photos exactly; may miss some. None for all.
@@ -109,7 +115,7 @@ class PhotoIndex:
             The k best photos, the best first, each with the boxes that answer the sentence's phrases.
 
         Raises:
-            SentenceError: if the sentence has no word, or none that the pack knows.
+            SentenceError: if the sentence has no word, or none that the pack knows or a photo's text has.
             ConfigError: if the pack scores by Eq. 7.
             DataError: if there is no index yet, or it is damaged.
         """
@@ -155,6 +161,7 @@ class PhotoIndex:
         *,
         prune: bool = False,
         exclude: Sequence[str] = (),
+        captions: str | os.PathLike[str] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> IndexChanges:
         """Add new and changed photos. Only they are looked at, so that adding a folder again is quick.
@@ -166,6 +173,8 @@ class PhotoIndex:
             photos: paths of photos and of folders, which are searched with all folders in them.
             prune: drop photos of the named folders whose files are gone; none where a whole folder is missing or empty.
             exclude: patterns of files and folders to pass over, see `search_photos`.
+            captions: a file or folder with people's own texts about these photos: they are stored with them, also with
+                those that the index has already, and searches find photos by their words. Others keep their texts.
             progress: is called with the number of files that are done, and of all that are new or changed.
 
         Returns:
@@ -173,13 +182,15 @@ class PhotoIndex:
 
         Raises:
             PhotoError: if not one of the photos can be used; it says why the first cannot.
-            DataError: if another process writes to the index, or as `open_index`.
+            DataError: if another process writes to the index, or as `open_index`; or if the captions cannot be read, or
+                are about other photos.
             OSError: if the disk is full or refuses; what was committed stays.
         """
         found = {name: search_photos(name, exclude) for name in _names(photos)}
         failures = {file: why for name, inside in found.items() for file, why in inside.problems(name).items()}
         if not any(inside.photos for inside in found.values()):
             _refuse_all(failures)
+        given = PhotoTexts({}, ()) if captions is None else read_texts(captions, found)
         hooks = _hooks(failures, progress)
         try:
             done = add_photos(
@@ -189,13 +200,14 @@ class PhotoIndex:
                 hooks,
                 prune=prune,
                 storage=self._storage,
+                texts=given.texts,
             )
         finally:
             self.close()
         counts = done.tally.to_json()
         if counts.pop("failed") and not any(counts.values()):
             _refuse_all(failures)
-        return IndexChanges(**counts, failures=failures, gone=tuple(done.gone))
+        return IndexChanges(**counts, failures=failures, gone=tuple(done.gone), other_names=given.others)
 
     def remove(self, photos: Paths) -> int:
         """Take photos out. Their files stay, and need not be there.

@@ -4,7 +4,7 @@ Each photo is a point with three vectors: `regions`, all its region vectors, com
 which is Eq. 8 when the query's are words; `pooled`, their mean, which an approximate index finds candidates by; and
 `like`, their mean once more, compared by cosines, for photos by photo. The first two have one number more than the
 space: the photo's hubness, which a word with a 1 there takes off. What else a result needs lies in its payload, so that
-a search needs no index on this machine.
+a search needs no index on this machine: the photo's text too, and its words, which the server compares with a query's.
 
 Axis names: M regions of a photo, T words, h dimensions of the shared space.
 """
@@ -12,10 +12,9 @@ Axis names: M regions of a photo, T words, h dimensions of the shared space.
 from __future__ import annotations
 
 import re
-import unicodedata
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -28,7 +27,9 @@ from regiontalk.search.engine import BoxHit, Hit
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
+from regiontalk.search.qdrant_filters import conditions_of
 from regiontalk.search.storage import Entry, FileState
+from regiontalk.search.texts import TextQuery, keys_of_text, word_lifts
 from regiontalk.structures import Regions
 
 if TYPE_CHECKING:
@@ -93,11 +94,14 @@ def push(
     while batch := list(islice(positions, _BATCH)):
         ids = [_point(entry.path) for _, entry in batch]
         kept.update(ids)
-        there = {str(each.id): each.payload or {} for each in client.retrieve(collection, ids, with_payload=["state"])}
+        there = {
+            str(each.id): each.payload or {}
+            for each in client.retrieve(collection, ids, with_payload=["state", "text"])
+        }
         new = [
             _to_point(index, position, entry)
             for (position, entry), point in zip(batch, ids, strict=True)
-            if there.get(point, {}).get("state") != _state(entry)
+            if not _is_same(there.get(point, {}), entry)
         ]
         if new:
             client.upsert(collection, new, wait=True)
@@ -131,9 +135,25 @@ class QdrantEngine:
         _require_pack(client, collection, pack)
         self._client, self._collection, self._candidates = client, collection, candidates
 
-    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
+    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None) -> list[Hit]:
+        """See `Engine`. Of the photos whose texts have a word of the query, the k best by content are ranked, for each
+        word; and R of `regiontalk.search.texts` is that of the photos which are ranked."""
+        asked, lifts = np.column_stack([words, np.ones(len(words))]), self._lifts(query)
+        if query is None or not lifts:
+            return _hits(self._query(asked, k, where))
+        fetched = self._query(asked, k, where) if query.has_content else []
+        for word in lifts:
+            fetched += self._query(asked, k, where, (word,))
+        hits = _hits({str(each.id): each for each in fetched}.values())
+        scores = np.array([hit.score for hit in hits])
+        span = float(np.ptp(scores)) if hits else 0.0
+        found = [[lifts.get(word, 0) for word in query.found_in(hit.entry.text)] for hit in hits]
+        ranked = scores + (span or 1) * np.array([sum(each) for each in found])
+        return [hits[place] for place in np.argsort(-ranked, kind="stable")[:k]]
+
+    def matching_texts(self, query: TextQuery, where: Where = EVERYTHING) -> int:
         """See `Engine`."""
-        return _hits(self._query(np.column_stack([words, np.ones(len(words))]), k, where))
+        return self._count(conditions_of(where, query.words)) if query.words else 0
 
     def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
         """See `Engine`; with candidates the approximate index finds the photos, and may miss some."""
@@ -146,7 +166,7 @@ class QdrantEngine:
                 self._collection,
                 query=vectors.mean(axis=0).tolist(),
                 using=LIKE,
-                query_filter=_filter(where),
+                query_filter=conditions_of(where),
                 search_params=models.SearchParams(exact=few is None, hnsw_ef=few),
                 limit=k,
                 with_payload=True,
@@ -167,13 +187,27 @@ class QdrantEngine:
 
     def matching(self, where: Where) -> int:
         """See `Engine`."""
-        return int(self._client.count(self._collection, count_filter=_filter(where), exact=True).count)
+        return self._count(conditions_of(where))
 
-    def _query(self, words: np.ndarray, k: int, where: Where) -> list[Any]:
-        """The k best points for words (T, h + 1) by MaxSim, with payload and regions."""
+    def _count(self, conditions: models.Filter | None) -> int:
+        return int(self._client.count(self._collection, count_filter=conditions, exact=True).count)
+
+    def _lifts(self, query: TextQuery | None) -> dict[str, float]:
+        """What each word of a query that stands in a text adds to a photo's lift."""
         from qdrant_client import models
 
-        conditions = _filter(where)
+        having = [self._count(conditions_of(EVERYTHING, (word,))) for word in (query.words if query else ())]
+        if query is None or not any(having):
+            return {}
+        wordless = models.IsEmptyCondition(is_empty=models.PayloadField(key="words"))
+        lifts = word_lifts(query, having, self._count(models.Filter(must_not=[wordless])), self._count(None))
+        return {word: lift for word, count, lift in zip(query.words, having, lifts, strict=True) if count}
+
+    def _query(self, words: np.ndarray, k: int, where: Where, in_text: Sequence[str] = ()) -> list[Any]:
+        """The k best points for words (T, h + 1) by MaxSim, with payload and regions; see `_filter`."""
+        from qdrant_client import models
+
+        conditions = conditions_of(where, in_text)
         prefetch = None
         if self._candidates is not None:
             limit = max(k, self._candidates)
@@ -279,6 +313,10 @@ def _state(entry: Entry) -> list[Any]:
     return [entry.sha256.hex(), entry.state.size, entry.state.mtime_ns]
 
 
+def _is_same(payload: dict[str, Any], entry: Entry) -> bool:
+    return bool(payload.get("state") == _state(entry) and payload.get("text", "") == entry.text)
+
+
 def _to_point(index: Index, position: int, entry: Entry) -> models.PointStruct:
     from qdrant_client import models
 
@@ -295,6 +333,8 @@ def _to_point(index: Index, position: int, entry: Entry) -> models.PointStruct:
     }
     if entry.taken is not None:
         payload["taken"] = entry.taken
+    if entry.text:
+        payload |= {"text": entry.text, "words": sorted(keys_of_text(entry.text))}
     ranked = np.column_stack([regions.vectors, np.full(len(regions), -regions.hubness)])  # (M, h + 1)
     vectors = {
         POOLED: ranked.mean(axis=0).tolist(),
@@ -308,10 +348,11 @@ def _entry(payload: dict[str, Any]) -> Entry:
     sha256, size, mtime_ns = payload["state"]
     path = payload["path"].encode("latin-1").decode("utf-8", "surrogateescape")
     state = FileState(size, mtime_ns)
-    return Entry(path, bytes.fromhex(sha256), state, payload["width"], payload["height"], payload.get("taken"))
+    of_photo = payload["width"], payload["height"], payload.get("taken"), payload.get("text", "")
+    return Entry(path, bytes.fromhex(sha256), state, *of_photo)
 
 
-def _hits(points: Sequence[Any]) -> list[Hit]:
+def _hits(points: Iterable[Any]) -> list[Hit]:
     """The photos of some points, the best first."""
     hits = [Hit(_entry(each.payload), float(each.score), _regions(each)) for each in points]
     return sorted(hits, key=lambda hit: (-hit.score, hit.entry.path))
@@ -340,39 +381,3 @@ def _folders(path: str) -> Iterator[str]:
     for place, character in enumerate(path):
         if character in "/\\":
             yield path[: place + 1].encode("utf-8", "surrogateescape").decode("latin-1")
-
-
-def _filter(where: Where) -> models.Filter | None:
-    """The conditions as Qdrant's.
-
-    Raises:
-        ConfigError: if the path's pattern is not FOLDER/*, the only kind that Qdrant can look up.
-    """
-    from qdrant_client import models
-
-    must: list[Any] = []
-    if where.path is not None:
-        folder = where.path.removesuffix("*")
-        if not folder.endswith(("/", "\\")) or set(folder) & set("*?"):
-            raise ConfigError(f"--path {where.path}: with Qdrant, expected a folder and /*, such as '/photos/2024/*'")
-        names = {folder, *(unicodedata.normalize(form, folder) for form in ("NFC", "NFD"))}
-        stored = [name.encode("utf-8", "surrogateescape").decode("latin-1") for name in sorted(names)]
-        must.append(models.FieldCondition(key="folders", match=models.MatchAny(any=stored)))
-    ranges: Sequence[tuple[str, int | None, int | None]] = (
-        ("taken", *where.seconds()),
-        ("width", *_side(where, 0)),
-        ("height", *_side(where, 1)),
-    )
-    must += [_range(*each) for each in ranges if each[1:] != (None, None)]
-    return models.Filter(must=must) if must else None
-
-
-def _side(where: Where, side: int) -> tuple[int | None, int | None]:
-    least, most = (None if size is None else size[side] for size in (where.least, where.most))
-    return least, most
-
-
-def _range(key: str, least: int | None, most: int | None) -> models.FieldCondition:
-    from qdrant_client import models
-
-    return models.FieldCondition(key=key, range=models.Range(gte=least, lte=most))

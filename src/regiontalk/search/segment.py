@@ -3,7 +3,8 @@
 The file is in the safetensors format, so that other programs can read it too. Its header follows from the segment's
 sizes alone, to the byte: a file with any other header is not read.
 
-Axis names: P photos, R regions of all of them, B bytes of all paths, h dimensions of the shared space.
+Axis names: P photos, R regions of all of them, B bytes of all paths, C bytes of all texts, h dimensions of the shared
+space.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Sizes:
         photos, regions, path_bytes: P, R, B.
         dim: h.
         storage: of the region vectors, see `regiontalk.search.storage`.
+        text_bytes: C; if 0, no photo has a text, and there are no columns of texts.
     """
 
     photos: int
@@ -49,14 +51,16 @@ class Sizes:
     path_bytes: int
     dim: int
     storage: str
+    text_bytes: int = 0
 
     def columns(self) -> dict[str, tuple[str, tuple[int, ...]]]:
         """Type and shape of each column, in the order of the file: those with wide numbers first, so that each is
         aligned."""
-        p, r = self.photos, self.regions
+        p, r, texts = self.photos, self.regions, self.text_bytes > 0
         columns: dict[str, tuple[str, tuple[int, ...]]] = {
             "row_ends": ("<i8", (p,)),
             "path_ends": ("<i8", (p,)),
+            **({"text_ends": ("<i8", (p,))} if texts else {}),
             "taken": ("<i8", (p,)),
             "file_sizes": ("<i8", (p,)),
             "mtimes_ns": ("<i8", (p,)),
@@ -69,6 +73,7 @@ class Sizes:
             "vectors": (_VECTOR_TYPES[self.storage], (r, self.dim)),
             "sha256": ("|u1", (p, 32)),
             "paths": ("|u1", (self.path_bytes,)),
+            **({"texts": ("|u1", (self.text_bytes,))} if texts else {}),
         }
         return columns
 
@@ -113,11 +118,13 @@ def write_segment(stream: BinaryIO, parts: Sequence[Part], dim: int, storage: st
         DataError: if a part is damaged.
         OSError: if the disk is full or refuses.
     """
-    row_ends = _joined_ends([columns.row_ends for columns, _ in parts], [photos for _, photos in parts])
-    path_ends = _joined_ends([columns.path_ends for columns, _ in parts], [photos for _, photos in parts])
-    sizes = Sizes(len(row_ends), int(row_ends[-1]), int(path_ends[-1]), dim, storage)
+    runs = [photos for _, photos in parts]
+    row_ends = _joined_ends([columns.row_ends for columns, _ in parts], runs)
+    path_ends = _joined_ends([columns.path_ends for columns, _ in parts], runs)
+    text_ends = _joined_ends([columns.text_ends for columns, _ in parts], runs)
+    sizes = Sizes(len(row_ends), int(row_ends[-1]), int(path_ends[-1]), dim, storage, int(text_ends[-1]))
     stream.write(sizes.header())
-    ends, found = {"row_ends": row_ends, "path_ends": path_ends}, list[int]()
+    ends, found = {"row_ends": row_ends, "path_ends": path_ends, "text_ends": text_ends}, list[int]()
     for name, (kind, _) in sizes.columns().items():
         pieces = [ends[name].astype(kind).tobytes()] if name in ends else _pieces(name, kind, parts)
         for piece in summed(pieces, found):
@@ -149,6 +156,7 @@ def open_segment(file: Path, sizes: Sizes, crc32: int) -> Columns:
     columns = _mapped(file, mapped, len(header), sizes, crc32)
     _check_ends(columns, "row_ends", sizes.regions)
     _check_ends(columns, "path_ends", sizes.path_bytes)
+    _check_ends(columns, "text_ends", sizes.text_bytes, least=0)
     return columns
 
 
@@ -181,6 +189,8 @@ def _pieces(name: str, kind: str, parts: Sequence[Part]) -> Iterator[bytes]:
 def _place(name: str, columns: Columns, photos: slice) -> slice:
     if name == "paths":
         return columns.path_bytes(photos)
+    if name == "texts":
+        return columns.text_bytes(photos)
     return photos if name in _PHOTO_COLUMNS else columns.rows(photos)
 
 
@@ -189,10 +199,10 @@ def _joined_ends(ends: Sequence[np.ndarray], photos: Sequence[slice]) -> np.ndar
     return np.cumsum(np.concatenate(lengths))
 
 
-def _check_ends(columns: Columns, name: str, last: int) -> None:
-    """Ends must rise to `last`; anything else would read what belongs to another photo."""
+def _check_ends(columns: Columns, name: str, last: int, least: int = 1) -> None:
+    """Ends must rise to `last`, by `least` at least; anything else would read what belongs to another photo."""
     ends = columns.part(name, slice(0, None))
-    if ends[-1] != last or (np.diff(ends, prepend=0) < 1).any():
+    if ends[-1] != last or (np.diff(ends, prepend=0) < least).any():
         raise columns.damaged("its photos do not fit its regions")
 
 

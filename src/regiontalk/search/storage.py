@@ -46,6 +46,7 @@ class Entry:
         width, height: of the upright photo, in pixels.
         taken: when its EXIF data says it was taken, in seconds since 1970 by the camera's own clock; None if it does
             not say.
+        text: what people wrote about it, perhaps in several lines; "" if nothing.
     """
 
     path: str
@@ -54,10 +55,12 @@ class Entry:
     width: int
     height: int
     taken: int | None
+    text: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """`{"file", "width", "height", "taken"}`; the date as "2024-06-30T12:00:00" or null."""
-        return {"file": self.path, "width": self.width, "height": self.height, "taken": date_text(self.taken)}
+        """`{"file", "width", "height", "taken", "text"}`; the date as "2024-06-30T12:00:00"; null for none."""
+        size = {"width": self.width, "height": self.height}
+        return {"file": self.path, **size, "taken": date_text(self.taken), "text": self.text or None}
 
 
 def date_text(taken: int | None) -> str | None:

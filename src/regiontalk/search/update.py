@@ -1,7 +1,8 @@
 """Bringing an index up to date with files: new, changed, moved, copied and deleted ones.
 
 A photo is its content. A file whose size and time did not change is taken as unchanged without reading it; any other is
-read, and one whose content the index knows, under whatever path, need not be looked at again.
+read, and one whose content the index knows, under whatever path, need not be looked at again. A photo's text goes with
+it when it is moved or copied, and stays with the file when its content changes, until another text is given.
 
 Each file is read once, a huge one twice, and all that is stored of it is about the same bytes. Otherwise a file that is
 written over meanwhile would leave the regions of one photo under the checksum of another, and a copy of the other would
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -120,7 +121,10 @@ def was_removed(path: str) -> bool:
 
 @dataclass
 class Tally:
-    """What became of the files: how many of each kind. `failed` counts those that are no usable photo."""
+    """What became of the files: how many of each kind.
+
+    `failed` counts those that are no usable photo, `captioned` photos that got another text than they had.
+    """
 
     added: int = 0
     changed: int = 0
@@ -129,6 +133,7 @@ class Tally:
     unchanged: int = 0
     dropped: int = 0
     failed: int = 0
+    captioned: int = 0
 
     def to_json(self) -> dict[str, int]:
         """Counts by kind."""
@@ -140,14 +145,15 @@ class Update:
 
     Args:
         writer: of the index, open.
+        texts: absolute path → the text that the photo gets; "" takes the one away that it has.
 
     Attributes:
         tally: so far.
     """
 
-    def __init__(self, writer: IndexWriter) -> None:
+    def __init__(self, writer: IndexWriter, texts: Mapping[str, str] | None = None) -> None:
         self.tally = Tally()
-        self._writer = writer
+        self._writer, self._texts = writer, texts or {}
         self._by_path: dict[str, Location] = {}
         self._by_content: dict[bytes, dict[str, None]] = {}  # sha256 -> paths, in order
         self._sources: dict[bytes, Location] = {}  # sha256 -> where its regions are, even if the photo was dropped
@@ -181,6 +187,8 @@ class Update:
         """
         known = self._by_content.get(read.sha256, {})
         gone = [each for each in known if was_removed(each)]
+        owner = read.path if read.path in known else next(iter(gone), None)  # copies may have texts of their own
+        before = self._text(owner) if owner else ""
         if read.path in known:
             self.tally.unchanged += 1
         elif gone:
@@ -191,15 +199,30 @@ class Update:
         columns, place = self._content(self._sources[read.sha256])
         self._forget(read.path)
         entry = replace(columns.entry(place), path=read.path, state=read.state)
+        entry = self._with_text(entry, before if owner else entry.text)
         self._pending[read.path] = columns.with_entry(place, entry)
 
     def add(self, entry: Entry, regions: Regions) -> None:
         """A file whose content the index does not know, and what was found in it."""
+        entry = self._with_text(entry, self._text(entry.path) if entry.path in self._by_path else "")
         if self._forget(entry.path):
             self.tally.changed += 1
         else:
             self.tally.added += 1
         self._pending[entry.path] = columns_of(entry, regions, self._writer.manifest.storage)
+
+    def put_texts(self) -> None:
+        """Gives their texts to all photos of the index that do not have them yet, a commit for each `GROUP`."""
+        for path in self._texts:
+            if path not in self._by_path or self._text(path) == self._texts[path]:
+                continue
+            columns, place = self._content(self._by_path[path])
+            entry = columns.entry(place)
+            self._pending[path] = columns.with_entry(place, self._with_text(entry, entry.text))
+            self._forget(path)
+            if len(self._pending) >= GROUP:
+                self.commit()
+        self.commit()
 
     def refuse(self, read: FileRead) -> bool:
         """A file whose content the index does not know, and that is no usable photo.
@@ -254,6 +277,16 @@ class Update:
     def _entry(self, path: str) -> Entry:
         columns, place = self._content(self._by_path[path])
         return columns.entry(place)
+
+    def _text(self, path: str) -> str:
+        columns, place = self._content(self._by_path[path])
+        return columns.text(place)
+
+    def _with_text(self, entry: Entry, before: str) -> Entry:
+        """An entry with the text that is given for its path; without one, the text before."""
+        text = self._texts.get(entry.path, before)
+        self.tally.captioned += text != before
+        return replace(entry, text=text)
 
     def _content(self, location: Location) -> tuple[Columns, int]:
         return self._writer.columns(location), location[1]

@@ -189,7 +189,8 @@ class IndexWriter:
         file, dim, storage = self.folder / name, self.manifest.pack.dim, self.manifest.storage
         with written(file, beside=unfinished(file)) as stream:
             sizes, crc32 = write_segment(stream, parts, dim, storage)
-        return SegmentRecord(name, sizes.photos, sizes.regions, sizes.path_bytes, crc32)
+        counts = sizes.photos, sizes.regions, sizes.path_bytes, crc32
+        return SegmentRecord(name, *counts, text_bytes=sizes.text_bytes)
 
     def _save(self, segments: tuple[SegmentRecord, ...], written: int) -> None:
         manifest = self.manifest.with_segments(segments, written)

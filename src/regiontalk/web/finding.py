@@ -19,7 +19,8 @@ from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
 from regiontalk.search.scoring import of_kind
 from regiontalk.search.storage import file_state
-from regiontalk.structures import Regions, regions_to_json
+from regiontalk.search.texts import TextQuery
+from regiontalk.structures import Regions, Sentence, regions_to_json
 
 THUMBNAIL_SIDE, PHOTO_SIDE = 320, 1600
 """Pixels of the longer side of the copies that are shown."""
@@ -60,21 +61,28 @@ class PhotoFinder:
         """How many photos can be found."""
         return self._index.photos
 
-    def matching(self, where: Where) -> int:
-        """How many photos a search may find, see `Engine.matching`."""
-        return self._engine.matching(where)
+    def matching(self, where: Where, sentence: str | None = None) -> int:
+        """How many photos a search may find, by a sentence or else by a photo, see `Engine.matching`: if the pack knows
+        no word of the sentence, those whose texts have one."""
+        query = None if sentence is None else self._query(sentence)
+        if query is None or query.has_content:
+            return self._engine.matching(where)
+        return self._engine.matching_texts(query, where)
+
+    def has_text_for(self, sentence: str) -> bool:
+        """Whether any photo's text has a word of a sentence."""
+        return self._engine.matching_texts(self._query(sentence)) > 0
 
     def by_sentence(self, sentence: str, page: Page) -> list[dict[str, Any]]:
-        """The best photos for a sentence, as JSON: each with its regions, and the phrases on them."""
+        """The best photos for a sentence, as JSON: each with its regions, the phrases on them, and the words of the
+        sentence that its own text has."""
         (read,) = self._model.read(sentence)
-        found = []
-        for rank, position, score in _places(self._engine.ranked(read.vectors, page.start + page.k, page.where), page):
-            alignment = self._model.align(self._index.regions(position), read)
-            aligned = alignment.to_json()
-            shown = {"phrases": aligned["phrases"], "regions": aligned["regions"]}
-            if alignment.sure is not None:
-                shown["sure"] = at_prior(alignment.sure, SEARCHED)
-            found.append({**self._result(rank, position, of_kind(score, read, self._model.score_kind)), **shown})
+        found, query = [], self._query(sentence)
+        ranked = self._engine.ranked(read.vectors, page.start + page.k, page.where, query)
+        for rank, position, score in _places(ranked, page):
+            result = self._result(rank, position, of_kind(score, read, self._model.score_kind))
+            words = list(query.found_in(result["text"] or ""))
+            found.append({**result, **self._shown(position, read, query), "text_words": words})
         return found
 
     def by_regions(self, regions: Regions, page: Page) -> list[dict[str, Any]]:
@@ -84,6 +92,7 @@ class PhotoFinder:
             {
                 **self._result(rank, position, score),
                 "phrases": [],
+                "text_words": [],
                 "regions": regions_to_json(self._index.regions(position)),
             }
             for rank, position, score in _places(ranked, page)
@@ -94,6 +103,19 @@ class PhotoFinder:
         number = photo_id(position, entry.sha256)
         pictures = {"thumbnail": f"/api/thumbnail/{number}", "photo": f"/api/photo/{number}"}
         return {"rank": rank, "id": number, **entry.to_json(), "score": score, **pictures}
+
+    def _shown(self, position: int, read: Sentence, query: TextQuery) -> dict[str, Any]:
+        """Regions of a photo, what a sentence finds there, and how sure that is if the pack tells probabilities."""
+        regions = self._index.regions(position)
+        if not query.has_content:
+            return {"phrases": [], "regions": regions_to_json(regions)}
+        alignment = self._model.align(regions, read)
+        sure = {} if alignment.sure is None else {"sure": at_prior(alignment.sure, SEARCHED)}
+        aligned = alignment.to_json()
+        return {"phrases": aligned["phrases"], "regions": aligned["regions"], **sure}
+
+    def _query(self, sentence: str) -> TextQuery:
+        return TextQuery.of(sentence, self._model.pack.vocabulary)
 
     def regions(self, number: str) -> Regions:
         """The regions of one of the index's photos; see `unchanged`."""

@@ -143,7 +143,10 @@ class AlignmentAnswer(_Answer):
 
 
 class FoundPhoto(_Answer):
-    """A photo of the index; `phrases` is empty if it was found by a photo."""
+    """A photo of the index; `phrases` is empty if it was found by a photo, or by its text alone.
+
+    `text` is what people wrote about it, `text_words` the words of the sentence that stand there.
+    """
 
     rank: int
     id: str
@@ -151,11 +154,13 @@ class FoundPhoto(_Answer):
     width: int
     height: int
     taken: str | None
+    text: str | None
     score: float
     sure: Probability = None
     thumbnail: str
     photo: str
     phrases: list[PhraseAnswer]
+    text_words: list[str]
     regions: list[RegionAnswer]
 
 

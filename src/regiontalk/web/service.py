@@ -114,8 +114,10 @@ class Service:
         Raises:
             SentenceError: if the sentence is no good.
         """
-        check_sentence(self.model.pack.vocabulary, sentence)
-        return await self._page(finder, finder.by_sentence, sentence, page)
+        if not await self.aside(finder.has_text_for, sentence):  # a text may have words that the pack does not know
+            check_sentence(self.model.pack.vocabulary, sentence)
+        results = await self.aside(finder.by_sentence, sentence, page)
+        return {"results": results, "photos": await self.aside(finder.matching, page.where, sentence)}
 
     async def search_like(self, finder: PhotoFinder, photo: BinaryIO, name: str, page: Page) -> dict[str, Any]:
         """As `search`, by an uploaded photo; see `PhotoFinder.by_regions`.

@@ -6,6 +6,7 @@ const COLOURS = 7; // as many as style.css has
 const SAME_PLACE = 0.5; // IoU above which only the surer of two regions is drawn from the start
 const WHOLE_PHOTO = 0;
 const FOUND = 0.5, UNLIKELY = 0.1; // as in regiontalk.alignment.certainty
+const UNSPACED = /[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\u{20000}-\u{3ffff}]/u; // scripts, as in search/texts.py
 
 /**
  * A photo with its caption, and its regions as numbered boxes with theirs (Figure 7).
@@ -118,9 +119,12 @@ export function mountFound(element, data, imageUrl) {
   });
   const side = make("div", { class: "rt-side" });
   if (words.length) side.append(make("p", { class: "rt-words" }, ...words));
+  const own = data.text_words ?? [];
+  if (data.text) side.append(make("p", { class: "rt-own" }, ...markedWords(data.text, own)));
   side.append(make("p", { class: "rt-file", title: data.file }, name));
-  side.append(make("p", { class: "rt-note" }, isTold(data.sure) ? `${percent(data.sure)} sure` : `score ${decimals(data.score, 2)}`));
-  mount(element, `rt-found${data.sure < UNLIKELY ? " rt-unlikely" : ""}`, stage.element, side);
+  const sure = isTold(data.sure) ? `${percent(data.sure)} sure` : `score ${decimals(data.score, 2)}`;
+  side.append(make("p", { class: "rt-note" }, own.length ? `${sure}, its text has ${own.join(", ")}` : sure));
+  mount(element, `rt-found${data.sure < UNLIKELY && !own.length ? " rt-unlikely" : ""}`, stage.element, side);
 }
 
 // ---- how sure it is
@@ -267,6 +271,15 @@ function saidWords({ text, words }, colourOf) {
     const look = `rt-said rt-c${colourOf(word.region)}`;
     const parts = { type: "button", class: look, "data-region": word.region, "aria-pressed": "false" };
     return [...space, make("button", parts, word.text)];
+  });
+}
+
+/** A text, in which some words are marked; where no spaces are written, the run of letters that holds one. */
+function markedWords(text, words) {
+  const holds = (run, word) => run === word || (UNSPACED.test(word) && run.includes(word));
+  return text.split(/([\p{L}\p{N}][\p{L}\p{N}\p{M}]*)/u).map((run, at) => {
+    const plain = run.normalize("NFKC").toLowerCase().normalize("NFKC");
+    return at % 2 && words.some((word) => holds(plain, word)) ? make("mark", {}, run) : run;
   });
 }
 

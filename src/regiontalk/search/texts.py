@@ -1,0 +1,199 @@
+"""Words of a query in people's own texts of photos, and how far they lift a photo above its content's score.
+
+The rule: a photo whose text has words of the query is ranked by S + R (4 r + 2 s), the others by S.
+
+- S: its content's score, Eq. 8, as without texts. R: the largest S less the smallest, of the photos that are ranked.
+- r: the sum over those words that the pack does not know, such as names, of log((P + 1) / (d + 1/2)) divided by
+  log((P + 1) / (3/2)), where d of the index's P photos have the word in their texts: 1 for a word of a single photo.
+- s: the share of the query that stands in the text, 0 to 1: each word weighs log((T + 1) / (d + 1/2)), where T photos
+  have a text, so that rare words count most.
+
+So a name, which no content can show, lifts the few photos whose texts have it above all others; and half of a query by
+weight lifts a photo above all whose texts have nothing of it. Among equals content decides.
+
+Axis names: P positions in the index, n photos whose texts have a word of a query.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from math import log
+
+import numpy as np
+
+from regiontalk.language.function_words import FUNCTION_WORDS
+from regiontalk.language.tokenise import tokenise
+from regiontalk.language.vocabulary import Vocabulary
+
+MOST_WORDS = 64
+"""Of a query, that are looked for in texts: the first ones. Each costs a pass over all texts."""
+
+_NAMES, _SHARE = 4.0, 2.0
+_UNSPACED = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
+"""Letters of scripts that put no space between words: Thai, Lao, Tibetan, Burmese, Khmer, Japanese, Chinese."""
+
+
+@dataclass(frozen=True)
+class TextQuery:
+    """The words of a query that are looked for in texts.
+
+    Attributes:
+        words: each once, as `tokenise` makes them.
+        names: those of them that the pack does not know.
+        has_content: whether the pack knows any word of the query; if not, only texts can answer it.
+    """
+
+    words: tuple[str, ...]
+    names: frozenset[str]
+    has_content: bool
+
+    @classmethod
+    def of(cls, sentence: str, vocabulary: Vocabulary) -> TextQuery:
+        """The words of a sentence, without those that name nothing (`FUNCTION_WORDS`) and letters of the alphabet, as
+        "dog's" has one."""
+        words = list(dict.fromkeys(tokenise(sentence)))
+        known = dict(zip(words, vocabulary.encode(words) != Vocabulary.UNKNOWN, strict=True))
+        asked = [each for each in words if each not in FUNCTION_WORDS and not (len(each) == 1 and "a" <= each <= "z")]
+        names = frozenset(each for each in asked if not known[each])
+        return cls(tuple(asked[:MOST_WORDS]), names, any(known.values()))
+
+    def found_in(self, text: str) -> tuple[str, ...]:
+        """The words that stand in a text, in the query's order.
+
+        >>> TextQuery(("anna", "東京", "old"), frozenset(), True).found_in("Anna's golden 東京タワー")
+        ('anna', '東京')
+        """
+        held = _spaced(text)
+        return tuple(word for word in self.words if _pattern(word) in held)
+
+
+@dataclass(frozen=True, eq=False)
+class TextMatch:
+    """Photos whose texts have words of a query.
+
+    Attributes:
+        positions: (n,) int64, rising.
+        lifts: (n,) float32, 4 r + 2 s, above 0.
+        has_content: see `TextQuery`.
+    """
+
+    positions: np.ndarray
+    lifts: np.ndarray
+    has_content: bool
+
+    def lifted(self, scores: np.ndarray) -> np.ndarray:
+        """S + R (4 r + 2 s) of each photo.
+
+        Args:
+            scores: (P,) float32, S; −∞ for photos that must not be found.
+
+        Returns:
+            (P,) float32; −∞ too for photos without a match, if content says nothing about the query.
+
+        >>> match = TextMatch(np.array([1]), np.array([2.0], np.float32), True)
+        >>> match.lifted(np.array([5, 1, -np.inf], np.float32))
+        array([  5.,   9., -inf], dtype=float32)
+        """
+        counted = scores[scores > -np.inf]
+        span = np.ptp(counted) if len(counted) else 0
+        ranked = scores.copy() if self.has_content else np.full_like(scores, -np.inf)
+        ranked[self.positions] = scores[self.positions] + self.lifts * (span or 1)
+        return ranked
+
+
+class Texts:
+    """The texts of an index, to look for words in. Making it reads all of them once.
+
+    Args:
+        texts: position → text, of the photos that have one.
+        photos: how many photos there are, with and without a text.
+    """
+
+    def __init__(self, texts: Iterable[tuple[int, str]], photos: int) -> None:
+        found = [(position, _spaced(text)) for position, text in texts]
+        self._photos = photos
+        self._positions = np.array([position for position, _ in found], np.int64)
+        self._ends = np.cumsum([len(text) + 1 for _, text in found], dtype=np.int64)
+        self._joined = "".join(f"{text}\n" for _, text in found)  # no word has a line's end, so none goes beyond one
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    def match(self, query: TextQuery | None) -> TextMatch | None:
+        """The photos whose texts have a word of a query; None if there are none."""
+        rows = [] if query is None or not len(self) else [self._rows(word) for word in query.words]
+        if query is None or not any(map(len, rows)):
+            return None
+        lifts = np.zeros(len(self))
+        for at, lift in zip(rows, word_lifts(query, map(len, rows), len(self), self._photos), strict=True):
+            lifts[at] += lift
+        matching = np.flatnonzero(lifts)
+        return TextMatch(self._positions[matching], lifts[matching].astype(np.float32), query.has_content)
+
+    def _rows(self, word: str) -> np.ndarray:
+        """Which texts have a word, (n,) rising."""
+        rows, sought = list[int](), _pattern(word)
+        at = self._joined.find(sought)
+        while at >= 0:
+            rows.append(int(np.searchsorted(self._ends, at, side="right")))
+            at = self._joined.find(sought, self._ends[rows[-1]])
+        return np.array(rows, np.int64)
+
+
+def word_lifts(query: TextQuery, having: Iterable[int], texts: int, photos: int) -> list[float]:
+    """What each word of a query adds to 4 r + 2 s.
+
+    Args:
+        having: d, in how many texts each word stands.
+        texts, photos: T and P.
+
+    >>> anna = TextQuery(("anna", "beach"), frozenset({"anna"}), True)
+    >>> [round(each, 2) for each in word_lifts(anna, [1, 3], 9, 9)]  # 4 + 2 · 1.90 / 2.95, 2 · 1.05 / 2.95
+    [5.29, 0.71]
+    """
+    counts = list(having)
+    weights = [log((texts + 1) / (each + 0.5)) for each in counts]
+    rarity = [log((photos + 1) / (each + 0.5)) / log((photos + 1) / 1.5) for each in counts]
+    return [
+        _SHARE * weight / sum(weights) + _NAMES * rare * (word in query.names)
+        for word, weight, rare in zip(query.words, weights, rarity, strict=True)
+    ]
+
+
+def _spaced(text: str) -> str:
+    """The words of a text with a space before and behind each.
+
+    >>> _spaced("Anna's café, 1999")
+    ' anna s café 1999 '
+    """
+    return f" {' '.join(tokenise(text))} "
+
+
+def _pattern(word: str) -> str:
+    """What a text that has a word holds: the whole word, or where no spaces are written, the word in any place."""
+    return word if _is_unspaced(word) else f" {word} "
+
+
+def _is_unspaced(word: str) -> bool:
+    """Whether a word is of a script that puts no space between words, so that it may be several."""
+    return _UNSPACED.search(word) is not None
+
+
+def keys_of_text(text: str) -> set[str]:
+    """What a server that compares whole keys finds a text by: its words; where no spaces are written, also letters and
+    pairs of letters."""
+    words = set(tokenise(text))
+    unspaced = filter(_is_unspaced, words)
+    return words.union(part for word in unspaced for part in (*word, *_pairs(word)))
+
+
+def keys_of_word(word: str) -> list[str]:
+    """The keys that a text with a word has. Where no spaces are written, it may have all of them and not the word."""
+    return (_pairs(word) or [word]) if _is_unspaced(word) else [word]
+
+
+def _pairs(word: str) -> list[str]:
+    return ["".join(pair) for pair in pairwise(word)]
