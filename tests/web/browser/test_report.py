@@ -82,9 +82,9 @@ def test_figures_become_views_as_they_come_near(report: Page) -> None:
 
 
 def test_words_light_their_box_and_boxes_their_words(report: Page) -> None:
-    words = report.all(".rt-alignment .rt-word")
-    report.hover(words[4])
-    region = words[4].get_attribute("data-region")
+    word = report.all(".rt-alignment .rt-word:not(.rt-weak)")[-1]
+    report.hover(word)
+    region = word.get_attribute("data-region")
     assert set(report.lit(".rt-alignment .rt-box")) == {region}
     report.hover(report.one("h1"))
     assert report.lit(".rt-box") == []
@@ -94,12 +94,12 @@ def test_words_light_their_box_and_boxes_their_words(report: Page) -> None:
 
 
 def test_the_slider_makes_one_phrase_of_the_sentence(report: Page) -> None:
-    assert len(report.all(".rt-alignment")[0].find_elements("css selector", ".rt-word.rt-start")) > 1
+    assert len(report.all(".rt-alignment")[-1].find_elements("css selector", ".rt-word.rt-start")) > 1
     report.run(
-        "const slider = document.querySelector('.rt-slider'); slider.value = slider.max;"
+        "const slider = [...document.querySelectorAll('.rt-slider')].at(-1); slider.value = slider.max;"
         "slider.dispatchEvent(new Event('input'))"
     )
-    assert len(report.all(".rt-alignment")[0].find_elements("css selector", ".rt-word.rt-start")) == 1
+    assert len(report.all(".rt-alignment")[-1].find_elements("css selector", ".rt-word.rt-start")) == 1
 
 
 def test_it_stands_in_the_middle_of_a_wide_window(report: Page) -> None:

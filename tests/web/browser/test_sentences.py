@@ -15,7 +15,7 @@ from regiontalk.structures import Alignment
 if TYPE_CHECKING:
     from .page import Page
 
-SENTENCE = "a man takes a picture with a camera on a tripod"
+SENTENCE = "a man in a black coat looks through a camera on a tripod in a field"
 REQUESTS = "return performance.getEntriesByType('resource').length"
 PUT_SLIDER = (
     "const s = document.querySelector('.rt-slider'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))"
