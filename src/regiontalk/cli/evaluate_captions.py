@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +28,58 @@ if TYPE_CHECKING:
     from regiontalk.evaluation.objects.run import ClassList
 
 
+@dataclass(frozen=True)
+class CaptionFileOptions:
+    """Which captions of files are compared, and how."""
+
+    images: Annotated[
+        str | None,
+        typer.Option("--images", metavar="LIST", help="Names of the photos to compare, one a line, in this order."),
+    ] = None
+    split: Annotated[str, typer.Option("--split", help="Of references that have splits; all for every photo.")] = "test"
+    tokenise: Annotated[
+        str,
+        typer.Option("--tokenise", metavar="ptb|plain", help="ptb as coco-caption; plain: letters and digits only."),
+    ] = "ptb"
+    frequencies: Annotated[
+        str | None,
+        typer.Option(
+            "--frequencies",
+            metavar="REFERENCES",
+            help="Captions for CIDEr's document frequencies, if not the references.",
+        ),
+    ] = None
+    frequencies_split: Annotated[
+        str | None, typer.Option("--frequencies-split", help="Of these, if they have splits; train.")
+    ] = None
+    metrics: Annotated[
+        str | None,
+        typer.Option("--metrics", metavar="NAMES", help="Also meteor, spice or meteor,spice; both need Java."),
+    ] = None
+
+    def files(self, predictions: str, references: str) -> CaptionFiles:
+        """What is compared.
+
+        Raises:
+            DataError: if a name is empty.
+            ConfigError: if there is a split of --frequencies and no --frequencies.
+        """
+        from regiontalk.evaluation.captions.files import CaptionFiles
+
+        if self.frequencies is None:
+            refuse({"--frequencies-split": self.frequencies_split}, "without --frequencies")
+        return CaptionFiles(
+            named_path("PREDICTIONS", predictions),
+            named_path("REFERENCES", references),
+            None if self.images is None else named_path("--images", self.images),
+            self.split,
+            self.tokenise,
+            None if self.frequencies is None else named_path("--frequencies", self.frequencies),
+            "train" if self.frequencies_split is None else self.frequencies_split,
+            () if self.metrics is None else tuple(dict.fromkeys(name.strip() for name in self.metrics.split(","))),
+        )
+
+
 def captions(
     predictions: Annotated[
         str,
@@ -45,32 +97,7 @@ def captions(
         ),
     ],
     *,
-    images: Annotated[
-        str | None,
-        typer.Option("--images", metavar="LIST", help="Names of the photos to compare, one a line, in this order."),
-    ] = None,
-    split: Annotated[
-        str, typer.Option("--split", help="Of references that have splits; all for every photo.")
-    ] = "test",
-    tokenise: Annotated[
-        str,
-        typer.Option("--tokenise", metavar="ptb|plain", help="ptb as coco-caption; plain: letters and digits only."),
-    ] = "ptb",
-    frequencies: Annotated[
-        str | None,
-        typer.Option(
-            "--frequencies",
-            metavar="REFERENCES",
-            help="Captions for CIDEr's document frequencies, if not the references.",
-        ),
-    ] = None,
-    frequencies_split: Annotated[
-        str | None, typer.Option("--frequencies-split", help="Of these, if they have splits; train.")
-    ] = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option("--metrics", metavar="NAMES", help="Also meteor, spice or meteor,spice; both need Java."),
-    ] = None,
+    compared: CaptionFileOptions,
     sampling: Sampling,
     per_caption: PerCaptionOption = None,
     as_json: JsonOption = False,
@@ -90,21 +117,9 @@ def captions(
     """
     with ending() as report:
         from regiontalk.cli.evaluate_text import captions_text
-        from regiontalk.evaluation.captions.files import CaptionFiles, evaluate_caption_files, write_each
+        from regiontalk.evaluation.captions.files import evaluate_caption_files, write_each
 
-        if frequencies is None:
-            refuse({"--frequencies-split": frequencies_split}, "without --frequencies")
-        reporting = sampling.reporting()
-        files = CaptionFiles(
-            named_path("PREDICTIONS", predictions),
-            named_path("REFERENCES", references),
-            None if images is None else named_path("--images", images),
-            split,
-            tokenise,
-            None if frequencies is None else named_path("--frequencies", frequencies),
-            "train" if frequencies_split is None else frequencies_split,
-            tuple(dict.fromkeys(name.strip() for name in metrics.split(","))) if metrics is not None else (),
-        )
+        reporting, files = sampling.reporting(), compared.files(predictions, references)
         target = None if per_caption is None else per_caption_file(per_caption, _read_by_captions(files))
         found = evaluate_caption_files(files, reporting)
         for note in found.notes:
@@ -164,9 +179,10 @@ def describe(
         show(result, captions_text, as_json, report)
 
 
-def objects(
-    *,
-    data: BoxedData,
+@dataclass(frozen=True)
+class NamedThings:
+    """Whose captions are measured, and the classes that count."""
+
     captions: Annotated[
         str | None,
         typer.Option(
@@ -175,19 +191,34 @@ def objects(
             help="Any system's captions instead of a pack's: COCO results, JSON Lines, CSV, what describe --json "
             "prints; or a caption a line, with --images.",
         ),
-    ] = None,
+    ] = None
     human: Annotated[
         str | None,
         typer.Option(
             "--human", metavar="FILE", help="People's captions of the same photos, measured beside; a folder too."
         ),
-    ] = None,
+    ] = None
     classes: Annotated[
         str,
         typer.Option(
             "--classes", metavar="data|voc|coco", help="The classes that count: the data's, VOC's 20, COCO's 80."
         ),
-    ] = "data",
+    ] = "data"
+
+    def paths(self) -> dict[str, Path]:
+        """The files of captions by flag.
+
+        Raises:
+            DataError: if a name is empty.
+        """
+        given = {"--captions": self.captions, "--human": self.human}
+        return {flag: named_path(flag, name) for flag, name in given.items() if name is not None}
+
+
+def objects(
+    *,
+    data: BoxedData,
+    named: NamedThings,
     sampling: Sampling,
     per_caption: PerCaptionOption = None,
     as_json: JsonOption = False,
@@ -218,16 +249,15 @@ def objects(
         )
         from regiontalk.evaluation.objects.run import evaluate_objects
 
-        counted = _class_list(classes)
+        counted = _class_list(named.classes)
         reporting = sampling.reporting()
-        if captions is not None:
+        if named.captions is not None:
             refuse({"--pack": options.pack, "--beam": beam, "--threads": options.threads}, "with --captions")
-        given = {"--captions": captions, "--human": human}
-        paths = {flag: named_path(flag, name) for flag, name in given.items() if name is not None}
-        read_first = _read_by_objects(data, [*paths.values()])
-        target = None if per_caption is None else per_caption_file(per_caption, read_first)
+        paths, target = named.paths(), None
+        if per_caption is not None:
+            target = per_caption_file(per_caption, _read_by_objects(data, [*paths.values()]))
         selection, chosen = data.selection(options.max_pixels)
-        boxed = data.read_selected(replace(selection, need_files=captions is None))
+        boxed = data.read_selected(replace(selection, need_files=named.captions is None))
         if isinstance(boxed, Entities) or boxed.kind != "labels":
             raise DataError(
                 f"{data.path}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
@@ -235,7 +265,7 @@ def objects(
         listed = None if data.images is None else read_names(Path(data.images))
         read = {flag: read_photo_captions(path, boxed, Path(data.path), listed) for flag, path in paths.items()}
         boxed = with_captions(boxed, [*read.values()], selection)
-        if captions is None:
+        if named.captions is None:
             written = write_photo_captions(options.load(), boxed, beam, chosen, report.bar)
         else:
             written = read["--captions"]
