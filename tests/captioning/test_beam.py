@@ -321,3 +321,30 @@ def test_top_k_is_a_stable_sort(data: st.DataObject) -> None:
     scores = np.array(data.draw(st.lists(values, min_size=rows * width, max_size=rows * width))).reshape(rows, width)
     k = data.draw(st.integers(1, width))
     np.testing.assert_array_equal(top_k(scores, k), np.argsort(-scores, axis=1, kind="stable")[:, :k])
+
+
+@given(st.integers(0, 10_000), st.integers(1, 9), st.booleans())
+def test_top_k_of_many_columns_is_a_stable_sort(seed: int, k: int, few_values: bool) -> None:
+    rng = np.random.default_rng(seed)
+    shape = (int(rng.integers(1, 5)), int(rng.integers(64 * k, 64 * k + 200)))
+    scores = rng.integers(0, 3, shape).astype(np.float32) if few_values else rng.normal(size=shape).astype(np.float32)
+    scores[rng.random(shape) < 0.3] = -np.inf
+    expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    np.testing.assert_array_equal(top_k(scores, k), expected)
+
+
+def test_words_said_once_are_not_said_again() -> None:
+    class Echo:
+        """Says word 2 again and again, then 3."""
+
+        def start(self, contexts: np.ndarray) -> tuple[np.ndarray]:
+            return (np.zeros((len(contexts), 1)),)
+
+        def step(self, state: tuple[np.ndarray], word_ids: np.ndarray) -> tuple[tuple[np.ndarray], np.ndarray]:
+            return state, np.tile(np.log([0.1, 1e-9, 0.6, 0.3]), (len(word_ids), 1))
+
+    contexts = np.zeros((1, 1))
+    (row,) = beam_search(Echo(), contexts, beam=4, max_words=4, length_normalisation=1.0)
+    assert row[0].ids[:2] == (2, 2)
+    (row,) = beam_search(Echo(), contexts, 4, 4, 1.0, once=np.array([False, False, True, False]))
+    assert all(each.ids.count(2) <= 1 for each in row) and any(each.ids.count(3) > 1 for each in row)

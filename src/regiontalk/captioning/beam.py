@@ -23,6 +23,10 @@ from regiontalk.recurrence import State
 BOUNDARY = 0
 """START as input, END as output: `Vocabulary.BOUNDARY`."""
 
+_BLOCK = 32
+_WIDE = 2 * _BLOCK
+"""Columns for each that is wanted from which on blocks are looked at first."""
+
 
 class Stepper(Protocol):
     """What a search needs: `Captioner`, or anything that says log-probabilities step by step."""
@@ -197,6 +201,28 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     Returns:
         (N, k) int64 columns.
     """
+    rows, width = scores.shape
+    if width >= _WIDE * k:
+        return _top_k_of_blocks(scores, k)
+    return _top_k(scores, k)
+
+
+def _top_k_of_blocks(scores: np.ndarray, k: int) -> np.ndarray:
+    """As `top_k`, of many columns: the k largest lie in the k blocks of columns whose largest are the greatest.
+
+    Of equal blocks the earlier come first, so that of equal scores no earlier one is left out.
+    """
+    rows, width = scores.shape
+    starts = np.arange(0, width, _BLOCK)
+    chosen = np.sort(_top_k(np.maximum.reduceat(scores, starts, axis=1), k), axis=1)  # (N, k) blocks, in order
+    columns = (chosen[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(rows, -1)  # (N, k * block)
+    inside = np.minimum(columns, width - 1)
+    few = np.where(columns < width, np.take_along_axis(scores, inside, axis=1), -np.inf)
+    found: np.ndarray = np.take_along_axis(columns, _top_k(few, k), axis=1)
+    return found
+
+
+def _top_k(scores: np.ndarray, k: int) -> np.ndarray:
     rows, width = scores.shape
     threshold = np.partition(scores, width - k, axis=1)[:, width - k, None]  # (N, 1) the k-th largest
     reached = scores >= threshold

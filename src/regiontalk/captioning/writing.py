@@ -85,9 +85,10 @@ class Writer:
         weight, alpha = self.settings.fit, self.settings.length_normalisation
         if not weight:
             return [first for first, *_ in found]
-        read = iter(self.read([np.array(each.ids, np.int64) for row in found for each in row]))
+        said = list(dict.fromkeys(each.ids for row in found for each in row))  # "a dog" is said of many regions
+        read = dict(zip(said, self.read([np.array(ids, np.int64) for ids in said]), strict=True))
         scores = [
-            [score_of_products(products(next(read), vectors), self.kind) for _ in row]
+            [score_of_products(products(read[each.ids], vectors), self.kind) for each in row]
             for row, vectors in zip(found, seen, strict=True)
         ]
         return [best_fitting(row, fits, weight, alpha) for row, fits in zip(found, scores, strict=True)]
