@@ -201,7 +201,7 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
     Returns:
         (N, k) int64 columns.
     """
-    rows, width = scores.shape
+    width = scores.shape[1]
     if width >= _WIDE * k:
         return _top_k_of_blocks(scores, k)
     return _top_k(scores, k)
