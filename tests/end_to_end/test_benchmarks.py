@@ -94,6 +94,13 @@ def test_like(tiny_pack: Path, captioned: Path) -> None:
     assert "nothing was measured" in run("like", "--pack", str(tiny_pack), str(captioned), "--photos", "10").stderr
 
 
+def test_own_texts(tiny_pack: Path, captioned: Path) -> None:
+    ended = run("own_texts", "--pack", str(tiny_pack), str(captioned), "--split", "test")
+    assert ended.returncode == 0, ended.stderr
+    for row in ("10 test photos", "a caption", "three words", "a tenth"):
+        assert row in ended.stdout
+
+
 def test_a_command_that_fails_is_not_measured() -> None:
     ended = run("startup", "--pack", "missing")
     assert ended.returncode != 0

@@ -164,8 +164,9 @@ def test_own_texts(index: PhotoIndex, photos: Path) -> None:
     assert repr(found).endswith(", text='Anna in Zürich')")
     assert (found.to_dict()["text"], found.to_dict()["phrases"]) == ("Anna in Zürich", [])
     both = index.search("Anna and a dog", k=4)
-    assert [Path(each.file).name for each in both[:2]] == ["d.jpg", "a.jpg"] and len(both) == 4
-    assert [each.text_words for each in both] == [("anna", "dog"), ("anna",), (), ()]
+    words = {Path(each.file).name: each.text_words for each in both}
+    assert words == {"d.jpg": ("anna", "dog"), "a.jpg": ("anna",), "b.png": (), "c.png": ()}
+    assert set(list(words)[:2]) == {"a.jpg", "d.jpg"}
     assert all(each.phrases for each in both)
     with pytest.raises(SentenceError, match="knows none of the words in 'zyxwv'"):
         index.search("zyxwv")

@@ -99,7 +99,7 @@ SOME = st.sampled_from(["anna", "dog", "beach", "red", "old", "zoë", "the"])
     st.integers(0, 9),
 )
 def test_lifts_are_what_the_rule_says(texts: list[list[str]], query: list[str], others: int) -> None:
-    """4 r + 2 s, word by word."""
+    """3 r + s², word by word."""
     held = {position: " ".join(text) for position, text in enumerate(texts) if text}
     photos, question = len(texts) + others, asked(" ".join(query))
     matched = Texts(held.items(), photos).match(question)
@@ -114,7 +114,7 @@ def test_lifts_are_what_the_rule_says(texts: list[list[str]], query: list[str], 
             if word in question.names
         ]
         if there:
-            expected[position] = 4 * sum(rare) + 2 * sum(weights[word] for word in there) / sum(weights.values())
+            expected[position] = 3 * sum(rare) + (sum(weights[word] for word in there) / sum(weights.values())) ** 2
     if matched is None:
         assert not expected
     else:

@@ -29,7 +29,7 @@ from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
 from regiontalk.search.qdrant_filters import conditions_of
 from regiontalk.search.storage import Entry, FileState
-from regiontalk.search.texts import TextQuery, keys_of_text, word_lifts
+from regiontalk.search.texts import TextQuery, keys_of_text, lift, word_weights
 from regiontalk.structures import Regions
 
 if TYPE_CHECKING:
@@ -138,17 +138,18 @@ class QdrantEngine:
     def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None) -> list[Hit]:
         """See `Engine`. Of the photos whose texts have a word of the query, the k best by content are ranked, for each
         word; and R of `regiontalk.search.texts` is that of the photos which are ranked."""
-        asked, lifts = np.column_stack([words, np.ones(len(words))]), self._lifts(query)
-        if query is None or not lifts:
+        asked, weights = np.column_stack([words, np.ones(len(words))]), self._weights(query)
+        if query is None or not weights:
             return _hits(self._query(asked, k, where))
         fetched = self._query(asked, k, where) if query.has_content else []
-        for word in lifts:
+        for word in weights:
             fetched += self._query(asked, k, where, (word,))
         hits = _hits({str(each.id): each for each in fetched}.values())
         scores = np.array([hit.score for hit in hits])
         span = float(np.ptp(scores)) if hits else 0.0
-        found = [[lifts.get(word, 0) for word in query.found_in(hit.entry.text)] for hit in hits]
-        ranked = scores + (span or 1) * np.array([sum(each) for each in found])
+        texts = [query.found_in(hit.entry.text) for hit in hits]
+        lifts = np.array([lift(weights[word] for word in text if word in weights) for text in texts])
+        ranked = scores + (span or 1) * lifts
         return [hits[place] for place in np.argsort(-ranked, kind="stable")[:k]]
 
     def matching_texts(self, query: TextQuery, where: Where = EVERYTHING) -> int:
@@ -192,16 +193,16 @@ class QdrantEngine:
     def _count(self, conditions: models.Filter | None) -> int:
         return int(self._client.count(self._collection, count_filter=conditions, exact=True).count)
 
-    def _lifts(self, query: TextQuery | None) -> dict[str, float]:
-        """What each word of a query that stands in a text adds to a photo's lift."""
+    def _weights(self, query: TextQuery | None) -> dict[str, tuple[float, float]]:
+        """The words of a query that stand in texts, see `word_weights`."""
         from qdrant_client import models
 
         having = [self._count(conditions_of(EVERYTHING, (word,))) for word in (query.words if query else ())]
         if query is None or not any(having):
             return {}
         wordless = models.IsEmptyCondition(is_empty=models.PayloadField(key="words"))
-        lifts = word_lifts(query, having, self._count(models.Filter(must_not=[wordless])), self._count(None))
-        return {word: lift for word, count, lift in zip(query.words, having, lifts, strict=True) if count}
+        weights = word_weights(query, having, self._count(models.Filter(must_not=[wordless])), self._count(None))
+        return {word: each for word, count, each in zip(query.words, having, weights, strict=True) if count}
 
     def _query(self, words: np.ndarray, k: int, where: Where, in_text: Sequence[str] = ()) -> list[Any]:
         """The k best points for words (T, h + 1) by MaxSim, with payload and regions; see `_filter`."""

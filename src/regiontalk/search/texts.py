@@ -1,6 +1,6 @@
 """Words of a query in people's own texts of photos, and how far they lift a photo above its content's score.
 
-The rule: a photo whose text has words of the query is ranked by S + R (4 r + 2 s), the others by S.
+The rule: a photo whose text has words of the query is ranked by S + R (3 r + s²), the others by S.
 
 - S: its content's score, Eq. 8, as without texts. R: the largest S less the smallest, of the photos that are ranked.
 - r: the sum over those words that the pack does not know, such as names, of log((P + 1) / (d + 1/2)) divided by
@@ -8,8 +8,9 @@ The rule: a photo whose text has words of the query is ranked by S + R (4 r + 2 
 - s: the share of the query that stands in the text, 0 to 1: each word weighs log((T + 1) / (d + 1/2)), where T photos
   have a text, so that rare words count most.
 
-So a name, which no content can show, lifts the few photos whose texts have it above all others; and half of a query by
-weight lifts a photo above all whose texts have nothing of it. Among equals content decides.
+So a name, which no content can show, lifts the few photos whose texts have it above all others; a text that has the
+whole query lifts its photo to the level of the best content at least; and a word that many texts have weighs little
+beside content. s is squared because photos without a text would otherwise stand behind all that share a word or two.
 
 Axis names: P positions in the index, n photos whose texts have a word of a query.
 """
@@ -31,7 +32,9 @@ from regiontalk.language.vocabulary import Vocabulary
 MOST_WORDS = 64
 """Of a query, that are looked for in texts: the first ones. Each costs a pass over all texts."""
 
-_NAMES, _SHARE = 4.0, 2.0
+_NAMES = 3.0
+"""More than the other two summands can make up for: S differs by R at most, and s² is 1 at most."""
+
 _UNSPACED = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
 """Letters of scripts that put no space between words: Thai, Lao, Tibetan, Burmese, Khmer, Japanese, Chinese."""
 
@@ -76,7 +79,7 @@ class TextMatch:
 
     Attributes:
         positions: (n,) int64, rising.
-        lifts: (n,) float32, 4 r + 2 s, above 0.
+        lifts: (n,) float32, 3 r + s², above 0.
         has_content: see `TextQuery`.
     """
 
@@ -85,7 +88,7 @@ class TextMatch:
     has_content: bool
 
     def lifted(self, scores: np.ndarray) -> np.ndarray:
-        """S + R (4 r + 2 s) of each photo.
+        """S + R (3 r + s²) of each photo.
 
         Args:
             scores: (P,) float32, S; −∞ for photos that must not be found.
@@ -127,9 +130,11 @@ class Texts:
         rows = [] if query is None or not len(self) else [self._rows(word) for word in query.words]
         if query is None or not any(map(len, rows)):
             return None
-        lifts = np.zeros(len(self))
-        for at, lift in zip(rows, word_lifts(query, map(len, rows), len(self), self._photos), strict=True):
-            lifts[at] += lift
+        r, s = np.zeros(len(self)), np.zeros(len(self))
+        for at, (rarity, share) in zip(rows, word_weights(query, map(len, rows), len(self), self._photos), strict=True):
+            r[at] += rarity
+            s[at] += share
+        lifts = _NAMES * r + s**2
         matching = np.flatnonzero(lifts)
         return TextMatch(self._positions[matching], lifts[matching].astype(np.float32), query.has_content)
 
@@ -143,24 +148,34 @@ class Texts:
         return np.array(rows, np.int64)
 
 
-def word_lifts(query: TextQuery, having: Iterable[int], texts: int, photos: int) -> list[float]:
-    """What each word of a query adds to 4 r + 2 s.
+def word_weights(query: TextQuery, having: Iterable[int], texts: int, photos: int) -> list[tuple[float, float]]:
+    """What each word of a query adds to r and to s of a text that has it.
 
     Args:
         having: d, in how many texts each word stands.
         texts, photos: T and P.
 
     >>> anna = TextQuery(("anna", "beach"), frozenset({"anna"}), True)
-    >>> [round(each, 2) for each in word_lifts(anna, [1, 3], 9, 9)]  # 4 + 2 · 1.90 / 2.95, 2 · 1.05 / 2.95
-    [5.29, 0.71]
+    >>> [(round(r, 2), round(s, 2)) for r, s in word_weights(anna, [1, 3], 9, 9)]  # 1.90 and 1.05 of 2.95
+    [(1.0, 0.64), (0.0, 0.36)]
     """
     counts = list(having)
     weights = [log((texts + 1) / (each + 0.5)) for each in counts]
     rarity = [log((photos + 1) / (each + 0.5)) / log((photos + 1) / 1.5) for each in counts]
     return [
-        _SHARE * weight / sum(weights) + _NAMES * rare * (word in query.names)
+        (rare if word in query.names else 0.0, weight / sum(weights))
         for word, weight, rare in zip(query.words, weights, rarity, strict=True)
     ]
+
+
+def lift(weights: Iterable[tuple[float, float]]) -> float:
+    """3 r + s² of a text by the `word_weights` of the words that it has.
+
+    >>> lift([(1.0, 0.5), (0.0, 0.25)])
+    3.5625
+    """
+    found = list(weights)
+    return _NAMES * sum(rarity for rarity, _ in found) + sum(share for _, share in found) ** 2
 
 
 def _spaced(text: str) -> str:
