@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,10 +83,12 @@ def test_wrong_exports_are_told(
     assert not (tmp_path / "pack").exists()
 
 
-def test_words_that_no_caption_taught_are_placed(alignment_config: AlignmentConfig, tmp_path: Path) -> None:
+def test_words_that_no_caption_taught_are_placed(
+    alignment_config: AlignmentConfig, shapes_folder: Path, tmp_path: Path
+) -> None:
     vectors = tmp_path / "words.txt"
     vectors.write_text("circle 1 0\nsquare 0 1\ndisc 0.9 0.1\nzither -1 -1\n")
-    alignment = replace(alignment_config, placed_vectors=vectors, output=tmp_path / "alignment", epochs=3)
+    alignment = replace(alignment_config, placed_vectors=vectors, output=tmp_path / "alignment", epochs=3, cell="gru")
     train_alignment(alignment)
     captioner = captioner_config(alignment, "photo", epochs=1, output=tmp_path / "photo")
     region = captioner_config(alignment, "region", epochs=1, output=tmp_path / "region")
@@ -109,6 +112,10 @@ def test_words_that_no_caption_taught_are_placed(alignment_config: AlignmentConf
     sentence, alone, circle = model.read(["a red disc qwx", "disc", "circle"])
     assert sentence.kinds == ("learnt", "learnt", "placed", "unknown")
     assert np.isfinite(alone.vectors).all() and not np.array_equal(alone.vectors, circle.vectors)
+    data = shutil.copytree(shapes_folder, tmp_path / "again" / shapes_folder.name)
+    captions = (data / "captions.csv").read_text().replace(" circle", " disc")  # training captions say a placed word
+    (data / "captions.csv").write_text(captions)
+    assert export_pack(replace(export, data=(data,), dim=8)).settings.space.dim == 8
     with pytest.raises(ConfigError, match="was trained without such vectors; leave it out"):
         export_pack(replace(export, alignment=alignment_run_without(alignment_config, tmp_path)))
 
