@@ -87,7 +87,7 @@ export function mountAlignment(element, data, imageUrl) {
   if (unknown.length) side.append(make("p", { class: "rt-note rt-unknown" }, `not known: ${unknown.map(meantWord).join("; ")}`));
   const missing = isTold(data.sure) ? data.phrases.filter((phrase) => isTold(phrase.sure) && !phrase.found) : [];
   if (missing.length) side.append(make("p", { class: "rt-note" }, `not found: ${missing.map((phrase) => phrase.text).join("; ")}`));
-  if (isTold(data.sure)) side.append(make("p", { class: "rt-note" }, `${percent(data.sure)} sure that all of it fits`));
+  if (isTold(data.sure)) side.append(make("p", { class: "rt-note" }, `${percent(data.sure)} sure on the whole`));
   side.append(advanced(`score ${decimals(data.score, 2)}`));
   if (heat) side.append(betaSlider(data, count, (beta) => draw(viterbi(data.scores, beta).path)), heat.element);
   mount(element, "rt-alignment", stage.element, side);
