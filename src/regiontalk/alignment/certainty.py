@@ -10,7 +10,7 @@ The words of a sentence are not independent, and √T is what keeps the whole ca
 too bold.
 
 A caption that a network wrote is another matter: it was chosen because it fits. That it names what is there and nothing
-else, has a line of its own, through the log-odds of its two surest words, which are mostly the things in it.
+else has a line of its own, through the log-odds of its two surest words, which are mostly the things in it.
 
 Axis names: T words, M regions, h dimensions of the shared space.
 """
@@ -29,7 +29,7 @@ from regiontalk.structures import ABSENT
 ASKED = 0.5
 """Prior of what somebody says of a photo: as likely there as not."""
 SEARCHED = 0.02
-"""Prior of a search: of eighty kinds of things, photos name about one in fifty."""
+"""Prior of a search: captions of about every fiftieth photo name a given one of COCO's eighty kinds of things."""
 FOUND = 0.5
 """From here on a phrase is told as found."""
 UNLIKELY = 0.1

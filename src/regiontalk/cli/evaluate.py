@@ -191,13 +191,22 @@ def per_caption_file(name: str, read: Iterable[Path]) -> Path:
         ConfigError: if it is one of `read`.
         DataError: if it cannot be written.
     """
-    target = named_path("--per-caption", name)
-    if identities([target]) & identities(read):
+    if identities([named_path("--per-caption", name)]) & identities(read):
         raise ConfigError(f"--per-caption would replace {printable(name)}, which is read; choose another name")
+    return writable_file("--per-caption", name)
+
+
+def writable_file(flag: str, name: str) -> Path:
+    """The file that an option names, found to be writable.
+
+    Raises:
+        DataError: if it cannot be written.
+    """
+    target = named_path(flag, name)
     try:
         require_writable(target)
     except OSError as error:
-        raise DataError(f"--per-caption {printable(name)}: cannot be written ({error.strerror})") from error
+        raise DataError(f"{flag} {printable(name)}: cannot be written ({error.strerror})") from error
     return target
 
 

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regiontalk.cli.console import ending
-from regiontalk.cli.evaluate import JsonOption, Sampling, named_path, read_captioned, show, warn
+from regiontalk.cli.evaluate import JsonOption, Sampling, read_captioned, show, warn, writable_file
 from regiontalk.cli.options import BeamOption, ModelOptions, flags, refuse
-from regiontalk.cli.outputs import require_writable
 from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -287,7 +286,7 @@ def certainty(
         from regiontalk.data import Dataset, Entities
         from regiontalk.evaluation.certainty.run import SENTENCE, evaluate_certainty
 
-        target = None if diagram is None else _writable("--diagram", diagram)
+        target = None if diagram is None else writable_file("--diagram", diagram)
         found: BoxedDataset | Dataset | Entities
         chosen: dict[str, Any] = {}
         if captioned:
@@ -303,15 +302,6 @@ def certainty(
         report.json(result.to_json()) if as_json else report.result(certainty_text(result))
         if target is not None:
             _draw_reliability(target, result)
-
-
-def _writable(flag: str, name: str) -> Path:
-    target = named_path(flag, name)
-    try:
-        require_writable(target)
-    except OSError as error:
-        raise DataError(f"{flag} {name}: cannot be written ({error.strerror})") from error
-    return target
 
 
 def _draw_reliability(target: Path, result: CertaintyResult) -> None:

@@ -10,11 +10,11 @@ from regiontalk.alignment.certainty import caption_evidence, fit, log_odds
 from regiontalk.data.captions import CaptionedPhoto
 from regiontalk.errors import DataError
 from regiontalk.evaluation.certainty.questions import caption_answers, of_captions
+from regiontalk.evaluation.looking import photo_regions
+from regiontalk.evaluation.results import SILENT
 from regiontalk.model import Model
 from regiontalk.settings import CertaintySettings
 from regiontalk.structures import Regions
-from regiontalk.training.loop import progress_bar
-from regiontalk.vision.session import BATCH
 
 
 def calibrated(model: Model, photos: Sequence[CaptionedPhoto]) -> CertaintySettings:
@@ -28,7 +28,7 @@ def calibrated(model: Model, photos: Sequence[CaptionedPhoto]) -> CertaintySetti
         DataError: if there is too little to ask for.
         PhotoError: if a photo is broken.
     """
-    seen = _look(model, photos)
+    seen = [each for batch in photo_regions(model, [photo.file for photo in photos], SILENT) for each in batch]
     questions = [each for each in of_captions(photos, model.pack.vocabulary) if len(each.words) == 1]
     if not questions:
         raise DataError("calibrate: no dev caption names one of COCO's classes in words that the pack knows")
@@ -43,16 +43,6 @@ def calibrated(model: Model, photos: Sequence[CaptionedPhoto]) -> CertaintySetti
         return told
     line = fit(np.array([caption_evidence(each or [told.offset]) for each in odds]), answers, even=False)
     return CertaintySettings(told.slope, told.offset, *line)
-
-
-def _look(model: Model, photos: Sequence[CaptionedPhoto]) -> list[Regions]:
-    found: list[Regions] = []
-    with progress_bar() as progress:
-        bar = progress.add_task("looking at dev photos", total=len(photos))
-        for start in range(0, len(photos), BATCH):
-            found += model.look([photo.file for photo in photos[start : start + BATCH]])
-            progress.update(bar, completed=len(found))
-    return found
 
 
 def _evidence(model: Model, regions: Regions, words: Sequence[str]) -> list[float]:
