@@ -47,6 +47,9 @@ BANK = "bank"
 PLACED = "placed"
 """Two more NAME.safetensors, which `pack.json` lists if the settings speak of a bank, and of placed words."""
 
+_INT8 = (f"{PLACED}.safetensors", "vectors")
+"""The tensor that is stored as int8 in units of 1/127: its rows have length 1, and there are many."""
+
 LARGEST_FILE = 2**30
 LARGEST_JSON = 2**25
 LARGEST_LIST = fingerprints.BYTES * fingerprints.MOST
@@ -308,24 +311,28 @@ def _read_tensors(data: bytes, path: Path, shapes: Mapping[str, tuple[int, ...]]
     _check_shapes(path, {name: tuple(entry["shape"]) for name, entry in entries.items()}, shapes)
     tensors = {}
     for name, entry in entries.items():
-        if entry["dtype"] != "F16":
-            raise PackError(f"{path}: expected {name} as F16, found {shown(entry['dtype'])}. {_COPY_AGAIN}")
-        tensors[name] = np.frombuffer(entry["data"], "<f2").reshape(shapes[name]).astype(np.float32)
+        stored, kind, unit = ("I8", "i1", 127) if (path.name, name) == _INT8 else ("F16", "<f2", 1)
+        if entry["dtype"] != stored:
+            raise PackError(f"{path}: expected {name} as {stored}, found {shown(entry['dtype'])}. {_COPY_AGAIN}")
+        tensors[name] = np.frombuffer(entry["data"], kind).reshape(shapes[name]).astype(np.float32) / unit
         if not np.isfinite(tensors[name]).all():
             raise PackError(f"{path}: expected finite numbers in {name}, found others. {_COPY_AGAIN}")
     return tensors
 
 
 def _tensor_bytes(path: Path, tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> bytes:
-    """Tensors as a safetensors file of float16."""
+    """Tensors as a safetensors file of float16, but for `_INT8`."""
     _check_shapes(path, {name: tensor.shape for name, tensor in tensors.items()}, shapes)
     with np.errstate(over="ignore"):
-        halves = {name: np.ascontiguousarray(tensor, dtype=np.float16) for name, tensor in tensors.items()}
-    for name, half in halves.items():
+        stored = {name: np.ascontiguousarray(tensor, dtype=np.float16) for name, tensor in tensors.items()}
+    for name, half in stored.items():
         if not np.isfinite(half).all():
             raise PackError(f"{path}: {name} holds a number that is not finite or beyond float16's 65504.")
+    file, name = _INT8
+    if path.name == file:
+        stored[name] = np.ascontiguousarray(np.rint(np.clip(tensors[name], -1, 1) * 127), dtype=np.int8)
     with memory_errors():
-        return safetensors.numpy.save(halves)
+        return safetensors.numpy.save(stored)
 
 
 def _check_shapes(path: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:

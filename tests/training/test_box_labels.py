@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from regiontalk.data import RegionStoreWriter
 from regiontalk.errors import DataError, PhotoError
 from regiontalk.language import Vocabulary
 from regiontalk.settings import VisionSettings
@@ -70,6 +71,29 @@ def test_every_region_reads_the_map_and_knows_what_it_shows(named: NamedPhotos) 
         assert (batch.overlap.max(1) > 0.5).any(1).mean() > 0.5  # most photos still show a named thing
         assert (batch.overlap < 0.3).all(2)[batch.mask].any()
         assert all(len(each) <= 2 for each in batch.boxes)
+
+
+def test_stored_features_keep_their_boxes_and_names(tmp_path: Path) -> None:
+    boxes = [[[0, 0, 0.5, 0.5], [0.5, 0.5, 1, 1]], [[0.1, 0.1, 0.6, 0.6]]]
+    names = [[["cat"], []], [["dog", "cat"]]]
+    lines = [
+        {"file_name": f"{photo}.png", "boxes": [{"box": b, "names": n} for b, n in zip(*each, strict=True)]}
+        for photo, each in enumerate(zip(boxes, names, strict=True))
+    ]
+    (tmp_path / "boxes.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    named = NamedPhotos(
+        read_box_labels(tmp_path / "boxes.jsonl"), {"cat": ("cat",), "dog": ("dog",)}, photos=20, seed=0
+    )
+    writer = RegionStoreWriter.open(tmp_path / "store", names=["0", "1"], regions=3, dim=1, vision_checksum="a" * 64)
+    features = np.array([[[9], [1], [2]], [[8], [3], [0]]])
+    counts, sides = np.array([3, 2]), np.ones((2, 2), np.int64)
+    writer.append(features=features, boxes=np.ones((2, 3, 4)), scores=np.ones((2, 3)), counts=counts, sizes=sides)
+    batch = named.stored(0, writer.finish())  # of twenty draws both photos are among them
+    np.testing.assert_array_equal(batch.features, features)
+    assert batch.mask.tolist() == [[False, True, True], [False, True, False]]  # the whole photo has no name here
+    cat, dog = named.names.index(("cat",)), named.names.index(("dog",))
+    assert batch.overlap[:, :, cat].tolist() == [[0, 1, 0], [0, 1, 0]]
+    assert batch.overlap[:, :, dog].tolist() == [[0, 0, 0], [0, 1, 0]]
 
 
 def test_rare_names_are_drawn_more_often_than_they_occur(named: NamedPhotos) -> None:

@@ -14,7 +14,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
-from regiontalk.data import read_dataset
+from regiontalk.data import RegionStore, read_dataset
 from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.language.reader import words_shapes
@@ -90,9 +90,9 @@ def test_every_loss_and_score_learns(alignment_config: AlignmentConfig, tmp_path
     assert logged(tmp_path, "loss")[-1] < 0.7 * start
 
 
-@pytest.mark.parametrize("vision_learning_rate", [0.0, 1e-3])
+@pytest.mark.parametrize(("vision_learning_rate", "views"), [(0.0, 0), (0.0, 2), (1e-3, 0)])
 def test_names_are_learnt_beside_captions_and_resume_exactly(
-    alignment_config: AlignmentConfig, box_labels: Path, tmp_path: Path, vision_learning_rate: float
+    alignment_config: AlignmentConfig, box_labels: Path, tmp_path: Path, vision_learning_rate: float, views: int
 ) -> None:
     config = replace(
         alignment_config,
@@ -102,8 +102,12 @@ def test_names_are_learnt_beside_captions_and_resume_exactly(
         epochs=2,
         captions=2,
         vision_learning_rate=vision_learning_rate,
+        regions=tmp_path / "regions",
+        views=views,
     )
     train_alignment(config)
+    stores = sorted(folder.name for folder in (tmp_path / "regions").glob("*/train*"))
+    assert stores == ["train", *(f"train_view_{number}" for number in range(views))]
     vocabulary, _ = read_alignment(config.output)
     assert "sofa" in vocabulary and "zebra" not in vocabulary  # no caption speaks of either
     broken = replace(config, output=tmp_path / "broken")
@@ -193,6 +197,24 @@ def test_words_are_forgotten_as_often_as_asked(
         known = before.mask & (before.ids != Vocabulary.UNKNOWN)
         changed, words = changed + int(differ.sum()), words + int(known.sum())
     assert changed == pytest.approx(share * words, abs=0.15 * words if share == 0.5 else 0)
+
+
+def test_a_fixed_backbone_gives_views_in_training_and_whole_photos_without_chance(
+    alignment_config: AlignmentConfig, tmp_path: Path
+) -> None:
+    run = AlignmentRun(replace(alignment_config, regions=tmp_path / "regions", output=tmp_path, views=1), "cpu")
+    source, rows, settings = run.train_sources[0], np.arange(4), run.settings[0]
+    own, view = (RegionStore.open(tmp_path / "regions" / run.dev_names[0] / name) for name in ("train", "train_view_0"))
+    drawn = [source.load(rows, np.random.default_rng(seed), settings)[0] for seed in range(8)]
+    seen = {bool(np.array_equal(each, view.features[rows].astype(np.float32))) for each in drawn}
+    assert seen == {True, False}
+    np.testing.assert_array_equal(source.load(rows, None, settings)[0], own.features[rows].astype(np.float32))
+    assert not run.dev_sources[0].views  # type: ignore[union-attr]
+
+
+def test_views_are_of_a_backbone_that_is_fixed(alignment_config: AlignmentConfig) -> None:
+    with pytest.raises(ValueError, match="views are kept of a backbone that is fixed"):
+        replace(alignment_config, views=1, vision_learning_rate=1e-3)
 
 
 def test_named_photos_stand_in_another_light_too(

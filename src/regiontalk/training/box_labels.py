@@ -127,6 +127,21 @@ class NamedBatch:
     sentence: str
 
 
+@dataclass(frozen=True)
+class NamedFeatures:
+    """The same of boxes whose features a fixed vision network gave once: no windows beside them.
+
+    Attributes:
+        features: (B, M, D) float32.
+        mask, overlap, sentence: as of `NamedBatch`.
+    """
+
+    features: np.ndarray
+    mask: np.ndarray
+    overlap: np.ndarray
+    sentence: str
+
+
 class NamedPhotos:
     """An endless row of batches of photos with the names of their boxes.
 
@@ -173,9 +188,7 @@ class NamedPhotos:
     def batch(self, step: int, settings: VisionSettings) -> NamedBatch:
         """Some photos for a network of these settings."""
         rng = np.random.default_rng([self.seed, step, 3])
-        drawn = rng.choice(len(self.names), self.photos, p=self.chance)
-        rows = np.unique([rng.choice(self.photos_of[name]) for name in drawn])
-        most = MOST_BOXES + WINDOWS
+        rows, most = self.draw(rng), MOST_BOXES + WINDOWS
         pixels, regions, overlap, every = [], [], [], []
         for row in rows:
             image = open_photo(self.source.photos[row], max_pixels=self.max_pixels, min_side=settings.size).image
@@ -188,6 +201,25 @@ class NamedPhotos:
         weights, mask = region_weights(regions, settings.side, most)
         sentence = SENTENCES[rng.integers(len(SENTENCES))]
         return NamedBatch(np.stack(pixels), weights, mask, pad_rows(overlap, most), every, sentence)
+
+    def draw(self, rng: np.random.Generator) -> np.ndarray:
+        """Rows of some photos, ascending."""
+        drawn = rng.choice(len(self.names), self.photos, p=self.chance)
+        found: np.ndarray = np.unique([rng.choice(self.photos_of[name]) for name in drawn])
+        return found
+
+    def stored(self, step: int, store: RegionStore) -> NamedFeatures:
+        """Some photos' boxes as a store of them has them (`regiontalk.training.regions.store_boxes`)."""
+        rng = np.random.default_rng([self.seed, step, 3])
+        rows = self.draw(rng)
+        features, counts = store.features[rows].astype(np.float32), np.asarray(store.counts[rows])
+        places = np.arange(features.shape[1])
+        mask = (places >= 1) & (places < counts[:, None])  # the whole photo, which comes first, has no name here
+        overlap = np.zeros((*mask.shape, len(self.names)), np.float32)
+        for each, row, count in zip(overlap, rows, counts, strict=True):
+            boxes = self.source.boxes[row][: count - 1]
+            each[1:count] = overlap_with_names(boxes, boxes, self.rows[row][: count - 1], len(self.names))
+        return NamedFeatures(features, mask, overlap, SENTENCES[rng.integers(len(SENTENCES))])
 
 
 def class_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Words]:

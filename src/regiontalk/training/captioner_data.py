@@ -27,7 +27,7 @@ from regiontalk.training.caption_sources import (
     read_texts,
     regions_of_names,
 )
-from regiontalk.training.regions import store_boxes, store_regions, store_view
+from regiontalk.training.regions import store_boxes, store_regions, store_views
 from regiontalk.training.sentences import (
     PhraseEdges,
     Sentences,
@@ -144,19 +144,8 @@ class Reader:
 
     def views(self, dataset: Dataset, store: RegionStore) -> list[RegionStore]:
         """Random views of its photos."""
-        folder = self.config.regions / dataset.name
-        return [
-            store_view(
-                self.graph,
-                self.settings,
-                dataset,
-                store,
-                folder / f"{dataset.split}_view_{number}",
-                number,
-                self.config.max_pixels,
-            )
-            for number in range(self.config.views)
-        ]
+        folder, config = self.config.regions / dataset.name, self.config
+        return store_views(self.graph, self.settings, dataset, store, folder, config.views, config.max_pixels)
 
     def texts(self, sentences: Sentences, store: RegionStore, edges: PhraseEdges) -> Snippets:
         """What is said of photos, or of their regions."""

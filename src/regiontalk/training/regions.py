@@ -65,16 +65,19 @@ STORED_VIEWS = Views(smallest=0.7, jitter=0.2)
 
 
 class CachedFeatures:
-    """Features that a fixed vision network gave once."""
+    """Features that a fixed vision network gave once, of whole photos and perhaps of views of them."""
 
-    def __init__(self, store: RegionStore, device: str) -> None:
-        self.store, self.device = store, device
+    def __init__(self, store: RegionStore, device: str, views: Sequence[RegionStore] = ()) -> None:
+        self.store, self.device, self.views = store, device, views
 
     def load(
         self, rows: np.ndarray, rng: np.random.Generator | None, settings: VisionSettings
     ) -> tuple[np.ndarray, np.ndarray]:
-        features = self.store.features[rows].astype(np.float32)
-        return features, np.arange(features.shape[1]) < np.asarray(self.store.counts[rows])[:, None]
+        """Of all these photos the same view, chosen by `rng`; the whole photos without it."""
+        looks = (self.store, *self.views)
+        store = looks[0 if rng is None else rng.integers(len(looks))]
+        features = store.features[rows].astype(np.float32)
+        return features, np.arange(features.shape[1]) < np.asarray(store.counts[rows])[:, None]
 
     def features(self, loaded: Any) -> tuple[Tensor, Tensor]:
         features, mask = (torch.from_numpy(each).to(self.device) for each in loaded)
@@ -287,6 +290,20 @@ def store_view(
 
     names = names_below_common_folder(files)
     return fill_store(graph, settings, folder, names, f"view {number} of {dataset.split}", look)
+
+
+def store_views(
+    graph: bytes,
+    settings: VisionSettings,
+    dataset: Dataset,
+    store: RegionStore,
+    folder: Path,
+    count: int,
+    max_pixels: int | None = None,
+) -> list[RegionStore]:
+    """`store_view` of the first numbers, in `folder` under the split's name and the number."""
+    every = ((number, folder / f"{dataset.split}_view_{number}") for number in range(count))
+    return [store_view(graph, settings, dataset, store, place, number, max_pixels) for number, place in every]
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from regiontalk.training.backbones import require_whole_cells
 from regiontalk.training.batches import CaptionedPhotos, Turns
 from regiontalk.training.box_labels import (
     NamedBatch,
+    NamedFeatures,
     NamedPhotos,
     encode_names,
     learnt_vocabulary,
@@ -49,7 +50,9 @@ from regiontalk.training.regions import (
     read_map,
     resized,
     sample_features,
+    store_boxes,
     store_regions,
+    store_views,
 )
 from regiontalk.training.sentences import (
     caption_words,
@@ -100,12 +103,14 @@ class AlignmentConfig(Section):
         sizes: (pixels, epochs) pairs: how large the photos are that the tuned backbone sees, one size after the other
             instead of `epochs`; the last is the pack's. None keeps the vision run's size. Small things are told apart
             better on larger photos, and each look takes longer.
+        views: random views of each training photo whose features are kept beside its own, if the backbone is fixed: a
+            step sees one of them, as chance has it.
         smallest_view: share of a photo's sides that a view of it has at least, while the backbone is tuned.
         jitter: by how much the brightness, contrast and colour of a view are changed at most, likewise.
         word_dropout: share of the words that are read as unknown.
         boxes: file of photos whose boxes have names (`regiontalk.training.box_labels.read_box_labels`), which are
             taught beside the captions; None for none. While the backbone is tuned, its proposals learn these boxes and
-            not the regions that the run began with.
+            not the regions that the run began with; a fixed one's features of the boxes come from a store.
         named_photos: in a batch.
         naming_weight: of `naming_loss`, beside the ranking loss.
         validate_epochs: from one measurement of dev's recalls to the next; each costs a look at all its photos.
@@ -145,6 +150,7 @@ class AlignmentConfig(Section):
     averaging: Share = 0.0
     vision_learning_rate: NotNegative = 0.0
     sizes: tuple[tuple[int, int], ...] = ()
+    views: Annotated[int, number(0, 100)] = 0
     smallest_view: Annotated[float, number(0.1, 1)] = 0.75
     jitter: Share = 0.0
     word_dropout: Share = 0.0
@@ -168,6 +174,8 @@ class AlignmentConfig(Section):
         for name in ("sizes", "smallest_view", "jitter"):
             if self.vision_learning_rate <= 0 and getattr(self, name) != getattr(type(self), name):
                 raise ValueError(f"{name} is for a backbone that is tuned: give a vision_learning_rate above 0")
+        if self.views and self.vision_learning_rate > 0:
+            raise ValueError("views are kept of a backbone that is fixed; leave out views or vision_learning_rate")
         if any(epochs < 1 for _, epochs in self.sizes):
             raise ValueError("sizes: at least one epoch at each size")
 
@@ -189,7 +197,7 @@ class Batch:
     ids: Tensor
     mask: Tensor
     photos: Tensor
-    named: NamedBatch | None
+    named: NamedBatch | NamedFeatures | None
 
 
 def train_alignment(config: AlignmentConfig) -> Path:
@@ -241,6 +249,10 @@ class AlignmentRun:
         if labels is not None:
             names = sayable_names(labels, self.vocabulary)
             self.named = NamedPhotos(labels, names, config.named_photos, config.seed, config.jitter, config.max_pixels)
+            if not self.tunes_vision:
+                graph, settings = read_graph(config.vision), read_settings(config.vision)
+                folder, most = config.regions / "named", config.max_pixels
+                self.named_store = store_boxes(graph, settings, labels.photos, labels.boxes, folder, most)
 
     def source(self, dataset: Dataset) -> FeatureSource:
         """Where the features of a dataset's regions come from."""
@@ -248,7 +260,9 @@ class AlignmentRun:
         graph, settings = read_graph(config.vision), read_settings(config.vision)
         store = store_regions(graph, settings, dataset, folder, config.max_pixels)
         if not self.tunes_vision:
-            return CachedFeatures(store, self.device)
+            count = config.views if dataset.split == "train" else 0
+            views = store_views(graph, settings, dataset, store, folder.parent, count, config.max_pixels)
+            return CachedFeatures(store, self.device, views)
         views = Views(config.smallest_view, config.jitter)
         return LiveFeatures(self.vision, store, dataset.files, self.device, views, config.max_pixels)
 
@@ -313,7 +327,11 @@ class AlignmentRun:
         rng = np.random.default_rng([self.config.seed, step, 1])
         regions = self.train_sources[source].load(photos, rng, settings)
         ids[mask & torch.from_numpy(rng.random(mask.shape) < self.config.word_dropout)] = Vocabulary.UNKNOWN
-        named = None if self.named is None else self.named.batch(step, settings)
+        named: NamedBatch | NamedFeatures | None = None
+        if self.named is not None and self.tunes_vision:
+            named = self.named.batch(step, settings)
+        elif self.named is not None:
+            named = self.named.stored(step, self.named_store)
         return Batch(regions, source, ids, mask, torch.from_numpy(photos), named)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
@@ -330,20 +348,21 @@ class AlignmentRun:
         ids, mask, photos = (each.to(self.device) for each in (batch.ids, batch.mask, batch.photos))
         regions, (score, loss) = self.net.regions(features), (self.config.score, self.config.loss)
         parts["ranking"] = ranking_loss(self.net, regions, present, (ids, mask), photos, score, loss)
-        if named is not None:
-            with torch.set_grad_enabled(self.tunes_vision and torch.is_grad_enabled()):
-                feature_map = self.vision.see(named.pixels, self.device)
-            parts["naming"] = self.naming(feature_map, named)
-            if self.tunes_vision:
-                parts |= self.vision.box_losses(feature_map, named.boxes)
+        if isinstance(named, NamedBatch):
+            feature_map = self.vision.see(named.pixels, self.device)
+            weights = torch.from_numpy(named.weights).to(self.device)
+            parts["naming"] = self.naming(read_map(feature_map, weights), named)
+            parts |= self.vision.box_losses(feature_map, named.boxes)
+        elif named is not None:
+            parts["naming"] = self.naming(torch.from_numpy(named.features).to(self.device), named)
         weights = {"box": PROPOSAL_WEIGHT, "objectness": PROPOSAL_WEIGHT, "naming": self.config.naming_weight}
         weighted = [weights.get(name, 1.0) * value for name, value in parts.items()]
         return {"loss": torch.stack(weighted).sum(), **parts}
 
-    def naming(self, feature_map: Tensor, batch: NamedBatch) -> Tensor:
-        """The loss of names and the regions that show them, in the scores that rank."""
+    def naming(self, features: Tensor, batch: NamedBatch | NamedFeatures) -> Tensor:
+        """The loss of names and the regions (B, M, D) that show them, in the scores that rank."""
         assert self.named is not None
-        regions = self.net.regions(read_map(feature_map, torch.from_numpy(batch.weights).to(self.device)))
+        regions = self.net.regions(features)
         ids, mask, name = (t.to(self.device) for t in encode_names(self.named.names, batch.sentence, self.vocabulary))
         with autocast(self.device):
             names = (self.net.words(ids, mask) * name[..., None]).sum(1)  # (N, h)
