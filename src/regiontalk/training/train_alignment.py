@@ -15,7 +15,7 @@ from regiontalk.data import Dataset, read_dataset
 from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.photos import MAX_PIXELS
-from regiontalk.settings import Section, number
+from regiontalk.settings import Section, number, whole
 from regiontalk.training.alignment_net import (
     VOCABULARY,
     WEIGHTS,
@@ -150,7 +150,7 @@ class AlignmentConfig(Section):
     averaging: Share = 0.0
     vision_learning_rate: NotNegative = 0.0
     sizes: tuple[tuple[int, int], ...] = ()
-    views: Annotated[int, number(0, 100)] = 0
+    views: Annotated[int, whole(0, 100)] = 0
     smallest_view: Annotated[float, number(0.1, 1)] = 0.75
     jitter: Share = 0.0
     word_dropout: Share = 0.0
