@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -524,6 +525,36 @@ def test_a_tensor_more(pack: Path) -> None:
 def test_tensors_of_another_type(pack: Path, dtype: type, name: str) -> None:
     put_tensors(pack, "projection.safetensors", lambda tensors: tensors.update(b_m=tensors["b_m"].astype(dtype)))
     refuse(pack, "projection.safetensors", f"expected b_m as F16, found '{name}'")
+
+
+def with_placed(folder: Path, vectors: np.ndarray) -> Path:
+    """A tiny pack with two placed words of these vectors (2, 3)."""
+    settings = tiny_settings("gru", "gru")
+    arrays, embedding = tiny_arrays(settings), settings.words.embedding
+    arrays["placed"] = {"vectors": vectors, "W_g": np.ones((3, embedding), np.float32)}
+    settings = replace(settings, words=replace(settings.words, vector_dim=3))
+    vocabulary = tiny_vocabulary().with_placed(("zither", "zebu"))
+    save_pack(folder, settings, arrays, tiny_vision_onnx(), vocabulary)
+    return folder
+
+
+def test_vectors_of_placed_words_are_bytes(tmp_path: Path) -> None:
+    vectors = np.array([[1, 0, -1], [0.6, -0.8, 0.003]], np.float32)
+    pack = with_placed(tmp_path / "pack", vectors)
+    stored = safetensors.numpy.load_file(pack / "placed.safetensors")
+    assert stored["vectors"].dtype == np.int8 and stored["W_g"].dtype == np.float16
+    assert stored["vectors"].tolist() == [[127, 0, -127], [76, -102, 0]]
+    read = Pack.load(pack).arrays["placed"]["vectors"]
+    assert read.dtype == np.float32
+    np.testing.assert_allclose(read, vectors, atol=0.5 / 127)
+    again = with_placed(tmp_path / "again", read)
+    assert (again / "placed.safetensors").read_bytes() == (pack / "placed.safetensors").read_bytes()
+
+
+def test_vectors_of_placed_words_are_nothing_else(tmp_path: Path) -> None:
+    pack = with_placed(tmp_path / "pack", np.ones((2, 3), np.float32))
+    put_tensors(pack, "placed.safetensors", lambda tensors: tensors.update(vectors=np.ones((2, 3), np.float16)))
+    refuse(pack, "placed.safetensors", "expected vectors as I8, found 'F16'")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
