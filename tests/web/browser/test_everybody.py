@@ -46,6 +46,22 @@ def test_nothing_is_wider_than_the_screen(page: Page, samples: Path, width: int)
     page.picture(f"width-{width}")
 
 
+def test_a_phone_shows_small_cards(page: Page, samples: Path) -> None:
+    """Several on a screen: photos to be captioned as rows, results side by side."""
+    page.look(360, 740, touch=True)
+    names = ("astronaut.jpg", "coffee.jpg", "rocket.jpg")
+    page.give(*(samples / name for name in names))
+    page.wait(lambda: page.text("#count") == "3 of 3 captioned", "the captions are there")
+    page.search("a man in a red shirt")
+    sizes = "return [...document.querySelectorAll(arguments[0])].map((each) => each.getBoundingClientRect())"
+    cards, results = page.run(sizes, ".card"), page.run(sizes, "#results > li")
+    assert all(card["height"] < 740 / 3 for card in cards)
+    assert all(found["width"] < 180 for found in results)
+    assert results[0]["top"] == results[1]["top"]
+    assert page.run("return document.documentElement.scrollWidth") == 360
+    page.picture("phone-cards")
+
+
 def test_a_phone_gives_fingers_room(page: Page, samples: Path) -> None:
     page.look(360, 740, touch=True)
     fill(page, samples)

@@ -23,7 +23,7 @@ const routes = startRoutes((path, query) => {
   if (photo) return open(photo);
   if (path.startsWith("/photo/")) return openIndexed(path.split("/")[2]);
   open(null);
-  if (path === "/search") search?.show(query);
+  search?.show(path === "/search" ? query : new URLSearchParams());
 });
 
 // ---- one is open, or none

@@ -1,5 +1,6 @@
 // A box of one's own on the open photo: drawn by pointer, or moved by keys; and clicks between the boxes that are drawn.
 import { ask } from "./api.js";
+import { placeAmongTags } from "./views.js";
 
 const LEAST = 8; // pixels of the screen that a drag goes before it is one, and that a box must have
 const STEP = 0.02; // of the photo, for a key
@@ -30,7 +31,13 @@ export function startBoxes(view, album) {
     frame.append(element);
     box = { element, label, frame, place };
     lay();
+    resized.disconnect();
+    resized.observe(frame);
   };
+
+  /** The label must hide none of the regions', nor they it; where there is no place, the answer stands below all the same. */
+  const placeLabel = () => box && placeAmongTags(box.frame, { element: box.element, label: box.label, shares: box.place });
+  const resized = new ResizeObserver(placeLabel);
 
   const lay = () => {
     const [x0, y0, x1, y1] = box.place;
@@ -40,6 +47,7 @@ export function startBoxes(view, album) {
 
   const clear = () => {
     running.abort();
+    resized.disconnect();
     box?.element.remove();
     box = drag = null;
     $("box-answer").replaceChildren();
@@ -57,6 +65,7 @@ export function startBoxes(view, album) {
       const answer = await ask("/api/describe/box", { form, signal: own.signal });
       if (own !== running) return;
       label.textContent = answer.caption.text;
+      placeLabel();
       say(`Your box: ${answer.caption.text}`, answer.words);
     } catch (error) {
       if (own === running && error.name !== "AbortError") say(error.message);

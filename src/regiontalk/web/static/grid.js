@@ -125,11 +125,16 @@ export function editable(field, photo, album, next) {
   });
 }
 
-/** Puts a caption into the clipboard, and says so on the button that was pressed. */
-export async function copyCaption(photo, button) {
-  const before = button.textContent;
+/** Puts a caption into the clipboard, see `copyText`. */
+export function copyCaption(photo, button) {
+  return copyText(captionOf(photo), button);
+}
+
+/** Puts a text into the clipboard, and says so on the button that was pressed. */
+export async function copyText(text, button) {
+  const before = (button.dataset.says ??= button.textContent); // it may be pressed again before it says that once more
   try {
-    await navigator.clipboard.writeText(captionOf(photo));
+    await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
     button.textContent = "Not allowed"; // by the browser, or the page is not served securely

@@ -2,7 +2,7 @@
 import { captionOf, nameOf } from "./album.js";
 import { ask } from "./api.js";
 import { startBoxes } from "./box.js";
-import { copyCaption, editable } from "./grid.js";
+import { copyCaption, copyText, editable } from "./grid.js";
 import { sampleSentence } from "./samples.js";
 import { mountAlignment, mountDescription } from "./views.js";
 import { startZoom } from "./zoom.js";
@@ -96,6 +96,7 @@ export function startOpen(album) {
   const showPlace = () => {
     const at = album.photos.indexOf(album.open);
     $("stepper").hidden = album.photos.length < 2;
+    $("copy-link").hidden = !isOfIndex(album.open);
     $("place").textContent = `${at + 1} of ${album.photos.length}`;
     $("previous").disabled = at <= 0;
     $("next").disabled = at >= album.photos.length - 1;
@@ -118,6 +119,7 @@ export function startOpen(album) {
   for (const type of ["add", "remove"]) album.addEventListener(type, () => album.open && showPlace());
   editable($("text"), () => album.open, album);
   $("copy").addEventListener("click", () => copyCaption(album.open, $("copy")));
+  $("copy-link").addEventListener("click", () => copyText(new URL(album.open.address, location.href).href, $("copy-link")));
   $("original").addEventListener("click", () => {
     album.change(album.open, { text: null });
     $("text").focus(); // the button goes
@@ -149,6 +151,11 @@ export function startOpen(album) {
     write("");
   });
   return { show, busy: sayBusy };
+}
+
+/** Whether a photo's address shows it to whoever has it: others are in this page alone. */
+function isOfIndex({ address }) {
+  return address.startsWith("#/photo/");
 }
 
 /** The photo's description, once it is there. */

@@ -2,6 +2,8 @@
 // are dropped.
 import { nameOf } from "./album.js";
 import { ask } from "./api.js";
+import { startFolders } from "./folders.js";
+import { copyText } from "./grid.js";
 import { mountFound } from "./views.js";
 
 const PAUSE = 250; // milliseconds without a key before a search starts
@@ -9,7 +11,7 @@ const PAGE = 24; // results that are asked for at once
 const FARTHEST = 10_000; // results that can be asked for
 
 const $ = (id) => document.getElementById(id);
-const FILTERS = { path: "in-path", taken_from: "taken-from", taken_to: "taken-to" };
+const FILTERS = { folder: "in-folder", path: "in-path", taken_from: "taken-from", taken_to: "taken-to" };
 
 /**
  * Shows the search.
@@ -24,6 +26,7 @@ export function startSearch(photos, open, routes) {
   let running = new AbortController();
   let asked = null; // { title, path, fields, form } of the results that are there
   let shown = ""; // the address of the search that is there
+  const folders = startFolders($("in-folder"), $("filters"));
 
   const run = (question) => {
     asked = question;
@@ -53,6 +56,8 @@ export function startSearch(photos, open, routes) {
   };
 
   const show = (title, answer) => {
+    const own = answer.results.find(({ id }) => id === asked.fields.id);
+    if (own) title = asked.title = `like ${nameOf(own.file)}`; // whoever follows a link does not know its name
     $("results").append(...answer.results.map(card));
     const count = $("results").children.length;
     const most = Math.min(answer.photos, FARTHEST);
@@ -81,17 +86,19 @@ export function startSearch(photos, open, routes) {
     return button;
   };
 
-  const more = (result, name) => {
+  const more = ({ id }, name) => {
     $("query").value = "";
-    address("");
     $("query").focus(); // the button that was pressed goes
-    run({ title: `like ${name}`, path: "/api/search/like", fields: { id: result.id } });
+    address({ like: id }, true);
+    runLike(id, `like ${name}`);
   };
+
+  const runLike = (id, title) => run({ title, path: "/api/search/like", fields: { id } });
 
   const typed = () => {
     const sentence = $("query").value.trim();
     clearTimeout(timer);
-    address(sentence && `#/search?${new URLSearchParams({ q: sentence, ...filters(false) })}`);
+    address(sentence && { q: sentence });
     if (sentence) return run({ title: `for “${sentence}”, the best first`, path: "/api/search", fields: { q: sentence } });
     running.abort();
     running = new AbortController();
@@ -101,25 +108,33 @@ export function startSearch(photos, open, routes) {
     $("more").hidden = true;
   };
 
-  /** A search has an address of its own; the next one takes its place. */
-  const address = (own) => {
+  /** A search has an address of its own; the next one takes its place, unless it asks something `other`. */
+  const address = (question, other = false) => {
     const searching = location.hash.startsWith("#/search");
-    shown = own;
-    if (own || searching) routes.go(own || "#/", { replace: searching, quiet: true });
+    shown = question ? `#/search?${new URLSearchParams({ ...question, ...chosenFilters() })}` : "";
+    if (shown || searching) routes.go(shown || "#/", { replace: searching && !other, quiet: true });
+    $("copy-search").hidden = !shown;
   };
 
+  /** Shows the search of an address; none where it asks nothing. */
   const follow = (query) => {
-    if (`#/search?${query}` === shown) return;
+    const wanted = `${query}` && `#/search?${query}`;
+    if (wanted === shown && (wanted || !asked)) return; // the last of these: photos like a given one have no address
     $("query").value = query.get("q") ?? "";
+    folders.offer(query.get("folder"));
     for (const [field, id] of Object.entries(FILTERS)) $(id).value = query.get(field) ?? "";
     $("filters").open ||= Object.keys(FILTERS).some((field) => query.has(field));
-    typed();
+    const like = query.get("like");
+    if (!like) return typed();
+    address({ like });
+    runLike(like, "like a photo of the index");
   };
 
   const changed = () => {
     if (!Object.values(FILTERS).every((id) => $(id).reportValidity())) return;
-    if (asked && asked.path !== "/api/search") run(asked);
-    else typed();
+    if (!asked || asked.path === "/api/search") return typed();
+    if (asked.fields.id) address({ like: asked.fields.id });
+    run(asked);
   };
 
   $("query").addEventListener("input", () => {
@@ -131,6 +146,7 @@ export function startSearch(photos, open, routes) {
     typed();
   });
   for (const id of Object.values(FILTERS)) $(id).addEventListener("change", changed);
+  $("copy-search").addEventListener("click", () => copyText(location.href, $("copy-search")));
   $("more").addEventListener("click", () => page());
   const near = ([{ isIntersecting }]) => isIntersecting && asked && !$("more").disabled && page();
   new IntersectionObserver(near, { rootMargin: "400px" }).observe($("more"));
@@ -139,15 +155,22 @@ export function startSearch(photos, open, routes) {
 
   const like = (file) => {
     $("find").scrollIntoView();
+    address("");
     return run({ title: `like ${file.name}`, path: "/api/search/like", fields: {}, form: { photo: file } });
   };
   return { like, show: follow };
 }
 
-/** The filters that are set, for the API; or as people typed them. */
-function filters(forApi = true) {
-  const set = Object.entries(FILTERS).map(([field, id]) => [field, $(id).value.trim()]).filter(([, value]) => value);
-  return Object.fromEntries(set.map(([field, value]) => [field, forApi && field === "path" ? `*${value}*` : value]));
+/** The filters that are set, as people chose and typed them. */
+function chosenFilters() {
+  const all = Object.entries(FILTERS).map(([field, id]) => [field, $(id).value.trim()]);
+  return Object.fromEntries(all.filter(([, value]) => value));
+}
+
+/** The same for the API, where a folder is the beginning of a path. */
+function filters() {
+  const { folder = "", path = "", ...days } = chosenFilters();
+  return folder || path ? { path: `${folder}*${path}${path && "*"}`, ...days } : days;
 }
 
 function noneText() {

@@ -6,6 +6,7 @@ const COLOURS = 7; // as many as style.css has
 const SAME_PLACE = 0.5; // IoU above which only the surer of two regions is drawn from the start
 const WHOLE_PHOTO = 0;
 const FOUND = 0.5, UNLIKELY = 0.1; // as in regiontalk.alignment.certainty
+const [PLACES, MOST_BETA] = [1000, 1000]; // of the slider; the second is as far as the API goes
 const UNSPACED = /[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\u{20000}-\u{3ffff}]/u; // scripts, as in search/texts.py
 
 /**
@@ -236,21 +237,32 @@ function photoStage({ width, height }, imageUrl, alt, boxTag = "button") {
 function placeTags({ clientWidth: across, clientHeight: down }, boxes) {
   const taken = [];
   if (!across || !boxes[0]?.label.offsetHeight) return; // nothing is in the page
-  for (const { element, label, shares } of boxes) {
-    const [width, height, border] = [label.offsetWidth, label.offsetHeight, element.clientLeft];
-    const [left, top] = [shares[0] * across + border, shares[1] * down + border];
-    const [right, bottom] = [shares[2] * across - border - width, shares[3] * down - border - height];
-    const rows = Array.from({ length: Math.max(0, Math.floor((bottom - top) / height)) }, (_, row) => top + (row + 1) * height);
-    const heights = [top, bottom, ...rows, top - height - border, bottom + height + border];
-    const fits = ([x, y]) => x >= 0 && y >= 0 && x + width <= across && y + height <= down && !taken.some((other) =>
-      x < other.x + other.width && other.x < x + width && y < other.y + other.height && other.y < y + height);
-    const found = heights.flatMap((y) => [[left, y], [right, y]]).find(fits);
-    const [x, y] = found ?? [left, top];
-    if (found) taken.push({ x, y, width, height });
-    element.classList.toggle("rt-crowded", !found);
-    label.style.setProperty("left", `${x - left}px`);
-    label.style.setProperty("top", `${y - top}px`);
-  }
+  for (const box of boxes) placeTag({ across, down }, box, taken);
+}
+
+/** Gives one more box's tag such a place, or hides it: of a box that is drawn on a frame later. */
+export function placeAmongTags(frame, box) {
+  if (!box.label.offsetHeight) return; // it says nothing yet
+  const corner = frame.getBoundingClientRect();
+  const tags = [...frame.querySelectorAll(".rt-box:not(.rt-quiet, .rt-crowded) > .rt-tag")].map((tag) => tag.getBoundingClientRect());
+  const taken = tags.map(({ x, y, width, height }) => ({ x: x - corner.x, y: y - corner.y, width, height }));
+  placeTag({ across: frame.clientWidth, down: frame.clientHeight }, box, taken);
+}
+
+function placeTag({ across, down }, { element, label, shares }, taken) {
+  const [width, height, border] = [label.offsetWidth, label.offsetHeight, element.clientLeft];
+  const [left, top] = [shares[0] * across + border, shares[1] * down + border];
+  const [right, bottom] = [shares[2] * across - border - width, shares[3] * down - border - height];
+  const rows = Array.from({ length: Math.max(0, Math.floor((bottom - top) / height)) }, (_, row) => top + (row + 1) * height);
+  const heights = [top, bottom, ...rows, top - height - border, bottom + height + border];
+  const fits = ([x, y]) => x >= 0 && y >= 0 && x + width <= across && y + height <= down && !taken.some((other) =>
+    x < other.x + other.width && other.x < x + width && y < other.y + other.height && other.y < y + height);
+  const found = heights.flatMap((y) => [[left, y], [right, y]]).find(fits);
+  const [x, y] = found ?? [left, top];
+  if (found) taken.push({ x, y, width, height });
+  element.classList.toggle("rt-crowded", !found);
+  label.style.setProperty("left", `${x - left}px`);
+  label.style.setProperty("top", `${y - top}px`);
 }
 
 function drawWord(word, run, j, note, shown, colour) {
@@ -290,11 +302,11 @@ function regionItem(number, text, score, { region, colour }) {
   return make("li", {}, make("button", parts, badge, make("span", { class: "rt-text" }, text), sure));
 }
 
-/** A slider for β. Its steps are finer where β is small, since most phrases change there. */
+/** A slider for β: of every photo and sentence a β has the same place. Its steps are finer where β is small, since most
+ * phrases change there. */
 function betaSlider(data, count, decode) {
-  const most = Math.max(largestUseful(data.scores), data.beta);
-  const start = 1000 * Math.sqrt(data.beta / most);
-  const slider = make("input", { type: "range", class: "rt-slider", min: 0, max: 1000, step: "any", "aria-label": "beta" });
+  const start = Math.min(PLACES, PLACES * (data.beta / MOST_BETA) ** (1 / 4));
+  const slider = make("input", { type: "range", class: "rt-slider", min: 0, max: PLACES, step: "any", "aria-label": "beta" });
   const value = make("output", { class: "rt-beta" });
   const reset = make("button", { type: "button", class: "rt-reset" }, "reset");
   const say = (beta, found) => {
@@ -304,7 +316,8 @@ function betaSlider(data, count, decode) {
     reset.disabled = beta === data.beta;
   };
   const set = (beta) => say(beta, decode(beta));
-  slider.addEventListener("input", () => set(most * (slider.valueAsNumber / 1000) ** 2));
+  const betaAt = (place) => (place < PLACES ? MOST_BETA * (place / PLACES) ** 4 : Math.max(MOST_BETA, largestUseful(data.scores)));
+  slider.addEventListener("input", () => set(betaAt(slider.valueAsNumber)));
   slider.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -10, ArrowDown: -10, ArrowRight: 10, ArrowUp: 10 }[event.key];
     if (!step) return;
