@@ -116,7 +116,7 @@ def test_the_slider_decodes_anew_without_the_server(aligned: Page, expected: Ali
     assert regions(aligned) == expected.word_regions.tolist()
 
 
-def test_a_beta_has_one_place_on_the_slider(aligned: Page, samples: Path) -> None:
+def test_a_beta_has_one_place_on_the_slider(aligned: Page, expected: Alignment) -> None:
     """Whatever the photo and the sentence: so what people learn about a place holds for the next photo."""
     place = "return [document.querySelector('.rt-slider').value, document.querySelector('.rt-beta').textContent]"
     seen = []
@@ -127,7 +127,7 @@ def test_a_beta_has_one_place_on_the_slider(aligned: Page, samples: Path) -> Non
         aligned.run(PUT_SLIDER, 300)
         seen.append((start[0], start[1].split(" · ")[0], aligned.run(place)[1].split(" · ")[0]))
     assert len(set(seen)) == 1
-    assert seen[0][1:] == ("β 0.40", "β 8.10")
+    assert seen[0][1:] == (f"β {expected.beta:.2f}", "β 8.10")
 
 
 def test_the_map_of_scores(aligned: Page, expected: Alignment) -> None:

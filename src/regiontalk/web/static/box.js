@@ -1,6 +1,6 @@
 // A box of one's own on the open photo: drawn by pointer, or moved by keys; and clicks between the boxes that are drawn.
 import { ask } from "./api.js";
-import { placeAmongTags } from "./views.js";
+import { placeAmongTags } from "./stage.js";
 
 const LEAST = 8; // pixels of the screen that a drag goes before it is one, and that a box must have
 const STEP = 0.02; // of the photo, for a key
