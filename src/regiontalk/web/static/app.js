@@ -3,6 +3,7 @@ import { Album, nameOf } from "./album.js";
 import { ask, askFile } from "./api.js";
 import { startCaptioning } from "./captioning.js";
 import { startGrid } from "./grid.js";
+import { startImports } from "./imports.js";
 import { listenForPhotos } from "./incoming.js";
 import { startOpen } from "./open.js";
 import { startRoutes } from "./route.js";
@@ -16,6 +17,7 @@ const album = new Album();
 const opened = startOpen(album);
 const tools = startTools(album);
 const grid = startGrid($("shelf"), album, (photo) => routes.go(photo.address, { replace: Boolean(album.open) }));
+const takeTexts = startImports(album, (text) => say("skipped", text));
 let search = null;
 
 const routes = startRoutes((path, query) => {
@@ -84,7 +86,11 @@ album.addEventListener("remove", ({ detail: photos }) => {
 // ---- what people do
 
 $("folder-drop").hidden = !("webkitdirectory" in $("folder"));
-listenForPhotos($("files"), $("folder"), take);
+listenForPhotos($("files"), $("folder"), take, takeTexts);
+$("texts").addEventListener("change", () => {
+  [...$("texts").files].forEach(takeTexts);
+  $("texts").value = "";
+});
 startSamples($("sample-list"), (given) => take(given, 0), (text) => say("problem", text));
 startCaptioning(album, (photo, seconds) => (photo === album.open ? opened.busy(photo, seconds) : tools.busy(seconds)));
 

@@ -2,7 +2,8 @@
 import { captionOf, nameOf } from "./album.js";
 import { ask } from "./api.js";
 import { startBoxes } from "./box.js";
-import { copyCaption, copyText, editable } from "./grid.js";
+import { copyCaption, editable } from "./grid.js";
+import { copyText } from "./parts.js";
 import { sampleSentence } from "./samples.js";
 import { mountAlignment, mountDescription } from "./views.js";
 import { startZoom } from "./zoom.js";

@@ -1,6 +1,7 @@
-// What views are made of: elements, numbers and names for people.
+// What views and pages are made of: elements, numbers and names for people, texts to copy.
 
 export const WHOLE_PHOTO = 0; // the row of the region that is all of it
+export const FOUND = 0.5; // as in regiontalk.alignment.certainty
 
 /** An element with attributes; strings among the children become text, never markup. */
 export function make(tag, attributes, ...children) {
@@ -19,4 +20,31 @@ export function regionName(region) {
 export function decimals(score, digits) {
   const scale = 10 ** digits;
   return (Math.round(scale * score) / scale || 0).toFixed(digits).replace("-", "−"); // never "-0.0"
+}
+
+/** Whether the pack tells how sure something is. */
+export function isTold(sure) {
+  return typeof sure === "number";
+}
+
+/** A share for people. */
+export function percent(share) {
+  return `${Math.round(100 * share)} %`;
+}
+
+/** What is said of a caption that is more likely wrong than right; "" of others. */
+export function unsureText({ sure }) {
+  return isTold(sure) && sure < FOUND ? `unsure (${percent(sure)}): no region shows well what it names` : "";
+}
+
+/** Puts a text into the clipboard, and says so on the button that was pressed. */
+export async function copyText(text, button) {
+  const before = (button.dataset.says ??= button.textContent); // it may be pressed again before it says that once more
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = "Copied";
+  } catch {
+    button.textContent = "Not allowed"; // by the browser, or the page is not served securely
+  }
+  setTimeout(() => (button.textContent = before), 1500);
 }

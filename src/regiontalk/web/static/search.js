@@ -3,7 +3,7 @@
 import { nameOf } from "./album.js";
 import { ask } from "./api.js";
 import { startFolders } from "./folders.js";
-import { copyText } from "./grid.js";
+import { copyText } from "./parts.js";
 import { mountFound } from "./views.js";
 
 const PAUSE = 250; // milliseconds without a key before a search starts

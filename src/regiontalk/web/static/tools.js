@@ -48,8 +48,8 @@ export function startTools(album) {
 
   album.addEventListener("add", update);
   album.addEventListener("remove", update);
-  album.addEventListener("change", ({ detail: { changed } }) => {
-    if ("text" in changed) kept = false;
+  album.addEventListener("change", ({ detail: { changed, kept: inFile } }) => {
+    if ("text" in changed && !inFile) kept = false;
     if ("state" in changed) update();
   });
   $("retry").addEventListener("click", () => album.in("failed").forEach((photo) => album.again(photo)));

@@ -1,13 +1,13 @@
 // Interactive views of what RegionTalk's API answers: a description, an alignment, a photo that was found. They need no
 // server and no address but that of the photo. Text enters the page as text only.
-import { decimals, make, regionName } from "./parts.js";
+import { decimals, FOUND, isTold, make, percent, regionName, unsureText } from "./parts.js";
 import { betaSlider, heatMap } from "./scores.js";
 import { photoStage } from "./stage.js";
 import { isAbsent, phrases, phraseSure, viterbi } from "./viterbi.js";
 
 const COLOURS = 7; // as many as style.css has
 const SAME_PLACE = 0.5; // IoU above which only the surer of two regions is drawn from the start
-const FOUND = 0.5, UNLIKELY = 0.1; // as in regiontalk.alignment.certainty
+const UNLIKELY = 0.1; // as in regiontalk.alignment.certainty
 const UNSPACED = /[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\u{20000}-\u{3ffff}]/u; // scripts, as in search/texts.py
 
 /**
@@ -31,7 +31,7 @@ export function mountDescription(element, data, imageUrl) {
   const side = make("div", { class: "rt-side" });
   const colourOf = (region) => order.indexOf(region - 1) % COLOURS;
   side.append(make("p", { class: "rt-caption" }, ...saidWords(data.caption, colourOf)));
-  if (isTold(data.caption.sure)) side.append(make("p", { class: "rt-note" }, captionNote(data.caption.sure)));
+  if (isTold(data.caption.sure)) side.append(make("p", { class: "rt-note" }, unsureText(data.caption) || `${percent(data.caption.sure)} sure`));
   side.append(make("ol", { class: "rt-regions", "aria-label": "Regions" }, ...items.slice(0, shown.length)));
   if (others.length) {
     const list = make("ol", { class: "rt-regions", "aria-label": "More regions" }, ...items.slice(shown.length));
@@ -131,13 +131,7 @@ export function mountFound(element, data, imageUrl) {
 
 // ---- how sure it is
 
-const isTold = (sure) => typeof sure === "number";
-const percent = (sure) => `${Math.round(100 * sure)} %`;
 const isShown = (phrase) => (isTold(phrase.sure) || phrase.found === false ? phrase.found : phrase.score > 0);
-
-function captionNote(sure) {
-  return sure < FOUND ? `unsure (${percent(sure)}): no region shows well what it names` : `${percent(sure)} sure`;
-}
 
 /** Numbers that only some want. */
 function advanced(text) {
