@@ -201,3 +201,14 @@ def test_filters(many_page: Page) -> None:
     page.keys("\n")
     page.one("#query").click()
     page.wait(lambda: page.text("#found") == "No photo fits the filters.", "none is there")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(360, True), (1280, False)], ids=["phone-dark", "desktop-light"])
+def test_axe_finds_nothing_in_the_filters(many_page: Page, axe: str, width: int, dark: bool) -> None:
+    many_page.look(width, 800, dark=dark, touch=width == 360)
+    many_page.one("#query").send_keys("a red wall")
+    many_page.wait(lambda: files(many_page), "photos are there")
+    many_page.one("#filters summary").click()
+    many_page.wait(lambda: len(many_page.texts("#in-folder option")) == 3, "folders are listed")
+    assert many_page.violations(axe) == []
+    assert many_page.run("return document.documentElement.scrollWidth") == width

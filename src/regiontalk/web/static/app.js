@@ -5,16 +5,16 @@ import { startCaptioning } from "./captioning.js";
 import { startGrid } from "./grid.js";
 import { startImports } from "./imports.js";
 import { listenForPhotos } from "./incoming.js";
-import { startOpen } from "./open.js";
+import { OpenPhoto } from "./open.js";
 import { startRoutes } from "./route.js";
 import { startSamples } from "./samples.js";
-import { startSearch } from "./search.js";
+import { Search } from "./search.js";
 import { startTools } from "./tools.js";
 
 const $ = (id) => document.getElementById(id);
 
 const album = new Album();
-const opened = startOpen(album);
+const opened = new OpenPhoto(album);
 const tools = startTools(album);
 const grid = startGrid($("shelf"), album, (photo) => routes.go(photo.address, { replace: Boolean(album.open) }));
 const takeTexts = startImports(album, (text) => say("skipped", text));
@@ -116,7 +116,7 @@ async function start() {
   $("beam").placeholder = pack.beam;
   if (index) {
     $("like").hidden = false;
-    search = startSearch(index.photos, ({ id, file }) => openIndexed(id, nameOf(file)), routes);
+    search = new Search(index.photos, ({ id, file }) => openIndexed(id, nameOf(file)), routes);
   }
   routes.follow();
 }

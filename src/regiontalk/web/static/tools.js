@@ -10,7 +10,6 @@ const $ = (id) => document.getElementById(id);
  * @returns {{busy: function(number)}} tells for how many seconds a busy server is left alone.
  */
 export function startTools(album) {
-  let timer = 0;
   let kept = true; // whether the texts that people wrote are in a file
 
   const count = () => {
@@ -66,10 +65,15 @@ export function startTools(album) {
     if (!kept && album.photos.some(({ text }) => text !== null)) event.preventDefault(); // the browser asks
   });
 
-  const busy = (seconds) => {
+  return { busy: startWaiting() };
+}
+
+/** Tells for how many seconds a busy server is left alone, as long as that. */
+function startWaiting() {
+  let timer = 0;
+  return (seconds) => {
     $("wait").textContent = `The server is busy. It is asked again in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`;
     clearTimeout(timer);
     timer = setTimeout(() => ($("wait").textContent = ""), 1000 * seconds);
   };
-  return { busy };
 }
