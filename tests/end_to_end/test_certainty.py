@@ -99,10 +99,7 @@ def test_what_a_text_says(bare: Command, photos: Path, tmp_path: Path) -> None:
     assert bare("index", "add", photos, *searched, "--captions", photos).status == 0
     ended = bare("search", "a dog, brwn, with Anna", *searched)
     assert "fits" not in ended.err and "unknown: 'brwn' (did you mean 'brown'?)\n" in ended.err
-    assert [line.split() for line in ended.out.splitlines()[:2]] == [
-        ["1.", "0%", str(photos / "a.jpg")],
-        ["text", "with", "dog,", "anna:", "Anna's", "dog"],
-    ]
+    assert ended.out.splitlines()[0].split("  ")[-3:] == [" 0%", str(photos / "a.jpg"), "(its text has dog, anna)"]
     found = bare("search", "a dog with Anna", *searched, "--json").json()
     assert (found[0]["sure"], found[0]["text_words"]) == (pytest.approx(0, abs=0.1), ["dog", "anna"])
     assert list(found[0])[-4:] == ["score", "sure", "phrases", "text_words"]

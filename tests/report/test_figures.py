@@ -55,6 +55,14 @@ def test_a_description_has_its_regions_the_surest_first() -> None:
     assert words == ["2", "1", "a dog runs", "1", "a dog runs", "90%", "2", "a red block", "40%"]
 
 
+@pytest.mark.parametrize(("sure", "said"), [(0.31, True), (0.5, False), (None, False)])
+def test_an_unsure_caption_says_so(sure: float | None, said: bool) -> None:
+    described = description()
+    told = replace(described, caption=replace(described.caption, sure=sure))
+    text = assert_harmless(description_figure(told, IMAGE)).text
+    assert ("unsure (31%): no region shows well what it names" in text) == said == ("unsure" in text)
+
+
 def test_words_of_a_caption_are_underlined_in_the_colour_of_their_region() -> None:
     plain = description(text=f"{HOSTILE} dog runs")
     traced = replace(plain, caption=replace(plain.caption, word_regions=(None,) * (len(HOSTILE.split())) + (2, 0)))

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from regiontalk.alignment.mrf import viterbi
+from regiontalk.alignment.mrf import align, viterbi
 from regiontalk.errors import ConfigError
 from regiontalk.report.photos import Entry, PhotoReport, alignment_data, shown_names
+from regiontalk.structures import Caption, Description, Regions, Sentence
 
 from .made import HOSTILE, alignment, assert_harmless, description
 
@@ -61,6 +62,21 @@ def test_a_report_uses_its_room_and_keeps_to_it(photos: int) -> None:
         report.add(Entry("a.jpg", description(), alignment()), picture)
     size = len(report.html("title", ""))
     assert 0.8 * MEGABYTE < size <= MEGABYTE
+
+
+def test_forty_photos_take_less_than_a_megabyte_beside_their_pictures() -> None:
+    """Each with twelve regions, more than most have, and a sentence of twelve words with all its scores."""
+    rng, sentence = np.random.default_rng(0), "a brown dog jumps over two red balls in the white snow"
+    words = sentence.split()
+    boxes = np.array([[0, 0, 640, 480], *(rng.random((12, 4)) * 200 + (0, 0, 300, 200))], np.float32)
+    vectors = rng.normal(size=(13, 8)).astype(np.float32)
+    regions = Regions("a holiday/photo.jpg", 640, 480, boxes, rng.random(13).astype(np.float32), vectors, vectors)
+    read = Sentence(sentence, tuple(words), np.arange(12), rng.normal(size=(12, 8)).astype(np.float32))
+    described = Description(regions, Caption(sentence, -9.5), (Caption("a brown dog in snow", -4.5),) * 12)
+    report = PhotoReport(40, 50 * MEGABYTE)
+    for number in range(40):
+        report.add(Entry(f"{number}.jpg", described, align(regions, read, 0.4)), lambda most: picture(100_000))
+    assert 0.4 * MEGABYTE < len(report.html("title", "")) - 40 * 100_000 < MEGABYTE
 
 
 def test_room_that_one_leaves_is_the_others() -> None:

@@ -28,6 +28,7 @@ OPERATIONS = (
     ("GET", "/api/search"),
     ("POST", "/api/search/like"),
     ("GET", "/api/search/like"),
+    ("GET", "/api/folders"),
     ("GET", "/api/thumbnail/{id}"),
     ("GET", "/api/photo/{id}"),
     ("POST", "/api/export/csv"),
@@ -35,7 +36,7 @@ OPERATIONS = (
     ("GET", "/api/health"),
     ("GET", "/api/version"),
 )
-ASKED_BARE = ("/api/health", "/api/version")
+ASKED_BARE = ("/api/folders", "/api/health", "/api/version")
 """Take nothing."""
 EXAMPLES = 15
 KNOWN = "a dog "

@@ -39,11 +39,20 @@ def test_files_that_the_page_names_exist() -> None:
     assert {name for name in named if not (STATIC / name).is_file()} == set()
 
 
-def test_views_can_be_put_into_one_file() -> None:
-    """A report joins viterbi.js and views.js: no name is declared twice, and what one takes the other gives."""
-    solver, views = ((STATIC / name).read_text(encoding="utf-8") for name in ("viterbi.js", "views.js"))
-    declared = [re.findall(r"^(?:export )?(?:function|const|let) (\w+)", text, re.M) for text in (solver, views)]
-    assert not set(declared[0]) & set(declared[1])
-    taken = re.findall(r"^import \{ ([\w, ]+) \} from \"\./viterbi\.js\";$", views, re.M)
-    assert len(re.findall(r"^import", views, re.M)) == len(taken) == 1
-    assert set(taken[0].split(", ")) <= set(re.findall(r"^export function (\w+)", solver, re.M))
+def test_what_one_script_takes_the_other_gives() -> None:
+    """Each import is of one form, of a name that is exported there, and used."""
+    texts = {file.name: file.read_text(encoding="utf-8") for file in FILES if file.suffix == ".js"}
+    given = {
+        name: set(re.findall(r"^export (?:async )?(?:function|class|const) (\w+)", text, re.M))
+        for name, text in texts.items()
+    }
+    for name, text in texts.items():
+        taken = re.findall(r"^import \{ ([\w, ]+) \} from \"\./([\w.]+)\";$", text, re.M)
+        assert len(taken) == len(re.findall(r"^import", text, re.M)), name
+        for names, source in taken:
+            assert set(names.split(", ")) <= given[source], name
+            assert all(len(re.findall(rf"\b{each}\b", text)) > 1 for each in names.split(", ")), name
+
+
+def test_scripts_are_short() -> None:
+    assert [file.name for file in FILES if len(file.read_text(encoding="utf-8").splitlines()) > 400] == []

@@ -77,18 +77,21 @@ def ranked(rank: int, score: str, what: str) -> str:
 
 
 def result_line(found: FoundPhoto | FoundBox, digits: int = 2) -> str:
-    """A photo that was found, on one line; and its text on another, if it has one."""
+    """A photo that was found, on one line, with the words that its own text has."""
     score = f"{found.score:.{digits}f}" if found.sure is None else f"{found.sure:.0%}"
     line = ranked(found.rank, score, _from_here(found.file))
-    return line if not found.entry.text else f"{line}\n{_text_line(found)}"
+    words = ", ".join(getattr(found, "text_words", ()))
+    return folded(f"{line}  ", printable(f"(its text has {words})")) if words else line
 
 
 def result_text(found: FoundPhoto | FoundBox) -> str:
-    """What was found by words: the photo, then a line for each phrase and its box."""
-    if found.alignment is None:  # a photo's text alone was found
-        return f"{result_line(found)}\n"
-    titles = f"{'':6}{_phrase_titles(found.alignment)}"
-    return "\n".join([result_line(found), titles, *_phrase_lines(found.alignment, indent=6), ""])
+    """What was found by words: the photo, its own text, then a line for each phrase and its box."""
+    lines = [result_line(found)]
+    if found.entry.text:
+        lines.append(folded(" " * 15, "text: " + _on_one_line(found.entry.text)))
+    if found.alignment is not None:  # else a photo's text alone was found
+        lines += [f"{'':6}{_phrase_titles(found.alignment)}", *_phrase_lines(found.alignment, indent=6)]
+    return "\n".join([*lines, ""])
 
 
 def region_lengths_text(regions: Regions) -> str:
@@ -140,11 +143,6 @@ def folded(cells: str, words: str) -> str:
     if columns - len(cells) < _LEAST_FOLD:
         return "\n    ".join([cells.rstrip(), *textwrap.wrap(words, max(columns - 4, _LEAST_FOLD))])
     return cells + f"\n{'':{len(cells)}}".join(textwrap.wrap(words, columns - len(cells)))
-
-
-def _text_line(found: FoundPhoto | FoundBox) -> str:
-    words = ", ".join(getattr(found, "text_words", ()))
-    return folded(" " * 15, printable(f"text with {words}: " if words else "text: ") + _on_one_line(found.entry.text))
 
 
 def _on_one_line(text: str) -> str:

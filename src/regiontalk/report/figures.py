@@ -91,6 +91,7 @@ def description_figure(description: Description, image: Picture | None) -> str:
         for n, row in enumerate(order, start=1)
     )
     text = f"<p style='font-size:1.25em;margin:.4em 0'>{_said(description.caption, colours) or '(no words)'}</p>"
+    text += _unsure(description.caption)
     listed = f"<ol style='list-style:none;padding:0;margin:.4em 0'>{items}</ol>" if items else ""
     return _figure(regions, marks, image, f"Photo: {description.caption.text}", text + listed)
 
@@ -152,7 +153,9 @@ def picture(width: int, height: int, marks: Iterable[Mark], image: Picture | Non
     """
     unit = max(width, height) / _PLAIN
     drawn = list(marks)[::-1]
-    boxes = "".join(_box(mark, unit) for mark in drawn) + "".join(_tag(mark, unit) for mark in drawn if mark.label)
+    letters = f"font-size='{15 * unit:.2f}' text-anchor='middle' font-family='sans-serif' font-weight='bold'"
+    tags = "".join(_tag(mark, unit) for mark in drawn if mark.label)
+    boxes = "".join(_box(mark, unit) for mark in drawn) + (f"<g {letters}>{tags}</g>" if tags else "")
     label = f"role='img' aria-label='{escape(says, quote=True)}'"
     look = f"style='display:block;width:100%;max-width:{_PLAIN}px;max-height:80vh'"
     return f"<svg {label} viewBox='0 0 {width} {height}' {look}>{_photo(width, height, image)}{boxes}</svg>"
@@ -253,6 +256,13 @@ def _said(caption: Caption, colours: Mapping[int, Colour]) -> str:
     return " ".join(marked)
 
 
+def _unsure(caption: Caption) -> str:
+    """What is said of a caption that is more likely wrong than right."""
+    if caption.sure is None or not caption.is_unsure:
+        return ""
+    return f"<p style='margin:.4em 0'>{_faint(f'unsure ({caption.sure:.0%}): no region shows well what it names')}</p>"
+
+
 def _faint(text: str) -> str:
     return f"<small style='opacity:.75'>{escape(text)}</small>"
 
@@ -273,8 +283,8 @@ def _tag(mark: Mark, unit: float) -> str:
     high, wide = 20 * unit, (9 * len(mark.label) + 8) * unit
     return (
         f"<rect x='{left:.1f}' y='{top:.1f}' width='{wide:.1f}' height='{high:.1f}' fill='{css(mark.colour)}'/>"
-        f"<text x='{left + wide / 2:.1f}' y='{top + 0.75 * high:.1f}' font-size='{15 * unit:.2f}' text-anchor='middle' "
-        f"font-family='sans-serif' font-weight='bold' fill='{css(ink_on(mark.colour))}'>{escape(mark.label)}</text>"
+        f"<text x='{left + wide / 2:.1f}' y='{top + 0.75 * high:.1f}' fill='{css(ink_on(mark.colour))}'>"
+        f"{escape(mark.label)}</text>"
     )
 
 

@@ -108,9 +108,9 @@ def embedded_json(value: Any) -> str:
     r"""JSON that cannot end the script element it stands in, whatever its texts say. ASCII only.
 
     >>> embedded_json(["</script>", "<!--", "é"])
-    '["\\u003c/script\\u003e", "\\u003c!--", "\\u00e9"]'
+    '["\\u003c/script\\u003e","\\u003c!--","\\u00e9"]'
     """
-    text = json.dumps(value, allow_nan=False)
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

@@ -158,6 +158,12 @@ async def search_more(service: ServicePart, finder: FinderPart, id: forms.LikeId
     return Json(await _of_index(service.search_more(finder, id, page)))
 
 
+@router.get("/folders", responses={200: {"model": schemas.FoldersAnswer}, **_errors(403, 503), **_NO_INDEX})
+async def folders(service: ServicePart, finder: FinderPart) -> Json:
+    """The folders of the index's photos, to filter searches by."""
+    return Json(await service.folders(finder))
+
+
 _JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}
 
 

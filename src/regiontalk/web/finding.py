@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,9 @@ from regiontalk.search.scoring import of_kind
 from regiontalk.search.storage import file_state
 from regiontalk.search.texts import TextQuery
 from regiontalk.structures import Regions, Sentence, regions_to_json
+
+MOST_FOLDERS = 500
+"""That are listed: those with the most photos."""
 
 THUMBNAIL_SIDE, PHOTO_SIDE = 320, 1600
 """Pixels of the longer side of the copies that are shown."""
@@ -68,6 +73,22 @@ class PhotoFinder:
         if query is None or query.has_content:
             return self._engine.matching(where)
         return self._engine.matching_texts(query, where)
+
+    @cached_property
+    def folders(self) -> list[dict[str, Any]]:
+        """Folders to choose photos from, by path, with a separator at its end; their names begin behind the folder that
+        all photos are in. One that holds all photos is no choice, nor one whose name is no UTF-8."""
+        right_in, inside = Counter[str](), Counter[str]()
+        for segment in self._index.segments:
+            paths = zip(segment.columns.all_paths(), segment.kept, strict=True)
+            right_in.update(_folder(path) for path, kept in paths if kept)
+        for path, photos in right_in.items():
+            for folder in _with_parents(path):
+                inside[folder] += photos
+        chosen = [each for each in inside.most_common() if each[1] < self.photos and _is_text(each[0])]
+        listed = sorted(chosen[:MOST_FOLDERS])
+        all_in = max((each for each, photos in inside.items() if photos == self.photos), key=len, default="")
+        return [{"path": path, "name": path.removeprefix(all_in)[:-1], "photos": photos} for path, photos in listed]
 
     def has_text_for(self, sentence: str) -> bool:
         """Whether any photo's text has a word of a sentence."""
@@ -151,6 +172,25 @@ def _places(ranked: tuple[np.ndarray, np.ndarray], page: Page) -> Iterator[tuple
     positions, scores = (each[page.start :] for each in ranked)
     for rank, (position, score) in enumerate(zip(positions, scores, strict=True), start=page.start + 1):
         yield rank, int(position), float(score)
+
+
+def _folder(path: str) -> str:
+    """The folder that a path lies in, with the separator behind it; "" without one."""
+    return path[: max(path.rfind("/"), path.rfind(os.sep)) + 1]
+
+
+def _with_parents(folder: str) -> Iterator[str]:
+    """A folder and all that it lies in."""
+    while folder:
+        yield folder
+        folder = _folder(folder[:-1])
+
+
+def _is_text(path: str) -> bool:
+    try:
+        return bool(path.encode())
+    except UnicodeEncodeError:  # bytes that are no UTF-8, which nobody could send back
+        return False
 
 
 def photo_id(position: int, sha256: bytes) -> str:

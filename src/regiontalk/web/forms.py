@@ -25,7 +25,7 @@ from regiontalk.web.finding import Page
 from regiontalk.web.limits import DEFAULTS, Limits
 
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_LONGEST_PATH = 200
+_LONGEST_PATH = 1000
 
 _K, _START = "How many results.", "How many of the best to leave out: those of the pages before."
 _PATH = "Only photos whose whole path fits this pattern, with * and ?."

@@ -171,6 +171,20 @@ class SearchAnswer(_Answer):
     photos: int
 
 
+class FolderAnswer(_Answer):
+    """A folder of the index's photos. A search with the filter `path` of this path and a `*` finds those below it."""
+
+    path: Annotated[str, Field(description="with a separator at its end")]
+    name: Annotated[str, Field(description="the path from the folder on that all are in")]
+    photos: int
+
+
+class FoldersAnswer(_Answer):
+    """By path, those with the most photos; not those that hold every photo."""
+
+    folders: list[FolderAnswer]
+
+
 class HealthAnswer(_Answer):
     """`waiting`: requests that are being answered."""
 

@@ -136,6 +136,10 @@ class Service:
         """
         return await self._page(finder, finder.by_regions, await self.aside(finder.regions, number), page)
 
+    async def folders(self, finder: PhotoFinder) -> dict[str, Any]:
+        """The folders of the index's photos; see `PhotoFinder.folders`."""
+        return {"folders": await self.aside(lambda: finder.folders)}
+
     async def thumbnail(self, finder: PhotoFinder, number: str) -> bytes:
         """A small copy of a photo of the index as JPEG.
 

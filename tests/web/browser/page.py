@@ -125,9 +125,9 @@ class Page:
         """From now on, the server has no place for so many requests to describe."""
         self.run(BUSY, times)
 
-    def wait(self, ready: Callable[[], T], what: str) -> T:
-        """Waits until `ready` gives something."""
-        end = time.monotonic() + PATIENCE
+    def wait(self, ready: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
+        """Waits until `ready` gives something, so many seconds at most."""
+        end = time.monotonic() + patience
         while time.monotonic() < end:
             try:
                 if found := ready():
@@ -135,7 +135,7 @@ class Page:
             except StaleElementReferenceException:
                 pass  # drawn anew in between
             time.sleep(0.05)
-        raise AssertionError(f"waited {PATIENCE:g} s and it is still not so that {what}")
+        raise AssertionError(f"waited {patience:g} s and it is still not so that {what}")
 
     # what people do
 

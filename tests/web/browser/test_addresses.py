@@ -51,6 +51,45 @@ def test_a_search_has_an_address(page: Page) -> None:
     page.wait(lambda: "“a cat & a dog”" in page.text("#found"), "a link holds any sentence")
 
 
+def test_back_clears_a_search_and_forward_restores_it(page: Page) -> None:
+    page.search("a cat")
+    found = files(page)
+    page.browser.back()
+    page.wait(lambda: not files(page), "no photo is shown")
+    assert (page.one("#query").get_attribute("value"), page.text("#found")) == ("", "")
+    assert not page.one("#copy-search").is_displayed()
+    page.browser.forward()
+    page.wait(lambda: files(page) == found, "they are shown again")
+    assert page.one("#query").get_attribute("value") == "a cat"
+
+
+def test_photos_like_one_of_the_index_have_an_address(page: Page) -> None:
+    page.search("a cat")
+    found = files(page)
+    page.all("#results .actions button")[1].click()
+    page.wait(lambda: page.text("#found").endswith(f"like {found[0]}"), "the photos like it are there")
+    link, like = at(page), files(page)
+    assert link.startswith("/search?like=")
+    page.browser.back()
+    page.wait(lambda: "“a cat”" in page.text("#found") and files(page) == found, "Back leads to the search before")
+    go(page, link)
+    page.wait(lambda: files(page) == like, "the link shows the same photos")
+    assert page.text("#found").endswith(f"like {found[0]}")
+
+
+def test_links_are_copied(page: Page, samples: Path) -> None:
+    page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    page.search("a cat")
+    page.one("#copy-search").click()
+    page.wait(lambda: page.run("return window.copied") == f"{page.url}#/search?q=a+cat", "the search's link is copied")
+    page.one("#results .actions button").click()
+    page.one(".rt-caption")
+    page.one("#copy-link").click()
+    page.wait(lambda: page.run("return window.copied") == page.browser.current_url, "the photo's link is copied")
+    page.choose(samples / "coffee.jpg")
+    page.wait(lambda: not page.one("#copy-link").is_displayed(), "a chosen photo has no address that lasts")
+
+
 def test_a_photo_of_the_index_has_an_address(page: Page) -> None:
     page.search("a cat")
     name = files(page)[0]
@@ -143,7 +182,33 @@ def test_filters(many_page: Page) -> None:
     go(page, link)
     page.wait(lambda: sorted(files(page)) == ["51.jpg", "53.jpg", "55.jpg"], "the link holds the filters")
     assert page.one("#in-path").get_attribute("value") == "/odd/"
+    page.wait(lambda: page.texts("#in-folder option") == ["All folders", "even (30)", "odd (30)"], "folders are listed")
+    page.run(
+        "const field = document.getElementById('in-folder'); field.selectedIndex = 1;"
+        "field.dispatchEvent(new Event('change'))"
+    )
+    page.wait(lambda: page.text("#found") == "No photo fits the filters.", "no photo is in both folders")
+    page.one("#in-path").clear()
+    page.keys("\n")
+    page.wait(lambda: sorted(files(page)) == ["50.jpg", "52.jpg", "54.jpg"], "those of the folder are there")
+    go(page, at(page))
+    page.wait(lambda: sorted(files(page)) == ["50.jpg", "52.jpg", "54.jpg"], "the link holds the folder")
+    page.wait(
+        lambda: page.run("return document.getElementById('in-folder').selectedOptions[0].text") == "even (30)",
+        "and names it",
+    )
     page.one("#in-path").send_keys("nothing")
     page.keys("\n")
     page.one("#query").click()
     page.wait(lambda: page.text("#found") == "No photo fits the filters.", "none is there")
+
+
+@pytest.mark.parametrize(("width", "dark"), [(360, True), (1280, False)], ids=["phone-dark", "desktop-light"])
+def test_axe_finds_nothing_in_the_filters(many_page: Page, axe: str, width: int, dark: bool) -> None:
+    many_page.look(width, 800, dark=dark, touch=width == 360)
+    many_page.one("#query").send_keys("a red wall")
+    many_page.wait(lambda: files(many_page), "photos are there")
+    many_page.one("#filters summary").click()
+    many_page.wait(lambda: len(many_page.texts("#in-folder option")) == 3, "folders are listed")
+    assert many_page.violations(axe) == []
+    assert many_page.run("return document.documentElement.scrollWidth") == width

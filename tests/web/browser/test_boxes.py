@@ -10,6 +10,8 @@ import pytest
 
 from regiontalk.model import Model
 
+from .test_samples import HIDING
+
 if TYPE_CHECKING:
     from .page import Page
 
@@ -76,6 +78,14 @@ def test_a_drawn_box_is_captioned(coffee: Page, samples: Path, model: Model) -> 
     answered(coffee)
     words = coffee.texts(".box-words span")
     assert [each.split()[0] for each in words] == SENTENCE.split()
+
+
+def test_its_label_hides_none_of_the_regions(coffee: Page) -> None:
+    hiding = HIDING.replace('"#view .rt-box', '"#view .own-box:not(.rt-crowded) .rt-tag, #view .rt-box')
+    for place in ((0.05, 0.05, 0.6, 0.6), (0.3, 0.2, 0.9, 0.8)):
+        drag(coffee, place[:2], place[2:])
+        answered(coffee)
+        assert coffee.run(hiding)[1:] == [[], []]
 
 
 def test_a_click_is_no_box(coffee: Page) -> None:

@@ -18,6 +18,7 @@ def fill(page: Page, samples: Path) -> None:
     page.choose(samples / "astronaut.jpg", samples / "coffee.jpg")
     page.align(SENTENCE)
     page.one("#advanced summary").click()
+    page.one("#filters summary").click()
     page.search("a man in a red shirt")
     page.leave()
 
@@ -44,6 +45,22 @@ def test_nothing_is_wider_than_the_screen(page: Page, samples: Path, width: int)
     fill(page, samples)
     assert page.run(wide) == width
     page.picture(f"width-{width}")
+
+
+def test_a_phone_shows_small_cards(page: Page, samples: Path) -> None:
+    """Several on a screen: photos to be captioned as rows, results side by side."""
+    page.look(360, 740, touch=True)
+    names = ("astronaut.jpg", "coffee.jpg", "rocket.jpg")
+    page.give(*(samples / name for name in names))
+    page.wait(lambda: page.text("#count") == "3 of 3 captioned", "the captions are there")
+    page.search("a man in a red shirt")
+    sizes = "return [...document.querySelectorAll(arguments[0])].map((each) => each.getBoundingClientRect())"
+    cards, results = page.run(sizes, ".card"), page.run(sizes, "#results > li")
+    assert all(card["height"] < 740 / 3 for card in cards)
+    assert all(found["width"] < 180 for found in results)
+    assert results[0]["top"] == results[1]["top"]
+    assert page.run("return document.documentElement.scrollWidth") == 360
+    page.picture("phone-cards")
 
 
 def test_a_phone_gives_fingers_room(page: Page, samples: Path) -> None:
@@ -84,11 +101,14 @@ def test_all_of_it_by_keyboard(page: Page, samples: Path) -> None:
     page.keys(*[Keys.ARROW_RIGHT] * 40)
     assert page.focused.get_attribute("aria-valuetext") != before
 
-    page.run("document.querySelector('.rt-word').focus()")
+    page.run("document.querySelector('.rt-reset').focus()")
+    page.keys(Keys.ENTER)
+    found = "#view .rt-word:not(.rt-weak)"  # what was not found has no box
+    page.run("document.querySelector(arguments[0]).focus()", found)
     region = page.focused.get_attribute("data-region")
     assert page.lit(".rt-box") == [region]
     page.keys(Keys.ENTER, Keys.TAB)
-    assert page.one(".rt-word").get_attribute("aria-pressed") == "true"
+    assert page.one(found).get_attribute("aria-pressed") == "true"
     page.keys(Keys.ESCAPE)
     assert page.all("[aria-pressed=true]") == []
 

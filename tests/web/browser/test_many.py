@@ -46,8 +46,8 @@ def grid(page: Page, samples: Path) -> Page:
     return page
 
 
-def done(page: Page, count: int) -> None:
-    page.wait(lambda: page.text("#count").startswith(f"{count} of "), f"{count} photos are captioned")
+def done(page: Page, count: int, patience: float = 60.0) -> None:
+    page.wait(lambda: page.text("#count").startswith(f"{count} of "), f"{count} photos are captioned", patience)
 
 
 def cards(page: Page) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from regiontalk.cli import main
+from regiontalk.report.page import embedded_json
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
@@ -100,6 +102,57 @@ def test_the_slider_makes_one_phrase_of_the_sentence(report: Page) -> None:
         "slider.dispatchEvent(new Event('input'))"
     )
     assert len(report.all(".rt-alignment")[-1].find_elements("css selector", ".rt-word.rt-start")) == 1
+
+
+def test_filters_leave_photos_by_their_words(report: Page) -> None:
+    shown = "return [...document.querySelectorAll('article.photo:not([hidden])')].map((each) => each.id)"
+    field = report.one(".filters input")
+    assert report.run(shown) == ["photo-1", "photo-2"]
+    field.send_keys("ＣＯＦＦＥＥ table")
+    assert report.run(shown) == ["photo-2"], "its sentence has both words"
+    assert report.text(".filters [role=status]") == "1 of 2 photos"
+    report.wait(lambda: len(report.all("#photo-2 .rt-view")) == 2, "what came near is a view")
+    field.clear()
+    field.send_keys("astronaut.jpg")
+    assert report.run(shown) == ["photo-1"], "its name"
+    field.clear()
+    field.send_keys("no such words")
+    assert report.run(shown) == []
+    field.clear()
+    assert report.run(shown) == ["photo-1", "photo-2"]
+    assert report.text(".filters [role=status]") == ""
+
+
+def test_filters_leave_photos_by_their_kind(report: Page, tmp_path: Path) -> None:
+    """Unsure captions, and sentences of which something was not found."""
+    html = Path(report.url.removeprefix("file://")).read_text()
+    (data,) = re.findall(r'<script type="application/json" id="report-data">(.*?)</script>', html, re.DOTALL)
+    views = json.loads(data)
+    for view, sure, found in zip(views[1::2], (0.3, 0.9), (True, False), strict=True):
+        view["data"]["caption"]["sure"] = sure
+        for phrase in views[views.index(view) - 1]["data"]["phrases"]:
+            phrase |= {"sure": 0.9 if found else 0.1, "found": found}
+    (tmp_path / "r.html").write_text(html.replace(data, embedded_json(views)))
+    assert asked(report.browser) == {report.url}
+    report.url = (tmp_path / "r.html").as_uri()
+    report.browser.get(report.url)
+    kinds = ["All photos", "Unsure captions", "Sentences not wholly found"]
+    assert report.texts(".filters option") == kinds
+    for kind, shown in zip(kinds, (["1", "2"], ["1"], ["2"]), strict=True):
+        next(each for each in report.all(".filters option") if each.text == kind).click()
+        script = "return [...document.querySelectorAll('article.photo:not([hidden])')].map((each) => each.id)"
+        assert report.run(script) == [f"photo-{number}" for number in shown]
+
+
+def test_captions_are_copied(report: Page) -> None:
+    report.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    caption = report.run("return JSON.parse(document.getElementById('report-data').textContent)[3].data.caption.text")
+    button = report.one("#photo-2 .copy")
+    assert button.get_attribute("aria-label") == "Copy caption of coffee.jpg"
+    report.run("arguments[0].focus()", button)
+    report.keys("\n")
+    report.wait(lambda: report.run("return window.copied") == caption, "the caption is copied")
+    assert button.text == "Copied"
 
 
 def test_it_stands_in_the_middle_of_a_wide_window(report: Page) -> None:

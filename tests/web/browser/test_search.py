@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
+from regiontalk.cli import main
 from regiontalk.model import Model
 
+from .conftest import serving, watched
+
 if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
     from .page import Page
 
 SLOW_FIRST = """
@@ -96,3 +105,38 @@ def test_without_an_index_there_is_no_search(plain_page: Page, samples: Path) ->
     plain_page.choose(samples / "coffee.jpg")
     assert not plain_page.one("#find").is_displayed()
     assert not plain_page.one("#like").is_displayed()
+
+
+@pytest.fixture
+def page_with_texts(
+    browser: Chrome, model: Model, samples: Path, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Page]:
+    """The page of an index of three photos, two of which have a text of their own."""
+    for name in ("camera.jpg", "chelsea.jpg", "rocket.jpg"):
+        shutil.copy(samples / name, tmp_path)
+    (tmp_path / "rocket.jpg.txt").write_text("Großmutter Anna's rocket, 東京タワー", "utf-8")
+    (tmp_path / "camera.jpg.txt").write_text("<b>Anna</b>", "utf-8")
+    index = tmp_path / "photos.index"
+    with pytest.raises(SystemExit) as ended:
+        main(["index", "add", str(tmp_path), "--index", str(index), "--captions", str(tmp_path)])
+    assert not ended.value.code
+    for url in serving(model, index):
+        yield from watched(browser, url, request, tmp_path)
+
+
+def test_texts_of_ones_own_are_shown_and_their_words_marked(page_with_texts: Page) -> None:
+    page = page_with_texts
+    page.search("großmutter 東京")
+    assert files(page) == ["rocket.jpg"]  # the pack knows no word of it
+    assert page.texts("#results .rt-own") == ["Großmutter Anna's rocket, 東京タワー"]
+    assert page.texts("#results mark") == ["Großmutter", "東京タワー"]
+    assert page.text("#results .rt-note").endswith(", its text has großmutter, 東京")
+    page.one("#query").clear()
+    page.search("Anna with a cat")
+    assert len(files(page)) == 3
+    assert page.texts("#results mark") == ["Anna", "Anna"]
+    assert "<b>Anna</b>" in page.texts("#results .rt-own")
+    page.one("#query").clear()
+    page.may_fail.append("/api/search")
+    page.one("#query").send_keys("xyzzy")
+    page.wait(lambda: "knows none" in page.text("#found"), "a word that no text has is none that is known")

@@ -104,7 +104,7 @@ def test_the_slider_decodes_anew_without_the_server(aligned: Page, expected: Ali
     before, seen = aligned.run(REQUESTS), set()
     for step in (0, 100, 250, 400, 600, 800, 1000):
         aligned.run(PUT_SLIDER, step)
-        path, _ = viterbi(unary, most * (step / 1000) ** 2)
+        path, _ = viterbi(unary, 1000 * (step / 1000) ** 4 if step < 1000 else max(1000, most))
         assert regions(aligned) == path.tolist()
         cut = phrases(expected.sentence.words, path, unary, expected.regions.boxes_xyxy)
         assert shown_phrases(aligned) == [each.text for each in cut]
@@ -114,6 +114,20 @@ def test_the_slider_decodes_anew_without_the_server(aligned: Page, expected: Ali
     assert aligned.run(REQUESTS) == before
     aligned.one(".rt-reset").click()
     assert regions(aligned) == expected.word_regions.tolist()
+
+
+def test_a_beta_has_one_place_on_the_slider(aligned: Page, expected: Alignment) -> None:
+    """Whatever the photo and the sentence: so what people learn about a place holds for the next photo."""
+    place = "return [document.querySelector('.rt-slider').value, document.querySelector('.rt-beta').textContent]"
+    seen = []
+    for sentence in ("", "two dogs", "a very tall building far behind a lake under a grey sky"):
+        if sentence:
+            aligned.align(sentence)
+        start = aligned.run(place)
+        aligned.run(PUT_SLIDER, 300)
+        seen.append((start[0], start[1].split(" · ")[0], aligned.run(place)[1].split(" · ")[0]))
+    assert len(set(seen)) == 1
+    assert seen[0][1:] == (f"β {expected.beta:.2f}", "β 8.10")
 
 
 def test_the_map_of_scores(aligned: Page, expected: Alignment) -> None:

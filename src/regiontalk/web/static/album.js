@@ -3,7 +3,7 @@
 const ONE_LINE = /\s+/g;
 
 /**
- * Tells of each change by an event: "add" and "remove" with the photos as `detail`, "change" with `{ photo, changed }`.
+ * Tells of each change by an event: "add" and "remove" with the photos as `detail`, "change" with `{ photo, changed, kept }`.
  * A photo is `{ address, file, path, state, error, answer, text, sentence, alignments, how, stop }`:
  * `path` as tables and sidecars name it, no two the same; `state` "waiting", "looking", "done" or "failed" (`error` says
  * why); `answer` as the API describes it; `text` what people made of its caption, null while it is as it came; `how`
@@ -44,17 +44,17 @@ export class Album extends EventTarget {
     this.#tell("remove", photos);
   }
 
-  /** Changes what is known of a photo. */
-  change(photo, changed) {
+  /** Changes what is known of a photo; `kept` says that its text is in a file. */
+  change(photo, changed, kept = false) {
     Object.assign(photo, changed);
-    this.#tell("change", { photo, changed });
+    this.#tell("change", { photo, changed, kept });
   }
 
   /** What people make of a caption, in one line; their text goes when it is the caption itself. */
-  write(photo, text) {
+  write(photo, text, kept = false) {
     const line = text.replace(ONE_LINE, " ").trim();
     const own = line === photo.answer?.caption.text ? null : line;
-    if (own !== photo.text) this.change(photo, { text: own });
+    if (own !== photo.text) this.change(photo, { text: own }, kept);
   }
 
   /** Has a photo captioned again, as `how` says. */

@@ -3,19 +3,21 @@ import { Album, nameOf } from "./album.js";
 import { ask, askFile } from "./api.js";
 import { startCaptioning } from "./captioning.js";
 import { startGrid } from "./grid.js";
+import { startImports } from "./imports.js";
 import { listenForPhotos } from "./incoming.js";
-import { startOpen } from "./open.js";
+import { OpenPhoto } from "./open.js";
 import { startRoutes } from "./route.js";
 import { startSamples } from "./samples.js";
-import { startSearch } from "./search.js";
+import { Search } from "./search.js";
 import { startTools } from "./tools.js";
 
 const $ = (id) => document.getElementById(id);
 
 const album = new Album();
-const opened = startOpen(album);
+const opened = new OpenPhoto(album);
 const tools = startTools(album);
 const grid = startGrid($("shelf"), album, (photo) => routes.go(photo.address, { replace: Boolean(album.open) }));
+const takeTexts = startImports(album, (text) => say("skipped", text));
 let search = null;
 
 const routes = startRoutes((path, query) => {
@@ -23,7 +25,7 @@ const routes = startRoutes((path, query) => {
   if (photo) return open(photo);
   if (path.startsWith("/photo/")) return openIndexed(path.split("/")[2]);
   open(null);
-  if (path === "/search") search?.show(query);
+  search?.show(path === "/search" ? query : new URLSearchParams());
 });
 
 // ---- one is open, or none
@@ -84,7 +86,11 @@ album.addEventListener("remove", ({ detail: photos }) => {
 // ---- what people do
 
 $("folder-drop").hidden = !("webkitdirectory" in $("folder"));
-listenForPhotos($("files"), $("folder"), take);
+listenForPhotos($("files"), $("folder"), take, takeTexts);
+$("texts").addEventListener("change", () => {
+  [...$("texts").files].forEach(takeTexts);
+  $("texts").value = "";
+});
 startSamples($("sample-list"), (given) => take(given, 0), (text) => say("problem", text));
 startCaptioning(album, (photo, seconds) => (photo === album.open ? opened.busy(photo, seconds) : tools.busy(seconds)));
 
@@ -110,7 +116,7 @@ async function start() {
   $("beam").placeholder = pack.beam;
   if (index) {
     $("like").hidden = false;
-    search = startSearch(index.photos, ({ id, file }) => openIndexed(id, nameOf(file)), routes);
+    search = new Search(index.photos, ({ id, file }) => openIndexed(id, nameOf(file)), routes);
   }
   routes.follow();
 }

@@ -1,5 +1,6 @@
 // The photos of an album side by side, each with its caption to correct; beside an open photo only their pictures.
 import { captionOf, nameOf } from "./album.js";
+import { copyText, unsureText } from "./parts.js";
 import { startThumbnails } from "./thumbnails.js";
 
 const AT_ONCE = 40; // cards that are made before the page may do other things
@@ -86,11 +87,16 @@ function makeCard(photo, album, open) {
     element.classList.toggle("edited", photo.text !== null);
     if (text !== document.activeElement) text.value = captionOf(photo);
     text.disabled = copy.disabled = !photo.answer;
-    note.textContent = photo.state === "failed" ? photo.error : STATES[photo.state];
+    note.textContent = photo.state === "failed" ? photo.error : STATES[photo.state] || unsure(photo);
     again.hidden = photo.state !== "failed";
   };
   update();
   return { element, canvas, thumb, update };
+}
+
+/** Of a caption as it came: whether it is more likely wrong; people's own are theirs. */
+function unsure({ answer, text }) {
+  return answer && text === null ? unsureText(answer.caption) : "";
 }
 
 /**
@@ -125,16 +131,9 @@ export function editable(field, photo, album, next) {
   });
 }
 
-/** Puts a caption into the clipboard, and says so on the button that was pressed. */
-export async function copyCaption(photo, button) {
-  const before = button.textContent;
-  try {
-    await navigator.clipboard.writeText(captionOf(photo));
-    button.textContent = "Copied";
-  } catch {
-    button.textContent = "Not allowed"; // by the browser, or the page is not served securely
-  }
-  setTimeout(() => (button.textContent = before), 1500);
+/** Puts a caption into the clipboard, see `copyText`. */
+export function copyCaption(photo, button) {
+  return copyText(captionOf(photo), button);
 }
 
 /** The card that a key leads to; undefined if none. */

@@ -1,6 +1,7 @@
 // Photos on their way in: chosen, a whole folder, dropped, folders too, or pasted.
 
 const NO_FOLDERS = /^(\.|@eaDir$|__MACOSX$)/; // what systems put beside photos
+const TEXTS = /\.(csv|tsv|jsonl)$/i;
 const SUFFIXES = /\.(jpe?g|jpe|jfif|png|webp|gif|tiff?|bmp|avifs?|jp2|j2k|jpf|ppm|pgm|pnm|heic|heif)$/i;
 
 /**
@@ -10,11 +11,15 @@ const SUFFIXES = /\.(jpe?g|jpe|jfif|png|webp|gif|tiff?|bmp|avifs?|jp2|j2k|jpf|pp
  * @param {HTMLInputElement} folder chooses one.
  * @param {function({file: File, path: string}[], number)} take hears of photos, each with its path from the folder that
  *     it was found in, and of how many files that are none.
+ * @param {function(File)} takeTexts hears of files that may hold captions.
  */
-export function listenForPhotos(files, folder, take) {
-  const sorted = (found) => {
+export function listenForPhotos(files, folder, take, takeTexts) {
+  const sorted = (given) => {
+    const texts = given.filter(({ file }) => TEXTS.test(file.name));
+    const found = given.filter((each) => !texts.includes(each));
     const photos = found.filter(({ file }) => isPhoto(file));
-    take(photos, found.length - photos.length);
+    if (found.length) take(photos, found.length - photos.length);
+    for (const { file } of texts) takeTexts(file);
   };
 
   files.addEventListener("change", () => {

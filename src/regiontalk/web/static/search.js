@@ -1,163 +1,94 @@
-// Searching the index while a sentence is typed, and by a photo; more results come by scrolling. Answers that come late
-// are dropped.
+// Searching the index while a sentence is typed, and by a photo: what is asked, and its address.
 import { nameOf } from "./album.js";
-import { ask } from "./api.js";
-import { mountFound } from "./views.js";
+import { chosenFilters, startFilters } from "./filters.js";
+import { copyText } from "./parts.js";
+import { Results } from "./results.js";
 
 const PAUSE = 250; // milliseconds without a key before a search starts
-const PAGE = 24; // results that are asked for at once
-const FARTHEST = 10_000; // results that can be asked for
 
 const $ = (id) => document.getElementById(id);
-const FILTERS = { path: "in-path", taken_from: "taken-from", taken_to: "taken-to" };
 
-/**
- * Shows the search.
- *
- * @param {number} photos how many the index holds.
- * @param {function(object)} open is called with a result that people want to look at.
- * @param {object} routes of `startRoutes`: the address says what is searched for.
- * @returns {{like: function(File), show: function(URLSearchParams)}} searches by a photo; for what an address says.
- */
-export function startSearch(photos, open, routes) {
-  let timer = 0;
-  let running = new AbortController();
-  let asked = null; // { title, path, fields, form } of the results that are there
-  let shown = ""; // the address of the search that is there
+/** The search of an index; `like` searches by a photo, `show` for what an address says. */
+export class Search {
+  #timer = 0;
+  #shown = ""; // the address of the search that is there
+  #routes;
+  #results;
+  #filters = startFilters(() => this.#narrowed());
 
-  const run = (question) => {
-    asked = question;
-    $("results").replaceChildren();
-    return page("Searching …");
-  };
+  /**
+   * @param {number} photos how many the index holds.
+   * @param {function(object)} open is called with a result that people want to look at.
+   * @param {object} routes of `startRoutes`: the address says what is searched for.
+   */
+  constructor(photos, open, routes) {
+    this.#routes = routes;
+    this.#results = new Results({ Open: open, "More like this": (result) => this.#more(result) });
+    $("query").addEventListener("input", () => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#typed(), PAUSE);
+    });
+    $("search").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#typed();
+    });
+    $("copy-search").addEventListener("click", () => copyText(location.href, $("copy-search")));
+    $("find-title").textContent = `Search ${photos.toLocaleString("en")} ${photos === 1 ? "photo" : "photos"}`;
+    $("find").hidden = false;
+  }
 
-  /** Asks for the results behind those that are there. */
-  const page = async (waiting = "") => {
-    clearTimeout(timer);
-    running.abort();
-    const own = (running = new AbortController());
-    const { path, fields, form, title } = asked;
-    const sent = { ...filters(), ...fields, k: PAGE, start: $("results").children.length };
-    const busy = () => own === running && say("The server is busy …");
-    if (waiting) say(waiting);
-    $("more").disabled = true;
-    try {
-      const query = form ? "" : `?${new URLSearchParams(sent)}`;
-      const answer = await ask(path + query, { form: form && { ...form, ...sent }, signal: own.signal, onBusy: busy });
-      if (own === running) show(title, answer);
-    } catch (error) {
-      if (own !== running || error.name === "AbortError") return;
-      $("more").hidden = true;
-      say(error.message);
-    }
-  };
-
-  const show = (title, answer) => {
-    $("results").append(...answer.results.map(card));
-    const count = $("results").children.length;
-    const most = Math.min(answer.photos, FARTHEST);
-    const photosText = `${answer.photos.toLocaleString("en")} ${answer.photos === 1 ? "photo" : "photos"}`;
-    say(count ? `${photosText} ${title}` : noneText());
-    $("more").hidden = !answer.results.length || count >= most;
-    $("more").disabled = false;
-    if (!$("more").hidden && isNear($("more"))) timer = setTimeout(page); // they do not yet fill the screen
-  };
-
-  const card = (result) => {
-    const item = document.createElement("li");
-    const view = document.createElement("div");
-    const actions = Object.assign(document.createElement("div"), { className: "actions" });
-    mountFound(view, result, result.thumbnail);
-    const name = nameOf(result.file);
-    actions.append(action("Open", name, () => open(result)), action("More like this", name, () => more(result, name)));
-    item.append(view, actions);
-    return item;
-  };
-
-  const action = (text, name, does) => {
-    const button = Object.assign(document.createElement("button"), { type: "button", className: "plain", textContent: text });
-    button.setAttribute("aria-label", `${text}: ${name}`);
-    button.addEventListener("click", does);
-    return button;
-  };
-
-  const more = (result, name) => {
-    $("query").value = "";
-    address("");
-    $("query").focus(); // the button that was pressed goes
-    run({ title: `like ${name}`, path: "/api/search/like", fields: { id: result.id } });
-  };
-
-  const typed = () => {
-    const sentence = $("query").value.trim();
-    clearTimeout(timer);
-    address(sentence && `#/search?${new URLSearchParams({ q: sentence, ...filters(false) })}`);
-    if (sentence) return run({ title: `for “${sentence}”, the best first`, path: "/api/search", fields: { q: sentence } });
-    running.abort();
-    running = new AbortController();
-    asked = null;
-    say("");
-    $("results").replaceChildren();
-    $("more").hidden = true;
-  };
-
-  /** A search has an address of its own; the next one takes its place. */
-  const address = (own) => {
-    const searching = location.hash.startsWith("#/search");
-    shown = own;
-    if (own || searching) routes.go(own || "#/", { replace: searching, quiet: true });
-  };
-
-  const follow = (query) => {
-    if (`#/search?${query}` === shown) return;
-    $("query").value = query.get("q") ?? "";
-    for (const [field, id] of Object.entries(FILTERS)) $(id).value = query.get(field) ?? "";
-    $("filters").open ||= Object.keys(FILTERS).some((field) => query.has(field));
-    typed();
-  };
-
-  const changed = () => {
-    if (!Object.values(FILTERS).every((id) => $(id).reportValidity())) return;
-    if (asked && asked.path !== "/api/search") run(asked);
-    else typed();
-  };
-
-  $("query").addEventListener("input", () => {
-    clearTimeout(timer);
-    timer = setTimeout(typed, PAUSE);
-  });
-  $("search").addEventListener("submit", (event) => {
-    event.preventDefault();
-    typed();
-  });
-  for (const id of Object.values(FILTERS)) $(id).addEventListener("change", changed);
-  $("more").addEventListener("click", () => page());
-  const near = ([{ isIntersecting }]) => isIntersecting && asked && !$("more").disabled && page();
-  new IntersectionObserver(near, { rootMargin: "400px" }).observe($("more"));
-  $("find-title").textContent = `Search ${photos.toLocaleString("en")} ${photos === 1 ? "photo" : "photos"}`;
-  $("find").hidden = false;
-
-  const like = (file) => {
+  /** Finds photos like one that is no photo of the index, and so has no address. */
+  like(file) {
     $("find").scrollIntoView();
-    return run({ title: `like ${file.name}`, path: "/api/search/like", fields: {}, form: { photo: file } });
-  };
-  return { like, show: follow };
-}
+    this.#address(null);
+    return this.#results.run({ title: `like ${file.name}`, path: "/api/search/like", fields: {}, form: { photo: file } });
+  }
 
-/** The filters that are set, for the API; or as people typed them. */
-function filters(forApi = true) {
-  const set = Object.entries(FILTERS).map(([field, id]) => [field, $(id).value.trim()]).filter(([, value]) => value);
-  return Object.fromEntries(set.map(([field, value]) => [field, forApi && field === "path" ? `*${value}*` : value]));
-}
+  /** Shows the search of an address; none where it asks nothing. */
+  show(query) {
+    const wanted = `${query}` && `#/search?${query}`;
+    if (wanted === this.#shown && (wanted || !this.#results.asked)) return; // the last of these: `like` has no address
+    $("query").value = query.get("q") ?? "";
+    this.#filters.show(query);
+    const like = query.get("like");
+    if (!like) return this.#typed();
+    this.#address({ like });
+    this.#runLike(like, "like a photo of the index");
+  }
 
-function noneText() {
-  return Object.keys(filters()).length ? "No photo fits the filters." : "The index holds no photo.";
-}
+  #typed() {
+    const sentence = $("query").value.trim();
+    clearTimeout(this.#timer);
+    this.#address(sentence && { q: sentence });
+    if (!sentence) return this.#results.clear();
+    return this.#results.run({ title: `for “${sentence}”, the best first`, path: "/api/search", fields: { q: sentence } });
+  }
 
-function isNear(element) {
-  return element.getBoundingClientRect().top < innerHeight + 400;
-}
+  #more({ id, file }) {
+    clearTimeout(this.#timer);
+    $("query").value = "";
+    $("query").focus(); // the button that was pressed goes
+    this.#address({ like: id }, true);
+    this.#runLike(id, `like ${nameOf(file)}`);
+  }
 
-function say(text) {
-  $("found").textContent = text;
+  #runLike(id, title) {
+    return this.#results.run({ title, path: "/api/search/like", fields: { id } });
+  }
+
+  /** The same question with other filters. */
+  #narrowed() {
+    const { asked } = this.#results;
+    if (!asked || asked.path === "/api/search") return this.#typed();
+    if (asked.fields.id) this.#address({ like: asked.fields.id });
+    return this.#results.run(asked);
+  }
+
+  /** A search has an address of its own; the next one takes its place, unless it asks something `other`. */
+  #address(question, other = false) {
+    const searching = location.hash.startsWith("#/search");
+    this.#shown = question ? `#/search?${new URLSearchParams({ ...question, ...chosenFilters() })}` : "";
+    if (this.#shown || searching) this.#routes.go(this.#shown || "#/", { replace: searching && !other, quiet: true });
+    $("copy-search").hidden = !this.#shown;
+  }
 }

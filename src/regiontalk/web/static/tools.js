@@ -10,7 +10,6 @@ const $ = (id) => document.getElementById(id);
  * @returns {{busy: function(number)}} tells for how many seconds a busy server is left alone.
  */
 export function startTools(album) {
-  let timer = 0;
   let kept = true; // whether the texts that people wrote are in a file
 
   const count = () => {
@@ -48,8 +47,8 @@ export function startTools(album) {
 
   album.addEventListener("add", update);
   album.addEventListener("remove", update);
-  album.addEventListener("change", ({ detail: { changed } }) => {
-    if ("text" in changed) kept = false;
+  album.addEventListener("change", ({ detail: { changed, kept: inFile } }) => {
+    if ("text" in changed && !inFile) kept = false;
     if ("state" in changed) update();
   });
   $("retry").addEventListener("click", () => album.in("failed").forEach((photo) => album.again(photo)));
@@ -66,10 +65,15 @@ export function startTools(album) {
     if (!kept && album.photos.some(({ text }) => text !== null)) event.preventDefault(); // the browser asks
   });
 
-  const busy = (seconds) => {
+  return { busy: startWaiting() };
+}
+
+/** Tells for how many seconds a busy server is left alone, as long as that. */
+function startWaiting() {
+  let timer = 0;
+  return (seconds) => {
     $("wait").textContent = `The server is busy. It is asked again in ${seconds} ${seconds === 1 ? "second" : "seconds"}.`;
     clearTimeout(timer);
     timer = setTimeout(() => ($("wait").textContent = ""), 1000 * seconds);
   };
-  return { busy };
 }

@@ -1,11 +1,13 @@
 // Interactive views of what RegionTalk's API answers: a description, an alignment, a photo that was found. They need no
 // server and no address but that of the photo. Text enters the page as text only.
+import { decimals, FOUND, isTold, make, percent, regionName, unsureText } from "./parts.js";
+import { betaSlider, heatMap } from "./scores.js";
+import { photoStage } from "./stage.js";
 import { isAbsent, phrases, phraseSure, viterbi } from "./viterbi.js";
 
 const COLOURS = 7; // as many as style.css has
 const SAME_PLACE = 0.5; // IoU above which only the surer of two regions is drawn from the start
-const WHOLE_PHOTO = 0;
-const FOUND = 0.5, UNLIKELY = 0.1; // as in regiontalk.alignment.certainty
+const UNLIKELY = 0.1; // as in regiontalk.alignment.certainty
 const UNSPACED = /[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\u{20000}-\u{3ffff}]/u; // scripts, as in search/texts.py
 
 /**
@@ -29,7 +31,7 @@ export function mountDescription(element, data, imageUrl) {
   const side = make("div", { class: "rt-side" });
   const colourOf = (region) => order.indexOf(region - 1) % COLOURS;
   side.append(make("p", { class: "rt-caption" }, ...saidWords(data.caption, colourOf)));
-  if (isTold(data.caption.sure)) side.append(make("p", { class: "rt-note" }, captionNote(data.caption.sure)));
+  if (isTold(data.caption.sure)) side.append(make("p", { class: "rt-note" }, unsureText(data.caption) || `${percent(data.caption.sure)} sure`));
   side.append(make("ol", { class: "rt-regions", "aria-label": "Regions" }, ...items.slice(0, shown.length)));
   if (others.length) {
     const list = make("ol", { class: "rt-regions", "aria-label": "More regions" }, ...items.slice(shown.length));
@@ -129,13 +131,7 @@ export function mountFound(element, data, imageUrl) {
 
 // ---- how sure it is
 
-const isTold = (sure) => typeof sure === "number";
-const percent = (sure) => `${Math.round(100 * sure)} %`;
 const isShown = (phrase) => (isTold(phrase.sure) || phrase.found === false ? phrase.found : phrase.score > 0);
-
-function captionNote(sure) {
-  return sure < FOUND ? `unsure (${percent(sure)}): no region shows well what it names` : `${percent(sure)} sure`;
-}
 
 /** Numbers that only some want. */
 function advanced(text) {
@@ -196,63 +192,6 @@ function linkRegions(view) {
   });
 }
 
-/** A photo with boxes over it. `add` them, then `done` places their tags; smaller boxes lie above larger ones. */
-function photoStage({ width, height }, imageUrl, alt, boxTag = "button") {
-  const image = make("img", { src: imageUrl, alt, width, height, class: "rt-image" });
-  const layer = make("div", { class: "rt-boxes" });
-  const frame = make("div", { class: "rt-frame" }, image, layer);
-  frame.style.setProperty("--rt-ratio", width / height);
-  image.addEventListener("error", () => frame.classList.add("rt-missing"));
-  let boxes = [];
-  const place = () => placeTags(frame, boxes.filter((box) => !box.quiet));
-  new ResizeObserver(place).observe(frame); // also once it is in the page
-
-  const add = (box, { region, colour, quiet, tag, name }) => {
-    const [x0, y0, x1, y1] = [box[0] / width, box[1] / height, box[2] / width, box[3] / height];
-    const kind = boxTag === "button" ? { type: "button", "aria-pressed": "false", "aria-label": name } : {};
-    const look = `rt-box rt-c${colour}${quiet ? " rt-quiet" : ""}${region === WHOLE_PHOTO ? " rt-whole" : ""}`;
-    const label = make("span", { class: "rt-tag" }, tag);
-    const element = make(boxTag, { ...kind, class: look, "data-region": region }, label);
-    const place = { left: x0, top: y0, width: x1 - x0, height: y1 - y0 };
-    for (const [side, share] of Object.entries(place)) element.style.setProperty(side, `${100 * share}%`);
-    boxes.push({ element, label, quiet, shares: [x0, y0, x1, y1], area: (x1 - x0) * (y1 - y0) });
-  };
-  const done = () => {
-    const below = [...boxes].sort((a, b) => b.area - a.area);
-    layer.append(...below.map((box) => box.element));
-    place();
-  };
-  const clear = () => {
-    boxes = [];
-    layer.replaceChildren();
-  };
-  return { element: frame, image, add, done, clear };
-}
-
-/**
- * Gives each tag a place that no earlier one has: a corner of its box, the upper left one if it can, or else further down
- * its sides, or above or below it. Where there is none, the tag is seen only while its box is lit.
- */
-function placeTags({ clientWidth: across, clientHeight: down }, boxes) {
-  const taken = [];
-  if (!across || !boxes[0]?.label.offsetHeight) return; // nothing is in the page
-  for (const { element, label, shares } of boxes) {
-    const [width, height, border] = [label.offsetWidth, label.offsetHeight, element.clientLeft];
-    const [left, top] = [shares[0] * across + border, shares[1] * down + border];
-    const [right, bottom] = [shares[2] * across - border - width, shares[3] * down - border - height];
-    const rows = Array.from({ length: Math.max(0, Math.floor((bottom - top) / height)) }, (_, row) => top + (row + 1) * height);
-    const heights = [top, bottom, ...rows, top - height - border, bottom + height + border];
-    const fits = ([x, y]) => x >= 0 && y >= 0 && x + width <= across && y + height <= down && !taken.some((other) =>
-      x < other.x + other.width && other.x < x + width && y < other.y + other.height && other.y < y + height);
-    const found = heights.flatMap((y) => [[left, y], [right, y]]).find(fits);
-    const [x, y] = found ?? [left, top];
-    if (found) taken.push({ x, y, width, height });
-    element.classList.toggle("rt-crowded", !found);
-    label.style.setProperty("left", `${x - left}px`);
-    label.style.setProperty("top", `${y - top}px`);
-  }
-}
-
 function drawWord(word, run, j, note, shown, colour) {
   const ends = `${j === run.start ? " rt-start" : ""}${j === run.end - 1 ? " rt-end" : ""}`;
   word.className = `rt-word rt-c${colour}${ends}${shown ? "" : " rt-weak"}`;
@@ -290,83 +229,6 @@ function regionItem(number, text, score, { region, colour }) {
   return make("li", {}, make("button", parts, badge, make("span", { class: "rt-text" }, text), sure));
 }
 
-/** A slider for β. Its steps are finer where β is small, since most phrases change there. */
-function betaSlider(data, count, decode) {
-  const most = Math.max(largestUseful(data.scores), data.beta);
-  const start = 1000 * Math.sqrt(data.beta / most);
-  const slider = make("input", { type: "range", class: "rt-slider", min: 0, max: 1000, step: "any", "aria-label": "beta" });
-  const value = make("output", { class: "rt-beta" });
-  const reset = make("button", { type: "button", class: "rt-reset" }, "reset");
-  const say = (beta, found) => {
-    const text = `${beta.toFixed(2)} · ${found} ${found === 1 ? "phrase" : "phrases"}`;
-    value.textContent = `β ${text}`;
-    slider.setAttribute("aria-valuetext", text);
-    reset.disabled = beta === data.beta;
-  };
-  const set = (beta) => say(beta, decode(beta));
-  slider.addEventListener("input", () => set(most * (slider.valueAsNumber / 1000) ** 2));
-  slider.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -10, ArrowDown: -10, ArrowRight: 10, ArrowUp: 10 }[event.key];
-    if (!step) return;
-    event.preventDefault(); // with step "any" browsers disagree on how far an arrow goes
-    slider.value = slider.valueAsNumber + step;
-    slider.dispatchEvent(new Event("input"));
-  });
-  reset.addEventListener("click", () => {
-    slider.value = start;
-    set(data.beta);
-    slider.focus();
-  });
-  slider.value = start;
-  say(data.beta, count);
-  const ends = make("div", { class: "rt-ends" }, make("span", {}, "each word for itself"), make("span", {}, "one region for all"));
-  return make("div", { class: "rt-control" }, make("div", { class: "rt-line" }, value, reset), slider, ends);
-}
-
-/** The smallest of 0.25, 0.5, 1, 2, ... that keeps the whole sentence on one region. */
-function largestUseful(scores) {
-  let beta = 0.25;
-  while (new Set(viterbi(scores, beta).path).size > 1) beta *= 2;
-  return beta;
-}
-
-/** Words down, regions across, the brighter the higher the score; each word's own region is marked in its colour. */
-function heatMap(texts, data, image) {
-  const largest = Math.max(1e-9, ...data.scores.flat());
-  const heads = data.regions.map(({ box_xyxy }, region) => {
-    const picture = make("canvas", { width: 56, height: 56, "aria-hidden": "true" });
-    whenLoaded(image, () => drawCrop(picture, image, box_xyxy, data));
-    const name = make("span", {}, region === WHOLE_PHOTO ? "all" : `${region}`);
-    return make("th", { scope: "col", "data-region": region, title: regionName(region) }, picture, name);
-  });
-  const cells = data.scores.map((row, j) => row.map((score, region) => {
-    const title = `${texts[j]}, ${regionName(region)}: ${decimals(score, 2)}`;
-    const cell = make("td", { title, "data-region": region }, make("span", {}, decimals(score, 1)));
-    cell.style.setProperty("--rt-heat", `${Math.round(100 * Math.max(0, score) / largest)}%`);
-    return cell;
-  }));
-  const rows = cells.map((row, j) => make("tr", {}, make("th", { scope: "row" }, texts[j]), ...row));
-  const head = make("thead", {}, make("tr", {}, make("td", {}), ...heads));
-  const table = make("table", { class: "rt-heat" }, make("caption", {}, "Scores of words and regions"), head, make("tbody", {}, ...rows));
-  const scroll = make("div", { class: "rt-scroll", tabindex: 0, role: "group", "aria-label": "Scores of words and regions" }, table);
-  const element = make("details", { class: "rt-fold", open: "" }, make("summary", {}, "Scores of words and regions"), scroll);
-  const draw = (path, colours) => cells.forEach((row, j) => row.forEach((cell, region) => {
-    cell.className = region === path[j] ? `rt-chosen rt-c${colours(region)}` : "";
-  }));
-  return { element, draw };
-}
-
-function drawCrop(canvas, image, [x0, y0, x1, y1], { width, height }) {
-  const [across, down] = [image.naturalWidth / width, image.naturalHeight / height];
-  const source = [x0 * across, y0 * down, (x1 - x0) * across, (y1 - y0) * down];
-  canvas.getContext("2d").drawImage(image, ...source, 0, 0, canvas.width, canvas.height);
-}
-
-function whenLoaded(image, then) {
-  if (image.complete && image.naturalWidth) then();
-  else image.addEventListener("load", then, { once: true });
-}
-
 /** Regions take colours in the order in which they first ask, and keep them. */
 function colourPicker() {
   const taken = new Map();
@@ -385,15 +247,6 @@ function runsOf(texts, path, wanted) {
     else runs.push(text);
   });
   return runs.join(", ");
-}
-
-function regionName(region) {
-  return region === WHOLE_PHOTO ? "the whole photo" : `region ${region}`;
-}
-
-function decimals(score, digits) {
-  const scale = 10 ** digits;
-  return (Math.round(scale * score) / scale || 0).toFixed(digits).replace("-", "−"); // never "-0.0"
 }
 
 /** Rows of regions, the surest first: those that are drawn from the start, which differ in place and caption; the rest. */
@@ -416,12 +269,4 @@ function overlap(a, b) {
   const both = Math.max(0, width) * Math.max(0, height);
   const area = ([x0, y0, x1, y1]) => (x1 - x0) * (y1 - y0);
   return both / Math.max(1e-9, area(a) + area(b) - both);
-}
-
-/** An element with attributes; strings among the children become text, never markup. */
-function make(tag, attributes, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
 }
