@@ -283,7 +283,7 @@ class CaptionerSettings(Section):
         beam: hypotheses kept for each caption.
         max_words: the longest caption.
         length_normalisation: α; hypotheses are ranked by log-probability / length ** α.
-        fit: weight of S_kl beside that rank, in choosing among the beam's captions; 0 for the likeliest.
+        fit: rerank weight: of S_kl beside that rank, among the beam's captions; 0 for no reranking.
         say_once: 1 if a caption says no word twice that names something ("a bed with a bed"), else 0.
         attention: A, dimensions of all heads of the attention over regions; 0 without attention.
     """
@@ -294,7 +294,7 @@ class CaptionerSettings(Section):
     beam: Annotated[int, whole(1, 100)]
     max_words: Annotated[int, whole(1, 200)]
     length_normalisation: Annotated[float, number(0, 10)]
-    fit: Annotated[float, number(0, 1e6)] = 0.0
+    fit: Annotated[float, number(0, 1e6)] = 0.0  # the key in `pack.json`, older than the name rerank weight
     say_once: Annotated[int, whole(0, 1)] = 0
     attention: Annotated[int, whole(0, 16384)] = 0
 

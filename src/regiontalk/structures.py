@@ -17,7 +17,7 @@ import numpy as np
 WHOLE_PHOTO = 0
 """Region 0 is always the whole photo."""
 ABSENT = 0.15
-"""A word that is less likely shown is told as absent, even within a phrase that is found."""
+"""A word of a lower probability is absent, even within a phrase that is found."""
 
 
 class Displayed:

@@ -47,8 +47,8 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
     assert pack.training_photos is not None
     assert recognised(fingerprint_files(photos), pack.training_photos).all()
     sentences = [caption for each in train_set.photos for caption in each.captions[::2]]
-    owners = np.repeat(np.arange(len(photos)), 2)
-    found = retrieval(model.score(photos, sentences), owners)
+    photo_of = np.repeat(np.arange(len(photos)), 2)
+    found = retrieval(model.score(photos, sentences), photo_of)
     assert found["image_to_text"]["r1"] > 90 and found["text_to_image"]["r1"] > 70
     captions = [caption.text for caption in model.caption(model.look(photos))]
     names = [each.file.stem.split("_") for each in train_set.photos]

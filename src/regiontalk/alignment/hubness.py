@@ -62,7 +62,7 @@ def check_counts(tensors: Mapping[str, np.ndarray], settings: BankSettings, name
             raise PackError(f"{name}: expected counts of at least 1 that sum to {rows} {what}, found others.")
 
 
-class Bank:
+class QueryBank:
     """Photos and sentences that others are held against.
 
     Args:

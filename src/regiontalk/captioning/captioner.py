@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from regiontalk.captioning import beam as search
-from regiontalk.captioning.attention import attend, attention_shapes, view_of
+from regiontalk.captioning.attention import GEOMETRY, Contexts, attend, attention_shapes, view_of
 from regiontalk.captioning.beam import BOUNDARY, Hypothesis
-from regiontalk.captioning.contexts import GEOMETRY, Contexts
 from regiontalk.errors import PackError
 from regiontalk.recurrence import STEPS, State, Weights, cell_shapes, start
 

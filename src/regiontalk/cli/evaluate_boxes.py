@@ -269,7 +269,7 @@ def certainty(
     as_json: JsonOption = False,
     options: ModelOptions,
 ) -> None:
-    """What is told as found is there, what is told as 70 % sure is so in 70 of 100 cases: or not.
+    """Accuracy of "found" and "not found", and calibration: what is given 70 % should be there in 70 of 100 cases.
 
     Asks for each class that a photo shows, and as often for one that it does not show. Prints how many answers are
     right and the expected calibration error.

@@ -165,8 +165,8 @@ def search(
             _say_how_many(engine, where)
             if query.like is None:
                 (read,) = model.read(query.sentence or query.region or "")
-                told = () if query.sentence is None else finder.words_in_texts(read.unknown)
-                if unknown := unknown_words_text(read, told):
+                in_texts = () if query.sentence is None else finder.words_in_texts(read.unknown)
+                if unknown := unknown_words_text(read, in_texts):
                     warn_user(unknown)
             if query.sentence is not None:
                 found = _by_words(_sure(finder.search(read, *ask), min_sure), boxes, pictures)

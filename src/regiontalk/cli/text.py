@@ -58,14 +58,14 @@ def alignment_text(alignment: Alignment) -> str:
     return _with_table(title, _phrase_titles(alignment), _phrase_lines(alignment))
 
 
-def unknown_words_text(sentence: Sentence, told: Collection[str] = ()) -> str:
+def unknown_words_text(sentence: Sentence, in_texts: Collection[str] = ()) -> str:
     """Which words of a sentence nothing is known of, and what may have been meant; "" if all are known.
 
     Args:
-        told: words that need not be known, since photos' texts have them.
+        in_texts: words that need not be known, since photos' texts have them.
     """
     said = []
-    for word in (each for each in sentence.unknown if each not in told):
+    for word in (each for each in sentence.unknown if each not in in_texts):
         meant = " or ".join(repr(near) for near in sentence.meant.get(word, ()))
         said.append(f"{printable(word)!r}" + (f" (did you mean {meant}?)" if meant else ""))
     return f"unknown: {', '.join(said)}" if said else ""

@@ -56,7 +56,7 @@ def evaluate_search(
         dataset: photos with the names of classes on their boxes.
         sentence: what is searched for, {} standing for the name.
         selection: how the photos were chosen, for the signature.
-        progress: is told how far it is.
+        progress: shows how far it is.
         min_photos: photos that a class needs to be searched for.
 
     Returns:

@@ -70,7 +70,7 @@ def box_signature(
         model: that was measured.
         dataset: that it was measured on.
         selection: how its photos were chosen, for people: `{}` if all took part.
-        progress: is told how far it is.
+        progress: shows how far it is.
 
     Raises:
         PhotoError: if a photo is broken.
@@ -123,7 +123,7 @@ def training_signature(
         pack: that is measured.
         name, split: of the dataset; they are only asked for if the pack has no list of its training photos.
         files: the photos.
-        progress: is told how far it is.
+        progress: shows how far it is.
         max_pixels: of the photos, see `open_photo`.
 
     Returns:

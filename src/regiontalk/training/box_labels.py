@@ -31,7 +31,7 @@ FEWEST = 15
 MOST_BOXES = 12
 """Of one photo, in one batch."""
 WINDOWS = 12
-"""Other windows on each photo, so that a name is told from what lies around its thing."""
+"""Other windows on each photo, so that a name is learnt apart from what lies around its thing."""
 SMALLEST_VIEW = 0.5
 """Of a photo's sides: unlike a caption, a name holds for what is left of its box."""
 LARGEST_THING = 0.95

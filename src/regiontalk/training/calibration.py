@@ -33,16 +33,16 @@ def calibrated(model: Model, photos: Sequence[CaptionedPhoto]) -> CertaintySetti
     if not questions:
         raise DataError("calibrate: no dev caption names one of COCO's classes in words that the pack knows")
     evidence = [_evidence(model, seen[each.photo], each.words)[0] for each in questions]
-    told = CertaintySettings(*fit(np.array(evidence), np.array([each.shown for each in questions])))
+    words = CertaintySettings(*fit(np.array(evidence), np.array([each.shown for each in questions])))
     captions = model.caption(seen)
     right = caption_answers(photos, [each.text for each in captions])
     rows = [row for row, answer in enumerate(right) if answer is not None]
-    odds = [log_odds(np.array(_evidence(model, seen[row], captions[row].text.split())), told).tolist() for row in rows]
+    odds = [log_odds(np.array(_evidence(model, seen[row], captions[row].text.split())), words).tolist() for row in rows]
     answers = np.array([bool(right[row]) for row in rows])
     if not 0 < answers.sum() < len(answers):
-        return told
-    line = fit(np.array([caption_evidence(each or [told.offset]) for each in odds]), answers, even=False)
-    return CertaintySettings(told.slope, told.offset, *line)
+        return words
+    line = fit(np.array([caption_evidence(each or [words.offset]) for each in odds]), answers, even=False)
+    return CertaintySettings(words.slope, words.offset, *line)
 
 
 def _evidence(model: Model, regions: Regions, words: Sequence[str]) -> list[float]:

@@ -17,7 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from regiontalk.alignment.score import pad
-from regiontalk.captioning.contexts import GEOMETRY, Contexts, region_inputs, without_regions
+from regiontalk.captioning.attention import GEOMETRY, Contexts, region_inputs, without_regions
 from regiontalk.data import RegionStore
 from regiontalk.errors import DataError
 from regiontalk.evaluation.class_words import BY_NAME, Words, synonyms

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from regiontalk.captioning.contexts import Contexts
+from regiontalk.captioning.attention import Contexts
 from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.recurrence import GATES
@@ -29,7 +29,7 @@ WEIGHTS = "captioner.safetensors"
 
 @dataclass(frozen=True)
 class Seen:
-    """What is seen when each of B captions is written: `regiontalk.captioning.contexts.Contexts` as tensors.
+    """What is seen when each of B captions is written: `regiontalk.captioning.attention.Contexts` as tensors.
 
     Attributes:
         whole: (B, X).

@@ -60,7 +60,7 @@ class ExportConfig:
         alignment, photo_captioner, region_captioner: folders of finished runs.
         beta: β of Eq. 12, the default of `align`.
         score: "max", "sum" or "mean", as trained.
-        beam, max_words, length_normalisation, fit: of the photo captioner; chosen on dev.
+        beam, max_words, length_normalisation, fit (the rerank weight): of the photo captioner; chosen on dev.
         region_beam, region_max_words, region_length_normalisation, region_fit: of the region captioner.
         say_once: 1 if captions of both shall say no word twice that names something, else 0.
         about: TOML file with the tables `trained_on` and `results`, for people; None for none.

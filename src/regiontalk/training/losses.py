@@ -57,12 +57,12 @@ class Pairs:
     """The scores of a batch from each pair's point of view.
 
     Attributes:
-        own: (L,) each pair's own score.
+        positives: (L,) each pair's own score.
         sentences: (L, L) scores of pair l's photo with all sentences; photos: (L, K) of its sentence with all photos.
         wrong_sentences, wrong_photos: True where a sentence, or photo, is a negative of the pair.
     """
 
-    own: Tensor
+    positives: Tensor
     sentences: Tensor
     photos: Tensor
     wrong_sentences: Tensor
@@ -79,22 +79,22 @@ class Pairs:
 
 def margin_loss(pairs: Pairs) -> Tensor:
     """Eq. 9, per pair: every wrong sentence and every wrong photo should score 1 less than the right one."""
-    sentences = (pairs.sentences - pairs.own[:, None] + 1).clamp(min=0) * pairs.wrong_sentences
-    photos = (pairs.photos - pairs.own[:, None] + 1).clamp(min=0) * pairs.wrong_photos
-    return (sentences.sum() + photos.sum()) / len(pairs.own)
+    sentences = (pairs.sentences - pairs.positives[:, None] + 1).clamp(min=0) * pairs.wrong_sentences
+    photos = (pairs.photos - pairs.positives[:, None] + 1).clamp(min=0) * pairs.wrong_photos
+    return (sentences.sum() + photos.sum()) / len(pairs.positives)
 
 
 def hard_negative_loss(pairs: Pairs) -> Tensor:
     """Eq. 9 with the worst offender only, in each direction (Faghri et al., 2018)."""
     sentence = pairs.sentences.masked_fill(~pairs.wrong_sentences, LOWEST).amax(1)
     photo = pairs.photos.masked_fill(~pairs.wrong_photos, LOWEST).amax(1)
-    return ((sentence - pairs.own + 1).clamp(min=0) + (photo - pairs.own + 1).clamp(min=0)).mean()
+    return ((sentence - pairs.positives + 1).clamp(min=0) + (photo - pairs.positives + 1).clamp(min=0)).mean()
 
 
 def info_nce_loss(pairs: Pairs) -> Tensor:
     """Cross-entropy of the right one among its negatives, both directions, in nats (van den Oord et al., 2018)."""
-    return right_one(pairs.own, pairs.sentences, pairs.wrong_sentences) + right_one(
-        pairs.own, pairs.photos, pairs.wrong_photos
+    return right_one(pairs.positives, pairs.sentences, pairs.wrong_sentences) + right_one(
+        pairs.positives, pairs.photos, pairs.wrong_photos
     )
 
 
@@ -124,10 +124,10 @@ def mean_where(values: Tensor, chosen: Tensor) -> Tensor:
     return values[chosen].sum() / chosen.sum().clamp(min=1)
 
 
-def right_one(own: Tensor, others: Tensor, wrong: Tensor) -> Tensor:
+def right_one(positives: Tensor, others: Tensor, wrong: Tensor) -> Tensor:
     """Mean cross-entropy, in nats, of choosing each pair's own among the wrong ones."""
-    choices = torch.cat([own[:, None], others.masked_fill(~wrong, LOWEST)], 1)
-    return (choices.logsumexp(1) - own).mean()
+    choices = torch.cat([positives[:, None], others.masked_fill(~wrong, LOWEST)], 1)
+    return (choices.logsumexp(1) - positives).mean()
 
 
 RANKING_LOSSES: dict[str, Callable[[Pairs], Tensor]] = {
@@ -205,7 +205,7 @@ def score_pairs(
     Returns:
         (N, L), and the photo of each sentence, (L,).
     """
-    photos, owners = np.unique(sentences.photos, return_inverse=True)  # those that have a sentence
+    photos, photo_of_sentence = np.unique(sentences.photos, return_inverse=True)  # those that have a sentence
     regions, counts, words = [], [], []
     for rows in np.array_split(photos, -(-len(photos) // chunk)):
         features, present = source.features(source.load(rows, None, settings))
@@ -216,4 +216,4 @@ def score_pairs(
         vectors = net.words(ids.to(device), mask.to(device)).cpu().numpy()
         words += [v[: int(n)] for v, n in zip(vectors, mask.sum(1), strict=True)]
     scores = score_matrix(np.concatenate(regions), np.concatenate(counts), *pad(words), kind=score)  # type: ignore[arg-type]
-    return scores, owners
+    return scores, photo_of_sentence

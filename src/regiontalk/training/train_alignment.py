@@ -91,7 +91,7 @@ class AlignmentConfig(Section):
         loss: "margin" is Eq. 9.
         optimiser, learning_rate, weight_decay, epochs, clip: clip bounds every element of the gradient.
         schedule: of the learning rate after its rise: "one_cycle" lets it fall to 0, "constant" does not.
-        averaging: share of the weights' running mean that a step keeps; the mean is what is measured and saved. 0 for
+        averaging: decay of the weights' exponential moving average (EMA), which is what is measured and saved; 0 for
             the last weights.
         batch: photos in a batch.
         captions: of each photo in a batch. They share one look at it, which pays where the backbone is tuned, and each

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from regiontalk.captioning.attention import photo_contexts
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.captioning.contexts import photo_contexts
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.fingerprints import MOST, fingerprint_files, listed, recognised

@@ -8,7 +8,7 @@ of a phrase), and a region is right
   that paper's 15 pixels of tolerance;
 - for *recall* if its IoU with one of the true boxes is at least 0.5.
 
-Ties count against the system: what is wrong and scores as high stands in front.
+Ties are broken pessimistically.
 
 Axis names: B true boxes, M regions.
 """

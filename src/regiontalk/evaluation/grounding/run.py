@@ -72,7 +72,7 @@ def evaluate_classes(
         dataset: photos with the names of classes on their boxes.
         sentence: the neutral sentence, with {} for the name.
         selection: how the photos were chosen, for the signature.
-        progress: is told how far it is.
+        progress: shows how far it is.
         on_query: is called with each query of `words`.
         reporting: the bootstrap.
         min_photos: photos that a class needs to be asked for. One photo alone has 0 or 100 %, and counts as much in the

@@ -28,9 +28,9 @@ Fold: TypeAlias = tuple[slice, np.ndarray, np.ndarray]
 def retrieval(scores: np.ndarray, photo_of_sentence: np.ndarray) -> Numbers:
     """Ranks every sentence for every photo and the other way round.
 
-    A photo's rank is that of its closest ground truth: the best placed of its own sentences, with none but wrong ones
-    counted before it. A sentence's rank is its own photo's place among all N. Ranks start at 1. Ties count against the
-    system: whatever is wrong and scores as high stands in front, so a model that scores everything alike comes last.
+    A photo's rank is that of its closest ground truth: the best ranked of its own sentences, with only negatives
+    counted before it. A sentence's rank is its own photo's rank among all N. Ranks start at 1. Ties are broken
+    pessimistically.
 
     Args:
         scores: (N, L), finite, photos by sentences, the higher the better.
@@ -100,13 +100,13 @@ def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, 
     return {**intervals, "rsum": interval([rsum(each) for each in drawn])}
 
 
-def cut_folds(owners: np.ndarray, photos: int, folds: int) -> Iterator[Fold]:
+def cut_folds(photo_of_sentence: np.ndarray, photos: int, folds: int) -> Iterator[Fold]:
     """Cuts photos, in their order, into folds of equal size, each with the sentences of its photos.
 
     The average of five folds of 1,000 photos is what is known as "COCO 1K".
 
     Args:
-        owners: (L,) the photo of each sentence.
+        photo_of_sentence: (L,) the photo of each sentence.
         photos: N.
         folds: F; 1 is the whole set.
 
@@ -117,18 +117,18 @@ def cut_folds(owners: np.ndarray, photos: int, folds: int) -> Iterator[Fold]:
         raise ValueError(f"{photos} photos cannot be cut into {folds} folds of equal size")
     size = photos // folds
     for start in range(0, photos, size):
-        sentences = np.flatnonzero((owners >= start) & (owners < start + size))
-        yield slice(start, start + size), sentences, owners[sentences] - start
+        sentences = np.flatnonzero((photo_of_sentence >= start) & (photo_of_sentence < start + size))
+        yield slice(start, start + size), sentences, photo_of_sentence[sentences] - start
 
 
-def equal_folds(owners: np.ndarray, photos: int, folds: int) -> list[Fold]:
+def equal_folds(photo_of_sentence: np.ndarray, photos: int, folds: int) -> list[Fold]:
     """As `cut_folds`.
 
     Raises:
         ConfigError: if `folds` does not divide the number of photos.
     """
     try:
-        return list(cut_folds(owners, photos, folds))
+        return list(cut_folds(photo_of_sentence, photos, folds))
     except ValueError as error:
         raise ConfigError(f"--folds {folds}: {error}; give a number that divides {photos}") from None
 
@@ -141,7 +141,7 @@ def rank_folds(
     Args:
         parts: of `cut_folds`.
         scores_of: gives the scores of a fold.
-        progress: is told how far it is.
+        progress: shows how far it is.
 
     Raises:
         ValueError: as `rank`.
@@ -183,7 +183,7 @@ class _Weighable:
         by_photo, by_sentence = np.argsort(ranks.photos), np.argsort(ranks.sentences)
         self._ways = (
             (ranks.photos[by_photo], by_photo),
-            (ranks.sentences[by_sentence], ranks.owners[by_sentence]),
+            (ranks.sentences[by_sentence], ranks.photo_of_sentence[by_sentence]),
         )
 
     def numbers(self, weights: np.ndarray) -> Numbers:
