@@ -22,11 +22,9 @@ from regiontalk.captioning.attention import photo_contexts, region_contexts
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.writing import Writer, of_rows
 from regiontalk.errors import PackError, PhotoError, SentenceError
-from regiontalk.language.function_words import FUNCTION_WORDS
 from regiontalk.language.reader import PlacedVectors, WordsReader
-from regiontalk.language.spelling import one_letter_off
-from regiontalk.language.tokenise import tokenise
-from regiontalk.language.vocabulary import Vocabulary
+from regiontalk.language.tokenise import FUNCTION_WORDS, tokenise
+from regiontalk.language.vocabulary import Vocabulary, one_letter_off
 from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
 from regiontalk.photos import Photo, PhotoSource, open_photo, prepare
 from regiontalk.photos.kinds import out_of_memory
@@ -292,7 +290,9 @@ class Model:
         seen = [each.vectors[row : row + 1] for each in regions for row in range(1, len(each))]
         captions: list[Caption] = []
         if seen:
-            captions = self._with_certainty(self._region_writer.write(region_contexts(regions), seen, beam, temperature), seen)
+            captions = self._with_certainty(
+                self._region_writer.write(region_contexts(regions), seen, beam, temperature), seen
+            )
         written = iter(captions)
         return [
             Description(each, caption, tuple(next(written) for _ in range(len(each) - 1)))

@@ -13,7 +13,7 @@ import numpy as np
 from regiontalk.alignment.certainty import FOUND, phrase_probability, probability
 from regiontalk.alignment.score import Kind, score_of_products
 from regiontalk.errors import ConfigError, PackError
-from regiontalk.language.function_words import FUNCTION_WORDS
+from regiontalk.language.tokenise import FUNCTION_WORDS
 from regiontalk.structures import Alignment, Phrase, Regions, Sentence
 
 

@@ -13,7 +13,7 @@ from regiontalk.alignment.score import Kind, score_of_products
 from regiontalk.captioning.attention import Contexts
 from regiontalk.captioning.beam import Hypothesis
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.language.function_words import FUNCTION_WORDS
+from regiontalk.language.tokenise import FUNCTION_WORDS
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.settings import CaptionerSettings
 from regiontalk.structures import Caption

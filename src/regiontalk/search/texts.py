@@ -25,8 +25,7 @@ from math import log
 
 import numpy as np
 
-from regiontalk.language.function_words import FUNCTION_WORDS
-from regiontalk.language.tokenise import tokenise
+from regiontalk.language.tokenise import FUNCTION_WORDS, tokenise
 from regiontalk.language.vocabulary import Vocabulary
 
 MOST_WORDS = 64

@@ -23,7 +23,7 @@ from regiontalk.errors import DataError
 from regiontalk.evaluation.class_words import BY_NAME, Words, synonyms
 from regiontalk.files import read_text
 from regiontalk.language import Vocabulary, tokenise
-from regiontalk.language.function_words import FUNCTION_WORDS
+from regiontalk.language.tokenise import FUNCTION_WORDS
 from regiontalk.training.box_labels import BoxLabels, sayable_names, with_article
 from regiontalk.training.regions import unit_boxes
 from regiontalk.training.sentences import Snippets
