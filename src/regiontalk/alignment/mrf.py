@@ -78,9 +78,13 @@ def phrases(
     Returns:
         The phrases in order; together they cover the sentence. A phrase's score is the sum of its words' scores.
     """
-    changes = [j for j in range(1, len(words)) if path[j] != path[j - 1]]
-    runs = zip([0, *changes], [*changes, len(words)], strict=True)
-    return tuple(_phrase(words, start, end, int(path[start]), unary, boxes, odds) for start, end in runs)
+    return tuple(_phrase(words, start, end, int(path[start]), unary, boxes, odds) for start, end in runs(path))
+
+
+def runs(path: np.ndarray) -> list[tuple[int, int]]:
+    """The maximal runs of equal values, as (start, end), end exclusive."""
+    changes = (np.flatnonzero(np.diff(path)) + 1).tolist()
+    return list(zip([0, *changes], [*changes, len(path)], strict=True))
 
 
 def align(

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from regiontalk.photos import Photo
     from regiontalk.search.engine import Engine
     from regiontalk.search.filters import Where
-    from regiontalk.search.finder import FoundBox, FoundPhoto
-    from regiontalk.structures import Alignment, Regions
+    from regiontalk.search.finder import Finder, FoundBox, FoundPhoto
+    from regiontalk.structures import Alignment, Regions, Sentence
 
 Shown = tuple[str, dict[str, Any]]
 """A result for people, and for programs."""
@@ -161,20 +161,14 @@ def search(
         with _engine(place, model, options.threads) as engine:
             from regiontalk.search.finder import Finder
 
-            finder, ask = Finder(model, engine), (k, where)
             _say_how_many(engine, where)
-            if query.like is None:
-                (read,) = model.read(query.sentence or query.region or "")
-                in_texts = () if query.sentence is None else finder.words_in_texts(read.unknown)
-                if unknown := unknown_words_text(read, in_texts):
-                    warn_user(unknown)
-            if query.sentence is not None:
-                found = _by_words(_sure(finder.search(read, *ask), min_sure), boxes, pictures)
-            elif query.region is not None:
-                results = finder.boxes(read, *ask, once=not (boxes or as_json))
-                found = _by_words(_sure(results, min_sure), boxes, pictures)
+            finder = Finder(model, engine)
+            if query.like is not None:
+                found = _by_photo(finder.like(query.like, k, where), pictures)
             else:
-                found = _by_photo(finder.like(query.like or "", *ask), pictures)
+                (read,) = model.read(query.sentence or query.region or "")
+                results = _named(finder, read, query, (k, where), once=not (boxes or as_json))
+                found = _by_words(_sure(results, min_sure), boxes, pictures)
             _print(found, as_json, report)
 
 
@@ -301,6 +295,16 @@ def _sure(found: Iterable[Result], least: float) -> Iterator[Result]:
             yield each
     if best is not None and best < UNLIKELY and not by_text:
         warn_user(f"nothing fits well: the best result is {best:.0%} sure")
+
+
+def _named(
+    finder: Finder, read: Sentence, query: Query, ask: tuple[int, Where], once: bool
+) -> Iterable[FoundPhoto | FoundBox]:
+    """Photos by a sentence, or boxes by a phrase, `once` the best of each photo; says which words are unknown."""
+    in_texts = () if query.sentence is None else finder.words_in_texts(read.unknown)
+    if unknown := unknown_words_text(read, in_texts):
+        warn_user(unknown)
+    return finder.boxes(read, *ask, once=once) if query.sentence is None else finder.search(read, *ask)
 
 
 def _by_words(found: Iterable[FoundPhoto | FoundBox], boxes: bool, pictures: _Pictures) -> Iterable[Shown]:

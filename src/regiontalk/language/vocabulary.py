@@ -12,8 +12,8 @@ import numpy as np
 from regiontalk.errors import ConfigError, DataError, PackError
 from regiontalk.language.tokenise import tokenise
 
-_LONGEST = 40
-"""Letters of a word that is compared with others."""
+_LONGEST, _NEAR = 40, 3
+"""Letters of a word that is compared with others; the most near spellings of it."""
 
 WordKind: TypeAlias = Literal["learnt", "placed", "unknown"]
 """Learnt from captions; placed by pretrained word vectors alone; or unknown."""
@@ -198,13 +198,12 @@ def _check_placed(placed: tuple[str, ...], distinct: Mapping[str, int], learnt: 
         raise ValueError(f"the placed word {wrong!r} is a learnt one, or not a word as the tokeniser makes them")
 
 
-def one_letter_off(word: str, vocabulary: Vocabulary, most: int = 3) -> tuple[str, ...]:
+def one_letter_off(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     """The known words that a letter more, less, changed, or two swapped make of a word, the most frequent first.
 
     Args:
         word: as `tokenise` makes it.
         vocabulary: the words that are known.
-        most: of them.
 
     >>> vocabulary = Vocabulary(["dog", "dig", "bus"], [9, 0, 5, 3, 2], placed=["dogs"])
     >>> one_letter_off("dg", vocabulary), one_letter_off("odg", vocabulary), one_letter_off("dogz", vocabulary)
@@ -219,4 +218,4 @@ def one_letter_off(word: str, vocabulary: Vocabulary, most: int = 3) -> tuple[st
     near |= {head + letter + tail[1:] for head, tail in cuts if tail for letter in letters}
     near |= {head + letter + tail for head, tail in cuts for letter in letters}
     known = [each for each in near - {word} if vocabulary.kind(each) != "unknown"]
-    return tuple(sorted(known, key=lambda each: int(vocabulary.encode([each])[0]))[:most])  # rarer words later
+    return tuple(sorted(known, key=lambda each: int(vocabulary.encode([each])[0]))[:_NEAR])  # rarer words later

@@ -62,8 +62,9 @@ def float_pixels(pixels: Tensor) -> Tensor:
 class ProposalHead(nn.Module):
     """A cell says how far the box's four sides are from its own centre, in cells, through an exponential."""
 
-    def __init__(self, dim: int, hidden: int = 128) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
+        hidden = 128
         self.hidden = nn.Sequential(nn.Conv2d(dim, hidden, 3, padding=1, bias=False), nn.BatchNorm2d(hidden))
         self.output = nn.Conv2d(hidden, 5, 1)
         nn.init.normal_(self.output.weight, std=0.01)

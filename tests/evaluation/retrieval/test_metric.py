@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regiontalk.errors import ConfigError
 from regiontalk.evaluation.retrieval.metric import WAYS, bootstrap, cut_folds, retrieval, rsum
 from regiontalk.evaluation.retrieval.metric import numbers as averaged
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, rank
@@ -155,12 +156,12 @@ def test_rsum_by_hand() -> None:
 
 
 def test_folds_by_hand() -> None:
-    parts = list(cut_folds(np.array([3, 0, 2, 1, 0]), 4, 2))
+    parts = cut_folds(np.array([3, 0, 2, 1, 0]), 4, 2)
     assert [part for part, _, _ in parts] == [slice(0, 2), slice(2, 4)]
     assert [sentences.tolist() for _, sentences, _ in parts] == [[1, 3, 4], [0, 2]]
     assert [photo_of.tolist() for _, _, photo_of in parts] == [[0, 1, 0], [1, 0]]
-    with pytest.raises(ValueError, match="4 photos cannot be cut into 3 folds"):
-        list(cut_folds(np.arange(4), 4, 3))
+    with pytest.raises(ConfigError, match=r"--folds 3: 4 photos cannot be cut into 3 folds .*divides 4"):
+        cut_folds(np.arange(4), 4, 3)
 
 
 @settings(max_examples=50)

@@ -55,17 +55,16 @@ def of_boxes(
     return _questions([(photo.shown - photo.unclear, photo.shown) for photo in photos], classes, vocabulary, seed)
 
 
-def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str], seed: int = SEED) -> list[Question]:
+def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str]) -> list[Question]:
     """Questions about COCO's classes, by what photos' captions name.
 
     Args:
         photos: with their captions.
         vocabulary: the words that captions taught.
-        seed: of the draw, every class being as likely.
     """
     namer = ClassNamer(each.name for each in CLASSES)
     mentions = [[namer.mentions(tokenise(caption)) for caption in photo.captions] for photo in photos]
-    return _questions([(_agreed(each), _mentioned(each)) for each in mentions], namer.labels, vocabulary, seed)
+    return _questions([(_agreed(each), _mentioned(each)) for each in mentions], namer.labels, vocabulary, SEED)
 
 
 def caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> list[bool | None]:

@@ -95,32 +95,43 @@ def evaluate_classes(
     asked = [photo.labels - photo.unclear for photo in dataset.photos]
     photos_of, names = class_names(model, dataset, asked, min_photos)
     vectors = _read_names(model, {name for each in names.values() for name in each}, sentence)
-    first, difficult, every = list[Query](), list[Query](), list[Query]()
-    looked = look_at_photos(model, dataset.photos, progress)
-    for row, (photo, regions, labels) in enumerate(zip(dataset.photos, looked, asked, strict=True)):
-        for label in sorted(names.keys() & labels):
-            truth, share = photo.boxes_of(label), 1 / max(1, len(names[label]))
-            queries = [_query(label, truth, regions, vectors[name], share, row) for name in names[label]]
-            every += queries
-            for query in queries[:1]:
-                first.append(replace(query, weight=1.0))
-                on_query(photo, " ".join(names[label][0]), first[-1])
-                difficult += first[-1:] if _is_difficult(photo, label) else []
-    unclear = sum(len(photo.unclear & photo.labels) for photo in dataset.photos)
-    questions = {"words": first, "difficult": difficult, "synonyms": every}
+    questions: dict[str, list[Query]] = {"words": [], "difficult": [], "synonyms": []}
+    for photo, label, queries in _ask_classes(model, dataset, asked, names, vectors, progress):
+        questions["synonyms"] += queries
+        for query in queries[:1]:
+            first = replace(query, weight=1.0)
+            questions["words"].append(first)
+            on_query(photo, " ".join(names[label][0]), first)
+            questions["difficult"] += [first] if _is_difficult(photo, label) else []
     return {
         **_numbers(questions, reporting),
         **_classes(photos_of, names),
         "signature": {
             **box_signature(model, dataset, selection or {}, progress),
-            "queries": len(first),
-            "difficult_queries": len(difficult),
-            "pairs_left_out_for_crowds": unclear,
+            "queries": len(questions["words"]),
+            "difficult_queries": len(questions["difficult"]),
+            "pairs_left_out_for_crowds": sum(len(photo.unclear & photo.labels) for photo in dataset.photos),
             "sentence": sentence,
             "min_photos_of_a_class": min_photos,
             **_how(reporting),
         },
     }
+
+
+def _ask_classes(
+    model: Model,
+    dataset: BoxedDataset,
+    asked: Sequence[frozenset[str]],
+    names: Mapping[str, Sequence[Words]],
+    vectors: Mapping[Words, np.ndarray],
+    progress: Progress,
+) -> Iterator[tuple[BoxedPhoto, str, list[Query]]]:
+    """Each photo with each class that it is asked for, and a query for each of the class's names."""
+    looked = look_at_photos(model, dataset.photos, progress)
+    for row, (photo, regions, labels) in enumerate(zip(dataset.photos, looked, asked, strict=True)):
+        for label in sorted(names.keys() & labels):
+            truth, share = photo.boxes_of(label), 1 / max(1, len(names[label]))
+            yield photo, label, [_query(label, truth, regions, vectors[name], share, row) for name in names[label]]
 
 
 def evaluate_phrases(

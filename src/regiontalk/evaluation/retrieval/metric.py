@@ -5,7 +5,7 @@ Axis names: N photos, L sentences, F folds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any, TypeAlias
 
@@ -100,7 +100,7 @@ def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, 
     return {**intervals, "rsum": interval([rsum(each) for each in drawn])}
 
 
-def cut_folds(photo_of_sentence: np.ndarray, photos: int, folds: int) -> Iterator[Fold]:
+def cut_folds(photo_of_sentence: np.ndarray, photos: int, folds: int) -> list[Fold]:
     """Cuts photos, in their order, into folds of equal size, each with the sentences of its photos.
 
     The average of five folds of 1,000 photos is what is known as "COCO 1K".
@@ -111,26 +111,17 @@ def cut_folds(photo_of_sentence: np.ndarray, photos: int, folds: int) -> Iterato
         folds: F; 1 is the whole set.
 
     Raises:
-        ValueError: if `folds` does not divide N.
+        ConfigError: if `folds` does not divide N.
     """
     if folds < 1 or photos % folds:
-        raise ValueError(f"{photos} photos cannot be cut into {folds} folds of equal size")
+        problem = f"{photos} photos cannot be cut into {folds} folds of equal size"
+        raise ConfigError(f"--folds {folds}: {problem}; give a number that divides {photos}")
     size = photos // folds
-    for start in range(0, photos, size):
-        sentences = np.flatnonzero((photo_of_sentence >= start) & (photo_of_sentence < start + size))
-        yield slice(start, start + size), sentences, photo_of_sentence[sentences] - start
-
-
-def equal_folds(photo_of_sentence: np.ndarray, photos: int, folds: int) -> list[Fold]:
-    """As `cut_folds`.
-
-    Raises:
-        ConfigError: if `folds` does not divide the number of photos.
-    """
-    try:
-        return list(cut_folds(photo_of_sentence, photos, folds))
-    except ValueError as error:
-        raise ConfigError(f"--folds {folds}: {error}; give a number that divides {photos}") from None
+    sentences = [np.flatnonzero(photo_of_sentence // size == fold) for fold in range(folds)]
+    return [
+        (slice(fold * size, (fold + 1) * size), rows, photo_of_sentence[rows] - fold * size)
+        for fold, rows in enumerate(sentences)
+    ]
 
 
 def rank_folds(

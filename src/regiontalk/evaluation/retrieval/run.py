@@ -18,7 +18,7 @@ from regiontalk.data import Dataset
 from regiontalk.errors import PackError
 from regiontalk.evaluation.looking import photo_regions
 from regiontalk.evaluation.results import SILENT, Progress, Reporting
-from regiontalk.evaluation.retrieval.metric import equal_folds, rank_folds, retrieval_result
+from regiontalk.evaluation.retrieval.metric import cut_folds, rank_folds, retrieval_result
 from regiontalk.evaluation.retrieval.ranks import Ranks, VectorScores
 from regiontalk.evaluation.signature import evaluation_signature
 from regiontalk.language import tokenise
@@ -81,7 +81,7 @@ def retrieve(
     reporting, progress = reporting or Reporting(), progress or SILENT
     captions = [caption for photo in dataset.photos for caption in photo.captions]  # L
     photo_of_sentence = np.repeat(np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos])  # (L,)
-    parts = equal_folds(photo_of_sentence, len(dataset), reporting.folds)
+    parts = cut_folds(photo_of_sentence, len(dataset), reporting.folds)
     looked = photo_regions(model, dataset.files, progress)
     vectors, counts = pad([ranking_regions(each) for batch in looked for each in batch])
     sentences = _read(model, captions)

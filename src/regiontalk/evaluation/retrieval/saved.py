@@ -17,7 +17,7 @@ import safetensors
 import regiontalk
 from regiontalk.errors import DataError, memory_errors
 from regiontalk.evaluation.results import SILENT, Progress, Reporting
-from regiontalk.evaluation.retrieval.metric import equal_folds, rank_folds, retrieval_result
+from regiontalk.evaluation.retrieval.metric import cut_folds, rank_folds, retrieval_result
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, VectorScores, check_photo_of_sentence
 from regiontalk.evaluation.signature import file_sha256, photo_counts
 from regiontalk.files import open_regular, problem
@@ -55,7 +55,7 @@ def evaluate_scores(
     reporting, progress = reporting or Reporting(), progress or SILENT
     matrix = _read_floats(scores, "scores", "(photos, sentences)")
     of, origin = _read_photo_of_sentence(owners, len(matrix), matrix.shape[1], scores)
-    parts = equal_folds(of, len(matrix), reporting.folds)
+    parts = cut_folds(of, len(matrix), reporting.folds)
 
     def scores_of(part: slice, mine: np.ndarray, own: np.ndarray) -> MatrixScores:
         return MatrixScores(matrix[part], own, None if len(parts) == 1 else mine)
@@ -96,7 +96,7 @@ def evaluate_embeddings(
             f"{photos} has vectors of {left.shape[1]} numbers and {sentences} of {right.shape[1]}: expected as many"
         )
     of, origin = _read_photo_of_sentence(owners, len(left), len(right), sentences)
-    parts = equal_folds(of, len(left), reporting.folds)
+    parts = cut_folds(of, len(left), reporting.folds)
 
     def scores_of(part: slice, mine: np.ndarray, own: np.ndarray) -> VectorScores:
         regions, words = left[part][:, None], right[mine][:, None]  # a photo is one region, a sentence one word
