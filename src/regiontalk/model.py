@@ -1,4 +1,4 @@
-"""The model: a pack at work. It only joins the parts.
+"""`Model`: looks at photos, reads sentences, aligns, scores and captions. It only joins the parts.
 
 Axis names: N photos, L sentences, M regions, D dimensions of the features, h dimensions of the shared space.
 """
@@ -16,8 +16,8 @@ from PIL import Image
 from regiontalk.alignment.certainty import caption_probability, log_odds
 from regiontalk.alignment.distinct import Distinct
 from regiontalk.alignment.hubness import QueryBank
-from regiontalk.alignment.mrf import align, products
-from regiontalk.alignment.score import Kind, pad, score_sentences
+from regiontalk.alignment.mrf import align
+from regiontalk.alignment.score import Kind, pad, products, score_sentences
 from regiontalk.captioning.attention import photo_contexts, region_contexts
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.writing import Writer, of_rows

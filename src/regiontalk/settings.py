@@ -228,7 +228,7 @@ class AlignmentSettings(Section):
 
 @dataclass(frozen=True)
 class BankSettings(Section):
-    """What photos and sentences are held against where they compete (`regiontalk.alignment.hubness`).
+    """Query bank: sizes, temperature and weight of the hubness correction (`regiontalk.alignment.hubness`).
 
     Attributes:
         photos, regions: N of the bank, with R regions together; without photos there is no bank.
@@ -318,7 +318,7 @@ class PackSettings(Section):
         name, licence: of the pack.
         made_with: the program and version that wrote it.
         trained_on, results: free-form, for people: data and numbers behind the weights.
-        bank: what competing photos and sentences are held against; by default nothing.
+        bank: the query bank of the hubness correction; by default none.
         certainty: how scores become probabilities; by default they do not.
     """
 

@@ -1,4 +1,4 @@
-"""What RegionTalk passes around: regions, sentences, alignments and descriptions. Frozen, checked once, plain NumPy.
+"""Data structures: regions, sentences, alignments and descriptions. Frozen, checked once, plain NumPy.
 
 `to_json` of a result gives the object that the command line prints with `--json`, as a dict; `to_dict` is the same by
 the name that other libraries give it. No `repr` shows an array.

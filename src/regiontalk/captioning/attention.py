@@ -150,6 +150,7 @@ def attend(h: np.ndarray, view: View, weights: Weights) -> tuple[np.ndarray, np.
         e (n, d), and the attention (n, heads, M), each row of it a distribution.
     """
     count, (_, heads, _, width) = len(h), view.keys.shape
+    # Keys were projected once a photo, in `view_of`; only the query changes from step to step.
     queries = (h @ weights["W_qh"]).reshape(count, heads, width, 1) * np.float32(width**-0.5)
     scores = (view.keys[view.row] @ queries)[..., 0] + view.hidden[view.row]  # (n, heads, M)
     scores -= scores.max(axis=-1, keepdims=True)

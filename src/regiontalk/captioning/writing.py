@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from regiontalk.alignment.distinct import Distinct, key_of
-from regiontalk.alignment.mrf import products
-from regiontalk.alignment.score import Kind, score_of_products
+from regiontalk.alignment.score import Kind, products, score_of_products
 from regiontalk.captioning.attention import Contexts
 from regiontalk.captioning.beam import Hypothesis
 from regiontalk.captioning.captioner import Captioner
@@ -66,6 +65,7 @@ class Writer:
         if temperature is not None:
             best = self.captioner.sample(contexts, temperature, np.random.default_rng(), self.settings.max_words)
             return self._captions(contexts, best)
+        # Equal contexts are searched once: faster, and equal inputs get equal captions.
         wanted = Distinct(
             key_of(whole, regions[:count], vectors)
             for whole, regions, count, vectors in zip(
@@ -130,16 +130,16 @@ def rerank(
 
 
 def trace(words: Sequence[str], looks: np.ndarray) -> tuple[int | None, ...]:
-    """The region that each of T words was said of, none for words that name nothing.
+    """The region with the most attention at each of T words; None for function words.
 
     Args:
         words: T.
-        looks: (T, M), where the captioner looked as it said them.
+        looks: (T, M), the attention.
     """
     regions = looks.argmax(axis=1).tolist()
     return tuple(None if word in FUNCTION_WORDS else row for word, row in zip(words, regions, strict=True))
 
 
 def of_rows(caption: Caption, rows: np.ndarray) -> Caption:
-    """A caption of some regions as one of all, where `rows` says which of all these are."""
+    """A caption with `word_regions` renumbered: region k of the selection is region `rows[k]` of the photo."""
     return replace(caption, word_regions=tuple(None if k is None else int(rows[k]) for k in caption.word_regions))

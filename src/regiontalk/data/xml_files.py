@@ -1,4 +1,4 @@
-"""XML, read with care: whoever made the file may not be a friend."""
+"""Safe parsing of untrusted XML."""
 
 from __future__ import annotations
 

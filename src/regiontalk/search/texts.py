@@ -1,4 +1,4 @@
-"""Words of a query in people's own texts of photos, and how far they lift a photo above its content's score.
+"""Text search in photos' own captions: matches of query words, weighted by idf, added to the visual score.
 
 The rule: a photo whose text has words of the query is ranked by S + R (3 r + s²), the others by S.
 

@@ -1,4 +1,4 @@
-"""Photos whose boxes have names: where things are, and words of what captions seldom speak of.
+"""Box labels: photos whose boxes have class names, as a training signal beside captions.
 
 Axis names: B photos, M regions, N names, C cells of the map, T words, h shared space.
 """
@@ -128,7 +128,7 @@ class NamedBatch:
 
 
 class NamedPhotos:
-    """An endless row of batches of photos with the names of their boxes.
+    """Endless batches of photos with the names of their boxes.
 
     Rare names come more often than they occur: a name is drawn by the square root of the number of its photos, then one
     of these. A batch is a function of the seed and the step alone.
@@ -191,7 +191,7 @@ class NamedPhotos:
 
 
 def class_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Words]:
-    """What each label that is frequent enough is called: its first synonym that the vocabulary knows, else its first.
+    """The name of each label that is frequent enough: its first synonym that the vocabulary knows, else its first.
 
     Two labels may be called alike (Pascal VOC's and COCO's names of one thing).
     """

@@ -1,4 +1,4 @@
-"""One training loop for every network here: forward, backward, step in plain sight.
+"""The training loop of every network: forward, backward, step, checkpoints, EMA.
 
 A run is a pure function of its settings and seed: what happens in step n depends on n, not on how often the run was
 stopped. That is what makes a run that was killed end with the same weights as one that was not.
@@ -49,7 +49,7 @@ class Task:
         run: identifies the run's settings in checkpoints, a JSON object.
         averaging: decay of the weights' exponential moving average, see `Ema`, which is what is measured and
             what remains; 0 for the weights themselves.
-        enough: told the step and its numbers after each measurement, while the network has the weights that were
+        enough: called with the step and its numbers after each measurement, while the network has the weights that were
             measured; says whether the run ends there, early. Like a batch its answer must depend on the step alone.
     """
 
@@ -172,7 +172,7 @@ class Ema:
 
     @torch.no_grad()
     def swap(self) -> None:
-        """The network gets the mean, and the mean's place its weights; once more, and all is as before."""
+        """Exchange the network's weights and the average; a second call undoes it."""
         for mean, weight in zip(self.mean, self.weights, strict=True):
             before = weight.clone()
             weight.copy_(mean)

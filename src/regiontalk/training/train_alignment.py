@@ -204,7 +204,7 @@ def train_alignment(config: AlignmentConfig) -> Path:
 
 
 class AlignmentRun:
-    """The parts of one run, put together once."""
+    """Data, network, batches and losses of one alignment run."""
 
     def __init__(self, config: AlignmentConfig, device: str) -> None:
         self.config, self.device, self.tunes_vision = config, device, config.vision_learning_rate > 0
@@ -225,6 +225,7 @@ class AlignmentRun:
         phases = config.sizes or ((given.size, config.epochs),)
         for size, _ in phases:
             require_whole_cells("sizes", size, self.vision.backbone)
+        # Epochs on small photos are cheap and may come first; the last size is the pack's.
         self.settings = [resized(given, size) for size, epochs in phases for _ in range(epochs)]  # of each epoch
         self.train_files = [file for each in train_sets for file in each.files]
         self.train_sources = [self.source(each) for each in train_sets]
@@ -290,6 +291,7 @@ class AlignmentRun:
         config = self.config
         groups = parameter_groups(self.net.parameters(), config.learning_rate, config.weight_decay)
         if self.tunes_vision:
+            # At its own, smaller rate: large steps would undo the pretraining.
             groups += parameter_groups(self.vision.parameters(), config.vision_learning_rate, config.weight_decay)
         return Task(
             network=self.network,
@@ -312,15 +314,16 @@ class AlignmentRun:
         ids, mask = pad_ids(self.train_sentences[source].ids[row] for row in rows.ravel())
         rng = np.random.default_rng([self.config.seed, step, 1])
         regions = self.train_sources[source].load(photos, rng, settings)
+        # Word dropout: UNKNOWN gets a useful vector, and a sentence is matched by all of its words.
         ids[mask & torch.from_numpy(rng.random(mask.shape) < self.config.word_dropout)] = Vocabulary.UNKNOWN
         named = None if self.named is None else self.named.batch(step, settings)
         return Batch(regions, source, ids, mask, torch.from_numpy(photos), named)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Of captions and their photos; of names, where they are taught; of proposals, while the backbone is tuned."""
+        """Ranking loss of captions; naming loss with box labels; proposal losses while the backbone is tuned."""
         source, named, parts = self.train_sources[batch.source], batch.named, dict[str, Tensor]()
         if isinstance(source, LiveFeatures):
-            freeze_normalisation(self.vision)
+            freeze_normalisation(self.vision)  # a few photos a batch are too few for statistics
             feature_map = self.vision.see(batch.regions.pixels, self.device)
             features, present = source.read(feature_map, batch.regions)
             if named is None:  # the regions that the run began with keep the proposals true
@@ -331,6 +334,7 @@ class AlignmentRun:
         regions, (score, loss) = self.net.regions(features), (self.config.score, self.config.loss)
         parts["ranking"] = ranking_loss(self.net, regions, present, (ids, mask), photos, score, loss)
         if named is not None:
+            # No graph of the backbone where it is frozen: it would take most of the memory.
             with torch.set_grad_enabled(self.tunes_vision and torch.is_grad_enabled()):
                 feature_map = self.vision.see(named.pixels, self.device)
             parts["naming"] = self.naming(feature_map, named)

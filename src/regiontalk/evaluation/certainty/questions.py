@@ -1,4 +1,4 @@
-"""Questions whether a photo shows something: as many whose answer is yes as no.
+"""Balanced yes/no questions: whether a photo shows something.
 
 For each thing that a photo shows one is drawn that it does not show. What a photo shows is said by its boxes, or by its
 captions: a class that two of them name, or the only one. What none of its captions names is taken as not there, which

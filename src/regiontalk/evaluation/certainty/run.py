@@ -1,4 +1,4 @@
-"""Whether a pack's "found" and its probabilities hold, on photos whose boxes or captions say what they show."""
+"""Calibration of a pack on photos whose boxes or captions say what they show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well words and phrases find their boxes: pointing accuracy and recall at an IoU of 0.5, beside baselines.
+"""Grounding metrics: pointing accuracy and recall at an IoU of 0.5, beside baselines.
 
 A query asks one photo for one thing. The regions are ranked by their score (v_i · s_t of a word, the sum over the words
 of a phrase), and a region is right

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from regiontalk.alignment.mrf import products
+from regiontalk.alignment.score import products
 from regiontalk.data import BoxedDataset, BoxedPhoto, Entities
 from regiontalk.data.flickr30k_entities import EntitySentence
 from regiontalk.errors import ConfigError, DataError

@@ -1,4 +1,4 @@
-"""How well photos find their sentences and sentences their photo: recalls, median and mean rank, and their spread.
+"""Retrieval metrics, image to text and text to image: recall at k, median and mean rank, bootstrap intervals.
 
 Axis names: N photos, L sentences, F folds.
 """
