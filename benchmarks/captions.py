@@ -11,8 +11,8 @@ from collections.abc import Callable
 from measuring import arguments, at_least_one, median_seconds, print_table, sample_photos
 
 import regiontalk
+from regiontalk.captioning.attention import Contexts, photo_contexts, region_contexts
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.captioning.contexts import Contexts, photo_contexts, region_contexts
 from regiontalk.settings import CaptionerSettings
 from regiontalk.vision.boxes import distinct
 

@@ -64,10 +64,10 @@ def random(shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray
 def ranked(regions: np.ndarray, words: np.ndarray) -> Ranks:
     """Ranks from vectors: regions (N, M, h), words (L, T, h), L / N sentences a photo in order."""
     counts = np.full(len(regions), regions.shape[1])
-    return rank(VectorScores(regions, counts, list(words), owners(regions, words)))
+    return rank(VectorScores(regions, counts, list(words), photo_of_sentence(regions, words)))
 
 
-def owners(regions: np.ndarray, words: np.ndarray) -> np.ndarray:
+def photo_of_sentence(regions: np.ndarray, words: np.ndarray) -> np.ndarray:
     """The photo of each sentence, (L,)."""
     return np.arange(len(words)) // (len(words) // len(regions))
 
@@ -76,8 +76,8 @@ def compare(regions: np.ndarray, words: np.ndarray) -> None:
     """The ranks must be those of the whole matrix of scores, or their time says nothing."""
     some = regions[:CHECKED], words[: min(CHECKED, len(regions)) * (len(words) // len(regions))]
     counts = [np.full(len(each), each.shape[1]) for each in some]
-    whole = rank(MatrixScores(score_matrix(some[0], counts[0], some[1], counts[1]), owners(*some)))
-    tiled = rank(VectorScores(some[0], counts[0], list(some[1]), owners(*some), tile=100))
+    whole = rank(MatrixScores(score_matrix(some[0], counts[0], some[1], counts[1]), photo_of_sentence(*some)))
+    tiled = rank(VectorScores(some[0], counts[0], list(some[1]), photo_of_sentence(*some), tile=100))
     different = int((whole.photos != tiled.photos).sum() + (whole.sentences != tiled.sentences).sum())
     if different > (len(whole.photos) + len(whole.sentences)) // 50:  # near ties may fall either way by rounding
         raise SystemExit(f"{different} ranks differ from the plain definition's: nothing was measured.")

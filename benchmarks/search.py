@@ -225,7 +225,7 @@ def storages(options: argparse.Namespace) -> None:
     photos = read_dataset(options.storages, "test").photos[: options.photos]
     looked = model.look(each.file for each in photos)
     sentences = model.read(caption for each in photos for caption in each.captions)
-    owners = np.array([row for row, each in enumerate(photos) for _ in each.captions])
+    photo_of_sentence = np.array([row for row, each in enumerate(photos) for _ in each.captions])
     ends = np.cumsum([len(each) for each in looked])
     word_counts = np.array([len(each.vectors) for each in sentences], np.float32)
     of_photos, of_sentences = (np.array([each.hubness for each in some], np.float32) for some in (looked, sentences))
@@ -238,7 +238,7 @@ def storages(options: argparse.Namespace) -> None:
         if model.score_kind == "mean":
             scores /= word_counts
         scores -= hubness
-        result = retrieval(scores, owners)
+        result = retrieval(scores, photo_of_sentence)
         order = np.argsort(-scores, axis=0, kind="stable")[:10]  # (10, L)
         best = order if best is None else best
         kept = np.mean([len(np.intersect1d(a, b)) / len(a) for a, b in zip(order.T, best.T, strict=True)])

@@ -17,11 +17,11 @@ from PIL import Image
 import regiontalk
 from regiontalk.alignment.mrf import align
 from regiontalk.alignment.score import Kind, pad, score_matrix
+from regiontalk.captioning.attention import photo_contexts, without_regions
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.captioning.contexts import photo_contexts, without_regions
 from regiontalk.errors import ConfigError, PackError, PhotoError, SentenceError
-from regiontalk.language.function_words import FUNCTION_WORDS
 from regiontalk.language.reader import WordsReader
+from regiontalk.language.tokenise import FUNCTION_WORDS
 from regiontalk.model import Model, load
 from regiontalk.pack import Pack, save_pack
 from regiontalk.photos import Photo, open_photo

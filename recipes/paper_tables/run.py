@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from regiontalk.captioning.attention import without_regions
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.captioning.contexts import without_regions
 from regiontalk.data import Dataset, RegionStore, read_dataset
 from regiontalk.evaluation.captions.metric import caption_scores
 from regiontalk.evaluation.captions.run import nearest

@@ -95,18 +95,7 @@ def draw_description(photo: Photo, description: Description, most: int = MOST_RE
 
 
 def draw_regions(photo: Photo, regions: Regions) -> Image.Image:
-    """A photo with all its regions as boxes, each with how sure the network is of it.
-
-    Args:
-        photo: the photo, decoded at any size.
-        regions: of this photo.
-
-    Returns:
-        An RGB picture about a thousand pixels wide.
-
-    Raises:
-        PhotoError: if the photo does not have the size of the one that was looked at.
-    """
+    """A photo with all its regions as boxes, each with its objectness; otherwise as `draw_description`."""
     _check_same(photo, regions)
     marks = [
         Mark(_rectangle(regions.boxes_xyxy[row]), PALETTE[place % len(PALETTE)], f"{regions.scores[row]:.0%}")
@@ -120,17 +109,7 @@ def draw_magnitudes(photo: Photo, regions: Regions) -> Image.Image:
     """A photo with all its regions by the length ‖v_i‖ of their vectors: the longer, the darker and thicker the box.
 
     Each box says its length, the whole photo's too; a scale below says what the colours mean in this photo, from its
-    shortest vector to its longest.
-
-    Args:
-        photo: the photo, decoded at any size.
-        regions: of this photo.
-
-    Returns:
-        An RGB picture about a thousand pixels wide.
-
-    Raises:
-        PhotoError: if the photo does not have the size of the one that was looked at.
+    shortest vector to its longest. Otherwise as `draw_description`.
     """
     _check_same(photo, regions)
     found = lengths_of(regions.vectors)  # (M,)

@@ -1,4 +1,4 @@
-"""What can go wrong, said in a way that a person can act on.
+"""Errors that a user can cause: each message names what is wrong and what to do.
 
 Every error that a user can cause is a `RegionTalkError`. Its text names the file or flag, says what was expected and
 what was found, and what to do; the command line prints it as it is, without a traceback.

@@ -85,18 +85,17 @@ def open_regular(
     return stream
 
 
-def open_to_change(path: str | os.PathLike[str], max_bytes: int, error: ErrorKind = DataError) -> BinaryIO:
+def open_to_change(path: str | os.PathLike[str], max_bytes: int) -> BinaryIO:
     """Open a regular file that is there for reading and writing; never through a link.
 
     Raises:
-        RegionTalkError: of the kind `error`, if there is no such file, it is a folder, pipe, socket, device or link,
-            too large, or may not be read.
+        DataError: if there is none, it is a folder, pipe, socket, device or link, too large, or may not be read.
         OSError: if it may not be written; it names the file.
     """
-    open_regular(path, max_bytes, error, links=False).close()
+    open_regular(path, max_bytes, DataError, links=False).close()
     stream = open(os.open(path, _CHANGE), "r+b")  # noqa: SIM115 - returned
     try:  # once more: it may be another one by now
-        check_regular(os.fsdecode(path), os.fstat(stream.fileno()), max_bytes, error)
+        check_regular(os.fsdecode(path), os.fstat(stream.fileno()), max_bytes, DataError)
     except BaseException:
         stream.close()
         raise
@@ -241,17 +240,17 @@ def json_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, Any]]:
             yield number, read_json(path, line, number)
 
 
-def read_toml(path: str | os.PathLike[str], error: ErrorKind = ConfigError) -> dict[str, Any]:
+def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The TOML of a file.
 
     Raises:
-        RegionTalkError: of the kind `error`, if the file cannot be read or is not TOML.
+        ConfigError: if the file cannot be read or is not TOML.
     """
-    text = read_text(path, MAX_CONFIG_BYTES, error)
+    text = read_text(path, MAX_CONFIG_BYTES, ConfigError)
     try:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as failure:
-        raise error(f"{os.fsdecode(path)}: not a TOML file ({failure})") from failure
+        raise ConfigError(f"{os.fsdecode(path)}: not a TOML file ({failure})") from failure
 
 
 def _finite(text: str) -> float:

@@ -72,7 +72,7 @@ def fingerprint_files(
 
     Args:
         files: the photos.
-        advance: is told 1 after each.
+        advance: called with 1 after each.
         max_pixels: see `open_photo`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The model: a pack at work. It only joins the parts.
+"""`Model`: looks at photos, reads sentences, aligns, scores and captions. It only joins the parts.
 
 Axis names: N photos, L sentences, M regions, D dimensions of the features, h dimensions of the shared space.
 """
@@ -15,18 +15,16 @@ from PIL import Image
 
 from regiontalk.alignment.certainty import caption_probability, log_odds
 from regiontalk.alignment.distinct import Distinct
-from regiontalk.alignment.hubness import Bank
-from regiontalk.alignment.mrf import align, products
-from regiontalk.alignment.score import Kind, pad, score_sentences
+from regiontalk.alignment.hubness import QueryBank
+from regiontalk.alignment.mrf import align
+from regiontalk.alignment.score import Kind, pad, products, score_sentences
+from regiontalk.captioning.attention import photo_contexts, region_contexts
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.captioning.contexts import photo_contexts, region_contexts
 from regiontalk.captioning.writing import Writer, of_rows
 from regiontalk.errors import PackError, PhotoError, SentenceError
-from regiontalk.language.function_words import FUNCTION_WORDS
 from regiontalk.language.reader import PlacedVectors, WordsReader
-from regiontalk.language.spelling import one_letter_off
-from regiontalk.language.tokenise import tokenise
-from regiontalk.language.vocabulary import Vocabulary
+from regiontalk.language.tokenise import FUNCTION_WORDS, tokenise
+from regiontalk.language.vocabulary import Vocabulary, one_letter_off
 from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
 from regiontalk.photos import Photo, PhotoSource, open_photo, prepare
 from regiontalk.photos.kinds import out_of_memory
@@ -79,7 +77,7 @@ class Model:
         placed = PlacedVectors(arrays[PLACED]) if settings.words.vector_dim else None
         self._reader = WordsReader(arrays["words"], settings.words.cell, placed)
         bank_name = str(pack.folder / f"{BANK}.safetensors")
-        self._bank = Bank(arrays[BANK], settings.bank, bank_name) if settings.bank.photos else None
+        self._bank = QueryBank(arrays[BANK], settings.bank, bank_name) if settings.bank.photos else None
         self._read_alone: dict[int, np.ndarray] = {}
         self._photo_writer, self._region_writer = (
             Writer(
@@ -248,18 +246,18 @@ class Model:
             (self._read_alone[id_],) = self._vectors([np.array([id_])])
         return self._read_alone[id_]
 
-    def _told(self, captions: Sequence[Caption], vectors: Iterable[np.ndarray]) -> list[Caption]:
-        """Captions with how sure they are, from the vectors (M, h) of the regions that each is about."""
+    def _with_certainty(self, captions: Sequence[Caption], vectors: Iterable[np.ndarray]) -> list[Caption]:
+        """Captions with their probability, from the vectors (M, h) of the regions that each is about."""
         settings = self.pack.settings.certainty
         if not settings.caption_slope:
             return list(captions)
-        told = []
+        sure = []
         for caption, seen in zip(captions, vectors, strict=True):
             words = caption.text.split()
             evidence = self.word_evidence(seen, words, self.pack.vocabulary.encode(words))
             odds = log_odds(np.array([each for each in evidence if each is not None]), settings).tolist()
-            told.append(replace(caption, sure=caption_probability(odds, settings)))
-        return told
+            sure.append(replace(caption, sure=caption_probability(odds, settings)))
+        return sure
 
     def describe(self, photo: PhotoLike, beam: int | None = None) -> Description:
         """Caption a photo and each of its distinct regions.
@@ -292,7 +290,9 @@ class Model:
         seen = [each.vectors[row : row + 1] for each in regions for row in range(1, len(each))]
         captions: list[Caption] = []
         if seen:
-            captions = self._told(self._region_writer.write(region_contexts(regions), seen, beam, temperature), seen)
+            captions = self._with_certainty(
+                self._region_writer.write(region_contexts(regions), seen, beam, temperature), seen
+            )
         written = iter(captions)
         return [
             Description(each, caption, tuple(next(written) for _ in range(len(each) - 1)))
@@ -314,7 +314,7 @@ class Model:
         seen = [each.select(own) for each, own in zip(regions, rows, strict=True)]
         contexts = photo_contexts(seen, self._photo_writer.captioner.attention)
         captions = self._photo_writer.write(contexts, [each.vectors for each in seen], beam, temperature)
-        captions = self._told(captions, [each.vectors for each in regions])
+        captions = self._with_certainty(captions, [each.vectors for each in regions])
         return [of_rows(caption, own) for caption, own in zip(captions, rows, strict=True)]
 
     @property

@@ -228,7 +228,7 @@ class AlignmentSettings(Section):
 
 @dataclass(frozen=True)
 class BankSettings(Section):
-    """What photos and sentences are held against where they compete (`regiontalk.alignment.hubness`).
+    """Query bank: sizes, temperature and weight of the hubness correction (`regiontalk.alignment.hubness`).
 
     Attributes:
         photos, regions: N of the bank, with R regions together; without photos there is no bank.
@@ -283,7 +283,7 @@ class CaptionerSettings(Section):
         beam: hypotheses kept for each caption.
         max_words: the longest caption.
         length_normalisation: α; hypotheses are ranked by log-probability / length ** α.
-        fit: weight of S_kl beside that rank, in choosing among the beam's captions; 0 for the likeliest.
+        fit: rerank weight: of S_kl beside that rank, among the beam's captions; 0 for no reranking.
         say_once: 1 if a caption says no word twice that names something ("a bed with a bed"), else 0.
         attention: A, dimensions of all heads of the attention over regions; 0 without attention.
     """
@@ -294,7 +294,7 @@ class CaptionerSettings(Section):
     beam: Annotated[int, whole(1, 100)]
     max_words: Annotated[int, whole(1, 200)]
     length_normalisation: Annotated[float, number(0, 10)]
-    fit: Annotated[float, number(0, 1e6)] = 0.0
+    fit: Annotated[float, number(0, 1e6)] = 0.0  # the key in `pack.json`, older than the name rerank weight
     say_once: Annotated[int, whole(0, 1)] = 0
     attention: Annotated[int, whole(0, 16384)] = 0
 
@@ -318,7 +318,7 @@ class PackSettings(Section):
         name, licence: of the pack.
         made_with: the program and version that wrote it.
         trained_on, results: free-form, for people: data and numbers behind the weights.
-        bank: what competing photos and sentences are held against; by default nothing.
+        bank: the query bank of the hubness correction; by default none.
         certainty: how scores become probabilities; by default they do not.
     """
 

@@ -1,4 +1,4 @@
-"""What RegionTalk passes around: regions, sentences, alignments and descriptions. Frozen, checked once, plain NumPy.
+"""Data structures: regions, sentences, alignments and descriptions. Frozen, checked once, plain NumPy.
 
 `to_json` of a result gives the object that the command line prints with `--json`, as a dict; `to_dict` is the same by
 the name that other libraries give it. No `repr` shows an array.
@@ -17,7 +17,7 @@ import numpy as np
 WHOLE_PHOTO = 0
 """Region 0 is always the whole photo."""
 ABSENT = 0.15
-"""A word that is less likely shown is told as absent, even within a phrase that is found."""
+"""A word of a lower probability is absent, even within a phrase that is found."""
 
 
 class Displayed:

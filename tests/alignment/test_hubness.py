@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.alignment import hubness
-from regiontalk.alignment.hubness import Bank, bank_shapes, check_counts, ranking_regions, ranking_words
+from regiontalk.alignment.hubness import QueryBank, bank_shapes, check_counts, ranking_regions, ranking_words
 from regiontalk.alignment.score import pad, score_matrix
 from regiontalk.errors import PackError
 from regiontalk.settings import BankSettings
@@ -32,7 +32,7 @@ def made(
     return tensors | counts, settings
 
 
-def small_bank(seen: list[list[float]], said: list[list[float]], temperature: float, weight: float) -> Bank:
+def small_bank(seen: list[list[float]], said: list[list[float]], temperature: float, weight: float) -> QueryBank:
     """A bank of photos of one region and sentences of one word each."""
     settings = BankSettings(len(seen), len(seen), len(said), len(said), temperature, weight)
     tensors = {
@@ -41,7 +41,7 @@ def small_bank(seen: list[list[float]], said: list[list[float]], temperature: fl
         "words": np.array(said, np.float32),
         "word_counts": np.ones(len(said), np.float32),
     }
-    return Bank(tensors, settings, "bank")
+    return QueryBank(tensors, settings, "bank")
 
 
 def test_by_hand() -> None:
@@ -80,7 +80,7 @@ def test_is_the_plain_definition(
     seed: int,
 ) -> None:
     tensors, settings = made(photos, sentences, seed, temperature, weight)
-    bank, rng = Bank(tensors, settings, "bank"), np.random.default_rng(seed + 1)
+    bank, rng = QueryBank(tensors, settings, "bank"), np.random.default_rng(seed + 1)
     seen = rng.normal(size=(regions, H)).astype(np.float32)
     said = [rng.normal(size=(count, H)).astype(np.float32) for count in words]
     their_words = pad(np.split(tensors["words"], np.cumsum(sentences)[:-1]))
@@ -93,7 +93,7 @@ def test_is_the_plain_definition(
 
 def test_what_is_computed_together_is_what_is_computed_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     tensors, settings = made([3] * 700, [9] * 500)  # several tiles of each
-    bank, rng = Bank(tensors, settings, "bank"), np.random.default_rng(1)
+    bank, rng = QueryBank(tensors, settings, "bank"), np.random.default_rng(1)
     said = [rng.normal(size=(count, H)).astype(np.float32) for count in [5, 1500, 1, 700, 700, 12]]
     alone = [float(bank.of_sentences([each])[0]) for each in said]
     np.testing.assert_allclose(bank.of_sentences(said), alone, rtol=1e-5)
@@ -134,7 +134,7 @@ def test_a_photo_with_most_of_the_regions_takes_no_more_memory_than_they() -> No
     tensors, settings = made([1] * 2000 + [2000], [1])
     check_counts(tensors, settings, "bank")
     words = np.random.default_rng(0).normal(size=(700, H)).astype(np.float32)
-    bank = Bank(tensors, settings, "bank")
+    bank = QueryBank(tensors, settings, "bank")
     tracemalloc.start()
     bank.of_sentences([words])
     most = tracemalloc.get_traced_memory()[1]
@@ -148,6 +148,6 @@ def test_what_is_no_float32_is_told(size: float, weight: float) -> None:
     tensors, settings = made([2], [3])
     words = np.zeros((3, H), np.float32)
     words[:, 0] = size
-    bank = Bank(tensors | {"words": words}, replace(settings, temperature=1.0, weight=weight), "b")
+    bank = QueryBank(tensors | {"words": words}, replace(settings, temperature=1.0, weight=weight), "b")
     with pytest.raises(PackError, match="b: gives a score that is not finite"):
         bank.of_photo(np.full((1, H), 1.0 if weight > 1 else 3e38, np.float32))

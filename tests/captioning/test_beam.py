@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regiontalk.captioning.attention import GEOMETRY, Contexts
 from regiontalk.captioning.beam import BOUNDARY, Hypothesis, beam_search, greedy, sample, top_k
 from regiontalk.captioning.captioner import UNKNOWN, Captioner, captioner_shapes
-from regiontalk.captioning.contexts import GEOMETRY, Contexts
 from regiontalk.recurrence import State
 
 CONTEXT = 3

@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from regiontalk.captioning.attention import attend, view_of
+from regiontalk.captioning.attention import GEOMETRY, Contexts, attend, view_of, without_regions
 from regiontalk.captioning.beam import BOUNDARY, greedy
 from regiontalk.captioning.captioner import UNKNOWN, Captioner, captioner_shapes
-from regiontalk.captioning.contexts import GEOMETRY, Contexts, without_regions
 from regiontalk.errors import PackError
 from regiontalk.language.vocabulary import Vocabulary
 

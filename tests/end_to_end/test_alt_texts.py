@@ -165,7 +165,7 @@ def test_odd_names(command: Command, photos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--overwrite"], "--overwrite: means nothing without --csv, --alt-text or --sidecar; leave it out"),
+        (["--overwrite"], "--overwrite: does not apply without --csv, --alt-text or --sidecar; leave it out"),
         (["--csv", "alt.txt"], "--csv 'alt.txt': expected a file that ends in .csv"),
         (["--csv", ""], "--csv '': expected a file that ends in .csv"),
         (["--csv", "damaged.csv"], "damaged.csv: expected a table with the columns file and caption"),

@@ -151,8 +151,8 @@ def test_the_nearest_neighbour_says_what_the_most_similar_training_photo_says(
             "10 of the photos are among those that captions are borrowed from",
         ),
         (["--baseline", "nearest", "--train-split", "dev"], "dev.txt"),
-        (["--train-split", "train"], "--train-split: means nothing without --baseline"),
-        (["--seed", 3], "--seed: means nothing without --bootstrap"),
+        (["--train-split", "train"], "--train-split: does not apply without --baseline"),
+        (["--seed", 3], "--seed: does not apply without --bootstrap"),
     ],
 )
 def test_baselines_that_make_no_sense(command: Command, captioned: Path, arguments: list[object], message: str) -> None:
@@ -192,9 +192,9 @@ def test_another_systems_scores_and_embeddings(bare: Command, tmp_path: Path) ->
         ((tmp_path, "--scores", scores), "--scores and a folder"),
         (("--scores", tmp_path / "missing.npy"), "missing.npy: no such file"),
         (("--scores", ""), "expected a file .npy"),
-        (("--scores", scores, "--split", "x"), "--split: means nothing without a folder"),
-        (("--scores", scores, "--seed", 0), "--seed: means nothing without --bootstrap"),
-        (("--scores", scores, "--pack", "x", "--threads", 1), "--pack, --threads: means nothing without a folder"),
+        (("--scores", scores, "--split", "x"), "--split: does not apply without a folder"),
+        (("--scores", scores, "--seed", 0), "--seed: does not apply without --bootstrap"),
+        (("--scores", scores, "--pack", "x", "--threads", 1), "--pack, --threads: does not apply without a folder"),
     ]
     for arguments, message in wrong:
         ended = bare("evaluate", "retrieval", *arguments)

@@ -240,8 +240,8 @@ def test_what_does_not_fit_is_named(bare: Command, files: tuple[Path, Path], tmp
         (("--metrics", ""), "--metrics : expected"),
         (("--images", ""), "--images: an empty name"),
         (("--images", "missing.txt"), "missing.txt: no such file"),
-        (("--frequencies-split", "train"), "--frequencies-split: means nothing without --frequencies"),
-        (("--seed", "0"), "--seed: means nothing without --bootstrap"),
+        (("--frequencies-split", "train"), "--frequencies-split: does not apply without --frequencies"),
+        (("--seed", "0"), "--seed: does not apply without --bootstrap"),
         (("--frequencies", "missing.json"), "missing.json: no such file"),
     ],
 )

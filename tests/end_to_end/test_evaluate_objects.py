@@ -198,10 +198,10 @@ def test_a_pack_with_people_beside(command: Command, boxed: Path, captions: Path
     [
         (("--captions", ""), "--captions: an empty name"),
         (("--captions", "BOXED/none.json"), "none.json: no such file"),
-        (("--captions", "CAPTIONS", "--beam", "2"), "--beam: means nothing with --captions"),
-        (("--captions", "CAPTIONS", "--pack", "x"), "--pack: means nothing with --captions"),
+        (("--captions", "CAPTIONS", "--beam", "2"), "--beam: does not apply with --captions"),
+        (("--captions", "CAPTIONS", "--pack", "x"), "--pack: does not apply with --captions"),
         (("--captions", "CAPTIONS", "--classes", "imagenet"), "--classes imagenet: expected data, voc, coco"),
-        (("--captions", "CAPTIONS", "--seed", "1"), "--seed: means nothing without --bootstrap"),
+        (("--captions", "CAPTIONS", "--seed", "1"), "--seed: does not apply without --bootstrap"),
         (("--captions", "CAPTIONS", "--split", "test"), "has no split 'test'"),
         (("--captions", "CAPTIONS", "--human", "BOXED/boxes.jsonl"), "expected"),
     ],

@@ -137,9 +137,9 @@ def test_an_empty_name_is_no_call_for_words(command: Command) -> None:
     [
         (["-k", "0"], "greater than or equal to 1"),
         (["-k", "many"], "integer"),
-        (["--draw", "never.png"], "--draw: means nothing without a photo"),
-        (["--draw", "never.png", "--threads", "1"], "--draw, --threads: means nothing without a photo"),
-        (["{photo}", "--words", "3"], "--words: means nothing beside photos"),
+        (["--draw", "never.png"], "--draw: does not apply without a photo"),
+        (["--draw", "never.png", "--threads", "1"], "--draw, --threads: does not apply without a photo"),
+        (["{photo}", "--words", "3"], "--words: does not apply beside photos"),
         (["{photo}", "--draw", "out.txt"], "expected a file that ends in"),
         (["{photo}", "--draw", "{photo}"], "would replace the photo"),
     ],

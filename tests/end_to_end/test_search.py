@@ -240,17 +240,17 @@ def test_pictures(command: Command, index: Path, files: list[str], tmp_path: Pat
         (["a dog", "--index", "nothing"], "expected an index, found none"),
         (["a dog", "--index", "{index}", "--draw", "{index}/manifest.json"], "is a file; name a folder"),
         (["--like", "x.jpg", "--sentences", "nothing.txt"], "no such file"),
-        (["a dog", "--index", "{index}", "--collection", "c"], "--collection: means nothing without --qdrant"),
+        (["a dog", "--index", "{index}", "--collection", "c"], "--collection: does not apply without --qdrant"),
         (
             ["--region", "a dog", "--index", "{index}", "--candidates", "3"],
-            "--candidates: means nothing in an index without a SENTENCE",
+            "--candidates: does not apply in an index without a SENTENCE",
         ),
-        (["--like", "x.jpg", "--index", "{index}", "--candidates", "3"], "--candidates: means nothing in an index"),
-        (["a dog", "--index", "{index}", "--boxes", "--json"], "--boxes: means nothing with --json"),
-        (["--like", "x.jpg", "--index", "{index}", "--boxes"], "--boxes: means nothing with --like"),
+        (["--like", "x.jpg", "--index", "{index}", "--candidates", "3"], "--candidates: does not apply in an index"),
+        (["a dog", "--index", "{index}", "--boxes", "--json"], "--boxes: does not apply with --json"),
+        (["--like", "x.jpg", "--index", "{index}", "--boxes"], "--boxes: does not apply with --like"),
         (
             ["--like", "x.jpg", "--sentences", "x.txt", "--index", "{index}", "--draw", "found"],
-            "--index, --draw: means nothing where --sentences ranks the lines of a file",
+            "--index, --draw: does not apply where --sentences ranks the lines of a file",
         ),
     ],
 )

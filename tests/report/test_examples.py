@@ -52,11 +52,11 @@ def found() -> Retrieved:
     random = np.random.default_rng(3)
     regions = random.integers(-3, 4, (4, 1, 2)).astype(np.float32)
     sentences = [random.integers(-3, 4, (1, 2)).astype(np.float32) for _ in range(8)]
-    owners = np.arange(8) // 2
+    photo_of = np.arange(8) // 2
     matrix = (regions[:, 0] @ np.concatenate(sentences).T).astype(np.float32)
     captions = [f"caption {n}" for n in range(8)]
     return Retrieved(
-        {}, [rank(MatrixScores(matrix, owners))], "max", regions, np.ones(4, int), captions, sentences, owners
+        {}, [rank(MatrixScores(matrix, photo_of))], "max", regions, np.ones(4, int), captions, sentences, photo_of
     )
 
 
@@ -71,7 +71,7 @@ def test_candidates_stand_where_the_ranks_say(found: Retrieved) -> None:
         assert scores == sorted(scores, reverse=True)
     for question in photos:
         for each in question.first:
-            assert each.right == (found.owners[each.number] == question.number)
+            assert each.right == (found.photo_of_sentence[each.number] == question.number)
             product = found.region_vectors[question.number, 0] @ found.sentences[each.number][0]
             assert each.score == pytest.approx(float(product))
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from regiontalk.captioning.attention import GEOMETRY, Contexts, without_regions
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.captioning.contexts import GEOMETRY, Contexts, without_regions
 from regiontalk.language import Vocabulary
 from regiontalk.training.captioner_net import (
     Attention,

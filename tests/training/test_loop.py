@@ -22,7 +22,7 @@ from regiontalk.training.batches import batches_ahead
 from regiontalk.training.checkpoint import FILE_NAME, load_checkpoint
 from regiontalk.training.loop import (
     OPTIMISERS,
-    RunningMean,
+    Ema,
     Task,
     constant,
     make_optimiser,
@@ -102,43 +102,43 @@ def step_to(network: nn.Linear, value: float) -> None:
 def test_the_mean_is_the_one_worked_out_by_hand() -> None:
     network = nn.Linear(2, 1, bias=False)
     step_to(network, 1.0)
-    running = RunningMean(network, kept=0.15)
+    ema = Ema(network, kept=0.15)
     step_to(network, 2.0)
-    running.update(0)  # early on: keeps 1 / 10
-    assert running.mean[0].tolist() == [[pytest.approx(0.1 * 1 + 0.9 * 2)] * 2]
+    ema.update(0)  # early on: keeps 1 / 10
+    assert ema.mean[0].tolist() == [[pytest.approx(0.1 * 1 + 0.9 * 2)] * 2]
     step_to(network, 4.0)
-    running.update(1)  # would keep 2 / 11
-    assert running.mean[0].tolist() == [[pytest.approx(0.15 * 1.9 + 0.85 * 4)] * 2]
+    ema.update(1)  # would keep 2 / 11
+    assert ema.mean[0].tolist() == [[pytest.approx(0.15 * 1.9 + 0.85 * 4)] * 2]
 
 
 def test_weights_that_stand_still_are_their_mean() -> None:
     network = nn.Linear(3, 3)
-    running = RunningMean(network, kept=0.99)
+    ema = Ema(network, kept=0.99)
     for step in range(50):
-        running.update(step)
-    for mean, weight in zip(running.mean, network.parameters(), strict=True):
+        ema.update(step)
+    for mean, weight in zip(ema.mean, network.parameters(), strict=True):
         torch.testing.assert_close(mean, weight.detach())
 
 
 def test_the_mean_takes_the_weights_place_for_a_while() -> None:
     network = nn.Linear(2, 1, bias=False)
     step_to(network, 1.0)
-    running = RunningMean(network, kept=0.5)
+    ema = Ema(network, kept=0.5)
     step_to(network, 3.0)
-    with pytest.raises(KeyError), running.in_place():
-        assert network.weight.tolist() == [[1.0, 1.0]] and running.mean[0].tolist() == [[3.0, 3.0]]
+    with pytest.raises(KeyError), ema.in_place():
+        assert network.weight.tolist() == [[1.0, 1.0]] and ema.mean[0].tolist() == [[3.0, 3.0]]
         raise KeyError
-    assert network.weight.tolist() == [[3.0, 3.0]] and running.mean[0].tolist() == [[1.0, 1.0]]
+    assert network.weight.tolist() == [[3.0, 3.0]] and ema.mean[0].tolist() == [[1.0, 1.0]]
 
 
 def test_without_a_mean_nothing_is_held_or_done() -> None:
     network = nn.Linear(2, 1, bias=False)
     step_to(network, 3.0)
-    running = RunningMean(network, kept=0.0)
-    running.update(0)
-    with running.in_place():
+    ema = Ema(network, kept=0.0)
+    ema.update(0)
+    with ema.in_place():
         assert network.weight.tolist() == [[3.0, 3.0]]
-    assert running.mean == []
+    assert ema.mean == []
 
 
 def test_gradients_that_threads_sum_up_are_the_same_each_time(tmp_path: Path) -> None:

@@ -104,8 +104,8 @@ def test_the_checksum_is_of_names_and_captions_alone() -> None:
     assert hold_out(Dataset("photos", "train", changed)).checksum != photos.checksum
 
 
-def scores(photos: list[int], sentences: list[int], owners: list[int], cider: list[float]) -> HeldOutScores:
-    return HeldOutScores(Ranks(np.array(photos), np.array(sentences), np.array(owners)), np.array(cider))
+def scores(photos: list[int], sentences: list[int], photo_of: list[int], cider: list[float]) -> HeldOutScores:
+    return HeldOutScores(Ranks(np.array(photos), np.array(sentences), np.array(photo_of)), np.array(cider))
 
 
 def test_numbers_by_hand() -> None:
@@ -157,13 +157,13 @@ def test_recalls_or_captions_that_fall_are_told() -> None:
 def test_captions_that_several_photos_have_are_wrong_for_none() -> None:
     """Brute force over random captions of three kinds."""
     rng = np.random.default_rng(0)
-    owners = np.sort(rng.integers(0, 6, 20))
+    photo_of = np.sort(rng.integers(0, 6, 20))
     captions, values = rng.integers(0, 3, 20).tolist(), rng.normal(size=(6, 20))
-    found = without_shared(values, owners, captions)
+    found = without_shared(values, photo_of, captions)
     for photo in range(6):
-        own = {captions[n] for n in range(20) if owners[n] == photo}
+        own = {captions[n] for n in range(20) if photo_of[n] == photo}
         for n in range(20):
-            if owners[n] != photo and captions[n] in own:
+            if photo_of[n] != photo and captions[n] in own:
                 assert found[photo, n] < values.min()
             else:
                 assert found[photo, n] == values[photo, n]

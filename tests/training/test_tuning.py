@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import nn
 
-from regiontalk.captioning.contexts import Contexts, photo_contexts, region_contexts
+from regiontalk.captioning.attention import Contexts, photo_contexts, region_contexts
 from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary, tokenise
 from regiontalk.language.reader import WordsReader

@@ -1,4 +1,4 @@
-"""Photos and sentences in one space: how well they fit (Eq. 7, 8), and which word belongs to which box (Eq. 10-12)."""
+"""Alignment: the image-sentence score (Eq. 7, 8), hubness, and word-region alignment (Eq. 10-12)."""
 
 from __future__ import annotations
 

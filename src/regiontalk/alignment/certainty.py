@@ -1,16 +1,16 @@
-"""How sure it is that words are shown: scores as calibrated probabilities.
+"""Calibrated probabilities that words are shown (Platt scaling).
 
-A word's evidence is max_i v_i·s of the word read alone, so that no other word of its sentence lends it a meaning. Its
-log-odds are a line through the evidence (Platt 1999, *Probabilistic outputs for support vector machines*), fitted on
-photos that nothing was trained on. Words that name something count, T of them in a sentence or a phrase:
+A word's evidence is max_i v_i·s of the word read alone, so that its sentence does not influence it. Its log-odds are
+linear in the evidence (Platt 1999, *Probabilistic outputs for support vector machines*), fitted on photos that nothing
+was trained on. Words that name something count, T of them in a sentence or a phrase:
 
     P(shown) = σ(logit(prior) + Σ_t (slope · max_i v_i·s_t + offset) / √T)
 
-The words of a sentence are not independent, and √T is what keeps the whole calibrated where T would be too timid and 1
-too bold.
+The words of a sentence are not independent: with √T the sum stays calibrated, where T would make it underconfident and
+1 overconfident.
 
-A caption that a network wrote is another matter: it was chosen because it fits. That it names what is there and nothing
-else has a line of its own, through the log-odds of its two surest words, which are mostly the things in it.
+A generated caption was chosen because it scores high, which biases this estimate. The probability that it names what is
+there and nothing else is therefore a second logistic regression, on the log-odds of its two surest words.
 
 Axis names: T words, M regions, h dimensions of the shared space.
 """
@@ -31,15 +31,15 @@ ASKED = 0.5
 SEARCHED = 0.02
 """Prior of a search: captions of about every fiftieth photo name a given one of COCO's eighty kinds of things."""
 FOUND = 0.5
-"""From here on a phrase is told as found."""
+"""A phrase of at least this probability is found."""
 UNLIKELY = 0.1
 """A search of which no result is surer than this found nothing that fits well."""
 
 _SUREST = 2
-"""Words that speak for a caption."""
+"""Words of a caption that its evidence is taken from."""
 _STEPS, _CONVERGED, _RIDGE = 100, 1e-9, 1e-6
 _LEAST = 1e-9
-"""Nothing is told as surer than this, or less sure."""
+"""Probabilities are clipped to `_LEAST` and 1 - `_LEAST`."""
 
 
 def log_odds(evidence: np.ndarray | np.float64, settings: CertaintySettings) -> np.ndarray:
@@ -72,7 +72,7 @@ def probability(odds: Sequence[float], prior: float = ASKED) -> float | None:
 
 
 def at_prior(probability: float | None, prior: float) -> float | None:
-    """A probability that was told at the prior `ASKED`, at another.
+    """A probability at the prior `ASKED`, moved to another prior.
 
     >>> round(at_prior(0.5, 0.02), 6), at_prior(None, 0.02)
     (0.02, None)
@@ -91,7 +91,7 @@ def phrase_probability(odds: Sequence[float | None]) -> float | None:
 
 
 def caption_evidence(odds: Sequence[float]) -> float:
-    """What the words of a caption say for it, in nats: the two surest of T, at least one.
+    """Evidence for a caption, in nats: the log-odds of its two surest words of T, at least one, over √2 or √1.
 
     >>> round(caption_evidence([-3.0, 1.0, 3.0]) * math.sqrt(2), 6), caption_evidence([2.0])
     (4.0, 2.0)
@@ -114,17 +114,17 @@ def caption_probability(odds: Sequence[float], settings: CertaintySettings) -> f
         return None
     if not odds:
         return 0.0
-    told = _logistic(settings.caption_slope * caption_evidence(odds) + settings.caption_offset)
-    return min(told, _logistic(max(odds)))
+    likely = _logistic(settings.caption_slope * caption_evidence(odds) + settings.caption_offset)
+    return min(likely, _logistic(max(odds)))
 
 
 def fit(evidence: np.ndarray, shown: np.ndarray, even: bool = True) -> tuple[float, float]:
-    """Slope, not below 0, and offset that make given answers likeliest.
+    """Logistic regression of answers on evidence: slope, not below 0, and offset of greatest likelihood.
 
     Args:
         evidence: (K,) of K questions.
         shown: (K,) bool, the answers; both occur.
-        even: whether both answers weigh the same in all, or each question does.
+        even: weigh both answers the same in all (balanced classes), or each question.
 
     Raises:
         ValueError: if only one answer occurs.
@@ -139,10 +139,10 @@ def fit(evidence: np.ndarray, shown: np.ndarray, even: bool = True) -> tuple[flo
     inputs = np.stack([evidence / spread, np.ones(len(evidence))], axis=1).astype(np.float64)  # (K, 2)
     weights = np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum()) if even else np.full(len(shown), 1 / len(shown))
     line = np.zeros(2)
-    for _ in range(_STEPS):  # Newton's method; the ridge keeps it finite where the answers can be told apart
-        told = sigmoid(inputs @ line)
-        gradient = inputs.T @ (weights * (told - shown)) + _RIDGE * line
-        curvature = (inputs * (weights * told * (1 - told))[:, None]).T @ inputs + _RIDGE * np.eye(2)
+    for _ in range(_STEPS):  # Newton's method; the ridge keeps it finite where the answers are separable
+        predicted = sigmoid(inputs @ line)
+        gradient = inputs.T @ (weights * (predicted - shown)) + _RIDGE * line
+        curvature = (inputs * (weights * predicted * (1 - predicted))[:, None]).T @ inputs + _RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         line -= step
         if np.abs(step).max() < _CONVERGED:

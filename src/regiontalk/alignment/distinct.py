@@ -1,7 +1,7 @@
-"""Equal inputs found first and computed once, so that they get equal results to the last bit.
+"""Deduplicate inputs before a matrix product, so that equal inputs get bit-equal results.
 
 A matrix product rounds a little differently from row to row and from column to column, and each processor in its own
-way. Scores of equal photos, or of equal sentences, would differ in the last bit, and luck would decide their tie.
+way. Scores of equal photos, or of equal sentences, would differ in the last bit, and rounding would decide their tie.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 
 
 class Distinct:
-    """Equal items under one number, numbered in order of appearance: D distinct ones of K.
+    """Deduplication: D distinct items of K, numbered in order of appearance, with the inverse index.
 
     Args:
         keys: of K items; equal ones have equal keys, see `key_of` for arrays.

@@ -1,8 +1,8 @@
 """Hubness: how well a photo fits sentences in general, and a sentence photos in general.
 
 Some photos are among the best for far more sentences than they should be, as it happens in any space of many dimensions
-(Radovanović et al. 2010, *Hubs in Space*). Where photos compete for a sentence, or sentences for a photo, what each
-scores with a *bank* of others is therefore taken off its score, as by the inverted softmax (Smith et al. 2017, *Offline
+(Radovanović et al. 2010, *Hubs in Space*). Where photos compete for a sentence, or sentences for a photo, each one's
+score with a *query bank* of others is therefore subtracted, as by the inverted softmax (Smith et al. 2017, *Offline
 bilingual word vectors, orthogonal transformations and the inverted softmax*) and by query bank normalisation (Bogolin
 et al. 2022, *Cross Modal Retrieval with Querybank Normalisation*):
 
@@ -27,7 +27,7 @@ from regiontalk.settings import BankSettings
 from regiontalk.structures import Regions, Sentence
 
 WORDS = 8192
-"""Words of a bank that a photo is held against at a time."""
+"""Words of the bank in one matrix product."""
 
 
 def bank_shapes(settings: BankSettings, dim: int) -> dict[str, tuple[int, ...]]:
@@ -62,8 +62,8 @@ def check_counts(tensors: Mapping[str, np.ndarray], settings: BankSettings, name
             raise PackError(f"{name}: expected counts of at least 1 that sum to {rows} {what}, found others.")
 
 
-class Bank:
-    """Photos and sentences that others are held against.
+class QueryBank:
+    """Query bank: reference photos and sentences that estimate hubness.
 
     Args:
         tensors: as `bank_shapes` says, checked by `check_counts`: the bank's regions v_i, photo after photo, and how
@@ -130,6 +130,7 @@ class Bank:
         """λ·τ·log mean exp(S / τ) over the first axis; the greatest is taken out first, so that nothing overflows."""
         settings = self._settings
         with np.errstate(over="ignore", invalid="ignore"):
+            # logsumexp; τ decides between the mean over the bank (large) and its best match (small).
             scaled = scores.astype(np.float64) / settings.temperature
             most = scaled.max(axis=0)
             found: np.ndarray = most + np.log(np.exp(scaled - most).mean(axis=0))
@@ -140,13 +141,13 @@ class Bank:
 
 
 def ranking_regions(regions: Regions) -> np.ndarray:
-    """A photo's region vectors with its hubness, (M, h + 2): v_i, then 1 and the hubness to be taken off."""
+    """A photo's region vectors extended by two columns, 1 and minus its hubness: (M, h + 2)."""
     count = len(regions)
     return np.column_stack([regions.vectors, np.ones(count), np.full(count, -regions.hubness)]).astype(np.float32)
 
 
 def ranking_words(sentence: Sentence) -> np.ndarray:
-    """A sentence's word vectors with its hubness, (T, h + 2): s_t, then the hubness to be taken off and 1.
+    """A sentence's word vectors extended by two columns, minus its hubness and 1: (T, h + 2).
 
     A product with a row of `ranking_regions` is v_i·s_t less both, and so is any S_kl of the kind "mean" made of such
     products.

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from regiontalk.alignment.certainty import FOUND, phrase_probability, probability
-from regiontalk.alignment.score import Kind, score_of_products
-from regiontalk.errors import ConfigError, PackError
-from regiontalk.language.function_words import FUNCTION_WORDS
+from regiontalk.alignment.score import Kind, products, score_of_products
+from regiontalk.errors import ConfigError
+from regiontalk.language.tokenise import FUNCTION_WORDS
 from regiontalk.structures import Alignment, Phrase, Regions, Sentence
 
 
 def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
-    """The best region for each word when staying on a region is rewarded (Eq. 10 to 12).
+    """MAP of the chain MRF over regions (Eq. 10 to 12): the best region for each word, staying on one rewarded by β.
 
     Maximises Σ_j unary[j, a_j] + Σ_j β·1[a_j = a_{j+1}]. (The paper prints a minimum; both terms are rewards.)
     Exact, in O(T M): coming from elsewhere never pays more than from the best region, so no pair is looked at.
@@ -46,9 +46,10 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
     if unary.ndim != 2 or unary.size == 0 or not np.isfinite(unary).all():
         raise ValueError(f"unary must be a finite matrix (T, M) with T and M at least 1, found shape {unary.shape}")
 
-    # best[j, i]: the most that words j to T - 1 can reach if word j takes region i.
+    # Backwards, so that ties can be broken forwards: best[j, i] is the maximum over words j to T - 1 if a_j = i.
     best = unary.copy()
     for j in range(len(unary) - 2, -1, -1):
+        # Potts model: the best change of region is to the overall best, so a step is O(M) and not O(M²).
         best[j] += np.maximum(best[j + 1] + beta, best[j + 1].max())
     path = np.empty(len(unary), dtype=np.int64)
     path[0] = best[0].argmax()
@@ -78,9 +79,13 @@ def phrases(
     Returns:
         The phrases in order; together they cover the sentence. A phrase's score is the sum of its words' scores.
     """
-    changes = [j for j in range(1, len(words)) if path[j] != path[j - 1]]
-    runs = zip([0, *changes], [*changes, len(words)], strict=True)
-    return tuple(_phrase(words, start, end, int(path[start]), unary, boxes, odds) for start, end in runs)
+    return tuple(_phrase(words, start, end, int(path[start]), unary, boxes, odds) for start, end in runs(path))
+
+
+def runs(path: np.ndarray) -> list[tuple[int, int]]:
+    """The maximal runs of equal values, as (start, end), end exclusive."""
+    changes = (np.flatnonzero(np.diff(path)) + 1).tolist()
+    return list(zip([0, *changes], [*changes, len(path)], strict=True))
 
 
 def align(
@@ -141,19 +146,6 @@ def aligned(
         word_sure=shown,
         sure=probability([each for each in odds or () if each is not None]),
     )
-
-
-def products(words: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """v_i · s_t of words (T, h), or one word (h,), with regions (M, h): (T, M), or (M,).
-
-    Raises:
-        PackError: if one is not finite: a foreign pack's vectors are, their products may not be.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        found: np.ndarray = words @ regions.T
-    if not np.isfinite(found).all():
-        raise PackError("a word's and a region's vectors have a product that is not finite. Take another pack.")
-    return found
 
 
 def _phrase(

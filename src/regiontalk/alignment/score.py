@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from regiontalk.alignment.distinct import Distinct, key_of
+from regiontalk.errors import PackError
 
 Kind = Literal["max", "sum", "mean"]
 
@@ -97,6 +98,7 @@ def score_sentences(
     """
     scorer = TileScorer(kind)
     real = (vectors[:count] for vectors, count in zip(region_vectors, region_counts, strict=True))
+    # Matrix products round differently by position: duplicates are scored once, so that ties are exact ties.
     photos, said = Distinct(key_of(each) for each in real), Distinct(key_of(each) for each in sentences)
     if photos.repeats:
         region_vectors, region_counts = region_vectors[photos.first], region_counts[photos.first]
@@ -108,6 +110,19 @@ def score_sentences(
         for rows in photo_tiles:
             scores[rows, part] = scorer(region_vectors[rows], region_counts[rows], words, counts[part])
     return scores[np.ix_(photos.number, said.number)] if photos.repeats or said.repeats else scores
+
+
+def products(words: np.ndarray, regions: np.ndarray) -> np.ndarray:
+    """v_i · s_t of words (T, h), or one word (h,), with regions (M, h): (T, M), or (M,).
+
+    Raises:
+        PackError: if one is not finite: a foreign pack's vectors are, their products may not be.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        found: np.ndarray = words @ regions.T
+    if not np.isfinite(found).all():
+        raise PackError("a word's and a region's vectors have a product that is not finite. Take another pack.")
+    return found
 
 
 def score_of_products(products: np.ndarray, kind: Kind = "max") -> float:
@@ -167,6 +182,7 @@ class TileScorer:
         with np.errstate(invalid="ignore", over="ignore"):  # padding may hold anything: its products are replaced below
             np.matmul(flat, words.astype(np.float32, copy=False).T, out=products.reshape(photos * most, len(words)))
         self._over_regions(products, np.arange(most) >= region_counts[:, None], per_word)
+        # reduceat sums each sentence's words without padding them to one length.
         scores: np.ndarray = np.add.reduceat(per_word, np.cumsum(word_counts) - word_counts, axis=1)
         if self._kind == "mean":
             scores /= word_counts.astype(np.float32)

@@ -1,29 +1,110 @@
-"""Attention over a photo's regions (Vaswani et al., 2017, with the recurrence's state as the query).
+"""What a captioner sees of a photo, and attention over its regions (Vaswani et al., 2017).
 
-After each step of the recurrence the state h asks the regions r_1 ... r_M, in several heads side by side:
+The recurrence's state h is the query. After each step it attends to the regions r_1 ... r_M, in several heads:
 
     a = softmax_i(h W_qh · r_i W_kr / sqrt(A / heads)),   e = tanh(h W_sh + Σ_i a_i (r_i W_vr) W_sa + b_s)
 
-and e is held against every word's vector, W_w e + b_o: what is read and what is said share one table of word vectors.
+The logits are W_w e + b_o: input and output share one table of word vectors (weight tying).
 
-Row-vector convention, x @ W + b. Axis names: N rows, n hypotheses of them, M regions, R dimensions of a region,
-H hidden dimensions, A dimensions of all heads together, d word-vector dimensions.
+Row-vector convention, x @ W + b. Axis names: N captions to be written, n hypotheses of them, X context dimensions, D
+dimensions of the visual features, M regions, R = D + 6 dimensions of a region as the attention reads it, H hidden
+dimensions, A dimensions of all heads together, d word-vector dimensions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from regiontalk.captioning.contexts import Contexts
+from regiontalk.alignment.score import pad
 from regiontalk.recurrence import Weights
 from regiontalk.settings import HEADS
+from regiontalk.structures import WHOLE_PHOTO, Regions
+
+GEOMETRY = 6
+"""Numbers of a region beside its features: x1, y1, x2, y2 and the area in 0..1 of the photo, and how sure it is."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contexts:
+    """Visual input of N captions.
+
+    Attributes:
+        whole: (N, X) float32, sets the recurrence's first state: a photo's features, X = D; for captions of regions the
+            region's features, then the photo's, X = 2 D.
+        regions: (N, M, R) float32, zeros after each photo's own; M = 0 for a captioner without attention.
+        counts: (N,) int64, regions of each.
+    """
+
+    whole: np.ndarray
+    regions: np.ndarray
+    counts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    @property
+    def there(self) -> np.ndarray:
+        """Which rows of `regions` are regions.  # (N, M) bool"""
+        found: np.ndarray = np.arange(self.regions.shape[1]) < self.counts[:, None]
+        return found
+
+    def __getitem__(self, rows: slice | np.ndarray) -> Contexts:
+        return Contexts(self.whole[rows], self.regions[rows], self.counts[rows])
+
+
+def without_regions(whole: np.ndarray) -> Contexts:
+    """Contexts (N, X) of a captioner without attention."""
+    return Contexts(whole, np.zeros((len(whole), 0, 0), np.float32), np.zeros(len(whole), np.int64))
+
+
+def photo_contexts(photos: Sequence[Regions], attention: bool) -> Contexts:
+    """Contexts of the photo captioner.
+
+    Args:
+        photos: N, each with the regions that it attends to.
+        attention: whether it does.
+    """
+    whole = np.stack([each.features[WHOLE_PHOTO] for each in photos])
+    if not attention:
+        return without_regions(whole)
+    rows = [region_inputs(each.features, unit_boxes(each), each.scores) for each in photos]
+    return Contexts(whole, *pad(rows))
+
+
+def region_contexts(photos: Sequence[Regions]) -> Contexts:
+    """Contexts of the region captioner: of every region but the whole photo, its features, then the photo's."""
+    rows = []
+    for each in photos:
+        own = np.delete(each.features, WHOLE_PHOTO, axis=0)  # (M - 1, D)
+        rows.append(np.concatenate([own, np.broadcast_to(each.features[WHOLE_PHOTO], own.shape)], axis=1))
+    return without_regions(np.concatenate(rows))
+
+
+def region_inputs(features: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Regions as the attention reads them.  # (..., R)
+
+    Args:
+        features: (..., D).
+        boxes: (..., 4) xyxy in 0..1 of the photo's sides.
+        scores: (...,) in 0..1.
+    """
+    area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+    return np.concatenate([features, boxes, area[..., None], scores[..., None]], axis=-1, dtype=np.float32)
+
+
+def unit_boxes(regions: Regions) -> np.ndarray:
+    """A photo's boxes in 0..1 of its sides.  # (M, 4) float32"""
+    sides = np.array([regions.width, regions.height] * 2, np.float32)
+    boxes: np.ndarray = regions.boxes_xyxy / sides
+    return boxes
 
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """The regions before n hypotheses, projected once: a part of the search's state that can be gathered like it.
+    """Keys and values of the regions for n hypotheses, projected once; gathered with the rest of the beam's state.
 
     Attributes:
         keys, values: (N, heads, M, A / heads).
@@ -41,7 +122,7 @@ class View:
 
 
 def view_of(contexts: Contexts, weights: Weights) -> View:
-    """What N captions' photos show.
+    """Keys and values of the regions of N contexts.
 
     Args:
         contexts: N, with regions.
@@ -58,7 +139,7 @@ def view_of(contexts: Contexts, weights: Weights) -> View:
 
 
 def attend(h: np.ndarray, view: View, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
-    """What each hypothesis is about to say, and where it looks for it.
+    """The output vector of each hypothesis, and its attention.
 
     Args:
         h: (n, H), the recurrence's states.
@@ -69,6 +150,7 @@ def attend(h: np.ndarray, view: View, weights: Weights) -> tuple[np.ndarray, np.
         e (n, d), and the attention (n, heads, M), each row of it a distribution.
     """
     count, (_, heads, _, width) = len(h), view.keys.shape
+    # Keys were projected once a photo, in `view_of`; only the query changes from step to step.
     queries = (h @ weights["W_qh"]).reshape(count, heads, width, 1) * np.float32(width**-0.5)
     scores = (view.keys[view.row] @ queries)[..., 0] + view.hidden[view.row]  # (n, heads, M)
     scores -= scores.max(axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""Sentences from a captioner: beam search, greedy choice and sampling, for many contexts at once.
+"""Decoding: batched beam search, greedy decoding and sampling.
 
 All of them work on a flat list of living hypotheses, however many each row (one context) has: a row that is done leaves
 the list, so it costs nothing and cannot touch the others.
@@ -59,7 +59,7 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class _Live:
-    """Hypotheses that go on. Those of one row lie together, best first, rows in ascending order."""
+    """Unfinished hypotheses of all rows. Those of one row lie together, best first, rows in ascending order."""
 
     row: np.ndarray  # (n,) int64
     ids: np.ndarray  # (n, t) int64
@@ -86,7 +86,7 @@ class _Live:
         state, log_probs = captioner.step(self.state, self._last_words())
         if not self.ids.shape[1]:
             log_probs = log_probs.copy()
-            log_probs[:, BOUNDARY] = -np.inf
+            log_probs[:, BOUNDARY] = -np.inf  # no empty caption
         return state, log_probs
 
     def take(self, picked: np.ndarray) -> _Live:
@@ -154,7 +154,7 @@ def beam_search(
 
 
 def greedy(captioner: Stepper, contexts: Sized, max_words: int = 20) -> list[Hypothesis]:
-    """The likeliest next word, again and again: one sentence for each context (N, X)."""
+    """Greedy decoding: one sentence for each context (N, X)."""
     return _roll_out(captioner, contexts, max_words, lambda log_probs: log_probs.argmax(axis=1))
 
 
@@ -165,7 +165,7 @@ def sample(
     rng: np.random.Generator,
     max_words: int = 20,
 ) -> list[Hypothesis]:
-    """One sentence drawn at random for each context.
+    """Ancestral sampling: one sentence for each context.
 
     Args:
         captioner: says the log-probabilities.
@@ -224,6 +224,7 @@ def _top_k_of_blocks(scores: np.ndarray, k: int) -> np.ndarray:
 
 def _top_k(scores: np.ndarray, k: int) -> np.ndarray:
     rows, width = scores.shape
+    # Partition and not sort: linear in the vocabulary, of which only k words are wanted.
     threshold = np.partition(scores, width - k, axis=1)[:, width - k, None]  # (N, 1) the k-th largest
     reached = scores >= threshold
     counts = reached.sum(axis=1)
@@ -253,7 +254,7 @@ class _Finished:
         self._unfinished.append(hypothesis)  # they come best first, and all are equally long
 
     def may_enter(self, log_prob: float) -> bool:
-        """Whether a living hypothesis may still get in: at best it ends for free at the greatest length."""
+        """Whether an unfinished hypothesis may still enter the beam: bounded by a free END at the greatest length."""
         if len(self._kept) < self._beam:
             return True
         return bool(log_prob / self._max_words**self._alpha > self._kept[-1][0])
@@ -263,7 +264,7 @@ class _Finished:
 
 
 def _best_continuations(captioner: Stepper, live: _Live, beam: int, once: np.ndarray | None) -> _Live:
-    """One step of every living hypothesis; the `beam` best of each row's continuations by one word, END included."""
+    """One step of every unfinished hypothesis; the `beam` best continuations of each row by one word, END included."""
     state, log_probs = live.step(captioner)  # (n, V)
     if once is not None:
         log_probs = _without_repeats(log_probs, live.ids, once)
@@ -273,6 +274,7 @@ def _best_continuations(captioner: Stepper, live: _Live, beam: int, once: np.nda
     _, first, row = np.unique(live.row, return_index=True, return_inverse=True)  # rows that live: R of them
     slot = np.arange(len(live)) - first[row]  # (n,) place within the row
     widest = int(slot.max()) + 1
+    # Rows have different numbers of hypotheses: a table padded with -inf lets one top_k serve them all.
     table = np.full((len(first), widest, branches), -np.inf)  # (R, widest, branches), short rows filled up
     table[row, slot] = totals
     flat = table.reshape(len(first), -1)
@@ -293,7 +295,7 @@ def _without_repeats(log_probs: np.ndarray, ids: np.ndarray, once: np.ndarray) -
 
 
 def _going_on(live: _Live, finished: list[_Finished]) -> np.ndarray:
-    """(n,) bool: all that live in a row if its best may still get in, else none."""
+    """(n,) bool: all unfinished ones of a row if its best may still enter the beam, else none."""
     _, first, row = np.unique(live.row, return_index=True, return_inverse=True)
     enter = [finished[live.row[at]].may_enter(live.log_prob[at]) for at in first]
     return np.array(enter, bool)[row]

@@ -1,4 +1,4 @@
-"""A captioner in NumPy: from visual features to log-probabilities of words (Eq. 13 to 15).
+"""The recurrent captioner in NumPy: visual features to log-probabilities of words (Eq. 13 to 15).
 
 Axis names: N rows, X context dimensions, d word-vector dimensions, H hidden dimensions, V words of the vocabulary,
 M regions, T words of a caption.
@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from regiontalk.captioning import beam as search
-from regiontalk.captioning.attention import attend, attention_shapes, view_of
+from regiontalk.captioning.attention import GEOMETRY, Contexts, attend, attention_shapes, view_of
 from regiontalk.captioning.beam import BOUNDARY, Hypothesis
-from regiontalk.captioning.contexts import GEOMETRY, Contexts
 from regiontalk.errors import PackError
 from regiontalk.recurrence import STEPS, State, Weights, cell_shapes, start
 
@@ -25,7 +24,7 @@ _ROWS = 128
 
 
 class Captioner:
-    """Writes sentences about visual features.
+    """Recurrent captioner, with attention over regions or without.
 
     Attributes:
         attention: whether it attends to regions at every step.
@@ -72,7 +71,7 @@ class Captioner:
         with np.errstate(over="ignore", invalid="ignore"):  # told apart below
             state, said, _ = self._recur(state, word_ids)
             logits = said @ self._output + self._output_bias  # (N, V)
-            logits -= logits.max(axis=1, keepdims=True)
+            logits -= logits.max(axis=1, keepdims=True)  # so that exp cannot overflow
             total = np.log(np.exp(logits).sum(axis=1, keepdims=True))  # (N, 1)
         if not np.isfinite(total).all():
             raise PackError(f"{self._name}: its weights give values that are not finite. Take another pack.")
@@ -80,7 +79,7 @@ class Captioner:
         return state, logits
 
     def _recur(self, state: State, word_ids: np.ndarray) -> tuple[State, np.ndarray, np.ndarray | None]:
-        """One step: the state, what the output layer is given, and where the heads look (N, heads, M)."""
+        """One step: the state, the output layer's input, and the attention (N, heads, M)."""
         cell = STEPS[self._cell]
         words = self._weights["embedding"][word_ids]
         if not self.attention:
@@ -92,7 +91,7 @@ class Captioner:
         return (*after, view), said, looks
 
     def looks(self, contexts: Contexts, captions: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """Where the captioner looks as it says each word of given captions: the mean over its heads.
+        """Attention at each word of given captions (teacher forcing), averaged over the heads.
 
         Args:
             contexts: N, with regions.
@@ -140,13 +139,13 @@ class Captioner:
         return found
 
     def greedy(self, contexts: Contexts, max_words: int = 20) -> list[Hypothesis]:
-        """The likeliest next word, again and again; N contexts -> N hypotheses."""
+        """Greedy decoding; N contexts -> N hypotheses."""
         return search.greedy(self, contexts, max_words)
 
     def sample(
         self, contexts: Contexts, temperature: float, rng: np.random.Generator, max_words: int = 20
     ) -> list[Hypothesis]:
-        """A sentence drawn at random for each of N contexts; see `beam.sample`."""
+        """Ancestral sampling for N contexts; see `beam.sample`."""
         return search.sample(self, contexts, temperature, rng, max_words)
 
 

@@ -1,4 +1,4 @@
-"""Captions of many contexts: searched for, chosen by what the regions show, each word traced to a region."""
+"""From contexts to captions: beam search, reranking by the alignment score, each word traced to a region."""
 
 from __future__ import annotations
 
@@ -8,27 +8,25 @@ from dataclasses import replace
 import numpy as np
 
 from regiontalk.alignment.distinct import Distinct, key_of
-from regiontalk.alignment.mrf import products
-from regiontalk.alignment.score import Kind, score_of_products
+from regiontalk.alignment.score import Kind, products, score_of_products
+from regiontalk.captioning.attention import Contexts
 from regiontalk.captioning.beam import Hypothesis
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.captioning.contexts import Contexts
-from regiontalk.captioning.fitting import best_fitting
-from regiontalk.language.function_words import FUNCTION_WORDS
+from regiontalk.language.tokenise import FUNCTION_WORDS
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.settings import CaptionerSettings
 from regiontalk.structures import Caption
 
 
 class Writer:
-    """A captioner with all that makes captions of what it finds.
+    """A captioner with its search settings, vocabulary and reranking: contexts in, captions out.
 
     Args:
         captioner: of the settings' sizes.
-        settings: how it searches, and how it chooses.
+        settings: of the search and the reranking.
         vocabulary: of the captioner.
         read: ids of sentences → their word vectors (T, h).
-        kind: what S_kl is.
+        kind: of S_kl.
     """
 
     def __init__(
@@ -67,6 +65,7 @@ class Writer:
         if temperature is not None:
             best = self.captioner.sample(contexts, temperature, np.random.default_rng(), self.settings.max_words)
             return self._captions(contexts, best)
+        # Equal contexts are searched once: faster, and equal inputs get equal captions.
         wanted = Distinct(
             key_of(whole, regions[:count], vectors)
             for whole, regions, count, vectors in zip(
@@ -81,7 +80,7 @@ class Writer:
         return [written[number] for number in wanted.number]
 
     def _choose(self, found: list[list[Hypothesis]], seen: Sequence[np.ndarray]) -> list[Hypothesis]:
-        """Of each row's hypotheses the likeliest, or the one that also fits the regions (`settings.fit`)."""
+        """Of each row's hypotheses the likeliest, or with a rerank weight the best by `rerank`."""
         weight, alpha = self.settings.fit, self.settings.length_normalisation
         if not weight:
             return [first for first, *_ in found]
@@ -91,10 +90,10 @@ class Writer:
             [score_of_products(products(read[each.ids], vectors), self.kind) for each in row]
             for row, vectors in zip(found, seen, strict=True)
         ]
-        return [best_fitting(row, fits, weight, alpha) for row, fits in zip(found, scores, strict=True)]
+        return [rerank(row, of_row, weight, alpha) for row, of_row in zip(found, scores, strict=True)]
 
     def _captions(self, contexts: Contexts, chosen: Sequence[Hypothesis]) -> list[Caption]:
-        """What was chosen in words, with the regions that they were said of where the captioner attends to any."""
+        """Hypotheses decoded into words, with the region of each word where the captioner attends to regions."""
         words = [self.vocabulary.decode(each.ids) for each in chosen]
         traced: list[tuple[int | None, ...]] = [()] * len(words)
         if self.captioner.attention:
@@ -106,17 +105,41 @@ class Writer:
         ]
 
 
+def rerank(
+    found: Sequence[Hypothesis], scores: Sequence[float], weight: float, length_normalisation: float = 0.0
+) -> Hypothesis:
+    """Rerank beam-search candidates by their alignment score; returns the best.
+
+    That is the largest log-probability / length ** α + weight · S_kl, finished candidates before unfinished ones. The
+    captioner alone prefers frequent sentences; the alignment score is of these very regions.
+
+    Args:
+        found: candidates, at least one.
+        scores: S_kl of each with the regions it is to describe.
+        weight: of S_kl, in nats for each unit of it.
+        length_normalisation: α of the search.
+
+    >>> likely, aligned = Hypothesis((5, 6), -1.0), Hypothesis((7,), -2.0)
+    >>> rerank([likely, aligned], [0.5, 2.0], weight=0.5) == likely  # -1.0 + 0.25 against -2.0 + 1.0
+    True
+    >>> rerank([likely, aligned], [0.5, 2.0], weight=1.0) == aligned  # -1.0 + 0.5 against -2.0 + 2.0
+    True
+    """
+    ranks = [each.rank(length_normalisation) + weight * score for each, score in zip(found, scores, strict=True)]
+    return found[max(range(len(found)), key=lambda k: (found[k].finished, ranks[k]))]
+
+
 def trace(words: Sequence[str], looks: np.ndarray) -> tuple[int | None, ...]:
-    """The region that each of T words was said of, none for words that name nothing.
+    """The region with the most attention at each of T words; None for function words.
 
     Args:
         words: T.
-        looks: (T, M), where the captioner looked as it said them.
+        looks: (T, M), the attention.
     """
     regions = looks.argmax(axis=1).tolist()
     return tuple(None if word in FUNCTION_WORDS else row for word, row in zip(words, regions, strict=True))
 
 
 def of_rows(caption: Caption, rows: np.ndarray) -> Caption:
-    """A caption of some regions as one of all, where `rows` says which of all these are."""
+    """A caption with `word_regions` renumbered: region k of the selection is region `rows[k]` of the photo."""
     return replace(caption, word_regions=tuple(None if k is None else int(rows[k]) for k in caption.word_regions))

@@ -100,7 +100,7 @@ def _saving(asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhoto
         asked: what the options say.
         given: the arguments that name photos and folders.
         searched: what each names.
-        report: is told what could not be written, of which photo.
+        report: gets the photos of which something could not be written.
 
     Raises:
         ConfigError: if the options cannot be meant so.

@@ -14,7 +14,7 @@ from regiontalk.cli.options import BeamOption, ModelOptions, flags, refuse
 from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from regiontalk.data import BoxedDataset, Entities, Selection
+    from regiontalk.data import BoxedDataset, Dataset, Entities, Selection
     from regiontalk.evaluation.certainty.run import CertaintyResult
     from regiontalk.evaluation.regions.run import Dense
 
@@ -66,6 +66,15 @@ class BoxedData:
         """
         selection, chosen = self.selection(max_pixels)
         return self.read_selected(selection), chosen
+
+    def read_boxed(self, max_pixels: int | None, instead: str) -> tuple[BoxedDataset, dict[str, Any]]:
+        """As `read`, where phrases of sentences will not do; `instead` says which command is for these."""
+        from regiontalk.data import Entities
+
+        found, chosen = self.read(max_pixels)
+        if isinstance(found, Entities):
+            raise DataError(f"{self.path}: phrases of whole sentences are {instead}")
+        return found, chosen
 
     def selection(self, max_pixels: int | None) -> tuple[Selection, dict[str, Any]]:
         """Which photos take part, and how a signature says so.
@@ -193,14 +202,9 @@ def regions(
     """
     with ending() as report:
         from regiontalk.cli.evaluate_text import naming_text, region_captions_text
-        from regiontalk.data import Entities
         from regiontalk.evaluation.regions.run import evaluate_naming, evaluate_region_captions
 
-        found, chosen = data.read(options.max_pixels)
-        if isinstance(found, Entities):
-            raise DataError(
-                f"{data.path}: phrases of whole sentences are no captions of boxes; see `evaluate grounding`"
-            )
+        found, chosen = data.read_boxed(options.max_pixels, "no captions of boxes; see `evaluate grounding`")
         dense_how = _dense(dense, similarity)
         if found.kind == "labels":
             if neighbours is not None or dense_how is not None:
@@ -236,12 +240,9 @@ def search(
     """
     with ending() as report:
         from regiontalk.cli.evaluate_text import search_text
-        from regiontalk.data import Entities
         from regiontalk.evaluation.search import SENTENCE, evaluate_search
 
-        found, chosen = data.read(options.max_pixels)
-        if isinstance(found, Entities):
-            raise DataError(f"{data.path}: phrases of whole sentences are no classes; see `evaluate retrieval`")
+        found, chosen = data.read_boxed(options.max_pixels, "no classes; see `evaluate retrieval`")
         asked = SENTENCE if sentence is None else sentence
         result = evaluate_search(options.load(), found, asked, chosen, report.bar, min_photos)
         show(result, search_text, as_json, report)
@@ -269,7 +270,7 @@ def certainty(
     as_json: JsonOption = False,
     options: ModelOptions,
 ) -> None:
-    """What is told as found is there, what is told as 70 % sure is so in 70 of 100 cases: or not.
+    """Accuracy of "found" and "not found", and calibration: what is given 70 % should be there in 70 of 100 cases.
 
     Asks for each class that a photo shows, and as often for one that it does not show. Prints how many answers are
     right and the expected calibration error.
@@ -283,20 +284,17 @@ def certainty(
     """
     with ending() as report:
         from regiontalk.cli.evaluate_text import certainty_text
-        from regiontalk.data import Dataset, Entities
         from regiontalk.evaluation.certainty.run import SENTENCE, evaluate_certainty
 
         target = None if diagram is None else writable_file("--diagram", diagram)
-        found: BoxedDataset | Dataset | Entities
+        found: BoxedDataset | Dataset
         chosen: dict[str, Any] = {}
         if captioned:
             others = {flag: value for flag, value in flags(data).items() if flag not in ("--path", "--split")}
             refuse(others, "with --captioned")
             found = read_captioned(data.path, data.split)
         else:
-            found, chosen = data.read(options.max_pixels)
-        if isinstance(found, Entities):
-            raise DataError(f"{data.path}: phrases of whole sentences are no classes; see `evaluate grounding`")
+            found, chosen = data.read_boxed(options.max_pixels, "no classes; see `evaluate grounding`")
         result = evaluate_certainty(options.load(), found, sentence or SENTENCE, chosen, report.bar)
         warn(result.signature)
         report.json(result.to_json()) if as_json else report.result(certainty_text(result))

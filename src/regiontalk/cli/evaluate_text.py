@@ -114,7 +114,7 @@ def search_text(result: dict[str, Any]) -> str:
 
 
 def certainty_text(result: CertaintyResult) -> str:
-    """How many answers were right, and what was so of what was told, by how sure it was."""
+    """Accuracy, calibration error, and the reliability table."""
     scores = result.scores
     lines = [
         f"found or not found: {scores.accuracy:.1%} of {scores.questions} answers right; "

@@ -123,14 +123,14 @@ def flags(group: Any) -> dict[str, Any]:
 
 
 def refuse(options: Mapping[str, object], why: str) -> None:
-    """Say which options were given that mean nothing as the command stands.
+    """Refuse options that do not apply to this invocation.
 
     Args:
         options: flag → its value; None if it was not given.
-        why: ends "means nothing ...".
+        why: ends "does not apply ...".
 
     Raises:
         ConfigError: if one was given.
     """
     if given := [flag for flag, value in options.items() if value is not None]:
-        raise ConfigError(f"{', '.join(given)}: means nothing {why}; leave it out")
+        raise ConfigError(f"{', '.join(given)}: does not apply {why}; leave it out")

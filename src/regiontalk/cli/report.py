@@ -116,24 +116,24 @@ def report(
       regiontalk report flickr8k/ --split test --limit 50
       regiontalk report --evaluation flickr8k/ --split dev -o evaluation.html
     """
-    with ending() as told:
+    with ending() as console:
         target = _target(output)
         load = partial(_load, target, options)
         if measured.evaluation:
             refuse(flags(shown), "with --evaluation")
             folder = _one(photos)
             data = folder, _part(Path(folder), split)
-            _finish(evaluation_report(data, measured, page, (beam, options.max_pixels), load, told), target, told)
+            _finish(evaluation_report(data, measured, page, (beam, options.max_pixels), load, console), target, console)
             return
         refuse(flags(measured), "without --evaluation")
         choice = PhotoChoice(shown.exclude, options.max_pixels)
-        chosen = _asked(photos, shown.sentences, split, choice, told)
-        inputs = len(chosen[: shown.limit]) + told.failures
+        chosen = _asked(photos, shown.sentences, split, choice, console)
+        inputs = len(chosen[: shown.limit]) + console.failures
         _spare_photos(target, chosen)
-        made = _photos_page(chosen[: shown.limit], choice, page, load, (beam, shown.beta), told)
+        made = _photos_page(chosen[: shown.limit], choice, page, load, (beam, shown.beta), console)
         if made is not None:
-            _finish(made, target, told)
-        told.summary(inputs, "inputs")
+            _finish(made, target, console)
+        console.summary(inputs, "inputs")
 
 
 def _photos_page(
@@ -142,7 +142,7 @@ def _photos_page(
     page: PageOptions,
     load: Callable[[], Model],
     search: tuple[int | None, float | None],
-    told: Report,
+    console: Report,
 ) -> bytes | None:
     """The page of the photos that can be opened; None if there is none.
 
@@ -156,23 +156,23 @@ def _photos_page(
 
     pages = PhotoReport(len(asked), page.most_bytes)
     model = load()
-    told.bar.expect(len(asked), "photos")
+    console.bar.expect(len(asked), "photos")
     files, done = [each.file for each in asked], 0
     names = shown_names(files)
-    for batch in look_at(model, files, told, choice):
+    for batch in look_at(model, files, console, choice):
         described = model.describe_regions([distinct(looked) for _, looked in batch], search[0])
         for (file, looked), description in zip(batch, described, strict=True):
             place = files.index(file, done)  # photos in between could not be opened
             pages.skip(place - done)
             done = place + 1
-            alignment, remark = _align(model, looked, asked[place], search[1], told)
+            alignment, remark = _align(model, looked, asked[place], search[1], console)
             entry = Entry(names[place], description, alignment, remark)
-            _add(pages, entry, partial(choice.open, file, page.max_side), page.max_side, told)
+            _add(pages, entry, partial(choice.open, file, page.max_side), page.max_side, console)
     return pages.html(page.title or photo_count(len(pages)), made_with(model)) if len(pages) else None
 
 
 def _align(
-    model: Model, looked: Regions, asked: _Asked, beta: float | None, told: Report
+    model: Model, looked: Regions, asked: _Asked, beta: float | None, console: Report
 ) -> tuple[Alignment | None, str]:
     """The alignment of a photo with its sentence, if it has one and the pack knows a word of it; and a remark."""
     if asked.sentence is None:
@@ -180,18 +180,18 @@ def _align(
     try:
         return model.align(looked, asked.sentence, beta), ""
     except SentenceError as error:
-        told.failure(str(asked.file), str(error))
+        console.failure(str(asked.file), str(error))
         return None, f"Not tied to the photo, for lack of a known word: {asked.sentence}"
 
 
-def _add(pages: PhotoReport, entry: Entry, again: Callable[[], Photo], max_side: int, told: Report) -> None:
+def _add(pages: PhotoReport, entry: Entry, again: Callable[[], Photo], max_side: int, console: Report) -> None:
     """Opens a photo once more, now at a size worth looking at."""
     from regiontalk.report.pictures import data_url
 
     try:
         photo = again()
     except PhotoError as error:  # it was fine a moment ago, so somebody changed it
-        told.failure(entry.description.regions.file, str(error))
+        console.failure(entry.description.regions.file, str(error))
         pages.skip(1)
         return
     pages.add(entry, partial(data_url, photo, max_side))
@@ -203,9 +203,9 @@ def _one(given: Sequence[str]) -> str:
     return given[0]
 
 
-def _finish(page: bytes, target: Path, told: Report) -> None:
+def _finish(page: bytes, target: Path, console: Report) -> None:
     write_bytes(target, page)
-    told.result(f"{printable(str(target))}: {len(page) / 1e6:.1f} MB")
+    console.result(f"{printable(str(target))}: {len(page) / 1e6:.1f} MB")
 
 
 def _load(target: Path, options: ModelOptions) -> Model:
@@ -215,7 +215,7 @@ def _load(target: Path, options: ModelOptions) -> Model:
 
 
 def _asked(
-    given: Sequence[str], sentences: str | None, split: str | None, choice: PhotoChoice, told: Report
+    given: Sequence[str], sentences: str | None, split: str | None, choice: PhotoChoice, console: Report
 ) -> list[_Asked]:
     """The photos that are named, or those of a captioned dataset, with their sentences."""
     if len(given) == 1 and given[0]:
@@ -226,7 +226,7 @@ def _asked(
             return [_Asked(photo.file, photo.captions[0]) for photo in dataset.photos]
     if split is not None:
         raise ConfigError(f"--split {printable(split)}: only captioned photos have splits; see docs/data_formats.md")
-    files = find_inputs(given, told, choice)
+    files = find_inputs(given, console, choice)
     if sentences is None:
         return [_Asked(file) for file in files]
     return [_Asked(file, line) for file, line in zip(files, _lines(sentences, len(files)), strict=True)]

@@ -61,7 +61,7 @@ def evaluation_report(
     page: PageOptions,
     how: tuple[int | None, int | None],
     load: Callable[[], Model],
-    told: Report,
+    console: Report,
 ) -> bytes:
     """The page.
 
@@ -71,7 +71,7 @@ def evaluation_report(
         page: likewise; without a title it is what was measured.
         how: beam, and pixels of a photo at most.
         load: gives the model.
-        told: is told how far it is, and what fails.
+        console: gets progress and failures.
 
     Raises:
         ConfigError: if the page would be larger than it may be.
@@ -88,11 +88,11 @@ def evaluation_report(
     boxed = _boxes(asked, max_pixels)
     each = _room(page, examples, dataset, None if boxed is None else boxed[0])
     model = load()
-    retrieved = retrieve(model, dataset, reporting, told.bar)
+    retrieved = retrieve(model, dataset, reporting, console.bar)
     warn(retrieved.result["signature"])
-    written = write_captions(model, dataset, beam, reporting, told.bar)
-    grounded = None if boxed is None else _ground(model, *boxed, reporting, told)
-    album = Album(min(page.max_side, EXAMPLE_SIDE), each, told.failure, max_pixels)
+    written = write_captions(model, dataset, beam, reporting, console.bar)
+    grounded = None if boxed is None else _ground(model, *boxed, reporting, console)
+    album = Album(min(page.max_side, EXAMPLE_SIDE), each, console.failure, max_pixels)
     found = Evaluated(dataset, retrieved, written, grounded)
     heading = page.title or f"{model.pack.settings.name} on {dataset.name}, {dataset.split}"
     made = evaluation_page(heading, found, album, examples, made_with(model))
@@ -137,7 +137,7 @@ def _boxes(asked: EvaluationOptions, max_pixels: int | None) -> tuple[BoxedDatas
 
 
 def _ground(
-    model: Model, boxed: BoxedDataset | Entities, chosen: dict[str, Any], reporting: Reporting, told: Report
+    model: Model, boxed: BoxedDataset | Entities, chosen: dict[str, Any], reporting: Reporting, console: Report
 ) -> tuple[dict[str, Any], QueryLog]:
     from regiontalk.data import Entities
     from regiontalk.evaluation.grounding.run import SENTENCE, evaluate_classes, evaluate_phrases
@@ -145,8 +145,8 @@ def _ground(
 
     queries = QueryLog()
     if isinstance(boxed, Entities):
-        result = evaluate_phrases(model, boxed, chosen, told.bar, queries, reporting)
+        result = evaluate_phrases(model, boxed, chosen, console.bar, queries, reporting)
     else:
-        result = evaluate_classes(model, boxed, SENTENCE, chosen, told.bar, queries, reporting)
+        result = evaluate_classes(model, boxed, SENTENCE, chosen, console.bar, queries, reporting)
     warn(result["signature"])
     return result, queries

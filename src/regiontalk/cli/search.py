@@ -151,30 +151,16 @@ def search(
             refuse(others, "where --sentences ranks the lines of a file by one photo")
         if query.like is None and draw is None:
             refuse({"--max-pixels": options.max_pixels}, "without --like or --draw: no photo is opened")
-        _refuse_places(query, place)
-        _refuse_boxes(boxes, query, as_json)
+        _refuse_unused(query, place, boxes, as_json)
         where, model = _where(conditions), options.load()
         if query.sentences is not None and query.like is not None:
             _print(_sentences_by_photo(model, query.sentences, query.like, k, report), as_json, report)
             return
         pictures = _Pictures(draw, PhotoChoice(max_pixels=options.max_pixels), report)
         with _engine(place, model, options.threads) as engine:
-            from regiontalk.search.finder import Finder
-
-            finder, ask = Finder(model, engine), (k, where)
             _say_how_many(engine, where)
-            if query.like is None:
-                (read,) = model.read(query.sentence or query.region or "")
-                told = () if query.sentence is None else finder.words_in_texts(read.unknown)
-                if unknown := unknown_words_text(read, told):
-                    warn_user(unknown)
-            if query.sentence is not None:
-                found = _by_words(_sure(finder.search(read, *ask), min_sure), boxes, pictures)
-            elif query.region is not None:
-                results = finder.boxes(read, *ask, once=not (boxes or as_json))
-                found = _by_words(_sure(results, min_sure), boxes, pictures)
-            else:
-                found = _by_photo(finder.like(query.like or "", *ask), pictures)
+            once = not (boxes or as_json)
+            found = _found(model, engine, query, (k, where), once, min_sure, boxes, pictures)
             _print(found, as_json, report)
 
 
@@ -202,15 +188,13 @@ def _check_query(query: Query, place: Place) -> None:
         raise ConfigError("--index is missing: name the folder of an index; regiontalk index add makes one")
 
 
-def _refuse_places(query: Query, place: Place) -> None:
+def _refuse_unused(query: Query, place: Place, boxes: bool, as_json: bool) -> None:
     if place.qdrant is None:
         refuse({"--collection": place.collection}, "without --qdrant")
     if place.index is not None and query.sentence is None:
         exact = "in an index without a SENTENCE: --region and --like are always exact"
         refuse({"--candidates": place.candidates}, exact)
 
-
-def _refuse_boxes(boxes: bool, query: Query, as_json: bool) -> None:
     given = {"--boxes": boxes or None}
     if as_json:
         refuse(given, "with --json, which prints all boxes")
@@ -301,6 +285,31 @@ def _sure(found: Iterable[Result], least: float) -> Iterator[Result]:
             yield each
     if best is not None and best < UNLIKELY and not by_text:
         warn_user(f"nothing fits well: the best result is {best:.0%} sure")
+
+
+def _found(
+    model: Model,
+    engine: Engine,
+    query: Query,
+    ask: tuple[int, Where],
+    once: bool,
+    min_sure: float,
+    boxes: bool,
+    pictures: _Pictures,
+) -> Iterable[Shown]:
+    """Photos by a sentence or a photo, or boxes by a phrase, `once` the best of each photo; says what is unknown."""
+    from regiontalk.search.finder import Finder
+
+    finder = Finder(model, engine)
+    if query.like is not None:
+        return _by_photo(finder.like(query.like, *ask), pictures)
+    (read,) = model.read(query.sentence or query.region or "")
+    in_texts = () if query.sentence is None else finder.words_in_texts(read.unknown)
+    if unknown := unknown_words_text(read, in_texts):
+        warn_user(unknown)
+    if query.sentence is not None:
+        return _by_words(_sure(finder.search(read, *ask), min_sure), boxes, pictures)
+    return _by_words(_sure(finder.boxes(read, *ask, once=once), min_sure), boxes, pictures)
 
 
 def _by_words(found: Iterable[FoundPhoto | FoundBox], boxes: bool, pictures: _Pictures) -> Iterable[Shown]:

@@ -1,6 +1,4 @@
-"""Results for people: plain text, the same in a terminal and in a pipe, but that a table's last column, which is words,
-is folded to a terminal's width. Programs take `--json`.
-"""
+"""Results for people, as plain text; a table's last column, words, is folded to a terminal's width."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from regiontalk.search.finder import FoundBox, FoundPhoto
-    from regiontalk.structures import Alignment, Caption, Description, Phrase, Regions, Sentence
+    from regiontalk.structures import Alignment, Description, Phrase, Regions, Sentence
 
 _NO_TERMINAL = 1 << 20
 """Columns where there is no terminal: nothing is folded in a pipe or a file."""
@@ -28,8 +26,8 @@ _BOX_TITLES = _BOX.format("left", "top", "right", "bottom")
 
 def regions_text(regions: Regions) -> str:
     """A line for each region but the whole photo."""
-    boxes = zip(regions.boxes_xyxy[1:], regions.scores[1:], strict=True)
-    lines = [f"{_sure(score)} {_box(box)}" for box, score in boxes]
+    found = zip(regions.boxes_xyxy[1:], regions.scores[1:], strict=True)
+    lines = [f"{_sure(score)} {_box(box)}" for box, score in found]
     return _with_table(_photo_line(regions), f"{'sure':>6} {_BOX_TITLES}", lines)
 
 
@@ -41,13 +39,10 @@ def description_text(description: Description) -> str:
         folded(f"{_sure(score if caption.sure is None else caption.sure)} {_box(box)}  ", caption.text)
         for box, score, caption in found
     ]
-    title = f"{_photo_line(regions)}\n{folded('  ', description.caption.text + unsure_text(description.caption))}"
+    caption = description.caption
+    unsure = f"  (unsure, {caption.sure:.0%})" if caption.is_unsure else ""  # more likely wrong than right
+    title = f"{_photo_line(regions)}\n{folded('  ', caption.text + unsure)}"
     return _with_table(title, f"{'sure':>6} {_BOX_TITLES}  region", lines)
-
-
-def unsure_text(caption: Caption) -> str:
-    """What stands behind a caption that is more likely wrong than right."""
-    return f"  (unsure, {caption.sure:.0%})" if caption.is_unsure else ""
 
 
 def alignment_text(alignment: Alignment) -> str:
@@ -58,14 +53,14 @@ def alignment_text(alignment: Alignment) -> str:
     return _with_table(title, _phrase_titles(alignment), _phrase_lines(alignment))
 
 
-def unknown_words_text(sentence: Sentence, told: Collection[str] = ()) -> str:
+def unknown_words_text(sentence: Sentence, in_texts: Collection[str] = ()) -> str:
     """Which words of a sentence nothing is known of, and what may have been meant; "" if all are known.
 
     Args:
-        told: words that need not be known, since photos' texts have them.
+        in_texts: words that need not be known, since photos' texts have them.
     """
     said = []
-    for word in (each for each in sentence.unknown if each not in told):
+    for word in (each for each in sentence.unknown if each not in in_texts):
         meant = " or ".join(repr(near) for near in sentence.meant.get(word, ()))
         said.append(f"{printable(word)!r}" + (f" (did you mean {meant}?)" if meant else ""))
     return f"unknown: {', '.join(said)}" if said else ""
@@ -155,7 +150,7 @@ def _phrase_titles(alignment: Alignment) -> str:
 
 def _phrase_lines(alignment: Alignment, indent: int = 0) -> list[str]:
     return [
-        folded(f"{'':{indent}}{_told(each, bool(alignment.word_sure))} {_place(each)}  ", _words(each, alignment))
+        folded(f"{'':{indent}}{_certainty(each, bool(alignment.word_sure))} {_place(each)}  ", _words(each, alignment))
         for each in alignment.phrases
     ]
 
@@ -167,7 +162,7 @@ def _words(phrase: Phrase, alignment: Alignment) -> str:
     return printable(phrase.text) + (f"  (not found: {', '.join(absent)})" if absent else "")
 
 
-def _told(phrase: Phrase, in_percent: bool) -> str:
+def _certainty(phrase: Phrase, in_percent: bool) -> str:
     if not in_percent:
         return f"{phrase.score:>7.2f}"
     return f"{'' if phrase.sure is None else f'{phrase.sure:.0%}':>7}"

@@ -57,8 +57,7 @@ def match(predictions: Path, references: Path, images: Path | None = None, split
     """
     listed = None if images is None else _read_list(images)
     truths = read_references(references, split)
-    known = truths.captions
-    everything = truths.everything
+    known, everything = truths.captions, truths.everything
     photos = PhotoNames(everything.source, everything.captions, everything.aliases)
     named = [(photos.named(name), caption) for name, caption in read_predictions(predictions, listed)]
     wanted = list(known) if listed is None else [photos.named(name) for name in listed]

@@ -1,4 +1,4 @@
-"""XML, read with care: whoever made the file may not be a friend."""
+"""Safe parsing of untrusted XML."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ def careful_parser(
     The standard parser in C does not let a document type be refused.
 
     Args:
-        start: is told an element's name and attributes.
-        end: is told its name.
-        text: is told the text in elements, in pieces.
+        start: called with an element's name and attributes.
+        end: called with its name.
+        text: called with the text in elements, in pieces.
         separator: None for names as the file has them; else names have their namespace before them: the namespace, the
             name and the prefix, if there is one, joined by this character.
 

@@ -1,4 +1,4 @@
-"""Photos of a dataset looked at by a model, a few at a time."""
+"""The regions of a dataset's photos by a model, in batches."""
 
 from __future__ import annotations
 

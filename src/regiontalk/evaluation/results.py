@@ -1,4 +1,4 @@
-"""What all evaluations share: progress told, and numbers as they are printed, rounded, with intervals by the bootstrap.
+"""What all evaluations share: progress, and numbers as they are printed, rounded, with intervals by the bootstrap.
 
 The bootstrap (Efron 1979) says how far numbers would move with other photos. Photos are drawn with replacement, each
 together with all that was asked of it: questions about one photo are not independent, and drawing them one by one would
@@ -22,7 +22,7 @@ _DIGITS = 4
 
 
 class Progress(Protocol):
-    """Is told how far an evaluation is."""
+    """Shows how far an evaluation is."""
 
     def expect(self, total: int, what: str) -> None:
         """So many are to be done."""

@@ -1,4 +1,4 @@
-"""Search for things by their names: of R photos that show a class, how many stand among the first R.
+"""R-precision of search by class names: of R photos that show a class, the share among the first R.
 
 Axis names: C classes, N photos.
 """
@@ -21,7 +21,7 @@ SENTENCE = "{}"
 
 
 def r_precision(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """Of each query's R relevant photos the share that stands among its first R; ties count against it.
+    """R-precision: of each query's R relevant photos the share among its first R; ties are broken pessimistically.
 
     Args:
         scores: (C, N), higher is better.
@@ -56,7 +56,7 @@ def evaluate_search(
         dataset: photos with the names of classes on their boxes.
         sentence: what is searched for, {} standing for the name.
         selection: how the photos were chosen, for the signature.
-        progress: is told how far it is.
+        progress: shows how far it is.
         min_photos: photos that a class needs to be searched for.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What travels with every number: settings and checksums to get it again, and whether it is contaminated by training.
+"""Signatures of evaluations: settings and checksums to reproduce a number, and contamination by training photos.
 
 A pack that lists fingerprints of its training photos is asked for each photo that it is measured on. Another can only
 be asked for names.
@@ -31,17 +31,6 @@ _NEVER_SEEN = "never_seen"
 _UNKNOWN = "unknown: the pack does not say what it was trained on"
 
 
-def pack_signature(pack: Pack) -> dict[str, str]:
-    """Which program and which pack."""
-    return {"regiontalk": regiontalk.__version__, "pack": pack.settings.name, "pack_sha256": pack.checksum}
-
-
-def dataset_signature(dataset: Dataset) -> dict[str, Any]:
-    """Which photos and captions, and how the texts are normalised."""
-    counts = photo_counts(np.array([len(photo.captions) for photo in dataset.photos]))
-    return {"dataset": dataset.name, "split": dataset.split, **counts, "normalisation": NORMALISATION}
-
-
 def photo_counts(captions: np.ndarray) -> dict[str, Any]:
     """How many photos and captions, from the number of captions of each photo, (N,)."""
     return {"photos": len(captions), "captions": int(captions.sum()), "captions_per_photo": span(captions.tolist())}
@@ -53,12 +42,9 @@ def evaluation_signature(model: Model, dataset: Dataset, progress: Progress) -> 
     Raises:
         PhotoError: if a photo is broken.
     """
-    files = dataset.files
-    return {
-        **pack_signature(model.pack),
-        **dataset_signature(dataset),
-        **training_signature(model.pack, dataset.name, dataset.split, files, progress, model.max_pixels),
-    }
+    counts = photo_counts(np.array([len(photo.captions) for photo in dataset.photos]))
+    data = {"dataset": dataset.name, "split": dataset.split, **counts, "normalisation": NORMALISATION}
+    return _signed(model, dataset, data, progress)
 
 
 def box_signature(
@@ -67,20 +53,26 @@ def box_signature(
     """All that an evaluation on boxes says about itself, but what the kind of evaluation adds.
 
     Args:
-        model: that was measured.
-        dataset: that it was measured on.
+        model, dataset: what was measured, and on what.
         selection: how its photos were chosen, for people: `{}` if all took part.
-        progress: is told how far it is.
+        progress: shows how far it is.
 
     Raises:
         PhotoError: if a photo is broken.
     """
-    files = dataset.files
+    signature = _signed(model, dataset, boxes_signature(dataset, selection), progress)
+    return signature | {_NEVER_SEEN: model.pack.settings.trained_on.get(_NEVER_SEEN, "the pack does not say")}
+
+
+def _signed(model: Model, dataset: Dataset | BoxedDataset, data: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Which program, pack and data, and whether the pack was trained on these photos."""
+    pack, files = model.pack, dataset.files
     return {
-        **pack_signature(model.pack),
-        **boxes_signature(dataset, selection),
-        **training_signature(model.pack, dataset.name, dataset.split, files, progress, model.max_pixels),
-        _NEVER_SEEN: model.pack.settings.trained_on.get(_NEVER_SEEN, "the pack does not say"),
+        "regiontalk": regiontalk.__version__,
+        "pack": pack.settings.name,
+        "pack_sha256": pack.checksum,
+        **data,
+        **training_signature(pack, dataset.name, dataset.split, files, progress, model.max_pixels),
     }
 
 
@@ -117,13 +109,13 @@ def span(numbers: Sequence[int]) -> str:
 def training_signature(
     pack: Pack, name: str, split: str, files: Sequence[Path], progress: Progress, max_pixels: int | None = None
 ) -> dict[str, Any]:
-    """What a signature says about photos that were learnt.
+    """Contamination: how many of the measured photos were trained on.
 
     Args:
         pack: that is measured.
         name, split: of the dataset; they are only asked for if the pack has no list of its training photos.
         files: the photos.
-        progress: is told how far it is.
+        progress: shows how far it is.
         max_pixels: of the photos, see `open_photo`.
 
     Returns:
@@ -144,7 +136,7 @@ def training_signature(
 
 
 def training_warning(signature: Mapping[str, Any]) -> str | None:
-    """What must be said loudly beside the numbers of a pack that learnt these photos; None if nothing says it did."""
+    """The warning beside numbers that are contaminated: the pack was trained on these photos; None if none is known."""
     seen = str(signature["seen_in_training"])
     if not seen.startswith("yes"):
         return None
@@ -161,9 +153,8 @@ def named_in_training(trained_on: Mapping[str, Any], name: str, split: str) -> s
     """Whether a pack says that it was trained on a split of a dataset.
 
     Looked for are objects `{"dataset": name, "split": split}` anywhere in what the pack says, and texts that name the
-    dataset and right after it the split ("Flickr8k train: 6,000 photos"). Letter case and punctuation do not matter.
-    What stands under "never_seen" does not count. Names are compared, not photos: the same photos under another name
-    are not recognised.
+    dataset and right after it the split ("Flickr8k train: 6,000 photos"), but under "never_seen". Letter case and
+    punctuation do not matter. Names are compared, not photos: under another name they are not recognised.
 
     Args:
         trained_on: from `pack.json`.

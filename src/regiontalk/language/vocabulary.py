@@ -1,9 +1,10 @@
-"""The words a pack knows: those that captions taught it, and those that only word vectors place among them."""
+"""The words that a pack knows: learnt from captions, or placed by word vectors alone; and their near spellings."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from string import ascii_lowercase
 from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
@@ -11,8 +12,11 @@ import numpy as np
 from regiontalk.errors import ConfigError, DataError, PackError
 from regiontalk.language.tokenise import tokenise
 
+_LONGEST, _NEAR = 40, 3
+"""Letters of a word that is compared with others; the most near spellings of it."""
+
 WordKind: TypeAlias = Literal["learnt", "placed", "unknown"]
-"""Captions taught the word; word vectors from elsewhere say which learnt words it is like; or nothing is known."""
+"""Learnt from captions; placed by pretrained word vectors alone; or unknown."""
 
 
 class Vocabulary:
@@ -86,10 +90,7 @@ class Vocabulary:
         """
         if min_count < 1:
             raise ConfigError(f"min_count must be at least 1, not {min_count}")
-        captions, frequency = 0, Counter[str]()
-        for tokens in token_lists:
-            captions += 1
-            frequency.update(tokens)
+        captions, frequency = _count(token_lists)
         kept = {word: count for word, count in frequency.items() if count >= min_count}
         if not kept:
             raise DataError(
@@ -110,10 +111,7 @@ class Vocabulary:
             token_lists: each further caption as `tokenise` splits it; read once.
             min_count: further words that occur less often stay as they were, placed or unknown.
         """
-        captions, frequency = 0, Counter[str]()
-        for tokens in token_lists:
-            captions += 1
-            frequency.update(tokens)
+        captions, frequency = _count(token_lists)
         further = {word: count for word, count in frequency.items() if word not in self and count >= min_count}
         words = sorted(further, key=lambda word: (-further[word], word))
         known = [frequency[word] for word in self.words]
@@ -168,6 +166,15 @@ class Vocabulary:
             raise PackError(f"the vocabulary is damaged: {error}") from error
 
 
+def _count(token_lists: Iterable[Sequence[str]]) -> tuple[int, Counter[str]]:
+    """How many captions there are, and how often each word occurs in them."""
+    captions, frequency = 0, Counter[str]()
+    for tokens in token_lists:
+        captions += 1
+        frequency.update(tokens)
+    return captions, frequency
+
+
 def _check(words: tuple[str, ...], counts: np.ndarray, distinct: int, length: int) -> None:
     if not words:
         raise ValueError("a vocabulary holds at least one word")
@@ -191,3 +198,26 @@ def _check_placed(placed: tuple[str, ...], distinct: Mapping[str, int], learnt: 
     wrong = next((word for word in placed if word in learnt or tokenise(word) != [word]), None)
     if wrong is not None:
         raise ValueError(f"the placed word {wrong!r} is a learnt one, or not a word as the tokeniser makes them")
+
+
+def one_letter_off(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
+    """The known words that a letter more, less, changed, or two swapped make of a word, the most frequent first.
+
+    Args:
+        word: as `tokenise` makes it.
+        vocabulary: the words that are known.
+
+    >>> vocabulary = Vocabulary(["dog", "dig", "bus"], [9, 0, 5, 3, 2], placed=["dogs"])
+    >>> one_letter_off("dg", vocabulary), one_letter_off("odg", vocabulary), one_letter_off("dogz", vocabulary)
+    (('dog', 'dig'), ('dog',), ('dog', 'dogs'))
+    """
+    if len(word) > _LONGEST:
+        return ()
+    letters = sorted({*ascii_lowercase, *word})
+    cuts = [(word[:place], word[place:]) for place in range(len(word) + 1)]
+    near = {head + tail[1:] for head, tail in cuts if tail}
+    near |= {head + tail[1] + tail[0] + tail[2:] for head, tail in cuts if len(tail) > 1}
+    near |= {head + letter + tail[1:] for head, tail in cuts if tail for letter in letters}
+    near |= {head + letter + tail for head, tail in cuts for letter in letters}
+    known = [each for each in near - {word} if vocabulary.kind(each) != "unknown"]
+    return tuple(sorted(known, key=lambda each: int(vocabulary.encode([each])[0]))[:_NEAR])  # rarer words later

@@ -78,7 +78,7 @@ def photos_ask(found: Retrieved, photos: Sequence[int]) -> list[Question]:
     scores = score_sentences(vectors, counts, found.sentences, found.kind)  # (photos, L)
     ranks = found.ranks[0].photos
     return [
-        Question(photo, int(ranks[photo]), _first(row, found.owners == photo, int(ranks[photo])))
+        Question(photo, int(ranks[photo]), _first(row, found.photo_of_sentence == photo, int(ranks[photo])))
         for photo, row in zip(photos, scores, strict=True)
     ]
 
@@ -89,9 +89,10 @@ def sentences_ask(found: Retrieved, sentences: Sequence[int]) -> list[Question]:
         return []
     asked = [found.sentences[sentence] for sentence in sentences]
     scores = score_sentences(found.region_vectors, found.region_counts, asked, found.kind).T  # (sentences, N)
-    ranks, photos = found.ranks[0].sentences, np.arange(len(found.region_vectors))
+    ranks, photo_of = found.ranks[0].sentences, found.photo_of_sentence
+    photos = np.arange(len(found.region_vectors))
     return [
-        Question(sentence, int(ranks[sentence]), _first(row, photos == found.owners[sentence], int(ranks[sentence])))
+        Question(sentence, int(ranks[sentence]), _first(row, photos == photo_of[sentence], int(ranks[sentence])))
         for sentence, row in zip(sentences, scores, strict=True)
     ]
 

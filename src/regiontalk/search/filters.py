@@ -1,17 +1,24 @@
-"""Which photos of an index a search may find: by path, date taken and size."""
+"""Conditions of a search on path, date taken and size: as a mask over an index, and as a Qdrant server's filter."""
 
 from __future__ import annotations
 
 import fnmatch
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from regiontalk.errors import ConfigError
 from regiontalk.search.columns import Columns
 from regiontalk.search.storage import NO_DATE
+from regiontalk.search.texts import keys_of_word
+
+if TYPE_CHECKING:
+    from qdrant_client import models
 
 _DAY_0, _DAY = date(1970, 1, 1).toordinal(), 86_400
 """The day from which seconds are counted, and how many a day has."""
@@ -77,3 +84,49 @@ class Where:
 
 
 EVERYTHING = Where()
+
+
+def conditions_of(where: Where, in_text: Sequence[str] = ()) -> models.Filter | None:
+    """The conditions as a Qdrant filter.
+
+    Args:
+        in_text: words of which the photo's text must have one.
+
+    Raises:
+        ConfigError: if the path's pattern is not FOLDER/*, the only kind that Qdrant can look up.
+    """
+    from qdrant_client import models
+
+    must: list[Any] = []
+    if where.path is not None:
+        folder = where.path.removesuffix("*")
+        if not folder.endswith(("/", "\\")) or set(folder) & set("*?"):
+            raise ConfigError(f"--path {where.path}: with Qdrant, expected a folder and /*, such as '/photos/2024/*'")
+        names = {folder, *(unicodedata.normalize(form, folder) for form in ("NFC", "NFD"))}
+        stored = [name.encode("utf-8", "surrogateescape").decode("latin-1") for name in sorted(names)]
+        must.append(models.FieldCondition(key="folders", match=models.MatchAny(any=stored)))
+    ranges: Sequence[tuple[str, int | None, int | None]] = (
+        ("taken", *where.seconds()),
+        ("width", *_side(where, 0)),
+        ("height", *_side(where, 1)),
+    )
+    must += [_range(*each) for each in ranges if each[1:] != (None, None)]
+    if in_text:
+        should: list[Any] = []
+        for word in in_text:
+            matches = [models.MatchValue(value=key) for key in keys_of_word(word)]
+            every: list[Any] = [models.FieldCondition(key="words", match=match) for match in matches]
+            should.append(models.Filter(must=every))
+        return models.Filter(must=must, should=should)
+    return models.Filter(must=must) if must else None
+
+
+def _side(where: Where, side: int) -> tuple[int | None, int | None]:
+    least, most = (None if size is None else size[side] for size in (where.least, where.most))
+    return least, most
+
+
+def _range(key: str, least: int | None, most: int | None) -> models.FieldCondition:
+    from qdrant_client import models
+
+    return models.FieldCondition(key=key, range=models.Range(gte=least, lte=most))

@@ -24,10 +24,9 @@ import numpy as np
 
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.search.engine import BoxHit, Hit
-from regiontalk.search.filters import EVERYTHING, Where
+from regiontalk.search.filters import EVERYTHING, Where, conditions_of
 from regiontalk.search.index import Index
 from regiontalk.search.manifest import PackIdentity
-from regiontalk.search.qdrant_filters import conditions_of
 from regiontalk.search.storage import Entry, FileState
 from regiontalk.search.texts import TextQuery, keys_of_text, lift, word_weights
 from regiontalk.structures import Regions

@@ -1,4 +1,4 @@
-"""What two stages miss: their best photos compared with the exact ones, for sentences of the user's or for our own.
+"""Recall of the two-stage engine against the exact one, for the user's sentences or 50 built-in ones.
 
 Axis names: T words, h dimensions of the shared space.
 """
@@ -36,7 +36,6 @@ def measure_recall(
     index: Index,
     queries: Sequence[np.ndarray],
     k: int = 10,
-    threads: int | None = None,
     done: Callable[[], None] = lambda: None,
 ) -> list[Recall]:
     """How many of the exact k best photos two stages find, for growing numbers of candidates.
@@ -45,15 +44,14 @@ def measure_recall(
         index: open, with more than k photos.
         queries: each the words of a sentence, (T, h); at least one.
         k: recall@k.
-        threads: cores to use; None for as many as the process may.
         done: called after each query.
 
     Returns:
         For each of `CANDIDATES` below the number of photos, in order; empty if there are no more photos than the least
         of them, for then every photo is a candidate.
     """
-    exact = ExactEngine(index, threads)
-    engines = {n: TwoStageEngine(index, n, threads) for n in CANDIDATES if k <= n < index.photos}
+    exact = ExactEngine(index)
+    engines = {n: TwoStageEngine(index, n) for n in CANDIDATES if k <= n < index.photos}
     found: dict[int, list[float]] = {n: [] for n in engines}
     for words in queries:
         best = exact.ranked(words, k)[0]

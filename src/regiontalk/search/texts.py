@@ -1,4 +1,4 @@
-"""Words of a query in people's own texts of photos, and how far they lift a photo above its content's score.
+"""Text search in photos' own captions: matches of query words, weighted by idf, added to the visual score.
 
 The rule: a photo whose text has words of the query is ranked by S + R (3 r + s²), the others by S.
 
@@ -25,8 +25,7 @@ from math import log
 
 import numpy as np
 
-from regiontalk.language.function_words import FUNCTION_WORDS
-from regiontalk.language.tokenise import tokenise
+from regiontalk.language.tokenise import FUNCTION_WORDS, tokenise
 from regiontalk.language.vocabulary import Vocabulary
 
 MOST_WORDS = 64

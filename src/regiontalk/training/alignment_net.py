@@ -25,7 +25,7 @@ WEIGHTS, VOCABULARY = "alignment.safetensors", "vocabulary.json"
 
 
 class WordsNet(nn.Module):
-    """Row vectors: `x @ W + b`.
+    """Bidirectional recurrent words network. Row vectors: `x @ W + b`.
 
     - `rnn`: Eq. 2 to 6 with f = ReLU.
     - `gru`: two gated recurrences over the word vectors instead of Eq. 3 to 5 (Cho et al., 2014; gates r, z, n side by
@@ -125,6 +125,7 @@ class WordsNet(nn.Module):
         ahead = (self.W_xf.T, self.W_f.T, self.b_xf, self.b_f)
         back = (self.W_xb.T, self.W_b.T, self.b_xb, self.b_b)
         weights = [each.contiguous() for each in (*ahead, *back)]
+        # Packed, so that the backward direction begins at each sentence's last word and not in its padding.
         h_0 = packed.data.new_zeros(2, len(words), self.W_f.shape[0])
         with torch.autocast("cuda", enabled=False):  # which would take float16 there, whatever it was asked for
             states, _ = torch.gru(packed.data, packed.batch_sizes, h_0, weights, True, 1, 0.0, self.training, True)
@@ -134,7 +135,7 @@ class WordsNet(nn.Module):
 
 
 class AlignmentNet(nn.Module):
-    """Photos' regions and sentences' words in one space.
+    """Projections of regions (Eq. 1) and words (Eq. 2 to 6) into the shared space.
 
     The visual features are standardised by fixed means and deviations before W_m; export folds both into W_m and b_m,
     so that Eq. 1 stays what it is.

@@ -89,7 +89,7 @@ class CaptionedPhotos:
 
 
 class Turns:
-    """Whose turn it is: each batch is of one dataset, so that no pair is told apart by how a dataset's captions sound.
+    """Interleaves datasets: each batch is of one dataset, so that no dataset's style tells pairs apart.
 
     Args:
         orders: of the datasets' photos.

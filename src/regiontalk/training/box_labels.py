@@ -1,4 +1,4 @@
-"""Photos whose boxes have names: where things are, and words of what captions seldom speak of.
+"""Box labels: photos whose boxes have class names, as a training signal beside captions.
 
 Axis names: B photos, M regions, N names, C cells of the map, T words, h shared space.
 """
@@ -31,7 +31,7 @@ FEWEST = 15
 MOST_BOXES = 12
 """Of one photo, in one batch."""
 WINDOWS = 12
-"""Other windows on each photo, so that a name is told from what lies around its thing."""
+"""Other windows on each photo, so that a name is learnt apart from what lies around its thing."""
 SMALLEST_VIEW = 0.5
 """Of a photo's sides: unlike a caption, a name holds for what is left of its box."""
 LARGEST_THING = 0.95
@@ -143,7 +143,7 @@ class NamedFeatures:
 
 
 class NamedPhotos:
-    """An endless row of batches of photos with the names of their boxes.
+    """Endless batches of photos with the names of their boxes.
 
     Rare names come more often than they occur: a name is drawn by the square root of the number of its photos, then one
     of these. A batch is a function of the seed and the step alone.
@@ -223,7 +223,7 @@ class NamedPhotos:
 
 
 def class_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Words]:
-    """What each label that is frequent enough is called: its first synonym that the vocabulary knows, else its first.
+    """The name of each label that is frequent enough: its first synonym that the vocabulary knows, else its first.
 
     Two labels may be called alike (Pascal VOC's and COCO's names of one thing).
     """

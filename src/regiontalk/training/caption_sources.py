@@ -1,4 +1,4 @@
-"""What captioners learn from: texts, each with what is seen when it is said, and the names of things in them.
+"""Training examples of captioners: texts paired with visual context, and the object names in them.
 
 A name is a group of words and phrases that mean one thing ("dog", "puppies"), taken from boxes that have names.
 
@@ -17,13 +17,13 @@ from typing import Protocol
 import numpy as np
 
 from regiontalk.alignment.score import pad
-from regiontalk.captioning.contexts import GEOMETRY, Contexts, region_inputs, without_regions
+from regiontalk.captioning.attention import GEOMETRY, Contexts, region_inputs, without_regions
 from regiontalk.data import RegionStore
 from regiontalk.errors import DataError
 from regiontalk.evaluation.class_words import BY_NAME, Words, synonyms
 from regiontalk.files import read_text
 from regiontalk.language import Vocabulary, tokenise
-from regiontalk.language.function_words import FUNCTION_WORDS
+from regiontalk.language.tokenise import FUNCTION_WORDS
 from regiontalk.training.box_labels import BoxLabels, sayable_names, with_article
 from regiontalk.training.regions import unit_boxes
 from regiontalk.training.sentences import Snippets
@@ -39,7 +39,7 @@ LARGEST_TEXT = 1 << 30
 
 @dataclass(frozen=True)
 class Glance:
-    """What is seen when one text is said.
+    """Visual context of one text.
 
     Attributes:
         whole: (X,), see `Contexts`.
@@ -60,7 +60,7 @@ class Glance:
 
 
 class Source(Protocol):
-    """Texts, and what is seen of each."""
+    """Texts with their visual context."""
 
     @property
     def ids(self) -> Sequence[np.ndarray]:
@@ -123,7 +123,7 @@ class Described:
 
 
 class FromText:
-    """Captions without photos: seen are boxes of training photos that carry the names which a caption holds.
+    """Text-only captions; their context is composed of boxes from training photos, one for each name in the caption.
 
     Args:
         ids: the captions, each with at least one name.
@@ -178,7 +178,7 @@ def read_texts(
 
 
 def contexts_of(glances: Sequence[Glance]) -> Contexts:
-    """What is seen of B texts, for the runtime."""
+    """Contexts of B texts, for the runtime."""
     whole = np.stack([each.whole for each in glances])
     if not glances[0].regions.shape[1]:
         return without_regions(whole)
@@ -186,7 +186,7 @@ def contexts_of(glances: Sequence[Glance]) -> Contexts:
 
 
 def shown_things(glances: Sequence[Glance], words: int) -> np.ndarray:
-    """Which regions show what a word names.  # (B, T, M) bool"""
+    """Attention targets: which regions show what a word names.  # (B, T, M) bool"""
     most = max(len(each.regions) for each in glances)
     shown = np.zeros((len(glances), words, most), bool)
     for row, each in enumerate(glances):
@@ -197,7 +197,7 @@ def shown_things(glances: Sequence[Glance], words: int) -> np.ndarray:
 
 
 class Names:
-    """The names of some boxes as they stand in captions.
+    """Finds names of boxes in captions.
 
     Args:
         labels: boxes with names.

@@ -1,4 +1,4 @@
-"""What a captioner run learns from, read and looked at before its first step."""
+"""Data of a captioner run: read, and its region features stored, before the first step."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class References:
-    """The training photos where captions are drawn and rewarded, all datasets' in a row.
+    """References of the training photos for self-critical training, all datasets' in a row.
 
     Attributes:
         words: of each photo its captions.

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from regiontalk.captioning.contexts import Contexts
+from regiontalk.captioning.attention import Contexts
 from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.recurrence import GATES
@@ -29,7 +29,7 @@ WEIGHTS = "captioner.safetensors"
 
 @dataclass(frozen=True)
 class Seen:
-    """What is seen when each of B captions is written: `regiontalk.captioning.contexts.Contexts` as tensors.
+    """`regiontalk.captioning.attention.Contexts` of B captions as tensors.
 
     Attributes:
         whole: (B, X).
@@ -56,7 +56,7 @@ class Seen:
 
 
 class Attention(nn.Module):
-    """Several heads over regions, and the output vector e made of what they found: see `captioning.attention`."""
+    """Multi-head attention over regions, and the output vector e: see `captioning.attention`."""
 
     mean: Tensor
     deviation: Tensor
@@ -74,6 +74,7 @@ class Attention(nn.Module):
 
     def forward(self, hidden: Tensor, regions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """States (B, T, H), regions (B, M, R), mask (B, M) → e (B, T, d), and where heads look (B, heads, T, M)."""
+        # One dropout mask for keys and values, so that a dropped feature is hidden from both.
         standard = F.dropout((regions - self.mean) / self.deviation, self.dropout, self.training)
         keys, values = (self.in_heads(standard @ matrix) for matrix in (self.W_kr, self.W_vr))  # (B, heads, M, a)
         queries = self.in_heads(hidden @ self.W_qh) * keys.shape[-1] ** -0.5  # (B, heads, T, a)
@@ -87,7 +88,7 @@ class Attention(nn.Module):
 
 
 class CaptionerNet(nn.Module):
-    """Row vectors: `x @ W + b`. Gates stand side by side in the weights, in PyTorch's order.
+    """Recurrent captioner. Row vectors: `x @ W + b`; gates are concatenated in the weights, in PyTorch's order.
 
     - `rnn`: h_t = f(W_hx x_t + W_hh h_{t-1} + b_h + 1(t = 1) f(b_v)), Eq. 14, f = ReLU.
     - `gru`, `lstm`: the photo sets the first hidden state, h_0 = tanh(b_v).
@@ -127,6 +128,7 @@ class CaptionerNet(nn.Module):
         self.attention = attention
         if attention is None:
             self.W_oh, _ = dense(hidden, len(counts))
+        # Biases start at the unigram log-probabilities: the first steps need not learn word frequencies.
         self.b_o = nn.Parameter(torch.from_numpy(np.log(np.maximum(counts, 1) / counts.sum())).float())
         self.register_buffer("mean", torch.zeros(context_dim))
         self.register_buffer("deviation", torch.ones(context_dim))
@@ -138,7 +140,7 @@ class CaptionerNet(nn.Module):
             standardise(self.attention, seen.regions[seen.there])
 
     def forward(self, seen: Seen, inputs: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
-        """How likely each word is next, and where the heads look for it.
+        """Logits of each next word, and the attention.
 
         Args:
             seen: of B captions.
@@ -156,8 +158,9 @@ class CaptionerNet(nn.Module):
             said, looks = hidden[asked] @ self.W_oh, hidden.new_zeros(len(hidden), 0, hidden.shape[1], 0)
         else:
             out, looks = self.attention(hidden, seen.regions, seen.mask)
-            said = out[asked] @ self.embedding.T
+            said = out[asked] @ self.embedding.T  # weight tying
         logits = said + self.b_o  # Eq. 15
+        # -1e9 stands for -inf without NaN gradients.
         unknown = torch.zeros_like(self.b_o).index_fill(0, torch.tensor([Vocabulary.UNKNOWN], device=b_v.device), -1e9)
         return logits + unknown, looks
 
@@ -222,24 +225,25 @@ def load_captioner(network: CaptionerNet, run: Path) -> None:
 
 
 def orthogonal(hidden: int, cell: str) -> Tensor:
-    weight = torch.empty(hidden, hidden)
+    weight = torch.empty(hidden, hidden)  # orthogonal keeps gradients; a ReLU's is shrunk, or states would grow
     return nn.init.orthogonal_(weight, gain=0.5 if cell == "rnn" else 1.0)
 
 
 def learnt_places(targets: Tensor, mask: Tensor) -> Tensor:
-    """Where a word or END is to be learnt (B, T): not UNKNOWN, which is never to be written."""
+    """Loss mask (B, T): every target but UNKNOWN, which is never to be written."""
     return mask & (targets != Vocabulary.UNKNOWN)
 
 
 def looking_loss(looks: Tensor, things: Tensor) -> Tensor:
-    """Minus the mean log of the attention on regions that show what is said, in nats; over words that name a thing.
+    """Attention supervision: minus the mean log attention on regions that show the word, in nats; object words only.
 
     Args:
         looks: (B, heads, T, M); things: (B, T, M), True where region m shows what word t names.
     """
     counted = things.any(-1)
     if not counted.any():
-        return looks.sum() * 0
+        return looks.sum() * 0  # zero, but on the graph: `backward` works on a batch that names nothing
+    # The mean over heads is supervised and not each head, so that heads may specialise.
     on_things = (looks.mean(1) * things).sum(-1)[counted]
     return -on_things.clamp_min(1e-6).log().mean()
 

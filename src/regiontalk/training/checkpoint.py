@@ -1,6 +1,6 @@
 """Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file. No pickle.
 
-A checkpoint holds the network, the running mean of its weights if there is one, the optimiser's moments, the random
+A checkpoint holds the network, the EMA of its weights if there is one, the optimiser's moments, the random
 state and the step. Like all weights here it is written beside its final name and renamed, so that a kill at any moment
 leaves either the old or the new one, and carries a checksum of all that it holds, which is compared before any is used.
 """
@@ -41,7 +41,7 @@ def save_checkpoint(
 
     Args:
         run: what identifies the run; a checkpoint of another run is refused on loading.
-        mean: a tensor for each parameter, see `RunningMean`.
+        mean: a tensor for each parameter, see `Ema`.
     """
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():

@@ -1,4 +1,4 @@
-"""One training loop for every network here: forward, backward, step in plain sight.
+"""The training loop of every network: forward, backward, step, checkpoints, EMA.
 
 A run is a pure function of its settings and seed: what happens in step n depends on n, not on how often the run was
 stopped. That is what makes a run that was killed end with the same weights as one that was not.
@@ -47,9 +47,9 @@ class Task:
         validate_every: in steps.
         clip: bound on each element of the gradient (the paper's 5); None for none.
         run: identifies the run's settings in checkpoints, a JSON object.
-        averaging: share of the weights' running mean that a step keeps, see `RunningMean`; the mean is what is measured
-            and what remains. 0 for the weights themselves.
-        enough: told the step and its numbers after each measurement, while the network has the weights that were
+        averaging: decay of the weights' exponential moving average, see `Ema`, which is what is measured and
+            what remains; 0 for the weights themselves.
+        enough: called with the step and its numbers after each measurement, while the network has the weights that were
             measured; says whether the run ends there, early. Like a batch its answer must depend on the step alone.
     """
 
@@ -84,8 +84,8 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for group in task.optimiser.param_groups:
         group.setdefault("initial_lr", group["lr"])
-    running = RunningMean(task.network, task.averaging)
-    step = load_checkpoint(folder, task.network, task.optimiser, task.run, running.mean)
+    ema = Ema(task.network, task.averaging)
+    step = load_checkpoint(folder, task.network, task.optimiser, task.run, ema.mean)
     last = task.steps if stop_after is None else min(stop_after, task.steps)
     log = Log(folder, step)
     if step < last:
@@ -97,23 +97,23 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
         bar = progress.add_task(folder.name, total=task.steps, completed=step)
         for batch in batches_ahead(task.batch, range(step, last), loading_processes()):
             losses = take_step(task, batch, step)
-            running.update(step)
+            ema.update(step)
             step += 1
             progress.update(bar, completed=step)
             if step % LOG_EVERY == 0 or step == last:
                 log.add(step, {name: value.item() for name, value in losses.items()})
             if step % task.validate_every == 0 or step == task.steps:
-                with running.in_place():
+                with ema.in_place():
                     numbers = measure(task, rehearsal=False)
                     enough = task.enough(step, numbers)
                 log.add(step, {f"dev_{name}": value for name, value in numbers.items()})
                 if enough:  # without a checkpoint: given again, the run comes here once more and ends here too
                     return step
             if time.monotonic() - saved > CHECKPOINT_SECONDS or step == last:
-                save_checkpoint(folder, task.network, task.optimiser, step, task.run, running.mean)
+                save_checkpoint(folder, task.network, task.optimiser, step, task.run, ema.mean)
                 saved = time.monotonic()
     if step == task.steps:
-        running.swap()
+        ema.swap()
     return step
 
 
@@ -143,11 +143,11 @@ def measure(task: Task, rehearsal: bool) -> dict[str, float]:
         return task.validate(rehearsal)
 
 
-class RunningMean:
-    """An exponentially weighted mean of all parameters over the last steps (Polyak and Juditsky, 1992).
+class Ema:
+    """Exponential moving average (EMA) of all parameters over the last steps (Polyak and Juditsky, 1992).
 
-    At a high learning rate weights wander about a wide valley; their mean lies in its middle, and does better on photos
-    that were not trained on than where a falling rate would have let them settle. Buffers are not averaged.
+    At a constant, high learning rate the average generalises better than the last weights of a run whose rate falls.
+    Buffers are not averaged.
 
     Args:
         network: whose parameters.
@@ -172,7 +172,7 @@ class RunningMean:
 
     @torch.no_grad()
     def swap(self) -> None:
-        """The network gets the mean, and the mean's place its weights; once more, and all is as before."""
+        """Exchange the network's weights and the average; a second call undoes it."""
         for mean, weight in zip(self.mean, self.weights, strict=True):
             before = weight.clone()
             weight.copy_(mean)

@@ -47,6 +47,7 @@ def score_batch(regions: Tensor, region_mask: Tensor, words: Tensor, word_mask: 
         per_word = (products.clamp(min=0) * region_mask).sum(-1)
     else:
         per_word = products.masked_fill(~region_mask, LOWEST).max(-1).values  # lowest first: a maximum may be negative
+    # Words lie flat without padding: index_add sums them by sentence, in float32, as bfloat16 would lose small ones.
     sums = per_word.new_zeros(len(words), photos, dtype=torch.float32)
     scores = sums.index_add(0, spoken // words.shape[1], per_word.float()).T  # (K, L)
     return scores / word_mask.sum(1).clamp(min=1) if kind == "mean" else scores
@@ -54,15 +55,15 @@ def score_batch(regions: Tensor, region_mask: Tensor, words: Tensor, word_mask: 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The scores of a batch from each pair's point of view.
+    """Positive and negative scores of every matching pair in a batch.
 
     Attributes:
-        own: (L,) each pair's own score.
+        positives: (L,) each pair's own score.
         sentences: (L, L) scores of pair l's photo with all sentences; photos: (L, K) of its sentence with all photos.
         wrong_sentences, wrong_photos: True where a sentence, or photo, is a negative of the pair.
     """
 
-    own: Tensor
+    positives: Tensor
     sentences: Tensor
     photos: Tensor
     wrong_sentences: Tensor
@@ -72,6 +73,7 @@ class Pairs:
     def of(cls, scores: Tensor, photos: Tensor, about: Tensor) -> Pairs:
         """Scores (K, L) of photos with identities (K,) and sentences about the photos in rows `about` (L,)."""
         every = torch.arange(len(about), device=scores.device)
+        # By identity: the other captions of a pair's photo are no negatives of it.
         wrong_photos = photos[about][:, None] != photos[None, :]
         wrong_sentences = photos[about][:, None] != photos[about][None, :]
         return cls(scores[about, every], scores[about], scores.T, wrong_sentences, wrong_photos)
@@ -79,27 +81,27 @@ class Pairs:
 
 def margin_loss(pairs: Pairs) -> Tensor:
     """Eq. 9, per pair: every wrong sentence and every wrong photo should score 1 less than the right one."""
-    sentences = (pairs.sentences - pairs.own[:, None] + 1).clamp(min=0) * pairs.wrong_sentences
-    photos = (pairs.photos - pairs.own[:, None] + 1).clamp(min=0) * pairs.wrong_photos
-    return (sentences.sum() + photos.sum()) / len(pairs.own)
+    sentences = (pairs.sentences - pairs.positives[:, None] + 1).clamp(min=0) * pairs.wrong_sentences
+    photos = (pairs.photos - pairs.positives[:, None] + 1).clamp(min=0) * pairs.wrong_photos
+    return (sentences.sum() + photos.sum()) / len(pairs.positives)
 
 
 def hard_negative_loss(pairs: Pairs) -> Tensor:
-    """Eq. 9 with the worst offender only, in each direction (Faghri et al., 2018)."""
-    sentence = pairs.sentences.masked_fill(~pairs.wrong_sentences, LOWEST).amax(1)
+    """Eq. 9 with the hardest negative only, in each direction (VSE++, Faghri et al., 2018)."""
+    sentence = pairs.sentences.masked_fill(~pairs.wrong_sentences, LOWEST).amax(1)  # LOWEST: no gradient, never NaN
     photo = pairs.photos.masked_fill(~pairs.wrong_photos, LOWEST).amax(1)
-    return ((sentence - pairs.own + 1).clamp(min=0) + (photo - pairs.own + 1).clamp(min=0)).mean()
+    return ((sentence - pairs.positives + 1).clamp(min=0) + (photo - pairs.positives + 1).clamp(min=0)).mean()
 
 
 def info_nce_loss(pairs: Pairs) -> Tensor:
-    """Cross-entropy of the right one among its negatives, both directions, in nats (van den Oord et al., 2018)."""
-    return right_one(pairs.own, pairs.sentences, pairs.wrong_sentences) + right_one(
-        pairs.own, pairs.photos, pairs.wrong_photos
+    """InfoNCE: cross-entropy of the positive among its negatives, both ways, in nats (van den Oord et al., 2018)."""
+    return right_one(pairs.positives, pairs.sentences, pairs.wrong_sentences) + right_one(
+        pairs.positives, pairs.photos, pairs.wrong_photos
     )
 
 
 def naming_loss(scores: Tensor, present: Tensor, overlap: Tensor) -> Tensor:
-    """Cross-entropy of names and regions that show them, both ways, in nats.
+    """Contrastive loss of class names and regions that show them, both directions, in nats.
 
     A region is to name what it shows among all names; a name is to find its thing in a photo among the regions of all
     photos that do not show it, as far as their boxes have names. Where several are right, any of them will do. Regions
@@ -110,8 +112,10 @@ def naming_loss(scores: Tensor, present: Tensor, overlap: Tensor) -> Tensor:
         present: (B, M), True on regions.
         overlap: (B, M, N), the IoU of each region with the nearest box of each name.
     """
+    # The dead zone between APART and SHOWS is in neither mask, so partial overlaps give no gradient.
     right = scores.masked_fill((overlap < SHOWS) | ~present[..., None], LOWEST)
     wrong = scores.masked_fill((overlap >= APART) | ~present[..., None], LOWEST)
+    # -log(Σ right / (Σ right + Σ wrong)) as a softplus of two logsumexps: stable, and any positive will do.
     of_regions = F.softplus(wrong.logsumexp(2) - right.logsumexp(2))  # (B, M)
     of_names = F.softplus(wrong.flatten(0, 1).logsumexp(0) - right.logsumexp(1))  # (B, N)
     shown = (overlap >= SHOWS) & present[..., None]
@@ -124,10 +128,10 @@ def mean_where(values: Tensor, chosen: Tensor) -> Tensor:
     return values[chosen].sum() / chosen.sum().clamp(min=1)
 
 
-def right_one(own: Tensor, others: Tensor, wrong: Tensor) -> Tensor:
-    """Mean cross-entropy, in nats, of choosing each pair's own among the wrong ones."""
-    choices = torch.cat([own[:, None], others.masked_fill(~wrong, LOWEST)], 1)
-    return (choices.logsumexp(1) - own).mean()
+def right_one(positives: Tensor, others: Tensor, wrong: Tensor) -> Tensor:
+    """Mean cross-entropy, in nats, of each positive among its negatives."""
+    choices = torch.cat([positives[:, None], others.masked_fill(~wrong, LOWEST)], 1)
+    return (choices.logsumexp(1) - positives).mean()
 
 
 RANKING_LOSSES: dict[str, Callable[[Pairs], Tensor]] = {
@@ -160,7 +164,7 @@ def ranking_loss(
         some = zip(words.split(size), mask.split(size), strict=True)  # products of all at once are large
         scores = torch.cat([score_batch(regions, present, s, m, score) for s, m in some], 1)
     if loss == "info_nce":
-        scores = scores * net.log_scale.exp()
+        scores = scores * net.log_scale.exp()  # a learnt temperature (CLIP); margins need none
     about = torch.arange(size, device=scores.device).repeat(len(ids) // size)
     return RANKING_LOSSES[loss](Pairs.of(scores, photos, about))
 
@@ -205,7 +209,7 @@ def score_pairs(
     Returns:
         (N, L), and the photo of each sentence, (L,).
     """
-    photos, owners = np.unique(sentences.photos, return_inverse=True)  # those that have a sentence
+    photos, photo_of_sentence = np.unique(sentences.photos, return_inverse=True)  # those that have a sentence
     regions, counts, words = [], [], []
     for rows in np.array_split(photos, -(-len(photos) // chunk)):
         features, present = source.features(source.load(rows, None, settings))
@@ -216,4 +220,4 @@ def score_pairs(
         vectors = net.words(ids.to(device), mask.to(device)).cpu().numpy()
         words += [v[: int(n)] for v, n in zip(vectors, mask.sum(1), strict=True)]
     scores = score_matrix(np.concatenate(regions), np.concatenate(counts), *pad(words), kind=score)  # type: ignore[arg-type]
-    return scores, owners
+    return scores, photo_of_sentence

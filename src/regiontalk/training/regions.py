@@ -23,7 +23,7 @@ from regiontalk.training.vision_net import VisionNet
 from regiontalk.vision.boxes import WHOLE, roi_align, roi_weights
 from regiontalk.vision.session import BATCH, VisionSession
 
-CHUNK = 64
+CHUNK, SAMPLE_PHOTOS = 64, 500
 CHANGES = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
@@ -193,9 +193,9 @@ def resized(settings: VisionSettings, size: int) -> VisionSettings:
     return replace(settings, size=size, side=size * settings.side // settings.size)
 
 
-def sample_features(source: FeatureSource, photos: int = 500) -> np.ndarray:
-    """Features of the regions of some photos, for their statistics.  # (n, D)"""
-    rows = np.arange(min(photos, len(source.store.counts)))
+def sample_features(source: FeatureSource) -> np.ndarray:
+    """Features of the regions of the first photos, for their statistics.  # (n, D)"""
+    rows = np.arange(min(SAMPLE_PHOTOS, len(source.store.counts)))
     counts = np.asarray(source.store.counts[rows])
     present = np.arange(source.store.features.shape[1]) < counts[:, None]
     return np.asarray(source.store.features[rows], np.float32)[present]

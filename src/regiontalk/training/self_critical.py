@@ -66,7 +66,7 @@ class CaptionReward:
 
 
 def advantages(rewards: np.ndarray) -> np.ndarray:
-    """How much better each caption is than the mean of its siblings.
+    """Advantage of each caption over the leave-one-out mean of its siblings.
 
     Args:
         rewards: (S, K), S at least 2.
@@ -75,13 +75,14 @@ def advantages(rewards: np.ndarray) -> np.ndarray:
         (S, K); each column sums to 0.
     """
     samples = len(rewards)
+    # Leave-one-out: a baseline that does not depend on the caption itself leaves the gradient unbiased.
     siblings = (rewards.sum(0) - rewards) / (samples - 1)
     better: np.ndarray = rewards - siblings
     return better
 
 
 def policy_loss(logits: Tensor, targets: Tensor, advantage: Tensor) -> Tensor:
-    """Minus the mean over words of advantage times log-probability: its gradient is that of the expected reward.
+    """REINFORCE loss: minus the mean over words of advantage times log-probability.
 
     Args:
         logits: (n, V); targets: (n,) words that were drawn, and END; advantage: (n,) of each word's caption.

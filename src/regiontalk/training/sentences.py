@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from regiontalk.alignment.mrf import viterbi
+from regiontalk.alignment.mrf import runs, viterbi
 from regiontalk.data import Dataset, RegionStore
 from regiontalk.errors import DataError
 from regiontalk.language import Vocabulary, tokenise
@@ -184,7 +184,9 @@ def infer_snippets(
         padded, mask = pad_ids(chunk)
         words = net.words(padded, mask).numpy()  # (B, T, h)
         for caption, vectors, photo in zip(chunk, words, sentences.photos[start : start + CHUNK], strict=True):
-            unary = vectors[: len(caption)] @ region_vectors(net, store, int(photo)).T  # (T, M)
+            features = np.asarray(store.features[photo, : int(store.counts[photo])], np.float32)
+            regions_of_photo = net.regions(torch.from_numpy(features)).numpy()  # (M, h)
+            unary = vectors[: len(caption)] @ regions_of_photo.T  # (T, M)
             path, _ = viterbi(unary, beta)
             for first, last in runs(path):
                 phrase = edges.trim(caption[first:last])
@@ -195,15 +197,3 @@ def infer_snippets(
     if not ids:
         raise DataError(f"no caption has a phrase of {min_words} words; give more captions or lower min_words")
     return Snippets(tuple(ids), np.array(photos, np.int64), np.array(regions, np.int64))
-
-
-def region_vectors(net: AlignmentNet, store: RegionStore, photo: int) -> np.ndarray:
-    """v_i of one photo.  # (M, h)"""
-    features = np.asarray(store.features[photo, : int(store.counts[photo])], np.float32)
-    return net.regions(torch.from_numpy(features)).numpy()
-
-
-def runs(path: np.ndarray) -> list[tuple[int, int]]:
-    """The maximal runs of equal values, as (start, end), end exclusive."""
-    edges = np.flatnonzero(np.diff(path)) + 1
-    return list(zip([0, *edges.tolist()], [*edges.tolist(), len(path)], strict=True))

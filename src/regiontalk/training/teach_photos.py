@@ -166,7 +166,7 @@ class HeldOutScores:
         """Recall at 1 and 5 both ways, photo k and its captions counted `weights[k]` times, (N,)."""
         ways = {
             "image_to_text": (self.ranks.photos, weights),
-            "text_to_image": (self.ranks.sentences, weights[self.ranks.owners]),
+            "text_to_image": (self.ranks.sentences, weights[self.ranks.photo_of_sentence]),
         }
         return {
             f"{way}_r{k}": float(100 * (counted @ (ranks <= k)) / counted.sum())
@@ -183,7 +183,7 @@ class HeldOutScores:
         return float(weights @ self.cider / weights.sum())
 
 
-def without_shared(scores: np.ndarray, owners: np.ndarray, captions: Sequence[Hashable]) -> np.ndarray:
+def without_shared(scores: np.ndarray, photo_of: np.ndarray, captions: Sequence[Hashable]) -> np.ndarray:
     """Scores in which a caption that several photos have is wrong for none of them.
 
     People say the same of many photos. Whether such a photo finds its own line or another's of the same words says
@@ -191,7 +191,7 @@ def without_shared(scores: np.ndarray, owners: np.ndarray, captions: Sequence[Ha
 
     Args:
         scores: (N, L), photos by captions.
-        owners: (L,) the photo of each caption.
+        photo_of: (L,) the photo of each caption.
         captions: L, what they say.
 
     Returns:
@@ -203,8 +203,8 @@ def without_shared(scores: np.ndarray, owners: np.ndarray, captions: Sequence[Ha
     numbers: dict[Hashable, int] = {}
     said = np.array([numbers.setdefault(caption, len(numbers)) for caption in captions])
     has = np.zeros((len(scores), len(numbers)), bool)
-    has[owners, said] = True
-    shared = has[:, said] & (owners != np.arange(len(scores))[:, None])
+    has[photo_of, said] = True
+    shared = has[:, said] & (photo_of != np.arange(len(scores))[:, None])
     return np.where(shared, scores.min() - 1, scores)
 
 
@@ -216,9 +216,9 @@ def measure_pack(model: Model, photos: Dataset) -> HeldOutScores:
     """
     regions = model.look(photos.files)
     captions = [caption for photo in photos.photos for caption in photo.captions]
-    owners = np.repeat(np.arange(len(photos)), [len(photo.captions) for photo in photos.photos])
+    photo_of = np.repeat(np.arange(len(photos)), [len(photo.captions) for photo in photos.photos])
     words = [tuple(tokenise(caption)) for caption in captions]
-    ranks = rank(MatrixScores(without_shared(model.score(regions, captions), owners, words), owners))
+    ranks = rank(MatrixScores(without_shared(model.score(regions, captions), photo_of, words), photo_of))
     written = [tokenise(caption.text) for caption in model.caption(regions)]
     return HeldOutScores(ranks, score_captions(written, caption_words(photos)).means["cider"])
 

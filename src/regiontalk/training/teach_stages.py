@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from regiontalk.training.teach import TeachConfig
 
 CLIP, AVERAGING = 5.0, 0.9
-"""Of all stages: the gradient's bound; the share of the running mean, which is what is measured, that a step keeps."""
+"""Of all stages: the gradient's bound; the decay of the EMA, which is what is measured."""
 SCHEDULE: Schedule = "constant"
 RECALLS = ("image_to_text_r1", "image_to_text_r5", "text_to_image_r1", "text_to_image_r5")
 HELD_OUT = "held_out"
@@ -117,9 +117,9 @@ class AlignmentTeaching:
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
         """Recalls and ranks on the held-out photos, few enough to be rehearsed with."""
-        scores, owners = score_pairs(self.net, self.sources[1], self.held_out, self.score, self.device, self.vision)
+        scores, photo_of = score_pairs(self.net, self.sources[1], self.held_out, self.score, self.device, self.vision)
         captions = [ids.tobytes() for ids in self.held_out.ids]
-        return named_numbers(retrieval(without_shared(scores, owners, captions), owners))
+        return named_numbers(retrieval(without_shared(scores, photo_of, captions), photo_of))
 
 
 @dataclass(frozen=True)

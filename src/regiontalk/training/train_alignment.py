@@ -94,7 +94,7 @@ class AlignmentConfig(Section):
         loss: "margin" is Eq. 9.
         optimiser, learning_rate, weight_decay, epochs, clip: clip bounds every element of the gradient.
         schedule: of the learning rate after its rise: "one_cycle" lets it fall to 0, "constant" does not.
-        averaging: share of the weights' running mean that a step keeps; the mean is what is measured and saved. 0 for
+        averaging: decay of the weights' exponential moving average (EMA), which is what is measured and saved; 0 for
             the last weights.
         batch: photos in a batch.
         captions: of each photo in a batch. They share one look at it, which pays where the backbone is tuned, and each
@@ -212,7 +212,7 @@ def train_alignment(config: AlignmentConfig) -> Path:
 
 
 class AlignmentRun:
-    """The parts of one run, put together once."""
+    """Data, network, batches and losses of one alignment run."""
 
     def __init__(self, config: AlignmentConfig, device: str) -> None:
         self.config, self.device, self.tunes_vision = config, device, config.vision_learning_rate > 0
@@ -233,6 +233,7 @@ class AlignmentRun:
         phases = config.sizes or ((given.size, config.epochs),)
         for size, _ in phases:
             require_whole_cells("sizes", size, self.vision.backbone)
+        # Epochs on small photos are cheap and may come first; the last size is the pack's.
         self.settings = [resized(given, size) for size, epochs in phases for _ in range(epochs)]  # of each epoch
         self.train_files = [file for each in train_sets for file in each.files]
         self.train_sources = [self.source(each) for each in train_sets]
@@ -304,6 +305,7 @@ class AlignmentRun:
         config = self.config
         groups = parameter_groups(self.net.parameters(), config.learning_rate, config.weight_decay)
         if self.tunes_vision:
+            # At its own, smaller rate: large steps would undo the pretraining.
             groups += parameter_groups(self.vision.parameters(), config.vision_learning_rate, config.weight_decay)
         return Task(
             network=self.network,
@@ -326,6 +328,7 @@ class AlignmentRun:
         ids, mask = pad_ids(self.train_sentences[source].ids[row] for row in rows.ravel())
         rng = np.random.default_rng([self.config.seed, step, 1])
         regions = self.train_sources[source].load(photos, rng, settings)
+        # Word dropout: UNKNOWN gets a useful vector, and a sentence is matched by all of its words.
         ids[mask & torch.from_numpy(rng.random(mask.shape) < self.config.word_dropout)] = Vocabulary.UNKNOWN
         named: NamedBatch | NamedFeatures | None = None
         if self.named is not None and self.tunes_vision:
@@ -335,10 +338,10 @@ class AlignmentRun:
         return Batch(regions, source, ids, mask, torch.from_numpy(photos), named)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Of captions and their photos; of names, where they are taught; of proposals, while the backbone is tuned."""
+        """Ranking loss of captions; naming loss with box labels; proposal losses while the backbone is tuned."""
         source, named, parts = self.train_sources[batch.source], batch.named, dict[str, Tensor]()
         if isinstance(source, LiveFeatures):
-            freeze_normalisation(self.vision)
+            freeze_normalisation(self.vision)  # a few photos a batch are too few for statistics
             feature_map = self.vision.see(batch.regions.pixels, self.device)
             features, present = source.read(feature_map, batch.regions)
             if named is None:  # the regions that the run began with keep the proposals true
@@ -350,8 +353,8 @@ class AlignmentRun:
         parts["ranking"] = ranking_loss(self.net, regions, present, (ids, mask), photos, score, loss)
         if isinstance(named, NamedBatch):
             feature_map = self.vision.see(named.pixels, self.device)
-            weights = torch.from_numpy(named.weights).to(self.device)
-            parts["naming"] = self.naming(read_map(feature_map, weights), named)
+            features = read_map(feature_map, torch.from_numpy(named.weights).to(self.device))
+            parts["naming"] = self.naming(features, named)
             parts |= self.vision.box_losses(feature_map, named.boxes)
         elif named is not None:
             parts["naming"] = self.naming(torch.from_numpy(named.features).to(self.device), named)

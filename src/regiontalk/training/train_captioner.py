@@ -160,7 +160,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class PhotoBatch:
-    """K photos to be described: their numbers (K,), what is seen, and where the chance in drawing comes from."""
+    """K photos to sample captions of: their numbers (K,), contexts, and the generator for sampling."""
 
     photos: np.ndarray
     glances: list[Glance]
@@ -178,7 +178,7 @@ def train_captioner(config: CaptionerConfig) -> Path:
 
 
 class CaptionerRun:
-    """The parts of one run, put together once.
+    """Data, network, batches and losses of one captioner run.
 
     Args:
         config: of the run.
@@ -207,6 +207,7 @@ class CaptionerRun:
     def build(self) -> CaptionerNet:
         """The network with its first weights."""
         config, data = self.config, self.data
+        # Every n-th text, so that statistics are of all datasets and not of the first.
         some = data.rows[:: max(1, len(data.rows) // STATISTICS)]
         seen = contexts_of([data.sources[source].glance(row, None) for source, row in some])
         attention = None
@@ -228,7 +229,7 @@ class CaptionerRun:
         return network
 
     def counts(self) -> np.ndarray:
-        """How often each word is learnt in an epoch.  # (V,)"""
+        """How often each word is a target in an epoch.  # (V,)"""
         texts = [self.data.sources[source].ids[row] for source, row in self.data.rows]
         return text_counts(texts, len(self.data.vocabulary), self.config.longest)
 
@@ -269,8 +270,9 @@ class CaptionerRun:
         return self.batch(glances, ids)
 
     def glance(self, source: int, row: int, rng: np.random.Generator) -> Glance:
-        """What is seen of a text in training, sometimes without the whole photo."""
+        """Visual context of a text in training, sometimes without the whole photo."""
         glance = self.data.sources[source].glance(row, rng)
+        # Without the whole photo, which sets the first state, the caption must come from the regions.
         hidden = rng.random() < self.config.photo_dropout and len(glance.regions) > 1
         return glance.without_whole() if hidden else glance
 
@@ -281,7 +283,7 @@ class CaptionerRun:
         return Batch(Seen.of(contexts_of(glances), shown), inputs, targets, mask, things)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Of the words, and of where the network looks as it says them."""
+        """Cross-entropy of the words, and attention supervision."""
         targets, asked = batch.targets.to(self.device), learnt_places(batch.targets, batch.mask).to(self.device)
         with autocast(self.device):
             logits, looks = self.network(batch.seen.to(self.device), batch.inputs.to(self.device), asked)
@@ -292,11 +294,12 @@ class CaptionerRun:
         return {"loss": words + self.config.looking_weight * looking, "words": words, "looking": looking}
 
     def reward_losses(self, batch: PhotoBatch) -> dict[str, Tensor]:
-        """Captions that the network draws now, those that beat their siblings made likelier."""
+        """Self-critical losses: sampled captions weighted by their advantage over their siblings."""
         assert self.reward is not None
         samples = self.config.samples
-        every = np.tile(np.arange(len(batch.photos)), samples)
+        every = np.tile(np.arange(len(batch.photos)), samples)  # (S * K,), sample by sample
         contexts = contexts_of(batch.glances)[every]
+        # Sampled by the NumPy runtime, without a graph; the forward pass below scores the samples with one.
         drawn = self.written().sample(contexts, 1.0, batch.rng, self.config.longest)
         rewards = self.reward(drawn, batch.photos[every]).reshape(samples, -1)
         inputs, targets, mask = shift_words([np.array(each.ids, np.int64) for each in drawn], self.config.longest)
@@ -308,7 +311,7 @@ class CaptionerRun:
         return {"loss": loss, "reward": torch.tensor(rewards.mean())}
 
     def written(self) -> Captioner:
-        """The network as it is now, as the pack will run it."""
+        """The current weights in the NumPy runtime."""
         return Captioner(folded_captioner(self.network.state_dict()), self.config.cell)
 
     def validate(self, rehearsal: bool) -> dict[str, float]:

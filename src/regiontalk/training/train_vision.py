@@ -80,6 +80,7 @@ def train_vision(config: VisionConfig) -> Path:
     names = class_names(labels, frozenset(word for name in labels.counts for word in tokenise(name)))
     photos = NamedPhotos(labels, names, config.batch, config.seed, config.jitter, config.max_pixels)
     measured = NamedPhotos(held_out, names, config.batch, config.seed, max_pixels=config.max_pixels)
+    # Class names supervise the features through a linear readout, which is dropped: the pack keeps map and proposals.
     readout = nn.Linear(settings.feature_dim, len(photos.names))
     whole = nn.ModuleDict({"vision": network, "names": readout}).to(device)
 

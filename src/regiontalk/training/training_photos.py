@@ -1,4 +1,4 @@
-"""What a pack keeps of the photos that it was trained on.
+"""What a pack keeps of its training photos: fingerprints, the query bank, the low-rank space.
 
 - Their fingerprints, so that evaluations recognise them.
 - A bank, that competing photos and sentences are held against (`regiontalk.alignment.hubness`): some of the photos, and
@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from regiontalk.captioning.attention import photo_contexts
 from regiontalk.captioning.captioner import Captioner
-from regiontalk.captioning.contexts import photo_contexts
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError, DataError
 from regiontalk.fingerprints import MOST, fingerprint_files, listed, recognised
@@ -112,7 +112,7 @@ def photos_in(place: Path) -> Sequence[Path]:
 
 
 def some(items: Sequence[Item], count: int) -> list[Item]:
-    """So many at random, in order, always the same; all if there are fewer."""
+    """A fixed random sample of this size, in order; all if there are fewer."""
     return [items[row] for row in np.sort(np.random.default_rng(SEED).permutation(len(items))[:count])]
 
 
@@ -151,7 +151,7 @@ def make_bank(
     temperature: float,
     weight: float,
 ) -> tuple[BankSettings, dict[str, np.ndarray]]:
-    """A bank of some photos' distinct regions, and of a sentence drawn for each; and what a pack says about it.
+    """Query bank of some photos' distinct regions and a sampled sentence for each, with its settings.
 
     Args:
         seen: N photos.
@@ -177,7 +177,7 @@ def make_bank(
 
 
 def to_low_rank(arrays: Tensors, regions: np.ndarray, words: np.ndarray, dim: int) -> Tensors:
-    """A pack's tensors with `projection` and `words` for a space of fewer dimensions.
+    """A pack's `projection` and `words` projected to a low-rank shared space.
 
     Maps A and B are found from vectors of both, and folded into W_m, b_m (Eq. 1) and into the last, linear step of a
     GRU's words: nothing is computed at run time that was not before.
@@ -198,7 +198,7 @@ def to_low_rank(arrays: Tensors, regions: np.ndarray, words: np.ndarray, dim: in
 
 
 def low_rank_bases(regions: np.ndarray, words: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """Maps A and B, (h, r) each, for which (v A)·(s B) is closest to v·s, in the square mean over all pairs.
+    """Low-rank bases A and B, (h, r) each: (v A)·(s B) is closest to v·s in mean square over all pairs.
 
     With C_v and C_s the mean outer products, that mean is least for the first r eigenvectors Q of C_v^½ C_s C_v^½, with
     A = C_v^-½ Q and B = C_v^½ Q; and as well for A T and B T^-ᵀ with any T. Taken is the T that makes A's columns

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from regiontalk.captioning.contexts import Contexts
+from regiontalk.captioning.attention import Contexts
 from regiontalk.language import Vocabulary
 from regiontalk.language.reader import PlacedVectors
 from regiontalk.pack import PLACED, Arrays, Pack

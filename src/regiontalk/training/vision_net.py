@@ -21,7 +21,7 @@ CENTRE_SHARE = 0.25
 
 
 class VisionNet(nn.Module):
-    """Backbone and proposals: what `vision.onnx` holds."""
+    """Backbone and proposal head: what `vision.onnx` holds."""
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
@@ -60,10 +60,11 @@ def float_pixels(pixels: Tensor) -> Tensor:
 
 
 class ProposalHead(nn.Module):
-    """A cell says how far the box's four sides are from its own centre, in cells, through an exponential."""
+    """Anchor-free proposals: each cell regresses log-distances from its centre to the box's sides (as FCOS)."""
 
-    def __init__(self, dim: int, hidden: int = 128) -> None:
+    def __init__(self, dim: int) -> None:
         super().__init__()
+        hidden = 128
         self.hidden = nn.Sequential(nn.Conv2d(dim, hidden, 3, padding=1, bias=False), nn.BatchNorm2d(hidden))
         self.output = nn.Conv2d(hidden, 5, 1)
         nn.init.normal_(self.output.weight, std=0.01)
@@ -74,6 +75,7 @@ class ProposalHead(nn.Module):
         """Map (B, D, side, side) → boxes (B, C, 4) xyxy in units of the photo's sides, objectness logits (B, C)."""
         side = feature_map.shape[-1]
         output = self.output(F.relu(self.hidden(feature_map))).float().flatten(2)  # (B, 5, C)
+        # exp keeps distances positive; the clamp keeps it finite, from 1/150 of a cell to 150 cells.
         distances = output[:, 1:].clamp(-5, 5).exp().transpose(1, 2)  # (B, C, 4) left, top, right, bottom in cells
         centres = cell_centres(side, feature_map.device)
         boxes = torch.cat([centres - distances[..., :2], centres + distances[..., 2:]], dim=-1) / side
@@ -88,7 +90,7 @@ def cell_centres(side: int, device: torch.device | str = "cpu") -> Tensor:
 
 
 def proposal_losses(boxes: Tensor, logits: Tensor, targets: list[np.ndarray]) -> dict[str, Tensor]:
-    """Teach each cell near a box's centre to draw that box, and how well it does so.
+    """Losses of the proposals: GIoU of cells near a box's centre, and objectness with the IoU as its target.
 
     Args:
         boxes: (B, C, 4) proposed, xyxy in 0..1.
@@ -105,6 +107,7 @@ def proposal_losses(boxes: Tensor, logits: Tensor, targets: list[np.ndarray]) ->
     count = answering.sum().clamp(min=1)
     overlap, generalised = box_overlap(boxes[answering], target[answering])
     quality = torch.zeros_like(logits)
+    # Objectness learns the IoU (as IoU-aware heads do), so that NMS keeps the best placed of several boxes.
     quality[answering] = overlap.detach().clamp(0, 1)
     return {
         "box": (1 - generalised).sum() / count,

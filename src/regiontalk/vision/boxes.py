@@ -1,4 +1,4 @@
-"""Boxes: overlap, non-maximum suppression, the choice of a photo's regions, and what each reads of the feature map.
+"""Boxes: IoU, non-maximum suppression, the choice of a photo's regions, and RoIAlign.
 
 Boxes are xyxy: left, top, right, bottom. Axis names: N, K, M boxes, n samples on each axis of a box, s cells on each
 side of the feature map, C = s * s cells, D dimensions.
@@ -170,7 +170,7 @@ def _axis_weights(low: np.ndarray, high: np.ndarray, side: int, samples: int) ->
 
 
 def distinct(regions: Regions) -> Regions:
-    """The regions that are worth a caption of their own: each sure enough, and none much like a surer one.
+    """Regions to caption: those above a score threshold, deduplicated by IoU.
 
     Retrieval gains from regions that crowd around a thing; somebody who reads captions does not.
     """

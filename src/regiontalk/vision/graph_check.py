@@ -1,4 +1,4 @@
-"""Does an ONNX graph keep its weights in other files? Found by reading the file's protobuf fields, nothing more.
+"""Detect external tensor data in an ONNX graph by parsing its protobuf fields alone.
 
 ONNX lets a tensor say "my bytes are in that file". A pack's graph must carry all its weights itself: the pack's
 checksums cover only its own files, and a path in a foreign file is not to be followed. The runtime would open such

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from regiontalk.errors import ConfigError
 from regiontalk.evaluation.retrieval.metric import WAYS, bootstrap, cut_folds, retrieval, rsum
 from regiontalk.evaluation.retrieval.metric import numbers as averaged
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, rank
@@ -15,16 +16,16 @@ def numbers(ranks: list[int]) -> dict[str, float]:
     return {**recalls, "median_rank": float(np.median(ranks)), "mean_rank": float(np.mean(ranks))}
 
 
-def retrieve_slowly(scores: np.ndarray, owners: list[int]) -> dict[str, dict[str, float]]:
+def retrieve_slowly(scores: np.ndarray, photo_of: list[int]) -> dict[str, dict[str, float]]:
     """The worst order that the scores allow, then look up the first ground truth."""
     photo_ranks = []
     for k, row in enumerate(scores):
-        order = sorted(range(len(row)), key=lambda sentence: (-row[sentence], owners[sentence] == k))
-        photo_ranks.append(1 + next(place for place, sentence in enumerate(order) if owners[sentence] == k))
+        order = sorted(range(len(row)), key=lambda sentence: (-row[sentence], photo_of[sentence] == k))
+        photo_ranks.append(1 + next(place for place, sentence in enumerate(order) if photo_of[sentence] == k))
     sentence_ranks = []
     for l_, column in enumerate(scores.T):
-        order = sorted(range(len(column)), key=lambda photo: (-column[photo], photo == owners[l_]))
-        sentence_ranks.append(1 + order.index(owners[l_]))
+        order = sorted(range(len(column)), key=lambda photo: (-column[photo], photo == photo_of[l_]))
+        sentence_ranks.append(1 + order.index(photo_of[l_]))
     return {"image_to_text": numbers(photo_ranks), "text_to_image": numbers(sentence_ranks)}
 
 
@@ -39,9 +40,9 @@ def test_one_caption_a_photo_by_hand() -> None:
 
 
 def test_several_captions_a_photo_by_hand() -> None:
-    owners = np.array([1, 0, 0, 1, 1])
+    photo_of = np.array([1, 0, 0, 1, 1])
     scores = np.array([[5, 1, 4, 6, 0], [2, 3, 9, 7, 8]], np.float32)
-    result = retrieval(scores, owners)
+    result = retrieval(scores, photo_of)
     # Photo 0: its best is 4, behind 5 and 6 (3). Photo 1: its best is 8, behind 9 (2).
     assert result["image_to_text"] == numbers([3, 2])
     # Sentences: 2 < 5 (2), 1 < 3 (2), 4 < 9 (2), 7 > 6 (1), 8 > 0 (1).
@@ -76,32 +77,32 @@ def test_recall_steps() -> None:
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[np.ndarray, list[int]]:
     photos = draw(st.integers(1, 6))
-    owners = [*range(photos), *draw(st.lists(st.integers(0, photos - 1), max_size=10))]
-    owners = draw(st.permutations(owners))
+    photo_of = [*range(photos), *draw(st.lists(st.integers(0, photos - 1), max_size=10))]
+    photo_of = draw(st.permutations(photo_of))
     # Few values: ties are common.
-    values = draw(st.lists(st.integers(0, 4), min_size=photos * len(owners), max_size=photos * len(owners)))
-    return np.array(values, np.float32).reshape(photos, len(owners)), owners
+    values = draw(st.lists(st.integers(0, 4), min_size=photos * len(photo_of), max_size=photos * len(photo_of)))
+    return np.array(values, np.float32).reshape(photos, len(photo_of)), photo_of
 
 
 @given(problems())
 def test_equals_sorting(problem: tuple[np.ndarray, list[int]]) -> None:
-    scores, owners = problem
-    assert retrieval(scores, np.array(owners)) == retrieve_slowly(scores, owners)
+    scores, photo_of = problem
+    assert retrieval(scores, np.array(photo_of)) == retrieve_slowly(scores, photo_of)
 
 
 @given(st.integers(1, 8), st.integers(0, 1000))
 def test_swapping_photos_and_sentences_swaps_the_numbers(count: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    scores, owners = rng.integers(0, 5, (count, count)).astype(np.float64), rng.permutation(count)
-    swapped = retrieval(scores.T, np.argsort(owners))
-    assert retrieval(scores, owners) == {
+    scores, photo_of = rng.integers(0, 5, (count, count)).astype(np.float64), rng.permutation(count)
+    swapped = retrieval(scores.T, np.argsort(photo_of))
+    assert retrieval(scores, photo_of) == {
         "image_to_text": swapped["text_to_image"],
         "text_to_image": swapped["image_to_text"],
     }
 
 
 @pytest.mark.parametrize(
-    ("scores", "owners", "message"),
+    ("scores", "photo_of", "message"),
     [
         (np.zeros((2, 3)), np.array([0, 1]), "need L integers"),
         (np.zeros((2, 2)), np.array([0.0, 1.0]), "need L integers"),
@@ -115,24 +116,24 @@ def test_swapping_photos_and_sentences_swaps_the_numbers(count: int, seed: int) 
         (np.zeros((0, 0)), np.zeros(0, np.int64), "must each have a sentence"),
     ],
 )
-def test_wrong_input_is_refused(scores: np.ndarray, owners: np.ndarray, message: str) -> None:
+def test_wrong_input_is_refused(scores: np.ndarray, photo_of: np.ndarray, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        retrieval(scores, owners)
+        retrieval(scores, photo_of)
 
 
 @given(problems(), st.integers(0, 1000))
 def test_the_order_of_photos_and_sentences_does_not_matter(problem: tuple[np.ndarray, list[int]], seed: int) -> None:
-    scores, owners = problem[0], np.array(problem[1])
+    scores, photo_of = problem[0], np.array(problem[1])
     rng = np.random.default_rng(seed)
-    rows, columns = rng.permutation(len(scores)), rng.permutation(len(owners))
-    assert retrieval(scores[rows][:, columns], np.argsort(rows)[owners[columns]]) == retrieval(scores, owners)
+    rows, columns = rng.permutation(len(scores)), rng.permutation(len(photo_of))
+    assert retrieval(scores[rows][:, columns], np.argsort(rows)[photo_of[columns]]) == retrieval(scores, photo_of)
 
 
 @given(problems())
 def test_a_perfect_system_has_100(problem: tuple[np.ndarray, list[int]]) -> None:
-    scores, owners = problem
-    scores[owners, np.arange(len(owners))] += 5  # above every other
-    result = retrieval(scores, np.array(owners))
+    scores, photo_of = problem
+    scores[photo_of, np.arange(len(photo_of))] += 5  # above every other
+    result = retrieval(scores, np.array(photo_of))
     best = {"r1": 100.0, "r5": 100.0, "r10": 100.0, "median_rank": 1.0, "mean_rank": 1.0}
     assert result == {"image_to_text": best, "text_to_image": best}
     assert rsum(result) == 600
@@ -140,10 +141,10 @@ def test_a_perfect_system_has_100(problem: tuple[np.ndarray, list[int]]) -> None
 
 @given(problems())
 def test_numbers_are_bounded(problem: tuple[np.ndarray, list[int]]) -> None:
-    scores, owners = problem
-    result = retrieval(scores, np.array(owners))
+    scores, photo_of = problem
+    result = retrieval(scores, np.array(photo_of))
     assert 0 <= rsum(result) <= 600
-    for way, candidates in zip(WAYS, (len(owners), len(scores)), strict=True):
+    for way, candidates in zip(WAYS, (len(photo_of), len(scores)), strict=True):
         row = result[way]
         assert 0 <= row["r1"] <= row["r5"] <= row["r10"] <= 100
         assert 1 <= row["median_rank"] <= candidates and 1 <= row["mean_rank"] <= candidates
@@ -155,21 +156,21 @@ def test_rsum_by_hand() -> None:
 
 
 def test_folds_by_hand() -> None:
-    parts = list(cut_folds(np.array([3, 0, 2, 1, 0]), 4, 2))
+    parts = cut_folds(np.array([3, 0, 2, 1, 0]), 4, 2)
     assert [part for part, _, _ in parts] == [slice(0, 2), slice(2, 4)]
     assert [sentences.tolist() for _, sentences, _ in parts] == [[1, 3, 4], [0, 2]]
-    assert [owners.tolist() for _, _, owners in parts] == [[0, 1, 0], [1, 0]]
-    with pytest.raises(ValueError, match="4 photos cannot be cut into 3 folds"):
-        list(cut_folds(np.arange(4), 4, 3))
+    assert [photo_of.tolist() for _, _, photo_of in parts] == [[0, 1, 0], [1, 0]]
+    with pytest.raises(ConfigError, match=r"--folds 3: 4 photos cannot be cut into 3 folds .*divides 4"):
+        cut_folds(np.arange(4), 4, 3)
 
 
 @settings(max_examples=50)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 1000))
 def test_folds_are_averages_of_smaller_problems(folds: int, size: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    scores, owners = rng.normal(size=(folds * size, 2 * folds * size)), rng.permutation(2 * folds * size) // 2
+    scores, photo_of = rng.normal(size=(folds * size, 2 * folds * size)), rng.permutation(2 * folds * size) // 2
     expected, ranks = [], []
-    for part, sentences, own in cut_folds(owners, folds * size, folds):
+    for part, sentences, own in cut_folds(photo_of, folds * size, folds):
         expected.append(retrieval(scores[part][:, sentences], own))
         ranks.append(rank(MatrixScores(scores[part], own, sentences)))
     for way in WAYS:
@@ -180,8 +181,8 @@ def test_folds_are_averages_of_smaller_problems(folds: int, size: int, seed: int
 def some_ranks(photos: int, seed: int) -> Ranks:
     """Ranks of photos with three sentences each."""
     rng = np.random.default_rng(seed)
-    owners = np.repeat(np.arange(photos), 3)
-    return Ranks(rng.integers(1, 20, photos), rng.integers(1, 20, 3 * photos), owners)
+    photo_of = np.repeat(np.arange(photos), 3)
+    return Ranks(rng.integers(1, 20, photos), rng.integers(1, 20, 3 * photos), photo_of)
 
 
 class FixedDraws(np.random.Generator):

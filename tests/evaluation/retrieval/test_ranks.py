@@ -15,8 +15,8 @@ from regiontalk.evaluation.retrieval import ranks as ranks_module
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, VectorScores, rank
 
 
-def ranked(matrix: np.ndarray, owners: list[int], columns: list[int] | None = None) -> Ranks:
-    return rank(MatrixScores(matrix, np.array(owners), None if columns is None else np.array(columns)))
+def ranked(matrix: np.ndarray, photo_of: list[int], columns: list[int] | None = None) -> Ranks:
+    return rank(MatrixScores(matrix, np.array(photo_of), None if columns is None else np.array(columns)))
 
 
 def test_ranks_by_hand() -> None:
@@ -28,10 +28,10 @@ def test_ranks_by_hand() -> None:
 @pytest.mark.parametrize("tile", [1, 7, 30, 10_000])
 def test_a_matrix_may_be_read_in_rows_of_any_number(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
-    matrix, owners = rng.integers(0, 9, (9, 15)).astype(np.float64), rng.permutation(np.arange(15) % 9)
-    expected = ranked(matrix, owners.tolist())
+    matrix, photo_of = rng.integers(0, 9, (9, 15)).astype(np.float64), rng.permutation(np.arange(15) % 9)
+    expected = ranked(matrix, photo_of.tolist())
     monkeypatch.setattr(ranks_module, "_MATRIX_TILE", tile)
-    found = ranked(matrix, owners.tolist())
+    found = ranked(matrix, photo_of.tolist())
     np.testing.assert_array_equal(found.photos, expected.photos)
     np.testing.assert_array_equal(found.sentences, expected.sentences)
 
@@ -79,29 +79,29 @@ def score_slowly(photos: Vectors, sentences: Vectors, kind: Kind) -> np.ndarray:
 
 
 def ranked_vectors(
-    photos: Vectors, sentences: Vectors, owners: np.ndarray, kind: Kind = "max", tile: int = 1024
+    photos: Vectors, sentences: Vectors, photo_of: np.ndarray, kind: Kind = "max", tile: int = 1024
 ) -> Ranks:
-    return rank(VectorScores(*pad(photos), sentences, owners, kind, tile))
+    return rank(VectorScores(*pad(photos), sentences, photo_of, kind, tile))
 
 
 def assert_same(found: Ranks, expected: Ranks) -> None:
     np.testing.assert_array_equal(found.photos, expected.photos)
     np.testing.assert_array_equal(found.sentences, expected.sentences)
-    np.testing.assert_array_equal(found.owners, expected.owners)
+    np.testing.assert_array_equal(found.photo_of_sentence, expected.photo_of_sentence)
 
 
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[Vectors, Vectors, np.ndarray]:
     """Photos of 1 to 4 regions, sentences of 1 to 5 words, of whole numbers, few: ties and equal photos are common."""
     photos = draw(st.integers(1, 6))
-    owners = draw(st.permutations([*range(photos), *draw(st.lists(st.integers(0, photos - 1), max_size=9))]))
+    photo_of = draw(st.permutations([*range(photos), *draw(st.lists(st.integers(0, photos - 1), max_size=9))]))
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     high = draw(st.integers(1, 5))
 
     def some(count: int, longest: int) -> Vectors:
         return [rng.integers(-high, high, (rng.integers(1, longest + 1), 2)).astype(np.float32) for _ in range(count)]
 
-    return some(photos, 4), some(len(owners), 5), np.array(owners)
+    return some(photos, 4), some(len(photo_of), 5), np.array(photo_of)
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
@@ -110,9 +110,9 @@ def problems(draw: st.DrawFn) -> tuple[Vectors, Vectors, np.ndarray]:
 def test_equals_the_plain_definition_whatever_the_tile(
     kind: Kind, problem: tuple[Vectors, Vectors, np.ndarray], tile: int
 ) -> None:
-    photos, sentences, owners = problem
-    expected = rank(MatrixScores(score_slowly(photos, sentences, kind), owners))
-    assert_same(ranked_vectors(photos, sentences, owners, kind, tile), expected)
+    photos, sentences, photo_of = problem
+    expected = rank(MatrixScores(score_slowly(photos, sentences, kind), photo_of))
+    assert_same(ranked_vectors(photos, sentences, photo_of, kind, tile), expected)
 
 
 @settings(max_examples=50)
@@ -133,14 +133,14 @@ def test_a_mean_lets_a_short_sentence_win() -> None:
 @settings(max_examples=50)
 @given(problem=problems(), seed=st.integers(0, 1000))
 def test_order_and_padding_do_not_matter(problem: tuple[Vectors, Vectors, np.ndarray], seed: int) -> None:
-    photos, sentences, owners = problem
+    photos, sentences, photo_of = problem
     rng = np.random.default_rng(seed)
     rows, columns = rng.permutation(len(photos)), rng.permutation(len(sentences))
     vectors, counts = pad([photos[k] for k in rows])
     vectors = np.pad(vectors, [(0, 0), (0, 2), (0, 0)])
     vectors[np.arange(vectors.shape[1]) >= counts[:, None]] = np.nan
-    shuffled = rank(VectorScores(vectors, counts, [sentences[k] for k in columns], np.argsort(rows)[owners[columns]]))
-    expected = ranked_vectors(photos, sentences, owners)
+    shuffled = rank(VectorScores(vectors, counts, [sentences[k] for k in columns], np.argsort(rows)[photo_of[columns]]))
+    expected = ranked_vectors(photos, sentences, photo_of)
     np.testing.assert_array_equal(shuffled.photos, expected.photos[rows])
     np.testing.assert_array_equal(shuffled.sentences, expected.sentences[columns])
 
@@ -151,8 +151,9 @@ def test_swapping_photos_and_sentences_mirrors(count: int, seed: int) -> None:
     # One region and one word, so that a photo and a sentence are the same kind of thing.
     rng = np.random.default_rng(seed)
     photos, sentences = ([each[None] for each in rng.integers(-2, 3, (count, 3)).astype(np.float32)] for _ in range(2))
-    owners = rng.permutation(count)
-    found, mirrored = ranked_vectors(photos, sentences, owners), ranked_vectors(sentences, photos, np.argsort(owners))
+    photo_of = rng.permutation(count)
+    found = ranked_vectors(photos, sentences, photo_of)
+    mirrored = ranked_vectors(sentences, photos, np.argsort(photo_of))
     np.testing.assert_array_equal(found.photos, mirrored.sentences)
     np.testing.assert_array_equal(found.sentences, mirrored.photos)
 
@@ -180,23 +181,23 @@ def test_equal_sentences_of_two_photos_tie() -> None:
 
 
 def test_what_does_not_fit_is_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    photos, sentences, owners = list(random((20, 3, 8))), list(random((60, 4, 8), 1)), np.arange(60) % 20
-    expected = ranked_vectors(photos, sentences, owners, tile=12)
+    photos, sentences, photo_of = list(random((20, 3, 8))), list(random((60, 4, 8), 1)), np.arange(60) % 20
+    expected = ranked_vectors(photos, sentences, photo_of, tile=12)
     monkeypatch.setattr(ranks_module, "_KEPT", 30)
     monkeypatch.setattr(ranks_module, "_MEMBERS", 3)
-    assert_same(ranked_vectors(photos, sentences, owners, tile=12), expected)
+    assert_same(ranked_vectors(photos, sentences, photo_of, tile=12), expected)
 
 
 def test_wrong_input_is_refused() -> None:
-    photos, counts, owners = np.ones((2, 3, 4), np.float32), np.array([3, 1]), np.array([0, 1])
+    photos, counts, photo_of = np.ones((2, 3, 4), np.float32), np.array([3, 1]), np.array([0, 1])
     words = [np.ones((2, 4), np.float32)] * 2
     with pytest.raises(ValueError, match="photo of each"):
-        VectorScores(photos, counts, words, owners[:1])
+        VectorScores(photos, counts, words, photo_of[:1])
     with pytest.raises(ValueError, match=r"vectors \(N, M, h\) and N counts"):
-        VectorScores(photos, counts[:1], words, owners)
+        VectorScores(photos, counts[:1], words, photo_of)
     with pytest.raises(ValueError, match=r"sentence 1: expected \(T, 4\), found \(2, 3\)"):
-        VectorScores(photos, counts, [words[0], words[1][:, :3]], owners)
+        VectorScores(photos, counts, [words[0], words[1][:, :3]], photo_of)
     with pytest.raises(ValueError, match="must each have a sentence"):
         VectorScores(photos, counts, words, np.array([0, 0]))
     with pytest.raises(ValueError, match="kind must be"):
-        VectorScores(photos, counts, words, owners, kind="median")  # type: ignore[arg-type]
+        VectorScores(photos, counts, words, photo_of, kind="median")  # type: ignore[arg-type]

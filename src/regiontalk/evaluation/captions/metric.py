@@ -1,4 +1,4 @@
-"""How close written captions are to human ones: BLEU, ROUGE-L and CIDEr, equal to coco-caption's.
+"""Caption metrics: BLEU, ROUGE-L and CIDEr, equal to coco-caption's.
 
 Nothing is normalised here: give words as `ptb_tokenise` or `tokenise` makes them, for candidates and references alike.
 Every function takes N candidates, each a sequence of words (may be empty), and for each photo one or more references.

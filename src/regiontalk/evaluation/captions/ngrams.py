@@ -107,7 +107,7 @@ def count_both(
     return [each.of(slice(0, middle)) for each in counts], [each.of(slice(middle, end)) for each in counts]
 
 
-def owners(references: Sequence[Sequence[Words]]) -> np.ndarray:
+def photo_of_reference(references: Sequence[Sequence[Words]]) -> np.ndarray:
     """For each reference, all in a row, the photo that it belongs to, int64."""
     return np.repeat(np.arange(len(references)), [len(truths) for truths in references])
 
@@ -172,19 +172,19 @@ def bleu_counts(
         min((abs(len(truth) - own), len(truth)) for truth in truths)[1]
         for own, truths in zip(length.tolist(), references, strict=True)
     ]
-    owner = owners(references)
+    photo_of = photo_of_reference(references)
     correct = [
-        _matches(mine, theirs, owner, len(candidates))
+        _matches(mine, theirs, photo_of, len(candidates))
         for mine, theirs in zip(candidate_ngrams, reference_ngrams, strict=True)
     ]
     guessed = np.maximum(0, length[:, None] - np.arange(ORDERS))
     return BleuCounts(np.stack(correct, axis=1), guessed, length, np.array(closest))
 
 
-def _matches(mine: NgramCounts, theirs: NgramCounts, owner: np.ndarray, photos: int) -> np.ndarray:
+def _matches(mine: NgramCounts, theirs: NgramCounts, photo_of: np.ndarray, photos: int) -> np.ndarray:
     """Clipped matches of one order, (N,)."""
     different = len(mine.ngrams)
-    keys = owner[theirs.caption] * different + theirs.ngram
+    keys = photo_of[theirs.caption] * different + theirs.ngram
     by_key = np.argsort(keys, kind="stable")
     keys, starts = np.unique(keys[by_key], return_index=True)
     most = np.maximum.reduceat(theirs.count[by_key], starts) if len(starts) else theirs.count
@@ -214,9 +214,9 @@ class DocumentFrequencies:
         if not references:
             raise ValueError("document frequencies need the captions of at least one photo")
         counts: Counter[tuple[str, ...]] = Counter()
-        owner = owners(references)
+        photo_of = photo_of_reference(references)
         for each in count_ngrams([truth for truths in references for truth in truths]):
-            frequencies = _photos_with(each, owner).tolist()
+            frequencies = _photos_with(each, photo_of).tolist()
             counts.update(dict(zip(each.ngrams, frequencies, strict=True)))
         return cls(len(references), dict(counts))
 
@@ -253,17 +253,17 @@ def cider(
         reference_ngrams: of the R references.
         frequencies: None takes those of the references.
     """
-    owner = owners(references)
-    delta = _bigrams(candidate_ngrams, len(references))[owner] - _bigrams(reference_ngrams, len(owner))
+    photo_of = photo_of_reference(references)
+    delta = _bigrams(candidate_ngrams, len(references))[photo_of] - _bigrams(reference_ngrams, len(photo_of))
     penalty = np.exp(-(delta**2) / (2 * _SIGMA**2))
-    clipped, plain = np.zeros(len(owner)), np.zeros(len(owner))
+    clipped, plain = np.zeros(len(photo_of)), np.zeros(len(photo_of))
     for mine, theirs in zip(candidate_ngrams, reference_ngrams, strict=True):
-        weight = _weights(theirs, owner, len(references), frequencies)
-        both = _products(mine, theirs, owner, weight)
+        weight = _weights(theirs, photo_of, len(references), frequencies)
+        both = _products(mine, theirs, photo_of, weight)
         clipped += both[0] * penalty
         plain += both[1]
-    share = _SCALE / ORDERS / np.bincount(owner)[owner]
-    return Cider(np.bincount(owner, clipped * share), np.bincount(owner, plain * share))
+    share = _SCALE / ORDERS / np.bincount(photo_of)[photo_of]
+    return Cider(np.bincount(photo_of, clipped * share), np.bincount(photo_of, plain * share))
 
 
 def caution(photos: int) -> str | None:
@@ -279,20 +279,20 @@ def caution(photos: int) -> str | None:
     return None
 
 
-def _photos_with(counts: NgramCounts, owner: np.ndarray) -> np.ndarray:
+def _photos_with(counts: NgramCounts, photo_of: np.ndarray) -> np.ndarray:
     """In how many photos' captions each n-gram is, (G,)."""
     different = max(1, len(counts.ngrams))
-    pairs = np.sort(owner[counts.caption] * different + counts.ngram)
+    pairs = np.sort(photo_of[counts.caption] * different + counts.ngram)
     first = np.diff(pairs, prepend=-1) > 0  # faster than np.unique, which hashes
     return np.bincount(pairs[first] % different, minlength=len(counts.ngrams))
 
 
 def _weights(
-    theirs: NgramCounts, owner: np.ndarray, photos: int, frequencies: DocumentFrequencies | None
+    theirs: NgramCounts, photo_of: np.ndarray, photos: int, frequencies: DocumentFrequencies | None
 ) -> np.ndarray:
     """log(photos / photos with it) of each n-gram, (G,)."""
     if frequencies is None:
-        found = _photos_with(theirs, owner)
+        found = _photos_with(theirs, photo_of)
     else:
         photos = frequencies.photos
         found = np.array([frequencies.counts.get(ngram, 0) for ngram in theirs.ngrams], np.int64)
@@ -301,17 +301,17 @@ def _weights(
 
 
 def _products(
-    mine: NgramCounts, theirs: NgramCounts, owner: np.ndarray, weight: np.ndarray
+    mine: NgramCounts, theirs: NgramCounts, photo_of: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Products of each reference's vector with its candidate's, over both lengths: clipped and plain, (R,) each."""
     different = len(mine.ngrams)
-    wanted = owner[theirs.caption] * different + theirs.ngram
+    wanted = photo_of[theirs.caption] * different + theirs.ngram
     shared = lookup(mine.caption * different + mine.ngram, mine.count, wanted)
     squared = weight[theirs.ngram] ** 2
-    references = len(owner)
+    references = len(photo_of)
     clipped = np.bincount(theirs.caption, np.minimum(shared, theirs.count) * theirs.count * squared, references)
     plain = np.bincount(theirs.caption, shared * theirs.count * squared, references)
-    lengths = _length(mine, weight, int(owner[-1]) + 1)[owner] * _length(theirs, weight, references)
+    lengths = _length(mine, weight, int(photo_of[-1]) + 1)[photo_of] * _length(theirs, weight, references)
     lengths[lengths == 0] = 1  # then the product is 0 as well
     return clipped / lengths, plain / lengths
 

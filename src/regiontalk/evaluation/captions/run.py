@@ -58,7 +58,7 @@ def evaluate_captions(
         dataset: its captions are the references, normalised as the captions are.
         beam: hypotheses kept in the search; None for the pack's.
         reporting: the bootstrap.
-        progress: is told how far it is.
+        progress: shows how far it is.
 
     Returns:
         The scores of `caption_scores`, in percent, and `"signature": {...}`; with a bootstrap also `"interval"`: for
@@ -112,7 +112,7 @@ def evaluate_nearest(
         dataset: as in `evaluate_captions`.
         training: photos and captions to take from; none of them may be in `dataset`.
         reporting: the bootstrap.
-        progress: is told how far it is.
+        progress: shows how far it is.
 
     Returns:
         As `evaluate_captions`.

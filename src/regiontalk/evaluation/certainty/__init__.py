@@ -1,1 +1,1 @@
-"""Whether what is told as sure is so: found or not found, and how often what is 70 % sure is there."""
+"""Calibration: accuracy of "found" and "not found", and how often what is given 70 % is there."""

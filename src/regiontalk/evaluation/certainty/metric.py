@@ -1,4 +1,4 @@
-"""How good probabilities are: how often the likelier answer is right, and how far what is told is from what is so.
+"""How good probabilities are: accuracy of the likelier answer, and the expected calibration error.
 
 The expected calibration error (Naeini et al. 2015; Guo et al. 2017, *On Calibration of Modern Neural Networks*) is the
 mean distance, over answers put into bins by their probability, between a bin's mean probability and its share of yes.
@@ -17,7 +17,7 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """Answers told with `low` to `high`: how many, their mean probability, and the share whose answer is yes."""
+    """Answers of probability `low` to `high`: how many, the mean probability (`told`), the share of yes (`shown`)."""
 
     low: float
     high: float
@@ -28,7 +28,7 @@ class Bin:
 
 @dataclass(frozen=True)
 class CertaintyScores:
-    """What is said of questions and their answers; shares in 0..1.
+    """Accuracy and calibration over questions; shares in 0..1.
 
     Attributes:
         questions: how many; half of them are to be answered by yes.
@@ -50,12 +50,12 @@ class CertaintyScores:
         return asdict(self) | {"bins": [asdict(each) for each in self.bins]}
 
 
-def certainty_scores(told: np.ndarray, found: np.ndarray, shown: np.ndarray) -> CertaintyScores:
+def certainty_scores(probabilities: np.ndarray, found: np.ndarray, shown: np.ndarray) -> CertaintyScores:
     """Scores of K answers.
 
     Args:
-        told: (K,) probabilities.
-        found: (K,) bool, whether it was told as found.
+        probabilities: (K,).
+        found: (K,) bool, the answers.
         shown: (K,) bool, whether it is there; both occur.
 
     >>> found, shown = np.array([True, True, False]), np.array([True, False, False])
@@ -64,15 +64,21 @@ def certainty_scores(told: np.ndarray, found: np.ndarray, shown: np.ndarray) -> 
     (0.667, 0.3)
     """
     right = found == shown
-    places = np.minimum((told * BINS).astype(np.int64), BINS - 1)
+    places = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)
     bins = tuple(
-        Bin(place / BINS, (place + 1) / BINS, int(own.sum()), float(told[own].mean()), float(shown[own].mean()))
+        Bin(
+            place / BINS,
+            (place + 1) / BINS,
+            int(inside.sum()),
+            float(probabilities[inside].mean()),
+            float(shown[inside].mean()),
+        )
         for place in range(BINS)
-        if (own := places == place).any()
+        if (inside := places == place).any()
     )
-    error = sum(each.questions * abs(each.told - each.shown) for each in bins) / len(told)
+    error = sum(each.questions * abs(each.told - each.shown) for each in bins) / len(probabilities)
     return CertaintyScores(
-        questions=len(told),
+        questions=len(probabilities),
         accuracy=float(right.mean()),
         accuracy_shown=float(right[shown].mean()),
         accuracy_absent=float(right[~shown].mean()),

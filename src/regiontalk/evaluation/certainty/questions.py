@@ -1,4 +1,4 @@
-"""Questions whether a photo shows something: as many whose answer is yes as no.
+"""Balanced yes/no questions: whether a photo shows something.
 
 For each thing that a photo shows one is drawn that it does not show. What a photo shows is said by its boxes, or by its
 captions: a class that two of them name, or the only one. What none of its captions names is taken as not there, which
@@ -55,17 +55,16 @@ def of_boxes(
     return _questions([(photo.shown - photo.unclear, photo.shown) for photo in photos], classes, vocabulary, seed)
 
 
-def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str], seed: int = SEED) -> list[Question]:
+def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str]) -> list[Question]:
     """Questions about COCO's classes, by what photos' captions name.
 
     Args:
         photos: with their captions.
         vocabulary: the words that captions taught.
-        seed: of the draw, every class being as likely.
     """
     namer = ClassNamer(each.name for each in CLASSES)
     mentions = [[namer.mentions(tokenise(caption)) for caption in photo.captions] for photo in photos]
-    return _questions([(_agreed(each), _mentioned(each)) for each in mentions], namer.labels, vocabulary, seed)
+    return _questions([(_agreed(each), _mentioned(each)) for each in mentions], namer.labels, vocabulary, SEED)
 
 
 def caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> list[bool | None]:

@@ -1,4 +1,4 @@
-"""Whether a pack's "found" and its probabilities hold, on photos whose boxes or captions say what they show."""
+"""Calibration of a pack on photos whose boxes or captions say what they show."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def evaluate_certainty(
         sentence: what is asked, {} standing for the name. With a second {} each question has one of the other answer
             beside it: first the thing that is there, then the one that is not.
         selection: how the photos were chosen, for the signature.
-        progress: is told how far it is.
+        progress: shows how far it is.
 
     Raises:
         ConfigError: if the pack tells no probabilities, or `sentence` has not one {} or two.
@@ -70,8 +70,8 @@ def evaluate_certainty(
         raise DataError(f"{dataset.name}: nothing can be asked; the pack knows no word for what its photos show")
     looked = _looked(model, dataset, progress)
     pairs = list(zip(questions[::2], questions[1::2], strict=True))
-    told = [answer for pair in pairs for answer in _answers(model, looked[pair[0].photo], pair, parts)]
-    sure, found = (np.array(column) for column in zip(*told, strict=True))
+    answers = [answer for pair in pairs for answer in _answers(model, looked[pair[0].photo], pair, parts)]
+    sure, found = (np.array(column) for column in zip(*answers, strict=True))
     shown = np.array([question.shown for question in questions])
     if isinstance(dataset, BoxedDataset):
         signature = box_signature(model, dataset, selection or {}, progress)
@@ -98,7 +98,7 @@ def _questions(model: Model, dataset: BoxedDataset | Dataset) -> list[Question]:
 def _answers(
     model: Model, regions: Regions, pair: Sequence[Question], parts: Sequence[str]
 ) -> list[tuple[float, bool]]:
-    """For a thing that is there and one that is not: how sure the pack is of it, and whether it is told as found."""
+    """For a thing that is there and one that is not: its probability, and whether the pack finds it."""
     asked = [[question] for question in pair] if len(parts) == 2 else [list(pair)]
     return [answer for questions in asked for answer in _asked(model, regions, questions, parts)]
 
@@ -112,19 +112,19 @@ def _asked(
         places.append((start, start + len(question.words)))
         text = f"{text} {' '.join(question.words)} {after}"
     alignment = model.align(regions, text)
-    return [told(alignment, start, end) for start, end in places]
+    return [probability_and_found(alignment, start, end) for start, end in places]
 
 
-def told(alignment: Alignment, start: int, end: int) -> tuple[float, bool]:
-    """How sure it is of some words in a row, and whether all of them are told as found.
+def probability_and_found(alignment: Alignment, start: int, end: int) -> tuple[float, bool]:
+    """The probability that a run of words is shown, and whether all of them are found.
 
     Args:
         alignment: of a sentence that holds them.
         start, end: their places, end exclusive.
     """
     sure = alignment.word_sure[start:end]
-    own = [phrase for phrase in alignment.phrases if phrase.start < end and phrase.end > start]
-    found = all(phrase.found for phrase in own) and all(each is None or each >= ABSENT for each in sure)
+    overlapping = [phrase for phrase in alignment.phrases if phrase.start < end and phrase.end > start]
+    found = all(phrase.found for phrase in overlapping) and all(each is None or each >= ABSENT for each in sure)
     return phrase_probability([None if each is None else log_odds_of(each) for each in sure]) or 0.0, found
 
 

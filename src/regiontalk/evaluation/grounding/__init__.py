@@ -1,1 +1,1 @@
-"""Grounding: how well words and phrases point into their boxes."""
+"""Grounding: pointing accuracy and recall of words and phrases against boxes."""

@@ -1,4 +1,4 @@
-"""How well words and phrases find their boxes: pointing accuracy and recall at an IoU of 0.5, beside baselines.
+"""Grounding metrics: pointing accuracy and recall at an IoU of 0.5, beside baselines.
 
 A query asks one photo for one thing. The regions are ranked by their score (v_i · s_t of a word, the sum over the words
 of a phrase), and a region is right
@@ -8,7 +8,7 @@ of a phrase), and a region is right
   that paper's 15 pixels of tolerance;
 - for *recall* if its IoU with one of the true boxes is at least 0.5.
 
-Ties count against the system: what is wrong and scores as high stands in front.
+Ties are broken pessimistically.
 
 Axis names: B true boxes, M regions.
 """

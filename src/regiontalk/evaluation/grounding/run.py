@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from regiontalk.alignment.mrf import products
+from regiontalk.alignment.score import products
 from regiontalk.data import BoxedDataset, BoxedPhoto, Entities
 from regiontalk.data.flickr30k_entities import EntitySentence
 from regiontalk.errors import ConfigError, DataError
@@ -72,11 +72,10 @@ def evaluate_classes(
         dataset: photos with the names of classes on their boxes.
         sentence: the neutral sentence, with {} for the name.
         selection: how the photos were chosen, for the signature.
-        progress: is told how far it is.
+        progress: shows how far it is.
         on_query: is called with each query of `words`.
         reporting: the bootstrap.
-        min_photos: photos that a class needs to be asked for. One photo alone has 0 or 100 %, and counts as much in the
-            macro average as a class of hundreds.
+        min_photos: photos that a class needs to be asked for: a class of one counts as much in the macro average.
 
     Returns:
         `{"words": numbers, "difficult": numbers, "synonyms": numbers, "classes": {label: {"word", "synonyms",
@@ -87,40 +86,51 @@ def evaluate_classes(
         is none. With a bootstrap also `"interval"`: for each of these `grounding_intervals`.
 
     Raises:
-        DataError: if no box has a class that the pack knows a word for, the boxes have no classes, or a photo is not of
-            the size that its boxes were drawn on.
+        DataError: if no box has a class that the pack has a word for, or a photo has not the size of its boxes.
         ConfigError: if `sentence` has no {} or two, or other text in braces, or no class has `min_photos` photos.
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
     asked = [photo.labels - photo.unclear for photo in dataset.photos]
     photos_of, names = class_names(model, dataset, asked, min_photos)
     vectors = _read_names(model, {name for each in names.values() for name in each}, sentence)
-    first, difficult, every = list[Query](), list[Query](), list[Query]()
     looked = look_at_photos(model, dataset.photos, progress)
+    questions: dict[str, list[Query]] = {"words": [], "difficult": [], "synonyms": []}
     for row, (photo, regions, labels) in enumerate(zip(dataset.photos, looked, asked, strict=True)):
         for label in sorted(names.keys() & labels):
-            truth, share = photo.boxes_of(label), 1 / max(1, len(names[label]))
-            queries = [_query(label, truth, regions, vectors[name], share, row) for name in names[label]]
-            every += queries
-            for query in queries[:1]:
-                first.append(replace(query, weight=1.0))
-                on_query(photo, " ".join(names[label][0]), first[-1])
-                difficult += first[-1:] if _is_difficult(photo, label) else []
-    unclear = sum(len(photo.unclear & photo.labels) for photo in dataset.photos)
-    questions = {"words": first, "difficult": difficult, "synonyms": every}
+            _ask_class(questions, label, names[label], (photo, regions, row), vectors, on_query)
     return {
         **_numbers(questions, reporting),
         **_classes(photos_of, names),
         "signature": {
             **box_signature(model, dataset, selection or {}, progress),
-            "queries": len(first),
-            "difficult_queries": len(difficult),
-            "pairs_left_out_for_crowds": unclear,
+            "queries": len(questions["words"]),
+            "difficult_queries": len(questions["difficult"]),
+            "pairs_left_out_for_crowds": sum(len(photo.unclear & photo.labels) for photo in dataset.photos),
             "sentence": sentence,
             "min_photos_of_a_class": min_photos,
             **_how(reporting),
         },
     }
+
+
+def _ask_class(
+    questions: dict[str, list[Query]],
+    label: str,
+    names: Sequence[Words],
+    looked: tuple[BoxedPhoto, Regions, int],
+    vectors: Mapping[Words, np.ndarray],
+    on_query: OnQuery,
+) -> None:
+    """Asks a photo for a class by each of its names; the queries go to the `questions` that they belong to."""
+    photo, regions, row = looked
+    truth, share = photo.boxes_of(label), 1 / max(1, len(names))
+    queries = [_query(label, truth, regions, vectors[name], share, row) for name in names]
+    questions["synonyms"] += queries
+    for query in queries[:1]:
+        first = replace(query, weight=1.0)
+        questions["words"].append(first)
+        on_query(photo, " ".join(names[0]), first)
+        questions["difficult"] += [first] if _is_difficult(photo, label) else []
 
 
 def evaluate_phrases(

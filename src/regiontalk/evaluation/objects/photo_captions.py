@@ -137,7 +137,7 @@ def write_photo_captions(
         dataset: the photos.
         beam: hypotheses kept in the search; None for the pack's.
         selection: how the photos were chosen, for the signature.
-        progress: is told how far it is.
+        progress: shows how far it is.
 
     Raises:
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.

@@ -77,7 +77,7 @@ def evaluate_naming(
         dataset: photos with the names of classes on their boxes.
         beam: hypotheses kept in the search; None for the pack's.
         selection: how the photos were chosen, for the signature.
-        progress: is told how far it is.
+        progress: shows how far it is.
 
     Returns:
         `{"region": shares, "full_frame_on_crop": shares, "times_full_frame", "boxes_by_class", "signature"}`; shares as

@@ -1,11 +1,11 @@
-"""How well photos find their sentences and sentences their photo: recalls, median and mean rank, and their spread.
+"""Retrieval metrics, image to text and text to image: recall at k, median and mean rank, bootstrap intervals.
 
 Axis names: N photos, L sentences, F folds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any, TypeAlias
 
@@ -28,9 +28,9 @@ Fold: TypeAlias = tuple[slice, np.ndarray, np.ndarray]
 def retrieval(scores: np.ndarray, photo_of_sentence: np.ndarray) -> Numbers:
     """Ranks every sentence for every photo and the other way round.
 
-    A photo's rank is that of its closest ground truth: the best placed of its own sentences, with none but wrong ones
-    counted before it. A sentence's rank is its own photo's place among all N. Ranks start at 1. Ties count against the
-    system: whatever is wrong and scores as high stands in front, so a model that scores everything alike comes last.
+    A photo's rank is that of its closest ground truth: the best ranked of its own sentences, with only negatives
+    counted before it. A sentence's rank is its own photo's rank among all N. Ranks start at 1. Ties are broken
+    pessimistically.
 
     Args:
         scores: (N, L), finite, photos by sentences, the higher the better.
@@ -100,37 +100,28 @@ def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, 
     return {**intervals, "rsum": interval([rsum(each) for each in drawn])}
 
 
-def cut_folds(owners: np.ndarray, photos: int, folds: int) -> Iterator[Fold]:
+def cut_folds(photo_of_sentence: np.ndarray, photos: int, folds: int) -> list[Fold]:
     """Cuts photos, in their order, into folds of equal size, each with the sentences of its photos.
 
     The average of five folds of 1,000 photos is what is known as "COCO 1K".
 
     Args:
-        owners: (L,) the photo of each sentence.
+        photo_of_sentence: (L,) the photo of each sentence.
         photos: N.
         folds: F; 1 is the whole set.
 
     Raises:
-        ValueError: if `folds` does not divide N.
+        ConfigError: if `folds` does not divide N.
     """
     if folds < 1 or photos % folds:
-        raise ValueError(f"{photos} photos cannot be cut into {folds} folds of equal size")
+        problem = f"{photos} photos cannot be cut into {folds} folds of equal size"
+        raise ConfigError(f"--folds {folds}: {problem}; give a number that divides {photos}")
     size = photos // folds
-    for start in range(0, photos, size):
-        sentences = np.flatnonzero((owners >= start) & (owners < start + size))
-        yield slice(start, start + size), sentences, owners[sentences] - start
-
-
-def equal_folds(owners: np.ndarray, photos: int, folds: int) -> list[Fold]:
-    """As `cut_folds`.
-
-    Raises:
-        ConfigError: if `folds` does not divide the number of photos.
-    """
-    try:
-        return list(cut_folds(owners, photos, folds))
-    except ValueError as error:
-        raise ConfigError(f"--folds {folds}: {error}; give a number that divides {photos}") from None
+    sentences = [np.flatnonzero(photo_of_sentence // size == fold) for fold in range(folds)]
+    return [
+        (slice(fold * size, (fold + 1) * size), rows, photo_of_sentence[rows] - fold * size)
+        for fold, rows in enumerate(sentences)
+    ]
 
 
 def rank_folds(
@@ -141,7 +132,7 @@ def rank_folds(
     Args:
         parts: of `cut_folds`.
         scores_of: gives the scores of a fold.
-        progress: is told how far it is.
+        progress: shows how far it is.
 
     Raises:
         ValueError: as `rank`.
@@ -183,7 +174,7 @@ class _Weighable:
         by_photo, by_sentence = np.argsort(ranks.photos), np.argsort(ranks.sentences)
         self._ways = (
             (ranks.photos[by_photo], by_photo),
-            (ranks.sentences[by_sentence], ranks.owners[by_sentence]),
+            (ranks.sentences[by_sentence], ranks.photo_of_sentence[by_sentence]),
         )
 
     def numbers(self, weights: np.ndarray) -> Numbers:

@@ -1,4 +1,4 @@
-"""Where the ground truth stands among all candidates, from scores that come in tiles: of a matrix, or of vectors.
+"""Ranks of the ground truth among all candidates, from scores that come in tiles: of a matrix, or of vectors.
 
 Photos x sentences are never held whole. Axis names: N photos, M regions, L sentences, h dimensions; n photos and l
 sentences of a tile.
@@ -31,13 +31,13 @@ class Scores(Protocol):
 
     Attributes:
         photos: N.
-        owners: (L,) integers in 0..N-1, the photo that each sentence was written for.
+        photo_of_sentence: (L,) integers in 0..N-1, the photo that each sentence was written for.
     """
 
     photos: int
-    owners: np.ndarray
+    photo_of_sentence: np.ndarray
 
-    def own(self) -> np.ndarray:
+    def positives(self) -> np.ndarray:
         """The score of each sentence with its own photo: (L,), the very numbers that `tiles` gives."""
         ...
 
@@ -48,25 +48,24 @@ class Scores(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Ranks:
-    """The place of the closest ground truth, from 1. Ties count against the system.
+    """The rank of the closest ground truth, from 1. Ties are broken pessimistically.
 
     Attributes:
-        photos: (N,) int64, the place of each photo's best placed own sentence among all that are not its own.
-        sentences: (L,) int64, the place of each sentence's own photo.
-        owners: (L,) int64, that photo.
+        photos: (N,) int64, of each photo's best ranked positive among all its negatives.
+        sentences: (L,) int64, of each sentence's photo.
+        photo_of_sentence: (L,) int64, that photo.
     """
 
     photos: np.ndarray
     sentences: np.ndarray
-    owners: np.ndarray
+    photo_of_sentence: np.ndarray
 
 
 def rank(scores: Scores, advance: Callable[[int], None] = lambda pairs: None) -> Ranks:
     """Ranks every sentence for every photo and the other way round.
 
     Two passes: the ground truths' own scores, then how many wrong candidates score as high or higher. That is the plain
-    definition, whatever the tiles. Whatever is wrong and scores alike stands in front, so a model that scores
-    everything alike comes last.
+    definition, whatever the tiles. Ties are broken pessimistically.
 
     Args:
         scores: every photo has at least one sentence.
@@ -75,16 +74,16 @@ def rank(scores: Scores, advance: Callable[[int], None] = lambda pairs: None) ->
     Raises:
         ValueError: if a score is not finite, or not every photo has a sentence.
     """
-    owners, own = np.asarray(scores.owners), scores.own()
-    check_owners(owners, scores.photos)
-    best = np.full(scores.photos, -np.inf, own.dtype)  # (N,): each photo with the best of its sentences
-    np.maximum.at(best, owners, own)
-    ranks = Ranks(np.ones(scores.photos, np.int64), np.ones(len(owners), np.int64), owners.astype(np.int64))
+    photo_of, positives = np.asarray(scores.photo_of_sentence, np.int64), scores.positives()
+    check_photo_of_sentence(photo_of, scores.photos)
+    best = np.full(scores.photos, -np.inf, positives.dtype)  # (N,): each photo with the best of its sentences
+    np.maximum.at(best, photo_of, positives)
+    ranks = Ranks(np.ones(scores.photos, np.int64), np.ones(len(photo_of), np.int64), photo_of)
     for photos, sentences, tile in scores.tiles():
         _check_finite(photos, sentences, tile)
-        wrong = owners[sentences] != photos[:, None]
+        wrong = photo_of[sentences] != photos[:, None]
         ranks.photos[photos] += (wrong & (tile >= best[photos, None])).sum(axis=1)
-        ranks.sentences[sentences] += (wrong & (tile >= own[sentences])).sum(axis=0)
+        ranks.sentences[sentences] += (wrong & (tile >= positives[sentences])).sum(axis=0)
         advance(tile.size)
     return ranks
 
@@ -94,34 +93,34 @@ class MatrixScores:
 
     Args:
         matrix: of a float type, photos by sentences.
-        owners: (L,) the photo of each sentence.
+        photo_of_sentence: (L,) the photo of each sentence.
         columns: (L,) the sentences' columns in the matrix; None if all columns are sentences, in order.
 
     Raises:
         ValueError: if the shapes or types are others.
     """
 
-    def __init__(self, matrix: np.ndarray, owners: np.ndarray, columns: np.ndarray | None = None) -> None:
+    def __init__(self, matrix: np.ndarray, photo_of_sentence: np.ndarray, columns: np.ndarray | None = None) -> None:
         sentences = matrix.shape[1:] if columns is None else columns.shape
-        if matrix.ndim != 2 or owners.shape != sentences or not np.issubdtype(owners.dtype, np.integer):
-            raise ValueError(
-                f"scores (N, L) need L integers, the photo of each sentence; found {matrix.shape} and {owners.shape}"
-            )
+        integers = np.issubdtype(photo_of_sentence.dtype, np.integer)
+        if matrix.ndim != 2 or photo_of_sentence.shape != sentences or not integers:
+            found = f"{matrix.shape} and {photo_of_sentence.shape}"
+            raise ValueError(f"scores (N, L) need L integers, the photo of each sentence; found {found}")
         if not np.issubdtype(matrix.dtype, np.floating):
             raise ValueError(f"scores must be finite numbers of a float type, found {matrix.dtype}")
-        self.photos, self.owners = len(matrix), owners
+        self.photos, self.photo_of_sentence = len(matrix), photo_of_sentence
         self._matrix, self._columns = matrix, columns
-        check_owners(owners, self.photos)
+        check_photo_of_sentence(photo_of_sentence, self.photos)
 
-    def own(self) -> np.ndarray:
+    def positives(self) -> np.ndarray:
         """As `Scores` says."""
-        columns = np.arange(len(self.owners)) if self._columns is None else self._columns
-        own: np.ndarray = self._matrix[self.owners, columns]
-        return own
+        columns = np.arange(len(self.photo_of_sentence)) if self._columns is None else self._columns
+        positives: np.ndarray = self._matrix[self.photo_of_sentence, columns]
+        return positives
 
     def tiles(self) -> Iterator[ScoreTile]:
         """As `Scores` says: whole rows."""
-        sentences = np.arange(len(self.owners))
+        sentences = np.arange(len(self.photo_of_sentence))
         step = max(1, _MATRIX_TILE // len(sentences))
         for start in range(0, self.photos, step):
             rows = np.asarray(self._matrix[start : start + step])
@@ -138,7 +137,7 @@ class VectorScores:
         region_vectors: (N, M, h), v_i, the regions of photo k in its first `region_counts[k]` rows.
         region_counts: (N,) integers in 1..M.
         sentences: L arrays (T, h), s_t of each word, at least one word each.
-        owners: (L,) the photo of each sentence.
+        photo_of_sentence: (L,) the photo of each sentence.
         kind: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
         tile: regions and words that are multiplied at a time; it changes nothing but the rounding.
 
@@ -151,13 +150,13 @@ class VectorScores:
         region_vectors: np.ndarray,
         region_counts: np.ndarray,
         sentences: Sequence[np.ndarray],
-        owners: np.ndarray,
+        photo_of_sentence: np.ndarray,
         kind: Kind = "max",
         tile: int = TILE,
     ) -> None:
-        _check(region_vectors, region_counts, sentences, owners)
-        self.photos, self.owners = len(region_vectors), owners
-        order = np.argsort(owners, kind="stable")  # so that a photo's sentences share a tile
+        _check(region_vectors, region_counts, sentences, photo_of_sentence)
+        self.photos, self.photo_of_sentence = len(region_vectors), photo_of_sentence
+        order = np.argsort(photo_of_sentence, kind="stable")  # so that a photo's sentences share a tile
         real = (vectors[:count] for vectors, count in zip(region_vectors, region_counts, strict=True))
         self._photos = Distinct(key_of(each) for each in real)
         self._sentences = Distinct((key_of(sentences[each]) for each in order), order)
@@ -171,23 +170,23 @@ class VectorScores:
         self._scorer = TileScorer(kind)
         self._kept: dict[tuple[int, int], np.ndarray] = {}
 
-    def own(self) -> np.ndarray:
+    def positives(self) -> np.ndarray:
         """As `Scores` says. Only tiles in which a photo meets its own sentences are scored: few, if most differ."""
-        photos, sentences = self._photos.number[self.owners], self._sentences.number  # (L,) each
+        photos, sentences = self._photos.number[self.photo_of_sentence], self._sentences.number  # (L,) each
         photo_tile = _tile_of(photos, self._photo_tiles)
         sentence_tile = _tile_of(sentences, self._sentence_tiles)
-        own, room = np.empty(len(sentences), np.float32), _KEPT
+        positives, room = np.empty(len(sentences), np.float32), _KEPT
         for column, part in enumerate(self._sentence_tiles):
             words = np.concatenate(self._words[part])
             here = np.flatnonzero(sentence_tile == column)
             for row in np.unique(photo_tile[here]):
                 rows, both = self._photo_tiles[row], here[photo_tile[here] == row]
                 scores = self._score(rows, part, words)
-                own[both] = scores[photos[both] - rows.start, sentences[both] - part.start]
+                positives[both] = scores[photos[both] - rows.start, sentences[both] - part.start]
                 room -= scores.size
                 if room >= 0:
                     self._kept[int(row), column] = scores
-        return own
+        return positives
 
     def tiles(self) -> Iterator[ScoreTile]:
         """As `Scores` says."""
@@ -210,13 +209,13 @@ class VectorScores:
         return self._scorer(self._regions[photos], self._counts[photos], words, self._word_counts[sentences])
 
 
-def check_owners(owners: np.ndarray, photos: int) -> None:
+def check_photo_of_sentence(photo_of_sentence: np.ndarray, photos: int) -> None:
     """Refuses sentences of photos that do not exist, and photos without a sentence.
 
     Raises:
         ValueError: which says what was expected.
     """
-    with_sentence = np.unique(owners)
+    with_sentence = np.unique(photo_of_sentence)
     if len(with_sentence) == 0 or not np.array_equal(with_sentence, np.arange(photos)):
         raise ValueError(f"photos 0 to {photos - 1} must each have a sentence and be all that sentences name")
 
@@ -239,13 +238,16 @@ def _runs(members: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _check(
-    region_vectors: np.ndarray, region_counts: np.ndarray, sentences: Sequence[np.ndarray], owners: np.ndarray
+    region_vectors: np.ndarray,
+    region_counts: np.ndarray,
+    sentences: Sequence[np.ndarray],
+    photo_of: np.ndarray,
 ) -> None:
     if region_vectors.ndim != 3 or region_counts.shape != region_vectors.shape[:1]:
         raise ValueError(f"expected vectors (N, M, h) and N counts, found {region_vectors.shape} {region_counts.shape}")
-    if owners.shape != (len(sentences),):
-        raise ValueError(f"{len(sentences)} sentences need the photo of each, found {owners.shape}")
+    if photo_of.shape != (len(sentences),):
+        raise ValueError(f"{len(sentences)} sentences need the photo of each, found {photo_of.shape}")
     for number, words in enumerate(sentences):
         if words.ndim != 2 or not len(words) or words.shape[1] != region_vectors.shape[2]:
             raise ValueError(f"sentence {number}: expected (T, {region_vectors.shape[2]}), found {words.shape}")
-    check_owners(owners, len(region_vectors))
+    check_photo_of_sentence(photo_of, len(region_vectors))

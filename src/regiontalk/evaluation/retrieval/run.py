@@ -18,7 +18,7 @@ from regiontalk.data import Dataset
 from regiontalk.errors import PackError
 from regiontalk.evaluation.looking import photo_regions
 from regiontalk.evaluation.results import SILENT, Progress, Reporting
-from regiontalk.evaluation.retrieval.metric import equal_folds, rank_folds, retrieval_result
+from regiontalk.evaluation.retrieval.metric import cut_folds, rank_folds, retrieval_result
 from regiontalk.evaluation.retrieval.ranks import Ranks, VectorScores
 from regiontalk.evaluation.signature import evaluation_signature
 from regiontalk.language import tokenise
@@ -39,7 +39,7 @@ class Retrieved:
         region_vectors, region_counts: (N, M, h) and (N,), as `score_matrix` takes them, of `ranking_regions`.
         captions: L sentences, photo by photo.
         sentences: their word vectors, L arrays (T, h), of `ranking_words`.
-        owners: (L,) the photo of each sentence.
+        photo_of_sentence: (L,) the photo of each sentence.
     """
 
     result: dict[str, Any]
@@ -49,7 +49,7 @@ class Retrieved:
     region_counts: np.ndarray
     captions: list[str]
     sentences: list[np.ndarray]
-    owners: np.ndarray
+    photo_of_sentence: np.ndarray
 
 
 def evaluate_retrieval(
@@ -61,7 +61,7 @@ def evaluate_retrieval(
         model: scores them, by the kind of score that its pack says.
         dataset: every photo and every caption of it takes part.
         reporting: folds and bootstrap.
-        progress: is told how far it is.
+        progress: shows how far it is.
 
     Returns:
         As `retrieval_result`, with the signature of the pack and the dataset.
@@ -80,8 +80,8 @@ def retrieve(
     """As `evaluate_retrieval`, with what the numbers came from."""
     reporting, progress = reporting or Reporting(), progress or SILENT
     captions = [caption for photo in dataset.photos for caption in photo.captions]  # L
-    owners = np.repeat(np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos])  # (L,)
-    parts = equal_folds(owners, len(dataset), reporting.folds)
+    photo_of_sentence = np.repeat(np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos])  # (L,)
+    parts = cut_folds(photo_of_sentence, len(dataset), reporting.folds)
     looked = photo_regions(model, dataset.files, progress)
     vectors, counts = pad([ranking_regions(each) for batch in looked for each in batch])
     sentences = _read(model, captions)
@@ -98,7 +98,7 @@ def retrieve(
     how = {"score": f"{kind} ({FORMULAS[kind]}){less}"}
     signature = evaluation_signature(model, dataset, progress) | how
     result = retrieval_result(ranks, signature, reporting)
-    return Retrieved(result, ranks, kind, vectors, counts, captions, sentences, owners)
+    return Retrieved(result, ranks, kind, vectors, counts, captions, sentences, photo_of_sentence)
 
 
 def _read(model: Model, captions: Sequence[str]) -> list[np.ndarray]:

@@ -17,8 +17,8 @@ import safetensors
 import regiontalk
 from regiontalk.errors import DataError, memory_errors
 from regiontalk.evaluation.results import SILENT, Progress, Reporting
-from regiontalk.evaluation.retrieval.metric import equal_folds, rank_folds, retrieval_result
-from regiontalk.evaluation.retrieval.ranks import MatrixScores, VectorScores, check_owners
+from regiontalk.evaluation.retrieval.metric import cut_folds, rank_folds, retrieval_result
+from regiontalk.evaluation.retrieval.ranks import MatrixScores, VectorScores, check_photo_of_sentence
 from regiontalk.evaluation.signature import file_sha256, photo_counts
 from regiontalk.files import open_regular, problem
 
@@ -54,8 +54,8 @@ def evaluate_scores(
     """
     reporting, progress = reporting or Reporting(), progress or SILENT
     matrix = _read_floats(scores, "scores", "(photos, sentences)")
-    of, origin = _read_owners(owners, len(matrix), matrix.shape[1], scores)
-    parts = equal_folds(of, len(matrix), reporting.folds)
+    of, origin = _read_photo_of_sentence(owners, len(matrix), matrix.shape[1], scores)
+    parts = cut_folds(of, len(matrix), reporting.folds)
 
     def scores_of(part: slice, mine: np.ndarray, own: np.ndarray) -> MatrixScores:
         return MatrixScores(matrix[part], own, None if len(parts) == 1 else mine)
@@ -95,8 +95,8 @@ def evaluate_embeddings(
         raise DataError(
             f"{photos} has vectors of {left.shape[1]} numbers and {sentences} of {right.shape[1]}: expected as many"
         )
-    of, origin = _read_owners(owners, len(left), len(right), sentences)
-    parts = equal_folds(of, len(left), reporting.folds)
+    of, origin = _read_photo_of_sentence(owners, len(left), len(right), sentences)
+    parts = cut_folds(of, len(left), reporting.folds)
 
     def scores_of(part: slice, mine: np.ndarray, own: np.ndarray) -> VectorScores:
         regions, words = left[part][:, None], right[mine][:, None]  # a photo is one region, a sentence one word
@@ -118,10 +118,10 @@ def _blamed_on(file: Path, folds: int) -> Iterator[None]:
         raise DataError(f"{file}: {error}{', counted within the fold' if folds > 1 else ''}") from error
 
 
-def _start(owners: np.ndarray) -> dict[str, Any]:
+def _start(photo_of_sentence: np.ndarray) -> dict[str, Any]:
     return {
         "regiontalk": regiontalk.__version__,
-        **photo_counts(np.bincount(owners)),
+        **photo_counts(np.bincount(photo_of_sentence)),
         "seen_in_training": _SEEN,
     }
 
@@ -155,7 +155,7 @@ def _refuse_rows(file: Path, start: int, right: np.ndarray, why: str) -> None:
         raise DataError(f"{file}: row {start + int(wrong.argmax())} {why}; expected finite vectors")
 
 
-def _read_owners(file: Path | None, photos: int, sentences: int, of: Path) -> tuple[np.ndarray, str]:
+def _read_photo_of_sentence(file: Path | None, photos: int, sentences: int, of: Path) -> tuple[np.ndarray, str]:
     """The photo of each sentence, (L,), and how that is known."""
     if file is None:
         if sentences % photos or not sentences:
@@ -165,20 +165,20 @@ def _read_owners(file: Path | None, photos: int, sentences: int, of: Path) -> tu
             )
         each = sentences // photos
         return np.arange(sentences) // each, f"assumed: sentences in the order of the photos, {each} for each"
-    owners = _read_array(file, "owners")
-    if owners.shape != (sentences,) or not np.issubdtype(owners.dtype, np.integer):
+    rows = _read_array(file, "owners")
+    if rows.shape != (sentences,) or not np.issubdtype(rows.dtype, np.integer):
         raise DataError(
-            f"{file}: expected {sentences} integers, the photo of each sentence, found {owners.dtype} {owners.shape}"
+            f"{file}: expected {sentences} integers, the photo of each sentence, found {rows.dtype} {rows.shape}"
         )
-    owners = np.asarray(owners)
-    if owners.min() < 0 or owners.max() >= photos:  # before any conversion could wrap them round
-        raise DataError(f"{file}: expected photos 0 to {photos - 1}, found {owners.min()} to {owners.max()}")
-    owners = owners.astype(np.int64)
+    rows = np.asarray(rows)
+    if rows.min() < 0 or rows.max() >= photos:  # before any conversion could wrap them round
+        raise DataError(f"{file}: expected photos 0 to {photos - 1}, found {rows.min()} to {rows.max()}")
+    rows = rows.astype(np.int64)
     try:
-        check_owners(owners, photos)
+        check_photo_of_sentence(rows, photos)
     except ValueError as error:
         raise DataError(f"{file}: {error}") from error
-    return owners, f"{file.name}, sha256 {file_sha256(file)}"
+    return rows, f"{file.name}, sha256 {file_sha256(file)}"
 
 
 def _read_floats(file: Path, name: str, axes: str) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""What a captioner is given of a photo."""
+"""Contexts of photos and regions."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from regiontalk.captioning.contexts import GEOMETRY, photo_contexts, region_contexts, region_inputs
+from regiontalk.captioning.attention import GEOMETRY, photo_contexts, region_contexts, region_inputs
 from regiontalk.structures import Regions
 
 
