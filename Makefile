@@ -6,7 +6,9 @@ PHOTO ?= src/regiontalk/samples/coffee.jpg
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-INSTALLS_FROM := pyproject.toml constraints.txt Makefile
+# `pip install '.[web]'`, without -e, replaces the editable install by a copy, which is then newer than the stamps below.
+COPY := $(wildcard $(VENV)/lib/python3*/site-packages/regiontalk)
+INSTALLS_FROM := pyproject.toml constraints.txt Makefile $(COPY)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -44,7 +46,7 @@ format: $(VENV)/.dev ## Put the code into shape
 clean: ## Remove the virtual environment and what the tools left
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.png
 
-# Stamps: a second call installs nothing unless one of these files changed.
+# Stamps: a second call installs nothing unless one of these files changed, or a copy took the editable install's place.
 $(VENV)/.runtime: $(INSTALLS_FROM) | $(VENV)/.made
 	@echo "Installing the runtime into $(VENV)"
 	@$(PIP) --editable .
