@@ -27,8 +27,9 @@ demo: $(VENV)/.runtime ## Describe a sample photo (or PHOTO=...) and draw demo.p
 	@echo "    regiontalk index add PHOTOS --index photos.index"
 	@echo "    regiontalk search \"a dog on the beach\" --index photos.index"
 
+# Two workers, each with one thread: more would wait for each other. Files stay whole, as what they share is made once.
 test: check ## All checks, doctests and tests: what CI runs
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: lint types ## Lint, format and types, without tests
 
