@@ -6,7 +6,9 @@ PHOTO ?= src/regiontalk/samples/coffee.jpg
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
-INSTALLS_FROM := pyproject.toml constraints.txt Makefile
+# `pip install '.[web]'`, without -e, replaces the editable install by a copy, which is then newer than the stamps below.
+COPY := $(wildcard $(VENV)/lib/python3*/site-packages/regiontalk)
+INSTALLS_FROM := pyproject.toml constraints.txt Makefile $(COPY)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -25,8 +27,9 @@ demo: $(VENV)/.runtime ## Describe a sample photo (or PHOTO=...) and draw demo.p
 	@echo "    regiontalk index add PHOTOS --index photos.index"
 	@echo "    regiontalk search \"a dog on the beach\" --index photos.index"
 
+# Two workers, each with one thread: more would wait for each other. Files stay whole, as what they share is made once.
 test: check ## All checks, doctests and tests: what CI runs
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: lint types ## Lint, format and types, without tests
 
@@ -44,7 +47,7 @@ format: $(VENV)/.dev ## Put the code into shape
 clean: ## Remove the virtual environment and what the tools left
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.png
 
-# Stamps: a second call installs nothing unless one of these files changed.
+# Stamps: a second call installs nothing unless one of these files changed, or a copy took the editable install's place.
 $(VENV)/.runtime: $(INSTALLS_FROM) | $(VENV)/.made
 	@echo "Installing the runtime into $(VENV)"
 	@$(PIP) --editable .

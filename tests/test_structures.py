@@ -129,6 +129,10 @@ def test_reprs_are_short() -> None:
     assert repr(alignment) == "Alignment('dog.jpg', score=2.25, phrases=['a dog' (1, 2, 10, 20)])"
     description = Description(regions, Caption("a dog runs", -4.5), (Caption("a dog", -2.0),))
     assert repr(description) == "Description('dog.jpg', 'a dog runs', region_captions=1)"
+    assert repr(phrase) == "Phrase('a dog', (1, 2, 10, 20))"
+    assert repr(replace(phrase, sure=0.123, found=False)) == "Phrase('a dog', (1, 2, 10, 20), sure=0.12, found=False)"
+    assert repr(Caption("a dog", -8.7498, (None, 1))) == "Caption('a dog')"
+    assert repr(Caption("a dog", -8.7498, sure=1 / 3)) == "Caption('a dog', sure=0.33)"
 
 
 def test_description_to_json() -> None:

@@ -304,7 +304,7 @@ def _take_permissions(new: Path, old: Path) -> None:
             os.chmod(new, status.st_mode & 0o777)
 
 
-def write_bytes(target: Path, content: bytes | memoryview) -> None:
+def write_bytes(target: Path, content: bytes) -> None:
     """Make a file's folder and write it whole, see `written`; does not wait for the disk.
 
     Raises:

@@ -118,9 +118,13 @@ class Model:
             part = slice(start, start + BATCH)
             opened = [self._open(photo) for photo in waiting[part]]
             found += self._vision.look(opened, None if boxes is None else boxes[part])
+        return self.with_hubness(found)
+
+    def with_hubness(self, regions: Sequence[Regions]) -> list[Regions]:
+        """Regions that come from elsewhere, as from a store, with the hubness that `look` gives them."""
         if self._bank is None:
-            return found
-        return [replace(each, hubness=self._bank.of_photo(each.vectors)) for each in found]
+            return list(regions)
+        return [replace(each, hubness=self._bank.of_photo(each.vectors)) for each in regions]
 
     def read(self, sentences: str | Iterable[str]) -> list[Sentence]:
         """Read sentences (Eq. 2 to 6).

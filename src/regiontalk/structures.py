@@ -157,6 +157,10 @@ class Phrase:
     sure: float | None = None
     found: bool = True
 
+    def __repr__(self) -> str:
+        box = tuple(round(edge) for edge in self.box_xyxy)
+        return f"Phrase({self.text!r}, {box}{_sure_repr(self.sure)}{'' if self.found else ', found=False'})"
+
 
 @dataclass(frozen=True, eq=False)
 class Alignment(Displayed):
@@ -276,6 +280,9 @@ class Caption:
 
     to_dict = to_json
 
+    def __repr__(self) -> str:
+        return f"Caption({self.text!r}{_sure_repr(self.sure)})"
+
 
 @dataclass(frozen=True, eq=False)
 class Description(Displayed):
@@ -325,6 +332,10 @@ def phrases_repr(phrases: Sequence[Phrase]) -> str:
     """Phrases with their boxes in whole pixels, for a `repr`: ['a dog' (12, 20, 80, 64)]."""
     boxes = [tuple(round(edge) for edge in phrase.box_xyxy) for phrase in phrases]
     return f"[{', '.join(f'{phrase.text!r} {box}' for phrase, box in zip(phrases, boxes, strict=True))}]"
+
+
+def _sure_repr(sure: float | None) -> str:
+    return "" if sure is None else f", sure={sure:.2f}"
 
 
 def _rounded(probability: float | None) -> float | None:

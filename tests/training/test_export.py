@@ -20,6 +20,7 @@ from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.fingerprints import fingerprint_files, recognised
 from regiontalk.model import Model
 from regiontalk.pack import Pack
+from regiontalk.training.captioner_net import read_captioner
 from regiontalk.training.config import read_config
 from regiontalk.training.export import ExportConfig, calibrated, export_pack
 from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
@@ -69,6 +70,8 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
         ('name = ""', "the export's settings: name: expected a line"),
         ('about = "date.toml"', "date is not JSON serializable; write dates and times as text"),
         ('about = "latin.toml"', "latin.toml: not UTF-8 text"),
+        ("photo_captioner_share = 1.5", "photo_captioner_share: expected a number in 0..1, found 1.5"),
+        ("photo_captioner_share = 0.5", "photo_captioner_share needs photo_captioner_before"),
     ],
 )
 def test_wrong_exports_are_told(
@@ -87,6 +90,41 @@ def test_wrong_exports_are_told(
         export_pack(read_config(tmp_path / "export.toml", ExportConfig))
     assert told in str(error.value)
     assert not (tmp_path / "pack").exists()
+
+
+def test_a_captioner_may_be_the_mean_of_two_runs(
+    alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
+) -> None:
+    before, after, other = (
+        captioner_config(alignment_config, "photo", epochs=1, seed=seed, hidden=hidden, output=tmp_path / str(number))
+        for number, (seed, hidden) in enumerate(((0, 16), (1, 16), (0, 24)))
+    )
+    for each in (before, after, other):
+        train_captioner(each)
+    config = ExportConfig(
+        output=tmp_path / "pack",
+        name="shapes",
+        licence="none",
+        vision=alignment_config.vision,
+        alignment=alignment_run,
+        photo_captioner=after.output,
+        photo_captioner_before=before.output,
+        photo_captioner_share=0.25,
+        region_captioner=captioner_run(alignment_config, tmp_path),
+    )
+    mean = export_pack(config).arrays["photo_captioner"]
+    first, last = read_captioner(before.output), read_captioner(after.output)
+    for name, tensor in mean.items():
+        np.testing.assert_allclose(tensor, 0.75 * first[name] + 0.25 * last[name], rtol=2e-3, atol=1e-4)
+    with pytest.raises(ConfigError, match="did not start from .*2: their networks differ"):
+        export_pack(replace(config, photo_captioner_before=other.output))
+
+
+def captioner_run(alignment_config: AlignmentConfig, folder: Path) -> Path:
+    """A finished run of a region captioner."""
+    region = captioner_config(alignment_config, "region", epochs=1, output=folder / "region")
+    train_captioner(region)
+    return region.output
 
 
 def test_words_that_no_caption_taught_are_placed(

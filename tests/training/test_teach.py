@@ -14,10 +14,12 @@ import regiontalk
 from regiontalk.data import read_dataset
 from regiontalk.errors import PackError, TrainingError
 from regiontalk.fingerprints import fingerprint_files, listed, recognised
+from regiontalk.model import Model
 from regiontalk.pack import Pack
 from regiontalk.training import teach as teaching
 from regiontalk.training.teach import TeachConfig, pack_name, taught_licence, teach
-from regiontalk.training.teach_photos import measure_pack, read_taught_photos
+from regiontalk.training.teach_photos import measure_pack, read_taught_photos, store_photos
+from regiontalk.vision.session import VisionSession
 
 from .killing import ALWAYS, NEVER, kill
 from .taught_packs import KINDS, write_pack
@@ -174,13 +176,32 @@ def test_names_and_licences_fit_their_lines() -> None:
     assert len(full) == 200 and full.endswith("...; taught")
 
 
-def test_measurements_are_the_models_own(config: TeachConfig, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_measurements_are_the_models_own(kind: str, tmp_path: Path) -> None:
     """Recalls by hand: of each photo's caption the place among all, and of each caption the photo's."""
     folder = write_photos(tmp_path / "numbered", say="A {number} dog is {colour}")  # all captions differ
-    model, photos = regiontalk.load(config.pack), read_taught_photos(folder).held_out
-    found = measure_pack(model, photos).numbers()
+    pack, photos = write_pack(tmp_path / "pack", kind), read_taught_photos(folder).held_out
+    model = Model(pack)
+    stored = store_photos(pack.vision_onnx, pack.settings.vision, photos, pack.vocabulary, tmp_path / "regions")
+    found = measure_pack(model, stored).numbers()
     scores = model.score(photos.files, [photo.captions[0] for photo in photos.photos])
     own = np.diag(scores)
     first = ((scores >= own[:, None]).sum(1) == 1, (scores >= own).sum(0) == 1)  # ties count against
     assert found["image_to_text_r1"] == pytest.approx(100 * first[0].mean())
     assert found["text_to_image_r1"] == pytest.approx(100 * first[1].mean())
+
+
+def test_each_photo_is_looked_at_once(config: TeachConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Also those held out, on which stages choose, and both packs are measured."""
+    looked, run = [], VisionSession.run
+
+    def counted(self: VisionSession, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        looked.append(len(pixels))
+        return run(self, pixels)
+
+    monkeypatch.setattr(VisionSession, "run", counted)
+    config = replace(config, epochs=1, anyway=True, work=tmp_path / "work")
+    whole = teach(config)
+    assert sum(looked) == whole.photos + whole.held_out == 60
+    again = teach(config)
+    assert sum(looked) == 60 and again.after.numbers() == whole.after.numbers()

@@ -317,21 +317,22 @@ def test_a_refused_run_leaves_a_finished_one_as_it_is(
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif(not FLICKR8K.is_dir(), reason="needs flickr8k below ../shared/data or $REGIONTALK_DATA")
-def test_200_flickr8k_photos_are_learnt_by_heart_and_resumed_exactly(vision_run: Path, tmp_path: Path) -> None:
+def test_100_flickr8k_photos_are_learnt_by_heart_and_resumed_exactly(vision_run: Path, tmp_path: Path) -> None:
     config = AlignmentConfig(
         data=((FLICKR8K, 1.0),),
         dev=(FLICKR8K,),
         vision=vision_run,
         regions=tmp_path / "regions",
         output=tmp_path / "run",
-        limit=200,
+        limit=100,
         min_count=1,
         embedding=64,
         hidden=128,
         dim=128,
         dropout=0.0,
         learning_rate=4e-3,
-        epochs=40,
+        batch=50,
+        epochs=30,
     )
     whole = train_alignment(config)
     broken = replace(config, output=tmp_path / "broken")

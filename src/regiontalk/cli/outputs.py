@@ -118,7 +118,7 @@ def save_picture(picture: Image.Image, path: Path, report: Report) -> None:
     encoded = BytesIO()
     picture.save(encoded, FORMATS[path.suffix.lower()])
     try:
-        write_bytes(path, encoded.getbuffer())
+        write_bytes(path, encoded.getvalue())  # a view could outlive the buffer: Python 3.13 complains
     except OSError as error:
         report.failure(str(path), f"the picture could not be written: {error.strerror}")
 

@@ -65,6 +65,9 @@ class ExportConfig:
         name, licence: as users shall read them.
         vision: folder of the finished run whose vision network the other runs were trained on.
         alignment, photo_captioner, region_captioner: folders of finished runs.
+        photo_captioner_before: folder of the run that `photo_captioner` started from; None to leave it out.
+        photo_captioner_share: of `photo_captioner` in the mean of both runs' weights, the rest being of the run before:
+            the mean keeps more of how people write (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
         beta: β of Eq. 12, the default of `align`.
         score: "max", "sum" or "mean", as trained.
         beam, max_words, length_normalisation, fit (the rerank weight): of the photo captioner; chosen on dev.
@@ -96,6 +99,8 @@ class ExportConfig:
     alignment: Path
     photo_captioner: Path
     region_captioner: Path
+    photo_captioner_before: Path | None = None
+    photo_captioner_share: float = 1.0
     beta: float = 1.0
     score: Literal["max", "sum", "mean"] = "max"
     beam: int = 5
@@ -124,6 +129,10 @@ class ExportConfig:
         for name, least in {"dim": 0, "bank": 0, "bank_others": 0, "max_pixels": 1}.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected a number of at least {least}, found {getattr(self, name)}")
+        if not 0 <= self.photo_captioner_share <= 1:
+            raise ValueError(f"photo_captioner_share: expected a number in 0..1, found {self.photo_captioner_share}")
+        if self.photo_captioner_share < 1 and self.photo_captioner_before is None:
+            raise ValueError("photo_captioner_share needs photo_captioner_before")
         if (self.dim or self.bank) and not self.data:
             raise ValueError("dim and bank need data")
         if self.bank and self.score != "mean":
@@ -145,14 +154,16 @@ def export_pack(config: ExportConfig) -> Pack:
     require_trained_score(config)
     vocabulary, net = read_alignment(config.alignment)
     graph, vision_settings = read_graph(config.vision), read_settings(config.vision)
-    photo, region = (read_captioner(run) for run in (config.photo_captioner, config.region_captioner))
+    photo, region = mean_photo_captioner(config), read_captioner(config.region_captioner)
     settings = pack_settings(config, net, vision_settings, photo, region)
     arrays = {**alignment_tensors(net), "photo_captioner": photo, "region_captioner": region}
     if config.placed_vectors is not None:
         vocabulary, arrays[PLACED] = place_words(config, net, vocabulary)
         settings = replace(settings, words=replace(settings.words, vector_dim=net.words.W_g.shape[0]))
     if config.data or config.photos:
-        require_named((config.alignment, config.photo_captioner, config.region_captioner), config.data)
+        before = [] if config.photo_captioner_before is None else [config.photo_captioner_before]
+        captioners = (config.photo_captioner, *before, config.region_captioner)
+        require_named((config.alignment, *captioners), config.data)
     photos = training_photos(config.data, config.photos, config.max_pixels)
     if config.dim:
         arrays = reduced(config, arrays, graph, vision_settings, vocabulary)
@@ -212,6 +223,24 @@ def pack_settings(
         )
     except ValueError as error:
         raise ConfigError(f"the export's settings: {error}") from error
+
+
+def mean_photo_captioner(config: ExportConfig) -> dict[str, np.ndarray]:
+    """The photo captioner's tensors, perhaps in the mean with those of the run before.
+
+    Raises:
+        ConfigError: if the runs' networks differ.
+    """
+    after, share = read_captioner(config.photo_captioner), np.float32(config.photo_captioner_share)
+    if config.photo_captioner_before is None:
+        return after
+    before = read_captioner(config.photo_captioner_before)
+    if {name: each.shape for name, each in before.items()} != {name: each.shape for name, each in after.items()}:
+        raise ConfigError(
+            f"photo_captioner_before: {config.photo_captioner} did not start from {config.photo_captioner_before}: "
+            "their networks differ"
+        )
+    return {name: (1 - share) * before[name] + share * each for name, each in after.items()}
 
 
 def place_words(

@@ -25,7 +25,6 @@ from regiontalk.model import Model
 from regiontalk.pack import BANK, Pack, find_pack, refuse_foreign_folder, save_pack
 from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import PackSettings, Section
-from regiontalk.structures import Regions
 from regiontalk.training.alignment_net import AlignmentNet
 from regiontalk.training.config import Count, Positive, Seed, Share, identity, require_same_run
 from regiontalk.training.export import alignment_tensors
@@ -38,6 +37,7 @@ from regiontalk.training.teach_photos import (
     measure_pack,
     read_taught_photos,
     store_photos,
+    stored_regions,
     worsened,
 )
 from regiontalk.training.teach_stages import AlignmentTeaching, Lesson, region_texts, teach_captioner
@@ -145,9 +145,9 @@ def teach(config: TeachConfig) -> Taught:
     work = work_folder(config)
     teaching = Teaching(config, pack, photos, work)
     parts, shares = teaching.learn()
-    before = measure_pack(Model(pack, max_pixels=config.max_pixels), photos.held_out)
+    before = measure_pack(Model(pack), teaching.held_out)
     candidate = save_pack(work / CANDIDATE, parts.settings, parts.arrays, pack.vision_onnx, parts.vocabulary)
-    after = measure_pack(Model(candidate, max_pixels=config.max_pixels), photos.held_out)
+    after = measure_pack(Model(candidate), teaching.held_out)
     taught = Taught(
         pack=None,
         photos=len(photos.taught),
@@ -235,22 +235,6 @@ class Teaching:
         }
         both = {name: np.concatenate([arrays[BANK][name], tensor]) for name, tensor in tensors.items()}
         return replace(settings, bank=replace(old, **counted)), both
-
-
-def stored_regions(photos: StoredPhotos, row: int, projection: Mapping[str, np.ndarray]) -> Regions:
-    """The regions of a stored photo as a model with this projection finds them."""
-    store, count = photos.store, int(photos.store.counts[row])
-    features = np.asarray(store.features[row, :count], np.float32)
-    width, height = (int(side) for side in store.sizes[row])
-    return Regions(
-        file=str(photos.dataset.photos[row].file),
-        width=width,
-        height=height,
-        boxes_xyxy=np.array(store.boxes[row, :count]),
-        scores=np.array(store.scores[row, :count]),
-        features=features,
-        vectors=features @ projection["W_m"] + projection["b_m"],
-    )
 
 
 def described(settings: PackSettings, pack: Pack, output: Path, photos: TaughtPhotos, taught: Taught) -> PackSettings:

@@ -6,7 +6,7 @@ Axis names: N held-out photos, L captions of them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from regiontalk.files import json_sha256
 from regiontalk.language import Vocabulary, tokenise
 from regiontalk.model import Model
 from regiontalk.settings import VisionSettings
+from regiontalk.structures import Regions
 from regiontalk.training.regions import names_below_common_folder, store_regions
 from regiontalk.training.sentences import Sentences, caption_words, encode_captions
 
@@ -145,6 +146,22 @@ def store_photos(
     return StoredPhotos(dataset, store, words, sentences)
 
 
+def stored_regions(photos: StoredPhotos, row: int, projection: Mapping[str, np.ndarray]) -> Regions:
+    """The regions of a stored photo as a model with this projection finds them."""
+    store, count = photos.store, int(photos.store.counts[row])
+    features = np.asarray(store.features[row, :count], np.float32)
+    width, height = (int(side) for side in store.sizes[row])
+    return Regions(
+        file=str(photos.dataset.photos[row].file),
+        width=width,
+        height=height,
+        boxes_xyxy=np.array(store.boxes[row, :count]),
+        scores=np.array(store.scores[row, :count]),
+        features=features,
+        vectors=features @ projection["W_m"] + projection["b_m"],
+    )
+
+
 @dataclass(frozen=True)
 class HeldOutScores:
     """A pack on held-out photos: all photos against all their captions, and what it writes against what people wrote.
@@ -208,19 +225,21 @@ def without_shared(scores: np.ndarray, photo_of: np.ndarray, captions: Sequence[
     return np.where(shared, scores.min() - 1, scores)
 
 
-def measure_pack(model: Model, photos: Dataset) -> HeldOutScores:
+def measure_pack(model: Model, photos: StoredPhotos) -> HeldOutScores:
     """Measure a pack on captioned photos. A caption that several photos have is right for each of them.
 
-    Raises:
-        PhotoError: if a photo cannot be read.
+    Args:
+        model: of a pack whose vision network gave the stored regions.
+        photos: are not looked at again: before and after a teaching, vision is the same.
     """
-    regions = model.look(photos.files)
-    captions = [caption for photo in photos.photos for caption in photo.captions]
-    photo_of = np.repeat(np.arange(len(photos)), [len(photo.captions) for photo in photos.photos])
-    words = [tuple(tokenise(caption)) for caption in captions]
-    ranks = rank(MatrixScores(without_shared(model.score(regions, captions), photo_of, words), photo_of))
+    projection = model.pack.arrays["projection"]
+    regions = model.with_hubness([stored_regions(photos, row, projection) for row in range(len(photos.store))])
+    captions = [caption for photo in photos.dataset.photos for caption in photo.captions]
+    photo_of = np.repeat(np.arange(len(photos.words)), [len(own) for own in photos.words])
+    said = [tuple(words) for own in photos.words for words in own]
+    ranks = rank(MatrixScores(without_shared(model.score(regions, captions), owners, said), owners))
     written = [tokenise(caption.text) for caption in model.caption(regions)]
-    return HeldOutScores(ranks, score_captions(written, caption_words(photos)).means["cider"])
+    return HeldOutScores(ranks, score_captions(written, photos.words).means["cider"])
 
 
 def worsened(before: HeldOutScores, after: HeldOutScores) -> list[str]:

@@ -40,18 +40,18 @@ needs_weights = pytest.mark.skipif(find_spec(PACKAGE) is None, reason=f"needs th
 @pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="needs imagenet_samples below ../shared/data or $REGIONTALK_DATA")
-def test_at_least_80_percent_of_400_imagenet_samples_are_named_right() -> None:
-    """One photo a class; sorted by name, they stand in the order of the classes."""
+def test_at_least_80_percent_of_200_imagenet_samples_are_named_right() -> None:
+    """One photo of every fifth class; sorted by name, they stand in the order of the classes."""
     network = pretrained_classifier("efficientnet-lite2").to(memory_format=torch.channels_last)
     files = sorted(SAMPLES.glob("*.jpg"))
-    chosen = [*range(0, 1000, 5), *range(2, 1000, 5)]
+    chosen = range(0, 1000, 5)
     right = 0
     with torch.no_grad():
-        for some in np.array_split(chosen, 16):
+        for some in np.array_split(chosen, 8):
             pixels = np.stack([prepare(open_photo(files[row]).image, 260) for row in some])
             logits = network(float_pixels(torch.from_numpy(pixels)))
             right += int((logits.argmax(1).numpy() == some).sum())
-    assert right >= 0.8 * len(chosen) == 320
+    assert right >= 0.8 * len(chosen) == 160
 
 
 @needs_weights
