@@ -116,7 +116,7 @@ def test_a_captioner_may_be_the_mean_of_two_runs(
     first, last = read_captioner(before.output), read_captioner(after.output)
     for name, tensor in mean.items():
         np.testing.assert_allclose(tensor, 0.75 * first[name] + 0.25 * last[name], rtol=2e-3, atol=1e-4)
-    with pytest.raises(ConfigError, match="did not start from .*2: their networks differ"):
+    with pytest.raises(ConfigError, match=r"did not start from .*2: their networks differ"):
         export_pack(replace(config, photo_captioner_before=other.output))
 
 

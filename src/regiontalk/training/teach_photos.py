@@ -237,7 +237,7 @@ def measure_pack(model: Model, photos: StoredPhotos) -> HeldOutScores:
     captions = [caption for photo in photos.dataset.photos for caption in photo.captions]
     photo_of = np.repeat(np.arange(len(photos.words)), [len(own) for own in photos.words])
     said = [tuple(words) for own in photos.words for words in own]
-    ranks = rank(MatrixScores(without_shared(model.score(regions, captions), owners, said), owners))
+    ranks = rank(MatrixScores(without_shared(model.score(regions, captions), photo_of, said), photo_of))
     written = [tokenise(caption.text) for caption in model.caption(regions)]
     return HeldOutScores(ranks, score_captions(written, photos.words).means["cider"])
 
