@@ -262,8 +262,8 @@ class AlignmentRun:
         store = store_regions(graph, settings, dataset, folder, config.max_pixels)
         if not self.tunes_vision:
             count = config.views if dataset.split == "train" else 0
-            views = store_views(graph, settings, dataset, store, folder.parent, count, config.max_pixels)
-            return CachedFeatures(store, self.device, views)
+            stored = store_views(graph, settings, dataset, store, folder.parent, count, config.max_pixels)
+            return CachedFeatures(store, self.device, stored)
         views = Views(config.smallest_view, config.jitter)
         return LiveFeatures(self.vision, store, dataset.files, self.device, views, config.max_pixels)
 
