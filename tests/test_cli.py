@@ -29,7 +29,7 @@ COMMANDS = (
     + [["train", each] for each in ("vision", "alignment", "captioner")]
     + [
         ["evaluate", each]
-        for each in ("retrieval", "captions", "describe", "grounding", "objects", "regions", "search")
+        for each in ("retrieval", "captions", "certainty", "describe", "grounding", "objects", "regions", "search")
     ]
     + [["search"], ["serve"], ["report"]]
     + [["index", each] for each in ("add", "info", "verify", "remove", "push")]

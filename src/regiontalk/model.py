@@ -240,15 +240,12 @@ class Model:
         """
         pairs = zip(words, ids.tolist(), strict=True)
         naming = [None if word in FUNCTION_WORDS or id_ == Vocabulary.UNKNOWN else id_ for word, id_ in pairs]
-        alone = [self._alone(id_) for id_ in naming if id_ is not None]
+        said = [id_ for id_ in naming if id_ is not None]
+        new = [id_ for id_ in dict.fromkeys(said) if id_ not in self._read_alone]  # captions say the same words again
+        self._read_alone |= zip(new, self._vectors([np.array([id_]) for id_ in new]), strict=True)
+        alone = [self._read_alone[id_] for id_ in said]
         best = iter(products(np.concatenate(alone), vectors).max(axis=1).tolist() if alone else ())
         return [None if id_ is None else next(best) for id_ in naming]
-
-    def _alone(self, id_: int) -> np.ndarray:
-        """A word's vector where it is read alone, (1, h); kept, as captions say the same words again and again."""
-        if id_ not in self._read_alone:
-            (self._read_alone[id_],) = self._vectors([np.array([id_])])
-        return self._read_alone[id_]
 
     def _with_certainty(self, captions: Sequence[Caption], vectors: Iterable[np.ndarray]) -> list[Caption]:
         """Captions with their probability, from the vectors (M, h) of the regions that each is about."""
