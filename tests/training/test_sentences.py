@@ -53,3 +53,12 @@ def test_english_links_that_nobody_says_do_not_count() -> None:
     ids = [words.encode(caption.split()) for caption in captions]
     edges = PhraseEdges.of(ids, words)
     assert edges.trim(ids[0][:2]).tolist() == ids[0][:2].tolist()
+
+
+def test_links_that_are_only_placed_do_not_count() -> None:
+    """A pack may place words like "but", which its captions never say: they have no place among the learnt ones."""
+    placed = VOCABULARY.with_placed(("but", "his"))
+    ids = [placed.encode(caption.split()) for caption in CAPTIONS]
+    found, known = PhraseEdges.of(ids, placed), PhraseEdges.of(ids, VOCABULARY)
+    assert len(found.end) == len(placed) and {"but", "his"}.isdisjoint(VOCABULARY.words)
+    assert (found.begin == known.begin).all() and (found.end == known.end).all()

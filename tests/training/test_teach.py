@@ -22,7 +22,7 @@ from regiontalk.training.teach_photos import measure_pack, read_taught_photos, s
 from regiontalk.vision.session import VisionSession
 
 from .killing import ALWAYS, NEVER, kill
-from .taught_packs import KINDS, write_pack
+from .taught_packs import KINDS, PLACED_WORDS, write_pack
 from .taught_world import write_photos
 
 
@@ -165,6 +165,21 @@ def test_captions_of_single_words_leave_the_captioner_of_regions(config: TeachCo
     pack = Pack.load(config.output)
     before = Pack.load(str(config.pack)).arrays["region_captioner"]
     np.testing.assert_array_equal(pack.arrays["region_captioner"]["W_hh"], before["W_hh"])
+
+
+def test_placed_words_that_are_said_too_rarely_stay_placed(config: TeachConfig, tmp_path: Path) -> None:
+    """In a caption that is learnt, and in one that is measured on."""
+    folder = write_photos(tmp_path / "rare")
+    photos, text = read_taught_photos(folder), (folder / "captions.csv").read_text(encoding="utf-8")
+    for dataset in (photos.taught, photos.held_out):
+        name, caption = dataset.files[0].name, dataset.photos[0].captions[0]
+        text = text.replace(f"{name},{caption}", f"{name},{caption} Corgi")
+    assert text.count("Corgi") == 2
+    (folder / "captions.csv").write_text(text, encoding="utf-8")
+    taught = teach(replace(config, data=folder, epochs=1, anyway=True))
+    assert taught.pack is not None and taught.captions == 40 and "corgi" not in taught.new_words
+    assert taught.pack.vocabulary.placed == PLACED_WORDS
+    assert regiontalk.load(config.output).read("Ein Corgi")[0].kinds == ("learnt", "placed")
 
 
 def test_names_and_licences_fit_their_lines() -> None:

@@ -159,7 +159,7 @@ class PhraseEdges:
 def member(vocabulary: Vocabulary, words: frozenset[str]) -> np.ndarray:
     """Which ids are of these words.  # (V,) bool"""
     found = np.zeros(len(vocabulary), bool)
-    found[[id_ for id_ in vocabulary.encode(sorted(words)) if id_ != Vocabulary.UNKNOWN]] = True
+    found[vocabulary.encode(word for word in words if word in vocabulary)] = True
     return found
 
 

@@ -132,7 +132,7 @@ def store_photos(
 
     Args:
         graph, settings: of the pack's vision network.
-        vocabulary: that the captions are read with.
+        vocabulary: whose words the captions are read with; words that are only placed count as unknown.
         regions: folder of the region stores.
         max_pixels: see `open_photo`.
 
@@ -141,7 +141,8 @@ def store_photos(
         PhotoError: if a photo cannot be read.
     """
     words = caption_words(dataset)
-    sentences = encode_captions(words, vocabulary)
+    # A placed word that is said too rarely to be taught is not in what the networks learn: as unknown as it is rare.
+    sentences = encode_captions(words, vocabulary.with_placed(()))
     store = store_regions(graph, settings, dataset, regions / dataset.split, max_pixels)
     return StoredPhotos(dataset, store, words, sentences)
 
