@@ -91,8 +91,9 @@ def test_nothing_fits(bare: Command, photos: Path, tmp_path: Path) -> None:
     assert bare("search", "a dog", "--index", tmp_path / "i", "--pack", doubtful, "--min-sure", 0.1).out == ""
 
 
-def test_what_a_text_says(bare: Command, photos: Path, tmp_path: Path) -> None:
+def test_what_a_text_says(bare: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A word that somebody's text has is not unknown; a photo found by its text fits, however unlikely its content."""
+    monkeypatch.setenv("COLUMNS", "300")  # no line is folded, however long the folder
     doubtful = sure_pack(tmp_path / "doubtful", CertaintySettings(1e-3, -9.0))
     (photos / "a.jpg.txt").write_text("Anna's dog", "utf-8")
     searched = ("--index", tmp_path / "i", "--pack", doubtful)

@@ -18,8 +18,11 @@ def names(found: list[dict[str, object]]) -> list[str]:
     return [Path(str(each["file"])).name for each in found]
 
 
-def test_what_describe_writes_and_people_correct(command: Command, photos: Path, index: Path, tmp_path: Path) -> None:
+def test_what_describe_writes_and_people_correct(
+    command: Command, photos: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A table is written, corrected, given to the index, and searched."""
+    monkeypatch.setenv("COLUMNS", "300")  # no line is folded, however long the folder
     table = tmp_path / "alt.csv"
     assert command("describe", photos, "--csv", table).status == 0
     lines = table.read_text("utf-8-sig").splitlines()
