@@ -101,7 +101,7 @@ def test_regions_as_text(command: Command, photo_file: Path) -> None:
     assert (ended.status, ended.err) == (0, "")
     title, heading, *lines, end = ended.out.splitlines()
     assert (title, end) == (f"{photo_file} (120 x 80)", "")
-    assert heading.split() == ["length", "sure", "left", "top", "right", "bottom"]
+    assert heading.split() == ["length", "objectness", "left", "top", "right", "bottom"]
     assert len(lines) == len(expected["regions"])
     for line, each in zip(lines, expected["regions"], strict=True):
         assert float(line.split()[0]) == pytest.approx(each["length"], rel=0.006, abs=0.1)

@@ -22,13 +22,15 @@ _LEAST_FOLD = 12
 """Columns that are worth folding into."""
 _BOX = "{:>6} {:>6} {:>6} {:>6}"
 _BOX_TITLES = _BOX.format("left", "top", "right", "bottom")
+_OBJECTNESS = "objectness"
+"""Of a box, as the network has it: no probability, so it is not called sure."""
 
 
 def regions_text(regions: Regions) -> str:
     """A line for each region but the whole photo."""
     found = zip(regions.boxes_xyxy[1:], regions.scores[1:], strict=True)
-    lines = [f"{_sure(score)} {_box(box)}" for box, score in found]
-    return _with_table(_photo_line(regions), f"{'sure':>6} {_BOX_TITLES}", lines)
+    lines = [f"{score:>{len(_OBJECTNESS)}.2f} {_box(box)}" for box, score in found]
+    return _with_table(_photo_line(regions), f"{_OBJECTNESS} {_BOX_TITLES}", lines)
 
 
 def description_text(description: Description) -> str:
@@ -99,8 +101,9 @@ def region_lengths_text(regions: Regions) -> str:
     lines = []
     for row in longest(found):
         note = "  whole photo" if row == WHOLE_PHOTO else ""
-        lines.append(f"{found[row]:>8.{places}f} {_sure(regions.scores[row])} {_box(regions.boxes_xyxy[row])}{note}")
-    return _with_table(_photo_line(regions), f"{'length':>8} {'sure':>6} {_BOX_TITLES}", lines)
+        objectness = f"{regions.scores[row]:>{len(_OBJECTNESS)}.2f}"
+        lines.append(f"{found[row]:>8.{places}f} {objectness} {_box(regions.boxes_xyxy[row])}{note}")
+    return _with_table(_photo_line(regions), f"{'length':>8} {_OBJECTNESS} {_BOX_TITLES}", lines)
 
 
 def word_lengths_text(pack: str, words: Sequence[str], lengths: np.ndarray, k: int) -> str:
