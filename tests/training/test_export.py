@@ -35,15 +35,8 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
     photo, region = (captioner_config(alignment_config, about) for about in ("photo", "region"))
     train_captioner(photo)
     train_captioner(region)
-    config = ExportConfig(
-        output=tmp_path / "pack",
-        name="shapes",
-        licence="none",
-        vision=alignment_config.vision,
-        alignment=alignment_run,
-        photo_captioner=photo.output,
-        region_captioner=region.output,
-        data=(shapes_folder,),
+    config = replace(
+        shapes_export(alignment_config, alignment_run, (photo.output, region.output), tmp_path), data=(shapes_folder,)
     )
     with pytest.raises(ConfigError, match='run was trained with "max", the pack would have "mean"; say score = "max"'):
         export_pack(replace(config, score="mean"))
@@ -101,16 +94,11 @@ def test_a_captioner_may_be_the_mean_of_two_runs(
     )
     for each in (before, after, other):
         train_captioner(each)
-    config = ExportConfig(
-        output=tmp_path / "pack",
-        name="shapes",
-        licence="none",
-        vision=alignment_config.vision,
-        alignment=alignment_run,
-        photo_captioner=after.output,
+    captioners = after.output, captioner_run(alignment_config, tmp_path)
+    config = replace(
+        shapes_export(alignment_config, alignment_run, captioners, tmp_path),
         photo_captioner_before=before.output,
         photo_captioner_share=0.25,
-        region_captioner=captioner_run(alignment_config, tmp_path),
     )
     mean = export_pack(config).arrays["photo_captioner"]
     first, last = read_captioner(before.output), read_captioner(after.output)
@@ -118,6 +106,21 @@ def test_a_captioner_may_be_the_mean_of_two_runs(
         np.testing.assert_allclose(tensor, 0.75 * first[name] + 0.25 * last[name], rtol=2e-3, atol=1e-4)
     with pytest.raises(ConfigError, match=r"did not start from .*2: their networks differ"):
         export_pack(replace(config, photo_captioner_before=other.output))
+
+
+def shapes_export(
+    alignment_config: AlignmentConfig, alignment: Path, captioners: tuple[Path, Path], folder: Path
+) -> ExportConfig:
+    """An export of finished runs, the photo captioner's first, to the folder's `pack`."""
+    return ExportConfig(
+        output=folder / "pack",
+        name="shapes",
+        licence="none",
+        vision=alignment_config.vision,
+        alignment=alignment,
+        photo_captioner=captioners[0],
+        region_captioner=captioners[1],
+    )
 
 
 def captioner_run(alignment_config: AlignmentConfig, folder: Path) -> Path:
