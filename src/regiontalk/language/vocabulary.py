@@ -193,8 +193,6 @@ def _check(words: tuple[str, ...], counts: np.ndarray, distinct: int, length: in
 def _check_placed(placed: tuple[str, ...], distinct: Mapping[str, int], learnt: Mapping[str, int]) -> None:
     if len(distinct) != len(placed):
         raise ValueError("a placed word occurs more than once")
-    if learnt.keys().isdisjoint(distinct) and tokenise(" ".join(placed)) == list(placed):
-        return  # all at once: one by one takes a tenth of a second, which every start of the program would pay
     wrong = next((word for word in placed if word in learnt or tokenise(word) != [word]), None)
     if wrong is not None:
         raise ValueError(f"the placed word {wrong!r} is a learnt one, or not a word as the tokeniser makes them")
