@@ -51,6 +51,13 @@ def written(browser: Chrome, samples: Path, tmp_path_factory: pytest.TempPathFac
     return folder / "report.html"
 
 
+def all_views(report: Page) -> None:
+    """All four figures as views: each is scrolled to, and waited for."""
+    for place in range(4):
+        report.run("document.querySelectorAll('[data-view]')[arguments[0]].scrollIntoView()", place)
+        report.wait(lambda n=place: report.all("[data-view]")[n].find_elements("css selector", ".rt-view"), "a view")
+
+
 @pytest.fixture
 def report(browser: Chrome, written: Path, tmp_path: Path) -> Iterator[Page]:
     """The report, opened from its file. After each test: no word in the console, no request but for the file."""
@@ -67,9 +74,7 @@ def report(browser: Chrome, written: Path, tmp_path: Path) -> Iterator[Page]:
 
 
 def test_figures_become_views_as_they_come_near(report: Page) -> None:
-    for height in (0.5, 1.0):
-        report.run("window.scrollTo(0, arguments[0] * document.body.scrollHeight)", height)
-    report.wait(lambda: len(report.all(".rt-view")) == 4, "all four figures are views")
+    all_views(report)
     assert report.all("[data-view] > figure") == []
     assert report.texts("h2")[0].startswith("astronaut.jpg")
     for place, sentence in enumerate(SENTENCES.values()):
@@ -84,7 +89,7 @@ def test_figures_become_views_as_they_come_near(report: Page) -> None:
 
 
 def test_words_light_their_box_and_boxes_their_words(report: Page) -> None:
-    word = report.all(".rt-alignment .rt-word:not(.rt-weak)")[-1]
+    word = report.one(".rt-alignment .rt-word:not(.rt-weak)")
     report.hover(word)
     region = word.get_attribute("data-region")
     assert set(report.lit(".rt-alignment .rt-box")) == {region}
@@ -96,12 +101,15 @@ def test_words_light_their_box_and_boxes_their_words(report: Page) -> None:
 
 
 def test_the_slider_makes_one_phrase_of_the_sentence(report: Page) -> None:
-    assert len(report.all(".rt-alignment")[-1].find_elements("css selector", ".rt-word.rt-start")) > 1
+    all_views(report)
+    aligned = report.one("#photo-2 .rt-alignment")
+    assert len(aligned.find_elements("css selector", ".rt-word.rt-start")) > 1
     report.run(
-        "const slider = [...document.querySelectorAll('.rt-slider')].at(-1); slider.value = slider.max;"
-        "slider.dispatchEvent(new Event('input'))"
+        "const slider = arguments[0].querySelector('.rt-slider'); slider.value = slider.max;"
+        "slider.dispatchEvent(new Event('input'))",
+        aligned,
     )
-    assert len(report.all(".rt-alignment")[-1].find_elements("css selector", ".rt-word.rt-start")) == 1
+    assert len(aligned.find_elements("css selector", ".rt-word.rt-start")) == 1
 
 
 def test_filters_leave_photos_by_their_words(report: Page) -> None:
@@ -178,8 +186,7 @@ def test_it_fits_phones_and_dark_rooms(report: Page, width: int, dark: bool) -> 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 def test_axe_finds_nothing(report: Page, axe: str, dark: bool) -> None:
     report.look(1280, 900, dark=dark)
-    report.run("window.scrollTo(0, 0.6 * document.body.scrollHeight)")
-    report.wait(lambda: len(report.all(".rt-view")) == 4, "all four figures are views")
+    all_views(report)
     assert report.violations(axe) == []
 
 
