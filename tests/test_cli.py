@@ -273,7 +273,9 @@ def test_tables_of_words_fit_60_columns(monkeypatch: pytest.MonkeyPatch) -> None
     description = Description(regions, Caption(WORDS, -1.0), (Caption(WORDS, -1.0),))
     sentence = Sentence(WORDS, tuple(WORDS.split()), np.arange(13), np.ones((13, 3), np.float32))
     phrase = Phrase(WORDS, 0, 13, 1, (10.0, 20.0, 300.0, 400.0), 1.5)
-    alignment = Alignment(regions, sentence, 1.0, 1.5, np.ones(13, np.int64), np.ones(13, np.float32), (phrase,))
+    alignment = Alignment(
+        regions, sentence, 1.0, 1.5, np.ones(13, np.int64), np.ones((13, len(regions)), np.float32), (phrase,)
+    )
     for text in (description_text(description), alignment_text(alignment)):
         assert max(map(len, text.splitlines())) <= 60
         assert " ".join(text.split()).count("over a hurdle of wood") >= 1

@@ -55,7 +55,9 @@ def an_alignment(photo: Photo, boxes: list[tuple[float, float, float, float]], w
     none = np.zeros((len(texts), 2), np.float32)
     sentence = Sentence(" ".join(texts), texts, np.zeros(len(texts), np.int64), none)
     scores = np.array([float(score) for _, _, score in parts], np.float32)
-    return Alignment(found, sentence, 1.0, float(scores.sum()), np.array(path), scores, phrases)
+    return Alignment(
+        found, sentence, 1.0, float(scores.sum()), np.array(path), np.tile(scores[:, None], len(found)), phrases
+    )
 
 
 def a_description(photo: Photo, boxes: list[tuple[float, float, float, float]], *captions: str) -> Description:

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 import regiontalk
-from regiontalk.alignment.mrf import align
+from regiontalk.alignment.mrf import align, viterbi
 from regiontalk.alignment.score import Kind, pad, score_matrix
 from regiontalk.captioning.attention import photo_contexts, without_regions
 from regiontalk.captioning.captioner import Captioner
@@ -25,6 +25,7 @@ from regiontalk.language.tokenise import FUNCTION_WORDS
 from regiontalk.model import Model, load
 from regiontalk.pack import Pack, save_pack
 from regiontalk.photos import Photo, open_photo
+from regiontalk.settings import AlignmentSettings
 from regiontalk.structures import Regions, Sentence
 from regiontalk.vision.boxes import distinct, distinct_rows
 
@@ -33,6 +34,7 @@ from .tiny_pack import (
     FEATURE_DIM,
     WORDS,
     tiny_arrays,
+    tiny_bank,
     tiny_settings,
     tiny_vision_onnx,
     tiny_vocabulary,
@@ -307,6 +309,37 @@ def test_align(model: Model, photo_file: Path) -> None:
         assert found.score == pytest.approx(float(model.score(photo_file, SENTENCES[0])[0, 0]), rel=1e-4)
     assert model.align(regions, sentence).beta == model.pack.settings.alignment.beta == 1.0
     assert len(model.align(regions, sentence, beta=1e6).phrases) == 1
+
+
+def test_words_choose_from_more_regions_than_a_photo_is_found_and_described_by(
+    tmp_path: Path, photo_files: list[Path]
+) -> None:
+    settings = replace(
+        tiny_settings(),
+        vision=replace(tiny_settings().vision, proposals=3),
+        alignment=AlignmentSettings("mean", beta=1.0, extra_proposals=5, objectness=1.5),
+        bank=tiny_bank(),
+    )
+    save_pack(tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    model = load(tmp_path / "p", threads=1)
+    few, more, (read,) = model.look(photo_files), model.look(photo_files, extra=True), model.read(SENTENCES[0])
+    assert max(len(each) for each in more) == 9 and {len(each) for each in few} == {4}
+    for one, two in zip(few, more, strict=True):
+        assert (one.extra, two.extra, one.hubness) == (0, len(two) - 4, two.hubness)
+        assert np.array_equal(one.vectors, two.main.vectors) and np.array_equal(one.scores, two.scores[:4])
+        assert two.scores[1:].tolist() == sorted(two.scores[1:], reverse=True)
+        unary = read.vectors.astype(np.float64) @ two.vectors.T + 1.5 * np.log(two.scores)
+        found = model.align(two, read, 0.25)
+        assert found.word_regions.tolist() == viterbi(unary, 0.25)[0].tolist()
+        np.testing.assert_allclose(found.unary, unary, rtol=1e-4, atol=1e-4)
+        assert found.score == pytest.approx(float(model.score(one, read)[0, 0]), rel=1e-4, abs=1e-5)
+    assert any((model.align(two, read, 0.0).word_regions > 3).any() for two in more), "an extra region is chosen"
+    assert model.align(photo_files[2], read).word_regions.tolist() == model.align(more[2], read).word_regions.tolist()
+    assert np.array_equal(model.score(few, SENTENCES), model.score(more, SENTENCES))
+    assert model.caption(few) == model.caption(more)
+    assert model.describe(few[0]).to_json() == model.describe(more[0]).to_json()
+    (given,) = model.look(photo_files[0], [np.array([[0, 0, 9, 9]], np.float32)], extra=True)
+    assert (len(given), given.extra) == (2, 0)
 
 
 def test_a_sentence_of_unknown_words_only(model: Model, photo_file: Path) -> None:

@@ -78,7 +78,7 @@ def test_regions_to_json() -> None:
 def test_alignment_to_json() -> None:
     box = (1.0, 2.0, 10.0, 20.0)
     phrase = Phrase("a dog", 0, 2, 1, box, 2.25)
-    scores = np.array([0.25, 2.0], np.float32)
+    scores = np.array([[0.0, 0.25], [9.0, 2.0]], np.float32)
     found = Alignment(some_regions(), some_sentence(), 1.0, 2.25, np.array([1, 1]), scores, (phrase,)).to_json()
     assert json.loads(json.dumps(found)) == {
         "file": "dog.jpg",
@@ -99,7 +99,7 @@ def test_alignment_to_json() -> None:
 
 def test_alignment_to_json_with_probabilities() -> None:
     phrase = Phrase("a dog", 0, 2, 1, (1.0, 2.0, 10.0, 20.0), 2.25, 0.03125, found=False)
-    scores = np.array([0.25, 2.0], np.float32)
+    scores = np.array([[0.0, 0.25], [9.0, 2.0]], np.float32)
     sentence = replace(some_sentence(), kinds=("learnt", "unknown"))
     alignment = Alignment(
         some_regions(), sentence, 1.0, 2.25, np.array([1, 1]), scores, (phrase,), (None, 0.12345), 0.12345
@@ -123,7 +123,7 @@ def test_to_dict_is_to_json(kind: type[Any]) -> None:
 def test_reprs_are_short() -> None:
     regions, sentence = some_regions(), some_sentence()
     phrase = Phrase("a dog", 0, 2, 1, (1.26, 2.0, 10.0, 19.6), 2.25)
-    alignment = Alignment(regions, sentence, 1.0, 2.25, np.array([1, 1]), np.ones(2, np.float32), (phrase,))
+    alignment = Alignment(regions, sentence, 1.0, 2.25, np.array([1, 1]), np.ones((2, 2), np.float32), (phrase,))
     assert repr(regions) == "Regions('dog.jpg', 40 x 30, regions=2)"
     assert repr(sentence) == "Sentence('A dog!', words=2)"
     assert repr(alignment) == "Alignment('dog.jpg', score=2.25, phrases=['a dog' (1, 2, 10, 20)])"
@@ -146,6 +146,14 @@ def test_description_to_json() -> None:
             {"box_xyxy": [1.3, 2.0, 10.0, 20.0], "score": 0.8765, "caption": {"text": "a dog", "log_prob": -2.0}}
         ],
     }
+
+
+def test_extra_regions_are_left_out_of_the_main_ones() -> None:
+    regions = replace(some_regions(), extra=1)
+    assert (len(regions), len(regions.main), regions.main.extra) == (2, 1, 0)
+    assert some_regions().main.to_dict() == some_regions().to_dict()
+    with pytest.raises(ValueError, match=r"expected extra in 0\.\.1, found 2"):
+        replace(some_regions(), extra=2)
 
 
 def test_a_traced_caption_to_json() -> None:

@@ -96,12 +96,19 @@ class Model:
     def __repr__(self) -> str:
         return f"Model({self.pack!r})"
 
-    def look(self, photos: PhotoLike | Iterable[PhotoLike], boxes: Sequence[np.ndarray] | None = None) -> list[Regions]:
+    def look(
+        self,
+        photos: PhotoLike | Iterable[PhotoLike],
+        boxes: Sequence[np.ndarray] | None = None,
+        extra: bool = False,
+    ) -> list[Regions]:
         """Find the regions of photos (Eq. 1), or read given ones.
 
         Args:
             photos: one or many; many are looked at a few at a time, and kept no larger than the network sees them.
             boxes: for each photo the boxes to read instead of finding some: (K, 4) xyxy in pixels of the upright photo.
+            extra: find more boxes, last and counted as `Regions.extra`, for `align`: words may name smaller things than
+                a photo is found and described by.
 
         Returns:
             The regions of each photo, in order; a list of one for a single photo. Given boxes are regions 1 to K.
@@ -113,18 +120,19 @@ class Model:
         waiting = _listed(photos)
         if boxes is not None and len(boxes) != len(waiting):
             raise ValueError(f"{len(waiting)} photos need as many arrays of boxes, found {len(boxes)}")
+        more = self.pack.settings.alignment.extra_proposals if extra else 0
         found: list[Regions] = []
         for start in range(0, len(waiting), BATCH):
             part = slice(start, start + BATCH)
             opened = [self._open(photo) for photo in waiting[part]]
-            found += self._vision.look(opened, None if boxes is None else boxes[part])
+            found += self._vision.look(opened, None if boxes is None else boxes[part], more)
         return self.with_hubness(found)
 
     def with_hubness(self, regions: Sequence[Regions]) -> list[Regions]:
         """Regions that come from elsewhere, as from a store, with the hubness that `look` gives them."""
         if self._bank is None:
             return list(regions)
-        return [replace(each, hubness=self._bank.of_photo(each.vectors)) for each in regions]
+        return [replace(each, hubness=self._bank.of_photo(each.main.vectors)) for each in regions]
 
     def read(self, sentences: str | Iterable[str]) -> list[Sentence]:
         """Read sentences (Eq. 2 to 6).
@@ -179,7 +187,7 @@ class Model:
             PhotoError, SentenceError: as `look` and `read`.
             ValueError: if vectors come from packs of different sizes.
         """
-        regions, read = self._regions(photos), self._sentences(sentences)
+        regions, read = [each.main for each in self._regions(photos)], self._sentences(sentences)
         if not regions or not read:
             return np.zeros((len(regions), len(read)), np.float32)
         widths = {each.vectors.shape[1] for each in regions} | {each.vectors.shape[1] for each in read}
@@ -196,7 +204,7 @@ class Model:
         """Give each word of a sentence a region of a photo (Eq. 10 to 12).
 
         Args:
-            photo: a photo, or what `look` found in it.
+            photo: a photo, or what `look` found in it, best with `extra`.
             sentence: a sentence, or what `read` made of it.
             beta: β of Eq. 12, at least 0; None for the pack's.
 
@@ -209,9 +217,11 @@ class Model:
         if (read.ids == Vocabulary.UNKNOWN).all():
             words = ", ".join(repr(word) for word in read.words)
             raise SentenceError(f"The pack knows none of the words {words}. Say it with more common English words.")
-        (regions,) = self._regions(_one(photo, "align"))
-        stay = self.pack.settings.alignment.beta if beta is None else beta
-        return align(regions, read, stay, self.score_kind, self.word_odds(regions.vectors, read))
+        (regions,) = self._regions(_one(photo, "align"), extra=True)
+        settings = self.pack.settings.alignment
+        stay = settings.beta if beta is None else beta
+        odds = self.word_odds(regions.main.vectors, read)
+        return align(regions, read, stay, self.score_kind, odds, settings.objectness)
 
     def word_odds(self, vectors: np.ndarray, sentence: Sentence) -> list[float | None] | None:
         """For each word of a sentence the log-odds, in nats, that what it names is on a photo, or in a part of it.
@@ -311,6 +321,7 @@ class Model:
         """
         if not regions:
             return []
+        regions = [each.main for each in regions]
         rows = [distinct_rows(each.boxes_xyxy, each.scores) for each in regions]
         seen = [each.select(own) for each, own in zip(regions, rows, strict=True)]
         contexts = photo_contexts(seen, self._photo_writer.captioner.attention)
@@ -342,10 +353,10 @@ class Model:
         except MemoryError:
             raise out_of_memory(opened.file) from None
 
-    def _regions(self, photos: Any) -> list[Regions]:
+    def _regions(self, photos: Any, extra: bool = False) -> list[Regions]:
         """Photos and regions, mixed or single, as regions in order; the photos looked at in batches."""
         given = _listed(photos)
-        looked = iter(self.look([each for each in given if not isinstance(each, Regions)]))
+        looked = iter(self.look([each for each in given if not isinstance(each, Regions)], extra=extra))
         return [each if isinstance(each, Regions) else next(looked) for each in given]
 
     def _sentence(self, sentence: Any) -> Sentence:

@@ -220,10 +220,20 @@ class WordsSettings(Section):
 
 @dataclass(frozen=True)
 class AlignmentSettings(Section):
-    """The score ("max": Eq. 8, "sum": Eq. 7, "mean": Eq. 8 / words) and β of Eq. 12."""
+    """How sentences are scored and tied to regions.
+
+    Attributes:
+        score: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
+        beta: β of Eq. 12.
+        extra_proposals: boxes beyond `VisionSettings.proposals` that only words of a sentence choose from: they may
+            name smaller things than a photo is found and described by.
+        objectness: its weight in ψ_U, see `regiontalk.alignment.mrf.unary_potentials`; the paper's is 0.
+    """
 
     score: Annotated[str, choice("max", "sum", "mean")]
     beta: Annotated[float, number(0, 1e6)]
+    extra_proposals: Annotated[int, whole(0, 500)] = 0
+    objectness: Annotated[float, number(0, 1e6)] = 0.0
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Regions(Displayed):
         vectors: (M, h) float32, v_i of Eq. 1. Magnitudes carry meaning: they are not normalised.
         hubness: how well the photo fits sentences in general, in units of S_kl (`regiontalk.alignment.hubness`); taken
             off its scores. 0 if the pack has no bank.
+        extra: how many of the last regions are for words of a sentence only (`Model.look`).
 
     Raises:
         ValueError: if the shapes disagree, a value is not finite, or row 0 is not the whole photo.
@@ -61,10 +62,12 @@ class Regions(Displayed):
     features: np.ndarray
     vectors: np.ndarray
     hubness: float = 0.0
+    extra: int = 0
 
     def __post_init__(self) -> None:
         regions = len(self.boxes_xyxy)
         _require(regions >= 1, "a photo has at least one region, itself")
+        _require(0 <= self.extra < regions, f"expected extra in 0..{regions - 1}, found {self.extra}")
         _require_shape("boxes_xyxy", self.boxes_xyxy, (regions, 4))
         _require_shape("scores", self.scores, (regions,))
         _require_shape("features", self.features, (regions, None))
@@ -78,13 +81,18 @@ class Regions(Displayed):
         return len(self.boxes_xyxy)
 
     def select(self, rows: np.ndarray) -> Regions:
-        """Some of the regions.
+        """Some of the regions, none of them extra.
 
         Args:
             rows: (K,) integers in 0..M-1, the first of them 0: the whole photo stays.
         """
         parts = {name: getattr(self, name)[rows] for name in ("boxes_xyxy", "scores", "features", "vectors")}
-        return replace(self, **parts)
+        return replace(self, **parts, extra=0)
+
+    @property
+    def main(self) -> Regions:
+        """The regions that a photo is found and described by: all but the extra ones."""
+        return self.select(np.arange(len(self) - self.extra)) if self.extra else self
 
     def to_json(self) -> dict[str, Any]:
         """The object that `regiontalk regions --json` prints."""
@@ -172,7 +180,9 @@ class Alignment(Displayed):
         beta: β of Eq. 12, in units of v_i·s_t; 0 lets every word choose for itself.
         score: S_kl, by the pack's kind of score, less the hubness of both: how well photo and sentence fit, without β.
         word_regions: (T,) int64, a_j of Eq. 10: the region of each word.
-        word_scores: (T,) float32, v_{a_j} · s_j of Eq. 11.
+        unary: (T, M), ψ_U of Eq. 11: v_i·s_j, perhaps with the log of the region's objectness
+            (`regiontalk.alignment.mrf.unary_potentials`).
+        word_scores: (T,) float32, `unary` of each word's region.
         phrases: the maximal runs of words with one region, in order; together they cover the sentence.
         word_sure: for each word the probability that what it names is on the photo; None for words that name nothing or
             are unknown. Empty if the pack tells no probabilities.
@@ -184,10 +194,15 @@ class Alignment(Displayed):
     beta: float
     score: float
     word_regions: np.ndarray
-    word_scores: np.ndarray
+    unary: np.ndarray
     phrases: tuple[Phrase, ...]
     word_sure: tuple[float | None, ...] = ()
     sure: float | None = None
+
+    @property
+    def word_scores(self) -> np.ndarray:
+        own: np.ndarray = self.unary[np.arange(len(self.word_regions)), self.word_regions]
+        return own.astype(np.float32)
 
     @property
     def shown(self) -> np.ndarray:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import groupby, pairwise, product
 from typing import get_args
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.alignment import align, pad, phrases, score_matrix, viterbi
+from regiontalk.alignment.mrf import unary_potentials
 from regiontalk.alignment.score import Kind
 from regiontalk.errors import ConfigError, PackError
 from regiontalk.structures import Regions, Sentence
@@ -121,6 +123,18 @@ def test_alignment_worked_by_hand() -> None:
     assert [p.text for p in together.phrases] == ["the red dog", "sleeps"]
     assert together.score == alone.score
     assert together.beta == 0.75
+
+
+def test_objectness_worked_by_hand() -> None:
+    # ψ_U = v·s + 2 log o; log 0.5 = -0.693: red (1, 3 - 1.386), dog (1, 2.25 - 1.386 = 0.864)
+    regions, sentence = make(np.eye(2), np.array([[1, 3], [1, 2.25]]))
+    regions = replace(regions, scores=np.array([1, 0.5], np.float32), extra=1)
+    found = align(regions, sentence, beta=0, objectness=2.0)
+    assert found.word_regions.tolist() == [1, 0]
+    np.testing.assert_allclose(found.word_scores, [3 + 2 * math.log(0.5), 1], rtol=1e-6)
+    assert found.score == 2, "S_kl of the one region that is not extra, without objectness"
+    np.testing.assert_array_equal(unary_potentials(np.ones((1, 2)), np.array([1, 0]), 1.0), [[1, 1 + math.log(1e-3)]])
+    np.testing.assert_array_equal(unary_potentials(np.ones((1, 2)), np.array([1, 0.5])), np.ones((1, 2)))
 
 
 def test_the_kind_is_of_the_score_alone() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regiontalk.errors import PackError, SentenceError
-from regiontalk.language.reader import CELLS, PlacedVectors, WordsReader, placed_shapes, words_shapes
+from regiontalk.language.reader import CELLS, Beginnings, PlacedVectors, WordsReader, placed_shapes, words_shapes
 from regiontalk.language.vocabulary import Vocabulary
 
 V, D, H, SPACE = 11, 5, 6, 4
@@ -177,6 +177,18 @@ def test_a_batch_equals_one_at_a_time(cell: str, sentences: list[list[int]]) -> 
     arrays = [np.array(ids) for ids in sentences]
     for vectors, ids in zip(reader.read(arrays), arrays, strict=True):
         np.testing.assert_allclose(vectors, reader.read([ids])[0], rtol=1e-5, atol=1e-6)
+
+
+def test_what_sentences_have_in_common_is_read_once() -> None:
+    words = [np.array(each) for each in ([3, 1, 2], [3, 1, 4], [5, 2], [3])]
+    left, right = Beginnings(words), Beginnings(words, from_right=True)
+    # from the left: 3, 5; 3 1, 5 2; 3 1 2, 3 1 4. From the right: 2, 3, 4; 2 1, 2 5, 4 1; 2 1 3, 4 1 3
+    assert [word.tolist() for _, word in left.levels] == [[3, 5], [1, 2], [2, 4]]
+    assert [before.tolist() for before, _ in left.levels] == [[0, 0], [0, 1], [0, 0]]
+    assert [word.tolist() for _, word in right.levels] == [[2, 3, 4], [1, 5, 1], [3, 3]]
+    assert [before.tolist() for before, _ in right.levels] == [[0, 0, 0], [0, 0, 2], [0, 2]]
+    assert left.place.tolist() == [0, 2, 4, 0, 2, 5, 1, 3, 0]
+    assert right.place.tolist() == [6, 3, 0, 7, 5, 2, 4, 0, 1]
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -63,6 +63,7 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
         ('name = ""', "the export's settings: name: expected a line"),
         ('about = "date.toml"', "date is not JSON serializable; write dates and times as text"),
         ('about = "latin.toml"', "latin.toml: not UTF-8 text"),
+        ("extra_proposals = 501", "extra_proposals: expected a whole number from 0 to 500, found 501"),
         ("photo_captioner_share = 1.5", "photo_captioner_share: expected a number in 0..1, found 1.5"),
         ("photo_captioner_share = 0.5", "photo_captioner_share needs photo_captioner_before"),
     ],

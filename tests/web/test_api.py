@@ -147,11 +147,11 @@ def test_what_comes_together_shares_a_pass(serve: Serve, photo_file: Path, monke
     busy, free = threading.Event(), threading.Event()
     look = Model.look
 
-    def slow_look(self: Model, photos: Any, boxes: Any = None) -> Any:
+    def slow_look(self: Model, photos: Any, boxes: Any = None, extra: bool = False) -> Any:
         passes.append(len(photos))
         busy.set()
         assert free.wait(60)
-        return look(self, photos, boxes)
+        return look(self, photos, boxes, extra)
 
     monkeypatch.setattr(Model, "look", slow_look)
     data = photo_file.read_bytes()
@@ -179,7 +179,7 @@ def test_what_comes_together_shares_a_pass(serve: Serve, photo_file: Path, monke
 def test_a_bug_is_told_without_a_traceback(
     serve: Serve, photo_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def broken(*_: Any) -> Any:
+    def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("secret")
 
     with serve() as running:

@@ -49,9 +49,9 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """No photo is looked at until this is set."""
     held, look = threading.Event(), Model.look
 
-    def stuck(self: Model, photos: Any, boxes: Any = None) -> Any:
+    def stuck(self: Model, photos: Any, boxes: Any = None, extra: bool = False) -> Any:
         assert held.wait(60)
-        return look(self, photos, boxes)
+        return look(self, photos, boxes, extra)
 
     monkeypatch.setattr(Model, "look", stuck)
     yield held

@@ -161,9 +161,9 @@ def test_too_many_are_told_at_once(serve: Serve, photo_file: Path, monkeypatch: 
     held = threading.Event()
     look = Model.look
 
-    def stuck(self: Model, photos: Any, boxes: Any = None) -> Any:
+    def stuck(self: Model, photos: Any, boxes: Any = None, extra: bool = False) -> Any:
         assert held.wait(60)
-        return look(self, photos, boxes)
+        return look(self, photos, boxes, extra)
 
     monkeypatch.setattr(Model, "look", stuck)
     data = photo_file.read_bytes()

@@ -16,6 +16,9 @@ from regiontalk.errors import ConfigError
 from regiontalk.language.tokenise import FUNCTION_WORDS
 from regiontalk.structures import Alignment, Phrase, Regions, Sentence
 
+LEAST_OBJECTNESS = 1e-3
+"""Less counts as this much: a region that is not one is not ruled out."""
+
 
 def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
     """MAP of the chain MRF over regions (Eq. 10 to 12): the best region for each word, staying on one rewarded by β.
@@ -24,7 +27,7 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
     Exact, in O(T M): coming from elsewhere never pays more than from the best region, so no pair is looked at.
 
     Args:
-        unary: (T, M) finite, ψ_U(a_j = i) = v_i·s_j; T and M at least 1.
+        unary: (T, M) finite, ψ_U(a_j = i), see `unary_potentials`; T and M at least 1.
         beta: β, at least 0 and finite, in units of `unary`.
 
     Returns:
@@ -60,6 +63,23 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
     return path, float(best[0, path[0]])
 
 
+def unary_potentials(products: np.ndarray, objectness: np.ndarray, weight: float = 0.0) -> np.ndarray:
+    """ψ_U of Eq. 11, and how likely a region holds a thing at all: v_i·s_j + w log o_i.
+
+    The paper's ψ_U has no o_i. As exp(v_i·s_j) is to a word's odds for a region, o_i is to the odds before any word.
+
+    Args:
+        products: (T, M), or of one word (M,), v_i·s_j.
+        objectness: (M,), o_i in 0..1; of the whole photo and of given boxes 1.
+        weight: w, at least 0.
+
+    >>> unary_potentials(np.array([[1.0, 1.5]]), np.array([1.0, 0.5]), weight=1.0).round(2).tolist()
+    [[1.0, 0.81]]
+    """
+    potentials: np.ndarray = products + weight * np.log(np.maximum(objectness, LEAST_OBJECTNESS))
+    return potentials
+
+
 def phrases(
     words: Sequence[str],
     path: np.ndarray,
@@ -72,7 +92,7 @@ def phrases(
     Args:
         words: T words.
         path: (T,) integers, the region a_j of each word.
-        unary: (T, M), v_i·s_j.
+        unary: (T, M), ψ_U.
         boxes: (M, 4), xyxy in pixels of the original photo.
         odds: for each word the log-odds of being shown, None for words that name nothing; None if nobody can tell.
 
@@ -94,6 +114,7 @@ def align(
     beta: float,
     kind: Kind = "max",
     odds: Sequence[float | None] | None = None,
+    objectness: float = 0.0,
 ) -> Alignment:
     """Gives each word of a sentence a region of a photo.
 
@@ -104,9 +125,11 @@ def align(
             on one region.
         kind: of the alignment's `score`; it changes nothing else.
         odds: as of `phrases`.
+        objectness: as of `unary_potentials`.
 
     Returns:
-        The alignment. Its `score` is S_kl as `score_matrix` gives it, less the hubness of both; β does not change it.
+        The alignment. Its `score` is S_kl as `score_matrix` gives it of the main regions, less the hubness of both;
+        neither β nor objectness changes it.
 
     Raises:
         ConfigError: if `beta` is negative or not finite.
@@ -118,9 +141,10 @@ def align(
             f"regions have {regions.vectors.shape[1]} dimensions and words {sentence.vectors.shape[1]}: "
             "both must come from one pack"
         )
-    unary = products(sentence.vectors, regions.vectors)  # (T, M)
+    found = products(sentence.vectors, regions.vectors)  # (T, M)
+    unary = unary_potentials(found, regions.scores, objectness)
     path, _ = viterbi(unary, beta)
-    score = score_of_products(unary, kind) - regions.hubness - sentence.hubness
+    score = score_of_products(found[:, : len(regions) - regions.extra], kind) - regions.hubness - sentence.hubness
     return aligned(regions, sentence, float(beta), score, path, unary, odds)
 
 
@@ -141,7 +165,7 @@ def aligned(
         beta=beta,
         score=score,
         word_regions=path,
-        word_scores=unary[np.arange(len(path)), path].astype(np.float32),
+        unary=unary,
         phrases=phrases(sentence.words, path, unary, regions.boxes_xyxy, odds),
         word_sure=shown,
         sure=probability([each for each in odds or () if each is not None]),

@@ -48,7 +48,7 @@ def align(
         (read,) = model.read(sentence)
         if not as_json and (unknown := unknown_words_text(read)):
             warn_user(unknown)
-        for batch in look_at(model, files, report, choice):
+        for batch in look_at(model, files, report, choice, extra=True):
             for file, looked in batch:
                 alignment = model.align(looked, read, beta)
                 report.json(alignment.to_json()) if as_json else report.result(alignment_text(alignment))

@@ -148,9 +148,9 @@ def search_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = AL
 
 
 def look_at(
-    model: Model, files: Sequence[Path], report: Report, choice: PhotoChoice = ALL_PHOTOS
+    model: Model, files: Sequence[Path], report: Report, choice: PhotoChoice = ALL_PHOTOS, extra: bool = False
 ) -> Iterator[list[tuple[Path, Regions]]]:
-    """The regions of each photo that can be opened, in batches as they are ready.
+    """The regions of each photo that can be opened, in batches as they are ready; `extra` as of `Model.look`.
 
     However many files there are, and however large their photos, only a batch at the network's size is in memory.
     """
@@ -164,7 +164,7 @@ def look_at(
             if photo is not None:
                 names.append(file)
                 photos.append(photo)
-        yield list(zip(names, model.look(photos), strict=True))
+        yield list(zip(names, model.look(photos, extra=extra), strict=True))
         report.bar.advance(len(files[start : start + BATCH]))
 
 

@@ -159,7 +159,7 @@ def _photos_page(
     console.bar.expect(len(asked), "photos")
     files, done = [each.file for each in asked], 0
     names = shown_names(files)
-    for batch in look_at(model, files, console, choice):
+    for batch in look_at(model, files, console, choice, extra=True):
         described = model.describe_regions([distinct(looked) for _, looked in batch], search[0])
         for (file, looked), description in zip(batch, described, strict=True):
             place = files.index(file, done)  # photos in between could not be opened

@@ -16,8 +16,10 @@ CLASSES = "classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
 """What is asked for where boxes have none."""
 
 
-def photo_regions(model: Model, files: Sequence[Path], progress: Progress) -> Iterator[list[Regions]]:
-    """The regions of the photos, in order, in batches.
+def photo_regions(
+    model: Model, files: Sequence[Path], progress: Progress, extra: bool = False
+) -> Iterator[list[Regions]]:
+    """The regions of the photos, in order, in batches; `extra` as of `Model.look`.
 
     Raises:
         PhotoError: if a photo is broken.
@@ -25,17 +27,18 @@ def photo_regions(model: Model, files: Sequence[Path], progress: Progress) -> It
     progress.expect(len(files), "photos")
     for start in range(0, len(files), BATCH):
         batch = files[start : start + BATCH]
-        yield model.look(batch)
+        yield model.look(batch, extra=extra)
         progress.advance(len(batch))
 
 
 def boxed_regions(
-    model: Model, photos: Sequence[BoxedPhoto], progress: Progress, given: bool = False
+    model: Model, photos: Sequence[BoxedPhoto], progress: Progress, given: bool = False, extra: bool = False
 ) -> Iterator[tuple[Sequence[BoxedPhoto], list[Regions]]]:
     """Photos with boxes and their regions, in order, in batches.
 
     Args:
         given: read the boxes that the photos have, instead of finding some.
+        extra: as of `Model.look`.
 
     Raises:
         DataError: if a photo is not of the size that its boxes were drawn on.
@@ -44,7 +47,8 @@ def boxed_regions(
     progress.expect(len(photos), "photos")
     for start in range(0, len(photos), BATCH):
         batch = photos[start : start + BATCH]
-        looked = model.look([photo.file for photo in batch], [photo.boxes_xyxy for photo in batch] if given else None)
+        boxes = [photo.boxes_xyxy for photo in batch] if given else None
+        looked = model.look([photo.file for photo in batch], boxes, extra)
         for photo, regions in zip(batch, looked, strict=True):
             check_size(photo, regions)
         yield batch, looked

@@ -1,7 +1,8 @@
 """The words network as it runs: a bidirectional recurrent network in NumPy (Eq. 2 to 6), with one of two cells.
 
 Axis names: V words in the vocabulary, d dimensions of a word vector, H hidden units, h dimensions of the shared space,
-T words of a sentence, P words of a whole batch of sentences; G dimensions of word vectors from elsewhere.
+T words of a sentence, P words of a whole batch of sentences, U different ones among them; G dimensions of word vectors
+from elsewhere.
 
 | cell | weights beside `embedding` (V, d), `W_d` (H, h), `b_d` (h,) |
 |---|---|
@@ -56,8 +57,9 @@ class PlacedVectors:
 class WordsReader:
     """Turns word ids into vectors of the shared space, s_t.
 
-    Sentences of a batch are laid side by side without padding (the longest first, word by word), so that no sentence
-    sees another or its length: a batch gives what one sentence at a time gives, up to rounding.
+    What sentences of a batch have in common is read once, their first words from the left and their last ones from the
+    right: a captioner's candidates differ in a word or two. No sentence sees another or its length: a batch gives what
+    one sentence at a time gives, up to rounding.
     """
 
     def __init__(
@@ -117,16 +119,11 @@ class WordsReader:
     def _read_batch(self, sentences: list[np.ndarray]) -> list[np.ndarray]:
         """The same for sentences that stand by descending length."""
         lengths = np.array([len(ids) for ids in sentences])
-        # Word t of every sentence that has one: rows starts[t] to starts[t + 1] of all arrays below, the longest
-        # sentence first. The sentences still running at t + 1 are always the first rows of those running at t.
-        running = [int((lengths > t).sum()) for t in range(lengths[0])]
-        starts = np.concatenate([[0], np.cumsum(running)])
-        ids = np.concatenate([[sentence[t] for sentence in sentences[:n]] for t, n in enumerate(running)])
-
-        x = self._look_up(ids)  # (P, d), Eq. 2
-        steps = [slice(starts[t], starts[t + 1]) for t in range(len(running))]
-        s = self._network(x, steps, self._weights)  # (P, h)
-        return [s[starts[:length] + row] for row, length in enumerate(lengths)]
+        different, rows = np.unique(np.concatenate(sentences), return_inverse=True)
+        words = np.split(rows, np.cumsum(lengths)[:-1])  # of each sentence, (T,) rows of `different`
+        x = self._look_up(different)  # (U, d), Eq. 2
+        s = self._network(x, Beginnings(words), Beginnings(words, from_right=True), self._weights)  # (P, h)
+        return np.split(s, np.cumsum(lengths)[:-1])
 
     def _look_up(self, ids: np.ndarray) -> np.ndarray:
         """The word vectors of ids (P,).  # (P, d)"""
@@ -175,34 +172,60 @@ def placed_shapes(words: int, vector_dim: int, embedding: int) -> dict[str, tupl
     return {"vectors": (words, vector_dim), "W_g": (vector_dim, embedding)}
 
 
-def _rnn(x: np.ndarray, steps: list[slice], w: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Eq. 3 to 6: word vectors x (P, d) -> s (P, h)."""
-    e = _relu(x @ w["W_e"] + w["b_e"])  # (P, H), Eq. 3
-    h_forward = _recur(_rnn_update, e, steps, w["W_f"], w["b_f"])  # (P, H), Eq. 4
-    h_backward = _recur(_rnn_update, e, steps[::-1], w["W_b"], w["b_b"])  # (P, H), Eq. 5
+class Beginnings:
+    """The different beginnings of L sentences: as a tree, of which each level has one word more.
+
+    Args:
+        sentences: the words of each (T,), not negative; the longest sentence first.
+        from_right: each begins with its last word.
+
+    Attributes:
+        levels: for each t the beginnings of t + 1 words: which one of the level before each goes on from, and its last
+            word, (n,) both.
+        place: (P,), the beginning that ends at each word of all sentences, levels counted through.
+    """
+
+    def __init__(self, sentences: Sequence[np.ndarray], from_right: bool = False) -> None:
+        lengths = np.array([len(words) for words in sentences])
+        ends = np.cumsum(lengths)  # of each sentence in (P,)
+        said, different = np.concatenate(sentences), 1 + max(int(words.max()) for words in sentences)
+        self.place = np.empty(len(said), np.int64)
+        self.levels: list[tuple[np.ndarray, np.ndarray]] = []
+        before, count = np.zeros(len(sentences), np.int64), 0
+        for t in range(lengths[0]):
+            longer = lengths > t  # always the first ones
+            own = ends[longer] - 1 - t if from_right else (ends - lengths)[longer] + t
+            found, before = np.unique(before[: len(own)] * different + said[own], return_inverse=True)
+            self.levels.append(np.divmod(found, different))
+            self.place[own] = count + before
+            count += len(found)
+
+
+def _rnn(x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Eq. 3 to 6: different words' vectors x (U, d) -> s (P, h)."""
+    e = _relu(x @ w["W_e"] + w["b_e"])  # (U, H), Eq. 3
+    h_forward = _recur(_rnn_update, e, left, w["W_f"], w["b_f"])  # (P, H), Eq. 4
+    h_backward = _recur(_rnn_update, e, right, w["W_b"], w["b_b"])  # (P, H), Eq. 5
     return _relu((h_forward + h_backward) @ w["W_d"] + w["b_d"])  # (P, h), Eq. 6
 
 
-def _gru(x: np.ndarray, steps: list[slice], w: Mapping[str, np.ndarray]) -> np.ndarray:
+def _gru(x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]) -> np.ndarray:
     """The same with gates instead of f: no Eq. 3, a GRU in place of Eq. 4 and 5, and Eq. 6 without its f."""
-    h_forward = _recur(gru_update, x @ w["W_xf"] + w["b_xf"], steps, w["W_f"], w["b_f"])  # (P, H)
-    h_backward = _recur(gru_update, x @ w["W_xb"] + w["b_xb"], steps[::-1], w["W_b"], w["b_b"])  # (P, H)
+    h_forward = _recur(gru_update, x @ w["W_xf"] + w["b_xf"], left, w["W_f"], w["b_f"])  # (P, H)
+    h_backward = _recur(gru_update, x @ w["W_xb"] + w["b_xb"], right, w["W_b"], w["b_b"])  # (P, H)
     s: np.ndarray = (h_forward + h_backward) @ w["W_d"] + w["b_d"]  # (P, h)
     return s
 
 
-def _recur(update: _Update, words: np.ndarray, steps: list[slice], matrix: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """One direction, with h = 0 before a sentence's first word: the words' parts (P, H or 3H) -> all h_t (P, H).
-
-    Going right to left, sentences join as t reaches their last word; until then their state stays at its 0.
-    """
-    hidden = np.empty((len(words), len(matrix)), np.float32)
-    state = np.zeros((max(step.stop - step.start for step in steps), len(matrix)), np.float32)
-    for step in steps:
-        rows = state[: step.stop - step.start]
-        rows[...] = update(rows, words[step], matrix, bias)
-        hidden[step] = rows
-    return hidden
+def _recur(
+    update: _Update, words: np.ndarray, beginnings: Beginnings, matrix: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
+    """One direction, with h = 0 before a sentence's first word: the words' parts (U, H or 3H) -> all h_t (P, H)."""
+    state, states = np.zeros((1, len(matrix)), np.float32), []
+    for before, word in beginnings.levels:
+        state = update(state[before], words[word], matrix, bias)
+        states.append(state)
+    return np.concatenate(states)[beginnings.place]
 
 
 def _rnn_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.ndarray) -> np.ndarray:

@@ -132,8 +132,7 @@ def alignment_data(alignment: Alignment) -> dict[str, Any]:
 
     `scores` is (T, M), rows are words: v_i·s_t of Eq. 8 with six significant digits.
     """
-    unary = alignment.sentence.vectors @ alignment.regions.vectors.T  # (T, M)
-    scores = [[float(f"{value:.6g}") for value in row] for row in unary.tolist()]
+    scores = [[float(f"{value:.6g}") for value in row] for row in alignment.unary.tolist()]
     return {**alignment.to_json(), "beta": alignment.beta, "scores": scores}
 
 

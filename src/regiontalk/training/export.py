@@ -68,7 +68,7 @@ class ExportConfig:
         photo_captioner_before: folder of the run that `photo_captioner` started from; None to leave it out.
         photo_captioner_share: of `photo_captioner` in the mean of both runs' weights, the rest being of the run before:
             the mean keeps more of how people write (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
-        beta: β of Eq. 12, the default of `align`.
+        beta, extra_proposals, objectness: of `AlignmentSettings`, how words are tied to regions; chosen on dev.
         score: "max", "sum" or "mean", as trained.
         beam, max_words, length_normalisation, fit (the rerank weight): of the photo captioner; chosen on dev.
         region_beam, region_max_words, region_length_normalisation, region_fit: of the region captioner.
@@ -102,6 +102,8 @@ class ExportConfig:
     photo_captioner_before: Path | None = None
     photo_captioner_share: float = 1.0
     beta: float = 1.0
+    extra_proposals: int = 0
+    objectness: float = 0.0
     score: Literal["max", "sum", "mean"] = "max"
     beam: int = 5
     max_words: int = 20
@@ -215,7 +217,7 @@ def pack_settings(
             words=WordsSettings(
                 hidden=net.words.W_d.shape[0], embedding=net.words.embedding.shape[1], cell=net.words.cell
             ),
-            alignment=AlignmentSettings(score=config.score, beta=config.beta),
+            alignment=AlignmentSettings(config.score, config.beta, config.extra_proposals, config.objectness),
             photo_captioner=captioner_settings(config, photo),
             region_captioner=captioner_settings(config, region, "region_"),
             trained_on=backbone_origin(config.vision) | about.get("trained_on", {}),

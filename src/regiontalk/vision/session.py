@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,13 +64,14 @@ class VisionSession:
         self._session = _open(graph, threads, name)
         _check_signature(self._session, settings, name)
 
-    def look(self, photos: Sequence[Photo], boxes: Sequence[np.ndarray] | None = None) -> list[Regions]:
+    def look(self, photos: Sequence[Photo], boxes: Sequence[np.ndarray] | None = None, extra: int = 0) -> list[Regions]:
         """The regions of each photo, in order.
 
         Args:
             photos: any number of opened photos; each is squashed to S x S, its shape not kept.
             boxes: for each photo the boxes to read, (K, 4) xyxy in pixels of the upright original, with an area inside
                 the photo; what sticks out is cut off. None for the boxes that the network proposes.
+            extra: the most boxes that follow the settings' proposals, the next surest ones.
 
         Returns:
             For each photo its `Regions`: boxes in pixels of the upright original, the whole photo first. Given boxes
@@ -80,14 +82,17 @@ class VisionSession:
             ValueError: if `boxes` are not (K, 4) for each photo, not finite, or one has no area inside its photo.
         """
         given = None if boxes is None else _in_photos(photos, boxes)
+        most = self.settings.proposals + extra
         found: list[Regions] = []
         for start in range(0, len(photos), BATCH):
             batch = photos[start : start + BATCH]
             pixels = np.stack([prepare(photo.image, self.settings.size) for photo in batch])  # (B, S, S, 3)
-            maps, *proposed = self.run(pixels)
-            picked = self._pick(*proposed) if given is None else given[start : start + BATCH]
+            maps, proposed, objectness = self.run(pixels)
+            picked = self._pick(proposed, objectness, most) if given is None else given[start : start + BATCH]
             found += [self._regions(*each) for each in zip(batch, maps, picked, strict=True)]
-        return found
+        if given is not None:
+            return found
+        return [replace(each, extra=max(0, len(each) - 1 - self.settings.proposals)) for each in found]
 
     def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The bare graph: pixels uint8 (B, S, S, 3) -> map (B, C, D), boxes (B, K, 4), objectness (B, K)."""
@@ -112,13 +117,10 @@ class VisionSession:
         if not all(np.isfinite(array).all() for array in (maps, boxes, objectness)):
             raise _bad_graph(self._name, "finite outputs", "values that are not finite")
 
-    def _pick(self, boxes: np.ndarray, objectness: np.ndarray) -> list[_Picked]:
-        """Of each photo's proposals, (B, K, 4) and (B, K), those that become regions."""
+    def _pick(self, boxes: np.ndarray, objectness: np.ndarray, most: int) -> list[_Picked]:
+        """Of each photo's proposals, (B, K, 4) and (B, K), those that become regions, so many at most."""
         s = self.settings
-        return [
-            pick_regions(*each, s.proposals, s.nms_iou, s.min_objectness)
-            for each in zip(boxes, objectness, strict=True)
-        ]
+        return [pick_regions(*each, most, s.nms_iou, s.min_objectness) for each in zip(boxes, objectness, strict=True)]
 
     def _regions(self, photo: Photo, feature_map: np.ndarray, picked: _Picked) -> Regions:
         boxes, scores = picked  # (M, 4) in 0..1, (M,)

@@ -149,7 +149,7 @@ def answer(model: Model, questions: Sequence[Question]) -> list[Reply]:
         photo and the box, not the regions that would be found.
     """
     looked = _looked(model, questions)
-    replies: list[Reply] = list(looked)
+    replies: list[Reply] = [each.main for each in looked]
     captions: dict[tuple[int | None, float | None], list[int]] = {}
     for place, question in enumerate(questions):
         if isinstance(question, Align):
@@ -171,7 +171,7 @@ def _looked(model: Model, questions: Sequence[Question]) -> list[Regions]:
     given = [place for place, each in enumerate(questions) if isinstance(each, LookAt)]
     others = [place for place, each in enumerate(questions) if not isinstance(each, LookAt)]
     if others:
-        found.update(zip(others, model.look([questions[place].photo for place in others]), strict=True))
+        found.update(zip(others, model.look([questions[place].photo for place in others], extra=True), strict=True))
     if given:
         boxes = [np.array([each.box_xyxy], np.float32) for each in questions if isinstance(each, LookAt)]
         found.update(zip(given, model.look([questions[place].photo for place in given], boxes), strict=True))

@@ -97,7 +97,7 @@ def test_a_click_pins_and_escape_lets_go(aligned: Page) -> None:
 
 
 def test_the_slider_decodes_anew_without_the_server(aligned: Page, expected: Alignment) -> None:
-    unary = np.asarray(expected.sentence.vectors @ expected.regions.vectors.T, np.float64)
+    unary = expected.unary
     most = 0.25
     while len(set(viterbi(unary, most)[0].tolist())) > 1:
         most *= 2
@@ -131,7 +131,7 @@ def test_a_beta_has_one_place_on_the_slider(aligned: Page, expected: Alignment) 
 
 
 def test_the_map_of_scores(aligned: Page, expected: Alignment) -> None:
-    unary = expected.sentence.vectors @ expected.regions.vectors.T
+    unary = expected.unary
     assert aligned.texts(".rt-heat tbody th") == list(expected.sentence.words)
     cells = np.array(aligned.texts(".rt-heat tbody td")).reshape(unary.shape)
     shown = np.vectorize(lambda text: float(text.replace("−", "-")))(cells)

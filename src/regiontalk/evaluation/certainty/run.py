@@ -83,8 +83,8 @@ def evaluate_certainty(
 
 def _looked(model: Model, dataset: BoxedDataset | Dataset, progress: Progress) -> list[Regions]:
     if isinstance(dataset, BoxedDataset):
-        return [each for _, batch in boxed_regions(model, dataset.photos, progress) for each in batch]
-    return [each for batch in photo_regions(model, dataset.files, progress) for each in batch]
+        return [each for _, batch in boxed_regions(model, dataset.photos, progress, extra=True) for each in batch]
+    return [each for batch in photo_regions(model, dataset.files, progress, extra=True) for each in batch]
 
 
 def _questions(model: Model, dataset: BoxedDataset | Dataset) -> list[Question]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from regiontalk.alignment.mrf import unary_potentials
 from regiontalk.alignment.score import products
 from regiontalk.data import BoxedDataset, BoxedPhoto, Entities
 from regiontalk.data.flickr30k_entities import EntitySentence
@@ -64,8 +65,8 @@ def evaluate_classes(
     """Ask each photo for each class that it holds, by the class's name.
 
     A class is asked for with the first of its listed synonyms that the pack knows (`words`), and once more with each of
-    them, all counting as much as one (`synonyms`). The name stands in a neutral sentence; the region's score is
-    v_i · s_t of the name, summed over its words if it has several.
+    them, all counting as much as one (`synonyms`). The name stands in a neutral sentence; the region's score is that of
+    `align`, ψ_U of the name, summed over its words if it has several.
 
     Args:
         model: scores the regions that it finds.
@@ -92,12 +93,17 @@ def evaluate_classes(
     """
     asked = [photo.labels - photo.unclear for photo in dataset.photos]
     photos_of, names = class_names(model, dataset, asked, min_photos)
-    vectors = _read_names(model, {name for each in names.values() for name in each}, sentence)
-    looked = look_at_photos(model, dataset.photos, progress)
+    read = _read_names(model, {name for each in names.values() for name in each}, sentence)
+    objectness = model.pack.settings.alignment.objectness
+
+    def scores_of(name: Words, regions: Regions) -> np.ndarray:
+        return _scores(read[name], regions, objectness)
+
+    looked = look_at_photos(model, dataset.photos, progress, extra=True)
     questions: dict[str, list[Query]] = {"words": [], "difficult": [], "synonyms": []}
     for row, (photo, regions, labels) in enumerate(zip(dataset.photos, looked, asked, strict=True)):
         for label in sorted(names.keys() & labels):
-            _ask_class(questions, label, names[label], (photo, regions, row), vectors, on_query)
+            _ask_class(questions, label, names[label], (photo, regions, row), scores_of, on_query)
     return {
         **_numbers(questions, reporting),
         **_classes(photos_of, names),
@@ -118,13 +124,13 @@ def _ask_class(
     label: str,
     names: Sequence[Words],
     looked: tuple[BoxedPhoto, Regions, int],
-    vectors: Mapping[Words, np.ndarray],
+    scores_of: Callable[[Words, Regions], np.ndarray],
     on_query: OnQuery,
 ) -> None:
     """Asks a photo for a class by each of its names; the queries go to the `questions` that they belong to."""
     photo, regions, row = looked
     truth, share = photo.boxes_of(label), 1 / max(1, len(names))
-    queries = [_query(label, truth, regions, vectors[name], share, row) for name in names]
+    queries = [_query(label, truth, regions, scores_of(name, regions), share, row) for name in names]
     questions["synonyms"] += queries
     for query in queries[:1]:
         first = replace(query, weight=1.0)
@@ -143,8 +149,8 @@ def evaluate_phrases(
 ) -> dict[str, Any]:
     """Ask each photo for each phrase of its sentences that names something with a box.
 
-    The sentence is read as a whole; a phrase's score for a region is the sum of its words' v_i · s_t, words that the
-    pack does not know included as it reads them. A phrase with several boxes is right on any of them (`phrases`), or on
+    The sentence is read as a whole; a phrase's score for a region is the sum of its words' ψ_U, words that the pack
+    does not know included as it reads them. A phrase with several boxes is right on any of them (`phrases`), or on
     the smallest box around all (`phrases_merged`), which is how the dataset's authors count. `aligned_words` is about
     single words: whether the centre of a_j, of the whole sentence's alignment, lies inside a box of the word's phrase.
 
@@ -164,7 +170,7 @@ def evaluate_phrases(
         PhotoError: if a photo is broken.
     """
     photos, asked_of = entities.boxes.photos, entities.sentences
-    looked = look_at_photos(model, photos, progress)
+    looked = look_at_photos(model, photos, progress, extra=True)
     answers = [
         answer
         for row, (photo, regions, sentences) in enumerate(zip(photos, looked, asked_of, strict=True))
@@ -224,7 +230,8 @@ def _ask_phrases(
         for phrase in sentence.phrases:
             span = slice(phrase.start, phrase.end)
             truth = truths[phrase.entity]
-            query = _query(phrase.types[0], truth, regions, read.vectors[span].sum(axis=0), 1.0, row)
+            scores = _scores(read.vectors[span], regions, model.pack.settings.alignment.objectness)
+            query = _query(phrase.types[0], truth, regions, scores, 1.0, row)
             inside = centres_inside(regions.boxes_xyxy[word_regions[span]], truth)
             unknown = bool((read.ids[span] == Vocabulary.UNKNOWN).all())
             text = " ".join(sentence.words[span])
@@ -238,9 +245,11 @@ def _word_regions(model: Model, regions: Regions, read: Sentence) -> np.ndarray:
     return model.align(regions, read).word_regions
 
 
-def look_at_photos(model: Model, photos: Sequence[BoxedPhoto], progress: Progress) -> Iterator[Regions]:
-    """The regions of each photo, in order, found a few photos at a time."""
-    return chain.from_iterable(looked for _, looked in boxed_regions(model, photos, progress))
+def look_at_photos(
+    model: Model, photos: Sequence[BoxedPhoto], progress: Progress, extra: bool = False
+) -> Iterator[Regions]:
+    """The regions of each photo, in order, found a few photos at a time; `extra` as of `Model.look`."""
+    return chain.from_iterable(looked for _, looked in boxed_regions(model, photos, progress, extra=extra))
 
 
 def class_names(
@@ -301,15 +310,20 @@ def around_name(sentence: str) -> tuple[str, str]:
 
 
 def _read_names(model: Model, names: set[Words], sentence: str) -> dict[Words, np.ndarray]:
-    """Names of classes -> the sum of their words' vectors, (h,), each read in the neutral sentence."""
+    """Names of classes -> their words' vectors, (T, h), each read in the neutral sentence."""
     before, after = around_name(sentence)
     start, order = len(tokenise(before)), sorted(names)
     read = model.read([f"{before} {' '.join(name)} {after}" for name in order])
-    return {name: each.vectors[start : start + len(name)].sum(axis=0) for name, each in zip(order, read, strict=True)}
+    return {name: each.vectors[start : start + len(name)] for name, each in zip(order, read, strict=True)}
 
 
-def _query(label: str, truth: np.ndarray, regions: Regions, vector: np.ndarray, weight: float, row: int) -> Query:
-    scores = products(vector, regions.vectors)
+def _scores(words: np.ndarray, regions: Regions, objectness: float) -> np.ndarray:
+    """How `align` would score each region for words (T, h) that share one: the sum of their ψ_U.  # (M,)"""
+    scores: np.ndarray = unary_potentials(products(words, regions.vectors), regions.scores, objectness).sum(axis=0)
+    return scores
+
+
+def _query(label: str, truth: np.ndarray, regions: Regions, scores: np.ndarray, weight: float, row: int) -> Query:
     return Query(label, truth, regions.boxes_xyxy, scores, regions.scores, weight, row)
 
 
