@@ -8,6 +8,8 @@ import pytest
 from regiontalk.recurrence import GATES, STEPS, cell_shapes, gru_update, sigmoid, start
 
 D_CONTEXT, H, D_WORD, V = 5, 4, 3, 7
+EACH = np.arange(6)
+"""Each row reads its own word."""
 
 
 def random_weights(cell: str, seed: int = 0) -> dict[str, np.ndarray]:
@@ -27,9 +29,9 @@ def test_rnn_by_hand() -> None:
     }
     state = start("rnn", np.array([[1.0], [-1.0]]), weights)  # b_v = 3 and -1
     word = np.array([[1.0], [1.0]])
-    state = STEPS["rnn"](state, word, weights)
+    state = STEPS["rnn"](state, word, EACH[:2], weights)
     np.testing.assert_allclose(state[0], [[0.5 + 0.25 + 3.0], [0.5 + 0.25 + 0.0]])
-    state = STEPS["rnn"](state, 10 * word, weights)
+    state = STEPS["rnn"](state, 10 * word[:1], np.array([0, 0]), weights)
     np.testing.assert_allclose(state[0], [[5.25 - 3.75], [5.25 - 0.75]])
 
 
@@ -45,9 +47,9 @@ def test_gru_by_hand() -> None:
     }
     word = np.zeros((1, 1))
     state = start("gru", np.array([[0.5]]), weights)
-    np.testing.assert_allclose(STEPS["gru"](state, word, weights)[0], [[np.tanh(0.5)]])
+    np.testing.assert_allclose(STEPS["gru"](state, word, EACH[:1], weights)[0], [[np.tanh(0.5)]])
     weights["b_x"] = np.array([50.0, -50.0, 0.3])  # r = 1, z = 0
-    np.testing.assert_allclose(STEPS["gru"](state, word, weights)[0], [[np.tanh(0.3 + 2 * np.tanh(0.5))]])
+    np.testing.assert_allclose(STEPS["gru"](state, word, EACH[:1], weights)[0], [[np.tanh(0.3 + 2 * np.tanh(0.5))]])
 
 
 def test_gru_update_is_the_step_with_the_words_part_given() -> None:
@@ -55,7 +57,7 @@ def test_gru_update_is_the_step_with_the_words_part_given() -> None:
     rng = np.random.default_rng(4)
     h, x = rng.normal(size=(5, H)).astype(np.float32), rng.normal(size=(5, D_WORD)).astype(np.float32)
     updated = gru_update(h, x @ weights["W_hx"] + weights["b_x"], weights["W_hh"], weights["b_h"])
-    np.testing.assert_array_equal(updated, STEPS["gru"]((h,), x, weights)[0])
+    np.testing.assert_array_equal(updated, STEPS["gru"]((h,), x, EACH[:5], weights)[0])
     assert updated.dtype == np.float32
 
 
@@ -71,10 +73,10 @@ def test_lstm_by_hand() -> None:
     }
     state = start("lstm", np.array([[0.5]]), weights)
     np.testing.assert_allclose(state[0], [[np.tanh(0.5)]])
-    state = STEPS["lstm"](state, np.zeros((1, 1)), weights)
+    state = STEPS["lstm"](state, np.zeros((1, 1)), EACH[:1], weights)
     np.testing.assert_allclose(state[1], [[np.tanh(0.4)]])
     np.testing.assert_allclose(state[0], [[np.tanh(np.tanh(0.4))]])
-    state = STEPS["lstm"](state, np.zeros((1, 1)), weights)
+    state = STEPS["lstm"](state, np.zeros((1, 1)), EACH[:1], weights)
     np.testing.assert_allclose(state[1], [[2 * np.tanh(0.4)]])
 
 
@@ -90,7 +92,7 @@ def test_gates_are_in_torchs_order(cell: str) -> None:
     theirs = [torch.from_numpy(array) for array in state]
     for _ in range(4):
         x = rng.normal(size=(6, D_WORD)).astype(np.float32)
-        state = STEPS[cell](state, x, weights)
+        state = STEPS[cell](state, x, EACH[:6], weights)
         with torch.no_grad():
             out = network(torch.from_numpy(x), theirs[0] if cell == "gru" else tuple(theirs))
         theirs = [out] if cell == "gru" else list(out)
@@ -104,9 +106,9 @@ def test_a_state_is_rows_of_the_first_array_h(cell: str) -> None:
     weights = random_weights(cell)
     rng = np.random.default_rng(2)
     contexts, x = rng.normal(size=(5, D_CONTEXT)).astype(np.float32), rng.normal(size=(5, D_WORD)).astype(np.float32)
-    state = STEPS[cell](start(cell, contexts, weights), x, weights)
+    state = STEPS[cell](start(cell, contexts, weights), x, EACH[:5], weights)
     picked = np.array([3, 0, 3])
-    again = STEPS[cell](start(cell, contexts[picked], weights), x[picked], weights)
+    again = STEPS[cell](start(cell, contexts[picked], weights), x, picked, weights)
     for array, other in zip(state, again, strict=True):
         assert array.shape == (5, H)
         np.testing.assert_allclose(array[picked], other, atol=1e-6)

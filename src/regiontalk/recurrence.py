@@ -2,8 +2,8 @@
 
 A captioner steps through its caption with one of them; the words network reads sentences with `gru_update`.
 
-Row-vector convention, x @ W + b. Axis names: N rows (hypotheses), d word-vector dimensions, H hidden dimensions,
-X context dimensions. A state is a tuple of (N, H) arrays, the first of which is h_t, so that a search can gather
+Row-vector convention, x @ W + b. Axis names: N rows (hypotheses), U word vectors, d their dimensions, H hidden
+dimensions, X context dimensions. A state is a tuple of (N, H) arrays, the first of which is h_t, so that a search can gather
 rows of any cell's state in the same way.
 
 | cell | weights | the image's part, b_v = context @ W_hi + b_hi |
@@ -25,7 +25,11 @@ State = tuple[Any, ...]
 
 Weights = Mapping[str, np.ndarray]
 
-Step = Callable[[State, np.ndarray, Weights], State]
+Step = Callable[[State, np.ndarray, np.ndarray, Weights], State]
+"""State of N rows, word vectors x (U, d), which of them each row reads (N,), weights -> the state after it.
+
+Hypotheses of a search read few different words, whose part of the product is made once.
+"""
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 """How many times H columns the cell's matrices have."""
@@ -50,20 +54,20 @@ def start(cell: str, context: np.ndarray, weights: Weights) -> State:
     return np.tanh(image), np.zeros_like(image)
 
 
-def rnn_step(state: State, x: np.ndarray, weights: Weights) -> State:
+def rnn_step(state: State, x: np.ndarray, read: np.ndarray, weights: Weights) -> State:
     """Eq. 14: h_t = f(x_t W_hx + h_{t-1} W_hh + b_h + 1(t = 1) f(b_v)), f = ReLU.
 
     The state's second array is the image's part: f(b_v) before the first step, zeros ever after.
     """
     h, image = state
-    h = np.maximum(x @ weights["W_hx"] + h @ weights["W_hh"] + weights["b_h"] + image, 0)
+    h = np.maximum((x @ weights["W_hx"])[read] + h @ weights["W_hh"] + weights["b_h"] + image, 0)
     return h, np.zeros_like(image)
 
 
-def gru_step(state: State, x: np.ndarray, weights: Weights) -> State:
+def gru_step(state: State, x: np.ndarray, read: np.ndarray, weights: Weights) -> State:
     """`gru_update` with the word's part x_t W_hx + b_x."""
     (h,) = state
-    return (gru_update(h, x @ weights["W_hx"] + weights["b_x"], weights["W_hh"], weights["b_h"]),)
+    return (gru_update(h, (x @ weights["W_hx"] + weights["b_x"])[read], weights["W_hh"], weights["b_h"]),)
 
 
 def gru_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -86,10 +90,10 @@ def gru_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.nda
     return updated
 
 
-def lstm_step(state: State, x: np.ndarray, weights: Weights) -> State:
+def lstm_step(state: State, x: np.ndarray, read: np.ndarray, weights: Weights) -> State:
     """i, f, o = σ(...), g = tanh(...), c_t = f * c_{t-1} + i * g, h_t = o * tanh(c_t)."""
     h, c = state
-    gates = x @ weights["W_hx"] + weights["b_x"] + h @ weights["W_hh"] + weights["b_h"]  # (N, 4H)
+    gates = (x @ weights["W_hx"] + weights["b_x"])[read] + h @ weights["W_hh"] + weights["b_h"]  # (N, 4H)
     i, f, g, o = np.split(gates, 4, axis=1)
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
     return sigmoid(o) * np.tanh(c), c

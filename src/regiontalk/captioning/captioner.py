@@ -19,6 +19,9 @@ from regiontalk.recurrence import STEPS, State, Weights, cell_shapes, start
 UNKNOWN = 1
 """`Vocabulary.UNKNOWN`: a mark for rare words in training captions, never written."""
 
+_IN_CACHE = 32
+"""Rows of V log-probabilities that stay in a cache from one pass to the next."""
+
 _ROWS = 128
 """Contexts searched together: enough to keep the matrix products busy, few enough for a cache."""
 
@@ -70,23 +73,27 @@ class Captioner:
         """
         with np.errstate(over="ignore", invalid="ignore"):  # told apart below
             state, said, _ = self._recur(state, word_ids)
-            logits = said @ self._output + self._output_bias  # (N, V)
-            logits -= logits.max(axis=1, keepdims=True)  # so that exp cannot overflow
-            total = np.log(np.exp(logits).sum(axis=1, keepdims=True))  # (N, 1)
-        if not np.isfinite(total).all():
-            raise PackError(f"{self._name}: its weights give values that are not finite. Take another pack.")
-        logits -= total
+            logits = said @ self._output  # (N, V)
+            for at in range(0, len(logits), _IN_CACHE):  # several passes, none of them through all of memory
+                part = logits[at : at + _IN_CACHE]
+                part += self._output_bias
+                part -= part.max(axis=1, keepdims=True)  # so that exp cannot overflow
+                total = np.log(np.exp(part).sum(axis=1, keepdims=True))  # (n, 1)
+                if not np.isfinite(total).all():
+                    raise PackError(f"{self._name}: its weights give values that are not finite. Take another pack.")
+                part -= total
         return state, logits
 
     def _recur(self, state: State, word_ids: np.ndarray) -> tuple[State, np.ndarray, np.ndarray | None]:
         """One step: the state, the output layer's input, and the attention (N, heads, M)."""
         cell = STEPS[self._cell]
-        words = self._weights["embedding"][word_ids]
+        different, read = np.unique(word_ids, return_inverse=True)
+        words = self._weights["embedding"][different]  # (U, d)
         if not self.attention:
-            state = cell(state, words, self._weights)
+            state = cell(state, words, read, self._weights)
             return state, state[0], None
         *before, view = state
-        after = cell(tuple(before), words, self._weights)
+        after = cell(tuple(before), words, read, self._weights)
         said, looks = attend(after[0], view, self._weights)
         return (*after, view), said, looks
 
