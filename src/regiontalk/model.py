@@ -6,14 +6,14 @@ Axis names: N photos, L sentences, M regions, D dimensions of the features, h di
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import numpy as np
 from PIL import Image
 
-from regiontalk.alignment.certainty import caption_probability, log_odds
+from regiontalk.alignment.certainty import caption_probability, log_odds, region_caption_probability
 from regiontalk.alignment.distinct import Distinct
 from regiontalk.alignment.hubness import QueryBank
 from regiontalk.alignment.mrf import align
@@ -21,21 +21,18 @@ from regiontalk.alignment.score import Kind, pad, products, score_sentences
 from regiontalk.captioning.attention import photo_contexts, region_contexts
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.writing import Writer, of_rows
-from regiontalk.errors import PackError, PhotoError, SentenceError
+from regiontalk.errors import PackError, SentenceError
 from regiontalk.language.reader import PlacedVectors, WordsReader
 from regiontalk.language.tokenise import FUNCTION_WORDS, tokenise
 from regiontalk.language.vocabulary import Vocabulary, one_letter_off
 from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
-from regiontalk.photos import Photo, PhotoSource, open_photo, prepare
+from regiontalk.photos import Photo, open_photo, prepare
+from regiontalk.photos.given import PhotoLike, listed, one, what
 from regiontalk.photos.kinds import out_of_memory
+from regiontalk.settings import CertaintySettings
 from regiontalk.structures import Alignment, Caption, Description, Regions, Sentence
 from regiontalk.vision.boxes import distinct, distinct_rows
 from regiontalk.vision.session import BATCH, VisionSession
-
-PhotoLike: TypeAlias = PhotoSource | Photo
-"""A path, a file's bytes, a binary file object, a PIL image, an array (H, W, 3) uint8 RGB, or an opened photo."""
-
-_ONE_PHOTO = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, Photo)
 
 
 def load(
@@ -117,7 +114,7 @@ class Model:
             PhotoError: if a photo cannot be opened; it names the photo.
             ValueError: if `boxes` do not fit the photos, or one has no area inside its photo.
         """
-        waiting = _listed(photos)
+        waiting = listed(photos)
         if boxes is not None and len(boxes) != len(waiting):
             raise ValueError(f"{len(waiting)} photos need as many arrays of boxes, found {len(boxes)}")
         more = self.pack.settings.alignment.extra_proposals if extra else 0
@@ -217,7 +214,7 @@ class Model:
         if (read.ids == Vocabulary.UNKNOWN).all():
             words = ", ".join(repr(word) for word in read.words)
             raise SentenceError(f"The pack knows none of the words {words}. Say it with more common English words.")
-        (regions,) = self._regions(_one(photo, "align"), extra=True)
+        (regions,) = self._regions(one(photo, "align"), extra=True)
         settings = self.pack.settings.alignment
         stay = settings.beta if beta is None else beta
         odds = self.word_odds(regions.main.vectors, read)
@@ -257,7 +254,12 @@ class Model:
         best = iter(products(np.concatenate(alone), vectors).max(axis=1).tolist() if alone else ())
         return [None if id_ is None else next(best) for id_ in naming]
 
-    def _with_certainty(self, captions: Sequence[Caption], vectors: Iterable[np.ndarray]) -> list[Caption]:
+    def _with_certainty(
+        self,
+        captions: Sequence[Caption],
+        vectors: Iterable[np.ndarray],
+        probability_of: Callable[[list[float], CertaintySettings], float | None],
+    ) -> list[Caption]:
         """Captions with their probability, from the vectors (M, h) of the regions that each is about."""
         settings = self.pack.settings.certainty
         if not settings.caption_slope:
@@ -267,7 +269,7 @@ class Model:
             words = caption.text.split()
             evidence = self.word_evidence(seen, words, self.pack.vocabulary.encode(words))
             odds = log_odds(np.array([each for each in evidence if each is not None]), settings).tolist()
-            sure.append(replace(caption, sure=caption_probability(odds, settings)))
+            sure.append(replace(caption, sure=probability_of(odds, settings)))
         return sure
 
     def describe(self, photo: PhotoLike, beam: int | None = None) -> Description:
@@ -282,7 +284,7 @@ class Model:
             PhotoError: as `look`; and if it is not one photo.
             ValueError: if `beam` is below 1.
         """
-        (regions,) = self._regions(_one(photo, "describe"))
+        (regions,) = self._regions(one(photo, "describe"))
         return self.describe_regions([distinct(regions)], beam)[0]
 
     def describe_regions(
@@ -301,9 +303,8 @@ class Model:
         seen = [each.vectors[row : row + 1] for each in regions for row in range(1, len(each))]
         captions: list[Caption] = []
         if seen:
-            captions = self._with_certainty(
-                self._region_writer.write(region_contexts(regions), seen, beam, temperature), seen
-            )
+            captions = self._region_writer.write(region_contexts(regions), seen, beam, temperature)
+            captions = self._with_certainty(captions, seen, region_caption_probability)
         written = iter(captions)
         return [
             Description(each, caption, tuple(next(written) for _ in range(len(each) - 1)))
@@ -326,7 +327,7 @@ class Model:
         seen = [each.select(own) for each, own in zip(regions, rows, strict=True)]
         contexts = photo_contexts(seen, self._photo_writer.captioner.attention)
         captions = self._photo_writer.write(contexts, [each.vectors for each in seen], beam, temperature)
-        captions = self._with_certainty(captions, [each.vectors for each in regions])
+        captions = self._with_certainty(captions, [each.vectors for each in regions], caption_probability)
         return [of_rows(caption, own) for caption, own in zip(captions, rows, strict=True)]
 
     @property
@@ -355,13 +356,13 @@ class Model:
 
     def _regions(self, photos: Any, extra: bool = False) -> list[Regions]:
         """Photos and regions, mixed or single, as regions in order; the photos looked at in batches."""
-        given = _listed(photos)
+        given = listed(photos)
         looked = iter(self.look([each for each in given if not isinstance(each, Regions)], extra=extra))
         return [each if isinstance(each, Regions) else next(looked) for each in given]
 
     def _sentence(self, sentence: Any) -> Sentence:
         if not isinstance(sentence, Sentence | str):
-            raise SentenceError(f"align: expected one sentence, found {_what(sentence)}. Give them one by one.")
+            raise SentenceError(f"align: expected one sentence, found {what(sentence)}. Give them one by one.")
         (read,) = self._sentences(sentence)
         return read
 
@@ -371,40 +372,3 @@ class Model:
         given = list(sentences)
         read = iter(self.read([each for each in given if not isinstance(each, Sentence)]))
         return [each if isinstance(each, Sentence) else next(read) for each in given]
-
-
-def _is_one(photo: Any) -> bool:
-    """Whether something is a single photo, or what was found in one; a file is, whatever lines it might have."""
-    return isinstance(photo, (Regions, *_ONE_PHOTO)) or hasattr(photo, "read")
-
-
-def _listed(photos: Any) -> list[Any]:
-    """One photo or many as a list.
-
-    Raises:
-        PhotoError: if it is neither.
-    """
-    if _is_one(photos):
-        return [photos]
-    try:
-        return list(photos)
-    except TypeError:
-        raise PhotoError(f"expected photos, found {_what(photos)}. Give a path, or a list of them.") from None
-
-
-def _one(photo: Any, method: str) -> Any:
-    """A single photo, as it is.
-
-    Raises:
-        PhotoError: if it is anything else, such as a list of photos.
-    """
-    if _is_one(photo):
-        return photo
-    advice = "Give one at a time; for many, describe_regions and align take what look found in them."
-    raise PhotoError(f"{method}: expected one photo, found {_what(photo)}. {advice}")
-
-
-def _what(value: Any) -> str:
-    """What something is that was not expected: "a list of 2"."""
-    kind = type(value).__name__
-    return f"a {kind} of {len(value)}" if isinstance(value, list | tuple | set | dict) else kind

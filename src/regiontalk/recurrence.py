@@ -3,8 +3,8 @@
 A captioner steps through its caption with one of them; the words network reads sentences with `gru_update`.
 
 Row-vector convention, x @ W + b. Axis names: N rows (hypotheses), U word vectors, d their dimensions, H hidden
-dimensions, X context dimensions. A state is a tuple of (N, H) arrays, the first of which is h_t, so that a search can gather
-rows of any cell's state in the same way.
+dimensions, X context dimensions. A state is a tuple of (N, H) arrays, the first of which is h_t, so that a search can
+gather rows of any cell's state in the same way.
 
 | cell | weights | the image's part, b_v = context @ W_hi + b_hi |
 |---|---|---|

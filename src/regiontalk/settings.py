@@ -273,12 +273,15 @@ class CertaintySettings(Section):
         offset: nats.
         caption_slope, caption_offset: of captions, from the log-odds of their surest words; slope 0 if the pack does
             not tell how sure it is of a caption.
+        region_slope, region_offset: the same of captions of regions.
     """
 
     slope: Annotated[float, number(0, 1e6)] = 0.0
     offset: Annotated[float, number(-1e6, 1e6)] = 0.0
     caption_slope: Annotated[float, number(0, 1e6)] = 0.0
     caption_offset: Annotated[float, number(-1e6, 1e6)] = 0.0
+    region_slope: Annotated[float, number(0, 1e6)] = 0.0
+    region_offset: Annotated[float, number(-1e6, 1e6)] = 0.0
 
 
 HEADS = 8

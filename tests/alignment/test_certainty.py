@@ -19,6 +19,7 @@ from regiontalk.alignment.certainty import (
     log_odds_of,
     phrase_probability,
     probability,
+    region_caption_probability,
 )
 from regiontalk.alignment.mrf import phrases
 from regiontalk.settings import CertaintySettings
@@ -100,6 +101,17 @@ def test_captions_by_hand() -> None:
     assert caption_probability([-2.0, -3.0], CertaintySettings(1.0, 0.0, 0.1, 5.0)) == pytest.approx(logistic(-2))
     assert caption_probability([], settings) == 0
     assert caption_probability([2.0], CertaintySettings(1.0, 0.0)) is None
+
+
+def test_captions_of_regions_by_hand() -> None:
+    settings = CertaintySettings(1.0, 0.0, 0.5, -1.0, region_slope=0.25, region_offset=2.0)
+    evidence = (3.0 + 1.0) / math.sqrt(2)
+    assert region_caption_probability([1.0, -4.0, 3.0], settings) == pytest.approx(logistic(0.25 * evidence + 2))
+    assert region_caption_probability([-9.0], settings) == pytest.approx(logistic(-0.25))
+    assert region_caption_probability([], settings) == 0
+    of_photos = CertaintySettings(1.0, 0.0, 0.5, -1.0)  # a pack without such a line
+    assert region_caption_probability([2.0], of_photos) == caption_probability([2.0], of_photos)
+    assert region_caption_probability([2.0], CertaintySettings(1.0, 0.0)) is None
 
 
 def test_phrases_say_how_sure_they_are() -> None:

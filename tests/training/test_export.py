@@ -8,21 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import regiontalk
-from regiontalk.alignment.certainty import fit
 from regiontalk.data import read_dataset
-from regiontalk.data.captions import CaptionedPhoto
-from regiontalk.errors import ConfigError, DataError
-from regiontalk.evaluation.certainty.questions import of_captions
+from regiontalk.errors import ConfigError
 from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.fingerprints import fingerprint_files, recognised
-from regiontalk.model import Model
-from regiontalk.pack import Pack
 from regiontalk.training.captioner_net import read_captioner
 from regiontalk.training.config import read_config
-from regiontalk.training.export import ExportConfig, calibrated, export_pack
+from regiontalk.training.export import ExportConfig, export_pack
 from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
 from regiontalk.training.train_captioner import train_captioner
 
@@ -173,36 +167,3 @@ def alignment_run_without(config: AlignmentConfig, folder: Path) -> Path:
     plain = replace(config, output=folder / "plain", epochs=1)
     train_alignment(plain)
     return plain.output
-
-
-SAID = (("a dog", "one dog"), ("a cat", "the cat"), ("a man", "a boy"), ("a dog and a cat", "a dog with a cat"))
-
-
-@pytest.fixture
-def captioned(tmp_path: Path) -> list[CaptionedPhoto]:
-    found = []
-    for row, captions in enumerate(SAID * 3):
-        pixels = np.random.default_rng(row).integers(0, 256, (30, 40, 3), dtype=np.uint8)
-        file = tmp_path / f"{row}.png"
-        Image.fromarray(pixels).save(file)
-        found.append(CaptionedPhoto(file, captions))
-    return found
-
-
-def test_it_is_the_fit_of_what_the_model_says(tiny_pack: Path, captioned: list[CaptionedPhoto]) -> None:
-    model = Model(Pack.load(tiny_pack))
-    found = calibrated(model, captioned)
-    evidence, shown = [], []
-    for question in of_captions(captioned, model.pack.vocabulary):
-        (regions,) = model.look(captioned[question.photo].file)
-        (read,) = model.read(" ".join(question.words))
-        evidence.append((regions.vectors @ read.vectors.T).max())
-        shown.append(question.shown)
-    slope, offset = fit(np.array(evidence), np.array(shown))
-    assert (found.slope, found.offset) == (pytest.approx(slope, rel=1e-3), pytest.approx(offset, rel=1e-3))
-
-
-def test_nothing_to_ask_for(tiny_pack: Path, captioned: list[CaptionedPhoto]) -> None:
-    grass = [CaptionedPhoto(photo.file, ("green grass", "grass")) for photo in captioned]
-    with pytest.raises(DataError, match="no dev caption names"):
-        calibrated(Model(Pack.load(tiny_pack)), grass)

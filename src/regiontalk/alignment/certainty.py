@@ -10,7 +10,8 @@ The words of a sentence are not independent: with √T the sum stays calibrated,
 1 overconfident.
 
 A generated caption was chosen because it scores high, which biases this estimate. The probability that it names what is
-there and nothing else is therefore a second logistic regression, on the log-odds of its two surest words.
+there and nothing else is therefore a second logistic regression, on the log-odds of its two surest words, and a third
+one for captions of regions.
 
 Axis names: T words, M regions, h dimensions of the shared space.
 """
@@ -116,6 +117,13 @@ def caption_probability(odds: Sequence[float], settings: CertaintySettings) -> f
         return 0.0
     likely = _logistic(settings.caption_slope * caption_evidence(odds) + settings.caption_offset)
     return min(likely, _logistic(max(odds)))
+
+
+def region_caption_probability(odds: Sequence[float], settings: CertaintySettings) -> float | None:
+    """The same of a caption of a region; not bounded, since its words' odds are those of a whole photo."""
+    if not settings.region_slope:
+        return caption_probability(odds, settings)
+    return _logistic(settings.region_slope * caption_evidence(odds) + settings.region_offset) if odds else 0.0
 
 
 def fit(evidence: np.ndarray, shown: np.ndarray, even: bool = True) -> tuple[float, float]:

@@ -16,8 +16,9 @@ from regiontalk.alignment.mrf import aligned
 from regiontalk.alignment.score import Kind, pad, score_matrix
 from regiontalk.errors import ConfigError, PhotoError, SentenceError
 from regiontalk.language.vocabulary import Vocabulary
-from regiontalk.model import Model, PhotoLike
+from regiontalk.model import Model
 from regiontalk.pack import Pack
+from regiontalk.photos.given import PhotoLike
 from regiontalk.search.engine import BoxHit, Engine
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.scoring import of_kind, top

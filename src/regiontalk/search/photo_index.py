@@ -10,8 +10,9 @@ from types import TracebackType
 from typing import Self
 
 from regiontalk.errors import DataError, PhotoError
-from regiontalk.model import Model, PhotoLike, load
+from regiontalk.model import Model, load
 from regiontalk.photos.folders import Paths, search_photos
+from regiontalk.photos.given import PhotoLike
 from regiontalk.search.adding import UNKNOWN_PHOTO, Hooks, add_photos, remove_photos
 from regiontalk.search.captions import PhotoTexts, read_texts
 from regiontalk.search.engine import local_engine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 import regiontalk
-from regiontalk.alignment.certainty import caption_evidence, fit, log_odds
 from regiontalk.data import read_dataset
-from regiontalk.data.captions import CaptionedPhoto
-from regiontalk.errors import ConfigError, DataError
-from regiontalk.evaluation.certainty.questions import caption_answers, of_captions
-from regiontalk.evaluation.looking import photo_regions
-from regiontalk.evaluation.results import SILENT
+from regiontalk.errors import ConfigError
 from regiontalk.files import read_toml
 from regiontalk.language import tokenise
 from regiontalk.language.reader import PlacedVectors, WordsReader
@@ -30,14 +24,13 @@ from regiontalk.settings import (
     AlignmentSettings,
     BankSettings,
     CaptionerSettings,
-    CertaintySettings,
     PackSettings,
     SpaceSettings,
     VisionSettings,
     WordsSettings,
 )
-from regiontalk.structures import Regions
 from regiontalk.training.alignment_net import AlignmentNet, first_vectors, read_alignment
+from regiontalk.training.calibration import calibrated
 from regiontalk.training.captioner_net import read_captioner
 from regiontalk.training.checkpoint import read_finished_json, run_settings
 from regiontalk.training.training_photos import (
@@ -336,39 +329,3 @@ def read_about(file: Path | None) -> dict[str, Any]:
     except TypeError as error:
         raise ConfigError(f"{file}: {error}; write dates and times as text, in quotes") from error
     return about
-
-
-def calibrated(model: Model, photos: Sequence[CaptionedPhoto]) -> CertaintySettings:
-    """Fit calibration: on things that captions name and as many that they do not, then on generated captions.
-
-    Args:
-        model: of a pack, whatever it says of certainty.
-        photos: that nothing of it was trained on, with their captions.
-
-    Raises:
-        DataError: if there is too little to ask for.
-        PhotoError: if a photo is broken.
-    """
-    seen = [each for batch in photo_regions(model, [photo.file for photo in photos], SILENT) for each in batch]
-    questions = [each for each in of_captions(photos, model.pack.vocabulary) if len(each.words) == 1]
-    if not questions:
-        raise DataError("calibrate: no dev caption names one of COCO's classes in words that the pack knows")
-    evidence = [word_evidence(model, seen[each.photo], each.words)[0] for each in questions]
-    words = CertaintySettings(*fit(np.array(evidence), np.array([each.shown for each in questions])))
-    captions = model.caption(seen)
-    right = caption_answers(photos, [each.text for each in captions])
-    rows = [row for row, answer in enumerate(right) if answer is not None]
-    odds = [
-        log_odds(np.array(word_evidence(model, seen[row], captions[row].text.split())), words).tolist() for row in rows
-    ]
-    answers = np.array([bool(right[row]) for row in rows])
-    if not 0 < answers.sum() < len(answers):
-        return words
-    line = fit(np.array([caption_evidence(each or [words.offset]) for each in odds]), answers, even=False)
-    return CertaintySettings(words.slope, words.offset, *line)
-
-
-def word_evidence(model: Model, regions: Regions, words: Sequence[str]) -> list[float]:
-    """Evidence of those words that name something."""
-    found = model.word_evidence(regions.vectors, words, model.pack.vocabulary.encode(words))
-    return [each for each in found if each is not None]

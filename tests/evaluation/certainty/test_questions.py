@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from regiontalk.data import BoxedPhoto
 from regiontalk.data.captions import CaptionedPhoto
-from regiontalk.evaluation.certainty.questions import caption_answers, of_boxes, of_captions
+from regiontalk.evaluation.certainty.questions import caption_answers, of_boxes, of_captions, region_caption_answers
 
 KNOWN = {"dog", "cat", "person", "sheep", "sofa", "traffic", "light"}
 
@@ -70,3 +70,5 @@ def test_which_captions_are_right() -> None:
     assert caption_answers(photos, ["a dog and a cat", "a bowl and a cup", "a dog"]) == [False, False, False]
     assert caption_answers(photos, ["a thing", "a plant", "the grass"]) == [False, True, False]
     assert caption_answers([captioned("the grass")], ["a dog"]) == [None]
+    assert region_caption_answers(photos, ["a thing", "a plant", "the grass"]) == [None, True, None]
+    assert region_caption_answers([captioned("the grass")], ["a dog"]) == [None]

@@ -8,7 +8,7 @@ is wrong now and then: people do not say all that they see.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -78,13 +78,28 @@ def caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -
         For each whether it names one of COCO's classes that a person names too, and for sure none that nobody names;
         None where people name none.
     """
+    return [right for right, _ in _named_rightly(photos, captions)]
+
+
+def region_caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> list[bool | None]:
+    """The same of captions of regions; None too where one names no class, as people do not tell of all that they see.
+
+    Args:
+        photos: N, that of each region, with people's captions.
+        captions: N.
+    """
+    return [right if names else None for right, names in _named_rightly(photos, captions)]
+
+
+def _named_rightly(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> Iterator[tuple[bool | None, bool]]:
+    """For each caption whether it names what people name and nothing else, None where they name nothing; and whether it
+    names any class."""
     namer = ClassNamer(each.name for each in CLASSES)
-    answers: list[bool | None] = []
     for photo, caption in zip(photos, captions, strict=True):
         shown = frozenset(_mentioned([namer.mentions(tokenise(each)) for each in photo.captions]))
         found = named(namer.mentions(tokenise(caption)), shown)
-        answers.append(not found.sure - shown and bool((found.sure | found.unsure) & shown) if shown else None)
-    return answers
+        classes = found.sure | found.unsure
+        yield not found.sure - shown and bool(classes & shown) if shown else None, bool(classes)
 
 
 def _mentioned(captions: Captions) -> set[str]:
