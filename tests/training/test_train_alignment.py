@@ -19,6 +19,7 @@ from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.language.reader import words_shapes
 from regiontalk.training import loop
+from regiontalk.training.alignment_data import read_alignment_data
 from regiontalk.training.alignment_net import read_alignment
 from regiontalk.training.export import alignment_tensors
 from regiontalk.training.losses import measure_retrieval
@@ -31,6 +32,10 @@ from regiontalk.training.vision_graph import read_graph, read_settings
 from .small_world import captioner_config, logged, same_tensors
 
 FLICKR8K = Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[3] / "shared" / "data") / "flickr8k"
+
+
+def a_run(config: AlignmentConfig) -> AlignmentRun:
+    return AlignmentRun(config, read_alignment_data(config, "cpu"), "cpu")
 
 
 @pytest.mark.parametrize(("optimiser", "cell"), [("sgd", "rnn"), ("adamw", "rnn"), ("adamw", "gru")])
@@ -121,7 +126,7 @@ def test_a_run_that_begins_without_the_names_learns_those_it_can_say(
     alignment_config: AlignmentConfig, alignment_run: Path, box_labels: Path, tmp_path: Path
 ) -> None:
     config = replace(alignment_config, start=alignment_run, output=tmp_path, boxes=box_labels)
-    run = AlignmentRun(config, "cpu")
+    run = a_run(config)
     assert run.named is not None and run.named.names == (("circle",), ("triangle",))
 
 
@@ -172,7 +177,7 @@ def test_several_datasets_take_turns_and_resume_exactly(
         forget=0.5,
         epochs=2,
     )
-    run = AlignmentRun(config, "cpu")
+    run = a_run(config)
     assert "painted" in run.vocabulary and "zither" not in run.vocabulary
     assert {run.batch(step).source for step in range(run.turns.epoch_steps)} == {0, 1}
     whole = train_alignment(config)
@@ -188,7 +193,7 @@ def test_words_are_forgotten_as_often_as_asked(
     alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path, share: float
 ) -> None:
     config = replace(alignment_config, start=alignment_run, output=tmp_path, captions=2, batch=16)
-    plain, forgetful = (AlignmentRun(replace(config, word_dropout=each), "cpu") for each in (0.0, share))
+    plain, forgetful = (a_run(replace(config, word_dropout=each)) for each in (0.0, share))
     changed = words = 0
     for step in range(4):
         before, after = plain.batch(step), forgetful.batch(step)
@@ -202,14 +207,16 @@ def test_words_are_forgotten_as_often_as_asked(
 def test_a_fixed_backbone_gives_views_in_training_and_whole_photos_without_chance(
     alignment_config: AlignmentConfig, tmp_path: Path
 ) -> None:
-    run = AlignmentRun(replace(alignment_config, regions=tmp_path / "regions", output=tmp_path, views=1), "cpu")
-    source, rows, settings = run.train_sources[0], np.arange(4), run.settings[0]
-    own, view = (RegionStore.open(tmp_path / "regions" / run.dev_names[0] / name) for name in ("train", "train_view_0"))
+    run = a_run(replace(alignment_config, regions=tmp_path / "regions", output=tmp_path, views=1))
+    source, rows, settings = run.data.train[0].source, np.arange(4), run.settings[0]
+    own, view = (
+        RegionStore.open(tmp_path / "regions" / run.data.dev[0].name / name) for name in ("train", "train_view_0")
+    )
     drawn = [source.load(rows, np.random.default_rng(seed), settings)[0] for seed in range(8)]
     seen = {bool(np.array_equal(each, view.features[rows].astype(np.float32))) for each in drawn}
     assert seen == {True, False}
     np.testing.assert_array_equal(source.load(rows, None, settings)[0], own.features[rows].astype(np.float32))
-    assert not run.dev_sources[0].views  # type: ignore[union-attr]
+    assert not run.data.dev[0].source.views  # type: ignore[union-attr]
 
 
 def test_views_are_of_a_backbone_that_is_fixed(alignment_config: AlignmentConfig) -> None:
@@ -221,7 +228,7 @@ def test_named_photos_stand_in_another_light_too(
     alignment_config: AlignmentConfig, alignment_run: Path, box_labels: Path, tmp_path: Path
 ) -> None:
     config = replace(alignment_config, start=alignment_run, output=tmp_path, boxes=box_labels, vision_learning_rate=1.0)
-    plain, jittered = (AlignmentRun(replace(config, jitter=each), "cpu").named for each in (0.0, 0.5))
+    plain, jittered = (a_run(replace(config, jitter=each)).named for each in (0.0, 0.5))
     assert plain is not None and jittered is not None
     settings = read_settings(config.vision)
     assert (plain.batch(0, settings).pixels[0] != jittered.batch(0, settings).pixels[0]).any()
@@ -344,18 +351,20 @@ def test_100_flickr8k_photos_are_learnt_by_heart_and_resumed_exactly(vision_run:
 
 def learnt_by_heart(config: AlignmentConfig) -> dict[str, float]:
     """Retrieval on the photos that a run was trained on."""
-    run = AlignmentRun(config, "cpu")
+    run = a_run(config)
     _, net = read_alignment(config.output)
-    return measure_retrieval(net, run.train_sources[0], run.train_sentences[0], config.score, "cpu", run.settings[-1])
+    return measure_retrieval(
+        net, run.data.train[0].source, run.data.train[0].sentences, config.score, "cpu", run.settings[-1]
+    )
 
 
 def test_photos_without_a_known_word_are_not_measured(alignment_config: AlignmentConfig, alignment_run: Path) -> None:
-    run = AlignmentRun(replace(alignment_config, start=alignment_run), "cpu")
-    every = run.dev_sentences[0]
+    run = a_run(replace(alignment_config, start=alignment_run))
+    every = run.data.dev[0].sentences
     half = every.photos % 2 == 1
     some = Sentences(tuple(ids for ids, keep in zip(every.ids, half, strict=True) if keep), every.photos[half])
     run.net.eval()
-    source = run.dev_sources[0]
+    source = run.data.dev[0].source
     found = measure_retrieval(run.net, source, some, "max", "cpu", run.settings[-1], chunk=3)
     rows = np.unique(some.photos)
     store = source.store

@@ -12,8 +12,9 @@ import pytest
 from regiontalk.errors import TrainingError
 from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.caption_sources import Described, contexts_of
+from regiontalk.training.captioner_data import Reader
 from regiontalk.training.train_alignment import AlignmentConfig
-from regiontalk.training.train_captioner import CaptionerConfig, CaptionerRun, train_captioner
+from regiontalk.training.train_captioner import CaptionerConfig, CaptionerRun, first_network, train_captioner
 
 from .small_world import captioner_config, logged, same_tensors
 
@@ -87,7 +88,7 @@ def test_a_captioner_sees_views_of_its_photos_and_resumes_exactly(
     train_captioner(first)
     config = first if loss == "likelihood" else replace(first, loss=loss, start=first.output)
     config = replace(config, output=tmp_path / "whole", averaging=0.9, schedule="constant")
-    (source,) = CaptionerRun(config, "cpu").data.sources
+    (source,) = Reader.of(config).read().sources
     assert isinstance(source, Described) and len(source.looked) == 4
     rng = np.random.default_rng(0)
     for row in range(2):
@@ -108,7 +109,8 @@ def test_views_are_of_photos(alignment_config: AlignmentConfig) -> None:
 
 def expected_reward(config: CaptionerConfig) -> float:
     """The mean reward of many captions drawn for each training photo by the weights that a run starts from."""
-    run = CaptionerRun(config, "cpu")
+    data = Reader.of(config).read()
+    run = CaptionerRun(config, "cpu", data, first_network(config, data))
     assert run.reward is not None
     photos = np.repeat(np.arange(len(run.data.rows)), 50)
     contexts = contexts_of([run.data.sources[0].glance(photo, None) for photo in photos])
@@ -148,7 +150,7 @@ def test_the_region_captioner_learns_named_boxes(
     config = captioner_config(
         alignment_config, "region", boxes=box_labels, boxes_share=2.0, output=tmp_path / "whole", epochs=1
     )
-    data = CaptionerRun(config, "cpu").data
+    data = Reader.of(config).read()
     snippets, named = data.sources
     assert isinstance(named, Described)
     assert len(snippets.ids) > 0 and len(named.ids) == 75 + 150  # sofas are not in this vocabulary

@@ -14,7 +14,8 @@ import numpy as np
 from regiontalk.data import Dataset, RegionStore, read_dataset
 from regiontalk.evaluation.class_words import Words
 from regiontalk.language import Vocabulary
-from regiontalk.training.alignment_net import read_alignment
+from regiontalk.settings import VisionSettings
+from regiontalk.training.alignment_net import AlignmentNet, read_alignment
 from regiontalk.training.batches import mixture
 from regiontalk.training.box_labels import BoxLabels, named_texts, read_box_labels
 from regiontalk.training.caption_sources import (
@@ -96,14 +97,30 @@ class CaptionerData:
 
 
 class Reader:
-    """Reads the data of one run."""
+    """Reads the data of one run, with what all of its parts need."""
 
-    def __init__(self, config: CaptionerConfig) -> None:
-        self.config = config
-        self.graph, self.settings = read_graph(config.vision), read_settings(config.vision)
-        self.vocabulary, self.alignment = read_alignment(config.alignment)
-        self.labels = None if config.boxes is None else read_box_labels(config.boxes)
-        self.names = None if self.labels is None else Names(self.labels, self.vocabulary)
+    def __init__(
+        self,
+        config: CaptionerConfig,
+        vision: tuple[bytes, VisionSettings],
+        alignment: tuple[Vocabulary, AlignmentNet],
+        labels: BoxLabels | None,
+    ) -> None:
+        self.config, self.labels = config, labels
+        self.graph, self.settings = vision
+        self.vocabulary, self.alignment = alignment
+        self.names = None if labels is None else Names(labels, self.vocabulary)
+
+    @classmethod
+    def of(cls, config: CaptionerConfig) -> Reader:
+        """A reader of the finished runs and the boxes that the settings name.
+
+        Raises:
+            DataError, TrainingError: if one is missing or damaged.
+        """
+        vision = read_graph(config.vision), read_settings(config.vision)
+        labels = None if config.boxes is None else read_box_labels(config.boxes)
+        return cls(config, vision, read_alignment(config.alignment), labels)
 
     def read(self) -> CaptionerData:
         """All of it.

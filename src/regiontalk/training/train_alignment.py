@@ -11,30 +11,26 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from regiontalk.data import Dataset, read_dataset
 from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import Section, number, whole
+from regiontalk.training.alignment_data import AlignmentData, read_alignment_data
 from regiontalk.training.alignment_net import (
     VOCABULARY,
     WEIGHTS,
     AlignmentNet,
     WordsNet,
     load_word_vectors,
-    read_alignment,
     standardise,
     vectors_of,
 )
-from regiontalk.training.backbones import require_whole_cells
 from regiontalk.training.batches import CaptionedPhotos, Turns
 from regiontalk.training.box_labels import (
     NamedBatch,
     NamedFeatures,
     NamedPhotos,
     encode_names,
-    learnt_vocabulary,
-    read_box_labels,
     sayable_names,
 )
 from regiontalk.training.checkpoint import save_tensors
@@ -42,26 +38,17 @@ from regiontalk.training.config import Count, NotNegative, Optimiser, Positive, 
 from regiontalk.training.loop import SCHEDULES, Task, autocast, best_device, make_optimiser, parameter_groups, train
 from regiontalk.training.losses import measure_retrieval, naming_loss, ranking_loss
 from regiontalk.training.regions import (
-    CachedFeatures,
-    FeatureSource,
     LiveFeatures,
-    Views,
     freeze_normalisation,
     read_map,
     resized,
     sample_features,
-    store_boxes,
-    store_regions,
-    store_views,
 )
 from regiontalk.training.sentences import (
-    caption_words,
-    encode_captions,
-    first_photos,
     first_sentences,
     pad_ids,
 )
-from regiontalk.training.vision_graph import prepared, read_graph, read_settings, read_vision, save_vision
+from regiontalk.training.vision_graph import prepared, save_vision
 
 PROPOSAL_WEIGHT = 0.2
 """Of the proposals' losses while the backbone is tuned: its map moves, and the proposals must move with it."""
@@ -204,7 +191,7 @@ def train_alignment(config: AlignmentConfig) -> Path:
     """Train, or go on training; returns the file of the finished weights (`alignment.safetensors`)."""
     torch.manual_seed(config.seed)
     device = best_device()
-    run = AlignmentRun(config, device)
+    run = AlignmentRun(config, read_alignment_data(config, device), device)
     reached = train(run.task(), config.output, config.stop_after)
     if reached == run.steps:
         run.save()
@@ -212,82 +199,34 @@ def train_alignment(config: AlignmentConfig) -> Path:
 
 
 class AlignmentRun:
-    """Data, network, batches and losses of one alignment run."""
+    """Network, batches and losses of one alignment run.
 
-    def __init__(self, config: AlignmentConfig, device: str) -> None:
-        self.config, self.device, self.tunes_vision = config, device, config.vision_learning_rate > 0
-        train_sets = [first_photos(read_dataset(path, "train"), config.limit) for path, _ in config.data]
-        dev_sets = [first_photos(read_dataset(path, "dev"), config.limit) for path in config.dev]
-        labels = None if config.boxes is None else read_box_labels(config.boxes)
-        words = [caption_words(each) for each in train_sets]
-        if config.start is None:
-            self.vocabulary, started = learnt_vocabulary(words, labels, config.min_count), None
-        else:
-            self.vocabulary, started = read_alignment(config.start)
-        self.train_sentences = [encode_captions(each, self.vocabulary, config.longest) for each in words]
-        self.dev_sentences = [
-            encode_captions(caption_words(each), self.vocabulary, config.longest) for each in dev_sets
-        ]
-        self.dev_names = [each.name for each in dev_sets]
-        self.vision, given = read_vision(config.vision)
-        phases = config.sizes or ((given.size, config.epochs),)
-        for size, _ in phases:
-            require_whole_cells("sizes", size, self.vision.backbone)
+    Args:
+        config: of the run.
+        data: what it learns from.
+        device: where it trains.
+    """
+
+    def __init__(self, config: AlignmentConfig, data: AlignmentData, device: str) -> None:
+        self.config, self.data, self.device = config, data, device
+        self.tunes_vision = config.vision_learning_rate > 0
+        self.vocabulary, self.vision = data.vocabulary, data.vision.to(device)
         # Epochs on small photos are cheap and may come first; the last size is the pack's.
-        self.settings = [resized(given, size) for size, epochs in phases for _ in range(epochs)]  # of each epoch
-        self.train_files = [file for each in train_sets for file in each.files]
-        self.train_sources = [self.source(each) for each in train_sets]
-        self.dev_sources = [self.source(each) for each in dev_sets]
-        self.vision.to(device)
-        self.net = self.prepare(self.first_network() if started is None else started).to(device)
+        phases = config.sizes or ((data.settings.size, config.epochs),)
+        self.settings = [
+            resized(data.settings, size) for size, epochs in phases for _ in range(epochs)
+        ]  # of each epoch
+        self.net = self.prepare(first_network(config, data) if data.started is None else data.started).to(device)
         self.network = nn.ModuleDict({"alignment": self.net})  # everything that a checkpoint of this run must hold
         if self.tunes_vision:
             self.network["vision"] = self.vision
-        orders = [CaptionedPhotos(each, config.batch, config.captions, config.seed) for each in self.train_sentences]
+        orders = [CaptionedPhotos(each.sentences, config.batch, config.captions, config.seed) for each in data.train]
         self.turns = Turns(orders, [share for _, share in config.data], config.seed)
         self.steps = self.turns.epoch_steps * len(self.settings)
         self.named: NamedPhotos | None = None
-        if labels is not None:
-            names = sayable_names(labels, self.vocabulary)
-            self.named = NamedPhotos(labels, names, config.named_photos, config.seed, config.jitter, config.max_pixels)
-            if not self.tunes_vision:
-                graph, settings = read_graph(config.vision), read_settings(config.vision)
-                folder, most = config.regions / "named", config.max_pixels
-                self.named_store = store_boxes(graph, settings, labels.photos, labels.boxes, folder, most)
-
-    def source(self, dataset: Dataset) -> FeatureSource:
-        """Where the features of a dataset's regions come from."""
-        config, folder = self.config, self.config.regions / dataset.name / dataset.split
-        graph, settings = read_graph(config.vision), read_settings(config.vision)
-        store = store_regions(graph, settings, dataset, folder, config.max_pixels)
-        if not self.tunes_vision:
-            count = config.views if dataset.split == "train" else 0
-            stored = store_views(graph, settings, dataset, store, folder.parent, count, config.max_pixels)
-            return CachedFeatures(store, self.device, stored)
-        views = Views(config.smallest_view, config.jitter)
-        return LiveFeatures(self.vision, store, dataset.files, self.device, views, config.max_pixels)
-
-    def first_network(self) -> AlignmentNet:
-        """A network with random weights, and word vectors where the settings name some."""
-        config, placed = self.config, None
-        if config.placed_vectors is not None:
-            placed = vectors_of(config.placed_vectors, self.vocabulary)
-        words = WordsNet(
-            len(self.vocabulary),
-            config.embedding,
-            config.hidden,
-            config.dim,
-            config.dropout,
-            config.cell,
-            0 if placed is None else placed.shape[1],
-        )
-        if placed is not None:
-            words.vectors.copy_(torch.from_numpy(placed))
-        net = AlignmentNet(words, self.settings[0].feature_dim, config.dim, config.dropout)
-        if config.word_vectors is not None:
-            load_word_vectors(config.word_vectors, self.vocabulary, words.embedding.data)
-        standardise(net, np.concatenate([sample_features(each) for each in self.train_sources]))
-        return net
+        if data.labels is not None:
+            names, some = sayable_names(data.labels, self.vocabulary), config.named_photos
+            self.named = NamedPhotos(data.labels, names, some, config.seed, config.jitter, config.max_pixels)
 
     def prepare(self, net: AlignmentNet) -> AlignmentNet:
         """A network as this run trains it."""
@@ -325,21 +264,21 @@ class AlignmentRun:
         settings = self.settings[step // self.turns.epoch_steps]
         source, own_step = self.turns.turn(step)
         photos, rows = self.turns.orders[source].rows(own_step)
-        ids, mask = pad_ids(self.train_sentences[source].ids[row] for row in rows.ravel())
+        ids, mask = pad_ids(self.data.train[source].sentences.ids[row] for row in rows.ravel())
         rng = np.random.default_rng([self.config.seed, step, 1])
-        regions = self.train_sources[source].load(photos, rng, settings)
+        regions = self.data.train[source].source.load(photos, rng, settings)
         # Word dropout: UNKNOWN gets a useful vector, and a sentence is matched by all of its words.
         ids[mask & torch.from_numpy(rng.random(mask.shape) < self.config.word_dropout)] = Vocabulary.UNKNOWN
         named: NamedBatch | NamedFeatures | None = None
         if self.named is not None and self.tunes_vision:
             named = self.named.batch(step, settings)
-        elif self.named is not None:
-            named = self.named.stored(step, self.named_store)
+        elif self.named is not None and self.data.named_store is not None:
+            named = self.named.stored(step, self.data.named_store)
         return Batch(regions, source, ids, mask, torch.from_numpy(photos), named)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Ranking loss of captions; naming loss with box labels; proposal losses while the backbone is tuned."""
-        source, named, parts = self.train_sources[batch.source], batch.named, dict[str, Tensor]()
+        source, named, parts = self.data.train[batch.source].source, batch.named, dict[str, Tensor]()
         if isinstance(source, LiveFeatures):
             freeze_normalisation(self.vision)  # a few photos a batch are too few for statistics
             feature_map = self.vision.see(batch.regions.pixels, self.device)
@@ -376,10 +315,11 @@ class AlignmentRun:
     def validate(self, rehearsal: bool) -> dict[str, float]:
         """Recalls and ranks on each dev set."""
         numbers: dict[str, float] = {}
-        for name, source, every in zip(self.dev_names, self.dev_sources, self.dev_sentences, strict=True):
-            sentences = first_sentences(every, 2) if rehearsal else every
-            found = measure_retrieval(self.net, source, sentences, self.config.score, self.device, self.settings[-1])
-            numbers |= {f"{name}_{key}": value for key, value in found.items()}
+        for each in self.data.dev:
+            sentences = first_sentences(each.sentences, 2) if rehearsal else each.sentences
+            score, settings = self.config.score, self.settings[-1]
+            found = measure_retrieval(self.net, each.source, sentences, score, self.device, settings)
+            numbers |= {f"{each.name}_{key}": value for key, value in found.items()}
         return numbers
 
     def save(self) -> None:
@@ -387,5 +327,28 @@ class AlignmentRun:
         save_tensors(self.net, self.config.output / WEIGHTS)
         if self.tunes_vision:
             settings = self.settings[-1]
-            typical = prepared(self.train_files, settings.size, self.config.max_pixels)
+            typical = prepared(self.data.train_files, settings.size, self.config.max_pixels)
             save_vision(self.config.output, self.vision, settings, typical)
+
+
+def first_network(config: AlignmentConfig, data: AlignmentData) -> AlignmentNet:
+    """A network with random weights, and word vectors where the settings name some."""
+    placed = None
+    if config.placed_vectors is not None:
+        placed = vectors_of(config.placed_vectors, data.vocabulary)
+    words = WordsNet(
+        len(data.vocabulary),
+        config.embedding,
+        config.hidden,
+        config.dim,
+        config.dropout,
+        config.cell,
+        0 if placed is None else placed.shape[1],
+    )
+    if placed is not None:
+        words.vectors.copy_(torch.from_numpy(placed))
+    net = AlignmentNet(words, data.settings.feature_dim, config.dim, config.dropout)
+    if config.word_vectors is not None:
+        load_word_vectors(config.word_vectors, data.vocabulary, words.embedding.data)
+    standardise(net, np.concatenate([sample_features(each.source) for each in data.train]))
+    return net

@@ -170,11 +170,46 @@ class PhotoBatch:
 def train_captioner(config: CaptionerConfig) -> Path:
     """Train, or go on training; returns the file of the finished weights (`captioner.safetensors`)."""
     torch.manual_seed(config.seed)
-    run = CaptionerRun(config, best_device())
+    data = Reader.of(config).read()
+    run = CaptionerRun(config, best_device(), data, first_network(config, data))
     weights = config.output / WEIGHTS
     if train(run.task(), config.output, config.stop_after) == run.steps:
         save_tensors(run.network, weights)
     return weights
+
+
+def first_network(config: CaptionerConfig, data: CaptionerData) -> CaptionerNet:
+    """The network with its first weights: those of the run that it starts from, or random ones.
+
+    Raises:
+        TrainingError: if that run is not finished, or of other sizes.
+    """
+    # Every n-th text, so that statistics are of all datasets and not of the first.
+    some = data.rows[:: max(1, len(data.rows) // STATISTICS)]
+    seen = contexts_of([data.sources[source].glance(row, None) for source, row in some])
+    attention = None
+    if config.attention:
+        region = seen.regions.shape[2]
+        attention = Attention(region, config.hidden, config.attention, config.embedding, config.dropout)
+    network = CaptionerNet(
+        target_counts(config, data),
+        seen.whole.shape[1],
+        config.cell,
+        config.hidden,
+        config.embedding,
+        config.dropout,
+        attention,
+    )
+    network.set_statistics(seen)
+    if config.start is not None:
+        load_captioner(network, config.start)
+    return network
+
+
+def target_counts(config: CaptionerConfig, data: CaptionerData) -> np.ndarray:
+    """How often each word is a target in an epoch.  # (V,)"""
+    texts = [data.sources[source].ids[row] for source, row in data.rows]
+    return text_counts(texts, len(data.vocabulary), config.longest)
 
 
 class CaptionerRun:
@@ -183,55 +218,25 @@ class CaptionerRun:
     Args:
         config: of the run.
         device: where it trains.
-        data: what it learns from, where that is not to be read as the settings say.
-        network: with its first weights, where these are at hand.
+        data: what it learns from.
+        network: with its first weights.
     """
 
     def __init__(
         self,
         config: CaptionerConfig,
         device: str,
-        data: CaptionerData | None = None,
-        network: CaptionerNet | None = None,
+        data: CaptionerData,
+        network: CaptionerNet,
     ) -> None:
-        self.config, self.device = config, device
-        self.data = Reader(config).read() if data is None else data
+        self.config, self.device, self.data = config, device, data
         self.reward: CaptionReward | None = None
         if config.loss == "reward":
             names, weight = self.data.names, config.absent_weight
             self.reward = CaptionReward(self.data.references, self.data.vocabulary, names, weight)
         self.order = Shuffled(len(self.data.rows), config.batch, config.seed)
         self.steps = config.text_steps + self.order.epoch_steps * config.epochs
-        self.network = (self.build() if network is None else network).to(device)
-
-    def build(self) -> CaptionerNet:
-        """The network with its first weights."""
-        config, data = self.config, self.data
-        # Every n-th text, so that statistics are of all datasets and not of the first.
-        some = data.rows[:: max(1, len(data.rows) // STATISTICS)]
-        seen = contexts_of([data.sources[source].glance(row, None) for source, row in some])
-        attention = None
-        if config.attention:
-            region = seen.regions.shape[2]
-            attention = Attention(region, config.hidden, config.attention, config.embedding, config.dropout)
-        network = CaptionerNet(
-            self.counts(),
-            seen.whole.shape[1],
-            config.cell,
-            config.hidden,
-            config.embedding,
-            config.dropout,
-            attention,
-        )
-        network.set_statistics(seen)
-        if config.start is not None:
-            load_captioner(network, config.start)
-        return network
-
-    def counts(self) -> np.ndarray:
-        """How often each word is a target in an epoch.  # (V,)"""
-        texts = [self.data.sources[source].ids[row] for source, row in self.data.rows]
-        return text_counts(texts, len(self.data.vocabulary), self.config.longest)
+        self.network = network.to(device)
 
     def task(self) -> Task:
         config = self.config

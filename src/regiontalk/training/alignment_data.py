@@ -1,0 +1,118 @@
+"""Data of an alignment run: read, and its region features stored, before the first step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from regiontalk.data import Dataset, RegionStore, read_dataset
+from regiontalk.language import Vocabulary
+from regiontalk.settings import VisionSettings
+from regiontalk.training.alignment_net import AlignmentNet, read_alignment
+from regiontalk.training.backbones import require_whole_cells
+from regiontalk.training.box_labels import BoxLabels, learnt_vocabulary, read_box_labels
+from regiontalk.training.regions import (
+    CachedFeatures,
+    FeatureSource,
+    LiveFeatures,
+    Views,
+    store_boxes,
+    store_regions,
+    store_views,
+)
+from regiontalk.training.sentences import Sentences, caption_words, encode_captions, first_photos
+from regiontalk.training.vision_graph import read_graph, read_settings, read_vision
+from regiontalk.training.vision_net import VisionNet
+
+if TYPE_CHECKING:
+    from regiontalk.training.train_alignment import AlignmentConfig
+
+
+@dataclass(frozen=True)
+class Captioned:
+    """A dataset's photos: its name, their captions as sentences, and where their regions' features come from."""
+
+    name: str
+    sentences: Sentences
+    source: FeatureSource
+
+
+@dataclass(frozen=True)
+class AlignmentData:
+    """All of it.
+
+    Attributes:
+        vocabulary: V words.
+        started: the network that the run goes on from; None for one with random weights.
+        vision, settings: the vision network, and the settings that it was given.
+        train, dev: what is learnt, and what is measured on.
+        train_files: of all training photos, in a row.
+        labels: photos whose boxes have names, if these are taught.
+        named_store: the features of these boxes, where the vision network is fixed.
+    """
+
+    vocabulary: Vocabulary
+    started: AlignmentNet | None
+    vision: VisionNet
+    settings: VisionSettings
+    train: tuple[Captioned, ...]
+    dev: tuple[Captioned, ...]
+    train_files: Sequence[Path]
+    labels: BoxLabels | None
+    named_store: RegionStore | None
+
+
+def read_alignment_data(config: AlignmentConfig, device: str) -> AlignmentData:
+    """All of it; where the backbone is tuned, photos are looked at on `device` as they are learnt.
+
+    Raises:
+        DataError, PhotoError, TrainingError: if something is missing or damaged.
+    """
+    train = [first_photos(read_dataset(path, "train"), config.limit) for path, _ in config.data]
+    dev = [first_photos(read_dataset(path, "dev"), config.limit) for path in config.dev]
+    labels = None if config.boxes is None else read_box_labels(config.boxes)
+    words = [caption_words(each) for each in train]
+    if config.start is None:
+        vocabulary, started = learnt_vocabulary(words, labels, config.min_count), None
+    else:
+        vocabulary, started = read_alignment(config.start)
+    vision, settings = read_vision(config.vision)
+    for size, _ in config.sizes:  # told before photos are looked at
+        require_whole_cells("sizes", size, vision.backbone)
+
+    def captioned(dataset: Dataset, captions: list[list[list[str]]]) -> Captioned:
+        sentences = encode_captions(captions, vocabulary, config.longest)
+        return Captioned(dataset.name, sentences, feature_source(config, dataset, vision, device))
+
+    return AlignmentData(
+        vocabulary=vocabulary,
+        started=started,
+        vision=vision,
+        settings=settings,
+        train=tuple(captioned(*each) for each in zip(train, words, strict=True)),
+        dev=tuple(captioned(each, caption_words(each)) for each in dev),
+        train_files=[file for each in train for file in each.files],
+        labels=labels,
+        named_store=None if labels is None or config.vision_learning_rate else named_store(config, labels),
+    )
+
+
+def feature_source(config: AlignmentConfig, dataset: Dataset, vision: VisionNet, device: str) -> FeatureSource:
+    """Where the features of a dataset's regions come from."""
+    folder = config.regions / dataset.name / dataset.split
+    graph, settings = read_graph(config.vision), read_settings(config.vision)
+    store = store_regions(graph, settings, dataset, folder, config.max_pixels)
+    if not config.vision_learning_rate:
+        count = config.views if dataset.split == "train" else 0
+        stored = store_views(graph, settings, dataset, store, folder.parent, count, config.max_pixels)
+        return CachedFeatures(store, device, stored)
+    views = Views(config.smallest_view, config.jitter)
+    return LiveFeatures(vision, store, dataset.files, device, views, config.max_pixels)
+
+
+def named_store(config: AlignmentConfig, labels: BoxLabels) -> RegionStore:
+    """The features of boxes that have names."""
+    graph, settings = read_graph(config.vision), read_settings(config.vision)
+    return store_boxes(graph, settings, labels.photos, labels.boxes, config.regions / "named", config.max_pixels)
