@@ -208,7 +208,7 @@ class Model:
         Raises:
             SentenceError: if the sentence has no word, or none that the pack knows; or it is not one.
             PhotoError: as `look`; and if it is not one photo.
-            ConfigError: if `beta` is negative or not finite.
+            ConfigError: if `beta` is negative or above a million.
         """
         read = self._sentence(sentence)
         if (read.ids == Vocabulary.UNKNOWN).all():
@@ -258,18 +258,18 @@ class Model:
         self,
         captions: Sequence[Caption],
         vectors: Iterable[np.ndarray],
-        probability_of: Callable[[list[float], CertaintySettings], float | None],
+        probability_of: Callable[[Caption, list[float], CertaintySettings], float | None],
     ) -> list[Caption]:
         """Captions with their probability, from the vectors (M, h) of the regions that each is about."""
         settings = self.pack.settings.certainty
-        if not settings.caption_slope:
+        if not settings.slope:
             return list(captions)
         sure = []
         for caption, seen in zip(captions, vectors, strict=True):
             words = caption.text.split()
             evidence = self.word_evidence(seen, words, self.pack.vocabulary.encode(words))
             odds = log_odds(np.array([each for each in evidence if each is not None]), settings).tolist()
-            sure.append(replace(caption, sure=probability_of(odds, settings)))
+            sure.append(replace(caption, sure=probability_of(caption, odds, settings)))
         return sure
 
     def describe(self, photo: PhotoLike, beam: int | None = None) -> Description:
@@ -304,7 +304,7 @@ class Model:
         captions: list[Caption] = []
         if seen:
             captions = self._region_writer.write(region_contexts(regions), seen, beam, temperature)
-            captions = self._with_certainty(captions, seen, region_caption_probability)
+            captions = self._with_certainty(captions, seen, lambda _, *of: region_caption_probability(*of))
         written = iter(captions)
         return [
             Description(each, caption, tuple(next(written) for _ in range(len(each) - 1)))
@@ -327,7 +327,8 @@ class Model:
         seen = [each.select(own) for each, own in zip(regions, rows, strict=True)]
         contexts = photo_contexts(seen, self._photo_writer.captioner.attention)
         captions = self._photo_writer.write(contexts, [each.vectors for each in seen], beam, temperature)
-        captions = self._with_certainty(captions, [each.vectors for each in regions], caption_probability)
+        vectors = [each.vectors for each in regions]
+        captions = self._with_certainty(captions, vectors, lambda said, *of: caption_probability(said.log_prob, *of))
         return [of_rows(caption, own) for caption, own in zip(captions, rows, strict=True)]
 
     @property

@@ -271,9 +271,9 @@ class CertaintySettings(Section):
     Attributes:
         slope: nats for each unit of v_i·s_t; 0 if the pack tells no probabilities.
         offset: nats.
-        caption_slope, caption_offset: of captions, from the log-odds of their surest words; slope 0 if the pack does
-            not tell how sure it is of a caption.
-        region_slope, region_offset: the same of captions of regions.
+        caption_slope, caption_offset: of captions of photos, from their log-probability; slope 0 if the pack does not
+            tell how sure it is of a caption.
+        region_slope, region_offset: of captions of regions, from the log-odds of their surest words.
     """
 
     slope: Annotated[float, number(0, 1e6)] = 0.0

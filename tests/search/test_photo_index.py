@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from datetime import date
 from itertools import pairwise
 from pathlib import Path
@@ -142,7 +142,10 @@ def test_boxes_are_found_by_the_sum_of_the_words(index: PhotoIndex, model: Model
 def test_like_takes_a_photo_in_every_form(index: PhotoIndex, photos: Path, model: Model) -> None:
     file = photos / "b.png"
     (looked,) = model.look(file)
-    for photo in (file, str(file), file.read_bytes(), random_photo(1, (80, 48)), looked):
+    rows = np.append(np.arange(len(looked)), 1)
+    more = replace(looked.select(rows), vectors=9 * looked.vectors[rows], extra=1)
+    more.vectors[:-1] = looked.vectors  # only the last region, which is extra, differs
+    for photo in (file, str(file), file.read_bytes(), random_photo(1, (80, 48)), looked, more):
         found = index.like(photo, k=4)
         assert (found[0].file, found[0].score) == (str(file), pytest.approx(1, abs=1e-3))
         assert len(found) == 4 and all(a.score >= b.score for a, b in pairwise(found))

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regiontalk.alignment.certainty import caption_evidence, fit, log_odds
+from regiontalk.alignment.certainty import fit, log_odds, region_caption_evidence
 from regiontalk.data.captions import CaptionedPhoto
 from regiontalk.errors import DataError
-from regiontalk.evaluation.certainty.questions import of_captions, region_caption_answers
+from regiontalk.evaluation.certainty.questions import caption_answers, of_captions, region_caption_answers
 from regiontalk.model import Model
 from regiontalk.pack import Pack
 from regiontalk.settings import CertaintySettings
@@ -51,30 +51,28 @@ def test_nothing_to_ask_for(tiny_pack: Path, captioned: list[CaptionedPhoto]) ->
         calibrated(Model(Pack.load(tiny_pack)), grass)
 
 
-def test_a_line_of_captions(tiny_pack: Path) -> None:
+def test_a_line_of_captions() -> None:
     """Answers that nobody can tell do not count; answers that are all alike make no line."""
-    model = Model(Pack.load(tiny_pack))
-    words, rng = CertaintySettings(slope=0.5, offset=-1.0), np.random.default_rng(0)
-    captions = ["a dog", "a man on grass", "a cat", "a ball", "of the"]
-    vectors = [rng.normal(size=(2, model.pack.settings.space.dim)).astype(np.float32) for _ in captions]
-    answers = [True, False, None, True, False]
-    rows = [0, 1, 3, 4]
-    said = [word_evidence(model, vectors[row], captions[row].split()) for row in rows]
-    assert said[-1] == []
-    evidence = [caption_evidence(log_odds(np.array(each), words).tolist() or [words.offset]) for each in said]
-    expected = fit(np.array(evidence), np.array([True, False, True, False]), even=False)
-    assert line_of(model, words, answers, captions, vectors) == pytest.approx(expected, rel=1e-6)
-    assert line_of(model, words, [True, None, True, True, None], captions, vectors) == (0.0, 0.0)
+    evidence = [-4.0, -9.0, -1.0, -5.0, -6.0]
+    expected = fit(np.array([-4.0, -9.0, -5.0, -6.0]), np.array([True, False, True, False]), even=False)
+    assert line_of([True, False, None, True, False], evidence) == expected
+    assert line_of([True, None, True, True, None], evidence) == (0.0, 0.0)
 
 
 def test_photos_and_regions_have_lines_of_their_own(tiny_pack: Path, captioned: list[CaptionedPhoto]) -> None:
     model = Model(Pack.load(tiny_pack))
     found = calibrated(model, captioned)
     words = CertaintySettings(found.slope, found.offset)
-    looked = [distinct(each) for each in model.look(photo.file for photo in captioned)]
-    described = model.describe_regions(looked)
-    owners = [photo for photo, each in zip(captioned, described, strict=True) for _ in each.region_captions]
-    said = [caption.text for each in described for caption in each.region_captions]
-    seen = [row[None] for each in described for row in each.regions.vectors[1:]]
-    line = line_of(model, words, region_caption_answers(owners, said), said, seen)
-    assert (found.region_slope, found.region_offset) == pytest.approx(line, rel=1e-3)
+    described = model.describe_regions([distinct(each) for each in model.look(photo.file for photo in captioned)])
+    captions = [each.caption for each in described]
+    line = line_of(caption_answers(captioned, [each.text for each in captions]), [each.log_prob for each in captions])
+    assert (found.caption_slope, found.caption_offset) == pytest.approx(line, rel=1e-3)
+    answers, evidence = [], []
+    for photo, each in zip(captioned, described, strict=True):
+        for row, caption in enumerate(each.region_captions, start=1):
+            answers += region_caption_answers([photo], [caption.text])
+            odds = log_odds(
+                np.array(word_evidence(model, each.regions.vectors[row][None], caption.text.split())), words
+            )
+            evidence.append(region_caption_evidence(odds.tolist() or [words.offset]))
+    assert (found.region_slope, found.region_offset) == pytest.approx(line_of(answers, evidence), rel=1e-3)

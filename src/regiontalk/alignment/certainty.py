@@ -9,9 +9,10 @@ was trained on. Words that name something count, T of them in a sentence or a ph
 The words of a sentence are not independent: with √T the sum stays calibrated, where T would make it underconfident and
 1 overconfident.
 
-A generated caption was chosen because it scores high, which biases this estimate. The probability that it names what is
-there and nothing else is therefore a second logistic regression, on the log-odds of its two surest words, and a third
-one for captions of regions.
+A generated caption was chosen because its words score high, so that they say little of whether it is right. The
+probability that it names what is there and nothing else is a second logistic regression, on the captioner's own
+log-probability; that of a caption of a region, which was hardly chosen, a third one, on the log-odds of its two surest
+words.
 
 Axis names: T words, M regions, h dimensions of the shared space.
 """
@@ -37,7 +38,7 @@ UNLIKELY = 0.1
 """A search of which no result is surer than this found nothing that fits well."""
 
 _SUREST = 2
-"""Words of a caption that its evidence is taken from."""
+"""Words of a region's caption that its evidence is taken from."""
 _STEPS, _CONVERGED, _RIDGE = 100, 1e-9, 1e-6
 _LEAST = 1e-9
 """Probabilities are clipped to `_LEAST` and 1 - `_LEAST`."""
@@ -91,20 +92,11 @@ def phrase_probability(odds: Sequence[float | None]) -> float | None:
     return probability([each for each in naming if _logistic(each) >= ABSENT] or naming)
 
 
-def caption_evidence(odds: Sequence[float]) -> float:
-    """Evidence for a caption, in nats: the log-odds of its two surest words of T, at least one, over √2 or √1.
-
-    >>> round(caption_evidence([-3.0, 1.0, 3.0]) * math.sqrt(2), 6), caption_evidence([2.0])
-    (4.0, 2.0)
-    """
-    best = sorted(odds)[-_SUREST:]
-    return sum(best) / math.sqrt(len(best))
-
-
-def caption_probability(odds: Sequence[float], settings: CertaintySettings) -> float | None:
-    """That a caption names what is there, and nothing else; no more than that its surest word is shown.
+def caption_probability(log_prob: float, odds: Sequence[float], settings: CertaintySettings) -> float | None:
+    """That a caption of a photo names what is there, and nothing else; no more than that its surest word is shown.
 
     Args:
+        log_prob: of the caption, in nats.
         odds: of its words that name something, as `log_odds` gives them.
         settings: of the pack.
 
@@ -115,15 +107,24 @@ def caption_probability(odds: Sequence[float], settings: CertaintySettings) -> f
         return None
     if not odds:
         return 0.0
-    likely = _logistic(settings.caption_slope * caption_evidence(odds) + settings.caption_offset)
-    return min(likely, _logistic(max(odds)))
+    return min(_logistic(settings.caption_slope * log_prob + settings.caption_offset), _logistic(max(odds)))
 
 
 def region_caption_probability(odds: Sequence[float], settings: CertaintySettings) -> float | None:
     """The same of a caption of a region; not bounded, since its words' odds are those of a whole photo."""
     if not settings.region_slope:
-        return caption_probability(odds, settings)
-    return _logistic(settings.region_slope * caption_evidence(odds) + settings.region_offset) if odds else 0.0
+        return None
+    return _logistic(settings.region_slope * region_caption_evidence(odds) + settings.region_offset) if odds else 0.0
+
+
+def region_caption_evidence(odds: Sequence[float]) -> float:
+    """Evidence for a region's caption, in nats: the log-odds of its two surest words of T, at least one, over √2 or √1.
+
+    >>> round(region_caption_evidence([-3.0, 1.0, 3.0]) * math.sqrt(2), 6), region_caption_evidence([2.0])
+    (4.0, 2.0)
+    """
+    best = sorted(odds)[-_SUREST:]
+    return sum(best) / math.sqrt(len(best))
 
 
 def fit(evidence: np.ndarray, shown: np.ndarray, even: bool = True) -> tuple[float, float]:

@@ -5,7 +5,6 @@ Axis names: M regions, T words, h dimensions of the shared space.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,6 +14,9 @@ from regiontalk.alignment.score import Kind, products, score_of_products
 from regiontalk.errors import ConfigError
 from regiontalk.language.tokenise import FUNCTION_WORDS
 from regiontalk.structures import Alignment, Phrase, Regions, Sentence
+
+MOST_BETA = 1e6
+"""Far more than keeps any sentence on one region, and few enough that scores do not vanish beside it."""
 
 LEAST_OBJECTNESS = 1e-3
 """Less counts as this much: a region that is not one is not ruled out."""
@@ -35,7 +37,7 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
         the first word, then for the second, and so on.
 
     Raises:
-        ConfigError: if `beta` is negative or not finite.
+        ConfigError: if `beta` is negative or above `MOST_BETA`.
         ValueError: if `unary` is empty, not a matrix or not finite.
 
     >>> viterbi(np.array([[2.0, 0.0], [0.0, 1.0]]), beta=0.5)
@@ -43,8 +45,8 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
     >>> viterbi(np.array([[2.0, 0.0], [0.0, 1.0]]), beta=1.5)
     (array([0, 0]), 3.5)
     """
-    if not (math.isfinite(beta) and beta >= 0):
-        raise ConfigError(f"beta must be a finite number of at least 0, not {beta}")
+    if not 0 <= beta <= MOST_BETA:
+        raise ConfigError(f"beta must be a number from 0 to {MOST_BETA:,.0f}, not {beta}")
     unary = np.asarray(unary, dtype=np.float64)
     if unary.ndim != 2 or unary.size == 0 or not np.isfinite(unary).all():
         raise ValueError(f"unary must be a finite matrix (T, M) with T and M at least 1, found shape {unary.shape}")
@@ -132,7 +134,7 @@ def align(
         neither β nor objectness changes it.
 
     Raises:
-        ConfigError: if `beta` is negative or not finite.
+        ConfigError: if `beta` is negative or above `MOST_BETA`.
         PackError: if the vectors are so long that a product is not finite.
         ValueError: if regions and words are not of one space.
     """

@@ -209,7 +209,7 @@ def one_letter_off(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     >>> one_letter_off("dg", vocabulary), one_letter_off("odg", vocabulary), one_letter_off("dogz", vocabulary)
     (('dog', 'dig'), ('dog',), ('dog', 'dogs'))
     """
-    if len(word) > _LONGEST:
+    if len(word) == 1 or len(word) > _LONGEST:  # a single letter is one off from every other
         return ()
     letters = sorted({*ascii_lowercase, *word})
     cuts = [(word[:place], word[place:]) for place in range(len(word) + 1)]

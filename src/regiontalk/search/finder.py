@@ -196,7 +196,7 @@ class Finder:
             PhotoError: if the photo cannot be opened, or is not one photo.
             ConfigError, DataError: as `Engine`.
         """
-        looked = [photo] if isinstance(photo, Regions) else self._model.look(photo)
+        looked = [photo.main] if isinstance(photo, Regions) else self._model.look(photo)
         if len(looked) != 1:
             raise PhotoError(f"like: expected one photo, found {len(looked)}. Give them one by one.")
         for rank, hit in enumerate(self._engine.like(looked[0].vectors, _at_least_1(k), where), start=1):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from regiontalk.alignment.certainty import caption_evidence, fit, log_odds
+from regiontalk.alignment.certainty import fit, log_odds, region_caption_evidence
 from regiontalk.data.captions import CaptionedPhoto
 from regiontalk.errors import DataError
 from regiontalk.evaluation.certainty.questions import caption_answers, of_captions, region_caption_answers
@@ -35,38 +35,30 @@ def calibrated(model: Model, photos: Sequence[CaptionedPhoto]) -> CertaintySetti
     evidence = [word_evidence(model, seen[each.photo].vectors, each.words)[0] for each in questions]
     words = CertaintySettings(*fit(np.array(evidence), np.array([each.shown for each in questions])))
     described = model.describe_regions([distinct(each) for each in seen])
-    captions = [each.caption.text for each in described]
-    of_photos = line_of(model, words, caption_answers(photos, captions), captions, [each.vectors for each in seen])
+    captions = [each.caption for each in described]
+    of_photos = line_of(caption_answers(photos, [each.text for each in captions]), [each.log_prob for each in captions])
     own = [(photo, each) for photo, each in zip(photos, described, strict=True)]
-    captions = [caption.text for _, each in own for caption in each.region_captions]
-    answers = region_caption_answers([photo for photo, each in own for _ in each.region_captions], captions)
-    of_regions = line_of(
-        model, words, answers, captions, [row[None] for _, each in own for row in each.regions.vectors[1:]]
-    )
+    said = [caption.text for _, each in own for caption in each.region_captions]
+    answers = region_caption_answers([photo for photo, each in own for _ in each.region_captions], said)
+    vectors = [row[None] for _, each in own for row in each.regions.vectors[1:]]
+    found = [word_evidence(model, *each) for each in zip(vectors, map(str.split, said), strict=True)]
+    odds = [log_odds(np.array(each), words).tolist() or [words.offset] for each in found]
+    of_regions = line_of(answers, [region_caption_evidence(each) for each in odds])
     return CertaintySettings(words.slope, words.offset, *of_photos, *of_regions)
 
 
-def line_of(
-    model: Model,
-    words: CertaintySettings,
-    answers: Sequence[bool | None],
-    captions: Sequence[str],
-    vectors: Sequence[np.ndarray],
-) -> tuple[float, float]:
+def line_of(answers: Sequence[bool | None], evidence: Sequence[float]) -> tuple[float, float]:
     """The line of captions: slope and offset, both 0 where all answers are alike.
 
     Args:
-        words: how sure it is of words.
         answers: whether each caption is right; None for those that nobody can tell.
-        vectors: (M, h) of the regions that each is about.
+        evidence: of each.
     """
-    rows = [row for row, answer in enumerate(answers) if answer is not None]
-    right = np.array([answers[row] for row in rows], bool)
+    told = [(each, right) for each, right in zip(evidence, answers, strict=True) if right is not None]
+    right = np.array([right for _, right in told], bool)
     if not 0 < right.sum() < len(right):
         return 0.0, 0.0
-    said = [word_evidence(model, vectors[row], captions[row].split()) for row in rows]
-    odds = [log_odds(np.array(each), words).tolist() for each in said]
-    return fit(np.array([caption_evidence(each or [words.offset]) for each in odds]), right, even=False)
+    return fit(np.array([each for each, _ in told]), right, even=False)
 
 
 def word_evidence(model: Model, vectors: np.ndarray, words: Sequence[str]) -> list[float]:
