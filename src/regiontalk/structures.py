@@ -280,7 +280,7 @@ class Caption:
 
     @property
     def is_unsure(self) -> bool:
-        """Whether it is more likely wrong than right, as far as the pack tells: what it names, no region shows well."""
+        """Whether it is more likely wrong than right, as far as the pack tells."""
         return self.sure is not None and self.sure < 0.5
 
     def to_json(self) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def test_an_unsure_caption_says_so(sure: float | None, said: bool) -> None:
     described = description()
     told = replace(described, caption=replace(described.caption, sure=sure))
     text = assert_harmless(description_figure(told, IMAGE)).text
-    assert ("unsure (31%): no region shows well what it names" in text) == said == ("unsure" in text)
+    assert ("unsure (31%): it may name what is not there" in text) == said == ("unsure" in text)
 
 
 def test_words_of_a_caption_are_underlined_in_the_colour_of_their_region() -> None:

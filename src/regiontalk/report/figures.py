@@ -260,7 +260,7 @@ def _unsure(caption: Caption) -> str:
     """What is said of a caption that is more likely wrong than right."""
     if caption.sure is None or not caption.is_unsure:
         return ""
-    return f"<p style='margin:.4em 0'>{_faint(f'unsure ({caption.sure:.0%}): no region shows well what it names')}</p>"
+    return f"<p style='margin:.4em 0'>{_faint(f'unsure ({caption.sure:.0%}): it may name what is not there')}</p>"
 
 
 def _faint(text: str) -> str:

@@ -177,7 +177,7 @@ def test_a_caption_that_no_region_shows_says_so(page: Page, samples: Path) -> No
     page.run(unsure)
     page.give(samples / "coffee.jpg", samples / "rocket.jpg")
     done(page, 2)
-    said = "unsure (31 %): no region shows well what it names"
+    said = "unsure (31 %): it may name what is not there"
     assert page.texts(".card-note") == [said, ""]
     correct(page, 0, "a cup")
     assert page.texts(".card-note") == ["", ""], "a text of one's own is sure"

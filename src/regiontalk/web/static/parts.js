@@ -34,7 +34,7 @@ export function percent(share) {
 
 /** What is said of a caption that is more likely wrong than right; "" of others. */
 export function unsureText({ sure }) {
-  return isTold(sure) && sure < FOUND ? `unsure (${percent(sure)}): no region shows well what it names` : "";
+  return isTold(sure) && sure < FOUND ? `unsure (${percent(sure)}): it may name what is not there` : "";
 }
 
 /** Puts a text into the clipboard, and says so on the button that was pressed. */
