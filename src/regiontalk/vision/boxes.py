@@ -174,7 +174,8 @@ def distinct(regions: Regions) -> Regions:
 
     Retrieval gains from regions that crowd around a thing; somebody who reads captions does not.
     """
-    return regions.select(distinct_rows(regions.main.boxes_xyxy, regions.main.scores))
+    main = regions.main
+    return main.select(distinct_rows(main.boxes_xyxy, main.scores))
 
 
 def distinct_rows(boxes_xyxy: np.ndarray, scores: np.ndarray) -> np.ndarray:

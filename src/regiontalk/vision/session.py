@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,10 +88,8 @@ class VisionSession:
             pixels = np.stack([prepare(photo.image, self.settings.size) for photo in batch])  # (B, S, S, 3)
             maps, proposed, objectness = self.run(pixels)
             picked = self._pick(proposed, objectness, most) if given is None else given[start : start + BATCH]
-            found += [self._regions(*each) for each in zip(batch, maps, picked, strict=True)]
-        if given is not None:
-            return found
-        return [replace(each, extra=max(0, len(each) - 1 - self.settings.proposals)) for each in found]
+            found += [self._regions(*each, given is None) for each in zip(batch, maps, picked, strict=True)]
+        return found
 
     def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The bare graph: pixels uint8 (B, S, S, 3) -> map (B, C, D), boxes (B, K, 4), objectness (B, K)."""
@@ -122,7 +119,7 @@ class VisionSession:
         s = self.settings
         return [pick_regions(*each, most, s.nms_iou, s.min_objectness) for each in zip(boxes, objectness, strict=True)]
 
-    def _regions(self, photo: Photo, feature_map: np.ndarray, picked: _Picked) -> Regions:
+    def _regions(self, photo: Photo, feature_map: np.ndarray, picked: _Picked, proposed: bool) -> Regions:
         boxes, scores = picked  # (M, 4) in 0..1, (M,)
         with np.errstate(over="ignore", invalid="ignore"):  # a foreign pack's numbers may overflow: found out below
             features = roi_align(boxes, feature_map)  # (M, D)
@@ -137,6 +134,7 @@ class VisionSession:
             scores=scores,
             features=features,
             vectors=vectors,
+            extra=max(0, len(boxes) - 1 - self.settings.proposals) if proposed else 0,
         )
 
 
