@@ -6,7 +6,7 @@ Axis names: N photos, L sentences, M regions, D dimensions of the features, h di
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -29,7 +29,6 @@ from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
 from regiontalk.photos import Photo, open_photo, prepare
 from regiontalk.photos.given import PhotoLike, listed, one, what
 from regiontalk.photos.kinds import out_of_memory
-from regiontalk.settings import CertaintySettings
 from regiontalk.structures import Alignment, Caption, Description, Regions, Sentence
 from regiontalk.vision.boxes import distinct, distinct_rows
 from regiontalk.vision.session import BATCH, VisionSession
@@ -254,23 +253,13 @@ class Model:
         best = iter(products(np.concatenate(alone), vectors).max(axis=1).tolist() if alone else ())
         return [None if id_ is None else next(best) for id_ in naming]
 
-    def _with_certainty(
-        self,
-        captions: Sequence[Caption],
-        vectors: Iterable[np.ndarray],
-        probability_of: Callable[[Caption, list[float], CertaintySettings], float | None],
-    ) -> list[Caption]:
-        """Captions with their probability, from the vectors (M, h) of the regions that each is about."""
-        settings = self.pack.settings.certainty
-        if not settings.slope:
-            return list(captions)
-        sure = []
-        for caption, seen in zip(captions, vectors, strict=True):
-            words = caption.text.split()
-            evidence = self.word_evidence(seen, words, self.pack.vocabulary.encode(words))
-            odds = log_odds(np.array([each for each in evidence if each is not None]), settings).tolist()
-            sure.append(replace(caption, sure=probability_of(caption, odds, settings)))
-        return sure
+    def _naming_odds(self, caption: Caption, vectors: np.ndarray) -> list[float]:
+        """Log-odds of a caption's words that name something, among the regions (M, h) that it is about."""
+        words = caption.text.split()
+        evidence = self.word_evidence(vectors, words, self.pack.vocabulary.encode(words))
+        naming = np.array([each for each in evidence if each is not None])
+        odds: list[float] = log_odds(naming, self.pack.settings.certainty).tolist()
+        return odds
 
     def describe(self, photo: PhotoLike, beam: int | None = None) -> Description:
         """Caption a photo and each of its distinct regions.
@@ -304,7 +293,10 @@ class Model:
         captions: list[Caption] = []
         if seen:
             captions = self._region_writer.write(region_contexts(regions), seen, beam, temperature)
-            captions = self._with_certainty(captions, seen, lambda _, *of: region_caption_probability(*of))
+            if (settings := self.pack.settings.certainty).region_slope:
+                odds = (self._naming_odds(*each) for each in zip(captions, seen, strict=True))
+                sure = [region_caption_probability(each, settings) for each in odds]
+                captions = [replace(caption, sure=each) for caption, each in zip(captions, sure, strict=True)]
         written = iter(captions)
         return [
             Description(each, caption, tuple(next(written) for _ in range(len(each) - 1)))
@@ -327,8 +319,12 @@ class Model:
         seen = [each.select(own) for each, own in zip(regions, rows, strict=True)]
         contexts = photo_contexts(seen, self._photo_writer.captioner.attention)
         captions = self._photo_writer.write(contexts, [each.vectors for each in seen], beam, temperature)
-        vectors = [each.vectors for each in regions]
-        captions = self._with_certainty(captions, vectors, lambda said, *of: caption_probability(said.log_prob, *of))
+        if (settings := self.pack.settings.certainty).caption_slope:
+            odds = [self._naming_odds(*each) for each in zip(captions, (each.vectors for each in regions), strict=True)]
+            sure = [
+                caption_probability(said.log_prob, each, settings) for said, each in zip(captions, odds, strict=True)
+            ]
+            captions = [replace(caption, sure=each) for caption, each in zip(captions, sure, strict=True)]
         return [of_rows(caption, own) for caption, own in zip(captions, rows, strict=True)]
 
     @property
