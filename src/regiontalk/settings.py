@@ -218,6 +218,10 @@ class WordsSettings(Section):
     vector_dim: Annotated[int, whole(0, 16384)] = 0
 
 
+MOST_BETA = 1e6
+"""Of Eq. 12: far more than keeps any sentence on one region, and so little that scores do not vanish beside it."""
+
+
 @dataclass(frozen=True)
 class AlignmentSettings(Section):
     """How sentences are scored and tied to regions.
@@ -231,7 +235,7 @@ class AlignmentSettings(Section):
     """
 
     score: Annotated[str, choice("max", "sum", "mean")]
-    beta: Annotated[float, number(0, 1e6)]
+    beta: Annotated[float, number(0, MOST_BETA)]
     extra_proposals: Annotated[int, whole(0, 500)] = 0
     objectness: Annotated[float, number(0, 1e6)] = 0.0
 

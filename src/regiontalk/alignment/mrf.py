@@ -13,10 +13,8 @@ from regiontalk.alignment.certainty import FOUND, phrase_probability, probabilit
 from regiontalk.alignment.score import Kind, products, score_of_products
 from regiontalk.errors import ConfigError
 from regiontalk.language.tokenise import FUNCTION_WORDS
+from regiontalk.settings import MOST_BETA
 from regiontalk.structures import Alignment, Phrase, Regions, Sentence
-
-MOST_BETA = 1e6
-"""Far more than keeps any sentence on one region, and few enough that scores do not vanish beside it."""
 
 LEAST_OBJECTNESS = 1e-3
 """Less counts as this much: a region that is not one is not ruled out."""
@@ -30,7 +28,7 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
 
     Args:
         unary: (T, M) finite, ψ_U(a_j = i), see `unary_potentials`; T and M at least 1.
-        beta: β, at least 0 and finite, in units of `unary`.
+        beta: β, from 0 to `MOST_BETA`, in units of `unary`.
 
     Returns:
         The path a, (T,) int64, and the maximum itself. Of several best paths it is the one with the lowest region for
@@ -71,7 +69,7 @@ def unary_potentials(products: np.ndarray, objectness: np.ndarray, weight: float
     The paper's ψ_U has no o_i. As exp(v_i·s_j) is to a word's odds for a region, o_i is to the odds before any word.
 
     Args:
-        products: (T, M), or of one word (M,), v_i·s_j.
+        products: (T, M), v_i·s_j.
         objectness: (M,), o_i in 0..1; of the whole photo and of given boxes 1.
         weight: w, at least 0.
 

@@ -130,7 +130,7 @@ class PhotoReport:
 def alignment_data(alignment: Alignment) -> dict[str, Any]:
     """The object of `regiontalk align --json`, with β and all scores, so that a page can decode with another β.
 
-    `scores` is (T, M), rows are words: v_i·s_t of Eq. 8 with six significant digits.
+    `scores` is (T, M), rows are words: ψ_U of Eq. 11 with six significant digits.
     """
     scores = [[float(f"{value:.6g}") for value in row] for row in alignment.unary.tolist()]
     return {**alignment.to_json(), "beta": alignment.beta, "scores": scores}

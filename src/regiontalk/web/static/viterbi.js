@@ -4,8 +4,8 @@
 /**
  * The best region for each word when staying on a region is rewarded.
  *
- * @param {number[][]} scores T rows of M finite numbers, v_i · s_j.
- * @param {number} beta β, at least 0 and finite, in units of v_i · s_j.
+ * @param {number[][]} scores T rows of M finite numbers, ψ_U of Eq. 11.
+ * @param {number} beta β, at least 0 and finite, in units of `scores`.
  * @returns {{path: number[], total: number}} T regions and the maximum itself; of several best paths the one with the
  *     lowest region for the first word, then for the second, and so on.
  * @throws {RangeError} if `beta` is negative or not finite, or there is no word or no region.
