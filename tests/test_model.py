@@ -325,8 +325,10 @@ def test_words_choose_from_more_regions_than_a_photo_is_found_and_described_by(
     few, more, (read,) = model.look(photo_files), model.look(photo_files, extra=True), model.read(SENTENCES[0])
     assert max(len(each) for each in more) == 9 and {len(each) for each in few} == {4}
     for one, two in zip(few, more, strict=True):
-        assert (one.extra, two.extra, one.hubness) == (0, len(two) - 4, two.hubness)
-        assert np.array_equal(one.vectors, two.main.vectors) and np.array_equal(one.scores, two.scores[:4])
+        assert (one.extra, two.extra) == (0, len(two) - 4)
+        assert one.hubness == pytest.approx(two.hubness, rel=1e-4, abs=1e-5)
+        np.testing.assert_allclose(two.main.vectors, one.vectors, rtol=1e-4, atol=1e-5)
+        assert np.array_equal(one.scores, two.scores[:4])
         assert two.scores[1:].tolist() == sorted(two.scores[1:], reverse=True)
         unary = read.vectors.astype(np.float64) @ two.vectors.T + 1.5 * np.log(two.scores)
         found = model.align(two, read, 0.25)
@@ -335,9 +337,11 @@ def test_words_choose_from_more_regions_than_a_photo_is_found_and_described_by(
         assert found.score == pytest.approx(float(model.score(one, read)[0, 0]), rel=1e-4, abs=1e-5)
     assert any((model.align(two, read, 0.0).word_regions > 3).any() for two in more), "an extra region is chosen"
     assert model.align(photo_files[2], read).word_regions.tolist() == model.align(more[2], read).word_regions.tolist()
-    assert np.array_equal(model.score(few, SENTENCES), model.score(more, SENTENCES))
-    assert model.caption(few) == model.caption(more)
-    assert model.describe(few[0]).to_json() == model.describe(more[0]).to_json()
+    np.testing.assert_allclose(model.score(more, SENTENCES), model.score(few, SENTENCES), rtol=1e-4, atol=1e-4)
+    assert [each.text for each in model.caption(more)] == [each.text for each in model.caption(few)]
+    main, every = model.describe(few[0]), model.describe(more[0])
+    assert len(every.regions) == len(main.regions)
+    assert [each.text for each in every.region_captions] == [each.text for each in main.region_captions]
     (given,) = model.look(photo_files[0], [np.array([[0, 0, 9, 9]], np.float32)], extra=True)
     assert (len(given), given.extra) == (2, 0)
 
