@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import time
 from collections import Counter
@@ -14,17 +13,17 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from regiontalk.errors import PhotoError
 from regiontalk.training import batches as module
 from regiontalk.training.batches import (
+    AsTensor,
     CaptionedPhotos,
-    Packer,
-    Placed,
     Shuffled,
     Turns,
     batches_ahead,
-    forked_batches,
+    from_tensors,
     mixture,
-    unpack,
+    to_tensors,
 )
 from regiontalk.training.sentences import Sentences
 
@@ -56,39 +55,41 @@ def assert_same(one: Made, other: Made) -> None:
     assert one.ids.tolist() == other.ids.tolist()
 
 
-def test_batches_come_through_shared_memory_unchanged() -> None:
-    for step, batch in enumerate(forked_batches(made, range(50), 3)):
-        assert_same(batch, made(step))
-        assert isinstance(batch.inner.large.base, mmap.mmap)
+def test_batches_of_other_processes_are_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    for large in (1, module.LARGE_BYTES):
+        monkeypatch.setattr(module, "LARGE_BYTES", large)
+        for step, batch in enumerate(batches_ahead(made, range(20), 3)):
+            assert_same(batch, made(step))
 
 
-def test_arrays_begin_where_processors_like_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LARGE_BYTES", 1)
-    place = mmap.mmap(-1, 1 << 12)
-    packed = Packer(place).pack(Inner(np.arange(5, dtype=np.uint8), [])), Packer(place).pack(np.arange(3.0))
-    assert packed[0].large == Placed(0, (5,), np.dtype(np.uint8)) and packed[1] == Placed(0, (3,), np.dtype(np.float64))
-    packer = Packer(place)
-    assert [packer.pack(np.arange(size, dtype=np.uint8)).begin for size in (5, 64, 1, 1)] == [0, 64, 128, 192]
-
-
-def test_small_arrays_and_those_that_do_not_fit_come_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PLACE_BYTES", 8400)  # with 20 rows the large one fits, with 21 no longer
-    bases = []
-    for step, batch in enumerate(forked_batches(made, range(12), 2)):
-        assert_same(batch, made(step))
-        bases.append(isinstance(batch.inner.large.base, mmap.mmap))
-    assert bases == [True, True, False] * 4
+def test_large_arrays_pass_in_shared_memory() -> None:
+    tensors = to_tensors(made(1))
+    assert isinstance(tensors.inner.large, AsTensor)
+    assert isinstance(tensors.inner.rows[0], np.ndarray)
+    assert_same(from_tensors(tensors), made(1))
 
 
 def test_arrays_of_any_order_and_type_come_back() -> None:
-    place = mmap.mmap(-1, 1 << 20)
     array = np.asfortranarray(np.random.default_rng(0).integers(0, 9, (30, 40, 3)))[::-1, ::2]
     for each in (array, array.astype("<f2"), array > 4):
-        np.testing.assert_array_equal(unpack(Packer(place).pack(each), place), each)
+        np.testing.assert_array_equal(from_tensors(to_tensors(each)), each)
+
+
+def test_a_broken_photo_is_told_as_without_processes() -> None:
+    def batch(step: int) -> int:
+        if step == 3:
+            raise PhotoError("dog.jpg: no photo")
+        return step
+
+    for processes in (0, 2):
+        batches, taken = batches_ahead(batch, range(9), processes), list[int]()
+        with pytest.raises(PhotoError, match=r"^dog\.jpg: no photo$"):
+            taken.extend(batches)
+        assert taken == [0, 1, 2]
 
 
 def test_processes_end_with_the_steps() -> None:
-    for pid in set(forked_batches(lambda _: os.getpid(), range(9), 2)):
+    for pid in set(batches_ahead(lambda _: os.getpid(), range(9), 2)):
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
 

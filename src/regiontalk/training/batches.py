@@ -1,40 +1,30 @@
 """Batches: which photos and captions a step takes, and how batches are made before they are asked for.
 
-They are made by a thread or, where a GPU waits, by forked processes, which share memory with their parent: no pipe is
-quick enough. A batch of photos takes tens of megabytes. The large arrays among its fields (a batch is a dataclass that
-may hold others) are written to a place in memory that was shared before the fork; what remains goes through a pipe.
+They are made by a thread or, where a GPU waits, by the processes of a `DataLoader`.
 """
 
 from __future__ import annotations
 
-import mmap
 import multiprocessing
-import os
-import signal
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
 
-from regiontalk.errors import TrainingError
+from regiontalk.errors import RegionTalkError, TrainingError
 from regiontalk.training.sentences import Sentences
 from regiontalk.vision.session import available_cpus
 
 MOST_PROCESSES = 12
 """That make batches: each keeps two ready, and a batch of photos takes tens of megabytes."""
-PLACE_BYTES = 1 << 28
-"""Reserved for each batch on its way; what is not written to takes no memory. What does not fit takes the pipe."""
 LARGE_BYTES = 1 << 12
-"""Smaller arrays go through the pipe too."""
-ALIGNMENT = 64
-"""Bytes; arrays begin at multiples of it."""
+"""Smaller arrays go through the pipe between processes."""
 
 
 class Shuffled:
@@ -148,9 +138,9 @@ def batches_ahead(batch: Callable[[int], Any], steps: range, processes: int) -> 
         batch: step → a batch, without a GPU.
         processes: how many make them; with 0 a thread of this process does.
     """
-    if processes:
-        yield from forked_batches(batch, steps, processes)
-    elif steps:
+    if processes and steps:
+        yield from loaded_batches(batch, steps, processes)
+    elif steps:  # a DataLoader without processes makes no batch ahead
         with ThreadPoolExecutor(1) as thread:
             upcoming = thread.submit(batch, steps.start)
             for step in steps[1:]:
@@ -159,94 +149,70 @@ def batches_ahead(batch: Callable[[int], Any], steps: range, processes: int) -> 
             yield upcoming.result()
 
 
-@dataclass(frozen=True)
-class Placed:
-    """An array in shared memory: at which byte it begins, its shape and its type."""
-
-    begin: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    def array(self, place: mmap.mmap) -> np.ndarray:
-        return np.ndarray(self.shape, self.dtype, place, self.begin)
-
-
-def forked_batches(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
-    """The batches of some steps, in order, two for each process made before they are asked for.
-
-    The arrays of a batch are good until the next one is asked for.
-
-    Raises:
-        TrainingError: if a process died.
-    """
-    ahead = 2 * processes
-    places = [mmap.mmap(-1, PLACE_BYTES) for _ in range(ahead + 1)]  # one more: the batch that is in use
-    pool = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("fork"), initializer=begin, initargs=(batch, places, os.getpid())
+def loaded_batches(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
+    """The same by a `DataLoader`, whose processes are forked: `batch` holds networks and open files."""
+    loader = DataLoader(
+        BatchOfStep(batch, steps), batch_size=None, num_workers=processes, multiprocessing_context="fork"
     )
+    for made in loader:
+        if isinstance(made, RegionTalkError):
+            raise made
+        yield from_tensors(made)
+
+
+@contextmanager
+def worker_deaths_as_errors() -> Iterator[None]:
+    """Within it, a process of a `DataLoader` that dies is a `TrainingError`.
+
+    PyTorch raises that from a signal handler: anywhere in the step that is being taken.
+    """
     try:
-        upcoming = deque(pool.submit(make, step, step % len(places)) for step in steps[:ahead])
-        for step in steps:
-            ready = upcoming.popleft().result()
-            if step + ahead < steps.stop:
-                upcoming.append(pool.submit(make, step + ahead, (step + ahead) % len(places)))
-            yield unpack(ready, places[step % len(places)])
-    except BrokenProcessPool as error:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
         raise TrainingError(
-            "a process that makes batches died, perhaps for want of memory; the same command goes on from the last "
-            "checkpoint"
+            f"a process that makes batches died ({error}); the same command goes on from the last checkpoint"
         ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
-_batch: Callable[[int], Any] | None = None
-"""What makes batches in a forked process: it holds networks and open files, which no pipe could carry there."""
-_places: list[mmap.mmap] = []
+class BatchOfStep(Dataset[Any]):
+    """Batches by their place among the steps, for a `DataLoader`."""
+
+    def __init__(self, batch: Callable[[int], Any], steps: range) -> None:
+        self.batch, self.steps = batch, steps
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __getitem__(self, place: int) -> Any:
+        try:
+            return to_tensors(self.batch(self.steps[place]))
+        except RegionTalkError as error:  # a DataLoader would add a traceback to its message
+            return error
 
 
-def begin(batch: Callable[[int], Any], places: list[mmap.mmap], parent: int) -> None:
-    """Prepare a process for `make`: Ctrl-C is its parent's affair, and it ends when that was killed."""
-    global _batch, _places
-    _batch, _places = batch, places
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
+@dataclass(frozen=True)
+class AsTensor:
+    """An array as a tensor, which passes between processes in shared memory instead of through a pipe."""
+
+    tensor: Tensor
 
 
-def end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+def to_tensors(value: Any) -> Any:
+    """A batch (a dataclass that may hold others) with its large arrays as tensors."""
+    if isinstance(value, np.ndarray) and value.nbytes >= LARGE_BYTES:
+        return AsTensor(torch.from_numpy(np.ascontiguousarray(value)))
+    return with_fields(value, to_tensors)
 
 
-def make(step: int, place: int) -> Any:
-    assert _batch is not None
-    return Packer(_places[place]).pack(_batch(step))
+def from_tensors(value: Any) -> Any:
+    """The batch again."""
+    return value.tensor.numpy() if isinstance(value, AsTensor) else with_fields(value, from_tensors)
 
 
-class Packer:
-    """Moves a batch's large arrays into shared memory, one after the other."""
-
-    def __init__(self, place: mmap.mmap) -> None:
-        self.place, self.used = place, 0
-
-    def pack(self, value: Any) -> Any:
-        """The batch with `Placed` for its large arrays."""
-        if is_dataclass(value) and not isinstance(value, type):
-            return replace(value, **{each.name: self.pack(getattr(value, each.name)) for each in fields(value)})
-        if not isinstance(value, np.ndarray) or not LARGE_BYTES <= value.nbytes <= len(self.place) - self.used:
-            return value
-        placed = Placed(self.used, value.shape, value.dtype)
-        placed.array(self.place)[...] = value
-        self.used = -(-(self.used + value.nbytes) // ALIGNMENT) * ALIGNMENT
-        return placed
-
-
-def unpack(value: Any, place: mmap.mmap) -> Any:
-    """The batch again; its arrays lie in `place` still."""
-    if isinstance(value, Placed):
-        return value.array(place)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{each.name: unpack(getattr(value, each.name), place) for each in fields(value)})
-    return value
+def with_fields(value: Any, change: Callable[[Any], Any]) -> Any:
+    """A dataclass with each field changed; anything else as it is."""
+    if not is_dataclass(value) or isinstance(value, type):
+        return value
+    return replace(value, **{each.name: change(getattr(value, each.name)) for each in fields(value)})

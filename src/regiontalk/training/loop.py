@@ -24,7 +24,11 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from regiontalk.errors import TrainingError
-from regiontalk.training.batches import batches_ahead, loading_processes
+from regiontalk.training.batches import (
+    batches_ahead,
+    loading_processes,
+    worker_deaths_as_errors,
+)
 from regiontalk.training.checkpoint import load_checkpoint, save_checkpoint
 
 LOG_EVERY = 50
@@ -93,7 +97,7 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
         measure(task, rehearsal=True)
         torch.set_rng_state(random_state)
     saved = time.monotonic()
-    with repeatable(), progress_bar() as progress:
+    with repeatable(), worker_deaths_as_errors(), progress_bar() as progress:
         bar = progress.add_task(folder.name, total=task.steps, completed=step)
         for batch in batches_ahead(task.batch, range(step, last), loading_processes()):
             losses = take_step(task, batch, step)
@@ -147,7 +151,8 @@ class Ema:
     """Exponential moving average (EMA) of all parameters over the last steps (Polyak and Juditsky, 1992).
 
     At a constant, high learning rate the average generalises better than the last weights of a run whose rate falls.
-    Buffers are not averaged.
+    Buffers are not averaged. `torch.optim.swa_utils.AveragedModel` averages a copy; validation and saving read the
+    run's own network, so here the average takes its place for a while.
 
     Args:
         network: whose parameters.
