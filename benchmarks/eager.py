@@ -38,7 +38,8 @@ class EagerSession(VisionSession):
         threads: int,
     ) -> None:
         super().__init__(graph, projection, settings, threads)
-        self._network = network.eval().to(memory_format=torch.channels_last)  # what is fastest in eager PyTorch
+        # What is fastest in eager PyTorch
+        self._network = network.eval().to(memory_format=torch.channels_last)
         torch.set_num_threads(threads)
 
     def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -60,11 +61,15 @@ def network_of(graph: bytes) -> VisionNet:
     folded = _convolutions(onnx.load_from_string(graph).graph)
     for variant in VARIANTS:
         try:
-            network = VisionNet(EfficientNetLiteBackbone(variant, len(folded["backbone.fuse_fine"][0]))).eval()
+            network = VisionNet(
+                EfficientNetLiteBackbone(variant, len(folded["backbone.fuse_fine"][0]))
+            ).eval()
             modules = dict(network.named_modules())
             with torch.no_grad():
                 for name, (weight, bias) in folded.items():
-                    own = name if name in modules else name.replace("backbone.", "backbone.network.")
+                    own = (
+                        name if name in modules else name.replace("backbone.", "backbone.network.")
+                    )
                     _put(network, own, torch.from_numpy(weight), torch.from_numpy(bias))
             return network
         except (KeyError, AttributeError, RuntimeError):  # other names, or other widths
@@ -76,7 +81,11 @@ def _put(network: VisionNet, name: str, weight: torch.Tensor, bias: torch.Tensor
     parent, _, own = name.rpartition(".")
     convolution, around = network.get_submodule(name), network.get_submodule(parent)
     convolution.get_parameter("weight").copy_(weight)
-    norm = around[1] if isinstance(around, nn.Sequential) else getattr(around, NORMALISED_BY.get(own, ""), None)
+    norm = (
+        around[1]
+        if isinstance(around, nn.Sequential)
+        else getattr(around, NORMALISED_BY.get(own, ""), None)
+    )
     if norm is not None:
         norm.get_parameter("bias").copy_(bias)
         nn.init.ones_(norm.get_parameter("weight"))
@@ -104,7 +113,9 @@ def _convolutions(graph: onnx.GraphProto) -> dict[str, tuple[np.ndarray, np.ndar
     for node in graph.node:
         if node.op_type == "Conv":
             weight = array(node.input[1])
-            bias = array(node.input[2]) if len(node.input) > 2 else np.zeros(len(weight), np.float32)
+            bias = (
+                array(node.input[2]) if len(node.input) > 2 else np.zeros(len(weight), np.float32)
+            )
             found[_module_name(node.name)] = weight, bias
     return found
 
@@ -114,5 +125,7 @@ def _module_name(node: str) -> str:
     scopes = node.split("/")[1:-1]
     inner = [*scopes[1:], ""]
     return ".".join(
-        scope for scope, next_one in zip(scopes, inner, strict=True) if not next_one.startswith(scope + ".")
+        scope
+        for scope, next_one in zip(scopes, inner, strict=True)
+        if not next_one.startswith(scope + ".")
     )

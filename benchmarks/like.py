@@ -36,7 +36,9 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("dataset", metavar="FOLDER", help="photos with captions")
     parser.add_argument("--split", default="dev", help="which of its photos (default: dev)")
-    parser.add_argument("--photos", type=at_least_one, default=1000, help="so many, the first (default: 1000)")
+    parser.add_argument(
+        "--photos", type=at_least_one, default=1000, help="so many, the first (default: 1000)"
+    )
     compare(parser.parse_args())
 
 
@@ -45,20 +47,33 @@ def compare(options: argparse.Namespace) -> None:
     model = regiontalk.load(options.pack)
     photos = read_dataset(options.dataset, options.split).photos[: options.photos]
     if len(photos) <= BEST:
-        raise SystemExit(f"{len(photos)} photos: nothing was measured, which takes more than {BEST}.")
+        raise SystemExit(
+            f"{len(photos)} photos: nothing was measured, which takes more than {BEST}."
+        )
     captions = [[tokenise(caption) for caption in each.captions] for each in photos]
     frequencies = DocumentFrequencies.of(captions)
     rows, first = [], None
-    for name, score in scores([each.vectors for each in model.look(each.file for each in photos)]).items():
-        found = np.stack([best_others(score(photo), photo) for photo in range(len(photos))])  # (N, BEST)
+    for name, score in scores(
+        [each.vectors for each in model.look(each.file for each in photos)]
+    ).items():
+        # found: (N, BEST)
+        found = np.stack([best_others(score(photo), photo) for photo in range(len(photos))])
         likeness = caption_likeness(captions, found, frequencies)
         first = likeness if first is None else first
         more = (likeness - first).mean(axis=1)  # (N,)
-        beyond = f"{more.mean():+.4f} ± {1.96 * more.std() / np.sqrt(len(more)):.4f}" if more.any() else ""
+        beyond = (
+            f"{more.mean():+.4f} ± {1.96 * more.std() / np.sqrt(len(more)):.4f}"
+            if more.any()
+            else ""
+        )
         most = np.bincount(found.ravel()).max()
-        rows.append([name, f"{likeness[:, 0].mean():.4f}", f"{likeness.mean():.4f}", beyond, f"{most}"])
+        rows.append(
+            [name, f"{likeness[:, 0].mean():.4f}", f"{likeness.mean():.4f}", beyond, f"{most}"]
+        )
     title = f"{len(photos)} {options.split} photos, pack {model.pack.settings.name} {model.pack.checksum[:12]}"
-    print_table(title, ["", "CIDEr-D@1", f"CIDEr-D@{BEST}", "beyond the first row's", "most often"], rows)
+    print_table(
+        title, ["", "CIDEr-D@1", f"CIDEr-D@{BEST}", "beyond the first row's", "most often"], rows
+    )
 
 
 def scores(vectors: Sequence[np.ndarray]) -> dict[str, Score]:
@@ -100,7 +115,9 @@ def caption_likeness(
         references = [captions[query]] * len(candidates)
         measured = cider(references, *count_both(candidates, references), frequencies).d
         starts = np.cumsum([0, *(len(captions[place]) for place in places[:-1])])
-        likeness[query] = np.add.reduceat(measured, starts) / [len(captions[place]) for place in places]
+        likeness[query] = np.add.reduceat(measured, starts) / [
+            len(captions[place]) for place in places
+        ]
     return likeness
 
 

@@ -24,9 +24,18 @@ PAUSE = 0.2
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pack", metavar="PATH_OR_NAME", help="the pack to measure; the default pack without it")
-    parser.add_argument("--repeats", type=at_least_one, default=7, help="the median of so many is shown (default: 7)")
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--pack", metavar="PATH_OR_NAME", help="the pack to measure; the default pack without it"
+    )
+    parser.add_argument(
+        "--repeats",
+        type=at_least_one,
+        default=7,
+        help="the median of so many is shown (default: 7)",
+    )
     return parser
 
 
@@ -72,7 +81,9 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Console(width=110).print(table)
 
 
-def ratio_rows(seconds: Mapping[str, float], things: int, goals: Mapping[str, float]) -> list[list[str]]:
+def ratio_rows(
+    seconds: Mapping[str, float], things: int, goals: Mapping[str, float]
+) -> list[list[str]]:
     """A row for each competitor: things per second, how many times faster the first one is than it, and the goal.
 
     Args:

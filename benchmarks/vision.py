@@ -16,7 +16,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from measuring import arguments, at_least_one, median_seconds, print_table, ratio_rows, sample_photos
+from measuring import (
+    arguments,
+    at_least_one,
+    median_seconds,
+    print_table,
+    ratio_rows,
+    sample_photos,
+)
 
 import regiontalk
 from regiontalk.photos import Photo, open_photo, prepare
@@ -30,20 +37,33 @@ GOALS = {"a pass for each of 20 crops": 5.0, "eager PyTorch": 1.5}
 def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
-    parser.add_argument("--copies", type=at_least_one, default=4, help="each sample photo so many times (default: 4)")
-    parser.add_argument("--threads", type=at_least_one, default=available_cpus(), help="default: all this process has")
+    parser.add_argument(
+        "--copies",
+        type=at_least_one,
+        default=4,
+        help="each sample photo so many times (default: 4)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=at_least_one,
+        default=available_cpus(),
+        help="default: all this process has",
+    )
     options = parser.parse_args()
 
     model = regiontalk.load(options.pack, options.threads)
     files = sample_photos() * options.copies
-    session = VisionSession(model.pack.vision_onnx, model.pack.arrays["projection"], _settings(model), options.threads)
+    session = VisionSession(
+        model.pack.vision_onnx, model.pack.arrays["projection"], _settings(model), options.threads
+    )
     size = _settings(model).size
     boxes = [_twenty_boxes(regions) for regions in model.look(files)]
 
     competitors: dict[str, Callable[[], object]] = {
         "look": lambda: model.look(files),
         "a pass for each of 20 crops": lambda: [
-            look_at_crops(session, open_photo(file), each, size) for file, each in zip(files, boxes, strict=True)
+            look_at_crops(session, open_photo(file), each, size)
+            for file, each in zip(files, boxes, strict=True)
         ],
     }
     eager = _eager_session(model, options.threads)
@@ -85,14 +105,18 @@ def _eager_session(model: regiontalk.Model, threads: int) -> VisionSession | Non
     try:
         from eager import EagerSession, network_of
     except ModuleNotFoundError as error:
-        print(f"Without eager PyTorch: {error.name} is not installed (pip install 'regiontalk[train]').")
+        print(
+            f"Without eager PyTorch: {error.name} is not installed (pip install 'regiontalk[train]')."
+        )
         return None
     try:
         network = network_of(model.pack.vision_onnx)
     except ValueError as error:
         print(f"Without eager PyTorch: {error}.")
         return None
-    return EagerSession(model.pack.vision_onnx, model.pack.arrays["projection"], _settings(model), network, threads)
+    return EagerSession(
+        model.pack.vision_onnx, model.pack.arrays["projection"], _settings(model), network, threads
+    )
 
 
 def _check_same(session: VisionSession, eager: VisionSession, photos: list[Photo]) -> None:

@@ -53,10 +53,16 @@ def bulk_index(
     photos: PhotosArgument,
     index: IndexOption,
     workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Each on a core of its own; this machine's cores by default.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Each on a core of its own; this machine's cores by default."
+        ),
     ] = None,
     address: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster's, or 'auto'; this machine alone without it.")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="A Ray cluster's, or 'auto'; this machine alone without it."
+        ),
     ] = None,
     storage: StorageOption = None,
     as_json: JsonOption = False,
@@ -110,7 +116,9 @@ class Worker:
                 continue
             try:
                 read, content = read_file(os.fsdecode(name))
-                entry, photo = open_read(read, content, self._model.pack.settings.vision.size, self._max_pixels)
+                entry, photo = open_read(
+                    read, content, self._model.pack.settings.vision.size, self._max_pixels
+                )
             except PhotoError:
                 yield {"file": name, "regions": NOTHING, "problem": ""}
                 continue
@@ -129,7 +137,9 @@ class Bulk:
         hooks: are called meanwhile.
     """
 
-    def __init__(self, files: Sequence[Path], model: Model, pack: str | None, workers: int, hooks: Hooks) -> None:
+    def __init__(
+        self, files: Sequence[Path], model: Model, pack: str | None, workers: int, hooks: Hooks
+    ) -> None:
         self._model, self._hooks = model, hooks
         worker = (pack, model.pack.checksum, model.max_pixels)
         self._rows = iter(_dataset(files, worker, workers).iter_rows()) if files else iter(())
@@ -155,13 +165,17 @@ class Bulk:
         try:
             row = next(each for each in self._rows if each["file"] == os.fsencode(file))
         except ray.exceptions.RayError as error:
-            raise DataError(f"Ray's workers failed: {getattr(error, 'cause', None) or error}") from error
+            raise DataError(
+                f"Ray's workers failed: {getattr(error, 'cause', None) or error}"
+            ) from error
         if row["problem"]:
             raise DataError(f"a worker of Ray's cannot look at photos: {row['problem']}")
         return row
 
 
-def _dataset(files: Sequence[Path], worker: tuple[str | None, str, int | None], workers: int) -> ray.data.Dataset:
+def _dataset(
+    files: Sequence[Path], worker: tuple[str | None, str, int | None], workers: int
+) -> ray.data.Dataset:
     """A row for each file, in order, when it is ready, from so many workers that are made alike."""
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
@@ -186,9 +200,13 @@ def to_bytes(entry: Entry, regions: Regions) -> bytes:
     """What an index keeps of a photo."""
     kept = {"boxes": regions.boxes_xyxy, "scores": regions.scores, "vectors": regions.vectors}
     taken = NO_DATE if entry.taken is None else entry.taken
-    numbers = np.array([regions.width, regions.height, entry.state.size, entry.state.mtime_ns, taken])
+    numbers = np.array(
+        [regions.width, regions.height, entry.state.size, entry.state.mtime_ns, taken]
+    )
     sha256, hubness = np.frombuffer(entry.sha256, np.uint8), np.array([regions.hubness])
-    return safetensors.numpy.save({**kept, "numbers": numbers, "sha256": sha256, "hubness": hubness})
+    return safetensors.numpy.save(
+        {**kept, "numbers": numbers, "sha256": sha256, "hubness": hubness}
+    )
 
 
 def from_bytes(file: Path, found: bytes) -> tuple[Entry, Regions]:
@@ -198,7 +216,9 @@ def from_bytes(file: Path, found: bytes) -> tuple[Entry, Regions]:
     state, taken = FileState(size, mtime_ns), None if taken == NO_DATE else taken
     entry = Entry(str(file), kept["sha256"].tobytes(), state, width, height, taken)
     features, hubness = np.empty((len(kept["boxes"]), 0), np.float32), float(kept["hubness"][0])
-    regions = Regions(str(file), width, height, kept["boxes"], kept["scores"], features, kept["vectors"], hubness)
+    regions = Regions(
+        str(file), width, height, kept["boxes"], kept["scores"], features, kept["vectors"], hubness
+    )
     return entry, regions
 
 

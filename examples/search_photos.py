@@ -10,5 +10,7 @@ with regiontalk.open_index(folder) as index:
     for file, why in changes.failures.items():
         print(f"{file}: {why}", file=sys.stderr)
     for found in index.search(sentence, k=5):
-        boxes = [f"{phrase.text} {[round(edge) for edge in phrase.box_xyxy]}" for phrase in found.phrases]
+        boxes = [
+            f"{phrase.text} {[round(edge) for edge in phrase.box_xyxy]}" for phrase in found.phrases
+        ]
         print(f"{found.score:.2f}  {found.file}  {', '.join(boxes)}")

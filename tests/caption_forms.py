@@ -17,7 +17,11 @@ COCO = {
 }
 KARPATHY = {
     "images": [
-        {"filename": "a.jpg", "split": "train", "sentences": [{"raw": "A dog."}, {"raw": "The dog runs"}]},
+        {
+            "filename": "a.jpg",
+            "split": "train",
+            "sentences": [{"raw": "A dog."}, {"raw": "The dog runs"}],
+        },
         {"filename": "b.jpg", "split": "train", "sentences": [{"raw": "A cat, asleep"}]},
     ]
 }
@@ -74,13 +78,22 @@ FORMS: dict[str, str] = {
 PREDICTED = {"a.jpg": "a dog", "b.jpg": "a cat"}
 
 PREDICTIONS: dict[str, str] = {
-    "results.json": json.dumps([{"image_id": name, "caption": text} for name, text in PREDICTED.items()]),
+    "results.json": json.dumps(
+        [{"image_id": name, "caption": text} for name, text in PREDICTED.items()]
+    ),
     "results.jsonl": lines([{"image": name, "caption": text} for name, text in PREDICTED.items()]),
     "described.jsonl": lines(
-        [{"file": n, "width": 4, "caption": {"text": t}, "regions": []} for n, t in PREDICTED.items()]
+        [
+            {"file": n, "width": 4, "caption": {"text": t}, "regions": []}
+            for n, t in PREDICTED.items()
+        ]
     ),
-    "described.json": lines([{"file": n, "caption": {"text": t, "log_prob": -1.5}} for n, t in PREDICTED.items()]),
-    "described.txt": lines([{"file": n, "caption": {"text": t, "log_prob": -1.5}} for n, t in PREDICTED.items()]),
+    "described.json": lines(
+        [{"file": n, "caption": {"text": t, "log_prob": -1.5}} for n, t in PREDICTED.items()]
+    ),
+    "described.txt": lines(
+        [{"file": n, "caption": {"text": t, "log_prob": -1.5}} for n, t in PREDICTED.items()]
+    ),
     "mapping.json": json.dumps({name: [text] for name, text in PREDICTED.items()}),
     "captions.csv": "image,caption\na.jpg,a dog\nb.jpg,a cat\n",
     "captions.txt": "image,caption\na.jpg,a dog\nb.jpg,a cat\n",

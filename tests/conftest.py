@@ -19,7 +19,9 @@ hypothesis.settings.load_profile("project")
 @pytest.fixture(scope="session")
 def case() -> Callable[[str], Path]:
     """Gives a file or folder of `../shared/cases` or of $REGIONTALK_CASES; skips the test where it is not there."""
-    cases = Path(os.environ.get("REGIONTALK_CASES") or Path(__file__).parents[2] / "shared" / "cases")
+    cases = Path(
+        os.environ.get("REGIONTALK_CASES") or Path(__file__).parents[2] / "shared" / "cases"
+    )
 
     def find(name: str) -> Path:
         if not (cases / name).exists():

@@ -37,8 +37,12 @@ except DataError as error:
         PanicException("PyObject pointer is null"),
         PanicException("Python API call failed"),
         MemoryError(),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory"),
-        RuntimeError("unable to mmap 40000080 bytes from file <x.safetensors>: Cannot allocate memory (12)"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory"
+        ),
+        RuntimeError(
+            "unable to mmap 40000080 bytes from file <x.safetensors>: Cannot allocate memory (12)"
+        ),
         RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc"),
     ],
 )

@@ -30,7 +30,9 @@ def photo(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
     """Soft blobs with finer ones on them, as photos have."""
     rng = np.random.default_rng(seed)
     layers = [
-        np.asarray(Image.fromarray(rng.integers(0, 256, (n, n, 3), dtype=np.uint8)).resize(size), float)
+        np.asarray(
+            Image.fromarray(rng.integers(0, 256, (n, n, 3), dtype=np.uint8)).resize(size), float
+        )
         for n in (4, 9, 30)
     ]
     return Image.fromarray((layers[0] * 0.5 + layers[1] * 0.3 + layers[2] * 0.2).astype(np.uint8))

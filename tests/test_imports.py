@@ -30,7 +30,9 @@ BUILDING = ("torch", "onnx", "onnxscript", "tensorboard")
 BEHIND = (*BUILDING, "pickle", "shelve", "marshal")
 
 FILES = sorted(
-    path for path in SOURCE.rglob("*.py") if path.parent != SOURCE or path.stem not in ("__init__", "__main__")
+    path
+    for path in SOURCE.rglob("*.py")
+    if path.parent != SOURCE or path.stem not in ("__init__", "__main__")
 )
 
 
@@ -47,7 +49,9 @@ def imported(file: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{file}: relative import"
             if node.module == "regiontalk":
-                yield from (f"regiontalk.{name.name}" for name in node.names if name.name != "__version__")
+                yield from (
+                    f"regiontalk.{name.name}" for name in node.names if name.name != "__version__"
+                )
             else:
                 yield node.module or ""
 
@@ -80,14 +84,24 @@ def test_only_commands_that_build_import_training() -> None:
         if part(file) == "training":
             continue
         users = [module for module in imported(file) if module.startswith("regiontalk.training")]
-        assert not users or file.relative_to(SOURCE).as_posix() in ("cli/train.py", "cli/export.py", "cli/teach.py")
-        top = [node for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
+        assert not users or file.relative_to(SOURCE).as_posix() in (
+            "cli/train.py",
+            "cli/export.py",
+            "cli/teach.py",
+        )
+        top = [
+            node
+            for node in ast.parse(file.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.ImportFrom)
+        ]
         assert not [node for node in top if (node.module or "").startswith("regiontalk.training")]
 
 
 def test_results_know_nothing_of_what_draws_them() -> None:
     """Notebooks ask a result itself for HTML: the public names bring what makes it, and it is imported only then."""
-    assert not [module for module in imported(SOURCE / "structures.py") if module.startswith("regiontalk")]
+    assert not [
+        module for module in imported(SOURCE / "structures.py") if module.startswith("regiontalk")
+    ]
     assert "PIL" not in modules_after("import regiontalk.structures")
     modules_after(
         "import sys, regiontalk; regiontalk.load; from regiontalk.structures import Displayed\n"
@@ -98,7 +112,9 @@ def test_results_know_nothing_of_what_draws_them() -> None:
 def modules_after(code: str) -> set[str]:
     """The top-level modules that a fresh Python holds after running some code."""
     show = "import sys; print(*{name.split('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-c", f"{code}\n{show}"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{show}"], capture_output=True, text=True, check=True
+    )
     return set(done.stdout.split())
 
 
@@ -108,9 +124,7 @@ def test_import_is_light() -> None:
 
 
 def test_the_runtime_never_imports_torch() -> None:
-    code = (
-        "import regiontalk, regiontalk.drawing, regiontalk.evaluation, regiontalk.data, regiontalk.cli; regiontalk.load"
-    )
+    code = "import regiontalk, regiontalk.drawing, regiontalk.evaluation, regiontalk.data, regiontalk.cli; regiontalk.load"
     held = modules_after(code)
     assert {"regiontalk", "numpy"} <= held
     assert not held & set(BUILDING)

@@ -42,7 +42,8 @@ def test_a_copy_in_place_of_the_editable_install_is_replaced(venv: Path) -> None
     stamp = (venv / ".runtime").stat().st_mtime_ns
     copy = venv / "lib" / "python3.12" / "site-packages" / "regiontalk"
     copy.mkdir()
-    while copy.stat().st_mtime_ns <= stamp:  # clocks of files may tick slowly, and make warns of times to come
+    # Clocks of files may tick slowly, and make warns of times to come
+    while copy.stat().st_mtime_ns <= stamp:
         os.utime(copy)
     commands = would_run("demo", venv)
     assert INSTALLING in commands and "--editable ." in commands
@@ -50,7 +51,9 @@ def test_a_copy_in_place_of_the_editable_install_is_replaced(venv: Path) -> None
 
 def test_the_demo_ends_with_how_to_call_it_and_the_next_step(venv: Path) -> None:
     commands = would_run("demo", venv)
-    assert commands.startswith(f"{venv}/bin/regiontalk describe src/regiontalk/samples/coffee.jpg --draw demo.png\n")
+    assert commands.startswith(
+        f"{venv}/bin/regiontalk describe src/regiontalk/samples/coffee.jpg --draw demo.png\n"
+    )
     said = commands[commands.index("echo") :]
     assert f". {venv}/bin/activate" in said and f"or call it as {venv}/bin/regiontalk" in said
     assert said.splitlines()[-1].startswith('echo "    regiontalk search ')

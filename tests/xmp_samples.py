@@ -160,7 +160,9 @@ def texts(content: bytes) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for name in OURS:
         path = f"{name}/{RDF}Alt/{RDF}li"
-        for item in (each for block in _blocks(fromstring(content)) for each in block.findall(path)):
+        for item in (
+            each for block in _blocks(fromstring(content)) for each in block.findall(path)
+        ):
             language = item.attrib["{http://www.w3.org/XML/1998/namespace}lang"]
             found.setdefault(name.partition("}")[2], {})[language] = item.text or ""
     return found
@@ -182,7 +184,8 @@ def _said(element: Element, path: tuple[str, ...], left_out: set[Element]) -> It
     path = (*path, element.tag)
     is_block = path[-2:] == (f"{RDF}RDF", f"{RDF}Description")
     attributes = {k: v for k, v in element.attrib.items() if not (is_block and k in OURS)}
-    if not is_block or set(element) - left_out or set(attributes) - {f"{RDF}about"}:  # not a block for our texts alone
+    # not a block for our texts alone
+    if not is_block or set(element) - left_out or set(attributes) - {f"{RDF}about"}:
         yield f"{'/'.join(path)} {sorted(attributes.items())} {(element.text or '').strip()}"
     for child in element:
         yield from _said(child, path, left_out)

@@ -18,7 +18,9 @@ from regiontalk.training.vision_graph import BACKBONE, GRAPH, SETTINGS
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path)
     parser.add_argument("output", type=Path)
     args = parser.parse_args()
@@ -27,7 +29,9 @@ def main() -> None:
     write_tensors({name: value.half() for name, value in weights.items()}, args.output / WEIGHTS)
     for name in (VOCABULARY, BACKBONE, SETTINGS, GRAPH):
         shutil.copyfile(args.run / name, args.output / name)
-    (args.output / KEPT_SETTINGS).write_text(json.dumps(run_settings(args.run)) + "\n", encoding="utf-8")
+    (args.output / KEPT_SETTINGS).write_text(
+        json.dumps(run_settings(args.run)) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

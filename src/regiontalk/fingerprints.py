@@ -45,7 +45,9 @@ def _cosines() -> np.ndarray:
 
 
 _COSINES = _cosines()
-_WAVES = np.array(sorted(((y, x) for y in range(_SIDE) for x in range(_SIDE)), key=lambda each: (sum(each), each)))
+_WAVES = np.array(
+    sorted(((y, x) for y in range(_SIDE) for x in range(_SIDE)), key=lambda each: (sum(each), each))
+)
 _ROWS, _COLUMNS = _WAVES[1 : 8 * BYTES + 1].T  # the coarsest, but the photo's mean
 
 
@@ -66,7 +68,9 @@ def fingerprint(image: Image.Image) -> np.ndarray:
 
 
 def fingerprint_files(
-    files: Iterable[Path], advance: Callable[[int], None] = lambda done: None, max_pixels: int | None = None
+    files: Iterable[Path],
+    advance: Callable[[int], None] = lambda done: None,
+    max_pixels: int | None = None,
 ) -> np.ndarray:
     """The fingerprints of photos, (N, 16) uint8, in order.
 
@@ -99,13 +103,15 @@ def recognised(asked: np.ndarray, known: np.ndarray) -> np.ndarray:
     >>> recognised(a, b).tolist()
     [True]
     """
-    ours, theirs = (np.ascontiguousarray(each).view(np.uint64) for each in (asked, known))  # (N, 2), (K, 2)
+    # ours, theirs: (N, 2), (K, 2)
+    ours, theirs = (np.ascontiguousarray(each).view(np.uint64) for each in (asked, known))
     found = np.zeros(len(ours), bool)
     if not len(theirs):
         return found
     step = max(1, _PAIRS // len(theirs))
     for start in range(0, len(ours), step):
-        differing = np.bitwise_count(ours[start : start + step, None] ^ theirs[None])  # (step, K, 2)
+        # differing: (step, K, 2)
+        differing = np.bitwise_count(ours[start : start + step, None] ^ theirs[None])
         found[start : start + step] = (differing.sum(axis=2, dtype=np.uint8) <= NEAR).any(axis=1)
     found &= asked.any(axis=1)
     return found
@@ -135,11 +141,17 @@ def from_bytes(data: bytes) -> np.ndarray:
         ValueError: if it is not a list of 1 to `MOST` fingerprints, or not as `listed` makes it.
     """
     if len(data) % BYTES or not 0 < len(data) <= BYTES * MOST:
-        raise ValueError(f"expected 1 to {MOST} fingerprints of {BYTES} bytes, found {len(data)} bytes")
+        raise ValueError(
+            f"expected 1 to {MOST} fingerprints of {BYTES} bytes, found {len(data)} bytes"
+        )
     known = np.frombuffer(data, np.uint8).reshape(-1, BYTES)
     halves = known.view(">u8")  # big-endian, so that numbers and bytes are in the same order
     before, after = halves[:-1], halves[1:]
-    rising = (after[:, 0] > before[:, 0]) | ((after[:, 0] == before[:, 0]) & (after[:, 1] > before[:, 1]))
+    rising = (after[:, 0] > before[:, 0]) | (
+        (after[:, 0] == before[:, 0]) & (after[:, 1] > before[:, 1])
+    )
     if not rising.all() or not known[0].any():
-        raise ValueError("expected fingerprints in rising order, each once and none of a blank photo, found others")
+        raise ValueError(
+            "expected fingerprints in rising order, each once and none of a blank photo, found others"
+        )
     return known

@@ -100,25 +100,41 @@ class Pack:
         """
         folder = Path(folder)
         if not folder.is_dir():
-            raise PackError(f"{folder}: expected a pack's folder, found {'a file' if folder.exists() else 'nothing'}.")
+            raise PackError(
+                f"{folder}: expected a pack's folder, found {'a file' if folder.exists() else 'nothing'}."
+            )
         description = _read_file(folder / SETTINGS_FILE, LARGEST_JSON)
         settings, checksums = _read_settings(description, folder / SETTINGS_FILE)
-        contents = {name: _read_checked(folder / name, checksum) for name, checksum in checksums.items()}
+        contents = {
+            name: _read_checked(folder / name, checksum) for name, checksum in checksums.items()
+        }
         vocabulary = _read_vocabulary(contents[VOCABULARY_FILE], folder / VOCABULARY_FILE)
         if bool(vocabulary.placed) != bool(settings.words.vector_dim):
             raise PackError(
                 f"{folder / VOCABULARY_FILE}: expected placed words and vectors of them, or neither. {_COPY_AGAIN}"
             )
         arrays = {}
-        for name, shapes in tensor_shapes(settings, len(vocabulary), len(vocabulary.placed)).items():
+        for name, shapes in tensor_shapes(
+            settings, len(vocabulary), len(vocabulary.placed)
+        ).items():
             file = f"{name}.safetensors"
             arrays[name] = _read_tensors(contents.pop(file), folder / file, shapes)
         if BANK in arrays:
             check_counts(arrays[BANK], settings.bank, str(folder / f"{BANK}.safetensors"))
         photos = None
         if TRAINING_PHOTOS_FILE in contents:
-            photos = _read_fingerprints(contents[TRAINING_PHOTOS_FILE], folder / TRAINING_PHOTOS_FILE)
-        return cls(folder, settings, vocabulary, contents[VISION_FILE], arrays, sha256_hex(description), photos)
+            photos = _read_fingerprints(
+                contents[TRAINING_PHOTOS_FILE], folder / TRAINING_PHOTOS_FILE
+            )
+        return cls(
+            folder,
+            settings,
+            vocabulary,
+            contents[VISION_FILE],
+            arrays,
+            sha256_hex(description),
+            photos,
+        )
 
 
 def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
@@ -132,7 +148,11 @@ def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
         PackError: if there is no such pack.
     """
     name = DEFAULT_PACK if pack is None else os.fspath(pack)
-    included = sorted(path.name for path in _INCLUDED.iterdir() if path.is_dir()) if _INCLUDED.is_dir() else []
+    included = (
+        sorted(path.name for path in _INCLUDED.iterdir() if path.is_dir())
+        if _INCLUDED.is_dir()
+        else []
+    )
     if name in included:
         return _INCLUDED / name
     if pack is None:
@@ -148,7 +168,9 @@ def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
     )
 
 
-def tensor_shapes(settings: PackSettings, words: int, placed: int = 0) -> dict[str, dict[str, tuple[int, ...]]]:
+def tensor_shapes(
+    settings: PackSettings, words: int, placed: int = 0
+) -> dict[str, dict[str, tuple[int, ...]]]:
     """Every tensor that a pack holds: file -> name -> shape.
 
     Args:
@@ -164,7 +186,9 @@ def tensor_shapes(settings: PackSettings, words: int, placed: int = 0) -> dict[s
         "photo_captioner": captioner_shapes(
             photo.cell, features, photo.hidden, photo.embedding, words, photo.attention, features
         ),
-        "region_captioner": captioner_shapes(region.cell, 2 * features, region.hidden, region.embedding, words),
+        "region_captioner": captioner_shapes(
+            region.cell, 2 * features, region.hidden, region.embedding, words
+        ),
     }
     if settings.bank.photos:
         shapes[BANK] = bank_shapes(settings.bank, dim)
@@ -204,10 +228,14 @@ def save_pack(
     refuse_foreign_folder(folder)
     contents = {VISION_FILE: vision_onnx, VOCABULARY_FILE: _json_bytes(vocabulary.to_json())}
     for name, shapes in tensor_shapes(settings, len(vocabulary), len(vocabulary.placed)).items():
-        contents[f"{name}.safetensors"] = _tensor_bytes(folder / f"{name}.safetensors", arrays.get(name, {}), shapes)
+        contents[f"{name}.safetensors"] = _tensor_bytes(
+            folder / f"{name}.safetensors", arrays.get(name, {}), shapes
+        )
     if training_photos is not None:
         contents[TRAINING_PHOTOS_FILE] = fingerprints.to_bytes(training_photos)
-    VisionSession(vision_onnx, arrays["projection"], settings.vision, name=str(folder / VISION_FILE))
+    VisionSession(
+        vision_onnx, arrays["projection"], settings.vision, name=str(folder / VISION_FILE)
+    )
     checksums = {name: sha256_hex(content) for name, content in contents.items()}
     header = {"format": FORMAT, "format_version": FORMAT_VERSION}
     contents[SETTINGS_FILE] = _json_bytes(header | settings.to_json() | {"files": checksums})
@@ -233,7 +261,9 @@ def _read_file(path: Path, largest: int) -> bytes:
 def _read_checked(path: Path, checksum: str) -> bytes:
     data = _read_file(path, _LARGEST.get(path.name, LARGEST_FILE))
     if sha256_hex(data) != checksum:
-        raise PackError(f"{path}: expected sha256 {checksum}, found {sha256_hex(data)}: damaged. {_COPY_AGAIN}")
+        raise PackError(
+            f"{path}: expected sha256 {checksum}, found {sha256_hex(data)}: damaged. {_COPY_AGAIN}"
+        )
     return data
 
 
@@ -242,7 +272,9 @@ def _read_json(data: bytes, path: Path) -> Any:
     try:
         return parse_json(data.decode())
     except ValueError as error:
-        raise PackError(f"{path}: expected JSON, found: {shown(str(error))}. {_COPY_AGAIN}") from None
+        raise PackError(
+            f"{path}: expected JSON, found: {shown(str(error))}. {_COPY_AGAIN}"
+        ) from None
 
 
 def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str]]:
@@ -250,7 +282,9 @@ def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str
     content = _read_json(data, path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = shown(content.get("format")) if isinstance(content, dict) else "no object"
-        raise PackError(f'{path}: expected "format": "{FORMAT}", found {found}. This is not a RegionTalk pack.')
+        raise PackError(
+            f'{path}: expected "format": "{FORMAT}", found {found}. This is not a RegionTalk pack.'
+        )
     version = content.get("format_version")
     if version != FORMAT_VERSION or isinstance(version, bool | float):
         raise PackError(
@@ -265,18 +299,30 @@ def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str
         raise PackError(f"{path}: {error}. {_COPY_AGAIN}") from None
     for name, spoken_of in ((BANK, settings.bank.photos), (PLACED, settings.words.vector_dim)):
         if bool(spoken_of) != (f"{name}.safetensors" in checksums):
-            raise PackError(f"{path}: expected settings of {name} and {name}.safetensors, or neither. {_COPY_AGAIN}")
+            raise PackError(
+                f"{path}: expected settings of {name} and {name}.safetensors, or neither. {_COPY_AGAIN}"
+            )
     return settings, checksums
 
 
 def _check_file_list(files: Any, path: Path) -> dict[str, str]:
     if not isinstance(files, dict):
-        raise PackError(f'{path}: expected "files" to be an object, found {shown(files)}. {_COPY_AGAIN}')
+        raise PackError(
+            f'{path}: expected "files" to be an object, found {shown(files)}. {_COPY_AGAIN}'
+        )
     for name, checksum in files.items():
         if name in (".", "..") or set(name) & set("/\\:\0"):
-            raise PackError(f"{path}: expected plain file names, found {shown(name)}. Do not use this pack.")
-        if not isinstance(checksum, str) or len(checksum) != 64 or set(checksum) - set("0123456789abcdef"):
-            raise PackError(f"{path}: expected the sha256 of {shown(name)}, found {shown(checksum)}. {_COPY_AGAIN}")
+            raise PackError(
+                f"{path}: expected plain file names, found {shown(name)}. Do not use this pack."
+            )
+        if (
+            not isinstance(checksum, str)
+            or len(checksum) != 64
+            or set(checksum) - set("0123456789abcdef")
+        ):
+            raise PackError(
+                f"{path}: expected the sha256 of {shown(name)}, found {shown(checksum)}. {_COPY_AGAIN}"
+            )
     optional = (TRAINING_PHOTOS_FILE, f"{BANK}.safetensors", f"{PLACED}.safetensors")
     if set(files) - set(optional) != set(FILES):
         expected, found = ", ".join(sorted(FILES)), shown(sorted(files), 400)
@@ -291,7 +337,11 @@ def _read_vocabulary(data: bytes, path: Path) -> Vocabulary:
         return Vocabulary.from_json(_read_json(data, path))
     except PackError as error:
         message = str(error)
-        raise (error if message.startswith(str(path)) else PackError(f"{path}: {message}. {_COPY_AGAIN}")) from None
+        raise (
+            error
+            if message.startswith(str(path))
+            else PackError(f"{path}: {message}. {_COPY_AGAIN}")
+        ) from None
 
 
 def _read_fingerprints(data: bytes, path: Path) -> np.ndarray:
@@ -301,47 +351,71 @@ def _read_fingerprints(data: bytes, path: Path) -> np.ndarray:
         raise PackError(f"{path}: {error}. {_COPY_AGAIN}") from None
 
 
-def _read_tensors(data: bytes, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def _read_tensors(
+    data: bytes, path: Path, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
     """The tensors of one file, checked against what they must be -> float32."""
     try:
         with memory_errors(len(data)):
             entries = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
-        raise PackError(f"{path}: expected safetensors, found: {shown(str(error))}. {_COPY_AGAIN}") from None
+        raise PackError(
+            f"{path}: expected safetensors, found: {shown(str(error))}. {_COPY_AGAIN}"
+        ) from None
     _check_shapes(path, {name: tuple(entry["shape"]) for name, entry in entries.items()}, shapes)
     tensors = {}
     for name, entry in entries.items():
         stored, kind, unit = ("I8", "i1", 127) if (path.name, name) == _INT8 else ("F16", "<f2", 1)
         if entry["dtype"] != stored:
-            raise PackError(f"{path}: expected {name} as {stored}, found {shown(entry['dtype'])}. {_COPY_AGAIN}")
-        tensors[name] = np.frombuffer(entry["data"], kind).reshape(shapes[name]).astype(np.float32) / unit
+            raise PackError(
+                f"{path}: expected {name} as {stored}, found {shown(entry['dtype'])}. {_COPY_AGAIN}"
+            )
+        tensors[name] = (
+            np.frombuffer(entry["data"], kind).reshape(shapes[name]).astype(np.float32) / unit
+        )
         if not np.isfinite(tensors[name]).all():
-            raise PackError(f"{path}: expected finite numbers in {name}, found others. {_COPY_AGAIN}")
+            raise PackError(
+                f"{path}: expected finite numbers in {name}, found others. {_COPY_AGAIN}"
+            )
     return tensors
 
 
-def _tensor_bytes(path: Path, tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+def _tensor_bytes(
+    path: Path, tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
+) -> bytes:
     """Tensors as a safetensors file of float16, but for `_INT8`."""
     _check_shapes(path, {name: tensor.shape for name, tensor in tensors.items()}, shapes)
     with np.errstate(over="ignore"):
-        stored = {name: np.ascontiguousarray(tensor, dtype=np.float16) for name, tensor in tensors.items()}
+        stored = {
+            name: np.ascontiguousarray(tensor, dtype=np.float16) for name, tensor in tensors.items()
+        }
     for name, half in stored.items():
         if not np.isfinite(half).all():
-            raise PackError(f"{path}: {name} holds a number that is not finite or beyond float16's 65504.")
+            raise PackError(
+                f"{path}: {name} holds a number that is not finite or beyond float16's 65504."
+            )
     file, name = _INT8
     if path.name == file:
-        stored[name] = np.ascontiguousarray(np.rint(np.clip(tensors[name], -1, 1) * 127), dtype=np.int8)
+        stored[name] = np.ascontiguousarray(
+            np.rint(np.clip(tensors[name], -1, 1) * 127), dtype=np.int8
+        )
     with memory_errors():
         return safetensors.numpy.save(stored)
 
 
-def _check_shapes(path: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:
+def _check_shapes(
+    path: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> None:
     if set(found) != set(expected):
         names = shown(sorted(found), 400)
-        raise PackError(f"{path}: expected the tensors {', '.join(sorted(expected))}, found {names}. {_COPY_AGAIN}")
+        raise PackError(
+            f"{path}: expected the tensors {', '.join(sorted(expected))}, found {names}. {_COPY_AGAIN}"
+        )
     for name, shape in expected.items():
         if found[name] != shape:
-            raise PackError(f"{path}: expected {name} of shape {shape}, found {shown(found[name])}. {_COPY_AGAIN}")
+            raise PackError(
+                f"{path}: expected {name} of shape {shape}, found {shown(found[name])}. {_COPY_AGAIN}"
+            )
 
 
 def refuse_foreign_folder(folder: Path) -> None:
@@ -350,9 +424,13 @@ def refuse_foreign_folder(folder: Path) -> None:
     Raises:
         PackError: if the folder holds anything else.
     """
-    if not folder.exists() or (folder.is_dir() and ((folder / SETTINGS_FILE).is_file() or not any(folder.iterdir()))):
+    if not folder.exists() or (
+        folder.is_dir() and ((folder / SETTINGS_FILE).is_file() or not any(folder.iterdir()))
+    ):
         return
-    raise PackError(f"{folder}: holds something that is not a pack and will not be replaced. Name another folder.")
+    raise PackError(
+        f"{folder}: holds something that is not a pack and will not be replaced. Name another folder."
+    )
 
 
 def _move_into_place(partial: Path, folder: Path) -> None:

@@ -67,7 +67,11 @@ def rnn_step(state: State, x: np.ndarray, read: np.ndarray, weights: Weights) ->
 def gru_step(state: State, x: np.ndarray, read: np.ndarray, weights: Weights) -> State:
     """`gru_update` with the word's part x_t W_hx + b_x."""
     (h,) = state
-    return (gru_update(h, (x @ weights["W_hx"] + weights["b_x"])[read], weights["W_hh"], weights["b_h"]),)
+    return (
+        gru_update(
+            h, (x @ weights["W_hx"] + weights["b_x"])[read], weights["W_hh"], weights["b_h"]
+        ),
+    )
 
 
 def gru_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -93,7 +97,8 @@ def gru_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.nda
 def lstm_step(state: State, x: np.ndarray, read: np.ndarray, weights: Weights) -> State:
     """i, f, o = σ(...), g = tanh(...), c_t = f * c_{t-1} + i * g, h_t = o * tanh(c_t)."""
     h, c = state
-    gates = (x @ weights["W_hx"] + weights["b_x"])[read] + h @ weights["W_hh"] + weights["b_h"]  # (N, 4H)
+    # gates: (N, 4H)
+    gates = (x @ weights["W_hx"] + weights["b_x"])[read] + h @ weights["W_hh"] + weights["b_h"]
     i, f, g, o = np.split(gates, 4, axis=1)
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
     return sigmoid(o) * np.tanh(c), c

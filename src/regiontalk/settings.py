@@ -70,7 +70,11 @@ def free_form(value: Any) -> dict[str, Any]:
         raise ValueError("an object")
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
-        inner = [each for outer in level for each in (outer.values() if isinstance(outer, dict) else outer)]
+        inner = [
+            each
+            for outer in level
+            for each in (outer.values() if isinstance(outer, dict) else outer)
+        ]
         level = [each for each in inner if isinstance(each, dict | list)]
         if not level:
             return value
@@ -105,12 +109,18 @@ class Section:
         if not isinstance(data, dict):
             raise ValueError(f"expected an object, found {shown(data)}")
         names = [each.name for each in fields(cls)]
-        missing = [each.name for each in fields(cls) if each.name not in data and each.default is MISSING]
+        missing = [
+            each.name for each in fields(cls) if each.name not in data and each.default is MISSING
+        ]
         foreign = [name for name in data if name not in names]
         if missing or foreign:
-            raise ValueError(f"expected the fields {', '.join(names)}; missing {missing}, foreign {shown(foreign)}")
+            raise ValueError(
+                f"expected the fields {', '.join(names)}; missing {missing}, foreign {shown(foreign)}"
+            )
         sections = {name: kind for name, kind in _sections(cls).items() if name in data}
-        return cls(**data | {name: _read(name, kind, data[name]) for name, kind in sections.items()})
+        return cls(
+            **data | {name: _read(name, kind, data[name]) for name, kind in sections.items()}
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The object that `from_json` reads.
@@ -137,7 +147,9 @@ def checksum(value: Any) -> str:
 def shown(value: Any, longest: int = 80) -> str:
     """A value from a file as it may appear in a message: escaped, and cut if long."""
     try:
-        text = ascii(value) if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
+        text = (
+            ascii(value) if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
+        )
     except RecursionError:
         text = "something nested too deep"
     return text if len(text) <= longest else text[:longest] + "..."
@@ -145,13 +157,19 @@ def shown(value: Any, longest: int = 80) -> str:
 
 def _rules(kind: type[Section]) -> dict[str, Rule]:
     hints = get_type_hints(kind, include_extras=True)
-    rules = {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+    rules = {
+        name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated
+    }
     return rules | {name: _is_a(section) for name, section in _sections(kind).items()}
 
 
 def _sections(kind: type[Section]) -> dict[str, type[Section]]:
     hints = get_type_hints(kind)
-    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Section)}
+    return {
+        name: hint
+        for name, hint in hints.items()
+        if isinstance(hint, type) and issubclass(hint, Section)
+    }
 
 
 def _is_a(kind: type[Section]) -> Rule:
@@ -261,8 +279,13 @@ class BankSettings(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (self.photos <= self.regions and self.sentences <= self.words):
-            raise ValueError("expected at least a region for each photo and a word for each sentence")
-        if len({bool(count) for count in (self.photos, self.regions, self.sentences, self.words)}) > 1:
+            raise ValueError(
+                "expected at least a region for each photo and a word for each sentence"
+            )
+        if (
+            len({bool(count) for count in (self.photos, self.regions, self.sentences, self.words)})
+            > 1
+        ):
             raise ValueError("expected photos and sentences, or neither")
         if not self.photos and (self.temperature, self.weight) != (1.0, 0.0):
             raise ValueError("expected no temperature and weight without photos")
@@ -311,14 +334,17 @@ class CaptionerSettings(Section):
     beam: Annotated[int, whole(1, 100)]
     max_words: Annotated[int, whole(1, 200)]
     length_normalisation: Annotated[float, number(0, 10)]
-    fit: Annotated[float, number(0, 1e6)] = 0.0  # the key in `pack.json`, older than the name rerank weight
+    # The key in `pack.json`, older than the name rerank weight
+    fit: Annotated[float, number(0, 1e6)] = 0.0
     say_once: Annotated[int, whole(0, 1)] = 0
     attention: Annotated[int, whole(0, 16384)] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.attention % HEADS:
-            raise ValueError(f"attention: expected a multiple of {HEADS}, its number of heads, found {self.attention}")
+            raise ValueError(
+                f"attention: expected a multiple of {HEADS}, its number of heads, found {self.attention}"
+            )
 
     def search(self, beam: int | None = None) -> dict[str, Any]:
         """How captions are searched for and chosen, for an evaluation's signature; `beam` if another was asked for."""
@@ -356,6 +382,10 @@ class PackSettings(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.bank.photos and self.alignment.score != "mean":
-            raise ValueError(f'bank: expected a score of the kind "mean", found {shown(self.alignment.score)}')
+            raise ValueError(
+                f'bank: expected a score of the kind "mean", found {shown(self.alignment.score)}'
+            )
         if self.region_captioner.attention:
-            raise ValueError(f"region_captioner: expected no attention, found {self.region_captioner.attention}")
+            raise ValueError(
+                f"region_captioner: expected no attention, found {self.region_captioner.attention}"
+            )

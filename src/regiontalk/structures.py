@@ -67,15 +67,22 @@ class Regions(Displayed):
     def __post_init__(self) -> None:
         regions = len(self.boxes_xyxy)
         _require(regions >= 1, "a photo has at least one region, itself")
-        _require(0 <= self.extra < regions, f"expected extra in 0..{regions - 1}, found {self.extra}")
+        _require(
+            0 <= self.extra < regions, f"expected extra in 0..{regions - 1}, found {self.extra}"
+        )
         _require_shape("boxes_xyxy", self.boxes_xyxy, (regions, 4))
         _require_shape("scores", self.scores, (regions,))
         _require_shape("features", self.features, (regions, None))
         _require_shape("vectors", self.vectors, (regions, None))
         for name in ("boxes_xyxy", "scores", "features", "vectors", "hubness"):
-            _require(bool(np.isfinite(getattr(self, name)).all()), f"{name} holds a value that is not finite")
+            _require(
+                bool(np.isfinite(getattr(self, name)).all()),
+                f"{name} holds a value that is not finite",
+            )
         whole = np.array([0, 0, self.width, self.height], np.float32)
-        _require(np.array_equal(self.boxes_xyxy[WHOLE_PHOTO], whole), "region 0 must be the whole photo")
+        _require(
+            np.array_equal(self.boxes_xyxy[WHOLE_PHOTO], whole), "region 0 must be the whole photo"
+        )
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
@@ -86,7 +93,10 @@ class Regions(Displayed):
         Args:
             rows: (K,) integers in 0..M-1, the first of them 0: the whole photo stays.
         """
-        parts = {name: getattr(self, name)[rows] for name in ("boxes_xyxy", "scores", "features", "vectors")}
+        parts = {
+            name: getattr(self, name)[rows]
+            for name in ("boxes_xyxy", "scores", "features", "vectors")
+        }
         return replace(self, **parts, extra=0)
 
     @property
@@ -96,7 +106,12 @@ class Regions(Displayed):
 
     def to_json(self) -> dict[str, Any]:
         """The object that `regiontalk regions --json` prints."""
-        return {"file": self.file, "width": self.width, "height": self.height, "regions": regions_to_json(self)}
+        return {
+            "file": self.file,
+            "width": self.width,
+            "height": self.height,
+            "regions": regions_to_json(self),
+        }
 
     to_dict = to_json
 
@@ -132,7 +147,9 @@ class Sentence:
         _require(words >= 1, "a sentence has at least one word")
         _require_shape("ids", self.ids, (words,))
         _require_shape("vectors", self.vectors, (words, None))
-        _require(len(self.kinds) in (0, words), "a sentence has a kind for each of its words, or none")
+        _require(
+            len(self.kinds) in (0, words), "a sentence has a kind for each of its words, or none"
+        )
 
     def __len__(self) -> int:
         return len(self.words)
@@ -248,7 +265,9 @@ class Alignment(Displayed):
 
     def _phrase_to_json(self, phrase: Phrase) -> dict[str, Any]:
         names = ("text", "start", "end", "region", "score", "found")
-        found = {name: getattr(phrase, name) for name in names} | {"box_xyxy": list(phrase.box_xyxy)}
+        found = {name: getattr(phrase, name) for name in names} | {
+            "box_xyxy": list(phrase.box_xyxy)
+        }
         return found | ({"sure": _rounded(phrase.sure)} if self.word_sure else {})
 
     to_dict = to_json
@@ -276,7 +295,10 @@ class Caption:
 
     def __post_init__(self) -> None:
         words = len(self.text.split())
-        _require(len(self.word_regions) in (0, words), "a caption has a region for each of its words, or none")
+        _require(
+            len(self.word_regions) in (0, words),
+            "a caption has a region for each of its words, or none",
+        )
 
     @property
     def is_unsure(self) -> bool:
@@ -314,7 +336,10 @@ class Description(Displayed):
     region_captions: tuple[Caption, ...]
 
     def __post_init__(self) -> None:
-        _require(len(self.region_captions) == len(self.regions) - 1, "a caption for each region but the whole photo")
+        _require(
+            len(self.region_captions) == len(self.regions) - 1,
+            "a caption for each region but the whole photo",
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The object that `regiontalk describe --json` prints."""
@@ -325,7 +350,8 @@ class Description(Displayed):
             "height": self.regions.height,
             "caption": self.caption.to_json(),
             "regions": [
-                {**box, "caption": caption.to_json()} for box, caption in zip(boxes, self.region_captions, strict=True)
+                {**box, "caption": caption.to_json()}
+                for box, caption in zip(boxes, self.region_captions, strict=True)
             ],
         }
 
@@ -364,5 +390,7 @@ def _require(condition: bool, message: str) -> None:
 
 def _require_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
     """None in `shape` allows any length."""
-    fits = array.ndim == len(shape) and all(b is None or a == b for a, b in zip(array.shape, shape, strict=True))
+    fits = array.ndim == len(shape) and all(
+        b is None or a == b for a, b in zip(array.shape, shape, strict=True)
+    )
     _require(fits, f"{name} has shape {array.shape}, expected {shape}")

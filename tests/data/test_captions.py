@@ -13,7 +13,9 @@ from regiontalk.errors import DataError
 from regiontalk.files import read_json
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "deep/er/a.jpg", "a b (1).jpg", "Mädchen.jpg", "..a.jpg", "a..jpg", ".a"])
+@pytest.mark.parametrize(
+    "name", ["a.jpg", "deep/er/a.jpg", "a b (1).jpg", "Mädchen.jpg", "..a.jpg", "a..jpg", ".a"]
+)
 def test_safe_names(name: str) -> None:
     assert is_safe_name(name)
 
@@ -142,7 +144,9 @@ def test_lists_are_the_splits() -> None:
     found = joined(SOURCE, rows, {"train": ["b", "a"], "test": ["d"]})
     assert (found.names("train"), found.names("test+train")) == (["b", "a"], ["d", "b", "a"])
     assert (found.names("all"), found.states_splits) == (["a", "b", "c"], True)
-    with pytest.raises(DataError, match=r"has no dev.txt for --split dev; splits found: train, test"):
+    with pytest.raises(
+        DataError, match=r"has no dev.txt for --split dev; splits found: train, test"
+    ):
         found.names("dev")
 
 

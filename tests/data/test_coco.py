@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from regiontalk.data import Selection, read_boxes, read_coco_captions, read_coco_instances, read_dataset, read_karpathy
+from regiontalk.data import (
+    Selection,
+    read_boxes,
+    read_coco_captions,
+    read_coco_instances,
+    read_dataset,
+    read_karpathy,
+)
 from regiontalk.data.captions import CaptionRow
 from regiontalk.data.coco import coco_rows, karpathy_rows
 from regiontalk.errors import DataError
@@ -64,7 +71,13 @@ def captions(**changes: Any) -> dict[str, Any]:
 
 
 def instances(**changes: Any) -> dict[str, Any]:
-    return {"info": {}, "images": IMAGES, "annotations": INSTANCES, "categories": CATEGORIES, **changes}
+    return {
+        "info": {},
+        "images": IMAGES,
+        "annotations": INSTANCES,
+        "categories": CATEGORIES,
+        **changes,
+    }
 
 
 def test_reads_captions(tmp_path: Path) -> None:
@@ -95,11 +108,15 @@ def test_a_dataset_needs_file_names(tmp_path: Path) -> None:
 
 
 def test_a_suffix_in_capitals(tmp_path: Path) -> None:
-    file = write(tmp_path, "captions_val2017.json", captions()).rename(tmp_path / "captions_val2017.JSON")
+    file = write(tmp_path, "captions_val2017.json", captions()).rename(
+        tmp_path / "captions_val2017.JSON"
+    )
     assert len(read_dataset(file, "val").photos) > 0
 
 
-@pytest.mark.parametrize("photos", ["images", "annotations", "annotations/images", "images/val2017"])
+@pytest.mark.parametrize(
+    "photos", ["images", "annotations", "annotations/images", "images/val2017"]
+)
 def test_photos_in_other_places(tmp_path: Path, photos: str) -> None:
     (tmp_path / photos).mkdir(parents=True)
     file = write(tmp_path, "captions_val2017.json", captions(), photos)
@@ -197,7 +214,9 @@ def test_bad_boxes_can_be_left_out(tmp_path: Path) -> None:
 
 
 def entry(name: str, split: str, *captions: str, **more: Any) -> dict[str, Any]:
-    sentences = [{"raw": caption, "tokens": caption.lower().split(), "sentid": 1} for caption in captions]
+    sentences = [
+        {"raw": caption, "tokens": caption.lower().split(), "sentid": 1} for caption in captions
+    ]
     return {"filename": name, "split": split, "sentences": sentences, "imgid": 7, **more}
 
 
@@ -226,9 +245,14 @@ def test_reads_each_split(tmp_path: Path) -> None:
     assert (dataset.name, dataset.split) == ("tiny", "train")
     assert dataset.photos[0].file == tmp_path / "images" / "a.jpg"
     assert dataset.photos[0].captions == ("A dog .", "The dog runs")
-    assert read_karpathy(file, tmp_path / "images", "dev").photos == read_dataset(file, "val").photos
+    assert (
+        read_karpathy(file, tmp_path / "images", "dev").photos == read_dataset(file, "val").photos
+    )
     assert read_dataset(file, "restval").photos[0].file == tmp_path / "images" / "val2014" / "d.jpg"
-    assert [photo.file.name for photo in read_dataset(file, "train+restval").photos] == ["a.jpg", "d.jpg"]
+    assert [photo.file.name for photo in read_dataset(file, "train+restval").photos] == [
+        "a.jpg",
+        "d.jpg",
+    ]
 
 
 def test_karpathys_rows() -> None:
@@ -271,7 +295,9 @@ def test_photos_without_a_caption(tmp_path: Path) -> None:
         read_dataset(write_karpathy(tmp_path, [entry("a.jpg", "train")]), "train")
 
 
-@pytest.mark.parametrize("more", [{"filename": "../a.jpg"}, {"filepath": "/etc"}, {"filepath": "a/../.."}])
+@pytest.mark.parametrize(
+    "more", [{"filename": "../a.jpg"}, {"filepath": "/etc"}, {"filepath": "a/../.."}]
+)
 def test_names_that_leave_the_folder(tmp_path: Path, more: dict[str, str]) -> None:
     file = write_karpathy(tmp_path, [entry("a.jpg", "train", "A dog") | more], photos=False)
     with pytest.raises(DataError, match="file names that leave the folder: 1"):
@@ -279,7 +305,9 @@ def test_names_that_leave_the_folder(tmp_path: Path, more: dict[str, str]) -> No
 
 
 def test_unknown_split(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no split 'valid'; splits found: restval, test, train, val"):
+    with pytest.raises(
+        DataError, match="no split 'valid'; splits found: restval, test, train, val"
+    ):
         read_dataset(write_karpathy(tmp_path, KARPATHY), "valid")
 
 
@@ -289,9 +317,18 @@ def test_unknown_split(tmp_path: Path) -> None:
         ([], "expected an object with a list"),
         ({"a": 1}, "expected an object with a list"),
         ([3], "image 0: expected filename, split and sentences"),
-        ([{"filename": "a.jpg", "split": "train"}], "image 0: expected filename, split and sentences"),
-        ([{"filename": "a.jpg", "split": "train", "sentences": ["A dog"]}], "image 0: expected filename"),
-        ([{"filename": 3, "split": "train", "sentences": []}], "image 0: filepath, filename, split and raw must"),
+        (
+            [{"filename": "a.jpg", "split": "train"}],
+            "image 0: expected filename, split and sentences",
+        ),
+        (
+            [{"filename": "a.jpg", "split": "train", "sentences": ["A dog"]}],
+            "image 0: expected filename",
+        ),
+        (
+            [{"filename": 3, "split": "train", "sentences": []}],
+            "image 0: filepath, filename, split and raw must",
+        ),
     ],
 )
 def test_damaged_content(tmp_path: Path, images: Any, message: str) -> None:

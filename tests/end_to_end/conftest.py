@@ -35,7 +35,9 @@ class Ended:
 
 Command = Callable[..., Ended]
 
-needs_meteor = pytest.mark.skipif(not meteor_is_installed(), reason="needs Java and the extra metrics-java")
+needs_meteor = pytest.mark.skipif(
+    not meteor_is_installed(), reason="needs Java and the extra metrics-java"
+)
 
 
 @pytest.fixture
@@ -98,7 +100,10 @@ def captioned(tmp_path: Path) -> Path:
     lines = ["image,caption"]
     for number in range(12):
         random_photo(number, (64, 48)).save(folder / "images" / f"{number}.jpg")
-        lines += [f'{number}.jpg,"A dog runs , number {number} ."', f"{number}.jpg,Two people in the snow."]
+        lines += [
+            f'{number}.jpg,"A dog runs , number {number} ."',
+            f"{number}.jpg,Two people in the snow.",
+        ]
     (folder / "captions.csv").write_text("\n".join(lines) + "\n")
     (folder / "train.txt").write_text("10.jpg\n11.jpg\n")
     (folder / "test.txt").write_text("".join(f"{number}.jpg\n" for number in range(10)))

@@ -56,7 +56,17 @@ def drive(photos: str, pack: str, folder: Path, kills: int) -> None:
     adding.GROUP = 8  # several commits
 
     def add(name: str) -> list[str]:
-        return ["index", "add", photos, "--index", str(folder / name), "--pack", pack, "--threads", "1"]
+        return [
+            "index",
+            "add",
+            photos,
+            "--index",
+            str(folder / name),
+            "--pack",
+            pack,
+            "--threads",
+            "1",
+        ]
 
     status, lines = run(add("whole"), None)
     if status != 1:  # one photo is broken
@@ -67,7 +77,9 @@ def drive(photos: str, pack: str, folder: Path, kills: int) -> None:
         status, _ = run(add(name), moment)
         again, _ = run(add(name), None, traced=False)  # tracing takes most of the time
         if (status, again) != (-signal.SIGKILL, 1):
-            raise SystemExit(f"line {moment} of {lines}: ended with {status}, and then with {again}")
+            raise SystemExit(
+                f"line {moment} of {lines}: ended with {status}, and then with {again}"
+            )
         print(name, moment, lines)
 
 

@@ -56,7 +56,14 @@ def found() -> Retrieved:
     matrix = (regions[:, 0] @ np.concatenate(sentences).T).astype(np.float32)
     captions = [f"caption {n}" for n in range(8)]
     return Retrieved(
-        {}, [rank(MatrixScores(matrix, photo_of))], "max", regions, np.ones(4, int), captions, sentences, photo_of
+        {},
+        [rank(MatrixScores(matrix, photo_of))],
+        "max",
+        regions,
+        np.ones(4, int),
+        captions,
+        sentences,
+        photo_of,
     )
 
 

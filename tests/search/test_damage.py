@@ -23,7 +23,9 @@ COPIES = 60
 
 
 @pytest.fixture(scope="module", params=["float32", "float16", "int8"])
-def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+def sound(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, Path]]:
     """An index of three segments of many blocks, and another that differs a little."""
     folder = tmp_path_factory.mktemp(request.param)
     made, other = folder / "index", folder / "other"
@@ -111,7 +113,9 @@ def damage_copy(sound: tuple[Path, Path], copy: Path, seed: int) -> str:
 def answers(folder: Path) -> Iterator[object]:
     """All that can be asked of an index, each from a newly opened one."""
     words = np.random.default_rng(1).normal(size=(4, DIM)).astype(np.float32)
-    where = Where(path="/photos/*", taken_from=day(1), taken_to=day(17), least=(12, 12), most=(99, 99))
+    where = Where(
+        path="/photos/*", taken_from=day(1), taken_to=day(17), least=(12, 12), most=(99, 99)
+    )
     for candidates in (None, 5):
         for ask in ("photos", "like", "boxes", "filtered", "matching"):
             index = Index.open(folder, PACK)
@@ -119,9 +123,18 @@ def answers(folder: Path) -> Iterator[object]:
             if ask == "matching":
                 yield engine.matching(where)
                 continue
-            hits = engine.photos(words, 7, where) if ask == "filtered" else getattr(engine, ask)(words, 7)
-            arrays = [(hit.regions.vectors, hit.regions.boxes_xyxy, hit.regions.scores) for hit in hits]
-            yield [(hit.entry, hit.score, getattr(hit, "region", 0), hit.regions.hubness) for hit in hits]
+            hits = (
+                engine.photos(words, 7, where)
+                if ask == "filtered"
+                else getattr(engine, ask)(words, 7)
+            )
+            arrays = [
+                (hit.regions.vectors, hit.regions.boxes_xyxy, hit.regions.scores) for hit in hits
+            ]
+            yield [
+                (hit.entry, hit.score, getattr(hit, "region", 0), hit.regions.hubness)
+                for hit in hits
+            ]
             yield [[array.tobytes() for array in each] for each in arrays]
     yield [entry for _, entry in Index.open(folder).entries()]
 

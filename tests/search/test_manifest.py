@@ -65,7 +65,10 @@ def test_a_manifest_that_is_not_what_it_should_be(make_index: MakeIndex) -> None
     file = folder / "manifest.json"
     whole = file.read_text()
     for fields, message in (
-        ({"format_version": 2}, "expected format_version 3 or 4, found 2.*make it again.*regiontalk index add"),
+        (
+            {"format_version": 2},
+            "expected format_version 3 or 4, found 2.*make it again.*regiontalk index add",
+        ),
         ({"format": "regiontalk-pack"}, "not the manifest of an index"),
         ({"storage": "int8"}, "checksum does not fit"),
         ({"sha256": "0"}, "checksum does not fit"),
@@ -92,8 +95,14 @@ def wrong_values() -> Iterator[tuple[str, Any]]:
         "segment-00000x.safetensors",
         "manifest.json",
     )
-    yield from (("file", value) for value in (*names, "segment-000001.safetensors\n", "segment-٠٠٠٠٠١.safetensors", 5))
-    yield from (("dropped", value) for value in ([2, 1], [1, 1], [-1], [4], [0.0], [True], ["0"], [[0]], {}, "0", None))
+    yield from (
+        ("file", value)
+        for value in (*names, "segment-000001.safetensors\n", "segment-٠٠٠٠٠١.safetensors", 5)
+    )
+    yield from (
+        ("dropped", value)
+        for value in ([2, 1], [1, 1], [-1], [4], [0.0], [True], ["0"], [[0]], {}, "0", None)
+    )
     yield from (("foreign", 1), ("photos", 5), ("regions", 3))
 
 
@@ -131,7 +140,15 @@ def test_fields_that_cannot_be(make_index: MakeIndex, field: str, value: Any) ->
 
 @pytest.mark.parametrize(
     "pack",
-    [{"name": 5}, {"name": "a\nb"}, {"checksum": "ab"}, {"checksum": 5}, {"dim": 0}, {"dim": 8.0}, {"dim": 2**40}],
+    [
+        {"name": 5},
+        {"name": "a\nb"},
+        {"checksum": "ab"},
+        {"checksum": 5},
+        {"dim": 0},
+        {"dim": 8.0},
+        {"dim": 2**40},
+    ],
 )
 def test_a_pack_that_cannot_be(make_index: MakeIndex, pack: dict[str, Any]) -> None:
     folder = make_index([2]).folder
@@ -154,7 +171,12 @@ def test_a_key_counts_once(make_index: MakeIndex) -> None:
 
 def test_deep_and_huge_manifests(make_index: MakeIndex) -> None:
     folder = make_index([2]).folder
-    for text in ("[" * 100_000, '{"a":' * 100_000, "1" * 100_000, f'{{"format_version": {"9" * 5000}}}'):
+    for text in (
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "1" * 100_000,
+        f'{{"format_version": {"9" * 5000}}}',
+    ):
         (folder / "manifest.json").write_text(text)
         refused(folder)
 
@@ -168,7 +190,13 @@ def crafted(rng: random.Random, content: dict[str, Any]) -> None:
             if not (isinstance(place[key], dict | list) and place[key] and rng.random() < 0.8):
                 break
             place = place[key]
-        other = rng.choice(["segment-000001.safetensors", "segment-000002.safetensors", "segment-000003.safetensors"])
+        other = rng.choice(
+            [
+                "segment-000001.safetensors",
+                "segment-000002.safetensors",
+                "segment-000003.safetensors",
+            ]
+        )
         values = [*WRONG_NUMBERS[:-2], 1, 2, 3, other, [0], [0, 1], [rng.randrange(9)]]
         place[key] = deepcopy(rng.choice(values))
 
@@ -207,7 +235,9 @@ def test_no_file_that_is_not_regular_is_read(make_index: MakeIndex, name: str, k
 
 
 @posix
-@pytest.mark.parametrize("name", ["manifest.json.new", "segment-000002.safetensors.new", "segment-000002.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json.new", "segment-000002.safetensors.new", "segment-000002.safetensors"]
+)
 def test_a_writer_writes_through_no_link(make_index: MakeIndex, tmp_path: Path, name: str) -> None:
     folder, mine = make_index([2]).folder, tmp_path / "letter.txt"
     mine.write_text("my own words")

@@ -10,7 +10,14 @@ import numpy as np
 from regiontalk.pack import PLACED, Pack, save_pack
 from regiontalk.settings import AlignmentSettings, BankSettings
 
-from ..tiny_pack import EMBEDDING, tiny_arrays, tiny_bank, tiny_settings, tiny_vision_onnx, tiny_vocabulary
+from ..tiny_pack import (
+    EMBEDDING,
+    tiny_arrays,
+    tiny_bank,
+    tiny_settings,
+    tiny_vision_onnx,
+    tiny_vocabulary,
+)
 
 PLACED_WORDS = ("corgi", "mädchen")
 VECTOR_DIM = 4
@@ -22,7 +29,12 @@ def write_pack(folder: Path, kind: str, training_photos: np.ndarray | None = Non
     if kind == "plain":
         settings = tiny_settings("lstm")
         return save_pack(
-            folder, settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary(), training_photos
+            folder,
+            settings,
+            tiny_arrays(settings),
+            tiny_vision_onnx(),
+            tiny_vocabulary(),
+            training_photos,
         )
     settings = tiny_settings("gru", "gru")
     settings = replace(

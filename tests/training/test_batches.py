@@ -52,7 +52,9 @@ def assert_same(one: Made, other: Made) -> None:
     assert (one.step, one.nothing) == (other.step, other.nothing)
     np.testing.assert_array_equal(one.inner.large, other.inner.large)
     assert one.inner.large.dtype == other.inner.large.dtype
-    assert [each.tolist() for each in one.inner.rows] == [each.tolist() for each in other.inner.rows]
+    assert [each.tolist() for each in one.inner.rows] == [
+        each.tolist() for each in other.inner.rows
+    ]
     assert one.ids.tolist() == other.ids.tolist()
 
 
@@ -65,14 +67,27 @@ def test_batches_come_through_shared_memory_unchanged() -> None:
 def test_arrays_begin_where_processors_like_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LARGE_BYTES", 1)
     place = mmap.mmap(-1, 1 << 12)
-    packed = Packer(place).pack(Inner(np.arange(5, dtype=np.uint8), [])), Packer(place).pack(np.arange(3.0))
-    assert packed[0].large == Placed(0, (5,), np.dtype(np.uint8)) and packed[1] == Placed(0, (3,), np.dtype(np.float64))
+    packed = (
+        Packer(place).pack(Inner(np.arange(5, dtype=np.uint8), [])),
+        Packer(place).pack(np.arange(3.0)),
+    )
+    assert packed[0].large == Placed(0, (5,), np.dtype(np.uint8)) and packed[1] == Placed(
+        0, (3,), np.dtype(np.float64)
+    )
     packer = Packer(place)
-    assert [packer.pack(np.arange(size, dtype=np.uint8)).begin for size in (5, 64, 1, 1)] == [0, 64, 128, 192]
+    assert [packer.pack(np.arange(size, dtype=np.uint8)).begin for size in (5, 64, 1, 1)] == [
+        0,
+        64,
+        128,
+        192,
+    ]
 
 
-def test_small_arrays_and_those_that_do_not_fit_come_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "PLACE_BYTES", 8400)  # with 20 rows the large one fits, with 21 no longer
+def test_small_arrays_and_those_that_do_not_fit_come_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # With 20 rows the large one fits, with 21 no longer
+    monkeypatch.setattr(module, "PLACE_BYTES", 8400)
     bases = []
     for step, batch in enumerate(forked_batches(made, range(12), 2)):
         assert_same(batch, made(step))
@@ -139,7 +154,11 @@ def test_an_epoch_offers_every_caption_of_five(captions: int) -> None:
         assert seen == Counter(range(40))
 
 
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=9).filter(any), st.integers(1, 6), st.integers(1, 4))
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=9).filter(any),
+    st.integers(1, 6),
+    st.integers(1, 4),
+)
 def test_rows_fit_whatever_the_numbers(counts: list[int], batch: int, captions: int) -> None:
     sentences = sentences_of(counts)
     order = CaptionedPhotos(sentences, batch, captions, seed=0)
@@ -157,7 +176,9 @@ def test_a_step_is_the_same_whenever_it_is_asked_for() -> None:
     one, other = (CaptionedPhotos(sentences, 2, 2, seed=5) for _ in range(2))
     expected = [one.rows(step) for step in range(12)]
     for step in (11, 0, 7):
-        assert all(np.array_equal(a, b) for a, b in zip(expected[step], other.rows(step), strict=True))
+        assert all(
+            np.array_equal(a, b) for a, b in zip(expected[step], other.rows(step), strict=True)
+        )
     assert any(not np.array_equal(expected[0][1], rows) for _, rows in expected[1:])
 
 
@@ -193,7 +214,9 @@ def test_a_small_share_is_still_a_turn() -> None:
     share=st.floats(0.1, 5),
     seed=st.integers(0, 100),
 )
-def test_a_mixture_passes_over_each_source_as_often_as_its_share(sizes: list[int], share: float, seed: int) -> None:
+def test_a_mixture_passes_over_each_source_as_often_as_its_share(
+    sizes: list[int], share: float, seed: int
+) -> None:
     rows = mixture(sizes, [share] * len(sizes), seed)
     np.testing.assert_array_equal(rows, mixture(sizes, [share] * len(sizes), seed))
     for number, size in enumerate(sizes):

@@ -18,7 +18,9 @@ POST = b"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipa
 HALF_HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
 
 
-def connect(running: Running, received_bytes: int | None = None, address: str = "") -> socket.socket:
+def connect(
+    running: Running, received_bytes: int | None = None, address: str = ""
+) -> socket.socket:
     """A connection, from one of this machine's own addresses; the system keeps only so many bytes that nobody reads."""
     host, port = running.url.removeprefix("http://").split(":")
     connection = socket.socket()

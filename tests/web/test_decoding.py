@@ -93,7 +93,9 @@ def test_what_takes_long_is_known_from_the_header(photo_file: Path) -> None:
     flat = io.BytesIO()
     Image.new("L", (5000, 5000)).save(flat, "PNG")
     bomb = scan_bomb(1000, 60)
-    assert [takes_long(data) for data in (photo_file.read_bytes(), b"no photo", bomb, flat.getvalue())] == [
+    assert [
+        takes_long(data) for data in (photo_file.read_bytes(), b"no photo", bomb, flat.getvalue())
+    ] == [
         False,
         False,
         True,
@@ -101,7 +103,9 @@ def test_what_takes_long_is_known_from_the_header(photo_file: Path) -> None:
     ]
 
 
-def test_a_slow_photo_is_refused_by_name_and_others_go_on(serve: Serve, odd: None, photo_file: Path) -> None:
+def test_a_slow_photo_is_refused_by_name_and_others_go_on(
+    serve: Serve, odd: None, photo_file: Path
+) -> None:
     data = photo_file.read_bytes()
     with serve(limits=SHORT) as running, ThreadPoolExecutor(2) as pool:
         slow = [pool.submit(describe, running, f"slow{number}.jpg", data) for number in range(2)]
@@ -115,13 +119,19 @@ def test_a_slow_photo_is_refused_by_name_and_others_go_on(serve: Serve, odd: Non
         assert answer.json()["error"].startswith(said)
 
 
-def test_too_many_slow_photos_are_told_to_come_again(serve: Serve, odd: None, photo_file: Path) -> None:
+def test_too_many_slow_photos_are_told_to_come_again(
+    serve: Serve, odd: None, photo_file: Path
+) -> None:
     data = photo_file.read_bytes()
     with serve(limits=SHORT) as running, ThreadPoolExecutor(3) as pool:
         slow = [pool.submit(describe, running, "slow.jpg", data) for _ in range(3)]
         answers = sorted((each.result(60) for each in slow), key=lambda answer: answer.status_code)
     assert [answer.status_code for answer in answers] == [422, 422, 503]
-    assert answers[2].json()["error"].startswith("slow.jpg: it takes long to decode, and too many such photos wait. ")
+    assert (
+        answers[2]
+        .json()["error"]
+        .startswith("slow.jpg: it takes long to decode, and too many such photos wait. ")
+    )
     assert int(answers[2].headers["retry-after"]) >= 1
 
 
@@ -152,7 +162,9 @@ def test_processes_that_were_ended_start_again(serve: Serve, photo_file: Path) -
         assert describe(running, "a.jpg", photo_file.read_bytes()).status_code == 200
 
 
-def test_processes_that_do_not_start_are_a_bug(monkeypatch: pytest.MonkeyPatch, photo_file: Path) -> None:
+def test_processes_that_do_not_start_are_a_bug(
+    monkeypatch: pytest.MonkeyPatch, photo_file: Path
+) -> None:
     monkeypatch.setattr(decoding, "_START", "raise SystemExit(1)")
     with (
         decoders() as made,
@@ -169,7 +181,10 @@ def test_a_scan_bomb_holds_up_nobody(serve: Serve, photo_file: Path) -> None:
         assert describe(running, "quick.jpg", photo_file.read_bytes()).status_code == 200
         for number, each in enumerate(bad):
             answer = each.result(60)
-            assert (answer.status_code, answer.json()["error"].split(":")[0]) == (422, f"bomb{number}.jpg")
+            assert (answer.status_code, answer.json()["error"].split(":")[0]) == (
+                422,
+                f"bomb{number}.jpg",
+            )
 
 
 def test_work_for_a_client_that_left_is_given_up(serve: Serve, odd: None, photo_file: Path) -> None:
@@ -177,7 +192,11 @@ def test_work_for_a_client_that_left_is_given_up(serve: Serve, odd: None, photo_
     limits = Limits(quick_seconds=0.2, decode_seconds=30.0)
     with serve(limits=limits) as running:
         data = photo_file.read_bytes()
-        form = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="slow"\r\n\r\n' + data + b"\r\n--x--\r\n"
+        form = (
+            b'--x\r\nContent-Disposition: form-data; name="photo"; filename="slow"\r\n\r\n'
+            + data
+            + b"\r\n--x--\r\n"
+        )
         clients = [connect(running) for _ in range(4)]
         for client in clients:
             client.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(form) + form)

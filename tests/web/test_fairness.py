@@ -21,9 +21,13 @@ pytest.importorskip("httpx")
 from regiontalk.web.limits import Limits
 
 pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="all of 127.0.0.0/8 is this machine only on Linux"),
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="all of 127.0.0.0/8 is this machine only on Linux"
+    ),
     # Starlette leaves the temporary file of a part that never ends to the garbage collector, which closes it and warns.
-    pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"
+    ),
 ]
 
 GREEDY, OTHER = "127.0.0.2", "127.0.0.3"

@@ -19,7 +19,9 @@ from schemathesis import GenerationMode  # noqa: E402
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance  # noqa: E402
 
 # Starlette leaves the temporary file of a part that never ends to the garbage collector, which closes it and warns.
-pytestmark = pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"
+)
 
 OPERATIONS = (
     ("POST", "/api/describe"),
@@ -57,7 +59,11 @@ def each_case(operation: Any, mode: Any, check: Callable[[Any], None]) -> None:
 
     @seed(0)
     @settings(
-        max_examples=EXAMPLES, deadline=None, database=None, phases=phases, suppress_health_check=list(HealthCheck)
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=phases,
+        suppress_health_check=list(HealthCheck),
     )
     @given(operation.as_strategy(generation_mode=mode))
     def run(case: Any) -> None:
@@ -92,7 +98,8 @@ def test_what_is_valid_is_answered(api: Any, method: str, path: str, photo_file:
     def check(case: Any) -> None:
         if isinstance(case.body, dict) and "photos" in case.body:
             for number, each in enumerate(case.body["photos"]):
-                each["file"] = f"{number}.jpg"  # a document cannot say which names stay in their folder
+                # A document cannot say which names stay in their folder
+                each["file"] = f"{number}.jpg"
         elif isinstance(case.body, dict):
             case.body["photo"] = photo
             case.body.pop("temperature", None)  # it and a beam exclude each other

@@ -92,7 +92,9 @@ def phrase_probability(odds: Sequence[float | None]) -> float | None:
     return probability([each for each in naming if _logistic(each) >= ABSENT] or naming)
 
 
-def caption_probability(log_prob: float, odds: Sequence[float], settings: CertaintySettings) -> float | None:
+def caption_probability(
+    log_prob: float, odds: Sequence[float], settings: CertaintySettings
+) -> float | None:
     """That a caption of a photo names what is there, and nothing else; no more than that its surest word is shown.
 
     Args:
@@ -107,14 +109,20 @@ def caption_probability(log_prob: float, odds: Sequence[float], settings: Certai
         return None
     if not odds:
         return 0.0
-    return min(_logistic(settings.caption_slope * log_prob + settings.caption_offset), _logistic(max(odds)))
+    return min(
+        _logistic(settings.caption_slope * log_prob + settings.caption_offset), _logistic(max(odds))
+    )
 
 
 def region_caption_probability(odds: Sequence[float], settings: CertaintySettings) -> float | None:
     """The same of a caption of a region; not bounded, since its words' odds are those of a whole photo."""
     if not settings.region_slope:
         return None
-    return _logistic(settings.region_slope * region_caption_evidence(odds) + settings.region_offset) if odds else 0.0
+    return (
+        _logistic(settings.region_slope * region_caption_evidence(odds) + settings.region_offset)
+        if odds
+        else 0.0
+    )
 
 
 def region_caption_evidence(odds: Sequence[float]) -> float:
@@ -145,13 +153,21 @@ def fit(evidence: np.ndarray, shown: np.ndarray, even: bool = True) -> tuple[flo
     if not 0 < shown.sum() < len(shown):
         raise ValueError("expected questions of which some are answered by yes and some by no")
     spread = float(evidence.std()) or 1.0
-    inputs = np.stack([evidence / spread, np.ones(len(evidence))], axis=1).astype(np.float64)  # (K, 2)
-    weights = np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum()) if even else np.full(len(shown), 1 / len(shown))
+    # inputs: (K, 2)
+    inputs = np.stack([evidence / spread, np.ones(len(evidence))], axis=1).astype(np.float64)
+    weights = (
+        np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum())
+        if even
+        else np.full(len(shown), 1 / len(shown))
+    )
     line = np.zeros(2)
-    for _ in range(_STEPS):  # Newton's method; the ridge keeps it finite where the answers are separable
+    # Newton's method; the ridge keeps it finite where the answers are separable
+    for _ in range(_STEPS):
         predicted = sigmoid(inputs @ line)
         gradient = inputs.T @ (weights * (predicted - shown)) + _RIDGE * line
-        curvature = (inputs * (weights * predicted * (1 - predicted))[:, None]).T @ inputs + _RIDGE * np.eye(2)
+        curvature = (
+            inputs * (weights * predicted * (1 - predicted))[:, None]
+        ).T @ inputs + _RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         line -= step
         if np.abs(step).max() < _CONVERGED:

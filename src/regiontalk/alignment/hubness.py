@@ -56,10 +56,15 @@ def check_counts(tensors: Mapping[str, np.ndarray], settings: BankSettings, name
     Raises:
         PackError: if not.
     """
-    for kind, rows, what in (("region", settings.regions, "regions"), ("word", settings.words, "words")):
+    for kind, rows, what in (
+        ("region", settings.regions, "regions"),
+        ("word", settings.words, "words"),
+    ):
         counts = tensors[f"{kind}_counts"]
         if (counts < 1).any() or (counts % 1).any() or counts.sum(dtype=np.float64) != rows:
-            raise PackError(f"{name}: expected counts of at least 1 that sum to {rows} {what}, found others.")
+            raise PackError(
+                f"{name}: expected counts of at least 1 that sum to {rows} {what}, found others."
+            )
 
 
 class QueryBank:
@@ -72,11 +77,17 @@ class QueryBank:
         name: of the file, for messages.
     """
 
-    def __init__(self, tensors: Mapping[str, np.ndarray], settings: BankSettings, name: str) -> None:
+    def __init__(
+        self, tensors: Mapping[str, np.ndarray], settings: BankSettings, name: str
+    ) -> None:
         self._settings, self._name = settings, name
-        self._regions, self._region_counts = tensors["regions"], tensors["region_counts"].astype(np.int64)
+        self._regions, self._region_counts = (
+            tensors["regions"],
+            tensors["region_counts"].astype(np.int64),
+        )
         self._word_counts = tensors["word_counts"].astype(np.int64)
-        self._word_columns = np.ascontiguousarray(tensors["words"].T)  # (h, P): half the time for so few regions
+        # _word_columns: (h, P): half the time for so few regions
+        self._word_columns = np.ascontiguousarray(tensors["words"].T)
 
     def of_photo(self, vectors: np.ndarray) -> float:
         """A photo's hubness, in units of S_kl. Equal photos have equal ones, to the last bit.
@@ -87,8 +98,10 @@ class QueryBank:
         Raises:
             PackError: if it is no float32: a foreign pack's products may not be finite.
         """
-        best = np.empty(self._word_columns.shape[1], np.float32)  # max_i v_i·s_t of each word of the bank
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found out by the hubness
+        # max_i v_i·s_t of each word of the bank
+        best = np.empty(self._word_columns.shape[1], np.float32)
+        # What is not finite is found out by the hubness
+        with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(best), WORDS):
                 part = slice(start, start + WORDS)
                 best[part] = (vectors @ self._word_columns[:, part]).max(axis=0)
@@ -107,13 +120,19 @@ class QueryBank:
         Raises:
             PackError: as `of_photo`.
         """
-        counts, ends = np.array([len(each) for each in sentences], np.int64), np.cumsum(self._region_counts)
+        counts, ends = (
+            np.array([len(each) for each in sentences], np.int64),
+            np.cumsum(self._region_counts),
+        )
         found = np.empty(len(sentences))
         for part in tiles_of_rows(counts):
             words = np.concatenate(sentences[part])  # (P, h)
-            best = np.concatenate([self._best(words, photos, ends) for photos in tiles_of_rows(self._region_counts)])
+            best = np.concatenate(
+                [self._best(words, photos, ends) for photos in tiles_of_rows(self._region_counts)]
+            )
             with np.errstate(over="ignore", invalid="ignore"):  # as above
-                sums = np.add.reduceat(best, np.cumsum(counts[part]) - counts[part], axis=1)  # (N, l)
+                # sums: (N, l)
+                sums = np.add.reduceat(best, np.cumsum(counts[part]) - counts[part], axis=1)
             found[part] = self._hubness(sums / counts[part])
         return found
 
@@ -143,7 +162,9 @@ class QueryBank:
 def ranking_regions(regions: Regions) -> np.ndarray:
     """A photo's region vectors extended by two columns, 1 and minus its hubness: (M, h + 2)."""
     count = len(regions)
-    return np.column_stack([regions.vectors, np.ones(count), np.full(count, -regions.hubness)]).astype(np.float32)
+    return np.column_stack(
+        [regions.vectors, np.ones(count), np.full(count, -regions.hubness)]
+    ).astype(np.float32)
 
 
 def ranking_words(sentence: Sentence) -> np.ndarray:
@@ -153,4 +174,6 @@ def ranking_words(sentence: Sentence) -> np.ndarray:
     products.
     """
     count = len(sentence)
-    return np.column_stack([sentence.vectors, np.full(count, -sentence.hubness), np.ones(count)]).astype(np.float32)
+    return np.column_stack(
+        [sentence.vectors, np.full(count, -sentence.hubness), np.ones(count)]
+    ).astype(np.float32)

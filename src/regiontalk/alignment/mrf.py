@@ -47,7 +47,9 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
         raise ConfigError(f"beta must be a number from 0 to {MOST_BETA:,.0f}, not {beta}")
     unary = np.asarray(unary, dtype=np.float64)
     if unary.ndim != 2 or unary.size == 0 or not np.isfinite(unary).all():
-        raise ValueError(f"unary must be a finite matrix (T, M) with T and M at least 1, found shape {unary.shape}")
+        raise ValueError(
+            f"unary must be a finite matrix (T, M) with T and M at least 1, found shape {unary.shape}"
+        )
 
     # Backwards, so that ties can be broken forwards: best[j, i] is the maximum over words j to T - 1 if a_j = i.
     best = unary.copy()
@@ -63,7 +65,9 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
     return path, float(best[0, path[0]])
 
 
-def unary_potentials(products: np.ndarray, objectness: np.ndarray, weight: float = 0.0) -> np.ndarray:
+def unary_potentials(
+    products: np.ndarray, objectness: np.ndarray, weight: float = 0.0
+) -> np.ndarray:
     """ψ_U of Eq. 11, and how likely a region holds a thing at all: v_i·s_j + w log o_i.
 
     The paper's ψ_U has no o_i. As exp(v_i·s_j) is to a word's odds for a region, o_i is to the odds before any word.
@@ -99,7 +103,10 @@ def phrases(
     Returns:
         The phrases in order; together they cover the sentence. A phrase's score is the sum of its words' scores.
     """
-    return tuple(_phrase(words, start, end, int(path[start]), unary, boxes, odds) for start, end in runs(path))
+    return tuple(
+        _phrase(words, start, end, int(path[start]), unary, boxes, odds)
+        for start, end in runs(path)
+    )
 
 
 def runs(path: np.ndarray) -> list[tuple[int, int]]:
@@ -144,7 +151,11 @@ def align(
     found = products(sentence.vectors, regions.vectors)  # (T, M)
     unary = unary_potentials(found, regions.scores, objectness)
     path, _ = viterbi(unary, beta)
-    score = score_of_products(found[:, : len(regions) - regions.extra], kind) - regions.hubness - sentence.hubness
+    score = (
+        score_of_products(found[:, : len(regions) - regions.extra], kind)
+        - regions.hubness
+        - sentence.hubness
+    )
     return aligned(regions, sentence, float(beta), score, path, unary, odds)
 
 
@@ -158,7 +169,11 @@ def aligned(
     odds: Sequence[float | None] | None = None,
 ) -> Alignment:
     """An alignment of which the path is known; arguments as of `Alignment` and `phrases`."""
-    shown = () if odds is None else tuple(None if each is None else probability([each]) for each in odds)
+    shown = (
+        ()
+        if odds is None
+        else tuple(None if each is None else probability([each]) for each in odds)
+    )
     return Alignment(
         regions=regions,
         sentence=sentence,
@@ -188,4 +203,6 @@ def _phrase(
         names_something = any(word not in FUNCTION_WORDS for word in words[start:end])
         return Phrase(text, start, end, region, (x0, y0, x1, y1), score, found=names_something)
     sure = phrase_probability(odds[start:end])
-    return Phrase(text, start, end, region, (x0, y0, x1, y1), score, sure, sure is not None and sure >= FOUND)
+    return Phrase(
+        text, start, end, region, (x0, y0, x1, y1), score, sure, sure is not None and sure >= FOUND
+    )

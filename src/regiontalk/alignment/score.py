@@ -70,7 +70,9 @@ def score_matrix(
     _check("region", region_vectors, region_counts)
     _check("word", word_vectors, word_counts)
     if region_vectors.shape[2] != word_vectors.shape[2]:
-        raise ValueError(f"regions have {region_vectors.shape[2]} dimensions and words {word_vectors.shape[2]}")
+        raise ValueError(
+            f"regions have {region_vectors.shape[2]} dimensions and words {word_vectors.shape[2]}"
+        )
     sentences = [words[:count] for words, count in zip(word_vectors, word_counts, strict=True)]
     return score_sentences(region_vectors, region_counts, sentences, kind, tile)
 
@@ -99,7 +101,10 @@ def score_sentences(
     scorer = TileScorer(kind)
     real = (vectors[:count] for vectors, count in zip(region_vectors, region_counts, strict=True))
     # Matrix products round differently by position: duplicates are scored once, so that ties are exact ties.
-    photos, said = Distinct(key_of(each) for each in real), Distinct(key_of(each) for each in sentences)
+    photos, said = (
+        Distinct(key_of(each) for each in real),
+        Distinct(key_of(each) for each in sentences),
+    )
     if photos.repeats:
         region_vectors, region_counts = region_vectors[photos.first], region_counts[photos.first]
     counts = np.array([len(sentences[each]) for each in said.first], np.int64)
@@ -108,7 +113,9 @@ def score_sentences(
     for part in tiles_of_rows(counts, tile):
         words = np.concatenate([sentences[each] for each in said.first[part]])  # (P, h)
         for rows in photo_tiles:
-            scores[rows, part] = scorer(region_vectors[rows], region_counts[rows], words, counts[part])
+            scores[rows, part] = scorer(
+                region_vectors[rows], region_counts[rows], words, counts[part]
+            )
     return scores[np.ix_(photos.number, said.number)] if photos.repeats or said.repeats else scores
 
 
@@ -121,7 +128,9 @@ def products(words: np.ndarray, regions: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         found: np.ndarray = words @ regions.T
     if not np.isfinite(found).all():
-        raise PackError("a word's and a region's vectors have a product that is not finite. Take another pack.")
+        raise PackError(
+            "a word's and a region's vectors have a product that is not finite. Take another pack."
+        )
     return found
 
 
@@ -161,7 +170,11 @@ class TileScorer:
         self._products, self._per_word = np.empty(0, np.float32), np.empty(0, np.float32)
 
     def __call__(
-        self, region_vectors: np.ndarray, region_counts: np.ndarray, words: np.ndarray, word_counts: np.ndarray
+        self,
+        region_vectors: np.ndarray,
+        region_counts: np.ndarray,
+        words: np.ndarray,
+        word_counts: np.ndarray,
     ) -> np.ndarray:
         """Scores n photos with l sentences.
 
@@ -176,11 +189,17 @@ class TileScorer:
         photos, most, dim = region_vectors.shape
         self._products = _at_least(self._products, photos * most * len(words))
         self._per_word = _at_least(self._per_word, photos * len(words))
-        products = self._products[: photos * most * len(words)].reshape(photos, most, len(words))  # (n, M, P)
+        # products: (n, M, P)
+        products = self._products[: photos * most * len(words)].reshape(photos, most, len(words))
         per_word = self._per_word[: photos * len(words)].reshape(photos, len(words))  # (n, P)
         flat = region_vectors.reshape(photos * most, dim).astype(np.float32, copy=False)
-        with np.errstate(invalid="ignore", over="ignore"):  # padding may hold anything: its products are replaced below
-            np.matmul(flat, words.astype(np.float32, copy=False).T, out=products.reshape(photos * most, len(words)))
+        # Padding may hold anything: its products are replaced below
+        with np.errstate(invalid="ignore", over="ignore"):
+            np.matmul(
+                flat,
+                words.astype(np.float32, copy=False).T,
+                out=products.reshape(photos * most, len(words)),
+            )
         self._over_regions(products, np.arange(most) >= region_counts[:, None], per_word)
         # reduceat sums each sentence's words without padding them to one length.
         scores: np.ndarray = np.add.reduceat(per_word, np.cumsum(word_counts) - word_counts, axis=1)
@@ -188,7 +207,9 @@ class TileScorer:
             scores /= word_counts.astype(np.float32)
         return scores
 
-    def _over_regions(self, products: np.ndarray, padding: np.ndarray, per_word: np.ndarray) -> None:
+    def _over_regions(
+        self, products: np.ndarray, padding: np.ndarray, per_word: np.ndarray
+    ) -> None:
         """What each word adds to each photo's score, from `products` (n, M, P), which is lost, into `per_word` (n, P).
 
         Regions are the middle axis, so that the maximum runs over whole rows of words at a time. Padding, (n, M), gets
@@ -264,9 +285,13 @@ def _check(name: str, vectors: np.ndarray, counts: np.ndarray) -> None:
     if vectors.ndim != 3:
         raise ValueError(f"{name}_vectors must have three axes, found shape {vectors.shape}")
     if counts.shape != vectors.shape[:1] or not np.issubdtype(counts.dtype, np.integer):
-        raise ValueError(f"{name}_counts must be {len(vectors)} integers, found {counts.dtype} {counts.shape}")
+        raise ValueError(
+            f"{name}_counts must be {len(vectors)} integers, found {counts.dtype} {counts.shape}"
+        )
     if len(counts) and not (counts.min() >= 1 and counts.max() <= vectors.shape[1]):
-        raise ValueError(f"{name}_counts must lie in 1..{vectors.shape[1]}, found {counts.min()}..{counts.max()}")
+        raise ValueError(
+            f"{name}_counts must lie in 1..{vectors.shape[1]}, found {counts.min()}..{counts.max()}"
+        )
 
 
 # Learned magnitudes: a score adds raw dot products v_i·s_t, none of them normalised, and |v_i·s_t| ≤ ‖v_i‖ ‖s_t‖: a

@@ -79,7 +79,9 @@ def region_contexts(photos: Sequence[Regions]) -> Contexts:
     rows = []
     for each in photos:
         own = np.delete(each.features, WHOLE_PHOTO, axis=0)  # (M - 1, D)
-        rows.append(np.concatenate([own, np.broadcast_to(each.features[WHOLE_PHOTO], own.shape)], axis=1))
+        rows.append(
+            np.concatenate([own, np.broadcast_to(each.features[WHOLE_PHOTO], own.shape)], axis=1)
+        )
     return without_regions(np.concatenate(rows))
 
 
@@ -92,7 +94,9 @@ def region_inputs(features: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -
         scores: (...,) in 0..1.
     """
     area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
-    return np.concatenate([features, boxes, area[..., None], scores[..., None]], axis=-1, dtype=np.float32)
+    return np.concatenate(
+        [features, boxes, area[..., None], scores[..., None]], axis=-1, dtype=np.float32
+    )
 
 
 def unit_boxes(regions: Regions) -> np.ndarray:
@@ -132,7 +136,9 @@ def view_of(contexts: Contexts, weights: Weights) -> View:
 
     def in_heads(matrix: np.ndarray) -> np.ndarray:
         projected = contexts.regions @ matrix  # (N, M, A)
-        return np.ascontiguousarray(projected.reshape(rows, regions, HEADS, matrix.shape[1] // HEADS).swapaxes(1, 2))
+        return np.ascontiguousarray(
+            projected.reshape(rows, regions, HEADS, matrix.shape[1] // HEADS).swapaxes(1, 2)
+        )
 
     hidden = np.where(contexts.there, np.float32(0), np.float32(-np.inf))[:, None]
     return View(in_heads(weights["W_kr"]), in_heads(weights["W_vr"]), hidden, np.arange(rows))
@@ -160,7 +166,9 @@ def attend(h: np.ndarray, view: View, weights: Weights) -> tuple[np.ndarray, np.
     return np.tanh(h @ weights["W_sh"] + attended @ weights["W_sa"] + weights["b_s"]), looks
 
 
-def attention_shapes(region: int, hidden: int, embedding: int, attention: int) -> dict[str, tuple[int, ...]]:
+def attention_shapes(
+    region: int, hidden: int, embedding: int, attention: int
+) -> dict[str, tuple[int, ...]]:
     """The tensors that attention adds to a captioner, in place of `W_oh`.
 
     Args:

@@ -93,7 +93,9 @@ class _Live:
         state = tuple(array[picked] for array in self.state)
         return _Live(self.row[picked], self.ids[picked], self.log_prob[picked], state)
 
-    def extend(self, parent: np.ndarray, word: np.ndarray, log_prob: np.ndarray, state: State) -> _Live:
+    def extend(
+        self, parent: np.ndarray, word: np.ndarray, log_prob: np.ndarray, state: State
+    ) -> _Live:
         ids = np.concatenate([self.ids[parent], word[:, None]], axis=1)
         return _Live(self.row[parent], ids, log_prob, tuple(array[parent] for array in state))
 
@@ -136,7 +138,9 @@ def beam_search(
     """
     _check_at_least_one(beam=beam, max_words=max_words)
     if not 0 <= length_normalisation < np.inf:
-        raise ValueError(f"length_normalisation must be a number from 0, found {length_normalisation}")
+        raise ValueError(
+            f"length_normalisation must be a number from 0, found {length_normalisation}"
+        )
     finished = [_Finished(beam, max_words, length_normalisation) for _ in range(len(contexts))]
     live = _Live.start(captioner, contexts)
     for _ in range(max_words):
@@ -185,7 +189,9 @@ def sample(
         raise ValueError(f"temperature must be above 0, found {temperature}")
 
     def draw(log_probs: np.ndarray) -> np.ndarray:  # the Gumbel-max way of drawing from a softmax
-        words: np.ndarray = (log_probs / temperature + rng.gumbel(size=log_probs.shape)).argmax(axis=1)
+        words: np.ndarray = (log_probs / temperature + rng.gumbel(size=log_probs.shape)).argmax(
+            axis=1
+        )
         return words
 
     return _roll_out(captioner, contexts, max_words, draw)
@@ -214,7 +220,8 @@ def _top_k_of_blocks(scores: np.ndarray, k: int) -> np.ndarray:
     """
     rows, width = scores.shape
     starts = np.arange(0, width, _BLOCK)
-    chosen = np.sort(_top_k(np.maximum.reduceat(scores, starts, axis=1), k), axis=1)  # (N, k) blocks, in order
+    # chosen: (N, k) blocks, in order
+    chosen = np.sort(_top_k(np.maximum.reduceat(scores, starts, axis=1), k), axis=1)
     columns = (chosen[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(rows, -1)  # (N, k * block)
     inside = np.minimum(columns, width - 1)
     few = np.where(columns < width, np.take_along_axis(scores, inside, axis=1), -np.inf)
@@ -225,10 +232,12 @@ def _top_k_of_blocks(scores: np.ndarray, k: int) -> np.ndarray:
 def _top_k(scores: np.ndarray, k: int) -> np.ndarray:
     rows, width = scores.shape
     # Partition and not sort: linear in the vocabulary, of which only k words are wanted.
-    threshold = np.partition(scores, width - k, axis=1)[:, width - k, None]  # (N, 1) the k-th largest
+    # threshold: (N, 1) the k-th largest
+    threshold = np.partition(scores, width - k, axis=1)[:, width - k, None]
     reached = scores >= threshold
     counts = reached.sum(axis=1)
-    for row in np.flatnonzero(counts > k):  # several equal the k-th, which is rare: the earlier ones get in
+    # Several equal the k-th, which is rare: the earlier ones get in
+    for row in np.flatnonzero(counts > k):
         reached[row] = False
         reached[row, np.argsort(-scores[row], kind="stable")[:k]] = True
     columns = np.nonzero(reached)[1].reshape(rows, k)
@@ -263,7 +272,9 @@ class _Finished:
         return ([hypothesis for _, hypothesis in self._kept] + self._unfinished)[: self._beam]
 
 
-def _best_continuations(captioner: Stepper, live: _Live, beam: int, once: np.ndarray | None) -> _Live:
+def _best_continuations(
+    captioner: Stepper, live: _Live, beam: int, once: np.ndarray | None
+) -> _Live:
     """One step of every unfinished hypothesis; the `beam` best continuations of each row by one word, END included."""
     state, log_probs = live.step(captioner)  # (n, V)
     if once is not None:
@@ -271,11 +282,13 @@ def _best_continuations(captioner: Stepper, live: _Live, beam: int, once: np.nda
     branches = min(beam, log_probs.shape[1])
     words = top_k(log_probs, branches)  # (n, branches): no row can keep more of one parent
     totals = live.log_prob[:, None] + np.take_along_axis(log_probs, words, axis=1)
-    _, first, row = np.unique(live.row, return_index=True, return_inverse=True)  # rows that live: R of them
+    # Rows that live: R of them
+    _, first, row = np.unique(live.row, return_index=True, return_inverse=True)
     slot = np.arange(len(live)) - first[row]  # (n,) place within the row
     widest = int(slot.max()) + 1
     # Rows have different numbers of hypotheses: a table padded with -inf lets one top_k serve them all.
-    table = np.full((len(first), widest, branches), -np.inf)  # (R, widest, branches), short rows filled up
+    # table: (R, widest, branches), short rows filled up
+    table = np.full((len(first), widest, branches), -np.inf)
     table[row, slot] = totals
     flat = table.reshape(len(first), -1)
     best = top_k(flat, min(beam, flat.shape[1]))  # (R, up to beam)
@@ -316,7 +329,10 @@ def _roll_out(
         everyone = np.arange(len(live))
         live = live.extend(everyone, words, live.log_prob + log_probs[everyone, words], state)
         ended = words == BOUNDARY
-        done |= {int(live.row[at]): live.hypothesis(at, finished=True) for at in np.flatnonzero(ended).tolist()}
+        done |= {
+            int(live.row[at]): live.hypothesis(at, finished=True)
+            for at in np.flatnonzero(ended).tolist()
+        }
         live = live.take(np.flatnonzero(~ended))
     done |= {int(live.row[at]): live.hypothesis(at, finished=False) for at in range(len(live))}
     return [done[row] for row in range(len(contexts))]

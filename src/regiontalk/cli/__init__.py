@@ -30,7 +30,13 @@ from regiontalk.cli import (
     teach,
     train,
 )
-from regiontalk.cli.console import OUT_OF_MEMORY, SOME_FAILED, abandon_stdout, require_out_of_memory, warn_user
+from regiontalk.cli.console import (
+    OUT_OF_MEMORY,
+    SOME_FAILED,
+    abandon_stdout,
+    require_out_of_memory,
+    warn_user,
+)
 from regiontalk.cli.options import grouped
 
 HELP = """Find the regions of a photo and connect them with language.
@@ -50,7 +56,8 @@ app = typer.Typer(
     help=HELP,
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,  # plain help keeps the examples' lines, and does not wait for Rich to load
+    # Plain help keeps the examples' lines, and does not wait for Rich to load
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -93,7 +100,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and stop."
+        ),
     ] = False,
 ) -> None:
     """Options before the command."""
@@ -111,7 +121,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _prepare_streams()
     try:
         app(args=None if arguments is None else list(arguments), prog_name="regiontalk")
-    except OSError as error:  # help or version text that could not be written; commands handle their own
+    except OSError as error:
+        # Help or version text that could not be written; commands handle their own
         abandon_stdout()
         warn_user(f"standard output cannot be written ({error.strerror})")
         sys.exit(SOME_FAILED)

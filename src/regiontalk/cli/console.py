@@ -27,7 +27,8 @@ OUT_OF_MEMORY = "too little memory; close other programs, or give the command le
 PATIENCE = 2.0
 """Seconds before a bar appears: what is done sooner needs none, and Rich need not be loaded."""
 
-_NO_ROOM = "failed to map segment"  # the dynamic linker's words where a library does not fit into memory
+# The dynamic linker's words where a library does not fit into memory
+_NO_ROOM = "failed to map segment"
 
 
 class ProgressBar:
@@ -72,7 +73,11 @@ class ProgressBar:
         yield
 
     def _due(self) -> bool:
-        return self._done < self._total and time.monotonic() - self._began > PATIENCE and sys.stderr.isatty()
+        return (
+            self._done < self._total
+            and time.monotonic() - self._began > PATIENCE
+            and sys.stderr.isatty()
+        )
 
     def _show(self) -> None:
         if self._bar is not None and not self._shown:
@@ -87,9 +92,20 @@ class ProgressBar:
 
 def _make_bar(what: str, total: int) -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     bar = Progress(
         *columns,
         console=Console(file=sys.stderr),
@@ -154,7 +170,9 @@ def ending(if_interrupted: str = "interrupted") -> Iterator[Report]:
             yield report
     except RegionTalkError as error:
         warn_user(printable(str(error), keep="\n"))
-        raise typer.Exit(WRONG_COMMAND if isinstance(error, _COMMAND_IS_WRONG) else SOME_FAILED) from None
+        raise typer.Exit(
+            WRONG_COMMAND if isinstance(error, _COMMAND_IS_WRONG) else SOME_FAILED
+        ) from None
     except (MemoryError, ImportError) as error:
         require_out_of_memory(error)
         warn_user(OUT_OF_MEMORY)
@@ -190,7 +208,9 @@ def printable(text: str, keep: str = "") -> str:
     >>> print(printable("a\nb\x1b[31m.jpg"))
     a\nb\x1b[31m.jpg
     """
-    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def photo_count(photos: int) -> str:

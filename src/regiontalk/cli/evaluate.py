@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from regiontalk.data import Dataset
     from regiontalk.evaluation.results import Progress, Reporting
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")
+]
 PerCaptionOption = Annotated[
-    str | None, typer.Option("--per-caption", metavar="FILE.jsonl", help="Also write the scores of each caption.")
+    str | None,
+    typer.Option(
+        "--per-caption", metavar="FILE.jsonl", help="Also write the scores of each caption."
+    ),
 ]
 
 evaluate_app = typer.Typer(
@@ -44,10 +49,16 @@ class Sampling:
     bootstrap: Annotated[
         int,
         typer.Option(
-            "--bootstrap", min=0, max=1_000_000, metavar="N", help="95 % intervals from N samples of the photos."
+            "--bootstrap",
+            min=0,
+            max=1_000_000,
+            metavar="N",
+            help="95 % intervals from N samples of the photos.",
         ),
     ] = 0
-    seed: Annotated[int | None, typer.Option("--seed", min=0, metavar="N", help="Of --bootstrap's samples; 0.")] = None
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, metavar="N", help="Of --bootstrap's samples; 0.")
+    ] = None
 
     def reporting(self, folds: int = 1) -> Reporting:
         """How results become numbers.
@@ -67,22 +78,35 @@ class SavedScores:
     """Another system's scores, or what they are computed from."""
 
     scores: Annotated[
-        str | None, typer.Option("--scores", metavar="FILE", help="Another system's scores: (photos, sentences).")
+        str | None,
+        typer.Option(
+            "--scores", metavar="FILE", help="Another system's scores: (photos, sentences)."
+        ),
     ] = None
     photo_embeddings: Annotated[
-        str | None, typer.Option("--photo-embeddings", metavar="FILE", help="Its photo vectors: (photos, dimensions).")
+        str | None,
+        typer.Option(
+            "--photo-embeddings", metavar="FILE", help="Its photo vectors: (photos, dimensions)."
+        ),
     ] = None
     sentence_embeddings: Annotated[
         str | None,
-        typer.Option("--sentence-embeddings", metavar="FILE", help="Its sentence vectors: (sentences, dimensions)."),
+        typer.Option(
+            "--sentence-embeddings",
+            metavar="FILE",
+            help="Its sentence vectors: (sentences, dimensions).",
+        ),
     ] = None
     similarity: Annotated[
-        str | None, typer.Option("--similarity", metavar="dot|cosine", help="How its embeddings are compared.")
+        str | None,
+        typer.Option("--similarity", metavar="dot|cosine", help="How its embeddings are compared."),
     ] = None
     owners: Annotated[
         str | None,
         typer.Option(
-            "--owners", metavar="FILE", help="The photo of each sentence, from 0; else equal groups in order."
+            "--owners",
+            metavar="FILE",
+            help="The photo of each sentence, from 0; else equal groups in order.",
         ),
     ] = None
 
@@ -91,18 +115,25 @@ def retrieval(
     folder: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FOLDER]", help="Captioned photos; none with --scores or embeddings.", show_default=False
+            metavar="[FOLDER]",
+            help="Captioned photos; none with --scores or embeddings.",
+            show_default=False,
         ),
     ] = None,
     *,
     split: Annotated[
-        str | None, typer.Option("--split", help="The part of the data to measure on; test, with a folder.")
+        str | None,
+        typer.Option("--split", help="The part of the data to measure on; test, with a folder."),
     ] = None,
     as_json: JsonOption = False,
     folds: Annotated[
         int,
         typer.Option(
-            "--folds", min=1, max=100_000, metavar="N", help="Average over N equal parts of the photos, in order."
+            "--folds",
+            min=1,
+            max=100_000,
+            metavar="N",
+            help="Average over N equal parts of the photos, in order.",
         ),
     ] = 1,
     sampling: Sampling,
@@ -131,7 +162,9 @@ def retrieval(
             refuse({"--split": split, **flags(options)}, "without a folder of captioned photos")
             result = _saved_retrieval(given, reporting, report.bar)
         elif given:
-            raise ConfigError(f"{', '.join(given)} and a folder: give one or the other; a pack is measured on a folder")
+            raise ConfigError(
+                f"{', '.join(given)} and a folder: give one or the other; a pack is measured on a folder"
+            )
         else:
             from regiontalk.evaluation.retrieval.run import evaluate_retrieval
 
@@ -140,9 +173,15 @@ def retrieval(
         show(result, retrieval_text, as_json, report)
 
 
-def _saved_retrieval(given: dict[str, str], reporting: Reporting, progress: Progress) -> dict[str, Any]:
+def _saved_retrieval(
+    given: dict[str, str], reporting: Reporting, progress: Progress
+) -> dict[str, Any]:
     """Retrieval by another system's files, from the flags that were given."""
-    from regiontalk.evaluation.retrieval.saved import SIMILARITIES, evaluate_embeddings, evaluate_scores
+    from regiontalk.evaluation.retrieval.saved import (
+        SIMILARITIES,
+        evaluate_embeddings,
+        evaluate_scores,
+    )
 
     owners = Path(given["--owners"]) if "--owners" in given else None
     kinds = set(given) - {"--owners"}
@@ -157,7 +196,9 @@ def _saved_retrieval(given: dict[str, str], reporting: Reporting, progress: Prog
         if given["--similarity"] == similarity:
             files = Path(given["--photo-embeddings"]), Path(given["--sentence-embeddings"])
             return evaluate_embeddings(*files, similarity, owners, reporting, progress)
-    raise ConfigError(f"--similarity {given['--similarity']}: expected one of {', '.join(SIMILARITIES)}")
+    raise ConfigError(
+        f"--similarity {given['--similarity']}: expected one of {', '.join(SIMILARITIES)}"
+    )
 
 
 def read_captioned(folder: str, split: str) -> Dataset:
@@ -192,7 +233,9 @@ def per_caption_file(name: str, read: Iterable[Path]) -> Path:
         DataError: if it cannot be written.
     """
     if identities([named_path("--per-caption", name)]) & identities(read):
-        raise ConfigError(f"--per-caption would replace {printable(name)}, which is read; choose another name")
+        raise ConfigError(
+            f"--per-caption would replace {printable(name)}, which is read; choose another name"
+        )
     return writable_file("--per-caption", name)
 
 
@@ -206,11 +249,15 @@ def writable_file(flag: str, name: str) -> Path:
     try:
         require_writable(target)
     except OSError as error:
-        raise DataError(f"{flag} {printable(name)}: cannot be written ({error.strerror})") from error
+        raise DataError(
+            f"{flag} {printable(name)}: cannot be written ({error.strerror})"
+        ) from error
     return target
 
 
-def show(result: dict[str, Any], text: Callable[[dict[str, Any]], str], as_json: bool, report: Report) -> None:
+def show(
+    result: dict[str, Any], text: Callable[[dict[str, Any]], str], as_json: bool, report: Report
+) -> None:
     """Print a result, after what a reader of it must know."""
     warn(result["signature"])
     report.json(result) if as_json else report.result(text(result))

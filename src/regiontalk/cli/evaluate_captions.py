@@ -34,12 +34,22 @@ class CaptionFileOptions:
 
     images: Annotated[
         str | None,
-        typer.Option("--images", metavar="LIST", help="Names of the photos to compare, one a line, in this order."),
+        typer.Option(
+            "--images",
+            metavar="LIST",
+            help="Names of the photos to compare, one a line, in this order.",
+        ),
     ] = None
-    split: Annotated[str, typer.Option("--split", help="Of references that have splits; all for every photo.")] = "test"
+    split: Annotated[
+        str, typer.Option("--split", help="Of references that have splits; all for every photo.")
+    ] = "test"
     tokenise: Annotated[
         str,
-        typer.Option("--tokenise", metavar="ptb|plain", help="ptb as coco-caption; plain: letters and digits only."),
+        typer.Option(
+            "--tokenise",
+            metavar="ptb|plain",
+            help="ptb as coco-caption; plain: letters and digits only.",
+        ),
     ] = "ptb"
     frequencies: Annotated[
         str | None,
@@ -50,11 +60,14 @@ class CaptionFileOptions:
         ),
     ] = None
     frequencies_split: Annotated[
-        str | None, typer.Option("--frequencies-split", help="Of these, if they have splits; train.")
+        str | None,
+        typer.Option("--frequencies-split", help="Of these, if they have splits; train."),
     ] = None
     metrics: Annotated[
         str | None,
-        typer.Option("--metrics", metavar="NAMES", help="Also meteor, spice or meteor,spice; both need Java."),
+        typer.Option(
+            "--metrics", metavar="NAMES", help="Also meteor, spice or meteor,spice; both need Java."
+        ),
     ] = None
 
     def files(self, predictions: str, references: str) -> CaptionFiles:
@@ -76,7 +89,9 @@ class CaptionFileOptions:
             self.tokenise,
             None if self.frequencies is None else named_path("--frequencies", self.frequencies),
             "train" if self.frequencies_split is None else self.frequencies_split,
-            () if self.metrics is None else tuple(dict.fromkeys(name.strip() for name in self.metrics.split(","))),
+            ()
+            if self.metrics is None
+            else tuple(dict.fromkeys(name.strip() for name in self.metrics.split(","))),
         )
 
 
@@ -120,7 +135,9 @@ def captions(
         from regiontalk.evaluation.captions.files import evaluate_caption_files, write_each
 
         reporting, files = sampling.reporting(), compared.files(predictions, references)
-        target = None if per_caption is None else per_caption_file(per_caption, _read_by_captions(files))
+        target = (
+            None if per_caption is None else per_caption_file(per_caption, _read_by_captions(files))
+        )
         found = evaluate_caption_files(files, reporting)
         for note in found.notes:
             warn_user(printable(f"note: {note}"))
@@ -132,21 +149,29 @@ def captions(
 def describe(
     folder: Annotated[
         str,
-        typer.Argument(metavar="FOLDER", help="Captioned photos, laid out as Flickr8k's; see docs/data_formats.md."),
+        typer.Argument(
+            metavar="FOLDER",
+            help="Captioned photos, laid out as Flickr8k's; see docs/data_formats.md.",
+        ),
     ],
     *,
-    split: Annotated[str, typer.Option("--split", help="The part of the data to measure on.")] = "test",
+    split: Annotated[
+        str, typer.Option("--split", help="The part of the data to measure on.")
+    ] = "test",
     as_json: JsonOption = False,
     beam: BeamOption = None,
     sampling: Sampling,
     baseline: Annotated[
         str | None,
         typer.Option(
-            "--baseline", metavar="nearest", help="Instead take the caption of the most similar training photo."
+            "--baseline",
+            metavar="nearest",
+            help="Instead take the caption of the most similar training photo.",
         ),
     ] = None,
     train_split: Annotated[
-        str | None, typer.Option("--train-split", help="Where --baseline takes captions from; train.")
+        str | None,
+        typer.Option("--train-split", help="Where --baseline takes captions from; train."),
     ] = None,
     options: ModelOptions,
 ) -> None:
@@ -165,7 +190,9 @@ def describe(
         if baseline not in (None, "nearest"):
             raise ConfigError(f"--baseline {baseline}: there is only one, nearest")
         if baseline and beam is not None:
-            raise ConfigError("--beam and --baseline: a baseline searches for no captions; leave one out")
+            raise ConfigError(
+                "--beam and --baseline: a baseline searches for no captions; leave one out"
+            )
         if not baseline:
             refuse({"--train-split": train_split}, "without --baseline")
         reporting = sampling.reporting()
@@ -195,13 +222,17 @@ class NamedThings:
     human: Annotated[
         str | None,
         typer.Option(
-            "--human", metavar="FILE", help="People's captions of the same photos, measured beside; a folder too."
+            "--human",
+            metavar="FILE",
+            help="People's captions of the same photos, measured beside; a folder too.",
         ),
     ] = None
     classes: Annotated[
         str,
         typer.Option(
-            "--classes", metavar="data|voc|coco", help="The classes that count: the data's, VOC's 20, COCO's 80."
+            "--classes",
+            metavar="data|voc|coco",
+            help="The classes that count: the data's, VOC's 20, COCO's 80.",
         ),
     ] = "data"
 
@@ -252,7 +283,10 @@ def objects(
         counted = _class_list(named.classes)
         reporting = sampling.reporting()
         if named.captions is not None:
-            refuse({"--pack": options.pack, "--beam": beam, "--threads": options.threads}, "with --captions")
+            refuse(
+                {"--pack": options.pack, "--beam": beam, "--threads": options.threads},
+                "with --captions",
+            )
         paths, target = named.paths(), None
         if per_caption is not None:
             target = per_caption_file(per_caption, _read_by_objects(data, [*paths.values()]))
@@ -263,7 +297,10 @@ def objects(
                 f"{data.path}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
             )
         listed = None if data.images is None else read_names(Path(data.images))
-        read = {flag: read_photo_captions(path, boxed, Path(data.path), listed) for flag, path in paths.items()}
+        read = {
+            flag: read_photo_captions(path, boxed, Path(data.path), listed)
+            for flag, path in paths.items()
+        }
         boxed = with_captions(boxed, [*read.values()], selection)
         if named.captions is None:
             written = write_photo_captions(options.load(), boxed, beam, chosen, report.bar)

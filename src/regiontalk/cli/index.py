@@ -48,7 +48,9 @@ CaptionsOption = Annotated[
 ]
 
 DEFAULT_COLLECTION = "regiontalk"
-CollectionOption = Annotated[str, typer.Option("--collection", metavar="NAME", help="The Qdrant collection.")]
+CollectionOption = Annotated[
+    str, typer.Option("--collection", metavar="NAME", help="The Qdrant collection.")
+]
 
 index_app = typer.Typer(
     no_args_is_help=True,
@@ -103,7 +105,9 @@ def add(
         given = PhotoTexts({}, ()) if captions is None else read_texts(captions, found)
         _say_other_names(captions, given.others)
         model, hooks = options.load(), hooks_of(report)
-        done = add_photos(index, model, found, hooks, prune=prune, storage=storage, texts=given.texts)
+        done = add_photos(
+            index, model, found, hooks, prune=prune, storage=storage, texts=given.texts
+        )
         _say_what_is_gone(done, prune)
         report.summary(inputs, "photos")
         counts = {"index": index, "photos": done.photos, **done.tally.to_json()}
@@ -131,9 +135,15 @@ def verify(
     index: IndexOption,
     sentences: Annotated[
         str | None,
-        typer.Option("--sentences", metavar="FILE", help="Measure recall with the lines of this file, not our own 50."),
+        typer.Option(
+            "--sentences",
+            metavar="FILE",
+            help="Measure recall with the lines of this file, not our own 50.",
+        ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, max=1000, metavar="N", help="Measure recall@N.")] = 10,
+    k: Annotated[
+        int, typer.Option("-k", min=1, max=1000, metavar="N", help="Measure recall@N.")
+    ] = 10,
     as_json: JsonOption = False,
     pack: PackOption = None,
     threads: ThreadsOption = None,
@@ -155,14 +165,22 @@ def verify(
         Index.open(index).verify()
         model = load(pack, threads)
         opened = Index.open(index, PackIdentity.of(model.pack))
-        found = {"index": index, "sound": True, "photos": opened.photos, **_recall(opened, model, sentences, k, report)}
+        found = {
+            "index": index,
+            "sound": True,
+            "photos": opened.photos,
+            **_recall(opened, model, sentences, k, report),
+        }
         report.json(found) if as_json else report.result(_verify_text(found))
 
 
 @index_app.command()
 def remove(
     photos: Annotated[
-        list[str], typer.Argument(metavar="PHOTO_OR_FOLDER", help="Photos, and folders with all photos below them.")
+        list[str],
+        typer.Argument(
+            metavar="PHOTO_OR_FOLDER", help="Photos, and folders with all photos below them."
+        ),
     ],
     index: IndexOption,
     as_json: JsonOption = False,
@@ -177,7 +195,9 @@ def remove(
     with ending(GOES_ON) as report:
         from regiontalk.search.adding import UNKNOWN_PHOTO, remove_photos
 
-        dropped, total = remove_photos(index, photos, lambda name: report.failure(name or "''", UNKNOWN_PHOTO))
+        dropped, total = remove_photos(
+            index, photos, lambda name: report.failure(name or "''", UNKNOWN_PHOTO)
+        )
         counts = {"index": index, "photos": total, "dropped": dropped}
         report.json(counts) if as_json else report.result(tally_text(counts))
 
@@ -186,7 +206,10 @@ def remove(
 def push(
     index: IndexOption,
     qdrant: Annotated[
-        str, typer.Option("--qdrant", metavar="URL", help="A Qdrant server, or a folder for its embedded mode.")
+        str,
+        typer.Option(
+            "--qdrant", metavar="URL", help="A Qdrant server, or a folder for its embedded mode."
+        ),
     ],
     collection: CollectionOption = DEFAULT_COLLECTION,
     as_json: JsonOption = False,
@@ -209,7 +232,13 @@ def push(
         report.bar.expect(opened.photos, "photos")
         with connected(qdrant) as client:
             sent, deleted = push_to(opened, client, collection, report.bar.advance)
-        counts = {"qdrant": qdrant, "collection": collection, "photos": opened.photos, "sent": sent, "deleted": deleted}
+        counts = {
+            "qdrant": qdrant,
+            "collection": collection,
+            "photos": opened.photos,
+            "sent": sent,
+            "deleted": deleted,
+        }
         text = f"{printable(collection)}: {sent} sent, {deleted} deleted; {opened.photos} photos in all"
         report.json(counts) if as_json else report.result(text)
 
@@ -219,16 +248,22 @@ def hooks_of(report: Report) -> Hooks:
     from regiontalk.search.adding import Hooks
 
     def lost(path: str) -> None:
-        warn_user(f"{printable(path)}: what the index held for this file is dropped, for it is another file now")
+        warn_user(
+            f"{printable(path)}: what the index held for this file is dropped, for it is another file now"
+        )
 
-    return Hooks(lambda files: report.bar.expect(files, "photos"), report.bar.advance, report.failure, lost)
+    return Hooks(
+        lambda files: report.bar.expect(files, "photos"), report.bar.advance, report.failure, lost
+    )
 
 
 def _say_other_names(captions: str | None, names: Sequence[str]) -> None:
     """Which names in a file of captions are none of the photos: a mistyped one would be missed in silence."""
     if names:
         count = "1 name is" if len(names) == 1 else f"{len(names)} names are"
-        warn_user(f"{printable(str(captions))}: {count} none of these photos, such as {printable(names[0])!r}")
+        warn_user(
+            f"{printable(str(captions))}: {count} none of these photos, such as {printable(names[0])!r}"
+        )
 
 
 def _say_what_is_gone(done: Added, prune: bool) -> None:
@@ -248,7 +283,11 @@ def _gone(paths: Sequence[str]) -> str:
 
 def tally_text(counts: dict[str, Any]) -> str:
     """What was done to an index, from its name, its number of photos and a `Tally`."""
-    done = [f"{count} {kind}" for kind, count in counts.items() if kind not in ("index", "photos") and count]
+    done = [
+        f"{count} {kind}"
+        for kind, count in counts.items()
+        if kind not in ("index", "photos") and count
+    ]
     return f"{printable(counts['index'])}: {', '.join(done) or 'nothing to do'}; {counts['photos']} photos in all"
 
 
@@ -280,7 +319,11 @@ def _recall(index: Index, model: Model, file: str | None, k: int, report: Report
     texts = PROBES if file is None else [text for _, text in read_sentences(file, report)]
     queries = [each.vectors for each in model.read(texts) if (each.ids != Vocabulary.UNKNOWN).any()]
     report.bar.expect(len(queries), "sentences")
-    measured = measure_recall(index, queries, k, done=report.bar.advance) if queries and index.photos > k else []
+    measured = (
+        measure_recall(index, queries, k, done=report.bar.advance)
+        if queries and index.photos > k
+        else []
+    )
     return {"k": k, "sentences": len(queries), "recall": [asdict(each) for each in measured]}
 
 

@@ -65,7 +65,9 @@ def make_place(target: Path) -> None:
     require_writable(target)
 
 
-def plan_pictures(draw: str | None, given: Sequence[str], photos: Sequence[Path]) -> dict[Path, Path]:
+def plan_pictures(
+    draw: str | None, given: Sequence[str], photos: Sequence[Path]
+) -> dict[Path, Path]:
     """Decide where each photo's picture goes, before any work is done.
 
     One photo goes to the file `draw`, or into it if it is a folder. Many, or a folder of photos, go into the folder
@@ -118,7 +120,8 @@ def save_picture(picture: Image.Image, path: Path, report: Report) -> None:
     encoded = BytesIO()
     picture.save(encoded, FORMATS[path.suffix.lower()])
     try:
-        write_bytes(path, encoded.getvalue())  # a view could outlive the buffer: Python 3.13 complains
+        # A view could outlive the buffer: Python 3.13 complains
+        write_bytes(path, encoded.getvalue())
     except OSError as error:
         report.failure(str(path), f"the picture could not be written: {error.strerror}")
 
@@ -126,7 +129,9 @@ def save_picture(picture: Image.Image, path: Path, report: Report) -> None:
 def _folder(draw: str, photos: int) -> Path:
     folder = Path(draw)
     if os.path.lexists(folder) and not folder.is_dir():
-        raise ConfigError(f"--draw {printable(draw)}: is a file; with many photos --draw names a folder")
+        raise ConfigError(
+            f"--draw {printable(draw)}: is a file; with many photos --draw names a folder"
+        )
     if folder.suffix.lower() in FORMATS and not folder.is_dir():
         raise ConfigError(
             f"--draw {printable(draw)}: names one picture, but there may be many (found {photos}); name a folder"
@@ -164,7 +169,9 @@ def _spare_photos(pictures: dict[Path, Path], chosen: bool) -> None:
     photos, folders = identities(pictures), identities(photo.parent for photo in pictures)
     for picture in pictures.values():
         if identities([picture]) & photos:
-            raise ConfigError(f"--draw would replace the photo {printable(str(picture))}; choose another place")
+            raise ConfigError(
+                f"--draw would replace the photo {printable(str(picture))}; choose another place"
+            )
         if not chosen and os.path.lexists(picture) and identities([picture.parent]) & folders:
             raise ConfigError(
                 f"--draw would replace {printable(str(picture))}, which lies beside the photos; choose another folder"

@@ -115,7 +115,9 @@ def for_each_photo(
         report.summary(inputs, "inputs")
 
 
-def find_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS) -> list[Path]:
+def find_inputs(
+    given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS
+) -> list[Path]:
     """The photos that the arguments name, in order; folders searched. What names none is reported as failed.
 
     A photo that is named twice is there twice: as many results as a program asked for.
@@ -123,7 +125,9 @@ def find_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = ALL_
     return [photo for found in search_inputs(given, report, choice) for photo in found.photos]
 
 
-def search_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS) -> list[FoundPhotos]:
+def search_inputs(
+    given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS
+) -> list[FoundPhotos]:
     """What each argument names, as `find_inputs`. Folders that cannot be read are reported as failed, each for itself,
     and what was passed over is said once for all arguments.
 
@@ -134,7 +138,9 @@ def search_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = AL
 
     exclude = choice.exclude or ()
     if not all(pattern.strip("/") for pattern in exclude):
-        raise ConfigError("--exclude: expected a name or a pattern of names, found an empty one; leave it out")
+        raise ConfigError(
+            "--exclude: expected a name or a pattern of names, found an empty one; leave it out"
+        )
     searched = []
     for name in given:
         if not name:
@@ -148,7 +154,11 @@ def search_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = AL
 
 
 def look_at(
-    model: Model, files: Sequence[Path], report: Report, choice: PhotoChoice = ALL_PHOTOS, extra: bool = False
+    model: Model,
+    files: Sequence[Path],
+    report: Report,
+    choice: PhotoChoice = ALL_PHOTOS,
+    extra: bool = False,
 ) -> Iterator[list[tuple[Path, Regions]]]:
     """The regions of each photo that can be opened, in batches as they are ready; `extra` as of `Model.look`.
 
@@ -180,8 +190,14 @@ def _open(file: Path, size: int, report: Report, choice: PhotoChoice) -> Photo |
 def _say_what_was_passed_over(searched: Sequence[FoundPhotos], report: Report) -> None:
     kinds = sum((found.other_kinds for found in searched), Counter["OtherKind"]())
     for kind, count in sorted(kinds.items(), key=lambda each: each[0].name):
-        report.note(f"{count} {kind.name} photo{'' if count == 1 else 's'} passed over: {kind.advice}")
-    folders = list(dict.fromkeys(str(folder) for found in searched for folder in found.system_folders))
+        report.note(
+            f"{count} {kind.name} photo{'' if count == 1 else 's'} passed over: {kind.advice}"
+        )
+    folders = list(
+        dict.fromkeys(str(folder) for found in searched for folder in found.system_folders)
+    )
     if folders:
         more = f" and {len(folders) - _NAMED} more" if len(folders) > _NAMED else ""
-        report.note(f"passed over {', '.join(folders[:_NAMED])}{more}: not a folder for photos; name it to search it")
+        report.note(
+            f"passed over {', '.join(folders[:_NAMED])}{more}: not a folder for photos; name it to search it"
+        )

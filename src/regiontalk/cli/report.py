@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 class PageOptions:
     """What the page is like."""
 
-    title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The page's heading.")] = None
+    title: Annotated[
+        str | None, typer.Option("--title", metavar="TEXT", help="The page's heading.")
+    ] = None
     max_side: Annotated[
         int,
         typer.Option(
@@ -44,7 +46,11 @@ class PageOptions:
     max_size: Annotated[
         float,
         typer.Option(
-            "--max-size", min=0.5, max=2000, metavar="MB", help="Size of the file, at most; photos shrink to fit."
+            "--max-size",
+            min=0.5,
+            max=2000,
+            metavar="MB",
+            help="Size of the file, at most; photos shrink to fit.",
         ),
     ] = 50
 
@@ -67,9 +73,14 @@ class PhotoPageOptions:
         ),
     ] = None
     beta: Annotated[
-        float | None, typer.Option("--beta", metavar="BETA", help="As in align: where the slider starts; the pack's.")
+        float | None,
+        typer.Option(
+            "--beta", metavar="BETA", help="As in align: where the slider starts; the pack's."
+        ),
     ] = None
-    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N photos.")] = None
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N photos.")
+    ] = None
     exclude: ExcludeOption = None
 
 
@@ -94,7 +105,10 @@ def report(
         str, typer.Option("-o", "--output", metavar="OUT.html", help="The file to write.")
     ] = "report.html",
     split: Annotated[
-        str | None, typer.Option("--split", help="The part of the captioned photos; test, or all of a plain folder.")
+        str | None,
+        typer.Option(
+            "--split", help="The part of the captioned photos; test, or all of a plain folder."
+        ),
     ] = None,
     page: PageOptions,
     shown: PhotoPageOptions,
@@ -123,7 +137,11 @@ def report(
             refuse(flags(shown), "with --evaluation")
             folder = _one(photos)
             data = folder, _part(Path(folder), split)
-            _finish(evaluation_report(data, measured, page, (beam, options.max_pixels), load, console), target, console)
+            _finish(
+                evaluation_report(data, measured, page, (beam, options.max_pixels), load, console),
+                target,
+                console,
+            )
             return
         refuse(flags(measured), "without --evaluation")
         choice = PhotoChoice(shown.exclude, options.max_pixels)
@@ -168,7 +186,9 @@ def _photos_page(
             alignment, remark = _align(model, looked, asked[place], search[1], console)
             entry = Entry(names[place], description, alignment, remark)
             _add(pages, entry, partial(choice.open, file, page.max_side), page.max_side, console)
-    return pages.html(page.title or photo_count(len(pages)), made_with(model)) if len(pages) else None
+    return (
+        pages.html(page.title or photo_count(len(pages)), made_with(model)) if len(pages) else None
+    )
 
 
 def _align(
@@ -184,7 +204,9 @@ def _align(
         return None, f"Not tied to the photo, for lack of a known word: {asked.sentence}"
 
 
-def _add(pages: PhotoReport, entry: Entry, again: Callable[[], Photo], max_side: int, console: Report) -> None:
+def _add(
+    pages: PhotoReport, entry: Entry, again: Callable[[], Photo], max_side: int, console: Report
+) -> None:
     """Opens a photo once more, now at a size worth looking at."""
     from regiontalk.report.pictures import data_url
 
@@ -199,7 +221,9 @@ def _add(pages: PhotoReport, entry: Entry, again: Callable[[], Photo], max_side:
 
 def _one(given: Sequence[str]) -> str:
     if len(given) != 1 or not given[0]:
-        raise ConfigError(f"--evaluation: expected one folder or file of captioned photos, found {len(given)} names")
+        raise ConfigError(
+            f"--evaluation: expected one folder or file of captioned photos, found {len(given)} names"
+        )
     return given[0]
 
 
@@ -215,21 +239,31 @@ def _load(target: Path, options: ModelOptions) -> Model:
 
 
 def _asked(
-    given: Sequence[str], sentences: str | None, split: str | None, choice: PhotoChoice, console: Report
+    given: Sequence[str],
+    sentences: str | None,
+    split: str | None,
+    choice: PhotoChoice,
+    console: Report,
 ) -> list[_Asked]:
     """The photos that are named, or those of a captioned dataset, with their sentences."""
     if len(given) == 1 and given[0]:
         dataset = _dataset(Path(given[0]), split)
         if dataset is not None:
             if sentences is not None:
-                raise ConfigError("--sentences: these photos have captions of their own; leave it out")
+                raise ConfigError(
+                    "--sentences: these photos have captions of their own; leave it out"
+                )
             return [_Asked(photo.file, photo.captions[0]) for photo in dataset.photos]
     if split is not None:
-        raise ConfigError(f"--split {printable(split)}: only captioned photos have splits; see docs/data_formats.md")
+        raise ConfigError(
+            f"--split {printable(split)}: only captioned photos have splits; see docs/data_formats.md"
+        )
     files = find_inputs(given, console, choice)
     if sentences is None:
         return [_Asked(file) for file in files]
-    return [_Asked(file, line) for file, line in zip(files, _lines(sentences, len(files)), strict=True)]
+    return [
+        _Asked(file, line) for file, line in zip(files, _lines(sentences, len(files)), strict=True)
+    ]
 
 
 def _dataset(path: Path, split: str | None) -> Dataset | None:
@@ -279,4 +313,6 @@ def _target(output: str) -> Path:
 
 def _spare_photos(target: Path, asked: Sequence[_Asked]) -> None:
     if identities([target]) & identities(each.file for each in asked):
-        raise ConfigError(f"-o would replace the photo {printable(str(target))}; choose another name")
+        raise ConfigError(
+            f"-o would replace the photo {printable(str(target))}; choose another name"
+        )

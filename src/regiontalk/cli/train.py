@@ -14,7 +14,9 @@ from regiontalk.errors import ConfigError
 
 Config = TypeVar("Config")
 
-ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="A TOML file with the settings of the run.")]
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A TOML file with the settings of the run.")
+]
 
 _NEEDED = ("torch", "onnx", "onnxscript")
 _GOES_ON = "interrupted; the same command goes on from the last checkpoint"

@@ -8,9 +8,21 @@ from typing import Literal, get_args
 from regiontalk.data.boxes import EVERYTHING, BoxedDataset, BoxedPhoto, Selection
 from regiontalk.data.caption_formats import SUFFIXES, is_json_lines
 from regiontalk.data.captions import CaptionedPhoto, Dataset
-from regiontalk.data.coco import is_coco_captions, is_karpathy, read_coco_captions, read_coco_instances, read_karpathy
+from regiontalk.data.coco import (
+    is_coco_captions,
+    is_karpathy,
+    read_coco_captions,
+    read_coco_instances,
+    read_karpathy,
+)
 from regiontalk.data.flickr30k_entities import Entities, is_entities, read_entities
-from regiontalk.data.folder import is_captioned_folder, is_flickr8k, read_captioned_file, read_flickr8k, read_folder
+from regiontalk.data.folder import (
+    is_captioned_folder,
+    is_flickr8k,
+    read_captioned_file,
+    read_flickr8k,
+    read_folder,
+)
 from regiontalk.data.region_captions import read_region_lines, read_visual_genome
 from regiontalk.data.region_store import RegionStore
 from regiontalk.data.region_writer import RegionStoreWriter
@@ -64,7 +76,9 @@ def read_dataset(path: str | Path, split: str) -> Dataset:
     if path.is_file() and path.suffix.lower() in SUFFIXES:
         return _read_file(path, split)
     if not path.is_dir():
-        raise DataError(f"{path}: no such folder or JSON file, nor another file of captions; give captioned photos")
+        raise DataError(
+            f"{path}: no such folder or JSON file, nor another file of captions; give captioned photos"
+        )
     if is_flickr8k(path):
         return read_flickr8k(path, split)
     if is_captioned_folder(path) or photo_files(path):
@@ -111,7 +125,9 @@ def read_boxes(
     kind = kind or find_format(path)
     if kind == "voc":
         if image_folder is not None:
-            raise DataError(f"{path}: photos in Pascal VOC's layout lie in its own folder; leave the other folder out")
+            raise DataError(
+                f"{path}: photos in Pascal VOC's layout lie in its own folder; leave the other folder out"
+            )
         return read_voc(path, split, selection)
     if kind == "coco":
         return read_coco_instances(path, image_folder, split, selection)
@@ -142,7 +158,9 @@ def find_format(path: Path) -> BoxFormat:
     content = read_json(path)
     if isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content):
         return "coco"
-    if isinstance(content, list) and all(isinstance(each, dict) and "regions" in each for each in content):
+    if isinstance(content, list) and all(
+        isinstance(each, dict) and "regions" in each for each in content
+    ):
         return "visual-genome"
     raise DataError(
         f"{path}: expected COCO's instances, Visual Genome's region descriptions, or JSON Lines of boxes (.jsonl)"

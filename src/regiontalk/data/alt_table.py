@@ -34,7 +34,13 @@ class AltRow(NamedTuple):
 
     def cells(self) -> dict[str, str]:
         """The cell of each of `COLUMNS`."""
-        values = (cell_of_name(self.file), self.caption, str(self.width), str(self.height), "; ".join(self.regions))
+        values = (
+            cell_of_name(self.file),
+            self.caption,
+            str(self.width),
+            str(self.height),
+            "; ".join(self.regions),
+        )
         return dict(zip(COLUMNS, values, strict=True))
 
 
@@ -81,7 +87,9 @@ class AltTable:
         stream = io.StringIO()
         csv.writer(stream, delimiter=self.delimiter).writerow(self.heading)
         writer = csv.writer(stream, delimiter=self.delimiter, quoting=csv.QUOTE_NONNUMERIC)
-        writer.writerows([int(cell) if _NUMBER.fullmatch(cell) else cell for cell in row] for row in self.rows)
+        writer.writerows(
+            [int(cell) if _NUMBER.fullmatch(cell) else cell for cell in row] for row in self.rows
+        )
         return stream.getvalue().encode("utf-8-sig")
 
 
@@ -108,7 +116,9 @@ def read_alt_table(file: Path) -> AltTable:
             raise DataError(f"{file}: the row that begins with {shown(row[0])} has {found}")
     twice = repeated([name_in_cell(row[heading.index(_NAME)]) for row in rows])
     if twice:
-        raise DataError(f"{file}: two rows for {shown(twice[0])}, expected one for each photo; remove one")
+        raise DataError(
+            f"{file}: two rows for {shown(twice[0])}, expected one for each photo; remove one"
+        )
     return AltTable(heading, rows, delimiter_of(text))
 
 
@@ -129,7 +139,9 @@ class AltTableFile:
         self._waiting: list[AltRow] = []
         self._folder = os.path.abspath(file.parent)
 
-    def add(self, photo: Path, caption: str, size: tuple[int, int], regions: tuple[str, ...]) -> bool:
+    def add(
+        self, photo: Path, caption: str, size: tuple[int, int], regions: tuple[str, ...]
+    ) -> bool:
         """Adds a photo's row; it is on the disk after `save`, which is called now and then.
 
         Args:
@@ -145,11 +157,14 @@ class AltTableFile:
         """
         name = _path_from(self._folder, photo)
         if _CONTROL.search(name):
-            raise DataError(f"{photo}: a name with characters that a table cannot hold; rename the photo")
+            raise DataError(
+                f"{photo}: a name with characters that a table cannot hold; rename the photo"
+            )
         if not self.overwrite and self._table.text_of(name):
             return False
         self._waiting.append(AltRow(name, caption, *size, regions))
-        if len(self._waiting) >= max(100, len(self._table.rows) // 10):  # so that much is written seldom
+        # So that much is written seldom
+        if len(self._waiting) >= max(100, len(self._table.rows) // 10):
             self.save()
         return True
 

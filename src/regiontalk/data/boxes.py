@@ -128,7 +128,9 @@ class Selection:
         if self.every is not None and self.every < 1:
             raise ValueError(f"every must be at least 1, found {self.every}")
 
-    def choose(self, found: Iterable[str], problems: Problems, refused: Collection[str] = ()) -> list[str]:
+    def choose(
+        self, found: Iterable[str], problems: Problems, refused: Collection[str] = ()
+    ) -> list[str]:
         """Of the names that the data has, those that take part, in order.
 
         Args:
@@ -225,7 +227,11 @@ def photo_folders(given: str | Path | None, *candidates: Path) -> list[Path]:
 
 def xyxy_of(value: Any) -> tuple[float, float, float, float] | None:
     """Four finite numbers from a file as floats; None if they are not that."""
-    if not isinstance(value, list) or len(value) != 4 or not all(type(edge) in (int, float) for edge in value):
+    if (
+        not isinstance(value, list)
+        or len(value) != 4
+        or not all(type(edge) in (int, float) for edge in value)
+    ):
         return None
     try:
         left, top, right, bottom = (float(edge) for edge in value)
@@ -306,9 +312,15 @@ def json_objects(file: Path) -> list[tuple[int, dict[str, Any]]]:
     return lines
 
 
-def _boxed_photo(name: str, file: Path, raw: RawPhoto, max_pixels: int | None, problems: Problems) -> BoxedPhoto:
+def _boxed_photo(
+    name: str, file: Path, raw: RawPhoto, max_pixels: int | None, problems: Problems
+) -> BoxedPhoto:
     width, height = raw.size or _own_size(file, max_pixels)
-    kept = [(box, raw_box) for raw_box in raw.boxes if (box := _inside(name, raw_box, width, height, problems))]
+    kept = [
+        (box, raw_box)
+        for raw_box in raw.boxes
+        if (box := _inside(name, raw_box, width, height, problems))
+    ]
     return BoxedPhoto(
         file,
         width,
@@ -321,7 +333,8 @@ def _boxed_photo(name: str, file: Path, raw: RawPhoto, max_pixels: int | None, p
 
 
 def _own_size(file: Path, max_pixels: int | None) -> tuple[int, int]:
-    photo = open_photo(file, max_pixels=max_pixels, min_side=1)  # JPEGs are decoded as small as can be
+    # JPEGs are decoded as small as can be
+    photo = open_photo(file, max_pixels=max_pixels, min_side=1)
     return photo.width, photo.height
 
 

@@ -38,12 +38,14 @@ CAPTION_KEYS = ("caption", "captions", "text")
 _NUMBERED_KEYS = ("image", "image_id")  # COCO's photos have numbers
 
 _NAME_COLUMNS = frozenset({"image", "file_name", "image_name", "image_id"})
-_ALT_NAME_COLUMN = "file"  # of tables of alternative texts; it names the photo only where no other column does
+# Of tables of alternative texts; it names the photo only where no other column does
+_ALT_NAME_COLUMN = "file"
 _CAPTION_COLUMNS = frozenset({"caption", "text", "comment"})
 DELIMITERS = (",", ";")
 """Between cells: CSV's own, and what spreadsheets write where numbers have a comma in them."""
 
-_FORMULA = re.compile(r"[=+\-@＝＋－＠\s]")  # full-width ones too, which some programs take for the others
+# full-width ones too, which some programs take for the others
+_FORMULA = re.compile(r"[=+\-@＝＋－＠\s]")
 _BAR_HEADING = ("image_name", "comment_number", "comment")
 
 # The bar behind the number may be missing: one line of Kaggle's file lacks it.
@@ -164,7 +166,9 @@ def entry_row(place: str, entry: Any) -> CaptionRow:
     names = _names(place, entry)
     keys = [key for key in CAPTION_KEYS if key in entry]
     if len(keys) > 1:
-        raise DataError(f'{place}: expected one of "caption", "captions" and "text", found {" and ".join(keys)}')
+        raise DataError(
+            f'{place}: expected one of "caption", "captions" and "text", found {" and ".join(keys)}'
+        )
     captions = _texts(keys[0], entry[keys[0]]) if keys else None
     split = entry.get("split") or None
     if captions is None or not isinstance(split, str | None):
@@ -177,7 +181,9 @@ def entry_row(place: str, entry: Any) -> CaptionRow:
 
 def is_entry(content: Any) -> bool:
     """Whether parsed JSON looks like one object for `entry_row`, by its keys alone."""
-    return isinstance(content, dict) and all(set(keys) & set(content) for keys in (NAME_KEYS, CAPTION_KEYS))
+    return isinstance(content, dict) and all(
+        set(keys) & set(content) for keys in (NAME_KEYS, CAPTION_KEYS)
+    )
 
 
 def is_mapping(content: Any) -> bool:
@@ -198,9 +204,13 @@ def is_json_lines(text: str) -> bool:
 
 def _names(place: str, entry: Any) -> list[str]:
     """All names of the photo, the first of `NAME_KEYS` first."""
-    found = [(key, entry[key]) for key in NAME_KEYS if key in entry] if isinstance(entry, dict) else []
+    found = (
+        [(key, entry[key]) for key in NAME_KEYS if key in entry] if isinstance(entry, dict) else []
+    )
     if not found or not all(_is_name(key, value) for key, value in found):
-        raise DataError(f'{place}: expected "image" (a name), "file_name", "file" or "image_id", found {shown(entry)}')
+        raise DataError(
+            f'{place}: expected "image" (a name), "file_name", "file" or "image_id", found {shown(entry)}'
+        )
     return [str(value) for _, value in found]
 
 
@@ -238,7 +248,9 @@ def table_rows(file: Path, text: str) -> Iterator[CaptionRow]:
             raise DataError(f"{file}, line {line}: {len(row)} cells, expected {len(heading)}")
         if row:
             photo = name_in_cell(row[name]) if heading[name] == _ALT_NAME_COLUMN else row[name]
-            yield CaptionRow(photo, (row[split] or None) if split is not None else None, [row[caption]])
+            yield CaptionRow(
+                photo, (row[split] or None) if split is not None else None, [row[caption]]
+            )
 
 
 def csv_rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
@@ -281,7 +293,9 @@ def token_rows(file: Path, text: str) -> Iterator[CaptionRow]:
         if line.strip():
             found = _TOKEN_LINE.fullmatch(line.rstrip("\r"))
             if found is None:
-                raise DataError(f"{file}, line {number}: expected NAME#NUMBER<tab>CAPTION, found {shown(line)}")
+                raise DataError(
+                    f"{file}, line {number}: expected NAME#NUMBER<tab>CAPTION, found {shown(line)}"
+                )
             yield CaptionRow(found["name"], None, [found["caption"]])
 
 
@@ -341,7 +355,11 @@ def _delimiter(text: str) -> str | None:
     """What separates the columns of a heading that names photos and captions; None for any other text."""
     with suppress(csv.Error):  # a line that is too long for a heading
         for delimiter in DELIMITERS:
-            cells = {cell.strip() for row in csv.reader([_first_line(text)], delimiter=delimiter) for cell in row}
+            cells = {
+                cell.strip()
+                for row in csv.reader([_first_line(text)], delimiter=delimiter)
+                for cell in row
+            }
             if cells & (_NAME_COLUMNS | {_ALT_NAME_COLUMN}) and cells & _CAPTION_COLUMNS:
                 return delimiter
     return None

@@ -75,7 +75,9 @@ class Problems:
 
     def raise_if_any(self, way_out: str = "") -> None:
         """Raises a DataError that tells all that was added, if anything was; `way_out` is another way than mending."""
-        found = [f"{kind}: {len(names)} ({_some(names)})" for kind, names in self._names.items() if names]
+        found = [
+            f"{kind}: {len(names)} ({_some(names)})" for kind, names in self._names.items() if names
+        ]
         if found:
             advice = "mend the files first" + (f", {way_out}" if way_out else "")
             raise DataError(f"{self.source}: " + "; ".join(found) + f". Nothing was read: {advice}")
@@ -83,7 +85,9 @@ class Problems:
 
 def refuse_split(source: Path, split: str, found: Iterable[str]) -> NoReturn:
     """Raises the error of a split that is not there."""
-    raise DataError(f"{source}: has no split {split!r}; splits found: {', '.join(sorted(found)) or 'none'}")
+    raise DataError(
+        f"{source}: has no split {split!r}; splits found: {', '.join(sorted(found)) or 'none'}"
+    )
 
 
 def name_in_data(split: str) -> str:
@@ -113,7 +117,9 @@ def captioned_photos(
     problems.add("photos listed twice", repeated(names))
     problems.add("photos listed but missing", [name for name in names if not exists(folder / name)])
     problems.add("photos without a caption", [name for name in names if not captions.get(name)])
-    wordless = [name for name in names if not all(tokenise(caption) for caption in captions.get(name, []))]
+    wordless = [
+        name for name in names if not all(tokenise(caption) for caption in captions.get(name, []))
+    ]
     problems.add("photos with a caption that holds no word", wordless)
     problems.raise_if_any()
     if not names:
@@ -136,7 +142,9 @@ def is_safe_name(name: str) -> bool:
     """Whether a file name from a list stays inside its folder on every system: relative, no `..`, no drive."""
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     printable = bool(name.strip()) and not any(ord(character) < 32 for character in name)
-    inside = not (posix.is_absolute() or windows.drive or windows.root) and ".." not in windows.parts
+    inside = (
+        not (posix.is_absolute() or windows.drive or windows.root) and ".." not in windows.parts
+    )
     return printable and inside and windows.name != ""
 
 
@@ -233,11 +241,15 @@ class Captions:
         for part in parts:
             if part not in self.lists:
                 found = ", ".join(self.lists)
-                raise DataError(f"{self.source}: has no {part}.txt for --split {part}; splits found: {found}")
+                raise DataError(
+                    f"{self.source}: has no {part}.txt for --split {part}; splits found: {found}"
+                )
         return [name for part in parts for name in self.lists[part]]
 
 
-def joined(source: Path, rows: Iterable[CaptionRow], lists: Mapping[str, list[str]] | None = None) -> Captions:
+def joined(
+    source: Path, rows: Iterable[CaptionRow], lists: Mapping[str, list[str]] | None = None
+) -> Captions:
     """Joins the rows of each photo.
 
     Args:
@@ -252,7 +264,9 @@ def joined(source: Path, rows: Iterable[CaptionRow], lists: Mapping[str, list[st
     in_two: dict[str, None] = {}
     for row in rows:
         captions.setdefault(row.name, []).extend(row.captions)
-        if (splits.setdefault(row.name, row.split) or DEFAULT_SPLIT) != (row.split or DEFAULT_SPLIT):
+        if (splits.setdefault(row.name, row.split) or DEFAULT_SPLIT) != (
+            row.split or DEFAULT_SPLIT
+        ):
             in_two[row.name] = None
         for alias in row.aliases:
             if row.name not in aliases.setdefault(alias, []):
@@ -268,4 +282,8 @@ def _in_two_lists(lists: Mapping[str, list[str]]) -> list[str]:
     for split, names in lists.items():
         for name in names:
             splits_of.setdefault(name, set()).add(split)
-    return [f"{name} ({' and '.join(sorted(splits))})" for name, splits in splits_of.items() if len(splits) > 1]
+    return [
+        f"{name} ({' and '.join(sorted(splits))})"
+        for name, splits in splits_of.items()
+        if len(splits) > 1
+    ]

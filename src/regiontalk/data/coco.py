@@ -55,20 +55,32 @@ def coco_rows(file: Path, content: dict[str, Any]) -> list[CaptionRow]:
     """
     problems = Problems(file)
     names = _names(file, _lists(file, content)["images"], problems, required=False)
-    rows = {str(number): CaptionRow(name, None, [], (str(number),)) for number, name in names.items()}
+    rows = {
+        str(number): CaptionRow(name, None, [], (str(number),)) for number, name in names.items()
+    }
     for number, each in enumerate(content["annotations"]):
-        if not isinstance(each, dict) or "image_id" not in each or not isinstance(each.get("caption"), str):
-            raise DataError(f'{file}, annotation {number}: expected "image_id" and "caption", a text')
+        if (
+            not isinstance(each, dict)
+            or "image_id" not in each
+            or not isinstance(each.get("caption"), str)
+        ):
+            raise DataError(
+                f'{file}, annotation {number}: expected "image_id" and "caption", a text'
+            )
         row = rows.get(str(_id(each["image_id"])))
         if row is None:
-            problems.add("captions without a photo", [f"annotation {number} of image {each['image_id']!r}"])
+            problems.add(
+                "captions without a photo", [f"annotation {number} of image {each['image_id']!r}"]
+            )
         else:
             row.captions.append(each["caption"])
     problems.raise_if_any()
     return list(rows.values())
 
 
-def read_coco_captions(json_file: str | Path, image_folder: str | Path | None = None, split: str = ALL) -> Dataset:
+def read_coco_captions(
+    json_file: str | Path, image_folder: str | Path | None = None, split: str = ALL
+) -> Dataset:
     """Reads a `captions_*.json`.
 
     Args:
@@ -112,16 +124,24 @@ def read_coco_instances(
     file = Path(json_file)
     content, problems = _content(file, split), Problems(file)
     images = content["images"]
-    names, classes = _names(file, images, problems), _classes(file, content.get("categories"), problems)
+    names, classes = (
+        _names(file, images, problems),
+        _classes(file, content.get("categories"), problems),
+    )
     raw = {
-        image["file_name"]: RawPhoto(size_of(image.get("width"), image.get("height")), aliases=(str(image["id"]),))
+        image["file_name"]: RawPhoto(
+            size_of(image.get("width"), image.get("height")), aliases=(str(image["id"]),)
+        )
         for image in images
     }
     crowds = 0
     for number, each in enumerate(content["annotations"]):
         if not isinstance(each, dict):
             raise DataError(f"{file}, annotation {number}: expected an object")
-        name, label = names.get(_id(each.get("image_id"))), classes.get(_id(each.get("category_id")))
+        name, label = (
+            names.get(_id(each.get("image_id"))),
+            classes.get(_id(each.get("category_id"))),
+        )
         place = f"annotation {each.get('id', number)}"
         xyxy = xyxy_from_xywh(each.get("bbox"))
         if name is None or label is None:
@@ -136,7 +156,15 @@ def read_coco_instances(
             raw[name].boxes.append(RawBox(place, xyxy, (label,)))
     photos = boxed_photos(raw, coco_folders(file, image_folder), selection, problems)
     remarks = {"crowd regions, no boxes": crowds} if crowds else {}
-    return BoxedDataset(file.stem, split, "labels", photos, selection.settle(problems), remarks, (*classes.values(),))
+    return BoxedDataset(
+        file.stem,
+        split,
+        "labels",
+        photos,
+        selection.settle(problems),
+        remarks,
+        (*classes.values(),),
+    )
 
 
 def coco_folders(json_file: Path, given: str | Path | None = None) -> list[Path]:
@@ -144,7 +172,9 @@ def coco_folders(json_file: Path, given: str | Path | None = None) -> list[Path]
     `val2017` or `images`, beside the file or beside its folder, or the file's own folder."""
     here, set_name = json_file.parent, json_file.stem.rsplit("_", 1)[-1]
     subfolders = (set_name, f"images/{set_name}", "images")
-    return photo_folders(given, *(base / sub for base in (here, here.parent) for sub in subfolders), here)
+    return photo_folders(
+        given, *(base / sub for base in (here, here.parent) for sub in subfolders), here
+    )
 
 
 def _content(file: Path, split: str) -> dict[str, Any]:
@@ -158,19 +188,28 @@ def _content(file: Path, split: str) -> dict[str, Any]:
 
 def _lists(file: Path, content: Any) -> dict[str, Any]:
     """The content of a file, sure to have lists of images and annotations."""
-    if not isinstance(content, dict) or not all(isinstance(content.get(k), list) for k in ("images", "annotations")):
-        raise DataError(f'{file}: not a COCO file; expected an object with the lists "images" and "annotations"')
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(k), list) for k in ("images", "annotations")
+    ):
+        raise DataError(
+            f'{file}: not a COCO file; expected an object with the lists "images" and "annotations"'
+        )
     return content
 
 
-def _names(file: Path, images: list[Any], problems: Problems, required: bool = True) -> dict[int | str | None, str]:
+def _names(
+    file: Path, images: list[Any], problems: Problems, required: bool = True
+) -> dict[int | str | None, str]:
     """File names by the photos' ids; where they are not required, the id stands for one that is missing or empty."""
     for number, image in enumerate(images):
         known = isinstance(image, dict) and _id(image.get("id")) is not None
         if not known or not isinstance(image.get("file_name", None if required else ""), str):
             raise DataError(f'{file}, image {number}: expected "id" and "file_name"')
     ids = [str(image["id"]) for image in images]
-    names = [image.get("file_name") or ("" if required else number) for number, image in zip(ids, images, strict=True)]
+    names = [
+        image.get("file_name") or ("" if required else number)
+        for number, image in zip(ids, images, strict=True)
+    ]
     refuse_repeated(problems, "photos listed twice", names)
     refuse_repeated(problems, "ids of two photos", ids)
     problems.raise_if_any()
@@ -182,7 +221,11 @@ def _classes(file: Path, categories: Any, problems: Problems) -> dict[int | str 
     if not isinstance(categories, list) or not categories:
         raise DataError(f'{file}: has no list "categories"; is it a file of instances?')
     for number, each in enumerate(categories):
-        named = isinstance(each, dict) and isinstance(each.get("name"), str) and not wordless([each["name"]])
+        named = (
+            isinstance(each, dict)
+            and isinstance(each.get("name"), str)
+            and not wordless([each["name"]])
+        )
         if not named or _id(each.get("id")) is None:
             raise DataError(f'{file}, category {number}: expected "id" and "name"')
     refuse_repeated(problems, "ids of two classes", [str(each["id"]) for each in categories])
@@ -213,7 +256,9 @@ def karpathy_rows(file: Path, content: Any) -> list[CaptionRow]:
     """
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(images, list) or not images:
-        raise DataError(f'{file}: not a Karpathy-split file; expected an object with a list "images"')
+        raise DataError(
+            f'{file}: not a Karpathy-split file; expected an object with a list "images"'
+        )
     rows = [_row(file, number, image) for number, image in enumerate(images)]
     problems = Problems(file)
     problems.add("photos listed twice", repeated(row.name for row in rows))

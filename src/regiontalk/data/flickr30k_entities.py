@@ -90,7 +90,9 @@ def read_entities(
     """
     folder = Path(folder)
     if not is_entities(folder):
-        raise DataError(f"{folder}: expected the folders Sentences and Annotations of Flickr30k Entities")
+        raise DataError(
+            f"{folder}: expected the folders Sentences and Annotations of Flickr30k Entities"
+        )
     problems, raw = Problems(folder), dict[str, RawPhoto]()
     boxless: dict[str, set[str]] = {}
     names, refused = _names(folder, split, problems)
@@ -104,8 +106,12 @@ def read_entities(
     places = (base / name for base in (folder, folder.parent) for name in candidates)
     folders = photo_folders(image_folder, *places, folder)
     photos, remarks = boxed_photos(raw, folders, EVERYTHING, problems), dict[str, int]()
-    sentences = tuple(_sentences(folder, photo, boxless[photo.name], problems, remarks) for photo in photos)
-    boxes = BoxedDataset(folder.resolve().name, split, "entities", photos, selection.settle(problems), remarks)
+    sentences = tuple(
+        _sentences(folder, photo, boxless[photo.name], problems, remarks) for photo in photos
+    )
+    boxes = BoxedDataset(
+        folder.resolve().name, split, "entities", photos, selection.settle(problems), remarks
+    )
     return Entities(boxes, sentences)
 
 
@@ -135,8 +141,14 @@ def parse_sentence(line: str) -> tuple[list[str], list[EntityPhrase]] | None:
 def _names(folder: Path, split: str, problems: Problems) -> tuple[list[str], set[str]]:
     """Names of a split's photos, from its list, or of all, from the sentences; and those of them listed once more."""
     if split == ALL:
-        return sorted(f"{path.stem}{_SUFFIX}" for path in (folder / "Sentences").glob("*.txt")), set()
-    lists = {name: folder / f"{name}.txt" for name in ("train", "val", "test") if (folder / f"{name}.txt").is_file()}
+        return sorted(
+            f"{path.stem}{_SUFFIX}" for path in (folder / "Sentences").glob("*.txt")
+        ), set()
+    lists = {
+        name: folder / f"{name}.txt"
+        for name in ("train", "val", "test")
+        if (folder / f"{name}.txt").is_file()
+    }
     wanted = name_in_data(split)
     if wanted not in lists:
         refuse_split(folder, split, [*lists, ALL])
@@ -188,9 +200,14 @@ def _sentences(
             continue
         words, phrases = parsed
         unknown = [p.entity for p in phrases if p.entity not in boxed and p.entity not in boxless]
-        problems.add("ids that the annotation lacks", [f"{file.name}, line {number}: EN#{each}" for each in unknown])
+        problems.add(
+            "ids that the annotation lacks",
+            [f"{file.name}, line {number}: EN#{each}" for each in unknown],
+        )
         without = sum(phrase.entity in boxless for phrase in phrases)
         remarks["phrases without a box"] = remarks.get("phrases without a box", 0) + without
         if words:
-            sentences.append(EntitySentence(tuple(words), tuple(p for p in phrases if p.entity in boxed)))
+            sentences.append(
+                EntitySentence(tuple(words), tuple(p for p in phrases if p.entity in boxed))
+            )
     return tuple(sentences)

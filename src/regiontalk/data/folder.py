@@ -108,9 +108,14 @@ def read_flickr8k(folder: str | Path, split: str) -> Dataset:
     problems = Problems(folder)
     safe_names(chain(found.captions, *found.lists.values()), problems)
     problems.raise_if_any()
-    problems.add("photos with captions but no file", [name for name in found.captions if not exists(images / name)])
+    problems.add(
+        "photos with captions but no file",
+        [name for name in found.captions if not exists(images / name)],
+    )
     problems.raise_if_any()
-    return Dataset(folder.resolve().name, split, captioned_photos(folder, names, images, found.captions))
+    return Dataset(
+        folder.resolve().name, split, captioned_photos(folder, names, images, found.captions)
+    )
 
 
 def read_names(file: Path) -> list[str]:
@@ -146,7 +151,9 @@ def folder_captions(folder: Path) -> Captions:
     if not files and (rows := text_rows(folder)):
         return joined(folder, rows, split_lists(folder))
     if [file.parent for file in files] == [folder]:
-        return joined(folder, read_rows(files[0]), split_lists(folder) if files[0].name == CAPTIONS else None)
+        return joined(
+            folder, read_rows(files[0]), split_lists(folder) if files[0].name == CAPTIONS else None
+        )
     places = [file.parent for file in files]
     if not files or folder in places or len(set(places)) < len(places):
         found = " and ".join(file.relative_to(folder).as_posix() for file in files) or "none"
@@ -211,7 +218,8 @@ def _split_rows(file: Path) -> Iterator[CaptionRow]:
     split, rows = file.parent.name, read_rows(file)
     others = [row.name for row in rows if row.split not in (None, split)]
     problems = Problems(file)
-    safe_names((row.name for row in rows), problems)  # here: behind the name of the split a name is never absolute
+    # Here: behind the name of the split a name is never absolute
+    safe_names((row.name for row in rows), problems)
     problems.add(f"photos in another split than {split}, their folder", others)
     problems.raise_if_any()
     for row in rows:

@@ -42,7 +42,9 @@ class Matched:
     split: str | None
 
 
-def match(predictions: Path, references: Path, images: Path | None = None, split: str = "test") -> Matched:
+def match(
+    predictions: Path, references: Path, images: Path | None = None, split: str = "test"
+) -> Matched:
     """Reads both files and joins them, complete or not at all.
 
     Args:
@@ -59,14 +61,18 @@ def match(predictions: Path, references: Path, images: Path | None = None, split
     truths = read_references(references, split)
     known, everything = truths.captions, truths.everything
     photos = PhotoNames(everything.source, everything.captions, everything.aliases)
-    named = [(photos.named(name), caption) for name, caption in read_predictions(predictions, listed)]
+    named = [
+        (photos.named(name), caption) for name, caption in read_predictions(predictions, listed)
+    ]
     wanted = list(known) if listed is None else [photos.named(name) for name in listed]
     problems = Problems(predictions)
     problems.add(f"names that fit several photos of {references}", photos.ambiguous)
     problems.raise_if_any("or name these photos as the references do")
     _require_fitting(problems, references, [name for name, _ in named], wanted, known)
     captions = dict(named)
-    return Matched(wanted, [captions[name] for name in wanted], [known[name] for name in wanted], truths.split)
+    return Matched(
+        wanted, [captions[name] for name in wanted], [known[name] for name in wanted], truths.split
+    )
 
 
 def read_predictions(file: Path, listed: Sequence[str] | None = None) -> Pairs:
@@ -82,7 +88,11 @@ def read_predictions(file: Path, listed: Sequence[str] | None = None) -> Pairs:
         DataError: if the file is damaged, or plain text does not fit the list.
     """
     if file.is_dir():
-        return [(name, caption) for name, texts in read_captions(file).captions.items() for caption in texts]
+        return [
+            (name, caption)
+            for name, texts in read_captions(file).captions.items()
+            for caption in texts
+        ]
     text = read_text(file)
     parser = parser_of(file, text)
     if parser is not None:
@@ -93,7 +103,9 @@ def read_predictions(file: Path, listed: Sequence[str] | None = None) -> Pairs:
             f"{file}: plain text does not say which photos it is about; name them with --images LIST, or give {FORMATS}"
         )
     if len(lines) != len(listed):
-        raise DataError(f"{file}: {len(lines)} lines, but the list names {len(listed)} photos; give a caption for each")
+        raise DataError(
+            f"{file}: {len(lines)} lines, but the list names {len(listed)} photos; give a caption for each"
+        )
     return list(zip(listed, lines, strict=True))
 
 
@@ -113,7 +125,9 @@ def read_references(path: Path, split: str = "test") -> References:
     captions = {name: found.captions.get(name, []) for name in names}
     problems = Problems(path)
     problems.add("photos listed twice", repeated(names))
-    problems.add("photos without a caption", [name for name, texts in captions.items() if not texts])
+    problems.add(
+        "photos without a caption", [name for name, texts in captions.items() if not texts]
+    )
     empty = [name for name, texts in captions.items() if not all(text.strip() for text in texts)]
     problems.add("photos with an empty caption", empty)
     problems.raise_if_any()
@@ -137,7 +151,9 @@ class PhotoNames:
         ambiguous: the names that were asked for and may mean several photos.
     """
 
-    def __init__(self, source: Path, names: Iterable[str], aliases: Mapping[str, list[str]]) -> None:
+    def __init__(
+        self, source: Path, names: Iterable[str], aliases: Mapping[str, list[str]]
+    ) -> None:
         self.ambiguous: list[str] = []
         self._names, self._aliases = dict.fromkeys(names), aliases
         absolute = os.path.abspath(source)
@@ -161,14 +177,20 @@ class PhotoNames:
         if given in self._aliases:
             return self._aliases[given]
         path = os.path.abspath(given)
-        inside = [PurePath(path).relative_to(folder).as_posix() for folder in self._folders if _is_below(path, folder)]
+        inside = [
+            PurePath(path).relative_to(folder).as_posix()
+            for folder in self._folders
+            if _is_below(path, folder)
+        ]
         found = [name for name in inside if name in known]
         return found[:1] or self._of_bare_name(PurePath(os.path.normpath(given)))
 
     def _of_bare_name(self, path: PurePath) -> list[str]:
         """The photos with a path's bare name; the one whose folders the path ends with, if there is one."""
         found = self._with_bare_name.get(path.name, [])
-        ends = [name for name in found if "/" in name and f"/{path.as_posix()}".endswith(f"/{name}")]
+        ends = [
+            name for name in found if "/" in name and f"/{path.as_posix()}".endswith(f"/{name}")
+        ]
         return [max(ends, key=len)] if ends else found
 
 
@@ -177,13 +199,20 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _require_fitting(
-    problems: Problems, references: Path, named: list[str], wanted: list[str], known: dict[str, list[str]]
+    problems: Problems,
+    references: Path,
+    named: list[str],
+    wanted: list[str],
+    known: dict[str, list[str]],
 ) -> None:
     problems.add("photos with two predictions", repeated(named))
     problems.add("photos listed twice", repeated(wanted))
     problems.add(f"predictions of photos that {references} does not have", _missing(named, known))
     problems.add(f"listed photos that {references} does not have", _missing(wanted, known))
-    problems.add("predictions of photos that are not listed", _missing([n for n in named if n in known], set(wanted)))
+    problems.add(
+        "predictions of photos that are not listed",
+        _missing([n for n in named if n in known], set(wanted)),
+    )
     problems.add("photos without a prediction", _missing(wanted, set(named)))
     problems.raise_if_any()
 

@@ -48,7 +48,13 @@ class RegionStoreWriter:
 
     @classmethod
     def open(
-        cls, folder: str | Path, names: Sequence[str], *, regions: int, dim: int, vision_checksum: str
+        cls,
+        folder: str | Path,
+        names: Sequence[str],
+        *,
+        regions: int,
+        dim: int,
+        vision_checksum: str,
     ) -> RegionStoreWriter:
         """Begins a store, or goes on with one that was begun with the same names, sizes and network.
 
@@ -68,16 +74,22 @@ class RegionStoreWriter:
         if min(regions, dim) < 1:
             raise ValueError(f"regions and dim must be at least 1, found {regions} and {dim}")
         if not names or len(set(names)) != len(names):
-            raise DataError(f"{folder}: a store needs photos with different names; twice: {repeated(names)[:5]}")
+            raise DataError(
+                f"{folder}: a store needs photos with different names; twice: {repeated(names)[:5]}"
+            )
         layout = Layout(len(names), regions, dim, vision_checksum, json_sha256(list(names)))
         part = part_of(folder)
         if part.is_symlink() or (part.exists() and not part.is_dir()):
-            raise DataError(f"{part}: expected a folder of ours, found a link or a file; move it away")
+            raise DataError(
+                f"{part}: expected a folder of ours, found a link or a file; move it away"
+            )
         try:
             if (folder / HEADER).exists():
                 state = read_state(folder / HEADER)
             elif folder.exists():
-                raise DataError(f"{folder}: exists and is not a store of regions; choose another folder")
+                raise DataError(
+                    f"{folder}: exists and is not a store of regions; choose another folder"
+                )
             else:
                 if not (part / PROGRESS).exists():
                     _begin(part, layout, names)
@@ -90,7 +102,12 @@ class RegionStoreWriter:
         return cls(folder, layout, state.done, state.crc32)
 
     def append(
-        self, features: np.ndarray, boxes: np.ndarray, scores: np.ndarray, counts: np.ndarray, sizes: np.ndarray
+        self,
+        features: np.ndarray,
+        boxes: np.ndarray,
+        scores: np.ndarray,
+        counts: np.ndarray,
+        sizes: np.ndarray,
     ) -> None:
         """Adds the next n photos. When it returns they are on disk; if it is interrupted none of them counts.
 
@@ -106,7 +123,13 @@ class RegionStoreWriter:
                 range, or too large for float16.
             DataError: if the disk is full or refuses.
         """
-        given = {"features": features, "boxes": boxes, "scores": scores, "counts": counts, "sizes": sizes}
+        given = {
+            "features": features,
+            "boxes": boxes,
+            "scores": scores,
+            "counts": counts,
+            "sizes": sizes,
+        }
         rows = _checked_rows(self._layout, given, self.done)
         crc32, done = {}, self.done + len(rows["counts"])
         try:
@@ -129,7 +152,9 @@ class RegionStoreWriter:
             DataError: if photos are still missing, or the disk refuses.
         """
         if self.done != self._layout.photos:
-            raise DataError(f"{self._part}: holds {self.done} of {self._layout.photos} photos; write the rest first")
+            raise DataError(
+                f"{self._part}: holds {self.done} of {self._layout.photos} photos; write the rest first"
+            )
         if not (self._folder / HEADER).exists():
             try:
                 write_state(self._part / HEADER, State(self._layout, self.done, self._crc32))
@@ -154,7 +179,9 @@ def _begin(part: Path, layout: Layout, names: Sequence[str]) -> None:
 
 def _require_same(folder: Path, found: Layout, expected: Layout) -> None:
     mine, theirs = asdict(expected), asdict(found)
-    differing = [f"{key} is {theirs[key]!r}, not {mine[key]!r}" for key in mine if mine[key] != theirs[key]]
+    differing = [
+        f"{key} is {theirs[key]!r}, not {mine[key]!r}" for key in mine if mine[key] != theirs[key]
+    ]
     if differing:
         raise DataError(
             f"{folder}: was begun with other settings ({'; '.join(differing)}); "
@@ -162,7 +189,9 @@ def _require_same(folder: Path, found: Layout, expected: Layout) -> None:
         )
 
 
-def _checked_rows(layout: Layout, given: Mapping[str, np.ndarray], done: int) -> dict[str, np.ndarray]:
+def _checked_rows(
+    layout: Layout, given: Mapping[str, np.ndarray], done: int
+) -> dict[str, np.ndarray]:
     """The arrays as they are stored, after all checks."""
     count = len(given["counts"])
     if done + count > layout.photos:
@@ -177,7 +206,9 @@ def _checked_rows(layout: Layout, given: Mapping[str, np.ndarray], done: int) ->
         with np.errstate(over="ignore"):  # found as infinity below
             rows[name] = array.astype(like.dtype)
         if not np.isfinite(rows[name]).all():
-            raise ValueError(f"{name} holds a value that is not finite or too large for {like.dtype}")
+            raise ValueError(
+                f"{name} holds a value that is not finite or too large for {like.dtype}"
+            )
     in_range = {
         "counts": (rows["counts"] >= 1) & (rows["counts"] <= layout.regions),
         "sizes": rows["sizes"] >= 1,

@@ -44,7 +44,8 @@ class Sidecars:
         if own is not None:
             return own
         shared = self._first(photo, photo.stem)
-        if shared is None or os.path.lexists(photo.with_name(photo.stem)):  # of a photo dog.jpg beside dog.jpg.png
+        # Of a photo dog.jpg beside dog.jpg.png
+        if shared is None or os.path.lexists(photo.with_name(photo.stem)):
             return None
         if photo.parent not in self._stems:
             self._stems[photo.parent] = _stems(os.listdir(photo.parent) if names is None else names)
@@ -139,13 +140,17 @@ def text_rows(folder: Path) -> list[CaptionRow]:
     problems, texts = Problems(folder), {}
     for each in photo_files(folder):
         found = [text for text in _texts(each) if text]
-        problems.add("photos whose text file and sidecar differ", [each.name] if len(set(found)) > 1 else [])
+        problems.add(
+            "photos whose text file and sidecar differ", [each.name] if len(set(found)) > 1 else []
+        )
         if found:
             texts[each.name] = found[0]
     problems.raise_if_any("or keep one of the two")
     folders = {name: name.split("/")[0] if "/" in name else "" for name in texts}
     splits = set(folders.values()) <= set(SPLIT_FOLDERS)
-    return [CaptionRow(name, folders[name] if splits else None, [text]) for name, text in texts.items()]
+    return [
+        CaptionRow(name, folders[name] if splits else None, [text]) for name, text in texts.items()
+    ]
 
 
 def photo_files(folder: Path) -> list[PhotoFiles]:
@@ -171,7 +176,9 @@ def photo_files(folder: Path) -> list[PhotoFiles]:
 
 def text_files(folder: Path) -> list[Path]:
     """The files of `photo_files`, each once."""
-    return list(dict.fromkeys(file for each in photo_files(folder) for file in each[1:] if file is not None))
+    return list(
+        dict.fromkeys(file for each in photo_files(folder) for file in each[1:] if file is not None)
+    )
 
 
 def read_text_file(file: Path) -> str:
@@ -217,7 +224,9 @@ def _is_empty(file: Path) -> bool:
 def _photos(names: list[str]) -> list[str]:
     """The photos that a folder's files are or are named after, sorted."""
     endings = (TEXT_SUFFIX, *SUFFIXES)
-    after = (name.removesuffix(ending) for name in names for ending in endings if name.endswith(ending))
+    after = (
+        name.removesuffix(ending) for name in names for ending in endings if name.endswith(ending)
+    )
     return sorted({name for name in (*names, *after) if kind_by_name(name) is True})
 
 

@@ -31,10 +31,14 @@ _JSONL = "boxes.jsonl"
 
 def is_voc(folder: Path) -> bool:
     """Whether a folder is laid out like Pascal VOC or holds a `boxes.jsonl`, by its names alone."""
-    return (folder / _JSONL).is_file() or ((folder / "Annotations").is_dir() and (folder / "JPEGImages").is_dir())
+    return (folder / _JSONL).is_file() or (
+        (folder / "Annotations").is_dir() and (folder / "JPEGImages").is_dir()
+    )
 
 
-def read_voc(folder: str | Path, split: str = ALL, selection: Selection = EVERYTHING) -> BoxedDataset:
+def read_voc(
+    folder: str | Path, split: str = ALL, selection: Selection = EVERYTHING
+) -> BoxedDataset:
     """Reads boxes with class names.
 
     Either `boxes.jsonl` with a line for each photo, `{"file_name", "width", "height", "boxes_xyxy", "labels"}` and
@@ -53,7 +57,9 @@ def read_voc(folder: str | Path, split: str = ALL, selection: Selection = EVERYT
     if (folder / _JSONL).is_file():
         return _read_jsonl(folder / _JSONL, split, selection)
     if not is_voc(folder):
-        raise DataError(f"{folder}: expected {_JSONL}, or Annotations and JPEGImages as in Pascal VOC")
+        raise DataError(
+            f"{folder}: expected {_JSONL}, or Annotations and JPEGImages as in Pascal VOC"
+        )
     return _read_xml(folder, split, selection)
 
 
@@ -65,7 +71,9 @@ def _read_jsonl(file: Path, split: str, selection: Selection) -> BoxedDataset:
     folders = photo_folders(None, file.parent / "images", file.parent)
     photos = boxed_photos(dict(found), folders, selection, problems, refused)
     left_out, classes = selection.settle(problems), labels_of(photo for _, _, photo in lines)
-    return BoxedDataset(file.resolve().parent.name, split, "labels", photos, left_out, classes=classes)
+    return BoxedDataset(
+        file.resolve().parent.name, split, "labels", photos, left_out, classes=classes
+    )
 
 
 def _jsonl_photo(file: Path, number: int, entry: dict[str, Any]) -> tuple[str, str, RawPhoto]:
@@ -81,7 +89,9 @@ def _jsonl_photo(file: Path, number: int, entry: dict[str, Any]) -> tuple[str, s
     for row, (box, label) in enumerate(zip(boxes or [], labels or [], strict=True)):
         xyxy = xyxy_of(box)
         if xyxy is None or not isinstance(label, str) or wordless([label]):
-            raise DataError(f"{file}, line {number}, box {row}: expected four numbers and the name of a class")
+            raise DataError(
+                f"{file}, line {number}, box {row}: expected four numbers and the name of a class"
+            )
         photo.boxes.append(RawBox(f"box {row}", xyxy, (label,)))
     return str(name), str(split), photo
 

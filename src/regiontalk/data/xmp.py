@@ -29,10 +29,15 @@ _XML = "http://www.w3.org/XML/1998/namespace"
 _DEFAULT = "x-default"
 
 _BETWEEN = "\f"  # joins a namespace and a name; no XML can hold it
-_ROOT, _BLOCK, _ABOUT, _ITEM = (f"{_RDF}{_BETWEEN}{name}" for name in ("RDF", "Description", "about", "li"))
+_ROOT, _BLOCK, _ABOUT, _ITEM = (
+    f"{_RDF}{_BETWEEN}{name}" for name in ("RDF", "Description", "about", "li")
+)
 _LIST_OF_LANGUAGES = f"{_RDF}{_BETWEEN}Alt"
 _LANGUAGE = f"{_XML}{_BETWEEN}lang"
-_FIELD_OF = {_BETWEEN.join((NAMESPACES[each.partition(":")[0]], each.partition(":")[2])): each for each in FIELDS}
+_FIELD_OF = {
+    _BETWEEN.join((NAMESPACES[each.partition(":")[0]], each.partition(":")[2])): each
+    for each in FIELDS
+}
 
 _TAG = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""")
 _TAG_NAME = re.compile(rb"<([^\s/>]+)")
@@ -89,7 +94,10 @@ class Property:
     @property
     def default(self) -> Item | None:
         """The item for everybody: "x-default", or else the first; None without any."""
-        return next((item for item in self.items if item.language == _DEFAULT), self.items[0] if self.items else None)
+        return next(
+            (item for item in self.items if item.language == _DEFAULT),
+            self.items[0] if self.items else None,
+        )
 
     @property
     def said(self) -> str:
@@ -211,9 +219,13 @@ class _Finder:
             self._packet = Packet(self._content, root=span, prefix=_prefix(name))
             self._level = len(self._open)
         elif self._packet is not None and self._level:
-            self._start_inside(self._packet, [each for each, _ in self._open[self._level :]], span, attributes)
+            self._start_inside(
+                self._packet, [each for each, _ in self._open[self._level :]], span, attributes
+            )
 
-    def _start_inside(self, packet: Packet, path: list[str], span: Span, attributes: dict[str, str]) -> None:
+    def _start_inside(
+        self, packet: Packet, path: list[str], span: Span, attributes: dict[str, str]
+    ) -> None:
         """Notes what concerns us, by the names of the elements from below rdf:RDF on."""
         if path == [_BLOCK]:
             self._start_block(packet, span, attributes)
@@ -221,7 +233,10 @@ class _Finder:
             self._property = Property(_FIELD_OF[path[1]], span)
             packet.properties.append(self._property)
         elif self._property is not None and path[2:] == [_LIST_OF_LANGUAGES, _ITEM]:
-            language = next((value for name, value in attributes.items() if _without_prefix(name) == _LANGUAGE), "")
+            language = next(
+                (value for name, value in attributes.items() if _without_prefix(name) == _LANGUAGE),
+                "",
+            )
             self._item = Item(language.lower(), span)
             self._property.items.append(self._item)
 
@@ -271,7 +286,11 @@ def _replacing(content: bytes, place: Property, text: str) -> list[Edit]:
     default = place.default
     if default is None:
         return [(place.span, _element(place.name, text))]
-    same = [each for each in place.items if each is default or (default.text and each.text == default.text)]
+    same = [
+        each
+        for each in place.items
+        if each is default or (default.text and each.text == default.text)
+    ]
     return [_filling(content, each, text) for each in same]
 
 
@@ -299,7 +318,13 @@ def _block(packet: Packet, texts: Mapping[str, str]) -> Edit:
     lines = [f"  <rdf:Description rdf:about={quoteattr(packet.about)}{declared}>"]
     for name, text in texts.items():
         item = f'<rdf:li xml:lang="x-default">{escape(text)}</rdf:li>'
-        lines += [f"   <{name}>", "    <rdf:Alt>", f"     {item}", "    </rdf:Alt>", f"   </{name}>"]
+        lines += [
+            f"   <{name}>",
+            "    <rdf:Alt>",
+            f"     {item}",
+            "    </rdf:Alt>",
+            f"   </{name}>",
+        ]
     lines.append("  </rdf:Description>")
     block = b"".join(newline + _plain(line) for line in lines)
     if _has_no_end(packet.content, packet.root):

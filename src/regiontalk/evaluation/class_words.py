@@ -178,7 +178,9 @@ class ClassNamer:
         self.labels = tuple(self._label_of.values())
         self._meanings = _meanings(self._label_of)
         self._sizes: dict[str, list[int]] = {}
-        for size, first in sorted({(len(words), words[0]) for words in self._meanings}, reverse=True):
+        for size, first in sorted(
+            {(len(words), words[0]) for words in self._meanings}, reverse=True
+        ):
             self._sizes.setdefault(first, []).append(size)  # by the first word, the longest first
 
     def counted(self, label: str) -> str | None:
@@ -204,9 +206,15 @@ class ClassNamer:
         with_animal = any(_ANIMAL in meaning.kinds for _, _, meaning in found)
         mentions = []
         for start, end, meaning in found:
-            labels = tuple(self._label_of[name] for name in meaning.classes if name in self._label_of)
+            labels = tuple(
+                self._label_of[name] for name in meaning.classes if name in self._label_of
+            )
             if labels and not _follows(words, start, _NOT_THERE):
-                certain = meaning.sure and len(labels) == len(meaning.classes) and _is_plain(words, start, end, meaning)
+                certain = (
+                    meaning.sure
+                    and len(labels) == len(meaning.classes)
+                    and _is_plain(words, start, end, meaning)
+                )
                 perhaps_animal = with_animal and words[end - 1] in _LIKE_ANIMALS
                 mentions.append(Mention(start, end, labels, certain and not perhaps_animal))
         return mentions
@@ -292,7 +300,11 @@ def _unsure(label_of: dict[str, str]) -> dict[Words, _Meaning]:
 def _with_plurals(singular: dict[Words, _Meaning]) -> dict[Words, _Meaning]:
     """The same words and their plurals; where a plural is listed by itself, that counts."""
     forms = {words: (*words[:-1], plural(words[-1])) for words in singular}
-    plurals = {forms[words]: replace(each, plural=True) for words, each in singular.items() if forms[words] != words}
+    plurals = {
+        forms[words]: replace(each, plural=True)
+        for words, each in singular.items()
+        if forms[words] != words
+    }
     listed = {words: replace(each, plural=words in plurals) for words, each in singular.items()}
     return plurals | listed
 
@@ -306,7 +318,9 @@ def _is_plain(words: Words, start: int, end: int, meaning: _Meaning) -> bool:
 def _follows(words: Words, start: int, phrases: frozenset[Words]) -> bool:
     """Whether one of some phrases stands before a word, or before its article."""
     ends = [start, start - 1] if start and words[start - 1] in _ARTICLES else [start]
-    return any(words[max(end - size, 0) : end] in phrases for end in ends for size in (1, 2) if end >= size)
+    return any(
+        words[max(end - size, 0) : end] in phrases for end in ends for size in (1, 2) if end >= size
+    )
 
 
 def _modifier_kinds() -> dict[str, set[str]]:

@@ -32,7 +32,11 @@ def photo_regions(
 
 
 def boxed_regions(
-    model: Model, photos: Sequence[BoxedPhoto], progress: Progress, given: bool = False, extra: bool = False
+    model: Model,
+    photos: Sequence[BoxedPhoto],
+    progress: Progress,
+    given: bool = False,
+    extra: bool = False,
 ) -> Iterator[tuple[Sequence[BoxedPhoto], list[Regions]]]:
     """Photos with boxes and their regions, in order, in batches.
 

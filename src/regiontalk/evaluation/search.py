@@ -36,7 +36,8 @@ def r_precision(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """
     found = []
     for row, right in zip(scores, relevant, strict=True):
-        order = np.lexsort((right, -row))  # by falling score, wrong photos before right ones of the same score
+        # By falling score, wrong photos before right ones of the same score
+        order = np.lexsort((right, -row))
         found.append(right[order][: int(right.sum())].mean())
     return np.array(found)
 

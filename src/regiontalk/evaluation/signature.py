@@ -33,7 +33,11 @@ _UNKNOWN = "unknown: the pack does not say what it was trained on"
 
 def photo_counts(captions: np.ndarray) -> dict[str, Any]:
     """How many photos and captions, from the number of captions of each photo, (N,)."""
-    return {"photos": len(captions), "captions": int(captions.sum()), "captions_per_photo": span(captions.tolist())}
+    return {
+        "photos": len(captions),
+        "captions": int(captions.sum()),
+        "captions_per_photo": span(captions.tolist()),
+    }
 
 
 def evaluation_signature(model: Model, dataset: Dataset, progress: Progress) -> dict[str, Any]:
@@ -43,7 +47,12 @@ def evaluation_signature(model: Model, dataset: Dataset, progress: Progress) -> 
         PhotoError: if a photo is broken.
     """
     counts = photo_counts(np.array([len(photo.captions) for photo in dataset.photos]))
-    data = {"dataset": dataset.name, "split": dataset.split, **counts, "normalisation": NORMALISATION}
+    data = {
+        "dataset": dataset.name,
+        "split": dataset.split,
+        **counts,
+        "normalisation": NORMALISATION,
+    }
     return _signed(model, dataset, data, progress)
 
 
@@ -61,10 +70,14 @@ def box_signature(
         PhotoError: if a photo is broken.
     """
     signature = _signed(model, dataset, boxes_signature(dataset, selection), progress)
-    return signature | {_NEVER_SEEN: model.pack.settings.trained_on.get(_NEVER_SEEN, "the pack does not say")}
+    return signature | {
+        _NEVER_SEEN: model.pack.settings.trained_on.get(_NEVER_SEEN, "the pack does not say")
+    }
 
 
-def _signed(model: Model, dataset: Dataset | BoxedDataset, data: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def _signed(
+    model: Model, dataset: Dataset | BoxedDataset, data: dict[str, Any], progress: Progress
+) -> dict[str, Any]:
     """Which program, pack and data, and whether the pack was trained on these photos."""
     pack, files = model.pack, dataset.files
     return {
@@ -107,7 +120,12 @@ def span(numbers: Sequence[int]) -> str:
 
 
 def training_signature(
-    pack: Pack, name: str, split: str, files: Sequence[Path], progress: Progress, max_pixels: int | None = None
+    pack: Pack,
+    name: str,
+    split: str,
+    files: Sequence[Path],
+    progress: Progress,
+    max_pixels: int | None = None,
 ) -> dict[str, Any]:
     """Contamination: how many of the measured photos were trained on.
 
@@ -131,7 +149,11 @@ def training_signature(
     asked = fingerprint_files(files, progress.advance, max_pixels)
     seen = int(recognised(asked, pack.training_photos).sum())
     those = f"the {len(pack.training_photos):,} photos that the pack was trained on"
-    said = f"yes: {seen:,} of {len(files):,} photos ({seen / len(files):.1%}) are" if seen else "no: no photo is"
+    said = (
+        f"yes: {seen:,} of {len(files):,} photos ({seen / len(files):.1%}) are"
+        if seen
+        else "no: no photo is"
+    )
     return {"seen_in_training": f"{said} among {those}", "photos_seen_in_training": seen}
 
 
@@ -141,7 +163,9 @@ def training_warning(signature: Mapping[str, Any]) -> str | None:
     if not seen.startswith("yes"):
         return None
     counted = "photos_seen_in_training" in signature
-    never = "" if counted else f" It never saw: {signature.get(_NEVER_SEEN, 'the pack does not say')}."
+    never = (
+        "" if counted else f" It never saw: {signature.get(_NEVER_SEEN, 'the pack does not say')}."
+    )
     return (
         f"WARNING: the pack {signature['pack']} was trained on photos that it is measured on "
         f"({seen.removeprefix('yes: ')}).{never} The numbers show what it remembers, not how well it does on new "
@@ -181,12 +205,19 @@ def _claims(value: Any, name: list[str], split: list[str]) -> Iterator[str]:
     """What names a dataset and its split, wherever it stands; an empty split is any."""
     if isinstance(value, str):
         said, wanted = _words(value), name + split
-        if any(said[start : start + len(wanted)] == wanted for start in range(len(said) - len(wanted) + 1)):
+        if any(
+            said[start : start + len(wanted)] == wanted
+            for start in range(len(said) - len(wanted) + 1)
+        ):
             yield value
     elif isinstance(value, list):
         for each in value:
             yield from _claims(each, name, split)
-    elif isinstance(value, Mapping) and isinstance(value.get("dataset"), str) and isinstance(value.get("split"), str):
+    elif (
+        isinstance(value, Mapping)
+        and isinstance(value.get("dataset"), str)
+        and isinstance(value.get("split"), str)
+    ):
         splits = [_words(part) for part in value["split"].split("+")]
         if _words(value["dataset"]) == name and (not split or split in splits):
             yield f"{value['dataset']} {value['split']}"

@@ -63,7 +63,10 @@ class WordsReader:
     """
 
     def __init__(
-        self, weights: Mapping[str, np.ndarray], cell: str = "rnn", placed: PlacedVectors | None = None
+        self,
+        weights: Mapping[str, np.ndarray],
+        cell: str = "rnn",
+        placed: PlacedVectors | None = None,
     ) -> None:
         """Takes the weights, any float type; they are held as float32. Row vectors: x @ W + b.
 
@@ -78,7 +81,9 @@ class WordsReader:
         if cell not in CELLS:
             raise ValueError(f"cell must be one of {', '.join(CELLS)}, found {cell!r}")
         names = _checked_names(weights, cell)
-        self._weights = {name: np.ascontiguousarray(weights[name], dtype=np.float32) for name in names}
+        self._weights = {
+            name: np.ascontiguousarray(weights[name], dtype=np.float32) for name in names
+        }
         self._network = _rnn if cell == "rnn" else _gru
         self._placed = placed
         self._learnt = len(weights["embedding"])
@@ -105,24 +110,34 @@ class WordsReader:
         vectors: dict[int, np.ndarray] = {}
         for start in range(0, len(arrays), _BATCH):
             chunk = longest_first[start : start + _BATCH]
-            vectors.update(zip(chunk, self._read_batch([arrays[number] for number in chunk]), strict=True))
+            vectors.update(
+                zip(chunk, self._read_batch([arrays[number] for number in chunk]), strict=True)
+            )
         return [vectors[number] for number in range(len(arrays))]
 
     def _check_ids(self, number: int, ids: np.ndarray) -> None:
         if ids.size == 0:
-            raise SentenceError(f"sentence {number + 1} holds no word: write at least one word of letters or digits")
+            raise SentenceError(
+                f"sentence {number + 1} holds no word: write at least one word of letters or digits"
+            )
         if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
-            raise ValueError(f"sentence {number + 1} must be integers with one axis, not {ids.dtype} {ids.shape}")
+            raise ValueError(
+                f"sentence {number + 1} must be integers with one axis, not {ids.dtype} {ids.shape}"
+            )
         if ids.min() < 0 or ids.max() >= self.vocabulary_size:
-            raise ValueError(f"sentence {number + 1} holds an id outside of 0..{self.vocabulary_size - 1}")
+            raise ValueError(
+                f"sentence {number + 1} holds an id outside of 0..{self.vocabulary_size - 1}"
+            )
 
     def _read_batch(self, sentences: list[np.ndarray]) -> list[np.ndarray]:
         """The same for sentences that stand by descending length."""
         lengths = np.array([len(ids) for ids in sentences])
         different, rows = np.unique(np.concatenate(sentences), return_inverse=True)
-        words = np.split(rows, np.cumsum(lengths)[:-1])  # of each sentence, (T,) rows of `different`
+        # Of each sentence, (T,) rows of `different`
+        words = np.split(rows, np.cumsum(lengths)[:-1])
         x = self._look_up(different)  # (U, d), Eq. 2
-        s = self._network(x, Beginnings(words), Beginnings(words, from_right=True), self._weights)  # (P, h)
+        # s: (P, h)
+        s = self._network(x, Beginnings(words), Beginnings(words, from_right=True), self._weights)
         return np.split(s, np.cumsum(lengths)[:-1])
 
     def _look_up(self, ids: np.ndarray) -> np.ndarray:
@@ -134,7 +149,9 @@ class WordsReader:
         return x
 
 
-def words_shapes(cell: str, words: int, embedding: int, hidden: int, dim: int) -> dict[str, tuple[int, ...]]:
+def words_shapes(
+    cell: str, words: int, embedding: int, hidden: int, dim: int
+) -> dict[str, tuple[int, ...]]:
     """Every tensor of a words network with its shape: what its file must hold.
 
     Args:
@@ -188,20 +205,27 @@ class Beginnings:
     def __init__(self, sentences: Sequence[np.ndarray], from_right: bool = False) -> None:
         lengths = np.array([len(words) for words in sentences])
         ends = np.cumsum(lengths)  # of each sentence in (P,)
-        said, different = np.concatenate(sentences), 1 + max(int(words.max()) for words in sentences)
+        said, different = (
+            np.concatenate(sentences),
+            1 + max(int(words.max()) for words in sentences),
+        )
         self.place = np.empty(len(said), np.int64)
         self.levels: list[tuple[np.ndarray, np.ndarray]] = []
         before, count = np.zeros(len(sentences), np.int64), 0
         for t in range(lengths[0]):
             longer = lengths > t  # always the first ones
             own = ends[longer] - 1 - t if from_right else (ends - lengths)[longer] + t
-            found, before = np.unique(before[: len(own)] * different + said[own], return_inverse=True)
+            found, before = np.unique(
+                before[: len(own)] * different + said[own], return_inverse=True
+            )
             self.levels.append(np.divmod(found, different))
             self.place[own] = count + before
             count += len(found)
 
 
-def _rnn(x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]) -> np.ndarray:
+def _rnn(
+    x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]
+) -> np.ndarray:
     """Eq. 3 to 6: different words' vectors x (U, d) -> s (P, h)."""
     e = _relu(x @ w["W_e"] + w["b_e"])  # (U, H), Eq. 3
     h_forward = _recur(_rnn_update, e, left, w["W_f"], w["b_f"])  # (P, H), Eq. 4
@@ -209,7 +233,9 @@ def _rnn(x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.
     return _relu((h_forward + h_backward) @ w["W_d"] + w["b_d"])  # (P, h), Eq. 6
 
 
-def _gru(x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]) -> np.ndarray:
+def _gru(
+    x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]
+) -> np.ndarray:
     """The same with gates instead of f: no Eq. 3, a GRU in place of Eq. 4 and 5, and Eq. 6 without its f."""
     h_forward = _recur(gru_update, x @ w["W_xf"] + w["b_xf"], left, w["W_f"], w["b_f"])  # (P, H)
     h_backward = _recur(gru_update, x @ w["W_xb"] + w["b_xb"], right, w["W_b"], w["b_b"])  # (P, H)
@@ -228,7 +254,9 @@ def _recur(
     return np.concatenate(states)[beginnings.place]
 
 
-def _rnn_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def _rnn_update(
+    h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
     """One step of Eq. 4 or 5: h_t = f(e_t + W h_{t∓1} + b)."""
     return _relu(word + h @ matrix + bias)
 
@@ -246,8 +274,14 @@ def _checked_names(weights: Mapping[str, np.ndarray], cell: str) -> list[str]:
             raise ValueError(f"the words network lacks {name}")
     for name in ("embedding", "W_d"):
         if weights[name].ndim != 2:
-            raise ValueError(f"{name} of the words network has shape {weights[name].shape}, expected two axes")
-    for name, shape in words_shapes(cell, *weights["embedding"].shape, *weights["W_d"].shape).items():
+            raise ValueError(
+                f"{name} of the words network has shape {weights[name].shape}, expected two axes"
+            )
+    for name, shape in words_shapes(
+        cell, *weights["embedding"].shape, *weights["W_d"].shape
+    ).items():
         if weights[name].shape != shape:
-            raise ValueError(f"{name} of the words network has shape {weights[name].shape}, expected {shape}")
+            raise ValueError(
+                f"{name} of the words network has shape {weights[name].shape}, expected {shape}"
+            )
     return names

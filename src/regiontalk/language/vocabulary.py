@@ -38,7 +38,9 @@ class Vocabulary:
     UNKNOWN: ClassVar[int] = 1
     _SPECIAL: ClassVar[int] = 2
 
-    def __init__(self, words: Sequence[str], counts: Sequence[int] | np.ndarray, placed: Sequence[str] = ()) -> None:
+    def __init__(
+        self, words: Sequence[str], counts: Sequence[int] | np.ndarray, placed: Sequence[str] = ()
+    ) -> None:
         """Takes the V - 2 real words in the order of their ids, the V counts, and the P placed words.
 
         Raises:
@@ -63,7 +65,9 @@ class Vocabulary:
 
     def kind(self, word: str) -> WordKind:
         """What is known of a word."""
-        return "learnt" if word in self._ids else "placed" if word in self._placed_ids else "unknown"
+        return (
+            "learnt" if word in self._ids else "placed" if word in self._placed_ids else "unknown"
+        )
 
     def with_placed(self, placed: Sequence[str]) -> Vocabulary:
         """The same words with others placed.
@@ -112,13 +116,19 @@ class Vocabulary:
             min_count: further words that occur less often stay as they were, placed or unknown.
         """
         captions, frequency = _count(token_lists)
-        further = {word: count for word, count in frequency.items() if word not in self and count >= min_count}
+        further = {
+            word: count
+            for word, count in frequency.items()
+            if word not in self and count >= min_count
+        }
         words = sorted(further, key=lambda word: (-further[word], word))
         known = [frequency[word] for word in self.words]
         rare = frequency.total() - sum(known) - sum(further.values())
         counts = self.counts + np.array([captions, rare, *known])
         placed = [word for word in self.placed if word not in further]
-        return Vocabulary([*self.words, *words], [*counts.tolist(), *(further[word] for word in words)], placed)
+        return Vocabulary(
+            [*self.words, *words], [*counts.tolist(), *(further[word] for word in words)], placed
+        )
 
     def encode(self, words: Iterable[str]) -> np.ndarray:
         """The ids of T words, (T,) int64; words that are neither learnt nor placed become UNKNOWN."""
@@ -135,7 +145,9 @@ class Vocabulary:
 
     def _word(self, id_: int) -> str:
         if not self._SPECIAL <= id_ < len(self):
-            raise ValueError(f"id {id_} is not a word; words have the ids {self._SPECIAL} to {len(self) - 1}")
+            raise ValueError(
+                f"id {id_} is not a word; words have the ids {self._SPECIAL} to {len(self) - 1}"
+            )
         return self.words[id_ - self._SPECIAL]
 
     def to_json(self) -> dict[str, Any]:
@@ -152,13 +164,17 @@ class Vocabulary:
             PackError: if anything about the content is not as `to_json` writes it.
         """
         if not isinstance(content, Mapping) or set(content) - {"placed"} != {"words", "counts"}:
-            raise PackError('the vocabulary must be an object with "words", "counts" and perhaps "placed" alone')
+            raise PackError(
+                'the vocabulary must be an object with "words", "counts" and perhaps "placed" alone'
+            )
         words, counts, placed = content["words"], content["counts"], content.get("placed", [])
         for name, each in (("words", words), ("placed", placed)):
             if not isinstance(each, list) or not all(isinstance(word, str) for word in each):
                 raise PackError(f'the vocabulary\'s "{name}" must be a list of strings')
         # bool is an int to Python, but not to whoever reads the file.
-        if not isinstance(counts, list) or not all(type(count) is int and abs(count) < 2**63 for count in counts):
+        if not isinstance(counts, list) or not all(
+            type(count) is int and abs(count) < 2**63 for count in counts
+        ):
             raise PackError('the vocabulary\'s "counts" must be a list of integers')
         try:
             return cls(words, counts, placed)
@@ -190,12 +206,16 @@ def _check(words: tuple[str, ...], counts: np.ndarray, distinct: int, length: in
         raise ValueError("a count is negative")
 
 
-def _check_placed(placed: tuple[str, ...], distinct: Mapping[str, int], learnt: Mapping[str, int]) -> None:
+def _check_placed(
+    placed: tuple[str, ...], distinct: Mapping[str, int], learnt: Mapping[str, int]
+) -> None:
     if len(distinct) != len(placed):
         raise ValueError("a placed word occurs more than once")
     wrong = next((word for word in placed if word in learnt or tokenise(word) != [word]), None)
     if wrong is not None:
-        raise ValueError(f"the placed word {wrong!r} is a learnt one, or not a word as the tokeniser makes them")
+        raise ValueError(
+            f"the placed word {wrong!r} is a learnt one, or not a word as the tokeniser makes them"
+        )
 
 
 def one_letter_off(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
@@ -218,4 +238,5 @@ def one_letter_off(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     near |= {head + letter + tail[1:] for head, tail in cuts if tail for letter in letters}
     near |= {head + letter + tail for head, tail in cuts for letter in letters}
     known = [each for each in near - {word} if vocabulary.kind(each) != "unknown"]
-    return tuple(sorted(known, key=lambda each: int(vocabulary.encode([each])[0]))[:_NEAR])  # rarer words later
+    # Rarer words later
+    return tuple(sorted(known, key=lambda each: int(vocabulary.encode([each])[0]))[:_NEAR])

@@ -42,7 +42,8 @@ MAX_PPM_COMMENTS = 1_000
 """Of a PPM in plain text. Pillow takes them out in quadratic time: a megabyte of them takes minutes."""
 
 _PIECE_BYTES = 1 << 20
-_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # but the restarts, which part the data of a scan
+# But the restarts, which part the data of a scan
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _BARE = frozenset([0x01, *range(0xD0, 0xDA)])  # markers without a length: TEM, RST, SOI, EOI
 _SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -53,7 +54,8 @@ _ROWS, _COMPRESSION = 257, 259
 _FAX = (2, 3, 4)  # kinds of compression
 _SHORT = 3  # TIFF's type of two bytes
 
-_SIZ = struct.Struct(">H2x8I H")  # JPEG 2000: length, sizes and offsets of the photo and its tiles, components
+# JPEG 2000: length, sizes and offsets of the photo and its tiles, components
+_SIZ = struct.Struct(">H2x8I H")
 _CODING = b"\x52"  # the marker of the coding style
 _J2K_HEAD_BYTES = 1 << 16
 
@@ -75,16 +77,26 @@ def check_costs(name: str, kind: str, stream: IO[bytes]) -> None:
             raise _dear(name, f"a PNG photo of at most {MAX_PNG_CHUNKS:,} chunks", "more")
     elif kind == "TIFF":
         tags = tiff_tags(stream)
-        strips = max((tag.count for number, tag in tags.items() if number in _STRIPS_OR_TILES), default=0)
+        strips = max(
+            (tag.count for number, tag in tags.items() if number in _STRIPS_OR_TILES), default=0
+        )
         if strips > MAX_TIFF_STRIPS:
-            raise _dear(name, f"a TIFF photo of at most {MAX_TIFF_STRIPS:,} strips or tiles", f"{strips:,}")
+            raise _dear(
+                name, f"a TIFF photo of at most {MAX_TIFF_STRIPS:,} strips or tiles", f"{strips:,}"
+            )
         rows = tags[_ROWS].value if _ROWS in tags else 0
         if _COMPRESSION in tags and tags[_COMPRESSION].value in _FAX and rows > MAX_FAX_ROWS:
-            raise _dear(name, f"a TIFF photo, compressed as a fax, of at most {MAX_FAX_ROWS:,} rows", f"{rows:,}")
+            raise _dear(
+                name,
+                f"a TIFF photo, compressed as a fax, of at most {MAX_FAX_ROWS:,} rows",
+                f"{rows:,}",
+            )
     elif kind == "PPM":
         _check_ppm(name, stream)
     elif kind == "JPEG2000" and (packets := _j2k_packets(stream)) > MAX_J2K_PACKETS:
-        raise _dear(name, f"a JPEG 2000 photo of at most {MAX_J2K_PACKETS:,} packets", f"{packets:,}")
+        raise _dear(
+            name, f"a JPEG 2000 photo of at most {MAX_J2K_PACKETS:,} packets", f"{packets:,}"
+        )
 
 
 def _dear(name: str, expected: str, found: str) -> PhotoError:
@@ -103,7 +115,9 @@ def _check_jpeg(name: str, stream: IO[bytes]) -> None:
         elif marker == _APP1 and content.startswith(b"Exif"):
             exif += 1
             if exif > MAX_EXIF_SEGMENTS:
-                raise _dear(name, f"a JPEG photo of at most {MAX_EXIF_SEGMENTS} EXIF segments", "more")
+                raise _dear(
+                    name, f"a JPEG photo of at most {MAX_EXIF_SEGMENTS} EXIF segments", "more"
+                )
         elif marker == _SOS:
             scans += 1
             if not pixels or (not progressive and content[:1] == components):
@@ -212,7 +226,9 @@ def tiff_tags(stream: IO[bytes]) -> dict[int, TiffTag]:
         size = 4 + 2 * wide
         content = stream.read(size * min(entries, 1 << 16))
         for at in range(0, len(content) - size + 1, size):
-            tag, kind = (int.from_bytes(content[at + each : at + each + 2], order) for each in (0, 2))
+            tag, kind = (
+                int.from_bytes(content[at + each : at + each + 2], order) for each in (0, 2)
+            )
             count = int.from_bytes(content[at + 4 : at + 4 + wide], order)
             value = content[at + 4 + wide : at + size]
             if kind == _SHORT and 2 * count > wide:  # the values lie elsewhere
@@ -232,7 +248,9 @@ def _j2k_packets(stream: IO[bytes]) -> int:
     head = _codestream(stream)
     if head[:4] != b"\xff\x4f\xff\x51" or len(head) < 4 + _SIZ.size:
         return 0
-    length, width, height, left, top, tile_width, tile_height, _, _, components = _SIZ.unpack_from(head, 4)
+    length, width, height, left, top, tile_width, tile_height, _, _, components = _SIZ.unpack_from(
+        head, 4
+    )
     tile_width, tile_height = max(1, min(tile_width, width)), max(1, min(tile_height, height))
     tiles = max(0, -(-(width - left) // tile_width) * -(-(height - top) // tile_height))
     at = 4 + length

@@ -55,7 +55,9 @@ class FoundPhotos:
             name: that was searched; it is among them if nothing was found there.
         """
         if not self.photos and not self.unreadable:
-            return {name: "no photo in this folder; name one that holds JPEG, PNG or other pictures"}
+            return {
+                name: "no photo in this folder; name one that holds JPEG, PNG or other pictures"
+            }
         return {str(folder): str(error) for folder, error in self.unreadable.items()}
 
 
@@ -77,7 +79,9 @@ def search_photos(paths: Paths, exclude: Sequence[str] = ()) -> FoundPhotos:
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
         name = os.fsdecode(path)
         if not name:
-            raise PhotoError("'': expected a photo or a folder of photos, found an empty name. Name one.")
+            raise PhotoError(
+                "'': expected a photo or a folder of photos, found an empty name. Name one."
+            )
         if os.path.isdir(name):
             _search(name, excluded, found)
         else:
@@ -104,7 +108,10 @@ def names_in_folders(folder: str | os.PathLike[str]) -> list[tuple[Path, list[st
         PhotoError: if a folder cannot be read.
     """
     found = FoundPhotos()
-    listed = [(Path(inside), sorted(names)) for inside, names in _walk(os.fsdecode(folder), _matcher(()), found)]
+    listed = [
+        (Path(inside), sorted(names))
+        for inside, names in _walk(os.fsdecode(folder), _matcher(()), found)
+    ]
     for error in found.unreadable.values():
         raise error
     return sorted(listed)
@@ -122,21 +129,34 @@ def _search(folder: str, excluded: Callable[[str], bool], found: FoundPhotos) ->
     found.photos += sorted(photos)
 
 
-def _walk(folder: str, excluded: Callable[[str], bool], found: FoundPhotos) -> Iterator[tuple[str, list[str]]]:
+def _walk(
+    folder: str, excluded: Callable[[str], bool], found: FoundPhotos
+) -> Iterator[tuple[str, list[str]]]:
     """Each folder that is searched, with the names of the files in it that are not hidden or excluded."""
 
     def unreadable(error: OSError) -> None:
         name = os.fsdecode(error.filename or folder)
-        text = str(files.unreadable(name, error, PhotoError, "Change its permissions, or exclude it."))
+        text = str(
+            files.unreadable(name, error, PhotoError, "Change its permissions, or exclude it.")
+        )
         found.unreadable[Path(name)] = PhotoError(escaped(text))
 
     for inside, folders, names in os.walk(folder, onerror=unreadable):
         below = os.path.relpath(inside, folder)
         folders[:] = [name for name in folders if _is_entered(inside, name, below, excluded, found)]
-        yield inside, [name for name in names if not name.startswith(".") and not excluded(os.path.join(below, name))]
+        yield (
+            inside,
+            [
+                name
+                for name in names
+                if not name.startswith(".") and not excluded(os.path.join(below, name))
+            ],
+        )
 
 
-def _is_entered(inside: str, name: str, below: str, excluded: Callable[[str], bool], found: FoundPhotos) -> bool:
+def _is_entered(
+    inside: str, name: str, below: str, excluded: Callable[[str], bool], found: FoundPhotos
+) -> bool:
     if excluded(os.path.join(below, name)):
         return False
     if name.lower() in _SYSTEM_NAMES:
@@ -147,13 +167,17 @@ def _is_entered(inside: str, name: str, below: str, excluded: Callable[[str], bo
 
 def _matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
     """Tells whether a path below the named folder fits one of some patterns."""
-    clean = [pattern.replace(os.sep, "/").strip("/").removeprefix("./").lower() for pattern in patterns]
+    clean = [
+        pattern.replace(os.sep, "/").strip("/").removeprefix("./").lower() for pattern in patterns
+    ]
     of_names = [re.compile(translate(each)) for each in clean if each and "/" not in each]
     of_paths = [re.compile(translate(each)) for each in clean if "/" in each]
 
     def matches(path: str) -> bool:
         whole = os.path.normpath(path).replace(os.sep, "/").lower()
         name = whole.rpartition("/")[2]
-        return any(each.match(name) for each in of_names) or any(each.match(whole) for each in of_paths)
+        return any(each.match(name) for each in of_names) or any(
+            each.match(whole) for each in of_paths
+        )
 
     return matches

@@ -34,7 +34,9 @@ def listed(photos: Any) -> list[Any]:
     try:
         return list(photos)
     except TypeError:
-        raise PhotoError(f"expected photos, found {what(photos)}. Give a path, or a list of them.") from None
+        raise PhotoError(
+            f"expected photos, found {what(photos)}. Give a path, or a list of them."
+        ) from None
 
 
 def one(photo: Any, method: str) -> Any:
@@ -45,7 +47,9 @@ def one(photo: Any, method: str) -> Any:
     """
     if is_one(photo):
         return photo
-    advice = "Give one at a time; for many, describe_regions and align take what look found in them."
+    advice = (
+        "Give one at a time; for many, describe_regions and align take what look found in them."
+    )
     raise PhotoError(f"{method}: expected one photo, found {what(photo)}. {advice}")
 
 

@@ -10,13 +10,9 @@ from importlib.util import find_spec
 
 from regiontalk.errors import PhotoError
 
-_SUFFIXES = (
-    "jpg jpeg jpe jfif mpo png apng gif bmp tif tiff webp avif avifs jp2 j2k jpc jpf jpx j2c ppm pgm pbm pnm pfm"
-)
+_SUFFIXES = "jpg jpeg jpe jfif mpo png apng gif bmp tif tiff webp avif avifs jp2 j2k jpc jpf jpx j2c ppm pgm pbm pnm pfm"
 _HEIF_SUFFIXES = "heic heics heif heifs hif"
-_RAW_SUFFIXES = (
-    "3fr ari arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 srf srw x3f"
-)
+_RAW_SUFFIXES = "3fr ari arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 srf srw x3f"
 
 SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 """Of the photos that are read everywhere; upper and lower case are one."""
@@ -76,7 +72,20 @@ _SIGNATURES = (
 """Offset, bytes there, what such a file is."""
 
 _HEIF_BRANDS = frozenset(
-    [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1", b"miaf"]
+    [
+        b"heic",
+        b"heix",
+        b"heim",
+        b"heis",
+        b"hevc",
+        b"hevx",
+        b"hevm",
+        b"hevs",
+        b"mif1",
+        b"mif2",
+        b"msf1",
+        b"miaf",
+    ]
 )
 _AVIF_BRANDS = frozenset([b"avif", b"avis"])
 
@@ -156,7 +165,12 @@ def out_of_memory(name: str, what: str = "a photo") -> PhotoError:
     Args:
         what: the photo, as far as it is known.
     """
-    return wrong(name, "a photo that can be decoded", f"{what} and too little memory for it", "Make it smaller.")
+    return wrong(
+        name,
+        "a photo that can be decoded",
+        f"{what} and too little memory for it",
+        "Make it smaller.",
+    )
 
 
 def reason(error: BaseException) -> str:

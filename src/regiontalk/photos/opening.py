@@ -24,7 +24,9 @@ from regiontalk.photos.readers import (
     too_large,
 )
 
-PhotoSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+PhotoSource: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+)
 """A path, a file's bytes, a file opened in binary mode, a PIL image, or an array (H, W, 3) uint8 RGB."""
 
 MAX_PIXELS = 100_000_000
@@ -81,7 +83,9 @@ class Photo:
             raise out_of_memory(self.file) from None
 
 
-def open_photo(source: PhotoSource, *, max_pixels: int | None = None, min_side: int | None = None) -> Photo:
+def open_photo(
+    source: PhotoSource, *, max_pixels: int | None = None, min_side: int | None = None
+) -> Photo:
     """Open a photo: the first frame, upright as its EXIF orientation says, RGB, transparency on white.
 
     16-bit greys are scaled to 8 bits by their high byte; for 32-bit and floating-point greys see `to_rgb`.
@@ -102,7 +106,9 @@ def open_photo(source: PhotoSource, *, max_pixels: int | None = None, min_side: 
     """
     most = MAX_PIXELS if max_pixels is None else max_pixels
     if most < 1 or (min_side is not None and min_side < 1):
-        raise ValueError(f"max_pixels and min_side must be at least 1, found {max_pixels} and {min_side}")
+        raise ValueError(
+            f"max_pixels and min_side must be at least 1, found {max_pixels} and {min_side}"
+        )
     name = _name(source)
     try:
         with quiet_pillow():
@@ -110,7 +116,9 @@ def open_photo(source: PhotoSource, *, max_pixels: int | None = None, min_side: 
     except MemoryError:
         raise out_of_memory(name) from None
     except OSError as error:  # decoders' own are PhotoErrors by now
-        raise PhotoError(escaped(str(files.unreadable(name, error, PhotoError, "Check the disk.")))) from None
+        raise PhotoError(
+            escaped(str(files.unreadable(name, error, PhotoError, "Check the disk.")))
+        ) from None
 
 
 def prepare(image: Image.Image, size: int) -> np.ndarray:
@@ -152,7 +160,9 @@ def _open(name: str, source: PhotoSource, max_pixels: int, min_side: int | None)
     if isinstance(source, str | os.PathLike):
         with _open_file(name) as stream:
             return _from_stream(name, stream, max_pixels, min_side)
-    content = source if isinstance(source, bytes | bytearray | memoryview) else _content(name, source)
+    content = (
+        source if isinstance(source, bytes | bytearray | memoryview) else _content(name, source)
+    )
     return _from_stream(name, io.BytesIO(content), max_pixels, min_side)
 
 
@@ -176,11 +186,15 @@ def _content(name: str, file: BinaryIO) -> bytes:
         content = file.read(MAX_FILE_BYTES + 1)
         if before is not None:
             file.seek(before)
-    except (AttributeError, ValueError) as error:  # a closed one, or something that only looks like a file
+    except (AttributeError, ValueError) as error:
+        # A closed one, or something that only looks like a file
         raise wrong(name, "an open file", str(error), "Open it with mode 'rb'.") from None
     if not isinstance(content, bytes):
         raise wrong(
-            name, "a file that gives bytes", f"one that gives {type(content).__name__}", "Open it in mode 'rb'."
+            name,
+            "a file that gives bytes",
+            f"one that gives {type(content).__name__}",
+            "Open it in mode 'rb'.",
         )
     if len(content) > MAX_FILE_BYTES:
         raise wrong(name, f"a file of at most {MAX_FILE_BYTES:,} bytes", "more", "Make it smaller.")
@@ -193,7 +207,12 @@ def _from_array(pixels: np.ndarray, max_pixels: int) -> Photo:
         found = f"{pixels.shape} of {pixels.dtype}"
         raise wrong("<array>", expected, found, "Convert it to RGB with 8 bits a channel.")
     if not pixels.size:
-        raise wrong("<array>", f"{expected} with pixels", f"shape {pixels.shape}", "Give at least one pixel.")
+        raise wrong(
+            "<array>",
+            f"{expected} with pixels",
+            f"shape {pixels.shape}",
+            "Give at least one pixel.",
+        )
     height, width = pixels.shape[:2]
     _check_size("<array>", width, height, max_pixels)
     return Photo("<array>", width, height, Image.fromarray(np.array(pixels, order="C")))
@@ -222,7 +241,8 @@ def _finish(name: str, image: Image.Image, max_pixels: int, min_side: int | None
         shrunk = min_side is not None and _shrink(image, min_side)
         _check_size(name, width, height, max_pixels, image.size if shrunk else None)
         decode(image)
-        turn = _orientation(image)  # after decoding: readers of TIFF turn by themselves, and then say so
+        # After decoding: readers of TIFF turn by themselves, and then say so
+        turn = _orientation(image)
         upright = to_rgb(image)
         if turn in _TURNS:
             upright = upright.transpose(_TURNS[turn])
@@ -255,7 +275,9 @@ def _shrink(image: Image.Image, min_side: int) -> bool:
     return image.size != before and stream is not None and has_one_scan(stream)
 
 
-def _check_size(name: str, width: int, height: int, max_pixels: int, decoded: tuple[int, int] | None = None) -> None:
+def _check_size(
+    name: str, width: int, height: int, max_pixels: int, decoded: tuple[int, int] | None = None
+) -> None:
     """Refuse what takes too much memory or time.
 
     Args:
@@ -264,7 +286,9 @@ def _check_size(name: str, width: int, height: int, max_pixels: int, decoded: tu
     at_once, in_all = (decoded or (width, height)), width * height
     found = f"{width} x {height} = {in_all:,}"
     if at_once[0] * at_once[1] > max_pixels:
-        shown = f"{found}, of which {at_once[0] * at_once[1]:,} would be decoded" if decoded else found
+        shown = (
+            f"{found}, of which {at_once[0] * at_once[1]:,} would be decoded" if decoded else found
+        )
         raise TooManyPixelsError(name, f"a photo of at most {max_pixels:,} pixels", shown)
     if in_all > SHRUNK * max_pixels:
         raise TooManyPixelsError(name, f"a photo of at most {SHRUNK * max_pixels:,} pixels", found)
@@ -293,7 +317,8 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
     layer = image if image.mode == "RGBA" else image.convert("RGBA")
     paper = Image.new("RGB", layer.size, "white")
-    paper.paste(layer, mask=layer)  # the same pixels as of `alpha_composite`, without its two more images in RGBA
+    # The same pixels as of `alpha_composite`, without its two more images in RGBA
+    paper.paste(layer, mask=layer)
     return paper
 
 

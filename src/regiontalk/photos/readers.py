@@ -52,22 +52,40 @@ READERS = {
 MAX_FILE_BYTES = 1 << 31
 """Larger files are refused: no photo of a hundred megapixels needs more, and some readers take a file whole."""
 
-_EXPECTED = "a photo (JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM or, with its extra, HEIF)"
+_EXPECTED = (
+    "a photo (JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM or, with its extra, HEIF)"
+)
 _SAVE_ANEW = "Save it as JPEG, or as PNG with 8 or 16 bits."
 
-_NOT_READ = ("cannot handle", "not supported", "unsupported", "unknown pixel mode", "not implemented", "not configured")
+_NOT_READ = (
+    "cannot handle",
+    "not supported",
+    "unsupported",
+    "unknown pixel mode",
+    "not implemented",
+    "not configured",
+)
 """In what readers say of a sound photo that they cannot read."""
 
 _MEMORY = {"WEBP": 8, "JPEG2000": 16, "AVIF": 8}
 """Bytes that decoders take for each pixel, at least; of those that do not tell too little memory from damage."""
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-_TEXTS_THAT_TURN = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")  # they may say how a photo is turned
+# They may say how a photo is turned
+_TEXTS_THAT_TURN = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
 
-_KIND, _BITS, _COMPRESSION, _SUB_PHOTOS, _FORMAT, _DNG = 254, 258, 259, 330, 339, 50706  # TIFF's tags
-_NUMBERS = {1: "integers", 2: "signed integers", 3: "floating point", 5: "complex integers", 6: "complex numbers"}
+# TIFF's tags
+_KIND, _BITS, _COMPRESSION, _SUB_PHOTOS, _FORMAT, _DNG = 254, 258, 259, 330, 339, 50706
+_NUMBERS = {
+    1: "integers",
+    2: "signed integers",
+    3: "floating point",
+    5: "complex integers",
+    6: "complex numbers",
+}
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # or Python writes Pillow's errors to stderr, unasked
+# Or Python writes Pillow's errors to stderr, unasked
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def read_header(name: str, stream: IO[bytes]) -> Image.Image:
@@ -89,7 +107,12 @@ def read_header(name: str, stream: IO[bytes]) -> Image.Image:
         accepts = Image.OPEN[kind][1]
         verdict = accepts(head[:32]) if accepts else True
         if isinstance(verdict, str):  # Pillow was built without what this format needs
-            raise wrong(name, "a photo that this Pillow can read", f"a {kind} photo", "Save it as JPEG or PNG.")
+            raise wrong(
+                name,
+                "a photo that this Pillow can read",
+                f"a {kind} photo",
+                "Save it as JPEG or PNG.",
+            )
         if not verdict:
             continue
         check_costs(name, kind, stream)
@@ -141,7 +164,12 @@ def broken(name: str, kind: str, error: Exception, pixels: int = 0) -> PhotoErro
     if not _memory_suffices(kind, pixels):
         return out_of_memory(name)
     if _is_not_read(error):
-        return wrong(name, f"a {kind} photo that can be read", f"one that cannot ({reason(error)})", _SAVE_ANEW)
+        return wrong(
+            name,
+            f"a {kind} photo that can be read",
+            f"one that cannot ({reason(error)})",
+            _SAVE_ANEW,
+        )
     return wrong(name, f"a whole {kind} photo", f"broken data ({reason(error)})", GET_IT_AGAIN)
 
 
@@ -157,7 +185,9 @@ def too_large(name: str, error: Image.DecompressionBombError) -> PhotoError:
 def _read(name: str, kind: str, stream: IO[bytes]) -> Image.Image:
     reader = Image.OPEN[kind][0]
     if kind == "TIFF" and _is_raw(stream):
-        raise wrong(name, _EXPECTED, "a raw photo (TIFF from a camera)", "Develop it and save it as JPEG.")
+        raise wrong(
+            name, _EXPECTED, "a raw photo (TIFF from a camera)", "Develop it and save it as JPEG."
+        )
     stream.seek(0)
     try:
         return cast(Image.Image, reader(stream, name))
@@ -190,7 +220,12 @@ def _is_raw(stream: IO[bytes]) -> bool:
 
 def _read_heif(name: str, stream: IO[bytes]) -> Image.Image:
     if not heif_is_read():
-        raise wrong(name, "a photo that can be read", "a HEIF photo (HEIC)", f"Save it as JPEG, or: {INSTALL_HEIF}")
+        raise wrong(
+            name,
+            "a photo that can be read",
+            "a HEIF photo (HEIC)",
+            f"Save it as JPEG, or: {INSTALL_HEIF}",
+        )
     stream.seek(0)
     try:
         return cast(Image.Image, import_module("pillow_heif").HeifImageFile(stream, name))
@@ -205,7 +240,9 @@ def _read_heif(name: str, stream: IO[bytes]) -> Image.Image:
 def _refused(name: str, kind: str, stream: IO[bytes], error: Exception) -> PhotoError:
     """Why a reader did not take a photo: a sound one of a kind that it cannot read, or a damaged one."""
     if kind == "AVIF" and _holds_hevc(stream):
-        return wrong(name, "an AVIF photo", "a HEIF photo (HEIC) under AVIF's name", "Save it as JPEG.")
+        return wrong(
+            name, "an AVIF photo", "a HEIF photo (HEIC) under AVIF's name", "Save it as JPEG."
+        )
     if kind == "TIFF" and (found := _odd_tiff(stream, error)):
         return wrong(name, "a TIFF photo that can be read", found, _SAVE_ANEW)
     if kind == "PNG" and "too large" in str(error):
@@ -231,7 +268,9 @@ def _odd_tiff(stream: IO[bytes], error: Exception) -> str:
         return ""
     bits = tags[_BITS].value if _BITS in tags else 1
     samples = tags[_BITS].count if _BITS in tags else 1
-    numbers = _NUMBERS.get(tags[_FORMAT].value if _FORMAT in tags else 1, "numbers of an unknown kind")
+    numbers = _NUMBERS.get(
+        tags[_FORMAT].value if _FORMAT in tags else 1, "numbers of an unknown kind"
+    )
     return f"{samples} channels of {bits} bits each, {numbers}"
 
 
@@ -252,10 +291,15 @@ def _memory_suffices(kind: str, pixels: int) -> bool:
 def _webp_pixels(head: bytes) -> int:
     """Width times height of a WebP file's canvas."""
     if head[12:16] == b"VP8X":
-        return (int.from_bytes(head[24:27], "little") + 1) * (int.from_bytes(head[27:30], "little") + 1)
-    sizes = int.from_bytes(head[21:25], "little") if head[12:16] == b"VP8L" else 0  # 14 bits each, less 1
+        return (int.from_bytes(head[24:27], "little") + 1) * (
+            int.from_bytes(head[27:30], "little") + 1
+        )
+    # 14 bits each, less 1
+    sizes = int.from_bytes(head[21:25], "little") if head[12:16] == b"VP8L" else 0
     if head[12:16] == b"VP8 ":
-        return (int.from_bytes(head[26:28], "little") & 0x3FFF) * (int.from_bytes(head[28:30], "little") & 0x3FFF)
+        return (int.from_bytes(head[26:28], "little") & 0x3FFF) * (
+            int.from_bytes(head[28:30], "little") & 0x3FFF
+        )
     return ((sizes & 0x3FFF) + 1) * ((sizes >> 14 & 0x3FFF) + 1)
 
 
@@ -281,7 +325,8 @@ def quiet_pillow() -> Iterator[None]:
     Python's warning filters belong to all threads. So the first thread here changes them and the last one changes them
     back; each for itself would restore what another one had changed.
     """
-    if getattr(sys.flags, "context_aware_warnings", False):  # Python 3.14 and later can have filters for each thread
+    # Python 3.14 and later can have filters for each thread
+    if getattr(sys.flags, "context_aware_warnings", False):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL\.")
             yield

@@ -30,7 +30,13 @@ from regiontalk.report.examples import (
 from regiontalk.report.figures import FOUND, TRUTH, Mark, recall_curve
 from regiontalk.report.page import page
 
-_RANKING = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "median_rank": "median rank", "mean_rank": "mean rank"}
+_RANKING = {
+    "r1": "R@1",
+    "r5": "R@5",
+    "r10": "R@10",
+    "median_rank": "median rank",
+    "mean_rank": "mean rank",
+}
 _WAY = {"image_to_text": "photo → sentence", "text_to_image": "sentence → photo"}
 _CAPTIONS = {
     **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
@@ -84,7 +90,10 @@ def evaluation_page(title: str, found: Evaluated, album: Album, examples: int, f
         *_captions(found, album, examples),
         *(_grounding(*found.grounded, album, examples) if found.grounded else []),
     ]
-    signatures = [found.retrieved.result["signature"], *([found.grounded[0]["signature"]] if found.grounded else [])]
+    signatures = [
+        found.retrieved.result["signature"],
+        *([found.grounded[0]["signature"]] if found.grounded else []),
+    ]
     warnings = dict.fromkeys(filter(None, map(training_warning, signatures)))
     lead = "".join(f'<p class="wrong" role="alert">{escape(warning)}</p>' for warning in warnings)
     return page(title, "\n".join(sections), lead=lead, foot=f"<p>{escape(foot)}</p>")
@@ -95,18 +104,29 @@ def _retrieval(found: Evaluated, album: Album, most: int) -> list[str]:
     result = retrieved.result
     intervals = result.get("interval", {})
     rows = [
-        [_WAY[way], *(_number(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING)]
+        [
+            _WAY[way],
+            *(_number(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING),
+        ]
         for way in WAYS
     ]
-    curves = {_WAY[way]: each for way, each in zip(WAYS, (ranks.photos, ranks.sentences), strict=True)}
+    curves = {
+        _WAY[way]: each for way, each in zip(WAYS, (ranks.photos, ranks.sentences), strict=True)
+    }
     photo_hits, photo_misses = right_and_wrong(ranks.photos, most)
     sentence_hits, sentence_misses = right_and_wrong(ranks.sentences, most)
 
     def photos(title: str, note: str, chosen: list[int]) -> str:
-        return _examples(title, note, [_photo_asks(found, each, album) for each in photos_ask(retrieved, chosen)])
+        return _examples(
+            title, note, [_photo_asks(found, each, album) for each in photos_ask(retrieved, chosen)]
+        )
 
     def sentences(title: str, note: str, chosen: list[int]) -> str:
-        return _examples(title, note, [_sentence_asks(found, each, album) for each in sentences_ask(retrieved, chosen)])
+        return _examples(
+            title,
+            note,
+            [_sentence_asks(found, each, album) for each in sentences_ask(retrieved, chosen)],
+        )
 
     leads = "One of its own sentences stands first. Evenly spaced among {} of {} photos for which that is so."
     misses = "Another's sentence stands first: from near misses to the furthest, evenly spaced."
@@ -120,7 +140,9 @@ def _retrieval(found: Evaluated, album: Album, most: int) -> list[str]:
         photos("Photos that do not", misses, photo_misses),
         sentences(
             "Sentences that find their photo",
-            "Evenly spaced among {} of {} sentences whose photo stands first.".format(*_share(ranks.sentences)),
+            "Evenly spaced among {} of {} sentences whose photo stands first.".format(
+                *_share(ranks.sentences)
+            ),
             sentence_hits,
         ),
         sentences(
@@ -170,7 +192,11 @@ def _grounding(result: dict[str, Any], queries: QueryLog, album: Album, most: in
         "<h2>Words find their boxes</h2>",
         f'<div class="tables">{"".join(tables)}</div>',
         _signature(result["signature"]),
-        _examples("The best region's centre lies in a true box", note, [_pointed(each, album) for each in right]),
+        _examples(
+            "The best region's centre lies in a true box",
+            note,
+            [_pointed(each, album) for each in right],
+        ),
         _examples("It does not", note, [_pointed(each, album) for each in wrong]),
     ]
 
@@ -181,7 +207,10 @@ def _grounding_table(
     rows = [
         [
             method.replace("_", " "),
-            *(_number(table[method][metric], intervals.get(method, {}).get(metric)) for metric in _METRIC),
+            *(
+                _number(table[method][metric], intervals.get(method, {}).get(metric))
+                for metric in _METRIC
+            ),
         ]
         for method in METHODS
     ]
@@ -211,10 +240,17 @@ def _sentence_asks(found: Evaluated, question: Question, album: Album) -> str:
 
 def _pointed(each: Pointed, album: Album) -> str:
     best = each.query.regions[int(each.query.scores.argmax())]
-    marks = [Mark(best, each.asked, FOUND), *(Mark(box, "", TRUTH, dashed=True) for box in each.query.truth)]
+    marks = [
+        Mark(best, each.asked, FOUND),
+        *(Mark(box, "", TRUTH, dashed=True) for box in each.query.truth),
+    ]
     verdict = "right" if each.right else "wrong"
-    drawn = album.show(each.photo.file, f"Photo {each.photo.file.name} with the box found for {each.asked}", marks)
-    return f'{drawn}<p class="said">{escape(each.asked)} <span class="{verdict}">{verdict}</span></p>'
+    drawn = album.show(
+        each.photo.file, f"Photo {each.photo.file.name} with the box found for {each.asked}", marks
+    )
+    return (
+        f'{drawn}<p class="said">{escape(each.asked)} <span class="{verdict}">{verdict}</span></p>'
+    )
 
 
 def _file(found: Evaluated, number: int) -> Path:
@@ -240,7 +276,9 @@ def _examples(title: str, note: str, items: Sequence[str]) -> str:
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table of cells that are HTML already but those of the heading and the first column of several."""
-    head = "".join(f'<th scope="col">{escape(each)}</th>' if each else "<td></td>" for each in heading)
+    head = "".join(
+        f'<th scope="col">{escape(each)}</th>' if each else "<td></td>" for each in heading
+    )
     named = not heading[0] or heading[0] == "percent"
     body = "".join(
         "<tr>"
@@ -262,7 +300,10 @@ def _number(value: float, interval: Sequence[float] | None) -> str:
 
 
 def _signature(signature: Mapping[str, Any]) -> str:
-    items = "".join(f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>" for name, value in signature.items())
+    items = "".join(
+        f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>"
+        for name, value in signature.items()
+    )
     return f'<details><summary>How these numbers came about</summary><dl class="signature">{items}</dl></details>'
 
 

@@ -78,7 +78,11 @@ def photos_ask(found: Retrieved, photos: Sequence[int]) -> list[Question]:
     scores = score_sentences(vectors, counts, found.sentences, found.kind)  # (photos, L)
     ranks = found.ranks[0].photos
     return [
-        Question(photo, int(ranks[photo]), _first(row, found.photo_of_sentence == photo, int(ranks[photo])))
+        Question(
+            photo,
+            int(ranks[photo]),
+            _first(row, found.photo_of_sentence == photo, int(ranks[photo])),
+        )
         for photo, row in zip(photos, scores, strict=True)
     ]
 
@@ -88,11 +92,16 @@ def sentences_ask(found: Retrieved, sentences: Sequence[int]) -> list[Question]:
     if not sentences:
         return []
     asked = [found.sentences[sentence] for sentence in sentences]
-    scores = score_sentences(found.region_vectors, found.region_counts, asked, found.kind).T  # (sentences, N)
+    # scores: (sentences, N)
+    scores = score_sentences(found.region_vectors, found.region_counts, asked, found.kind).T
     ranks, photo_of = found.ranks[0].sentences, found.photo_of_sentence
     photos = np.arange(len(found.region_vectors))
     return [
-        Question(sentence, int(ranks[sentence]), _first(row, photos == photo_of[sentence], int(ranks[sentence])))
+        Question(
+            sentence,
+            int(ranks[sentence]),
+            _first(row, photos == photo_of[sentence], int(ranks[sentence])),
+        )
         for sentence, row in zip(sentences, scores, strict=True)
     ]
 
@@ -140,7 +149,13 @@ class Album:
         max_pixels: see `open_photo`.
     """
 
-    def __init__(self, side: int, most: int, failed: Callable[[str, str], None], max_pixels: int | None = None) -> None:
+    def __init__(
+        self,
+        side: int,
+        most: int,
+        failed: Callable[[str, str], None],
+        max_pixels: int | None = None,
+    ) -> None:
         self._side, self._most, self._failed, self._max_pixels = side, most, failed, max_pixels
         self._known: dict[Path, tuple[int, int, Picture | None]] = {}
 
@@ -173,7 +188,10 @@ class Album:
 def _first(scores: np.ndarray, right: np.ndarray, rank: int) -> tuple[Found, ...]:
     """The best candidates; ties count against the system, so of equals the wrong ones stand first."""
     order = np.lexsort((right, -scores))  # by score, then wrong before right
-    first = [Found(place, int(n), float(scores[n]), bool(right[n])) for place, n in enumerate(order[:FIRST], start=1)]
+    first = [
+        Found(place, int(n), float(scores[n]), bool(right[n]))
+        for place, n in enumerate(order[:FIRST], start=1)
+    ]
     if not any(each.right for each in first):
         best = int(order[np.argmax(right[order])])
         first.append(Found(rank, best, float(scores[best]), True))

@@ -84,7 +84,10 @@ def description_figure(description: Description, image: Picture | None) -> str:
     regions = description.regions
     order = 1 + np.argsort(-regions.scores[1:], kind="stable")  # the surest first
     colours = {int(row): PALETTE[place % len(PALETTE)] for place, row in enumerate(order)}
-    marks = [Mark(regions.boxes_xyxy[row], str(n), colours[int(row)]) for n, row in enumerate(order, start=1)]
+    marks = [
+        Mark(regions.boxes_xyxy[row], str(n), colours[int(row)])
+        for n, row in enumerate(order, start=1)
+    ]
     items = "".join(
         f"<li style='margin:.2em 0'>{badge(str(n), colours[int(row)])} "
         f"{escape(description.region_captions[row - 1].text)} {_faint(f'{regions.scores[row]:.0%}')}</li>"
@@ -109,21 +112,32 @@ def alignment_figure(alignment: Alignment, image: Picture | None) -> str:
     shown = list(dict.fromkeys(int(region) for region in alignment.word_regions[strong]))
     colours = {region: PALETTE[place % len(PALETTE)] for place, region in enumerate(shown)}
     numbers = {region: str(place) for place, region in enumerate(shown, start=1)}
-    marks = [Mark(alignment.regions.boxes_xyxy[each], numbers[each], colours[each]) for each in shown]
+    marks = [
+        Mark(alignment.regions.boxes_xyxy[each], numbers[each], colours[each]) for each in shown
+    ]
     words = " ".join(
-        _word(text, f"{score:.2f}", colours.get(int(region)) if score > 0 else None, numbers.get(int(region), ""))
+        _word(
+            text,
+            f"{score:.2f}",
+            colours.get(int(region)) if score > 0 else None,
+            numbers.get(int(region), ""),
+        )
         for text, region, score in zip(
             alignment.sentence.words, alignment.word_regions, alignment.word_scores, strict=True
         )
     )
     whole = (
-        f" {badge(numbers[WHOLE_PHOTO], colours[WHOLE_PHOTO])} is the whole photo." if WHOLE_PHOTO in numbers else ""
+        f" {badge(numbers[WHOLE_PHOTO], colours[WHOLE_PHOTO])} is the whole photo."
+        if WHOLE_PHOTO in numbers
+        else ""
     )
     text = (
         f"<p style='font-size:1.15em;line-height:2;margin:.4em 0'>{words}</p>"
         f"<p style='margin:.4em 0'>{_faint(f'score {alignment.score:.2f}, β {alignment.beta:g}.')}{whole}</p>"
     )
-    return _figure(alignment.regions, marks, image, f"Photo with the words of: {alignment.sentence.text}", text)
+    return _figure(
+        alignment.regions, marks, image, f"Photo with the words of: {alignment.sentence.text}", text
+    )
 
 
 def regions_figure(regions: Regions, image: Picture | None) -> str:
@@ -139,10 +153,14 @@ def regions_figure(regions: Regions, image: Picture | None) -> str:
         for place, row in enumerate(order)
     ]
     title = f"{len(marks)} region{'' if len(marks) == 1 else 's'}"
-    return _figure(regions, marks, image, f"Photo with {title}", f"<p style='margin:.4em 0'>{title}</p>")
+    return _figure(
+        regions, marks, image, f"Photo with {title}", f"<p style='margin:.4em 0'>{title}</p>"
+    )
 
 
-def picture(width: int, height: int, marks: Iterable[Mark], image: Picture | None, says: str) -> str:
+def picture(
+    width: int, height: int, marks: Iterable[Mark], image: Picture | None, says: str
+) -> str:
     """A photo with boxes on it, as an SVG element.
 
     Args:
@@ -155,7 +173,9 @@ def picture(width: int, height: int, marks: Iterable[Mark], image: Picture | Non
     drawn = list(marks)[::-1]
     letters = f"font-size='{15 * unit:.2f}' text-anchor='middle' font-family='sans-serif' font-weight='bold'"
     tags = "".join(_tag(mark, unit) for mark in drawn if mark.label)
-    boxes = "".join(_box(mark, unit) for mark in drawn) + (f"<g {letters}>{tags}</g>" if tags else "")
+    boxes = "".join(_box(mark, unit) for mark in drawn) + (
+        f"<g {letters}>{tags}</g>" if tags else ""
+    )
     label = f"role='img' aria-label='{escape(says, quote=True)}'"
     look = f"style='display:block;width:100%;max-width:{_PLAIN}px;max-height:80vh'"
     return f"<svg {label} viewBox='0 0 {width} {height}' {look}>{_photo(width, height, image)}{boxes}</svg>"
@@ -221,7 +241,9 @@ def _photo_of(regions: Regions) -> Picture | None:
         return None
 
 
-def _figure(regions: Regions, marks: Sequence[Mark], image: Picture | None, says: str, text: str) -> str:
+def _figure(
+    regions: Regions, marks: Sequence[Mark], image: Picture | None, says: str, text: str
+) -> str:
     drawn = picture(regions.width, regions.height, marks, image, says)
     return f"<figure style='margin:0;max-width:{_PLAIN}px'>{drawn}<figcaption>{text}</figcaption></figure>"
 
@@ -241,7 +263,9 @@ def _photo(width: int, height: int, image: Picture | None) -> str:
 def _word(text: str, score: str, colour: Colour | None, number: str) -> str:
     if colour is None:
         return f"<span title='score {score}' style='opacity:.65'>{escape(text)}</span>"
-    look = f"background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:.1em .3em"
+    look = (
+        f"background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:.1em .3em"
+    )
     return f"<span title='score {score}' style='{look}'>{escape(text)}<sub style='font-size:.7em'>{number}</sub></span>"
 
 
@@ -251,7 +275,11 @@ def _said(caption: Caption, colours: Mapping[int, Colour]) -> str:
     marked = []
     for word, region in zip(words, regions or (None,) * len(words), strict=True):
         colour = None if region is None else colours.get(region)
-        line = "" if colour is None else f"text-decoration:underline .15em {css(colour)};text-underline-offset:.2em"
+        line = (
+            ""
+            if colour is None
+            else f"text-decoration:underline .15em {css(colour)};text-underline-offset:.2em"
+        )
         marked.append(f"<span style='{line}'>{escape(word)}</span>" if line else escape(word))
     return " ".join(marked)
 
@@ -297,15 +325,21 @@ def _grid(furthest: int) -> str:
     for k in (tick for tick in _TICKS if tick <= furthest):
         x = _x(k, furthest)
         parts.append(_line(x, _TOP, x, _HEIGHT - _BOTTOM))
-        parts.append(f"<text x='{x:.1f}' y='{_HEIGHT - _BOTTOM + 18}' text-anchor='middle'>{k}</text>")
+        parts.append(
+            f"<text x='{x:.1f}' y='{_HEIGHT - _BOTTOM + 18}' text-anchor='middle'>{k}</text>"
+        )
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(f"<text x='{middle:.0f}' y='{_HEIGHT - 8}' text-anchor='middle'>among the first k</text>")
+    parts.append(
+        f"<text x='{middle:.0f}' y='{_HEIGHT - 8}' text-anchor='middle'>among the first k</text>"
+    )
     return "".join(parts)
 
 
 def _curve(curve: np.ndarray, place: int) -> str:
     furthest = len(curve)
-    points = " ".join(f"{_x(k, furthest):.1f},{_y(value):.1f}" for k, value in enumerate(curve.tolist(), start=1))
+    points = " ".join(
+        f"{_x(k, furthest):.1f},{_y(value):.1f}" for k, value in enumerate(curve.tolist(), start=1)
+    )
     dots = "".join(
         f"<circle cx='{_x(k, furthest):.1f}' cy='{_y(float(curve[k - 1])):.1f}' r='4' fill='{css(PALETTE[place])}'>"
         f"<title>R@{k} {curve[k - 1]:.1f} %</title></circle>"

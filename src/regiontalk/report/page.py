@@ -30,9 +30,15 @@ VIEWS = "views.js"
 
 _OWN = files("regiontalk.report")
 
-_IMPORT = re.compile(r"^import\s*\{([^}]*)\}\s*from\s*[\"']\./([\w.-]+)[\"'];?[ \t]*$", re.MULTILINE)
-_EXPORT = re.compile(r"^export\s+(?=(?:async\s+)?(?:function\b\*?|class|const|let)\s*(\w+))", re.MULTILINE)
-_OTHER = re.compile(r"^(?:import|export)\b.*$|\bimport\s*\(|</script|<!--", re.MULTILINE | re.IGNORECASE)
+_IMPORT = re.compile(
+    r"^import\s*\{([^}]*)\}\s*from\s*[\"']\./([\w.-]+)[\"'];?[ \t]*$", re.MULTILINE
+)
+_EXPORT = re.compile(
+    r"^export\s+(?=(?:async\s+)?(?:function\b\*?|class|const|let)\s*(\w+))", re.MULTILINE
+)
+_OTHER = re.compile(
+    r"^(?:import|export)\b.*$|\bimport\s*\(|</script|<!--", re.MULTILINE | re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,9 @@ class View:
         return f'<div class="view" data-view="{number}">{self.figure}</div>'
 
 
-def page(title: str, body: str, views: Sequence[View] = (), lead: str = "", foot: str = "") -> bytes:
+def page(
+    title: str, body: str, views: Sequence[View] = (), lead: str = "", foot: str = ""
+) -> bytes:
     """A whole HTML document, in UTF-8; what UTF-8 cannot say (half of a surrogate pair) is escaped.
 
     Args:
@@ -69,8 +77,9 @@ def page(title: str, body: str, views: Sequence[View] = (), lead: str = "", foot
         foot: HTML at the end.
     """
     script = _script() if views else ""
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'" + (
-        f"; script-src 'sha256-{_digest(script)}'" if views else ""
+    policy = (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+        + (f"; script-src 'sha256-{_digest(script)}'" if views else "")
     )
     data = [{"kind": view.kind, "data": view.data} for view in views]
     parts = [
@@ -146,7 +155,8 @@ def _script() -> str:
 def _styles() -> str:
     """The styles of RegionTalk's own page, then the report's."""
     return "\n".join(
-        sheet.read_text(encoding="utf-8") for sheet in (static_folder() / "style.css", _OWN / "report.css")
+        sheet.read_text(encoding="utf-8")
+        for sheet in (static_folder() / "style.css", _OWN / "report.css")
     )
 
 
@@ -172,5 +182,7 @@ def _add(name: str, folder: Traversable, parts: dict[str, str], waiting: tuple[s
 
 
 def _as_constants(imported: re.Match[str]) -> str:
-    names = ", ".join(re.sub(r"\s+as\s+", ": ", name.strip()) for name in imported[1].split(",") if name.strip())
+    names = ", ".join(
+        re.sub(r"\s+as\s+", ": ", name.strip()) for name in imported[1].split(",") if name.strip()
+    )
     return f'const {{{names}}} = modules["{imported[2]}"];'

@@ -82,8 +82,12 @@ class PhotoReport:
         """
         room = (self._most - self._size) // max(1, self._left)
         bare, views = self._article(entry, "")
-        size = len(bare.encode("utf-8", "replace")) + sum(len(json.dumps(view.data)) for view in views)
-        article, views = self._article(entry, picture(max(LEAST_BYTES, room - size - len(views) * 2000)))
+        size = len(bare.encode("utf-8", "replace")) + sum(
+            len(json.dumps(view.data)) for view in views
+        )
+        article, views = self._article(
+            entry, picture(max(LEAST_BYTES, room - size - len(views) * 2000))
+        )
         self._size += size + len(article) - len(bare)
         self._left -= 1
         self._articles.append(article)
@@ -101,7 +105,9 @@ class PhotoReport:
             ConfigError: if the page is larger than it may be.
         """
         contents = _contents(self._names) if len(self._names) > _MANY else ""
-        whole = page(title, "\n".join(self._articles), self._views, contents, f"<p>{escape(foot)}</p>")
+        whole = page(
+            title, "\n".join(self._articles), self._views, contents, f"<p>{escape(foot)}</p>"
+        )
         if len(whole) > self._most:
             raise ConfigError(
                 f"--max-size {self._most / _MEGABYTE:g}: the report would have {len(whole) / _MEGABYTE:.1f} megabytes. "
@@ -121,8 +127,9 @@ class PhotoReport:
         figure = description_figure(entry.description, image)
         views.append(View("Description", entry.description.to_json() | named, figure))
         shown = "\n".join(view.html(place + offset) for offset, view in enumerate(views))
-        heading = f'<h2>{escape(entry.name)} <span class="faint">{regions.width} × {regions.height}</span></h2>' + (
-            f'<p class="faint">{escape(entry.remark)}</p>' if entry.remark else ""
+        heading = (
+            f'<h2>{escape(entry.name)} <span class="faint">{regions.width} × {regions.height}</span></h2>'
+            + (f'<p class="faint">{escape(entry.remark)}</p>' if entry.remark else "")
         )
         return f'<article class="photo" id="photo-{number}">\n{heading}\n{shown}\n</article>', views
 
@@ -152,5 +159,7 @@ def shown_names(files: Sequence[Path]) -> list[str]:
 
 
 def _contents(names: Sequence[str]) -> str:
-    items = "".join(f'<li><a href="#photo-{n}">{escape(name)}</a></li>' for n, name in enumerate(names, start=1))
+    items = "".join(
+        f'<li><a href="#photo-{n}">{escape(name)}</a></li>' for n, name in enumerate(names, start=1)
+    )
     return f"<nav aria-label='Photos'><details><summary>{len(names)} photos</summary><ol>{items}</ol></details></nav>"

@@ -32,7 +32,9 @@ def data_url(photo: Photo, max_side: int, most: int | None = None) -> str:
     side = min(max_side, max(photo.image.size))
     quality = QUALITY
     while True:
-        url = "data:image/jpeg;base64," + base64.b64encode(jpeg(photo.image, side, quality)).decode("ascii")
+        url = "data:image/jpeg;base64," + base64.b64encode(jpeg(photo.image, side, quality)).decode(
+            "ascii"
+        )
         if most is None or len(url) <= most or quality < _LEAST_QUALITY:
             return url
         if side > LEAST_SIDE:
@@ -51,15 +53,25 @@ def jpeg(image: Image.Image, side: int, quality: int = QUALITY) -> bytes:
     """
     scale = min(1.0, side / max(image.size))
     width, height = (max(1, round(length * scale)) for length in image.size)
-    small = image if scale == 1.0 else image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    small = (
+        image
+        if scale == 1.0
+        else image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    )
     encoded = BytesIO()
     # The comment is named because Pillow would take over the original's.
-    small.save(encoded, "JPEG", quality=quality, optimize=True, comment=b"", icc_profile=_profile(image))
+    small.save(
+        encoded, "JPEG", quality=quality, optimize=True, comment=b"", icc_profile=_profile(image)
+    )
     return encoded.getvalue()
 
 
 def _profile(image: Image.Image) -> bytes | None:
     """The photo's own colour profile, without which colours of newer phones look dull; none that is long or not RGB."""
     profile = image.info.get("icc_profile")
-    fits = isinstance(profile, bytes) and len(profile) <= _LONGEST_PROFILE and profile[16:20] == b"RGB "
+    fits = (
+        isinstance(profile, bytes)
+        and len(profile) <= _LONGEST_PROFILE
+        and profile[16:20] == b"RGB "
+    )
     return profile if fits else None

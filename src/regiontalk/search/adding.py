@@ -155,7 +155,9 @@ def _add_group(update: Update, group: Sequence[Path], look: Look, hooks: Hooks) 
         read[each.path] = each
         return update.knows(each)
 
-    found = {entry.path: (entry, regions) for batch in look(group, known) for entry, regions in batch}
+    found = {
+        entry.path: (entry, regions) for batch in look(group, known) for entry, regions in batch
+    }
     for path in map(str, group):  # in this order, whatever was ready first
         if path in found:
             update.add(*found[path])
@@ -198,7 +200,9 @@ def _open(path: str, model: Model, known: Known, hooks: Hooks) -> tuple[Entry, P
     return None
 
 
-def _looked(model: Model, opened: Sequence[tuple[Entry, Photo]], hooks: Hooks) -> list[tuple[Entry, Regions]]:
+def _looked(
+    model: Model, opened: Sequence[tuple[Entry, Photo]], hooks: Hooks
+) -> list[tuple[Entry, Regions]]:
     found = model.look([photo for _, photo in opened])
     hooks.advance(len(opened))
     return [(entry, regions) for (entry, _), regions in zip(opened, found, strict=True)]
@@ -218,6 +222,8 @@ def missing_photos(update: Update, found: Mapping[str, FoundPhotos]) -> tuple[li
     """
     folders = [name for name in found if name and os.path.isdir(name)]
     unreadable = [str(folder) for each in found.values() for folder in each.unreadable]
-    spared = set().union(*update.missing([*(name for name in folders if not found[name].photos), *unreadable]))
+    spared = set().union(
+        *update.missing([*(name for name in folders if not found[name].photos), *unreadable])
+    )
     removed, unknown = update.missing(folders)
     return sorted(set(removed) - spared), sorted(spared.union(unknown))

@@ -88,4 +88,6 @@ def _too_long(texts: Mapping[str, str]) -> Iterator[str]:
 
 def _unwritable(texts: Mapping[str, str]) -> Iterator[str]:
     """Photos with half of a surrogate pair in their text, which JSON may hold, and nothing else."""
-    return (path for path, text in texts.items() if any("\ud800" <= each <= "\udfff" for each in text))
+    return (
+        path for path, text in texts.items() if any("\ud800" <= each <= "\udfff" for each in text)
+    )

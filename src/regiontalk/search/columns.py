@@ -20,7 +20,15 @@ import numpy as np
 
 from regiontalk.errors import DataError, RegionTalkError
 from regiontalk.files import problem
-from regiontalk.search.storage import FIRST_DATE, LAST_DATE, NO_DATE, Entry, FileState, decode, encode
+from regiontalk.search.storage import (
+    FIRST_DATE,
+    LAST_DATE,
+    NO_DATE,
+    Entry,
+    FileState,
+    decode,
+    encode,
+)
 from regiontalk.structures import Regions
 
 MAKE_AGAIN = "Delete the index and make it again: regiontalk index add PHOTOS --index DIR"
@@ -174,7 +182,10 @@ class Columns:
         """
         joined, ends = self.texts.tobytes(), self.text_ends
         for photo in np.flatnonzero(np.diff(ends, prepend=0)).tolist():
-            yield photo, self._decoded(joined[int(ends[photo - 1]) if photo else 0 : int(ends[photo])])
+            yield (
+                photo,
+                self._decoded(joined[int(ends[photo - 1]) if photo else 0 : int(ends[photo])]),
+            )
 
     def _decoded(self, text: bytes) -> str:
         try:
@@ -196,7 +207,9 @@ class Columns:
         self.require_whole()
         one = slice(photo, photo + 1)
         ((width, height),) = self.part("dimensions", one).tolist()
-        taken, size, mtime_ns = (int(self.part(name, one)[0]) for name in ("taken", "file_sizes", "mtimes_ns"))
+        taken, size, mtime_ns = (
+            int(self.part(name, one)[0]) for name in ("taken", "file_sizes", "mtimes_ns")
+        )
         if taken != NO_DATE and not FIRST_DATE <= taken <= LAST_DATE:
             raise self.damaged(f"the date {taken} lies beyond the year 9999 or before the year 1")
         return Entry(
@@ -218,10 +231,18 @@ class Columns:
         one, entry = slice(photo, photo + 1), self.entry(photo)
         rows = self.rows(one)
         vectors = decode(self.part("vectors", rows), self.part("scales", rows))
-        boxes, objectness = np.array(self.part("boxes", rows)), np.array(self.part("objectness", rows))
-        features, hubness = np.empty((len(boxes), 0), np.float32), float(self.part("hubness", one)[0])
+        boxes, objectness = (
+            np.array(self.part("boxes", rows)),
+            np.array(self.part("objectness", rows)),
+        )
+        features, hubness = (
+            np.empty((len(boxes), 0), np.float32),
+            float(self.part("hubness", one)[0]),
+        )
         try:
-            return Regions(entry.path, entry.width, entry.height, boxes, objectness, features, vectors, hubness)
+            return Regions(
+                entry.path, entry.width, entry.height, boxes, objectness, features, vectors, hubness
+            )
         except ValueError as error:
             raise self.damaged(str(error)) from None
 
@@ -233,9 +254,13 @@ class Columns:
         """A photo's regions under another entry: what was moved, touched or got a text need not be looked at again."""
         one = slice(photo, photo + 1)
         rows = self.rows(one)
-        kept = {name: self.part(name, rows) for name in ("boxes", "objectness", "scales", "vectors")}
+        kept = {
+            name: self.part(name, rows) for name in ("boxes", "objectness", "scales", "vectors")
+        }
         kept |= {name: self.part(name, one) for name in ("hubness", "pooled")}
-        return Columns({**kept, "row_ends": np.array([rows.stop - rows.start]), **_described(entry)}, self.name)
+        return Columns(
+            {**kept, "row_ends": np.array([rows.stop - rows.start]), **_described(entry)}, self.name
+        )
 
 
 def columns_of(entry: Entry, regions: Regions, storage: str) -> Columns:
@@ -338,7 +363,9 @@ class BlockChecks:
             wanted = np.flatnonzero(left & _covered(starts, np.asarray(stops), len(left)))
         else:
             first = starts // BLOCK_BYTES
-            wanted = first + np.flatnonzero(left[first : blocks(int(stops)) if stops > starts else first])
+            wanted = first + np.flatnonzero(
+                left[first : blocks(int(stops)) if stops > starts else first]
+            )
         if len(wanted):
             self._compare(wanted)
             left[wanted] = False
@@ -350,7 +377,8 @@ class BlockChecks:
         if len(tasks) == 1:
             self._compare_some(tasks[0])
             return
-        from regiontalk.vision.session import available_cpus  # brings ONNX Runtime, which a small index needs not
+        # Brings ONNX Runtime, which a small index needs not
+        from regiontalk.vision.session import available_cpus
 
         with ThreadPoolExecutor(available_cpus()) as pool:
             for _ in pool.map(self._compare_some, tasks):

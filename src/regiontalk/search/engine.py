@@ -62,7 +62,9 @@ class Engine(Protocol):
     """What every engine does. Scores by words are raw dot products, exact for what is stored, never normalised; photos'
     less their hubness."""
 
-    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None) -> list[Hit]:
+    def photos(
+        self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None
+    ) -> list[Hit]:
         """The k best photos for a query by Σ_t (max_i v_i·s_t - hubness), the best first; of equals the one that was
         added first.
 
@@ -90,7 +92,9 @@ class Engine(Protocol):
         """
         ...
 
-    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False) -> list[BoxHit]:
+    def boxes(
+        self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False
+    ) -> list[BoxHit]:
         """The k best boxes for all words of a phrase together: v_i·Σ_t s_t. Whole photos count as boxes.
 
         Args:
@@ -131,7 +135,9 @@ class ExactEngine:
     def __init__(self, index: Index, threads: int | None = None) -> None:
         self._index, self._threads = index, threads
 
-    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None) -> list[Hit]:
+    def photos(
+        self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None
+    ) -> list[Hit]:
         """See `Engine`."""
         return _hits(self._index, self.ranked(words, k, where, query))
 
@@ -153,7 +159,9 @@ class ExactEngine:
         return _hits(self._index, self.ranked_like(vectors, k, where))
 
     @_overflowing
-    def ranked_like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
+    def ranked_like(
+        self, vectors: np.ndarray, k: int, where: Where = EVERYTHING
+    ) -> tuple[np.ndarray, np.ndarray]:
         """As `ranked`, of `like`."""
         best, query = _Best(k), vectors.mean(axis=0)
         for segment, allowed in _allowed(self._index, where):
@@ -162,7 +170,9 @@ class ExactEngine:
         return best.result()
 
     @_overflowing
-    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False) -> list[BoxHit]:
+    def boxes(
+        self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False
+    ) -> list[BoxHit]:
         """See `Engine`."""
         best, query, start = _Best(k), words.sum(axis=0), 0
         starts = []
@@ -175,7 +185,10 @@ class ExactEngine:
             best.add_some(start + rows, found[rows])
             starts.append((start, segment))
             start += len(scores)
-        return [_box_hit(self._index, starts, int(row), float(s)) for row, s in zip(*best.result(), strict=True)]
+        return [
+            _box_hit(self._index, starts, int(row), float(s))
+            for row, s in zip(*best.result(), strict=True)
+        ]
 
     def matching(self, where: Where) -> int:
         """See `Engine`."""
@@ -189,7 +202,9 @@ class ExactEngine:
         matching = np.zeros(len(self._index), bool)
         matching[match.positions] = True
         runs = ((allowed, segment.start) for segment, allowed in _allowed(self._index, where))
-        return sum(int((allowed & matching[start : start + len(allowed)]).sum()) for allowed, start in runs)
+        return sum(
+            int((allowed & matching[start : start + len(allowed)]).sum()) for allowed, start in runs
+        )
 
 
 class TwoStageEngine(ExactEngine):
@@ -224,7 +239,9 @@ class TwoStageEngine(ExactEngine):
         best = _best(self._index, k, query, partial(_content, self._index))
         candidates = np.sort(fetched.result()[0])
         for segment in self._index.segments:
-            inside = candidates[(candidates >= segment.start) & (candidates < segment.start + len(segment.columns))]
+            inside = candidates[
+                (candidates >= segment.start) & (candidates < segment.start + len(segment.columns))
+            ]
             if len(inside):
                 each, places = segment.columns, inside - segment.start
                 stored, scales = each.around("vectors", places), each.around("scales", places)
@@ -235,9 +252,15 @@ class TwoStageEngine(ExactEngine):
         return best.result()
 
 
-def local_engine(index: Index, candidates: int | None = None, threads: int | None = None) -> ExactEngine:
+def local_engine(
+    index: Index, candidates: int | None = None, threads: int | None = None
+) -> ExactEngine:
     """The engine on this machine that looks at so many photos of an index exactly; None for all of them."""
-    return ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
+    return (
+        ExactEngine(index, threads)
+        if candidates is None
+        else TwoStageEngine(index, candidates, threads)
+    )
 
 
 class _Best:
@@ -286,7 +309,11 @@ class _Best:
         return near
 
     def _settled(
-        self, positions: np.ndarray, scores: np.ndarray, order: np.ndarray, key: Callable[[int], Hashable]
+        self,
+        positions: np.ndarray,
+        scores: np.ndarray,
+        order: np.ndarray,
+        key: Callable[[int], Hashable],
     ) -> np.ndarray:
         """Scores in which equal photos have that of the first of them. Only neighbours in the order are compared."""
         settled = scores.copy()
@@ -312,7 +339,9 @@ class _BestWithTexts(_Best):
         length: positions in the index.
     """
 
-    def __init__(self, k: int, key: Callable[[int], Hashable] | None, match: TextMatch, length: int) -> None:
+    def __init__(
+        self, k: int, key: Callable[[int], Hashable] | None, match: TextMatch, length: int
+    ) -> None:
         lifts = np.zeros(length, np.float32)
         lifts[match.positions] = match.lifts
         super().__init__(k, None if key is None else partial(_with_lift, key, lifts))
@@ -338,7 +367,9 @@ def _with_lift(key: Callable[[int], Hashable], lifts: np.ndarray, position: int)
     return key(position), float(lifts[position])
 
 
-def _best(index: Index, k: int, query: TextQuery | None, key: Callable[[int], Hashable] | None = None) -> _Best:
+def _best(
+    index: Index, k: int, query: TextQuery | None, key: Callable[[int], Hashable] | None = None
+) -> _Best:
     match = None if query is None else index.texts.match(query)
     return _Best(k, key) if match is None else _BestWithTexts(k, key, match, len(index))
 
@@ -379,7 +410,10 @@ def _content(index: Index, position: int) -> bytes:
 
 def _hits(index: Index, ranked: tuple[np.ndarray, np.ndarray]) -> list[Hit]:
     """The photos at some positions, with their scores."""
-    return [Hit(index.entry(int(p)), float(score), index.regions(int(p))) for p, score in zip(*ranked, strict=True)]
+    return [
+        Hit(index.entry(int(p)), float(score), index.regions(int(p)))
+        for p, score in zip(*ranked, strict=True)
+    ]
 
 
 def _box_hit(index: Index, starts: list[tuple[int, Segment]], row: int, score: float) -> BoxHit:

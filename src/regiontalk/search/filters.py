@@ -58,7 +58,8 @@ class Where:
         (86400, 172799)
         """
         first, last = (
-            None if day is None else (day.toordinal() - _DAY_0) * _DAY for day in (self.taken_from, self.taken_to)
+            None if day is None else (day.toordinal() - _DAY_0) * _DAY
+            for day in (self.taken_from, self.taken_to)
         )
         return first, None if last is None else last + _DAY - 1
 
@@ -79,7 +80,9 @@ class Where:
         if self.path is not None:
             matches = re.compile(fnmatch.translate(composed(self.path).replace("[", "[[]"))).match
             paths = map(composed, columns.all_paths())
-            allowed &= np.fromiter((matches(path) is not None for path in paths), bool, len(columns))
+            allowed &= np.fromiter(
+                (matches(path) is not None for path in paths), bool, len(columns)
+            )
         return allowed
 
 
@@ -101,9 +104,13 @@ def conditions_of(where: Where, in_text: Sequence[str] = ()) -> models.Filter | 
     if where.path is not None:
         folder = where.path.removesuffix("*")
         if not folder.endswith(("/", "\\")) or set(folder) & set("*?"):
-            raise ConfigError(f"--path {where.path}: with Qdrant, expected a folder and /*, such as '/photos/2024/*'")
+            raise ConfigError(
+                f"--path {where.path}: with Qdrant, expected a folder and /*, such as '/photos/2024/*'"
+            )
         names = {folder, *(unicodedata.normalize(form, folder) for form in ("NFC", "NFD"))}
-        stored = [name.encode("utf-8", "surrogateescape").decode("latin-1") for name in sorted(names)]
+        stored = [
+            name.encode("utf-8", "surrogateescape").decode("latin-1") for name in sorted(names)
+        ]
         must.append(models.FieldCondition(key="folders", match=models.MatchAny(any=stored)))
     ranges: Sequence[tuple[str, int | None, int | None]] = (
         ("taken", *where.seconds()),
@@ -115,7 +122,9 @@ def conditions_of(where: Where, in_text: Sequence[str] = ()) -> models.Filter | 
         should: list[Any] = []
         for word in in_text:
             matches = [models.MatchValue(value=key) for key in keys_of_word(word)]
-            every: list[Any] = [models.FieldCondition(key="words", match=match) for match in matches]
+            every: list[Any] = [
+                models.FieldCondition(key="words", match=match) for match in matches
+            ]
             should.append(models.Filter(must=every))
         return models.Filter(must=must, should=should)
     return models.Filter(must=must) if must else None

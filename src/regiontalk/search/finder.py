@@ -78,7 +78,9 @@ class FoundPhoto:
         if self.alignment is None and not self.text_words:
             return content
         phrases = [] if self.alignment is None else self.alignment.to_json()["phrases"]
-        return content | _sure(self.sure) | {"phrases": phrases, "text_words": list(self.text_words)}
+        return (
+            content | _sure(self.sure) | {"phrases": phrases, "text_words": list(self.text_words)}
+        )
 
     to_dict = to_json
 
@@ -150,7 +152,9 @@ class Finder:
         require_searchable(model.pack)
         self._model, self._engine = model, engine
 
-    def search(self, sentence: str | Sentence, k: int, where: Where = EVERYTHING) -> Iterator[FoundPhoto]:
+    def search(
+        self, sentence: str | Sentence, k: int, where: Where = EVERYTHING
+    ) -> Iterator[FoundPhoto]:
         """The k best photos for a sentence, each with the boxes that answer its phrases.
 
         Args:
@@ -166,10 +170,14 @@ class Finder:
         query = TextQuery.of(read.text, self._model.pack.vocabulary)
         if not query.has_content and not self._engine.matching_texts(query):
             self._read(read)  # says so
-        for rank, hit in enumerate(self._engine.photos(read.vectors, _at_least_1(k), where, query), start=1):
+        for rank, hit in enumerate(
+            self._engine.photos(read.vectors, _at_least_1(k), where, query), start=1
+        ):
             score = of_kind(hit.score, read, self._model.score_kind)
             alignment = self._model.align(hit.regions, read) if query.has_content else None
-            yield FoundPhoto(rank, hit.entry, score, hit.regions, alignment, query.found_in(hit.entry.text))
+            yield FoundPhoto(
+                rank, hit.entry, score, hit.regions, alignment, query.found_in(hit.entry.text)
+            )
 
     def boxes(
         self, phrase: str | Sentence, k: int, where: Where = EVERYTHING, once: bool = False
@@ -181,11 +189,17 @@ class Finder:
             once: whether only the best box of each photo counts.
         """
         read = self._read(phrase)
-        for rank, hit in enumerate(self._engine.boxes(read.vectors, _at_least_1(k), where, once), start=1):
+        for rank, hit in enumerate(
+            self._engine.boxes(read.vectors, _at_least_1(k), where, once), start=1
+        ):
             odds = self._model.word_odds(hit.regions.vectors[hit.region : hit.region + 1], read)
-            yield FoundBox(rank, hit.entry, hit.region, hit.score, hit.regions, on_one_region(hit, read, odds))
+            yield FoundBox(
+                rank, hit.entry, hit.region, hit.score, hit.regions, on_one_region(hit, read, odds)
+            )
 
-    def like(self, photo: PhotoLike | Regions, k: int, where: Where = EVERYTHING) -> Iterator[FoundPhoto]:
+    def like(
+        self, photo: PhotoLike | Regions, k: int, where: Where = EVERYTHING
+    ) -> Iterator[FoundPhoto]:
         """The k photos most like another, itself among them if it is there.
 
         Args:
@@ -198,8 +212,12 @@ class Finder:
         """
         looked = [photo.main] if isinstance(photo, Regions) else self._model.look(photo)
         if len(looked) != 1:
-            raise PhotoError(f"like: expected one photo, found {len(looked)}. Give them one by one.")
-        for rank, hit in enumerate(self._engine.like(looked[0].vectors, _at_least_1(k), where), start=1):
+            raise PhotoError(
+                f"like: expected one photo, found {len(looked)}. Give them one by one."
+            )
+        for rank, hit in enumerate(
+            self._engine.like(looked[0].vectors, _at_least_1(k), where), start=1
+        ):
             yield FoundPhoto(rank, hit.entry, hit.score, hit.regions)
 
     def words_in_texts(self, words: Iterable[str]) -> tuple[str, ...]:
@@ -229,10 +247,14 @@ def require_searchable(pack: Pack) -> None:
         )
 
 
-def on_one_region(hit: BoxHit, read: Sentence, odds: Sequence[float | None] | None = None) -> Alignment:
+def on_one_region(
+    hit: BoxHit, read: Sentence, odds: Sequence[float | None] | None = None
+) -> Alignment:
     """The whole phrase on the box that was found: an alignment with β beyond all bounds, and the box given."""
     unary = read.vectors @ hit.regions.vectors.T  # (T, M)
-    return aligned(hit.regions, read, math.inf, hit.score, np.full(len(read), hit.region), unary, odds)
+    return aligned(
+        hit.regions, read, math.inf, hit.score, np.full(len(read), hit.region), unary, odds
+    )
 
 
 def _sure(probability: float | None) -> dict[str, float]:

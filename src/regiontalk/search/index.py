@@ -139,7 +139,8 @@ class Index:
             DataError: if something is damaged; it names the file.
         """
         for segment in self.segments:
-            columns = open_record(self.folder, self.manifest, segment.record)  # as it is on the disk now
+            # As it is on the disk now
+            columns = open_record(self.folder, self.manifest, segment.record)
             columns.check()
             _verify_boxes(columns)
         self._verify_paths()
@@ -153,7 +154,9 @@ class Index:
         )
         twice = [path for path, times in paths.items() if times > 1]
         if twice:
-            raise DataError(f"{self.folder}: holds {len(twice)} photos twice, such as {twice[0]!r}. Make it again.")
+            raise DataError(
+                f"{self.folder}: holds {len(twice)} photos twice, such as {twice[0]!r}. Make it again."
+            )
 
 
 def require_pack(folder: Path, manifest: Manifest, pack: PackIdentity) -> None:
@@ -177,6 +180,7 @@ def open_record(folder: Path, manifest: Manifest, record: SegmentRecord) -> Colu
 
 def _verify_boxes(columns: Columns) -> None:
     first = np.concatenate([[0], columns.row_ends[:-1]])
-    whole = np.concatenate([np.zeros_like(columns.dimensions), columns.dimensions], axis=1)  # (P, 4)
+    # whole: (P, 4)
+    whole = np.concatenate([np.zeros_like(columns.dimensions), columns.dimensions], axis=1)
     if not np.array_equal(columns.boxes[first + WHOLE_PHOTO], whole.astype(np.float32)):
         raise columns.damaged("a photo's first box is not the whole photo")

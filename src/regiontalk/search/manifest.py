@@ -133,7 +133,9 @@ class Manifest(Section):
         if len(set(numbers)) != len(numbers):
             raise ValueError("segments: expected each file once")
         if numbers and self.next_number <= max(numbers):
-            raise ValueError(f"next_number: expected more than {max(numbers)}, which a segment has, found no more")
+            raise ValueError(
+                f"next_number: expected more than {max(numbers)}, which a segment has, found no more"
+            )
         if sum(each.regions for each in self.segments) > MOST:
             raise ValueError(f"segments: expected at most {MOST} regions in all")
 
@@ -144,7 +146,14 @@ class Manifest(Section):
 
     def sizes(self, record: SegmentRecord) -> Sizes:
         """The layout of one of its segments."""
-        return Sizes(record.photos, record.regions, record.path_bytes, self.pack.dim, self.storage, record.text_bytes)
+        return Sizes(
+            record.photos,
+            record.regions,
+            record.path_bytes,
+            self.pack.dim,
+            self.storage,
+            record.text_bytes,
+        )
 
     def with_segments(self, segments: tuple[SegmentRecord, ...], written: int = 0) -> Manifest:
         """The next state, after `written` new files."""
@@ -158,15 +167,21 @@ class Manifest(Section):
         """
         content = {
             "format": FORMAT,
-            "format_version": WITH_TEXTS if any(each.text_bytes for each in self.segments) else WITHOUT_TEXTS,
+            "format_version": WITH_TEXTS
+            if any(each.text_bytes for each in self.segments)
+            else WITHOUT_TEXTS,
             "made_with": f"regiontalk {regiontalk.__version__}",
             "pack": asdict(self.pack),
             "storage": self.storage,
             "next_number": self.next_number,
-            "segments": [{**each.to_json(), "dropped": list(each.dropped)} for each in self.segments],
+            "segments": [
+                {**each.to_json(), "dropped": list(each.dropped)} for each in self.segments
+            ],
         }
         with written(folder / MANIFEST_FILE, beside=unfinished(folder / MANIFEST_FILE)) as stream:
-            stream.write(json.dumps({**content, "sha256": json_sha256(content)}, indent=1).encode("ascii"))
+            stream.write(
+                json.dumps({**content, "sha256": json_sha256(content)}, indent=1).encode("ascii")
+            )
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -183,7 +198,12 @@ def read_manifest(folder: Path) -> Manifest:
     except ValueError:
         raise problem(file, "damaged, not JSON", DataError, _DAMAGED) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise problem(file, "this is not the manifest of an index of photos", DataError, "Name another folder.")
+        raise problem(
+            file,
+            "this is not the manifest of an index of photos",
+            DataError,
+            "Name another folder.",
+        )
     version = content.get("format_version")
     if version not in VERSIONS:
         raise problem(
@@ -207,11 +227,17 @@ def _from_json(content: dict[str, Any]) -> Manifest:
     Raises:
         ValueError: naming what is wrong.
     """
-    fields = {name: each for name, each in content.items() if name not in ("format", "format_version", "made_with")}
+    fields = {
+        name: each
+        for name, each in content.items()
+        if name not in ("format", "format_version", "made_with")
+    }
     segments = fields.get("segments")
     if not isinstance(segments, list):
         raise ValueError(f"segments: expected a list, found {shown(segments)}")
-    return Manifest.from_json({**fields, "segments": tuple(map(_record, range(len(segments)), segments))})
+    return Manifest.from_json(
+        {**fields, "segments": tuple(map(_record, range(len(segments)), segments))}
+    )
 
 
 def _record(number: int, content: Any) -> SegmentRecord:
@@ -249,7 +275,9 @@ def unfinished(file: Path) -> Path:
 def is_unfinished(name: str) -> bool:
     """Whether a file has a name that `unfinished` gives."""
     whole_name = name.removesuffix(_NEW)
-    return whole_name != name and (whole_name == MANIFEST_FILE or segment_number(whole_name) is not None)
+    return whole_name != name and (
+        whole_name == MANIFEST_FILE or segment_number(whole_name) is not None
+    )
 
 
 def clear_leftovers(folder: Path, manifest: Manifest) -> None:
@@ -258,5 +286,6 @@ def clear_leftovers(folder: Path, manifest: Manifest) -> None:
     for path in folder.iterdir():
         replaced = segment_number(path.name) is not None and path.name not in counted
         if is_unfinished(path.name) or replaced:
-            with suppress(OSError):  # a reader may still hold it on systems where that prevents deletion
+            # A reader may still hold it on systems where that prevents deletion
+            with suppress(OSError):
                 path.unlink()

@@ -50,7 +50,9 @@ class IndexChanges:
     other_names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        counts = {name: each if isinstance(each, int) else len(each) for name, each in vars(self).items()}
+        counts = {
+            name: each if isinstance(each, int) else len(each) for name, each in vars(self).items()
+        }
         return f"IndexChanges({', '.join(f'{name}={count}' for name, count in counts.items() if count)})"
 
 
@@ -90,7 +92,9 @@ class PhotoIndex:
         model: that looks at photos and reads sentences.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], model: Model, storage: str | None, threads: int | None) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], model: Model, storage: str | None, threads: int | None
+    ) -> None:
         require_storage(storage)
         self.folder, self.model = Path(folder), model
         self._storage, self._threads = storage, threads
@@ -101,7 +105,11 @@ class PhotoIndex:
             require_empty(self.folder)
 
     def search(
-        self, sentence: str | Sentence, k: int = 10, where: Where = EVERYTHING, candidates: int | None = None
+        self,
+        sentence: str | Sentence,
+        k: int = 10,
+        where: Where = EVERYTHING,
+        candidates: int | None = None,
     ) -> list[FoundPhoto]:
         """Find photos by a sentence.
 
@@ -122,7 +130,9 @@ class PhotoIndex:
         """
         return list(self._finder(candidates).search(sentence, k, where))
 
-    def like(self, photo: PhotoLike | Regions, k: int = 10, where: Where = EVERYTHING) -> list[FoundPhoto]:
+    def like(
+        self, photo: PhotoLike | Regions, k: int = 10, where: Where = EVERYTHING
+    ) -> list[FoundPhoto]:
         """Find photos like another.
 
         Args:
@@ -188,7 +198,11 @@ class PhotoIndex:
             OSError: if the disk is full or refuses; what was committed stays.
         """
         found = {name: search_photos(name, exclude) for name in _names(photos)}
-        failures = {file: why for name, inside in found.items() for file, why in inside.problems(name).items()}
+        failures = {
+            file: why
+            for name, inside in found.items()
+            for file, why in inside.problems(name).items()
+        }
         if not any(inside.photos for inside in found.values()):
             _refuse_all(failures)
         given = PhotoTexts({}, ()) if captions is None else read_texts(captions, found)
@@ -208,7 +222,9 @@ class PhotoIndex:
         counts = done.tally.to_json()
         if counts.pop("failed") and not any(counts.values()):
             _refuse_all(failures)
-        return IndexChanges(**counts, failures=failures, gone=tuple(done.gone), other_names=given.others)
+        return IndexChanges(
+            **counts, failures=failures, gone=tuple(done.gone), other_names=given.others
+        )
 
     def remove(self, photos: Paths) -> int:
         """Take photos out. Their files stay, and need not be there.
@@ -239,11 +255,15 @@ class PhotoIndex:
 
     def __iter__(self) -> Iterator[str]:
         """The absolute path of each photo, in the order in which they were added."""
-        return iter([entry.path for _, entry in self._opened().entries()] if self._is_there() else [])
+        return iter(
+            [entry.path for _, entry in self._opened().entries()] if self._is_there() else []
+        )
 
     def __contains__(self, photo: object) -> bool:
         """Whether it holds a photo of this path, absolute or relative."""
-        return isinstance(photo, str | os.PathLike) and os.path.abspath(os.fsdecode(photo)) in list(self)
+        return isinstance(photo, str | os.PathLike) and os.path.abspath(os.fsdecode(photo)) in list(
+            self
+        )
 
     def __repr__(self) -> str:
         return f"PhotoIndex({os.fspath(self.folder)!r}, photos={len(self)})"
@@ -256,7 +276,10 @@ class PhotoIndex:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -274,7 +297,10 @@ class PhotoIndex:
 
 def _names(photos: Paths) -> list[str]:
     """Paths, one or many, as text."""
-    return [os.fsdecode(each) for each in ([photos] if isinstance(photos, str | os.PathLike) else photos)]
+    return [
+        os.fsdecode(each)
+        for each in ([photos] if isinstance(photos, str | os.PathLike) else photos)
+    ]
 
 
 def _hooks(failures: dict[str, str], progress: Callable[[int, int], None] | None) -> Hooks:

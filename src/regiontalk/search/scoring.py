@@ -27,7 +27,11 @@ _TILES_A_TASK = 16
 
 
 def photo_scores(
-    vectors: np.ndarray, scales: np.ndarray, row_ends: np.ndarray, words: np.ndarray, threads: int | None = None
+    vectors: np.ndarray,
+    scales: np.ndarray,
+    row_ends: np.ndarray,
+    words: np.ndarray,
+    threads: int | None = None,
 ) -> np.ndarray:
     """S of Eq. 8 for each photo: Σ_t max_i v_i·s_t, raw dot products.
 
@@ -77,7 +81,9 @@ def of_kind(score: float, sentence: Sentence, kind: Kind) -> float:
     return score / len(sentence) - sentence.hubness if kind == "mean" else score
 
 
-def row_scores(vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threads: int | None = None) -> np.ndarray:
+def row_scores(
+    vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threads: int | None = None
+) -> np.ndarray:
     """v_i·q for each row.
 
     Args:
@@ -97,7 +103,11 @@ def row_scores(vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threa
         if len(scales):
             scores[rows] *= scales[rows]
 
-    _in_threads(score, [slice(at, min(at + step, len(vectors))) for at in range(0, len(vectors), step)], threads)
+    _in_threads(
+        score,
+        [slice(at, min(at + step, len(vectors))) for at in range(0, len(vectors), step)],
+        threads,
+    )
     return scores
 
 
@@ -217,7 +227,8 @@ def _in_threads(work: Callable[[slice], None], tiles: Sequence[slice], threads: 
     workers = min(threads or available_cpus(), -(-len(tiles) // _TILES_A_TASK))
 
     def some(start: int) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):  # damaged vectors: whoever asks sees it by the scores
+        # Damaged vectors: whoever asks sees it by the scores
+        with np.errstate(over="ignore", invalid="ignore"):
             for tile in tiles[start : start + _TILES_A_TASK]:
                 work(tile)
 

@@ -25,7 +25,15 @@ from regiontalk.errors import DataError
 from regiontalk.files import open_regular, problem, unreadable
 from regiontalk.search.columns import MAKE_AGAIN, BlockChecks, Columns, blocks, summed
 
-_TYPES = {"<i8": "I64", "<i4": "I32", "<f4": "F32", "<f2": "F16", "|i1": "I8", "<u4": "U32", "|u1": "U8"}
+_TYPES = {
+    "<i8": "I64",
+    "<i4": "I32",
+    "<f4": "F32",
+    "<f2": "F16",
+    "|i1": "I8",
+    "<u4": "U32",
+    "|u1": "U8",
+}
 _VECTOR_TYPES = {"float32": "<f4", "float16": "<f2", "int8": "|i1"}
 _ALIGNMENT = 64
 _PIECE_BYTES = 1 << 24
@@ -80,7 +88,10 @@ class Sizes:
     def all_columns(self) -> dict[str, tuple[str, tuple[int, ...]]]:
         """As `columns`, and after them the checksums of their blocks, in that order."""
         columns = self.columns()
-        return {**columns, CHECKSUMS: ("<u4", (sum(blocks(_bytes_of(*each)) for each in columns.values()),))}
+        return {
+            **columns,
+            CHECKSUMS: ("<u4", (sum(blocks(_bytes_of(*each)) for each in columns.values()),)),
+        }
 
     def header(self) -> bytes:
         """The bytes before the first column."""
@@ -88,7 +99,11 @@ class Sizes:
         start = 0
         for name, (kind, shape) in self.all_columns().items():
             end = start + _bytes_of(kind, shape)
-            described[name] = {"dtype": _TYPES[kind], "shape": list(shape), "data_offsets": [start, end]}
+            described[name] = {
+                "dtype": _TYPES[kind],
+                "shape": list(shape),
+                "data_offsets": [start, end],
+            }
             start = end
         text = json.dumps(described, separators=(",", ":")).encode("ascii")
         text += b" " * (-(8 + len(text)) % _ALIGNMENT)
@@ -96,14 +111,18 @@ class Sizes:
 
     def file_bytes(self) -> int:
         """The whole file's size."""
-        return len(self.header()) + sum(_bytes_of(*column) for column in self.all_columns().values())
+        return len(self.header()) + sum(
+            _bytes_of(*column) for column in self.all_columns().values()
+        )
 
 
 Part = tuple[Columns, slice]
 """A run of photos of a segment."""
 
 
-def write_segment(stream: BinaryIO, parts: Sequence[Part], dim: int, storage: str) -> tuple[Sizes, int]:
+def write_segment(
+    stream: BinaryIO, parts: Sequence[Part], dim: int, storage: str
+) -> tuple[Sizes, int]:
     """Writes some photos as one segment, a piece at a time.
 
     Args:
@@ -122,9 +141,14 @@ def write_segment(stream: BinaryIO, parts: Sequence[Part], dim: int, storage: st
     row_ends = _joined_ends([columns.row_ends for columns, _ in parts], runs)
     path_ends = _joined_ends([columns.path_ends for columns, _ in parts], runs)
     text_ends = _joined_ends([columns.text_ends for columns, _ in parts], runs)
-    sizes = Sizes(len(row_ends), int(row_ends[-1]), int(path_ends[-1]), dim, storage, int(text_ends[-1]))
+    sizes = Sizes(
+        len(row_ends), int(row_ends[-1]), int(path_ends[-1]), dim, storage, int(text_ends[-1])
+    )
     stream.write(sizes.header())
-    ends, found = {"row_ends": row_ends, "path_ends": path_ends, "text_ends": text_ends}, list[int]()
+    ends, found = (
+        {"row_ends": row_ends, "path_ends": path_ends, "text_ends": text_ends},
+        list[int](),
+    )
     for name, (kind, _) in sizes.columns().items():
         pieces = [ends[name].astype(kind).tobytes()] if name in ends else _pieces(name, kind, parts)
         for piece in summed(pieces, found):
@@ -148,7 +172,10 @@ def open_segment(file: Path, sizes: Sizes, crc32: int) -> Columns:
     header = sizes.header()
     with open_regular(file, max(sizes.file_bytes(), _PIECE_BYTES), advice=MAKE_AGAIN) as stream:
         try:
-            if stream.read(len(header)) != header or os.fstat(stream.fileno()).st_size != sizes.file_bytes():
+            if (
+                stream.read(len(header)) != header
+                or os.fstat(stream.fileno()).st_size != sizes.file_bytes()
+            ):
                 raise problem(file, "damaged or cut off", DataError, MAKE_AGAIN)
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
@@ -167,7 +194,9 @@ def _mapped(file: Path, mapped: mmap.mmap, start: int, sizes: Sizes, crc32: int)
         parts[name] = content[start : start + _bytes_of(*column)]
         start += _bytes_of(*column)
     if zlib.crc32(parts[CHECKSUMS]) != crc32:
-        raise problem(file, f"damaged, its checksum does not fit in {CHECKSUMS!r}", DataError, MAKE_AGAIN)
+        raise problem(
+            file, f"damaged, its checksum does not fit in {CHECKSUMS!r}", DataError, MAKE_AGAIN
+        )
     checksums, arrays, checks = np.frombuffer(bytes(parts[CHECKSUMS]), "<u4"), {}, {}
     for name, (kind, shape) in sizes.columns().items():
         arrays[name] = np.frombuffer(parts[name], kind).reshape(shape)

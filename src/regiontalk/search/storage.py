@@ -60,7 +60,12 @@ class Entry:
     def to_json(self) -> dict[str, Any]:
         """`{"file", "width", "height", "taken", "text"}`; the date as "2024-06-30T12:00:00"; null for none."""
         size = {"width": self.width, "height": self.height}
-        return {"file": self.path, **size, "taken": date_text(self.taken), "text": self.text or None}
+        return {
+            "file": self.path,
+            **size,
+            "taken": date_text(self.taken),
+            "text": self.text or None,
+        }
 
 
 def date_text(taken: int | None) -> str | None:
@@ -69,7 +74,9 @@ def date_text(taken: int | None) -> str | None:
     >>> date_text(0)
     '1970-01-01T00:00:00'
     """
-    return None if taken is None else datetime.fromtimestamp(taken, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return (
+        None if taken is None else datetime.fromtimestamp(taken, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    )
 
 
 def file_state(path: str) -> FileState | None:
@@ -120,7 +127,9 @@ def encode(vectors: np.ndarray, storage: str) -> tuple[np.ndarray, np.ndarray]:
         with np.errstate(over="ignore"):  # found as infinity below
             halves = vectors.astype("<f2")
         if not np.isfinite(halves).all():
-            raise DataError("a region vector is too large for float16 (beyond 65504). Store float32 or int8.")
+            raise DataError(
+                "a region vector is too large for float16 (beyond 65504). Store float32 or int8."
+            )
         return halves, none
     if storage != "int8":
         raise ValueError(f"storage must be one of {', '.join(STORAGES)}, not {storage!r}")
@@ -132,7 +141,8 @@ def encode(vectors: np.ndarray, storage: str) -> tuple[np.ndarray, np.ndarray]:
 def decode(stored: np.ndarray, scales: np.ndarray) -> np.ndarray:
     """What was stored by `encode`, as (R, h) float32."""
     vectors = floats(stored)
-    with np.errstate(over="ignore", invalid="ignore"):  # of crafted scales: whoever makes `Regions` of them sees it
+    # Of crafted scales: whoever makes `Regions` of them sees it
+    with np.errstate(over="ignore", invalid="ignore"):
         return vectors * scales[:, None] if len(scales) else vectors
 
 

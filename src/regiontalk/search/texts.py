@@ -34,7 +34,9 @@ MOST_WORDS = 64
 _NAMES = 3.0
 """More than the other two summands can make up for: S differs by R at most, and s² is 1 at most."""
 
-_UNSPACED = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
+)
 """Letters of scripts that put no space between words: Thai, Lao, Tibetan, Burmese, Khmer, Japanese, Chinese."""
 
 
@@ -58,7 +60,11 @@ class TextQuery:
         "dog's" has one."""
         words = list(dict.fromkeys(tokenise(sentence)))
         known = dict(zip(words, vocabulary.encode(words) != Vocabulary.UNKNOWN, strict=True))
-        asked = [each for each in words if each not in FUNCTION_WORDS and not (len(each) == 1 and "a" <= each <= "z")]
+        asked = [
+            each
+            for each in words
+            if each not in FUNCTION_WORDS and not (len(each) == 1 and "a" <= each <= "z")
+        ]
         names = frozenset(each for each in asked if not known[each])
         return cls(tuple(asked[:MOST_WORDS]), names, any(known.values()))
 
@@ -119,7 +125,8 @@ class Texts:
         self._photos = photos
         self._positions = np.array([position for position, _ in found], np.int64)
         self._ends = np.cumsum([len(text) + 1 for _, text in found], dtype=np.int64)
-        self._joined = "".join(f"{text}\n" for _, text in found)  # no word has a line's end, so none goes beyond one
+        # No word has a line's end, so none goes beyond one
+        self._joined = "".join(f"{text}\n" for _, text in found)
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -130,12 +137,16 @@ class Texts:
         if query is None or not any(map(len, rows)):
             return None
         r, s = np.zeros(len(self)), np.zeros(len(self))
-        for at, (rarity, share) in zip(rows, word_weights(query, map(len, rows), len(self), self._photos), strict=True):
+        for at, (rarity, share) in zip(
+            rows, word_weights(query, map(len, rows), len(self), self._photos), strict=True
+        ):
             r[at] += rarity
             s[at] += share
         lifts = _NAMES * r + s**2
         matching = np.flatnonzero(lifts)
-        return TextMatch(self._positions[matching], lifts[matching].astype(np.float32), query.has_content)
+        return TextMatch(
+            self._positions[matching], lifts[matching].astype(np.float32), query.has_content
+        )
 
     def _rows(self, word: str) -> np.ndarray:
         """Which texts have a word, (n,) rising."""
@@ -147,7 +158,9 @@ class Texts:
         return np.array(rows, np.int64)
 
 
-def word_weights(query: TextQuery, having: Iterable[int], texts: int, photos: int) -> list[tuple[float, float]]:
+def word_weights(
+    query: TextQuery, having: Iterable[int], texts: int, photos: int
+) -> list[tuple[float, float]]:
     """What each word of a query adds to r and to s of a text that has it.
 
     Args:

@@ -70,7 +70,9 @@ def read_file(path: str) -> tuple[FileRead, bytes | None]:
     return FileRead(path, hashlib.sha256(content).digest(), _state(status)), content
 
 
-def open_read(read: FileRead, content: bytes | None, side: int, max_pixels: int | None = None) -> tuple[Entry, Photo]:
+def open_read(
+    read: FileRead, content: bytes | None, side: int, max_pixels: int | None = None
+) -> tuple[Entry, Photo]:
     """The photo in a file that was read.
 
     Args:
@@ -83,7 +85,9 @@ def open_read(read: FileRead, content: bytes | None, side: int, max_pixels: int 
             it names the file.
     """
     try:
-        photo = open_photo(read.path if content is None else content, max_pixels=max_pixels, min_side=side)
+        photo = open_photo(
+            read.path if content is None else content, max_pixels=max_pixels, min_side=side
+        )
     except PhotoError as error:
         raise PhotoError(str(error).replace("<bytes>", escaped(read.path), 1)) from None
     taken = date_taken(read.path if content is None else BytesIO(content))
@@ -156,11 +160,14 @@ class Update:
         self._writer, self._texts = writer, texts or {}
         self._by_path: dict[str, Location] = {}
         self._by_content: dict[bytes, dict[str, None]] = {}  # sha256 -> paths, in order
-        self._sources: dict[bytes, Location] = {}  # sha256 -> where its regions are, even if the photo was dropped
+        # sha256 -> where its regions are, even if the photo was dropped
+        self._sources: dict[bytes, Location] = {}
         self._pending: dict[str, Columns] = {}
         self._dropped: list[Location] = []
         records = writer.manifest.segments
-        index = Index(writer.folder, writer.manifest, [writer.columns((each.file, 0)) for each in records])
+        index = Index(
+            writer.folder, writer.manifest, [writer.columns((each.file, 0)) for each in records]
+        )
         for path, sha256, location in locations(index):
             self._know(path, sha256, location)
 
@@ -187,7 +194,8 @@ class Update:
         """
         known = self._by_content.get(read.sha256, {})
         gone = [each for each in known if was_removed(each)]
-        owner = read.path if read.path in known else next(iter(gone), None)  # copies may have texts of their own
+        # Copies may have texts of their own
+        owner = read.path if read.path in known else next(iter(gone), None)
         before = self._text(owner) if owner else ""
         if read.path in known:
             self.tally.unchanged += 1
@@ -204,7 +212,9 @@ class Update:
 
     def add(self, entry: Entry, regions: Regions) -> None:
         """A file whose content the index does not know, and what was found in it."""
-        entry = self._with_text(entry, self._text(entry.path) if entry.path in self._by_path else "")
+        entry = self._with_text(
+            entry, self._text(entry.path) if entry.path in self._by_path else ""
+        )
         if self._forget(entry.path):
             self.tally.changed += 1
         else:
@@ -240,9 +250,13 @@ class Update:
             Those that were removed, see `was_removed`; and those that may only be out of reach.
         """
         roots = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
-        missing = [path for path in self._by_path if path.startswith(roots) and not os.path.lexists(path)]
+        missing = [
+            path for path in self._by_path if path.startswith(roots) and not os.path.lexists(path)
+        ]
         removed = {path for path in missing if was_removed(path)}
-        return [path for path in missing if path in removed], [path for path in missing if path not in removed]
+        return [path for path in missing if path in removed], [
+            path for path in missing if path not in removed
+        ]
 
     def named(self, names: Iterable[str]) -> dict[str, list[str]]:
         """For each name the paths of the index that it names: that file, or everything below that folder.

@@ -87,7 +87,8 @@ class IndexWriter:
             OSError: if the folder cannot be written.
         """
         if self._pack is None or (self.folder / MANIFEST_FILE).exists():
-            read_manifest(self.folder)  # complains before the lock's file is made in a folder that is not ours
+            # Complains before the lock's file is made in a folder that is not ours
+            read_manifest(self.folder)
         else:
             require_empty(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +100,10 @@ class IndexWriter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._opened.clear()
         self._exit.close()
@@ -165,7 +169,10 @@ class IndexWriter:
         """
         for group in _groups(self.manifest.segments, self._most_photos):
             place = self.manifest.segments.index(group[0])
-            before, after = self.manifest.segments[:place], self.manifest.segments[place + len(group) :]
+            before, after = (
+                self.manifest.segments[:place],
+                self.manifest.segments[place + len(group) :],
+            )
             parts = [part for record in group for part in self._kept_parts(record)]
             with self._writing():
                 new = (self._write(parts),) if parts else ()
@@ -181,7 +188,10 @@ class IndexWriter:
     def _kept_parts(self, record: SegmentRecord) -> list[Part]:
         """The runs of photos of a segment that count."""
         kept = np.setdiff1d(np.arange(record.photos), record.dropped)
-        runs = [[int(p) for _, p in run] for _, run in groupby(enumerate(kept), key=lambda pair: pair[1] - pair[0])]
+        runs = [
+            [int(p) for _, p in run]
+            for _, run in groupby(enumerate(kept), key=lambda pair: pair[1] - pair[0])
+        ]
         return [(self.columns((record.file, run[0])), slice(run[0], run[-1] + 1)) for run in runs]
 
     def _write(self, parts: Sequence[Part]) -> SegmentRecord:
@@ -213,15 +223,23 @@ def locations(index: Index) -> Iterator[tuple[str, bytes, Location]]:
     for segment in index.segments:
         paths = segment.columns.all_paths()
         for place in np.flatnonzero(segment.kept):
-            yield paths[place], segment.columns.sha256[place].tobytes(), (segment.record.file, int(place))
+            yield (
+                paths[place],
+                segment.columns.sha256[place].tobytes(),
+                (segment.record.file, int(place)),
+            )
 
 
-def _without(segments: Sequence[SegmentRecord], dropped: Sequence[Location]) -> tuple[SegmentRecord, ...]:
+def _without(
+    segments: Sequence[SegmentRecord], dropped: Sequence[Location]
+) -> tuple[SegmentRecord, ...]:
     by_file: dict[str, set[int]] = {}
     for file, photo in dropped:
         by_file.setdefault(file, set()).add(photo)
     return tuple(
-        replace(each, dropped=tuple(sorted({*each.dropped, *by_file[each.file]}))) if each.file in by_file else each
+        replace(each, dropped=tuple(sorted({*each.dropped, *by_file[each.file]})))
+        if each.file in by_file
+        else each
         for each in segments
     )
 
@@ -249,7 +267,9 @@ def require_empty(folder: Path) -> None:
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     others = sorted(name for name in names if name != LOCK_FILE and not is_unfinished(name))
     if others:
-        raise DataError(f"{folder}: holds {others[0]!r} and is no index. Name a folder that is empty or not there.")
+        raise DataError(
+            f"{folder}: holds {others[0]!r} and is no index. Name a folder that is empty or not there."
+        )
 
 
 # The lock
@@ -293,7 +313,10 @@ class WriterLock:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._stream is not None:
             with suppress(OSError):

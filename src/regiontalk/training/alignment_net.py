@@ -75,7 +75,9 @@ class WordsNet(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Word ids (B, T) and mask (B, T), True on words, padding last → s_t (B, T, h); zero on padding."""
         words = F.dropout(self.look_up(ids), self.dropout, self.training)  # (B, T, d), Eq. 2
-        forward, backward = self.recur(words, mask) if self.cell == "rnn" else self.recur_gated(words, mask)
+        forward, backward = (
+            self.recur(words, mask) if self.cell == "rnn" else self.recur_gated(words, mask)
+        )
         summed = F.dropout(forward + backward, self.dropout, self.training)
         s = summed @ self.W_d + self.b_d
         return (F.relu(s) if self.cell == "rnn" else s) * mask[..., None]  # Eq. 6
@@ -86,7 +88,8 @@ class WordsNet(nn.Module):
         if not self.places:
             return learnt
         vectors = F.embedding(ids, self.vectors)
-        if self.training and self.forget:  # as if no caption had taught them: W_g learns to place words by itself
+        # As if no caption had taught them: W_g learns to place words by itself
+        if self.training and self.forget:
             known = vectors.any(-1, keepdim=True)
             learnt = learnt * (torch.rand_like(learnt[..., :1]) >= self.forget * known)
         return learnt + vectors @ self.W_g
@@ -121,15 +124,22 @@ class WordsNet(nn.Module):
 
     def recur_gated(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The hidden states (B, T, H) of both gated recurrences; zero on padding."""
-        packed = pack_padded_sequence(words, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(
+            words, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False
+        )
         ahead = (self.W_xf.T, self.W_f.T, self.b_xf, self.b_f)
         back = (self.W_xb.T, self.W_b.T, self.b_xb, self.b_b)
         weights = [each.contiguous() for each in (*ahead, *back)]
         # Packed, so that the backward direction begins at each sentence's last word and not in its padding.
         h_0 = packed.data.new_zeros(2, len(words), self.W_f.shape[0])
-        with torch.autocast("cuda", enabled=False):  # which would take float16 there, whatever it was asked for
-            states, _ = torch.gru(packed.data, packed.batch_sizes, h_0, weights, True, 1, 0.0, self.training, True)
-        both, _ = pad_packed_sequence(packed._replace(data=states), batch_first=True, total_length=words.shape[1])
+        # Which would take float16 there, whatever it was asked for
+        with torch.autocast("cuda", enabled=False):
+            states, _ = torch.gru(
+                packed.data, packed.batch_sizes, h_0, weights, True, 1, 0.0, self.training, True
+            )
+        both, _ = pad_packed_sequence(
+            packed._replace(data=states), batch_first=True, total_length=words.shape[1]
+        )
         forward, backward = both.chunk(2, -1)
         return forward, backward
 
@@ -154,7 +164,8 @@ class AlignmentNet(nn.Module):
         super().__init__()
         self.words, self.dropout = words, dropout
         self.W_m, self.b_m = dense(feature_dim, dim)
-        self.log_scale = nn.Parameter(torch.zeros(()))  # of scores inside a softmax loss; ranks do not depend on it
+        # Of scores inside a softmax loss; ranks do not depend on it
+        self.log_scale = nn.Parameter(torch.zeros(()))
         self.register_buffer("mean", torch.zeros(feature_dim))
         self.register_buffer("deviation", torch.ones(feature_dim))
 
@@ -194,7 +205,9 @@ def recurrent(hidden: int, gain: float = 0.5) -> tuple[nn.Parameter, nn.Paramete
     return weight, nn.Parameter(torch.zeros(hidden))
 
 
-def gates(one: Callable[[], tuple[nn.Parameter, nn.Parameter]]) -> tuple[nn.Parameter, nn.Parameter]:
+def gates(
+    one: Callable[[], tuple[nn.Parameter, nn.Parameter]],
+) -> tuple[nn.Parameter, nn.Parameter]:
     """Weights and biases of three gates side by side, each as `one` makes it."""
     weights, biases = zip(*(one() for _ in range(3)), strict=True)
     return nn.Parameter(torch.cat(weights, 1).detach()), nn.Parameter(torch.cat(biases).detach())
@@ -206,8 +219,13 @@ def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
     Raises:
         TrainingError: if the run is not finished, or a file of it is damaged.
     """
-    tensors, vocabulary = read_finished(run, WEIGHTS), read_finished_json(run, VOCABULARY, Vocabulary.from_json)
-    (size, embedding), (hidden, _) = (tensors[f"words.{name}"].shape for name in ("embedding", "W_d"))
+    tensors, vocabulary = (
+        read_finished(run, WEIGHTS),
+        read_finished_json(run, VOCABULARY, Vocabulary.from_json),
+    )
+    (size, embedding), (hidden, _) = (
+        tensors[f"words.{name}"].shape for name in ("embedding", "W_d")
+    )
     if size != len(vocabulary):
         raise TrainingError(
             f"{run}: {WEIGHTS} is of a vocabulary of {size} words, {VOCABULARY} lists {len(vocabulary)}; "
@@ -215,7 +233,9 @@ def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
         )
     feature_dim, dim = tensors["W_m"].shape
     outside = tensors["words.W_g"].shape[0] if "words.W_g" in tensors else 0
-    words = WordsNet(size, embedding, hidden, dim, 0.0, "gru" if "words.W_xf" in tensors else "rnn", outside)
+    words = WordsNet(
+        size, embedding, hidden, dim, 0.0, "gru" if "words.W_xf" in tensors else "rnn", outside
+    )
     net = AlignmentNet(words, feature_dim, dim, 0.0)
     net.load_state_dict(tensors)
     return vocabulary, net.eval()
@@ -247,7 +267,9 @@ def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> 
     """
     found = known_vectors(file, vocabulary, embedding.shape[1])
     vectors = np.stack(list(found.values()))
-    scale = float(embedding.norm(dim=1).mean()) / max(float(np.linalg.norm(vectors, axis=1).mean()), 1e-9)
+    scale = float(embedding.norm(dim=1).mean()) / max(
+        float(np.linalg.norm(vectors, axis=1).mean()), 1e-9
+    )
     with torch.no_grad():
         embedding[list(found)] = torch.from_numpy(vectors * np.float32(scale)).to(embedding)
     return len(found)
@@ -283,7 +305,9 @@ def unit(vector: np.ndarray) -> np.ndarray:
     return vector / np.float32(max(float(np.linalg.norm(vector)), 1e-9))
 
 
-def read_vectors(file: Path, wanted: Callable[[str], bool], length: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+def read_vectors(
+    file: Path, wanted: Callable[[str], bool], length: int = 0
+) -> Iterator[tuple[str, np.ndarray]]:
     """The words of a file that are wanted, in its order, each with its vector.
 
     Args:
@@ -309,7 +333,9 @@ def open_text(file: Path) -> TextIO:
     try:
         return file.open(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); `word_vectors` must name a text file") from error
+        raise DataError(
+            f"{file}: cannot be read ({error.strerror}); `word_vectors` must name a text file"
+        ) from error
 
 
 def parse_vector(values: list[str], length: int, where: str) -> np.ndarray:
@@ -318,5 +344,7 @@ def parse_vector(values: list[str], length: int, where: str) -> np.ndarray:
     except ValueError as error:
         raise DataError(f"{where}: expected numbers after the word ({error})") from error
     if len(vector) != length or not np.isfinite(vector).all():
-        raise DataError(f"{where}: expected {length} finite numbers, found {len(vector)}; set `embedding` to match")
+        raise DataError(
+            f"{where}: expected {length} finite numbers, found {len(vector)}; set `embedding` to match"
+        )
     return vector

@@ -69,7 +69,8 @@ class CaptionedPhotos:
 
     def __init__(self, sentences: Sentences, batch: int, captions: int, seed: int) -> None:
         self.photos, starts = np.unique(sentences.photos, return_index=True)
-        self.rows_of_photo = np.split(np.arange(len(sentences)), starts[1:])  # a photo's captions stand together
+        # A photo's captions stand together
+        self.rows_of_photo = np.split(np.arange(len(sentences)), starts[1:])
         self.captions, self.seed = captions, seed
         self.order = Shuffled(len(self.photos), batch, seed)
         self.passes = max(1, round(len(sentences) / (len(self.photos) * captions)))
@@ -84,7 +85,9 @@ class CaptionedPhotos:
 
     def captions_of(self, photo: int, epoch: int, turn: int) -> np.ndarray:
         """The captions that a photo brings in one pass of an epoch.  # (C,)"""
-        rows = np.random.default_rng([self.seed, epoch, photo, 2]).permutation(self.rows_of_photo[photo])
+        rows = np.random.default_rng([self.seed, epoch, photo, 2]).permutation(
+            self.rows_of_photo[photo]
+        )
         return rows.take(np.arange(turn * self.captions, (turn + 1) * self.captions), mode="wrap")
 
 
@@ -97,9 +100,14 @@ class Turns:
         seed: of the order of turns.
     """
 
-    def __init__(self, orders: Sequence[CaptionedPhotos], shares: Sequence[float], seed: int) -> None:
+    def __init__(
+        self, orders: Sequence[CaptionedPhotos], shares: Sequence[float], seed: int
+    ) -> None:
         self.orders, self.seed = orders, seed
-        self.steps = [max(1, round(order.epoch_steps * share)) for order, share in zip(orders, shares, strict=True)]
+        self.steps = [
+            max(1, round(order.epoch_steps * share))
+            for order, share in zip(orders, shares, strict=True)
+        ]
         self.epoch_steps = sum(self.steps)
 
     def turn(self, step: int) -> tuple[int, int]:
@@ -180,9 +188,13 @@ def forked_batches(batch: Callable[[int], Any], steps: range, processes: int) ->
         TrainingError: if a process died.
     """
     ahead = 2 * processes
-    places = [mmap.mmap(-1, PLACE_BYTES) for _ in range(ahead + 1)]  # one more: the batch that is in use
+    # One more: the batch that is in use
+    places = [mmap.mmap(-1, PLACE_BYTES) for _ in range(ahead + 1)]
     pool = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("fork"), initializer=begin, initargs=(batch, places, os.getpid())
+        processes,
+        multiprocessing.get_context("fork"),
+        initializer=begin,
+        initargs=(batch, places, os.getpid()),
     )
     try:
         upcoming = deque(pool.submit(make, step, step % len(places)) for step in steps[:ahead])
@@ -234,8 +246,13 @@ class Packer:
     def pack(self, value: Any) -> Any:
         """The batch with `Placed` for its large arrays."""
         if is_dataclass(value) and not isinstance(value, type):
-            return replace(value, **{each.name: self.pack(getattr(value, each.name)) for each in fields(value)})
-        if not isinstance(value, np.ndarray) or not LARGE_BYTES <= value.nbytes <= len(self.place) - self.used:
+            return replace(
+                value, **{each.name: self.pack(getattr(value, each.name)) for each in fields(value)}
+            )
+        if (
+            not isinstance(value, np.ndarray)
+            or not LARGE_BYTES <= value.nbytes <= len(self.place) - self.used
+        ):
             return value
         placed = Placed(self.used, value.shape, value.dtype)
         placed.array(self.place)[...] = value
@@ -248,5 +265,7 @@ def unpack(value: Any, place: mmap.mmap) -> Any:
     if isinstance(value, Placed):
         return value.array(place)
     if is_dataclass(value) and not isinstance(value, type):
-        return replace(value, **{each.name: unpack(getattr(value, each.name), place) for each in fields(value)})
+        return replace(
+            value, **{each.name: unpack(getattr(value, each.name), place) for each in fields(value)}
+        )
     return value

@@ -61,7 +61,10 @@ class BoxLabels:
 
     def some(self, rows: np.ndarray) -> BoxLabels:
         """Those photos only."""
-        photos, boxes = tuple(self.photos[row] for row in rows), tuple(self.boxes[row] for row in rows)
+        photos, boxes = (
+            tuple(self.photos[row] for row in rows),
+            tuple(self.boxes[row] for row in rows),
+        )
         return BoxLabels(self.file, photos, boxes, tuple(self.names[row] for row in rows))
 
     @cached_property
@@ -88,7 +91,9 @@ def read_box_labels(file: Path) -> BoxLabels:
         except (TypeError, KeyError, ValueError) as error:
             raise DataError(f"{file}, line {number}: {LINE} expected ({error})") from error
         if not is_sound(found, said):
-            raise DataError(f"{file}, line {number}: {LINE} expected, boxes with an area in 0..1 and names in words")
+            raise DataError(
+                f"{file}, line {number}: {LINE} expected, boxes with an area in 0..1 and names in words"
+            )
         photos.append(path)
         boxes.append(found)
         names.append(said)
@@ -102,8 +107,15 @@ LINE = '{"file_name", "boxes": [{"box": [x1, y1, x2, y2], "names": [...]}]}'
 
 def is_sound(boxes: np.ndarray, names: tuple[tuple[Any, ...], ...]) -> bool:
     """Whether boxes (n, 4) lie in 0..1 with an area, and names are texts."""
-    inside = np.isfinite(boxes).all() and (boxes >= 0).all() and (boxes <= 1).all() and (area(boxes) > 0).all()
-    return bool(inside) and all(isinstance(name, str) and name.strip() for box in names for name in box)
+    inside = (
+        np.isfinite(boxes).all()
+        and (boxes >= 0).all()
+        and (boxes <= 1).all()
+        and (area(boxes) > 0).all()
+    )
+    return bool(inside) and all(
+        isinstance(name, str) and name.strip() for box in names for name in box
+    )
 
 
 @dataclass(frozen=True)
@@ -176,7 +188,9 @@ class NamedPhotos:
             raise DataError(no_names(labels.file))
         rows = {words: row for row, words in enumerate(self.names)}
         row_of = {label: rows[words] for label, words in names.items()}
-        self.rows = [[[row_of[n] for n in box if n in row_of] for box in photo] for photo in labels.names]
+        self.rows = [
+            [[row_of[n] for n in box if n in row_of] for box in photo] for photo in labels.names
+        ]
         photos_of: list[list[int]] = [[] for _ in self.names]
         for photo, boxes in enumerate(self.rows):
             for row in {row for box in boxes for row in box}:
@@ -191,8 +205,12 @@ class NamedPhotos:
         rows, most = self.draw(rng), MOST_BOXES + WINDOWS
         pixels, regions, overlap, every = [], [], [], []
         for row in rows:
-            image = open_photo(self.source.photos[row], max_pixels=self.max_pixels, min_side=settings.size).image
-            seen, boxes, visible = see_view(image, self.source.boxes[row], settings.size, rng, self.views)
+            image = open_photo(
+                self.source.photos[row], max_pixels=self.max_pixels, min_side=settings.size
+            ).image
+            seen, boxes, visible = see_view(
+                image, self.source.boxes[row], settings.size, rng, self.views
+            )
             named = [names for names, stays in zip(self.rows[row], visible, strict=True) if stays]
             pixels.append(seen)
             regions.append(draw_regions(boxes[[bool(names) for names in named]], rng))
@@ -214,11 +232,14 @@ class NamedPhotos:
         rows = self.draw(rng)
         features, counts = store.features[rows].astype(np.float32), np.asarray(store.counts[rows])
         places = np.arange(features.shape[1])
-        mask = (places >= 1) & (places < counts[:, None])  # the whole photo, which comes first, has no name here
+        # The whole photo, which comes first, has no name here
+        mask = (places >= 1) & (places < counts[:, None])
         overlap = np.zeros((*mask.shape, len(self.names)), np.float32)
         for each, row, count in zip(overlap, rows, counts, strict=True):
             boxes = self.source.boxes[row][: count - 1]
-            each[1:count] = overlap_with_names(boxes, boxes, self.rows[row][: count - 1], len(self.names))
+            each[1:count] = overlap_with_names(
+                boxes, boxes, self.rows[row][: count - 1], len(self.names)
+            )
         return NamedFeatures(features, mask, overlap, SENTENCES[rng.integers(len(SENTENCES))])
 
 
@@ -231,7 +252,9 @@ def class_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Word
     for label, count in labels.counts.items():
         called[synonyms(label)[0]] += count
     frequent = sorted(label for label in labels.counts if called[synonyms(label)[0]] >= FEWEST)
-    return {label: (*known(synonyms(label), vocabulary), synonyms(label)[0])[0] for label in frequent}
+    return {
+        label: (*known(synonyms(label), vocabulary), synonyms(label)[0])[0] for label in frequent
+    }
 
 
 def learnt_vocabulary(
@@ -303,10 +326,14 @@ def draw_regions(named: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     sides = rng.uniform(0.1, 1, (WINDOWS - WINDOWS // 2, 2))
     origin = rng.random(sides.shape) * (1 - sides)
     anywhere = np.concatenate([origin, origin + sides], axis=1)
-    return np.concatenate([move_boxes(chosen, 0.05, 0.1, rng), move_boxes(askew, 0.4, 0.8, rng), anywhere])
+    return np.concatenate(
+        [move_boxes(chosen, 0.05, 0.1, rng), move_boxes(askew, 0.4, 0.8, rng), anywhere]
+    )
 
 
-def move_boxes(boxes: np.ndarray, shift: float, scale: float, rng: np.random.Generator) -> np.ndarray:
+def move_boxes(
+    boxes: np.ndarray, shift: float, scale: float, rng: np.random.Generator
+) -> np.ndarray:
     """Boxes (n, 4) in 0..1 with each side moved by up to `shift` of it and scaled by up to e^±`scale`, kept inside."""
     sides = boxes[:, 2:] - boxes[:, :2]
     centres = boxes[:, :2] + sides * (0.5 + rng.uniform(-shift, shift, sides.shape))
@@ -314,7 +341,9 @@ def move_boxes(boxes: np.ndarray, shift: float, scale: float, rng: np.random.Gen
     return np.concatenate([centres - half, centres + half], axis=1).clip(0, 1)
 
 
-def overlap_with_names(regions: np.ndarray, boxes: np.ndarray, named: list[list[int]], names: int) -> np.ndarray:
+def overlap_with_names(
+    regions: np.ndarray, boxes: np.ndarray, named: list[list[int]], names: int
+) -> np.ndarray:
     """The IoU of each region with the nearest box of each name; 0 for names that the photo has no box of.  # (M, N)
 
     Args:
@@ -341,4 +370,8 @@ def encode_names(
         ids[row, : len(each)] = vocabulary.encode(each)
     places, lengths = np.arange(longest), np.array([len(each) for each in words])[:, None]
     mask = places < lengths
-    return torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(mask & (places >= len(before)))
+    return (
+        torch.from_numpy(ids),
+        torch.from_numpy(mask),
+        torch.from_numpy(mask & (places >= len(before))),
+    )

@@ -101,11 +101,15 @@ class Described:
         look = 0 if rng is None else int(rng.integers(len(self.looked)))
         photo, region = int(self.texts.photos[row]), int(self.texts.regions[row])
         seen = self.of_photo(photo, region, look)
-        if self.names is None or look or not self.named[photo]:  # boxes are known of the photo itself alone
+        # Boxes are known of the photo itself alone
+        if self.names is None or look or not self.named[photo]:
             return seen
         boxes, things = seen.regions[:, -GEOMETRY : 4 - GEOMETRY], []
         for start, end, name in self.names.find(self.ids[row].tolist()):
-            if name in self.named[photo] and (shows := showing(self.named[photo][name], boxes)).any():
+            if (
+                name in self.named[photo]
+                and (shows := showing(self.named[photo][name], boxes)).any()
+            ):
                 things += [(place, shows) for place in range(start, end)]
         return Glance(seen.whole, seen.regions, things=tuple(things))
 
@@ -148,17 +152,28 @@ class FromText:
             np.stack([array[photo, region] for photo, region in drawn]).astype(np.float32)
             for array in (self.store.features, self.store.boxes, self.store.scores)
         )
-        return Glance(np.zeros(features.shape[1], np.float32), region_inputs(features, boxes, scores), shown=False)
+        return Glance(
+            np.zeros(features.shape[1], np.float32),
+            region_inputs(features, boxes, scores),
+            shown=False,
+        )
 
 
 def clear_regions(store: RegionStore) -> list[np.ndarray]:
     """Each photo's distinct regions, the whole photo first, as rows."""
     counts = np.asarray(store.counts)
-    return [distinct_rows(unit_boxes(store, n)[:m], np.asarray(store.scores[n, :m])) for n, m in enumerate(counts)]
+    return [
+        distinct_rows(unit_boxes(store, n)[:m], np.asarray(store.scores[n, :m]))
+        for n, m in enumerate(counts)
+    ]
 
 
 def read_texts(
-    file: Path, names: Names, regions: dict[Words, np.ndarray], store: RegionStore, vocabulary: Vocabulary
+    file: Path,
+    names: Names,
+    regions: dict[Words, np.ndarray],
+    store: RegionStore,
+    vocabulary: Vocabulary,
 ) -> FromText:
     """Captions without photos, one a line, after the last tab of it; those that name nothing are left out.
 
@@ -208,7 +223,9 @@ class Names:
         self.of_label = sayable_names(labels, vocabulary)
         self.phrases: dict[tuple[int, ...], Words] = {}
         for label, name in self.of_label.items():
-            for phrase in dict.fromkeys(form for words in called(label) for form in (words, plural(words))):
+            for phrase in dict.fromkeys(
+                form for words in called(label) for form in (words, plural(words))
+            ):
                 ids = vocabulary.encode(phrase)
                 if (ids != Vocabulary.UNKNOWN).all():
                     self.phrases.setdefault(tuple(ids.tolist()), name)
@@ -229,7 +246,9 @@ class Names:
 
     def of_box(self, labels: Sequence[str]) -> tuple[Words, ...]:
         """The names of a box, by its labels."""
-        return tuple(dict.fromkeys(self.of_label[label] for label in labels if label in self.of_label))
+        return tuple(
+            dict.fromkeys(self.of_label[label] for label in labels if label in self.of_label)
+        )
 
     def boxes(self, boxes: np.ndarray, labels: Sequence[Sequence[str]]) -> Boxes:
         """A photo's boxes (n, 4) with the labels of each, by name."""
@@ -289,7 +308,9 @@ def showing(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
     return shows
 
 
-def regions_of_names(labels: BoxLabels, store: RegionStore, names: Names) -> dict[Words, np.ndarray]:
+def regions_of_names(
+    labels: BoxLabels, store: RegionStore, names: Names
+) -> dict[Words, np.ndarray]:
     """The regions of a store of boxes (`store_boxes`) that carry each name: (n, 2), photo and region."""
     found: dict[Words, list[tuple[int, int]]] = defaultdict(list)
     for photo, boxes in enumerate(labels.names):
@@ -300,7 +321,10 @@ def regions_of_names(labels: BoxLabels, store: RegionStore, names: Names) -> dic
 
 
 def described_boxes(
-    labels: BoxLabels, captions: Sequence[Sequence[Sequence[str]]], names: Names, vocabulary: Vocabulary
+    labels: BoxLabels,
+    captions: Sequence[Sequence[Sequence[str]]],
+    names: Names,
+    vocabulary: Vocabulary,
 ) -> list[list[tuple[Words, ...]]]:
     """What captions say of each box of each photo: the noun phrases with its name, if no other box has that name.
 
@@ -316,5 +340,10 @@ def described_boxes(
             for start, end, name in names.find(vocabulary.encode(words).tolist()):
                 if counts[name] == 1 and (phrase := noun_phrase(words, start, end)) is not None:
                     phrases[name].append(phrase)
-        found.append([tuple(dict.fromkeys(phrase for name in box for phrase in phrases[name])) for box in own])
+        found.append(
+            [
+                tuple(dict.fromkeys(phrase for name in box for phrase in phrases[name]))
+                for box in own
+            ]
+        )
     return found

@@ -52,7 +52,9 @@ class Seen:
 
     def to(self, device: str) -> Seen:
         """The same on a device."""
-        return Seen(*(each.to(device) for each in (self.whole, self.regions, self.mask, self.shown)))
+        return Seen(
+            *(each.to(device) for each in (self.whole, self.regions, self.mask, self.shown))
+        )
 
 
 class Attention(nn.Module):
@@ -61,7 +63,9 @@ class Attention(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, region: int, hidden: int, attention: int, embedding: int, dropout: float) -> None:
+    def __init__(
+        self, region: int, hidden: int, attention: int, embedding: int, dropout: float
+    ) -> None:
         super().__init__()
         self.dropout = dropout
         self.W_kr, _ = dense(region, attention)
@@ -76,7 +80,8 @@ class Attention(nn.Module):
         """States (B, T, H), regions (B, M, R), mask (B, M) → e (B, T, d), and where heads look (B, heads, T, M)."""
         # One dropout mask for keys and values, so that a dropped feature is hidden from both.
         standard = F.dropout((regions - self.mean) / self.deviation, self.dropout, self.training)
-        keys, values = (self.in_heads(standard @ matrix) for matrix in (self.W_kr, self.W_vr))  # (B, heads, M, a)
+        # keys, values: (B, heads, M, a)
+        keys, values = (self.in_heads(standard @ matrix) for matrix in (self.W_kr, self.W_vr))
         queries = self.in_heads(hidden @ self.W_qh) * keys.shape[-1] ** -0.5  # (B, heads, T, a)
         scores = (queries @ keys.transpose(-1, -2)).float().masked_fill(~mask[:, None, None], -1e9)
         looks = scores.softmax(-1)
@@ -129,7 +134,9 @@ class CaptionerNet(nn.Module):
         if attention is None:
             self.W_oh, _ = dense(hidden, len(counts))
         # Biases start at the unigram log-probabilities: the first steps need not learn word frequencies.
-        self.b_o = nn.Parameter(torch.from_numpy(np.log(np.maximum(counts, 1) / counts.sum())).float())
+        self.b_o = nn.Parameter(
+            torch.from_numpy(np.log(np.maximum(counts, 1) / counts.sum())).float()
+        )
         self.register_buffer("mean", torch.zeros(context_dim))
         self.register_buffer("deviation", torch.ones(context_dim))
 
@@ -150,18 +157,26 @@ class CaptionerNet(nn.Module):
         Returns:
             Logits (n, V), UNKNOWN's minus infinity, and attention (B, heads, T, M), no head without one.
         """
-        standard = F.dropout((seen.whole - self.mean) / self.deviation * seen.shown, self.dropout, self.training)
+        standard = F.dropout(
+            (seen.whole - self.mean) / self.deviation * seen.shown, self.dropout, self.training
+        )
         b_v = standard @ self.W_hi + self.b_hi  # (B, H), Eq. 13
-        words = F.dropout(F.embedding(inputs, self.embedding), self.dropout, self.training)  # (B, T, d)
+        # words: (B, T, d)
+        words = F.dropout(F.embedding(inputs, self.embedding), self.dropout, self.training)
         hidden = F.dropout(self.recur(words, b_v), self.dropout, self.training)  # (B, T, H)
         if self.attention is None:
-            said, looks = hidden[asked] @ self.W_oh, hidden.new_zeros(len(hidden), 0, hidden.shape[1], 0)
+            said, looks = (
+                hidden[asked] @ self.W_oh,
+                hidden.new_zeros(len(hidden), 0, hidden.shape[1], 0),
+            )
         else:
             out, looks = self.attention(hidden, seen.regions, seen.mask)
             said = out[asked] @ self.embedding.T  # weight tying
         logits = said + self.b_o  # Eq. 15
         # -1e9 stands for -inf without NaN gradients.
-        unknown = torch.zeros_like(self.b_o).index_fill(0, torch.tensor([Vocabulary.UNKNOWN], device=b_v.device), -1e9)
+        unknown = torch.zeros_like(self.b_o).index_fill(
+            0, torch.tensor([Vocabulary.UNKNOWN], device=b_v.device), -1e9
+        )
         return logits + unknown, looks
 
     def recur(self, words: Tensor, b_v: Tensor) -> Tensor:
@@ -172,7 +187,9 @@ class CaptionerNet(nn.Module):
         h_0 = b_v.tanh()[None]
         if self.cell == "gru":
             return torch.gru(words, h_0, weights, True, 1, 0.0, self.training, False, True)[0]
-        return torch.lstm(words, (h_0, torch.zeros_like(h_0)), weights, True, 1, 0.0, self.training, False, True)[0]
+        return torch.lstm(
+            words, (h_0, torch.zeros_like(h_0)), weights, True, 1, 0.0, self.training, False, True
+        )[0]
 
     def recur_plainly(self, words: Tensor, b_v: Tensor) -> Tensor:
         x = words @ self.W_hx + self.b_h  # (B, T, H)
@@ -187,7 +204,9 @@ class CaptionerNet(nn.Module):
 def folded_captioner(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
     """A captioner's state as the pack holds it: the statistics of what is seen folded into its weights."""
     found = {name: value.detach().float().cpu() for name, value in tensors.items()}
-    found["W_hi"], found["b_hi"] = folded(found["W_hi"], found["b_hi"], found.pop("mean"), found.pop("deviation"))
+    found["W_hi"], found["b_hi"] = folded(
+        found["W_hi"], found["b_hi"], found.pop("mean"), found.pop("deviation")
+    )
     if "attention.W_kr" in found:
         mean, deviation = found.pop("attention.mean"), found.pop("attention.deviation")
         found = {name.removeprefix("attention."): value for name, value in found.items()}
@@ -225,7 +244,8 @@ def load_captioner(network: CaptionerNet, run: Path) -> None:
 
 
 def orthogonal(hidden: int, cell: str) -> Tensor:
-    weight = torch.empty(hidden, hidden)  # orthogonal keeps gradients; a ReLU's is shrunk, or states would grow
+    # Orthogonal keeps gradients; a ReLU's is shrunk, or states would grow
+    weight = torch.empty(hidden, hidden)
     return nn.init.orthogonal_(weight, gain=0.5 if cell == "rnn" else 1.0)
 
 
@@ -242,7 +262,8 @@ def looking_loss(looks: Tensor, things: Tensor) -> Tensor:
     """
     counted = things.any(-1)
     if not counted.any():
-        return looks.sum() * 0  # zero, but on the graph: `backward` works on a batch that names nothing
+        # Zero, but on the graph: `backward` works on a batch that names nothing
+        return looks.sum() * 0
     # The mean over heads is supervised and not each head, so that heads may specialise.
     on_things = (looks.mean(1) * things).sum(-1)[counted]
     return -on_things.clamp_min(1e-6).log().mean()

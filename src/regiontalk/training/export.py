@@ -123,9 +123,13 @@ class ExportConfig:
     def __post_init__(self) -> None:
         for name, least in {"dim": 0, "bank": 0, "bank_others": 0, "max_pixels": 1}.items():
             if getattr(self, name) < least:
-                raise ValueError(f"{name}: expected a number of at least {least}, found {getattr(self, name)}")
+                raise ValueError(
+                    f"{name}: expected a number of at least {least}, found {getattr(self, name)}"
+                )
         if not 0 <= self.photo_captioner_share <= 1:
-            raise ValueError(f"photo_captioner_share: expected a number in 0..1, found {self.photo_captioner_share}")
+            raise ValueError(
+                f"photo_captioner_share: expected a number in 0..1, found {self.photo_captioner_share}"
+            )
         if self.photo_captioner_share < 1 and self.photo_captioner_before is None:
             raise ValueError("photo_captioner_share needs photo_captioner_before")
         if (self.dim or self.bank) and not self.data:
@@ -154,7 +158,9 @@ def export_pack(config: ExportConfig) -> Pack:
     arrays = {**alignment_tensors(net), "photo_captioner": photo, "region_captioner": region}
     if config.placed_vectors is not None:
         vocabulary, arrays[PLACED] = place_words(config, net, vocabulary)
-        settings = replace(settings, words=replace(settings.words, vector_dim=net.words.W_g.shape[0]))
+        settings = replace(
+            settings, words=replace(settings.words, vector_dim=net.words.W_g.shape[0])
+        )
     if config.data or config.photos:
         before = [] if config.photo_captioner_before is None else [config.photo_captioner_before]
         captioners = (config.photo_captioner, *before, config.region_captioner)
@@ -164,15 +170,21 @@ def export_pack(config: ExportConfig) -> Pack:
         arrays = reduced(config, arrays, graph, vision_settings, vocabulary)
     if config.bank:
         chosen = bank_photos(config)
-        seen = look_at_photos(graph, vision_settings, arrays["projection"], chosen, config.max_pixels)
-        bank, tensors = make_bank(seen, arrays, settings, config.bank_temperature, config.bank_weight)
+        seen = look_at_photos(
+            graph, vision_settings, arrays["projection"], chosen, config.max_pixels
+        )
+        bank, tensors = make_bank(
+            seen, arrays, settings, config.bank_temperature, config.bank_weight
+        )
         settings, arrays = replace(settings, bank=bank), {**arrays, BANK: tensors}
     pack = save_pack(config.output, settings, arrays, graph, vocabulary, photos)
     if not config.calibrate:
         return pack
     dev = [photo for each in config.calibrate for photo in read_dataset(each, "dev").photos]
     certainty = calibrated(Model(pack, max_pixels=config.max_pixels), dev)
-    return save_pack(config.output, replace(settings, certainty=certainty), arrays, graph, vocabulary, photos)
+    return save_pack(
+        config.output, replace(settings, certainty=certainty), arrays, graph, vocabulary, photos
+    )
 
 
 def pack_settings(
@@ -208,9 +220,13 @@ def pack_settings(
             vision=vision,
             space=SpaceSettings(dim=config.dim or trained),
             words=WordsSettings(
-                hidden=net.words.W_d.shape[0], embedding=net.words.embedding.shape[1], cell=net.words.cell
+                hidden=net.words.W_d.shape[0],
+                embedding=net.words.embedding.shape[1],
+                cell=net.words.cell,
             ),
-            alignment=AlignmentSettings(config.score, config.beta, config.extra_proposals, config.objectness),
+            alignment=AlignmentSettings(
+                config.score, config.beta, config.extra_proposals, config.objectness
+            ),
             photo_captioner=captioner_settings(config, photo),
             region_captioner=captioner_settings(config, region, "region_"),
             trained_on=backbone_origin(config.vision) | about.get("trained_on", {}),
@@ -230,7 +246,9 @@ def mean_photo_captioner(config: ExportConfig) -> dict[str, np.ndarray]:
     if config.photo_captioner_before is None:
         return after
     before = read_captioner(config.photo_captioner_before)
-    if {name: each.shape for name, each in before.items()} != {name: each.shape for name, each in after.items()}:
+    if {name: each.shape for name, each in before.items()} != {
+        name: each.shape for name, each in after.items()
+    }:
         raise ConfigError(
             f"photo_captioner_before: {config.photo_captioner} did not start from {config.photo_captioner_before}: "
             "their networks differ"
@@ -249,23 +267,38 @@ def place_words(
     """
     assert config.placed_vectors is not None
     if not net.words.places:
-        raise ConfigError(f"placed_vectors: {config.alignment} was trained without such vectors; leave it out")
+        raise ConfigError(
+            f"placed_vectors: {config.alignment} was trained without such vectors; leave it out"
+        )
     found = first_vectors(config.placed_vectors, vocabulary, config.placed_words)
     W_g = net.words.W_g.detach().numpy()
-    return vocabulary.with_placed(tuple(found)), {"vectors": np.stack(list(found.values())), "W_g": W_g}
+    return vocabulary.with_placed(tuple(found)), {
+        "vectors": np.stack(list(found.values())),
+        "W_g": W_g,
+    }
 
 
 def reduced(
-    config: ExportConfig, arrays: Tensors, graph: bytes, settings: VisionSettings, vocabulary: Vocabulary
+    config: ExportConfig,
+    arrays: Tensors,
+    graph: bytes,
+    settings: VisionSettings,
+    vocabulary: Vocabulary,
 ) -> Tensors:
     """A pack's tensors for a shared space of fewer dimensions, found on some training photos and their captions."""
     photos = some(read_dataset(config.data[0], "train").photos, SPACE_PHOTOS)
     files = [photo.file for photo in photos]
     seen = look_at_photos(graph, settings, arrays["projection"], files, config.max_pixels)
-    captions = [words for photo in photos for caption in photo.captions if (words := tokenise(caption))]
+    captions = [
+        words for photo in photos for caption in photo.captions if (words := tokenise(caption))
+    ]
     placed = PlacedVectors(arrays[PLACED]) if PLACED in arrays else None
-    said = WordsReader(arrays["words"], "gru", placed).read([vocabulary.encode(words) for words in captions])
-    return to_low_rank(arrays, np.concatenate([each.vectors for each in seen]), np.concatenate(said), config.dim)
+    said = WordsReader(arrays["words"], "gru", placed).read(
+        [vocabulary.encode(words) for words in captions]
+    )
+    return to_low_rank(
+        arrays, np.concatenate([each.vectors for each in seen]), np.concatenate(said), config.dim
+    )
 
 
 def bank_photos(config: ExportConfig) -> list[PhotoSource]:
@@ -292,7 +325,11 @@ def require_trained_score(config: ExportConfig) -> None:
 
 def alignment_tensors(net: AlignmentNet) -> dict[str, dict[str, np.ndarray]]:
     """The pack's `projection` and `words`."""
-    words = {name: value.detach().numpy() for name, value in net.words.named_parameters() if name != "W_g"}
+    words = {
+        name: value.detach().numpy()
+        for name, value in net.words.named_parameters()
+        if name != "W_g"
+    }
     words["embedding"] = net.words.word_vectors().detach().numpy()
     projection = {name: value.detach().numpy() for name, value in net.folded_projection().items()}
     return {"projection": projection, "words": words}
@@ -304,15 +341,22 @@ def backbone_origin(run: Path) -> dict[str, Any]:
     return {} if origin is None else {"backbone": origin}
 
 
-def captioner_settings(config: ExportConfig, tensors: dict[str, np.ndarray], which: str = "") -> CaptionerSettings:
+def captioner_settings(
+    config: ExportConfig, tensors: dict[str, np.ndarray], which: str = ""
+) -> CaptionerSettings:
     """A captioner's settings: sizes from its tensors, and how it searches from the settings that begin with `which`."""
-    search = {name: getattr(config, which + name) for name in ("beam", "max_words", "length_normalisation", "fit")}
+    search = {
+        name: getattr(config, which + name)
+        for name in ("beam", "max_words", "length_normalisation", "fit")
+    }
     search["say_once"] = config.say_once
     hidden, columns = tensors["W_hh"].shape
     cell = next(cell for cell, gates in GATES.items() if gates * hidden == columns)
     attention = tensors["W_kr"].shape[1] if "W_kr" in tensors else 0
     embedding = tensors["embedding"].shape[1]
-    return CaptionerSettings(cell=cell, hidden=hidden, embedding=embedding, attention=attention, **search)
+    return CaptionerSettings(
+        cell=cell, hidden=hidden, embedding=embedding, attention=attention, **search
+    )
 
 
 def read_about(file: Path | None) -> dict[str, Any]:

@@ -80,7 +80,9 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
         TrainingError: if there is no step to take, the loss is not finite, or the folder belongs to another run.
     """
     if task.steps < 1:
-        raise TrainingError(f"{folder}: by its settings this run has no step to take; give it epochs")
+        raise TrainingError(
+            f"{folder}: by its settings this run has no step to take; give it epochs"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for group in task.optimiser.param_groups:
         group.setdefault("initial_lr", group["lr"])
@@ -107,7 +109,8 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
                     numbers = measure(task, rehearsal=False)
                     enough = task.enough(step, numbers)
                 log.add(step, {f"dev_{name}": value for name, value in numbers.items()})
-                if enough:  # without a checkpoint: given again, the run comes here once more and ends here too
+                # Without a checkpoint: given again, the run comes here once more and ends here too
+                if enough:
                     return step
             if time.monotonic() - saved > CHECKPOINT_SECONDS or step == last:
                 save_checkpoint(folder, task.network, task.optimiser, step, task.run, ema.mean)
@@ -207,7 +210,11 @@ def parameter_groups(
     """Two groups: matrices decay, biases and normalisation do not. Frozen parameters are left out."""
     trained = [p for p in parameters if p.requires_grad]
     return [
-        {"params": [p for p in trained if p.ndim > 1], "lr": learning_rate, "weight_decay": weight_decay},
+        {
+            "params": [p for p in trained if p.ndim > 1],
+            "lr": learning_rate,
+            "weight_decay": weight_decay,
+        },
         {"params": [p for p in trained if p.ndim <= 1], "lr": learning_rate, "weight_decay": 0.0},
     ]
 
@@ -216,7 +223,9 @@ def one_cycle(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
     """Linear rise over the first share of the steps, then half a cosine down to 0."""
     rise = max(1, round(steps * warm_up))
     fall = max(1, steps - rise)
-    return lambda step: (step + 1) / rise if step < rise else 0.5 * (1 + math.cos(math.pi * (step - rise) / fall))
+    return lambda step: (
+        (step + 1) / rise if step < rise else 0.5 * (1 + math.cos(math.pi * (step - rise) / fall))
+    )
 
 
 def constant(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
@@ -275,14 +284,20 @@ class Log:
         rows = []
         if self.path.exists():
             with self.path.open(newline="") as file:
-                rows = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) <= step]
+                rows = [
+                    row
+                    for row in csv.reader(file)
+                    if row and row[0].isdigit() and int(row[0]) <= step
+                ]
         with self.path.open("w", newline="") as file:
             csv.writer(file).writerows([["step", "name", "value"], *rows])
         self.board = open_tensorboard(folder)
 
     def add(self, step: int, values: dict[str, float]) -> None:
         with self.path.open("a", newline="") as file:
-            csv.writer(file).writerows([step, name, f"{value:.6g}"] for name, value in values.items())
+            csv.writer(file).writerows(
+                [step, name, f"{value:.6g}"] for name, value in values.items()
+            )
         if self.board is not None:
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)
@@ -299,7 +314,13 @@ def open_tensorboard(folder: Path) -> Any:
 
 
 def progress_bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+    )
     console = Console(stderr=True)
     disable = not console.is_terminal
-    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=disable)
+    return Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=disable
+    )

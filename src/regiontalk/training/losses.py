@@ -28,7 +28,9 @@ LOWEST = -1e9
 """Stands for minus infinity: its gradient is zero and never NaN."""
 
 
-def score_batch(regions: Tensor, region_mask: Tensor, words: Tensor, word_mask: Tensor, kind: str) -> Tensor:
+def score_batch(
+    regions: Tensor, region_mask: Tensor, words: Tensor, word_mask: Tensor, kind: str
+) -> Tensor:
     """S_kl of every photo with every sentence.
 
     Args:
@@ -41,12 +43,15 @@ def score_batch(regions: Tensor, region_mask: Tensor, words: Tensor, word_mask: 
         (K, L).
     """
     photos, count, dim = regions.shape
-    spoken = word_mask.flatten().nonzero()[:, 0]  # padding, near half of all positions, is never multiplied
-    products = (words.reshape(-1, dim)[spoken] @ regions.reshape(-1, dim).T).view(-1, photos, count)  # (n, K, M)
+    # Padding, near half of all positions, is never multiplied
+    spoken = word_mask.flatten().nonzero()[:, 0]
+    # products: (n, K, M)
+    products = (words.reshape(-1, dim)[spoken] @ regions.reshape(-1, dim).T).view(-1, photos, count)
     if kind == "sum":
         per_word = (products.clamp(min=0) * region_mask).sum(-1)
     else:
-        per_word = products.masked_fill(~region_mask, LOWEST).max(-1).values  # lowest first: a maximum may be negative
+        # Lowest first: a maximum may be negative
+        per_word = products.masked_fill(~region_mask, LOWEST).max(-1).values
     # Words lie flat without padding: index_add sums them by sentence, in float32, as bfloat16 would lose small ones.
     sums = per_word.new_zeros(len(words), photos, dtype=torch.float32)
     scores = sums.index_add(0, spoken // words.shape[1], per_word.float()).T  # (K, L)
@@ -81,16 +86,21 @@ class Pairs:
 
 def margin_loss(pairs: Pairs) -> Tensor:
     """Eq. 9, per pair: every wrong sentence and every wrong photo should score 1 less than the right one."""
-    sentences = (pairs.sentences - pairs.positives[:, None] + 1).clamp(min=0) * pairs.wrong_sentences
+    sentences = (pairs.sentences - pairs.positives[:, None] + 1).clamp(
+        min=0
+    ) * pairs.wrong_sentences
     photos = (pairs.photos - pairs.positives[:, None] + 1).clamp(min=0) * pairs.wrong_photos
     return (sentences.sum() + photos.sum()) / len(pairs.positives)
 
 
 def hard_negative_loss(pairs: Pairs) -> Tensor:
     """Eq. 9 with the hardest negative only, in each direction (VSE++, Faghri et al., 2018)."""
-    sentence = pairs.sentences.masked_fill(~pairs.wrong_sentences, LOWEST).amax(1)  # LOWEST: no gradient, never NaN
+    # LOWEST: no gradient, never NaN
+    sentence = pairs.sentences.masked_fill(~pairs.wrong_sentences, LOWEST).amax(1)
     photo = pairs.photos.masked_fill(~pairs.wrong_photos, LOWEST).amax(1)
-    return ((sentence - pairs.positives + 1).clamp(min=0) + (photo - pairs.positives + 1).clamp(min=0)).mean()
+    return (
+        (sentence - pairs.positives + 1).clamp(min=0) + (photo - pairs.positives + 1).clamp(min=0)
+    ).mean()
 
 
 def info_nce_loss(pairs: Pairs) -> Tensor:
@@ -161,7 +171,8 @@ def ranking_loss(
     (ids, mask), size, device = sentences, len(photos), regions.device.type
     with autocast(device):
         words = net.words(ids, mask)
-        some = zip(words.split(size), mask.split(size), strict=True)  # products of all at once are large
+        # Products of all at once are large
+        some = zip(words.split(size), mask.split(size), strict=True)
         scores = torch.cat([score_batch(regions, present, s, m, score) for s, m in some], 1)
     if loss == "info_nce":
         scores = scores * net.log_scale.exp()  # a learnt temperature (CLIP); margins need none
@@ -186,12 +197,16 @@ def measure_retrieval(
         settings: of the network that sees the photos.
         chunk: photos, and sentences, that are seen at once.
     """
-    return named_numbers(retrieval(*score_pairs(net, source, sentences, score, device, settings, chunk)))
+    return named_numbers(
+        retrieval(*score_pairs(net, source, sentences, score, device, settings, chunk))
+    )
 
 
 def named_numbers(result: Numbers) -> dict[str, float]:
     """What `retrieval` gives, as "image_to_text_r1" and so on."""
-    return {f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()}
+    return {
+        f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()
+    }
 
 
 @torch.no_grad()
@@ -209,7 +224,8 @@ def score_pairs(
     Returns:
         (N, L), and the photo of each sentence, (L,).
     """
-    photos, photo_of_sentence = np.unique(sentences.photos, return_inverse=True)  # those that have a sentence
+    # Those that have a sentence
+    photos, photo_of_sentence = np.unique(sentences.photos, return_inverse=True)
     regions, counts, words = [], [], []
     for rows in np.array_split(photos, -(-len(photos) // chunk)):
         features, present = source.features(source.load(rows, None, settings))

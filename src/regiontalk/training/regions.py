@@ -96,20 +96,32 @@ class LiveFeatures:
         views: Views = Views(),
         max_pixels: int | None = None,
     ) -> None:
-        self.network, self.store, self.files, self.device, self.views = network, store, files, device, views
+        self.network, self.store, self.files, self.device, self.views = (
+            network,
+            store,
+            files,
+            device,
+            views,
+        )
         self.max_pixels = max_pixels
 
-    def load(self, rows: np.ndarray, rng: np.random.Generator | None, settings: VisionSettings) -> SeenBatch:
+    def load(
+        self, rows: np.ndarray, rng: np.random.Generator | None, settings: VisionSettings
+    ) -> SeenBatch:
         """The photos and their boxes: views of them chosen by `rng`, or the whole photos without it."""
         pixels, regions = [], []
         for row in rows:
-            image = open_photo(self.files[row], max_pixels=self.max_pixels, min_side=settings.size).image
+            image = open_photo(
+                self.files[row], max_pixels=self.max_pixels, min_side=settings.size
+            ).image
             proposed = unit_boxes(self.store, row)[1 : self.store.counts[row]]
             seen, found, _ = see_view(image, proposed, settings.size, rng, self.views)
             pixels.append(seen)
             regions.append(np.concatenate([WHOLE[None], found]))
         weights, mask = region_weights(regions, settings.side, self.store.features.shape[1])
-        return SeenBatch(np.stack(pixels), weights, mask, [each[1:].astype(np.float32) for each in regions])
+        return SeenBatch(
+            np.stack(pixels), weights, mask, [each[1:].astype(np.float32) for each in regions]
+        )
 
     def features(self, loaded: Any) -> tuple[Tensor, Tensor]:
         return self.read(self.network.see(loaded.pixels, self.device), loaded)
@@ -120,7 +132,9 @@ class LiveFeatures:
         return features, torch.from_numpy(loaded.mask).to(self.device)
 
 
-def region_weights(regions: Sequence[np.ndarray], side: int, most: int) -> tuple[np.ndarray, np.ndarray]:
+def region_weights(
+    regions: Sequence[np.ndarray], side: int, most: int
+) -> tuple[np.ndarray, np.ndarray]:
     """RoIAlign's weights (B, most, C) of B photos' regions (m, 4), zero after each, and which there are (B, most)."""
     mask = np.arange(most) < np.array([len(each) for each in regions])[:, None]
     return pad_rows([roi_weights(each, side) for each in regions], most), mask
@@ -163,7 +177,9 @@ def see_view(
     return squashed[:, ::-1] if mirror else squashed, found, visible
 
 
-def boxes_in_crop(boxes: np.ndarray, crop: np.ndarray, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
+def boxes_in_crop(
+    boxes: np.ndarray, crop: np.ndarray, mirror: bool
+) -> tuple[np.ndarray, np.ndarray]:
     """Boxes (n, 4) of a photo as they stand in its crop, without those that are mostly hidden: (m, 4), all in 0..1;
     and which they are, (n,) bool."""
     origin, extent = crop[:2], crop[2:] - crop[:2]
@@ -215,7 +231,11 @@ def freeze_normalisation(network: nn.Module) -> None:
 
 
 def store_regions(
-    graph: bytes, settings: VisionSettings, dataset: Dataset, folder: Path, max_pixels: int | None = None
+    graph: bytes,
+    settings: VisionSettings,
+    dataset: Dataset,
+    folder: Path,
+    max_pixels: int | None = None,
 ) -> RegionStore:
     """Every photo's regions as a vision graph sees them; goes on where it was stopped.
 
@@ -226,10 +246,22 @@ def store_regions(
     files = dataset.files
 
     def look(session: VisionSession, rows: range) -> list[PhotoRegions]:
-        photos = [open_photo(files[row], max_pixels=max_pixels, min_side=settings.size) for row in rows]
-        return [PhotoRegions(r.features, r.boxes_xyxy, r.scores, (r.width, r.height)) for r in session.look(photos)]
+        photos = [
+            open_photo(files[row], max_pixels=max_pixels, min_side=settings.size) for row in rows
+        ]
+        return [
+            PhotoRegions(r.features, r.boxes_xyxy, r.scores, (r.width, r.height))
+            for r in session.look(photos)
+        ]
 
-    return fill_store(graph, settings, folder, names_below_common_folder(files), f"regions of {dataset.split}", look)
+    return fill_store(
+        graph,
+        settings,
+        folder,
+        names_below_common_folder(files),
+        f"regions of {dataset.split}",
+        look,
+    )
 
 
 def store_boxes(
@@ -245,10 +277,15 @@ def store_boxes(
     Raises:
         DataError: if `folder` holds regions of another graph, or of other boxes.
     """
-    names = [f"{row} {hashlib.sha256(each.tobytes()).hexdigest()[:16]}" for row, each in enumerate(boxes)]
+    names = [
+        f"{row} {hashlib.sha256(each.tobytes()).hexdigest()[:16]}" for row, each in enumerate(boxes)
+    ]
 
     def look(session: VisionSession, rows: range) -> list[PhotoRegions]:
-        images = [open_photo(files[row], max_pixels=max_pixels, min_side=settings.size).image for row in rows]
+        images = [
+            open_photo(files[row], max_pixels=max_pixels, min_side=settings.size).image
+            for row in rows
+        ]
         some = [np.concatenate([WHOLE[None], boxes[row]])[: settings.proposals + 1] for row in rows]
         found = features_of(session, [prepare(image, settings.size) for image in images], some)
         return [PhotoRegions(f, own, np.ones(len(own))) for f, own in zip(found, some, strict=True)]
@@ -303,7 +340,10 @@ def store_views(
 ) -> list[RegionStore]:
     """`store_view` of the first numbers, in `folder` under the split's name and the number."""
     every = ((number, folder / f"{dataset.split}_view_{number}") for number in range(count))
-    return [store_view(graph, settings, dataset, store, place, number, max_pixels) for number, place in every]
+    return [
+        store_view(graph, settings, dataset, store, place, number, max_pixels)
+        for number, place in every
+    ]
 
 
 @dataclass(frozen=True)
@@ -326,9 +366,13 @@ def fill_store(
 ) -> RegionStore:
     """A store of photos of these names, made or gone on with: `look` gives some rows of it."""
     most = settings.proposals + 1
-    no_projection = {"W_m": np.zeros((settings.feature_dim, 1), np.float32), "b_m": np.zeros(1, np.float32)}
+    no_projection = {
+        "W_m": np.zeros((settings.feature_dim, 1), np.float32),
+        "b_m": np.zeros(1, np.float32),
+    }
     session = VisionSession(graph, no_projection, settings)
-    checksum = hashlib.sha256(graph + json.dumps(settings.to_json()).encode()).hexdigest()  # of all that decides
+    # Of all that decides
+    checksum = hashlib.sha256(graph + json.dumps(settings.to_json()).encode()).hexdigest()
     writer = RegionStoreWriter.open(
         folder, names=names, regions=most, dim=settings.feature_dim, vision_checksum=checksum
     )
@@ -349,7 +393,9 @@ def fill_store(
     return store
 
 
-def features_of(session: VisionSession, pixels: list[np.ndarray], boxes: list[np.ndarray]) -> list[np.ndarray]:
+def features_of(
+    session: VisionSession, pixels: list[np.ndarray], boxes: list[np.ndarray]
+) -> list[np.ndarray]:
     """The features (m, D) of the boxes (m, 4) of prepared photos (S, S, 3), of which a few are looked at at once."""
     parts = np.array_split(np.stack(pixels), -(-len(pixels) // BATCH))
     maps = np.concatenate([session.run(some)[0] for some in parts])  # (B, C, D)

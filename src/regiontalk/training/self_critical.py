@@ -37,7 +37,11 @@ class CaptionReward:
     """
 
     def __init__(
-        self, references: References, vocabulary: Vocabulary, names: Names | None = None, absent_weight: float = 0.0
+        self,
+        references: References,
+        vocabulary: Vocabulary,
+        names: Names | None = None,
+        absent_weight: float = 0.0,
     ) -> None:
         self.references = [[[*words, END] for words in captions] for captions in references.words]
         self.frequencies = DocumentFrequencies.of(self.references)
@@ -62,7 +66,9 @@ class CaptionReward:
         """How many things each caption names that are not on its photo.  # (B,)"""
         assert self.names is not None
         named = [{name for _, _, name in self.names.find(each.ids)} for each in drawn]
-        return np.array([len(own - self.present[photo]) for own, photo in zip(named, photos, strict=True)])
+        return np.array(
+            [len(own - self.present[photo]) for own, photo in zip(named, photos, strict=True)]
+        )
 
 
 def advantages(rewards: np.ndarray) -> np.ndarray:

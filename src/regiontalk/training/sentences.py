@@ -78,12 +78,17 @@ def encode_captions(
 
 
 def first_photos(dataset: Dataset, limit: int | None) -> Dataset:
-    return dataset if limit is None else Dataset(dataset.name, dataset.split, dataset.photos[:limit])
+    return (
+        dataset if limit is None else Dataset(dataset.name, dataset.split, dataset.photos[:limit])
+    )
 
 
 def first_sentences(sentences: Sentences, photos: int) -> Sentences:
     few = sentences.photos < sentences.photos[0] + photos  # the very first may have none
-    return Sentences(tuple(ids for ids, keep in zip(sentences.ids, few, strict=True) if keep), sentences.photos[few])
+    return Sentences(
+        tuple(ids for ids, keep in zip(sentences.ids, few, strict=True) if keep),
+        sentences.photos[few],
+    )
 
 
 def pad_ids(sentences: Iterable[np.ndarray]) -> tuple[Tensor, Tensor]:
@@ -165,7 +170,12 @@ def member(vocabulary: Vocabulary, words: frozenset[str]) -> np.ndarray:
 
 @torch.no_grad()
 def infer_snippets(
-    net: AlignmentNet, store: RegionStore, sentences: Sentences, edges: PhraseEdges, beta: float, min_words: int
+    net: AlignmentNet,
+    store: RegionStore,
+    sentences: Sentences,
+    edges: PhraseEdges,
+    beta: float,
+    min_words: int,
 ) -> Snippets:
     """Align every caption with its own photo and cut it into phrases.
 
@@ -183,7 +193,9 @@ def infer_snippets(
         chunk = sentences.ids[start : start + CHUNK]
         padded, mask = pad_ids(chunk)
         words = net.words(padded, mask).numpy()  # (B, T, h)
-        for caption, vectors, photo in zip(chunk, words, sentences.photos[start : start + CHUNK], strict=True):
+        for caption, vectors, photo in zip(
+            chunk, words, sentences.photos[start : start + CHUNK], strict=True
+        ):
             features = np.asarray(store.features[photo, : int(store.counts[photo])], np.float32)
             regions_of_photo = net.regions(torch.from_numpy(features)).numpy()  # (M, h)
             unary = vectors[: len(caption)] @ regions_of_photo.T  # (T, M)
@@ -195,5 +207,7 @@ def infer_snippets(
                     photos.append(photo)
                     regions.append(path[first])
     if not ids:
-        raise DataError(f"no caption has a phrase of {min_words} words; give more captions or lower min_words")
+        raise DataError(
+            f"no caption has a phrase of {min_words} words; give more captions or lower min_words"
+        )
     return Snippets(tuple(ids), np.array(photos, np.int64), np.array(regions, np.int64))

@@ -40,9 +40,19 @@ from regiontalk.training.teach_photos import (
     stored_regions,
     worsened,
 )
-from regiontalk.training.teach_stages import AlignmentTeaching, Lesson, region_texts, teach_captioner
+from regiontalk.training.teach_stages import (
+    AlignmentTeaching,
+    Lesson,
+    region_texts,
+    teach_captioner,
+)
 from regiontalk.training.training_photos import make_bank, some
-from regiontalk.training.tuning import PackParts, alignment_network, standardise_alignment, with_new_words
+from regiontalk.training.tuning import (
+    PackParts,
+    alignment_network,
+    standardise_alignment,
+    with_new_words,
+)
 
 ALIGNMENT, PHOTO, REGION = "alignment", "photo_captioner", "region_captioner"
 REGIONS, CANDIDATE, IDENTITY = "regions", "pack", "teaching.json"
@@ -116,7 +126,11 @@ class Taught:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `regiontalk teach --json` prints."""
-        written = None if self.pack is None else {"folder": str(self.pack.folder), "sha256": self.pack.checksum}
+        written = (
+            None
+            if self.pack is None
+            else {"folder": str(self.pack.folder), "sha256": self.pack.checksum}
+        )
         return {
             "pack": written,
             "photos": self.photos,
@@ -146,7 +160,9 @@ def teach(config: TeachConfig) -> Taught:
     teaching = Teaching(config, pack, photos, work)
     parts, shares = teaching.learn()
     before = measure_pack(Model(pack), teaching.held_out)
-    candidate = save_pack(work / CANDIDATE, parts.settings, parts.arrays, pack.vision_onnx, parts.vocabulary)
+    candidate = save_pack(
+        work / CANDIDATE, parts.settings, parts.arrays, pack.vision_onnx, parts.vocabulary
+    )
     after = measure_pack(Model(candidate), teaching.held_out)
     taught = Taught(
         pack=None,
@@ -163,7 +179,9 @@ def teach(config: TeachConfig) -> Taught:
         return taught
     settings = described(parts.settings, pack, config.output, photos, taught)
     known = taught_fingerprints(pack.training_photos, photos.taught.files, config.max_pixels)
-    written = save_pack(config.output, settings, parts.arrays, pack.vision_onnx, parts.vocabulary, known)
+    written = save_pack(
+        config.output, settings, parts.arrays, pack.vision_onnx, parts.vocabulary, known
+    )
     clear(work, keep=config.work is not None)
     return replace(taught, pack=written)
 
@@ -187,13 +205,21 @@ class Teaching:
         self.taught, self.held_out = (self.store(each) for each in (photos.taught, photos.held_out))
 
     def store(self, dataset: Dataset) -> StoredPhotos:
-        graph, vision, vocabulary = self.pack.vision_onnx, self.parts.settings.vision, self.parts.vocabulary
-        return store_photos(graph, vision, dataset, vocabulary, self.work / REGIONS, self.config.max_pixels)
+        graph, vision, vocabulary = (
+            self.pack.vision_onnx,
+            self.parts.settings.vision,
+            self.parts.vocabulary,
+        )
+        return store_photos(
+            graph, vision, dataset, vocabulary, self.work / REGIONS, self.config.max_pixels
+        )
 
     def learn(self) -> tuple[PackParts, dict[str, float]]:
         """All stages: the new pack's parts, and of each stage the share of what was learnt in the mix."""
         net, shares = self.teach_alignment()
-        arrays = {name: dict(tensors) for name, tensors in self.parts.arrays.items()} | alignment_tensors(net)
+        arrays = {
+            name: dict(tensors) for name, tensors in self.parts.arrays.items()
+        } | alignment_tensors(net)
         settings = self.parts.settings
         for name, lesson in self.lessons(net).items():
             own = getattr(settings, name)
@@ -210,17 +236,25 @@ class Teaching:
         captions = whole_captions(self.taught.sentences), whole_captions(self.held_out.sentences)
         found = {PHOTO: Lesson("photo", both, captions, vocabulary, self.known)}
         phrases = region_texts(net, both, vocabulary, self.parts.settings.alignment.beta)
-        return found if phrases is None else found | {REGION: Lesson("region", both, phrases, vocabulary, self.known)}
+        return (
+            found
+            if phrases is None
+            else found | {REGION: Lesson("region", both, phrases, vocabulary, self.known)}
+        )
 
     def teach_alignment(self) -> tuple[AlignmentNet, dict[str, float]]:
         settings, arrays = self.parts.settings, self.parts.arrays
         torch.manual_seed(self.config.seed)
-        net = alignment_network(arrays["words"], arrays["projection"], settings.words.cell, self.config.dropout)
+        net = alignment_network(
+            arrays["words"], arrays["projection"], settings.words.cell, self.config.dropout
+        )
         standardise_alignment(net, sample_features(CachedFeatures(self.taught.store, "cpu")))
         stage = AlignmentTeaching(self.config, net, self.taught, self.held_out, settings)
         return net, {ALIGNMENT: stage.tune(self.work / ALIGNMENT, self.run, self.known)}
 
-    def grown_bank(self, arrays: dict[str, dict[str, np.ndarray]]) -> tuple[PackSettings, dict[str, np.ndarray]]:
+    def grown_bank(
+        self, arrays: dict[str, dict[str, np.ndarray]]
+    ) -> tuple[PackSettings, dict[str, np.ndarray]]:
         """The pack's bank, and some of the taught photos.
 
         The vectors of the bank's own photos stay as they were, for the pack holds no features to make them anew from:
@@ -231,13 +265,18 @@ class Teaching:
         seen = [stored_regions(self.taught, row, arrays["projection"]) for row in rows]
         new, tensors = make_bank(seen, arrays, settings, old.temperature, old.weight)
         counted = {
-            name: getattr(old, name) + getattr(new, name) for name in ("photos", "regions", "sentences", "words")
+            name: getattr(old, name) + getattr(new, name)
+            for name in ("photos", "regions", "sentences", "words")
         }
-        both = {name: np.concatenate([arrays[BANK][name], tensor]) for name, tensor in tensors.items()}
+        both = {
+            name: np.concatenate([arrays[BANK][name], tensor]) for name, tensor in tensors.items()
+        }
         return replace(settings, bank=replace(old, **counted)), both
 
 
-def described(settings: PackSettings, pack: Pack, output: Path, photos: TaughtPhotos, taught: Taught) -> PackSettings:
+def described(
+    settings: PackSettings, pack: Pack, output: Path, photos: TaughtPhotos, taught: Taught
+) -> PackSettings:
     """What the new pack says about itself: whose weights it began with, and what it was taught."""
     before, dataset = pack.settings, photos.taught
     lesson = {
@@ -252,7 +291,11 @@ def described(settings: PackSettings, pack: Pack, output: Path, photos: TaughtPh
     }
     earlier = before.trained_on.get("taught", [])
     lessons = [*(earlier if isinstance(earlier, list) else [earlier]), lesson]
-    held_out = {"photos": taught.held_out, "before": taught.before.numbers(), "after": taught.after.numbers()}
+    held_out = {
+        "photos": taught.held_out,
+        "before": taught.before.numbers(),
+        "after": taught.after.numbers(),
+    }
     return replace(
         settings,
         name=pack_name(output),
@@ -273,7 +316,11 @@ def taught_licence(licence: str, name: str, photos: int) -> str:
     """A pack's licence line, and what it was taught; shorter where it would not fit, but never less of the licence than
     a line can hold beside that it was taught."""
     shown = "".join(c for c in name if c.isprintable())
-    endings = (f"; taught {photos} captioned photos of {shown}", f"; taught {photos} captioned photos", "; taught")
+    endings = (
+        f"; taught {photos} captioned photos of {shown}",
+        f"; taught {photos} captioned photos",
+        "; taught",
+    )
     for ending in endings:
         if len(licence) + len(ending) <= LONGEST_LICENCE:
             return licence + ending
@@ -281,7 +328,9 @@ def taught_licence(licence: str, name: str, photos: int) -> str:
     return licence[: LONGEST_LICENCE - len(ending)] + ending
 
 
-def taught_fingerprints(known: np.ndarray | None, files: list[Path], max_pixels: int | None) -> np.ndarray | None:
+def taught_fingerprints(
+    known: np.ndarray | None, files: list[Path], max_pixels: int | None
+) -> np.ndarray | None:
     """A pack's list of training photos with some more; None for a pack without, whose list could only be a part."""
     if known is None:
         return None
@@ -292,7 +341,9 @@ def taught_fingerprints(known: np.ndarray | None, files: list[Path], max_pixels:
 def work_folder(config: TeachConfig) -> Path:
     """Where the stages lie: as the settings say, or beside the output."""
     output = config.output.resolve()
-    return output.with_name(fitting_name(output.name, ".work")) if config.work is None else config.work
+    return (
+        output.with_name(fitting_name(output.name, ".work")) if config.work is None else config.work
+    )
 
 
 def claim(work: Path, run: str) -> None:

@@ -47,7 +47,13 @@ class TaughtPhotos:
     def checksum(self) -> str:
         """Of the photos' names and captions: what a run that goes on must find as it was."""
         parts = [
-            list(zip(names_below_common_folder(each.files), [photo.captions for photo in each.photos], strict=True))
+            list(
+                zip(
+                    names_below_common_folder(each.files),
+                    [photo.captions for photo in each.photos],
+                    strict=True,
+                )
+            )
             for each in (self.taught, self.held_out)
         ]
         return json_sha256(parts)
@@ -109,12 +115,16 @@ def has_dev(path: Path) -> bool:
 def hold_out(dataset: Dataset) -> TaughtPhotos:
     """Hold out one photo in ten, at least 20: those whose names have the smallest sha256, so that chance, and not the
     order of the photos, chooses, and chooses the same again."""
-    hashes = [hashlib.sha256(name.encode()).digest() for name in names_below_common_folder(dataset.files)]
+    hashes = [
+        hashlib.sha256(name.encode()).digest() for name in names_below_common_folder(dataset.files)
+    ]
     count = max(FEWEST_HELD_OUT, round(len(dataset) / HELD_OUT_EVERY))
     chosen = set(sorted(range(len(dataset)), key=hashes.__getitem__)[:count])
 
     def part(split: str, held_out: bool) -> Dataset:
-        rows: Sequence[CaptionedPhoto] = [p for row, p in enumerate(dataset.photos) if (row in chosen) == held_out]
+        rows: Sequence[CaptionedPhoto] = [
+            p for row, p in enumerate(dataset.photos) if (row in chosen) == held_out
+        ]
         return Dataset(dataset.name, split, tuple(rows))
 
     return TaughtPhotos(part(TRAIN, False), part(DEV, True))
@@ -178,7 +188,11 @@ class HeldOutScores:
     def numbers(self) -> dict[str, float]:
         """Recalls in percent, their mean, and CIDEr."""
         once = np.ones(len(self.cider))
-        return {**self.recalls(once), "mean_recall": self.mean_recall(once), "cider": self.mean_cider(once)}
+        return {
+            **self.recalls(once),
+            "mean_recall": self.mean_recall(once),
+            "cider": self.mean_cider(once),
+        }
 
     def recalls(self, weights: np.ndarray) -> dict[str, float]:
         """Recall at 1 and 5 both ways, photo k and its captions counted `weights[k]` times, (N,)."""
@@ -201,7 +215,9 @@ class HeldOutScores:
         return float(weights @ self.cider / weights.sum())
 
 
-def without_shared(scores: np.ndarray, photo_of: np.ndarray, captions: Sequence[Hashable]) -> np.ndarray:
+def without_shared(
+    scores: np.ndarray, photo_of: np.ndarray, captions: Sequence[Hashable]
+) -> np.ndarray:
     """Scores in which a caption that several photos have is wrong for none of them.
 
     People say the same of many photos. Whether such a photo finds its own line or another's of the same words says
@@ -234,11 +250,15 @@ def measure_pack(model: Model, photos: StoredPhotos) -> HeldOutScores:
         photos: are not looked at again: before and after a teaching, vision is the same.
     """
     projection = model.pack.arrays["projection"]
-    regions = model.with_hubness([stored_regions(photos, row, projection) for row in range(len(photos.store))])
+    regions = model.with_hubness(
+        [stored_regions(photos, row, projection) for row in range(len(photos.store))]
+    )
     captions = [caption for photo in photos.dataset.photos for caption in photo.captions]
     photo_of = np.repeat(np.arange(len(photos.words)), [len(own) for own in photos.words])
     said = [tuple(words) for own in photos.words for words in own]
-    ranks = rank(MatrixScores(without_shared(model.score(regions, captions), photo_of, said), photo_of))
+    ranks = rank(
+        MatrixScores(without_shared(model.score(regions, captions), photo_of, said), photo_of)
+    )
     written = [tokenise(caption.text) for caption in model.caption(regions)]
     return HeldOutScores(ranks, score_captions(written, photos.words).means["cider"])
 

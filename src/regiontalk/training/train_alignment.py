@@ -34,8 +34,25 @@ from regiontalk.training.box_labels import (
     sayable_names,
 )
 from regiontalk.training.checkpoint import save_tensors
-from regiontalk.training.config import Count, NotNegative, Optimiser, Positive, Schedule, Seed, Share, identity
-from regiontalk.training.loop import SCHEDULES, Task, autocast, best_device, make_optimiser, parameter_groups, train
+from regiontalk.training.config import (
+    Count,
+    NotNegative,
+    Optimiser,
+    Positive,
+    Schedule,
+    Seed,
+    Share,
+    identity,
+)
+from regiontalk.training.loop import (
+    SCHEDULES,
+    Task,
+    autocast,
+    best_device,
+    make_optimiser,
+    parameter_groups,
+    train,
+)
 from regiontalk.training.losses import measure_retrieval, naming_loss, ranking_loss
 from regiontalk.training.regions import (
     LiveFeatures,
@@ -155,14 +172,20 @@ class AlignmentConfig(Section):
         if self.cell != "rnn" and not self.recurrent:
             raise ValueError('recurrent = false needs cell = "rnn"')
         if self.start is not None and self.word_vectors is not None:
-            raise ValueError("word_vectors are for a run from random weights; leave out start or word_vectors")
+            raise ValueError(
+                "word_vectors are for a run from random weights; leave out start or word_vectors"
+            )
         if not self.data or not self.dev:
             raise ValueError("data and dev: at least one dataset each")
         for name in ("sizes", "smallest_view", "jitter"):
             if self.vision_learning_rate <= 0 and getattr(self, name) != getattr(type(self), name):
-                raise ValueError(f"{name} is for a backbone that is tuned: give a vision_learning_rate above 0")
+                raise ValueError(
+                    f"{name} is for a backbone that is tuned: give a vision_learning_rate above 0"
+                )
         if self.views and self.vision_learning_rate > 0:
-            raise ValueError("views are kept of a backbone that is fixed; leave out views or vision_learning_rate")
+            raise ValueError(
+                "views are kept of a backbone that is fixed; leave out views or vision_learning_rate"
+            )
         if any(epochs < 1 for _, epochs in self.sizes):
             raise ValueError("sizes: at least one epoch at each size")
 
@@ -216,23 +239,33 @@ class AlignmentRun:
         self.settings = [
             resized(data.settings, size) for size, epochs in phases for _ in range(epochs)
         ]  # of each epoch
-        self.net = self.prepare(first_network(config, data) if data.started is None else data.started).to(device)
-        self.network = nn.ModuleDict({"alignment": self.net})  # everything that a checkpoint of this run must hold
+        self.net = self.prepare(
+            first_network(config, data) if data.started is None else data.started
+        ).to(device)
+        # Everything that a checkpoint of this run must hold
+        self.network = nn.ModuleDict({"alignment": self.net})
         if self.tunes_vision:
             self.network["vision"] = self.vision
-        orders = [CaptionedPhotos(each.sentences, config.batch, config.captions, config.seed) for each in data.train]
+        orders = [
+            CaptionedPhotos(each.sentences, config.batch, config.captions, config.seed)
+            for each in data.train
+        ]
         self.turns = Turns(orders, [share for _, share in config.data], config.seed)
         self.steps = self.turns.epoch_steps * len(self.settings)
         self.named: NamedPhotos | None = None
         if data.labels is not None:
             names, some = sayable_names(data.labels, self.vocabulary), config.named_photos
-            self.named = NamedPhotos(data.labels, names, some, config.seed, config.jitter, config.max_pixels)
+            self.named = NamedPhotos(
+                data.labels, names, some, config.seed, config.jitter, config.max_pixels
+            )
 
     def prepare(self, net: AlignmentNet) -> AlignmentNet:
         """A network as this run trains it."""
         config = self.config
         if not config.recurrent and net.words.cell != "rnn":
-            raise TrainingError(f"{config.start}: its words network is a GRU; recurrent = false needs an rnn")
+            raise TrainingError(
+                f"{config.start}: its words network is a GRU; recurrent = false needs an rnn"
+            )
         net.dropout = net.words.dropout = config.dropout
         net.words.forget = config.forget
         net.words.embedding.requires_grad_(config.train_word_vectors)
@@ -245,7 +278,9 @@ class AlignmentRun:
         groups = parameter_groups(self.net.parameters(), config.learning_rate, config.weight_decay)
         if self.tunes_vision:
             # At its own, smaller rate: large steps would undo the pretraining.
-            groups += parameter_groups(self.vision.parameters(), config.vision_learning_rate, config.weight_decay)
+            groups += parameter_groups(
+                self.vision.parameters(), config.vision_learning_rate, config.weight_decay
+            )
         return Task(
             network=self.network,
             optimiser=make_optimiser(config.optimiser, groups),
@@ -268,7 +303,9 @@ class AlignmentRun:
         rng = np.random.default_rng([self.config.seed, step, 1])
         regions = self.data.train[source].source.load(photos, rng, settings)
         # Word dropout: UNKNOWN gets a useful vector, and a sentence is matched by all of its words.
-        ids[mask & torch.from_numpy(rng.random(mask.shape) < self.config.word_dropout)] = Vocabulary.UNKNOWN
+        ids[mask & torch.from_numpy(rng.random(mask.shape) < self.config.word_dropout)] = (
+            Vocabulary.UNKNOWN
+        )
         named: NamedBatch | NamedFeatures | None = None
         if self.named is not None and self.tunes_vision:
             named = self.named.batch(step, settings)
@@ -278,7 +315,11 @@ class AlignmentRun:
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Ranking loss of captions; naming loss with box labels; proposal losses while the backbone is tuned."""
-        source, named, parts = self.data.train[batch.source].source, batch.named, dict[str, Tensor]()
+        source, named, parts = (
+            self.data.train[batch.source].source,
+            batch.named,
+            dict[str, Tensor](),
+        )
         if isinstance(source, LiveFeatures):
             freeze_normalisation(self.vision)  # a few photos a batch are too few for statistics
             feature_map = self.vision.see(batch.regions.pixels, self.device)
@@ -289,7 +330,9 @@ class AlignmentRun:
             features, present = source.features(batch.regions)
         ids, mask, photos = (each.to(self.device) for each in (batch.ids, batch.mask, batch.photos))
         regions, (score, loss) = self.net.regions(features), (self.config.score, self.config.loss)
-        parts["ranking"] = ranking_loss(self.net, regions, present, (ids, mask), photos, score, loss)
+        parts["ranking"] = ranking_loss(
+            self.net, regions, present, (ids, mask), photos, score, loss
+        )
         if isinstance(named, NamedBatch):
             feature_map = self.vision.see(named.pixels, self.device)
             features = read_map(feature_map, torch.from_numpy(named.weights).to(self.device))
@@ -297,7 +340,11 @@ class AlignmentRun:
             parts |= self.vision.box_losses(feature_map, named.boxes)
         elif named is not None:
             parts["naming"] = self.naming(torch.from_numpy(named.features).to(self.device), named)
-        weights = {"box": PROPOSAL_WEIGHT, "objectness": PROPOSAL_WEIGHT, "naming": self.config.naming_weight}
+        weights = {
+            "box": PROPOSAL_WEIGHT,
+            "objectness": PROPOSAL_WEIGHT,
+            "naming": self.config.naming_weight,
+        }
         weighted = [weights.get(name, 1.0) * value for name, value in parts.items()]
         return {"loss": torch.stack(weighted).sum(), **parts}
 
@@ -305,11 +352,16 @@ class AlignmentRun:
         """The loss of names and the regions (B, M, D) that show them, in the scores that rank."""
         assert self.named is not None
         regions = self.net.regions(features)
-        ids, mask, name = (t.to(self.device) for t in encode_names(self.named.names, batch.sentence, self.vocabulary))
+        ids, mask, name = (
+            t.to(self.device)
+            for t in encode_names(self.named.names, batch.sentence, self.vocabulary)
+        )
         with autocast(self.device):
             names = (self.net.words(ids, mask) * name[..., None]).sum(1)  # (N, h)
             scores = (regions @ names.T).float() * self.net.log_scale.exp()
-        present, overlap = (torch.from_numpy(each).to(self.device) for each in (batch.mask, batch.overlap))
+        present, overlap = (
+            torch.from_numpy(each).to(self.device) for each in (batch.mask, batch.overlap)
+        )
         return naming_loss(scores, present, overlap)
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
@@ -318,7 +370,9 @@ class AlignmentRun:
         for each in self.data.dev:
             sentences = first_sentences(each.sentences, 2) if rehearsal else each.sentences
             score, settings = self.config.score, self.settings[-1]
-            found = measure_retrieval(self.net, each.source, sentences, score, self.device, settings)
+            found = measure_retrieval(
+                self.net, each.source, sentences, score, self.device, settings
+            )
             numbers |= {f"{each.name}_{key}": value for key, value in found.items()}
         return numbers
 

@@ -31,8 +31,25 @@ from regiontalk.training.captioner_net import (
     text_counts,
 )
 from regiontalk.training.checkpoint import save_tensors
-from regiontalk.training.config import Count, NotNegative, Optimiser, Positive, Schedule, Seed, Share, identity
-from regiontalk.training.loop import SCHEDULES, Task, autocast, best_device, make_optimiser, parameter_groups, train
+from regiontalk.training.config import (
+    Count,
+    NotNegative,
+    Optimiser,
+    Positive,
+    Schedule,
+    Seed,
+    Share,
+    identity,
+)
+from regiontalk.training.loop import (
+    SCHEDULES,
+    Task,
+    autocast,
+    best_device,
+    make_optimiser,
+    parameter_groups,
+    train,
+)
 from regiontalk.training.self_critical import CaptionReward, advantages, drawn_mask, policy_loss
 
 DEV_PHOTOS, DEV_TEXTS = 500, 3000
@@ -125,13 +142,19 @@ class CaptionerConfig(Section):
         if not self.data or not self.dev:
             raise ValueError("data and dev: at least one dataset each")
         if self.attention % HEADS:
-            raise ValueError(f"attention: expected a multiple of {HEADS}, its number of heads, found {self.attention}")
+            raise ValueError(
+                f"attention: expected a multiple of {HEADS}, its number of heads, found {self.attention}"
+            )
         if self.attention and self.about != "photo":
             raise ValueError('attention needs about = "photo"')
         if self.views and self.about != "photo":
             raise ValueError('views needs about = "photo"')
-        if self.loss == "reward" and (self.about != "photo" or self.start is None or self.samples < 2):
-            raise ValueError('loss = "reward" needs about = "photo", samples of at least 2, and a run to start from')
+        if self.loss == "reward" and (
+            self.about != "photo" or self.start is None or self.samples < 2
+        ):
+            raise ValueError(
+                'loss = "reward" needs about = "photo", samples of at least 2, and a run to start from'
+            )
         for name in ("looking_weight", "text", "photo_dropout"):
             if getattr(self, name) and not self.attention:
                 raise ValueError(f"{name} needs attention")
@@ -190,7 +213,9 @@ def first_network(config: CaptionerConfig, data: CaptionerData) -> CaptionerNet:
     attention = None
     if config.attention:
         region = seen.regions.shape[2]
-        attention = Attention(region, config.hidden, config.attention, config.embedding, config.dropout)
+        attention = Attention(
+            region, config.hidden, config.attention, config.embedding, config.dropout
+        )
     network = CaptionerNet(
         target_counts(config, data),
         seen.whole.shape[1],
@@ -240,7 +265,9 @@ class CaptionerRun:
 
     def task(self) -> Task:
         config = self.config
-        groups = parameter_groups(self.network.parameters(), config.learning_rate, config.weight_decay)
+        groups = parameter_groups(
+            self.network.parameters(), config.learning_rate, config.weight_decay
+        )
         return Task(
             network=self.network,
             optimiser=make_optimiser(config.optimiser, groups),
@@ -265,7 +292,9 @@ class CaptionerRun:
             texts = round(len(rows) * config.text_share)
         if self.reward is not None:
             photos = data.references.first[rows[:, 0]] + rows[:, 1]
-            return PhotoBatch(photos, [data.sources[source].glance(row, rng) for source, row in rows], rng)
+            return PhotoBatch(
+                photos, [data.sources[source].glance(row, rng) for source, row in rows], rng
+            )
         glances = [self.glance(source, row, rng) for source, row in rows]
         ids = [data.sources[source].ids[row] for source, row in rows]
         if data.text is not None:
@@ -289,14 +318,23 @@ class CaptionerRun:
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy of the words, and attention supervision."""
-        targets, asked = batch.targets.to(self.device), learnt_places(batch.targets, batch.mask).to(self.device)
+        targets, asked = (
+            batch.targets.to(self.device),
+            learnt_places(batch.targets, batch.mask).to(self.device),
+        )
         with autocast(self.device):
-            logits, looks = self.network(batch.seen.to(self.device), batch.inputs.to(self.device), asked)
+            logits, looks = self.network(
+                batch.seen.to(self.device), batch.inputs.to(self.device), asked
+            )
         words = F.cross_entropy(logits.float(), targets[asked])  # in nats a word, END included
         if not self.config.looking_weight:
             return {"loss": words}
         looking = looking_loss(looks, batch.things.to(self.device))
-        return {"loss": words + self.config.looking_weight * looking, "words": words, "looking": looking}
+        return {
+            "loss": words + self.config.looking_weight * looking,
+            "words": words,
+            "looking": looking,
+        }
 
     def reward_losses(self, batch: PhotoBatch) -> dict[str, Tensor]:
         """Self-critical losses: sampled captions weighted by their advantage over their siblings."""
@@ -307,12 +345,20 @@ class CaptionerRun:
         # Sampled by the NumPy runtime, without a graph; the forward pass below scores the samples with one.
         drawn = self.written().sample(contexts, 1.0, batch.rng, self.config.longest)
         rewards = self.reward(drawn, batch.photos[every]).reshape(samples, -1)
-        inputs, targets, mask = shift_words([np.array(each.ids, np.int64) for each in drawn], self.config.longest)
+        inputs, targets, mask = shift_words(
+            [np.array(each.ids, np.int64) for each in drawn], self.config.longest
+        )
         said = drawn_mask(drawn, mask)
-        advantage = torch.from_numpy(advantages(rewards).ravel().astype(np.float32))[:, None].expand(said.shape)
+        advantage = torch.from_numpy(advantages(rewards).ravel().astype(np.float32))[
+            :, None
+        ].expand(said.shape)
         with autocast(self.device):
-            logits, _ = self.network(Seen.of(contexts).to(self.device), inputs.to(self.device), said.to(self.device))
-        loss = policy_loss(logits.float(), targets[said].to(self.device), advantage[said].to(self.device))
+            logits, _ = self.network(
+                Seen.of(contexts).to(self.device), inputs.to(self.device), said.to(self.device)
+            )
+        loss = policy_loss(
+            logits.float(), targets[said].to(self.device), advantage[said].to(self.device)
+        )
         return {"loss": loss, "reward": torch.tensor(rewards.mean())}
 
     def written(self) -> Captioner:
@@ -331,12 +377,19 @@ class CaptionerRun:
         rows = np.arange(len(dev.source.ids))[: 200 if rehearsal else DEV_TEXTS]
         losses = []
         for some in np.array_split(rows, -(-len(rows) // 200)):
-            glances, ids = [dev.source.glance(row) for row in some], [dev.source.ids[row] for row in some]
+            glances, ids = (
+                [dev.source.glance(row) for row in some],
+                [dev.source.ids[row] for row in some],
+            )
             losses.append(float(self.losses(self.batch(glances, ids))["loss"]))
         numbers = {"loss": float(np.mean(losses))}
         if self.config.about == "photo":
             photos = min(2 if rehearsal else DEV_PHOTOS, len(dev.words))
-            written = self.written().greedy(contexts_of([dev.source.of_photo(photo) for photo in range(photos)]))
-            scores = caption_scores([self.data.vocabulary.decode(h.ids) for h in written], dev.words[:photos])
+            written = self.written().greedy(
+                contexts_of([dev.source.of_photo(photo) for photo in range(photos)])
+            )
+            scores = caption_scores(
+                [self.data.vocabulary.decode(h.ids) for h in written], dev.words[:photos]
+            )
             numbers |= {name: scores[name] for name in (*BLEU_NAMES, "cider")}
         return numbers

@@ -41,7 +41,9 @@ Tensors = dict[str, dict[str, np.ndarray]]
 Item = TypeVar("Item")
 
 
-def training_photos(data: Sequence[Path], photos: Sequence[Path], max_pixels: int | None = None) -> np.ndarray | None:
+def training_photos(
+    data: Sequence[Path], photos: Sequence[Path], max_pixels: int | None = None
+) -> np.ndarray | None:
     """The fingerprints of all photos that a pack was trained on.
 
     Args:
@@ -66,7 +68,9 @@ def training_photos(data: Sequence[Path], photos: Sequence[Path], max_pixels: in
         known = np.concatenate([known, part[~recognised(part, known)]])
     known = listed(known)
     if not 0 < len(known) <= MOST:
-        raise DataError(f"expected 1 to {MOST} different training photos that are not blank, found {len(known)}")
+        raise DataError(
+            f"expected 1 to {MOST} different training photos that are not blank, found {len(known)}"
+        )
     return known
 
 
@@ -79,7 +83,9 @@ def require_named(runs: Sequence[Path], data: Sequence[Path]) -> None:
     """
     known = {path.name for path in data}
     for run in runs:
-        missing = [name for name in dataset_names(run_settings(run).get("data")) if name not in known]
+        missing = [
+            name for name in dataset_names(run_settings(run).get("data")) if name not in known
+        ]
         if missing:
             raise ConfigError(
                 f"{run}: was trained on the dataset {missing[0]!r}, which data does not name; add it, so that the "
@@ -92,7 +98,9 @@ def dataset_names(data: Any) -> list[str]:
     if isinstance(data, str):
         return [data]
     pairs = data if isinstance(data, list) else []
-    return [pair[0] for pair in pairs if isinstance(pair, list) and pair and isinstance(pair[0], str)]
+    return [
+        pair[0] for pair in pairs if isinstance(pair, list) and pair and isinstance(pair[0], str)
+    ]
 
 
 def photos_in(place: Path) -> Sequence[Path]:
@@ -104,7 +112,9 @@ def photos_in(place: Path) -> Sequence[Path]:
     if place.is_file():
         return read_box_labels(place).photos
     if not place.is_dir():
-        raise DataError(f"{place}: expected a folder of photos or a file of boxes with names, found none")
+        raise DataError(
+            f"{place}: expected a folder of photos or a file of boxes with names, found none"
+        )
     files = find_photos(place)
     if not files:
         raise DataError(f"{place}: holds no photo")
@@ -113,7 +123,9 @@ def photos_in(place: Path) -> Sequence[Path]:
 
 def some(items: Sequence[Item], count: int) -> list[Item]:
     """A fixed random sample of this size, in order; all if there are fewer."""
-    return [items[row] for row in np.sort(np.random.default_rng(SEED).permutation(len(items))[:count])]
+    return [
+        items[row] for row in np.sort(np.random.default_rng(SEED).permutation(len(items))[:count])
+    ]
 
 
 def look_at_photos(
@@ -139,7 +151,9 @@ def look_at_photos(
         bar = progress.add_task("looking at training photos", total=len(photos))
         for start in range(0, len(photos), BATCH):
             batch = photos[start : start + BATCH]
-            found += session.look([open_photo(each, max_pixels=max_pixels, min_side=settings.size) for each in batch])
+            found += session.look(
+                [open_photo(each, max_pixels=max_pixels, min_side=settings.size) for each in batch]
+            )
             progress.update(bar, completed=len(found))
     return found
 
@@ -161,7 +175,9 @@ def make_bank(
     captioner = Captioner(arrays["photo_captioner"], settings.photo_captioner.cell)
     clear = [distinct(each) for each in seen]
     contexts = photo_contexts(clear, captioner.attention)
-    drawn = captioner.sample(contexts, 1.0, np.random.default_rng(SEED), settings.photo_captioner.max_words)
+    drawn = captioner.sample(
+        contexts, 1.0, np.random.default_rng(SEED), settings.photo_captioner.max_words
+    )
     reader = WordsReader(arrays["words"], settings.words.cell)
     said = reader.read([np.array(each.ids, np.int64) for each in drawn])
     regions = [each.vectors for each in clear]
@@ -197,7 +213,9 @@ def to_low_rank(arrays: Tensors, regions: np.ndarray, words: np.ndarray, dim: in
     }
 
 
-def low_rank_bases(regions: np.ndarray, words: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray]:
+def low_rank_bases(
+    regions: np.ndarray, words: np.ndarray, dim: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Low-rank bases A and B, (h, r) each: (v A)·(s B) is closest to v·s in mean square over all pairs.
 
     With C_v and C_s the mean outer products, that mean is least for the first r eigenvectors Q of C_v^½ C_s C_v^½, with
@@ -213,7 +231,9 @@ def low_rank_bases(regions: np.ndarray, words: np.ndarray, dim: int) -> tuple[np
     >>> abs(of_regions.ravel().round(3)).tolist(), abs(of_words.ravel().round(3)).tolist()
     ([1.0, 0.0], [1.0, 0.0])
     """
-    mean_regions, mean_words = (each.T.astype(np.float64) @ each / len(each) for each in (regions, words))
+    mean_regions, mean_words = (
+        each.T.astype(np.float64) @ each / len(each) for each in (regions, words)
+    )
     root, inverse = _roots(mean_regions)
     _, eigenvectors = np.linalg.eigh(root @ mean_words @ root)
     best = eigenvectors[:, ::-1][:, :dim]

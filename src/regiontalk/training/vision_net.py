@@ -65,7 +65,9 @@ class ProposalHead(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         hidden = 128
-        self.hidden = nn.Sequential(nn.Conv2d(dim, hidden, 3, padding=1, bias=False), nn.BatchNorm2d(hidden))
+        self.hidden = nn.Sequential(
+            nn.Conv2d(dim, hidden, 3, padding=1, bias=False), nn.BatchNorm2d(hidden)
+        )
         self.output = nn.Conv2d(hidden, 5, 1)
         nn.init.normal_(self.output.weight, std=0.01)
         few = torch.tensor([-3.0, 0, 0, 0, 0])  # few cells hold a thing's centre
@@ -76,9 +78,12 @@ class ProposalHead(nn.Module):
         side = feature_map.shape[-1]
         output = self.output(F.relu(self.hidden(feature_map))).float().flatten(2)  # (B, 5, C)
         # exp keeps distances positive; the clamp keeps it finite, from 1/150 of a cell to 150 cells.
-        distances = output[:, 1:].clamp(-5, 5).exp().transpose(1, 2)  # (B, C, 4) left, top, right, bottom in cells
+        # distances: (B, C, 4) left, top, right, bottom in cells
+        distances = output[:, 1:].clamp(-5, 5).exp().transpose(1, 2)
         centres = cell_centres(side, feature_map.device)
-        boxes = torch.cat([centres - distances[..., :2], centres + distances[..., 2:]], dim=-1) / side
+        boxes = (
+            torch.cat([centres - distances[..., :2], centres + distances[..., 2:]], dim=-1) / side
+        )
         return boxes, output[:, 0]
 
 
@@ -101,7 +106,8 @@ def proposal_losses(boxes: Tensor, logits: Tensor, targets: list[np.ndarray]) ->
         box: 1 - generalised IoU over the answering cells; objectness: binary cross-entropy in nats per true cell.
     """
     side = int(boxes.shape[1] ** 0.5)
-    assigned = np.stack([assign_cells(true, side) for true in targets])  # (B, C, 4), NaN where no box
+    # assigned: (B, C, 4), NaN where no box
+    assigned = np.stack([assign_cells(true, side) for true in targets])
     target = torch.from_numpy(assigned).to(boxes.device)
     answering = ~target[..., 0].isnan()
     count = answering.sum().clamp(min=1)
@@ -129,14 +135,20 @@ def assign_cells(boxes: np.ndarray, side: int) -> np.ndarray:
 
 def box_overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """IoU and generalised IoU of boxes (n, 4) row by row (Rezatofighi et al., 2019)."""
-    overlap = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(-1)
+    overlap = (
+        (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2]))
+        .clamp(min=0)
+        .prod(-1)
+    )
     hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(-1)
     union = (a[:, 2:] - a[:, :2]).prod(-1) + (b[:, 2:] - b[:, :2]).prod(-1) - overlap
     shared = overlap / union.clamp(min=1e-9)
     return shared, shared - (hull - union) / hull.clamp(min=1e-9)
 
 
-def box_recall(boxes: Tensor, logits: Tensor, targets: list[np.ndarray], proposals: int = 20) -> float:
+def box_recall(
+    boxes: Tensor, logits: Tensor, targets: list[np.ndarray], proposals: int = 20
+) -> float:
     """The share of true boxes that one of their photo's best proposals overlaps by half.
 
     Args:
@@ -145,5 +157,9 @@ def box_recall(boxes: Tensor, logits: Tensor, targets: list[np.ndarray], proposa
     """
     boxes, logits = boxes.cpu(), logits.cpu()  # many small steps follow
     best = logits.topk(min(proposals, logits.shape[1]), dim=1).indices
-    found = [iou(boxes[row, best[row]].numpy(), true).max(0) for row, true in enumerate(targets) if len(true)]
+    found = [
+        iou(boxes[row, best[row]].numpy(), true).max(0)
+        for row, true in enumerate(targets)
+        if len(true)
+    ]
     return float((np.concatenate(found) >= 0.5).mean()) if found else 0.0

@@ -47,7 +47,9 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return overlap
 
 
-def nms(boxes: np.ndarray, scores: np.ndarray, threshold: float, limit: int | None = None) -> np.ndarray:
+def nms(
+    boxes: np.ndarray, scores: np.ndarray, threshold: float, limit: int | None = None
+) -> np.ndarray:
     """Greedy non-maximum suppression: take the best box, drop those that overlap it, go on.
 
     Args:
@@ -163,7 +165,8 @@ def _axis_weights(low: np.ndarray, high: np.ndarray, side: int, samples: int) ->
     """Mean bilinear weights of one axis: (M,) edges -> (M, s) float64, rows sum to 1."""
     centres = (np.arange(samples) + 0.5) / samples  # (n,) of the box, in 0..1
     points = low[:, None] + (high - low)[:, None] * centres  # (M, n) of the photo, in 0..1
-    cells = np.clip(points * side - 0.5, 0, side - 1)  # (M, n) in cells: a whole number is a cell's centre
+    # cells: (M, n) in cells: a whole number is a cell's centre
+    cells = np.clip(points * side - 0.5, 0, side - 1)
     distance = np.abs(cells[:, :, None] - np.arange(side))  # (M, n, s)
     weights: np.ndarray = np.maximum(0.0, 1.0 - distance).mean(axis=1)
     return weights

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
-_LOW_BITS = 0xFFFFFFFF  # all that the runtime's parser takes of an enumeration's value, and of a field's key
+# All that the runtime's parser takes of an enumeration's value, and of a field's key
+_LOW_BITS = 0xFFFFFFFF
 _DEEPEST = 64  # messages within messages; real graphs nest five to ten deep
 
 _MESSAGES: dict[str, dict[int, str]] = {
@@ -42,7 +43,8 @@ def _search(message: memoryview, kind: str, depth: int) -> bool:
         raise ValueError("messages nest too deep")
     for number, value in _fields(message):
         if kind == "tensor":
-            if number == 13 or (number == 14 and _low_bits(value) == _EXTERNAL):  # external_data, data_location
+            # external_data, data_location
+            if number == 13 or (number == 14 and _low_bits(value) == _EXTERNAL):
                 return True
         elif number in _MESSAGES[kind]:
             if not isinstance(value, memoryview):

@@ -63,7 +63,9 @@ class VisionSession:
         self._session = _open(graph, threads, name)
         _check_signature(self._session, settings, name)
 
-    def look(self, photos: Sequence[Photo], boxes: Sequence[np.ndarray] | None = None, extra: int = 0) -> list[Regions]:
+    def look(
+        self, photos: Sequence[Photo], boxes: Sequence[np.ndarray] | None = None, extra: int = 0
+    ) -> list[Regions]:
         """The regions of each photo, in order.
 
         Args:
@@ -85,10 +87,18 @@ class VisionSession:
         found: list[Regions] = []
         for start in range(0, len(photos), BATCH):
             batch = photos[start : start + BATCH]
-            pixels = np.stack([prepare(photo.image, self.settings.size) for photo in batch])  # (B, S, S, 3)
+            # pixels: (B, S, S, 3)
+            pixels = np.stack([prepare(photo.image, self.settings.size) for photo in batch])
             maps, proposed, objectness = self.run(pixels)
-            picked = self._pick(proposed, objectness, most) if given is None else given[start : start + BATCH]
-            found += [self._regions(*each, given is None) for each in zip(batch, maps, picked, strict=True)]
+            picked = (
+                self._pick(proposed, objectness, most)
+                if given is None
+                else given[start : start + BATCH]
+            )
+            found += [
+                self._regions(*each, given is None)
+                for each in zip(batch, maps, picked, strict=True)
+            ]
         return found
 
     def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -103,7 +113,9 @@ class VisionSession:
         self._check_outputs(len(pixels), maps, boxes, objectness)
         return maps, boxes, objectness
 
-    def _check_outputs(self, photos: int, maps: np.ndarray, boxes: np.ndarray, objectness: np.ndarray) -> None:
+    def _check_outputs(
+        self, photos: int, maps: np.ndarray, boxes: np.ndarray, objectness: np.ndarray
+    ) -> None:
         """The graph declares its shapes, but only a run proves them."""
         cells = self.settings.side**2
         right = maps.shape == (photos, cells, self.settings.feature_dim) and objectness.ndim == 2
@@ -117,11 +129,17 @@ class VisionSession:
     def _pick(self, boxes: np.ndarray, objectness: np.ndarray, most: int) -> list[_Picked]:
         """Of each photo's proposals, (B, K, 4) and (B, K), those that become regions, so many at most."""
         s = self.settings
-        return [pick_regions(*each, most, s.nms_iou, s.min_objectness) for each in zip(boxes, objectness, strict=True)]
+        return [
+            pick_regions(*each, most, s.nms_iou, s.min_objectness)
+            for each in zip(boxes, objectness, strict=True)
+        ]
 
-    def _regions(self, photo: Photo, feature_map: np.ndarray, picked: _Picked, proposed: bool) -> Regions:
+    def _regions(
+        self, photo: Photo, feature_map: np.ndarray, picked: _Picked, proposed: bool
+    ) -> Regions:
         boxes, scores = picked  # (M, 4) in 0..1, (M,)
-        with np.errstate(over="ignore", invalid="ignore"):  # a foreign pack's numbers may overflow: found out below
+        # A foreign pack's numbers may overflow: found out below
+        with np.errstate(over="ignore", invalid="ignore"):
             features = roi_align(boxes, feature_map)  # (M, D)
             vectors = features @ self._weight + self._bias  # (M, h) Eq. 1: v_i = W_m CNN(I_b) + b_m
         if not np.isfinite(vectors).all():
@@ -152,10 +170,14 @@ def _in_photos(photos: Sequence[Photo], boxes: Sequence[np.ndarray]) -> list[_Pi
 def _in_photo(photo: Photo, boxes: np.ndarray) -> _Picked:
     array = np.asarray(boxes, np.float64)
     if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
-        raise ValueError(f"{photo.file}: boxes must be finite numbers (K, 4), found shape {array.shape}")
+        raise ValueError(
+            f"{photo.file}: boxes must be finite numbers (K, 4), found shape {array.shape}"
+        )
     inside = np.clip(array / ([photo.width, photo.height] * 2), 0, 1).astype(np.float32)  # (K, 4)
     if (area(inside) <= 0).any():
-        raise ValueError(f"{photo.file}: a box has no area inside the photo of {photo.width} x {photo.height}")
+        raise ValueError(
+            f"{photo.file}: a box has no area inside the photo of {photo.width} x {photo.height}"
+        )
     return np.concatenate([WHOLE[None], inside]), np.ones(len(inside) + 1, np.float32)
 
 
@@ -208,7 +230,9 @@ def _check_signature(session: Any, settings: VisionSettings, name: str) -> None:
             raise _bad_graph(name, f"the {what}s {sorted(expected)}", ascii(sorted(found)))
         for each, (kind, shape) in expected.items():
             if found[each][0] != kind or not _shape_fits(found[each][1], shape):
-                raise _bad_graph(name, f"{what} {each}: {kind} {shape}", f"{found[each][0]} {found[each][1]}")
+                raise _bad_graph(
+                    name, f"{what} {each}: {kind} {shape}", f"{found[each][0]} {found[each][1]}"
+                )
 
 
 def _shape_fits(found: tuple[Any, ...], expected: tuple[int | str, ...]) -> bool:
@@ -220,7 +244,9 @@ def _shape_fits(found: tuple[Any, ...], expected: tuple[int | str, ...]) -> bool
 
 
 def _bad_graph(name: str, expected: str, found: str) -> PackError:
-    return PackError(f"{name}: expected {expected}, found {found}. Export the pack again, or take another one.")
+    return PackError(
+        f"{name}: expected {expected}, found {found}. Export the pack again, or take another one."
+    )
 
 
 def _first_line(error: Exception) -> str:

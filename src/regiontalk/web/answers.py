@@ -31,7 +31,9 @@ _READABLE = 0o644 << 16
 class Json(JSONResponse):
     """JSON in ASCII only: safe in every encoding and in HTML's, whatever a file is called."""
 
-    def __init__(self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(content, status_code, {"cache-control": "no-store", **(headers or {})})
 
     def render(self, content: Any) -> bytes:
@@ -106,7 +108,11 @@ def sidecars(photos: Sequence[CaptionedPhoto]) -> bytes:
 def _check_names(photos: Sequence[CaptionedPhoto]) -> None:
     for each in photos:
         if not is_safe_name(each.file) or "\\" in each.file:
-            raise ConfigError(f"file: expected a path inside the photos' folder, found {shown(each.file)}")
+            raise ConfigError(
+                f"file: expected a path inside the photos' folder, found {shown(each.file)}"
+            )
     twice = repeated([each.file for each in photos])
     if twice:
-        raise ConfigError(f"file: two photos called {shown(twice[0])}, expected one. Leave one out.")
+        raise ConfigError(
+            f"file: two photos called {shown(twice[0])}, expected one. Leave one out."
+        )

@@ -44,7 +44,9 @@ class Batcher(Generic[Job, Answer]):
         coming: how many jobs are in the queue, in the batch, or on their way there.
     """
 
-    def __init__(self, answer: Callable[[Sequence[Job]], Sequence[Answer]], coming: Callable[[], int]) -> None:
+    def __init__(
+        self, answer: Callable[[Sequence[Job]], Sequence[Answer]], coming: Callable[[], int]
+    ) -> None:
         self._answer, self._coming = answer, coming
         self._jobs: queue.SimpleQueue[tuple[Job, Future[Answer]]] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -74,7 +76,9 @@ class Batcher(Generic[Job, Answer]):
         while not self._closed.is_set():
             with suppress(queue.Empty):
                 first = self._jobs.get(timeout=_CLOSED_CHECK)
-                batch = [each for each in self._collect(first) if each[1].set_running_or_notify_cancel()]
+                batch = [
+                    each for each in self._collect(first) if each[1].set_running_or_notify_cancel()
+                ]
                 self._settle(batch)
 
     def _collect(self, first: tuple[Job, Future[Answer]]) -> list[tuple[Job, Future[Answer]]]:
@@ -171,14 +175,26 @@ def _looked(model: Model, questions: Sequence[Question]) -> list[Regions]:
     given = [place for place, each in enumerate(questions) if isinstance(each, LookAt)]
     others = [place for place, each in enumerate(questions) if not isinstance(each, LookAt)]
     if others:
-        found.update(zip(others, model.look([questions[place].photo for place in others], extra=True), strict=True))
+        found.update(
+            zip(
+                others,
+                model.look([questions[place].photo for place in others], extra=True),
+                strict=True,
+            )
+        )
     if given:
-        boxes = [np.array([each.box_xyxy], np.float32) for each in questions if isinstance(each, LookAt)]
-        found.update(zip(given, model.look([questions[place].photo for place in given], boxes), strict=True))
+        boxes = [
+            np.array([each.box_xyxy], np.float32) for each in questions if isinstance(each, LookAt)
+        ]
+        found.update(
+            zip(given, model.look([questions[place].photo for place in given], boxes), strict=True)
+        )
     return [found[place] for place in range(len(questions))]
 
 
-def check_box(photo: Photo, box_xyxy: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def check_box(
+    photo: Photo, box_xyxy: tuple[float, float, float, float]
+) -> tuple[float, float, float, float]:
     """A box, cut to the photo.
 
     Raises:
@@ -188,7 +204,9 @@ def check_box(photo: Photo, box_xyxy: tuple[float, float, float, float]) -> tupl
     right, bottom = min(float(photo.width), box_xyxy[2]), min(float(photo.height), box_xyxy[3])
     if not (right - left >= 1 and bottom - top >= 1):
         size = f"{photo.width} by {photo.height} pixels"
-        raise ConfigError(f"box: expected x0,y0,x1,y1 with at least a pixel inside the photo, which has {size}")
+        raise ConfigError(
+            f"box: expected x0,y0,x1,y1 with at least a pixel inside the photo, which has {size}"
+        )
     return left, top, right, bottom
 
 
@@ -200,6 +218,10 @@ def check_sentence(vocabulary: Vocabulary, sentence: str) -> None:
     """
     words = tokenise(sentence)
     if not words:
-        raise SentenceError("The sentence is empty or has no word. Give one with at least one word.")
+        raise SentenceError(
+            "The sentence is empty or has no word. Give one with at least one word."
+        )
     if (vocabulary.encode(words) == Vocabulary.UNKNOWN).all():
-        raise SentenceError("The pack knows none of the sentence's words. Say it with more common English words.")
+        raise SentenceError(
+            "The pack knows none of the sentence's words. Say it with more common English words."
+        )

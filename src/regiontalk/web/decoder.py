@@ -41,7 +41,8 @@ _ORPHAN_SECONDS = 5
 def main() -> None:
     """Answers until stdin ends."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # libraries that print must not break the messages
+    # Libraries that print must not break the messages
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     answers.write(READY)
     answers.flush()
     while True:
@@ -50,7 +51,8 @@ def main() -> None:
         except EOFError:
             return
         if hasattr(signal, "alarm"):
-            signal.alarm(int(request["seconds"]) + _ORPHAN_SECONDS)  # without a handler, it ends the process
+            # Without a handler, it ends the process
+            signal.alarm(int(request["seconds"]) + _ORPHAN_SECONDS)
         write_message(answers, *_answer(request, data))
         if hasattr(signal, "alarm"):
             signal.alarm(0)
@@ -105,7 +107,8 @@ def takes_long(data: bytes) -> bool:
         with Image.open(io.BytesIO(data)) as image:
             passes = data.count(_SCAN) if image.format in ("JPEG", "MPO") else _OTHER_FORMATS_PASSES
             return image.width * image.height * passes > _QUICK_PASSES
-    except Exception:  # readers raise whatever a damaged header leads them into; `open_photo` tells what it is
+    except Exception:
+        # Readers raise whatever a damaged header leads them into; `open_photo` tells what it is
         return False
 
 
@@ -115,7 +118,9 @@ def _answer(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes
             return {"long": True}, b""
         if "path" in request:
             side = int(request["side"])
-            photo = open_photo(Path(request["path"]), max_pixels=request["max_pixels"], min_side=side)
+            photo = open_photo(
+                Path(request["path"]), max_pixels=request["max_pixels"], min_side=side
+            )
             return {}, jpeg(photo.image, side)
         photo = open_upload(data, request["name"], request["size"], request["max_pixels"])
     except PhotoError as error:

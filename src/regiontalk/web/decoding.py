@@ -60,7 +60,10 @@ class Decoders:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._quick, self._slow = _Lane(_QUICK, 0, kept=True), _Lane(_SLOW, _SLOW_NICENESS, kept=False)
+        self._quick, self._slow = (
+            _Lane(_QUICK, 0, kept=True),
+            _Lane(_SLOW, _SLOW_NICENESS, kept=False),
+        )
         self._slow_places = Gate(limits.slow_photos, limits.address_share)
         self._quick.start()
 
@@ -77,7 +80,9 @@ class Decoders:
             BusyError: if it takes long, and so do too many others.
         """
         task = {"name": name, "size": size, "max_pixels": self._limits.pixels}
-        answer, pixels = await self._run((task, partial(_whole, photo)), name, self._limits.quick_seconds)
+        answer, pixels = await self._run(
+            (task, partial(_whole, photo)), name, self._limits.quick_seconds
+        )
         image = Image.frombytes("RGB", (size, size), pixels)
         return Photo(name, answer["width"], answer["height"], image)
 
@@ -92,9 +97,12 @@ class Decoders:
             PhotoError, BusyError: as `upload`.
         """
         name = os.fsdecode(path)
-        most = max(self._limits.pixels, MAX_PIXELS)  # these photos are the server's owner's, not a client's
+        # These photos are the server's owner's, not a client's
+        most = max(self._limits.pixels, MAX_PIXELS)
         task = {"path": name, "side": side, "max_pixels": most}
-        return (await self._run((task, bytes), os.path.basename(name), self._limits.quick_copy_seconds))[1]
+        return (
+            await self._run((task, bytes), os.path.basename(name), self._limits.quick_copy_seconds)
+        )[1]
 
     def close(self) -> None:
         """Ends the processes; what is decoded now is given up."""
@@ -106,10 +114,14 @@ class Decoders:
             answer = await self._in_lanes(task, name, quick_seconds)
         except _TooSlowError:
             expected = f"a photo that is decoded within {self._limits.decode_seconds:g} s"
-            raise _refused(name, expected, "one that takes longer", "Save it anew as a JPEG, smaller.") from None
+            raise _refused(
+                name, expected, "one that takes longer", "Save it anew as a JPEG, smaller."
+            ) from None
         except _DiedError:
             found = "one at which the decoder broke down"
-            raise _refused(name, "a photo that can be decoded", found, "Save it anew as a JPEG.") from None
+            raise _refused(
+                name, "a photo that can be decoded", found, "Save it anew as a JPEG."
+            ) from None
         if "bug" in answer[0]:
             raise RuntimeError(f"decoding failed:\n{answer[0]['bug']}")
         if "error" in answer[0]:
@@ -124,9 +136,13 @@ class Decoders:
                 return answer
         address = CLIENT.get()
         if not self._slow_places.take(address, asyncio.get_running_loop().time()):
-            raise BusyError(f"{escaped(name)}: it takes long to decode, and too many such photos wait.")
+            raise BusyError(
+                f"{escaped(name)}: it takes long to decode, and too many such photos wait."
+            )
         try:
-            return await self._slow.run(({**message, "quick": False}, read), self._limits.decode_seconds)
+            return await self._slow.run(
+                ({**message, "quick": False}, read), self._limits.decode_seconds
+            )
         finally:
             self._slow_places.leave(address)
 
@@ -155,7 +171,9 @@ class _Lane:
 
     async def run(self, task: Task, seconds: float) -> Answer:
         """The answer of one of the processes; see `_Process.ask`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._work, task, seconds)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._work, task, seconds
+        )
 
     def close(self) -> None:
         """Ends everything."""
@@ -169,7 +187,8 @@ class _Lane:
         try:
             return process.ask(message, read(), seconds)
         finally:
-            process.stop() if not self._kept else process.start()  # if it was ended, the next one imports meanwhile
+            # if it was ended, the next one imports meanwhile
+            process.stop() if not self._kept else process.start()
             self._free.put(process)
 
 
@@ -254,7 +273,9 @@ def _popen(command: list[str]) -> subprocess.Popen[bytes]:
         apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment, **apart)
+    return subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment, **apart
+    )
 
 
 def _whole(photo: BinaryIO) -> bytes:

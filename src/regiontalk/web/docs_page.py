@@ -49,7 +49,8 @@ def _operation(heading: str, operation: Document, document: Document) -> Iterato
     yield "<dl>"
     for status, response in operation["responses"].items():
         answers = [
-            _kind(each.get("schema", {})) or escape(media) for media, each in response.get("content", {}).items()
+            _kind(each.get("schema", {})) or escape(media)
+            for media, each in response.get("content", {}).items()
         ]
         yield f"<dt>{escape(status)}</dt><dd>{_text(response['description'])} {', '.join(answers)}</dd>"
     yield "</dl></section>"
@@ -58,7 +59,10 @@ def _operation(heading: str, operation: Document, document: Document) -> Iterato
 def _properties(schema: Document) -> list[tuple[str, Document, Document]]:
     """Name, type and what else is known of each field of an object."""
     required = schema.get("required", [])
-    return [(name, each, {"required": name in required, **each}) for name, each in schema.get("properties", {}).items()]
+    return [
+        (name, each, {"required": name in required, **each})
+        for name, each in schema.get("properties", {}).items()
+    ]
 
 
 def _fields(fields: list[tuple[str, Document, Document]]) -> Iterator[str]:
@@ -104,4 +108,6 @@ def _resolved(schema: Document, document: Document) -> Document:
 def _text(text: str) -> str:
     """Text with `code` marked."""
     parts = escape(text).split("`")
-    return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
+    return "".join(
+        f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts)
+    )

@@ -55,7 +55,9 @@ class PhotoFinder:
         ConfigError: if the pack scores by Eq. 7.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], model: Model, threads: int | None = None) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], model: Model, threads: int | None = None
+    ) -> None:
         require_searchable(model.pack)
         self._model = model
         self._index = Index.open(folder, PackIdentity.of(model.pack))
@@ -85,10 +87,17 @@ class PhotoFinder:
         for path, photos in right_in.items():
             for folder in _with_parents(path):
                 inside[folder] += photos
-        chosen = [each for each in inside.most_common() if each[1] < self.photos and _is_text(each[0])]
+        chosen = [
+            each for each in inside.most_common() if each[1] < self.photos and _is_text(each[0])
+        ]
         listed = sorted(chosen[:MOST_FOLDERS])
-        all_in = max((each for each, photos in inside.items() if photos == self.photos), key=len, default="")
-        return [{"path": path, "name": path.removeprefix(all_in)[:-1], "photos": photos} for path, photos in listed]
+        all_in = max(
+            (each for each, photos in inside.items() if photos == self.photos), key=len, default=""
+        )
+        return [
+            {"path": path, "name": path.removeprefix(all_in)[:-1], "photos": photos}
+            for path, photos in listed
+        ]
 
     def has_text_for(self, sentence: str) -> bool:
         """Whether any photo's text has a word of a sentence."""
@@ -154,15 +163,22 @@ class PhotoFinder:
         """
         entry = self._index.entry(self._position(number))
         if file_state(entry.path) != entry.state:
-            raise PhotoError("The photo is gone or changed since it was indexed. Bring the index up to date.")
+            raise PhotoError(
+                "The photo is gone or changed since it was indexed. Bring the index up to date."
+            )
         return os.fsdecode(entry.path)
 
     def _position(self, number: str) -> int:
         text = number.partition("-")[0]
-        if not (text.isascii() and text.isdigit() and len(text) <= 10) or int(text) >= len(self._index):
+        if not (text.isascii() and text.isdigit() and len(text) <= 10) or int(text) >= len(
+            self._index
+        ):
             raise KeyError(number)
         segment, place = self._index.find(int(text))
-        if not segment.kept[place] or photo_id(int(text), segment.columns.entry(place).sha256) != number:
+        if (
+            not segment.kept[place]
+            or photo_id(int(text), segment.columns.entry(place).sha256) != number
+        ):
             raise KeyError(number)
         return int(text)
 
@@ -170,7 +186,9 @@ class PhotoFinder:
 def _places(ranked: tuple[np.ndarray, np.ndarray], page: Page) -> Iterator[tuple[int, int, float]]:
     """Rank from 1, position and score of a page of the photos that an engine ranked."""
     positions, scores = (each[page.start :] for each in ranked)
-    for rank, (position, score) in enumerate(zip(positions, scores, strict=True), start=page.start + 1):
+    for rank, (position, score) in enumerate(
+        zip(positions, scores, strict=True), start=page.start + 1
+    ):
         yield rank, int(position), float(score)
 
 

@@ -92,7 +92,11 @@ class BusyError(HTTPException):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(503, f"{reason} Try again in {RETRY_SECONDS} seconds.", {"retry-after": str(RETRY_SECONDS)})
+        super().__init__(
+            503,
+            f"{reason} Try again in {RETRY_SECONDS} seconds.",
+            {"retry-after": str(RETRY_SECONDS)},
+        )
 
 
 class Gate:
@@ -109,7 +113,8 @@ class Gate:
     def __init__(self, limit: int, share: float) -> None:
         self._limit, self._most = limit, most_for_one(limit, share)
         self._held = Counter[str]()
-        self._refused: dict[str, float] = {}  # the last two addresses and when; no more are needed to know of another
+        # The last two addresses and when; no more are needed to know of another
+        self._refused: dict[str, float] = {}
 
     @property
     def inside(self) -> int:
@@ -118,7 +123,9 @@ class Gate:
 
     def has_room(self, address: str, now: float) -> bool:
         """Whether an address may have a place; if not, it counts as one that waits."""
-        if self.inside < self._limit and not (self._held[address] >= self._most and self._others(address, now)):
+        if self.inside < self._limit and not (
+            self._held[address] >= self._most and self._others(address, now)
+        ):
             return True
         self._refused.pop(address, None)
         self._refused[address] = now
@@ -141,7 +148,11 @@ class Gate:
 
     def _others(self, address: str, now: float) -> bool:
         """Whether others have places or want some."""
-        waiting = (now - since < _WAITING_SECONDS for other, since in self._refused.items() if other != address)
+        waiting = (
+            now - since < _WAITING_SECONDS
+            for other, since in self._refused.items()
+            if other != address
+        )
         return self.inside > self._held[address] or any(waiting)
 
 
@@ -205,7 +216,9 @@ class Uploads:
         ((holder, most),) = held.most_common(1)
         now, pool = newcomer.began, self._inside
         if most > self._most and holder != newcomer.address:
-            return min((each for each in pool if each.address == holder), key=lambda each: each.speed(now))
+            return min(
+                (each for each in pool if each.address == holder), key=lambda each: each.speed(now)
+            )
         if held[newcomer.address] >= self._most:
             pool = {each for each in pool if each.address == newcomer.address}
         slow = [each for each in pool if now - each.began > _GRACE_SECONDS]

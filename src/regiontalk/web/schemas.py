@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from regiontalk.web.limits import DEFAULTS
 
-Box = Annotated[list[float], Field(min_length=4, max_length=4, description="x0, y0, x1, y1 in pixels of the photo")]
+Box = Annotated[
+    list[float],
+    Field(min_length=4, max_length=4, description="x0, y0, x1, y1 in pixels of the photo"),
+]
 
 
 class _Answer(BaseModel):
@@ -24,12 +27,15 @@ class Error(_Answer):
 class CaptionedPhoto(_Answer):
     """A photo and its caption as people left it: a row of a table, a sidecar."""
 
-    file: Annotated[str, Field(min_length=1, max_length=1000, description="the photo's path in its folder")]
+    file: Annotated[
+        str, Field(min_length=1, max_length=1000, description="the photo's path in its folder")
+    ]
     caption: Annotated[str, Field(max_length=4000)]
     width: Annotated[int, Field(ge=0, le=10**9 - 1)]
     height: Annotated[int, Field(ge=0, le=10**9 - 1)]
     regions: Annotated[
-        list[Annotated[str, Field(max_length=1000)]], Field(max_length=100, description="their captions, surest first")
+        list[Annotated[str, Field(max_length=1000)]],
+        Field(max_length=100, description="their captions, surest first"),
     ]
 
 
@@ -139,7 +145,9 @@ class AlignmentAnswer(_Answer):
     phrases: list[PhraseAnswer]
     regions: list[RegionAnswer]
     beta: float
-    scores: Annotated[list[list[float]], Field(description="a row for each word, a column for each region")]
+    scores: Annotated[
+        list[list[float]], Field(description="a row for each word, a column for each region")
+    ]
 
 
 class FoundPhoto(_Answer):

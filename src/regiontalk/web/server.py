@@ -65,13 +65,19 @@ def bind(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "not a host's name"
-        raise ConfigError(f"--host {host!r}: {reason}. Name this machine, such as 127.0.0.1.") from None
+        raise ConfigError(
+            f"--host {host!r}: {reason}. Name this machine, such as 127.0.0.1."
+        ) from None
     family, *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)  # of several, IPv4
     try:
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
         reason = error.strerror or str(error)
-        advice = "Stop what listens there, or choose another --port." if port else "Choose another --host."
+        advice = (
+            "Stop what listens there, or choose another --port."
+            if port
+            else "Choose another --host."
+        )
         raise ConfigError(f"cannot listen on {host} port {port} ({reason}). {advice}") from None
 
 
@@ -106,7 +112,8 @@ def serve(app: ASGIApp, listening: socket.socket, limits: Limits = DEFAULTS) -> 
 def make_server(app: ASGIApp, limits: Limits = DEFAULTS) -> uvicorn.Server:
     """A server that says nothing but what is wrong with itself, whatever clients do."""
     most = files_allowed()
-    limits = replace(limits, connections=min(limits.connections, most // 2))  # the others: files, pipes, newcomers
+    # The others: files, pipes, newcomers
+    limits = replace(limits, connections=min(limits.connections, most // 2))
     config = uvicorn.Config(
         app,
         log_level="error",  # its warnings are of what clients sent
@@ -115,12 +122,14 @@ def make_server(app: ASGIApp, limits: Limits = DEFAULTS) -> uvicorn.Server:
         server_header=False,
         lifespan="off",
         ws="none",
-        http=cast(Any, partial(TimedProtocol, limits=limits)),  # h11: the one that every install has
+        # h11: the one that every install has
+        http=cast(Any, partial(TimedProtocol, limits=limits)),
         loop="asyncio",
         proxy_headers=False,
         timeout_keep_alive=cast(int, limits.idle_seconds),
         timeout_graceful_shutdown=_LAST_WORDS_SECONDS,
-        backlog=min(_BACKLOG, most // 16),  # so many are accepted at once, before the first of them can be refused
+        # So many are accepted at once, before the first of them can be refused
+        backlog=min(_BACKLOG, most // 16),
     )
     return _Server(config)
 
@@ -149,7 +158,8 @@ class _Server(uvicorn.Server):
         """Ten times a second."""
         answered = self.server_state.total_requests
         if counter % _TICKS_TO_GIVE_BACK == 0 and answered != self._answered_before:
-            if not self.server_state.tasks:  # nobody waits: what errors left in cycles is collected too
+            # Nobody waits: what errors left in cycles is collected too
+            if not self.server_state.tasks:
                 self._answered_before = answered
                 gc.collect()
             await asyncio.to_thread(give_back)
@@ -190,7 +200,8 @@ def give_back() -> None:
     After a rush of requests glibc keeps a third more than what is in use. Nothing is done elsewhere.
     """
     if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none, and keep less
+        # Other C libraries have none, and keep less
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)
 
@@ -223,7 +234,8 @@ class TimedProtocol(H11Protocol):
         # Paused as soon as the system does not take all that is sent, and resumed when it has: a client that reads
         # nothing is seen however short the answer is.
         transport.set_write_buffer_limits(0)
-        if hasattr(transport, "max_size"):  # of asyncio's own on POSIX; others read no more than this at once
+        # Of asyncio's own on POSIX; others read no more than this at once
+        if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
         connection = transport.get_extra_info("socket")
         if connection is not None:
@@ -277,7 +289,9 @@ class TimedProtocol(H11Protocol):
 
     def _miss_head(self) -> None:
         if self.conn.trailing_data[0] and self.conn.their_state is h11.IDLE:
-            self._refuse(408, f"The request's head did not come in within {self._limits.head_seconds:g} s.")
+            self._refuse(
+                408, f"The request's head did not come in within {self._limits.head_seconds:g} s."
+            )
         else:
             self.transport.close()
 
@@ -286,9 +300,15 @@ class TimedProtocol(H11Protocol):
 
         If one address is greedy, of its own connections; and if all of these have requests, the one that came last.
         """
-        pool = [each for each in cast("set[TimedProtocol]", self.connections) if not each.transport.is_closing()]
+        pool = [
+            each
+            for each in cast("set[TimedProtocol]", self.connections)
+            if not each.transport.is_closing()
+        ]
         ((holder, most),) = Counter(each._address for each in pool).most_common(1)
-        greedy = most_for_one(self._limits.connections, self._limits.address_share) < most < len(pool)
+        greedy = (
+            most_for_one(self._limits.connections, self._limits.address_share) < most < len(pool)
+        )
         if greedy:
             pool = [each for each in pool if each._address == holder]
         idle = [each for each in pool if not (each._unanswered or each is self)]
@@ -304,8 +324,16 @@ class TimedProtocol(H11Protocol):
             self.transport.abort()
             return
         body = json.dumps({"error": text}).encode()
-        headers = [("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close")]
-        for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+        headers = [
+            ("content-type", "application/json"),
+            ("content-length", str(len(body))),
+            ("connection", "close"),
+        ]
+        for event in (
+            h11.Response(status_code=status, headers=headers),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 

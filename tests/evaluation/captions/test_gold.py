@@ -18,7 +18,10 @@ from regiontalk.language import tokenise
 DATA = Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[4] / "shared" / "data")
 GOLD = DATA / "gold" / "flickr8k"
 CAPTIONS = DATA / "flickr8k" / "captions.csv"
-SYSTEMS = ["human_1", *(f"{kind}_{n}" for kind in ("init", "pre", "par", "merge") for n in (1, 2, 3))]
+SYSTEMS = [
+    "human_1",
+    *(f"{kind}_{n}" for kind in ("init", "pre", "par", "merge") for n in (1, 2, 3)),
+]
 
 pytestmark = [
     pytest.mark.data,
@@ -39,7 +42,11 @@ def human() -> list[list[list[str]]]:
     captions = defaultdict(list)
     for row in read_rows(CAPTIONS):
         pieces = re.split("([&#])", row.captions[0])
-        words = [word for piece in pieces for word in ([piece] if piece in ("&", "#") else tokenise(piece))]
+        words = [
+            word
+            for piece in pieces
+            for word in ([piece] if piece in ("&", "#") else tokenise(piece))
+        ]
         captions[row.name].append(ptb_tokenise(" ".join(words)))
     return [captions[name] for name in (GOLD / "images.txt").read_text().split()]
 
@@ -63,7 +70,9 @@ def test_scores_are_what_was_published(
 ) -> None:
     scores = caption_scores([caption.split() for caption in captions_of(system)], human)
     for order in range(1, 5):
-        assert scores[f"bleu{order}"] / 100 == pytest.approx(published[system][f"Bleu_{order}"], abs=1e-11)
+        assert scores[f"bleu{order}"] / 100 == pytest.approx(
+            published[system][f"Bleu_{order}"], abs=1e-11
+        )
     assert scores["rouge_l"] / 100 == pytest.approx(published[system]["ROUGE_L"], abs=1e-11)
     # A word or two of the references is still other than it was, where no system had it right: see the docs.
     assert scores["cider"] / 100 == pytest.approx(published[system]["CIDEr"], abs=3e-5)

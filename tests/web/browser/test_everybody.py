@@ -40,7 +40,12 @@ def test_nothing_is_wider_than_the_screen(page: Page, samples: Path, width: int)
     page.look(width, 740, touch=width < 768)
     wide = "return document.documentElement.scrollWidth"
     assert page.run(wide) == width
-    page.choose(samples / "astronaut.jpg", samples / "coffee.jpg", samples / "rocket.jpg", samples / "camera.jpg")
+    page.choose(
+        samples / "astronaut.jpg",
+        samples / "coffee.jpg",
+        samples / "rocket.jpg",
+        samples / "camera.jpg",
+    )
     assert page.run(wide) == width
     fill(page, samples)
     assert page.run(wide) == width
@@ -89,9 +94,13 @@ def test_all_of_it_by_keyboard(page: Page, samples: Path) -> None:
     page.run("document.getElementById('files').focus()")
     while page.focused.get_attribute("id") != "sentence":
         page.keys(Keys.TAB)
-        assert page.run("return document.activeElement !== document.body"), "the sentence's field is never reached"
+        assert page.run("return document.activeElement !== document.body"), (
+            "the sentence's field is never reached"
+        )
     page.keys(SENTENCE, Keys.ENTER)
-    page.wait(lambda: len(page.all("#view .rt-word")) == len(SENTENCE.split()), "the words are there")
+    page.wait(
+        lambda: len(page.all("#view .rt-word")) == len(SENTENCE.split()), "the words are there"
+    )
 
     stops = _tab_to(page, "rt-slider")
     assert all(outline != "none" for _, outline in stops), "each stop shows the focus"
@@ -131,7 +140,9 @@ def test_what_happens_is_said(page: Page, samples: Path) -> None:
     assert page.text("#status").startswith("Caption: ")
     page.align("a red cup on a table")
     assert "region" in page.text("#status")
-    live = page.run("return [...document.querySelectorAll('[role=status], [role=alert]')].map((each) => each.id)")
+    live = page.run(
+        "return [...document.querySelectorAll('[role=status], [role=alert]')].map((each) => each.id)"
+    )
     assert {"status", "problem", "found"} <= set(live)
 
 

@@ -29,7 +29,10 @@ return [places.length, pairs, out];
 
 
 def test_a_sample_and_its_sentence(page: Page) -> None:
-    names = [str(each.get_attribute("aria-label")).removeprefix("Sample photo ") for each in page.all(".sample")]
+    names = [
+        str(each.get_attribute("aria-label")).removeprefix("Sample photo ")
+        for each in page.all(".sample")
+    ]
     assert names == list(NAMES)
     loaded = "return [...document.querySelectorAll('.sample img')].every((each) => each.naturalWidth > 0)"
     page.wait(lambda: page.run(loaded), "the samples are seen")
@@ -38,7 +41,10 @@ def test_a_sample_and_its_sentence(page: Page) -> None:
     assert not page.one("#samples").is_displayed()
     example = page.text("#example").removeprefix("Try: ")
     page.one("#example").click()
-    page.wait(lambda: example in str(page.one(".rt-image").get_attribute("alt")), "the sentence is aligned")
+    page.wait(
+        lambda: example in str(page.one(".rt-image").get_attribute("alt")),
+        "the sentence is aligned",
+    )
     assert page.focused.get_attribute("id") == "sentence"
     assert not page.one("#example").is_displayed()
     page.one("#clear").click()
@@ -65,8 +71,14 @@ def test_labels_never_hide_each_other(page: Page, samples: Path, width: int) -> 
     shown = 0
     for name in NAMES:
         page.choose(samples / name)
-        page.wait(lambda: page.run("return document.querySelectorAll('#view .rt-box').length"), "there are boxes")
-        for sentence in ("", "a man in a black coat and a woman with a red cup near a white dog on the green grass"):
+        page.wait(
+            lambda: page.run("return document.querySelectorAll('#view .rt-box').length"),
+            "there are boxes",
+        )
+        for sentence in (
+            "",
+            "a man in a black coat and a woman with a red cup near a white dog on the green grass",
+        ):
             if sentence:
                 page.align(sentence)
                 page.run(

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 
 SENTENCE = "a man in a black coat looks through a camera on a tripod in a field"
 REQUESTS = "return performance.getEntriesByType('resource').length"
-PUT_SLIDER = (
-    "const s = document.querySelector('.rt-slider'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))"
-)
+PUT_SLIDER = "const s = document.querySelector('.rt-slider'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))"
 
 
 @pytest.fixture
@@ -38,7 +36,9 @@ def expected(model: Model, samples: Path) -> Alignment:
 
 def regions(page: Page) -> list[int]:
     """The region of each word on the page."""
-    found: list[str] = page.run("return [...document.querySelectorAll('.rt-word')].map((each) => each.dataset.region)")
+    found: list[str] = page.run(
+        "return [...document.querySelectorAll('.rt-word')].map((each) => each.dataset.region)"
+    )
     return [int(each) for each in found]
 
 
@@ -63,7 +63,9 @@ def test_words_bear_the_colour_of_their_region(aligned: Page, expected: Alignmen
     colours = aligned.run(script)
     assert len(colours) == int(expected.shown.sum())
     assert all(word == box for word, box in colours)
-    assert len({word for word, _ in colours}) == len(set(expected.word_regions[expected.shown].tolist()))
+    assert len({word for word, _ in colours}) == len(
+        set(expected.word_regions[expected.shown].tolist())
+    )
 
 
 def test_hovering_a_word_lights_its_box(aligned: Page, expected: Alignment) -> None:
@@ -108,7 +110,9 @@ def test_the_slider_decodes_anew_without_the_server(aligned: Page, expected: Ali
         assert regions(aligned) == path.tolist()
         cut = phrases(expected.sentence.words, path, unary, expected.regions.boxes_xyxy)
         assert shown_phrases(aligned) == [each.text for each in cut]
-        assert f"{len(cut)} phrase" in str(aligned.one(".rt-slider").get_attribute("aria-valuetext"))
+        assert f"{len(cut)} phrase" in str(
+            aligned.one(".rt-slider").get_attribute("aria-valuetext")
+        )
         seen.add(len(cut))
     assert len(seen) > 2, "choose a sentence whose phrases change"
     assert aligned.run(REQUESTS) == before
@@ -154,9 +158,14 @@ def test_a_finger_lights_and_lets_go(aligned: Page) -> None:
     aligned.look(360, 740, touch=True)
     box = aligned.all(".rt-box:not(.rt-quiet)")[-1]  # the smallest, above all others
     region = box.get_attribute("data-region")
-    word = next(each for each in aligned.all(".rt-word") if each.get_attribute("data-region") != region)
+    word = next(
+        each for each in aligned.all(".rt-word") if each.get_attribute("data-region") != region
+    )
     aligned.tap(word)
-    aligned.wait(lambda: aligned.lit(".rt-box") == [word.get_attribute("data-region")], "the word's box is lit")
+    aligned.wait(
+        lambda: aligned.lit(".rt-box") == [word.get_attribute("data-region")],
+        "the word's box is lit",
+    )
     aligned.tap(box)
     aligned.wait(lambda: set(aligned.lit(".rt-word")) == {region}, "the box's words are lit")
     aligned.tap(box)

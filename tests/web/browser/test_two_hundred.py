@@ -80,12 +80,21 @@ def correct(page: Page, number: int, text: str) -> None:
     from selenium.webdriver.common.keys import Keys
 
     page.run("document.querySelectorAll('.card-text')[arguments[0]].focus()", number)
-    chain = ActionChains(page.browser, duration=0).key_down(Keys.CONTROL).send_keys("a").key_up(Keys.CONTROL)
+    chain = (
+        ActionChains(page.browser, duration=0)
+        .key_down(Keys.CONTROL)
+        .send_keys("a")
+        .key_up(Keys.CONTROL)
+    )
     chain.send_keys(Keys.DELETE, text, Keys.ENTER).perform()
 
 
-@pytest.mark.parametrize(("width", "dark"), [(1280, False), (360, True)], ids=["desktop-light", "phone-dark"])
-def test_from_a_folder_to_files_and_back(page: Page, axe: str, folder: Path, width: int, dark: bool) -> None:
+@pytest.mark.parametrize(
+    ("width", "dark"), [(1280, False), (360, True)], ids=["desktop-light", "phone-dark"]
+)
+def test_from_a_folder_to_files_and_back(
+    page: Page, axe: str, folder: Path, width: int, dark: bool
+) -> None:
     page.look(width, 800, dark=dark, touch=width == 360)
     choose_folder(page, folder)
     measured = type_until_all_are_captioned(page)
@@ -98,7 +107,11 @@ def test_from_a_folder_to_files_and_back(page: Page, axe: str, folder: Path, wid
     correct(page, 7, "")
     correct(page, PHOTOS - 1, "the last one")
     expected = texts(page)
-    assert (expected[0], expected[7], expected[-1]) == ("a “first” one; mine, =1", "", "the last one")
+    assert (expected[0], expected[7], expected[-1]) == (
+        "a “first” one; mine, =1",
+        "",
+        "the last one",
+    )
     assert page.violations(axe) == []
     assert page.run("return document.documentElement.scrollWidth") == width
     table, lines = (folder.parent / name for name in ("captions.csv", "captions.jsonl"))
@@ -111,7 +124,9 @@ def test_from_a_folder_to_files_and_back(page: Page, axe: str, folder: Path, wid
         done(page, PHOTOS, patience=600)
         assert texts(page) != expected
         give_texts(page, file)
-        page.wait(lambda name=file.name: name in page.text("#skipped"), "the page says what it took")
+        page.wait(
+            lambda name=file.name: name in page.text("#skipped"), "the page says what it took"
+        )
         assert page.text("#skipped") == f"{file.name}: 200 captions taken."
         assert texts(page) == expected
         assert len(page.all(".card.edited")) == 3, "what was not corrected is as it was captioned"
@@ -136,7 +151,8 @@ def test_all_tools_are_reached_by_keyboard(page: Page, samples: Path) -> None:
         focused = "const e = document.activeElement; return [e.id || e.ariaLabel, getComputedStyle(e).outlineStyle]"
         name, outline = page.run(focused)
         reached.append(name)
-        outlines.append(outline if name != "texts" else "solid")  # it is its label that shows the focus
+        # It is its label that shows the focus
+        outlines.append(outline if name != "texts" else "solid")
         assert len(reached) < 30
     card = ["coffee.jpg", "Caption of coffee.jpg", "Copy: coffee.jpg", "Remove: coffee.jpg"]
     assert reached[:9] == ["save-csv", "save-json", "save-xmp", "texts", "clear", *card]
@@ -164,16 +180,24 @@ def test_one_caption_is_copied(page: Page, samples: Path) -> None:
     page.give(samples / "coffee.jpg", samples / "rocket.jpg")
     done(page, 2)
     page.one('[aria-label="Copy: rocket.jpg"]').click()
-    page.wait(lambda: page.run("return window.copied") == "a photo called rocket.jpg", "the caption is copied")
+    page.wait(
+        lambda: page.run("return window.copied") == "a photo called rocket.jpg",
+        "the caption is copied",
+    )
     assert page.text('[aria-label="Copy: rocket.jpg"]') == "Copied"
     correct(page, 0, "my own")
     page.thumb("coffee.jpg").click()
     page.one("#copy").click()
-    page.wait(lambda: page.run("return window.copied") == "my own", "an open photo's too, as it was corrected")
+    page.wait(
+        lambda: page.run("return window.copied") == "my own",
+        "an open photo's too, as it was corrected",
+    )
 
 
 def test_a_caption_that_no_region_shows_says_so(page: Page, samples: Path) -> None:
-    unsure = STUB.replace("log_prob: -1 }", 'log_prob: -1, sure: file === "coffee.jpg" ? 0.31 : 0.8 }')
+    unsure = STUB.replace(
+        "log_prob: -1 }", 'log_prob: -1, sure: file === "coffee.jpg" ? 0.31 : 0.8 }'
+    )
     page.run(unsure)
     page.give(samples / "coffee.jpg", samples / "rocket.jpg")
     done(page, 2)
@@ -182,9 +206,14 @@ def test_a_caption_that_no_region_shows_says_so(page: Page, samples: Path) -> No
     correct(page, 0, "a cup")
     assert page.texts(".card-note") == ["", ""], "a text of one's own is sure"
     page.thumb("coffee.jpg").click()
-    page.wait(lambda: said in page.texts("#view .rt-note"), "the open photo says so of the caption as it came")
+    page.wait(
+        lambda: said in page.texts("#view .rt-note"),
+        "the open photo says so of the caption as it came",
+    )
     page.one("#next").click()
-    page.wait(lambda: "80 % sure" in page.texts("#view .rt-note"), "one that is shown has its share")
+    page.wait(
+        lambda: "80 % sure" in page.texts("#view .rt-note"), "one that is shown has its share"
+    )
 
 
 def test_captions_may_come_before_their_photos(page: Page, samples: Path, tmp_path: Path) -> None:
@@ -193,7 +222,9 @@ def test_captions_may_come_before_their_photos(page: Page, samples: Path, tmp_pa
     page.give(samples / "coffee.jpg")
     done(page, 1)
     table = tmp_path / "alt.csv"
-    table.write_bytes('\ufeffcaption;mine;file\r\n"a ""red""\r\n cup";1;./coffee.jpg\r\na rocket;2;rocket.jpg'.encode())
+    table.write_bytes(
+        '\ufeffcaption;mine;file\r\n"a ""red""\r\n cup";1;./coffee.jpg\r\na rocket;2;rocket.jpg'.encode()
+    )
     give_texts(page, table)
     said = "alt.csv: 1 caption taken, 1 caption of photos that are not here."
     page.wait(lambda: page.text("#skipped") == said, "the page says what it took")
@@ -209,7 +240,11 @@ def test_captions_may_come_before_their_photos(page: Page, samples: Path, tmp_pa
         ("a.csv", "image,caption\na.jpg,x\n", "expected a table with the columns file and caption"),
         ("a.csv", 'file,caption\n"a.jpg" x,y\n', "row 2 is no CSV"),
         ("a.csv", "", "expected a table"),
-        ("a.jsonl", '{"file": "a.jpg", "caption": {"text": "x"}}\n{"file": 1}\n', "line 2: expected"),
+        (
+            "a.jsonl",
+            '{"file": "a.jpg", "caption": {"text": "x"}}\n{"file": 1}\n',
+            "line 2: expected",
+        ),
         ("a.jsonl", "{\n", "line 1: expected"),
     ],
 )
@@ -221,5 +256,7 @@ def test_what_holds_no_captions_is_told(
     done(page, 1)
     (tmp_path / name).write_text(text)
     give_texts(page, tmp_path / name)
-    page.wait(lambda: page.text("#skipped").startswith(f"{name}: {said}"), "the page says what is wrong")
+    page.wait(
+        lambda: page.text("#skipped").startswith(f"{name}: {said}"), "the page says what is wrong"
+    )
     assert texts(page) == ["a photo called coffee.jpg"]

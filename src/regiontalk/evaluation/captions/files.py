@@ -26,10 +26,15 @@ from regiontalk.files import sha256_hex, write_bytes
 from regiontalk.language import tokenise
 
 TOKENISERS: dict[str, tuple[Callable[[str], list[str]], str]] = {
-    "ptb": (ptb_tokenise, "ptb: Penn Treebank tokens, lower case, punctuation removed, as coco-caption"),
+    "ptb": (
+        ptb_tokenise,
+        "ptb: Penn Treebank tokens, lower case, punctuation removed, as coco-caption",
+    ),
     "plain": (tokenise, f"plain: {NORMALISATION}"),
 }
-JAVA_METRICS: dict[str, Callable[[Sequence[Words], Sequence[Sequence[Words]]], tuple[float, np.ndarray]]] = {
+JAVA_METRICS: dict[
+    str, Callable[[Sequence[Words], Sequence[Sequence[Words]]], tuple[float, np.ndarray]]
+] = {
     "meteor": meteor,
     "spice": spice,
 }
@@ -94,7 +99,9 @@ def evaluate_caption_files(files: CaptionFiles, reporting: Reporting) -> Caption
     signature = _signature(files, matched, frequencies)
     result: dict[str, Any] = {**together, **_interval(scores, reporting, signature)}
     photos = len(matched.images) if frequencies is None else frequencies.photos
-    notes = [note for note in (caution(photos), _stripped(files.tokeniser, matched.candidates)) if note]
+    notes = [
+        note for note in (caution(photos), _stripped(files.tokeniser, matched.candidates)) if note
+    ]
     return CaptionResult({**rounded(result), "signature": signature}, _rows(matched, each), notes)
 
 
@@ -132,20 +139,28 @@ def _tokenised(
     candidates = [split_words(caption) for caption in matched.candidates]
     references = [[split_words(caption) for caption in captions] for captions in matched.references]
     problems = Problems(source)
-    wordless = [name for name, truths in zip(matched.images, references, strict=True) if not all(truths)]
+    wordless = [
+        name for name, truths in zip(matched.images, references, strict=True) if not all(truths)
+    ]
     problems.add("photos with a caption that holds no word", wordless)
     problems.raise_if_any()
     return candidates, references
 
 
-def _frequencies(files: CaptionFiles, split_words: Callable[[str], list[str]]) -> DocumentFrequencies | None:
+def _frequencies(
+    files: CaptionFiles, split_words: Callable[[str], list[str]]
+) -> DocumentFrequencies | None:
     if files.frequencies is None:
         return None
     captions = read_references(files.frequencies, files.frequencies_split).captions
-    return DocumentFrequencies.of([[split_words(text) for text in texts] for texts in captions.values()])
+    return DocumentFrequencies.of(
+        [[split_words(text) for text in texts] for texts in captions.values()]
+    )
 
 
-def _interval(scores: CaptionScores, reporting: Reporting, signature: dict[str, Any]) -> dict[str, Any]:
+def _interval(
+    scores: CaptionScores, reporting: Reporting, signature: dict[str, Any]
+) -> dict[str, Any]:
     if not reporting.samples:
         return {}
     signature["interval"] = interval_words(reporting) + "; document frequencies stay the same"
@@ -153,7 +168,9 @@ def _interval(scores: CaptionScores, reporting: Reporting, signature: dict[str, 
     return {"interval": {name: list(edges) for name, edges in found.items()}}
 
 
-def _signature(files: CaptionFiles, matched: Matched, frequencies: DocumentFrequencies | None) -> dict[str, Any]:
+def _signature(
+    files: CaptionFiles, matched: Matched, frequencies: DocumentFrequencies | None
+) -> dict[str, Any]:
     """What is needed to get the numbers again."""
     signature: dict[str, Any] = {
         "regiontalk": regiontalk.__version__,
@@ -171,11 +188,15 @@ def _signature(files: CaptionFiles, matched: Matched, frequencies: DocumentFrequ
         "document_frequencies": "of the references",
     }
     if files.frequencies is not None and frequencies is not None:
-        signature["document_frequencies"] = f"of {frequencies.photos} photos of {files.frequencies.name}"
+        signature["document_frequencies"] = (
+            f"of {frequencies.photos} photos of {files.frequencies.name}"
+        )
         signature["document_frequencies_split"] = files.frequencies_split
         signature["document_frequencies_sha256"] = captions_sha256(files.frequencies)
     for name in files.java_metrics:
-        signature[name] = f"{'1.5, ' if name == 'meteor' else ''}Java, by pycocoevalcap {_installed('pycocoevalcap')}"
+        signature[name] = (
+            f"{'1.5, ' if name == 'meteor' else ''}Java, by pycocoevalcap {_installed('pycocoevalcap')}"
+        )
     return signature
 
 
@@ -208,6 +229,10 @@ def _stripped(tokeniser: str, captions: Sequence[str]) -> str | None:
 def _rows(matched: Matched, each: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     columns = {name: values.tolist() for name, values in each.items()}
     return [
-        {"image": image, "caption": caption, **{name: round(values[row], 4) for name, values in columns.items()}}
+        {
+            "image": image,
+            "caption": caption,
+            **{name: round(values[row], 4) for name, values in columns.items()},
+        }
         for row, (image, caption) in enumerate(zip(matched.images, matched.candidates, strict=True))
     ]

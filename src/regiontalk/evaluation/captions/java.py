@@ -29,7 +29,9 @@ def require_java(metric: str) -> None:
         ConfigError: if not; it says what to install.
     """
     if lacking := _lacking():
-        raise ConfigError(f"--metrics {metric}: {' and '.join(lacking)} cannot be found; it {NEEDS}")
+        raise ConfigError(
+            f"--metrics {metric}: {' and '.join(lacking)} cannot be found; it {NEEDS}"
+        )
 
 
 def meteor_is_installed() -> bool:
@@ -39,10 +41,14 @@ def meteor_is_installed() -> bool:
 
 def meteor_note() -> str:
     """What a signature says about METEOR."""
-    return "1.5, Java, by pycocoevalcap" if meteor_is_installed() else f"not measured: METEOR {NEEDS}"
+    return (
+        "1.5, Java, by pycocoevalcap" if meteor_is_installed() else f"not measured: METEOR {NEEDS}"
+    )
 
 
-def meteor(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> tuple[float, np.ndarray]:
+def meteor(
+    candidates: Sequence[Words], references: Sequence[Sequence[Words]]
+) -> tuple[float, np.ndarray]:
     """METEOR of all captions together and of each, in 0..1: a number and (N,). Only where it is installed.
 
     Captions without words, which the program would not take, count 0 each and are left out of the number of all.
@@ -56,15 +62,22 @@ def meteor(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -
         return 0.0, each
     truths = {row: [" ".join(words) for words in references[row]] for row in rows}
     try:
-        together, scores = _meteor_program().compute_score(truths, {row: [" ".join(candidates[row])] for row in rows})
-    except (OSError, ValueError) as error:  # the program ended, so that what it should have said is no number
+        together, scores = _meteor_program().compute_score(
+            truths, {row: [" ".join(candidates[row])] for row in rows}
+        )
+    except (OSError, ValueError) as error:
+        # The program ended, so that what it should have said is no number
         _end_meteor()
-        raise ConfigError(f"METEOR could not run ({error}); it needs a working `java` and 2 GB of memory") from error
+        raise ConfigError(
+            f"METEOR could not run ({error}); it needs a working `java` and 2 GB of memory"
+        ) from error
     each[rows] = scores
     return float(together), each
 
 
-def spice(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> tuple[float, np.ndarray]:
+def spice(
+    candidates: Sequence[Words], references: Sequence[Sequence[Words]]
+) -> tuple[float, np.ndarray]:
     """SPICE of all captions together and of each, in 0..1: a number and (N,).
 
     Raises:

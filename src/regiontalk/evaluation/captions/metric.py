@@ -48,7 +48,9 @@ class CaptionScores:
 
     def corpus(self) -> dict[str, float]:
         """All scores of the captions together, in percent: BLEU and ROUGE-L 0..100, CIDEr 0..1000."""
-        return {name: float(score[0]) for name, score in self._of_sets(np.ones((1, len(self)))).items()}
+        return {
+            name: float(score[0]) for name, score in self._of_sets(np.ones((1, len(self)))).items()
+        }
 
     def each(self) -> dict[str, np.ndarray]:
         """All scores of each caption, (N,) in percent by name. A caption's own BLEU-4 is 0 where no 4-gram fits."""
@@ -134,7 +136,9 @@ def rouge_l(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) 
 
 def _check(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> None:
     if not candidates or len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates need as many lists of references, found {len(references)}")
+        raise ValueError(
+            f"{len(candidates)} candidates need as many lists of references, found {len(references)}"
+        )
     if not all(references):
         raise ValueError("every candidate needs at least one reference")
 
@@ -144,7 +148,9 @@ def _f_measure(candidate: Words, truths: Sequence[Words]) -> float:
     if not any(common):
         return 0.0
     precision = max(common) / len(candidate)
-    recall = max(length / len(truth) for length, truth in zip(common, truths, strict=True) if length)
+    recall = max(
+        length / len(truth) for length, truth in zip(common, truths, strict=True) if length
+    )
     return (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
 
 

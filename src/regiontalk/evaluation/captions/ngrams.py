@@ -80,7 +80,8 @@ def count_ngrams(captions: Iterable[Words]) -> list[NgramCounts]:
     number: dict[str, int] = {}
     word = np.array([number.setdefault(each, len(number)) for each in words], np.int64)
     caption_of = np.repeat(np.arange(len(lengths)), lengths)
-    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(words))  # words from here to the caption's end
+    # words from here to the caption's end
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(words))
 
     result = []
     positions, ids = np.arange(len(words)), word
@@ -88,10 +89,13 @@ def count_ngrams(captions: Iterable[Words]) -> list[NgramCounts]:
         if order > 1:
             inside = left[positions] >= order
             positions, ids = positions[inside], ids[inside]
-            ids = ids * len(number) + word[positions + order - 1]  # the shorter n-gram, then one word more
+            # The shorter n-gram, then one word more
+            ids = ids * len(number) + word[positions + order - 1]
         distinct, first, ids = np.unique(ids, return_index=True, return_inverse=True)
         ngrams = Ngrams(order, words, positions[first])
-        keys, count = np.unique(caption_of[positions] * max(1, len(distinct)) + ids, return_counts=True)
+        keys, count = np.unique(
+            caption_of[positions] * max(1, len(distinct)) + ids, return_counts=True
+        )
         caption, ngram = np.divmod(keys, max(1, len(distinct)))
         result.append(NgramCounts(order, caption, ngram, count, ngrams))
     return result
@@ -104,7 +108,9 @@ def count_both(
     flat = [truth for truths in references for truth in truths]
     counts = count_ngrams([*candidates, *flat])
     middle, end = len(candidates), len(candidates) + len(flat)
-    return [each.of(slice(0, middle)) for each in counts], [each.of(slice(middle, end)) for each in counts]
+    return [each.of(slice(0, middle)) for each in counts], [
+        each.of(slice(middle, end)) for each in counts
+    ]
 
 
 def photo_of_reference(references: Sequence[Sequence[Words]]) -> np.ndarray:
@@ -148,7 +154,10 @@ class BleuCounts:
     def summed(self, weights: np.ndarray) -> BleuCounts:
         """The counts of S sets of captions, weights (S, N) saying how often each takes part."""
         return BleuCounts(
-            weights @ self.correct, weights @ self.guessed, weights @ self.length, weights @ self.reference_length
+            weights @ self.correct,
+            weights @ self.guessed,
+            weights @ self.length,
+            weights @ self.reference_length,
         )
 
     def scores(self) -> np.ndarray:
@@ -181,7 +190,9 @@ def bleu_counts(
     return BleuCounts(np.stack(correct, axis=1), guessed, length, np.array(closest))
 
 
-def _matches(mine: NgramCounts, theirs: NgramCounts, photo_of: np.ndarray, photos: int) -> np.ndarray:
+def _matches(
+    mine: NgramCounts, theirs: NgramCounts, photo_of: np.ndarray, photos: int
+) -> np.ndarray:
     """Clipped matches of one order, (N,)."""
     different = len(mine.ngrams)
     keys = photo_of[theirs.caption] * different + theirs.ngram
@@ -254,7 +265,9 @@ def cider(
         frequencies: None takes those of the references.
     """
     photo_of = photo_of_reference(references)
-    delta = _bigrams(candidate_ngrams, len(references))[photo_of] - _bigrams(reference_ngrams, len(photo_of))
+    delta = _bigrams(candidate_ngrams, len(references))[photo_of] - _bigrams(
+        reference_ngrams, len(photo_of)
+    )
     penalty = np.exp(-(delta**2) / (2 * _SIGMA**2))
     clipped, plain = np.zeros(len(photo_of)), np.zeros(len(photo_of))
     for mine, theirs in zip(candidate_ngrams, reference_ngrams, strict=True):
@@ -309,16 +322,22 @@ def _products(
     shared = lookup(mine.caption * different + mine.ngram, mine.count, wanted)
     squared = weight[theirs.ngram] ** 2
     references = len(photo_of)
-    clipped = np.bincount(theirs.caption, np.minimum(shared, theirs.count) * theirs.count * squared, references)
+    clipped = np.bincount(
+        theirs.caption, np.minimum(shared, theirs.count) * theirs.count * squared, references
+    )
     plain = np.bincount(theirs.caption, shared * theirs.count * squared, references)
-    lengths = _length(mine, weight, int(photo_of[-1]) + 1)[photo_of] * _length(theirs, weight, references)
+    lengths = _length(mine, weight, int(photo_of[-1]) + 1)[photo_of] * _length(
+        theirs, weight, references
+    )
     lengths[lengths == 0] = 1  # then the product is 0 as well
     return clipped / lengths, plain / lengths
 
 
 def _length(counts: NgramCounts, weight: np.ndarray, captions: int) -> np.ndarray:
     """Length of each caption's vector, (captions,)."""
-    return np.sqrt(np.bincount(counts.caption, (counts.count * weight[counts.ngram]) ** 2, captions))
+    return np.sqrt(
+        np.bincount(counts.caption, (counts.count * weight[counts.ngram]) ** 2, captions)
+    )
 
 
 def _bigrams(counts: Sequence[NgramCounts], captions: int) -> np.ndarray:

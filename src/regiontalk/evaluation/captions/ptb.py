@@ -14,7 +14,25 @@ from bisect import bisect_right
 from functools import lru_cache
 
 PUNCTUATION = frozenset(
-    ["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"]
+    [
+        "''",
+        "'",
+        "``",
+        "`",
+        "-LRB-",
+        "-RRB-",
+        "-LCB-",
+        "-RCB-",
+        ".",
+        "?",
+        "!",
+        ",",
+        ":",
+        "-",
+        "--",
+        "...",
+        ";",
+    ]
 )
 """What coco-caption removes. Its tokens are in lower case by then, so that brackets ("-lrb-") stay."""
 
@@ -46,7 +64,8 @@ def forget() -> None:
 @lru_cache(_CACHED_CHUNKS)
 def _chunk(text: str) -> tuple[str, ...]:
     """The words of a piece without spaces. Captions repeat themselves: nearly all come from the cache."""
-    simple = _SIMPLE.fullmatch(text)  # most of the others: letters that no rule but that of words is about
+    # Most of the others: letters that no rule but that of words is about
+    simple = _SIMPLE.fullmatch(text)
     if simple and (word := simple[1].lower()) not in _SPECIAL:
         return (word,)
     return _lex(text)
@@ -54,7 +73,8 @@ def _chunk(text: str) -> tuple[str, ...]:
 
 def _lex(text: str) -> tuple[str, ...]:
     text = text.replace(_SOFT_HYPHEN, "")
-    shape = (text if text.isascii() else text.translate(_SHAPES)) + "\n"  # some rules look at what follows
+    # Some rules look at what follows
+    shape = (text if text.isascii() else text.translate(_SHAPES)) + "\n"
     words: list[str] = []
     at = 0
     while at < len(text):
@@ -227,7 +247,10 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("((?i:can))(?i:not)", ""),
     ("((?i:gon|got|lem|gim|wan))(?i:na|ta|me)(?<=(?i:gonna|gotta|lemme|gimme|wanna))", ""),
     ("('[tT])(?i:is|was)", ""),
-    (f"((?i:[ld]{_AP}|j{_AP}|ol{_AP}|dunkin{_AP}|somethin{_AP}|{_AP}em|c{_AP}mon|{_AP}cause|{_AP}till?|e{_AP}er))", ""),
+    (
+        f"((?i:[ld]{_AP}|j{_AP}|ol{_AP}|dunkin{_AP}|somethin{_AP}|{_AP}em|c{_AP}mon|{_AP}cause|{_AP}till?|e{_AP}er))",
+        "",
+    ),
     (f"('[nN](?:{_AP}|{_AFTER_SPACE})|(?:’|&apos;)[nN]{_AP}?)", ""),
     (f"({_AP}[2-9]0[sS])", ""),
     (f"({_AP}[0-9][0-9]){_AFTER_SPACE}", ""),
@@ -274,7 +297,10 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("(&(?:quot|nbsp|apos|MD|mdash|ndash);)", "dropped"),
     (f"([{''.join(_QUOTES)}{_OTHER_QUOTES}]{{1,2}})", "quotes"),
     (r"(-{5,})", ""),
-    (rf"(''|-{{1,4}}|\.{{3,}}|(?:\.[ \xa0]){{2,}}\.|[.,:;'\"`…{_DASHES}{_ODD_HYPHENS}])", "dropped"),
+    (
+        rf"(''|-{{1,4}}|\.{{3,}}|(?:\.[ \xa0]){{2,}}\.|[.,:;'\"`…{_DASHES}{_ODD_HYPHENS}])",
+        "dropped",
+    ),
     ("(.)", ""),
 )
 

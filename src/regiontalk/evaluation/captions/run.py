@@ -153,8 +153,15 @@ def nearest(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     >>> nearest(np.array([[0.0, 0.0], [5.0, 5.0]]), np.array([[9.0, 9.0], [1.0, 0.0]])).tolist()
     [1, 0]
     """
-    if queries.ndim != 2 or candidates.ndim != 2 or queries.shape[1] != candidates.shape[1] or not len(candidates):
-        raise ValueError(f"expected (Q, D) and at least one of (C, D), found {queries.shape} and {candidates.shape}")
+    if (
+        queries.ndim != 2
+        or candidates.ndim != 2
+        or queries.shape[1] != candidates.shape[1]
+        or not len(candidates)
+    ):
+        raise ValueError(
+            f"expected (Q, D) and at least one of (C, D), found {queries.shape} and {candidates.shape}"
+        )
     best = np.empty(len(queries), np.int64)
     for start in range(0, len(queries), _TILE):
         part = slice(start, start + _TILE)
@@ -186,7 +193,9 @@ def _scores_of(captions: Sequence[str], dataset: Dataset) -> CaptionScores:
     return score_captions([tokenise(caption) for caption in captions], references)
 
 
-def _compared(scores: CaptionScores, signature: dict[str, Any], reporting: Reporting) -> dict[str, Any]:
+def _compared(
+    scores: CaptionScores, signature: dict[str, Any], reporting: Reporting
+) -> dict[str, Any]:
     """The numbers of captions with all that belongs to them."""
     result: dict[str, Any] = dict(scores.corpus())
     how = {"metrics": _METRICS}
@@ -207,7 +216,8 @@ def _nearest_of_all(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     best = np.zeros(len(queries), np.int64)
     least = np.full(len(queries), np.inf)
     for start in range(0, len(candidates), _TILE):
-        distances = _squared(queries, candidates[start : start + _TILE].astype(np.float64))  # (q, c)
+        # distances: (q, c)
+        distances = _squared(queries, candidates[start : start + _TILE].astype(np.float64))
         found = distances.argmin(axis=1)
         here = distances[np.arange(len(queries)), found]
         closer = here < least

@@ -50,7 +50,9 @@ class CertaintyScores:
         return asdict(self) | {"bins": [asdict(each) for each in self.bins]}
 
 
-def certainty_scores(probabilities: np.ndarray, found: np.ndarray, shown: np.ndarray) -> CertaintyScores:
+def certainty_scores(
+    probabilities: np.ndarray, found: np.ndarray, shown: np.ndarray
+) -> CertaintyScores:
     """Scores of K answers.
 
     Args:

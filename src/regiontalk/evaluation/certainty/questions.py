@@ -42,7 +42,10 @@ class Question:
 
 
 def of_boxes(
-    photos: Sequence[BoxedPhoto], classes: Sequence[str], vocabulary: Container[str], seed: int = SEED
+    photos: Sequence[BoxedPhoto],
+    classes: Sequence[str],
+    vocabulary: Container[str],
+    seed: int = SEED,
 ) -> list[Question]:
     """Questions about classes, by the first of each one's names of which captions taught all words.
 
@@ -52,7 +55,9 @@ def of_boxes(
         vocabulary: the words that captions taught.
         seed: of the draw, every class being as likely.
     """
-    return _questions([(photo.shown - photo.unclear, photo.shown) for photo in photos], classes, vocabulary, seed)
+    return _questions(
+        [(photo.shown - photo.unclear, photo.shown) for photo in photos], classes, vocabulary, seed
+    )
 
 
 def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str]) -> list[Question]:
@@ -63,8 +68,12 @@ def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str]) ->
         vocabulary: the words that captions taught.
     """
     namer = ClassNamer(each.name for each in CLASSES)
-    mentions = [[namer.mentions(tokenise(caption)) for caption in photo.captions] for photo in photos]
-    return _questions([(_agreed(each), _mentioned(each)) for each in mentions], namer.labels, vocabulary, SEED)
+    mentions = [
+        [namer.mentions(tokenise(caption)) for caption in photo.captions] for photo in photos
+    ]
+    return _questions(
+        [(_agreed(each), _mentioned(each)) for each in mentions], namer.labels, vocabulary, SEED
+    )
 
 
 def caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> list[bool | None]:
@@ -81,7 +90,9 @@ def caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -
     return [right for right, _ in _named_rightly(photos, captions)]
 
 
-def region_caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> list[bool | None]:
+def region_caption_answers(
+    photos: Sequence[CaptionedPhoto], captions: Sequence[str]
+) -> list[bool | None]:
     """The same of captions of regions; None too where one names no class, as people do not tell of all that they see.
 
     Args:
@@ -91,7 +102,9 @@ def region_caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[
     return [right if names else None for right, names in _named_rightly(photos, captions)]
 
 
-def _named_rightly(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> Iterator[tuple[bool | None, bool]]:
+def _named_rightly(
+    photos: Sequence[CaptionedPhoto], captions: Sequence[str]
+) -> Iterator[tuple[bool | None, bool]]:
     """For each caption whether it names what people name and nothing else, None where they name nothing; and whether it
     names any class."""
     namer = ClassNamer(each.name for each in CLASSES)
@@ -118,7 +131,10 @@ def _agreed(captions: Captions) -> set[str]:
 
 
 def _questions(
-    photos: Sequence[tuple[Labels, Labels]], classes: Iterable[str], vocabulary: Container[str], seed: int
+    photos: Sequence[tuple[Labels, Labels]],
+    classes: Iterable[str],
+    vocabulary: Container[str],
+    seed: int,
 ) -> list[Question]:
     """For each class that a photo shows a question, and one about another class that is drawn.
 
@@ -126,7 +142,11 @@ def _questions(
         photos: for each the classes that it shows, and those that it may show.
     """
     rng = np.random.default_rng(seed)
-    names = {label: found[0] for label in sorted(classes) if (found := known(synonyms(label), vocabulary))}
+    names = {
+        label: found[0]
+        for label in sorted(classes)
+        if (found := known(synonyms(label), vocabulary))
+    }
     questions = []
     for row, (shown, perhaps) in enumerate(photos):
         absent = [label for label in names if label not in shown | perhaps]

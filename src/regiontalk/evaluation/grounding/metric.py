@@ -63,9 +63,16 @@ class Query:
 
     def __post_init__(self) -> None:
         count = len(self.regions)
-        shapes = self.truth.shape[1:], self.regions.shape[1:], self.scores.shape, self.objectness.shape
+        shapes = (
+            self.truth.shape[1:],
+            self.regions.shape[1:],
+            self.scores.shape,
+            self.objectness.shape,
+        )
         if shapes != ((4,), (4,), (count,), (count,)) or not len(self.truth) or not count:
-            raise ValueError(f"expected (B, 4), (M, 4), (M,) and (M,), found axes {shapes} and B = {len(self.truth)}")
+            raise ValueError(
+                f"expected (B, 4), (M, 4), (M,) and (M,), found axes {shapes} and B = {len(self.truth)}"
+            )
         if not np.isfinite(self.scores).all():
             raise ValueError("a score is not finite")
 
@@ -90,7 +97,10 @@ def grounding(queries: Sequence[Query]) -> dict[str, Any]:
         ValueError: if there is no query.
     """
     rows, weights, labels = _stacked(queries)
-    by_class = {label: _mean(rows[labels == label], weights[labels == label]) for label in sorted(set(labels.tolist()))}
+    by_class = {
+        label: _mean(rows[labels == label], weights[labels == label])
+        for label in sorted(set(labels.tolist()))
+    }
     return {
         "micro": _table(_mean(rows, weights)),
         "macro": _table(np.mean(list(by_class.values()), axis=0)),
@@ -123,7 +133,9 @@ def grounding_intervals(queries: Sequence[Query], samples: int, seed: int = 0) -
     edges = np.apply_along_axis(interval, 0, np.stack(drawn))  # (low or high, 2, methods, metrics)
     found = {
         way: {
-            method: {metric: (100 * edges[:, which, m, k]).tolist() for k, metric in enumerate(METRICS)}
+            method: {
+                metric: (100 * edges[:, which, m, k]).tolist() for k, metric in enumerate(METRICS)
+            }
             for m, method in enumerate(METHODS)
         }
         for which, way in enumerate(("micro", "macro"))
@@ -149,7 +161,10 @@ def centres_inside(boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:
     [True, False]
     """
     centres = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2  # (M, 1, 2)
-    after, before = np.greater_equal(centres, truth[None, :, :2]), np.less_equal(centres, truth[None, :, 2:])
+    after, before = (
+        np.greater_equal(centres, truth[None, :, :2]),
+        np.less_equal(centres, truth[None, :, 2:]),
+    )
     inside: np.ndarray = np.logical_and(after, before).all(axis=2).any(axis=1)  # of (M, B, 2)
     return inside
 
@@ -207,7 +222,8 @@ def _rows(query: Query) -> np.ndarray:
     centre = _centre_box(query.regions[WHOLE_PHOTO])
     boxes = np.concatenate([query.regions, centre])  # the last row is the centre box
     points, overlaps = centres_inside(boxes, query.truth), overlapping(boxes, query.truth)
-    others = slice(1, len(query.regions)) if len(query.regions) > 1 else slice(0, 1)  # the photo if there is no other
+    # The photo if there is no other
+    others = slice(1, len(query.regions)) if len(query.regions) > 1 else slice(0, 1)
     largest, surest = area(query.regions[others]), query.objectness[others]
     return np.array(
         [
@@ -250,7 +266,9 @@ def _micro_and_macro(rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) 
     sums = np.add.reduceat(rows * weights[:, None, None], starts)  # (labels, methods, metrics)
     totals = np.add.reduceat(weights, starts)[:, None, None]
     present = totals[:, 0, 0] > 0
-    return np.stack([sums.sum(axis=0) / totals.sum(), (sums[present] / totals[present]).mean(axis=0)])
+    return np.stack(
+        [sums.sum(axis=0) / totals.sum(), (sums[present] / totals[present]).mean(axis=0)]
+    )
 
 
 def _table(rows: np.ndarray) -> dict[str, Row]:

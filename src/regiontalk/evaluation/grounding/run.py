@@ -111,7 +111,9 @@ def evaluate_classes(
             **box_signature(model, dataset, selection or {}, progress),
             "queries": len(questions["words"]),
             "difficult_queries": len(questions["difficult"]),
-            "pairs_left_out_for_crowds": sum(len(photo.unclear & photo.labels) for photo in dataset.photos),
+            "pairs_left_out_for_crowds": sum(
+                len(photo.unclear & photo.labels) for photo in dataset.photos
+            ),
             "sentence": sentence,
             "min_photos_of_a_class": min_photos,
             **_how(reporting),
@@ -130,7 +132,9 @@ def _ask_class(
     """Asks a photo for a class by each of its names; the queries go to the `questions` that they belong to."""
     photo, regions, row = looked
     truth, share = photo.boxes_of(label), 1 / max(1, len(names))
-    queries = [_query(label, truth, regions, scores_of(name, regions), share, row) for name in names]
+    queries = [
+        _query(label, truth, regions, scores_of(name, regions), share, row) for name in names
+    ]
     questions["synonyms"] += queries
     for query in queries[:1]:
         first = replace(query, weight=1.0)
@@ -173,7 +177,9 @@ def evaluate_phrases(
     looked = look_at_photos(model, photos, progress, extra=True)
     answers = [
         answer
-        for row, (photo, regions, sentences) in enumerate(zip(photos, looked, asked_of, strict=True))
+        for row, (photo, regions, sentences) in enumerate(
+            zip(photos, looked, asked_of, strict=True)
+        )
         for answer in _ask_phrases(model, photo, regions, sentences, row)
     ]
     if not answers:
@@ -225,7 +231,9 @@ def _ask_phrases(
     wanted = [sentence for sentence in sentences if sentence.phrases]
     named = {phrase.entity for sentence in wanted for phrase in sentence.phrases}
     truths = {entity: photo.boxes_of(entity) for entity in named}
-    for sentence, read in zip(wanted, model.read(" ".join(sentence.words) for sentence in wanted), strict=True):
+    for sentence, read in zip(
+        wanted, model.read(" ".join(sentence.words) for sentence in wanted), strict=True
+    ):
         word_regions = _word_regions(model, regions, read)
         for phrase in sentence.phrases:
             span = slice(phrase.start, phrase.end)
@@ -249,7 +257,9 @@ def look_at_photos(
     model: Model, photos: Sequence[BoxedPhoto], progress: Progress, extra: bool = False
 ) -> Iterator[Regions]:
     """The regions of each photo, in order, found a few photos at a time; `extra` as of `Model.look`."""
-    return chain.from_iterable(looked for _, looked in boxed_regions(model, photos, progress, extra=extra))
+    return chain.from_iterable(
+        looked for _, looked in boxed_regions(model, photos, progress, extra=extra)
+    )
 
 
 def class_names(
@@ -274,24 +284,34 @@ def class_names(
     common = sorted(label for label, photos in photos_of.items() if photos >= min_photos)
     if photos_of and not common:
         most = max(photos_of.values())
-        raise ConfigError(f"--min-photos {min_photos}: no class of {dataset.name} has so many; give {most} or less")
+        raise ConfigError(
+            f"--min-photos {min_photos}: no class of {dataset.name} has so many; give {most} or less"
+        )
     names = {label: known(synonyms(label), model.pack.vocabulary) for label in common}
     if not any(names.values()):
-        raise DataError(f"{dataset.name}: the pack knows a word for none of its classes {', '.join(names) or '(none)'}")
+        raise DataError(
+            f"{dataset.name}: the pack knows a word for none of its classes {', '.join(names) or '(none)'}"
+        )
     return photos_of, names
 
 
 def _classes(photos_of: Mapping[str, int], names: Mapping[str, Sequence[Words]]) -> dict[str, Any]:
     """Which classes were asked for and with what, and which not: the pack has no word, or there are too few photos."""
     asked = {
-        label: {"word": " ".join(found[0]), "synonyms": list(map(" ".join, found)), "photos": photos_of[label]}
+        label: {
+            "word": " ".join(found[0]),
+            "synonyms": list(map(" ".join, found)),
+            "photos": photos_of[label],
+        }
         for label, found in names.items()
         if found
     }
     return {
         "classes": asked,
         "unknown_classes": {label: photos_of[label] for label in names if label not in asked},
-        "rare_classes": {label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())},
+        "rare_classes": {
+            label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())
+        },
     }
 
 
@@ -314,16 +334,23 @@ def _read_names(model: Model, names: set[Words], sentence: str) -> dict[Words, n
     before, after = around_name(sentence)
     start, order = len(tokenise(before)), sorted(names)
     read = model.read([f"{before} {' '.join(name)} {after}" for name in order])
-    return {name: each.vectors[start : start + len(name)] for name, each in zip(order, read, strict=True)}
+    return {
+        name: each.vectors[start : start + len(name)]
+        for name, each in zip(order, read, strict=True)
+    }
 
 
 def _scores(words: np.ndarray, regions: Regions, objectness: float) -> np.ndarray:
     """How `align` would score each region for words (T, h) that share one: the sum of their ψ_U.  # (M,)"""
-    scores: np.ndarray = unary_potentials(products(words, regions.vectors), regions.scores, objectness).sum(axis=0)
+    scores: np.ndarray = unary_potentials(
+        products(words, regions.vectors), regions.scores, objectness
+    ).sum(axis=0)
     return scores
 
 
-def _query(label: str, truth: np.ndarray, regions: Regions, scores: np.ndarray, weight: float, row: int) -> Query:
+def _query(
+    label: str, truth: np.ndarray, regions: Regions, scores: np.ndarray, weight: float, row: int
+) -> Query:
     return Query(label, truth, regions.boxes_xyxy, scores, regions.scores, weight, row)
 
 
@@ -333,17 +360,22 @@ def _is_difficult(photo: BoxedPhoto, label: str) -> bool:
     return covered < photo.width * photo.height / 4 and len(photo.labels) > 1
 
 
-def _numbers(questions: Mapping[str, Sequence[Query]], reporting: Reporting | None) -> dict[str, Any]:
+def _numbers(
+    questions: Mapping[str, Sequence[Query]], reporting: Reporting | None
+) -> dict[str, Any]:
     """The numbers of each kind of questions that were asked, and with a bootstrap their intervals."""
     asked = {kind: queries for kind, queries in questions.items() if queries}
     numbers: dict[str, Any] = {}
     for kind, queries in asked.items():
         found = grounding(queries)
         times = {way: times_best_baseline(found[way]) for way in ("micro", "macro")}
-        numbers[kind] = found | {"times_best_baseline": {way: each for way, each in times.items() if each is not None}}
+        numbers[kind] = found | {
+            "times_best_baseline": {way: each for way, each in times.items() if each is not None}
+        }
     if reporting is not None and reporting.samples:
         numbers["interval"] = {
-            kind: grounding_intervals(queries, reporting.samples, reporting.seed) for kind, queries in asked.items()
+            kind: grounding_intervals(queries, reporting.samples, reporting.seed)
+            for kind, queries in asked.items()
         }
     rounded_numbers: dict[str, Any] = rounded(numbers)
     return rounded_numbers
@@ -351,4 +383,8 @@ def _numbers(questions: Mapping[str, Sequence[Query]], reporting: Reporting | No
 
 def _how(reporting: Reporting | None) -> dict[str, str]:
     """What the numbers mean, for the signature."""
-    return _HOW | ({"interval": interval_words(reporting)} if reporting is not None and reporting.samples else {})
+    return _HOW | (
+        {"interval": interval_words(reporting)}
+        if reporting is not None and reporting.samples
+        else {}
+    )

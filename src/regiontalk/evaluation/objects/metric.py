@@ -140,7 +140,9 @@ def object_scores(photos: Sequence[NamedPhoto]) -> ObjectScores:
     )
 
 
-def object_intervals(photos: Sequence[NamedPhoto], samples: int, seed: int = 0) -> dict[str, list[float]]:
+def object_intervals(
+    photos: Sequence[NamedPhoto], samples: int, seed: int = 0
+) -> dict[str, list[float]]:
     """How far the scores would move with other photos, see `regiontalk.evaluation.results`.
 
     Args:
@@ -154,8 +156,14 @@ def object_intervals(photos: Sequence[NamedPhoto], samples: int, seed: int = 0) 
         ValueError: if there is no photo, or `samples` is below 1.
     """
     counts = _counts(photos)
-    drawn = np.stack([_shares(weights @ counts) for weights in draws(np.arange(len(photos)), samples, seed)])
-    return {name: interval(values) for name, values in zip(NAMES, drawn.T, strict=True) if not np.isnan(values).any()}
+    drawn = np.stack(
+        [_shares(weights @ counts) for weights in draws(np.arange(len(photos)), samples, seed)]
+    )
+    return {
+        name: interval(values)
+        for name, values in zip(NAMES, drawn.T, strict=True)
+        if not np.isnan(values).any()
+    }
 
 
 def class_scores(photos: Sequence[NamedPhoto]) -> dict[str, ClassScores]:
@@ -190,7 +198,10 @@ def _counts(photos: Sequence[NamedPhoto]) -> np.ndarray:
     counts = np.zeros((len(photos), 8))
     for row, photo in zip(counts, photos, strict=True):
         wrong = [len(caption.sure - photo.shown) for caption in photo.captions]
-        row[_WRONG], row[_MENTIONS] = sum(wrong), sum(len(caption.sure) for caption in photo.captions)
+        row[_WRONG], row[_MENTIONS] = (
+            sum(wrong),
+            sum(len(caption.sure) for caption in photo.captions),
+        )
         row[_WRONG_CAPTIONS], row[_CAPTIONS] = np.count_nonzero(wrong), len(photo.captions)
         if photo.main is not None:
             row[_MAIN_NAMED], row[_MAIN] = _share_naming(photo, photo.main), 1
@@ -201,7 +212,9 @@ def _counts(photos: Sequence[NamedPhoto]) -> np.ndarray:
 
 def _share_naming(photo: NamedPhoto, label: str) -> float:
     """The share of a photo's captions that name a class on it."""
-    return sum(label in each.sure or label in each.unsure for each in photo.captions) / len(photo.captions)
+    return sum(label in each.sure or label in each.unsure for each in photo.captions) / len(
+        photo.captions
+    )
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:

@@ -111,7 +111,9 @@ def read_photo_captions(
             of_others += 1
     problems = Problems(path)
     problems.add(f"names that fit several photos of {source}", photos.ambiguous)
-    several = [f"{name}: {' and '.join(sorted(given))}" for name, given in called.items() if len(given) > 1]
+    several = [
+        f"{name}: {' and '.join(sorted(given))}" for name, given in called.items() if len(given) > 1
+    ]
     problems.add(f"photos of {source} that several names fit", several)
     problems.raise_if_any("or name these photos as the boxes do")
     signature = {
@@ -154,7 +156,9 @@ def write_photo_captions(
     return PhotoCaptions(captions, signature, Path(model.pack.folder), traced)
 
 
-def with_captions(dataset: BoxedDataset, captions: Sequence[PhotoCaptions], selection: Selection) -> BoxedDataset:
+def with_captions(
+    dataset: BoxedDataset, captions: Sequence[PhotoCaptions], selection: Selection
+) -> BoxedDataset:
     """The photos that have a caption of each of these sources: all of them, or those without are left out, counted.
 
     Args:
@@ -172,7 +176,9 @@ def with_captions(dataset: BoxedDataset, captions: Sequence[PhotoCaptions], sele
             problems.raise_if_any(LEAVE_OUT)
         photos = tuple(photo for photo in photos if photo.name in each.captions)
         if not photos:
-            raise DataError(f"{each.source}: has no caption of a photo of {dataset.name}; are they the same photos?")
+            raise DataError(
+                f"{each.source}: has no caption of a photo of {dataset.name}; are they the same photos?"
+            )
         if bare:
             left_out[f"photos without a caption in {each.source.name}"] = len(bare)
     return replace(dataset, photos=photos, left_out=left_out)
@@ -189,6 +195,11 @@ def traced_scores(queries: Sequence[Query]) -> dict[str, Any]:
         return {"words": 0}
     found = grounding(queries)
     tables = {
-        way: {method: numbers["pointing"] for method, numbers in found[way].items()} for way in ("micro", "macro")
+        way: {method: numbers["pointing"] for method, numbers in found[way].items()}
+        for way in ("micro", "macro")
     }
-    return {"words": len(queries), **tables, "times_best_baseline": times_best_baseline(found["micro"])}
+    return {
+        "words": len(queries),
+        **tables,
+        "times_best_baseline": times_best_baseline(found["micro"]),
+    }

@@ -81,7 +81,11 @@ class ObjectResult:
 
     def rows(self) -> dict[str, ObjectScores]:
         """The scores that there are, by name."""
-        found = {"captions": self.captions, "boxes_or_people": self.boxes_or_people, "human": self.human}
+        found = {
+            "captions": self.captions,
+            "boxes_or_people": self.boxes_or_people,
+            "human": self.human,
+        }
         return {name: scores for name, scores in found.items() if scores is not None}
 
     def to_json(self) -> dict[str, Any]:
@@ -92,7 +96,10 @@ class ObjectResult:
             numbers["traced"] = dict(self.traced)
         if self.interval:
             numbers["interval"] = {name: dict(edges) for name, edges in self.interval.items()}
-        wrong = [{"words": each.words, "class": each.label, "captions": each.captions} for each in self.wrong_words]
+        wrong = [
+            {"words": each.words, "class": each.label, "captions": each.captions}
+            for each in self.wrong_words
+        ]
         return {**rounded(numbers), "wrong_words": wrong, "signature": dict(self.signature)}
 
 
@@ -127,7 +134,9 @@ def evaluate_objects(
     if human is not None:
         theirs = [_Read.of(photo, human.captions[photo.name], namer) for photo in dataset.photos]
         pairs = zip(mine, theirs, strict=True)
-        measured["boxes_or_people"] = [read.scored(also=people.named_for_sure()) for read, people in pairs]
+        measured["boxes_or_people"] = [
+            read.scored(also=people.named_for_sure()) for read, people in pairs
+        ]
         measured["human"] = [read.scored() for read in theirs]
     scores = {name: object_scores(photos) for name, photos in measured.items()}
     intervals = {
@@ -135,7 +144,12 @@ def evaluate_objects(
         for name, photos in measured.items()
         if reporting.samples
     }
-    how = {"classes": list(namer.labels), "classes_from": classes, "class_words_sha256": file_sha256(FILE), **_HOW}
+    how = {
+        "classes": list(namer.labels),
+        "classes_from": classes,
+        "class_words_sha256": file_sha256(FILE),
+        **_HOW,
+    }
     return ObjectResult(
         captions=scores["captions"],
         human=scores.get("human"),
@@ -171,7 +185,11 @@ def main_thing(photo: BoxedPhoto, namer: ClassNamer) -> str | None:
         None if there is no box.
     """
     sizes = area(photo.boxes_xyxy)
-    counted = [(row, label) for row, (text, *_) in enumerate(photo.texts) if (label := namer.counted(text)) is not None]
+    counted = [
+        (row, label)
+        for row, (text, *_) in enumerate(photo.texts)
+        if (label := namer.counted(text)) is not None
+    ]
     return max(counted, key=lambda each: sizes[each[0]])[1] if counted else None
 
 
@@ -188,9 +206,18 @@ class _Read:
 
     @classmethod
     def of(cls, photo: BoxedPhoto, texts: Sequence[str], namer: ClassNamer) -> _Read:
-        shown = frozenset(label for text in photo.shown if (label := namer.counted(text)) is not None)
+        shown = frozenset(
+            label for text in photo.shown if (label := namer.counted(text)) is not None
+        )
         words = [tokenise(text) for text in texts]
-        return cls(photo, shown, main_thing(photo, namer), texts, words, [namer.mentions(each) for each in words])
+        return cls(
+            photo,
+            shown,
+            main_thing(photo, namer),
+            texts,
+            words,
+            [namer.mentions(each) for each in words],
+        )
 
     def captions(self, shown: frozenset[str]) -> tuple[Named, ...]:
         return tuple(named(mentions, shown) for mentions in self.mentions)
@@ -205,7 +232,9 @@ class _Read:
 
     def boxes_of(self, label: str, namer: ClassNamer) -> np.ndarray:
         """The boxes of a class that counts.  # (B, 4)"""
-        rows = [row for row, texts in enumerate(self.photo.texts) if label in map(namer.counted, texts)]
+        rows = [
+            row for row, texts in enumerate(self.photo.texts) if label in map(namer.counted, texts)
+        ]
         return self.photo.boxes_xyxy[rows]
 
     def wrong_words(self) -> list[tuple[str, str]]:
@@ -235,7 +264,9 @@ class _Read:
         ]
 
 
-def _traced(read: Sequence[_Read], traced: Mapping[str, TracedCaption], namer: ClassNamer) -> dict[str, Any]:
+def _traced(
+    read: Sequence[_Read], traced: Mapping[str, TracedCaption], namer: ClassNamer
+) -> dict[str, Any]:
     """Whether words for what is there lie on it."""
     queries = []
     for row, each in enumerate(read):
@@ -250,7 +281,11 @@ def _traced(read: Sequence[_Read], traced: Mapping[str, TracedCaption], namer: C
 def _labels(dataset: BoxedDataset, classes: ClassList) -> Sequence[str]:
     if classes == "data":
         return dataset.classes
-    return [each.voc for each in CLASSES if each.voc] if classes == "voc" else [each.name for each in CLASSES]
+    return (
+        [each.voc for each in CLASSES if each.voc]
+        if classes == "voc"
+        else [each.name for each in CLASSES]
+    )
 
 
 def _wrong_words(read: Sequence[_Read]) -> list[WrongWords]:
@@ -263,5 +298,11 @@ def _of_people(human: PhotoCaptions | None) -> dict[str, Any]:
     """Where people's captions come from and what they are for, for the signature."""
     if human is None:
         return {}
-    origin = {key.replace("captions", "human", 1): value for key, value in human.signature.items() if "captions" in key}
-    return origin | {"boxes_or_people": "what people's captions name for sure is there too, as in that paper"}
+    origin = {
+        key.replace("captions", "human", 1): value
+        for key, value in human.signature.items()
+        if "captions" in key
+    }
+    return origin | {
+        "boxes_or_people": "what people's captions name for sure is there too, as in that paper"
+    }

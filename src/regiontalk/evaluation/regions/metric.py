@@ -19,7 +19,9 @@ SIMILARITIES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 MERGE_FROM = 0.7
 """True boxes with at least this IoU are one, with several captions."""
 
-Similarity = Callable[[Sequence[Sequence[str]], Sequence[Sequence[Sequence[str]]]], Sequence[float] | np.ndarray]
+Similarity = Callable[
+    [Sequence[Sequence[str]], Sequence[Sequence[Sequence[str]]]], Sequence[float] | np.ndarray
+]
 """Candidates' words and for each the words of its references -> how alike they are, in 0..1."""
 
 
@@ -99,7 +101,8 @@ def average_precision(right: np.ndarray, positives: int) -> float:
         return 0.0
     found = np.cumsum(right)
     precision = found / np.arange(1, len(right) + 1)
-    best_from = np.maximum.accumulate(precision[::-1])[::-1]  # the best precision from each answer on
+    # The best precision from each answer on
+    best_from = np.maximum.accumulate(precision[::-1])[::-1]
     # recall >= t/100, in whole numbers, so that 0.07 is not 0.07000000000000001
     at = np.searchsorted(100 * found, np.arange(101) * positives, side="left")
     return float(np.where(at < len(right), best_from[np.minimum(at, len(right) - 1)], 0.0).mean())
@@ -147,8 +150,12 @@ def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> di
     50.0
     """
     if not captions or len(captions) != len(labels):
-        raise ValueError(f"{len(captions)} captions need as many labels, at least one, found {len(labels)}")
-    named = np.array([names_class(words, label) for words, label in zip(captions, labels, strict=True)])
+        raise ValueError(
+            f"{len(captions)} captions need as many labels, at least one, found {len(labels)}"
+        )
+    named = np.array(
+        [names_class(words, label) for words, label in zip(captions, labels, strict=True)]
+    )
     of, classes = np.array(labels), sorted(set(labels))
     another = [
         not right and any(names_class(words, each) for each in classes)
@@ -192,13 +199,16 @@ def _match(photo: Described) -> _Matches:
     overlap = overlaps.max(axis=1, initial=0)
     met = overlap > 0
     first = np.zeros(len(rows), bool)
-    _, earliest = np.unique(best[met], return_index=True)  # for each true box the surest that goes to it
+    # For each true box the surest that goes to it
+    _, earliest = np.unique(best[met], return_index=True)
     first[np.flatnonzero(met)[earliest]] = True
     references = [texts[group] if hit else [] for group, hit in zip(best, met, strict=True)]
     return _Matches(rows, photo.confidence[rows], overlap, first, references, len(groups))
 
 
-def _similarities(photos: Sequence[Described], matches: Sequence[_Matches], similarity: Similarity) -> np.ndarray:
+def _similarities(
+    photos: Sequence[Described], matches: Sequence[_Matches], similarity: Similarity
+) -> np.ndarray:
     """(R,) of each described box's caption with its true box's; 0 where it has none."""
     pairs = [
         (photo.captions[row], texts)
@@ -208,5 +218,7 @@ def _similarities(photos: Sequence[Described], matches: Sequence[_Matches], simi
     scored = [index for index, (_, texts) in enumerate(pairs) if texts]
     alike = np.zeros(len(pairs))
     if scored:
-        alike[scored] = similarity([pairs[index][0] for index in scored], [pairs[index][1] for index in scored])
+        alike[scored] = similarity(
+            [pairs[index][0] for index in scored], [pairs[index][1] for index in scored]
+        )
     return alike

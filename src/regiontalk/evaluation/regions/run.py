@@ -20,7 +20,12 @@ from regiontalk.evaluation.captions.java import NEEDS, meteor, meteor_is_install
 from regiontalk.evaluation.captions.metric import caption_scores, rouge_l
 from regiontalk.evaluation.captions.run import nearest, refuse_shared
 from regiontalk.evaluation.looking import CLASSES, boxed_regions
-from regiontalk.evaluation.regions.metric import Described, Similarity, dense_captioning, named_shares
+from regiontalk.evaluation.regions.metric import (
+    Described,
+    Similarity,
+    dense_captioning,
+    named_shares,
+)
 from regiontalk.evaluation.results import SILENT, Progress, rounded
 from regiontalk.evaluation.signature import box_signature
 from regiontalk.language import tokenise
@@ -92,10 +97,14 @@ def evaluate_naming(
     labels = [texts[0] for photo in dataset.photos for texts in photo.texts]
     region = named_shares([words for each in written for words in each.region], labels)
     full_frame = named_shares([words for each in written for words in each.crop], labels)
-    times = {"times_full_frame": region["micro"] / full_frame["micro"]} if full_frame["micro"] else {}
+    times = (
+        {"times_full_frame": region["micro"] / full_frame["micro"]} if full_frame["micro"] else {}
+    )
     counts = {label: labels.count(label) for label in sorted(set(labels))}
     signature = box_signature(model, dataset, selection or {}, progress) | _search(model, beam)
-    numbers = rounded({"region": region, "full_frame_on_crop": full_frame, **times, "boxes_by_class": counts})
+    numbers = rounded(
+        {"region": region, "full_frame_on_crop": full_frame, **times, "boxes_by_class": counts}
+    )
     return {**numbers, "signature": signature}
 
 
@@ -129,13 +138,19 @@ def evaluate_region_captions(
         DataError, PhotoError: as in `evaluate_naming`.
         ConfigError: if `neighbours` shares a photo with `dataset`.
     """
-    _require(dataset, "captions", "captions; give Visual Genome's region descriptions or JSON Lines of boxes")
+    _require(
+        dataset,
+        "captions",
+        "captions; give Visual Genome's region descriptions or JSON Lines of boxes",
+    )
     if neighbours is not None:
         _require(neighbours, "captions", "captions to lend")
         asked, lending = ([photo.file for photo in each.photos] for each in (dataset, neighbours))
         refuse_shared(asked, lending, "Give --neighbours others")
     written = list(_describe(model, dataset, beam, progress))
-    truths = [[tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts]
+    truths = [
+        [tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts
+    ]
     found: dict[str, Any] = {
         "region": _scores([words for each in written for words in each.region], truths),
         "full_frame_on_crop": _scores([words for each in written for words in each.crop], truths),
@@ -150,13 +165,17 @@ def evaluate_region_captions(
         "captions": sum(map(len, truths)),
         "meteor": meteor_note(),
         "boxes_with_several_captions": len(several),
-        "nearest_neighbour": None if neighbours is None else f"{neighbours.name}, {neighbours.split}",
+        "nearest_neighbour": None
+        if neighbours is None
+        else f"{neighbours.name}, {neighbours.split}",
     }
     if dense is not None:
         found["dense_captioning"] = dense_captioning(
             list(_find_and_describe(model, dataset, beam, progress)), dense.similarity
         )
-        how["dense_captioning"] = f"thresholds of Johnson et al. 2016, similarity {dense.name}, surest box first"
+        how["dense_captioning"] = (
+            f"thresholds of Johnson et al. 2016, similarity {dense.name}, surest box first"
+        )
     signature = box_signature(model, dataset, selection or {}, progress)
     return {**rounded(found), "signature": signature | how}
 
@@ -177,7 +196,9 @@ class _Written:
     features: np.ndarray
 
 
-def _describe(model: Model, dataset: BoxedDataset, beam: int | None, progress: Progress) -> Iterator[_Written]:
+def _describe(
+    model: Model, dataset: BoxedDataset, beam: int | None, progress: Progress
+) -> Iterator[_Written]:
     """The given boxes of each photo, in order."""
     for batch, looked in boxed_regions(model, dataset.photos, progress, given=True):
         for photo, described in zip(batch, model.describe_regions(looked, beam), strict=True):
@@ -198,12 +219,18 @@ def _caption_crops(model: Model, photo: BoxedPhoto, beam: int | None) -> Texts:
 def crop(photo: Photo, box: np.ndarray) -> Photo:
     """The pixels that a box (4,) inside the photo touches, as a photo of its own."""
     left, top = (floor(edge) for edge in box[:2])
-    right, bottom = (max(ceil(edge), least + 1) for edge, least in zip(box[2:], (left, top), strict=True))
+    right, bottom = (
+        max(ceil(edge), least + 1) for edge, least in zip(box[2:], (left, top), strict=True)
+    )
     image = photo.image.crop((left, top, right, bottom))
-    return Photo(f"{photo.file} [{left}, {top}, {right}, {bottom}]", image.width, image.height, image)
+    return Photo(
+        f"{photo.file} [{left}, {top}, {right}, {bottom}]", image.width, image.height, image
+    )
 
 
-def _lend(model: Model, written: Sequence[_Written], neighbours: BoxedDataset, progress: Progress) -> Texts:
+def _lend(
+    model: Model, written: Sequence[_Written], neighbours: BoxedDataset, progress: Progress
+) -> Texts:
     """For each box the first caption of the nearest box of other photos."""
     features, captions = list[np.ndarray](), list[str]()
     for batch, looked in boxed_regions(model, neighbours.photos, progress, given=True):
@@ -244,4 +271,7 @@ def _require(dataset: BoxedDataset, kind: str, wanted: str) -> None:
 def _search(model: Model, beam: int | None) -> dict[str, Any]:
     """How both captioners search."""
     settings = model.pack.settings
-    return {"region": settings.region_captioner.search(beam), "full_frame": settings.photo_captioner.search(beam)}
+    return {
+        "region": settings.region_captioner.search(beam),
+        "full_frame": settings.photo_captioner.search(beam),
+    }

@@ -12,7 +12,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from regiontalk.errors import ConfigError
-from regiontalk.evaluation.results import Progress, Reporting, draw, interval, interval_words, rounded
+from regiontalk.evaluation.results import (
+    Progress,
+    Reporting,
+    draw,
+    interval,
+    interval_words,
+    rounded,
+)
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, Scores, rank
 from regiontalk.evaluation.signature import TIES
 
@@ -65,7 +72,9 @@ def numbers(folds: Sequence[Ranks]) -> Numbers:
     Returns:
         As `retrieval`.
     """
-    return _average([_Weighable(fold).numbers(np.ones(len(fold.photos), np.int64)) for fold in folds])
+    return _average(
+        [_Weighable(fold).numbers(np.ones(len(fold.photos), np.int64)) for fold in folds]
+    )
 
 
 def rsum(found: Numbers) -> float:
@@ -95,8 +104,14 @@ def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, 
         raise ValueError(f"samples must be at least 1, not {samples}")
     generator = np.random.default_rng(seed)
     weighable = [_Weighable(fold) for fold in folds]
-    drawn = [_average([fold.numbers(draw(fold.photos, generator)) for fold in weighable]) for _ in range(samples)]
-    intervals = {way: {name: interval([d[way][name] for d in drawn]) for name in drawn[0][way]} for way in WAYS}
+    drawn = [
+        _average([fold.numbers(draw(fold.photos, generator)) for fold in weighable])
+        for _ in range(samples)
+    ]
+    intervals = {
+        way: {name: interval([d[way][name] for d in drawn]) for name in drawn[0][way]}
+        for way in WAYS
+    }
     return {**intervals, "rsum": interval([rsum(each) for each in drawn])}
 
 
@@ -125,7 +140,9 @@ def cut_folds(photo_of_sentence: np.ndarray, photos: int, folds: int) -> list[Fo
 
 
 def rank_folds(
-    parts: Sequence[Fold], scores_of: Callable[[slice, np.ndarray, np.ndarray], Scores], progress: Progress
+    parts: Sequence[Fold],
+    scores_of: Callable[[slice, np.ndarray, np.ndarray], Scores],
+    progress: Progress,
 ) -> list[Ranks]:
     """The ranks in each fold.
 
@@ -137,11 +154,16 @@ def rank_folds(
     Raises:
         ValueError: as `rank`.
     """
-    progress.expect(sum((photos.stop - photos.start) * len(sentences) for photos, sentences, _ in parts), "scores")
+    progress.expect(
+        sum((photos.stop - photos.start) * len(sentences) for photos, sentences, _ in parts),
+        "scores",
+    )
     return [rank(scores_of(*part), progress.advance) for part in parts]
 
 
-def retrieval_result(folds: Sequence[Ranks], signature: dict[str, Any], reporting: Reporting) -> dict[str, Any]:
+def retrieval_result(
+    folds: Sequence[Ranks], signature: dict[str, Any], reporting: Reporting
+) -> dict[str, Any]:
     """The numbers of a retrieval with all that belongs to them.
 
     Args:
@@ -157,7 +179,9 @@ def retrieval_result(folds: Sequence[Ranks], signature: dict[str, Any], reportin
     size = len(folds[0].photos)
     how = {
         "ties": TIES,
-        "folds": "1" if len(folds) == 1 else f"average of {len(folds)} of {size} photos each, in order",
+        "folds": "1"
+        if len(folds) == 1
+        else f"average of {len(folds)} of {size} photos each, in order",
     }
     result: dict[str, Any] = {**found, "rsum": rsum(found)}
     if reporting.samples:
@@ -179,7 +203,10 @@ class _Weighable:
 
     def numbers(self, weights: np.ndarray) -> Numbers:
         """As `retrieval`, photo k and its sentences taken `weights[k]` times, (N,) integers."""
-        return {way: _numbers(ranks, weights[photos]) for way, (ranks, photos) in zip(WAYS, self._ways, strict=True)}
+        return {
+            way: _numbers(ranks, weights[photos])
+            for way, (ranks, photos) in zip(WAYS, self._ways, strict=True)
+        }
 
 
 def _numbers(ranks: np.ndarray, weights: np.ndarray) -> dict[str, float]:
@@ -190,9 +217,19 @@ def _numbers(ranks: np.ndarray, weights: np.ndarray) -> dict[str, float]:
     for k in RECALL_AT:
         within = int(np.searchsorted(ranks, k, side="right"))
         recalls[f"r{k}"] = 100 * int(upto[within - 1]) / total if within else 0.0
-    middle = [ranks[np.searchsorted(upto, place, side="right")] for place in ((total - 1) // 2, total // 2)]
-    return {**recalls, "median_rank": float(np.mean(middle)), "mean_rank": float(ranks @ weights) / total}
+    middle = [
+        ranks[np.searchsorted(upto, place, side="right")]
+        for place in ((total - 1) // 2, total // 2)
+    ]
+    return {
+        **recalls,
+        "median_rank": float(np.mean(middle)),
+        "mean_rank": float(ranks @ weights) / total,
+    }
 
 
 def _average(folds: Sequence[Numbers]) -> Numbers:
-    return {way: {name: fmean(fold[way][name] for fold in folds) for name in folds[0][way]} for way in WAYS}
+    return {
+        way: {name: fmean(fold[way][name] for fold in folds) for name in folds[0][way]}
+        for way in WAYS
+    }

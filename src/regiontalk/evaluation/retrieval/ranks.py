@@ -76,7 +76,8 @@ def rank(scores: Scores, advance: Callable[[int], None] = lambda pairs: None) ->
     """
     photo_of, positives = np.asarray(scores.photo_of_sentence, np.int64), scores.positives()
     check_photo_of_sentence(photo_of, scores.photos)
-    best = np.full(scores.photos, -np.inf, positives.dtype)  # (N,): each photo with the best of its sentences
+    # best: (N,): each photo with the best of its sentences
+    best = np.full(scores.photos, -np.inf, positives.dtype)
     np.maximum.at(best, photo_of, positives)
     ranks = Ranks(np.ones(scores.photos, np.int64), np.ones(len(photo_of), np.int64), photo_of)
     for photos, sentences, tile in scores.tiles():
@@ -100,12 +101,16 @@ class MatrixScores:
         ValueError: if the shapes or types are others.
     """
 
-    def __init__(self, matrix: np.ndarray, photo_of_sentence: np.ndarray, columns: np.ndarray | None = None) -> None:
+    def __init__(
+        self, matrix: np.ndarray, photo_of_sentence: np.ndarray, columns: np.ndarray | None = None
+    ) -> None:
         sentences = matrix.shape[1:] if columns is None else columns.shape
         integers = np.issubdtype(photo_of_sentence.dtype, np.integer)
         if matrix.ndim != 2 or photo_of_sentence.shape != sentences or not integers:
             found = f"{matrix.shape} and {photo_of_sentence.shape}"
-            raise ValueError(f"scores (N, L) need L integers, the photo of each sentence; found {found}")
+            raise ValueError(
+                f"scores (N, L) need L integers, the photo of each sentence; found {found}"
+            )
         if not np.issubdtype(matrix.dtype, np.floating):
             raise ValueError(f"scores must be finite numbers of a float type, found {matrix.dtype}")
         self.photos, self.photo_of_sentence = len(matrix), photo_of_sentence
@@ -156,13 +161,19 @@ class VectorScores:
     ) -> None:
         _check(region_vectors, region_counts, sentences, photo_of_sentence)
         self.photos, self.photo_of_sentence = len(region_vectors), photo_of_sentence
-        order = np.argsort(photo_of_sentence, kind="stable")  # so that a photo's sentences share a tile
-        real = (vectors[:count] for vectors, count in zip(region_vectors, region_counts, strict=True))
+        # So that a photo's sentences share a tile
+        order = np.argsort(photo_of_sentence, kind="stable")
+        real = (
+            vectors[:count] for vectors, count in zip(region_vectors, region_counts, strict=True)
+        )
         self._photos = Distinct(key_of(each) for each in real)
         self._sentences = Distinct((key_of(sentences[each]) for each in order), order)
         self._regions, self._counts = region_vectors, region_counts
         if self._photos.repeats:
-            self._regions, self._counts = region_vectors[self._photos.first], region_counts[self._photos.first]
+            self._regions, self._counts = (
+                region_vectors[self._photos.first],
+                region_counts[self._photos.first],
+            )
         self._words = [sentences[each] for each in self._sentences.first]
         self._word_counts = np.array([len(words) for words in self._words])
         self._photo_tiles = tiles_of_photos(len(self._regions), self._regions.shape[1], tile)
@@ -172,7 +183,8 @@ class VectorScores:
 
     def positives(self) -> np.ndarray:
         """As `Scores` says. Only tiles in which a photo meets its own sentences are scored: few, if most differ."""
-        photos, sentences = self._photos.number[self.photo_of_sentence], self._sentences.number  # (L,) each
+        # photos, sentences: (L,) each
+        photos, sentences = self._photos.number[self.photo_of_sentence], self._sentences.number
         photo_tile = _tile_of(photos, self._photo_tiles)
         sentence_tile = _tile_of(sentences, self._sentence_tiles)
         positives, room = np.empty(len(sentences), np.float32), _KEPT
@@ -203,10 +215,16 @@ class VectorScores:
         for photos in _runs(self._photos.members(rows)):
             for sentences in _runs(self._sentences.members(part)):
                 across = self._photos.number[photos] - rows.start
-                yield photos, sentences, scores[np.ix_(across, self._sentences.number[sentences] - part.start)]
+                yield (
+                    photos,
+                    sentences,
+                    scores[np.ix_(across, self._sentences.number[sentences] - part.start)],
+                )
 
     def _score(self, photos: slice, sentences: slice, words: np.ndarray) -> np.ndarray:
-        return self._scorer(self._regions[photos], self._counts[photos], words, self._word_counts[sentences])
+        return self._scorer(
+            self._regions[photos], self._counts[photos], words, self._word_counts[sentences]
+        )
 
 
 def check_photo_of_sentence(photo_of_sentence: np.ndarray, photos: int) -> None:
@@ -217,7 +235,9 @@ def check_photo_of_sentence(photo_of_sentence: np.ndarray, photos: int) -> None:
     """
     with_sentence = np.unique(photo_of_sentence)
     if len(with_sentence) == 0 or not np.array_equal(with_sentence, np.arange(photos)):
-        raise ValueError(f"photos 0 to {photos - 1} must each have a sentence and be all that sentences name")
+        raise ValueError(
+            f"photos 0 to {photos - 1} must each have a sentence and be all that sentences name"
+        )
 
 
 def _check_finite(photos: np.ndarray, sentences: np.ndarray, tile: np.ndarray) -> None:
@@ -244,10 +264,16 @@ def _check(
     photo_of: np.ndarray,
 ) -> None:
     if region_vectors.ndim != 3 or region_counts.shape != region_vectors.shape[:1]:
-        raise ValueError(f"expected vectors (N, M, h) and N counts, found {region_vectors.shape} {region_counts.shape}")
+        raise ValueError(
+            f"expected vectors (N, M, h) and N counts, found {region_vectors.shape} {region_counts.shape}"
+        )
     if photo_of.shape != (len(sentences),):
-        raise ValueError(f"{len(sentences)} sentences need the photo of each, found {photo_of.shape}")
+        raise ValueError(
+            f"{len(sentences)} sentences need the photo of each, found {photo_of.shape}"
+        )
     for number, words in enumerate(sentences):
         if words.ndim != 2 or not len(words) or words.shape[1] != region_vectors.shape[2]:
-            raise ValueError(f"sentence {number}: expected (T, {region_vectors.shape[2]}), found {words.shape}")
+            raise ValueError(
+                f"sentence {number}: expected (T, {region_vectors.shape[2]}), found {words.shape}"
+            )
     check_photo_of_sentence(photo_of, len(region_vectors))

@@ -53,7 +53,10 @@ class Retrieved:
 
 
 def evaluate_retrieval(
-    model: Model, dataset: Dataset, reporting: Reporting | None = None, progress: Progress | None = None
+    model: Model,
+    dataset: Dataset,
+    reporting: Reporting | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Rank all sentences of a dataset for each photo, and all photos for each sentence.
 
@@ -75,12 +78,18 @@ def evaluate_retrieval(
 
 
 def retrieve(
-    model: Model, dataset: Dataset, reporting: Reporting | None = None, progress: Progress | None = None
+    model: Model,
+    dataset: Dataset,
+    reporting: Reporting | None = None,
+    progress: Progress | None = None,
 ) -> Retrieved:
     """As `evaluate_retrieval`, with what the numbers came from."""
     reporting, progress = reporting or Reporting(), progress or SILENT
     captions = [caption for photo in dataset.photos for caption in photo.captions]  # L
-    photo_of_sentence = np.repeat(np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos])  # (L,)
+    # photo_of_sentence: (L,)
+    photo_of_sentence = np.repeat(
+        np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos]
+    )
     parts = cut_folds(photo_of_sentence, len(dataset), reporting.folds)
     looked = photo_regions(model, dataset.files, progress)
     vectors, counts = pad([ranking_regions(each) for batch in looked for each in batch])
@@ -88,7 +97,9 @@ def retrieve(
     kind = model.score_kind
 
     def scores_of(part: slice, mine: np.ndarray, of: np.ndarray) -> VectorScores:
-        return VectorScores(vectors[part], counts[part], [sentences[each] for each in mine], of, kind)
+        return VectorScores(
+            vectors[part], counts[part], [sentences[each] for each in mine], of, kind
+        )
 
     try:
         ranks = rank_folds(parts, scores_of, progress)

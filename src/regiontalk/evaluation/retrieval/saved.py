@@ -18,7 +18,11 @@ import regiontalk
 from regiontalk.errors import DataError, memory_errors
 from regiontalk.evaluation.results import SILENT, Progress, Reporting
 from regiontalk.evaluation.retrieval.metric import cut_folds, rank_folds, retrieval_result
-from regiontalk.evaluation.retrieval.ranks import MatrixScores, VectorScores, check_photo_of_sentence
+from regiontalk.evaluation.retrieval.ranks import (
+    MatrixScores,
+    VectorScores,
+    check_photo_of_sentence,
+)
 from regiontalk.evaluation.signature import file_sha256, photo_counts
 from regiontalk.files import open_regular, problem
 
@@ -99,7 +103,8 @@ def evaluate_embeddings(
     parts = cut_folds(of, len(left), reporting.folds)
 
     def scores_of(part: slice, mine: np.ndarray, own: np.ndarray) -> VectorScores:
-        regions, words = left[part][:, None], right[mine][:, None]  # a photo is one region, a sentence one word
+        # A photo is one region, a sentence one word
+        regions, words = left[part][:, None], right[mine][:, None]
         return VectorScores(regions, np.ones(len(regions), np.int64), list(words), own)
 
     with _blamed_on(photos, len(parts)):
@@ -115,7 +120,9 @@ def _blamed_on(file: Path, folds: int) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise DataError(f"{file}: {error}{', counted within the fold' if folds > 1 else ''}") from error
+        raise DataError(
+            f"{file}: {error}{', counted within the fold' if folds > 1 else ''}"
+        ) from error
 
 
 def _start(photo_of_sentence: np.ndarray) -> dict[str, Any]:
@@ -155,7 +162,9 @@ def _refuse_rows(file: Path, start: int, right: np.ndarray, why: str) -> None:
         raise DataError(f"{file}: row {start + int(wrong.argmax())} {why}; expected finite vectors")
 
 
-def _read_photo_of_sentence(file: Path | None, photos: int, sentences: int, of: Path) -> tuple[np.ndarray, str]:
+def _read_photo_of_sentence(
+    file: Path | None, photos: int, sentences: int, of: Path
+) -> tuple[np.ndarray, str]:
     """The photo of each sentence, (L,), and how that is known."""
     if file is None:
         if sentences % photos or not sentences:
@@ -164,7 +173,9 @@ def _read_photo_of_sentence(file: Path | None, photos: int, sentences: int, of: 
                 "sentences second; say with --owners which photo each sentence belongs to"
             )
         each = sentences // photos
-        return np.arange(sentences) // each, f"assumed: sentences in the order of the photos, {each} for each"
+        return np.arange(
+            sentences
+        ) // each, f"assumed: sentences in the order of the photos, {each} for each"
     rows = _read_array(file, "owners")
     if rows.shape != (sentences,) or not np.issubdtype(rows.dtype, np.integer):
         raise DataError(
@@ -172,7 +183,9 @@ def _read_photo_of_sentence(file: Path | None, photos: int, sentences: int, of: 
         )
     rows = np.asarray(rows)
     if rows.min() < 0 or rows.max() >= photos:  # before any conversion could wrap them round
-        raise DataError(f"{file}: expected photos 0 to {photos - 1}, found {rows.min()} to {rows.max()}")
+        raise DataError(
+            f"{file}: expected photos 0 to {photos - 1}, found {rows.min()} to {rows.max()}"
+        )
     rows = rows.astype(np.int64)
     try:
         check_photo_of_sentence(rows, photos)
@@ -184,7 +197,9 @@ def _read_photo_of_sentence(file: Path | None, photos: int, sentences: int, of: 
 def _read_floats(file: Path, name: str, axes: str) -> np.ndarray:
     array = _read_array(file, name)
     if array.ndim != 2 or 0 in array.shape or not np.issubdtype(array.dtype, np.floating):
-        raise DataError(f"{file}: expected floating-point {axes}, found {array.dtype} of shape {array.shape}")
+        raise DataError(
+            f"{file}: expected floating-point {axes}, found {array.dtype} of shape {array.shape}"
+        )
     return array
 
 
@@ -192,7 +207,9 @@ def _read_array(file: Path, name: str) -> np.ndarray:
     """An array from a file; of several in it the one with this name. Nothing is ever unpickled."""
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
-        raise DataError(f"{file}: expected a file .npy, .npz or .safetensors, found {file.suffix or 'no suffix'}")
+        raise DataError(
+            f"{file}: expected a file .npy, .npz or .safetensors, found {file.suffix or 'no suffix'}"
+        )
     with open_regular(file, _MAX_BYTES):
         pass
     try:
@@ -202,7 +219,9 @@ def _read_array(file: Path, name: str) -> np.ndarray:
     except MemoryError:
         raise problem(file, "too little memory to read it", DataError) from None
     except Exception as error:  # there is no end to what damaged files make their parsers raise
-        raise DataError(f"{file}: cannot be read as {file.suffix} with an array of numbers ({error})") from error
+        raise DataError(
+            f"{file}: cannot be read as {file.suffix} with an array of numbers ({error})"
+        ) from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"{file}: expected an array of numbers, found something else")
     return array
@@ -237,4 +256,6 @@ def _pick(file: Path, found: list[str], name: str) -> str:
         return found[0]
     if name in found:
         return name
-    raise DataError(f"{file}: expected one array, or one named {name}, found {', '.join(found) or 'none'}")
+    raise DataError(
+        f"{file}: expected one array, or one named {name}, found {', '.join(found) or 'none'}"
+    )

