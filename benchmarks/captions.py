@@ -81,7 +81,8 @@ def ways(
     different = sum(a != b for a, b in zip(batched(), one_at_a_time(), strict=True))
     if different > len(contexts) // 50:  # ties may fall either way by rounding
         raise SystemExit(
-            f"{different} of {len(contexts)} captions differ between the two ways: nothing was measured."
+            f"{different} of {len(contexts)} captions differ between the two ways: "
+            "nothing was measured."
         )
     return {"batched": batched, "one at a time": one_at_a_time}
 

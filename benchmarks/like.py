@@ -70,7 +70,10 @@ def compare(options: argparse.Namespace) -> None:
         rows.append(
             [name, f"{likeness[:, 0].mean():.4f}", f"{likeness.mean():.4f}", beyond, f"{most}"]
         )
-    title = f"{len(photos)} {options.split} photos, pack {model.pack.settings.name} {model.pack.checksum[:12]}"
+    title = (
+        f"{len(photos)} {options.split} photos, pack {model.pack.settings.name} "
+        f"{model.pack.checksum[:12]}"
+    )
     print_table(
         title, ["", "CIDEr-D@1", f"CIDEr-D@{BEST}", "beyond the first row's", "most often"], rows
     )

@@ -74,7 +74,10 @@ def compare(options: argparse.Namespace) -> None:
                     ),
                 ]
             )
-    title = f"{len(photos)} {options.split} photos, pack {model.pack.settings.name} {model.pack.checksum[:12]}"
+    title = (
+        f"{len(photos)} {options.split} photos, pack {model.pack.settings.name} "
+        f"{model.pack.checksum[:12]}"
+    )
     print_table(
         title,
         ["asked by", "photos with texts", "R@1", "with texts", "R@1 of the others", "with texts"],

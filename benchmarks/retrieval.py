@@ -140,7 +140,8 @@ def show(seconds: dict[str, float], multiply_adds: int, memory: int, repeats: in
     )
     verdict = "yes" if memory < GOAL_BYTES else "NO"
     print(
-        f"Memory beyond the vectors: {memory / 1e6:.0f} MB; under {GOAL_BYTES / 1e6:.0f} MB: {verdict}"
+        f"Memory beyond the vectors: {memory / 1e6:.0f} MB; under {GOAL_BYTES / 1e6:.0f} MB: "
+        f"{verdict}"
     )
 
 

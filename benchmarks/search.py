@@ -183,8 +183,8 @@ def print_first(options: argparse.Namespace, folder: Path) -> None:
             times.append(time.perf_counter() - began)
     took, again = median(first), median(later)
     print(
-        f"An opened index's first exact search, which compares checksums: {took * 1000:.0f} ms, {took / again:.2f} "
-        f"times the next; median of {options.repeats}."
+        f"An opened index's first exact search, which compares checksums: {took * 1000:.0f} ms, "
+        f"{took / again:.2f} times the next; median of {options.repeats}."
     )
 
 

@@ -75,7 +75,8 @@ def main() -> None:
         ]
     seconds = median_seconds(competitors, options.repeats)
     print_table(
-        f"{len(files)} photos, pack {model.pack.settings.name}, {options.threads} threads, median of {options.repeats}",
+        f"{len(files)} photos, pack {model.pack.settings.name}, {options.threads} threads, "
+        f"median of {options.repeats}",
         ["", "photos/s", "look is faster by", "goal"],
         ratio_rows(seconds, len(files), GOALS),
     )
@@ -106,7 +107,8 @@ def _eager_session(model: regiontalk.Model, threads: int) -> VisionSession | Non
         from eager import EagerSession, network_of
     except ModuleNotFoundError as error:
         print(
-            f"Without eager PyTorch: {error.name} is not installed (pip install 'regiontalk[train]')."
+            f"Without eager PyTorch: {error.name} is not installed (pip install "
+            "'regiontalk[train]')."
         )
         return None
     try:
@@ -126,8 +128,9 @@ def _check_same(session: VisionSession, eager: VisionSession, photos: list[Photo
         apart = np.abs(ours - theirs)
         share = float(np.linalg.norm(ours - theirs) / np.linalg.norm(theirs))
         print(
-            f"{name}: the int8 graph and eager PyTorch in float32 differ by at most {apart.max():.3f} of "
-            f"{theirs.max():.3f}, {apart.mean():.4f} on average; {100 * share:.1f} % of the norm."
+            f"{name}: the int8 graph and eager PyTorch in float32 differ by at most "
+            f"{apart.max():.3f} of {theirs.max():.3f}, {apart.mean():.4f} on average; "
+            f"{100 * share:.1f} % of the norm."
         )
         if share > 0.2:
             raise SystemExit("They do not compute the same thing: nothing was measured.")

@@ -64,10 +64,12 @@ def draw() -> str:
             for place, lines in enumerate(said):
                 x = MARGIN + place * (width + GAP)
                 shapes.append(
-                    f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}" rx="6"/>'
+                    f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}" '
+                    'rx="6"/>'
                 )
                 shapes += [
-                    f'<text class="{kind}" x="{x + GAP:.0f}" y="{y + LINE * (n + 1):.0f}">{escape(text)}</text>'
+                    f'<text class="{kind}" x="{x + GAP:.0f}" '
+                    f'y="{y + LINE * (n + 1):.0f}">{escape(text)}</text>'
                     for n, (kind, text) in enumerate(lines)
                 ]
             y += height + GAP

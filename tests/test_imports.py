@@ -105,7 +105,8 @@ def test_results_know_nothing_of_what_draws_them() -> None:
     assert "PIL" not in modules_after("import regiontalk.structures")
     modules_after(
         "import sys, regiontalk; regiontalk.load; from regiontalk.structures import Displayed\n"
-        "assert Displayed.html_of and 'regiontalk.report' not in sys.modules and 'PIL.ImageDraw' not in sys.modules"
+        "assert Displayed.html_of and 'regiontalk.report' not in sys.modules and 'PIL.ImageDraw' "
+        "not in sys.modules"
     )
 
 
@@ -124,7 +125,10 @@ def test_import_is_light() -> None:
 
 
 def test_the_runtime_never_imports_torch() -> None:
-    code = "import regiontalk, regiontalk.drawing, regiontalk.evaluation, regiontalk.data, regiontalk.cli; regiontalk.load"
+    code = (
+        "import regiontalk, regiontalk.drawing, regiontalk.evaluation, regiontalk.data, "
+        "regiontalk.cli; regiontalk.load"
+    )
     held = modules_after(code)
     assert {"regiontalk", "numpy"} <= held
     assert not held & set(BUILDING)

@@ -449,7 +449,10 @@ def test_other_versions(pack: Path, version: Any) -> None:
         (
             ("words", "gates"),
             3,
-            r"words: expected the fields hidden, embedding, cell, vector_dim; .* foreign \['gates'\]",
+            (
+                r"words: expected the fields hidden, embedding, cell, vector_dim; "
+                r".* foreign \['gates'\]"
+            ),
         ),
         (
             ("alignment", "score"),

@@ -174,8 +174,9 @@ def _surest(description: Description, most: int) -> list[int]:
 def _check_same(photo: Photo, regions: Regions) -> None:
     if (photo.width, photo.height) != (regions.width, regions.height):
         raise PhotoError(
-            f"{escaped(photo.file)}: expected the photo of {regions.width} x {regions.height} pixels that was looked "
-            f"at, found {photo.width} x {photo.height}. Look at it once more."
+            f"{escaped(photo.file)}: expected the photo of {regions.width} x {regions.height} "
+            f"pixels that was looked at, found {photo.width} x {photo.height}. Look at it once "
+            "more."
         )
 
 

@@ -152,6 +152,7 @@ def from_bytes(data: bytes) -> np.ndarray:
     )
     if not rising.all() or not known[0].any():
         raise ValueError(
-            "expected fingerprints in rising order, each once and none of a blank photo, found others"
+            "expected fingerprints in rising order, each once and none of a blank photo, "
+            "found others"
         )
     return known

@@ -387,7 +387,8 @@ class Model:
             vectors = self._reader.read(ids)
         if not all(np.isfinite(each).all() for each in vectors):
             raise PackError(
-                f"{self.pack.folder}: the words network gives values that are not finite. Take another."
+                f"{self.pack.folder}: the words network gives values that are not finite. "
+                "Take another."
             )
         return vectors
 

@@ -101,7 +101,8 @@ class Pack:
         folder = Path(folder)
         if not folder.is_dir():
             raise PackError(
-                f"{folder}: expected a pack's folder, found {'a file' if folder.exists() else 'nothing'}."
+                f"{folder}: expected a pack's folder, found "
+                f"{'a file' if folder.exists() else 'nothing'}."
             )
         description = _read_file(folder / SETTINGS_FILE, LARGEST_JSON)
         settings, checksums = _read_settings(description, folder / SETTINGS_FILE)
@@ -111,7 +112,8 @@ class Pack:
         vocabulary = _read_vocabulary(contents[VOCABULARY_FILE], folder / VOCABULARY_FILE)
         if bool(vocabulary.placed) != bool(settings.words.vector_dim):
             raise PackError(
-                f"{folder / VOCABULARY_FILE}: expected placed words and vectors of them, or neither. {_COPY_AGAIN}"
+                f"{folder / VOCABULARY_FILE}: expected placed words and vectors of them, "
+                f"or neither. {_COPY_AGAIN}"
             )
         arrays = {}
         for name, shapes in tensor_shapes(
@@ -157,8 +159,8 @@ def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
         return _INCLUDED / name
     if pack is None:
         raise PackError(
-            f"The default pack {name} is missing: it belongs into {_INCLUDED / name}. "
-            "Install RegionTalk again, or name another pack's folder (--pack FOLDER, or load(FOLDER))."
+            f"The default pack {name} is missing: it belongs into {_INCLUDED / name}. Install "
+            "RegionTalk again, or name another pack's folder (--pack FOLDER, or load(FOLDER))."
         )
     if Path(name).is_dir():
         return Path(name)
@@ -288,8 +290,9 @@ def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str
     version = content.get("format_version")
     if version != FORMAT_VERSION or isinstance(version, bool | float):
         raise PackError(
-            f"{path}: expected format_version {FORMAT_VERSION}, found {shown(version)}. "
-            "Use the version of RegionTalk that the pack was made for, or export the pack again with this one."
+            f"{path}: expected format_version {FORMAT_VERSION}, found {shown(version)}. Use the "
+            "version of RegionTalk that the pack was made for, or export the pack again with this "
+            "one."
         )
     checksums = _check_file_list(content.pop("files", None), path)
     del content["format"], content["format_version"]
@@ -300,7 +303,8 @@ def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str
     for name, spoken_of in ((BANK, settings.bank.photos), (PLACED, settings.words.vector_dim)):
         if bool(spoken_of) != (f"{name}.safetensors" in checksums):
             raise PackError(
-                f"{path}: expected settings of {name} and {name}.safetensors, or neither. {_COPY_AGAIN}"
+                f"{path}: expected settings of {name} and {name}.safetensors, or neither. "
+                f"{_COPY_AGAIN}"
             )
     return settings, checksums
 
@@ -321,13 +325,15 @@ def _check_file_list(files: Any, path: Path) -> dict[str, str]:
             or set(checksum) - set("0123456789abcdef")
         ):
             raise PackError(
-                f"{path}: expected the sha256 of {shown(name)}, found {shown(checksum)}. {_COPY_AGAIN}"
+                f"{path}: expected the sha256 of {shown(name)}, found {shown(checksum)}. "
+                f"{_COPY_AGAIN}"
             )
     optional = (TRAINING_PHOTOS_FILE, f"{BANK}.safetensors", f"{PLACED}.safetensors")
     if set(files) - set(optional) != set(FILES):
         expected, found = ", ".join(sorted(FILES)), shown(sorted(files), 400)
         raise PackError(
-            f"{path}: expected the files {expected}, and perhaps {', '.join(optional)}, found {found}. {_COPY_AGAIN}"
+            f"{path}: expected the files {expected}, and perhaps {', '.join(optional)}, "
+            f"found {found}. {_COPY_AGAIN}"
         )
     return files
 
@@ -409,12 +415,14 @@ def _check_shapes(
     if set(found) != set(expected):
         names = shown(sorted(found), 400)
         raise PackError(
-            f"{path}: expected the tensors {', '.join(sorted(expected))}, found {names}. {_COPY_AGAIN}"
+            f"{path}: expected the tensors {', '.join(sorted(expected))}, found {names}. "
+            f"{_COPY_AGAIN}"
         )
     for name, shape in expected.items():
         if found[name] != shape:
             raise PackError(
-                f"{path}: expected {name} of shape {shape}, found {shown(found[name])}. {_COPY_AGAIN}"
+                f"{path}: expected {name} of shape {shape}, found {shown(found[name])}. "
+                f"{_COPY_AGAIN}"
             )
 
 
@@ -429,7 +437,8 @@ def refuse_foreign_folder(folder: Path) -> None:
     ):
         return
     raise PackError(
-        f"{folder}: holds something that is not a pack and will not be replaced. Name another folder."
+        f"{folder}: holds something that is not a pack and will not be replaced. "
+        "Name another folder."
     )
 
 

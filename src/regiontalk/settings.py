@@ -115,7 +115,8 @@ class Section:
         foreign = [name for name in data if name not in names]
         if missing or foreign:
             raise ValueError(
-                f"expected the fields {', '.join(names)}; missing {missing}, foreign {shown(foreign)}"
+                f"expected the fields {', '.join(names)}; "
+                f"missing {missing}, foreign {shown(foreign)}"
             )
         sections = {name: kind for name, kind in _sections(cls).items() if name in data}
         return cls(
@@ -343,7 +344,8 @@ class CaptionerSettings(Section):
         super().__post_init__()
         if self.attention % HEADS:
             raise ValueError(
-                f"attention: expected a multiple of {HEADS}, its number of heads, found {self.attention}"
+                f"attention: expected a multiple of {HEADS}, its number of heads, "
+                f"found {self.attention}"
             )
 
     def search(self, beam: int | None = None) -> dict[str, Any]:

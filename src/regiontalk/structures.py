@@ -184,7 +184,10 @@ class Phrase:
 
     def __repr__(self) -> str:
         box = tuple(round(edge) for edge in self.box_xyxy)
-        return f"Phrase({self.text!r}, {box}{_sure_repr(self.sure)}{'' if self.found else ', found=False'})"
+        return (
+            f"Phrase({self.text!r}, "
+            f"{box}{_sure_repr(self.sure)}{'' if self.found else ', found=False'})"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,7 +276,10 @@ class Alignment(Displayed):
     to_dict = to_json
 
     def __repr__(self) -> str:
-        return f"Alignment({self.regions.file!r}, score={self.score:.2f}, phrases={phrases_repr(self.phrases)})"
+        return (
+            f"Alignment({self.regions.file!r}, score={self.score:.2f}, "
+            f"phrases={phrases_repr(self.phrases)})"
+        )
 
 
 @dataclass(frozen=True)
@@ -358,7 +364,10 @@ class Description(Displayed):
     to_dict = to_json
 
     def __repr__(self) -> str:
-        return f"Description({self.regions.file!r}, {self.caption.text!r}, region_captions={len(self.region_captions)})"
+        return (
+            f"Description({self.regions.file!r}, {self.caption.text!r}, "
+            f"region_captions={len(self.region_captions)})"
+        )
 
 
 def regions_to_json(regions: Regions) -> list[dict[str, Any]]:

@@ -67,8 +67,8 @@ def test_problems_are_told_at_once() -> None:
     with pytest.raises(DataError) as error:
         problems.raise_if_any()
     assert str(error.value) == (
-        "data: photos missing: 7 ('0.jpg', '1.jpg', '2.jpg', '3.jpg', '4.jpg' and 2 more); photos odd: 1 ('x'). "
-        "Nothing was read: mend the files first"
+        "data: photos missing: 7 ('0.jpg', '1.jpg', '2.jpg', '3.jpg', '4.jpg' and 2 more); photos "
+        "odd: 1 ('x'). Nothing was read: mend the files first"
     )
 
 
@@ -88,7 +88,8 @@ def test_a_key_that_occurs_twice(text: str, key: str) -> None:
     with pytest.raises(DataError) as error:
         read_json(Path("c.json"), text, 3)
     assert str(error.value) == (
-        f"c.json, line 3: found a key that occurs twice: '{key}', expected each key once; join the two or remove one"
+        f"c.json, line 3: found a key that occurs twice: '{key}', expected each key once; "
+        "join the two or remove one"
     )
 
 

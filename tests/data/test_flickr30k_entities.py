@@ -13,8 +13,10 @@ from regiontalk.data.xml_files import read_xml
 from regiontalk.errors import DataError
 
 SENTENCES = (
-    "[/EN#1/people Two young guys] with [/EN#2/bodyparts shaggy hair] look at [/EN#3/bodyparts their hands] .\n"
-    "[/EN#1/people/other Two men] in [/EN#4/clothing green T-shirts] are standing in [/EN#5/scene a yard] .\n"
+    "[/EN#1/people Two young guys] with [/EN#2/bodyparts shaggy hair] look at [/EN#3/bodyparts "
+    "their hands] .\n"
+    "[/EN#1/people/other Two men] in [/EN#4/clothing green T-shirts] are standing in [/EN#5/scene "
+    "a yard] .\n"
     "Nothing marked , [/EN#0/notvisual the day] .\n"
 )
 ANNOTATION = """<annotation>

@@ -157,7 +157,8 @@ def test_damaged_references(tmp_path: Path, name: str, content: Any, message: st
 def test_a_folder_without_captions(tmp_path: Path) -> None:
     with pytest.raises(
         DataError,
-        match=r"expected one file of captions \(metadata.jsonl, metadata.csv, captions.csv\).*found none",
+        match=r"expected one file of captions \(metadata.jsonl, metadata.csv, "
+        r"captions.csv\).*found none",
     ):
         read_references(tmp_path)
 

@@ -40,7 +40,10 @@ def annotation(name: str, objects: str, size: tuple[int, int] = (40, 30)) -> str
     """As the VOC2012 annotations look, tabs included."""
     sizes = f"\t\t<width>{size[0]}</width>\n\t\t<height>{size[1]}</height>\n\t\t<depth>3</depth>\n"
     source = "\t<source>\n\t\t<database>The VOC2007 Database</database>\n\t</source>\n"
-    head = f"\t<folder>VOC2012</folder>\n\t<filename>{name}</filename>\n{source}\t<size>\n{sizes}\t</size>\n"
+    head = (
+        f"\t<folder>VOC2012</folder>\n\t<filename>{name}</filename>\n{source}\t<size>\n"
+        f"{sizes}\t</size>\n"
+    )
     return f"<annotation>\n{head}\t<segmented>1</segmented>\n{objects}</annotation>\n"
 
 
@@ -50,8 +53,8 @@ def voc_object(label: str, box: tuple[int, int, int, int], difficult: int = 0) -
     )
     part = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>"
     return (
-        f"\t<object>\n\t\t<name>{label}</name>\n\t\t<pose>Left</pose>\n\t\t<difficult>{difficult}</difficult>\n\t\t"
-        f"<bndbox>{edges}</bndbox>{part}\n\t</object>\n"
+        f"\t<object>\n\t\t<name>{label}</name>\n\t\t<pose>Left</pose>\n"
+        f"\t\t<difficult>{difficult}</difficult>\n\t\t<bndbox>{edges}</bndbox>{part}\n\t</object>\n"
     )
 
 

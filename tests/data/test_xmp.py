@@ -125,7 +125,10 @@ def test_every_way_to_write_a_text(inside: str, attributes: str, text: str) -> N
         ("<dc:description><rdf:Alt/></dc:description>", ""),
         ('<dc:description><rdf:Alt><rdf:li xml:lang="x-default"/></rdf:Alt></dc:description>', ""),
         (
-            '<dc:description><rdf:Alt><rdf:li xml:lang="x-default" ></rdf:li ></rdf:Alt></dc:description >',
+            (
+                '<dc:description><rdf:Alt><rdf:li xml:lang="x-default" ></rdf:li '
+                "></rdf:Alt></dc:description >"
+            ),
             "",
         ),
         ("", ' dc:description=""'),

@@ -105,7 +105,8 @@ def test_all_at_once_keeps_edited_texts(
     told = "1 text written, 3 kept (--overwrite replaces them)"
     assert (
         ended.err
-        == f"regiontalk: {table}: {told}\nregiontalk: {folder}: {told}\nregiontalk: sidecars: {told}\n"
+        == f"regiontalk: {table}: {told}\nregiontalk: {folder}: {told}\nregiontalk: sidecars: "
+        f"{told}\n"
     )
     assert [file.read_bytes() for file in edited[:2]] == before
     assert "Two friends" in [row["caption"] for row in rows_in(table)]

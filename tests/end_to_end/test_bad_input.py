@@ -298,7 +298,10 @@ def test_a_config_that_is_wrong(bare: Command, tmp_path: Path, what: list[str]) 
     "what", [["train", "vision"], ["train", "alignment"], ["train", "captioner"], ["export"]]
 )
 def test_without_pytorch(what: list[str]) -> None:
-    code = f"import sys; sys.modules['torch'] = None; from regiontalk.cli import main; main({[*what, 'x.toml']!r})"
+    code = (
+        "import sys; sys.modules['torch'] = None; from regiontalk.cli import main; "
+        f"main({[*what, 'x.toml']!r})"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )

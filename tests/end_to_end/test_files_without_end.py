@@ -84,7 +84,8 @@ def sound(photo_file: Path, tmp_path: Path) -> Path:
     (folder / "s.txt").write_text("a dog\n")
     (folder / "captions.csv").write_text("image,caption\na.jpg,a dog\n")
     (folder / "boxes.jsonl").write_text(
-        '{"file_name": "a.jpg", "width": 120, "height": 80, "boxes_xyxy": [[1, 1, 9, 9]], "labels": ["dog"]}\n'
+        '{"file_name": "a.jpg", "width": 120, "height": 80, "boxes_xyxy": '
+        '[[1, 1, 9, 9]], "labels": ["dog"]}\n'
     )
     return folder
 

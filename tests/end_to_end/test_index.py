@@ -445,7 +445,8 @@ def test_a_full_disk(
     _, err = full.communicate(timeout=120)
     assert full.returncode == 1
     assert err == (
-        f"regiontalk: {index}: cannot be written (File too large); the index keeps its 3 photos. Make room and go on\n"
+        f"regiontalk: {index}: cannot be written (File too large); the index keeps its 3 photos. "
+        "Make room and go on\n"
     )
     assert len(names(index)) == 3
     assert command("index", "add", photos, "--index", index).status == 0

@@ -98,8 +98,8 @@ def test_a_worse_pack_is_told_and_not_written(
     ended = command("teach", german, "-o", tmp_path / "mine", "--epochs", 1)
     assert ended.status == 1 and "sha256" not in ended.out
     assert ended.err == (
-        f"regiontalk: {tmp_path / 'mine'}: not written, worse on the photos held out: CIDEr falls from 9.0 to 1.0; "
-        "--anyway writes it\n"
+        f"regiontalk: {tmp_path / 'mine'}: not written, worse on the photos held out: CIDEr falls "
+        "from 9.0 to 1.0; --anyway writes it\n"
     )
     (result,) = command("teach", german, "-o", tmp_path / "mine", "--epochs", 1, "--json").json()
     assert result["pack"] is None and result["worse"] == ["CIDEr falls from 9.0 to 1.0"]

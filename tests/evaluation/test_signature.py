@@ -43,7 +43,10 @@ def test_checksum(tmp_path: Path) -> None:
 
 
 SHIPPED = {
-    "vision": "13,862 photos without captions: Flickr8k without dev and test (6,091), 4,000 of COCO train2014",
+    "vision": (
+        "13,862 photos without captions: Flickr8k without dev and test (6,091), "
+        "4,000 of COCO train2014"
+    ),
     "captions": "Flickr8k train: 6,000 photos, 30,000 captions",
     "never_seen": "Flickr8k dev and test, every sixth Pascal VOC photo by file name",
 }

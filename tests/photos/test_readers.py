@@ -338,7 +338,8 @@ def test_lines_of_others_are_passed_on() -> None:
         with libtiff_messages() as messages:
             os.write(
                 2,
-                b"regiontalk: a.jpg: no such file\nTIFFReadDirectory: Warning, odd.\nZIPDecode: bad.\n50 %\r",
+                b"regiontalk: a.jpg: no such file\nTIFFReadDirectory: Warning, odd.\nZIPDecode: "
+                b"bad.\n50 %\r",
             )
         os.write(2, b"after\n")
     assert messages == ["Warning, odd.", "bad."]

@@ -155,7 +155,8 @@ def test_curves_go_where_the_axes_say() -> None:
     assert {y for _, y in second} == {314.0}  # 0 %
     page = assert_harmless(svg)
     assert page.all("svg")[0]["aria-label"] == (
-        "Recall over k. a: 50.0 % at 1, 75.0 % at 5, 75.0 % at 10; b: 0.0 % at 1, 0.0 % at 5, 0.0 % at 10"
+        "Recall over k. a: 50.0 % at 1, 75.0 % at 5, 75.0 % at 10; b: "
+        "0.0 % at 1, 0.0 % at 5, 0.0 % at 10"
     )
     assert {"1", "10", "100", "0 %", "100 %", "a", "b"} <= set(page.pieces)
 

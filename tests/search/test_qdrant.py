@@ -191,7 +191,10 @@ def test_an_address_without_its_scheme_is_no_folder(
     place: str, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    expected = f"--qdrant {place}: expected a server's URL or a folder. Write http://{address} for the server"
+    expected = (
+        f"--qdrant {place}: expected a server's URL or a folder. "
+        f"Write http://{address} for the server"
+    )
     with pytest.raises(ConfigError, match=re.escape(expected)), connected(place):
         pass
     assert not list(tmp_path.iterdir())

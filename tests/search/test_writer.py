@@ -34,7 +34,10 @@ def test_one_writer_at_a_time(make_index: MakeIndex) -> None:
 
 
 def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
-    code = f"import os, pathlib; from regiontalk.search.writer import WriterLock; p = pathlib.Path({str(tmp_path)!r})\n"
+    code = (
+        "import os, pathlib; from regiontalk.search.writer import WriterLock; "
+        f"p = pathlib.Path({str(tmp_path)!r})\n"
+    )
     ended = subprocess.run(
         [sys.executable, "-c", code + "WriterLock(p).__enter__(); os._exit(9)"], check=False
     )

@@ -36,7 +36,8 @@ def write(folder: Path, text: str) -> Path:
 def test_values_defaults_and_paths_relative_to_the_file(tmp_path: Path) -> None:
     file = write(
         tmp_path,
-        'output = "runs/a"\nrate = 1\nsizes = [[128, 3], [224, 1]]\nstart = "runs/b"\nshuffle = false',
+        'output = "runs/a"\nrate = 1\nsizes = [[128, 3], [224, '
+        '1]]\nstart = "runs/b"\nshuffle = false',
     )
     config = read_config(file, Sample)
     assert config == Sample(

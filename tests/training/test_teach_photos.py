@@ -94,7 +94,10 @@ def test_texts_beside_photos_are_captions(tmp_path: Path) -> None:
         (
             39,
             (),
-            "39 captioned photos, expected at least 40, of which 20 are held out to measure on; caption more",
+            (
+                "39 captioned photos, expected at least 40, "
+                "of which 20 are held out to measure on; caption more"
+            ),
         ),
         (
             30,

@@ -14,7 +14,10 @@ from PIL import Image
 
 from .conftest import Running
 
-POST = b"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+POST = (
+    b"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; "
+    b"boundary=x\r\n"
+)
 HALF_HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
 
 

@@ -32,7 +32,8 @@ SIZE = 64
 ODD = (
     "import time, regiontalk.web.decoder as d; real = d.open_upload\n"
     "def odd(data, name, *rest):\n"
-    "    time.sleep(600 if name.startswith('slow') else 0); name.startswith('crash') and d.os.abort()\n"
+    "    time.sleep(600 if name.startswith('slow') else 0); name.startswith('crash') and "
+    "d.os.abort()\n"
     "    return 1 / 0 if name.startswith('bug') else real(data, name, *rest)\n"
     "d.open_upload = odd; d.main()"
 )
@@ -115,7 +116,10 @@ def test_a_slow_photo_is_refused_by_name_and_others_go_on(
         answers = [each.result(60) for each in slow]
     for number, answer in enumerate(answers):
         assert answer.status_code == 422
-        said = f"slow{number}.jpg: expected a photo that is decoded within 1.5 s, found one that takes longer. "
+        said = (
+            f"slow{number}.jpg: expected a photo that is decoded within 1.5 s, "
+            "found one that takes longer. "
+        )
         assert answer.json()["error"].startswith(said)
 
 

@@ -27,7 +27,10 @@ pytestmark = pytest.mark.filterwarnings(
     "ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"
 )
 
-HEADER = b"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+HEADER = (
+    b"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; "
+    b"boundary=x\r\n"
+)
 
 
 def raw(running: Running, *pieces: bytes) -> tuple[int, Any]:

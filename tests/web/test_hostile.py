@@ -149,8 +149,8 @@ def test_idle_connections_give_way_to_new_ones(serve: Serve) -> None:
 def test_more_clients_than_files_may_be_open(tiny_pack: Path) -> None:
     """With 128 open files in all, 400 half-sent heads neither lock others out nor fill the log."""
     code = (
-        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 128));"
-        f"from regiontalk.cli import main; main(['serve', '--port', '0', '--pack', {str(tiny_pack)!r}])"
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 128));from "
+        f"regiontalk.cli import main; main(['serve', '--port', '0', '--pack', {str(tiny_pack)!r}])"
     )
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -290,7 +290,8 @@ def test_a_body_that_breaks_off_into_rubbish(served: Running) -> None:
         assert refused(client)[0] == 400
     with connect(served) as client:  # it is answered already, and its body is no longer of use
         client.sendall(
-            b"POST /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n--x\r\n"
+            b"POST /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: "
+            b"chunked\r\n\r\n3\r\n--x\r\n"
         )
         assert refused(client)[0] == 404
         client.sendall(b"rubbish\r\n")

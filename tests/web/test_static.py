@@ -24,7 +24,10 @@ def test_no_file_names_another_host(file: Path) -> None:
     "file", [file for file in FILES if file.suffix == ".js"], ids=lambda file: file.name
 )
 def test_scripts_make_text_never_markup(file: Path) -> None:
-    ways = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|setHTML|srcdoc"
+    ways = (
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new "
+        r"Function|DOMParser|setHTML|srcdoc"
+    )
     assert not re.findall(ways, file.read_text(encoding="utf-8"))
 
 

@@ -48,7 +48,8 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
     unary = np.asarray(unary, dtype=np.float64)
     if unary.ndim != 2 or unary.size == 0 or not np.isfinite(unary).all():
         raise ValueError(
-            f"unary must be a finite matrix (T, M) with T and M at least 1, found shape {unary.shape}"
+            "unary must be a finite matrix (T, M) with T and M at least 1, "
+            f"found shape {unary.shape}"
         )
 
     # Backwards, so that ties can be broken forwards: best[j, i] is the maximum over words j to T - 1 if a_j = i.
@@ -145,8 +146,8 @@ def align(
     """
     if regions.vectors.shape[1] != sentence.vectors.shape[1]:
         raise ValueError(
-            f"regions have {regions.vectors.shape[1]} dimensions and words {sentence.vectors.shape[1]}: "
-            "both must come from one pack"
+            f"regions have {regions.vectors.shape[1]} dimensions and words "
+            f"{sentence.vectors.shape[1]}: both must come from one pack"
         )
     found = products(sentence.vectors, regions.vectors)  # (T, M)
     unary = unary_potentials(found, regions.scores, objectness)

@@ -83,7 +83,8 @@ class Captioner:
                 total = np.log(np.exp(part).sum(axis=1, keepdims=True))  # (n, 1)
                 if not np.isfinite(total).all():
                     raise PackError(
-                        f"{self._name}: its weights give values that are not finite. Take another pack."
+                        f"{self._name}: its weights give values that are not finite. "
+                        "Take another pack."
                     )
                 part -= total
         return state, logits

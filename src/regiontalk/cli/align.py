@@ -25,7 +25,8 @@ def align(
         typer.Option(
             "--beta",
             metavar="BETA",
-            help="How strongly words keep to their neighbours' region, from 0; the pack's by default.",
+            help="How strongly words keep to their neighbours' region, from 0; "
+            "the pack's by default.",
         ),
     ] = None,
     as_json: JsonOption = False,

@@ -194,7 +194,8 @@ class _TextFiles:
 
         if photo not in self.targets:
             raise DataError(
-                f"{photo}: a name that no folder of texts can hold on every system; rename the photo"
+                f"{photo}: a name that no folder of texts can hold on every system; "
+                "rename the photo"
             )
         return write_text_file(self.targets[photo], description.caption.text, self.overwrite)
 
@@ -284,5 +285,6 @@ def _require_apart(targets: Mapping[Path, Path]) -> None:
         if other != photo:
             raise ConfigError(
                 f"--alt-text: {printable(str(other))} and {printable(str(photo))} would both be "
-                f"{printable(str(target))}; name a folder that holds both, or describe one after the other"
+                f"{printable(str(target))}; name a folder that holds both, or describe one after "
+                "the other"
             )

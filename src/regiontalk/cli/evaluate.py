@@ -163,7 +163,8 @@ def retrieval(
             result = _saved_retrieval(given, reporting, report.bar)
         elif given:
             raise ConfigError(
-                f"{', '.join(given)} and a folder: give one or the other; a pack is measured on a folder"
+                f"{', '.join(given)} and a folder: give one or the other; "
+                "a pack is measured on a folder"
             )
         else:
             from regiontalk.evaluation.retrieval.run import evaluate_retrieval
@@ -189,8 +190,9 @@ def _saved_retrieval(
         return evaluate_scores(Path(given["--scores"]), owners, reporting, progress)
     if kinds != {"--photo-embeddings", "--sentence-embeddings", "--similarity"}:
         raise ConfigError(
-            "give a folder of captioned photos, or --scores FILE, or all of --photo-embeddings FILE, "
-            f"--sentence-embeddings FILE and --similarity dot|cosine; found {', '.join(given) or 'none of them'}"
+            "give a folder of captioned photos, or --scores FILE, or all of --photo-embeddings "
+            "FILE, --sentence-embeddings FILE and --similarity dot|cosine; found "
+            f"{', '.join(given) or 'none of them'}"
         )
     for similarity in SIMILARITIES:
         if given["--similarity"] == similarity:

@@ -34,8 +34,8 @@ class BoxedData:
         str,
         typer.Argument(
             metavar="DATA",
-            help="Photos with boxes: a folder like Pascal VOC's or Flickr30k Entities', or a file of COCO instances, "
-            "Visual Genome regions or JSON Lines; see docs/data_formats.md.",
+            help="Photos with boxes: a folder like Pascal VOC's or Flickr30k Entities', or a file "
+            "of COCO instances, Visual Genome regions or JSON Lines; see docs/data_formats.md.",
         ),
     ]
     format: Annotated[
@@ -306,8 +306,8 @@ def certainty(
         typer.Option(
             "--sentence",
             metavar="TEXT",
-            help="What is asked, {} the thing's name; by default '{}'. With a second {} what is there and what is not "
-            "stand in one sentence.",
+            help="What is asked, {} the thing's name; by default '{}'. With a second {} what is "
+            "there and what is not stand in one sentence.",
         ),
     ] = None,
     diagram: Annotated[

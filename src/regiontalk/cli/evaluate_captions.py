@@ -100,15 +100,16 @@ def captions(
         str,
         typer.Argument(
             metavar="PREDICTIONS",
-            help="COCO results, JSON Lines, CSV, what describe writes (--json, --csv, a folder of texts); or a caption "
-            "a line, with --images.",
+            help="COCO results, JSON Lines, CSV, what describe writes (--json, --csv, a folder of "
+            "texts); or a caption a line, with --images.",
         ),
     ],
     references: Annotated[
         str,
         typer.Argument(
             metavar="REFERENCES",
-            help="A file of captions (JSON, JSON Lines, CSV; docs/data_formats.md) or a folder of captioned photos.",
+            help="A file of captions (JSON, JSON Lines, CSV; docs/data_formats.md) or a folder of "
+            "captioned photos.",
         ),
     ],
     *,
@@ -215,8 +216,8 @@ class NamedThings:
         typer.Option(
             "--captions",
             metavar="FILE",
-            help="Any system's captions instead of a pack's: COCO results, JSON Lines, CSV, what describe --json "
-            "prints; or a caption a line, with --images.",
+            help="Any system's captions instead of a pack's: COCO results, JSON Lines, CSV, what "
+            "describe --json prints; or a caption a line, with --images.",
         ),
     ] = None
     human: Annotated[
@@ -294,7 +295,8 @@ def objects(
         boxed = data.read_selected(replace(selection, need_files=named.captions is None))
         if isinstance(boxed, Entities) or boxed.kind != "labels":
             raise DataError(
-                f"{data.path}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
+                f"{data.path}: its boxes have no classes; give Pascal VOC's, "
+                "COCO's instances or boxes.jsonl"
             )
         listed = None if data.images is None else read_names(Path(data.images))
         read = {

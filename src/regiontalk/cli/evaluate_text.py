@@ -98,7 +98,10 @@ def grounding_text(result: dict[str, Any]) -> str:
     lines += [f"{'':>20} {'pointing':>9} {'R@1':>6}   {'whole photo':>11} {'R@1':>6}"]
     for label, table in main["by_class"].items():
         model, photo = table["model"], table["whole_photo"]
-        numbers = f"{model['pointing']:9.1f} {model['recall1']:6.1f}   {photo['pointing']:11.1f} {photo['recall1']:6.1f}"
+        numbers = (
+            f"{model['pointing']:9.1f} {model['recall1']:6.1f}   {photo['pointing']:11.1f} "
+            f"{photo['recall1']:6.1f}"
+        )
         row, asked = f"{printable(label):>20} {numbers}", _asked_with(result, label)
         lines.append(folded(f"{row}   ", asked) if asked else row)
     for label, photos in result.get("unknown_classes", {}).items():
@@ -120,7 +123,8 @@ def search_text(result: dict[str, Any]) -> str:
     lines = [f"{'R-precision':>20} {'':>8} {'photos':>7}  searched for"]
     for label, found in result["by_class"].items():
         lines.append(
-            f"{printable(label):>20} {found['r_precision']:8.2f} {found['photos']:7}  {found['word']}"
+            f"{printable(label):>20} {found['r_precision']:8.2f} {found['photos']:7}  "
+            f"{found['word']}"
         )
     for label, photos in result["unknown_classes"].items():
         why = f"not searched for: the pack knows no word for it ({photo_count(photos)})"
@@ -136,7 +140,8 @@ def certainty_text(result: CertaintyResult) -> str:
     scores = result.scores
     lines = [
         f"found or not found: {scores.accuracy:.1%} of {scores.questions} answers right; "
-        f"{scores.accuracy_shown:.1%} for what is there, {scores.accuracy_absent:.1%} for what is not",
+        f"{scores.accuracy_shown:.1%} for what is there, {scores.accuracy_absent:.1%} for what is "
+        "not",
         f"expected calibration error {scores.calibration_error:.3f}",
         f"{'told':>10} {'questions':>9} {'mean told':>9} {'is there':>9}",
     ]

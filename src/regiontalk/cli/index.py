@@ -35,7 +35,8 @@ StorageOption = Annotated[
     typer.Option(
         "--storage",
         metavar="float32|float16|int8",
-        help="How a new index stores vectors: float32 by default; float16 takes half the space, int8 a quarter.",
+        help="How a new index stores vectors: float32 by default; "
+        "float16 takes half the space, int8 a quarter.",
     ),
 ]
 CaptionsOption = Annotated[
@@ -43,7 +44,8 @@ CaptionsOption = Annotated[
     typer.Option(
         "--captions",
         metavar="FILE_OR_FOLDER",
-        help="Texts to store with these photos, and to find them by: a table, JSON, a folder of texts or of sidecars.",
+        help="Texts to store with these photos, and to find them by: "
+        "a table, JSON, a folder of texts or of sidecars.",
     ),
 ]
 
@@ -239,7 +241,10 @@ def push(
             "sent": sent,
             "deleted": deleted,
         }
-        text = f"{printable(collection)}: {sent} sent, {deleted} deleted; {opened.photos} photos in all"
+        text = (
+            f"{printable(collection)}: {sent} sent, {deleted} deleted; "
+            f"{opened.photos} photos in all"
+        )
         report.json(counts) if as_json else report.result(text)
 
 
@@ -249,7 +254,8 @@ def hooks_of(report: Report) -> Hooks:
 
     def lost(path: str) -> None:
         warn_user(
-            f"{printable(path)}: what the index held for this file is dropped, for it is another file now"
+            f"{printable(path)}: what the index held for this file is dropped, "
+            "for it is another file now"
         )
 
     return Hooks(
@@ -262,7 +268,8 @@ def _say_other_names(captions: str | None, names: Sequence[str]) -> None:
     if names:
         count = "1 name is" if len(names) == 1 else f"{len(names)} names are"
         warn_user(
-            f"{printable(str(captions))}: {count} none of these photos, such as {printable(names[0])!r}"
+            f"{printable(str(captions))}: {count} none of these photos, "
+            f"such as {printable(names[0])!r}"
         )
 
 
@@ -270,8 +277,9 @@ def _say_what_is_gone(done: Added, prune: bool) -> None:
     """Which photos of the index are gone and still in it, and what to do about them."""
     if done.out_of_reach:
         warn_user(
-            f"{_gone(done.out_of_reach)}: nothing is dropped where a folder is missing, empty or unreadable, or no "
-            "photo was found, for a disk may not be connected; if they are not to come back, name them to index remove"
+            f"{_gone(done.out_of_reach)}: nothing is dropped where a folder is missing, empty or "
+            "unreadable, or no photo was found, for a disk may not be connected; if they are not "
+            "to come back, name them to index remove"
         )
     if done.gone and not prune:
         warn_user(f"{_gone(done.gone)}: drop them with --prune")
@@ -288,7 +296,10 @@ def tally_text(counts: dict[str, Any]) -> str:
         for kind, count in counts.items()
         if kind not in ("index", "photos") and count
     ]
-    return f"{printable(counts['index'])}: {', '.join(done) or 'nothing to do'}; {counts['photos']} photos in all"
+    return (
+        f"{printable(counts['index'])}: {', '.join(done) or 'nothing to do'}; "
+        f"{counts['photos']} photos in all"
+    )
 
 
 def read_sentences(file: str, report: Report) -> list[tuple[int, str]]:
@@ -332,7 +343,8 @@ def _verify_text(found: dict[str, Any]) -> str:
     if found["recall"]:
         lines.append(f"recall@{found['k']} over {found['sentences']} sentences:")
         lines += [
-            f"  --candidates {each['candidates']:>6}  {each['recall']:.3f}  (worst {each['worst']:.2f})"
+            f"  --candidates {each['candidates']:>6}  {each['recall']:.3f}  (worst "
+            f"{each['worst']:.2f})"
             for each in found["recall"]
         ]
     else:

@@ -27,7 +27,8 @@ def inspect(
         list[str] | None,
         typer.Argument(
             metavar="PHOTO_OR_FOLDER",
-            help="Photos, and folders that are searched for photos; without any, the pack's words are listed.",
+            help="Photos, and folders that are searched for photos; "
+            "without any, the pack's words are listed.",
             show_default=False,
         ),
     ] = None,

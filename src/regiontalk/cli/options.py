@@ -30,7 +30,8 @@ ExcludeOption = Annotated[
     typer.Option(
         "--exclude",
         metavar="PATTERN",
-        help="Pass over files and folders of this name in folders, such as 'thumbs' or '*.gif'; may be repeated.",
+        help="Pass over files and folders of this name in folders, such as 'thumbs' or '*.gif'; "
+        "may be repeated.",
     ),
 ]
 MaxPixelsOption = Annotated[
@@ -39,7 +40,8 @@ MaxPixelsOption = Annotated[
         "--max-pixels",
         min=1,
         metavar="N",
-        help="Open photos of up to so many pixels, JPEGs of up to five times as many; 100 million (serve: 50 million).",
+        help="Open photos of up to so many pixels, JPEGs of up to five times as many; "
+        "100 million (serve: 50 million).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one line for each result.")]
@@ -74,7 +76,8 @@ DrawOption = Annotated[
     typer.Option(
         "--draw",
         metavar="OUT.png",
-        help="Also write a picture; for many photos or a folder of them, a folder that gets one for each.",
+        help="Also write a picture; for many photos or a folder of them, "
+        "a folder that gets one for each.",
     ),
 ]
 

@@ -134,7 +134,8 @@ def _folder(draw: str, photos: int) -> Path:
         )
     if folder.suffix.lower() in FORMATS and not folder.is_dir():
         raise ConfigError(
-            f"--draw {printable(draw)}: names one picture, but there may be many (found {photos}); name a folder"
+            f"--draw {printable(draw)}: names one picture, but there may be many (found {photos}); "
+            "name a folder"
         )
     return folder
 
@@ -143,7 +144,8 @@ def _file(draw: str) -> Path:
     path = Path(draw)
     if path.suffix.lower() not in FORMATS:
         raise ConfigError(
-            f"--draw {printable(draw)!r}: expected a file that ends in {', '.join(FORMATS)}, or a folder that exists"
+            f"--draw {printable(draw)!r}: expected a file that ends in {', '.join(FORMATS)}, "
+            "or a folder that exists"
         )
     return path
 
@@ -174,5 +176,6 @@ def _spare_photos(pictures: dict[Path, Path], chosen: bool) -> None:
             )
         if not chosen and os.path.lexists(picture) and identities([picture.parent]) & folders:
             raise ConfigError(
-                f"--draw would replace {printable(str(picture))}, which lies beside the photos; choose another folder"
+                f"--draw would replace {printable(str(picture))}, which lies beside the photos; "
+                "choose another folder"
             )

@@ -199,5 +199,6 @@ def _say_what_was_passed_over(searched: Sequence[FoundPhotos], report: Report) -
     if folders:
         more = f" and {len(folders) - _NAMED} more" if len(folders) > _NAMED else ""
         report.note(
-            f"passed over {', '.join(folders[:_NAMED])}{more}: not a folder for photos; name it to search it"
+            f"passed over {', '.join(folders[:_NAMED])}{more}: not a folder for photos; "
+            "name it to search it"
         )

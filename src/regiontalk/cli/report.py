@@ -40,7 +40,8 @@ class PageOptions:
             min=64,
             max=8192,
             metavar="PIXELS",
-            help=f"Photos' long side in the file, at most; an evaluation's never have more than {EXAMPLE_SIDE}.",
+            help="Photos' long side in the file, at most; an evaluation's never have more than "
+            f"{EXAMPLE_SIDE}.",
         ),
     ] = 1024
     max_size: Annotated[
@@ -69,7 +70,8 @@ class PhotoPageOptions:
         typer.Option(
             "--sentences",
             metavar="FILE",
-            help="Tie a sentence to each photo: as many lines as photos, in order, or one line for all.",
+            help="Tie a sentence to each photo: as many lines as photos, in order, "
+            "or one line for all.",
         ),
     ] = None
     beta: Annotated[
@@ -222,7 +224,8 @@ def _add(
 def _one(given: Sequence[str]) -> str:
     if len(given) != 1 or not given[0]:
         raise ConfigError(
-            f"--evaluation: expected one folder or file of captioned photos, found {len(given)} names"
+            "--evaluation: expected one folder or file of captioned photos, "
+            f"found {len(given)} names"
         )
     return given[0]
 
@@ -256,7 +259,8 @@ def _asked(
             return [_Asked(photo.file, photo.captions[0]) for photo in dataset.photos]
     if split is not None:
         raise ConfigError(
-            f"--split {printable(split)}: only captioned photos have splits; see docs/data_formats.md"
+            f"--split {printable(split)}: only captioned photos have splits; "
+            "see docs/data_formats.md"
         )
     files = find_inputs(given, console, choice)
     if sentences is None:
@@ -298,8 +302,9 @@ def _lines(file: str, photos: int) -> list[str | None]:
         lines *= photos
     if len(lines) != photos:
         raise ConfigError(
-            f"--sentences {printable(file)}: expected a line for each of the {photo_count(photos)}, or one for all, "
-            f"found {len(lines)}. Leave the line of a photo without a sentence empty"
+            f"--sentences {printable(file)}: expected a line for each of the "
+            f"{photo_count(photos)}, or one for all, found {len(lines)}. Leave the line of a photo "
+            "without a sentence empty"
         )
     return [line.strip() or None for line in lines]
 

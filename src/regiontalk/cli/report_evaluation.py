@@ -117,8 +117,8 @@ def evaluation_report(
     made = evaluation_page(heading, found, album, examples, made_with(model))
     if len(made) > page.most_bytes:
         raise ConfigError(
-            f"--max-size {page.max_size:g}: the report would have {len(made) / 1e6:.1f} megabytes. Take fewer "
-            "--examples, or allow more"
+            f"--max-size {page.max_size:g}: the report would have {len(made) / 1e6:.1f} megabytes. "
+            "Take fewer --examples, or allow more"
         )
     return made
 
@@ -144,8 +144,8 @@ def _room(
     if each < LEAST_BYTES:
         needed = -(-2 * pictures * LEAST_BYTES // 1_000_000)
         raise ConfigError(
-            f"--max-size {page.max_size:g}: {pictures} photos do not fit into so many megabytes. Take fewer "
-            f"--examples, or allow {needed} megabytes"
+            f"--max-size {page.max_size:g}: {pictures} photos do not fit into so many megabytes. "
+            f"Take fewer --examples, or allow {needed} megabytes"
         )
     return each
 

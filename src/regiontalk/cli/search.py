@@ -95,7 +95,8 @@ class Place:
             "--candidates",
             min=1,
             metavar="N",
-            help="Faster on large indexes: score only N candidates exactly. May miss some; see index verify.",
+            help="Faster on large indexes: score only N candidates exactly. May miss some; "
+            "see index verify.",
         ),
     ] = None
 
@@ -144,7 +145,8 @@ def search(
         bool,
         typer.Option(
             "--boxes",
-            help="Show boxes too: of a sentence each phrase's; of a --region all, not the best of each photo.",
+            help="Show boxes too: of a sentence each phrase's; "
+            "of a --region all, not the best of each photo.",
         ),
     ] = False,
     min_sure: Annotated[
@@ -223,7 +225,8 @@ def _check_query(query: Query, place: Place) -> None:
     if len(given) != 1:
         found = " and ".join(given) or "nothing"
         raise ConfigError(
-            f"search for a SENTENCE, a --region or what is --like a photo: one of them, found {found}"
+            "search for a SENTENCE, a --region or what is --like a photo: "
+            f"one of them, found {found}"
         )
     if query.sentences is not None and query.like is None:
         raise ConfigError(

@@ -85,7 +85,8 @@ def serve(
             with Service(model, finder, limits) as service:
                 app = create_app(service, server.names(listening, host) if local else None)
                 report.result(
-                    f"RegionTalk is at {server.url(listening, host)} (API at /docs). Ctrl-C stops it."
+                    f"RegionTalk is at {server.url(listening, host)} (API at /docs). "
+                    "Ctrl-C stops it."
                 )
                 server.serve(app, listening, service.limits)
 
@@ -105,6 +106,7 @@ def _warn(listening: socket.socket, index: str | None) -> None:
     """What it means to listen to more than this machine."""
     photos = " and sees the photos of the index with their paths" if index is not None else ""
     warn_user(
-        f"listening on {printable(str(listening.getsockname()[0]))}: anybody who reaches it can upload photos{photos}. "
-        "There is no password and no encryption; use --host 127.0.0.1 to keep it to this machine"
+        f"listening on {printable(str(listening.getsockname()[0]))}: anybody who reaches it can "
+        f"upload photos{photos}. There is no password and no encryption; use --host 127.0.0.1 to "
+        "keep it to this machine"
     )

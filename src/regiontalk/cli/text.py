@@ -133,7 +133,10 @@ def word_lengths_text(pack: str, words: Sequence[str], lengths: np.ndarray, k: i
     ]
     width = max(map(len, (*lists[0], "longest"))) + 6
     pairs = [("longest", "shortest"), *zip(*lists, strict=True)]
-    title = f"{printable(pack)}: {len(words)} words, each read alone; median length {np.median(lengths):.{places}f}"
+    title = (
+        f"{printable(pack)}: {len(words)} words, each read alone; "
+        f"median length {np.median(lengths):.{places}f}"
+    )
     return "\n".join([title, *(f"  {left:<{width}}{right}" for left, right in pairs)])
 
 

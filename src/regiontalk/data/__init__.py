@@ -77,16 +77,17 @@ def read_dataset(path: str | Path, split: str) -> Dataset:
         return _read_file(path, split)
     if not path.is_dir():
         raise DataError(
-            f"{path}: no such folder or JSON file, nor another file of captions; give captioned photos"
+            f"{path}: no such folder or JSON file, nor another file of captions; "
+            "give captioned photos"
         )
     if is_flickr8k(path):
         return read_flickr8k(path, split)
     if is_captioned_folder(path) or photo_files(path):
         return read_folder(path, split)
     raise DataError(
-        f"{path}: no captions found; expected captions.csv (image,caption), metadata.jsonl or metadata.csv beside the "
-        "photos or in folders of splits, a text beside each photo (photo.jpg.txt, photo.jpg.xmp), or the path of a "
-        "file of captions"
+        f"{path}: no captions found; expected captions.csv (image,caption), metadata.jsonl or "
+        "metadata.csv beside the photos or in folders of splits, a text beside each photo "
+        "(photo.jpg.txt, photo.jpg.xmp), or the path of a file of captions"
     )
 
 
@@ -126,7 +127,8 @@ def read_boxes(
     if kind == "voc":
         if image_folder is not None:
             raise DataError(
-                f"{path}: photos in Pascal VOC's layout lie in its own folder; leave the other folder out"
+                f"{path}: photos in Pascal VOC's layout lie in its own folder; "
+                "leave the other folder out"
             )
         return read_voc(path, split, selection)
     if kind == "coco":
@@ -150,8 +152,8 @@ def find_format(path: Path) -> BoxFormat:
         if is_voc(path):
             return "voc"
         raise DataError(
-            f"{path}: no boxes found; expected boxes.jsonl, Annotations and JPEGImages (Pascal VOC), "
-            "Sentences and Annotations (Flickr30k Entities), or the path of a JSON file"
+            f"{path}: no boxes found; expected boxes.jsonl, Annotations and JPEGImages (Pascal "
+            "VOC), Sentences and Annotations (Flickr30k Entities), or the path of a JSON file"
         )
     if path.suffix.lower() == ".jsonl":
         return "lines"
@@ -163,5 +165,6 @@ def find_format(path: Path) -> BoxFormat:
     ):
         return "visual-genome"
     raise DataError(
-        f"{path}: expected COCO's instances, Visual Genome's region descriptions, or JSON Lines of boxes (.jsonl)"
+        f"{path}: expected COCO's instances, Visual Genome's region descriptions, "
+        "or JSON Lines of boxes (.jsonl)"
     )

@@ -107,8 +107,8 @@ def read_alt_table(file: Path) -> AltTable:
     heading, rows = [cell.strip() for cell in heading], [row for row in rows if row]
     if not {_NAME, _TEXT} <= set(heading) or repeated(heading):
         raise DataError(
-            f"{file}: expected a table with the columns {_NAME} and {_TEXT}, as describe --csv writes it, found "
-            f"{shown(heading)}; name another file"
+            f"{file}: expected a table with the columns {_NAME} and {_TEXT}, as describe --csv "
+            f"writes it, found {shown(heading)}; name another file"
         )
     for row in rows:
         if len(row) != len(heading):

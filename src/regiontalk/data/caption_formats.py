@@ -24,7 +24,8 @@ _SURE = (".json", ".jsonl", ".csv")
 
 FORMATS = (
     "Karpathy's splits, COCO's captions, {image: [captions]}, "
-    'a list or JSON Lines of {"image", "caption"}, CSV with a heading such as image,caption or file_name,text, '
+    'a list or JSON Lines of {"image", "caption"}, CSV with a heading such as image,caption or '
+    "file_name,text, "
     "image_name| comment_number| comment, or lines of NAME#NUMBER<tab>CAPTION"
 )
 
@@ -209,7 +210,8 @@ def _names(place: str, entry: Any) -> list[str]:
     )
     if not found or not all(_is_name(key, value) for key, value in found):
         raise DataError(
-            f'{place}: expected "image" (a name), "file_name", "file" or "image_id", found {shown(entry)}'
+            f'{place}: expected "image" (a name), "file_name", "file" or "image_id", '
+            f"found {shown(entry)}"
         )
     return [str(value) for _, value in found]
 
@@ -345,8 +347,8 @@ def _columns(file: Path, heading: list[str]) -> tuple[int, int]:
     found = [[number for number, cell in enumerate(heading) if cell in kind] for kind in kinds]
     if any(len(numbers) != 1 for numbers in found) or repeated(heading):
         raise DataError(
-            f"{file}: the first line must name the columns image,caption (or file_name,text), one of each kind, "
-            f"found {heading}"
+            f"{file}: the first line must name the columns image,caption (or file_name,text), one "
+            f"of each kind, found {heading}"
         )
     return found[0][0], found[1][0]
 

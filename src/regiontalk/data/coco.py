@@ -293,7 +293,8 @@ def _row(file: Path, number: int, image: Any) -> CaptionRow:
         captions = [sentence["raw"] for sentence in image["sentences"]]
     except (AttributeError, KeyError, TypeError) as error:
         raise DataError(
-            f"{file}, image {number}: expected filename, split and sentences with raw, found {shown(image)}"
+            f"{file}, image {number}: expected filename, split and sentences with raw, "
+            f"found {shown(image)}"
         ) from error
     if not all(isinstance(text, str) for text in (folder, name, split, *captions)):
         raise DataError(f"{file}, image {number}: filepath, filename, split and raw must be text")

@@ -158,8 +158,9 @@ def folder_captions(folder: Path) -> Captions:
     if not files or folder in places or len(set(places)) < len(places):
         found = " and ".join(file.relative_to(folder).as_posix() for file in files) or "none"
         raise DataError(
-            f"{folder}: expected one file of captions ({', '.join(FILES)}), in it or in each folder of a split "
-            f"({', '.join(SPLIT_FOLDERS)}), or texts beside photos (photo.jpg.txt, photo.jpg.xmp), found {found}"
+            f"{folder}: expected one file of captions ({', '.join(FILES)}), in it or in each "
+            f"folder of a split ({', '.join(SPLIT_FOLDERS)}), or texts beside photos "
+            f"(photo.jpg.txt, photo.jpg.xmp), found {found}"
         )
     return joined(folder, (row for file in files for row in _split_rows(file)))
 

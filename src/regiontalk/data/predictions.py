@@ -100,11 +100,13 @@ def read_predictions(file: Path, listed: Sequence[str] | None = None) -> Pairs:
     lines = text.removesuffix("\n").split("\n")
     if listed is None:
         raise DataError(
-            f"{file}: plain text does not say which photos it is about; name them with --images LIST, or give {FORMATS}"
+            f"{file}: plain text does not say which photos it is about; "
+            f"name them with --images LIST, or give {FORMATS}"
         )
     if len(lines) != len(listed):
         raise DataError(
-            f"{file}: {len(lines)} lines, but the list names {len(listed)} photos; give a caption for each"
+            f"{file}: {len(lines)} lines, but the list names {len(listed)} photos; "
+            "give a caption for each"
         )
     return list(zip(listed, lines, strict=True))
 

@@ -173,7 +173,8 @@ def _visual_genome_regions(
         phrase = fields.get("phrase")
         if xyxy is None or not isinstance(phrase, str):
             raise DataError(
-                f'{file}, photo {name}, region {row}: expected "x", "y", "width", "height" and "phrase"'
+                f'{file}, photo {name}, region {row}: expected "x", "y", "width", '
+                '"height" and "phrase"'
             )
         yield f"region {fields.get('region_id', row)}", xyxy, phrase
 

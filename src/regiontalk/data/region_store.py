@@ -139,7 +139,8 @@ def read_state(file: Path) -> State:
         )
     if content.pop("sha256", None) != json_sha256(content):
         raise DataError(
-            f"{file}: damaged, its checksum does not fit; delete the folder and write the store again"
+            f"{file}: damaged, its checksum does not fit; "
+            "delete the folder and write the store again"
         )
     try:
         return State.from_json(
@@ -251,8 +252,9 @@ class RegionStore:
         state = read_state(folder / HEADER)
         if vision_checksum is not None and vision_checksum != state.layout.vision_checksum:
             raise DataError(
-                f"{folder}: its features come from another vision network ({state.layout.vision_checksum[:12]}, "
-                f"expected {vision_checksum[:12]}); write the store again"
+                f"{folder}: its features come from another vision network "
+                f"({state.layout.vision_checksum[:12]}, expected {vision_checksum[:12]}); write "
+                "the store again"
             )
         names = read_json(folder / NAMES)
         if state.done != state.layout.photos or not names_fit(names, state.layout):

@@ -141,7 +141,8 @@ class RegionStoreWriter:
             write_state(self._part / PROGRESS, State(self._layout, done, crc32))
         except OSError as error:
             raise DataError(
-                f"{self._part}: cannot be written ({error.strerror}); start again, {self.done} photos are kept"
+                f"{self._part}: cannot be written ({error.strerror}); "
+                f"start again, {self.done} photos are kept"
             ) from error
         self._crc32, self.done = crc32, done
 
@@ -153,7 +154,8 @@ class RegionStoreWriter:
         """
         if self.done != self._layout.photos:
             raise DataError(
-                f"{self._part}: holds {self.done} of {self._layout.photos} photos; write the rest first"
+                f"{self._part}: holds {self.done} of {self._layout.photos} photos; "
+                "write the rest first"
             )
         if not (self._folder / HEADER).exists():
             try:

@@ -83,7 +83,10 @@ def _jsonl_photo(file: Path, number: int, entry: dict[str, Any]) -> tuple[str, s
     good = isinstance(name, str) and size and isinstance(split, str)
     lists = isinstance(labels, list) and isinstance(boxes, list) and len(labels) == len(boxes)
     if not good or not lists:
-        wanted = '{"file_name", "width", "height", "boxes_xyxy": [[...]], "labels": [...]}, a label for each box'
+        wanted = (
+            '{"file_name", "width", "height", "boxes_xyxy": [[...]], "labels": '
+            "[...]}, a label for each box"
+        )
         raise DataError(f"{file}, line {number}: expected {wanted}")
     photo = RawPhoto(size)
     for row, (box, label) in enumerate(zip(boxes or [], labels or [], strict=True)):

@@ -95,7 +95,10 @@ def interval(values: Sequence[float] | np.ndarray) -> list[float]:
 
 def interval_words(reporting: Reporting) -> str:
     """What the intervals are, for the signature."""
-    return f"{CONFIDENCE} %, percentiles of {reporting.samples} bootstrap samples of photos, seed {reporting.seed}"
+    return (
+        f"{CONFIDENCE} %, percentiles of {reporting.samples} bootstrap samples of photos, "
+        f"seed {reporting.seed}"
+    )
 
 
 def rounded(value: Any) -> Any:

@@ -168,8 +168,8 @@ def training_warning(signature: Mapping[str, Any]) -> str | None:
     )
     return (
         f"WARNING: the pack {signature['pack']} was trained on photos that it is measured on "
-        f"({seen.removeprefix('yes: ')}).{never} The numbers show what it remembers, not how well it does on new "
-        "photos: do not compare or publish them."
+        f"({seen.removeprefix('yes: ')}).{never} The numbers show what it remembers, not how well "
+        "it does on new photos: do not compare or publish them."
     )
 
 

@@ -10,9 +10,15 @@ from importlib.util import find_spec
 
 from regiontalk.errors import PhotoError
 
-_SUFFIXES = "jpg jpeg jpe jfif mpo png apng gif bmp tif tiff webp avif avifs jp2 j2k jpc jpf jpx j2c ppm pgm pbm pnm pfm"
+_SUFFIXES = (
+    "jpg jpeg jpe jfif mpo png apng gif bmp tif tiff webp avif avifs jp2 j2k jpc jpf jpx j2c ppm "
+    "pgm pbm pnm pfm"
+)
 _HEIF_SUFFIXES = "heic heics heif heifs hif"
-_RAW_SUFFIXES = "3fr ari arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 srf srw x3f"
+_RAW_SUFFIXES = (
+    "3fr ari arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 "
+    "srf srw x3f"
+)
 
 SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
 """Of the photos that are read everywhere; upper and lower case are one."""
@@ -22,7 +28,10 @@ HEAD_BYTES = 256
 
 GET_IT_AGAIN = "Get it once more from where it came from."
 _SMALLER = "Make it smaller"
-_ALLOW_MORE = "or allow more if you trust it: --max-pixels, or max_pixels in Python and in a training's settings"
+_ALLOW_MORE = (
+    "or allow more if you trust it: --max-pixels, "
+    "or max_pixels in Python and in a training's settings"
+)
 
 INSTALL_HEIF = "pip install 'regiontalk[heif]'"
 

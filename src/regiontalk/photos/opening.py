@@ -146,7 +146,10 @@ def _name(source: PhotoSource) -> str:
     if isinstance(source, bytes | bytearray | memoryview):
         return "<bytes>"
     if not hasattr(source, "read"):
-        expected = "expected a photo as a path, bytes, a file opened in binary mode, a PIL image or an array"
+        expected = (
+            "expected a photo as a path, bytes, a file opened in binary mode, "
+            "a PIL image or an array"
+        )
         raise PhotoError(f"{expected}, found {type(source).__name__}")
     name = getattr(source, "name", None)
     return name if isinstance(name, str) and name else "<file>"

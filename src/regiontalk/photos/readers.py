@@ -354,8 +354,9 @@ _READ_BYTES = 1 << 20
 """Of what was written; more comes only from photos with many broken parts, and says the same again."""
 
 _MODULES = (
-    "_?TIFF tempfile\\.tif LZW ZIP JPEG OJPEG Fax[34] PackBits PixarLog Log[L1] SGILog LZMA ZSTD WEBP LERC NeXT "
-    "Thunder DumpMode Predictor MissingRequired CheckDirCount Estimate ChopUp allocChopped Evaluate BuildMap InitCCITT"
+    "_?TIFF tempfile\\.tif LZW ZIP JPEG OJPEG Fax[34] PackBits PixarLog Log[L1] SGILog LZMA ZSTD "
+    "WEBP LERC NeXT Thunder DumpMode Predictor MissingRequired CheckDirCount Estimate ChopUp "
+    "allocChopped Evaluate BuildMap InitCCITT"
 )
 _LIBTIFF = re.compile(f"(?:{'|'.join(_MODULES.split())})\\w*(?:\\(\\))?: (.*)")
 """A line of libtiff's: the function or the file, as Pillow calls all of them, and the message."""

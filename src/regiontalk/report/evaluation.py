@@ -128,12 +128,18 @@ def _retrieval(found: Evaluated, album: Album, most: int) -> list[str]:
             [_sentence_asks(found, each, album) for each in sentences_ask(retrieved, chosen)],
         )
 
-    leads = "One of its own sentences stands first. Evenly spaced among {} of {} photos for which that is so."
+    leads = (
+        "One of its own sentences stands first. Evenly spaced among {} of {} photos for which "
+        "that is so."
+    )
     misses = "Another's sentence stands first: from near misses to the furthest, evenly spaced."
     return [
         "<h2>Photos find their sentences, sentences their photo</h2>",
         _table(["", *_RANKING.values()], rows),
-        f"<p>rsum {_number(result['rsum'], intervals.get('rsum'))}: the sum of the six recalls.</p>",
+        (
+            f"<p>rsum {_number(result['rsum'], intervals.get('rsum'))}: "
+            "the sum of the six recalls.</p>"
+        ),
         f"<figure>{recall_curve(curves, len(found.dataset))}</figure>",
         _signature(result["signature"]),
         photos("Photos that find a sentence", leads.format(*_share(ranks.photos)), photo_hits),
@@ -165,10 +171,15 @@ def _captions(found: Evaluated, album: Album, most: int) -> list[str]:
         items.append(
             album.show(photo.file, f"Photo {photo.file.name}")
             + f'<p class="said">{escape(caption)}</p>'
-            + f"<p>CIDEr-D <b>{scores['cider_d'][place]:.1f}</b>, BLEU-4 {scores['bleu4'][place]:.1f}</p>"
-            + f'<details open><summary>what people wrote</summary><ul class="faint">{truths}</ul></details>'
+            + f"<p>CIDEr-D <b>{scores['cider_d'][place]:.1f}</b>, "
+            f"BLEU-4 {scores['bleu4'][place]:.1f}</p>"
+            + "<details open><summary>what people wrote</summary><ul "
+            f'class="faint">{truths}</ul></details>'
         )
-    note = f"{len(items)} of {len(found.dataset)} captions by CIDEr-D, from the best to the worst, evenly spaced."
+    note = (
+        f"{len(items)} of {len(found.dataset)} captions by CIDEr-D, from the best to the worst, "
+        "evenly spaced."
+    )
     return [
         "<h2>Captions</h2>",
         _table(list(_CAPTIONS.values()), [row]),
@@ -187,7 +198,10 @@ def _grounding(result: dict[str, Any], queries: QueryLog, album: Album, most: in
         for average in ("micro", "macro")
     ]
     right, wrong = queries.right_and_wrong(most)
-    note = "The solid box is the region with the highest score; dashed boxes are the true ones. Evenly spaced."
+    note = (
+        "The solid box is the region with the highest score; dashed boxes are the true ones. "
+        "Evenly spaced."
+    )
     return [
         "<h2>Words find their boxes</h2>",
         f'<div class="tables">{"".join(tables)}</div>',
@@ -219,8 +233,9 @@ def _grounding_table(
 
 def _photo_asks(found: Evaluated, question: Question, album: Album) -> str:
     items = "".join(
-        f'<li value="{each.place}">{_verdict(each)} {escape(found.retrieved.captions[each.number])} '
-        f'<span class="faint">{each.score:.2f}</span></li>'
+        f'<li value="{each.place}">{_verdict(each)} '
+        f"{escape(found.retrieved.captions[each.number])} <span "
+        f'class="faint">{each.score:.2f}</span></li>'
         for each in question.first
     )
     file = found.dataset.photos[question.number].file
@@ -259,7 +274,10 @@ def _file(found: Evaluated, number: int) -> Path:
 
 def _rank(question: Question) -> str:
     verdict = "right" if question.rank == 1 else "wrong"
-    return f'<p><span class="{verdict}">{verdict}</span>: the closest right one has rank <b>{question.rank}</b></p>'
+    return (
+        f'<p><span class="{verdict}">{verdict}</span>: the closest right one has rank '
+        f"<b>{question.rank}</b></p>"
+    )
 
 
 def _verdict(each: Found) -> str:
@@ -271,7 +289,10 @@ def _examples(title: str, note: str, items: Sequence[str]) -> str:
     if not items:
         return f'<h3>{escape(title)}</h3><p class="faint">None.</p>'
     shown = "\n".join(f'<li class="example">{item}</li>' for item in items)
-    return f'<h3>{escape(title)}</h3><p class="faint">{escape(note)}</p><ul class="examples">\n{shown}\n</ul>'
+    return (
+        f'<h3>{escape(title)}</h3><p class="faint">{escape(note)}</p><ul class="examples">\n'
+        f"{shown}\n</ul>"
+    )
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -304,7 +325,10 @@ def _signature(signature: Mapping[str, Any]) -> str:
         f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>"
         for name, value in signature.items()
     )
-    return f'<details><summary>How these numbers came about</summary><dl class="signature">{items}</dl></details>'
+    return (
+        "<details><summary>How these numbers came about</summary><dl "
+        f'class="signature">{items}</dl></details>'
+    )
 
 
 def _share(ranks: np.ndarray) -> tuple[int, int]:

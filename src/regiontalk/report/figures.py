@@ -90,10 +90,14 @@ def description_figure(description: Description, image: Picture | None) -> str:
     ]
     items = "".join(
         f"<li style='margin:.2em 0'>{badge(str(n), colours[int(row)])} "
-        f"{escape(description.region_captions[row - 1].text)} {_faint(f'{regions.scores[row]:.0%}')}</li>"
+        f"{escape(description.region_captions[row - 1].text)} "
+        f"{_faint(f'{regions.scores[row]:.0%}')}</li>"
         for n, row in enumerate(order, start=1)
     )
-    text = f"<p style='font-size:1.25em;margin:.4em 0'>{_said(description.caption, colours) or '(no words)'}</p>"
+    text = (
+        "<p style='font-size:1.25em;margin:.4em "
+        f"0'>{_said(description.caption, colours) or '(no words)'}</p>"
+    )
     text += _unsure(description.caption)
     listed = f"<ol style='list-style:none;padding:0;margin:.4em 0'>{items}</ol>" if items else ""
     return _figure(regions, marks, image, f"Photo: {description.caption.text}", text + listed)
@@ -132,8 +136,8 @@ def alignment_figure(alignment: Alignment, image: Picture | None) -> str:
         else ""
     )
     text = (
-        f"<p style='font-size:1.15em;line-height:2;margin:.4em 0'>{words}</p>"
-        f"<p style='margin:.4em 0'>{_faint(f'score {alignment.score:.2f}, β {alignment.beta:g}.')}{whole}</p>"
+        f"<p style='font-size:1.15em;line-height:2;margin:.4em 0'>{words}</p><p style='margin:.4em "
+        f"0'>{_faint(f'score {alignment.score:.2f}, β {alignment.beta:g}.')}{whole}</p>"
     )
     return _figure(
         alignment.regions, marks, image, f"Photo with the words of: {alignment.sentence.text}", text
@@ -171,14 +175,20 @@ def picture(
     """
     unit = max(width, height) / _PLAIN
     drawn = list(marks)[::-1]
-    letters = f"font-size='{15 * unit:.2f}' text-anchor='middle' font-family='sans-serif' font-weight='bold'"
+    letters = (
+        f"font-size='{15 * unit:.2f}' text-anchor='middle' font-family='sans-serif' "
+        "font-weight='bold'"
+    )
     tags = "".join(_tag(mark, unit) for mark in drawn if mark.label)
     boxes = "".join(_box(mark, unit) for mark in drawn) + (
         f"<g {letters}>{tags}</g>" if tags else ""
     )
     label = f"role='img' aria-label='{escape(says, quote=True)}'"
     look = f"style='display:block;width:100%;max-width:{_PLAIN}px;max-height:80vh'"
-    return f"<svg {label} viewBox='0 0 {width} {height}' {look}>{_photo(width, height, image)}{boxes}</svg>"
+    return (
+        f"<svg {label} viewBox='0 0 {width} {height}' "
+        f"{look}>{_photo(width, height, image)}{boxes}</svg>"
+    )
 
 
 def recalls(ranks: np.ndarray, furthest: int) -> np.ndarray:
@@ -208,16 +218,17 @@ def recall_curve(ranks: Mapping[str, np.ndarray], candidates: int) -> str:
     lines = "".join(_curve(curve, place) for place, curve in enumerate(curves.values()))
     return (
         f"<svg class='curve' role='img' aria-label='Recall over k. {escape(says, quote=True)}' "
-        f"viewBox='0 0 {_WIDTH} {_HEIGHT}' font-family='sans-serif' font-size='13' fill='currentColor'>"
-        f"{_grid(furthest)}{lines}{_legend(list(curves))}</svg>"
+        f"viewBox='0 0 {_WIDTH} {_HEIGHT}' font-family='sans-serif' font-size='13' "
+        f"fill='currentColor'>{_grid(furthest)}{lines}{_legend(list(curves))}</svg>"
     )
 
 
 def badge(text: str, colour: Colour) -> str:
     """A few letters on a colour."""
     return (
-        f"<b style='background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:0 .4em'>"
-        f"{escape(text)}</b>"
+        "<b "
+        f"style='background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:0 "
+        f".4em'>{escape(text)}</b>"
     )
 
 
@@ -245,7 +256,10 @@ def _figure(
     regions: Regions, marks: Sequence[Mark], image: Picture | None, says: str, text: str
 ) -> str:
     drawn = picture(regions.width, regions.height, marks, image, says)
-    return f"<figure style='margin:0;max-width:{_PLAIN}px'>{drawn}<figcaption>{text}</figcaption></figure>"
+    return (
+        "<figure "
+        f"style='margin:0;max-width:{_PLAIN}px'>{drawn}<figcaption>{text}</figcaption></figure>"
+    )
 
 
 def _photo(width: int, height: int, image: Picture | None) -> str:
@@ -266,7 +280,10 @@ def _word(text: str, score: str, colour: Colour | None, number: str) -> str:
     look = (
         f"background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:.1em .3em"
     )
-    return f"<span title='score {score}' style='{look}'>{escape(text)}<sub style='font-size:.7em'>{number}</sub></span>"
+    return (
+        f"<span title='score {score}' style='{look}'>{escape(text)}<sub "
+        f"style='font-size:.7em'>{number}</sub></span>"
+    )
 
 
 def _said(caption: Caption, colours: Mapping[int, Colour]) -> str:
@@ -288,7 +305,10 @@ def _unsure(caption: Caption) -> str:
     """What is said of a caption that is more likely wrong than right."""
     if caption.sure is None or not caption.is_unsure:
         return ""
-    return f"<p style='margin:.4em 0'>{_faint(f'unsure ({caption.sure:.0%}): it may name what is not there')}</p>"
+    return (
+        "<p style='margin:.4em "
+        f"0'>{_faint(f'unsure ({caption.sure:.0%}): it may name what is not there')}</p>"
+    )
 
 
 def _faint(text: str) -> str:
@@ -297,7 +317,10 @@ def _faint(text: str) -> str:
 
 def _box(mark: Mark, unit: float) -> str:
     left, top, right, bottom = (float(edge) for edge in mark.box)
-    place = f"x='{left:.1f}' y='{top:.1f}' width='{right - left:.1f}' height='{bottom - top:.1f}' fill='none'"
+    place = (
+        f"x='{left:.1f}' y='{top:.1f}' width='{right - left:.1f}' height='{bottom - top:.1f}' "
+        "fill='none'"
+    )
     dashes = f" stroke-dasharray='{9 * unit:.1f} {6 * unit:.1f}'" if mark.dashed else ""
     return (
         f"<rect {place} stroke='#000' stroke-opacity='.45' stroke-width='{5 * unit:.2f}'/>"
@@ -310,9 +333,9 @@ def _tag(mark: Mark, unit: float) -> str:
     left, top, *_ = (float(edge) for edge in mark.box)
     high, wide = 20 * unit, (9 * len(mark.label) + 8) * unit
     return (
-        f"<rect x='{left:.1f}' y='{top:.1f}' width='{wide:.1f}' height='{high:.1f}' fill='{css(mark.colour)}'/>"
-        f"<text x='{left + wide / 2:.1f}' y='{top + 0.75 * high:.1f}' fill='{css(ink_on(mark.colour))}'>"
-        f"{escape(mark.label)}</text>"
+        f"<rect x='{left:.1f}' y='{top:.1f}' width='{wide:.1f}' height='{high:.1f}' "
+        f"fill='{css(mark.colour)}'/><text x='{left + wide / 2:.1f}' y='{top + 0.75 * high:.1f}' "
+        f"fill='{css(ink_on(mark.colour))}'>{escape(mark.label)}</text>"
     )
 
 
@@ -341,8 +364,8 @@ def _curve(curve: np.ndarray, place: int) -> str:
         f"{_x(k, furthest):.1f},{_y(value):.1f}" for k, value in enumerate(curve.tolist(), start=1)
     )
     dots = "".join(
-        f"<circle cx='{_x(k, furthest):.1f}' cy='{_y(float(curve[k - 1])):.1f}' r='4' fill='{css(PALETTE[place])}'>"
-        f"<title>R@{k} {curve[k - 1]:.1f} %</title></circle>"
+        f"<circle cx='{_x(k, furthest):.1f}' cy='{_y(float(curve[k - 1])):.1f}' r='4' "
+        f"fill='{css(PALETTE[place])}'><title>R@{k} {curve[k - 1]:.1f} %</title></circle>"
         for k in _MARKED
         if k <= furthest
     )
@@ -360,11 +383,17 @@ def _legend(names: Sequence[str]) -> str:
 
 
 def _stroke(place: int) -> str:
-    return f"stroke='{css(PALETTE[place])}' stroke-width='3' stroke-dasharray='{_DASHES[place] or 'none'}'"
+    return (
+        f"stroke='{css(PALETTE[place])}' stroke-width='3' "
+        f"stroke-dasharray='{_DASHES[place] or 'none'}'"
+    )
 
 
 def _line(x0: float, y0: float, x1: float, y1: float) -> str:
-    return f"<line x1='{x0:.1f}' y1='{y0:.1f}' x2='{x1:.1f}' y2='{y1:.1f}' stroke='currentColor' stroke-opacity='.15'/>"
+    return (
+        f"<line x1='{x0:.1f}' y1='{y0:.1f}' x2='{x1:.1f}' y2='{y1:.1f}' stroke='currentColor' "
+        "stroke-opacity='.15'/>"
+    )
 
 
 def _x(k: int, furthest: int) -> float:

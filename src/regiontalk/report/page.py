@@ -78,8 +78,8 @@ def page(
     """
     script = _script() if views else ""
     policy = (
-        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-        + (f"; script-src 'sha256-{_digest(script)}'" if views else "")
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
+        "form-action 'none'" + (f"; script-src 'sha256-{_digest(script)}'" if views else "")
     )
     data = [{"kind": view.kind, "data": view.data} for view in views]
     parts = [
@@ -144,7 +144,10 @@ def bundled(entry: str, folder: Traversable | None = None) -> str:
     parts: dict[str, str] = {}
     _add(entry, folder or static_folder(), parts, ())
     modules = "\n".join(parts.values())
-    return f'"use strict";\nconst modules = {{}};\n{modules}\nconst regiontalkViews = modules["{entry}"];\n'
+    return (
+        f'"use strict";\nconst modules = {{}};\n{modules}\nconst regiontalkViews = '
+        f'modules["{entry}"];\n'
+    )
 
 
 def _script() -> str:

@@ -57,9 +57,9 @@ class PhotoReport:
         room = (most - _SHELL) // _LEAST_ENTRY
         if expected > room:
             raise ConfigError(
-                f"--max-size {most / _MEGABYTE:g}: {expected} photos do not fit into so many megabytes, {max(room, 0)} "
-                f"surely do. Take fewer photos (--limit {max(room, 1)}), or allow "
-                f"{-(-(expected * _LEAST_ENTRY + _SHELL) // _MEGABYTE)} megabytes"
+                f"--max-size {most / _MEGABYTE:g}: {expected} photos do not fit into so many "
+                f"megabytes, {max(room, 0)} surely do. Take fewer photos (--limit {max(room, 1)}), "
+                f"or allow {-(-(expected * _LEAST_ENTRY + _SHELL) // _MEGABYTE)} megabytes"
             )
         self._left, self._most, self._size = expected, most, _SHELL
         self._articles: list[str] = []
@@ -110,8 +110,9 @@ class PhotoReport:
         )
         if len(whole) > self._most:
             raise ConfigError(
-                f"--max-size {self._most / _MEGABYTE:g}: the report would have {len(whole) / _MEGABYTE:.1f} megabytes. "
-                "Take fewer photos (--limit), or allow more"
+                f"--max-size {self._most / _MEGABYTE:g}: the report would have "
+                f"{len(whole) / _MEGABYTE:.1f} megabytes. Take fewer photos (--limit), or allow "
+                "more"
             )
         return whole
 
@@ -128,7 +129,8 @@ class PhotoReport:
         views.append(View("Description", entry.description.to_json() | named, figure))
         shown = "\n".join(view.html(place + offset) for offset, view in enumerate(views))
         heading = (
-            f'<h2>{escape(entry.name)} <span class="faint">{regions.width} × {regions.height}</span></h2>'
+            f'<h2>{escape(entry.name)} <span class="faint">{regions.width} × '
+            f"{regions.height}</span></h2>"
             + (f'<p class="faint">{escape(entry.remark)}</p>' if entry.remark else "")
         )
         return f'<article class="photo" id="photo-{number}">\n{heading}\n{shown}\n</article>', views
@@ -162,4 +164,7 @@ def _contents(names: Sequence[str]) -> str:
     items = "".join(
         f'<li><a href="#photo-{n}">{escape(name)}</a></li>' for n, name in enumerate(names, start=1)
     )
-    return f"<nav aria-label='Photos'><details><summary>{len(names)} photos</summary><ol>{items}</ol></details></nav>"
+    return (
+        f"<nav aria-label='Photos'><details><summary>{len(names)} "
+        f"photos</summary><ol>{items}</ol></details></nav>"
+    )

@@ -67,8 +67,10 @@ def read_texts(captions: str | os.PathLike[str], found: Mapping[str, FoundPhotos
     problems.raise_if_any("or name one folder of photos at a time")
     if not joined and photos:
         raise DataError(
-            f"{source}: none of its {len(others)} names{f', such as {others[0]!r},' if others else ''} is one of these "
-            "photos. A name is a path from the folder of the captions on, or from the folder of photos that is named"
+            f"{source}: none of its {len(others)} "
+            f"names{f', such as {others[0]!r},' if others else ''} is one of these photos. A name "
+            "is a path from the folder of the captions on, or from the folder of photos that is "
+            "named"
         )
     return PhotoTexts(joined, tuple(others))
 

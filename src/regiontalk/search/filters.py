@@ -105,7 +105,8 @@ def conditions_of(where: Where, in_text: Sequence[str] = ()) -> models.Filter | 
         folder = where.path.removesuffix("*")
         if not folder.endswith(("/", "\\")) or set(folder) & set("*?"):
             raise ConfigError(
-                f"--path {where.path}: with Qdrant, expected a folder and /*, such as '/photos/2024/*'"
+                f"--path {where.path}: with Qdrant, expected a folder and /*, "
+                "such as '/photos/2024/*'"
             )
         names = {folder, *(unicodedata.normalize(form, folder) for form in ("NFC", "NFD"))}
         stored = [

@@ -230,7 +230,8 @@ class Finder:
         read = sentence if isinstance(sentence, Sentence) else self._model.read(sentence)[0]
         if (read.ids == Vocabulary.UNKNOWN).all():
             raise SentenceError(
-                f"The pack knows none of the words in {read.text!r}. Say it with more common English words."
+                f"The pack knows none of the words in {read.text!r}. "
+                "Say it with more common English words."
             )
         return read
 
@@ -243,7 +244,8 @@ def require_searchable(pack: Pack) -> None:
     """
     if pack.settings.alignment.score == "sum":
         raise ConfigError(
-            f"{pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8. Take another pack."
+            f"{pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8. "
+            "Take another pack."
         )
 
 

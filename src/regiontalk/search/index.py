@@ -155,7 +155,8 @@ class Index:
         twice = [path for path, times in paths.items() if times > 1]
         if twice:
             raise DataError(
-                f"{self.folder}: holds {len(twice)} photos twice, such as {twice[0]!r}. Make it again."
+                f"{self.folder}: holds {len(twice)} photos twice, such as {twice[0]!r}. "
+                "Make it again."
             )
 
 
@@ -168,8 +169,9 @@ def require_pack(folder: Path, manifest: Manifest, pack: PackIdentity) -> None:
     made = manifest.pack
     if (made.checksum, made.dim) != (pack.checksum, pack.dim):
         raise DataError(
-            f"{folder}: was made with the pack {made.name!r} ({made.checksum[:12]}), not with {pack.name!r} "
-            f"({pack.checksum[:12]}). Name that pack (--pack FOLDER, or load(FOLDER)), or make another index with this."
+            f"{folder}: was made with the pack {made.name!r} ({made.checksum[:12]}), not with "
+            f"{pack.name!r} ({pack.checksum[:12]}). Name that pack (--pack FOLDER, or "
+            "load(FOLDER)), or make another index with this."
         )
 
 

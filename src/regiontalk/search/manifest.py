@@ -35,7 +35,10 @@ MOST = 1 << 40
 """Photos, regions and bytes of paths: more than any disk holds, and few enough for all sums to fit 64 bits."""
 _MAX_MANIFEST_BYTES = 1 << 28
 _MAKE_ONE = "Make one: regiontalk index add PHOTOS --index DIR, or open_index(DIR).add(PHOTOS)"
-_DAMAGED = "Restore it from a copy, or delete the index and make it again: regiontalk index add PHOTOS --index DIR"
+_DAMAGED = (
+    "Restore it from a copy, or delete the index and make it again: "
+    "regiontalk index add PHOTOS --index DIR"
+)
 
 
 def _segment_name(value: Any) -> str:
@@ -134,7 +137,8 @@ class Manifest(Section):
             raise ValueError("segments: expected each file once")
         if numbers and self.next_number <= max(numbers):
             raise ValueError(
-                f"next_number: expected more than {max(numbers)}, which a segment has, found no more"
+                f"next_number: expected more than {max(numbers)}, which a segment has, "
+                "found no more"
             )
         if sum(each.regions for each in self.segments) > MOST:
             raise ValueError(f"segments: expected at most {MOST} regions in all")

@@ -339,9 +339,9 @@ def _require_vectors(client: QdrantClient, collection: str, dim: int) -> None:
         LIKE: (cosine, dim, None),
     }:
         raise DataError(
-            f"{collection}: expected vectors of {dim + 1} dimensions, {POOLED!r} and {REGIONS!r} (multivector, MaxSim) "
-            f"compared by dot products, and {LIKE!r} of {dim} by cosines. Name another collection, and let regiontalk "
-            "index push make it."
+            f"{collection}: expected vectors of {dim + 1} dimensions, {POOLED!r} and {REGIONS!r} "
+            f"(multivector, MaxSim) compared by dot products, and {LIKE!r} of {dim} by cosines. "
+            "Name another collection, and let regiontalk index push make it."
         )
 
 

@@ -214,7 +214,10 @@ class IndexWriter:
             yield
         except OSError as error:
             kept = self.manifest.photos if hasattr(self, "manifest") else 0
-            text = f"cannot be written ({error.strerror}); the index keeps its {kept} photos. Make room and go on"
+            text = (
+                f"cannot be written ({error.strerror}); the index keeps its {kept} photos. "
+                "Make room and go on"
+            )
             raise OSError(error.errno, text, str(self.folder)) from error
 
 
@@ -268,7 +271,8 @@ def require_empty(folder: Path) -> None:
     others = sorted(name for name in names if name != LOCK_FILE and not is_unfinished(name))
     if others:
         raise DataError(
-            f"{folder}: holds {others[0]!r} and is no index. Name a folder that is empty or not there."
+            f"{folder}: holds {others[0]!r} and is no index. "
+            "Name a folder that is empty or not there."
         )
 
 
@@ -343,8 +347,8 @@ class WriterLock:
         folder = self._file.parent
         if not isinstance(error, BlockingIOError | PermissionError):
             return DataError(
-                f"{folder}: cannot be locked for writing ({error.strerror}); its file system seems not to support it. "
-                "Put the index on another disk; nothing was changed."
+                f"{folder}: cannot be locked for writing ({error.strerror}); its file system seems "
+                "not to support it. Put the index on another disk; nothing was changed."
             )
         return DataError(
             f"{folder}: another process is writing to this index ({holder or 'unknown'}). "

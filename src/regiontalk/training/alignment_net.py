@@ -228,8 +228,8 @@ def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
     )
     if size != len(vocabulary):
         raise TrainingError(
-            f"{run}: {WEIGHTS} is of a vocabulary of {size} words, {VOCABULARY} lists {len(vocabulary)}; "
-            "give that run's command again"
+            f"{run}: {WEIGHTS} is of a vocabulary of {size} words, {VOCABULARY} lists "
+            f"{len(vocabulary)}; give that run's command again"
         )
     feature_dim, dim = tensors["W_m"].shape
     outside = tensors["words.W_g"].shape[0] if "words.W_g" in tensors else 0
@@ -295,7 +295,8 @@ def known_vectors(file: Path, vocabulary: Vocabulary, length: int = 0) -> dict[i
     found = {rows[word]: vector for word, vector in read_vectors(file, rows.__contains__, length)}
     if not found:
         raise DataError(
-            f"{file}: none of the vocabulary's {len(rows)} words is in it; is it a text file of word vectors?"
+            f"{file}: none of the vocabulary's {len(rows)} words is in it; "
+            "is it a text file of word vectors?"
         )
     return found
 
@@ -345,6 +346,7 @@ def parse_vector(values: list[str], length: int, where: str) -> np.ndarray:
         raise DataError(f"{where}: expected numbers after the word ({error})") from error
     if len(vector) != length or not np.isfinite(vector).all():
         raise DataError(
-            f"{where}: expected {length} finite numbers, found {len(vector)}; set `embedding` to match"
+            f"{where}: expected {length} finite numbers, found {len(vector)}; "
+            "set `embedding` to match"
         )
     return vector

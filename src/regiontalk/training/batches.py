@@ -205,8 +205,8 @@ def forked_batches(batch: Callable[[int], Any], steps: range, processes: int) ->
             yield unpack(ready, places[step % len(places)])
     except BrokenProcessPool as error:
         raise TrainingError(
-            "a process that makes batches died, perhaps for want of memory; the same command goes on from the last "
-            "checkpoint"
+            "a process that makes batches died, perhaps for want of memory; the same command goes "
+            "on from the last checkpoint"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)

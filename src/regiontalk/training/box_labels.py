@@ -92,7 +92,8 @@ def read_box_labels(file: Path) -> BoxLabels:
             raise DataError(f"{file}, line {number}: {LINE} expected ({error})") from error
         if not is_sound(found, said):
             raise DataError(
-                f"{file}, line {number}: {LINE} expected, boxes with an area in 0..1 and names in words"
+                f"{file}, line {number}: {LINE} expected, "
+                "boxes with an area in 0..1 and names in words"
             )
         photos.append(path)
         boxes.append(found)
@@ -316,7 +317,10 @@ def sayable_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Wo
 
 
 def no_names(file: Path) -> str:
-    return f"{file}: no name of {FEWEST} boxes has words that the vocabulary knows; there are no names to learn"
+    return (
+        f"{file}: no name of {FEWEST} boxes has words that the vocabulary knows; "
+        "there are no names to learn"
+    )
 
 
 def draw_regions(named: np.ndarray, rng: np.random.Generator) -> np.ndarray:

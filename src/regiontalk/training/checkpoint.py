@@ -92,8 +92,8 @@ def load_checkpoint(
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         # Whole, and yet not what this version writes
         raise TrainingError(
-            f"{path}: does not fit this run ({str(error).splitlines()[0]}), it may be of another version; "
-            "remove it to start this run anew"
+            f"{path}: does not fit this run ({str(error).splitlines()[0]}), it may be of another "
+            "version; remove it to start this run anew"
         ) from error
 
 

@@ -101,7 +101,8 @@ def require_same_run(file: Path, found: str, run: str) -> None:
     """
     if found != run:
         raise TrainingError(
-            f"{file}: belongs to a run with other settings; choose another output folder, or remove it to start anew\n"
+            f"{file}: belongs to a run with other settings; choose another output folder, or "
+            "remove it to start anew\n"
             f"  then: {describe_difference(found, run)}"
         )
 

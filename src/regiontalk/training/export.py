@@ -128,7 +128,8 @@ class ExportConfig:
                 )
         if not 0 <= self.photo_captioner_share <= 1:
             raise ValueError(
-                f"photo_captioner_share: expected a number in 0..1, found {self.photo_captioner_share}"
+                "photo_captioner_share: expected a number in 0..1, "
+                f"found {self.photo_captioner_share}"
             )
         if self.photo_captioner_share < 1 and self.photo_captioner_before is None:
             raise ValueError("photo_captioner_share needs photo_captioner_before")
@@ -250,8 +251,8 @@ def mean_photo_captioner(config: ExportConfig) -> dict[str, np.ndarray]:
         name: each.shape for name, each in after.items()
     }:
         raise ConfigError(
-            f"photo_captioner_before: {config.photo_captioner} did not start from {config.photo_captioner_before}: "
-            "their networks differ"
+            f"photo_captioner_before: {config.photo_captioner} did not start from "
+            f"{config.photo_captioner_before}: their networks differ"
         )
     return {name: (1 - share) * before[name] + share * each for name, each in after.items()}
 
@@ -318,8 +319,8 @@ def require_trained_score(config: ExportConfig) -> None:
     trained = run_settings(config.alignment).get("score", config.score)
     if trained != config.score:
         raise ConfigError(
-            f'score: {config.alignment} was trained with "{trained}", the pack would have "{config.score}"; '
-            f'say score = "{trained}"'
+            f'score: {config.alignment} was trained with "{trained}", the pack would have '
+            f'"{config.score}"; say score = "{trained}"'
         )
 
 

@@ -129,8 +129,8 @@ def take_step(task: Task, batch: Any, step: int) -> dict[str, Tensor]:
     loss, value = losses["loss"], losses["loss"].item()
     if not math.isfinite(value):
         raise TrainingError(
-            f"the loss is {value} at step {step + 1}; lower the learning rate or clip the gradients more; "
-            "the last checkpoint is untouched"
+            f"the loss is {value} at step {step + 1}; lower the learning rate or clip the "
+            "gradients more; the last checkpoint is untouched"
         )
     task.optimiser.zero_grad(set_to_none=True)
     loss.backward()

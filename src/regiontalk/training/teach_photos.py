@@ -91,14 +91,14 @@ def read_taught_photos(path: Path) -> TaughtPhotos:
         least = FEWEST_TAUGHT + FEWEST_HELD_OUT
         if len(every) < least:
             raise DataError(
-                f"{path}: {len(every)} captioned photos, expected at least {least}, of which {FEWEST_HELD_OUT} are "
-                "held out to measure on; caption more photos"
+                f"{path}: {len(every)} captioned photos, expected at least {least}, of which "
+                f"{FEWEST_HELD_OUT} are held out to measure on; caption more photos"
             )
         photos, fewest = hold_out(every), FEWEST_HELD_OUT
     if len(photos.taught) < FEWEST_TAUGHT or len(photos.held_out) < fewest:
         raise DataError(
-            f"{path}: {len(photos.taught)} photos in train and {len(photos.held_out)} in dev, expected at least "
-            f"{FEWEST_TAUGHT} and {fewest}; caption more photos"
+            f"{path}: {len(photos.taught)} photos in train and {len(photos.held_out)} in dev, "
+            f"expected at least {FEWEST_TAUGHT} and {fewest}; caption more photos"
         )
     return photos
 

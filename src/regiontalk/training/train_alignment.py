@@ -184,7 +184,8 @@ class AlignmentConfig(Section):
                 )
         if self.views and self.vision_learning_rate > 0:
             raise ValueError(
-                "views are kept of a backbone that is fixed; leave out views or vision_learning_rate"
+                "views are kept of a backbone that is fixed; "
+                "leave out views or vision_learning_rate"
             )
         if any(epochs < 1 for _, epochs in self.sizes):
             raise ValueError("sizes: at least one epoch at each size")

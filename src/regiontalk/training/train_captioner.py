@@ -143,7 +143,8 @@ class CaptionerConfig(Section):
             raise ValueError("data and dev: at least one dataset each")
         if self.attention % HEADS:
             raise ValueError(
-                f"attention: expected a multiple of {HEADS}, its number of heads, found {self.attention}"
+                f"attention: expected a multiple of {HEADS}, its number of heads, "
+                f"found {self.attention}"
             )
         if self.attention and self.about != "photo":
             raise ValueError('attention needs about = "photo"')
@@ -153,7 +154,8 @@ class CaptionerConfig(Section):
             self.about != "photo" or self.start is None or self.samples < 2
         ):
             raise ValueError(
-                'loss = "reward" needs about = "photo", samples of at least 2, and a run to start from'
+                'loss = "reward" needs about = "photo", samples of at least 2, '
+                "and a run to start from"
             )
         for name in ("looking_weight", "text", "photo_dropout"):
             if getattr(self, name) and not self.attention:

@@ -88,8 +88,8 @@ def require_named(runs: Sequence[Path], data: Sequence[Path]) -> None:
         ]
         if missing:
             raise ConfigError(
-                f"{run}: was trained on the dataset {missing[0]!r}, which data does not name; add it, so that the "
-                "pack can list its photos"
+                f"{run}: was trained on the dataset {missing[0]!r}, which data does not name; add "
+                "it, so that the pack can list its photos"
             )
 
 

@@ -120,7 +120,10 @@ class VisionSession:
         cells = self.settings.side**2
         right = maps.shape == (photos, cells, self.settings.feature_dim) and objectness.ndim == 2
         if not right or len(objectness) != photos or boxes.shape != (*objectness.shape, 4):
-            expected = f"map ({photos}, {cells}, {self.settings.feature_dim}), boxes ({photos}, K, 4), objectness"
+            expected = (
+                f"map ({photos}, {cells}, {self.settings.feature_dim}), boxes ({photos}, K, 4), "
+                "objectness"
+            )
             found = f"map {maps.shape}, boxes {boxes.shape}, objectness {objectness.shape}"
             raise _bad_graph(self._name, f"{expected} ({photos}, K)", found)
         if not all(np.isfinite(array).all() for array in (maps, boxes, objectness)):

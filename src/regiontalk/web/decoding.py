@@ -33,8 +33,8 @@ _SLOW_NICENESS = 10
 
 # The search path is this process's own, as for `multiprocessing`; -P keeps the current folder out of it meanwhile.
 _START = (
-    "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]); hasattr(os, 'nice') and os.nice(int(sys.argv[2])); "
-    "from regiontalk.web.decoder import main; main()"
+    "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]); hasattr(os, 'nice') and "
+    "os.nice(int(sys.argv[2])); from regiontalk.web.decoder import main; main()"
 )
 _TELLS_WHY = "this tells why: python -c 'import regiontalk.web.decoder'"
 

@@ -19,7 +19,8 @@ def docs_page(document: Document) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<title>{title}</title>\n<link rel="stylesheet" href="/docs.css">\n</head>\n<body>\n<main>\n'
+        f'<title>{title}</title>\n<link rel="stylesheet" href="/docs.css">\n</head>\n<body>\n'
+        "<main>\n"
         f"<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
@@ -52,7 +53,10 @@ def _operation(heading: str, operation: Document, document: Document) -> Iterato
             _kind(each.get("schema", {})) or escape(media)
             for media, each in response.get("content", {}).items()
         ]
-        yield f"<dt>{escape(status)}</dt><dd>{_text(response['description'])} {', '.join(answers)}</dd>"
+        yield (
+            f"<dt>{escape(status)}</dt><dd>{_text(response['description'])} "
+            f"{', '.join(answers)}</dd>"
+        )
     yield "</dl></section>"
 
 

@@ -210,7 +210,10 @@ def _problem(form: FormData, fields: list[str]) -> str | None:
     """What is wrong with a form's fields, whatever is in them."""
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     if len(files) > 1:
-        return f"expected one photo, found several: {', '.join(escaped(file.filename or 'photo') for file in files)}"
+        return (
+            "expected one photo, found several: "
+            f"{', '.join(escaped(file.filename or 'photo') for file in files)}"
+        )
     for name, value in form.multi_items():
         if name not in fields:
             return f"expected the fields {', '.join(fields)}, found {shown(name)}. Leave it out."

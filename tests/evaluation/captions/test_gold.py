@@ -27,7 +27,8 @@ pytestmark = [
     pytest.mark.data,
     pytest.mark.skipif(
         not (GOLD.is_dir() and CAPTIONS.is_file()),
-        reason="needs gold/flickr8k and flickr8k/captions.csv below ../shared/data or $REGIONTALK_DATA",
+        reason="needs gold/flickr8k and flickr8k/captions.csv below ../shared/data or "
+        "$REGIONTALK_DATA",
     ),
 ]
 

@@ -204,8 +204,9 @@ def test_from_a_folder_to_a_pack_that_runs_without_torch(
     }
     photos = sorted((shapes_folder / "images").glob("*.jpg"))[:2]
     script = (
-        "import sys, regiontalk; model = regiontalk.load(sys.argv[1]); print(model.describe(sys.argv[2]).caption.text);"
-        "assert not {'torch', 'transformers'} & set(sys.modules)"
+        "import sys, regiontalk; model = regiontalk.load(sys.argv[1]); "
+        "print(model.describe(sys.argv[2]).caption.text);assert not {'torch', 'transformers'} & "
+        "set(sys.modules)"
     )
     line = [sys.executable, "-c", script, str(pack.folder), str(photos[0])]
     ended = subprocess.run(line, capture_output=True, text=True, check=False)

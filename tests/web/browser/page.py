@@ -30,7 +30,10 @@ def open_browser(binary: str, driver: str, profile: Path) -> webdriver.Chrome:
     """A headless Chromium that asks nothing of anybody but the pages it is sent to."""
     options = webdriver.ChromeOptions()
     options.binary_location = binary
-    flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-sync"
+    flags = (
+        "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking "
+        "disable-sync"
+    )
     for flag in (
         *flags.split(),
         "disable-component-update",
@@ -54,7 +57,10 @@ window.fetch = async (path, options) => {
 """
 """The server answers the next requests to describe as one that has too many."""
 
-RUN_AXE = "const done = arguments[0]; axe.run().then((found) => done(found.violations), (error) => done([String(error)]))"
+RUN_AXE = (
+    "const done = arguments[0]; axe.run().then((found) => done(found.violations), "
+    "(error) => done([String(error)]))"
+)
 
 
 class Page:
@@ -101,7 +107,8 @@ class Page:
         self.run("document.activeElement.blur()")  # a caret that blinks makes each picture another
         corner = "const at = document.querySelector(arguments[0]).getBoundingClientRect();"
         clip = self.run(
-            f"{corner} return {{x: at.x + scrollX, y: at.y + scrollY, width: at.width, height: at.height}}",
+            f"{corner} return {{x: at.x + scrollX, y: at.y + scrollY, width: at.width, height: "
+            f"at.height}}",
             selector,
         )
         options = {
@@ -200,7 +207,10 @@ class Page:
     def tap(self, element: WebElement) -> None:
         """Touches it with a finger."""
         self.run("arguments[0].scrollIntoView({block: 'center'})", element)
-        script = "const at = arguments[0].getBoundingClientRect(); return [at.x + at.width / 2, at.y + at.height / 2]"
+        script = (
+            "const at = arguments[0].getBoundingClientRect(); "
+            "return [at.x + at.width / 2, at.y + at.height / 2]"
+        )
         x, y = self.run(script, element)
         for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
             self.browser.execute_cdp_cmd(
@@ -213,7 +223,10 @@ class Page:
         self.wait(
             lambda: f"“{sentence}”" in self.text("#found"), "the photos for the sentence are there"
         )
-        loaded = "return [...document.querySelectorAll('#results img')].every((each) => each.naturalWidth > 0)"
+        loaded = (
+            "return [...document.querySelectorAll('#results img')].every((each) => "
+            "each.naturalWidth > 0)"
+        )
         self.wait(lambda: self.run(loaded), "the photos are loaded")
 
     def keys(self, *keys: str) -> None:
@@ -228,8 +241,8 @@ class Page:
     def lit(self, selector: str) -> list[str]:
         """The regions of those elements that are lit."""
         return self.run(
-            "return [...document.querySelectorAll(arguments[0])]"
-            ".filter((each) => each.classList.contains('rt-lit')).map((each) => each.dataset.region)",
+            "return [...document.querySelectorAll(arguments[0])].filter((each) => "
+            "each.classList.contains('rt-lit')).map((each) => each.dataset.region)",
             selector,
         )
 

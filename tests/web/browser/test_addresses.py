@@ -190,8 +190,9 @@ def test_filters(many_page: Page) -> None:
     page.wait(lambda: page.text("#found").startswith("60 photos"), "photos are there")
     page.one("#filters summary").click()
     page.run(
-        "for (const [id, value] of Object.entries(arguments[0])) {"
-        "const field = document.getElementById(id); field.value = value; field.dispatchEvent(new Event('change')); }",
+        "for (const [id, value] of Object.entries(arguments[0])) {const field = "
+        "document.getElementById(id); field.value = value; field.dispatchEvent(new "
+        "Event('change')); }",
         {"in-path": "/odd/", "taken-from": "2050-01-01", "taken-to": "2055-01-01"},
     )
     page.wait(lambda: page.text("#found").startswith("3 photos"), "those that fit are there")

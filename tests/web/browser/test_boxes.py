@@ -108,11 +108,12 @@ def test_a_click_finds_the_smallest_region(coffee: Page) -> None:
     )
     drag(coffee, (0.5, 0.5), (0.5, 0.5))
     script = (
-        "const at = document.querySelector('#view .rt-frame').getBoundingClientRect();"
-        "const [x, y] = [at.x + at.width / 2, at.y + at.height / 2];"
-        "return [...document.querySelectorAll('.rt-box')].map((each) => [each.dataset.region,"
-        "each.getBoundingClientRect()]).filter(([, b]) => b.left <= x && x <= b.right && b.top <= y && y <= b.bottom)"
-        ".map(([region, b]) => [b.width * b.height, region]).sort((a, b) => a[0] - b[0])[0][1]"
+        "const at = document.querySelector('#view .rt-frame').getBoundingClientRect();const [x, "
+        "y] = [at.x + at.width / 2, at.y + at.height / 2];return "
+        "[...document.querySelectorAll('.rt-box')].map((each) => "
+        "[each.dataset.region,each.getBoundingClientRect()]).filter(([, b]) => b.left <= x && x "
+        "<= b.right && b.top <= y && y <= b.bottom).map(([region, b]) => [b.width * b.height, "
+        "region]).sort((a, b) => a[0] - b[0])[0][1]"
     )
     assert coffee.lit(".rt-box") == [coffee.run(script)]
 
@@ -164,9 +165,10 @@ def frame(page: Page) -> dict[str, float]:
 def test_zoom(coffee: Page, samples: Path, model: Model, axe: str) -> None:
     before = frame(coffee)
     boxes = (
-        "const photo = document.querySelector('#view .rt-image').getBoundingClientRect();"
-        "return [...document.querySelectorAll('#view .rt-box')].map((box) => { const at = box.getBoundingClientRect();"
-        "return [(at.left - photo.left) / photo.width, (at.bottom - photo.top) / photo.height]; }).flat()"
+        "const photo = document.querySelector('#view .rt-image').getBoundingClientRect();return "
+        "[...document.querySelectorAll('#view .rt-box')].map((box) => { const at = "
+        "box.getBoundingClientRect();return [(at.left - photo.left) / photo.width, (at.bottom - "
+        "photo.top) / photo.height]; }).flat()"
     )
     places = coffee.run(boxes)
     assert not coffee.one("#zoom-out").is_enabled()
@@ -187,11 +189,12 @@ def test_zoom(coffee: Page, samples: Path, model: Model, axe: str) -> None:
 
 def test_the_wheel_zooms_where_it_points(coffee: Page) -> None:
     script = (
-        "const frame = document.querySelector('#view .rt-frame'); let at = frame.getBoundingClientRect();"
-        "const [x, y] = [at.left + 0.75 * at.width, at.top + 0.25 * at.height];"
-        "const wheel = new WheelEvent('wheel', { deltaY: -200, ctrlKey: true, clientX: x, clientY: y, bubbles: true,"
-        " cancelable: true }); frame.dispatchEvent(wheel); at = frame.getBoundingClientRect();"
-        "return [wheel.defaultPrevented, (x - at.left) / at.width, (y - at.top) / at.height]"
+        "const frame = document.querySelector('#view .rt-frame'); let at = "
+        "frame.getBoundingClientRect();const [x, y] = [at.left + 0.75 * at.width, at.top + 0.25 * "
+        "at.height];const wheel = new WheelEvent('wheel', { deltaY: -200, ctrlKey: true, clientX: "
+        "x, clientY: y, bubbles: true, cancelable: true }); frame.dispatchEvent(wheel); at = "
+        "frame.getBoundingClientRect();return [wheel.defaultPrevented, (x - at.left) / at.width, "
+        "(y - at.top) / at.height]"
     )
     assert coffee.run(script) == [
         True,

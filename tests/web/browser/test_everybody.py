@@ -59,7 +59,10 @@ def test_a_phone_shows_small_cards(page: Page, samples: Path) -> None:
     page.give(*(samples / name for name in names))
     page.wait(lambda: page.text("#count") == "3 of 3 captioned", "the captions are there")
     page.search("a man in a red shirt")
-    sizes = "return [...document.querySelectorAll(arguments[0])].map((each) => each.getBoundingClientRect())"
+    sizes = (
+        "return [...document.querySelectorAll(arguments[0])].map((each) => "
+        "each.getBoundingClientRect())"
+    )
     cards, results = page.run(sizes, ".card"), page.run(sizes, "#results > li")
     assert all(card["height"] < 740 / 3 for card in cards)
     assert all(found["width"] < 180 for found in results)
@@ -72,9 +75,9 @@ def test_a_phone_gives_fingers_room(page: Page, samples: Path) -> None:
     page.look(360, 740, touch=True)
     fill(page, samples)
     script = (
-        "return [...document.querySelectorAll('main button:not(.rt-box), main input:not(.unseen), summary')]"
-        ".filter((each) => each.checkVisibility({ visibilityProperty: true }))"
-        ".map((each) => [each.outerHTML.slice(0, 100), each.getBoundingClientRect()])"
+        "return [...document.querySelectorAll('main button:not(.rt-box), main input:not(.unseen), "
+        "summary')].filter((each) => each.checkVisibility({ visibilityProperty: true "
+        "})).map((each) => [each.outerHTML.slice(0, 100), each.getBoundingClientRect()])"
     )
     sizes = page.run(script)
     assert len(sizes) > 15
@@ -129,7 +132,10 @@ def _tab_to(page: Page, name: str) -> list[tuple[str, str]]:
     stops: list[tuple[str, str]] = []
     while name not in (stops[-1][0] if stops else ""):
         page.keys(Keys.TAB)
-        script = "const e = document.activeElement; return [e.className, getComputedStyle(e).outlineStyle]"
+        script = (
+            "const e = document.activeElement; return [e.className, "
+            "getComputedStyle(e).outlineStyle]"
+        )
         stops.append(tuple(page.run(script)))
         assert len(stops) < 60
     return stops
@@ -141,7 +147,8 @@ def test_what_happens_is_said(page: Page, samples: Path) -> None:
     page.align("a red cup on a table")
     assert "region" in page.text("#status")
     live = page.run(
-        "return [...document.querySelectorAll('[role=status], [role=alert]')].map((each) => each.id)"
+        "return [...document.querySelectorAll('[role=status], "
+        "[role=alert]')].map((each) => each.id)"
     )
     assert {"status", "problem", "found"} <= set(live)
 

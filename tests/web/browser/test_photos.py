@@ -50,10 +50,11 @@ def test_boxes_lie_where_the_regions_are(page: Page, samples: Path, model: Model
     regions = model.describe(samples / "coffee.jpg").regions
     page.choose(samples / "coffee.jpg")
     places = page.run(
-        "const photo = document.querySelector('.rt-image').getBoundingClientRect();"
-        "return [...document.querySelectorAll('.rt-box')].map((box) => { const at = box.getBoundingClientRect();"
-        "return [Number(box.dataset.region), (at.left - photo.left) / photo.width, (at.top - photo.top) / photo.height,"
-        "(at.right - photo.left) / photo.width, (at.bottom - photo.top) / photo.height]; })"
+        "const photo = document.querySelector('.rt-image').getBoundingClientRect();return "
+        "[...document.querySelectorAll('.rt-box')].map((box) => { const at = "
+        "box.getBoundingClientRect();return [Number(box.dataset.region), (at.left - photo.left) / "
+        "photo.width, (at.top - photo.top) / photo.height,(at.right - photo.left) / photo.width, "
+        "(at.bottom - photo.top) / photo.height]; })"
     )
     for region, *corners in places:
         shares = regions.boxes_xyxy[region] / (

@@ -102,7 +102,8 @@ def test_figures_become_views_as_they_come_near(report: Page) -> None:
     for place, sentence in enumerate(SENTENCES.values()):
         group = report.all(".rt-alignment .rt-words")[place]
         words = report.run(
-            "return [...arguments[0].querySelectorAll('.rt-word > span:first-child')].map((e) => e.textContent)",
+            "return [...arguments[0].querySelectorAll('.rt-word > span:first-child')].map((e) => "
+            "e.textContent)",
             group,
         )
         assert words == sentence.split()
@@ -138,7 +139,10 @@ def test_the_slider_makes_one_phrase_of_the_sentence(report: Page) -> None:
 
 
 def test_filters_leave_photos_by_their_words(report: Page) -> None:
-    shown = "return [...document.querySelectorAll('article.photo:not([hidden])')].map((each) => each.id)"
+    shown = (
+        "return [...document.querySelectorAll('article.photo:not([hidden])')].map((each) => "
+        "each.id)"
+    )
     field = report.one(".filters input")
     assert report.run(shown) == ["photo-1", "photo-2"]
     field.send_keys("ＣＯＦＦＥＥ table")
@@ -175,7 +179,10 @@ def test_filters_leave_photos_by_their_kind(report: Page, tmp_path: Path) -> Non
     assert report.texts(".filters option") == kinds
     for kind, shown in zip(kinds, (["1", "2"], ["1"], ["2"]), strict=True):
         next(each for each in report.all(".filters option") if each.text == kind).click()
-        script = "return [...document.querySelectorAll('article.photo:not([hidden])')].map((each) => each.id)"
+        script = (
+            "return [...document.querySelectorAll('article.photo:not([hidden])')].map((each) => "
+            "each.id)"
+        )
         assert report.run(script) == [f"photo-{number}" for number in shown]
 
 

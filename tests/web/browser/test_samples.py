@@ -34,7 +34,10 @@ def test_a_sample_and_its_sentence(page: Page) -> None:
         for each in page.all(".sample")
     ]
     assert names == list(NAMES)
-    loaded = "return [...document.querySelectorAll('.sample img')].every((each) => each.naturalWidth > 0)"
+    loaded = (
+        "return [...document.querySelectorAll('.sample img')].every((each) => each.naturalWidth > "
+        "0)"
+    )
     page.wait(lambda: page.run(loaded), "the samples are seen")
     page.one('.sample[aria-label="Sample photo coffee.jpg"]').click()
     page.one(".rt-caption")
@@ -82,7 +85,8 @@ def test_labels_never_hide_each_other(page: Page, samples: Path, width: int) -> 
             if sentence:
                 page.align(sentence)
                 page.run(
-                    "const s = document.querySelector('.rt-slider'); s.value = 0; s.dispatchEvent(new Event('input'))"
+                    "const s = document.querySelector('.rt-slider'); s.value = 0; "
+                    "s.dispatchEvent(new Event('input'))"
                 )
             count, pairs, out = page.run(HIDING)
             assert (pairs, out) == ([], [])

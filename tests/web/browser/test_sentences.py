@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 SENTENCE = "a man in a black coat looks through a camera on a tripod in a field"
 REQUESTS = "return performance.getEntriesByType('resource').length"
-PUT_SLIDER = "const s = document.querySelector('.rt-slider'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))"
+PUT_SLIDER = (
+    "const s = document.querySelector('.rt-slider'); s.value = arguments[0]; "
+    "s.dispatchEvent(new Event('input'))"
+)
 
 
 @pytest.fixture
@@ -56,9 +59,9 @@ def test_words_bear_the_colour_of_their_region(aligned: Page, expected: Alignmen
     assert regions(aligned) == expected.word_regions.tolist()
     assert shown_phrases(aligned) == [each.text for each in expected.phrases]
     script = (
-        "return [...document.querySelectorAll('.rt-word:not(.rt-weak)')].map((word) =>"
-        "[getComputedStyle(word).backgroundColor,"
-        " getComputedStyle(document.querySelector(`.rt-box[data-region='${word.dataset.region}']`)).borderTopColor])"
+        "return [...document.querySelectorAll('.rt-word:not(.rt-weak)')].map((word) "
+        "=>[getComputedStyle(word).backgroundColor, "
+        "getComputedStyle(document.querySelector(`.rt-box[data-region='${word.dataset.region}']`)).borderTopColor])"
     )
     colours = aligned.run(script)
     assert len(colours) == int(expected.shown.sum())
@@ -122,7 +125,10 @@ def test_the_slider_decodes_anew_without_the_server(aligned: Page, expected: Ali
 
 def test_a_beta_has_one_place_on_the_slider(aligned: Page, expected: Alignment) -> None:
     """Whatever the photo and the sentence: so what people learn about a place holds for the next photo."""
-    place = "return [document.querySelector('.rt-slider').value, document.querySelector('.rt-beta').textContent]"
+    place = (
+        "return [document.querySelector('.rt-slider').value, "
+        "document.querySelector('.rt-beta').textContent]"
+    )
     seen = []
     for sentence in ("", "two dogs", "a very tall building far behind a lake under a grey sky"):
         if sentence:

@@ -148,7 +148,10 @@ def test_all_tools_are_reached_by_keyboard(page: Page, samples: Path) -> None:
     reached, outlines = [], []
     while "Remove: rocket.jpg" not in reached:
         page.keys(Keys.TAB)
-        focused = "const e = document.activeElement; return [e.id || e.ariaLabel, getComputedStyle(e).outlineStyle]"
+        focused = (
+            "const e = document.activeElement; return [e.id || e.ariaLabel, "
+            "getComputedStyle(e).outlineStyle]"
+        )
         name, outline = page.run(focused)
         reached.append(name)
         # It is its label that shows the focus
@@ -161,7 +164,10 @@ def test_all_tools_are_reached_by_keyboard(page: Page, samples: Path) -> None:
 
 def test_captions_appear_as_they_come(page: Page, samples: Path) -> None:
     """The first photo takes long: the others do not wait for it, and the page tells how far they are."""
-    held = 'if (options.body.get("photo").name === "astronaut.jpg") await new Promise((go) => (window.release = go));'
+    held = (
+        'if (options.body.get("photo").name === "astronaut.jpg") await new Promise((go) => '
+        "(window.release = go));"
+    )
     page.run(STUB.replace(WAIT, held))
     page.give(*(samples / name for name in ("astronaut.jpg", "coffee.jpg", "rocket.jpg")))
     done(page, 2)

@@ -38,7 +38,10 @@ JAVA_METRICS: dict[
     "meteor": meteor,
     "spice": spice,
 }
-_CIDER = "CIDEr-D, sigma 6, which coco-caption calls CIDEr; cider_plain: without clipping and length penalty"
+_CIDER = (
+    "CIDEr-D, sigma 6, which coco-caption calls CIDEr; cider_plain: "
+    "without clipping and length penalty"
+)
 _SPLIT_APART = frozenset({"s", "t"})
 
 
@@ -128,7 +131,8 @@ def _require_metrics(names: Sequence[str]) -> None:
     for name in names:
         if name not in JAVA_METRICS:
             raise ConfigError(
-                f"--metrics {name}: expected {' or '.join(JAVA_METRICS)}; BLEU, ROUGE-L and CIDEr come by themselves"
+                f"--metrics {name}: expected {' or '.join(JAVA_METRICS)}; "
+                "BLEU, ROUGE-L and CIDEr come by themselves"
             )
         require_java(name)
 
@@ -195,7 +199,8 @@ def _signature(
         signature["document_frequencies_sha256"] = captions_sha256(files.frequencies)
     for name in files.java_metrics:
         signature[name] = (
-            f"{'1.5, ' if name == 'meteor' else ''}Java, by pycocoevalcap {_installed('pycocoevalcap')}"
+            f"{'1.5, ' if name == 'meteor' else ''}Java, "
+            f"by pycocoevalcap {_installed('pycocoevalcap')}"
         )
     return signature
 
@@ -221,8 +226,9 @@ def _stripped(tokeniser: str, captions: Sequence[str]) -> str | None:
     if not words & _SPLIT_APART:
         return None
     return (
-        "the predictions have 's' or 't' as words, as if \"dog's\" and \"t-shirt\" had been split at what is neither "
-        "letter nor digit; the references are not. Compare like with like: --tokenise plain"
+        "the predictions have 's' or 't' as words, as if \"dog's\" and \"t-shirt\" had been split "
+        "at what is neither letter nor digit; the references are not. Compare like with like: "
+        "--tokenise plain"
     )
 
 

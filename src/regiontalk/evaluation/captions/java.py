@@ -19,7 +19,10 @@ import numpy as np
 from regiontalk.errors import ConfigError
 from regiontalk.evaluation.captions.ngrams import Words
 
-NEEDS = "needs Java (`java` on the path) and the extra metrics-java (pip install 'regiontalk[metrics-java]')"
+NEEDS = (
+    "needs Java (`java` on the path) and the extra metrics-java (pip install "
+    "'regiontalk[metrics-java]')"
+)
 
 
 def require_java(metric: str) -> None:
@@ -93,8 +96,9 @@ def spice(
             )
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise ConfigError(
-            f"--metrics spice: it could not run ({error}). The first time it loads its parser from the network, about "
-            "400 MB, and it needs Java 8; see pycocoevalcap's page. Leave it out of --metrics for the other scores"
+            f"--metrics spice: it could not run ({error}). The first time it loads its parser from "
+            "the network, about 400 MB, and it needs Java 8; see pycocoevalcap's page. Leave it "
+            "out of --metrics for the other scores"
         ) from error
     return float(together), np.array([scores["All"]["f"] for scores in each])
 

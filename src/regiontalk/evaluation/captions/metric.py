@@ -137,7 +137,8 @@ def rouge_l(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) 
 def _check(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> None:
     if not candidates or len(candidates) != len(references):
         raise ValueError(
-            f"{len(candidates)} candidates need as many lists of references, found {len(references)}"
+            f"{len(candidates)} candidates need as many lists of references, "
+            f"found {len(references)}"
         )
     if not all(references):
         raise ValueError("every candidate needs at least one reference")

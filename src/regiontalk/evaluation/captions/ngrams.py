@@ -286,9 +286,15 @@ def caution(photos: int) -> str | None:
     CIDEr is 0: of 1 photo, every word is in all photos' captions; take frequencies from a larger set
     """
     if photos == 1:
-        return "CIDEr is 0: of 1 photo, every word is in all photos' captions; take frequencies from a larger set"
+        return (
+            "CIDEr is 0: of 1 photo, every word is in all photos' captions; "
+            "take frequencies from a larger set"
+        )
     if photos < _FEW:
-        return f"CIDEr means little: frequencies come from the captions of {photos} photos; take them from a larger set"
+        return (
+            f"CIDEr means little: frequencies come from the captions of {photos} photos; "
+            "take them from a larger set"
+        )
     return None
 
 

@@ -308,7 +308,8 @@ _COMPILED = [(re.compile(rule), written) for rule, written in _RULES]
 
 _SIMPLE = re.compile("([A-Za-z]{2,})[.,!?;:]?")
 _SPECIAL = frozenset(
-    f"{MAY_END} {WITHIN} {CAPITALISED.lower()} {BEFORE_NUMBERS} cannot gonna gotta lemme gimme wanna".split()
+    f"{MAY_END} {WITHIN} {CAPITALISED.lower()} {BEFORE_NUMBERS} cannot gonna gotta lemme gimme "
+    "wanna".split()
 )
 
 # A caption with one of these is not split at its spaces first: <a b>, (555) 123-4567, 555 123 4567, 1 1/2, No. 5.

@@ -26,7 +26,10 @@ from regiontalk.structures import WHOLE_PHOTO, Caption, Regions
 
 _TILE = 1024
 """Queries and candidates compared at a time: their distances take 8 MB, whatever the numbers of both."""
-_METRICS = "coco-caption's: BLEU of the corpus, closest reference length; document frequencies of the references"
+_METRICS = (
+    "coco-caption's: BLEU of the corpus, closest reference length; "
+    "document frequencies of the references"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,8 +133,8 @@ def evaluate_nearest(
     known, asked = (_whole_photos(model, each, progress) for each in (training, dataset))
     captions = [training.photos[each].captions[0] for each in nearest(asked, known)]
     how = {
-        "baseline": f"first caption of the nearest of {len(training)} photos of split {training.split}, L2 distance of "
-        "whole-photo features"
+        "baseline": f"first caption of the nearest of {len(training)} photos of split {training.split}, L2 "
+        "distance of whole-photo features"
     }
     signature = evaluation_signature(model, dataset, progress) | how
     return _compared(_scores_of(captions, dataset), signature, reporting or Reporting())
@@ -160,7 +163,8 @@ def nearest(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
         or not len(candidates)
     ):
         raise ValueError(
-            f"expected (Q, D) and at least one of (C, D), found {queries.shape} and {candidates.shape}"
+            "expected (Q, D) and at least one of (C, D), "
+            f"found {queries.shape} and {candidates.shape}"
         )
     best = np.empty(len(queries), np.int64)
     for start in range(0, len(queries), _TILE):
@@ -182,8 +186,8 @@ def refuse_shared(asked: Iterable[Path], lending: Iterable[Path], way_out: str) 
     shared = {file.resolve() for file in asked} & {file.resolve() for file in lending}
     if shared:
         raise ConfigError(
-            f"{len(shared)} of the photos are among those that captions are borrowed from ({min(shared).name}): they "
-            f"would find themselves. {way_out}"
+            f"{len(shared)} of the photos are among those that captions are borrowed from "
+            f"({min(shared).name}): they would find themselves. {way_out}"
         )
 
 

@@ -71,7 +71,8 @@ class Query:
         )
         if shapes != ((4,), (4,), (count,), (count,)) or not len(self.truth) or not count:
             raise ValueError(
-                f"expected (B, 4), (M, 4), (M,) and (M,), found axes {shapes} and B = {len(self.truth)}"
+                "expected (B, 4), (M, 4), (M,) and (M,), "
+                f"found axes {shapes} and B = {len(self.truth)}"
             )
         if not np.isfinite(self.scores).all():
             raise ValueError("a score is not finite")

@@ -285,12 +285,14 @@ def class_names(
     if photos_of and not common:
         most = max(photos_of.values())
         raise ConfigError(
-            f"--min-photos {min_photos}: no class of {dataset.name} has so many; give {most} or less"
+            f"--min-photos {min_photos}: no class of {dataset.name} has so many; "
+            f"give {most} or less"
         )
     names = {label: known(synonyms(label), model.pack.vocabulary) for label in common}
     if not any(names.values()):
         raise DataError(
-            f"{dataset.name}: the pack knows a word for none of its classes {', '.join(names) or '(none)'}"
+            f"{dataset.name}: the pack knows a word for none of its classes "
+            f"{', '.join(names) or '(none)'}"
         )
     return photos_of, names
 
@@ -324,7 +326,8 @@ def around_name(sentence: str) -> tuple[str, str]:
     before, _, after = sentence.partition(_PLACE)
     if sentence.count(_PLACE) != 1 or "{" in before + after or "}" in before + after:
         raise ConfigError(
-            f"--sentence {sentence!r}: expected one {_PLACE} where the class's name goes, as in {SENTENCE!r}"
+            f"--sentence {sentence!r}: expected one {_PLACE} where the class's name goes, "
+            f"as in {SENTENCE!r}"
         )
     return before, after
 

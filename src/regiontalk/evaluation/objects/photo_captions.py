@@ -177,7 +177,8 @@ def with_captions(
         photos = tuple(photo for photo in photos if photo.name in each.captions)
         if not photos:
             raise DataError(
-                f"{each.source}: has no caption of a photo of {dataset.name}; are they the same photos?"
+                f"{each.source}: has no caption of a photo of {dataset.name}; "
+                "are they the same photos?"
             )
         if bare:
             left_out[f"photos without a caption in {each.source.name}"] = len(bare)

@@ -62,8 +62,8 @@ def find_similarity(name: str) -> Similarity:
         raise ConfigError(f"--similarity {name}: expected one of {', '.join(SIMILARITIES)}")
     if not meteor_is_installed():
         raise ConfigError(
-            f"--similarity meteor: METEOR {NEEDS}. Without them ask for another by its name, such as --similarity "
-            "rouge_l: its numbers are not those of other people's dense captioning"
+            f"--similarity meteor: METEOR {NEEDS}. Without them ask for another by its name, such "
+            "as --similarity rouge_l: its numbers are not those of other people's dense captioning"
         )
     return lambda candidates, references: meteor(candidates, references)[1]
 

@@ -245,7 +245,8 @@ def _check_finite(photos: np.ndarray, sentences: np.ndarray, tile: np.ndarray) -
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
         raise ValueError(
-            f"scores must be finite; photo {photos[row]} and sentence {sentences[column]} score {tile[row, column]}"
+            f"scores must be finite; photo {photos[row]} and sentence {sentences[column]} score "
+            f"{tile[row, column]}"
         )
 
 
@@ -265,7 +266,8 @@ def _check(
 ) -> None:
     if region_vectors.ndim != 3 or region_counts.shape != region_vectors.shape[:1]:
         raise ValueError(
-            f"expected vectors (N, M, h) and N counts, found {region_vectors.shape} {region_counts.shape}"
+            "expected vectors (N, M, h) and N counts, "
+            f"found {region_vectors.shape} {region_counts.shape}"
         )
     if photo_of.shape != (len(sentences),):
         raise ValueError(

@@ -97,7 +97,8 @@ def evaluate_embeddings(
     right = _vectors(sentences, "sentences", similarity)  # (L, d)
     if left.shape[1] != right.shape[1]:
         raise DataError(
-            f"{photos} has vectors of {left.shape[1]} numbers and {sentences} of {right.shape[1]}: expected as many"
+            f"{photos} has vectors of {left.shape[1]} numbers and {sentences} of {right.shape[1]}: "
+            "expected as many"
         )
     of, origin = _read_photo_of_sentence(owners, len(left), len(right), sentences)
     parts = cut_folds(of, len(left), reporting.folds)
@@ -169,8 +170,9 @@ def _read_photo_of_sentence(
     if file is None:
         if sentences % photos or not sentences:
             raise DataError(
-                f"{of}: {sentences} sentences are not equally many for each of {photos} photos. Photos come first and "
-                "sentences second; say with --owners which photo each sentence belongs to"
+                f"{of}: {sentences} sentences are not equally many for each of {photos} photos. "
+                "Photos come first and sentences second; say with --owners which photo each "
+                "sentence belongs to"
             )
         each = sentences // photos
         return np.arange(
@@ -179,7 +181,8 @@ def _read_photo_of_sentence(
     rows = _read_array(file, "owners")
     if rows.shape != (sentences,) or not np.issubdtype(rows.dtype, np.integer):
         raise DataError(
-            f"{file}: expected {sentences} integers, the photo of each sentence, found {rows.dtype} {rows.shape}"
+            f"{file}: expected {sentences} integers, the photo of each sentence, "
+            f"found {rows.dtype} {rows.shape}"
         )
     rows = np.asarray(rows)
     if rows.min() < 0 or rows.max() >= photos:  # before any conversion could wrap them round
@@ -208,7 +211,8 @@ def _read_array(file: Path, name: str) -> np.ndarray:
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
         raise DataError(
-            f"{file}: expected a file .npy, .npz or .safetensors, found {file.suffix or 'no suffix'}"
+            f"{file}: expected a file .npy, .npz or .safetensors, "
+            f"found {file.suffix or 'no suffix'}"
         )
     with open_regular(file, _MAX_BYTES):
         pass

