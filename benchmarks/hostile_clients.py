@@ -239,7 +239,8 @@ async def post(
 def head(length: int) -> bytes:
     """Of a request to describe."""
     kind = f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
-    return f"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}Content-Length: {length}\r\n\r\n".encode()
+    lines = f"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}Content-Length: {length}"
+    return f"{lines}\r\n\r\n".encode()
 
 
 def scan_bomb(side: int, most: int) -> bytes:

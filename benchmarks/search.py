@@ -101,8 +101,10 @@ def exact(options: argparse.Namespace) -> None:
     )
     first = seconds["exact search"]
     goals = {
-        "einsum, max, sum": f"at least {GOAL_EINSUM}: {yes(seconds['einsum, max, sum'] / first >= GOAL_EINSUM)}",
-        "reading": f"at least {1 / GOAL_READING:.2f}: {yes(first <= GOAL_READING * seconds['reading'])}",
+        "einsum, max, sum": f"at least {GOAL_EINSUM}: "
+        f"{yes(seconds['einsum, max, sum'] / first >= GOAL_EINSUM)}",
+        "reading": f"at least {1 / GOAL_READING:.2f}: "
+        f"{yes(first <= GOAL_READING * seconds['reading'])}",
     }
     rows = [
         [name, f"{each:.3f}", f"{each / first:.2f}", goals.get(name, "")]

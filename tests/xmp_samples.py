@@ -11,7 +11,8 @@ IPTC = "{http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/}"
 OURS = (f"{DC}description", f"{IPTC}AltTextAccessibility")
 
 LIGHTROOM = b"""\
-<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000 1.000000, 0000/00/00-00:00:00        ">
+<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000 1.000000, 0000/00/00-00:00:00  \
+      ">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
   <rdf:Description rdf:about=""
     xmlns:xmp="http://ns.adobe.com/xap/1.0/"
@@ -107,7 +108,8 @@ DARKTABLE = b"""\
      <rdf:li
       darktable:num="0"
       darktable:operation="exposure"
-      darktable:params="gz02eJxjYGBgYAFiCQYYOOHEgAZY0QWAgBGLGANDgz0Ej1Q+dlAx68oBEMbFxwX+AwGIBgCbGCeh"
+      darktable:params="gz02eJxjYGBgYAFiCQYYOOHEgAZY0QWAgBGLGANDgz0Ej1Q+dlAx68oBEMbF\
+xwX+AwGIBgCbGCeh"
       darktable:multi_name=""
       darktable:blendop_params="gz11eJxjYIAACQYYOOHEgAYAJNIHIw=="/>
      <rdf:li darktable:num="1" darktable:operation="flip" darktable:enabled="1"/>

@@ -381,7 +381,8 @@ def regions_to_json(regions: Regions) -> list[dict[str, Any]]:
 def phrases_repr(phrases: Sequence[Phrase]) -> str:
     """Phrases with their boxes in whole pixels, for a `repr`: ['a dog' (12, 20, 80, 64)]."""
     boxes = [tuple(round(edge) for edge in phrase.box_xyxy) for phrase in phrases]
-    return f"[{', '.join(f'{phrase.text!r} {box}' for phrase, box in zip(phrases, boxes, strict=True))}]"
+    parts = (f"{phrase.text!r} {box}" for phrase, box in zip(phrases, boxes, strict=True))
+    return f"[{', '.join(parts)}]"
 
 
 def _sure_repr(sure: float | None) -> str:

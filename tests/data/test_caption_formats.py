@@ -176,11 +176,26 @@ def test_a_suffix_in_capitals(case: Callable[[str], Path], name: str) -> None:
     [
         ({"image": "a.jpg", "caption": "A dog"}, CaptionRow("a.jpg", None, ["A dog"])),
         ({"image_id": 7, "caption": "A dog"}, CaptionRow("7", None, ["A dog"])),
-        ({"file_name": "x/a.jpg", "text": "A dog", "split": "dev"}, CaptionRow("x/a.jpg", "dev", ["A dog"])),
-        ({"file_name": "a.jpg", "captions": ["A", "B"], "split": ""}, CaptionRow("a.jpg", None, ["A", "B"])),
-        ({"image": "a.jpg", "caption": ["A", "B"], "image_id": "c7"}, CaptionRow("a.jpg", None, ["A", "B"], ("c7",))),
-        ({"file": "a.jpg", "caption": {"text": "A", "log_prob": -1}, "regions": []}, CaptionRow("a.jpg", None, ["A"])),
-        ({"file_name": "a.jpg", "image_id": 7, "caption": "A"}, CaptionRow("a.jpg", None, ["A"], ("7",))),
+        (
+            {"file_name": "x/a.jpg", "text": "A dog", "split": "dev"},
+            CaptionRow("x/a.jpg", "dev", ["A dog"]),
+        ),
+        (
+            {"file_name": "a.jpg", "captions": ["A", "B"], "split": ""},
+            CaptionRow("a.jpg", None, ["A", "B"]),
+        ),
+        (
+            {"image": "a.jpg", "caption": ["A", "B"], "image_id": "c7"},
+            CaptionRow("a.jpg", None, ["A", "B"], ("c7",)),
+        ),
+        (
+            {"file": "a.jpg", "caption": {"text": "A", "log_prob": -1}, "regions": []},
+            CaptionRow("a.jpg", None, ["A"]),
+        ),
+        (
+            {"file_name": "a.jpg", "image_id": 7, "caption": "A"},
+            CaptionRow("a.jpg", None, ["A"], ("7",)),
+        ),
         ({"image": "a.jpg", "captions": []}, CaptionRow("a.jpg", None, [])),
     ],
 )  # fmt: skip

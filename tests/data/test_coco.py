@@ -129,11 +129,23 @@ def test_photos_in_other_places(tmp_path: Path, photos: str) -> None:
     ("changes", "message"),
     [
         ({"annotations": CAPTIONS[1:]}, r"photos without a caption: 1 \('000000000073\.jpg'\)"),
-        ({"annotations": [*CAPTIONS, {"image_id": 5, "caption": "x"}]}, "captions without a photo: 1 .*3 of image 5"),
-        ({"annotations": [*CAPTIONS, {"image_id": 42, "caption": "."}]}, "caption that holds no word: 1"),
+        (
+            {"annotations": [*CAPTIONS, {"image_id": 5, "caption": "x"}]},
+            "captions without a photo: 1 .*3 of image 5",
+        ),
+        (
+            {"annotations": [*CAPTIONS, {"image_id": 42, "caption": "."}]},
+            "caption that holds no word: 1",
+        ),
         ({"annotations": [{"image_id": 42}]}, 'annotation 0: expected "image_id" and "caption"'),
-        ({"annotations": [*CAPTIONS, {"image_id": [], "caption": "x"}]}, "captions without a photo: 1"),
-        ({"images": [*IMAGES, {"id": 9, "file_name": "000000000042.jpg"}]}, r"photos listed twice: 1 \('000000000042"),
+        (
+            {"annotations": [*CAPTIONS, {"image_id": [], "caption": "x"}]},
+            "captions without a photo: 1",
+        ),
+        (
+            {"images": [*IMAGES, {"id": 9, "file_name": "000000000042.jpg"}]},
+            r"photos listed twice: 1 \('000000000042",
+        ),
         ({"images": [*IMAGES, {"id": 42, "file_name": "x.jpg"}]}, r"ids of two photos: 1 \('42'\)"),
         ({"images": [{"file_name": "x.jpg"}]}, 'image 0: expected "id" and "file_name"'),
     ],
@@ -190,10 +202,19 @@ def test_reads_instances_without_photos(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"annotations": [{**INSTANCES[0], "image_id": 5}]}, r"boxes of an unknown photo: 1 \('annotation 7 \(5\)"),
+        (
+            {"annotations": [{**INSTANCES[0], "image_id": 5}]},
+            r"boxes of an unknown photo: 1 \('annotation 7 \(5\)",
+        ),
         ({"annotations": [{**INSTANCES[0], "category_id": 5}]}, "boxes of an unknown class: 1"),
-        ({"annotations": [{**INSTANCES[0], "bbox": [1, 2, 0, 4]}]}, r"boxes without an area: 1 \('000000000042"),
-        ({"annotations": [{**INSTANCES[0], "bbox": [1, 2, 50, 4]}]}, "boxes that stick out of their photo: 1"),
+        (
+            {"annotations": [{**INSTANCES[0], "bbox": [1, 2, 0, 4]}]},
+            r"boxes without an area: 1 \('000000000042",
+        ),
+        (
+            {"annotations": [{**INSTANCES[0], "bbox": [1, 2, 50, 4]}]},
+            "boxes that stick out of their photo: 1",
+        ),
         ({"annotations": [{**INSTANCES[0], "bbox": [1, 2]}]}, "boxes that are not four numbers: 1"),
         ({"annotations": [3]}, "annotation 0: expected an object"),
         ({"categories": [*CATEGORIES, CATEGORIES[0]]}, r"ids of two classes: 1 \('18'\)"),

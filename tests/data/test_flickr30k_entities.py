@@ -13,19 +13,21 @@ from regiontalk.data.xml_files import read_xml
 from regiontalk.errors import DataError
 
 SENTENCES = (
-    "[/EN#1/people Two young guys] with [/EN#2/bodyparts shaggy hair] look at [/EN#3/bodyparts "
-    "their hands] .\n"
-    "[/EN#1/people/other Two men] in [/EN#4/clothing green T-shirts] are standing in [/EN#5/scene "
-    "a yard] .\n"
+    "[/EN#1/people Two young guys] with [/EN#2/bodyparts shaggy hair] look at "
+    "[/EN#3/bodyparts their hands] .\n"
+    "[/EN#1/people/other Two men] in [/EN#4/clothing green T-shirts] are standing in "
+    "[/EN#5/scene a yard] .\n"
     "Nothing marked , [/EN#0/notvisual the day] .\n"
 )
 ANNOTATION = """<annotation>
   <filename>1000092795.jpg</filename>
   <size><width>40</width><height>30</height><depth>3</depth></size>
-  <object><name>1</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>20</xmax><ymax>30</ymax></bndbox></object>
+  <object><name>1</name>
+    <bndbox><xmin>1</xmin><ymin>2</ymin><xmax>20</xmax><ymax>30</ymax></bndbox></object>
   <object><name>1</name><name>4</name>
     <bndbox><xmin>21</xmin><ymin>2</ymin><xmax>40</xmax><ymax>30</ymax></bndbox></object>
-  <object><name>2</name><bndbox><xmin>3</xmin><ymin>3</ymin><xmax>6</xmax><ymax>6</ymax></bndbox></object>
+  <object><name>2</name>
+    <bndbox><xmin>3</xmin><ymin>3</ymin><xmax>6</xmax><ymax>6</ymax></bndbox></object>
   <object><name>3</name><scene>0</scene><nobndbox>1</nobndbox></object>
   <object><name>5</name><scene>1</scene><nobndbox>1</nobndbox></object>
 </annotation>

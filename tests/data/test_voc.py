@@ -51,7 +51,8 @@ def voc_object(label: str, box: tuple[int, int, int, int], difficult: int = 0) -
     edges = "".join(
         f"<{n}>{v}</{n}>" for n, v in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
     )
-    part = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>"
+    of_part = "<xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax>"
+    part = f"<part><name>head</name><bndbox>{of_part}</bndbox></part>"
     return (
         f"\t<object>\n\t\t<name>{label}</name>\n\t\t<pose>Left</pose>\n"
         f"\t\t<difficult>{difficult}</difficult>\n\t\t<bndbox>{edges}</bndbox>{part}\n\t</object>\n"

@@ -145,7 +145,8 @@ def test_phrases(command: Command, tmp_path: Path) -> None:
     edges = "<xmin>1</xmin><ymin>1</ymin><xmax>30</xmax><ymax>30</ymax>"
     (folder / "Annotations" / "7.xml").write_text(
         "<annotation><size><width>64</width><height>48</height></size>"
-        f"<object><name>1</name><bndbox>{edges}</bndbox></object><object><name>2</name><scene>1</scene></object>"
+        f"<object><name>1</name><bndbox>{edges}</bndbox></object>"
+        "<object><name>2</name><scene>1</scene></object>"
         "</annotation>"
     )
     (found,) = command("evaluate", "grounding", folder, "--json").json()

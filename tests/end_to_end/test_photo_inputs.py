@@ -112,7 +112,8 @@ OPENS_PHOTOS = {
     "nearest": "evaluate describe {captioned} --baseline nearest",
     "grounding": "evaluate grounding {captioned}",
     "naming": "evaluate regions {captioned}",
-    "captions of regions": "evaluate regions {regions} --neighbours {others} --dense --similarity rouge_l",
+    "captions of regions": "evaluate regions {regions} --neighbours {others} --dense "
+    "--similarity rouge_l",
     "objects": "evaluate search {captioned}",
     "report": "report --evaluation {captioned} --boxes {captioned} -o {out}.html",
     "like": "search --like {photo} --index {index}",

@@ -119,7 +119,8 @@ def test_photos_decide_and_not_names(tiny_pack: Path, detailed: list[Path], tmp_
     pack = pack_of(tiny_pack, listed(fingerprint_files(detailed[:3])))
     signed = training_signature(pack, "mine", "train", [*copies, *detailed[4:]], Silent())
     assert signed == {
-        "seen_in_training": "yes: 3 of 8 photos (37.5%) are among the 3 photos that the pack was trained on",
+        "seen_in_training": "yes: 3 of 8 photos (37.5%) are among the 3 photos that the "
+        "pack was trained on",
         "photos_seen_in_training": 3,
     }
     warning = training_warning(signed | {"pack": "tiny"})

@@ -104,13 +104,13 @@ def test_modules_run_in_order_and_keep_their_own_names(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
         views=(
-            'import { twice, LIMIT as most } from "./numbers.js";\nimport {\n  shout,\n} from '
-            '"./words.js";\n'
+            'import { twice, LIMIT as most } from "./numbers.js";\n'
+            'import {\n  shout,\n} from "./words.js";\n'
             "const own = 1;\nexport function answer() { return [twice(own), most, shout('a')]; }\n"
             "export async function later() {}\nexport const nothing = 0;\n"
         ),
-        numbers="const own = 7;\nexport const LIMIT = own;\nexport function twice(n) { return 2 * n; "
-        "}\n",
+        numbers="const own = 7;\nexport const LIMIT = own;\n"
+        "export function twice(n) { return 2 * n; }\n",
         words="import { LIMIT } from './numbers.js';\nexport class Unused {}\n"
         "export let shout = (s) => s.toUpperCase() + LIMIT;\n",
     )

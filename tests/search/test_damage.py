@@ -92,7 +92,8 @@ def swap_files(file: Path, rng: random.Random) -> None:
 
 
 WAYS: tuple[Callable[[Path, random.Random], None], ...] = (
-    flip_a_bit, change_a_byte, change_some_bytes, zero_a_run, cut_off, make_longer, swap_runs, delete, swap_files,
+    flip_a_bit, change_a_byte, change_some_bytes, zero_a_run, cut_off, make_longer, swap_runs,
+    delete, swap_files,
 )  # fmt: skip
 
 

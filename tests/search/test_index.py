@@ -307,11 +307,13 @@ from regiontalk.errors import DataError
 from regiontalk.search.engine import ExactEngine, TwoStageEngine
 from regiontalk.search.index import Index
 index = Index.open(sys.argv[1])
-exact, stages, words = ExactEngine(index), TwoStageEngine(index, 5), np.ones((4, int(sys.argv[2])), np.float32)
+exact, stages = ExactEngine(index), TwoStageEngine(index, 5)
+words = np.ones((4, int(sys.argv[2])), np.float32)
 asks = {
     "photos": lambda: exact.photos(words, 7), "like": lambda: exact.like(words, 7),
     "boxes": lambda: exact.boxes(words, 7),
-    "stages": lambda: stages.photos(words, 7), "entry": lambda: index.entry(0), "regions": lambda: index.regions(0),
+    "stages": lambda: stages.photos(words, 7),
+    "entry": lambda: index.entry(0), "regions": lambda: index.regions(0),
     "verify": index.segments[0].columns.check,
 }
 for ask in asks.values():

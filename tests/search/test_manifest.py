@@ -26,7 +26,8 @@ MakeIndex = Callable[..., Index]
 posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
 
 WRONG_NUMBERS = (
-    None, True, -1, 0, 1.0, 1.5, 10**30, -(10**30), 2**63, 2**64, 1e308, "1", "", [], [1], {}, math.inf, math.nan
+    None, True, -1, 0, 1.0, 1.5, 10**30, -(10**30), 2**63, 2**64, 1e308,
+    "1", "", [], [1], {}, math.inf, math.nan,
 )  # fmt: skip
 """Values that no number of a manifest has: it has whole ones from 1 on, but for `crc32` and `dropped`."""
 
@@ -128,8 +129,9 @@ def test_the_next_number_is_above_all_that_count(make_index: MakeIndex, value: A
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("segments", None), ("segments", {}), ("segments", [1]), ("segments", [{}]), ("pack", None), ("pack", []),
-        ("pack", {"name": "tiny"}), ("storage", 5), ("storage", "float64"), ("foreign", 1), ("next_number", 2**64),
+        ("segments", None), ("segments", {}), ("segments", [1]), ("segments", [{}]), 
+        ("pack", None), ("pack", []), ("pack", {"name": "tiny"}), ("storage", 5),
+        ("storage", "float64"), ("foreign", 1), ("next_number", 2**64),
     ],
 )  # fmt: skip
 def test_fields_that_cannot_be(make_index: MakeIndex, field: str, value: Any) -> None:

@@ -105,8 +105,8 @@ def test_boxes_are_in_pixels_of_the_original_though_the_image_was_decoded_smalle
 
 def test_given_boxes_are_read_in_their_order(session: VisionSession) -> None:
     photos = [make_photo(seed) for seed in range(BATCH + 2)]
-    boxes = [np.array([[0, 0, 45, 60], [30, 20, 60, 40], [0, 0, 45, 60]][: seed % 4], np.float32).reshape(-1, 4)
-             for seed in range(BATCH + 2)]  # fmt: skip
+    three = np.array([[0, 0, 45, 60], [30, 20, 60, 40], [0, 0, 45, 60]], np.float32)
+    boxes = [three[: seed % 4] for seed in range(BATCH + 2)]
     for photo, given, found in zip(photos, boxes, session.look(photos, boxes), strict=True):
         assert np.array_equal(found.boxes_xyxy[1:], given)  # the same box twice is two regions
         assert np.array_equal(found.scores, np.ones(len(given) + 1, np.float32))

@@ -49,7 +49,8 @@ Examples:
 
 Each command has its own help: regiontalk describe --help
 
-Exit status: 0 all done; 1 some inputs failed, each named on stderr, and the rest is done; 2 the command is wrong.
+Exit status: 0 all done; 1 some inputs failed, each named on stderr, and the rest is done; \
+2 the command is wrong.
 """
 
 app = typer.Typer(

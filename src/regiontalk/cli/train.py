@@ -25,7 +25,8 @@ train_app = typer.Typer(
     no_args_is_help=True,
     help="""Train the networks. Needs the extra 'train'.
 
-The vision network comes first, then the alignment and the captioners. A run that was stopped goes on where it was
+The vision network comes first, then the alignment and the captioners. A run that was stopped goes \
+on where it was
 when the same command is given again.
 
 Example:

@@ -53,7 +53,8 @@ class IndexChanges:
         counts = {
             name: each if isinstance(each, int) else len(each) for name, each in vars(self).items()
         }
-        return f"IndexChanges({', '.join(f'{name}={count}' for name, count in counts.items() if count)})"
+        done = ", ".join(f"{name}={count}" for name, count in counts.items() if count)
+        return f"IndexChanges({done})"
 
 
 def open_index(

@@ -20,8 +20,8 @@ from regiontalk.training.alignment_net import AlignmentNet
 
 _DETERMINERS = "a an the his her its their"
 _LINKS = """
-and or but of in on at to with by for from into onto over under through near behind beside between across along around
-against off up down out as while who that which is are was were has have
+and or but of in on at to with by for from into onto over under through near behind beside between
+across along around against off up down out as while who that which is are was were has have
 """
 DETERMINERS, LINKS = frozenset(_DETERMINERS.split()), frozenset(_LINKS.split())
 """English words that begin phrases but never end them, and words between phrases."""

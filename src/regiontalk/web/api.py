@@ -32,8 +32,10 @@ SAMPLES = Path(regiontalk.__file__).parent / "samples"
 """Photos to begin with."""
 
 DESCRIPTION = """Finds the regions of a photo and connects them with language.
-Photos are uploaded as multipart/form-data. Every error is an object with one text, `error`, that says what is wrong and
-what to do. A 503 comes at once when too many requests wait: try again after as many seconds as its Retry-After says."""
+Photos are uploaded as multipart/form-data. Every error is an object with one text, `error`, that \
+says what is wrong and
+what to do. A 503 comes at once when too many requests wait: try again after \
+as many seconds as its Retry-After says."""
 
 
 class _Application(FastAPI):

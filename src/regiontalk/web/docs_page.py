@@ -41,7 +41,8 @@ def _body(document: Document) -> Iterator[str]:
 
 
 def _operation(heading: str, operation: Document, document: Document) -> Iterator[str]:
-    yield f"<section><h2><code>{escape(heading)}</code></h2><p>{_text(operation.get('description', ''))}</p>"
+    description = _text(operation.get("description", ""))
+    yield f"<section><h2><code>{escape(heading)}</code></h2><p>{description}</p>"
     fields = [(each["name"], each["schema"], each) for each in operation.get("parameters", [])]
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
         yield f"<p>Sent as <code>{escape(media)}</code>:</p>"

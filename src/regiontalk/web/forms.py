@@ -68,13 +68,15 @@ Beam = Annotated[
 Temperature = Annotated[
     Annotated[float, Field(ge=0.1, le=5)] | SkipJsonSchema[None],
     Form(
-        description="Draw captions at random instead of searching: 1 as the network says, less is plainer."
+        description="Draw captions at random instead of searching: "
+        "1 as the network says, less is plainer."
     ),
 ]
 Beta = Annotated[
     Annotated[float, Field(ge=0, le=1000)] | SkipJsonSchema[None],
     Form(
-        description="How strongly words keep to their neighbours' region; the pack's own without it."
+        description="How strongly words keep to their neighbours' region; "
+        "the pack's own without it."
     ),
 ]
 SearchSentence = Annotated[

@@ -18,13 +18,16 @@ const done = arguments[arguments.length - 1];
 const picture = (name) => fetch("/static/icon.svg").then(() => {
   const canvas = Object.assign(document.createElement("canvas"), { width: 160, height: 120 });
   canvas.getContext("2d").fillRect(20, 20, 60, 60);
-  return new Promise((give) => canvas.toBlob((blob) => give(new File([blob], name, { type: blob.type }))));
+  return new Promise((give) => {
+    canvas.toBlob((blob) => give(new File([blob], name, { type: blob.type })));
+  });
 });
 Promise.all(names.slice(0, -1).map(picture)).then((files) => {
   for (const file of files) data.items.add(file);
   const options = { bubbles: true, cancelable: true };
-  if (how === "paste") document.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: data }));
-  else for (const type of ["dragenter", "dragover", "drop"]) {
+  if (how === "paste") {
+    document.dispatchEvent(new ClipboardEvent("paste", { ...options, clipboardData: data }));
+  } else for (const type of ["dragenter", "dragover", "drop"]) {
     document.body.dispatchEvent(new DragEvent(type, { ...options, dataTransfer: data }));
   }
   done();

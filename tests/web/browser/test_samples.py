@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 NAMES = ("astronaut.jpg", "camera.jpg", "chelsea.jpg", "coffee.jpg", "rocket.jpg")
 HIDING = """
-const shown = [...document.querySelectorAll("#view .rt-box:not(.rt-quiet):not(.rt-crowded) .rt-tag")];
+const tags = "#view .rt-box:not(.rt-quiet):not(.rt-crowded) .rt-tag";
+const shown = [...document.querySelectorAll(tags)];
 const places = shown.map((each) => [each.textContent, each.getBoundingClientRect()]);
 const frame = document.querySelector("#view .rt-frame").getBoundingClientRect();
 const [pairs, out] = [[], []];

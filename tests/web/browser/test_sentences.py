@@ -59,9 +59,10 @@ def test_words_bear_the_colour_of_their_region(aligned: Page, expected: Alignmen
     assert regions(aligned) == expected.word_regions.tolist()
     assert shown_phrases(aligned) == [each.text for each in expected.phrases]
     script = (
-        "return [...document.querySelectorAll('.rt-word:not(.rt-weak)')].map((word) "
-        "=>[getComputedStyle(word).backgroundColor, "
-        "getComputedStyle(document.querySelector(`.rt-box[data-region='${word.dataset.region}']`)).borderTopColor])"
+        "const box = (word) => `.rt-box[data-region='${word.dataset.region}']`; "
+        "return [...document.querySelectorAll('.rt-word:not(.rt-weak)')].map((word) => "
+        "[getComputedStyle(word).backgroundColor, "
+        "getComputedStyle(document.querySelector(box(word))).borderTopColor])"
     )
     colours = aligned.run(script)
     assert len(colours) == int(expected.shown.sum())

@@ -29,7 +29,8 @@ const delay = ({ processingStart, startTime }) => processingStart - startTime;
 new PerformanceObserver((list) => window.late.push(...list.getEntries().map(delay)))
   .observe({ type: "event", durationThreshold: 16 });
 window.stalls = [];
-new PerformanceObserver((list) => window.stalls.push(...list.getEntries().map((each) => each.duration)))
+const took = (each) => each.duration;
+new PerformanceObserver((list) => window.stalls.push(...list.getEntries().map(took)))
   .observe({ type: "longtask" });
 window.typed = 0;
 document.addEventListener("keydown", () => window.typed++);
@@ -228,9 +229,8 @@ def test_captions_may_come_before_their_photos(page: Page, samples: Path, tmp_pa
     page.give(samples / "coffee.jpg")
     done(page, 1)
     table = tmp_path / "alt.csv"
-    table.write_bytes(
-        '\ufeffcaption;mine;file\r\n"a ""red""\r\n cup";1;./coffee.jpg\r\na rocket;2;rocket.jpg'.encode()
-    )
+    rows = '"a ""red""\r\n cup";1;./coffee.jpg\r\na rocket;2;rocket.jpg'
+    table.write_bytes(f"\ufeffcaption;mine;file\r\n{rows}".encode())
     give_texts(page, table)
     said = "alt.csv: 1 caption taken, 1 caption of photos that are not here."
     page.wait(lambda: page.text("#skipped") == said, "the page says what it took")

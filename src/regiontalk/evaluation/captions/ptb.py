@@ -132,10 +132,11 @@ _AMPERSAND = re.compile("&amp;", re.IGNORECASE)
 # Ranges of other characters that are tokens of their own, in hexadecimal. All the rest is dropped, as are all beyond
 # U+FFFF: pictographs, for instance.
 _SYMBOLS = """
-A1 A5-A9 AC AE-B4 B6-B9 BF D7 F7 37E 387 589 5BE 5C0 5C3 5C6 5F3-5F4 600-603 606-60C 61B 61E-61F 66A 66D 6D4 700-70D
-7F6-7F8 964-965 E3F E4F 1FBD 2016-2017 201A 201E-2023 2030-2038 203B 203E-2042 2044 2070 2074-207E 2080-208E 20A4
-2100-2101 2103-2106 2108-2109 2114 2116-2118 211E-2123 2125 2127 2129 212E 213A-213B 2140-2144 214A-214D 214F
-2155-215E 2190-2BFF 3001-3002 3012 30FB FF01-FF0F FF1A-FF20 FF3B-FF40 FF5B-FF65 FFE0-FFE1 FFE5-FFE6
+A1 A5-A9 AC AE-B4 B6-B9 BF D7 F7 37E 387 589 5BE 5C0 5C3 5C6 5F3-5F4 600-603 606-60C 61B 61E-61F 66A
+66D 6D4 700-70D 7F6-7F8 964-965 E3F E4F 1FBD 2016-2017 201A 201E-2023 2030-2038 203B 203E-2042 2044
+2070 2074-207E 2080-208E 20A4 2100-2101 2103-2106 2108-2109 2114 2116-2118 211E-2123 2125 2127 2129
+212E 213A-213B 2140-2144 214A-214D 214F 2155-215E 2190-2BFF 3001-3002 3012 30FB FF01-FF0F FF1A-FF20
+FF3B-FF40 FF5B-FF65 FFE0-FFE1 FFE5-FFE6
 """
 _SYMBOL_RANGES = [tuple(int(end, 16) for end in each.split("-")) for each in _SYMBOLS.split()]
 _SYMBOL_STARTS = [span[0] for span in _SYMBOL_RANGES]
@@ -176,16 +177,17 @@ _SHAPES = _Shapes()
 # --- Words that have rules of their own -------------------------------------------------------------------------------
 
 MAY_END = """
-al ala apr ariz assn aug bancorp bhd bldg blvd bros calif co colo conn corp cos ct dak dec esq est etc ext feb fla fri
-ga inc ind intl jan jr jul jun kan kans ky ltd mar md mich minn mo mon mont neb nev nov oct okla penn plc ppte pptes
-ppty pptys pte ptes pty ptys rd rt sep sept seq sq sr sys tel tenn thu thurs tue tues univ va vt wed wis wisc wyo
+al ala apr ariz assn aug bancorp bhd bldg blvd bros calif co colo conn corp cos ct dak dec esq est
+etc ext feb fla fri ga inc ind intl jan jr jul jun kan kans ky ltd mar md mich minn mo mon mont neb
+nev nov oct okla penn plc ppte pptes ppty pptys pte ptes pty ptys rd rt sep sept seq sq sr sys tel
+tenn thu thurs tue tues univ va vt wed wis wisc wyo
 """
 """Abbreviations that keep their full stop, and often end a sentence."""
 
 WITHIN = """
-adj adm adv alex asst atty attys ave brig capt cf cie cmdr col cpl dept det dr drs elec ens ft gen gov govs hon insp
-invt jos lieut lt maj messrs mfg mlle mme mr mrs ms msgr mt mtg natl pfc ph pres prof profs pvt rep reps rev sen sens
-sfc sgt spc st ste supt supts vs wm
+adj adm adv alex asst atty attys ave brig capt cf cie cmdr col cpl dept det dr drs elec ens ft gen
+gov govs hon insp invt jos lieut lt maj messrs mfg mlle mme mr mrs ms msgr mt mtg natl pfc ph pres
+prof profs pvt rep reps rev sen sens sfc sgt spc st ste supt supts vs wm
 """
 """Abbreviations that keep their full stop, and stand before something: titles, for instance."""
 
@@ -198,15 +200,16 @@ BEFORE_NUMBERS = "art ca fig figs no nos op pp prop"
 """Keep their full stop before a number."""
 
 _STARTERS = """
-a about according after an as at but earlier he her here however if in it last many more mr. now once one other our she
-since so some such that the their then there these they this we what when while yet you
+a about according after an as at but earlier he her here however if in it last many more mr. now
+once one other our she since so some such that the their then there these they this we what when
+while yet you
 """
 STARTERS = " ".join([*_STARTERS.title().split(), *_STARTERS.upper().split()])
 """A letter with a full stop before one of these ends a sentence: it is no initial."""
 
 EXTENSIONS = """
-bat bmp c class cgi cpp dll doc docx exe gif gz h htm html jar java jpeg jpg mov mp3 pdf php pl png ppt ps py sql tar
-txt wav x xml zip
+bat bmp c class cgi cpp dll doc docx exe gif gz h htm html jar java jpeg jpg mov mp3 pdf php pl png
+ppt ps py sql tar txt wav x xml zip
 """
 """Of files: `1.jpg` is one word."""
 
@@ -248,7 +251,8 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("((?i:gon|got|lem|gim|wan))(?i:na|ta|me)(?<=(?i:gonna|gotta|lemme|gimme|wanna))", ""),
     ("('[tT])(?i:is|was)", ""),
     (
-        f"((?i:[ld]{_AP}|j{_AP}|ol{_AP}|dunkin{_AP}|somethin{_AP}|{_AP}em|c{_AP}mon|{_AP}cause|{_AP}till?|e{_AP}er))",
+        f"((?i:[ld]{_AP}|j{_AP}|ol{_AP}|dunkin{_AP}|somethin{_AP}"
+        f"|{_AP}em|c{_AP}mon|{_AP}cause|{_AP}till?|e{_AP}er))",
         "",
     ),
     (f"('[nN](?:{_AP}|{_AFTER_SPACE})|(?:’|&apos;)[nN]{_AP}?)", ""),
@@ -315,6 +319,7 @@ _SPECIAL = frozenset(
 # A caption with one of these is not split at its spaces first: <a b>, (555) 123-4567, 555 123 4567, 1 1/2, No. 5.
 _PERHAPS_ACROSS = re.compile(r"[<0-9]|\.\s")  # quick: few captions have any
 _ACROSS_SPACES = re.compile(
-    rf"<[A-Za-z/][^<>]*>|<[!?][^>]*>|[0-9]\)?[ \xa0][0-9]|(?i:(?<![A-Za-z]){_any(BEFORE_NUMBERS)})\.\s[0-9]"
+    rf"<[A-Za-z/][^<>]*>|<[!?][^>]*>|[0-9]\)?[ \xa0][0-9]"
+    rf"|(?i:(?<![A-Za-z]){_any(BEFORE_NUMBERS)})\.\s[0-9]"
     rf"|(?<![A-Za-z0-9])[A-Za-z]\.\s+(?:{_any(STARTERS)})(?!\S)"
 )

@@ -133,8 +133,8 @@ def evaluate_nearest(
     known, asked = (_whole_photos(model, each, progress) for each in (training, dataset))
     captions = [training.photos[each].captions[0] for each in nearest(asked, known)]
     how = {
-        "baseline": f"first caption of the nearest of {len(training)} photos of split {training.split}, L2 "
-        "distance of whole-photo features"
+        "baseline": f"first caption of the nearest of {len(training)} photos of split "
+        f"{training.split}, L2 distance of whole-photo features"
     }
     signature = evaluation_signature(model, dataset, progress) | how
     return _compared(_scores_of(captions, dataset), signature, reporting or Reporting())

@@ -37,8 +37,10 @@ MOST_WRONG = 20
 
 _HOW = {
     "chair": "Rohrbach et al. 2018; a class counts once a caption; what has no box is not there",
-    "main_thing": "the class of the box with the largest area, of several so large the first in the data",
-    "unsure_words": "neither right nor wrong in CHAIR; for main_named and recall they name what is there",
+    "main_thing": "the class of the box with the largest area, of several so large the first "
+    "in the data",
+    "unsure_words": "neither right nor wrong in CHAIR; for main_named and recall they "
+    "name what is there",
     "averages": (
         "CHAIR over all captions; main_named and recall over photos, "
         "the captions of one sharing its weight"
