@@ -1,10 +1,13 @@
-"""Time and memory of backbones of their real sizes, with random weights: neither depends on them, nothing is fetched.
+"""Time and memory of backbones of their real sizes, with random weights.
 
-    python benchmarks/backbones.py                      # EfficientNet-Lite2, DINOv2-small, SigLIP 2 base
+Neither depends on the weights, and nothing is fetched.
+
+    python benchmarks/backbones.py           # EfficientNet-Lite2, DINOv2-small, SigLIP 2 base
     python benchmarks/backbones.py --only dinov2-small
 
-Each runs in a process of its own, so that peaks of memory are its own: a training step of the vision network, bfloat16,
-in batches of `--batch` photos; then its exported graph through ONNX Runtime. Needs the extras `train` and `hub`.
+Each runs in a process of its own, so that peaks of memory are its own: a training step of the
+vision network, bfloat16, in batches of `--batch` photos; then its exported graph through ONNX
+Runtime. Needs the extras `train` and `hub`.
 """
 
 from __future__ import annotations

@@ -1,9 +1,11 @@
-"""Caption metrics per second, PTB tokens included: RegionTalk's Python against pycocoevalcap with its Java tokeniser.
+"""Caption metrics per second, PTB tokens included.
 
-python benchmarks/captions_metrics.py
-python benchmarks/captions_metrics.py --python OTHER/bin/python --photos 5000
+RegionTalk's Python against pycocoevalcap with its Java tokeniser. python
+benchmarks/captions_metrics.py python benchmarks/captions_metrics.py --python OTHER/bin/python
+--photos 5000
 
-Needs Java, and pycocoevalcap in this Python or in the other one. Without them only RegionTalk is timed.
+Needs Java, and pycocoevalcap in this Python or in the other one. Without them only RegionTalk is
+timed.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from regiontalk.evaluation.captions.metric import caption_scores
 REFERENCES = 5
 GOAL_RATIO, GOAL_SECONDS = 5.0, 10.0
 
-# Runs in the other Python: reads the captions, times what coco-caption does, prints seconds and scores.
+# Runs in the other Python: reads the captions, times what coco-caption does, prints seconds and
+# scores.
 OTHERS = """
 import contextlib, io, json, sys, time
 from pycocoevalcap.bleu.bleu import Bleu
@@ -93,7 +96,7 @@ def main() -> None:
 
 
 def make_captions(photos: int, seed: int = 0) -> Captions:
-    """Captions of about 11 words, their frequencies as in real text, with capitals and punctuation."""
+    """Captions of about 11 words with real text's frequencies, capitals and punctuation."""
     draw = random.Random(seed)
     letters = "etaoinshrdlcumwfgypb"
     words = ["".join(draw.choices(letters, k=draw.randint(2, 9))) for _ in range(8000)]

@@ -1,4 +1,7 @@
-"""A pack's vision graph back in eager PyTorch, as a reference for `vision.py`. Needs the extra `train`."""
+"""A pack's vision graph back in eager PyTorch, as a reference for `vision.py`.
+
+Needs the extra `train`.
+"""
 
 from __future__ import annotations
 
@@ -52,8 +55,8 @@ class EagerSession(VisionSession):
 def network_of(graph: bytes) -> VisionNet:
     """The PyTorch network that an exported graph came from, with the graph's weights.
 
-    Export folds each batch normalisation into the convolution before it. Here the folded weights go into the
-    convolution, and the normalisation, which eager PyTorch would run, gets the bias.
+    Export folds each batch normalisation into the convolution before it. Here the folded weights go
+    into the convolution, and the normalisation, which eager PyTorch would run, gets the bias.
 
     Raises:
         ValueError: if the graph is not of an EfficientNet-Lite.
@@ -96,7 +99,10 @@ def _put(network: VisionNet, name: str, weight: torch.Tensor, bias: torch.Tensor
 
 
 def _convolutions(graph: onnx.GraphProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Weight and bias of each convolution by its module's name; int8 ones come through DequantizeLinear."""
+    """Weight and bias of each convolution by its module's name.
+
+    int8 ones come through DequantizeLinear.
+    """
     arrays = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     restoring = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
 

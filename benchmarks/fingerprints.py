@@ -1,9 +1,11 @@
-"""How well fingerprints tell copies of a photo from other photos; the numbers of docs/pack_format.md.
+"""How well fingerprints tell copies of a photo from other photos.
+
+The numbers of docs/pack_format.md.
 
     python benchmarks/fingerprints.py data/flickr8k/images data/coco data/voc data/imagenet_samples
 
-Some photos, drawn with a seed, are changed in several ways; and all photos are compared with one another. Close pairs
-are named: they may be copies in the data.
+Some photos, drawn with a seed, are changed in several ways; and all photos are compared with one
+another. Close pairs are named: they may be copies in the data.
 """
 
 from __future__ import annotations

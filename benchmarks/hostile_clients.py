@@ -1,12 +1,14 @@
-"""`regiontalk serve` among hostile clients: what well-behaved ones still get, and what memory the server keeps.
+"""`regiontalk serve` among hostile clients.
 
-python benchmarks/hostile_clients.py                            # 64 clients, 200 hostile ones
-python benchmarks/hostile_clients.py --seconds 10 --kinds bomb  # photos that take minutes to decode only
+What well-behaved ones still get, and what memory the server keeps. python
+benchmarks/hostile_clients.py # 64 clients, 200 hostile ones python benchmarks/hostile_clients.py
+--seconds 10 --kinds bomb # photos that take minutes to decode only
 
-Hostile clients, in equal shares, come again as soon as they are sent away: they send half a head and wait (`head`), a
-body a byte a second (`body`), requests whose answers they never read (`deaf`), JPEGs of one megabyte and thousands of
-scans (`bomb`), or text fields of many megabytes (`text`). They are a process of their own. Turns with and without them
-alternate, so that both see the same machine.
+Hostile clients, in equal shares, come again as soon as they are sent away: they send half a head
+and wait (`head`), a body a byte a second (`body`), requests whose answers they never read (`deaf`),
+JPEGs of one megabyte and thousands of scans (`bomb`), or text fields of many megabytes (`text`).
+They are a process of their own. Turns with and without them alternate, so that both see the same
+machine.
 """
 
 from __future__ import annotations
@@ -78,7 +80,10 @@ def main() -> None:
 
 
 def measure(port: int, process: int, options: argparse.Namespace) -> tuple[Load, Load, list[int]]:
-    """What the well-behaved see without and with the others; the server's memory before, at most, and after."""
+    """What the well-behaved see without and with the others.
+
+    The server's memory before, at most, and after.
+    """
     ask = (port, "/api/describe", [multipart(path, "describe") for path in sample_photos()])
     quiet, loud = Load(), Load()
     together(ask, options.clients, WARM_UP_SECONDS)
@@ -244,7 +249,10 @@ def head(length: int) -> bytes:
 
 
 def scan_bomb(side: int, most: int) -> bytes:
-    """A progressive JPEG of one colour whose last scan, a few bytes, comes again and again; each takes all blocks."""
+    """A progressive JPEG of one colour whose last scan, a few bytes, comes again and again.
+
+    Each takes all blocks.
+    """
     plain = io.BytesIO()
     Image.new("L", (side, side), 99).save(plain, "JPEG", progressive=True)
     data = plain.getvalue()[:-2]

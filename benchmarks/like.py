@@ -1,12 +1,13 @@
 """Photos by photo: how much alike the captions are of photos that several scores hold to be alike.
 
-python benchmarks/like.py data/flickr8k                   # 1,000 dev photos, each against the others
-python benchmarks/like.py data/flickr8k --photos 300
+python benchmarks/like.py data/flickr8k # 1,000 dev photos, each against the others python
+benchmarks/like.py data/flickr8k --photos 300
 
-Every photo is asked for, and the others are ranked by each score. What is found is good if its captions are like the
-query's: CIDEr-D of each found caption against the query's, with document frequencies of all these photos. Each score
-is compared with the one of `regiontalk search --like`, query by query, with a 95 % interval. The last column tells how
-many of the queries find the photo that is found most often: the more, the less it matters what is asked for.
+Every photo is asked for, and the others are ranked by each score. What is found is good if its
+captions are like the query's: CIDEr-D of each found caption against the query's, with document
+frequencies of all these photos. Each score is compared with the one of `regiontalk search --like`,
+query by query, with a 95 % interval. The last column tells how many of the queries find the photo
+that is found most often: the more, the less it matters what is asked for.
 """
 
 from __future__ import annotations
@@ -80,7 +81,10 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def scores(vectors: Sequence[np.ndarray]) -> dict[str, Score]:
-    """Ways to score photos by photo from their regions' vectors, (M, h) each; the first is the program's."""
+    """Ways to score photos by photo from their regions' vectors, (M, h) each.
+
+    The first is the program's.
+    """
     ends = np.cumsum([len(each) for each in vectors])
     raw = np.concatenate(vectors)
     unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
@@ -111,7 +115,7 @@ def best_others(found: np.ndarray, photo: int) -> np.ndarray:
 def caption_likeness(
     captions: Sequence[Sequence[Sequence[str]]], found: np.ndarray, frequencies: DocumentFrequencies
 ) -> np.ndarray:
-    """CIDEr-D of each found photo's captions against the query's, mean over the captions: (N, BEST)."""
+    """CIDEr-D of each found photo's captions against the query's, averaged: (N, BEST)."""
     likeness = np.empty(found.shape)
     for query, places in enumerate(found):
         candidates = [caption for place in places for caption in captions[place]]

@@ -1,12 +1,13 @@
-"""Searches by sentence where photos have texts of their own: how often the photo that is meant is the first.
+"""Searches by sentence where photos have texts of their own.
 
-python benchmarks/own_texts.py data/flickr8k                   # 1,000 dev photos
-python benchmarks/own_texts.py data/flickr8k --photos 500
-python benchmarks/own_texts.py data/flickr8k --photos 500 --generated
+How often the photo that is meant is the first. python benchmarks/own_texts.py data/flickr8k # 1,000
+dev photos python benchmarks/own_texts.py data/flickr8k --photos 500 python benchmarks/own_texts.py
+data/flickr8k --photos 500 --generated
 
-A photo's text is its first caption, or with --generated the pack's, its question the second one, or three words of
-that. Texts are given to all photos, to half of them, or to a tenth, chosen at random; R@1 is told of all questions, and
-of those whose photo has no text, which others' texts may push down. Each is compared with content alone.
+A photo's text is its first caption, or with --generated the pack's, its question the second one, or
+three words of that. Texts are given to all photos, to half of them, or to a tenth, chosen at
+random; R@1 is told of all questions, and of those whose photo has no text, which others' texts may
+push down. Each is compared with content alone.
 """
 
 from __future__ import annotations
@@ -106,7 +107,10 @@ def with_texts(content: np.ndarray, texts: Texts, queries: list[TextQuery]) -> n
 
 
 def first(scores: np.ndarray, part: np.ndarray) -> str:
-    """Of some questions (Q,) the share whose own photo is the first, in per cent; ties count against it."""
+    """Of some questions (Q,) the share whose own photo is the first, in per cent.
+
+    Ties count against it.
+    """
     ranks = (scores >= scores.diagonal()[:, None]).sum(axis=1)
     return f"{100 * (ranks[part] == 1).mean():.1f}" if part.any() else ""
 

@@ -1,9 +1,10 @@
-"""Exact retrieval by Eq. 8 against a plain matrix product with as many multiply-adds, both in NumPy, in one run.
+"""Exact retrieval by Eq. 8 against a plain matrix product, both in NumPy, in one run.
 
-python benchmarks/retrieval.py
-python benchmarks/retrieval.py --photos 5000 --sentences 25000 --repeats 1     # 15.4 T multiply-adds: minutes
+The product has as many multiply-adds. python benchmarks/retrieval.py python benchmarks/retrieval.py
+--photos 5000 --sentences 25000 --repeats 1 # 15.4 T multiply-adds: minutes
 
-The vectors are random. The plain product's tile size is the best of several, chosen on a part of the sentences.
+The vectors are random. The plain product's tile size is the best of several, chosen on a part of
+the sentences.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def compare(regions: np.ndarray, words: np.ndarray) -> None:
 
 
 def plain(regions: np.ndarray, words: np.ndarray, tile: int) -> Callable[[], None]:
-    """All products of regions and words, (N M, h) by (h, L T), a tile at a time into one buffer, nothing else."""
+    """All products of regions and words, (N M, h) by (h, L T), a tile at a time into one buffer."""
     left, right = regions.reshape(-1, regions.shape[2]), words.reshape(-1, words.shape[2])
     buffer = np.empty((min(tile, len(left)), min(tile, len(right))), np.float32)
 

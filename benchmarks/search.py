@@ -1,11 +1,13 @@
-"""Exact search against the plain definition and against reading the vectors once; and two stages against exact search.
+"""Exact search against the plain definition and against reading the vectors once.
 
-python benchmarks/search.py                                     # 31,000 photos x 20 regions, h = 512
-python benchmarks/search.py --simulate 1000000      # h = 64, float16: recall, times, also of a first search, memory
-python benchmarks/search.py --storages data/flickr8k --photos 1000    # what float16 and int8 lose on real photos
+And two stages against exact search. python benchmarks/search.py # 31,000 photos x 20 regions, h =
+512 python benchmarks/search.py --simulate 1000000 # h = 64, float16: recall, times, also of a first
+search, memory python benchmarks/search.py --storages data/flickr8k --photos 1000 # what float16 and
+int8 lose on real photos
 
-The plain definition is `numpy.einsum("rh,th->rt")` over all vectors, then max and sum. Reading is `numpy.sum` over all
-of them, which one core does. The simulated photos lie in clusters, their regions around them: see `simulated`.
+The plain definition is `numpy.einsum("rh,th->rt")` over all vectors, then max and sum. Reading is
+`numpy.sum` over all of them, which one core does. The simulated photos lie in clusters, their
+regions around them: see `simulated`.
 """
 
 from __future__ import annotations
@@ -124,7 +126,7 @@ def yes(good: bool) -> str:
 
 
 def simulation(options: argparse.Namespace) -> None:
-    """An index of made-up photos, built by commits as `index add` builds one, and searched both ways."""
+    """An index of made-up photos, committed as by `index add`, and searched both ways."""
     with tempfile.TemporaryDirectory() as folder:
         began = most_memory()
         start = time.perf_counter()
@@ -174,7 +176,10 @@ def compare_stages(options: argparse.Namespace, index: Index) -> None:
 
 
 def print_first(options: argparse.Namespace, folder: Path) -> None:
-    """What a first search costs more than the next: it maps the files and compares the checksums of what it reads."""
+    """What a first search costs more than the next.
+
+    It maps the files and compares the checksums of what it reads.
+    """
     words = simulated_words(np.random.default_rng(2))
     first, later = list[float](), list[float]()
     for _ in range(options.repeats):
@@ -192,7 +197,8 @@ def print_first(options: argparse.Namespace, folder: Path) -> None:
 
 DIM, CLUSTERS = 64, 1000
 BETWEEN, WITHIN = 1.0, 0.7
-"""Spread of photos around their cluster's centre and of regions around their photo, beside 1.5 of the centres."""
+"""Spread of photos around their cluster's centre and of regions around their photo, beside 1.5 of
+the centres."""
 
 
 def centres() -> np.ndarray:
@@ -201,7 +207,10 @@ def centres() -> np.ndarray:
 
 
 def simulated(numbers: range) -> Columns:
-    """Made-up photos: each about one of `CLUSTERS` things, each region a variation of it, some longer than others."""
+    """Made-up photos, each about one of `CLUSTERS` things.
+
+    Each region is a variation of the thing, some longer than others.
+    """
     rng, count = np.random.default_rng([7, numbers.start]), len(numbers)
     # about: (P, h)
     about = centres()[rng.integers(0, CLUSTERS, count)] + rng.normal(0, BETWEEN, (count, DIM))
@@ -231,7 +240,10 @@ def simulated(numbers: range) -> Columns:
 
 
 def simulated_words(rng: np.random.Generator) -> np.ndarray:
-    """A made-up sentence, (T, h): half of its words are about one thing, half about another, some matter little."""
+    """A made-up sentence, (T, h).
+
+    Half of its words are about one thing, half about another, some matter little.
+    """
     about = centres()[rng.integers(0, CLUSTERS, 2)]
     words = np.repeat(about, WORDS // 2, axis=0) + rng.normal(0, 1, (WORDS, DIM))
     weighed: np.ndarray = (words * rng.gamma(1, 1, (WORDS, 1))).astype(np.float32)
@@ -249,7 +261,7 @@ def build(folder: Path, photos: int, step: int = 4096) -> None:
 
 
 def storages(options: argparse.Namespace) -> None:
-    """Retrieval on real photos from float32, float16 and int8 vectors, and what search with them finds."""
+    """Retrieval on real photos from float32, float16 and int8 vectors, and what search finds."""
     model = regiontalk.load(options.pack)
     photos = read_dataset(options.storages, "test").photos[: options.photos]
     looked = model.look(each.file for each in photos)

@@ -1,10 +1,13 @@
-"""How long and how large a fresh process is: `regiontalk --help`, and `regiontalk describe` on one photo.
+"""How long and how large a fresh process is.
+
+Of `regiontalk --help`, and of `regiontalk describe` on one photo.
 
     python benchmarks/startup.py
     python benchmarks/startup.py --pack FOLDER --repeats 15
 
-Time is from start to exit, memory is the process's peak; beside them stand a bare Python and one that only imports
-NumPy and ONNX Runtime, started in turns. Needs a system with `wait4`: Linux or macOS.
+Time is from start to exit, memory is the process's peak; beside them stand a bare Python and one
+that only imports NumPy and ONNX Runtime, started in turns. Needs a system with `wait4`: Linux or
+macOS.
 """
 
 from __future__ import annotations

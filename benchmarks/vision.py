@@ -1,7 +1,8 @@
 """Photos per second of `Model.look`, against two other ways to the same regions:
 
-(a) the paper's: the backbone runs once for each of 20 crops of a photo, here through the same graph at the same size;
-(b) eager PyTorch: the pack's own weights, in float32, in `regiontalk.training.vision_net`, then the same NumPy as
+(a) the paper's: the backbone runs once for each of 20 crops of a photo, here through the same graph
+at the same size; (b) eager PyTorch: the pack's own weights, in float32, in
+`regiontalk.training.vision_net`, then the same NumPy as
     `look`.
 
     python benchmarks/vision.py
@@ -83,7 +84,7 @@ def main() -> None:
 
 
 def look_at_crops(session: VisionSession, photo: Photo, boxes: np.ndarray, size: int) -> np.ndarray:
-    """The paper's way: crop every box (M, 4) from the photo and run the whole network on each -> features (M, D)."""
+    """The paper's way: the whole network on every box (M, 4), cropped -> features (M, D)."""
     crops = [prepare(photo.image.crop(tuple(box)), size) for box in boxes]
     maps = [session.run(np.stack(crops[at : at + BATCH]))[0] for at in range(0, len(crops), BATCH)]
     features: np.ndarray = np.concatenate(maps).mean(axis=1)  # (M, C, D) -> (M, D)

@@ -1,10 +1,12 @@
-"""`regiontalk serve` under load: many clients at once against one client, the server's memory, and what too many get.
+"""`regiontalk serve` under load.
 
-python benchmarks/web.py                        # 64 clients for 30 seconds
-python benchmarks/web.py --clients 16 --seconds 5 --ask align
+Many clients at once against one client, the server's memory, and what too many get. python
+benchmarks/web.py # 64 clients for 30 seconds python benchmarks/web.py --clients 16 --seconds 5
+--ask align
 
-The server is a process of its own on loopback. Each client sends one of the sample photos, waits for the answer, and
-sends the next. Clients take turns with a single client before and after, so that both see the same machine.
+The server is a process of its own on loopback. Each client sends one of the sample photos, waits
+for the answer, and sends the next. Clients take turns with a single client before and after, so
+that both see the same machine.
 """
 
 from __future__ import annotations

@@ -1,16 +1,18 @@
-"""`regiontalk index add` with the looking done by Ray: on all cores of this machine, or on a cluster.
+"""`regiontalk index add` with the looking done by Ray, on this machine's cores or on a cluster.
 
-pip install 'regiontalk[ray]'
-python examples/bulk_index_ray.py photos/ --index photos.index                        # on this machine
-python examples/bulk_index_ray.py photos/ --index photos.index --address auto --workers 100    # on a cluster
+pip install 'regiontalk[ray]' python examples/bulk_index_ray.py photos/ --index photos.index # on
+this machine python examples/bulk_index_ray.py photos/ --index photos.index --address auto --workers
+100 # on a cluster
 
-Each worker looks at photos with a model of its own, on one core. This process alone writes the index, in the order of
-the files, a commit every 256 of them: the index is, byte for byte, the one that `regiontalk index add` makes, as long
-as all machines have CPUs of one kind (other instructions round differently). Stopped at any moment, even killed, the
-same command goes on, and so does `regiontalk index add`.
+Each worker looks at photos with a model of its own, on one core. This process alone writes the
+index, in the order of the files, a commit every 256 of them: the index is, byte for byte, the one
+that `regiontalk index add` makes, as long as all machines have CPUs of one kind (other instructions
+round differently). Stopped at any moment, even killed, the same command goes on, and so does
+`regiontalk index add`.
 
-Every machine must see the photos, and a pack that is named, under the same paths. What a worker cannot open, this
-process tries itself, and names if it cannot either. Photos that were only moved or touched are looked at for nothing.
+Every machine must see the photos, and a pack that is named, under the same paths. What a worker
+cannot open, this process tries itself, and names if it cannot either. Photos that were only moved
+or touched are looked at for nothing.
 """
 
 from __future__ import annotations
@@ -109,7 +111,10 @@ class Worker:
             self._model = model if model.pack.checksum == checksum else None
 
     def __call__(self, task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """For each name in `task["files"]`, in order, what was found in the file, or why this worker finds nothing."""
+        """What was found in each file of `task["files"]`, or why this worker finds nothing.
+
+        In the order of the names.
+        """
         for name in task["files"]:
             if self._model is None:
                 yield {"file": name, "regions": NOTHING, "problem": self._problem}
@@ -145,7 +150,9 @@ class Bulk:
         self._rows = iter(_dataset(files, worker, workers).iter_rows()) if files else iter(())
 
     def look(self, files: Sequence[Path], known: Known) -> Iterator[list[tuple[Entry, Regions]]]:
-        """See `regiontalk.search.adding.Look`. Together the calls must name files in the order in which all were given.
+        """See `regiontalk.search.adding.Look`.
+
+        Together the calls must name files in the order in which all were given.
 
         Raises:
             DataError: if the workers fail, or do not have the pack.

@@ -1,4 +1,7 @@
-"""Index a folder and search it: python search_photos.py photos/ photos.index "a dog on the beach" """
+"""Index a folder and search it.
+
+Called as python search_photos.py photos/ photos.index "a dog on the beach".
+"""
 
 import sys
 

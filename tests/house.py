@@ -1,6 +1,7 @@
-"""Draws the house: the packages by layer, each with what it is and what it uses, from docstrings and imports.
+"""Draws the house.
 
-python -m tests.house          # writes docs/images/house.svg; a test holds it to the code
+The packages by layer, each with what it is and what it uses, from docstrings and imports. python -m
+tests.house # writes docs/images/house.svg; a test holds it to the code
 """
 
 from __future__ import annotations

@@ -205,7 +205,10 @@ def test_a_picture_may_not_replace_a_photo_through_a_link(tmp_path: Path) -> Non
 
 
 def test_a_picture_may_not_replace_a_photo_of_another_name(tmp_path: Path) -> None:
-    """As A.png and a.png where upper and lower case are one; a hard link stands in for such a disk."""
+    """As A.png and a.png where upper and lower case are one.
+
+    A hard link stands in for such a disk.
+    """
     photo = tmp_path / "a.png"
     photo.touch()
     (tmp_path / "other.png").hardlink_to(photo)

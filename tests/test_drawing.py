@@ -1,4 +1,7 @@
-"""Pictures: what is drawn where, that colours can be told apart and read, and that no photo is too odd to draw."""
+"""Pictures: what is drawn where, and that colours can be told apart and read.
+
+And that no photo is too odd to draw.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What people copy runs as it stands, with the default pack: the examples, and the Python in docs/python.md."""
+"""What people copy runs as it stands, with the default pack.
+
+The examples, and the Python in docs/python.md.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def example(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Example:
-    """`example("describe_folder.py", "photos")` runs it as a user does; the lines that it printed."""
+    """`example("describe_folder.py", "photos")` runs it as a user does.
+
+    The lines that it printed.
+    """
 
     def run(name: str, *arguments: str) -> list[str]:
         monkeypatch.setattr(sys, "argv", [name, *arguments])

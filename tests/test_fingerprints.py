@@ -1,4 +1,7 @@
-"""Fingerprints: copies of a photo keep theirs, other photos have others, and lists come back as they were."""
+"""Fingerprints.
+
+Copies of a photo keep theirs, other photos have others, and lists come back as they were.
+"""
 
 from __future__ import annotations
 
@@ -49,8 +52,10 @@ def apart(one: Image.Image, other: Image.Image) -> int:
 
 
 def test_a_single_wave_sets_its_bit() -> None:
-    """cos(pi (x + 1/2) / 32) across the photo is the wave (0, 1), the first of all after the mean; no other wave is
-    in it, and half of 128 waves and more being 0, so is their median."""
+    """cos(pi (x + 1/2) / 32) across the photo is the wave (0, 1), the first of all after the mean.
+
+    No other wave is in it, and half of 128 waves and more being 0, so is their median.
+    """
     wave = 128 + 100 * np.cos(np.pi * (np.arange(32) + 0.5) / 32)
     rows = np.tile(np.round(wave).astype(np.uint8), (32, 1))
     assert fingerprint(Image.fromarray(rows))[0] & 0x80

@@ -1,4 +1,7 @@
-"""Who may import whom (docs: CONTRIBUTING.md), read from the source; and that the runtime starts without PyTorch."""
+"""Who may import whom (docs: CONTRIBUTING.md), read from the source.
+
+And that the runtime starts without PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ def part(file: Path) -> str:
 
 
 def imported(file: Path) -> Iterator[str]:
-    """Every module that a file imports anywhere, in functions and for type checking too, in full."""
+    """Every module that a file imports anywhere, also in functions and for type checking."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -79,7 +82,10 @@ def test_only_training_imports_what_it_builds_with(file: Path) -> None:
 
 
 def test_only_commands_that_build_import_training() -> None:
-    """`regiontalk train`, `export` and `teach` must reach it: from inside their functions, and from nowhere else."""
+    """`regiontalk train`, `export` and `teach` must reach it.
+
+    From inside their functions, and from nowhere else.
+    """
     for file in FILES:
         if part(file) == "training":
             continue
@@ -98,7 +104,10 @@ def test_only_commands_that_build_import_training() -> None:
 
 
 def test_results_know_nothing_of_what_draws_them() -> None:
-    """Notebooks ask a result itself for HTML: the public names bring what makes it, and it is imported only then."""
+    """Notebooks ask a result itself for HTML.
+
+    The public names bring what makes it, and it is imported only then.
+    """
     assert not [
         module for module in imported(SOURCE / "structures.py") if module.startswith("regiontalk")
     ]

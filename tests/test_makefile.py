@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make
 
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:
-    """As `make demo` left a virtual environment: stamps that are newer than what the install depends on."""
+    """As `make demo` left a virtual environment: stamps newer than what the install depends on."""
     for stamp in (".made", ".runtime"):
         (tmp_path / stamp).touch()
     (tmp_path / "lib" / "python3.12" / "site-packages").mkdir(parents=True)
@@ -38,7 +38,10 @@ def test_an_installed_clone_is_left_as_it_is(venv: Path) -> None:
 
 
 def test_a_copy_in_place_of_the_editable_install_is_replaced(venv: Path) -> None:
-    """`pip install '.[web]'` leaves a copy of the package, and a changed source would change nothing any more."""
+    """`pip install '.[web]'` leaves a copy of the package.
+
+    A changed source would change nothing any more.
+    """
     stamp = (venv / ".runtime").stat().st_mtime_ns
     copy = venv / "lib" / "python3.12" / "site-packages" / "regiontalk"
     copy.mkdir()

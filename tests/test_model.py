@@ -610,7 +610,10 @@ def test_every_cell_describes(tmp_path: Path, photo_file: Path, cell: str) -> No
 
 
 def test_every_cell_reads(tmp_path: Path, photo_file: Path) -> None:
-    """The words network as a GRU: its vectors are its own, of either sign, and all that the model does goes on."""
+    """The words network as a GRU.
+
+    Its vectors are its own, of either sign, and all that the model does goes on.
+    """
     pack = write_tiny_pack(tmp_path / "gru", words_cell="gru")
     model = load(pack.folder, threads=1)
     sentences = model.read(SENTENCES)

@@ -117,7 +117,10 @@ def test_tensors_of_the_words_network() -> None:
 
 
 def test_a_pack_older_than_the_words_cell(pack: Path) -> None:
-    """What versions without the field wrote, and read: it is "rnn", and packs that have it are written so still."""
+    """What versions without the field wrote, and read.
+
+    It is "rnn", and packs that have it are written so still.
+    """
     assert "cell" not in json.loads((pack / "pack.json").read_text())["words"]
     assert Pack.load(pack).settings.words.cell == "rnn"
     edit(pack, lambda content: content["words"].update(cell="rnn"))

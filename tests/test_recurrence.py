@@ -112,7 +112,7 @@ def test_gates_are_in_torchs_order(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", sorted(STEPS))
 def test_a_state_is_rows_of_the_first_array_h(cell: str) -> None:
-    """Searches gather rows of every array of a state, so each row must depend on its own row only."""
+    """Searches gather rows of every array of a state, so each must depend on its own row only."""
     weights = random_weights(cell)
     rng = np.random.default_rng(2)
     contexts, x = (

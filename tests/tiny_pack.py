@@ -1,4 +1,7 @@
-"""A pack small enough to make in a test: random weights, real English words, a vision graph built node by node."""
+"""A pack small enough to make in a test.
+
+Random weights, real English words, a vision graph built node by node.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,10 @@ def tiny_vocabulary() -> Vocabulary:
 
 
 def tiny_settings(cell: str = "gru", words_cell: str = "rnn") -> PackSettings:
-    """Settings of the tiny pack; both captioners have the same cell, the words network may have another."""
+    """Settings of the tiny pack.
+
+    Both captioners have the same cell, the words network may have another.
+    """
     captioner = CaptionerSettings(
         cell, HIDDEN, EMBEDDING, beam=3, max_words=8, length_normalisation=0.0
     )
@@ -71,7 +77,10 @@ def tiny_bank() -> BankSettings:
 
 
 def tiny_arrays(settings: PackSettings, seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
-    """Random weights of the right shapes; the captioners' output biases are log word frequencies, as in the paper."""
+    """Random weights of the right shapes.
+
+    The captioners' output biases are log word frequencies, as in the paper.
+    """
     rng = np.random.default_rng(seed)
     vocabulary = tiny_vocabulary()
     arrays = {
@@ -90,14 +99,15 @@ def tiny_arrays(settings: PackSettings, seed: int = 0) -> dict[str, dict[str, np
 
 
 def tiny_vision_onnx(seed: int = 0) -> bytes:
-    """A vision graph: average colours of 4 x 4 tiles through a small layer, a box around each tile."""
+    """A vision graph: average colours of 4 x 4 tiles through a small layer, a box for each tile."""
     return tiny_vision_model(seed).SerializeToString()
 
 
 def tiny_vision_model(seed: int = 0) -> onnx.ModelProto:
     """The graph before it is serialised, for tests that damage it.
 
-    map = relu(tiles / 255 @ W); objectness = sigmoid(map @ w); box = the tile's centre -+ 0.4 sigmoid(map @ V).
+    map = relu(tiles / 255 @ W); objectness = sigmoid(map @ w); box = the tile's centre -+ 0.4
+    sigmoid(map @ V).
     """
     rng = np.random.default_rng(seed)
     steps = (np.arange(SIDE) + 0.5) / SIDE

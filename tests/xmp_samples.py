@@ -11,8 +11,8 @@ IPTC = "{http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/}"
 OURS = (f"{DC}description", f"{IPTC}AltTextAccessibility")
 
 LIGHTROOM = b"""\
-<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000 1.000000, 0000/00/00-00:00:00  \
-      ">
+<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000 1.000000, 0000/00/00-00:00:00 \
+       ">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
   <rdf:Description rdf:about=""
     xmlns:xmp="http://ns.adobe.com/xap/1.0/"
@@ -152,7 +152,10 @@ SAMPLES = {"lightroom": LIGHTROOM, "darktable": DARKTABLE, "digikam": DIGIKAM}
 
 
 def others(content: bytes) -> list[str]:
-    """All that a sidecar says but the two texts: each element's and attribute's path and value, in order."""
+    """All that a sidecar says but the two texts.
+
+    Each element's and attribute's path and value, in order.
+    """
     root = fromstring(content)
     return list(_said(root, (), {each for block in _blocks(root) for each in _ours(block)}))
 

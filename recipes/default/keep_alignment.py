@@ -1,8 +1,11 @@
-"""Keep a finished alignment run in 15 MB, so that others can go on from it: its weights as float16, and its graph.
+"""Keep a finished alignment run in 15 MB, so that others can go on from it.
+
+Its weights are kept as float16, and its graph.
 
     python recipes/default/keep_alignment.py runs/default/alignment recipes/default/alignment
 
-Captioners and export take the kept folder for the run itself; the backbone's float weights stay behind.
+Captioners and export take the kept folder for the run itself; the backbone's float weights stay
+behind.
 """
 
 from __future__ import annotations

@@ -1,20 +1,25 @@
-"""Gather every training photo and say what stands where on it: `boxes.jsonl`, which `regiontalk train` reads.
+"""Gather every training photo and say what stands where on it.
+
+The result is `boxes.jsonl`, which `regiontalk train` reads.
 
     python recipes/default/prepare.py DATA OUTPUT
 
-DATA holds ``flickr8k``, ``coco``, ``coco_captions``, ``voc``, ``imagenet_samples`` and ``teachers`` (see the README
-beside this file). OUTPUT receives files, each written beside its name and renamed, and links to their photos:
+DATA holds ``flickr8k``, ``coco``, ``coco_captions``, ``voc``, ``imagenet_samples`` and ``teachers``
+(see the README beside this file). OUTPUT receives files, each written beside its name and renamed,
+and links to their photos:
 
-    boxes.jsonl       a line a photo, {"file_name", "boxes": [{"box": [x1, y1, x2, y2], "names": [...]}]}, boxes in 0..1
-                      of the photo's sides, names relative to OUTPUT; a box without names is a thing of unknown class
+    boxes.jsonl       a line a photo, {"file_name", "boxes": [{"box": [x1, y1, x2, y2],
+                      "names": [...]}]}, boxes in 0..1 of the photo's sides, names relative to
+                      OUTPUT; a box without names is a thing of unknown class
     coco.json, voc.json, imagenet.json
-                      machine-captioned photos, {"file_name", "captions", "split"}; the photo's things in a row are a
-                      caption too
+                      machine-captioned photos, {"file_name", "captions", "split"}; the photo's
+                      things in a row are a caption too
     sentences/        the same without these rows, which are no sentences
 
-Names come from Pascal VOC's annotation, from a detector (YOLOX-nano, COCO's classes), and, where it is sure, from the
-pretrained backbone's own ImageNet classes with their hypernyms. Nothing of a dev or test split enters: neither
-Flickr8k's, nor COCO's, nor every sixth VOC photo, nor every third ImageNet sample with its class's name.
+Names come from Pascal VOC's annotation, from a detector (YOLOX-nano, COCO's classes), and, where it
+is sure, from the pretrained backbone's own ImageNet classes with their hypernyms. Nothing of a dev
+or test split enters: neither Flickr8k's, nor COCO's, nor every sixth VOC photo, nor every third
+ImageNet sample with its class's name.
 """
 
 from __future__ import annotations
@@ -40,10 +45,11 @@ from regiontalk.vision.boxes import iou, nms
 DETECTOR_SIZE, CROP_SIZE = 416, 224
 VOC_HELD_OUT_EVERY, IMAGENET_HELD_OUT_EVERY = 6, 3
 BOX_FROM, LABEL_FROM, CLASS_FROM = 0.25, 0.4, 0.6
-"""The detector's score from which a box is kept, and from which its class is; the probability of an ImageNet class."""
+"""The detector's score from which a box is kept, and from which its class is; the probability of an
+ImageNet class."""
 CROPS, SMALLEST_CROP = 5, 0.03
-"""Boxes of a photo whose ImageNet class is asked for, the largest first, and the share of the photo they have at least.
-The whole photo is asked for, too."""
+"""Boxes of a photo whose ImageNet class is asked for, the largest first, and the share of the photo
+they have at least. The whole photo is asked for, too."""
 CLASSES = """
 person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant,
 stop sign, parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe,
@@ -106,7 +112,10 @@ def training_photos(data: Path) -> list[Path]:
 
 
 def imagenet_samples(data: Path) -> list[Path]:
-    """One photo of each class, in the usual order of the classes: their WordNet ids, with which the names begin."""
+    """One photo of each class, in the usual order of the classes.
+
+    That is by their WordNet ids, with which the names begin.
+    """
     return sorted((data / "imagenet_samples").glob("*.jpg"))
 
 

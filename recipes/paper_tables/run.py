@@ -1,11 +1,14 @@
-"""The paper's tables: every row trained with several seeds on one vision network, measured, and put into a table.
+"""The paper's tables, as one table.
 
-    python recipes/paper_tables/run.py                                     # all rows on Flickr8k, measured on dev
-    python recipes/paper_tables/run.py --split test                        # the same runs, for the final table
+Every row is trained with several seeds on one vision network, and measured.
+
+    python recipes/paper_tables/run.py                  # all rows on Flickr8k, measured on dev
+    python recipes/paper_tables/run.py --split test     # the same runs, for the final table
     python recipes/paper_tables/run.py --data dataset_flickr30k.json --runs runs/flickr30k_tables
 
-Each run goes on where it was stopped, and a finished one is only measured. Numbers go to `results_SPLIT.json` in the
-folder of the runs, the table to stdout. Each row is a TOML file beside this script.
+Each run goes on where it was stopped, and a finished one is only measured. Numbers go to
+`results_SPLIT.json` in the folder of the runs, the table to stdout. Each row is a TOML file beside
+this script.
 """
 
 from __future__ import annotations
@@ -148,7 +151,10 @@ def measure(options: argparse.Namespace) -> dict[str, list[Numbers]]:
 
 
 def table(results: dict[str, list[Numbers]], columns: list[str]) -> str:
-    """Mean ± standard deviation over the seeds, as Markdown; rows without these columns are left out."""
+    """Mean ± standard deviation over the seeds, as Markdown.
+
+    Rows without these columns are left out.
+    """
     rows = [name for name, numbers in results.items() if columns[0] in numbers[0]]
     lines = ["| row | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name in rows:

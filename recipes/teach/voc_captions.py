@@ -1,13 +1,14 @@
-"""Captions in German and Korean from the boxes of Pascal VOC, to be taught to a pack that knows English.
+"""Captions in German and Korean from the boxes of Pascal VOC, to teach a pack that knows English.
 
     python recipes/teach/voc_captions.py data runs/teach
 
-DATA holds ``voc`` (see recipes/default/README.md). OUTPUT receives ``german.csv`` and ``korean.csv``, lines of
-image,caption,split, and a link ``images`` to the photos. Two captions a photo: what is on it, and where the largest
-thing is. Every sixth photo by name, which no recipe trains on, is in the split "test"; of the others some are in
-"train", evenly spread over the names.
+DATA holds ``voc`` (see recipes/default/README.md). OUTPUT receives ``german.csv`` and
+``korean.csv``, lines of image,caption,split, and a link ``images`` to the photos. Two captions a
+photo: what is on it, and where the largest thing is. Every sixth photo by name, which no recipe
+trains on, is in the split "test"; of the others some are in "train", evenly spread over the names.
 
-They are templates, and no substitute for what people write: they show whether new words find their regions.
+They are templates, and no substitute for what people write: they show whether new words find their
+regions.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ NEAR, FAR = 0.35, 0.05
 
 
 class Names(NamedTuple):
-    """What a class is called: in German with its article, and many of it; in Korean, and how it is counted."""
+    """What a class is called: in German with its article, and many of it.
+
+    In Korean, and how it is counted.
+    """
 
     german: str
     germans: str

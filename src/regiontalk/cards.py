@@ -1,7 +1,7 @@
-"""Cards: a photo with coloured boxes, and words in lines under it, or beside it if the photo is tall.
+"""Cards: a photo with coloured boxes, and words in lines under it, or beside a tall one.
 
-A card is drawn at twice its size and then reduced, so that lines are smooth. Lengths here are pixels of the finished
-picture, whatever the photo's size; `_Card` converts.
+A card is drawn at twice its size and then reduced, so that lines are smooth. Lengths here are
+pixels of the finished picture, whatever the photo's size; `_Card` converts.
 """
 
 from __future__ import annotations
@@ -47,7 +47,10 @@ _BULGE = 0.17  # of a pill beyond its word, in sizes of the text
 
 @dataclass(frozen=True)
 class Word:
-    """A word; with a fill it stands on a pill. `note` goes below it; `joins` makes one pill with the word before."""
+    """A word; with a fill it stands on a pill.
+
+    `note` goes below it; `joins` makes one pill with the word before.
+    """
 
     text: str
     fill: Colour | None = None
@@ -72,7 +75,10 @@ class Flow:
 
 @dataclass(frozen=True)
 class Mark:
-    """A box on the photo, in pixels of the original, with its label; `line` is its line's thickness on the card."""
+    """A box on the photo, in pixels of the original, with its label.
+
+    `line` is its line's thickness on the card.
+    """
 
     box: Rectangle
     colour: Colour
@@ -96,7 +102,8 @@ def draw_card(photo: Photo, marks: Sequence[Mark], blocks: Sequence[Flow]) -> Im
 
     Args:
         photo: the photo, decoded at any size.
-        marks: what to draw on it; of labels that cannot all have a free place, the first ones have it.
+        marks: what to draw on it; of labels that cannot all have a free place, the first ones have
+            it.
         blocks: the text, at least one block.
 
     Returns:
@@ -121,7 +128,10 @@ def draw_card(photo: Photo, marks: Sequence[Mark], blocks: Sequence[Flow]) -> Im
 
 
 def ink_on(fill: Colour) -> Colour:
-    """Black or white, whichever reads better on a fill: its WCAG 2 contrast is at least √21 ≈ 4.6 on any colour."""
+    """Black or white, whichever reads better on a fill.
+
+    Its WCAG 2 contrast is at least √21 ≈ 4.6 on any colour.
+    """
     return max((_BLACK, _PAPER), key=lambda ink: contrast(ink, fill))
 
 
@@ -270,7 +280,7 @@ class _Card:
     def marks(
         self, marks: Sequence[Mark], frame: Rectangle, place: Rectangle, scale: float
     ) -> None:
-        """Boxes, thin and then large ones first so that thick and small ones lie on top, and then all labels."""
+        """Boxes, thin and large ones first so that thick and small ones lie on top; then labels."""
         boxes = [_on_card(mark.box, frame, scale) for mark in marks]
         areas = area(np.array(boxes).reshape(-1, 4))
         for row in np.lexsort((-areas, np.array([mark.line for mark in marks]))):
@@ -331,7 +341,10 @@ class _Card:
         self._write(badge.text, x + side / 2, middle, size * 0.9, ink_on(fill))
 
     def _pill(self, item: _Placed, size: float, x: float, y: float) -> None:
-        """What a word stands on; one that joins the word before reaches into that one's, over its round end."""
+        """What a word stands on.
+
+        One that joins the word before reaches into that one's, over its round end.
+        """
         bulge = size * _BULGE
         left = x + item.x - (2 * bulge if item.word.joins else bulge)
         shape = self._pixels(
@@ -368,9 +381,10 @@ def _on_card(box: Rectangle, frame: Rectangle, scale: float) -> Rectangle:
 def _free_place(
     box: Rectangle, size: tuple[float, float], place: Rectangle, taken: Sequence[Rectangle]
 ) -> Rectangle:
-    """Where a label of this size goes: at a corner of its box, on no other label if possible, never off the photo.
+    """Where a label of this size goes: at a corner of its box, never off the photo.
 
-    A label of a small box stands outside, so that what is in the box can be seen.
+    On no other label, if possible. A label of a small box stands outside, so that what is in the
+    box can be seen.
     """
     width, height = size
     x0, y0, x1, y1 = box

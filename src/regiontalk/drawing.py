@@ -1,4 +1,4 @@
-"""Pictures of what was found, after the paper's figures 5 and 7: boxes and words in matching colours."""
+"""Pictures of what was found, after the paper's figures 5 and 7, in matching colours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ PALETTE: tuple[Colour, ...] = (
     (213, 94, 0),
     (86, 180, 233),
 )
-"""Okabe and Ito's colours, which people with any colour vision can tell apart, neighbours as different as can be."""
+"""Okabe and Ito's colours, which people with any colour vision can tell apart, neighbours as
+different as can be."""
 
 RAMP: tuple[Colour, ...] = (
     (250, 240, 200),
@@ -30,7 +31,8 @@ RAMP: tuple[Colour, ...] = (
     (150, 20, 50),
     (70, 0, 75),
 )
-"""From a short vector to a long one: ever darker, so that any colour vision, and a grey print, keeps the order."""
+"""From a short vector to a long one: ever darker, so that any colour vision, and a grey print,
+keeps the order."""
 
 MOST_REGIONS = len(PALETTE)
 """Regions in a description's picture: as many as there are colours."""
@@ -40,10 +42,10 @@ _SAME_PLACE = 0.5  # IoU above which a description's picture shows only the sure
 
 
 def draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
-    """A sentence under its photo, each word in the colour of its box (figure 5), with how sure it is.
+    """A sentence under its photo, each word in its box's colour (figure 5), with how sure it is.
 
-    Words of what was not found are grey, and boxes of such words only are left out. Without probabilities each word has
-    its score v_i · s_t.
+    Words of what was not found are grey, and boxes of such words only are left out. Without
+    probabilities each word has its score v_i · s_t.
 
     Args:
         photo: the photo, decoded at any size.
@@ -88,8 +90,8 @@ def draw_description(
     Args:
         photo: the photo, decoded at any size.
         description: of this photo.
-        most: the most regions to show, the surest ones. If there are more, those in the place of a surer one, or with
-            its caption, are left out.
+        most: the most regions to show, the surest ones. If there are more, those in the place of a
+            surer one, or with its caption, are left out.
 
     Returns:
         An RGB picture about a thousand pixels wide.
@@ -112,7 +114,10 @@ def draw_description(
 
 
 def draw_regions(photo: Photo, regions: Regions) -> Image.Image:
-    """A photo with all its regions as boxes, each with its objectness; otherwise as `draw_description`."""
+    """A photo with all its regions as boxes, each with its objectness.
+
+    Otherwise as `draw_description`.
+    """
     _check_same(photo, regions)
     marks = [
         Mark(
@@ -127,10 +132,11 @@ def draw_regions(photo: Photo, regions: Regions) -> Image.Image:
 
 
 def draw_magnitudes(photo: Photo, regions: Regions) -> Image.Image:
-    """A photo with all its regions by the length ‖v_i‖ of their vectors: the longer, the darker and thicker the box.
+    """A photo with all its regions by the length ‖v_i‖ of their vectors.
 
-    Each box says its length, the whole photo's too; a scale below says what the colours mean in this photo, from its
-    shortest vector to its longest. Otherwise as `draw_description`.
+    The longer, the darker and thicker the box. Each box says its length, the whole photo's too; a
+    scale below says what the colours mean in this photo, from its shortest vector to its longest.
+    Otherwise as `draw_description`.
     """
     _check_same(photo, regions)
     found = lengths_of(regions.vectors)  # (M,)
@@ -152,7 +158,10 @@ def draw_magnitudes(photo: Photo, regions: Regions) -> Image.Image:
 
 
 def ramp_colour(share: float) -> Colour:
-    """The ramp's colour for a share from 0, short, to 1, long; straight lines in sRGB between its colours."""
+    """The ramp's colour for a share from 0, short, to 1, long.
+
+    Straight lines in sRGB between its colours.
+    """
     steps = np.linspace(0, 1, len(RAMP))
     red, green, blue = (
         round(float(np.interp(share, steps, channel))) for channel in zip(*RAMP, strict=True)
@@ -161,7 +170,10 @@ def ramp_colour(share: float) -> Colour:
 
 
 def _surest(description: Description, most: int) -> list[int]:
-    """Rows of `region_captions`, the surest first; of too many only those that differ in place and caption."""
+    """Rows of `region_captions`, the surest first.
+
+    Of too many only those that differ in place and caption.
+    """
     boxes, scores = description.regions.boxes_xyxy[1:], description.regions.scores[1:]
     if len(boxes) <= most:
         return [int(row) for row in np.argsort(-scores, kind="stable")]
@@ -194,7 +206,10 @@ def _traced_words(caption: Caption, colours: dict[int, Colour]) -> list[Word]:
 
 
 def _notes(alignment: Alignment) -> list[str]:
-    """What stands below each word: how sure it is, if it names something; without probabilities its score."""
+    """What stands below each word: how sure it is, if it names something.
+
+    Without probabilities its score.
+    """
     if not alignment.word_sure:
         return [f"{score:.1f}" for score in alignment.word_scores]
     return ["" if sure is None else f"{sure:.0%}" for sure in alignment.word_sure]

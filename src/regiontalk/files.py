@@ -1,7 +1,8 @@
-"""Files: opened only if they are regular and of bounded size, written whole or not at all; strict JSON; checksums.
+"""Files: opened only if they are regular and of bounded size, written whole or not at all.
 
-Everything that reads or writes a file of a user's goes through here. What is wrong becomes an error of the caller's
-kind, which names the file; a pipe, a device or a file without end is refused before a byte of it is read.
+Strict JSON; checksums. Everything that reads or writes a file of a user's goes through here. What
+is wrong becomes an error of the caller's kind, which names the file; a pipe, a device or a file
+without end is refused before a byte of it is read.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from regiontalk.settings import shown
 ErrorKind: TypeAlias = type[RegionTalkError]
 
 MAX_TEXT_BYTES = 1 << 30
-"""Larger files of text are refused; the largest annotations in use, Visual Genome's, have 0.7 GB."""
+"""Larger files of text are refused; the largest annotations in use, Visual Genome's, have 0.7
+GB."""
 
 MAX_NAME_BYTES = 255
 """Of a file's name, without its folder: the limit of common file systems."""
@@ -70,11 +72,12 @@ def open_regular(
     Args:
         error: the kind of error to raise.
         advice: a sentence that ends the error's text: what to do.
-        links: whether the path may be a link; one that is not followed cannot make us read what lies elsewhere.
+        links: whether the path may be a link; one that is not followed cannot make us read what
+            lies elsewhere.
 
     Raises:
-        RegionTalkError: of the kind `error`, if there is no such file, it is a folder, pipe, socket or device, a link
-            that may not be one, too large, or may not be read.
+        RegionTalkError: of the kind `error`, if there is no such file, it is a folder, pipe, socket
+            or device, a link that may not be one, too large, or may not be read.
     """
     name = os.fsdecode(path)
     if not name:
@@ -101,7 +104,8 @@ def open_to_change(path: str | os.PathLike[str], max_bytes: int) -> BinaryIO:
     """Open a regular file that is there for reading and writing; never through a link.
 
     Raises:
-        DataError: if there is none, it is a folder, pipe, socket, device or link, too large, or may not be read.
+        DataError: if there is none, it is a folder, pipe, socket, device or link, too large, or may
+            not be read.
         OSError: if it may not be written; it names the file.
     """
     open_regular(path, max_bytes, DataError, links=False).close()
@@ -215,7 +219,9 @@ def problem(
 
 
 def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object as a dict, for the `object_pairs_hook` of `json.loads`, which keeps a key's last value only.
+    """A JSON object as a dict, for the `object_pairs_hook` of `json.loads`.
+
+    By itself that would keep a key's last value only.
 
     Raises:
         RepeatedKeyError: if a key occurs twice; it names the key.
@@ -307,14 +313,16 @@ def _finite(text: str) -> float:
 def written(
     target: Path, *, beside: Path | None = None, durable: bool = True
 ) -> Iterator[BinaryIO]:
-    """A stream into a new file beside `target`, which takes the target's name when the block ends without an error.
+    """A stream into a new file beside `target`, which takes the target's name in the end.
 
-    A kill at any moment leaves the old file or the new one, whole. The new file is made exclusively, never through a
-    link that somebody left in its place, and may be read and written by whom the old one may.
+    But only if the block ends without an error. A kill at any moment leaves the old file or the new
+    one, whole. The new file is made exclusively, never through a link that somebody left in its
+    place, and may be read and written by whom the old one may.
 
     Args:
         beside: its name until then; None for a random one. A leftover of that name is removed.
-        durable: whether to wait until it is on the disk, so that a power cut too leaves one of the two.
+        durable: whether to wait until it is on the disk, so that a power cut too leaves one of the
+            two.
 
     Raises:
         OSError: if it cannot be written; it names the target.

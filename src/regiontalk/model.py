@@ -1,6 +1,7 @@
 """`Model`: looks at photos, reads sentences, aligns, scores and captions. It only joins the parts.
 
-Axis names: N photos, L sentences, M regions, D dimensions of the features, h dimensions of the shared space.
+Axis names: N photos, L sentences, M regions, D dimensions of the features, h dimensions of the
+shared space.
 """
 
 from __future__ import annotations
@@ -109,13 +110,16 @@ class Model:
         """Find the regions of photos (Eq. 1), or read given ones.
 
         Args:
-            photos: one or many; many are looked at a few at a time, and kept no larger than the network sees them.
-            boxes: for each photo the boxes to read instead of finding some: (K, 4) xyxy in pixels of the upright photo.
-            extra: find more boxes, last and counted as `Regions.extra`, for `align`: words may name smaller things than
-                a photo is found and described by.
+            photos: one or many; many are looked at a few at a time, and kept no larger than the
+                network sees them.
+            boxes: for each photo the boxes to read instead of finding some: (K, 4) xyxy in pixels
+                of the upright photo.
+            extra: find more boxes, last and counted as `Regions.extra`, for `align`: words may name
+                smaller things than a photo is found and described by.
 
         Returns:
-            The regions of each photo, in order; a list of one for a single photo. Given boxes are regions 1 to K.
+            The regions of each photo, in order; a list of one for a single photo. Given boxes are
+            regions 1 to K.
 
         Raises:
             PhotoError: if a photo cannot be opened; it names the photo.
@@ -135,7 +139,7 @@ class Model:
         return self.with_hubness(found)
 
     def with_hubness(self, regions: Sequence[Regions]) -> list[Regions]:
-        """Regions that come from elsewhere, as from a store, with the hubness that `look` gives them."""
+        """Regions that come from elsewhere, as from a store, with the hubness that `look` gives."""
         if self._bank is None:
             return list(regions)
         return [replace(each, hubness=self._bank.of_photo(each.main.vectors)) for each in regions]
@@ -185,10 +189,11 @@ class Model:
         photos: PhotoLike | Regions | Iterable[PhotoLike | Regions],
         sentences: str | Sentence | Iterable[str | Sentence],
     ) -> np.ndarray:
-        """How well each photo and each sentence fit: S_kl of the kind that the pack says, less the hubness of both.
+        """How well each photo and each sentence fit.
 
-        S_kl is Eq. 8, Eq. 7, or Eq. 8 divided by the sentence's number of words; hubness, 0 without a bank in the pack,
-        is how well a photo fits sentences in general and a sentence photos.
+        S_kl of the kind that the pack says, less the hubness of both. S_kl is Eq. 8, Eq. 7, or
+        Eq. 8 divided by the sentence's number of words; hubness, 0 without a bank in the pack, is
+        how well a photo fits sentences in general and a sentence photos.
 
         Args:
             photos: N photos, or what `look` found in them.
@@ -231,7 +236,8 @@ class Model:
             beta: β of Eq. 12, at least 0; None for the pack's.
 
         Raises:
-            SentenceError: if the sentence has no word, or none that the pack knows; or it is not one.
+            SentenceError: if the sentence has no word, or none that the pack knows; or it is not
+                one.
             PhotoError: as `look`; and if it is not one photo.
             ConfigError: if `beta` is negative or above a million.
         """
@@ -248,15 +254,17 @@ class Model:
         return align(regions, read, stay, self.score_kind, odds, settings.objectness)
 
     def word_odds(self, vectors: np.ndarray, sentence: Sentence) -> list[float | None] | None:
-        """For each word of a sentence the log-odds, in nats, that what it names is on a photo, or in a part of it.
+        """For each word of a sentence the log-odds, in nats, that what it names is shown.
+
+        On a photo, or in a part of it.
 
         Args:
             vectors: (M, h) of its regions, or of those that count.
             sentence: what `read` made of the sentence.
 
         Returns:
-            None for words that name nothing or are unknown, and None if the pack tells no probabilities: see
-            `regiontalk.alignment.certainty`.
+            None for words that name nothing or are unknown, and None if the pack tells no
+            probabilities: see `regiontalk.alignment.certainty`.
         """
         settings = self.pack.settings.certainty
         if not settings.slope:
@@ -270,7 +278,9 @@ class Model:
     def word_evidence(
         self, vectors: np.ndarray, words: Sequence[str], ids: np.ndarray
     ) -> list[float | None]:
-        """For each of T words max_i v_i·s of the word read alone; None for words that name nothing or are unknown.
+        """For each of T words max_i v_i·s of the word read alone.
+
+        None for words that name nothing or are unknown.
 
         Args:
             vectors: (M, h), v_i.
@@ -291,7 +301,7 @@ class Model:
         return [None if id_ is None else next(best) for id_ in naming]
 
     def _naming_odds(self, caption: Caption, vectors: np.ndarray) -> list[float]:
-        """Log-odds of a caption's words that name something, among the regions (M, h) that it is about."""
+        """Log-odds of a caption's naming words, among the regions (M, h) that it is about."""
         words = caption.text.split()
         evidence = self.word_evidence(vectors, words, self.pack.vocabulary.encode(words))
         naming = np.array([each for each in evidence if each is not None])
@@ -302,8 +312,8 @@ class Model:
         """Caption a photo and each of its distinct regions.
 
         Args:
-            photo: a single one, or what `look` found in it; for many, `describe_regions` of what `look` and `distinct`
-                gave is faster.
+            photo: a single one, or what `look` found in it; for many, `describe_regions` of what
+                `look` and `distinct` gave is faster.
             beam: hypotheses kept in the search; None for the pack's.
 
         Raises:
@@ -316,12 +326,13 @@ class Model:
     def describe_regions(
         self, regions: Sequence[Regions], beam: int | None = None, temperature: float | None = None
     ) -> list[Description]:
-        """Caption photos that were looked at, and each of their regions: all of them searched together.
+        """Caption photos that were looked at, and each of their regions, all searched together.
 
         Args:
             regions: what `look` found.
             beam: as in `describe`.
-            temperature: above 0, to draw captions at random instead of searching for the likeliest; see `beam.sample`.
+            temperature: above 0, to draw captions at random instead of searching for the likeliest;
+                see `beam.sample`.
 
         Raises:
             ValueError: if `beam` is below 1, `temperature` not above 0, or both are given.
@@ -349,7 +360,8 @@ class Model:
         """Caption whole photos only.
 
         Args:
-            regions: what `look` found; of each, the whole photo is captioned, from its `distinct` regions.
+            regions: what `look` found; of each, the whole photo is captioned, from its `distinct`
+                regions.
             beam, temperature: as in `describe_regions`.
         """
         if not regions:
@@ -393,7 +405,10 @@ class Model:
         return vectors
 
     def _open(self, photo: PhotoLike) -> Photo:
-        """An opened photo as it is; another one opened, and squashed at once: in full, a batch may take gigabytes."""
+        """An opened photo as it is.
+
+        Another one opened, and squashed at once: in full, a batch may take gigabytes.
+        """
         if isinstance(photo, Photo):
             return photo
         size = self.pack.settings.vision.size
@@ -404,7 +419,10 @@ class Model:
             raise out_of_memory(opened.file) from None
 
     def _regions(self, photos: Any, extra: bool = False) -> list[Regions]:
-        """Photos and regions, mixed or single, as regions in order; the photos looked at in batches."""
+        """Photos and regions, mixed or single, as regions in order.
+
+        The photos looked at in batches.
+        """
         given = listed(photos)
         looked = iter(
             self.look([each for each in given if not isinstance(each, Regions)], extra=extra)

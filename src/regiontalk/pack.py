@@ -1,7 +1,8 @@
-"""Packs: a folder with all that a model needs to run. Load one, check it, save one. See docs/pack_format.md.
+"""Packs: a folder with all that a model needs to run.
 
-A pack may come from anywhere, so nothing of it is used before it is checked: files are plain and not too large, their
-checksums fit, JSON is strict, every tensor has the name, type and shape that the settings ask for and holds only finite
+Load one, check it, save one. See docs/pack_format.md. A pack may come from anywhere, so nothing of
+it is used before it is checked: files are plain and not too large, their checksums fit, JSON is
+strict, every tensor has the name, type and shape that the settings ask for and holds only finite
 numbers. No file in a pack can name another file, and nothing is ever unpickled or evaluated.
 """
 
@@ -45,10 +46,11 @@ TRAINING_PHOTOS_FILE = "training_photos.bin"
 """What it may list beside them: fingerprints of the photos that the pack was trained on."""
 BANK = "bank"
 PLACED = "placed"
-"""Two more NAME.safetensors, which `pack.json` lists if the settings speak of a bank, and of placed words."""
+"""Two more NAME.safetensors, which `pack.json` lists if the settings speak of a bank, and of placed
+words."""
 
 _INT8 = (f"{PLACED}.safetensors", "vectors")
-"""The tensor that is stored as int8 in units of 1/127: its rows have length 1, and there are many."""
+"""The tensor stored as int8 in units of 1/127: its rows have length 1, and there are many."""
 
 LARGEST_FILE = 2**30
 LARGEST_JSON = 2**25
@@ -59,7 +61,8 @@ _INCLUDED = Path(__file__).parent / "packs"
 _COPY_AGAIN = "Copy the pack again from where it came, or export it again."
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
-"""Tensors by file ("projection", "words", "photo_captioner", "region_captioner", perhaps "bank", "placed") and name."""
+"""Tensors by file ("projection", "words", "photo_captioner", "region_captioner", perhaps "bank",
+"placed") and name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +73,13 @@ class Pack:
         folder: where it was read.
         settings: what `pack.json` says.
         vocabulary: V words, the two special ones included.
-        vision_onnx: the bytes of the vision graph; `VisionSession` checks them when it opens the graph.
+        vision_onnx: the bytes of the vision graph; `VisionSession` checks them when it opens the
+            graph.
         arrays: float32 tensors by file and name, see `tensor_shapes`.
-        checksum: sha256 of `pack.json`, hexadecimal. That file lists all others' checksums, so it stands for the pack.
-        training_photos: (K, 16) uint8, fingerprints of the photos that it was trained on (`regiontalk.fingerprints`);
-            None if the pack has no list of them.
+        checksum: sha256 of `pack.json`, hexadecimal. That file lists all others' checksums, so it
+            stands for the pack.
+        training_photos: (K, 16) uint8, fingerprints of the photos that it was trained on
+            (`regiontalk.fingerprints`); None if the pack has no list of them.
     """
 
     folder: Path
@@ -96,7 +101,8 @@ class Pack:
             folder: the pack's folder.
 
         Raises:
-            PackError: if anything is missing, damaged, foreign or of another version; it names the file.
+            PackError: if anything is missing, damaged, foreign or of another version; it names the
+                file.
         """
         folder = Path(folder)
         if not folder.is_dir():
@@ -143,8 +149,9 @@ def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
     """The folder of a pack.
 
     Args:
-        pack: the name of an included pack, or a folder; None for the default pack. An included pack's name comes before
-            a folder of that name in the working directory, which is reached as `./NAME`.
+        pack: the name of an included pack, or a folder; None for the default pack. An included
+            pack's name comes before a folder of that name in the working directory, which is
+            reached as `./NAME`.
 
     Raises:
         PackError: if there is no such pack.
@@ -207,10 +214,13 @@ def save_pack(
     vocabulary: Vocabulary,
     training_photos: np.ndarray | None = None,
 ) -> Pack:
-    """Write a pack: beside its place first, checked by loading it, then renamed. Never a half-written one.
+    """Write a pack: beside its place first, checked by loading it, then renamed.
+
+    Never a half-written one.
 
     Args:
-        folder: where the pack shall lie. A pack that lies there already is replaced; anything else is refused.
+        folder: where the pack shall lie. A pack that lies there already is replaced; anything else
+            is refused.
         settings: what `pack.json` shall say.
         arrays: tensors by file and name, of any float type; stored as float16.
         vision_onnx: the vision graph.
@@ -222,8 +232,8 @@ def save_pack(
         The pack as it was written, read back.
 
     Raises:
-        PackError: if the parts do not fit together, a number is too large for float16, the folder holds something else,
-            or the disk is full.
+        PackError: if the parts do not fit together, a number is too large for float16, the folder
+            holds something else, or the disk is full.
         ValueError: if `training_photos` is no list of fingerprints.
     """
     folder = Path(folder).resolve()

@@ -1,7 +1,8 @@
 """The numbers a pack states about itself, as typed, frozen dataclasses: `pack.json` in Python.
 
-Every field has a rule (its type and range), checked whenever a settings object is made, whether from a file or by a
-training run. Ranges are generous for any sensible network and small enough that no file can ask for absurd memory.
+Every field has a rule (its type and range), checked whenever a settings object is made, whether
+from a file or by a training run. Ranges are generous for any sensible network and small enough that
+no file can ask for absurd memory.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ _DEEPEST = 20
 """Objects and lists within each other in what a pack says for people."""
 
 Rule = Callable[[Any], Any]
-"""Takes a value, returns it (a whole number perhaps as float), or raises ValueError saying what was expected."""
+"""Takes a value, returns it (a whole number perhaps as float), or raises ValueError saying what was
+expected."""
 
 
 def whole(low: int, high: int) -> Rule:
@@ -101,10 +103,12 @@ class Section:
     def from_json(cls, data: Any) -> Self:
         """Build from a parsed JSON object with this section's fields and no other.
 
-        A field with a default may be missing: files older than the field lack it. All others must be there.
+        A field with a default may be missing: files older than the field lack it. All others must
+        be there.
 
         Raises:
-            ValueError: if `data` is not an object, lacks one of those, has a foreign one, or breaks a rule.
+            ValueError: if `data` is not an object, lacks one of those, has a foreign one, or breaks
+                a rule.
         """
         if not isinstance(data, dict):
             raise ValueError(f"expected an object, found {shown(data)}")
@@ -126,7 +130,8 @@ class Section:
     def to_json(self) -> dict[str, Any]:
         """The object that `from_json` reads.
 
-        A field that holds its default is left out, so that versions older than the field read the rest.
+        A field that holds its default is left out, so that versions older than the field read the
+        rest.
         """
         content = asdict(self)
         for each in fields(self):
@@ -228,7 +233,8 @@ class WordsSettings(Section):
     Attributes:
         hidden, embedding: H and d.
         cell: "rnn" (the paper's) or "gru".
-        vector_dim: dimensions of the vectors that place words which no caption taught; 0 if there are no such words.
+        vector_dim: dimensions of the vectors that place words which no caption taught; 0 if there
+            are no such words.
     """
 
     hidden: Annotated[int, whole(1, 16384)]
@@ -238,7 +244,8 @@ class WordsSettings(Section):
 
 
 MOST_BETA = 1e6
-"""Of Eq. 12: far more than keeps any sentence on one region, and so little that scores do not vanish beside it."""
+"""Of Eq. 12: far more than keeps any sentence on one region, and so little that scores do not
+vanish beside it."""
 
 
 @dataclass(frozen=True)
@@ -248,9 +255,10 @@ class AlignmentSettings(Section):
     Attributes:
         score: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
         beta: β of Eq. 12.
-        extra_proposals: boxes beyond `VisionSettings.proposals` that only words of a sentence choose from: they may
-            name smaller things than a photo is found and described by.
-        objectness: its weight in ψ_U, see `regiontalk.alignment.mrf.unary_potentials`; the paper's is 0.
+        extra_proposals: boxes beyond `VisionSettings.proposals` that only words of a sentence
+            choose from: they may name smaller things than a photo is found and described by.
+        objectness: its weight in ψ_U, see `regiontalk.alignment.mrf.unary_potentials`; the paper's
+            is 0.
     """
 
     score: Annotated[str, choice("max", "sum", "mean")]
@@ -261,7 +269,7 @@ class AlignmentSettings(Section):
 
 @dataclass(frozen=True)
 class BankSettings(Section):
-    """Query bank: sizes, temperature and weight of the hubness correction (`regiontalk.alignment.hubness`).
+    """Query bank: sizes, temperature and weight of hubness (`regiontalk.alignment.hubness`).
 
     Attributes:
         photos, regions: N of the bank, with R regions together; without photos there is no bank.
@@ -294,14 +302,17 @@ class BankSettings(Section):
 
 @dataclass(frozen=True)
 class CertaintySettings(Section):
-    """How a word's evidence becomes a probability (`regiontalk.alignment.certainty`), fitted on held-out photos.
+    """How a word's evidence becomes a probability (`regiontalk.alignment.certainty`).
+
+    Fitted on held-out photos.
 
     Attributes:
         slope: nats for each unit of v_i·s_t; 0 if the pack tells no probabilities.
         offset: nats.
-        caption_slope, caption_offset: of captions of photos, from their log-probability; slope 0 if the pack does not
-            tell how sure it is of a caption.
-        region_slope, region_offset: of captions of regions, from the log-odds of their surest words.
+        caption_slope, caption_offset: of captions of photos, from their log-probability; slope 0 if
+            the pack does not tell how sure it is of a caption.
+        region_slope, region_offset: of captions of regions, from the log-odds of their surest
+            words.
     """
 
     slope: Annotated[float, number(0, 1e6)] = 0.0
@@ -325,7 +336,8 @@ class CaptionerSettings(Section):
         max_words: the longest caption.
         length_normalisation: α; hypotheses are ranked by log-probability / length ** α.
         fit: rerank weight: of S_kl beside that rank, among the beam's captions; 0 for no reranking.
-        say_once: 1 if a caption says no word twice that names something ("a bed with a bed"), else 0.
+        say_once: 1 if a caption says no word twice that names something ("a bed with a bed"), else
+            0.
         attention: A, dimensions of all heads of the attention over regions; 0 without attention.
     """
 
@@ -349,7 +361,10 @@ class CaptionerSettings(Section):
             )
 
     def search(self, beam: int | None = None) -> dict[str, Any]:
-        """How captions are searched for and chosen, for an evaluation's signature; `beam` if another was asked for."""
+        """How captions are searched for and chosen, for an evaluation's signature.
+
+        `beam` if another was asked for.
+        """
         how = {name: getattr(self, name) for name in ("beam", "max_words", "length_normalisation")}
         how |= {name: value for name in ("fit", "say_once") if (value := getattr(self, name))}
         return how if beam is None else how | {"beam": beam}

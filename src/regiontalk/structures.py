@@ -1,9 +1,11 @@
-"""Data structures: regions, sentences, alignments and descriptions. Frozen, checked once, plain NumPy.
+"""Data structures: regions, sentences, alignments and descriptions.
 
-`to_json` of a result gives the object that the command line prints with `--json`, as a dict; `to_dict` is the same by
-the name that other libraries give it. No `repr` shows an array.
+Frozen, checked once, plain NumPy. `to_json` of a result gives the object that the command line
+prints with `--json`, as a dict; `to_dict` is the same by the name that other libraries give it. No
+`repr` shows an array.
 
-Axis names used throughout: M regions, h dimensions of the shared space, D dimensions of the visual features, T words.
+Axis names used throughout: M regions, h dimensions of the shared space, D dimensions of the visual
+features, T words.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ class Displayed:
     """A result that a notebook shows as HTML.
 
     Attributes:
-        html_of: makes the HTML of a result. What draws stands in a layer above this one: `regiontalk` itself sets it as
-            soon as one of its results can be made. Without it a notebook shows the `repr`.
+        html_of: makes the HTML of a result. What draws stands in a layer above this one:
+            `regiontalk` itself sets it as soon as one of its results can be made. Without it a
+            notebook shows the `repr`.
     """
 
     html_of: ClassVar[Callable[[Any], str] | None] = None
@@ -43,11 +46,12 @@ class Regions(Displayed):
         file: where the photo came from, for messages and output.
         width, height: of the original photo, upright, in pixels.
         boxes_xyxy: (M, 4) float32, in pixels of the original photo; row 0 is the whole photo.
-        scores: (M,) float32 in 0..1, how sure the network is that the box holds a thing; row 0 is 1.
+        scores: (M,) float32 in 0..1, how sure the network is that the box holds a thing; row 0 is
+            1.
         features: (M, D) float32, CNN(I_b) of Eq. 1; row 0 describes the whole photo.
         vectors: (M, h) float32, v_i of Eq. 1. Magnitudes carry meaning: they are not normalised.
-        hubness: how well the photo fits sentences in general, in units of S_kl (`regiontalk.alignment.hubness`); taken
-            off its scores. 0 if the pack has no bank.
+        hubness: how well the photo fits sentences in general, in units of S_kl
+            (`regiontalk.alignment.hubness`); taken off its scores. 0 if the pack has no bank.
         extra: how many of the last regions are for words of a sentence only (`Model.look`).
 
     Raises:
@@ -129,8 +133,8 @@ class Sentence:
         ids: (T,) int64, rows of the vocabulary; words it lacks have `Vocabulary.UNKNOWN`.
         vectors: (T, h) float32, s_t of Eq. 6.
         hubness: how well the sentence fits photos in general, as of `Regions`.
-        kinds: what is known of each word: "learnt" from captions, "placed" among those by word vectors from elsewhere,
-            or "unknown".
+        kinds: what is known of each word: "learnt" from captions, "placed" among those by word
+            vectors from elsewhere, or "unknown".
         meant: for unknown words the known ones that are one letter off, if there are any.
     """
 
@@ -169,8 +173,10 @@ class Phrase:
     """A contiguous run of words on one region. `start` and `end` index the words, end exclusive.
 
     Attributes:
-        sure: the probability that what it names is on the photo; None if it names nothing, or the pack tells none.
-        found: whether it has a box to be shown: it names something, which is more likely there than not.
+        sure: the probability that what it names is on the photo; None if it names nothing, or the
+            pack tells none.
+        found: whether it has a box to be shown: it names something, which is more likely there than
+            not.
     """
 
     text: str
@@ -198,15 +204,18 @@ class Alignment(Displayed):
         regions: the photo's regions.
         sentence: the sentence's words.
         beta: β of Eq. 12, in units of v_i·s_t; 0 lets every word choose for itself.
-        score: S_kl, by the pack's kind of score, less the hubness of both: how well photo and sentence fit, without β.
+        score: S_kl, by the pack's kind of score, less the hubness of both: how well photo and
+            sentence fit, without β.
         word_regions: (T,) int64, a_j of Eq. 10: the region of each word.
         unary: (T, M), ψ_U of Eq. 11: v_i·s_j, perhaps with the log of the region's objectness
             (`regiontalk.alignment.mrf.unary_potentials`).
         word_scores: (T,) float32, `unary` of each word's region.
-        phrases: the maximal runs of words with one region, in order; together they cover the sentence.
-        word_sure: for each word the probability that what it names is on the photo; None for words that name nothing or
-            are unknown. Empty if the pack tells no probabilities.
-        sure: the probability that the sentence fits the photo; None where `word_sure` has no number.
+        phrases: the maximal runs of words with one region, in order; together they cover the
+            sentence.
+        word_sure: for each word the probability that what it names is on the photo; None for words
+            that name nothing or are unknown. Empty if the pack tells no probabilities.
+        sure: the probability that the sentence fits the photo; None where `word_sure` has no
+            number.
     """
 
     regions: Regions
@@ -226,7 +235,7 @@ class Alignment(Displayed):
 
     @property
     def shown(self) -> np.ndarray:
-        """Which words belong to what was found: those of phrases that were, but for absent ones.  # (T,) bool
+        """Which words belong to found phrases, absent words excluded. # (T,) bool
 
         Without probabilities a word is absent if its score is not above 0.
         """
@@ -239,7 +248,10 @@ class Alignment(Displayed):
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `regiontalk align --json` prints; without probabilities if the pack tells none."""
+        """The object that `regiontalk align --json` prints.
+
+        Without probabilities if the pack tells none.
+        """
         return {
             "file": self.regions.file,
             "width": self.regions.width,
@@ -289,9 +301,11 @@ class Caption:
     Attributes:
         text: its words, with a space between each two.
         log_prob: its log-probability in nats, END included (Eq. 15).
-        word_regions: for each word the region that the captioner looked at as it said it, 0 for the whole photo; None
-            for words that name nothing ("a", "with"). Empty if the captioner attends to no regions.
-        sure: the probability that it names what is there and nothing else; None if the pack tells none.
+        word_regions: for each word the region that the captioner looked at as it said it, 0 for the
+            whole photo; None for words that name nothing ("a", "with"). Empty if the captioner
+            attends to no regions.
+        sure: the probability that it names what is there and nothing else; None if the pack tells
+            none.
     """
 
     text: str

@@ -1,4 +1,7 @@
-"""Probabilities of words, phrases and sentences: by hand, by a brute-force fit, and where there are none."""
+"""Probabilities of words, phrases and sentences, by hand and by a brute-force fit.
+
+And where there are none.
+"""
 
 from __future__ import annotations
 

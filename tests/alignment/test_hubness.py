@@ -68,10 +68,12 @@ def test_by_hand() -> None:
     bank = small_bank(
         seen=[[1, 0], [0, 2]], said=[[3, 0], [0, 1], [1, 1]], temperature=1.0, weight=1.0
     )
-    # A photo with the regions (1, 0) and (0, 2) scores max(3, 0), max(0, 2) and max(1, 2) with the three words.
+    # A photo with the regions (1, 0) and (0, 2) scores max(3, 0), max(0, 2) and max(1, 2) with the
+    # three words.
     expected = math.log((math.exp(3) + math.exp(2) + math.exp(2)) / 3)
     assert bank.of_photo(np.array([[1, 0], [0, 2]], np.float32)) == pytest.approx(expected)
-    # Words (2, 0) and (0, 1), read as one sentence, score 1 and 1 on average with the two photos of one region each.
+    # Words (2, 0) and (0, 1), read as one sentence, score 1 and 1 on average with the two photos of
+    # one region each.
     one, two = (np.array(words, np.float32) for words in ([[2, 0], [0, 1]], [[1, 3]]))
     expected = [1.0, math.log((math.exp(1) + math.exp(6)) / 2)]
     np.testing.assert_allclose(bank.of_sentences([one, two]), expected)

@@ -119,7 +119,8 @@ def test_alignment_worked_by_hand() -> None:
     assert alone.phrases[1].box_xyxy == (1, 2, 10, 12)
     assert alone.score == 0.5 + 3 + 2 + 2
 
-    # β = 0.75 is worth more than the 0.5 of "the", and less than the 1 that "sleeps" loses on region 1.
+    # β = 0.75 is worth more than the 0.5 of "the", and less than the 1 that "sleeps" loses on
+    # region 1.
     together = align(regions, sentence, beta=0.75)
     assert together.word_regions.tolist() == [1, 1, 1, 2]
     assert together.word_scores.tolist() == [0, 3, 2, 2]

@@ -19,7 +19,10 @@ CONTEXT = 3
 
 
 class TableCaptioner:
-    """Bigrams: the next word depends on the last one and the row's context only. log_probs: (rows, V, V)."""
+    """Bigrams: the next word depends on the last one and the context.
+
+    `log_probs` is (rows, V, V).
+    """
 
     def __init__(self, log_probs: np.ndarray) -> None:
         self.log_probs = log_probs
@@ -59,7 +62,10 @@ def one_by_one(contexts: Contexts) -> list[Contexts]:
 def every_sentence(
     captioner: Captioner, context: Contexts, words: int, max_words: int
 ) -> list[Hypothesis]:
-    """Brute force: sentences of 1 to max_words - 1 words and END, and those of max_words words without END."""
+    """Brute force.
+
+    Sentences of 1 to max_words - 1 words and END, and those of max_words words without END.
+    """
     found = []
     for length in range(1, max_words + 1):
         for ids in itertools.product(range(2, words), repeat=length):
@@ -96,7 +102,10 @@ def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("alpha", [0.0, 0.7, 1.0])
 def test_a_wide_beam_is_brute_force(cell: str, alpha: float) -> None:
-    """V = 5 (3 real words), up to 4 words: 39 sentences with END, 81 without. A beam of 120 keeps them all."""
+    """V = 5 (3 real words), up to 4 words: 39 sentences with END, 81 without.
+
+    A beam of 120 keeps them all.
+    """
     captioner, contexts = make_captioner(cell, 5, seed=3), make_contexts(3, seed=3)
     found = beam_search(captioner, contexts, beam=120, max_words=4, length_normalisation=alpha)
     for context, hypotheses in zip(one_by_one(contexts), found, strict=True):
@@ -175,7 +184,7 @@ def plain_beam_search(
 @pytest.mark.parametrize("beam", [1, 2, 4])
 @pytest.mark.parametrize("seed", range(12))
 def test_stopping_early_changes_nothing(seed: int, beam: int, alpha: float) -> None:
-    """With α = 2 long sentences often overtake short ones: a search that stops too soon misses them."""
+    """With α = 2 long sentences often overtake short ones: an early stop misses them."""
     captioner, contexts, max_words = (
         make_captioner("gru", 6, seed, scale=1.5),
         make_contexts(1, seed),
@@ -216,7 +225,10 @@ def test_greedy_is_beam_one(seed: int, max_words: int, alpha: float) -> None:
 
 
 def test_greedy_by_hand_and_a_beam_that_beats_it() -> None:
-    """Greedy starts with the likelier word 2 and ends at 0.6 * 0.3; a beam of 2 finds 3, END at 0.4 * 0.9."""
+    """Greedy starts with the likelier word 2 and ends at 0.6 * 0.3.
+
+    A beam of 2 finds 3, END at 0.4 * 0.9.
+    """
     p = np.full((1, 4, 4), 1e-9)
     p[0, BOUNDARY, [2, 3]] = 0.6, 0.4
     p[0, 2, [BOUNDARY, 2, 3]] = 0.3, 0.25, 0.2
@@ -231,7 +243,10 @@ def test_greedy_by_hand_and_a_beam_that_beats_it() -> None:
 
 
 def test_length_normalisation_ranks_but_keeps_the_log_prob() -> None:
-    """One word and END have log(0.5) over two tokens; three words and END have log(0.5 * 0.9) over four."""
+    """One word and END have log(0.5) over two tokens.
+
+    Three words and END have log(0.5 * 0.9) over four.
+    """
     p = np.full((1, 5, 5), 1e-9)
     p[0, BOUNDARY, 2] = 1.0
     p[0, 2, [BOUNDARY, 3]] = 0.5, 0.5

@@ -49,7 +49,10 @@ def test_probabilities_sum_to_one_without_unknown(cell: str) -> None:
 
 
 def test_output_by_hand() -> None:
-    """H = 1, h_1 = relu(1) = 1: logits are W_oh + b_o, UNKNOWN left out before normalising (Eq. 15)."""
+    """H = 1, h_1 = relu(1) = 1: logits are W_oh + b_o.
+
+    UNKNOWN is left out before normalising (Eq. 15).
+    """
     weights = {
         "embedding": np.zeros((4, 1), np.float32),
         "W_hi": np.array([[1]], np.float32),
@@ -161,7 +164,10 @@ def test_looks_are_a_distribution_over_each_photos_own_regions() -> None:
 
 
 def test_attention_by_hand() -> None:
-    """One dimension a head, all heads alike: scores ln 3 and 0, so the first region is looked at for 3 / 4."""
+    """One dimension a head, all heads alike.
+
+    Scores are ln 3 and 0, so the first region is looked at for 3 / 4.
+    """
     weights = {
         "W_kr": np.ones((2, 8), np.float32),
         "W_vr": np.ones((2, 8), np.float32),

@@ -1,4 +1,4 @@
-"""Tables of alternative texts: what spreadsheets and Python read, and that what people made of them is kept."""
+"""Tables of alternative texts: what spreadsheets and Python read, and that changes are kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Captioned photos in folders: of one's own, like Flickr8k's, and the files that captions come from."""
+"""Captioned photos in folders: one's own, those like Flickr8k's, and files of captions."""
 
 from __future__ import annotations
 

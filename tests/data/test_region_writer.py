@@ -64,7 +64,10 @@ class StoppedError(Exception):
 def test_stopped_at_any_write_it_loses_at_most_a_chunk(
     tmp_path: Path, write_number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two appends make twelve writes: five arrays and the progress each. The chosen one stops half-way."""
+    """Two appends make twelve writes: five arrays and the progress each.
+
+    The chosen one stops half-way.
+    """
     writer = begin(tmp_path / "store")
     done = 0
 

@@ -62,7 +62,10 @@ def command(bare: Command, tiny_pack: Path) -> Command:
 
 @pytest.fixture
 def process(tiny_pack: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts `python -m regiontalk ... --pack TINY` as a process of its own; further options go to `Popen`."""
+    """Starts `python -m regiontalk ... --pack TINY` as a process of its own.
+
+    Further options go to `Popen`.
+    """
 
     def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
         line = [sys.executable, "-m", "regiontalk", *map(str, arguments), "--pack", str(tiny_pack)]
@@ -94,7 +97,7 @@ def damaged_pack(tiny_pack: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def captioned(tmp_path: Path) -> Path:
-    """A folder laid out as Flickr8k's: 12 photos with two captions each, all of the test split but two."""
+    """A folder like Flickr8k's: 12 photos with two captions each, all of the test split but two."""
     folder = tmp_path / "dataset"
     (folder / "images").mkdir(parents=True)
     lines = ["image,caption"]

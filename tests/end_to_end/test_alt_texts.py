@@ -121,7 +121,10 @@ def test_all_at_once_keeps_edited_texts(
 def test_they_are_captions(
     command: Command, bare: Command, photos: Path, captions: list[str], tmp_path: Path
 ) -> None:
-    """Each of the three is a folder of one's own or a file of captions: for training, and to measure captions with."""
+    """Each of the three is a folder of one's own or a file of captions.
+
+    For training, and to measure captions with.
+    """
     texts_ = tmp_path / "texts"
     command("describe", photos, "--csv", tmp_path / "alt.csv", "--alt-text", texts_, "--sidecar")
     expected = {name: [caption] for name, caption in zip(NAMES, captions, strict=True)}

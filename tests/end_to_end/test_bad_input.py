@@ -1,4 +1,4 @@
-"""Everything that a user can get wrong: a clear message, the right exit status, never a traceback."""
+"""All that a user can get wrong: a clear message, the right exit status, never a traceback."""
 
 from __future__ import annotations
 

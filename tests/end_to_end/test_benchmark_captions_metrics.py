@@ -1,4 +1,7 @@
-"""The benchmark of caption metrics runs and says what it measured. How fast anything is, no test says."""
+"""The benchmark of caption metrics runs and says what it measured.
+
+How fast anything is, no test says.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people read as certainty, in every command that tells it, and `regiontalk evaluate certainty`."""
+"""What people read as certainty in every command, and `regiontalk evaluate certainty`."""
 
 from __future__ import annotations
 
@@ -108,7 +108,10 @@ def test_nothing_fits(bare: Command, photos: Path, tmp_path: Path) -> None:
 def test_what_a_text_says(
     bare: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A word that somebody's text has is not unknown; a photo found by its text fits, however unlikely its content."""
+    """A word that somebody's text has is not unknown.
+
+    A photo found by its text fits, however unlikely its content.
+    """
     monkeypatch.setenv("COLUMNS", "300")  # no line is folded, however long the folder
     doubtful = sure_pack(tmp_path / "doubtful", CertaintySettings(1e-3, -9.0))
     (photos / "a.jpg.txt").write_text("Anna's dog", "utf-8")

@@ -29,7 +29,10 @@ Command = Callable[..., Any]
 
 @pytest.fixture(autouse=True)
 def no_java(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Java takes many seconds to start, once for all tests: only those that are about METEOR wait for it."""
+    """Java takes many seconds to start, once for all tests.
+
+    Only those that are about METEOR wait for it.
+    """
     monkeypatch.setattr(region_runs, "meteor_is_installed", lambda: False)
 
 

@@ -374,5 +374,6 @@ class TestGold:
             "CIDEr": "cider",
         }
         for theirs, ours in names.items():
-            # "&" and "#" in two of the 5,000 references are the difference: docs/caption_metrics.md.
+            # "&" and "#" in two of the 5,000 references are the difference:
+            # docs/caption_metrics.md.
             assert found[ours] / 100 == pytest.approx(published[theirs], abs=1e-4)

@@ -24,7 +24,10 @@ SAID = ("a dog by a man", "a cat and a frisbee", "two people with a puppy", "the
 
 @pytest.fixture
 def boxed(tmp_path: Path) -> Path:
-    """Four photos with a dog and a person, the person larger, as `boxes.jsonl`; the last with a sofa instead."""
+    """Four photos with a dog and a person, the person larger, as `boxes.jsonl`.
+
+    The last with a sofa instead.
+    """
     folder = tmp_path / "boxed"
     (folder / "images").mkdir(parents=True)
     lines = []

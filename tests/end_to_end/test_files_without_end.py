@@ -1,4 +1,7 @@
-"""Pipes, devices and links to them wherever a command takes a file: refused at once, by name; no command waits."""
+"""Pipes, devices and links to them wherever a command takes a file: refused at once, by name.
+
+No command waits.
+"""
 
 from __future__ import annotations
 

@@ -226,7 +226,10 @@ def test_broken_photos_are_named_and_the_others_added(
 def test_what_is_stored_is_of_the_bytes_that_were_hashed(
     command: Command, photos: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A photo is written over between any two looks at its file; a copy of it gets its own regions all the same."""
+    """A photo is written over between any two looks at its file.
+
+    A copy of it gets its own regions all the same.
+    """
     from regiontalk.search import adding
     from regiontalk.search.update import FileRead
 
@@ -414,7 +417,10 @@ def test_an_index_where_nothing_can_be_written(command: Command, photos: Path) -
 def test_a_read_only_index(
     command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As a file system that is mounted for reading only would refuse it; the superuser may write everywhere else."""
+    """As a file system that is mounted for reading only would refuse it.
+
+    The superuser may write everywhere else.
+    """
     command("index", "add", photos, "--index", index)
     opened = os.open
 

@@ -23,8 +23,11 @@ LENGTHS = {word: 10.0 * (1 + rank % 5) for rank, word in enumerate(WORDS)}
 
 @pytest.fixture(scope="module")
 def worked_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Each word of rank r has x = 1 + r mod 5 in its first dimension and nothing else; W_e takes x as it is and the
-    recurrence is off, so e = h^f = h^b = x; W_d turns their sum into s = (2x * 3, 2x * 4): ‖s‖ = 10 x."""
+    """Each word of rank r has x = 1 + r mod 5 in its first dimension and nothing else.
+
+    W_e takes x as it is and the recurrence is off, so e = h^f = h^b = x; W_d turns their sum into s
+    = (2x * 3, 2x * 4): ‖s‖ = 10 x.
+    """
     settings = tiny_settings()
     arrays = tiny_arrays(settings)
     words = {name: np.zeros_like(each) for name, each in arrays["words"].items()}

@@ -1,4 +1,4 @@
-"""Folders and photos as commands take them: what is passed over, what cannot be read, what is too large."""
+"""Folders and photos as commands take them: passed over, unreadable, too large."""
 
 from __future__ import annotations
 
@@ -125,7 +125,10 @@ OPENS_PHOTOS = {
 
 @pytest.fixture
 def opened(command: Command, captioned: Path, tmp_path: Path) -> dict[str, Path]:
-    """What the commands above need. The files of captions of boxes do not say how large their photos are."""
+    """What the commands above need.
+
+    The files of captions of boxes do not say how large their photos are.
+    """
     images, index = captioned / "images", tmp_path / "photos.index"
     boxed = {"width": 64, "height": 48, "boxes_xyxy": [[0, 0, 30, 20]], "labels": ["dog"]}
     write_lines(
@@ -155,7 +158,7 @@ def write_lines(file: Path, lines: list[dict[str, Any]]) -> None:
 def test_max_pixels_reaches_every_photo(
     command: Command, opened: dict[str, Path], line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the default is too small for any photo, each one that is opened must be opened by what the option says."""
+    """Where the default is too small for any photo, each must be opened by what the option says."""
     monkeypatch.setattr("regiontalk.photos.opening.MAX_PIXELS", 10)
     words = [word.format(**opened) for word in line.split()]
     assert re.search("expected a photo of at most [15]0 pixels", command(*words).err)

@@ -287,7 +287,8 @@ def test_an_evaluation(command: Command, captioned: Path, tmp_path: Path) -> Non
         assert f"{described[name]:.1f}" in cells
     for signature in (retrieval["signature"], described["signature"]):
         assert {str(value) for value in signature.values()} <= set(cells)
-    # 10 photos and 20 sentences: each is an example, right or wrong, and each photo has its caption.
+    # 10 photos and 20 sentences: each is an example, right or wrong, and each photo has its
+    # caption.
     assert len([each for each in page.all("li") if each.get("class") == "example"]) == 10 + 20 + 10
     right = [
         cells[place + 1]

@@ -184,8 +184,9 @@ def test_sentences_by_photo(
 def test_a_pack_that_scores_by_the_word(
     bare: Command, index: Path, photos: Path, tmp_path: Path, bank: bool
 ) -> None:
-    """Photos are ranked as by Eq. 8, which divided by the number of words is what the model and alignments say; with a
-    bank the hubness of each is taken off by all of them alike.
+    """Photos are ranked as by Eq. 8, divided by the number of words: what alignments say.
+
+    With a bank the hubness of each is taken off by all of them alike.
     """
     pytest.importorskip("qdrant_client", reason="needs the extra qdrant")
     pack, mine, sentence = tmp_path / "mean", tmp_path / "mean.index", "a dog in the snow"

@@ -1,4 +1,7 @@
-"""Class words in captions: one by one by hand, double words, and the longest match against a plain search."""
+"""Class words in captions.
+
+One by one by hand, double words, and the longest match against a plain search.
+"""
 
 from __future__ import annotations
 
@@ -119,7 +122,7 @@ def test_other_classes_are_called_what_they_are() -> None:
 
 
 def test_what_classes_are_asked_for_with_stays() -> None:
-    """Published numbers of grounding, regions and search depend on these very lists and their order."""
+    """Published numbers of grounding, regions and search depend on these lists and their order."""
     first = {label: " ".join(names[0]) for label, names in SYNONYMS.items()}
     others = {"diningtable": "dining table", "pottedplant": "potted plant", "tvmonitor": "tv"}
     assert first == {label: others.get(label, label) for label in SYNONYMS}
@@ -340,7 +343,9 @@ def test_mentions_lie_in_order_in_the_caption(words: list[str]) -> None:
 
 @given(captions, st.sets(st.sampled_from(COCO.labels)))
 def test_fewer_classes_name_no_more(words: list[str], labels: set[str]) -> None:
-    """A class that is not counted takes its words with it, and makes no word name another class for sure."""
+    """A class that is not counted takes its words with it, and makes no word name another class for
+    sure.
+    """
     some = ClassNamer(sorted(labels))
     places = {(each.start, each.end): each for each in COCO.mentions(words)}
     for mention in some.mentions(words):

@@ -1,4 +1,7 @@
-"""Counts and checksums; whether a pack learnt the photos that it is measured on, by the photos and by names."""
+"""Counts and checksums.
+
+Whether a pack learnt the photos that it is measured on, by the photos and by names.
+"""
 
 from __future__ import annotations
 

@@ -103,7 +103,10 @@ SLOWLY = {"rnn": read_slowly, "gru": read_gru_slowly}
 
 
 def test_worked_by_hand() -> None:
-    """One number everywhere: word vectors 1 and 2, e = x; forward remembers half, backward a quarter."""
+    """One number everywhere: word vectors 1 and 2, e = x.
+
+    Forward remembers half, backward a quarter.
+    """
     one = np.ones((1, 1), np.float32)
     weights = {
         "embedding": np.array([[0.0], [1.0], [2.0]], np.float32),
@@ -116,16 +119,19 @@ def test_worked_by_hand() -> None:
         "W_d": np.array([[1.0, -1.0]], np.float32),
         "b_d": np.array([0.0, 6.0], np.float32),
     }
-    # forward: 1, then 2 + 0.5 = 2.5.  backward: 2 + 1 = 3 at the second word, then 1 + 0.75 + 1 = 2.75.
-    # sums: 3.75 and 5.5.  s: (3.75, 6 - 3.75) and (5.5, 6 - 5.5).
+    # forward: 1, then 2 + 0.5 = 2.5. backward: 2 + 1 = 3 at the second word, then 1 + 0.75 + 1 =
+    # 2.75. sums: 3.75 and 5.5. s: (3.75, 6 - 3.75) and (5.5, 6 - 5.5).
     (s,) = WordsReader(weights).read([np.array([1, 2])])
     assert s.dtype == np.float32
     np.testing.assert_array_equal(s, [[3.75, 2.25], [5.5, 0.5]])
 
 
 def test_gru_worked_by_hand() -> None:
-    """One number everywhere, word vectors 1 and 2. Forward: r = z = 1/2, n = tanh(x + 2r) whatever h is. Backward: r is
-    open and z shut, n = tanh(h/4 - x)."""
+    """One number everywhere, word vectors 1 and 2.
+
+    Forward: r = z = 1/2, n = tanh(x + 2r) whatever h is. Backward: r is open and z shut, n =
+    tanh(h/4 - x).
+    """
     weights = {
         "embedding": np.array([[0.0], [1.0], [2.0]], np.float32),
         "W_xf": np.array([[0.0, 0.0, 1.0]], np.float32),
@@ -202,7 +208,8 @@ def test_a_batch_equals_one_at_a_time(cell: str, sentences: list[list[int]]) -> 
 def test_what_sentences_have_in_common_is_read_once() -> None:
     words = [np.array(each) for each in ([3, 1, 2], [3, 1, 4], [5, 2], [3])]
     left, right = Beginnings(words), Beginnings(words, from_right=True)
-    # from the left: 3, 5; 3 1, 5 2; 3 1 2, 3 1 4. From the right: 2, 3, 4; 2 1, 2 5, 4 1; 2 1 3, 4 1 3
+    # from the left: 3, 5; 3 1, 5 2; 3 1 2, 3 1 4. From the right: 2, 3, 4; 2 1, 2 5, 4 1; 2 1 3, 4
+    # 1 3
     assert [word.tolist() for _, word in left.levels] == [[3, 5], [1, 2], [2, 4]]
     assert [before.tolist() for before, _ in left.levels] == [[0, 0], [0, 1], [0, 0]]
     assert [word.tolist() for _, word in right.levels] == [[2, 3, 4], [1, 5, 1], [3, 3]]

@@ -1,4 +1,7 @@
-"""Finding photos in folders: what is taken, what is passed over and said, and folders that cannot be read."""
+"""Finding photos in folders.
+
+What is taken, what is passed over and said, and folders that cannot be read.
+"""
 
 from __future__ import annotations
 

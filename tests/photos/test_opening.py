@@ -1,4 +1,7 @@
-"""Opening photos: every colour mode and orientation gives upright RGB, and whatever is wrong is said clearly."""
+"""Opening photos.
+
+Every colour mode and orientation gives upright RGB, and whatever is wrong is said clearly.
+"""
 
 from __future__ import annotations
 
@@ -401,7 +404,10 @@ def test_decompression_bombs_are_refused_by_their_header(
 
 
 def test_every_call_in_the_package_says_how_many_pixels() -> None:
-    """Who opens photos takes the limit from who asked for them: the advice to raise it must hold everywhere."""
+    """Who opens photos takes the limit from who asked for them.
+
+    The advice to raise it must hold everywhere.
+    """
     for file in Path(regiontalk.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if (

@@ -138,7 +138,7 @@ def test_other_kinds_are_named(head: bytes, found: str) -> None:
 
 
 def tiff_with(*tags: tuple[int, int, int, int]) -> bytes:
-    """A TIFF of 2 x 2 pixels with these tags (number, type, count, value) beside those that it needs."""
+    """A TIFF of 2 x 2 pixels with these tags (number, type, count, value) and those it needs."""
     own = {
         256: (3, 1, 2),
         257: (3, 1, 2),

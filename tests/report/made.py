@@ -1,4 +1,6 @@
-"""Results made by hand, with hostile texts, and a reader of HTML that knows what may stand in a page."""
+"""Results made by hand, with hostile texts, and a reader of HTML that knows what may stand in a
+page.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,10 @@ class Reader(HTMLParser):
 
 
 def assert_harmless(html: str) -> Reader:
-    """Nothing in the HTML asks another file or host for anything, and no text has become an element or a handler."""
+    """Nothing in the HTML asks another file or host for anything.
+
+    And no text has become an element or a handler.
+    """
     page = Reader(html)
     assert {"iframe", "object", "embed", "link", "base", "form"}.isdisjoint(
         tag for tag, _ in page.elements

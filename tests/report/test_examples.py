@@ -48,7 +48,10 @@ def test_captions_from_the_best_to_the_worst() -> None:
 
 @pytest.fixture
 def found() -> Retrieved:
-    """Four photos with one region and two one-word sentences each: a score is a product of two numbers each."""
+    """Four photos with one region and two one-word sentences each.
+
+    A score is a product of two numbers each.
+    """
     random = np.random.default_rng(3)
     regions = random.integers(-3, 4, (4, 1, 2)).astype(np.float32)
     sentences = [random.integers(-3, 4, (1, 2)).astype(np.float32) for _ in range(8)]

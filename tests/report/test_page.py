@@ -1,4 +1,4 @@
-"""The page around the views: one file, nothing asked of anybody, data that comes back as it went in."""
+"""The page around the views: one file, nothing asked of anybody, data round-trips."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_a_report_uses_its_room_and_keeps_to_it(photos: int) -> None:
 
 
 def test_forty_photos_take_less_than_a_megabyte_beside_their_pictures() -> None:
-    """Each with twelve regions, more than most have, and a sentence of twelve words with all its scores."""
+    """Each with twelve regions, more than most, and all scores of a sentence of twelve words."""
     rng, sentence = (
         np.random.default_rng(0),
         "a brown dog jumps over two red balls in the white snow",

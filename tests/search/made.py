@@ -24,7 +24,10 @@ PACK = PackIdentity("tiny", "ab" * 32, DIM)
 
 
 def found(number: int) -> tuple[Entry, Regions]:
-    """The photo of that number, always the same: 1 to 6 regions, some hubness, every third photo without a date."""
+    """The photo of that number, always the same.
+
+    1 to 6 regions, some hubness, every third photo without a date.
+    """
     rng = np.random.default_rng(number)
     count, (width, height) = (
         int(rng.integers(1, 7)),
@@ -57,7 +60,10 @@ def columns(numbers: Iterable[int], storage: str = "float32") -> list[Columns]:
 
 
 def damage(index: Index, name: str, row: int, value: float) -> Path:
-    """Writes a wrong value into a row of a column of the first segment, as a bad disk would; returns its file."""
+    """Writes a wrong value into a row of a column of the first segment, as a bad disk would.
+
+    Returns its file.
+    """
     record = index.manifest.segments[0]
     file, sizes = index.folder / record.file, index.manifest.sizes(record)
     start = len(sizes.header())
@@ -70,7 +76,7 @@ def damage(index: Index, name: str, row: int, value: float) -> Path:
 
 
 def craft(index: Index, name: str, row: int, value: float) -> Index:
-    """The index with a wrong value in a row of a column of the first segment, and checksums that fit it."""
+    """The index with a wrong value in a column of the first segment, and checksums that fit it."""
     segment, manifest = index.segments[0], index.manifest
     arrays = {
         each: np.array(getattr(segment.columns, each))
@@ -89,7 +95,10 @@ def craft(index: Index, name: str, row: int, value: float) -> Index:
 def build(
     folder: Path, segments: list[int], dropped: Iterable[int] = (), storage: str = "float32"
 ) -> Index:
-    """`build(folder, [3, 4], dropped=[1])`: an index of seven photos in two segments, without the photo number 1."""
+    """`build(folder, [3, 4], dropped=[1])`: an index of seven photos in two segments.
+
+    Without the photo number 1.
+    """
     start, places = 0, []
     with IndexWriter(folder, PACK, storage) as writer:
         for photos in segments:

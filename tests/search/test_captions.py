@@ -95,7 +95,10 @@ def test_several_captions_stand_on_lines(photos: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_of_a_dataset(tmp_path: Path) -> None:
-    """Names as published datasets have them: from the folder of images on, beside the file of captions."""
+    """Names as published datasets have them: from the folder of images on.
+
+    The folder lies beside the file of captions.
+    """
     (tmp_path / "set" / "images").mkdir(parents=True)
     (tmp_path / "set" / "images" / "1.jpg").touch()
     (tmp_path / "set" / "captions.csv").write_text("image,caption\n1.jpg,Anna\n")

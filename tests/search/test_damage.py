@@ -1,4 +1,7 @@
-"""A damaged index gives an error that names the file, or exactly the results of the sound one. Seeded."""
+"""A damaged index gives an error that names the file, or exactly the results of the sound one.
+
+Seeded.
+"""
 
 from __future__ import annotations
 
@@ -141,7 +144,10 @@ def answers(folder: Path) -> Iterator[object]:
 
 
 def compare(expected: list[object], folder: Path, what: str) -> bool:
-    """Whether a damaged index refuses at least one question. What it answers must be as expected."""
+    """Whether a damaged index refuses at least one question.
+
+    What it answers must be as expected.
+    """
     try:
         for number, (mine, sound) in enumerate(zip(answers(folder), expected, strict=True)):
             assert mine == sound, f"{what}: answer {number} differs"
@@ -161,7 +167,7 @@ def test_damaged_copies(sound: tuple[Path, Path], tmp_path: Path, part: int) -> 
 
 
 def test_a_writer_makes_no_damage_sound(sound: tuple[Path, Path], tmp_path: Path) -> None:
-    """Whatever it copies from a damaged index: what can be read afterwards is what was there before."""
+    """Whatever it copies from a damaged index: what can be read is what was there before."""
     expected = {entry.path: entry for _, entry in Index.open(sound[0]).entries()}
     for seed in range(COPIES // 2):
         copy = tmp_path / str(seed)

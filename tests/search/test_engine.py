@@ -301,7 +301,10 @@ def test_a_score_that_is_none_is_no_missing_photo(
 
 
 def test_equal_photos_tie_wherever_they_lie(tmp_path: Path) -> None:
-    """A matrix product gives equal rows other last bits in other places: the first that was added must lead."""
+    """A matrix product gives equal rows other last bits in other places.
+
+    The first that was added must lead.
+    """
     rng, pack = np.random.default_rng(0), replace(made.PACK, dim=257)
     entry, _ = made.found(0)
     kinds = rng.normal(0, 1, (6, 7, 257)).astype(np.float32)  # (6 contents, 7 regions, h)

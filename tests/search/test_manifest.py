@@ -1,4 +1,7 @@
-"""Manifests that somebody crafted: each is refused by name, nothing is read or deleted that they should not name."""
+"""Manifests that somebody crafted.
+
+Each is refused by name, nothing is read or deleted that they should not name.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,8 @@ WRONG_NUMBERS = (
     None, True, -1, 0, 1.0, 1.5, 10**30, -(10**30), 2**63, 2**64, 1e308,
     "1", "", [], [1], {}, math.inf, math.nan,
 )  # fmt: skip
-"""Values that no number of a manifest has: it has whole ones from 1 on, but for `crc32` and `dropped`."""
+"""Values that no number of a manifest has: it has whole ones from 1 on, but for `crc32` and
+`dropped`."""
 
 
 def craft(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:

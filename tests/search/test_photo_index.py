@@ -188,7 +188,10 @@ def test_like_takes_a_photo_in_every_form(index: PhotoIndex, photos: Path, model
 
 
 def test_own_texts(index: PhotoIndex, photos: Path) -> None:
-    """Photos that the index holds already get texts without being looked at; names that no pack knows are found."""
+    """Photos that the index holds already get texts without being looked at.
+
+    Names that no pack knows are found.
+    """
     (photos / "alt.csv").write_text(
         'file,caption\na.jpg,Anna in Zürich\nmore/d.jpg,"a dog, Anna"\nx.jpg,nobody\n', "utf-8"
     )

@@ -1,4 +1,7 @@
-"""The Qdrant engine against the exact one: always in the embedded mode, and on a server where QDRANT_URL names one."""
+"""The Qdrant engine against the exact one.
+
+Always in the embedded mode, and on a server where QDRANT_URL names one.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +127,10 @@ def test_push_sends_only_what_changed(make_index: MakeIndex, client: Any, collec
 
 
 def test_texts_lift_photos_there_too(make_index: MakeIndex, client: Any, collection: str) -> None:
-    """Texts are pushed, also those that photos get later; names are at the top, and content ranks among equals."""
+    """Texts are pushed, also those that photos get later.
+
+    Names are at the top, and content ranks among equals.
+    """
     index = make_index([12])
     assert push(index, client, collection) == (12, 0)
     spoken = {7: "Anna's dog", 3: "東京タワー", 9: "a dog", 10: "a dog"}

@@ -32,7 +32,8 @@ def plain(vectors: np.ndarray, row_ends: np.ndarray, words: np.ndarray) -> np.nd
 def test_by_hand() -> None:
     vectors = np.array([[1, 0], [0, 2], [-1, -1]], np.float32)
     words = np.array([[3, 1], [-1, -1]], np.float32)
-    # First photo: max(3, 2) + max(-1, -2); second: -4 + 2. Its best word is below zero and stays so.
+    # First photo: max(3, 2) + max(-1, -2); second: -4 + 2. Its best word is below zero and stays
+    # so.
     assert photo_scores(vectors, NONE, np.array([2, 3]), words).tolist() == [2.0, -2.0]
     assert row_scores(vectors, NONE, words.sum(axis=0)).tolist() == [2.0, 0.0, -2.0]
 

@@ -1,4 +1,4 @@
-"""Words in people's own texts: which are looked for, where they stand, and how far they lift a photo."""
+"""Words in people's own texts: which are looked for, where, and how far they lift a photo."""
 
 from __future__ import annotations
 
@@ -204,14 +204,20 @@ def test_copies_with_and_without_a_text(tmp_path: Path) -> None:
 
 
 def test_hostile_texts_take_bounded_time() -> None:
-    """Texts of many letters that nearly match, asked for many words: one pass for each word, each text found once."""
+    """Texts of many letters that nearly match, asked for many words.
+
+    One pass for each word, each text found once.
+    """
     texts = Texts([(n, "anna " * 2000) for n in range(50)], 50)
     matched = texts.match(asked(" ".join(["anna", *(f"ann{n}" for n in range(500))])))
     assert matched is not None and matched.positions.tolist() == list(range(50))
 
 
 def test_texts_are_stored_merged_and_dropped(tmp_path: Path) -> None:
-    """Only segments with texts have their columns: an index without any is, byte for byte, what it always was."""
+    """Only segments with texts have their columns.
+
+    An index without any is, byte for byte, what it always was.
+    """
     plain, spoken = (
         build(tmp_path / "plain", 6, {}),
         build(tmp_path / "spoken", 6, {1: "Anna\nin Zürich", 5: "東京"}),
@@ -268,7 +274,10 @@ def test_damaged_texts_are_named(tmp_path: Path) -> None:
 
 
 def test_a_text_stays_with_its_photo(tmp_path: Path) -> None:
-    """Moved, copied, touched, or changed in its place; until another text is given, which may be none."""
+    """Moved, copied, touched, or changed in its place.
+
+    Until another text is given, which may be none.
+    """
     (entry, regions), other = made.found(1), made.found(2)[1]
     folder = tmp_path / "photos"
     folder.mkdir()

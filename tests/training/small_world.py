@@ -1,4 +1,7 @@
-"""A small world to train on: drawn shapes with captions, and photos with named boxes. Nothing from outside."""
+"""A small world to train on: drawn shapes with captions, and photos with named boxes.
+
+Nothing from outside.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ from regiontalk.training.vision_net import VisionNet, float_pixels
 
 TINY = "efficientnet-lite-tiny"
 efficientnet_lite.VARIANTS[TINY] = Variant(0.2, 0.4, "")
-"""The project's own kind of backbone, of a size that trains in a test; nothing was published for it."""
+"""The project's own kind of backbone, of a size that trains in a test; nothing was published for
+it."""
 
 COLOURS = {
     "red": (220, 30, 30),
@@ -80,7 +84,7 @@ def shapes_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def vision_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished vision run with random weights: even random convolutions tell shapes and colours apart."""
+    """A finished vision run with random weights, which tell shapes and colours apart even so."""
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("vision")
     settings = VisionSettings(
@@ -99,7 +103,10 @@ def vision_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def normalise_map(backbone: EfficientNetLiteBackbone, photos: torch.Tensor) -> None:
-    """Centre and scale each channel before its ReLU, as training does: else half float numbers could not hold it."""
+    """Centre and scale each channel before its ReLU, as training does.
+
+    Else half float numbers could not hold it.
+    """
     fine, coarse = backbone.network.maps(photos)
     fused = backbone.fuse_fine(fine) + F.interpolate(
         backbone.fuse_coarse(coarse), scale_factor=2.0, mode="nearest"

@@ -1,4 +1,7 @@
-"""Tiny packs of every kind that may be taught: with attention or a bank, with placed words, of either words network."""
+"""Tiny packs of every kind that may be taught.
+
+With attention or a bank, with placed words, of either words network.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,10 @@ KINDS = ("plain", "attention")
 
 
 def write_pack(folder: Path, kind: str, training_photos: np.ndarray | None = None) -> Pack:
-    """A tiny pack: "plain" as in the paper, with LSTMs; "attention" has all that a pack may have."""
+    """A tiny pack: "plain" as in the paper, with LSTMs.
+
+    "attention" has all that a pack may have.
+    """
     if kind == "plain":
         settings = tiny_settings("lstm")
         return save_pack(

@@ -32,7 +32,9 @@ def write_photos(
     splits: Sequence[str] = (),
     say: str = "Ein {colour} {shape} auf Grau.",
 ) -> Path:
-    """A folder of photos with `captions.csv`; each kind of shape comes again and again, a little brighter.
+    """A folder of photos with `captions.csv`.
+
+    Each kind of shape comes again and again, a little brighter.
 
     Args:
         splits: of the first photos, then again and again; none for data without splits.

@@ -1,4 +1,4 @@
-"""Batches: everything comes round once, whoever makes it, and nothing depends on how a run was cut."""
+"""Batches: everything comes round once, and nothing depends on how a run was cut."""
 
 from __future__ import annotations
 

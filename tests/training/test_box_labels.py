@@ -125,7 +125,7 @@ def test_rare_names_are_drawn_more_often_than_they_occur(named: NamedPhotos) -> 
 
 
 def test_names_follow_their_boxes_into_a_view(tmp_path: Path) -> None:
-    """Something red at the left, blue at the right: a region over one of them has that one's name."""
+    """Something red at the left, blue at the right: a region over one has that one's name."""
     photo = np.zeros((224, 224, 3), np.uint8)
     photo[90:134, 10:60, 0] = photo[90:134, 164:214, 2] = 255
     Image.fromarray(photo).save(tmp_path / "photo.png")

@@ -1,4 +1,4 @@
-"""What captioners learn from: names in captions, where their things stand, and mixtures of datasets."""
+"""What captioners learn from: names in captions, their things' places, mixtures of datasets."""
 
 from __future__ import annotations
 

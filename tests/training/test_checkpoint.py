@@ -1,4 +1,4 @@
-"""Checkpoints: what is damaged, of another run or cannot be written is told, and never half taken."""
+"""Checkpoints: what is damaged, foreign or not writable is told, and never half taken."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_failed_write_leaves_what_was_there(
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path, seed: int) -> None:
-    """Bytes changed, cut off, moved or doubled: never a traceback of another kind, never other weights."""
+    """Bytes changed, cut off, moved or doubled: only the known error, never other weights."""
     task, other = make_task(), make_task()
     save_checkpoint(tmp_path, task.network, task.optimiser, 3, task.run)
     file, rng = tmp_path / FILE_NAME, np.random.default_rng(seed)

@@ -1,4 +1,6 @@
-"""Finished runs become a pack that finds and describes photos, and what is wrong with an export is told."""
+"""Finished runs become a pack that finds and describes photos, and what is wrong with an export is
+told.
+"""
 
 from __future__ import annotations
 

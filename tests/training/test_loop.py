@@ -1,4 +1,4 @@
-"""The training loop: runs that are cut off end like runs that are not, and what is wrong is said."""
+"""The training loop: runs that are cut off end like others, and what is wrong is said."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ from regiontalk.training.loop import (
 
 
 def make_task(optimiser: str = "adamw", steps: int = 12) -> Task:
-    """A small network with dropout and batch normalisation: all kinds of state that a checkpoint must hold."""
+    """A small network with dropout and batch normalisation.
+
+    All kinds of state that a checkpoint must hold.
+    """
     torch.manual_seed(5)
     network = nn.Sequential(
         nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 1)
@@ -322,7 +325,9 @@ loop.train(replace(task, batch=batch), folder)
 
 
 def is_running(pid: str) -> bool:
-    """Whether there is such a process, and it does more than wait for its parent to look at how it ended."""
+    """Whether there is such a process, and it does more than wait for its parent to look at how it
+    ended.
+    """
     status = Path("/proc", pid, "stat")
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 

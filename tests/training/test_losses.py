@@ -1,4 +1,4 @@
-"""Scores and ranking losses: hand-worked values, plain double loops, and what padding must not change."""
+"""Scores and ranking losses: by hand, by plain double loops, and without effect of padding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def square(scores: Tensor, photos: list[int] | None = None) -> Pairs:
 
 
 def test_margin_loss_by_hand() -> None:
-    # wrong sentences, by row: 2.5 - 3 + 1 = 0.5; 1.5 - 2 + 1 = 0.5; 0. Wrong photos, by column: 0; 1.5 and 1; 0.
+    # wrong sentences, by row: 2.5 - 3 + 1 = 0.5; 1.5 - 2 + 1 = 0.5; 0. Wrong photos, by column: 0;
+    # 1.5 and 1; 0.
     assert margin_loss(square(SCORES)).item() == pytest.approx((0.5 + 0.5 + 1.5 + 1.0) / 3)
 
 
@@ -54,7 +55,8 @@ def test_two_sentences_a_photo_by_hand() -> None:
         torch.tensor([4, 9]),
         torch.tensor([0, 1, 0]),
     )
-    # pair 0: sentence 1 by 0.5, photo 1 by 0.5; pair 1: sentence 0 by 1.5, photo 0 by 1.5; pair 2: sentence 1 by 2.5
+    # pair 0: sentence 1 by 0.5, photo 1 by 0.5; pair 1: sentence 0 by 1.5, photo 0 by 1.5; pair 2:
+    # sentence 1 by 2.5
     assert margin_loss(pairs).item() == pytest.approx((0.5 + 0.5 + 1.5 + 1.5 + 2.5) / 3)
     assert hard_negative_loss(pairs).item() == pytest.approx((0.5 + 0.5 + 1.5 + 1.5 + 2.5) / 3)
 

@@ -120,7 +120,7 @@ def test_jitter_changes_light_within_its_bounds() -> None:
 
 
 def test_a_box_follows_its_thing(seen: LiveFeatures, tmp_path: Path) -> None:
-    """A red square in a grey photo, with its box as the only region: red fills the box in every view."""
+    """A red square in a grey photo, its only region: red fills the box in every view."""
     photo = Image.new("RGB", (96, 80), (128, 128, 128))
     ImageDraw.Draw(photo).rectangle((40, 30, 59, 49), fill=(255, 0, 0))
     photo.save(tmp_path / "square.png")

@@ -1,4 +1,4 @@
-"""Self-critical training: the reward by hand, and a gradient that is that of the expected reward."""
+"""Self-critical training: the reward by hand, and the gradient of the expected reward."""
 
 from __future__ import annotations
 

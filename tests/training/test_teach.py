@@ -213,7 +213,7 @@ def test_names_and_licences_fit_their_lines() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_measurements_are_the_models_own(kind: str, tmp_path: Path) -> None:
-    """Recalls by hand: of each photo's caption the place among all, and of each caption the photo's."""
+    """Recalls by hand: of each photo's caption the place among all, and the other way."""
     # All captions differ
     folder = write_photos(tmp_path / "numbered", say="A {number} dog is {colour}")
     pack, photos = write_pack(tmp_path / "pack", kind), read_taught_photos(folder).held_out

@@ -1,4 +1,7 @@
-"""Alignment runs, with fixed and with tuned backbones: they learn, resume exactly, and say what they lack."""
+"""Alignment runs, with fixed and with tuned backbones.
+
+They learn, resume exactly, and say what they lack.
+"""
 
 from __future__ import annotations
 
@@ -199,7 +202,10 @@ def test_tuning_moves_the_backbone_and_resumes_exactly(
 def test_several_datasets_take_turns_and_resume_exactly(
     alignment_config: AlignmentConfig, tmp_path: Path, shapes_folder: Path
 ) -> None:
-    """A list of captioned photos beside Flickr8k's layout; words are placed by vectors from elsewhere."""
+    """A list of captioned photos beside Flickr8k's layout.
+
+    Words are placed by vectors from elsewhere.
+    """
     photos = tmp_path / "more"
     photos.symlink_to(shapes_folder / "images", target_is_directory=True)
     names = sorted(file.name for file in photos.iterdir())

@@ -46,7 +46,7 @@ def test_captioner_resumes_exactly(
 
 @pytest.fixture(scope="module")
 def named_shapes(shapes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the shape stands on each photo, the photos often enough for their shapes to be taught."""
+    """Where the shape stands on each photo, often enough for their shapes to be taught."""
     lines = []
     for file in sorted((shapes_folder / "images").glob("*.jpg")) * 15:
         box = {"box": [0.2, 0.2, 0.8, 0.8], "names": [file.stem.split("_")[1]]}
@@ -137,7 +137,7 @@ def test_views_are_of_photos(alignment_config: AlignmentConfig) -> None:
 
 
 def expected_reward(config: CaptionerConfig) -> float:
-    """The mean reward of many captions drawn for each training photo by the weights that a run starts from."""
+    """Mean reward of many captions drawn for each training photo by a run's first weights."""
     data = Reader.of(config).read()
     run = CaptionerRun(config, "cpu", data, first_network(config, data))
     assert run.reward is not None

@@ -1,4 +1,7 @@
-"""What a pack keeps of training photos: fingerprints, a bank always the same, a smaller space; what lacks is told."""
+"""What a pack keeps of training photos: fingerprints, a bank always the same, a smaller space.
+
+What lacks is told.
+"""
 
 from __future__ import annotations
 
@@ -246,7 +249,9 @@ def test_the_whole_space_changes_no_product_and_no_length() -> None:
 
 @pytest.mark.parametrize("dim", [1, 3, 5])
 def test_no_space_of_as_few_dimensions_is_closer(dim: int) -> None:
-    """By Eckart and Young the products' own first singular values bound what any rank can leave out."""
+    """By Eckart and Young the products' own first singular values bound what any rank can leave
+    out.
+    """
     rng = np.random.default_rng(dim)
     regions, words = (
         rng.normal(size=(40, 8)) @ rng.normal(size=(8, 8)),

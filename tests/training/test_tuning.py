@@ -1,4 +1,7 @@
-"""A pack with new words, and its networks, answer as before until they are taught; the best mix is found."""
+"""A pack with new words, and its networks, answer as before until they are taught.
+
+The best mix is found.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ STEPS, EVERY = 24, 2
 
 
 class Dot(nn.Module):
-    """A weight that goes down to 0 from 1 by 0.05 a step, and a table of three words, one of them new."""
+    """A weight that goes from 1 down to 0 by 0.05 a step, and a table of three words, one new."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +103,10 @@ def test_the_best_step_is_kept_and_the_run_ends_early(tmp_path: Path) -> None:
 
 
 def test_the_mix_is_the_best_of_old_and_new(tmp_path: Path) -> None:
-    """Where every measurement is worse than the first weights, these stay, but new words are as they were learnt."""
+    """Where every measurement is worse than the first weights, these stay.
+
+    But new words are as they were learnt.
+    """
     tuned = task(goal=1.0)
     assert tune(tuned, tmp_path, CHOICE) == 0.0
     assert isinstance(tuned.network, Dot)
@@ -223,7 +229,7 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
 def there_and_back(
     pack: Pack, photos: list[np.ndarray]
 ) -> tuple[dict[str, dict[str, np.ndarray]], Model]:
-    """The pack's tensors after a way through its networks, standardised by some photos, and back."""
+    """The pack's tensors through its networks, standardised by some photos, and back."""
     model = Model(pack)
     seen = model.look(photos)
     settings, arrays = pack.settings, pack.arrays

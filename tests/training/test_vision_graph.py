@@ -32,7 +32,10 @@ SIZE = 64
 
 
 class Patches(nn.Module):
-    """Another backbone, as a user would plug it in: patches of 8 pixels, nothing shared with EfficientNet-Lite."""
+    """Another backbone, as a user would plug it in.
+
+    Patches of 8 pixels, nothing shared with EfficientNet-Lite.
+    """
 
     dim, stride, multiple_of = 24, 8, 8
 
@@ -104,7 +107,10 @@ def test_the_shipped_int8_graph_stays_close_to_its_network(backbone: str) -> Non
 
 
 def test_zeros_around_maps_cost_no_node_of_their_own() -> None:
-    """They become the convolutions' own; a node of padding would stay in float32 between two conversions."""
+    """They become the convolutions' own.
+
+    A node of padding would stay in float32 between two conversions.
+    """
     net, pixels = random_net("efficientnet"), random_photos(2)
     plain = float_graph(net, SIZE)
     assert "Pad" not in {

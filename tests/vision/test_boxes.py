@@ -136,7 +136,10 @@ def plain_roi_align(box: np.ndarray, grid: np.ndarray, samples: int) -> np.ndarr
 
 
 def test_roi_weights_by_hand() -> None:
-    """Two cells a side, two samples an axis: x at 0.25 and 0.75 are the centres; y at 0.375 lies a quarter down."""
+    """Two cells a side, two samples an axis: x at 0.25 and 0.75 are the centres.
+
+    Y at 0.375 lies a quarter down.
+    """
     # One point: x = 0.5, y = 0.375
     weights = roi_weights(np.array([[0, 0.25, 1, 0.5]]), side=2, samples=1)
     np.testing.assert_allclose(weights, [[0.375, 0.375, 0.125, 0.125]])

@@ -1,4 +1,4 @@
-"""External data is found wherever a graph can hide it, and malformed files never crash the search."""
+"""External data is found wherever a graph can hide it; malformed files never crash it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos to regions through ONNX Runtime, on a tiny graph whose answers can be recomputed in NumPy."""
+"""Photos to regions through ONNX Runtime, on a tiny graph that NumPy can recompute."""
 
 from __future__ import annotations
 
@@ -265,7 +265,9 @@ def open_shapes(model: onnx.ModelProto) -> None:
 
 
 def test_shapes_that_only_a_run_shows() -> None:
-    """The map is cut at a length that the graph computes from the photo, so nothing shows before it runs."""
+    """The map is cut at a length that the graph computes from the photo, so nothing shows before it
+    runs.
+    """
     model = tiny_vision_model()
     rename(model, "map", "whole_map")
     model.graph.output[0].name = "map"

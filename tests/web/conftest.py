@@ -1,4 +1,6 @@
-"""A real server on loopback, in a thread of this process, with the tiny pack and an index of a few photos."""
+"""A real server on loopback, in a thread of this process, with the tiny pack and an index of a few
+photos.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Photos are decoded in processes that are ended when it takes too long, and others do not wait for that."""
+"""Photos are decoded in processes that are ended when it takes too long, and others do not wait for
+that.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,8 @@ ODD = (
     "    return 1 / 0 if name.startswith('bug') else real(data, name, *rest)\n"
     "d.open_upload = odd; d.main()"
 )
-"""In place of the last line of what starts a process: some photos take for ever, some break the decoder."""
+"""In place of the last line of what starts a process: some photos take for ever, some break the
+decoder."""
 SHORT = Limits(quick_seconds=1.0, decode_seconds=1.5, slow_photos=2)
 
 
@@ -192,7 +195,10 @@ def test_a_scan_bomb_holds_up_nobody(serve: Serve, photo_file: Path) -> None:
 
 
 def test_work_for_a_client_that_left_is_given_up(serve: Serve, odd: None, photo_file: Path) -> None:
-    """Two slow photos are decoded, and two wait for that; when their clients leave, nobody waits any more."""
+    """Two slow photos are decoded, and two wait for that.
+
+    When their clients leave, nobody waits any more.
+    """
     limits = Limits(quick_seconds=0.2, decode_seconds=30.0)
     with serve(limits=limits) as running:
         data = photo_file.read_bytes()

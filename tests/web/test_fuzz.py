@@ -1,4 +1,7 @@
-"""The API against its own document, fuzzed with schemathesis: whatever is sent, the answer is one that it promises."""
+"""The API against its own document, fuzzed with schemathesis.
+
+Whatever is sent, the answer is one that it promises.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,8 @@ schemathesis = pytest.importorskip("schemathesis")
 from schemathesis import GenerationMode  # noqa: E402
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance  # noqa: E402
 
-# Starlette leaves the temporary file of a part that never ends to the garbage collector, which closes it and warns.
+# Starlette leaves the temporary file of a part that never ends to the garbage collector, which
+# closes it and warns.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"
 )
@@ -84,7 +88,8 @@ def test_whatever_is_sent(api: Any, method: str, path: str, mode: Any) -> None:
         return  # nothing can be sent wrong
 
     def check(case: Any) -> None:
-        # A document cannot say which bytes are a photo, nor which words a pack knows: see the next test.
+        # A document cannot say which bytes are a photo, nor which words a pack knows: see the next
+        # test.
         case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
     each_case(api[path][method], mode, check)
@@ -92,7 +97,9 @@ def test_whatever_is_sent(api: Any, method: str, path: str, mode: Any) -> None:
 
 @each_operation
 def test_what_is_valid_is_answered(api: Any, method: str, path: str, photo_file: Path) -> None:
-    """With a photo that is one and a sentence with a known word, all that the document allows is accepted."""
+    """With a photo that is one and a sentence with a known word, all that the document allows is
+    accepted.
+    """
     photo = photo_file.read_bytes()
 
     def check(case: Any) -> None:

@@ -1,4 +1,7 @@
-"""Who may ask, how much may come in, how many at once: asked over plain sockets where a client would be too polite."""
+"""Who may ask, how much may come in, how many at once.
+
+Asked over plain sockets where a client would be too polite.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,8 @@ pytest.importorskip("httpx")
 from regiontalk.web.guard import without_port
 from regiontalk.web.limits import Limits
 
-# Starlette leaves the temporary file of a part that never ends to the garbage collector, which closes it and warns.
+# Starlette leaves the temporary file of a part that never ends to the garbage collector, which
+# closes it and warns.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"
 )
@@ -175,7 +179,10 @@ def test_a_client_that_goes_away_leaves_its_place(serve: Serve) -> None:
 def test_too_many_are_told_at_once(
     serve: Serve, photo_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """While three requests hang, the fourth is told to come again; its body is read to the end, so that it hears it."""
+    """While three requests hang, the fourth is told to come again.
+
+    Its body is read to the end, so that it hears it.
+    """
     held = threading.Event()
     look = Model.look
 

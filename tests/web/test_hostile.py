@@ -1,4 +1,7 @@
-"""Slow, silent and greedy clients: each meets a deadline or a limit, others are served, and stderr stays empty."""
+"""Slow, silent and greedy clients.
+
+Each meets a deadline or a limit, others are served, and stderr stays empty.
+"""
 
 from __future__ import annotations
 
@@ -259,7 +262,10 @@ def test_huge_text_is_not_kept(served: Running, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_in_a_crowd_a_refused_body_is_answered_later(serve: Serve) -> None:
-    """So who sends nothing of use comes less often; whoever reads a page, or sends little, does not wait."""
+    """So who sends nothing of use comes less often.
+
+    Whoever reads a page, or sends little, does not wait.
+    """
     rubbish = (
         FIELD.replace(b'name="%s"', b'name="%s"; filename="a.jpg"') % (b"photo", b"x" * 9000)
         + b"--x--\r\n"

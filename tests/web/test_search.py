@@ -1,4 +1,7 @@
-"""Search over HTTP: what the command line finds, small copies by id only, and clear words where there is no index."""
+"""Search over HTTP: what the command line finds, and small copies by id only.
+
+And clear words where there is no index.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,10 @@ def test_by_sentence(
 
 
 def test_by_a_text(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) -> None:
-    """A name that the pack does not know finds the photo whose text has it; such photos alone are counted."""
+    """A name that the pack does not know finds the photo whose text has it.
+
+    Such photos alone are counted.
+    """
     for number in range(3):
         Image.new("RGB", (400, 300), (80 * number, 0, 0)).save(tmp_path / f"{number}.jpg")
     (tmp_path / "1.jpg.txt").write_text("Großmutter Anna\n", "utf-8")
@@ -194,7 +200,10 @@ def test_filters(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) ->
 
 
 def test_folders(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) -> None:
-    """Each with the photos below it, as the filter on paths finds them; not one that holds all of them."""
+    """Each with the photos below it, as the filter on paths finds them.
+
+    Not one that holds all of them.
+    """
     photos = tmp_path / "my photos"
     for number, name in enumerate(
         ("a.jpg", "2023/b.jpg", "2023/rome/c.jpg", "2023/rome [1]/d.jpg", "2024/e.jpg")

@@ -1,4 +1,7 @@
-"""`regiontalk serve` as a command: where it listens, what it says about that, how it ends, and its memory."""
+"""`regiontalk serve` as a command.
+
+Where it listens, what it says about that, how it ends, and its memory.
+"""
 
 from __future__ import annotations
 

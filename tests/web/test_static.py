@@ -1,4 +1,4 @@
-"""The page's files as text: nothing in them needs another host, and nothing turns text into markup."""
+"""The page's files as text: nothing needs another host or turns text into markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Uploads that are no good: a clear 4xx each, nothing written, nothing echoed as HTML, and the server goes on."""
+"""Uploads that are no good: a clear 4xx each, nothing written, nothing echoed as HTML.
+
+And the server goes on.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from .conftest import Running
 pytest.importorskip("fastapi", reason="needs the extra web")
 pytest.importorskip("httpx")
 
-# Starlette leaves the temporary file of a part that never ends to the garbage collector, which closes it and warns.
+# Starlette leaves the temporary file of a part that never ends to the garbage collector, which
+# closes it and warns.
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"
 )
@@ -126,7 +130,8 @@ def test_names_are_only_ever_echoed_as_json(
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.text.isascii()
-    # clients write " in a name as %22, as the HTML standard says; some parsers keep a Windows path's last part
+    # clients write " in a name as %22, as the HTML standard says; some parsers keep a Windows
+    # path's last part
     assert good.json()["file"] in (name, name.replace('"', "%22"), name.rpartition("\\")[2])
     assert "found text" in bad.json()["error"]
     assert list(tmp_path.iterdir()) == []
@@ -181,7 +186,7 @@ def test_thousands_of_parts_are_refused(served: Running) -> None:
 def test_uploads_leave_nothing_behind(
     served: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A photo above the size that is kept in memory goes through a nameless file, which is gone afterwards."""
+    """A photo above the size kept in memory goes through a nameless file, which vanishes."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     pixels = np.random.default_rng(0).integers(0, 256, (800, 900, 3), dtype=np.uint8)
     out = io.BytesIO()

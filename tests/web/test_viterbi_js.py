@@ -1,4 +1,7 @@
-"""The browser's Viterbi is Python's, to the last bit: the page decodes phrases anew without asking the server."""
+"""The browser's Viterbi is Python's, to the last bit.
+
+The page decodes phrases anew without asking the server.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def run_js(cases: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
 
 
 def random_cases() -> list[dict[str, Any]]:
-    """Matrices of many shapes: real ones, and ones of few whole numbers, whose best paths are many."""
+    """Matrices of many shapes: real ones, and few whole numbers, whose best paths are many."""
     rng = np.random.default_rng(6)
     cases = []
     for number in range(600):

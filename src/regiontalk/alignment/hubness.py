@@ -1,18 +1,19 @@
 """Hubness: how well a photo fits sentences in general, and a sentence photos in general.
 
-Some photos are among the best for far more sentences than they should be, as it happens in any space of many dimensions
-(Radovanović et al. 2010, *Hubs in Space*). Where photos compete for a sentence, or sentences for a photo, each one's
-score with a *query bank* of others is therefore subtracted, as by the inverted softmax (Smith et al. 2017, *Offline
-bilingual word vectors, orthogonal transformations and the inverted softmax*) and by query bank normalisation (Bogolin
-et al. 2022, *Cross Modal Retrieval with Querybank Normalisation*):
+Some photos are among the best for far more sentences than they should be, as it happens in any
+space of many dimensions (Radovanović et al. 2010, *Hubs in Space*). Where photos compete for a
+sentence, or sentences for a photo, each one's score with a *query bank* of others is therefore
+subtracted, as by the inverted softmax (Smith et al. 2017, *Offline bilingual word vectors,
+orthogonal transformations and the inverted softmax*) and by query bank normalisation (Bogolin et
+al. 2022, *Cross Modal Retrieval with Querybank Normalisation*):
 
     hubness of photo k     λ·τ·log mean_l exp(S_kl / τ), over the bank's sentences l
     hubness of sentence l  λ·τ·log mean_k exp(S_kl / τ), over the bank's photos k
 
 with S_kl of the kind "mean" (Eq. 8 / words).
 
-Axis names: N photos and R regions, L sentences and P words of the bank; M regions of a photo, T words of a sentence;
-h dimensions of the shared space.
+Axis names: N photos and R regions, L sentences and P words of the bank; M regions of a photo, T
+words of a sentence; h dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def bank_shapes(settings: BankSettings, dim: int) -> dict[str, tuple[int, ...]]:
 
 
 def check_counts(tensors: Mapping[str, np.ndarray], settings: BankSettings, name: str) -> None:
-    """Makes sure that each photo has regions and each sentence words, and that these are all there are.
+    """Makes sure that each photo has regions and each sentence words, and that these are all.
 
     Args:
         tensors: of `bank_shapes`; counts are whole numbers in floats.
@@ -71,8 +72,9 @@ class QueryBank:
     """Query bank: reference photos and sentences that estimate hubness.
 
     Args:
-        tensors: as `bank_shapes` says, checked by `check_counts`: the bank's regions v_i, photo after photo, and how
-            many each has; its words s_t, sentence after sentence, and how many each has.
+        tensors: as `bank_shapes` says, checked by `check_counts`: the bank's regions v_i, photo
+            after photo, and how many each has; its words s_t, sentence after sentence, and how many
+            each has.
         settings: the pack's.
         name: of the file, for messages.
     """
@@ -137,7 +139,7 @@ class QueryBank:
         return found
 
     def _best(self, words: np.ndarray, photos: slice, ends: np.ndarray) -> np.ndarray:
-        """max_i v_i·s_t of some photos of the bank, each with its own regions, and words (P, h).  # (n, P)"""
+        """max_i v_i·s_t of photos of the bank, by their own regions, and words (P, h). # (n, P)"""
         counts = self._region_counts[photos]
         rows = slice(ends[photos.start] - counts[0], ends[photos.stop - 1])
         with np.errstate(over="ignore", invalid="ignore"):  # as above
@@ -146,10 +148,14 @@ class QueryBank:
         return best
 
     def _hubness(self, scores: np.ndarray) -> np.ndarray:
-        """λ·τ·log mean exp(S / τ) over the first axis; the greatest is taken out first, so that nothing overflows."""
+        """λ·τ·log mean exp(S / τ) over the first axis.
+
+        The greatest is taken out first, so that nothing overflows.
+        """
         settings = self._settings
         with np.errstate(over="ignore", invalid="ignore"):
-            # logsumexp; τ decides between the mean over the bank (large) and its best match (small).
+            # logsumexp; τ decides between the mean over the bank (large) and its best match
+            # (small).
             scaled = scores.astype(np.float64) / settings.temperature
             most = scaled.max(axis=0)
             found: np.ndarray = most + np.log(np.exp(scaled - most).mean(axis=0))
@@ -170,8 +176,8 @@ def ranking_regions(regions: Regions) -> np.ndarray:
 def ranking_words(sentence: Sentence) -> np.ndarray:
     """A sentence's word vectors extended by two columns, minus its hubness and 1: (T, h + 2).
 
-    A product with a row of `ranking_regions` is v_i·s_t less both, and so is any S_kl of the kind "mean" made of such
-    products.
+    A product with a row of `ranking_regions` is v_i·s_t less both, and so is any S_kl of the kind
+    "mean" made of such products.
     """
     count = len(sentence)
     return np.column_stack(

@@ -21,18 +21,20 @@ LEAST_OBJECTNESS = 1e-3
 
 
 def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
-    """MAP of the chain MRF over regions (Eq. 10 to 12): the best region for each word, staying on one rewarded by β.
+    """MAP of the chain MRF over regions (Eq. 10 to 12).
 
-    Maximises Σ_j unary[j, a_j] + Σ_j β·1[a_j = a_{j+1}]. (The paper prints a minimum; both terms are rewards.)
-    Exact, in O(T M): coming from elsewhere never pays more than from the best region, so no pair is looked at.
+    The best region for each word, staying on one rewarded by β. Maximises
+    Σ_j unary[j, a_j] + Σ_j β·1[a_j = a_{j+1}]. (The paper prints a minimum; both terms are
+    rewards.) Exact, in O(T M): coming from elsewhere never pays more than from the best region, so
+    no pair is looked at.
 
     Args:
         unary: (T, M) finite, ψ_U(a_j = i), see `unary_potentials`; T and M at least 1.
         beta: β, from 0 to `MOST_BETA`, in units of `unary`.
 
     Returns:
-        The path a, (T,) int64, and the maximum itself. Of several best paths it is the one with the lowest region for
-        the first word, then for the second, and so on.
+        The path a, (T,) int64, and the maximum itself. Of several best paths it is the one with the
+        lowest region for the first word, then for the second, and so on.
 
     Raises:
         ConfigError: if `beta` is negative or above `MOST_BETA`.
@@ -52,10 +54,11 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
             f"found shape {unary.shape}"
         )
 
-    # Backwards, so that ties can be broken forwards: best[j, i] is the maximum over words j to T - 1 if a_j = i.
+    # Backwards, so that ties can be broken forwards: best[j, i] is the maximum over words j to
+    # T - 1 if a_j = i.
     best = unary.copy()
     for j in range(len(unary) - 2, -1, -1):
-        # Potts model: the best change of region is to the overall best, so a step is O(M) and not O(M²).
+        # Potts model: the best change is to the overall best, so a step is O(M) and not O(M²).
         best[j] += np.maximum(best[j + 1] + beta, best[j + 1].max())
     path = np.empty(len(unary), dtype=np.int64)
     path[0] = best[0].argmax()
@@ -71,7 +74,8 @@ def unary_potentials(
 ) -> np.ndarray:
     """ψ_U of Eq. 11, and how likely a region holds a thing at all: v_i·s_j + w log o_i.
 
-    The paper's ψ_U has no o_i. As exp(v_i·s_j) is to a word's odds for a region, o_i is to the odds before any word.
+    The paper's ψ_U has no o_i. As exp(v_i·s_j) is to a word's odds for a region, o_i is to the odds
+    before any word.
 
     Args:
         products: (T, M), v_i·s_j.
@@ -99,10 +103,12 @@ def phrases(
         path: (T,) integers, the region a_j of each word.
         unary: (T, M), ψ_U.
         boxes: (M, 4), xyxy in pixels of the original photo.
-        odds: for each word the log-odds of being shown, None for words that name nothing; None if nobody can tell.
+        odds: for each word the log-odds of being shown, None for words that name nothing; None if
+            nobody can tell.
 
     Returns:
-        The phrases in order; together they cover the sentence. A phrase's score is the sum of its words' scores.
+        The phrases in order; together they cover the sentence. A phrase's score is the sum of its
+        words' scores.
     """
     return tuple(
         _phrase(words, start, end, int(path[start]), unary, boxes, odds)
@@ -129,15 +135,15 @@ def align(
     Args:
         regions: the photo's, with v_i (M, h).
         sentence: with s_t (T, h).
-        beta: β, at least 0, in units of v_i·s_t; 0 lets every word choose for itself, a large one keeps the sentence
-            on one region.
+        beta: β, at least 0, in units of v_i·s_t; 0 lets every word choose for itself, a large one
+            keeps the sentence on one region.
         kind: of the alignment's `score`; it changes nothing else.
         odds: as of `phrases`.
         objectness: as of `unary_potentials`.
 
     Returns:
-        The alignment. Its `score` is S_kl as `score_matrix` gives it of the main regions, less the hubness of both;
-        neither β nor objectness changes it.
+        The alignment. Its `score` is S_kl as `score_matrix` gives it of the main regions, less the
+        hubness of both; neither β nor objectness changes it.
 
     Raises:
         ConfigError: if `beta` is negative or above `MOST_BETA`.

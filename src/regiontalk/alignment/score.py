@@ -1,7 +1,7 @@
-"""The score S_kl of photo k and sentence l (Eq. 7 and 8), and how much each region and word counts in it.
+"""The score S_kl of photo k and sentence l (Eq. 7, 8), and each region's and word's share in it.
 
-Axis names: N photos, M regions, L sentences, T words, P words of several sentences one after the other, h dimensions of
-the shared space.
+Axis names: N photos, M regions, L sentences, T words, P words of several sentences one after the
+other, h dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from regiontalk.errors import PackError
 Kind = Literal["max", "sum", "mean"]
 
 FORMULAS: dict[Kind, str] = {"max": "Eq. 8", "sum": "Eq. 7", "mean": "Eq. 8 / words"}
-"""What each kind is in the paper. "mean" is not there: Eq. 8 divided by the sentence's number of words."""
+"""What each kind is in the paper. "mean" is not there: Eq. 8 divided by the sentence's number of
+words."""
 
 TILE = 1024
-"""Regions and words multiplied at a time: enough for the matrix product's full speed, and its result, 4 MB, stays in
-the processor's caches for the maximum that follows."""
+"""Regions and words multiplied at a time: enough for the matrix product's full speed, and its
+result, 4 MB, stays in the processor's caches for the maximum that follows."""
 
 _LOWEST = np.float32(-np.inf)
 _DIGITS = 3
@@ -38,10 +39,11 @@ def score_matrix(
 ) -> np.ndarray:
     """Scores every photo with every sentence.
 
-    "max" is Eq. 8, S_kl = Σ_t max_i v_i·s_t; "sum" is Eq. 7, S_kl = Σ_t Σ_i max(0, v_i·s_t); "mean" is Eq. 8 divided by
-    the sentence's number of words, which ranks photos for a sentence as "max" does, and sentences for a photo whatever
-    their lengths. Raw dot products: no vector is normalised. Padding takes no part, whatever it holds. Equal
-    photos have equal scores, and so have equal sentences.
+    "max" is Eq. 8, S_kl = Σ_t max_i v_i·s_t; "sum" is Eq. 7, S_kl = Σ_t Σ_i max(0, v_i·s_t); "mean"
+    is Eq. 8 divided by the sentence's number of words, which ranks photos for a sentence as "max"
+    does, and sentences for a photo whatever their lengths. Raw dot products: no vector is
+    normalised. Padding takes no part, whatever it holds. Equal photos have equal scores, and so
+    have equal sentences.
 
     Args:
         region_vectors: (N, M, h), v_i, the regions of photo k in its first `region_counts[k]` rows.
@@ -49,8 +51,9 @@ def score_matrix(
         word_vectors: (L, T, h), s_t, the words of sentence l in its first `word_counts[l]` rows.
         word_counts: (L,) integers in 1..T.
         kind: "max", "sum" or "mean".
-        tile: regions and words that are multiplied at a time, at least a photo's and a sentence's. It bounds the memory
-            beyond the result to about tile² numbers and changes nothing but the rounding.
+        tile: regions and words that are multiplied at a time, at least a photo's and a sentence's.
+            It bounds the memory beyond the result to about tile² numbers and changes nothing but
+            the rounding.
 
     Returns:
         (N, L) float32, the higher the better.
@@ -84,9 +87,10 @@ def score_sentences(
     kind: Kind = "max",
     tile: int = TILE,
 ) -> np.ndarray:
-    """As `score_matrix`, of sentences that are not padded: one of 500 words makes no other as long in memory.
+    """As `score_matrix`, of sentences that are not padded.
 
-    Equal photos have equal scores, and so have equal sentences, whatever the tile: they are scored once.
+    One of 500 words makes no other as long in memory. Equal photos have equal scores, and so have
+    equal sentences, whatever the tile: they are scored once.
 
     Args:
         region_vectors, region_counts, kind, tile: as in `score_matrix`.
@@ -100,7 +104,8 @@ def score_sentences(
     """
     scorer = TileScorer(kind)
     real = (vectors[:count] for vectors, count in zip(region_vectors, region_counts, strict=True))
-    # Matrix products round differently by position: duplicates are scored once, so that ties are exact ties.
+    # Matrix products round differently by position: duplicates are scored once, so that ties are
+    # exact ties.
     photos, said = (
         Distinct(key_of(each) for each in real),
         Distinct(key_of(each) for each in sentences),
@@ -155,7 +160,9 @@ def score_of_products(products: np.ndarray, kind: Kind = "max") -> float:
 
 
 class TileScorer:
-    """Scores a tile of photos with a tile of sentences; the large arrays in between are used again for the next tile.
+    """Scores a tile of photos with a tile of sentences.
+
+    The large arrays in between are used again for the next tile.
 
     Args:
         kind: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
@@ -210,11 +217,12 @@ class TileScorer:
     def _over_regions(
         self, products: np.ndarray, padding: np.ndarray, per_word: np.ndarray
     ) -> None:
-        """What each word adds to each photo's score, from `products` (n, M, P), which is lost, into `per_word` (n, P).
+        """What each word adds to each photo's score, into `per_word` (n, P).
 
-        Regions are the middle axis, so that the maximum runs over whole rows of words at a time. Padding, (n, M), gets
-        the lowest value before the maximum and zero before the sum. Zero before the maximum would turn a true maximum
-        of -0.5 into 0.
+        It is computed from `products` (n, M, P), which is lost. Regions are the middle axis, so
+        that the maximum runs over whole rows of words at a time. Padding, (n, M), gets the lowest
+        value before the maximum and zero before the sum. Zero before the maximum would turn a true
+        maximum of -0.5 into 0.
         """
         if self._kind == "sum":
             products[padding] = 0
@@ -238,8 +246,10 @@ def tiles_of_photos(photos: int, regions: int, tile: int = TILE) -> list[slice]:
 
 
 def tiles_of_rows(counts: np.ndarray, tile: int = TILE) -> Iterator[slice]:
-    """Cuts sentences with so many words, (L,), or photos with so many regions, into runs of at most `tile` of these, a
-    sentence or photo at least."""
+    """Cuts sentences of so many words, or photos of so many regions, (L,), into runs.
+
+    A run has at most `tile` of these, a sentence or photo at least.
+    """
     ends = np.cumsum(counts)
     start = 0
     while start < len(ends):
@@ -294,8 +304,8 @@ def _check(name: str, vectors: np.ndarray, counts: np.ndarray) -> None:
         )
 
 
-# Learned magnitudes: a score adds raw dot products v_i·s_t, none of them normalised, and |v_i·s_t| ≤ ‖v_i‖ ‖s_t‖: a
-# word or a region with a short vector can hardly move a score, whatever it meets.
+# Learned magnitudes: a score adds raw dot products v_i·s_t, none of them normalised, and |v_i·s_t|
+# ≤ ‖v_i‖ ‖s_t‖: a word or a region with a short vector can hardly move a score, whatever it meets.
 
 
 def lengths_of(vectors: np.ndarray) -> np.ndarray:
@@ -336,7 +346,7 @@ def shortest(lengths: np.ndarray, k: int | None = None) -> np.ndarray:
 
 
 def decimals(lengths: np.ndarray) -> int:
-    """Decimals that show the longest of some vectors with three digits in all, whatever the scale of the space.
+    """Decimals that show the longest of some vectors with three digits, whatever the space's scale.
 
     >>> [decimals(np.array([longest, 0.01])) for longest in (0.0123, 1.23, 123.0, 12300.0)]
     [4, 2, 0, 0]

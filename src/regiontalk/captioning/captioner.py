@@ -1,7 +1,7 @@
 """The recurrent captioner in NumPy: visual features to log-probabilities of words (Eq. 13 to 15).
 
-Axis names: N rows, X context dimensions, d word-vector dimensions, H hidden dimensions, V words of the vocabulary,
-M regions, T words of a caption.
+Axis names: N rows, X context dimensions, d word-vector dimensions, H hidden dimensions, V words of
+the vocabulary, M regions, T words of a caption.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Captioner:
         self._output_bias[UNKNOWN] = -np.inf
 
     def start(self, contexts: Contexts) -> State:
-        """The state before the first word of N captions: (N, H) arrays, and with attention a `View`. Eq. 13."""
+        """The state before the first word of N captions (Eq. 13), with attention a `View`."""
         first = start(self._cell, contexts.whole, self._weights)
         return (*first, view_of(contexts, self._weights)) if self.attention else first
 
@@ -66,8 +66,8 @@ class Captioner:
             word_ids: (N,) int64; `Vocabulary.BOUNDARY` is START.
 
         Returns:
-            The new state, and log-probabilities (N, V) float32 in nats: column BOUNDARY is END's, column UNKNOWN is
-            -inf, each row sums to 1 as probabilities.
+            The new state, and log-probabilities (N, V) float32 in nats: column BOUNDARY is END's,
+            column UNKNOWN is -inf, each row sums to 1 as probabilities.
 
         Raises:
             PackError: if the weights are so large that a result is not finite.

@@ -1,4 +1,4 @@
-"""From contexts to captions: beam search, reranking by the alignment score, each word traced to a region."""
+"""From contexts to captions: beam search, reranking by alignment, each word traced to a region."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Writer:
         ]
 
     def _captions(self, contexts: Contexts, chosen: Sequence[Hypothesis]) -> list[Caption]:
-        """Hypotheses decoded into words, with the region of each word where the captioner attends to regions."""
+        """Hypotheses decoded into words, with each word's region if there is attention."""
         words = [self.vocabulary.decode(each.ids) for each in chosen]
         traced: list[tuple[int | None, ...]] = [()] * len(words)
         if self.captioner.attention:
@@ -125,8 +125,9 @@ def rerank(
 ) -> Hypothesis:
     """Rerank beam-search candidates by their alignment score; returns the best.
 
-    That is the largest log-probability / length ** α + weight · S_kl, finished candidates before unfinished ones. The
-    captioner alone prefers frequent sentences; the alignment score is of these very regions.
+    That is the largest log-probability / length ** α + weight · S_kl, finished candidates before
+    unfinished ones. The captioner alone prefers frequent sentences; the alignment score is of these
+    very regions.
 
     Args:
         found: candidates, at least one.
@@ -135,9 +136,10 @@ def rerank(
         length_normalisation: α of the search.
 
     >>> likely, aligned = Hypothesis((5, 6), -1.0), Hypothesis((7,), -2.0)
-    >>> rerank([likely, aligned], [0.5, 2.0], weight=0.5) == likely  # -1.0 + 0.25 against -2.0 + 1.0
+    >>> found, scores = [likely, aligned], [0.5, 2.0]
+    >>> rerank(found, scores, weight=0.5) == likely  # -1.0 + 0.25 against -2.0 + 1.0
     True
-    >>> rerank([likely, aligned], [0.5, 2.0], weight=1.0) == aligned  # -1.0 + 0.5 against -2.0 + 2.0
+    >>> rerank(found, scores, weight=1.0) == aligned  # -1.0 + 0.5 against -2.0 + 2.0
     True
     """
     ranks = [
@@ -161,7 +163,7 @@ def trace(words: Sequence[str], looks: np.ndarray) -> tuple[int | None, ...]:
 
 
 def of_rows(caption: Caption, rows: np.ndarray) -> Caption:
-    """A caption with `word_regions` renumbered: region k of the selection is region `rows[k]` of the photo."""
+    """A caption with `word_regions` renumbered: region k becomes region `rows[k]` of the photo."""
     return replace(
         caption,
         word_regions=tuple(None if k is None else int(rows[k]) for k in caption.word_regions),

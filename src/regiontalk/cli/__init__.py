@@ -1,7 +1,9 @@
-"""The command line: parse, call, print. Thin; what it calls is imported when a command runs, so that help is instant.
+"""The command line: parse, call, print.
 
-Results go to stdout, problems and progress to stderr. Exit status: 0 all done; 1 some inputs failed, each named on
-stderr, the rest done; 2 the command itself is wrong; 130 interrupted; 141 the reader of our output went away.
+Thin; what it calls is imported when a command runs, so that help is instant. Results go to stdout,
+problems and progress to stderr. Exit status: 0 all done; 1 some inputs failed, each named on
+stderr, the rest done; 2 the command itself is wrong; 130 interrupted; 141 the reader of our output
+went away.
 """
 
 from __future__ import annotations
@@ -134,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _prepare_streams() -> None:
-    """Make writing safe: a closed stream swallows what it gets, and what an encoding lacks is escaped."""
+    """Make writing safe: closed streams swallow text, unencodable characters are escaped."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - stays open as long as the process
     if sys.stderr is None:

@@ -1,5 +1,7 @@
-"""`regiontalk describe`: captions of photos and their regions, printed, and with `--csv`, `--alt-text` and `--sidecar`
-written into files that people correct and keep.
+"""`regiontalk describe`: captions of photos and their regions.
+
+They are printed, and with `--csv`, `--alt-text` and `--sidecar` written into files that people
+correct and keep.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AltTexts:
-    """The table, the folder of text files, whether sidecars, whether texts that are there are replaced."""
+    """The table, the folder of text files, whether sidecars, whether present texts are replaced."""
 
     csv: Annotated[
         str | None,
@@ -114,7 +116,9 @@ class _Output(Protocol):
 def _saving(
     asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhotos], report: Report
 ) -> Iterator[Save]:
-    """Takes the captions of photos while the block runs; however it ends, what was taken is on the disk.
+    """Takes the captions of photos while the block runs.
+
+    However it ends, what was taken is on the disk.
 
     Args:
         asked: what the options say.
@@ -252,9 +256,10 @@ def _table(name: str, overwrite: bool) -> _Table:
 def _text_files(
     folder: str, given: Sequence[str], searched: Sequence[FoundPhotos]
 ) -> dict[Path, Path]:
-    """Each photo's text file: its path from the folder that was named on, and `.txt`, in the folder of texts.
+    """Each photo's text file in the folder of texts.
 
-    Photos whose names are not safe have none: it could not be read back.
+    Its path is that from the folder that was named on, and `.txt`. Photos whose names are not safe
+    have none: it could not be read back.
     """
     from regiontalk.data.captions import is_safe_name
     from regiontalk.data.sidecars import text_file

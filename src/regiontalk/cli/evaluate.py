@@ -142,8 +142,8 @@ def retrieval(
 ) -> None:
     """Photos find their sentences and sentences their photo.
 
-    Prints recall at 1, 5 and 10 in percent, median and mean rank of the closest ground truth, and the recalls' sum.
-    Another system's scores or embeddings are .npy, .npz or .safetensors files.
+    Prints recall at 1, 5 and 10 in percent, median and mean rank of the closest ground truth, and
+    the recalls' sum. Another system's scores or embeddings are .npy, .npz or .safetensors files.
 
     Examples:
 
@@ -151,7 +151,8 @@ def retrieval(
       regiontalk evaluate retrieval flickr8k/ --split test --json
       regiontalk evaluate retrieval dataset_coco.json --folds 5 --bootstrap 1000
       regiontalk evaluate retrieval --scores scores.npy --owners owners.npy
-      regiontalk evaluate retrieval --photo-embeddings p.npy --sentence-embeddings s.npy --similarity cosine
+      regiontalk evaluate retrieval --photo-embeddings p.npy --sentence-embeddings s.npy \
+--similarity cosine
     """
     with ending() as report:
         from regiontalk.cli.evaluate_text import retrieval_text
@@ -228,7 +229,7 @@ def named_path(flag: str, name: str) -> Path:
 
 
 def per_caption_file(name: str, read: Iterable[Path]) -> Path:
-    """The file for the scores of each caption, sure to replace nothing that is read, and found to be writable.
+    """The file for each caption's scores: replaces nothing that is read, and can be written.
 
     Raises:
         ConfigError: if it is one of `read`.
@@ -266,7 +267,10 @@ def show(
 
 
 def warn(signature: Mapping[str, Any]) -> None:
-    """Say loudly what a reader of the numbers must know: what was left out, and whether the pack learnt the photos."""
+    """Say loudly what a reader of the numbers must know.
+
+    What was left out, and whether the pack learnt the photos.
+    """
     from regiontalk.evaluation.signature import training_warning
 
     for kind, count in signature.get("left_out", {}).items():

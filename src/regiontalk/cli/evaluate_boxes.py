@@ -1,4 +1,7 @@
-"""`regiontalk evaluate grounding`, `regions`, `search` and `certainty`: measure a pack on photos with boxes."""
+"""`regiontalk evaluate grounding`, `regions`, `search` and `certainty`.
+
+They measure a pack on photos with boxes.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +95,10 @@ class BoxedData:
     def read_boxed(
         self, max_pixels: int | None, instead: str
     ) -> tuple[BoxedDataset, dict[str, Any]]:
-        """As `read`, where phrases of sentences will not do; `instead` says which command is for these."""
+        """As `read`, where phrases of sentences will not do.
+
+        `instead` says which command is for these.
+        """
         from regiontalk.data import Entities
 
         found, chosen = self.read(max_pixels)
@@ -157,10 +163,11 @@ def grounding(
     as_json: JsonOption = False,
     options: ModelOptions,
 ) -> None:
-    """Words and phrases find their boxes: pointing accuracy and recall at IoU 0.5, beside baselines.
+    """Words and phrases find their boxes: pointing accuracy and recall at IoU 0.5, beside
+    baselines.
 
-    With class names on the boxes, each photo is asked for each class that it holds; with Flickr30k Entities, for each
-    phrase of its sentences.
+    With class names on the boxes, each photo is asked for each class that it holds; with Flickr30k
+    Entities, for each phrase of its sentences.
 
     Examples:
 
@@ -224,7 +231,8 @@ def regions(
     beam: BeamOption = None,
     options: ModelOptions,
 ) -> None:
-    """Captions of given boxes: against what people wrote of them, or whether they name the box's class.
+    """Captions of given boxes: against what people wrote of them, or whether they name the box's
+    class.
 
     Beside the region captioner stands the full-frame captioner, run on each box cut out as a photo.
 
@@ -273,7 +281,8 @@ def search(
     as_json: JsonOption = False,
     options: ModelOptions,
 ) -> None:
-    """Things are found by their names: of R photos that show a class, how many stand among the first R.
+    """Things are found by their names: of R photos that show a class, how many stand among the
+    first R.
 
     Examples:
 
@@ -319,10 +328,11 @@ def certainty(
     as_json: JsonOption = False,
     options: ModelOptions,
 ) -> None:
-    """Accuracy of "found" and "not found", and calibration: what is given 70 % should be there in 70 of 100 cases.
+    """Accuracy of "found" and "not found", and calibration: what is given 70 % should be there in
+    70 of 100 cases.
 
-    Asks for each class that a photo shows, and as often for one that it does not show. Prints how many answers are
-    right and the expected calibration error.
+    Asks for each class that a photo shows, and as often for one that it does not show. Prints how
+    many answers are right and the expected calibration error.
 
     Examples:
 

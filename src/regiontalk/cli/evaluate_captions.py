@@ -1,4 +1,6 @@
-"""`regiontalk evaluate captions`, `describe` and `objects`: captions against what people wrote, and what is there."""
+"""`regiontalk evaluate captions`, `describe` and `objects`: captions against what people wrote, and
+what is there.
+"""
 
 from __future__ import annotations
 
@@ -118,18 +120,21 @@ def captions(
     per_caption: PerCaptionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Captions of any system against what people wrote: BLEU, ROUGE-L and CIDEr, equal to coco-caption's.
+    """Captions of any system against what people wrote: BLEU, ROUGE-L and CIDEr, equal to
+    coco-caption's.
 
-    Every photo needs exactly one prediction and at least one reference; what does not fit is named. The photos
-    themselves need not be there. All numbers are in percent.
+    Every photo needs exactly one prediction and at least one reference; what does not fit is named.
+    The photos themselves need not be there. All numbers are in percent.
 
     Examples:
 
     \b
       regiontalk evaluate captions results.json captions_val2014.json --json
-      regiontalk describe photos/ --json > mine.jsonl && regiontalk evaluate captions mine.jsonl photos/
+      regiontalk describe photos/ --json > mine.jsonl && regiontalk evaluate captions \
+mine.jsonl photos/
       regiontalk evaluate captions mine.txt flickr8k/captions.csv --images test.txt --bootstrap 1000
-      regiontalk evaluate captions one.jsonl references.json --frequencies flickr8k/ --frequencies-split train
+      regiontalk evaluate captions one.jsonl references.json --frequencies flickr8k/ \
+--frequencies-split train
     """
     with ending() as report:
         from regiontalk.cli.evaluate_text import captions_text
@@ -257,16 +262,19 @@ def objects(
     beam: BeamOption = None,
     options: ModelOptions,
 ) -> None:
-    """Captions against what is on the photo: things named that are not there (CHAIR), the main thing, and recall.
+    """Captions against what is on the photo: things named that are not there (CHAIR), the main
+    thing, and recall.
 
-    The boxes say what is there; of their classes, captions may use any of many words. A pack captions the photos; for
-    --captions the photos need not be there, and there may be several a photo.
+    The boxes say what is there; of their classes, captions may use any of many words. A pack
+    captions the photos; for --captions the photos need not be there, and there may be several a
+    photo.
 
     Examples:
 
     \b
       regiontalk evaluate objects voc/ --every 6 --bootstrap 1000
-      regiontalk evaluate objects instances_val2014.json --captions results.json --human captions_val2014.json --json
+      regiontalk evaluate objects instances_val2014.json --captions results.json \
+--human captions_val2014.json --json
       regiontalk evaluate objects voc/ --captions captions.json --leave-out --per-caption each.jsonl
     """
     with ending() as report:

@@ -231,7 +231,10 @@ def _asked_with(result: dict[str, Any], label: str) -> str:
 
 
 def objects_text(result: ObjectResult) -> str:
-    """The scores, each with its interval if there is one; then each class, and the most frequent wrong words."""
+    """The scores, each with its interval if there is one.
+
+    Then each class, and the most frequent wrong words.
+    """
     rows = [["percent", *_OBJECT_TITLES.values(), *_OBJECT_COUNTS]]
     for name, scores in result.rows().items():
         rows.append([_OBJECT_ROWS[name], *_cells(scores, result.interval.get(name, {}))])
@@ -247,7 +250,10 @@ def objects_text(result: ObjectResult) -> str:
 
 
 def _traced(traced: Mapping[str, Any]) -> list[str]:
-    """Of words for what is there, how many lie on its box; and how many would by rules that look at no word."""
+    """Of words for what is there, how many lie on its box.
+
+    And how many would by rules that look at no word.
+    """
     title = f"words traced into a box of what they name, of {traced['words']}:"
     if not traced["words"]:
         return [title + " none"]

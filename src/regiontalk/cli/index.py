@@ -83,11 +83,13 @@ def add(
 ) -> None:
     """Add new and changed photos.
 
-    Only they are looked at; moved ones are recognised by their content. Stopped at any moment, even killed, the same
-    command goes on where it was. The exit status is 1 if photos failed; they are named, and the others are added.
+    Only they are looked at; moved ones are recognised by their content. Stopped at any moment, even
+    killed, the same command goes on where it was. The exit status is 1 if photos failed; they are
+    named, and the others are added.
 
-    --captions gives photos texts of your own, such as those of describe --csv, --alt-text and --sidecar; also photos
-    that are in the index already. A search finds a photo by words of its text too, by names above all.
+    --captions gives photos texts of your own, such as those of describe --csv, --alt-text and
+    --sidecar; also photos that are in the index already. A search finds a photo by words of its
+    text too, by names above all.
 
     Examples:
 
@@ -150,9 +152,11 @@ def verify(
     pack: PackOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Read all of an index, compare it with its checksums, and measure what --candidates would miss.
+    """Read all of an index, compare it with its checksums, and measure what --candidates would
+    miss.
 
-    Recall@N is the share of the N best photos that search --candidates finds too, mean over the sentences.
+    Recall@N is the share of the N best photos that search --candidates finds too, mean over the
+    sentences.
 
     Example:
 
@@ -264,7 +268,10 @@ def hooks_of(report: Report) -> Hooks:
 
 
 def _say_other_names(captions: str | None, names: Sequence[str]) -> None:
-    """Which names in a file of captions are none of the photos: a mistyped one would be missed in silence."""
+    """Names in a file of captions that are none of the photos.
+
+    A mistyped one would be missed in silence.
+    """
     if names:
         count = "1 name is" if len(names) == 1 else f"{len(names)} names are"
         warn_user(
@@ -303,7 +310,9 @@ def tally_text(counts: dict[str, Any]) -> str:
 
 
 def read_sentences(file: str, report: Report) -> list[tuple[int, str]]:
-    """The lines of a file, each with its number from 1; blank ones are passed over, those without a word reported.
+    """The lines of a file, each with its number from 1.
+
+    Blank ones are passed over, those without a word reported.
 
     Raises:
         DataError: if the file cannot be read or holds no sentence.

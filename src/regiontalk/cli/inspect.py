@@ -48,12 +48,14 @@ def inspect(
 ) -> None:
     """Show what counts: the lengths of word and region vectors.
 
-    Without a photo: the words of the pack's vocabulary with the longest and the shortest vectors, each word read alone.
-    With photos: their regions, the one with the longest vector first; --draw colours them by length.
+    Without a photo: the words of the pack's vocabulary with the longest and the shortest vectors,
+    each word read alone. With photos: their regions, the one with the longest vector first; --draw
+    colours them by length.
 
-    What a length means: a score adds dot products of word and region vectors that are never normalised. So a word with
-    a long vector, something that can be seen, moves the score; a word with a short one hardly counts, whatever the
-    photo. The same holds for regions. Lengths compare within a pack, not between packs.
+    What a length means: a score adds dot products of word and region vectors that are never
+    normalised. So a word with a long vector, something that can be seen, moves the score; a word
+    with a short one hardly counts, whatever the photo. The same holds for regions. Lengths compare
+    within a pack, not between packs.
 
     Examples:
 
@@ -120,7 +122,10 @@ def _inspect_photos(photos: list[str], k: int | None, options: PhotoOptions) -> 
 
 
 def _regions_to_json(found: Regions) -> dict[str, Any]:
-    """Regions, the one with the longest vector first; each has its number in `regions --json`, 0 the whole photo."""
+    """Regions, the one with the longest vector first.
+
+    Each has its number in `regions --json`, 0 the whole photo.
+    """
     from regiontalk.alignment.score import lengths_of, longest
     from regiontalk.structures import regions_to_json
 

@@ -1,7 +1,8 @@
 """Options that several commands share, alone and in groups.
 
-A group is a dataclass whose fields are annotated as a command's parameters are. A command that takes one is registered
-as `grouped(command)`, so that users type its fields as if they were parameters.
+A group is a dataclass whose fields are annotated as a command's parameters are. A command that
+takes one is registered as `grouped(command)`, so that users type its fields as if they were
+parameters.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class ModelOptions:
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that takes groups of options as one whose parameters are those of the groups, for Typer."""
+    """A command that takes groups of options as one with the groups' parameters, for Typer."""
 
     @wraps(command)
     def run(**given: Any) -> None:

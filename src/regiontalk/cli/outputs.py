@@ -1,4 +1,7 @@
-"""Files that commands write, and `--draw`'s pictures: never half of one, nor in the place of what is read."""
+"""Files that commands write, and `--draw`'s pictures.
+
+Never half of one, nor in the place of what is read.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,10 @@ DRAWN_SIDE = 1600
 
 
 def identities(paths: Iterable[str | os.PathLike[str]]) -> set[tuple[int, int]]:
-    """What tells the files and folders that are there apart, whatever they are called, as `os.path.samefile` does.
+    """What tells existing files and folders apart, whatever they are called.
 
-    Two names of one file have one identity: links, and upper and lower case where the disk takes them as one.
+    As `os.path.samefile` does. Two names of one file have one identity: links, and upper and lower
+    case where the disk takes them as one.
     """
     found = set()
     for path in paths:
@@ -41,7 +45,7 @@ def identities(paths: Iterable[str | os.PathLike[str]]) -> set[tuple[int, int]]:
 
 
 def require_writable(target: Path) -> None:
-    """Find out, before any work, whether a file can be written: something else can be made beside it.
+    """Find out, before any work, whether a file can be written: something can be made beside it.
 
     Raises:
         OSError: if not; it names the file.
@@ -70,8 +74,9 @@ def plan_pictures(
 ) -> dict[Path, Path]:
     """Decide where each photo's picture goes, before any work is done.
 
-    One photo goes to the file `draw`, or into it if it is a folder. Many, or a folder of photos, go into the folder
-    `draw`, which is made; a picture has its photo's name, with a number where two photos share one.
+    One photo goes to the file `draw`, or into it if it is a folder. Many, or a folder of photos, go
+    into the folder `draw`, which is made; a picture has its photo's name, with a number where two
+    photos share one.
 
     Args:
         draw: what `--draw` says; None for no pictures.
@@ -82,8 +87,8 @@ def plan_pictures(
         photo → picture; empty without `draw`.
 
     Raises:
-        ConfigError: if `draw` cannot be meant so, or a picture would replace one of the photos, or a file beside
-            one, which may be a photo too, by a name that nobody chose.
+        ConfigError: if `draw` cannot be meant so, or a picture would replace one of the photos, or
+            a file beside one, which may be a photo too, by a name that nobody chose.
     """
     if draw is None:
         return {}
@@ -106,7 +111,7 @@ def draw_picture(
     choice: PhotoChoice,
     report: Report,
 ) -> None:
-    """Open a photo once more, now at a size worth looking at, and write the picture of a result on it."""
+    """Open a photo once more, now at a size worth looking at, and draw a result on it."""
     try:
         drawn = picture(choice.open(file, DRAWN_SIDE), result)
     except PhotoError as error:  # it was fine when it was looked at, so somebody changed it
@@ -151,7 +156,7 @@ def _file(draw: str) -> Path:
 
 
 def _names(photos: Sequence[Path]) -> dict[Path, str]:
-    """A picture's file name for each photo, all different, also where upper and lower case are one."""
+    """A picture's file name for each photo, all different, even where case does not count."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for photo in photos:
@@ -167,7 +172,10 @@ def _names(photos: Sequence[Path]) -> dict[Path, str]:
 
 
 def _spare_photos(pictures: dict[Path, Path], chosen: bool) -> None:
-    """No picture may replace a photo that was given; nor any file beside one, unless somebody chose its name."""
+    """No picture may replace a photo that was given.
+
+    Nor any file beside one, unless somebody chose its name.
+    """
     photos, folders = identities(pictures), identities(photo.parent for photo in pictures)
     for picture in pictures.values():
         if identities([picture]) & photos:

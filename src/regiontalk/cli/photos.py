@@ -1,5 +1,7 @@
-"""The photos that a command is given: found, opened and looked at a few at a time, broken ones named and left out, in
-order; and for each of them a result, printed, and perhaps a picture.
+"""The photos that a command is given, and a result for each of them.
+
+They are found, opened and looked at a few at a time, broken ones named and left out, in order; each
+result is printed, and perhaps a picture.
 """
 
 from __future__ import annotations
@@ -82,7 +84,9 @@ def for_each_photo(
     to_json: Callable[[Any], dict[str, Any]] = methodcaller("to_json"),
     saving: Saving = _saving_nothing,
 ) -> None:
-    """Photos in, a result and perhaps a picture out for each, in order; broken ones are named and left out.
+    """Photos in, a result and perhaps a picture out for each, in order.
+
+    Broken ones are named and left out.
 
     Args:
         given: the arguments that name photos and folders.
@@ -118,9 +122,10 @@ def for_each_photo(
 def find_inputs(
     given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS
 ) -> list[Path]:
-    """The photos that the arguments name, in order; folders searched. What names none is reported as failed.
+    """The photos that the arguments name, in order; folders searched.
 
-    A photo that is named twice is there twice: as many results as a program asked for.
+    What names none is reported as failed. A photo that is named twice is there twice: as many
+    results as a program asked for.
     """
     return [photo for found in search_inputs(given, report, choice) for photo in found.photos]
 
@@ -128,8 +133,10 @@ def find_inputs(
 def search_inputs(
     given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS
 ) -> list[FoundPhotos]:
-    """What each argument names, as `find_inputs`. Folders that cannot be read are reported as failed, each for itself,
-    and what was passed over is said once for all arguments.
+    """What each argument names, as `find_inputs`.
+
+    Folders that cannot be read are reported as failed, each for itself, and what was passed over is
+    said once for all arguments.
 
     Raises:
         ConfigError: if a pattern to exclude is empty.
@@ -160,9 +167,10 @@ def look_at(
     choice: PhotoChoice = ALL_PHOTOS,
     extra: bool = False,
 ) -> Iterator[list[tuple[Path, Regions]]]:
-    """The regions of each photo that can be opened, in batches as they are ready; `extra` as of `Model.look`.
+    """The regions of each photo that can be opened, in batches as they are ready.
 
-    However many files there are, and however large their photos, only a batch at the network's size is in memory.
+    `extra` as of `Model.look`. However many files there are, and however large their photos, only a
+    batch at the network's size is in memory.
     """
     from regiontalk.vision.session import BATCH
 

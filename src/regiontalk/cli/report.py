@@ -120,9 +120,9 @@ def report(
 ) -> None:
     """Write photos, or an evaluation, into one HTML page.
 
-    It shows what was found in each photo, or how well a pack does. The file holds all it needs: it works without a
-    network, and can be sent and published. Photos are made smaller and lose their metadata (place, time); folders'
-    names are left out.
+    It shows what was found in each photo, or how well a pack does. The file holds all it needs: it
+    works without a network, and can be sent and published. Photos are made smaller and lose their
+    metadata (place, time); folders' names are left out.
 
     Examples:
 
@@ -196,7 +196,10 @@ def _photos_page(
 def _align(
     model: Model, looked: Regions, asked: _Asked, beta: float | None, console: Report
 ) -> tuple[Alignment | None, str]:
-    """The alignment of a photo with its sentence, if it has one and the pack knows a word of it; and a remark."""
+    """The alignment of a photo with its sentence, if it has one and the pack knows a word of it.
+
+    And a remark.
+    """
     if asked.sentence is None:
         return None, ""
     try:
@@ -271,7 +274,10 @@ def _asked(
 
 
 def _dataset(path: Path, split: str | None) -> Dataset | None:
-    """The captioned photos at a path; None if it is no dataset but a photo or a folder of photos."""
+    """The captioned photos at a path.
+
+    None if it is no dataset but a photo or a folder of photos.
+    """
     from regiontalk.data import read_dataset
     from regiontalk.data.folder import holds_captions
 
@@ -279,7 +285,10 @@ def _dataset(path: Path, split: str | None) -> Dataset | None:
 
 
 def _part(path: Path, split: str | None) -> str:
-    """The split that is meant: where none is named "test", but all of a plain folder, or of a file without splits."""
+    """The split that is meant where none is named: "test".
+
+    But all of a plain folder, or of a file without splits.
+    """
     from regiontalk.data.caption_formats import is_captions_file
     from regiontalk.data.folder import is_captioned_folder, is_flickr8k, read_captions
 

@@ -1,4 +1,7 @@
-"""`regiontalk report --evaluation`: how well a pack does, as one HTML page with numbers, hits and failures."""
+"""`regiontalk report --evaluation`: how well a pack does, as one HTML page.
+
+It has numbers, hits and failures.
+"""
 
 from __future__ import annotations
 

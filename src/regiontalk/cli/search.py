@@ -170,10 +170,10 @@ def search(
 ) -> None:
     """Find photos and boxes by words or by a photo.
 
-    A line for each result: rank, how sure it is, file. Photos are ranked by the sum over the sentence's words of their
-    best box, less what they score with sentences in general if the pack can tell, or by their likeness to a photo, 1 at
-    the most.
-    --taken-from and --taken-to find only photos whose EXIF data has a date. --json prints every box without --boxes.
+    A line for each result: rank, how sure it is, file. Photos are ranked by the sum over the
+    sentence's words of their best box, less what they score with sentences in general if the pack
+    can tell, or by their likeness to a photo, 1 at the most. --taken-from and --taken-to find only
+    photos whose EXIF data has a date. --json prints every box without --boxes.
 
     Examples:
 
@@ -267,7 +267,10 @@ def _where(conditions: Conditions) -> Where:
 
 
 def _say_how_many(engine: Engine, where: Where) -> None:
-    """How many photos there are to search in, if not all or none: an empty answer alone would not say why."""
+    """How many photos there are to search in, if not all or none.
+
+    An empty answer alone would not say why.
+    """
     from regiontalk.search.filters import EVERYTHING
 
     photos = engine.matching(EVERYTHING)
@@ -325,7 +328,10 @@ def _engine(place: Place, model: Model, threads: int | None) -> Iterator[Engine]
 
 
 def _sure(found: Iterable[Result], least: float) -> Iterator[Result]:
-    """Those results that are as sure as asked, or found by their texts alone; says so if none fits well."""
+    """Those results that are as sure as asked, or found by their texts alone.
+
+    Says so if none fits well.
+    """
     from regiontalk.alignment.certainty import UNLIKELY
 
     best, by_text = None, False
@@ -351,7 +357,10 @@ def _found(
     boxes: bool,
     pictures: _Pictures,
 ) -> Iterable[Shown]:
-    """Photos by a sentence or a photo, or boxes by a phrase, `once` the best of each photo; says what is unknown."""
+    """Photos by a sentence or a photo, or boxes by a phrase, `once` the best of each photo.
+
+    Says what is unknown.
+    """
     from regiontalk.search.finder import Finder
 
     finder = Finder(model, engine)
@@ -421,7 +430,10 @@ class _Pictures:
         picture: Callable[[Photo, Any], Image.Image],
         result: Alignment | Regions,
     ) -> None:
-        """Writes the picture of a photo that was found. What cannot be opened any more is reported."""
+        """Writes the picture of a photo that was found.
+
+        What cannot be opened any more is reported.
+        """
         if self._folder is not None:
             name = fitting_name(f"{found.rank:03}-{Path(found.file).stem}", ".png")
             draw_picture(

@@ -69,10 +69,11 @@ def teach(
 ) -> None:
     """Teach a pack the words of your captioned photos. Needs the extra 'train'.
 
-    The photos lie in any layout of captioned photos (docs/data_formats.md): captions.csv, texts or sidecars beside
-    them. New words, names and other languages too, enter the pack's vocabulary. One photo in ten, at least 20, or the
-    photos of the split dev, are held out: the pack is measured on them before and after, and is not written if it is
-    worse after. Interrupted, the same command goes on where it was.
+    The photos lie in any layout of captioned photos (docs/data_formats.md): captions.csv, texts or
+    sidecars beside them. New words, names and other languages too, enter the pack's vocabulary. One
+    photo in ten, at least 20, or the photos of the split dev, are held out: the pack is measured on
+    them before and after, and is not written if it is worse after. Interrupted, the same command
+    goes on where it was.
 
     Examples:
 

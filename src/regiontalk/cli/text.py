@@ -1,4 +1,7 @@
-"""Results for people, as plain text; a table's last column, words, is folded to a terminal's width."""
+"""Results for people, as plain text.
+
+A table's last column, words, is folded to a terminal's width.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +66,9 @@ def alignment_text(alignment: Alignment) -> str:
 
 
 def unknown_words_text(sentence: Sentence, in_texts: Collection[str] = ()) -> str:
-    """Which words of a sentence nothing is known of, and what may have been meant; "" if all are known.
+    """Which words of a sentence nothing is known of, and what may have been meant.
+
+    "" if all are known.
 
     Args:
         in_texts: words that need not be known, since photos' texts have them.
@@ -150,8 +155,10 @@ def columns(rows: list[list[str]]) -> list[str]:
 
 
 def folded(cells: str, words: str) -> str:
-    """A row of a table whose last column is words: folded under itself where a terminal, or COLUMNS, is narrower; on
-    lines of their own where too little is left of it.
+    """A row of a table whose last column is words, folded under itself.
+
+    That is where a terminal, or COLUMNS, is narrower; on lines of their own where too little is
+    left of it.
 
     >>> print(folded("  1.50  ", "a black dog"))
       1.50  a black dog

@@ -1,4 +1,7 @@
-"""Photos with captions or boxes from disk, and the store of region vectors. Nothing here needs PyTorch."""
+"""Photos with captions or boxes from disk, and the store of region vectors.
+
+Nothing here needs PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -63,14 +66,16 @@ def read_dataset(path: str | Path, split: str) -> Dataset:
     """Reads captioned photos, whichever of the known layouts they are in.
 
     Args:
-        path: a folder like Flickr8k's (`images/`, `captions.csv`, `train.txt` and so on); a folder of photos with
-            `metadata.jsonl`, `metadata.csv` or `captions.csv` beside them, or with a text beside each; a folder of such
-            folders, each a split; or a file of captions: Karpathy's splits, the photos in the folder `images` beside it
-            or, without one, in the file's own folder; COCO's captions; or any other that `read_captioned_file` reads.
+        path: a folder like Flickr8k's (`images/`, `captions.csv`, `train.txt` and so on); a folder
+            of photos with `metadata.jsonl`, `metadata.csv` or `captions.csv` beside them, or with a
+            text beside each; a folder of such folders, each a split; or a file of captions:
+            Karpathy's splits, the photos in the folder `images` beside it or, without one, in the
+            file's own folder; COCO's captions; or any other that `read_captioned_file` reads.
         split: "train", "dev", "test" or another that the dataset has.
 
     Raises:
-        DataError: if the path holds none of these, the split is not in it, or photos and captions do not fit together.
+        DataError: if the path holds none of these, the split is not in it, or photos and captions
+            do not fit together.
     """
     path = Path(path)
     if path.is_file() and path.suffix.lower() in SUFFIXES:
@@ -112,10 +117,11 @@ def read_boxes(
     """Reads photos with boxes.
 
     Args:
-        path: a folder like Pascal VOC's or Flickr30k Entities', or a file: COCO instances, Visual Genome region
-            descriptions, or JSON Lines of boxes with captions.
+        path: a folder like Pascal VOC's or Flickr30k Entities', or a file: COCO instances, Visual
+            Genome region descriptions, or JSON Lines of boxes with captions.
         split: "all", or one that the data has.
-        image_folder: where the photos lie; None to look where the format has them. VOC's lie in its folder.
+        image_folder: where the photos lie; None to look where the format has them. VOC's lie in its
+            folder.
         selection: which photos take part.
         kind: the format; None to find out.
 

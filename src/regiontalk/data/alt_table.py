@@ -1,4 +1,7 @@
-"""A table of alternative texts as CSV for spreadsheets: rows are added, and what people made of it is kept."""
+"""A table of alternative texts as CSV for spreadsheets.
+
+Rows are added, and what people made of it is kept.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ _CONTROL = re.compile("[\0-\x1f\ud800-\udfff]")
 
 
 class AltRow(NamedTuple):
-    """A row: the photo's path from the table's folder on, its caption, its size in pixels, its regions' captions."""
+    """A row: path from the table's folder, caption, size in pixels, and regions' captions."""
 
     file: str
     caption: str
@@ -68,7 +71,10 @@ class AltTable:
         return "" if row is None else row[self.heading.index(_TEXT)].strip()
 
     def put(self, new: AltRow, overwrite: bool = False) -> None:
-        """Adds a row, or fills the one of this photo; one that has a text only if that is to be overwritten."""
+        """Adds a row, or fills the one of this photo.
+
+        One that has a text only if that is to be overwritten.
+        """
         if not overwrite and self.text_of(new.file):
             return
         if new.file not in self._row_of:
@@ -80,9 +86,10 @@ class AltTable:
                 row[self.heading.index(column)] = cell
 
     def to_bytes(self) -> bytes:
-        """UTF-8 with a byte order mark, without which Excel takes it for something else; lines end as in RFC 4180.
+        """UTF-8 with a byte order mark, without which Excel takes it for something else.
 
-        All texts are in quotes, so that a program that separates cells elsewhere makes no formula of a part of one.
+        Lines end as in RFC 4180. All texts are in quotes, so that a program that separates cells
+        elsewhere makes no formula of a part of one.
         """
         stream = io.StringIO()
         csv.writer(stream, delimiter=self.delimiter).writerow(self.heading)
@@ -97,8 +104,8 @@ def read_alt_table(file: Path) -> AltTable:
     """The table in a file; an empty one if there is none.
 
     Raises:
-        DataError: if the file cannot be read, is not UTF-8, not CSV, lacks the columns file and caption, has cells too
-            many or too few in a row, or two rows for a photo.
+        DataError: if the file cannot be read, is not UTF-8, not CSV, lacks the columns file and
+            caption, has cells too many or too few in a row, or two rows for a photo.
     """
     if not os.path.lexists(file):
         return AltTable()
@@ -185,7 +192,10 @@ class AltTableFile:
 
 
 def _path_from(folder: str, photo: Path) -> str:
-    """A photo's path as seen from a folder, with slashes; the whole path where there is no other."""
+    """A photo's path as seen from a folder, with slashes.
+
+    The whole path where there is no other.
+    """
     path = os.path.abspath(photo)
     with suppress(ValueError):  # on another drive
         path = os.path.relpath(path, folder)

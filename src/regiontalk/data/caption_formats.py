@@ -1,4 +1,7 @@
-"""Files of captions in any of the known formats, recognised by suffix and content. The photos need not be there."""
+"""Files of captions in any of the known formats, recognised by suffix and content.
+
+The photos need not be there.
+"""
 
 from __future__ import annotations
 
@@ -58,7 +61,10 @@ Parser: TypeAlias = Callable[[Path, str], Iterable[CaptionRow]]
 
 
 def is_captions_file(path: Path) -> bool:
-    """Whether a path is a file of captions: by its suffix, and where other text has it too, by how the file begins."""
+    """Whether a path is a file of captions.
+
+    By its suffix, and where other text has it too, by how the file begins.
+    """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES or not path.is_file():
         return False
@@ -92,7 +98,10 @@ def read_rows(file: Path) -> list[CaptionRow]:
 
 
 def parser_of(file: Path, text: str) -> Parser | None:
-    """What reads a file, by its suffix where that tells, else by its first line; None for other text."""
+    """What reads a file, by its suffix where that tells, else by its first line.
+
+    None for other text.
+    """
     suffix = file.suffix.lower()
     if suffix == ".jsonl":
         return line_rows
@@ -157,9 +166,10 @@ def entry_row(place: str, entry: Any) -> CaptionRow:
 
     Args:
         place: file and line, for messages.
-        entry: `{"image", "file_name", "file" or "image_id": a name, "caption" or "text": a text, or "captions": a list
-            of texts}`, and possibly "split". "caption" may also be a list of texts, as in BLIP's files, or an object
-            with a "text", as `regiontalk describe --json` prints it.
+        entry: `{"image", "file_name", "file" or "image_id": a name, "caption" or "text": a text, or
+            "captions": a list of texts}`, and possibly "split". "caption" may also be a list of
+            texts, as in BLIP's files, or an object with a "text", as `regiontalk describe --json`
+            prints it.
 
     Raises:
         DataError: if it is anything else, or says its captions twice.
@@ -233,13 +243,15 @@ def _are_texts(value: Any) -> bool:
 
 
 def table_rows(file: Path, text: str) -> Iterator[CaptionRow]:
-    """The rows of CSV, whose heading names the columns: image,caption or file_name,text, and possibly split.
+    """The rows of CSV.
 
-    Cells of other columns are ignored. Between cells may be semicolons, as spreadsheets write them in some
+    Its heading names the columns: image,caption or file_name,text, and possibly split. Cells of
+    other columns are ignored. Between cells may be semicolons, as spreadsheets write them in some
     languages. Tables of alternative texts (file,caption) are read too.
 
     Raises:
-        DataError: if the heading lacks a column or has two of one kind, or a row has more or fewer cells.
+        DataError: if the heading lacks a column or has two of one kind, or a row has more or fewer
+            cells.
     """
     rows = csv_rows(file, text)
     heading = [cell.strip() for cell in next(rows, (1, []))[1]]
@@ -286,7 +298,9 @@ def bar_rows(file: Path, text: str) -> Iterator[CaptionRow]:
 
 
 def token_rows(file: Path, text: str) -> Iterator[CaptionRow]:
-    """The rows of `Flickr8k.token.txt` or `results_20130124.token`: a photo, `#` and a number, a tab, a caption.
+    """The rows of `Flickr8k.token.txt` or `results_20130124.token`.
+
+    Each has a photo, `#` and a number, a tab, a caption.
 
     Raises:
         DataError: if a line has other parts.
@@ -307,12 +321,17 @@ def is_table(text: str) -> bool:
 
 
 def delimiter_of(text: str) -> str:
-    """What stands between the cells of a table: what its heading names the columns with; a comma if nothing does."""
+    """What stands between the cells of a table: what its heading names the columns with.
+
+    A comma if nothing does.
+    """
     return _delimiter(text) or DELIMITERS[0]
 
 
 def cell_of_name(name: str) -> str:
-    """A photo's name as a spreadsheet shows it and does not take it for a formula: then as a path from where it lies.
+    """A photo's name as a spreadsheet shows it and does not take it for a formula.
+
+    If it would, the name becomes a path from where it lies.
 
     >>> cell_of_name("more/dog.jpg"), cell_of_name("=1+2.jpg"), cell_of_name("-1.jpg")
     ('more/dog.jpg', './=1+2.jpg', './-1.jpg')
@@ -354,7 +373,10 @@ def _columns(file: Path, heading: list[str]) -> tuple[int, int]:
 
 
 def _delimiter(text: str) -> str | None:
-    """What separates the columns of a heading that names photos and captions; None for any other text."""
+    """What separates the columns of a heading that names photos and captions.
+
+    None for any other text.
+    """
     with suppress(csv.Error):  # a line that is too long for a heading
         for delimiter in DELIMITERS:
             cells = {

@@ -1,6 +1,7 @@
-"""COCO's JSON files, captions of photos and instances (boxes with class names); and the "Karpathy splits".
+"""COCO's JSON files, captions of photos and instances (boxes with class names).
 
-These are one JSON file with the photos, splits and captions of Flickr8K, Flickr30K or COCO.
+And the "Karpathy splits". These are one JSON file with the photos, splits and captions of Flickr8K,
+Flickr30K or COCO.
 """
 
 from __future__ import annotations
@@ -39,16 +40,19 @@ from regiontalk.settings import shown
 
 
 def is_coco_captions(content: Any) -> bool:
-    """Whether parsed JSON looks like COCO's captions, not like Karpathy's file, which has no annotations."""
+    """Whether parsed JSON looks like COCO's captions; Karpathy's file has no annotations."""
     return isinstance(content, dict) and {"images", "annotations"} <= set(content)
 
 
 def coco_rows(file: Path, content: dict[str, Any]) -> list[CaptionRow]:
-    """A row for each photo of a `captions_*.json`; its number is an alias, and its name where no file is named.
+    """A row for each photo of a `captions_*.json`.
+
+    Its number is an alias, and its name where no file is named.
 
     Args:
         file: for messages.
-        content: `{"images": [{"id", "file_name" (if any)}], "annotations": [{"image_id", "caption"}]}`.
+        content: `{"images": [{"id", "file_name" (if any)}], "annotations":
+            [{"image_id", "caption"}]}`.
 
     Raises:
         DataError: if it is not that, a photo is listed twice, or a caption is without a photo.
@@ -84,13 +88,16 @@ def read_coco_captions(
     """Reads a `captions_*.json`.
 
     Args:
-        json_file: `{"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}`; more is ignored.
+        json_file: `{"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}`;
+            more is ignored.
         image_folder: where the photos lie; None to look where COCO has them, see `coco_folders`.
-        split: "all", or what the file's name says it holds: of `captions_val2017.json`, "val2017", "val" or "dev".
+        split: "all", or what the file's name says it holds: of `captions_val2017.json`, "val2017",
+            "val" or "dev".
 
     Raises:
-        DataError: if the file is damaged or of another split, a photo is missing, listed twice or without a caption, or
-            a caption is without a photo or a word. It names the first few and counts all.
+        DataError: if the file is damaged or of another split, a photo is missing, listed twice or
+            without a caption, or a caption is without a photo or a word. It names the first few and
+            counts all.
     """
     file = Path(json_file)
     content, problems = _content(file, split), Problems(file)
@@ -108,18 +115,21 @@ def read_coco_instances(
 ) -> BoxedDataset:
     """Reads an `instances_*.json`.
 
-    A crowd region (`iscrowd` 1) is one box around many objects that are not boxed one by one. It is no box here, and
-    its class is `unclear` in that photo: whoever asks for this class there could be right and be counted wrong.
+    A crowd region (`iscrowd` 1) is one box around many objects that are not boxed one by one. It is
+    no box here, and its class is `unclear` in that photo: whoever asks for this class there could
+    be right and be counted wrong.
 
     Args:
-        json_file: `{"images": [{"id", "file_name", "width", "height"}], "categories": [{"id", "name"}], "annotations":
-            [{"image_id", "category_id", "bbox": [left, top, width, height], "iscrowd"}]}`; more is ignored.
+        json_file: `{"images": [{"id", "file_name", "width", "height"}], "categories":
+            [{"id", "name"}], "annotations": [{"image_id", "category_id", "bbox": [left, top, width,
+            height], "iscrowd"}]}`; more is ignored.
         image_folder, split: as in `read_coco_captions`.
         selection: which photos take part.
 
     Raises:
-        DataError: if the file is damaged or of another split, a photo is missing or listed twice, an annotation names
-            an unknown photo or class, or a box has no area or sticks out. It names the first few and counts all.
+        DataError: if the file is damaged or of another split, a photo is missing or listed twice,
+            an annotation names an unknown photo or class, or a box has no area or sticks out. It
+            names the first few and counts all.
     """
     file = Path(json_file)
     content, problems = _content(file, split), Problems(file)
@@ -168,8 +178,11 @@ def read_coco_instances(
 
 
 def coco_folders(json_file: Path, given: str | Path | None = None) -> list[Path]:
-    """Where the photos of `annotations/captions_val2017.json` are looked for: where a user says, or else the folder
-    `val2017` or `images`, beside the file or beside its folder, or the file's own folder."""
+    """Where the photos of `annotations/captions_val2017.json` are looked for.
+
+    Where a user says, or else the folder `val2017` or `images`, beside the file or beside its
+    folder, or the file's own folder.
+    """
     here, set_name = json_file.parent, json_file.stem.rsplit("_", 1)[-1]
     subfolders = (set_name, f"images/{set_name}", "images")
     return photo_folders(
@@ -200,7 +213,10 @@ def _lists(file: Path, content: Any) -> dict[str, Any]:
 def _names(
     file: Path, images: list[Any], problems: Problems, required: bool = True
 ) -> dict[int | str | None, str]:
-    """File names by the photos' ids; where they are not required, the id stands for one that is missing or empty."""
+    """File names by the photos' ids.
+
+    Where they are not required, the id stands for one that is missing or empty.
+    """
     for number, image in enumerate(images):
         known = isinstance(image, dict) and _id(image.get("id")) is not None
         if not known or not isinstance(image.get("file_name", None if required else ""), str):
@@ -248,8 +264,9 @@ def karpathy_rows(file: Path, content: Any) -> list[CaptionRow]:
 
     Args:
         file: for messages.
-        content: `{"images": [{"filename", "filepath" (a folder, if any), "split", "sentences": [{"raw"}], "cocoid" (if
-            any)}]}`; more fields are ignored. A photo's name is `filepath/filename`.
+        content: `{"images": [{"filename", "filepath" (a folder, if any), "split", "sentences":
+            [{"raw"}], "cocoid"
+            (if any)}]}`; more fields are ignored. A photo's name is `filepath/filename`.
 
     Raises:
         DataError: if it is not that, or lists a photo twice, in any split.
@@ -267,17 +284,21 @@ def karpathy_rows(file: Path, content: Any) -> list[CaptionRow]:
 
 
 def read_karpathy(json_file: str | Path, image_folder: str | Path, split: str) -> Dataset:
-    """Reads one split of a `dataset_*.json`, see `karpathy_rows`. Only the photos of this split need to be there.
+    """Reads one split of a `dataset_*.json`, see `karpathy_rows`.
+
+    Only the photos of this split need to be there.
 
     Args:
         json_file: the file.
         image_folder: where the photos lie: `image_folder/filepath/filename`.
-        split: "train", "dev" (or "val", as the file calls it), "test", or "restval", COCO's validation photos in
-            neither dev nor test. "train+restval" reads both, "all" every photo.
+        split: "train", "dev" (or "val", as the file calls it), "test", or "restval", COCO's
+            validation photos in neither dev nor test. "train+restval" reads both, "all" every
+            photo.
 
     Raises:
-        DataError: if the file is damaged or lacks the split, a photo is missing, listed twice (in any split), without a
-            caption, or with a caption without a word. It names the first few and counts all.
+        DataError: if the file is damaged or lacks the split, a photo is missing, listed twice
+            (in any split), without a caption, or with a caption without a word. It names the first
+            few and counts all.
     """
     file = Path(json_file)
     content = read_json(file)

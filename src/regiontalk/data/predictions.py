@@ -34,7 +34,10 @@ class References:
 
 @dataclass(frozen=True)
 class Matched:
-    """Predictions with their references, photo by photo, in the references' order or the list's, and their split."""
+    """Predictions with their references, photo by photo, and their split.
+
+    In the references' order or the list's.
+    """
 
     images: list[str]
     candidates: list[str]
@@ -54,8 +57,9 @@ def match(
         split: of references that have splits.
 
     Raises:
-        DataError: if a file is damaged, a prediction has no reference or a photo no prediction, a photo has two
-            predictions, or a name may mean several photos. It names the first few and counts all.
+        DataError: if a file is damaged, a prediction has no reference or a photo no prediction, a
+            photo has two predictions, or a name may mean several photos. It names the first few and
+            counts all.
     """
     listed = None if images is None else _read_list(images)
     truths = read_references(references, split)
@@ -79,9 +83,10 @@ def read_predictions(file: Path, listed: Sequence[str] | None = None) -> Pairs:
     """The captions of a system, in the file's order.
 
     Args:
-        file: in any format of captions, such as COCO results (a JSON list of `{"image_id", "caption"}`), JSON Lines of
-            `{"image", "caption"}` or what `regiontalk describe --json` prints; or plain text, a caption a line. Or a
-            folder of captioned photos.
+        file: in any format of captions, such as COCO results (a JSON list of
+            `{"image_id", "caption"}`), JSON Lines of `{"image", "caption"}` or what
+            `regiontalk describe --json` prints; or plain text, a caption a line. Or a folder of
+            captioned photos.
         listed: the photos that the lines of plain text are about.
 
     Raises:
@@ -115,11 +120,14 @@ def read_references(path: Path, split: str = "test") -> References:
     """What people wrote, from whatever holds it.
 
     Args:
-        path: a file of captions or a folder of captioned photos, see `regiontalk.data.folder.read_captions`.
-        split: for what states splits; "all" for every photo. Captions without splits are taken whole.
+        path: a file of captions or a folder of captioned photos, see
+            `regiontalk.data.folder.read_captions`.
+        split: for what states splits; "all" for every photo. Captions without splits are taken
+            whole.
 
     Raises:
-        DataError: if it is none of these or damaged, lacks the split, or a photo has an empty caption.
+        DataError: if it is none of these or damaged, lacks the split, or a photo has an empty
+            caption.
     """
     found = read_captions(path)
     whole = split == ALL or not found.states_splits
@@ -141,8 +149,9 @@ def read_references(path: Path, split: str = "test") -> References:
 class PhotoNames:
     """Finds the photo that another file means by a name.
 
-    A name means the photo of this name; the one that it is another name of, such as COCO's number; the file at this
-    path in the data's folder; or the only photo whose bare file name is the path's, or whose folders are too.
+    A name means the photo of this name; the one that it is another name of, such as COCO's number;
+    the file at this path in the data's folder; or the only photo whose bare file name is the
+    path's, or whose folders are too.
 
     Args:
         source: the file or folder of the data, such as the references.
@@ -166,7 +175,10 @@ class PhotoNames:
             self._with_bare_name.setdefault(PurePath(name).name, []).append(name)
 
     def named(self, given: str) -> str:
-        """The photo's name in the data; the name as it is where it means none of them, or several."""
+        """The photo's name in the data.
+
+        The name as it is where it means none of them, or several.
+        """
         found = self._meant(given)
         if len(found) > 1:
             self.ambiguous.append(given)
@@ -188,7 +200,10 @@ class PhotoNames:
         return found[:1] or self._of_bare_name(PurePath(os.path.normpath(given)))
 
     def _of_bare_name(self, path: PurePath) -> list[str]:
-        """The photos with a path's bare name; the one whose folders the path ends with, if there is one."""
+        """The photos with a path's bare name.
+
+        The one whose folders the path ends with, if there is one.
+        """
         found = self._with_bare_name.get(path.name, [])
         ends = [
             name for name in found if "/" in name and f"/{path.as_posix()}".endswith(f"/{name}")

@@ -1,4 +1,4 @@
-"""Boxes with what people wrote about them: Visual Genome's region descriptions, or plain JSON Lines."""
+"""Boxes with what people wrote about them: Visual Genome's region descriptions or JSON Lines."""
 
 from __future__ import annotations
 
@@ -37,20 +37,23 @@ def read_visual_genome(
 ) -> BoxedDataset:
     """Reads Visual Genome's `region_descriptions.json`.
 
-    `[{"id", "regions": [{"region_id", "x", "y", "width", "height", "phrase"}]}]`; newer files say "image_id" for "id".
-    The sizes of photos come from `image_data.json` beside it or, without that, from the photos, which are `ID.jpg`.
-    Descriptions of exactly the same box are its several captions.
+    `[{"id", "regions": [{"region_id", "x", "y", "width", "height", "phrase"}]}]`; newer files say
+    "image_id" for "id". The sizes of photos come from `image_data.json` beside it or, without that,
+    from the photos, which are `ID.jpg`. Descriptions of exactly the same box are its several
+    captions.
 
     Args:
         json_file: the file.
-        split: "all", or one of `densecap_splits.json` beside it: `{"train": [ids], "val": ..., "test": ...}`.
-        image_folder: where the photos lie; None for `images`, `VG_100K` and `VG_100K_2` beside the file, or beside it.
+        split: "all", or one of `densecap_splits.json` beside it:
+            `{"train": [ids], "val": ..., "test": ...}`.
+        image_folder: where the photos lie; None for `images`, `VG_100K` and `VG_100K_2` beside the
+            file, or beside it.
         selection: which photos take part; their names are ID.jpg.
 
     Raises:
-        DataError: if the file is damaged or lacks a photo of the split, a photo is missing, twice there or in two
-            splits, or a region has no area, sticks out of its photo, or has a phrase without a word. It names the first
-            few and counts all.
+        DataError: if the file is damaged or lacks a photo of the split, a photo is missing, twice
+            there or in two splits, or a region has no area, sticks out of its photo, or has a
+            phrase without a word. It names the first few and counts all.
     """
     file = Path(json_file)
     content, problems = read_json(file), Problems(file)
@@ -91,7 +94,9 @@ def read_region_lines(
     image_folder: str | Path | None = None,
     selection: Selection = EVERYTHING,
 ) -> BoxedDataset:
-    """Reads JSON Lines with a box on each: `{"image", "box_xyxy", "captions": [...]}` and perhaps "split".
+    """Reads JSON Lines with a box on each.
+
+    A line is `{"image", "box_xyxy", "captions": [...]}` and perhaps "split".
 
     Args:
         file: the lines; those of one photo need not stand together.
@@ -100,8 +105,9 @@ def read_region_lines(
         selection: which photos take part.
 
     Raises:
-        DataError: if a line is damaged, a photo is missing or in two splits, a box is there twice, has no area or
-            sticks out, or a caption has no word. It names the first few and counts all.
+        DataError: if a line is damaged, a photo is missing or in two splits, a box is there twice,
+            has no area or sticks out, or a caption has no word. It names the first few and counts
+            all.
     """
     file = Path(file)
     problems, raw = Problems(file), dict[str, RawPhoto]()
@@ -198,7 +204,10 @@ def _sizes(file: Path) -> dict[int, tuple[int, int]]:
 
 
 def _split_ids(file: Path, split: str, problems: Problems) -> tuple[set[int] | None, set[str]]:
-    """The ids of a split's photos, None for all; and the names of those that are in another split too."""
+    """The ids of a split's photos, None for all.
+
+    And the names of those that are in another split too.
+    """
     if split == ALL:
         return None, set()
     lists = file.parent / _SPLITS

@@ -1,8 +1,8 @@
 """Region vectors on disk: computed once, read in parts, never held whole in memory.
 
-A store is a folder with a plain .npy file for each array, `names.json` and `header.json`, with checksums. Until it is
-complete it lies in a folder beside, `NAME.part`, with `progress.json` for a header: a store is whole or not there.
-`regiontalk.data.region_writer` writes it.
+A store is a folder with a plain .npy file for each array, `names.json` and `header.json`, with
+checksums. Until it is complete it lies in a folder beside, `NAME.part`, with `progress.json` for a
+header: a store is whole or not there. `regiontalk.data.region_writer` writes it.
 
 Axis names: N photos, M regions at most, D dimensions of the visual features.
 """
@@ -57,7 +57,10 @@ class Layout(Section):
             raise ValueError(f"photos, regions and dim: expected at most {MOST_BYTES:,} bytes")
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Types and shapes, as arrays that hold no memory. Bytes are little-endian wherever the store is written."""
+        """Types and shapes, as arrays that hold no memory.
+
+        Bytes are little-endian wherever the store is written.
+        """
         n, m = self.photos, self.regions
         kinds = {
             "features": ("<f2", (n, m, self.dim)),
@@ -101,7 +104,10 @@ def _by_array(rule: Rule) -> Rule:
 
 @dataclass(frozen=True)
 class State(Section):
-    """The content of `header.json` and `progress.json`: the layout, the rows that count, and CRC-32 of their bytes."""
+    """The content of `header.json` and `progress.json`.
+
+    The layout, the rows that count, and CRC-32 of their bytes.
+    """
 
     layout: Layout
     done: Annotated[int, whole(0, 1 << 32)]
@@ -200,7 +206,9 @@ def write_whole(file: Path, content: bytes) -> None:
 
 
 class RegionStore:
-    """A complete store, open for reading. Its arrays are maps of the files: only the rows that are used are read.
+    """A complete store, open for reading.
+
+    Its arrays are maps of the files: only the rows that are used are read.
 
     Attributes:
         names: of the N photos, in the order of the rows.

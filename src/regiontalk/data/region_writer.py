@@ -1,6 +1,7 @@
-"""Writing a store of region vectors, in chunks of photos: a writer that was killed goes on after its last chunk.
+"""Writing a store of region vectors, in chunks of photos.
 
-Axis names: N photos, M regions at most, D dimensions of the visual features.
+A writer that was killed goes on after its last chunk. Axis names: N photos, M regions at most, D
+dimensions of the visual features.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ from regiontalk.files import json_sha256, open_to_change
 
 
 class RegionStoreWriter:
-    """Writes a store in chunks of photos, in the order of their names. Holds no more than one chunk in memory.
+    """Writes a store in chunks of photos, in the order of their names.
+
+    Holds no more than one chunk in memory.
 
     Attributes:
         done: photos written so far: go on with `names[done:]`.
@@ -56,18 +59,19 @@ class RegionStoreWriter:
         dim: int,
         vision_checksum: str,
     ) -> RegionStoreWriter:
-        """Begins a store, or goes on with one that was begun with the same names, sizes and network.
+        """Begins a store, or continues one that was begun with the same names, sizes and network.
 
         Args:
             folder: the store's; must not hold anything else.
             names: of the N photos, at least one, all different.
             regions: M, the most regions a photo has.
             dim: D.
-            vision_checksum: of the network that makes the features; a store of another network is refused.
+            vision_checksum: of the network that makes the features; a store of another network is
+                refused.
 
         Raises:
-            DataError: if the folder holds something else, the store was begun with other settings or is damaged, or it
-                cannot be written.
+            DataError: if the folder holds something else, the store was begun with other settings
+                or is damaged, or it cannot be written.
             ValueError: if `regions` or `dim` is below 1.
         """
         folder = Path(folder)
@@ -109,7 +113,9 @@ class RegionStoreWriter:
         counts: np.ndarray,
         sizes: np.ndarray,
     ) -> None:
-        """Adds the next n photos. When it returns they are on disk; if it is interrupted none of them counts.
+        """Adds the next n photos.
+
+        When it returns they are on disk; if it is interrupted none of them counts.
 
         Args:
             features: (n, M, D) finite, kept as float16; rows from `counts` on are padding.
@@ -119,8 +125,8 @@ class RegionStoreWriter:
             sizes: (n, 2) integers of at least 1, width and height of the original photos in pixels.
 
         Raises:
-            ValueError: if shapes disagree, more photos come than there are names, or a value is not finite, not in its
-                range, or too large for float16.
+            ValueError: if shapes disagree, more photos come than there are names, or a value is not
+                finite, not in its range, or too large for float16.
             DataError: if the disk is full or refuses.
         """
         given = {
@@ -147,7 +153,9 @@ class RegionStoreWriter:
         self._crc32, self.done = crc32, done
 
     def finish(self) -> RegionStore:
-        """Gives the complete store its name and opens it. Does no harm to a store that was finished before.
+        """Gives the complete store its name and opens it.
+
+        Does no harm to a store that was finished before.
 
         Raises:
             DataError: if photos are still missing, or the disk refuses.
@@ -171,7 +179,10 @@ class RegionStoreWriter:
 
 
 def _begin(part: Path, layout: Layout, names: Sequence[str]) -> None:
-    """Makes the files of a store without rows. `progress.json` comes last: without it all this is done again."""
+    """Makes the files of a store without rows.
+
+    `progress.json` comes last: without it all this is done again.
+    """
     part.mkdir(parents=True, exist_ok=True)
     write_json(part / NAMES, list(names))
     for name in layout.arrays():

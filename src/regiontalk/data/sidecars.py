@@ -1,4 +1,7 @@
-"""Texts beside photos, a file for each: `dog.jpg.txt`, and XMP sidecars. Photos are never written."""
+"""Texts beside photos, a file for each: `dog.jpg.txt`, and XMP sidecars.
+
+Photos are never written.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,17 @@ SUFFIXES = (".xmp", ".XMP")
 TEXT_SUFFIX = ".txt"
 
 MAX_BYTES = 16_000_000
-"""Larger sidecars are refused; those of photos with many masks and brush strokes have a few million bytes."""
+"""Larger sidecars are refused; those of photos with many masks and brush strokes have a few million
+bytes."""
 MAX_TEXT_BYTES = 1_000_000
 
 
 class Sidecars:
     """Finds the sidecar of each photo, and remembers the names in a folder.
 
-    Of `dog.jpg` it is `dog.jpg.xmp`, as darktable and digiKam name it, if that is there; else `dog.xmp`, as Adobe's
-    programs name it, if that is there and `dog.jpg` the only photo of this name, raw ones too; else there is none yet.
+    Of `dog.jpg` it is `dog.jpg.xmp`, as darktable and digiKam name it, if that is there; else
+    `dog.xmp`, as Adobe's programs name it, if that is there and `dog.jpg` the only photo of this
+    name, raw ones too; else there is none yet.
     """
 
     def __init__(self) -> None:
@@ -63,7 +68,9 @@ class Sidecars:
 
 
 def read_sidecar(file: Path) -> str:
-    """The text that a sidecar has for its photo: the alternative text, or else the description; "" without either.
+    """The text that a sidecar has for its photo: the alternative text, or else the description.
+
+    "" without either.
 
     Raises:
         DataError: if it cannot be read, or is not XMP.
@@ -73,12 +80,14 @@ def read_sidecar(file: Path) -> str:
 
 
 def new_sidecar(text: str) -> bytes:
-    """The bytes of a sidecar that holds a text, as alternative text and as description, and nothing else."""
+    """The bytes of a sidecar with a text, as alternative text and description, and nothing else."""
     return xmp.fresh(dict.fromkeys(xmp.FIELDS, text), f"RegionTalk {regiontalk.__version__}")
 
 
 def write_sidecar(file: Path, text: str, overwrite: bool = False) -> bool:
-    """Puts a text into a sidecar, as alternative text and as description; whatever else it holds stays.
+    """Puts a text into a sidecar, as alternative text and as description.
+
+    Whatever else it holds stays.
 
     Args:
         file: a sidecar, or where one is to be.
@@ -88,7 +97,8 @@ def write_sidecar(file: Path, text: str, overwrite: bool = False) -> bool:
         Whether it took the text; not if it has both texts, and they are kept.
 
     Raises:
-        DataError: if there is a file that cannot be read or is not XMP, or a link. It is left as it is.
+        DataError: if there is a file that cannot be read or is not XMP, or a link. It is left as it
+            is.
         OSError: if it cannot be written; it names the file.
     """
     if not os.path.lexists(file):
@@ -129,13 +139,14 @@ class PhotoFiles(NamedTuple):
 
 
 def text_rows(folder: Path) -> list[CaptionRow]:
-    """The text of each photo in a folder and in those in it that has one, sorted by folder and name.
+    """The text of each photo in a folder and below that has one, sorted by folder and name.
 
-    Where all these photos lie in folders that are called as splits are, their folders are their splits. Empty files,
-    and sidecars without a text, are no captions.
+    Where all these photos lie in folders that are called as splits are, their folders are their
+    splits. Empty files, and sidecars without a text, are no captions.
 
     Raises:
-        DataError: if a file is damaged, a folder cannot be read, or a photo has two texts that differ.
+        DataError: if a file is damaged, a folder cannot be read, or a photo has two texts that
+            differ.
     """
     problems, texts = Problems(folder), {}
     for each in photo_files(folder):
@@ -214,7 +225,10 @@ def write_text_file(file: Path, text: str, overwrite: bool = False) -> bool:
 
 
 def _is_empty(file: Path) -> bool:
-    """Whether there is nothing in a file that anybody could miss. What cannot be read is something."""
+    """Whether there is nothing in a file that anybody could miss.
+
+    What cannot be read is something.
+    """
     try:
         return not read_text_file(file)
     except DataError:

@@ -41,9 +41,10 @@ def read_voc(
 ) -> BoxedDataset:
     """Reads boxes with class names.
 
-    Either `boxes.jsonl` with a line for each photo, `{"file_name", "width", "height", "boxes_xyxy", "labels"}` and
-    perhaps "split", the photos in `images/` or beside it; or VOC's own `Annotations/*.xml`, `JPEGImages/` and
-    `ImageSets/Main/SPLIT.txt`. Objects that VOC calls difficult are boxes like all others, and counted.
+    Either `boxes.jsonl` with a line for each photo, `{"file_name", "width", "height", "boxes_xyxy",
+    "labels"}` and perhaps "split", the photos in `images/` or beside it; or VOC's own
+    `Annotations/*.xml`, `JPEGImages/` and `ImageSets/Main/SPLIT.txt`. Objects that VOC calls
+    difficult are boxes like all others, and counted.
 
     Args:
         folder: where they lie.
@@ -51,7 +52,8 @@ def read_voc(
         selection: which photos take part.
 
     Raises:
-        DataError: if the folder holds neither, the split is not there, or anything is damaged, missing or twice there.
+        DataError: if the folder holds neither, the split is not there, or anything is damaged,
+            missing or twice there.
     """
     folder = Path(folder)
     if (folder / _JSONL).is_file():
@@ -134,7 +136,8 @@ def _stems(folder: Path, split: str) -> list[str]:
 def _xml_photo(file: Path, problems: Problems) -> tuple[str, RawPhoto, int]:
     """A photo's name, its boxes, and how many of them are difficult."""
     root = read_xml(file)
-    # some tools write no name, or another photo's, or a whole path with / or \, which both separate Windows' parts
+    # some tools write no name, or another photo's, or a whole path with / or \, which both separate
+    # Windows' parts
     written = PureWindowsPath(root.findtext("filename", "").strip())
     name = written.name if written.stem == file.stem else f"{file.stem}.jpg"
     photo, difficult = RawPhoto(size_in(root)), 0

@@ -1,7 +1,8 @@
 """Alternative texts in XMP: found in a sidecar's bytes, and put there with every other byte kept.
 
-XMP is RDF in XML: properties are elements (or attributes) of an `rdf:Description` right inside `rdf:RDF`. A text in
-several languages is an `rdf:Alt` of `rdf:li`, one for each `xml:lang`, the one for everybody "x-default".
+XMP is RDF in XML: properties are elements (or attributes) of an `rdf:Description` right inside
+`rdf:RDF`. A text in several languages is an `rdf:Alt` of `rdf:li`, one for each `xml:lang`, the one
+for everybody "x-default".
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from xml.sax.saxutils import escape, quoteattr
 from regiontalk.data.xml_files import careful_parser
 
 ALT_TEXT, DESCRIPTION = "Iptc4xmpCore:AltTextAccessibility", "dc:description"
-"""IPTC's alternative text for people who do not see the photo, and Dublin Core's description, with usual prefixes."""
+"""IPTC's alternative text for people who do not see the photo, and Dublin Core's description, with
+usual prefixes."""
 
 FIELDS = (ALT_TEXT, DESCRIPTION)
 
@@ -58,7 +60,8 @@ class Item:
     Attributes:
         language: lower case; "" where none is stated.
         tag: where its start tag is.
-        inside: what lies between its tags, empty and behind the tag of an element that has no end tag.
+        inside: what lies between its tags, empty and behind the tag of an element that has no end
+            tag.
         pieces: of its text, without markup.
     """
 
@@ -132,7 +135,8 @@ def parse(content: bytes) -> Packet:
     """Finds `FIELDS` in XMP.
 
     Raises:
-        ValueError: if it is not XMP: no XML, with a document type, nested too deep, in UTF-16, or without `rdf:RDF`.
+        ValueError: if it is not XMP: no XML, with a document type, nested too deep, in UTF-16, or
+            without `rdf:RDF`.
     """
     if b"\0" in content[:4]:
         raise ValueError("text in UTF-16, expected UTF-8")
@@ -156,8 +160,8 @@ def merged(packet: Packet, texts: Mapping[str, str], overwrite: bool = False) ->
 
     Args:
         texts: for each of some of `FIELDS`.
-        overwrite: whether a text takes the place of one that is there: of the one for everybody, and of those that say
-            the same in a language. Texts in other languages stay.
+        overwrite: whether a text takes the place of one that is there: of the one for everybody,
+            and of those that say the same in a language. Texts in other languages stay.
 
     Returns:
         The very same bytes if nothing is to be done.
@@ -339,7 +343,10 @@ def _escaped(text: str) -> bytes:
 
 
 def _plain(text: str) -> bytes:
-    """ASCII, which is the same in every encoding that a sidecar may have; nothing that XML cannot hold."""
+    """ASCII, which is the same in every encoding that a sidecar may have.
+
+    Nothing that XML cannot hold.
+    """
     return _NOT_IN_XML.sub(" ", text).encode("ascii", "xmlcharrefreplace")
 
 

@@ -21,7 +21,9 @@ SENTENCE = "{}"
 
 
 def r_precision(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """R-precision: of each query's R relevant photos the share among its first R; ties are broken pessimistically.
+    """R-precision: of each query's R relevant photos the share among its first R.
+
+    Ties are broken pessimistically.
 
     Args:
         scores: (C, N), higher is better.
@@ -50,7 +52,7 @@ def evaluate_search(
     progress: Progress = SILENT,
     min_photos: int = 1,
 ) -> dict[str, Any]:
-    """Search all photos for each class by its name, the first of its synonyms that captions taught the pack.
+    """Search all photos for each class by name, the first synonym that captions taught the pack.
 
     Args:
         model: whose `score` ranks the photos.
@@ -61,8 +63,9 @@ def evaluate_search(
         min_photos: photos that a class needs to be searched for.
 
     Returns:
-        `{"r_precision": mean over classes, "chance": that of a random order, "by_class": {label: {"word", "photos",
-        "r_precision"}}, "unknown_classes": {label: photos}, "signature"}`, shares in 0..1.
+        `{"r_precision": mean over classes, "chance": that of a random order, "by_class": {label:
+        {"word", "photos", "r_precision"}}, "unknown_classes": {label: photos}, "signature"}`,
+        shares in 0..1.
 
     Raises:
         DataError: if the boxes have no classes, or the pack knows a word for none.

@@ -1,7 +1,7 @@
-"""Signatures of evaluations: settings and checksums to reproduce a number, and contamination by training photos.
+"""Signatures of evaluations, to reproduce a number.
 
-A pack that lists fingerprints of its training photos is asked for each photo that it is measured on. Another can only
-be asked for names.
+Settings, checksums, and contamination by training photos. A pack that lists fingerprints of its
+training photos is asked for each photo that it is measured on. Another can only be asked for names.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def photo_counts(captions: np.ndarray) -> dict[str, Any]:
 
 
 def evaluation_signature(model: Model, dataset: Dataset, progress: Progress) -> dict[str, Any]:
-    """All that an evaluation of a model on a dataset says about itself, but what the kind of evaluation adds.
+    """All that an evaluation of a model on a dataset says about itself.
+
+    What the kind of evaluation adds is left out.
 
     Raises:
         PhotoError: if a photo is broken.
@@ -90,7 +92,10 @@ def _signed(
 
 
 def boxes_signature(dataset: BoxedDataset, selection: Mapping[str, Any]) -> dict[str, Any]:
-    """What is said of the boxes alone, whatever was measured on them; arguments as of `box_signature`."""
+    """What is said of the boxes alone, whatever was measured on them.
+
+    Arguments as of `box_signature`.
+    """
     return {
         "dataset": dataset.name,
         "split": dataset.split,
@@ -131,14 +136,16 @@ def training_signature(
 
     Args:
         pack: that is measured.
-        name, split: of the dataset; they are only asked for if the pack has no list of its training photos.
+        name, split: of the dataset; they are only asked for if the pack has no list of its training
+            photos.
         files: the photos.
         progress: shows how far it is.
         max_pixels: of the photos, see `open_photo`.
 
     Returns:
-        `{"seen_in_training": "yes: ...", "no: ..." or "unknown: ..."}`, and `"photos_seen_in_training"`, how many of
-        `files` were recognised, if the pack has a list.
+        `{"seen_in_training": "yes: ...", "no: ..." or "unknown:
+        ..."}`, and `"photos_seen_in_training"`, how many of `files` were recognised, if the pack
+        has a list.
 
     Raises:
         PhotoError: if a photo is broken.
@@ -158,7 +165,10 @@ def training_signature(
 
 
 def training_warning(signature: Mapping[str, Any]) -> str | None:
-    """The warning beside numbers that are contaminated: the pack was trained on these photos; None if none is known."""
+    """The warning beside numbers that are contaminated: the pack was trained on these photos.
+
+    None if none is known.
+    """
     seen = str(signature["seen_in_training"])
     if not seen.startswith("yes"):
         return None
@@ -176,9 +186,10 @@ def training_warning(signature: Mapping[str, Any]) -> str | None:
 def named_in_training(trained_on: Mapping[str, Any], name: str, split: str) -> str:
     """Whether a pack says that it was trained on a split of a dataset.
 
-    Looked for are objects `{"dataset": name, "split": split}` anywhere in what the pack says, and texts that name the
-    dataset and right after it the split ("Flickr8k train: 6,000 photos"), but under "never_seen". Letter case and
-    punctuation do not matter. Names are compared, not photos: under another name they are not recognised.
+    Looked for are objects `{"dataset": name, "split": split}` anywhere in what the pack says, and
+    texts that name the dataset and right after it the split ("Flickr8k train: 6,000 photos"), but
+    under "never_seen". Letter case and punctuation do not matter. Names are compared, not photos:
+    under another name they are not recognised.
 
     Args:
         trained_on: from `pack.json`.
@@ -186,7 +197,8 @@ def named_in_training(trained_on: Mapping[str, Any], name: str, split: str) -> s
         split: several joined by "+", or "all", ask for each of them.
 
     Returns:
-        "yes: ..." with the pack's words, "no: ..." or "unknown: ..."; for people, beside the numbers.
+        "yes: ..." with the pack's words, "no: ..." or "unknown: ..."; for people, beside the
+        numbers.
 
     >>> named_in_training({"captions": "Flickr8k train: 6,000 photos"}, "flickr8k", "train")
     'yes: "Flickr8k train: 6,000 photos"'

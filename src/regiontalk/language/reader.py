@@ -1,16 +1,17 @@
-"""The words network as it runs: a bidirectional recurrent network in NumPy (Eq. 2 to 6), with one of two cells.
+"""The words network as it runs, in NumPy (Eq. 2 to 6).
 
-Axis names: V words in the vocabulary, d dimensions of a word vector, H hidden units, h dimensions of the shared space,
-T words of a sentence, P words of a whole batch of sentences, U different ones among them; G dimensions of word vectors
-from elsewhere.
+A bidirectional recurrent network with one of two cells. Axis names: V words in the vocabulary, d
+dimensions of a word vector, H hidden units, h dimensions of the shared space, T words of a
+sentence, P words of a whole batch of sentences, U different ones among them; G dimensions of word
+vectors from elsewhere.
 
 | cell | weights beside `embedding` (V, d), `W_d` (H, h), `b_d` (h,) |
 |---|---|
 | rnn | `W_e` (d, H), `b_e` (H,), `W_f`, `W_b` (H, H), `b_f`, `b_b` (H,) |
-| gru | `W_xf`, `W_xb` (d, 3H), `b_xf`, `b_xb` (3H,), `W_f`, `W_b` (H, 3H), `b_f`, `b_b` (3H,), gates r, z, n |
+| gru | `W_xf`, `W_xb` (d, 3H), `b_xf`, `b_xb` (3H,), `W_f`, `W_b` (H, 3H), `b_f`, `b_b` (3H,) |
 
-The rnn is the paper's. The gru is not: each direction reads x_t itself, without Eq. 3, and s_t has no f of Eq. 6 around
-it, so it may be negative.
+The rnn is the paper's. The gru, with gates r, z, n, is not: each direction reads x_t itself,
+without Eq. 3, and s_t has no f of Eq. 6 around it, so it may be negative.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ _Update = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class PlacedVectors:
-    """The word vectors (P, d) of P placed words, each computed when it is asked for: all of them would take megabytes.
+    """The word vectors (P, d) of P placed words, each computed when it is asked for.
 
-    No caption taught these words: their places come from word vectors through a map that was learnt beside the
-    captions.
+    All of them would take megabytes. No caption taught these words: their places come from word
+    vectors through a map that was learnt beside the captions.
 
     Args:
         tensors: `vectors` (P, G) and `W_g` (G, d), float32.
@@ -57,9 +58,9 @@ class PlacedVectors:
 class WordsReader:
     """Turns word ids into vectors of the shared space, s_t.
 
-    What sentences of a batch have in common is read once, their first words from the left and their last ones from the
-    right: a captioner's candidates differ in a word or two. No sentence sees another or its length: a batch gives what
-    one sentence at a time gives, up to rounding.
+    What sentences of a batch have in common is read once, their first words from the left and their
+    last ones from the right: a captioner's candidates differ in a word or two. No sentence sees
+    another or its length: a batch gives what one sentence at a time gives, up to rounding.
     """
 
     def __init__(
@@ -94,14 +95,17 @@ class WordsReader:
         """Reads sentences (Eq. 2 to 6).
 
         Args:
-            sentences: an array (T,) of integer word ids for each sentence, T at least 1, ids in 0..V-1.
+            sentences: an array (T,) of integer word ids for each sentence, T at least 1, ids in
+                0..V-1.
 
         Returns:
-            For each sentence its vectors s_t, (T, h) float32, in the order given; of an rnn not negative (f is ReLU).
+            For each sentence its vectors s_t, (T, h) float32, in the order given; of an rnn not
+            negative (f is ReLU).
 
         Raises:
             SentenceError: if a sentence holds no word.
-            ValueError: if an id is outside the vocabulary or an array is not one of integers with one axis.
+            ValueError: if an id is outside the vocabulary or an array is not one of integers with
+                one axis.
         """
         arrays = [np.asarray(ids) for ids in sentences]
         for number, ids in enumerate(arrays):
@@ -197,8 +201,8 @@ class Beginnings:
         from_right: each begins with its last word.
 
     Attributes:
-        levels: for each t the beginnings of t + 1 words: which one of the level before each goes on from, and its last
-            word, (n,) both.
+        levels: for each t the beginnings of t + 1 words: which one of the level before each goes on
+            from, and its last word, (n,) both.
         place: (P,), the beginning that ends at each word of all sentences, levels counted through.
     """
 
@@ -236,7 +240,7 @@ def _rnn(
 def _gru(
     x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]
 ) -> np.ndarray:
-    """The same with gates instead of f: no Eq. 3, a GRU in place of Eq. 4 and 5, and Eq. 6 without its f."""
+    """The same with gates instead of f: no Eq. 3, a GRU for Eq. 4 and 5, Eq. 6 without its f."""
     h_forward = _recur(gru_update, x @ w["W_xf"] + w["b_xf"], left, w["W_f"], w["b_f"])  # (P, H)
     h_backward = _recur(gru_update, x @ w["W_xb"] + w["b_xb"], right, w["W_b"], w["b_b"])  # (P, H)
     s: np.ndarray = (h_forward + h_backward) @ w["W_d"] + w["b_d"]  # (P, h)
@@ -246,7 +250,10 @@ def _gru(
 def _recur(
     update: _Update, words: np.ndarray, beginnings: Beginnings, matrix: np.ndarray, bias: np.ndarray
 ) -> np.ndarray:
-    """One direction, with h = 0 before a sentence's first word: the words' parts (U, H or 3H) -> all h_t (P, H)."""
+    """One direction: the words' parts (U, H or 3H) -> all h_t (P, H).
+
+    With h = 0 before a sentence's first word.
+    """
     state, states = np.zeros((1, len(matrix)), np.float32), []
     for before, word in beginnings.levels:
         state = update(state[before], words[word], matrix, bias)
@@ -267,7 +274,7 @@ def _relu(x: np.ndarray) -> np.ndarray:
 
 
 def _checked_names(weights: Mapping[str, np.ndarray], cell: str) -> list[str]:
-    """The names of the cell's weights, all of them there and of the shapes that `embedding` and `W_d` ask for."""
+    """The names of the cell's weights, checked to be there and to fit `embedding` and `W_d`."""
     names = list(words_shapes(cell, 0, 0, 0, 0))
     for name in names:
         if name not in weights:

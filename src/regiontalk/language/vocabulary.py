@@ -1,4 +1,7 @@
-"""The words that a pack knows: learnt from captions, or placed by word vectors alone; and their near spellings."""
+"""The words that a pack knows: learnt from captions, or placed by word vectors alone.
+
+And their near spellings.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +23,19 @@ WordKind: TypeAlias = Literal["learnt", "placed", "unknown"]
 
 
 class Vocabulary:
-    """Words and their ids, V in all: two that are never printed, then the words by descending frequency.
+    """Words and their ids, V in all: two never printed, then the words by descending frequency.
 
-    Words that were taught later follow, likewise by frequency, so that the ids of the others stay. Words that are only
-    placed have the ids from V on. They can be read and are never written.
+    Words that were taught later follow, likewise by frequency, so that the ids of the others stay.
+    Words that are only placed have the ids from V on. They can be read and are never written.
 
     Attributes:
         BOUNDARY: id 0, START where the captioner reads and END where it writes.
         UNKNOWN: id 1, for every word that the vocabulary lacks.
-        words: the V - 2 real words; `words[i]` has the id i + 2. Words of equal frequency stand alphabetically.
-        counts: (V,) int64, read-only: how often each id occurs in the training captions. For BOUNDARY that is the
-            number of captions, for UNKNOWN the number of words that were too rare.
+        words: the V - 2 real words; `words[i]` has the id i + 2. Words of equal frequency stand
+            alphabetically.
+        counts: (V,) int64, read-only: how often each id occurs in the training captions. For
+            BOUNDARY that is the number of captions, for UNKNOWN the number of words that were too
+            rare.
         placed: P further words; `placed[i]` has the id V + i.
     """
 
@@ -41,10 +46,11 @@ class Vocabulary:
     def __init__(
         self, words: Sequence[str], counts: Sequence[int] | np.ndarray, placed: Sequence[str] = ()
     ) -> None:
-        """Takes the V - 2 real words in the order of their ids, the V counts, and the P placed words.
+        """Takes the V - 2 real words in the order of their ids, the V counts, and P placed words.
 
         Raises:
-            ValueError: if a word is not one word as `tokenise` makes it, occurs twice, or the counts do not fit.
+            ValueError: if a word is not one word as `tokenise` makes it, occurs twice, or the
+                counts do not fit.
         """
         self.words = tuple(words)
         self.counts = np.array(counts, dtype=np.int64)
@@ -107,9 +113,10 @@ class Vocabulary:
         return cls(words, [captions, rare, *(kept[word] for word in words)])
 
     def extended(self, token_lists: Iterable[Sequence[str]], min_count: int = 1) -> Vocabulary:
-        """The same words with the same ids, and after them those that further captions teach, by descending frequency.
+        """The same words with the same ids, and after them new ones.
 
-        Counts add up. Placed words that are taught are placed no more.
+        Those are what further captions teach, by descending frequency. Counts add up. Placed words
+        that are taught are placed no more.
 
         Args:
             token_lists: each further caption as `tokenise` splits it; read once.
@@ -131,7 +138,10 @@ class Vocabulary:
         )
 
     def encode(self, words: Iterable[str]) -> np.ndarray:
-        """The ids of T words, (T,) int64; words that are neither learnt nor placed become UNKNOWN."""
+        """The ids of T words, (T,) int64.
+
+        Words that are neither learnt nor placed become UNKNOWN.
+        """
         found = (self._ids.get(word, self._placed_ids.get(word, self.UNKNOWN)) for word in words)
         return np.array(list(found), dtype=np.int64)
 
@@ -139,7 +149,8 @@ class Vocabulary:
         """The words of some ids.
 
         Raises:
-            ValueError: for BOUNDARY, UNKNOWN and ids outside of 0..V-1: none of them is a word to print.
+            ValueError: for BOUNDARY, UNKNOWN and ids outside of 0..V-1: none of them is a word to
+                print.
         """
         return [self._word(int(id_)) for id_ in ids]
 
@@ -151,8 +162,10 @@ class Vocabulary:
         return self.words[id_ - self._SPECIAL]
 
     def to_json(self) -> dict[str, Any]:
-        """`{"words": [V - 2 strings], "counts": [V integers], "placed": [P strings]}`, as in the pack's
-        `vocabulary.json`; without placed words the last is left out."""
+        """`{"words": [V - 2 strings], "counts": [V integers], "placed": [P strings]}`.
+
+        As in the pack's `vocabulary.json`; without placed words the last is left out.
+        """
         content: dict[str, Any] = {"words": list(self.words), "counts": self.counts.tolist()}
         return content | ({"placed": list(self.placed)} if self.placed else {})
 
@@ -219,15 +232,17 @@ def _check_placed(
 
 
 def one_letter_off(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
-    """The known words that a letter more, less, changed, or two swapped make of a word, the most frequent first.
+    """The known words at an edit distance of one, the most frequent first.
+
+    A letter more, less, changed, or two swapped make them of a word.
 
     Args:
         word: as `tokenise` makes it.
         vocabulary: the words that are known.
 
     >>> vocabulary = Vocabulary(["dog", "dig", "bus"], [9, 0, 5, 3, 2], placed=["dogs"])
-    >>> one_letter_off("dg", vocabulary), one_letter_off("odg", vocabulary), one_letter_off("dogz", vocabulary)
-    (('dog', 'dig'), ('dog',), ('dog', 'dogs'))
+    >>> [one_letter_off(word, vocabulary) for word in ("dg", "odg", "dogz")]
+    [('dog', 'dig'), ('dog',), ('dog', 'dogs')]
     """
     if len(word) == 1 or len(word) > _LONGEST:  # a single letter is one off from every other
         return ()

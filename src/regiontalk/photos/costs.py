@@ -1,7 +1,8 @@
-"""What a small file may cost to decode, bounded before it is: scans of a JPEG, chunks of a PNG, strips of a TIFF.
+"""What a small file may cost to decode, bounded before it is.
 
-The size of a photo in pixels is bounded elsewhere. Here is what multiplies the work behind each pixel, or what readers
-do in Python or in quadratic time for each part of a file. A look at the parts' headers is enough; it takes about a
+Scans of a JPEG, chunks of a PNG, strips of a TIFF. The size of a photo in pixels is bounded
+elsewhere. Here is what multiplies the work behind each pixel, or what readers do in Python or in
+quadratic time for each part of a file. A look at the parts' headers is enough; it takes about a
 microsecond for each.
 """
 
@@ -17,13 +18,15 @@ from regiontalk.errors import PhotoError
 from regiontalk.photos.kinds import wrong
 
 MAX_JPEG_SCANS = 500
-"""Each scan of a progressive JPEG passes over all its pixels. Ordinary ones have about 10, the finest about 100."""
+"""Each scan of a progressive JPEG passes over all its pixels. Ordinary ones have about 10, the
+finest about 100."""
 
 MAX_SCANNED_PIXELS = 20_000_000_000
 """Scans times pixels: some seconds of decoding. 100 scans of 200 megapixels are within it."""
 
 MAX_EXIF_SEGMENTS = 100
-"""Of a JPEG, 64 KB each. Pillow joins them in quadratic time: a thousand take seconds. Ordinary photos have one."""
+"""Of a JPEG, 64 KB each. Pillow joins them in quadratic time: a thousand take seconds. Ordinary
+photos have one."""
 
 MAX_PNG_CHUNKS = 200_000
 """Enough for 1.6 GB of data in the usual chunks of 8 KB."""
@@ -32,14 +35,15 @@ MAX_TIFF_STRIPS = 200_000
 """Strips or tiles. Of photos whose strips are one row each, these are more rows than fit."""
 
 MAX_FAX_ROWS = 500_000
-"""Of a TIFF that is compressed as a fax. libtiff complains of each row that is broken, and goes on."""
+"""Of a TIFF that is compressed as a fax: libtiff complains of each broken row, and goes on."""
 
 MAX_J2K_PACKETS = 50_000_000
-"""Tiles x layers x components x precincts of all resolutions: a second of planning. 100 megapixels in tiles of 64 x 64
-pixels, five layers each, have 3 million."""
+"""Tiles x layers x components x precincts of all resolutions: a second of planning. 100 megapixels
+in tiles of 64 x 64 pixels, five layers each, have 3 million."""
 
 MAX_PPM_COMMENTS = 1_000
-"""Of a PPM in plain text. Pillow takes them out in quadratic time: a megabyte of them takes minutes."""
+"""Of a PPM in plain text. Pillow takes them out in quadratic time: a megabyte of them takes
+minutes."""
 
 _PIECE_BYTES = 1 << 20
 # But the restarts, which part the data of a scan
@@ -128,7 +132,10 @@ def _check_jpeg(name: str, stream: IO[bytes]) -> None:
 
 
 def has_one_scan(stream: IO[bytes]) -> bool:
-    """Whether a JPEG has all its pixels in one scan: only then does a decoder need no memory for the full size."""
+    """Whether a JPEG has all its pixels in one scan.
+
+    Only then does a decoder need no memory for the full size.
+    """
     components = None
     for marker, content in _segments(stream):
         if marker in _FRAMES:
@@ -139,7 +146,7 @@ def has_one_scan(stream: IO[bytes]) -> bool:
 
 
 def _segments(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The markers of a JPEG from the start to the end of the image, each with the first bytes of its segment."""
+    """The markers of a JPEG from start to end of the image, with their segments' first bytes."""
     stream.seek(2)
     while True:
         marker = _next_marker(stream)
@@ -173,7 +180,7 @@ def _next_marker(stream: IO[bytes]) -> int | None:
 
 
 def png_chunks(stream: IO[bytes], most: int) -> Iterator[tuple[bytes, int, int]]:
-    """The first chunks of a PNG: kind, where it begins, how many bytes it has with its frame of 12."""
+    """The first chunks of a PNG: kind, offset, and bytes with the frame of 12."""
     at = 8
     for _ in range(most):
         stream.seek(at)
@@ -206,7 +213,10 @@ def _check_ppm(name: str, stream: IO[bytes]) -> None:
 
 @dataclass(frozen=True)
 class TiffTag:
-    """A tag of a TIFF: how many values it has, and the first of them as a number, where it is one that is read here."""
+    """A tag of a TIFF: how many values it has, and the first one if it is read here.
+
+    The first is a number.
+    """
 
     count: int
     value: int
@@ -244,7 +254,7 @@ def tiff_tags(stream: IO[bytes]) -> dict[int, TiffTag]:
 
 
 def _j2k_packets(stream: IO[bytes]) -> int:
-    """The packets that the main header of a JPEG 2000 codestream announces: decoders plan for each of them."""
+    """The packets that a JPEG 2000 codestream's main header announces: decoders plan for each."""
     head = _codestream(stream)
     if head[:4] != b"\xff\x4f\xff\x51" or len(head) < 4 + _SIZ.size:
         return 0

@@ -22,15 +22,17 @@ _DATE = re.compile(
 
 
 def date_taken(photo: str | os.PathLike[str] | IO[bytes]) -> int | None:
-    """When a photo was taken: the first valid date of DateTimeOriginal, DateTimeDigitized and DateTime.
+    """When a photo was taken: the first valid of DateTimeOriginal, DateTimeDigitized and DateTime.
 
-    Cameras whose clock was never set, and programs, leave blanks or zeros in one of them, which hides no other.
+    Cameras whose clock was never set, and programs, leave blanks or zeros in one of them, which
+    hides no other.
 
     Args:
         photo: its path, or a stream of its file, which is read from its start.
 
     Returns:
-        Whole seconds since 1970 by the camera's own clock, whatever its time zone; None if no date is valid.
+        Whole seconds since 1970 by the camera's own clock, whatever its time zone; None if no date
+        is valid.
     """
     try:
         if isinstance(photo, str | os.PathLike):

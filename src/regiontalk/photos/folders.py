@@ -1,4 +1,7 @@
-"""Finding photos in folders: what is a photo, what is passed over and why, which folders could not be read."""
+"""Finding photos in folders.
+
+What is a photo, what is passed over and why, which folders could not be read.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ SYSTEM_FOLDERS = (
     ".thumbnails",
     "lost+found",
 )
-"""Folders that systems and NAS boxes make: thumbnails, deleted files, snapshots. Searched only if they are named."""
+"""Folders that systems and NAS boxes make: thumbnails, deleted files, snapshots. Searched only if
+they are named."""
 
 _SYSTEM_NAMES = frozenset(name.lower() for name in SYSTEM_FOLDERS)
 
@@ -37,8 +41,8 @@ class FoundPhotos:
 
     Attributes:
         photos: in order.
-        unreadable: folders that could not be read, and why; of what lies below them nothing is known, neither that it
-            is there nor that it is gone.
+        unreadable: folders that could not be read, and why; of what lies below them nothing is
+            known, neither that it is there nor that it is gone.
         system_folders: folders that were passed over because of their names, see `SYSTEM_FOLDERS`.
         other_kinds: how many photos of kinds that are not read were passed over.
     """
@@ -65,11 +69,13 @@ def search_photos(paths: Paths, exclude: Sequence[str] = ()) -> FoundPhotos:
     """The photos that some paths name, and what was passed over.
 
     Args:
-        paths: files, which are taken as given whether they are photos or not, or there at all: `open_photo` will tell;
-            and folders, which are searched with all folders in them for files whose suffix is a photo's, sorted by
-            path. Hidden files and folders, links to folders and `SYSTEM_FOLDERS` are passed over in the search.
-        exclude: patterns (`*`, `?`, `[...]`) of files and folders to pass over; upper and lower case are one. One with
-            a slash is compared with the path from the named folder on, any other with the name alone.
+        paths: files, which are taken as given whether they are photos or not, or there at all:
+            `open_photo` will tell; and folders, which are searched with all folders in them for
+            files whose suffix is a photo's, sorted by path. Hidden files and folders, links to
+            folders and `SYSTEM_FOLDERS` are passed over in the search.
+        exclude: patterns (`*`, `?`, `[...]`) of files and folders to pass over; upper and lower
+            case are one. One with a slash is compared with the path from the named folder on, any
+            other with the name alone.
 
     Raises:
         PhotoError: if a path is empty.
@@ -102,7 +108,9 @@ def find_photos(paths: Paths, exclude: Sequence[str] = ()) -> list[Path]:
 
 
 def names_in_folders(folder: str | os.PathLike[str]) -> list[tuple[Path, list[str]]]:
-    """The names of all files, photos or not, where `search_photos` searches: of a folder and of each in it, sorted.
+    """The names of all files, photos or not, where `search_photos` searches.
+
+    Of a folder and of each in it, sorted.
 
     Raises:
         PhotoError: if a folder cannot be read.
@@ -132,7 +140,7 @@ def _search(folder: str, excluded: Callable[[str], bool], found: FoundPhotos) ->
 def _walk(
     folder: str, excluded: Callable[[str], bool], found: FoundPhotos
 ) -> Iterator[tuple[str, list[str]]]:
-    """Each folder that is searched, with the names of the files in it that are not hidden or excluded."""
+    """Each folder that is searched, with the names of its files that are not hidden or excluded."""
 
     def unreadable(error: OSError) -> None:
         name = os.fsdecode(error.filename or folder)

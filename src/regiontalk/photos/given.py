@@ -13,13 +13,17 @@ from regiontalk.photos.opening import Photo, PhotoSource
 from regiontalk.structures import Regions
 
 PhotoLike: TypeAlias = PhotoSource | Photo
-"""A path, a file's bytes, a binary file object, a PIL image, an array (H, W, 3) uint8 RGB, or an opened photo."""
+"""A path, a file's bytes, a binary file object, a PIL image, an array (H, W, 3) uint8 RGB, or an
+opened photo."""
 
 _ONE_PHOTO = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, Photo)
 
 
 def is_one(photo: Any) -> bool:
-    """Whether something is a single photo, or what was found in one; a file is, whatever lines it might have."""
+    """Whether something is a single photo, or what was found in one.
+
+    A file is, whatever lines it might have.
+    """
     return isinstance(photo, (Regions, *_ONE_PHOTO)) or hasattr(photo, "read")
 
 

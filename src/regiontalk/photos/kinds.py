@@ -1,5 +1,7 @@
-"""Which files are photos by their name, what a file that is none is by its first bytes, and what is said of one that
-cannot be used: its name, what was expected, what was found, what to do.
+"""Which files are photos by their name, and what a file that is none is by its first bytes.
+
+And what is said of one that cannot be used: its name, what was expected, what was found, what to
+do.
 """
 
 from __future__ import annotations
@@ -105,7 +107,10 @@ def heif_is_read() -> bool:
 
 
 def kind_by_name(name: str) -> bool | OtherKind:
-    """What a file in a folder is by its suffix: a photo that is read, one of another kind, or no photo (False)."""
+    """What a file in a folder is by its suffix.
+
+    A photo that is read, one of another kind, or no photo (False).
+    """
     suffix = os.path.splitext(name)[1].lower()
     if suffix in SUFFIXES:
         return True
@@ -114,7 +119,7 @@ def kind_by_name(name: str) -> bool | OtherKind:
 
 
 def is_heif(head: bytes) -> bool:
-    """Whether a file is a HEIF one that is not AVIF: they share a container, and often its first brand.
+    """Whether a file is a HEIF one that is not AVIF; both share a container, often a first brand.
 
     >>> is_heif(b"\\0\\0\\0\\x18ftypmif1\\0\\0\\0\\0mif1heic")
     True
@@ -138,7 +143,10 @@ def is_text(head: bytes) -> bool:
 
 
 def _brands(head: bytes) -> frozenset[bytes]:
-    """The major and the compatible brands of a file in the ISO base media format; none of another file."""
+    """The major and the compatible brands of a file in the ISO base media format.
+
+    None of another file.
+    """
     if head[4:8] != b"ftyp":
         return frozenset()
     end = min(int.from_bytes(head[:4], "big"), len(head))

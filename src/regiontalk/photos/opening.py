@@ -1,4 +1,7 @@
-"""Photos, opened safely: upright, RGB, first frame, of a bounded size; whatever is wrong becomes a `PhotoError`."""
+"""Photos, opened safely: upright, RGB, first frame, of a bounded size.
+
+Whatever is wrong becomes a `PhotoError`.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,13 @@ from regiontalk.photos.readers import (
 PhotoSource: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
 )
-"""A path, a file's bytes, a file opened in binary mode, a PIL image, or an array (H, W, 3) uint8 RGB."""
+"""A path, a file's bytes, a binary file object, a PIL image, or an array (H, W, 3) uint8 RGB."""
 
 MAX_PIXELS = 100_000_000
-"""No more are decoded. This many pixels take 400 MB as RGB, in which Pillow keeps four bytes of each.
+"""No more are decoded.
 
-While they are opened they take up to 1.4 GB, as AVIF 1.7, as WebP 2.1 and as JPEG 2000 2.5 GB: decoders hold the rest.
+This many pixels take 400 MB as RGB, in which Pillow keeps four bytes of each. While they are opened
+they take up to 1.4 GB, as AVIF 1.7, as WebP 2.1 and as JPEG 2000 2.5 GB: decoders hold the rest.
 """
 
 SHRUNK = 5
@@ -53,7 +57,8 @@ _TURNS = {
 }
 _ON_ITS_SIDE = (5, 6, 7, 8)
 _GREYS_AT_ONCE = 1 << 20
-"""Wide greys turned into 8 bits at a time: in double precision, a whole photo would take three times its memory."""
+"""Wide greys turned into 8 bits at a time: in double precision, a whole photo would take three
+times its memory."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +66,11 @@ class Photo:
     """An opened photo.
 
     Attributes:
-        file: where it came from, as given; "<bytes>", "<file>", "<image>" or "<array>" if it has no name.
+        file: where it came from, as given; "<bytes>", "<file>", "<image>" or "<array>" if it has no
+            name.
         width, height: of the upright original, in pixels.
-        image: upright, RGB, decoded; smaller than `width` x `height` if it was opened with `min_side`.
+        image: upright, RGB, decoded; smaller than `width` x `height` if it was opened with
+            `min_side`.
     """
 
     file: str
@@ -72,7 +79,9 @@ class Photo:
     image: Image.Image
 
     def prepared(self, size: int) -> Self:
-        """The same photo as the vision graph takes it, so that many can wait in little memory; see `prepare`.
+        """The same photo as the vision graph takes it, so that many can wait in little memory.
+
+        See `prepare`.
 
         Raises:
             PhotoError: if there is too little memory for it.
@@ -86,22 +95,24 @@ class Photo:
 def open_photo(
     source: PhotoSource, *, max_pixels: int | None = None, min_side: int | None = None
 ) -> Photo:
-    """Open a photo: the first frame, upright as its EXIF orientation says, RGB, transparency on white.
+    """Open a photo: the first frame, upright by its EXIF orientation, RGB, transparency on white.
 
-    16-bit greys are scaled to 8 bits by their high byte; for 32-bit and floating-point greys see `to_rgb`.
+    16-bit greys are scaled to 8 bits by their high byte; for 32-bit and floating-point greys see
+    `to_rgb`.
 
     Args:
-        source: a path, a file's bytes, a file opened in binary mode, a PIL image, or an array (H, W, 3) uint8 RGB. A
-            file that can seek is read from its start, whatever was read of it before, and left where it was; another
-            one is read to its end.
-        max_pixels: width times height that is still decoded, `MAX_PIXELS` if it is None; found out from the header,
-            before any decoding. JPEGs that are decoded smaller may have `SHRUNK` times as many.
-        min_side: JPEGs may be decoded at 1/2, 1/4 or 1/8 of their size, which is several times faster, as long as
-            both sides keep at least this many pixels; None for the full size.
+        source: a path, a file's bytes, a file opened in binary mode, a PIL image, or an array
+            (H, W, 3) uint8 RGB. A file that can seek is read from its start, whatever was read of
+            it before, and left where it was; another one is read to its end.
+        max_pixels: width times height that is still decoded, `MAX_PIXELS` if it is None; found out
+            from the header, before any decoding. JPEGs that are decoded smaller may have `SHRUNK`
+            times as many.
+        min_side: JPEGs may be decoded at 1/2, 1/4 or 1/8 of their size, which is several times
+            faster, as long as both sides keep at least this many pixels; None for the full size.
 
     Raises:
-        PhotoError: if it is missing, no regular file, not a photo, damaged, cut off, too large, dear to decode, or too
-            large for the memory there is. It names the photo.
+        PhotoError: if it is missing, no regular file, not a photo, damaged, cut off, too large,
+            dear to decode, or too large for the memory there is. It names the photo.
         ValueError: if `max_pixels` or `min_side` is below 1.
     """
     most = MAX_PIXELS if max_pixels is None else max_pixels
@@ -328,9 +339,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
 def _wide_grey(values: np.ndarray) -> Image.Image:
     """Greys (H, W) int32 or float32 → 8 bits.
 
-    Such photos do not say what white is, so it is the smallest that fits of what is common: 65,535 for integers; 1, 255
-    or 65,535 for floats. If none fits, the values are stretched from the least to the greatest. Values that are not
-    finite are black.
+    Such photos do not say what white is, so it is the smallest that fits of what is common: 65,535
+    for integers; 1, 255 or 65,535 for floats. If none fits, the values are stretched from the least
+    to the greatest. Values that are not finite are black.
     """
     grey = np.where(np.isfinite(values), values, 0)
     low, high = float(grey.min()), float(grey.max())

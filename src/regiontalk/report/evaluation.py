@@ -1,4 +1,7 @@
-"""A report of an evaluation: its numbers as they are, with their signatures, and examples of what is behind them."""
+"""A report of an evaluation: its numbers with their signatures, and examples.
+
+The examples show what is behind the numbers.
+"""
 
 from __future__ import annotations
 
@@ -296,7 +299,10 @@ def _examples(title: str, note: str, items: Sequence[str]) -> str:
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are HTML already but those of the heading and the first column of several."""
+    """A table of cells that are HTML already.
+
+    But those of the heading and the first column of several.
+    """
     head = "".join(
         f'<th scope="col">{escape(each)}</th>' if each else "<td></td>" for each in heading
     )

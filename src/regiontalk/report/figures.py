@@ -1,8 +1,9 @@
-"""Results as HTML that needs no script: the photo with numbered boxes, the words beside it in matching colours.
+"""Results as HTML that needs no script.
 
-Everything that comes from outside is escaped. Styles stand on the elements, so that a fragment looks the same wherever
-it is put: in a notebook's cell or in a report, on light or dark. Figures are after the paper's figures 5 and 7. Beside
-them stands the recall curve: how many questions have their answer among the first k.
+The photo with numbered boxes, the words beside it in matching colours. Everything that comes from
+outside is escaped. Styles stand on the elements, so that a fragment looks the same wherever it is
+put: in a notebook's cell or in a report, on light or dark. Figures are after the paper's figures 5
+and 7. Beside them stands the recall curve: how many questions have their answer among the first k.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FOUND, TRUTH = PALETTE[0], PALETTE[6]
 """The colours of boxes that the model found, and of those that were given."""
 
 _PLAIN = 640
-"""Lines and letters have their plain size on a photo whose long side is so many pixels, and grow with it."""
+"""The photo's long side at which lines and letters have plain size; they grow with it."""
 
 SIDE = 640
 """Pixels on the long side of a photo in a notebook."""
@@ -57,7 +58,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Mark:
-    """A box on the photo, in pixels of the original, with its label; `dashed` boxes were given, not found."""
+    """A box on the photo, in pixels of the original, with its label.
+
+    `dashed` boxes were given, not found.
+    """
 
     box: Sequence[float]
     label: str
@@ -66,7 +70,10 @@ class Mark:
 
 
 def html_of(result: Description | Alignment | Regions) -> str:
-    """A result as a notebook shows it: its photo, if the file can still be read and has the same size, and boxes."""
+    """A result as a notebook shows it, with its photo and boxes.
+
+    The photo is shown if its file can still be read and has the same size.
+    """
     if isinstance(result, Description):
         return description_figure(result, _photo_of(result.regions))
     if isinstance(result, Alignment):
@@ -106,7 +113,8 @@ def description_figure(description: Description, image: Picture | None) -> str:
 def alignment_figure(alignment: Alignment, image: Picture | None) -> str:
     """The photo with the sentence below, each word in the colour and with the number of its box.
 
-    Words that no region answers to (score 0 or less) are faint, and boxes of such words only are left out.
+    Words that no region answers to (score 0 or less) are faint, and boxes of such words only are
+    left out.
 
     Args:
         alignment: of any photo.
@@ -242,7 +250,10 @@ def css(colour: Colour) -> str:
 
 
 def _photo_of(regions: Regions) -> Picture | None:
-    """The photo, small. A result must show itself even if its photo is gone, so whatever goes wrong is None."""
+    """The photo, small.
+
+    A result must show itself even if its photo is gone, so whatever goes wrong is None.
+    """
     try:
         photo = open_photo(regions.file, max_pixels=MOST_PIXELS, min_side=SIDE)
         if (photo.width, photo.height) != (regions.width, regions.height):

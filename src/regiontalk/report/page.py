@@ -1,11 +1,12 @@
-"""One HTML file that holds all it shows: styles, script, data and photos. It cannot reach the network.
+"""One HTML file that holds all it shows: styles, script, data and photos.
 
-Photos and words are in the page as figures that need no script; where scripts run, each becomes the interactive view of
-RegionTalk's own page. So the file can also be read in a mail program, printed, and searched.
+It cannot reach the network. Photos and words are in the page as figures that need no script; where
+scripts run, each becomes the interactive view of RegionTalk's own page. So the file can also be
+read in a mail program, printed, and searched.
 
-Browsers do not import modules from `file:` addresses. So each of the page's own JavaScript modules becomes a function
-that is called once and hands out its exports; modules keep their own names and run in the order in which they need each
-other.
+Browsers do not import modules from `file:` addresses. So each of the page's own JavaScript modules
+becomes a function that is called once and hands out its exports; modules keep their own names and
+run in the order in which they need each other.
 """
 
 from __future__ import annotations
@@ -56,7 +57,9 @@ class View:
     figure: str
 
     def html(self, number: int) -> str:
-        """The figure, ready to be replaced. It must stand in an `article` whose first image is the view's photo.
+        """The figure, ready to be replaced.
+
+        It must stand in an `article` whose first image is the view's photo.
 
         Args:
             number: the view's place in the page's data, from 0.
@@ -129,17 +132,18 @@ def static_folder() -> Traversable:
 
 
 def bundled(entry: str, folder: Traversable | None = None) -> str:
-    """One script of a module and all that it imports, whose exports become properties of `regiontalkViews`.
+    """One script of a module and all its imports; exports become properties of `regiontalkViews`.
 
-    Understood are `import {a, b as c} from "./file.js"`, and `export` before a function, class, const or let.
+    Understood are `import {a, b as c} from "./file.js"`, and `export` before a function, class,
+    const or let.
 
     Args:
         entry: the module's file name.
         folder: where the modules lie; None for the page's own.
 
     Raises:
-        ValueError: if a module uses another kind of import or export, two import each other, or a text could end the
-            script element.
+        ValueError: if a module uses another kind of import or export, two import each other, or a
+            text could end the script element.
     """
     parts: dict[str, str] = {}
     _add(entry, folder or static_folder(), parts, ())

@@ -137,16 +137,19 @@ class PhotoReport:
 
 
 def alignment_data(alignment: Alignment) -> dict[str, Any]:
-    """The object of `regiontalk align --json`, with β and all scores, so that a page can decode with another β.
+    """The object of `regiontalk align --json`, with β and all scores.
 
-    `scores` is (T, M), rows are words: ψ_U of Eq. 11 with six significant digits.
+    A page can decode it with another β. `scores` is (T, M), rows are words: ψ_U of Eq. 11 with six
+    significant digits.
     """
     scores = [[float(f"{value:.6g}") for value in row] for row in alignment.unary.tolist()]
     return {**alignment.to_json(), "beta": alignment.beta, "scores": scores}
 
 
 def shown_names(files: Sequence[Path]) -> list[str]:
-    r"""Names for photos in a page that others will read: without the folders that all of them lie in, and printable.
+    r"""Names for photos in a page that others will read.
+
+    Without the folders that all of them lie in, and printable.
 
     >>> shown_names([Path("/home/ann/a.jpg"), Path("/home/ann/b/a.jpg")])
     ['a.jpg', 'b/a.jpg']

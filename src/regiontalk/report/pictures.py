@@ -11,7 +11,8 @@ from regiontalk.photos import Photo
 
 QUALITY = 82
 LEAST_SIDE = 320
-"""Photos are never made smaller than this on their long side to save bytes: they should still show something."""
+"""Photos are never made smaller than this on their long side to save bytes: they should still show
+something."""
 LEAST_BYTES = 48_000
 """What a photo of `LEAST_SIDE` needs at most, as a data: URL."""
 
@@ -21,13 +22,14 @@ _LONGEST_PROFILE = 4096
 
 
 def data_url(photo: Photo, max_side: int, most: int | None = None) -> str:
-    """A photo as a data: URL of a JPEG, without the metadata that cameras write (place, time, comments).
+    """A photo as a data: URL of a JPEG, without cameras' metadata (place, time, comments).
 
     Args:
         photo: decoded at any size.
         max_side: its long side is made at most so many pixels.
-        most: characters the URL may have, at least `LEAST_BYTES`; where it would have more, the photo is made smaller,
-            but not below `LEAST_SIDE`, and then coarser. None for as many as it takes.
+        most: characters the URL may have, at least `LEAST_BYTES`; where it would have more, the
+            photo is made smaller, but not below `LEAST_SIDE`, and then coarser. None for as many as
+            it takes.
     """
     side = min(max_side, max(photo.image.size))
     quality = QUALITY
@@ -44,7 +46,9 @@ def data_url(photo: Photo, max_side: int, most: int | None = None) -> str:
 
 
 def jpeg(image: Image.Image, side: int, quality: int = QUALITY) -> bytes:
-    """A copy as JPEG, without the metadata that cameras write (place, time, comments), but with its colour profile.
+    """A copy as JPEG, without cameras' metadata (place, time, comments).
+
+    Its colour profile is kept.
 
     Args:
         image: upright, RGB.
@@ -67,7 +71,10 @@ def jpeg(image: Image.Image, side: int, quality: int = QUALITY) -> bytes:
 
 
 def _profile(image: Image.Image) -> bytes | None:
-    """The photo's own colour profile, without which colours of newer phones look dull; none that is long or not RGB."""
+    """The photo's own colour profile, without which colours of newer phones look dull.
+
+    None that is long or not RGB.
+    """
     profile = image.info.get("icc_profile")
     fits = (
         isinstance(profile, bytes)

@@ -18,7 +18,9 @@ _LARGEST = 14.0
 
 
 def reliability_diagram(bins: Sequence[Bin]) -> str:
-    """A dot for each bin, the larger the more questions it holds; on the diagonal, what is told is so.
+    """A dot for each bin, the larger the more questions it holds.
+
+    On the diagonal, what is told is so.
 
     Args:
         bins: at least one.

@@ -1,4 +1,7 @@
-"""People's own texts for photos of an index: captions of a file or a folder, and the photos that they are about."""
+"""People's own texts for photos of an index.
+
+Captions of a file or a folder, and the photos that they are about.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +36,17 @@ class PhotoTexts:
 def read_texts(captions: str | os.PathLike[str], found: Mapping[str, FoundPhotos]) -> PhotoTexts:
     """Reads captions in any of the known formats, and finds the photos that they are about.
 
-    A name in a file is a path from the file's folder on, as `describe --csv` writes it, or else from a folder of photos
-    that was named, as `describe --alt-text` does. Only names are compared, and no file is opened by them: they may lead
-    out of their folder.
+    A name in a file is a path from the file's folder on, as `describe --csv` writes it, or else
+    from a folder of photos that was named, as `describe --alt-text` does. Only names are compared,
+    and no file is opened by them: they may lead out of their folder.
 
     Args:
         captions: a file or folder, see `regiontalk.data.folder`.
         found: photos and folders that were named → what was found there.
 
     Raises:
-        DataError: if the captions cannot be read; if none is about one of the photos, or one may be about two; or if a
-            text is too long, or cannot be written as UTF-8.
+        DataError: if the captions cannot be read; if none is about one of the photos, or one may be
+            about two; or if a text is too long, or cannot be written as UTF-8.
     """
     source = Path(captions)
     folder = source if source.is_dir() else source.parent

@@ -1,11 +1,12 @@
-"""The columns of a segment: photos of an index, in memory or mapped from a file, each checked before it is read.
+"""The columns of a segment: photos of an index, in memory or mapped from a file.
 
-What is read of a column is compared with its checksums first, once, and the rest not at all. A block is `BLOCK_BYTES`
-of a column, the last of a column what is left. Its checksum is its CRC-32, which finds all damage of up to 32
-neighbouring bits, and other damage but for one case in 2^32.
+Each is checked before it is read. What is read of a column is compared with its checksums first,
+once, and the rest not at all. A block is `BLOCK_BYTES` of a column, the last of a column what is
+left. Its checksum is its CRC-32, which finds all damage of up to 32 neighbouring bits, and other
+damage but for one case in 2^32.
 
-Axis names: P photos, R regions of all of them, B bytes of all paths, C bytes of all texts, h dimensions of the shared
-space.
+Axis names: P photos, R regions of all of them, B bytes of all paths, C bytes of all texts, h
+dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class _Whole:
 
 
 class Columns:
-    """The content of a segment. What is read of it is compared with its checksums first; damage is a `DataError`.
+    """The content of a segment.
+
+    What is read of it is compared with its checksums first; damage is a `DataError`.
 
     Args:
         arrays: the columns; those of texts may be left out where there are none.
@@ -61,7 +64,8 @@ class Columns:
         mapped: the map that the columns lie in, if they do.
 
     Attributes:
-        row_ends: (P,) int64; photo p has the rows from `row_ends[p - 1]` (0 for the first) to `row_ends[p]`.
+        row_ends: (P,) int64; photo p has the rows from `row_ends[p - 1]` (0 for the first) to
+            `row_ends[p]`.
         path_ends: (P,) int64, the same for the bytes of its path.
         text_ends: (P,) int64, the same for the bytes of its text, which may be none.
         taken: (P,) int64, seconds since 1970 by the camera's clock, or `NO_DATE`.
@@ -69,7 +73,8 @@ class Columns:
         dimensions: (P, 2) int32, width and height in pixels.
         hubness: (P,) float32, see `Regions`.
         pooled: (P, h) float32, the mean of the photo's region vectors.
-        boxes: (R, 4) float32, xyxy in pixels of the original photo; a photo's first is the whole of it.
+        boxes: (R, 4) float32, xyxy in pixels of the original photo; a photo's first is the whole of
+            it.
         objectness: (R,) float32 in 0..1.
         scales: (R,) float32 for int8, else empty.
         vectors: (R, h) in the index's storage, v_i of Eq. 1.
@@ -112,7 +117,9 @@ class Columns:
         return part
 
     def around(self, name: str, photos: np.ndarray) -> np.ndarray:
-        """A column with a row for each region, of which only the rows of some photos (n,) are checked: read no other.
+        """A column with a row for each region, checked only for some photos (n,).
+
+        Read no other rows of it.
 
         Raises:
             DataError: if they are damaged.
@@ -122,9 +129,10 @@ class Columns:
         return self._arrays[name]
 
     def require_whole(self) -> None:
-        """See that nobody has cut the file off since it was mapped: the system ends a process that reads on.
+        """See that nobody has cut off the mapped file: the system ends a process that reads on.
 
-        It takes half a microsecond, and is done before each pass over a column, and before a photo is asked for.
+        It takes half a microsecond, and is done before each pass over a column, and before a photo
+        is asked for.
 
         Raises:
             DataError: if it is cut off.
@@ -223,7 +231,7 @@ class Columns:
         )
 
     def regions(self, photo: int) -> Regions:
-        """A photo's regions as `Model.look` found them, but for their features, (M, 0), which are not kept.
+        """A photo's regions as `Model.look` found them, without features, (M, 0): none are kept.
 
         Raises:
             DataError: if they are damaged, or none that a photo can have.
@@ -251,7 +259,10 @@ class Columns:
         return problem(self.name, f"damaged, {found}", DataError, MAKE_AGAIN)
 
     def with_entry(self, photo: int, entry: Entry) -> Columns:
-        """A photo's regions under another entry: what was moved, touched or got a text need not be looked at again."""
+        """A photo's regions under another entry.
+
+        What was moved, touched or got a text need not be looked at again.
+        """
         one = slice(photo, photo + 1)
         rows = self.rows(one)
         kept = {

@@ -1,4 +1,7 @@
-"""Conditions of a search on path, date taken and size: as a mask over an index, and as a Qdrant server's filter."""
+"""Conditions of a search on path, date taken and size.
+
+As a mask over an index, and as a Qdrant server's filter.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,11 @@ class Where:
     """Conditions that a photo must all meet; None asks for nothing.
 
     Attributes:
-        path: a pattern for the whole path, with * and ?, all else literal; * also stands for folders' separators.
-            Composed and decomposed letters, such as é by one character or by two, are the same.
-        taken_from, taken_to: the first and the last day on which it was taken, by the camera's clock. A photo whose
-            EXIF data has no date meets neither.
+        path: a pattern for the whole path, with * and ?, all else literal; * also stands for
+            folders' separators. Composed and decomposed letters, such as é by one character or by
+            two, are the same.
+        taken_from, taken_to: the first and the last day on which it was taken, by the camera's
+            clock. A photo whose EXIF data has no date meets neither.
         least, most: width and height in pixels that it must at least and at most have.
     """
 

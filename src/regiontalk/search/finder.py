@@ -1,4 +1,7 @@
-"""Searching by sentences, phrases and photos: a model reads the question, an engine ranks, and each result says why."""
+"""Searching by sentences, phrases and photos.
+
+A model reads the question, an engine ranks, and each result says why.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +37,13 @@ class FoundPhoto:
     Attributes:
         rank: from 1.
         entry: which one: path, size, date and text.
-        score: of a sentence, S_kl as `Model.score` gives it; of a photo, the cosine of `Engine.like`, at most 1.
+        score: of a sentence, S_kl as `Model.score` gives it; of a photo, the cosine of
+            `Engine.like`, at most 1.
         regions: its boxes and stored vectors; features, (M, 0), are not kept.
-        alignment: of the sentence with its regions; None where the query was a photo, or the pack knows none of its
-            words.
-        text_words: the sentence's words that stand in the photo's text, for which it may rank before photos with a
-            higher score, see `regiontalk.search.texts`.
+        alignment: of the sentence with its regions; None where the query was a photo, or the pack
+            knows none of its words.
+        text_words: the sentence's words that stand in the photo's text, for which it may rank
+            before photos with a higher score, see `regiontalk.search.texts`.
     """
 
     rank: int
@@ -61,19 +65,26 @@ class FoundPhoto:
 
     @property
     def phrases(self) -> tuple[Phrase, ...]:
-        """The sentence's phrases, each with the box that answers it; none where the query was a photo."""
+        """The sentence's phrases, each with the box that answers it.
+
+        None where the query was a photo.
+        """
         return () if self.alignment is None else self.alignment.phrases
 
     @property
     def sure(self) -> float | None:
-        """The probability that the photo shows what the sentence says, `SEARCHED` being the one before looking.
+        """The probability that the photo shows what the sentence says.
 
-        None where the query was a photo, or the pack tells no probabilities.
+        `SEARCHED` is the one before looking. None where the query was a photo, or the pack tells no
+        probabilities.
         """
         return None if self.alignment is None else at_prior(self.alignment.sure, SEARCHED)
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `regiontalk search --json` prints; of a sentence with phrases and text_words."""
+        """The object that `regiontalk search --json` prints.
+
+        Of a sentence with phrases and text_words.
+        """
         content = {"rank": self.rank, **self.entry.to_json(), "score": self.score}
         if self.alignment is None and not self.text_words:
             return content
@@ -158,12 +169,14 @@ class Finder:
         """The k best photos for a sentence, each with the boxes that answer its phrases.
 
         Args:
-            sentence: a sentence, or what `Model.read` made of it. Its words are looked for in photos' texts too.
+            sentence: a sentence, or what `Model.read` made of it. Its words are looked for in
+                photos' texts too.
             k: at least 1.
             where: which photos may be found.
 
         Raises:
-            SentenceError: if the sentence has no word, or none that the pack knows or a photo's text has.
+            SentenceError: if the sentence has no word, or none that the pack knows or a photo's
+                text has.
             ConfigError, DataError: as `Engine`.
         """
         read = sentence if isinstance(sentence, Sentence) else self._model.read(sentence)[0]
@@ -203,7 +216,8 @@ class Finder:
         """The k photos most like another, itself among them if it is there.
 
         Args:
-            photo: one that `Model.look` takes, or what was found in one, as the regions of a result.
+            photo: one that `Model.look` takes, or what was found in one, as the regions of a
+                result.
             k, where: as for `search`.
 
         Raises:
@@ -221,12 +235,15 @@ class Finder:
             yield FoundPhoto(rank, hit.entry, hit.score, hit.regions)
 
     def words_in_texts(self, words: Iterable[str]) -> tuple[str, ...]:
-        """Those of some words that a photo's text has: `search` finds photos by them, even if the pack knows none."""
+        """Those of some words that a photo's text has.
+
+        `search` finds photos by them, even if the pack knows none.
+        """
         asked = ((word, TextQuery((word,), frozenset(), False)) for word in words)
         return tuple(word for word, query in asked if self._engine.matching_texts(query))
 
     def _read(self, sentence: str | Sentence) -> Sentence:
-        """A sentence with at least one word that the pack knows: the others say nothing about a photo."""
+        """A sentence with a word that the pack knows; others say nothing about a photo."""
         read = sentence if isinstance(sentence, Sentence) else self._model.read(sentence)[0]
         if (read.ids == Vocabulary.UNKNOWN).all():
             raise SentenceError(
@@ -252,7 +269,7 @@ def require_searchable(pack: Pack) -> None:
 def on_one_region(
     hit: BoxHit, read: Sentence, odds: Sequence[float | None] | None = None
 ) -> Alignment:
-    """The whole phrase on the box that was found: an alignment with β beyond all bounds, and the box given."""
+    """The whole phrase on the box that was found: β beyond all bounds, and the box given."""
     unary = read.vectors @ hit.regions.vectors.T  # (T, M)
     return aligned(
         hit.regions, read, math.inf, hit.score, np.full(len(read), hit.region), unary, odds
@@ -268,8 +285,8 @@ def rank_sentences(
 ) -> list[tuple[int, float]]:
     """The sentences that fit a photo best.
 
-    The sum of Eq. 8 runs over each sentence's own words. Engines for MaxSim, whose sums run over the query's, do not
-    compute that, so it is done here, exactly.
+    The sum of Eq. 8 runs over each sentence's own words. Engines for MaxSim, whose sums run over
+    the query's, do not compute that, so it is done here, exactly.
 
     Args:
         regions: the photo's, v_i (M, h).
@@ -278,7 +295,8 @@ def rank_sentences(
         kind: "max" for Eq. 8, "sum" for Eq. 7, "mean" for Eq. 8 / words.
 
     Returns:
-        Place and score of the k best, the best first; of equals the first. A score is S_kl less the hubness of both.
+        Place and score of the k best, the best first; of equals the first. A score is S_kl less the
+        hubness of both.
     """
     if not sentences:
         return []

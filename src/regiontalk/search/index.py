@@ -45,7 +45,8 @@ class Segment:
 class Index:
     """The photos of an index at the moment it was opened, whatever a writer does meanwhile.
 
-    A *position* numbers the photos through all segments, from 0; some positions belong to photos that no longer count.
+    A *position* numbers the photos through all segments, from 0; some positions belong to photos
+    that no longer count.
 
     Attributes:
         folder: where it lies.
@@ -76,7 +77,8 @@ class Index:
             pack: that will be used with it; None if none will.
 
         Raises:
-            DataError: if there is no index, or it is damaged, of another version or of another pack.
+            DataError: if there is no index, or it is damaged, of another version or of another
+                pack.
         """
         folder = Path(folder)
         for left in reversed(range(_TRIES)):

@@ -1,6 +1,7 @@
-"""The manifest of an index: which segments count. Renaming a new one into place is the only way anything is committed.
+"""The manifest of an index: which segments count.
 
-Whatever else lies in the folder is a writer's unfinished work, and the next writer clears it away.
+Renaming a new one into place is the only way anything is committed. Whatever else lies in the
+folder is a writer's unfinished work, and the next writer clears it away.
 """
 
 from __future__ import annotations
@@ -25,14 +26,15 @@ if TYPE_CHECKING:
 
 FORMAT = "regiontalk-index"
 WITHOUT_TEXTS, WITH_TEXTS = VERSIONS = (3, 4)
-"""Format versions: the second where photos have texts, which programs that know only the first cannot read."""
+"""Format versions; the second, with texts of photos, cannot be read by programs of the first."""
 
 MANIFEST_FILE = "manifest.json"
 _NEW = ".new"
 """Ends the name of a file that is not finished."""
 
 MOST = 1 << 40
-"""Photos, regions and bytes of paths: more than any disk holds, and few enough for all sums to fit 64 bits."""
+"""Photos, regions and bytes of paths: more than any disk holds, and few enough for all sums to fit
+64 bits."""
 _MAX_MANIFEST_BYTES = 1 << 28
 _MAKE_ONE = "Make one: regiontalk index add PHOTOS --index DIR, or open_index(DIR).add(PHOTOS)"
 _DAMAGED = (
@@ -226,7 +228,9 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _from_json(content: dict[str, Any]) -> Manifest:
-    """From what fits its checksum. All is checked all the same: it says what is read, and what is deleted.
+    """From what fits its checksum.
+
+    All is checked all the same: it says what is read, and what is deleted.
 
     Raises:
         ValueError: naming what is wrong.
@@ -285,7 +289,10 @@ def is_unfinished(name: str) -> bool:
 
 
 def clear_leftovers(folder: Path, manifest: Manifest) -> None:
-    """Deletes what no manifest counts: unfinished and replaced segments. Only for the one who holds the lock."""
+    """Deletes what no manifest counts: unfinished and replaced segments.
+
+    Only for the one who holds the lock.
+    """
     counted = {each.file for each in manifest.segments}
     for path in folder.iterdir():
         replaced = segment_number(path.name) is not None and path.name not in counted

@@ -1,10 +1,12 @@
-"""The photos of an index on a Qdrant server or cluster, or in its embedded mode, behind the same contract.
+"""The photos of an index on a Qdrant server or cluster, or in its embedded mode.
 
-Each photo is a point with three vectors: `regions`, all its region vectors, compared by MaxSim of raw dot products,
-which is Eq. 8 when the query's are words; `pooled`, their mean, which an approximate index finds candidates by; and
-`like`, their mean once more, compared by cosines, for photos by photo. The first two have one number more than the
-space: the photo's hubness, which a word with a 1 there takes off. What else a result needs lies in its payload, so that
-a search needs no index on this machine: the photo's text too, and its words, which the server compares with a query's.
+Behind the same contract as the exact engine. Each photo is a point with three vectors: `regions`,
+all its region vectors, compared by MaxSim of raw dot products, which is Eq. 8 when the query's are
+words; `pooled`, their mean, which an approximate index finds candidates by; and `like`, their mean
+once more, compared by cosines, for photos by photo. The first two have one number more than the
+space: the photo's hubness, which a word with a 1 there takes off. What else a result needs lies in
+its payload, so that a search needs no index on this machine: the photo's text too, and its words,
+which the server compares with a query's.
 
 Axis names: M regions of a photo, T words, h dimensions of the shared space.
 """
@@ -51,7 +53,8 @@ def connected(place: str) -> Iterator[QdrantClient]:
         place: a server's URL, http:// or https://; else a folder for the embedded mode.
 
     Raises:
-        ConfigError: if the extra is not installed, or the place looks like an address, but has no http:// or https://.
+        ConfigError: if the extra is not installed, or the place looks like an address, but has no
+            http:// or https://.
         DataError: if another process holds the folder.
         OSError: if the server cannot be reached, or refuses; it names the server.
     """
@@ -75,8 +78,9 @@ def push(
     collection: str,
     done: Callable[[int], None] = lambda photos: None,
 ) -> tuple[int, int]:
-    """Makes a collection hold what an index holds. Photos that it holds already are not sent again, so that a push that
-    was stopped goes on.
+    """Makes a collection hold what an index holds.
+
+    Photos that it holds already are not sent again, so that a push that was stopped goes on.
 
     Args:
         index: open.
@@ -125,8 +129,9 @@ class QdrantEngine:
         client: from `connected`.
         collection: that `push` filled.
         pack: that will be used with it.
-        candidates: photos that the approximate index on pooled vectors fetches, to be scored exactly by their regions;
-            None scores all photos, which a large collection takes long for.
+        candidates: photos that the approximate index on pooled vectors fetches, to be scored
+            exactly by their regions; None scores all photos, which a large collection takes long
+            for.
 
     Raises:
         DataError: if there is no such collection, or it is of another pack.
@@ -149,8 +154,11 @@ class QdrantEngine:
     def photos(
         self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None
     ) -> list[Hit]:
-        """See `Engine`. Of the photos whose texts have a word of the query, the k best by content are ranked, for each
-        word; and R of `regiontalk.search.texts` is that of the photos which are ranked."""
+        """See `Engine`.
+
+        Of the photos whose texts have a word of the query, the k best by content are ranked, for
+        each word; and R of `regiontalk.search.texts` is that of the photos which are ranked.
+        """
         asked, weights = np.column_stack([words, np.ones(len(words))]), self._weights(query)
         if query is None or not weights:
             return _hits(self._query(asked, k, where))
@@ -172,7 +180,10 @@ class QdrantEngine:
         return self._count(conditions_of(where, query.words)) if query.words else 0
 
     def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
-        """See `Engine`; with candidates the approximate index finds the photos, and may miss some."""
+        """See `Engine`.
+
+        With candidates the approximate index finds the photos, and may miss some.
+        """
         from qdrant_client import models
 
         few = None if self._candidates is None else max(k, self._candidates)
@@ -194,7 +205,10 @@ class QdrantEngine:
     def boxes(
         self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False
     ) -> list[BoxHit]:
-        """See `Engine`. The k best boxes lie in the k photos with the best box, which MaxSim with one word finds."""
+        """See `Engine`.
+
+        The k best boxes lie in the k photos with the best box, which MaxSim with one word finds.
+        """
         query = words.sum(axis=0)
         hits = []
         for each in self._query(np.append(query, 0)[None], k, where):
@@ -234,7 +248,10 @@ class QdrantEngine:
     def _query(
         self, words: np.ndarray, k: int, where: Where, in_text: Sequence[str] = ()
     ) -> list[Any]:
-        """The k best points for words (T, h + 1) by MaxSim, with payload and regions; see `_filter`."""
+        """The k best points for words (T, h + 1) by MaxSim, with payload and regions.
+
+        See `_filter`.
+        """
         from qdrant_client import models
 
         conditions = conditions_of(where, in_text)
@@ -322,7 +339,10 @@ def _require_pack(client: QdrantClient, collection: str, pack: PackIdentity) -> 
 
 
 def _require_vectors(client: QdrantClient, collection: str, dim: int) -> None:
-    """Somebody else may have made the collection. Vectors that it compares in another way would give other scores."""
+    """Somebody else may have made the collection.
+
+    Vectors that it compares in another way would give other scores.
+    """
     from qdrant_client import models
 
     vectors = client.get_collection(collection).config.params.vectors
@@ -422,7 +442,7 @@ def _all_points(client: QdrantClient, collection: str) -> Iterator[str]:
 
 
 def _folders(path: str) -> Iterator[str]:
-    """Each folder that a path lies below, with the separator: what a pattern FOLDER/* is compared with."""
+    """Each folder that a path lies below, with the separator, to match a pattern FOLDER/*."""
     for place, character in enumerate(path):
         if character in "/\\":
             yield path[: place + 1].encode("utf-8", "surrogateescape").decode("latin-1")

@@ -1,10 +1,10 @@
-"""A segment: some photos of an index in one file that never changes, mapped into memory when it is read.
+"""A segment: photos of an index in one file that never changes, mapped when it is read.
 
-The file is in the safetensors format, so that other programs can read it too. Its header follows from the segment's
-sizes alone, to the byte: a file with any other header is not read.
+The file is in the safetensors format, so that other programs can read it too. Its header follows
+from the segment's sizes alone, to the byte: a file with any other header is not read.
 
-Axis names: P photos, R regions of all of them, B bytes of all paths, C bytes of all texts, h dimensions of the shared
-space.
+Axis names: P photos, R regions of all of them, B bytes of all paths, C bytes of all texts, h
+dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -62,8 +62,10 @@ class Sizes:
     text_bytes: int = 0
 
     def columns(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """Type and shape of each column, in the order of the file: those with wide numbers first, so that each is
-        aligned."""
+        """Type and shape of each column, in the order of the file.
+
+        Those with wide numbers come first, so that each is aligned.
+        """
         p, r, texts = self.photos, self.regions, self.text_bytes > 0
         columns: dict[str, tuple[str, tuple[int, ...]]] = {
             "row_ends": ("<i8", (p,)),
@@ -159,7 +161,9 @@ def write_segment(
 
 
 def open_segment(file: Path, sizes: Sizes, crc32: int) -> Columns:
-    """Maps a segment into memory; only what is used will be read, and compared with its checksums first.
+    """Maps a segment into memory.
+
+    Only what is used will be read, and compared with its checksums first.
 
     Args:
         file: the segment's.
@@ -229,7 +233,10 @@ def _joined_ends(ends: Sequence[np.ndarray], photos: Sequence[slice]) -> np.ndar
 
 
 def _check_ends(columns: Columns, name: str, last: int, least: int = 1) -> None:
-    """Ends must rise to `last`, by `least` at least; anything else would read what belongs to another photo."""
+    """Ends must rise to `last`, by `least` at least.
+
+    Anything else would read what belongs to another photo.
+    """
     ends = columns.part(name, slice(0, None))
     if ends[-1] != last or (np.diff(ends, prepend=0) < least).any():
         raise columns.damaged("its photos do not fit its regions")

@@ -1,16 +1,20 @@
-"""Text search in photos' own captions: matches of query words, weighted by idf, added to the visual score.
+"""Text search in photos' own captions.
 
-The rule: a photo whose text has words of the query is ranked by S + R (3 r + s²), the others by S.
+Matches of query words, weighted by idf, are added to the visual score. The rule: a photo whose text
+has words of the query is ranked by S + R (3 r + s²), the others by S.
 
-- S: its content's score, Eq. 8, as without texts. R: the largest S less the smallest, of the photos that are ranked.
-- r: the sum over those words that the pack does not know, such as names, of log((P + 1) / (d + 1/2)) divided by
-  log((P + 1) / (3/2)), where d of the index's P photos have the word in their texts: 1 for a word of a single photo.
-- s: the share of the query that stands in the text, 0 to 1: each word weighs log((T + 1) / (d + 1/2)), where T photos
-  have a text, so that rare words count most.
+- S: its content's score, Eq. 8, as without texts. R: the largest S less the smallest, of the photos
+  that are ranked.
+- r: the sum over those words that the pack does not know, such as names, of log((P + 1) /
+  (d + 1/2)) divided by log((P + 1) / (3/2)), where d of the index's P photos have the word in their
+  texts: 1 for a word of a single photo.
+- s: the share of the query that stands in the text, 0 to 1: each word weighs log((T + 1) /
+  (d + 1/2)), where T photos have a text, so that rare words count most.
 
-So a name, which no content can show, lifts the few photos whose texts have it above all others; a text that has the
-whole query lifts its photo to the level of the best content at least; and a word that many texts have weighs little
-beside content. s is squared because photos without a text would otherwise stand behind all that share a word or two.
+So a name, which no content can show, lifts the few photos whose texts have it above all others; a
+text that has the whole query lifts its photo to the level of the best content at least; and a word
+that many texts have weighs little beside content. s is squared because photos without a text would
+otherwise stand behind all that share a word or two.
 
 Axis names: P positions in the index, n photos whose texts have a word of a query.
 """
@@ -37,7 +41,8 @@ _NAMES = 3.0
 _UNSPACED = re.compile(
     r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
 )
-"""Letters of scripts that put no space between words: Thai, Lao, Tibetan, Burmese, Khmer, Japanese, Chinese."""
+"""Letters of scripts that put no space between words: Thai, Lao, Tibetan, Burmese, Khmer, Japanese,
+Chinese."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +61,10 @@ class TextQuery:
 
     @classmethod
     def of(cls, sentence: str, vocabulary: Vocabulary) -> TextQuery:
-        """The words of a sentence, without those that name nothing (`FUNCTION_WORDS`) and letters of the alphabet, as
-        "dog's" has one."""
+        """The words of a sentence that name something.
+
+        Neither `FUNCTION_WORDS` nor letters of the alphabet, as "dog's" has one.
+        """
         words = list(dict.fromkeys(tokenise(sentence)))
         known = dict(zip(words, vocabulary.encode(words) != Vocabulary.UNKNOWN, strict=True))
         asked = [
@@ -71,7 +78,8 @@ class TextQuery:
     def found_in(self, text: str) -> tuple[str, ...]:
         """The words that stand in a text, in the query's order.
 
-        >>> TextQuery(("anna", "東京", "old"), frozenset(), True).found_in("Anna's golden 東京タワー")
+        >>> query = TextQuery(("anna", "東京", "old"), frozenset(), True)
+        >>> query.found_in("Anna's golden 東京タワー")
         ('anna', '東京')
         """
         held = _spaced(text)
@@ -99,7 +107,8 @@ class TextMatch:
             scores: (P,) float32, S; −∞ for photos that must not be found.
 
         Returns:
-            (P,) float32; −∞ too for photos without a match, if content says nothing about the query.
+            (P,) float32; −∞ too for photos without a match, if content says nothing about the
+            query.
 
         >>> match = TextMatch(np.array([1]), np.array([2.0], np.float32), True)
         >>> match.lifted(np.array([5, 1, -np.inf], np.float32))
@@ -168,7 +177,8 @@ def word_weights(
         texts, photos: T and P.
 
     >>> anna = TextQuery(("anna", "beach"), frozenset({"anna"}), True)
-    >>> [(round(r, 2), round(s, 2)) for r, s in word_weights(anna, [1, 3], 9, 9)]  # 1.90 and 1.05 of 2.95
+    >>> found = word_weights(anna, [1, 3], 9, 9)
+    >>> [(round(r, 2), round(s, 2)) for r, s in found]  # 1.90 and 1.05 of 2.95
     [(1.0, 0.64), (0.0, 0.36)]
     """
     counts = list(having)
@@ -200,7 +210,10 @@ def _spaced(text: str) -> str:
 
 
 def _pattern(word: str) -> str:
-    """What a text that has a word holds: the whole word, or where no spaces are written, the word in any place."""
+    """What a text that has a word holds: the whole word.
+
+    Where no spaces are written, the word in any place.
+    """
     return word if _is_unspaced(word) else f" {word} "
 
 
@@ -210,15 +223,20 @@ def _is_unspaced(word: str) -> bool:
 
 
 def keys_of_text(text: str) -> set[str]:
-    """What a server that compares whole keys finds a text by: its words; where no spaces are written, also letters and
-    pairs of letters."""
+    """What a server that compares whole keys finds a text by: its words.
+
+    Where no spaces are written, also letters and pairs of letters.
+    """
     words = set(tokenise(text))
     unspaced = filter(_is_unspaced, words)
     return words.union(part for word in unspaced for part in (*word, *_pairs(word)))
 
 
 def keys_of_word(word: str) -> list[str]:
-    """The keys that a text with a word has. Where no spaces are written, it may have all of them and not the word."""
+    """The keys that a text with a word has.
+
+    Where no spaces are written, it may have all of them and not the word.
+    """
     return (_pairs(word) or [word]) if _is_unspaced(word) else [word]
 
 

@@ -1,6 +1,7 @@
 """Writing an index: photos are added and dropped, and each commit is whole or not there at all.
 
-One writes at a time: a lock keeps others out that the system takes back when its holder ends, however it ends.
+One writes at a time: a lock keeps others out that the system takes back when its holder ends,
+however it ends.
 """
 
 from __future__ import annotations
@@ -46,13 +47,15 @@ MOST_PHOTOS = 16_384
 """Segments are merged up to this size: with 20 regions and h = 512, 0.67 GB of float32."""
 
 Location = tuple[str, int]
-"""A photo's place: the name of its segment's file, and its number there. Holds until the next `merge`."""
+"""A photo's place: the name of its segment's file, and its number there. Holds until the next
+`merge`."""
 
 
 class IndexWriter:
-    """The one writer of an index. Segments that are written never change; a commit lists new ones and dropped photos.
+    """The one writer of an index.
 
-    Use it in a `with` statement, which takes and returns the lock.
+    Segments that are written never change; a commit lists new ones and dropped photos. Use it in a
+    `with` statement, which takes and returns the lock.
 
     Args:
         folder: the index's; it is made if it is not there.
@@ -79,11 +82,11 @@ class IndexWriter:
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
-        """Takes the lock, makes the index if there is none, and clears away what a killed writer left.
+        """Takes the lock, makes the index if there is none, and clears what a killed writer left.
 
         Raises:
-            DataError: if the folder holds something else, or an index of another pack, version or storage, or another
-                process writes to it.
+            DataError: if the folder holds something else, or an index of another pack, version or
+                storage, or another process writes to it.
             OSError: if the folder cannot be written.
         """
         if self._pack is None or (self.folder / MANIFEST_FILE).exists():
@@ -159,9 +162,9 @@ class IndexWriter:
     def merge(self) -> None:
         """Joins small segments into larger ones and leaves dropped photos behind. Locations change.
 
-        Neighbours are joined where the earlier one has less than twice the photos of those after it, so that a photo is
-        copied about as often as the number of photos can be halved, however they came. Each group is a commit of its
-        own.
+        Neighbours are joined where the earlier one has less than twice the photos of those after
+        it, so that a photo is copied about as often as the number of photos can be halved, however
+        they came. Each group is a commit of its own.
 
         Raises:
             DataError: if a segment to be joined is damaged; the groups before it are joined.
@@ -248,7 +251,7 @@ def _without(
 
 
 def _groups(segments: Sequence[SegmentRecord], most: int) -> list[list[SegmentRecord]]:
-    """Neighbours to join, and single segments that are mostly dropped, from the last to the first."""
+    """Neighbours to join, and single segments that are mostly dropped, from last to first."""
     groups: list[list[SegmentRecord]] = []
     for record in reversed(segments):
         total = sum(each.kept for each in groups[-1]) if groups else 0
@@ -260,7 +263,9 @@ def _groups(segments: Sequence[SegmentRecord], most: int) -> list[list[SegmentRe
 
 
 def require_empty(folder: Path) -> None:
-    """A new index may only begin where nothing else is, or where a writer was killed before its first commit.
+    """A new index may only begin where nothing else is.
+
+    Or where a writer was killed before its first commit.
 
     Raises:
         DataError: if there is something else.
@@ -280,8 +285,10 @@ def require_empty(folder: Path) -> None:
 
 
 class WriterLock:
-    """Holds an index for writing. The file stays behind and says who held it last; alone it locks nothing, so one that
-    a killed process left is no obstacle.
+    """Holds an index for writing.
+
+    The file stays behind and says who held it last; alone it locks nothing, so one that a killed
+    process left is no obstacle.
 
     Args:
         folder: the index's, which must exist.
@@ -295,8 +302,8 @@ class WriterLock:
         """Takes the lock.
 
         Raises:
-            DataError: if another process holds it, the file system has no locks, or the lock's file is something else:
-                a link, a pipe, or a file that no writer of an index wrote.
+            DataError: if another process holds it, the file system has no locks, or the lock's file
+                is something else: a link, a pipe, or a file that no writer of an index wrote.
             OSError: if the folder cannot be written.
         """
         stream = self._open()
@@ -335,7 +342,10 @@ class WriterLock:
             return open_to_change(self._file, _MAX_LOCK_BYTES)
 
     def _holder(self, stream: BinaryIO) -> str:
-        """Who wrote last into the lock's file; it is overwritten only if that was a writer of an index."""
+        """Who wrote last into the lock's file.
+
+        It is overwritten only if that was a writer of an index.
+        """
         text = stream.read(_MAX_LOCK_BYTES)
         if text and not _HOLDER.fullmatch(text):
             found = "expected the lock of an index, found something else"
@@ -343,7 +353,10 @@ class WriterLock:
         return text.decode("utf-8", "replace").strip()
 
     def _refusal(self, holder: str, error: OSError) -> DataError:
-        """What a lock that cannot be taken means: systems say by EAGAIN or EACCES that another process holds it."""
+        """What a lock that cannot be taken means.
+
+        Systems say by EAGAIN or EACCES that another process holds it.
+        """
         folder = self._file.parent
         if not isinstance(error, BlockingIOError | PermissionError):
             return DataError(

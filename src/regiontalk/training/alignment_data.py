@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Captioned:
-    """A dataset's photos: its name, their captions as sentences, and where their regions' features come from."""
+    """A dataset's photos.
+
+    Its name, their captions as sentences, and where their regions' features come from.
+    """
 
     name: str
     sentences: Sentences

@@ -1,7 +1,8 @@
-"""The words network: a bidirectional recurrence over a sentence (Eq. 2 to 6), and the regions' projection (Eq. 1); what
-they begin with from files of word vectors (word2vec, GloVe: a word and its numbers on a line), and a finished run's.
+"""The words network: a bidirectional recurrence over a sentence (Eq. 2 to 6).
 
-Axis names: B sentences, T words (padded), d word vector, H hidden, h shared space, V vocabulary.
+And the regions' projection (Eq. 1); what they begin with from files of word vectors (word2vec,
+GloVe: a word and its numbers on a line), and a finished run's. Axis names: B sentences, T words
+(padded), d word vector, H hidden, h shared space, V vocabulary.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class WordsNet(nn.Module):
     """Bidirectional recurrent words network. Row vectors: `x @ W + b`.
 
     - `rnn`: Eq. 2 to 6 with f = ReLU.
-    - `gru`: two gated recurrences over the word vectors instead of Eq. 3 to 5 (Cho et al., 2014; gates r, z, n side by
-      side), and Eq. 6 without f: s_t = W_d (hf_t + hb_t) + b_d.
+    - `gru`: two gated recurrences over the word vectors instead of Eq. 3 to 5 (Cho et al., 2014;
+      gates r, z, n side by side), and Eq. 6 without f: s_t = W_d (hf_t + hb_t) + b_d.
 
     Args:
         vocabulary: V, its length.
@@ -38,8 +39,9 @@ class WordsNet(nn.Module):
         dim: h.
         dropout: on word vectors and on the summed directions, nowhere in the recurrence.
         cell: "rnn" or "gru".
-        outside: G, dimensions of word vectors from elsewhere; 0 for none. With them a word's vector is what captions
-            teach of it plus W_g times its vector from elsewhere, so that words which no caption holds have a place too.
+        outside: G, dimensions of word vectors from elsewhere; 0 for none. With them a word's vector
+            is what captions teach of it plus W_g times its vector from elsewhere, so that words
+            which no caption holds have a place too.
     """
 
     vectors: Tensor
@@ -73,7 +75,10 @@ class WordsNet(nn.Module):
         self.W_d, self.b_d = dense(hidden, dim)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Word ids (B, T) and mask (B, T), True on words, padding last → s_t (B, T, h); zero on padding."""
+        """Word ids (B, T) and mask (B, T), True on words, padding last → s_t (B, T, h).
+
+        Zero on padding.
+        """
         words = F.dropout(self.look_up(ids), self.dropout, self.training)  # (B, T, d), Eq. 2
         forward, backward = (
             self.recur(words, mask) if self.cell == "rnn" else self.recur_gated(words, mask)
@@ -104,12 +109,15 @@ class WordsNet(nn.Module):
         return self.embedding + self.vectors @ self.W_g if self.places else self.embedding
 
     def cut_recurrence(self) -> None:
-        """Fix W_f and W_b at zero: s_t depends on word t alone (the paper's comparison with single words)."""
+        """Fix W_f and W_b at zero: s_t depends on word t alone (the paper's single words)."""
         for weight in (self.W_f, self.W_b):
             nn.init.zeros_(weight).requires_grad_(False)
 
     def recur(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Eq. 3 to 5. The hidden state is zero on padding, so the backward direction begins at the last word."""
+        """Eq. 3 to 5.
+
+        The hidden state is zero on padding, so the backward direction begins at the last word.
+        """
         e = F.relu(words @ self.W_e + self.b_e)  # (B, T, H), Eq. 3
         keep = mask[..., None].to(e.dtype)
         hf = hb = e.new_zeros(e.shape[0], e.shape[2])
@@ -130,7 +138,8 @@ class WordsNet(nn.Module):
         ahead = (self.W_xf.T, self.W_f.T, self.b_xf, self.b_f)
         back = (self.W_xb.T, self.W_b.T, self.b_xb, self.b_b)
         weights = [each.contiguous() for each in (*ahead, *back)]
-        # Packed, so that the backward direction begins at each sentence's last word and not in its padding.
+        # Packed, so that the backward direction begins at each sentence's last word and not in its
+        # padding.
         h_0 = packed.data.new_zeros(2, len(words), self.W_f.shape[0])
         # Which would take float16 there, whatever it was asked for
         with torch.autocast("cuda", enabled=False):
@@ -147,8 +156,8 @@ class WordsNet(nn.Module):
 class AlignmentNet(nn.Module):
     """Projections of regions (Eq. 1) and words (Eq. 2 to 6) into the shared space.
 
-    The visual features are standardised by fixed means and deviations before W_m; export folds both into W_m and b_m,
-    so that Eq. 1 stays what it is.
+    The visual features are standardised by fixed means and deviations before W_m; export folds both
+    into W_m and b_m, so that Eq. 1 stays what it is.
 
     Args:
         words: the words network.
@@ -245,7 +254,8 @@ def vectors_of(file: Path, vocabulary: Vocabulary) -> np.ndarray:
     """The vectors of a vocabulary's words, each of length 1; zero for words without.  # (V, G)
 
     Raises:
-        DataError: if the file cannot be read, its lines differ in length, or it has none of the words.
+        DataError: if the file cannot be read, its lines differ in length, or it has none of the
+            words.
     """
     found = known_vectors(file, vocabulary)
     table = np.zeros((len(vocabulary), len(next(iter(found.values())))), np.float32)
@@ -257,13 +267,15 @@ def vectors_of(file: Path, vocabulary: Vocabulary) -> np.ndarray:
 def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> int:
     """Copy the vectors of known words into `embedding` (V, d), in place.
 
-    Vectors are scaled together so that their mean length equals that of the random ones they replace.
+    Vectors are scaled together so that their mean length equals that of the random ones they
+    replace.
 
     Returns:
         How many words of the vocabulary were found.
 
     Raises:
-        DataError: if the file cannot be read, a line's number of values is not d, or no word is found.
+        DataError: if the file cannot be read, a line's number of values is not d, or no word is
+            found.
     """
     found = known_vectors(file, vocabulary, embedding.shape[1])
     vectors = np.stack(list(found.values()))
@@ -276,7 +288,7 @@ def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> 
 
 
 def first_vectors(file: Path, vocabulary: Vocabulary, count: int) -> dict[str, np.ndarray]:
-    """The first words of a file that a vocabulary lacks, with their vectors as `vectors_of` has them.
+    """The first words of a file that a vocabulary lacks, with vectors as `vectors_of` has them.
 
     Raises:
         DataError: if the file cannot be read, its lines differ in length, or it has no such word.
@@ -289,7 +301,10 @@ def first_vectors(file: Path, vocabulary: Vocabulary, count: int) -> dict[str, n
 
 
 def known_vectors(file: Path, vocabulary: Vocabulary, length: int = 0) -> dict[int, np.ndarray]:
-    """The vectors of a vocabulary's words by their ids; `length` and errors as in `read_vectors`."""
+    """The vectors of a vocabulary's words by their ids.
+
+    `length` and errors as in `read_vectors`.
+    """
     special = len(vocabulary) - len(vocabulary.words)
     rows = {word: row for row, word in enumerate(vocabulary.words, start=special)}
     found = {rows[word]: vector for word, vector in read_vectors(file, rows.__contains__, length)}

@@ -1,8 +1,9 @@
-"""Batches: which photos and captions a step takes, and how batches are made before they are asked for.
+"""Batches: which photos and captions a step takes, and how batches are made ahead.
 
-They are made by a thread or, where a GPU waits, by forked processes, which share memory with their parent: no pipe is
-quick enough. A batch of photos takes tens of megabytes. The large arrays among its fields (a batch is a dataclass that
-may hold others) are written to a place in memory that was shared before the fork; what remains goes through a pipe.
+They are made by a thread or, where a GPU waits, by forked processes, which share memory with their
+parent: no pipe is quick enough. A batch of photos takes tens of megabytes. The large arrays among
+its fields (a batch is a dataclass that may hold others) are written to a place in memory that was
+shared before the fork; what remains goes through a pipe.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from regiontalk.vision.session import available_cpus
 MOST_PROCESSES = 12
 """That make batches: each keeps two ready, and a batch of photos takes tens of megabytes."""
 PLACE_BYTES = 1 << 28
-"""Reserved for each batch on its way; what is not written to takes no memory. What does not fit takes the pipe."""
+"""Reserved for each batch on its way; what is not written to takes no memory. What does not fit
+takes the pipe."""
 LARGE_BYTES = 1 << 12
 """Smaller arrays go through the pipe too."""
 ALIGNMENT = 64
@@ -55,10 +57,11 @@ class Shuffled:
 
 
 class CaptionedPhotos:
-    """An endless row of batches: photos, each with some of its captions, so that one look at a photo serves them all.
+    """An endless row of batches of photos, each with some of its captions.
 
-    An epoch passes over the photos as often as it takes to offer every caption about once. A photo stands at most once
-    in a batch, so every other photo's sentence is a true negative. All is a function of the seed and the step alone.
+    One look at a photo serves them all. An epoch passes over the photos as often as it takes to
+    offer every caption about once. A photo stands at most once in a batch, so every other photo's
+    sentence is a true negative. All is a function of the seed and the step alone.
 
     Args:
         sentences: L captions; photos without any are left out.
@@ -92,7 +95,7 @@ class CaptionedPhotos:
 
 
 class Turns:
-    """Interleaves datasets: each batch is of one dataset, so that no dataset's style tells pairs apart.
+    """Interleaves datasets: each batch is of one, so that no dataset's style tells pairs apart.
 
     Args:
         orders: of the datasets' photos.
@@ -124,7 +127,8 @@ def mixture(sizes: Sequence[int], shares: Sequence[float], seed: int) -> np.ndar
 
     Args:
         sizes: of the sources.
-        shares: how often an epoch passes over each; of a fraction of a pass the same rows in every epoch.
+        shares: how often an epoch passes over each; of a fraction of a pass the same rows in every
+            epoch.
         seed: of their choice.
 
     Returns:
@@ -141,8 +145,8 @@ def mixture(sizes: Sequence[int], shares: Sequence[float], seed: int) -> np.ndar
 def loading_processes() -> int:
     """How many processes make batches while another trains; 0 where a thread will do.
 
-    A GPU waits for its batches, and threads would take turns with the one that keeps it busy. On a CPU all cores are
-    busy training anyway.
+    A GPU waits for its batches, and threads would take turns with the one that keeps it busy. On a
+    CPU all cores are busy training anyway.
     """
     if not torch.cuda.is_available() or "fork" not in multiprocessing.get_all_start_methods():
         return 0
@@ -213,12 +217,13 @@ def forked_batches(batch: Callable[[int], Any], steps: range, processes: int) ->
 
 
 _batch: Callable[[int], Any] | None = None
-"""What makes batches in a forked process: it holds networks and open files, which no pipe could carry there."""
+"""What makes batches in a forked process: it holds networks and open files, which no pipe could
+carry there."""
 _places: list[mmap.mmap] = []
 
 
 def begin(batch: Callable[[int], Any], places: list[mmap.mmap], parent: int) -> None:
-    """Prepare a process for `make`: Ctrl-C is its parent's affair, and it ends when that was killed."""
+    """Prepare a process for `make`: Ctrl-C is its parent's, and it ends when that was killed."""
     global _batch, _places
     _batch, _places = batch, places
     torch.set_num_threads(1)

@@ -35,7 +35,8 @@ WINDOWS = 12
 SMALLEST_VIEW = 0.5
 """Of a photo's sides: unlike a caption, a name holds for what is left of its box."""
 LARGEST_THING = 0.95
-"""Share of a photo: a larger box says what the photo is of, not where a thing is, and teaches no proposal."""
+"""Share of a photo: a larger box says what the photo is of, not where a thing is, and teaches no
+proposal."""
 SENTENCES = ("{}", "a {}", "the {}")
 """A name is read by itself or after an article, as chance has it."""
 
@@ -74,9 +75,10 @@ class BoxLabels:
 
 
 def read_box_labels(file: Path) -> BoxLabels:
-    """Read `boxes.jsonl`: a line a photo, {"file_name", "boxes": [{"box": [x1, y1, x2, y2], "names": [...]}]}.
+    """Read `boxes.jsonl`, a line a photo.
 
-    Boxes are in 0..1 of the photo's sides, file names relative to the file's folder.
+    {"file_name", "boxes": [{"box": [x1, y1, x2, y2], "names": [...]}]}. Boxes are in 0..1 of the
+    photo's sides, file names relative to the file's folder.
 
     Raises:
         DataError: if it cannot be read, a line is not such an object, or it has none.
@@ -158,12 +160,13 @@ class NamedFeatures:
 class NamedPhotos:
     """Endless batches of photos with the names of their boxes.
 
-    Rare names come more often than they occur: a name is drawn by the square root of the number of its photos, then one
-    of these. A batch is a function of the seed and the step alone.
+    Rare names come more often than they occur: a name is drawn by the square root of the number of
+    its photos, then one of these. A batch is a function of the seed and the step alone.
 
     Args:
         labels: the photos, their boxes and what these show.
-        names: for each label the words it is taught as, see `class_names`; other labels are left out.
+        names: for each label the words it is taught as, see `class_names`; other labels are left
+            out.
         photos: B at most; a photo that is drawn twice counts once.
         seed: of all chance.
         jitter: see `Views`.
@@ -228,7 +231,7 @@ class NamedPhotos:
         return found
 
     def stored(self, step: int, store: RegionStore) -> NamedFeatures:
-        """Some photos' boxes as a store of them has them (`regiontalk.training.regions.store_boxes`)."""
+        """Some photos' boxes as a store has them (`regiontalk.training.regions.store_boxes`)."""
         rng = np.random.default_rng([self.seed, step, 3])
         rows = self.draw(rng)
         features, counts = store.features[rows].astype(np.float32), np.asarray(store.counts[rows])
@@ -245,9 +248,10 @@ class NamedPhotos:
 
 
 def class_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Words]:
-    """The name of each label that is frequent enough: its first synonym that the vocabulary knows, else its first.
+    """The name of each label that is frequent enough.
 
-    Two labels may be called alike (Pascal VOC's and COCO's names of one thing).
+    Its first synonym that the vocabulary knows, else its first. Two labels may be called alike
+    (Pascal VOC's and COCO's names of one thing).
     """
     called = Counter[Words]()
     for label, count in labels.counts.items():
@@ -276,11 +280,12 @@ def named_texts(
     vocabulary: Vocabulary,
     described: Sequence[Sequence[Sequence[Words]]] = (),
 ) -> Snippets:
-    """Every named box as texts about its region: what captions say of it, or else its surest name, "a cat".
+    """Every named box as texts about its region: from captions, or else its surest name, "a cat".
 
     Args:
         store: the features of the boxes, see `store_boxes`.
-        described: for each box of each photo the phrases that captions have for it; none for names alone.
+        described: for each box of each photo the phrases that captions have for it; none for names
+            alone.
 
     Raises:
         DataError: if there is no name to learn.
@@ -324,7 +329,10 @@ def no_names(file: Path) -> str:
 
 
 def draw_regions(named: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Regions about the named boxes (n, 4): nearly each of them, windows askew of them, windows anywhere.  # (M, 4)"""
+    """Regions about the named boxes (n, 4). # (M, 4)
+
+    Nearly each of them, windows askew of them, windows anywhere.
+    """
     chosen = named[rng.permutation(len(named))[:MOST_BOXES]]
     askew = chosen[rng.integers(len(chosen), size=WINDOWS // 2)] if len(chosen) else named[:0]
     sides = rng.uniform(0.1, 1, (WINDOWS - WINDOWS // 2, 2))
@@ -338,7 +346,10 @@ def draw_regions(named: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def move_boxes(
     boxes: np.ndarray, shift: float, scale: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Boxes (n, 4) in 0..1 with each side moved by up to `shift` of it and scaled by up to e^±`scale`, kept inside."""
+    """Boxes (n, 4) in 0..1 jittered, and kept inside.
+
+    Each side is moved by up to `shift` of it and scaled by up to e^±`scale`.
+    """
     sides = boxes[:, 2:] - boxes[:, :2]
     centres = boxes[:, :2] + sides * (0.5 + rng.uniform(-shift, shift, sides.shape))
     half = sides * np.exp(rng.uniform(-scale, scale, sides.shape)) / 2
@@ -348,7 +359,9 @@ def move_boxes(
 def overlap_with_names(
     regions: np.ndarray, boxes: np.ndarray, named: list[list[int]], names: int
 ) -> np.ndarray:
-    """The IoU of each region with the nearest box of each name; 0 for names that the photo has no box of.  # (M, N)
+    """The IoU of each region with the nearest box of each name.
+
+    0 for names that the photo has no box of. # (M, N)
 
     Args:
         regions: (M, 4); boxes: (n, 4).

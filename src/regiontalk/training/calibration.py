@@ -1,4 +1,4 @@
-"""Calibration: how a pack's scores become probabilities, fitted on held-out photos with captions."""
+"""Calibration: a pack's scores become probabilities, fitted on held-out captioned photos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,9 @@ from regiontalk.vision.boxes import distinct
 
 
 def calibrated(model: Model, photos: Sequence[CaptionedPhoto]) -> CertaintySettings:
-    """Fit calibration: on things that captions name and as many that they do not, then on generated captions.
+    """Fit calibration on held-out photos, then on generated captions.
+
+    First on things that captions name and as many that they do not.
 
     Args:
         model: of a pack, whatever it says of certainty.

@@ -1,9 +1,10 @@
 """Training examples of captioners: texts paired with visual context, and the object names in them.
 
-A name is a group of words and phrases that mean one thing ("dog", "puppies"), taken from boxes that have names.
+A name is a group of words and phrases that mean one thing ("dog", "puppies"), taken from boxes that
+have names.
 
-Axis names: X context dimensions, D visual features, M regions, R dimensions of a region as the attention reads it,
-B texts, T words.
+Axis names: X context dimensions, D visual features, M regions, R dimensions of a region as the
+attention reads it, B texts, T words.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from regiontalk.vision.boxes import distinct_rows, iou
 
 ARTICLES, MOST_ADJECTIVES = frozenset({"a", "an", "the"}), 4
 SHOWS, BEST_SHOWS = 0.5, 0.3
-"""A region shows a thing whose box it overlaps by that IoU; of regions that overlap less, the best from the second."""
+"""A region shows a thing whose box it overlaps by that IoU; of regions that overlap less, the best
+from the second."""
 Boxes = dict[Words, np.ndarray]
 """A photo's boxes (n, 4) in 0..1 by what they show."""
 LARGEST_TEXT = 1 << 30
@@ -43,9 +45,11 @@ class Glance:
 
     Attributes:
         whole: (X,), see `Contexts`.
-        regions: (M, R), none for a captioner without attention; the whole photo first, if it is seen.
+        regions: (M, R), none for a captioner without attention; the whole photo first, if it is
+            seen.
         shown: whether the whole photo is seen.
-        things: words of the text that name what regions show: the word's place, and which regions (M,).
+        things: words of the text that name what regions show: the word's place, and which regions
+            (M,).
     """
 
     whole: np.ndarray
@@ -75,11 +79,13 @@ class Described:
 
     Args:
         texts: what is said.
-        looked: regions of the photos, and then of other views of them, one of which is seen as chance has it: the
-            alignment has seen the photos themselves often, and their features tell more than a new photo's will.
+        looked: regions of the photos, and then of other views of them, one of which is seen as
+            chance has it: the alignment has seen the photos themselves often, and their features
+            tell more than a new photo's will.
         about: "photo", or "region", of which the own features are seen before the photo's.
         attention: whether regions are attended to.
-        names, named: names in captions, and each photo's boxes that have some; None where attention is not taught.
+        names, named: names in captions, and each photo's boxes that have some; None where attention
+            is not taught.
     """
 
     def __init__(
@@ -127,7 +133,9 @@ class Described:
 
 
 class FromText:
-    """Text-only captions; their context is composed of boxes from training photos, one for each name in the caption.
+    """Text-only captions.
+
+    Their context is composed of boxes from training photos, one for each name in the caption.
 
     Args:
         ids: the captions, each with at least one name.
@@ -175,7 +183,9 @@ def read_texts(
     store: RegionStore,
     vocabulary: Vocabulary,
 ) -> FromText:
-    """Captions without photos, one a line, after the last tab of it; those that name nothing are left out.
+    """Captions without photos, one a line, after the last tab of it.
+
+    Those that name nothing are left out.
 
     Raises:
         DataError: if the file cannot be read, or no caption names anything.
@@ -232,7 +242,7 @@ class Names:
         self.longest = max(map(len, self.phrases), default=0)
 
     def find(self, ids: Sequence[int]) -> list[tuple[int, int, Words]]:
-        """Where names stand in a caption, from left to right and the longest first: (start, end, name)."""
+        """Where names stand in a caption, left to right and longest first: (start, end, name)."""
         found, at = [], 0
         while at < len(ids):
             for length in range(min(self.longest, len(ids) - at), 0, -1):
@@ -266,9 +276,10 @@ def called(label: str) -> tuple[Words, ...]:
 
 
 def noun_phrase(words: Sequence[str], start: int, end: int) -> Words | None:
-    """A name in a caption with what is said of it before, "a black and white cat"; None if that cannot be told.
+    """A name in a caption with what is said of it before, "a black and white cat".
 
-    The phrase begins with the nearest article before the name, which becomes "a" or "an".
+    None if that cannot be told. The phrase begins with the nearest article before the name, which
+    becomes "a" or "an".
 
     >>> noun_phrase("a man rides the dark brown horse".split(), 6, 7)
     ('a', 'dark', 'brown', 'horse')
@@ -311,7 +322,7 @@ def showing(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
 def regions_of_names(
     labels: BoxLabels, store: RegionStore, names: Names
 ) -> dict[Words, np.ndarray]:
-    """The regions of a store of boxes (`store_boxes`) that carry each name: (n, 2), photo and region."""
+    """The regions of a store of boxes (`store_boxes`) with each name: (n, 2), photo and region."""
     found: dict[Words, list[tuple[int, int]]] = defaultdict(list)
     for photo, boxes in enumerate(labels.names):
         for region, own in enumerate(boxes[: int(store.counts[photo]) - 1], start=1):
@@ -326,7 +337,9 @@ def described_boxes(
     names: Names,
     vocabulary: Vocabulary,
 ) -> list[list[tuple[Words, ...]]]:
-    """What captions say of each box of each photo: the noun phrases with its name, if no other box has that name.
+    """What captions say of each box of each photo.
+
+    The noun phrases with its name, if no other box has that name.
 
     Args:
         captions: of each photo of `labels`, as words.

@@ -64,7 +64,8 @@ class References:
 
     Attributes:
         words: of each photo its captions.
-        present: the names of what is on it, by its boxes and its captions; empty where none is asked for.
+        present: the names of what is on it, by its boxes and its captions; empty where none is
+            asked for.
         first: the number of each dataset's first photo.
     """
 
@@ -80,7 +81,8 @@ class CaptionerData:
     Attributes:
         vocabulary: V words.
         names: as they stand in captions; None without boxes.
-        sources: texts with what is seen of each; where captions are rewarded their texts are empty, one a photo.
+        sources: texts with what is seen of each; where captions are rewarded their texts are empty,
+            one a photo.
         rows: (n, 2) an epoch's source and row in it.
         text: captions without photos, if they are learnt.
         references: of the photos, for the reward.

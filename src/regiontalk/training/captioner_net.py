@@ -1,8 +1,9 @@
-"""The multimodal recurrent network that writes captions (Eq. 13 to 15), with a plain, a GRU or an LSTM cell, with or
-without attention over a photo's regions (`regiontalk.captioning.attention`).
+"""The multimodal recurrent network that writes captions (Eq. 13 to 15).
 
-Axis names: B captions, T words (padded), d word vector, H hidden, V vocabulary, X visual context, M regions,
-R dimensions of a region, A dimensions of all heads of the attention.
+With a plain, a GRU or an LSTM cell, with or without attention over a photo's regions
+(`regiontalk.captioning.attention`). Axis names: B captions, T words (padded), d word vector, H
+hidden, V vocabulary, X visual context, M regions, R dimensions of a region, A dimensions of all
+heads of the attention.
 """
 
 from __future__ import annotations
@@ -77,7 +78,10 @@ class Attention(nn.Module):
         self.register_buffer("deviation", torch.ones(region))
 
     def forward(self, hidden: Tensor, regions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """States (B, T, H), regions (B, M, R), mask (B, M) → e (B, T, d), and where heads look (B, heads, T, M)."""
+        """States (B, T, H) and regions (B, M, R) → e (B, T, d), and attention (B, heads, T, M).
+
+        `mask` (B, M) says which regions there are.
+        """
         # One dropout mask for keys and values, so that a dropped feature is hidden from both.
         standard = F.dropout((regions - self.mean) / self.deviation, self.dropout, self.training)
         # keys, values: (B, heads, M, a)
@@ -93,18 +97,22 @@ class Attention(nn.Module):
 
 
 class CaptionerNet(nn.Module):
-    """Recurrent captioner. Row vectors: `x @ W + b`; gates are concatenated in the weights, in PyTorch's order.
+    """Recurrent captioner.
+
+    Row vectors: `x @ W + b`; gates are concatenated in the weights, in PyTorch's order.
 
     - `rnn`: h_t = f(W_hx x_t + W_hh h_{t-1} + b_h + 1(t = 1) f(b_v)), Eq. 14, f = ReLU.
     - `gru`, `lstm`: the photo sets the first hidden state, h_0 = tanh(b_v).
 
     Args:
-        counts: (V,) how often each word begins or continues a training caption; the output biases start at its log.
+        counts: (V,) how often each word begins or continues a training caption; the output biases
+            start at its log.
         context_dim: D.
         cell: "rnn", "gru" or "lstm".
         hidden, embedding: H, d.
         dropout: on word vectors, context and outputs, nowhere in the recurrence.
-        attention: over regions, which then makes the outputs, its words' vectors those that are read; None for Eq. 15.
+        attention: over regions, which then makes the outputs, its words' vectors those that are
+            read; None for Eq. 15.
     """
 
     mean: Tensor
@@ -133,7 +141,8 @@ class CaptionerNet(nn.Module):
         self.attention = attention
         if attention is None:
             self.W_oh, _ = dense(hidden, len(counts))
-        # Biases start at the unigram log-probabilities: the first steps need not learn word frequencies.
+        # Biases start at the unigram log-probabilities: the first steps need not learn word
+        # frequencies.
         self.b_o = nn.Parameter(
             torch.from_numpy(np.log(np.maximum(counts, 1) / counts.sum())).float()
         )
@@ -141,7 +150,7 @@ class CaptionerNet(nn.Module):
         self.register_buffer("deviation", torch.ones(context_dim))
 
     def set_statistics(self, seen: Contexts) -> None:
-        """Mean and deviation of what is seen with some captions, folded into the weights on export."""
+        """Mean and deviation of what is seen with captions, folded into the weights on export."""
         standardise(self, seen.whole)
         if self.attention is not None:
             standardise(self.attention, seen.regions[seen.there])
@@ -152,10 +161,12 @@ class CaptionerNet(nn.Module):
         Args:
             seen: of B captions.
             inputs: (B, T) words, START first.
-            asked: (B, T) bool, the n places where the next word is asked for: logits are the most of the work.
+            asked: (B, T) bool, the n places where the next word is asked for: logits are the most
+                of the work.
 
         Returns:
-            Logits (n, V), UNKNOWN's minus infinity, and attention (B, heads, T, M), no head without one.
+            Logits (n, V), UNKNOWN's minus infinity, and attention (B, heads, T, M), no head without
+            one.
         """
         standard = F.dropout(
             (seen.whole - self.mean) / self.deviation * seen.shown, self.dropout, self.training
@@ -202,7 +213,7 @@ class CaptionerNet(nn.Module):
 
 
 def folded_captioner(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    """A captioner's state as the pack holds it: the statistics of what is seen folded into its weights."""
+    """A captioner's state as the pack holds it: statistics of what is seen in the weights."""
     found = {name: value.detach().float().cpu() for name, value in tensors.items()}
     found["W_hi"], found["b_hi"] = folded(
         found["W_hi"], found["b_hi"], found.pop("mean"), found.pop("deviation")
@@ -212,7 +223,8 @@ def folded_captioner(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
         found = {name.removeprefix("attention."): value for name, value in found.items()}
         for name in ("W_kr", "W_vr"):
             found[name] = found[name] / deviation[:, None]
-        # The mean adds the same to every region's score, which changes no softmax, and to every value.
+        # The mean adds the same to every region's score, which changes no softmax, and to every
+        # value.
         found["b_s"] = found["b_s"] - mean @ found["W_vr"] @ found["W_sa"]
     return {name: value.numpy() for name, value in found.items()}
 
@@ -255,7 +267,9 @@ def learnt_places(targets: Tensor, mask: Tensor) -> Tensor:
 
 
 def looking_loss(looks: Tensor, things: Tensor) -> Tensor:
-    """Attention supervision: minus the mean log attention on regions that show the word, in nats; object words only.
+    """Attention supervision: minus the mean log attention on regions that show the word, in nats.
+
+    Object words only.
 
     Args:
         looks: (B, heads, T, M); things: (B, T, M), True where region m shows what word t names.
@@ -270,7 +284,7 @@ def looking_loss(looks: Tensor, things: Tensor) -> Tensor:
 
 
 def shift_words(texts: Sequence[np.ndarray], longest: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Texts → inputs (B, T) from START, targets (B, T) to END, mask (B, T), True where a target stands.
+    """Texts → inputs (B, T) from START, targets (B, T) to END, mask (B, T), True at targets.
 
     Texts of more than `longest` words are cut there, and have no END.
     """

@@ -1,8 +1,9 @@
-"""Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file. No pickle.
+"""Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file.
 
-A checkpoint holds the network, the EMA of its weights if there is one, the optimiser's moments, the random
-state and the step. Like all weights here it is written beside its final name and renamed, so that a kill at any moment
-leaves either the old or the new one, and carries a checksum of all that it holds, which is compared before any is used.
+No pickle. A checkpoint holds the network, the EMA of its weights if there is one, the optimiser's
+moments, the random state and the step. Like all weights here it is written beside its final name
+and renamed, so that a kill at any moment leaves either the old or the new one, and carries a
+checksum of all that it holds, which is compared before any is used.
 """
 
 from __future__ import annotations
@@ -98,8 +99,9 @@ def load_checkpoint(
 
 
 def run_settings(run: Path) -> dict[str, Any]:
-    """The settings that a run's checkpoint is of, or that were kept, as far as either is there to tell; of paths the
-    names.
+    """The settings that a run's checkpoint is of, or that were kept.
+
+    As far as either is there to tell; of paths the names.
 
     Raises:
         TrainingError: if the file is damaged.
@@ -228,7 +230,7 @@ def read_tensors(file: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, 
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """The checksum of names, types, shapes, values and metadata, whatever their order in the file."""
+    """Checksum of names, types, shapes, values and metadata, whatever their order in the file."""
     digest = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
     for name, value in sorted(tensors.items()):
         digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())

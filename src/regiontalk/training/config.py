@@ -1,7 +1,8 @@
 """Training configurations: TOML files read into typed dataclasses.
 
-A configuration dataclass says everything: its fields' types and ranges are checked, its defaults hold for what the file
-leaves out, and what the file has too much is an error. Paths are relative to the file.
+A configuration dataclass says everything: its fields' types and ranges are checked, its defaults
+hold for what the file leaves out, and what the file has too much is an error. Paths are relative to
+the file.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ Optimiser = Literal["sgd", "rmsprop", "adamw"]
 Schedule = Literal["one_cycle", "constant", "trapezoid"]
 
 NOT_IDENTITY = ("output", "stop_after", "max_pixels", "work", "anyway", "pack")
-"""Fields that may change between a run and its continuation; of a pack the checksum counts, wherever it lies."""
+"""Fields that may change between a run and its continuation; of a pack the checksum counts,
+wherever it lies."""
 
 
 def read_config(file: Path, kind: type[Config]) -> Config:
@@ -86,7 +88,10 @@ def convert(value: Any, hint: Any, where: str, base: Path) -> Any:
 
 
 def identity(config: Any, **more: Any) -> str:
-    """A run's settings as JSON: what must be the same when it goes on. Of paths only the name counts."""
+    """A run's settings as JSON: what must be the same when it goes on.
+
+    Of paths only the name counts.
+    """
     settings = {
         name: value for name, value in asdict(config).items() if name not in NOT_IDENTITY
     } | more

@@ -58,30 +58,37 @@ class ExportConfig:
         name, licence: as users shall read them.
         vision: folder of the finished run whose vision network the other runs were trained on.
         alignment, photo_captioner, region_captioner: folders of finished runs.
-        photo_captioner_before: folder of the run that `photo_captioner` started from; None to leave it out.
-        photo_captioner_share: of `photo_captioner` in the mean of both runs' weights, the rest being of the run before:
-            the mean keeps more of how people write (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
-        beta, extra_proposals, objectness: of `AlignmentSettings`, how words are tied to regions; chosen on dev.
+        photo_captioner_before: folder of the run that `photo_captioner` started from; None to leave
+            it out.
+        photo_captioner_share: of `photo_captioner` in the mean of both runs' weights, the rest
+            being of the run before: the mean keeps more of how people write (Wortsman et al. 2022,
+            "Robust fine-tuning of zero-shot models").
+        beta, extra_proposals, objectness: of `AlignmentSettings`, how words are tied to regions;
+            chosen on dev.
         score: "max", "sum" or "mean", as trained.
-        beam, max_words, length_normalisation, fit (the rerank weight): of the photo captioner; chosen on dev.
-        region_beam, region_max_words, region_length_normalisation, region_fit: of the region captioner.
+        beam, max_words, length_normalisation, fit (the rerank weight): of the photo captioner;
+            chosen on dev.
+        region_beam, region_max_words, region_length_normalisation, region_fit: of the region
+            captioner.
         say_once: 1 if captions of both shall say no word twice that names something, else 0.
         about: TOML file with the tables `trained_on` and `results`, for people; None for none.
         data: the captioned photos that the runs were trained on; of each the train split.
-        photos: further photos that the vision network was trained on: its file of boxes with names, or folders. The
-            pack lists fingerprints of all these, so that evaluations recognise them; without both it has no list.
-        dim: dimensions of the pack's shared space, at most those of the alignment, whose words a GRU must read
-            (`regiontalk.training.training_photos.to_low_rank`); 0 for as many as it was trained in.
-        bank: photos of the first of `data` in the bank that hubness is measured with (`regiontalk.alignment.hubness`),
-            which needs the score "mean"; 0 for no bank.
-        bank_others: photos of `photos` beside them: the more, the less a bank tells of captioned photos, and the more
-            of others.
-        placed_vectors: the word vectors that the alignment was trained with, to place words of which no caption
-            speaks; None for no such words.
+        photos: further photos that the vision network was trained on: its file of boxes with names,
+            or folders. The pack lists fingerprints of all these, so that evaluations recognise
+            them; without both it has no list.
+        dim: dimensions of the pack's shared space, at most those of the alignment, whose words a
+            GRU must read (`regiontalk.training.training_photos.to_low_rank`); 0 for as many as it
+            was trained in.
+        bank: photos of the first of `data` in the bank that hubness is measured with
+            (`regiontalk.alignment.hubness`), which needs the score "mean"; 0 for no bank.
+        bank_others: photos of `photos` beside them: the more, the less a bank tells of captioned
+            photos, and the more of others.
+        placed_vectors: the word vectors that the alignment was trained with, to place words of
+            which no caption speaks; None for no such words.
         placed_words: how many, the first of the file.
         bank_temperature, bank_weight: τ (in units of S_kl) and λ; chosen on dev.
-        calibrate: datasets whose dev splits say how scores become probabilities (`regiontalk.alignment.certainty`);
-            without them the pack tells none.
+        calibrate: datasets whose dev splits say how scores become probabilities
+            (`regiontalk.alignment.certainty`); without them the pack tells none.
         max_pixels: of a photo, see `regiontalk.photos.open_photo`.
     """
 
@@ -147,8 +154,8 @@ def export_pack(config: ExportConfig) -> Pack:
     Raises:
         TrainingError: if a run is not finished, or its checkpoint is damaged.
         PackError: if the runs do not fit together or the disk is full.
-        ConfigError: if a setting is out of its range, the score is not the one that was trained, or `data` or `photos`
-            are given, and `data` lacks what a run was trained on.
+        ConfigError: if a setting is out of its range, the score is not the one that was trained, or
+            `data` or `photos` are given, and `data` lacks what a run was trained on.
         DataError, PhotoError: if the training photos cannot be read.
     """
     require_trained_score(config)
@@ -199,10 +206,12 @@ def pack_settings(
 
     Args:
         config: of the export.
-        net, vision, photo, region: of the runs: alignment, vision settings, both captioners' tensors.
+        net, vision, photo, region: of the runs: alignment, vision settings, both captioners'
+            tensors.
 
     Raises:
-        ConfigError: if a setting is out of its range, or the words network cannot be taken into a smaller space.
+        ConfigError: if a setting is out of its range, or the words network cannot be taken into a
+            smaller space.
     """
     about = read_about(config.about)
     trained = net.W_m.shape[1]
@@ -286,7 +295,10 @@ def reduced(
     settings: VisionSettings,
     vocabulary: Vocabulary,
 ) -> Tensors:
-    """A pack's tensors for a shared space of fewer dimensions, found on some training photos and their captions."""
+    """A pack's tensors for a shared space of fewer dimensions.
+
+    It is found on some training photos and their captions.
+    """
     photos = some(read_dataset(config.data[0], "train").photos, SPACE_PHOTOS)
     files = [photo.file for photo in photos]
     seen = look_at_photos(graph, settings, arrays["projection"], files, config.max_pixels)
@@ -311,7 +323,9 @@ def bank_photos(config: ExportConfig) -> list[PhotoSource]:
 
 
 def require_trained_score(config: ExportConfig) -> None:
-    """Makes sure that a pack scores as its alignment was trained to, as far as that run's checkpoint can tell.
+    """Makes sure that a pack scores as its alignment was trained to.
+
+    As far as that run's checkpoint can tell.
 
     Raises:
         ConfigError: if it does not.
@@ -345,7 +359,10 @@ def backbone_origin(run: Path) -> dict[str, Any]:
 def captioner_settings(
     config: ExportConfig, tensors: dict[str, np.ndarray], which: str = ""
 ) -> CaptionerSettings:
-    """A captioner's settings: sizes from its tensors, and how it searches from the settings that begin with `which`."""
+    """A captioner's settings: sizes from its tensors, and how it searches.
+
+    The latter from the settings that begin with `which`.
+    """
     search = {
         name: getattr(config, which + name)
         for name in ("beam", "max_words", "length_normalisation", "fit")

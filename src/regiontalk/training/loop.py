@@ -1,7 +1,8 @@
 """The training loop of every network: forward, backward, step, checkpoints, EMA.
 
-A run is a pure function of its settings and seed: what happens in step n depends on n, not on how often the run was
-stopped. That is what makes a run that was killed end with the same weights as one that was not.
+A run is a pure function of its settings and seed: what happens in step n depends on n, not on how
+often the run was stopped. That is what makes a run that was killed end with the same weights as one
+that was not.
 """
 
 from __future__ import annotations
@@ -40,17 +41,19 @@ class Task:
         optimiser: over the network's parameters.
         steps: optimiser steps in the whole run.
         learning_rate: step → factor on each parameter group's `initial_lr`.
-        batch: step → a batch, not on a GPU yet; made ahead by another thread or process, so it must depend on the step
-            alone.
+        batch: step → a batch, not on a GPU yet; made ahead by another thread or process, so it must
+            depend on the step alone.
         losses: batch → named losses; the first, `loss`, is minimised, the others are logged.
-        validate: rehearsal → named numbers on held-out data; with rehearsal=True on two batches only.
+        validate: rehearsal → named numbers on held-out data; with rehearsal=True on two batches
+            only.
         validate_every: in steps.
         clip: bound on each element of the gradient (the paper's 5); None for none.
         run: identifies the run's settings in checkpoints, a JSON object.
-        averaging: decay of the weights' exponential moving average, see `Ema`, which is what is measured and
-            what remains; 0 for the weights themselves.
-        enough: called with the step and its numbers after each measurement, while the network has the weights that were
-            measured; says whether the run ends there, early. Like a batch its answer must depend on the step alone.
+        averaging: decay of the weights' exponential moving average, see `Ema`, which is what is
+            measured and what remains; 0 for the weights themselves.
+        enough: called with the step and its numbers after each measurement, while the network has
+            the weights that were measured; says whether the run ends there, early. Like a batch its
+            answer must depend on the step alone.
     """
 
     network: nn.Module
@@ -77,7 +80,8 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
         The step reached.
 
     Raises:
-        TrainingError: if there is no step to take, the loss is not finite, or the folder belongs to another run.
+        TrainingError: if there is no step to take, the loss is not finite, or the folder belongs to
+            another run.
     """
     if task.steps < 1:
         raise TrainingError(
@@ -147,15 +151,15 @@ def measure(task: Task, rehearsal: bool) -> dict[str, float]:
 
 
 class Ema:
-    """Exponential moving average (EMA) of all parameters over the last steps (Polyak and Juditsky, 1992).
+    """Exponential moving average (EMA) of all parameters (Polyak and Juditsky, 1992).
 
-    At a constant, high learning rate the average generalises better than the last weights of a run whose rate falls.
-    Buffers are not averaged.
+    At a constant, high learning rate the average generalises better than the last weights of a run
+    whose rate falls. Buffers are not averaged.
 
     Args:
         network: whose parameters.
-        kept: share of the mean that a step keeps; the mean reaches back some 1 / (1 - kept) steps. With 0 there is no
-            mean: nothing is held, and nothing is done.
+        kept: share of the mean that a step keeps; the mean reaches back some 1 / (1 - kept) steps.
+            With 0 there is no mean: nothing is held, and nothing is done.
 
     Attributes:
         mean: a tensor for each parameter; none with `kept` of 0.
@@ -207,7 +211,10 @@ def make_optimiser(name: str, groups: list[dict[str, Any]]) -> Optimizer:
 def parameter_groups(
     parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Two groups: matrices decay, biases and normalisation do not. Frozen parameters are left out."""
+    """Two groups: matrices decay, biases and normalisation do not.
+
+    Frozen parameters are left out.
+    """
     trained = [p for p in parameters if p.requires_grad]
     return [
         {
@@ -229,13 +236,13 @@ def one_cycle(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
 
 
 def constant(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
-    """Linear rise over the first share of the steps, then 1: for a run whose weights are averaged."""
+    """Linear rise over the first share of steps, then 1: for a run whose weights are averaged."""
     rise = max(1, round(steps * warm_up))
     return lambda step: min(1.0, (step + 1) / rise)
 
 
 def trapezoid(steps: int, warm_up: float = 0.05, fall: float = 0.3) -> Callable[[int], float]:
-    """Linear rise over the first share of the steps, then 1, then linearly down to 0 over the last share."""
+    """Linear rise over the first share of steps, then 1, then linearly down to 0 over the last."""
     rise, last = max(1, round(steps * warm_up)), max(1, round(steps * fall))
     return lambda step: min(1.0, (step + 1) / rise, (steps - step) / last)
 
@@ -262,8 +269,8 @@ def autocast(device: str) -> torch.autocast:
 def repeatable() -> Iterator[None]:
     """Within it the same seed gives the same weights on a CPU.
 
-    Without it some gradients (of an indexed tensor, say) are summed by several threads in whatever order they arrive.
-    On a GPU the fast kernels are kept, whose sums may differ in the last digits.
+    Without it some gradients (of an indexed tensor, say) are summed by several threads in whatever
+    order they arrive. On a GPU the fast kernels are kept, whose sums may differ in the last digits.
     """
     memory: Any = torch.utils.deterministic
     before, filled = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
@@ -277,7 +284,10 @@ def repeatable() -> Iterator[None]:
 
 
 class Log:
-    """`log.csv`: step, name, value. Rows beyond the checkpoint's step are dropped when a run goes on."""
+    """`log.csv`: step, name, value.
+
+    Rows beyond the checkpoint's step are dropped when a run goes on.
+    """
 
     def __init__(self, folder: Path, step: int) -> None:
         self.path = folder / "log.csv"

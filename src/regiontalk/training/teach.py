@@ -1,8 +1,9 @@
 """`regiontalk teach`: a pack learns the words of a person's captioned photos.
 
-In stages, each of which goes on where it was stopped: the photos are looked at once, then the alignment learns, then
-the captioner of photos, then that of regions, from the phrases that the alignment puts on them. The vision network
-stays as it is. What was learnt is mixed with what the pack knew, and measured on held-out photos before it is written.
+In stages, each of which goes on where it was stopped: the photos are looked at once, then the
+alignment learns, then the captioner of photos, then that of regions, from the phrases that the
+alignment puts on them. The vision network stays as it is. What was learnt is mixed with what the
+pack knew, and measured on held-out photos before it is written.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class TeachConfig(Section):
         data: captioned photos, see `read_taught_photos`.
         output: folder of the new pack.
         pack: an included pack's name or a pack's folder; None for the default pack.
-        work: folder of what has been done so far; None for OUTPUT.work, which is removed in the end.
+        work: folder of what has been done so far; None for OUTPUT.work, which is removed in the
+            end.
         anyway: write the pack even if it is worse on the held-out photos.
         epochs: passes over the captions, at most.
         patience: passes without a better measurement after which a stage ends.
@@ -215,7 +217,7 @@ class Teaching:
         )
 
     def learn(self) -> tuple[PackParts, dict[str, float]]:
-        """All stages: the new pack's parts, and of each stage the share of what was learnt in the mix."""
+        """All stages: the new pack's parts, and of each stage the learnt share in the mix."""
         net, shares = self.teach_alignment()
         arrays = {
             name: dict(tensors) for name, tensors in self.parts.arrays.items()
@@ -231,7 +233,10 @@ class Teaching:
         return PackParts(settings, self.parts.vocabulary, arrays), shares
 
     def lessons(self, net: AlignmentNet) -> dict[str, Lesson]:
-        """What each captioner learns from; captions of single words have no phrases for that of regions."""
+        """What each captioner learns from.
+
+        Captions of single words have no phrases for that of regions.
+        """
         both, vocabulary = (self.taught, self.held_out), self.parts.vocabulary
         captions = whole_captions(self.taught.sentences), whole_captions(self.held_out.sentences)
         found = {PHOTO: Lesson("photo", both, captions, vocabulary, self.known)}
@@ -257,8 +262,9 @@ class Teaching:
     ) -> tuple[PackSettings, dict[str, np.ndarray]]:
         """The pack's bank, and some of the taught photos.
 
-        The vectors of the bank's own photos stay as they were, for the pack holds no features to make them anew from:
-        after small steps they are near, and without them hubness among photos of other kinds would be unknown.
+        The vectors of the bank's own photos stay as they were, for the pack holds no features to
+        make them anew from: after small steps they are near, and without them hubness among photos
+        of other kinds would be unknown.
         """
         settings, old = self.parts.settings, self.parts.settings.bank
         rows = some(range(len(self.taught.dataset)), MOST_IN_BANK)
@@ -313,8 +319,11 @@ def pack_name(output: Path) -> str:
 
 
 def taught_licence(licence: str, name: str, photos: int) -> str:
-    """A pack's licence line, and what it was taught; shorter where it would not fit, but never less of the licence than
-    a line can hold beside that it was taught."""
+    """A pack's licence line, and what it was taught.
+
+    Shorter where it would not fit, but never less of the licence than a line can hold beside that
+    it was taught.
+    """
     shown = "".join(c for c in name if c.isprintable())
     endings = (
         f"; taught {photos} captioned photos of {shown}",
@@ -331,7 +340,10 @@ def taught_licence(licence: str, name: str, photos: int) -> str:
 def taught_fingerprints(
     known: np.ndarray | None, files: list[Path], max_pixels: int | None
 ) -> np.ndarray | None:
-    """A pack's list of training photos with some more; None for a pack without, whose list could only be a part."""
+    """A pack's list of training photos with some more.
+
+    None for a pack without, whose list could only be a part.
+    """
     if known is None:
         return None
     found = fingerprint_files(files, max_pixels=max_pixels)
@@ -360,7 +372,10 @@ def claim(work: Path, run: str) -> None:
 
 
 def clear(work: Path, keep: bool) -> None:
-    """Remove what was done so far, but nothing else that may lie there; with `keep` only the pack that was measured."""
+    """Remove what was done so far, but nothing else that may lie there.
+
+    With `keep` only the pack that was measured.
+    """
     for name in (CANDIDATE,) if keep else WORK_FOLDERS:
         shutil.rmtree(work / name, ignore_errors=True)
     if not keep:

@@ -1,4 +1,4 @@
-"""`regiontalk teach`, stage by stage: from stored regions the alignment learns, then the captioners."""
+"""`regiontalk teach` by stages: from stored regions the alignment learns, then captioners."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ def region_texts(
     vocabulary: Vocabulary,
     beta: float,
 ) -> tuple[Snippets, Snippets] | None:
-    """What the alignment makes of the captions of taught and of held-out photos: phrases about regions.
+    """What the alignment makes of captions of taught and held-out photos: phrases about regions.
 
     Returns:
         Both; None where the captions of either have no phrase of `MIN_WORDS` words.
@@ -242,7 +242,7 @@ def teach_captioner(
 def run_config(
     config: TeachConfig, about: str, settings: CaptionerSettings, folder: Path
 ) -> CaptionerConfig:
-    """The settings of a captioner's run whose data and first weights come from elsewhere than from files."""
+    """Settings of a captioner's run whose data and first weights do not come from files."""
     return CaptionerConfig(
         data=((config.data, 1.0),),
         dev=(config.data,),

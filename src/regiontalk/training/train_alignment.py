@@ -1,4 +1,7 @@
-"""`regiontalk train alignment`: regions and words into one space (Eq. 1 to 9), with or without tuning the backbone."""
+"""`regiontalk train alignment`: regions and words into one space (Eq. 1 to 9).
+
+With or without tuning the backbone.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ from regiontalk.training.sentences import (
 from regiontalk.training.vision_graph import prepared, save_vision
 
 PROPOSAL_WEIGHT = 0.2
-"""Of the proposals' losses while the backbone is tuned: its map moves, and the proposals must move with it."""
+"""Of the proposals' losses while the backbone is tuned: its map moves, they must follow."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +79,17 @@ class AlignmentConfig(Section):
     """Settings of an alignment run.
 
     Attributes:
-        data: captioned photos with a train split, and how often an epoch passes over them. A batch is of one dataset.
+        data: captioned photos with a train split, and how often an epoch passes over them. A batch
+            is of one dataset.
         dev: captioned photos with a dev split, on each of which recalls are measured.
         vision: folder of a finished vision run.
         output: folder of the run.
         regions: folder of the region stores of that vision network, made where missing.
-        start: folder of an alignment run to start from, whose vocabulary and sizes this run keeps; None for random
-            weights.
+        start: folder of an alignment run to start from, whose vocabulary and sizes this run keeps;
+            None for random weights.
         word_vectors: word2vec or GloVe text file; None for random ones.
-        placed_vectors: word2vec or GloVe text file of any dimensions, through which words that no caption teaches get
-            their place (without `start`); None for none.
+        placed_vectors: word2vec or GloVe text file of any dimensions, through which words that no
+            caption teaches get their place (without `start`); None for none.
         forget: share of the words that are read by these vectors alone.
         train_word_vectors: False keeps them as they are, as in the paper.
         min_count: words seen less often in training captions are unknown (without `start`).
@@ -96,28 +100,36 @@ class AlignmentConfig(Section):
         dropout: everywhere but in the recurrence.
         score: "max" is Eq. 8, "sum" is Eq. 7, "mean" is Eq. 8 divided by the number of words.
         loss: "margin" is Eq. 9.
-        optimiser, learning_rate, weight_decay, epochs, clip: clip bounds every element of the gradient.
-        schedule: of the learning rate after its rise: "one_cycle" lets it fall to 0, "constant" does not.
-        averaging: decay of the weights' exponential moving average (EMA), which is what is measured and saved; 0 for
-            the last weights.
+        optimiser, learning_rate, weight_decay, epochs, clip: clip bounds every element of the
+            gradient.
+        schedule: of the learning rate after its rise: "one_cycle" lets it fall to 0, "constant"
+            does not.
+        averaging: decay of the weights' exponential moving average (EMA), which is what is measured
+            and saved; 0 for the last weights.
         batch: photos in a batch.
-        captions: of each photo in a batch. They share one look at it, which pays where the backbone is tuned, and each
-            photo meets all those of the others as negatives.
+        captions: of each photo in a batch. They share one look at it, which pays where the backbone
+            is tuned, and each photo meets all those of the others as negatives.
         vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
-        sizes: (pixels, epochs) pairs: how large the photos are that the tuned backbone sees, one size after the other
-            instead of `epochs`; the last is the pack's. None keeps the vision run's size. Small things are told apart
-            better on larger photos, and each look takes longer.
-        views: random views of each training photo whose features are kept beside its own, if the backbone is fixed: a
-            step sees one of them, as chance has it.
-        smallest_view: share of a photo's sides that a view of it has at least, while the backbone is tuned.
-        jitter: by how much the brightness, contrast and colour of a view are changed at most, likewise.
+        sizes: (pixels, epochs) pairs: how large the photos are that the tuned backbone sees, one
+            size after the other instead of `epochs`; the last is the pack's. None keeps the vision
+            run's size. Small things are told apart better on larger photos, and each look takes
+            longer.
+        views: random views of each training photo whose features are kept beside its own, if the
+            backbone is fixed: a step sees one of them, as chance has it.
+        smallest_view: share of a photo's sides that a view of it has at least, while the backbone
+            is tuned.
+        jitter: by how much the brightness, contrast and colour of a view are changed at most,
+            likewise.
         word_dropout: share of the words that are read as unknown.
-        boxes: file of photos whose boxes have names (`regiontalk.training.box_labels.read_box_labels`), which are
-            taught beside the captions; None for none. While the backbone is tuned, its proposals learn these boxes and
-            not the regions that the run began with; a fixed one's features of the boxes come from a store.
+        boxes: file of photos whose boxes have names
+            (`regiontalk.training.box_labels.read_box_labels`), which are taught beside the
+            captions; None for none. While the backbone is tuned, its proposals learn these boxes
+            and not the regions that the run began with; a fixed one's features of the boxes come
+            from a store.
         named_photos: in a batch.
         naming_weight: of `naming_loss`, beside the ranking loss.
-        validate_epochs: from one measurement of dev's recalls to the next; each costs a look at all its photos.
+        validate_epochs: from one measurement of dev's recalls to the next; each costs a look at all
+            its photos.
         limit: only the first photos of each split, for trials.
         max_pixels: of a photo, see `regiontalk.photos.open_photo`.
         seed, stop_after: as for every run.
@@ -212,7 +224,10 @@ class Batch:
 
 
 def train_alignment(config: AlignmentConfig) -> Path:
-    """Train, or go on training; returns the file of the finished weights (`alignment.safetensors`)."""
+    """Train, or go on training.
+
+    Returns the file of the finished weights (`alignment.safetensors`).
+    """
     torch.manual_seed(config.seed)
     device = best_device()
     run = AlignmentRun(config, read_alignment_data(config, device), device)
@@ -315,7 +330,10 @@ class AlignmentRun:
         return Batch(regions, source, ids, mask, torch.from_numpy(photos), named)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Ranking loss of captions; naming loss with box labels; proposal losses while the backbone is tuned."""
+        """Ranking loss of captions; naming loss with box labels.
+
+        Proposal losses while the backbone is tuned.
+        """
         source, named, parts = (
             self.data.train[batch.source].source,
             batch.named,

@@ -53,7 +53,8 @@ from regiontalk.training.loop import (
 from regiontalk.training.self_critical import CaptionReward, advantages, drawn_mask, policy_loss
 
 DEV_PHOTOS, DEV_TEXTS = 500, 3000
-"""Photos of each dataset whose captions are written and scored after every epoch, and texts whose loss is measured."""
+"""Photos of each dataset whose captions are written and scored after every epoch, and texts whose
+loss is measured."""
 STATISTICS = 5000
 """Texts that what is seen is standardised by."""
 
@@ -70,30 +71,37 @@ class CaptionerConfig(Section):
         alignment: folder of a finished alignment run: its vocabulary, and for regions its vectors.
         regions: folder of the region stores of that vision network, made where missing.
         output: folder of the run.
-        start: folder of a finished captioner run of the same sizes to start from; None for random weights.
-        loss: "likelihood" of human captions, Eq. 15; "reward" is self-critical training on CIDEr-D (photos only).
+        start: folder of a finished captioner run of the same sizes to start from; None for random
+            weights.
+        loss: "likelihood" of human captions, Eq. 15; "reward" is self-critical training on CIDEr-D
+            (photos only).
         samples: captions drawn for each photo of a batch where they are rewarded, at least 2.
         cell: "rnn" is the paper's Eq. 14.
         hidden, embedding: H and d.
-        attention: A, dimensions of the attention over a photo's regions (photos only); 0 for the paper's captioner.
+        attention: A, dimensions of the attention over a photo's regions (photos only); 0 for the
+            paper's captioner.
         dropout: everywhere but in the recurrence.
-        photo_dropout: share of captions of which the regions alone are seen, and not the photo as a whole.
+        photo_dropout: share of captions of which the regions alone are seen, and not the photo as a
+            whole.
         optimiser: the paper's is "rmsprop".
-        learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient. A batch is one of
-            captions, or of photos where captions are drawn.
+        learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient.
+            A batch is one of captions, or of photos where captions are drawn.
         schedule, averaging: as for the alignment.
-        longest: words of a caption that are learnt, or drawn. Of a caption that goes on, no end is learnt.
+        longest: words of a caption that are learnt, or drawn. Of a caption that goes on, no end is
+            learnt.
         beta, min_words: how captions are cut into snippets (regions only).
-        boxes: file of photos whose boxes have names; None for none. About regions they are learnt beside snippets; with
-            attention they say where to look.
+        boxes: file of photos whose boxes have names; None for none. About regions they are learnt
+            beside snippets; with attention they say where to look.
         boxes_share: how often an epoch passes over them (regions only).
         looking_weight: of the loss that teaches where to look as a word is said that names a box.
-        absent_weight: taken off a caption's reward for each thing that it names and that is neither among the photo's
-            boxes nor in a human caption of it; CIDEr-D is a number in 0..10.
-        text: captions without photos, one a line; seen are boxes with the names that they hold. None for none.
+        absent_weight: taken off a caption's reward for each thing that it names and that is neither
+            among the photo's boxes nor in a human caption of it; CIDEr-D is a number in 0..10.
+        text: captions without photos, one a line; seen are boxes with the names that they hold.
+            None for none.
         text_steps: steps that learn these alone, before all others.
         text_share: share of them in every batch after that.
-        views: random views of each training photo that are looked at beside the photo itself (photos only).
+        views: random views of each training photo that are looked at beside the photo itself
+            (photos only).
         limit, max_pixels, seed, stop_after: as for the alignment.
     """
 
@@ -173,8 +181,10 @@ class CaptionerConfig(Section):
 
 @dataclass(frozen=True)
 class Batch:
-    """B texts: what is seen, words in (B, T) from START, words out (B, T) to END, mask (B, T), and which regions show
-    what each word out names (B, T, M)."""
+    """B texts: words in (B, T) from START, words out (B, T) to END, mask (B, T).
+
+    With what is seen, and which regions show what each word out names (B, T, M).
+    """
 
     seen: Seen
     inputs: Tensor
@@ -185,7 +195,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class PhotoBatch:
-    """K photos to sample captions of: their numbers (K,), contexts, and the generator for sampling."""
+    """K photos to sample captions of: numbers (K,), contexts, and the generator for sampling."""
 
     photos: np.ndarray
     glances: list[Glance]
@@ -193,7 +203,10 @@ class PhotoBatch:
 
 
 def train_captioner(config: CaptionerConfig) -> Path:
-    """Train, or go on training; returns the file of the finished weights (`captioner.safetensors`)."""
+    """Train, or go on training.
+
+    Returns the file of the finished weights (`captioner.safetensors`).
+    """
     torch.manual_seed(config.seed)
     data = Reader.of(config).read()
     run = CaptionerRun(config, best_device(), data, first_network(config, data))
@@ -308,7 +321,8 @@ class CaptionerRun:
     def glance(self, source: int, row: int, rng: np.random.Generator) -> Glance:
         """Visual context of a text in training, sometimes without the whole photo."""
         glance = self.data.sources[source].glance(row, rng)
-        # Without the whole photo, which sets the first state, the caption must come from the regions.
+        # Without the whole photo, which sets the first state, the caption must come from the
+        # regions.
         hidden = rng.random() < self.config.photo_dropout and len(glance.regions) > 1
         return glance.without_whole() if hidden else glance
 
@@ -339,12 +353,13 @@ class CaptionerRun:
         }
 
     def reward_losses(self, batch: PhotoBatch) -> dict[str, Tensor]:
-        """Self-critical losses: sampled captions weighted by their advantage over their siblings."""
+        """Self-critical losses: sampled captions weighted by their advantage over siblings."""
         assert self.reward is not None
         samples = self.config.samples
         every = np.tile(np.arange(len(batch.photos)), samples)  # (S * K,), sample by sample
         contexts = contexts_of(batch.glances)[every]
-        # Sampled by the NumPy runtime, without a graph; the forward pass below scores the samples with one.
+        # Sampled by the NumPy runtime, without a graph; the forward pass below scores the samples
+        # with one.
         drawn = self.written().sample(contexts, 1.0, batch.rng, self.config.longest)
         rewards = self.reward(drawn, batch.photos[every]).reshape(samples, -1)
         inputs, targets, mask = shift_words(
@@ -368,7 +383,10 @@ class CaptionerRun:
         return Captioner(folded_captioner(self.network.state_dict()), self.config.cell)
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
-        """Of each dev set the cross-entropy a word in nats, and for photos the scores of greedily written captions."""
+        """Of each dev set the cross-entropy a word in nats.
+
+        For photos, also the scores of greedily written captions.
+        """
         return {
             f"{each.name}_{name}": value
             for each in self.data.dev

@@ -1,7 +1,7 @@
 """`regiontalk train vision`: one map from a pretrained backbone, and box proposals on it.
 
-The map is taught by names: a linear layer over it tells what each box shows. That layer is dropped afterwards; the
-alignment reads names, and all other words, from sentences.
+The map is taught by names: a linear layer over it tells what each box shows. That layer is dropped
+afterwards; the alignment reads names, and all other words, from sentences.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from regiontalk.training.vision_graph import WEIGHTS, prepared, save_vision
 from regiontalk.training.vision_net import VisionNet, box_recall
 
 HELD_OUT, DEV_BATCHES = 256, 8
-"""Photos that this stage measures on and does not train on, and how many batches it draws from them."""
+"""Photos that this stage measures on and does not train on, and how many batches of them."""
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,17 @@ class VisionConfig(Section):
 
     Attributes:
         backbone: see `regiontalk.training.backbones`.
-        boxes: file of photos whose boxes have names, see `regiontalk.training.box_labels.read_box_labels`.
+        boxes: file of photos whose boxes have names, see
+            `regiontalk.training.box_labels.read_box_labels`.
         output: folder of the run.
         dim: D, channels of the map, for backbones whose width is free to choose.
         image_size: pixels a side of the photos, in training and for the finished network.
-        epochs, batch, learning_rate, weight_decay: of AdamW, for what is new: the map, the proposals and the names.
+        epochs, batch, learning_rate, weight_decay: of AdamW, for what is new: the map, the
+            proposals and the names.
         backbone_learning_rate: of the pretrained weights; 0 keeps them.
         jitter: by how much brightness, contrast and colour of a view are changed at most.
-        proposals, nms_iou, min_objectness: how the finished network's proposals become regions, see `VisionSettings`.
+        proposals, nms_iou, min_objectness: how the finished network's proposals become regions, see
+            `VisionSettings`.
         max_pixels: of a photo, see `regiontalk.photos.open_photo`.
         seed: of everything random.
         stop_after: stop at this step as a kill would; None for the whole run.
@@ -95,7 +98,8 @@ def train_vision(config: VisionConfig) -> Path:
     )
     photos = NamedPhotos(labels, names, config.batch, config.seed, config.jitter, config.max_pixels)
     measured = NamedPhotos(held_out, names, config.batch, config.seed, max_pixels=config.max_pixels)
-    # Class names supervise the features through a linear readout, which is dropped: the pack keeps map and proposals.
+    # Class names supervise the features through a linear readout, which is dropped: the pack keeps
+    # map and proposals.
     readout = nn.Linear(settings.feature_dim, len(photos.names))
     whole = nn.ModuleDict({"vision": network, "names": readout}).to(device)
 

@@ -1,13 +1,15 @@
 """What a pack keeps of its training photos: fingerprints, the query bank, the low-rank space.
 
 - Their fingerprints, so that evaluations recognise them.
-- A bank, that competing photos and sentences are held against (`regiontalk.alignment.hubness`): some of the photos, and
-  what the photo captioner draws for them, so that no pack passes on what people wrote.
-- The directions that matter in its shared space: what an index stores of each region, and a search reads, shrinks with
-  its dimensions, and regions and words fill few of those that they were trained in.
+- A bank, that competing photos and sentences are held against (`regiontalk.alignment.hubness`):
+  some of the photos, and what the photo captioner draws for them, so that no pack passes on what
+  people wrote.
+- The directions that matter in its shared space: what an index stores of each region, and a search
+  reads, shrinks with its dimensions, and regions and words fill few of those that they were trained
+  in.
 
-Axis names: N photos, R regions and P words of them, D visual features, h dimensions of the shared space, r of a smaller
-one.
+Axis names: N photos, R regions and P words of them, D visual features, h dimensions of the shared
+space, r of a smaller one.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ def training_photos(
 
     Args:
         data: folders of captioned photos; of each the train split.
-        photos: files of boxes with names (`boxes.jsonl`), and folders of photos, which are searched.
+        photos: files of boxes with names (`boxes.jsonl`), and folders of photos, which are
+            searched.
         max_pixels: see `open_photo`.
 
     Returns:
@@ -75,10 +78,13 @@ def training_photos(
 
 
 def require_named(runs: Sequence[Path], data: Sequence[Path]) -> None:
-    """Makes sure that no run's dataset was forgotten, as far as the runs' checkpoints are still there to tell.
+    """Makes sure that no run's dataset was forgotten.
+
+    As far as the runs' checkpoints are still there to tell.
 
     Raises:
-        ConfigError: if a run was trained on a dataset whose folder's name is not among those of `data`.
+        ConfigError: if a run was trained on a dataset whose folder's name is not among those of
+            `data`.
         TrainingError: if a checkpoint is damaged.
     """
     known = {path.name for path in data}
@@ -165,7 +171,7 @@ def make_bank(
     temperature: float,
     weight: float,
 ) -> tuple[BankSettings, dict[str, np.ndarray]]:
-    """Query bank of some photos' distinct regions and a sampled sentence for each, with its settings.
+    """Query bank of some photos' distinct regions and a sampled sentence each, with its settings.
 
     Args:
         seen: N photos.
@@ -195,8 +201,8 @@ def make_bank(
 def to_low_rank(arrays: Tensors, regions: np.ndarray, words: np.ndarray, dim: int) -> Tensors:
     """A pack's `projection` and `words` projected to a low-rank shared space.
 
-    Maps A and B are found from vectors of both, and folded into W_m, b_m (Eq. 1) and into the last, linear step of a
-    GRU's words: nothing is computed at run time that was not before.
+    Maps A and B are found from vectors of both, and folded into W_m, b_m (Eq. 1) and into the last,
+    linear step of a GRU's words: nothing is computed at run time that was not before.
 
     Args:
         arrays: of a pack whose words are read by a GRU.
@@ -216,18 +222,21 @@ def to_low_rank(arrays: Tensors, regions: np.ndarray, words: np.ndarray, dim: in
 def low_rank_bases(
     regions: np.ndarray, words: np.ndarray, dim: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Low-rank bases A and B, (h, r) each: (v A)·(s B) is closest to v·s in mean square over all pairs.
+    """Low-rank bases A and B, (h, r) each.
 
-    With C_v and C_s the mean outer products, that mean is least for the first r eigenvectors Q of C_v^½ C_s C_v^½, with
-    A = C_v^-½ Q and B = C_v^½ Q; and as well for A T and B T^-ᵀ with any T. Taken is the T that makes A's columns
-    orthonormal, so that v A is v without what is left out, and its length still says how much a region tells.
+    (v A)·(s B) is closest to v·s in mean square over all pairs. With C_v and C_s the mean outer
+    products, that mean is least for the first r eigenvectors Q of C_v^½ C_s C_v^½, with A = C_v^-½
+    Q and B = C_v^½ Q; and as well for A T and B T^-ᵀ with any T. Taken is the T that makes A's
+    columns orthonormal, so that v A is v without what is left out, and its length still says how
+    much a region tells.
 
     Args:
         regions: (R, h), v_i.
         words: (P, h), s_t.
         dim: r, at most h.
 
-    >>> of_regions, of_words = low_rank_bases(np.array([[1.0, 0], [2.0, 0]]), np.array([[3.0, 4], [1.0, 0]]), 1)
+    >>> regions, words = np.array([[1.0, 0], [2.0, 0]]), np.array([[3.0, 4], [1.0, 0]])
+    >>> of_regions, of_words = low_rank_bases(regions, words, 1)
     >>> abs(of_regions.ravel().round(3)).tolist(), abs(of_words.ravel().round(3)).tolist()
     ([1.0, 0.0], [1.0, 0.0])
     """
@@ -243,7 +252,7 @@ def low_rank_bases(
 
 
 def _roots(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The square root of a symmetric matrix without negative eigenvalues, and the root's inverse where it has one."""
+    """The square root of a symmetric positive semidefinite matrix, and the root's pseudoinverse."""
     values, vectors = np.linalg.eigh(matrix)
     extent = values > 1e-9 * values.max()
     roots, vectors = np.sqrt(values[extent]), vectors[:, extent]

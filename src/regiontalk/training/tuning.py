@@ -1,14 +1,18 @@
-"""Tuning a pack: room for new words, its tensors as networks, and the best mix of what these knew and what they learn.
+"""Tuning a pack: room for new words, and its tensors as networks.
+
+And the best mix of what these knew and what they learn.
 
 - With room for new words, and before anything is learnt, a pack reads and scores as it did.
-- Its weights are half floats with the statistics of what is seen folded in. Networks are best trained on inputs of mean
-  0 and deviation 1, so `standardise_alignment` and `standardise_captioner` take statistics out again: those of the new
-  photos. What a network computes stays the same.
-- Of weights that are good already the best measurement is kept, and then mixed with what there was before: a run like
-  any other (`regiontalk.training.loop`), with a file more for the best weights so far and one for the outcome. Killed
-  at any moment, the same call ends with the same outcome.
+- Its weights are half floats with the statistics of what is seen folded in. Networks are best
+  trained on inputs of mean 0 and deviation 1, so `standardise_alignment` and
+  `standardise_captioner` take statistics out again: those of the new photos. What a network
+  computes stays the same.
+- Of weights that are good already the best measurement is kept, and then mixed with what there was
+  before: a run like any other (`regiontalk.training.loop`), with a file more for the best weights
+  so far and one for the outcome. Killed at any moment, the same call ends with the same outcome.
 
-Axis names: V words that the pack has learnt, P placed words, G dimensions of their vectors, d of a word vector.
+Axis names: V words that the pack has learnt, P placed words, G dimensions of their vectors, d of a
+word vector.
 """
 
 from __future__ import annotations
@@ -58,8 +62,9 @@ class PackParts:
 def with_new_words(pack: Pack, vocabulary: Vocabulary) -> PackParts:
     """The pack's tensors for a vocabulary that extends its own (`Vocabulary.extended`).
 
-    A new word is read as the pack read it before: a placed word from its place, any other as UNKNOWN. The captioners
-    begin with it as the mean of all words, and as likely as it is in the new captions.
+    A new word is read as the pack read it before: a placed word from its place, any other as
+    UNKNOWN. The captioners begin with it as the mean of all words, and as likely as it is in the
+    new captions.
 
     Args:
         pack: as it is.
@@ -102,7 +107,10 @@ def new_shares(old: Vocabulary, new: Vocabulary) -> np.ndarray:
 def captioner_with_words(
     tensors: Mapping[str, np.ndarray], log_shares: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """A captioner's tensors with room for n more words, each the mean of the others, and log-shares (n,) for biases."""
+    """A captioner's tensors with room for n more words.
+
+    Each is the mean of the others, with log-shares (n,) for biases.
+    """
     grown = dict(tensors)
     for name, axis in WORD_AXES.items():
         if name in tensors:
@@ -119,8 +127,8 @@ def alignment_network(
 ) -> AlignmentNet:
     """The alignment of a pack, in evaluation mode.
 
-    Vectors of words from elsewhere are part of the pack's word vectors already: the network reads none. The scale of
-    scores inside a loss, which no pack holds, begins at 1.
+    Vectors of words from elsewhere are part of the pack's word vectors already: the network reads
+    none. The scale of scores inside a loss, which no pack holds, begins at 1.
 
     Args:
         words, projection: the pack's tensors of these names.
@@ -157,7 +165,10 @@ def captioner_network(tensors: Weights, cell: str, dropout: float = 0.0) -> Capt
 
 @torch.no_grad()
 def standardise_alignment(net: AlignmentNet, features: np.ndarray) -> None:
-    """Take out the statistics of some regions' features (n, D): the same v_i, from inputs of mean 0 and deviation 1."""
+    """Take out the statistics of some regions' features (n, D).
+
+    The same v_i, from inputs of mean 0 and deviation 1.
+    """
     raw = net.folded_projection()
     standardise(net, features)
     net.W_m.copy_(raw["W_m"] * net.deviation[:, None])
@@ -166,7 +177,7 @@ def standardise_alignment(net: AlignmentNet, features: np.ndarray) -> None:
 
 @torch.no_grad()
 def standardise_captioner(net: CaptionerNet, seen: Contexts) -> None:
-    """Take out the statistics of what is seen with some captions: the same captions, from standardised inputs."""
+    """Take out the statistics of what is seen with captions: same captions, standard inputs."""
     raw = {
         name: torch.from_numpy(value) for name, value in folded_captioner(net.state_dict()).items()
     }
@@ -180,7 +191,10 @@ def standardise_captioner(net: CaptionerNet, seen: Contexts) -> None:
 
 
 def load_tensors(net: nn.Module, tensors: Weights) -> None:
-    """Give a network all its weights; statistics and the loss's scale, which packs lack, stay as they are."""
+    """Give a network all its weights.
+
+    Statistics and the loss's scale, which packs lack, stay as they are.
+    """
     loaded = {
         name: torch.from_numpy(np.array(value, np.float32)) for name, value in tensors.items()
     }
@@ -248,8 +262,8 @@ def tune(task: Task, folder: Path, choice: Choice) -> float:
 class Best:
     """The weights of the best measurement so far, in a file; of equal ones those of the first.
 
-    A run that goes on after a kill may find weights of a step that it has yet to come to again: it measures there what
-    was measured, and all is as if it had not been killed.
+    A run that goes on after a kill may find weights of a step that it has yet to come to again: it
+    measures there what was measured, and all is as if it had not been killed.
 
     Args:
         network: whose weights.
@@ -293,7 +307,10 @@ class Best:
 def best_share(
     task: Task, first: Mapping[str, Tensor], learnt: Mapping[str, Tensor], choice: Choice
 ) -> float:
-    """The share of the mix that measures best; of equal ones the smallest, which keeps most of what was known."""
+    """The share of the mix that measures best.
+
+    Of equal ones the smallest, which keeps most of what was known.
+    """
     found: dict[float, Goodness] = {}
     for share in SHARES:
         task.network.load_state_dict(mixed(first, learnt, share, choice))

@@ -1,8 +1,9 @@
 """The vision network as an ONNX graph in int8, and as files of a run.
 
-int8 takes a quarter of float32's size and, with byte products on the CPU, a third of its time. Kernels have a scale for
-each output channel, activations, as uint8, one range for each tensor, measured on typical photos. Sums stay exact
-integers, so machines agree more closely than they do in float32.
+int8 takes a quarter of float32's size and, with byte products on the CPU, a third of its time.
+Kernels have a scale for each output channel, activations, as uint8, one range for each tensor,
+measured on typical photos. Sums stay exact integers, so machines agree more closely than they do in
+float32.
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ def quantise_graph(graph: onnx.ModelProto, photos: np.ndarray, keep: list[str]) 
         photos: (B, S, S, 3) uint8, typical ones: no activation may much exceed what they cause.
         keep: names of nodes that stay float32.
 
-    Kernels use 7 of the 8 bits: processors that add two byte products in 16 bits would overflow with more.
+    Kernels use 7 of the 8 bits: processors that add two byte products in 16 bits would overflow
+    with more.
     """
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -138,8 +140,8 @@ def quantise_graph(graph: onnx.ModelProto, photos: np.ndarray, keep: list[str]) 
 def fold_padding(graph: onnx.ModelProto) -> onnx.ModelProto:
     """Fold zero-padding nodes into the `pads` attribute of the convolution that follows.
 
-    PyTorch cannot pad one side only, ONNX can. As a node of its own the padding would stay in float32 between two
-    conversions: with EfficientNet-Lite2 it took 40 % of the whole graph's time.
+    PyTorch cannot pad one side only, ONNX can. As a node of its own the padding would stay in
+    float32 between two conversions: with EfficientNet-Lite2 it took 40 % of the whole graph's time.
     """
     nodes = graph.graph.node
     values = {each.name: onnx.numpy_helper.to_array(each) for each in graph.graph.initializer}
@@ -163,7 +165,7 @@ def fold_padding(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def is_zero_padding(node: onnx.NodeProto, values: dict[str, np.ndarray]) -> bool:
-    """Whether a node puts a known number of zeros around the cells of maps (B, C, H, W), and nothing else."""
+    """Whether a node only puts a known number of zeros around the cells of maps (B, C, H, W)."""
     if node.op_type != "Pad" or any(
         each.name == "mode" and each.s != b"constant" for each in node.attribute
     ):
@@ -179,7 +181,10 @@ def is_zero_padding(node: onnx.NodeProto, values: dict[str, np.ndarray]) -> bool
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """The quantiser gives advice on the root logger; nobody who trains a network here can follow it."""
+    """The quantiser gives advice on the root logger.
+
+    Nobody who trains a network here can follow it.
+    """
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

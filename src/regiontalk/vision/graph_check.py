@@ -1,8 +1,9 @@
 """Detect external tensor data in an ONNX graph by parsing its protobuf fields alone.
 
-ONNX lets a tensor say "my bytes are in that file". A pack's graph must carry all its weights itself: the pack's
-checksums cover only its own files, and a path in a foreign file is not to be followed. The runtime would open such
-paths on its own, so they are looked for before it sees the graph. Field numbers are those of `onnx.proto3`.
+ONNX lets a tensor say "my bytes are in that file". A pack's graph must carry all its weights
+itself: the pack's checksums cover only its own files, and a path in a foreign file is not to be
+followed. The runtime would open such paths on its own, so they are looked for before it sees the
+graph. Field numbers are those of `onnx.proto3`.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def _search(message: memoryview, kind: str, depth: int) -> bool:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """The fields of one protobuf message: their numbers, with bytes or varint values (0 for fixed-size ones)."""
+    """The fields of one protobuf message: numbers, with bytes or varint values (fixed-size: 0)."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

@@ -1,7 +1,7 @@
 """Photos to regions: the vision graph through ONNX Runtime, then NumPy.
 
-Axis names: B photos in a batch, S pixels a side, s cells a side, C = s * s cells, K proposals, M regions,
-D dimensions of the features, h dimensions of the shared space.
+Axis names: B photos in a batch, S pixels a side, s cells a side, C = s * s cells, K proposals, M
+regions, D dimensions of the features, h dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -33,19 +33,20 @@ BATCH = 8
 
 
 class VisionSession:
-    """Turns photos into regions (Eq. 1): one pass of the graph for a photo, whatever the number of its boxes.
+    """Turns photos into regions (Eq. 1): one pass of the graph for a photo, however many boxes.
 
     Args:
-        onnx: the vision graph, its bytes or its path. Input `pixels` uint8 (B, S, S, 3), RGB; outputs `map` float32
-            (B, C, D), cells row-major, `boxes` float32 (B, K, 4), xyxy in 0..1 of the photo, `objectness` float32
-            (B, K) in 0..1.
+        onnx: the vision graph, its bytes or its path. Input `pixels` uint8 (B, S, S, 3), RGB;
+            outputs `map` float32 (B, C, D), cells row-major, `boxes` float32 (B, K, 4), xyxy in
+            0..1 of the photo, `objectness` float32 (B, K) in 0..1.
         projection: `W_m` (D, h) and `b_m` (h,), float32.
         settings: S, s, D and how proposals become regions.
         threads: for the graph; None for as many as the process may use.
         name: the graph's name in messages.
 
     Raises:
-        PackError: if the graph is damaged, keeps weights in other files, or has other inputs or outputs.
+        PackError: if the graph is damaged, keeps weights in other files, or has other inputs or
+            outputs.
     """
 
     def __init__(
@@ -70,17 +71,19 @@ class VisionSession:
 
         Args:
             photos: any number of opened photos; each is squashed to S x S, its shape not kept.
-            boxes: for each photo the boxes to read, (K, 4) xyxy in pixels of the upright original, with an area inside
-                the photo; what sticks out is cut off. None for the boxes that the network proposes.
+            boxes: for each photo the boxes to read, (K, 4) xyxy in pixels of the upright original,
+                with an area inside the photo; what sticks out is cut off. None for the boxes that
+                the network proposes.
             extra: the most boxes that follow the settings' proposals, the next surest ones.
 
         Returns:
-            For each photo its `Regions`: boxes in pixels of the upright original, the whole photo first. Given boxes
-            follow in their order, all of them, with score 1.
+            For each photo its `Regions`: boxes in pixels of the upright original, the whole photo
+            first. Given boxes follow in their order, all of them, with score 1.
 
         Raises:
             PackError: if the graph fails or gives values that are not finite.
-            ValueError: if `boxes` are not (K, 4) for each photo, not finite, or one has no area inside its photo.
+            ValueError: if `boxes` are not (K, 4) for each photo, not finite, or one has no area
+                inside its photo.
         """
         given = None if boxes is None else _in_photos(photos, boxes)
         most = self.settings.proposals + extra
@@ -102,7 +105,10 @@ class VisionSession:
         return found
 
     def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The bare graph: pixels uint8 (B, S, S, 3) -> map (B, C, D), boxes (B, K, 4), objectness (B, K)."""
+        """The bare graph: pixels uint8 (B, S, S, 3) -> map, boxes, objectness.
+
+        Map (B, C, D), boxes (B, K, 4), objectness (B, K).
+        """
         try:
             with memory_errors():
                 maps, boxes, objectness = self._session.run(OUTPUTS, {"pixels": pixels})
@@ -130,7 +136,10 @@ class VisionSession:
             raise _bad_graph(self._name, "finite outputs", "values that are not finite")
 
     def _pick(self, boxes: np.ndarray, objectness: np.ndarray, most: int) -> list[_Picked]:
-        """Of each photo's proposals, (B, K, 4) and (B, K), those that become regions, so many at most."""
+        """Of each photo's proposals, (B, K, 4) and (B, K), those that become regions.
+
+        So many at most.
+        """
         s = self.settings
         return [
             pick_regions(*each, most, s.nms_iou, s.min_objectness)
@@ -196,8 +205,9 @@ def _open(graph: bytes, threads: int | None, name: str) -> Any:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.intra_op_num_threads = threads or available_cpus()
     options.inter_op_num_threads = 1
-    # Threads that wait for work by spinning would take the cores from NumPy, which goes on after each graph, and from
-    # other programs: with both cores busy elsewhere, spinning was measured at half the photos per second.
+    # Threads that wait for work by spinning would take the cores from NumPy, which goes on after
+    # each graph, and from other programs: with both cores busy elsewhere, spinning was measured at
+    # half the photos per second.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -216,7 +226,10 @@ _Signature = dict[str, tuple[str, tuple[int | str, ...]]]
 
 
 def _check_signature(session: Any, settings: VisionSettings, name: str) -> None:
-    """Names, types and shapes of what goes in and out; a number in a shape must fit, a letter stands for any."""
+    """Names, types and shapes of what goes in and out.
+
+    A number in a shape must fit, a letter stands for any.
+    """
     cells, size = settings.side**2, settings.size
     inputs: _Signature = {"pixels": ("tensor(uint8)", ("B", size, size, 3))}
     outputs: _Signature = {

@@ -1,5 +1,7 @@
-"""How answers look: JSON in ASCII; every error is an object with one text, `error`. And captions as files to download,
-as `regiontalk describe` writes them, made from names and texts alone.
+"""How answers look: JSON in ASCII; every error is an object with one text, `error`.
+
+And captions as files to download, as `regiontalk describe` writes them, made from names and texts
+alone.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class Json(JSONResponse):
 
 
 async def _invalid(_: Request, error: Any) -> Json:
-    # A field that may be absent is, for pydantic, a number or None: that None was not sent either helps nobody.
+    # A field that may be absent is, for pydantic, a number or None: that None was not sent either
+    # helps nobody.
     problems = [_problem(each) for each in error.errors() if each["type"] != "none_required"]
     return Json({"error": "; ".join(problems)}, 422)
 
@@ -89,7 +92,9 @@ def table(photos: Sequence[CaptionedPhoto]) -> bytes:
 
 
 def sidecars(photos: Sequence[CaptionedPhoto]) -> bytes:
-    """The sidecars of `describe --sidecar` as a zip, to be unpacked in the photos' folder; none without a caption.
+    """The sidecars of `describe --sidecar` as a zip, to be unpacked in the photos' folder.
+
+    None without a caption.
 
     Raises:
         ConfigError: as `table`.

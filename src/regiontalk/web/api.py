@@ -40,7 +40,10 @@ as many seconds as its Retry-After says."""
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """The API's document, which says that forms have no other fields; see `forms.UploadRoute`."""
+        """The API's document, which says that forms have no other fields.
+
+        See `forms.UploadRoute`.
+        """
         document = super().openapi()
         for name, schema in document["components"]["schemas"].items():
             if name.startswith("Body_"):
@@ -134,7 +137,8 @@ async def align(
 async def describe_box(
     service: ServicePart, photo: forms.Photo, box: forms.Box, sentence: forms.SentenceIfAny = None
 ) -> Json:
-    """Caption a given box of a photo; with a sentence, also say how well each of its words fits the box."""
+    """Caption a given box of a photo; with a sentence, also say how well each of its words fits \
+the box."""
     left, top, right, bottom = (float(each) for each in box.split(","))
     return Json(
         await service.look_at(photo.file, _name(photo), (left, top, right, bottom), sentence)
@@ -216,7 +220,8 @@ async def csv_table(service: ServicePart, captioned: schemas.CaptionedPhotos) ->
 
 @exporting.post("/xmp", response_class=Response, responses=_file("application/zip"))
 async def xmp_sidecars(service: ServicePart, captioned: schemas.CaptionedPhotos) -> Response:
-    """An XMP sidecar for each photo, as `regiontalk describe --sidecar` writes it, all in one zip."""
+    """An XMP sidecar for each photo, as `regiontalk describe --sidecar` writes it, \
+all in one zip."""
     return _download(
         await service.aside(sidecars, captioned.photos), "application/zip", "sidecars.zip"
     )

@@ -1,5 +1,6 @@
-"""Many requests, one network pass: a thread collects what is asked of a model at about the same time, and answers it
-together.
+"""Many requests, one network pass.
+
+A thread collects what is asked of a model at about the same time, and answers it together.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ _CLOSED_CHECK = 0.2
 class Batcher(Generic[Job, Answer]):
     """One worker thread with a queue.
 
-    Whoever hands in jobs bounds their number. A job on its own is answered at once: the worker waits for others only
-    while `coming` says that there are some.
+    Whoever hands in jobs bounds their number. A job on its own is answered at once: the worker
+    waits for others only while `coming` says that there are some.
 
     Args:
         answer: jobs in, as many answers out, in order. Runs in the worker's thread only.
@@ -90,7 +91,10 @@ class Batcher(Generic[Job, Answer]):
         return batch
 
     def _settle(self, batch: list[tuple[Job, Future[Answer]]]) -> None:
-        """Answers a batch. If that fails, each job is answered alone, so that one cannot fail the others."""
+        """Answers a batch.
+
+        If that fails, each job is answered alone, so that one cannot fail the others.
+        """
         if not batch:
             return
         try:
@@ -126,7 +130,7 @@ class Align:
 
 @dataclass(frozen=True)
 class LookAt:
-    """Caption one given box of a photo: xyxy in pixels of the upright photo, with an area inside it."""
+    """Caption a given box of a photo: xyxy in pixels of the upright photo, with an area inside."""
 
     photo: Photo
     box_xyxy: tuple[float, float, float, float]
@@ -144,13 +148,14 @@ Reply: TypeAlias = Description | Alignment | Regions
 
 
 def answer(model: Model, questions: Sequence[Question]) -> list[Reply]:
-    """Answers questions about photos together: one pass of vision, one of each captioner for each way to caption.
+    """Answers questions about photos together.
 
-    Given boxes have passes of their own.
+    One pass of vision, one of each captioner for each way to caption. Given boxes have passes of
+    their own.
 
     Returns:
-        For each question, in order: a Description, an Alignment, or Regions. The description for a `LookAt` has the
-        photo and the box, not the regions that would be found.
+        For each question, in order: a Description, an Alignment, or Regions. The description for a
+        `LookAt` has the photo and the box, not the regions that would be found.
     """
     looked = _looked(model, questions)
     replies: list[Reply] = [each.main for each in looked]

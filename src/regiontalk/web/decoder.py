@@ -1,7 +1,8 @@
-"""The process that decodes photos for the server: it answers requests on stdin, one after the other, on stdout.
+"""The process that decodes photos for the server.
 
-A decoder written in C cannot be interrupted inside a process, so `regiontalk.web.decoding` ends this one from outside
-when a photo takes too long. A message, in both directions, is two lengths, a JSON object, and bytes.
+It answers requests on stdin, one after the other, on stdout. A decoder written in C cannot be
+interrupted inside a process, so `regiontalk.web.decoding` ends this one from outside when a photo
+takes too long. A message, in both directions, is two lengths, a JSON object, and bytes.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ READY = b"\n"
 """The first byte on stdout: everything is imported."""
 
 _QUICK_PASSES = 50_000_000
-"""Pixels that are decoded in a moment. A progressive JPEG's are decoded in every scan, other formats' more slowly."""
+"""Pixels that are decoded in a moment. A progressive JPEG's are decoded in every scan, other
+formats' more slowly."""
 _OTHER_FORMATS_PASSES = 4
 
 _LENGTHS = struct.Struct(">II")
 _NAMELESS = "<bytes>"  # what `open_photo` calls a photo without a file
 _SCAN = b"\xff\xda"  # a JPEG's marker
 _ORPHAN_SECONDS = 5
-"""Where the system can, a process whose server was killed ends so long after the deadline of its photo."""
+"""A process whose server was killed ends so long after its photo's deadline, if possible."""
 
 
 def main() -> None:
@@ -82,12 +84,13 @@ def write_message(stream: IO[bytes], message: dict[str, Any], data: bytes = b"")
 
 
 def open_upload(data: bytes, name: str, size: int, max_pixels: int) -> Photo:
-    """An uploaded photo, already as small as the network takes it, so that many may wait in little memory.
+    """An uploaded photo, as small as the network takes it, so that many may wait in little memory.
 
     Args:
         data: the file's bytes.
         name: as the client calls it: for output and messages, never a path.
-        size: pixels a side that the network takes; the regions are the same as those of the full photo.
+        size: pixels a side that the network takes; the regions are the same as those of the full
+            photo.
         max_pixels: as in `open_photo`.
 
     Raises:
@@ -102,7 +105,7 @@ def open_upload(data: bytes, name: str, size: int, max_pixels: int) -> Photo:
 
 
 def takes_long(data: bytes) -> bool:
-    """Whether a photo's header and number of scans say that decoding it takes more than a moment."""
+    """Whether a photo's header and scans say that decoding it takes more than a moment."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             passes = data.count(_SCAN) if image.format in ("JPEG", "MPO") else _OTHER_FORMATS_PASSES

@@ -1,8 +1,8 @@
 """Photos decoded in processes of their own, which are ended when a photo takes too long.
 
-Photos that are decoded quickly, nearly all, never wait for slow ones: a photo whose header says that it takes long, or
-that is not ready after a moment, leaves the quick lane, waits with its like, and is decoded in the slow lane, by a
-process of lower priority.
+Photos that are decoded quickly, nearly all, never wait for slow ones: a photo whose header says
+that it takes long, or that is not ready after a moment, leaves the quick lane, waits with its like,
+and is decoded in the slow lane, by a process of lower priority.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _QUICK, _SLOW = 2, 2
 """Processes of each lane: no more than so many photos are in memory at full size."""
 _SLOW_NICENESS = 10
 
-# The search path is this process's own, as for `multiprocessing`; -P keeps the current folder out of it meanwhile.
+# The search path is this process's own, as for `multiprocessing`; -P keeps the current folder out
+# of it meanwhile.
 _START = (
     "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]); hasattr(os, 'nice') and "
     "os.nice(int(sys.argv[2])); from regiontalk.web.decoder import main; main()"
@@ -48,11 +49,13 @@ class _TooSlowError(Exception):
 
 
 class _DiedError(Exception):
-    """The process ended by itself: its decoder crashed, or the system ended it to get its memory."""
+    """The process ended by itself: the decoder crashed, or the system took its memory."""
 
 
 class Decoders:
-    """Decodes for any number of requests at once. Its methods are for one event loop, and never block it.
+    """Decodes for any number of requests at once.
+
+    Its methods are for one event loop, and never block it.
 
     Args:
         limits: of pixels, time and waiting photos, and of the latter for one client.
@@ -152,7 +155,8 @@ class _Lane:
 
     Args:
         count: of processes.
-        niceness: how far the processes step back behind others, 0 to 19, where the system knows of it.
+        niceness: how far the processes step back behind others, 0 to 19, where the system knows of
+            it.
         kept: whether a process stays for the next photo; if not, it gives its memory back.
     """
 
@@ -193,7 +197,10 @@ class _Lane:
 
 
 class _Process:
-    """A process that decodes; started again when it has ended. For one thread at a time, but for `close`."""
+    """A process that decodes; started again when it has ended.
+
+    For one thread at a time, but for `close`.
+    """
 
     def __init__(self, niceness: int) -> None:
         self._command = [sys.executable, "-P", "-c", _START, json.dumps(sys.path), str(niceness)]
@@ -267,7 +274,7 @@ class _Process:
 
 
 def _popen(command: list[str]) -> subprocess.Popen[bytes]:
-    """A process in a group of its own, so that Ctrl-C is the server's alone, and without a say on stderr."""
+    """A process in a group of its own, so that Ctrl-C is the server's alone, silent on stderr."""
     apart: dict[str, Any] = {"process_group": 0}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}

@@ -41,9 +41,10 @@ class Page:
 
 
 class PhotoFinder:
-    """Searches one index; its photos are known by their number there and a piece of their checksum, never by a path.
+    """Searches one index.
 
-    All methods may be called from several threads.
+    Its photos are known by their number there and a piece of their checksum, never by a path. All
+    methods may be called from several threads.
 
     Args:
         folder: the index's.
@@ -69,8 +70,10 @@ class PhotoFinder:
         return self._index.photos
 
     def matching(self, where: Where, sentence: str | None = None) -> int:
-        """How many photos a search may find, by a sentence or else by a photo, see `Engine.matching`: if the pack knows
-        no word of the sentence, those whose texts have one."""
+        """How many photos a search may find, by a sentence or a photo, see `Engine.matching`.
+
+        If the pack knows no word of the sentence, those whose texts have one.
+        """
         query = None if sentence is None else self._query(sentence)
         if query is None or query.has_content:
             return self._engine.matching(where)
@@ -78,8 +81,11 @@ class PhotoFinder:
 
     @cached_property
     def folders(self) -> list[dict[str, Any]]:
-        """Folders to choose photos from, by path, with a separator at its end; their names begin behind the folder that
-        all photos are in. One that holds all photos is no choice, nor one whose name is no UTF-8."""
+        """Folders to choose photos from, by path, with a separator at its end.
+
+        Their names begin behind the folder that all photos are in. One that holds all photos is no
+        choice, nor one whose name is no UTF-8.
+        """
         right_in, inside = Counter[str](), Counter[str]()
         for segment in self._index.segments:
             paths = zip(segment.columns.all_paths(), segment.kept, strict=True)
@@ -104,8 +110,11 @@ class PhotoFinder:
         return self._engine.matching_texts(self._query(sentence)) > 0
 
     def by_sentence(self, sentence: str, page: Page) -> list[dict[str, Any]]:
-        """The best photos for a sentence, as JSON: each with its regions, the phrases on them, and the words of the
-        sentence that its own text has."""
+        """The best photos for a sentence, as JSON.
+
+        Each with its regions, the phrases on them, and the words of the sentence that its own text
+        has.
+        """
         (read,) = self._model.read(sentence)
         found, query = [], self._query(sentence)
         ranked = self._engine.ranked(read.vectors, page.start + page.k, page.where, query)
@@ -135,7 +144,10 @@ class PhotoFinder:
         return {"rank": rank, "id": number, **entry.to_json(), "score": score, **pictures}
 
     def _shown(self, position: int, read: Sentence, query: TextQuery) -> dict[str, Any]:
-        """Regions of a photo, what a sentence finds there, and how sure that is if the pack tells probabilities."""
+        """Regions of a photo, what a sentence finds there, and how sure that is.
+
+        The latter if the pack tells probabilities.
+        """
         regions = self._index.regions(position)
         if not query.has_content:
             return {"phrases": [], "regions": regions_to_json(regions)}

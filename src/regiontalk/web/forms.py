@@ -1,5 +1,6 @@
-"""What comes in: the fields of requests and their bounds; forms of only as many fields as there are, each of a bounded
-size; and JSON of a bounded size.
+"""What comes in: the fields of requests and their bounds.
+
+Forms of only as many fields as there are, each of a bounded size; and JSON of a bounded size.
 """
 
 from __future__ import annotations
@@ -180,7 +181,8 @@ class _Upload(Request):
         """The form; FastAPI's own, wider limits are not used.
 
         Raises:
-            HTTPException: 400 if it is none, or too much of one; 422 if it has fields that the route does not have.
+            HTTPException: 400 if it is none, or too much of one; 422 if it has fields that the
+                route does not have.
         """
         kind = self.headers.get("content-type", "")
         if kind.partition(";")[0].strip().lower() != "multipart/form-data":

@@ -1,7 +1,8 @@
-"""What every request passes before it reaches the API: who may ask, how much may come in, how many at once. And what
-its body passes on the way in, and its response on the way out: counted, timed, and with headers for safety.
+"""What every request passes before it reaches the API.
 
-Plain ASGI, so that a body is counted while it comes in, whoever reads it.
+Who may ask, how much may come in, how many at once. And what its body passes on the way in, and its
+response on the way out: counted, timed, and with headers for safety. Plain ASGI, so that a body is
+counted while it comes in, whoever reads it.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ BUG = "Something is wrong with this server; its log says what."
 """What a client is told of an error that it has nothing to do with."""
 
 _DRAINED_BODIES, _DRAINED_SECONDS = 4, 10.0
-"""An answered request's body is still read, up to so many times the limit: many clients hear nothing before they have
-sent all."""
+"""An answered request's body is still read, up to so many times the limit: many clients hear
+nothing before they have sent all."""
 _DRAINS, _DRAINED_BYTES_PER_SECOND = 2, 16 * 2**20
 """So many such bodies are read at once, and no faster: requests that are worth it come first."""
 
 _SAFE = {
-    # Only what this server serves is ever loaded; blob: and data: are photos that the page itself holds.
+    # Only what this server serves is ever loaded; blob: and data: are photos that the page itself
+    # holds.
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
         "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action "
@@ -50,9 +52,9 @@ class Guard:
         app: what answers.
         gate: counts the requests to `/api/`.
         limits: of bodies.
-        hosts: names that a request may call this server by, in lower case without port; None for any. With names, a
-            page of another site cannot reach a server on this machine through a name of its own that it lets point
-            here (DNS rebinding).
+        hosts: names that a request may call this server by, in lower case without port; None for
+            any. With names, a page of another site cannot reach a server on this machine through a
+            name of its own that it lets point here (DNS rebinding).
     """
 
     def __init__(
@@ -113,8 +115,8 @@ class Guard:
 class Exchange:
     """A request and its response.
 
-    A request takes a place among the uploads while its body comes in, then one at the gate until its response begins:
-    a client that sends or reads slowly keeps none that others could work in.
+    A request takes a place among the uploads while its body comes in, then one at the gate until
+    its response begins: a client that sends or reads slowly keeps none that others could work in.
 
     Args:
         receive, send: the server's.
@@ -306,7 +308,10 @@ def _has_body(headers: Mapping[str, str]) -> bool:
 
 
 def _plain_get(scope: Scope) -> Scope:
-    """HEAD is answered as GET is, and the server leaves out the body; all of a file is sent, whatever Range says."""
+    """HEAD is answered as GET is, and the server leaves out the body.
+
+    All of a file is sent, whatever Range says.
+    """
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     headers = [each for each in scope["headers"] if each[0] != b"range"]
     return {**scope, "method": method, "headers": headers}

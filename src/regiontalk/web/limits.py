@@ -1,4 +1,7 @@
-"""How much the server takes on: bytes, pixels, time, and places for requests, shared out among client addresses."""
+"""How much the server takes on, shared out among client addresses.
+
+Bytes, pixels, time, and places for requests.
+"""
 
 from __future__ import annotations
 
@@ -20,25 +23,32 @@ class Limits:
         text_bytes: of a form's field that is no photo.
         export_bytes: of a request for a table or for sidecars.
         exported: photos of such a request.
-        pixels: width times height of an uploaded photo; found out from its header, before it is decoded.
+        pixels: width times height of an uploaded photo; found out from its header, before it is
+            decoded.
         sentence: characters of a sentence.
         results: of a search, on a page.
         start: results before a page.
         waiting: requests that are worked on at once; the next one is answered 503.
-        crowd: requests that are worked on at once, above which clients whose body was refused hear of it later.
+        crowd: requests that are worked on at once, above which clients whose body was refused hear
+            of it later.
         uploads: bodies that come in at once; the slowest gives way to the next one.
         connections: at once; the one that has been idle for the longest gives way to the next one.
         slow_photos: that wait for being decoded slowly, or are; the next one is answered 503.
-        address_share: of `waiting`, `uploads`, `connections` and `slow_photos` each, what one client address may hold
-            while others have or want some; 1 for all of them, as behind a proxy, where all clients have one address.
-        head_seconds: in which a request's head must have come in, from the connection's opening or the last answer.
+        address_share: of `waiting`, `uploads`, `connections` and `slow_photos` each, what one
+            client address may hold while others have or want some; 1 for all of them, as behind a
+            proxy, where all clients have one address.
+        head_seconds: in which a request's head must have come in, from the connection's opening or
+            the last answer.
         body_seconds: in which a request's body must have come in.
         idle_seconds: that a connection is kept without a byte of a next request.
         send_seconds: in which a client must have taken what was sent to it.
-        quick_seconds: after which a photo that is decoded counts as slow, and others are no longer kept waiting.
-        quick_copy_seconds: the same for a copy of a photo of the index, which is scaled and encoded too.
+        quick_seconds: after which a photo that is decoded counts as slow, and others are no longer
+            kept waiting.
+        quick_copy_seconds: the same for a copy of a photo of the index, which is scaled and encoded
+            too.
         decode_seconds: in which a slow photo must be decoded.
-        refusal_seconds: that a refusal is held back in a crowd, so that who sends nothing of use comes less often.
+        refusal_seconds: that a refusal is held back in a crowd, so that who sends nothing of use
+            comes less often.
     """
 
     body_bytes: int = 32 * 1024 * 1024
@@ -66,7 +76,7 @@ class Limits:
 
 
 DEFAULTS = Limits()
-"""`sentence`, `results`, `start` and `exported` stand in the API's own document, so all servers have these."""
+"""`sentence`, `results`, `start` and `exported` are in the API's document for all servers."""
 
 RETRY_SECONDS = 2
 """What a client that comes while too many wait is told to wait."""
@@ -102,8 +112,8 @@ class BusyError(HTTPException):
 class Gate:
     """Counts what is worked on, by the addresses of the clients that it is for.
 
-    An address that holds its share gets no more while another one holds a place too, or was refused a moment ago. Alone
-    it may have all: whoever works on this machine, or a proxy.
+    An address that holds its share gets no more while another one holds a place too, or was refused
+    a moment ago. Alone it may have all: whoever works on this machine, or a proxy.
 
     Args:
         limit: places in all.
@@ -178,10 +188,11 @@ class Upload:
 
 
 class Uploads:
-    """Counts the bodies on their way in. When there is no place for a new one, the slowest one gives way.
+    """Counts the bodies on their way in.
 
-    So clients that send slowly, or nothing, keep nobody out. If one address holds more than its share, it is one of its
-    own, slow or not; and an address that holds its share makes none but its own give way.
+    When there is no place for a new one, the slowest one gives way. So clients that send slowly, or
+    nothing, keep nobody out. If one address holds more than its share, it is one of its own, slow
+    or not; and an address that holds its share makes none but its own give way.
 
     Args:
         limit: places in all.
@@ -235,13 +246,16 @@ def most_for_one(places: int, share: float) -> int:
 
 
 def address_of(client: tuple[str, int] | None) -> str:
-    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, as one customer gets.
+    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, a customer's.
 
     Args:
-        client: host and port as the system gives them; None if it has none, as for a socket in the file system.
+        client: host and port as the system gives them; None if it has none, as for a socket in the
+            file system.
 
-    >>> address_of(("::ffff:192.0.2.1", 80)), address_of(("2001:db8::1", 80)) == address_of(("2001:db8::2:1", 80))
-    ('192.0.2.1', True)
+    >>> address_of(("::ffff:192.0.2.1", 80))
+    '192.0.2.1'
+    >>> address_of(("2001:db8::1", 80)) == address_of(("2001:db8::2:1", 80))
+    True
     """
     if client is None:
         return ""

@@ -1,5 +1,6 @@
-"""Serves an application with uvicorn, on a socket that is bound before anything is said, with a deadline for everything
-that a client can put off.
+"""Serves an application with uvicorn, on a socket that is bound before anything is said.
+
+There is a deadline for everything that a client can put off.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ _ENOUGH_FILES = 65_536
 _READ_BYTES = 64 * 1024
 """Read from a client at once; on its way to the application there are several copies of it."""
 _SENT_BYTES = 128 * 1024
-"""What the system keeps for a client at most; by itself it would keep megabytes of answers that nobody reads."""
+"""What the system keeps for a client at most; by itself it would keep megabytes of answers that
+nobody reads."""
 _NOT_HTTP = "expected an HTTP request, found something else"
 
 
@@ -59,7 +61,8 @@ def bind(host: str, port: int) -> socket.socket:
         port: 0 for one that is free.
 
     Raises:
-        ConfigError: if the host is unknown or not this machine's, or the port is taken or not allowed.
+        ConfigError: if the host is unknown or not this machine's, or the port is taken or not
+            allowed.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -135,7 +138,10 @@ def make_server(app: ASGIApp, limits: Limits = DEFAULTS) -> uvicorn.Server:
 
 
 def _log_config() -> dict[str, Any]:
-    """Shows uvicorn's and asyncio's errors; libraries that log what clients sent wrong are not heard."""
+    """Shows uvicorn's and asyncio's errors.
+
+    Libraries that log what clients sent wrong are not heard.
+    """
     config = deepcopy(uvicorn.config.LOGGING_CONFIG)
     config["handlers"]["nowhere"] = {"class": "logging.NullHandler"}
     config["loggers"]["asyncio"] = {"handlers": ["default"], "level": "ERROR", "propagate": False}
@@ -167,7 +173,10 @@ class _Server(uvicorn.Server):
 
 
 def _loop_failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What the system refuses, such as one more open file, is a line in the log, not a traceback for each try."""
+    """What the system refuses, such as one more open file, is a line in the log.
+
+    Not a traceback for each try.
+    """
     error = context.get("exception")
     if isinstance(error, OSError):
         _LOG.error("%s (%s)", context["message"], error.strerror or error)
@@ -197,7 +206,8 @@ def allow_most_files() -> None:
 def give_back() -> None:
     """Memory that is free again goes back to the system, where the C library keeps it otherwise.
 
-    After a rush of requests glibc keeps a third more than what is in use. Nothing is done elsewhere.
+    After a rush of requests glibc keeps a third more than what is in use. Nothing is done
+    elsewhere.
     """
     if sys.platform == "linux":
         # Other C libraries have none, and keep less
@@ -210,13 +220,15 @@ def give_back() -> None:
 
 
 class TimedProtocol(H11Protocol):
-    """Closes connections whose clients send no head, or take nothing; errors below the application are JSON too.
+    """Closes connections whose clients send no head, or take nothing.
 
-    When there are too many connections, the one that has been idle for the longest gives way to the new one; if one
-    address holds more than its share while others have some, it is one of its own.
+    Errors below the application are JSON too. When there are too many connections, the one that has
+    been idle for the longest gives way to the new one; if one address holds more than its share
+    while others have some, it is one of its own.
 
     Args:
-        limits: of time; and of connections, which may be fewer where the system allows fewer open files.
+        limits: of time; and of connections, which may be fewer where the system allows fewer open
+            files.
         uvicorn: what uvicorn gives to each connection.
     """
 
@@ -231,8 +243,8 @@ class TimedProtocol(H11Protocol):
         """A client has come."""
         super().connection_made(transport)
         self._address = address_of(self.client)
-        # Paused as soon as the system does not take all that is sent, and resumed when it has: a client that reads
-        # nothing is seen however short the answer is.
+        # Paused as soon as the system does not take all that is sent, and resumed when it has: a
+        # client that reads nothing is seen however short the answer is.
         transport.set_write_buffer_limits(0)
         # Of asyncio's own on POSIX; others read no more than this at once
         if hasattr(transport, "max_size"):
@@ -281,7 +293,7 @@ class TimedProtocol(H11Protocol):
         return self.cycle is not None and not self.cycle.response_started
 
     def _watch_head(self) -> None:
-        """A deadline for the next request's head runs whenever there is no request, and from then on."""
+        """A deadline for the next request's head, from the end of each request on."""
         if self.cycle is not None and not self.cycle.response_complete:
             self._head.cancel()
         elif not self.transport.is_closing():
@@ -296,9 +308,10 @@ class TimedProtocol(H11Protocol):
             self.transport.close()
 
     def _make_room(self) -> None:
-        """Closes the connection that has had no request to answer for the longest; this one if all have.
+        """Closes the connection that has had no request to answer for the longest.
 
-        If one address is greedy, of its own connections; and if all of these have requests, the one that came last.
+        This one if all have. If one address is greedy, of its own connections; and if all of these
+        have requests, the one that came last.
         """
         pool = [
             each
@@ -316,7 +329,7 @@ class TimedProtocol(H11Protocol):
         min(idle, key=lambda each: each._since, default=last).transport.abort()
 
     def _refuse(self, status: int, text: str) -> None:
-        """Answers in place of the application, if nothing is answered yet, and closes the connection."""
+        """Answers in place of the application, if nothing is answered yet, and closes."""
         if self.cycle is not None:  # what the application still sends goes nowhere
             self.cycle.disconnected = True
             self.cycle.message_event.set()

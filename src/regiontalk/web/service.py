@@ -1,4 +1,4 @@
-"""A server's working parts: the model and its one worker, processes that decode photos, and perhaps an index."""
+"""A server's working parts: the model and its worker, decoding processes, perhaps an index."""
 
 from __future__ import annotations
 

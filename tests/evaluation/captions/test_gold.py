@@ -1,4 +1,7 @@
-"""Scores and tokenisers against published numbers: 13 systems on Flickr8k's test photos, scored by coco-caption."""
+"""Scores and tokenisers against published numbers.
+
+13 systems on Flickr8k's test photos, scored by coco-caption.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +40,9 @@ pytestmark = [
 def human() -> list[list[list[str]]]:
     """The five human captions of each test photo, as the published scores had them.
 
-    They are the raw captions under the paper's rule, but that the one "&" and the one "#" stayed as words: BLEU's and
-    ROUGE-L's reference lengths show it. Then coco-caption tokenised what was left, where "cannot" is two words.
+    They are the raw captions under the paper's rule, but that the one "&" and the one "#" stayed as
+    words: BLEU's and ROUGE-L's reference lengths show it. Then coco-caption tokenised what was
+    left, where "cannot" is two words.
     """
     captions = defaultdict(list)
     for row in read_rows(CAPTIONS):
@@ -75,7 +79,8 @@ def test_scores_are_what_was_published(
             published[system][f"Bleu_{order}"], abs=1e-11
         )
     assert scores["rouge_l"] / 100 == pytest.approx(published[system]["ROUGE_L"], abs=1e-11)
-    # A word or two of the references is still other than it was, where no system had it right: see the docs.
+    # A word or two of the references is still other than it was, where no system had it right: see
+    # the docs.
     assert scores["cider"] / 100 == pytest.approx(published[system]["CIDEr"], abs=3e-5)
     assert scores["cider_plain"] / 100 > published[system]["CIDEr"] + 0.05
 

@@ -33,8 +33,9 @@ def test_precisions_by_hand() -> None:
         [["the", "the", "cat", "sat", "on"]],
         [[["the", "cat", "sat"], ["a", "cat", "sat", "on", "the", "mat"]]],
     )
-    # 1-grams: one "the" clipped, 4 of 5. 2-grams: the cat, cat sat, sat on, 3 of 4. 3-grams: the cat sat, cat sat on,
-    # 2 of 3. 4-grams: neither. Length 5; the references have 3 and 6, the closest is 6: exp(1 - 6/5).
+    # 1-grams: one "the" clipped, 4 of 5. 2-grams: the cat, cat sat, sat on, 3 of 4. 3-grams: the
+    # cat sat, cat sat on, 2 of 3. 4-grams: neither. Length 5; the references have 3 and 6, the
+    # closest is 6: exp(1 - 6/5).
     penalty = math.exp(1 - 6 / 5)
     assert scores["bleu1"] == pytest.approx(100 * penalty * 4 / 5)
     assert scores["bleu2"] == pytest.approx(100 * penalty * (4 / 5 * 3 / 4) ** (1 / 2))

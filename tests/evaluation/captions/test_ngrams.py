@@ -95,8 +95,9 @@ def test_frequencies_frozen_from_the_references_change_nothing(
 
 
 def test_by_hand() -> None:
-    # Two photos; "a" is in both and weighs log(2/2) = 0, all else log 2. Candidate 1 is its reference: 1-grams and
-    # 2-grams are alike, it has no longer ones: 10 (1 + 1) / 4. Candidate 2 shares nothing that weighs.
+    # Two photos; "a" is in both and weighs log(2/2) = 0, all else log 2. Candidate 1 is its
+    # reference: 1-grams and 2-grams are alike, it has no longer ones: 10 (1 + 1) / 4. Candidate 2
+    # shares nothing that weighs.
     candidates, references = [["a", "dog"], ["a", "dog"]], [[["a", "dog"]], [["a", "cat"]]]
     assert score_captions(candidates, references).each()["cider_d"] == pytest.approx([500, 0])
 

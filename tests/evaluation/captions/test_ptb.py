@@ -1,7 +1,8 @@
 """The Penn Treebank tokeniser against Stanford's, whose output lies in reference_values.
 
-`ptb_tokens.jsonl` holds a text and its words on each line: sentences and oddities written for this test, put through
-PTBTokenizer 3.4.1 with `-preserveLines -lowerCase` one by one, then without coco-caption's list of punctuation.
+`ptb_tokens.jsonl` holds a text and its words on each line: sentences and oddities written for this
+test, put through PTBTokenizer 3.4.1 with `-preserveLines -lowerCase` one by one, then without
+coco-caption's list of punctuation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Questions of boxes and of captions: balanced, about what the pack knows, never about what may be there."""
+"""Questions of boxes and of captions.
+
+Balanced, about what the pack knows, never about what may be there.
+"""
 
 from __future__ import annotations
 

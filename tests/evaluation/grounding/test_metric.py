@@ -205,7 +205,10 @@ def test_a_perfect_system() -> None:
 
 
 def test_intervals_are_of_whole_photos_drawn_again() -> None:
-    """Every sample is computed once more, as a list of queries that holds those of a photo as often as it is drawn."""
+    """Every sample is computed once more.
+
+    As a list of queries that holds those of a photo as often as it is drawn.
+    """
     rng = np.random.default_rng(3)
     queries = [
         replace(query(list(rng.permutation(4)), label, weight=weight), photo=photo)

@@ -1,4 +1,4 @@
-"""A tiny pack measured on boxes: every number is computed once more, one photo and one word at a time."""
+"""A tiny pack measured on boxes: every number is computed again, a photo and a word at a time."""
 
 from __future__ import annotations
 

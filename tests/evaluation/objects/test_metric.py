@@ -1,4 +1,4 @@
-"""CHAIR, the main thing and recall: by hand, against plain loops, and what must hold of every caption."""
+"""CHAIR, the main thing and recall: by hand, against plain loops, and laws of every caption."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ BY_HAND = [
 
 def test_by_hand() -> None:
     scores = object_scores(BY_HAND)
-    # named for sure: dog, frisbee; person; dog, cat, sofa; none; bird. Wrong: frisbee; dog, sofa; bird
+    # named for sure: dog, frisbee; person; dog, cat, sofa; none; bird. Wrong: frisbee; dog, sofa;
+    # bird
     assert (scores.photos, scores.captions, scores.mentions, scores.wrong) == (4, 5, 7, 4)
     assert scores.chair_i == pytest.approx(100 * 4 / 7)
     assert scores.chair_s == pytest.approx(100 * 3 / 5)

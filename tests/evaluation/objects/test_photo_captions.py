@@ -1,4 +1,7 @@
-"""Captions find their photos with boxes: by every name that a file may give them, and nothing is joined by chance."""
+"""Captions find their photos with boxes.
+
+By every name that a file may give them, and nothing is joined by chance.
+"""
 
 from __future__ import annotations
 

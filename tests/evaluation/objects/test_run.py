@@ -58,7 +58,8 @@ SYSTEM = said(
 
 def test_by_hand() -> None:
     found = evaluate_objects(DATASET, SYSTEM)
-    # named for sure: dog, cat (wrong); person, chair (wrong); sofa (wrong). A frisbee is none of these classes
+    # named for sure: dog, cat (wrong); person, chair (wrong); sofa (wrong). A frisbee is none of
+    # these classes
     assert (found.captions.mentions, found.captions.wrong, found.captions.captions) == (5, 3, 3)
     assert found.captions.chair_i == pytest.approx(60)
     assert found.captions.chair_s == pytest.approx(100)
@@ -102,7 +103,8 @@ def test_words_are_traced_to_boxes_of_what_they_name() -> None:
     regions = {"a": (None, 2, None, None, 1), "b": (None, None, None, None, 2), "c": (None,)}
     traced = {f"{name}.jpg": TracedCaption(rows, boxes, scores) for name, rows in regions.items()}
     found = evaluate_objects(DATASET, replace(said(**texts), traced=traced)).traced
-    # the puppy lies on the dog, 40 wide; the man, at 75, not on the person, 50 wide; the cat was not looked at
+    # the puppy lies on the dog, 40 wide; the man, at 75, not on the person, 50 wide; the cat was
+    # not looked at
     assert found is not None
     assert found["words"] == 3
     assert found["micro"]["model"] == pytest.approx(100 / 3)

@@ -71,7 +71,8 @@ def test_the_surest_box_takes_a_true_box_even_if_it_fits_worse() -> None:
     boxes = np.array([[0, 0, 10, 4], [0, 0, 10, 10]], np.float32)
     texts = [["a", "dog"], ["a", "dog"]]
     photo = Described(boxes, np.array([0.9, 0.8]), texts, DOG, [[["a", "dog"]]])
-    # IoU 0.4 counts at the thresholds 0.3 and 0.4, where the first of two answers finds all there is
+    # IoU 0.4 counts at the thresholds 0.3 and 0.4, where the first of two answers finds all there
+    # is
     assert dense_captioning([photo], shared_words)["detection_map"] == pytest.approx(100 * 2 / 5)
     sure = replace(photo, confidence=np.array([0.8, 0.9]))
     assert dense_captioning([sure], shared_words)["detection_map"] == 100

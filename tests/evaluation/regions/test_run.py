@@ -1,4 +1,7 @@
-"""A tiny pack's captions of given boxes, measured; every number is computed once more, one box at a time."""
+"""A tiny pack's captions of given boxes, measured.
+
+Every number is computed once more, one box at a time.
+"""
 
 from __future__ import annotations
 

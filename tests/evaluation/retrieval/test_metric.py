@@ -57,7 +57,8 @@ def test_several_captions_a_photo_by_hand() -> None:
 
 def test_ties_count_against_the_system() -> None:
     result = retrieval(np.zeros((4, 8)), np.arange(8) % 4)
-    # Six wrong sentences in front of a photo's own two, three wrong photos in front of a sentence's own.
+    # Six wrong sentences in front of a photo's own two, three wrong photos in front of a sentence's
+    # own.
     assert result["image_to_text"] == numbers([7] * 4)
     assert result["text_to_image"] == numbers([4] * 8)
 

@@ -101,7 +101,10 @@ def assert_same(found: Ranks, expected: Ranks) -> None:
 
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[Vectors, Vectors, np.ndarray]:
-    """Photos of 1 to 4 regions, sentences of 1 to 5 words, of whole numbers, few: ties and equal photos are common."""
+    """Photos of 1 to 4 regions, sentences of 1 to 5 words, of whole numbers, few.
+
+    Ties and equal photos are common.
+    """
     photos = draw(st.integers(1, 6))
     photo_of = draw(
         st.permutations([*range(photos), *draw(st.lists(st.integers(0, photos - 1), max_size=9))])
@@ -139,7 +142,8 @@ def test_a_mean_ranks_photos_as_the_maximum_does(
 
 
 def test_a_mean_lets_a_short_sentence_win() -> None:
-    # With photo 0 the first sentence has 2, the second 2 + 1 + 1: more by Eq. 8, less by the word; photo 1: minus that.
+    # With photo 0 the first sentence has 2, the second 2 + 1 + 1: more by Eq. 8, less by the word;
+    # photo 1: minus that.
     photos = [np.array([[1.0]], np.float32), np.array([[-1.0]], np.float32)]
     sentences = [np.array([[2.0]], np.float32), np.array([[2.0], [1.0], [1.0]], np.float32)]
     assert ranked_vectors(photos, sentences, np.array([0, 1]), "mean").photos.tolist() == [1, 1]
@@ -189,7 +193,8 @@ def random(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("tile", [7, 100, 1024])
 def test_equal_vectors_tie_wherever_they_stand_in_a_tile(tile: int) -> None:
-    # A matrix product need not give equal rows the same last bit; a system that sees no difference must come last.
+    # A matrix product need not give equal rows the same last bit; a system that sees no difference
+    # must come last.
     photo, sentence = random((3, 512)), random((5, 512), 1)
     found = ranked_vectors([photo] * 33, [sentence] * 66, np.arange(66) // 2, tile=tile)
     assert (found.photos == 65).all()

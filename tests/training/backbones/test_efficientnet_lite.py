@@ -1,4 +1,7 @@
-"""EfficientNet-Lite: the published weights name ImageNet's classes, and what is not published is refused."""
+"""EfficientNet-Lite.
+
+The published weights name ImageNet's classes, and what is not published is refused.
+"""
 
 from __future__ import annotations
 

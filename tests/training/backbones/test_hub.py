@@ -1,4 +1,7 @@
-"""Backbones of transformers: tiny ones with random weights, from a folder to a pack that runs without torch."""
+"""Backbones of transformers.
+
+Tiny ones with random weights, from a folder to a pack that runs without torch.
+"""
 
 from __future__ import annotations
 

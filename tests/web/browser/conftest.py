@@ -1,7 +1,8 @@
-"""A served page and a browser. Without Chromium, its driver, Selenium or the extra `web`, the tests skip by name.
+"""A served page and a browser.
 
-Environment variables: REGIONTALK_CHROMIUM and REGIONTALK_CHROMEDRIVER name the programs if they are not on the path;
-REGIONTALK_SCREENSHOTS is a folder to keep the screenshots in.
+Without Chromium, its driver, Selenium or the extra `web`, the tests skip by name. Environment
+variables: REGIONTALK_CHROMIUM and REGIONTALK_CHROMEDRIVER name the programs if they are not on the
+path; REGIONTALK_SCREENSHOTS is a folder to keep the screenshots in.
 """
 
 from __future__ import annotations
@@ -112,7 +113,10 @@ def serving(model: Model, index: Path | None) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def served(browser: Chrome, model: Model, index: Path) -> Iterator[str]:
-    """The address of a server with an index. Asks for the browser first: without one nothing need be served."""
+    """The address of a server with an index.
+
+    Asks for the browser first: without one nothing need be served.
+    """
     yield from serving(model, index)
 
 
@@ -126,7 +130,10 @@ def served_plain(browser: Chrome, model: Model) -> Iterator[str]:
 def page(
     browser: Chrome, served: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[Page]:
-    """The page, fresh, on a laptop's screen. After each test: no word in the console, no request to another host."""
+    """The page, fresh, on a laptop's screen.
+
+    After each test: no word in the console, no request to another host.
+    """
     yield from watched(browser, served, request, tmp_path)
 
 

@@ -1,4 +1,7 @@
-"""What the page shows has an address: a search, a photo of the index; and all results come by scrolling."""
+"""What the page shows has an address: a search, a photo of the index.
+
+And all results come by scrolling.
+"""
 
 from __future__ import annotations
 

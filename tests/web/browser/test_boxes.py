@@ -1,4 +1,7 @@
-"""A box of one's own: drawn on the photo, or moved by keys; and a click finds the smallest region."""
+"""A box of one's own: drawn on the photo, or moved by keys.
+
+And a click finds the smallest region.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The page is everybody's: on a phone, by keyboard, with a screen reader, in the dark, and when the server is busy."""
+"""The page is everybody's.
+
+On a phone, by keyboard, with a screen reader, in the dark, and when the server is busy.
+"""
 
 from __future__ import annotations
 
@@ -175,7 +178,7 @@ def test_a_server_that_stays_busy_is_left_alone(page: Page, samples: Path) -> No
 
 
 def test_the_watch_sees_what_it_watches_for(page: Page) -> None:
-    """Else it would prove nothing that the other tests end without a word or a request to another host."""
+    """Else it would prove nothing that other tests end without a request to another host."""
     from .page import foreign
 
     page.load()

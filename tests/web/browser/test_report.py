@@ -1,4 +1,7 @@
-"""A report in a browser, from a file: its figures become views, nothing is asked of anybody, nothing complains."""
+"""A report in a browser, from a file.
+
+Its figures become views, nothing is asked of anybody, nothing complains.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ SENTENCES = {
 
 
 def asked(browser: Chrome) -> set[str]:
-    """The addresses that were asked since the last call; not those that the page's own policy kept from being asked."""
+    """The addresses that were asked since the last call.
+
+    Not those that the page's own policy kept from being asked.
+    """
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]  # type: ignore[no-untyped-call]
     events = [(each["method"], each["params"]) for each in messages]
     kept = {
@@ -80,7 +86,10 @@ def all_views(report: Page) -> None:
 
 @pytest.fixture
 def report(browser: Chrome, written: Path, tmp_path: Path) -> Iterator[Page]:
-    """The report, opened from its file. After each test: no word in the console, no request but for the file."""
+    """The report, opened from its file.
+
+    After each test: no word in the console, no request but for the file.
+    """
     from .page import Page
 
     page = Page(

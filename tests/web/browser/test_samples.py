@@ -1,4 +1,7 @@
-"""Sample photos to begin with, sentences to try; and labels on boxes, which never hide each other."""
+"""Sample photos to begin with, sentences to try.
+
+And labels on boxes, which never hide each other.
+"""
 
 from __future__ import annotations
 

@@ -125,7 +125,7 @@ def test_the_slider_decodes_anew_without_the_server(aligned: Page, expected: Ali
 
 
 def test_a_beta_has_one_place_on_the_slider(aligned: Page, expected: Alignment) -> None:
-    """Whatever the photo and the sentence: so what people learn about a place holds for the next photo."""
+    """Whatever the photo and the sentence, so that places are learnt once."""
     place = (
         "return [document.querySelector('.rt-slider').value, "
         "document.querySelector('.rt-beta').textContent]"

@@ -1,8 +1,9 @@
 """Two hundred photos from a folder to files and back, by keyboard, while the page stays quick.
 
-REGIONTALK_PHOTOS=FOLDER REGIONTALK_SCREENSHOTS=shots pytest tests/web/browser/test_two_hundred.py has the pack describe
-the first 200 photos of a folder, and writes what was measured into shots/responsiveness-*.json. Without it the server
-answers at once, so that the page is what takes time.
+REGIONTALK_PHOTOS=FOLDER REGIONTALK_SCREENSHOTS=shots pytest tests/web/browser/test_two_hundred.py
+has the pack describe the first 200 photos of a folder, and writes what was measured into
+shots/responsiveness-*.json. Without it the server answers at once, so that the page is what takes
+time.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ new PerformanceObserver((list) => window.stalls.push(...list.getEntries().map(to
 window.typed = 0;
 document.addEventListener("keydown", () => window.typed++);
 """
-"""Event Timing tells of events that took 16 ms or more until the next frame; all others came sooner."""
+"""Event Timing tells of events that took 16 ms or more until the next frame; all others came
+sooner."""
 WAIT = "await new Promise((done) => setTimeout(done, 5 + 20 * Math.random()));"
 
 
@@ -164,7 +166,7 @@ def test_all_tools_are_reached_by_keyboard(page: Page, samples: Path) -> None:
 
 
 def test_captions_appear_as_they_come(page: Page, samples: Path) -> None:
-    """The first photo takes long: the others do not wait for it, and the page tells how far they are."""
+    """The first photo takes long: the others do not wait for it, and the page counts them."""
     held = (
         'if (options.body.get("photo").name === "astronaut.jpg") await new Promise((go) => '
         "(window.release = go));"
@@ -224,7 +226,10 @@ def test_a_caption_that_no_region_shows_says_so(page: Page, samples: Path) -> No
 
 
 def test_captions_may_come_before_their_photos(page: Page, samples: Path, tmp_path: Path) -> None:
-    """Also from a table that a spreadsheet saved its own way; a dropped or pasted file of captions is no photo."""
+    """Also from a table that a spreadsheet saved its own way.
+
+    A dropped or pasted file of captions is no photo.
+    """
     page.run(STUB)
     page.give(samples / "coffee.jpg")
     done(page, 1)

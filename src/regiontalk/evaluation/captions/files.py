@@ -1,4 +1,4 @@
-"""Captions of any system measured against what people wrote: from files to numbers with a signature."""
+"""Any system's captions against what people wrote: from files to signed numbers."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ class CaptionResult:
     """Numbers of a set of captions.
 
     Attributes:
-        together: scores in percent, with a signature; with a bootstrap also "interval", each number's `[low, high]`.
+        together: scores in percent, with a signature; with a bootstrap also "interval", each
+            number's `[low, high]`.
         each: for each photo `{"image", "caption", and the scores in percent}`.
         notes: what people should know of these numbers.
     """
@@ -87,7 +88,8 @@ def evaluate_caption_files(files: CaptionFiles, reporting: Reporting) -> Caption
 
     Raises:
         DataError: if a file is damaged or they do not fit together.
-        ConfigError: if the tokeniser or a metric is unknown, or a metric needs what is not installed.
+        ConfigError: if the tokeniser or a metric is unknown, or a metric needs what is not
+            installed.
     """
     split_words = _tokeniser(files.tokeniser)
     _require_metrics(files.java_metrics)
@@ -206,7 +208,10 @@ def _signature(
 
 
 def captions_sha256(captions: Path) -> str:
-    """The checksum of the file that holds the captions; of the checksums of several, in their order."""
+    """The checksum of the file that holds the captions.
+
+    Of the checksums of several, in their order.
+    """
     checksums = [file_sha256(file) for file in files_of_captions(captions)]
     return checksums[0] if len(checksums) == 1 else sha256_hex("\n".join(checksums).encode())
 
@@ -219,7 +224,7 @@ def _installed(package: str) -> str:
 
 
 def _stripped(tokeniser: str, captions: Sequence[str]) -> str | None:
-    """A note if the captions lost their apostrophes and hyphens before, which the references still have."""
+    """A note if the captions lost apostrophes and hyphens that the references still have."""
     if tokeniser != "ptb" or any(caption.split() != tokenise(caption) for caption in captions):
         return None
     words = {word for caption in captions for word in caption.split()}

@@ -1,4 +1,7 @@
-"""METEOR 1.5 (Denkowski and Lavie 2014) and SPICE (Anderson et al. 2016), which run in Java, by pycocoevalcap."""
+"""METEOR 1.5 (Denkowski and Lavie 2014) and SPICE (Anderson et al.
+
+2016), which run in Java, by pycocoevalcap.
+"""
 
 from __future__ import annotations
 
@@ -52,9 +55,10 @@ def meteor_note() -> str:
 def meteor(
     candidates: Sequence[Words], references: Sequence[Sequence[Words]]
 ) -> tuple[float, np.ndarray]:
-    """METEOR of all captions together and of each, in 0..1: a number and (N,). Only where it is installed.
+    """METEOR of all captions together and of each, in 0..1: a number and (N,).
 
-    Captions without words, which the program would not take, count 0 each and are left out of the number of all.
+    Only where it is installed. Captions without words, which the program would not take, count 0
+    each and are left out of the number of all.
 
     Raises:
         ConfigError: if the program fails.
@@ -84,8 +88,8 @@ def spice(
     """SPICE of all captions together and of each, in 0..1: a number and (N,).
 
     Raises:
-        ConfigError: if it cannot run: its parser's models come from the network the first time, and it needs an old
-            Java; both are told as the program tells them.
+        ConfigError: if it cannot run: its parser's models come from the network the first time, and
+            it needs an old Java; both are told as the program tells them.
     """
     truths = {row: [" ".join(words) for words in each] for row, each in enumerate(references)}
     try:
@@ -131,7 +135,10 @@ def _meteor_program() -> Any:
 
 
 def _end_meteor() -> None:
-    """End the program and its pipes: pycocoevalcap leaves that to chance, and after an error waits for its own lock."""
+    """End the program and its pipes.
+
+    pycocoevalcap leaves that to chance, and after an error waits for its own lock.
+    """
     if not _meteor_program.cache_info().currsize:
         return
     scorer = _meteor_program()

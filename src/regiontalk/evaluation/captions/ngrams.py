@@ -1,10 +1,11 @@
-"""BLEU (Papineni et al. 2002), CIDEr-D and CIDEr (Vedantam et al. 2015), from n-grams counted for all captions at once.
+"""BLEU (Papineni et al.
 
-BLEU's counts can be summed over any set of captions. In CIDEr, likeness to the references, words that many photos share
-count less.
+2002), CIDEr-D and CIDEr (Vedantam et al. 2015), from n-grams counted for all captions at once.
+BLEU's counts can be summed over any set of captions. In CIDEr, likeness to the references, words
+that many photos share count less.
 
-Axis names: C captions, N photos with a candidate each, R references all in a row, S sets of photos, E entries (an
-n-gram in a caption), G different n-grams.
+Axis names: C captions, N photos with a candidate each, R references all in a row, S sets of photos,
+E entries (an n-gram in a caption), G different n-grams.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ ORDERS = 4
 
 Words = Sequence[str]
 
-# coco-caption's, so that 0 of 0 n-grams is a number and published scores come out to their last digit.
+# coco-caption's, so that 0 of 0 n-grams is a number and published scores come out to their last
+# digit.
 _TINY = 1e-15
 _SMALL = 1e-9
 
@@ -57,7 +59,7 @@ class NgramCounts:
 
 @dataclass(frozen=True)
 class Ngrams:
-    """Different n-grams: where each one first stands in the words of all captions, one after the other."""
+    """Different n-grams, by where each one first stands in the words of all captions in order."""
 
     order: int
     words: list[str]
@@ -136,14 +138,17 @@ def lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarr
 class BleuCounts:
     """What BLEU needs to know of each caption.
 
-    BLEU-n is the geometric mean of the clipped precisions of 1-grams to n-grams, times the brevity penalty exp(1 - r/c)
-    where the captions' length c falls short of r, the length of the closest references. A corpus has sums of all these.
+    BLEU-n is the geometric mean of the clipped precisions of 1-grams to n-grams, times the brevity
+    penalty exp(1 - r/c) where the captions' length c falls short of r, the length of the closest
+    references. A corpus has sums of all these.
 
     Attributes:
-        correct: (N, 4) n-grams that a reference has too, each at most as often as the reference that has most.
+        correct: (N, 4) n-grams that a reference has too, each at most as often as the reference
+            that has most.
         guessed: (N, 4) n-grams.
         length: (N,) words.
-        reference_length: (N,) words of the closest reference; of two equally close ones the shorter.
+        reference_length: (N,) words of the closest reference; of two equally close ones the
+            shorter.
     """
 
     correct: np.ndarray
@@ -175,7 +180,10 @@ def bleu_counts(
     candidate_ngrams: Sequence[NgramCounts],
     reference_ngrams: Sequence[NgramCounts],
 ) -> BleuCounts:
-    """Counts for N candidates; their n-grams and those of their references come from `count_both`."""
+    """Counts for N candidates.
+
+    Their n-grams and those of their references come from `count_both`.
+    """
     length = np.array([len(candidate) for candidate in candidates])
     closest = [
         min((abs(len(truth) - own), len(truth)) for truth in truths)[1]
@@ -237,8 +245,9 @@ class Cider:
     """Both scores of each caption, (N,), 0..10.
 
     Attributes:
-        d: CIDEr-D, which coco-caption prints as "CIDEr": counts are clipped to the reference's, and a Gaussian
-            (sigma 6) of the difference in length punishes captions that repeat themselves.
+        d: CIDEr-D, which coco-caption prints as "CIDEr": counts are clipped to the reference's, and
+            a Gaussian (sigma 6) of the difference in length punishes captions that repeat
+            themselves.
         plain: CIDEr without either, the cosine alone. Words are not stemmed for either.
     """
 
@@ -254,9 +263,9 @@ def cider(
 ) -> Cider:
     """Scores candidates; n-grams come from `count_both`.
 
-    For n = 1..4 a caption is the vector of its n-grams' counts times log(photos / photos with the n-gram); an n-gram
-    that no photo has counts as if one had. The cosines with each reference are averaged over n and references, times
-    10.
+    For n = 1..4 a caption is the vector of its n-grams' counts times log(photos / photos with the
+    n-gram); an n-gram that no photo has counts as if one had. The cosines with each reference are
+    averaged over n and references, times 10.
 
     Args:
         references: for each photo one or more captions.
@@ -283,7 +292,8 @@ def caution(photos: int) -> str | None:
     """What to know of CIDEr when its frequencies come from few photos; None if they are many.
 
     >>> print(caution(1))
-    CIDEr is 0: of 1 photo, every word is in all photos' captions; take frequencies from a larger set
+    CIDEr is 0: of 1 photo, every word is in all photos' captions;
+    take frequencies from a larger set
     """
     if photos == 1:
         return (
@@ -322,7 +332,10 @@ def _weights(
 def _products(
     mine: NgramCounts, theirs: NgramCounts, photo_of: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Products of each reference's vector with its candidate's, over both lengths: clipped and plain, (R,) each."""
+    """Products of each reference's vector with its candidate's, over both lengths.
+
+    Clipped and plain, (R,) each.
+    """
     different = len(mine.ngrams)
     wanted = photo_of[theirs.caption] * different + theirs.ngram
     shared = lookup(mine.caption * different + mine.ngram, mine.count, wanted)

@@ -1,9 +1,10 @@
-"""Penn Treebank tokens as coco-caption makes them, so that scores can be compared with published ones.
+"""Penn Treebank tokens as coco-caption makes them, to compare scores with published ones.
 
-coco-caption runs Stanford's PTBTokenizer 3.4.1 (Java) with `-preserveLines -lowerCase` and removes a list of
-punctuation from what comes out. Here are the rules of that tokeniser, found from its documentation and its output: at
-each place the rule that matches the longest text wins, what follows a token counting as matched where a rule looks at
-it; of two equally long matches the earlier rule in `_RULES` wins. docs/caption_metrics.md says how far both agree.
+coco-caption runs Stanford's PTBTokenizer 3.4.1 (Java) with `-preserveLines -lowerCase` and removes
+a list of punctuation from what comes out. Here are the rules of that tokeniser, found from its
+documentation and its output: at each place the rule that matches the longest text wins, what
+follows a token counting as matched where a rule looks at it; of two equally long matches the
+earlier rule in `_RULES` wins. docs/caption_metrics.md says how far both agree.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ PUNCTUATION = frozenset(
         ";",
     ]
 )
-"""What coco-caption removes. Its tokens are in lower case by then, so that brackets ("-lrb-") stay."""
+"""What coco-caption removes. Its tokens are in lower case by then, so that brackets ("-lrb-")
+stay."""
 
 _CACHED_CHUNKS = 1 << 17
 
@@ -63,7 +65,10 @@ def forget() -> None:
 
 @lru_cache(_CACHED_CHUNKS)
 def _chunk(text: str) -> tuple[str, ...]:
-    """The words of a piece without spaces. Captions repeat themselves: nearly all come from the cache."""
+    """The words of a piece without spaces.
+
+    Captions repeat themselves: nearly all come from the cache.
+    """
     # Most of the others: letters that no rule but that of words is about
     simple = _SIMPLE.fullmatch(text)
     if simple and (word := simple[1].lower()) not in _SPECIAL:
@@ -113,7 +118,7 @@ def _spell(token: str, written: str) -> str:
     return _PRINTED.get(lower, lower)
 
 
-# --- Characters -------------------------------------------------------------------------------------------------------
+# --- Characters -----------------------------------------------------------------------------------
 
 _SOFT_HYPHEN = "\u00ad"
 _QUOTES = {"\x91": "`", "\x92": "'", "\x93": "``", "\x94": "''"} | dict(
@@ -129,8 +134,8 @@ _AS_THEY_ARE = frozenset("".join(_QUOTES) + _OTHER_QUOTES + _DASHES + _ODD_HYPHE
 _PRINTED = _FRACTIONS | _MONEY | _BRACKETS | {"&lt;": "<", "&gt;": ">"}
 _AMPERSAND = re.compile("&amp;", re.IGNORECASE)
 
-# Ranges of other characters that are tokens of their own, in hexadecimal. All the rest is dropped, as are all beyond
-# U+FFFF: pictographs, for instance.
+# Ranges of other characters that are tokens of their own, in hexadecimal. All the rest is dropped,
+# as are all beyond U+FFFF: pictographs, for instance.
 _SYMBOLS = """
 A1 A5-A9 AC AE-B4 B6-B9 BF D7 F7 37E 387 589 5BE 5C0 5C3 5C6 5F3-5F4 600-603 606-60C 61B 61E-61F 66A
 66D 6D4 700-70D 7F6-7F8 964-965 E3F E4F 1FBD 2016-2017 201A 201E-2023 2030-2038 203B 203E-2042 2044
@@ -145,7 +150,7 @@ _LETTER, _DIGIT, _SYMBOL, _NOTHING = "é", "0", "§", "\xa0"
 
 
 class _Shapes(dict[int, str]):
-    """Each character beyond ASCII as one that stands for its kind in the rules, found when it is first met."""
+    """Each character beyond ASCII as one that stands for its kind, found when it is first met."""
 
     def __missing__(self, code: int) -> str:
         self[code] = shape = chr(code) if code < 0x80 else _shape(chr(code))
@@ -174,7 +179,7 @@ def _is_symbol(code: int) -> bool:
 
 _SHAPES = _Shapes()
 
-# --- Words that have rules of their own -------------------------------------------------------------------------------
+# --- Words that have rules of their own -----------------------------------------------------------
 
 MAY_END = """
 al ala apr ariz assn aug bancorp bhd bldg blvd bros calif co colo conn corp cos ct dak dec esq est
@@ -213,7 +218,7 @@ ppt ps py sql tar txt wav x xml zip
 """
 """Of files: `1.jpg` is one word."""
 
-# --- Rules ------------------------------------------------------------------------------------------------------------
+# --- Rules ----------------------------------------------------------------------------------------
 
 _L = "(?:[A-Za-zé]|&[aeiouAEIOU](?:acute|grave|uml);)"
 _LD = _L.replace("zé", "zé0-9")
@@ -316,7 +321,8 @@ _SPECIAL = frozenset(
     "wanna".split()
 )
 
-# A caption with one of these is not split at its spaces first: <a b>, (555) 123-4567, 555 123 4567, 1 1/2, No. 5.
+# A caption with one of these is not split at its spaces first: <a b>, (555) 123-4567, 555 123 4567,
+# 1 1/2, No. 5.
 _PERHAPS_ACROSS = re.compile(r"[<0-9]|\.\s")  # quick: few captions have any
 _ACROSS_SPACES = re.compile(
     rf"<[A-Za-z/][^<>]*>|<[!?][^>]*>|[0-9]\)?[ \xa0][0-9]"

@@ -1,6 +1,7 @@
 """A model's captions on a dataset: the numbers, with a signature that says how they came about.
 
-Beside it the nearest neighbour, which every captioner has to beat: a photo gets the caption of the photo most like it.
+Beside it the nearest neighbour, which every captioner has to beat: a photo gets the caption of the
+photo most like it.
 
 Axis names: N photos, Q queries, C candidates, D dimensions of the visual features.
 """
@@ -25,7 +26,7 @@ from regiontalk.model import Model
 from regiontalk.structures import WHOLE_PHOTO, Caption, Regions
 
 _TILE = 1024
-"""Queries and candidates compared at a time: their distances take 8 MB, whatever the numbers of both."""
+"""Queries and candidates compared at a time: their distances take 8 MB, however many."""
 _METRICS = (
     "coco-caption's: BLEU of the corpus, closest reference length; "
     "document frequencies of the references"
@@ -64,8 +65,8 @@ def evaluate_captions(
         progress: shows how far it is.
 
     Returns:
-        The scores of `caption_scores`, in percent, and `"signature": {...}`; with a bootstrap also `"interval"`: for
-        each score its `[low, high]`.
+        The scores of `caption_scores`, in percent, and `"signature": {...}`; with a bootstrap also
+        `"interval"`: for each score its `[low, high]`.
 
     Raises:
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
@@ -108,7 +109,7 @@ def evaluate_nearest(
     reporting: Reporting | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """The baseline of `evaluate_captions`: each photo gets the first caption of the training photo most like it.
+    """Baseline of `evaluate_captions`: the first caption of the most similar training photo.
 
     Args:
         model: its vision network says what is alike: the L2 distance of the whole photos' features.
@@ -216,7 +217,7 @@ def _whole_photos(model: Model, dataset: Dataset, progress: Progress) -> np.ndar
 
 
 def _nearest_of_all(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """`nearest` for the q queries of a tile, (q, D) float64, a tile of candidates after the other: (q,)."""
+    """`nearest` for a tile's queries, (q, D) float64, a tile of candidates at a time: (q,)."""
     best = np.zeros(len(queries), np.int64)
     least = np.full(len(queries), np.inf)
     for start in range(0, len(candidates), _TILE):
@@ -230,6 +231,9 @@ def _nearest_of_all(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
 
 
 def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """|a - b|² of every pair: (q, c). In double precision: near neighbours are small differences of large sums."""
+    """|a - b|² of every pair: (q, c).
+
+    In double precision: near neighbours are small differences of large sums.
+    """
     distances: np.ndarray = (a**2).sum(axis=1)[:, None] - 2 * (a @ b.T) + (b**2).sum(axis=1)
     return distances

@@ -1,8 +1,9 @@
 """Balanced yes/no questions: whether a photo shows something.
 
-For each thing that a photo shows one is drawn that it does not show. What a photo shows is said by its boxes, or by its
-captions: a class that two of them name, or the only one. What none of its captions names is taken as not there, which
-is wrong now and then: people do not say all that they see.
+For each thing that a photo shows one is drawn that it does not show. What a photo shows is said by
+its boxes, or by its captions: a class that two of them name, or the only one. What none of its
+captions names is taken as not there, which is wrong now and then: people do not say all that they
+see.
 """
 
 from __future__ import annotations
@@ -77,15 +78,15 @@ def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str]) ->
 
 
 def caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> list[bool | None]:
-    """Whether captions of photos name what these show and nothing else, by what people's captions name.
+    """Whether captions of photos name what these show and nothing else, by people's captions.
 
     Args:
         photos: N, with people's captions.
         captions: N, one of each.
 
     Returns:
-        For each whether it names one of COCO's classes that a person names too, and for sure none that nobody names;
-        None where people name none.
+        For each whether it names one of COCO's classes that a person names too, and for sure none
+        that nobody names; None where people name none.
     """
     return [right for right, _ in _named_rightly(photos, captions)]
 
@@ -93,7 +94,9 @@ def caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -
 def region_caption_answers(
     photos: Sequence[CaptionedPhoto], captions: Sequence[str]
 ) -> list[bool | None]:
-    """The same of captions of regions; None too where one names no class, as people do not tell of all that they see.
+    """The same of captions of regions.
+
+    None too where one names no class, as people do not tell of all that they see.
 
     Args:
         photos: N, that of each region, with people's captions.
@@ -105,8 +108,10 @@ def region_caption_answers(
 def _named_rightly(
     photos: Sequence[CaptionedPhoto], captions: Sequence[str]
 ) -> Iterator[tuple[bool | None, bool]]:
-    """For each caption whether it names what people name and nothing else, None where they name nothing; and whether it
-    names any class."""
+    """For each caption whether it names what people name and nothing else, and whether any class.
+
+    The first is None where people name nothing.
+    """
     namer = ClassNamer(each.name for each in CLASSES)
     for photo, caption in zip(photos, captions, strict=True):
         shown = frozenset(_mentioned([namer.mentions(tokenise(each)) for each in photo.captions]))

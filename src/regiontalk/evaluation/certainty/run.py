@@ -50,10 +50,10 @@ def evaluate_certainty(
 
     Args:
         model: asked by `Model.align`.
-        dataset: photos with the names of classes on their boxes, which are asked for; or with captions, and COCO's
-            classes that these name are.
-        sentence: what is asked, {} standing for the name. With a second {} each question has one of the other answer
-            beside it: first the thing that is there, then the one that is not.
+        dataset: photos with the names of classes on their boxes, which are asked for; or with
+            captions, and COCO's classes that these name are.
+        sentence: what is asked, {} standing for the name. With a second {} each question has one of
+            the other answer beside it: first the thing that is there, then the one that is not.
         selection: how the photos were chosen, for the signature.
         progress: shows how far it is.
 
@@ -118,7 +118,7 @@ def _questions(model: Model, dataset: BoxedDataset | Dataset) -> list[Question]:
 def _answers(
     model: Model, regions: Regions, pair: Sequence[Question], parts: Sequence[str]
 ) -> list[tuple[float, bool]]:
-    """For a thing that is there and one that is not: its probability, and whether the pack finds it."""
+    """For a thing that is there and one that is not: its probability, and whether it is found."""
     asked = [[question] for question in pair] if len(parts) == 2 else [list(pair)]
     return [answer for questions in asked for answer in _asked(model, regions, questions, parts)]
 

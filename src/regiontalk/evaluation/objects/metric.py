@@ -1,13 +1,15 @@
-"""Which things captions name: those that are not on the photo (CHAIR), the main one, and how many of all.
+"""Which things captions name: those not on the photo (CHAIR), the main one, and how many of all.
 
-- *CHAIRi*: of the things that captions name, the share that is not on the photo; *CHAIRs*: the share of captions that
-  name at least one such thing (Rohrbach et al. 2018, "Object Hallucination in Image Captioning"). A thing is a class,
-  and a caption names each class once, however often it says its words. Captions with no class word count in CHAIRs.
+- *CHAIRi*: of the things that captions name, the share that is not on the photo; *CHAIRs*: the
+  share of captions that name at least one such thing (Rohrbach et al. 2018, "Object Hallucination
+  in Image Captioning"). A thing is a class, and a caption names each class once, however often it
+  says its words. Captions with no class word count in CHAIRs.
 - *main thing named*: the share of photos whose main thing is named.
 - *recall*: of the classes that photos show, the share that is named.
 
-A word that means a class among other things ("plant") names it where it is there, for the last two; it can neither be
-right nor wrong in CHAIR. All captions count alike in CHAIR; in the last two the captions of one photo share its weight.
+A word that means a class among other things ("plant") names it where it is there, for the last two;
+it can neither be right nor wrong in CHAIR. All captions count alike in CHAIR; in the last two the
+captions of one photo share its weight.
 
 Axis names: N photos.
 """
@@ -188,7 +190,8 @@ def class_scores(photos: Sequence[NamedPhoto]) -> dict[str, ClassScores]:
 
 
 _WRONG, _MENTIONS, _WRONG_CAPTIONS, _CAPTIONS, _MAIN_NAMED, _MAIN, _FOUND, _SHOWN = range(8)
-"""Columns of counts: each second one is what the one before it is a share of, in the order of `NAMES`."""
+"""Columns of counts: each second one is what the one before it is a share of, in the order of
+`NAMES`."""
 
 
 def _counts(photos: Sequence[NamedPhoto]) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""Which things captions of photos name, against the photos' boxes: signed numbers, and what is behind them."""
+"""Which things captions of photos name, against the photos' boxes, as signed numbers.
+
+And what is behind them.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ from regiontalk.vision.boxes import area
 
 ClassList = Literal["data", "voc", "coco"]
 CLASS_LISTS: tuple[ClassList, ...] = get_args(ClassList)
-"""Which classes count: those that the data's annotators had, as far as it shows, or a list that they had."""
+"""Which classes count: those that the data's annotators had, as far as it shows, or a list that
+they had."""
 
 MOST_WRONG = 20
 """Wrong words that a result lists."""
@@ -50,7 +54,10 @@ _HOW = {
 
 @dataclass(frozen=True)
 class WrongWords:
-    """Words of captions for a class that is not on their photos: the words, the class, in how many captions."""
+    """Words of captions for a class that is not on their photos.
+
+    The words, the class, in how many captions.
+    """
 
     words: str
     label: str
@@ -64,12 +71,14 @@ class ObjectResult:
     Attributes:
         captions: their scores.
         human: those of people's captions of the same photos; None without these.
-        boxes_or_people: the captions' scores once more, where a class that a person names for sure is on the photo too,
-            as in the paper; None without people's captions.
+        boxes_or_people: the captions' scores once more, where a class that a person names for sure
+            is on the photo too, as in the paper; None without people's captions.
         by_class: of `captions`.
-        traced: where the captioner looked as it named what is there, see `traced_scores`; None for those of a file.
+        traced: where the captioner looked as it named what is there, see `traced_scores`; None for
+            those of a file.
         wrong_words: of `captions`, the most frequent first.
-        interval: with a bootstrap, by the names of the scores above, `[low, high]` of each of `objects.NAMES`.
+        interval: with a bootstrap, by the names of the scores above, `[low, high]` of each of
+            `objects.NAMES`.
         signature: how the numbers came about.
         each: for each caption `{"image", "caption", "named", "wrong", "main", "main_named"}`.
     """
@@ -122,7 +131,8 @@ def evaluate_objects(
         dataset: photos with the names of classes on their boxes; see `with_captions`.
         captions: of each of them one or more.
         human: people's captions of each of them, to stand beside.
-        classes: those that count. Words for others are neither right nor wrong, and boxes of others are none.
+        classes: those that count. Words for others are neither right nor wrong, and boxes of others
+            are none.
         selection: how the photos were chosen, for the signature.
         reporting: the bootstrap.
 
@@ -184,7 +194,9 @@ def named(mentions: Iterable[Mention], shown: frozenset[str]) -> Named:
 
 
 def main_thing(photo: BoxedPhoto, namer: ClassNamer) -> str | None:
-    """The class of the largest box by area, of several so large the first; boxes of classes that do not count are none.
+    """The class of the largest box by area, of several so large the first.
+
+    Boxes of classes that do not count are none.
 
     Returns:
         None if there is no box.

@@ -47,14 +47,15 @@ class Described:
 def dense_captioning(photos: Sequence[Described], similarity: Similarity) -> dict[str, float]:
     """Mean average precision of boxes with captions (Johnson et al. 2016, "DenseCap", section 4.3).
 
-    True boxes that overlap by an IoU of 0.7 are merged first (their mean, all their captions). The described boxes of a
-    photo, the surest first, each go to the true box that they overlap most; the first to come takes it. At a threshold
-    of IoU and one of similarity a described box is right if it took its true box, overlaps it by at least the first and
-    its caption is *more* alike to that box's captions than the second. Average precision is the mean over recalls of
-    0, 0.01 ... 1 of the best precision at that recall or more; it is averaged over the 5 x 6 pairs of thresholds.
+    True boxes that overlap by an IoU of 0.7 are merged first (their mean, all their captions). The
+    described boxes of a photo, the surest first, each go to the true box that they overlap most;
+    the first to come takes it. At a threshold of IoU and one of similarity a described box is right
+    if it took its true box, overlaps it by at least the first and its caption is *more* alike to
+    that box's captions than the second. Average precision is the mean over recalls of 0, 0.01 ... 1
+    of the best precision at that recall or more; it is averaged over the 5 x 6 pairs of thresholds.
 
-    So it is defined in the paper and in its published program, with one difference: IoU is of continuous edges here,
-    while that program adds a pixel to each side.
+    So it is defined in the paper and in its published program, with one difference: IoU is of
+    continuous edges here, while that program adds a pixel to each side.
 
     Args:
         photos: at least one true box among them.
@@ -109,14 +110,17 @@ def average_precision(right: np.ndarray, positives: int) -> float:
 
 
 def merge_boxes(boxes: np.ndarray, least: float = MERGE_FROM) -> list[np.ndarray]:
-    """Groups boxes that lie on each other: again and again the box with the most others in reach, with those others.
+    """Groups boxes that lie on each other.
+
+    Again and again the box with the most others in reach, with those others.
 
     Args:
         boxes: (B, 4) xyxy, each with an area.
         least: two boxes are in reach from this IoU on.
 
     Returns:
-        For each group the rows of `boxes` in it; every row is in one group. Of equally crowded boxes the first leads.
+        For each group the rows of `boxes` in it; every row is in one group. Of equally crowded
+        boxes the first leads.
     """
     near = iou(boxes, boxes) >= least  # (B, B)
     waiting = np.ones(len(boxes), bool)
@@ -130,18 +134,20 @@ def merge_boxes(boxes: np.ndarray, least: float = MERGE_FROM) -> list[np.ndarray
 
 
 def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> dict[str, Any]:
-    """How many boxes' captions name the box's class, or a listed synonym; and how many name only another class.
+    """How many boxes' captions name the box's class, or a listed synonym.
 
-    A captioner that calls everything a dog names every dog: the second number, and the average over classes, tell.
+    And how many name only another class. A captioner that calls everything a dog names every dog:
+    the second number, and the average over classes, tell.
 
     Args:
         captions: the words of each box's caption, at least one box.
         labels: the class of each box.
 
     Returns:
-        `{"micro", "macro", "another", "by_class": {label: share}, "distinct_words", "mean_words"}`, shares in percent:
-        of all boxes, averaged over classes, and of all boxes those whose caption names another class of `labels` and
-        not the box's; then how many different words the captions have together, and how many words each.
+        `{"micro", "macro", "another", "by_class": {label: share}, "distinct_words", "mean_words"}`,
+        shares in percent: of all boxes, averaged over classes, and of all boxes those whose caption
+        names another class of `labels` and not the box's; then how many different words the
+        captions have together, and how many words each.
 
     Raises:
         ValueError: if there is no box or the lengths differ.

@@ -1,8 +1,8 @@
-"""A model's captions of given boxes measured: against what people wrote of them, or against the boxes' classes.
+"""A model's captions of given boxes measured.
 
-Beside the region captioner stands the photo captioner on the box cut out as a photo of its own, as in the paper,
-Table 3.
-Axis names: K boxes of a photo, D dimensions of the features.
+Against what people wrote of them, or against the boxes' classes. Beside the region captioner stands
+the photo captioner on the box cut out as a photo of its own, as in the paper, Table 3. Axis names:
+K boxes of a photo, D dimensions of the features.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Texts = list[list[str]]
 
 @dataclass(frozen=True)
 class Dense:
-    """That dense captioning is measured too, and how captions are compared: the name, and what does it."""
+    """That dense captioning is measured too, and how captions are compared: name and function."""
 
     name: str
     similarity: Similarity
@@ -75,7 +75,7 @@ def evaluate_naming(
     selection: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Caption every box and see whether the caption names the box's class, or a listed synonym of it.
+    """Caption every box and see whether the caption names its class, or a listed synonym of it.
 
     Args:
         model: writes the captions.
@@ -85,11 +85,13 @@ def evaluate_naming(
         progress: shows how far it is.
 
     Returns:
-        `{"region": shares, "full_frame_on_crop": shares, "times_full_frame", "boxes_by_class", "signature"}`; shares as
-        of `named_shares`. `times_full_frame` is missing if the full-frame captioner never names a class.
+        `{"region": shares, "full_frame_on_crop": shares, "times_full_frame", "boxes_by_class",
+        "signature"}`; shares as of `named_shares`. `times_full_frame` is missing if the full-frame
+        captioner never names a class.
 
     Raises:
-        DataError: if the dataset has no box or no classes, or a photo is not of the size its boxes were drawn on.
+        DataError: if the dataset has no box or no classes, or a photo is not of the size its boxes
+            were drawn on.
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
     _require(dataset, "labels", CLASSES)
@@ -123,16 +125,17 @@ def evaluate_region_captions(
         model: writes the captions.
         dataset: photos with captions on their boxes.
         beam: hypotheses kept in the search; None for the pack's.
-        neighbours: other photos with captions on their boxes, none of `dataset`; each box of `dataset` gets the first
-            caption of the nearest of theirs (L2 of CNN(I_b)) as a baseline.
+        neighbours: other photos with captions on their boxes, none of `dataset`; each box of
+            `dataset` gets the first caption of the nearest of theirs (L2 of CNN(I_b)) as a
+            baseline.
         dense: measure dense captioning too, on the boxes that the model finds by itself.
         selection, progress: as in `evaluate_naming`.
 
     Returns:
-        `{"region", "full_frame_on_crop", "nearest_neighbour", "human": scores, "dense_captioning": {"map",
-        "detection_map"}, "signature"}`, scores as of `caption_scores`, and "meteor" where it is installed. "human"
-        compares each box's first caption with its others, on the boxes that have some; it is missing if none has, and
-        so is what was not asked for.
+        `{"region", "full_frame_on_crop", "nearest_neighbour", "human": scores, "dense_captioning":
+        {"map", "detection_map"}, "signature"}`, scores as of `caption_scores`, and "meteor" where
+        it is installed. "human" compares each box's first caption with its others, on the boxes
+        that have some; it is missing if none has, and so is what was not asked for.
 
     Raises:
         DataError, PhotoError: as in `evaluate_naming`.
@@ -207,7 +210,10 @@ def _describe(
 
 
 def _caption_crops(model: Model, photo: BoxedPhoto, beam: int | None) -> Texts:
-    """Each box cut out and captioned as if it were a photo; a few are cut out at a time: each may be a whole photo."""
+    """Each box cut out and captioned as if it were a photo.
+
+    A few are cut out at a time: each may be a whole photo.
+    """
     if not len(photo.boxes_xyxy):
         return []
     opened, looked = open_photo(photo.file, max_pixels=model.max_pixels), list[Regions]()
@@ -243,7 +249,10 @@ def _lend(
 def _find_and_describe(
     model: Model, dataset: BoxedDataset, beam: int | None, progress: Progress
 ) -> Iterator[Described]:
-    """The distinct boxes that the model finds by itself, as `regiontalk describe` shows them, beside the true ones."""
+    """The distinct boxes that the model finds by itself, beside the true ones.
+
+    As `regiontalk describe` shows them.
+    """
     for batch, looked in boxed_regions(model, dataset.photos, progress):
         found = [distinct(each) for each in looked]
         for photo, described in zip(batch, model.describe_regions(found, beam), strict=True):

@@ -1,6 +1,6 @@
-"""Retrieval metrics, image to text and text to image: recall at k, median and mean rank, bootstrap intervals.
+"""Retrieval metrics, image to text and text to image.
 
-Axis names: N photos, L sentences, F folds.
+Recall at k, median and mean rank, bootstrap intervals. Axis names: N photos, L sentences, F folds.
 """
 
 from __future__ import annotations
@@ -35,24 +35,26 @@ Fold: TypeAlias = tuple[slice, np.ndarray, np.ndarray]
 def retrieval(scores: np.ndarray, photo_of_sentence: np.ndarray) -> Numbers:
     """Ranks every sentence for every photo and the other way round.
 
-    A photo's rank is that of its closest ground truth: the best ranked of its own sentences, with only negatives
-    counted before it. A sentence's rank is its own photo's rank among all N. Ranks start at 1. Ties are broken
-    pessimistically.
+    A photo's rank is that of its closest ground truth: the best ranked of its own sentences, with
+    only negatives counted before it. A sentence's rank is its own photo's rank among all N. Ranks
+    start at 1. Ties are broken pessimistically.
 
     Args:
         scores: (N, L), finite, photos by sentences, the higher the better.
-        photo_of_sentence: (L,) integers in 0..N-1, the photo that each sentence was written for. Every photo has at
-            least one.
+        photo_of_sentence: (L,) integers in 0..N-1, the photo that each sentence was written for.
+            Every photo has at least one.
 
     Returns:
-        `{"image_to_text": numbers, "text_to_image": numbers}`, each `{"r1", "r5", "r10", "median_rank", "mean_rank"}`:
-        recalls in percent, and the plain median of the ranks (halves are possible).
+        `{"image_to_text": numbers, "text_to_image": numbers}`, each `{"r1", "r5", "r10",
+        "median_rank", "mean_rank"}`: recalls in percent, and the plain median of the ranks
+        (halves are possible).
 
     Raises:
         ValueError: if the shapes disagree, a score is not finite or a photo has no sentence.
 
-    Two photos and three sentences, the last two of photo 1. Photo 0 prefers a sentence of photo 1 to its own (rank 2);
-    photo 1's best sentence leads (rank 1). Sentence 2 scores alike on both photos, so its rank is 2.
+    Two photos and three sentences, the last two of photo 1. Photo 0 prefers a sentence of photo 1
+    to its own (rank 2); photo 1's best sentence leads (rank 1). Sentence 2 scores alike on both
+    photos, so its rank is 2.
 
     >>> result = retrieval(np.array([[0.5, 0.1, 0.7], [0.2, 0.9, 0.7]]), np.array([0, 1, 1]))
     >>> result["image_to_text"]
@@ -85,8 +87,9 @@ def rsum(found: Numbers) -> float:
 def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, Any]:
     """How far the numbers would move with other photos: percentile intervals of the bootstrap.
 
-    Photos are drawn with replacement, each together with its sentences, and within their fold. What they are ranked
-    among stays the same: the interval is about the choice of queries, not about the size of the gallery.
+    Photos are drawn with replacement, each together with its sentences, and within their fold. What
+    they are ranked among stays the same: the interval is about the choice of queries, not about the
+    size of the gallery.
 
     Args:
         folds: as in `numbers`.
@@ -94,8 +97,8 @@ def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, 
         seed: of the draws.
 
     Returns:
-        `{"image_to_text": {"r1": [low, high], ...}, "text_to_image": {...}, "rsum": [low, high]}`: the middle 95 % of
-        what the samples gave.
+        `{"image_to_text": {"r1": [low, high], ...}, "text_to_image": {...}, "rsum": [low, high]}`:
+        the middle 95 % of what the samples gave.
 
     Raises:
         ValueError: if `samples` is below 1.
@@ -172,8 +175,9 @@ def retrieval_result(
         reporting: the bootstrap; the folds are done.
 
     Returns:
-        `{"image_to_text": {"r1", "r5", "r10", "median_rank", "mean_rank"}, "text_to_image": {...}, "rsum",
-        "signature": {...}}`, recalls in percent; with a bootstrap also `"interval"`: for each number its `[low, high]`.
+        `{"image_to_text": {"r1", "r5", "r10", "median_rank", "mean_rank"}, "text_to_image": {...},
+        "rsum", "signature": {...}}`, recalls in percent; with a bootstrap also `"interval"`: for
+        each number its `[low, high]`.
     """
     found = numbers(folds)
     size = len(folds[0].photos)
@@ -191,7 +195,10 @@ def retrieval_result(
 
 
 class _Weighable:
-    """Ranks sorted once, so that numbers over photos that count several times, or not at all, take no more sorting."""
+    """Ranks sorted once.
+
+    Numbers over photos that count several times, or not at all, take no more sorting.
+    """
 
     def __init__(self, ranks: Ranks) -> None:
         self.photos = len(ranks.photos)

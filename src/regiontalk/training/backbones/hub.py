@@ -1,8 +1,9 @@
-"""Backbones of `transformers`: any `AutoBackbone` (DINOv2, DINOv3, ConvNeXt, Swin, ResNet, ...), and the vision towers
-of CLIP and SigLIP (SigLIP 2 of fixed sizes among them). Needs the extra `hub`.
+"""Backbones of `transformers`: any `AutoBackbone`, and the vision towers of CLIP and SigLIP.
 
-A folder that is there is read and nothing else; any other name is asked of the hub, since who writes it into a config
-asks for that. Weights are read from safetensors alone, and no code comes with them.
+DINOv2, DINOv3, ConvNeXt, Swin, ResNet, ... are backbones; SigLIP 2 of fixed sizes is among the
+towers. Needs the extra `hub`. A folder that is there is read and nothing else; any other name is
+asked of the hub, since who writes it into a config asks for that. Weights are read from safetensors
+alone, and no code comes with them.
 
 Axis names: B photos, S pixels a side, D feature dimensions, P patches.
 """
@@ -23,7 +24,7 @@ from regiontalk.errors import TrainingError
 TOWERS = {"clip": "CLIPVisionModel", "siglip": "SiglipVisionModel"}
 """Types of models of photos and text, and the class of their vision tower."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and deviation of a channel, 0..1, where the weights come without a preprocessor's configuration."""
+"""Mean and deviation of a channel, 0..1, for weights without a preprocessor's configuration."""
 LICENCE = re.compile(r"^license:\s*(\S+)", re.MULTILINE)
 
 
@@ -90,7 +91,8 @@ def open_hub_backbone(name: str) -> HubBackbone:
     """A pretrained network, from a local folder or, where there is none of that name, from the hub.
 
     Raises:
-        TrainingError: if `transformers` is not installed, there is no such network, or it is of no kind that has a map.
+        TrainingError: if `transformers` is not installed, there is no such network, or it is of no
+            kind that has a map.
     """
     transformers = import_transformers()
     local = Path(name).is_dir()
@@ -117,7 +119,8 @@ def hub_backbone(description: dict[str, Any]) -> HubBackbone:
     """The network of a finished run, its weights still random.
 
     Raises:
-        TrainingError: if the description is damaged, or of a network that this version of `transformers` lacks.
+        TrainingError: if the description is damaged, or of a network that this version of
+            `transformers` lacks.
     """
     transformers = import_transformers()
     try:
