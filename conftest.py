@@ -1,4 +1,4 @@
-"""What all tests share wherever they lie: those of the building half are skipped where it is not installed."""
+"""What all tests share; those of the building half are skipped where it is not installed."""
 
 from __future__ import annotations
 

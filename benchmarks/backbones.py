@@ -1,10 +1,13 @@
-"""Time and memory of backbones of their real sizes, with random weights: neither depends on them, nothing is fetched.
+"""Time and memory of backbones of their real sizes, with random weights.
 
-    python benchmarks/backbones.py                      # EfficientNet-Lite2, DINOv2-small, SigLIP 2 base
+Neither depends on the weights, and nothing is fetched.
+
+    python benchmarks/backbones.py           # EfficientNet-Lite2, DINOv2-small, SigLIP 2 base
     python benchmarks/backbones.py --only dinov2-small
 
-Each runs in a process of its own, so that peaks of memory are its own: a training step of the vision network, bfloat16,
-in batches of `--batch` photos; then its exported graph through ONNX Runtime. Needs the extras `train` and `hub`.
+Each runs in a process of its own, so that peaks of memory are its own: a training step of the
+vision network, bfloat16, in batches of `--batch` photos; then its exported graph through ONNX
+Runtime. Needs the extras `train` and `hub`.
 """
 
 from __future__ import annotations
@@ -25,15 +28,28 @@ SIZES = {"efficientnet-lite2": 320, "dinov2-small": 224, "siglip2-base": 224}
 
 def main() -> None:
     """Measure each backbone in a process of its own and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=SIZES, action="append", help="this backbone; may be given again")
-    parser.add_argument("--batch", type=int, default=16, help="photos in a training step (default: 16)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--only", choices=SIZES, action="append", help="this backbone; may be given again"
+    )
+    parser.add_argument(
+        "--batch", type=int, default=16, help="photos in a training step (default: 16)"
+    )
     parser.add_argument("--here", choices=SIZES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:
         print(measure(options.here, options.batch))
         return
-    columns = ("backbone", "parameters", "trained, photos/s", "memory", "graph", "looked at, photos/s")
+    columns = (
+        "backbone",
+        "parameters",
+        "trained, photos/s",
+        "memory",
+        "graph",
+        "looked at, photos/s",
+    )
     print("| " + " | ".join(columns) + " |\n" + "|---" * len(columns) + "|", flush=True)
     for name in options.only or SIZES:
         line = [sys.executable, __file__, "--here", name, "--batch", str(options.batch)]
@@ -64,7 +80,13 @@ def measure(name: str, batch: int) -> str:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     graph = vision_graph(network, pixels[:8])
     looked = batch / fastest(runner(graph, pixels), 3)
-    cells = (f"{name}, {size} px", f"{count:.1f} M", f"{trained:.1f}", f"{memory:.1f} GB", f"{len(graph) / 1e6:.0f} MB")
+    cells = (
+        f"{name}, {size} px",
+        f"{count:.1f} M",
+        f"{trained:.1f}",
+        f"{memory:.1f} GB",
+        f"{len(graph) / 1e6:.0f} MB",
+    )
     return "| " + " | ".join((*cells, f"{looked:.1f}")) + " |"
 
 
@@ -77,10 +99,16 @@ def backbone(name: str) -> Any:
         return EfficientNetLiteBackbone(name, 512)
     transformers = import_transformers()
     if name == "dinov2-small":
-        config = transformers.Dinov2Config(hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14)
+        config = transformers.Dinov2Config(
+            hidden_size=384, num_attention_heads=6, image_size=518, patch_size=14
+        )
         return HubBackbone(transformers.Dinov2Backbone(config), IMAGENET, {})
     config = transformers.SiglipVisionConfig(
-        hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, image_size=224
+        hidden_size=768,
+        intermediate_size=3072,
+        num_hidden_layers=12,
+        num_attention_heads=12,
+        image_size=224,
     )
     return HubBackbone(transformers.SiglipVisionModel(config), IMAGENET, {})
 

@@ -1,9 +1,11 @@
-"""Caption metrics per second, PTB tokens included: RegionTalk's Python against pycocoevalcap with its Java tokeniser.
+"""Caption metrics per second, PTB tokens included.
 
-python benchmarks/captions_metrics.py
-python benchmarks/captions_metrics.py --python OTHER/bin/python --photos 5000
+RegionTalk's Python against pycocoevalcap with its Java tokeniser. python
+benchmarks/captions_metrics.py python benchmarks/captions_metrics.py --python OTHER/bin/python
+--photos 5000
 
-Needs Java, and pycocoevalcap in this Python or in the other one. Without them only RegionTalk is timed.
+Needs Java, and pycocoevalcap in this Python or in the other one. Without them only RegionTalk is
+timed.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ from regiontalk.evaluation.captions.metric import caption_scores
 REFERENCES = 5
 GOAL_RATIO, GOAL_SECONDS = 5.0, 10.0
 
-# Runs in the other Python: reads the captions, times what coco-caption does, prints seconds and scores.
+# Runs in the other Python: reads the captions, times what coco-caption does, prints seconds and
+# scores.
 OTHERS = """
 import contextlib, io, json, sys, time
 from pycocoevalcap.bleu.bleu import Bleu
@@ -53,14 +56,21 @@ def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
     parser.set_defaults(repeats=3)
-    parser.add_argument("--python", default=sys.executable, help="the Python that has pycocoevalcap; this one without")
-    parser.add_argument("--photos", type=at_least_one, default=5000, help="predictions (default: 5000)")
+    parser.add_argument(
+        "--python",
+        default=sys.executable,
+        help="the Python that has pycocoevalcap; this one without",
+    )
+    parser.add_argument(
+        "--photos", type=at_least_one, default=5000, help="predictions (default: 5000)"
+    )
     options = parser.parse_args()
 
     captions = make_captions(options.photos)
     reason = lacking(options.python)
     mine, theirs = [], []
-    for _ in range(options.repeats):  # in turns, so that whatever disturbs the machine disturbs both
+    # in turns, so that whatever disturbs the machine disturbs both
+    for _ in range(options.repeats):
         mine.append(ours(captions))
         if not reason:
             theirs.append(others(captions, options.python))
@@ -74,24 +84,43 @@ def main() -> None:
         ratio = reference / seconds
         goal = f"at least {GOAL_RATIO:g}: {'yes' if ratio >= GOAL_RATIO else 'NO'}"
         rows.append(["pycocoevalcap with Java", f"{reference:.2f}", f"{ratio:.1f}", goal])
-    title = f"{options.photos} predictions, {REFERENCES} references each, median of {options.repeats}"
+    title = (
+        f"{options.photos} predictions, {REFERENCES} references each, median of {options.repeats}"
+    )
     print_table(title, ["", "seconds", "ratio", "goal"], rows)
-    print(f"pycocoevalcap was not measured: {reason}." if reason else "All scores were equal to 4 decimals.")
+    print(
+        f"pycocoevalcap was not measured: {reason}."
+        if reason
+        else "All scores were equal to 4 decimals."
+    )
 
 
 def make_captions(photos: int, seed: int = 0) -> Captions:
-    """Captions of about 11 words, their frequencies as in real text, with capitals and punctuation."""
+    """Captions of about 11 words with real text's frequencies, capitals and punctuation."""
     draw = random.Random(seed)
     letters = "etaoinshrdlcumwfgypb"
     words = ["".join(draw.choices(letters, k=draw.randint(2, 9))) for _ in range(8000)]
-    words[50:60] = ["dog's", "don't", "t-shirt", "black-and-white", "10", "No.", "U.S.", '"stop"', "(left)", "1/2"]
+    words[50:60] = [
+        "dog's",
+        "don't",
+        "t-shirt",
+        "black-and-white",
+        "10",
+        "No.",
+        "U.S.",
+        '"stop"',
+        "(left)",
+        "1/2",
+    ]
     weights = [1 / rank for rank in range(1, len(words) + 1)]
 
     def caption() -> str:
         drawn = draw.choices(words, weights, k=draw.randint(5, 17))
         return " ".join(drawn).capitalize() + draw.choice([".", " .", "", ", it is ."])
 
-    return [caption() for _ in range(photos)], [[caption() for _ in range(REFERENCES)] for _ in range(photos)]
+    return [caption() for _ in range(photos)], [
+        [caption() for _ in range(REFERENCES)] for _ in range(photos)
+    ]
 
 
 def ours(captions: Captions) -> Timed:
@@ -99,7 +128,9 @@ def ours(captions: Captions) -> Timed:
     ptb.forget()
     began = time.perf_counter()
     candidates = [ptb.ptb_tokenise(text) for text in captions[0]]
-    scores = caption_scores(candidates, [[ptb.ptb_tokenise(text) for text in texts] for texts in captions[1]])
+    scores = caption_scores(
+        candidates, [[ptb.ptb_tokenise(text) for text in texts] for texts in captions[1]]
+    )
     return time.perf_counter() - began, [scores[name] / 100 for name in NAMES]
 
 
@@ -128,7 +159,9 @@ def require_equal(mine: list[float], theirs: list[float]) -> None:
     """Times of different results say nothing."""
     for name, one, other in zip(NAMES, mine, theirs, strict=True):
         if abs(one - other) > 5e-5:
-            raise SystemExit(f"{name} is {one:.6f} here and {other:.6f} there: nothing was measured.")
+            raise SystemExit(
+                f"{name} is {one:.6f} here and {other:.6f} there: nothing was measured."
+            )
 
 
 if __name__ == "__main__":

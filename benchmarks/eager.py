@@ -1,4 +1,7 @@
-"""A pack's vision graph back in eager PyTorch, as a reference for `vision.py`. Needs the extra `train`."""
+"""A pack's vision graph back in eager PyTorch, as a reference for `vision.py`.
+
+Needs the extra `train`.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,8 @@ class EagerSession(VisionSession):
         threads: int,
     ) -> None:
         super().__init__(graph, projection, settings, threads)
-        self._network = network.eval().to(memory_format=torch.channels_last)  # what is fastest in eager PyTorch
+        # What is fastest in eager PyTorch
+        self._network = network.eval().to(memory_format=torch.channels_last)
         torch.set_num_threads(threads)
 
     def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -51,8 +55,8 @@ class EagerSession(VisionSession):
 def network_of(graph: bytes) -> VisionNet:
     """The PyTorch network that an exported graph came from, with the graph's weights.
 
-    Export folds each batch normalisation into the convolution before it. Here the folded weights go into the
-    convolution, and the normalisation, which eager PyTorch would run, gets the bias.
+    Export folds each batch normalisation into the convolution before it. Here the folded weights go
+    into the convolution, and the normalisation, which eager PyTorch would run, gets the bias.
 
     Raises:
         ValueError: if the graph is not of an EfficientNet-Lite.
@@ -60,11 +64,15 @@ def network_of(graph: bytes) -> VisionNet:
     folded = _convolutions(onnx.load_from_string(graph).graph)
     for variant in VARIANTS:
         try:
-            network = VisionNet(EfficientNetLiteBackbone(variant, len(folded["backbone.fuse_fine"][0]))).eval()
+            network = VisionNet(
+                EfficientNetLiteBackbone(variant, len(folded["backbone.fuse_fine"][0]))
+            ).eval()
             modules = dict(network.named_modules())
             with torch.no_grad():
                 for name, (weight, bias) in folded.items():
-                    own = name if name in modules else name.replace("backbone.", "backbone.network.")
+                    own = (
+                        name if name in modules else name.replace("backbone.", "backbone.network.")
+                    )
                     _put(network, own, torch.from_numpy(weight), torch.from_numpy(bias))
             return network
         except (KeyError, AttributeError, RuntimeError):  # other names, or other widths
@@ -76,7 +84,11 @@ def _put(network: VisionNet, name: str, weight: torch.Tensor, bias: torch.Tensor
     parent, _, own = name.rpartition(".")
     convolution, around = network.get_submodule(name), network.get_submodule(parent)
     convolution.get_parameter("weight").copy_(weight)
-    norm = around[1] if isinstance(around, nn.Sequential) else getattr(around, NORMALISED_BY.get(own, ""), None)
+    norm = (
+        around[1]
+        if isinstance(around, nn.Sequential)
+        else getattr(around, NORMALISED_BY.get(own, ""), None)
+    )
     if norm is not None:
         norm.get_parameter("bias").copy_(bias)
         nn.init.ones_(norm.get_parameter("weight"))
@@ -87,7 +99,10 @@ def _put(network: VisionNet, name: str, weight: torch.Tensor, bias: torch.Tensor
 
 
 def _convolutions(graph: onnx.GraphProto) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Weight and bias of each convolution by its module's name; int8 ones come through DequantizeLinear."""
+    """Weight and bias of each convolution by its module's name.
+
+    int8 ones come through DequantizeLinear.
+    """
     arrays = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     restoring = {node.output[0]: node for node in graph.node if node.op_type == "DequantizeLinear"}
 
@@ -104,7 +119,9 @@ def _convolutions(graph: onnx.GraphProto) -> dict[str, tuple[np.ndarray, np.ndar
     for node in graph.node:
         if node.op_type == "Conv":
             weight = array(node.input[1])
-            bias = array(node.input[2]) if len(node.input) > 2 else np.zeros(len(weight), np.float32)
+            bias = (
+                array(node.input[2]) if len(node.input) > 2 else np.zeros(len(weight), np.float32)
+            )
             found[_module_name(node.name)] = weight, bias
     return found
 
@@ -114,5 +131,7 @@ def _module_name(node: str) -> str:
     scopes = node.split("/")[1:-1]
     inner = [*scopes[1:], ""]
     return ".".join(
-        scope for scope, next_one in zip(scopes, inner, strict=True) if not next_one.startswith(scope + ".")
+        scope
+        for scope, next_one in zip(scopes, inner, strict=True)
+        if not next_one.startswith(scope + ".")
     )

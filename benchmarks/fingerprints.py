@@ -1,9 +1,11 @@
-"""How well fingerprints tell copies of a photo from other photos; the numbers of docs/pack_format.md.
+"""How well fingerprints tell copies of a photo from other photos.
+
+The numbers of docs/pack_format.md.
 
     python benchmarks/fingerprints.py data/flickr8k/images data/coco data/voc data/imagenet_samples
 
-Some photos, drawn with a seed, are changed in several ways; and all photos are compared with one another. Close pairs
-are named: they may be copies in the data.
+Some photos, drawn with a seed, are changed in several ways; and all photos are compared with one
+another. Close pairs are named: they may be copies in the data.
 """
 
 from __future__ import annotations
@@ -27,9 +29,13 @@ ROWS = 500
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("photos", nargs="+", help="photos, and folders that are searched for them")
-    parser.add_argument("--changed", type=at_least_one, default=400, help="photos to change (default: 400)")
+    parser.add_argument(
+        "--changed", type=at_least_one, default=400, help="photos to change (default: 400)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of their choice (default: 0)")
     options = parser.parse_args()
     files = find_photos(options.photos)
@@ -51,7 +57,9 @@ def print_copies(files: list[Path]) -> None:
     for name, each in apart.items():
         numbers = f"{np.mean(each):.1f}", f"{np.quantile(each, 0.99):.0f}", str(max(each))
         rows.append([name, *numbers, f"{np.mean(np.array(each) <= NEAR):.1%}"])
-    print_table(f"{len(files)} photos against", ["", "bits apart, mean", "99 %", "most", "recognised"], rows)
+    print_table(
+        f"{len(files)} photos against", ["", "bits apart, mean", "99 %", "most", "recognised"], rows
+    )
 
 
 def print_pairs(files: list[Path], known: np.ndarray) -> None:
@@ -62,8 +70,14 @@ def print_pairs(files: list[Path], known: np.ndarray) -> None:
         later = np.arange(len(files))[None] > np.arange(start, start + len(apart))[:, None]
         counts += np.bincount(apart[later], minlength=129)
         close += [(start + a, b) for a, b in np.argwhere((apart <= NEAR) & later).tolist()]
-    table = [[str(apart), f"{count:,}"] for apart, count in enumerate(counts.tolist()) if count][:10]
-    print_table(f"{counts.sum():,} pairs of {len(files):,} photos", ["bits apart, the fewest", "pairs"], table)
+    table = [[str(apart), f"{count:,}"] for apart, count in enumerate(counts.tolist()) if count][
+        :10
+    ]
+    print_table(
+        f"{counts.sum():,} pairs of {len(files):,} photos",
+        ["bits apart, the fewest", "pairs"],
+        table,
+    )
     for a, b in close:
         print(f"{bits(known[a], known[b])} bits: {files[a]} and {files[b]}")
 
@@ -75,7 +89,10 @@ def bits(one: np.ndarray, other: np.ndarray) -> int:
 def bits_of_all(some: np.ndarray, all_of_them: np.ndarray) -> np.ndarray:
     """(n, 16), (N, 16) -> (n, N)."""
     left, right = (each.view(np.uint64) for each in (some, all_of_them))
-    return sum(np.bitwise_count(left[:, None, half] ^ right[None, :, half]).astype(np.int64) for half in (0, 1))
+    return sum(
+        np.bitwise_count(left[:, None, half] ^ right[None, :, half]).astype(np.int64)
+        for half in (0, 1)
+    )
 
 
 def jpeg(photo: Image.Image, quality: int) -> Image.Image:

@@ -1,12 +1,14 @@
-"""`regiontalk serve` among hostile clients: what well-behaved ones still get, and what memory the server keeps.
+"""`regiontalk serve` among hostile clients.
 
-python benchmarks/hostile_clients.py                            # 64 clients, 200 hostile ones
-python benchmarks/hostile_clients.py --seconds 10 --kinds bomb  # photos that take minutes to decode only
+What well-behaved ones still get, and what memory the server keeps. python
+benchmarks/hostile_clients.py # 64 clients, 200 hostile ones python benchmarks/hostile_clients.py
+--seconds 10 --kinds bomb # photos that take minutes to decode only
 
-Hostile clients, in equal shares, come again as soon as they are sent away: they send half a head and wait (`head`), a
-body a byte a second (`body`), requests whose answers they never read (`deaf`), JPEGs of one megabyte and thousands of
-scans (`bomb`), or text fields of many megabytes (`text`). They are a process of their own. Turns with and without them
-alternate, so that both see the same machine.
+Hostile clients, in equal shares, come again as soon as they are sent away: they send half a head
+and wait (`head`), a body a byte a second (`body`), requests whose answers they never read (`deaf`),
+JPEGs of one megabyte and thousands of scans (`bomb`), or text fields of many megabytes (`text`).
+They are a process of their own. Turns with and without them alternate, so that both see the same
+machine.
 """
 
 from __future__ import annotations
@@ -27,7 +29,16 @@ from measuring import arguments, at_least_one, print_table, sample_photos
 from PIL import Image
 
 from regiontalk.web.limits import DEFAULTS
-from web import BOUNDARY, WARM_UP_SECONDS, Load, multipart, resident_bytes, server, together, verdict
+from web import (
+    BOUNDARY,
+    WARM_UP_SECONDS,
+    Load,
+    multipart,
+    resident_bytes,
+    server,
+    together,
+    verdict,
+)
 
 GOAL_RATE, GOAL_MEMORY = 0.5, 1.2
 TURNS = 2
@@ -42,10 +53,18 @@ TEXT_BYTES = 16_000_000
 def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
-    parser.add_argument("--clients", type=at_least_one, default=64, help="well-behaved ones (default: 64)")
-    parser.add_argument("--hostile", type=at_least_one, default=200, help="hostile ones (default: 200)")
-    parser.add_argument("--seconds", type=at_least_one, default=20, help="of each turn (default: 20)")
-    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), help="default: all")
+    parser.add_argument(
+        "--clients", type=at_least_one, default=64, help="well-behaved ones (default: 64)"
+    )
+    parser.add_argument(
+        "--hostile", type=at_least_one, default=200, help="hostile ones (default: 200)"
+    )
+    parser.add_argument(
+        "--seconds", type=at_least_one, default=20, help="of each turn (default: 20)"
+    )
+    parser.add_argument(
+        "--kinds", nargs="+", choices=list(KINDS), default=list(KINDS), help="default: all"
+    )
     parser.add_argument("--port", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.port:  # the hostile clients' own process
@@ -61,7 +80,10 @@ def main() -> None:
 
 
 def measure(port: int, process: int, options: argparse.Namespace) -> tuple[Load, Load, list[int]]:
-    """What the well-behaved see without and with the others; the server's memory before, at most, and after."""
+    """What the well-behaved see without and with the others.
+
+    The server's memory before, at most, and after.
+    """
     ask = (port, "/api/describe", [multipart(path, "describe") for path in sample_photos()])
     quiet, loud = Load(), Load()
     together(ask, options.clients, WARM_UP_SECONDS)
@@ -78,21 +100,38 @@ def measure(port: int, process: int, options: argparse.Namespace) -> tuple[Load,
     return quiet, loud, [memory[0], max(memory), memory_of(process)]
 
 
-def show(options: argparse.Namespace, quiet: Load, loud: Load, memory: list[int], said: list[str], alive: bool) -> None:
+def show(
+    options: argparse.Namespace,
+    quiet: Load,
+    loud: Load,
+    memory: list[int],
+    said: list[str],
+    alive: bool,
+) -> None:
     """Everything as ratios."""
     rate, kept = loud.throughput / quiet.throughput, memory[2] / memory[0]
     others = +(loud.statuses + quiet.statuses)
     others.pop("200", None)
     rows = [
-        ["rate among hostile ones / without", f"{rate:.2f}", verdict(rate >= GOAL_RATE, f"at least {GOAL_RATE}")],
+        [
+            "rate among hostile ones / without",
+            f"{rate:.2f}",
+            verdict(rate >= GOAL_RATE, f"at least {GOAL_RATE}"),
+        ],
         ["answers but 200 to well-behaved ones", str(sum(others.values())), ""],
         ["memory, at most / before", f"{memory[1] / memory[0]:.2f}", ""],
-        ["memory, after / before", f"{kept:.2f}", verdict(kept <= GOAL_MEMORY, f"at most {GOAL_MEMORY}")],
+        [
+            "memory, after / before",
+            f"{kept:.2f}",
+            verdict(kept <= GOAL_MEMORY, f"at most {GOAL_MEMORY}"),
+        ],
         ["lines on stderr", str(len(said)), verdict(not said, "0")],
         ["server alive", str(alive), verdict(alive, "True")],
     ]
     title = f"{options.clients} clients, {options.hostile} hostile ({', '.join(options.kinds)})"
-    print_table(f"{title}; without them {quiet.throughput:.1f} photos/s", ["", "measured", "goal"], rows)
+    print_table(
+        f"{title}; without them {quiet.throughput:.1f} photos/s", ["", "measured", "goal"], rows
+    )
     print("\n".join([f"others: {dict(others)}"] * bool(others) + said[:20]), file=sys.stderr)
 
 
@@ -104,7 +143,9 @@ def add(total: Load, turn: Load) -> None:
 
 def memory_of(process: int) -> int:
     """What a process and its children hold now."""
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True)
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(process)], capture_output=True, text=True
+    )
     total = resident_bytes(process)
     for child in listed.stdout.split():
         with suppress(subprocess.CalledProcessError):  # it has just ended
@@ -128,7 +169,9 @@ def hostile(port: int, options: argparse.Namespace) -> Iterator[None]:
 
 async def attack(port: int, count: int, kinds: list[str]) -> None:
     """Hostile clients, until the process is ended."""
-    await asyncio.gather(*[persist(port, KINDS[kinds[number % len(kinds)]]) for number in range(count)])
+    await asyncio.gather(
+        *[persist(port, KINDS[kinds[number % len(kinds)]]) for number in range(count)]
+    )
 
 
 Attack = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -184,9 +227,13 @@ async def send_text(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
     await post(reader, writer, b'name="sentence"', TEXT)
 
 
-async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, about: bytes, data: bytes) -> None:
+async def post(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, about: bytes, data: bytes
+) -> None:
     """A form with one field; waits for the answer."""
-    start = b"--" + BOUNDARY.encode() + b"\r\nContent-Disposition: form-data; " + about + b"\r\n\r\n"
+    start = (
+        b"--" + BOUNDARY.encode() + b"\r\nContent-Disposition: form-data; " + about + b"\r\n\r\n"
+    )
     end = b"\r\n--" + BOUNDARY.encode() + b"--\r\n"
     writer.write(head(len(start) + len(data) + len(end)) + start)
     writer.write(data)
@@ -197,11 +244,15 @@ async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, about
 def head(length: int) -> bytes:
     """Of a request to describe."""
     kind = f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\n"
-    return f"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}Content-Length: {length}\r\n\r\n".encode()
+    lines = f"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\n{kind}Content-Length: {length}"
+    return f"{lines}\r\n\r\n".encode()
 
 
 def scan_bomb(side: int, most: int) -> bytes:
-    """A progressive JPEG of one colour whose last scan, a few bytes, comes again and again; each takes all blocks."""
+    """A progressive JPEG of one colour whose last scan, a few bytes, comes again and again.
+
+    Each takes all blocks.
+    """
     plain = io.BytesIO()
     Image.new("L", (side, side), 99).save(plain, "JPEG", progressive=True)
     data = plain.getvalue()[:-2]

@@ -1,12 +1,13 @@
 """Photos by photo: how much alike the captions are of photos that several scores hold to be alike.
 
-python benchmarks/like.py data/flickr8k                   # 1,000 dev photos, each against the others
-python benchmarks/like.py data/flickr8k --photos 300
+python benchmarks/like.py data/flickr8k # 1,000 dev photos, each against the others python
+benchmarks/like.py data/flickr8k --photos 300
 
-Every photo is asked for, and the others are ranked by each score. What is found is good if its captions are like the
-query's: CIDEr-D of each found caption against the query's, with document frequencies of all these photos. Each score
-is compared with the one of `regiontalk search --like`, query by query, with a 95 % interval. The last column tells how
-many of the queries find the photo that is found most often: the more, the less it matters what is asked for.
+Every photo is asked for, and the others are ranked by each score. What is found is good if its
+captions are like the query's: CIDEr-D of each found caption against the query's, with document
+frequencies of all these photos. Each score is compared with the one of `regiontalk search --like`,
+query by query, with a 95 % interval. The last column tells how many of the queries find the photo
+that is found most often: the more, the less it matters what is asked for.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("dataset", metavar="FOLDER", help="photos with captions")
     parser.add_argument("--split", default="dev", help="which of its photos (default: dev)")
-    parser.add_argument("--photos", type=at_least_one, default=1000, help="so many, the first (default: 1000)")
+    parser.add_argument(
+        "--photos", type=at_least_one, default=1000, help="so many, the first (default: 1000)"
+    )
     compare(parser.parse_args())
 
 
@@ -45,24 +48,43 @@ def compare(options: argparse.Namespace) -> None:
     model = regiontalk.load(options.pack)
     photos = read_dataset(options.dataset, options.split).photos[: options.photos]
     if len(photos) <= BEST:
-        raise SystemExit(f"{len(photos)} photos: nothing was measured, which takes more than {BEST}.")
+        raise SystemExit(
+            f"{len(photos)} photos: nothing was measured, which takes more than {BEST}."
+        )
     captions = [[tokenise(caption) for caption in each.captions] for each in photos]
     frequencies = DocumentFrequencies.of(captions)
     rows, first = [], None
-    for name, score in scores([each.vectors for each in model.look(each.file for each in photos)]).items():
-        found = np.stack([best_others(score(photo), photo) for photo in range(len(photos))])  # (N, BEST)
+    for name, score in scores(
+        [each.vectors for each in model.look(each.file for each in photos)]
+    ).items():
+        # found: (N, BEST)
+        found = np.stack([best_others(score(photo), photo) for photo in range(len(photos))])
         likeness = caption_likeness(captions, found, frequencies)
         first = likeness if first is None else first
         more = (likeness - first).mean(axis=1)  # (N,)
-        beyond = f"{more.mean():+.4f} ± {1.96 * more.std() / np.sqrt(len(more)):.4f}" if more.any() else ""
+        beyond = (
+            f"{more.mean():+.4f} ± {1.96 * more.std() / np.sqrt(len(more)):.4f}"
+            if more.any()
+            else ""
+        )
         most = np.bincount(found.ravel()).max()
-        rows.append([name, f"{likeness[:, 0].mean():.4f}", f"{likeness.mean():.4f}", beyond, f"{most}"])
-    title = f"{len(photos)} {options.split} photos, pack {model.pack.settings.name} {model.pack.checksum[:12]}"
-    print_table(title, ["", "CIDEr-D@1", f"CIDEr-D@{BEST}", "beyond the first row's", "most often"], rows)
+        rows.append(
+            [name, f"{likeness[:, 0].mean():.4f}", f"{likeness.mean():.4f}", beyond, f"{most}"]
+        )
+    title = (
+        f"{len(photos)} {options.split} photos, pack {model.pack.settings.name} "
+        f"{model.pack.checksum[:12]}"
+    )
+    print_table(
+        title, ["", "CIDEr-D@1", f"CIDEr-D@{BEST}", "beyond the first row's", "most often"], rows
+    )
 
 
 def scores(vectors: Sequence[np.ndarray]) -> dict[str, Score]:
-    """Ways to score photos by photo from their regions' vectors, (M, h) each; the first is the program's."""
+    """Ways to score photos by photo from their regions' vectors, (M, h) each.
+
+    The first is the program's.
+    """
     ends = np.cumsum([len(each) for each in vectors])
     raw = np.concatenate(vectors)
     unit = raw / np.linalg.norm(raw, axis=1, keepdims=True)
@@ -93,14 +115,16 @@ def best_others(found: np.ndarray, photo: int) -> np.ndarray:
 def caption_likeness(
     captions: Sequence[Sequence[Sequence[str]]], found: np.ndarray, frequencies: DocumentFrequencies
 ) -> np.ndarray:
-    """CIDEr-D of each found photo's captions against the query's, mean over the captions: (N, BEST)."""
+    """CIDEr-D of each found photo's captions against the query's, averaged: (N, BEST)."""
     likeness = np.empty(found.shape)
     for query, places in enumerate(found):
         candidates = [caption for place in places for caption in captions[place]]
         references = [captions[query]] * len(candidates)
         measured = cider(references, *count_both(candidates, references), frequencies).d
         starts = np.cumsum([0, *(len(captions[place]) for place in places[:-1])])
-        likeness[query] = np.add.reduceat(measured, starts) / [len(captions[place]) for place in places]
+        likeness[query] = np.add.reduceat(measured, starts) / [
+            len(captions[place]) for place in places
+        ]
     return likeness
 
 

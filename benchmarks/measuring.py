@@ -1,7 +1,7 @@
 """What the benchmarks share: competitors timed in turns, and a table of ratios.
 
-Absolute times say more about the machine than about the program, so every number here stands beside a reference that
-was measured in the same run.
+Absolute times say more about the machine than about the program, so every number here stands beside
+a reference that was measured in the same run.
 """
 
 from __future__ import annotations
@@ -19,14 +19,23 @@ import regiontalk
 
 SAMPLES = Path(regiontalk.__file__).parent / "samples"
 PAUSE = 0.2
-"""Seconds between competitors, so that the threads of one have gone to sleep when the next begins."""
+"""Seconds between competitors, so that one's threads have gone to sleep when the next begins."""
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
     """The options that every benchmark has."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pack", metavar="PATH_OR_NAME", help="the pack to measure; the default pack without it")
-    parser.add_argument("--repeats", type=at_least_one, default=7, help="the median of so many is shown (default: 7)")
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--pack", metavar="PATH_OR_NAME", help="the pack to measure; the default pack without it"
+    )
+    parser.add_argument(
+        "--repeats",
+        type=at_least_one,
+        default=7,
+        help="the median of so many is shown (default: 7)",
+    )
     return parser
 
 
@@ -45,7 +54,9 @@ def sample_photos() -> list[Path]:
 def median_seconds(
     competitors: Mapping[str, Callable[[], object]], repeats: int, warm_up: bool = True
 ) -> dict[str, float]:
-    """The median time of each competitor. They take turns, so that whatever disturbs the machine disturbs all alike.
+    """The median time of each competitor.
+
+    They take turns, so that whatever disturbs the machine disturbs all alike.
 
     Args:
         warm_up: call each once before, uncounted, since a first call loads and allocates.
@@ -72,8 +83,10 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]
     Console(width=110).print(table)
 
 
-def ratio_rows(seconds: Mapping[str, float], things: int, goals: Mapping[str, float]) -> list[list[str]]:
-    """A row for each competitor: things per second, how many times faster the first one is than it, and the goal.
+def ratio_rows(
+    seconds: Mapping[str, float], things: int, goals: Mapping[str, float]
+) -> list[list[str]]:
+    """A row for each competitor: things per second, the first one's factor over it, and the goal.
 
     Args:
         seconds: the median time of each; the first is what is measured, the others are references.

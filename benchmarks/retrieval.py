@@ -1,9 +1,10 @@
-"""Exact retrieval by Eq. 8 against a plain matrix product with as many multiply-adds, both in NumPy, in one run.
+"""Exact retrieval by Eq. 8 against a plain matrix product, both in NumPy, in one run.
 
-python benchmarks/retrieval.py
-python benchmarks/retrieval.py --photos 5000 --sentences 25000 --repeats 1     # 15.4 T multiply-adds: minutes
+The product has as many multiply-adds. python benchmarks/retrieval.py python benchmarks/retrieval.py
+--photos 5000 --sentences 25000 --repeats 1 # 15.4 T multiply-adds: minutes
 
-The vectors are random. The plain product's tile size is the best of several, chosen on a part of the sentences.
+The vectors are random. The plain product's tile size is the best of several, chosen on a part of
+the sentences.
 """
 
 from __future__ import annotations
@@ -36,11 +37,15 @@ def main() -> None:
         ("words", 12, "a sentence"),
         ("dimensions", 512, "of a vector"),
     ):
-        parser.add_argument(f"--{name}", type=at_least_one, default=default, help=f"{what} (default: {default})")
+        parser.add_argument(
+            f"--{name}", type=at_least_one, default=default, help=f"{what} (default: {default})"
+        )
     parser.set_defaults(repeats=3)
     options = parser.parse_args()
     if options.sentences % options.photos:
-        parser.error(f"--sentences {options.sentences} must be a multiple of --photos {options.photos}")
+        parser.error(
+            f"--sentences {options.sentences} must be a multiple of --photos {options.photos}"
+        )
 
     generator = np.random.default_rng(0)
     regions = random((options.photos, options.regions, options.dimensions), generator)
@@ -51,7 +56,9 @@ def main() -> None:
     tile = int(min(tried, key=tried.__getitem__))
     product = {f"plain product, tiles of {tile}": plain(regions, words, tile)}
     began = most_memory()
-    seconds = median_seconds({"retrieval": lambda: ranked(regions, words), **product}, options.repeats, warm_up=False)
+    seconds = median_seconds(
+        {"retrieval": lambda: ranked(regions, words), **product}, options.repeats, warm_up=False
+    )
     memory = most_memory() - began
     show(seconds, regions.size * words.size // options.dimensions, memory, options.repeats)
 
@@ -76,15 +83,24 @@ def compare(regions: np.ndarray, words: np.ndarray) -> None:
     """The ranks must be those of the whole matrix of scores, or their time says nothing."""
     some = regions[:CHECKED], words[: min(CHECKED, len(regions)) * (len(words) // len(regions))]
     counts = [np.full(len(each), each.shape[1]) for each in some]
-    whole = rank(MatrixScores(score_matrix(some[0], counts[0], some[1], counts[1]), photo_of_sentence(*some)))
-    tiled = rank(VectorScores(some[0], counts[0], list(some[1]), photo_of_sentence(*some), tile=100))
-    different = int((whole.photos != tiled.photos).sum() + (whole.sentences != tiled.sentences).sum())
-    if different > (len(whole.photos) + len(whole.sentences)) // 50:  # near ties may fall either way by rounding
-        raise SystemExit(f"{different} ranks differ from the plain definition's: nothing was measured.")
+    whole = rank(
+        MatrixScores(score_matrix(some[0], counts[0], some[1], counts[1]), photo_of_sentence(*some))
+    )
+    tiled = rank(
+        VectorScores(some[0], counts[0], list(some[1]), photo_of_sentence(*some), tile=100)
+    )
+    different = int(
+        (whole.photos != tiled.photos).sum() + (whole.sentences != tiled.sentences).sum()
+    )
+    # Near ties may fall either way by rounding
+    if different > (len(whole.photos) + len(whole.sentences)) // 50:
+        raise SystemExit(
+            f"{different} ranks differ from the plain definition's: nothing was measured."
+        )
 
 
 def plain(regions: np.ndarray, words: np.ndarray, tile: int) -> Callable[[], None]:
-    """All products of regions and words, (N M, h) by (h, L T), a tile at a time into one buffer, nothing else."""
+    """All products of regions and words, (N M, h) by (h, L T), a tile at a time into one buffer."""
     left, right = regions.reshape(-1, regions.shape[2]), words.reshape(-1, words.shape[2])
     buffer = np.empty((min(tile, len(left)), min(tile, len(right))), np.float32)
 
@@ -110,15 +126,24 @@ def show(seconds: dict[str, float], multiply_adds: int, memory: int, repeats: in
     rows = []
     for name, value in seconds.items():
         share = best / value
-        goal = "" if name != "retrieval" else f"at least {GOAL_RATIO:.0%}: {'yes' if share >= GOAL_RATIO else 'NO'}"
-        rows.append([name, f"{value:.2f}", f"{2 * multiply_adds / value / 1e9:.0f}", f"{share:.0%}", goal])
+        goal = (
+            ""
+            if name != "retrieval"
+            else f"at least {GOAL_RATIO:.0%}: {'yes' if share >= GOAL_RATIO else 'NO'}"
+        )
+        rows.append(
+            [name, f"{value:.2f}", f"{2 * multiply_adds / value / 1e9:.0f}", f"{share:.0%}", goal]
+        )
     print_table(
         f"{multiply_adds / 1e12:.2f} T multiply-adds, median of {repeats}",
         ["", "seconds", "GFLOP/s", "of the best product", "goal"],
         rows,
     )
     verdict = "yes" if memory < GOAL_BYTES else "NO"
-    print(f"Memory beyond the vectors: {memory / 1e6:.0f} MB; under {GOAL_BYTES / 1e6:.0f} MB: {verdict}")
+    print(
+        f"Memory beyond the vectors: {memory / 1e6:.0f} MB; under {GOAL_BYTES / 1e6:.0f} MB: "
+        f"{verdict}"
+    )
 
 
 if __name__ == "__main__":

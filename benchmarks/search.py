@@ -1,11 +1,13 @@
-"""Exact search against the plain definition and against reading the vectors once; and two stages against exact search.
+"""Exact search against the plain definition and against reading the vectors once.
 
-python benchmarks/search.py                                     # 31,000 photos x 20 regions, h = 512
-python benchmarks/search.py --simulate 1000000      # h = 64, float16: recall, times, also of a first search, memory
-python benchmarks/search.py --storages data/flickr8k --photos 1000    # what float16 and int8 lose on real photos
+And two stages against exact search. python benchmarks/search.py # 31,000 photos x 20 regions, h =
+512 python benchmarks/search.py --simulate 1000000 # h = 64, float16: recall, times, also of a first
+search, memory python benchmarks/search.py --storages data/flickr8k --photos 1000 # what float16 and
+int8 lose on real photos
 
-The plain definition is `numpy.einsum("rh,th->rt")` over all vectors, then max and sum. Reading is `numpy.sum` over all
-of them, which one core does. The simulated photos lie in clusters, their regions around them: see `simulated`.
+The plain definition is `numpy.einsum("rh,th->rt")` over all vectors, then max and sum. Reading is
+`numpy.sum` over all of them, which one core does. The simulated photos lie in clusters, their
+regions around them: see `simulated`.
 """
 
 from __future__ import annotations
@@ -42,13 +44,30 @@ GOAL_EINSUM, GOAL_READING, GOAL_RECALL, GOAL_STAGES = 4, 1.5, 0.95, 20
 def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
-    parser.add_argument("--photos", type=at_least_one, default=31_000, help="of the exact search (default: 31000)")
-    parser.add_argument("--dimensions", type=at_least_one, default=512, help="h of the exact search (default: 512)")
-    parser.add_argument("--threads", type=at_least_one, help="cores for exact search; all by default")
-    parser.add_argument("--simulate", type=at_least_one, metavar="PHOTOS", help="two stages on so many made-up photos")
-    parser.add_argument("--candidates", type=at_least_one, default=2000, help="of the first stage (default: 2000)")
-    parser.add_argument("--queries", type=at_least_one, default=20, help="of the simulation (default: 20)")
-    parser.add_argument("--storages", metavar="FOLDER", help="measure storages on the test photos of this dataset")
+    parser.add_argument(
+        "--photos", type=at_least_one, default=31_000, help="of the exact search (default: 31000)"
+    )
+    parser.add_argument(
+        "--dimensions", type=at_least_one, default=512, help="h of the exact search (default: 512)"
+    )
+    parser.add_argument(
+        "--threads", type=at_least_one, help="cores for exact search; all by default"
+    )
+    parser.add_argument(
+        "--simulate",
+        type=at_least_one,
+        metavar="PHOTOS",
+        help="two stages on so many made-up photos",
+    )
+    parser.add_argument(
+        "--candidates", type=at_least_one, default=2000, help="of the first stage (default: 2000)"
+    )
+    parser.add_argument(
+        "--queries", type=at_least_one, default=20, help="of the simulation (default: 20)"
+    )
+    parser.add_argument(
+        "--storages", metavar="FOLDER", help="measure storages on the test photos of this dataset"
+    )
     options = parser.parse_args()
     if options.storages:
         storages(options)
@@ -84,12 +103,19 @@ def exact(options: argparse.Namespace) -> None:
     )
     first = seconds["exact search"]
     goals = {
-        "einsum, max, sum": f"at least {GOAL_EINSUM}: {yes(seconds['einsum, max, sum'] / first >= GOAL_EINSUM)}",
-        "reading": f"at least {1 / GOAL_READING:.2f}: {yes(first <= GOAL_READING * seconds['reading'])}",
+        "einsum, max, sum": f"at least {GOAL_EINSUM}: "
+        f"{yes(seconds['einsum, max, sum'] / first >= GOAL_EINSUM)}",
+        "reading": f"at least {1 / GOAL_READING:.2f}: "
+        f"{yes(first <= GOAL_READING * seconds['reading'])}",
     }
-    rows = [[name, f"{each:.3f}", f"{each / first:.2f}", goals.get(name, "")] for name, each in seconds.items()]
+    rows = [
+        [name, f"{each:.3f}", f"{each / first:.2f}", goals.get(name, "")]
+        for name, each in seconds.items()
+    ]
     threads = options.threads or available_cpus()
-    title = f"{options.photos} photos x {REGIONS} regions, h = {options.dimensions}, {threads} threads"
+    title = (
+        f"{options.photos} photos x {REGIONS} regions, h = {options.dimensions}, {threads} threads"
+    )
     print_table(title, ["", "seconds", "of exact search", "goal"], rows)
     print(f"Scores differ by {difference:.1e} at the most.")
 
@@ -100,7 +126,7 @@ def yes(good: bool) -> str:
 
 
 def simulation(options: argparse.Namespace) -> None:
-    """An index of made-up photos, built by commits as `index add` builds one, and searched both ways."""
+    """An index of made-up photos, committed as by `index add`, and searched both ways."""
     with tempfile.TemporaryDirectory() as folder:
         began = most_memory()
         start = time.perf_counter()
@@ -111,7 +137,9 @@ def simulation(options: argparse.Namespace) -> None:
         compare_stages(options, index)
         print_first(options, Path(folder) / "index")
         size = sum(each.stat().st_size for each in (Path(folder) / "index").iterdir())
-    print(f"Built in {build_seconds:.0f} s, {size / 1e9:.2f} GB; memory grew by {grown / 1e6:.0f} MB.")
+    print(
+        f"Built in {build_seconds:.0f} s, {size / 1e9:.2f} GB; memory grew by {grown / 1e6:.0f} MB."
+    )
 
 
 def compare_stages(options: argparse.Namespace, index: Index) -> None:
@@ -148,7 +176,10 @@ def compare_stages(options: argparse.Namespace, index: Index) -> None:
 
 
 def print_first(options: argparse.Namespace, folder: Path) -> None:
-    """What a first search costs more than the next: it maps the files and compares the checksums of what it reads."""
+    """What a first search costs more than the next.
+
+    It maps the files and compares the checksums of what it reads.
+    """
     words = simulated_words(np.random.default_rng(2))
     first, later = list[float](), list[float]()
     for _ in range(options.repeats):
@@ -159,14 +190,15 @@ def print_first(options: argparse.Namespace, folder: Path) -> None:
             times.append(time.perf_counter() - began)
     took, again = median(first), median(later)
     print(
-        f"An opened index's first exact search, which compares checksums: {took * 1000:.0f} ms, {took / again:.2f} "
-        f"times the next; median of {options.repeats}."
+        f"An opened index's first exact search, which compares checksums: {took * 1000:.0f} ms, "
+        f"{took / again:.2f} times the next; median of {options.repeats}."
     )
 
 
 DIM, CLUSTERS = 64, 1000
 BETWEEN, WITHIN = 1.0, 0.7
-"""Spread of photos around their cluster's centre and of regions around their photo, beside 1.5 of the centres."""
+"""Spread of photos around their cluster's centre and of regions around their photo, beside 1.5 of
+the centres."""
 
 
 def centres() -> np.ndarray:
@@ -175,9 +207,13 @@ def centres() -> np.ndarray:
 
 
 def simulated(numbers: range) -> Columns:
-    """Made-up photos: each about one of `CLUSTERS` things, each region a variation of it, some longer than others."""
+    """Made-up photos, each about one of `CLUSTERS` things.
+
+    Each region is a variation of the thing, some longer than others.
+    """
     rng, count = np.random.default_rng([7, numbers.start]), len(numbers)
-    about = centres()[rng.integers(0, CLUSTERS, count)] + rng.normal(0, BETWEEN, (count, DIM))  # (P, h)
+    # about: (P, h)
+    about = centres()[rng.integers(0, CLUSTERS, count)] + rng.normal(0, BETWEEN, (count, DIM))
     regions = about[:, None] + rng.normal(0, WITHIN, (count, REGIONS, DIM))  # (P, M, h)
     regions *= rng.gamma(8, 1 / 8, (count, REGIONS, 1))
     stored, scales = encode(regions.reshape(-1, DIM), "float16")
@@ -195,14 +231,19 @@ def simulated(numbers: range) -> Columns:
         "objectness": np.ones(count * REGIONS, np.float32),
         "scales": scales,
         "vectors": stored,
-        "sha256": np.stack([np.frombuffer(hashlib.sha256(path).digest(), np.uint8) for path in paths]),
+        "sha256": np.stack(
+            [np.frombuffer(hashlib.sha256(path).digest(), np.uint8) for path in paths]
+        ),
         "paths": np.frombuffer(b"".join(paths), np.uint8),
     }
     return Columns(arrays)
 
 
 def simulated_words(rng: np.random.Generator) -> np.ndarray:
-    """A made-up sentence, (T, h): half of its words are about one thing, half about another, some matter little."""
+    """A made-up sentence, (T, h).
+
+    Half of its words are about one thing, half about another, some matter little.
+    """
     about = centres()[rng.integers(0, CLUSTERS, 2)]
     words = np.repeat(about, WORDS // 2, axis=0) + rng.normal(0, 1, (WORDS, DIM))
     weighed: np.ndarray = (words * rng.gamma(1, 1, (WORDS, 1))).astype(np.float32)
@@ -220,7 +261,7 @@ def build(folder: Path, photos: int, step: int = 4096) -> None:
 
 
 def storages(options: argparse.Namespace) -> None:
-    """Retrieval on real photos from float32, float16 and int8 vectors, and what search with them finds."""
+    """Retrieval on real photos from float32, float16 and int8 vectors, and what search finds."""
     model = regiontalk.load(options.pack)
     photos = read_dataset(options.storages, "test").photos[: options.photos]
     looked = model.look(each.file for each in photos)
@@ -228,26 +269,43 @@ def storages(options: argparse.Namespace) -> None:
     photo_of_sentence = np.array([row for row, each in enumerate(photos) for _ in each.captions])
     ends = np.cumsum([len(each) for each in looked])
     word_counts = np.array([len(each.vectors) for each in sentences], np.float32)
-    of_photos, of_sentences = (np.array([each.hubness for each in some], np.float32) for some in (looked, sentences))
+    of_photos, of_sentences = (
+        np.array([each.hubness for each in some], np.float32) for some in (looked, sentences)
+    )
     hubness = of_photos[:, None] + of_sentences  # (N, L)
     best: np.ndarray | None = None
     rows = []
     for storage in STORAGES:
         stored, scales = encode(np.concatenate([each.vectors for each in looked]), storage)
-        scores = np.stack([photo_scores(stored, scales, ends, each.vectors) for each in sentences], axis=1)  # (N, L)
+        # scores: (N, L)
+        scores = np.stack(
+            [photo_scores(stored, scales, ends, each.vectors) for each in sentences], axis=1
+        )
         if model.score_kind == "mean":
             scores /= word_counts
         scores -= hubness
         result = retrieval(scores, photo_of_sentence)
         order = np.argsort(-scores, axis=0, kind="stable")[:10]  # (10, L)
         best = order if best is None else best
-        kept = np.mean([len(np.intersect1d(a, b)) / len(a) for a, b in zip(order.T, best.T, strict=True)])
+        kept = np.mean(
+            [len(np.intersect1d(a, b)) / len(a) for a, b in zip(order.T, best.T, strict=True)]
+        )
         r1 = [f"{result[way]['r1']:.2f}" for way in ("image_to_text", "text_to_image")]
-        rows.append([storage, f"{(stored.nbytes + scales.nbytes) / len(stored):.0f}", *r1, f"{kept:.4f}"])
+        rows.append(
+            [storage, f"{(stored.nbytes + scales.nbytes) / len(stored):.0f}", *r1, f"{kept:.4f}"]
+        )
     pack = f"pack {model.pack.settings.name} {model.pack.checksum[:12]}"
     title = f"{len(photos)} test photos, {len(sentences)} sentences, {pack}"
     print_table(
-        title, ["storage", "bytes a region", "image → text R@1", "text → image R@1", "recall@10 of float32"], rows
+        title,
+        [
+            "storage",
+            "bytes a region",
+            "image → text R@1",
+            "text → image R@1",
+            "recall@10 of float32",
+        ],
+        rows,
     )
 
 

@@ -1,10 +1,13 @@
-"""How long and how large a fresh process is: `regiontalk --help`, and `regiontalk describe` on one photo.
+"""How long and how large a fresh process is.
+
+Of `regiontalk --help`, and of `regiontalk describe` on one photo.
 
     python benchmarks/startup.py
     python benchmarks/startup.py --pack FOLDER --repeats 15
 
-Time is from start to exit, memory is the process's peak; beside them stand a bare Python and one that only imports
-NumPy and ONNX Runtime, started in turns. Needs a system with `wait4`: Linux or macOS.
+Time is from start to exit, memory is the process's peak; beside them stand a bare Python and one
+that only imports NumPy and ONNX Runtime, started in turns. Needs a system with `wait4`: Linux or
+macOS.
 """
 
 from __future__ import annotations
@@ -41,7 +44,9 @@ def main() -> None:
         BARE: ["-c", "pass"],
         "import numpy, onnxruntime": ["-c", "import numpy, onnxruntime"],
         "regiontalk --help": ["-m", "regiontalk", "--help"],
-        "regiontalk describe": describe if options.pack is None else [*describe, "--pack", options.pack],
+        "regiontalk describe": describe
+        if options.pack is None
+        else [*describe, "--pack", options.pack],
     }
     measured: dict[str, list[tuple[float, float]]] = {name: [] for name in commands}
     for turn in range(options.repeats + 1):
@@ -69,12 +74,17 @@ def run(arguments: list[str]) -> tuple[float, float]:
     seconds = time.perf_counter() - began
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise SystemExit(f"{' '.join(arguments)} ended with status {process.returncode}: nothing was measured.")
-    unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024  # ru_maxrss is in bytes there, in KiB elsewhere
+        raise SystemExit(
+            f"{' '.join(arguments)} ended with status {process.returncode}: nothing was measured."
+        )
+    # ru_maxrss is in bytes there, in KiB elsewhere
+    unit = 1e6 if sys.platform == "darwin" else 1e6 / 1024
     return seconds, usage.ru_maxrss / unit
 
 
-def _row(name: str, figures: list[tuple[float, float]], bare: list[tuple[float, float]]) -> list[str]:
+def _row(
+    name: str, figures: list[tuple[float, float]], bare: list[tuple[float, float]]
+) -> list[str]:
     seconds, megabytes = (statistics.median(each) for each in zip(*figures, strict=True))
     reference = statistics.median(each for each, _ in bare)
     goal = GOALS.get(name, Goal())

@@ -1,10 +1,12 @@
-"""`regiontalk serve` under load: many clients at once against one client, the server's memory, and what too many get.
+"""`regiontalk serve` under load.
 
-python benchmarks/web.py                        # 64 clients for 30 seconds
-python benchmarks/web.py --clients 16 --seconds 5 --ask align
+Many clients at once against one client, the server's memory, and what too many get. python
+benchmarks/web.py # 64 clients for 30 seconds python benchmarks/web.py --clients 16 --seconds 5
+--ask align
 
-The server is a process of its own on loopback. Each client sends one of the sample photos, waits for the answer, and
-sends the next. Clients take turns with a single client before and after, so that both see the same machine.
+The server is a process of its own on loopback. Each client sends one of the sample photos, waits
+for the answer, and sends the next. Clients take turns with a single client before and after, so
+that both see the same machine.
 """
 
 from __future__ import annotations
@@ -67,9 +69,18 @@ def main() -> None:
     """Measure and print."""
     parser = arguments(__doc__)
     parser.add_argument("--clients", type=at_least_one, default=64, help="at once (default: 64)")
-    parser.add_argument("--seconds", type=at_least_one, default=30, help="that they work (default: 30)")
-    parser.add_argument("--ask", choices=("describe", "align"), default="describe", help="default: describe")
-    parser.add_argument("--too-many", type=at_least_one, default=400, help="clients that are too many (default: 400)")
+    parser.add_argument(
+        "--seconds", type=at_least_one, default=30, help="that they work (default: 30)"
+    )
+    parser.add_argument(
+        "--ask", choices=("describe", "align"), default="describe", help="default: describe"
+    )
+    parser.add_argument(
+        "--too-many",
+        type=at_least_one,
+        default=400,
+        help="clients that are too many (default: 400)",
+    )
     options = parser.parse_args()
     with server(options.pack) as (port, process):
         bodies = [multipart(path, options.ask) for path in sample_photos()]
@@ -86,24 +97,48 @@ def main() -> None:
     show(options, one, many, crowd, [first, *memory], alive)
 
 
-def show(options: argparse.Namespace, one: Load, many: Load, crowd: Load, memory: list[int], alive: bool) -> None:
+def show(
+    options: argparse.Namespace, one: Load, many: Load, crowd: Load, memory: list[int], alive: bool
+) -> None:
     """Everything as ratios."""
     ratio = many.throughput / one.throughput
     errors = sum(many.statuses.values()) - many.statuses["200"]
-    early, late = (statistics.median(part) for part in (memory[: len(memory) // 2], memory[len(memory) // 2 :]))
-    refused, served = (statistics.median(each) if each else float("nan") for each in (crowd.refusals, crowd.waits))
-    other = {status: count for status, count in crowd.statuses.items() if status not in ("200", "503")}
+    early, late = (
+        statistics.median(part) for part in (memory[: len(memory) // 2], memory[len(memory) // 2 :])
+    )
+    refused, served = (
+        statistics.median(each) if each else float("nan") for each in (crowd.refusals, crowd.waits)
+    )
+    other = {
+        status: count for status, count in crowd.statuses.items() if status not in ("200", "503")
+    }
     growth, wait = late / early, statistics.median(many.waits) / statistics.median(one.waits)
     rows = [
-        ["throughput / one client's", f"{ratio:.2f}", verdict(ratio >= GOAL_THROUGHPUT, f"at least {GOAL_THROUGHPUT}")],
+        [
+            "throughput / one client's",
+            f"{ratio:.2f}",
+            verdict(ratio >= GOAL_THROUGHPUT, f"at least {GOAL_THROUGHPUT}"),
+        ],
         [f"answers to {options.clients} clients", f"{sum(many.statuses.values())}", ""],
         ["of them not 200", f"{errors}", verdict(errors == 0, "0")],
         ["median wait / one client's", f"{wait:.1f}", ""],
-        ["memory, second half / first half", f"{growth:.3f}", verdict(growth <= GOAL_MEMORY, f"at most {GOAL_MEMORY}")],
+        [
+            "memory, second half / first half",
+            f"{growth:.3f}",
+            verdict(growth <= GOAL_MEMORY, f"at most {GOAL_MEMORY}"),
+        ],
         [f"{options.too_many} clients: share of 503", f"{share(crowd, '503'):.2f}", ""],
-        ["each of them with Retry-After", str(crowd.retry_after), verdict(crowd.retry_after, "True")],
+        [
+            "each of them with Retry-After",
+            str(crowd.retry_after),
+            verdict(crowd.retry_after, "True"),
+        ],
         ["median wait for a 503 / for an answer", f"{refused / served:.4f}", ""],
-        ["neither 200 nor 503, or server gone", f"{sum(other.values())}", verdict(not other and alive, "0")],
+        [
+            "neither 200 nor 503, or server gone",
+            f"{sum(other.values())}",
+            verdict(not other and alive, "0"),
+        ],
     ]
     title = f"regiontalk serve, /api/{options.ask}: one client {one.throughput:.1f} photos/s"
     print_table(title, ["", "measured", "goal"], rows)
@@ -122,7 +157,9 @@ def share(load: Load, status: str) -> float:
 
 
 @contextmanager
-def server(pack: str | None, said: IO[str] | None = None) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+def server(
+    pack: str | None, said: IO[str] | None = None
+) -> Iterator[tuple[int, subprocess.Popen[str]]]:
     """A server on a free port, stopped in the end.
 
     Args:
@@ -147,7 +184,10 @@ def multipart(photo: Path, ask: str) -> bytes:
     parts = [(f'name="photo"; filename="{photo.name}"', photo.read_bytes())]
     if ask == "align":
         parts.append(('name="sentence"', SENTENCE.encode()))
-    marked = [f"--{BOUNDARY}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + data for head, data in parts]
+    marked = [
+        f"--{BOUNDARY}\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode() + data
+        for head, data in parts
+    ]
     return b"\r\n".join([*marked, f"--{BOUNDARY}--\r\n".encode()])
 
 
@@ -177,7 +217,8 @@ def together(ask: Ask, clients: int, seconds: float) -> Load:
     loads = [Load() for _ in range(clients)]
     began = time.perf_counter()
     threads = [
-        threading.Thread(target=client, args=(ask, number, began + seconds, load)) for number, load in enumerate(loads)
+        threading.Thread(target=client, args=(ask, number, began + seconds, load))
+        for number, load in enumerate(loads)
     ]
     for thread in threads:
         thread.start()
@@ -217,7 +258,9 @@ def client(ask: Ask, number: int, until: float, load: Load) -> None:
 
 def resident_bytes(process: int) -> int:
     """The memory that a process holds now."""
-    shown = subprocess.run(["ps", "-o", "rss=", "-p", str(process)], capture_output=True, text=True, check=True)
+    shown = subprocess.run(
+        ["ps", "-o", "rss=", "-p", str(process)], capture_output=True, text=True, check=True
+    )
     return int(shown.stdout) * 1024
 
 

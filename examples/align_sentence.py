@@ -1,4 +1,7 @@
-"""Which words of a sentence belong to which box: python align_sentence.py photo.jpg "a dog jumps over a log" """
+"""Which words of a sentence belong to which box.
+
+Called as python align_sentence.py photo.jpg "a dog jumps over a log".
+"""
 
 import sys
 

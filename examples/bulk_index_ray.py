@@ -1,16 +1,18 @@
-"""`regiontalk index add` with the looking done by Ray: on all cores of this machine, or on a cluster.
+"""`regiontalk index add` with the looking done by Ray, on this machine's cores or on a cluster.
 
-pip install 'regiontalk[ray]'
-python examples/bulk_index_ray.py photos/ --index photos.index                        # on this machine
-python examples/bulk_index_ray.py photos/ --index photos.index --address auto --workers 100    # on a cluster
+pip install 'regiontalk[ray]' python examples/bulk_index_ray.py photos/ --index photos.index # on
+this machine python examples/bulk_index_ray.py photos/ --index photos.index --address auto --workers
+100 # on a cluster
 
-Each worker looks at photos with a model of its own, on one core. This process alone writes the index, in the order of
-the files, a commit every 256 of them: the index is, byte for byte, the one that `regiontalk index add` makes, as long
-as all machines have CPUs of one kind (other instructions round differently). Stopped at any moment, even killed, the
-same command goes on, and so does `regiontalk index add`.
+Each worker looks at photos with a model of its own, on one core. This process alone writes the
+index, in the order of the files, a commit every 256 of them: the index is, byte for byte, the one
+that `regiontalk index add` makes, as long as all machines have CPUs of one kind (other instructions
+round differently). Stopped at any moment, even killed, the same command goes on, and so does
+`regiontalk index add`.
 
-Every machine must see the photos, and a pack that is named, under the same paths. What a worker cannot open, this
-process tries itself, and names if it cannot either. Photos that were only moved or touched are looked at for nothing.
+Every machine must see the photos, and a pack that is named, under the same paths. What a worker
+cannot open, this process tries itself, and names if it cannot either. Photos that were only moved
+or touched are looked at for nothing.
 """
 
 from __future__ import annotations
@@ -53,10 +55,16 @@ def bulk_index(
     photos: PhotosArgument,
     index: IndexOption,
     workers: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Each on a core of its own; this machine's cores by default.")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Each on a core of its own; this machine's cores by default."
+        ),
     ] = None,
     address: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="A Ray cluster's, or 'auto'; this machine alone without it.")
+        str | None,
+        typer.Option(
+            metavar="ADDRESS", help="A Ray cluster's, or 'auto'; this machine alone without it."
+        ),
     ] = None,
     storage: StorageOption = None,
     as_json: JsonOption = False,
@@ -103,14 +111,19 @@ class Worker:
             self._model = model if model.pack.checksum == checksum else None
 
     def __call__(self, task: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """For each name in `task["files"]`, in order, what was found in the file, or why this worker finds nothing."""
+        """What was found in each file of `task["files"]`, or why this worker finds nothing.
+
+        In the order of the names.
+        """
         for name in task["files"]:
             if self._model is None:
                 yield {"file": name, "regions": NOTHING, "problem": self._problem}
                 continue
             try:
                 read, content = read_file(os.fsdecode(name))
-                entry, photo = open_read(read, content, self._model.pack.settings.vision.size, self._max_pixels)
+                entry, photo = open_read(
+                    read, content, self._model.pack.settings.vision.size, self._max_pixels
+                )
             except PhotoError:
                 yield {"file": name, "regions": NOTHING, "problem": ""}
                 continue
@@ -129,13 +142,17 @@ class Bulk:
         hooks: are called meanwhile.
     """
 
-    def __init__(self, files: Sequence[Path], model: Model, pack: str | None, workers: int, hooks: Hooks) -> None:
+    def __init__(
+        self, files: Sequence[Path], model: Model, pack: str | None, workers: int, hooks: Hooks
+    ) -> None:
         self._model, self._hooks = model, hooks
         worker = (pack, model.pack.checksum, model.max_pixels)
         self._rows = iter(_dataset(files, worker, workers).iter_rows()) if files else iter(())
 
     def look(self, files: Sequence[Path], known: Known) -> Iterator[list[tuple[Entry, Regions]]]:
-        """See `regiontalk.search.adding.Look`. Together the calls must name files in the order in which all were given.
+        """See `regiontalk.search.adding.Look`.
+
+        Together the calls must name files in the order in which all were given.
 
         Raises:
             DataError: if the workers fail, or do not have the pack.
@@ -155,13 +172,17 @@ class Bulk:
         try:
             row = next(each for each in self._rows if each["file"] == os.fsencode(file))
         except ray.exceptions.RayError as error:
-            raise DataError(f"Ray's workers failed: {getattr(error, 'cause', None) or error}") from error
+            raise DataError(
+                f"Ray's workers failed: {getattr(error, 'cause', None) or error}"
+            ) from error
         if row["problem"]:
             raise DataError(f"a worker of Ray's cannot look at photos: {row['problem']}")
         return row
 
 
-def _dataset(files: Sequence[Path], worker: tuple[str | None, str, int | None], workers: int) -> ray.data.Dataset:
+def _dataset(
+    files: Sequence[Path], worker: tuple[str | None, str, int | None], workers: int
+) -> ray.data.Dataset:
     """A row for each file, in order, when it is ready, from so many workers that are made alike."""
     context = ray.data.DataContext.get_current()
     context.execution_options.preserve_order = True
@@ -186,9 +207,13 @@ def to_bytes(entry: Entry, regions: Regions) -> bytes:
     """What an index keeps of a photo."""
     kept = {"boxes": regions.boxes_xyxy, "scores": regions.scores, "vectors": regions.vectors}
     taken = NO_DATE if entry.taken is None else entry.taken
-    numbers = np.array([regions.width, regions.height, entry.state.size, entry.state.mtime_ns, taken])
+    numbers = np.array(
+        [regions.width, regions.height, entry.state.size, entry.state.mtime_ns, taken]
+    )
     sha256, hubness = np.frombuffer(entry.sha256, np.uint8), np.array([regions.hubness])
-    return safetensors.numpy.save({**kept, "numbers": numbers, "sha256": sha256, "hubness": hubness})
+    return safetensors.numpy.save(
+        {**kept, "numbers": numbers, "sha256": sha256, "hubness": hubness}
+    )
 
 
 def from_bytes(file: Path, found: bytes) -> tuple[Entry, Regions]:
@@ -198,7 +223,9 @@ def from_bytes(file: Path, found: bytes) -> tuple[Entry, Regions]:
     state, taken = FileState(size, mtime_ns), None if taken == NO_DATE else taken
     entry = Entry(str(file), kept["sha256"].tobytes(), state, width, height, taken)
     features, hubness = np.empty((len(kept["boxes"]), 0), np.float32), float(kept["hubness"][0])
-    regions = Regions(str(file), width, height, kept["boxes"], kept["scores"], features, kept["vectors"], hubness)
+    regions = Regions(
+        str(file), width, height, kept["boxes"], kept["scores"], features, kept["vectors"], hubness
+    )
     return entry, regions
 
 

@@ -1,4 +1,7 @@
-"""Index a folder and search it: python search_photos.py photos/ photos.index "a dog on the beach" """
+"""Index a folder and search it.
+
+Called as python search_photos.py photos/ photos.index "a dog on the beach".
+"""
 
 import sys
 
@@ -10,5 +13,7 @@ with regiontalk.open_index(folder) as index:
     for file, why in changes.failures.items():
         print(f"{file}: {why}", file=sys.stderr)
     for found in index.search(sentence, k=5):
-        boxes = [f"{phrase.text} {[round(edge) for edge in phrase.box_xyxy]}" for phrase in found.phrases]
+        boxes = [
+            f"{phrase.text} {[round(edge) for edge in phrase.box_xyxy]}" for phrase in found.phrases
+        ]
         print(f"{found.score:.2f}  {found.file}  {', '.join(boxes)}")

@@ -17,7 +17,11 @@ COCO = {
 }
 KARPATHY = {
     "images": [
-        {"filename": "a.jpg", "split": "train", "sentences": [{"raw": "A dog."}, {"raw": "The dog runs"}]},
+        {
+            "filename": "a.jpg",
+            "split": "train",
+            "sentences": [{"raw": "A dog."}, {"raw": "The dog runs"}],
+        },
         {"filename": "b.jpg", "split": "train", "sentences": [{"raw": "A cat, asleep"}]},
     ]
 }
@@ -31,10 +35,16 @@ ENTRIES = [
     {"image": "a.jpg", "text": "The dog runs"},
 ]
 CSV = 'image,caption\na.jpg,A dog.\nb.jpg,"A cat, asleep"\na.jpg,The dog runs\n'
-ALT = 'file,caption,width\r\n"a.jpg","A dog.",4\r\n"b.jpg","A cat, asleep",4\r\n"a.jpg","The dog runs",4\r\n'
+ALT = (
+    'file,caption,width\r\n"a.jpg","A dog.",4\r\n"b.jpg","A cat, '
+    'asleep",4\r\n"a.jpg","The dog runs",4\r\n'
+)
 SEMICOLONS = "file;caption;width\na.jpg;A dog.;4\nb.jpg;A cat, asleep;4\na.jpg;The dog runs;4\n"
 METADATA = 'file_name,text,label\na.jpg,A dog.,1\nb.jpg,"A cat, asleep",2\na.jpg,The dog runs,1\n'
-BARS = "image_name| comment_number| comment\na.jpg| 0| A dog.\na.jpg| 1   The dog runs\nb.jpg| 0| A cat, asleep\n"
+BARS = (
+    "image_name| comment_number| comment\na.jpg| 0| A dog.\na.jpg| 1   The dog runs\nb.jpg| 0| A "
+    "cat, asleep\n"
+)
 TOKENS = "a.jpg#0\tA dog.\na.jpg#1\tThe dog runs\nb.jpg#0\tA cat, asleep\n"
 
 
@@ -74,17 +84,29 @@ FORMS: dict[str, str] = {
 PREDICTED = {"a.jpg": "a dog", "b.jpg": "a cat"}
 
 PREDICTIONS: dict[str, str] = {
-    "results.json": json.dumps([{"image_id": name, "caption": text} for name, text in PREDICTED.items()]),
+    "results.json": json.dumps(
+        [{"image_id": name, "caption": text} for name, text in PREDICTED.items()]
+    ),
     "results.jsonl": lines([{"image": name, "caption": text} for name, text in PREDICTED.items()]),
     "described.jsonl": lines(
-        [{"file": n, "width": 4, "caption": {"text": t}, "regions": []} for n, t in PREDICTED.items()]
+        [
+            {"file": n, "width": 4, "caption": {"text": t}, "regions": []}
+            for n, t in PREDICTED.items()
+        ]
     ),
-    "described.json": lines([{"file": n, "caption": {"text": t, "log_prob": -1.5}} for n, t in PREDICTED.items()]),
-    "described.txt": lines([{"file": n, "caption": {"text": t, "log_prob": -1.5}} for n, t in PREDICTED.items()]),
+    "described.json": lines(
+        [{"file": n, "caption": {"text": t, "log_prob": -1.5}} for n, t in PREDICTED.items()]
+    ),
+    "described.txt": lines(
+        [{"file": n, "caption": {"text": t, "log_prob": -1.5}} for n, t in PREDICTED.items()]
+    ),
     "mapping.json": json.dumps({name: [text] for name, text in PREDICTED.items()}),
     "captions.csv": "image,caption\na.jpg,a dog\nb.jpg,a cat\n",
     "captions.txt": "image,caption\na.jpg,a dog\nb.jpg,a cat\n",
-    "alt.csv": 'file,caption,width,height,regions\r\n"a.jpg","a dog",4,3,"a; b"\r\n"b.jpg","a cat",4,3,""\r\n',
+    "alt.csv": (
+        'file,caption,width,height,regions\r\n"a.jpg","a dog",4,3,"a; '
+        'b"\r\n"b.jpg","a cat",4,3,""\r\n'
+    ),
     "tokens.txt": "a.jpg#0\ta dog\nb.jpg#0\ta cat\n",
     "results.csv": "image_name| comment_number| comment\na.jpg| 0| a dog\nb.jpg| 0| a cat\n",
 }

@@ -18,8 +18,13 @@ hypothesis.settings.load_profile("project")
 
 @pytest.fixture(scope="session")
 def case() -> Callable[[str], Path]:
-    """Gives a file or folder of `../shared/cases` or of $REGIONTALK_CASES; skips the test where it is not there."""
-    cases = Path(os.environ.get("REGIONTALK_CASES") or Path(__file__).parents[2] / "shared" / "cases")
+    """Gives a file or folder of `../shared/cases` or of $REGIONTALK_CASES.
+
+    Skips the test where it is not there.
+    """
+    cases = Path(
+        os.environ.get("REGIONTALK_CASES") or Path(__file__).parents[2] / "shared" / "cases"
+    )
 
     def find(name: str) -> Path:
         if not (cases / name).exists():
@@ -31,7 +36,10 @@ def case() -> Callable[[str], Path]:
 
 @pytest.fixture(scope="session")
 def tiny_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a small, random, valid pack. Shared by all tests: copy it before you change it."""
+    """The folder of a small, random, valid pack.
+
+    Shared by all tests: copy it before you change it.
+    """
     from .tiny_pack import write_tiny_pack  # here, so that tests without a pack need not load ONNX
 
     return write_tiny_pack(tmp_path_factory.mktemp("packs") / "tiny").folder
@@ -39,7 +47,10 @@ def tiny_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def photo_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A JPEG of 120 x 80 pixels: a red block and a blue one on a soft gradient. Shared: do not change it."""
+    """A JPEG of 120 x 80 pixels: a red block and a blue one on a soft gradient.
+
+    Shared: do not change it.
+    """
     y, x = np.mgrid[0:80, 0:120]
     pixels = np.stack([x * 2, y * 3, 255 - x - y], axis=2).clip(0, 255).astype(np.uint8)
     pixels[10:40, 10:50] = (220, 30, 30)

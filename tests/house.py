@@ -1,6 +1,7 @@
-"""Draws the house: the packages by layer, each with what it is and what it uses, from docstrings and imports.
+"""Draws the house.
 
-python -m tests.house          # writes docs/images/house.svg; a test holds it to the code
+The packages by layer, each with what it is and what it uses, from docstrings and imports. python -m
+tests.house # writes docs/images/house.svg; a test holds it to the code
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ LETTER = 6.2
 def purpose(name: str) -> str:
     """The first sentence of a part's docstring."""
     file = SOURCE / f"{name}.py"
-    text = ast.get_docstring(ast.parse((file if file.exists() else SOURCE / name / "__init__.py").read_text("utf-8")))
+    text = ast.get_docstring(
+        ast.parse((file if file.exists() else SOURCE / name / "__init__.py").read_text("utf-8"))
+    )
     line = (text or "").split("\n")[0]
     return re.split(r"(?<!Eq)\. ", line)[0].rstrip(".")
 
@@ -43,7 +46,10 @@ def box_lines(name: str, width: float) -> list[tuple[str, str]]:
     """What a box says: kind of line, text."""
     letters = int((width - 2 * GAP) / LETTER)
     lines = [("name", name), *(("text", line) for line in wrap(purpose(name), letters))]
-    return [*lines, *(("uses", line) for line in wrap("← " + ", ".join(uses(name)), letters) if uses(name))]
+    return [
+        *lines,
+        *(("uses", line) for line in wrap("← " + ", ".join(uses(name)), letters) if uses(name)),
+    ]
 
 
 def draw() -> str:
@@ -58,9 +64,13 @@ def draw() -> str:
             height = GAP + LINE * max(map(len, said))
             for place, lines in enumerate(said):
                 x = MARGIN + place * (width + GAP)
-                shapes.append(f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}" rx="6"/>')
+                shapes.append(
+                    f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}" '
+                    'rx="6"/>'
+                )
                 shapes += [
-                    f'<text class="{kind}" x="{x + GAP:.0f}" y="{y + LINE * (n + 1):.0f}">{escape(text)}</text>'
+                    f'<text class="{kind}" x="{x + GAP:.0f}" '
+                    f'y="{y + LINE * (n + 1):.0f}">{escape(text)}</text>'
                     for n, (kind, text) in enumerate(lines)
                 ]
             y += height + GAP

@@ -21,7 +21,14 @@ from regiontalk.cli.console import ProgressBar, Report, ending, printable
 from regiontalk.cli.options import flags, grouped
 from regiontalk.cli.outputs import plan_pictures, save_picture
 from regiontalk.cli.text import alignment_text, description_text, folded
-from regiontalk.errors import ConfigError, DataError, PackError, PhotoError, SentenceError, TrainingError
+from regiontalk.errors import (
+    ConfigError,
+    DataError,
+    PackError,
+    PhotoError,
+    SentenceError,
+    TrainingError,
+)
 from regiontalk.structures import Alignment, Caption, Description, Phrase, Regions, Sentence
 
 COMMANDS = (
@@ -29,7 +36,16 @@ COMMANDS = (
     + [["train", each] for each in ("vision", "alignment", "captioner")]
     + [
         ["evaluate", each]
-        for each in ("retrieval", "captions", "certainty", "describe", "grounding", "objects", "regions", "search")
+        for each in (
+            "retrieval",
+            "captions",
+            "certainty",
+            "describe",
+            "grounding",
+            "objects",
+            "regions",
+            "search",
+        )
     ]
     + [["search"], ["serve"], ["report"]]
     + [["index", each] for each in ("add", "info", "verify", "remove", "push")]
@@ -38,7 +54,9 @@ COMMANDS = (
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 @pytest.mark.parametrize("option", ["--help", "-h"])
-def test_help_shows_an_example(command: list[str], option: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_an_example(
+    command: list[str], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main([*command, option])
     assert not ended.value.code
@@ -47,7 +65,9 @@ def test_help_shows_an_example(command: list[str], option: str, capsys: pytest.C
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_recipes_that_help_names_are_there(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_recipes_that_help_names_are_there(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         main([*command, "--help"])
     for named in re.findall(r"recipes/\S+", capsys.readouterr().out):
@@ -103,7 +123,9 @@ def test_groups_of_options_are_typed_one_by_one(capsys: pytest.CaptureFixture[st
         (KeyboardInterrupt(), 130),
     ],
 )
-def test_every_error_has_its_status(error: BaseException, status: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_error_has_its_status(
+    error: BaseException, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(typer.Exit) as ended, ending():
         raise error
     assert ended.value.exit_code == status
@@ -144,7 +166,9 @@ def test_one_picture(tmp_path: Path) -> None:
     out = tmp_path / "out.png"
     assert plan_pictures(str(out), [str(photo)], [photo]) == {photo: out}
     assert plan_pictures(str(tmp_path), [str(photo)], [photo]) == {photo: tmp_path / "a.png"}
-    assert plan_pictures(f"{tmp_path}/new/", [str(photo)], [photo]) == {photo: tmp_path / "new" / "a.png"}
+    assert plan_pictures(f"{tmp_path}/new/", [str(photo)], [photo]) == {
+        photo: tmp_path / "new" / "a.png"
+    }
 
 
 def test_a_folder_of_one_photo_counts_as_many(tmp_path: Path) -> None:
@@ -158,7 +182,11 @@ def test_a_folder_of_one_photo_counts_as_many(tmp_path: Path) -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("xyX"), st.sampled_from(["a", "A", "a-2", "b"]), st.sampled_from(["jpg", "png"]))
+        st.tuples(
+            st.sampled_from("xyX"),
+            st.sampled_from(["a", "A", "a-2", "b"]),
+            st.sampled_from(["jpg", "png"]),
+        )
     )
 )
 def test_pictures_have_different_names_whatever_the_case(parts: list[tuple[str, str, str]]) -> None:
@@ -177,7 +205,10 @@ def test_a_picture_may_not_replace_a_photo_through_a_link(tmp_path: Path) -> Non
 
 
 def test_a_picture_may_not_replace_a_photo_of_another_name(tmp_path: Path) -> None:
-    """As A.png and a.png where upper and lower case are one; a hard link stands in for such a disk."""
+    """As A.png and a.png where upper and lower case are one.
+
+    A hard link stands in for such a disk.
+    """
     photo = tmp_path / "a.png"
     photo.touch()
     (tmp_path / "other.png").hardlink_to(photo)
@@ -185,7 +216,9 @@ def test_a_picture_may_not_replace_a_photo_of_another_name(tmp_path: Path) -> No
         plan_pictures(str(tmp_path / "other.png"), [str(photo)], [photo])
 
 
-def test_a_picture_is_written_beside_and_renamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_is_written_beside_and_renamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[list[str]] = []
     replace = Path.replace
 
@@ -231,7 +264,9 @@ def test_a_bar_comes_after_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown.endswith("\x1b[2K")  # the line is gone at the end
 
 
-def test_no_bar_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_bar_where_there_is_no_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(console, "PATIENCE", -1.0)
     count_to_three()
     assert capsys.readouterr().err == ""
@@ -240,7 +275,9 @@ def test_no_bar_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch, caps
 def test_a_photo_without_regions_says_so() -> None:
     whole = np.array([[0, 0, 4, 3]], np.float32)
     ones, features = np.ones(1, np.float32), np.ones((1, 2), np.float32)
-    description = Description(Regions("a.jpg", 4, 3, whole, ones, features, features), Caption("a dog", -1.0), ())
+    description = Description(
+        Regions("a.jpg", 4, 3, whole, ones, features, features), Caption("a dog", -1.0), ()
+    )
     assert description_text(description) == "a.jpg (4 x 3)\n  a dog\n  no region found\n"
 
 
@@ -274,7 +311,13 @@ def test_tables_of_words_fit_60_columns(monkeypatch: pytest.MonkeyPatch) -> None
     sentence = Sentence(WORDS, tuple(WORDS.split()), np.arange(13), np.ones((13, 3), np.float32))
     phrase = Phrase(WORDS, 0, 13, 1, (10.0, 20.0, 300.0, 400.0), 1.5)
     alignment = Alignment(
-        regions, sentence, 1.0, 1.5, np.ones(13, np.int64), np.ones((13, len(regions)), np.float32), (phrase,)
+        regions,
+        sentence,
+        1.0,
+        1.5,
+        np.ones(13, np.int64),
+        np.ones((13, len(regions)), np.float32),
+        (phrase,),
     )
     for text in (description_text(description), alignment_text(alignment)):
         assert max(map(len, text.splitlines())) <= 60

@@ -1,4 +1,7 @@
-"""Pictures: what is drawn where, that colours can be told apart and read, and that no photo is too odd to draw."""
+"""Pictures: what is drawn where, and that colours can be told apart and read.
+
+And that no photo is too odd to draw.
+"""
 
 from __future__ import annotations
 
@@ -35,13 +38,17 @@ def a_photo(width: int = 500, height: int = 375, decoded: tuple[int, int] | None
 
 def regions(photo: Photo, boxes: list[tuple[float, float, float, float]]) -> Regions:
     """Boxes in 0..1 of the photo, after the whole photo; the first is the surest."""
-    pixels = np.array([(0, 0, 1, 1), *boxes], np.float32) * np.array([photo.width, photo.height] * 2, np.float32)
+    pixels = np.array([(0, 0, 1, 1), *boxes], np.float32) * np.array(
+        [photo.width, photo.height] * 2, np.float32
+    )
     scores = np.linspace(1, 0.5, len(pixels)).astype(np.float32)
     vectors = np.zeros((len(pixels), 2), np.float32)
     return Regions(photo.file, photo.width, photo.height, pixels, scores, vectors, vectors)
 
 
-def an_alignment(photo: Photo, boxes: list[tuple[float, float, float, float]], words: str) -> Alignment:
+def an_alignment(
+    photo: Photo, boxes: list[tuple[float, float, float, float]], words: str
+) -> Alignment:
     """`words` as "word/region/score ..."; phrases are the runs of one region."""
     parts = [word.split("/") for word in words.split()]
     texts = tuple(text for text, _, _ in parts)
@@ -49,21 +56,33 @@ def an_alignment(photo: Photo, boxes: list[tuple[float, float, float, float]], w
     found = regions(photo, boxes)
     starts = [j for j in range(len(path)) if not j or path[j] != path[j - 1]]
     phrases = tuple(
-        Phrase(" ".join(texts[a:b]), a, b, path[a], tuple(map(float, found.boxes_xyxy[path[a]])), 1.0)
+        Phrase(
+            " ".join(texts[a:b]), a, b, path[a], tuple(map(float, found.boxes_xyxy[path[a]])), 1.0
+        )
         for a, b in zip(starts, [*starts[1:], len(path)], strict=True)
     )
     none = np.zeros((len(texts), 2), np.float32)
     sentence = Sentence(" ".join(texts), texts, np.zeros(len(texts), np.int64), none)
     scores = np.array([float(score) for _, _, score in parts], np.float32)
     return Alignment(
-        found, sentence, 1.0, float(scores.sum()), np.array(path), np.tile(scores[:, None], len(found)), phrases
+        found,
+        sentence,
+        1.0,
+        float(scores.sum()),
+        np.array(path),
+        np.tile(scores[:, None], len(found)),
+        phrases,
     )
 
 
-def a_description(photo: Photo, boxes: list[tuple[float, float, float, float]], *captions: str) -> Description:
+def a_description(
+    photo: Photo, boxes: list[tuple[float, float, float, float]], *captions: str
+) -> Description:
     """The captions given, or else one of each box's own."""
     texts = captions or tuple(f"dog {number}" for number in range(len(boxes)))
-    return Description(regions(photo, boxes), Caption("a plain wall", -1.0), tuple(Caption(t, -1.0) for t in texts))
+    return Description(
+        regions(photo, boxes), Caption("a plain wall", -1.0), tuple(Caption(t, -1.0) for t in texts)
+    )
 
 
 def share(picture: Image.Image, colour: tuple[int, int, int]) -> int:
@@ -103,10 +122,14 @@ def test_words_and_boxes_share_a_colour() -> None:
 def test_words_of_a_caption_have_the_colour_of_the_region_they_were_said_of() -> None:
     photo, boxes = a_photo(), [(0.1, 0.1, 0.4, 0.5), (0.5, 0.4, 0.9, 0.9)]
     plain = a_description(photo, boxes)
-    scores = np.array([1, 0.4, 0.9], np.float32)  # the second region is the surest, and has the first colour
+    # The second region is the surest, and has the first colour
+    scores = np.array([1, 0.4, 0.9], np.float32)
     plain = replace(plain, regions=replace(plain.regions, scores=scores))
     traced = replace(plain, caption=replace(plain.caption, word_regions=(None, 2, 0)))
-    words = [draw_description(photo, each).crop((0, 28 + 720, 1016, 28 + 720 + 70)) for each in (plain, traced)]
+    words = [
+        draw_description(photo, each).crop((0, 28 + 720, 1016, 28 + 720 + 70))
+        for each in (plain, traced)
+    ]
     assert [share(each, PALETTE[0]) > 300 for each in words] == [False, True]
     assert [share(each, PALETTE[1]) for each in words] == [0, 0]
 
@@ -139,14 +162,18 @@ def test_only_the_surest_regions_are_shown() -> None:
     picture = draw_description(photo, a_description(photo, apart))
     assert all(share(picture, colour) > 100 for colour in PALETTE)
     three = draw_description(photo, a_description(photo, apart), most=3)
-    assert [share(three, colour) > 0 for colour in PALETTE] == [True] * 3 + [False] * (MOST_REGIONS - 3)
+    assert [share(three, colour) > 0 for colour in PALETTE] == [True] * 3 + [False] * (
+        MOST_REGIONS - 3
+    )
 
 
 def test_regions_in_one_place_are_shown_once_if_there_are_many() -> None:
     photo = a_photo()
     same = [(0.1, 0.1, 0.6, 0.6 + 0.01 * i) for i in range(MOST_REGIONS + 1)]
     picture = draw_description(photo, a_description(photo, same))
-    assert [share(picture, colour) > 0 for colour in PALETTE] == [True] + [False] * (MOST_REGIONS - 1)
+    assert [share(picture, colour) > 0 for colour in PALETTE] == [True] + [False] * (
+        MOST_REGIONS - 1
+    )
 
 
 def test_a_caption_is_shown_once_if_there_are_many() -> None:
@@ -154,9 +181,13 @@ def test_a_caption_is_shown_once_if_there_are_many() -> None:
     apart = [(0.09 * i, 0.1, 0.09 * i + 0.07, 0.6) for i in range(MOST_REGIONS + 1)]
     captions = ["a dog", "a cat", "a dog"] + ["a cat"] * (len(apart) - 3)
     picture = draw_description(photo, a_description(photo, apart, *captions))
-    assert [share(picture, colour) > 0 for colour in PALETTE] == [True, True] + [False] * (MOST_REGIONS - 2)
+    assert [share(picture, colour) > 0 for colour in PALETTE] == [True, True] + [False] * (
+        MOST_REGIONS - 2
+    )
     few = draw_description(photo, a_description(photo, apart[:3], *captions[:3]))
-    assert [share(few, colour) > 0 for colour in PALETTE] == [True] * 3 + [False] * (MOST_REGIONS - 3)
+    assert [share(few, colour) > 0 for colour in PALETTE] == [True] * 3 + [False] * (
+        MOST_REGIONS - 3
+    )
 
 
 def test_all_regions_are_drawn() -> None:
@@ -184,16 +215,20 @@ def test_boxes_by_magnitude_the_longest_dark_and_thick() -> None:
 
 def test_the_longest_lies_on_top() -> None:
     photo = a_photo(960, 720)
-    found = regions(photo, [(0.2, 0.2, 0.8, 0.8), (0.4, 0.1, 0.6, 0.9)])  # the second is smaller, and crosses the first
+    # The second is smaller, and crosses the first
+    found = regions(photo, [(0.2, 0.2, 0.8, 0.8), (0.4, 0.1, 0.6, 0.9)])
     picture = draw_magnitudes(photo, with_lengths(found, 1, 9, 1))
-    side = np.asarray(picture)[28 + 144 + 2, 28 + 350 : 28 + 610]  # along the first one's upper side
+    # Along the first one's upper side
+    side = np.asarray(picture)[28 + 144 + 2, 28 + 350 : 28 + 610]
     assert (side == RAMP[-1]).all()
 
 
 @pytest.mark.parametrize("length", [0.0, 1e-3, 7.0])
 def test_equal_magnitudes_are_all_long(length: float) -> None:
     photo = a_photo()
-    picture = draw_magnitudes(photo, with_lengths(regions(photo, [(0.1, 0.1, 0.4, 0.5)]), length, length))
+    picture = draw_magnitudes(
+        photo, with_lengths(regions(photo, [(0.1, 0.1, 0.4, 0.5)]), length, length)
+    )
     assert share(picture, RAMP[-1]) > 1000
     assert all(share(picture, colour) == 0 for colour in RAMP[:-1])
 
@@ -220,7 +255,9 @@ def test_no_regions() -> None:
 
 def test_another_photo_is_refused() -> None:
     looked_at, other = a_photo(500, 375), a_photo(375, 500)
-    message = "plain.jpg: expected the photo of 500 x 375 pixels that was looked at, found 375 x 500"
+    message = (
+        "plain.jpg: expected the photo of 500 x 375 pixels that was looked at, found 375 x 500"
+    )
     with pytest.raises(PhotoError, match=message):
         draw_regions(other, regions(looked_at, []))
     with pytest.raises(PhotoError, match=message):
@@ -242,7 +279,9 @@ def test_a_label_does_not_hide_a_small_box() -> None:
 def test_long_text_is_wrapped_and_ends() -> None:
     photo = a_photo()
     short = draw_description(photo, a_description(photo, [(0, 0, 0.5, 0.5)]))
-    long = draw_description(photo, a_description(photo, [(0, 0, 0.5, 0.5)], "a dog and a cat " * 20))
+    long = draw_description(
+        photo, a_description(photo, [(0, 0, 0.5, 0.5)], "a dog and a cat " * 20)
+    )
     assert long.width == short.width
     assert long.height > short.height
     words = " ".join(f"word{i}/1/1" for i in range(5000))
@@ -271,7 +310,9 @@ def test_letters_that_the_font_lacks() -> None:
     height=st.integers(1, 6000),
     corners=st.lists(st.tuples(*[st.floats(0, 1, width=32)] * 4), max_size=12),
 )
-def test_any_photo_gives_a_readable_picture(width: int, height: int, corners: list[tuple[float, ...]]) -> None:
+def test_any_photo_gives_a_readable_picture(
+    width: int, height: int, corners: list[tuple[float, ...]]
+) -> None:
     photo = a_photo(width, height, decoded=(min(width, 64), min(height, 64)))
     boxes = [(min(a, c), min(b, d), max(a, c), max(b, d)) for a, b, c, d in corners]
     words = " ".join(f"word/{region}/1" for region in range(len(boxes) + 1))
@@ -283,12 +324,15 @@ def test_any_photo_gives_a_readable_picture(width: int, height: int, corners: li
         assert 400 <= picture.width <= 1400
         assert 150 <= picture.height <= 2000
         edge = np.asarray(picture)
-        assert all((side == 255).all() for side in (edge[:20], edge[-20:], edge[:, :20], edge[:, -20:]))
+        assert all(
+            (side == 255).all() for side in (edge[:20], edge[-20:], edge[:, :20], edge[:, -20:])
+        )
 
 
 def test_contrast_by_hand() -> None:
     assert contrast((255, 255, 255), (255, 255, 255)) == 1
-    assert contrast((119, 119, 119), (255, 255, 255)) == pytest.approx(4.48, abs=0.01)  # WCAG's well-known near miss
+    # WCAG's well-known near miss
+    assert contrast((119, 119, 119), (255, 255, 255)) == pytest.approx(4.48, abs=0.01)
 
 
 @given(fill=st.tuples(*[st.integers(0, 255)] * 3))
@@ -302,9 +346,21 @@ def test_text_on_paper_can_be_read() -> None:
 
 
 # Machado, Oliveira and Fernandes 2009, severity 1: linear RGB as seen without one kind of cone
-PROTANOPIA = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
-DEUTERANOPIA = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
-TRITANOPIA = [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
+PROTANOPIA = [
+    [0.152286, 1.052583, -0.204868],
+    [0.114503, 0.786281, 0.099216],
+    [-0.003882, -0.048116, 1.051998],
+]
+DEUTERANOPIA = [
+    [0.367322, 0.860646, -0.227968],
+    [0.280085, 0.672501, 0.047413],
+    [-0.011820, 0.042940, 0.968881],
+]
+TRITANOPIA = [
+    [1.255528, -0.076749, -0.178779],
+    [-0.078411, 0.930809, 0.147602],
+    [0.004733, 0.691367, 0.303900],
+]
 
 
 @pytest.mark.parametrize("vision", [np.eye(3), PROTANOPIA, DEUTERANOPIA, TRITANOPIA])
@@ -319,7 +375,9 @@ def test_the_ramp_darkens_for_all_eyes(vision: list[list[float]]) -> None:
     """By at least 10 of CIE Lab's lightness from colour to colour, and without a turn between."""
     lightness = [lab(np.array(vision) @ linear(colour))[0] for colour in RAMP]
     assert all(before - after >= 10 for before, after in pairwise(lightness))
-    fine = [lab(np.array(vision) @ linear(ramp_colour(share)))[0] for share in np.linspace(0, 1, 41)]
+    fine = [
+        lab(np.array(vision) @ linear(ramp_colour(share)))[0] for share in np.linspace(0, 1, 41)
+    ]
     assert all(before > after for before, after in pairwise(fine))
 
 
@@ -335,7 +393,9 @@ def linear(colour: tuple[int, int, int]) -> np.ndarray:
 
 def lab(rgb: np.ndarray) -> np.ndarray:
     """Linear sRGB → CIE Lab under D65."""
-    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    to_xyz = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
     t = (to_xyz @ np.clip(rgb, 0, 1)) / np.array([0.95047, 1.0, 1.08883])
     f = np.where(t > (6 / 29) ** 3, np.cbrt(t), t / (3 * (6 / 29) ** 2) + 4 / 29)
     return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])

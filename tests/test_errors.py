@@ -37,8 +37,12 @@ except DataError as error:
         PanicException("PyObject pointer is null"),
         PanicException("Python API call failed"),
         MemoryError(),
-        RuntimeError("[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory"),
-        RuntimeError("unable to mmap 40000080 bytes from file <x.safetensors>: Cannot allocate memory (12)"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:124] . DefaultCPUAllocator: can't allocate memory"
+        ),
+        RuntimeError(
+            "unable to mmap 40000080 bytes from file <x.safetensors>: Cannot allocate memory (12)"
+        ),
         RuntimeError("[ONNXRuntimeError] : 6 : RUNTIME_EXCEPTION : std::bad_alloc"),
     ],
 )
@@ -64,7 +68,10 @@ def test_what_is_needed_is_asked_for_before() -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="a limit of address space, as Linux has it")
 @pytest.mark.parametrize("room", [4_000_000, 12_000_000])
 def test_a_real_file_in_too_little_memory(tmp_path: Path, room: int) -> None:
-    """8 MB, which are mapped and then copied. With room for one of the two, the library in Rust would panic."""
+    """8 MB, which are mapped and then copied.
+
+    With room for one of the two, the library in Rust would panic.
+    """
     file = tmp_path / "scores.safetensors"
     safetensors.numpy.save_file({"scores": np.zeros((1000, 2000), np.float32)}, file)
     line = [sys.executable, "-c", IN_LITTLE_MEMORY, str(file), str(room)]

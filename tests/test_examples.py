@@ -1,4 +1,7 @@
-"""What people copy runs as it stands, with the default pack: the examples, and the Python in docs/python.md."""
+"""What people copy runs as it stands, with the default pack.
+
+The examples, and the Python in docs/python.md.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def example(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Example:
-    """`example("describe_folder.py", "photos")` runs it as a user does; the lines that it printed."""
+def example(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Example:
+    """`example("describe_folder.py", "photos")` runs it as a user does.
+
+    The lines that it printed.
+    """
 
     def run(name: str, *arguments: str) -> list[str]:
         monkeypatch.setattr(sys, "argv", [name, *arguments])
@@ -47,7 +55,9 @@ def test_describe_folder(example: Example, here: Path, capsys: pytest.CaptureFix
     (here / "photos" / "broken.jpg").write_bytes(b"\xff\xd8\xff no photo")
     lines = example("describe_folder.py", "photos")
     named = [line.partition(": ")[0] for line in lines if not line.startswith(" ")]
-    assert named == [f"photos/{name}.jpg" for name in ("astronaut", "camera", "chelsea", "coffee", "rocket")]
+    assert named == [
+        f"photos/{name}.jpg" for name in ("astronaut", "camera", "chelsea", "coffee", "rocket")
+    ]
     assert any(line.startswith("    ") for line in lines)  # regions too
 
 
@@ -64,14 +74,20 @@ def test_search_photos_and_similar_photos(example: Example, here: Path) -> None:
     assert lines[0] == f"1.000  {here / 'photos' / 'rocket.jpg'}" and len(lines) == 5
 
 
-@pytest.mark.parametrize("name", ["describe_folder.py", "align_sentence.py", "search_photos.py", "similar_photos.py"])
+@pytest.mark.parametrize(
+    "name", ["describe_folder.py", "align_sentence.py", "search_photos.py", "similar_photos.py"]
+)
 def test_examples_are_short(name: str) -> None:
     _, _, code = (ROOT / "examples" / name).read_text(encoding="utf-8").partition('"""\n\n')
-    lines = [line for line in code.splitlines() if line and not line.startswith(("import ", "from "))]
+    lines = [
+        line for line in code.splitlines() if line and not line.startswith(("import ", "from "))
+    ]
     assert 0 < len(lines) <= MOST_LINES
 
 
 def test_python_page(here: Path) -> None:
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-    failed, tried = doctest.testfile(str(ROOT / "docs" / "python.md"), module_relative=False, optionflags=flags)
+    failed, tried = doctest.testfile(
+        str(ROOT / "docs" / "python.md"), module_relative=False, optionflags=flags
+    )
     assert (failed, tried > 20) == (0, True)

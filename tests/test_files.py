@@ -42,7 +42,9 @@ def test_reads_what_is_there(file: Path) -> None:
 
 
 def test_a_bound_holds(file: Path) -> None:
-    with pytest.raises(DataError, match=r"file: expected a file of at most 2 bytes, found 3\. Cut it\.$"):
+    with pytest.raises(
+        DataError, match=r"file: expected a file of at most 2 bytes, found 3\. Cut it\.$"
+    ):
         read_bytes(file, 2, advice="Cut it.")
 
 
@@ -95,7 +97,9 @@ def test_text_is_utf8(file: Path) -> None:
         read_text(file)
 
 
-@pytest.mark.parametrize("text", ["NaN", "[Infinity]", "1e400", "-Infinity", "[" * 100_000, "{", ""])
+@pytest.mark.parametrize(
+    "text", ["NaN", "[Infinity]", "1e400", "-Infinity", "[" * 100_000, "{", ""]
+)
 def test_json_is_strict(text: str, file: Path) -> None:
     with pytest.raises(ValueError):
         parse_json(text)
@@ -158,12 +162,17 @@ def test_nothing_is_written_through_a_link(file: Path, tmp_path: Path) -> None:
 
 
 def test_errors_of_writing_name_the_target(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="folder/file") as raised, written(tmp_path / "folder" / "file"):
+    with (
+        pytest.raises(OSError, match="folder/file") as raised,
+        written(tmp_path / "folder" / "file"),
+    ):
         pass
     assert raised.value.filename == str(tmp_path / "folder" / "file")
 
 
-def test_what_changes_while_it_is_read_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_changes_while_it_is_read_is_refused(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content, status = read_with_status(file, 9)
     assert (content, status.st_size, status.st_mtime_ns) == (b"abc", 3, file.stat().st_mtime_ns)
     asked, times = os.fstat, []

@@ -1,4 +1,7 @@
-"""Fingerprints: copies of a photo keep theirs, other photos have others, and lists come back as they were."""
+"""Fingerprints.
+
+Copies of a photo keep theirs, other photos have others, and lists come back as they were.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ def photo(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
     """Soft blobs with finer ones on them, as photos have."""
     rng = np.random.default_rng(seed)
     layers = [
-        np.asarray(Image.fromarray(rng.integers(0, 256, (n, n, 3), dtype=np.uint8)).resize(size), float)
+        np.asarray(
+            Image.fromarray(rng.integers(0, 256, (n, n, 3), dtype=np.uint8)).resize(size), float
+        )
         for n in (4, 9, 30)
     ]
     return Image.fromarray((layers[0] * 0.5 + layers[1] * 0.3 + layers[2] * 0.2).astype(np.uint8))
@@ -47,8 +52,10 @@ def apart(one: Image.Image, other: Image.Image) -> int:
 
 
 def test_a_single_wave_sets_its_bit() -> None:
-    """cos(pi (x + 1/2) / 32) across the photo is the wave (0, 1), the first of all after the mean; no other wave is
-    in it, and half of 128 waves and more being 0, so is their median."""
+    """cos(pi (x + 1/2) / 32) across the photo is the wave (0, 1), the first of all after the mean.
+
+    No other wave is in it, and half of 128 waves and more being 0, so is their median.
+    """
     wave = 128 + 100 * np.cos(np.pi * (np.arange(32) + 0.5) / 32)
     rows = np.tile(np.round(wave).astype(np.uint8), (32, 1))
     assert fingerprint(Image.fromarray(rows))[0] & 0x80

@@ -1,4 +1,7 @@
-"""Who may import whom (docs: CONTRIBUTING.md), read from the source; and that the runtime starts without PyTorch."""
+"""Who may import whom (docs: CONTRIBUTING.md), read from the source.
+
+And that the runtime starts without PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,9 @@ BUILDING = ("torch", "onnx", "onnxscript", "tensorboard")
 BEHIND = (*BUILDING, "pickle", "shelve", "marshal")
 
 FILES = sorted(
-    path for path in SOURCE.rglob("*.py") if path.parent != SOURCE or path.stem not in ("__init__", "__main__")
+    path
+    for path in SOURCE.rglob("*.py")
+    if path.parent != SOURCE or path.stem not in ("__init__", "__main__")
 )
 
 
@@ -40,14 +45,16 @@ def part(file: Path) -> str:
 
 
 def imported(file: Path) -> Iterator[str]:
-    """Every module that a file imports anywhere, in functions and for type checking too, in full."""
+    """Every module that a file imports anywhere, also in functions and for type checking."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{file}: relative import"
             if node.module == "regiontalk":
-                yield from (f"regiontalk.{name.name}" for name in node.names if name.name != "__version__")
+                yield from (
+                    f"regiontalk.{name.name}" for name in node.names if name.name != "__version__"
+                )
             else:
                 yield node.module or ""
 
@@ -75,30 +82,49 @@ def test_only_training_imports_what_it_builds_with(file: Path) -> None:
 
 
 def test_only_commands_that_build_import_training() -> None:
-    """`regiontalk train`, `export` and `teach` must reach it: from inside their functions, and from nowhere else."""
+    """`regiontalk train`, `export` and `teach` must reach it.
+
+    From inside their functions, and from nowhere else.
+    """
     for file in FILES:
         if part(file) == "training":
             continue
         users = [module for module in imported(file) if module.startswith("regiontalk.training")]
-        assert not users or file.relative_to(SOURCE).as_posix() in ("cli/train.py", "cli/export.py", "cli/teach.py")
-        top = [node for node in ast.parse(file.read_text(encoding="utf-8")).body if isinstance(node, ast.ImportFrom)]
+        assert not users or file.relative_to(SOURCE).as_posix() in (
+            "cli/train.py",
+            "cli/export.py",
+            "cli/teach.py",
+        )
+        top = [
+            node
+            for node in ast.parse(file.read_text(encoding="utf-8")).body
+            if isinstance(node, ast.ImportFrom)
+        ]
         assert not [node for node in top if (node.module or "").startswith("regiontalk.training")]
 
 
 def test_results_know_nothing_of_what_draws_them() -> None:
-    """Notebooks ask a result itself for HTML: the public names bring what makes it, and it is imported only then."""
-    assert not [module for module in imported(SOURCE / "structures.py") if module.startswith("regiontalk")]
+    """Notebooks ask a result itself for HTML.
+
+    The public names bring what makes it, and it is imported only then.
+    """
+    assert not [
+        module for module in imported(SOURCE / "structures.py") if module.startswith("regiontalk")
+    ]
     assert "PIL" not in modules_after("import regiontalk.structures")
     modules_after(
         "import sys, regiontalk; regiontalk.load; from regiontalk.structures import Displayed\n"
-        "assert Displayed.html_of and 'regiontalk.report' not in sys.modules and 'PIL.ImageDraw' not in sys.modules"
+        "assert Displayed.html_of and 'regiontalk.report' not in sys.modules and 'PIL.ImageDraw' "
+        "not in sys.modules"
     )
 
 
 def modules_after(code: str) -> set[str]:
     """The top-level modules that a fresh Python holds after running some code."""
     show = "import sys; print(*{name.split('.')[0] for name in sys.modules})"
-    done = subprocess.run([sys.executable, "-c", f"{code}\n{show}"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{show}"], capture_output=True, text=True, check=True
+    )
     return set(done.stdout.split())
 
 
@@ -109,7 +135,8 @@ def test_import_is_light() -> None:
 
 def test_the_runtime_never_imports_torch() -> None:
     code = (
-        "import regiontalk, regiontalk.drawing, regiontalk.evaluation, regiontalk.data, regiontalk.cli; regiontalk.load"
+        "import regiontalk, regiontalk.drawing, regiontalk.evaluation, regiontalk.data, "
+        "regiontalk.cli; regiontalk.load"
     )
     held = modules_after(code)
     assert {"regiontalk", "numpy"} <= held

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make
 
 @pytest.fixture
 def venv(tmp_path: Path) -> Path:
-    """As `make demo` left a virtual environment: stamps that are newer than what the install depends on."""
+    """As `make demo` left a virtual environment: stamps newer than what the install depends on."""
     for stamp in (".made", ".runtime"):
         (tmp_path / stamp).touch()
     (tmp_path / "lib" / "python3.12" / "site-packages").mkdir(parents=True)
@@ -38,11 +38,15 @@ def test_an_installed_clone_is_left_as_it_is(venv: Path) -> None:
 
 
 def test_a_copy_in_place_of_the_editable_install_is_replaced(venv: Path) -> None:
-    """`pip install '.[web]'` leaves a copy of the package, and a changed source would change nothing any more."""
+    """`pip install '.[web]'` leaves a copy of the package.
+
+    A changed source would change nothing any more.
+    """
     stamp = (venv / ".runtime").stat().st_mtime_ns
     copy = venv / "lib" / "python3.12" / "site-packages" / "regiontalk"
     copy.mkdir()
-    while copy.stat().st_mtime_ns <= stamp:  # clocks of files may tick slowly, and make warns of times to come
+    # Clocks of files may tick slowly, and make warns of times to come
+    while copy.stat().st_mtime_ns <= stamp:
         os.utime(copy)
     commands = would_run("demo", venv)
     assert INSTALLING in commands and "--editable ." in commands
@@ -50,7 +54,9 @@ def test_a_copy_in_place_of_the_editable_install_is_replaced(venv: Path) -> None
 
 def test_the_demo_ends_with_how_to_call_it_and_the_next_step(venv: Path) -> None:
     commands = would_run("demo", venv)
-    assert commands.startswith(f"{venv}/bin/regiontalk describe src/regiontalk/samples/coffee.jpg --draw demo.png\n")
+    assert commands.startswith(
+        f"{venv}/bin/regiontalk describe src/regiontalk/samples/coffee.jpg --draw demo.png\n"
+    )
     said = commands[commands.index("echo") :]
     assert f". {venv}/bin/activate" in said and f"or call it as {venv}/bin/regiontalk" in said
     assert said.splitlines()[-1].startswith('echo "    regiontalk search ')

@@ -107,7 +107,10 @@ def test_a_file_is_one_photo_wherever_it_was_read_to(model: Model, photo_file: P
         assert model.describe(file).caption.text == model.describe(photo_file).caption.text
         assert model.align(file, SENTENCES[0]).regions.file == str(photo_file)
         assert len(model.look([file, photo_file])) == 2
-    with photo_file.open(encoding="latin-1") as text, pytest.raises(PhotoError, match="Open it in mode 'rb'"):
+    with (
+        photo_file.open(encoding="latin-1") as text,
+        pytest.raises(PhotoError, match="Open it in mode 'rb'"),
+    ):
         model.describe(text)  # type: ignore[arg-type]
 
 
@@ -171,7 +174,9 @@ def test_given_boxes(model: Model, photo_file: Path, photo_files: list[Path]) ->
     assert len(model.describe_regions([found])[0].region_captions) == 2
     several = [boxes[:1]] * len(photo_files)
     for given, each in zip(model.look(photo_files, several), photo_files, strict=True):
-        np.testing.assert_allclose(given.vectors, model.look(each, [boxes[:1]])[0].vectors, atol=1e-4)
+        np.testing.assert_allclose(
+            given.vectors, model.look(each, [boxes[:1]])[0].vectors, atol=1e-4
+        )
     with pytest.raises(ValueError, match="need as many arrays of boxes, found 2"):
         model.look(photo_file, [boxes, boxes])
 
@@ -197,7 +202,11 @@ def test_sentences_are_read(model: Model) -> None:
 
 @pytest.mark.parametrize("text", ["", "   ", " . !"])
 def test_a_sentence_without_words(model: Model, photo_file: Path, text: str) -> None:
-    for call in (model.read, lambda t: model.score(photo_file, t), lambda t: model.align(photo_file, t)):
+    for call in (
+        model.read,
+        lambda t: model.score(photo_file, t),
+        lambda t: model.align(photo_file, t),
+    ):
         with pytest.raises(SentenceError, match="is empty or has no word"):
             call(text)
 
@@ -215,12 +224,19 @@ def test_scores_are_equation_8(model: Model, photo_files: list[Path]) -> None:
     np.testing.assert_allclose(model.score(regions, sentences), scores, rtol=1e-4, atol=1e-4)
     mixed = model.score([photo_files[0], regions[1]], [SENTENCES[0], sentences[1]])
     np.testing.assert_allclose(mixed, scores[:2, :2], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(model.score(photo_files[4], "two people"), scores[4:5, 1:2], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        model.score(photo_files[4], "two people"), scores[4:5, 1:2], rtol=1e-4, atol=1e-4
+    )
 
 
-def test_equal_photos_and_sentences_have_equal_scores_and_captions(tmp_path: Path, photo_files: list[Path]) -> None:
+def test_equal_photos_and_sentences_have_equal_scores_and_captions(
+    tmp_path: Path, photo_files: list[Path]
+) -> None:
     model = load(write_tiny_pack(tmp_path / "pack", score="mean", bank=True).folder, threads=1)
-    photos, sentences = [photo_files[k % 4] for k in range(43)], [SENTENCES[k % 3] for k in range(301)]
+    photos, sentences = (
+        [photo_files[k % 4] for k in range(43)],
+        [SENTENCES[k % 3] for k in range(301)],
+    )
     read, looked = model.read(sentences), model.look(photos)
     assert all(np.array_equal(each.vectors, read[k % 3].vectors) for k, each in enumerate(read))
     assert len({each.hubness for each in read}) == 3
@@ -237,18 +253,22 @@ def test_a_pack_names_its_kind_of_score(tmp_path: Path, photo_file: Path, kind: 
     write_tiny_pack(tmp_path / "pack", score=kind)
     model = load(tmp_path / "pack", threads=1)
     regions, words = model.look(photo_file), model.read(SENTENCES)
-    expected = score_matrix(*pad([r.vectors for r in regions]), *pad([w.vectors for w in words]), kind=kind)
+    expected = score_matrix(
+        *pad([r.vectors for r in regions]), *pad([w.vectors for w in words]), kind=kind
+    )
     np.testing.assert_allclose(model.score(regions, words), expected)
     for each, score in zip(words, expected[0], strict=True):
         found, plain = model.align(regions[0], each), align(regions[0], each, beta=1.0)
         assert found.score == pytest.approx(float(score), rel=1e-4, abs=1e-4)
-        assert found.word_regions.tolist() == plain.word_regions.tolist()  # of β = 1, whatever the kind
+        # Of β = 1, whatever the kind
+        assert found.word_regions.tolist() == plain.word_regions.tolist()
         assert found.phrases == plain.phrases
 
 
 def test_a_bank_takes_hubness_off(tmp_path: Path, photo_files: list[Path]) -> None:
     plain, model = (
-        load(write_tiny_pack(tmp_path / str(bank), score="mean", bank=bank).folder, threads=1) for bank in (False, True)
+        load(write_tiny_pack(tmp_path / str(bank), score="mean", bank=bank).folder, threads=1)
+        for bank in (False, True)
     )
     regions, sentences = model.look(photo_files), model.read(SENTENCES)
     assert all(each.hubness == 0 for each in (*plain.look(photo_files), *plain.read(SENTENCES)))
@@ -259,7 +279,8 @@ def test_a_bank_takes_hubness_off(tmp_path: Path, photo_files: list[Path]) -> No
     found, other = model.align(regions[3], sentences[1]), plain.align(photo_files[3], SENTENCES[1])
     assert found.score == pytest.approx(scores[3, 1], rel=1e-4, abs=1e-4)
     assert [each.text for each in found.phrases] == [each.text for each in other.phrases]
-    for one, two in zip(found.phrases, other.phrases, strict=True):  # of the words' own scores: hubness changes none
+    # Of the words' own scores: hubness changes none
+    for one, two in zip(found.phrases, other.phrases, strict=True):
         assert (one.region, one.score) == (two.region, pytest.approx(two.score, rel=1e-4, abs=1e-4))
     assert distinct(regions[0]).hubness == regions[0].hubness
     described = model.describe(photo_files[0]), plain.describe(photo_files[0])
@@ -271,10 +292,14 @@ def sentence_of(words: int, seed: int = 0, width: int = DIM) -> Sentence:
     return Sentence("dog " * words, ("dog",) * words, np.zeros(words, np.int64), vectors)
 
 
-def test_scores_of_long_and_short_sentences_are_those_of_padded_ones(model: Model, photo_files: list[Path]) -> None:
+def test_scores_of_long_and_short_sentences_are_those_of_padded_ones(
+    model: Model, photo_files: list[Path]
+) -> None:
     regions = model.look(photo_files)
     sentences = [sentence_of(words, words) for words in (3, 1500, 1, 700, 700, 12)]
-    expected = score_matrix(*pad([r.vectors for r in regions]), *pad([s.vectors for s in sentences]))
+    expected = score_matrix(
+        *pad([r.vectors for r in regions]), *pad([s.vectors for s in sentences])
+    )
     np.testing.assert_array_equal(model.score(regions, sentences), expected)
 
 
@@ -304,9 +329,14 @@ def test_nothing_to_score(model: Model, photo_file: Path) -> None:
 def test_align(model: Model, photo_file: Path) -> None:
     (regions,), (sentence,) = model.look(photo_file), model.read(SENTENCES[0])
     for beta in (0.0, 0.5, 100.0):
-        found, expected = model.align(photo_file, SENTENCES[0], beta), align(regions, sentence, beta)
+        found, expected = (
+            model.align(photo_file, SENTENCES[0], beta),
+            align(regions, sentence, beta),
+        )
         assert found.word_regions.tolist() == expected.word_regions.tolist()
-        assert found.score == pytest.approx(float(model.score(photo_file, SENTENCES[0])[0, 0]), rel=1e-4)
+        assert found.score == pytest.approx(
+            float(model.score(photo_file, SENTENCES[0])[0, 0]), rel=1e-4
+        )
     assert model.align(regions, sentence).beta == model.pack.settings.alignment.beta == 1.0
     assert len(model.align(regions, sentence, beta=1e6).phrases) == 1
 
@@ -320,9 +350,15 @@ def test_words_choose_from_more_regions_than_a_photo_is_found_and_described_by(
         alignment=AlignmentSettings("mean", beta=1.0, extra_proposals=5, objectness=1.5),
         bank=tiny_bank(),
     )
-    save_pack(tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    save_pack(
+        tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()
+    )
     model = load(tmp_path / "p", threads=1)
-    few, more, (read,) = model.look(photo_files), model.look(photo_files, extra=True), model.read(SENTENCES[0])
+    few, more, (read,) = (
+        model.look(photo_files),
+        model.look(photo_files, extra=True),
+        model.read(SENTENCES[0]),
+    )
     assert max(len(each) for each in more) == 9 and {len(each) for each in few} == {4}
     for one, two in zip(few, more, strict=True):
         assert (one.extra, two.extra) == (0, len(two) - 4)
@@ -335,13 +371,22 @@ def test_words_choose_from_more_regions_than_a_photo_is_found_and_described_by(
         assert found.word_regions.tolist() == viterbi(unary, 0.25)[0].tolist()
         np.testing.assert_allclose(found.unary, unary, rtol=1e-4, atol=1e-4)
         assert found.score == pytest.approx(float(model.score(one, read)[0, 0]), rel=1e-4, abs=1e-5)
-    assert any((model.align(two, read, 0.0).word_regions > 3).any() for two in more), "an extra region is chosen"
-    assert model.align(photo_files[2], read).word_regions.tolist() == model.align(more[2], read).word_regions.tolist()
-    np.testing.assert_allclose(model.score(more, SENTENCES), model.score(few, SENTENCES), rtol=1e-4, atol=1e-4)
+    assert any((model.align(two, read, 0.0).word_regions > 3).any() for two in more), (
+        "an extra region is chosen"
+    )
+    assert (
+        model.align(photo_files[2], read).word_regions.tolist()
+        == model.align(more[2], read).word_regions.tolist()
+    )
+    np.testing.assert_allclose(
+        model.score(more, SENTENCES), model.score(few, SENTENCES), rtol=1e-4, atol=1e-4
+    )
     assert [each.text for each in model.caption(more)] == [each.text for each in model.caption(few)]
     main, every = model.describe(few[0]), model.describe(more[0])
     assert len(every.regions) == len(main.regions)
-    assert [each.text for each in every.region_captions] == [each.text for each in main.region_captions]
+    assert [each.text for each in every.region_captions] == [
+        each.text for each in main.region_captions
+    ]
     (given,) = model.look(photo_files[0], [np.array([[0, 0, 9, 9]], np.float32)], extra=True)
     assert (len(given), given.extra) == (2, 0)
 
@@ -364,7 +409,9 @@ def test_describe_is_the_best_of_the_beams(model: Model, photo_file: Path) -> No
     regions = distinct(model.look(photo_file)[0])
     description = model.describe(photo_file)
     pack = model.pack
-    photo = Captioner(pack.arrays["photo_captioner"], "gru").beam(without_regions(regions.features[:1]), 3, 8)[0][0]
+    photo = Captioner(pack.arrays["photo_captioner"], "gru").beam(
+        without_regions(regions.features[:1]), 3, 8
+    )[0][0]
     assert description.caption.text == " ".join(pack.vocabulary.decode(photo.ids))
     assert description.caption.log_prob == pytest.approx(photo.log_prob, abs=1e-4)
     region_captioner = Captioner(pack.arrays["region_captioner"], "gru")
@@ -377,7 +424,9 @@ def test_describe_is_the_best_of_the_beams(model: Model, photo_file: Path) -> No
 
 
 @pytest.mark.parametrize("kind", ["max", "sum", "mean"])
-def test_a_pack_may_choose_captions_that_fit(tmp_path: Path, photo_files: list[Path], kind: str) -> None:
+def test_a_pack_may_choose_captions_that_fit(
+    tmp_path: Path, photo_files: list[Path], kind: str
+) -> None:
     settings = tiny_settings(words_cell="gru")
     fitting = replace(settings.photo_captioner, fit=0.3)
     settings = replace(
@@ -386,13 +435,18 @@ def test_a_pack_may_choose_captions_that_fit(tmp_path: Path, photo_files: list[P
         photo_captioner=fitting,
         region_captioner=replace(fitting, max_words=5, fit=0.7),
     )
-    save_pack(tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    save_pack(
+        tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()
+    )
     model = load(tmp_path / "p", threads=1)
     photo_captioner, region_captioner = (
-        Captioner(model.pack.arrays[name], "gru") for name in ("photo_captioner", "region_captioner")
+        Captioner(model.pack.arrays[name], "gru")
+        for name in ("photo_captioner", "region_captioner")
     )
 
-    def best(captioner: Captioner, context: np.ndarray, seen: np.ndarray, words: int, fit: float) -> str:
+    def best(
+        captioner: Captioner, context: np.ndarray, seen: np.ndarray, words: int, fit: float
+    ) -> str:
         found = captioner.beam(without_regions(context[None]), 3, words)[0]
         found = [each for each in found if each.finished] or found
         texts = [" ".join(model.pack.vocabulary.decode(each.ids)) for each in found]
@@ -403,14 +457,20 @@ def test_a_pack_may_choose_captions_that_fit(tmp_path: Path, photo_files: list[P
     chosen, likeliest = [], []
     for regions in model.look(photo_files):
         description = model.describe_regions([regions])[0]
-        assert description.caption.text == best(photo_captioner, regions.features[0], distinct(regions).vectors, 8, 0.3)
+        assert description.caption.text == best(
+            photo_captioner, regions.features[0], distinct(regions).vectors, 8, 0.3
+        )
         for row, caption in enumerate(description.region_captions, start=1):
             context = np.concatenate([regions.features[row], regions.features[0]])
             one = regions.vectors[row : row + 1]
             assert caption.text == best(region_captioner, context, one, 5, 0.7)
             chosen.append(caption.text)
             likeliest.append(best(region_captioner, context, one, 5, 0.0))
-        assert model.describe(regions).caption == model.caption([distinct(regions)])[0] == description.caption
+        assert (
+            model.describe(regions).caption
+            == model.caption([distinct(regions)])[0]
+            == description.caption
+        )
     assert chosen != likeliest  # the weight does something
     huge = replace(regions, vectors=np.full_like(regions.vectors, 1e38))
     with pytest.raises(PackError, match="have a product that is not finite"):
@@ -422,11 +482,15 @@ def attending(tmp_path: Path) -> Model:
     """A model whose photo captioner attends to regions."""
     settings = tiny_settings(words_cell="gru")
     settings = replace(settings, photo_captioner=replace(settings.photo_captioner, attention=16))
-    save_pack(tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    save_pack(
+        tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()
+    )
     return load(tmp_path / "p", threads=1)
 
 
-def test_each_word_of_a_caption_is_traced_to_a_region(attending: Model, photo_files: list[Path]) -> None:
+def test_each_word_of_a_caption_is_traced_to_a_region(
+    attending: Model, photo_files: list[Path]
+) -> None:
     captioner = Captioner(attending.pack.arrays["photo_captioner"], "gru")
     for regions in attending.look(photo_files):
         rows = distinct_rows(regions.boxes_xyxy, regions.scores)
@@ -437,9 +501,11 @@ def test_each_word_of_a_caption_is_traced_to_a_region(attending: Model, photo_fi
         description = attending.describe(regions)
         assert description.caption.text == " ".join(words)
         assert description.caption.word_regions == tuple(
-            None if word in FUNCTION_WORDS else int(region) for word, region in zip(words, looks, strict=True)
+            None if word in FUNCTION_WORDS else int(region)
+            for word, region in zip(words, looks, strict=True)
         )
-        (caption,) = attending.caption([regions])  # of all regions, of which the captioner sees the distinct ones
+        # Of all regions, of which the captioner sees the distinct ones
+        (caption,) = attending.caption([regions])
         assert caption.text == description.caption.text
         for own, every in zip(description.caption.word_regions, caption.word_regions, strict=True):
             assert every == (None if own is None else rows[own])
@@ -449,7 +515,9 @@ def test_each_word_of_a_caption_is_traced_to_a_region(attending: Model, photo_fi
         assert all(each.word_regions == () for each in description.region_captions)
 
 
-def test_captions_of_several_photos_are_those_of_each(attending: Model, photo_files: list[Path]) -> None:
+def test_captions_of_several_photos_are_those_of_each(
+    attending: Model, photo_files: list[Path]
+) -> None:
     looked = [distinct(each) for each in attending.look(photo_files)]
     together = attending.caption(looked)
     for regions, caption in zip(looked, together, strict=True):
@@ -462,7 +530,8 @@ def test_a_temperature_draws_captions(model: Model, photo_file: Path) -> None:
     drawn = model.describe_regions([regions] * 8, temperature=3.0)
     assert len({each.caption.text for each in drawn}) > 1
     assert all(len(each.region_captions) == len(regions) - 1 for each in drawn)
-    alone = model.describe_regions([regions.select(np.array([0]))], temperature=1.0)  # no region to caption
+    # No region to caption
+    alone = model.describe_regions([regions.select(np.array([0]))], temperature=1.0)
     assert alone[0].region_captions == ()
     with pytest.raises(ValueError, match="give one of the two"):
         model.describe_regions([regions], beam=2, temperature=1.0)
@@ -513,7 +582,9 @@ def test_a_wider_beam_is_no_worse(model: Model, photo_file: Path) -> None:
 def test_a_photo_without_proposals_is_still_described(tmp_path: Path, photo_file: Path) -> None:
     settings = tiny_settings()
     object.__setattr__(settings.vision, "proposals", 0)
-    save_pack(tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    save_pack(
+        tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()
+    )
     description = load(tmp_path / "p", threads=1).describe(photo_file)
     assert len(description.regions) == 1
     assert description.region_captions == ()
@@ -532,12 +603,17 @@ def test_the_package_offers_it(tiny_pack: Path, photo_file: Path) -> None:
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 def test_every_cell_describes(tmp_path: Path, photo_file: Path, cell: str) -> None:
     settings = tiny_settings(cell)
-    save_pack(tmp_path / cell, settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    save_pack(
+        tmp_path / cell, settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()
+    )
     assert load(tmp_path / cell, threads=1).describe(photo_file).caption.log_prob < 0
 
 
 def test_every_cell_reads(tmp_path: Path, photo_file: Path) -> None:
-    """The words network as a GRU: its vectors are its own, of either sign, and all that the model does goes on."""
+    """The words network as a GRU.
+
+    Its vectors are its own, of either sign, and all that the model does goes on.
+    """
     pack = write_tiny_pack(tmp_path / "gru", words_cell="gru")
     model = load(pack.folder, threads=1)
     sentences = model.read(SENTENCES)
@@ -548,7 +624,9 @@ def test_every_cell_reads(tmp_path: Path, photo_file: Path) -> None:
     (regions,) = model.look(photo_file)
     expected = [(each.vectors @ regions.vectors.T).max(axis=1).sum() for each in sentences]
     np.testing.assert_allclose(model.score(regions, sentences)[0], expected, rtol=1e-4, atol=1e-4)
-    assert model.align(regions, sentences[0]).score == pytest.approx(expected[0], rel=1e-4, abs=1e-4)
+    assert model.align(regions, sentences[0]).score == pytest.approx(
+        expected[0], rel=1e-4, abs=1e-4
+    )
     assert model.describe(photo_file).caption.text
 
 

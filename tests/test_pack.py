@@ -69,18 +69,25 @@ def refuse(pack: Path, file: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "words_cell"), [("rnn", "rnn"), ("gru", "rnn"), ("lstm", "rnn"), ("rnn", "gru"), ("gru", "gru")]
+    ("cell", "words_cell"),
+    [("rnn", "rnn"), ("gru", "rnn"), ("lstm", "rnn"), ("rnn", "gru"), ("gru", "gru")],
 )
 def test_a_pack_comes_back(tmp_path: Path, cell: str, words_cell: str) -> None:
     settings = tiny_settings(cell, words_cell)
     arrays = tiny_arrays(settings)
-    saved = save_pack(tmp_path / "new" / "pack", settings, arrays, tiny_vision_onnx(), tiny_vocabulary())
+    saved = save_pack(
+        tmp_path / "new" / "pack", settings, arrays, tiny_vision_onnx(), tiny_vocabulary()
+    )
     loaded = Pack.load(tmp_path / "new" / "pack")
     assert loaded.settings == saved.settings == settings
     assert loaded.vocabulary.words == WORDS
     assert loaded.vocabulary.counts.tolist() == tiny_vocabulary().counts.tolist()
     assert loaded.vision_onnx == tiny_vision_onnx()
-    assert loaded.checksum == saved.checksum == hashlib.sha256((loaded.folder / "pack.json").read_bytes()).hexdigest()
+    assert (
+        loaded.checksum
+        == saved.checksum
+        == hashlib.sha256((loaded.folder / "pack.json").read_bytes()).hexdigest()
+    )
     for file, tensors in arrays.items():
         assert set(loaded.arrays[file]) == set(tensors)
         for name, tensor in tensors.items():
@@ -102,11 +109,18 @@ def test_tensors_of_the_words_network() -> None:
     assert tensor_shapes(tiny_settings(words_cell="rnn"), 9)["words"] == expected
     inputs = {"W_xf": (6, 36), "b_xf": (36,), "W_xb": (6, 36), "b_xb": (36,)}
     recurrent = {"W_f": (12, 36), "b_f": (36,), "W_b": (12, 36), "b_b": (36,)}
-    assert tensor_shapes(tiny_settings(words_cell="gru"), 9)["words"] == {**shared, **recurrent, **inputs}
+    assert tensor_shapes(tiny_settings(words_cell="gru"), 9)["words"] == {
+        **shared,
+        **recurrent,
+        **inputs,
+    }
 
 
 def test_a_pack_older_than_the_words_cell(pack: Path) -> None:
-    """What versions without the field wrote, and read: it is "rnn", and packs that have it are written so still."""
+    """What versions without the field wrote, and read.
+
+    It is "rnn", and packs that have it are written so still.
+    """
     assert "cell" not in json.loads((pack / "pack.json").read_text())["words"]
     assert Pack.load(pack).settings.words.cell == "rnn"
     edit(pack, lambda content: content["words"].update(cell="rnn"))
@@ -150,14 +164,25 @@ def test_a_bank_and_its_file_belong_together(tmp_path: Path) -> None:
     edit(pack, lambda content: content["bank"].update(words=7))
     refuse(pack, "bank.safetensors", r"expected words of shape \(7, 8\), found \(6, 8\)")
     (pack / "pack.json").write_text(description)
-    put_tensors(pack, "bank.safetensors", lambda bank: bank.update(region_counts=np.array([1, 9], np.float16)))
-    refuse(pack, "bank.safetensors", "expected counts of at least 1 that sum to 5 regions, found others")
+    put_tensors(
+        pack,
+        "bank.safetensors",
+        lambda bank: bank.update(region_counts=np.array([1, 9], np.float16)),
+    )
+    refuse(
+        pack,
+        "bank.safetensors",
+        "expected counts of at least 1 that sum to 5 regions, found others",
+    )
     edit(pack, lambda content: content["alignment"].update(score="max"))
     refuse(pack, "pack.json", "bank: expected a score of the kind \"mean\", found 'max'")
 
 
 def test_training_photos_come_back(tmp_path: Path) -> None:
-    settings, known = tiny_settings(), listed(np.random.default_rng(0).integers(0, 256, (20, 16), dtype=np.uint8))
+    settings, known = (
+        tiny_settings(),
+        listed(np.random.default_rng(0).integers(0, 256, (20, 16), dtype=np.uint8)),
+    )
     parts = settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()
     saved = save_pack(tmp_path / "pack", *parts, training_photos=known)
     assert saved.training_photos is not None
@@ -217,13 +242,17 @@ def test_a_full_disk_leaves_the_old_pack(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(PackError, match=r"pack: the pack could not be written: No space left on device\.$"):
+    with pytest.raises(
+        PackError, match=r"pack: the pack could not be written: No space left on device\.$"
+    ):
         write_tiny_pack(tmp_path / "pack", seed=1)
     assert [path.name for path in tmp_path.iterdir()] == ["pack"]
     assert Pack.load(tmp_path / "pack").checksum == old.checksum
 
 
-def test_a_rename_that_fails_puts_the_old_pack_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_rename_that_fails_puts_the_old_pack_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = write_tiny_pack(tmp_path / "pack")
     rename = Path.rename
 
@@ -245,12 +274,23 @@ def test_a_rename_that_fails_puts_the_old_pack_back(tmp_path: Path, monkeypatch:
         (lambda a: a.pop("words"), r"words.safetensors: expected the tensors .* found \[\]"),
         (lambda a: a["words"].pop("W_f"), r"words.safetensors: expected the tensors .*W_f"),
         (lambda a: a["words"].update(extra=np.zeros(1)), "found .*extra"),
-        (lambda a: a["projection"].update(b_m=np.zeros(9)), r"expected b_m of shape \(8,\), found \(9,\)"),
-        (lambda a: a["projection"].update(b_m=np.full(8, 1e6)), "b_m holds a number that is not finite or beyond"),
-        (lambda a: a["projection"].update(b_m=np.full(8, np.nan)), "b_m holds a number that is not finite or beyond"),
+        (
+            lambda a: a["projection"].update(b_m=np.zeros(9)),
+            r"expected b_m of shape \(8,\), found \(9,\)",
+        ),
+        (
+            lambda a: a["projection"].update(b_m=np.full(8, 1e6)),
+            "b_m holds a number that is not finite or beyond",
+        ),
+        (
+            lambda a: a["projection"].update(b_m=np.full(8, np.nan)),
+            "b_m holds a number that is not finite or beyond",
+        ),
     ],
 )
-def test_parts_that_do_not_fit_are_not_saved(tmp_path: Path, change: Callable[[Any], Any], message: str) -> None:
+def test_parts_that_do_not_fit_are_not_saved(
+    tmp_path: Path, change: Callable[[Any], Any], message: str
+) -> None:
     settings = tiny_settings()
     arrays = tiny_arrays(settings)
     change(arrays)
@@ -262,7 +302,9 @@ def test_parts_that_do_not_fit_are_not_saved(tmp_path: Path, change: Callable[[A
 def test_a_graph_that_does_not_fit_is_not_saved(tmp_path: Path) -> None:
     settings = tiny_settings()
     with pytest.raises(PackError, match=r"vision.onnx: expected an ONNX graph"):
-        save_pack(tmp_path / "pack", settings, tiny_arrays(settings), b"no graph", tiny_vocabulary())
+        save_pack(
+            tmp_path / "pack", settings, tiny_arrays(settings), b"no graph", tiny_vocabulary()
+        )
     assert list(tmp_path.iterdir()) == []
 
 
@@ -330,7 +372,11 @@ def test_odd_training_photos(pack: Path, data: bytes) -> None:
     photos = Pack.load(pack).training_photos
     assert photos is not None and len(photos) == 2
     put(pack, TRAINING_PHOTOS_FILE, data)
-    refuse(pack, TRAINING_PHOTOS_FILE, "expected (1 to 1000000 fingerprints|fingerprints in rising order)")
+    refuse(
+        pack,
+        TRAINING_PHOTOS_FILE,
+        "expected (1 to 1000000 fingerprints|fingerprints in rising order)",
+    )
 
 
 def test_training_photos_that_are_listed_must_be_there_and_whole(pack: Path) -> None:
@@ -361,7 +407,10 @@ def test_training_photos_that_are_listed_must_be_there_and_whole(pack: Path) -> 
         (b"[]", 'expected "format": "regiontalk-pack", found no object'),
         (b"{}", 'expected "format": "regiontalk-pack", found None. This is not a RegionTalk pack'),
         (b'{"format": "other"}', "found 'other'. This is not a RegionTalk pack"),
-        (b'{"format": {"a": "' + b"x" * 9999 + b'"}}', "found {'a': 'xxxx.*. This is not a RegionTalk pack"),
+        (
+            b'{"format": {"a": "' + b"x" * 9999 + b'"}}',
+            "found {'a': 'xxxx.*. This is not a RegionTalk pack",
+        ),
     ],
 )
 def test_odd_descriptions(pack: Path, text: bytes, message: str) -> None:
@@ -372,14 +421,26 @@ def test_odd_descriptions(pack: Path, text: bytes, message: str) -> None:
 @pytest.mark.parametrize("version", [0, 2, 10**30, "1", 1.0, True, None, [1]])
 def test_other_versions(pack: Path, version: Any) -> None:
     edit(pack, lambda content: content.update(format_version=version))
-    refuse(pack, "pack.json", "expected format_version 1, found .*version of RegionTalk that the pack was made for")
+    refuse(
+        pack,
+        "pack.json",
+        "expected format_version 1, found .*version of RegionTalk that the pack was made for",
+    )
 
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("vision", "size"), 10**9, "vision: size: expected a whole number from 8 to 2048, found 1000000000"),
-        (("vision", "size"), 10**400, "vision: size: expected a whole number from 8 to 2048, found a huge number"),
+        (
+            ("vision", "size"),
+            10**9,
+            "vision: size: expected a whole number from 8 to 2048, found 1000000000",
+        ),
+        (
+            ("vision", "size"),
+            10**400,
+            "vision: size: expected a whole number from 8 to 2048, found a huge number",
+        ),
         (("vision", "size"), "64", "vision: size: expected a whole number"),
         (("vision", "nms_iou"), None, "vision: nms_iou: expected a number from 0 to 1, found None"),
         (("vision",), None, "vision: expected an object, found None"),
@@ -391,12 +452,23 @@ def test_other_versions(pack: Path, version: Any) -> None:
         (
             ("words", "gates"),
             3,
-            r"words: expected the fields hidden, embedding, cell, vector_dim; .* foreign \['gates'\]",
+            (
+                r"words: expected the fields hidden, embedding, cell, vector_dim; "
+                r".* foreign \['gates'\]"
+            ),
         ),
-        (("alignment", "score"), "median", "alignment: score: expected one of max, sum, mean, found 'median'"),
+        (
+            ("alignment", "score"),
+            "median",
+            "alignment: score: expected one of max, sum, mean, found 'median'",
+        ),
         (("alignment", "beta"), -1, "alignment: beta: expected a number from 0"),
         (("photo_captioner", "cell"), "../rnn", "photo_captioner: cell: expected one of"),
-        (("region_captioner", "max_words"), 10**9, "region_captioner: max_words: expected a whole number"),
+        (
+            ("region_captioner", "max_words"),
+            10**9,
+            "region_captioner: max_words: expected a whole number",
+        ),
         (("name",), "\x1b[2J", "name: expected a line"),
         (("results",), "good", "results: expected an object"),
         (("surprise",), 1, r"foreign \['surprise'\]"),
@@ -418,7 +490,9 @@ def test_odd_settings(pack: Path, path: tuple[str, ...], value: Any, message: st
     refuse(pack, "pack.json", message)
 
 
-@pytest.mark.parametrize("section", ["name", "vision", "words", "photo_captioner", "trained_on", "files"])
+@pytest.mark.parametrize(
+    "section", ["name", "vision", "words", "photo_captioner", "trained_on", "files"]
+)
 def test_a_missing_section(pack: Path, section: str) -> None:
     edit(pack, lambda content: content.pop(section))
     refuse(pack, "pack.json", "files" if section == "files" else rf"missing \['{section}'\]")
@@ -439,7 +513,11 @@ def test_a_description_that_fits_other_tensors(pack: Path) -> None:
 
 def test_another_cell(pack: Path) -> None:
     edit(pack, lambda content: content["photo_captioner"].update(cell="lstm"))
-    refuse(pack, "photo_captioner.safetensors", "expected W_hx of shape|expected W_hh of shape|expected b_")
+    refuse(
+        pack,
+        "photo_captioner.safetensors",
+        "expected W_hx of shape|expected W_hh of shape|expected b_",
+    )
 
 
 def test_another_cell_of_the_words_network(pack: Path) -> None:
@@ -467,7 +545,11 @@ def test_odd_vocabularies(pack: Path, text: bytes, message: str) -> None:
 
 
 def test_a_vocabulary_of_another_length(pack: Path) -> None:
-    put(pack, "vocabulary.json", json.dumps({"words": ["a", "dog"], "counts": [9, 0, 5, 4]}).encode())
+    put(
+        pack,
+        "vocabulary.json",
+        json.dumps({"words": ["a", "dog"], "counts": [9, 0, 5, 4]}).encode(),
+    )
     refuse(pack, "words.safetensors", r"expected embedding of shape \(4, 6\), found \(32, 6\)")
 
 
@@ -510,20 +592,30 @@ def test_a_header_longer_than_the_file(pack: Path) -> None:
 def test_wrong_tensors(pack: Path, name: str) -> None:
     file = f"{name}.safetensors"
     first = sorted(tensor_shapes(tiny_settings(), len(WORDS) + 2)[name])[0]
-    put_tensors(pack, file, lambda tensors: tensors.update({first: tensors[first][..., :-1].copy()}))
+    put_tensors(
+        pack, file, lambda tensors: tensors.update({first: tensors[first][..., :-1].copy()})
+    )
     refuse(pack, file, f"expected {first} of shape")
     put_tensors(pack, file, lambda tensors: tensors.pop(first))
     refuse(pack, file, f"expected the tensors .*{first}")
 
 
 def test_a_tensor_more(pack: Path) -> None:
-    put_tensors(pack, "projection.safetensors", lambda tensors: tensors.update(more=np.zeros(1, np.float16)))
+    put_tensors(
+        pack, "projection.safetensors", lambda tensors: tensors.update(more=np.zeros(1, np.float16))
+    )
     refuse(pack, "projection.safetensors", "expected the tensors W_m, b_m, found .*more")
 
 
-@pytest.mark.parametrize(("dtype", "name"), [(np.float32, "F32"), (np.int16, "I16"), (np.uint8, "U8")])
+@pytest.mark.parametrize(
+    ("dtype", "name"), [(np.float32, "F32"), (np.int16, "I16"), (np.uint8, "U8")]
+)
 def test_tensors_of_another_type(pack: Path, dtype: type, name: str) -> None:
-    put_tensors(pack, "projection.safetensors", lambda tensors: tensors.update(b_m=tensors["b_m"].astype(dtype)))
+    put_tensors(
+        pack,
+        "projection.safetensors",
+        lambda tensors: tensors.update(b_m=tensors["b_m"].astype(dtype)),
+    )
     refuse(pack, "projection.safetensors", f"expected b_m as F16, found '{name}'")
 
 
@@ -553,7 +645,11 @@ def test_vectors_of_placed_words_are_bytes(tmp_path: Path) -> None:
 
 def test_vectors_of_placed_words_are_nothing_else(tmp_path: Path) -> None:
     pack = with_placed(tmp_path / "pack", np.ones((2, 3), np.float32))
-    put_tensors(pack, "placed.safetensors", lambda tensors: tensors.update(vectors=np.ones((2, 3), np.float16)))
+    put_tensors(
+        pack,
+        "placed.safetensors",
+        lambda tensors: tensors.update(vectors=np.ones((2, 3), np.float16)),
+    )
     refuse(pack, "placed.safetensors", "expected vectors as I8, found 'F16'")
 
 
@@ -575,7 +671,9 @@ def included(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_packs_are_found_by_name_or_folder(included: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packs_are_found_by_name_or_folder(
+    included: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert find_pack() == find_pack("everyday-en") == included / "everyday-en"
     assert find_pack("other") == included / "other"
     (tmp_path / "other").mkdir()
@@ -586,17 +684,23 @@ def test_packs_are_found_by_name_or_folder(included: Path, tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("name", ["nothing", "../packs/nothing", "", "\0", "\x1b[2J", ".."])
-def test_packs_that_are_not_there(included: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_packs_that_are_not_there(
+    included: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     if name in ("", ".."):
         with pytest.raises(PackError, match=r"pack.json|neither"):
             Pack.load(find_pack(name))
         return
-    with pytest.raises(PackError, match=r"neither a pack's folder .*Included: everyday-en, other\.") as caught:
+    with pytest.raises(
+        PackError, match=r"neither a pack's folder .*Included: everyday-en, other\."
+    ) as caught:
         find_pack(name)
     assert str(caught.value).isprintable()
 
 
 def test_no_default_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(regiontalk.pack, "_INCLUDED", tmp_path / "packs")
-    with pytest.raises(PackError, match=r"default pack everyday-en is missing.*Install RegionTalk again, or name"):
+    with pytest.raises(
+        PackError, match=r"default pack everyday-en is missing.*Install RegionTalk again, or name"
+    ):
         find_pack()

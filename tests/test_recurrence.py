@@ -49,13 +49,18 @@ def test_gru_by_hand() -> None:
     state = start("gru", np.array([[0.5]]), weights)
     np.testing.assert_allclose(STEPS["gru"](state, word, EACH[:1], weights)[0], [[np.tanh(0.5)]])
     weights["b_x"] = np.array([50.0, -50.0, 0.3])  # r = 1, z = 0
-    np.testing.assert_allclose(STEPS["gru"](state, word, EACH[:1], weights)[0], [[np.tanh(0.3 + 2 * np.tanh(0.5))]])
+    np.testing.assert_allclose(
+        STEPS["gru"](state, word, EACH[:1], weights)[0], [[np.tanh(0.3 + 2 * np.tanh(0.5))]]
+    )
 
 
 def test_gru_update_is_the_step_with_the_words_part_given() -> None:
     weights = random_weights("gru")
     rng = np.random.default_rng(4)
-    h, x = rng.normal(size=(5, H)).astype(np.float32), rng.normal(size=(5, D_WORD)).astype(np.float32)
+    h, x = (
+        rng.normal(size=(5, H)).astype(np.float32),
+        rng.normal(size=(5, D_WORD)).astype(np.float32),
+    )
     updated = gru_update(h, x @ weights["W_hx"] + weights["b_x"], weights["W_hh"], weights["b_h"])
     np.testing.assert_array_equal(updated, STEPS["gru"]((h,), x, EACH[:5], weights)[0])
     assert updated.dtype == np.float32
@@ -85,7 +90,12 @@ def test_gates_are_in_torchs_order(cell: str) -> None:
     torch = pytest.importorskip("torch")
     weights = random_weights(cell)
     network = {"gru": torch.nn.GRUCell, "lstm": torch.nn.LSTMCell}[cell](D_WORD, H)
-    for name, ours in (("weight_ih", "W_hx"), ("weight_hh", "W_hh"), ("bias_ih", "b_x"), ("bias_hh", "b_h")):
+    for name, ours in (
+        ("weight_ih", "W_hx"),
+        ("weight_hh", "W_hh"),
+        ("bias_ih", "b_x"),
+        ("bias_hh", "b_h"),
+    ):
         getattr(network, name).data = torch.from_numpy(weights[ours].T.copy())
     rng = np.random.default_rng(1)
     state = start(cell, rng.normal(size=(6, D_CONTEXT)).astype(np.float32), weights)
@@ -102,10 +112,13 @@ def test_gates_are_in_torchs_order(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", sorted(STEPS))
 def test_a_state_is_rows_of_the_first_array_h(cell: str) -> None:
-    """Searches gather rows of every array of a state, so each row must depend on its own row only."""
+    """Searches gather rows of every array of a state, so each must depend on its own row only."""
     weights = random_weights(cell)
     rng = np.random.default_rng(2)
-    contexts, x = rng.normal(size=(5, D_CONTEXT)).astype(np.float32), rng.normal(size=(5, D_WORD)).astype(np.float32)
+    contexts, x = (
+        rng.normal(size=(5, D_CONTEXT)).astype(np.float32),
+        rng.normal(size=(5, D_WORD)).astype(np.float32),
+    )
     state = STEPS[cell](start(cell, contexts, weights), x, EACH[:5], weights)
     picked = np.array([3, 0, 3])
     again = STEPS[cell](start(cell, contexts[picked], weights), x, picked, weights)

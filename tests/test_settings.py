@@ -78,7 +78,12 @@ def test_captioner_rules(field: str, value: Any, message: str) -> None:
 def test_how_captions_are_searched_for_is_told() -> None:
     captioner = tiny_settings().photo_captioner
     assert captioner.search() == {"beam": 3, "max_words": 8, "length_normalisation": 0.0}
-    assert replace(captioner, fit=0.5).search(7) == {"beam": 7, "max_words": 8, "length_normalisation": 0.0, "fit": 0.5}
+    assert replace(captioner, fit=0.5).search(7) == {
+        "beam": 7,
+        "max_words": 8,
+        "length_normalisation": 0.0,
+        "fit": 0.5,
+    }
 
 
 @pytest.mark.parametrize("score", ["max", "sum", "mean"])
@@ -91,7 +96,9 @@ def test_kinds_of_score(score: str) -> None:
 
 def test_the_cell_of_the_words_network_may_be_missing() -> None:
     assert WordsSettings.from_json({"hidden": 4, "embedding": 3}) == WordsSettings(4, 3, "rnn")
-    assert WordsSettings.from_json({"hidden": 4, "embedding": 3, "cell": "gru"}) == WordsSettings(4, 3, "gru")
+    assert WordsSettings.from_json({"hidden": 4, "embedding": 3, "cell": "gru"}) == WordsSettings(
+        4, 3, "gru"
+    )
     with pytest.raises(ValueError, match=r"missing \['embedding'\], foreign \[\]"):
         WordsSettings.from_json({"hidden": 4, "cell": "gru"})
     with pytest.raises(ValueError, match=r"^cell: expected one of rnn, gru, found 'lstm'"):
@@ -107,13 +114,19 @@ def test_defaults_are_not_written() -> None:
 
 
 def test_bank_rules() -> None:
-    settings = replace(tiny_settings(), alignment=AlignmentSettings("mean", beta=1.0), bank=tiny_bank())
+    settings = replace(
+        tiny_settings(), alignment=AlignmentSettings("mean", beta=1.0), bank=tiny_bank()
+    )
     assert PackSettings.from_json(json.loads(json.dumps(settings.to_json()))) == settings
     assert "bank" not in tiny_settings().to_json()
-    with pytest.raises(ValueError, match=r'^bank: expected a score of the kind "mean", found .max.'):
+    with pytest.raises(
+        ValueError, match=r'^bank: expected a score of the kind "mean", found .max.'
+    ):
         replace(tiny_settings(), bank=tiny_bank())
     for counts in ({"regions": 1}, {"words": 2}):
-        with pytest.raises(ValueError, match="at least a region for each photo and a word for each sentence"):
+        with pytest.raises(
+            ValueError, match="at least a region for each photo and a word for each sentence"
+        ):
             replace(tiny_bank(), **counts)
     with pytest.raises(ValueError, match="expected photos and sentences, or neither"):
         BankSettings(photos=1, regions=1)
@@ -139,7 +152,11 @@ def nested(depth: int) -> dict[str, Any]:
         ("licence", "\x1b[31mred", "a line of 1 to 200 printable"),
         ("trained_on", [], r"an object, found \[\]"),
         ("trained_on", nested(21), "an object, nested at most 20 deep, found "),
-        ("results", nested(10**5), "an object, nested at most 20 deep, found something nested too deep"),
+        (
+            "results",
+            nested(10**5),
+            "an object, nested at most 20 deep, found something nested too deep",
+        ),
         ("vision", {"size": 3}, "a VisionSettings"),
     ],
 )
@@ -165,7 +182,9 @@ def test_fields_must_be_exactly_those() -> None:
 def test_an_error_names_its_section() -> None:
     data = tiny_settings().to_json()
     data["vision"]["side"] = "4"
-    with pytest.raises(ValueError, match=r"^vision: side: expected a whole number from 1 to 256, found '4'$"):
+    with pytest.raises(
+        ValueError, match=r"^vision: side: expected a whole number from 1 to 256, found '4'$"
+    ):
         PackSettings.from_json(data)
 
 

@@ -40,11 +40,20 @@ def test_regions_count() -> None:
     ("changes", "message"),
     [
         ({"boxes_xyxy": np.zeros((0, 4), np.float32)}, "at least one region"),
-        ({"boxes_xyxy": np.zeros((2, 3), np.float32)}, r"boxes_xyxy has shape \(2, 3\), expected \(2, 4\)"),
+        (
+            {"boxes_xyxy": np.zeros((2, 3), np.float32)},
+            r"boxes_xyxy has shape \(2, 3\), expected \(2, 4\)",
+        ),
         ({"scores": np.ones(3, np.float32)}, r"scores has shape \(3,\), expected \(2,\)"),
-        ({"features": np.zeros((1, 3), np.float32)}, r"features has shape \(1, 3\), expected \(2, None\)"),
+        (
+            {"features": np.zeros((1, 3), np.float32)},
+            r"features has shape \(1, 3\), expected \(2, None\)",
+        ),
         ({"vectors": np.zeros(2, np.float32)}, r"vectors has shape \(2,\), expected \(2, None\)"),
-        ({"vectors": np.full((2, 2), np.nan, np.float32)}, "vectors holds a value that is not finite"),
+        (
+            {"vectors": np.full((2, 2), np.nan, np.float32)},
+            "vectors holds a value that is not finite",
+        ),
         ({"scores": np.array([1, np.inf], np.float32)}, "scores holds a value that is not finite"),
         ({"width": 41}, "region 0 must be the whole photo"),
     ],
@@ -79,7 +88,9 @@ def test_alignment_to_json() -> None:
     box = (1.0, 2.0, 10.0, 20.0)
     phrase = Phrase("a dog", 0, 2, 1, box, 2.25)
     scores = np.array([[0.0, 0.25], [9.0, 2.0]], np.float32)
-    found = Alignment(some_regions(), some_sentence(), 1.0, 2.25, np.array([1, 1]), scores, (phrase,)).to_json()
+    found = Alignment(
+        some_regions(), some_sentence(), 1.0, 2.25, np.array([1, 1]), scores, (phrase,)
+    ).to_json()
     assert json.loads(json.dumps(found)) == {
         "file": "dog.jpg",
         "width": 40,
@@ -91,7 +102,15 @@ def test_alignment_to_json() -> None:
             {"text": "dog", "known": True, "region": 1, "score": 2.0},
         ],
         "phrases": [
-            {"text": "a dog", "start": 0, "end": 2, "region": 1, "box_xyxy": list(box), "score": 2.25, "found": True}
+            {
+                "text": "a dog",
+                "start": 0,
+                "end": 2,
+                "region": 1,
+                "box_xyxy": list(box),
+                "score": 2.25,
+                "found": True,
+            }
         ],
         "regions": regions_to_json(some_regions()),
     }
@@ -102,17 +121,33 @@ def test_alignment_to_json_with_probabilities() -> None:
     scores = np.array([[0.0, 0.25], [9.0, 2.0]], np.float32)
     sentence = replace(some_sentence(), kinds=("learnt", "unknown"))
     alignment = Alignment(
-        some_regions(), sentence, 1.0, 2.25, np.array([1, 1]), scores, (phrase,), (None, 0.12345), 0.12345
+        some_regions(),
+        sentence,
+        1.0,
+        2.25,
+        np.array([1, 1]),
+        scores,
+        (phrase,),
+        (None, 0.12345),
+        0.12345,
     )
     found = json.loads(json.dumps(alignment.to_json()))
     assert found["sure"] == 0.1235
-    assert [(word["known"], word["sure"]) for word in found["words"]] == [(True, None), (False, 0.1235)]
+    assert [(word["known"], word["sure"]) for word in found["words"]] == [
+        (True, None),
+        (False, 0.1235),
+    ]
     assert found["phrases"][0]["sure"] == 0.0312 and not found["phrases"][0]["found"]
 
 
 def test_regions_to_dict() -> None:
     regions = regions_to_json(some_regions())
-    assert some_regions().to_dict() == {"file": "dog.jpg", "width": 40, "height": 30, "regions": regions}
+    assert some_regions().to_dict() == {
+        "file": "dog.jpg",
+        "width": 40,
+        "height": 30,
+        "regions": regions,
+    }
 
 
 @pytest.mark.parametrize("kind", [Alignment, Caption, Description, Regions])
@@ -123,27 +158,38 @@ def test_to_dict_is_to_json(kind: type[Any]) -> None:
 def test_reprs_are_short() -> None:
     regions, sentence = some_regions(), some_sentence()
     phrase = Phrase("a dog", 0, 2, 1, (1.26, 2.0, 10.0, 19.6), 2.25)
-    alignment = Alignment(regions, sentence, 1.0, 2.25, np.array([1, 1]), np.ones((2, 2), np.float32), (phrase,))
+    alignment = Alignment(
+        regions, sentence, 1.0, 2.25, np.array([1, 1]), np.ones((2, 2), np.float32), (phrase,)
+    )
     assert repr(regions) == "Regions('dog.jpg', 40 x 30, regions=2)"
     assert repr(sentence) == "Sentence('A dog!', words=2)"
     assert repr(alignment) == "Alignment('dog.jpg', score=2.25, phrases=['a dog' (1, 2, 10, 20)])"
     description = Description(regions, Caption("a dog runs", -4.5), (Caption("a dog", -2.0),))
     assert repr(description) == "Description('dog.jpg', 'a dog runs', region_captions=1)"
     assert repr(phrase) == "Phrase('a dog', (1, 2, 10, 20))"
-    assert repr(replace(phrase, sure=0.123, found=False)) == "Phrase('a dog', (1, 2, 10, 20), sure=0.12, found=False)"
+    assert (
+        repr(replace(phrase, sure=0.123, found=False))
+        == "Phrase('a dog', (1, 2, 10, 20), sure=0.12, found=False)"
+    )
     assert repr(Caption("a dog", -8.7498, (None, 1))) == "Caption('a dog')"
     assert repr(Caption("a dog", -8.7498, sure=1 / 3)) == "Caption('a dog', sure=0.33)"
 
 
 def test_description_to_json() -> None:
-    found = Description(some_regions(), Caption("a dog runs", -4.56789), (Caption("a dog", -2.0),)).to_json()
+    found = Description(
+        some_regions(), Caption("a dog runs", -4.56789), (Caption("a dog", -2.0),)
+    ).to_json()
     assert json.loads(json.dumps(found)) == {
         "file": "dog.jpg",
         "width": 40,
         "height": 30,
         "caption": {"text": "a dog runs", "log_prob": -4.5679},
         "regions": [
-            {"box_xyxy": [1.3, 2.0, 10.0, 20.0], "score": 0.8765, "caption": {"text": "a dog", "log_prob": -2.0}}
+            {
+                "box_xyxy": [1.3, 2.0, 10.0, 20.0],
+                "score": 0.8765,
+                "caption": {"text": "a dog", "log_prob": -2.0},
+            }
         ],
     }
 

@@ -1,4 +1,7 @@
-"""A pack small enough to make in a test: random weights, real English words, a vision graph built node by node."""
+"""A pack small enough to make in a test.
+
+Random weights, real English words, a vision graph built node by node.
+"""
 
 from __future__ import annotations
 
@@ -37,13 +40,20 @@ def tiny_vocabulary() -> Vocabulary:
 
 
 def tiny_settings(cell: str = "gru", words_cell: str = "rnn") -> PackSettings:
-    """Settings of the tiny pack; both captioners have the same cell, the words network may have another."""
-    captioner = CaptionerSettings(cell, HIDDEN, EMBEDDING, beam=3, max_words=8, length_normalisation=0.0)
+    """Settings of the tiny pack.
+
+    Both captioners have the same cell, the words network may have another.
+    """
+    captioner = CaptionerSettings(
+        cell, HIDDEN, EMBEDDING, beam=3, max_words=8, length_normalisation=0.0
+    )
     return PackSettings(
         name="tiny",
         licence="CC0-1.0",
         made_with="regiontalk tests",
-        vision=VisionSettings(SIZE, SIDE, FEATURE_DIM, proposals=5, nms_iou=0.6, min_objectness=0.05),
+        vision=VisionSettings(
+            SIZE, SIDE, FEATURE_DIM, proposals=5, nms_iou=0.6, min_objectness=0.05
+        ),
         space=SpaceSettings(DIM),
         words=WordsSettings(HIDDEN, EMBEDDING, words_cell),
         alignment=AlignmentSettings("max", beta=1.0),
@@ -67,7 +77,10 @@ def tiny_bank() -> BankSettings:
 
 
 def tiny_arrays(settings: PackSettings, seed: int = 0) -> dict[str, dict[str, np.ndarray]]:
-    """Random weights of the right shapes; the captioners' output biases are log word frequencies, as in the paper."""
+    """Random weights of the right shapes.
+
+    The captioners' output biases are log word frequencies, as in the paper.
+    """
     rng = np.random.default_rng(seed)
     vocabulary = tiny_vocabulary()
     arrays = {
@@ -78,19 +91,23 @@ def tiny_arrays(settings: PackSettings, seed: int = 0) -> dict[str, dict[str, np
     for captioner in ("photo_captioner", "region_captioner"):
         arrays[captioner]["b_o"] = frequencies
     if settings.bank.photos:
-        arrays["bank"] |= {"region_counts": np.array(BANK_REGIONS), "word_counts": np.array(BANK_WORDS)}
+        arrays["bank"] |= {
+            "region_counts": np.array(BANK_REGIONS),
+            "word_counts": np.array(BANK_WORDS),
+        }
     return arrays
 
 
 def tiny_vision_onnx(seed: int = 0) -> bytes:
-    """A vision graph: average colours of 4 x 4 tiles through a small layer, a box around each tile."""
+    """A vision graph: average colours of 4 x 4 tiles through a small layer, a box for each tile."""
     return tiny_vision_model(seed).SerializeToString()
 
 
 def tiny_vision_model(seed: int = 0) -> onnx.ModelProto:
     """The graph before it is serialised, for tests that damage it.
 
-    map = relu(tiles / 255 @ W); objectness = sigmoid(map @ w); box = the tile's centre -+ 0.4 sigmoid(map @ V).
+    map = relu(tiles / 255 @ W); objectness = sigmoid(map @ w); box = the tile's centre -+ 0.4
+    sigmoid(map @ V).
     """
     rng = np.random.default_rng(seed)
     steps = (np.arange(SIDE) + 0.5) / SIDE
@@ -104,14 +121,22 @@ def tiny_vision_model(seed: int = 0) -> onnx.ModelProto:
         "zero": np.array(0.0),
         "one": np.array(1.0),
     }
-    initializers = [numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()]
+    initializers = [
+        numpy_helper.from_array(value.astype(np.float32), name) for name, value in constants.items()
+    ]
     initializers.append(numpy_helper.from_array(np.array([0, 3, SIDE * SIDE]), "tiles_shape"))
     initializers.append(numpy_helper.from_array(np.array([0, SIDE * SIDE]), "flat_shape"))
     tile = SIZE // SIDE
     nodes = [
         helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["floats"], ["channels_first"], perm=[0, 3, 1, 2]),
-        helper.make_node("AveragePool", ["channels_first"], ["pooled"], kernel_shape=[tile] * 2, strides=[tile] * 2),
+        helper.make_node(
+            "AveragePool",
+            ["channels_first"],
+            ["pooled"],
+            kernel_shape=[tile] * 2,
+            strides=[tile] * 2,
+        ),
         helper.make_node("Reshape", ["pooled", "tiles_shape"], ["tiles_first"]),
         helper.make_node("Transpose", ["tiles_first"], ["tiles"], perm=[0, 2, 1]),
         helper.make_node("MatMul", ["tiles", "W"], ["linear"]),
@@ -151,6 +176,10 @@ def write_tiny_pack(
     """Save the tiny pack at `folder`, which must not hold anything else."""
     alignment = AlignmentSettings(score, beta=1.0)
     settings = replace(
-        tiny_settings(cell, words_cell), alignment=alignment, bank=tiny_bank() if bank else BankSettings()
+        tiny_settings(cell, words_cell),
+        alignment=alignment,
+        bank=tiny_bank() if bank else BankSettings(),
     )
-    return save_pack(folder, settings, tiny_arrays(settings, seed), tiny_vision_onnx(seed), tiny_vocabulary())
+    return save_pack(
+        folder, settings, tiny_arrays(settings, seed), tiny_vision_onnx(seed), tiny_vocabulary()
+    )

@@ -11,7 +11,8 @@ IPTC = "{http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/}"
 OURS = (f"{DC}description", f"{IPTC}AltTextAccessibility")
 
 LIGHTROOM = b"""\
-<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000 1.000000, 0000/00/00-00:00:00        ">
+<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="Adobe XMP Core 7.0-c000 1.000000, 0000/00/00-00:00:00 \
+       ">
  <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
   <rdf:Description rdf:about=""
     xmlns:xmp="http://ns.adobe.com/xap/1.0/"
@@ -107,7 +108,8 @@ DARKTABLE = b"""\
      <rdf:li
       darktable:num="0"
       darktable:operation="exposure"
-      darktable:params="gz02eJxjYGBgYAFiCQYYOOHEgAZY0QWAgBGLGANDgz0Ej1Q+dlAx68oBEMbFxwX+AwGIBgCbGCeh"
+      darktable:params="gz02eJxjYGBgYAFiCQYYOOHEgAZY0QWAgBGLGANDgz0Ej1Q+dlAx68oBEMbF\
+xwX+AwGIBgCbGCeh"
       darktable:multi_name=""
       darktable:blendop_params="gz11eJxjYIAACQYYOOHEgAYAJNIHIw=="/>
      <rdf:li darktable:num="1" darktable:operation="flip" darktable:enabled="1"/>
@@ -150,7 +152,10 @@ SAMPLES = {"lightroom": LIGHTROOM, "darktable": DARKTABLE, "digikam": DIGIKAM}
 
 
 def others(content: bytes) -> list[str]:
-    """All that a sidecar says but the two texts: each element's and attribute's path and value, in order."""
+    """All that a sidecar says but the two texts.
+
+    Each element's and attribute's path and value, in order.
+    """
     root = fromstring(content)
     return list(_said(root, (), {each for block in _blocks(root) for each in _ours(block)}))
 
@@ -160,7 +165,9 @@ def texts(content: bytes) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for name in OURS:
         path = f"{name}/{RDF}Alt/{RDF}li"
-        for item in (each for block in _blocks(fromstring(content)) for each in block.findall(path)):
+        for item in (
+            each for block in _blocks(fromstring(content)) for each in block.findall(path)
+        ):
             language = item.attrib["{http://www.w3.org/XML/1998/namespace}lang"]
             found.setdefault(name.partition("}")[2], {})[language] = item.text or ""
     return found
@@ -182,7 +189,8 @@ def _said(element: Element, path: tuple[str, ...], left_out: set[Element]) -> It
     path = (*path, element.tag)
     is_block = path[-2:] == (f"{RDF}RDF", f"{RDF}Description")
     attributes = {k: v for k, v in element.attrib.items() if not (is_block and k in OURS)}
-    if not is_block or set(element) - left_out or set(attributes) - {f"{RDF}about"}:  # not a block for our texts alone
+    # not a block for our texts alone
+    if not is_block or set(element) - left_out or set(attributes) - {f"{RDF}about"}:
         yield f"{'/'.join(path)} {sorted(attributes.items())} {(element.text or '').strip()}"
     for child in element:
         yield from _said(child, path, left_out)

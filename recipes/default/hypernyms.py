@@ -1,6 +1,7 @@
-"""What ImageNet's classes are called in plain words: the hypernyms that captions use, by ranges of the class's number.
+"""What ImageNet's classes are called in plain words.
 
-The classes stand in WordNet's order, so that kinds of one thing stand together. Facts after WordNet 3.0.
+The hypernyms that captions use, by ranges of the class's number. The classes stand in WordNet's
+order, so that kinds of one thing stand together. Facts after WordNet 3.0.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Words that nothing in training says: how many find their photo among the held-out ImageNet samples.
+"""Words that nothing in training says: how many find their photo among held-out ImageNet samples.
 
     python recipes/default/unsaid_words.py DATA runs/default/pack
 
-Every third ImageNet sample, by name, and its class's name are held out of training (see `prepare.py`). Of these classes
-those count whose last word neither captions nor names of boxes taught the pack: it can only have a place through word
-vectors. Each is searched for by its name among all held-out samples; ties count against the pack.
+Every third ImageNet sample, by name, and its class's name are held out of training (see
+`prepare.py`). Of these classes those count whose last word neither captions nor names of boxes
+taught the pack: it can only have a place through word vectors. Each is searched for by its name
+among all held-out samples; ties count against the pack.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ AT = (1, 5, 10)
 
 def main() -> None:
     """Measure and print one JSON object."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("pack", help="as for --pack")
     options = parser.parse_args()

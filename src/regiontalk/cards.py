@@ -1,7 +1,7 @@
-"""Cards: a photo with coloured boxes, and words in lines under it, or beside it if the photo is tall.
+"""Cards: a photo with coloured boxes, and words in lines under it, or beside a tall one.
 
-A card is drawn at twice its size and then reduced, so that lines are smooth. Lengths here are pixels of the finished
-picture, whatever the photo's size; `_Card` converts.
+A card is drawn at twice its size and then reduced, so that lines are smooth. Lengths here are
+pixels of the finished picture, whatever the photo's size; `_Card` converts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ _GAP = 22.0  # between the photo and its text
 _BELOW = (960.0, 720.0)  # the photo's space with the text under it
 _BESIDE = (820.0, 860.0)  # and with the text beside it
 _SIDE_PANEL = 400.0
-_LEAST = 96.0  # of the photo's place in either direction, so that labels have room beside a photo that is a mere line
+# Of the photo's place in either direction, so that labels have room beside a photo that is a mere
+# line
+_LEAST = 96.0
 _TALL = 1.1  # height over width from which the text stands beside the photo
 _LINE = 3.5  # thickness of a box
 _MOST_LETTERS = 1000  # of one word or label: more than a line holds
@@ -45,7 +47,10 @@ _BULGE = 0.17  # of a pill beyond its word, in sizes of the text
 
 @dataclass(frozen=True)
 class Word:
-    """A word; with a fill it stands on a pill. `note` goes below it; `joins` makes one pill with the word before."""
+    """A word; with a fill it stands on a pill.
+
+    `note` goes below it; `joins` makes one pill with the word before.
+    """
 
     text: str
     fill: Colour | None = None
@@ -70,7 +75,10 @@ class Flow:
 
 @dataclass(frozen=True)
 class Mark:
-    """A box on the photo, in pixels of the original, with its label; `line` is its line's thickness on the card."""
+    """A box on the photo, in pixels of the original, with its label.
+
+    `line` is its line's thickness on the card.
+    """
 
     box: Rectangle
     colour: Colour
@@ -94,7 +102,8 @@ def draw_card(photo: Photo, marks: Sequence[Mark], blocks: Sequence[Flow]) -> Im
 
     Args:
         photo: the photo, decoded at any size.
-        marks: what to draw on it; of labels that cannot all have a free place, the first ones have it.
+        marks: what to draw on it; of labels that cannot all have a free place, the first ones have
+            it.
         blocks: the text, at least one block.
 
     Returns:
@@ -119,7 +128,10 @@ def draw_card(photo: Photo, marks: Sequence[Mark], blocks: Sequence[Flow]) -> Im
 
 
 def ink_on(fill: Colour) -> Colour:
-    """Black or white, whichever reads better on a fill: its WCAG 2 contrast is at least √21 ≈ 4.6 on any colour."""
+    """Black or white, whichever reads better on a fill.
+
+    Its WCAG 2 contrast is at least √21 ≈ 4.6 on any colour.
+    """
     return max((_BLACK, _PAPER), key=lambda ink: contrast(ink, fill))
 
 
@@ -134,7 +146,10 @@ def contrast(a: Colour, b: Colour) -> float:
 
 
 def _luminance(colour: Colour) -> float:
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (v / 255 for v in colour)]
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+        for c in (v / 255 for v in colour)
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
@@ -159,7 +174,11 @@ def _drawable(text: str) -> str:
     >>> _drawable("café\\n")
     'cafe'
     """
-    return "".join(c for c in unicodedata.normalize("NFKD", text) if c.isprintable() and not unicodedata.combining(c))
+    return "".join(
+        c
+        for c in unicodedata.normalize("NFKD", text)
+        if c.isprintable() and not unicodedata.combining(c)
+    )
 
 
 def _fitted(text: str, size: float, width: float) -> str:
@@ -167,7 +186,12 @@ def _fitted(text: str, size: float, width: float) -> str:
     text = _drawable(text[:_MOST_LETTERS])
     if _width(text, size) <= width:
         return text
-    kept = bisect_right(range(len(text) + 1), width, key=lambda letters: _width(text[:letters] + "...", size)) - 1
+    kept = (
+        bisect_right(
+            range(len(text) + 1), width, key=lambda letters: _width(text[:letters] + "...", size)
+        )
+        - 1
+    )
     return text[: max(kept, 0)].rstrip() + "..."
 
 
@@ -201,7 +225,9 @@ def _set(flow: Flow, width: float) -> tuple[list[_Placed], float]:
 # Drawing
 
 
-def _lay_out(blocks: Sequence[Flow], width: float) -> tuple[list[tuple[Flow, float, float, float]], float]:
+def _lay_out(
+    blocks: Sequence[Flow], width: float
+) -> tuple[list[tuple[Flow, float, float, float]], float]:
     """Blocks without a badge over the full width, then those with one, in one or two columns.
 
     Returns:
@@ -244,11 +270,17 @@ class _Card:
         x0, y0, x1, y1 = self._pixels(frame)
         size = (max(x1 - x0, 1), max(y1 - y0, 1))
         mask = Image.new("L", size, 0)
-        ImageDraw.Draw(mask).rounded_rectangle((0, 0, size[0] - 1, size[1] - 1), 10 * _OVERSAMPLING, fill=255)
-        self.image.paste(image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0), (x0, y0), mask)
+        ImageDraw.Draw(mask).rounded_rectangle(
+            (0, 0, size[0] - 1, size[1] - 1), 10 * _OVERSAMPLING, fill=255
+        )
+        self.image.paste(
+            image.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0), (x0, y0), mask
+        )
 
-    def marks(self, marks: Sequence[Mark], frame: Rectangle, place: Rectangle, scale: float) -> None:
-        """Boxes, thin and then large ones first so that thick and small ones lie on top, and then all labels."""
+    def marks(
+        self, marks: Sequence[Mark], frame: Rectangle, place: Rectangle, scale: float
+    ) -> None:
+        """Boxes, thin and large ones first so that thick and small ones lie on top; then labels."""
         boxes = [_on_card(mark.box, frame, scale) for mark in marks]
         areas = area(np.array(boxes).reshape(-1, 4))
         for row in np.lexsort((-areas, np.array([mark.line for mark in marks]))):
@@ -273,18 +305,31 @@ class _Card:
     def _outline(self, box: Rectangle, mark: Mark) -> None:
         """A line in colour between two thin white ones: seen on any photo."""
         radius = (10 if mark.whole else 6) * _OVERSAMPLING
-        for grow, fill, thickness in ((1.25, _PAPER, mark.line + 2.5), (0.0, mark.colour, mark.line)):
-            x0, y0, x1, y1 = self._pixels((box[0] - grow, box[1] - grow, box[2] + grow, box[3] + grow))
+        for grow, fill, thickness in (
+            (1.25, _PAPER, mark.line + 2.5),
+            (0.0, mark.colour, mark.line),
+        ):
+            x0, y0, x1, y1 = self._pixels(
+                (box[0] - grow, box[1] - grow, box[2] + grow, box[3] + grow)
+            )
             shape = (x0, y0, max(x1, x0 + 1), max(y1, y0 + 1))
-            self.draw.rounded_rectangle(shape, radius, outline=fill, width=round(thickness * _OVERSAMPLING))
+            self.draw.rounded_rectangle(
+                shape, radius, outline=fill, width=round(thickness * _OVERSAMPLING)
+            )
 
-    def _label(self, mark: Mark, box: Rectangle, place: Rectangle, taken: Sequence[Rectangle]) -> Rectangle:
+    def _label(
+        self, mark: Mark, box: Rectangle, place: Rectangle, taken: Sequence[Rectangle]
+    ) -> Rectangle:
         """The words or number of a box on a patch of its colour; -> where it came to lie."""
         size = 17.0
         text = _fitted(mark.label, size, min(place[2] - place[0] - 20, 320))
         patch = _free_place(box, (max(_width(text, size) + 14, 26.0), 26.0), place, taken)
-        self.draw.rounded_rectangle(self._pixels(patch), 6 * _OVERSAMPLING, mark.colour, _PAPER, _OVERSAMPLING)
-        self._write(text, (patch[0] + patch[2]) / 2, (patch[1] + patch[3]) / 2, size, ink_on(mark.colour))
+        self.draw.rounded_rectangle(
+            self._pixels(patch), 6 * _OVERSAMPLING, mark.colour, _PAPER, _OVERSAMPLING
+        )
+        self._write(
+            text, (patch[0] + patch[2]) / 2, (patch[1] + patch[3]) / 2, size, ink_on(mark.colour)
+        )
         return patch
 
     def _badge(self, badge: Word, x: float, y: float, size: float) -> None:
@@ -296,10 +341,15 @@ class _Card:
         self._write(badge.text, x + side / 2, middle, size * 0.9, ink_on(fill))
 
     def _pill(self, item: _Placed, size: float, x: float, y: float) -> None:
-        """What a word stands on; one that joins the word before reaches into that one's, over its round end."""
+        """What a word stands on.
+
+        One that joins the word before reaches into that one's, over its round end.
+        """
         bulge = size * _BULGE
         left = x + item.x - (2 * bulge if item.word.joins else bulge)
-        shape = self._pixels((left, y + item.y, x + item.x + item.width + bulge, y + item.y + size * 1.44))
+        shape = self._pixels(
+            (left, y + item.y, x + item.x + item.width + bulge, y + item.y + size * 1.44)
+        )
         radius = 7 * _OVERSAMPLING
         corners = (not item.word.joins, True, True, not item.word.joins)
         self.draw.rounded_rectangle(shape, radius, item.word.fill, corners=corners)
@@ -328,10 +378,13 @@ def _on_card(box: Rectangle, frame: Rectangle, scale: float) -> Rectangle:
     return x0, y0, max(min(x1, high_x), x0 + 1), max(min(y1, high_y), y0 + 1)
 
 
-def _free_place(box: Rectangle, size: tuple[float, float], place: Rectangle, taken: Sequence[Rectangle]) -> Rectangle:
-    """Where a label of this size goes: at a corner of its box, on no other label if possible, never off the photo.
+def _free_place(
+    box: Rectangle, size: tuple[float, float], place: Rectangle, taken: Sequence[Rectangle]
+) -> Rectangle:
+    """Where a label of this size goes: at a corner of its box, never off the photo.
 
-    A label of a small box stands outside, so that what is in the box can be seen.
+    On no other label, if possible. A label of a small box stands outside, so that what is in the
+    box can be seen.
     """
     width, height = size
     x0, y0, x1, y1 = box
@@ -344,7 +397,10 @@ def _free_place(box: Rectangle, size: tuple[float, float], place: Rectangle, tak
         x = max(min(corner_x, place[2] - width - 3), place[0] + 3)
         y = max(min(corner_y, place[3] - height - 3), place[1] + 3)
         patches.append((x, y, x + width, y + height))
-    return next((patch for patch in patches if not any(_overlap(patch, other) for other in taken)), patches[0])
+    return next(
+        (patch for patch in patches if not any(_overlap(patch, other) for other in taken)),
+        patches[0],
+    )
 
 
 def _overlap(a: Rectangle, b: Rectangle) -> bool:

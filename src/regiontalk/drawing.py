@@ -1,4 +1,4 @@
-"""Pictures of what was found, after the paper's figures 5 and 7: boxes and words in matching colours."""
+"""Pictures of what was found, after the paper's figures 5 and 7, in matching colours."""
 
 from __future__ import annotations
 
@@ -21,10 +21,18 @@ PALETTE: tuple[Colour, ...] = (
     (213, 94, 0),
     (86, 180, 233),
 )
-"""Okabe and Ito's colours, which people with any colour vision can tell apart, neighbours as different as can be."""
+"""Okabe and Ito's colours, which people with any colour vision can tell apart, neighbours as
+different as can be."""
 
-RAMP: tuple[Colour, ...] = ((250, 240, 200), (240, 190, 60), (215, 95, 0), (150, 20, 50), (70, 0, 75))
-"""From a short vector to a long one: ever darker, so that any colour vision, and a grey print, keeps the order."""
+RAMP: tuple[Colour, ...] = (
+    (250, 240, 200),
+    (240, 190, 60),
+    (215, 95, 0),
+    (150, 20, 50),
+    (70, 0, 75),
+)
+"""From a short vector to a long one: ever darker, so that any colour vision, and a grey print,
+keeps the order."""
 
 MOST_REGIONS = len(PALETTE)
 """Regions in a description's picture: as many as there are colours."""
@@ -34,10 +42,10 @@ _SAME_PLACE = 0.5  # IoU above which a description's picture shows only the sure
 
 
 def draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
-    """A sentence under its photo, each word in the colour of its box (figure 5), with how sure it is.
+    """A sentence under its photo, each word in its box's colour (figure 5), with how sure it is.
 
-    Words of what was not found are grey, and boxes of such words only are left out. Without probabilities each word has
-    its score v_i · s_t.
+    Words of what was not found are grey, and boxes of such words only are left out. Without
+    probabilities each word has its score v_i · s_t.
 
     Args:
         photo: the photo, decoded at any size.
@@ -58,21 +66,32 @@ def draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
         for place in range(phrase.start, phrase.end):
             fill = colours[phrase.region] if strong[place] else None
             note = notes[place] if strong[place] else ""
-            words.append(Word(alignment.sentence.words[place], fill, note, joins=place > phrase.start))
+            words.append(
+                Word(alignment.sentence.words[place], fill, note, joins=place > phrase.start)
+            )
     boxes = alignment.regions.boxes_xyxy
-    marks = [Mark(_rectangle(boxes[r]), colours[r], _label(alignment, r), r == WHOLE_PHOTO) for r in shown]
-    total = f"score {alignment.score:.2f}" if alignment.sure is None else f"sure {alignment.sure:.0%}"
-    return draw_card(photo, marks, [Flow(words, size=25, ink=GREY), Flow([Word(total)], size=15, ink=GREY)])
+    marks = [
+        Mark(_rectangle(boxes[r]), colours[r], _label(alignment, r), r == WHOLE_PHOTO)
+        for r in shown
+    ]
+    total = (
+        f"score {alignment.score:.2f}" if alignment.sure is None else f"sure {alignment.sure:.0%}"
+    )
+    return draw_card(
+        photo, marks, [Flow(words, size=25, ink=GREY), Flow([Word(total)], size=15, ink=GREY)]
+    )
 
 
-def draw_description(photo: Photo, description: Description, most: int = MOST_REGIONS) -> Image.Image:
+def draw_description(
+    photo: Photo, description: Description, most: int = MOST_REGIONS
+) -> Image.Image:
     """A photo with its caption, and its regions as numbered boxes with theirs (figure 7).
 
     Args:
         photo: the photo, decoded at any size.
         description: of this photo.
-        most: the most regions to show, the surest ones. If there are more, those in the place of a surer one, or with
-            its caption, are left out.
+        most: the most regions to show, the surest ones. If there are more, those in the place of a
+            surer one, or with its caption, are left out.
 
     Returns:
         An RGB picture about a thousand pixels wide.
@@ -95,10 +114,17 @@ def draw_description(photo: Photo, description: Description, most: int = MOST_RE
 
 
 def draw_regions(photo: Photo, regions: Regions) -> Image.Image:
-    """A photo with all its regions as boxes, each with its objectness; otherwise as `draw_description`."""
+    """A photo with all its regions as boxes, each with its objectness.
+
+    Otherwise as `draw_description`.
+    """
     _check_same(photo, regions)
     marks = [
-        Mark(_rectangle(regions.boxes_xyxy[row]), PALETTE[place % len(PALETTE)], f"{regions.scores[row]:.0%}")
+        Mark(
+            _rectangle(regions.boxes_xyxy[row]),
+            PALETTE[place % len(PALETTE)],
+            f"{regions.scores[row]:.0%}",
+        )
         for place, row in enumerate(1 + np.argsort(-regions.scores[1:], kind="stable"))
     ]
     title = f"{len(marks)} region{'' if len(marks) == 1 else 's'}"
@@ -106,10 +132,11 @@ def draw_regions(photo: Photo, regions: Regions) -> Image.Image:
 
 
 def draw_magnitudes(photo: Photo, regions: Regions) -> Image.Image:
-    """A photo with all its regions by the length ‖v_i‖ of their vectors: the longer, the darker and thicker the box.
+    """A photo with all its regions by the length ‖v_i‖ of their vectors.
 
-    Each box says its length, the whole photo's too; a scale below says what the colours mean in this photo, from its
-    shortest vector to its longest. Otherwise as `draw_description`.
+    The longer, the darker and thicker the box. Each box says its length, the whole photo's too; a
+    scale below says what the colours mean in this photo, from its shortest vector to its longest.
+    Otherwise as `draw_description`.
     """
     _check_same(photo, regions)
     found = lengths_of(regions.vectors)  # (M,)
@@ -118,21 +145,35 @@ def draw_magnitudes(photo: Photo, regions: Regions) -> Image.Image:
     for row in longest(found):
         share = 1.0 if low == high else float((found[row] - low) / (high - low))
         box, line = _rectangle(regions.boxes_xyxy[row]), _THIN + share * (_THICK - _THIN)
-        marks.append(Mark(box, ramp_colour(share), f"{found[row]:.{places}f}", row == WHOLE_PHOTO, line))
+        marks.append(
+            Mark(box, ramp_colour(share), f"{found[row]:.{places}f}", row == WHOLE_PHOTO, line)
+        )
     steps = np.linspace(0, 1, len(RAMP)) if high > low else np.ones(1)
-    scale = [Word(f"{low + share * (high - low):.{places}f}", ramp_colour(share)) for share in steps]
-    return draw_card(photo, marks, [Flow([Word("length"), Word("of"), Word("vectors"), *scale], size=21)])
+    scale = [
+        Word(f"{low + share * (high - low):.{places}f}", ramp_colour(share)) for share in steps
+    ]
+    return draw_card(
+        photo, marks, [Flow([Word("length"), Word("of"), Word("vectors"), *scale], size=21)]
+    )
 
 
 def ramp_colour(share: float) -> Colour:
-    """The ramp's colour for a share from 0, short, to 1, long; straight lines in sRGB between its colours."""
+    """The ramp's colour for a share from 0, short, to 1, long.
+
+    Straight lines in sRGB between its colours.
+    """
     steps = np.linspace(0, 1, len(RAMP))
-    red, green, blue = (round(float(np.interp(share, steps, channel))) for channel in zip(*RAMP, strict=True))
+    red, green, blue = (
+        round(float(np.interp(share, steps, channel))) for channel in zip(*RAMP, strict=True)
+    )
     return red, green, blue
 
 
 def _surest(description: Description, most: int) -> list[int]:
-    """Rows of `region_captions`, the surest first; of too many only those that differ in place and caption."""
+    """Rows of `region_captions`, the surest first.
+
+    Of too many only those that differ in place and caption.
+    """
     boxes, scores = description.regions.boxes_xyxy[1:], description.regions.scores[1:]
     if len(boxes) <= most:
         return [int(row) for row in np.argsort(-scores, kind="stable")]
@@ -145,8 +186,9 @@ def _surest(description: Description, most: int) -> list[int]:
 def _check_same(photo: Photo, regions: Regions) -> None:
     if (photo.width, photo.height) != (regions.width, regions.height):
         raise PhotoError(
-            f"{escaped(photo.file)}: expected the photo of {regions.width} x {regions.height} pixels that was looked "
-            f"at, found {photo.width} x {photo.height}. Look at it once more."
+            f"{escaped(photo.file)}: expected the photo of {regions.width} x {regions.height} "
+            f"pixels that was looked at, found {photo.width} x {photo.height}. Look at it once "
+            "more."
         )
 
 
@@ -164,7 +206,10 @@ def _traced_words(caption: Caption, colours: dict[int, Colour]) -> list[Word]:
 
 
 def _notes(alignment: Alignment) -> list[str]:
-    """What stands below each word: how sure it is, if it names something; without probabilities its score."""
+    """What stands below each word: how sure it is, if it names something.
+
+    Without probabilities its score.
+    """
     if not alignment.word_sure:
         return [f"{score:.1f}" for score in alignment.word_scores]
     return ["" if sure is None else f"{sure:.0%}" for sure in alignment.word_sure]

@@ -1,7 +1,8 @@
 """Errors that a user can cause: each message names what is wrong and what to do.
 
-Every error that a user can cause is a `RegionTalkError`. Its text names the file or flag, says what was expected and
-what was found, and what to do; the command line prints it as it is, without a traceback.
+Every error that a user can cause is a `RegionTalkError`. Its text names the file or flag, says what
+was expected and what was found, and what to do; the command line prints it as it is, without a
+traceback.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-_OUT_OF_MEMORY = re.compile("bad.?alloc|allocate memory", re.IGNORECASE)  # as ONNX Runtime, PyTorch and systems say it
+# As ONNX Runtime, PyTorch and systems say it
+_OUT_OF_MEMORY = re.compile("bad.?alloc|allocate memory", re.IGNORECASE)
 _PANIC = "PanicException"
 
 
@@ -46,11 +48,13 @@ class TrainingError(RegionTalkError):
 def memory_errors(needed: int = 0) -> Iterator[None]:
     """Makes a MemoryError of whatever libraries raise in the block for want of memory.
 
-    ONNX Runtime and PyTorch have errors of their own for it. A library in Rust panics where Python gives it no object:
-    this is written to stderr, and then pyo3 raises a `PanicException`, which is no `Exception`.
+    ONNX Runtime and PyTorch have errors of their own for it. A library in Rust panics where Python
+    gives it no object: this is written to stderr, and then pyo3 raises a `PanicException`, which is
+    no `Exception`.
 
     Args:
-        needed: bytes that such a library will ask for at least. They are asked for before, so that nothing is written.
+        needed: bytes that such a library will ask for at least. They are asked for before, so that
+            nothing is written.
 
     Raises:
         MemoryError: if there is too little.
@@ -59,6 +63,8 @@ def memory_errors(needed: int = 0) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        if type(error).__name__ == _PANIC or (isinstance(error, Exception) and _OUT_OF_MEMORY.search(str(error))):
+        if type(error).__name__ == _PANIC or (
+            isinstance(error, Exception) and _OUT_OF_MEMORY.search(str(error))
+        ):
             raise MemoryError(str(error)) from None
         raise

@@ -1,7 +1,8 @@
-"""Files: opened only if they are regular and of bounded size, written whole or not at all; strict JSON; checksums.
+"""Files: opened only if they are regular and of bounded size, written whole or not at all.
 
-Everything that reads or writes a file of a user's goes through here. What is wrong becomes an error of the caller's
-kind, which names the file; a pipe, a device or a file without end is refused before a byte of it is read.
+Strict JSON; checksums. Everything that reads or writes a file of a user's goes through here. What
+is wrong becomes an error of the caller's kind, which names the file; a pipe, a device or a file
+without end is refused before a byte of it is read.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from regiontalk.settings import shown
 ErrorKind: TypeAlias = type[RegionTalkError]
 
 MAX_TEXT_BYTES = 1 << 30
-"""Larger files of text are refused; the largest annotations in use, Visual Genome's, have 0.7 GB."""
+"""Larger files of text are refused; the largest annotations in use, Visual Genome's, have 0.7
+GB."""
 
 MAX_NAME_BYTES = 255
 """Of a file's name, without its folder: the limit of common file systems."""
@@ -40,7 +42,14 @@ _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its other end
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _CHANGE = os.O_RDWR | _NO_WAIT | _NO_LINK | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-_WRITE_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_WRITE_NEW = (
+    os.O_RDWR
+    | os.O_CREAT
+    | os.O_EXCL
+    | _NO_LINK
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+)
 
 
 class RepeatedKeyError(ValueError):
@@ -51,18 +60,24 @@ class RepeatedKeyError(ValueError):
 
 
 def open_regular(
-    path: str | os.PathLike[str], max_bytes: int, error: ErrorKind = DataError, *, advice: str = "", links: bool = True
+    path: str | os.PathLike[str],
+    max_bytes: int,
+    error: ErrorKind = DataError,
+    *,
+    advice: str = "",
+    links: bool = True,
 ) -> BinaryIO:
     """Open a file for reading, if it is a regular one of at most `max_bytes`.
 
     Args:
         error: the kind of error to raise.
         advice: a sentence that ends the error's text: what to do.
-        links: whether the path may be a link; one that is not followed cannot make us read what lies elsewhere.
+        links: whether the path may be a link; one that is not followed cannot make us read what
+            lies elsewhere.
 
     Raises:
-        RegionTalkError: of the kind `error`, if there is no such file, it is a folder, pipe, socket or device, a link
-            that may not be one, too large, or may not be read.
+        RegionTalkError: of the kind `error`, if there is no such file, it is a folder, pipe, socket
+            or device, a link that may not be one, too large, or may not be read.
     """
     name = os.fsdecode(path)
     if not name:
@@ -89,7 +104,8 @@ def open_to_change(path: str | os.PathLike[str], max_bytes: int) -> BinaryIO:
     """Open a regular file that is there for reading and writing; never through a link.
 
     Raises:
-        DataError: if there is none, it is a folder, pipe, socket, device or link, too large, or may not be read.
+        DataError: if there is none, it is a folder, pipe, socket, device or link, too large, or may
+            not be read.
         OSError: if it may not be written; it names the file.
     """
     open_regular(path, max_bytes, DataError, links=False).close()
@@ -103,7 +119,12 @@ def open_to_change(path: str | os.PathLike[str], max_bytes: int) -> BinaryIO:
 
 
 def read_bytes(
-    path: str | os.PathLike[str], max_bytes: int, error: ErrorKind = DataError, *, advice: str = "", links: bool = True
+    path: str | os.PathLike[str],
+    max_bytes: int,
+    error: ErrorKind = DataError,
+    *,
+    advice: str = "",
+    links: bool = True,
 ) -> bytes:
     """A file's bytes; takes memory for what the file holds, not for what it may hold.
 
@@ -114,7 +135,12 @@ def read_bytes(
 
 
 def read_with_status(
-    path: str | os.PathLike[str], max_bytes: int, error: ErrorKind = DataError, *, advice: str = "", links: bool = True
+    path: str | os.PathLike[str],
+    max_bytes: int,
+    error: ErrorKind = DataError,
+    *,
+    advice: str = "",
+    links: bool = True,
 ) -> tuple[bytes, os.stat_result]:
     """As `read_bytes`, and what `stat` says of the very file that was read."""
     with open_regular(path, max_bytes, error, advice=advice, links=links) as stream:
@@ -134,7 +160,9 @@ def read_with_status(
     return content, before
 
 
-def read_text(path: str | os.PathLike[str], max_bytes: int = MAX_TEXT_BYTES, error: ErrorKind = DataError) -> str:
+def read_text(
+    path: str | os.PathLike[str], max_bytes: int = MAX_TEXT_BYTES, error: ErrorKind = DataError
+) -> str:
     """The text of a file, UTF-8 with or without a byte order mark.
 
     Raises:
@@ -143,12 +171,16 @@ def read_text(path: str | os.PathLike[str], max_bytes: int = MAX_TEXT_BYTES, err
     try:
         return read_bytes(path, max_bytes, error).decode("utf-8-sig")
     except UnicodeDecodeError as failure:
-        raise problem(path, f"not UTF-8 text (byte {failure.start})", error, "Save it as UTF-8.") from None
+        raise problem(
+            path, f"not UTF-8 text (byte {failure.start})", error, "Save it as UTF-8."
+        ) from None
     except MemoryError:
         raise problem(path, "too little memory to read it", error) from None
 
 
-def check_regular(name: str, status: os.stat_result, max_bytes: int, error: ErrorKind, advice: str = "") -> None:
+def check_regular(
+    name: str, status: os.stat_result, max_bytes: int, error: ErrorKind, advice: str = ""
+) -> None:
     """See that what `stat` says is a regular file of at most `max_bytes`.
 
     Raises:
@@ -157,13 +189,17 @@ def check_regular(name: str, status: os.stat_result, max_bytes: int, error: Erro
     if stat.S_ISDIR(status.st_mode):
         raise problem(name, "expected a file, found a folder", error, advice)
     if not stat.S_ISREG(status.st_mode):
-        raise problem(name, "expected a regular file, found a pipe, socket or device", error, advice)
+        raise problem(
+            name, "expected a regular file, found a pipe, socket or device", error, advice
+        )
     if status.st_size > max_bytes:
         found = f"expected a file of at most {max_bytes:,} bytes, found {status.st_size:,}"
         raise problem(name, found, error, advice)
 
 
-def unreadable(path: str | os.PathLike[str], failure: OSError, error: ErrorKind, advice: str = "") -> RegionTalkError:
+def unreadable(
+    path: str | os.PathLike[str], failure: OSError, error: ErrorKind, advice: str = ""
+) -> RegionTalkError:
     """What an error of the system's means, as one of the kind `error`."""
     if isinstance(failure, FileNotFoundError | NotADirectoryError):
         return problem(path, "no such file", error, advice)
@@ -172,7 +208,9 @@ def unreadable(path: str | os.PathLike[str], failure: OSError, error: ErrorKind,
     return problem(path, f"cannot be read ({failure.strerror or failure})", error, advice)
 
 
-def problem(path: str | os.PathLike[str], found: str, error: ErrorKind, advice: str = "") -> RegionTalkError:
+def problem(
+    path: str | os.PathLike[str], found: str, error: ErrorKind, advice: str = ""
+) -> RegionTalkError:
     """An error of the kind `error`: the file, what is wrong with it, what to do."""
     return error(f"{os.fsdecode(path)}: {found}" + (f". {advice}" if advice else ""))
 
@@ -181,7 +219,9 @@ def problem(path: str | os.PathLike[str], found: str, error: ErrorKind, advice: 
 
 
 def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object as a dict, for the `object_pairs_hook` of `json.loads`, which keeps a key's last value only.
+    """A JSON object as a dict, for the `object_pairs_hook` of `json.loads`.
+
+    By itself that would keep a key's last value only.
 
     Raises:
         RepeatedKeyError: if a key occurs twice; it names the key.
@@ -204,12 +244,16 @@ def parse_json(text: str | bytes) -> Any:
         ValueError: if it is not JSON, or nested too deep.
     """
     try:
-        return json.loads(text, object_pairs_hook=no_key_twice, parse_constant=_finite, parse_float=_finite)
+        return json.loads(
+            text, object_pairs_hook=no_key_twice, parse_constant=_finite, parse_float=_finite
+        )
     except RecursionError:
         raise ValueError("nested too deep") from None
 
 
-def read_json(path: str | os.PathLike[str], text: str | None = None, line: int | None = None) -> Any:
+def read_json(
+    path: str | os.PathLike[str], text: str | None = None, line: int | None = None
+) -> Any:
     """The JSON of a file, or of some text that came from it.
 
     Args:
@@ -224,7 +268,9 @@ def read_json(path: str | os.PathLike[str], text: str | None = None, line: int |
     try:
         return parse_json(text)
     except RepeatedKeyError as error:
-        raise DataError(f"{place}: found {error}, expected each key once; join the two or remove one") from None
+        raise DataError(
+            f"{place}: found {error}, expected each key once; join the two or remove one"
+        ) from None
     except ValueError as error:
         raise DataError(f"{place}: not JSON ({error})") from error
 
@@ -264,15 +310,19 @@ def _finite(text: str) -> float:
 
 
 @contextmanager
-def written(target: Path, *, beside: Path | None = None, durable: bool = True) -> Iterator[BinaryIO]:
-    """A stream into a new file beside `target`, which takes the target's name when the block ends without an error.
+def written(
+    target: Path, *, beside: Path | None = None, durable: bool = True
+) -> Iterator[BinaryIO]:
+    """A stream into a new file beside `target`, which takes the target's name in the end.
 
-    A kill at any moment leaves the old file or the new one, whole. The new file is made exclusively, never through a
-    link that somebody left in its place, and may be read and written by whom the old one may.
+    But only if the block ends without an error. A kill at any moment leaves the old file or the new
+    one, whole. The new file is made exclusively, never through a link that somebody left in its
+    place, and may be read and written by whom the old one may.
 
     Args:
         beside: its name until then; None for a random one. A leftover of that name is removed.
-        durable: whether to wait until it is on the disk, so that a power cut too leaves one of the two.
+        durable: whether to wait until it is on the disk, so that a power cut too leaves one of the
+            two.
 
     Raises:
         OSError: if it cannot be written; it names the target.

@@ -1,12 +1,14 @@
-"""Fingerprints of photos: 128 bits that stay nearly the same when a photo is scaled, squashed or compressed again.
+"""Fingerprints of photos: 128 bits that stay nearly the same in copies.
 
-A pack lists those of the photos that it was trained on, so that an evaluation can recognise them, under another name
-and in another size too. A checksum of the file could not: datasets are passed on resized.
+Photos may be scaled, squashed or compressed again. A pack lists those of the photos that it was
+trained on, so that an evaluation can recognise them, under another name and in another size too. A
+checksum of the file could not: datasets are passed on resized.
 
-The bits are the signs of a photo's coarse waves, as in the perceptual hash "pHash" (Zauner 2010, "Implementation and
-benchmarking of perceptual image hash functions", section 3.2.1), with 128 waves for its 64. Copies of a photo differ
-in a few bits, other photos in about half of them. What this does not recognise: a photo that was mirrored, turned or
-cropped. What it takes for the same: drawings that differ in colour only.
+The bits are the signs of a photo's coarse waves, as in the perceptual hash "pHash" (Zauner 2010,
+"Implementation and benchmarking of perceptual image hash functions", section 3.2.1), with 128 waves
+for its 64. Copies of a photo differ in a few bits, other photos in about half of them. What this
+does not recognise: a photo that was mirrored, turned or cropped. What it takes for the same:
+drawings that differ in colour only.
 
 Axis names: N photos that are asked about, K photos that are known, 16 bytes of a fingerprint.
 """
@@ -24,7 +26,8 @@ from regiontalk.photos import open_photo
 BYTES = 16
 """Of a fingerprint."""
 NEAR = 16
-"""Bits, of 128, that two copies of a photo may differ in; docs/pack_format.md says how often they do."""
+"""Bits, of 128, that two copies of a photo may differ in; docs/pack_format.md says how often they
+do."""
 MOST = 1_000_000
 """Fingerprints in a list."""
 
@@ -39,13 +42,15 @@ _PAIRS = 1 << 20
 
 
 def _cosines() -> np.ndarray:
-    """Row k is the wave of frequency k: cos(pi k (x + 1/2) / 32), of the discrete cosine transform."""
+    """Row k is the cosine transform's wave of frequency k: cos(pi k (x + 1/2) / 32)."""
     steps = np.arange(_SIDE)
     return np.cos(np.pi / _SIDE * steps[:, None] * (steps[None] + 0.5))
 
 
 _COSINES = _cosines()
-_WAVES = np.array(sorted(((y, x) for y in range(_SIDE) for x in range(_SIDE)), key=lambda each: (sum(each), each)))
+_WAVES = np.array(
+    sorted(((y, x) for y in range(_SIDE) for x in range(_SIDE)), key=lambda each: (sum(each), each))
+)
 _ROWS, _COLUMNS = _WAVES[1 : 8 * BYTES + 1].T  # the coarsest, but the photo's mean
 
 
@@ -56,8 +61,8 @@ def fingerprint(image: Image.Image) -> np.ndarray:
         image: of any size and mode.
 
     Returns:
-        (16,) uint8: a bit for each of the 128 coarsest waves, set if it is above their median. All are 0 if the photo
-        is blank.
+        (16,) uint8: a bit for each of the 128 coarsest waves, set if it is above their median. All
+        are 0 if the photo is blank.
     """
     grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     waves = (_COSINES @ np.asarray(grey, np.float64) @ _COSINES.T)[_ROWS, _COLUMNS]  # (128,)
@@ -66,7 +71,9 @@ def fingerprint(image: Image.Image) -> np.ndarray:
 
 
 def fingerprint_files(
-    files: Iterable[Path], advance: Callable[[int], None] = lambda done: None, max_pixels: int | None = None
+    files: Iterable[Path],
+    advance: Callable[[int], None] = lambda done: None,
+    max_pixels: int | None = None,
 ) -> np.ndarray:
     """The fingerprints of photos, (N, 16) uint8, in order.
 
@@ -88,7 +95,9 @@ def fingerprint_files(
 
 
 def recognised(asked: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Which photos are copies of known ones: (N,) bool. A blank photo is none, as it could be a copy of any other.
+    """Which photos are copies of known ones: (N,) bool.
+
+    A blank photo is none, as it could be a copy of any other.
 
     Args:
         asked: (N, 16) uint8.
@@ -99,13 +108,15 @@ def recognised(asked: np.ndarray, known: np.ndarray) -> np.ndarray:
     >>> recognised(a, b).tolist()
     [True]
     """
-    ours, theirs = (np.ascontiguousarray(each).view(np.uint64) for each in (asked, known))  # (N, 2), (K, 2)
+    # ours, theirs: (N, 2), (K, 2)
+    ours, theirs = (np.ascontiguousarray(each).view(np.uint64) for each in (asked, known))
     found = np.zeros(len(ours), bool)
     if not len(theirs):
         return found
     step = max(1, _PAIRS // len(theirs))
     for start in range(0, len(ours), step):
-        differing = np.bitwise_count(ours[start : start + step, None] ^ theirs[None])  # (step, K, 2)
+        # differing: (step, K, 2)
+        differing = np.bitwise_count(ours[start : start + step, None] ^ theirs[None])
         found[start : start + step] = (differing.sum(axis=2, dtype=np.uint8) <= NEAR).any(axis=1)
     found &= asked.any(axis=1)
     return found
@@ -135,11 +146,18 @@ def from_bytes(data: bytes) -> np.ndarray:
         ValueError: if it is not a list of 1 to `MOST` fingerprints, or not as `listed` makes it.
     """
     if len(data) % BYTES or not 0 < len(data) <= BYTES * MOST:
-        raise ValueError(f"expected 1 to {MOST} fingerprints of {BYTES} bytes, found {len(data)} bytes")
+        raise ValueError(
+            f"expected 1 to {MOST} fingerprints of {BYTES} bytes, found {len(data)} bytes"
+        )
     known = np.frombuffer(data, np.uint8).reshape(-1, BYTES)
     halves = known.view(">u8")  # big-endian, so that numbers and bytes are in the same order
     before, after = halves[:-1], halves[1:]
-    rising = (after[:, 0] > before[:, 0]) | ((after[:, 0] == before[:, 0]) & (after[:, 1] > before[:, 1]))
+    rising = (after[:, 0] > before[:, 0]) | (
+        (after[:, 0] == before[:, 0]) & (after[:, 1] > before[:, 1])
+    )
     if not rising.all() or not known[0].any():
-        raise ValueError("expected fingerprints in rising order, each once and none of a blank photo, found others")
+        raise ValueError(
+            "expected fingerprints in rising order, each once and none of a blank photo, "
+            "found others"
+        )
     return known

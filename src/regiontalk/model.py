@@ -1,6 +1,7 @@
 """`Model`: looks at photos, reads sentences, aligns, scores and captions. It only joins the parts.
 
-Axis names: N photos, L sentences, M regions, D dimensions of the features, h dimensions of the shared space.
+Axis names: N photos, L sentences, M regions, D dimensions of the features, h dimensions of the
+shared space.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ from regiontalk.vision.session import BATCH, VisionSession
 
 
 def load(
-    pack: str | os.PathLike[str] | None = None, threads: int | None = None, max_pixels: int | None = None
+    pack: str | os.PathLike[str] | None = None,
+    threads: int | None = None,
+    max_pixels: int | None = None,
 ) -> Model:
     """Load a model.
 
@@ -65,15 +68,21 @@ class Model:
         PackError: if the pack's vision graph cannot be used.
     """
 
-    def __init__(self, pack: Pack, threads: int | None = None, max_pixels: int | None = None) -> None:
+    def __init__(
+        self, pack: Pack, threads: int | None = None, max_pixels: int | None = None
+    ) -> None:
         self.pack, self.max_pixels = pack, max_pixels
         settings, arrays = pack.settings, pack.arrays
         graph_name = str(pack.folder / VISION_FILE)
-        self._vision = VisionSession(pack.vision_onnx, arrays["projection"], settings.vision, threads, graph_name)
+        self._vision = VisionSession(
+            pack.vision_onnx, arrays["projection"], settings.vision, threads, graph_name
+        )
         placed = PlacedVectors(arrays[PLACED]) if settings.words.vector_dim else None
         self._reader = WordsReader(arrays["words"], settings.words.cell, placed)
         bank_name = str(pack.folder / f"{BANK}.safetensors")
-        self._bank = QueryBank(arrays[BANK], settings.bank, bank_name) if settings.bank.photos else None
+        self._bank = (
+            QueryBank(arrays[BANK], settings.bank, bank_name) if settings.bank.photos else None
+        )
         self._read_alone: dict[int, np.ndarray] = {}
         self._photo_writer, self._region_writer = (
             Writer(
@@ -101,13 +110,16 @@ class Model:
         """Find the regions of photos (Eq. 1), or read given ones.
 
         Args:
-            photos: one or many; many are looked at a few at a time, and kept no larger than the network sees them.
-            boxes: for each photo the boxes to read instead of finding some: (K, 4) xyxy in pixels of the upright photo.
-            extra: find more boxes, last and counted as `Regions.extra`, for `align`: words may name smaller things than
-                a photo is found and described by.
+            photos: one or many; many are looked at a few at a time, and kept no larger than the
+                network sees them.
+            boxes: for each photo the boxes to read instead of finding some: (K, 4) xyxy in pixels
+                of the upright photo.
+            extra: find more boxes, last and counted as `Regions.extra`, for `align`: words may name
+                smaller things than a photo is found and described by.
 
         Returns:
-            The regions of each photo, in order; a list of one for a single photo. Given boxes are regions 1 to K.
+            The regions of each photo, in order; a list of one for a single photo. Given boxes are
+            regions 1 to K.
 
         Raises:
             PhotoError: if a photo cannot be opened; it names the photo.
@@ -115,7 +127,9 @@ class Model:
         """
         waiting = listed(photos)
         if boxes is not None and len(boxes) != len(waiting):
-            raise ValueError(f"{len(waiting)} photos need as many arrays of boxes, found {len(boxes)}")
+            raise ValueError(
+                f"{len(waiting)} photos need as many arrays of boxes, found {len(boxes)}"
+            )
         more = self.pack.settings.alignment.extra_proposals if extra else 0
         found: list[Regions] = []
         for start in range(0, len(waiting), BATCH):
@@ -125,7 +139,7 @@ class Model:
         return self.with_hubness(found)
 
     def with_hubness(self, regions: Sequence[Regions]) -> list[Regions]:
-        """Regions that come from elsewhere, as from a store, with the hubness that `look` gives them."""
+        """Regions that come from elsewhere, as from a store, with the hubness that `look` gives."""
         if self._bank is None:
             return list(regions)
         return [replace(each, hubness=self._bank.of_photo(each.main.vectors)) for each in regions]
@@ -146,12 +160,18 @@ class Model:
         words = [tokenise(text) for text in texts]
         for text, found in zip(texts, words, strict=True):
             if not found:
-                raise SentenceError(f"{text!r} is empty or has no word. Give a sentence with at least one word.")
+                raise SentenceError(
+                    f"{text!r} is empty or has no word. Give a sentence with at least one word."
+                )
         said = Distinct(tuple(each) for each in words)  # so that equal sentences have equal vectors
         ids = [self.pack.vocabulary.encode(words[each]) for each in said.first]
         vectors = self._vectors(ids)
-        hubness = [0.0] * len(ids) if self._bank is None else self._bank.of_sentences(vectors).tolist()
-        kinds = [tuple(self.pack.vocabulary.kind(word) for word in words[each]) for each in said.first]
+        hubness = (
+            [0.0] * len(ids) if self._bank is None else self._bank.of_sentences(vectors).tolist()
+        )
+        kinds = [
+            tuple(self.pack.vocabulary.kind(word) for word in words[each]) for each in said.first
+        ]
         meant = [self._meant(words[each], kinds[n]) for n, each in enumerate(said.first)]
         return [
             Sentence(text, tuple(own), ids[n], vectors[n], hubness[n], kinds[n], meant[n])
@@ -160,17 +180,20 @@ class Model:
 
     def _meant(self, words: Sequence[str], kinds: Sequence[str]) -> dict[str, tuple[str, ...]]:
         unknown = [word for word, kind in zip(words, kinds, strict=True) if kind == "unknown"]
-        return {word: near for word in unknown if (near := one_letter_off(word, self.pack.vocabulary))}
+        return {
+            word: near for word in unknown if (near := one_letter_off(word, self.pack.vocabulary))
+        }
 
     def score(
         self,
         photos: PhotoLike | Regions | Iterable[PhotoLike | Regions],
         sentences: str | Sentence | Iterable[str | Sentence],
     ) -> np.ndarray:
-        """How well each photo and each sentence fit: S_kl of the kind that the pack says, less the hubness of both.
+        """How well each photo and each sentence fit.
 
-        S_kl is Eq. 8, Eq. 7, or Eq. 8 divided by the sentence's number of words; hubness, 0 without a bank in the pack,
-        is how well a photo fits sentences in general and a sentence photos.
+        S_kl of the kind that the pack says, less the hubness of both. S_kl is Eq. 8, Eq. 7, or
+        Eq. 8 divided by the sentence's number of words; hubness, 0 without a bank in the pack, is
+        how well a photo fits sentences in general and a sentence photos.
 
         Args:
             photos: N photos, or what `look` found in them.
@@ -186,17 +209,25 @@ class Model:
         regions, read = [each.main for each in self._regions(photos)], self._sentences(sentences)
         if not regions or not read:
             return np.zeros((len(regions), len(read)), np.float32)
-        widths = {each.vectors.shape[1] for each in regions} | {each.vectors.shape[1] for each in read}
+        widths = {each.vectors.shape[1] for each in regions} | {
+            each.vectors.shape[1] for each in read
+        }
         if len(widths) > 1:
-            raise ValueError(f"regions and sentences of one pack have one dimension, found {sorted(widths)}")
+            raise ValueError(
+                f"regions and sentences of one pack have one dimension, found {sorted(widths)}"
+            )
         vectors, counts = pad([each.vectors for each in regions])  # (N, M, h), (N,)
         scores = score_sentences(vectors, counts, [each.vectors for each in read], self.score_kind)
-        of_photos, of_sentences = (np.array([each.hubness for each in some], np.float32) for some in (regions, read))
+        of_photos, of_sentences = (
+            np.array([each.hubness for each in some], np.float32) for some in (regions, read)
+        )
         scores -= of_photos[:, None]
         scores -= of_sentences
         return scores
 
-    def align(self, photo: PhotoLike | Regions, sentence: str | Sentence, beta: float | None = None) -> Alignment:
+    def align(
+        self, photo: PhotoLike | Regions, sentence: str | Sentence, beta: float | None = None
+    ) -> Alignment:
         """Give each word of a sentence a region of a photo (Eq. 10 to 12).
 
         Args:
@@ -205,14 +236,17 @@ class Model:
             beta: β of Eq. 12, at least 0; None for the pack's.
 
         Raises:
-            SentenceError: if the sentence has no word, or none that the pack knows; or it is not one.
+            SentenceError: if the sentence has no word, or none that the pack knows; or it is not
+                one.
             PhotoError: as `look`; and if it is not one photo.
             ConfigError: if `beta` is negative or above a million.
         """
         read = self._sentence(sentence)
         if (read.ids == Vocabulary.UNKNOWN).all():
             words = ", ".join(repr(word) for word in read.words)
-            raise SentenceError(f"The pack knows none of the words {words}. Say it with more common English words.")
+            raise SentenceError(
+                f"The pack knows none of the words {words}. Say it with more common English words."
+            )
         (regions,) = self._regions(one(photo, "align"), extra=True)
         settings = self.pack.settings.alignment
         stay = settings.beta if beta is None else beta
@@ -220,24 +254,33 @@ class Model:
         return align(regions, read, stay, self.score_kind, odds, settings.objectness)
 
     def word_odds(self, vectors: np.ndarray, sentence: Sentence) -> list[float | None] | None:
-        """For each word of a sentence the log-odds, in nats, that what it names is on a photo, or in a part of it.
+        """For each word of a sentence the log-odds, in nats, that what it names is shown.
+
+        On a photo, or in a part of it.
 
         Args:
             vectors: (M, h) of its regions, or of those that count.
             sentence: what `read` made of the sentence.
 
         Returns:
-            None for words that name nothing or are unknown, and None if the pack tells no probabilities: see
-            `regiontalk.alignment.certainty`.
+            None for words that name nothing or are unknown, and None if the pack tells no
+            probabilities: see `regiontalk.alignment.certainty`.
         """
         settings = self.pack.settings.certainty
         if not settings.slope:
             return None
         evidence = self.word_evidence(vectors, sentence.words, sentence.ids)
-        return [None if each is None else float(log_odds(np.float64(each), settings)) for each in evidence]
+        return [
+            None if each is None else float(log_odds(np.float64(each), settings))
+            for each in evidence
+        ]
 
-    def word_evidence(self, vectors: np.ndarray, words: Sequence[str], ids: np.ndarray) -> list[float | None]:
-        """For each of T words max_i v_i·s of the word read alone; None for words that name nothing or are unknown.
+    def word_evidence(
+        self, vectors: np.ndarray, words: Sequence[str], ids: np.ndarray
+    ) -> list[float | None]:
+        """For each of T words max_i v_i·s of the word read alone.
+
+        None for words that name nothing or are unknown.
 
         Args:
             vectors: (M, h), v_i.
@@ -245,16 +288,20 @@ class Model:
             ids: (T,), their ids.
         """
         pairs = zip(words, ids.tolist(), strict=True)
-        naming = [None if word in FUNCTION_WORDS or id_ == Vocabulary.UNKNOWN else id_ for word, id_ in pairs]
+        naming = [
+            None if word in FUNCTION_WORDS or id_ == Vocabulary.UNKNOWN else id_
+            for word, id_ in pairs
+        ]
         said = [id_ for id_ in naming if id_ is not None]
-        new = [id_ for id_ in dict.fromkeys(said) if id_ not in self._read_alone]  # captions say the same words again
+        # Captions say the same words again
+        new = [id_ for id_ in dict.fromkeys(said) if id_ not in self._read_alone]
         self._read_alone |= zip(new, self._vectors([np.array([id_]) for id_ in new]), strict=True)
         alone = [self._read_alone[id_] for id_ in said]
         best = iter(products(np.concatenate(alone), vectors).max(axis=1).tolist() if alone else ())
         return [None if id_ is None else next(best) for id_ in naming]
 
     def _naming_odds(self, caption: Caption, vectors: np.ndarray) -> list[float]:
-        """Log-odds of a caption's words that name something, among the regions (M, h) that it is about."""
+        """Log-odds of a caption's naming words, among the regions (M, h) that it is about."""
         words = caption.text.split()
         evidence = self.word_evidence(vectors, words, self.pack.vocabulary.encode(words))
         naming = np.array([each for each in evidence if each is not None])
@@ -265,8 +312,8 @@ class Model:
         """Caption a photo and each of its distinct regions.
 
         Args:
-            photo: a single one, or what `look` found in it; for many, `describe_regions` of what `look` and `distinct`
-                gave is faster.
+            photo: a single one, or what `look` found in it; for many, `describe_regions` of what
+                `look` and `distinct` gave is faster.
             beam: hypotheses kept in the search; None for the pack's.
 
         Raises:
@@ -279,12 +326,13 @@ class Model:
     def describe_regions(
         self, regions: Sequence[Regions], beam: int | None = None, temperature: float | None = None
     ) -> list[Description]:
-        """Caption photos that were looked at, and each of their regions: all of them searched together.
+        """Caption photos that were looked at, and each of their regions, all searched together.
 
         Args:
             regions: what `look` found.
             beam: as in `describe`.
-            temperature: above 0, to draw captions at random instead of searching for the likeliest; see `beam.sample`.
+            temperature: above 0, to draw captions at random instead of searching for the likeliest;
+                see `beam.sample`.
 
         Raises:
             ValueError: if `beam` is below 1, `temperature` not above 0, or both are given.
@@ -296,7 +344,10 @@ class Model:
             if (settings := self.pack.settings.certainty).region_slope:
                 odds = (self._naming_odds(*each) for each in zip(captions, seen, strict=True))
                 sure = [region_caption_probability(each, settings) for each in odds]
-                captions = [replace(caption, sure=each) for caption, each in zip(captions, sure, strict=True)]
+                captions = [
+                    replace(caption, sure=each)
+                    for caption, each in zip(captions, sure, strict=True)
+                ]
         written = iter(captions)
         return [
             Description(each, caption, tuple(next(written) for _ in range(len(each) - 1)))
@@ -309,7 +360,8 @@ class Model:
         """Caption whole photos only.
 
         Args:
-            regions: what `look` found; of each, the whole photo is captioned, from its `distinct` regions.
+            regions: what `look` found; of each, the whole photo is captioned, from its `distinct`
+                regions.
             beam, temperature: as in `describe_regions`.
         """
         if not regions:
@@ -318,13 +370,21 @@ class Model:
         rows = [distinct_rows(each.boxes_xyxy, each.scores) for each in regions]
         seen = [each.select(own) for each, own in zip(regions, rows, strict=True)]
         contexts = photo_contexts(seen, self._photo_writer.captioner.attention)
-        captions = self._photo_writer.write(contexts, [each.vectors for each in seen], beam, temperature)
+        captions = self._photo_writer.write(
+            contexts, [each.vectors for each in seen], beam, temperature
+        )
         if (settings := self.pack.settings.certainty).caption_slope:
-            odds = [self._naming_odds(*each) for each in zip(captions, (each.vectors for each in regions), strict=True)]
-            sure = [
-                caption_probability(said.log_prob, each, settings) for said, each in zip(captions, odds, strict=True)
+            odds = [
+                self._naming_odds(*each)
+                for each in zip(captions, (each.vectors for each in regions), strict=True)
             ]
-            captions = [replace(caption, sure=each) for caption, each in zip(captions, sure, strict=True)]
+            sure = [
+                caption_probability(said.log_prob, each, settings)
+                for said, each in zip(captions, odds, strict=True)
+            ]
+            captions = [
+                replace(caption, sure=each) for caption, each in zip(captions, sure, strict=True)
+            ]
         return [of_rows(caption, own) for caption, own in zip(captions, rows, strict=True)]
 
     @property
@@ -334,14 +394,21 @@ class Model:
 
     def _vectors(self, ids: list[np.ndarray]) -> list[np.ndarray]:
         """The word vectors (T, h) of sentences."""
-        with np.errstate(over="ignore", invalid="ignore"):  # a foreign pack's numbers may overflow: found out below
+        # A foreign pack's numbers may overflow: found out below
+        with np.errstate(over="ignore", invalid="ignore"):
             vectors = self._reader.read(ids)
         if not all(np.isfinite(each).all() for each in vectors):
-            raise PackError(f"{self.pack.folder}: the words network gives values that are not finite. Take another.")
+            raise PackError(
+                f"{self.pack.folder}: the words network gives values that are not finite. "
+                "Take another."
+            )
         return vectors
 
     def _open(self, photo: PhotoLike) -> Photo:
-        """An opened photo as it is; another one opened, and squashed at once: in full, a batch may take gigabytes."""
+        """An opened photo as it is.
+
+        Another one opened, and squashed at once: in full, a batch may take gigabytes.
+        """
         if isinstance(photo, Photo):
             return photo
         size = self.pack.settings.vision.size
@@ -352,14 +419,21 @@ class Model:
             raise out_of_memory(opened.file) from None
 
     def _regions(self, photos: Any, extra: bool = False) -> list[Regions]:
-        """Photos and regions, mixed or single, as regions in order; the photos looked at in batches."""
+        """Photos and regions, mixed or single, as regions in order.
+
+        The photos looked at in batches.
+        """
         given = listed(photos)
-        looked = iter(self.look([each for each in given if not isinstance(each, Regions)], extra=extra))
+        looked = iter(
+            self.look([each for each in given if not isinstance(each, Regions)], extra=extra)
+        )
         return [each if isinstance(each, Regions) else next(looked) for each in given]
 
     def _sentence(self, sentence: Any) -> Sentence:
         if not isinstance(sentence, Sentence | str):
-            raise SentenceError(f"align: expected one sentence, found {what(sentence)}. Give them one by one.")
+            raise SentenceError(
+                f"align: expected one sentence, found {what(sentence)}. Give them one by one."
+            )
         (read,) = self._sentences(sentence)
         return read
 

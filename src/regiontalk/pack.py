@@ -1,7 +1,8 @@
-"""Packs: a folder with all that a model needs to run. Load one, check it, save one. See docs/pack_format.md.
+"""Packs: a folder with all that a model needs to run.
 
-A pack may come from anywhere, so nothing of it is used before it is checked: files are plain and not too large, their
-checksums fit, JSON is strict, every tensor has the name, type and shape that the settings ask for and holds only finite
+Load one, check it, save one. See docs/pack_format.md. A pack may come from anywhere, so nothing of
+it is used before it is checked: files are plain and not too large, their checksums fit, JSON is
+strict, every tensor has the name, type and shape that the settings ask for and holds only finite
 numbers. No file in a pack can name another file, and nothing is ever unpickled or evaluated.
 """
 
@@ -45,10 +46,11 @@ TRAINING_PHOTOS_FILE = "training_photos.bin"
 """What it may list beside them: fingerprints of the photos that the pack was trained on."""
 BANK = "bank"
 PLACED = "placed"
-"""Two more NAME.safetensors, which `pack.json` lists if the settings speak of a bank, and of placed words."""
+"""Two more NAME.safetensors, which `pack.json` lists if the settings speak of a bank, and of placed
+words."""
 
 _INT8 = (f"{PLACED}.safetensors", "vectors")
-"""The tensor that is stored as int8 in units of 1/127: its rows have length 1, and there are many."""
+"""The tensor stored as int8 in units of 1/127: its rows have length 1, and there are many."""
 
 LARGEST_FILE = 2**30
 LARGEST_JSON = 2**25
@@ -59,7 +61,8 @@ _INCLUDED = Path(__file__).parent / "packs"
 _COPY_AGAIN = "Copy the pack again from where it came, or export it again."
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
-"""Tensors by file ("projection", "words", "photo_captioner", "region_captioner", perhaps "bank", "placed") and name."""
+"""Tensors by file ("projection", "words", "photo_captioner", "region_captioner", perhaps "bank",
+"placed") and name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,11 +73,13 @@ class Pack:
         folder: where it was read.
         settings: what `pack.json` says.
         vocabulary: V words, the two special ones included.
-        vision_onnx: the bytes of the vision graph; `VisionSession` checks them when it opens the graph.
+        vision_onnx: the bytes of the vision graph; `VisionSession` checks them when it opens the
+            graph.
         arrays: float32 tensors by file and name, see `tensor_shapes`.
-        checksum: sha256 of `pack.json`, hexadecimal. That file lists all others' checksums, so it stands for the pack.
-        training_photos: (K, 16) uint8, fingerprints of the photos that it was trained on (`regiontalk.fingerprints`);
-            None if the pack has no list of them.
+        checksum: sha256 of `pack.json`, hexadecimal. That file lists all others' checksums, so it
+            stands for the pack.
+        training_photos: (K, 16) uint8, fingerprints of the photos that it was trained on
+            (`regiontalk.fingerprints`); None if the pack has no list of them.
     """
 
     folder: Path
@@ -96,49 +101,73 @@ class Pack:
             folder: the pack's folder.
 
         Raises:
-            PackError: if anything is missing, damaged, foreign or of another version; it names the file.
+            PackError: if anything is missing, damaged, foreign or of another version; it names the
+                file.
         """
         folder = Path(folder)
         if not folder.is_dir():
-            raise PackError(f"{folder}: expected a pack's folder, found {'a file' if folder.exists() else 'nothing'}.")
+            raise PackError(
+                f"{folder}: expected a pack's folder, found "
+                f"{'a file' if folder.exists() else 'nothing'}."
+            )
         description = _read_file(folder / SETTINGS_FILE, LARGEST_JSON)
         settings, checksums = _read_settings(description, folder / SETTINGS_FILE)
-        contents = {name: _read_checked(folder / name, checksum) for name, checksum in checksums.items()}
+        contents = {
+            name: _read_checked(folder / name, checksum) for name, checksum in checksums.items()
+        }
         vocabulary = _read_vocabulary(contents[VOCABULARY_FILE], folder / VOCABULARY_FILE)
         if bool(vocabulary.placed) != bool(settings.words.vector_dim):
             raise PackError(
-                f"{folder / VOCABULARY_FILE}: expected placed words and vectors of them, or neither. {_COPY_AGAIN}"
+                f"{folder / VOCABULARY_FILE}: expected placed words and vectors of them, "
+                f"or neither. {_COPY_AGAIN}"
             )
         arrays = {}
-        for name, shapes in tensor_shapes(settings, len(vocabulary), len(vocabulary.placed)).items():
+        for name, shapes in tensor_shapes(
+            settings, len(vocabulary), len(vocabulary.placed)
+        ).items():
             file = f"{name}.safetensors"
             arrays[name] = _read_tensors(contents.pop(file), folder / file, shapes)
         if BANK in arrays:
             check_counts(arrays[BANK], settings.bank, str(folder / f"{BANK}.safetensors"))
         photos = None
         if TRAINING_PHOTOS_FILE in contents:
-            photos = _read_fingerprints(contents[TRAINING_PHOTOS_FILE], folder / TRAINING_PHOTOS_FILE)
-        return cls(folder, settings, vocabulary, contents[VISION_FILE], arrays, sha256_hex(description), photos)
+            photos = _read_fingerprints(
+                contents[TRAINING_PHOTOS_FILE], folder / TRAINING_PHOTOS_FILE
+            )
+        return cls(
+            folder,
+            settings,
+            vocabulary,
+            contents[VISION_FILE],
+            arrays,
+            sha256_hex(description),
+            photos,
+        )
 
 
 def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
     """The folder of a pack.
 
     Args:
-        pack: the name of an included pack, or a folder; None for the default pack. An included pack's name comes before
-            a folder of that name in the working directory, which is reached as `./NAME`.
+        pack: the name of an included pack, or a folder; None for the default pack. An included
+            pack's name comes before a folder of that name in the working directory, which is
+            reached as `./NAME`.
 
     Raises:
         PackError: if there is no such pack.
     """
     name = DEFAULT_PACK if pack is None else os.fspath(pack)
-    included = sorted(path.name for path in _INCLUDED.iterdir() if path.is_dir()) if _INCLUDED.is_dir() else []
+    included = (
+        sorted(path.name for path in _INCLUDED.iterdir() if path.is_dir())
+        if _INCLUDED.is_dir()
+        else []
+    )
     if name in included:
         return _INCLUDED / name
     if pack is None:
         raise PackError(
-            f"The default pack {name} is missing: it belongs into {_INCLUDED / name}. "
-            "Install RegionTalk again, or name another pack's folder (--pack FOLDER, or load(FOLDER))."
+            f"The default pack {name} is missing: it belongs into {_INCLUDED / name}. Install "
+            "RegionTalk again, or name another pack's folder (--pack FOLDER, or load(FOLDER))."
         )
     if Path(name).is_dir():
         return Path(name)
@@ -148,7 +177,9 @@ def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
     )
 
 
-def tensor_shapes(settings: PackSettings, words: int, placed: int = 0) -> dict[str, dict[str, tuple[int, ...]]]:
+def tensor_shapes(
+    settings: PackSettings, words: int, placed: int = 0
+) -> dict[str, dict[str, tuple[int, ...]]]:
     """Every tensor that a pack holds: file -> name -> shape.
 
     Args:
@@ -164,7 +195,9 @@ def tensor_shapes(settings: PackSettings, words: int, placed: int = 0) -> dict[s
         "photo_captioner": captioner_shapes(
             photo.cell, features, photo.hidden, photo.embedding, words, photo.attention, features
         ),
-        "region_captioner": captioner_shapes(region.cell, 2 * features, region.hidden, region.embedding, words),
+        "region_captioner": captioner_shapes(
+            region.cell, 2 * features, region.hidden, region.embedding, words
+        ),
     }
     if settings.bank.photos:
         shapes[BANK] = bank_shapes(settings.bank, dim)
@@ -181,10 +214,13 @@ def save_pack(
     vocabulary: Vocabulary,
     training_photos: np.ndarray | None = None,
 ) -> Pack:
-    """Write a pack: beside its place first, checked by loading it, then renamed. Never a half-written one.
+    """Write a pack: beside its place first, checked by loading it, then renamed.
+
+    Never a half-written one.
 
     Args:
-        folder: where the pack shall lie. A pack that lies there already is replaced; anything else is refused.
+        folder: where the pack shall lie. A pack that lies there already is replaced; anything else
+            is refused.
         settings: what `pack.json` shall say.
         arrays: tensors by file and name, of any float type; stored as float16.
         vision_onnx: the vision graph.
@@ -196,18 +232,22 @@ def save_pack(
         The pack as it was written, read back.
 
     Raises:
-        PackError: if the parts do not fit together, a number is too large for float16, the folder holds something else,
-            or the disk is full.
+        PackError: if the parts do not fit together, a number is too large for float16, the folder
+            holds something else, or the disk is full.
         ValueError: if `training_photos` is no list of fingerprints.
     """
     folder = Path(folder).resolve()
     refuse_foreign_folder(folder)
     contents = {VISION_FILE: vision_onnx, VOCABULARY_FILE: _json_bytes(vocabulary.to_json())}
     for name, shapes in tensor_shapes(settings, len(vocabulary), len(vocabulary.placed)).items():
-        contents[f"{name}.safetensors"] = _tensor_bytes(folder / f"{name}.safetensors", arrays.get(name, {}), shapes)
+        contents[f"{name}.safetensors"] = _tensor_bytes(
+            folder / f"{name}.safetensors", arrays.get(name, {}), shapes
+        )
     if training_photos is not None:
         contents[TRAINING_PHOTOS_FILE] = fingerprints.to_bytes(training_photos)
-    VisionSession(vision_onnx, arrays["projection"], settings.vision, name=str(folder / VISION_FILE))
+    VisionSession(
+        vision_onnx, arrays["projection"], settings.vision, name=str(folder / VISION_FILE)
+    )
     checksums = {name: sha256_hex(content) for name, content in contents.items()}
     header = {"format": FORMAT, "format_version": FORMAT_VERSION}
     contents[SETTINGS_FILE] = _json_bytes(header | settings.to_json() | {"files": checksums})
@@ -233,7 +273,9 @@ def _read_file(path: Path, largest: int) -> bytes:
 def _read_checked(path: Path, checksum: str) -> bytes:
     data = _read_file(path, _LARGEST.get(path.name, LARGEST_FILE))
     if sha256_hex(data) != checksum:
-        raise PackError(f"{path}: expected sha256 {checksum}, found {sha256_hex(data)}: damaged. {_COPY_AGAIN}")
+        raise PackError(
+            f"{path}: expected sha256 {checksum}, found {sha256_hex(data)}: damaged. {_COPY_AGAIN}"
+        )
     return data
 
 
@@ -242,7 +284,9 @@ def _read_json(data: bytes, path: Path) -> Any:
     try:
         return parse_json(data.decode())
     except ValueError as error:
-        raise PackError(f"{path}: expected JSON, found: {shown(str(error))}. {_COPY_AGAIN}") from None
+        raise PackError(
+            f"{path}: expected JSON, found: {shown(str(error))}. {_COPY_AGAIN}"
+        ) from None
 
 
 def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str]]:
@@ -250,12 +294,15 @@ def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str
     content = _read_json(data, path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = shown(content.get("format")) if isinstance(content, dict) else "no object"
-        raise PackError(f'{path}: expected "format": "{FORMAT}", found {found}. This is not a RegionTalk pack.')
+        raise PackError(
+            f'{path}: expected "format": "{FORMAT}", found {found}. This is not a RegionTalk pack.'
+        )
     version = content.get("format_version")
     if version != FORMAT_VERSION or isinstance(version, bool | float):
         raise PackError(
-            f"{path}: expected format_version {FORMAT_VERSION}, found {shown(version)}. "
-            "Use the version of RegionTalk that the pack was made for, or export the pack again with this one."
+            f"{path}: expected format_version {FORMAT_VERSION}, found {shown(version)}. Use the "
+            "version of RegionTalk that the pack was made for, or export the pack again with this "
+            "one."
         )
     checksums = _check_file_list(content.pop("files", None), path)
     del content["format"], content["format_version"]
@@ -265,23 +312,38 @@ def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str
         raise PackError(f"{path}: {error}. {_COPY_AGAIN}") from None
     for name, spoken_of in ((BANK, settings.bank.photos), (PLACED, settings.words.vector_dim)):
         if bool(spoken_of) != (f"{name}.safetensors" in checksums):
-            raise PackError(f"{path}: expected settings of {name} and {name}.safetensors, or neither. {_COPY_AGAIN}")
+            raise PackError(
+                f"{path}: expected settings of {name} and {name}.safetensors, or neither. "
+                f"{_COPY_AGAIN}"
+            )
     return settings, checksums
 
 
 def _check_file_list(files: Any, path: Path) -> dict[str, str]:
     if not isinstance(files, dict):
-        raise PackError(f'{path}: expected "files" to be an object, found {shown(files)}. {_COPY_AGAIN}')
+        raise PackError(
+            f'{path}: expected "files" to be an object, found {shown(files)}. {_COPY_AGAIN}'
+        )
     for name, checksum in files.items():
         if name in (".", "..") or set(name) & set("/\\:\0"):
-            raise PackError(f"{path}: expected plain file names, found {shown(name)}. Do not use this pack.")
-        if not isinstance(checksum, str) or len(checksum) != 64 or set(checksum) - set("0123456789abcdef"):
-            raise PackError(f"{path}: expected the sha256 of {shown(name)}, found {shown(checksum)}. {_COPY_AGAIN}")
+            raise PackError(
+                f"{path}: expected plain file names, found {shown(name)}. Do not use this pack."
+            )
+        if (
+            not isinstance(checksum, str)
+            or len(checksum) != 64
+            or set(checksum) - set("0123456789abcdef")
+        ):
+            raise PackError(
+                f"{path}: expected the sha256 of {shown(name)}, found {shown(checksum)}. "
+                f"{_COPY_AGAIN}"
+            )
     optional = (TRAINING_PHOTOS_FILE, f"{BANK}.safetensors", f"{PLACED}.safetensors")
     if set(files) - set(optional) != set(FILES):
         expected, found = ", ".join(sorted(FILES)), shown(sorted(files), 400)
         raise PackError(
-            f"{path}: expected the files {expected}, and perhaps {', '.join(optional)}, found {found}. {_COPY_AGAIN}"
+            f"{path}: expected the files {expected}, and perhaps {', '.join(optional)}, "
+            f"found {found}. {_COPY_AGAIN}"
         )
     return files
 
@@ -291,7 +353,11 @@ def _read_vocabulary(data: bytes, path: Path) -> Vocabulary:
         return Vocabulary.from_json(_read_json(data, path))
     except PackError as error:
         message = str(error)
-        raise (error if message.startswith(str(path)) else PackError(f"{path}: {message}. {_COPY_AGAIN}")) from None
+        raise (
+            error
+            if message.startswith(str(path))
+            else PackError(f"{path}: {message}. {_COPY_AGAIN}")
+        ) from None
 
 
 def _read_fingerprints(data: bytes, path: Path) -> np.ndarray:
@@ -301,47 +367,73 @@ def _read_fingerprints(data: bytes, path: Path) -> np.ndarray:
         raise PackError(f"{path}: {error}. {_COPY_AGAIN}") from None
 
 
-def _read_tensors(data: bytes, path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+def _read_tensors(
+    data: bytes, path: Path, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, np.ndarray]:
     """The tensors of one file, checked against what they must be -> float32."""
     try:
         with memory_errors(len(data)):
             entries = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
-        raise PackError(f"{path}: expected safetensors, found: {shown(str(error))}. {_COPY_AGAIN}") from None
+        raise PackError(
+            f"{path}: expected safetensors, found: {shown(str(error))}. {_COPY_AGAIN}"
+        ) from None
     _check_shapes(path, {name: tuple(entry["shape"]) for name, entry in entries.items()}, shapes)
     tensors = {}
     for name, entry in entries.items():
         stored, kind, unit = ("I8", "i1", 127) if (path.name, name) == _INT8 else ("F16", "<f2", 1)
         if entry["dtype"] != stored:
-            raise PackError(f"{path}: expected {name} as {stored}, found {shown(entry['dtype'])}. {_COPY_AGAIN}")
-        tensors[name] = np.frombuffer(entry["data"], kind).reshape(shapes[name]).astype(np.float32) / unit
+            raise PackError(
+                f"{path}: expected {name} as {stored}, found {shown(entry['dtype'])}. {_COPY_AGAIN}"
+            )
+        tensors[name] = (
+            np.frombuffer(entry["data"], kind).reshape(shapes[name]).astype(np.float32) / unit
+        )
         if not np.isfinite(tensors[name]).all():
-            raise PackError(f"{path}: expected finite numbers in {name}, found others. {_COPY_AGAIN}")
+            raise PackError(
+                f"{path}: expected finite numbers in {name}, found others. {_COPY_AGAIN}"
+            )
     return tensors
 
 
-def _tensor_bytes(path: Path, tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> bytes:
+def _tensor_bytes(
+    path: Path, tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
+) -> bytes:
     """Tensors as a safetensors file of float16, but for `_INT8`."""
     _check_shapes(path, {name: tensor.shape for name, tensor in tensors.items()}, shapes)
     with np.errstate(over="ignore"):
-        stored = {name: np.ascontiguousarray(tensor, dtype=np.float16) for name, tensor in tensors.items()}
+        stored = {
+            name: np.ascontiguousarray(tensor, dtype=np.float16) for name, tensor in tensors.items()
+        }
     for name, half in stored.items():
         if not np.isfinite(half).all():
-            raise PackError(f"{path}: {name} holds a number that is not finite or beyond float16's 65504.")
+            raise PackError(
+                f"{path}: {name} holds a number that is not finite or beyond float16's 65504."
+            )
     file, name = _INT8
     if path.name == file:
-        stored[name] = np.ascontiguousarray(np.rint(np.clip(tensors[name], -1, 1) * 127), dtype=np.int8)
+        stored[name] = np.ascontiguousarray(
+            np.rint(np.clip(tensors[name], -1, 1) * 127), dtype=np.int8
+        )
     with memory_errors():
         return safetensors.numpy.save(stored)
 
 
-def _check_shapes(path: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]) -> None:
+def _check_shapes(
+    path: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
+) -> None:
     if set(found) != set(expected):
         names = shown(sorted(found), 400)
-        raise PackError(f"{path}: expected the tensors {', '.join(sorted(expected))}, found {names}. {_COPY_AGAIN}")
+        raise PackError(
+            f"{path}: expected the tensors {', '.join(sorted(expected))}, found {names}. "
+            f"{_COPY_AGAIN}"
+        )
     for name, shape in expected.items():
         if found[name] != shape:
-            raise PackError(f"{path}: expected {name} of shape {shape}, found {shown(found[name])}. {_COPY_AGAIN}")
+            raise PackError(
+                f"{path}: expected {name} of shape {shape}, found {shown(found[name])}. "
+                f"{_COPY_AGAIN}"
+            )
 
 
 def refuse_foreign_folder(folder: Path) -> None:
@@ -350,9 +442,14 @@ def refuse_foreign_folder(folder: Path) -> None:
     Raises:
         PackError: if the folder holds anything else.
     """
-    if not folder.exists() or (folder.is_dir() and ((folder / SETTINGS_FILE).is_file() or not any(folder.iterdir()))):
+    if not folder.exists() or (
+        folder.is_dir() and ((folder / SETTINGS_FILE).is_file() or not any(folder.iterdir()))
+    ):
         return
-    raise PackError(f"{folder}: holds something that is not a pack and will not be replaced. Name another folder.")
+    raise PackError(
+        f"{folder}: holds something that is not a pack and will not be replaced. "
+        "Name another folder."
+    )
 
 
 def _move_into_place(partial: Path, folder: Path) -> None:

@@ -1,16 +1,17 @@
-"""Recurrent cells in NumPy, as pure functions: ReLU RNN, GRU and LSTM, which language and captioning share.
+"""Recurrent cells in NumPy, as pure functions: ReLU RNN, GRU and LSTM.
 
-A captioner steps through its caption with one of them; the words network reads sentences with `gru_update`.
+Language and captioning share them. A captioner steps through its caption with one of them; the
+words network reads sentences with `gru_update`.
 
-Row-vector convention, x @ W + b. Axis names: N rows (hypotheses), U word vectors, d their dimensions, H hidden
-dimensions, X context dimensions. A state is a tuple of (N, H) arrays, the first of which is h_t, so that a search can
-gather rows of any cell's state in the same way.
+Row-vector convention, x @ W + b. Axis names: N rows (hypotheses), U word vectors, d their
+dimensions, H hidden dimensions, X context dimensions. A state is a tuple of (N, H) arrays, the
+first of which is h_t, so that a search can gather rows of any cell's state in the same way.
 
 | cell | weights | the image's part, b_v = context @ W_hi + b_hi |
 |---|---|---|
-| rnn | `W_hx` (d, H), `W_hh` (H, H), `b_h` (H,) | Eq. 14: added inside f at the first step, itself through f |
-| gru | `W_hx` (d, 3H), `W_hh` (H, 3H), `b_x`, `b_h` (3H,), gates r, z, n | h_0 = tanh(b_v) |
-| lstm | `W_hx` (d, 4H), `W_hh` (H, 4H), `b_x`, `b_h` (4H,), gates i, f, g, o | h_0 = tanh(b_v), c_0 = 0 |
+| rnn | `W_hx` (d, H), `W_hh` (H, H), `b_h` (H,) | Eq. 14: inside f at the first step, through f |
+| gru | `W_hx` (d, 3H), `W_hh` (H, 3H), `b_x`, `b_h` (3H,): r, z, n | h_0 = tanh(b_v) |
+| lstm | `W_hx` (d, 4H), `W_hh` (H, 4H), `b_x`, `b_h` (4H,): i, f, g, o | h_0 = tanh(b_v), c_0 = 0 |
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from typing import Any
 import numpy as np
 
 State = tuple[Any, ...]
-"""(N, H) arrays, h_t first; perhaps, last, what else goes with each row, of which rows can be picked as of an array."""
+"""(N, H) arrays, h_t first; perhaps, last, what else goes with each row, of which rows can be
+picked as of an array."""
 
 Weights = Mapping[str, np.ndarray]
 
 Step = Callable[[State, np.ndarray, np.ndarray, Weights], State]
-"""State of N rows, word vectors x (U, d), which of them each row reads (N,), weights -> the state after it.
+"""State of N rows, word vectors x (U, d), rows' words (N,), weights -> the state after them.
 
 Hypotheses of a search read few different words, whose part of the product is made once.
 """
@@ -67,7 +69,11 @@ def rnn_step(state: State, x: np.ndarray, read: np.ndarray, weights: Weights) ->
 def gru_step(state: State, x: np.ndarray, read: np.ndarray, weights: Weights) -> State:
     """`gru_update` with the word's part x_t W_hx + b_x."""
     (h,) = state
-    return (gru_update(h, (x @ weights["W_hx"] + weights["b_x"])[read], weights["W_hh"], weights["b_h"]),)
+    return (
+        gru_update(
+            h, (x @ weights["W_hx"] + weights["b_x"])[read], weights["W_hh"], weights["b_h"]
+        ),
+    )
 
 
 def gru_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -93,7 +99,8 @@ def gru_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.nda
 def lstm_step(state: State, x: np.ndarray, read: np.ndarray, weights: Weights) -> State:
     """i, f, o = σ(...), g = tanh(...), c_t = f * c_{t-1} + i * g, h_t = o * tanh(c_t)."""
     h, c = state
-    gates = (x @ weights["W_hx"] + weights["b_x"])[read] + h @ weights["W_hh"] + weights["b_h"]  # (N, 4H)
+    # gates: (N, 4H)
+    gates = (x @ weights["W_hx"] + weights["b_x"])[read] + h @ weights["W_hh"] + weights["b_h"]
     i, f, g, o = np.split(gates, 4, axis=1)
     c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
     return sigmoid(o) * np.tanh(c), c

@@ -1,7 +1,8 @@
 """The numbers a pack states about itself, as typed, frozen dataclasses: `pack.json` in Python.
 
-Every field has a rule (its type and range), checked whenever a settings object is made, whether from a file or by a
-training run. Ranges are generous for any sensible network and small enough that no file can ask for absurd memory.
+Every field has a rule (its type and range), checked whenever a settings object is made, whether
+from a file or by a training run. Ranges are generous for any sensible network and small enough that
+no file can ask for absurd memory.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ _DEEPEST = 20
 """Objects and lists within each other in what a pack says for people."""
 
 Rule = Callable[[Any], Any]
-"""Takes a value, returns it (a whole number perhaps as float), or raises ValueError saying what was expected."""
+"""Takes a value, returns it (a whole number perhaps as float), or raises ValueError saying what was
+expected."""
 
 
 def whole(low: int, high: int) -> Rule:
@@ -70,7 +72,11 @@ def free_form(value: Any) -> dict[str, Any]:
         raise ValueError("an object")
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
-        inner = [each for outer in level for each in (outer.values() if isinstance(outer, dict) else outer)]
+        inner = [
+            each
+            for outer in level
+            for each in (outer.values() if isinstance(outer, dict) else outer)
+        ]
         level = [each for each in inner if isinstance(each, dict | list)]
         if not level:
             return value
@@ -97,25 +103,35 @@ class Section:
     def from_json(cls, data: Any) -> Self:
         """Build from a parsed JSON object with this section's fields and no other.
 
-        A field with a default may be missing: files older than the field lack it. All others must be there.
+        A field with a default may be missing: files older than the field lack it. All others must
+        be there.
 
         Raises:
-            ValueError: if `data` is not an object, lacks one of those, has a foreign one, or breaks a rule.
+            ValueError: if `data` is not an object, lacks one of those, has a foreign one, or breaks
+                a rule.
         """
         if not isinstance(data, dict):
             raise ValueError(f"expected an object, found {shown(data)}")
         names = [each.name for each in fields(cls)]
-        missing = [each.name for each in fields(cls) if each.name not in data and each.default is MISSING]
+        missing = [
+            each.name for each in fields(cls) if each.name not in data and each.default is MISSING
+        ]
         foreign = [name for name in data if name not in names]
         if missing or foreign:
-            raise ValueError(f"expected the fields {', '.join(names)}; missing {missing}, foreign {shown(foreign)}")
+            raise ValueError(
+                f"expected the fields {', '.join(names)}; "
+                f"missing {missing}, foreign {shown(foreign)}"
+            )
         sections = {name: kind for name, kind in _sections(cls).items() if name in data}
-        return cls(**data | {name: _read(name, kind, data[name]) for name, kind in sections.items()})
+        return cls(
+            **data | {name: _read(name, kind, data[name]) for name, kind in sections.items()}
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The object that `from_json` reads.
 
-        A field that holds its default is left out, so that versions older than the field read the rest.
+        A field that holds its default is left out, so that versions older than the field read the
+        rest.
         """
         content = asdict(self)
         for each in fields(self):
@@ -137,7 +153,9 @@ def checksum(value: Any) -> str:
 def shown(value: Any, longest: int = 80) -> str:
     """A value from a file as it may appear in a message: escaped, and cut if long."""
     try:
-        text = ascii(value) if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
+        text = (
+            ascii(value) if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
+        )
     except RecursionError:
         text = "something nested too deep"
     return text if len(text) <= longest else text[:longest] + "..."
@@ -145,13 +163,19 @@ def shown(value: Any, longest: int = 80) -> str:
 
 def _rules(kind: type[Section]) -> dict[str, Rule]:
     hints = get_type_hints(kind, include_extras=True)
-    rules = {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+    rules = {
+        name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated
+    }
     return rules | {name: _is_a(section) for name, section in _sections(kind).items()}
 
 
 def _sections(kind: type[Section]) -> dict[str, type[Section]]:
     hints = get_type_hints(kind)
-    return {name: hint for name, hint in hints.items() if isinstance(hint, type) and issubclass(hint, Section)}
+    return {
+        name: hint
+        for name, hint in hints.items()
+        if isinstance(hint, type) and issubclass(hint, Section)
+    }
 
 
 def _is_a(kind: type[Section]) -> Rule:
@@ -209,7 +233,8 @@ class WordsSettings(Section):
     Attributes:
         hidden, embedding: H and d.
         cell: "rnn" (the paper's) or "gru".
-        vector_dim: dimensions of the vectors that place words which no caption taught; 0 if there are no such words.
+        vector_dim: dimensions of the vectors that place words which no caption taught; 0 if there
+            are no such words.
     """
 
     hidden: Annotated[int, whole(1, 16384)]
@@ -219,7 +244,8 @@ class WordsSettings(Section):
 
 
 MOST_BETA = 1e6
-"""Of Eq. 12: far more than keeps any sentence on one region, and so little that scores do not vanish beside it."""
+"""Of Eq. 12: far more than keeps any sentence on one region, and so little that scores do not
+vanish beside it."""
 
 
 @dataclass(frozen=True)
@@ -229,9 +255,10 @@ class AlignmentSettings(Section):
     Attributes:
         score: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
         beta: β of Eq. 12.
-        extra_proposals: boxes beyond `VisionSettings.proposals` that only words of a sentence choose from: they may
-            name smaller things than a photo is found and described by.
-        objectness: its weight in ψ_U, see `regiontalk.alignment.mrf.unary_potentials`; the paper's is 0.
+        extra_proposals: boxes beyond `VisionSettings.proposals` that only words of a sentence
+            choose from: they may name smaller things than a photo is found and described by.
+        objectness: its weight in ψ_U, see `regiontalk.alignment.mrf.unary_potentials`; the paper's
+            is 0.
     """
 
     score: Annotated[str, choice("max", "sum", "mean")]
@@ -242,7 +269,7 @@ class AlignmentSettings(Section):
 
 @dataclass(frozen=True)
 class BankSettings(Section):
-    """Query bank: sizes, temperature and weight of the hubness correction (`regiontalk.alignment.hubness`).
+    """Query bank: sizes, temperature and weight of hubness (`regiontalk.alignment.hubness`).
 
     Attributes:
         photos, regions: N of the bank, with R regions together; without photos there is no bank.
@@ -261,8 +288,13 @@ class BankSettings(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if not (self.photos <= self.regions and self.sentences <= self.words):
-            raise ValueError("expected at least a region for each photo and a word for each sentence")
-        if len({bool(count) for count in (self.photos, self.regions, self.sentences, self.words)}) > 1:
+            raise ValueError(
+                "expected at least a region for each photo and a word for each sentence"
+            )
+        if (
+            len({bool(count) for count in (self.photos, self.regions, self.sentences, self.words)})
+            > 1
+        ):
             raise ValueError("expected photos and sentences, or neither")
         if not self.photos and (self.temperature, self.weight) != (1.0, 0.0):
             raise ValueError("expected no temperature and weight without photos")
@@ -270,14 +302,17 @@ class BankSettings(Section):
 
 @dataclass(frozen=True)
 class CertaintySettings(Section):
-    """How a word's evidence becomes a probability (`regiontalk.alignment.certainty`), fitted on held-out photos.
+    """How a word's evidence becomes a probability (`regiontalk.alignment.certainty`).
+
+    Fitted on held-out photos.
 
     Attributes:
         slope: nats for each unit of v_i·s_t; 0 if the pack tells no probabilities.
         offset: nats.
-        caption_slope, caption_offset: of captions of photos, from their log-probability; slope 0 if the pack does not
-            tell how sure it is of a caption.
-        region_slope, region_offset: of captions of regions, from the log-odds of their surest words.
+        caption_slope, caption_offset: of captions of photos, from their log-probability; slope 0 if
+            the pack does not tell how sure it is of a caption.
+        region_slope, region_offset: of captions of regions, from the log-odds of their surest
+            words.
     """
 
     slope: Annotated[float, number(0, 1e6)] = 0.0
@@ -301,7 +336,8 @@ class CaptionerSettings(Section):
         max_words: the longest caption.
         length_normalisation: α; hypotheses are ranked by log-probability / length ** α.
         fit: rerank weight: of S_kl beside that rank, among the beam's captions; 0 for no reranking.
-        say_once: 1 if a caption says no word twice that names something ("a bed with a bed"), else 0.
+        say_once: 1 if a caption says no word twice that names something ("a bed with a bed"), else
+            0.
         attention: A, dimensions of all heads of the attention over regions; 0 without attention.
     """
 
@@ -311,17 +347,24 @@ class CaptionerSettings(Section):
     beam: Annotated[int, whole(1, 100)]
     max_words: Annotated[int, whole(1, 200)]
     length_normalisation: Annotated[float, number(0, 10)]
-    fit: Annotated[float, number(0, 1e6)] = 0.0  # the key in `pack.json`, older than the name rerank weight
+    # The key in `pack.json`, older than the name rerank weight
+    fit: Annotated[float, number(0, 1e6)] = 0.0
     say_once: Annotated[int, whole(0, 1)] = 0
     attention: Annotated[int, whole(0, 16384)] = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.attention % HEADS:
-            raise ValueError(f"attention: expected a multiple of {HEADS}, its number of heads, found {self.attention}")
+            raise ValueError(
+                f"attention: expected a multiple of {HEADS}, its number of heads, "
+                f"found {self.attention}"
+            )
 
     def search(self, beam: int | None = None) -> dict[str, Any]:
-        """How captions are searched for and chosen, for an evaluation's signature; `beam` if another was asked for."""
+        """How captions are searched for and chosen, for an evaluation's signature.
+
+        `beam` if another was asked for.
+        """
         how = {name: getattr(self, name) for name in ("beam", "max_words", "length_normalisation")}
         how |= {name: value for name in ("fit", "say_once") if (value := getattr(self, name))}
         return how if beam is None else how | {"beam": beam}
@@ -356,6 +399,10 @@ class PackSettings(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.bank.photos and self.alignment.score != "mean":
-            raise ValueError(f'bank: expected a score of the kind "mean", found {shown(self.alignment.score)}')
+            raise ValueError(
+                f'bank: expected a score of the kind "mean", found {shown(self.alignment.score)}'
+            )
         if self.region_captioner.attention:
-            raise ValueError(f"region_captioner: expected no attention, found {self.region_captioner.attention}")
+            raise ValueError(
+                f"region_captioner: expected no attention, found {self.region_captioner.attention}"
+            )

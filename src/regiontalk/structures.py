@@ -1,9 +1,11 @@
-"""Data structures: regions, sentences, alignments and descriptions. Frozen, checked once, plain NumPy.
+"""Data structures: regions, sentences, alignments and descriptions.
 
-`to_json` of a result gives the object that the command line prints with `--json`, as a dict; `to_dict` is the same by
-the name that other libraries give it. No `repr` shows an array.
+Frozen, checked once, plain NumPy. `to_json` of a result gives the object that the command line
+prints with `--json`, as a dict; `to_dict` is the same by the name that other libraries give it. No
+`repr` shows an array.
 
-Axis names used throughout: M regions, h dimensions of the shared space, D dimensions of the visual features, T words.
+Axis names used throughout: M regions, h dimensions of the shared space, D dimensions of the visual
+features, T words.
 """
 
 from __future__ import annotations
@@ -24,8 +26,9 @@ class Displayed:
     """A result that a notebook shows as HTML.
 
     Attributes:
-        html_of: makes the HTML of a result. What draws stands in a layer above this one: `regiontalk` itself sets it as
-            soon as one of its results can be made. Without it a notebook shows the `repr`.
+        html_of: makes the HTML of a result. What draws stands in a layer above this one:
+            `regiontalk` itself sets it as soon as one of its results can be made. Without it a
+            notebook shows the `repr`.
     """
 
     html_of: ClassVar[Callable[[Any], str] | None] = None
@@ -43,11 +46,12 @@ class Regions(Displayed):
         file: where the photo came from, for messages and output.
         width, height: of the original photo, upright, in pixels.
         boxes_xyxy: (M, 4) float32, in pixels of the original photo; row 0 is the whole photo.
-        scores: (M,) float32 in 0..1, how sure the network is that the box holds a thing; row 0 is 1.
+        scores: (M,) float32 in 0..1, how sure the network is that the box holds a thing; row 0 is
+            1.
         features: (M, D) float32, CNN(I_b) of Eq. 1; row 0 describes the whole photo.
         vectors: (M, h) float32, v_i of Eq. 1. Magnitudes carry meaning: they are not normalised.
-        hubness: how well the photo fits sentences in general, in units of S_kl (`regiontalk.alignment.hubness`); taken
-            off its scores. 0 if the pack has no bank.
+        hubness: how well the photo fits sentences in general, in units of S_kl
+            (`regiontalk.alignment.hubness`); taken off its scores. 0 if the pack has no bank.
         extra: how many of the last regions are for words of a sentence only (`Model.look`).
 
     Raises:
@@ -67,15 +71,22 @@ class Regions(Displayed):
     def __post_init__(self) -> None:
         regions = len(self.boxes_xyxy)
         _require(regions >= 1, "a photo has at least one region, itself")
-        _require(0 <= self.extra < regions, f"expected extra in 0..{regions - 1}, found {self.extra}")
+        _require(
+            0 <= self.extra < regions, f"expected extra in 0..{regions - 1}, found {self.extra}"
+        )
         _require_shape("boxes_xyxy", self.boxes_xyxy, (regions, 4))
         _require_shape("scores", self.scores, (regions,))
         _require_shape("features", self.features, (regions, None))
         _require_shape("vectors", self.vectors, (regions, None))
         for name in ("boxes_xyxy", "scores", "features", "vectors", "hubness"):
-            _require(bool(np.isfinite(getattr(self, name)).all()), f"{name} holds a value that is not finite")
+            _require(
+                bool(np.isfinite(getattr(self, name)).all()),
+                f"{name} holds a value that is not finite",
+            )
         whole = np.array([0, 0, self.width, self.height], np.float32)
-        _require(np.array_equal(self.boxes_xyxy[WHOLE_PHOTO], whole), "region 0 must be the whole photo")
+        _require(
+            np.array_equal(self.boxes_xyxy[WHOLE_PHOTO], whole), "region 0 must be the whole photo"
+        )
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
@@ -86,7 +97,10 @@ class Regions(Displayed):
         Args:
             rows: (K,) integers in 0..M-1, the first of them 0: the whole photo stays.
         """
-        parts = {name: getattr(self, name)[rows] for name in ("boxes_xyxy", "scores", "features", "vectors")}
+        parts = {
+            name: getattr(self, name)[rows]
+            for name in ("boxes_xyxy", "scores", "features", "vectors")
+        }
         return replace(self, **parts, extra=0)
 
     @property
@@ -96,7 +110,12 @@ class Regions(Displayed):
 
     def to_json(self) -> dict[str, Any]:
         """The object that `regiontalk regions --json` prints."""
-        return {"file": self.file, "width": self.width, "height": self.height, "regions": regions_to_json(self)}
+        return {
+            "file": self.file,
+            "width": self.width,
+            "height": self.height,
+            "regions": regions_to_json(self),
+        }
 
     to_dict = to_json
 
@@ -114,8 +133,8 @@ class Sentence:
         ids: (T,) int64, rows of the vocabulary; words it lacks have `Vocabulary.UNKNOWN`.
         vectors: (T, h) float32, s_t of Eq. 6.
         hubness: how well the sentence fits photos in general, as of `Regions`.
-        kinds: what is known of each word: "learnt" from captions, "placed" among those by word vectors from elsewhere,
-            or "unknown".
+        kinds: what is known of each word: "learnt" from captions, "placed" among those by word
+            vectors from elsewhere, or "unknown".
         meant: for unknown words the known ones that are one letter off, if there are any.
     """
 
@@ -132,7 +151,9 @@ class Sentence:
         _require(words >= 1, "a sentence has at least one word")
         _require_shape("ids", self.ids, (words,))
         _require_shape("vectors", self.vectors, (words, None))
-        _require(len(self.kinds) in (0, words), "a sentence has a kind for each of its words, or none")
+        _require(
+            len(self.kinds) in (0, words), "a sentence has a kind for each of its words, or none"
+        )
 
     def __len__(self) -> int:
         return len(self.words)
@@ -152,8 +173,10 @@ class Phrase:
     """A contiguous run of words on one region. `start` and `end` index the words, end exclusive.
 
     Attributes:
-        sure: the probability that what it names is on the photo; None if it names nothing, or the pack tells none.
-        found: whether it has a box to be shown: it names something, which is more likely there than not.
+        sure: the probability that what it names is on the photo; None if it names nothing, or the
+            pack tells none.
+        found: whether it has a box to be shown: it names something, which is more likely there than
+            not.
     """
 
     text: str
@@ -167,7 +190,10 @@ class Phrase:
 
     def __repr__(self) -> str:
         box = tuple(round(edge) for edge in self.box_xyxy)
-        return f"Phrase({self.text!r}, {box}{_sure_repr(self.sure)}{'' if self.found else ', found=False'})"
+        return (
+            f"Phrase({self.text!r}, "
+            f"{box}{_sure_repr(self.sure)}{'' if self.found else ', found=False'})"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,15 +204,18 @@ class Alignment(Displayed):
         regions: the photo's regions.
         sentence: the sentence's words.
         beta: β of Eq. 12, in units of v_i·s_t; 0 lets every word choose for itself.
-        score: S_kl, by the pack's kind of score, less the hubness of both: how well photo and sentence fit, without β.
+        score: S_kl, by the pack's kind of score, less the hubness of both: how well photo and
+            sentence fit, without β.
         word_regions: (T,) int64, a_j of Eq. 10: the region of each word.
         unary: (T, M), ψ_U of Eq. 11: v_i·s_j, perhaps with the log of the region's objectness
             (`regiontalk.alignment.mrf.unary_potentials`).
         word_scores: (T,) float32, `unary` of each word's region.
-        phrases: the maximal runs of words with one region, in order; together they cover the sentence.
-        word_sure: for each word the probability that what it names is on the photo; None for words that name nothing or
-            are unknown. Empty if the pack tells no probabilities.
-        sure: the probability that the sentence fits the photo; None where `word_sure` has no number.
+        phrases: the maximal runs of words with one region, in order; together they cover the
+            sentence.
+        word_sure: for each word the probability that what it names is on the photo; None for words
+            that name nothing or are unknown. Empty if the pack tells no probabilities.
+        sure: the probability that the sentence fits the photo; None where `word_sure` has no
+            number.
     """
 
     regions: Regions
@@ -206,7 +235,7 @@ class Alignment(Displayed):
 
     @property
     def shown(self) -> np.ndarray:
-        """Which words belong to what was found: those of phrases that were, but for absent ones.  # (T,) bool
+        """Which words belong to found phrases, absent words excluded. # (T,) bool
 
         Without probabilities a word is absent if its score is not above 0.
         """
@@ -219,7 +248,10 @@ class Alignment(Displayed):
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `regiontalk align --json` prints; without probabilities if the pack tells none."""
+        """The object that `regiontalk align --json` prints.
+
+        Without probabilities if the pack tells none.
+        """
         return {
             "file": self.regions.file,
             "width": self.regions.width,
@@ -248,13 +280,18 @@ class Alignment(Displayed):
 
     def _phrase_to_json(self, phrase: Phrase) -> dict[str, Any]:
         names = ("text", "start", "end", "region", "score", "found")
-        found = {name: getattr(phrase, name) for name in names} | {"box_xyxy": list(phrase.box_xyxy)}
+        found = {name: getattr(phrase, name) for name in names} | {
+            "box_xyxy": list(phrase.box_xyxy)
+        }
         return found | ({"sure": _rounded(phrase.sure)} if self.word_sure else {})
 
     to_dict = to_json
 
     def __repr__(self) -> str:
-        return f"Alignment({self.regions.file!r}, score={self.score:.2f}, phrases={phrases_repr(self.phrases)})"
+        return (
+            f"Alignment({self.regions.file!r}, score={self.score:.2f}, "
+            f"phrases={phrases_repr(self.phrases)})"
+        )
 
 
 @dataclass(frozen=True)
@@ -264,9 +301,11 @@ class Caption:
     Attributes:
         text: its words, with a space between each two.
         log_prob: its log-probability in nats, END included (Eq. 15).
-        word_regions: for each word the region that the captioner looked at as it said it, 0 for the whole photo; None
-            for words that name nothing ("a", "with"). Empty if the captioner attends to no regions.
-        sure: the probability that it names what is there and nothing else; None if the pack tells none.
+        word_regions: for each word the region that the captioner looked at as it said it, 0 for the
+            whole photo; None for words that name nothing ("a", "with"). Empty if the captioner
+            attends to no regions.
+        sure: the probability that it names what is there and nothing else; None if the pack tells
+            none.
     """
 
     text: str
@@ -276,7 +315,10 @@ class Caption:
 
     def __post_init__(self) -> None:
         words = len(self.text.split())
-        _require(len(self.word_regions) in (0, words), "a caption has a region for each of its words, or none")
+        _require(
+            len(self.word_regions) in (0, words),
+            "a caption has a region for each of its words, or none",
+        )
 
     @property
     def is_unsure(self) -> bool:
@@ -314,7 +356,10 @@ class Description(Displayed):
     region_captions: tuple[Caption, ...]
 
     def __post_init__(self) -> None:
-        _require(len(self.region_captions) == len(self.regions) - 1, "a caption for each region but the whole photo")
+        _require(
+            len(self.region_captions) == len(self.regions) - 1,
+            "a caption for each region but the whole photo",
+        )
 
     def to_json(self) -> dict[str, Any]:
         """The object that `regiontalk describe --json` prints."""
@@ -325,14 +370,18 @@ class Description(Displayed):
             "height": self.regions.height,
             "caption": self.caption.to_json(),
             "regions": [
-                {**box, "caption": caption.to_json()} for box, caption in zip(boxes, self.region_captions, strict=True)
+                {**box, "caption": caption.to_json()}
+                for box, caption in zip(boxes, self.region_captions, strict=True)
             ],
         }
 
     to_dict = to_json
 
     def __repr__(self) -> str:
-        return f"Description({self.regions.file!r}, {self.caption.text!r}, region_captions={len(self.region_captions)})"
+        return (
+            f"Description({self.regions.file!r}, {self.caption.text!r}, "
+            f"region_captions={len(self.region_captions)})"
+        )
 
 
 def regions_to_json(regions: Regions) -> list[dict[str, Any]]:
@@ -346,7 +395,8 @@ def regions_to_json(regions: Regions) -> list[dict[str, Any]]:
 def phrases_repr(phrases: Sequence[Phrase]) -> str:
     """Phrases with their boxes in whole pixels, for a `repr`: ['a dog' (12, 20, 80, 64)]."""
     boxes = [tuple(round(edge) for edge in phrase.box_xyxy) for phrase in phrases]
-    return f"[{', '.join(f'{phrase.text!r} {box}' for phrase, box in zip(phrases, boxes, strict=True))}]"
+    parts = (f"{phrase.text!r} {box}" for phrase, box in zip(phrases, boxes, strict=True))
+    return f"[{', '.join(parts)}]"
 
 
 def _sure_repr(sure: float | None) -> str:
@@ -364,5 +414,7 @@ def _require(condition: bool, message: str) -> None:
 
 def _require_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
     """None in `shape` allows any length."""
-    fits = array.ndim == len(shape) and all(b is None or a == b for a, b in zip(array.shape, shape, strict=True))
+    fits = array.ndim == len(shape) and all(
+        b is None or a == b for a, b in zip(array.shape, shape, strict=True)
+    )
     _require(fits, f"{name} has shape {array.shape}, expected {shape}")

@@ -1,4 +1,7 @@
-"""Probabilities of words, phrases and sentences: by hand, by a brute-force fit, and where there are none."""
+"""Probabilities of words, phrases and sentences, by hand and by a brute-force fit.
+
+And where there are none.
+"""
 
 from __future__ import annotations
 
@@ -61,7 +64,9 @@ def test_log_odds_of_a_probability(odds: float) -> None:
 def test_a_phrase_is_told_by_its_words_that_are_not_absent() -> None:
     absent, there = log_odds_of(ABSENT) - 0.1, 3.0
     assert phrase_probability([None, there, None, absent]) == pytest.approx(logistic(there))
-    assert phrase_probability([absent, absent]) == pytest.approx(logistic(2 * absent / math.sqrt(2)))
+    assert phrase_probability([absent, absent]) == pytest.approx(
+        logistic(2 * absent / math.sqrt(2))
+    )
     assert phrase_probability([None, None]) is None
 
 
@@ -72,7 +77,9 @@ def test_fit_finds_the_likeliest_line(seed: int, even: bool) -> None:
     shown[:2] = True, False
     evidence = rng.normal(0, 2, 60) + 2 * shown
     slope, offset = fit(evidence, shown, even)
-    weights = np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum()) if even else np.full(60, 1 / 60)
+    weights = (
+        np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum()) if even else np.full(60, 1 / 60)
+    )
 
     def surprise(slope: float, offset: float) -> float:
         odds = slope * evidence + offset
@@ -97,7 +104,9 @@ def test_captions_by_hand() -> None:
     settings = CertaintySettings(1.0, 0.0, caption_slope=0.5, caption_offset=2.0)
     assert caption_probability(-6.0, [1.0, -4.0, 3.0], settings) == pytest.approx(logistic(-1))
     assert caption_probability(-4.0, [2.0], settings) == pytest.approx(0.5)
-    assert caption_probability(-1.0, [-2.0, -3.0], settings) == pytest.approx(logistic(-2)), "its surest word is absent"
+    assert caption_probability(-1.0, [-2.0, -3.0], settings) == pytest.approx(logistic(-2)), (
+        "its surest word is absent"
+    )
     assert caption_probability(-1.0, [], settings) == 0
     assert caption_probability(-1.0, [2.0], CertaintySettings(1.0, 0.0)) is None
 
@@ -105,14 +114,19 @@ def test_captions_by_hand() -> None:
 def test_captions_of_regions_by_hand() -> None:
     settings = CertaintySettings(1.0, 0.0, 0.5, -1.0, region_slope=0.25, region_offset=2.0)
     evidence = (3.0 + 1.0) / math.sqrt(2)
-    assert region_caption_probability([1.0, -4.0, 3.0], settings) == pytest.approx(logistic(0.25 * evidence + 2))
+    assert region_caption_probability([1.0, -4.0, 3.0], settings) == pytest.approx(
+        logistic(0.25 * evidence + 2)
+    )
     assert region_caption_probability([-9.0], settings) == pytest.approx(logistic(-0.25))
     assert region_caption_probability([], settings) == 0
     assert region_caption_probability([2.0], CertaintySettings(1.0, 0.0, 0.5, -1.0)) is None
 
 
 def test_phrases_say_how_sure_they_are() -> None:
-    words, boxes = ["a", "dog", "and", "an", "elephant"], np.array([[0, 0, 8, 8], [1, 1, 4, 4]], np.float32)
+    words, boxes = (
+        ["a", "dog", "and", "an", "elephant"],
+        np.array([[0, 0, 8, 8], [1, 1, 4, 4]], np.float32),
+    )
     unary = np.zeros((5, 2))
     path = np.array([1, 1, 0, 1, 1])
     odds = [None, 3.0, None, None, -3.0]

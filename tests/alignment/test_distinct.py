@@ -19,7 +19,9 @@ def test_names_numbers_and_members(keys: list[str]) -> None:
     for start in range(len(found)):
         members = found.members(slice(start, len(found))).tolist()
         assert sorted(members) == sorted(name for name in key if found.number[name] >= start)
-        assert [found.number[name] for name in members] == sorted(found.number[name] for name in members)
+        assert [found.number[name] for name in members] == sorted(
+            found.number[name] for name in members
+        )
 
 
 def test_keys_are_of_values_type_and_shape() -> None:

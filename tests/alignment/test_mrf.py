@@ -79,7 +79,8 @@ def test_impossible_beta_is_refused(beta: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "unary", [np.ones((0, 2)), np.ones((2, 0)), np.ones(3), np.array([[1.0, np.nan]]), np.array([[np.inf]])]
+    "unary",
+    [np.ones((0, 2)), np.ones((2, 0)), np.ones(3), np.array([[1.0, np.nan]]), np.array([[np.inf]])],
 )
 def test_impossible_unary_is_refused(unary: np.ndarray) -> None:
     with pytest.raises(ValueError, match="finite matrix"):
@@ -87,7 +88,9 @@ def test_impossible_unary_is_refused(unary: np.ndarray) -> None:
 
 
 def make(region_vectors: np.ndarray, word_vectors: np.ndarray) -> tuple[Regions, Sentence]:
-    boxes = np.array([[0, 0, 40, 30], [1, 2, 10, 12], [20, 5, 39, 29]], np.float32)[: len(region_vectors)]
+    boxes = np.array([[0, 0, 40, 30], [1, 2, 10, 12], [20, 5, 39, 29]], np.float32)[
+        : len(region_vectors)
+    ]
     regions = Regions(
         file="photo.jpg",
         width=40,
@@ -116,7 +119,8 @@ def test_alignment_worked_by_hand() -> None:
     assert alone.phrases[1].box_xyxy == (1, 2, 10, 12)
     assert alone.score == 0.5 + 3 + 2 + 2
 
-    # β = 0.75 is worth more than the 0.5 of "the", and less than the 1 that "sleeps" loses on region 1.
+    # β = 0.75 is worth more than the 0.5 of "the", and less than the 1 that "sleeps" loses on
+    # region 1.
     together = align(regions, sentence, beta=0.75)
     assert together.word_regions.tolist() == [1, 1, 1, 2]
     assert together.word_scores.tolist() == [0, 3, 2, 2]
@@ -133,8 +137,12 @@ def test_objectness_worked_by_hand() -> None:
     assert found.word_regions.tolist() == [1, 0]
     np.testing.assert_allclose(found.word_scores, [3 + 2 * math.log(0.5), 1], rtol=1e-6)
     assert found.score == 2, "S_kl of the one region that is not extra, without objectness"
-    np.testing.assert_array_equal(unary_potentials(np.ones((1, 2)), np.array([1, 0]), 1.0), [[1, 1 + math.log(1e-3)]])
-    np.testing.assert_array_equal(unary_potentials(np.ones((1, 2)), np.array([1, 0.5])), np.ones((1, 2)))
+    np.testing.assert_array_equal(
+        unary_potentials(np.ones((1, 2)), np.array([1, 0]), 1.0), [[1, 1 + math.log(1e-3)]]
+    )
+    np.testing.assert_array_equal(
+        unary_potentials(np.ones((1, 2)), np.array([1, 0.5])), np.ones((1, 2))
+    )
 
 
 def test_the_kind_is_of_the_score_alone() -> None:
@@ -147,15 +155,27 @@ def test_the_kind_is_of_the_score_alone() -> None:
         assert each.phrases == best.phrases
 
 
-@given(st.integers(0, 1000), st.integers(1, 3), st.integers(1, 4), st.floats(0, 3), st.sampled_from(get_args(Kind)))
-def test_phrases_cover_the_sentence(seed: int, region_count: int, word_count: int, beta: float, kind: Kind) -> None:
+@given(
+    st.integers(0, 1000),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.floats(0, 3),
+    st.sampled_from(get_args(Kind)),
+)
+def test_phrases_cover_the_sentence(
+    seed: int, region_count: int, word_count: int, beta: float, kind: Kind
+) -> None:
     rng = np.random.default_rng(seed)
     regions, sentence = make(rng.normal(size=(region_count, 5)), rng.normal(size=(word_count, 5)))
     found = align(regions, sentence, beta, kind)
-    assert [p.region for p in found.phrases] == [region for region, _ in groupby(found.word_regions.tolist())]
+    assert [p.region for p in found.phrases] == [
+        region for region, _ in groupby(found.word_regions.tolist())
+    ]
     assert [j for p in found.phrases for j in range(p.start, p.end)] == list(range(word_count))
     assert " ".join(p.text for p in found.phrases) == " ".join(sentence.words)
-    np.testing.assert_allclose(sum(p.score for p in found.phrases), found.word_scores.sum(), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        sum(p.score for p in found.phrases), found.word_scores.sum(), rtol=1e-4, atol=1e-5
+    )
     matrix = score_matrix(*pad([regions.vectors]), *pad([sentence.vectors]), kind)
     np.testing.assert_allclose(found.score, matrix[0, 0], rtol=1e-4, atol=1e-5)
 

@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regiontalk.alignment import pad, score_matrix
-from regiontalk.alignment.score import Kind, decimals, lengths_of, longest, score_of_products, shortest
+from regiontalk.alignment.score import (
+    Kind,
+    decimals,
+    lengths_of,
+    longest,
+    score_of_products,
+    shortest,
+)
 from regiontalk.language.reader import WordsReader
 
 from ..tiny_pack import WORDS, tiny_arrays, tiny_settings
@@ -26,12 +33,16 @@ def score_slowly(photos: list[np.ndarray], sentences: list[np.ndarray], kind: Ki
         for l_, s in enumerate(sentences):
             for word in s:
                 products = [float(np.dot(region.astype(np.float64), word)) for region in v]
-                scores[k, l_] += sum(max(0.0, p) for p in products) if kind == "sum" else max(products)
+                scores[k, l_] += (
+                    sum(max(0.0, p) for p in products) if kind == "sum" else max(products)
+                )
             scores[k, l_] /= len(s) if kind == "mean" else 1
     return scores
 
 
-def score(photos: list[np.ndarray], sentences: list[np.ndarray], kind: Kind, tile: int = 64) -> np.ndarray:
+def score(
+    photos: list[np.ndarray], sentences: list[np.ndarray], kind: Kind, tile: int = 64
+) -> np.ndarray:
     return score_matrix(*pad(photos), *pad(sentences), kind=kind, tile=tile)
 
 
@@ -49,7 +60,9 @@ def test_worked_by_hand() -> None:
     # v·s of photo 0: (3, 2), (-1, -2); (0.5, 0).  Of photo 1: (-4), (2); (-0.5).
     np.testing.assert_array_equal(score(photo, sentence, "max"), [[3 - 1, 0.5], [-4 + 2, -0.5]])
     np.testing.assert_array_equal(score(photo, sentence, "sum"), [[3 + 2 + 0, 0.5], [0 + 2, 0]])
-    np.testing.assert_array_equal(score(photo, sentence, "mean"), [[(3 - 1) / 2, 0.5], [(-4 + 2) / 2, -0.5]])
+    np.testing.assert_array_equal(
+        score(photo, sentence, "mean"), [[(3 - 1) / 2, 0.5], [(-4 + 2) / 2, -0.5]]
+    )
 
 
 def test_padding_does_not_lift_a_negative_maximum_to_zero() -> None:
@@ -74,15 +87,23 @@ def test_a_mean_is_the_maximum_over_the_number_of_words_whatever_the_padding(
 
 
 @given(photos=ragged(), sentence=ragged(), times=st.integers(1, 4))
-def test_a_mean_does_not_grow_with_a_sentence(photos: list[np.ndarray], sentence: list[np.ndarray], times: int) -> None:
+def test_a_mean_does_not_grow_with_a_sentence(
+    photos: list[np.ndarray], sentence: list[np.ndarray], times: int
+) -> None:
     again = [np.tile(words, (times, 1)) for words in sentence]
-    np.testing.assert_allclose(score(photos, again, "mean"), score(photos, sentence, "mean"), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        score(photos, again, "mean"), score(photos, sentence, "mean"), rtol=1e-4, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @given(photos=ragged(), sentences=ragged())
-def test_products_of_one_pair_give_the_same(kind: Kind, photos: list[np.ndarray], sentences: list[np.ndarray]) -> None:
-    found = [[score_of_products(words @ regions.T, kind) for words in sentences] for regions in photos]
+def test_products_of_one_pair_give_the_same(
+    kind: Kind, photos: list[np.ndarray], sentences: list[np.ndarray]
+) -> None:
+    found = [
+        [score_of_products(words @ regions.T, kind) for words in sentences] for regions in photos
+    ]
     np.testing.assert_allclose(found, score(photos, sentences, kind), rtol=1e-4, atol=1e-5)
 
 
@@ -114,7 +135,9 @@ def test_padding_may_hold_anything(kind: Kind, garbage: float) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=30)
 @given(photos=ragged(), sentences=ragged(), seed=st.integers(0, 99))
-def test_order_does_not_matter(kind: Kind, photos: list[np.ndarray], sentences: list[np.ndarray], seed: int) -> None:
+def test_order_does_not_matter(
+    kind: Kind, photos: list[np.ndarray], sentences: list[np.ndarray], seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     photo_order, sentence_order = rng.permutation(len(photos)), rng.permutation(len(sentences))
     shuffled = score(
@@ -189,7 +212,9 @@ def test_equal_photos_and_equal_sentences_have_equal_scores(kind: Kind, tile: in
 # Lengths of vectors
 
 
-LENGTHS = st.lists(st.integers(0, 5), min_size=1, max_size=30).map(lambda values: np.array(values, float))
+LENGTHS = st.lists(st.integers(0, 5), min_size=1, max_size=30).map(
+    lambda values: np.array(values, float)
+)
 """Whole numbers from a small range, so that there are ties."""
 
 
@@ -202,7 +227,9 @@ def test_lengths_by_hand() -> None:
 
 def test_lengths_of_half_precision_do_not_overflow() -> None:
     """The squares of these numbers are beyond float16 and float32."""
-    assert lengths_of(np.full((1, 4), 6e4, np.float16)) == pytest.approx([2 * float(np.float16(6e4))])
+    assert lengths_of(np.full((1, 4), 6e4, np.float16)) == pytest.approx(
+        [2 * float(np.float16(6e4))]
+    )
     assert lengths_of(np.full((1, 4), 1e30, np.float32)) == pytest.approx([2e30])
 
 
@@ -233,7 +260,9 @@ def test_scaling_the_last_layer_scales_all_lengths(scale: float) -> None:
     weights = tiny_arrays(tiny_settings())["words"]
     scaled = {**weights, "W_d": scale * weights["W_d"], "b_d": scale * weights["b_d"]}
     words = [np.array([id_]) for id_ in range(2, 2 + len(WORDS))]
-    before, after = (lengths_of(np.concatenate(WordsReader(each).read(words))) for each in (weights, scaled))
+    before, after = (
+        lengths_of(np.concatenate(WordsReader(each).read(words))) for each in (weights, scaled)
+    )
     assert before.max() > 0
     np.testing.assert_allclose(after, scale * before, rtol=1e-6)
     assert longest(after).tolist() == longest(before).tolist()

@@ -13,7 +13,15 @@ def photo(boxes: list[list[float]], seed: int) -> Regions:
     rng = np.random.default_rng(seed)
     every = np.array([[0, 0, 40, 20], *boxes], np.float32)
     features = rng.normal(size=(len(every), 3)).astype(np.float32)
-    return Regions("a.jpg", 40, 20, every, np.linspace(1, 0.5, len(every), dtype=np.float32), features, features)
+    return Regions(
+        "a.jpg",
+        40,
+        20,
+        every,
+        np.linspace(1, 0.5, len(every), dtype=np.float32),
+        features,
+        features,
+    )
 
 
 def test_regions_are_padded_and_say_where_they_are() -> None:
@@ -37,14 +45,20 @@ def test_a_regions_own_features_come_before_the_photos() -> None:
     photos = [photo([[1, 1, 5, 5], [2, 2, 9, 9]], 0), photo([], 1), photo([[3, 3, 7, 7]], 2)]
     contexts = region_contexts(photos)
     expected = [
-        np.concatenate([each.features[row], each.features[0]]) for each in photos for row in range(1, len(each))
+        np.concatenate([each.features[row], each.features[0]])
+        for each in photos
+        for row in range(1, len(each))
     ]
     np.testing.assert_array_equal(contexts.whole, expected)
 
 
 def test_inputs_of_many_photos_at_once() -> None:
     rng = np.random.default_rng(0)
-    features, boxes, scores = rng.random((2, 3, 4)), np.sort(rng.random((2, 3, 4))), rng.random((2, 3))
+    features, boxes, scores = (
+        rng.random((2, 3, 4)),
+        np.sort(rng.random((2, 3, 4))),
+        rng.random((2, 3)),
+    )
     together = region_inputs(features, boxes, scores)
     assert together.shape == (2, 3, 4 + GEOMETRY) and together.dtype == np.float32
     np.testing.assert_array_equal(together[1], region_inputs(features[1], boxes[1], scores[1]))

@@ -19,7 +19,10 @@ CONTEXT = 3
 
 
 class TableCaptioner:
-    """Bigrams: the next word depends on the last one and the row's context only. log_probs: (rows, V, V)."""
+    """Bigrams: the next word depends on the last one and the context.
+
+    `log_probs` is (rows, V, V).
+    """
 
     def __init__(self, log_probs: np.ndarray) -> None:
         self.log_probs = log_probs
@@ -27,14 +30,21 @@ class TableCaptioner:
     def start(self, context: np.ndarray) -> tuple[np.ndarray]:
         return (context,)
 
-    def step(self, state: tuple[np.ndarray, ...], word_ids: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    def step(
+        self, state: tuple[np.ndarray, ...], word_ids: np.ndarray
+    ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
         return state, self.log_probs[state[0][:, 0].astype(int), word_ids]
 
 
-def make_captioner(cell: str, words: int, seed: int, scale: float = 1.0, attention: int = 0) -> Captioner:
+def make_captioner(
+    cell: str, words: int, seed: int, scale: float = 1.0, attention: int = 0
+) -> Captioner:
     rng = np.random.default_rng(seed)
     shapes = captioner_shapes(cell, CONTEXT, 5, 4, words, attention, CONTEXT)
-    return Captioner({name: rng.normal(0, scale, shape).astype(np.float32) for name, shape in shapes.items()}, cell)
+    return Captioner(
+        {name: rng.normal(0, scale, shape).astype(np.float32) for name, shape in shapes.items()},
+        cell,
+    )
 
 
 def make_contexts(rows: int, seed: int) -> Contexts:
@@ -49,8 +59,13 @@ def one_by_one(contexts: Contexts) -> list[Contexts]:
     return [contexts[row : row + 1] for row in range(len(contexts))]
 
 
-def every_sentence(captioner: Captioner, context: Contexts, words: int, max_words: int) -> list[Hypothesis]:
-    """Brute force: sentences of 1 to max_words - 1 words and END, and those of max_words words without END."""
+def every_sentence(
+    captioner: Captioner, context: Contexts, words: int, max_words: int
+) -> list[Hypothesis]:
+    """Brute force.
+
+    Sentences of 1 to max_words - 1 words and END, and those of max_words words without END.
+    """
     found = []
     for length in range(1, max_words + 1):
         for ids in itertools.product(range(2, words), repeat=length):
@@ -78,14 +93,19 @@ def ranked(sentences: list[Hypothesis], alpha: float) -> list[Hypothesis]:
 
 
 def assert_same(found: list[Hypothesis], expected: list[Hypothesis]) -> None:
-    np.testing.assert_allclose([h.log_prob for h in found], [h.log_prob for h in expected], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        [h.log_prob for h in found], [h.log_prob for h in expected], rtol=1e-4, atol=1e-4
+    )
     assert [(h.ids, h.finished) for h in found] == [(h.ids, h.finished) for h in expected]
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 @pytest.mark.parametrize("alpha", [0.0, 0.7, 1.0])
 def test_a_wide_beam_is_brute_force(cell: str, alpha: float) -> None:
-    """V = 5 (3 real words), up to 4 words: 39 sentences with END, 81 without. A beam of 120 keeps them all."""
+    """V = 5 (3 real words), up to 4 words: 39 sentences with END, 81 without.
+
+    A beam of 120 keeps them all.
+    """
     captioner, contexts = make_captioner(cell, 5, seed=3), make_contexts(3, seed=3)
     found = beam_search(captioner, contexts, beam=120, max_words=4, length_normalisation=alpha)
     for context, hypotheses in zip(one_by_one(contexts), found, strict=True):
@@ -95,17 +115,28 @@ def test_a_wide_beam_is_brute_force(cell: str, alpha: float) -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(seed=st.integers(0, 10_000), words=st.integers(3, 5), max_words=st.integers(1, 4), alpha=st.sampled_from([0, 1]))
-def test_the_best_of_a_wide_beam_is_the_best_sentence(seed: int, words: int, max_words: int, alpha: float) -> None:
+@given(
+    seed=st.integers(0, 10_000),
+    words=st.integers(3, 5),
+    max_words=st.integers(1, 4),
+    alpha=st.sampled_from([0, 1]),
+)
+def test_the_best_of_a_wide_beam_is_the_best_sentence(
+    seed: int, words: int, max_words: int, alpha: float
+) -> None:
     captioner, contexts = make_captioner("gru", words, seed), make_contexts(2, seed)
-    sentences = [every_sentence(captioner, context, words, max_words) for context in one_by_one(contexts)]
+    sentences = [
+        every_sentence(captioner, context, words, max_words) for context in one_by_one(contexts)
+    ]
     found = beam_search(captioner, contexts, len(sentences[0]), max_words, alpha)
     for hypotheses, everything in zip(found, sentences, strict=True):
         best = ranked(everything, alpha)[0]
         assert hypotheses[0].finished == best.finished
         length = len(best.ids) + 1 if best.finished else len(best.ids)
         found_length = len(hypotheses[0].ids) + 1 if best.finished else len(hypotheses[0].ids)
-        assert hypotheses[0].log_prob / found_length**alpha == pytest.approx(best.log_prob / length**alpha, abs=1e-4)
+        assert hypotheses[0].log_prob / found_length**alpha == pytest.approx(
+            best.log_prob / length**alpha, abs=1e-4
+        )
 
 
 @settings(max_examples=60, deadline=None)
@@ -128,7 +159,9 @@ def test_batch_is_one_at_a_time(
         assert_same(hypotheses, alone)
 
 
-def plain_beam_search(captioner: Captioner, context: Contexts, beam: int, max_words: int, alpha: float) -> list:
+def plain_beam_search(
+    captioner: Captioner, context: Contexts, beam: int, max_words: int, alpha: float
+) -> list:
     """The definition, one sentence at a time and without stopping early."""
     living: list[tuple[tuple[int, ...], float, State]] = [((), 0.0, captioner.start(context))]
     done: list[Hypothesis] = []
@@ -142,15 +175,21 @@ def plain_beam_search(captioner: Captioner, context: Contexts, beam: int, max_wo
         candidates = sorted(candidates, key=lambda candidate: -candidate[1])[:beam]
         done += [Hypothesis(ids[:-1], total) for ids, total, _ in candidates if ids[-1] == BOUNDARY]
         living = [each for each in candidates if each[0][-1] != BOUNDARY and each[1] > -np.inf]
-    return ranked([*done, *(Hypothesis(ids, total, False) for ids, total, _ in living)], alpha)[:beam]
+    return ranked([*done, *(Hypothesis(ids, total, False) for ids, total, _ in living)], alpha)[
+        :beam
+    ]
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0, 2.0])
 @pytest.mark.parametrize("beam", [1, 2, 4])
 @pytest.mark.parametrize("seed", range(12))
 def test_stopping_early_changes_nothing(seed: int, beam: int, alpha: float) -> None:
-    """With α = 2 long sentences often overtake short ones: a search that stops too soon misses them."""
-    captioner, contexts, max_words = make_captioner("gru", 6, seed, scale=1.5), make_contexts(1, seed), 8
+    """With α = 2 long sentences often overtake short ones: an early stop misses them."""
+    captioner, contexts, max_words = (
+        make_captioner("gru", 6, seed, scale=1.5),
+        make_contexts(1, seed),
+        8,
+    )
     found = beam_search(captioner, contexts, beam, max_words, alpha)[0]
     assert_same(found, plain_beam_search(captioner, contexts[:1], beam, max_words, alpha))
 
@@ -186,7 +225,10 @@ def test_greedy_is_beam_one(seed: int, max_words: int, alpha: float) -> None:
 
 
 def test_greedy_by_hand_and_a_beam_that_beats_it() -> None:
-    """Greedy starts with the likelier word 2 and ends at 0.6 * 0.3; a beam of 2 finds 3, END at 0.4 * 0.9."""
+    """Greedy starts with the likelier word 2 and ends at 0.6 * 0.3.
+
+    A beam of 2 finds 3, END at 0.4 * 0.9.
+    """
     p = np.full((1, 4, 4), 1e-9)
     p[0, BOUNDARY, [2, 3]] = 0.6, 0.4
     p[0, 2, [BOUNDARY, 2, 3]] = 0.3, 0.25, 0.2
@@ -201,7 +243,10 @@ def test_greedy_by_hand_and_a_beam_that_beats_it() -> None:
 
 
 def test_length_normalisation_ranks_but_keeps_the_log_prob() -> None:
-    """One word and END have log(0.5) over two tokens; three words and END have log(0.5 * 0.9) over four."""
+    """One word and END have log(0.5) over two tokens.
+
+    Three words and END have log(0.5 * 0.9) over four.
+    """
     p = np.full((1, 5, 5), 1e-9)
     p[0, BOUNDARY, 2] = 1.0
     p[0, 2, [BOUNDARY, 3]] = 0.5, 0.5
@@ -241,7 +286,11 @@ def test_finished_hypotheses_come_first_however_unlikely() -> None:
     p = np.full((1, 3, 3), 1e-12)
     p[0, :, 2], p[0, :, BOUNDARY] = 0.999, 0.001
     found = beam_search(TableCaptioner(np.log(p)), np.zeros((1, 1)), beam=3, max_words=3)[0]
-    assert [(h.ids, h.finished) for h in found] == [((2,), True), ((2, 2), True), ((2, 2, 2), False)]
+    assert [(h.ids, h.finished) for h in found] == [
+        ((2,), True),
+        ((2, 2), True),
+        ((2, 2, 2), False),
+    ]
     assert found[2].log_prob > found[0].log_prob
 
 
@@ -267,7 +316,8 @@ def test_ties_go_to_the_lower_word() -> None:
     found = beam_search(TableCaptioner(p), np.zeros((1, 1)), beam=2, max_words=1)[0]
     assert [(h.ids, h.finished) for h in found] == [((2,), False), ((3,), False)]
     found = beam_search(TableCaptioner(p), np.zeros((1, 1)), beam=4, max_words=2)[0]
-    assert [h.ids for h in found] == [(2,), (2, 2), (2, 3), (2, 4)]  # all from the first of three equal ones
+    # All from the first of three equal ones
+    assert [h.ids for h in found] == [(2,), (2, 2), (2, 3), (2, 4)]
 
 
 def test_samples_follow_the_probabilities() -> None:
@@ -278,7 +328,9 @@ def test_samples_follow_the_probabilities() -> None:
 
     def shares(temperature: float) -> list[float]:
         drawn = sample(captioner, np.zeros((20_000, 1)), temperature, rng)
-        assert {round(h.log_prob, 4) for h in drawn} == {round(math.log(q), 4) for q in (0.2, 0.5, 0.3)}
+        assert {round(h.log_prob, 4) for h in drawn} == {
+            round(math.log(q), 4) for q in (0.2, 0.5, 0.3)
+        }
         return [sum(h.ids == (word,) for h in drawn) / 20_000 for word in (2, 3, 4)]
 
     np.testing.assert_allclose(shares(1.0), [0.2, 0.5, 0.3], atol=0.015)  # four standard deviations
@@ -287,7 +339,9 @@ def test_samples_follow_the_probabilities() -> None:
 
 def test_a_cold_sample_is_greedy_and_a_seed_repeats_itself() -> None:
     captioner, contexts = make_captioner("gru", 9, seed=5), make_contexts(4, seed=5)
-    assert sample(captioner, contexts, 1e-4, np.random.default_rng(0), 6) == greedy(captioner, contexts, 6)
+    assert sample(captioner, contexts, 1e-4, np.random.default_rng(0), 6) == greedy(
+        captioner, contexts, 6
+    )
     once, again = (sample(captioner, contexts, 1.0, np.random.default_rng(7), 6) for _ in range(2))
     assert once == again
 
@@ -297,8 +351,14 @@ def test_a_cold_sample_is_greedy_and_a_seed_repeats_itself() -> None:
     [
         ({"beam": 0}, "beam must be at least 1, found 0"),
         ({"max_words": 0}, "max_words must be at least 1, found 0"),
-        ({"length_normalisation": -1.0}, "length_normalisation must be a number from 0, found -1.0"),
-        ({"length_normalisation": math.nan}, "length_normalisation must be a number from 0, found nan"),
+        (
+            {"length_normalisation": -1.0},
+            "length_normalisation must be a number from 0, found -1.0",
+        ),
+        (
+            {"length_normalisation": math.nan},
+            "length_normalisation must be a number from 0, found nan",
+        ),
     ],
 )
 def test_senseless_arguments(arguments: dict[str, float], message: str) -> None:
@@ -309,7 +369,9 @@ def test_senseless_arguments(arguments: dict[str, float], message: str) -> None:
 @pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan, math.inf])
 def test_senseless_temperature(temperature: float) -> None:
     with pytest.raises(ValueError, match="temperature must be above 0"):
-        sample(make_captioner("gru", 5, 0), make_contexts(1, 0), temperature, np.random.default_rng(0))
+        sample(
+            make_captioner("gru", 5, 0), make_contexts(1, 0), temperature, np.random.default_rng(0)
+        )
 
 
 @settings(max_examples=100, deadline=None)
@@ -318,16 +380,24 @@ def test_top_k_is_a_stable_sort(data: st.DataObject) -> None:
     """Few distinct values, so that ties are common; -inf is a value like any other."""
     rows, width = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 12))
     values = st.sampled_from([-np.inf, -2.0, -1.0, 0.0, 0.5])
-    scores = np.array(data.draw(st.lists(values, min_size=rows * width, max_size=rows * width))).reshape(rows, width)
+    scores = np.array(
+        data.draw(st.lists(values, min_size=rows * width, max_size=rows * width))
+    ).reshape(rows, width)
     k = data.draw(st.integers(1, width))
-    np.testing.assert_array_equal(top_k(scores, k), np.argsort(-scores, axis=1, kind="stable")[:, :k])
+    np.testing.assert_array_equal(
+        top_k(scores, k), np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    )
 
 
 @given(st.integers(0, 10_000), st.integers(1, 9), st.booleans())
 def test_top_k_of_many_columns_is_a_stable_sort(seed: int, k: int, few_values: bool) -> None:
     rng = np.random.default_rng(seed)
     shape = (int(rng.integers(1, 5)), int(rng.integers(64 * k, 64 * k + 200)))
-    scores = rng.integers(0, 3, shape).astype(np.float32) if few_values else rng.normal(size=shape).astype(np.float32)
+    scores = (
+        rng.integers(0, 3, shape).astype(np.float32)
+        if few_values
+        else rng.normal(size=shape).astype(np.float32)
+    )
     scores[rng.random(shape) < 0.3] = -np.inf
     expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     np.testing.assert_array_equal(top_k(scores, k), expected)
@@ -340,11 +410,15 @@ def test_words_said_once_are_not_said_again() -> None:
         def start(self, contexts: np.ndarray) -> tuple[np.ndarray]:
             return (np.zeros((len(contexts), 1)),)
 
-        def step(self, state: tuple[np.ndarray], word_ids: np.ndarray) -> tuple[tuple[np.ndarray], np.ndarray]:
+        def step(
+            self, state: tuple[np.ndarray], word_ids: np.ndarray
+        ) -> tuple[tuple[np.ndarray], np.ndarray]:
             return state, np.tile(np.log([0.1, 1e-9, 0.6, 0.3]), (len(word_ids), 1))
 
     contexts = np.zeros((1, 1))
     (row,) = beam_search(Echo(), contexts, beam=4, max_words=4, length_normalisation=1.0)
     assert row[0].ids[:2] == (2, 2)
     (row,) = beam_search(Echo(), contexts, 4, 4, 1.0, once=np.array([False, False, True, False]))
-    assert all(each.ids.count(2) <= 1 for each in row) and any(each.ids.count(3) > 1 for each in row)
+    assert all(each.ids.count(2) <= 1 for each in row) and any(
+        each.ids.count(3) > 1 for each in row
+    )

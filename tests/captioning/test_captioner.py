@@ -16,10 +16,15 @@ from regiontalk.language.vocabulary import Vocabulary
 CELLS = ("rnn", "gru", "lstm")
 
 
-def make_captioner(cell: str, words: int = 9, seed: int = 0, scale: float = 0.8, attention: int = 0) -> Captioner:
+def make_captioner(
+    cell: str, words: int = 9, seed: int = 0, scale: float = 0.8, attention: int = 0
+) -> Captioner:
     rng = np.random.default_rng(seed)
     shapes = captioner_shapes(cell, 5, 6, 4, words, attention, 5)
-    return Captioner({name: rng.normal(0, scale, shape).astype(np.float32) for name, shape in shapes.items()}, cell)
+    return Captioner(
+        {name: rng.normal(0, scale, shape).astype(np.float32) for name, shape in shapes.items()},
+        cell,
+    )
 
 
 def some_contexts(count: int, seed: int) -> Contexts:
@@ -44,7 +49,10 @@ def test_probabilities_sum_to_one_without_unknown(cell: str) -> None:
 
 
 def test_output_by_hand() -> None:
-    """H = 1, h_1 = relu(1) = 1: logits are W_oh + b_o, UNKNOWN left out before normalising (Eq. 15)."""
+    """H = 1, h_1 = relu(1) = 1: logits are W_oh + b_o.
+
+    UNKNOWN is left out before normalising (Eq. 15).
+    """
     weights = {
         "embedding": np.zeros((4, 1), np.float32),
         "W_hi": np.array([[1]], np.float32),
@@ -56,7 +64,9 @@ def test_output_by_hand() -> None:
         "b_o": np.zeros(4, np.float32),
     }
     captioner = Captioner(weights, "rnn")
-    _, log_probs = captioner.step(captioner.start(without_regions(np.ones((1, 1), np.float32))), np.array([BOUNDARY]))
+    _, log_probs = captioner.step(
+        captioner.start(without_regions(np.ones((1, 1), np.float32))), np.array([BOUNDARY])
+    )
     np.testing.assert_allclose(np.exp(log_probs), [[1 / 8, 0, 2 / 8, 5 / 8]], rtol=1e-5)
     assert np.isfinite(weights["b_o"]).all()  # the caller's weights are left as they are
 
@@ -67,7 +77,9 @@ def test_many_contexts_are_searched_in_parts() -> None:
     found = captioner.beam(contexts, beam=2, max_words=6)
     assert len(found) == 300
     one = captioner.beam(contexts[299:], beam=2, max_words=6)[0]
-    np.testing.assert_allclose([h.log_prob for h in found[299]], [h.log_prob for h in one], rtol=1e-5)
+    np.testing.assert_allclose(
+        [h.log_prob for h in found[299]], [h.log_prob for h in one], rtol=1e-5
+    )
 
 
 def test_no_context_no_caption() -> None:
@@ -105,7 +117,9 @@ def test_weights_that_overflow_are_named() -> None:
 
 
 def test_shapes_with_and_without_attention() -> None:
-    plain, attending = (captioner_shapes("gru", 10, 8, 6, 20, attention, 10) for attention in (0, 16))
+    plain, attending = (
+        captioner_shapes("gru", 10, 8, 6, 20, attention, 10) for attention in (0, 16)
+    )
     assert plain["W_oh"] == (8, 20)
     assert attending["W_kr"] == attending["W_vr"] == (10 + GEOMETRY, 16)
     assert "W_oh" not in attending
@@ -125,7 +139,9 @@ def some_views(count: int, seed: int) -> Contexts:
 def test_what_pads_regions_is_not_looked_at() -> None:
     captioner, contexts = make_captioner("gru", attention=8), some_views(6, seed=4)
     padding = np.arange(4) >= contexts.counts[:, None]
-    other = replace(contexts, regions=np.where(padding[..., None], np.float32(1e3), contexts.regions))
+    other = replace(
+        contexts, regions=np.where(padding[..., None], np.float32(1e3), contexts.regions)
+    )
     assert captioner.greedy(contexts, 6) == captioner.greedy(other, 6)
 
 
@@ -142,11 +158,16 @@ def test_looks_are_a_distribution_over_each_photos_own_regions() -> None:
     np.testing.assert_allclose(alone, looks[1], atol=1e-6)
     assert captioner.looks(contexts[:0], []) == []
     many = captioner.looks(some_views(300, seed=6), [(2, 3)] * 300)  # a few at a time
-    np.testing.assert_allclose(many[299], captioner.looks(some_views(300, seed=6)[299:], [(2, 3)])[0], atol=1e-6)
+    np.testing.assert_allclose(
+        many[299], captioner.looks(some_views(300, seed=6)[299:], [(2, 3)])[0], atol=1e-6
+    )
 
 
 def test_attention_by_hand() -> None:
-    """One dimension a head, all heads alike: scores ln 3 and 0, so the first region is looked at for 3 / 4."""
+    """One dimension a head, all heads alike.
+
+    Scores are ln 3 and 0, so the first region is looked at for 3 / 4.
+    """
     weights = {
         "W_kr": np.ones((2, 8), np.float32),
         "W_vr": np.ones((2, 8), np.float32),

@@ -10,8 +10,12 @@ from regiontalk.captioning.writing import rerank
 LIKELY, ALIGNED = Hypothesis((5, 6, 7), -2.0), Hypothesis((8,), -3.0)
 
 
-@pytest.mark.parametrize(("weight", "best"), [(0.0, LIKELY), (0.49, LIKELY), (0.51, ALIGNED), (100.0, ALIGNED)])
-def test_the_weight_decides_between_what_is_likely_and_what_is_aligned(weight: float, best: Hypothesis) -> None:
+@pytest.mark.parametrize(
+    ("weight", "best"), [(0.0, LIKELY), (0.49, LIKELY), (0.51, ALIGNED), (100.0, ALIGNED)]
+)
+def test_the_weight_decides_between_what_is_likely_and_what_is_aligned(
+    weight: float, best: Hypothesis
+) -> None:
     assert rerank([LIKELY, ALIGNED], [1.0, 3.0], weight) == best
 
 

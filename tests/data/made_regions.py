@@ -28,7 +28,12 @@ ROWS = make_rows()
 
 
 def begin(folder: Path, **changes: Any) -> RegionStoreWriter:
-    settings: dict[str, Any] = {"names": NAMES, "regions": REGIONS, "dim": DIM, "vision_checksum": "net"} | changes
+    settings: dict[str, Any] = {
+        "names": NAMES,
+        "regions": REGIONS,
+        "dim": DIM,
+        "vision_checksum": "net",
+    } | changes
     return RegionStoreWriter.open(folder, settings.pop("names"), **settings)
 
 

@@ -1,4 +1,4 @@
-"""Tables of alternative texts: what spreadsheets and Python read, and that what people made of them is kept."""
+"""Tables of alternative texts: what spreadsheets and Python read, and that changes are kept."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ def rows_in(file: Path) -> list[dict[str, str]]:
 
 def added(file: Path, *photos: str, caption: str = "a dog", overwrite: bool = False) -> list[bool]:
     table = AltTableFile(file, overwrite)
-    taken = [table.add(file.parent / photo, caption, (500, 375), ("a brown dog", "grass")) for photo in photos]
+    taken = [
+        table.add(file.parent / photo, caption, (500, 375), ("a brown dog", "grass"))
+        for photo in photos
+    ]
     table.save()
     return taken
 
@@ -45,16 +48,25 @@ def test_the_bytes() -> None:
 def test_what_pythons_csv_reads(tmp_path: Path) -> None:
     assert added(tmp_path / "alt.csv", "dog.jpg", "b/ä, ö.jpg") == [True, True]
     dog, other = rows_in(tmp_path / "alt.csv")
-    assert dog == dict(zip(COLUMNS, ("dog.jpg", "a dog", "500", "375", "a brown dog; grass"), strict=True))
+    assert dog == dict(
+        zip(COLUMNS, ("dog.jpg", "a dog", "500", "375", "a brown dog; grass"), strict=True)
+    )
     assert other["file"] == "b/ä, ö.jpg"
     assert [each.name for each in tmp_path.iterdir()] == ["alt.csv"]
 
 
-def test_photos_are_named_from_the_tables_folder_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photos_are_named_from_the_tables_folder_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "tables").mkdir()
     monkeypatch.chdir(tmp_path)
     table = AltTableFile(Path("tables/alt.csv"))
-    for photo in ("tables/dog.jpg", "tables/../tables/more/cat.jpg", "other/bird.jpg", tmp_path / "tables" / "b.jpg"):
+    for photo in (
+        "tables/dog.jpg",
+        "tables/../tables/more/cat.jpg",
+        "other/bird.jpg",
+        tmp_path / "tables" / "b.jpg",
+    ):
         assert table.add(Path(photo), "a dog", (4, 3), ())
     table.save()
     names = ["dog.jpg", "more/cat.jpg", "../other/bird.jpg", "b.jpg"]
@@ -70,7 +82,17 @@ def test_no_name_is_a_formula_and_all_come_back(name: str) -> None:
 
 
 def test_formulas_come_back_as_names(tmp_path: Path) -> None:
-    names = ["=1+1.jpg", "+a.jpg", "-b.jpg", "@c.jpg", " =d.jpg", "a;=2.jpg", "=in/e.jpg", "1.jpg", "12"]
+    names = [
+        "=1+1.jpg",
+        "+a.jpg",
+        "-b.jpg",
+        "@c.jpg",
+        " =d.jpg",
+        "a;=2.jpg",
+        "=in/e.jpg",
+        "1.jpg",
+        "12",
+    ]
     added(tmp_path / "alt.csv", *names)
     cells = [row["file"] for row in rows_in(tmp_path / "alt.csv")]
     assert cells == [*(f"./{name}" for name in names[:5]), "a;=2.jpg", "./=in/e.jpg", "1.jpg", "12"]
@@ -80,7 +102,9 @@ def test_formulas_come_back_as_names(tmp_path: Path) -> None:
 
 def test_edited_texts_are_kept_and_photos_added(tmp_path: Path) -> None:
     file = tmp_path / "alt.csv"
-    file.write_text("note,file,caption,regions\nx,dog.jpg,My dog,\n\n,b.jpg, ,old\ny,gone.jpg,Gone,r\n")
+    file.write_text(
+        "note,file,caption,regions\nx,dog.jpg,My dog,\n\n,b.jpg, ,old\ny,gone.jpg,Gone,r\n"
+    )
     assert added(file, "dog.jpg", "b.jpg", "c.jpg") == [False, True, True]
     assert [tuple(row.values()) for row in rows_in(file)] == [
         ("x", "dog.jpg", "My dog", ""),
@@ -94,13 +118,20 @@ def test_overwriting(tmp_path: Path) -> None:
     file = tmp_path / "alt.csv"
     file.write_text("file,caption,note\ndog.jpg,My dog,x\ngone.jpg,Gone,y\n")
     assert added(file, "dog.jpg", overwrite=True) == [True]
-    assert [tuple(row.values()) for row in rows_in(file)] == [("dog.jpg", "a dog", "x"), ("gone.jpg", "Gone", "y")]
+    assert [tuple(row.values()) for row in rows_in(file)] == [
+        ("dog.jpg", "a dog", "x"),
+        ("gone.jpg", "Gone", "y"),
+    ]
 
 
 def test_semicolons_stay(tmp_path: Path) -> None:
     """Spreadsheets write them where numbers have a comma in them."""
     file = tmp_path / "alt.csv"
-    file.write_text("file;caption;width;height;regions\r\ndog.jpg;Hund, Ball;500;375;a; \r\n".replace("a; ", '"a; b"'))
+    file.write_text(
+        "file;caption;width;height;regions\r\ndog.jpg;Hund, Ball;500;375;a; \r\n".replace(
+            "a; ", '"a; b"'
+        )
+    )
     assert added(file, "dog.jpg", "b.jpg") == [False, True]
     assert file.read_bytes() == (
         b"\xef\xbb\xbffile;caption;width;height;regions\r\n"
@@ -117,7 +148,10 @@ def test_what_is_edited_meanwhile_is_kept(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes().replace(b'"a"', b'"edited"'))
     assert table.add(tmp_path / "b.jpg", "b", (4, 3), ())
     table.save()
-    assert [(row["file"], row["caption"]) for row in rows_in(file)] == [("a.jpg", "edited"), ("b.jpg", "b")]
+    assert [(row["file"], row["caption"]) for row in rows_in(file)] == [
+        ("a.jpg", "edited"),
+        ("b.jpg", "b"),
+    ]
 
 
 def test_a_long_table_is_on_the_disk_before_its_end(tmp_path: Path) -> None:
@@ -144,12 +178,21 @@ def test_names_that_no_table_can_hold(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", r"expected a table with the columns file and caption, .*found \[\]; name another file"),
+        (
+            b"",
+            r"expected a table with the columns file and caption, .*found \[\]; name another file",
+        ),
         (b"image,caption\na.jpg,a\n", "expected a table with the columns file and caption"),
-        (b"file,caption,caption\na.jpg,a,b\n", "expected a table with the columns file and caption"),
+        (
+            b"file,caption,caption\na.jpg,a,b\n",
+            "expected a table with the columns file and caption",
+        ),
         (b"file,caption\na.jpg\n", "the row that begins with 'a.jpg' has 1 cells, expected 2"),
         (b'file,caption\na.jpg,"a', "line 2: not CSV"),
-        (b"file,caption\na.jpg,a\na.jpg,b\n", "two rows for 'a.jpg', expected one for each photo; remove one"),
+        (
+            b"file,caption\na.jpg,a\na.jpg,b\n",
+            "two rows for 'a.jpg', expected one for each photo; remove one",
+        ),
         ("file,caption\nä.jpg,a\n".encode("latin-1"), "not UTF-8"),
         (b"\x89PNG", "not UTF-8"),
     ],
@@ -164,7 +207,10 @@ def test_damaged_tables(content: bytes, message: str, tmp_path: Path) -> None:
 
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=5, unique_by=lambda each: each[0]))
 def test_cells_of_any_text_survive(cells: list[tuple[str, str]]) -> None:
-    clean = [(a.encode("utf-8", "replace").decode(), b.encode("utf-8", "replace").decode()) for a, b in cells]
+    clean = [
+        (a.encode("utf-8", "replace").decode(), b.encode("utf-8", "replace").decode())
+        for a, b in cells
+    ]
     table = AltTable(["file", "caption"], [list(pair) for pair in clean])
     text = table.to_bytes().decode("utf-8-sig")
     assert list(csv.reader(io.StringIO(text, newline="")))[1:] == [list(pair) for pair in clean]

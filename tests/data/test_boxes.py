@@ -26,7 +26,9 @@ from regiontalk.data.captions import Problems
 from regiontalk.errors import DataError
 
 
-def raw(*boxes: tuple[float, float, float, float], size: tuple[int, int] | None = (10, 8)) -> RawPhoto:
+def raw(
+    *boxes: tuple[float, float, float, float], size: tuple[int, int] | None = (10, 8)
+) -> RawPhoto:
     return RawPhoto(size, [RawBox(f"box {row}", box, ("dog",)) for row, box in enumerate(boxes)])
 
 
@@ -39,7 +41,9 @@ def folder(tmp_path: Path) -> Path:
 
 def test_boxes_become_arrays(folder: Path) -> None:
     problems = Problems(folder)
-    (photo,) = boxed_photos({"a.jpg": raw((1, 2, 3, 4), (0, 0, 10, 8))}, [folder], EVERYTHING, problems)
+    (photo,) = boxed_photos(
+        {"a.jpg": raw((1, 2, 3, 4), (0, 0, 10, 8))}, [folder], EVERYTHING, problems
+    )
     assert (photo.file, photo.width, photo.height) == (folder / "a.jpg", 10, 8)
     assert photo.boxes_xyxy.dtype == np.float32
     assert photo.boxes_xyxy.tolist() == [[1, 2, 3, 4], [0, 0, 10, 8]]
@@ -72,7 +76,9 @@ def test_boxes_are_cut_at_the_edge(folder: Path) -> None:
         ((1, 2, 3, 10), "boxes that stick out of their photo"),
     ],
 )
-def test_bad_boxes_are_named_and_left_out(folder: Path, box: tuple[float, float, float, float], kind: str) -> None:
+def test_bad_boxes_are_named_and_left_out(
+    folder: Path, box: tuple[float, float, float, float], kind: str
+) -> None:
     problems = Problems(folder)
     (photo,) = boxed_photos({"a.jpg": raw(box, (1, 2, 3, 4))}, [folder], EVERYTHING, problems)
     assert photo.boxes_xyxy.tolist() == [[1, 2, 3, 4]]
@@ -92,9 +98,14 @@ def test_the_way_out_is_told(folder: Path) -> None:
 
 def test_missing_photos_are_named(folder: Path) -> None:
     problems = Problems(folder)
-    photos = boxed_photos({"a.jpg": raw(), "x.jpg": raw(), "../y.jpg": raw()}, [folder], EVERYTHING, problems)
+    photos = boxed_photos(
+        {"a.jpg": raw(), "x.jpg": raw(), "../y.jpg": raw()}, [folder], EVERYTHING, problems
+    )
     assert [photo.file.name for photo in photos] == ["a.jpg"]
-    assert problems.counts() == {"file names that leave the folder": 1, "photos listed but missing": 1}
+    assert problems.counts() == {
+        "file names that leave the folder": 1,
+        "photos listed but missing": 1,
+    }
 
 
 def test_no_photo_at_all(folder: Path) -> None:
@@ -106,7 +117,9 @@ def test_no_photo_at_all(folder: Path) -> None:
 
 def test_a_photo_is_asked_for_its_size(folder: Path) -> None:
     problems = Problems(folder)
-    (photo,) = boxed_photos({"a.jpg": raw((1, 2, 30, 40), size=None)}, [folder], EVERYTHING, problems)
+    (photo,) = boxed_photos(
+        {"a.jpg": raw((1, 2, 30, 40), size=None)}, [folder], EVERYTHING, problems
+    )
     assert (photo.width, photo.height) == (10, 8)
     assert problems.counts() == {"boxes that stick out of their photo": 1}
 
@@ -125,7 +138,8 @@ def test_selection_by_name_and_by_count(folder: Path) -> None:
 def test_refused_photos_take_no_part_where_they_are_left_out(folder: Path) -> None:
     problems = Problems(folder)
     names = ["c.jpg", "a.jpg", "b.jpg"]
-    assert EVERYTHING.choose(names, problems, {"a.jpg"}) == names  # the dataset is refused in the end
+    # The dataset is refused in the end
+    assert EVERYTHING.choose(names, problems, {"a.jpg"}) == names
     asked = Selection(frozenset({"a.jpg", "b.jpg"}), leave_out=True)
     assert asked.choose(names, problems, {"a.jpg"}) == ["b.jpg"]
     assert problems.counts() == {}
@@ -133,7 +147,9 @@ def test_refused_photos_take_no_part_where_they_are_left_out(folder: Path) -> No
 
 def test_only_chosen_photos_need_to_be_there(folder: Path) -> None:
     problems = Problems(folder)
-    found = boxed_photos({"a.jpg": raw(), "x.jpg": raw()}, [folder], Selection(frozenset({"a.jpg"})), problems)
+    found = boxed_photos(
+        {"a.jpg": raw(), "x.jpg": raw()}, [folder], Selection(frozenset({"a.jpg"})), problems
+    )
     assert len(found) == 1
     assert problems.counts() == {}
 
@@ -150,7 +166,9 @@ def test_every_takes_its_share(names: list[str], every: int) -> None:
     assert set(chosen) <= set(names)
 
 
-@pytest.mark.parametrize("value", [None, 3, "1234", [1, 2, 3], [1, 2, 3, "4"], [1, 2, 3, True], [1, 2, 3, 10**400]])
+@pytest.mark.parametrize(
+    "value", [None, 3, "1234", [1, 2, 3], [1, 2, 3, "4"], [1, 2, 3, True], [1, 2, 3, 10**400]]
+)
 def test_what_is_no_box(value: object) -> None:
     assert xyxy_of(value) is None
     assert xyxy_from_xywh(value) is None
@@ -178,7 +196,9 @@ def test_photos_need_not_be_there_if_nobody_looks_at_them(folder: Path) -> None:
 
 
 def test_photos_know_their_names_and_what_they_show(folder: Path) -> None:
-    told = {"a.jpg": RawPhoto((10, 8), [RawBox("box 0", (1, 2, 3, 4), ("dog",))], {"person"}, ("42",))}
+    told = {
+        "a.jpg": RawPhoto((10, 8), [RawBox("box 0", (1, 2, 3, 4), ("dog",))], {"person"}, ("42",))
+    }
     (photo,) = boxed_photos(told, [folder], EVERYTHING, Problems(folder))
     assert (photo.name, photo.names, photo.shown) == ("a.jpg", ("a.jpg", "42"), {"dog", "person"})
     assert BoxedPhoto(folder / "b.jpg", 10, 8, photo.boxes_xyxy, photo.texts).name == "b.jpg"
@@ -186,4 +206,7 @@ def test_photos_know_their_names_and_what_they_show(folder: Path) -> None:
 
 def test_all_labels_of_some_photos() -> None:
     boxes = [RawBox("", (0, 0, 1, 1), (label,)) for label in ("dog", "cat", "dog")]
-    assert labels_of([RawPhoto(None, boxes[:1]), RawPhoto(None, boxes[1:]), RawPhoto()]) == ("cat", "dog")
+    assert labels_of([RawPhoto(None, boxes[:1]), RawPhoto(None, boxes[1:]), RawPhoto()]) == (
+        "cat",
+        "dog",
+    )

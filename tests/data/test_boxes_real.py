@@ -15,7 +15,9 @@ DATA = Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[3] / "sh
 pytestmark = pytest.mark.data
 
 
-@pytest.mark.skipif(not (DATA / "voc").is_dir(), reason="needs voc below ../shared/data or $REGIONTALK_DATA")
+@pytest.mark.skipif(
+    not (DATA / "voc").is_dir(), reason="needs voc below ../shared/data or $REGIONTALK_DATA"
+)
 def test_voc() -> None:
     found = read_voc(DATA / "voc")
     labels = Counter(label for photo in found.photos for (label,) in photo.texts)
@@ -24,7 +26,9 @@ def test_voc() -> None:
     assert len(read_voc(DATA / "voc", selection=Selection(every=6))) == 555
 
 
-@pytest.mark.skipif(not (DATA / "coco").is_dir(), reason="needs coco below ../shared/data or $REGIONTALK_DATA")
+@pytest.mark.skipif(
+    not (DATA / "coco").is_dir(), reason="needs coco below ../shared/data or $REGIONTALK_DATA"
+)
 def test_captioned_coco() -> None:
     dataset = read_dataset(DATA / "coco" / "captioned.json", "all")
     assert (dataset.name, len(dataset)) == ("captioned", 172)

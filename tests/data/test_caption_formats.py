@@ -45,7 +45,13 @@ def test_every_format_is_recognised(tmp_path: Path, name: str) -> None:
 
 
 def test_what_is_no_file_of_captions(tmp_path: Path) -> None:
-    contents = {"a.txt": b"A dog runs\n", "b.txt": b"", "c.token": b"\xff\xd8\xff", "d.jpg": CSV.encode(), "e": b"{}"}
+    contents = {
+        "a.txt": b"A dog runs\n",
+        "b.txt": b"",
+        "c.token": b"\xff\xd8\xff",
+        "d.jpg": CSV.encode(),
+        "e": b"{}",
+    }
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)
     (tmp_path / "f.json").mkdir()
@@ -81,7 +87,9 @@ def test_photos_where_published_datasets_have_them(tmp_path: Path, folder: str) 
     (tmp_path / folder).mkdir(exist_ok=True)
     for photo in TRUTHS:
         (tmp_path / folder / photo).touch()
-    assert read_dataset(tmp_path / "captions.txt", "train").photos[0].file.parent == tmp_path / folder
+    assert (
+        read_dataset(tmp_path / "captions.txt", "train").photos[0].file.parent == tmp_path / folder
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,7 +104,9 @@ def test_photos_where_published_datasets_have_them(tmp_path: Path, folder: str) 
 )
 def test_what_is_in_no_format(tmp_path: Path, name: str, text: str, found: str) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(DataError, match=f"{name}: expected Karpathy's splits, COCO's captions, .*; {found}"):
+    with pytest.raises(
+        DataError, match=f"{name}: expected Karpathy's splits, COCO's captions, .*; {found}"
+    ):
         read_captions_file(tmp_path / name)
 
 
@@ -115,7 +125,18 @@ def test_plain_text_is_no_captions_of_photos() -> None:
 @given(
     st.sampled_from(["x.json", "x.jsonl", "x.csv", "x.txt"]),
     st.lists(
-        st.sampled_from([*'{}[]",:#|\t\n1', "image", "caption", "images", "annotations", "id", "a.jpg#0\t", "null"])
+        st.sampled_from(
+            [
+                *'{}[]",:#|\t\n1',
+                "image",
+                "caption",
+                "images",
+                "annotations",
+                "id",
+                "a.jpg#0\t",
+                "null",
+            ]
+        )
     ).map("".join),
 )
 def test_any_text_is_read_or_refused(name: str, text: str) -> None:
@@ -125,11 +146,15 @@ def test_any_text_is_read_or_refused(name: str, text: str) -> None:
     except DataError as error:
         assert str(error).startswith(name)
     else:
-        assert all(isinstance(caption, str) for row in rows for caption in (row.name, *row.captions))
+        assert all(
+            isinstance(caption, str) for row in rows for caption in (row.name, *row.captions)
+        )
 
 
 def test_one_entry_alone(tmp_path: Path) -> None:
-    (tmp_path / "described.json").write_text('{"file": "a.jpg", "caption": {"text": "a dog"}, "regions": []}')
+    (tmp_path / "described.json").write_text(
+        '{"file": "a.jpg", "caption": {"text": "a dog"}, "regions": []}'
+    )
     assert read_captions_file(tmp_path / "described.json").captions == {"a.jpg": ["a dog"]}
 
 
@@ -151,11 +176,26 @@ def test_a_suffix_in_capitals(case: Callable[[str], Path], name: str) -> None:
     [
         ({"image": "a.jpg", "caption": "A dog"}, CaptionRow("a.jpg", None, ["A dog"])),
         ({"image_id": 7, "caption": "A dog"}, CaptionRow("7", None, ["A dog"])),
-        ({"file_name": "x/a.jpg", "text": "A dog", "split": "dev"}, CaptionRow("x/a.jpg", "dev", ["A dog"])),
-        ({"file_name": "a.jpg", "captions": ["A", "B"], "split": ""}, CaptionRow("a.jpg", None, ["A", "B"])),
-        ({"image": "a.jpg", "caption": ["A", "B"], "image_id": "c7"}, CaptionRow("a.jpg", None, ["A", "B"], ("c7",))),
-        ({"file": "a.jpg", "caption": {"text": "A", "log_prob": -1}, "regions": []}, CaptionRow("a.jpg", None, ["A"])),
-        ({"file_name": "a.jpg", "image_id": 7, "caption": "A"}, CaptionRow("a.jpg", None, ["A"], ("7",))),
+        (
+            {"file_name": "x/a.jpg", "text": "A dog", "split": "dev"},
+            CaptionRow("x/a.jpg", "dev", ["A dog"]),
+        ),
+        (
+            {"file_name": "a.jpg", "captions": ["A", "B"], "split": ""},
+            CaptionRow("a.jpg", None, ["A", "B"]),
+        ),
+        (
+            {"image": "a.jpg", "caption": ["A", "B"], "image_id": "c7"},
+            CaptionRow("a.jpg", None, ["A", "B"], ("c7",)),
+        ),
+        (
+            {"file": "a.jpg", "caption": {"text": "A", "log_prob": -1}, "regions": []},
+            CaptionRow("a.jpg", None, ["A"]),
+        ),
+        (
+            {"file_name": "a.jpg", "image_id": 7, "caption": "A"},
+            CaptionRow("a.jpg", None, ["A"], ("7",)),
+        ),
         ({"image": "a.jpg", "captions": []}, CaptionRow("a.jpg", None, [])),
     ],
 )  # fmt: skip
@@ -199,7 +239,9 @@ def test_json_lines(text: str) -> None:
     assert is_json_lines(text)
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"a": 1}\n', "[\n{}\n]", '{\n"a": 1\n}', "5\n6", "[" * 100_000 + "\n"])
+@pytest.mark.parametrize(
+    "text", ["", "{}", '{"a": 1}\n', "[\n{}\n]", '{\n"a": 1\n}', "5\n6", "[" * 100_000 + "\n"]
+)
 def test_no_json_lines(text: str) -> None:
     assert not is_json_lines(text)
 
@@ -217,12 +259,19 @@ def test_a_table() -> None:
 
 def test_a_table_of_alternative_texts() -> None:
     text = "file;caption;image\r\n./=1.jpg;A dog, a cat;7\r\n"
-    assert list(table_rows(FILE, text)) == [CaptionRow("7", None, ["A dog, a cat"])]  # file is just another column
-    assert list(table_rows(FILE, text.replace("image", "more"))) == [CaptionRow("=1.jpg", None, ["A dog, a cat"])]
-    assert list(table_rows(FILE, "image,caption\n./=1.jpg,A dog\n")) == [CaptionRow("./=1.jpg", None, ["A dog"])]
+    # File is just another column
+    assert list(table_rows(FILE, text)) == [CaptionRow("7", None, ["A dog, a cat"])]
+    assert list(table_rows(FILE, text.replace("image", "more"))) == [
+        CaptionRow("=1.jpg", None, ["A dog, a cat"])
+    ]
+    assert list(table_rows(FILE, "image,caption\n./=1.jpg,A dog\n")) == [
+        CaptionRow("./=1.jpg", None, ["A dog"])
+    ]
 
 
-@pytest.mark.parametrize("heading", ["image,caption", "file_name,text", "file_name, caption", "image_id,caption"])
+@pytest.mark.parametrize(
+    "heading", ["image,caption", "file_name,text", "file_name, caption", "image_id,caption"]
+)
 def test_headings(heading: str) -> None:
     assert list(table_rows(FILE, f"{heading}\n7,A dog\n")) == [CaptionRow("7", None, ["A dog"])]
 
@@ -291,13 +340,22 @@ def test_what_a_text_is() -> None:
         "a#0\tA\n": is_token_list,
     }
     for text, its_own in texts.items():
-        assert [sees(text) for sees in texts.values()] == [sees is its_own for sees in texts.values()]
-    for text in ("", "a dog\n", "an image, a caption\n", "image\tcaption\n", "image;" + "a" * 200_000):
+        assert [sees(text) for sees in texts.values()] == [
+            sees is its_own for sees in texts.values()
+        ]
+    for text in (
+        "",
+        "a dog\n",
+        "an image, a caption\n",
+        "image\tcaption\n",
+        "image;" + "a" * 200_000,
+    ):
         assert not any(sees(text) for sees in texts.values())
 
 
 @pytest.mark.parametrize(
-    "line", ["#" * 200_000, "a" + " " * 200_000 + "b", "a|" + "1" * 200_000 + "x", "a| 1" + " " * 200_000]
+    "line",
+    ["#" * 200_000, "a" + " " * 200_000 + "b", "a|" + "1" * 200_000 + "x", "a| 1" + " " * 200_000],
 )
 def test_long_lines_take_no_longer_than_they_are(line: str) -> None:
     assert not is_token_list(line)

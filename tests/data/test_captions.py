@@ -13,7 +13,9 @@ from regiontalk.errors import DataError
 from regiontalk.files import read_json
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "deep/er/a.jpg", "a b (1).jpg", "Mädchen.jpg", "..a.jpg", "a..jpg", ".a"])
+@pytest.mark.parametrize(
+    "name", ["a.jpg", "deep/er/a.jpg", "a b (1).jpg", "Mädchen.jpg", "..a.jpg", "a..jpg", ".a"]
+)
 def test_safe_names(name: str) -> None:
     assert is_safe_name(name)
 
@@ -65,8 +67,8 @@ def test_problems_are_told_at_once() -> None:
     with pytest.raises(DataError) as error:
         problems.raise_if_any()
     assert str(error.value) == (
-        "data: photos missing: 7 ('0.jpg', '1.jpg', '2.jpg', '3.jpg', '4.jpg' and 2 more); photos odd: 1 ('x'). "
-        "Nothing was read: mend the files first"
+        "data: photos missing: 7 ('0.jpg', '1.jpg', '2.jpg', '3.jpg', '4.jpg' and 2 more); photos "
+        "odd: 1 ('x'). Nothing was read: mend the files first"
     )
 
 
@@ -86,7 +88,8 @@ def test_a_key_that_occurs_twice(text: str, key: str) -> None:
     with pytest.raises(DataError) as error:
         read_json(Path("c.json"), text, 3)
     assert str(error.value) == (
-        f"c.json, line 3: found a key that occurs twice: '{key}', expected each key once; join the two or remove one"
+        f"c.json, line 3: found a key that occurs twice: '{key}', expected each key once; "
+        "join the two or remove one"
     )
 
 
@@ -142,7 +145,9 @@ def test_lists_are_the_splits() -> None:
     found = joined(SOURCE, rows, {"train": ["b", "a"], "test": ["d"]})
     assert (found.names("train"), found.names("test+train")) == (["b", "a"], ["d", "b", "a"])
     assert (found.names("all"), found.states_splits) == (["a", "b", "c"], True)
-    with pytest.raises(DataError, match=r"has no dev.txt for --split dev; splits found: train, test"):
+    with pytest.raises(
+        DataError, match=r"has no dev.txt for --split dev; splits found: train, test"
+    ):
         found.names("dev")
 
 

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from regiontalk.data import Selection, read_boxes, read_coco_captions, read_coco_instances, read_dataset, read_karpathy
+from regiontalk.data import (
+    Selection,
+    read_boxes,
+    read_coco_captions,
+    read_coco_instances,
+    read_dataset,
+    read_karpathy,
+)
 from regiontalk.data.captions import CaptionRow
 from regiontalk.data.coco import coco_rows, karpathy_rows
 from regiontalk.errors import DataError
@@ -64,7 +71,13 @@ def captions(**changes: Any) -> dict[str, Any]:
 
 
 def instances(**changes: Any) -> dict[str, Any]:
-    return {"info": {}, "images": IMAGES, "annotations": INSTANCES, "categories": CATEGORIES, **changes}
+    return {
+        "info": {},
+        "images": IMAGES,
+        "annotations": INSTANCES,
+        "categories": CATEGORIES,
+        **changes,
+    }
 
 
 def test_reads_captions(tmp_path: Path) -> None:
@@ -95,11 +108,15 @@ def test_a_dataset_needs_file_names(tmp_path: Path) -> None:
 
 
 def test_a_suffix_in_capitals(tmp_path: Path) -> None:
-    file = write(tmp_path, "captions_val2017.json", captions()).rename(tmp_path / "captions_val2017.JSON")
+    file = write(tmp_path, "captions_val2017.json", captions()).rename(
+        tmp_path / "captions_val2017.JSON"
+    )
     assert len(read_dataset(file, "val").photos) > 0
 
 
-@pytest.mark.parametrize("photos", ["images", "annotations", "annotations/images", "images/val2017"])
+@pytest.mark.parametrize(
+    "photos", ["images", "annotations", "annotations/images", "images/val2017"]
+)
 def test_photos_in_other_places(tmp_path: Path, photos: str) -> None:
     (tmp_path / photos).mkdir(parents=True)
     file = write(tmp_path, "captions_val2017.json", captions(), photos)
@@ -112,11 +129,23 @@ def test_photos_in_other_places(tmp_path: Path, photos: str) -> None:
     ("changes", "message"),
     [
         ({"annotations": CAPTIONS[1:]}, r"photos without a caption: 1 \('000000000073\.jpg'\)"),
-        ({"annotations": [*CAPTIONS, {"image_id": 5, "caption": "x"}]}, "captions without a photo: 1 .*3 of image 5"),
-        ({"annotations": [*CAPTIONS, {"image_id": 42, "caption": "."}]}, "caption that holds no word: 1"),
+        (
+            {"annotations": [*CAPTIONS, {"image_id": 5, "caption": "x"}]},
+            "captions without a photo: 1 .*3 of image 5",
+        ),
+        (
+            {"annotations": [*CAPTIONS, {"image_id": 42, "caption": "."}]},
+            "caption that holds no word: 1",
+        ),
         ({"annotations": [{"image_id": 42}]}, 'annotation 0: expected "image_id" and "caption"'),
-        ({"annotations": [*CAPTIONS, {"image_id": [], "caption": "x"}]}, "captions without a photo: 1"),
-        ({"images": [*IMAGES, {"id": 9, "file_name": "000000000042.jpg"}]}, r"photos listed twice: 1 \('000000000042"),
+        (
+            {"annotations": [*CAPTIONS, {"image_id": [], "caption": "x"}]},
+            "captions without a photo: 1",
+        ),
+        (
+            {"images": [*IMAGES, {"id": 9, "file_name": "000000000042.jpg"}]},
+            r"photos listed twice: 1 \('000000000042",
+        ),
         ({"images": [*IMAGES, {"id": 42, "file_name": "x.jpg"}]}, r"ids of two photos: 1 \('42'\)"),
         ({"images": [{"file_name": "x.jpg"}]}, 'image 0: expected "id" and "file_name"'),
     ],
@@ -173,10 +202,19 @@ def test_reads_instances_without_photos(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"annotations": [{**INSTANCES[0], "image_id": 5}]}, r"boxes of an unknown photo: 1 \('annotation 7 \(5\)"),
+        (
+            {"annotations": [{**INSTANCES[0], "image_id": 5}]},
+            r"boxes of an unknown photo: 1 \('annotation 7 \(5\)",
+        ),
         ({"annotations": [{**INSTANCES[0], "category_id": 5}]}, "boxes of an unknown class: 1"),
-        ({"annotations": [{**INSTANCES[0], "bbox": [1, 2, 0, 4]}]}, r"boxes without an area: 1 \('000000000042"),
-        ({"annotations": [{**INSTANCES[0], "bbox": [1, 2, 50, 4]}]}, "boxes that stick out of their photo: 1"),
+        (
+            {"annotations": [{**INSTANCES[0], "bbox": [1, 2, 0, 4]}]},
+            r"boxes without an area: 1 \('000000000042",
+        ),
+        (
+            {"annotations": [{**INSTANCES[0], "bbox": [1, 2, 50, 4]}]},
+            "boxes that stick out of their photo: 1",
+        ),
         ({"annotations": [{**INSTANCES[0], "bbox": [1, 2]}]}, "boxes that are not four numbers: 1"),
         ({"annotations": [3]}, "annotation 0: expected an object"),
         ({"categories": [*CATEGORIES, CATEGORIES[0]]}, r"ids of two classes: 1 \('18'\)"),
@@ -197,7 +235,9 @@ def test_bad_boxes_can_be_left_out(tmp_path: Path) -> None:
 
 
 def entry(name: str, split: str, *captions: str, **more: Any) -> dict[str, Any]:
-    sentences = [{"raw": caption, "tokens": caption.lower().split(), "sentid": 1} for caption in captions]
+    sentences = [
+        {"raw": caption, "tokens": caption.lower().split(), "sentid": 1} for caption in captions
+    ]
     return {"filename": name, "split": split, "sentences": sentences, "imgid": 7, **more}
 
 
@@ -226,9 +266,14 @@ def test_reads_each_split(tmp_path: Path) -> None:
     assert (dataset.name, dataset.split) == ("tiny", "train")
     assert dataset.photos[0].file == tmp_path / "images" / "a.jpg"
     assert dataset.photos[0].captions == ("A dog .", "The dog runs")
-    assert read_karpathy(file, tmp_path / "images", "dev").photos == read_dataset(file, "val").photos
+    assert (
+        read_karpathy(file, tmp_path / "images", "dev").photos == read_dataset(file, "val").photos
+    )
     assert read_dataset(file, "restval").photos[0].file == tmp_path / "images" / "val2014" / "d.jpg"
-    assert [photo.file.name for photo in read_dataset(file, "train+restval").photos] == ["a.jpg", "d.jpg"]
+    assert [photo.file.name for photo in read_dataset(file, "train+restval").photos] == [
+        "a.jpg",
+        "d.jpg",
+    ]
 
 
 def test_karpathys_rows() -> None:
@@ -271,7 +316,9 @@ def test_photos_without_a_caption(tmp_path: Path) -> None:
         read_dataset(write_karpathy(tmp_path, [entry("a.jpg", "train")]), "train")
 
 
-@pytest.mark.parametrize("more", [{"filename": "../a.jpg"}, {"filepath": "/etc"}, {"filepath": "a/../.."}])
+@pytest.mark.parametrize(
+    "more", [{"filename": "../a.jpg"}, {"filepath": "/etc"}, {"filepath": "a/../.."}]
+)
 def test_names_that_leave_the_folder(tmp_path: Path, more: dict[str, str]) -> None:
     file = write_karpathy(tmp_path, [entry("a.jpg", "train", "A dog") | more], photos=False)
     with pytest.raises(DataError, match="file names that leave the folder: 1"):
@@ -279,7 +326,9 @@ def test_names_that_leave_the_folder(tmp_path: Path, more: dict[str, str]) -> No
 
 
 def test_unknown_split(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no split 'valid'; splits found: restval, test, train, val"):
+    with pytest.raises(
+        DataError, match="no split 'valid'; splits found: restval, test, train, val"
+    ):
         read_dataset(write_karpathy(tmp_path, KARPATHY), "valid")
 
 
@@ -289,9 +338,18 @@ def test_unknown_split(tmp_path: Path) -> None:
         ([], "expected an object with a list"),
         ({"a": 1}, "expected an object with a list"),
         ([3], "image 0: expected filename, split and sentences"),
-        ([{"filename": "a.jpg", "split": "train"}], "image 0: expected filename, split and sentences"),
-        ([{"filename": "a.jpg", "split": "train", "sentences": ["A dog"]}], "image 0: expected filename"),
-        ([{"filename": 3, "split": "train", "sentences": []}], "image 0: filepath, filename, split and raw must"),
+        (
+            [{"filename": "a.jpg", "split": "train"}],
+            "image 0: expected filename, split and sentences",
+        ),
+        (
+            [{"filename": "a.jpg", "split": "train", "sentences": ["A dog"]}],
+            "image 0: expected filename",
+        ),
+        (
+            [{"filename": 3, "split": "train", "sentences": []}],
+            "image 0: filepath, filename, split and raw must",
+        ),
     ],
 )
 def test_damaged_content(tmp_path: Path, images: Any, message: str) -> None:

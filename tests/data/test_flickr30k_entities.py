@@ -13,17 +13,21 @@ from regiontalk.data.xml_files import read_xml
 from regiontalk.errors import DataError
 
 SENTENCES = (
-    "[/EN#1/people Two young guys] with [/EN#2/bodyparts shaggy hair] look at [/EN#3/bodyparts their hands] .\n"
-    "[/EN#1/people/other Two men] in [/EN#4/clothing green T-shirts] are standing in [/EN#5/scene a yard] .\n"
+    "[/EN#1/people Two young guys] with [/EN#2/bodyparts shaggy hair] look at "
+    "[/EN#3/bodyparts their hands] .\n"
+    "[/EN#1/people/other Two men] in [/EN#4/clothing green T-shirts] are standing in "
+    "[/EN#5/scene a yard] .\n"
     "Nothing marked , [/EN#0/notvisual the day] .\n"
 )
 ANNOTATION = """<annotation>
   <filename>1000092795.jpg</filename>
   <size><width>40</width><height>30</height><depth>3</depth></size>
-  <object><name>1</name><bndbox><xmin>1</xmin><ymin>2</ymin><xmax>20</xmax><ymax>30</ymax></bndbox></object>
+  <object><name>1</name>
+    <bndbox><xmin>1</xmin><ymin>2</ymin><xmax>20</xmax><ymax>30</ymax></bndbox></object>
   <object><name>1</name><name>4</name>
     <bndbox><xmin>21</xmin><ymin>2</ymin><xmax>40</xmax><ymax>30</ymax></bndbox></object>
-  <object><name>2</name><bndbox><xmin>3</xmin><ymin>3</ymin><xmax>6</xmax><ymax>6</ymax></bndbox></object>
+  <object><name>2</name>
+    <bndbox><xmin>3</xmin><ymin>3</ymin><xmax>6</xmax><ymax>6</ymax></bndbox></object>
   <object><name>3</name><scene>0</scene><nobndbox>1</nobndbox></object>
   <object><name>5</name><scene>1</scene><nobndbox>1</nobndbox></object>
 </annotation>
@@ -126,7 +130,8 @@ def test_problems_are_named(folder: Path) -> None:
         assert part in str(error.value)
     left = read_entities(folder, "test", selection=Selection(leave_out=True))
     assert len(left.boxes.left_out) == 6
-    assert len(left.sentences[0]) == 4  # the three, and the one whose id is unknown, without that phrase
+    # The three, and the one whose id is unknown, without that phrase
+    assert len(left.sentences[0]) == 4
     assert left.sentences[0][3].phrases == ()
 
 
@@ -138,7 +143,9 @@ def test_problems_are_named(folder: Path) -> None:
         ("", "36979\n1000092795\n36979.jpg\n", "photos listed twice"),
     ],
 )
-def test_a_photo_listed_more_than_once_is_left_out(folder: Path, train: str, test: str, kind: str) -> None:
+def test_a_photo_listed_more_than_once_is_left_out(
+    folder: Path, train: str, test: str, kind: str
+) -> None:
     (folder / "train.txt").write_text(train)
     (folder / "test.txt").write_text(test)
     with pytest.raises(DataError, match=rf"{kind}: 1 \('36979\.jpg'\)"):
@@ -156,14 +163,25 @@ def test_other_folders(tmp_path: Path) -> None:
 def test_markup() -> None:
     assert parse_sentence("A dog [ in brackets ] .") == (["a", "dog", "in", "brackets"], [])
     assert parse_sentence("[/EN#12/x A]") == (["a"], [EntityPhrase(0, 1, "12", ("x",))])
-    for damaged in ("[/EN#/x A]", "[/EN#1 A]", "[/EN#1/x A", "[/EN#1/x [/EN#2/x A]]", "[/EN#1/x .]", ". ."):
+    for damaged in (
+        "[/EN#/x A]",
+        "[/EN#1 A]",
+        "[/EN#1/x A",
+        "[/EN#1/x [/EN#2/x A]]",
+        "[/EN#1/x .]",
+        ". .",
+    ):
         assert parse_sentence(damaged) is None
 
 
 @pytest.mark.parametrize("name", ["../outside/a", "/etc/a", "..\\outside\\a", "C:/a"])
-def test_no_file_outside_the_folder_is_opened(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_outside_the_folder_is_opened(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (folder / "test.txt").write_text(f"1000092795\n{name}\n")
-    monkeypatch.setattr("regiontalk.data.flickr30k_entities.read_xml", _only_below(folder / "Annotations"))
+    monkeypatch.setattr(
+        "regiontalk.data.flickr30k_entities.read_xml", _only_below(folder / "Annotations")
+    )
     with pytest.raises(DataError, match="file names that leave the folder: 1"):
         read_entities(folder, "test")
 
@@ -178,8 +196,12 @@ def _only_below(folder: Path) -> Callable[[Path], Element]:
 
 def test_time_grows_with_the_file_and_not_with_its_square(folder: Path) -> None:
     """Seconds; with the square it would be hours."""
-    objects = "".join(f"<object><name>{n}</name><nobndbox>1</nobndbox></object>" for n in range(10, 50_000))
-    (folder / "Annotations" / "36979.xml").write_text(ANNOTATION.replace("</annotation>", f"{objects}</annotation>"))
+    objects = "".join(
+        f"<object><name>{n}</name><nobndbox>1</nobndbox></object>" for n in range(10, 50_000)
+    )
+    (folder / "Annotations" / "36979.xml").write_text(
+        ANNOTATION.replace("</annotation>", f"{objects}</annotation>")
+    )
     marked = " ".join(f"[/EN#{n}/people a girl]" for n in range(10, 50_000))
     (folder / "Sentences" / "36979.txt").write_text(f"{marked} [/EN#1/people a boy]\n")
     found = read_entities(folder, "train")

@@ -1,4 +1,4 @@
-"""Captioned photos in folders: of one's own, like Flickr8k's, and the files that captions come from."""
+"""Captioned photos in folders: one's own, those like Flickr8k's, and files of captions."""
 
 from __future__ import annotations
 
@@ -24,10 +24,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_captions_csv(folder: Path) -> None:
-    (folder / "captions.csv").write_text('image,caption\na.jpg,A dog\ndeep/c.jpg,"A cat,\nasleep"\na.jpg,The dog\n')
+    (folder / "captions.csv").write_text(
+        'image,caption\na.jpg,A dog\ndeep/c.jpg,"A cat,\nasleep"\na.jpg,The dog\n'
+    )
     dataset = read_folder(folder, "train")
     assert dataset.files == [folder / "a.jpg", folder / "deep" / "c.jpg"]
-    assert [photo.captions for photo in dataset.photos] == [("A dog", "The dog"), ("A cat,\nasleep",)]
+    assert [photo.captions for photo in dataset.photos] == [
+        ("A dog", "The dog"),
+        ("A cat,\nasleep",),
+    ]
     assert dataset.name == folder.name
     assert read_dataset(folder, "train") == dataset
 
@@ -47,12 +52,18 @@ def test_metadata_jsonl(folder: Path) -> None:
         '{"file_name": "b.png", "captions": ["A cat", "Un chat"], "split": "dev", "more": 1}\n'
         '{"file_name": "a.jpg", "text": "The dog", "split": "train"}\n'
     )
-    assert [photo.captions for photo in read_dataset(folder, "train").photos] == [("A dog", "The dog")]
-    assert [photo.captions for photo in read_dataset(folder, "dev").photos] == [("A cat", "Un chat")]
+    assert [photo.captions for photo in read_dataset(folder, "train").photos] == [
+        ("A dog", "The dog")
+    ]
+    assert [photo.captions for photo in read_dataset(folder, "dev").photos] == [
+        ("A cat", "Un chat")
+    ]
 
 
 def test_a_photo_in_two_splits(folder: Path) -> None:
-    (folder / "captions.csv").write_text("image,split,caption\na.jpg,train,A dog\na.jpg,dev,A dog\n")
+    (folder / "captions.csv").write_text(
+        "image,split,caption\na.jpg,train,A dog\na.jpg,dev,A dog\n"
+    )
     with pytest.raises(DataError, match=r"photos in two splits: 1 \('a\.jpg'"):
         read_folder(folder, "train")
 
@@ -137,9 +148,13 @@ def test_a_json_list(tmp_path: Path) -> None:
 
 
 def test_metadata_csv(folder: Path) -> None:
-    (folder / "metadata.csv").write_text("file_name,text,split\na.jpg,A dog,\ndeep/c.jpg,A cat,validation\n")
+    (folder / "metadata.csv").write_text(
+        "file_name,text,split\na.jpg,A dog,\ndeep/c.jpg,A cat,validation\n"
+    )
     assert [photo.file for photo in read_dataset(folder, "train").photos] == [folder / "a.jpg"]
-    assert [photo.file for photo in read_dataset(folder, "dev").photos] == [folder / "deep" / "c.jpg"]
+    assert [photo.file for photo in read_dataset(folder, "dev").photos] == [
+        folder / "deep" / "c.jpg"
+    ]
 
 
 @pytest.fixture
@@ -158,7 +173,12 @@ def splits(tmp_path: Path) -> Path:
 
 
 def test_folders_that_are_splits(splits: Path) -> None:
-    for split, place in (("train", "train"), ("dev", "validation"), ("validation", "validation"), ("test", "test")):
+    for split, place in (
+        ("train", "train"),
+        ("dev", "validation"),
+        ("validation", "validation"),
+        ("test", "test"),
+    ):
         (photo,) = read_dataset(splits, split).photos
         assert (photo.file, photo.captions[0]) == (splits / place / "a.jpg", f"In {place}")
     assert len(read_dataset(splits, "all")) == 3
@@ -176,7 +196,9 @@ def test_names_that_leave_a_folder_of_a_split(splits: Path, name: str) -> None:
 
 def test_a_split_that_is_not_its_folder(splits: Path) -> None:
     (splits / "train" / "metadata.csv").write_text("file_name,text,split\na.jpg,A dog,test\n")
-    with pytest.raises(DataError, match=r"train.metadata.csv: photos in another split than train, their folder: 1"):
+    with pytest.raises(
+        DataError, match=r"train.metadata.csv: photos in another split than train, their folder: 1"
+    ):
         read_dataset(splits, "train")
 
 
@@ -237,7 +259,9 @@ def test_photos_listed_but_missing(flickr8k: Path) -> None:
     (flickr8k / "images" / "a.jpg").unlink()
     append(flickr8k / "train.txt", "".join(f"gone{n}.jpg\n" for n in range(9)))
     captions = (flickr8k / "captions.csv").read_text()
-    (flickr8k / "captions.csv").write_text("\n".join(line for line in captions.split("\n") if "a.jpg" not in line))
+    (flickr8k / "captions.csv").write_text(
+        "\n".join(line for line in captions.split("\n") if "a.jpg" not in line)
+    )
     with pytest.raises(DataError) as error:
         read_flickr8k(flickr8k, "train")
     assert "photos listed but missing: 10 ('a.jpg', 'gone0.jpg'" in str(error.value)
@@ -277,7 +301,9 @@ def test_captions_without_words(flickr8k: Path) -> None:
         read_flickr8k(flickr8k, "train")
 
 
-@pytest.mark.parametrize("name", ["../secret.jpg", "/etc/passwd", "x/../../y.jpg", r"..\y.jpg", r"C:\y.jpg", "a\0.jpg"])
+@pytest.mark.parametrize(
+    "name", ["../secret.jpg", "/etc/passwd", "x/../../y.jpg", r"..\y.jpg", r"C:\y.jpg", "a\0.jpg"]
+)
 @pytest.mark.parametrize("file", ["train.txt", "captions.csv"])
 def test_names_that_leave_the_folder_of_flickr8k(flickr8k: Path, name: str, file: str) -> None:
     append(flickr8k / file, f"{name}\n" if file == "train.txt" else f"{name},A dog\n")
@@ -355,11 +381,15 @@ def test_a_folder_like_flickr8k(tmp_path: Path) -> None:
 def test_captions_of_folders_that_are_splits(tmp_path: Path) -> None:
     for split in ("test", "train"):
         (tmp_path / split).mkdir()
-        (tmp_path / split / "metadata.csv").write_text(CSV.replace("image,caption", "file_name,text"))
+        (tmp_path / split / "metadata.csv").write_text(
+            CSV.replace("image,caption", "file_name,text")
+        )
     found = read_captions(tmp_path)
     assert found.names("test") == ["test/a.jpg", "test/b.jpg"]
     assert found.captions["train/a.jpg"] == TRUTHS["a.jpg"]
-    assert files_of_captions(tmp_path) == [tmp_path / split / "metadata.csv" for split in ("train", "test")]
+    assert files_of_captions(tmp_path) == [
+        tmp_path / split / "metadata.csv" for split in ("train", "test")
+    ]
 
 
 @pytest.mark.parametrize("name", ["", "nothing.json"])

@@ -28,8 +28,18 @@ def put(file: Path, content: Any) -> Path:
 KARPATHY = {
     "dataset": "coco",
     "images": [
-        {"filename": "a.jpg", "cocoid": 7, "split": "test", "sentences": [{"raw": "A dog."}, {"raw": "The dog runs"}]},
-        {"filename": "b.jpg", "cocoid": 8, "split": "test", "sentences": [{"raw": "A cat, asleep"}]},
+        {
+            "filename": "a.jpg",
+            "cocoid": 7,
+            "split": "test",
+            "sentences": [{"raw": "A dog."}, {"raw": "The dog runs"}],
+        },
+        {
+            "filename": "b.jpg",
+            "cocoid": 8,
+            "split": "test",
+            "sentences": [{"raw": "A cat, asleep"}],
+        },
         {"filename": "c.jpg", "cocoid": 9, "split": "val", "sentences": [{"raw": "A bird"}]},
     ],
 }
@@ -51,7 +61,10 @@ def test_coco_captions_go_by_number_and_by_name(tmp_path: Path) -> None:
     references = put(tmp_path / "captions.json", COCO)
     assert read_references(references).captions == TRUTHS
     for names in ([7, 8], ["7", "8"], ["a.jpg", "b.jpg"]):
-        predictions = [{"image_id": name, "caption": text} for name, text in zip(names, ("x", "y"), strict=True)]
+        predictions = [
+            {"image_id": name, "caption": text}
+            for name, text in zip(names, ("x", "y"), strict=True)
+        ]
         found = match(put(tmp_path / "p.json", predictions), references)
         assert (found.images, found.candidates) == (["a.jpg", "b.jpg"], ["x", "y"])
 
@@ -76,14 +89,19 @@ def test_a_folder_with_lists(tmp_path: Path) -> None:
     assert list(found.captions.items()) == [("b.jpg", TRUTHS["b.jpg"]), ("a.jpg", TRUTHS["a.jpg"])]
     assert found.split == "test"
     assert list(read_references(tmp_path, "all").captions) == ["a.jpg", "b.jpg", "c.jpg"]
-    with pytest.raises(DataError, match=r"has no dev.txt for --split dev; splits found: train, test"):
+    with pytest.raises(
+        DataError, match=r"has no dev.txt for --split dev; splits found: train, test"
+    ):
         read_references(tmp_path, "dev")
     with pytest.raises(DataError, match=r"photos without a caption: 1 \('d.jpg'\)"):
         read_references(tmp_path, "train")
 
 
 def test_a_folder_with_stated_splits(tmp_path: Path) -> None:
-    put(tmp_path / "metadata.jsonl", [{"file_name": "a.jpg", "text": "A dog", "split": "test"}, ENTRIES[1]])
+    put(
+        tmp_path / "metadata.jsonl",
+        [{"file_name": "a.jpg", "text": "A dog", "split": "test"}, ENTRIES[1]],
+    )
     assert read_references(tmp_path).captions == {"a.jpg": ["A dog"]}
     assert read_references(tmp_path, "train").captions == {"b.jpg": TRUTHS["b.jpg"]}
 
@@ -99,7 +117,11 @@ def test_without_stated_splits_a_file_is_taken_whole(tmp_path: Path) -> None:
         ("x.csv", "photo,text\na,b\n", "must name the columns image,caption"),
         ("x.csv", "image,caption\n", "holds no caption"),
         ("x.csv", "image,caption\na.jpg, \n", r"empty caption: 1 \('a.jpg'\)"),
-        ("x.csv", "image,caption,split\na.jpg,A,test\na.jpg,B,train\n", r"in two splits: 1 \('a.jpg'\)"),
+        (
+            "x.csv",
+            "image,caption,split\na.jpg,A,test\na.jpg,B,train\n",
+            r"in two splits: 1 \('a.jpg'\)",
+        ),
         ("x.json", {"a": "A dog"}, "expected Karpathy's splits"),
         ("x.json", 5, "found 5"),
         ("x.json", {"a.jpg": []}, r"without a caption: 1 \('a.jpg'\)"),
@@ -112,8 +134,16 @@ def test_without_stated_splits_a_file_is_taken_whole(tmp_path: Path) -> None:
             {"images": [{"id": 1}], "annotations": [{"image_id": 2, "caption": "A"}]},
             "captions without a photo: 1",
         ),
-        ("x.json", {"images": [{"id": 1}], "annotations": [{"caption": "A"}]}, 'annotation 0: expected "image_id"'),
-        ("x.json", {"images": [{"filename": "a"}]}, "image 0: expected filename, split and sentences"),
+        (
+            "x.json",
+            {"images": [{"id": 1}], "annotations": [{"caption": "A"}]},
+            'annotation 0: expected "image_id"',
+        ),
+        (
+            "x.json",
+            {"images": [{"filename": "a"}]},
+            "image 0: expected filename, split and sentences",
+        ),
         ("x.jsonl", ["text"], 'line 1: expected "image"'),
     ],
 )
@@ -126,7 +156,9 @@ def test_damaged_references(tmp_path: Path, name: str, content: Any, message: st
 
 def test_a_folder_without_captions(tmp_path: Path) -> None:
     with pytest.raises(
-        DataError, match=r"expected one file of captions \(metadata.jsonl, metadata.csv, captions.csv\).*found none"
+        DataError,
+        match=r"expected one file of captions \(metadata.jsonl, metadata.csv, "
+        r"captions.csv\).*found none",
     ):
         read_references(tmp_path)
 
@@ -141,7 +173,10 @@ def test_a_folder_without_captions(tmp_path: Path) -> None:
     ],
 )
 def test_forms_of_predictions(tmp_path: Path, name: str, content: Any) -> None:
-    assert read_predictions(put(tmp_path / name, content), ["a.jpg", "b.jpg"]) == [("a.jpg", "x"), ("b.jpg", "y")]
+    assert read_predictions(put(tmp_path / name, content), ["a.jpg", "b.jpg"]) == [
+        ("a.jpg", "x"),
+        ("b.jpg", "y"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +186,11 @@ def test_forms_of_predictions(tmp_path: Path, name: str, content: Any) -> None:
         ("p.json", ["x"], "entry 1: expected"),
         ("p.json", [{"image_id": True, "caption": "x"}], "entry 1: expected"),
         ("p.jsonl", [{"image": "a.jpg", "caption": None}], 'line 1: expected "caption"'),
-        ("p.txt", "x\n", "plain text does not say which photos it is about; name them with --images LIST"),
+        (
+            "p.txt",
+            "x\n",
+            "plain text does not say which photos it is about; name them with --images LIST",
+        ),
     ],
 )
 def test_damaged_predictions(tmp_path: Path, name: str, content: Any, message: str) -> None:
@@ -186,7 +225,9 @@ def test_a_list_chooses_and_orders(tmp_path: Path) -> None:
     assert (found.images, found.candidates) == (["b.jpg", "a.jpg"], ["b.jpg", "a.jpg"])
     assert found.references == [TRUTHS["b.jpg"], TRUTHS["a.jpg"]]
 
-    with pytest.raises(DataError, match=r"predictions of photos that are not listed: 1 \('a.jpg'\)"):
+    with pytest.raises(
+        DataError, match=r"predictions of photos that are not listed: 1 \('a.jpg'\)"
+    ):
         match(predictions, references, put(images, "b.jpg\n"))
     with pytest.raises(DataError, match=r"photos listed twice: 1 \('b.jpg'\)"):
         match(predictions, references, put(images, "b.jpg\nb.jpg\na.jpg\n"))
@@ -211,12 +252,18 @@ def test_cases_of_karpathy_paths(case: Callable[[str], Path]) -> None:
     predictions = case("karpathy_paths/pk2.json")
     for references in ("dataset_coco.json", "samename.json"):
         found = match(predictions, case(f"karpathy_paths/{references}"))
-        assert (found.images, found.candidates, found.references) == (["val2014/a.jpg"], ["a cup"], [["A cup."]])
+        assert (found.images, found.candidates, found.references) == (
+            ["val2014/a.jpg"],
+            ["a cup"],
+            [["A cup."]],
+        )
 
 
 def test_cases_of_the_round_trip(case: Callable[[str], Path], tmp_path: Path) -> None:
     folder = case("round_trip")
-    described = put(tmp_path / "p.jsonl", [{"file": str(folder / "a.jpg"), "caption": {"text": "a cat"}}])
+    described = put(
+        tmp_path / "p.jsonl", [{"file": str(folder / "a.jpg"), "caption": {"text": "a cat"}}]
+    )
     assert match(described, folder / "captions.csv").candidates == ["a cat"]
     assert match(described, folder).images == ["a.jpg"]
 
@@ -225,7 +272,9 @@ SAME_NAME = {"x/a.jpg": ["In x"], "y/a.jpg": ["In y"], "x/b.jpg": ["Also in x"]}
 
 
 def predictions_of(tmp_path: Path, *names: str) -> Path:
-    return put(tmp_path / "p.jsonl", [{"file": name, "caption": {"text": f"of {name}"}} for name in names])
+    return put(
+        tmp_path / "p.jsonl", [{"file": name, "caption": {"text": f"of {name}"}} for name in names]
+    )
 
 
 def test_photos_of_one_bare_name_are_told_apart(tmp_path: Path) -> None:
@@ -236,12 +285,18 @@ def test_photos_of_one_bare_name_are_told_apart(tmp_path: Path) -> None:
         "y/a.jpg": "of y/a.jpg",
         "x/b.jpg": "of b.jpg",
     }
-    with pytest.raises(DataError, match=rf"names that fit several photos of {references}: 1 \('a.jpg'\)"):
+    with pytest.raises(
+        DataError, match=rf"names that fit several photos of {references}: 1 \('a.jpg'\)"
+    ):
         match(predictions_of(tmp_path, "a.jpg", "y/a.jpg", "b.jpg"), references)
     with pytest.raises(DataError, match=r"two predictions: 1 \('x/b.jpg'\)"):
         match(predictions_of(tmp_path, "x/b.jpg", "b.jpg"), references)
     with pytest.raises(DataError, match=r"names that fit several photos"):
-        match(predictions_of(tmp_path, "b.jpg"), references, put(tmp_path / "images.txt", "b.jpg\na.jpg\n"))
+        match(
+            predictions_of(tmp_path, "b.jpg"),
+            references,
+            put(tmp_path / "images.txt", "b.jpg\na.jpg\n"),
+        )
 
 
 def test_a_bare_name_counts_photos_of_every_split(tmp_path: Path) -> None:
@@ -258,7 +313,9 @@ def test_a_bare_name_counts_photos_of_every_split(tmp_path: Path) -> None:
 
 
 def test_folders_in_a_path_decide_between_photos_of_one_name(tmp_path: Path) -> None:
-    references = put(tmp_path / "r.json", {**SAME_NAME, "a.jpg": ["In none"], "z/y/a.jpg": ["In both"]})
+    references = put(
+        tmp_path / "r.json", {**SAME_NAME, "a.jpg": ["In none"], "z/y/a.jpg": ["In both"]}
+    )
     paths = {
         "/elsewhere/x/a.jpg": "x/a.jpg",
         "elsewhere/./y/a.jpg": "y/a.jpg",
@@ -275,7 +332,9 @@ def test_folders_in_a_path_decide_between_photos_of_one_name(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("photos", [".", "images"])
-def test_paths_into_the_folder_of_the_references(tmp_path: Path, photos: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_paths_into_the_folder_of_the_references(
+    tmp_path: Path, photos: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     references = put(tmp_path / "r.json", SAME_NAME)
     there = tmp_path / photos
     absolute = [str(there / name) for name in SAME_NAME]
@@ -285,9 +344,9 @@ def test_paths_into_the_folder_of_the_references(tmp_path: Path, photos: str, mo
     assert match(predictions_of(tmp_path, *relative), references).images == list(SAME_NAME)
     (tmp_path / "p").mkdir()
     monkeypatch.chdir(tmp_path / "p")
-    assert match(predictions_of(tmp_path, *(f"../{photos}/{n}" for n in SAME_NAME)), references).images == list(
-        SAME_NAME
-    )
+    assert match(
+        predictions_of(tmp_path, *(f"../{photos}/{n}" for n in SAME_NAME)), references
+    ).images == list(SAME_NAME)
 
 
 @pytest.mark.parametrize("name", ["", "/", "..", "\0", "a" * 5000, "\ud800"])
@@ -304,4 +363,6 @@ def test_folders_that_are_splits(tmp_path: Path) -> None:
     assert read_references(tmp_path).captions == {"test/a.jpg": ["In test"]}
     assert read_references(tmp_path, "dev").captions == {"validation/a.jpg": ["In validation"]}
     assert len(read_references(tmp_path, "all").captions) == 3
-    assert match(predictions_of(tmp_path, str(tmp_path / "test" / "a.jpg")), tmp_path).images == ["test/a.jpg"]
+    assert match(predictions_of(tmp_path, str(tmp_path / "test" / "a.jpg")), tmp_path).images == [
+        "test/a.jpg"
+    ]

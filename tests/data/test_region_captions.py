@@ -13,7 +13,9 @@ from regiontalk.errors import DataError
 LEAVE_OUT = Selection(leave_out=True)
 
 
-def region(number: int, phrase: str, x: int = 1, y: int = 2, width: int = 20, height: int = 10) -> dict[str, Any]:
+def region(
+    number: int, phrase: str, x: int = 1, y: int = 2, width: int = 20, height: int = 10
+) -> dict[str, Any]:
     """As version 1.2 has it."""
     return {
         "region_id": number,
@@ -27,7 +29,13 @@ def region(number: int, phrase: str, x: int = 1, y: int = 2, width: int = 20, he
 
 
 GENOME = [
-    {"regions": [region(1382, "the clock is green"), region(1383, "shade is along the street", 5)], "id": 1},
+    {
+        "regions": [
+            region(1382, "the clock is green"),
+            region(1383, "shade is along the street", 5),
+        ],
+        "id": 1,
+    },
     {"regions": [region(1384, "A tree."), region(1385, "a green tree")], "id": 2},
 ]
 SIZES = [
@@ -76,14 +84,20 @@ def test_splits_of_visual_genome(tmp_path: Path) -> None:
     file = write_genome(tmp_path)
     with pytest.raises(DataError, match="has no split 'test'; splits found: all"):
         read_visual_genome(file, "test")
-    (tmp_path / "densecap_splits.json").write_text(json.dumps({"train": [1], "val": [2], "test": []}))
+    (tmp_path / "densecap_splits.json").write_text(
+        json.dumps({"train": [1], "val": [2], "test": []})
+    )
     assert [photo.file.name for photo in read_visual_genome(file, "dev").photos] == ["2.jpg"]
-    (tmp_path / "densecap_splits.json").write_text(json.dumps({"train": [1], "val": [2, 7], "test": []}))
+    (tmp_path / "densecap_splits.json").write_text(
+        json.dumps({"train": [1], "val": [2, 7], "test": []})
+    )
     with pytest.raises(DataError, match=r"photos of the split that the file lacks: 1 \('7\.jpg'\)"):
         read_visual_genome(file, "dev")
     left = read_visual_genome(file, "dev", selection=Selection(leave_out=True))
     assert (len(left), left.left_out) == (1, {"photos of the split that the file lacks": 1})
-    (tmp_path / "densecap_splits.json").write_text(json.dumps({"train": [1, 2], "val": [2], "test": []}))
+    (tmp_path / "densecap_splits.json").write_text(
+        json.dumps({"train": [1, 2], "val": [2], "test": []})
+    )
     with pytest.raises(DataError, match=r"photos in two splits: 1 \('2\.jpg'\)"):
         read_visual_genome(file, "val")
     left = read_visual_genome(file, "train", selection=LEAVE_OUT)
@@ -96,7 +110,12 @@ def test_image_id_in_the_regions_only(tmp_path: Path) -> None:
 
 
 def test_problems_of_visual_genome(tmp_path: Path) -> None:
-    bad = [region(1, "out", width=60), region(2, "flat", height=0), region(3, "!"), region(4, "fine")]
+    bad = [
+        region(1, "out", width=60),
+        region(2, "flat", height=0),
+        region(3, "!"),
+        region(4, "fine"),
+    ]
     file = write_genome(tmp_path, [{"id": 1, "regions": bad}, {"id": 3, "regions": []}])
     with pytest.raises(DataError) as error:
         read_visual_genome(file)
@@ -114,7 +133,8 @@ def test_problems_of_visual_genome(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [{}, [3], [{"regions": []}], [{"id": 1, "regions": 3}], [{"id": 1, "regions": [{"x": 1}]}]]
+    "content",
+    [{}, [3], [{"regions": []}], [{"id": 1, "regions": 3}], [{"id": 1, "regions": [{"x": 1}]}]],
 )
 def test_damaged_visual_genome(tmp_path: Path, content: Any) -> None:
     with pytest.raises(DataError, match=r"region_descriptions\.json.*expected"):
@@ -131,7 +151,10 @@ def test_reads_lines(tmp_path: Path) -> None:
 
 
 def test_splits_of_lines(tmp_path: Path) -> None:
-    file = write_lines(tmp_path, *(line | {"split": "test" if line["image"] == "b.jpg" else "train"} for line in LINES))
+    file = write_lines(
+        tmp_path,
+        *(line | {"split": "test" if line["image"] == "b.jpg" else "train"} for line in LINES),
+    )
     assert len(read_region_lines(file, "test").photos) == 1
     with pytest.raises(DataError, match="has no split 'dev'"):
         read_region_lines(file, "dev")

@@ -49,7 +49,9 @@ def test_rows_of_names(tmp_path: Path) -> None:
 def test_a_store_of_another_network_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "store")
     assert len(RegionStore.open(tmp_path / "store", vision_checksum="net")) == PHOTOS
-    with pytest.raises(DataError, match=r"another vision network \(net, expected other\); write the store again"):
+    with pytest.raises(
+        DataError, match=r"another vision network \(net, expected other\); write the store again"
+    ):
         RegionStore.open(tmp_path / "store", vision_checksum="other")
 
 
@@ -130,7 +132,9 @@ def craft(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 @pytest.mark.parametrize("value", WRONG_NUMBERS)
-@pytest.mark.parametrize("name", ["photos", "regions", "dim", "done", "crc32", "names_sha256", "vision_checksum"])
+@pytest.mark.parametrize(
+    "name", ["photos", "regions", "dim", "done", "crc32", "names_sha256", "vision_checksum"]
+)
 def test_headers_that_cannot_be(tmp_path: Path, name: str, value: Any) -> None:
     write(tmp_path / "store")
 
@@ -159,11 +163,16 @@ def test_fields_of_a_header_that_cannot_be(tmp_path: Path, name: str, value: Any
         RegionStore.open(tmp_path / "store")
 
 
-@pytest.mark.parametrize("names", [5, {}, "photos", [1] * PHOTOS, [["a"]] * PHOTOS, NAMES[:-1] + NAMES[:1]])
+@pytest.mark.parametrize(
+    "names", [5, {}, "photos", [1] * PHOTOS, [["a"]] * PHOTOS, NAMES[:-1] + NAMES[:1]]
+)
 def test_names_that_cannot_be(tmp_path: Path, names: Any) -> None:
     write(tmp_path / "store")
     (tmp_path / "store" / "names.json").write_text(json.dumps(names))
-    craft(tmp_path / "store", lambda content: content["layout"].update(names_sha256=json_sha256(names)))
+    craft(
+        tmp_path / "store",
+        lambda content: content["layout"].update(names_sha256=json_sha256(names)),
+    )
     with pytest.raises(DataError, match=r"names\.json does not fit"):
         RegionStore.open(tmp_path / "store")
 
@@ -175,5 +184,7 @@ def test_no_file_that_is_not_regular_is_read(tmp_path: Path, name: str, kind: st
     file = write(tmp_path / "store")._folder / name
     file.unlink()
     os.mkfifo(file) if kind == "pipe" else file.symlink_to("/dev/zero")
-    with pytest.raises(DataError, match=f"{name}: expected a regular file, found a pipe, socket or device"):
+    with pytest.raises(
+        DataError, match=f"{name}: expected a regular file, found a pipe, socket or device"
+    ):
         RegionStore.open(tmp_path / "store")

@@ -64,7 +64,10 @@ class StoppedError(Exception):
 def test_stopped_at_any_write_it_loses_at_most_a_chunk(
     tmp_path: Path, write_number: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two appends make twelve writes: five arrays and the progress each. The chosen one stops half-way."""
+    """Two appends make twelve writes: five arrays and the progress each.
+
+    The chosen one stops half-way.
+    """
     writer = begin(tmp_path / "store")
     done = 0
 
@@ -96,7 +99,9 @@ def test_stopped_at_any_write_it_loses_at_most_a_chunk(
 
 
 @pytest.mark.parametrize("function", ["write_state", "rename"])
-def test_stopped_while_finishing(tmp_path: Path, function: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopped_while_finishing(
+    tmp_path: Path, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer = begin(tmp_path / "store")
     append(writer, PHOTOS)
 
@@ -137,7 +142,9 @@ def test_killed_for_good_it_goes_on(tmp_path: Path) -> None:
     )
     np.savez(tmp_path / "rows.npz", allow_pickle=False, **ROWS)
     source = str(Path(region_writer.__file__).parents[2])
-    ended = subprocess.run([sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": source}, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | {"PYTHONPATH": source}, check=False
+    )
     assert ended.returncode == -signal.SIGKILL
     writer = begin(tmp_path / "store")
     assert writer.done == 6
@@ -170,7 +177,10 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     while writer.done < photos:
         writer.append(features, *rows)
     store = writer.finish()
-    total = sum(float(store.features[start : start + chunk].sum(dtype=np.float64)) for start in range(0, photos, chunk))
+    total = sum(
+        float(store.features[start : start + chunk].sum(dtype=np.float64))
+        for start in range(0, photos, chunk)
+    )
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert total == photos * regions * dim
@@ -233,7 +243,9 @@ def test_a_damaged_half_does_not_go_on(tmp_path: Path, place: int) -> None:
         ("sizes", 0, "sizes holds a value out of its range"),
     ],
 )
-def test_impossible_values_are_refused(tmp_path: Path, name: str, value: float, message: str) -> None:
+def test_impossible_values_are_refused(
+    tmp_path: Path, name: str, value: float, message: str
+) -> None:
     writer = begin(tmp_path / "store")
     rows = make_rows()
     rows[name].reshape(-1)[2] = value
@@ -252,7 +264,9 @@ def test_impossible_shapes_are_refused(tmp_path: Path) -> None:
         begin(tmp_path / "other", dim=0)
 
 
-def test_a_full_disk_is_told_and_the_rest_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_told_and_the_rest_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     writer = begin(tmp_path / "store")
     append(writer, 4)
 
@@ -261,14 +275,17 @@ def test_a_full_disk_is_told_and_the_rest_kept(tmp_path: Path, monkeypatch: pyte
 
     with monkeypatch.context() as patch:
         patch.setattr(region_writer, "_write_at", full)
-        with pytest.raises(DataError, match=r"cannot be written \(No space left on device\); start again, 4 photos"):
+        with pytest.raises(
+            DataError, match=r"cannot be written \(No space left on device\); start again, 4 photos"
+        ):
             append(writer, 4)
     assert begin(tmp_path / "store").done == 4
 
 
 @posix
 @pytest.mark.parametrize(
-    "name", ["progress.json", "progress.json.new", "names.json.new", "features.npy", "boxes.npy.new"]
+    "name",
+    ["progress.json", "progress.json.new", "names.json.new", "features.npy", "boxes.npy.new"],
 )
 def test_nothing_is_written_through_a_link(tmp_path: Path, name: str) -> None:
     mine, part = tmp_path / "letter.txt", tmp_path / "store.part"

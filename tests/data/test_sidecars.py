@@ -98,7 +98,9 @@ def test_a_damaged_one_is_named_and_left_alone(content: bytes, tmp_path: Path) -
     file = tmp_path / "dog.jpg.xmp"
     file.write_bytes(content)
     for overwrite in (False, True):
-        with pytest.raises(DataError, match=r"dog\.jpg\.xmp: not an XMP sidecar \(.*\)\. Mend it, or move it away"):
+        with pytest.raises(
+            DataError, match=r"dog\.jpg\.xmp: not an XMP sidecar \(.*\)\. Mend it, or move it away"
+        ):
             write_sidecar(file, "a dog", overwrite)
     assert file.read_bytes() == content
 
@@ -108,7 +110,11 @@ def test_large_ones_links_and_folders_are_refused(tmp_path: Path) -> None:
     large.write_bytes(DARKTABLE + b" " * MAX_BYTES)
     link.symlink_to(tmp_path / "nowhere")
     folder.mkdir()
-    for file, message in ((large, "at most 16,000,000 bytes"), (link, "found a link"), (folder, "found a folder")):
+    for file, message in (
+        (large, "at most 16,000,000 bytes"),
+        (link, "found a link"),
+        (folder, "found a folder"),
+    ):
         with pytest.raises(DataError, match=message):
             write_sidecar(file, "a dog", overwrite=True)
     assert not (tmp_path / "nowhere").exists()
@@ -130,9 +136,18 @@ def test_exiftool_reads_them(name: str | None, tmp_path: Path) -> None:
     if name is not None:
         file.write_bytes(SAMPLES[name])
     write_sidecar(file, "a dog & a ball", overwrite=True)
-    line = ["exiftool", "-json", "-XMP-iptcCore:AltTextAccessibility", "-XMP-dc:Description", str(file)]
+    line = [
+        "exiftool",
+        "-json",
+        "-XMP-iptcCore:AltTextAccessibility",
+        "-XMP-dc:Description",
+        str(file),
+    ]
     (found,) = json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
-    assert (found["AltTextAccessibility"], found["Description"]) == ("a dog & a ball", "a dog & a ball")
+    assert (found["AltTextAccessibility"], found["Description"]) == (
+        "a dog & a ball",
+        "a dog & a ball",
+    )
 
 
 def write(folder: Path, files: dict[str, str | bytes]) -> Path:
@@ -204,7 +219,8 @@ def test_splits(tmp_path: Path) -> None:
     write(tmp_path, {"train/a.jpg.txt": "A dog", "val/b/c.jpg.txt": "A cat"})
     found = read_captions(tmp_path)
     assert (found.names("train"), found.names("dev")) == (["train/a.jpg"], ["val/b/c.jpg"])
-    write(tmp_path, {"test/d.jpg.txt": "A bird", "e.jpg.txt": "Two men"})  # now these are just names of folders
+    # Now these are just names of folders
+    write(tmp_path, {"test/d.jpg.txt": "A bird", "e.jpg.txt": "Two men"})
     assert not read_captions(tmp_path).states_splits
     write(tmp_path, {"test.txt": "e.jpg\ntest/d.jpg\n", "train.txt": "train/a.jpg\n"})
     assert read_captions(tmp_path).names("test") == ["e.jpg", "test/d.jpg"]
@@ -214,7 +230,9 @@ def test_a_text_file_and_a_sidecar(folder: Path) -> None:
     write_sidecar(folder / "a.jpg.xmp", "A dog, running.")
     assert read_captions(folder).captions["a.jpg"] == ["A dog, running."]
     write_sidecar(folder / "a.jpg.xmp", "Something else", overwrite=True)
-    with pytest.raises(DataError, match=r"text file and sidecar differ: 1 \('a.jpg'\).*or keep one of the two"):
+    with pytest.raises(
+        DataError, match=r"text file and sidecar differ: 1 \('a.jpg'\).*or keep one of the two"
+    ):
         read_captions(folder)
 
 
@@ -235,7 +253,9 @@ def test_damaged_files(folder: Path, name: str, content: bytes, message: str) ->
 def test_no_texts(tmp_path: Path) -> None:
     write(tmp_path, {"a.jpg": "", "a.jpg.txt": "", "b.xmp": DARKTABLE})
     assert text_rows(tmp_path) == []
-    with pytest.raises(DataError, match=r"texts beside photos \(photo.jpg.txt, photo.jpg.xmp\), found none"):
+    with pytest.raises(
+        DataError, match=r"texts beside photos \(photo.jpg.txt, photo.jpg.xmp\), found none"
+    ):
         read_dataset(tmp_path, "all")
     (tmp_path / "a.jpg.txt").unlink()
     assert photo_files(tmp_path) == []

@@ -17,7 +17,14 @@ LEAVE_OUT = Selection(leave_out=True)
 
 def entry(name: str, *labels: str, **more: Any) -> dict[str, Any]:
     boxes = [[1.0 + row, 2.0, 30.5, 20.0] for row in range(len(labels))]
-    return {"file_name": name, "width": 40, "height": 30, "boxes_xyxy": boxes, "labels": list(labels), **more}
+    return {
+        "file_name": name,
+        "width": 40,
+        "height": 30,
+        "boxes_xyxy": boxes,
+        "labels": list(labels),
+        **more,
+    }
 
 
 def write_lines(folder: Path, *entries: Any) -> Path:
@@ -33,16 +40,22 @@ def annotation(name: str, objects: str, size: tuple[int, int] = (40, 30)) -> str
     """As the VOC2012 annotations look, tabs included."""
     sizes = f"\t\t<width>{size[0]}</width>\n\t\t<height>{size[1]}</height>\n\t\t<depth>3</depth>\n"
     source = "\t<source>\n\t\t<database>The VOC2007 Database</database>\n\t</source>\n"
-    head = f"\t<folder>VOC2012</folder>\n\t<filename>{name}</filename>\n{source}\t<size>\n{sizes}\t</size>\n"
+    head = (
+        f"\t<folder>VOC2012</folder>\n\t<filename>{name}</filename>\n{source}\t<size>\n"
+        f"{sizes}\t</size>\n"
+    )
     return f"<annotation>\n{head}\t<segmented>1</segmented>\n{objects}</annotation>\n"
 
 
 def voc_object(label: str, box: tuple[int, int, int, int], difficult: int = 0) -> str:
-    edges = "".join(f"<{n}>{v}</{n}>" for n, v in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True))
-    part = "<part><name>head</name><bndbox><xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax></bndbox></part>"
+    edges = "".join(
+        f"<{n}>{v}</{n}>" for n, v in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True)
+    )
+    of_part = "<xmin>1</xmin><ymin>1</ymin><xmax>2</xmax><ymax>2</ymax>"
+    part = f"<part><name>head</name><bndbox>{of_part}</bndbox></part>"
     return (
-        f"\t<object>\n\t\t<name>{label}</name>\n\t\t<pose>Left</pose>\n\t\t<difficult>{difficult}</difficult>\n\t\t"
-        f"<bndbox>{edges}</bndbox>{part}\n\t</object>\n"
+        f"\t<object>\n\t\t<name>{label}</name>\n\t\t<pose>Left</pose>\n"
+        f"\t\t<difficult>{difficult}</difficult>\n\t\t<bndbox>{edges}</bndbox>{part}\n\t</object>\n"
     )
 
 
@@ -52,7 +65,8 @@ def voc(tmp_path: Path) -> Path:
     for sub in ("Annotations", "JPEGImages", "ImageSets/Main"):
         (tmp_path / sub).mkdir(parents=True)
     objects = {
-        "2007_000001": voc_object("dog", (1, 1, 40, 30)) + voc_object("person", (5, 6, 20, 21), difficult=1),
+        "2007_000001": voc_object("dog", (1, 1, 40, 30))
+        + voc_object("person", (5, 6, 20, 21), difficult=1),
         "2007_000002": voc_object("tvmonitor", (2, 3, 10, 11)),
         "2007_000003": voc_object("cat", (2, 3, 10, 11)),
     }
@@ -74,7 +88,9 @@ def test_reads_lines(tmp_path: Path) -> None:
 
 
 def test_splits_of_lines(tmp_path: Path) -> None:
-    folder = write_lines(tmp_path, entry("a.jpg", "dog", split="train"), entry("b.jpg", "cat", split="test"))
+    folder = write_lines(
+        tmp_path, entry("a.jpg", "dog", split="train"), entry("b.jpg", "cat", split="test")
+    )
     assert [photo.file.name for photo in read_voc(folder, "test").photos] == ["b.jpg"]
     with pytest.raises(DataError, match="has no split 'dev'; splits found: all, test, train"):
         read_voc(folder, "dev")
@@ -99,7 +115,11 @@ def test_damaged_lines_are_named(tmp_path: Path, bad: Any) -> None:
 
 
 def test_problems_of_lines(tmp_path: Path) -> None:
-    twice = [entry("a.jpg", "dog", split="train"), entry("a.jpg", "dog", split="test"), entry("b.jpg", "cat")]
+    twice = [
+        entry("a.jpg", "dog", split="train"),
+        entry("a.jpg", "dog", split="test"),
+        entry("b.jpg", "cat"),
+    ]
     folder = write_lines(tmp_path, *twice)
     (folder / "images" / "b.jpg").unlink()
     with pytest.raises(DataError) as error:
@@ -117,18 +137,23 @@ def test_problems_of_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", [1, -1])
 def test_lines_of_a_photo_in_two_splits_are_left_out(tmp_path: Path, order: int) -> None:
     two = [entry("a.jpg", "dog", split="test"), entry("a.jpg", "cat", split="train")][::order]
-    folder = write_lines(tmp_path, *two, entry("b.jpg", "cow", split="test"), entry("c.jpg", split="dev"))
+    folder = write_lines(
+        tmp_path, *two, entry("b.jpg", "cow", split="test"), entry("c.jpg", split="dev")
+    )
     found = read_voc(folder, "test", LEAVE_OUT)
     assert [(photo.file.name, photo.texts) for photo in found.photos] == [("b.jpg", (("cow",),))]
     assert found.left_out == {"photos in two splits": 1}
     assert read_voc(folder, "dev").left_out == {}
     named = Selection(frozenset({"a.jpg", "b.jpg"}), leave_out=True)
-    assert read_voc(folder, "test", named).left_out == {"photos in two splits": 1}  # it is asked for, and it is there
+    # It is asked for, and it is there
+    assert read_voc(folder, "test", named).left_out == {"photos in two splits": 1}
 
 
 def test_lines_of_a_photo_listed_twice_are_left_out(tmp_path: Path) -> None:
     twice = [entry("a.jpg", "dog", split="test"), entry("a.jpg", "cat", split="test")]
-    folder = write_lines(tmp_path, *twice, entry("b.jpg", "cow", split="test"), entry("c.jpg", split="train"))
+    folder = write_lines(
+        tmp_path, *twice, entry("b.jpg", "cow", split="test"), entry("c.jpg", split="train")
+    )
     found = read_voc(folder, "test", LEAVE_OUT)
     assert [photo.file.name for photo in found.photos] == ["b.jpg"]
     assert found.left_out == {"photos listed twice": 1}
@@ -151,7 +176,10 @@ def test_reads_xml(voc: Path) -> None:
     assert found.photos[1].texts == (("dog",), ("person",))  # and no head, which is a part
     assert found.remarks == {"difficult objects, boxes like all others": 1}
     assert len(read_voc(voc)) == 3
-    assert [photo.file.name for photo in read_voc(voc, "dog_val").photos] == ["2007_000001.jpg", "2007_000002.jpg"]
+    assert [photo.file.name for photo in read_voc(voc, "dog_val").photos] == [
+        "2007_000001.jpg",
+        "2007_000002.jpg",
+    ]
     with pytest.raises(DataError, match="has no split 'test'; splits found: all, dog_val, val"):
         read_voc(voc, "test")
 
@@ -162,7 +190,9 @@ def test_a_name_that_the_annotation_lacks(voc: Path) -> None:
     assert read_voc(voc).photos[2].file.name == "2007_000003.jpg"
 
 
-@pytest.mark.parametrize("path", ["images/", "/home/me/photos/", "../", "C:\\me\\", "\\\\server\\me\\", "./a\\b/"])
+@pytest.mark.parametrize(
+    "path", ["images/", "/home/me/photos/", "../", "C:\\me\\", "\\\\server\\me\\", "./a\\b/"]
+)
 def test_of_a_path_in_the_annotation_the_name_counts(voc: Path, path: str) -> None:
     file = voc / "Annotations/2007_000003.xml"
     file.write_text(file.read_text().replace("2007_000003.jpg", f"{path}2007_000003.png"))
@@ -173,7 +203,9 @@ def test_of_a_path_in_the_annotation_the_name_counts(voc: Path, path: str) -> No
 def test_problems_of_xml(voc: Path) -> None:
     (voc / "ImageSets/Main/val.txt").write_text("2007_000001\n2007_000002\n2007_000002\nnone\n")
     (voc / "Annotations/2007_000001.xml").write_text(
-        annotation("2007_000001.jpg", voc_object("dog", (5, 5, 4, 9)) + "<object><name>cat</name></object>")
+        annotation(
+            "2007_000001.jpg", voc_object("dog", (5, 5, 4, 9)) + "<object><name>cat</name></object>"
+        )
     )
     with pytest.raises(DataError) as error:
         read_voc(voc, "val")
@@ -208,7 +240,9 @@ def test_other_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../outside/a", "/etc/a", "..\\outside\\a"])
-def test_no_annotation_outside_the_folder_is_read(voc: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_annotation_outside_the_folder_is_read(
+    voc: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (voc / "ImageSets/Main/val.txt").write_text(f"2007_000002\n{name}\n")
     read: list[Path] = []
     reads = read_xml
@@ -226,9 +260,18 @@ def test_no_annotation_outside_the_folder_is_read(voc: Path, name: str, monkeypa
 def test_classes_are_those_of_all_boxes(tmp_path: Path, voc: Path) -> None:
     (tmp_path / "lines").mkdir()
     entries = entry("a.jpg", "dog", split="val"), entry("b.jpg", "cat", "bird", split="train")
-    assert read_voc(write_lines(tmp_path / "lines", *entries), "val").classes == ("bird", "cat", "dog")
+    assert read_voc(write_lines(tmp_path / "lines", *entries), "val").classes == (
+        "bird",
+        "cat",
+        "dog",
+    )
     assert read_voc(voc).classes == ("cat", "dog", "person", "tvmonitor")
-    assert read_voc(voc, selection=Selection(every=3)).classes == ("cat", "dog", "person", "tvmonitor")
+    assert read_voc(voc, selection=Selection(every=3)).classes == (
+        "cat",
+        "dog",
+        "person",
+        "tvmonitor",
+    )
     assert read_voc(voc, "val").classes == ("dog", "person", "tvmonitor")
 
 
@@ -236,4 +279,6 @@ def test_without_photos(voc: Path) -> None:
     for photo in (voc / "JPEGImages").iterdir():
         photo.unlink()
     found = read_voc(voc, selection=Selection(need_files=False))
-    assert [photo.name for photo in found.photos] == [f"2007_00000{number}.jpg" for number in (1, 2, 3)]
+    assert [photo.name for photo in found.photos] == [
+        f"2007_00000{number}.jpg" for number in (1, 2, 3)
+    ]

@@ -19,7 +19,11 @@ def write(folder: Path, content: str | bytes) -> Path:
 def test_reads_a_tree(tmp_path: Path) -> None:
     text = '<?xml version="1.0"?><a k="v"><b>1 &amp; 2</b><!-- note --><b/></a>'
     root = read_xml(write(tmp_path, text))
-    assert (root.tag, root.get("k"), [b.text for b in root.findall("b")]) == ("a", "v", ["1 & 2", None])
+    assert (root.tag, root.get("k"), [b.text for b in root.findall("b")]) == (
+        "a",
+        "v",
+        ["1 & 2", None],
+    )
 
 
 @pytest.mark.parametrize(
@@ -32,11 +36,15 @@ def test_reads_a_tree(tmp_path: Path) -> None:
     ],
 )
 def test_document_types_are_refused(tmp_path: Path, content: str | bytes) -> None:
-    with pytest.raises(DataError, match=r"a\.xml: not an XML annotation \(a document type declaration"):
+    with pytest.raises(
+        DataError, match=r"a\.xml: not an XML annotation \(a document type declaration"
+    ):
         read_xml(write(tmp_path, content))
 
 
-@pytest.mark.parametrize("content", ["", "<a>", "<a></b>", "text", "<a>&unknown;</a>", b"\xff\xfe\x00", "<a/><a/>"])
+@pytest.mark.parametrize(
+    "content", ["", "<a>", "<a></b>", "text", "<a>&unknown;</a>", b"\xff\xfe\x00", "<a/><a/>"]
+)
 def test_what_is_not_xml(tmp_path: Path, content: str | bytes) -> None:
     with pytest.raises(DataError, match=r"a\.xml: not an XML annotation"):
         read_xml(write(tmp_path, content))

@@ -67,10 +67,15 @@ def test_what_a_block_of_ours_says() -> None:
 
 def test_overwriting_keeps_other_languages() -> None:
     before = texts(DIGIKAM)["description"]
-    assert before == {"x-default": "Ein Hund & ein Ball", "de-DE": "Ein Hund & ein Ball", "fr": "Un chien"}
+    assert before == {
+        "x-default": "Ein Hund & ein Ball",
+        "de-DE": "Ein Hund & ein Ball",
+        "fr": "Un chien",
+    }
     assert texts(put(DIGIKAM))["description"] == before
     after = texts(put(DIGIKAM, overwrite=True))["description"]
-    assert after == {"x-default": "a dog", "de-DE": "a dog", "fr": "Un chien"}  # de-DE said the same as x-default
+    # de-DE said the same as x-default
+    assert after == {"x-default": "a dog", "de-DE": "a dog", "fr": "Un chien"}
 
 
 def test_the_description_of_something_inside_is_not_the_photos() -> None:
@@ -87,8 +92,16 @@ def test_the_description_of_something_inside_is_not_the_photos() -> None:
         (languages(("x-default", " "), ("fr", "Deux")), "", "Deux"),
         (languages(("x-default", "<![CDATA[a < b]]>\n  c &#x26; d")), "", "a < b c & d"),
         ("<dc:description>Bare</dc:description>", "", "Bare"),
-        ("<dc:description><rdf:Bag><rdf:li>In a bag</rdf:li></rdf:Bag></dc:description>", "", "In a bag"),
-        ('<dc:description rdf:parseType="Resource"><rdf:value>V</rdf:value></dc:description>', "", "V"),
+        (
+            "<dc:description><rdf:Bag><rdf:li>In a bag</rdf:li></rdf:Bag></dc:description>",
+            "",
+            "In a bag",
+        ),
+        (
+            '<dc:description rdf:parseType="Resource"><rdf:value>V</rdf:value></dc:description>',
+            "",
+            "V",
+        ),
         ("", " dc:description = 'It is \"so\"'", 'It is "so"'),
         ("", ' dc:title=" dc:description=" dc:description="a > b"', "a > b"),
     ],
@@ -111,7 +124,13 @@ def test_every_way_to_write_a_text(inside: str, attributes: str, text: str) -> N
         ("<dc:description> </dc:description>", ""),
         ("<dc:description><rdf:Alt/></dc:description>", ""),
         ('<dc:description><rdf:Alt><rdf:li xml:lang="x-default"/></rdf:Alt></dc:description>', ""),
-        ('<dc:description><rdf:Alt><rdf:li xml:lang="x-default" ></rdf:li ></rdf:Alt></dc:description >', ""),
+        (
+            (
+                '<dc:description><rdf:Alt><rdf:li xml:lang="x-default" ></rdf:li '
+                "></rdf:Alt></dc:description >"
+            ),
+            "",
+        ),
         ("", ' dc:description=""'),
     ],
 )
@@ -212,5 +231,7 @@ def test_damage_is_an_error_or_harmless(noise: bytes, at: int) -> None:
 def test_long_texts_in_many_pieces_take_no_longer_than_they_are() -> None:
     lines = "x\n" * 200_000
     many = languages(*[("x-default", "same")] * 50_000)
-    assert said(packet(f"<dc:description>{lines}</dc:description>"))[DESCRIPTION].count("x") == 200_000
+    assert (
+        said(packet(f"<dc:description>{lines}</dc:description>"))[DESCRIPTION].count("x") == 200_000
+    )
     assert put(packet(many), {DESCRIPTION: "New"}, overwrite=True).count(b"New") == 50_000

@@ -35,7 +35,9 @@ class Ended:
 
 Command = Callable[..., Ended]
 
-needs_meteor = pytest.mark.skipif(not meteor_is_installed(), reason="needs Java and the extra metrics-java")
+needs_meteor = pytest.mark.skipif(
+    not meteor_is_installed(), reason="needs Java and the extra metrics-java"
+)
 
 
 @pytest.fixture
@@ -60,7 +62,10 @@ def command(bare: Command, tiny_pack: Path) -> Command:
 
 @pytest.fixture
 def process(tiny_pack: Path) -> Callable[..., subprocess.Popen[str]]:
-    """Starts `python -m regiontalk ... --pack TINY` as a process of its own; further options go to `Popen`."""
+    """Starts `python -m regiontalk ... --pack TINY` as a process of its own.
+
+    Further options go to `Popen`.
+    """
 
     def start(*arguments: object, **options: Any) -> subprocess.Popen[str]:
         line = [sys.executable, "-m", "regiontalk", *map(str, arguments), "--pack", str(tiny_pack)]
@@ -92,13 +97,16 @@ def damaged_pack(tiny_pack: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def captioned(tmp_path: Path) -> Path:
-    """A folder laid out as Flickr8k's: 12 photos with two captions each, all of the test split but two."""
+    """A folder like Flickr8k's: 12 photos with two captions each, all of the test split but two."""
     folder = tmp_path / "dataset"
     (folder / "images").mkdir(parents=True)
     lines = ["image,caption"]
     for number in range(12):
         random_photo(number, (64, 48)).save(folder / "images" / f"{number}.jpg")
-        lines += [f'{number}.jpg,"A dog runs , number {number} ."', f"{number}.jpg,Two people in the snow."]
+        lines += [
+            f'{number}.jpg,"A dog runs , number {number} ."',
+            f"{number}.jpg,Two people in the snow.",
+        ]
     (folder / "captions.csv").write_text("\n".join(lines) + "\n")
     (folder / "train.txt").write_text("10.jpg\n11.jpg\n")
     (folder / "test.txt").write_text("".join(f"{number}.jpg\n" for number in range(10)))

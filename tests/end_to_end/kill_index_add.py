@@ -1,7 +1,8 @@
-"""Run by test_index.py: `index add`, again and again, each time in a process that is killed at a random line of ours.
+"""Run by test_index.py: `index add`, again and again.
 
-python kill_index_add.py PHOTOS PACK FOLDER KILLS: for each kill there is then an index in FOLDER that was killed once
-and finished by another run, and one, "whole", that nothing disturbed.
+Each time in a process that is killed at a random line of ours. python kill_index_add.py PHOTOS PACK
+FOLDER KILLS: for each kill there is then an index in FOLDER that was killed once and finished by
+another run, and one, "whole", that nothing disturbed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ OURS = ("search", "index.py", "photos.py")
 
 
 def run(arguments: list[str], kill_at: int | None, traced: bool = True) -> tuple[int, int]:
-    """A process of its own that adds photos; how it ended, and how many lines of ours it had run, if it is traced."""
+    """A process of its own that adds photos.
+
+    How it ended, and how many lines of ours it had run, if it is traced.
+    """
     read, write = os.pipe()
     child = os.fork()
     if not child:
@@ -56,7 +60,17 @@ def drive(photos: str, pack: str, folder: Path, kills: int) -> None:
     adding.GROUP = 8  # several commits
 
     def add(name: str) -> list[str]:
-        return ["index", "add", photos, "--index", str(folder / name), "--pack", pack, "--threads", "1"]
+        return [
+            "index",
+            "add",
+            photos,
+            "--index",
+            str(folder / name),
+            "--pack",
+            pack,
+            "--threads",
+            "1",
+        ]
 
     status, lines = run(add("whole"), None)
     if status != 1:  # one photo is broken
@@ -67,7 +81,9 @@ def drive(photos: str, pack: str, folder: Path, kills: int) -> None:
         status, _ = run(add(name), moment)
         again, _ = run(add(name), None, traced=False)  # tracing takes most of the time
         if (status, again) != (-signal.SIGKILL, 1):
-            raise SystemExit(f"line {moment} of {lines}: ended with {status}, and then with {again}")
+            raise SystemExit(
+                f"line {moment} of {lines}: ended with {status}, and then with {again}"
+            )
         print(name, moment, lines)
 
 

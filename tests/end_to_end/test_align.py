@@ -20,13 +20,26 @@ def test_json_is_what_the_model_says(command: Command, photo_file: Path, tiny_pa
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
     assert found == regiontalk.load(tiny_pack).align(photo_file, SENTENCE, beta=0.5).to_json()
-    assert list(found) == ["file", "width", "height", "sentence", "score", "words", "phrases", "regions"]
+    assert list(found) == [
+        "file",
+        "width",
+        "height",
+        "sentence",
+        "score",
+        "words",
+        "phrases",
+        "regions",
+    ]
     assert found["sentence"] == SENTENCE
     words = [word["text"] for word in found["words"]]
     assert words == ["a", "black", "dog", "two", "women", "and", "a", "zebra"]
-    assert [word for each in found["phrases"] for word in words[each["start"] : each["end"]]] == words
+    assert [
+        word for each in found["phrases"] for word in words[each["start"] : each["end"]]
+    ] == words
     for phrase in found["phrases"]:
-        assert phrase["box_xyxy"] == pytest.approx(found["regions"][phrase["region"]]["box_xyxy"], abs=0.06)
+        assert phrase["box_xyxy"] == pytest.approx(
+            found["regions"][phrase["region"]]["box_xyxy"], abs=0.06
+        )
 
 
 def test_a_large_beta_keeps_the_sentence_on_one_region(command: Command, photo_file: Path) -> None:
@@ -40,7 +53,9 @@ def test_text(command: Command, photo_file: Path) -> None:
     assert ended.status == 0
     lines = ended.out.splitlines()
     assert lines[:2] == [f"{photo_file} (120 x 80)", f"  {SENTENCE}"]
-    assert [line.split("  ")[-1].strip() for line in lines[4:-1]] == [each["text"] for each in expected["phrases"]]
+    assert [line.split("  ")[-1].strip() for line in lines[4:-1]] == [
+        each["text"] for each in expected["phrases"]
+    ]
 
 
 def test_draw(command: Command, photo_file: Path, tmp_path: Path) -> None:
@@ -51,9 +66,15 @@ def test_draw(command: Command, photo_file: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("sentence", "expected"),
-    [("", "empty or has no word"), (" ?! ", "empty or has no word"), ("zebra xylophone", "'zebra', 'xylophone'")],
+    [
+        ("", "empty or has no word"),
+        (" ?! ", "empty or has no word"),
+        ("zebra xylophone", "'zebra', 'xylophone'"),
+    ],
 )
-def test_a_sentence_without_known_words(command: Command, photo_file: Path, sentence: str, expected: str) -> None:
+def test_a_sentence_without_known_words(
+    command: Command, photo_file: Path, sentence: str, expected: str
+) -> None:
     ended = command("align", photo_file, sentence, "--json")
     assert (ended.status, ended.out) == (1, "")
     assert expected in ended.err

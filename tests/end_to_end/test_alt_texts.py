@@ -32,7 +32,10 @@ def captions(command: Command, photos: Path) -> list[str]:
 
 def test_a_table(command: Command, photos: Path, tmp_path: Path) -> None:
     ended = command("describe", photos, "--json", "--csv", tmp_path / "alt.csv")
-    assert (ended.status, ended.err) == (0, f"regiontalk: {tmp_path / 'alt.csv'}: 3 texts written\n")
+    assert (ended.status, ended.err) == (
+        0,
+        f"regiontalk: {tmp_path / 'alt.csv'}: 3 texts written\n",
+    )
     for row, described in zip(rows_in(tmp_path / "alt.csv"), ended.json(), strict=True):
         assert row == {
             "file": Path(described["file"]).relative_to(tmp_path).as_posix(),
@@ -48,12 +51,17 @@ def test_a_table_has_the_names_of_json_where_it_lies(
 ) -> None:
     monkeypatch.chdir(photos.parent)
     ended = command("describe", "photos/", "--json", "--csv", "alt.csv")
-    assert [row["file"] for row in rows_in(Path("alt.csv"))] == [each["file"] for each in ended.json()]
+    assert [row["file"] for row in rows_in(Path("alt.csv"))] == [
+        each["file"] for each in ended.json()
+    ]
 
 
 def test_text_files(command: Command, photos: Path, captions: list[str], tmp_path: Path) -> None:
     ended = command("describe", photos, photos / "a.jpg", "--alt-text", tmp_path / "new" / "texts")
-    assert (ended.status, ended.err) == (0, f"regiontalk: {tmp_path / 'new' / 'texts'}: 3 texts written\n")
+    assert (ended.status, ended.err) == (
+        0,
+        f"regiontalk: {tmp_path / 'new' / 'texts'}: 3 texts written\n",
+    )
     found = {name: (tmp_path / "new" / "texts" / f"{name}.txt").read_text() for name in NAMES}
     assert found == {name: f"{caption}\n" for name, caption in zip(NAMES, captions, strict=True)}
 
@@ -64,16 +72,24 @@ def test_sidecars(command: Command, photos: Path, captions: list[str]) -> None:
     before = {name: (photos / name).read_bytes() for name in NAMES}
     ended = command("describe", photos, "--sidecar")
     assert (ended.status, ended.err) == (0, "regiontalk: sidecars: 3 texts written\n")
-    assert sorted(each.name for each in photos.rglob("*.xmp")) == ["a.jpg.xmp", "b.xmp", "c.jpg.xmp"]
+    assert sorted(each.name for each in photos.rglob("*.xmp")) == [
+        "a.jpg.xmp",
+        "b.xmp",
+        "c.jpg.xmp",
+    ]
     for name, caption in zip(("a.jpg.xmp", "b.xmp", "more/c.jpg.xmp"), captions, strict=True):
         said = texts((photos / name).read_bytes())
-        assert said == {field: {"x-default": caption} for field in ("description", "AltTextAccessibility")}
+        assert said == {
+            field: {"x-default": caption} for field in ("description", "AltTextAccessibility")
+        }
     assert others((photos / "b.xmp").read_bytes()) == others(LIGHTROOM)
     assert others((photos / "more" / "c.jpg.xmp").read_bytes()) == others(DARKTABLE)
     assert {name: (photos / name).read_bytes() for name in NAMES} == before
 
 
-def test_all_at_once_keeps_edited_texts(command: Command, photos: Path, captions: list[str], tmp_path: Path) -> None:
+def test_all_at_once_keeps_edited_texts(
+    command: Command, photos: Path, captions: list[str], tmp_path: Path
+) -> None:
     table, folder = tmp_path / "alt.csv", tmp_path / "texts"
     line = ["describe", photos, "--csv", table, "--alt-text", folder, "--sidecar"]
     assert command(*line, "--json", "--draw", tmp_path / "drawn").status == 0
@@ -87,17 +103,28 @@ def test_all_at_once_keeps_edited_texts(command: Command, photos: Path, captions
     ended = command(*line)
     assert ended.status == 0
     told = "1 text written, 3 kept (--overwrite replaces them)"
-    assert ended.err == f"regiontalk: {table}: {told}\nregiontalk: {folder}: {told}\nregiontalk: sidecars: {told}\n"
+    assert (
+        ended.err
+        == f"regiontalk: {table}: {told}\nregiontalk: {folder}: {told}\nregiontalk: sidecars: "
+        f"{told}\n"
+    )
     assert [file.read_bytes() for file in edited[:2]] == before
     assert "Two friends" in [row["caption"] for row in rows_in(table)]
-    assert [row["file"] for row in rows_in(table)] == [f"photos/{name}" for name in [*NAMES, "new.jpg"]]
+    assert [row["file"] for row in rows_in(table)] == [
+        f"photos/{name}" for name in [*NAMES, "new.jpg"]
+    ]
     assert command(*line, "--overwrite").status == 0
     for file in edited:
         assert "Two friends" not in file.read_text()
 
 
-def test_they_are_captions(command: Command, bare: Command, photos: Path, captions: list[str], tmp_path: Path) -> None:
-    """Each of the three is a folder of one's own or a file of captions: for training, and to measure captions with."""
+def test_they_are_captions(
+    command: Command, bare: Command, photos: Path, captions: list[str], tmp_path: Path
+) -> None:
+    """Each of the three is a folder of one's own or a file of captions.
+
+    For training, and to measure captions with.
+    """
     texts_ = tmp_path / "texts"
     command("describe", photos, "--csv", tmp_path / "alt.csv", "--alt-text", texts_, "--sidecar")
     expected = {name: [caption] for name, caption in zip(NAMES, captions, strict=True)}
@@ -111,10 +138,15 @@ def test_they_are_captions(command: Command, bare: Command, photos: Path, captio
             ended = bare("evaluate", "captions", predictions, references, "--json")
             assert ended.status == 0, ended.err
             assert ended.json()[0]["bleu1"] == 100
-    assert command("evaluate", "describe", photos, "--split", "all", "--json").json()[0]["bleu1"] == 100
+    assert (
+        command("evaluate", "describe", photos, "--split", "all", "--json").json()[0]["bleu1"]
+        == 100
+    )
 
 
-def test_a_damaged_sidecar_is_named_and_the_rest_done(command: Command, photos: Path, tmp_path: Path) -> None:
+def test_a_damaged_sidecar_is_named_and_the_rest_done(
+    command: Command, photos: Path, tmp_path: Path
+) -> None:
     (photos / "b.png.xmp").write_bytes(b"<damaged")
     ended = command("describe", photos, "--json", "--sidecar", "--csv", tmp_path / "alt.csv")
     assert (ended.status, len(ended.json())) == (1, 3)
@@ -126,10 +158,14 @@ def test_a_damaged_sidecar_is_named_and_the_rest_done(command: Command, photos: 
     assert len(rows_in(tmp_path / "alt.csv")) == 3
 
 
-def test_a_photo_that_fails_twice_is_one_failure(command: Command, photos: Path, tmp_path: Path) -> None:
+def test_a_photo_that_fails_twice_is_one_failure(
+    command: Command, photos: Path, tmp_path: Path
+) -> None:
     (photos / "b.png.xmp").write_bytes(b"<damaged")
     (tmp_path / "texts" / "b.png.txt").mkdir(parents=True)
-    ended = command("describe", photos, "--sidecar", "--alt-text", tmp_path / "texts", "--overwrite")
+    ended = command(
+        "describe", photos, "--sidecar", "--alt-text", tmp_path / "texts", "--overwrite"
+    )
     assert ended.status == 1
     assert str(tmp_path / "texts" / "b.png.txt") in ended.err
     assert str(photos / "b.png.xmp") in ended.err
@@ -140,7 +176,10 @@ def test_broken_photos_have_no_text(command: Command, photos: Path, tmp_path: Pa
     (photos / "b.png").write_bytes(b"no photo")
     ended = command("describe", photos, "--csv", tmp_path / "alt.csv", "--sidecar")
     assert ended.status == 1
-    assert [row["file"] for row in rows_in(tmp_path / "alt.csv")] == ["photos/a.jpg", "photos/more/c.jpg"]
+    assert [row["file"] for row in rows_in(tmp_path / "alt.csv")] == [
+        "photos/a.jpg",
+        "photos/more/c.jpg",
+    ]
     assert not (photos / "b.png.xmp").exists()
 
 
@@ -149,7 +188,9 @@ def test_odd_names(command: Command, photos: Path, tmp_path: Path) -> None:
     content = (photos / "a.jpg").read_bytes()
     for name in ("=1+1.jpg", "x\\..\\up.jpg", "a\nb.jpg"):
         (photos / name).write_bytes(content)
-    ended = command("describe", photos, "--csv", photos / "captions.csv", "--alt-text", tmp_path / "texts")
+    ended = command(
+        "describe", photos, "--csv", photos / "captions.csv", "--alt-text", tmp_path / "texts"
+    )
     assert ended.status == 1
     why = "a name that no folder of texts can hold on every system; rename the photo"
     assert f"regiontalk: {photos}/x\\..\\up.jpg: {why}\n" in ended.err
@@ -165,22 +206,38 @@ def test_odd_names(command: Command, photos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--overwrite"], "--overwrite: does not apply without --csv, --alt-text or --sidecar; leave it out"),
+        (
+            ["--overwrite"],
+            "--overwrite: does not apply without --csv, --alt-text or --sidecar; leave it out",
+        ),
         (["--csv", "alt.txt"], "--csv 'alt.txt': expected a file that ends in .csv"),
         (["--csv", ""], "--csv '': expected a file that ends in .csv"),
-        (["--csv", "damaged.csv"], "damaged.csv: expected a table with the columns file and caption"),
+        (
+            ["--csv", "damaged.csv"],
+            "damaged.csv: expected a table with the columns file and caption",
+        ),
         (["--csv", "photos/a.jpg/alt.csv"], "photos/a.jpg/alt.csv: "),
         (["--alt-text", ""], "--alt-text '': expected a folder"),
-        (["--alt-text", "photos/a.jpg"], "--alt-text 'photos/a.jpg': expected a folder, which may be a new one"),
+        (
+            ["--alt-text", "photos/a.jpg"],
+            "--alt-text 'photos/a.jpg': expected a folder, which may be a new one",
+        ),
         (
             ["again", "--alt-text", "t"],
             "photos/a.jpg and again/a.jpg would both be t/a.jpg.txt; name a folder that holds",
         ),
-        (["t/a.jpg.txt", "--alt-text", "t"], "--alt-text would replace the photo t/a.jpg.txt; choose another folder"),
+        (
+            ["t/a.jpg.txt", "--alt-text", "t"],
+            "--alt-text would replace the photo t/a.jpg.txt; choose another folder",
+        ),
     ],
 )
 def test_mistakes_are_told_before_any_work(
-    command: Command, photos: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+    command: Command,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: list[str],
+    message: str,
 ) -> None:
     monkeypatch.chdir(photos.parent)
     for place in ("again/a.jpg", "t/a.jpg.txt"):
@@ -209,4 +266,7 @@ def test_an_interrupted_run_keeps_its_rows(
     monkeypatch.setattr(photo_commands, "draw_picture", draw)
     ended = command("describe", photos, "--csv", tmp_path / "alt.csv", "--draw", tmp_path / "drawn")
     assert ended.status == 130
-    assert [row["file"] for row in rows_in(tmp_path / "alt.csv")] == ["photos/a.jpg", "photos/b.png"]
+    assert [row["file"] for row in rows_in(tmp_path / "alt.csv")] == [
+        "photos/a.jpg",
+        "photos/b.png",
+    ]

@@ -1,4 +1,4 @@
-"""Everything that a user can get wrong: a clear message, the right exit status, never a traceback."""
+"""All that a user can get wrong: a clear message, the right exit status, never a traceback."""
 
 from __future__ import annotations
 
@@ -23,10 +23,17 @@ def png_that_claims(width: int, height: int) -> bytes:
     """A PNG of a few bytes whose header promises more pixels than fit anywhere."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
 
 
 @pytest.fixture
@@ -59,7 +66,9 @@ def test_a_bomb_is_refused_with_the_limit(command: Command, broken: dict[str, Pa
     assert "100" in command("describe", broken["bomb"]).err
 
 
-def test_the_others_are_described(command: Command, broken: dict[str, Path], photo_file: Path) -> None:
+def test_the_others_are_described(
+    command: Command, broken: dict[str, Path], photo_file: Path
+) -> None:
     ended = command("describe", broken["text"], photo_file, broken["missing"], photo_file, "--json")
     assert ended.status == 1
     assert [each["file"] for each in ended.json()] == [str(photo_file)] * 2
@@ -124,7 +133,9 @@ def test_an_empty_name(command: Command) -> None:
     assert "empty" in ended.err
 
 
-def test_names_that_steer_a_terminal_are_escaped(command: Command, tmp_path: Path, photo_file: Path) -> None:
+def test_names_that_steer_a_terminal_are_escaped(
+    command: Command, tmp_path: Path, photo_file: Path
+) -> None:
     name = tmp_path / "red\x1b[31m\nblue\udcff.jpg"
     name.write_bytes(photo_file.read_bytes())
     text = command("describe", name)
@@ -195,7 +206,9 @@ def test_a_folder_that_cannot_be_made(command: Command, photo_file: Path, tmp_pa
     assert "out.png" in ended.err
 
 
-def test_a_full_disk(command: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk(
+    command: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(self: Path, target: Path) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
 
@@ -207,14 +220,20 @@ def test_a_full_disk(command: Command, photos: Path, tmp_path: Path, monkeypatch
     assert list((tmp_path / "out").iterdir()) == []
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a limit on file sizes stands for the full disk")
-def test_no_half_picture_on_a_disk_that_fills_up(process: Callable[..., Any], photo_file: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="a limit on file sizes stands for the full disk"
+)
+def test_no_half_picture_on_a_disk_that_fills_up(
+    process: Callable[..., Any], photo_file: Path, tmp_path: Path
+) -> None:
     import resource
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 
-    started = process("describe", photo_file, "--json", "--draw", tmp_path / "out.png", preexec_fn=limit)
+    started = process(
+        "describe", photo_file, "--json", "--draw", tmp_path / "out.png", preexec_fn=limit
+    )
     out, err = started.communicate(timeout=60)
     assert started.returncode == 1
     assert len(out.splitlines()) == 1
@@ -224,7 +243,11 @@ def test_no_half_picture_on_a_disk_that_fills_up(process: Callable[..., Any], ph
 
 
 def test_a_damaged_pack(bare: Command, damaged_pack: Path, photo_file: Path) -> None:
-    for arguments in (["describe", photo_file], ["align", photo_file, "a dog"], ["regions", photo_file]):
+    for arguments in (
+        ["describe", photo_file],
+        ["align", photo_file, "a dog"],
+        ["regions", photo_file],
+    ):
         ended = bare(*arguments, "--pack", damaged_pack)
         assert (ended.status, ended.out) == (2, "")
         assert "vision.onnx" in ended.err
@@ -252,7 +275,9 @@ def test_the_default_pack_is_missing(
 
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra train (PyTorch)")
-@pytest.mark.parametrize("what", [["train", "vision"], ["train", "alignment"], ["train", "captioner"], ["export"]])
+@pytest.mark.parametrize(
+    "what", [["train", "vision"], ["train", "alignment"], ["train", "captioner"], ["export"]]
+)
 def test_a_config_that_is_wrong(bare: Command, tmp_path: Path, what: list[str]) -> None:
     config = tmp_path / "config.toml"
     for content, expected in (
@@ -269,10 +294,17 @@ def test_a_config_that_is_wrong(bare: Command, tmp_path: Path, what: list[str]) 
         assert expected in ended.err
 
 
-@pytest.mark.parametrize("what", [["train", "vision"], ["train", "alignment"], ["train", "captioner"], ["export"]])
+@pytest.mark.parametrize(
+    "what", [["train", "vision"], ["train", "alignment"], ["train", "captioner"], ["export"]]
+)
 def test_without_pytorch(what: list[str]) -> None:
-    code = f"import sys; sys.modules['torch'] = None; from regiontalk.cli import main; main({[*what, 'x.toml']!r})"
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    code = (
+        "import sys; sys.modules['torch'] = None; from regiontalk.cli import main; "
+        f"main({[*what, 'x.toml']!r})"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.splitlines() == [
         "regiontalk: training and export need torch, which is not installed. "

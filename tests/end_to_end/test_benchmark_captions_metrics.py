@@ -1,4 +1,7 @@
-"""The benchmark of caption metrics runs and says what it measured. How fast anything is, no test says."""
+"""The benchmark of caption metrics runs and says what it measured.
+
+How fast anything is, no test says.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ def test_it_runs() -> None:
     assert ended.returncode == 0, ended.stderr
     assert "20 predictions, 5 references each" in ended.stdout
     assert "RegionTalk" in ended.stdout
-    assert ("All scores were equal" in ended.stdout) != ("pycocoevalcap was not measured:" in ended.stdout)
+    assert ("All scores were equal" in ended.stdout) != (
+        "pycocoevalcap was not measured:" in ended.stdout
+    )
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a shell script as a program")

@@ -30,9 +30,13 @@ def own_backbone(tiny_pack: Path, tmp_path: Path) -> Path:
 
     pack = Pack.load(tiny_pack)
     torch.manual_seed(0)
-    network = VisionNet(EfficientNetLiteBackbone("efficientnet-lite0", pack.settings.vision.feature_dim))
+    network = VisionNet(
+        EfficientNetLiteBackbone("efficientnet-lite0", pack.settings.vision.feature_dim)
+    )
     size = pack.settings.vision.size
-    graph = vision_graph(network, np.random.default_rng(0).integers(0, 256, (8, size, size, 3), dtype=np.uint8))
+    graph = vision_graph(
+        network, np.random.default_rng(0).integers(0, 256, (8, size, size, 3), dtype=np.uint8)
+    )
     return save_pack(tmp_path / "own", pack.settings, pack.arrays, graph, pack.vocabulary).folder
 
 
@@ -40,7 +44,13 @@ def test_vision_with_eager_pytorch(own_backbone: Path) -> None:
     ended = run("vision", "--pack", str(own_backbone), "--copies", "1")
     assert ended.returncode == 0, ended.stderr
     assert "differ by" in ended.stdout  # and were the same, or it would have stopped
-    for row in ("look", "a pass for each of 20 crops", "eager PyTorch", "at least 5", "at least 1.5"):
+    for row in (
+        "look",
+        "a pass for each of 20 crops",
+        "eager PyTorch",
+        "at least 5",
+        "at least 1.5",
+    ):
         assert row in ended.stdout
 
 
@@ -71,7 +81,12 @@ def test_retrieval() -> None:
 def test_search_simulated() -> None:
     ended = run("search", "--simulate", "300", "--candidates", "20", "--queries", "2")
     assert ended.returncode == 0, ended.stderr
-    for row in ("300 photos, 20 candidates", "two stages", "first exact search, which compares checksums", "Built in"):
+    for row in (
+        "300 photos, 20 candidates",
+        "two stages",
+        "first exact search, which compares checksums",
+        "Built in",
+    ):
         assert row in ended.stdout
 
 
@@ -89,9 +104,17 @@ def test_like(tiny_pack: Path, captioned: Path) -> None:
         (captioned / split).write_text("")
     ended = run("like", "--pack", str(tiny_pack), str(captioned))
     assert ended.returncode == 0, ended.stderr
-    for row in ("12 dev photos", "search --like: cosine of means", "MaxSim of dot products", "chance"):
+    for row in (
+        "12 dev photos",
+        "search --like: cosine of means",
+        "MaxSim of dot products",
+        "chance",
+    ):
         assert row in ended.stdout
-    assert "nothing was measured" in run("like", "--pack", str(tiny_pack), str(captioned), "--photos", "10").stderr
+    assert (
+        "nothing was measured"
+        in run("like", "--pack", str(tiny_pack), str(captioned), "--photos", "10").stderr
+    )
 
 
 def test_own_texts(tiny_pack: Path, captioned: Path) -> None:
@@ -120,7 +143,14 @@ def test_fingerprints(captioned: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs getrusage")
 def test_backbones() -> None:
     pytest.importorskip("torch")
-    line = [sys.executable, str(BENCHMARKS / "backbones.py"), "--only", "efficientnet-lite2", "--batch", "2"]
+    line = [
+        sys.executable,
+        str(BENCHMARKS / "backbones.py"),
+        "--only",
+        "efficientnet-lite2",
+        "--batch",
+        "2",
+    ]
     ended = subprocess.run(line, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "| efficientnet-lite2, 320 px | 6.1 M |" in ended.stdout

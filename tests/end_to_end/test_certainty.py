@@ -1,4 +1,4 @@
-"""What people read as certainty, in every command that tells it, and `regiontalk evaluate certainty`."""
+"""What people read as certainty in every command, and `regiontalk evaluate certainty`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ Command = Callable[..., Any]
 
 def sure_pack(folder: Path, certainty: CertaintySettings) -> Path:
     settings = replace(tiny_settings(), certainty=certainty)
-    return save_pack(folder, settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()).folder
+    return save_pack(
+        folder, settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()
+    ).folder
 
 
 @pytest.fixture(scope="module")
 def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny pack with two lines that make it neither always sure nor never."""
-    return sure_pack(tmp_path_factory.mktemp("packs") / "sure", CertaintySettings(0.2, -0.3, 0.5, -0.2))
+    return sure_pack(
+        tmp_path_factory.mktemp("packs") / "sure", CertaintySettings(0.2, -0.3, 0.5, -0.2)
+    )
 
 
 @pytest.fixture
@@ -74,13 +78,18 @@ def test_a_pack_that_believes_nothing(bare: Command, photo_file: Path, tmp_path:
 def test_search(command: Command, index: Path, bare: Command) -> None:
     found = command("search", "a dog", "--index", index, "--json").json()
     lines = command("search", "a dog", "--index", index).out.splitlines()
-    assert lines == [f"{each['rank']:>3}. {format(each['sure'], '.0%'):>8}  {each['file']}" for each in found]
+    assert lines == [
+        f"{each['rank']:>3}. {format(each['sure'], '.0%'):>8}  {each['file']}" for each in found
+    ]
     boxes = command("search", "--region", "a dog", "--index", index, "--json").json()
     assert all(0 <= each["sure"] <= 1 for each in boxes)
     least = found[0]["sure"] - 1e-3
     likely = command("search", "a dog", "--index", index, "--json", "--min-sure", least).json()
     assert likely == [each for each in found if each["sure"] >= least]
-    assert "unknown: 'dogg' (did you mean 'dog'?)" in command("search", "dogg cat", "--index", index).err
+    assert (
+        "unknown: 'dogg' (did you mean 'dog'?)"
+        in command("search", "dogg cat", "--index", index).err
+    )
 
 
 def test_nothing_fits(bare: Command, photos: Path, tmp_path: Path) -> None:
@@ -88,11 +97,21 @@ def test_nothing_fits(bare: Command, photos: Path, tmp_path: Path) -> None:
     assert bare("index", "add", photos, "--index", tmp_path / "i", "--pack", doubtful).status == 0
     ended = bare("search", "a dog", "--index", tmp_path / "i", "--pack", doubtful)
     assert ended.status == 0 and "nothing fits well: the best result is 0% sure" in ended.err
-    assert bare("search", "a dog", "--index", tmp_path / "i", "--pack", doubtful, "--min-sure", 0.1).out == ""
+    assert (
+        bare(
+            "search", "a dog", "--index", tmp_path / "i", "--pack", doubtful, "--min-sure", 0.1
+        ).out
+        == ""
+    )
 
 
-def test_what_a_text_says(bare: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A word that somebody's text has is not unknown; a photo found by its text fits, however unlikely its content."""
+def test_what_a_text_says(
+    bare: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A word that somebody's text has is not unknown.
+
+    A photo found by its text fits, however unlikely its content.
+    """
     monkeypatch.setenv("COLUMNS", "300")  # no line is folded, however long the folder
     doubtful = sure_pack(tmp_path / "doubtful", CertaintySettings(1e-3, -9.0))
     (photos / "a.jpg.txt").write_text("Anna's dog", "utf-8")
@@ -100,9 +119,16 @@ def test_what_a_text_says(bare: Command, photos: Path, tmp_path: Path, monkeypat
     assert bare("index", "add", photos, *searched, "--captions", photos).status == 0
     ended = bare("search", "a dog, brwn, with Anna", *searched)
     assert "fits" not in ended.err and "unknown: 'brwn' (did you mean 'brown'?)\n" in ended.err
-    assert ended.out.splitlines()[0].split("  ")[-3:] == [" 0%", str(photos / "a.jpg"), "(its text has dog, anna)"]
+    assert ended.out.splitlines()[0].split("  ")[-3:] == [
+        " 0%",
+        str(photos / "a.jpg"),
+        "(its text has dog, anna)",
+    ]
     found = bare("search", "a dog with Anna", *searched, "--json").json()
-    assert (found[0]["sure"], found[0]["text_words"]) == (pytest.approx(0, abs=0.1), ["dog", "anna"])
+    assert (found[0]["sure"], found[0]["text_words"]) == (
+        pytest.approx(0, abs=0.1),
+        ["dog", "anna"],
+    )
     assert list(found[0])[-4:] == ["score", "sure", "phrases", "text_words"]
     assert "unknown: 'anna'" in bare("search", "--region", "Anna's dog", *searched).err
     (alone,) = bare("search", "Anna", *searched, "--min-sure", 0.5, "--json").json()
@@ -111,9 +137,13 @@ def test_what_a_text_says(bare: Command, photos: Path, tmp_path: Path, monkeypat
     assert (ended.status, ended.err) == (0, "")
 
 
-def test_a_pack_without_probabilities(bare: Command, photos: Path, tmp_path: Path, tiny_pack: Path) -> None:
+def test_a_pack_without_probabilities(
+    bare: Command, photos: Path, tmp_path: Path, tiny_pack: Path
+) -> None:
     assert bare("index", "add", photos, "--index", tmp_path / "i", "--pack", tiny_pack).status == 0
-    ended = bare("search", "a dog", "--index", tmp_path / "i", "--pack", tiny_pack, "--min-sure", 0.1)
+    ended = bare(
+        "search", "a dog", "--index", tmp_path / "i", "--pack", tiny_pack, "--min-sure", 0.1
+    )
     assert ended.status == 2 and "tells no probabilities" in ended.err
 
 
@@ -136,7 +166,9 @@ def test_evaluate_boxes(command: Command, boxed: Path, tmp_path: Path) -> None:
     (found,) = command("evaluate", "certainty", boxed, "--json", "--diagram", diagram).json()
     assert found["questions"] == 8 and sum(each["questions"] for each in found["bins"]) == 8
     assert found["signature"]["pack"] == "tiny"
-    assert diagram.read_text().startswith("<svg") and diagram.read_text().count("<circle") == len(found["bins"])
+    assert diagram.read_text().startswith("<svg") and diagram.read_text().count("<circle") == len(
+        found["bins"]
+    )
     out = command("evaluate", "certainty", boxed, "--sentence", "a {} and a {}").out
     assert "of 8 answers right" in out and "expected calibration error" in out
 
@@ -149,7 +181,9 @@ def test_evaluate_captions(command: Command, tmp_path: Path) -> None:
         random_photo(number, (64, 48)).save(folder / f"{number}.jpg")
         lines.append({"file_name": f"{number}.jpg", "captions": [text, text], "split": "dev"})
     (folder / "metadata.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (found,) = command("evaluate", "certainty", folder, "--captioned", "--split", "dev", "--json").json()
+    (found,) = command(
+        "evaluate", "certainty", folder, "--captioned", "--split", "dev", "--json"
+    ).json()
     assert found["questions"] == 6
     ended = command("evaluate", "certainty", folder, "--captioned", "--every", 2)
     assert ended.status == 2 and "--every" in ended.err
@@ -158,5 +192,13 @@ def test_evaluate_captions(command: Command, tmp_path: Path) -> None:
 def test_refusals(bare: Command, boxed: Path, tiny_pack: Path, tmp_path: Path) -> None:
     ended = bare("evaluate", "certainty", boxed, "--pack", tiny_pack)
     assert ended.status == 2 and "tells no probabilities" in ended.err
-    ended = bare("evaluate", "certainty", boxed, "--pack", tiny_pack, "--diagram", tmp_path / "no" / "such.svg")
+    ended = bare(
+        "evaluate",
+        "certainty",
+        boxed,
+        "--pack",
+        tiny_pack,
+        "--diagram",
+        tmp_path / "no" / "such.svg",
+    )
     assert ended.status == 2 and "--diagram" in ended.err

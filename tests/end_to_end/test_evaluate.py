@@ -23,7 +23,9 @@ from ..tiny_pack import write_tiny_pack
 Command = Callable[..., Any]
 
 
-def test_retrieval_is_what_the_score_matrix_says(command: Command, captioned: Path, tiny_pack: Path) -> None:
+def test_retrieval_is_what_the_score_matrix_says(
+    command: Command, captioned: Path, tiny_pack: Path
+) -> None:
     ended = command("evaluate", "retrieval", captioned, "--split", "test", "--json")
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
@@ -37,7 +39,9 @@ def test_retrieval_is_what_the_score_matrix_says(command: Command, captioned: Pa
         assert found[way] == pytest.approx(expected[way], abs=1e-3)
 
 
-def test_captions_are_compared_as_the_paper_does(command: Command, captioned: Path, tiny_pack: Path) -> None:
+def test_captions_are_compared_as_the_paper_does(
+    command: Command, captioned: Path, tiny_pack: Path
+) -> None:
     ended = command("evaluate", "describe", captioned, "--json", "--beam", 2)
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
@@ -45,7 +49,9 @@ def test_captions_are_compared_as_the_paper_does(command: Command, captioned: Pa
     assert list(found)[-1] == "signature"
 
     dataset, model = read_dataset(captioned, "test"), regiontalk.load(tiny_pack)
-    candidates = [model.describe(photo.file, beam=2).caption.text.split() for photo in dataset.photos]
+    candidates = [
+        model.describe(photo.file, beam=2).caption.text.split() for photo in dataset.photos
+    ]
     references = [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
     expected = caption_scores(candidates, references)
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-3)
@@ -58,7 +64,10 @@ def test_captions_with_intervals(command: Command, captioned: Path) -> None:
     for name, (low, high) in found["interval"].items():
         assert low <= high
         assert low <= found[name] <= high
-    assert found["signature"]["interval"] == "95 %, percentiles of 100 bootstrap samples of photos, seed 3"
+    assert (
+        found["signature"]["interval"]
+        == "95 %, percentiles of 100 bootstrap samples of photos, seed 3"
+    )
     text = command(*arguments).out
     low, high = found["interval"]["rouge_l"]
     assert f"ROUGE-L  {found['rouge_l']:.1f} [{low:.1f}, {high:.1f}]" in text
@@ -69,9 +78,16 @@ def test_a_number_never_travels_alone(command: Command, captioned: Path, tiny_pa
         (found,) = command("evaluate", what, captioned, "--json").json()
         signature = found["signature"]
         assert signature["regiontalk"] == regiontalk.__version__
-        assert (signature["pack"], signature["pack_sha256"]) == ("tiny", Pack.load(tiny_pack).checksum)
+        assert (signature["pack"], signature["pack_sha256"]) == (
+            "tiny",
+            Pack.load(tiny_pack).checksum,
+        )
         assert (signature["dataset"], signature["split"]) == ("dataset", "test")
-        assert (signature["photos"], signature["captions"], signature["captions_per_photo"]) == (10, 20, "2")
+        assert (signature["photos"], signature["captions"], signature["captions_per_photo"]) == (
+            10,
+            20,
+            "2",
+        )
         assert "lower case" in signature["normalisation"]
         assert signature["seen_in_training"].startswith("unknown")
 
@@ -81,7 +97,10 @@ def test_photos_that_the_pack_was_trained_on_are_announced(
 ) -> None:
     pack = Path(shutil.copytree(tiny_pack, tmp_path / "pack"))
     description = json.loads((pack / "pack.json").read_text())
-    description["trained_on"] = {"captions": "Dataset train: 2 photos", "never_seen": "dataset test"}
+    description["trained_on"] = {
+        "captions": "Dataset train: 2 photos",
+        "never_seen": "dataset test",
+    }
     (pack / "pack.json").write_text(json.dumps(description))
     for what in ("retrieval", "describe"):
         ended = bare("evaluate", what, captioned, "--split", "train", "--json", "--pack", pack)
@@ -94,23 +113,34 @@ def test_photos_that_the_pack_was_trained_on_are_announced(
 
 
 def test_folds_and_intervals(command: Command, captioned: Path, tiny_pack: Path) -> None:
-    ended = command("evaluate", "retrieval", captioned, "--folds", 2, "--bootstrap", 100, "--seed", 7, "--json")
+    ended = command(
+        "evaluate", "retrieval", captioned, "--folds", 2, "--bootstrap", 100, "--seed", 7, "--json"
+    )
     (found,) = ended.json()
     assert list(found) == ["image_to_text", "text_to_image", "rsum", "interval", "signature"]
     assert found["signature"]["folds"] == "average of 2 of 5 photos each, in order"
-    assert found["signature"]["interval"] == "95 %, percentiles of 100 bootstrap samples of photos, seed 7"
+    assert (
+        found["signature"]["interval"]
+        == "95 %, percentiles of 100 bootstrap samples of photos, seed 7"
+    )
 
     dataset, model = read_dataset(captioned, "test"), regiontalk.load(tiny_pack)
     halves = []
     for photos in (dataset.photos[:5], dataset.photos[5:]):
         captions = [caption for photo in photos for caption in photo.captions]
-        halves.append(retrieval(model.score([photo.file for photo in photos], captions), np.arange(10) // 2))
+        halves.append(
+            retrieval(model.score([photo.file for photo in photos], captions), np.arange(10) // 2)
+        )
     for way in ("image_to_text", "text_to_image"):
         for name, value in found[way].items():
-            assert value == pytest.approx((halves[0][way][name] + halves[1][way][name]) / 2, abs=1e-3)
+            assert value == pytest.approx(
+                (halves[0][way][name] + halves[1][way][name]) / 2, abs=1e-3
+            )
             low, high = found["interval"][way][name]
             assert low <= value <= high
-    again = command("evaluate", "retrieval", captioned, "--folds", 2, "--bootstrap", 100, "--seed", 7, "--json")
+    again = command(
+        "evaluate", "retrieval", captioned, "--folds", 2, "--bootstrap", 100, "--seed", 7, "--json"
+    )
     assert again.out == ended.out
 
     ended = command("evaluate", "retrieval", captioned, "--folds", 3)
@@ -137,7 +167,9 @@ def test_the_nearest_neighbour_says_what_the_most_similar_training_photo_says(
         candidates, [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
     )
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-3)
-    assert "first caption of the nearest of 2 photos of split train" in found["signature"]["baseline"]
+    assert (
+        "first caption of the nearest of 2 photos of split train" in found["signature"]["baseline"]
+    )
     assert "beam" not in found["signature"]
 
 
@@ -155,7 +187,9 @@ def test_the_nearest_neighbour_says_what_the_most_similar_training_photo_says(
         (["--seed", 3], "--seed: does not apply without --bootstrap"),
     ],
 )
-def test_baselines_that_make_no_sense(command: Command, captioned: Path, arguments: list[object], message: str) -> None:
+def test_baselines_that_make_no_sense(
+    command: Command, captioned: Path, arguments: list[object], message: str
+) -> None:
     ended = command("evaluate", "describe", captioned, *arguments)
     assert (ended.status, ended.out) == (2, "")
     assert message in ended.err
@@ -164,7 +198,12 @@ def test_baselines_that_make_no_sense(command: Command, captioned: Path, argumen
 def test_another_systems_scores_and_embeddings(bare: Command, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     photos, sentences = rng.normal(size=(4, 3)), rng.normal(size=(12, 3))
-    files = {"p.npy": photos, "s.npy": sentences, "scores.npy": photos @ sentences.T, "owners.npy": np.arange(12) % 4}
+    files = {
+        "p.npy": photos,
+        "s.npy": sentences,
+        "scores.npy": photos @ sentences.T,
+        "owners.npy": np.arange(12) % 4,
+    }
     for name, array in files.items():
         np.save(tmp_path / name, array)
     p, s, scores, owners = (tmp_path / name for name in files)
@@ -194,7 +233,10 @@ def test_another_systems_scores_and_embeddings(bare: Command, tmp_path: Path) ->
         (("--scores", ""), "expected a file .npy"),
         (("--scores", scores, "--split", "x"), "--split: does not apply without a folder"),
         (("--scores", scores, "--seed", 0), "--seed: does not apply without --bootstrap"),
-        (("--scores", scores, "--pack", "x", "--threads", 1), "--pack, --threads: does not apply without a folder"),
+        (
+            ("--scores", scores, "--pack", "x", "--threads", 1),
+            "--pack, --threads: does not apply without a folder",
+        ),
     ]
     for arguments, message in wrong:
         ended = bare("evaluate", "retrieval", *arguments)
@@ -215,7 +257,9 @@ def test_the_pack_names_the_score(
     bare: Command, captioned: Path, tmp_path: Path, kind: str, bank: bool, told: str
 ) -> None:
     write_tiny_pack(tmp_path / "pack", score=kind, bank=bank)
-    (found,) = bare("evaluate", "retrieval", captioned, "--pack", tmp_path / "pack", "--json").json()
+    (found,) = bare(
+        "evaluate", "retrieval", captioned, "--pack", tmp_path / "pack", "--json"
+    ).json()
     assert found["signature"]["score"] == told
     assert found["signature"]["ties"] == "count against the system"
     dataset = read_dataset(captioned, "test")
@@ -243,7 +287,9 @@ def test_a_broken_photo_spoils_the_number(command: Command, captioned: Path, wha
 
 
 @pytest.mark.parametrize("what", ["retrieval", "describe"])
-def test_a_folder_that_is_no_dataset(command: Command, captioned: Path, tmp_path: Path, what: str) -> None:
+def test_a_folder_that_is_no_dataset(
+    command: Command, captioned: Path, tmp_path: Path, what: str
+) -> None:
     (tmp_path / "nothing").mkdir()
     for folder, split in (
         (tmp_path / "nothing", "test"),

@@ -29,7 +29,10 @@ Command = Callable[..., Any]
 
 @pytest.fixture(autouse=True)
 def no_java(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Java takes many seconds to start, once for all tests: only those that are about METEOR wait for it."""
+    """Java takes many seconds to start, once for all tests.
+
+    Only those that are about METEOR wait for it.
+    """
     monkeypatch.setattr(region_runs, "meteor_is_installed", lambda: False)
 
 
@@ -51,7 +54,11 @@ def boxed(tmp_path: Path) -> Path:
 def regions(boxed: Path) -> Path:
     """Boxes with captions."""
     lines = [
-        {"image": f"{number}.jpg", "box_xyxy": [number, 0, 30, 20], "captions": ["A brown dog.", "the dog"]}
+        {
+            "image": f"{number}.jpg",
+            "box_xyxy": [number, 0, 30, 20],
+            "captions": ["A brown dog.", "the dog"],
+        }
         for number in range(6)
     ]
     (boxed / "regions.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -62,7 +69,9 @@ def test_grounding(command: Command, boxed: Path, tiny_pack: Path) -> None:
     ended = command("evaluate", "grounding", boxed, "--json")
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
-    assert found == json.loads(json.dumps(evaluate_classes(regiontalk.load(tiny_pack), read_boxes(boxed))))
+    assert found == json.loads(
+        json.dumps(evaluate_classes(regiontalk.load(tiny_pack), read_boxes(boxed)))
+    )
     signature = found["signature"]
     assert (signature["pack"], signature["pack_sha256"]) == ("tiny", Pack.load(tiny_pack).checksum)
     assert (signature["dataset"], signature["photos"], signature["queries"]) == ("boxed", 6, 12)
@@ -87,7 +96,9 @@ def test_grounding_of_chosen_photos(command: Command, boxed: Path, tmp_path: Pat
 
 
 def test_help_says_what_a_class_is_asked_for_with(bare: Command) -> None:
-    assert f"by default '{SENTENCE}'" in " ".join(bare("evaluate", "grounding", "--help").out.split())
+    assert f"by default '{SENTENCE}'" in " ".join(
+        bare("evaluate", "grounding", "--help").out.split()
+    )
 
 
 def test_grounding_text(command: Command, boxed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +108,15 @@ def test_grounding_text(command: Command, boxed: Path, monkeypatch: pytest.Monke
     assert max(map(len, table.splitlines())) <= 60
     assert len(re.findall(r"^ +model( +\d+\.\d){4}$", table, re.MULTILINE)) >= 2  # micro and macro
     assert ended.status == 0
-    for part in ("whole photo", "random region", "pointing", "R@10", "best baseline", "man (6 photos)", "photos: 6"):
+    for part in (
+        "whole photo",
+        "random region",
+        "pointing",
+        "R@10",
+        "best baseline",
+        "man (6 photos)",
+        "photos: 6",
+    ):
         assert part in ended.out
 
 
@@ -106,7 +125,12 @@ def test_grounding_without_rare_classes(command: Command, boxed: Path) -> None:
     (boxed / "boxes.jsonl").write_text(lines)
     ended = command("evaluate", "grounding", boxed, "--min-photos", 5)
     assert (ended.status, ended.err) == (0, "")
-    for part in ("cat not asked for: too rare (1 photo)", "man (5 photos)", "queries: 11", "min_photos_of_a_class: 5"):
+    for part in (
+        "cat not asked for: too rare (1 photo)",
+        "man (5 photos)",
+        "queries: 11",
+        "min_photos_of_a_class: 5",
+    ):
         assert part in ended.out
     ended = command("evaluate", "grounding", boxed, "--min-photos", 7)
     assert (ended.status, ended.out) == (2, "")
@@ -118,17 +142,23 @@ def test_phrases(command: Command, tmp_path: Path) -> None:
     for sub in ("Sentences", "Annotations", "images"):
         (folder / sub).mkdir(parents=True)
     random_photo(1, (64, 48)).save(folder / "images" / "7.jpg")
-    (folder / "Sentences" / "7.txt").write_text("[/EN#1/animals A brown dog] runs in [/EN#2/scene the snow] .\n")
+    (folder / "Sentences" / "7.txt").write_text(
+        "[/EN#1/animals A brown dog] runs in [/EN#2/scene the snow] .\n"
+    )
     edges = "<xmin>1</xmin><ymin>1</ymin><xmax>30</xmax><ymax>30</ymax>"
     (folder / "Annotations" / "7.xml").write_text(
         "<annotation><size><width>64</width><height>48</height></size>"
-        f"<object><name>1</name><bndbox>{edges}</bndbox></object><object><name>2</name><scene>1</scene></object>"
+        f"<object><name>1</name><bndbox>{edges}</bndbox></object>"
+        "<object><name>2</name><scene>1</scene></object>"
         "</annotation>"
     )
     (found,) = command("evaluate", "grounding", folder, "--json").json()
     assert found["signature"]["queries"] == 1
     assert found["signature"]["remarks"] == {"phrases without a box": 1}
-    assert "words by their alignment" in command("evaluate", "grounding", folder, "--format", "entities").out
+    assert (
+        "words by their alignment"
+        in command("evaluate", "grounding", folder, "--format", "entities").out
+    )
     for option in (("--sentence", "the {}"), ("--sentence", SENTENCE), ("--min-photos", 2)):
         ended = command("evaluate", "grounding", folder, *option)
         assert (ended.status, ended.out) == (2, "")
@@ -140,7 +170,9 @@ def test_naming(command: Command, boxed: Path, tiny_pack: Path) -> None:
     ended = command("evaluate", "regions", boxed, "--beam", 1, "--json")
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
-    assert found == json.loads(json.dumps(evaluate_naming(regiontalk.load(tiny_pack), read_boxes(boxed), 1)))
+    assert found == json.loads(
+        json.dumps(evaluate_naming(regiontalk.load(tiny_pack), read_boxes(boxed), 1))
+    )
     text = command("evaluate", "regions", boxed).out
     for part in ("full frame on crop", "dog", "person", "all, micro", "boxes: 12"):
         assert part in text
@@ -162,9 +194,14 @@ def test_dense_captioning(command: Command, regions: Path) -> None:
     ended = command("evaluate", "regions", regions, "--dense", "--similarity", "rouge_l", "--json")
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
-    assert 0 <= found["dense_captioning"]["map"] <= found["dense_captioning"]["detection_map"] <= 100
+    assert (
+        0 <= found["dense_captioning"]["map"] <= found["dense_captioning"]["detection_map"] <= 100
+    )
     assert "similarity rouge_l" in found["signature"]["dense_captioning"]
-    assert "dense captioning: mAP" in command("evaluate", "regions", regions, "--dense", "--similarity", "rouge_l").out
+    assert (
+        "dense captioning: mAP"
+        in command("evaluate", "regions", regions, "--dense", "--similarity", "rouge_l").out
+    )
 
 
 @pytest.mark.slow
@@ -175,7 +212,9 @@ def test_meteor(command: Command, regions: Path, monkeypatch: pytest.MonkeyPatch
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
     assert 0 < found["human"]["meteor"] < 100
-    assert all(0 <= found[captions]["meteor"] < 100 for captions in ("region", "full_frame_on_crop"))
+    assert all(
+        0 <= found[captions]["meteor"] < 100 for captions in ("region", "full_frame_on_crop")
+    )
     assert found["signature"]["meteor"].startswith("1.5, Java")
     assert "similarity meteor" in found["signature"]["dense_captioning"]
     assert 0 <= found["dense_captioning"]["map"] <= found["dense_captioning"]["detection_map"]
@@ -232,14 +271,18 @@ def test_a_photo_of_another_size(command: Command, boxed: Path, what: str) -> No
         ("regions", "BOXED/regions.jsonl", "--neighbours", "BOXED/regions.jsonl"),
     ],
 )
-def test_wrong_commands(command: Command, boxed: Path, regions: Path, arguments: tuple[str, ...]) -> None:
+def test_wrong_commands(
+    command: Command, boxed: Path, regions: Path, arguments: tuple[str, ...]
+) -> None:
     (boxed / "empty.txt").write_text("\n")
     ended = command("evaluate", *(each.replace("BOXED", str(boxed)) for each in arguments))
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.startswith("regiontalk: ")
 
 
-def test_a_pack_that_learnt_from_the_data_says_so(bare: Command, boxed: Path, tiny_pack: Path, tmp_path: Path) -> None:
+def test_a_pack_that_learnt_from_the_data_says_so(
+    bare: Command, boxed: Path, tiny_pack: Path, tmp_path: Path
+) -> None:
     """A pack's own words are enough; photos it never saw are named beside."""
     from dataclasses import replace
 
@@ -249,7 +292,9 @@ def test_a_pack_that_learnt_from_the_data_says_so(bare: Command, boxed: Path, ti
 
     told = {"vision": "6 photos of boxed", "never_seen": "every second of boxed"}
     settings = replace(tiny_settings(), trained_on=told)
-    pack = save_pack(tmp_path / "told", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    pack = save_pack(
+        tmp_path / "told", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()
+    )
     ended = bare("evaluate", "grounding", boxed, "--json", "--pack", pack.folder)
     assert ended.status == 0
     assert "WARNING: the pack tiny was trained on photos that it is measured on" in ended.err
@@ -275,14 +320,18 @@ def test_photos_are_recognised_one_by_one(
     pack = save_pack(tmp_path / "told", *parts, training_photos=learnt).folder
     for chosen, count in ((names[0], 1), (names[1], 0)):
         (tmp_path / "list.txt").write_text(f"{chosen.name}\n")
-        ended = bare("evaluate", what, boxed, "--images", tmp_path / "list.txt", "--json", "--pack", pack)
+        ended = bare(
+            "evaluate", what, boxed, "--images", tmp_path / "list.txt", "--json", "--pack", pack
+        )
         assert ended.status == 0
         assert ended.json()[0]["signature"]["photos_seen_in_training"] == count
         assert ("WARNING" in ended.err) == bool(count)
 
 
 def test_intervals_in_words_and_in_json(command: Command, boxed: Path) -> None:
-    (found,) = command("evaluate", "grounding", boxed, "--bootstrap", 50, "--seed", 2, "--json").json()
+    (found,) = command(
+        "evaluate", "grounding", boxed, "--bootstrap", 50, "--seed", 2, "--json"
+    ).json()
     low, high = found["interval"]["words"]["macro"]["model"]["pointing"]
     text = command("evaluate", "grounding", boxed, "--bootstrap", 50, "--seed", 2).out
     assert f"macro  pointing [{low:.1f}, {high:.1f}]" in text
@@ -299,15 +348,25 @@ def test_search(command: Command, boxed: Path, tiny_pack: Path) -> None:
     ended = command("evaluate", "search", boxed, "--json")
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
-    assert found == json.loads(json.dumps(evaluate_search(regiontalk.load(tiny_pack), read_boxes(boxed))))
+    assert found == json.loads(
+        json.dumps(evaluate_search(regiontalk.load(tiny_pack), read_boxes(boxed)))
+    )
     assert found["unknown_classes"] == {"sheep": 4}
-    assert {label: each["photos"] for label, each in found["by_class"].items()} == {"cat": 1, "dog": 5, "person": 2}
-    assert found["by_class"]["person"]["word"] == "man"  # the first of its synonyms that this pack knows
+    assert {label: each["photos"] for label, each in found["by_class"].items()} == {
+        "cat": 1,
+        "dog": 5,
+        "person": 2,
+    }
+    # The first of its synonyms that this pack knows
+    assert found["by_class"]["person"]["word"] == "man"
     assert found["by_class"]["dog"]["r_precision"] in (0.8, 1.0)  # five of six photos show one
     assert found["chance"] == pytest.approx(8 / 18, abs=1e-3)
     assert found["signature"]["sentence"] == "{}"
     text = command("evaluate", "search", boxed, "--min-photos", 2).out
-    assert "cat" not in text and "sheep not searched for: the pack knows no word for it (4 photos)" in text
+    assert (
+        "cat" not in text
+        and "sheep not searched for: the pack knows no word for it (4 photos)" in text
+    )
 
 
 @pytest.mark.parametrize(
@@ -319,7 +378,9 @@ def test_search(command: Command, boxed: Path, tiny_pack: Path) -> None:
         (["--min-photos", "7"], "no class of boxed has so many"),
     ],
 )
-def test_wrong_searches_are_told(command: Command, boxed: Path, options: list[str], told: str) -> None:
+def test_wrong_searches_are_told(
+    command: Command, boxed: Path, options: list[str], told: str
+) -> None:
     ended = command("evaluate", "search", boxed, *options)
     assert (ended.status, ended.out) == (2, "") and told in ended.err
 

@@ -1,4 +1,7 @@
-"""Pipes, devices and links to them wherever a command takes a file: refused at once, by name; no command waits."""
+"""Pipes, devices and links to them wherever a command takes a file: refused at once, by name.
+
+No command waits.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,14 @@ USES: dict[str, Callable[[Path, Path], list[object]]] = {
     "align": lambda odd, _: ["align", odd, "a dog"],
     "inspect": lambda odd, _: ["inspect", odd],
     "report of photos": lambda odd, out: ["report", odd, "-o", out / "r.html"],
-    "report with sentences": lambda odd, out: ["report", out / "a.jpg", "--sentences", odd, "-o", out / "r.html"],
+    "report with sentences": lambda odd, out: [
+        "report",
+        out / "a.jpg",
+        "--sentences",
+        odd,
+        "-o",
+        out / "r.html",
+    ],
     "index add": lambda odd, out: ["index", "add", odd, "--index", out / "index"],
     "index info": lambda odd, _: ["index", "info", "--index", odd.parent],
     "search in an index": lambda odd, _: ["search", "a dog", "--index", odd.parent],
@@ -41,7 +51,13 @@ USES: dict[str, Callable[[Path, Path], list[object]]] = {
     "boxes in a folder": lambda odd, _: ["evaluate", "search", odd.parent],
     "captions of boxes": lambda odd, out: ["evaluate", "objects", out, "--captions", odd],
     "people's captions of boxes": lambda odd, out: ["evaluate", "objects", out, "--human", odd],
-    "names of photos": lambda odd, out: ["evaluate", "grounding", out / "boxes.jsonl", "--images", odd],
+    "names of photos": lambda odd, out: [
+        "evaluate",
+        "grounding",
+        out / "boxes.jsonl",
+        "--images",
+        odd,
+    ],
 }
 NAMES = (
     *("odd.jpg", "manifest.json", "metadata.jsonl", "captions.csv", "boxes.jsonl", "scores.npy"),
@@ -71,7 +87,8 @@ def sound(photo_file: Path, tmp_path: Path) -> Path:
     (folder / "s.txt").write_text("a dog\n")
     (folder / "captions.csv").write_text("image,caption\na.jpg,a dog\n")
     (folder / "boxes.jsonl").write_text(
-        '{"file_name": "a.jpg", "width": 120, "height": 80, "boxes_xyxy": [[1, 1, 9, 9]], "labels": ["dog"]}\n'
+        '{"file_name": "a.jpg", "width": 120, "height": 80, "boxes_xyxy": '
+        '[[1, 1, 9, 9]], "labels": ["dog"]}\n'
     )
     return folder
 
@@ -103,7 +120,9 @@ def test_no_command_waits_for_it(
 
 
 @pytest.mark.parametrize("kind", ["pipe", "link to a device"])
-def test_no_pack_of_them_is_loaded(bare: Command, tiny_pack: Path, photo_file: Path, tmp_path: Path, kind: str) -> None:
+def test_no_pack_of_them_is_loaded(
+    bare: Command, tiny_pack: Path, photo_file: Path, tmp_path: Path, kind: str
+) -> None:
     for file in sorted(tiny_pack.iterdir()):
         pack = Path(shutil.copytree(tiny_pack, tmp_path / file.name / "pack"))
         (pack / file.name).unlink()
@@ -114,8 +133,12 @@ def test_no_pack_of_them_is_loaded(bare: Command, tiny_pack: Path, photo_file: P
 
 @pytest.mark.skipif(find_spec("torch") is None, reason="needs the extra train (PyTorch)")
 @pytest.mark.parametrize("kind", ["pipe", "link to a device"])
-@pytest.mark.parametrize("what", [["train", "vision"], ["train", "alignment"], ["train", "captioner"], ["export"]])
-def test_no_config_of_them_is_read(bare: Command, tmp_path: Path, kind: str, what: list[str]) -> None:
+@pytest.mark.parametrize(
+    "what", [["train", "vision"], ["train", "alignment"], ["train", "captioner"], ["export"]]
+)
+def test_no_config_of_them_is_read(
+    bare: Command, tmp_path: Path, kind: str, what: list[str]
+) -> None:
     _odd(kind, tmp_path / "config.toml")
     ended = bare(*what, tmp_path / "config.toml")
     assert (ended.status, "config.toml: expected a regular file" in ended.err) == (2, True), ended

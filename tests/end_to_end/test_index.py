@@ -108,10 +108,13 @@ def test_prune(command: Command, photos: Path, index: Path, tmp_path: Path) -> N
     assert "--prune" in kept.err
     assert len(names(index)) == 4
     assert "1 dropped" in command("index", "add", photos, "--index", index, "--prune").out
-    assert names(index) == ["b.png", "c.jpg", "e.jpg"]  # e.jpg is gone too, but its folder was not named
+    # e.jpg is gone too, but its folder was not named
+    assert names(index) == ["b.png", "c.jpg", "e.jpg"]
 
 
-def test_prune_does_not_take_a_missing_disk_for_deleted_photos(command: Command, photos: Path, index: Path) -> None:
+def test_prune_does_not_take_a_missing_disk_for_deleted_photos(
+    command: Command, photos: Path, index: Path
+) -> None:
     command("index", "add", photos, "--index", index)
     shutil.rmtree(photos)
     photos.mkdir()
@@ -133,9 +136,13 @@ def test_prune_spares_each_folder_that_may_be_a_missing_disk(
     for named in ([photos / "more", disk], [photos / "more", disk, disk / "e.jpg"]):
         ended = command("index", "add", *named, "--index", index, "--prune")
         assert ended.status == 1
-        assert f"1 photos of the index are gone, such as {disk / 'e.jpg'}: nothing is dropped" in ended.err
+        assert (
+            f"1 photos of the index are gone, such as {disk / 'e.jpg'}: nothing is dropped"
+            in ended.err
+        )
         assert "dropped" not in ended.out
-    ended = command("index", "add", photos, disk, "--index", index, "--prune")  # one lies in the other
+    # One lies in the other
+    ended = command("index", "add", photos, disk, "--index", index, "--prune")
     assert (ended.status, "1 dropped" in ended.out) == (1, True)
     assert names(index) == ["b.png", "c.jpg", "e.jpg"]
 
@@ -170,7 +177,10 @@ def test_a_copy_is_no_move_where_the_disk_may_be_missing(
         assert names(index) == ["a.jpg", "b.png", "copy.jpg", "d.jpg"]
         return
     assert "1 copied" in ended.out
-    assert f"1 photos of the index are gone, such as {photos / 'more' / 'c.jpg'}: nothing is dropped" in ended.err
+    assert (
+        f"1 photos of the index are gone, such as {photos / 'more' / 'c.jpg'}: nothing is dropped"
+        in ended.err
+    )
     assert names(index) == ["a.jpg", "b.png", "c.jpg", "copy.jpg"]
     shutil.rmtree(photos / "more", ignore_errors=True)
     shutil.move(photos.with_name("unplugged"), photos / "more")  # connected again
@@ -197,7 +207,9 @@ def test_prune_drops_nothing_below_a_folder_that_cannot_be_read(
     assert names(index) == ["a.jpg", "b.png", "c.jpg"]
 
 
-def test_broken_photos_are_named_and_the_others_added(command: Command, photos: Path, index: Path) -> None:
+def test_broken_photos_are_named_and_the_others_added(
+    command: Command, photos: Path, index: Path
+) -> None:
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff no photo")
     ended = command("index", "add", photos, photos / "missing.jpg", "--index", index)
     assert ended.status == 1
@@ -214,7 +226,10 @@ def test_broken_photos_are_named_and_the_others_added(command: Command, photos: 
 def test_what_is_stored_is_of_the_bytes_that_were_hashed(
     command: Command, photos: Path, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A photo is written over between any two looks at its file; a copy of it gets its own regions all the same."""
+    """A photo is written over between any two looks at its file.
+
+    A copy of it gets its own regions all the same.
+    """
     from regiontalk.search import adding
     from regiontalk.search.update import FileRead
 
@@ -256,7 +271,10 @@ def test_a_large_file_that_changes_while_it_is_read_is_refused(
     with monkeypatch.context() as patch:
         patch.setattr(update, "open_photo", written_over)
         ended = command("index", "add", photos, "--index", index)
-    assert (ended.status, f"{photo}: changed while it was read. Try again" in ended.err) == (1, True)
+    assert (ended.status, f"{photo}: changed while it was read. Try again" in ended.err) == (
+        1,
+        True,
+    )
     assert names(index) == ["b.png", "c.jpg"]
     assert "1 added, 2 unchanged" in command("index", "add", photos, "--index", index).out
     small = content(index)
@@ -297,14 +315,22 @@ def test_storages(command: Command, bare: Command, photos: Path, index: Path) ->
     ended = command("index", "add", photos, "--index", folder, "--storage", "float32")
     assert (ended.status, "stores int8, not float32" in ended.err) == (2, True)
     ended = command("index", "add", photos, "--index", index, "--storage", "float8")
-    assert (ended.status, "--storage float8: expected float32, float16, int8" in ended.err) == (2, True)
+    assert (ended.status, "--storage float8: expected float32, float16, int8" in ended.err) == (
+        2,
+        True,
+    )
     assert not index.exists()
 
 
 def test_info(command: Command, bare: Command, photos: Path, index: Path) -> None:
     command("index", "add", photos, "--index", index)
     (info,) = bare("index", "info", "--index", index, "--json").json()
-    assert (info["photos"], info["dropped"], info["storage"], info["dimensions"]) == (3, 0, "float32", 8)
+    assert (info["photos"], info["dropped"], info["storage"], info["dimensions"]) == (
+        3,
+        0,
+        "float32",
+        8,
+    )
     assert info["pack"] == "tiny"
     assert info["bytes"] == sum(path.stat().st_size for path in index.glob("*.safetensors"))
     assert bare("index", "info", "--index", photos).status == 2
@@ -318,13 +344,16 @@ def test_verify(command: Command, photos: Path, index: Path, tmp_path: Path) -> 
         random_photo(seed + 100, (32, 32)).save(photos / f"{seed}.png")
     command("index", "add", photos, "--index", index)
     (tmp_path / "sentences.txt").write_text("a dog\nzyxwv\n!!!\ntwo people in the snow\n")
-    ended = command("index", "verify", "--index", index, "--sentences", tmp_path / "sentences.txt", "--json")
+    ended = command(
+        "index", "verify", "--index", index, "--sentences", tmp_path / "sentences.txt", "--json"
+    )
     assert ended.status == 1  # a line has no word
     (found,) = ended.json()
     assert (found["sound"], found["photos"], found["sentences"], found["k"]) == (True, 105, 2, 10)
     (recall,) = found["recall"]
     assert recall["candidates"] == 100
-    assert 0.5 <= recall["worst"] <= recall["recall"] <= 1  # of ten best, five candidates are missing at the most
+    # Of ten best, five candidates are missing at the most
+    assert 0.5 <= recall["worst"] <= recall["recall"] <= 1
     assert "recall@3 over" in command("index", "verify", "--index", index, "-k", 3).out
     (segment,) = index.glob("*.safetensors")
     damaged = bytearray(segment.read_bytes())
@@ -355,7 +384,9 @@ def test_remove_by_a_name_whose_letters_are_composed_otherwise(
     assert names(index) == ["a.jpg", "b.png"]
 
 
-def test_another_pack_is_refused(command: Command, bare: Command, photos: Path, index: Path, tmp_path: Path) -> None:
+def test_another_pack_is_refused(
+    command: Command, bare: Command, photos: Path, index: Path, tmp_path: Path
+) -> None:
     from ..tiny_pack import write_tiny_pack
 
     command("index", "add", photos, "--index", index)
@@ -383,8 +414,13 @@ def test_an_index_where_nothing_can_be_written(command: Command, photos: Path) -
 
 
 @posix
-def test_a_read_only_index(command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As a file system that is mounted for reading only would refuse it; the superuser may write everywhere else."""
+def test_a_read_only_index(
+    command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a file system that is mounted for reading only would refuse it.
+
+    The superuser may write everywhere else.
+    """
     command("index", "add", photos, "--index", index)
     opened = os.open
 
@@ -397,7 +433,8 @@ def test_a_read_only_index(command: Command, photos: Path, index: Path, monkeypa
     ended = command("index", "add", photos, "--index", index)
     assert ended.status == 1
     assert ended.err == f"regiontalk: {index / 'lock'}: Read-only file system\n"
-    assert command("search", "a dog", "--index", index, "-k", 1).status == 0  # reading needs no writing
+    # Reading needs no writing
+    assert command("search", "a dog", "--index", index, "-k", 1).status == 0
 
 
 @posix
@@ -414,7 +451,8 @@ def test_a_full_disk(
     _, err = full.communicate(timeout=120)
     assert full.returncode == 1
     assert err == (
-        f"regiontalk: {index}: cannot be written (File too large); the index keeps its 3 photos. Make room and go on\n"
+        f"regiontalk: {index}: cannot be written (File too large); the index keeps its 3 photos. "
+        "Make room and go on\n"
     )
     assert len(names(index)) == 3
     assert command("index", "add", photos, "--index", index).status == 0
@@ -457,7 +495,9 @@ def test_dates_come_from_exif(command: Command, photos: Path, index: Path) -> No
     exif[0x0132] = "yesterday"
     photo.save(photos / "nonsense.jpg", exif=exif)
     command("index", "add", photos, "--index", index)
-    dates = {Path(entry.path).name: entry.to_json()["taken"] for _, entry in Index.open(index).entries()}
+    dates = {
+        Path(entry.path).name: entry.to_json()["taken"] for _, entry in Index.open(index).entries()
+    }
     assert dates["written.jpg"] == "2020-01-02T03:04:05"
     assert dates["taken.jpg"] == "2019-12-31T23:59:59"
     assert dates["zeros.jpg"] == "2020-01-02T03:04:05"

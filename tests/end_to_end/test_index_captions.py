@@ -37,12 +37,19 @@ def test_what_describe_writes_and_people_correct(
     assert (Path(found["file"]).name, found["text"]) == ("c.jpg", "Großmutter Anna in Zürich")
     assert (found["text_words"], found["phrases"]) == (["großmutter", "zürich"], [])
     lines = command("search", "Anna with a dog in the snow", "--index", index).out.splitlines()
-    assert [line.endswith("c.jpg  (its text has anna)") for line in lines] == [True, False, False]  # a line for each
-    block = command("search", "Anna with a dog in the snow", "--index", index, "--boxes", "-k", 1).out.splitlines()
+    # A line for each
+    assert [line.endswith("c.jpg  (its text has anna)") for line in lines] == [True, False, False]
+    block = command(
+        "search", "Anna with a dog in the snow", "--index", index, "--boxes", "-k", 1
+    ).out.splitlines()
     assert block[:2] == [lines[0], f"{'':15}text: Großmutter Anna in Zürich"]
     assert block[2].split()[-1] == "words"
-    assert names(command("search", "Anna in the snow", "--index", index, "--json", "-k", 1).json()) == ["c.jpg"]
-    assert names(command("search", "Anna", "--index", index, "--json", "--candidates", 1).json()) == ["c.jpg"]
+    assert names(
+        command("search", "Anna in the snow", "--index", index, "--json", "-k", 1).json()
+    ) == ["c.jpg"]
+    assert names(
+        command("search", "Anna", "--index", index, "--json", "--candidates", 1).json()
+    ) == ["c.jpg"]
     boxes = command("search", "Anna", "--index", index, "--boxes").out
     assert "its text has anna" in boxes and "score" not in boxes  # no word of it lies in a box
     like = command("search", "--like", photos / "more" / "c.jpg", "--index", index, "-k", 1).out
@@ -51,31 +58,46 @@ def test_what_describe_writes_and_people_correct(
     assert (ended.status, "knows none of the words in 'nobody'" in ended.err) == (1, True)
 
 
-def test_texts_for_an_index_that_is_there(command: Command, bare: Command, photos: Path, index: Path) -> None:
+def test_texts_for_an_index_that_is_there(
+    command: Command, bare: Command, photos: Path, index: Path
+) -> None:
     """Texts beside photos, put in later and replaced: nothing is looked at again."""
     command("index", "add", photos, "--index", index)
     (photos / "a.jpg.txt").write_text("Anna", "utf-8")
     ended = command("index", "add", photos, "--index", index, "--captions", photos, "--json")
     (counts,) = ended.json()
-    assert (counts["unchanged"], counts["captioned"], counts["added"], counts["photos"]) == (3, 1, 0, 3)
+    assert (counts["unchanged"], counts["captioned"], counts["added"], counts["photos"]) == (
+        3,
+        1,
+        0,
+        3,
+    )
     (info,) = bare("index", "info", "--index", index, "--json").json()
     assert (info["photos"], info["texts"]) == (3, 1)
-    assert bare("index", "verify", "--index", index).status == 2  # of another pack than the default one
+    # Of another pack than the default one
+    assert bare("index", "verify", "--index", index).status == 2
     assert command("index", "verify", "--index", index).status == 0
     (photos / "a.jpg.txt").write_text("Berta", "utf-8")
-    assert "1 captioned" in command("index", "add", photos, "--index", index, "--captions", photos).out
+    assert (
+        "1 captioned" in command("index", "add", photos, "--index", index, "--captions", photos).out
+    )
     assert names(command("search", "berta", "--index", index, "--json").json()) == ["a.jpg"]
     assert command("search", "anna", "--index", index).status == 1
     assert "captioned" not in command("index", "add", photos, "--index", index).out
-    assert names(command("search", "berta", "--index", index, "--json").json()) == ["a.jpg"]  # texts stay
+    # Texts stay
+    assert names(command("search", "berta", "--index", index, "--json").json()) == ["a.jpg"]
 
 
 def test_sidecars(command: Command, photos: Path, index: Path) -> None:
     assert command("describe", photos, "--sidecar").status == 0
-    assert "3 captioned" in command("index", "add", photos, "--index", index, "--captions", photos).out
+    assert (
+        "3 captioned" in command("index", "add", photos, "--index", index, "--captions", photos).out
+    )
 
 
-def test_captions_of_other_photos(command: Command, photos: Path, index: Path, tmp_path: Path) -> None:
+def test_captions_of_other_photos(
+    command: Command, photos: Path, index: Path, tmp_path: Path
+) -> None:
     table = tmp_path / "alt.csv"
     table.write_text("file,caption\nphotos/a.jpg,Anna\nphotos/z.jpg,Zoe\n")
     ended = command("index", "add", photos, "--index", index, "--captions", table)
@@ -83,9 +105,14 @@ def test_captions_of_other_photos(command: Command, photos: Path, index: Path, t
     assert f"{table}: 1 name is none of these photos, such as 'photos/z.jpg'" in ended.err
     table.write_text("file,caption\nz.jpg,Zoe\n")
     ended = command("index", "add", photos, "--index", index.with_name("new"), "--captions", table)
-    assert (ended.status, "none of its 1 names, such as 'z.jpg', is one of these photos" in ended.err) == (2, True)
+    assert (
+        ended.status,
+        "none of its 1 names, such as 'z.jpg', is one of these photos" in ended.err,
+    ) == (2, True)
     assert not index.with_name("new").exists()  # told before any photo is looked at
-    ended = command("index", "add", photos, "--index", index, "--captions", tmp_path / "missing.csv")
+    ended = command(
+        "index", "add", photos, "--index", index, "--captions", tmp_path / "missing.csv"
+    )
     assert (ended.status, "missing.csv" in ended.err) == (2, True)
 
 
@@ -96,7 +123,9 @@ def test_a_terminal_is_not_steered_by_a_text(command: Command, photos: Path, ind
     assert "\x1b" not in out and "Anna \\x1b[31m red" in out
 
 
-def test_on_qdrant(command: Command, bare: Command, photos: Path, index: Path, tmp_path: Path) -> None:
+def test_on_qdrant(
+    command: Command, bare: Command, photos: Path, index: Path, tmp_path: Path
+) -> None:
     pytest.importorskip("qdrant_client", reason="needs the extra qdrant")
     (photos / "b.png.txt").write_text("Anna in Zürich", "utf-8")
     command("index", "add", photos, "--index", index, "--captions", photos)

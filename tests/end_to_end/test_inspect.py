@@ -23,8 +23,11 @@ LENGTHS = {word: 10.0 * (1 + rank % 5) for rank, word in enumerate(WORDS)}
 
 @pytest.fixture(scope="module")
 def worked_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Each word of rank r has x = 1 + r mod 5 in its first dimension and nothing else; W_e takes x as it is and the
-    recurrence is off, so e = h^f = h^b = x; W_d turns their sum into s = (2x * 3, 2x * 4): ‖s‖ = 10 x."""
+    """Each word of rank r has x = 1 + r mod 5 in its first dimension and nothing else.
+
+    W_e takes x as it is and the recurrence is off, so e = h^f = h^b = x; W_d turns their sum into s
+    = (2x * 3, 2x * 4): ‖s‖ = 10 x.
+    """
     settings = tiny_settings()
     arrays = tiny_arrays(settings)
     words = {name: np.zeros_like(each) for name, each in arrays["words"].items()}
@@ -32,17 +35,22 @@ def worked_pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words["W_e"][0, 0] = 1
     words["W_d"][0, :2] = (3, 4)
     folder = tmp_path_factory.mktemp("worked") / "worked"
-    return save_pack(folder, settings, {**arrays, "words": words}, tiny_vision_onnx(), tiny_vocabulary()).folder
+    return save_pack(
+        folder, settings, {**arrays, "words": words}, tiny_vision_onnx(), tiny_vocabulary()
+    ).folder
 
 
 def test_words_by_hand(bare: Command, worked_pack: Path) -> None:
     ended = bare("inspect", "--pack", worked_pack, "-k", 7, "--json")
     assert (ended.status, ended.err) == (0, "")
     found = ended.json()
-    lists = {name: [each for each in found if each["list"] == name] for name in ("longest", "shortest")}
+    lists = {
+        name: [each for each in found if each["list"] == name] for name in ("longest", "shortest")
+    }
     assert found == lists["longest"] + lists["shortest"]
     fifth, fourth, first, second = WORDS[4::5], WORDS[3::5], WORDS[0::5], WORDS[1::5]
-    assert [each["word"] for each in lists["longest"]] == [*fifth, *fourth][:7]  # ties: the more frequent word first
+    # Ties: the more frequent word first
+    assert [each["word"] for each in lists["longest"]] == [*fifth, *fourth][:7]
     assert [each["word"] for each in lists["shortest"]] == [*first, *second][:7]
     vocabulary = tiny_vocabulary()
     for each in found:
@@ -88,8 +96,12 @@ def test_regions(command: Command, photo_file: Path, tiny_pack: Path) -> None:
     assert sorted(each["region"] for each in found["regions"]) == list(range(len(vectors)))
     for each in found["regions"]:
         assert list(each) == ["region", "box_xyxy", "score", "length"]
-        assert {name: each[name] for name in ("box_xyxy", "score")} == plain["regions"][each["region"]]
-        assert each["length"] == pytest.approx(float(np.linalg.norm(vectors[each["region"]])), rel=1e-5)
+        assert {name: each[name] for name in ("box_xyxy", "score")} == plain["regions"][
+            each["region"]
+        ]
+        assert each["length"] == pytest.approx(
+            float(np.linalg.norm(vectors[each["region"]])), rel=1e-5
+        )
     values = [each["length"] for each in found["regions"]]
     assert values == sorted(values, reverse=True)
     assert values[0] > values[-1]
@@ -118,7 +130,9 @@ def test_draw(command: Command, photos: Path, photo_file: Path, tmp_path: Path) 
     assert {each.name for each in (tmp_path / "out").iterdir()} == {"a.png", "b.png", "c.png"}
 
 
-def test_a_missing_photo_is_named_and_the_others_are_done(command: Command, photo_file: Path, tmp_path: Path) -> None:
+def test_a_missing_photo_is_named_and_the_others_are_done(
+    command: Command, photo_file: Path, tmp_path: Path
+) -> None:
     ended = command("inspect", tmp_path / "missing.jpg", photo_file, "--json")
     assert ended.status == 1
     assert [each["file"] for each in ended.json()] == [str(photo_file)]
@@ -138,7 +152,10 @@ def test_an_empty_name_is_no_call_for_words(command: Command) -> None:
         (["-k", "0"], "greater than or equal to 1"),
         (["-k", "many"], "integer"),
         (["--draw", "never.png"], "--draw: does not apply without a photo"),
-        (["--draw", "never.png", "--threads", "1"], "--draw, --threads: does not apply without a photo"),
+        (
+            ["--draw", "never.png", "--threads", "1"],
+            "--draw, --threads: does not apply without a photo",
+        ),
         (["{photo}", "--words", "3"], "--words: does not apply beside photos"),
         (["{photo}", "--draw", "out.txt"], "expected a file that ends in"),
         (["{photo}", "--draw", "{photo}"], "would replace the photo"),

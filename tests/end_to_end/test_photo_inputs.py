@@ -1,4 +1,4 @@
-"""Folders and photos as commands take them: what is passed over, what cannot be read, what is too large."""
+"""Folders and photos as commands take them: passed over, unreadable, too large."""
 
 from __future__ import annotations
 
@@ -42,16 +42,23 @@ def locked(photos: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", ["describe", "regions", "inspect"])
-def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_done(command: Command, locked: Path, name: str) -> None:
+def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_done(
+    command: Command, locked: Path, name: str
+) -> None:
     ended = command(name, locked.parent, "--json")
     assert ended.status == 1
     assert [Path(each["file"]).name for each in ended.json()] == ["a.jpg", "b.png"]
     named, summary = ended.err.splitlines()
-    assert f"{locked}: cannot be read (Permission denied). Change its permissions, or exclude it" in named
+    assert (
+        f"{locked}: cannot be read (Permission denied). Change its permissions, or exclude it"
+        in named
+    )
     assert "1 of 3 inputs failed" in summary
 
 
-def test_a_report_without_the_folder_that_cannot_be_read(command: Command, locked: Path, tmp_path: Path) -> None:
+def test_a_report_without_the_folder_that_cannot_be_read(
+    command: Command, locked: Path, tmp_path: Path
+) -> None:
     ended = command("report", locked.parent, "-o", tmp_path / "out.html")
     assert (ended.status, str(locked) in ended.err) == (1, True)
     assert (tmp_path / "out.html").read_text(encoding="utf-8").count('<article class="photo"') == 2
@@ -77,8 +84,12 @@ def test_a_folder_that_is_excluded_need_not_be_read(command: Command, locked: Pa
 
 
 @pytest.mark.parametrize("name", ["describe", "regions", "inspect", "index", "report"])
-def test_exclude_and_max_pixels_for_each_command(command: Command, photos: Path, tmp_path: Path, name: str) -> None:
-    more = {"index": ["--index", tmp_path / "i"], "report": ["-o", tmp_path / "out.html"]}.get(name, [])
+def test_exclude_and_max_pixels_for_each_command(
+    command: Command, photos: Path, tmp_path: Path, name: str
+) -> None:
+    more = {"index": ["--index", tmp_path / "i"], "report": ["-o", tmp_path / "out.html"]}.get(
+        name, []
+    )
     words = ["index", "add"] if name == "index" else [name]
     ended = command(*words, photos, *more, "--exclude", "more", "--max-pixels", 60 * 48)
     assert ended.status == 1
@@ -89,7 +100,10 @@ def test_exclude_and_max_pixels_for_each_command(command: Command, photos: Path,
 
 def test_max_pixels_of_align(command: Command, photos: Path) -> None:
     assert command("align", photos / "b.png", "a dog", "--max-pixels", 80 * 48).status == 0
-    assert "at most 3,839 pixels" in command("align", photos / "b.png", "a dog", "--max-pixels", 80 * 48 - 1).err
+    assert (
+        "at most 3,839 pixels"
+        in command("align", photos / "b.png", "a dog", "--max-pixels", 80 * 48 - 1).err
+    )
 
 
 OPENS_PHOTOS = {
@@ -98,7 +112,8 @@ OPENS_PHOTOS = {
     "nearest": "evaluate describe {captioned} --baseline nearest",
     "grounding": "evaluate grounding {captioned}",
     "naming": "evaluate regions {captioned}",
-    "captions of regions": "evaluate regions {regions} --neighbours {others} --dense --similarity rouge_l",
+    "captions of regions": "evaluate regions {regions} --neighbours {others} --dense "
+    "--similarity rouge_l",
     "objects": "evaluate search {captioned}",
     "report": "report --evaluation {captioned} --boxes {captioned} -o {out}.html",
     "like": "search --like {photo} --index {index}",
@@ -110,16 +125,29 @@ OPENS_PHOTOS = {
 
 @pytest.fixture
 def opened(command: Command, captioned: Path, tmp_path: Path) -> dict[str, Path]:
-    """What the commands above need. The files of captions of boxes do not say how large their photos are."""
+    """What the commands above need.
+
+    The files of captions of boxes do not say how large their photos are.
+    """
     images, index = captioned / "images", tmp_path / "photos.index"
     boxed = {"width": 64, "height": 48, "boxes_xyxy": [[0, 0, 30, 20]], "labels": ["dog"]}
-    write_lines(captioned / "boxes.jsonl", [{"file_name": f"{number}.jpg", **boxed} for number in range(12)])
+    write_lines(
+        captioned / "boxes.jsonl", [{"file_name": f"{number}.jpg", **boxed} for number in range(12)]
+    )
     for name, numbers in {"regions": range(6), "others": range(6, 12)}.items():
         said = {"box_xyxy": [0, 0, 30, 20], "captions": ["a dog"]}
-        write_lines(images / f"{name}.jsonl", [{"image": f"{number}.jpg", **said} for number in numbers])
+        write_lines(
+            images / f"{name}.jsonl", [{"image": f"{number}.jpg", **said} for number in numbers]
+        )
     assert command("index", "add", images, "--index", index).status == 0
     more = {name: images / f"{name}.jsonl" for name in ("regions", "others")}
-    return {**more, "captioned": captioned, "photo": images / "0.jpg", "index": index, "out": tmp_path / "out"}
+    return {
+        **more,
+        "captioned": captioned,
+        "photo": images / "0.jpg",
+        "index": index,
+        "out": tmp_path / "out",
+    }
 
 
 def write_lines(file: Path, lines: list[dict[str, Any]]) -> None:
@@ -130,7 +158,7 @@ def write_lines(file: Path, lines: list[dict[str, Any]]) -> None:
 def test_max_pixels_reaches_every_photo(
     command: Command, opened: dict[str, Path], line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the default is too small for any photo, each one that is opened must be opened by what the option says."""
+    """Where the default is too small for any photo, each must be opened by what the option says."""
     monkeypatch.setattr("regiontalk.photos.opening.MAX_PIXELS", 10)
     words = [word.format(**opened) for word in line.split()]
     assert re.search("expected a photo of at most [15]0 pixels", command(*words).err)
@@ -138,13 +166,17 @@ def test_max_pixels_reaches_every_photo(
     assert (ended.status, [said for said in ended.err.splitlines() if "pixels" in said]) == (0, [])
 
 
-def test_max_pixels_means_nothing_where_no_photo_is_opened(command: Command, opened: dict[str, Path]) -> None:
+def test_max_pixels_means_nothing_where_no_photo_is_opened(
+    command: Command, opened: dict[str, Path]
+) -> None:
     for words, why in {
         ("search", "dog", "--index", opened["index"]): "without --like or --draw",
         ("evaluate", "retrieval", "--scores", "scores.npy"): "without a folder of captioned photos",
     }.items():
         ended = command(*words, "--max-pixels", 9)
-        assert ended.status == 2 and "--max-pixels: does not apply" in ended.err and why in ended.err
+        assert (
+            ended.status == 2 and "--max-pixels: does not apply" in ended.err and why in ended.err
+        )
 
 
 def test_a_photo_of_108_megapixels(command: Command, tmp_path: Path) -> None:
@@ -161,9 +193,16 @@ def test_an_empty_pattern(command: Command, photos: Path, pattern: str) -> None:
     assert "--exclude: expected a name" in ended.err
 
 
-def test_options_of_photos_mean_nothing_without_one(command: Command, captioned: Path, tmp_path: Path) -> None:
-    assert "--exclude, --max-pixels: does not apply" in command("inspect", "--exclude", "x", "--max-pixels", 9).err
-    ended = command("report", "--evaluation", captioned, "--exclude", "x", "-o", tmp_path / "out.html")
+def test_options_of_photos_mean_nothing_without_one(
+    command: Command, captioned: Path, tmp_path: Path
+) -> None:
+    assert (
+        "--exclude, --max-pixels: does not apply"
+        in command("inspect", "--exclude", "x", "--max-pixels", 9).err
+    )
+    ended = command(
+        "report", "--evaluation", captioned, "--exclude", "x", "-o", tmp_path / "out.html"
+    )
     assert (ended.status, "--exclude: does not apply with --evaluation" in ended.err) == (2, True)
 
 
@@ -226,7 +265,9 @@ def test_a_pipe_and_a_link_to_a_device_in_a_folder(command: Command, photos: Pat
     assert "2 of 5 inputs failed" in ended.err
 
 
-def test_too_little_memory_for_one_photo(command: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_for_one_photo(
+    command: Command, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from regiontalk.photos import prepare
 
     def fail_for_b(image: Image.Image, size: int) -> Any:
@@ -237,10 +278,15 @@ def test_too_little_memory_for_one_photo(command: Command, photos: Path, monkeyp
     monkeypatch.setattr("regiontalk.photos.opening.prepare", fail_for_b)
     ended = command("describe", photos, "--json")
     assert (ended.status, len(ended.json())) == (1, 2)
-    assert "b.png: expected a photo that can be decoded, found a photo and too little memory for it" in ended.err
+    assert (
+        "b.png: expected a photo that can be decoded, found a photo and too little memory for it"
+        in ended.err
+    )
 
 
-@pytest.mark.parametrize("place", ["regiontalk.model.load", "regiontalk.model.Model.describe_regions"])
+@pytest.mark.parametrize(
+    "place", ["regiontalk.model.load", "regiontalk.model.Model.describe_regions"]
+)
 def test_too_little_memory_for_a_command(
     command: Command, photos: Path, place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,10 +296,15 @@ def test_too_little_memory_for_a_command(
     monkeypatch.setattr(place, fail)
     ended = command("describe", photos)
     assert (ended.status, ended.out) == (1, "")
-    assert ended.err == "regiontalk: too little memory; close other programs, or give the command less at once\n"
+    assert (
+        ended.err
+        == "regiontalk: too little memory; close other programs, or give the command less at once\n"
+    )
 
 
-def test_a_panic_for_want_of_memory(command: Command, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_panic_for_want_of_memory(
+    command: Command, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As pyo3 raises it where Python gives no memory for a pack's tensors."""
 
     class PanicException(BaseException):
@@ -265,7 +316,10 @@ def test_a_panic_for_want_of_memory(command: Command, photos: Path, monkeypatch:
     monkeypatch.setattr("safetensors.deserialize", fail)
     ended = command("describe", photos)
     assert (ended.status, ended.out) == (1, "")
-    assert ended.err == "regiontalk: too little memory; close other programs, or give the command less at once\n"
+    assert (
+        ended.err
+        == "regiontalk: too little memory; close other programs, or give the command less at once\n"
+    )
 
 
 def test_too_little_memory_before_a_command(bare: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,16 +332,25 @@ def test_too_little_memory_before_a_command(bare: Command, monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("suffix", [".png", ".PNG", ".JPG", ".WebP"])
-def test_pictures_have_suffixes_in_any_case(command: Command, photo_file: Path, tmp_path: Path, suffix: str) -> None:
+def test_pictures_have_suffixes_in_any_case(
+    command: Command, photo_file: Path, tmp_path: Path, suffix: str
+) -> None:
     assert command("describe", photo_file, "--draw", tmp_path / f"OUT{suffix}").status == 0
     assert (tmp_path / f"OUT{suffix}").stat().st_size > 0
 
 
-def test_pictures_of_photos_with_long_names(command: Command, photo_file: Path, tmp_path: Path) -> None:
+def test_pictures_of_photos_with_long_names(
+    command: Command, photo_file: Path, tmp_path: Path
+) -> None:
     for folder in ("one", "two", "three"):
         (tmp_path / folder).mkdir()
         shutil.copy(photo_file, tmp_path / folder / f"{'ä' * 125}.jpg")  # 254 bytes
-    ended = command("describe", *(tmp_path / name for name in ("one", "two", "three")), "--draw", tmp_path / "out")
+    ended = command(
+        "describe",
+        *(tmp_path / name for name in ("one", "two", "three")),
+        "--draw",
+        tmp_path / "out",
+    )
     assert (ended.status, ended.err) == (0, "")
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert len(names) == 3

@@ -42,12 +42,23 @@ def imported_after(arguments: list[str]) -> set[str]:
     return set(ended.stdout.splitlines()[-1].split()[1:])
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["describe", "--help"], ["train", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["describe", "--help"], ["train", "--help"]]
+)
 def test_help_waits_for_nothing(arguments: list[str]) -> None:
-    assert not imported_after(arguments) & {"numpy", "onnxruntime", "PIL", "safetensors", "torch", "rich"}
+    assert not imported_after(arguments) & {
+        "numpy",
+        "onnxruntime",
+        "PIL",
+        "safetensors",
+        "torch",
+        "rich",
+    }
 
 
-def test_the_runtime_never_imports_pytorch(tiny_pack: Path, photo_file: Path, tmp_path: Path) -> None:
+def test_the_runtime_never_imports_pytorch(
+    tiny_pack: Path, photo_file: Path, tmp_path: Path
+) -> None:
     more = ["--pack", str(tiny_pack), "--draw", str(tmp_path / "out.png")]
     for arguments in (["describe", str(photo_file)], ["align", str(photo_file), "a dog"]):
         imported = imported_after([*arguments, *more])
@@ -83,7 +94,8 @@ def test_interrupted(process: Process, photo_file: Path) -> None:
     """Ctrl-C: what is done stays printed in whole lines."""
     started = process("describe", *[photo_file] * 2000, "--json")
     assert started.stdout is not None
-    first = started.stdout.readline()  # so it is past its start; the pipe fills up long before all is done
+    # So it is past its start; the pipe fills up long before all is done
+    first = started.stdout.readline()
     started.send_signal(signal.SIGINT)
     out, err = started.communicate(timeout=60)
     assert started.returncode == 130
@@ -97,7 +109,9 @@ def test_interrupted(process: Process, photo_file: Path) -> None:
 @pytest.mark.parametrize("arguments", [["describe", "{photo}", "--json"], ["regions", "{photo}"]])
 def test_stdout_on_a_full_disk(process: Process, photo_file: Path, arguments: list[str]) -> None:
     with open("/dev/full", "w") as full:
-        started = process(*(each.replace("{photo}", str(photo_file)) for each in arguments), stdout=full)
+        started = process(
+            *(each.replace("{photo}", str(photo_file)) for each in arguments), stdout=full
+        )
         _, err = started.communicate(timeout=60)
     assert started.returncode == 1
     assert err == "regiontalk: standard output: No space left on device\n"
@@ -110,7 +124,9 @@ def test_help_on_a_full_disk(option: str) -> None:
         line = [sys.executable, "-m", "regiontalk", option]
         ended = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert ended.returncode == 1
-    assert ended.stderr == "regiontalk: standard output cannot be written (No space left on device)\n"
+    assert (
+        ended.stderr == "regiontalk: standard output cannot be written (No space left on device)\n"
+    )
 
 
 @posix
@@ -163,7 +179,9 @@ def thousand(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @posix
-def test_a_thousand_photos_with_ten_broken_ones(process: Process, thousand: Path, tmp_path: Path) -> None:
+def test_a_thousand_photos_with_ten_broken_ones(
+    process: Process, thousand: Path, tmp_path: Path
+) -> None:
     def describe(*photos: Path) -> tuple[int, int]:
         """Exit status and peak memory in bytes of a process that describes photos."""
         with (tmp_path / "out").open("w") as out, (tmp_path / "err").open("w") as err:

@@ -26,5 +26,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("photos")
     for seed in range(11):
         coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize(SIZE, Image.Resampling.BILINEAR).save(folder / f"{seed:02}.png")
+        Image.fromarray(coarse).resize(SIZE, Image.Resampling.BILINEAR).save(
+            folder / f"{seed:02}.png"
+        )
     return sorted(folder.iterdir())

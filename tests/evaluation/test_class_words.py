@@ -1,4 +1,7 @@
-"""Class words in captions: one by one by hand, double words, and the longest match against a plain search."""
+"""Class words in captions.
+
+One by one by hand, double words, and the longest match against a plain search.
+"""
 
 from __future__ import annotations
 
@@ -35,22 +38,37 @@ def test_pascal_voc_has_twenty_classes() -> None:
 
 def test_coco_has_eighty_classes() -> None:
     assert len(CLASSES) == 80
-    assert (CLASSES[0].name, CLASSES[1].name, CLASSES[-1].name) == ("person", "bicycle", "toothbrush")
+    assert (CLASSES[0].name, CLASSES[1].name, CLASSES[-1].name) == (
+        "person",
+        "bicycle",
+        "toothbrush",
+    )
     assert len(BY_NAME) == 80 + 6  # VOC calls six by names of its own
     assert {each.kind for each in CLASSES} == {"person", "animal", "vehicle", ""}
 
 
 def test_what_the_file_says_is_words() -> None:
     texts = [
-        *(text for entry in CONTENT["classes"].values() for key in LISTS for text in entry.get(key, ())),
+        *(
+            text
+            for entry in CONTENT["classes"].values()
+            for key in LISTS
+            for text in entry.get(key, ())
+        ),
         *(text for each in CONTENT["either"] for text in each["words"]),
-        *(text for key in ("nothing", "not_there", "unsure_before", "unsure_after") for text in CONTENT[key]),
+        *(
+            text
+            for key in ("nothing", "not_there", "unsure_before", "unsure_after")
+            for text in CONTENT[key]
+        ),
         *(text for words in CONTENT["modifiers"].values() for text in words),
         *CONTENT["plurals"],
         *CONTENT["plurals"].values(),
     ]
     assert [text for text in texts if not text or text != " ".join(tokenise(text))] == []
-    assert {name for each in CONTENT["either"] for name in each["classes"]} <= set(CONTENT["classes"])
+    assert {name for each in CONTENT["either"] for name in each["classes"]} <= set(
+        CONTENT["classes"]
+    )
     assert set(CONTENT) == {
         *("classes", "either", "nothing", "modifiers", "like_animals", "not_there"),
         *("unsure_before", "unsure_after", "plurals"),
@@ -77,12 +95,18 @@ def test_no_sure_word_names_two_classes() -> None:
     sure = Counter[tuple[str, ...]]()
     for each in CLASSES:
         sure.update({*each.asked, *each.words, *as_words([each.name])} - set(each.unsure))
-    sure.subtract({words: sure[words] for each in CONTENT["either"] for words in as_words(each["words"])})
+    sure.subtract(
+        {words: sure[words] for each in CONTENT["either"] for words in as_words(each["words"])}
+    )
     assert [words for words, classes in sure.items() if classes > 1] == []
 
 
 def test_no_word_is_both_a_class_and_nothing() -> None:
-    listed = {words for each in CLASSES for words in (*each.asked, *each.words, *each.unsure, *as_words([each.name]))}
+    listed = {
+        words
+        for each in CLASSES
+        for words in (*each.asked, *each.words, *each.unsure, *as_words([each.name]))
+    }
     assert listed & set(as_words(CONTENT["nothing"])) == set()
 
 
@@ -98,12 +122,19 @@ def test_other_classes_are_called_what_they_are() -> None:
 
 
 def test_what_classes_are_asked_for_with_stays() -> None:
-    """Published numbers of grounding, regions and search depend on these very lists and their order."""
+    """Published numbers of grounding, regions and search depend on these lists and their order."""
     first = {label: " ".join(names[0]) for label, names in SYNONYMS.items()}
     others = {"diningtable": "dining table", "pottedplant": "potted plant", "tvmonitor": "tv"}
     assert first == {label: others.get(label, label) for label in SYNONYMS}
     assert sum(map(len, SYNONYMS.values())) == 89
-    assert [" ".join(name) for name in SYNONYMS["boat"]] == ["boat", "boats", "ship", "canoe", "kayak", "sailboat"]
+    assert [" ".join(name) for name in SYNONYMS["boat"]] == [
+        "boat",
+        "boats",
+        "ship",
+        "canoe",
+        "kayak",
+        "sailboat",
+    ]
 
 
 def test_known_names_keep_their_order() -> None:
@@ -221,7 +252,9 @@ def test_after_a_plural_stands_a_verb() -> None:
     assert sure("two dogs house themselves") == ["dog"]
 
 
-@pytest.mark.parametrize("caption", ["no people", "a street without a car", "a bench without people", "no dog"])
+@pytest.mark.parametrize(
+    "caption", ["no people", "a street without a car", "a bench without people", "no dog"]
+)
 def test_what_is_not_there_is_not_named(caption: str) -> None:
     assert [label for label in (*sure(caption), *unsure(caption)) if label != "bench"] == []
 
@@ -232,7 +265,8 @@ def test_words_for_one_of_several_classes() -> None:
     assert sure("a bike", COCO, "motorcycle", "bicycle") == ["bicycle"]
     assert sure("a bear", COCO, "teddy bear") == ["teddy bear"]
     assert sure("a bear") == ["bear"]
-    bicycles = ClassNamer(["bicycle"])  # a motorcycle may be what is meant, and nobody looked for one
+    # A motorcycle may be what is meant, and nobody looked for one
+    bicycles = ClassNamer(["bicycle"])
     assert (sure("a bike", bicycles), unsure("a bike", bicycles)) == ([], ["bicycle"])
 
 
@@ -243,7 +277,8 @@ def test_tables_of_pascal_voc_are_for_eating_at() -> None:
 
 def test_only_classes_that_count() -> None:
     assert sure("a dog catches a frisbee near a van", VOC) == ["dog"]
-    assert unsure("a dog catches a frisbee near a van", VOC) == ["car"]  # or a truck, which VOC has no boxes of
+    # Or a truck, which VOC has no boxes of
+    assert unsure("a dog catches a frisbee near a van", VOC) == ["car"]
     assert sure("a hot dog", VOC) == []
     assert sure("an elephant and her baby", VOC) == []
 
@@ -254,7 +289,12 @@ def test_labels_are_the_datas_own() -> None:
     assert [namer.counted(label) for label in ("COUCH", "tvmonitor", "traffic cone", "dog")] == [
         *("Sofa", "TV", "Traffic cone", None)
     ]
-    assert sure("couches, televisions, traffic cones and T-shirts", namer) == ["Sofa", "T-shirt", "TV", "Traffic cone"]
+    assert sure("couches, televisions, traffic cones and T-shirts", namer) == [
+        "Sofa",
+        "T-shirt",
+        "TV",
+        "Traffic cone",
+    ]
 
 
 def test_a_labels_own_name_comes_before_the_synonyms_of_others() -> None:
@@ -273,13 +313,20 @@ def test_a_sure_word_beats_an_unsure_one() -> None:
     assert named(mentions, frozenset()) == Named(frozenset({"train"}))
 
 
-@pytest.mark.parametrize(("word", "many"), [("fly", "flies"), ("boy", "boys"), ("couch", "couches"), ("box", "boxes")])
+@pytest.mark.parametrize(
+    ("word", "many"), [("fly", "flies"), ("boy", "boys"), ("couch", "couches"), ("box", "boxes")]
+)
 def test_plurals(word: str, many: str) -> None:
     assert plural(word) == many
 
 
 VOCABULARY = sorted(
-    {word for each in CLASSES for words in (*each.words, *each.unsure, *each.asked) for word in words}
+    {
+        word
+        for each in CLASSES
+        for words in (*each.words, *each.unsure, *each.asked)
+        for word in words
+    }
     | {"a", "the", "no", "toy", "of", "statue", "track", "house", "baby", "xyz"}
 )
 captions = st.lists(st.sampled_from(VOCABULARY), max_size=9)
@@ -296,7 +343,9 @@ def test_mentions_lie_in_order_in_the_caption(words: list[str]) -> None:
 
 @given(captions, st.sets(st.sampled_from(COCO.labels)))
 def test_fewer_classes_name_no_more(words: list[str], labels: set[str]) -> None:
-    """A class that is not counted takes its words with it, and makes no word name another class for sure."""
+    """A class that is not counted takes its words with it, and makes no word name another class for
+    sure.
+    """
     some = ClassNamer(sorted(labels))
     places = {(each.start, each.end): each for each in COCO.mentions(words)}
     for mention in some.mentions(words):

@@ -20,7 +20,10 @@ def test_as_many_photos_are_drawn_as_there_are(photos: int, seed: int) -> None:
 @given(st.lists(st.integers(-3, 9), min_size=1, max_size=20), st.integers(0, 99))
 def test_questions_about_a_photo_are_drawn_together(photos: list[int], seed: int) -> None:
     for times in draws(np.array(photos), 3, seed):
-        by_photo = {photo: {int(n) for n, of in zip(times, photos, strict=True) if of == photo} for photo in photos}
+        by_photo = {
+            photo: {int(n) for n, of in zip(times, photos, strict=True) if of == photo}
+            for photo in photos
+        }
         assert all(len(each) == 1 for each in by_photo.values())
         assert sum(each.pop() for each in by_photo.values()) == len(set(photos))
 

@@ -1,4 +1,7 @@
-"""Counts and checksums; whether a pack learnt the photos that it is measured on, by the photos and by names."""
+"""Counts and checksums.
+
+Whether a pack learnt the photos that it is measured on, by the photos and by names.
+"""
 
 from __future__ import annotations
 
@@ -25,23 +28,36 @@ from regiontalk.pack import Pack
 
 
 def test_counts() -> None:
-    assert photo_counts(np.array([5, 4, 5])) == {"photos": 3, "captions": 14, "captions_per_photo": "4 to 5"}
+    assert photo_counts(np.array([5, 4, 5])) == {
+        "photos": 3,
+        "captions": 14,
+        "captions_per_photo": "4 to 5",
+    }
     assert span([5, 5]) == "5"
 
 
 def test_checksum(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"abc")
     # The example of FIPS 180-2.
-    assert file_sha256(tmp_path / "a") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert (
+        file_sha256(tmp_path / "a")
+        == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
 
 
 SHIPPED = {
-    "vision": "13,862 photos without captions: Flickr8k without dev and test (6,091), 4,000 of COCO train2014",
+    "vision": (
+        "13,862 photos without captions: Flickr8k without dev and test (6,091), "
+        "4,000 of COCO train2014"
+    ),
     "captions": "Flickr8k train: 6,000 photos, 30,000 captions",
     "never_seen": "Flickr8k dev and test, every sixth Pascal VOC photo by file name",
 }
 STRUCTURED = {
-    "datasets": [{"dataset": "my_photos", "split": "train+extra", "photos": 7}, {"dataset": "COCO", "split": "x"}]
+    "datasets": [
+        {"dataset": "my_photos", "split": "train+extra", "photos": 7},
+        {"dataset": "COCO", "split": "x"},
+    ]
 }
 
 
@@ -65,12 +81,17 @@ STRUCTURED = {
         ({"photos": 12, "more": None}, "flickr8k", "train", "no"),
     ],
 )
-def test_what_a_pack_says_about_a_split(trained_on: dict[str, Any], name: str, split: str, expected: str) -> None:
+def test_what_a_pack_says_about_a_split(
+    trained_on: dict[str, Any], name: str, split: str, expected: str
+) -> None:
     assert named_in_training(trained_on, name, split).split(":")[0] == expected
 
 
 def test_the_words_are_repeated() -> None:
-    assert named_in_training(SHIPPED, "flickr8k", "train") == 'yes: "Flickr8k train: 6,000 photos, 30,000 captions"'
+    assert (
+        named_in_training(SHIPPED, "flickr8k", "train")
+        == 'yes: "Flickr8k train: 6,000 photos, 30,000 captions"'
+    )
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +100,9 @@ def detailed(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("detailed")
     for seed in range(8):
         coarse = np.random.default_rng(seed).integers(0, 256, (8, 9, 3), dtype=np.uint8)
-        Image.fromarray(coarse).resize((96, 72), Image.Resampling.BILINEAR).save(folder / f"{seed}.png")
+        Image.fromarray(coarse).resize((96, 72), Image.Resampling.BILINEAR).save(
+            folder / f"{seed}.png"
+        )
     return sorted(folder.iterdir())
 
 
@@ -99,14 +122,20 @@ def test_photos_decide_and_not_names(tiny_pack: Path, detailed: list[Path], tmp_
     pack = pack_of(tiny_pack, listed(fingerprint_files(detailed[:3])))
     signed = training_signature(pack, "mine", "train", [*copies, *detailed[4:]], Silent())
     assert signed == {
-        "seen_in_training": "yes: 3 of 8 photos (37.5%) are among the 3 photos that the pack was trained on",
+        "seen_in_training": "yes: 3 of 8 photos (37.5%) are among the 3 photos that the "
+        "pack was trained on",
         "photos_seen_in_training": 3,
     }
     warning = training_warning(signed | {"pack": "tiny"})
-    assert warning and warning.startswith("WARNING: the pack tiny was trained on photos that it is measured on (3 of 8")
+    assert warning and warning.startswith(
+        "WARNING: the pack tiny was trained on photos that it is measured on (3 of 8"
+    )
     assert "never saw" not in warning
     signed = training_signature(pack, "mine", "train", detailed[4:], Silent())
-    assert signed["seen_in_training"] == "no: no photo is among the 3 photos that the pack was trained on"
+    assert (
+        signed["seen_in_training"]
+        == "no: no photo is among the 3 photos that the pack was trained on"
+    )
     assert signed["photos_seen_in_training"] == 0
     assert training_warning(signed) is None
 

@@ -10,7 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regiontalk.errors import PackError, SentenceError
-from regiontalk.language.reader import CELLS, Beginnings, PlacedVectors, WordsReader, placed_shapes, words_shapes
+from regiontalk.language.reader import (
+    CELLS,
+    Beginnings,
+    PlacedVectors,
+    WordsReader,
+    placed_shapes,
+    words_shapes,
+)
 from regiontalk.language.vocabulary import Vocabulary
 
 V, D, H, SPACE = 11, 5, 6, 4
@@ -87,14 +94,19 @@ def read_gru_slowly(weights: dict[str, np.ndarray], ids: list[int]) -> np.ndarra
     """The same with GRUs instead of Eq. 3 to 5, and Eq. 6 without f."""
     w = as_doubles(weights)
     forward, backward = gru_slowly(w, "f", ids), gru_slowly(w, "b", ids[::-1])[::-1]
-    return np.array([layer_slowly(w, "d", add(f, b)) for f, b in zip(forward, backward, strict=True)])
+    return np.array(
+        [layer_slowly(w, "d", add(f, b)) for f, b in zip(forward, backward, strict=True)]
+    )
 
 
 SLOWLY = {"rnn": read_slowly, "gru": read_gru_slowly}
 
 
 def test_worked_by_hand() -> None:
-    """One number everywhere: word vectors 1 and 2, e = x; forward remembers half, backward a quarter."""
+    """One number everywhere: word vectors 1 and 2, e = x.
+
+    Forward remembers half, backward a quarter.
+    """
     one = np.ones((1, 1), np.float32)
     weights = {
         "embedding": np.array([[0.0], [1.0], [2.0]], np.float32),
@@ -107,16 +119,19 @@ def test_worked_by_hand() -> None:
         "W_d": np.array([[1.0, -1.0]], np.float32),
         "b_d": np.array([0.0, 6.0], np.float32),
     }
-    # forward: 1, then 2 + 0.5 = 2.5.  backward: 2 + 1 = 3 at the second word, then 1 + 0.75 + 1 = 2.75.
-    # sums: 3.75 and 5.5.  s: (3.75, 6 - 3.75) and (5.5, 6 - 5.5).
+    # forward: 1, then 2 + 0.5 = 2.5. backward: 2 + 1 = 3 at the second word, then 1 + 0.75 + 1 =
+    # 2.75. sums: 3.75 and 5.5. s: (3.75, 6 - 3.75) and (5.5, 6 - 5.5).
     (s,) = WordsReader(weights).read([np.array([1, 2])])
     assert s.dtype == np.float32
     np.testing.assert_array_equal(s, [[3.75, 2.25], [5.5, 0.5]])
 
 
 def test_gru_worked_by_hand() -> None:
-    """One number everywhere, word vectors 1 and 2. Forward: r = z = 1/2, n = tanh(x + 2r) whatever h is. Backward: r is
-    open and z shut, n = tanh(h/4 - x)."""
+    """One number everywhere, word vectors 1 and 2.
+
+    Forward: r = z = 1/2, n = tanh(x + 2r) whatever h is. Backward: r is open and z shut, n =
+    tanh(h/4 - x).
+    """
     weights = {
         "embedding": np.array([[0.0], [1.0], [2.0]], np.float32),
         "W_xf": np.array([[0.0, 0.0, 1.0]], np.float32),
@@ -136,7 +151,9 @@ def test_gru_worked_by_hand() -> None:
     b_1 = tanh(b_2 / 4 - 1)
     (s,) = WordsReader(weights, "gru").read([np.array([1, 2])])
     assert s.dtype == np.float32
-    np.testing.assert_allclose(s, [[f_1 + b_1, 1 - f_1 - b_1], [f_2 + b_2, 1 - f_2 - b_2]], rtol=1e-6)
+    np.testing.assert_allclose(
+        s, [[f_1 + b_1, 1 - f_1 - b_1], [f_2 + b_2, 1 - f_2 - b_2]], rtol=1e-6
+    )
     assert s[0, 0] < 0  # nothing is cut off at zero
 
 
@@ -145,17 +162,26 @@ def test_gru_is_pytorchs() -> None:
     weights = random_weights(cell="gru")
     network = torch.nn.GRU(D, H, bidirectional=True)
     for suffix, direction in (("", "f"), ("_reverse", "b")):
-        for theirs, ours in (("weight_ih", "W_x"), ("weight_hh", "W_"), ("bias_ih", "b_x"), ("bias_hh", "b_")):
+        for theirs, ours in (
+            ("weight_ih", "W_x"),
+            ("weight_hh", "W_"),
+            ("bias_ih", "b_x"),
+            ("bias_hh", "b_"),
+        ):
             tensor = torch.from_numpy(weights[ours + direction].T.copy())
             getattr(network, f"{theirs}_l0{suffix}").data = tensor
     ids = np.array([3, 1, 4, 1, 5])
     with torch.no_grad():
         states = network(torch.from_numpy(weights["embedding"][ids]))[0].numpy()  # (T, 2 H)
     expected = (states[:, :H] + states[:, H:]) @ weights["W_d"] + weights["b_d"]
-    np.testing.assert_allclose(WordsReader(weights, "gru").read([ids])[0], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        WordsReader(weights, "gru").read([ids])[0], expected, rtol=1e-5, atol=1e-6
+    )
 
 
-sentences_of_ids = st.lists(st.lists(st.integers(0, V - 1), min_size=1, max_size=9), min_size=1, max_size=12)
+sentences_of_ids = st.lists(
+    st.lists(st.integers(0, V - 1), min_size=1, max_size=9), min_size=1, max_size=12
+)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -182,7 +208,8 @@ def test_a_batch_equals_one_at_a_time(cell: str, sentences: list[list[int]]) -> 
 def test_what_sentences_have_in_common_is_read_once() -> None:
     words = [np.array(each) for each in ([3, 1, 2], [3, 1, 4], [5, 2], [3])]
     left, right = Beginnings(words), Beginnings(words, from_right=True)
-    # from the left: 3, 5; 3 1, 5 2; 3 1 2, 3 1 4. From the right: 2, 3, 4; 2 1, 2 5, 4 1; 2 1 3, 4 1 3
+    # from the left: 3, 5; 3 1, 5 2; 3 1 2, 3 1 4. From the right: 2, 3, 4; 2 1, 2 5, 4 1; 2 1 3, 4
+    # 1 3
     assert [word.tolist() for _, word in left.levels] == [[3, 5], [1, 2], [2, 4]]
     assert [before.tolist() for before, _ in left.levels] == [[0, 0], [0, 1], [0, 0]]
     assert [word.tolist() for _, word in right.levels] == [[2, 3, 4], [1, 5, 1], [3, 3]]
@@ -202,7 +229,9 @@ def test_more_sentences_than_a_batch_keep_their_order(cell: str) -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_half_precision_weights_are_read_as_float32(cell: str) -> None:
-    weights = {name: weight.astype(np.float16) for name, weight in random_weights(cell=cell).items()}
+    weights = {
+        name: weight.astype(np.float16) for name, weight in random_weights(cell=cell).items()
+    }
     full = {name: weight.astype(np.float32) for name, weight in weights.items()}
     ids = [np.array([3, 1, 4])]
     read = WordsReader(weights, cell).read(ids)[0]
@@ -267,7 +296,8 @@ def test_a_placed_word_has_the_vector_that_the_map_gives_it() -> None:
 def test_a_placed_word_is_read_as_a_learnt_one_of_the_same_vector(cell: str) -> None:
     rng = np.random.default_rng(0)
     weights = {
-        name: rng.normal(size=shape).astype(np.float32) for name, shape in words_shapes(cell, 6, 2, 5, 4).items()
+        name: rng.normal(size=shape).astype(np.float32)
+        for name, shape in words_shapes(cell, 6, 2, 5, 4).items()
     }
     weights["embedding"][3] = VECTORS[0] @ W_G
     reader = WordsReader(weights, cell, PlacedVectors({"vectors": VECTORS, "W_g": W_G}))
@@ -285,7 +315,11 @@ def test_a_vocabulary_with_placed_words() -> None:
     vocabulary = Vocabulary(["a", "dog"], [3, 0, 3, 2]).with_placed(["aardvark", "zither"])
     assert len(vocabulary) == 4  # what a captioner may write
     assert vocabulary.encode(["a", "zither", "dog", "qwx", "aardvark"]).tolist() == [2, 5, 3, 1, 4]
-    assert [vocabulary.kind(word) for word in ("dog", "zither", "qwx")] == ["learnt", "placed", "unknown"]
+    assert [vocabulary.kind(word) for word in ("dog", "zither", "qwx")] == [
+        "learnt",
+        "placed",
+        "unknown",
+    ]
     assert "zither" not in vocabulary
     with pytest.raises(ValueError, match="id 5 is not a word"):
         vocabulary.decode([5])

@@ -20,12 +20,18 @@ from regiontalk.language import tokenise
         ("a big brown dog 's head", ["a", "big", "brown", "dog", "s", "head"]),
         ("a yellow-suited musician", ["a", "yellow", "suited", "musician"]),
         ("a merry-go-round", ["a", "merry", "go", "round"]),
-        ('a sign that says " Jesus or hell " .', ["a", "sign", "that", "says", "jesus", "or", "hell"]),
+        (
+            'a sign that says " Jesus or hell " .',
+            ["a", "sign", "that", "says", "jesus", "or", "hell"],
+        ),
         ("number 528 , wearing red", ["number", "528", "wearing", "red"]),
         ("red sleeves ; the other", ["red", "sleeves", "the", "other"]),
         ("with the # 8 yellow", ["with", "the", "8", "yellow"]),
         # Beyond English.
-        ("Ein Mädchen läuft über die Straße.", ["ein", "mädchen", "läuft", "über", "die", "straße"]),
+        (
+            "Ein Mädchen läuft über die Straße.",
+            ["ein", "mädchen", "läuft", "über", "die", "straße"],
+        ),
         ("Девочка и собака", ["девочка", "и", "собака"]),
         ("女孩 和 狗。", ["女孩", "和", "狗"]),
         ("हिन्दी शब्द", ["हिन्दी", "शब्द"]),
@@ -42,7 +48,11 @@ def test_splits_into_words(text: str, words: list[str]) -> None:
 
 
 def test_composed_and_decomposed_letters_are_one_spelling() -> None:
-    assert tokenise(unicodedata.normalize("NFD", "café")) == tokenise(unicodedata.normalize("NFC", "café")) == ["café"]
+    assert (
+        tokenise(unicodedata.normalize("NFD", "café"))
+        == tokenise(unicodedata.normalize("NFC", "café"))
+        == ["café"]
+    )
 
 
 @given(st.text())

@@ -100,14 +100,27 @@ FURTHER = [
 def test_further_words_follow_the_known_ones_by_frequency() -> None:
     old = Vocabulary(["a", "dog", "cat"], [100, 20, 150, 25, 3], ["corgi", "mädchen"])
     new = old.extended(FURTHER)
-    assert new.words == ("a", "dog", "cat", "ein", "mädchen", "schläft", "hund", "läuft", "개가", "있다")
+    assert new.words == (
+        "a",
+        "dog",
+        "cat",
+        "ein",
+        "mädchen",
+        "schläft",
+        "hund",
+        "läuft",
+        "개가",
+        "있다",
+    )
     assert new.placed == ("corgi",)
     assert new.counts.tolist() == [104, 20, 151, 26, 3, 3, 2, 2, 1, 1, 1, 1]
     assert new.encode(["dog", "corgi"]).tolist() == [3, len(new)]
 
 
 def test_further_words_that_are_rare_stay_what_they_were() -> None:
-    new = Vocabulary(["a", "dog"], [100, 20, 150, 25], ["corgi", "läuft"]).extended(iter(FURTHER), min_count=2)
+    new = Vocabulary(["a", "dog"], [100, 20, 150, 25], ["corgi", "läuft"]).extended(
+        iter(FURTHER), min_count=2
+    )
     kinds = [new.kind(word) for word in ("ein", "mädchen", "corgi", "läuft", "hund")]
     assert kinds == ["learnt", "learnt", "placed", "placed", "unknown"]
     assert new.counts[Vocabulary.UNKNOWN] == 20 + 4  # hund, läuft, 개가, 있다

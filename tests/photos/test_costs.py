@@ -46,7 +46,11 @@ def refused(source: bytes, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_jpeg_of_15000_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     source = repeated_scans(15_000)
     assert len(source) < 3_000_000
-    refused(source, r"<bytes>: expected a JPEG photo of at most 500 scans, found more\. Save it anew", monkeypatch)
+    refused(
+        source,
+        r"<bytes>: expected a JPEG photo of at most 500 scans, found more\. Save it anew",
+        monkeypatch,
+    )
 
 
 def test_ordinary_scans_are_fine() -> None:
@@ -90,7 +94,11 @@ def test_a_jpeg_with_exif_in_a_thousand_segments(monkeypatch: pytest.MonkeyPatch
 
 def test_a_png_of_a_million_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     source = encoded("PNG")
-    refused(source[:33] + chunk(b"abCd", b"") * 300_000 + source[33:], "at most 200,000 chunks", monkeypatch)
+    refused(
+        source[:33] + chunk(b"abCd", b"") * 300_000 + source[33:],
+        "at most 200,000 chunks",
+        monkeypatch,
+    )
     assert open_photo(source[:33] + chunk(b"abCd", b"") * 1000 + source[33:]).width == 64
 
 
@@ -108,24 +116,43 @@ def tiff_of_strips(rows: int) -> bytes:
         (278, 4, 1, 1),
         (279, 4, rows, at + 4 * rows),
     ]
-    folder = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    folder = (
+        struct.pack("<H", len(tags))
+        + b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        + bytes(4)
+    )
     offsets = np.arange(rows, dtype="<u4") + at + 8 * rows
-    return b"II*\0" + struct.pack("<I", 8) + folder + offsets.tobytes() + np.ones(rows, "<u4").tobytes() + bytes(rows)
+    return (
+        b"II*\0"
+        + struct.pack("<I", 8)
+        + folder
+        + offsets.tobytes()
+        + np.ones(rows, "<u4").tobytes()
+        + bytes(rows)
+    )
 
 
 def test_a_tiff_of_a_million_strips(monkeypatch: pytest.MonkeyPatch) -> None:
-    refused(tiff_of_strips(1_000_000), "at most 200,000 strips or tiles, found 1,000,000", monkeypatch)
+    refused(
+        tiff_of_strips(1_000_000), "at most 200,000 strips or tiles, found 1,000,000", monkeypatch
+    )
     assert open_photo(tiff_of_strips(5000)).height == 5000
 
 
 def test_a_fax_of_a_million_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     file = BytesIO()
     Image.new("1", (8, 1_000_000)).save(file, "TIFF", compression="group4")
-    refused(file.getvalue(), "compressed as a fax, of at most 500,000 rows, found 1,000,000", monkeypatch)
+    refused(
+        file.getvalue(),
+        "compressed as a fax, of at most 500,000 rows, found 1,000,000",
+        monkeypatch,
+    )
 
 
 @pytest.mark.parametrize("in_a_box", [True, False])
-def test_a_jpeg_2000_of_many_layers_in_many_tiles(in_a_box: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_jpeg_2000_of_many_layers_in_many_tiles(
+    in_a_box: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = bytearray(encoded("JPEG2000", (512, 512), no_jp2=not in_a_box, tile_size=(16, 16)))
     assert open_photo(bytes(source)).width == 512
     at = source.index(b"\xff\x52")
@@ -147,7 +174,9 @@ def test_a_plain_ppm_of_many_comments(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF", "TIFF"])
-def test_of_many_frames_only_the_first_is_decoded(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_frames_only_the_first_is_decoded(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frames = [Image.new("RGB", (16, 16), (5 * number, 0, 0)) for number in range(50)]
     file = BytesIO()
     frames[0].save(file, kind, save_all=True, append_images=frames[1:])
@@ -155,7 +184,11 @@ def test_of_many_frames_only_the_first_is_decoded(kind: str, monkeypatch: pytest
         assert opened.n_frames > 5  # type: ignore[attr-defined]
         kind = type(opened)
     seek = kind.seek
-    monkeypatch.setattr(kind, "seek", lambda self, frame: pytest.fail("another frame") if frame else seek(self, frame))
+    monkeypatch.setattr(
+        kind,
+        "seek",
+        lambda self, frame: pytest.fail("another frame") if frame else seek(self, frame),
+    )
     assert open_photo(file.getvalue()).width == 16
 
 

@@ -27,8 +27,16 @@ def photo_with(tmp_path: Path, tags: dict[int, str], kind: str = "JPEG") -> Path
 @pytest.mark.parametrize(
     "tags",
     [
-        {ORIGINAL: "2024:06:30 12:00:00", DIGITISED: "2025:01:01 00:00:00", WRITTEN: "2026:01:01 00:00:00"},
-        {ORIGINAL: "    :  :     :  :  ", DIGITISED: "2024:06:30 12:00:00", WRITTEN: "2026:01:01 00:00:00"},
+        {
+            ORIGINAL: "2024:06:30 12:00:00",
+            DIGITISED: "2025:01:01 00:00:00",
+            WRITTEN: "2026:01:01 00:00:00",
+        },
+        {
+            ORIGINAL: "    :  :     :  :  ",
+            DIGITISED: "2024:06:30 12:00:00",
+            WRITTEN: "2026:01:01 00:00:00",
+        },
         {ORIGINAL: "0000:00:00 00:00:00", DIGITISED: "", WRITTEN: "2024:06:30 12:00:00"},
         {ORIGINAL: "2024:13:30 12:00:00", WRITTEN: "2024:06:30 12:00:00"},
         {ORIGINAL: "2024:06:30 12:00:00.999"},
@@ -46,7 +54,9 @@ def test_the_first_valid_date(tmp_path: Path, tags: dict[int, str]) -> None:
         assert date_taken(stream) == NOON
 
 
-@pytest.mark.parametrize("text", ["", "yesterday", "2024:06:30", "2024:02:30 12:00:00", "2024:06:30 12:00:00 or so"])
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2024:06:30", "2024:02:30 12:00:00", "2024:06:30 12:00:00 or so"]
+)
 def test_no_date(tmp_path: Path, text: str) -> None:
     assert date_taken(photo_with(tmp_path, {ORIGINAL: text})) is None
 

@@ -1,4 +1,7 @@
-"""Finding photos in folders: what is taken, what is passed over and said, and folders that cannot be read."""
+"""Finding photos in folders.
+
+What is taken, what is passed over and said, and folders that cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +27,23 @@ def touch(folder: Path, *names: str) -> None:
 
 
 def test_find_photos(tmp_path: Path) -> None:
-    names = ["b.JPG", "a.png", "sub/c.webp", "sub/deep/d.tiff", "notes.txt", ".hidden.jpg", ".git/e.jpg", "._a.png"]
+    names = [
+        "b.JPG",
+        "a.png",
+        "sub/c.webp",
+        "sub/deep/d.tiff",
+        "notes.txt",
+        ".hidden.jpg",
+        ".git/e.jpg",
+        "._a.png",
+    ]
     for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     expected = [tmp_path / name for name in ("a.png", "b.JPG", "sub/c.webp", "sub/deep/d.tiff")]
-    assert find_photos([tmp_path]) == find_photos(tmp_path) == find_photos(str(tmp_path)) == expected
+    assert (
+        find_photos([tmp_path]) == find_photos(tmp_path) == find_photos(str(tmp_path)) == expected
+    )
 
 
 def test_files_are_taken_as_given(tmp_path: Path) -> None:
@@ -41,7 +55,8 @@ def test_files_are_taken_as_given(tmp_path: Path) -> None:
 def test_problems(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.jpg", "empty/notes.txt")
     assert search_photos(tmp_path).problems(str(tmp_path)) == {}
-    assert search_photos(tmp_path / "gone.jpg").problems("gone.jpg") == {}  # a file is taken as given
+    # A file is taken as given
+    assert search_photos(tmp_path / "gone.jpg").problems("gone.jpg") == {}
     (problem,) = search_photos(tmp_path / "empty").problems("empty").items()
     assert problem[0] == "empty" and "no photo in this folder" in problem[1]
 
@@ -50,7 +65,9 @@ def test_names_of_all_files(tmp_path: Path) -> None:
     touch(tmp_path, "b.txt", "a.jpg", "z/c.xmp", "m/d", ".hidden", ".git/e", "@eaDir/f")
     (tmp_path / "empty").mkdir()
     folders = {"": ["a.jpg", "b.txt"], "empty": [], "m": ["d"], "z": ["c.xmp"]}
-    assert names_in_folders(tmp_path) == [(tmp_path / folder, names) for folder, names in folders.items()]
+    assert names_in_folders(tmp_path) == [
+        (tmp_path / folder, names) for folder, names in folders.items()
+    ]
 
 
 def test_links_in_a_circle(tmp_path: Path) -> None:
@@ -115,12 +132,28 @@ def test_every_suffix_of_the_readers_is_found() -> None:
 
     for module in (*READERS.values(), "PIL.MpoImagePlugin"):
         import_module(module)
-    known = {suffix for suffix, kind in Image.registered_extensions().items() if kind in (*READERS, "MPO")}
+    known = {
+        suffix
+        for suffix, kind in Image.registered_extensions().items()
+        if kind in (*READERS, "MPO")
+    }
     assert known <= SUFFIXES
 
 
 def test_other_kinds_of_photos_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    touch(tmp_path, "a.jpg", "b.HEIC", "sub/c.heif", "d.jxl", "e.CR2", "f.nef", "g.dng", "h.psd", "i.txt", ".j.heic")
+    touch(
+        tmp_path,
+        "a.jpg",
+        "b.HEIC",
+        "sub/c.heif",
+        "d.jxl",
+        "e.CR2",
+        "f.nef",
+        "g.dng",
+        "h.psd",
+        "i.txt",
+        ".j.heic",
+    )
     monkeypatch.setattr("regiontalk.photos.kinds.heif_is_read", lambda: False)
     found = search_photos(tmp_path)
     assert [path.name for path in found.photos] == ["a.jpg"]
@@ -161,4 +194,5 @@ def test_folders_of_systems_are_passed_over_unless_they_are_named(tmp_path: Path
 def test_exclude(tmp_path: Path, patterns: tuple[str, ...], left: list[str]) -> None:
     touch(tmp_path, "A.jpg", "sub/b.gif", "sub/deep/c.jpg", "thumbs/d.jpg")
     assert search_photos(tmp_path, patterns).photos == [tmp_path / name for name in left]
-    assert search_photos(tmp_path / "A.jpg", patterns).photos == [tmp_path / "A.jpg"]  # named: taken as given
+    # Named: taken as given
+    assert search_photos(tmp_path / "A.jpg", patterns).photos == [tmp_path / "A.jpg"]

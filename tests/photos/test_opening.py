@@ -1,4 +1,7 @@
-"""Opening photos: every colour mode and orientation gives upright RGB, and whatever is wrong is said clearly."""
+"""Opening photos.
+
+Every colour mode and orientation gives upright RGB, and whatever is wrong is said clearly.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,11 @@ def first_pixel(source: Any) -> tuple[int, ...]:
 def a_gradient(width: int = 64, height: int = 48) -> Image.Image:
     """Smooth, so that JPEG changes it little, and without symmetry."""
     y, x = np.mgrid[0:height, 0:width]
-    red, green, blue = 40 + 200 * x // width, 30 + 150 * y // height, 250 - 100 * x // width - 90 * y // height
+    red, green, blue = (
+        40 + 200 * x // width,
+        30 + 150 * y // height,
+        250 - 100 * x // width - 90 * y // height,
+    )
     return Image.fromarray(np.stack([red, green, blue], axis=2).astype(np.uint8))
 
 
@@ -209,12 +216,15 @@ def test_a_wide_grey_takes_no_copies_in_double_precision() -> None:
     open_photo(image)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 16 * 2000 * 2000  # 8 for two arrays of float32, 1 for the greys, and 1 << 20 pixels in float64
+    # 8 for two arrays of float32, 1 for the greys, and 1 << 20 pixels in float64
+    assert peak < 16 * 2000 * 2000
 
 
 def test_transparency_is_on_white_to_the_last_bit() -> None:
     values, alphas = np.meshgrid(np.arange(256), np.arange(256))
-    layer = Image.fromarray(np.stack([values, 255 - values, values // 2, alphas], axis=-1).astype(np.uint8))
+    layer = Image.fromarray(
+        np.stack([values, 255 - values, values // 2, alphas], axis=-1).astype(np.uint8)
+    )
     expected = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")
     assert np.array_equal(pixels(open_photo(layer)), np.asarray(expected))
 
@@ -238,10 +248,15 @@ def test_a_palette_with_and_without_transparency() -> None:
 def test_one_transparent_colour_in_rgb() -> None:
     image = Image.new("RGB", (2, 1), (1, 2, 3))
     image.putpixel((1, 0), (9, 9, 9))
-    assert pixels(open_photo(encoded(image, transparency=(9, 9, 9))))[0].tolist() == [[1, 2, 3], [255, 255, 255]]
+    assert pixels(open_photo(encoded(image, transparency=(9, 9, 9))))[0].tolist() == [
+        [1, 2, 3],
+        [255, 255, 255],
+    ]
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM"])
+@pytest.mark.parametrize(
+    "kind", ["JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM"]
+)
 def test_formats(kind: str) -> None:
     if kind == "AVIF" and not features.check("avif"):
         pytest.skip("this Pillow was built without AVIF")
@@ -290,7 +305,10 @@ def orientation(value: Any) -> Image.Exif:
 @pytest.mark.parametrize("value", TURNED)
 def test_photos_are_upright(kind: str, value: int) -> None:
     image = a_gradient()
-    options: dict[str, Any] = {"JPEG": {"quality": 98, "subsampling": 0}, "WEBP": {"lossless": True}}.get(kind, {})
+    options: dict[str, Any] = {
+        "JPEG": {"quality": 98, "subsampling": 0},
+        "WEBP": {"lossless": True},
+    }.get(kind, {})
     found = pixels(open_photo(encoded(image, kind, exif=orientation(value), **options)))
     expected = TURNED[value](np.asarray(image))
     assert found.shape == expected.shape
@@ -300,7 +318,9 @@ def test_photos_are_upright(kind: str, value: int) -> None:
 @pytest.mark.parametrize("value", [0, 9, 65535])
 def test_orientations_that_do_not_exist_are_passed_over(value: int) -> None:
     image = a_gradient()
-    assert np.array_equal(pixels(open_photo(encoded(image, exif=orientation(value)))), np.asarray(image))
+    assert np.array_equal(
+        pixels(open_photo(encoded(image, exif=orientation(value)))), np.asarray(image)
+    )
 
 
 def test_damaged_exif_does_not_matter() -> None:
@@ -314,7 +334,12 @@ def test_damaged_exif_does_not_matter() -> None:
 
 def test_large_jpegs_are_decoded_smaller_if_that_is_enough() -> None:
     source = encoded(a_gradient(1600, 1200), "JPEG")
-    for min_side, size in ((1200, (1600, 1200)), (500, (800, 600)), (224, (400, 300)), (100, (200, 150))):
+    for min_side, size in (
+        (1200, (1600, 1200)),
+        (500, (800, 600)),
+        (224, (400, 300)),
+        (100, (200, 150)),
+    ):
         photo = open_photo(source, min_side=min_side)
         assert (photo.width, photo.height) == (1600, 1200)
         assert photo.image.size == size
@@ -347,16 +372,29 @@ def png_that_claims(width: int, height: int) -> bytes:
     """A PNG whose header promises a size and that has no pixels at all."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b""))
+        + chunk(b"IEND", b"")
+    )
 
 
-@pytest.mark.parametrize(("width", "height"), [(10_001, 10_000), (50_000, 50_000), (2**31 - 1, 2**31 - 1)])
-def test_decompression_bombs_are_refused_by_their_header(width: int, height: int, monkeypatch: Any) -> None:
+@pytest.mark.parametrize(
+    ("width", "height"), [(10_001, 10_000), (50_000, 50_000), (2**31 - 1, 2**31 - 1)]
+)
+def test_decompression_bombs_are_refused_by_their_header(
+    width: int, height: int, monkeypatch: Any
+) -> None:
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
-    with pytest.raises(PhotoError, match=r"<bytes>: expected a photo of at most 100,000,000 pixels") as caught:
+    with pytest.raises(
+        PhotoError, match=r"<bytes>: expected a photo of at most 100,000,000 pixels"
+    ) as caught:
         open_photo(png_that_claims(width, height))
     assert f"{width} x {height}" in str(caught.value)
     assert "max_pixels" in str(caught.value) and "--max-pixels" in str(caught.value)
@@ -366,11 +404,20 @@ def test_decompression_bombs_are_refused_by_their_header(width: int, height: int
 
 
 def test_every_call_in_the_package_says_how_many_pixels() -> None:
-    """Who opens photos takes the limit from who asked for them: the advice to raise it must hold everywhere."""
+    """Who opens photos takes the limit from who asked for them.
+
+    The advice to raise it must hold everywhere.
+    """
     for file in Path(regiontalk.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open_photo":
-                assert "max_pixels" in [each.arg for each in node.keywords], f"{file}, line {node.lineno}"
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id == "open_photo"
+            ):
+                assert "max_pixels" in [each.arg for each in node.keywords], (
+                    f"{file}, line {node.lineno}"
+                )
 
 
 def test_the_limit_is_the_callers() -> None:
@@ -386,7 +433,9 @@ def test_a_jpeg_of_108_megapixels_is_decoded_smaller() -> None:
     source = encoded(Image.new("L", (12000, 9000), 99), "JPEG")
     photo = open_photo(source, min_side=224)
     assert (photo.width, photo.height, photo.image.size) == (12000, 9000, (1500, 1125))
-    with pytest.raises(PhotoError, match="at most 100,000,000 pixels, found 12000 x 9000 = 108,000,000"):
+    with pytest.raises(
+        PhotoError, match="at most 100,000,000 pixels, found 12000 x 9000 = 108,000,000"
+    ):
         open_photo(source)
 
 
@@ -396,9 +445,13 @@ def test_what_is_decoded_is_bounded_and_the_whole_more_loosely(factor: float, fi
     if fits:
         assert open_photo(source, min_side=100, max_pixels=limit).width == 1600
     else:
-        with pytest.raises(PhotoError, match=f"at most {SHRUNK * limit:,} pixels, found 1600 x 1200"):
+        with pytest.raises(
+            PhotoError, match=f"at most {SHRUNK * limit:,} pixels, found 1600 x 1200"
+        ):
             open_photo(source, min_side=100, max_pixels=limit)
-    with pytest.raises(PhotoError, match=r"of which 1,920,000 would be decoded|found 1600 x 1200 = 1,920,000\."):
+    with pytest.raises(
+        PhotoError, match=r"of which 1,920,000 would be decoded|found 1600 x 1200 = 1,920,000\."
+    ):
         open_photo(source, min_side=1000, max_pixels=1600 * 1200 - 1)
 
 
@@ -411,7 +464,9 @@ def test_a_progressive_jpeg_is_held_in_full_before_it_is_shrunk() -> None:
 
 @pytest.mark.parametrize("limit", [None, 1000, 3000])
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "BMP"])
-def test_pillows_limit_has_no_say(kind: str, limit: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pillows_limit_has_no_say(
+    kind: str, limit: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     source = encoded(a_gradient(), kind)
     assert open_photo(source).width == 64
@@ -419,7 +474,9 @@ def test_pillows_limit_has_no_say(kind: str, limit: int | None, monkeypatch: pyt
         open_photo(source, max_pixels=64 * 48 - 1)
 
 
-def test_where_pillows_limit_cannot_be_passed_over_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_pillows_limit_cannot_be_passed_over_it_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # TIFF's reader raises above the double
     with pytest.raises(PhotoError, match=r"at most 2,000 pixels \(Pillow's limit\), found .*3072"):
         open_photo(encoded(a_gradient(), "TIFF"))
@@ -437,7 +494,9 @@ def test_too_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         open_photo(source)
 
 
-@pytest.mark.parametrize("place", ["PIL.PngImagePlugin.PngImageFile._open", "regiontalk.photos.opening.to_rgb"])
+@pytest.mark.parametrize(
+    "place", ["PIL.PngImagePlugin.PngImageFile._open", "regiontalk.photos.opening.to_rgb"]
+)
 @pytest.mark.parametrize("as_bytes", [True, False])
 def test_too_little_memory_anywhere(
     place: str, as_bytes: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
@@ -457,9 +516,16 @@ def test_a_bomb_of_text_in_a_png() -> None:
     bomb = zlib.compress(b"\0" * 80_000_000)
     text = b"Comment\0\0" + bomb
     source = encoded(a_gradient())
-    chunk = struct.pack(">I", len(text)) + b"zTXt" + text + struct.pack(">I", zlib.crc32(b"zTXt" + text))
+    chunk = (
+        struct.pack(">I", len(text))
+        + b"zTXt"
+        + text
+        + struct.pack(">I", zlib.crc32(b"zTXt" + text))
+    )
     tracemalloc.start()
-    assert np.array_equal(pixels(open_photo(source[:33] + chunk + source[33:])), np.asarray(a_gradient()))
+    assert np.array_equal(
+        pixels(open_photo(source[:33] + chunk + source[33:])), np.asarray(a_gradient())
+    )
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000  # it is never unpacked
@@ -483,10 +549,14 @@ def test_cut_off_files(kind: str, part: float, tmp_path: Path) -> None:
 @settings(max_examples=150, deadline=None)
 @given(
     kind=st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM"]),
-    changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8),
+    changes=st.lists(
+        st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8
+    ),
     length=st.floats(0, 1),
 )
-def test_damage_gives_a_photo_or_a_photo_error(kind: str, changes: list[tuple[float, int]], length: float) -> None:
+def test_damage_gives_a_photo_or_a_photo_error(
+    kind: str, changes: list[tuple[float, int]], length: float
+) -> None:
     source = bytearray(encoded(a_gradient(16, 12), kind))
     for place, byte in changes:
         source[int(place * len(source))] = byte
@@ -588,7 +658,9 @@ def test_a_file_that_is_too_large(tmp_path: Path) -> None:
     path = tmp_path / "photo.webp"
     with path.open("wb") as file:
         file.truncate(MAX_FILE_BYTES + 1)  # takes no room on disk
-    with pytest.raises(PhotoError, match=f"at most {MAX_FILE_BYTES:,} bytes, found {MAX_FILE_BYTES + 1:,}"):
+    with pytest.raises(
+        PhotoError, match=f"at most {MAX_FILE_BYTES:,} bytes, found {MAX_FILE_BYTES + 1:,}"
+    ):
         open_photo(path)
 
 
@@ -598,7 +670,11 @@ def test_binary_files_are_read_from_their_start_and_left_where_they_were(tmp_pat
         for place in (0, 7, os.path.getsize(tmp_path / "photo.png")):
             file.seek(place)
             photo = open_photo(file)
-            assert (photo.file, photo.width, file.tell()) == (str(tmp_path / "photo.png"), 64, place)
+            assert (photo.file, photo.width, file.tell()) == (
+                str(tmp_path / "photo.png"),
+                64,
+                place,
+            )
     at_its_end = BytesIO()
     a_gradient().save(at_its_end, "PNG")
     assert open_photo(at_its_end).file == "<file>"
@@ -607,7 +683,12 @@ def test_binary_files_are_read_from_their_start_and_left_where_they_were(tmp_pat
 def test_what_is_no_open_binary_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photo.png").write_bytes(encoded(a_gradient()))
     text = open(tmp_path / "photo.png", encoding="latin-1")  # noqa: SIM115 - closed below, to be passed on
-    with text, pytest.raises(PhotoError, match=r"photo\.png: expected a file that gives bytes, found .* str\. .*'rb'"):
+    with (
+        text,
+        pytest.raises(
+            PhotoError, match=r"photo\.png: expected a file that gives bytes, found .* str\. .*'rb'"
+        ),
+    ):
         open_photo(text)  # type: ignore[arg-type]
     with pytest.raises(PhotoError, match="found I/O operation on closed file"):
         open_photo(text)  # type: ignore[arg-type]
@@ -637,7 +718,9 @@ def test_warnings_of_pillow_stay_inside_and_filters_come_back() -> None:
     before = list(warnings.filters)
     opened: list[int] = []  # a warning would be an error, and end its thread
     threads = [
-        threading.Thread(target=lambda: opened.extend(open_photo(bytes(source)).width for _ in range(20)))
+        threading.Thread(
+            target=lambda: opened.extend(open_photo(bytes(source)).width for _ in range(20))
+        )
         for _ in range(4)
     ]
     for thread in threads:

@@ -28,7 +28,11 @@ from regiontalk.photos.readers import READERS, libtiff_messages
 
 def a_gradient(width: int = 64, height: int = 48) -> Image.Image:
     y, x = np.mgrid[0:height, 0:width]
-    red, green, blue = 40 + 200 * x // width, 30 + 150 * y // height, 250 - 100 * x // width - 90 * y // height
+    red, green, blue = (
+        40 + 200 * x // width,
+        30 + 150 * y // height,
+        250 - 100 * x // width - 90 * y // height,
+    )
     return Image.fromarray(np.stack([red, green, blue], axis=2).astype(np.uint8))
 
 
@@ -69,14 +73,32 @@ def stderr_of_the_process() -> Iterator[Callable[[], bytes]]:
 @pytest.mark.parametrize(
     "head",
     [
-        *(ftyp(brand) for brand in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1")),
+        *(
+            ftyp(brand)
+            for brand in (
+                b"heic",
+                b"heix",
+                b"heim",
+                b"heis",
+                b"hevc",
+                b"hevx",
+                b"hevm",
+                b"hevs",
+                b"mif1",
+            )
+        ),
         ftyp(b"mif1", b"mif1", b"heic"),
         ftyp(b"msf1", b"msf1", b"hevc"),
     ],
 )
-def test_heif_is_named_with_the_way_to_read_it(head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_heif_is_named_with_the_way_to_read_it(
+    head: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("regiontalk.photos.readers.heif_is_read", lambda: False)
-    with pytest.raises(PhotoError, match=r"found a HEIF photo \(HEIC\)\. Save it as JPEG, or: pip install 'regiontalk"):
+    with pytest.raises(
+        PhotoError,
+        match=r"found a HEIF photo \(HEIC\)\. Save it as JPEG, or: pip install 'regiontalk",
+    ):
         open_photo(head)
 
 
@@ -89,7 +111,9 @@ def test_avif_under_the_common_brand_is_still_read() -> None:
 
 
 def test_hevc_in_a_file_that_calls_itself_avif() -> None:
-    with pytest.raises(PhotoError, match=r"expected an AVIF photo, found a HEIF photo \(HEIC\) under AVIF's name"):
+    with pytest.raises(
+        PhotoError, match=r"expected an AVIF photo, found a HEIF photo \(HEIC\) under AVIF's name"
+    ):
         open_photo(ftyp(b"avif", b"avif") + b"....hvcC")
 
 
@@ -114,20 +138,35 @@ def test_other_kinds_are_named(head: bytes, found: str) -> None:
 
 
 def tiff_with(*tags: tuple[int, int, int, int]) -> bytes:
-    """A TIFF of 2 x 2 pixels with these tags (number, type, count, value) beside those that it needs."""
-    own = {256: (3, 1, 2), 257: (3, 1, 2), 259: (3, 1, 1), 262: (3, 1, 2), 273: (4, 1, 200), 278: (3, 1, 2)}
+    """A TIFF of 2 x 2 pixels with these tags (number, type, count, value) and those it needs."""
+    own = {
+        256: (3, 1, 2),
+        257: (3, 1, 2),
+        259: (3, 1, 1),
+        262: (3, 1, 2),
+        273: (4, 1, 200),
+        278: (3, 1, 2),
+    }
     every = {**own, 279: (4, 1, 48), **{number: rest for number, *rest in tags}}
     folder = b"".join(struct.pack("<HHII", number, *every[number]) for number in sorted(every))
     head = b"II*\0" + struct.pack("<IH", 8, len(every)) + folder + bytes(4)
-    return head.ljust(180, b"\0") + struct.pack("<10H", 32, 32, 32, 3, 3, 3, 16, 16, 16, 0) + bytes(48)
+    return (
+        head.ljust(180, b"\0") + struct.pack("<10H", 32, 32, 32, 3, 3, 3, 16, 16, 16, 0) + bytes(48)
+    )
 
 
 @pytest.mark.parametrize(
     ("tags", "found"),
     [
-        ([(258, 3, 3, 180), (277, 3, 1, 3), (339, 3, 3, 186)], "3 channels of 32 bits each, floating point"),
+        (
+            [(258, 3, 3, 180), (277, 3, 1, 3), (339, 3, 3, 186)],
+            "3 channels of 32 bits each, floating point",
+        ),
         ([(258, 3, 3, 180), (277, 3, 1, 3)], "3 channels of 32 bits each, integers"),
-        ([(258, 3, 1, 64), (262, 3, 1, 1), (339, 3, 1, 3)], "1 channels of 64 bits each, floating point"),
+        (
+            [(258, 3, 1, 64), (262, 3, 1, 1), (339, 3, 1, 3)],
+            "1 channels of 64 bits each, floating point",
+        ),
         ([(258, 3, 3, 192), (277, 3, 1, 3), (259, 3, 1, 50002)], "compression 50002"),
     ],
 )
@@ -139,7 +178,9 @@ def test_sound_tiffs_that_are_not_read(tags: list[tuple[int, int, int, int]], fo
 
 
 @pytest.mark.parametrize("tags", [[(50706, 1, 4, 0x0401)], [(254, 4, 1, 1), (330, 4, 1, 8)]])
-def test_the_preview_in_a_raw_file_is_not_taken_for_the_photo(tags: list[tuple[int, int, int, int]]) -> None:
+def test_the_preview_in_a_raw_file_is_not_taken_for_the_photo(
+    tags: list[tuple[int, int, int, int]],
+) -> None:
     with pytest.raises(PhotoError, match=r"found a raw photo \(TIFF from a camera\)\. Develop it"):
         open_photo(tiff_with((258, 3, 1, 8), (262, 3, 1, 1), *tags))
     assert open_photo(tiff_with((258, 3, 1, 8), (262, 3, 1, 1))).width == 2
@@ -150,7 +191,8 @@ def test_a_jpeg_of_more_bits_is_sound(bits: int) -> None:
     source = bytearray(encoded("JPEG"))
     source[source.index(b"\xff\xc0") + 4] = bits
     with pytest.raises(
-        PhotoError, match=rf"a JPEG photo that can be read, found one that cannot \(cannot handle {bits}"
+        PhotoError,
+        match=rf"a JPEG photo that can be read, found one that cannot \(cannot handle {bits}",
     ):
         open_photo(bytes(source))
 
@@ -160,7 +202,11 @@ def test_a_jpeg_of_more_bits_is_sound(bits: int) -> None:
 
 @pytest.mark.parametrize("kind", [b"zTXt", b"iTXt"])
 def test_a_png_with_much_text_is_read(kind: bytes) -> None:
-    text = b"Comment\0" + (b"\0" if kind == b"zTXt" else b"\x01\0\0\0") + zlib.compress(b"words " * 600_000)
+    text = (
+        b"Comment\0"
+        + (b"\0" if kind == b"zTXt" else b"\x01\0\0\0")
+        + zlib.compress(b"words " * 600_000)
+    )
     source = encoded("PNG")
     found = open_photo(source[:33] + chunk(kind, text) + source[33:])
     assert np.array_equal(np.asarray(found.image), np.asarray(a_gradient()))
@@ -185,7 +231,9 @@ def test_a_png_with_too_much_exif_names_the_limit() -> None:
         open_photo(source[:33] + text + source[33:])
 
 
-def test_cases_of_png_text_and_heif(case: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cases_of_png_text_and_heif(
+    case: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert open_photo(case("png_text/photo.png")).width > 0
     monkeypatch.setattr("regiontalk.photos.readers.heif_is_read", lambda: False)
     with pytest.raises(PhotoError, match="a HEIF photo"):
@@ -207,7 +255,9 @@ def test_heif_is_read_where_its_library_is(tmp_path: Path) -> None:
     before = {*Image.ID}
     photo = open_photo(tmp_path / "photo.heic", min_side=16)
     assert (photo.width, photo.height, photo.image.mode) == (64, 48, "RGB")
-    assert np.abs(np.asarray(photo.image.resize((64, 48)), int) - np.asarray(a_gradient())).mean() < 6
+    assert (
+        np.abs(np.asarray(photo.image.resize((64, 48)), int) - np.asarray(a_gradient())).mean() < 6
+    )
     assert {*Image.ID} <= before | {*READERS}  # nothing is registered
     with pytest.raises(PhotoError, match="at most 3,071 pixels"):
         open_photo(tmp_path / "photo.heic", max_pixels=64 * 48 - 1)
@@ -217,7 +267,8 @@ def test_heif_is_read_where_its_library_is(tmp_path: Path) -> None:
 def test_heif_is_turned_once(value: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = value
-    source = heic(a_gradient(), exif=exif.tobytes())  # writes it into the container too, as phones do
+    # Writes it into the container too, as phones do
+    source = heic(a_gradient(), exif=exif.tobytes())
     assert (b"irot" in source) == (value != 1)
     found = open_photo(source)
     turned = {1: 0, 3: 2, 6: -1, 8: 1}[value]
@@ -285,14 +336,20 @@ def test_what_libtiff_says_becomes_the_photos_error(as_file: bool, tmp_path: Pat
 def test_lines_of_others_are_passed_on() -> None:
     with stderr_of_the_process() as written:
         with libtiff_messages() as messages:
-            os.write(2, b"regiontalk: a.jpg: no such file\nTIFFReadDirectory: Warning, odd.\nZIPDecode: bad.\n50 %\r")
+            os.write(
+                2,
+                b"regiontalk: a.jpg: no such file\nTIFFReadDirectory: Warning, odd.\nZIPDecode: "
+                b"bad.\n50 %\r",
+            )
         os.write(2, b"after\n")
     assert messages == ["Warning, odd.", "bad."]
     assert written() == b"regiontalk: a.jpg: no such file\n50 %\rafter\n"
 
 
 @pytest.mark.parametrize("missing", [1, 2])
-def test_where_no_file_can_be_made_in_memory_or_at_all(missing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_file_can_be_made_in_memory_or_at_all(
+    missing: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
@@ -300,7 +357,9 @@ def test_where_no_file_can_be_made_in_memory_or_at_all(missing: int, monkeypatch
         monkeypatch.setattr(os, "memfd_create", fail, raising=False)
         if missing == 2:
             monkeypatch.setattr(tempfile, "TemporaryFile", fail)
-        with pytest.raises(PhotoError, match="Using code not yet in table" if missing == 1 else "decoder error"):
+        with pytest.raises(
+            PhotoError, match="Using code not yet in table" if missing == 1 else "decoder error"
+        ):
             open_photo(damaged_tiff())
         monkeypatch.undo()
     assert written() == b""

@@ -1,4 +1,6 @@
-"""Results made by hand, with hostile texts, and a reader of HTML that knows what may stand in a page."""
+"""Results made by hand, with hostile texts, and a reader of HTML that knows what may stand in a
+page.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,19 @@ def regions(file: str = "no such photo.jpg") -> Regions:
 
 
 def description(file: str = "no such photo.jpg", text: str = "a dog runs") -> Description:
-    return Description(regions(file), Caption(text, -1.0), (Caption("a red block", -1.0), Caption(text, -2.0)))
+    return Description(
+        regions(file), Caption(text, -1.0), (Caption("a red block", -1.0), Caption(text, -2.0))
+    )
 
 
-def alignment(file: str = "no such photo.jpg", text: str = "red dog the", beta: float = 0.1) -> Alignment:
+def alignment(
+    file: str = "no such photo.jpg", text: str = "red dog the", beta: float = 0.1
+) -> Alignment:
     """Its words' scores with the three regions are (0.2, 2, 0), (0.3, 0, 3) and (-0.2, -1, -1)."""
     vectors = np.array([[2, 0], [0, 3], [-1, -1]], np.float32)
-    return align(regions(file), Sentence(text, ("red", "dog", "the"), np.array([2, 3, 4]), vectors), beta)
+    return align(
+        regions(file), Sentence(text, ("red", "dog", "the"), np.array([2, 3, 4]), vectors), beta
+    )
 
 
 class Reader(HTMLParser):
@@ -72,13 +80,21 @@ class Reader(HTMLParser):
 
 
 def assert_harmless(html: str) -> Reader:
-    """Nothing in the HTML asks another file or host for anything, and no text has become an element or a handler."""
+    """Nothing in the HTML asks another file or host for anything.
+
+    And no text has become an element or a handler.
+    """
     page = Reader(html)
-    assert {"iframe", "object", "embed", "link", "base", "form"}.isdisjoint(tag for tag, _ in page.elements)
+    assert {"iframe", "object", "embed", "link", "base", "form"}.isdisjoint(
+        tag for tag, _ in page.elements
+    )
     for tag, attributes in page.elements:
         assert not [name for name in attributes if name.startswith("on")], (tag, attributes)
         for name in ("src", "href", "srcset", "action", "xlink:href", "data", "poster"):
-            assert attributes.get(name, "#").startswith(("#", "data:image/jpeg;base64,")), (tag, attributes)
+            assert attributes.get(name, "#").startswith(("#", "data:image/jpeg;base64,")), (
+                tag,
+                attributes,
+            )
         assert "url(" not in attributes.get("style", "")
     return page
 

@@ -48,7 +48,10 @@ def test_captions_from_the_best_to_the_worst() -> None:
 
 @pytest.fixture
 def found() -> Retrieved:
-    """Four photos with one region and two one-word sentences each: a score is a product of two numbers each."""
+    """Four photos with one region and two one-word sentences each.
+
+    A score is a product of two numbers each.
+    """
     random = np.random.default_rng(3)
     regions = random.integers(-3, 4, (4, 1, 2)).astype(np.float32)
     sentences = [random.integers(-3, 4, (1, 2)).astype(np.float32) for _ in range(8)]
@@ -56,7 +59,14 @@ def found() -> Retrieved:
     matrix = (regions[:, 0] @ np.concatenate(sentences).T).astype(np.float32)
     captions = [f"caption {n}" for n in range(8)]
     return Retrieved(
-        {}, [rank(MatrixScores(matrix, photo_of))], "max", regions, np.ones(4, int), captions, sentences, photo_of
+        {},
+        [rank(MatrixScores(matrix, photo_of))],
+        "max",
+        regions,
+        np.ones(4, int),
+        captions,
+        sentences,
+        photo_of,
     )
 
 

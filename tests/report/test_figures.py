@@ -38,14 +38,22 @@ IMAGE = Picture("data:image/jpeg;base64,AAAA", "photo-1-image")
 def frames(page: Reader) -> list[tuple[str, ...]]:
     """The coloured boxes: colour, left, top, width, height."""
     coloured = [each for each in page.all("rect") if each.get("stroke") not in (None, "#000")]
-    return [tuple(each[name] for name in ("stroke", "x", "y", "width", "height")) for each in coloured]
+    return [
+        tuple(each[name] for name in ("stroke", "x", "y", "width", "height")) for each in coloured
+    ]
 
 
 def test_a_description_has_its_regions_the_surest_first() -> None:
     page = assert_harmless(description_figure(description(), IMAGE))
     assert page.all("svg")[0]["viewBox".lower()] == "0 0 120 80"
     assert page.all("image") == [
-        {"id": IMAGE.name, "href": IMAGE.url, "width": "120", "height": "80", "preserveaspectratio": "none"}
+        {
+            "id": IMAGE.name,
+            "href": IMAGE.url,
+            "width": "120",
+            "height": "80",
+            "preserveaspectratio": "none",
+        }
     ]
     assert frames(page) == [  # the surest one is drawn last, and so lies above
         (SECOND, "10.0", "10.0", "40.0", "30.0"),
@@ -65,7 +73,10 @@ def test_an_unsure_caption_says_so(sure: float | None, said: bool) -> None:
 
 def test_words_of_a_caption_are_underlined_in_the_colour_of_their_region() -> None:
     plain = description(text=f"{HOSTILE} dog runs")
-    traced = replace(plain, caption=replace(plain.caption, word_regions=(None,) * (len(HOSTILE.split())) + (2, 0)))
+    traced = replace(
+        plain,
+        caption=replace(plain.caption, word_regions=(None,) * (len(HOSTILE.split())) + (2, 0)),
+    )
     page = assert_harmless(description_figure(traced, IMAGE))
     (line,) = [each for each in page.all("span") if "underline" in each["style"]]
     assert FIRST in line["style"]  # region 2 is the surest
@@ -73,7 +84,10 @@ def test_words_of_a_caption_are_underlined_in_the_colour_of_their_region() -> No
 
 def test_an_alignment_colours_words_as_their_boxes() -> None:
     page = assert_harmless(alignment_figure(alignment(), IMAGE))
-    assert frames(page) == [(SECOND, "60.0", "45.0", "50.0", "30.0"), (FIRST, "10.0", "10.0", "40.0", "30.0")]
+    assert frames(page) == [
+        (SECOND, "60.0", "45.0", "50.0", "30.0"),
+        (FIRST, "10.0", "10.0", "40.0", "30.0"),
+    ]
     words = [each for each in page.all("span") if "title" in each]
     assert [each["title"] for each in words] == ["score 2.00", "score 3.00", "score -0.20"]
     for each, look in zip(words, (FIRST, SECOND, "opacity"), strict=True):
@@ -84,7 +98,8 @@ def test_an_alignment_colours_words_as_their_boxes() -> None:
 
 def test_words_on_the_whole_photo_say_so() -> None:
     page = Reader(alignment_figure(alignment(beta=100), None))
-    assert "is the whole photo" not in page.text  # with so large a β all words are on one box, and it is not the photo
+    # With so large a β all words are on one box, and it is not the photo
+    assert "is the whole photo" not in page.text
     strong = alignment(beta=0)
     object.__setattr__(strong, "word_regions", strong.word_regions * 0)
     assert "1 is the whole photo." in Reader(alignment_figure(strong, None)).text
@@ -118,23 +133,30 @@ def test_texts_stay_texts(image: Picture | None) -> None:
 @given(st.lists(st.integers(1, 300), min_size=1), st.integers(1, 120))
 def test_recalls_are_what_they_say(ranks: list[int], furthest: int) -> None:
     found = recalls(np.array(ranks), furthest)
-    assert found.tolist() == [100 * sum(rank <= k for rank in ranks) / len(ranks) for k in range(1, furthest + 1)]
+    assert found.tolist() == [
+        100 * sum(rank <= k for rank in ranks) / len(ranks) for k in range(1, furthest + 1)
+    ]
 
 
 def points(svg: str) -> list[list[tuple[float, float]]]:
     lines = re.findall(r"<polyline points='([^']*)'", svg)
-    return [[(float(x), float(y)) for x, y in (point.split(",") for point in line.split())] for line in lines]
+    return [
+        [(float(x), float(y)) for x, y in (point.split(",") for point in line.split())]
+        for line in lines
+    ]
 
 
 def test_curves_go_where_the_axes_say() -> None:
     svg = recall_curve({"a": np.array([1, 1, 2, 200]), "b": np.array([300])}, candidates=1000)
     first, second = points(svg)
     assert len(first) == len(second) == 100
-    assert (first[0], first[1], first[-1]) == ((52.0, 165.0), (first[1][0], 90.5), (624.0, 90.5))  # 50 %, 75 %, 75 %
+    # 50 %, 75 %, 75 %
+    assert (first[0], first[1], first[-1]) == ((52.0, 165.0), (first[1][0], 90.5), (624.0, 90.5))
     assert {y for _, y in second} == {314.0}  # 0 %
     page = assert_harmless(svg)
     assert page.all("svg")[0]["aria-label"] == (
-        "Recall over k. a: 50.0 % at 1, 75.0 % at 5, 75.0 % at 10; b: 0.0 % at 1, 0.0 % at 5, 0.0 % at 10"
+        "Recall over k. a: 50.0 % at 1, 75.0 % at 5, 75.0 % at 10; b: "
+        "0.0 % at 1, 0.0 % at 5, 0.0 % at 10"
     )
     assert {"1", "10", "100", "0 %", "100 %", "a", "b"} <= set(page.pieces)
 
@@ -168,7 +190,9 @@ def test_a_photo_of_another_size_is_another_photo(tmp_path: Path) -> None:
     assert "<image" not in html_of(regions(str(tmp_path / "a.png")))
 
 
-def test_whatever_goes_wrong_with_the_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whatever_goes_wrong_with_the_photo(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("anything")
 
@@ -178,5 +202,9 @@ def test_whatever_goes_wrong_with_the_photo(tmp_path: Path, monkeypatch: pytest.
 
 def test_what_a_model_finds_shows_itself(tiny_pack: Path, photo_file: Path) -> None:
     model = regiontalk.load(tiny_pack)
-    for found in (*model.look(photo_file), model.describe(photo_file), model.align(photo_file, "a red dog")):
+    for found in (
+        *model.look(photo_file),
+        model.describe(photo_file),
+        model.align(photo_file, "a red dog"),
+    ):
         assert "<image" in found._repr_html_()

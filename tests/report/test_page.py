@@ -1,4 +1,4 @@
-"""The page around the views: one file, nothing asked of anybody, data that comes back as it went in."""
+"""The page around the views: one file, nothing asked of anybody, data round-trips."""
 
 from __future__ import annotations
 
@@ -45,7 +45,9 @@ def test_a_title_stays_a_title(made: str) -> None:
 
 
 def test_data_are_in_the_page(made: str) -> None:
-    (data,) = re.findall(r'<script type="application/json" id="report-data">(.*?)</script>', made, re.DOTALL)
+    (data,) = re.findall(
+        r'<script type="application/json" id="report-data">(.*?)</script>', made, re.DOTALL
+    )
     assert json.loads(data) == [{"kind": "Description", "data": {"file": HOSTILE}}]
 
 
@@ -66,7 +68,9 @@ def test_the_policy_allows_this_script_and_no_network(made: str) -> None:
 
 
 def test_nothing_names_a_host(made: str) -> None:
-    addresses = re.findall(r"\b(?:https?|wss?|ftp):|url\(|@import|\bfetch\(|XMLHttpRequest|WebSocket|[\"'(]//", made)
+    addresses = re.findall(
+        r"\b(?:https?|wss?|ftp):|url\(|@import|\bfetch\(|XMLHttpRequest|WebSocket|[\"'(]//", made
+    )
     assert addresses == []
 
 
@@ -84,7 +88,9 @@ def run(script: str) -> object:
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node to run scripts")
-    done = subprocess.run([node, "-e", f"(() => {{{script}}})()"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [node, "-e", f"(() => {{{script}}})()"], capture_output=True, text=True, check=True
+    )
     return json.loads(done.stdout)
 
 
@@ -98,16 +104,21 @@ def test_modules_run_in_order_and_keep_their_own_names(tmp_path: Path) -> None:
     folder = write(
         tmp_path,
         views=(
-            'import { twice, LIMIT as most } from "./numbers.js";\nimport {\n  shout,\n} from "./words.js";\n'
+            'import { twice, LIMIT as most } from "./numbers.js";\n'
+            'import {\n  shout,\n} from "./words.js";\n'
             "const own = 1;\nexport function answer() { return [twice(own), most, shout('a')]; }\n"
             "export async function later() {}\nexport const nothing = 0;\n"
         ),
-        numbers="const own = 7;\nexport const LIMIT = own;\nexport function twice(n) { return 2 * n; }\n",
+        numbers="const own = 7;\nexport const LIMIT = own;\n"
+        "export function twice(n) { return 2 * n; }\n",
         words="import { LIMIT } from './numbers.js';\nexport class Unused {}\n"
         "export let shout = (s) => s.toUpperCase() + LIMIT;\n",
     )
     script = bundled("views.js", folder)
-    found = run(f"{script}; console.log(JSON.stringify([regiontalkViews.answer(), Object.keys(regiontalkViews)]))")
+    found = run(
+        f"{script}; console.log(JSON.stringify([regiontalkViews.answer(), "
+        "Object.keys(regiontalkViews)]))"
+    )
     assert found == [[2, 7, "A7"], ["answer", "later", "nothing"]]
 
 

@@ -28,9 +28,16 @@ def noise(width: int, height: int) -> Photo:
 
 @pytest.mark.parametrize(
     ("size", "side", "expected"),
-    [((200, 100), 64, (64, 32)), ((100, 200), 64, (32, 64)), ((50, 20), 64, (50, 20)), ((3000, 1), 64, (64, 1))],
+    [
+        ((200, 100), 64, (64, 32)),
+        ((100, 200), 64, (32, 64)),
+        ((50, 20), 64, (50, 20)),
+        ((3000, 1), 64, (64, 1)),
+    ],
 )
-def test_the_long_side_is_bounded(size: tuple[int, int], side: int, expected: tuple[int, int]) -> None:
+def test_the_long_side_is_bounded(
+    size: tuple[int, int], side: int, expected: tuple[int, int]
+) -> None:
     assert decoded(data_url(noise(*size), side)).size == expected
 
 

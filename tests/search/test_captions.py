@@ -38,7 +38,10 @@ def texts(captions: Path, *names: Path) -> dict[str, str]:
 
 def table(file: Path, *rows: tuple[str, str]) -> Path:
     file.parent.mkdir(exist_ok=True)
-    file.write_text("\n".join(["file,caption", *(f'"{name}","{text}"' for name, text in rows)]), encoding="utf-8")
+    file.write_text(
+        "\n".join(["file,caption", *(f'"{name}","{text}"' for name, text in rows)]),
+        encoding="utf-8",
+    )
     return file
 
 
@@ -63,7 +66,12 @@ def test_a_table_elsewhere(photos: Path, tmp_path: Path) -> None:
 
 
 def test_only_the_named_photos_get_texts(photos: Path, tmp_path: Path) -> None:
-    captions = table(tmp_path / "alt.csv", ("photos/a.jpg", "Anna"), ("photos/b.jpg", "Bern"), ("c.jpg", "nobody"))
+    captions = table(
+        tmp_path / "alt.csv",
+        ("photos/a.jpg", "Anna"),
+        ("photos/b.jpg", "Bern"),
+        ("c.jpg", "nobody"),
+    )
     given = read_texts(captions, found(photos / "a.jpg"))
     assert (list(given.texts.values()), given.others) == (["Anna"], ("photos/b.jpg", "c.jpg"))
 
@@ -77,12 +85,20 @@ def test_folders_of_texts_and_sidecars(photos: Path, tmp_path: Path) -> None:
 
 
 def test_several_captions_stand_on_lines(photos: Path, tmp_path: Path) -> None:
-    (tmp_path / "captions.json").write_text(json.dumps({"a.jpg": ["one", "two", "one", ""], "b.jpg": [""]}))
-    assert texts(tmp_path / "captions.json", photos) == {"photos/a.jpg": "one\ntwo", "photos/b.jpg": ""}
+    (tmp_path / "captions.json").write_text(
+        json.dumps({"a.jpg": ["one", "two", "one", ""], "b.jpg": [""]})
+    )
+    assert texts(tmp_path / "captions.json", photos) == {
+        "photos/a.jpg": "one\ntwo",
+        "photos/b.jpg": "",
+    }
 
 
 def test_a_folder_of_a_dataset(tmp_path: Path) -> None:
-    """Names as published datasets have them: from the folder of images on, beside the file of captions."""
+    """Names as published datasets have them: from the folder of images on.
+
+    The folder lies beside the file of captions.
+    """
     (tmp_path / "set" / "images").mkdir(parents=True)
     (tmp_path / "set" / "images" / "1.jpg").touch()
     (tmp_path / "set" / "captions.csv").write_text("image,caption\n1.jpg,Anna\n")
@@ -92,18 +108,30 @@ def test_a_folder_of_a_dataset(tmp_path: Path) -> None:
 
 def test_letters_by_one_character_or_two(photos: Path, tmp_path: Path) -> None:
     (photos / unicodedata.normalize("NFD", "Zürich.jpg")).touch()
-    captions = table(tmp_path / "alt.csv", (unicodedata.normalize("NFC", "photos/Zürich.jpg"), "Anna"))
+    captions = table(
+        tmp_path / "alt.csv", (unicodedata.normalize("NFC", "photos/Zürich.jpg"), "Anna")
+    )
     assert list(texts(captions, photos).values()) == ["Anna"]
 
 
 def test_what_cannot_be_meant(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"none of its 2 names, such as 'x\.jpg', is one of these photos"):
-        read_texts(table(tmp_path / "alt.csv", ("x.jpg", "Anna"), ("a\0.jpg", "Anna")), found(photos))
+    with pytest.raises(
+        DataError, match=r"none of its 2 names, such as 'x\.jpg', is one of these photos"
+    ):
+        read_texts(
+            table(tmp_path / "alt.csv", ("x.jpg", "Anna"), ("a\0.jpg", "Anna")), found(photos)
+        )
     captions = table(tmp_path / "tables" / "alt.csv", ("a.jpg", "Anna"))
-    with pytest.raises(DataError, match=r"names that two photos have: 1 \('a\.jpg'\).*one folder of photos at a time"):
+    with pytest.raises(
+        DataError,
+        match=r"names that two photos have: 1 \('a\.jpg'\).*one folder of photos at a time",
+    ):
         read_texts(captions, found(photos, photos / "more"))
     with pytest.raises(DataError, match="texts of more than 10,000 characters"):
-        read_texts(table(tmp_path / "alt.csv", ("photos/a.jpg", "x" * (MOST_CHARACTERS + 1))), found(photos))
+        read_texts(
+            table(tmp_path / "alt.csv", ("photos/a.jpg", "x" * (MOST_CHARACTERS + 1))),
+            found(photos),
+        )
     (tmp_path / "odd.json").write_text('{"photos/a.jpg": ["\\ud800"]}')
     with pytest.raises(DataError, match="no Unicode"):
         read_texts(tmp_path / "odd.json", found(photos))

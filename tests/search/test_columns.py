@@ -41,8 +41,13 @@ def test_pieces_of_any_size_have_the_same_checksums(pieces: list[bytes]) -> None
     assert len(found) == blocks(len(whole))
 
 
-@given(st.integers(0, SIZE - 1), st.lists(st.tuples(st.integers(0, SIZE), st.integers(0, SIZE)), min_size=1))
-def test_damage_is_found_by_those_who_read_its_block(place: int, runs: list[tuple[int, int]]) -> None:
+@given(
+    st.integers(0, SIZE - 1),
+    st.lists(st.tuples(st.integers(0, SIZE), st.integers(0, SIZE)), min_size=1),
+)
+def test_damage_is_found_by_those_who_read_its_block(
+    place: int, runs: list[tuple[int, int]]
+) -> None:
     runs = [(min(run), max(run)) for run in runs if run[0] != run[1]] or [(0, 1)]
     inside = any(start // 64 <= place // 64 <= (stop - 1) // 64 for start, stop in runs)
     one, many = column(place), column(place)
@@ -64,7 +69,9 @@ def test_damage_is_found_by_those_who_read_its_block(place: int, runs: list[tupl
 def test_a_block_is_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sound, compared = column(), list[int]()
     compare = sound._compare_some
-    monkeypatch.setattr(sound, "_compare_some", lambda wanted: (compared.extend(wanted.tolist()), compare(wanted)))
+    monkeypatch.setattr(
+        sound, "_compare_some", lambda wanted: (compared.extend(wanted.tolist()), compare(wanted))
+    )
     sound.check(70, 70)  # nothing
     sound.check(70, 200)
     sound.check(np.array([0, 130]), np.array([10, 140]))

@@ -1,4 +1,7 @@
-"""A damaged index gives an error that names the file, or exactly the results of the sound one. Seeded."""
+"""A damaged index gives an error that names the file, or exactly the results of the sound one.
+
+Seeded.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ COPIES = 60
 
 
 @pytest.fixture(scope="module", params=["float32", "float16", "int8"])
-def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
+def sound(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Path, Path]]:
     """An index of three segments of many blocks, and another that differs a little."""
     folder = tmp_path_factory.mktemp(request.param)
     made, other = folder / "index", folder / "other"
@@ -90,7 +95,8 @@ def swap_files(file: Path, rng: random.Random) -> None:
 
 
 WAYS: tuple[Callable[[Path, random.Random], None], ...] = (
-    flip_a_bit, change_a_byte, change_some_bytes, zero_a_run, cut_off, make_longer, swap_runs, delete, swap_files,
+    flip_a_bit, change_a_byte, change_some_bytes, zero_a_run, cut_off, make_longer, swap_runs,
+    delete, swap_files,
 )  # fmt: skip
 
 
@@ -111,7 +117,9 @@ def damage_copy(sound: tuple[Path, Path], copy: Path, seed: int) -> str:
 def answers(folder: Path) -> Iterator[object]:
     """All that can be asked of an index, each from a newly opened one."""
     words = np.random.default_rng(1).normal(size=(4, DIM)).astype(np.float32)
-    where = Where(path="/photos/*", taken_from=day(1), taken_to=day(17), least=(12, 12), most=(99, 99))
+    where = Where(
+        path="/photos/*", taken_from=day(1), taken_to=day(17), least=(12, 12), most=(99, 99)
+    )
     for candidates in (None, 5):
         for ask in ("photos", "like", "boxes", "filtered", "matching"):
             index = Index.open(folder, PACK)
@@ -119,15 +127,27 @@ def answers(folder: Path) -> Iterator[object]:
             if ask == "matching":
                 yield engine.matching(where)
                 continue
-            hits = engine.photos(words, 7, where) if ask == "filtered" else getattr(engine, ask)(words, 7)
-            arrays = [(hit.regions.vectors, hit.regions.boxes_xyxy, hit.regions.scores) for hit in hits]
-            yield [(hit.entry, hit.score, getattr(hit, "region", 0), hit.regions.hubness) for hit in hits]
+            hits = (
+                engine.photos(words, 7, where)
+                if ask == "filtered"
+                else getattr(engine, ask)(words, 7)
+            )
+            arrays = [
+                (hit.regions.vectors, hit.regions.boxes_xyxy, hit.regions.scores) for hit in hits
+            ]
+            yield [
+                (hit.entry, hit.score, getattr(hit, "region", 0), hit.regions.hubness)
+                for hit in hits
+            ]
             yield [[array.tobytes() for array in each] for each in arrays]
     yield [entry for _, entry in Index.open(folder).entries()]
 
 
 def compare(expected: list[object], folder: Path, what: str) -> bool:
-    """Whether a damaged index refuses at least one question. What it answers must be as expected."""
+    """Whether a damaged index refuses at least one question.
+
+    What it answers must be as expected.
+    """
     try:
         for number, (mine, sound) in enumerate(zip(answers(folder), expected, strict=True)):
             assert mine == sound, f"{what}: answer {number} differs"
@@ -147,7 +167,7 @@ def test_damaged_copies(sound: tuple[Path, Path], tmp_path: Path, part: int) -> 
 
 
 def test_a_writer_makes_no_damage_sound(sound: tuple[Path, Path], tmp_path: Path) -> None:
-    """Whatever it copies from a damaged index: what can be read afterwards is what was there before."""
+    """Whatever it copies from a damaged index: what can be read is what was there before."""
     expected = {entry.path: entry for _, entry in Index.open(sound[0]).entries()}
     for seed in range(COPIES // 2):
         copy = tmp_path / str(seed)

@@ -50,7 +50,9 @@ def test_photos_by_words(make_index: MakeIndex, storage: str) -> None:
         for engine in (ExactEngine(index), TwoStageEngine(index, candidates=27)):
             hits = engine.photos(query(seed), k=10)
             assert [hit.entry.path for hit in hits] == [path for path, _ in expected[:10]]
-            np.testing.assert_allclose([hit.score for hit in hits], [s for _, s in expected[:10]], rtol=1e-5, atol=1e-5)
+            np.testing.assert_allclose(
+                [hit.score for hit in hits], [s for _, s in expected[:10]], rtol=1e-5, atol=1e-5
+            )
             assert [hit.regions.file for hit in hits] == [hit.entry.path for hit in hits]
     assert len(ExactEngine(index).photos(query(0), k=100)) == 27
 
@@ -60,21 +62,36 @@ def test_few_candidates_miss_but_never_misstate(make_index: MakeIndex) -> None:
     scores = dict(plain(index, query(1)))
     hits = TwoStageEngine(index, candidates=6).photos(query(1), k=6)
     assert len(hits) == 6
-    assert all(hit.score == pytest.approx(scores[hit.entry.path], rel=1e-5, abs=1e-5) for hit in hits)
+    assert all(
+        hit.score == pytest.approx(scores[hit.entry.path], rel=1e-5, abs=1e-5) for hit in hits
+    )
     photos = {entry.path: index.regions(position) for position, entry in index.entries()}
     words = query(1)
-    pooled = {path: float((r.vectors.mean(0) @ words.T - r.hubness).sum()) for path, r in photos.items()}
-    assert {hit.entry.path for hit in hits} == set(sorted(pooled, key=lambda path: -pooled[path])[:6])
-    assert len(TwoStageEngine(index, candidates=1).photos(query(1), k=6)) == 6  # never fewer than were asked for
+    pooled = {
+        path: float((r.vectors.mean(0) @ words.T - r.hubness).sum()) for path, r in photos.items()
+    }
+    assert {hit.entry.path for hit in hits} == set(
+        sorted(pooled, key=lambda path: -pooled[path])[:6]
+    )
+    # Never fewer than were asked for
+    assert len(TwoStageEngine(index, candidates=1).photos(query(1), k=6)) == 6
 
 
 @pytest.mark.parametrize("storage", ["float32", "float16", "int8"])
 def test_photos_by_photo(make_index: MakeIndex, storage: str) -> None:
     index = make_index([20, 1, 9], dropped=[3, 20, 25], storage=storage)
-    means = {entry.path: index.regions(position).vectors.mean(axis=0) for position, entry in index.entries()}
+    means = {
+        entry.path: index.regions(position).vectors.mean(axis=0)
+        for position, entry in index.entries()
+    }
     for path, mean in list(means.items())[:5]:
-        lengths = {other: np.linalg.norm(mean) * np.linalg.norm(each) for other, each in means.items()}
-        scores = sorted(((float(each @ mean / lengths[other]), other) for other, each in means.items()), reverse=True)
+        lengths = {
+            other: np.linalg.norm(mean) * np.linalg.norm(each) for other, each in means.items()
+        }
+        scores = sorted(
+            ((float(each @ mean / lengths[other]), other) for other, each in means.items()),
+            reverse=True,
+        )
         (position,) = (position for position, entry in index.entries() if entry.path == path)
         for engine in (ExactEngine(index), TwoStageEngine(index, candidates=4)):
             hits = engine.like(index.regions(position).vectors, k=10)
@@ -82,7 +99,9 @@ def test_photos_by_photo(make_index: MakeIndex, storage: str) -> None:
             assert hits[0].score == pytest.approx(1, abs=0.01 if storage == "int8" else 1e-3)
             if storage == "float32":  # the others' pooled vectors are more exact than their regions
                 assert [hit.entry.path for hit in hits] == [other for _, other in scores[:10]]
-            np.testing.assert_allclose([hit.score for hit in hits], [s for s, _ in scores[:10]], atol=0.02)
+            np.testing.assert_allclose(
+                [hit.score for hit in hits], [s for s, _ in scores[:10]], atol=0.02
+            )
             assert [hit.regions.file for hit in hits] == [hit.entry.path for hit in hits]
 
 
@@ -97,8 +116,12 @@ def test_boxes_by_words(make_index: MakeIndex) -> None:
     )  # fmt: skip
     for engine in (ExactEngine(index), TwoStageEngine(index, candidates=5)):
         hits = engine.boxes(words, k=9)
-        assert [(hit.entry.path, hit.region) for hit in hits] == [(path, region) for _, path, region in expected[:9]]
-        np.testing.assert_allclose([hit.score for hit in hits], [s for s, *_ in expected[:9]], rtol=1e-5, atol=1e-5)
+        assert [(hit.entry.path, hit.region) for hit in hits] == [
+            (path, region) for _, path, region in expected[:9]
+        ]
+        np.testing.assert_allclose(
+            [hit.score for hit in hits], [s for s, *_ in expected[:9]], rtol=1e-5, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize("k", [1, 4, 100])
@@ -114,11 +137,16 @@ def test_each_photo_once_with_its_best_box(make_index: MakeIndex, k: int) -> Non
         hits = engine.boxes(words, k, once=True)
         assert [hit.entry.path for hit in hits] == expected
         assert [hit.region for hit in hits] == [best[path][1] for path in expected]
-        np.testing.assert_allclose([hit.score for hit in hits], [best[path][0] for path in expected], rtol=1e-5)
-    assert all(not hit.region for hit in ExactEngine(index).boxes(0 * words, k, once=True))  # of equals the first
+        np.testing.assert_allclose(
+            [hit.score for hit in hits], [best[path][0] for path in expected], rtol=1e-5
+        )
+    # Of equals the first
+    assert all(not hit.region for hit in ExactEngine(index).boxes(0 * words, k, once=True))
 
 
-def without_hubness(number: int, found: Callable[[int], tuple[Entry, Regions]] = made.found) -> tuple[Entry, Regions]:
+def without_hubness(
+    number: int, found: Callable[[int], tuple[Entry, Regions]] = made.found
+) -> tuple[Entry, Regions]:
     entry, regions = found(number)
     return entry, replace(regions, hubness=0.0)
 
@@ -158,7 +186,11 @@ def test_filters(shared: Index, path: str | None, days: tuple, sizes: tuple) -> 
         return named and dated and late and early and large and small
 
     expected = {entry.path for _, entry in shared.entries() if meets(entry)}
-    assert ExactEngine(shared).matching(where) == TwoStageEngine(shared, 3).matching(where) == len(expected)
+    assert (
+        ExactEngine(shared).matching(where)
+        == TwoStageEngine(shared, 3).matching(where)
+        == len(expected)
+    )
     for engine in (ExactEngine(shared), TwoStageEngine(shared, candidates=100)):
         assert {hit.entry.path for hit in engine.photos(query(0), 100, where)} == expected
         assert {hit.entry.path for hit in engine.like(query(0), 100, where)} == expected
@@ -175,23 +207,33 @@ def test_sentences_by_photo(make_index: MakeIndex) -> None:
     index = make_index([3])
     rng = np.random.default_rng(0)
     sentences = [
-        Sentence("x", ("x",) * n, np.zeros(n, np.int64), rng.normal(0, 1, (n, DIM)).astype(np.float32))
+        Sentence(
+            "x", ("x",) * n, np.zeros(n, np.int64), rng.normal(0, 1, (n, DIM)).astype(np.float32)
+        )
         for n in (1, 5, 2, 9, 3)
     ]
     regions = replace(index.regions(1), hubness=0.0)
-    expected = [sum(max(float(v @ s) for v in regions.vectors) for s in each.vectors) for each in sentences]
+    expected = [
+        sum(max(float(v @ s) for v in regions.vectors) for s in each.vectors) for each in sentences
+    ]
     ranked = rank_sentences(regions, sentences, k=3)
     assert [place for place, _ in ranked] == sorted(range(5), key=lambda i: -expected[i])[:3]
-    np.testing.assert_allclose([s for _, s in ranked], sorted(expected, reverse=True)[:3], rtol=1e-5)
+    np.testing.assert_allclose(
+        [s for _, s in ranked], sorted(expected, reverse=True)[:3], rtol=1e-5
+    )
     means = [score / len(each) for score, each in zip(expected, sentences, strict=True)]
     by_the_word = rank_sentences(regions, sentences, k=3, kind="mean")
     assert [place for place, _ in by_the_word] == sorted(range(5), key=lambda i: -means[i])[:3]
-    np.testing.assert_allclose([s for _, s in by_the_word], sorted(means, reverse=True)[:3], rtol=1e-5)
+    np.testing.assert_allclose(
+        [s for _, s in by_the_word], sorted(means, reverse=True)[:3], rtol=1e-5
+    )
     hubs = [replace(each, hubness=float(place)) for place, each in enumerate(sentences)]
     less = [score - 2.0 - place for place, score in enumerate(means)]
     by_hubness = rank_sentences(replace(regions, hubness=2.0), hubs, k=3, kind="mean")
     assert [place for place, _ in by_hubness] == sorted(range(5), key=lambda i: -less[i])[:3]
-    np.testing.assert_allclose([s for _, s in by_hubness], sorted(less, reverse=True)[:3], rtol=1e-5)
+    np.testing.assert_allclose(
+        [s for _, s in by_hubness], sorted(less, reverse=True)[:3], rtol=1e-5
+    )
     assert rank_sentences(regions, [], k=3) == []
 
 
@@ -218,7 +260,9 @@ def test_an_empty_index_finds_nothing(make_index: MakeIndex) -> None:
         ("*!a]*", []),
     ],
 )
-def test_patterns(make_index: MakeIndex, monkeypatch: pytest.MonkeyPatch, pattern: str, found: list[int]) -> None:
+def test_patterns(
+    make_index: MakeIndex, monkeypatch: pytest.MonkeyPatch, pattern: str, found: list[int]
+) -> None:
     """Brackets are literal, and letters are the same however they are composed."""
     paths = ["/photos/[2024] Rome/0.jpg", "/photos/caf\u00e9/1.jpg", "/photos/cafe\u0301/2.jpg"]
     made_as = made.found
@@ -236,7 +280,9 @@ def test_patterns(make_index: MakeIndex, monkeypatch: pytest.MonkeyPatch, patter
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf, np.inf, 3e38])
 @pytest.mark.parametrize("name", ["vectors", "pooled", "hubness"])
-def test_a_score_that_is_none_is_no_missing_photo(make_index: MakeIndex, name: str, value: float) -> None:
+def test_a_score_that_is_none_is_no_missing_photo(
+    make_index: MakeIndex, name: str, value: float
+) -> None:
     """Whatever the checksums say. NumPy's warnings, which are errors in tests, reach nobody."""
     sound = make_index([5])
     regions = sound.regions(2)
@@ -248,12 +294,17 @@ def test_a_score_that_is_none_is_no_missing_photo(make_index: MakeIndex, name: s
         "hubness": [lambda: exact.photos(query(0), 5)],
     }
     for search in (*searches[name], lambda: two_stages.photos(query(0), 5)):
-        with pytest.raises(DataError, match=f"{FIRST}: damaged, a vector gives a score that is not finite"):
+        with pytest.raises(
+            DataError, match=f"{FIRST}: damaged, a vector gives a score that is not finite"
+        ):
             search()
 
 
 def test_equal_photos_tie_wherever_they_lie(tmp_path: Path) -> None:
-    """A matrix product gives equal rows other last bits in other places: the first that was added must lead."""
+    """A matrix product gives equal rows other last bits in other places.
+
+    The first that was added must lead.
+    """
     rng, pack = np.random.default_rng(0), replace(made.PACK, dim=257)
     entry, _ = made.found(0)
     kinds = rng.normal(0, 1, (6, 7, 257)).astype(np.float32)  # (6 contents, 7 regions, h)
@@ -262,7 +313,9 @@ def test_equal_photos_tie_wherever_they_lie(tmp_path: Path) -> None:
     def copy(number: int, content: int, count: int) -> Columns:
         path = f"/photos/{number}.jpg"
         vectors, features = kinds[content, :count], np.empty((count, 0), np.float32)
-        seen = Regions(path, 50, 50, boxes[:count], np.ones(count, np.float32), features, vectors, 0.5)
+        seen = Regions(
+            path, 50, 50, boxes[:count], np.ones(count, np.float32), features, vectors, 0.5
+        )
         return columns_of(replace(entry, path=path, width=50, height=50), seen, "float32")
 
     contents = rng.integers(0, 6, 120)
@@ -283,8 +336,12 @@ def test_equal_photos_tie_wherever_they_lie(tmp_path: Path) -> None:
             assert numbers[0] == np.flatnonzero(contents == contents[numbers[0]])[0]
 
 
-@pytest.mark.parametrize("name", ["vectors", "pooled", "hubness", "boxes", "paths", "sha256", "mtimes_ns"])
-def test_what_a_search_reads_is_compared_with_its_checksums(make_index: MakeIndex, name: str) -> None:
+@pytest.mark.parametrize(
+    "name", ["vectors", "pooled", "hubness", "boxes", "paths", "sha256", "mtimes_ns"]
+)
+def test_what_a_search_reads_is_compared_with_its_checksums(
+    make_index: MakeIndex, name: str
+) -> None:
     index = make_index([5])
     damage(index, name, 0, 1)
     opened = Index.open(index.folder)
@@ -298,7 +355,9 @@ def test_what_a_search_reads_is_compared_with_its_checksums(make_index: MakeInde
         lambda: two_stages.photos(query(0), 5),
     ]
     for search in searches.get(name, every if name != "hubness" else every[:1]):
-        with pytest.raises(DataError, match=f"{FIRST}: damaged, its checksum does not fit in '{name}'"):
+        with pytest.raises(
+            DataError, match=f"{FIRST}: damaged, its checksum does not fit in '{name}'"
+        ):
             search()
 
 
@@ -306,7 +365,12 @@ def test_filters_are_not_compared_with_damage(make_index: MakeIndex) -> None:
     index = make_index([5])
     damage(index, "taken", 3, 1)
     damage(index, "dimensions", 3, 1)
-    for where in (Where(taken_from=made.day(0)), Where(taken_to=made.day(0)), Where(least=(1, 1)), Where(most=(1, 1))):
+    for where in (
+        Where(taken_from=made.day(0)),
+        Where(taken_to=made.day(0)),
+        Where(least=(1, 1)),
+        Where(most=(1, 1)),
+    ):
         with pytest.raises(DataError, match=f"{FIRST}: damaged, its checksum does not fit"):
             ExactEngine(Index.open(index.folder)).photos(query(0), 5, where)
 

@@ -51,7 +51,8 @@ def test_segments_are_safetensors(make_index: MakeIndex, storage: str) -> None:
     (segment,) = index.segments
     tensors = safetensors.numpy.load_file(index.folder / segment.record.file)
     checksums = tensors.pop("checksums")
-    assert (checksums.dtype, checksums.shape) == (np.uint32, (13 + (storage == "int8"),))  # a block each, if not empty
+    # A block each, if not empty
+    assert (checksums.dtype, checksums.shape) == (np.uint32, (13 + (storage == "int8"),))
     for name, tensor in tensors.items():
         assert np.array_equal(tensor, getattr(segment.columns, name)), name
     pooled = [index.regions(position).vectors.mean(axis=0) for position in range(5)]
@@ -73,14 +74,17 @@ def test_merging_changes_no_photo(make_index: MakeIndex, storage: str) -> None:
         assert len(writer.manifest.segments) < 5
     merged = Index.open(index.folder, PACK)
     merged.verify()
-    assert [entry for _, entry in merged.entries()] == [found(n)[0] for n in (0, 4, 5, 6, 7, 8, 10, 11, 12, 13)]
+    assert [entry for _, entry in merged.entries()] == [
+        found(n)[0] for n in (0, 4, 5, 6, 7, 8, 10, 11, 12, 13)
+    ]
     assert len(merged) == merged.photos == 10
     for position, entry in merged.entries():
         assert np.array_equal(merged.regions(position).vectors, before[entry.path].vectors)
         assert merged.regions(position).hubness == before[entry.path].hubness != 0
     files = {path.name for path in index.folder.iterdir() if segment_number(path.name)}
     assert files == {each.file for each in merged.manifest.segments}
-    assert [entry for _, entry in index.entries()]  # whoever opened it before still reads the old files
+    # Whoever opened it before still reads the old files
+    assert [entry for _, entry in index.entries()]
 
 
 def test_merging_keeps_few_segments_of_bounded_size(tmp_path: Path) -> None:
@@ -105,7 +109,11 @@ def test_a_segment_of_dropped_photos_vanishes(make_index: MakeIndex) -> None:
 
 def test_leftovers_of_a_killed_writer_are_cleared(make_index: MakeIndex) -> None:
     folder = make_index([2]).folder
-    for name in ("segment-000099.safetensors", "segment-000002.safetensors.new", "manifest.json.new"):
+    for name in (
+        "segment-000099.safetensors",
+        "segment-000002.safetensors.new",
+        "manifest.json.new",
+    ):
         (folder / name).write_bytes(b"half")
     (folder / "notes.txt").write_text("not ours")
     with IndexWriter(folder, PACK):
@@ -122,7 +130,9 @@ def test_a_writer_killed_before_its_first_commit_is_no_obstacle(tmp_path: Path) 
         assert not writer.manifest.segments
 
 
-def test_a_full_disk_changes_nothing(make_index: MakeIndex, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_changes_nothing(
+    make_index: MakeIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = make_index([3]).folder
 
     def full(descriptor: int) -> None:
@@ -143,7 +153,9 @@ def test_strangers_are_refused(make_index: MakeIndex, tmp_path: Path) -> None:
     folder = make_index([2]).folder
     other = replace(PACK, name="other", checksum="cd" * 32)
     for use in (lambda: Index.open(folder, other), lambda: IndexWriter(folder, other).__enter__()):
-        with pytest.raises(DataError, match=r"made with the pack 'tiny' \(abababababab\), not with 'other'.*--pack"):
+        with pytest.raises(
+            DataError, match=r"made with the pack 'tiny' \(abababababab\), not with 'other'.*--pack"
+        ):
             use()
     with pytest.raises(DataError, match="stores float32, not int8"):
         IndexWriter(folder, PACK, "int8").__enter__()
@@ -192,16 +204,25 @@ def test_damage_is_found(make_index: MakeIndex) -> None:
         ("taken", NO_DATE + 1, "before the year 1"),
     ],
 )
-def test_a_damaged_photo_is_named_as_such(make_index: MakeIndex, name: str, value: float, said: str) -> None:
+def test_a_damaged_photo_is_named_as_such(
+    make_index: MakeIndex, name: str, value: float, said: str
+) -> None:
     index = craft(make_index([3]), name, 0, value)
-    with pytest.raises(DataError, match=rf"segment-000001.*: damaged, .*{said}.*\. Delete the index and make it again"):
+    with pytest.raises(
+        DataError,
+        match=rf"segment-000001.*: damaged, .*{said}.*\. Delete the index and make it again",
+    ):
         index.regions(0)
     assert index.regions(1).vectors.shape[1] == index.manifest.pack.dim
 
 
 def test_every_date_of_a_photo_can_be_said() -> None:
     entry, regions = found(1)
-    for taken, text in ((FIRST_DATE, "-01-01T00:00:00"), (LAST_DATE, "9999-12-31T23:59:59"), (None, "")):
+    for taken, text in (
+        (FIRST_DATE, "-01-01T00:00:00"),
+        (LAST_DATE, "9999-12-31T23:59:59"),
+        (None, ""),
+    ):
         read = columns_of(replace(entry, taken=taken), regions, "float32").entry(0)
         assert read.taken == taken
         assert (read.to_json()["taken"] or "").endswith(text)
@@ -215,7 +236,9 @@ def index_of_a_file(folder: Path, photo: Path) -> Index:
         assert update.changed([photo]) == [photo]
         read, _ = read_file(str(photo))
         assert not update.knows(read)
-        update.add(replace(found(3)[0], path=read.path, sha256=read.sha256, state=read.state), found(3)[1])
+        update.add(
+            replace(found(3)[0], path=read.path, sha256=read.sha256, state=read.state), found(3)[1]
+        )
         update.commit()
     return Index.open(folder)
 
@@ -228,7 +251,9 @@ def test_regions_of_a_touched_photo_are_not_taken_from_a_damaged_segment(tmp_pat
     with IndexWriter(folder, PACK) as writer:
         update = Update(writer)
         assert update.changed([photo]) == [photo]
-        with pytest.raises(DataError, match=rf"{file.name}: damaged, its checksum does not fit in 'boxes'\. Delete"):
+        with pytest.raises(
+            DataError, match=rf"{file.name}: damaged, its checksum does not fit in 'boxes'\. Delete"
+        ):
             update.take_known(read_file(str(photo))[0])
     with pytest.raises(DataError, match="its checksum does not fit"):
         Index.open(folder).verify()
@@ -247,7 +272,9 @@ def test_merging_copies_no_damage(make_index: MakeIndex) -> None:
     assert file.exists()
 
 
-def test_a_damaged_segment_that_nothing_is_copied_from_can_be_left_behind(make_index: MakeIndex) -> None:
+def test_a_damaged_segment_that_nothing_is_copied_from_can_be_left_behind(
+    make_index: MakeIndex,
+) -> None:
     index = make_index([3, 3], dropped=[0, 1, 2])
     file = damage(index, "vectors", 0, np.nan)
     with IndexWriter(index.folder, PACK) as writer:
@@ -280,11 +307,13 @@ from regiontalk.errors import DataError
 from regiontalk.search.engine import ExactEngine, TwoStageEngine
 from regiontalk.search.index import Index
 index = Index.open(sys.argv[1])
-exact, stages, words = ExactEngine(index), TwoStageEngine(index, 5), np.ones((4, int(sys.argv[2])), np.float32)
+exact, stages = ExactEngine(index), TwoStageEngine(index, 5)
+words = np.ones((4, int(sys.argv[2])), np.float32)
 asks = {
     "photos": lambda: exact.photos(words, 7), "like": lambda: exact.like(words, 7),
     "boxes": lambda: exact.boxes(words, 7),
-    "stages": lambda: stages.photos(words, 7), "entry": lambda: index.entry(0), "regions": lambda: index.regions(0),
+    "stages": lambda: stages.photos(words, 7),
+    "entry": lambda: index.entry(0), "regions": lambda: index.regions(0),
     "verify": index.segments[0].columns.check,
 }
 for ask in asks.values():
@@ -306,5 +335,13 @@ def test_a_segment_that_is_cut_off_while_it_is_open(tmp_path: Path) -> None:
     ended = subprocess.run(line, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (0, "")
     said, file = ended.stdout.splitlines(), index.folder / index.manifest.segments[0].file
-    assert [each.split()[0] for each in said] == ["photos", "like", "boxes", "stages", "entry", "regions", "verify"]
+    assert [each.split()[0] for each in said] == [
+        "photos",
+        "like",
+        "boxes",
+        "stages",
+        "entry",
+        "regions",
+        "verify",
+    ]
     assert all(f"{file}: damaged, cut off since it was opened" in each for each in said)

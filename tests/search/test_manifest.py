@@ -1,4 +1,7 @@
-"""Manifests that somebody crafted: each is refused by name, nothing is read or deleted that they should not name."""
+"""Manifests that somebody crafted.
+
+Each is refused by name, nothing is read or deleted that they should not name.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,11 @@ MakeIndex = Callable[..., Index]
 posix = pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
 
 WRONG_NUMBERS = (
-    None, True, -1, 0, 1.0, 1.5, 10**30, -(10**30), 2**63, 2**64, 1e308, "1", "", [], [1], {}, math.inf, math.nan
+    None, True, -1, 0, 1.0, 1.5, 10**30, -(10**30), 2**63, 2**64, 1e308,
+    "1", "", [], [1], {}, math.inf, math.nan,
 )  # fmt: skip
-"""Values that no number of a manifest has: it has whole ones from 1 on, but for `crc32` and `dropped`."""
+"""Values that no number of a manifest has: it has whole ones from 1 on, but for `crc32` and
+`dropped`."""
 
 
 def craft(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
@@ -65,7 +70,10 @@ def test_a_manifest_that_is_not_what_it_should_be(make_index: MakeIndex) -> None
     file = folder / "manifest.json"
     whole = file.read_text()
     for fields, message in (
-        ({"format_version": 2}, "expected format_version 3 or 4, found 2.*make it again.*regiontalk index add"),
+        (
+            {"format_version": 2},
+            "expected format_version 3 or 4, found 2.*make it again.*regiontalk index add",
+        ),
         ({"format": "regiontalk-pack"}, "not the manifest of an index"),
         ({"storage": "int8"}, "checksum does not fit"),
         ({"sha256": "0"}, "checksum does not fit"),
@@ -92,8 +100,14 @@ def wrong_values() -> Iterator[tuple[str, Any]]:
         "segment-00000x.safetensors",
         "manifest.json",
     )
-    yield from (("file", value) for value in (*names, "segment-000001.safetensors\n", "segment-٠٠٠٠٠١.safetensors", 5))
-    yield from (("dropped", value) for value in ([2, 1], [1, 1], [-1], [4], [0.0], [True], ["0"], [[0]], {}, "0", None))
+    yield from (
+        ("file", value)
+        for value in (*names, "segment-000001.safetensors\n", "segment-٠٠٠٠٠١.safetensors", 5)
+    )
+    yield from (
+        ("dropped", value)
+        for value in ([2, 1], [1, 1], [-1], [4], [0.0], [True], ["0"], [[0]], {}, "0", None)
+    )
     yield from (("foreign", 1), ("photos", 5), ("regions", 3))
 
 
@@ -119,8 +133,9 @@ def test_the_next_number_is_above_all_that_count(make_index: MakeIndex, value: A
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("segments", None), ("segments", {}), ("segments", [1]), ("segments", [{}]), ("pack", None), ("pack", []),
-        ("pack", {"name": "tiny"}), ("storage", 5), ("storage", "float64"), ("foreign", 1), ("next_number", 2**64),
+        ("segments", None), ("segments", {}), ("segments", [1]), ("segments", [{}]), 
+        ("pack", None), ("pack", []), ("pack", {"name": "tiny"}), ("storage", 5),
+        ("storage", "float64"), ("foreign", 1), ("next_number", 2**64),
     ],
 )  # fmt: skip
 def test_fields_that_cannot_be(make_index: MakeIndex, field: str, value: Any) -> None:
@@ -131,7 +146,15 @@ def test_fields_that_cannot_be(make_index: MakeIndex, field: str, value: Any) ->
 
 @pytest.mark.parametrize(
     "pack",
-    [{"name": 5}, {"name": "a\nb"}, {"checksum": "ab"}, {"checksum": 5}, {"dim": 0}, {"dim": 8.0}, {"dim": 2**40}],
+    [
+        {"name": 5},
+        {"name": "a\nb"},
+        {"checksum": "ab"},
+        {"checksum": 5},
+        {"dim": 0},
+        {"dim": 8.0},
+        {"dim": 2**40},
+    ],
 )
 def test_a_pack_that_cannot_be(make_index: MakeIndex, pack: dict[str, Any]) -> None:
     folder = make_index([2]).folder
@@ -154,7 +177,12 @@ def test_a_key_counts_once(make_index: MakeIndex) -> None:
 
 def test_deep_and_huge_manifests(make_index: MakeIndex) -> None:
     folder = make_index([2]).folder
-    for text in ("[" * 100_000, '{"a":' * 100_000, "1" * 100_000, f'{{"format_version": {"9" * 5000}}}'):
+    for text in (
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "1" * 100_000,
+        f'{{"format_version": {"9" * 5000}}}',
+    ):
         (folder / "manifest.json").write_text(text)
         refused(folder)
 
@@ -168,7 +196,13 @@ def crafted(rng: random.Random, content: dict[str, Any]) -> None:
             if not (isinstance(place[key], dict | list) and place[key] and rng.random() < 0.8):
                 break
             place = place[key]
-        other = rng.choice(["segment-000001.safetensors", "segment-000002.safetensors", "segment-000003.safetensors"])
+        other = rng.choice(
+            [
+                "segment-000001.safetensors",
+                "segment-000002.safetensors",
+                "segment-000003.safetensors",
+            ]
+        )
         values = [*WRONG_NUMBERS[:-2], 1, 2, 3, other, [0], [0, 1], [rng.randrange(9)]]
         place[key] = deepcopy(rng.choice(values))
 
@@ -207,7 +241,9 @@ def test_no_file_that_is_not_regular_is_read(make_index: MakeIndex, name: str, k
 
 
 @posix
-@pytest.mark.parametrize("name", ["manifest.json.new", "segment-000002.safetensors.new", "segment-000002.safetensors"])
+@pytest.mark.parametrize(
+    "name", ["manifest.json.new", "segment-000002.safetensors.new", "segment-000002.safetensors"]
+)
 def test_a_writer_writes_through_no_link(make_index: MakeIndex, tmp_path: Path, name: str) -> None:
     folder, mine = make_index([2]).folder, tmp_path / "letter.txt"
     mine.write_text("my own words")

@@ -63,8 +63,14 @@ def test_from_nothing(tmp_path: Path, photos: Path, model: Model) -> None:
     index = open_index(folder, model)
     assert (len(index), list(index), folder.exists()) == (0, [], False)
     assert repr(index) == f"PhotoIndex({str(folder)!r}, photos=0)"
-    for ask in (lambda: index.search(SENTENCE), lambda: index.boxes("a dog"), lambda: index.like(photos / "a.jpg")):
-        with pytest.raises(DataError, match=r"expected an index, found none.*open_index\(DIR\)\.add\(PHOTOS\)"):
+    for ask in (
+        lambda: index.search(SENTENCE),
+        lambda: index.boxes("a dog"),
+        lambda: index.like(photos / "a.jpg"),
+    ):
+        with pytest.raises(
+            DataError, match=r"expected an index, found none.*open_index\(DIR\)\.add\(PHOTOS\)"
+        ):
             ask()
     changes = index.add(photos)
     assert changes == IndexChanges(4, 0, 0, 0, 0, 0, failures={}, gone=())
@@ -75,7 +81,9 @@ def test_from_nothing(tmp_path: Path, photos: Path, model: Model) -> None:
     Index.open(folder).verify()
 
 
-def test_photos_of_an_index(index: PhotoIndex, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_photos_of_an_index(
+    index: PhotoIndex, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert list(index) == [str(photos / name) for name in ("a.jpg", "b.png", "c.png", "more/d.jpg")]
     monkeypatch.chdir(photos)
     assert "a.jpg" in index and photos / "more" / "d.jpg" in index
@@ -91,23 +99,41 @@ def test_search_is_scoring_and_aligning_each_photo(index: PhotoIndex, model: Mod
     for each in found:
         aligned = model.align(each.file, SENTENCE)
         assert each.score == pytest.approx(scores[each.file], rel=1e-4, abs=1e-4)
-        assert [phrase.text for phrase in each.phrases] == [phrase.text for phrase in aligned.phrases]
-        assert [phrase.region for phrase in each.phrases] == [phrase.region for phrase in aligned.phrases]
+        assert [phrase.text for phrase in each.phrases] == [
+            phrase.text for phrase in aligned.phrases
+        ]
+        assert [phrase.region for phrase in each.phrases] == [
+            phrase.region for phrase in aligned.phrases
+        ]
         assert each.alignment is not None and each.alignment.regions is each.regions
     (read,) = model.read(SENTENCE)
-    assert [each.file for each in index.search(read, candidates=4)] == sorted(files, key=lambda file: -scores[file])
+    assert [each.file for each in index.search(read, candidates=4)] == sorted(
+        files, key=lambda file: -scores[file]
+    )
     assert len(index.search(SENTENCE)) == 4
 
 
 def test_results_are_typed_frozen_and_short(index: PhotoIndex) -> None:
     (found,) = index.search("dog", k=1)
     box = tuple(round(edge) for edge in found.phrases[0].box_xyxy)
-    assert repr(found) == f"FoundPhoto({found.file!r}, score={found.score:.2f}, phrases=['dog' {box}])"
+    assert (
+        repr(found) == f"FoundPhoto({found.file!r}, score={found.score:.2f}, phrases=['dog' {box}])"
+    )
     with pytest.raises(FrozenInstanceError):
         found.score = 1.0  # type: ignore[misc]
     content = found.to_dict()
     assert json.loads(json.dumps(content)) == content == found.to_json()
-    assert list(content) == ["rank", "file", "width", "height", "taken", "text", "score", "phrases", "text_words"]
+    assert list(content) == [
+        "rank",
+        "file",
+        "width",
+        "height",
+        "taken",
+        "text",
+        "score",
+        "phrases",
+        "text_words",
+    ]
     (like,) = index.like(found.regions, k=1)
     assert (like.phrases, like.alignment) == ((), None)
     assert repr(like) == f"FoundPhoto({like.file!r}, score=1.00)"
@@ -115,7 +141,17 @@ def test_results_are_typed_frozen_and_short(index: PhotoIndex) -> None:
     (boxed,) = index.boxes("dog", k=1)
     box = tuple(round(edge) for edge in boxed.box_xyxy)
     assert repr(boxed) == f"FoundBox({boxed.file!r}, score={boxed.score:.2f}, box={box})"
-    assert list(boxed.to_dict()) == ["rank", "file", "width", "height", "taken", "text", "region", "box_xyxy", "score"]
+    assert list(boxed.to_dict()) == [
+        "rank",
+        "file",
+        "width",
+        "height",
+        "taken",
+        "text",
+        "region",
+        "box_xyxy",
+        "score",
+    ]
 
 
 def test_boxes_are_found_by_the_sum_of_the_words(index: PhotoIndex, model: Model) -> None:
@@ -152,17 +188,31 @@ def test_like_takes_a_photo_in_every_form(index: PhotoIndex, photos: Path, model
 
 
 def test_own_texts(index: PhotoIndex, photos: Path) -> None:
-    """Photos that the index holds already get texts without being looked at; names that no pack knows are found."""
+    """Photos that the index holds already get texts without being looked at.
+
+    Names that no pack knows are found.
+    """
     (photos / "alt.csv").write_text(
         'file,caption\na.jpg,Anna in Zürich\nmore/d.jpg,"a dog, Anna"\nx.jpg,nobody\n', "utf-8"
     )
     seen: list[int] = []
-    changes = index.add(photos, captions=photos / "alt.csv", progress=lambda done, total: seen.append(total))
-    assert (changes.captioned, changes.unchanged, changes.other_names, seen) == (2, 4, ("x.jpg",), [])
+    changes = index.add(
+        photos, captions=photos / "alt.csv", progress=lambda done, total: seen.append(total)
+    )
+    assert (changes.captioned, changes.unchanged, changes.other_names, seen) == (
+        2,
+        4,
+        ("x.jpg",),
+        [],
+    )
     assert repr(changes) == "IndexChanges(unchanged=4, captioned=2, other_names=1)"
     assert index.add(photos, captions=photos / "alt.csv").captioned == 0
     (found,) = index.search("ZÜRICH")
-    assert (Path(found.file).name, found.text, found.text_words) == ("a.jpg", "Anna in Zürich", ("zürich",))
+    assert (Path(found.file).name, found.text, found.text_words) == (
+        "a.jpg",
+        "Anna in Zürich",
+        ("zürich",),
+    )
     assert (found.phrases, found.alignment) == ((), None)
     assert repr(found).endswith(", text='Anna in Zürich')")
     assert (found.to_dict()["text"], found.to_dict()["phrases"]) == ("Anna in Zürich", [])
@@ -184,7 +234,9 @@ def test_conditions(index: PhotoIndex) -> None:
     assert found(Where(path="*/more/*")) == {"d.jpg"}
     assert found(Where(least=(80, 1), most=(100, 48))) == {"b.png", "c.png"}
     assert found(Where(taken_from=date(1990, 1, 1))) == set()
-    assert [Path(each.file).name for each in index.boxes("dog", where=Where(path="*/more/*"))] == ["d.jpg"]
+    assert [Path(each.file).name for each in index.boxes("dog", where=Where(path="*/more/*"))] == [
+        "d.jpg"
+    ]
 
 
 def test_what_cannot_be_asked(index: PhotoIndex, photos: Path, tmp_path: Path) -> None:
@@ -206,7 +258,9 @@ def test_what_cannot_be_asked(index: PhotoIndex, photos: Path, tmp_path: Path) -
         other.search("dog")
 
 
-def test_folders_and_packs_that_are_none_of_its(index: PhotoIndex, photos: Path, tmp_path: Path, model: Model) -> None:
+def test_folders_and_packs_that_are_none_of_its(
+    index: PhotoIndex, photos: Path, tmp_path: Path, model: Model
+) -> None:
     with pytest.raises(DataError, match="is no index"):
         open_index(photos, model)
     with pytest.raises(DataError, match=r"was made with the pack 'tiny'.*load\(FOLDER\)"):
@@ -227,7 +281,9 @@ def test_one_broken_photo_does_not_stop_the_others(index: PhotoIndex, photos: Pa
     named = [photos, photos / "missing.jpg", photos / "empty"]
     changes = index.add(named, progress=lambda done, total: seen.append((done, total)))
     assert repr(changes) == "IndexChanges(added=1, unchanged=4, failures=3)"
-    assert set(changes.failures) == {str(photos / each) for each in ("broken.jpg", "missing.jpg", "empty")}
+    assert set(changes.failures) == {
+        str(photos / each) for each in ("broken.jpg", "missing.jpg", "empty")
+    }
     assert "no such file" in changes.failures[str(photos / "missing.jpg")]
     assert seen[-1] == (3, 3) and all(total == 3 for _, total in seen)
     assert len(index) == 5
@@ -251,7 +307,8 @@ def test_photos_that_are_gone(index: PhotoIndex, photos: Path) -> None:
     assert (kept.gone, kept.dropped, len(index)) == ((str(photos / "a.jpg"),), 0, 4)
     dropped = index.add(photos, prune=True)
     assert (dropped.gone, dropped.dropped, len(index)) == ((str(photos / "a.jpg"),), 1, 3)
-    assert index.add(photos, exclude=["more"], prune=True).gone == ()  # what is passed over is not gone
+    # What is passed over is not gone
+    assert index.add(photos, exclude=["more"], prune=True).gone == ()
     assert len(index) == 3
 
 
@@ -261,11 +318,16 @@ def test_remove(index: PhotoIndex, photos: Path) -> None:
     assert len(index) == 4
     assert index.remove(photos / "a.jpg") == 1
     assert index.remove([str(photos / "more"), photos / "b.png"]) == 2
-    assert (names(index), [Path(each.file).name for each in index.search("dog")]) == (["c.png"], ["c.png"])
+    assert (names(index), [Path(each.file).name for each in index.search("dog")]) == (
+        ["c.png"],
+        ["c.png"],
+    )
     assert (photos / "a.jpg").exists()
 
 
-def test_what_others_write_is_seen_after_closing(index: PhotoIndex, photos: Path, model: Model) -> None:
+def test_what_others_write_is_seen_after_closing(
+    index: PhotoIndex, photos: Path, model: Model
+) -> None:
     before = index.search("dog", k=1)[0]
     vectors = before.regions.vectors.copy()
     random_photo(9, (50, 50)).save(photos / "e.jpg")

@@ -38,8 +38,12 @@ def content(index: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_the_same_bytes_as_one_process(tmp_path: Path) -> None:
-    """An index that has some photos goes on, with more new ones than a commit, and moved, copied and broken ones."""
-    tiny_pack = write_tiny_pack(tmp_path / "pack", score="mean", bank=True).folder  # so that photos have hubness
+    """An index that has some photos goes on.
+
+    With more new ones than a commit, and moved, copied and broken ones.
+    """
+    # So that photos have hubness
+    tiny_pack = write_tiny_pack(tmp_path / "pack", score="mean", bank=True).folder
     photos, one, many = tmp_path / "photos", tmp_path / "one.index", tmp_path / "many.index"
     photos.mkdir()
     save_photos(photos, range(280, 290))

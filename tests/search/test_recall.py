@@ -14,10 +14,14 @@ from regiontalk.search.recall import PROBES, measure_recall
 
 from .made import DIM
 
-QUERIES = [np.random.default_rng(seed).normal(0, 1, (3, DIM)).astype(np.float32) for seed in range(4)]
+QUERIES = [
+    np.random.default_rng(seed).normal(0, 1, (3, DIM)).astype(np.float32) for seed in range(4)
+]
 
 
-def test_recall_is_the_share_that_is_found(make_index: Callable[..., Index], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recall_is_the_share_that_is_found(
+    make_index: Callable[..., Index], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(module, "CANDIDATES", (2, 5, 8, 30, 60))
     index = make_index([20, 20], dropped=[7])
     counted: list[None] = []
@@ -28,7 +32,9 @@ def test_recall_is_the_share_that_is_found(make_index: Callable[..., Index], mon
         shares = []
         for query in QUERIES:
             exact = {hit.entry.path for hit in ExactEngine(index).photos(query, 5)}
-            found = {hit.entry.path for hit in TwoStageEngine(index, each.candidates).photos(query, 5)}
+            found = {
+                hit.entry.path for hit in TwoStageEngine(index, each.candidates).photos(query, 5)
+            }
             shares.append(len(exact & found) / 5)
         assert each.recall == pytest.approx(np.mean(shares))
         assert each.worst == pytest.approx(min(shares))

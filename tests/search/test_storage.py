@@ -21,7 +21,9 @@ def test_float32_is_exact(vectors: np.ndarray) -> None:
 
 @given(VECTORS)
 def test_float16_keeps_three_digits(vectors: np.ndarray) -> None:
-    np.testing.assert_allclose(decode(*encode(vectors, "float16")), vectors, rtol=2**-11, atol=2**-24)
+    np.testing.assert_allclose(
+        decode(*encode(vectors, "float16")), vectors, rtol=2**-11, atol=2**-24
+    )
 
 
 @given(VECTORS)

@@ -1,4 +1,4 @@
-"""Words in people's own texts: which are looked for, where they stand, and how far they lift a photo."""
+"""Words in people's own texts: which are looked for, where, and how far they lift a photo."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ from regiontalk.search.writer import IndexWriter
 
 from . import made
 
-VOCABULARY = Vocabulary(["a", "beach", "dog", "on", "old", "red", "the"], [10, 0, 5, 4, 3, 2, 2, 1, 1])
+VOCABULARY = Vocabulary(
+    ["a", "beach", "dog", "on", "old", "red", "the"], [10, 0, 5, 4, 3, 2, 2, 1, 1]
+)
 
 
 def asked(sentence: str) -> TextQuery:
@@ -51,7 +53,12 @@ def words(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 1, (3, made.DIM)).astype(np.float32)
 
 
-def numbers(engine: Engine, query: TextQuery | None, k: int = 100, where: Where = Where()) -> list[int]:  # noqa: B008
+def numbers(
+    engine: Engine,
+    query: TextQuery | None,
+    k: int = 100,
+    where: Where = Where(),  # noqa: B008
+) -> list[int]:
     """The photos that an engine finds, by their numbers."""
     return [int(Path(hit.entry.path).stem) for hit in engine.photos(words(), k, where, query)]
 
@@ -98,12 +105,16 @@ SOME = st.sampled_from(["anna", "dog", "beach", "red", "old", "zoë", "the"])
     st.lists(SOME, min_size=1, max_size=5),
     st.integers(0, 9),
 )
-def test_lifts_are_what_the_rule_says(texts: list[list[str]], query: list[str], others: int) -> None:
+def test_lifts_are_what_the_rule_says(
+    texts: list[list[str]], query: list[str], others: int
+) -> None:
     """3 r + s², word by word."""
     held = {position: " ".join(text) for position, text in enumerate(texts) if text}
     photos, question = len(texts) + others, asked(" ".join(query))
     matched = Texts(held.items(), photos).match(question)
-    having = {word: sum(word in tokenise(text) for text in held.values()) for word in question.words}
+    having = {
+        word: sum(word in tokenise(text) for text in held.values()) for word in question.words
+    }
     weights = {word: log((len(held) + 1) / (d + 0.5)) for word, d in having.items()}
     expected = {}
     for position, text in held.items():
@@ -114,7 +125,9 @@ def test_lifts_are_what_the_rule_says(texts: list[list[str]], query: list[str], 
             if word in question.names
         ]
         if there:
-            expected[position] = 3 * sum(rare) + (sum(weights[word] for word in there) / sum(weights.values())) ** 2
+            expected[position] = (
+                3 * sum(rare) + (sum(weights[word] for word in there) / sum(weights.values())) ** 2
+            )
     if matched is None:
         assert not expected
     else:
@@ -123,7 +136,9 @@ def test_lifts_are_what_the_rule_says(texts: list[list[str]], query: list[str], 
 
 
 def test_a_photo_is_ranked_by_content_and_text(tmp_path: Path) -> None:
-    index = build(tmp_path / "index", 30, {3: "a red dog", 8: "Anna", 20: "an old dog", 29: "the dog of Anna"})
+    index = build(
+        tmp_path / "index", 30, {3: "a red dog", 8: "Anna", 20: "an old dog", 29: "the dog of Anna"}
+    )
     content = dict(
         zip(
             numbers(ExactEngine(index), None),
@@ -141,7 +156,9 @@ def test_a_photo_is_ranked_by_content_and_text(tmp_path: Path) -> None:
         assert numbers(engine, query) == expected
         assert numbers(engine, query, k=4) == expected[:4]  # pages do not change with their length
         for hit in engine.photos(words(), 30, query=query):
-            assert hit.score == pytest.approx(content[int(Path(hit.entry.path).stem)], rel=1e-5, abs=1e-5)
+            assert hit.score == pytest.approx(
+                content[int(Path(hit.entry.path).stem)], rel=1e-5, abs=1e-5
+            )
     assert expected[0] == 29 and set(expected[:2]) == {8, 29}
 
 
@@ -151,11 +168,15 @@ def test_a_name_puts_its_photo_at_the_top(tmp_path: Path, number: int) -> None:
     index = build(
         tmp_path / "index",
         24,
-        {number: "Anna, Bern", **{n: "a dog on the beach" for n in range(24) if n % 2 and n != number}},
+        {
+            number: "Anna, Bern",
+            **{n: "a dog on the beach" for n in range(24) if n % 2 and n != number},
+        },
     )
     for engine in (ExactEngine(index), TwoStageEngine(index, 1)):
         assert numbers(engine, asked("Anna with a dog"), k=1) == [number]
-        assert numbers(engine, asked("Anna")) == [number]  # the pack knows no word, content says nothing
+        # The pack knows no word, content says nothing
+        assert numbers(engine, asked("Anna")) == [number]
         assert engine.matching_texts(asked("Anna")) == 1
         assert numbers(engine, asked("Anna"), where=Where(path="/elsewhere/*")) == []
         assert engine.matching_texts(asked("Anna"), Where(path="/elsewhere/*")) == 0
@@ -173,7 +194,9 @@ def test_without_a_match_nothing_changes(tmp_path: Path) -> None:
 def test_copies_with_and_without_a_text(tmp_path: Path) -> None:
     """Equal content: only the text tells them apart."""
     entry, regions = made.found(5)
-    copies = [replace(entry, path=f"/photos/{n}.jpg", text="Anna" if n == 2 else "") for n in range(4)]
+    copies = [
+        replace(entry, path=f"/photos/{n}.jpg", text="Anna" if n == 2 else "") for n in range(4)
+    ]
     with IndexWriter(tmp_path / "index", made.PACK) as writer:
         writer.commit([columns_of(each, regions, "float32") for each in copies])
     index = Index.open(tmp_path / "index", made.PACK)
@@ -181,18 +204,34 @@ def test_copies_with_and_without_a_text(tmp_path: Path) -> None:
 
 
 def test_hostile_texts_take_bounded_time() -> None:
-    """Texts of many letters that nearly match, asked for many words: one pass for each word, each text found once."""
+    """Texts of many letters that nearly match, asked for many words.
+
+    One pass for each word, each text found once.
+    """
     texts = Texts([(n, "anna " * 2000) for n in range(50)], 50)
     matched = texts.match(asked(" ".join(["anna", *(f"ann{n}" for n in range(500))])))
     assert matched is not None and matched.positions.tolist() == list(range(50))
 
 
 def test_texts_are_stored_merged_and_dropped(tmp_path: Path) -> None:
-    """Only segments with texts have their columns: an index without any is, byte for byte, what it always was."""
-    plain, spoken = build(tmp_path / "plain", 6, {}), build(tmp_path / "spoken", 6, {1: "Anna\nin Zürich", 5: "東京"})
+    """Only segments with texts have their columns.
+
+    An index without any is, byte for byte, what it always was.
+    """
+    plain, spoken = (
+        build(tmp_path / "plain", 6, {}),
+        build(tmp_path / "spoken", 6, {1: "Anna\nin Zürich", 5: "東京"}),
+    )
     versions = [read_manifest_version(index) for index in (plain, spoken)]
     assert versions == [3, 4]
-    assert [entry.text for _, entry in spoken.entries()] == ["", "Anna\nin Zürich", "", "", "", "東京"]
+    assert [entry.text for _, entry in spoken.entries()] == [
+        "",
+        "Anna\nin Zürich",
+        "",
+        "",
+        "",
+        "東京",
+    ]
     spoken.verify()
     with IndexWriter(spoken.folder, made.PACK, most_photos=16) as writer:
         writer.merge()
@@ -200,7 +239,9 @@ def test_texts_are_stored_merged_and_dropped(tmp_path: Path) -> None:
         file = writer.manifest.segments[0].file
         merged = Index.open(spoken.folder, made.PACK)
         merged.verify()
-        assert [entry.text for _, entry in merged.entries()] == [entry.text for _, entry in spoken.entries()]
+        assert [entry.text for _, entry in merged.entries()] == [
+            entry.text for _, entry in spoken.entries()
+        ]
         writer.commit([], [(file, 1), (file, 3), (file, 4), (file, 5)])
         assert len(Index.open(spoken.folder).texts) == 0
         writer.merge()
@@ -233,7 +274,10 @@ def test_damaged_texts_are_named(tmp_path: Path) -> None:
 
 
 def test_a_text_stays_with_its_photo(tmp_path: Path) -> None:
-    """Moved, copied, touched, or changed in its place; until another text is given, which may be none."""
+    """Moved, copied, touched, or changed in its place.
+
+    Until another text is given, which may be none.
+    """
     (entry, regions), other = made.found(1), made.found(2)[1]
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -251,18 +295,29 @@ def test_a_text_stays_with_its_photo(tmp_path: Path) -> None:
             update.put_texts()
         index = Index.open(tmp_path / "index", made.PACK)
         index.verify()
-        return {Path(each.path).stem: each.text for _, each in index.entries()}, update.tally.captioned
+        return {
+            Path(each.path).stem: each.text for _, each in index.entries()
+        }, update.tally.captioned
 
-    assert run({paths["a"]: "Anna"}, lambda update: update.add(replace(entry, path=paths["a"]), regions)) == (
+    assert run(
+        {paths["a"]: "Anna"}, lambda update: update.add(replace(entry, path=paths["a"]), regions)
+    ) == (
         {"a": "Anna"},
         1,
     )
     assert run({}, lambda update: update.take_known(read("a"))) == ({"a": "Anna"}, 0)  # touched
-    assert run({}, lambda update: update.take_known(read("b"))) == ({"b": "Anna"}, 0)  # moved: there is no a.jpg
+    # Moved: there is no a.jpg
+    assert run({}, lambda update: update.take_known(read("b"))) == ({"b": "Anna"}, 0)
     Path(paths["b"]).touch()
-    assert run({paths["c"]: "Bern"}, lambda update: update.take_known(read("c"))) == ({"b": "Anna", "c": "Bern"}, 1)
-    assert run({}, lambda update: update.take_known(read("b"))) == ({"b": "Anna", "c": "Bern"}, 0)  # not its copy's
-    edited = replace(entry, path=paths["b"], sha256=b"e" * 32, width=other.width, height=other.height)
+    assert run({paths["c"]: "Bern"}, lambda update: update.take_known(read("c"))) == (
+        {"b": "Anna", "c": "Bern"},
+        1,
+    )
+    # Not its copy's
+    assert run({}, lambda update: update.take_known(read("b"))) == ({"b": "Anna", "c": "Bern"}, 0)
+    edited = replace(
+        entry, path=paths["b"], sha256=b"e" * 32, width=other.width, height=other.height
+    )
     assert run({}, lambda update: update.add(edited, other)) == ({"b": "Anna", "c": "Bern"}, 0)
     nothing = dict.fromkeys(paths.values(), "")
     assert run(nothing, lambda update: None) == ({"b": "", "c": ""}, 2)

@@ -34,8 +34,13 @@ def test_one_writer_at_a_time(make_index: MakeIndex) -> None:
 
 
 def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
-    code = f"import os, pathlib; from regiontalk.search.writer import WriterLock; p = pathlib.Path({str(tmp_path)!r})\n"
-    ended = subprocess.run([sys.executable, "-c", code + "WriterLock(p).__enter__(); os._exit(9)"], check=False)
+    code = (
+        "import os, pathlib; from regiontalk.search.writer import WriterLock; "
+        f"p = pathlib.Path({str(tmp_path)!r})\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code + "WriterLock(p).__enter__(); os._exit(9)"], check=False
+    )
     assert ended.returncode == 9
     assert (tmp_path / "lock").read_text().startswith("process ")
     with WriterLock(tmp_path):
@@ -59,7 +64,9 @@ def test_a_file_system_without_locks_is_no_other_process(
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.EACCES])
-def test_another_process_is_told_by_two_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_another_process_is_told_by_two_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
     def refuse(stream: object) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -77,7 +84,10 @@ def test_the_file_of_a_lock_is_no_other_file(
     mine.write_text("my own words")
     (folder / "lock").unlink()
     link(mine, folder / "lock")
-    with pytest.raises(DataError, match=r"lock: expected .*, found (a link|something else)"), IndexWriter(folder, PACK):
+    with (
+        pytest.raises(DataError, match=r"lock: expected .*, found (a link|something else)"),
+        IndexWriter(folder, PACK),
+    ):
         pass
     assert mine.read_text() == "my own words"
 
@@ -85,7 +95,10 @@ def test_the_file_of_a_lock_is_no_other_file(
 @posix
 def test_a_lock_that_leads_nowhere_makes_no_file(tmp_path: Path) -> None:
     (tmp_path / "lock").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(DataError, match="lock: expected a plain file, found a link"), WriterLock(tmp_path):
+    with (
+        pytest.raises(DataError, match="lock: expected a plain file, found a link"),
+        WriterLock(tmp_path),
+    ):
         pass
     assert not (tmp_path / "elsewhere").exists()
 
@@ -93,7 +106,10 @@ def test_a_lock_that_leads_nowhere_makes_no_file(tmp_path: Path) -> None:
 @posix
 def test_a_lock_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "lock")
-    with pytest.raises(DataError, match="lock: expected a regular file, found a pipe"), WriterLock(tmp_path):
+    with (
+        pytest.raises(DataError, match="lock: expected a regular file, found a pipe"),
+        WriterLock(tmp_path),
+    ):
         pass
 
 

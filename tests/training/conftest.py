@@ -1,4 +1,7 @@
-"""The fixtures of `small_world`, where there is PyTorch to make them; without it these tests are skipped, by name."""
+"""The fixtures of `small_world`, where there is PyTorch to make them.
+
+Without it these tests are skipped, by name.
+"""
 
 from __future__ import annotations
 

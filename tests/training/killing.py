@@ -14,7 +14,7 @@ ALWAYS, NEVER = -1.0, 1e9
 
 
 def kill(training: Callable[[], object], step: int, checkpoint_seconds: float) -> None:
-    """Run a training and kill it as it is about to take a step, counted from 1 through all its stages."""
+    """Run a training and kill it before a step, counted from 1 through all its stages."""
     take_step, count = loop.take_step, 0
 
     def falter(*arguments: object) -> dict[str, Tensor]:

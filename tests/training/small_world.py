@@ -1,4 +1,7 @@
-"""A small world to train on: drawn shapes with captions, and photos with named boxes. Nothing from outside."""
+"""A small world to train on: drawn shapes with captions, and photos with named boxes.
+
+Nothing from outside.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ from regiontalk.training.vision_net import VisionNet, float_pixels
 
 TINY = "efficientnet-lite-tiny"
 efficientnet_lite.VARIANTS[TINY] = Variant(0.2, 0.4, "")
-"""The project's own kind of backbone, of a size that trains in a test; nothing was published for it."""
+"""The project's own kind of backbone, of a size that trains in a test; nothing was published for
+it."""
 
 COLOURS = {
     "red": (220, 30, 30),
@@ -52,7 +56,11 @@ def draw_shape(colour: str, shape: str) -> Image.Image:
 
 
 def say(colour: str, shape: str) -> list[str]:
-    return [f"A {colour} {shape} .", f"there is a {shape} which is {colour}", f"The {shape} is {colour} and large"]
+    return [
+        f"A {colour} {shape} .",
+        f"there is a {shape} which is {colour}",
+        f"The {shape} is {colour} and large",
+    ]
 
 
 @pytest.fixture(scope="session")
@@ -76,11 +84,15 @@ def shapes_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def vision_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished vision run with random weights: even random convolutions tell shapes and colours apart."""
+    """A finished vision run with random weights, which tell shapes and colours apart even so."""
     torch.manual_seed(1)
     folder = tmp_path_factory.mktemp("vision")
-    settings = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0)
-    photos = np.stack([np.asarray(draw_shape(colour, shape)) for colour in COLOURS for shape in SHAPES])
+    settings = VisionSettings(
+        size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0
+    )
+    photos = np.stack(
+        [np.asarray(draw_shape(colour, shape)) for colour in COLOURS for shape in SHAPES]
+    )
     network = VisionNet(EfficientNetLiteBackbone(TINY, 32)).train()
     with torch.no_grad():
         for _ in range(50):  # as after training, its statistics are those of photos
@@ -91,9 +103,14 @@ def vision_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def normalise_map(backbone: EfficientNetLiteBackbone, photos: torch.Tensor) -> None:
-    """Centre and scale each channel before its ReLU, as training does: else half float numbers could not hold it."""
+    """Centre and scale each channel before its ReLU, as training does.
+
+    Else half float numbers could not hold it.
+    """
     fine, coarse = backbone.network.maps(photos)
-    fused = backbone.fuse_fine(fine) + F.interpolate(backbone.fuse_coarse(coarse), scale_factor=2.0, mode="nearest")
+    fused = backbone.fuse_fine(fine) + F.interpolate(
+        backbone.fuse_coarse(coarse), scale_factor=2.0, mode="nearest"
+    )
     mean, deviation = fused.mean((0, 2, 3)), fused.std((0, 2, 3))
     for layer in (backbone.fuse_fine, backbone.fuse_coarse):
         layer.weight.div_(deviation[:, None, None, None])
@@ -107,9 +124,14 @@ def box_labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lines = []
     for photo in range(300):
         name = f"{photo:03}.png"
-        Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(folder / name, compress_level=0)
+        Image.fromarray(rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)).save(
+            folder / name, compress_level=0
+        )
         boxes = np.sort(rng.random((2, 2, 2)), axis=1).reshape(2, 4).tolist()
-        names = [[["sofa"], ["couch"], ["triangle", "shape"], []][photo % 4], [["circle"], []][photo % 2]]
+        names = [
+            [["sofa"], ["couch"], ["triangle", "shape"], []][photo % 4],
+            [["circle"], []][photo % 2],
+        ]
         if photo == 0:
             names[0] = ["zebra"]  # too rare to be taught
         things = [{"box": box, "names": each} for box, each in zip(boxes, names, strict=True)]

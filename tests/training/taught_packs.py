@@ -1,4 +1,7 @@
-"""Tiny packs of every kind that may be taught: with attention or a bank, with placed words, of either words network."""
+"""Tiny packs of every kind that may be taught.
+
+With attention or a bank, with placed words, of either words network.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,14 @@ import numpy as np
 from regiontalk.pack import PLACED, Pack, save_pack
 from regiontalk.settings import AlignmentSettings, BankSettings
 
-from ..tiny_pack import EMBEDDING, tiny_arrays, tiny_bank, tiny_settings, tiny_vision_onnx, tiny_vocabulary
+from ..tiny_pack import (
+    EMBEDDING,
+    tiny_arrays,
+    tiny_bank,
+    tiny_settings,
+    tiny_vision_onnx,
+    tiny_vocabulary,
+)
 
 PLACED_WORDS = ("corgi", "mädchen")
 VECTOR_DIM = 4
@@ -18,11 +28,19 @@ KINDS = ("plain", "attention")
 
 
 def write_pack(folder: Path, kind: str, training_photos: np.ndarray | None = None) -> Pack:
-    """A tiny pack: "plain" as in the paper, with LSTMs; "attention" has all that a pack may have."""
+    """A tiny pack: "plain" as in the paper, with LSTMs.
+
+    "attention" has all that a pack may have.
+    """
     if kind == "plain":
         settings = tiny_settings("lstm")
         return save_pack(
-            folder, settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary(), training_photos
+            folder,
+            settings,
+            tiny_arrays(settings),
+            tiny_vision_onnx(),
+            tiny_vocabulary(),
+            training_photos,
         )
     settings = tiny_settings("gru", "gru")
     settings = replace(

@@ -27,9 +27,14 @@ GERMAN = {
 
 
 def write_photos(
-    folder: Path, count: int = 60, splits: Sequence[str] = (), say: str = "Ein {colour} {shape} auf Grau."
+    folder: Path,
+    count: int = 60,
+    splits: Sequence[str] = (),
+    say: str = "Ein {colour} {shape} auf Grau.",
 ) -> Path:
-    """A folder of photos with `captions.csv`; each kind of shape comes again and again, a little brighter.
+    """A folder of photos with `captions.csv`.
+
+    Each kind of shape comes again and again, a little brighter.
 
     Args:
         splits: of the first photos, then again and again; none for data without splits.
@@ -45,5 +50,7 @@ def write_photos(
             pixels = np.asarray(draw_shape(colour, shape), np.int64) + number % 9
             Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number:03}.png")
             caption = say.format(colour=GERMAN[colour], shape=GERMAN[shape], number=number)
-            writer.writerow([f"{number:03}.png", caption, *([splits[number % len(splits)]] if splits else [])])
+            writer.writerow(
+                [f"{number:03}.png", caption, *([splits[number % len(splits)]] if splits else [])]
+            )
     return folder

@@ -36,11 +36,15 @@ def make_words_net(cell: str = "rnn") -> WordsNet:
 @pytest.mark.parametrize("cell", ["rnn", "gru"])
 @given(st.lists(st.lists(st.integers(1, 8), min_size=1, max_size=6), min_size=1, max_size=5))
 @settings(max_examples=30, deadline=None)
-def test_words_net_equals_the_runtime_whatever_the_padding(cell: str, sentences: list[list[int]]) -> None:
+def test_words_net_equals_the_runtime_whatever_the_padding(
+    cell: str, sentences: list[list[int]]
+) -> None:
     net, ids = make_words_net(cell), [np.array(s) for s in sentences]
     with torch.no_grad():
         vectors = net(*pad_ids(ids)).numpy()
-    read = WordsReader({name: value.detach().numpy() for name, value in net.named_parameters()}, cell).read(ids)
+    read = WordsReader(
+        {name: value.detach().numpy() for name, value in net.named_parameters()}, cell
+    ).read(ids)
     for ours, theirs in zip(vectors, read, strict=True):
         np.testing.assert_allclose(ours[: len(theirs)], theirs, atol=1e-5)
         assert not ours[len(theirs) :].any()
@@ -71,7 +75,9 @@ def test_the_first_words_of_a_file_that_captions_lack(tmp_path: Path) -> None:
     file = tmp_path / "vectors.txt"
     file.write_text("dog 3 4\nzither 0 2\nnew york 1 2\n's 1 1\naardvark 6 8\n")
     vocabulary = Vocabulary(["dog", "cat"], [5, 0, 5, 5])
-    np.testing.assert_allclose(vectors_of(file, vocabulary), [[0, 0], [0, 0], [0.6, 0.8], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(
+        vectors_of(file, vocabulary), [[0, 0], [0, 0], [0.6, 0.8], [0, 0]], atol=1e-6
+    )
     found = first_vectors(file, vocabulary, 2)
     assert list(found) == ["zither", "aardvark"]
     np.testing.assert_allclose(list(found.values()), [[0, 1], [0.6, 0.8]], atol=1e-6)

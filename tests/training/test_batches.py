@@ -1,4 +1,4 @@
-"""Batches: everything comes round once, whoever makes it, and nothing depends on how a run was cut."""
+"""Batches: each item once an epoch, whoever makes them and however a run was cut."""
 
 from __future__ import annotations
 
@@ -51,7 +51,9 @@ def assert_same(one: Made, other: Made) -> None:
     assert (one.step, one.nothing) == (other.step, other.nothing)
     np.testing.assert_array_equal(one.inner.large, other.inner.large)
     assert one.inner.large.dtype == other.inner.large.dtype
-    assert [each.tolist() for each in one.inner.rows] == [each.tolist() for each in other.inner.rows]
+    assert [each.tolist() for each in one.inner.rows] == [
+        each.tolist() for each in other.inner.rows
+    ]
     assert one.ids.tolist() == other.ids.tolist()
 
 
@@ -140,7 +142,11 @@ def test_an_epoch_offers_every_caption_of_five(captions: int) -> None:
         assert seen == Counter(range(40))
 
 
-@given(st.lists(st.integers(0, 4), min_size=1, max_size=9).filter(any), st.integers(1, 6), st.integers(1, 4))
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=9).filter(any),
+    st.integers(1, 6),
+    st.integers(1, 4),
+)
 def test_rows_fit_whatever_the_numbers(counts: list[int], batch: int, captions: int) -> None:
     sentences = sentences_of(counts)
     order = CaptionedPhotos(sentences, batch, captions, seed=0)
@@ -158,7 +164,9 @@ def test_a_step_is_the_same_whenever_it_is_asked_for() -> None:
     one, other = (CaptionedPhotos(sentences, 2, 2, seed=5) for _ in range(2))
     expected = [one.rows(step) for step in range(12)]
     for step in (11, 0, 7):
-        assert all(np.array_equal(a, b) for a, b in zip(expected[step], other.rows(step), strict=True))
+        assert all(
+            np.array_equal(a, b) for a, b in zip(expected[step], other.rows(step), strict=True)
+        )
     assert any(not np.array_equal(expected[0][1], rows) for _, rows in expected[1:])
 
 
@@ -194,7 +202,9 @@ def test_a_small_share_is_still_a_turn() -> None:
     share=st.floats(0.1, 5),
     seed=st.integers(0, 100),
 )
-def test_a_mixture_passes_over_each_source_as_often_as_its_share(sizes: list[int], share: float, seed: int) -> None:
+def test_a_mixture_passes_over_each_source_as_often_as_its_share(
+    sizes: list[int], share: float, seed: int
+) -> None:
     rows = mixture(sizes, [share] * len(sizes), seed)
     np.testing.assert_array_equal(rows, mixture(sizes, [share] * len(sizes), seed))
     for number, size in enumerate(sizes):

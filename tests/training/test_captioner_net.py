@@ -26,8 +26,14 @@ REGION = 3 + GEOMETRY
 
 def make_captioner_net(cell: str, attention: int = 0) -> CaptionerNet:
     torch.manual_seed(1)
-    attends = Attention(REGION, hidden=6, attention=attention, embedding=4, dropout=0.5) if attention else None
-    net = CaptionerNet(COUNTS, 3, cell, hidden=6, embedding=4, dropout=0.5, attention=attends).eval()
+    attends = (
+        Attention(REGION, hidden=6, attention=attention, embedding=4, dropout=0.5)
+        if attention
+        else None
+    )
+    net = CaptionerNet(
+        COUNTS, 3, cell, hidden=6, embedding=4, dropout=0.5, attention=attends
+    ).eval()
     for parameter in net.parameters():
         torch.nn.init.normal_(parameter, std=0.5)
     net.set_statistics(make_contexts(30, attention > 0, seed=1))
@@ -53,7 +59,9 @@ def test_captioner_net_equals_the_runtime_step_by_step(cell: str, attention: int
     words = np.random.default_rng(3).integers(2, 7, size=(5, 4))
     words[:, 0] = Vocabulary.BOUNDARY
     with torch.no_grad():
-        logits, looks = net(Seen.of(contexts), torch.from_numpy(words), torch.ones(5, 4, dtype=torch.bool))
+        logits, looks = net(
+            Seen.of(contexts), torch.from_numpy(words), torch.ones(5, 4, dtype=torch.bool)
+        )
     expected = logits.log_softmax(-1).reshape(5, 4, -1).numpy()
     captioner = Captioner(folded_captioner(net.state_dict()), cell)
     assert captioner.attention is (attention > 0)
@@ -105,5 +113,8 @@ def test_a_text_that_goes_on_teaches_no_end() -> None:
 
 
 def test_unknown_words_are_never_learnt() -> None:
-    targets, mask = torch.tensor([[3, Vocabulary.UNKNOWN, 0, 4]]), torch.tensor([[True, True, True, False]])
+    targets, mask = (
+        torch.tensor([[3, Vocabulary.UNKNOWN, 0, 4]]),
+        torch.tensor([[True, True, True, False]]),
+    )
     assert learnt_places(targets, mask).tolist() == [[True, False, True, False]]

@@ -1,4 +1,4 @@
-"""Checkpoints: what is damaged, of another run or cannot be written is told, and never half taken."""
+"""Checkpoints: what is damaged, foreign or not writable is told, and never half taken."""
 
 from __future__ import annotations
 
@@ -13,15 +13,28 @@ from safetensors.torch import save
 
 from regiontalk.errors import TrainingError
 from regiontalk.training import checkpoint
-from regiontalk.training.checkpoint import FILE_NAME, load_checkpoint, read_finished_json, save_checkpoint
+from regiontalk.training.checkpoint import (
+    FILE_NAME,
+    load_checkpoint,
+    read_finished_json,
+    save_checkpoint,
+)
 
 from .test_loop import make_task
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [("[1]", "an object expected"), ('{"a": 1', "damaged"), ('{"a": 1}', "no b"), (None, "not found")]
+    ("text", "told"),
+    [
+        ("[1]", "an object expected"),
+        ('{"a": 1', "damaged"),
+        ('{"a": 1}', "no b"),
+        (None, "not found"),
+    ],
 )
-def test_what_a_finished_run_says_is_told_where_it_is_damaged(tmp_path: Path, text: str | None, told: str) -> None:
+def test_what_a_finished_run_says_is_told_where_it_is_damaged(
+    tmp_path: Path, text: str | None, told: str
+) -> None:
     def made(content: dict[str, object]) -> object:
         if "b" not in content:
             raise ValueError("no b")
@@ -35,7 +48,9 @@ def test_what_a_finished_run_says_is_told_where_it_is_damaged(tmp_path: Path, te
     assert read_finished_json(tmp_path, "run.json", made) == 2
 
 
-def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     task = make_task()
     save_checkpoint(tmp_path, task.network, task.optimiser, 3, task.run)
     kept = (tmp_path / FILE_NAME).read_bytes()
@@ -44,14 +59,18 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, monkeypatch: pytes
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: cannot be written \(No space"):
+    with pytest.raises(
+        TrainingError, match=r"checkpoint\.safetensors: cannot be written \(No space"
+    ):
         save_checkpoint(tmp_path, task.network, task.optimiser, 4, task.run)
-    assert [file.name for file in tmp_path.iterdir()] == [FILE_NAME] and (tmp_path / FILE_NAME).read_bytes() == kept
+    assert [file.name for file in tmp_path.iterdir()] == [FILE_NAME] and (
+        tmp_path / FILE_NAME
+    ).read_bytes() == kept
 
 
 @pytest.mark.parametrize("seed", range(40))
 def test_a_damaged_checkpoint_is_refused_by_name(tmp_path: Path, seed: int) -> None:
-    """Bytes changed, cut off, moved or doubled: never a traceback of another kind, never other weights."""
+    """Bytes changed, cut off, moved or doubled: only the known error, never other weights."""
     task, other = make_task(), make_task()
     save_checkpoint(tmp_path, task.network, task.optimiser, 3, task.run)
     file, rng = tmp_path / FILE_NAME, np.random.default_rng(seed)
@@ -82,7 +101,9 @@ def test_a_checkpoint_without_a_checksum_is_refused(tmp_path: Path) -> None:
 
 def test_a_whole_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     task = make_task()
-    checkpoint.write_tensors({"network.a": torch.zeros(1)}, tmp_path / FILE_NAME, {"run": task.run, "step": "3"})
+    checkpoint.write_tensors(
+        {"network.a": torch.zeros(1)}, tmp_path / FILE_NAME, {"run": task.run, "step": "3"}
+    )
     with pytest.raises(TrainingError, match="does not fit this run"):
         load_checkpoint(tmp_path, task.network, task.optimiser, task.run)
 
@@ -95,7 +116,9 @@ def test_too_little_memory_is_no_damage(tmp_path: Path, monkeypatch: pytest.Monk
         raise RuntimeError("unable to mmap 40000080 bytes from file: Cannot allocate memory (12)")
 
     monkeypatch.setattr(checkpoint, "safe_open", fail)
-    with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: too little memory to read it"):
+    with pytest.raises(
+        TrainingError, match=r"checkpoint\.safetensors: too little memory to read it"
+    ):
         load_checkpoint(tmp_path, task.network, task.optimiser, "{}")
 
 

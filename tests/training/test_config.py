@@ -35,11 +35,17 @@ def write(folder: Path, text: str) -> Path:
 
 def test_values_defaults_and_paths_relative_to_the_file(tmp_path: Path) -> None:
     file = write(
-        tmp_path, 'output = "runs/a"\nrate = 1\nsizes = [[128, 3], [224, 1]]\nstart = "runs/b"\nshuffle = false'
+        tmp_path,
+        'output = "runs/a"\nrate = 1\nsizes = [[128, 3], [224, '
+        '1]]\nstart = "runs/b"\nshuffle = false',
     )
     config = read_config(file, Sample)
     assert config == Sample(
-        output=tmp_path / "runs/a", rate=1.0, sizes=((128, 3), (224, 1)), start=tmp_path / "runs/b", shuffle=False
+        output=tmp_path / "runs/a",
+        rate=1.0,
+        sizes=((128, 3), (224, 1)),
+        start=tmp_path / "runs/b",
+        shuffle=False,
     )
     assert isinstance(config.rate, float)
 
@@ -69,8 +75,12 @@ def test_a_wrong_file_is_told_what_is_wrong(tmp_path: Path, text: str, told: str
 
 def test_datasets_with_shares(tmp_path: Path) -> None:
     paths = "".join(f'{name} = "{name}"\n' for name in PATHS[AlignmentConfig])
-    config = read_config(write(tmp_path, paths + 'data = [["a", 1], ["b", 0.5]]\ndev = ["a"]'), AlignmentConfig)
-    assert config.data == ((tmp_path / "a", 1.0), (tmp_path / "b", 0.5)) and config.dev == (tmp_path / "a",)
+    config = read_config(
+        write(tmp_path, paths + 'data = [["a", 1], ["b", 0.5]]\ndev = ["a"]'), AlignmentConfig
+    )
+    assert config.data == ((tmp_path / "a", 1.0), (tmp_path / "b", 0.5)) and config.dev == (
+        tmp_path / "a",
+    )
 
 
 def test_a_missing_or_binary_file(tmp_path: Path) -> None:
@@ -100,7 +110,9 @@ PATHS = {
     ExportConfig: ("output", "vision", "alignment", "photo_captioner", "region_captioner"),
 }
 """What each kind of file must name."""
-DATASETS = dict.fromkeys((AlignmentConfig, CaptionerConfig), 'data = [["data", 1]]\ndev = ["data"]\n')
+DATASETS = dict.fromkeys(
+    (AlignmentConfig, CaptionerConfig), 'data = [["data", 1]]\ndev = ["data"]\n'
+)
 
 
 @pytest.mark.parametrize(
@@ -112,19 +124,37 @@ DATASETS = dict.fromkeys((AlignmentConfig, CaptionerConfig), 'data = [["data", 1
         (VisionConfig, "jitter = 2", "jitter: expected a number from 0 to 1"),
         (VisionConfig, "seed = -1", "seed: expected a whole number from 0"),
         (AlignmentConfig, "clip = 0", "clip: expected a number from 1e-12"),
-        (AlignmentConfig, "vision_learning_rate = 1e-4\nsizes = [[224, 0]]", "sizes: at least one epoch at each size"),
-        (AlignmentConfig, 'cell = "gru"\nrecurrent = false', 'recurrent = false needs cell = "rnn"'),
+        (
+            AlignmentConfig,
+            "vision_learning_rate = 1e-4\nsizes = [[224, 0]]",
+            "sizes: at least one epoch at each size",
+        ),
+        (
+            AlignmentConfig,
+            'cell = "gru"\nrecurrent = false',
+            'recurrent = false needs cell = "rnn"',
+        ),
         (AlignmentConfig, 'cell = "lstm"', "cell: expected one of 'rnn', 'gru', found 'lstm'"),
         (AlignmentConfig, "validate_epochs = 0", "validate_epochs: expected a whole number from 1"),
         (AlignmentConfig, "captions = 0", "captions: expected a whole number from 1"),
         (AlignmentConfig, "dropout = 1.5", "dropout: expected a number from 0 to 1, found 1.5"),
         (AlignmentConfig, "learning_rate = nan", "learning_rate: expected a number"),
         (AlignmentConfig, 'start = "a"\nword_vectors = "b"', "leave out start or word_vectors"),
-        (CaptionerConfig, 'about = "photo"\nlongest = 0', "longest: expected a whole number from 1"),
-        (ExportConfig, 'name = "a"\nlicence = "b"\nscore = "Sum"', "score: expected one of 'max', 'sum', 'mean'"),
+        (
+            CaptionerConfig,
+            'about = "photo"\nlongest = 0',
+            "longest: expected a whole number from 1",
+        ),
+        (
+            ExportConfig,
+            'name = "a"\nlicence = "b"\nscore = "Sum"',
+            "score: expected one of 'max', 'sum', 'mean'",
+        ),
     ],
 )
-def test_settings_out_of_their_range_are_told(tmp_path: Path, kind: type, text: str, told: str) -> None:
+def test_settings_out_of_their_range_are_told(
+    tmp_path: Path, kind: type, text: str, told: str
+) -> None:
     paths = "".join(f'{name} = "{name}"\n' for name in PATHS[kind])
     with pytest.raises(ConfigError, match=r"run\.toml: ") as error:
         read_config(write(tmp_path, paths + DATASETS.get(kind, "") + text), kind)

@@ -1,4 +1,6 @@
-"""Finished runs become a pack that finds and describes photos, and what is wrong with an export is told."""
+"""Finished runs become a pack that finds and describes photos, and what is wrong with an export is
+told.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +32,13 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
     train_captioner(photo)
     train_captioner(region)
     config = replace(
-        shapes_export(alignment_config, alignment_run, (photo.output, region.output), tmp_path), data=(shapes_folder,)
+        shapes_export(alignment_config, alignment_run, (photo.output, region.output), tmp_path),
+        data=(shapes_folder,),
     )
-    with pytest.raises(ConfigError, match='run was trained with "max", the pack would have "mean"; say score = "max"'):
+    with pytest.raises(
+        ConfigError,
+        match='run was trained with "max", the pack would have "mean"; say score = "max"',
+    ):
         export_pack(replace(config, score="mean"))
     pack = export_pack(config)
     assert pack.settings.photo_captioner.cell == "gru"
@@ -46,7 +52,10 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
     assert found["image_to_text"]["r1"] > 90 and found["text_to_image"]["r1"] > 70
     captions = [caption.text for caption in model.caption(model.look(photos))]
     names = [each.file.stem.split("_") for each in train_set.photos]
-    right = [colour in text and shape in text for text, (colour, shape) in zip(captions, names, strict=True)]
+    right = [
+        colour in text and shape in text
+        for text, (colour, shape) in zip(captions, names, strict=True)
+    ]
     assert np.mean(right) > 0.9
 
 
@@ -57,8 +66,14 @@ def test_from_photos_to_a_pack_that_finds_and_describes_them(
         ('name = ""', "the export's settings: name: expected a line"),
         ('about = "date.toml"', "date is not JSON serializable; write dates and times as text"),
         ('about = "latin.toml"', "latin.toml: not UTF-8 text"),
-        ("extra_proposals = 501", "extra_proposals: expected a whole number from 0 to 500, found 501"),
-        ("photo_captioner_share = 1.5", "photo_captioner_share: expected a number in 0..1, found 1.5"),
+        (
+            "extra_proposals = 501",
+            "extra_proposals: expected a whole number from 0 to 500, found 501",
+        ),
+        (
+            "photo_captioner_share = 1.5",
+            "photo_captioner_share: expected a number in 0..1, found 1.5",
+        ),
         ("photo_captioner_share = 0.5", "photo_captioner_share needs photo_captioner_before"),
     ],
 )
@@ -72,7 +87,9 @@ def test_wrong_exports_are_told(
     lines = {"name": 'name = "shapes"', text.split(" ")[0]: text}
     runs = {"vision": alignment_config.vision, "alignment": alignment_run}
     runs |= {name: captioner.output for name in ("photo_captioner", "region_captioner")}
-    paths = [f'{name} = "{folder}"' for name, folder in (runs | {"output": tmp_path / "pack"}).items()]
+    paths = [
+        f'{name} = "{folder}"' for name, folder in (runs | {"output": tmp_path / "pack"}).items()
+    ]
     (tmp_path / "export.toml").write_text("\n".join([*lines.values(), 'licence = "none"', *paths]))
     with pytest.raises(ConfigError) as error:
         export_pack(read_config(tmp_path / "export.toml", ExportConfig))
@@ -84,7 +101,14 @@ def test_a_captioner_may_be_the_mean_of_two_runs(
     alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path
 ) -> None:
     before, after, other = (
-        captioner_config(alignment_config, "photo", epochs=1, seed=seed, hidden=hidden, output=tmp_path / str(number))
+        captioner_config(
+            alignment_config,
+            "photo",
+            epochs=1,
+            seed=seed,
+            hidden=hidden,
+            output=tmp_path / str(number),
+        )
         for number, (seed, hidden) in enumerate(((0, 16), (1, 16), (0, 24)))
     )
     for each in (before, after, other):
@@ -98,7 +122,9 @@ def test_a_captioner_may_be_the_mean_of_two_runs(
     mean = export_pack(config).arrays["photo_captioner"]
     first, last = read_captioner(before.output), read_captioner(after.output)
     for name, tensor in mean.items():
-        np.testing.assert_allclose(tensor, 0.75 * first[name] + 0.25 * last[name], rtol=2e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            tensor, 0.75 * first[name] + 0.25 * last[name], rtol=2e-3, atol=1e-4
+        )
     with pytest.raises(ConfigError, match=r"did not start from .*2: their networks differ"):
         export_pack(replace(config, photo_captioner_before=other.output))
 
@@ -130,7 +156,13 @@ def test_words_that_no_caption_taught_are_placed(
 ) -> None:
     vectors = tmp_path / "words.txt"
     vectors.write_text("circle 1 0\nsquare 0 1\ndisc 0.9 0.1\nzither -1 -1\n")
-    alignment = replace(alignment_config, placed_vectors=vectors, output=tmp_path / "alignment", epochs=3, cell="gru")
+    alignment = replace(
+        alignment_config,
+        placed_vectors=vectors,
+        output=tmp_path / "alignment",
+        epochs=3,
+        cell="gru",
+    )
     train_alignment(alignment)
     captioner = captioner_config(alignment, "photo", epochs=1, output=tmp_path / "photo")
     region = captioner_config(alignment, "region", epochs=1, output=tmp_path / "region")
@@ -155,7 +187,8 @@ def test_words_that_no_caption_taught_are_placed(
     assert sentence.kinds == ("learnt", "learnt", "placed", "unknown")
     assert np.isfinite(alone.vectors).all() and not np.array_equal(alone.vectors, circle.vectors)
     data = shutil.copytree(shapes_folder, tmp_path / "again" / shapes_folder.name)
-    captions = (data / "captions.csv").read_text().replace(" circle", " disc")  # training captions say a placed word
+    # Training captions say a placed word
+    captions = (data / "captions.csv").read_text().replace(" circle", " disc")
     (data / "captions.csv").write_text(captions)
     assert export_pack(replace(export, data=(data,), dim=8)).settings.space.dim == 8
     with pytest.raises(ConfigError, match="was trained without such vectors; leave it out"):

@@ -1,4 +1,4 @@
-"""The training loop: runs that are cut off end like runs that are not, and what is wrong is said."""
+"""The training loop: runs that are cut off end like others, and what is wrong is said."""
 
 from __future__ import annotations
 
@@ -34,9 +34,14 @@ from regiontalk.training.loop import (
 
 
 def make_task(optimiser: str = "adamw", steps: int = 12) -> Task:
-    """A small network with dropout and batch normalisation: all kinds of state that a checkpoint must hold."""
+    """A small network with dropout and batch normalisation.
+
+    All kinds of state that a checkpoint must hold.
+    """
     torch.manual_seed(5)
-    network = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 1))
+    network = nn.Sequential(
+        nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.ReLU(), nn.Linear(8, 1)
+    )
 
     def batch(step: int) -> tuple[Tensor, Tensor]:
         x = torch.randn(16, 4, generator=torch.Generator().manual_seed(step))
@@ -61,7 +66,9 @@ def make_task(optimiser: str = "adamw", steps: int = 12) -> Task:
 
 @pytest.mark.parametrize("averaging", [0.0, 0.9])
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
-def test_a_run_stopped_twice_ends_with_the_same_weights(tmp_path: Path, optimiser: str, averaging: float) -> None:
+def test_a_run_stopped_twice_ends_with_the_same_weights(
+    tmp_path: Path, optimiser: str, averaging: float
+) -> None:
     whole = replace(make_task(optimiser), averaging=averaging)
     assert train(whole, tmp_path / "whole") == 12
     for stop, reached in ((5, 5), (7, 7), (None, 12), (None, 12)):
@@ -152,7 +159,10 @@ def test_gradients_that_threads_sum_up_are_the_same_each_time(tmp_path: Path) ->
         losses = lambda _: {"loss": (table.weight[ids].exp() * weights).sum()}  # noqa: E731
         optimiser = make_optimiser("sgd", parameter_groups(table.parameters(), 1e-3, 0.0))
         nn.init.constant_(table.weight, 0.5)
-        train(replace(task, network=table, optimiser=optimiser, losses=losses, validate=lambda _: {}), folder)
+        train(
+            replace(task, network=table, optimiser=optimiser, losses=losses, validate=lambda _: {}),
+            folder,
+        )
         return table.weight.detach()
 
     first = trained(tmp_path / "0")
@@ -211,7 +221,11 @@ def test_the_log_of_a_broken_run_has_no_row_twice(tmp_path: Path) -> None:
         train(make_task(), tmp_path / "broken", stop)
     rows = read_log(tmp_path / "broken")
     assert len(rows) == len(set(rows))
-    assert [row for row in rows if row[1] == "dev_loss"] == [(4, "dev_loss"), (8, "dev_loss"), (12, "dev_loss")]
+    assert [row for row in rows if row[1] == "dev_loss"] == [
+        (4, "dev_loss"),
+        (8, "dev_loss"),
+        (12, "dev_loss"),
+    ]
     # The log may have run ahead of the checkpoint when a run was killed.
     with (tmp_path / "broken/log.csv").open("a") as file:
         file.write("99,loss,1.0\n99,lo")
@@ -274,13 +288,17 @@ def test_one_cycle_rises_and_falls_to_zero() -> None:
 
 def test_a_trapezoid_rises_stays_and_falls() -> None:
     factor = trapezoid(100, warm_up=0.1, fall=0.2)
-    assert [factor(step) for step in (0, 4, 9, 50, 80, 90, 99)] == pytest.approx([0.1, 0.5, 1, 1, 1, 0.5, 0.05])
+    assert [factor(step) for step in (0, 4, 9, 50, 80, 90, 99)] == pytest.approx(
+        [0.1, 0.5, 1, 1, 1, 0.5, 0.05]
+    )
     assert trapezoid(1)(0) == 1
 
 
 def test_a_constant_rate_rises_and_stays() -> None:
     factor = constant(100, warm_up=0.1)
-    assert [factor(step) for step in range(12)] == pytest.approx([0.1 * (step + 1) for step in range(10)] + [1, 1])
+    assert [factor(step) for step in range(12)] == pytest.approx(
+        [0.1 * (step + 1) for step in range(10)] + [1, 1]
+    )
     assert factor(99) == constant(1)(0) == 1
 
 
@@ -305,7 +323,9 @@ loop.train(replace(task, batch=batch), folder)
 
 
 def is_running(pid: str) -> bool:
-    """Whether there is such a process, and it does more than wait for its parent to look at how it ended."""
+    """Whether there is such a process, and it does more than wait for its parent to look at how it
+    ended.
+    """
     status = Path("/proc", pid, "stat")
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 

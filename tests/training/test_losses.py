@@ -1,4 +1,4 @@
-"""Scores and ranking losses: hand-worked values, plain double loops, and what padding must not change."""
+"""Scores and ranking losses: by hand, by plain double loops, and without effect of padding."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def square(scores: Tensor, photos: list[int] | None = None) -> Pairs:
 
 
 def test_margin_loss_by_hand() -> None:
-    # wrong sentences, by row: 2.5 - 3 + 1 = 0.5; 1.5 - 2 + 1 = 0.5; 0. Wrong photos, by column: 0; 1.5 and 1; 0.
+    # wrong sentences, by row: 2.5 - 3 + 1 = 0.5; 1.5 - 2 + 1 = 0.5; 0. Wrong photos, by column: 0;
+    # 1.5 and 1; 0.
     assert margin_loss(square(SCORES)).item() == pytest.approx((0.5 + 0.5 + 1.5 + 1.0) / 3)
 
 
@@ -49,8 +50,13 @@ def test_info_nce_by_hand() -> None:
 
 def test_two_sentences_a_photo_by_hand() -> None:
     """Sentences 0 and 2 are about photo 0, sentence 1 about photo 1."""
-    pairs = Pairs.of(torch.tensor([[3.0, 2.5, 1.0], [2.5, 2.0, 0.0]]), torch.tensor([4, 9]), torch.tensor([0, 1, 0]))
-    # pair 0: sentence 1 by 0.5, photo 1 by 0.5; pair 1: sentence 0 by 1.5, photo 0 by 1.5; pair 2: sentence 1 by 2.5
+    pairs = Pairs.of(
+        torch.tensor([[3.0, 2.5, 1.0], [2.5, 2.0, 0.0]]),
+        torch.tensor([4, 9]),
+        torch.tensor([0, 1, 0]),
+    )
+    # pair 0: sentence 1 by 0.5, photo 1 by 0.5; pair 1: sentence 0 by 1.5, photo 0 by 1.5; pair 2:
+    # sentence 1 by 2.5
     assert margin_loss(pairs).item() == pytest.approx((0.5 + 0.5 + 1.5 + 1.5 + 2.5) / 3)
     assert hard_negative_loss(pairs).item() == pytest.approx((0.5 + 0.5 + 1.5 + 1.5 + 2.5) / 3)
 
@@ -64,11 +70,17 @@ def test_losses_equal_plain_loops(seed: int, photos: int, captions: int) -> None
     margin, hard, nce = [], [], []
     for pair, row in enumerate(about):
         own = scores[row, pair]
-        sentences = [scores[row, other] for other, to in enumerate(about) if names[to] != names[row]]
+        sentences = [
+            scores[row, other] for other, to in enumerate(about) if names[to] != names[row]
+        ]
         others = [scores[other, pair] for other in range(photos) if names[other] != names[row]]
         margin.append(sum(max(0.0, score - own + 1) for score in [*sentences, *others]))
-        hard.append(sum(max([0.0, *(score - own + 1 for score in some)]) for some in (sentences, others)))
-        nce.append(sum(np.log(np.exp(np.array([own, *some]) - own).sum()) for some in (sentences, others)))
+        hard.append(
+            sum(max([0.0, *(score - own + 1 for score in some)]) for some in (sentences, others))
+        )
+        nce.append(
+            sum(np.log(np.exp(np.array([own, *some]) - own).sum()) for some in (sentences, others))
+        )
     pairs = Pairs.of(*(torch.from_numpy(array) for array in (scores, names, about)))
     assert margin_loss(pairs).item() == pytest.approx(np.mean(margin))
     assert hard_negative_loss(pairs).item() == pytest.approx(np.mean(hard))
@@ -96,12 +108,17 @@ def test_scores_equal_the_runtime_and_ignore_padding(seed: int, kind: Kind) -> N
     rng = np.random.default_rng(seed)
     photos, regions, sentences, words, dim = rng.integers(1, 5, size=5)
     v, s = rng.normal(size=(photos, regions, dim)), rng.normal(size=(sentences, words, dim))
-    region_counts, word_counts = rng.integers(1, regions + 1, photos), rng.integers(1, words + 1, sentences)
+    region_counts, word_counts = (
+        rng.integers(1, regions + 1, photos),
+        rng.integers(1, words + 1, sentences),
+    )
     region_mask = np.arange(regions) < region_counts[:, None]
     word_mask = np.arange(words) < word_counts[:, None]
     v[~region_mask], s[~word_mask] = 50.0, 50.0  # whatever padding holds, it must not count
     ours = score_batch(*(torch.from_numpy(a) for a in (v, region_mask, s, word_mask)), kind)
-    theirs = score_matrix(v.astype(np.float32), region_counts, s.astype(np.float32), word_counts, kind)
+    theirs = score_matrix(
+        v.astype(np.float32), region_counts, s.astype(np.float32), word_counts, kind
+    )
     np.testing.assert_allclose(ours.numpy(), theirs, rtol=1e-4, atol=1e-4)
 
 
@@ -114,7 +131,10 @@ def test_a_true_maximum_may_be_negative() -> None:
 
 
 def test_a_mean_by_hand() -> None:
-    regions, words = torch.tensor([[[1.0], [-1.0]]]), torch.tensor([[[3.0], [-2.0], [9.0]], [[4.0], [9.0], [9.0]]])
+    regions, words = (
+        torch.tensor([[[1.0], [-1.0]]]),
+        torch.tensor([[[3.0], [-2.0], [9.0]], [[4.0], [9.0], [9.0]]]),
+    )
     words.requires_grad_()
     spoken = torch.tensor([[True, True, False], [True, False, False]])
     scores = score_batch(regions, torch.ones(1, 2, dtype=torch.bool), words, spoken, "mean")

@@ -24,13 +24,21 @@ from regiontalk.training.regions import (
     store_view,
     unit_boxes,
 )
-from regiontalk.training.vision_graph import float_graph, prepared, read_graph, read_settings, read_vision
+from regiontalk.training.vision_graph import (
+    float_graph,
+    prepared,
+    read_graph,
+    read_settings,
+    read_vision,
+)
 from regiontalk.training.vision_net import VisionNet
 from regiontalk.vision.boxes import roi_weights
 
 from .small_world import TINY
 
-SETTINGS = VisionSettings(size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0)
+SETTINGS = VisionSettings(
+    size=64, side=4, feature_dim=32, proposals=10, nms_iou=0.6, min_objectness=0.0
+)
 
 
 @pytest.fixture
@@ -46,7 +54,9 @@ def test_without_chance_the_photos_are_seen_whole(seen: LiveFeatures) -> None:
     counts = np.asarray(seen.store.counts)
     assert batch.mask.sum(1).tolist() == counts.tolist()
     for row, count in enumerate(counts):
-        np.testing.assert_allclose(batch.weights[row, :count], roi_weights(unit_boxes(seen.store, row)[:count], 4))
+        np.testing.assert_allclose(
+            batch.weights[row, :count], roi_weights(unit_boxes(seen.store, row)[:count], 4)
+        )
         assert not batch.weights[row, count:].any()
         assert len(batch.boxes[row]) == count - 1
 
@@ -55,7 +65,11 @@ def test_photos_may_have_so_many_pixels(
     seen: LiveFeatures, vision_run: Path, shapes_folder: Path, tmp_path: Path
 ) -> None:
     seen.max_pixels = 10
-    graph, settings, dataset = read_graph(vision_run), read_settings(vision_run), read_dataset(shapes_folder, "dev")
+    graph, settings, dataset = (
+        read_graph(vision_run),
+        read_settings(vision_run),
+        read_dataset(shapes_folder, "dev"),
+    )
     files, boxes = dataset.files, [np.zeros((0, 4), np.float32)] * len(dataset)
     for opens in (
         lambda: seen.load(np.arange(4), None, SETTINGS),
@@ -69,7 +83,9 @@ def test_photos_may_have_so_many_pixels(
 
 
 def test_views_are_chosen_by_the_generator_alone(seen: LiveFeatures) -> None:
-    one, same, other = (seen.load(np.arange(4), np.random.default_rng(seed), SETTINGS) for seed in (1, 1, 2))
+    one, same, other = (
+        seen.load(np.arange(4), np.random.default_rng(seed), SETTINGS) for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one.pixels, same.pixels)
     np.testing.assert_array_equal(one.weights, same.weights)
     assert not np.array_equal(one.pixels, other.pixels)
@@ -85,8 +101,12 @@ def test_windows_stay_in_the_photo() -> None:
 def test_photos_stand_in_another_light_in_training_only(seen: LiveFeatures) -> None:
     jittering = LiveFeatures(seen.network, seen.store, seen.files, "cpu", Views(jitter=0.4))
     rows = np.arange(4)
-    np.testing.assert_array_equal(jittering.load(rows, None, SETTINGS).pixels, seen.load(rows, None, SETTINGS).pixels)
-    plain, changed = (source.load(rows[:1], np.random.default_rng(1), SETTINGS) for source in (seen, jittering))
+    np.testing.assert_array_equal(
+        jittering.load(rows, None, SETTINGS).pixels, seen.load(rows, None, SETTINGS).pixels
+    )
+    plain, changed = (
+        source.load(rows[:1], np.random.default_rng(1), SETTINGS) for source in (seen, jittering)
+    )
     np.testing.assert_array_equal(changed.weights, plain.weights)  # the same window
     assert not np.array_equal(changed.pixels, plain.pixels)
 
@@ -95,15 +115,18 @@ def test_jitter_changes_light_within_its_bounds() -> None:
     grey, rng = Image.new("RGB", (8, 8), (100, 100, 100)), np.random.default_rng(0)
     assert jittered(grey, rng, 0.0) is grey
     values = [jittered(grey, rng, 0.2).getpixel((4, 4))[0] for _ in range(100)]  # type: ignore[index]
-    assert 79 <= min(values) < 90 and 110 < max(values) <= 121  # contrast and colour leave an even grey
+    # Contrast and colour leave an even grey
+    assert 79 <= min(values) < 90 and 110 < max(values) <= 121
 
 
 def test_a_box_follows_its_thing(seen: LiveFeatures, tmp_path: Path) -> None:
-    """A red square in a grey photo, with its box as the only region: red fills the box in every view."""
+    """A red square in a grey photo, its only region: red fills the box in every view."""
     photo = Image.new("RGB", (96, 80), (128, 128, 128))
     ImageDraw.Draw(photo).rectangle((40, 30, 59, 49), fill=(255, 0, 0))
     photo.save(tmp_path / "square.png")
-    writer = RegionStoreWriter.open(tmp_path / "store", ["square.png"], regions=2, dim=32, vision_checksum="0" * 64)
+    writer = RegionStoreWriter.open(
+        tmp_path / "store", ["square.png"], regions=2, dim=32, vision_checksum="0" * 64
+    )
     writer.append(
         features=np.zeros((1, 2, 32), np.float32),
         boxes=np.float32([[[0, 0, 96, 80], [40, 30, 60, 50]]]),
@@ -117,7 +140,8 @@ def test_a_box_follows_its_thing(seen: LiveFeatures, tmp_path: Path) -> None:
     for seed in range(20):
         batch = square.load(np.array([0]), np.random.default_rng(seed), SETTINGS)
         ((left, top, right, bottom),) = (batch.boxes[0] * 64).round().astype(int)
-        assert batch.pixels[0, top + 2 : bottom - 2, left + 2 : right - 2, 1].max() < 40  # no grey inside
+        # No grey inside
+        assert batch.pixels[0, top + 2 : bottom - 2, left + 2 : right - 2, 1].max() < 40
         outside = batch.pixels[0].copy()
         outside[max(top - 2, 0) : bottom + 2, max(left - 2, 0) : right + 2] = 128
         assert outside[..., 1].min() > 90  # no red outside
@@ -127,7 +151,11 @@ def test_a_box_follows_its_thing(seen: LiveFeatures, tmp_path: Path) -> None:
 def test_stored_views_are_of_their_photo_and_go_on_where_they_stopped(
     vision_run: Path, shapes_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graph, settings, dataset = read_graph(vision_run), read_settings(vision_run), read_dataset(shapes_folder, "dev")
+    graph, settings, dataset = (
+        read_graph(vision_run),
+        read_settings(vision_run),
+        read_dataset(shapes_folder, "dev"),
+    )
     store = store_regions(graph, settings, dataset, tmp_path / "regions")
 
     def view(folder: str, number: int = 0) -> RegionStore:
@@ -135,9 +163,14 @@ def test_stored_views_are_of_their_photo_and_go_on_where_they_stopped(
 
     whole, other = view("whole"), view("other", 1)
     features = np.asarray(whole.features[:, 0], np.float32)
-    assert features.shape == (len(dataset.photos), settings.feature_dim) and np.isfinite(features).all()
+    assert (
+        features.shape == (len(dataset.photos), settings.feature_dim)
+        and np.isfinite(features).all()
+    )
     assert (features != np.asarray(other.features[:, 0], np.float32)).any(1).all()  # no view twice
-    assert (np.asarray(whole.counts) <= np.asarray(store.counts)).all() and (np.asarray(whole.counts) > 1).any()
+    assert (np.asarray(whole.counts) <= np.asarray(store.counts)).all() and (
+        np.asarray(whole.counts) > 1
+    ).any()
     for photo, count in enumerate(whole.counts):
         assert whole.boxes[photo, 0].tolist() == [0, 0, 1, 1]
         assert set(whole.scores[photo, :count].tolist()) <= set(store.scores[photo].tolist())
@@ -162,11 +195,19 @@ def test_stored_views_are_of_their_photo_and_go_on_where_they_stopped(
         store_view(graph, replace(settings, nms_iou=0.5), dataset, store, tmp_path / "whole", 0)
 
 
-def test_stores_of_another_network_are_refused(shapes_folder: Path, vision_run: Path, tmp_path: Path) -> None:
-    dataset, settings, graph = read_dataset(shapes_folder, "dev"), read_settings(vision_run), read_graph(vision_run)
+def test_stores_of_another_network_are_refused(
+    shapes_folder: Path, vision_run: Path, tmp_path: Path
+) -> None:
+    dataset, settings, graph = (
+        read_dataset(shapes_folder, "dev"),
+        read_settings(vision_run),
+        read_graph(vision_run),
+    )
     store = store_regions(graph, settings, dataset, tmp_path / "regions")
     assert len(store.counts) == len(dataset)
-    another = float_graph(VisionNet(EfficientNetLiteBackbone(TINY, 32)), settings.size).SerializeToString()
+    another = float_graph(
+        VisionNet(EfficientNetLiteBackbone(TINY, 32)), settings.size
+    ).SerializeToString()
     others = (another, settings), (graph, replace(settings, nms_iou=0.5))
     for other in others:
         with pytest.raises(DataError):

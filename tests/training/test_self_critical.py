@@ -1,4 +1,4 @@
-"""Self-critical training: the reward by hand, and a gradient that is that of the expected reward."""
+"""Self-critical training: the reward by hand, and the gradient of the expected reward."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from regiontalk.evaluation.captions.ngrams import DocumentFrequencies
 from regiontalk.language import Vocabulary
 from regiontalk.training.captioner_data import References
 from regiontalk.training.captioner_net import shift_words
-from regiontalk.training.self_critical import END, CaptionReward, advantages, drawn_mask, policy_loss
+from regiontalk.training.self_critical import (
+    END,
+    CaptionReward,
+    advantages,
+    drawn_mask,
+    policy_loss,
+)
 
 REFERENCES = [
     [["a", "dog", "runs", "through", "the", "grass"], ["a", "brown", "dog", "runs"]],
@@ -24,7 +30,9 @@ REFERENCES = [
     [["the", "red", "car", "stands"]],
 ]
 EVERY = References(REFERENCES, (), np.zeros(1, np.int64))
-VOCABULARY = Vocabulary.from_captions([words for captions in REFERENCES for words in captions], min_count=1)
+VOCABULARY = Vocabulary.from_captions(
+    [words for captions in REFERENCES for words in captions], min_count=1
+)
 
 
 def hypothesis(words: str, finished: bool = True) -> Hypothesis:
@@ -69,14 +77,17 @@ def test_unfinished_captions_never_said_end() -> None:
 def test_the_gradient_is_that_of_the_expected_reward() -> None:
     """All captions of two words over a vocabulary of three, each as often as it is drawn."""
     torch.manual_seed(0)
-    logits = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)  # (T, V), whatever came before
+    # logits: (T, V), whatever came before
+    logits = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
     captions = torch.tensor(list(itertools.product(range(3), repeat=2)))  # (9, 2)
     rewards = torch.rand(9, dtype=torch.float64)
     log_probs = logits.log_softmax(-1)
     probability = (log_probs[0, captions[:, 0]] + log_probs[1, captions[:, 1]]).exp()
     (expected,) = torch.autograd.grad(-(probability * rewards).sum(), logits, retain_graph=True)
     advantage = (probability.detach() * rewards)[:, None].expand(9, 2)
-    loss = policy_loss(logits.expand(9, 2, 3).flatten(0, 1), captions.flatten(), advantage.flatten())
+    loss = policy_loss(
+        logits.expand(9, 2, 3).flatten(0, 1), captions.flatten(), advantage.flatten()
+    )
     (found,) = torch.autograd.grad(loss * captions.numel(), logits)
     torch.testing.assert_close(found, expected)
 
@@ -85,4 +96,6 @@ def test_the_gradient_of_a_word_by_hand() -> None:
     logits = torch.randn(1, 3, requires_grad=True)
     policy_loss(logits, torch.tensor([1]), torch.tensor([2.0])).backward()
     assert logits.grad is not None
-    assert logits.grad[0, 1] == pytest.approx(-2 * (1 - logits.detach()[0].softmax(-1)[1].item()), rel=1e-5)
+    assert logits.grad[0, 1] == pytest.approx(
+        -2 * (1 - logits.detach()[0].softmax(-1)[1].item()), rel=1e-5
+    )

@@ -56,7 +56,10 @@ def test_english_links_that_nobody_says_do_not_count() -> None:
 
 
 def test_links_that_are_only_placed_do_not_count() -> None:
-    """A pack may place words like "but", which its captions never say: they have no place among the learnt ones."""
+    """A pack may place words like "but", which its captions never say.
+
+    They have no place among the learnt ones.
+    """
     placed = VOCABULARY.with_placed(("but", "his"))
     ids = [placed.encode(caption.split()) for caption in CAPTIONS]
     found, known = PhraseEdges.of(ids, placed), PhraseEdges.of(ids, VOCABULARY)

@@ -52,14 +52,18 @@ def config(german: Path, known: np.ndarray, tmp_path: Path) -> TeachConfig:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_pack_learns_a_second_language(kind: str, config: TeachConfig, known: np.ndarray, tmp_path: Path) -> None:
+def test_a_pack_learns_a_second_language(
+    kind: str, config: TeachConfig, known: np.ndarray, tmp_path: Path
+) -> None:
     source = write_pack(tmp_path / kind, kind, known)
     config = replace(config, pack=str(tmp_path / kind), epochs=80, patience=80)
     taught = teach(config)
     assert taught.pack is not None and not taught.worse
     assert (taught.photos, taught.captions, taught.held_out) == (40, 40, 20)
     before, after = taught.before.numbers(), taught.after.numbers()
-    assert after["mean_recall"] > before["mean_recall"] + 10 and after["cider"] > before["cider"] + 50
+    assert (
+        after["mean_recall"] > before["mean_recall"] + 10 and after["cider"] > before["cider"] + 50
+    )
     assert {"ein", "grüner", "würfel", "weißer"} <= set(taught.new_words)
     assert set(taught.shares) == {"alignment", "photo_captioner", "region_captioner"}
     model = regiontalk.load(config.output)
@@ -71,7 +75,9 @@ def test_a_pack_learns_a_second_language(kind: str, config: TeachConfig, known: 
     if source.settings.bank.photos:
         assert model.pack.settings.bank.photos == source.settings.bank.photos + 40
         before_regions = source.arrays["bank"]["regions"]
-        np.testing.assert_array_equal(model.pack.arrays["bank"]["regions"][: len(before_regions)], before_regions)
+        np.testing.assert_array_equal(
+            model.pack.arrays["bank"]["regions"][: len(before_regions)], before_regions
+        )
     assert not (tmp_path / "mine.work").exists()
 
 
@@ -81,12 +87,18 @@ def test_what_a_pack_says_it_was_taught(config: TeachConfig, known: np.ndarray) 
     assert pack is not None and pack.settings.name == "mine"
     assert pack.settings.licence == "CC0-1.0; taught 40 captioned photos of photos"
     (lesson,) = pack.settings.trained_on["taught"]
-    assert (lesson["photos"], lesson["pack"], lesson["new_words"]) == (40, "tiny", len(taught.new_words))
+    assert (lesson["photos"], lesson["pack"], lesson["new_words"]) == (
+        40,
+        "tiny",
+        len(taught.new_words),
+    )
     assert pack.settings.results["held_out"]["after"] == taught.after.numbers()
     assert pack.training_photos is not None and recognised(known, pack.training_photos).all()
     photos = read_taught_photos(config.data)
     assert recognised(fingerprint_files(photos.taught.files), pack.training_photos).all()
-    again = teach(replace(config, anyway=True, pack=str(config.output), output=config.output.parent / "twice"))
+    again = teach(
+        replace(config, anyway=True, pack=str(config.output), output=config.output.parent / "twice")
+    )
     assert again.pack is not None and len(again.pack.settings.trained_on["taught"]) == 2
     assert again.new_words == ()
 
@@ -129,7 +141,9 @@ def test_a_worse_pack_is_not_written(config: TeachConfig, monkeypatch: pytest.Mo
     assert written.after.numbers() == refused.after.numbers()
 
 
-def test_the_work_folder_of_another_teaching_is_refused(config: TeachConfig, tmp_path: Path) -> None:
+def test_the_work_folder_of_another_teaching_is_refused(
+    config: TeachConfig, tmp_path: Path
+) -> None:
     work = tmp_path / "work"
     (work / "mine.txt").parent.mkdir()
     (work / "mine.txt").write_text("stays")
@@ -142,7 +156,9 @@ def test_the_work_folder_of_another_teaching_is_refused(config: TeachConfig, tmp
         "photo_captioner",
         "region_captioner",
     }
-    with pytest.raises(TrainingError, match=r"work: belongs to a run with other settings.*\n.*epochs was 1, is 2"):
+    with pytest.raises(
+        TrainingError, match=r"work: belongs to a run with other settings.*\n.*epochs was 1, is 2"
+    ):
         teach(replace(config, epochs=2, work=work))
     more = write_photos(tmp_path / "more", count=61)
     with pytest.raises(TrainingError, match="work: belongs to a run with other settings"):
@@ -157,7 +173,9 @@ def test_what_is_not_a_pack_is_refused_before_anything_is_learnt(config: TeachCo
     assert not (config.output.parent / "mine.work").exists()
 
 
-def test_captions_of_single_words_leave_the_captioner_of_regions(config: TeachConfig, tmp_path: Path) -> None:
+def test_captions_of_single_words_leave_the_captioner_of_regions(
+    config: TeachConfig, tmp_path: Path
+) -> None:
     words = write_photos(tmp_path / "words", say="{shape}")
     taught = teach(replace(config, data=words, epochs=1, anyway=True))
     assert set(taught.shares) == {"alignment", "photo_captioner"}
@@ -167,7 +185,9 @@ def test_captions_of_single_words_leave_the_captioner_of_regions(config: TeachCo
     np.testing.assert_array_equal(pack.arrays["region_captioner"]["W_hh"], before["W_hh"])
 
 
-def test_placed_words_that_are_said_too_rarely_stay_placed(config: TeachConfig, tmp_path: Path) -> None:
+def test_placed_words_that_are_said_too_rarely_stay_placed(
+    config: TeachConfig, tmp_path: Path
+) -> None:
     """In a caption that is learnt, and in one that is measured on."""
     folder = write_photos(tmp_path / "rare")
     photos, text = read_taught_photos(folder), (folder / "captions.csv").read_text(encoding="utf-8")
@@ -193,24 +213,32 @@ def test_names_and_licences_fit_their_lines() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_measurements_are_the_models_own(kind: str, tmp_path: Path) -> None:
-    """Recalls by hand: of each photo's caption the place among all, and of each caption the photo's."""
-    folder = write_photos(tmp_path / "numbered", say="A {number} dog is {colour}")  # all captions differ
+    """Recalls by hand: of each photo's caption the place among all, and the other way."""
+    # All captions differ
+    folder = write_photos(tmp_path / "numbered", say="A {number} dog is {colour}")
     pack, photos = write_pack(tmp_path / "pack", kind), read_taught_photos(folder).held_out
     model = Model(pack)
-    stored = store_photos(pack.vision_onnx, pack.settings.vision, photos, pack.vocabulary, tmp_path / "regions")
+    stored = store_photos(
+        pack.vision_onnx, pack.settings.vision, photos, pack.vocabulary, tmp_path / "regions"
+    )
     found = measure_pack(model, stored).numbers()
     scores = model.score(photos.files, [photo.captions[0] for photo in photos.photos])
     own = np.diag(scores)
-    first = ((scores >= own[:, None]).sum(1) == 1, (scores >= own).sum(0) == 1)  # ties count against
+    # Ties count against
+    first = ((scores >= own[:, None]).sum(1) == 1, (scores >= own).sum(0) == 1)
     assert found["image_to_text_r1"] == pytest.approx(100 * first[0].mean())
     assert found["text_to_image_r1"] == pytest.approx(100 * first[1].mean())
 
 
-def test_each_photo_is_looked_at_once(config: TeachConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_each_photo_is_looked_at_once(
+    config: TeachConfig, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Also those held out, on which stages choose, and both packs are measured."""
     looked, run = [], VisionSession.run
 
-    def counted(self: VisionSession, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def counted(
+        self: VisionSession, pixels: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         looked.append(len(pixels))
         return run(self, pixels)
 

@@ -26,11 +26,16 @@ from .taught_world import write_photos
 
 
 def dataset(count: int) -> Dataset:
-    photos = [CaptionedPhoto(Path(f"/photos/{number % 3}/{number:04}.jpg"), ("a dog",)) for number in range(count)]
+    photos = [
+        CaptionedPhoto(Path(f"/photos/{number % 3}/{number:04}.jpg"), ("a dog",))
+        for number in range(count)
+    ]
     return Dataset("photos", "train", tuple(photos))
 
 
-@pytest.mark.parametrize(("count", "held_out"), [(40, 20), (200, 20), (204, 20), (206, 21), (500, 50)])
+@pytest.mark.parametrize(
+    ("count", "held_out"), [(40, 20), (200, 20), (204, 20), (206, 21), (500, 50)]
+)
 def test_one_photo_in_ten_and_at_least_twenty_are_held_out(count: int, held_out: int) -> None:
     every = dataset(count)
     photos = hold_out(every)
@@ -44,15 +49,25 @@ def test_names_choose_whatever_the_order_and_wherever_the_photos_lie() -> None:
     chosen = set(hold_out(every).held_out.files)
     backwards = Dataset("photos", "train", every.photos[::-1])
     assert set(hold_out(backwards).held_out.files) == chosen
-    moved = tuple(replace(photo, file=Path("/elsewhere") / photo.file.relative_to("/")) for photo in every.photos)
+    moved = tuple(
+        replace(photo, file=Path("/elsewhere") / photo.file.relative_to("/"))
+        for photo in every.photos
+    )
     names = {file.name for file in hold_out(Dataset("photos", "train", moved)).held_out.files}
     assert names == {file.name for file in chosen}
-    hashes = {file: hashlib.sha256(file.relative_to("/photos").as_posix().encode()).digest() for file in every.files}
-    assert max(hashes[file] for file in chosen) < min(hashes[file] for file in set(every.files) - chosen)
+    hashes = {
+        file: hashlib.sha256(file.relative_to("/photos").as_posix().encode()).digest()
+        for file in every.files
+    }
+    assert max(hashes[file] for file in chosen) < min(
+        hashes[file] for file in set(every.files) - chosen
+    )
 
 
 def test_a_dev_split_of_the_datas_own_is_taken_and_test_is_left_alone(tmp_path: Path) -> None:
-    folder = write_photos(tmp_path / "photos", 40, splits=("train", "train", "train", "val", "test"))
+    folder = write_photos(
+        tmp_path / "photos", 40, splits=("train", "train", "train", "val", "test")
+    )
     photos = read_taught_photos(folder)
     assert (len(photos.taught), len(photos.held_out)) == (24, 8)
     assert photos.held_out.files == read_dataset(folder, "val").files
@@ -76,13 +91,30 @@ def test_texts_beside_photos_are_captions(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("count", "splits", "told"),
     [
-        (39, (), "39 captioned photos, expected at least 40, of which 20 are held out to measure on; caption more"),
-        (30, ("train", "dev"), "15 photos in train and 15 in dev, expected at least 20 and 2; caption more photos"),
-        (41, ("train",) * 40 + ("dev",), "40 photos in train and 1 in dev, expected at least 20 and 2"),
+        (
+            39,
+            (),
+            (
+                "39 captioned photos, expected at least 40, "
+                "of which 20 are held out to measure on; caption more"
+            ),
+        ),
+        (
+            30,
+            ("train", "dev"),
+            "15 photos in train and 15 in dev, expected at least 20 and 2; caption more photos",
+        ),
+        (
+            41,
+            ("train",) * 40 + ("dev",),
+            "40 photos in train and 1 in dev, expected at least 20 and 2",
+        ),
         (40, ("test",), "has no split 'train'; splits found: test"),
     ],
 )
-def test_too_few_photos_are_told(count: int, splits: tuple[str, ...], told: str, tmp_path: Path) -> None:
+def test_too_few_photos_are_told(
+    count: int, splits: tuple[str, ...], told: str, tmp_path: Path
+) -> None:
     with pytest.raises(DataError, match=told):
         read_taught_photos(write_photos(tmp_path / "photos", count, splits))
 
@@ -96,7 +128,8 @@ def test_the_checksum_is_of_names_and_captions_alone() -> None:
     every = dataset(60)
     photos = hold_out(every)
     moved = [
-        replace(photo, file=Path("/elsewhere") / photo.file.relative_to("/photos")) for photo in photos.taught.photos
+        replace(photo, file=Path("/elsewhere") / photo.file.relative_to("/photos"))
+        for photo in photos.taught.photos
     ]
     same = TaughtPhotos(Dataset("other", "train", tuple(moved)), photos.held_out)
     assert same.checksum == photos.checksum
@@ -104,8 +137,12 @@ def test_the_checksum_is_of_names_and_captions_alone() -> None:
     assert hold_out(Dataset("photos", "train", changed)).checksum != photos.checksum
 
 
-def scores(photos: list[int], sentences: list[int], photo_of: list[int], cider: list[float]) -> HeldOutScores:
-    return HeldOutScores(Ranks(np.array(photos), np.array(sentences), np.array(photo_of)), np.array(cider))
+def scores(
+    photos: list[int], sentences: list[int], photo_of: list[int], cider: list[float]
+) -> HeldOutScores:
+    return HeldOutScores(
+        Ranks(np.array(photos), np.array(sentences), np.array(photo_of)), np.array(cider)
+    )
 
 
 def test_numbers_by_hand() -> None:
@@ -148,9 +185,14 @@ def test_a_few_photos_less_are_noise() -> None:
 
 def test_recalls_or_captions_that_fall_are_told() -> None:
     (recalls,) = worsened(some(30, 60), some(10, 60))
-    assert recalls.startswith("the mean of the recalls falls from 75.0 to 25.0 (95 % interval of the difference: -")
+    assert recalls.startswith(
+        "the mean of the recalls falls from 75.0 to 25.0 (95 % interval of the difference: -"
+    )
     (captions,) = worsened(some(20, 60), some(20, 40))
-    assert captions == "CIDEr falls from 62.9 to 42.9 (95 % interval of the difference: -20.0 to -20.0)"
+    assert (
+        captions
+        == "CIDEr falls from 62.9 to 42.9 (95 % interval of the difference: -20.0 to -20.0)"
+    )
     assert len(worsened(some(30, 60), some(10, 40))) == 2
 
 
@@ -171,5 +213,7 @@ def test_captions_that_several_photos_have_are_wrong_for_none() -> None:
 
 def test_photos_alike_in_all_they_are_said_to_show_find_each_other() -> None:
     values = np.ones((3, 3))
-    found = retrieval(without_shared(values, np.arange(3), ["a dog", "a dog", "a dog"]), np.arange(3))
+    found = retrieval(
+        without_shared(values, np.arange(3), ["a dog", "a dog", "a dog"]), np.arange(3)
+    )
     assert found["image_to_text"]["r1"] == found["text_to_image"]["r1"] == 100

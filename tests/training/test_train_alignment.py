@@ -1,4 +1,7 @@
-"""Alignment runs, with fixed and with tuned backbones: they learn, resume exactly, and say what they lack."""
+"""Alignment runs, with fixed and with tuned backbones.
+
+They learn, resume exactly, and say what they lack.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +34,19 @@ from regiontalk.training.vision_graph import read_graph, read_settings
 
 from .small_world import captioner_config, logged, same_tensors
 
-FLICKR8K = Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[3] / "shared" / "data") / "flickr8k"
+FLICKR8K = (
+    Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[3] / "shared" / "data")
+    / "flickr8k"
+)
 
 
 def a_run(config: AlignmentConfig) -> AlignmentRun:
     return AlignmentRun(config, read_alignment_data(config, "cpu"), "cpu")
 
 
-@pytest.mark.parametrize(("optimiser", "cell"), [("sgd", "rnn"), ("adamw", "rnn"), ("adamw", "gru")])
+@pytest.mark.parametrize(
+    ("optimiser", "cell"), [("sgd", "rnn"), ("adamw", "rnn"), ("adamw", "gru")]
+)
 def test_alignment_resumes_exactly(
     alignment_config: AlignmentConfig, tmp_path: Path, optimiser: str, cell: Literal["rnn", "gru"]
 ) -> None:
@@ -57,14 +65,20 @@ def test_alignment_resumes_exactly(
     assert same_tensors(whole, train_alignment(broken))
     vocabulary, net = read_alignment(config.output)
     shapes = {name: tensor.shape for name, tensor in alignment_tensors(net)["words"].items()}
-    assert shapes == words_shapes(cell, len(vocabulary), config.embedding, config.hidden, config.dim)
+    assert shapes == words_shapes(
+        cell, len(vocabulary), config.embedding, config.hidden, config.dim
+    )
 
 
-def test_a_gru_cannot_be_cut_to_single_words(alignment_config: AlignmentConfig, tmp_path: Path) -> None:
+def test_a_gru_cannot_be_cut_to_single_words(
+    alignment_config: AlignmentConfig, tmp_path: Path
+) -> None:
     config = replace(alignment_config, cell="gru", output=tmp_path / "gru", epochs=1)
     train_alignment(config)
     cut = replace(config, cell="rnn", recurrent=False, start=config.output, output=tmp_path / "cut")
-    with pytest.raises(TrainingError, match="its words network is a GRU; recurrent = false needs an rnn"):
+    with pytest.raises(
+        TrainingError, match="its words network is a GRU; recurrent = false needs an rnn"
+    ):
         train_alignment(cut)
 
 
@@ -74,20 +88,32 @@ def test_weights_and_vocabulary_of_two_runs_are_told(alignment_run: Path, tmp_pa
     vocabulary["words"].append("unheard")
     vocabulary["counts"].append(1)
     (run / "vocabulary.json").write_text(json.dumps(vocabulary))
-    with pytest.raises(TrainingError, match=r"is of a vocabulary of \d+ words, vocabulary\.json lists \d+"):
+    with pytest.raises(
+        TrainingError, match=r"is of a vocabulary of \d+ words, vocabulary\.json lists \d+"
+    ):
         read_alignment(run)
 
 
-def test_dev_is_measured_as_often_as_asked_and_at_the_end(alignment_config: AlignmentConfig, tmp_path: Path) -> None:
+def test_dev_is_measured_as_often_as_asked_and_at_the_end(
+    alignment_config: AlignmentConfig, tmp_path: Path
+) -> None:
     train_alignment(replace(alignment_config, output=tmp_path, epochs=5, validate_epochs=2))
     assert len(logged(tmp_path, f"dev_{alignment_config.dev[0].name}_image_to_text_r1")) == 3
 
 
 @pytest.mark.parametrize("loss", ["margin", "hard_negative", "info_nce"])
 @pytest.mark.parametrize("score", ["max", "sum", "mean"])
-def test_every_loss_and_score_learns(alignment_config: AlignmentConfig, tmp_path: Path, loss: str, score: str) -> None:
+def test_every_loss_and_score_learns(
+    alignment_config: AlignmentConfig, tmp_path: Path, loss: str, score: str
+) -> None:
     config = replace(
-        alignment_config, loss=loss, score=score, output=tmp_path, epochs=20, optimiser="adamw", learning_rate=3e-3
+        alignment_config,
+        loss=loss,
+        score=score,
+        output=tmp_path,
+        epochs=20,
+        optimiser="adamw",
+        learning_rate=3e-3,
     )
     train_alignment(replace(config, stop_after=1))
     start = logged(tmp_path, "loss")[-1]
@@ -97,7 +123,11 @@ def test_every_loss_and_score_learns(alignment_config: AlignmentConfig, tmp_path
 
 @pytest.mark.parametrize(("vision_learning_rate", "views"), [(0.0, 0), (0.0, 2), (1e-3, 0)])
 def test_names_are_learnt_beside_captions_and_resume_exactly(
-    alignment_config: AlignmentConfig, box_labels: Path, tmp_path: Path, vision_learning_rate: float, views: int
+    alignment_config: AlignmentConfig,
+    box_labels: Path,
+    tmp_path: Path,
+    vision_learning_rate: float,
+    views: int,
 ) -> None:
     config = replace(
         alignment_config,
@@ -118,7 +148,9 @@ def test_names_are_learnt_beside_captions_and_resume_exactly(
     broken = replace(config, output=tmp_path / "broken")
     train_alignment(replace(broken, stop_after=2))
     train_alignment(broken)
-    assert same_tensors(config.output / "alignment.safetensors", broken.output / "alignment.safetensors")
+    assert same_tensors(
+        config.output / "alignment.safetensors", broken.output / "alignment.safetensors"
+    )
     assert (config.output / "vision.safetensors").exists() == bool(vision_learning_rate)
 
 
@@ -152,20 +184,35 @@ def test_tuning_moves_the_backbone_and_resumes_exactly(
     train_alignment(broken)
     for name in ("alignment.safetensors", "vision.safetensors"):
         assert same_tensors(config.output / name, broken.output / name)
-    before, after = load_file(config.vision / "vision.safetensors"), load_file(config.output / "vision.safetensors")
-    assert not np.array_equal(before["backbone.network.conv_head.weight"], after["backbone.network.conv_head.weight"])
-    assert np.array_equal(before["backbone.network.conv_stem.weight"], after["backbone.network.conv_stem.weight"])
-    assert np.array_equal(before["backbone.network.bn1.running_mean"], after["backbone.network.bn1.running_mean"])
+    before, after = (
+        load_file(config.vision / "vision.safetensors"),
+        load_file(config.output / "vision.safetensors"),
+    )
+    assert not np.array_equal(
+        before["backbone.network.conv_head.weight"], after["backbone.network.conv_head.weight"]
+    )
+    assert np.array_equal(
+        before["backbone.network.conv_stem.weight"], after["backbone.network.conv_stem.weight"]
+    )
+    assert np.array_equal(
+        before["backbone.network.bn1.running_mean"], after["backbone.network.bn1.running_mean"]
+    )
 
 
 def test_several_datasets_take_turns_and_resume_exactly(
     alignment_config: AlignmentConfig, tmp_path: Path, shapes_folder: Path
 ) -> None:
-    """A list of captioned photos beside Flickr8k's layout; words are placed by vectors from elsewhere."""
+    """A list of captioned photos beside Flickr8k's layout.
+
+    Words are placed by vectors from elsewhere.
+    """
     photos = tmp_path / "more"
     photos.symlink_to(shapes_folder / "images", target_is_directory=True)
     names = sorted(file.name for file in photos.iterdir())
-    entries = [{"file_name": name, "captions": [f"a painted {name.split('.')[0].replace('_', ' ')}"]} for name in names]
+    entries = [
+        {"file_name": name, "captions": [f"a painted {name.split('.')[0].replace('_', ' ')}"]}
+        for name in names
+    ]
     (tmp_path / "more.json").write_text(json.dumps(entries))
     (tmp_path / "words.txt").write_text("circle 1 0\npainted 0 1\nzither 1 1\n")
     config = replace(
@@ -185,7 +232,10 @@ def test_several_datasets_take_turns_and_resume_exactly(
     train_alignment(replace(broken, stop_after=3))
     assert same_tensors(whole, train_alignment(broken))
     vocabulary, net = read_alignment(config.output)
-    assert net.words.places and net.words.vectors[vocabulary.encode(["circle"])[0]].tolist() == [1, 0]
+    assert net.words.places and net.words.vectors[vocabulary.encode(["circle"])[0]].tolist() == [
+        1,
+        0,
+    ]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
@@ -210,12 +260,15 @@ def test_a_fixed_backbone_gives_views_in_training_and_whole_photos_without_chanc
     run = a_run(replace(alignment_config, regions=tmp_path / "regions", output=tmp_path, views=1))
     source, rows, settings = run.data.train[0].source, np.arange(4), run.settings[0]
     own, view = (
-        RegionStore.open(tmp_path / "regions" / run.data.dev[0].name / name) for name in ("train", "train_view_0")
+        RegionStore.open(tmp_path / "regions" / run.data.dev[0].name / name)
+        for name in ("train", "train_view_0")
     )
     drawn = [source.load(rows, np.random.default_rng(seed), settings)[0] for seed in range(8)]
     seen = {bool(np.array_equal(each, view.features[rows].astype(np.float32))) for each in drawn}
     assert seen == {True, False}
-    np.testing.assert_array_equal(source.load(rows, None, settings)[0], own.features[rows].astype(np.float32))
+    np.testing.assert_array_equal(
+        source.load(rows, None, settings)[0], own.features[rows].astype(np.float32)
+    )
     assert not run.data.dev[0].source.views  # type: ignore[union-attr]
 
 
@@ -227,7 +280,13 @@ def test_views_are_of_a_backbone_that_is_fixed(alignment_config: AlignmentConfig
 def test_named_photos_stand_in_another_light_too(
     alignment_config: AlignmentConfig, alignment_run: Path, box_labels: Path, tmp_path: Path
 ) -> None:
-    config = replace(alignment_config, start=alignment_run, output=tmp_path, boxes=box_labels, vision_learning_rate=1.0)
+    config = replace(
+        alignment_config,
+        start=alignment_run,
+        output=tmp_path,
+        boxes=box_labels,
+        vision_learning_rate=1.0,
+    )
     plain, jittered = (a_run(replace(config, jitter=each)).named for each in (0.0, 0.5))
     assert plain is not None and jittered is not None
     settings = read_settings(config.vision)
@@ -235,7 +294,10 @@ def test_named_photos_stand_in_another_light_too(
 
 
 def test_batches_that_other_processes_make_are_the_same(
-    alignment_config: AlignmentConfig, box_labels: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    alignment_config: AlignmentConfig,
+    box_labels: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As where a GPU waits for them."""
     config = replace(
@@ -270,7 +332,9 @@ def test_tuning_on_larger_photos_gives_a_network_for_these(
     train_alignment(config)
     before, after = read_settings(config.vision), read_settings(config.output)
     assert (after.size, after.side) == (96, 96 * before.side // before.size)
-    store = store_regions(read_graph(config.output), after, read_dataset(config.dev[0], "dev"), tmp_path / "regions")
+    store = store_regions(
+        read_graph(config.output), after, read_dataset(config.dev[0], "dev"), tmp_path / "regions"
+    )
     assert np.isfinite(store.features[:]).all()
 
 
@@ -301,7 +365,9 @@ def test_unfinished_runs_are_named(alignment_config: AlignmentConfig, tmp_path: 
 
 def test_damaged_runs_are_named(alignment_config: AlignmentConfig, tmp_path: Path) -> None:
     (tmp_path / "vision.safetensors").write_bytes(b"half a file")
-    with pytest.raises(TrainingError, match=r"vision\.safetensors: damaged .* give that run's command again"):
+    with pytest.raises(
+        TrainingError, match=r"vision\.safetensors: damaged .* give that run's command again"
+    ):
         train_alignment(replace(alignment_config, vision=tmp_path))
 
 
@@ -323,8 +389,12 @@ def test_a_refused_run_leaves_a_finished_one_as_it_is(
 
 @pytest.mark.slow
 @pytest.mark.data
-@pytest.mark.skipif(not FLICKR8K.is_dir(), reason="needs flickr8k below ../shared/data or $REGIONTALK_DATA")
-def test_100_flickr8k_photos_are_learnt_by_heart_and_resumed_exactly(vision_run: Path, tmp_path: Path) -> None:
+@pytest.mark.skipif(
+    not FLICKR8K.is_dir(), reason="needs flickr8k below ../shared/data or $REGIONTALK_DATA"
+)
+def test_100_flickr8k_photos_are_learnt_by_heart_and_resumed_exactly(
+    vision_run: Path, tmp_path: Path
+) -> None:
     config = AlignmentConfig(
         data=((FLICKR8K, 1.0),),
         dev=(FLICKR8K,),
@@ -354,23 +424,39 @@ def learnt_by_heart(config: AlignmentConfig) -> dict[str, float]:
     run = a_run(config)
     _, net = read_alignment(config.output)
     return measure_retrieval(
-        net, run.data.train[0].source, run.data.train[0].sentences, config.score, "cpu", run.settings[-1]
+        net,
+        run.data.train[0].source,
+        run.data.train[0].sentences,
+        config.score,
+        "cpu",
+        run.settings[-1],
     )
 
 
-def test_photos_without_a_known_word_are_not_measured(alignment_config: AlignmentConfig, alignment_run: Path) -> None:
+def test_photos_without_a_known_word_are_not_measured(
+    alignment_config: AlignmentConfig, alignment_run: Path
+) -> None:
     run = a_run(replace(alignment_config, start=alignment_run))
     every = run.data.dev[0].sentences
     half = every.photos % 2 == 1
-    some = Sentences(tuple(ids for ids, keep in zip(every.ids, half, strict=True) if keep), every.photos[half])
+    some = Sentences(
+        tuple(ids for ids, keep in zip(every.ids, half, strict=True) if keep), every.photos[half]
+    )
     run.net.eval()
     source = run.data.dev[0].source
     found = measure_retrieval(run.net, source, some, "max", "cpu", run.settings[-1], chunk=3)
     rows = np.unique(some.photos)
     store = source.store
-    vectors = [run.net.regions(torch.from_numpy(store.features[r, : store.counts[r]].astype("f"))) for r in rows]
-    one = [(torch.from_numpy(ids)[None], torch.ones(1, len(ids), dtype=torch.bool)) for ids in some.ids]
+    vectors = [
+        run.net.regions(torch.from_numpy(store.features[r, : store.counts[r]].astype("f")))
+        for r in rows
+    ]
+    one = [
+        (torch.from_numpy(ids)[None], torch.ones(1, len(ids), dtype=torch.bool)) for ids in some.ids
+    ]
     words = [run.net.words(ids, mask)[0] for ids, mask in one]
-    scores = torch.stack([torch.stack([(v @ w.T).max(0).values.sum() for w in words]) for v in vectors])
+    scores = torch.stack(
+        [torch.stack([(v @ w.T).max(0).values.sum() for w in words]) for v in vectors]
+    )
     best = rows[scores.detach().argmax(0).numpy()]
     assert found["text_to_image_r1"] == pytest.approx(100 * np.mean(best == some.photos))

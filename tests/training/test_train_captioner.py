@@ -14,7 +14,12 @@ from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.caption_sources import Described, contexts_of
 from regiontalk.training.captioner_data import Reader
 from regiontalk.training.train_alignment import AlignmentConfig
-from regiontalk.training.train_captioner import CaptionerConfig, CaptionerRun, first_network, train_captioner
+from regiontalk.training.train_captioner import (
+    CaptionerConfig,
+    CaptionerRun,
+    first_network,
+    train_captioner,
+)
 
 from .small_world import captioner_config, logged, same_tensors
 
@@ -25,7 +30,13 @@ def test_captioner_resumes_exactly(
 ) -> None:
     optimiser = "rmsprop" if cell == "rnn" else "adamw"
     config = captioner_config(
-        alignment_config, "photo", cell=cell, optimiser=optimiser, dropout=0.3, epochs=3, output=tmp_path / "whole"
+        alignment_config,
+        "photo",
+        cell=cell,
+        optimiser=optimiser,
+        dropout=0.3,
+        epochs=3,
+        output=tmp_path / "whole",
     )
     whole = train_captioner(config)
     broken = replace(config, output=tmp_path / "broken")
@@ -35,7 +46,7 @@ def test_captioner_resumes_exactly(
 
 @pytest.fixture(scope="module")
 def named_shapes(shapes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the shape stands on each photo, the photos often enough for their shapes to be taught."""
+    """Where the shape stands on each photo, often enough for their shapes to be taught."""
     lines = []
     for file in sorted((shapes_folder / "images").glob("*.jpg")) * 15:
         box = {"box": [0.2, 0.2, 0.8, 0.8], "names": [file.stem.split("_")[1]]}
@@ -47,10 +58,16 @@ def named_shapes(shapes_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.mark.parametrize("loss", ["likelihood", "reward"])
 def test_a_captioner_attends_to_regions_and_resumes_exactly(
-    alignment_config: AlignmentConfig, alignment_run: Path, named_shapes: Path, tmp_path: Path, loss: str
+    alignment_config: AlignmentConfig,
+    alignment_run: Path,
+    named_shapes: Path,
+    tmp_path: Path,
+    loss: str,
 ) -> None:
     text = tmp_path / "captions.tsv"
-    text.write_text("flickr30k\t1\tA red circle is next to a square .\ncoco\t2\tnothing of the kind\n")
+    text.write_text(
+        "flickr30k\t1\tA red circle is next to a square .\ncoco\t2\tnothing of the kind\n"
+    )
     first = captioner_config(
         alignment_config,
         "photo",
@@ -69,8 +86,16 @@ def test_a_captioner_attends_to_regions_and_resumes_exactly(
     train_captioner(first)
     config = replace(first, output=tmp_path / "whole")
     if loss == "reward":
-        taught = {"looking_weight": 0.0, "photo_dropout": 0.0, "text": None, "text_steps": 0, "text_share": 0.0}
-        config = replace(config, loss=loss, start=first.output, absent_weight=0.5, epochs=4, **taught)
+        taught = {
+            "looking_weight": 0.0,
+            "photo_dropout": 0.0,
+            "text": None,
+            "text_steps": 0,
+            "text_share": 0.0,
+        }
+        config = replace(
+            config, loss=loss, start=first.output, absent_weight=0.5, epochs=4, **taught
+        )
     whole = train_captioner(config)
     broken = replace(config, output=tmp_path / "broken")
     train_captioner(replace(broken, stop_after=5))
@@ -84,7 +109,9 @@ def test_a_captioner_attends_to_regions_and_resumes_exactly(
 def test_a_captioner_sees_views_of_its_photos_and_resumes_exactly(
     alignment_config: AlignmentConfig, alignment_run: Path, tmp_path: Path, loss: str
 ) -> None:
-    first = captioner_config(alignment_config, "photo", epochs=2, views=3, output=tmp_path / "first")
+    first = captioner_config(
+        alignment_config, "photo", epochs=2, views=3, output=tmp_path / "first"
+    )
     train_captioner(first)
     config = first if loss == "likelihood" else replace(first, loss=loss, start=first.output)
     config = replace(config, output=tmp_path / "whole", averaging=0.9, schedule="constant")
@@ -94,7 +121,9 @@ def test_a_captioner_sees_views_of_its_photos_and_resumes_exactly(
     for row in range(2):
         photo = source.texts.photos[row]
         kinds = np.unique([source.glance(row, rng).whole for _ in range(200)], axis=0)
-        expected = np.stack([store.features[photo, 0] for store in source.looked]).astype(np.float32)
+        expected = np.stack([store.features[photo, 0] for store in source.looked]).astype(
+            np.float32
+        )
         np.testing.assert_array_equal(kinds, np.unique(expected, axis=0))
     whole = train_captioner(config)
     broken = replace(config, output=tmp_path / "broken")
@@ -108,13 +137,15 @@ def test_views_are_of_photos(alignment_config: AlignmentConfig) -> None:
 
 
 def expected_reward(config: CaptionerConfig) -> float:
-    """The mean reward of many captions drawn for each training photo by the weights that a run starts from."""
+    """Mean reward of many captions drawn for each training photo by a run's first weights."""
     data = Reader.of(config).read()
     run = CaptionerRun(config, "cpu", data, first_network(config, data))
     assert run.reward is not None
     photos = np.repeat(np.arange(len(run.data.rows)), 50)
     contexts = contexts_of([run.data.sources[0].glance(photo, None) for photo in photos])
-    return float(run.reward(run.written().sample(contexts, 1.0, np.random.default_rng(0), 20), photos).mean())
+    return float(
+        run.reward(run.written().sample(contexts, 1.0, np.random.default_rng(0), 20), photos).mean()
+    )
 
 
 def test_reward_training_earns_more_and_resumes_exactly(
@@ -124,7 +155,14 @@ def test_reward_training_earns_more_and_resumes_exactly(
     with pytest.raises(TrainingError, match=r"captioner\.safetensors: not found; finish the run"):
         train_captioner(replace(first, loss="reward", start=tmp_path / "none"))
     train_captioner(first)
-    config = replace(first, start=first.output, loss="reward", epochs=60, output=tmp_path / "whole", learning_rate=2e-3)
+    config = replace(
+        first,
+        start=first.output,
+        loss="reward",
+        epochs=60,
+        output=tmp_path / "whole",
+        learning_rate=2e-3,
+    )
     train_captioner(replace(config, stop_after=1))
     whole = train_captioner(config)
     assert min(logged(config.output, "reward")) > 0
@@ -148,14 +186,22 @@ def test_the_region_captioner_learns_named_boxes(
     alignment_config: AlignmentConfig, alignment_run: Path, box_labels: Path, tmp_path: Path
 ) -> None:
     config = captioner_config(
-        alignment_config, "region", boxes=box_labels, boxes_share=2.0, output=tmp_path / "whole", epochs=1
+        alignment_config,
+        "region",
+        boxes=box_labels,
+        boxes_share=2.0,
+        output=tmp_path / "whole",
+        epochs=1,
     )
     data = Reader.of(config).read()
     snippets, named = data.sources
     assert isinstance(named, Described)
     assert len(snippets.ids) > 0 and len(named.ids) == 75 + 150  # sofas are not in this vocabulary
     assert len(data.rows) == len(snippets.ids) + 2 * len(named.ids)
-    assert {" ".join(data.vocabulary.decode(ids)) for ids in named.ids} == {"a circle", "a triangle"}
+    assert {" ".join(data.vocabulary.decode(ids)) for ids in named.ids} == {
+        "a circle",
+        "a triangle",
+    }
     whole, (store,) = named.glance(7).whole, named.looked
     photo, region = named.texts.photos[7], named.texts.regions[7]
     np.testing.assert_array_equal(whole[:32], store.features[photo, region].astype(np.float32))
@@ -166,7 +212,9 @@ def test_the_region_captioner_learns_named_boxes(
     broken = replace(config, output=tmp_path / "broken")
     train_captioner(replace(broken, stop_after=3))
     train_captioner(broken)
-    assert same_tensors(config.output / "captioner.safetensors", broken.output / "captioner.safetensors")
+    assert same_tensors(
+        config.output / "captioner.safetensors", broken.output / "captioner.safetensors"
+    )
 
 
 @pytest.mark.parametrize(
@@ -182,13 +230,19 @@ def test_the_region_captioner_learns_named_boxes(
             {"loss": "reward", "start": Path(), "attention": 8, "photo_dropout": 0.1},
             'photo_dropout needs loss = "likelihood"',
         ),
-        ("photo", {"loss": "reward", "start": Path(), "absent_weight": 0.1}, "absent_weight needs boxes"),
+        (
+            "photo",
+            {"loss": "reward", "start": Path(), "absent_weight": 0.1},
+            "absent_weight needs boxes",
+        ),
         ("photo", {"text_share": 0.1}, "text_steps and text_share need text"),
     ],
 )
 def test_settings_that_need_others(about: str, settings: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        captioner_config(AlignmentConfig(((Path(), 1.0),), (Path(),), *[Path()] * 3), about, **settings)
+        captioner_config(
+            AlignmentConfig(((Path(), 1.0),), (Path(),), *[Path()] * 3), about, **settings
+        )
 
 
 @pytest.mark.parametrize("wrong", [{"about": "region"}, {"samples": 1}, {"start": None}])

@@ -54,19 +54,36 @@ def test_vision_run_learns_and_resumes_exactly(
     for name in ("naming", "box", "objectness", "box_recall"):
         assert len(logged(config.output, f"dev_{name}")) == 2
     assert logged(config.output, "dev_loss")[-1] < logged(config.output, "dev_loss")[0]
-    assert {file.name for file in config.output.iterdir()} >= {"checkpoint.safetensors", "log.csv", *VISION_FILES}
+    assert {file.name for file in config.output.iterdir()} >= {
+        "checkpoint.safetensors",
+        "log.csv",
+        *VISION_FILES,
+    }
     network, settings = read_vision(config.output)
     assert settings.feature_dim == 32
     first, last = "network.conv_stem.weight", "network.conv_head.weight"
-    before, after = vision_stage.open_backbone(tiny_backbone, 32).state_dict(), network.backbone.state_dict()
+    before, after = (
+        vision_stage.open_backbone(tiny_backbone, 32).state_dict(),
+        network.backbone.state_dict(),
+    )
     assert torch.equal(before[first], after[first])  # edges and textures are never trained
     assert torch.equal(before[last], after[last]) == (backbone_learning_rate == 0)
 
 
-def test_few_photos_make_no_vision_run(box_labels: Path, tiny_backbone: str, tmp_path: Path) -> None:
+def test_few_photos_make_no_vision_run(
+    box_labels: Path, tiny_backbone: str, tmp_path: Path
+) -> None:
     few = tmp_path / "boxes.jsonl"
     few.write_text("".join(box_labels.read_text().splitlines(True)[:10]))
-    with pytest.raises(DataError, match=r"boxes\.jsonl: 10 photos, of which 256 are held out; give it more"):
+    with pytest.raises(
+        DataError, match=r"boxes\.jsonl: 10 photos, of which 256 are held out; give it more"
+    ):
         train_vision(VisionConfig(backbone=tiny_backbone, boxes=few, output=tmp_path / "run"))
-    with pytest.raises(TrainingError, match="image_size: this backbone takes multiples of 32 pixels"):
-        train_vision(VisionConfig(backbone=tiny_backbone, boxes=box_labels, output=tmp_path / "run", image_size=100))
+    with pytest.raises(
+        TrainingError, match="image_size: this backbone takes multiples of 32 pixels"
+    ):
+        train_vision(
+            VisionConfig(
+                backbone=tiny_backbone, boxes=box_labels, output=tmp_path / "run", image_size=100
+            )
+        )

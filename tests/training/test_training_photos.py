@@ -1,4 +1,7 @@
-"""What a pack keeps of training photos: fingerprints, a bank always the same, a smaller space; what lacks is told."""
+"""What a pack keeps of training photos: fingerprints, a bank always the same, a smaller space.
+
+What lacks is told.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,22 @@ from regiontalk.training.checkpoint import write_tensors
 from regiontalk.training.export import ExportConfig, export_pack
 from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
 from regiontalk.training.train_captioner import train_captioner
-from regiontalk.training.training_photos import low_rank_bases, require_named, some, to_low_rank, training_photos
+from regiontalk.training.training_photos import (
+    low_rank_bases,
+    require_named,
+    some,
+    to_low_rank,
+    training_photos,
+)
 from regiontalk.vision.boxes import distinct
 
 from ..tiny_pack import DIM, tiny_arrays, tiny_settings
 from .small_world import captioner_config
 
 
-def test_data_boxes_and_folders_come_together(shapes_folder: Path, box_labels: Path, tmp_path: Path) -> None:
+def test_data_boxes_and_folders_come_together(
+    shapes_folder: Path, box_labels: Path, tmp_path: Path
+) -> None:
     (tmp_path / "deep").mkdir()
     coarse = np.random.default_rng(0).integers(0, 256, (9, 9, 3), dtype=np.uint8)
     Image.fromarray(coarse).resize((90, 60)).save(tmp_path / "deep" / "a.png")
@@ -49,7 +60,9 @@ def test_data_boxes_and_folders_come_together(shapes_folder: Path, box_labels: P
 def test_folders_without_photos(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no photo"):
         training_photos([], [tmp_path])
-    with pytest.raises(DataError, match="none: expected a folder of photos or a file of boxes with names"):
+    with pytest.raises(
+        DataError, match="none: expected a folder of photos or a file of boxes with names"
+    ):
         training_photos([], [tmp_path / "none"])
     Image.new("RGB", (30, 30)).save(tmp_path / "blank.png")
     with pytest.raises(DataError, match="not blank, found 0"):
@@ -60,21 +73,33 @@ def test_no_dataset_is_forgotten(tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     require_named([run], [])  # its checkpoint is gone: nobody can tell
-    write_tensors({"a": torch.zeros(1)}, run / "checkpoint.safetensors", {"run": json.dumps({"data": "birds"})})
+    write_tensors(
+        {"a": torch.zeros(1)},
+        run / "checkpoint.safetensors",
+        {"run": json.dumps({"data": "birds"})},
+    )
     require_named([run], [tmp_path / "cats", tmp_path / "birds"])
     several = json.dumps({"data": [["cats", 1.0], ["fish", 2.0]]})
     write_tensors({"a": torch.zeros(1)}, run / "checkpoint.safetensors", {"run": several})
     with pytest.raises(ConfigError, match="'fish', which data does not name"):
         require_named([run], [tmp_path / "cats", tmp_path / "birds"])
-    write_tensors({"a": torch.zeros(1)}, run / "checkpoint.safetensors", {"run": json.dumps({"data": "birds"})})
-    with pytest.raises(ConfigError, match=r"run: was trained on the dataset 'birds', which data does not name"):
+    write_tensors(
+        {"a": torch.zeros(1)},
+        run / "checkpoint.safetensors",
+        {"run": json.dumps({"data": "birds"})},
+    )
+    with pytest.raises(
+        ConfigError, match=r"run: was trained on the dataset 'birds', which data does not name"
+    ):
         require_named([run], [tmp_path / "cats"])
     (run / "checkpoint.safetensors").write_bytes(b"\xff" * 8)
     with pytest.raises(TrainingError, match=r"checkpoint\.safetensors: damaged"):
         require_named([run], [tmp_path / "cats"])
     (run / "checkpoint.safetensors").unlink()
     (run / "run.json").write_text('{"data": "birds"}')  # of a run that has none, a mean of others
-    with pytest.raises(ConfigError, match=r"run: was trained on the dataset 'birds', which data does not name"):
+    with pytest.raises(
+        ConfigError, match=r"run: was trained on the dataset 'birds', which data does not name"
+    ):
         require_named([run], [tmp_path / "cats"])
     (run / "run.json").write_text("{")
     with pytest.raises(TrainingError, match=r"run\.json: damaged"):
@@ -89,7 +114,10 @@ def export(
     folder = tmp_path_factory.mktemp("bank")
     config = replace(alignment_config, score="mean", cell="gru", epochs=30, output=folder / "run")
     train_alignment(config)
-    captioners = [captioner_config(config, about, epochs=10, output=folder / about) for about in ("photo", "region")]
+    captioners = [
+        captioner_config(config, about, epochs=10, output=folder / about)
+        for about in ("photo", "region")
+    ]
     for captioner in captioners:
         train_captioner(captioner)
     return ExportConfig(
@@ -114,7 +142,8 @@ def test_a_pack_with_a_bank(export: ExportConfig, shapes_folder: Path) -> None:
     assert pack.settings.space.dim == 8
     assert (bank.photos, bank.temperature, bank.weight) == (10, 0.5, 0.75)
     assert bank.sentences == 10 <= bank.regions
-    assert np.array_equal(export_pack(export).arrays["bank"]["words"], pack.arrays["bank"]["words"])  # the same chance
+    # The same chance
+    assert np.array_equal(export_pack(export).arrays["bank"]["words"], pack.arrays["bank"]["words"])
     model = load(export.output, threads=1)
     train, dev = (read_dataset(shapes_folder, split) for split in ("train", "dev"))
     seen = [distinct(each).vectors for each in model.look(photo.file for photo in train.photos)]
@@ -168,7 +197,10 @@ def test_some_are_always_the_same_in_order() -> None:
     [
         ({"bank_temperature": 0.0}, "the export's settings: temperature: expected a number"),
         ({"bank_weight": -1.0}, "the export's settings: weight: expected a number"),
-        ({"dim": 17}, 'dim: expected words that are read by cell = "gru", and at most 16; found "gru" and 17'),
+        (
+            {"dim": 17},
+            'dim: expected words that are read by cell = "gru", and at most 16; found "gru" and 17',
+        ),
     ],
 )
 def test_wrong_settings_are_told(export: ExportConfig, change: dict[str, Any], told: str) -> None:
@@ -204,31 +236,48 @@ def test_the_whole_space_changes_no_product_and_no_length() -> None:
     rng = np.random.default_rng(0)
     regions, words = rng.normal(size=(50, 6)) * [3, 1, 1, 0.5, 0.1, 2], rng.normal(size=(70, 6))
     of_regions, of_words = low_rank_bases(regions, words, 6)
-    np.testing.assert_allclose((regions @ of_regions) @ (words @ of_words).T, regions @ words.T, atol=1e-4)
-    np.testing.assert_allclose(np.linalg.norm(regions @ of_regions, axis=1), np.linalg.norm(regions, axis=1), rtol=1e-4)
-    np.testing.assert_allclose(np.linalg.norm(words @ of_words, axis=1), np.linalg.norm(words, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(
+        (regions @ of_regions) @ (words @ of_words).T, regions @ words.T, atol=1e-4
+    )
+    np.testing.assert_allclose(
+        np.linalg.norm(regions @ of_regions, axis=1), np.linalg.norm(regions, axis=1), rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        np.linalg.norm(words @ of_words, axis=1), np.linalg.norm(words, axis=1), rtol=1e-4
+    )
 
 
 @pytest.mark.parametrize("dim", [1, 3, 5])
 def test_no_space_of_as_few_dimensions_is_closer(dim: int) -> None:
-    """By Eckart and Young the products' own first singular values bound what any rank can leave out."""
+    """By Eckart and Young the products' own first singular values bound what any rank can leave
+    out.
+    """
     rng = np.random.default_rng(dim)
-    regions, words = rng.normal(size=(40, 8)) @ rng.normal(size=(8, 8)), rng.normal(size=(60, 8)) * np.arange(8)
+    regions, words = (
+        rng.normal(size=(40, 8)) @ rng.normal(size=(8, 8)),
+        rng.normal(size=(60, 8)) * np.arange(8),
+    )
     products = regions @ words.T
     of_regions, of_words = low_rank_bases(regions, words, dim)
     left = np.linalg.norm(products - (regions @ of_regions) @ (words @ of_words).T)
     least = np.sqrt((np.linalg.svd(products, compute_uv=False)[dim:] ** 2).sum())
     assert left == pytest.approx(least, rel=1e-3)
     np.testing.assert_allclose(of_regions.T @ of_regions, np.eye(dim), atol=1e-5)
-    assert (np.linalg.norm(regions @ of_regions, axis=1) <= np.linalg.norm(regions, axis=1) * (1 + 1e-5)).all()
+    assert (
+        np.linalg.norm(regions @ of_regions, axis=1) <= np.linalg.norm(regions, axis=1) * (1 + 1e-5)
+    ).all()
 
 
 def test_regions_of_a_plane_need_no_more() -> None:
     rng = np.random.default_rng(2)
     regions, words = rng.normal(size=(30, 2)) @ rng.normal(size=(2, 6)), rng.normal(size=(20, 6))
     of_regions, of_words = low_rank_bases(regions, words, 2)
-    np.testing.assert_allclose((regions @ of_regions) @ (words @ of_words).T, regions @ words.T, atol=1e-3)
-    np.testing.assert_allclose(np.linalg.norm(regions @ of_regions, axis=1), np.linalg.norm(regions, axis=1), rtol=1e-4)
+    np.testing.assert_allclose(
+        (regions @ of_regions) @ (words @ of_words).T, regions @ words.T, atol=1e-3
+    )
+    np.testing.assert_allclose(
+        np.linalg.norm(regions @ of_regions, axis=1), np.linalg.norm(regions, axis=1), rtol=1e-4
+    )
 
 
 def test_it_is_folded_into_what_a_pack_computes() -> None:

@@ -1,4 +1,7 @@
-"""A pack with new words, and its networks, answer as before until they are taught; the best mix is found."""
+"""A pack with new words, and its networks, answer as before until they are taught.
+
+The best mix is found.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ STEPS, EVERY = 24, 2
 
 
 class Dot(nn.Module):
-    """A weight that goes down to 0 from 1 by 0.05 a step, and a table of three words, one of them new."""
+    """A weight that goes from 1 down to 0 by 0.05 a step, and a table of three words, one new."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,11 +97,16 @@ def test_the_best_step_is_kept_and_the_run_ends_early(tmp_path: Path) -> None:
     assert not (tmp_path / BEST).exists() and not (tmp_path / "checkpoint.safetensors").exists()
     again = task(goal=0.6, measured=measured)
     assert tune(again, tmp_path, CHOICE) == 1.0 and len(measured) == 12  # nothing is done twice
-    assert isinstance(again.network, Dot) and torch.equal(again.network.weight, tuned.network.weight)
+    assert isinstance(again.network, Dot) and torch.equal(
+        again.network.weight, tuned.network.weight
+    )
 
 
 def test_the_mix_is_the_best_of_old_and_new(tmp_path: Path) -> None:
-    """Where every measurement is worse than the first weights, these stay, but new words are as they were learnt."""
+    """Where every measurement is worse than the first weights, these stay.
+
+    But new words are as they were learnt.
+    """
     tuned = task(goal=1.0)
     assert tune(tuned, tmp_path, CHOICE) == 0.0
     assert isinstance(tuned.network, Dot)
@@ -148,7 +156,12 @@ def test_equal_measurements_are_no_better(tmp_path: Path) -> None:
     assert best.step == 2
 
 
-CAPTIONS = ["Ein Mädchen läuft, ein Hund schläft.", "Ein Mädchen schläft.", "개가 잔디밭에 있다", "a dog"]
+CAPTIONS = [
+    "Ein Mädchen läuft, ein Hund schläft.",
+    "Ein Mädchen schläft.",
+    "개가 잔디밭에 있다",
+    "a dog",
+]
 WORDS = [tokenise(caption) for caption in CAPTIONS]
 
 
@@ -156,13 +169,19 @@ WORDS = [tokenise(caption) for caption in CAPTIONS]
 def test_before_it_is_taught_the_pack_reads_as_before(kind: str, tmp_path: Path) -> None:
     pack = write_pack(tmp_path / "pack", kind)
     parts = with_new_words(pack, pack.vocabulary.extended(WORDS))
-    grown = save_pack(tmp_path / "grown", parts.settings, parts.arrays, pack.vision_onnx, parts.vocabulary)
+    grown = save_pack(
+        tmp_path / "grown", parts.settings, parts.arrays, pack.vision_onnx, parts.vocabulary
+    )
     before, after = Model(pack), Model(grown)
-    for one, other in zip(before.read([*CAPTIONS, "corgi"]), after.read([*CAPTIONS, "corgi"]), strict=True):
+    for one, other in zip(
+        before.read([*CAPTIONS, "corgi"]), after.read([*CAPTIONS, "corgi"]), strict=True
+    ):
         np.testing.assert_allclose(one.vectors, other.vectors, atol=5e-3)
     assert set(after.read(CAPTIONS[0])[0].kinds) == {"learnt"}
     photo = np.full((40, 50, 3), 90, np.uint8)
-    np.testing.assert_allclose(before.score(photo, CAPTIONS), after.score(photo, CAPTIONS), rtol=5e-3, atol=5e-3)
+    np.testing.assert_allclose(
+        before.score(photo, CAPTIONS), after.score(photo, CAPTIONS), rtol=5e-3, atol=5e-3
+    )
 
 
 def test_a_pack_whose_placed_words_are_all_taught_has_none(tmp_path: Path) -> None:
@@ -202,12 +221,15 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> dict[str, np.ndarray]:
     """Three photos of random tiles."""
     rng = np.random.default_rng(3)
     return {
-        name: rng.integers(0, 256, (4, 5, 3), dtype=np.uint8).repeat(20, 0).repeat(20, 1) for name in ("a", "b", "c")
+        name: rng.integers(0, 256, (4, 5, 3), dtype=np.uint8).repeat(20, 0).repeat(20, 1)
+        for name in ("a", "b", "c")
     }
 
 
-def there_and_back(pack: Pack, photos: list[np.ndarray]) -> tuple[dict[str, dict[str, np.ndarray]], Model]:
-    """The pack's tensors after a way through its networks, standardised by some photos, and back."""
+def there_and_back(
+    pack: Pack, photos: list[np.ndarray]
+) -> tuple[dict[str, dict[str, np.ndarray]], Model]:
+    """The pack's tensors through its networks, standardised by some photos, and back."""
     model = Model(pack)
     seen = model.look(photos)
     settings, arrays = pack.settings, pack.arrays
@@ -226,19 +248,26 @@ def there_and_back(pack: Pack, photos: list[np.ndarray]) -> tuple[dict[str, dict
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_exported_again_a_pack_answers_as_before(kind: str, looked: dict[str, np.ndarray], tmp_path: Path) -> None:
+def test_exported_again_a_pack_answers_as_before(
+    kind: str, looked: dict[str, np.ndarray], tmp_path: Path
+) -> None:
     pack, photos = write_pack(tmp_path / "pack", kind), list(looked.values())
     arrays, before = there_and_back(pack, photos)
     for file, tensors in arrays.items():
         for name, tensor in tensors.items():
-            np.testing.assert_allclose(tensor, pack.arrays[file][name], rtol=2e-3, atol=2e-3, err_msg=f"{file} {name}")
+            np.testing.assert_allclose(
+                tensor, pack.arrays[file][name], rtol=2e-3, atol=2e-3, err_msg=f"{file} {name}"
+            )
     again = save_pack(tmp_path / "again", pack.settings, arrays, pack.vision_onnx, pack.vocabulary)
     after = Model(again)
     sentences = [*SENTENCES, *pack.vocabulary.placed]
     scores = before.score(photos, sentences)
-    np.testing.assert_allclose(after.score(photos, sentences), scores, rtol=0.01, atol=0.01 * np.abs(scores).max())
+    np.testing.assert_allclose(
+        after.score(photos, sentences), scores, rtol=0.01, atol=0.01 * np.abs(scores).max()
+    )
     one, other = (
-        [caption.log_prob for caption in model.caption(model.look(photos), beam=1)] for model in (before, after)
+        [caption.log_prob for caption in model.caption(model.look(photos), beam=1)]
+        for model in (before, after)
     )
     np.testing.assert_allclose(one, other, rtol=0.02, atol=0.02)
 
@@ -246,7 +275,9 @@ def test_exported_again_a_pack_answers_as_before(kind: str, looked: dict[str, np
 @pytest.mark.parametrize("kind", KINDS)
 def test_untouched_tensors_are_the_very_same(kind: str, tmp_path: Path) -> None:
     pack = write_pack(tmp_path / "pack", kind)
-    net = alignment_network(pack.arrays["words"], pack.arrays["projection"], pack.settings.words.cell)
+    net = alignment_network(
+        pack.arrays["words"], pack.arrays["projection"], pack.settings.words.cell
+    )
     for file, tensors in alignment_tensors(net).items():
         for name, tensor in tensors.items():
             np.testing.assert_array_equal(tensor, pack.arrays[file][name])
@@ -262,11 +293,15 @@ def test_untouched_tensors_are_the_very_same(kind: str, tmp_path: Path) -> None:
 def test_standardised_networks_see_what_the_pack_sees(kind: str, tmp_path: Path) -> None:
     pack, rng = write_pack(tmp_path / "pack", kind), np.random.default_rng(1)
     features = rng.normal(3, 2, (30, pack.settings.vision.feature_dim)).astype(np.float32)
-    net = alignment_network(pack.arrays["words"], pack.arrays["projection"], pack.settings.words.cell)
+    net = alignment_network(
+        pack.arrays["words"], pack.arrays["projection"], pack.settings.words.cell
+    )
     standardise_alignment(net, features)
     expected = features @ pack.arrays["projection"]["W_m"] + pack.arrays["projection"]["b_m"]
     with torch.no_grad():
-        np.testing.assert_allclose(net.regions(torch.from_numpy(features)).numpy(), expected, atol=1e-3)
+        np.testing.assert_allclose(
+            net.regions(torch.from_numpy(features)).numpy(), expected, atol=1e-3
+        )
         ids, mask = pad_ids(pack.vocabulary.encode(text.split()) for text in SENTENCES)
         words = net.words(ids, mask).numpy()
     read = WordsReader(pack.arrays["words"], pack.settings.words.cell)
@@ -279,8 +314,14 @@ def test_a_second_standardisation_takes_the_place_of_the_first(tmp_path: Path) -
     pack, rng = write_pack(tmp_path / "pack", "plain"), np.random.default_rng(1)
     net = captioner_network(pack.arrays["photo_captioner"], "lstm")
     for shift in (2.0, -5.0):
-        whole = rng.normal(shift, 1 + abs(shift), (40, pack.settings.vision.feature_dim)).astype(np.float32)
-        standardise_captioner(net, Contexts(whole, np.zeros((40, 0, 0), np.float32), np.zeros(40, np.int64)))
+        whole = rng.normal(shift, 1 + abs(shift), (40, pack.settings.vision.feature_dim)).astype(
+            np.float32
+        )
+        standardise_captioner(
+            net, Contexts(whole, np.zeros((40, 0, 0), np.float32), np.zeros(40, np.int64))
+        )
     assert isinstance(net, CaptionerNet) and net.mean.mean() < 0
     for name, tensor in folded_captioner(net.state_dict()).items():
-        np.testing.assert_allclose(tensor, pack.arrays["photo_captioner"][name], rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(
+            tensor, pack.arrays["photo_captioner"][name], rtol=1e-4, atol=1e-4
+        )

@@ -16,7 +16,13 @@ from torch import Tensor, nn
 
 from regiontalk.settings import VisionSettings
 from regiontalk.training.backbones.efficientnet_lite import EfficientNetLiteBackbone
-from regiontalk.training.vision_graph import float_graph, fold_padding, is_zero_padding, quiet, vision_graph
+from regiontalk.training.vision_graph import (
+    float_graph,
+    fold_padding,
+    is_zero_padding,
+    quiet,
+    vision_graph,
+)
 from regiontalk.training.vision_net import VisionNet
 from regiontalk.vision.session import VisionSession
 
@@ -26,7 +32,10 @@ SIZE = 64
 
 
 class Patches(nn.Module):
-    """Another backbone, as a user would plug it in: patches of 8 pixels, nothing shared with EfficientNet-Lite."""
+    """Another backbone, as a user would plug it in.
+
+    Patches of 8 pixels, nothing shared with EfficientNet-Lite.
+    """
 
     dim, stride, multiple_of = 24, 8, 8
 
@@ -49,7 +58,8 @@ def random_net(backbone: str) -> VisionNet:
     torch.manual_seed(3)
     net = VisionNet(BACKBONES[backbone]()).eval()
     for module in net.modules():
-        if isinstance(module, nn.BatchNorm2d):  # as after training: nothing may rest on fresh statistics
+        # As after training: nothing may rest on fresh statistics
+        if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
             module.weight.data.uniform_(0.5, 1.5)
@@ -73,7 +83,9 @@ def test_the_float_graph_equals_its_network(backbone: str, photos: int) -> None:
     net, pixels = random_net(backbone), random_photos(photos)
     with torch.no_grad():
         expected = net(torch.from_numpy(pixels))
-    for ours, theirs in zip(run_graph(float_graph(net, SIZE).SerializeToString(), pixels), expected, strict=True):
+    for ours, theirs in zip(
+        run_graph(float_graph(net, SIZE).SerializeToString(), pixels), expected, strict=True
+    ):
         np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-4 * float(theirs.abs().max()))
 
 
@@ -83,24 +95,36 @@ def test_the_shipped_int8_graph_stays_close_to_its_network(backbone: str) -> Non
     graph = vision_graph(net, random_photos(40))
     with torch.no_grad():
         expected = net(torch.from_numpy(pixels))
-    for name, ours, theirs in zip(("map", "boxes", "objectness"), run_graph(graph, pixels), expected, strict=True):
+    for name, ours, theirs in zip(
+        ("map", "boxes", "objectness"), run_graph(graph, pixels), expected, strict=True
+    ):
         difference = np.linalg.norm(ours - theirs.numpy()) / float(theirs.norm())
         assert difference < 0.05, name
         assert np.abs(ours - theirs.numpy()).max() < 0.2 * float(theirs.abs().max()), name
-    assert len(graph) < 0.5 * len(float_graph(net, SIZE).SerializeToString()) or backbone == "patches"
+    assert (
+        len(graph) < 0.5 * len(float_graph(net, SIZE).SerializeToString()) or backbone == "patches"
+    )
 
 
 def test_zeros_around_maps_cost_no_node_of_their_own() -> None:
-    """They become the convolutions' own; a node of padding would stay in float32 between two conversions."""
+    """They become the convolutions' own.
+
+    A node of padding would stay in float32 between two conversions.
+    """
     net, pixels = random_net("efficientnet"), random_photos(2)
     plain = float_graph(net, SIZE)
-    assert "Pad" not in {node.op_type for node in onnx.load_from_string(vision_graph(net, random_photos(8))).graph.node}
+    assert "Pad" not in {
+        node.op_type
+        for node in onnx.load_from_string(vision_graph(net, random_photos(8))).graph.node
+    }
     simple = constant_folded(plain)
     assert "Pad" in {node.op_type for node in simple.graph.node}
     folded = fold_padding(constant_folded(plain))
     assert "Pad" not in {node.op_type for node in folded.graph.node}
     for ours, theirs in zip(
-        run_graph(folded.SerializeToString(), pixels), run_graph(plain.SerializeToString(), pixels), strict=True
+        run_graph(folded.SerializeToString(), pixels),
+        run_graph(plain.SerializeToString(), pixels),
+        strict=True,
     ):
         np.testing.assert_allclose(ours, theirs, atol=1e-4 * float(np.abs(theirs).max()))
 
@@ -115,7 +139,9 @@ def constant_folded(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def test_other_padding_is_left_alone() -> None:
-    def node(mode: str, amounts: list[int], value: float = 0.0) -> tuple[onnx.NodeProto, dict[str, np.ndarray]]:
+    def node(
+        mode: str, amounts: list[int], value: float = 0.0
+    ) -> tuple[onnx.NodeProto, dict[str, np.ndarray]]:
         values = {"amounts": np.array(amounts), "value": np.float32(value)}
         return onnx.helper.make_node("Pad", ["x", "amounts", "value"], ["y"], mode=mode), values
 
@@ -123,7 +149,8 @@ def test_other_padding_is_left_alone() -> None:
     assert not is_zero_padding(*node("reflect", [0, 0, 1, 2, 0, 0, 3, 4]))
     assert not is_zero_padding(*node("constant", [0, 0, 1, 2, 0, 0, 3, 4], value=1.0))
     assert not is_zero_padding(*node("constant", [0, 1, 1, 2, 0, 0, 3, 4]))
-    assert not is_zero_padding(node("constant", [0] * 8)[0], {})  # nobody knows how many before it runs
+    # Nobody knows how many before it runs
+    assert not is_zero_padding(node("constant", [0] * 8)[0], {})
 
 
 def test_an_int8_graph_gives_a_photo_the_same_features_in_any_batch() -> None:
@@ -140,7 +167,12 @@ def test_any_backbone_gives_regions_through_the_runtime(backbone: str) -> None:
     net = random_net(backbone)
     side = SIZE // net.backbone.stride
     settings = VisionSettings(
-        size=SIZE, side=side, feature_dim=net.backbone.dim, proposals=5, nms_iou=0.6, min_objectness=0.0
+        size=SIZE,
+        side=side,
+        feature_dim=net.backbone.dim,
+        proposals=5,
+        nms_iou=0.6,
+        min_objectness=0.0,
     )
     projection = {"W_m": np.ones((net.backbone.dim, 4), np.float32), "b_m": np.zeros(4, np.float32)}
     session = VisionSession(vision_graph(net, random_photos(8)), projection, settings)

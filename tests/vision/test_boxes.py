@@ -14,7 +14,8 @@ def random_boxes(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     corners = rng.uniform(size=(count, 2, 2)).round(2)
     boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1).astype(np.float32)
-    return boxes, rng.uniform(size=count).round(1).astype(np.float32)  # rounded, so that some scores are equal
+    # Rounded, so that some scores are equal
+    return boxes, rng.uniform(size=count).round(1).astype(np.float32)
 
 
 def plain_iou(a: np.ndarray, b: np.ndarray) -> float:
@@ -46,12 +47,19 @@ def test_iou_is_the_reference_and_symmetric(seed: int, n: int, m: int) -> None:
     a, b = random_boxes(seed, n)[0], random_boxes(seed + 1, m)[0]
     found = iou(a, b)
     assert found.shape == (n, m)
-    np.testing.assert_allclose(found, np.array([[plain_iou(x, y) for y in b] for x in a]).reshape(n, m), atol=1e-5)
+    np.testing.assert_allclose(
+        found, np.array([[plain_iou(x, y) for y in b] for x in a]).reshape(n, m), atol=1e-5
+    )
     np.testing.assert_array_equal(found, iou(b, a).T)
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.integers(0, 10_000), st.integers(0, 30), st.sampled_from([0.0, 0.303, 0.6, 1.0]), st.integers(0, 10))
+@given(
+    st.integers(0, 10_000),
+    st.integers(0, 30),
+    st.sampled_from([0.0, 0.303, 0.6, 1.0]),
+    st.integers(0, 10),
+)
 def test_nms_is_the_reference(seed: int, count: int, threshold: float, limit: int) -> None:
     boxes, scores = random_boxes(seed, count)
     expected = plain_nms(boxes, scores, threshold)
@@ -79,14 +87,18 @@ def test_regions_by_hand() -> None:
     )
     objectness = np.array([0.5, 0.6, 0.9, 1.0, 0.04, 1.0], np.float32)
     found, scores = pick_regions(boxes, objectness, proposals=19, nms_iou=0.6, min_objectness=0.05)
-    np.testing.assert_allclose(found, [[0, 0, 1, 1], [0.6, 0.6, 1, 1], [0, 0, 0.5, 0.51]], rtol=1e-6)
+    np.testing.assert_allclose(
+        found, [[0, 0, 1, 1], [0.6, 0.6, 1, 1], [0, 0, 0.5, 0.51]], rtol=1e-6
+    )
     np.testing.assert_allclose(scores, [1, 0.9, 0.6], rtol=1e-6)
     assert found.dtype == scores.dtype == np.float32
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 60), st.integers(0, 19))
-def test_regions_are_at_most_the_proposals_and_the_photo(seed: int, count: int, proposals: int) -> None:
+def test_regions_are_at_most_the_proposals_and_the_photo(
+    seed: int, count: int, proposals: int
+) -> None:
     boxes, objectness = random_boxes(seed, count)
     found, scores = pick_regions(boxes * 1.4 - 0.2, objectness, proposals)
     assert 1 <= len(found) == len(scores) <= proposals + 1
@@ -124,15 +136,21 @@ def plain_roi_align(box: np.ndarray, grid: np.ndarray, samples: int) -> np.ndarr
 
 
 def test_roi_weights_by_hand() -> None:
-    """Two cells a side, two samples an axis: x at 0.25 and 0.75 are the centres; y at 0.375 lies a quarter down."""
-    weights = roi_weights(np.array([[0, 0.25, 1, 0.5]]), side=2, samples=1)  # one point: x = 0.5, y = 0.375
+    """Two cells a side, two samples an axis: x at 0.25 and 0.75 are the centres.
+
+    Y at 0.375 lies a quarter down.
+    """
+    # One point: x = 0.5, y = 0.375
+    weights = roi_weights(np.array([[0, 0.25, 1, 0.5]]), side=2, samples=1)
     np.testing.assert_allclose(weights, [[0.375, 0.375, 0.125, 0.125]])
     weights = roi_weights(np.array([[0, 0, 1, 1]]), side=2, samples=2)
     np.testing.assert_allclose(weights, [[0.25, 0.25, 0.25, 0.25]])
 
 
 def test_points_beyond_the_outermost_centres_read_the_edge() -> None:
-    corner = roi_weights(np.array([[0.97, 0.97, 1, 1], [0, 0, 0.03, 0.03], [-0.5, -0.5, -0.2, -0.2]]), side=4)
+    corner = roi_weights(
+        np.array([[0.97, 0.97, 1, 1], [0, 0, 0.03, 0.03], [-0.5, -0.5, -0.2, -0.2]]), side=4
+    )
     assert corner[0].argmax() == 15
     np.testing.assert_allclose(corner.max(axis=1), 1, rtol=1e-6)
     assert corner[1].argmax() == corner[2].argmax() == 0
@@ -146,7 +164,9 @@ def test_roi_align_is_the_plain_sampler(seed: int, side: int, samples: int) -> N
     boxes = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
     grid = rng.normal(size=(side, side, 3))
     found = roi_align(boxes, grid.reshape(side * side, 3), samples)
-    np.testing.assert_allclose(found, [plain_roi_align(box, grid, samples) for box in boxes], atol=1e-5)
+    np.testing.assert_allclose(
+        found, [plain_roi_align(box, grid, samples) for box in boxes], atol=1e-5
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -161,7 +181,9 @@ def test_rows_of_roi_weights_are_weights(seed: int, side: int, samples: int) -> 
 
 
 def test_whole_photo_with_as_many_samples_as_cells_is_the_mean() -> None:
-    np.testing.assert_allclose(roi_weights(np.array([[0, 0, 1, 1]]), side=14), np.full((1, 196), 1 / 196), rtol=1e-5)
+    np.testing.assert_allclose(
+        roi_weights(np.array([[0, 0, 1, 1]]), side=14), np.full((1, 196), 1 / 196), rtol=1e-5
+    )
 
 
 def test_roi_align_agrees_with_grid_sample() -> None:
@@ -179,7 +201,9 @@ def test_roi_align_agrees_with_grid_sample() -> None:
         align_corners=False,
     )
     expected = sampled.mean(dim=(2, 3)).numpy()
-    np.testing.assert_allclose(roi_align(box[None], grid.reshape(81, 4), samples), expected, atol=1e-5)
+    np.testing.assert_allclose(
+        roi_align(box[None], grid.reshape(81, 4), samples), expected, atol=1e-5
+    )
 
 
 def test_roi_weights_of_no_box() -> None:
@@ -196,7 +220,9 @@ def test_roi_weights_of_no_box() -> None:
         (np.zeros((1, 4)), 3, 0, "at least 1, found 3 and 0"),
     ],
 )
-def test_senseless_arguments_of_roi_weights(boxes: np.ndarray, side: int, samples: int, message: str) -> None:
+def test_senseless_arguments_of_roi_weights(
+    boxes: np.ndarray, side: int, samples: int, message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
         roi_weights(boxes, side, samples)
 

@@ -1,4 +1,4 @@
-"""External data is found wherever a graph can hide it, and malformed files never crash the search."""
+"""External data is found wherever a graph can hide it; malformed files never crash it."""
 
 from __future__ import annotations
 
@@ -39,20 +39,28 @@ def in_list_of_tensors(model: onnx.ModelProto) -> None:
 
 def in_subgraph(model: onnx.ModelProto) -> None:
     branch = helper.make_graph([], "branch", [], [], [external_tensor()])
-    model.graph.node.append(helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch))
+    model.graph.node.append(
+        helper.make_node("If", ["x"], ["y"], then_branch=branch, else_branch=branch)
+    )
 
 
 def in_sparse(model: onnx.ModelProto) -> None:
-    model.graph.sparse_initializer.append(onnx.SparseTensorProto(values=external_tensor(), dims=[2, 2]))
+    model.graph.sparse_initializer.append(
+        onnx.SparseTensorProto(values=external_tensor(), dims=[2, 2])
+    )
 
 
 def in_function(model: onnx.ModelProto) -> None:
     node = helper.make_node("Constant", [], ["c"], value=external_tensor())
-    model.functions.append(helper.make_function("d", "f", [], ["c"], [node], [helper.make_opsetid("", 17)]))
+    model.functions.append(
+        helper.make_function("d", "f", [], ["c"], [node], [helper.make_opsetid("", 17)])
+    )
 
 
 def in_training_info(model: onnx.ModelProto) -> None:
-    model.training_info.add().initialization.CopyFrom(helper.make_graph([], "i", [], [], [external_tensor()]))
+    model.training_info.add().initialization.CopyFrom(
+        helper.make_graph([], "i", [], [], [external_tensor()])
+    )
 
 
 def only_the_location_flag(model: onnx.ModelProto) -> None:

@@ -1,4 +1,4 @@
-"""Photos to regions through ONNX Runtime, on a tiny graph whose answers can be recomputed in NumPy."""
+"""Photos to regions through ONNX Runtime, on a tiny graph that NumPy can recompute."""
 
 from __future__ import annotations
 
@@ -20,7 +20,15 @@ from regiontalk.photos import prepare
 from regiontalk.vision.boxes import pick_regions, roi_weights
 from regiontalk.vision.session import BATCH, VisionSession, available_cpus
 
-from ..tiny_pack import DIM, FEATURE_DIM, SIDE, SIZE, tiny_settings, tiny_vision_model, tiny_vision_onnx
+from ..tiny_pack import (
+    DIM,
+    FEATURE_DIM,
+    SIDE,
+    SIZE,
+    tiny_settings,
+    tiny_vision_model,
+    tiny_vision_onnx,
+)
 
 SETTINGS = tiny_settings().vision
 RNG = np.random.default_rng(0)
@@ -44,14 +52,18 @@ def session() -> VisionSession:
 def test_regions_are_the_steps_one_after_the_other(session: VisionSession) -> None:
     photo = make_photo(1)
     maps, boxes, objectness = session.run(prepare(photo.image, SIZE)[None])
-    expected, scores = pick_regions(boxes[0], objectness[0], SETTINGS.proposals, SETTINGS.nms_iou, 0.05)
+    expected, scores = pick_regions(
+        boxes[0], objectness[0], SETTINGS.proposals, SETTINGS.nms_iou, 0.05
+    )
     (found,) = session.look([photo])  # type: ignore[list-item]
     assert len(found) > 2
     np.testing.assert_allclose(found.boxes_xyxy, expected * [90, 60, 90, 60], rtol=1e-6)
     np.testing.assert_array_equal(found.scores, scores)
     features = roi_weights(expected, SIDE) @ maps[0]
     np.testing.assert_allclose(found.features, features, rtol=1e-5)
-    np.testing.assert_allclose(found.vectors, features @ PROJECTION["W_m"] + PROJECTION["b_m"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        found.vectors, features @ PROJECTION["W_m"] + PROJECTION["b_m"], rtol=1e-4, atol=1e-5
+    )
     assert (found.file, found.width, found.height) == ("1.jpg", 90, 60)
     for array in (found.boxes_xyxy, found.scores, found.features, found.vectors):
         assert array.dtype == np.float32
@@ -59,7 +71,9 @@ def test_regions_are_the_steps_one_after_the_other(session: VisionSession) -> No
 
 def test_the_graph_sees_the_photo(session: VisionSession) -> None:
     """The tiny graph's map is relu(mean colour of a tile @ W / 255)."""
-    white = SimpleNamespace(file="", width=7, height=5, image=Image.new("RGB", (7, 5), (255, 255, 255)))
+    white = SimpleNamespace(
+        file="", width=7, height=5, image=Image.new("RGB", (7, 5), (255, 255, 255))
+    )
     maps, _, _ = session.run(prepare(white.image, SIZE)[None])
     weight = next(t for t in tiny_vision_model().graph.initializer if t.name == "W")
     expected = np.maximum(255 * numpy_helper.to_array(weight).sum(axis=0), 0)
@@ -79,7 +93,9 @@ def test_no_photo(session: VisionSession) -> None:
     assert session.look([]) == []
 
 
-def test_boxes_are_in_pixels_of_the_original_though_the_image_was_decoded_smaller(session: VisionSession) -> None:
+def test_boxes_are_in_pixels_of_the_original_though_the_image_was_decoded_smaller(
+    session: VisionSession,
+) -> None:
     photo = make_photo(2)
     original = SimpleNamespace(file="", width=900, height=600, image=photo.image)
     small, large = session.look([photo, original])  # type: ignore[list-item]
@@ -89,15 +105,17 @@ def test_boxes_are_in_pixels_of_the_original_though_the_image_was_decoded_smalle
 
 def test_given_boxes_are_read_in_their_order(session: VisionSession) -> None:
     photos = [make_photo(seed) for seed in range(BATCH + 2)]
-    boxes = [np.array([[0, 0, 45, 60], [30, 20, 60, 40], [0, 0, 45, 60]][: seed % 4], np.float32).reshape(-1, 4)
-             for seed in range(BATCH + 2)]  # fmt: skip
+    three = np.array([[0, 0, 45, 60], [30, 20, 60, 40], [0, 0, 45, 60]], np.float32)
+    boxes = [three[: seed % 4] for seed in range(BATCH + 2)]
     for photo, given, found in zip(photos, boxes, session.look(photos, boxes), strict=True):
         assert np.array_equal(found.boxes_xyxy[1:], given)  # the same box twice is two regions
         assert np.array_equal(found.scores, np.ones(len(given) + 1, np.float32))
         maps, _, _ = session.run(prepare(photo.image, SIZE)[None])
         expected = roi_weights(found.boxes_xyxy / [90, 60, 90, 60], SIDE) @ maps[0]
         np.testing.assert_allclose(found.features, expected, rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(found.features[0], session.look([photo])[0].features[0], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            found.features[0], session.look([photo])[0].features[0], rtol=1e-4, atol=1e-5
+        )
 
 
 def test_given_boxes_are_cut_at_the_edge(session: VisionSession) -> None:
@@ -125,7 +143,9 @@ def test_boxes_that_cannot_be_read(session: VisionSession, boxes: np.ndarray) ->
 
 
 def test_one_pixel_is_a_photo(session: VisionSession) -> None:
-    pixel = SimpleNamespace(file="", width=1, height=1, image=Image.new("RGB", (1, 1), (200, 10, 10)))
+    pixel = SimpleNamespace(
+        file="", width=1, height=1, image=Image.new("RGB", (1, 1), (200, 10, 10))
+    )
     (found,) = session.look([pixel])  # type: ignore[list-item]
     assert found.boxes_xyxy[0].tolist() == [0, 0, 1, 1]
 
@@ -166,9 +186,18 @@ def test_what_is_no_graph(graph: bytes) -> None:
 def test_external_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Even if the file lies there and holds the right bytes."""
     model = tiny_vision_model()
-    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="weights.bin", size_threshold=0)
+    onnx.save(
+        model,
+        tmp_path / "m.onnx",
+        save_as_external_data=True,
+        location="weights.bin",
+        size_threshold=0,
+    )
     monkeypatch.chdir(tmp_path)
-    refuse((tmp_path / "m.onnx").read_bytes(), "holds all its weights, found weights kept in other files")
+    refuse(
+        (tmp_path / "m.onnx").read_bytes(),
+        "holds all its weights, found weights kept in other files",
+    )
 
 
 def rename(model: onnx.ModelProto, old: str, new: str) -> None:
@@ -212,12 +241,18 @@ def test_another_type() -> None:
 def test_a_fixed_batch() -> None:
     model = tiny_vision_model()
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
-    refuse(model.SerializeToString(), r"input pixels: .*\('B', 64, 64, 3\), found .* \(1, 64, 64, 3\)")
+    refuse(
+        model.SerializeToString(), r"input pixels: .*\('B', 64, 64, 3\), found .* \(1, 64, 64, 3\)"
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"size": 32}, "input pixels"), ({"side": 5}, "output map"), ({"feature_dim": 8}, "output map")],
+    [
+        ({"size": 32}, "input pixels"),
+        ({"side": 5}, "output map"),
+        ({"feature_dim": 8}, "output map"),
+    ],
 )
 def test_other_sizes_than_the_settings(change: dict[str, int], message: str) -> None:
     refuse(tiny_vision_onnx(), message, replace(SETTINGS, **change))
@@ -230,7 +265,9 @@ def open_shapes(model: onnx.ModelProto) -> None:
 
 
 def test_shapes_that_only_a_run_shows() -> None:
-    """The map is cut at a length that the graph computes from the photo, so nothing shows before it runs."""
+    """The map is cut at a length that the graph computes from the photo, so nothing shows before it
+    runs.
+    """
     model = tiny_vision_model()
     rename(model, "map", "whole_map")
     model.graph.output[0].name = "map"
@@ -266,7 +303,9 @@ def test_values_that_are_not_finite() -> None:
     model = tiny_vision_model()
     for tensor in model.graph.initializer:
         if tensor.name == "w":
-            tensor.CopyFrom(numpy_helper.from_array(np.full((FEATURE_DIM, 1), np.nan, np.float32), "w"))
+            tensor.CopyFrom(
+                numpy_helper.from_array(np.full((FEATURE_DIM, 1), np.nan, np.float32), "w")
+            )
     session = VisionSession(model.SerializeToString(), PROJECTION, SETTINGS, threads=1)
     with pytest.raises(PackError, match="expected finite outputs"):
         session.look([make_photo(0)])  # type: ignore[list-item]
@@ -298,6 +337,11 @@ except PackError:
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.stdout, done.stderr, done.returncode) == ("refused\n", "", 0)

@@ -1,4 +1,6 @@
-"""A real server on loopback, in a thread of this process, with the tiny pack and an index of a few photos."""
+"""A real server on loopback, in a thread of this process, with the tiny pack and an index of a few
+photos.
+"""
 
 from __future__ import annotations
 
@@ -89,7 +91,15 @@ def indexed(tiny_pack: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
         coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
         Image.fromarray(coarse).resize((500 + seed, 400), Image.Resampling.BILINEAR).save(file)
     index = folder / "photos.index"
-    arguments = ["index", "add", str(files[0].parent), "--index", str(index), "--pack", str(tiny_pack)]
+    arguments = [
+        "index",
+        "add",
+        str(files[0].parent),
+        "--index",
+        str(index),
+        "--pack",
+        str(tiny_pack),
+    ]
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert not ended.value.code

@@ -14,12 +14,20 @@ from PIL import Image
 
 from .conftest import Running
 
-POST = b"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+POST = (
+    b"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; "
+    b"boundary=x\r\n"
+)
 HALF_HEAD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX-"
 
 
-def connect(running: Running, received_bytes: int | None = None, address: str = "") -> socket.socket:
-    """A connection, from one of this machine's own addresses; the system keeps only so many bytes that nobody reads."""
+def connect(
+    running: Running, received_bytes: int | None = None, address: str = ""
+) -> socket.socket:
+    """A connection, from one of this machine's own addresses.
+
+    The system keeps only so many bytes that nobody reads.
+    """
     host, port = running.url.removeprefix("http://").split(":")
     connection = socket.socket()
     if received_bytes is not None:
@@ -72,7 +80,10 @@ def eventually(true: Callable[[], bool]) -> bool:
 
 
 def scan_bomb(side: int, scans: int) -> bytes:
-    """A progressive JPEG of one colour whose last scan, a few bytes, comes again and again; each takes all blocks."""
+    """A progressive JPEG of one colour whose last scan, a few bytes, comes again and again.
+
+    Each takes all blocks.
+    """
     plain = io.BytesIO()
     Image.new("L", (side, side), 99).save(plain, "JPEG", progressive=True)
     data = plain.getvalue()[:-2]

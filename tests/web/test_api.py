@@ -36,10 +36,19 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict[str,
 def close(found: Any, expected: Any) -> bool:
     """Whether two JSON values agree, numbers but for rounding: a batch may add in another order."""
     if isinstance(expected, dict):
-        return found.keys() == expected.keys() and all(close(found[key], each) for key, each in expected.items())
+        return found.keys() == expected.keys() and all(
+            close(found[key], each) for key, each in expected.items()
+        )
     if isinstance(expected, list):
-        return len(found) == len(expected) and all(close(*each) for each in zip(found, expected, strict=True))
-    return bool(found == (pytest.approx(expected, rel=1e-4, abs=1e-3) if isinstance(expected, float) else expected))
+        return len(found) == len(expected) and all(
+            close(*each) for each in zip(found, expected, strict=True)
+        )
+    return bool(
+        found
+        == (
+            pytest.approx(expected, rel=1e-4, abs=1e-3) if isinstance(expected, float) else expected
+        )
+    )
 
 
 def test_describe_is_the_command_lines(
@@ -56,7 +65,9 @@ def test_align_is_the_command_lines(
     served: Running, photo_file: Path, tiny_pack: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     form = {"sentence": SENTENCE, "beta": "0.5"}
-    found = served.client.post("/api/align", data=form, files={"photo": ("b.jpg", photo_file.read_bytes())}).json()
+    found = served.client.post(
+        "/api/align", data=form, files={"photo": ("b.jpg", photo_file.read_bytes())}
+    ).json()
     expected = printed(capsys, "align", photo_file, SENTENCE, "--beta", 0.5, "--pack", tiny_pack)
     scores, beta = found.pop("scores"), found.pop("beta")
     assert close(found, {**expected, "file": "b.jpg"})
@@ -68,7 +79,9 @@ def test_align_is_the_command_lines(
 
 def test_a_given_box(served: Running, photo_file: Path, model: Model) -> None:
     def ask(**form: str) -> Any:
-        return served.client.post("/api/describe/box", data=form, files={"photo": ("b.jpg", photo_file.read_bytes())})
+        return served.client.post(
+            "/api/describe/box", data=form, files={"photo": ("b.jpg", photo_file.read_bytes())}
+        )
 
     found = ask(box="10,20,60.5,70").json()
     (regions,) = model.look(photo_file, [np.array([[10, 20, 60.5, 70]], np.float32)])
@@ -81,7 +94,16 @@ def test_a_given_box(served: Running, photo_file: Path, model: Model) -> None:
     assert [each["text"] for each in with_words["words"]] == list(read.words)
     scores = [each["score"] for each in with_words["words"]]
     assert scores == pytest.approx((read.vectors @ regions.vectors[1]).tolist(), rel=1e-4, abs=1e-4)
-    for box in ("", "1,2,3", "1,2,3,4,5", "1,2,3,nan", "1e3,2,3,4", "1,2,3,4\n", "5,5,4,4", "-9,-9,-1,-1"):
+    for box in (
+        "",
+        "1,2,3",
+        "1,2,3,4,5",
+        "1,2,3,nan",
+        "1e3,2,3,4",
+        "1,2,3,4\n",
+        "5,5,4,4",
+        "-9,-9,-1,-1",
+    ):
         answer = ask(box=box)
         assert answer.status_code == 422
         assert answer.json()["error"].startswith("box: ")
@@ -90,7 +112,9 @@ def test_a_given_box(served: Running, photo_file: Path, model: Model) -> None:
 
 def test_beam_and_temperature(served: Running, photo_file: Path) -> None:
     def ask(**form: str) -> Any:
-        return served.client.post("/api/describe", data=form, files={"photo": photo_file.read_bytes()})
+        return served.client.post(
+            "/api/describe", data=form, files={"photo": photo_file.read_bytes()}
+        )
 
     assert ask(beam="1").status_code == ask(temperature="0.7").status_code == 200
     both = ask(beam="2", temperature="1")
@@ -113,7 +137,9 @@ def test_beam_and_temperature(served: Running, photo_file: Path) -> None:
         ("/api/search/like", {"k": "0"}, "k: "),
     ],
 )
-def test_wrong_fields(served: Running, photo_file: Path, path: str, form: dict[str, str], said: str) -> None:
+def test_wrong_fields(
+    served: Running, photo_file: Path, path: str, form: dict[str, str], said: str
+) -> None:
     answer = served.client.post(path, data=form, files={"photo": photo_file.read_bytes()})
     assert answer.status_code == 422
     assert list(answer.json()) == ["error"]
@@ -124,7 +150,12 @@ def test_health_and_version(served: Running, serve: Serve, model: Model) -> None
     assert served.client.get("/api/health").json() == {"status": "ok", "waiting": 0}
     version = served.client.get("/api/version").json()
     assert version["version"] == regiontalk.__version__
-    assert version["pack"] == {"name": "tiny", "checksum": model.pack.checksum, "beta": 1.0, "beam": 3}
+    assert version["pack"] == {
+        "name": "tiny",
+        "checksum": model.pack.checksum,
+        "beta": 1.0,
+        "beam": 3,
+    }
     assert version["index"] == {"photos": 6}
     with serve() as without:
         assert without.client.get("/api/version").json()["index"] is None
@@ -132,7 +163,12 @@ def test_health_and_version(served: Running, serve: Serve, model: Model) -> None
 
 @pytest.mark.parametrize(
     ("method", "path", "status"),
-    [("GET", "/api/nothing", 404), ("GET", "/api/describe", 405), ("PUT", "/api/align", 405), ("GET", "/x", 404)],
+    [
+        ("GET", "/api/nothing", 404),
+        ("GET", "/api/describe", 405),
+        ("PUT", "/api/align", 405),
+        ("GET", "/x", 404),
+    ],
 )
 def test_unknown_routes_answer_json(served: Running, method: str, path: str, status: int) -> None:
     answer = served.client.request(method, path)
@@ -141,7 +177,9 @@ def test_unknown_routes_answer_json(served: Running, method: str, path: str, sta
     assert ("allow" in answer.headers) == (status == 405)
 
 
-def test_what_comes_together_shares_a_pass(serve: Serve, photo_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_comes_together_shares_a_pass(
+    serve: Serve, photo_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """While one pass is held up, ten requests come; they are answered by one other pass."""
     passes: list[int] = []
     busy, free = threading.Event(), threading.Event()
@@ -168,7 +206,8 @@ def test_what_comes_together_shares_a_pass(serve: Serve, photo_file: Path, monke
         queue = running.service._batcher._jobs
         while queue.qsize() < 10:
             threading.Event().wait(0.01)
-        assert running.client.get("/api/health").json()["waiting"] == 11  # the loop is never blocked
+        # The loop is never blocked
+        assert running.client.get("/api/health").json()["waiting"] == 11
         free.set()
         answers = [each.result(60) for each in (first, *rest)]
     assert [each.status_code for each in answers] == [200] * 11
@@ -177,7 +216,10 @@ def test_what_comes_together_shares_a_pass(serve: Serve, photo_file: Path, monke
 
 
 def test_a_bug_is_told_without_a_traceback(
-    serve: Serve, photo_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    serve: Serve,
+    photo_file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("secret")
@@ -189,7 +231,12 @@ def test_a_bug_is_told_without_a_traceback(
         assert answer.status_code == 500
         assert "secret" not in answer.text
         assert list(answer.json()) == ["error"]
-        assert running.client.post("/api/describe", files={"photo": photo_file.read_bytes()}).status_code == 200
+        assert (
+            running.client.post(
+                "/api/describe", files={"photo": photo_file.read_bytes()}
+            ).status_code
+            == 200
+        )
     assert "secret" in capsys.readouterr().err  # the log tells, once the server has ended
 
 

@@ -17,7 +17,16 @@ from regiontalk.errors import ConfigError, SentenceError
 from regiontalk.model import Model
 from regiontalk.report.photos import alignment_data
 from regiontalk.structures import Alignment, Description, Regions
-from regiontalk.web.batching import Align, Batcher, Describe, Look, LookAt, answer, check_box, check_sentence
+from regiontalk.web.batching import (
+    Align,
+    Batcher,
+    Describe,
+    Look,
+    LookAt,
+    answer,
+    check_box,
+    check_sentence,
+)
 from regiontalk.web.decoder import open_upload
 
 
@@ -159,7 +168,13 @@ def test_a_given_box_among_other_questions(model: Model, photo_file: Path) -> No
     opened = open_upload(photo_file.read_bytes(), "x", SIZE, 10**6)
     box = (10.0, 20.0, 60.0, 70.0)
     replies = answer(
-        model, [LookAt(opened, box), Describe(opened, None, None), LookAt(opened, (0, 0, 9, 9)), Look(opened)]
+        model,
+        [
+            LookAt(opened, box),
+            Describe(opened, None, None),
+            LookAt(opened, (0, 0, 9, 9)),
+            Look(opened),
+        ],
     )
     given, described, other, looked = replies
     assert isinstance(given, Description) and isinstance(other, Description)
@@ -177,7 +192,9 @@ def test_a_box_is_cut_to_its_photo(photo_file: Path) -> None:
     width, height = float(opened.width), float(opened.height)
     assert check_box(opened, (-5, 3.5, 1e6, 1e6)) == (0, 3.5, width, height)
     for box in ((5, 5, 5.5, 50), (50, 5, 5, 50), (-9, -9, 0, 0), (width, 0, width + 9, 9)):
-        with pytest.raises(ConfigError, match=rf"box: .* inside the photo, which has {opened.width} by"):
+        with pytest.raises(
+            ConfigError, match=rf"box: .* inside the photo, which has {opened.width} by"
+        ):
             check_box(opened, box)
 
 
@@ -193,7 +210,9 @@ def test_temperature_draws(model: Model, photo_file: Path) -> None:
     assert found <= {text for text in found if text}
 
 
-@pytest.mark.parametrize(("sentence", "reason"), [("", "empty"), (" .!? ", "no word"), ("zyzzyva qwx", "none of the")])
+@pytest.mark.parametrize(
+    ("sentence", "reason"), [("", "empty"), (" .!? ", "no word"), ("zyzzyva qwx", "none of the")]
+)
 def test_sentences_without_meaning(model: Model, sentence: str, reason: str) -> None:
     with pytest.raises(SentenceError, match=reason):
         check_sentence(model.pack.vocabulary, sentence)
@@ -209,7 +228,15 @@ def test_scores_decode_to_the_same_phrases(model: Model, photo_file: Path, beta:
     assert scores.shape == (len(words), len(boxes))
     again = phrases(words, viterbi(scores, beta)[0], scores, boxes)
     expected = model.align(photo_file, SENTENCE, beta).phrases
-    assert [(p.start, p.end, p.region) for p in again] == [(p.start, p.end, p.region) for p in expected]
-    assert [p.score for p in again] == pytest.approx([p.score for p in expected], rel=1e-4, abs=1e-4)
+    assert [(p.start, p.end, p.region) for p in again] == [
+        (p.start, p.end, p.region) for p in expected
+    ]
+    assert [p.score for p in again] == pytest.approx(
+        [p.score for p in expected], rel=1e-4, abs=1e-4
+    )
     assert sent["beta"] == model.pack.settings.alignment.beta
-    assert all(len(f"{abs(value):.12g}".replace(".", "").lstrip("0")) <= 6 for row in sent["scores"] for value in row)
+    assert all(
+        len(f"{abs(value):.12g}".replace(".", "").lstrip("0")) <= 6
+        for row in sent["scores"]
+        for value in row
+    )

@@ -1,4 +1,6 @@
-"""Photos are decoded in processes that are ended when it takes too long, and others do not wait for that."""
+"""Photos are decoded in processes that are ended when it takes too long, and others do not wait for
+that.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +34,13 @@ SIZE = 64
 ODD = (
     "import time, regiontalk.web.decoder as d; real = d.open_upload\n"
     "def odd(data, name, *rest):\n"
-    "    time.sleep(600 if name.startswith('slow') else 0); name.startswith('crash') and d.os.abort()\n"
+    "    time.sleep(600 if name.startswith('slow') else 0); name.startswith('crash') and "
+    "d.os.abort()\n"
     "    return 1 / 0 if name.startswith('bug') else real(data, name, *rest)\n"
     "d.open_upload = odd; d.main()"
 )
-"""In place of the last line of what starts a process: some photos take for ever, some break the decoder."""
+"""In place of the last line of what starts a process: some photos take for ever, some break the
+decoder."""
 SHORT = Limits(quick_seconds=1.0, decode_seconds=1.5, slow_photos=2)
 
 
@@ -93,7 +97,9 @@ def test_what_takes_long_is_known_from_the_header(photo_file: Path) -> None:
     flat = io.BytesIO()
     Image.new("L", (5000, 5000)).save(flat, "PNG")
     bomb = scan_bomb(1000, 60)
-    assert [takes_long(data) for data in (photo_file.read_bytes(), b"no photo", bomb, flat.getvalue())] == [
+    assert [
+        takes_long(data) for data in (photo_file.read_bytes(), b"no photo", bomb, flat.getvalue())
+    ] == [
         False,
         False,
         True,
@@ -101,7 +107,9 @@ def test_what_takes_long_is_known_from_the_header(photo_file: Path) -> None:
     ]
 
 
-def test_a_slow_photo_is_refused_by_name_and_others_go_on(serve: Serve, odd: None, photo_file: Path) -> None:
+def test_a_slow_photo_is_refused_by_name_and_others_go_on(
+    serve: Serve, odd: None, photo_file: Path
+) -> None:
     data = photo_file.read_bytes()
     with serve(limits=SHORT) as running, ThreadPoolExecutor(2) as pool:
         slow = [pool.submit(describe, running, f"slow{number}.jpg", data) for number in range(2)]
@@ -111,17 +119,26 @@ def test_a_slow_photo_is_refused_by_name_and_others_go_on(serve: Serve, odd: Non
         answers = [each.result(60) for each in slow]
     for number, answer in enumerate(answers):
         assert answer.status_code == 422
-        said = f"slow{number}.jpg: expected a photo that is decoded within 1.5 s, found one that takes longer. "
+        said = (
+            f"slow{number}.jpg: expected a photo that is decoded within 1.5 s, "
+            "found one that takes longer. "
+        )
         assert answer.json()["error"].startswith(said)
 
 
-def test_too_many_slow_photos_are_told_to_come_again(serve: Serve, odd: None, photo_file: Path) -> None:
+def test_too_many_slow_photos_are_told_to_come_again(
+    serve: Serve, odd: None, photo_file: Path
+) -> None:
     data = photo_file.read_bytes()
     with serve(limits=SHORT) as running, ThreadPoolExecutor(3) as pool:
         slow = [pool.submit(describe, running, "slow.jpg", data) for _ in range(3)]
         answers = sorted((each.result(60) for each in slow), key=lambda answer: answer.status_code)
     assert [answer.status_code for answer in answers] == [422, 422, 503]
-    assert answers[2].json()["error"].startswith("slow.jpg: it takes long to decode, and too many such photos wait. ")
+    assert (
+        answers[2]
+        .json()["error"]
+        .startswith("slow.jpg: it takes long to decode, and too many such photos wait. ")
+    )
     assert int(answers[2].headers["retry-after"]) >= 1
 
 
@@ -152,7 +169,9 @@ def test_processes_that_were_ended_start_again(serve: Serve, photo_file: Path) -
         assert describe(running, "a.jpg", photo_file.read_bytes()).status_code == 200
 
 
-def test_processes_that_do_not_start_are_a_bug(monkeypatch: pytest.MonkeyPatch, photo_file: Path) -> None:
+def test_processes_that_do_not_start_are_a_bug(
+    monkeypatch: pytest.MonkeyPatch, photo_file: Path
+) -> None:
     monkeypatch.setattr(decoding, "_START", "raise SystemExit(1)")
     with (
         decoders() as made,
@@ -169,15 +188,25 @@ def test_a_scan_bomb_holds_up_nobody(serve: Serve, photo_file: Path) -> None:
         assert describe(running, "quick.jpg", photo_file.read_bytes()).status_code == 200
         for number, each in enumerate(bad):
             answer = each.result(60)
-            assert (answer.status_code, answer.json()["error"].split(":")[0]) == (422, f"bomb{number}.jpg")
+            assert (answer.status_code, answer.json()["error"].split(":")[0]) == (
+                422,
+                f"bomb{number}.jpg",
+            )
 
 
 def test_work_for_a_client_that_left_is_given_up(serve: Serve, odd: None, photo_file: Path) -> None:
-    """Two slow photos are decoded, and two wait for that; when their clients leave, nobody waits any more."""
+    """Two slow photos are decoded, and two wait for that.
+
+    When their clients leave, nobody waits any more.
+    """
     limits = Limits(quick_seconds=0.2, decode_seconds=30.0)
     with serve(limits=limits) as running:
         data = photo_file.read_bytes()
-        form = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="slow"\r\n\r\n' + data + b"\r\n--x--\r\n"
+        form = (
+            b'--x\r\nContent-Disposition: form-data; name="photo"; filename="slow"\r\n\r\n'
+            + data
+            + b"\r\n--x--\r\n"
+        )
         clients = [connect(running) for _ in range(4)]
         for client in clients:
             client.sendall(POST + b"Content-Length: %d\r\n\r\n" % len(form) + form)

@@ -44,7 +44,12 @@ def test_the_table_is_the_command_lines(served: Running, tmp_path: Path) -> None
     assert answer.headers["content-disposition"] == 'attachment; filename="captions.csv"'
     table = AltTableFile(tmp_path / "alt.csv")
     for each in (DOG, CAT):
-        table.add(tmp_path / each["file"], each["caption"], (each["width"], each["height"]), tuple(each["regions"]))
+        table.add(
+            tmp_path / each["file"],
+            each["caption"],
+            (each["width"], each["height"]),
+            tuple(each["regions"]),
+        )
     table.save()
     assert answer.content == (tmp_path / "alt.csv").read_bytes()
     (dog, cat) = csv.DictReader(io.StringIO(answer.content.decode("utf-8-sig"), newline=""))
@@ -80,7 +85,10 @@ def test_names_that_leave_the_folder_are_refused(served: Running, kind: str, nam
 @pytest.mark.parametrize("kind", ["csv", "xmp"])
 def test_two_photos_of_one_name_are_refused(served: Running, kind: str) -> None:
     answer = asked(served, kind, DOG, CAT, DOG)
-    assert (answer.status_code, "two photos called 'dog.jpg'" in answer.json()["error"]) == (422, True)
+    assert (answer.status_code, "two photos called 'dog.jpg'" in answer.json()["error"]) == (
+        422,
+        True,
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,9 +116,13 @@ def test_what_is_no_list_of_captions_is_refused(served: Running, body: Any) -> N
     assert list(answer.json()) == ["error"]
 
 
-@pytest.mark.parametrize("body", [b"{", b"\xff", b"[" * 100_000, b'{"photos": ' + b"9" * 5_000 + b"}"])
+@pytest.mark.parametrize(
+    "body", [b"{", b"\xff", b"[" * 100_000, b'{"photos": ' + b"9" * 5_000 + b"}"]
+)
 def test_what_is_no_json_is_refused(served: Running, body: bytes) -> None:
-    answer = served.client.post("/api/export/xmp", content=body, headers={"content-type": "application/json"})
+    answer = served.client.post(
+        "/api/export/xmp", content=body, headers={"content-type": "application/json"}
+    )
     assert answer.status_code in (400, 422)
     assert list(answer.json()) == ["error"]
 

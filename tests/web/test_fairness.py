@@ -21,9 +21,14 @@ pytest.importorskip("httpx")
 from regiontalk.web.limits import Limits
 
 pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux", reason="all of 127.0.0.0/8 is this machine only on Linux"),
-    # Starlette leaves the temporary file of a part that never ends to the garbage collector, which closes it and warns.
-    pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"),
+    pytest.mark.skipif(
+        sys.platform != "linux", reason="all of 127.0.0.0/8 is this machine only on Linux"
+    ),
+    # Starlette leaves the temporary file of a part that never ends to the garbage collector, which
+    # closes it and warns.
+    pytest.mark.filterwarnings(
+        "ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"
+    ),
 ]
 
 GREEDY, OTHER = "127.0.0.2", "127.0.0.3"
@@ -62,7 +67,10 @@ def held(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
 def test_what_a_greedy_address_gives_up_goes_to_others(
     serve: Serve, photo_file: Path, held: threading.Event, share: float
 ) -> None:
-    """It holds all places, alone; once another has asked, it gets no more until it holds less than half."""
+    """It holds all places, alone.
+
+    Once another has asked, it gets no more until it holds less than half.
+    """
     sent = request(photo_file)
     with serve(limits=Limits(waiting=4, address_share=share)) as running:
         inside = running.service.gate
@@ -125,7 +133,10 @@ def test_connections_of_a_greedy_address_give_way_to_its_own(serve: Serve, share
 def test_connections_that_all_wait_for_answers_give_way_to_others(
     serve: Serve, photo_file: Path, held: threading.Event
 ) -> None:
-    """One address has all connections, each with a request that is worked on: for another one the last is closed."""
+    """One address has all connections, each with a request that is worked on.
+
+    For another one the last is closed.
+    """
     with serve(limits=Limits(connections=4, idle_seconds=600)) as running:
         greedy = [connect(running, address=GREEDY) for _ in range(4)]
         for client in greedy:

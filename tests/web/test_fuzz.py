@@ -1,4 +1,7 @@
-"""The API against its own document, fuzzed with schemathesis: whatever is sent, the answer is one that it promises."""
+"""The API against its own document, fuzzed with schemathesis.
+
+Whatever is sent, the answer is one that it promises.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,11 @@ schemathesis = pytest.importorskip("schemathesis")
 from schemathesis import GenerationMode  # noqa: E402
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance  # noqa: E402
 
-# Starlette leaves the temporary file of a part that never ends to the garbage collector, which closes it and warns.
-pytestmark = pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning")
+# Starlette leaves the temporary file of a part that never ends to the garbage collector, which
+# closes it and warns.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"
+)
 
 OPERATIONS = (
     ("POST", "/api/describe"),
@@ -57,7 +63,11 @@ def each_case(operation: Any, mode: Any, check: Callable[[Any], None]) -> None:
 
     @seed(0)
     @settings(
-        max_examples=EXAMPLES, deadline=None, database=None, phases=phases, suppress_health_check=list(HealthCheck)
+        max_examples=EXAMPLES,
+        deadline=None,
+        database=None,
+        phases=phases,
+        suppress_health_check=list(HealthCheck),
     )
     @given(operation.as_strategy(generation_mode=mode))
     def run(case: Any) -> None:
@@ -78,7 +88,8 @@ def test_whatever_is_sent(api: Any, method: str, path: str, mode: Any) -> None:
         return  # nothing can be sent wrong
 
     def check(case: Any) -> None:
-        # A document cannot say which bytes are a photo, nor which words a pack knows: see the next test.
+        # A document cannot say which bytes are a photo, nor which words a pack knows: see the next
+        # test.
         case.call_and_validate(excluded_checks=[positive_data_acceptance])
 
     each_case(api[path][method], mode, check)
@@ -86,13 +97,16 @@ def test_whatever_is_sent(api: Any, method: str, path: str, mode: Any) -> None:
 
 @each_operation
 def test_what_is_valid_is_answered(api: Any, method: str, path: str, photo_file: Path) -> None:
-    """With a photo that is one and a sentence with a known word, all that the document allows is accepted."""
+    """With a photo that is one and a sentence with a known word, all that the document allows is
+    accepted.
+    """
     photo = photo_file.read_bytes()
 
     def check(case: Any) -> None:
         if isinstance(case.body, dict) and "photos" in case.body:
             for number, each in enumerate(case.body["photos"]):
-                each["file"] = f"{number}.jpg"  # a document cannot say which names stay in their folder
+                # A document cannot say which names stay in their folder
+                each["file"] = f"{number}.jpg"
         elif isinstance(case.body, dict):
             case.body["photo"] = photo
             case.body.pop("temperature", None)  # it and a beam exclude each other

@@ -1,4 +1,7 @@
-"""Who may ask, how much may come in, how many at once: asked over plain sockets where a client would be too polite."""
+"""Who may ask, how much may come in, how many at once.
+
+Asked over plain sockets where a client would be too polite.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,16 @@ pytest.importorskip("httpx")
 from regiontalk.web.guard import without_port
 from regiontalk.web.limits import Limits
 
-# Starlette leaves the temporary file of a part that never ends to the garbage collector, which closes it and warns.
-pytestmark = pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning")
+# Starlette leaves the temporary file of a part that never ends to the garbage collector, which
+# closes it and warns.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"
+)
 
-HEADER = b"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+HEADER = (
+    b"POST /api/describe HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; "
+    b"boundary=x\r\n"
+)
 
 
 def raw(running: Running, *pieces: bytes) -> tuple[int, Any]:
@@ -64,7 +73,9 @@ def test_foreign_names_are_refused(served: Running, host: str, status: int) -> N
         assert status == 200 or "only under the names of the machine" in answer.json()["error"]
 
 
-@pytest.mark.parametrize(("host", "name"), [("a:1", "a"), ("a", "a"), ("[::1]:1", "[::1]"), ("[::1]", "[::1]")])
+@pytest.mark.parametrize(
+    ("host", "name"), [("a:1", "a"), ("a", "a"), ("[::1]:1", "[::1]"), ("[::1]", "[::1]")]
+)
 def test_without_port(host: str, name: str) -> None:
     assert without_port(host) == name
 
@@ -89,15 +100,20 @@ def test_pages_of_other_sites_cannot_drive_it(
 ) -> None:
     headers = {name: served.url if value == "SELF" else value for name, value in headers.items()}
     for answer in (
-        served.client.post("/api/describe", files={"photo": photo_file.read_bytes()}, headers=headers),
+        served.client.post(
+            "/api/describe", files={"photo": photo_file.read_bytes()}, headers=headers
+        ),
         served.client.get("/api/search?q=dog", headers=headers),
     ):
         assert answer.status_code == (200 if allowed else 403)
         assert not [name for name in answer.headers if name.startswith("access-control-")]
-    assert served.client.get("/docs", headers=headers).status_code == 200  # a link to the page may be followed
+    # A link to the page may be followed
+    assert served.client.get("/docs", headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/api/version", "/api/nothing", "/openapi.json", "/static/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/", "/docs", "/api/version", "/api/nothing", "/openapi.json", "/static/nothing"]
+)
 def test_every_answer_is_strict(served: Running, path: str) -> None:
     headers = served.client.get(path).headers
     policy = headers["content-security-policy"]
@@ -115,7 +131,9 @@ def test_a_body_that_says_it_is_too_long(serve: Serve) -> None:
         assert (status, "larger than" in answer["error"]) == (413, True)
 
 
-def test_a_body_that_grows_too_long_is_stopped_on_its_way(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_body_that_grows_too_long_is_stopped_on_its_way(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Chunks without end: nobody keeps them, and the answer comes while they still come."""
     from starlette.formparsers import MultiPartParser
 
@@ -131,7 +149,9 @@ def test_a_body_that_grows_too_long_is_stopped_on_its_way(serve: Serve, monkeypa
     with serve(limits=Limits(body_bytes=100_000)) as running:
         chunk = b"2710\r\n" + b"y" * 10_000 + b"\r\n"
         start = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n'
-        opening = HEADER + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%s\r\n" % (len(start), start)
+        opening = (
+            HEADER + b"Transfer-Encoding: chunked\r\n\r\n" + b"%x\r\n%s\r\n" % (len(start), start)
+        )
         status, answer = raw(running, opening, *[chunk] * 30)
         assert (status, "larger than" in answer["error"]) == (413, True)
         assert 0 < kept <= 100_000
@@ -156,8 +176,13 @@ def test_a_client_that_goes_away_leaves_its_place(serve: Serve) -> None:
         assert running.client.get("/api/health").json()["waiting"] == 0
 
 
-def test_too_many_are_told_at_once(serve: Serve, photo_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While three requests hang, the fourth is told to come again; its body is read to the end, so that it hears it."""
+def test_too_many_are_told_at_once(
+    serve: Serve, photo_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While three requests hang, the fourth is told to come again.
+
+    Its body is read to the end, so that it hears it.
+    """
     held = threading.Event()
     look = Model.look
 
@@ -168,7 +193,10 @@ def test_too_many_are_told_at_once(serve: Serve, photo_file: Path, monkeypatch: 
     monkeypatch.setattr(Model, "look", stuck)
     data = photo_file.read_bytes()
     with serve(limits=Limits(waiting=3)) as running, ThreadPoolExecutor(3) as pool:
-        hanging = [pool.submit(running.client.post, "/api/describe", files={"photo": data}) for _ in range(3)]
+        hanging = [
+            pool.submit(running.client.post, "/api/describe", files={"photo": data})
+            for _ in range(3)
+        ]
         while running.client.get("/api/health").json()["waiting"] < 3:
             time.sleep(0.01)
         for content in (data, b"z" * 3_000_000):

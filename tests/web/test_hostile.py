@@ -1,4 +1,7 @@
-"""Slow, silent and greedy clients: each meets a deadline or a limit, others are served, and stderr stays empty."""
+"""Slow, silent and greedy clients.
+
+Each meets a deadline or a limit, others are served, and stderr stays empty.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,11 @@ def says_nothing(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
 
 
 def test_half_a_head_is_not_waited_for(serve: Serve) -> None:
-    with serve(limits=Limits(head_seconds=0.3)) as running, connect(running) as half, connect(running) as silent:
+    with (
+        serve(limits=Limits(head_seconds=0.3)) as running,
+        connect(running) as half,
+        connect(running) as silent,
+    ):
         half.sendall(HALF_HEAD)
         assert refused(half) == (408, "The request's head did not come in within 0.3 s.")
         assert is_closed(half) and is_closed(silent)
@@ -101,7 +108,12 @@ def test_slow_bodies_keep_nobody_out(serve: Serve, photo_file: Path) -> None:
         for client in clients[:3]:
             client.sendall(POST + b"Content-Length: 1000\r\n\r\n--x")
         assert eventually(
-            lambda: running.client.post("/api/describe", files={"photo": photo_file.read_bytes()}).status_code == 200
+            lambda: (
+                running.client.post(
+                    "/api/describe", files={"photo": photo_file.read_bytes()}
+                ).status_code
+                == 200
+            )
         )
         told = refused(clients[0])
         assert told == (408, "The request came in slowly and gave way to others. Send it again.")
@@ -112,7 +124,10 @@ def test_slow_bodies_keep_nobody_out(serve: Serve, photo_file: Path) -> None:
 def test_the_slowest_upload_gives_way() -> None:
     given: list[str] = []
     uploads = Uploads(2, 0.5)
-    fast, slow = Upload(lambda: given.append("fast"), 0.0, 5000), Upload(lambda: given.append("slow"), 0.0, 5)
+    fast, slow = (
+        Upload(lambda: given.append("fast"), 0.0, 5000),
+        Upload(lambda: given.append("slow"), 0.0, 5),
+    )
     uploads.enter(fast)
     uploads.enter(slow)
     with pytest.raises(BusyError, match="Try again in"):
@@ -137,14 +152,18 @@ def test_idle_connections_give_way_to_new_ones(serve: Serve) -> None:
 def test_more_clients_than_files_may_be_open(tiny_pack: Path) -> None:
     """With 128 open files in all, 400 half-sent heads neither lock others out nor fill the log."""
     code = (
-        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 128));"
-        f"from regiontalk.cli import main; main(['serve', '--port', '0', '--pack', {str(tiny_pack)!r}])"
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (64, 128));from "
+        f"regiontalk.cli import main; main(['serve', '--port', '0', '--pack', {str(tiny_pack)!r}])"
     )
     pipe = subprocess.PIPE
-    with subprocess.Popen([sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=pipe, stderr=pipe, text=True
+    ) as process:
         try:
             assert process.stdout is not None
-            url = next(word for word in process.stdout.readline().split() if word.startswith("http://")).rstrip("/")
+            url = next(
+                word for word in process.stdout.readline().split() if word.startswith("http://")
+            ).rstrip("/")
             import httpx
 
             with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
@@ -189,12 +208,21 @@ def post(running: Running, body: bytes, kind: str = "multipart/form-data; bounda
         (FIELD % (b"beam", b"1" * 5000), 400, "Part exceeded maximum size"),
         (FIELD % (b"other", b"1" * 5000), 400, "Part exceeded maximum size"),
         (FIELD % (b"beam", b"1") * 4, 400, "Too many fields"),
-        (FIELD % (b"other", b"1"), 422, "^expected the fields photo, beam, temperature, found 'other'. Leave it out.$"),
+        (
+            FIELD % (b"other", b"1"),
+            422,
+            "^expected the fields photo, beam, temperature, found 'other'. Leave it out.$",
+        ),
         (FIELD % (b"beam", b"1") * 2, 422, "^beam: expected once, found 2 times$"),
-        (FIELD % (b"photo", b"1"), 422, "^photo: expected a file, found text. Send the photo with a file name$"),
+        (
+            FIELD % (b"photo", b"1"),
+            422,
+            "^photo: expected a file, found text. Send the photo with a file name$",
+        ),
         (FIELD % (b'beam"; filename="b', b"1"), 422, "^beam: expected text, found a file$"),
         (
-            FIELD % (b'photo"; filename="one.jpg', b"1") + FIELD % (b'photo"; filename="two.jpg', b"1"),
+            FIELD % (b'photo"; filename="one.jpg', b"1")
+            + FIELD % (b'photo"; filename="two.jpg', b"1"),
             422,
             "^expected one photo, found several: one.jpg, two.jpg$",
         ),
@@ -207,7 +235,9 @@ def test_only_the_fields_that_exist(served: Running, body: bytes, status: int, s
     assert re.search(said, answer.json()["error"])
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "application/json", "text/plain"])
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "application/json", "text/plain"]
+)
 def test_only_multipart_forms_are_read(served: Running, kind: str) -> None:
     answer = post(served, b"photo=" + b"x" * 3_000_000, kind)
     assert answer.status_code == 400
@@ -232,8 +262,14 @@ def test_huge_text_is_not_kept(served: Running, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_in_a_crowd_a_refused_body_is_answered_later(serve: Serve) -> None:
-    """So who sends nothing of use comes less often; whoever reads a page, or sends little, does not wait."""
-    rubbish = FIELD.replace(b'name="%s"', b'name="%s"; filename="a.jpg"') % (b"photo", b"x" * 9000) + b"--x--\r\n"
+    """So who sends nothing of use comes less often.
+
+    Whoever reads a page, or sends little, does not wait.
+    """
+    rubbish = (
+        FIELD.replace(b'name="%s"', b'name="%s"; filename="a.jpg"') % (b"photo", b"x" * 9000)
+        + b"--x--\r\n"
+    )
     for crowd, seconds in ((0, 0.5), (1, 0.0)):
         with serve(limits=Limits(crowd=crowd, refusal_seconds=0.5)) as running:
             began = time.monotonic()
@@ -245,7 +281,8 @@ def test_in_a_crowd_a_refused_body_is_answered_later(serve: Serve) -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", [b"rubbish\r\n\r\n", b"\x16\x03\x01\x02", b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", b"X" * 99_999]
+    "sent",
+    [b"rubbish\r\n\r\n", b"\x16\x03\x01\x02", b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", b"X" * 99_999],
 )
 def test_what_is_no_http_is_told_in_json(served: Running, sent: bytes) -> None:
     with connect(served) as client:
@@ -258,7 +295,10 @@ def test_a_body_that_breaks_off_into_rubbish(served: Running) -> None:
         client.sendall(POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\n--x\r\nrubbish\r\n")
         assert refused(client)[0] == 400
     with connect(served) as client:  # it is answered already, and its body is no longer of use
-        client.sendall(b"POST /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n--x\r\n")
+        client.sendall(
+            b"POST /nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: "
+            b"chunked\r\n\r\n3\r\n--x\r\n"
+        )
         assert refused(client)[0] == 404
         client.sendall(b"rubbish\r\n")
         assert is_closed(client)
@@ -266,7 +306,8 @@ def test_a_body_that_breaks_off_into_rubbish(served: Running) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/docs", "/docs.css", "/openapi.json", "/static/app.js", "/api/version", "/nothing"]
+    "path",
+    ["/", "/docs", "/docs.css", "/openapi.json", "/static/app.js", "/api/version", "/nothing"],
 )
 def test_head_is_get_without_a_body(served: Running, path: str) -> None:
     head, get = served.client.head(path), served.client.get(path)

@@ -1,4 +1,7 @@
-"""Search over HTTP: what the command line finds, small copies by id only, and clear words where there is no index."""
+"""Search over HTTP: what the command line finds, and small copies by id only.
+
+And clear words where there is no index.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,9 @@ from regiontalk.web.finding import Page, PhotoFinder
 Indexed = tuple[Path, list[Path]]
 
 
-def printed(capsys: pytest.CaptureFixture[str], tiny_pack: Path, *arguments: object) -> list[dict[str, Any]]:
+def printed(
+    capsys: pytest.CaptureFixture[str], tiny_pack: Path, *arguments: object
+) -> list[dict[str, Any]]:
     """The lines that `regiontalk search --json` prints."""
     with pytest.raises(SystemExit) as ended:
         main(["search", *map(str, arguments), "--json", "--pack", str(tiny_pack), "--threads", "1"])
@@ -37,13 +42,17 @@ def printed(capsys: pytest.CaptureFixture[str], tiny_pack: Path, *arguments: obj
 
 
 def results(served: Running, **query: object) -> list[dict[str, Any]]:
-    answer = served.client.get("/api/search", params={key: str(value) for key, value in query.items()})
+    answer = served.client.get(
+        "/api/search", params={key: str(value) for key, value in query.items()}
+    )
     assert answer.status_code == 200
     found: list[dict[str, Any]] = answer.json()["results"]
     return found
 
 
-def test_by_sentence(served: Running, indexed: Indexed, tiny_pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_by_sentence(
+    served: Running, indexed: Indexed, tiny_pack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = results(served, q="a dog in the snow", k=4)
     expected = printed(capsys, tiny_pack, "a dog in the snow", "--index", indexed[0], "-k", 4)
     shared = expected[0].keys()
@@ -53,11 +62,16 @@ def test_by_sentence(served: Running, indexed: Indexed, tiny_pack: Path, capsys:
         whole = each["regions"][0]
         assert whole["box_xyxy"] == [0, 0, each["width"], each["height"]]
         for phrase in each["phrases"]:
-            assert phrase["box_xyxy"] == pytest.approx(each["regions"][phrase["region"]]["box_xyxy"], abs=0.06)
+            assert phrase["box_xyxy"] == pytest.approx(
+                each["regions"][phrase["region"]]["box_xyxy"], abs=0.06
+            )
 
 
 def test_by_a_text(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) -> None:
-    """A name that the pack does not know finds the photo whose text has it; such photos alone are counted."""
+    """A name that the pack does not know finds the photo whose text has it.
+
+    Such photos alone are counted.
+    """
     for number in range(3):
         Image.new("RGB", (400, 300), (80 * number, 0, 0)).save(tmp_path / f"{number}.jpg")
     (tmp_path / "1.jpg.txt").write_text("Großmutter Anna\n", "utf-8")
@@ -80,10 +94,19 @@ def test_by_a_text(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) 
         answer = running.client.get("/api/search", params={"q": "GROSSMUTTER anna"}).json()
         (found,) = answer["results"]
         assert (answer["photos"], Path(found["file"]).name) == (1, "1.jpg")
-        assert (found["text"], found["text_words"], found["phrases"]) == ("Großmutter Anna", ["anna"], [])
+        assert (found["text"], found["text_words"], found["phrases"]) == (
+            "Großmutter Anna",
+            ["anna"],
+            [],
+        )
         assert found["regions"][0]["box_xyxy"] == [0, 0, 400, 300]
-        assert running.client.get("/api/search", params={"q": "anna", "start": 1}).json()["results"] == []
-        assert running.client.get("/api/search", params={"q": "anna", "path": "*/2.jpg"}).json() == {
+        assert (
+            running.client.get("/api/search", params={"q": "anna", "start": 1}).json()["results"]
+            == []
+        )
+        assert running.client.get(
+            "/api/search", params={"q": "anna", "path": "*/2.jpg"}
+        ).json() == {
             "results": [],
             "photos": 0,
         }
@@ -97,38 +120,58 @@ def test_by_a_text(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) 
         assert (refused.status_code, "knows none" in refused.json()["error"]) == (422, True)
 
 
-def test_by_photo(served: Running, indexed: Indexed, tiny_pack: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_by_photo(
+    served: Running, indexed: Indexed, tiny_pack: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     photo = indexed[1][2]
-    uploaded = served.client.post("/api/search/like", data={"k": "3"}, files={"photo": photo.read_bytes()})
+    uploaded = served.client.post(
+        "/api/search/like", data={"k": "3"}, files={"photo": photo.read_bytes()}
+    )
     expected = printed(capsys, tiny_pack, "--like", photo, "--index", indexed[0], "-k", 3)
     found = uploaded.json()["results"]
     assert [each["file"] for each in found] == [each["file"] for each in expected]
-    assert [each["score"] for each in found] == pytest.approx([each["score"] for each in expected], rel=1e-4)
+    assert [each["score"] for each in found] == pytest.approx(
+        [each["score"] for each in expected], rel=1e-4
+    )
     assert all(each["phrases"] == [] for each in found)
     (own,) = (each["id"] for each in results(served, q="dog") if each["file"] == str(photo))
     more = served.client.get("/api/search/like", params={"id": own, "k": 3}).json()["results"]
     assert [each["file"] for each in more] == [each["file"] for each in found]
-    assert [each["score"] for each in more] == pytest.approx([each["score"] for each in found], rel=1e-2)
+    assert [each["score"] for each in more] == pytest.approx(
+        [each["score"] for each in found], rel=1e-2
+    )
 
 
 def test_pages_are_the_whole_cut(served: Running, indexed: Indexed) -> None:
     whole = results(served, q="a dog", k=6)
-    pages = [each for start in (0, 2, 4, 6) for each in results(served, q="a dog", k=2, start=start)]
+    pages = [
+        each for start in (0, 2, 4, 6) for each in results(served, q="a dog", k=2, start=start)
+    ]
     assert pages == whole
     answer = served.client.get("/api/search", params={"q": "a dog", "k": 2, "start": 2}).json()
     assert answer["photos"] == 6
     photo = indexed[1][0].read_bytes()
-    like = served.client.post("/api/search/like", data={"k": "6"}, files={"photo": photo}).json()["results"]
-    cut = served.client.post("/api/search/like", data={"k": "3", "start": "2"}, files={"photo": photo}).json()
+    like = served.client.post("/api/search/like", data={"k": "6"}, files={"photo": photo}).json()[
+        "results"
+    ]
+    cut = served.client.post(
+        "/api/search/like", data={"k": "3", "start": "2"}, files={"photo": photo}
+    ).json()
     assert [each["file"] for each in cut["results"]] == [each["file"] for each in like[2:5]]
     assert [each["rank"] for each in cut["results"]] == [3, 4, 5]
-    more = served.client.get("/api/search/like", params={"id": whole[0]["id"], "k": 2, "start": 5}).json()
+    more = served.client.get(
+        "/api/search/like", params={"id": whole[0]["id"], "k": 2, "start": 5}
+    ).json()
     assert [each["rank"] for each in more["results"]] == [6]
 
 
 def test_filters(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) -> None:
     """As `regiontalk search` has them."""
-    for name, taken in (("a/1.jpg", "2020:01:01 10:00:00"), ("a/2.jpg", "2021:06:01 10:00:00"), ("b/3.jpg", "")):
+    for name, taken in (
+        ("a/1.jpg", "2020:01:01 10:00:00"),
+        ("a/2.jpg", "2021:06:01 10:00:00"),
+        ("b/3.jpg", ""),
+    ):
         exif = Image.Exif()
         if taken:
             exif[0x0132] = taken
@@ -157,9 +200,14 @@ def test_filters(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) ->
 
 
 def test_folders(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) -> None:
-    """Each with the photos below it, as the filter on paths finds them; not one that holds all of them."""
+    """Each with the photos below it, as the filter on paths finds them.
+
+    Not one that holds all of them.
+    """
     photos = tmp_path / "my photos"
-    for number, name in enumerate(("a.jpg", "2023/b.jpg", "2023/rome/c.jpg", "2023/rome [1]/d.jpg", "2024/e.jpg")):
+    for number, name in enumerate(
+        ("a.jpg", "2023/b.jpg", "2023/rome/c.jpg", "2023/rome [1]/d.jpg", "2024/e.jpg")
+    ):
         (photos / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (60, 40), (40 * number, 0, 0)).save(photos / name)
     index = tmp_path / "photos.index"
@@ -173,10 +221,14 @@ def test_folders(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) ->
             "2023/rome [1]": 1,
             "2024": 1,
         }
-        assert [each["path"] for each in folders] == sorted(f"{photos / each['name']}/" for each in folders)
+        assert [each["path"] for each in folders] == sorted(
+            f"{photos / each['name']}/" for each in folders
+        )
         for each in folders:
             query = {"q": "a dog", "path": f"{each['path']}*"}
-            assert running.client.get("/api/search", params=query).json()["photos"] == each["photos"]
+            assert (
+                running.client.get("/api/search", params=query).json()["photos"] == each["photos"]
+            )
     with serve() as without:
         assert without.client.get("/api/folders").status_code == 404
 
@@ -193,7 +245,9 @@ def test_thumbnails_and_photos(served: Running, indexed: Indexed) -> None:
             assert "immutable" in answer.headers["cache-control"]
             image = Image.open(io.BytesIO(answer.content))
             assert max(image.size) == longest
-            assert image.size[0] / image.size[1] == pytest.approx(each["width"] / each["height"], rel=0.01)
+            assert image.size[0] / image.size[1] == pytest.approx(
+                each["width"] / each["height"], rel=0.01
+            )
 
 
 def served_alone(model: Model, tiny_pack: Path, photo: Path) -> PhotoFinder:
@@ -221,11 +275,18 @@ def test_a_pack_that_scores_by_equation_7_finds_no_photos(indexed: Indexed, tmp_
         PhotoFinder(indexed[0], load(tmp_path / "sum", threads=1))
 
 
-def test_copies_hold_no_more_than_is_to_be_seen(serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path) -> None:
+def test_copies_hold_no_more_than_is_to_be_seen(
+    serve: Serve, model: Model, tiny_pack: Path, tmp_path: Path
+) -> None:
     exif = Image.Exif()
     exif[0x010F] = "SECRET camera"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    hidden = {"exif": exif, "comment": b"SECRET comment", "xmp": b"SECRET place", "icc_profile": profile}
+    hidden = {
+        "exif": exif,
+        "comment": b"SECRET comment",
+        "xmp": b"SECRET place",
+        "icc_profile": profile,
+    }
     Image.new("RGB", (400, 300), "red").save(tmp_path / "a.jpg", **hidden)
     assert (tmp_path / "a.jpg").read_bytes().count(b"SECRET") == 3
     with serve(served_alone(model, tiny_pack, tmp_path / "a.jpg")) as running:
@@ -238,7 +299,18 @@ def test_copies_hold_no_more_than_is_to_be_seen(serve: Serve, model: Model, tiny
 
 @pytest.mark.parametrize(
     "number",
-    ["0", "0-", "0-000000000000", "99-000000000000", "-1", "x", "%2e%2e", "..%2f..%2fetc%2fpasswd", "1" * 64, "²-0"],
+    [
+        "0",
+        "0-",
+        "0-000000000000",
+        "99-000000000000",
+        "-1",
+        "x",
+        "%2e%2e",
+        "..%2f..%2fetc%2fpasswd",
+        "1" * 64,
+        "²-0",
+    ],
 )
 def test_ids_that_the_index_lacks(served: Running, number: str) -> None:
     for path in ("thumbnail", "photo"):
@@ -297,7 +369,10 @@ def test_photos_that_changed_are_not_shown(
     files[0].unlink()
     files[1].write_text("a secret that somebody put here")
     with serve(PhotoFinder(index, model, threads=1)) as running:
-        shown = {each["file"]: running.client.get(each["thumbnail"]) for each in results(running, q="dog")}
+        shown = {
+            each["file"]: running.client.get(each["thumbnail"])
+            for each in results(running, q="dog")
+        }
     assert [shown[str(file)].status_code for file in files] == [404, 404, 200, 200, 200, 200]
     assert "Bring the index up to date" in shown[str(files[1])].json()["error"]
 
@@ -317,7 +392,10 @@ def test_a_kept_copy_does_not_outlive_its_photo(
     monkeypatch.setattr(Decoders, "copy", counted)
     with serve(served_alone(model, tiny_pack, photo)) as running:
         (found,) = results(running, q="a dog")
-        assert running.client.get(found["thumbnail"]).content == running.client.get(found["thumbnail"]).content
+        assert (
+            running.client.get(found["thumbnail"]).content
+            == running.client.get(found["thumbnail"]).content
+        )
         assert len(made) == 1  # the second one was kept
         photo.unlink()
         gone = running.client.get(found["thumbnail"])

@@ -1,4 +1,7 @@
-"""`regiontalk serve` as a command: where it listens, what it says about that, how it ends, and its memory."""
+"""`regiontalk serve` as a command.
+
+Where it listens, what it says about that, how it ends, and its memory.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,9 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 def started(*arguments: object) -> Iterator[subprocess.Popen[str]]:
     """The command in a process of its own."""
     line = [sys.executable, "-m", "regiontalk", "serve", *map(str, arguments)]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         try:
             yield process
         finally:
@@ -53,7 +58,9 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 @posix
-@pytest.mark.parametrize(("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("stop", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, -signal.SIGTERM)]
+)
 def test_serves_until_it_is_stopped(tiny_pack: Path, stop: signal.Signals, status: int) -> None:
     with started("--pack", tiny_pack, "--port", 0) as process:
         assert process.stdout is not None
@@ -73,7 +80,9 @@ def test_other_hosts_are_told_what_that_means(tiny_pack: Path) -> None:
     with started("--pack", tiny_pack, "--port", 0, "--host", "0.0.0.0") as process:
         assert process.stdout is not None
         port = process.stdout.readline().split("http://0.0.0.0:")[1].split("/")[0]
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/api/version", headers={"Host": "my.example"})
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/api/version", headers={"Host": "my.example"}
+        )
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 200  # names are only for loopback to refuse
         process.send_signal(signal.SIGINT)
@@ -91,12 +100,16 @@ def test_a_port_in_use(tiny_pack: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 
 @pytest.mark.parametrize("host", ["no.such.host.invalid", "192.0.2.1", "a" * 300, ""])
-def test_hosts_that_are_not_this_machine(tiny_pack: Path, capsys: pytest.CaptureFixture[str], host: str) -> None:
+def test_hosts_that_are_not_this_machine(
+    tiny_pack: Path, capsys: pytest.CaptureFixture[str], host: str
+) -> None:
     assert "--host" in refused(capsys, "--pack", tiny_pack, "--port", 0, "--host", host)
 
 
 def test_no_index(tiny_pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert str(tmp_path / "none") in refused(capsys, "--pack", tiny_pack, "--port", 0, "--index", tmp_path / "none")
+    assert str(tmp_path / "none") in refused(
+        capsys, "--pack", tiny_pack, "--port", 0, "--index", tmp_path / "none"
+    )
 
 
 @pytest.mark.parametrize("missing", ["fastapi", "uvicorn", "python_multipart"])
@@ -135,7 +148,9 @@ def test_limits_from_options(
     assert served == [DEFAULTS, replace(DEFAULTS, pixels=7), replace(DEFAULTS, address_share=1.0)]
 
 
-@pytest.mark.parametrize(("host", "loopback"), [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)])
+@pytest.mark.parametrize(
+    ("host", "loopback"), [("127.0.0.1", True), ("localhost", True), ("0.0.0.0", False)]
+)
 def test_what_is_loopback(host: str, loopback: bool) -> None:
     with server.bind(host, 0) as listening:
         assert server.is_loopback(listening) is loopback
@@ -157,7 +172,9 @@ def test_ipv6() -> None:
 # Memory
 
 
-def test_memory_is_given_back_between_requests(serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_given_back_between_requests(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("httpx")
     done: list[str] = []
     monkeypatch.setattr(server, "_TICKS_TO_GIVE_BACK", 1)
@@ -170,7 +187,9 @@ def test_memory_is_given_back_between_requests(serve: Serve, monkeypatch: pytest
 
 @pytest.mark.parametrize("platform", ["linux", "win32"])
 @pytest.mark.parametrize("library", [ctypes, object()])
-def test_no_library_is_too_poor(platform: str, library: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_library_is_too_poor(
+    platform: str, library: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if library is not ctypes:
         monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
     monkeypatch.setattr(sys, "platform", platform)

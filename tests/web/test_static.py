@@ -1,4 +1,4 @@
-"""The page's files as text: nothing in them needs another host, and nothing turns text into markup."""
+"""The page's files as text: nothing needs another host or turns text into markup."""
 
 from __future__ import annotations
 
@@ -20,9 +20,14 @@ def test_no_file_names_another_host(file: Path) -> None:
     assert not re.findall(r"https?:|\b(?:src|href|url|import|from)\b[=( ]*[\"']?//", text)
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.suffix == ".js"], ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "file", [file for file in FILES if file.suffix == ".js"], ids=lambda file: file.name
+)
 def test_scripts_make_text_never_markup(file: Path) -> None:
-    ways = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|setHTML|srcdoc"
+    ways = (
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new "
+        r"Function|DOMParser|setHTML|srcdoc"
+    )
     assert not re.findall(ways, file.read_text(encoding="utf-8"))
 
 
@@ -34,7 +39,9 @@ def test_the_page_obeys_a_strict_content_security_policy() -> None:
 
 def test_files_that_the_page_names_exist() -> None:
     text = "".join(file.read_text(encoding="utf-8") for file in FILES)
-    named = set(re.findall(r"[\"']/static/([^\"']+)[\"']", text)) | set(re.findall(r"from \"\./([^\"]+)\"", text))
+    named = set(re.findall(r"[\"']/static/([^\"']+)[\"']", text)) | set(
+        re.findall(r"from \"\./([^\"]+)\"", text)
+    )
     assert named
     assert {name for name in named if not (STATIC / name).is_file()} == set()
 
@@ -51,8 +58,12 @@ def test_what_one_script_takes_the_other_gives() -> None:
         assert len(taken) == len(re.findall(r"^import", text, re.M)), name
         for names, source in taken:
             assert set(names.split(", ")) <= given[source], name
-            assert all(len(re.findall(rf"\b{each}\b", text)) > 1 for each in names.split(", ")), name
+            assert all(len(re.findall(rf"\b{each}\b", text)) > 1 for each in names.split(", ")), (
+                name
+            )
 
 
 def test_scripts_are_short() -> None:
-    assert [file.name for file in FILES if len(file.read_text(encoding="utf-8").splitlines()) > 400] == []
+    assert [
+        file.name for file in FILES if len(file.read_text(encoding="utf-8").splitlines()) > 400
+    ] == []

@@ -1,4 +1,7 @@
-"""Uploads that are no good: a clear 4xx each, nothing written, nothing echoed as HTML, and the server goes on."""
+"""Uploads that are no good: a clear 4xx each, nothing written, nothing echoed as HTML.
+
+And the server goes on.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,21 @@ from .conftest import Running
 pytest.importorskip("fastapi", reason="needs the extra web")
 pytest.importorskip("httpx")
 
-# Starlette leaves the temporary file of a part that never ends to the garbage collector, which closes it and warns.
-pytestmark = pytest.mark.filterwarnings("ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning")
+# Starlette leaves the temporary file of a part that never ends to the garbage collector, which
+# closes it and warns.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Unclosed file <tempfile.SpooledTemporaryFile:ResourceWarning"
+)
 
 
 @pytest.fixture(autouse=True)
 def goes_on(served: Running, photo_file: Path) -> Iterator[None]:
     """After each test the server still answers."""
     yield
-    assert served.client.post("/api/describe", files={"photo": photo_file.read_bytes()}).status_code == 200
+    assert (
+        served.client.post("/api/describe", files={"photo": photo_file.read_bytes()}).status_code
+        == 200
+    )
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
@@ -50,7 +59,10 @@ BAD = {
     "empty": (b"", "an empty file"),
     "text": (b"just some text", "found text"),
     "html": (b"<!doctype html><script>alert(1)</script>", "found text"),
-    "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "found text"),
+    "svg": (
+        b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
+        "found text",
+    ),
     "pdf": (b"%PDF-1.7\n\xff", "a PDF document"),
     "zip": (b"PK\x03\x04\xff\xfe", "a ZIP archive"),
     "jpeg cut off": (saved("JPEG")[:700], "JPEG photo"),
@@ -118,7 +130,8 @@ def test_names_are_only_ever_echoed_as_json(
         assert answer.headers["content-type"] == "application/json"
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.text.isascii()
-    # clients write " in a name as %22, as the HTML standard says; some parsers keep a Windows path's last part
+    # clients write " in a name as %22, as the HTML standard says; some parsers keep a Windows
+    # path's last part
     assert good.json()["file"] in (name, name.replace('"', "%22"), name.rpartition("\\")[2])
     assert "found text" in bad.json()["error"]
     assert list(tmp_path.iterdir()) == []
@@ -127,7 +140,9 @@ def test_names_are_only_ever_echoed_as_json(
 def test_html_in_a_sentence_is_json(served: Running, photo_file: Path) -> None:
     sentence = "<script>alert('dog')</script> a \"dog\" & \u2028 <b>cat</b>"
     answer = served.client.post(
-        "/api/align", data={"sentence": sentence}, files={"photo": ("a.jpg", photo_file.read_bytes())}
+        "/api/align",
+        data={"sentence": sentence},
+        files={"photo": ("a.jpg", photo_file.read_bytes())},
     )
     assert answer.headers["content-type"] == "application/json"
     assert answer.json()["sentence"] == sentence
@@ -161,17 +176,24 @@ def test_bodies_that_hold_no_photo(served: Running, body: bytes, kind: str) -> N
 def test_thousands_of_parts_are_refused(served: Running) -> None:
     part = b'--x\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n\r\n'
     answer = served.client.post(
-        "/api/describe", content=part * 5000 + b"--x--\r\n", headers={"content-type": "multipart/form-data; boundary=x"}
+        "/api/describe",
+        content=part * 5000 + b"--x--\r\n",
+        headers={"content-type": "multipart/form-data; boundary=x"},
     )
     assert (answer.status_code, "Too many files" in answer.json()["error"]) == (400, True)
 
 
-def test_uploads_leave_nothing_behind(served: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A photo above the size that is kept in memory goes through a nameless file, which is gone afterwards."""
+def test_uploads_leave_nothing_behind(
+    served: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A photo above the size kept in memory goes through a nameless file, which vanishes."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     pixels = np.random.default_rng(0).integers(0, 256, (800, 900, 3), dtype=np.uint8)
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG")
     assert len(out.getvalue()) > 2**20
-    assert served.client.post("/api/describe", files={"photo": ("a.png", out.getvalue())}).status_code == 200
+    assert (
+        served.client.post("/api/describe", files={"photo": ("a.png", out.getvalue())}).status_code
+        == 200
+    )
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,7 @@
-"""The browser's Viterbi is Python's, to the last bit: the page decodes phrases anew without asking the server."""
+"""The browser's Viterbi is Python's, to the last bit.
+
+The page decodes phrases anew without asking the server.
+"""
 
 from __future__ import annotations
 
@@ -41,22 +44,32 @@ def run_js(cases: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
     # As standard input, since Node.js takes the file itself for an older kind of module.
     program = SCRIPT.read_text(encoding="utf-8") + ANSWER
     command = [node, "--input-type=module", "-", str(file)]
-    run = subprocess.run(command, input=program, capture_output=True, text=True, check=True, encoding="utf-8")
+    run = subprocess.run(
+        command, input=program, capture_output=True, text=True, check=True, encoding="utf-8"
+    )
     answers: list[dict[str, Any]] = json.loads(run.stdout)
     return answers
 
 
 def random_cases() -> list[dict[str, Any]]:
-    """Matrices of many shapes: real ones, and ones of few whole numbers, whose best paths are many."""
+    """Matrices of many shapes: real ones, and few whole numbers, whose best paths are many."""
     rng = np.random.default_rng(6)
     cases = []
     for number in range(600):
         shape = (int(rng.integers(1, 25)), int(rng.integers(1, 21)))
         real = number % 2 == 0
         # float32, since that is what the server sends
-        scores = rng.normal(0, 1.5, shape).astype(np.float32) if real else rng.integers(-2, 3, shape)
-        beta = float(rng.choice([0.0, 0.1, 0.15, 0.5, 1.0, 2.0, 100.0])) if number % 3 else float(rng.gamma(1.0))
-        cases.append({"scores": scores.tolist(), "beta": beta, "words": [f"w{j}" for j in range(shape[0])]})
+        scores = (
+            rng.normal(0, 1.5, shape).astype(np.float32) if real else rng.integers(-2, 3, shape)
+        )
+        beta = (
+            float(rng.choice([0.0, 0.1, 0.15, 0.5, 1.0, 2.0, 100.0]))
+            if number % 3
+            else float(rng.gamma(1.0))
+        )
+        cases.append(
+            {"scores": scores.tolist(), "beta": beta, "words": [f"w{j}" for j in range(shape[0])]}
+        )
     return cases
 
 
@@ -69,7 +82,8 @@ def test_every_path_total_and_phrase_is_that_of_python(tmp_path: Path) -> None:
         assert answer["total"] == total
         cut = phrases(case["words"], path, unary, np.zeros((unary.shape[1], 4)))
         assert answer["phrases"] == [
-            {"text": each.text, "start": each.start, "end": each.end, "region": each.region} for each in cut
+            {"text": each.text, "start": each.start, "end": each.end, "region": each.region}
+            for each in cut
         ]
 
 
@@ -84,21 +98,31 @@ def test_the_cases_hold_ties_and_changes() -> None:
 
 @pytest.mark.parametrize("beta", [-0.1, None])
 def test_no_beta_is_refused(tmp_path: Path, beta: float | None) -> None:
-    assert run_js([{"scores": [[1.0]], "beta": beta, "words": ["a"]}], tmp_path) == [{"error": "RangeError"}]
+    assert run_js([{"scores": [[1.0]], "beta": beta, "words": ["a"]}], tmp_path) == [
+        {"error": "RangeError"}
+    ]
 
 
 @pytest.mark.parametrize("scores", [[], [[]]])
 def test_no_words_or_regions_are_refused(tmp_path: Path, scores: list[Any]) -> None:
-    assert run_js([{"scores": scores, "beta": 1.0, "words": []}], tmp_path) == [{"error": "RangeError"}]
+    assert run_js([{"scores": scores, "beta": 1.0, "words": []}], tmp_path) == [
+        {"error": "RangeError"}
+    ]
 
 
 def test_a_phrase_is_as_sure_as_in_python(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     cases = []
     for _ in range(200):
-        sures = [None if rng.random() < 0.3 else round(float(rng.random()), 4) for _ in range(int(rng.integers(0, 6)))]
+        sures = [
+            None if rng.random() < 0.3 else round(float(rng.random()), 4)
+            for _ in range(int(rng.integers(0, 6)))
+        ]
         cases.append({"scores": [[1.0]], "beta": 0.0, "words": ["a"], "sures": sures})
     for case, answer in zip(cases, run_js(cases, tmp_path), strict=True):
-        odds = [None if each is None else log_odds_of(min(max(each, 1e-5), 1 - 1e-5)) for each in case["sures"]]
+        odds = [
+            None if each is None else log_odds_of(min(max(each, 1e-5), 1 - 1e-5))
+            for each in case["sures"]
+        ]
         expected = phrase_probability(odds)
         assert answer["sure"] == (None if expected is None else pytest.approx(expected, rel=1e-6))

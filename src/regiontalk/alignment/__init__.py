@@ -1,4 +1,4 @@
-"""Alignment: the image-sentence score (Eq. 7, 8), hubness, and word-region alignment (Eq. 10-12)."""
+"""Alignment: image-sentence score (Eq. 7, 8), hubness and word-region alignment (Eq. 10-12)."""
 
 from __future__ import annotations
 

@@ -1,18 +1,19 @@
 """Calibrated probabilities that words are shown (Platt scaling).
 
-A word's evidence is max_i v_i·s of the word read alone, so that its sentence does not influence it. Its log-odds are
-linear in the evidence (Platt 1999, *Probabilistic outputs for support vector machines*), fitted on photos that nothing
-was trained on. Words that name something count, T of them in a sentence or a phrase:
+A word's evidence is max_i v_i·s of the word read alone, so that its sentence does not influence it.
+Its log-odds are linear in the evidence (Platt 1999, *Probabilistic outputs for support vector
+machines*), fitted on photos that nothing was trained on. Words that name something count, T of them
+in a sentence or a phrase:
 
     P(shown) = σ(logit(prior) + Σ_t (slope · max_i v_i·s_t + offset) / √T)
 
-The words of a sentence are not independent: with √T the sum stays calibrated, where T would make it underconfident and
-1 overconfident.
+The words of a sentence are not independent: with √T the sum stays calibrated, where T would make it
+underconfident and 1 overconfident.
 
-A generated caption was chosen because its words score high, so that they say little of whether it is right. The
-probability that it names what is there and nothing else is a second logistic regression, on the captioner's own
-log-probability; that of a caption of a region, which was hardly chosen, a third one, on the log-odds of its two surest
-words.
+A generated caption was chosen because its words score high, so that they say little of whether it
+is right. The probability that it names what is there and nothing else is a second logistic
+regression, on the captioner's own log-probability; that of a caption of a region, which was hardly
+chosen, a third one, on the log-odds of its two surest words.
 
 Axis names: T words, M regions, h dimensions of the shared space.
 """
@@ -31,7 +32,8 @@ from regiontalk.structures import ABSENT
 ASKED = 0.5
 """Prior of what somebody says of a photo: as likely there as not."""
 SEARCHED = 0.02
-"""Prior of a search: captions of about every fiftieth photo name a given one of COCO's eighty kinds of things."""
+"""Prior of a search: captions of about every fiftieth photo name a given one of COCO's eighty kinds
+of things."""
 FOUND = 0.5
 """A phrase of at least this probability is found."""
 UNLIKELY = 0.1
@@ -83,7 +85,9 @@ def at_prior(probability: float | None, prior: float) -> float | None:
 
 
 def phrase_probability(odds: Sequence[float | None]) -> float | None:
-    """That a phrase is shown, its words being those of one region: of words that are not absent, if there are any.
+    """That a phrase is shown, its words being those of one region.
+
+    Of words that are not absent, if there are any.
 
     Args:
         odds: of each of its words; None for words that name nothing.
@@ -92,8 +96,12 @@ def phrase_probability(odds: Sequence[float | None]) -> float | None:
     return probability([each for each in naming if _logistic(each) >= ABSENT] or naming)
 
 
-def caption_probability(log_prob: float, odds: Sequence[float], settings: CertaintySettings) -> float | None:
-    """That a caption of a photo names what is there, and nothing else; no more than that its surest word is shown.
+def caption_probability(
+    log_prob: float, odds: Sequence[float], settings: CertaintySettings
+) -> float | None:
+    """That a caption of a photo names what is there, and nothing else.
+
+    No more than that its surest word is shown.
 
     Args:
         log_prob: of the caption, in nats.
@@ -107,28 +115,41 @@ def caption_probability(log_prob: float, odds: Sequence[float], settings: Certai
         return None
     if not odds:
         return 0.0
-    return min(_logistic(settings.caption_slope * log_prob + settings.caption_offset), _logistic(max(odds)))
+    return min(
+        _logistic(settings.caption_slope * log_prob + settings.caption_offset), _logistic(max(odds))
+    )
 
 
 def region_caption_probability(odds: Sequence[float], settings: CertaintySettings) -> float | None:
-    """The same of a caption of a region; not bounded, since its words' odds are those of a whole photo."""
+    """The same of a caption of a region.
+
+    Not bounded, since its words' odds are those of a whole photo.
+    """
     if not settings.region_slope:
         return None
-    return _logistic(settings.region_slope * region_caption_evidence(odds) + settings.region_offset) if odds else 0.0
+    return (
+        _logistic(settings.region_slope * region_caption_evidence(odds) + settings.region_offset)
+        if odds
+        else 0.0
+    )
 
 
 def region_caption_evidence(odds: Sequence[float]) -> float:
-    """Evidence for a region's caption, in nats: the log-odds of its two surest words of T, at least one, over √2 or √1.
+    """Evidence for a region's caption, in nats.
 
-    >>> round(region_caption_evidence([-3.0, 1.0, 3.0]) * math.sqrt(2), 6), region_caption_evidence([2.0])
-    (4.0, 2.0)
+    The log-odds of its two surest words of T, at least one, over √2 or √1.
+
+    >>> round(region_caption_evidence([-3.0, 1.0, 3.0]) * math.sqrt(2), 6)
+    4.0
+    >>> region_caption_evidence([2.0])
+    2.0
     """
     best = sorted(odds)[-_SUREST:]
     return sum(best) / math.sqrt(len(best))
 
 
 def fit(evidence: np.ndarray, shown: np.ndarray, even: bool = True) -> tuple[float, float]:
-    """Logistic regression of answers on evidence: slope, not below 0, and offset of greatest likelihood.
+    """Logistic regression of answers on evidence: the slope, at least 0, and the offset.
 
     Args:
         evidence: (K,) of K questions.
@@ -145,13 +166,21 @@ def fit(evidence: np.ndarray, shown: np.ndarray, even: bool = True) -> tuple[flo
     if not 0 < shown.sum() < len(shown):
         raise ValueError("expected questions of which some are answered by yes and some by no")
     spread = float(evidence.std()) or 1.0
-    inputs = np.stack([evidence / spread, np.ones(len(evidence))], axis=1).astype(np.float64)  # (K, 2)
-    weights = np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum()) if even else np.full(len(shown), 1 / len(shown))
+    # inputs: (K, 2)
+    inputs = np.stack([evidence / spread, np.ones(len(evidence))], axis=1).astype(np.float64)
+    weights = (
+        np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum())
+        if even
+        else np.full(len(shown), 1 / len(shown))
+    )
     line = np.zeros(2)
-    for _ in range(_STEPS):  # Newton's method; the ridge keeps it finite where the answers are separable
+    # Newton's method; the ridge keeps it finite where the answers are separable
+    for _ in range(_STEPS):
         predicted = sigmoid(inputs @ line)
         gradient = inputs.T @ (weights * (predicted - shown)) + _RIDGE * line
-        curvature = (inputs * (weights * predicted * (1 - predicted))[:, None]).T @ inputs + _RIDGE * np.eye(2)
+        curvature = (
+            inputs * (weights * predicted * (1 - predicted))[:, None]
+        ).T @ inputs + _RIDGE * np.eye(2)
         step = np.linalg.solve(curvature, gradient)
         line -= step
         if np.abs(step).max() < _CONVERGED:
@@ -164,6 +193,6 @@ def _logistic(odds: float) -> float:
 
 
 def log_odds_of(probability: float) -> float:
-    """The logarithm of probability / (1 - probability), in nats, no further from 0 than that of `_LEAST`."""
+    """Logit of a probability, in nats, no further from 0 than that of `_LEAST`."""
     clipped = min(max(probability, _LEAST), 1 - _LEAST)
     return math.log(clipped / (1 - clipped))

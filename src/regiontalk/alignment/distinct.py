@@ -1,7 +1,8 @@
 """Deduplicate inputs before a matrix product, so that equal inputs get bit-equal results.
 
-A matrix product rounds a little differently from row to row and from column to column, and each processor in its own
-way. Scores of equal photos, or of equal sentences, would differ in the last bit, and rounding would decide their tie.
+A matrix product rounds a little differently from row to row and from column to column, and each
+processor in its own way. Scores of equal photos, or of equal sentences, would differ in the last
+bit, and rounding would decide their tie.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 
 class Distinct:
-    """Deduplication: D distinct items of K, numbered in order of appearance, with the inverse index.
+    """Deduplication: D distinct items of K, in order of appearance, with the inverse index.
 
     Args:
         keys: of K items; equal ones have equal keys, see `key_of` for arrays.

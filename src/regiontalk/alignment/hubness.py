@@ -1,18 +1,19 @@
 """Hubness: how well a photo fits sentences in general, and a sentence photos in general.
 
-Some photos are among the best for far more sentences than they should be, as it happens in any space of many dimensions
-(Radovanović et al. 2010, *Hubs in Space*). Where photos compete for a sentence, or sentences for a photo, each one's
-score with a *query bank* of others is therefore subtracted, as by the inverted softmax (Smith et al. 2017, *Offline
-bilingual word vectors, orthogonal transformations and the inverted softmax*) and by query bank normalisation (Bogolin
-et al. 2022, *Cross Modal Retrieval with Querybank Normalisation*):
+Some photos are among the best for far more sentences than they should be, as it happens in any
+space of many dimensions (Radovanović et al. 2010, *Hubs in Space*). Where photos compete for a
+sentence, or sentences for a photo, each one's score with a *query bank* of others is therefore
+subtracted, as by the inverted softmax (Smith et al. 2017, *Offline bilingual word vectors,
+orthogonal transformations and the inverted softmax*) and by query bank normalisation (Bogolin et
+al. 2022, *Cross Modal Retrieval with Querybank Normalisation*):
 
     hubness of photo k     λ·τ·log mean_l exp(S_kl / τ), over the bank's sentences l
     hubness of sentence l  λ·τ·log mean_k exp(S_kl / τ), over the bank's photos k
 
 with S_kl of the kind "mean" (Eq. 8 / words).
 
-Axis names: N photos and R regions, L sentences and P words of the bank; M regions of a photo, T words of a sentence;
-h dimensions of the shared space.
+Axis names: N photos and R regions, L sentences and P words of the bank; M regions of a photo, T
+words of a sentence; h dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def bank_shapes(settings: BankSettings, dim: int) -> dict[str, tuple[int, ...]]:
 
 
 def check_counts(tensors: Mapping[str, np.ndarray], settings: BankSettings, name: str) -> None:
-    """Makes sure that each photo has regions and each sentence words, and that these are all there are.
+    """Makes sure that each photo has regions and each sentence words, and that these are all.
 
     Args:
         tensors: of `bank_shapes`; counts are whole numbers in floats.
@@ -56,27 +57,39 @@ def check_counts(tensors: Mapping[str, np.ndarray], settings: BankSettings, name
     Raises:
         PackError: if not.
     """
-    for kind, rows, what in (("region", settings.regions, "regions"), ("word", settings.words, "words")):
+    for kind, rows, what in (
+        ("region", settings.regions, "regions"),
+        ("word", settings.words, "words"),
+    ):
         counts = tensors[f"{kind}_counts"]
         if (counts < 1).any() or (counts % 1).any() or counts.sum(dtype=np.float64) != rows:
-            raise PackError(f"{name}: expected counts of at least 1 that sum to {rows} {what}, found others.")
+            raise PackError(
+                f"{name}: expected counts of at least 1 that sum to {rows} {what}, found others."
+            )
 
 
 class QueryBank:
     """Query bank: reference photos and sentences that estimate hubness.
 
     Args:
-        tensors: as `bank_shapes` says, checked by `check_counts`: the bank's regions v_i, photo after photo, and how
-            many each has; its words s_t, sentence after sentence, and how many each has.
+        tensors: as `bank_shapes` says, checked by `check_counts`: the bank's regions v_i, photo
+            after photo, and how many each has; its words s_t, sentence after sentence, and how many
+            each has.
         settings: the pack's.
         name: of the file, for messages.
     """
 
-    def __init__(self, tensors: Mapping[str, np.ndarray], settings: BankSettings, name: str) -> None:
+    def __init__(
+        self, tensors: Mapping[str, np.ndarray], settings: BankSettings, name: str
+    ) -> None:
         self._settings, self._name = settings, name
-        self._regions, self._region_counts = tensors["regions"], tensors["region_counts"].astype(np.int64)
+        self._regions, self._region_counts = (
+            tensors["regions"],
+            tensors["region_counts"].astype(np.int64),
+        )
         self._word_counts = tensors["word_counts"].astype(np.int64)
-        self._word_columns = np.ascontiguousarray(tensors["words"].T)  # (h, P): half the time for so few regions
+        # _word_columns: (h, P): half the time for so few regions
+        self._word_columns = np.ascontiguousarray(tensors["words"].T)
 
     def of_photo(self, vectors: np.ndarray) -> float:
         """A photo's hubness, in units of S_kl. Equal photos have equal ones, to the last bit.
@@ -87,8 +100,10 @@ class QueryBank:
         Raises:
             PackError: if it is no float32: a foreign pack's products may not be finite.
         """
-        best = np.empty(self._word_columns.shape[1], np.float32)  # max_i v_i·s_t of each word of the bank
-        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is found out by the hubness
+        # max_i v_i·s_t of each word of the bank
+        best = np.empty(self._word_columns.shape[1], np.float32)
+        # What is not finite is found out by the hubness
+        with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(best), WORDS):
                 part = slice(start, start + WORDS)
                 best[part] = (vectors @ self._word_columns[:, part]).max(axis=0)
@@ -107,18 +122,24 @@ class QueryBank:
         Raises:
             PackError: as `of_photo`.
         """
-        counts, ends = np.array([len(each) for each in sentences], np.int64), np.cumsum(self._region_counts)
+        counts, ends = (
+            np.array([len(each) for each in sentences], np.int64),
+            np.cumsum(self._region_counts),
+        )
         found = np.empty(len(sentences))
         for part in tiles_of_rows(counts):
             words = np.concatenate(sentences[part])  # (P, h)
-            best = np.concatenate([self._best(words, photos, ends) for photos in tiles_of_rows(self._region_counts)])
+            best = np.concatenate(
+                [self._best(words, photos, ends) for photos in tiles_of_rows(self._region_counts)]
+            )
             with np.errstate(over="ignore", invalid="ignore"):  # as above
-                sums = np.add.reduceat(best, np.cumsum(counts[part]) - counts[part], axis=1)  # (N, l)
+                # sums: (N, l)
+                sums = np.add.reduceat(best, np.cumsum(counts[part]) - counts[part], axis=1)
             found[part] = self._hubness(sums / counts[part])
         return found
 
     def _best(self, words: np.ndarray, photos: slice, ends: np.ndarray) -> np.ndarray:
-        """max_i v_i·s_t of some photos of the bank, each with its own regions, and words (P, h).  # (n, P)"""
+        """max_i v_i·s_t of photos of the bank, by their own regions, and words (P, h). # (n, P)"""
         counts = self._region_counts[photos]
         rows = slice(ends[photos.start] - counts[0], ends[photos.stop - 1])
         with np.errstate(over="ignore", invalid="ignore"):  # as above
@@ -127,10 +148,14 @@ class QueryBank:
         return best
 
     def _hubness(self, scores: np.ndarray) -> np.ndarray:
-        """λ·τ·log mean exp(S / τ) over the first axis; the greatest is taken out first, so that nothing overflows."""
+        """λ·τ·log mean exp(S / τ) over the first axis.
+
+        The greatest is taken out first, so that nothing overflows.
+        """
         settings = self._settings
         with np.errstate(over="ignore", invalid="ignore"):
-            # logsumexp; τ decides between the mean over the bank (large) and its best match (small).
+            # logsumexp; τ decides between the mean over the bank (large) and its best match
+            # (small).
             scaled = scores.astype(np.float64) / settings.temperature
             most = scaled.max(axis=0)
             found: np.ndarray = most + np.log(np.exp(scaled - most).mean(axis=0))
@@ -143,14 +168,18 @@ class QueryBank:
 def ranking_regions(regions: Regions) -> np.ndarray:
     """A photo's region vectors extended by two columns, 1 and minus its hubness: (M, h + 2)."""
     count = len(regions)
-    return np.column_stack([regions.vectors, np.ones(count), np.full(count, -regions.hubness)]).astype(np.float32)
+    return np.column_stack(
+        [regions.vectors, np.ones(count), np.full(count, -regions.hubness)]
+    ).astype(np.float32)
 
 
 def ranking_words(sentence: Sentence) -> np.ndarray:
     """A sentence's word vectors extended by two columns, minus its hubness and 1: (T, h + 2).
 
-    A product with a row of `ranking_regions` is v_i·s_t less both, and so is any S_kl of the kind "mean" made of such
-    products.
+    A product with a row of `ranking_regions` is v_i·s_t less both, and so is any S_kl of the kind
+    "mean" made of such products.
     """
     count = len(sentence)
-    return np.column_stack([sentence.vectors, np.full(count, -sentence.hubness), np.ones(count)]).astype(np.float32)
+    return np.column_stack(
+        [sentence.vectors, np.full(count, -sentence.hubness), np.ones(count)]
+    ).astype(np.float32)

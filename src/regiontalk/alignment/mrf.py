@@ -21,18 +21,20 @@ LEAST_OBJECTNESS = 1e-3
 
 
 def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
-    """MAP of the chain MRF over regions (Eq. 10 to 12): the best region for each word, staying on one rewarded by β.
+    """MAP of the chain MRF over regions (Eq. 10 to 12).
 
-    Maximises Σ_j unary[j, a_j] + Σ_j β·1[a_j = a_{j+1}]. (The paper prints a minimum; both terms are rewards.)
-    Exact, in O(T M): coming from elsewhere never pays more than from the best region, so no pair is looked at.
+    The best region for each word, staying on one rewarded by β. Maximises
+    Σ_j unary[j, a_j] + Σ_j β·1[a_j = a_{j+1}]. (The paper prints a minimum; both terms are
+    rewards.) Exact, in O(T M): coming from elsewhere never pays more than from the best region, so
+    no pair is looked at.
 
     Args:
         unary: (T, M) finite, ψ_U(a_j = i), see `unary_potentials`; T and M at least 1.
         beta: β, from 0 to `MOST_BETA`, in units of `unary`.
 
     Returns:
-        The path a, (T,) int64, and the maximum itself. Of several best paths it is the one with the lowest region for
-        the first word, then for the second, and so on.
+        The path a, (T,) int64, and the maximum itself. Of several best paths it is the one with the
+        lowest region for the first word, then for the second, and so on.
 
     Raises:
         ConfigError: if `beta` is negative or above `MOST_BETA`.
@@ -47,12 +49,16 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
         raise ConfigError(f"beta must be a number from 0 to {MOST_BETA:,.0f}, not {beta}")
     unary = np.asarray(unary, dtype=np.float64)
     if unary.ndim != 2 or unary.size == 0 or not np.isfinite(unary).all():
-        raise ValueError(f"unary must be a finite matrix (T, M) with T and M at least 1, found shape {unary.shape}")
+        raise ValueError(
+            "unary must be a finite matrix (T, M) with T and M at least 1, "
+            f"found shape {unary.shape}"
+        )
 
-    # Backwards, so that ties can be broken forwards: best[j, i] is the maximum over words j to T - 1 if a_j = i.
+    # Backwards, so that ties can be broken forwards: best[j, i] is the maximum over words j to
+    # T - 1 if a_j = i.
     best = unary.copy()
     for j in range(len(unary) - 2, -1, -1):
-        # Potts model: the best change of region is to the overall best, so a step is O(M) and not O(M²).
+        # Potts model: the best change is to the overall best, so a step is O(M) and not O(M²).
         best[j] += np.maximum(best[j + 1] + beta, best[j + 1].max())
     path = np.empty(len(unary), dtype=np.int64)
     path[0] = best[0].argmax()
@@ -63,10 +69,13 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
     return path, float(best[0, path[0]])
 
 
-def unary_potentials(products: np.ndarray, objectness: np.ndarray, weight: float = 0.0) -> np.ndarray:
+def unary_potentials(
+    products: np.ndarray, objectness: np.ndarray, weight: float = 0.0
+) -> np.ndarray:
     """ψ_U of Eq. 11, and how likely a region holds a thing at all: v_i·s_j + w log o_i.
 
-    The paper's ψ_U has no o_i. As exp(v_i·s_j) is to a word's odds for a region, o_i is to the odds before any word.
+    The paper's ψ_U has no o_i. As exp(v_i·s_j) is to a word's odds for a region, o_i is to the odds
+    before any word.
 
     Args:
         products: (T, M), v_i·s_j.
@@ -94,12 +103,17 @@ def phrases(
         path: (T,) integers, the region a_j of each word.
         unary: (T, M), ψ_U.
         boxes: (M, 4), xyxy in pixels of the original photo.
-        odds: for each word the log-odds of being shown, None for words that name nothing; None if nobody can tell.
+        odds: for each word the log-odds of being shown, None for words that name nothing; None if
+            nobody can tell.
 
     Returns:
-        The phrases in order; together they cover the sentence. A phrase's score is the sum of its words' scores.
+        The phrases in order; together they cover the sentence. A phrase's score is the sum of its
+        words' scores.
     """
-    return tuple(_phrase(words, start, end, int(path[start]), unary, boxes, odds) for start, end in runs(path))
+    return tuple(
+        _phrase(words, start, end, int(path[start]), unary, boxes, odds)
+        for start, end in runs(path)
+    )
 
 
 def runs(path: np.ndarray) -> list[tuple[int, int]]:
@@ -121,15 +135,15 @@ def align(
     Args:
         regions: the photo's, with v_i (M, h).
         sentence: with s_t (T, h).
-        beta: β, at least 0, in units of v_i·s_t; 0 lets every word choose for itself, a large one keeps the sentence
-            on one region.
+        beta: β, at least 0, in units of v_i·s_t; 0 lets every word choose for itself, a large one
+            keeps the sentence on one region.
         kind: of the alignment's `score`; it changes nothing else.
         odds: as of `phrases`.
         objectness: as of `unary_potentials`.
 
     Returns:
-        The alignment. Its `score` is S_kl as `score_matrix` gives it of the main regions, less the hubness of both;
-        neither β nor objectness changes it.
+        The alignment. Its `score` is S_kl as `score_matrix` gives it of the main regions, less the
+        hubness of both; neither β nor objectness changes it.
 
     Raises:
         ConfigError: if `beta` is negative or above `MOST_BETA`.
@@ -138,13 +152,17 @@ def align(
     """
     if regions.vectors.shape[1] != sentence.vectors.shape[1]:
         raise ValueError(
-            f"regions have {regions.vectors.shape[1]} dimensions and words {sentence.vectors.shape[1]}: "
-            "both must come from one pack"
+            f"regions have {regions.vectors.shape[1]} dimensions and words "
+            f"{sentence.vectors.shape[1]}: both must come from one pack"
         )
     found = products(sentence.vectors, regions.vectors)  # (T, M)
     unary = unary_potentials(found, regions.scores, objectness)
     path, _ = viterbi(unary, beta)
-    score = score_of_products(found[:, : len(regions) - regions.extra], kind) - regions.hubness - sentence.hubness
+    score = (
+        score_of_products(found[:, : len(regions) - regions.extra], kind)
+        - regions.hubness
+        - sentence.hubness
+    )
     return aligned(regions, sentence, float(beta), score, path, unary, odds)
 
 
@@ -158,7 +176,11 @@ def aligned(
     odds: Sequence[float | None] | None = None,
 ) -> Alignment:
     """An alignment of which the path is known; arguments as of `Alignment` and `phrases`."""
-    shown = () if odds is None else tuple(None if each is None else probability([each]) for each in odds)
+    shown = (
+        ()
+        if odds is None
+        else tuple(None if each is None else probability([each]) for each in odds)
+    )
     return Alignment(
         regions=regions,
         sentence=sentence,
@@ -188,4 +210,6 @@ def _phrase(
         names_something = any(word not in FUNCTION_WORDS for word in words[start:end])
         return Phrase(text, start, end, region, (x0, y0, x1, y1), score, found=names_something)
     sure = phrase_probability(odds[start:end])
-    return Phrase(text, start, end, region, (x0, y0, x1, y1), score, sure, sure is not None and sure >= FOUND)
+    return Phrase(
+        text, start, end, region, (x0, y0, x1, y1), score, sure, sure is not None and sure >= FOUND
+    )

@@ -1,7 +1,7 @@
-"""The score S_kl of photo k and sentence l (Eq. 7 and 8), and how much each region and word counts in it.
+"""The score S_kl of photo k and sentence l (Eq. 7, 8), and each region's and word's share in it.
 
-Axis names: N photos, M regions, L sentences, T words, P words of several sentences one after the other, h dimensions of
-the shared space.
+Axis names: N photos, M regions, L sentences, T words, P words of several sentences one after the
+other, h dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from regiontalk.errors import PackError
 Kind = Literal["max", "sum", "mean"]
 
 FORMULAS: dict[Kind, str] = {"max": "Eq. 8", "sum": "Eq. 7", "mean": "Eq. 8 / words"}
-"""What each kind is in the paper. "mean" is not there: Eq. 8 divided by the sentence's number of words."""
+"""What each kind is in the paper. "mean" is not there: Eq. 8 divided by the sentence's number of
+words."""
 
 TILE = 1024
-"""Regions and words multiplied at a time: enough for the matrix product's full speed, and its result, 4 MB, stays in
-the processor's caches for the maximum that follows."""
+"""Regions and words multiplied at a time: enough for the matrix product's full speed, and its
+result, 4 MB, stays in the processor's caches for the maximum that follows."""
 
 _LOWEST = np.float32(-np.inf)
 _DIGITS = 3
@@ -38,10 +39,11 @@ def score_matrix(
 ) -> np.ndarray:
     """Scores every photo with every sentence.
 
-    "max" is Eq. 8, S_kl = Σ_t max_i v_i·s_t; "sum" is Eq. 7, S_kl = Σ_t Σ_i max(0, v_i·s_t); "mean" is Eq. 8 divided by
-    the sentence's number of words, which ranks photos for a sentence as "max" does, and sentences for a photo whatever
-    their lengths. Raw dot products: no vector is normalised. Padding takes no part, whatever it holds. Equal
-    photos have equal scores, and so have equal sentences.
+    "max" is Eq. 8, S_kl = Σ_t max_i v_i·s_t; "sum" is Eq. 7, S_kl = Σ_t Σ_i max(0, v_i·s_t); "mean"
+    is Eq. 8 divided by the sentence's number of words, which ranks photos for a sentence as "max"
+    does, and sentences for a photo whatever their lengths. Raw dot products: no vector is
+    normalised. Padding takes no part, whatever it holds. Equal photos have equal scores, and so
+    have equal sentences.
 
     Args:
         region_vectors: (N, M, h), v_i, the regions of photo k in its first `region_counts[k]` rows.
@@ -49,8 +51,9 @@ def score_matrix(
         word_vectors: (L, T, h), s_t, the words of sentence l in its first `word_counts[l]` rows.
         word_counts: (L,) integers in 1..T.
         kind: "max", "sum" or "mean".
-        tile: regions and words that are multiplied at a time, at least a photo's and a sentence's. It bounds the memory
-            beyond the result to about tile² numbers and changes nothing but the rounding.
+        tile: regions and words that are multiplied at a time, at least a photo's and a sentence's.
+            It bounds the memory beyond the result to about tile² numbers and changes nothing but
+            the rounding.
 
     Returns:
         (N, L) float32, the higher the better.
@@ -70,7 +73,9 @@ def score_matrix(
     _check("region", region_vectors, region_counts)
     _check("word", word_vectors, word_counts)
     if region_vectors.shape[2] != word_vectors.shape[2]:
-        raise ValueError(f"regions have {region_vectors.shape[2]} dimensions and words {word_vectors.shape[2]}")
+        raise ValueError(
+            f"regions have {region_vectors.shape[2]} dimensions and words {word_vectors.shape[2]}"
+        )
     sentences = [words[:count] for words, count in zip(word_vectors, word_counts, strict=True)]
     return score_sentences(region_vectors, region_counts, sentences, kind, tile)
 
@@ -82,9 +87,10 @@ def score_sentences(
     kind: Kind = "max",
     tile: int = TILE,
 ) -> np.ndarray:
-    """As `score_matrix`, of sentences that are not padded: one of 500 words makes no other as long in memory.
+    """As `score_matrix`, of sentences that are not padded.
 
-    Equal photos have equal scores, and so have equal sentences, whatever the tile: they are scored once.
+    One of 500 words makes no other as long in memory. Equal photos have equal scores, and so have
+    equal sentences, whatever the tile: they are scored once.
 
     Args:
         region_vectors, region_counts, kind, tile: as in `score_matrix`.
@@ -98,8 +104,12 @@ def score_sentences(
     """
     scorer = TileScorer(kind)
     real = (vectors[:count] for vectors, count in zip(region_vectors, region_counts, strict=True))
-    # Matrix products round differently by position: duplicates are scored once, so that ties are exact ties.
-    photos, said = Distinct(key_of(each) for each in real), Distinct(key_of(each) for each in sentences)
+    # Matrix products round differently by position: duplicates are scored once, so that ties are
+    # exact ties.
+    photos, said = (
+        Distinct(key_of(each) for each in real),
+        Distinct(key_of(each) for each in sentences),
+    )
     if photos.repeats:
         region_vectors, region_counts = region_vectors[photos.first], region_counts[photos.first]
     counts = np.array([len(sentences[each]) for each in said.first], np.int64)
@@ -108,7 +118,9 @@ def score_sentences(
     for part in tiles_of_rows(counts, tile):
         words = np.concatenate([sentences[each] for each in said.first[part]])  # (P, h)
         for rows in photo_tiles:
-            scores[rows, part] = scorer(region_vectors[rows], region_counts[rows], words, counts[part])
+            scores[rows, part] = scorer(
+                region_vectors[rows], region_counts[rows], words, counts[part]
+            )
     return scores[np.ix_(photos.number, said.number)] if photos.repeats or said.repeats else scores
 
 
@@ -121,7 +133,9 @@ def products(words: np.ndarray, regions: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore", invalid="ignore"):
         found: np.ndarray = words @ regions.T
     if not np.isfinite(found).all():
-        raise PackError("a word's and a region's vectors have a product that is not finite. Take another pack.")
+        raise PackError(
+            "a word's and a region's vectors have a product that is not finite. Take another pack."
+        )
     return found
 
 
@@ -146,7 +160,9 @@ def score_of_products(products: np.ndarray, kind: Kind = "max") -> float:
 
 
 class TileScorer:
-    """Scores a tile of photos with a tile of sentences; the large arrays in between are used again for the next tile.
+    """Scores a tile of photos with a tile of sentences.
+
+    The large arrays in between are used again for the next tile.
 
     Args:
         kind: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
@@ -161,7 +177,11 @@ class TileScorer:
         self._products, self._per_word = np.empty(0, np.float32), np.empty(0, np.float32)
 
     def __call__(
-        self, region_vectors: np.ndarray, region_counts: np.ndarray, words: np.ndarray, word_counts: np.ndarray
+        self,
+        region_vectors: np.ndarray,
+        region_counts: np.ndarray,
+        words: np.ndarray,
+        word_counts: np.ndarray,
     ) -> np.ndarray:
         """Scores n photos with l sentences.
 
@@ -176,11 +196,17 @@ class TileScorer:
         photos, most, dim = region_vectors.shape
         self._products = _at_least(self._products, photos * most * len(words))
         self._per_word = _at_least(self._per_word, photos * len(words))
-        products = self._products[: photos * most * len(words)].reshape(photos, most, len(words))  # (n, M, P)
+        # products: (n, M, P)
+        products = self._products[: photos * most * len(words)].reshape(photos, most, len(words))
         per_word = self._per_word[: photos * len(words)].reshape(photos, len(words))  # (n, P)
         flat = region_vectors.reshape(photos * most, dim).astype(np.float32, copy=False)
-        with np.errstate(invalid="ignore", over="ignore"):  # padding may hold anything: its products are replaced below
-            np.matmul(flat, words.astype(np.float32, copy=False).T, out=products.reshape(photos * most, len(words)))
+        # Padding may hold anything: its products are replaced below
+        with np.errstate(invalid="ignore", over="ignore"):
+            np.matmul(
+                flat,
+                words.astype(np.float32, copy=False).T,
+                out=products.reshape(photos * most, len(words)),
+            )
         self._over_regions(products, np.arange(most) >= region_counts[:, None], per_word)
         # reduceat sums each sentence's words without padding them to one length.
         scores: np.ndarray = np.add.reduceat(per_word, np.cumsum(word_counts) - word_counts, axis=1)
@@ -188,12 +214,15 @@ class TileScorer:
             scores /= word_counts.astype(np.float32)
         return scores
 
-    def _over_regions(self, products: np.ndarray, padding: np.ndarray, per_word: np.ndarray) -> None:
-        """What each word adds to each photo's score, from `products` (n, M, P), which is lost, into `per_word` (n, P).
+    def _over_regions(
+        self, products: np.ndarray, padding: np.ndarray, per_word: np.ndarray
+    ) -> None:
+        """What each word adds to each photo's score, into `per_word` (n, P).
 
-        Regions are the middle axis, so that the maximum runs over whole rows of words at a time. Padding, (n, M), gets
-        the lowest value before the maximum and zero before the sum. Zero before the maximum would turn a true maximum
-        of -0.5 into 0.
+        It is computed from `products` (n, M, P), which is lost. Regions are the middle axis, so
+        that the maximum runs over whole rows of words at a time. Padding, (n, M), gets the lowest
+        value before the maximum and zero before the sum. Zero before the maximum would turn a true
+        maximum of -0.5 into 0.
         """
         if self._kind == "sum":
             products[padding] = 0
@@ -217,8 +246,10 @@ def tiles_of_photos(photos: int, regions: int, tile: int = TILE) -> list[slice]:
 
 
 def tiles_of_rows(counts: np.ndarray, tile: int = TILE) -> Iterator[slice]:
-    """Cuts sentences with so many words, (L,), or photos with so many regions, into runs of at most `tile` of these, a
-    sentence or photo at least."""
+    """Cuts sentences of so many words, or photos of so many regions, (L,), into runs.
+
+    A run has at most `tile` of these, a sentence or photo at least.
+    """
     ends = np.cumsum(counts)
     start = 0
     while start < len(ends):
@@ -264,13 +295,17 @@ def _check(name: str, vectors: np.ndarray, counts: np.ndarray) -> None:
     if vectors.ndim != 3:
         raise ValueError(f"{name}_vectors must have three axes, found shape {vectors.shape}")
     if counts.shape != vectors.shape[:1] or not np.issubdtype(counts.dtype, np.integer):
-        raise ValueError(f"{name}_counts must be {len(vectors)} integers, found {counts.dtype} {counts.shape}")
+        raise ValueError(
+            f"{name}_counts must be {len(vectors)} integers, found {counts.dtype} {counts.shape}"
+        )
     if len(counts) and not (counts.min() >= 1 and counts.max() <= vectors.shape[1]):
-        raise ValueError(f"{name}_counts must lie in 1..{vectors.shape[1]}, found {counts.min()}..{counts.max()}")
+        raise ValueError(
+            f"{name}_counts must lie in 1..{vectors.shape[1]}, found {counts.min()}..{counts.max()}"
+        )
 
 
-# Learned magnitudes: a score adds raw dot products v_i·s_t, none of them normalised, and |v_i·s_t| ≤ ‖v_i‖ ‖s_t‖: a
-# word or a region with a short vector can hardly move a score, whatever it meets.
+# Learned magnitudes: a score adds raw dot products v_i·s_t, none of them normalised, and |v_i·s_t|
+# ≤ ‖v_i‖ ‖s_t‖: a word or a region with a short vector can hardly move a score, whatever it meets.
 
 
 def lengths_of(vectors: np.ndarray) -> np.ndarray:
@@ -311,7 +346,7 @@ def shortest(lengths: np.ndarray, k: int | None = None) -> np.ndarray:
 
 
 def decimals(lengths: np.ndarray) -> int:
-    """Decimals that show the longest of some vectors with three digits in all, whatever the scale of the space.
+    """Decimals that show the longest of some vectors with three digits, whatever the space's scale.
 
     >>> [decimals(np.array([longest, 0.01])) for longest in (0.0123, 1.23, 123.0, 12300.0)]
     [4, 2, 0, 0]

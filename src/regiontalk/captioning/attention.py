@@ -1,14 +1,17 @@
 """What a captioner sees of a photo, and attention over its regions (Vaswani et al., 2017).
 
-The recurrence's state h is the query. After each step it attends to the regions r_1 ... r_M, in several heads:
+The recurrence's state h is the query. After each step it attends to the regions r_1 ... r_M, in
+several heads:
 
-    a = softmax_i(h W_qh · r_i W_kr / sqrt(A / heads)),   e = tanh(h W_sh + Σ_i a_i (r_i W_vr) W_sa + b_s)
+    a = softmax_i(h W_qh · r_i W_kr / sqrt(A / heads))
+    e = tanh(h W_sh + Σ_i a_i (r_i W_vr) W_sa + b_s)
 
 The logits are W_w e + b_o: input and output share one table of word vectors (weight tying).
 
-Row-vector convention, x @ W + b. Axis names: N captions to be written, n hypotheses of them, X context dimensions, D
-dimensions of the visual features, M regions, R = D + 6 dimensions of a region as the attention reads it, H hidden
-dimensions, A dimensions of all heads together, d word-vector dimensions.
+Row-vector convention, x @ W + b. Axis names: N captions to be written, n hypotheses of them, X
+context dimensions, D dimensions of the visual features, M regions, R = D + 6 dimensions of a region
+as the attention reads it, H hidden dimensions, A dimensions of all heads together, d word-vector
+dimensions.
 """
 
 from __future__ import annotations
@@ -24,7 +27,8 @@ from regiontalk.settings import HEADS
 from regiontalk.structures import WHOLE_PHOTO, Regions
 
 GEOMETRY = 6
-"""Numbers of a region beside its features: x1, y1, x2, y2 and the area in 0..1 of the photo, and how sure it is."""
+"""Numbers of a region beside its features: x1, y1, x2, y2 and the area in 0..1 of the photo, and
+how sure it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +36,10 @@ class Contexts:
     """Visual input of N captions.
 
     Attributes:
-        whole: (N, X) float32, sets the recurrence's first state: a photo's features, X = D; for captions of regions the
-            region's features, then the photo's, X = 2 D.
-        regions: (N, M, R) float32, zeros after each photo's own; M = 0 for a captioner without attention.
+        whole: (N, X) float32, sets the recurrence's first state: a photo's features, X = D; for
+            captions of regions the region's features, then the photo's, X = 2 D.
+        regions: (N, M, R) float32, zeros after each photo's own; M = 0 for a captioner without
+            attention.
         counts: (N,) int64, regions of each.
     """
 
@@ -75,11 +80,16 @@ def photo_contexts(photos: Sequence[Regions], attention: bool) -> Contexts:
 
 
 def region_contexts(photos: Sequence[Regions]) -> Contexts:
-    """Contexts of the region captioner: of every region but the whole photo, its features, then the photo's."""
+    """Contexts of the region captioner.
+
+    Of every region but the whole photo, its features, then the photo's.
+    """
     rows = []
     for each in photos:
         own = np.delete(each.features, WHOLE_PHOTO, axis=0)  # (M - 1, D)
-        rows.append(np.concatenate([own, np.broadcast_to(each.features[WHOLE_PHOTO], own.shape)], axis=1))
+        rows.append(
+            np.concatenate([own, np.broadcast_to(each.features[WHOLE_PHOTO], own.shape)], axis=1)
+        )
     return without_regions(np.concatenate(rows))
 
 
@@ -92,7 +102,9 @@ def region_inputs(features: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -
         scores: (...,) in 0..1.
     """
     area = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
-    return np.concatenate([features, boxes, area[..., None], scores[..., None]], axis=-1, dtype=np.float32)
+    return np.concatenate(
+        [features, boxes, area[..., None], scores[..., None]], axis=-1, dtype=np.float32
+    )
 
 
 def unit_boxes(regions: Regions) -> np.ndarray:
@@ -104,7 +116,9 @@ def unit_boxes(regions: Regions) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Keys and values of the regions for n hypotheses, projected once; gathered with the rest of the beam's state.
+    """Keys and values of the regions for n hypotheses, projected once.
+
+    Gathered with the rest of the beam's state.
 
     Attributes:
         keys, values: (N, heads, M, A / heads).
@@ -132,7 +146,9 @@ def view_of(contexts: Contexts, weights: Weights) -> View:
 
     def in_heads(matrix: np.ndarray) -> np.ndarray:
         projected = contexts.regions @ matrix  # (N, M, A)
-        return np.ascontiguousarray(projected.reshape(rows, regions, HEADS, matrix.shape[1] // HEADS).swapaxes(1, 2))
+        return np.ascontiguousarray(
+            projected.reshape(rows, regions, HEADS, matrix.shape[1] // HEADS).swapaxes(1, 2)
+        )
 
     hidden = np.where(contexts.there, np.float32(0), np.float32(-np.inf))[:, None]
     return View(in_heads(weights["W_kr"]), in_heads(weights["W_vr"]), hidden, np.arange(rows))
@@ -160,7 +176,9 @@ def attend(h: np.ndarray, view: View, weights: Weights) -> tuple[np.ndarray, np.
     return np.tanh(h @ weights["W_sh"] + attended @ weights["W_sa"] + weights["b_s"]), looks
 
 
-def attention_shapes(region: int, hidden: int, embedding: int, attention: int) -> dict[str, tuple[int, ...]]:
+def attention_shapes(
+    region: int, hidden: int, embedding: int, attention: int
+) -> dict[str, tuple[int, ...]]:
     """The tensors that attention adds to a captioner, in place of `W_oh`.
 
     Args:

@@ -1,11 +1,12 @@
 """Decoding: batched beam search, greedy decoding and sampling.
 
-All of them work on a flat list of living hypotheses, however many each row (one context) has: a row that is done leaves
-the list, so it costs nothing and cannot touch the others.
+All of them work on a flat list of living hypotheses, however many each row (one context) has: a row
+that is done leaves the list, so it costs nothing and cannot touch the others.
 
-What counts as a sentence: at least one word, then END, at most `max_words` tokens in all. Its log-probability is the
-captioner's own, summed over its words *and* END. A hypothesis that has `max_words` words and no END yet is closed as it
-stands: `finished` is False, its log-probability lacks END's, and it ranks behind every finished one.
+What counts as a sentence: at least one word, then END, at most `max_words` tokens in all. Its
+log-probability is the captioner's own, summed over its words *and* END. A hypothesis that has
+`max_words` words and no END yet is closed as it stands: `finished` is False, its log-probability
+lacks END's, and it ranks behind every finished one.
 
 Axis names: N rows, n living hypotheses of all rows, V words of the vocabulary, t words so far.
 """
@@ -35,7 +36,7 @@ class Stepper(Protocol):
         """N contexts -> the state before the first word, a tuple of (N, H)."""
 
     def step(self, state: State, word_ids: np.ndarray) -> tuple[State, np.ndarray]:
-        """The state after reading one word (N,) in each row, and log-probabilities of the next (N, V)."""
+        """The state after reading a word (N,) a row, and the next log-probabilities (N, V)."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,10 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class _Live:
-    """Unfinished hypotheses of all rows. Those of one row lie together, best first, rows in ascending order."""
+    """Unfinished hypotheses of all rows.
+
+    Those of one row lie together, best first, rows in ascending order.
+    """
 
     row: np.ndarray  # (n,) int64
     ids: np.ndarray  # (n, t) int64
@@ -82,7 +86,10 @@ class _Live:
         return last
 
     def step(self, captioner: Stepper) -> tuple[State, np.ndarray]:
-        """One step of the captioner for all: the states, and log-probabilities (n, V). The first word is never END."""
+        """One step of the captioner for all: the states, and log-probabilities (n, V).
+
+        The first word is never END.
+        """
         state, log_probs = captioner.step(self.state, self._last_words())
         if not self.ids.shape[1]:
             log_probs = log_probs.copy()
@@ -93,7 +100,9 @@ class _Live:
         state = tuple(array[picked] for array in self.state)
         return _Live(self.row[picked], self.ids[picked], self.log_prob[picked], state)
 
-    def extend(self, parent: np.ndarray, word: np.ndarray, log_prob: np.ndarray, state: State) -> _Live:
+    def extend(
+        self, parent: np.ndarray, word: np.ndarray, log_prob: np.ndarray, state: State
+    ) -> _Live:
         ids = np.concatenate([self.ids[parent], word[:, None]], axis=1)
         return _Live(self.row[parent], ids, log_prob, tuple(array[parent] for array in state))
 
@@ -113,30 +122,34 @@ def beam_search(
 ) -> list[list[Hypothesis]]:
     """The likeliest sentences for each context.
 
-    At each step the `beam` best continuations of each row by log-probability stay; those that say END are finished. A
-    row is done when it has `beam` finished hypotheses that no living one can still beat. With a beam as wide as
-    there are sentences the search is exact; with beam 1 it is `greedy`.
+    At each step the `beam` best continuations of each row by log-probability stay; those that say
+    END are finished. A row is done when it has `beam` finished hypotheses that no living one can
+    still beat. With a beam as wide as there are sentences the search is exact; with beam 1 it is
+    `greedy`.
 
     Args:
         captioner: says the log-probabilities.
         contexts: N, what the captioner sees, one for each caption wanted.
         beam: hypotheses kept in each row, at least 1.
         max_words: the most tokens of a sentence, at least 1.
-        length_normalisation: α >= 0. Finished hypotheses are ranked by log-probability / length ** α, END counted in
-            the length; `log_prob` itself is never changed.
-        once: (V,) bool, words that a sentence says once at most; None for none. A captioner that was rewarded for its
-            n-grams says "a bed with a bed", since the second one costs it little.
+        length_normalisation: α >= 0. Finished hypotheses are ranked by log-probability / length **
+            α, END counted in the length; `log_prob` itself is never changed.
+        once: (V,) bool, words that a sentence says once at most; None for none. A captioner that
+            was rewarded for its n-grams says "a bed with a bed", since the second one costs it
+            little.
 
     Returns:
-        N lists of up to `beam` hypotheses, best first, finished ones before unfinished ones; an empty one only where no
-        word but END is possible.
+        N lists of up to `beam` hypotheses, best first, finished ones before unfinished ones; an
+        empty one only where no word but END is possible.
 
     Raises:
         ValueError: if `beam`, `max_words` or `length_normalisation` is out of range.
     """
     _check_at_least_one(beam=beam, max_words=max_words)
     if not 0 <= length_normalisation < np.inf:
-        raise ValueError(f"length_normalisation must be a number from 0, found {length_normalisation}")
+        raise ValueError(
+            f"length_normalisation must be a number from 0, found {length_normalisation}"
+        )
     finished = [_Finished(beam, max_words, length_normalisation) for _ in range(len(contexts))]
     live = _Live.start(captioner, contexts)
     for _ in range(max_words):
@@ -170,8 +183,8 @@ def sample(
     Args:
         captioner: says the log-probabilities.
         contexts: N, what the captioner sees.
-        temperature: > 0; words are drawn from softmax(log p / temperature). Below 1 is plainer, 1 is the network's own
-            distribution.
+        temperature: > 0; words are drawn from softmax(log p / temperature). Below 1 is plainer, 1
+            is the network's own distribution.
         rng: where the chance comes from.
         max_words: the most tokens of a sentence.
 
@@ -185,7 +198,9 @@ def sample(
         raise ValueError(f"temperature must be above 0, found {temperature}")
 
     def draw(log_probs: np.ndarray) -> np.ndarray:  # the Gumbel-max way of drawing from a softmax
-        words: np.ndarray = (log_probs / temperature + rng.gumbel(size=log_probs.shape)).argmax(axis=1)
+        words: np.ndarray = (log_probs / temperature + rng.gumbel(size=log_probs.shape)).argmax(
+            axis=1
+        )
         return words
 
     return _roll_out(captioner, contexts, max_words, draw)
@@ -208,13 +223,15 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def _top_k_of_blocks(scores: np.ndarray, k: int) -> np.ndarray:
-    """As `top_k`, of many columns: the k largest lie in the k blocks of columns whose largest are the greatest.
+    """As `top_k`, of many columns.
 
-    Of equal blocks the earlier come first, so that of equal scores no earlier one is left out.
+    The k largest lie in the k blocks of columns whose largest are the greatest. Of equal blocks the
+    earlier come first, so that of equal scores no earlier one is left out.
     """
     rows, width = scores.shape
     starts = np.arange(0, width, _BLOCK)
-    chosen = np.sort(_top_k(np.maximum.reduceat(scores, starts, axis=1), k), axis=1)  # (N, k) blocks, in order
+    # chosen: (N, k) blocks, in order
+    chosen = np.sort(_top_k(np.maximum.reduceat(scores, starts, axis=1), k), axis=1)
     columns = (chosen[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(rows, -1)  # (N, k * block)
     inside = np.minimum(columns, width - 1)
     few = np.where(columns < width, np.take_along_axis(scores, inside, axis=1), -np.inf)
@@ -224,11 +241,13 @@ def _top_k_of_blocks(scores: np.ndarray, k: int) -> np.ndarray:
 
 def _top_k(scores: np.ndarray, k: int) -> np.ndarray:
     rows, width = scores.shape
-    # Partition and not sort: linear in the vocabulary, of which only k words are wanted.
-    threshold = np.partition(scores, width - k, axis=1)[:, width - k, None]  # (N, 1) the k-th largest
+    # Partition and not sort: linear in the vocabulary, of which only k words are wanted. The
+    # threshold, (N, 1), is the k-th largest.
+    threshold = np.partition(scores, width - k, axis=1)[:, width - k, None]
     reached = scores >= threshold
     counts = reached.sum(axis=1)
-    for row in np.flatnonzero(counts > k):  # several equal the k-th, which is rare: the earlier ones get in
+    # Several equal the k-th, which is rare: the earlier ones get in
+    for row in np.flatnonzero(counts > k):
         reached[row] = False
         reached[row, np.argsort(-scores[row], kind="stable")[:k]] = True
     columns = np.nonzero(reached)[1].reshape(rows, k)
@@ -254,7 +273,10 @@ class _Finished:
         self._unfinished.append(hypothesis)  # they come best first, and all are equally long
 
     def may_enter(self, log_prob: float) -> bool:
-        """Whether an unfinished hypothesis may still enter the beam: bounded by a free END at the greatest length."""
+        """Whether an unfinished hypothesis may still enter the beam.
+
+        Bounded by a free END at the greatest length.
+        """
         if len(self._kept) < self._beam:
             return True
         return bool(log_prob / self._max_words**self._alpha > self._kept[-1][0])
@@ -263,19 +285,26 @@ class _Finished:
         return ([hypothesis for _, hypothesis in self._kept] + self._unfinished)[: self._beam]
 
 
-def _best_continuations(captioner: Stepper, live: _Live, beam: int, once: np.ndarray | None) -> _Live:
-    """One step of every unfinished hypothesis; the `beam` best continuations of each row by one word, END included."""
+def _best_continuations(
+    captioner: Stepper, live: _Live, beam: int, once: np.ndarray | None
+) -> _Live:
+    """One step of every unfinished hypothesis.
+
+    The `beam` best continuations of each row by one word, END included.
+    """
     state, log_probs = live.step(captioner)  # (n, V)
     if once is not None:
         log_probs = _without_repeats(log_probs, live.ids, once)
     branches = min(beam, log_probs.shape[1])
     words = top_k(log_probs, branches)  # (n, branches): no row can keep more of one parent
     totals = live.log_prob[:, None] + np.take_along_axis(log_probs, words, axis=1)
-    _, first, row = np.unique(live.row, return_index=True, return_inverse=True)  # rows that live: R of them
+    # Rows that live: R of them
+    _, first, row = np.unique(live.row, return_index=True, return_inverse=True)
     slot = np.arange(len(live)) - first[row]  # (n,) place within the row
     widest = int(slot.max()) + 1
-    # Rows have different numbers of hypotheses: a table padded with -inf lets one top_k serve them all.
-    table = np.full((len(first), widest, branches), -np.inf)  # (R, widest, branches), short rows filled up
+    # Rows have different numbers of hypotheses: a table (R, widest, branches), padded with -inf,
+    # lets one top_k serve them all.
+    table = np.full((len(first), widest, branches), -np.inf)
     table[row, slot] = totals
     flat = table.reshape(len(first), -1)
     best = top_k(flat, min(beam, flat.shape[1]))  # (R, up to beam)
@@ -286,7 +315,7 @@ def _best_continuations(captioner: Stepper, live: _Live, beam: int, once: np.nda
 
 
 def _without_repeats(log_probs: np.ndarray, ids: np.ndarray, once: np.ndarray) -> np.ndarray:
-    """Log-probabilities (n, V) with -inf for the words of `once` that are among those already said (n, t)."""
+    """Log-probabilities (n, V) with -inf for words of `once` that were already said (n, t)."""
     rows, places = np.nonzero(once[ids])
     if len(rows):
         log_probs = log_probs.copy()
@@ -316,7 +345,10 @@ def _roll_out(
         everyone = np.arange(len(live))
         live = live.extend(everyone, words, live.log_prob + log_probs[everyone, words], state)
         ended = words == BOUNDARY
-        done |= {int(live.row[at]): live.hypothesis(at, finished=True) for at in np.flatnonzero(ended).tolist()}
+        done |= {
+            int(live.row[at]): live.hypothesis(at, finished=True)
+            for at in np.flatnonzero(ended).tolist()
+        }
         live = live.take(np.flatnonzero(~ended))
     done |= {int(live.row[at]): live.hypothesis(at, finished=False) for at in range(len(live))}
     return [done[row] for row in range(len(contexts))]

@@ -1,7 +1,7 @@
 """The recurrent captioner in NumPy: visual features to log-probabilities of words (Eq. 13 to 15).
 
-Axis names: N rows, X context dimensions, d word-vector dimensions, H hidden dimensions, V words of the vocabulary,
-M regions, T words of a caption.
+Axis names: N rows, X context dimensions, d word-vector dimensions, H hidden dimensions, V words of
+the vocabulary, M regions, T words of a caption.
 """
 
 from __future__ import annotations
@@ -50,10 +50,11 @@ class Captioner:
         self.attention = "W_kr" in weights
         self._output = weights["embedding"].T if self.attention else weights["W_oh"]
         self._output_bias = weights["b_o"].copy()
-        self._output_bias[UNKNOWN] = -np.inf  # before the softmax, so that the other words share its probability
+        # Before the softmax, so that the other words share its probability
+        self._output_bias[UNKNOWN] = -np.inf
 
     def start(self, contexts: Contexts) -> State:
-        """The state before the first word of N captions: (N, H) arrays, and with attention a `View`. Eq. 13."""
+        """The state before the first word of N captions (Eq. 13), with attention a `View`."""
         first = start(self._cell, contexts.whole, self._weights)
         return (*first, view_of(contexts, self._weights)) if self.attention else first
 
@@ -65,8 +66,8 @@ class Captioner:
             word_ids: (N,) int64; `Vocabulary.BOUNDARY` is START.
 
         Returns:
-            The new state, and log-probabilities (N, V) float32 in nats: column BOUNDARY is END's, column UNKNOWN is
-            -inf, each row sums to 1 as probabilities.
+            The new state, and log-probabilities (N, V) float32 in nats: column BOUNDARY is END's,
+            column UNKNOWN is -inf, each row sums to 1 as probabilities.
 
         Raises:
             PackError: if the weights are so large that a result is not finite.
@@ -74,17 +75,23 @@ class Captioner:
         with np.errstate(over="ignore", invalid="ignore"):  # told apart below
             state, said, _ = self._recur(state, word_ids)
             logits = said @ self._output  # (N, V)
-            for at in range(0, len(logits), _IN_CACHE):  # several passes, none of them through all of memory
+            # Several passes, none of them through all of memory
+            for at in range(0, len(logits), _IN_CACHE):
                 part = logits[at : at + _IN_CACHE]
                 part += self._output_bias
                 part -= part.max(axis=1, keepdims=True)  # so that exp cannot overflow
                 total = np.log(np.exp(part).sum(axis=1, keepdims=True))  # (n, 1)
                 if not np.isfinite(total).all():
-                    raise PackError(f"{self._name}: its weights give values that are not finite. Take another pack.")
+                    raise PackError(
+                        f"{self._name}: its weights give values that are not finite. "
+                        "Take another pack."
+                    )
                 part -= total
         return state, logits
 
-    def _recur(self, state: State, word_ids: np.ndarray) -> tuple[State, np.ndarray, np.ndarray | None]:
+    def _recur(
+        self, state: State, word_ids: np.ndarray
+    ) -> tuple[State, np.ndarray, np.ndarray | None]:
         """One step: the state, the output layer's input, and the attention (N, heads, M)."""
         cell = STEPS[self._cell]
         different, read = np.unique(word_ids, return_inverse=True)
@@ -140,9 +147,13 @@ class Captioner:
         """
         found: list[list[Hypothesis]] = []
         for at in range(0, len(contexts), _ROWS):
-            found += search.beam_search(self, contexts[at : at + _ROWS], beam, max_words, length_normalisation, once)
+            found += search.beam_search(
+                self, contexts[at : at + _ROWS], beam, max_words, length_normalisation, once
+            )
         if not all(found):
-            raise PackError(f"{self._name}: its weights leave no word to begin with. Take another pack.")
+            raise PackError(
+                f"{self._name}: its weights leave no word to begin with. Take another pack."
+            )
         return found
 
     def greedy(self, contexts: Contexts, max_words: int = 20) -> list[Hypothesis]:
@@ -157,7 +168,13 @@ class Captioner:
 
 
 def captioner_shapes(
-    cell: str, context: int, hidden: int, embedding: int, words: int, attention: int = 0, features: int = 0
+    cell: str,
+    context: int,
+    hidden: int,
+    embedding: int,
+    words: int,
+    attention: int = 0,
+    features: int = 0,
 ) -> dict[str, tuple[int, ...]]:
     """Every tensor of a captioner with its shape: what its file must hold.
 
@@ -173,4 +190,9 @@ def captioner_shapes(
     output: dict[str, tuple[int, ...]] = {"W_oh": (hidden, words)}
     if attention:
         output = attention_shapes(features + GEOMETRY, hidden, embedding, attention)
-    return {"embedding": (words, embedding), **cell_shapes(cell, context, hidden, embedding), **output, "b_o": (words,)}
+    return {
+        "embedding": (words, embedding),
+        **cell_shapes(cell, context, hidden, embedding),
+        **output,
+        "b_o": (words,),
+    }

@@ -1,4 +1,4 @@
-"""From contexts to captions: beam search, reranking by the alignment score, each word traced to a region."""
+"""From contexts to captions: beam search, reranking by alignment, each word traced to a region."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ class Writer:
         self.captioner, self.settings, self.vocabulary = captioner, settings, vocabulary
         self.read, self.kind = read, kind
         naming = [word not in FUNCTION_WORDS for word in vocabulary.words]
-        self._once = np.array([False] * (len(vocabulary) - len(naming)) + naming)  # (V,); the special ids come first
+        # _once: (V,); the special ids come first
+        self._once = np.array([False] * (len(vocabulary) - len(naming)) + naming)
 
     def write(
         self,
@@ -61,9 +62,13 @@ class Writer:
             ValueError: if `beam` is below 1, `temperature` not above 0, or both are given.
         """
         if beam is not None and temperature is not None:
-            raise ValueError("a temperature draws captions, a beam searches for them: give one of the two")
+            raise ValueError(
+                "a temperature draws captions, a beam searches for them: give one of the two"
+            )
         if temperature is not None:
-            best = self.captioner.sample(contexts, temperature, np.random.default_rng(), self.settings.max_words)
+            best = self.captioner.sample(
+                contexts, temperature, np.random.default_rng(), self.settings.max_words
+            )
             return self._captions(contexts, best)
         # Equal contexts are searched once: faster, and equal inputs get equal captions.
         wanted = Distinct(
@@ -75,25 +80,32 @@ class Writer:
         few = contexts[wanted.first]
         width = self.settings.beam if beam is None else beam
         limits = self.settings.max_words, self.settings.length_normalisation
-        found = self.captioner.beam(few, width, *limits, self._once if self.settings.say_once else None)
+        found = self.captioner.beam(
+            few, width, *limits, self._once if self.settings.say_once else None
+        )
         written = self._captions(few, self._choose(found, [seen[each] for each in wanted.first]))
         return [written[number] for number in wanted.number]
 
-    def _choose(self, found: list[list[Hypothesis]], seen: Sequence[np.ndarray]) -> list[Hypothesis]:
+    def _choose(
+        self, found: list[list[Hypothesis]], seen: Sequence[np.ndarray]
+    ) -> list[Hypothesis]:
         """Of each row's hypotheses the likeliest, or with a rerank weight the best by `rerank`."""
         weight, alpha = self.settings.fit, self.settings.length_normalisation
         if not weight:
             return [first for first, *_ in found]
-        said = list(dict.fromkeys(each.ids for row in found for each in row))  # "a dog" is said of many regions
+        # "a dog" is said of many regions
+        said = list(dict.fromkeys(each.ids for row in found for each in row))
         read = dict(zip(said, self.read([np.array(ids, np.int64) for ids in said]), strict=True))
         scores = [
             [score_of_products(products(read[each.ids], vectors), self.kind) for each in row]
             for row, vectors in zip(found, seen, strict=True)
         ]
-        return [rerank(row, of_row, weight, alpha) for row, of_row in zip(found, scores, strict=True)]
+        return [
+            rerank(row, of_row, weight, alpha) for row, of_row in zip(found, scores, strict=True)
+        ]
 
     def _captions(self, contexts: Contexts, chosen: Sequence[Hypothesis]) -> list[Caption]:
-        """Hypotheses decoded into words, with the region of each word where the captioner attends to regions."""
+        """Hypotheses decoded into words, with each word's region if there is attention."""
         words = [self.vocabulary.decode(each.ids) for each in chosen]
         traced: list[tuple[int | None, ...]] = [()] * len(words)
         if self.captioner.attention:
@@ -106,12 +118,16 @@ class Writer:
 
 
 def rerank(
-    found: Sequence[Hypothesis], scores: Sequence[float], weight: float, length_normalisation: float = 0.0
+    found: Sequence[Hypothesis],
+    scores: Sequence[float],
+    weight: float,
+    length_normalisation: float = 0.0,
 ) -> Hypothesis:
     """Rerank beam-search candidates by their alignment score; returns the best.
 
-    That is the largest log-probability / length ** α + weight · S_kl, finished candidates before unfinished ones. The
-    captioner alone prefers frequent sentences; the alignment score is of these very regions.
+    That is the largest log-probability / length ** α + weight · S_kl, finished candidates before
+    unfinished ones. The captioner alone prefers frequent sentences; the alignment score is of these
+    very regions.
 
     Args:
         found: candidates, at least one.
@@ -120,12 +136,16 @@ def rerank(
         length_normalisation: α of the search.
 
     >>> likely, aligned = Hypothesis((5, 6), -1.0), Hypothesis((7,), -2.0)
-    >>> rerank([likely, aligned], [0.5, 2.0], weight=0.5) == likely  # -1.0 + 0.25 against -2.0 + 1.0
+    >>> found, scores = [likely, aligned], [0.5, 2.0]
+    >>> rerank(found, scores, weight=0.5) == likely  # -1.0 + 0.25 against -2.0 + 1.0
     True
-    >>> rerank([likely, aligned], [0.5, 2.0], weight=1.0) == aligned  # -1.0 + 0.5 against -2.0 + 2.0
+    >>> rerank(found, scores, weight=1.0) == aligned  # -1.0 + 0.5 against -2.0 + 2.0
     True
     """
-    ranks = [each.rank(length_normalisation) + weight * score for each, score in zip(found, scores, strict=True)]
+    ranks = [
+        each.rank(length_normalisation) + weight * score
+        for each, score in zip(found, scores, strict=True)
+    ]
     return found[max(range(len(found)), key=lambda k: (found[k].finished, ranks[k]))]
 
 
@@ -137,9 +157,14 @@ def trace(words: Sequence[str], looks: np.ndarray) -> tuple[int | None, ...]:
         looks: (T, M), the attention.
     """
     regions = looks.argmax(axis=1).tolist()
-    return tuple(None if word in FUNCTION_WORDS else row for word, row in zip(words, regions, strict=True))
+    return tuple(
+        None if word in FUNCTION_WORDS else row for word, row in zip(words, regions, strict=True)
+    )
 
 
 def of_rows(caption: Caption, rows: np.ndarray) -> Caption:
-    """A caption with `word_regions` renumbered: region k of the selection is region `rows[k]` of the photo."""
-    return replace(caption, word_regions=tuple(None if k is None else int(rows[k]) for k in caption.word_regions))
+    """A caption with `word_regions` renumbered: region k becomes region `rows[k]` of the photo."""
+    return replace(
+        caption,
+        word_regions=tuple(None if k is None else int(rows[k]) for k in caption.word_regions),
+    )

@@ -1,7 +1,9 @@
-"""The command line: parse, call, print. Thin; what it calls is imported when a command runs, so that help is instant.
+"""The command line: parse, call, print.
 
-Results go to stdout, problems and progress to stderr. Exit status: 0 all done; 1 some inputs failed, each named on
-stderr, the rest done; 2 the command itself is wrong; 130 interrupted; 141 the reader of our output went away.
+Thin; what it calls is imported when a command runs, so that help is instant. Results go to stdout,
+problems and progress to stderr. Exit status: 0 all done; 1 some inputs failed, each named on
+stderr, the rest done; 2 the command itself is wrong; 130 interrupted; 141 the reader of our output
+went away.
 """
 
 from __future__ import annotations
@@ -30,7 +32,13 @@ from regiontalk.cli import (
     teach,
     train,
 )
-from regiontalk.cli.console import OUT_OF_MEMORY, SOME_FAILED, abandon_stdout, require_out_of_memory, warn_user
+from regiontalk.cli.console import (
+    OUT_OF_MEMORY,
+    SOME_FAILED,
+    abandon_stdout,
+    require_out_of_memory,
+    warn_user,
+)
 from regiontalk.cli.options import grouped
 
 HELP = """Find the regions of a photo and connect them with language.
@@ -43,14 +51,16 @@ Examples:
 
 Each command has its own help: regiontalk describe --help
 
-Exit status: 0 all done; 1 some inputs failed, each named on stderr, and the rest is done; 2 the command is wrong.
+Exit status: 0 all done; 1 some inputs failed, each named on stderr, and the rest is done; \
+2 the command is wrong.
 """
 
 app = typer.Typer(
     help=HELP,
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode=None,  # plain help keeps the examples' lines, and does not wait for Rich to load
+    # Plain help keeps the examples' lines, and does not wait for Rich to load
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -93,7 +103,10 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and stop."
+        ),
     ] = False,
 ) -> None:
     """Options before the command."""
@@ -111,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _prepare_streams()
     try:
         app(args=None if arguments is None else list(arguments), prog_name="regiontalk")
-    except OSError as error:  # help or version text that could not be written; commands handle their own
+    except OSError as error:
+        # Help or version text that could not be written; commands handle their own
         abandon_stdout()
         warn_user(f"standard output cannot be written ({error.strerror})")
         sys.exit(SOME_FAILED)
@@ -122,7 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _prepare_streams() -> None:
-    """Make writing safe: a closed stream swallows what it gets, and what an encoding lacks is escaped."""
+    """Make writing safe: closed streams swallow text, unencodable characters are escaped."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - stays open as long as the process
     if sys.stderr is None:

@@ -16,14 +16,17 @@ from regiontalk.cli.photos import PhotoChoice, look_at
 
 def align(
     photo: Annotated[str, typer.Argument(metavar="PHOTO", help="A photo.")],
-    sentence: Annotated[str, typer.Argument(metavar="SENTENCE", help="What people say about it, in quotes.")],
+    sentence: Annotated[
+        str, typer.Argument(metavar="SENTENCE", help="What people say about it, in quotes.")
+    ],
     *,
     beta: Annotated[
         float | None,
         typer.Option(
             "--beta",
             metavar="BETA",
-            help="How strongly words keep to their neighbours' region, from 0; the pack's by default.",
+            help="How strongly words keep to their neighbours' region, from 0; "
+            "the pack's by default.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -51,7 +54,9 @@ def align(
         for batch in look_at(model, files, report, choice, extra=True):
             for file, looked in batch:
                 alignment = model.align(looked, read, beta)
-                report.json(alignment.to_json()) if as_json else report.result(alignment_text(alignment))
+                report.json(alignment.to_json()) if as_json else report.result(
+                    alignment_text(alignment)
+                )
                 if file in pictures:
                     draw_picture(file, pictures[file], draw_alignment, alignment, choice, report)
 
@@ -59,5 +64,8 @@ def align(
 def _is_one_photo(name: str, report: Report) -> bool:
     if name and not os.path.isdir(name):
         return True
-    report.failure(name or "''", "expected a photo, found a folder" if name else "an empty file name; name a photo")
+    report.failure(
+        name or "''",
+        "expected a photo, found a folder" if name else "an empty file name; name a photo",
+    )
     return False

@@ -1,4 +1,7 @@
-"""What a command says and how it ends: results on stdout, problems and a progress bar on stderr, an exit status."""
+"""What a command says and how it ends.
+
+Results on stdout, problems and a progress bar on stderr, an exit status.
+"""
 
 from __future__ import annotations
 
@@ -27,13 +30,15 @@ OUT_OF_MEMORY = "too little memory; close other programs, or give the command le
 PATIENCE = 2.0
 """Seconds before a bar appears: what is done sooner needs none, and Rich need not be loaded."""
 
-_NO_ROOM = "failed to map segment"  # the dynamic linker's words where a library does not fit into memory
+# The dynamic linker's words where a library does not fit into memory
+_NO_ROOM = "failed to map segment"
 
 
 class ProgressBar:
     """A bar on stderr, if that is a terminal, for whatever takes long; gone when done.
 
-    It appears after a while, and steps aside while something is printed, since both may be on one terminal.
+    It appears after a while, and steps aside while something is printed, since both may be on one
+    terminal.
     """
 
     def __init__(self) -> None:
@@ -51,7 +56,10 @@ class ProgressBar:
         self._hide()
 
     def expect(self, total: int, what: str) -> None:
-        """Begin to count: `total` of `what` are to be done. The time before counts as waiting too."""
+        """Begin to count: `total` of `what` are to be done.
+
+        The time before counts as waiting too.
+        """
         self._hide()
         self._bar, self._total, self._done, self._what = None, total, 0, what
 
@@ -66,13 +74,20 @@ class ProgressBar:
 
     @contextmanager
     def aside(self, stream: TextIO) -> Iterator[None]:
-        """Take the bar away where something is printed on a terminal. It comes back with the next step."""
+        """Take the bar away where something is printed on a terminal.
+
+        It comes back with the next step.
+        """
         if stream.isatty():
             self._hide()
         yield
 
     def _due(self) -> bool:
-        return self._done < self._total and time.monotonic() - self._began > PATIENCE and sys.stderr.isatty()
+        return (
+            self._done < self._total
+            and time.monotonic() - self._began > PATIENCE
+            and sys.stderr.isatty()
+        )
 
     def _show(self) -> None:
         if self._bar is not None and not self._shown:
@@ -87,9 +102,20 @@ class ProgressBar:
 
 def _make_bar(what: str, total: int) -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     bar = Progress(
         *columns,
         console=Console(file=sys.stderr),
@@ -120,7 +146,10 @@ class Report:
             _write(text + "\n")
 
     def json(self, value: Mapping[str, Any]) -> None:
-        """Print a result as a line of JSON. Only ASCII, so that it passes through every encoding unharmed."""
+        """Print a result as a line of JSON.
+
+        Only ASCII, so that it passes through every encoding unharmed.
+        """
         self.result(json.dumps(value, allow_nan=False))
 
     def failure(self, name: str, reason: str) -> None:
@@ -143,7 +172,9 @@ class Report:
 
 @contextmanager
 def ending(if_interrupted: str = "interrupted") -> Iterator[Report]:
-    """Runs a command: whatever happens becomes a message and an exit status, never a traceback for a user's mistake.
+    """Runs a command: whatever happens becomes a message and an exit status.
+
+    A user's mistake never ends in a traceback.
 
     Raises:
         typer.Exit: always.
@@ -154,7 +185,9 @@ def ending(if_interrupted: str = "interrupted") -> Iterator[Report]:
             yield report
     except RegionTalkError as error:
         warn_user(printable(str(error), keep="\n"))
-        raise typer.Exit(WRONG_COMMAND if isinstance(error, _COMMAND_IS_WRONG) else SOME_FAILED) from None
+        raise typer.Exit(
+            WRONG_COMMAND if isinstance(error, _COMMAND_IS_WRONG) else SOME_FAILED
+        ) from None
     except (MemoryError, ImportError) as error:
         require_out_of_memory(error)
         warn_user(OUT_OF_MEMORY)
@@ -173,7 +206,7 @@ def ending(if_interrupted: str = "interrupted") -> Iterator[Report]:
 
 
 def require_out_of_memory(error: MemoryError | ImportError) -> None:
-    """Raises the error again if it is about something else than memory, such as a package that is not installed."""
+    """Raises the error again if it is not about memory, as where a package is not installed."""
     if isinstance(error, ImportError) and _NO_ROOM not in str(error):
         raise error
 
@@ -185,12 +218,16 @@ def warn_user(message: str) -> None:
 
 
 def printable(text: str, keep: str = "") -> str:
-    r"""Text for people, with all that could steer a terminal escaped: control characters, newlines in file names.
+    r"""Text for people, with all that could steer a terminal escaped.
+
+    Control characters, for instance, and newlines in file names.
 
     >>> print(printable("a\nb\x1b[31m.jpg"))
     a\nb\x1b[31m.jpg
     """
-    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+    return "".join(
+        c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def photo_count(photos: int) -> str:
@@ -199,7 +236,7 @@ def photo_count(photos: int) -> str:
 
 
 def abandon_stdout() -> None:
-    """Send what is still buffered for stdout nowhere, or Python would fail on it once more at its exit."""
+    """Send what stdout still buffers nowhere, or Python would fail on it again at its exit."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

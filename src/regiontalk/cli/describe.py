@@ -1,5 +1,7 @@
-"""`regiontalk describe`: captions of photos and their regions, printed, and with `--csv`, `--alt-text` and `--sidecar`
-written into files that people correct and keep.
+"""`regiontalk describe`: captions of photos and their regions.
+
+They are printed, and with `--csv`, `--alt-text` and `--sidecar` written into files that people
+correct and keep.
 """
 
 from __future__ import annotations
@@ -34,27 +36,43 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AltTexts:
-    """The table, the folder of text files, whether sidecars, whether texts that are there are replaced."""
+    """The table, the folder of text files, whether sidecars, whether present texts are replaced."""
 
     csv: Annotated[
         str | None,
-        typer.Option("--csv", metavar="FILE.csv", help="Also write a table for spreadsheets, a row for each photo."),
+        typer.Option(
+            "--csv",
+            metavar="FILE.csv",
+            help="Also write a table for spreadsheets, a row for each photo.",
+        ),
     ] = None
     alt_text: Annotated[
         str | None,
-        typer.Option("--alt-text", metavar="FOLDER", help="Also write a text file for each photo: photo.jpg.txt."),
+        typer.Option(
+            "--alt-text",
+            metavar="FOLDER",
+            help="Also write a text file for each photo: photo.jpg.txt.",
+        ),
     ] = None
     sidecar: Annotated[
         bool,
-        typer.Option("--sidecar", help="Also write an XMP sidecar beside each photo, or into the one that is there."),
+        typer.Option(
+            "--sidecar",
+            help="Also write an XMP sidecar beside each photo, or into the one that is there.",
+        ),
     ] = False
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Replace texts that such files have for a photo; without it they are kept."),
+        typer.Option(
+            "--overwrite",
+            help="Replace texts that such files have for a photo; without it they are kept.",
+        ),
     ] = False
 
 
-def describe(photos: PhotosArgument, *, options: PhotoOptions, beam: BeamOption = None, texts: AltTexts) -> None:
+def describe(
+    photos: PhotosArgument, *, options: PhotoOptions, beam: BeamOption = None, texts: AltTexts
+) -> None:
     """Write a caption for each photo and for each of its regions.
 
     Examples:
@@ -71,7 +89,9 @@ def describe(photos: PhotosArgument, *, options: PhotoOptions, beam: BeamOption 
 
         return model.describe_regions([distinct(each) for each in looked], beam)
 
-    for_each_photo(photos, options, results, description_text, _draw, saving=partial(_saving, texts))
+    for_each_photo(
+        photos, options, results, description_text, _draw, saving=partial(_saving, texts)
+    )
 
 
 def _draw(photo: Photo, description: Description) -> Image.Image:
@@ -93,8 +113,12 @@ class _Output(Protocol):
 
 
 @contextmanager
-def _saving(asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhotos], report: Report) -> Iterator[Save]:
-    """Takes the captions of photos while the block runs; however it ends, what was taken is on the disk.
+def _saving(
+    asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhotos], report: Report
+) -> Iterator[Save]:
+    """Takes the captions of photos while the block runs.
+
+    However it ends, what was taken is on the disk.
 
     Args:
         asked: what the options say.
@@ -122,7 +146,9 @@ def _saving(asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhoto
             except DataError as error:
                 problems.append(str(error))
             except OSError as error:
-                problems.append(f"{os.fsdecode(error.filename or photo)}: {error.strerror or error}")
+                problems.append(
+                    f"{os.fsdecode(error.filename or photo)}: {error.strerror or error}"
+                )
         if problems:  # one photo, one failure
             report.failure(str(photo), problems[0])
         for problem in problems[1:]:
@@ -135,7 +161,10 @@ def _saving(asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhoto
             output.close()
     for output, (kept, written) in zip(outputs, counts, strict=True):
         texts = f"{written} text{'' if written == 1 else 's'} written"
-        report.note(f"{output.name}: {texts}" + (f", {kept} kept (--overwrite replaces them)" if kept else ""))
+        report.note(
+            f"{output.name}: {texts}"
+            + (f", {kept} kept (--overwrite replaces them)" if kept else "")
+        )
 
 
 @dataclass
@@ -148,7 +177,9 @@ class _Table:
     def write(self, photo: Path, description: Description) -> bool:
         regions = description.regions
         captions = tuple(caption.text for caption in description.region_captions)
-        return self.file.add(photo, description.caption.text, (regions.width, regions.height), captions)
+        return self.file.add(
+            photo, description.caption.text, (regions.width, regions.height), captions
+        )
 
     def close(self) -> None:
         self.file.save()
@@ -166,7 +197,10 @@ class _TextFiles:
         from regiontalk.data.sidecars import write_text_file
 
         if photo not in self.targets:
-            raise DataError(f"{photo}: a name that no folder of texts can hold on every system; rename the photo")
+            raise DataError(
+                f"{photo}: a name that no folder of texts can hold on every system; "
+                "rename the photo"
+            )
         return write_text_file(self.targets[photo], description.caption.text, self.overwrite)
 
     def close(self) -> None:
@@ -190,7 +224,9 @@ class _SidecarFiles:
         """Each is whole as it is written."""
 
 
-def _outputs(asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhotos]) -> list[_Output]:
+def _outputs(
+    asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhotos]
+) -> list[_Output]:
     outputs: list[_Output] = []
     if asked.csv is not None:
         outputs.append(_table(asked.csv, asked.overwrite))
@@ -217,16 +253,21 @@ def _table(name: str, overwrite: bool) -> _Table:
     return table
 
 
-def _text_files(folder: str, given: Sequence[str], searched: Sequence[FoundPhotos]) -> dict[Path, Path]:
-    """Each photo's text file: its path from the folder that was named on, and `.txt`, in the folder of texts.
+def _text_files(
+    folder: str, given: Sequence[str], searched: Sequence[FoundPhotos]
+) -> dict[Path, Path]:
+    """Each photo's text file in the folder of texts.
 
-    Photos whose names are not safe have none: it could not be read back.
+    Its path is that from the folder that was named on, and `.txt`. Photos whose names are not safe
+    have none: it could not be read back.
     """
     from regiontalk.data.captions import is_safe_name
     from regiontalk.data.sidecars import text_file
 
     if not folder or (os.path.lexists(folder) and not os.path.isdir(folder)):
-        raise ConfigError(f"--alt-text {printable(folder)!r}: expected a folder, which may be a new one")
+        raise ConfigError(
+            f"--alt-text {printable(folder)!r}: expected a folder, which may be a new one"
+        )
     targets: dict[Path, Path] = {}
     for name, found in zip(given, searched, strict=True):
         for photo in found.photos:
@@ -236,7 +277,9 @@ def _text_files(folder: str, given: Sequence[str], searched: Sequence[FoundPhoto
     _require_apart(targets)
     if both := identities(targets) & identities(targets.values()):
         photo = next(photo for photo in targets if identities([photo]) <= both)
-        raise ConfigError(f"--alt-text would replace the photo {printable(str(photo))}; choose another folder")
+        raise ConfigError(
+            f"--alt-text would replace the photo {printable(str(photo))}; choose another folder"
+        )
     return targets
 
 
@@ -247,5 +290,6 @@ def _require_apart(targets: Mapping[Path, Path]) -> None:
         if other != photo:
             raise ConfigError(
                 f"--alt-text: {printable(str(other))} and {printable(str(photo))} would both be "
-                f"{printable(str(target))}; name a folder that holds both, or describe one after the other"
+                f"{printable(str(target))}; name a folder that holds both, or describe one after "
+                "the other"
             )

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from regiontalk.data import Dataset
     from regiontalk.evaluation.results import Progress, Reporting
 
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object: the numbers and how they came about.")
+]
 PerCaptionOption = Annotated[
-    str | None, typer.Option("--per-caption", metavar="FILE.jsonl", help="Also write the scores of each caption.")
+    str | None,
+    typer.Option(
+        "--per-caption", metavar="FILE.jsonl", help="Also write the scores of each caption."
+    ),
 ]
 
 evaluate_app = typer.Typer(
@@ -44,10 +49,16 @@ class Sampling:
     bootstrap: Annotated[
         int,
         typer.Option(
-            "--bootstrap", min=0, max=1_000_000, metavar="N", help="95 % intervals from N samples of the photos."
+            "--bootstrap",
+            min=0,
+            max=1_000_000,
+            metavar="N",
+            help="95 % intervals from N samples of the photos.",
         ),
     ] = 0
-    seed: Annotated[int | None, typer.Option("--seed", min=0, metavar="N", help="Of --bootstrap's samples; 0.")] = None
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, metavar="N", help="Of --bootstrap's samples; 0.")
+    ] = None
 
     def reporting(self, folds: int = 1) -> Reporting:
         """How results become numbers.
@@ -67,22 +78,35 @@ class SavedScores:
     """Another system's scores, or what they are computed from."""
 
     scores: Annotated[
-        str | None, typer.Option("--scores", metavar="FILE", help="Another system's scores: (photos, sentences).")
+        str | None,
+        typer.Option(
+            "--scores", metavar="FILE", help="Another system's scores: (photos, sentences)."
+        ),
     ] = None
     photo_embeddings: Annotated[
-        str | None, typer.Option("--photo-embeddings", metavar="FILE", help="Its photo vectors: (photos, dimensions).")
+        str | None,
+        typer.Option(
+            "--photo-embeddings", metavar="FILE", help="Its photo vectors: (photos, dimensions)."
+        ),
     ] = None
     sentence_embeddings: Annotated[
         str | None,
-        typer.Option("--sentence-embeddings", metavar="FILE", help="Its sentence vectors: (sentences, dimensions)."),
+        typer.Option(
+            "--sentence-embeddings",
+            metavar="FILE",
+            help="Its sentence vectors: (sentences, dimensions).",
+        ),
     ] = None
     similarity: Annotated[
-        str | None, typer.Option("--similarity", metavar="dot|cosine", help="How its embeddings are compared.")
+        str | None,
+        typer.Option("--similarity", metavar="dot|cosine", help="How its embeddings are compared."),
     ] = None
     owners: Annotated[
         str | None,
         typer.Option(
-            "--owners", metavar="FILE", help="The photo of each sentence, from 0; else equal groups in order."
+            "--owners",
+            metavar="FILE",
+            help="The photo of each sentence, from 0; else equal groups in order.",
         ),
     ] = None
 
@@ -91,18 +115,25 @@ def retrieval(
     folder: Annotated[
         str | None,
         typer.Argument(
-            metavar="[FOLDER]", help="Captioned photos; none with --scores or embeddings.", show_default=False
+            metavar="[FOLDER]",
+            help="Captioned photos; none with --scores or embeddings.",
+            show_default=False,
         ),
     ] = None,
     *,
     split: Annotated[
-        str | None, typer.Option("--split", help="The part of the data to measure on; test, with a folder.")
+        str | None,
+        typer.Option("--split", help="The part of the data to measure on; test, with a folder."),
     ] = None,
     as_json: JsonOption = False,
     folds: Annotated[
         int,
         typer.Option(
-            "--folds", min=1, max=100_000, metavar="N", help="Average over N equal parts of the photos, in order."
+            "--folds",
+            min=1,
+            max=100_000,
+            metavar="N",
+            help="Average over N equal parts of the photos, in order.",
         ),
     ] = 1,
     sampling: Sampling,
@@ -111,8 +142,8 @@ def retrieval(
 ) -> None:
     """Photos find their sentences and sentences their photo.
 
-    Prints recall at 1, 5 and 10 in percent, median and mean rank of the closest ground truth, and the recalls' sum.
-    Another system's scores or embeddings are .npy, .npz or .safetensors files.
+    Prints recall at 1, 5 and 10 in percent, median and mean rank of the closest ground truth, and
+    the recalls' sum. Another system's scores or embeddings are .npy, .npz or .safetensors files.
 
     Examples:
 
@@ -120,7 +151,8 @@ def retrieval(
       regiontalk evaluate retrieval flickr8k/ --split test --json
       regiontalk evaluate retrieval dataset_coco.json --folds 5 --bootstrap 1000
       regiontalk evaluate retrieval --scores scores.npy --owners owners.npy
-      regiontalk evaluate retrieval --photo-embeddings p.npy --sentence-embeddings s.npy --similarity cosine
+      regiontalk evaluate retrieval --photo-embeddings p.npy --sentence-embeddings s.npy \
+--similarity cosine
     """
     with ending() as report:
         from regiontalk.cli.evaluate_text import retrieval_text
@@ -131,7 +163,10 @@ def retrieval(
             refuse({"--split": split, **flags(options)}, "without a folder of captioned photos")
             result = _saved_retrieval(given, reporting, report.bar)
         elif given:
-            raise ConfigError(f"{', '.join(given)} and a folder: give one or the other; a pack is measured on a folder")
+            raise ConfigError(
+                f"{', '.join(given)} and a folder: give one or the other; "
+                "a pack is measured on a folder"
+            )
         else:
             from regiontalk.evaluation.retrieval.run import evaluate_retrieval
 
@@ -140,9 +175,15 @@ def retrieval(
         show(result, retrieval_text, as_json, report)
 
 
-def _saved_retrieval(given: dict[str, str], reporting: Reporting, progress: Progress) -> dict[str, Any]:
+def _saved_retrieval(
+    given: dict[str, str], reporting: Reporting, progress: Progress
+) -> dict[str, Any]:
     """Retrieval by another system's files, from the flags that were given."""
-    from regiontalk.evaluation.retrieval.saved import SIMILARITIES, evaluate_embeddings, evaluate_scores
+    from regiontalk.evaluation.retrieval.saved import (
+        SIMILARITIES,
+        evaluate_embeddings,
+        evaluate_scores,
+    )
 
     owners = Path(given["--owners"]) if "--owners" in given else None
     kinds = set(given) - {"--owners"}
@@ -150,14 +191,17 @@ def _saved_retrieval(given: dict[str, str], reporting: Reporting, progress: Prog
         return evaluate_scores(Path(given["--scores"]), owners, reporting, progress)
     if kinds != {"--photo-embeddings", "--sentence-embeddings", "--similarity"}:
         raise ConfigError(
-            "give a folder of captioned photos, or --scores FILE, or all of --photo-embeddings FILE, "
-            f"--sentence-embeddings FILE and --similarity dot|cosine; found {', '.join(given) or 'none of them'}"
+            "give a folder of captioned photos, or --scores FILE, or all of --photo-embeddings "
+            "FILE, --sentence-embeddings FILE and --similarity dot|cosine; found "
+            f"{', '.join(given) or 'none of them'}"
         )
     for similarity in SIMILARITIES:
         if given["--similarity"] == similarity:
             files = Path(given["--photo-embeddings"]), Path(given["--sentence-embeddings"])
             return evaluate_embeddings(*files, similarity, owners, reporting, progress)
-    raise ConfigError(f"--similarity {given['--similarity']}: expected one of {', '.join(SIMILARITIES)}")
+    raise ConfigError(
+        f"--similarity {given['--similarity']}: expected one of {', '.join(SIMILARITIES)}"
+    )
 
 
 def read_captioned(folder: str, split: str) -> Dataset:
@@ -185,14 +229,16 @@ def named_path(flag: str, name: str) -> Path:
 
 
 def per_caption_file(name: str, read: Iterable[Path]) -> Path:
-    """The file for the scores of each caption, sure to replace nothing that is read, and found to be writable.
+    """The file for each caption's scores: replaces nothing that is read, and can be written.
 
     Raises:
         ConfigError: if it is one of `read`.
         DataError: if it cannot be written.
     """
     if identities([named_path("--per-caption", name)]) & identities(read):
-        raise ConfigError(f"--per-caption would replace {printable(name)}, which is read; choose another name")
+        raise ConfigError(
+            f"--per-caption would replace {printable(name)}, which is read; choose another name"
+        )
     return writable_file("--per-caption", name)
 
 
@@ -206,18 +252,25 @@ def writable_file(flag: str, name: str) -> Path:
     try:
         require_writable(target)
     except OSError as error:
-        raise DataError(f"{flag} {printable(name)}: cannot be written ({error.strerror})") from error
+        raise DataError(
+            f"{flag} {printable(name)}: cannot be written ({error.strerror})"
+        ) from error
     return target
 
 
-def show(result: dict[str, Any], text: Callable[[dict[str, Any]], str], as_json: bool, report: Report) -> None:
+def show(
+    result: dict[str, Any], text: Callable[[dict[str, Any]], str], as_json: bool, report: Report
+) -> None:
     """Print a result, after what a reader of it must know."""
     warn(result["signature"])
     report.json(result) if as_json else report.result(text(result))
 
 
 def warn(signature: Mapping[str, Any]) -> None:
-    """Say loudly what a reader of the numbers must know: what was left out, and whether the pack learnt the photos."""
+    """Say loudly what a reader of the numbers must know.
+
+    What was left out, and whether the pack learnt the photos.
+    """
     from regiontalk.evaluation.signature import training_warning
 
     for kind, count in signature.get("left_out", {}).items():

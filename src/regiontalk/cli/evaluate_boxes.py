@@ -1,4 +1,7 @@
-"""`regiontalk evaluate grounding`, `regions`, `search` and `certainty`: measure a pack on photos with boxes."""
+"""`regiontalk evaluate grounding`, `regions`, `search` and `certainty`.
+
+They measure a pack on photos with boxes.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ if TYPE_CHECKING:
 
 MinPhotosOption = Annotated[
     int,
-    typer.Option("--min-photos", min=1, max=1_000_000, metavar="N", help="Leave out classes of fewer photos."),
+    typer.Option(
+        "--min-photos", min=1, max=1_000_000, metavar="N", help="Leave out classes of fewer photos."
+    ),
 ]
 
 
@@ -32,30 +37,50 @@ class BoxedData:
         str,
         typer.Argument(
             metavar="DATA",
-            help="Photos with boxes: a folder like Pascal VOC's or Flickr30k Entities', or a file of COCO instances, "
-            "Visual Genome regions or JSON Lines; see docs/data_formats.md.",
+            help="Photos with boxes: a folder like Pascal VOC's or Flickr30k Entities', or a file "
+            "of COCO instances, Visual Genome regions or JSON Lines; see docs/data_formats.md.",
         ),
     ]
     format: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="auto, voc, coco, entities, visual-genome or lines.")
+        str,
+        typer.Option(
+            "--format", metavar="FORMAT", help="auto, voc, coco, entities, visual-genome or lines."
+        ),
     ] = "auto"
-    split: Annotated[str, typer.Option("--split", help="The part of the data to measure on.")] = "all"
+    split: Annotated[str, typer.Option("--split", help="The part of the data to measure on.")] = (
+        "all"
+    )
     photos: Annotated[
         str | None,
-        typer.Option("--photos", metavar="FOLDER", help="Where the photos lie, if not where the format has them."),
+        typer.Option(
+            "--photos",
+            metavar="FOLDER",
+            help="Where the photos lie, if not where the format has them.",
+        ),
     ] = None
     images: Annotated[
         str | None,
-        typer.Option("--images", metavar="LIST", help="A file with the names of the photos to take, one a line."),
+        typer.Option(
+            "--images",
+            metavar="LIST",
+            help="A file with the names of the photos to take, one a line.",
+        ),
     ] = None
     every: Annotated[
         int | None,
         typer.Option(
-            "--every", min=1, max=1_000_000, metavar="N", help="Of the photos by name, the first and every N-th on."
+            "--every",
+            min=1,
+            max=1_000_000,
+            metavar="N",
+            help="Of the photos by name, the first and every N-th on.",
         ),
     ] = None
     leave_out: Annotated[
-        bool, typer.Option("--leave-out", help="Leave out what is wrong in the data, counted, instead of stopping.")
+        bool,
+        typer.Option(
+            "--leave-out", help="Leave out what is wrong in the data, counted, instead of stopping."
+        ),
     ] = False
 
     def read(self, max_pixels: int | None) -> tuple[BoxedDataset | Entities, dict[str, Any]]:
@@ -67,8 +92,13 @@ class BoxedData:
         selection, chosen = self.selection(max_pixels)
         return self.read_selected(selection), chosen
 
-    def read_boxed(self, max_pixels: int | None, instead: str) -> tuple[BoxedDataset, dict[str, Any]]:
-        """As `read`, where phrases of sentences will not do; `instead` says which command is for these."""
+    def read_boxed(
+        self, max_pixels: int | None, instead: str
+    ) -> tuple[BoxedDataset, dict[str, Any]]:
+        """As `read`, where phrases of sentences will not do.
+
+        `instead` says which command is for these.
+        """
         from regiontalk.data import Entities
 
         found, chosen = self.read(max_pixels)
@@ -92,7 +122,9 @@ class BoxedData:
             file = Path(self.images)
             names = frozenset(line.strip() for line in read_text(file).splitlines() if line.strip())
             if not names:
-                raise DataError(f"{self.images}: expected the names of photos, one a line, found none")
+                raise DataError(
+                    f"{self.images}: expected the names of photos, one a line, found none"
+                )
             chosen |= {"images": file.name, "images_sha256": file_sha256(file)}
         if self.every is not None:
             chosen["every"] = f"the first and every {self.every}. after it, by name"
@@ -121,7 +153,9 @@ def grounding(
     sentence: Annotated[
         str | None,
         typer.Option(
-            "--sentence", metavar="TEXT", help="What a class is asked for with, {} its name; by default 'a {}'."
+            "--sentence",
+            metavar="TEXT",
+            help="What a class is asked for with, {} its name; by default 'a {}'.",
         ),
     ] = None,
     min_photos: MinPhotosOption = 1,
@@ -129,10 +163,11 @@ def grounding(
     as_json: JsonOption = False,
     options: ModelOptions,
 ) -> None:
-    """Words and phrases find their boxes: pointing accuracy and recall at IoU 0.5, beside baselines.
+    """Words and phrases find their boxes: pointing accuracy and recall at IoU 0.5, beside
+    baselines.
 
-    With class names on the boxes, each photo is asked for each class that it holds; with Flickr30k Entities, for each
-    phrase of its sentences.
+    With class names on the boxes, each photo is asked for each class that it holds; with Flickr30k
+    Entities, for each phrase of its sentences.
 
     Examples:
 
@@ -154,7 +189,9 @@ def grounding(
             if sentence is not None:
                 raise ConfigError("--sentence: phrases stand in their own sentences; leave it out")
             if min_photos > 1:
-                raise ConfigError("--min-photos is about classes, and these are phrases; leave it out")
+                raise ConfigError(
+                    "--min-photos is about classes, and these are phrases; leave it out"
+                )
             result = evaluate_phrases(model, found, chosen, report.bar, reporting=reporting)
         else:
             asked = SENTENCE if sentence is None else sentence
@@ -170,12 +207,17 @@ def regions(
     neighbours: Annotated[
         str | None,
         typer.Option(
-            "--neighbours", metavar="DATA", help="Boxes with captions that the nearest neighbour borrows from."
+            "--neighbours",
+            metavar="DATA",
+            help="Boxes with captions that the nearest neighbour borrows from.",
         ),
     ] = None,
     dense: Annotated[
         bool,
-        typer.Option("--dense", help="Also dense captioning: mean average precision of found boxes and captions."),
+        typer.Option(
+            "--dense",
+            help="Also dense captioning: mean average precision of found boxes and captions.",
+        ),
     ] = False,
     similarity: Annotated[
         str | None,
@@ -189,7 +231,8 @@ def regions(
     beam: BeamOption = None,
     options: ModelOptions,
 ) -> None:
-    """Captions of given boxes: against what people wrote of them, or whether they name the box's class.
+    """Captions of given boxes: against what people wrote of them, or whether they name the box's
+    class.
 
     Beside the region captioner stands the full-frame captioner, run on each box cut out as a photo.
 
@@ -204,7 +247,9 @@ def regions(
         from regiontalk.cli.evaluate_text import naming_text, region_captions_text
         from regiontalk.evaluation.regions.run import evaluate_naming, evaluate_region_captions
 
-        found, chosen = data.read_boxed(options.max_pixels, "no captions of boxes; see `evaluate grounding`")
+        found, chosen = data.read_boxed(
+            options.max_pixels, "no captions of boxes; see `evaluate grounding`"
+        )
         dense_how = _dense(dense, similarity)
         if found.kind == "labels":
             if neighbours is not None or dense_how is not None:
@@ -214,7 +259,9 @@ def regions(
             text = naming_text
         else:
             lenders = None if neighbours is None else _captioned(neighbours, options.max_pixels)
-            result = evaluate_region_captions(options.load(), found, beam, lenders, dense_how, chosen, report.bar)
+            result = evaluate_region_captions(
+                options.load(), found, beam, lenders, dense_how, chosen, report.bar
+            )
             text = region_captions_text
         show(result, text, as_json, report)
 
@@ -224,13 +271,18 @@ def search(
     data: BoxedData,
     sentence: Annotated[
         str | None,
-        typer.Option("--sentence", metavar="TEXT", help="What is searched for, {} the class's name; by default '{}'."),
+        typer.Option(
+            "--sentence",
+            metavar="TEXT",
+            help="What is searched for, {} the class's name; by default '{}'.",
+        ),
     ] = None,
     min_photos: MinPhotosOption = 1,
     as_json: JsonOption = False,
     options: ModelOptions,
 ) -> None:
-    """Things are found by their names: of R photos that show a class, how many stand among the first R.
+    """Things are found by their names: of R photos that show a class, how many stand among the
+    first R.
 
     Examples:
 
@@ -253,27 +305,34 @@ def certainty(
     data: BoxedData,
     captioned: Annotated[
         bool,
-        typer.Option("--captioned", help="DATA is a folder of captioned photos: ask for what their captions name."),
+        typer.Option(
+            "--captioned",
+            help="DATA is a folder of captioned photos: ask for what their captions name.",
+        ),
     ] = False,
     sentence: Annotated[
         str | None,
         typer.Option(
             "--sentence",
             metavar="TEXT",
-            help="What is asked, {} the thing's name; by default '{}'. With a second {} what is there and what is not "
-            "stand in one sentence.",
+            help="What is asked, {} the thing's name; by default '{}'. With a second {} what is "
+            "there and what is not stand in one sentence.",
         ),
     ] = None,
     diagram: Annotated[
-        str | None, typer.Option("--diagram", metavar="OUT.svg", help="Also draw how sure it is against how right.")
+        str | None,
+        typer.Option(
+            "--diagram", metavar="OUT.svg", help="Also draw how sure it is against how right."
+        ),
     ] = None,
     as_json: JsonOption = False,
     options: ModelOptions,
 ) -> None:
-    """Accuracy of "found" and "not found", and calibration: what is given 70 % should be there in 70 of 100 cases.
+    """Accuracy of "found" and "not found", and calibration: what is given 70 % should be there in
+    70 of 100 cases.
 
-    Asks for each class that a photo shows, and as often for one that it does not show. Prints how many answers are
-    right and the expected calibration error.
+    Asks for each class that a photo shows, and as often for one that it does not show. Prints how
+    many answers are right and the expected calibration error.
 
     Examples:
 
@@ -290,11 +349,17 @@ def certainty(
         found: BoxedDataset | Dataset
         chosen: dict[str, Any] = {}
         if captioned:
-            others = {flag: value for flag, value in flags(data).items() if flag not in ("--path", "--split")}
+            others = {
+                flag: value
+                for flag, value in flags(data).items()
+                if flag not in ("--path", "--split")
+            }
             refuse(others, "with --captioned")
             found = read_captioned(data.path, data.split)
         else:
-            found, chosen = data.read_boxed(options.max_pixels, "no classes; see `evaluate grounding`")
+            found, chosen = data.read_boxed(
+                options.max_pixels, "no classes; see `evaluate grounding`"
+            )
         result = evaluate_certainty(options.load(), found, sentence or SENTENCE, chosen, report.bar)
         warn(result.signature)
         report.json(result.to_json()) if as_json else report.result(certainty_text(result))
@@ -314,7 +379,9 @@ def _captioned(neighbours: str, max_pixels: int | None) -> BoxedDataset:
 
     found = read_boxes(neighbours, selection=Selection(max_pixels=max_pixels))
     if isinstance(found, Entities) or found.kind != "captions":
-        raise DataError(f"{neighbours}: its boxes have no captions to lend; give regions with captions")
+        raise DataError(
+            f"{neighbours}: its boxes have no captions to lend; give regions with captions"
+        )
     return found
 
 

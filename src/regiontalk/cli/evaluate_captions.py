@@ -1,4 +1,6 @@
-"""`regiontalk evaluate captions`, `describe` and `objects`: captions against what people wrote, and what is there."""
+"""`regiontalk evaluate captions`, `describe` and `objects`: captions against what people wrote, and
+what is there.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +36,22 @@ class CaptionFileOptions:
 
     images: Annotated[
         str | None,
-        typer.Option("--images", metavar="LIST", help="Names of the photos to compare, one a line, in this order."),
+        typer.Option(
+            "--images",
+            metavar="LIST",
+            help="Names of the photos to compare, one a line, in this order.",
+        ),
     ] = None
-    split: Annotated[str, typer.Option("--split", help="Of references that have splits; all for every photo.")] = "test"
+    split: Annotated[
+        str, typer.Option("--split", help="Of references that have splits; all for every photo.")
+    ] = "test"
     tokenise: Annotated[
         str,
-        typer.Option("--tokenise", metavar="ptb|plain", help="ptb as coco-caption; plain: letters and digits only."),
+        typer.Option(
+            "--tokenise",
+            metavar="ptb|plain",
+            help="ptb as coco-caption; plain: letters and digits only.",
+        ),
     ] = "ptb"
     frequencies: Annotated[
         str | None,
@@ -50,11 +62,14 @@ class CaptionFileOptions:
         ),
     ] = None
     frequencies_split: Annotated[
-        str | None, typer.Option("--frequencies-split", help="Of these, if they have splits; train.")
+        str | None,
+        typer.Option("--frequencies-split", help="Of these, if they have splits; train."),
     ] = None
     metrics: Annotated[
         str | None,
-        typer.Option("--metrics", metavar="NAMES", help="Also meteor, spice or meteor,spice; both need Java."),
+        typer.Option(
+            "--metrics", metavar="NAMES", help="Also meteor, spice or meteor,spice; both need Java."
+        ),
     ] = None
 
     def files(self, predictions: str, references: str) -> CaptionFiles:
@@ -76,7 +91,9 @@ class CaptionFileOptions:
             self.tokenise,
             None if self.frequencies is None else named_path("--frequencies", self.frequencies),
             "train" if self.frequencies_split is None else self.frequencies_split,
-            () if self.metrics is None else tuple(dict.fromkeys(name.strip() for name in self.metrics.split(","))),
+            ()
+            if self.metrics is None
+            else tuple(dict.fromkeys(name.strip() for name in self.metrics.split(","))),
         )
 
 
@@ -85,15 +102,16 @@ def captions(
         str,
         typer.Argument(
             metavar="PREDICTIONS",
-            help="COCO results, JSON Lines, CSV, what describe writes (--json, --csv, a folder of texts); or a caption "
-            "a line, with --images.",
+            help="COCO results, JSON Lines, CSV, what describe writes (--json, --csv, a folder of "
+            "texts); or a caption a line, with --images.",
         ),
     ],
     references: Annotated[
         str,
         typer.Argument(
             metavar="REFERENCES",
-            help="A file of captions (JSON, JSON Lines, CSV; docs/data_formats.md) or a folder of captioned photos.",
+            help="A file of captions (JSON, JSON Lines, CSV; docs/data_formats.md) or a folder of "
+            "captioned photos.",
         ),
     ],
     *,
@@ -102,25 +120,30 @@ def captions(
     per_caption: PerCaptionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Captions of any system against what people wrote: BLEU, ROUGE-L and CIDEr, equal to coco-caption's.
+    """Captions of any system against what people wrote: BLEU, ROUGE-L and CIDEr, equal to
+    coco-caption's.
 
-    Every photo needs exactly one prediction and at least one reference; what does not fit is named. The photos
-    themselves need not be there. All numbers are in percent.
+    Every photo needs exactly one prediction and at least one reference; what does not fit is named.
+    The photos themselves need not be there. All numbers are in percent.
 
     Examples:
 
     \b
       regiontalk evaluate captions results.json captions_val2014.json --json
-      regiontalk describe photos/ --json > mine.jsonl && regiontalk evaluate captions mine.jsonl photos/
+      regiontalk describe photos/ --json > mine.jsonl && regiontalk evaluate captions \
+mine.jsonl photos/
       regiontalk evaluate captions mine.txt flickr8k/captions.csv --images test.txt --bootstrap 1000
-      regiontalk evaluate captions one.jsonl references.json --frequencies flickr8k/ --frequencies-split train
+      regiontalk evaluate captions one.jsonl references.json --frequencies flickr8k/ \
+--frequencies-split train
     """
     with ending() as report:
         from regiontalk.cli.evaluate_text import captions_text
         from regiontalk.evaluation.captions.files import evaluate_caption_files, write_each
 
         reporting, files = sampling.reporting(), compared.files(predictions, references)
-        target = None if per_caption is None else per_caption_file(per_caption, _read_by_captions(files))
+        target = (
+            None if per_caption is None else per_caption_file(per_caption, _read_by_captions(files))
+        )
         found = evaluate_caption_files(files, reporting)
         for note in found.notes:
             warn_user(printable(f"note: {note}"))
@@ -132,21 +155,29 @@ def captions(
 def describe(
     folder: Annotated[
         str,
-        typer.Argument(metavar="FOLDER", help="Captioned photos, laid out as Flickr8k's; see docs/data_formats.md."),
+        typer.Argument(
+            metavar="FOLDER",
+            help="Captioned photos, laid out as Flickr8k's; see docs/data_formats.md.",
+        ),
     ],
     *,
-    split: Annotated[str, typer.Option("--split", help="The part of the data to measure on.")] = "test",
+    split: Annotated[
+        str, typer.Option("--split", help="The part of the data to measure on.")
+    ] = "test",
     as_json: JsonOption = False,
     beam: BeamOption = None,
     sampling: Sampling,
     baseline: Annotated[
         str | None,
         typer.Option(
-            "--baseline", metavar="nearest", help="Instead take the caption of the most similar training photo."
+            "--baseline",
+            metavar="nearest",
+            help="Instead take the caption of the most similar training photo.",
         ),
     ] = None,
     train_split: Annotated[
-        str | None, typer.Option("--train-split", help="Where --baseline takes captions from; train.")
+        str | None,
+        typer.Option("--train-split", help="Where --baseline takes captions from; train."),
     ] = None,
     options: ModelOptions,
 ) -> None:
@@ -165,7 +196,9 @@ def describe(
         if baseline not in (None, "nearest"):
             raise ConfigError(f"--baseline {baseline}: there is only one, nearest")
         if baseline and beam is not None:
-            raise ConfigError("--beam and --baseline: a baseline searches for no captions; leave one out")
+            raise ConfigError(
+                "--beam and --baseline: a baseline searches for no captions; leave one out"
+            )
         if not baseline:
             refuse({"--train-split": train_split}, "without --baseline")
         reporting = sampling.reporting()
@@ -188,20 +221,24 @@ class NamedThings:
         typer.Option(
             "--captions",
             metavar="FILE",
-            help="Any system's captions instead of a pack's: COCO results, JSON Lines, CSV, what describe --json "
-            "prints; or a caption a line, with --images.",
+            help="Any system's captions instead of a pack's: COCO results, JSON Lines, CSV, what "
+            "describe --json prints; or a caption a line, with --images.",
         ),
     ] = None
     human: Annotated[
         str | None,
         typer.Option(
-            "--human", metavar="FILE", help="People's captions of the same photos, measured beside; a folder too."
+            "--human",
+            metavar="FILE",
+            help="People's captions of the same photos, measured beside; a folder too.",
         ),
     ] = None
     classes: Annotated[
         str,
         typer.Option(
-            "--classes", metavar="data|voc|coco", help="The classes that count: the data's, VOC's 20, COCO's 80."
+            "--classes",
+            metavar="data|voc|coco",
+            help="The classes that count: the data's, VOC's 20, COCO's 80.",
         ),
     ] = "data"
 
@@ -225,16 +262,19 @@ def objects(
     beam: BeamOption = None,
     options: ModelOptions,
 ) -> None:
-    """Captions against what is on the photo: things named that are not there (CHAIR), the main thing, and recall.
+    """Captions against what is on the photo: things named that are not there (CHAIR), the main
+    thing, and recall.
 
-    The boxes say what is there; of their classes, captions may use any of many words. A pack captions the photos; for
-    --captions the photos need not be there, and there may be several a photo.
+    The boxes say what is there; of their classes, captions may use any of many words. A pack
+    captions the photos; for --captions the photos need not be there, and there may be several a
+    photo.
 
     Examples:
 
     \b
       regiontalk evaluate objects voc/ --every 6 --bootstrap 1000
-      regiontalk evaluate objects instances_val2014.json --captions results.json --human captions_val2014.json --json
+      regiontalk evaluate objects instances_val2014.json --captions results.json \
+--human captions_val2014.json --json
       regiontalk evaluate objects voc/ --captions captions.json --leave-out --per-caption each.jsonl
     """
     with ending() as report:
@@ -252,7 +292,10 @@ def objects(
         counted = _class_list(named.classes)
         reporting = sampling.reporting()
         if named.captions is not None:
-            refuse({"--pack": options.pack, "--beam": beam, "--threads": options.threads}, "with --captions")
+            refuse(
+                {"--pack": options.pack, "--beam": beam, "--threads": options.threads},
+                "with --captions",
+            )
         paths, target = named.paths(), None
         if per_caption is not None:
             target = per_caption_file(per_caption, _read_by_objects(data, [*paths.values()]))
@@ -260,10 +303,14 @@ def objects(
         boxed = data.read_selected(replace(selection, need_files=named.captions is None))
         if isinstance(boxed, Entities) or boxed.kind != "labels":
             raise DataError(
-                f"{data.path}: its boxes have no classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
+                f"{data.path}: its boxes have no classes; give Pascal VOC's, "
+                "COCO's instances or boxes.jsonl"
             )
         listed = None if data.images is None else read_names(Path(data.images))
-        read = {flag: read_photo_captions(path, boxed, Path(data.path), listed) for flag, path in paths.items()}
+        read = {
+            flag: read_photo_captions(path, boxed, Path(data.path), listed)
+            for flag, path in paths.items()
+        }
         boxed = with_captions(boxed, [*read.values()], selection)
         if named.captions is None:
             written = write_photo_captions(options.load(), boxed, beam, chosen, report.bar)

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from regiontalk.evaluation.objects.metric import ClassScores, ObjectScores
     from regiontalk.evaluation.objects.run import ObjectResult
 
-_RANKING = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "median_rank": "median rank", "mean_rank": "mean rank"}
+_RANKING = {
+    "r1": "R@1",
+    "r5": "R@5",
+    "r10": "R@10",
+    "median_rank": "median rank",
+    "mean_rank": "mean rank",
+}
 _CAPTION_SCORES = {
     **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
     "rouge_l": "ROUGE-L",
@@ -43,7 +49,11 @@ _REGION_CAPTION_SCORES = {
     "rouge_l": "ROUGE-L",
 }
 _OBJECT_TITLES = dict(zip(NAMES, ("CHAIRi", "CHAIRs", "main thing named", "recall"), strict=True))
-_OBJECT_ROWS = {"captions": "captions", "boxes_or_people": "the same, against boxes and people", "human": "people"}
+_OBJECT_ROWS = {
+    "captions": "captions",
+    "boxes_or_people": "the same, against boxes and people",
+    "human": "people",
+}
 _OBJECT_COUNTS = ("photos", "captions", "mentions", "wrong")
 _NONE = "-"
 
@@ -53,7 +63,9 @@ def retrieval_text(result: dict[str, Any]) -> str:
     intervals = result.get("interval", {})
     rows = [["", *_RANKING.values()]]
     for way in ("image_to_text", "text_to_image"):
-        cells = [number_text(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING]
+        cells = [
+            number_text(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING
+        ]
         rows.append([way.replace("_", " "), *cells])
     table = columns(rows)
     rsum = number_text(result["rsum"], intervals.get("rsum"))
@@ -87,7 +99,8 @@ def grounding_text(result: dict[str, Any]) -> str:
     for label, table in main["by_class"].items():
         model, photo = table["model"], table["whole_photo"]
         numbers = (
-            f"{model['pointing']:9.1f} {model['recall1']:6.1f}   {photo['pointing']:11.1f} {photo['recall1']:6.1f}"
+            f"{model['pointing']:9.1f} {model['recall1']:6.1f}   {photo['pointing']:11.1f} "
+            f"{photo['recall1']:6.1f}"
         )
         row, asked = f"{printable(label):>20} {numbers}", _asked_with(result, label)
         lines.append(folded(f"{row}   ", asked) if asked else row)
@@ -95,9 +108,13 @@ def grounding_text(result: dict[str, Any]) -> str:
         why = f"not asked for: the pack knows no word for it ({photo_count(photos)})"
         lines.append(folded(f"{printable(label):>20} ", why))
     for label, photos in result.get("rare_classes", {}).items():
-        lines.append(folded(f"{printable(label):>20} ", f"not asked for: too rare ({photo_count(photos)})"))
+        lines.append(
+            folded(f"{printable(label):>20} ", f"not asked for: too rare ({photo_count(photos)})")
+        )
     if "aligned_words" in result:
-        lines.append(f"words by their alignment: pointing {result['aligned_words']['pointing']:.1f}")
+        lines.append(
+            f"words by their alignment: pointing {result['aligned_words']['pointing']:.1f}"
+        )
     return "\n".join([*lines, *signature_lines(result["signature"])])
 
 
@@ -105,11 +122,16 @@ def search_text(result: dict[str, Any]) -> str:
     """R-precision of each class's name, and the mean over classes."""
     lines = [f"{'R-precision':>20} {'':>8} {'photos':>7}  searched for"]
     for label, found in result["by_class"].items():
-        lines.append(f"{printable(label):>20} {found['r_precision']:8.2f} {found['photos']:7}  {found['word']}")
+        lines.append(
+            f"{printable(label):>20} {found['r_precision']:8.2f} {found['photos']:7}  "
+            f"{found['word']}"
+        )
     for label, photos in result["unknown_classes"].items():
         why = f"not searched for: the pack knows no word for it ({photo_count(photos)})"
         lines.append(folded(f"{printable(label):>20} ", why))
-    lines.append(f"{'mean of classes':>20} {result['r_precision']:8.2f}     by chance {result['chance']:.2f}")
+    lines.append(
+        f"{'mean of classes':>20} {result['r_precision']:8.2f}     by chance {result['chance']:.2f}"
+    )
     return "\n".join([*lines, *signature_lines(result["signature"])])
 
 
@@ -118,7 +140,8 @@ def certainty_text(result: CertaintyResult) -> str:
     scores = result.scores
     lines = [
         f"found or not found: {scores.accuracy:.1%} of {scores.questions} answers right; "
-        f"{scores.accuracy_shown:.1%} for what is there, {scores.accuracy_absent:.1%} for what is not",
+        f"{scores.accuracy_shown:.1%} for what is there, {scores.accuracy_absent:.1%} for what is "
+        "not",
         f"expected calibration error {scores.calibration_error:.3f}",
         f"{'told':>10} {'questions':>9} {'mean told':>9} {'is there':>9}",
     ]
@@ -135,9 +158,13 @@ def naming_text(result: dict[str, Any]) -> str:
     for label, boxes in result["boxes_by_class"].items():
         numbers = f"{region['by_class'][label]:8.1f} {full['by_class'][label]:19.1f} {boxes:7}"
         lines.append(f"{printable(label):>20} {numbers}")
-    lines += [f"{f'all, {way}':>20} {region[way]:8.1f} {full[way]:19.1f}" for way in ("micro", "macro")]
+    lines += [
+        f"{f'all, {way}':>20} {region[way]:8.1f} {full[way]:19.1f}" for way in ("micro", "macro")
+    ]
     lines.append(f"{'named another only':>20} {region['another']:8.1f} {full['another']:19.1f}")
-    lines.append(f"{'different words':>20} {region['distinct_words']:8} {full['distinct_words']:19}")
+    lines.append(
+        f"{'different words':>20} {region['distinct_words']:8} {full['distinct_words']:19}"
+    )
     lines.append(f"{'words a caption':>20} {region['mean_words']:8.1f} {full['mean_words']:19.1f}")
     if "times_full_frame" in result:
         lines.append(f"region / full frame: {result['times_full_frame']:.2f} (micro)")
@@ -146,21 +173,33 @@ def naming_text(result: dict[str, Any]) -> str:
 
 def region_captions_text(result: dict[str, Any]) -> str:
     """Scores of each captioner, as in the paper's Table 3."""
-    systems = [name for name in ("region", "full_frame_on_crop", "nearest_neighbour", "human") if name in result]
+    systems = [
+        name
+        for name in ("region", "full_frame_on_crop", "nearest_neighbour", "human")
+        if name in result
+    ]
     shown = {key: title for key, title in _REGION_CAPTION_SCORES.items() if key in result["region"]}
     lines = [f"{'':>20} " + " ".join(f"{title:>8}" for title in shown.values())]
     for name in systems:
-        lines.append(f"{name.replace('_', ' '):>20} " + " ".join(f"{result[name][key]:8.1f}" for key in shown))
+        lines.append(
+            f"{name.replace('_', ' '):>20} "
+            + " ".join(f"{result[name][key]:8.1f}" for key in shown)
+        )
     if "dense_captioning" in result:
         dense = result["dense_captioning"]
-        lines.append(f"dense captioning: mAP {dense['map']:.2f}, boxes alone {dense['detection_map']:.2f}")
+        lines.append(
+            f"dense captioning: mAP {dense['map']:.2f}, boxes alone {dense['detection_map']:.2f}"
+        )
     return "\n".join([*lines, *signature_lines(result["signature"])])
 
 
 def _grounding_table(numbers: dict[str, Any]) -> list[str]:
     lines = []
-    for way in ("micro", "macro"):  # one below the other: side by side they would be wider than many terminals
-        lines.append(f"{way:>16} " + " ".join(f"{title:>8}" for title in _GROUNDING_TITLES.values()))
+    # One below the other: side by side they would be wider than many terminals
+    for way in ("micro", "macro"):
+        lines.append(
+            f"{way:>16} " + " ".join(f"{title:>8}" for title in _GROUNDING_TITLES.values())
+        )
         for method in METHODS:
             cells = " ".join(f"{numbers[way][method][key]:8.1f}" for key in METRICS)
             lines.append(f"{method.replace('_', ' '):>16} {cells}")
@@ -175,7 +214,9 @@ def _spread(interval: dict[str, Any] | None) -> list[str]:
         return []
     lines = ["the model's 95 % intervals"]
     for way in ("micro", "macro"):
-        numbers = {title: interval[way]["model"][metric] for metric, title in _GROUNDING_TITLES.items()}
+        numbers = {
+            title: interval[way]["model"][metric] for metric, title in _GROUNDING_TITLES.items()
+        }
         shown = [f"{title} [{low:.1f}, {high:.1f}]" for title, (low, high) in numbers.items()]
         if way in interval["times_best_baseline"]:
             low, high = interval["times_best_baseline"][way]
@@ -190,7 +231,10 @@ def _asked_with(result: dict[str, Any], label: str) -> str:
 
 
 def objects_text(result: ObjectResult) -> str:
-    """The scores, each with its interval if there is one; then each class, and the most frequent wrong words."""
+    """The scores, each with its interval if there is one.
+
+    Then each class, and the most frequent wrong words.
+    """
     rows = [["percent", *_OBJECT_TITLES.values(), *_OBJECT_COUNTS]]
     for name, scores in result.rows().items():
         rows.append([_OBJECT_ROWS[name], *_cells(scores, result.interval.get(name, {}))])
@@ -199,21 +243,37 @@ def objects_text(result: ObjectResult) -> str:
         lines += ["", *_traced(result.traced)]
     if result.wrong_words:
         lines += ["", "named most often where it is not:"]
-        lines += columns([[str(each.captions), each.words, f"({each.label})"] for each in result.wrong_words])
+        lines += columns(
+            [[str(each.captions), each.words, f"({each.label})"] for each in result.wrong_words]
+        )
     return "\n".join([*lines, "", *signature_lines(result.signature)])
 
 
 def _traced(traced: Mapping[str, Any]) -> list[str]:
-    """Of words for what is there, how many lie on its box; and how many would by rules that look at no word."""
+    """Of words for what is there, how many lie on its box.
+
+    And how many would by rules that look at no word.
+    """
     title = f"words traced into a box of what they name, of {traced['words']}:"
     if not traced["words"]:
         return [title + " none"]
-    return [title, *columns([[f"{share:.1f}", method.replace("_", " ")] for method, share in traced["micro"].items()])]
+    return [
+        title,
+        *columns(
+            [
+                [f"{share:.1f}", method.replace("_", " ")]
+                for method, share in traced["micro"].items()
+            ]
+        ),
+    ]
 
 
 def _cells(scores: ObjectScores, interval: Mapping[str, Sequence[float]]) -> list[str]:
     values = {name: getattr(scores, name) for name in NAMES}
-    shown = [_NONE if value is None else number_text(value, interval.get(name)) for name, value in values.items()]
+    shown = [
+        _NONE if value is None else number_text(value, interval.get(name))
+        for name, value in values.items()
+    ]
     return [*shown, *(str(getattr(scores, name)) for name in _OBJECT_COUNTS)]
 
 
@@ -221,7 +281,9 @@ def _classes(by_class: Mapping[str, ClassScores]) -> list[list[str]]:
     rows = [["class", "photos", "named", "mentions", "wrong"]]
     for label, each in by_class.items():
         named = _NONE if each.named is None else f"{each.named:.1f}"
-        rows.append([printable(label), str(each.photos), named, str(each.mentions), str(each.wrong)])
+        rows.append(
+            [printable(label), str(each.photos), named, str(each.mentions), str(each.wrong)]
+        )
     return rows
 
 
@@ -232,4 +294,8 @@ def signature_lines(signature: Mapping[str, Any]) -> list[str]:
 
 def number_text(value: float, interval: Sequence[float] | None) -> str:
     """A number, with its interval if there is one."""
-    return f"{value:.1f}" if interval is None else f"{value:.1f} [{interval[0]:.1f}, {interval[1]:.1f}]"
+    return (
+        f"{value:.1f}"
+        if interval is None
+        else f"{value:.1f} [{interval[0]:.1f}, {interval[1]:.1f}]"
+    )

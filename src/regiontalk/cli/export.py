@@ -23,9 +23,11 @@ def export(config: ConfigArgument) -> None:
         pack = export_pack(read_config(Path(config), ExportConfig))
         if pack.training_photos is None:
             warn_user(
-                "note: the pack lists no training photos, so evaluations cannot recognise them; name data and photos"
+                "note: the pack lists no training photos, so evaluations cannot recognise them; "
+                "name data and photos"
             )
         size = sum(file.stat().st_size for file in pack.folder.iterdir()) / 1e6
         report.result(
-            f"{printable(str(pack.folder))}: pack {pack.settings.name}, {size:.1f} MB, sha256 {pack.checksum}"
+            f"{printable(str(pack.folder))}: pack {pack.settings.name}, {size:.1f} MB, "
+            f"sha256 {pack.checksum}"
         )

@@ -35,7 +35,8 @@ StorageOption = Annotated[
     typer.Option(
         "--storage",
         metavar="float32|float16|int8",
-        help="How a new index stores vectors: float32 by default; float16 takes half the space, int8 a quarter.",
+        help="How a new index stores vectors: float32 by default; "
+        "float16 takes half the space, int8 a quarter.",
     ),
 ]
 CaptionsOption = Annotated[
@@ -43,12 +44,15 @@ CaptionsOption = Annotated[
     typer.Option(
         "--captions",
         metavar="FILE_OR_FOLDER",
-        help="Texts to store with these photos, and to find them by: a table, JSON, a folder of texts or of sidecars.",
+        help="Texts to store with these photos, and to find them by: "
+        "a table, JSON, a folder of texts or of sidecars.",
     ),
 ]
 
 DEFAULT_COLLECTION = "regiontalk"
-CollectionOption = Annotated[str, typer.Option("--collection", metavar="NAME", help="The Qdrant collection.")]
+CollectionOption = Annotated[
+    str, typer.Option("--collection", metavar="NAME", help="The Qdrant collection.")
+]
 
 index_app = typer.Typer(
     no_args_is_help=True,
@@ -79,11 +83,13 @@ def add(
 ) -> None:
     """Add new and changed photos.
 
-    Only they are looked at; moved ones are recognised by their content. Stopped at any moment, even killed, the same
-    command goes on where it was. The exit status is 1 if photos failed; they are named, and the others are added.
+    Only they are looked at; moved ones are recognised by their content. Stopped at any moment, even
+    killed, the same command goes on where it was. The exit status is 1 if photos failed; they are
+    named, and the others are added.
 
-    --captions gives photos texts of your own, such as those of describe --csv, --alt-text and --sidecar; also photos
-    that are in the index already. A search finds a photo by words of its text too, by names above all.
+    --captions gives photos texts of your own, such as those of describe --csv, --alt-text and
+    --sidecar; also photos that are in the index already. A search finds a photo by words of its
+    text too, by names above all.
 
     Examples:
 
@@ -103,7 +109,9 @@ def add(
         given = PhotoTexts({}, ()) if captions is None else read_texts(captions, found)
         _say_other_names(captions, given.others)
         model, hooks = options.load(), hooks_of(report)
-        done = add_photos(index, model, found, hooks, prune=prune, storage=storage, texts=given.texts)
+        done = add_photos(
+            index, model, found, hooks, prune=prune, storage=storage, texts=given.texts
+        )
         _say_what_is_gone(done, prune)
         report.summary(inputs, "photos")
         counts = {"index": index, "photos": done.photos, **done.tally.to_json()}
@@ -131,16 +139,24 @@ def verify(
     index: IndexOption,
     sentences: Annotated[
         str | None,
-        typer.Option("--sentences", metavar="FILE", help="Measure recall with the lines of this file, not our own 50."),
+        typer.Option(
+            "--sentences",
+            metavar="FILE",
+            help="Measure recall with the lines of this file, not our own 50.",
+        ),
     ] = None,
-    k: Annotated[int, typer.Option("-k", min=1, max=1000, metavar="N", help="Measure recall@N.")] = 10,
+    k: Annotated[
+        int, typer.Option("-k", min=1, max=1000, metavar="N", help="Measure recall@N.")
+    ] = 10,
     as_json: JsonOption = False,
     pack: PackOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Read all of an index, compare it with its checksums, and measure what --candidates would miss.
+    """Read all of an index, compare it with its checksums, and measure what --candidates would
+    miss.
 
-    Recall@N is the share of the N best photos that search --candidates finds too, mean over the sentences.
+    Recall@N is the share of the N best photos that search --candidates finds too, mean over the
+    sentences.
 
     Example:
 
@@ -155,14 +171,22 @@ def verify(
         Index.open(index).verify()
         model = load(pack, threads)
         opened = Index.open(index, PackIdentity.of(model.pack))
-        found = {"index": index, "sound": True, "photos": opened.photos, **_recall(opened, model, sentences, k, report)}
+        found = {
+            "index": index,
+            "sound": True,
+            "photos": opened.photos,
+            **_recall(opened, model, sentences, k, report),
+        }
         report.json(found) if as_json else report.result(_verify_text(found))
 
 
 @index_app.command()
 def remove(
     photos: Annotated[
-        list[str], typer.Argument(metavar="PHOTO_OR_FOLDER", help="Photos, and folders with all photos below them.")
+        list[str],
+        typer.Argument(
+            metavar="PHOTO_OR_FOLDER", help="Photos, and folders with all photos below them."
+        ),
     ],
     index: IndexOption,
     as_json: JsonOption = False,
@@ -177,7 +201,9 @@ def remove(
     with ending(GOES_ON) as report:
         from regiontalk.search.adding import UNKNOWN_PHOTO, remove_photos
 
-        dropped, total = remove_photos(index, photos, lambda name: report.failure(name or "''", UNKNOWN_PHOTO))
+        dropped, total = remove_photos(
+            index, photos, lambda name: report.failure(name or "''", UNKNOWN_PHOTO)
+        )
         counts = {"index": index, "photos": total, "dropped": dropped}
         report.json(counts) if as_json else report.result(tally_text(counts))
 
@@ -186,7 +212,10 @@ def remove(
 def push(
     index: IndexOption,
     qdrant: Annotated[
-        str, typer.Option("--qdrant", metavar="URL", help="A Qdrant server, or a folder for its embedded mode.")
+        str,
+        typer.Option(
+            "--qdrant", metavar="URL", help="A Qdrant server, or a folder for its embedded mode."
+        ),
     ],
     collection: CollectionOption = DEFAULT_COLLECTION,
     as_json: JsonOption = False,
@@ -209,8 +238,17 @@ def push(
         report.bar.expect(opened.photos, "photos")
         with connected(qdrant) as client:
             sent, deleted = push_to(opened, client, collection, report.bar.advance)
-        counts = {"qdrant": qdrant, "collection": collection, "photos": opened.photos, "sent": sent, "deleted": deleted}
-        text = f"{printable(collection)}: {sent} sent, {deleted} deleted; {opened.photos} photos in all"
+        counts = {
+            "qdrant": qdrant,
+            "collection": collection,
+            "photos": opened.photos,
+            "sent": sent,
+            "deleted": deleted,
+        }
+        text = (
+            f"{printable(collection)}: {sent} sent, {deleted} deleted; "
+            f"{opened.photos} photos in all"
+        )
         report.json(counts) if as_json else report.result(text)
 
 
@@ -219,24 +257,36 @@ def hooks_of(report: Report) -> Hooks:
     from regiontalk.search.adding import Hooks
 
     def lost(path: str) -> None:
-        warn_user(f"{printable(path)}: what the index held for this file is dropped, for it is another file now")
+        warn_user(
+            f"{printable(path)}: what the index held for this file is dropped, "
+            "for it is another file now"
+        )
 
-    return Hooks(lambda files: report.bar.expect(files, "photos"), report.bar.advance, report.failure, lost)
+    return Hooks(
+        lambda files: report.bar.expect(files, "photos"), report.bar.advance, report.failure, lost
+    )
 
 
 def _say_other_names(captions: str | None, names: Sequence[str]) -> None:
-    """Which names in a file of captions are none of the photos: a mistyped one would be missed in silence."""
+    """Names in a file of captions that are none of the photos.
+
+    A mistyped one would be missed in silence.
+    """
     if names:
         count = "1 name is" if len(names) == 1 else f"{len(names)} names are"
-        warn_user(f"{printable(str(captions))}: {count} none of these photos, such as {printable(names[0])!r}")
+        warn_user(
+            f"{printable(str(captions))}: {count} none of these photos, "
+            f"such as {printable(names[0])!r}"
+        )
 
 
 def _say_what_is_gone(done: Added, prune: bool) -> None:
     """Which photos of the index are gone and still in it, and what to do about them."""
     if done.out_of_reach:
         warn_user(
-            f"{_gone(done.out_of_reach)}: nothing is dropped where a folder is missing, empty or unreadable, or no "
-            "photo was found, for a disk may not be connected; if they are not to come back, name them to index remove"
+            f"{_gone(done.out_of_reach)}: nothing is dropped where a folder is missing, empty or "
+            "unreadable, or no photo was found, for a disk may not be connected; if they are not "
+            "to come back, name them to index remove"
         )
     if done.gone and not prune:
         warn_user(f"{_gone(done.gone)}: drop them with --prune")
@@ -248,12 +298,21 @@ def _gone(paths: Sequence[str]) -> str:
 
 def tally_text(counts: dict[str, Any]) -> str:
     """What was done to an index, from its name, its number of photos and a `Tally`."""
-    done = [f"{count} {kind}" for kind, count in counts.items() if kind not in ("index", "photos") and count]
-    return f"{printable(counts['index'])}: {', '.join(done) or 'nothing to do'}; {counts['photos']} photos in all"
+    done = [
+        f"{count} {kind}"
+        for kind, count in counts.items()
+        if kind not in ("index", "photos") and count
+    ]
+    return (
+        f"{printable(counts['index'])}: {', '.join(done) or 'nothing to do'}; "
+        f"{counts['photos']} photos in all"
+    )
 
 
 def read_sentences(file: str, report: Report) -> list[tuple[int, str]]:
-    """The lines of a file, each with its number from 1; blank ones are passed over, those without a word reported.
+    """The lines of a file, each with its number from 1.
+
+    Blank ones are passed over, those without a word reported.
 
     Raises:
         DataError: if the file cannot be read or holds no sentence.
@@ -280,7 +339,11 @@ def _recall(index: Index, model: Model, file: str | None, k: int, report: Report
     texts = PROBES if file is None else [text for _, text in read_sentences(file, report)]
     queries = [each.vectors for each in model.read(texts) if (each.ids != Vocabulary.UNKNOWN).any()]
     report.bar.expect(len(queries), "sentences")
-    measured = measure_recall(index, queries, k, done=report.bar.advance) if queries and index.photos > k else []
+    measured = (
+        measure_recall(index, queries, k, done=report.bar.advance)
+        if queries and index.photos > k
+        else []
+    )
     return {"k": k, "sentences": len(queries), "recall": [asdict(each) for each in measured]}
 
 
@@ -289,7 +352,8 @@ def _verify_text(found: dict[str, Any]) -> str:
     if found["recall"]:
         lines.append(f"recall@{found['k']} over {found['sentences']} sentences:")
         lines += [
-            f"  --candidates {each['candidates']:>6}  {each['recall']:.3f}  (worst {each['worst']:.2f})"
+            f"  --candidates {each['candidates']:>6}  {each['recall']:.3f}  (worst "
+            f"{each['worst']:.2f})"
             for each in found["recall"]
         ]
     else:

@@ -1,7 +1,8 @@
 """Options that several commands share, alone and in groups.
 
-A group is a dataclass whose fields are annotated as a command's parameters are. A command that takes one is registered
-as `grouped(command)`, so that users type its fields as if they were parameters.
+A group is a dataclass whose fields are annotated as a command's parameters are. A command that
+takes one is registered as `grouped(command)`, so that users type its fields as if they were
+parameters.
 """
 
 from __future__ import annotations
@@ -21,14 +22,17 @@ if TYPE_CHECKING:
 
 PhotosArgument = Annotated[
     list[str],
-    typer.Argument(metavar="PHOTO_OR_FOLDER", help="Photos, and folders that are searched for photos."),
+    typer.Argument(
+        metavar="PHOTO_OR_FOLDER", help="Photos, and folders that are searched for photos."
+    ),
 ]
 ExcludeOption = Annotated[
     list[str] | None,
     typer.Option(
         "--exclude",
         metavar="PATTERN",
-        help="Pass over files and folders of this name in folders, such as 'thumbs' or '*.gif'; may be repeated.",
+        help="Pass over files and folders of this name in folders, such as 'thumbs' or '*.gif'; "
+        "may be repeated.",
     ),
 ]
 MaxPixelsOption = Annotated[
@@ -37,28 +41,44 @@ MaxPixelsOption = Annotated[
         "--max-pixels",
         min=1,
         metavar="N",
-        help="Open photos of up to so many pixels, JPEGs of up to five times as many; 100 million (serve: 50 million).",
+        help="Open photos of up to so many pixels, JPEGs of up to five times as many; "
+        "100 million (serve: 50 million).",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, one line for each result.")]
 PackOption = Annotated[
     str | None,
-    typer.Option("--pack", metavar="PATH_OR_NAME", help="A pack's folder or an included pack's name."),
+    typer.Option(
+        "--pack", metavar="PATH_OR_NAME", help="A pack's folder or an included pack's name."
+    ),
 ]
 ThreadsOption = Annotated[
     int | None,
-    typer.Option("--threads", min=1, max=1024, metavar="N", help="CPU threads of the vision graph; all by default."),
+    typer.Option(
+        "--threads",
+        min=1,
+        max=1024,
+        metavar="N",
+        help="CPU threads of the vision graph; all by default.",
+    ),
 ]
 BeamOption = Annotated[
     int | None,
-    typer.Option("--beam", min=1, max=100, metavar="N", help="Captions kept while searching; the pack's by default."),
+    typer.Option(
+        "--beam",
+        min=1,
+        max=100,
+        metavar="N",
+        help="Captions kept while searching; the pack's by default.",
+    ),
 ]
 DrawOption = Annotated[
     str | None,
     typer.Option(
         "--draw",
         metavar="OUT.png",
-        help="Also write a picture; for many photos or a folder of them, a folder that gets one for each.",
+        help="Also write a picture; for many photos or a folder of them, "
+        "a folder that gets one for each.",
     ),
 ]
 
@@ -83,7 +103,7 @@ class ModelOptions:
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that takes groups of options as one whose parameters are those of the groups, for Typer."""
+    """A command that takes groups of options as one with the groups' parameters, for Typer."""
 
     @wraps(command)
     def run(**given: Any) -> None:
@@ -102,14 +122,21 @@ def _parameters(taker: Callable[..., Any]) -> Iterator[Parameter]:
         if is_dataclass(hints[name]):
             yield from _parameters(hints[name])
         else:
-            yield Parameter(name, Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[name])
+            yield Parameter(
+                name, Parameter.KEYWORD_ONLY, default=each.default, annotation=hints[name]
+            )
 
 
 def _call(taker: Callable[..., Any], given: Mapping[str, Any]) -> Any:
     """Gives a command or a group what it takes, groups put together."""
     hints = get_type_hints(taker, include_extras=True)
     names = signature(taker).parameters
-    return taker(**{each: _call(hints[each], given) if is_dataclass(hints[each]) else given[each] for each in names})
+    return taker(
+        **{
+            each: _call(hints[each], given) if is_dataclass(hints[each]) else given[each]
+            for each in names
+        }
+    )
 
 
 def flags(group: Any) -> dict[str, Any]:
@@ -118,7 +145,11 @@ def flags(group: Any) -> dict[str, Any]:
     for each in fields(group):
         value = getattr(group, each.name)
         flag = f"--{each.name.replace('_', '-')}"
-        found |= flags(value) if is_dataclass(value) else {flag: None if value == each.default else value}
+        found |= (
+            flags(value)
+            if is_dataclass(value)
+            else {flag: None if value == each.default else value}
+        )
     return found
 
 

@@ -1,4 +1,7 @@
-"""Files that commands write, and `--draw`'s pictures: never half of one, nor in the place of what is read."""
+"""Files that commands write, and `--draw`'s pictures.
+
+Never half of one, nor in the place of what is read.
+"""
 
 from __future__ import annotations
 
@@ -26,9 +29,10 @@ DRAWN_SIDE = 1600
 
 
 def identities(paths: Iterable[str | os.PathLike[str]]) -> set[tuple[int, int]]:
-    """What tells the files and folders that are there apart, whatever they are called, as `os.path.samefile` does.
+    """What tells existing files and folders apart, whatever they are called.
 
-    Two names of one file have one identity: links, and upper and lower case where the disk takes them as one.
+    As `os.path.samefile` does. Two names of one file have one identity: links, and upper and lower
+    case where the disk takes them as one.
     """
     found = set()
     for path in paths:
@@ -41,7 +45,7 @@ def identities(paths: Iterable[str | os.PathLike[str]]) -> set[tuple[int, int]]:
 
 
 def require_writable(target: Path) -> None:
-    """Find out, before any work, whether a file can be written: something else can be made beside it.
+    """Find out, before any work, whether a file can be written: something can be made beside it.
 
     Raises:
         OSError: if not; it names the file.
@@ -65,11 +69,14 @@ def make_place(target: Path) -> None:
     require_writable(target)
 
 
-def plan_pictures(draw: str | None, given: Sequence[str], photos: Sequence[Path]) -> dict[Path, Path]:
+def plan_pictures(
+    draw: str | None, given: Sequence[str], photos: Sequence[Path]
+) -> dict[Path, Path]:
     """Decide where each photo's picture goes, before any work is done.
 
-    One photo goes to the file `draw`, or into it if it is a folder. Many, or a folder of photos, go into the folder
-    `draw`, which is made; a picture has its photo's name, with a number where two photos share one.
+    One photo goes to the file `draw`, or into it if it is a folder. Many, or a folder of photos, go
+    into the folder `draw`, which is made; a picture has its photo's name, with a number where two
+    photos share one.
 
     Args:
         draw: what `--draw` says; None for no pictures.
@@ -80,8 +87,8 @@ def plan_pictures(draw: str | None, given: Sequence[str], photos: Sequence[Path]
         photo → picture; empty without `draw`.
 
     Raises:
-        ConfigError: if `draw` cannot be meant so, or a picture would replace one of the photos, or a file beside
-            one, which may be a photo too, by a name that nobody chose.
+        ConfigError: if `draw` cannot be meant so, or a picture would replace one of the photos, or
+            a file beside one, which may be a photo too, by a name that nobody chose.
     """
     if draw is None:
         return {}
@@ -104,7 +111,7 @@ def draw_picture(
     choice: PhotoChoice,
     report: Report,
 ) -> None:
-    """Open a photo once more, now at a size worth looking at, and write the picture of a result on it."""
+    """Open a photo once more, now at a size worth looking at, and draw a result on it."""
     try:
         drawn = picture(choice.open(file, DRAWN_SIDE), result)
     except PhotoError as error:  # it was fine when it was looked at, so somebody changed it
@@ -118,7 +125,8 @@ def save_picture(picture: Image.Image, path: Path, report: Report) -> None:
     encoded = BytesIO()
     picture.save(encoded, FORMATS[path.suffix.lower()])
     try:
-        write_bytes(path, encoded.getvalue())  # a view could outlive the buffer: Python 3.13 complains
+        # A view could outlive the buffer: Python 3.13 complains
+        write_bytes(path, encoded.getvalue())
     except OSError as error:
         report.failure(str(path), f"the picture could not be written: {error.strerror}")
 
@@ -126,10 +134,13 @@ def save_picture(picture: Image.Image, path: Path, report: Report) -> None:
 def _folder(draw: str, photos: int) -> Path:
     folder = Path(draw)
     if os.path.lexists(folder) and not folder.is_dir():
-        raise ConfigError(f"--draw {printable(draw)}: is a file; with many photos --draw names a folder")
+        raise ConfigError(
+            f"--draw {printable(draw)}: is a file; with many photos --draw names a folder"
+        )
     if folder.suffix.lower() in FORMATS and not folder.is_dir():
         raise ConfigError(
-            f"--draw {printable(draw)}: names one picture, but there may be many (found {photos}); name a folder"
+            f"--draw {printable(draw)}: names one picture, but there may be many (found {photos}); "
+            "name a folder"
         )
     return folder
 
@@ -138,13 +149,14 @@ def _file(draw: str) -> Path:
     path = Path(draw)
     if path.suffix.lower() not in FORMATS:
         raise ConfigError(
-            f"--draw {printable(draw)!r}: expected a file that ends in {', '.join(FORMATS)}, or a folder that exists"
+            f"--draw {printable(draw)!r}: expected a file that ends in {', '.join(FORMATS)}, "
+            "or a folder that exists"
         )
     return path
 
 
 def _names(photos: Sequence[Path]) -> dict[Path, str]:
-    """A picture's file name for each photo, all different, also where upper and lower case are one."""
+    """A picture's file name for each photo, all different, even where case does not count."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for photo in photos:
@@ -160,12 +172,18 @@ def _names(photos: Sequence[Path]) -> dict[Path, str]:
 
 
 def _spare_photos(pictures: dict[Path, Path], chosen: bool) -> None:
-    """No picture may replace a photo that was given; nor any file beside one, unless somebody chose its name."""
+    """No picture may replace a photo that was given.
+
+    Nor any file beside one, unless somebody chose its name.
+    """
     photos, folders = identities(pictures), identities(photo.parent for photo in pictures)
     for picture in pictures.values():
         if identities([picture]) & photos:
-            raise ConfigError(f"--draw would replace the photo {printable(str(picture))}; choose another place")
+            raise ConfigError(
+                f"--draw would replace the photo {printable(str(picture))}; choose another place"
+            )
         if not chosen and os.path.lexists(picture) and identities([picture.parent]) & folders:
             raise ConfigError(
-                f"--draw would replace {printable(str(picture))}, which lies beside the photos; choose another folder"
+                f"--draw would replace {printable(str(picture))}, which lies beside the photos; "
+                "choose another folder"
             )

@@ -1,5 +1,7 @@
-"""The photos that a command is given: found, opened and looked at a few at a time, broken ones named and left out, in
-order; and for each of them a result, printed, and perhaps a picture.
+"""The photos that a command is given, and a result for each of them.
+
+They are found, opened and looked at a few at a time, broken ones named and left out, in order; each
+result is printed, and perhaps a picture.
 """
 
 from __future__ import annotations
@@ -82,7 +84,9 @@ def for_each_photo(
     to_json: Callable[[Any], dict[str, Any]] = methodcaller("to_json"),
     saving: Saving = _saving_nothing,
 ) -> None:
-    """Photos in, a result and perhaps a picture out for each, in order; broken ones are named and left out.
+    """Photos in, a result and perhaps a picture out for each, in order.
+
+    Broken ones are named and left out.
 
     Args:
         given: the arguments that name photos and folders.
@@ -115,17 +119,24 @@ def for_each_photo(
         report.summary(inputs, "inputs")
 
 
-def find_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS) -> list[Path]:
-    """The photos that the arguments name, in order; folders searched. What names none is reported as failed.
+def find_inputs(
+    given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS
+) -> list[Path]:
+    """The photos that the arguments name, in order; folders searched.
 
-    A photo that is named twice is there twice: as many results as a program asked for.
+    What names none is reported as failed. A photo that is named twice is there twice: as many
+    results as a program asked for.
     """
     return [photo for found in search_inputs(given, report, choice) for photo in found.photos]
 
 
-def search_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS) -> list[FoundPhotos]:
-    """What each argument names, as `find_inputs`. Folders that cannot be read are reported as failed, each for itself,
-    and what was passed over is said once for all arguments.
+def search_inputs(
+    given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS
+) -> list[FoundPhotos]:
+    """What each argument names, as `find_inputs`.
+
+    Folders that cannot be read are reported as failed, each for itself, and what was passed over is
+    said once for all arguments.
 
     Raises:
         ConfigError: if a pattern to exclude is empty.
@@ -134,7 +145,9 @@ def search_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = AL
 
     exclude = choice.exclude or ()
     if not all(pattern.strip("/") for pattern in exclude):
-        raise ConfigError("--exclude: expected a name or a pattern of names, found an empty one; leave it out")
+        raise ConfigError(
+            "--exclude: expected a name or a pattern of names, found an empty one; leave it out"
+        )
     searched = []
     for name in given:
         if not name:
@@ -148,11 +161,16 @@ def search_inputs(given: Sequence[str], report: Report, choice: PhotoChoice = AL
 
 
 def look_at(
-    model: Model, files: Sequence[Path], report: Report, choice: PhotoChoice = ALL_PHOTOS, extra: bool = False
+    model: Model,
+    files: Sequence[Path],
+    report: Report,
+    choice: PhotoChoice = ALL_PHOTOS,
+    extra: bool = False,
 ) -> Iterator[list[tuple[Path, Regions]]]:
-    """The regions of each photo that can be opened, in batches as they are ready; `extra` as of `Model.look`.
+    """The regions of each photo that can be opened, in batches as they are ready.
 
-    However many files there are, and however large their photos, only a batch at the network's size is in memory.
+    `extra` as of `Model.look`. However many files there are, and however large their photos, only a
+    batch at the network's size is in memory.
     """
     from regiontalk.vision.session import BATCH
 
@@ -180,8 +198,15 @@ def _open(file: Path, size: int, report: Report, choice: PhotoChoice) -> Photo |
 def _say_what_was_passed_over(searched: Sequence[FoundPhotos], report: Report) -> None:
     kinds = sum((found.other_kinds for found in searched), Counter["OtherKind"]())
     for kind, count in sorted(kinds.items(), key=lambda each: each[0].name):
-        report.note(f"{count} {kind.name} photo{'' if count == 1 else 's'} passed over: {kind.advice}")
-    folders = list(dict.fromkeys(str(folder) for found in searched for folder in found.system_folders))
+        report.note(
+            f"{count} {kind.name} photo{'' if count == 1 else 's'} passed over: {kind.advice}"
+        )
+    folders = list(
+        dict.fromkeys(str(folder) for found in searched for folder in found.system_folders)
+    )
     if folders:
         more = f" and {len(folders) - _NAMED} more" if len(folders) > _NAMED else ""
-        report.note(f"passed over {', '.join(folders[:_NAMED])}{more}: not a folder for photos; name it to search it")
+        report.note(
+            f"passed over {', '.join(folders[:_NAMED])}{more}: not a folder for photos; "
+            "name it to search it"
+        )

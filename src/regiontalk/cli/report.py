@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 class PageOptions:
     """What the page is like."""
 
-    title: Annotated[str | None, typer.Option("--title", metavar="TEXT", help="The page's heading.")] = None
+    title: Annotated[
+        str | None, typer.Option("--title", metavar="TEXT", help="The page's heading.")
+    ] = None
     max_side: Annotated[
         int,
         typer.Option(
@@ -38,13 +40,18 @@ class PageOptions:
             min=64,
             max=8192,
             metavar="PIXELS",
-            help=f"Photos' long side in the file, at most; an evaluation's never have more than {EXAMPLE_SIDE}.",
+            help="Photos' long side in the file, at most; an evaluation's never have more than "
+            f"{EXAMPLE_SIDE}.",
         ),
     ] = 1024
     max_size: Annotated[
         float,
         typer.Option(
-            "--max-size", min=0.5, max=2000, metavar="MB", help="Size of the file, at most; photos shrink to fit."
+            "--max-size",
+            min=0.5,
+            max=2000,
+            metavar="MB",
+            help="Size of the file, at most; photos shrink to fit.",
         ),
     ] = 50
 
@@ -63,13 +70,19 @@ class PhotoPageOptions:
         typer.Option(
             "--sentences",
             metavar="FILE",
-            help="Tie a sentence to each photo: as many lines as photos, in order, or one line for all.",
+            help="Tie a sentence to each photo: as many lines as photos, in order, "
+            "or one line for all.",
         ),
     ] = None
     beta: Annotated[
-        float | None, typer.Option("--beta", metavar="BETA", help="As in align: where the slider starts; the pack's.")
+        float | None,
+        typer.Option(
+            "--beta", metavar="BETA", help="As in align: where the slider starts; the pack's."
+        ),
     ] = None
-    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N photos.")] = None
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, metavar="N", help="Only the first N photos.")
+    ] = None
     exclude: ExcludeOption = None
 
 
@@ -94,7 +107,10 @@ def report(
         str, typer.Option("-o", "--output", metavar="OUT.html", help="The file to write.")
     ] = "report.html",
     split: Annotated[
-        str | None, typer.Option("--split", help="The part of the captioned photos; test, or all of a plain folder.")
+        str | None,
+        typer.Option(
+            "--split", help="The part of the captioned photos; test, or all of a plain folder."
+        ),
     ] = None,
     page: PageOptions,
     shown: PhotoPageOptions,
@@ -104,9 +120,9 @@ def report(
 ) -> None:
     """Write photos, or an evaluation, into one HTML page.
 
-    It shows what was found in each photo, or how well a pack does. The file holds all it needs: it works without a
-    network, and can be sent and published. Photos are made smaller and lose their metadata (place, time); folders'
-    names are left out.
+    It shows what was found in each photo, or how well a pack does. The file holds all it needs: it
+    works without a network, and can be sent and published. Photos are made smaller and lose their
+    metadata (place, time); folders' names are left out.
 
     Examples:
 
@@ -123,7 +139,11 @@ def report(
             refuse(flags(shown), "with --evaluation")
             folder = _one(photos)
             data = folder, _part(Path(folder), split)
-            _finish(evaluation_report(data, measured, page, (beam, options.max_pixels), load, console), target, console)
+            _finish(
+                evaluation_report(data, measured, page, (beam, options.max_pixels), load, console),
+                target,
+                console,
+            )
             return
         refuse(flags(measured), "without --evaluation")
         choice = PhotoChoice(shown.exclude, options.max_pixels)
@@ -168,13 +188,18 @@ def _photos_page(
             alignment, remark = _align(model, looked, asked[place], search[1], console)
             entry = Entry(names[place], description, alignment, remark)
             _add(pages, entry, partial(choice.open, file, page.max_side), page.max_side, console)
-    return pages.html(page.title or photo_count(len(pages)), made_with(model)) if len(pages) else None
+    return (
+        pages.html(page.title or photo_count(len(pages)), made_with(model)) if len(pages) else None
+    )
 
 
 def _align(
     model: Model, looked: Regions, asked: _Asked, beta: float | None, console: Report
 ) -> tuple[Alignment | None, str]:
-    """The alignment of a photo with its sentence, if it has one and the pack knows a word of it; and a remark."""
+    """The alignment of a photo with its sentence, if it has one and the pack knows a word of it.
+
+    And a remark.
+    """
     if asked.sentence is None:
         return None, ""
     try:
@@ -184,7 +209,9 @@ def _align(
         return None, f"Not tied to the photo, for lack of a known word: {asked.sentence}"
 
 
-def _add(pages: PhotoReport, entry: Entry, again: Callable[[], Photo], max_side: int, console: Report) -> None:
+def _add(
+    pages: PhotoReport, entry: Entry, again: Callable[[], Photo], max_side: int, console: Report
+) -> None:
     """Opens a photo once more, now at a size worth looking at."""
     from regiontalk.report.pictures import data_url
 
@@ -199,7 +226,10 @@ def _add(pages: PhotoReport, entry: Entry, again: Callable[[], Photo], max_side:
 
 def _one(given: Sequence[str]) -> str:
     if len(given) != 1 or not given[0]:
-        raise ConfigError(f"--evaluation: expected one folder or file of captioned photos, found {len(given)} names")
+        raise ConfigError(
+            "--evaluation: expected one folder or file of captioned photos, "
+            f"found {len(given)} names"
+        )
     return given[0]
 
 
@@ -215,25 +245,39 @@ def _load(target: Path, options: ModelOptions) -> Model:
 
 
 def _asked(
-    given: Sequence[str], sentences: str | None, split: str | None, choice: PhotoChoice, console: Report
+    given: Sequence[str],
+    sentences: str | None,
+    split: str | None,
+    choice: PhotoChoice,
+    console: Report,
 ) -> list[_Asked]:
     """The photos that are named, or those of a captioned dataset, with their sentences."""
     if len(given) == 1 and given[0]:
         dataset = _dataset(Path(given[0]), split)
         if dataset is not None:
             if sentences is not None:
-                raise ConfigError("--sentences: these photos have captions of their own; leave it out")
+                raise ConfigError(
+                    "--sentences: these photos have captions of their own; leave it out"
+                )
             return [_Asked(photo.file, photo.captions[0]) for photo in dataset.photos]
     if split is not None:
-        raise ConfigError(f"--split {printable(split)}: only captioned photos have splits; see docs/data_formats.md")
+        raise ConfigError(
+            f"--split {printable(split)}: only captioned photos have splits; "
+            "see docs/data_formats.md"
+        )
     files = find_inputs(given, console, choice)
     if sentences is None:
         return [_Asked(file) for file in files]
-    return [_Asked(file, line) for file, line in zip(files, _lines(sentences, len(files)), strict=True)]
+    return [
+        _Asked(file, line) for file, line in zip(files, _lines(sentences, len(files)), strict=True)
+    ]
 
 
 def _dataset(path: Path, split: str | None) -> Dataset | None:
-    """The captioned photos at a path; None if it is no dataset but a photo or a folder of photos."""
+    """The captioned photos at a path.
+
+    None if it is no dataset but a photo or a folder of photos.
+    """
     from regiontalk.data import read_dataset
     from regiontalk.data.folder import holds_captions
 
@@ -241,7 +285,10 @@ def _dataset(path: Path, split: str | None) -> Dataset | None:
 
 
 def _part(path: Path, split: str | None) -> str:
-    """The split that is meant: where none is named "test", but all of a plain folder, or of a file without splits."""
+    """The split that is meant where none is named: "test".
+
+    But all of a plain folder, or of a file without splits.
+    """
     from regiontalk.data.caption_formats import is_captions_file
     from regiontalk.data.folder import is_captioned_folder, is_flickr8k, read_captions
 
@@ -264,8 +311,9 @@ def _lines(file: str, photos: int) -> list[str | None]:
         lines *= photos
     if len(lines) != photos:
         raise ConfigError(
-            f"--sentences {printable(file)}: expected a line for each of the {photo_count(photos)}, or one for all, "
-            f"found {len(lines)}. Leave the line of a photo without a sentence empty"
+            f"--sentences {printable(file)}: expected a line for each of the "
+            f"{photo_count(photos)}, or one for all, found {len(lines)}. Leave the line of a photo "
+            "without a sentence empty"
         )
     return [line.strip() or None for line in lines]
 
@@ -279,4 +327,6 @@ def _target(output: str) -> Path:
 
 def _spare_photos(target: Path, asked: Sequence[_Asked]) -> None:
     if identities([target]) & identities(each.file for each in asked):
-        raise ConfigError(f"-o would replace the photo {printable(str(target))}; choose another name")
+        raise ConfigError(
+            f"-o would replace the photo {printable(str(target))}; choose another name"
+        )

@@ -1,4 +1,7 @@
-"""`regiontalk report --evaluation`: how well a pack does, as one HTML page with numbers, hits and failures."""
+"""`regiontalk report --evaluation`: how well a pack does, as one HTML page.
+
+It has numbers, hits and failures.
+"""
 
 from __future__ import annotations
 
@@ -33,23 +36,38 @@ class EvaluationOptions:
 
     evaluation: Annotated[
         bool,
-        typer.Option("--evaluation", help="Measure the pack on captioned photos; show numbers, hits and failures."),
+        typer.Option(
+            "--evaluation",
+            help="Measure the pack on captioned photos; show numbers, hits and failures.",
+        ),
     ] = False
     examples: Annotated[
-        int | None, typer.Option("--examples", min=1, max=100, metavar="N", help="With --evaluation: of each kind; 8.")
+        int | None,
+        typer.Option(
+            "--examples", min=1, max=100, metavar="N", help="With --evaluation: of each kind; 8."
+        ),
     ] = None
     boxes: Annotated[
         str | None,
-        typer.Option("--boxes", metavar="DATA", help="With --evaluation: also ground words in these boxes."),
+        typer.Option(
+            "--boxes", metavar="DATA", help="With --evaluation: also ground words in these boxes."
+        ),
     ] = None
-    boxes_split: Annotated[str | None, typer.Option("--boxes-split", help="The part of the boxes; all.")] = None
+    boxes_split: Annotated[
+        str | None, typer.Option("--boxes-split", help="The part of the boxes; all.")
+    ] = None
     boxes_photos: Annotated[
-        str | None, typer.Option("--boxes-photos", metavar="FOLDER", help="Where the photos of the boxes lie.")
+        str | None,
+        typer.Option("--boxes-photos", metavar="FOLDER", help="Where the photos of the boxes lie."),
     ] = None
     boxes_every: Annotated[
         int | None,
         typer.Option(
-            "--boxes-every", min=1, max=1_000_000, metavar="N", help="Of these by name, the first, every N-th on."
+            "--boxes-every",
+            min=1,
+            max=1_000_000,
+            metavar="N",
+            help="Of these by name, the first, every N-th on.",
         ),
     ] = None
     sampling: Sampling
@@ -83,7 +101,11 @@ def evaluation_report(
     from regiontalk.report.examples import Album
     from regiontalk.report.page import made_with
 
-    reporting, examples, (beam, max_pixels) = asked.sampling.reporting(), asked.examples or EXAMPLES, how
+    reporting, examples, (beam, max_pixels) = (
+        asked.sampling.reporting(),
+        asked.examples or EXAMPLES,
+        how,
+    )
     dataset = read_dataset(*data)
     boxed = _boxes(asked, max_pixels)
     each = _room(page, examples, dataset, None if boxed is None else boxed[0])
@@ -98,13 +120,15 @@ def evaluation_report(
     made = evaluation_page(heading, found, album, examples, made_with(model))
     if len(made) > page.most_bytes:
         raise ConfigError(
-            f"--max-size {page.max_size:g}: the report would have {len(made) / 1e6:.1f} megabytes. Take fewer "
-            "--examples, or allow more"
+            f"--max-size {page.max_size:g}: the report would have {len(made) / 1e6:.1f} megabytes. "
+            "Take fewer --examples, or allow more"
         )
     return made
 
 
-def _room(page: PageOptions, examples: int, dataset: Dataset, boxed: BoxedDataset | Entities | None) -> int:
+def _room(
+    page: PageOptions, examples: int, dataset: Dataset, boxed: BoxedDataset | Entities | None
+) -> int:
     """The characters that each picture of an evaluation may take: together half of the page.
 
     Raises:
@@ -115,29 +139,42 @@ def _room(page: PageOptions, examples: int, dataset: Dataset, boxed: BoxedDatase
     from regiontalk.report.pictures import LEAST_BYTES
 
     boxes = boxed.boxes if isinstance(boxed, Entities) else boxed
-    files = {photo.file for photo in dataset.photos} | {photo.file for photo in (boxes.photos if boxes else ())}
+    files = {photo.file for photo in dataset.photos} | {
+        photo.file for photo in (boxes.photos if boxes else ())
+    }
     pictures = min(pictures_shown(examples), len(files))  # each is in the page once
     each = page.most_bytes // 2 // pictures
     if each < LEAST_BYTES:
         needed = -(-2 * pictures * LEAST_BYTES // 1_000_000)
         raise ConfigError(
-            f"--max-size {page.max_size:g}: {pictures} photos do not fit into so many megabytes. Take fewer "
-            f"--examples, or allow {needed} megabytes"
+            f"--max-size {page.max_size:g}: {pictures} photos do not fit into so many megabytes. "
+            f"Take fewer --examples, or allow {needed} megabytes"
         )
     return each
 
 
-def _boxes(asked: EvaluationOptions, max_pixels: int | None) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None:
+def _boxes(
+    asked: EvaluationOptions, max_pixels: int | None
+) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None:
     """The boxes, if some are named, and how a signature says which of their photos take part."""
     if asked.boxes is None:
-        refuse({flag: value for flag, value in flags(asked).items() if flag.startswith("--boxes-")}, "without --boxes")
+        refuse(
+            {flag: value for flag, value in flags(asked).items() if flag.startswith("--boxes-")},
+            "without --boxes",
+        )
         return None
     split = asked.boxes_split or "all"
-    return BoxedData(asked.boxes, split=split, photos=asked.boxes_photos, every=asked.boxes_every).read(max_pixels)
+    return BoxedData(
+        asked.boxes, split=split, photos=asked.boxes_photos, every=asked.boxes_every
+    ).read(max_pixels)
 
 
 def _ground(
-    model: Model, boxed: BoxedDataset | Entities, chosen: dict[str, Any], reporting: Reporting, console: Report
+    model: Model,
+    boxed: BoxedDataset | Entities,
+    chosen: dict[str, Any],
+    reporting: Reporting,
+    console: Report,
 ) -> tuple[dict[str, Any], QueryLog]:
     from regiontalk.data import Entities
     from regiontalk.evaluation.grounding.run import SENTENCE, evaluate_classes, evaluate_phrases

@@ -44,17 +44,25 @@ class Query:
 
     sentence: Annotated[
         str | None,
-        typer.Argument(metavar="[SENTENCE]", help="What the photos should show, in quotes.", show_default=False),
+        typer.Argument(
+            metavar="[SENTENCE]", help="What the photos should show, in quotes.", show_default=False
+        ),
     ] = None
     region: Annotated[
-        str | None, typer.Option("--region", metavar="PHRASE", help="Rank boxes, not photos, by a phrase.")
+        str | None,
+        typer.Option("--region", metavar="PHRASE", help="Rank boxes, not photos, by a phrase."),
     ] = None
     like: Annotated[
-        str | None, typer.Option("--like", metavar="PHOTO", help="Search by a photo instead of a sentence.")
+        str | None,
+        typer.Option("--like", metavar="PHOTO", help="Search by a photo instead of a sentence."),
     ] = None
     sentences: Annotated[
         str | None,
-        typer.Option("--sentences", metavar="FILE", help="Rank the lines of this file by --like; needs no index."),
+        typer.Option(
+            "--sentences",
+            metavar="FILE",
+            help="Rank the lines of this file by --like; needs no index.",
+        ),
     ] = None
 
 
@@ -62,14 +70,24 @@ class Query:
 class Place:
     """Where is searched, and how thoroughly."""
 
-    index: Annotated[str | None, typer.Option("--index", metavar="DIR", help="The index's folder.")] = None
+    index: Annotated[
+        str | None, typer.Option("--index", metavar="DIR", help="The index's folder.")
+    ] = None
     qdrant: Annotated[
         str | None,
-        typer.Option("--qdrant", metavar="URL", help="Search there instead of in --index; see regiontalk index push."),
+        typer.Option(
+            "--qdrant",
+            metavar="URL",
+            help="Search there instead of in --index; see regiontalk index push.",
+        ),
     ] = None
     collection: Annotated[
         str | None,
-        typer.Option("--collection", metavar="NAME", help=f"With --qdrant: its collection; {DEFAULT_COLLECTION}."),
+        typer.Option(
+            "--collection",
+            metavar="NAME",
+            help=f"With --qdrant: its collection; {DEFAULT_COLLECTION}.",
+        ),
     ] = None
     candidates: Annotated[
         int | None,
@@ -77,7 +95,8 @@ class Place:
             "--candidates",
             min=1,
             metavar="N",
-            help="Faster on large indexes: score only N candidates exactly. May miss some; see index verify.",
+            help="Faster on large indexes: score only N candidates exactly. May miss some; "
+            "see index verify.",
         ),
     ] = None
 
@@ -88,51 +107,73 @@ class Conditions:
 
     path: Annotated[
         str | None,
-        typer.Option("--path", metavar="PATTERN", help="Only photos whose whole path matches, as '*/2024/*'."),
+        typer.Option(
+            "--path", metavar="PATTERN", help="Only photos whose whole path matches, as '*/2024/*'."
+        ),
     ] = None
     taken_from: Annotated[
-        str | None, typer.Option("--taken-from", metavar="YYYY-MM-DD", help="Only photos taken on this day or later.")
+        str | None,
+        typer.Option(
+            "--taken-from", metavar="YYYY-MM-DD", help="Only photos taken on this day or later."
+        ),
     ] = None
     taken_to: Annotated[
-        str | None, typer.Option("--taken-to", metavar="YYYY-MM-DD", help="Only photos taken on this day or earlier.")
+        str | None,
+        typer.Option(
+            "--taken-to", metavar="YYYY-MM-DD", help="Only photos taken on this day or earlier."
+        ),
     ] = None
     min_size: Annotated[
-        str | None, typer.Option("--min-size", metavar="WxH", help="Only photos of at least so many pixels.")
+        str | None,
+        typer.Option("--min-size", metavar="WxH", help="Only photos of at least so many pixels."),
     ] = None
     max_size: Annotated[
-        str | None, typer.Option("--max-size", metavar="WxH", help="Only photos of at most so many pixels.")
+        str | None,
+        typer.Option("--max-size", metavar="WxH", help="Only photos of at most so many pixels."),
     ] = None
 
 
 def search(
     *,
     query: Query,
-    k: Annotated[int, typer.Option("-k", min=1, max=1_000_000, metavar="N", help="How many results.")] = 20,
+    k: Annotated[
+        int, typer.Option("-k", min=1, max=1_000_000, metavar="N", help="How many results.")
+    ] = 20,
     place: Place,
     conditions: Conditions,
     boxes: Annotated[
         bool,
         typer.Option(
             "--boxes",
-            help="Show boxes too: of a sentence each phrase's; of a --region all, not the best of each photo.",
+            help="Show boxes too: of a sentence each phrase's; "
+            "of a --region all, not the best of each photo.",
         ),
     ] = False,
     min_sure: Annotated[
         float,
-        typer.Option("--min-sure", min=0, max=1, metavar="P", help="Of words: only what is at least so sure, 0 to 1."),
+        typer.Option(
+            "--min-sure",
+            min=0,
+            max=1,
+            metavar="P",
+            help="Of words: only what is at least so sure, 0 to 1.",
+        ),
     ] = 0.0,
     draw: Annotated[
-        str | None, typer.Option("--draw", metavar="DIR", help="Also write a picture of each result into this folder.")
+        str | None,
+        typer.Option(
+            "--draw", metavar="DIR", help="Also write a picture of each result into this folder."
+        ),
     ] = None,
     as_json: JsonOption = False,
     options: ModelOptions,
 ) -> None:
     """Find photos and boxes by words or by a photo.
 
-    A line for each result: rank, how sure it is, file. Photos are ranked by the sum over the sentence's words of their
-    best box, less what they score with sentences in general if the pack can tell, or by their likeness to a photo, 1 at
-    the most.
-    --taken-from and --taken-to find only photos whose EXIF data has a date. --json prints every box without --boxes.
+    A line for each result: rank, how sure it is, file. Photos are ranked by the sum over the
+    sentence's words of their best box, less what they score with sentences in general if the pack
+    can tell, or by their likeness to a photo, 1 at the most. --taken-from and --taken-to find only
+    photos whose EXIF data has a date. --json prints every box without --boxes.
 
     Examples:
 
@@ -150,11 +191,15 @@ def search(
             others["--min-sure"] = min_sure or None
             refuse(others, "where --sentences ranks the lines of a file by one photo")
         if query.like is None and draw is None:
-            refuse({"--max-pixels": options.max_pixels}, "without --like or --draw: no photo is opened")
+            refuse(
+                {"--max-pixels": options.max_pixels}, "without --like or --draw: no photo is opened"
+            )
         _refuse_unused(query, place, boxes, as_json)
         where, model = _where(conditions), options.load()
         if query.sentences is not None and query.like is not None:
-            _print(_sentences_by_photo(model, query.sentences, query.like, k, report), as_json, report)
+            _print(
+                _sentences_by_photo(model, query.sentences, query.like, k, report), as_json, report
+            )
             return
         pictures = _Pictures(draw, PhotoChoice(max_pixels=options.max_pixels), report)
         with _engine(place, model, options.threads) as engine:
@@ -179,13 +224,20 @@ def _check_query(query: Query, place: Place) -> None:
     given = [name for name, value in asked.items() if value is not None]
     if len(given) != 1:
         found = " and ".join(given) or "nothing"
-        raise ConfigError(f"search for a SENTENCE, a --region or what is --like a photo: one of them, found {found}")
+        raise ConfigError(
+            "search for a SENTENCE, a --region or what is --like a photo: "
+            f"one of them, found {found}"
+        )
     if query.sentences is not None and query.like is None:
-        raise ConfigError("--sentences ranks the lines of a file by a photo: name the photo with --like")
+        raise ConfigError(
+            "--sentences ranks the lines of a file by a photo: name the photo with --like"
+        )
     if place.index is not None and place.qdrant is not None:
         raise ConfigError("--index and --qdrant: search in one of them")
     if query.sentences is None and place.index is None and place.qdrant is None:
-        raise ConfigError("--index is missing: name the folder of an index; regiontalk index add makes one")
+        raise ConfigError(
+            "--index is missing: name the folder of an index; regiontalk index add makes one"
+        )
 
 
 def _refuse_unused(query: Query, place: Place, boxes: bool, as_json: bool) -> None:
@@ -215,7 +267,10 @@ def _where(conditions: Conditions) -> Where:
 
 
 def _say_how_many(engine: Engine, where: Where) -> None:
-    """How many photos there are to search in, if not all or none: an empty answer alone would not say why."""
+    """How many photos there are to search in, if not all or none.
+
+    An empty answer alone would not say why.
+    """
     from regiontalk.search.filters import EVERYTHING
 
     photos = engine.matching(EVERYTHING)
@@ -244,7 +299,9 @@ def _size(flag: str, size: str | None) -> tuple[int, int] | None:
         return None
     width, by, height = size.lower().partition("x")
     if not (by and width.isascii() and height.isascii() and width.isdigit() and height.isdigit()):
-        raise ConfigError(f"{flag} {printable(size)!r}: expected width and height in pixels, like 800x600")
+        raise ConfigError(
+            f"{flag} {printable(size)!r}: expected width and height in pixels, like 800x600"
+        )
     if max(len(width), len(height)) > 9:
         raise ConfigError(f"{flag} {printable(size)!r}: no photo is so large")
     return int(width), int(height)
@@ -271,7 +328,10 @@ def _engine(place: Place, model: Model, threads: int | None) -> Iterator[Engine]
 
 
 def _sure(found: Iterable[Result], least: float) -> Iterator[Result]:
-    """Those results that are as sure as asked, or found by their texts alone; says so if none fits well."""
+    """Those results that are as sure as asked, or found by their texts alone.
+
+    Says so if none fits well.
+    """
     from regiontalk.alignment.certainty import UNLIKELY
 
     best, by_text = None, False
@@ -297,7 +357,10 @@ def _found(
     boxes: bool,
     pictures: _Pictures,
 ) -> Iterable[Shown]:
-    """Photos by a sentence or a photo, or boxes by a phrase, `once` the best of each photo; says what is unknown."""
+    """Photos by a sentence or a photo, or boxes by a phrase, `once` the best of each photo.
+
+    Says what is unknown.
+    """
     from regiontalk.search.finder import Finder
 
     finder = Finder(model, engine)
@@ -312,7 +375,9 @@ def _found(
     return _by_words(_sure(finder.boxes(read, *ask, once=once), min_sure), boxes, pictures)
 
 
-def _by_words(found: Iterable[FoundPhoto | FoundBox], boxes: bool, pictures: _Pictures) -> Iterable[Shown]:
+def _by_words(
+    found: Iterable[FoundPhoto | FoundBox], boxes: bool, pictures: _Pictures
+) -> Iterable[Shown]:
     from regiontalk.cli.text import result_line, result_text
     from regiontalk.drawing import draw_alignment
 
@@ -331,16 +396,23 @@ def _by_photo(found: Iterable[FoundPhoto], pictures: _Pictures) -> Iterable[Show
         yield result_line(each, digits=3), each.to_json()
 
 
-def _sentences_by_photo(model: Model, file: str, like: str, k: int, report: Report) -> Iterable[Shown]:
+def _sentences_by_photo(
+    model: Model, file: str, like: str, k: int, report: Report
+) -> Iterable[Shown]:
     from regiontalk.cli.text import ranked
     from regiontalk.search.finder import rank_sentences
 
     lines = read_sentences(file, report)
     (looked,) = model.look(like)
     read = model.read([text for _, text in lines])
-    for rank, (place, score) in enumerate(rank_sentences(looked, read, k, model.score_kind), start=1):
+    for rank, (place, score) in enumerate(
+        rank_sentences(looked, read, k, model.score_kind), start=1
+    ):
         number, text = lines[place]
-        yield ranked(rank, f"{score:.2f}", text), {"rank": rank, "line": number, "sentence": text, "score": score}
+        yield (
+            ranked(rank, f"{score:.2f}", text),
+            {"rank": rank, "line": number, "sentence": text, "score": score},
+        )
 
 
 class _Pictures:
@@ -353,9 +425,17 @@ class _Pictures:
             raise ConfigError(f"--draw {printable(str(draw))}: is a file; name a folder")
 
     def save(
-        self, found: FoundPhoto | FoundBox, picture: Callable[[Photo, Any], Image.Image], result: Alignment | Regions
+        self,
+        found: FoundPhoto | FoundBox,
+        picture: Callable[[Photo, Any], Image.Image],
+        result: Alignment | Regions,
     ) -> None:
-        """Writes the picture of a photo that was found. What cannot be opened any more is reported."""
+        """Writes the picture of a photo that was found.
+
+        What cannot be opened any more is reported.
+        """
         if self._folder is not None:
             name = fitting_name(f"{found.rank:03}-{Path(found.file).stem}", ".png")
-            draw_picture(found.file, self._folder / name, picture, result, self._choice, self._report)
+            draw_picture(
+                found.file, self._folder / name, picture, result, self._choice, self._report
+            )

@@ -19,20 +19,36 @@ _EXTRA = ("fastapi", "uvicorn", "h11", "starlette", "pydantic", "python_multipar
 
 def serve(
     index: Annotated[
-        str | None, typer.Option("--index", metavar="DIR", help="Also search this index; see regiontalk index add.")
+        str | None,
+        typer.Option(
+            "--index", metavar="DIR", help="Also search this index; see regiontalk index add."
+        ),
     ] = None,
     host: Annotated[
-        str, typer.Option("--host", metavar="HOST", help="Where to listen; only this machine reaches 127.0.0.1.")
+        str,
+        typer.Option(
+            "--host", metavar="HOST", help="Where to listen; only this machine reaches 127.0.0.1."
+        ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65_535, metavar="N", help="Where to listen; 0 for any that is free.")
+        int,
+        typer.Option(
+            "--port",
+            min=0,
+            max=65_535,
+            metavar="N",
+            help="Where to listen; 0 for any that is free.",
+        ),
     ] = 8000,
     pack: PackOption = None,
     threads: ThreadsOption = None,
     max_pixels: MaxPixelsOption = None,
     behind_proxy: Annotated[
         bool,
-        typer.Option("--behind-proxy", help="All clients come through one address: let it have all places, not half."),
+        typer.Option(
+            "--behind-proxy",
+            help="All clients come through one address: let it have all places, not half.",
+        ),
     ] = False,
 ) -> None:
     """Open a page to look at photos with, and a JSON API.
@@ -61,10 +77,17 @@ def serve(
             if not local:
                 _warn(listening, index)
             pixels = DEFAULTS.pixels if max_pixels is None else max_pixels
-            limits = replace(DEFAULTS, pixels=pixels, address_share=1.0 if behind_proxy else DEFAULTS.address_share)
+            limits = replace(
+                DEFAULTS,
+                pixels=pixels,
+                address_share=1.0 if behind_proxy else DEFAULTS.address_share,
+            )
             with Service(model, finder, limits) as service:
                 app = create_app(service, server.names(listening, host) if local else None)
-                report.result(f"RegionTalk is at {server.url(listening, host)} (API at /docs). Ctrl-C stops it.")
+                report.result(
+                    f"RegionTalk is at {server.url(listening, host)} (API at /docs). "
+                    "Ctrl-C stops it."
+                )
                 server.serve(app, listening, service.limits)
 
 
@@ -74,13 +97,16 @@ def _require_extra() -> None:
         for module in _EXTRA:
             __import__(module)
     except ImportError as error:
-        raise ConfigError(f"serve needs {error.name}. Install it with: pip install 'regiontalk[web]'") from None
+        raise ConfigError(
+            f"serve needs {error.name}. Install it with: pip install 'regiontalk[web]'"
+        ) from None
 
 
 def _warn(listening: socket.socket, index: str | None) -> None:
     """What it means to listen to more than this machine."""
     photos = " and sees the photos of the index with their paths" if index is not None else ""
     warn_user(
-        f"listening on {printable(str(listening.getsockname()[0]))}: anybody who reaches it can upload photos{photos}. "
-        "There is no password and no encryption; use --host 127.0.0.1 to keep it to this machine"
+        f"listening on {printable(str(listening.getsockname()[0]))}: anybody who reaches it can "
+        f"upload photos{photos}. There is no password and no encryption; use --host 127.0.0.1 to "
+        "keep it to this machine"
     )

@@ -17,19 +17,33 @@ if TYPE_CHECKING:
 
 PhotosArgument = Annotated[
     str,
-    typer.Argument(metavar="PHOTOS", help="A folder of captioned photos, or a file of captions beside its photos."),
+    typer.Argument(
+        metavar="PHOTOS",
+        help="A folder of captioned photos, or a file of captions beside its photos.",
+    ),
 ]
-OutputOption = Annotated[str, typer.Option("-o", "--output", metavar="FOLDER", help="The new pack's folder.")]
+OutputOption = Annotated[
+    str, typer.Option("-o", "--output", metavar="FOLDER", help="The new pack's folder.")
+]
 WorkOption = Annotated[
     str | None,
-    typer.Option("--work", metavar="FOLDER", help="Keep what is done so far here, and not in OUTPUT.work."),
+    typer.Option(
+        "--work", metavar="FOLDER", help="Keep what is done so far here, and not in OUTPUT.work."
+    ),
 ]
 EpochsOption = Annotated[
     int | None,
-    typer.Option("--epochs", min=1, max=10_000, metavar="N", help="Passes over the captions at most; 30 by default."),
+    typer.Option(
+        "--epochs",
+        min=1,
+        max=10_000,
+        metavar="N",
+        help="Passes over the captions at most; 30 by default.",
+    ),
 ]
 AnywayOption = Annotated[
-    bool, typer.Option("--anyway", help="Write the pack even if it is worse on the photos held out.")
+    bool,
+    typer.Option("--anyway", help="Write the pack even if it is worse on the photos held out."),
 ]
 
 _GOES_ON = "interrupted; the same command goes on where it was"
@@ -55,10 +69,11 @@ def teach(
 ) -> None:
     """Teach a pack the words of your captioned photos. Needs the extra 'train'.
 
-    The photos lie in any layout of captioned photos (docs/data_formats.md): captions.csv, texts or sidecars beside
-    them. New words, names and other languages too, enter the pack's vocabulary. One photo in ten, at least 20, or the
-    photos of the split dev, are held out: the pack is measured on them before and after, and is not written if it is
-    worse after. Interrupted, the same command goes on where it was.
+    The photos lie in any layout of captioned photos (docs/data_formats.md): captions.csv, texts or
+    sidecars beside them. New words, names and other languages too, enter the pack's vocabulary. One
+    photo in ten, at least 20, or the photos of the split dev, are held out: the pack is measured on
+    them before and after, and is not written if it is worse after. Interrupted, the same command
+    goes on where it was.
 
     Examples:
 
@@ -73,7 +88,11 @@ def teach(
         with needs_torch():
             from regiontalk.training.teach import TeachConfig
             from regiontalk.training.teach import teach as taught_by
-        given = {"epochs": epochs, "max_pixels": max_pixels, "work": None if work is None else Path(work)}
+        given = {
+            "epochs": epochs,
+            "max_pixels": max_pixels,
+            "work": None if work is None else Path(work),
+        }
         config = TeachConfig(
             data=Path(photos),
             output=Path(output),
@@ -91,7 +110,9 @@ def _print(taught: Taught, output: str, as_json: bool, report: Report) -> None:
         report.result(_text(taught))
     if taught.pack is None:
         worse = "; ".join(taught.worse)
-        report.failure(output, f"not written, worse on the photos held out: {worse}; --anyway writes it")
+        report.failure(
+            output, f"not written, worse on the photos held out: {worse}; --anyway writes it"
+        )
 
 
 def _text(taught: Taught) -> str:
@@ -100,7 +121,9 @@ def _text(taught: Taught) -> str:
 
     before, after = taught.before.numbers(), taught.after.numbers()
     rows = [["", "before", "after"]]
-    rows += [[title, f"{before[name]:.1f}", f"{after[name]:.1f}"] for name, title in _TITLES.items()]
+    rows += [
+        [title, f"{before[name]:.1f}", f"{after[name]:.1f}"] for name, title in _TITLES.items()
+    ]
     said = f"{taught.captions} caption{'' if taught.captions == 1 else 's'}"
     lines = [
         f"{photo_count(taught.photos)} with {said}, {len(taught.new_words)} new words; "
@@ -109,5 +132,7 @@ def _text(taught: Taught) -> str:
     ]
     if taught.pack is not None:
         pack = taught.pack
-        lines.append(f"{printable(str(pack.folder))}: pack {pack.settings.name}, sha256 {pack.checksum}")
+        lines.append(
+            f"{printable(str(pack.folder))}: pack {pack.settings.name}, sha256 {pack.checksum}"
+        )
     return "\n".join(lines)

@@ -1,4 +1,7 @@
-"""Results for people, as plain text; a table's last column, words, is folded to a terminal's width."""
+"""Results for people, as plain text.
+
+A table's last column, words, is folded to a terminal's width.
+"""
 
 from __future__ import annotations
 
@@ -36,13 +39,18 @@ def regions_text(regions: Regions) -> str:
 def description_text(description: Description) -> str:
     """The caption, then a line for each region."""
     regions = description.regions
-    found = zip(regions.boxes_xyxy[1:], regions.scores[1:], description.region_captions, strict=True)
+    found = zip(
+        regions.boxes_xyxy[1:], regions.scores[1:], description.region_captions, strict=True
+    )
     lines = [
-        folded(f"{_sure(score if caption.sure is None else caption.sure)} {_box(box)}  ", caption.text)
+        folded(
+            f"{_sure(score if caption.sure is None else caption.sure)} {_box(box)}  ", caption.text
+        )
         for box, score, caption in found
     ]
     caption = description.caption
-    unsure = f"  (unsure, {caption.sure:.0%})" if caption.is_unsure else ""  # more likely wrong than right
+    # More likely wrong than right
+    unsure = f"  (unsure, {caption.sure:.0%})" if caption.is_unsure else ""
     title = f"{_photo_line(regions)}\n{folded('  ', caption.text + unsure)}"
     return _with_table(title, f"{'sure':>6} {_BOX_TITLES}  region", lines)
 
@@ -50,13 +58,17 @@ def description_text(description: Description) -> str:
 def alignment_text(alignment: Alignment) -> str:
     """How sure it is, or the score, then a line for each phrase."""
     sentence = folded("  ", printable(alignment.sentence.text))
-    total = f"score {alignment.score:.2f}" if alignment.sure is None else f"sure {alignment.sure:.0%}"
+    total = (
+        f"score {alignment.score:.2f}" if alignment.sure is None else f"sure {alignment.sure:.0%}"
+    )
     title = f"{_photo_line(alignment.regions)}\n{sentence}\n  {total}"
     return _with_table(title, _phrase_titles(alignment), _phrase_lines(alignment))
 
 
 def unknown_words_text(sentence: Sentence, in_texts: Collection[str] = ()) -> str:
-    """Which words of a sentence nothing is known of, and what may have been meant; "" if all are known.
+    """Which words of a sentence nothing is known of, and what may have been meant.
+
+    "" if all are known.
 
     Args:
         in_texts: words that need not be known, since photos' texts have them.
@@ -87,7 +99,10 @@ def result_text(found: FoundPhoto | FoundBox) -> str:
     if found.entry.text:
         lines.append(folded(" " * 15, "text: " + _on_one_line(found.entry.text)))
     if found.alignment is not None:  # else a photo's text alone was found
-        lines += [f"{'':6}{_phrase_titles(found.alignment)}", *_phrase_lines(found.alignment, indent=6)]
+        lines += [
+            f"{'':6}{_phrase_titles(found.alignment)}",
+            *_phrase_lines(found.alignment, indent=6),
+        ]
     return "\n".join([*lines, ""])
 
 
@@ -102,7 +117,9 @@ def region_lengths_text(regions: Regions) -> str:
     for row in longest(found):
         note = "  whole photo" if row == WHOLE_PHOTO else ""
         objectness = f"{regions.scores[row]:>{len(_OBJECTNESS)}.2f}"
-        lines.append(f"{found[row]:>8.{places}f} {objectness} {_box(regions.boxes_xyxy[row])}{note}")
+        lines.append(
+            f"{found[row]:>8.{places}f} {objectness} {_box(regions.boxes_xyxy[row])}{note}"
+        )
     return _with_table(_photo_line(regions), f"{'length':>8} {_OBJECTNESS} {_BOX_TITLES}", lines)
 
 
@@ -115,22 +132,33 @@ def word_lengths_text(pack: str, words: Sequence[str], lengths: np.ndarray, k: i
     places = decimals(lengths)
     shown = [f"{length:.{places}f}" for length in lengths]
     digits = max(map(len, shown))
-    lists = [[f"{shown[row]:>{digits}}  {words[row]}" for row in rows(lengths, k)] for rows in (longest, shortest)]
+    lists = [
+        [f"{shown[row]:>{digits}}  {words[row]}" for row in rows(lengths, k)]
+        for rows in (longest, shortest)
+    ]
     width = max(map(len, (*lists[0], "longest"))) + 6
     pairs = [("longest", "shortest"), *zip(*lists, strict=True)]
-    title = f"{printable(pack)}: {len(words)} words, each read alone; median length {np.median(lengths):.{places}f}"
+    title = (
+        f"{printable(pack)}: {len(words)} words, each read alone; "
+        f"median length {np.median(lengths):.{places}f}"
+    )
     return "\n".join([title, *(f"  {left:<{width}}{right}" for left, right in pairs)])
 
 
 def columns(rows: list[list[str]]) -> list[str]:
     """Rows of a table, its cells flush right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [
+        "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
 
 
 def folded(cells: str, words: str) -> str:
-    """A row of a table whose last column is words: folded under itself where a terminal, or COLUMNS, is narrower; on
-    lines of their own where too little is left of it.
+    """A row of a table whose last column is words, folded under itself.
+
+    That is where a terminal, or COLUMNS, is narrower; on lines of their own where too little is
+    left of it.
 
     >>> print(folded("  1.50  ", "a black dog"))
       1.50  a black dog
@@ -153,7 +181,10 @@ def _phrase_titles(alignment: Alignment) -> str:
 
 def _phrase_lines(alignment: Alignment, indent: int = 0) -> list[str]:
     return [
-        folded(f"{'':{indent}}{_certainty(each, bool(alignment.word_sure))} {_place(each)}  ", _words(each, alignment))
+        folded(
+            f"{'':{indent}}{_certainty(each, bool(alignment.word_sure))} {_place(each)}  ",
+            _words(each, alignment),
+        )
         for each in alignment.phrases
     ]
 

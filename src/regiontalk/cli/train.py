@@ -14,7 +14,9 @@ from regiontalk.errors import ConfigError
 
 Config = TypeVar("Config")
 
-ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="A TOML file with the settings of the run.")]
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A TOML file with the settings of the run.")
+]
 
 _NEEDED = ("torch", "onnx", "onnxscript")
 _GOES_ON = "interrupted; the same command goes on from the last checkpoint"
@@ -23,7 +25,8 @@ train_app = typer.Typer(
     no_args_is_help=True,
     help="""Train the networks. Needs the extra 'train'.
 
-The vision network comes first, then the alignment and the captioners. A run that was stopped goes on where it was
+The vision network comes first, then the alignment and the captioners. A run that was stopped goes \
+on where it was
 when the same command is given again.
 
 Example:

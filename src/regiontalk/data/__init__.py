@@ -1,4 +1,7 @@
-"""Photos with captions or boxes from disk, and the store of region vectors. Nothing here needs PyTorch."""
+"""Photos with captions or boxes from disk, and the store of region vectors.
+
+Nothing here needs PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,21 @@ from typing import Literal, get_args
 from regiontalk.data.boxes import EVERYTHING, BoxedDataset, BoxedPhoto, Selection
 from regiontalk.data.caption_formats import SUFFIXES, is_json_lines
 from regiontalk.data.captions import CaptionedPhoto, Dataset
-from regiontalk.data.coco import is_coco_captions, is_karpathy, read_coco_captions, read_coco_instances, read_karpathy
+from regiontalk.data.coco import (
+    is_coco_captions,
+    is_karpathy,
+    read_coco_captions,
+    read_coco_instances,
+    read_karpathy,
+)
 from regiontalk.data.flickr30k_entities import Entities, is_entities, read_entities
-from regiontalk.data.folder import is_captioned_folder, is_flickr8k, read_captioned_file, read_flickr8k, read_folder
+from regiontalk.data.folder import (
+    is_captioned_folder,
+    is_flickr8k,
+    read_captioned_file,
+    read_flickr8k,
+    read_folder,
+)
 from regiontalk.data.region_captions import read_region_lines, read_visual_genome
 from regiontalk.data.region_store import RegionStore
 from regiontalk.data.region_writer import RegionStoreWriter
@@ -51,28 +66,33 @@ def read_dataset(path: str | Path, split: str) -> Dataset:
     """Reads captioned photos, whichever of the known layouts they are in.
 
     Args:
-        path: a folder like Flickr8k's (`images/`, `captions.csv`, `train.txt` and so on); a folder of photos with
-            `metadata.jsonl`, `metadata.csv` or `captions.csv` beside them, or with a text beside each; a folder of such
-            folders, each a split; or a file of captions: Karpathy's splits, the photos in the folder `images` beside it
-            or, without one, in the file's own folder; COCO's captions; or any other that `read_captioned_file` reads.
+        path: a folder like Flickr8k's (`images/`, `captions.csv`, `train.txt` and so on); a folder
+            of photos with `metadata.jsonl`, `metadata.csv` or `captions.csv` beside them, or with a
+            text beside each; a folder of such folders, each a split; or a file of captions:
+            Karpathy's splits, the photos in the folder `images` beside it or, without one, in the
+            file's own folder; COCO's captions; or any other that `read_captioned_file` reads.
         split: "train", "dev", "test" or another that the dataset has.
 
     Raises:
-        DataError: if the path holds none of these, the split is not in it, or photos and captions do not fit together.
+        DataError: if the path holds none of these, the split is not in it, or photos and captions
+            do not fit together.
     """
     path = Path(path)
     if path.is_file() and path.suffix.lower() in SUFFIXES:
         return _read_file(path, split)
     if not path.is_dir():
-        raise DataError(f"{path}: no such folder or JSON file, nor another file of captions; give captioned photos")
+        raise DataError(
+            f"{path}: no such folder or JSON file, nor another file of captions; "
+            "give captioned photos"
+        )
     if is_flickr8k(path):
         return read_flickr8k(path, split)
     if is_captioned_folder(path) or photo_files(path):
         return read_folder(path, split)
     raise DataError(
-        f"{path}: no captions found; expected captions.csv (image,caption), metadata.jsonl or metadata.csv beside the "
-        "photos or in folders of splits, a text beside each photo (photo.jpg.txt, photo.jpg.xmp), or the path of a "
-        "file of captions"
+        f"{path}: no captions found; expected captions.csv (image,caption), metadata.jsonl or "
+        "metadata.csv beside the photos or in folders of splits, a text beside each photo "
+        "(photo.jpg.txt, photo.jpg.xmp), or the path of a file of captions"
     )
 
 
@@ -97,10 +117,11 @@ def read_boxes(
     """Reads photos with boxes.
 
     Args:
-        path: a folder like Pascal VOC's or Flickr30k Entities', or a file: COCO instances, Visual Genome region
-            descriptions, or JSON Lines of boxes with captions.
+        path: a folder like Pascal VOC's or Flickr30k Entities', or a file: COCO instances, Visual
+            Genome region descriptions, or JSON Lines of boxes with captions.
         split: "all", or one that the data has.
-        image_folder: where the photos lie; None to look where the format has them. VOC's lie in its folder.
+        image_folder: where the photos lie; None to look where the format has them. VOC's lie in its
+            folder.
         selection: which photos take part.
         kind: the format; None to find out.
 
@@ -111,7 +132,10 @@ def read_boxes(
     kind = kind or find_format(path)
     if kind == "voc":
         if image_folder is not None:
-            raise DataError(f"{path}: photos in Pascal VOC's layout lie in its own folder; leave the other folder out")
+            raise DataError(
+                f"{path}: photos in Pascal VOC's layout lie in its own folder; "
+                "leave the other folder out"
+            )
         return read_voc(path, split, selection)
     if kind == "coco":
         return read_coco_instances(path, image_folder, split, selection)
@@ -134,16 +158,19 @@ def find_format(path: Path) -> BoxFormat:
         if is_voc(path):
             return "voc"
         raise DataError(
-            f"{path}: no boxes found; expected boxes.jsonl, Annotations and JPEGImages (Pascal VOC), "
-            "Sentences and Annotations (Flickr30k Entities), or the path of a JSON file"
+            f"{path}: no boxes found; expected boxes.jsonl, Annotations and JPEGImages (Pascal "
+            "VOC), Sentences and Annotations (Flickr30k Entities), or the path of a JSON file"
         )
     if path.suffix.lower() == ".jsonl":
         return "lines"
     content = read_json(path)
     if isinstance(content, dict) and {"images", "annotations", "categories"} <= set(content):
         return "coco"
-    if isinstance(content, list) and all(isinstance(each, dict) and "regions" in each for each in content):
+    if isinstance(content, list) and all(
+        isinstance(each, dict) and "regions" in each for each in content
+    ):
         return "visual-genome"
     raise DataError(
-        f"{path}: expected COCO's instances, Visual Genome's region descriptions, or JSON Lines of boxes (.jsonl)"
+        f"{path}: expected COCO's instances, Visual Genome's region descriptions, "
+        "or JSON Lines of boxes (.jsonl)"
     )

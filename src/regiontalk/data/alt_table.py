@@ -1,4 +1,7 @@
-"""A table of alternative texts as CSV for spreadsheets: rows are added, and what people made of it is kept."""
+"""A table of alternative texts as CSV for spreadsheets.
+
+Rows are added, and what people made of it is kept.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ _CONTROL = re.compile("[\0-\x1f\ud800-\udfff]")
 
 
 class AltRow(NamedTuple):
-    """A row: the photo's path from the table's folder on, its caption, its size in pixels, its regions' captions."""
+    """A row: path from the table's folder, caption, size in pixels, and regions' captions."""
 
     file: str
     caption: str
@@ -34,7 +37,13 @@ class AltRow(NamedTuple):
 
     def cells(self) -> dict[str, str]:
         """The cell of each of `COLUMNS`."""
-        values = (cell_of_name(self.file), self.caption, str(self.width), str(self.height), "; ".join(self.regions))
+        values = (
+            cell_of_name(self.file),
+            self.caption,
+            str(self.width),
+            str(self.height),
+            "; ".join(self.regions),
+        )
         return dict(zip(COLUMNS, values, strict=True))
 
 
@@ -62,7 +71,10 @@ class AltTable:
         return "" if row is None else row[self.heading.index(_TEXT)].strip()
 
     def put(self, new: AltRow, overwrite: bool = False) -> None:
-        """Adds a row, or fills the one of this photo; one that has a text only if that is to be overwritten."""
+        """Adds a row, or fills the one of this photo.
+
+        One that has a text only if that is to be overwritten.
+        """
         if not overwrite and self.text_of(new.file):
             return
         if new.file not in self._row_of:
@@ -74,14 +86,17 @@ class AltTable:
                 row[self.heading.index(column)] = cell
 
     def to_bytes(self) -> bytes:
-        """UTF-8 with a byte order mark, without which Excel takes it for something else; lines end as in RFC 4180.
+        """UTF-8 with a byte order mark, without which Excel takes it for something else.
 
-        All texts are in quotes, so that a program that separates cells elsewhere makes no formula of a part of one.
+        Lines end as in RFC 4180. All texts are in quotes, so that a program that separates cells
+        elsewhere makes no formula of a part of one.
         """
         stream = io.StringIO()
         csv.writer(stream, delimiter=self.delimiter).writerow(self.heading)
         writer = csv.writer(stream, delimiter=self.delimiter, quoting=csv.QUOTE_NONNUMERIC)
-        writer.writerows([int(cell) if _NUMBER.fullmatch(cell) else cell for cell in row] for row in self.rows)
+        writer.writerows(
+            [int(cell) if _NUMBER.fullmatch(cell) else cell for cell in row] for row in self.rows
+        )
         return stream.getvalue().encode("utf-8-sig")
 
 
@@ -89,8 +104,8 @@ def read_alt_table(file: Path) -> AltTable:
     """The table in a file; an empty one if there is none.
 
     Raises:
-        DataError: if the file cannot be read, is not UTF-8, not CSV, lacks the columns file and caption, has cells too
-            many or too few in a row, or two rows for a photo.
+        DataError: if the file cannot be read, is not UTF-8, not CSV, lacks the columns file and
+            caption, has cells too many or too few in a row, or two rows for a photo.
     """
     if not os.path.lexists(file):
         return AltTable()
@@ -99,8 +114,8 @@ def read_alt_table(file: Path) -> AltTable:
     heading, rows = [cell.strip() for cell in heading], [row for row in rows if row]
     if not {_NAME, _TEXT} <= set(heading) or repeated(heading):
         raise DataError(
-            f"{file}: expected a table with the columns {_NAME} and {_TEXT}, as describe --csv writes it, found "
-            f"{shown(heading)}; name another file"
+            f"{file}: expected a table with the columns {_NAME} and {_TEXT}, as describe --csv "
+            f"writes it, found {shown(heading)}; name another file"
         )
     for row in rows:
         if len(row) != len(heading):
@@ -108,7 +123,9 @@ def read_alt_table(file: Path) -> AltTable:
             raise DataError(f"{file}: the row that begins with {shown(row[0])} has {found}")
     twice = repeated([name_in_cell(row[heading.index(_NAME)]) for row in rows])
     if twice:
-        raise DataError(f"{file}: two rows for {shown(twice[0])}, expected one for each photo; remove one")
+        raise DataError(
+            f"{file}: two rows for {shown(twice[0])}, expected one for each photo; remove one"
+        )
     return AltTable(heading, rows, delimiter_of(text))
 
 
@@ -129,7 +146,9 @@ class AltTableFile:
         self._waiting: list[AltRow] = []
         self._folder = os.path.abspath(file.parent)
 
-    def add(self, photo: Path, caption: str, size: tuple[int, int], regions: tuple[str, ...]) -> bool:
+    def add(
+        self, photo: Path, caption: str, size: tuple[int, int], regions: tuple[str, ...]
+    ) -> bool:
         """Adds a photo's row; it is on the disk after `save`, which is called now and then.
 
         Args:
@@ -145,11 +164,14 @@ class AltTableFile:
         """
         name = _path_from(self._folder, photo)
         if _CONTROL.search(name):
-            raise DataError(f"{photo}: a name with characters that a table cannot hold; rename the photo")
+            raise DataError(
+                f"{photo}: a name with characters that a table cannot hold; rename the photo"
+            )
         if not self.overwrite and self._table.text_of(name):
             return False
         self._waiting.append(AltRow(name, caption, *size, regions))
-        if len(self._waiting) >= max(100, len(self._table.rows) // 10):  # so that much is written seldom
+        # So that much is written seldom
+        if len(self._waiting) >= max(100, len(self._table.rows) // 10):
             self.save()
         return True
 
@@ -170,7 +192,10 @@ class AltTableFile:
 
 
 def _path_from(folder: str, photo: Path) -> str:
-    """A photo's path as seen from a folder, with slashes; the whole path where there is no other."""
+    """A photo's path as seen from a folder, with slashes.
+
+    The whole path where there is no other.
+    """
     path = os.path.abspath(photo)
     with suppress(ValueError):  # on another drive
         path = os.path.relpath(path, folder)

@@ -1,7 +1,7 @@
 """Photos with boxes and what people said of each box, and what every reader of them shares.
 
-Boxes are `boxes_xyxy`: left, top, right, bottom in pixels of the upright photo. Edges are continuous: pixel column c,
-counted from 0, lies between c and c + 1. Axis name: B boxes of a photo.
+Boxes are `boxes_xyxy`: left, top, right, bottom in pixels of the upright photo. Edges are
+continuous: pixel column c, counted from 0, lies between c and c + 1. Axis name: B boxes of a photo.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from regiontalk.photos import open_photo
 Line = TypeVar("Line")
 
 TOLERANCE = 1.5
-"""Pixels that a box may stick out of its photo: scaling rounds, and some tools count from 1. It is cut at the edge."""
+"""Pixels that a box may stick out of its photo: scaling rounds, and some tools count from 1. It is
+cut at the edge."""
 
 LEAVE_OUT = "or leave them out, counted, with --leave-out"
 
 Kind = Literal["labels", "captions", "entities"]
-"""What a box's texts are: names of classes, what people wrote about it, or ids of what phrases name."""
+"""What a box's texts are: class names, what people wrote about it, or ids of phrases' entities."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +40,10 @@ class BoxedPhoto:
         width, height: in pixels, of the upright photo.
         boxes_xyxy: (B, 4) float32, inside the photo, each with an area.
         texts: for each box one text or more.
-        unclear: classes whose objects are not all boxed one by one, such as those of COCO's crowd regions.
-        names: what the data calls it, then other names that it gives, such as COCO's number; perhaps none.
+        unclear: classes whose objects are not all boxed one by one, such as those of COCO's crowd
+            regions.
+        names: what the data calls it, then other names that it gives, such as COCO's number;
+            perhaps none.
     """
 
     file: Path
@@ -80,10 +83,12 @@ class BoxedDataset:
         name, split: for messages and results.
         kind: what the boxes' texts are.
         photos: at least one, in the data's order; one may be without a box.
-        left_out: what was wrong with the data and left out because the caller wished so: counts by kind.
+        left_out: what was wrong with the data and left out because the caller wished so: counts by
+            kind.
         remarks: what is right and yet takes no part, such as crowd regions: counts by kind.
-        classes: that the annotators had: those that the data lists, else those of all boxes in the data, of photos that
-            take no part too; in the order of the list, or sorted. Empty where boxes have no classes.
+        classes: that the annotators had: those that the data lists, else those of all boxes in the
+            data, of photos that take no part too; in the order of the list, or sorted. Empty where
+            boxes have no classes.
     """
 
     name: str
@@ -128,14 +133,16 @@ class Selection:
         if self.every is not None and self.every < 1:
             raise ValueError(f"every must be at least 1, found {self.every}")
 
-    def choose(self, found: Iterable[str], problems: Problems, refused: Collection[str] = ()) -> list[str]:
+    def choose(
+        self, found: Iterable[str], problems: Problems, refused: Collection[str] = ()
+    ) -> list[str]:
         """Of the names that the data has, those that take part, in order.
 
         Args:
             found: the names.
             problems: gets those wished for and not there.
-            refused: names that stand in `problems` already. They take no part if what is wrong is left out; if not,
-                they stay, so that all that is wrong with them is told at once.
+            refused: names that stand in `problems` already. They take no part if what is wrong is
+                left out; if not, they stay, so that all that is wrong with them is told at once.
         """
         found = list(found)
         if self.names is not None:
@@ -167,7 +174,10 @@ class RawBox:
 
 @dataclass
 class RawPhoto:
-    """A photo as a file has it, and other names of it. Without a size the photo is asked for its own."""
+    """A photo as a file has it, and other names of it.
+
+    Without a size the photo is asked for its own.
+    """
 
     size: tuple[int, int] | None = None
     boxes: list[RawBox] = field(default_factory=list)
@@ -182,7 +192,9 @@ def boxed_photos(
     problems: Problems,
     refused: Collection[str] = (),
 ) -> tuple[BoxedPhoto, ...]:
-    """Turns what a file says into photos with boxes; everything wrong goes to `problems` and is left out.
+    """Turns what a file says into photos with boxes.
+
+    Everything wrong goes to `problems` and is left out.
 
     Args:
         raw: photos by name, a path relative to one of the folders.
@@ -217,7 +229,10 @@ def locate(folders: Sequence[Path], name: str) -> Path | None:
 
 
 def photo_folders(given: str | Path | None, *candidates: Path) -> list[Path]:
-    """The folder that a user gave; else those of some that are there, or the last one, so that messages can name it."""
+    """The folder that a user gave.
+
+    Else those of some that are there, or the last one, so that messages can name it.
+    """
     if given:
         return [Path(given)]
     return [folder for folder in candidates if folder.is_dir()] or [candidates[-1]]
@@ -225,7 +240,11 @@ def photo_folders(given: str | Path | None, *candidates: Path) -> list[Path]:
 
 def xyxy_of(value: Any) -> tuple[float, float, float, float] | None:
     """Four finite numbers from a file as floats; None if they are not that."""
-    if not isinstance(value, list) or len(value) != 4 or not all(type(edge) in (int, float) for edge in value):
+    if (
+        not isinstance(value, list)
+        or len(value) != 4
+        or not all(type(edge) in (int, float) for edge in value)
+    ):
         return None
     try:
         left, top, right, bottom = (float(edge) for edge in value)
@@ -306,9 +325,15 @@ def json_objects(file: Path) -> list[tuple[int, dict[str, Any]]]:
     return lines
 
 
-def _boxed_photo(name: str, file: Path, raw: RawPhoto, max_pixels: int | None, problems: Problems) -> BoxedPhoto:
+def _boxed_photo(
+    name: str, file: Path, raw: RawPhoto, max_pixels: int | None, problems: Problems
+) -> BoxedPhoto:
     width, height = raw.size or _own_size(file, max_pixels)
-    kept = [(box, raw_box) for raw_box in raw.boxes if (box := _inside(name, raw_box, width, height, problems))]
+    kept = [
+        (box, raw_box)
+        for raw_box in raw.boxes
+        if (box := _inside(name, raw_box, width, height, problems))
+    ]
     return BoxedPhoto(
         file,
         width,
@@ -321,14 +346,18 @@ def _boxed_photo(name: str, file: Path, raw: RawPhoto, max_pixels: int | None, p
 
 
 def _own_size(file: Path, max_pixels: int | None) -> tuple[int, int]:
-    photo = open_photo(file, max_pixels=max_pixels, min_side=1)  # JPEGs are decoded as small as can be
+    # JPEGs are decoded as small as can be
+    photo = open_photo(file, max_pixels=max_pixels, min_side=1)
     return photo.width, photo.height
 
 
 def _inside(
     name: str, box: RawBox, width: int, height: int, problems: Problems
 ) -> tuple[float, float, float, float] | None:
-    """The box cut at the photo's edges; None if it has no area or lies outside by more than the tolerance."""
+    """The box cut at the photo's edges.
+
+    None if it has no area or lies outside by more than the tolerance.
+    """
     left, top, right, bottom = box.xyxy
     where = f"{name}, {box.place}: {left:g} {top:g} {right:g} {bottom:g}"
     if right <= left or bottom <= top:

@@ -1,4 +1,7 @@
-"""Files of captions in any of the known formats, recognised by suffix and content. The photos need not be there."""
+"""Files of captions in any of the known formats, recognised by suffix and content.
+
+The photos need not be there.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,8 @@ _SURE = (".json", ".jsonl", ".csv")
 
 FORMATS = (
     "Karpathy's splits, COCO's captions, {image: [captions]}, "
-    'a list or JSON Lines of {"image", "caption"}, CSV with a heading such as image,caption or file_name,text, '
+    'a list or JSON Lines of {"image", "caption"}, CSV with a heading such as image,caption or '
+    "file_name,text, "
     "image_name| comment_number| comment, or lines of NAME#NUMBER<tab>CAPTION"
 )
 
@@ -38,12 +42,14 @@ CAPTION_KEYS = ("caption", "captions", "text")
 _NUMBERED_KEYS = ("image", "image_id")  # COCO's photos have numbers
 
 _NAME_COLUMNS = frozenset({"image", "file_name", "image_name", "image_id"})
-_ALT_NAME_COLUMN = "file"  # of tables of alternative texts; it names the photo only where no other column does
+# Of tables of alternative texts; it names the photo only where no other column does
+_ALT_NAME_COLUMN = "file"
 _CAPTION_COLUMNS = frozenset({"caption", "text", "comment"})
 DELIMITERS = (",", ";")
 """Between cells: CSV's own, and what spreadsheets write where numbers have a comma in them."""
 
-_FORMULA = re.compile(r"[=+\-@＝＋－＠\s]")  # full-width ones too, which some programs take for the others
+# full-width ones too, which some programs take for the others
+_FORMULA = re.compile(r"[=+\-@＝＋－＠\s]")
 _BAR_HEADING = ("image_name", "comment_number", "comment")
 
 # The bar behind the number may be missing: one line of Kaggle's file lacks it.
@@ -55,7 +61,10 @@ Parser: TypeAlias = Callable[[Path, str], Iterable[CaptionRow]]
 
 
 def is_captions_file(path: Path) -> bool:
-    """Whether a path is a file of captions: by its suffix, and where other text has it too, by how the file begins."""
+    """Whether a path is a file of captions.
+
+    By its suffix, and where other text has it too, by how the file begins.
+    """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES or not path.is_file():
         return False
@@ -89,7 +98,10 @@ def read_rows(file: Path) -> list[CaptionRow]:
 
 
 def parser_of(file: Path, text: str) -> Parser | None:
-    """What reads a file, by its suffix where that tells, else by its first line; None for other text."""
+    """What reads a file, by its suffix where that tells, else by its first line.
+
+    None for other text.
+    """
     suffix = file.suffix.lower()
     if suffix == ".jsonl":
         return line_rows
@@ -154,9 +166,10 @@ def entry_row(place: str, entry: Any) -> CaptionRow:
 
     Args:
         place: file and line, for messages.
-        entry: `{"image", "file_name", "file" or "image_id": a name, "caption" or "text": a text, or "captions": a list
-            of texts}`, and possibly "split". "caption" may also be a list of texts, as in BLIP's files, or an object
-            with a "text", as `regiontalk describe --json` prints it.
+        entry: `{"image", "file_name", "file" or "image_id": a name, "caption" or "text": a text, or
+            "captions": a list of texts}`, and possibly "split". "caption" may also be a list of
+            texts, as in BLIP's files, or an object with a "text", as `regiontalk describe --json`
+            prints it.
 
     Raises:
         DataError: if it is anything else, or says its captions twice.
@@ -164,7 +177,9 @@ def entry_row(place: str, entry: Any) -> CaptionRow:
     names = _names(place, entry)
     keys = [key for key in CAPTION_KEYS if key in entry]
     if len(keys) > 1:
-        raise DataError(f'{place}: expected one of "caption", "captions" and "text", found {" and ".join(keys)}')
+        raise DataError(
+            f'{place}: expected one of "caption", "captions" and "text", found {" and ".join(keys)}'
+        )
     captions = _texts(keys[0], entry[keys[0]]) if keys else None
     split = entry.get("split") or None
     if captions is None or not isinstance(split, str | None):
@@ -177,7 +192,9 @@ def entry_row(place: str, entry: Any) -> CaptionRow:
 
 def is_entry(content: Any) -> bool:
     """Whether parsed JSON looks like one object for `entry_row`, by its keys alone."""
-    return isinstance(content, dict) and all(set(keys) & set(content) for keys in (NAME_KEYS, CAPTION_KEYS))
+    return isinstance(content, dict) and all(
+        set(keys) & set(content) for keys in (NAME_KEYS, CAPTION_KEYS)
+    )
 
 
 def is_mapping(content: Any) -> bool:
@@ -198,9 +215,14 @@ def is_json_lines(text: str) -> bool:
 
 def _names(place: str, entry: Any) -> list[str]:
     """All names of the photo, the first of `NAME_KEYS` first."""
-    found = [(key, entry[key]) for key in NAME_KEYS if key in entry] if isinstance(entry, dict) else []
+    found = (
+        [(key, entry[key]) for key in NAME_KEYS if key in entry] if isinstance(entry, dict) else []
+    )
     if not found or not all(_is_name(key, value) for key, value in found):
-        raise DataError(f'{place}: expected "image" (a name), "file_name", "file" or "image_id", found {shown(entry)}')
+        raise DataError(
+            f'{place}: expected "image" (a name), "file_name", "file" or "image_id", '
+            f"found {shown(entry)}"
+        )
     return [str(value) for _, value in found]
 
 
@@ -221,13 +243,15 @@ def _are_texts(value: Any) -> bool:
 
 
 def table_rows(file: Path, text: str) -> Iterator[CaptionRow]:
-    """The rows of CSV, whose heading names the columns: image,caption or file_name,text, and possibly split.
+    """The rows of CSV.
 
-    Cells of other columns are ignored. Between cells may be semicolons, as spreadsheets write them in some
+    Its heading names the columns: image,caption or file_name,text, and possibly split. Cells of
+    other columns are ignored. Between cells may be semicolons, as spreadsheets write them in some
     languages. Tables of alternative texts (file,caption) are read too.
 
     Raises:
-        DataError: if the heading lacks a column or has two of one kind, or a row has more or fewer cells.
+        DataError: if the heading lacks a column or has two of one kind, or a row has more or fewer
+            cells.
     """
     rows = csv_rows(file, text)
     heading = [cell.strip() for cell in next(rows, (1, []))[1]]
@@ -238,7 +262,9 @@ def table_rows(file: Path, text: str) -> Iterator[CaptionRow]:
             raise DataError(f"{file}, line {line}: {len(row)} cells, expected {len(heading)}")
         if row:
             photo = name_in_cell(row[name]) if heading[name] == _ALT_NAME_COLUMN else row[name]
-            yield CaptionRow(photo, (row[split] or None) if split is not None else None, [row[caption]])
+            yield CaptionRow(
+                photo, (row[split] or None) if split is not None else None, [row[caption]]
+            )
 
 
 def csv_rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
@@ -272,7 +298,9 @@ def bar_rows(file: Path, text: str) -> Iterator[CaptionRow]:
 
 
 def token_rows(file: Path, text: str) -> Iterator[CaptionRow]:
-    """The rows of `Flickr8k.token.txt` or `results_20130124.token`: a photo, `#` and a number, a tab, a caption.
+    """The rows of `Flickr8k.token.txt` or `results_20130124.token`.
+
+    Each has a photo, `#` and a number, a tab, a caption.
 
     Raises:
         DataError: if a line has other parts.
@@ -281,7 +309,9 @@ def token_rows(file: Path, text: str) -> Iterator[CaptionRow]:
         if line.strip():
             found = _TOKEN_LINE.fullmatch(line.rstrip("\r"))
             if found is None:
-                raise DataError(f"{file}, line {number}: expected NAME#NUMBER<tab>CAPTION, found {shown(line)}")
+                raise DataError(
+                    f"{file}, line {number}: expected NAME#NUMBER<tab>CAPTION, found {shown(line)}"
+                )
             yield CaptionRow(found["name"], None, [found["caption"]])
 
 
@@ -291,12 +321,17 @@ def is_table(text: str) -> bool:
 
 
 def delimiter_of(text: str) -> str:
-    """What stands between the cells of a table: what its heading names the columns with; a comma if nothing does."""
+    """What stands between the cells of a table: what its heading names the columns with.
+
+    A comma if nothing does.
+    """
     return _delimiter(text) or DELIMITERS[0]
 
 
 def cell_of_name(name: str) -> str:
-    """A photo's name as a spreadsheet shows it and does not take it for a formula: then as a path from where it lies.
+    """A photo's name as a spreadsheet shows it and does not take it for a formula.
+
+    If it would, the name becomes a path from where it lies.
 
     >>> cell_of_name("more/dog.jpg"), cell_of_name("=1+2.jpg"), cell_of_name("-1.jpg")
     ('more/dog.jpg', './=1+2.jpg', './-1.jpg')
@@ -331,17 +366,24 @@ def _columns(file: Path, heading: list[str]) -> tuple[int, int]:
     found = [[number for number, cell in enumerate(heading) if cell in kind] for kind in kinds]
     if any(len(numbers) != 1 for numbers in found) or repeated(heading):
         raise DataError(
-            f"{file}: the first line must name the columns image,caption (or file_name,text), one of each kind, "
-            f"found {heading}"
+            f"{file}: the first line must name the columns image,caption (or file_name,text), one "
+            f"of each kind, found {heading}"
         )
     return found[0][0], found[1][0]
 
 
 def _delimiter(text: str) -> str | None:
-    """What separates the columns of a heading that names photos and captions; None for any other text."""
+    """What separates the columns of a heading that names photos and captions.
+
+    None for any other text.
+    """
     with suppress(csv.Error):  # a line that is too long for a heading
         for delimiter in DELIMITERS:
-            cells = {cell.strip() for row in csv.reader([_first_line(text)], delimiter=delimiter) for cell in row}
+            cells = {
+                cell.strip()
+                for row in csv.reader([_first_line(text)], delimiter=delimiter)
+                for cell in row
+            }
             if cells & (_NAME_COLUMNS | {_ALT_NAME_COLUMN}) and cells & _CAPTION_COLUMNS:
                 return delimiter
     return None

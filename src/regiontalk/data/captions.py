@@ -1,4 +1,7 @@
-"""Photos with captions, and what every reader of them shares: rows and splits, safe names, problems told together."""
+"""Photos with captions, and what every reader of them shares.
+
+Rows and splits, safe names, problems told together.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ _NAMES_SHOWN = 5
 
 @dataclass(frozen=True)
 class CaptionedPhoto:
-    """A photo's file and its captions as people wrote them, at least one, each with at least one word."""
+    """A photo's file and its captions, at least one, each with at least one word."""
 
     file: Path
     captions: tuple[str, ...]
@@ -59,7 +62,10 @@ class Dataset:
 
 
 class Problems:
-    """What is wrong with a dataset: collected by kind, then told at once, with counts and the first few names."""
+    """What is wrong with a dataset, collected by kind.
+
+    It is told at once, with counts and the first few names.
+    """
 
     def __init__(self, source: Path) -> None:
         self.source = source
@@ -74,8 +80,13 @@ class Problems:
         return {kind: len(names) for kind, names in self._names.items() if names}
 
     def raise_if_any(self, way_out: str = "") -> None:
-        """Raises a DataError that tells all that was added, if anything was; `way_out` is another way than mending."""
-        found = [f"{kind}: {len(names)} ({_some(names)})" for kind, names in self._names.items() if names]
+        """Raises a DataError that tells all that was added, if anything was.
+
+        `way_out` is another way than mending.
+        """
+        found = [
+            f"{kind}: {len(names)} ({_some(names)})" for kind, names in self._names.items() if names
+        ]
         if found:
             advice = "mend the files first" + (f", {way_out}" if way_out else "")
             raise DataError(f"{self.source}: " + "; ".join(found) + f". Nothing was read: {advice}")
@@ -83,7 +94,9 @@ class Problems:
 
 def refuse_split(source: Path, split: str, found: Iterable[str]) -> NoReturn:
     """Raises the error of a split that is not there."""
-    raise DataError(f"{source}: has no split {split!r}; splits found: {', '.join(sorted(found)) or 'none'}")
+    raise DataError(
+        f"{source}: has no split {split!r}; splits found: {', '.join(sorted(found)) or 'none'}"
+    )
 
 
 def name_in_data(split: str) -> str:
@@ -103,8 +116,8 @@ def captioned_photos(
         captions: the captions of each name.
 
     Raises:
-        DataError: if a name leaves the folder, a photo is missing or listed twice, has no caption, or a caption has no
-            word. All problems are told at once.
+        DataError: if a name leaves the folder, a photo is missing or listed twice, has no caption,
+            or a caption has no word. All problems are told at once.
     """
     names = list(names)
     problems = Problems(source)
@@ -113,7 +126,9 @@ def captioned_photos(
     problems.add("photos listed twice", repeated(names))
     problems.add("photos listed but missing", [name for name in names if not exists(folder / name)])
     problems.add("photos without a caption", [name for name in names if not captions.get(name)])
-    wordless = [name for name in names if not all(tokenise(caption) for caption in captions.get(name, []))]
+    wordless = [
+        name for name in names if not all(tokenise(caption) for caption in captions.get(name, []))
+    ]
     problems.add("photos with a caption that holds no word", wordless)
     problems.raise_if_any()
     if not names:
@@ -133,15 +148,23 @@ def safe_names(names: Iterable[str], problems: Problems) -> list[str]:
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether a file name from a list stays inside its folder on every system: relative, no `..`, no drive."""
+    """Whether a file name from a list stays inside its folder on every system.
+
+    It is relative, without `..` and drive.
+    """
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     printable = bool(name.strip()) and not any(ord(character) < 32 for character in name)
-    inside = not (posix.is_absolute() or windows.drive or windows.root) and ".." not in windows.parts
+    inside = (
+        not (posix.is_absolute() or windows.drive or windows.root) and ".." not in windows.parts
+    )
     return printable and inside and windows.name != ""
 
 
 def exists(file: Path) -> bool:
-    """Whether this is a file. Unlike `Path.is_file` it says no to names that no file can have (too long, odd)."""
+    """Whether this is a file.
+
+    Unlike `Path.is_file` it says no to names that no file can have (too long, odd).
+    """
     return os.path.isfile(file)
 
 
@@ -151,7 +174,10 @@ def repeated(names: Iterable[str]) -> list[str]:
 
 
 def holding_most(folders: Sequence[Path], names: Sequence[str]) -> Path:
-    """Of some folders the one that holds the most of the first hundred photos; the first of several that do."""
+    """Of some folders the one that holds the most of the first hundred photos.
+
+    The first of several that do.
+    """
     looked_for = [name for name in names[:100] if is_safe_name(name)]
     return max(folders, key=lambda folder: sum(exists(folder / name) for name in looked_for))
 
@@ -184,10 +210,12 @@ class Captions:
 
     Attributes:
         source: the file or folder, for messages.
-        captions: the captions of each photo by its name, in the order in which the names first occur.
+        captions: the captions of each photo by its name, in the order in which the names first
+            occur.
         splits: of each photo; None where none is stated.
         aliases: the photos that each other name stands for; more than one where it is ambiguous.
-        lists: the names in each split, where files beside the captions list them: then `splits` do not count.
+        lists: the names in each split, where files beside the captions list them: then `splits` do
+            not count.
     """
 
     source: Path
@@ -205,8 +233,9 @@ class Captions:
         """The photos of a split, in the order of its list or of the captions.
 
         Args:
-            split: a name that the data states, several joined by `+`, or "all". "dev" also finds what the data calls
-                val, valid or validation. Photos for which no split is stated are in "train".
+            split: a name that the data states, several joined by `+`, or "all". "dev" also finds
+                what the data calls val, valid or validation. Photos for which no split is stated
+                are in "train".
 
         Raises:
             DataError: if the data lacks the split.
@@ -233,11 +262,15 @@ class Captions:
         for part in parts:
             if part not in self.lists:
                 found = ", ".join(self.lists)
-                raise DataError(f"{self.source}: has no {part}.txt for --split {part}; splits found: {found}")
+                raise DataError(
+                    f"{self.source}: has no {part}.txt for --split {part}; splits found: {found}"
+                )
         return [name for part in parts for name in self.lists[part]]
 
 
-def joined(source: Path, rows: Iterable[CaptionRow], lists: Mapping[str, list[str]] | None = None) -> Captions:
+def joined(
+    source: Path, rows: Iterable[CaptionRow], lists: Mapping[str, list[str]] | None = None
+) -> Captions:
     """Joins the rows of each photo.
 
     Args:
@@ -252,7 +285,9 @@ def joined(source: Path, rows: Iterable[CaptionRow], lists: Mapping[str, list[st
     in_two: dict[str, None] = {}
     for row in rows:
         captions.setdefault(row.name, []).extend(row.captions)
-        if (splits.setdefault(row.name, row.split) or DEFAULT_SPLIT) != (row.split or DEFAULT_SPLIT):
+        if (splits.setdefault(row.name, row.split) or DEFAULT_SPLIT) != (
+            row.split or DEFAULT_SPLIT
+        ):
             in_two[row.name] = None
         for alias in row.aliases:
             if row.name not in aliases.setdefault(alias, []):
@@ -268,4 +303,8 @@ def _in_two_lists(lists: Mapping[str, list[str]]) -> list[str]:
     for split, names in lists.items():
         for name in names:
             splits_of.setdefault(name, set()).add(split)
-    return [f"{name} ({' and '.join(sorted(splits))})" for name, splits in splits_of.items() if len(splits) > 1]
+    return [
+        f"{name} ({' and '.join(sorted(splits))})"
+        for name, splits in splits_of.items()
+        if len(splits) > 1
+    ]

@@ -1,6 +1,7 @@
-"""COCO's JSON files, captions of photos and instances (boxes with class names); and the "Karpathy splits".
+"""COCO's JSON files, captions of photos and instances (boxes with class names).
 
-These are one JSON file with the photos, splits and captions of Flickr8K, Flickr30K or COCO.
+And the "Karpathy splits". These are one JSON file with the photos, splits and captions of Flickr8K,
+Flickr30K or COCO.
 """
 
 from __future__ import annotations
@@ -39,46 +40,64 @@ from regiontalk.settings import shown
 
 
 def is_coco_captions(content: Any) -> bool:
-    """Whether parsed JSON looks like COCO's captions, not like Karpathy's file, which has no annotations."""
+    """Whether parsed JSON looks like COCO's captions; Karpathy's file has no annotations."""
     return isinstance(content, dict) and {"images", "annotations"} <= set(content)
 
 
 def coco_rows(file: Path, content: dict[str, Any]) -> list[CaptionRow]:
-    """A row for each photo of a `captions_*.json`; its number is an alias, and its name where no file is named.
+    """A row for each photo of a `captions_*.json`.
+
+    Its number is an alias, and its name where no file is named.
 
     Args:
         file: for messages.
-        content: `{"images": [{"id", "file_name" (if any)}], "annotations": [{"image_id", "caption"}]}`.
+        content: `{"images": [{"id", "file_name" (if any)}], "annotations":
+            [{"image_id", "caption"}]}`.
 
     Raises:
         DataError: if it is not that, a photo is listed twice, or a caption is without a photo.
     """
     problems = Problems(file)
     names = _names(file, _lists(file, content)["images"], problems, required=False)
-    rows = {str(number): CaptionRow(name, None, [], (str(number),)) for number, name in names.items()}
+    rows = {
+        str(number): CaptionRow(name, None, [], (str(number),)) for number, name in names.items()
+    }
     for number, each in enumerate(content["annotations"]):
-        if not isinstance(each, dict) or "image_id" not in each or not isinstance(each.get("caption"), str):
-            raise DataError(f'{file}, annotation {number}: expected "image_id" and "caption", a text')
+        if (
+            not isinstance(each, dict)
+            or "image_id" not in each
+            or not isinstance(each.get("caption"), str)
+        ):
+            raise DataError(
+                f'{file}, annotation {number}: expected "image_id" and "caption", a text'
+            )
         row = rows.get(str(_id(each["image_id"])))
         if row is None:
-            problems.add("captions without a photo", [f"annotation {number} of image {each['image_id']!r}"])
+            problems.add(
+                "captions without a photo", [f"annotation {number} of image {each['image_id']!r}"]
+            )
         else:
             row.captions.append(each["caption"])
     problems.raise_if_any()
     return list(rows.values())
 
 
-def read_coco_captions(json_file: str | Path, image_folder: str | Path | None = None, split: str = ALL) -> Dataset:
+def read_coco_captions(
+    json_file: str | Path, image_folder: str | Path | None = None, split: str = ALL
+) -> Dataset:
     """Reads a `captions_*.json`.
 
     Args:
-        json_file: `{"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}`; more is ignored.
+        json_file: `{"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}`;
+            more is ignored.
         image_folder: where the photos lie; None to look where COCO has them, see `coco_folders`.
-        split: "all", or what the file's name says it holds: of `captions_val2017.json`, "val2017", "val" or "dev".
+        split: "all", or what the file's name says it holds: of `captions_val2017.json`, "val2017",
+            "val" or "dev".
 
     Raises:
-        DataError: if the file is damaged or of another split, a photo is missing, listed twice or without a caption, or
-            a caption is without a photo or a word. It names the first few and counts all.
+        DataError: if the file is damaged or of another split, a photo is missing, listed twice or
+            without a caption, or a caption is without a photo or a word. It names the first few and
+            counts all.
     """
     file = Path(json_file)
     content, problems = _content(file, split), Problems(file)
@@ -96,32 +115,43 @@ def read_coco_instances(
 ) -> BoxedDataset:
     """Reads an `instances_*.json`.
 
-    A crowd region (`iscrowd` 1) is one box around many objects that are not boxed one by one. It is no box here, and
-    its class is `unclear` in that photo: whoever asks for this class there could be right and be counted wrong.
+    A crowd region (`iscrowd` 1) is one box around many objects that are not boxed one by one. It is
+    no box here, and its class is `unclear` in that photo: whoever asks for this class there could
+    be right and be counted wrong.
 
     Args:
-        json_file: `{"images": [{"id", "file_name", "width", "height"}], "categories": [{"id", "name"}], "annotations":
-            [{"image_id", "category_id", "bbox": [left, top, width, height], "iscrowd"}]}`; more is ignored.
+        json_file: `{"images": [{"id", "file_name", "width", "height"}], "categories":
+            [{"id", "name"}], "annotations": [{"image_id", "category_id", "bbox": [left, top, width,
+            height], "iscrowd"}]}`; more is ignored.
         image_folder, split: as in `read_coco_captions`.
         selection: which photos take part.
 
     Raises:
-        DataError: if the file is damaged or of another split, a photo is missing or listed twice, an annotation names
-            an unknown photo or class, or a box has no area or sticks out. It names the first few and counts all.
+        DataError: if the file is damaged or of another split, a photo is missing or listed twice,
+            an annotation names an unknown photo or class, or a box has no area or sticks out. It
+            names the first few and counts all.
     """
     file = Path(json_file)
     content, problems = _content(file, split), Problems(file)
     images = content["images"]
-    names, classes = _names(file, images, problems), _classes(file, content.get("categories"), problems)
+    names, classes = (
+        _names(file, images, problems),
+        _classes(file, content.get("categories"), problems),
+    )
     raw = {
-        image["file_name"]: RawPhoto(size_of(image.get("width"), image.get("height")), aliases=(str(image["id"]),))
+        image["file_name"]: RawPhoto(
+            size_of(image.get("width"), image.get("height")), aliases=(str(image["id"]),)
+        )
         for image in images
     }
     crowds = 0
     for number, each in enumerate(content["annotations"]):
         if not isinstance(each, dict):
             raise DataError(f"{file}, annotation {number}: expected an object")
-        name, label = names.get(_id(each.get("image_id"))), classes.get(_id(each.get("category_id")))
+        name, label = (
+            names.get(_id(each.get("image_id"))),
+            classes.get(_id(each.get("category_id"))),
+        )
         place = f"annotation {each.get('id', number)}"
         xyxy = xyxy_from_xywh(each.get("bbox"))
         if name is None or label is None:
@@ -136,15 +166,28 @@ def read_coco_instances(
             raw[name].boxes.append(RawBox(place, xyxy, (label,)))
     photos = boxed_photos(raw, coco_folders(file, image_folder), selection, problems)
     remarks = {"crowd regions, no boxes": crowds} if crowds else {}
-    return BoxedDataset(file.stem, split, "labels", photos, selection.settle(problems), remarks, (*classes.values(),))
+    return BoxedDataset(
+        file.stem,
+        split,
+        "labels",
+        photos,
+        selection.settle(problems),
+        remarks,
+        (*classes.values(),),
+    )
 
 
 def coco_folders(json_file: Path, given: str | Path | None = None) -> list[Path]:
-    """Where the photos of `annotations/captions_val2017.json` are looked for: where a user says, or else the folder
-    `val2017` or `images`, beside the file or beside its folder, or the file's own folder."""
+    """Where the photos of `annotations/captions_val2017.json` are looked for.
+
+    Where a user says, or else the folder `val2017` or `images`, beside the file or beside its
+    folder, or the file's own folder.
+    """
     here, set_name = json_file.parent, json_file.stem.rsplit("_", 1)[-1]
     subfolders = (set_name, f"images/{set_name}", "images")
-    return photo_folders(given, *(base / sub for base in (here, here.parent) for sub in subfolders), here)
+    return photo_folders(
+        given, *(base / sub for base in (here, here.parent) for sub in subfolders), here
+    )
 
 
 def _content(file: Path, split: str) -> dict[str, Any]:
@@ -158,19 +201,31 @@ def _content(file: Path, split: str) -> dict[str, Any]:
 
 def _lists(file: Path, content: Any) -> dict[str, Any]:
     """The content of a file, sure to have lists of images and annotations."""
-    if not isinstance(content, dict) or not all(isinstance(content.get(k), list) for k in ("images", "annotations")):
-        raise DataError(f'{file}: not a COCO file; expected an object with the lists "images" and "annotations"')
+    if not isinstance(content, dict) or not all(
+        isinstance(content.get(k), list) for k in ("images", "annotations")
+    ):
+        raise DataError(
+            f'{file}: not a COCO file; expected an object with the lists "images" and "annotations"'
+        )
     return content
 
 
-def _names(file: Path, images: list[Any], problems: Problems, required: bool = True) -> dict[int | str | None, str]:
-    """File names by the photos' ids; where they are not required, the id stands for one that is missing or empty."""
+def _names(
+    file: Path, images: list[Any], problems: Problems, required: bool = True
+) -> dict[int | str | None, str]:
+    """File names by the photos' ids.
+
+    Where they are not required, the id stands for one that is missing or empty.
+    """
     for number, image in enumerate(images):
         known = isinstance(image, dict) and _id(image.get("id")) is not None
         if not known or not isinstance(image.get("file_name", None if required else ""), str):
             raise DataError(f'{file}, image {number}: expected "id" and "file_name"')
     ids = [str(image["id"]) for image in images]
-    names = [image.get("file_name") or ("" if required else number) for number, image in zip(ids, images, strict=True)]
+    names = [
+        image.get("file_name") or ("" if required else number)
+        for number, image in zip(ids, images, strict=True)
+    ]
     refuse_repeated(problems, "photos listed twice", names)
     refuse_repeated(problems, "ids of two photos", ids)
     problems.raise_if_any()
@@ -182,7 +237,11 @@ def _classes(file: Path, categories: Any, problems: Problems) -> dict[int | str 
     if not isinstance(categories, list) or not categories:
         raise DataError(f'{file}: has no list "categories"; is it a file of instances?')
     for number, each in enumerate(categories):
-        named = isinstance(each, dict) and isinstance(each.get("name"), str) and not wordless([each["name"]])
+        named = (
+            isinstance(each, dict)
+            and isinstance(each.get("name"), str)
+            and not wordless([each["name"]])
+        )
         if not named or _id(each.get("id")) is None:
             raise DataError(f'{file}, category {number}: expected "id" and "name"')
     refuse_repeated(problems, "ids of two classes", [str(each["id"]) for each in categories])
@@ -205,15 +264,18 @@ def karpathy_rows(file: Path, content: Any) -> list[CaptionRow]:
 
     Args:
         file: for messages.
-        content: `{"images": [{"filename", "filepath" (a folder, if any), "split", "sentences": [{"raw"}], "cocoid" (if
-            any)}]}`; more fields are ignored. A photo's name is `filepath/filename`.
+        content: `{"images": [{"filename", "filepath" (a folder, if any), "split", "sentences":
+            [{"raw"}], "cocoid"
+            (if any)}]}`; more fields are ignored. A photo's name is `filepath/filename`.
 
     Raises:
         DataError: if it is not that, or lists a photo twice, in any split.
     """
     images = content.get("images") if isinstance(content, dict) else None
     if not isinstance(images, list) or not images:
-        raise DataError(f'{file}: not a Karpathy-split file; expected an object with a list "images"')
+        raise DataError(
+            f'{file}: not a Karpathy-split file; expected an object with a list "images"'
+        )
     rows = [_row(file, number, image) for number, image in enumerate(images)]
     problems = Problems(file)
     problems.add("photos listed twice", repeated(row.name for row in rows))
@@ -222,17 +284,21 @@ def karpathy_rows(file: Path, content: Any) -> list[CaptionRow]:
 
 
 def read_karpathy(json_file: str | Path, image_folder: str | Path, split: str) -> Dataset:
-    """Reads one split of a `dataset_*.json`, see `karpathy_rows`. Only the photos of this split need to be there.
+    """Reads one split of a `dataset_*.json`, see `karpathy_rows`.
+
+    Only the photos of this split need to be there.
 
     Args:
         json_file: the file.
         image_folder: where the photos lie: `image_folder/filepath/filename`.
-        split: "train", "dev" (or "val", as the file calls it), "test", or "restval", COCO's validation photos in
-            neither dev nor test. "train+restval" reads both, "all" every photo.
+        split: "train", "dev" (or "val", as the file calls it), "test", or "restval", COCO's
+            validation photos in neither dev nor test. "train+restval" reads both, "all" every
+            photo.
 
     Raises:
-        DataError: if the file is damaged or lacks the split, a photo is missing, listed twice (in any split), without a
-            caption, or with a caption without a word. It names the first few and counts all.
+        DataError: if the file is damaged or lacks the split, a photo is missing, listed twice
+            (in any split), without a caption, or with a caption without a word. It names the first
+            few and counts all.
     """
     file = Path(json_file)
     content = read_json(file)
@@ -248,7 +314,8 @@ def _row(file: Path, number: int, image: Any) -> CaptionRow:
         captions = [sentence["raw"] for sentence in image["sentences"]]
     except (AttributeError, KeyError, TypeError) as error:
         raise DataError(
-            f"{file}, image {number}: expected filename, split and sentences with raw, found {shown(image)}"
+            f"{file}, image {number}: expected filename, split and sentences with raw, "
+            f"found {shown(image)}"
         ) from error
     if not all(isinstance(text, str) for text in (folder, name, split, *captions)):
         raise DataError(f"{file}, image {number}: filepath, filename, split and raw must be text")

@@ -1,4 +1,7 @@
-"""Flickr30k Entities: sentences whose phrases name entities, and the entities' boxes (Plummer et al. 2015)."""
+"""Flickr30k Entities: sentences whose phrases name entities, and their boxes.
+
+See Plummer et al. 2015.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ NOT_VISIBLE = "0"
 
 @dataclass(frozen=True)
 class EntityPhrase:
-    """A phrase of a sentence: its words [start, end), the entity it names and that entity's types ("people")."""
+    """A phrase of a sentence: its words [start, end), its entity and its types ("people")."""
 
     start: int
     end: int
@@ -41,7 +44,7 @@ class EntityPhrase:
 
 @dataclass(frozen=True)
 class EntitySentence:
-    """A sentence's words, as `tokenise` splits it, and those of its phrases that name an entity with boxes."""
+    """A sentence's words, as `tokenise` splits it, and its phrases whose entities have boxes."""
 
     words: tuple[str, ...]
     phrases: tuple[EntityPhrase, ...]
@@ -73,24 +76,27 @@ def read_entities(
 ) -> Entities:
     """Reads Flickr30k Entities.
 
-    `Sentences/ID.txt` has a sentence on each line, with phrases marked as `[/EN#17/people A young girl]`;
-    `Annotations/ID.xml` has the photo's size and objects, each with the ids it belongs to and a box, or with `nobndbox`
-    or `scene` where there is none to draw. Phrases without a box take no part and are counted.
+    `Sentences/ID.txt` has a sentence on each line, with phrases marked as
+    `[/EN#17/people A young girl]`; `Annotations/ID.xml` has the photo's size and objects, each with
+    the ids it belongs to and a box, or with `nobndbox` or `scene` where there is none to draw.
+    Phrases without a box take no part and are counted.
 
     Args:
         folder: where both lie, and `train.txt`, `val.txt`, `test.txt` with an id on each line.
         split: "all", "train", "dev" (or "val"), "test".
-        image_folder: where `ID.jpg` lie; None for `images`, `flickr30k-images` or `flickr30k_images` in the folder or
-            beside it.
+        image_folder: where `ID.jpg` lie; None for `images`, `flickr30k-images` or
+            `flickr30k_images` in the folder or beside it.
         selection: which photos take part; their names are ID.jpg.
 
     Raises:
-        DataError: if a file is missing or damaged, a photo is listed twice or in two splits, a phrase's markup is
-            damaged, or its id is none of the annotation's.
+        DataError: if a file is missing or damaged, a photo is listed twice or in two splits, a
+            phrase's markup is damaged, or its id is none of the annotation's.
     """
     folder = Path(folder)
     if not is_entities(folder):
-        raise DataError(f"{folder}: expected the folders Sentences and Annotations of Flickr30k Entities")
+        raise DataError(
+            f"{folder}: expected the folders Sentences and Annotations of Flickr30k Entities"
+        )
     problems, raw = Problems(folder), dict[str, RawPhoto]()
     boxless: dict[str, set[str]] = {}
     names, refused = _names(folder, split, problems)
@@ -104,8 +110,12 @@ def read_entities(
     places = (base / name for base in (folder, folder.parent) for name in candidates)
     folders = photo_folders(image_folder, *places, folder)
     photos, remarks = boxed_photos(raw, folders, EVERYTHING, problems), dict[str, int]()
-    sentences = tuple(_sentences(folder, photo, boxless[photo.name], problems, remarks) for photo in photos)
-    boxes = BoxedDataset(folder.resolve().name, split, "entities", photos, selection.settle(problems), remarks)
+    sentences = tuple(
+        _sentences(folder, photo, boxless[photo.name], problems, remarks) for photo in photos
+    )
+    boxes = BoxedDataset(
+        folder.resolve().name, split, "entities", photos, selection.settle(problems), remarks
+    )
     return Entities(boxes, sentences)
 
 
@@ -133,10 +143,19 @@ def parse_sentence(line: str) -> tuple[list[str], list[EntityPhrase]] | None:
 
 
 def _names(folder: Path, split: str, problems: Problems) -> tuple[list[str], set[str]]:
-    """Names of a split's photos, from its list, or of all, from the sentences; and those of them listed once more."""
+    """Names of a split's photos, from its list, or of all, from the sentences.
+
+    And those of them listed once more.
+    """
     if split == ALL:
-        return sorted(f"{path.stem}{_SUFFIX}" for path in (folder / "Sentences").glob("*.txt")), set()
-    lists = {name: folder / f"{name}.txt" for name in ("train", "val", "test") if (folder / f"{name}.txt").is_file()}
+        return sorted(
+            f"{path.stem}{_SUFFIX}" for path in (folder / "Sentences").glob("*.txt")
+        ), set()
+    lists = {
+        name: folder / f"{name}.txt"
+        for name in ("train", "val", "test")
+        if (folder / f"{name}.txt").is_file()
+    }
     wanted = name_in_data(split)
     if wanted not in lists:
         refuse_split(folder, split, [*lists, ALL])
@@ -188,9 +207,14 @@ def _sentences(
             continue
         words, phrases = parsed
         unknown = [p.entity for p in phrases if p.entity not in boxed and p.entity not in boxless]
-        problems.add("ids that the annotation lacks", [f"{file.name}, line {number}: EN#{each}" for each in unknown])
+        problems.add(
+            "ids that the annotation lacks",
+            [f"{file.name}, line {number}: EN#{each}" for each in unknown],
+        )
         without = sum(phrase.entity in boxless for phrase in phrases)
         remarks["phrases without a box"] = remarks.get("phrases without a box", 0) + without
         if words:
-            sentences.append(EntitySentence(tuple(words), tuple(p for p in phrases if p.entity in boxed)))
+            sentences.append(
+                EntitySentence(tuple(words), tuple(p for p in phrases if p.entity in boxed))
+            )
     return tuple(sentences)

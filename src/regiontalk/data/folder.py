@@ -1,4 +1,7 @@
-"""Captioned photos on disk: folders like Flickr8k's, folders of one's own, and files of captions with their photos."""
+"""Captioned photos on disk.
+
+Folders like Flickr8k's, folders of one's own, and files of captions with their photos.
+"""
 
 from __future__ import annotations
 
@@ -24,19 +27,23 @@ from regiontalk.errors import DataError
 from regiontalk.files import read_text
 
 SPLITS = ("train", "dev", "test")
-"""Of folders like Flickr8k's: `images/`, `captions.csv`, and for each split a list of file names."""
+"""Of folders like Flickr8k's: `images/`, `captions.csv`, and a list of file names a split."""
 
 CAPTIONS = "captions.csv"
 
 FILES = ("metadata.jsonl", "metadata.csv", CAPTIONS)
-"""The files of captions that a folder may hold, one of them; the first two are those of Hugging Face's folders."""
+"""The files of captions that a folder may hold, one of them; the first two are those of Hugging
+Face's folders."""
 
 PHOTO_FOLDERS = ("images", "Images", "flickr30k_images", "Flicker8k_Dataset", "Flickr8k_Dataset")
 """Where published datasets have the photos, beside the file of captions."""
 
 
 def holds_captions(path: Path) -> bool:
-    """Whether a path is a file or folder of captions, see `is_captions_file`; of a folder, by the names in it alone."""
+    """Whether a path is a file or folder of captions, see `is_captions_file`.
+
+    Of a folder, by the names in it alone.
+    """
     return is_flickr8k(path) or is_captioned_folder(path) or is_captions_file(path)
 
 
@@ -64,9 +71,10 @@ def is_flickr8k(folder: Path) -> bool:
 
 
 def listed_captions(folder: Path) -> Captions:
-    """The captions of `captions.csv`, and the lists beside it: `train.txt`, `dev.txt`, `test.txt`, a name on each line.
+    """The captions of `captions.csv`, and the lists of splits beside it.
 
-    Photos in no list are in no split. Only captions that are in the file count: a list may name photos without any.
+    They are `train.txt`, `dev.txt`, `test.txt`, a name on each line. Photos in no list are in no
+    split. Only captions that are in the file count: a list may name photos without any.
 
     Raises:
         DataError: if a file is missing or damaged, or a photo is in two splits.
@@ -86,17 +94,20 @@ def split_lists(folder: Path) -> dict[str, list[str]]:
 def read_flickr8k(folder: str | Path, split: str) -> Dataset:
     """Reads one split of Flickr8k.
 
-    The folder holds `images/`, `captions.csv` with the columns image,caption (a line for each caption, as people wrote
-    it) and `train.txt`, `dev.txt`, `test.txt` with a file name on each line. Photos in no split are fine. The whole
-    folder is checked, not only the split that is asked for.
+    The folder holds `images/`, `captions.csv` with the columns image,caption (a line for each
+    caption, as people wrote it) and `train.txt`, `dev.txt`, `test.txt` with a file name on each
+    line. Photos in no split are fine. The whole folder is checked, not only the split that is asked
+    for.
 
     Args:
         folder: where it lies.
-        split: "train", "dev" or "test"; several joined by `+`, or "all" for every photo with captions.
+        split: "train", "dev" or "test"; several joined by `+`, or "all" for every photo with
+            captions.
 
     Raises:
-        DataError: if a file is missing or damaged, a photo is listed but missing, a caption has no photo or no word, a
-            photo has no caption or is listed twice or in two splits. It names the first few and counts all.
+        DataError: if a file is missing or damaged, a photo is listed but missing, a caption has no
+            photo or no word, a photo has no caption or is listed twice or in two splits. It names
+            the first few and counts all.
     """
     folder = Path(folder)
     images = folder / "images"
@@ -108,9 +119,14 @@ def read_flickr8k(folder: str | Path, split: str) -> Dataset:
     problems = Problems(folder)
     safe_names(chain(found.captions, *found.lists.values()), problems)
     problems.raise_if_any()
-    problems.add("photos with captions but no file", [name for name in found.captions if not exists(images / name)])
+    problems.add(
+        "photos with captions but no file",
+        [name for name in found.captions if not exists(images / name)],
+    )
     problems.raise_if_any()
-    return Dataset(folder.resolve().name, split, captioned_photos(folder, names, images, found.captions))
+    return Dataset(
+        folder.resolve().name, split, captioned_photos(folder, names, images, found.captions)
+    )
 
 
 def read_names(file: Path) -> list[str]:
@@ -133,26 +149,30 @@ def caption_files(folder: Path) -> list[Path]:
 
 
 def folder_captions(folder: Path) -> Captions:
-    """The captions of a folder: of a file of captions in it, or of one in each folder that is a split.
+    """The captions of a folder, from a file of captions in it, or from one in each split's folder.
 
-    Beside `captions.csv` there may be lists of splits, as Flickr8k has them. The photos of the folder `test` are named
-    `test/...`, and in the split "test". Without any such file, the texts beside photos are their captions, see
-    `regiontalk.data.sidecars`.
+    Beside `captions.csv` there may be lists of splits, as Flickr8k has them. The photos of the
+    folder `test` are named `test/...`, and in the split "test". Without any such file, the texts
+    beside photos are their captions, see `regiontalk.data.sidecars`.
 
     Raises:
-        DataError: if it holds no captions, or more than one file of them where one should be; or a file is damaged.
+        DataError: if it holds no captions, or more than one file of them where one should be; or a
+            file is damaged.
     """
     files = caption_files(folder)
     if not files and (rows := text_rows(folder)):
         return joined(folder, rows, split_lists(folder))
     if [file.parent for file in files] == [folder]:
-        return joined(folder, read_rows(files[0]), split_lists(folder) if files[0].name == CAPTIONS else None)
+        return joined(
+            folder, read_rows(files[0]), split_lists(folder) if files[0].name == CAPTIONS else None
+        )
     places = [file.parent for file in files]
     if not files or folder in places or len(set(places)) < len(places):
         found = " and ".join(file.relative_to(folder).as_posix() for file in files) or "none"
         raise DataError(
-            f"{folder}: expected one file of captions ({', '.join(FILES)}), in it or in each folder of a split "
-            f"({', '.join(SPLIT_FOLDERS)}), or texts beside photos (photo.jpg.txt, photo.jpg.xmp), found {found}"
+            f"{folder}: expected one file of captions ({', '.join(FILES)}), in it or in each "
+            f"folder of a split ({', '.join(SPLIT_FOLDERS)}), or texts beside photos "
+            f"(photo.jpg.txt, photo.jpg.xmp), found {found}"
         )
     return joined(folder, (row for file in files for row in _split_rows(file)))
 
@@ -160,19 +180,20 @@ def folder_captions(folder: Path) -> Captions:
 def read_folder(folder: str | Path, split: str) -> Dataset:
     """Reads captioned photos from a folder of one's own.
 
-    The folder holds one of `FILES`: `metadata.jsonl`, on each line `{"file_name", "text"}` for one caption or
-    `{"file_name", "captions": [...]}` for several, `metadata.csv` with the columns file_name,text, or `captions.csv`
-    with the columns image,caption. Each may say the photo's split ("split"); without it a photo is for training. A
-    photo may have many lines. Or the folders in it are splits, each with such a file. Or beside each photo lies its
-    text, in a file of text or an XMP sidecar. Photos without are left alone.
+    The folder holds one of `FILES`: `metadata.jsonl`, on each line `{"file_name", "text"}` for one
+    caption or `{"file_name", "captions": [...]}` for several, `metadata.csv` with the columns
+    file_name,text, or `captions.csv` with the columns image,caption. Each may say the photo's split
+    ("split"); without it a photo is for training. A photo may have many lines. Or the folders in it
+    are splits, each with such a file. Or beside each photo lies its text, in a file of text or an
+    XMP sidecar. Photos without are left alone.
 
     Args:
         folder: where they lie; names in a file are relative to the file's folder.
         split: "train", "dev", "test", any other that the data names, or "all" for every photo.
 
     Raises:
-        DataError: if a file is damaged, the split is not in it, a photo is missing, in two splits or without a
-            caption, or a caption holds no word. It names the first few and counts all.
+        DataError: if a file is damaged, the split is not in it, a photo is missing, in two splits
+            or without a caption, or a caption holds no word. It names the first few and counts all.
     """
     folder = Path(folder)
     found = folder_captions(folder)
@@ -183,8 +204,8 @@ def read_folder(folder: str | Path, split: str) -> Dataset:
 def read_captioned_file(file: str | Path, split: str) -> Dataset:
     """Reads a file of captions in any of the known formats, with its photos.
 
-    The photos of `captioned.json` lie in the folder `captioned`, in `images` (or what Kaggle calls it), or beside the
-    file: in the one of these that holds them.
+    The photos of `captioned.json` lie in the folder `captioned`, in `images`
+    (or what Kaggle calls it), or beside the file: in the one of these that holds them.
 
     Args:
         file: the file.
@@ -211,7 +232,8 @@ def _split_rows(file: Path) -> Iterator[CaptionRow]:
     split, rows = file.parent.name, read_rows(file)
     others = [row.name for row in rows if row.split not in (None, split)]
     problems = Problems(file)
-    safe_names((row.name for row in rows), problems)  # here: behind the name of the split a name is never absolute
+    # Here: behind the name of the split a name is never absolute
+    safe_names((row.name for row in rows), problems)
     problems.add(f"photos in another split than {split}, their folder", others)
     problems.raise_if_any()
     for row in rows:

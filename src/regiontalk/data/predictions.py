@@ -34,7 +34,10 @@ class References:
 
 @dataclass(frozen=True)
 class Matched:
-    """Predictions with their references, photo by photo, in the references' order or the list's, and their split."""
+    """Predictions with their references, photo by photo, and their split.
+
+    In the references' order or the list's.
+    """
 
     images: list[str]
     candidates: list[str]
@@ -42,7 +45,9 @@ class Matched:
     split: str | None
 
 
-def match(predictions: Path, references: Path, images: Path | None = None, split: str = "test") -> Matched:
+def match(
+    predictions: Path, references: Path, images: Path | None = None, split: str = "test"
+) -> Matched:
     """Reads both files and joins them, complete or not at all.
 
     Args:
@@ -52,37 +57,47 @@ def match(predictions: Path, references: Path, images: Path | None = None, split
         split: of references that have splits.
 
     Raises:
-        DataError: if a file is damaged, a prediction has no reference or a photo no prediction, a photo has two
-            predictions, or a name may mean several photos. It names the first few and counts all.
+        DataError: if a file is damaged, a prediction has no reference or a photo no prediction, a
+            photo has two predictions, or a name may mean several photos. It names the first few and
+            counts all.
     """
     listed = None if images is None else _read_list(images)
     truths = read_references(references, split)
     known, everything = truths.captions, truths.everything
     photos = PhotoNames(everything.source, everything.captions, everything.aliases)
-    named = [(photos.named(name), caption) for name, caption in read_predictions(predictions, listed)]
+    named = [
+        (photos.named(name), caption) for name, caption in read_predictions(predictions, listed)
+    ]
     wanted = list(known) if listed is None else [photos.named(name) for name in listed]
     problems = Problems(predictions)
     problems.add(f"names that fit several photos of {references}", photos.ambiguous)
     problems.raise_if_any("or name these photos as the references do")
     _require_fitting(problems, references, [name for name, _ in named], wanted, known)
     captions = dict(named)
-    return Matched(wanted, [captions[name] for name in wanted], [known[name] for name in wanted], truths.split)
+    return Matched(
+        wanted, [captions[name] for name in wanted], [known[name] for name in wanted], truths.split
+    )
 
 
 def read_predictions(file: Path, listed: Sequence[str] | None = None) -> Pairs:
     """The captions of a system, in the file's order.
 
     Args:
-        file: in any format of captions, such as COCO results (a JSON list of `{"image_id", "caption"}`), JSON Lines of
-            `{"image", "caption"}` or what `regiontalk describe --json` prints; or plain text, a caption a line. Or a
-            folder of captioned photos.
+        file: in any format of captions, such as COCO results (a JSON list of
+            `{"image_id", "caption"}`), JSON Lines of `{"image", "caption"}` or what
+            `regiontalk describe --json` prints; or plain text, a caption a line. Or a folder of
+            captioned photos.
         listed: the photos that the lines of plain text are about.
 
     Raises:
         DataError: if the file is damaged, or plain text does not fit the list.
     """
     if file.is_dir():
-        return [(name, caption) for name, texts in read_captions(file).captions.items() for caption in texts]
+        return [
+            (name, caption)
+            for name, texts in read_captions(file).captions.items()
+            for caption in texts
+        ]
     text = read_text(file)
     parser = parser_of(file, text)
     if parser is not None:
@@ -90,10 +105,14 @@ def read_predictions(file: Path, listed: Sequence[str] | None = None) -> Pairs:
     lines = text.removesuffix("\n").split("\n")
     if listed is None:
         raise DataError(
-            f"{file}: plain text does not say which photos it is about; name them with --images LIST, or give {FORMATS}"
+            f"{file}: plain text does not say which photos it is about; "
+            f"name them with --images LIST, or give {FORMATS}"
         )
     if len(lines) != len(listed):
-        raise DataError(f"{file}: {len(lines)} lines, but the list names {len(listed)} photos; give a caption for each")
+        raise DataError(
+            f"{file}: {len(lines)} lines, but the list names {len(listed)} photos; "
+            "give a caption for each"
+        )
     return list(zip(listed, lines, strict=True))
 
 
@@ -101,11 +120,14 @@ def read_references(path: Path, split: str = "test") -> References:
     """What people wrote, from whatever holds it.
 
     Args:
-        path: a file of captions or a folder of captioned photos, see `regiontalk.data.folder.read_captions`.
-        split: for what states splits; "all" for every photo. Captions without splits are taken whole.
+        path: a file of captions or a folder of captioned photos, see
+            `regiontalk.data.folder.read_captions`.
+        split: for what states splits; "all" for every photo. Captions without splits are taken
+            whole.
 
     Raises:
-        DataError: if it is none of these or damaged, lacks the split, or a photo has an empty caption.
+        DataError: if it is none of these or damaged, lacks the split, or a photo has an empty
+            caption.
     """
     found = read_captions(path)
     whole = split == ALL or not found.states_splits
@@ -113,7 +135,9 @@ def read_references(path: Path, split: str = "test") -> References:
     captions = {name: found.captions.get(name, []) for name in names}
     problems = Problems(path)
     problems.add("photos listed twice", repeated(names))
-    problems.add("photos without a caption", [name for name, texts in captions.items() if not texts])
+    problems.add(
+        "photos without a caption", [name for name, texts in captions.items() if not texts]
+    )
     empty = [name for name, texts in captions.items() if not all(text.strip() for text in texts)]
     problems.add("photos with an empty caption", empty)
     problems.raise_if_any()
@@ -125,8 +149,9 @@ def read_references(path: Path, split: str = "test") -> References:
 class PhotoNames:
     """Finds the photo that another file means by a name.
 
-    A name means the photo of this name; the one that it is another name of, such as COCO's number; the file at this
-    path in the data's folder; or the only photo whose bare file name is the path's, or whose folders are too.
+    A name means the photo of this name; the one that it is another name of, such as COCO's number;
+    the file at this path in the data's folder; or the only photo whose bare file name is the
+    path's, or whose folders are too.
 
     Args:
         source: the file or folder of the data, such as the references.
@@ -137,7 +162,9 @@ class PhotoNames:
         ambiguous: the names that were asked for and may mean several photos.
     """
 
-    def __init__(self, source: Path, names: Iterable[str], aliases: Mapping[str, list[str]]) -> None:
+    def __init__(
+        self, source: Path, names: Iterable[str], aliases: Mapping[str, list[str]]
+    ) -> None:
         self.ambiguous: list[str] = []
         self._names, self._aliases = dict.fromkeys(names), aliases
         absolute = os.path.abspath(source)
@@ -148,7 +175,10 @@ class PhotoNames:
             self._with_bare_name.setdefault(PurePath(name).name, []).append(name)
 
     def named(self, given: str) -> str:
-        """The photo's name in the data; the name as it is where it means none of them, or several."""
+        """The photo's name in the data.
+
+        The name as it is where it means none of them, or several.
+        """
         found = self._meant(given)
         if len(found) > 1:
             self.ambiguous.append(given)
@@ -161,14 +191,23 @@ class PhotoNames:
         if given in self._aliases:
             return self._aliases[given]
         path = os.path.abspath(given)
-        inside = [PurePath(path).relative_to(folder).as_posix() for folder in self._folders if _is_below(path, folder)]
+        inside = [
+            PurePath(path).relative_to(folder).as_posix()
+            for folder in self._folders
+            if _is_below(path, folder)
+        ]
         found = [name for name in inside if name in known]
         return found[:1] or self._of_bare_name(PurePath(os.path.normpath(given)))
 
     def _of_bare_name(self, path: PurePath) -> list[str]:
-        """The photos with a path's bare name; the one whose folders the path ends with, if there is one."""
+        """The photos with a path's bare name.
+
+        The one whose folders the path ends with, if there is one.
+        """
         found = self._with_bare_name.get(path.name, [])
-        ends = [name for name in found if "/" in name and f"/{path.as_posix()}".endswith(f"/{name}")]
+        ends = [
+            name for name in found if "/" in name and f"/{path.as_posix()}".endswith(f"/{name}")
+        ]
         return [max(ends, key=len)] if ends else found
 
 
@@ -177,13 +216,20 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _require_fitting(
-    problems: Problems, references: Path, named: list[str], wanted: list[str], known: dict[str, list[str]]
+    problems: Problems,
+    references: Path,
+    named: list[str],
+    wanted: list[str],
+    known: dict[str, list[str]],
 ) -> None:
     problems.add("photos with two predictions", repeated(named))
     problems.add("photos listed twice", repeated(wanted))
     problems.add(f"predictions of photos that {references} does not have", _missing(named, known))
     problems.add(f"listed photos that {references} does not have", _missing(wanted, known))
-    problems.add("predictions of photos that are not listed", _missing([n for n in named if n in known], set(wanted)))
+    problems.add(
+        "predictions of photos that are not listed",
+        _missing([n for n in named if n in known], set(wanted)),
+    )
     problems.add("photos without a prediction", _missing(wanted, set(named)))
     problems.raise_if_any()
 

@@ -1,4 +1,4 @@
-"""Boxes with what people wrote about them: Visual Genome's region descriptions, or plain JSON Lines."""
+"""Boxes with what people wrote about them: Visual Genome's region descriptions or JSON Lines."""
 
 from __future__ import annotations
 
@@ -37,24 +37,29 @@ def read_visual_genome(
 ) -> BoxedDataset:
     """Reads Visual Genome's `region_descriptions.json`.
 
-    `[{"id", "regions": [{"region_id", "x", "y", "width", "height", "phrase"}]}]`; newer files say "image_id" for "id".
-    The sizes of photos come from `image_data.json` beside it or, without that, from the photos, which are `ID.jpg`.
-    Descriptions of exactly the same box are its several captions.
+    `[{"id", "regions": [{"region_id", "x", "y", "width", "height", "phrase"}]}]`; newer files say
+    "image_id" for "id". The sizes of photos come from `image_data.json` beside it or, without that,
+    from the photos, which are `ID.jpg`. Descriptions of exactly the same box are its several
+    captions.
 
     Args:
         json_file: the file.
-        split: "all", or one of `densecap_splits.json` beside it: `{"train": [ids], "val": ..., "test": ...}`.
-        image_folder: where the photos lie; None for `images`, `VG_100K` and `VG_100K_2` beside the file, or beside it.
+        split: "all", or one of `densecap_splits.json` beside it:
+            `{"train": [ids], "val": ..., "test": ...}`.
+        image_folder: where the photos lie; None for `images`, `VG_100K` and `VG_100K_2` beside the
+            file, or beside it.
         selection: which photos take part; their names are ID.jpg.
 
     Raises:
-        DataError: if the file is damaged or lacks a photo of the split, a photo is missing, twice there or in two
-            splits, or a region has no area, sticks out of its photo, or has a phrase without a word. It names the first
-            few and counts all.
+        DataError: if the file is damaged or lacks a photo of the split, a photo is missing, twice
+            there or in two splits, or a region has no area, sticks out of its photo, or has a
+            phrase without a word. It names the first few and counts all.
     """
     file = Path(json_file)
     content, problems = read_json(file), Problems(file)
-    if not isinstance(content, list) or not all(isinstance(e, dict) and "regions" in e for e in content):
+    if not isinstance(content, list) or not all(
+        isinstance(e, dict) and "regions" in e for e in content
+    ):
         raise DataError(f'{file}: expected a list of {{"id", "regions"}}, as Visual Genome has it')
     ids = [_image_id(file, number, entry) for number, entry in enumerate(content)]
     refuse_repeated(problems, "photos listed twice", map(str, ids))
@@ -62,14 +67,23 @@ def read_visual_genome(
     wanted, refused = _split_ids(file, split, problems)
     sizes = _sizes(file.parent / _SIZES)
     if wanted is not None:
-        problems.add("photos of the split that the file lacks", [f"{i}.jpg" for i in sorted(wanted - set(ids))])
-    by_name = {f"{i}.jpg": entry for i, entry in zip(ids, content, strict=True) if wanted is None or i in wanted}
+        problems.add(
+            "photos of the split that the file lacks",
+            [f"{i}.jpg" for i in sorted(wanted - set(ids))],
+        )
+    by_name = {
+        f"{i}.jpg": entry
+        for i, entry in zip(ids, content, strict=True)
+        if wanted is None or i in wanted
+    }
     raw = {
         name: _visual_genome_photo(file, name, by_name[name], sizes, problems)
         for name in selection.choose(by_name, problems, refused)
     }
     here = file.parent
-    folders = photo_folders(image_folder, *(here / name for name in ("images", "VG_100K", "VG_100K_2")), here)
+    folders = photo_folders(
+        image_folder, *(here / name for name in ("images", "VG_100K", "VG_100K_2")), here
+    )
     photos = boxed_photos(raw, folders, EVERYTHING, problems)
     return BoxedDataset(file.stem, split, "captions", photos, selection.settle(problems))
 
@@ -80,7 +94,9 @@ def read_region_lines(
     image_folder: str | Path | None = None,
     selection: Selection = EVERYTHING,
 ) -> BoxedDataset:
-    """Reads JSON Lines with a box on each: `{"image", "box_xyxy", "captions": [...]}` and perhaps "split".
+    """Reads JSON Lines with a box on each.
+
+    A line is `{"image", "box_xyxy", "captions": [...]}` and perhaps "split".
 
     Args:
         file: the lines; those of one photo need not stand together.
@@ -89,8 +105,9 @@ def read_region_lines(
         selection: which photos take part.
 
     Raises:
-        DataError: if a line is damaged, a photo is missing or in two splits, a box is there twice, has no area or
-            sticks out, or a caption has no word. It names the first few and counts all.
+        DataError: if a line is damaged, a photo is missing or in two splits, a box is there twice,
+            has no area or sticks out, or a caption has no word. It names the first few and counts
+            all.
     """
     file = Path(file)
     problems, raw = Problems(file), dict[str, RawPhoto]()
@@ -101,7 +118,9 @@ def read_region_lines(
         if any(box.xyxy == other.xyxy for other in photo.boxes):
             problems.add("boxes that are there twice", [f"{name}, {box.place}"])
         elif wordless(box.texts):
-            problems.add("boxes without a caption, or with one that holds no word", [f"{name}, {box.place}"])
+            problems.add(
+                "boxes without a caption, or with one that holds no word", [f"{name}, {box.place}"]
+            )
         else:
             photo.boxes.append(box)
     folders = photo_folders(image_folder, file.parent / "images", file.parent)
@@ -125,12 +144,18 @@ def _image_id(file: Path, number: int, entry: dict[str, Any]) -> int:
     if found is None and isinstance(regions, list) and regions and isinstance(regions[0], dict):
         found = regions[0].get("image_id")  # version 1.4 names it in the regions only
     if type(found) is not int or not isinstance(regions, list):
-        raise DataError(f'{file}, entry {number}: expected "id", a whole number, and "regions", a list')
+        raise DataError(
+            f'{file}, entry {number}: expected "id", a whole number, and "regions", a list'
+        )
     return found
 
 
 def _visual_genome_photo(
-    file: Path, name: str, entry: dict[str, Any], sizes: dict[int, tuple[int, int]], problems: Problems
+    file: Path,
+    name: str,
+    entry: dict[str, Any],
+    sizes: dict[int, tuple[int, int]],
+    problems: Problems,
 ) -> RawPhoto:
     captions: dict[tuple[float, float, float, float], list[str]] = {}
     for place, xyxy, phrase in _visual_genome_regions(file, name, entry["regions"]):
@@ -138,7 +163,10 @@ def _visual_genome_photo(
             problems.add("regions with a phrase that holds no word", [f"{name}, {place}"])
         else:
             captions.setdefault(xyxy, []).append(phrase)
-    boxes = [RawBox(f"region {row}", xyxy, tuple(texts)) for row, (xyxy, texts) in enumerate(captions.items())]
+    boxes = [
+        RawBox(f"region {row}", xyxy, tuple(texts))
+        for row, (xyxy, texts) in enumerate(captions.items())
+    ]
     return RawPhoto(sizes.get(int(name.removesuffix(".jpg"))), boxes)
 
 
@@ -150,7 +178,10 @@ def _visual_genome_regions(
         xyxy = xyxy_from_xywh([fields.get(key) for key in ("x", "y", "width", "height")])
         phrase = fields.get("phrase")
         if xyxy is None or not isinstance(phrase, str):
-            raise DataError(f'{file}, photo {name}, region {row}: expected "x", "y", "width", "height" and "phrase"')
+            raise DataError(
+                f'{file}, photo {name}, region {row}: expected "x", "y", "width", '
+                '"height" and "phrase"'
+            )
         yield f"region {fields.get('region_id', row)}", xyxy, phrase
 
 
@@ -162,7 +193,10 @@ def _sizes(file: Path) -> dict[int, tuple[int, int]]:
     sizes: dict[int, tuple[int, int]] = {}
     for number, entry in enumerate(content if isinstance(content, list) else [None]):
         fields = entry if isinstance(entry, dict) else {}
-        found, size = fields.get("image_id", fields.get("id")), size_of(fields.get("width"), fields.get("height"))
+        found, size = (
+            fields.get("image_id", fields.get("id")),
+            size_of(fields.get("width"), fields.get("height")),
+        )
         if type(found) is not int or size is None:
             raise DataError(f'{file}, entry {number}: expected "image_id", "width" and "height"')
         sizes[found] = size
@@ -170,7 +204,10 @@ def _sizes(file: Path) -> dict[int, tuple[int, int]]:
 
 
 def _split_ids(file: Path, split: str, problems: Problems) -> tuple[set[int] | None, set[str]]:
-    """The ids of a split's photos, None for all; and the names of those that are in another split too."""
+    """The ids of a split's photos, None for all.
+
+    And the names of those that are in another split too.
+    """
     if split == ALL:
         return None, set()
     lists = file.parent / _SPLITS
@@ -181,7 +218,13 @@ def _split_ids(file: Path, split: str, problems: Problems) -> tuple[set[int] | N
     if wanted not in content:
         refuse_split(file, split, [*content, ALL])
     ids = {each for each in content[wanted] if type(each) is int}
-    others = {each for name, found in content.items() if name != wanted for each in found if type(each) is int}
+    others = {
+        each
+        for name, found in content.items()
+        if name != wanted
+        for each in found
+        if type(each) is int
+    }
     in_two = [f"{each}.jpg" for each in sorted(ids & others)]
     problems.add("photos in two splits", in_two)
     return ids, set(in_two)

@@ -1,8 +1,8 @@
 """Region vectors on disk: computed once, read in parts, never held whole in memory.
 
-A store is a folder with a plain .npy file for each array, `names.json` and `header.json`, with checksums. Until it is
-complete it lies in a folder beside, `NAME.part`, with `progress.json` for a header: a store is whole or not there.
-`regiontalk.data.region_writer` writes it.
+A store is a folder with a plain .npy file for each array, `names.json` and `header.json`, with
+checksums. Until it is complete it lies in a folder beside, `NAME.part`, with `progress.json` for a
+header: a store is whole or not there. `regiontalk.data.region_writer` writes it.
 
 Axis names: N photos, M regions at most, D dimensions of the visual features.
 """
@@ -21,7 +21,15 @@ from typing import Annotated, Any
 import numpy as np
 
 from regiontalk.errors import DataError
-from regiontalk.files import fitting_name, json_sha256, open_regular, problem, read_json, unreadable, written
+from regiontalk.files import (
+    fitting_name,
+    json_sha256,
+    open_regular,
+    problem,
+    read_json,
+    unreadable,
+    written,
+)
 from regiontalk.settings import Rule, Section, checksum, line, shown, whole
 
 HEADER, PROGRESS, NAMES = "header.json", "progress.json", "names.json"
@@ -49,7 +57,10 @@ class Layout(Section):
             raise ValueError(f"photos, regions and dim: expected at most {MOST_BYTES:,} bytes")
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Types and shapes, as arrays that hold no memory. Bytes are little-endian wherever the store is written."""
+        """Types and shapes, as arrays that hold no memory.
+
+        Bytes are little-endian wherever the store is written.
+        """
         n, m = self.photos, self.regions
         kinds = {
             "features": ("<f2", (n, m, self.dim)),
@@ -58,7 +69,10 @@ class Layout(Section):
             "counts": ("<i8", (n,)),
             "sizes": ("<i8", (n, 2)),
         }
-        return {name: np.broadcast_to(np.zeros((), type_), shape) for name, (type_, shape) in kinds.items()}
+        return {
+            name: np.broadcast_to(np.zeros((), type_), shape)
+            for name, (type_, shape) in kinds.items()
+        }
 
     def npy_header(self, name: str) -> bytes:
         """The bytes before the data of an array's file."""
@@ -90,7 +104,10 @@ def _by_array(rule: Rule) -> Rule:
 
 @dataclass(frozen=True)
 class State(Section):
-    """The content of `header.json` and `progress.json`: the layout, the rows that count, and CRC-32 of their bytes."""
+    """The content of `header.json` and `progress.json`.
+
+    The layout, the rows that count, and CRC-32 of their bytes.
+    """
 
     layout: Layout
     done: Annotated[int, whole(0, 1 << 32)]
@@ -123,12 +140,21 @@ def read_state(file: Path) -> State:
         raise DataError(f"{file}: not the header of a store of regions")
     if content.get("format_version") != _FORMAT_VERSION:
         found = shown(content.get("format_version"))
-        raise DataError(f"{file}: format {found}, this version reads {_FORMAT_VERSION}; write it again")
+        raise DataError(
+            f"{file}: format {found}, this version reads {_FORMAT_VERSION}; write it again"
+        )
     if content.pop("sha256", None) != json_sha256(content):
-        raise DataError(f"{file}: damaged, its checksum does not fit; delete the folder and write the store again")
+        raise DataError(
+            f"{file}: damaged, its checksum does not fit; "
+            "delete the folder and write the store again"
+        )
     try:
         return State.from_json(
-            {name: content.get(name) for name in content if name not in ("format", "format_version")}
+            {
+                name: content.get(name)
+                for name in content
+                if name not in ("format", "format_version")
+            }
         )
     except ValueError as error:
         raise problem(file, f"damaged, {error}", DataError, AGAIN) from None
@@ -138,7 +164,9 @@ def names_fit(names: Any, layout: Layout) -> bool:
     """Whether names are those of a store: text, as many as photos, each once."""
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return False
-    return len(set(names)) == len(names) == layout.photos and json_sha256(names) == layout.names_sha256
+    return (
+        len(set(names)) == len(names) == layout.photos and json_sha256(names) == layout.names_sha256
+    )
 
 
 def verify_rows(folder: Path, state: State) -> None:
@@ -178,7 +206,9 @@ def write_whole(file: Path, content: bytes) -> None:
 
 
 class RegionStore:
-    """A complete store, open for reading. Its arrays are maps of the files: only the rows that are used are read.
+    """A complete store, open for reading.
+
+    Its arrays are maps of the files: only the rows that are used are read.
 
     Attributes:
         names: of the N photos, in the order of the rows.
@@ -190,13 +220,19 @@ class RegionStore:
         sizes: (N, 2) int64, width and height of the original photo in pixels.
     """
 
-    def __init__(self, folder: Path, state: State, names: tuple[str, ...], arrays: Mapping[str, np.ndarray]) -> None:
+    def __init__(
+        self, folder: Path, state: State, names: tuple[str, ...], arrays: Mapping[str, np.ndarray]
+    ) -> None:
         """Use `open`."""
         self._folder, self._state = folder, state
         self._rows = {name: row for row, name in enumerate(names)}
         self.names = names
         self.vision_checksum = state.layout.vision_checksum
-        self.features, self.boxes, self.scores = arrays["features"], arrays["boxes"], arrays["scores"]
+        self.features, self.boxes, self.scores = (
+            arrays["features"],
+            arrays["boxes"],
+            arrays["scores"],
+        )
         self.counts, self.sizes = arrays["counts"], arrays["sizes"]
 
     def __len__(self) -> int:
@@ -215,18 +251,27 @@ class RegionStore:
         """
         folder = Path(folder)
         if not (folder / HEADER).exists():
-            half = "; it is half-way written: run what writes it again" if part_of(folder).exists() else ""
+            half = (
+                "; it is half-way written: run what writes it again"
+                if part_of(folder).exists()
+                else ""
+            )
             raise DataError(f"{folder}: no store of regions{half}")
         state = read_state(folder / HEADER)
         if vision_checksum is not None and vision_checksum != state.layout.vision_checksum:
             raise DataError(
-                f"{folder}: its features come from another vision network ({state.layout.vision_checksum[:12]}, "
-                f"expected {vision_checksum[:12]}); write the store again"
+                f"{folder}: its features come from another vision network "
+                f"({state.layout.vision_checksum[:12]}, expected {vision_checksum[:12]}); write "
+                "the store again"
             )
         names = read_json(folder / NAMES)
         if state.done != state.layout.photos or not names_fit(names, state.layout):
-            raise DataError(f"{folder}: damaged, {NAMES} does not fit {HEADER}; write the store again")
-        arrays = {name: _map(folder / f"{name}.npy", name, state.layout) for name in state.layout.arrays()}
+            raise DataError(
+                f"{folder}: damaged, {NAMES} does not fit {HEADER}; write the store again"
+            )
+        arrays = {
+            name: _map(folder / f"{name}.npy", name, state.layout) for name in state.layout.arrays()
+        }
         return cls(folder, state, tuple(names), arrays)
 
     def rows(self, names: Sequence[str]) -> np.ndarray:
@@ -237,7 +282,9 @@ class RegionStore:
         """
         missing = [name for name in names if name not in self._rows]
         if missing:
-            raise DataError(f"{self._folder}: lacks {len(missing)} photos: {missing[:5]}; write the store again")
+            raise DataError(
+                f"{self._folder}: lacks {len(missing)} photos: {missing[:5]}; write the store again"
+            )
         return np.array([self._rows[name] for name in names], dtype=np.int64)
 
     def verify(self) -> None:
@@ -253,8 +300,12 @@ def _map(file: Path, name: str, layout: Layout) -> np.ndarray:
     like, header = layout.arrays()[name], layout.npy_header(name)
     with open_regular(file, MOST_BYTES, advice=AGAIN) as stream:
         try:
-            if stream.read(len(header)) != header or os.fstat(stream.fileno()).st_size != layout.file_bytes(name):
-                raise problem(file, f"damaged, expected {like.dtype} {like.shape}", DataError, AGAIN)
+            if stream.read(len(header)) != header or os.fstat(
+                stream.fileno()
+            ).st_size != layout.file_bytes(name):
+                raise problem(
+                    file, f"damaged, expected {like.dtype} {like.shape}", DataError, AGAIN
+                )
             return np.memmap(stream, like.dtype, "r", len(header), like.shape)
         except OSError as error:
             raise unreadable(file, error, DataError) from None

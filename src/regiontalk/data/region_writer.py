@@ -1,6 +1,7 @@
-"""Writing a store of region vectors, in chunks of photos: a writer that was killed goes on after its last chunk.
+"""Writing a store of region vectors, in chunks of photos.
 
-Axis names: N photos, M regions at most, D dimensions of the visual features.
+A writer that was killed goes on after its last chunk. Axis names: N photos, M regions at most, D
+dimensions of the visual features.
 """
 
 from __future__ import annotations
@@ -34,7 +35,9 @@ from regiontalk.files import json_sha256, open_to_change
 
 
 class RegionStoreWriter:
-    """Writes a store in chunks of photos, in the order of their names. Holds no more than one chunk in memory.
+    """Writes a store in chunks of photos, in the order of their names.
+
+    Holds no more than one chunk in memory.
 
     Attributes:
         done: photos written so far: go on with `names[done:]`.
@@ -48,36 +51,49 @@ class RegionStoreWriter:
 
     @classmethod
     def open(
-        cls, folder: str | Path, names: Sequence[str], *, regions: int, dim: int, vision_checksum: str
+        cls,
+        folder: str | Path,
+        names: Sequence[str],
+        *,
+        regions: int,
+        dim: int,
+        vision_checksum: str,
     ) -> RegionStoreWriter:
-        """Begins a store, or goes on with one that was begun with the same names, sizes and network.
+        """Begins a store, or continues one that was begun with the same names, sizes and network.
 
         Args:
             folder: the store's; must not hold anything else.
             names: of the N photos, at least one, all different.
             regions: M, the most regions a photo has.
             dim: D.
-            vision_checksum: of the network that makes the features; a store of another network is refused.
+            vision_checksum: of the network that makes the features; a store of another network is
+                refused.
 
         Raises:
-            DataError: if the folder holds something else, the store was begun with other settings or is damaged, or it
-                cannot be written.
+            DataError: if the folder holds something else, the store was begun with other settings
+                or is damaged, or it cannot be written.
             ValueError: if `regions` or `dim` is below 1.
         """
         folder = Path(folder)
         if min(regions, dim) < 1:
             raise ValueError(f"regions and dim must be at least 1, found {regions} and {dim}")
         if not names or len(set(names)) != len(names):
-            raise DataError(f"{folder}: a store needs photos with different names; twice: {repeated(names)[:5]}")
+            raise DataError(
+                f"{folder}: a store needs photos with different names; twice: {repeated(names)[:5]}"
+            )
         layout = Layout(len(names), regions, dim, vision_checksum, json_sha256(list(names)))
         part = part_of(folder)
         if part.is_symlink() or (part.exists() and not part.is_dir()):
-            raise DataError(f"{part}: expected a folder of ours, found a link or a file; move it away")
+            raise DataError(
+                f"{part}: expected a folder of ours, found a link or a file; move it away"
+            )
         try:
             if (folder / HEADER).exists():
                 state = read_state(folder / HEADER)
             elif folder.exists():
-                raise DataError(f"{folder}: exists and is not a store of regions; choose another folder")
+                raise DataError(
+                    f"{folder}: exists and is not a store of regions; choose another folder"
+                )
             else:
                 if not (part / PROGRESS).exists():
                     _begin(part, layout, names)
@@ -90,9 +106,16 @@ class RegionStoreWriter:
         return cls(folder, layout, state.done, state.crc32)
 
     def append(
-        self, features: np.ndarray, boxes: np.ndarray, scores: np.ndarray, counts: np.ndarray, sizes: np.ndarray
+        self,
+        features: np.ndarray,
+        boxes: np.ndarray,
+        scores: np.ndarray,
+        counts: np.ndarray,
+        sizes: np.ndarray,
     ) -> None:
-        """Adds the next n photos. When it returns they are on disk; if it is interrupted none of them counts.
+        """Adds the next n photos.
+
+        When it returns they are on disk; if it is interrupted none of them counts.
 
         Args:
             features: (n, M, D) finite, kept as float16; rows from `counts` on are padding.
@@ -102,11 +125,17 @@ class RegionStoreWriter:
             sizes: (n, 2) integers of at least 1, width and height of the original photos in pixels.
 
         Raises:
-            ValueError: if shapes disagree, more photos come than there are names, or a value is not finite, not in its
-                range, or too large for float16.
+            ValueError: if shapes disagree, more photos come than there are names, or a value is not
+                finite, not in its range, or too large for float16.
             DataError: if the disk is full or refuses.
         """
-        given = {"features": features, "boxes": boxes, "scores": scores, "counts": counts, "sizes": sizes}
+        given = {
+            "features": features,
+            "boxes": boxes,
+            "scores": scores,
+            "counts": counts,
+            "sizes": sizes,
+        }
         rows = _checked_rows(self._layout, given, self.done)
         crc32, done = {}, self.done + len(rows["counts"])
         try:
@@ -118,18 +147,24 @@ class RegionStoreWriter:
             write_state(self._part / PROGRESS, State(self._layout, done, crc32))
         except OSError as error:
             raise DataError(
-                f"{self._part}: cannot be written ({error.strerror}); start again, {self.done} photos are kept"
+                f"{self._part}: cannot be written ({error.strerror}); "
+                f"start again, {self.done} photos are kept"
             ) from error
         self._crc32, self.done = crc32, done
 
     def finish(self) -> RegionStore:
-        """Gives the complete store its name and opens it. Does no harm to a store that was finished before.
+        """Gives the complete store its name and opens it.
+
+        Does no harm to a store that was finished before.
 
         Raises:
             DataError: if photos are still missing, or the disk refuses.
         """
         if self.done != self._layout.photos:
-            raise DataError(f"{self._part}: holds {self.done} of {self._layout.photos} photos; write the rest first")
+            raise DataError(
+                f"{self._part}: holds {self.done} of {self._layout.photos} photos; "
+                "write the rest first"
+            )
         if not (self._folder / HEADER).exists():
             try:
                 write_state(self._part / HEADER, State(self._layout, self.done, self._crc32))
@@ -144,7 +179,10 @@ class RegionStoreWriter:
 
 
 def _begin(part: Path, layout: Layout, names: Sequence[str]) -> None:
-    """Makes the files of a store without rows. `progress.json` comes last: without it all this is done again."""
+    """Makes the files of a store without rows.
+
+    `progress.json` comes last: without it all this is done again.
+    """
     part.mkdir(parents=True, exist_ok=True)
     write_json(part / NAMES, list(names))
     for name in layout.arrays():
@@ -154,7 +192,9 @@ def _begin(part: Path, layout: Layout, names: Sequence[str]) -> None:
 
 def _require_same(folder: Path, found: Layout, expected: Layout) -> None:
     mine, theirs = asdict(expected), asdict(found)
-    differing = [f"{key} is {theirs[key]!r}, not {mine[key]!r}" for key in mine if mine[key] != theirs[key]]
+    differing = [
+        f"{key} is {theirs[key]!r}, not {mine[key]!r}" for key in mine if mine[key] != theirs[key]
+    ]
     if differing:
         raise DataError(
             f"{folder}: was begun with other settings ({'; '.join(differing)}); "
@@ -162,7 +202,9 @@ def _require_same(folder: Path, found: Layout, expected: Layout) -> None:
         )
 
 
-def _checked_rows(layout: Layout, given: Mapping[str, np.ndarray], done: int) -> dict[str, np.ndarray]:
+def _checked_rows(
+    layout: Layout, given: Mapping[str, np.ndarray], done: int
+) -> dict[str, np.ndarray]:
     """The arrays as they are stored, after all checks."""
     count = len(given["counts"])
     if done + count > layout.photos:
@@ -177,7 +219,9 @@ def _checked_rows(layout: Layout, given: Mapping[str, np.ndarray], done: int) ->
         with np.errstate(over="ignore"):  # found as infinity below
             rows[name] = array.astype(like.dtype)
         if not np.isfinite(rows[name]).all():
-            raise ValueError(f"{name} holds a value that is not finite or too large for {like.dtype}")
+            raise ValueError(
+                f"{name} holds a value that is not finite or too large for {like.dtype}"
+            )
     in_range = {
         "counts": (rows["counts"] >= 1) & (rows["counts"] <= layout.regions),
         "sizes": rows["sizes"] >= 1,

@@ -1,4 +1,7 @@
-"""Texts beside photos, a file for each: `dog.jpg.txt`, and XMP sidecars. Photos are never written."""
+"""Texts beside photos, a file for each: `dog.jpg.txt`, and XMP sidecars.
+
+Photos are never written.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,17 @@ SUFFIXES = (".xmp", ".XMP")
 TEXT_SUFFIX = ".txt"
 
 MAX_BYTES = 16_000_000
-"""Larger sidecars are refused; those of photos with many masks and brush strokes have a few million bytes."""
+"""Larger sidecars are refused; those of photos with many masks and brush strokes have a few million
+bytes."""
 MAX_TEXT_BYTES = 1_000_000
 
 
 class Sidecars:
     """Finds the sidecar of each photo, and remembers the names in a folder.
 
-    Of `dog.jpg` it is `dog.jpg.xmp`, as darktable and digiKam name it, if that is there; else `dog.xmp`, as Adobe's
-    programs name it, if that is there and `dog.jpg` the only photo of this name, raw ones too; else there is none yet.
+    Of `dog.jpg` it is `dog.jpg.xmp`, as darktable and digiKam name it, if that is there; else
+    `dog.xmp`, as Adobe's programs name it, if that is there and `dog.jpg` the only photo of this
+    name, raw ones too; else there is none yet.
     """
 
     def __init__(self) -> None:
@@ -44,7 +49,8 @@ class Sidecars:
         if own is not None:
             return own
         shared = self._first(photo, photo.stem)
-        if shared is None or os.path.lexists(photo.with_name(photo.stem)):  # of a photo dog.jpg beside dog.jpg.png
+        # Of a photo dog.jpg beside dog.jpg.png
+        if shared is None or os.path.lexists(photo.with_name(photo.stem)):
             return None
         if photo.parent not in self._stems:
             self._stems[photo.parent] = _stems(os.listdir(photo.parent) if names is None else names)
@@ -62,7 +68,9 @@ class Sidecars:
 
 
 def read_sidecar(file: Path) -> str:
-    """The text that a sidecar has for its photo: the alternative text, or else the description; "" without either.
+    """The text that a sidecar has for its photo: the alternative text, or else the description.
+
+    "" without either.
 
     Raises:
         DataError: if it cannot be read, or is not XMP.
@@ -72,12 +80,14 @@ def read_sidecar(file: Path) -> str:
 
 
 def new_sidecar(text: str) -> bytes:
-    """The bytes of a sidecar that holds a text, as alternative text and as description, and nothing else."""
+    """The bytes of a sidecar with a text, as alternative text and description, and nothing else."""
     return xmp.fresh(dict.fromkeys(xmp.FIELDS, text), f"RegionTalk {regiontalk.__version__}")
 
 
 def write_sidecar(file: Path, text: str, overwrite: bool = False) -> bool:
-    """Puts a text into a sidecar, as alternative text and as description; whatever else it holds stays.
+    """Puts a text into a sidecar, as alternative text and as description.
+
+    Whatever else it holds stays.
 
     Args:
         file: a sidecar, or where one is to be.
@@ -87,7 +97,8 @@ def write_sidecar(file: Path, text: str, overwrite: bool = False) -> bool:
         Whether it took the text; not if it has both texts, and they are kept.
 
     Raises:
-        DataError: if there is a file that cannot be read or is not XMP, or a link. It is left as it is.
+        DataError: if there is a file that cannot be read or is not XMP, or a link. It is left as it
+            is.
         OSError: if it cannot be written; it names the file.
     """
     if not os.path.lexists(file):
@@ -128,24 +139,29 @@ class PhotoFiles(NamedTuple):
 
 
 def text_rows(folder: Path) -> list[CaptionRow]:
-    """The text of each photo in a folder and in those in it that has one, sorted by folder and name.
+    """The text of each photo in a folder and below that has one, sorted by folder and name.
 
-    Where all these photos lie in folders that are called as splits are, their folders are their splits. Empty files,
-    and sidecars without a text, are no captions.
+    Where all these photos lie in folders that are called as splits are, their folders are their
+    splits. Empty files, and sidecars without a text, are no captions.
 
     Raises:
-        DataError: if a file is damaged, a folder cannot be read, or a photo has two texts that differ.
+        DataError: if a file is damaged, a folder cannot be read, or a photo has two texts that
+            differ.
     """
     problems, texts = Problems(folder), {}
     for each in photo_files(folder):
         found = [text for text in _texts(each) if text]
-        problems.add("photos whose text file and sidecar differ", [each.name] if len(set(found)) > 1 else [])
+        problems.add(
+            "photos whose text file and sidecar differ", [each.name] if len(set(found)) > 1 else []
+        )
         if found:
             texts[each.name] = found[0]
     problems.raise_if_any("or keep one of the two")
     folders = {name: name.split("/")[0] if "/" in name else "" for name in texts}
     splits = set(folders.values()) <= set(SPLIT_FOLDERS)
-    return [CaptionRow(name, folders[name] if splits else None, [text]) for name, text in texts.items()]
+    return [
+        CaptionRow(name, folders[name] if splits else None, [text]) for name, text in texts.items()
+    ]
 
 
 def photo_files(folder: Path) -> list[PhotoFiles]:
@@ -171,7 +187,9 @@ def photo_files(folder: Path) -> list[PhotoFiles]:
 
 def text_files(folder: Path) -> list[Path]:
     """The files of `photo_files`, each once."""
-    return list(dict.fromkeys(file for each in photo_files(folder) for file in each[1:] if file is not None))
+    return list(
+        dict.fromkeys(file for each in photo_files(folder) for file in each[1:] if file is not None)
+    )
 
 
 def read_text_file(file: Path) -> str:
@@ -207,7 +225,10 @@ def write_text_file(file: Path, text: str, overwrite: bool = False) -> bool:
 
 
 def _is_empty(file: Path) -> bool:
-    """Whether there is nothing in a file that anybody could miss. What cannot be read is something."""
+    """Whether there is nothing in a file that anybody could miss.
+
+    What cannot be read is something.
+    """
     try:
         return not read_text_file(file)
     except DataError:
@@ -217,7 +238,9 @@ def _is_empty(file: Path) -> bool:
 def _photos(names: list[str]) -> list[str]:
     """The photos that a folder's files are or are named after, sorted."""
     endings = (TEXT_SUFFIX, *SUFFIXES)
-    after = (name.removesuffix(ending) for name in names for ending in endings if name.endswith(ending))
+    after = (
+        name.removesuffix(ending) for name in names for ending in endings if name.endswith(ending)
+    )
     return sorted({name for name in (*names, *after) if kind_by_name(name) is True})
 
 

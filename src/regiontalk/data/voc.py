@@ -31,15 +31,20 @@ _JSONL = "boxes.jsonl"
 
 def is_voc(folder: Path) -> bool:
     """Whether a folder is laid out like Pascal VOC or holds a `boxes.jsonl`, by its names alone."""
-    return (folder / _JSONL).is_file() or ((folder / "Annotations").is_dir() and (folder / "JPEGImages").is_dir())
+    return (folder / _JSONL).is_file() or (
+        (folder / "Annotations").is_dir() and (folder / "JPEGImages").is_dir()
+    )
 
 
-def read_voc(folder: str | Path, split: str = ALL, selection: Selection = EVERYTHING) -> BoxedDataset:
+def read_voc(
+    folder: str | Path, split: str = ALL, selection: Selection = EVERYTHING
+) -> BoxedDataset:
     """Reads boxes with class names.
 
-    Either `boxes.jsonl` with a line for each photo, `{"file_name", "width", "height", "boxes_xyxy", "labels"}` and
-    perhaps "split", the photos in `images/` or beside it; or VOC's own `Annotations/*.xml`, `JPEGImages/` and
-    `ImageSets/Main/SPLIT.txt`. Objects that VOC calls difficult are boxes like all others, and counted.
+    Either `boxes.jsonl` with a line for each photo, `{"file_name", "width", "height", "boxes_xyxy",
+    "labels"}` and perhaps "split", the photos in `images/` or beside it; or VOC's own
+    `Annotations/*.xml`, `JPEGImages/` and `ImageSets/Main/SPLIT.txt`. Objects that VOC calls
+    difficult are boxes like all others, and counted.
 
     Args:
         folder: where they lie.
@@ -47,13 +52,16 @@ def read_voc(folder: str | Path, split: str = ALL, selection: Selection = EVERYT
         selection: which photos take part.
 
     Raises:
-        DataError: if the folder holds neither, the split is not there, or anything is damaged, missing or twice there.
+        DataError: if the folder holds neither, the split is not there, or anything is damaged,
+            missing or twice there.
     """
     folder = Path(folder)
     if (folder / _JSONL).is_file():
         return _read_jsonl(folder / _JSONL, split, selection)
     if not is_voc(folder):
-        raise DataError(f"{folder}: expected {_JSONL}, or Annotations and JPEGImages as in Pascal VOC")
+        raise DataError(
+            f"{folder}: expected {_JSONL}, or Annotations and JPEGImages as in Pascal VOC"
+        )
     return _read_xml(folder, split, selection)
 
 
@@ -65,7 +73,9 @@ def _read_jsonl(file: Path, split: str, selection: Selection) -> BoxedDataset:
     folders = photo_folders(None, file.parent / "images", file.parent)
     photos = boxed_photos(dict(found), folders, selection, problems, refused)
     left_out, classes = selection.settle(problems), labels_of(photo for _, _, photo in lines)
-    return BoxedDataset(file.resolve().parent.name, split, "labels", photos, left_out, classes=classes)
+    return BoxedDataset(
+        file.resolve().parent.name, split, "labels", photos, left_out, classes=classes
+    )
 
 
 def _jsonl_photo(file: Path, number: int, entry: dict[str, Any]) -> tuple[str, str, RawPhoto]:
@@ -75,13 +85,18 @@ def _jsonl_photo(file: Path, number: int, entry: dict[str, Any]) -> tuple[str, s
     good = isinstance(name, str) and size and isinstance(split, str)
     lists = isinstance(labels, list) and isinstance(boxes, list) and len(labels) == len(boxes)
     if not good or not lists:
-        wanted = '{"file_name", "width", "height", "boxes_xyxy": [[...]], "labels": [...]}, a label for each box'
+        wanted = (
+            '{"file_name", "width", "height", "boxes_xyxy": [[...]], "labels": '
+            "[...]}, a label for each box"
+        )
         raise DataError(f"{file}, line {number}: expected {wanted}")
     photo = RawPhoto(size)
     for row, (box, label) in enumerate(zip(boxes or [], labels or [], strict=True)):
         xyxy = xyxy_of(box)
         if xyxy is None or not isinstance(label, str) or wordless([label]):
-            raise DataError(f"{file}, line {number}, box {row}: expected four numbers and the name of a class")
+            raise DataError(
+                f"{file}, line {number}, box {row}: expected four numbers and the name of a class"
+            )
         photo.boxes.append(RawBox(f"box {row}", xyxy, (label,)))
     return str(name), str(split), photo
 
@@ -121,7 +136,8 @@ def _stems(folder: Path, split: str) -> list[str]:
 def _xml_photo(file: Path, problems: Problems) -> tuple[str, RawPhoto, int]:
     """A photo's name, its boxes, and how many of them are difficult."""
     root = read_xml(file)
-    # some tools write no name, or another photo's, or a whole path with / or \, which both separate Windows' parts
+    # some tools write no name, or another photo's, or a whole path with / or \, which both separate
+    # Windows' parts
     written = PureWindowsPath(root.findtext("filename", "").strip())
     name = written.name if written.stem == file.stem else f"{file.stem}.jpg"
     photo, difficult = RawPhoto(size_in(root)), 0

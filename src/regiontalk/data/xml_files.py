@@ -20,11 +20,12 @@ MAX_DEPTH = 50
 def read_xml(file: Path) -> Element:
     """The root element of a small XML file.
 
-    A document type declaration is refused wherever it stands: entities, which can multiply or name other files, are
-    only possible with one.
+    A document type declaration is refused wherever it stands: entities, which can multiply or name
+    other files, are only possible with one.
 
     Raises:
-        DataError: if the file is missing, too large, not XML, nested too deep or has a document type declaration.
+        DataError: if the file is missing, too large, not XML, nested too deep or has a document
+            type declaration.
     """
     content = read_bytes(file, MAX_BYTES)
     try:
@@ -42,10 +43,10 @@ def number_in(element: Element, path: str) -> float | None:
 
 
 def box_in(element: Element) -> tuple[float, float, float, float] | None:
-    """The box of an `object`, `bndbox` with xmin, ymin, xmax, ymax; None if it has none or a damaged one.
+    """The box of an `object`, `bndbox` with xmin, ymin, xmax, ymax.
 
-    These files count pixels from 1 and name the first and the last pixel inside, so the box's left edge is xmin - 1
-    and its right edge xmax.
+    None if it has none or a damaged one. These files count pixels from 1 and name the first and the
+    last pixel inside, so the box's left edge is xmin - 1 and its right edge xmax.
     """
     edges = [number_in(element, f"bndbox/{name}") for name in ("xmin", "ymin", "xmax", "ymax")]
     if any(edge is None or not abs(edge) < 1e9 for edge in edges):
@@ -82,8 +83,8 @@ def careful_parser(
         start: called with an element's name and attributes.
         end: called with its name.
         text: called with the text in elements, in pieces.
-        separator: None for names as the file has them; else names have their namespace before them: the namespace, the
-            name and the prefix, if there is one, joined by this character.
+        separator: None for names as the file has them; else names have their namespace before them:
+            the namespace, the name and the prefix, if there is one, joined by this character.
 
     Returns:
         A parser for one file. Its `Parse` raises `expat.ExpatError`, `ValueError` or `LookupError`.

@@ -1,7 +1,8 @@
 """Alternative texts in XMP: found in a sidecar's bytes, and put there with every other byte kept.
 
-XMP is RDF in XML: properties are elements (or attributes) of an `rdf:Description` right inside `rdf:RDF`. A text in
-several languages is an `rdf:Alt` of `rdf:li`, one for each `xml:lang`, the one for everybody "x-default".
+XMP is RDF in XML: properties are elements (or attributes) of an `rdf:Description` right inside
+`rdf:RDF`. A text in several languages is an `rdf:Alt` of `rdf:li`, one for each `xml:lang`, the one
+for everybody "x-default".
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from xml.sax.saxutils import escape, quoteattr
 from regiontalk.data.xml_files import careful_parser
 
 ALT_TEXT, DESCRIPTION = "Iptc4xmpCore:AltTextAccessibility", "dc:description"
-"""IPTC's alternative text for people who do not see the photo, and Dublin Core's description, with usual prefixes."""
+"""IPTC's alternative text for people who do not see the photo, and Dublin Core's description, with
+usual prefixes."""
 
 FIELDS = (ALT_TEXT, DESCRIPTION)
 
@@ -29,10 +31,15 @@ _XML = "http://www.w3.org/XML/1998/namespace"
 _DEFAULT = "x-default"
 
 _BETWEEN = "\f"  # joins a namespace and a name; no XML can hold it
-_ROOT, _BLOCK, _ABOUT, _ITEM = (f"{_RDF}{_BETWEEN}{name}" for name in ("RDF", "Description", "about", "li"))
+_ROOT, _BLOCK, _ABOUT, _ITEM = (
+    f"{_RDF}{_BETWEEN}{name}" for name in ("RDF", "Description", "about", "li")
+)
 _LIST_OF_LANGUAGES = f"{_RDF}{_BETWEEN}Alt"
 _LANGUAGE = f"{_XML}{_BETWEEN}lang"
-_FIELD_OF = {_BETWEEN.join((NAMESPACES[each.partition(":")[0]], each.partition(":")[2])): each for each in FIELDS}
+_FIELD_OF = {
+    _BETWEEN.join((NAMESPACES[each.partition(":")[0]], each.partition(":")[2])): each
+    for each in FIELDS
+}
 
 _TAG = re.compile(rb"""<[^>"']*(?:"[^"]*"[^>"']*|'[^']*'[^>"']*)*>""")
 _TAG_NAME = re.compile(rb"<([^\s/>]+)")
@@ -53,7 +60,8 @@ class Item:
     Attributes:
         language: lower case; "" where none is stated.
         tag: where its start tag is.
-        inside: what lies between its tags, empty and behind the tag of an element that has no end tag.
+        inside: what lies between its tags, empty and behind the tag of an element that has no end
+            tag.
         pieces: of its text, without markup.
     """
 
@@ -89,7 +97,10 @@ class Property:
     @property
     def default(self) -> Item | None:
         """The item for everybody: "x-default", or else the first; None without any."""
-        return next((item for item in self.items if item.language == _DEFAULT), self.items[0] if self.items else None)
+        return next(
+            (item for item in self.items if item.language == _DEFAULT),
+            self.items[0] if self.items else None,
+        )
 
     @property
     def said(self) -> str:
@@ -124,7 +135,8 @@ def parse(content: bytes) -> Packet:
     """Finds `FIELDS` in XMP.
 
     Raises:
-        ValueError: if it is not XMP: no XML, with a document type, nested too deep, in UTF-16, or without `rdf:RDF`.
+        ValueError: if it is not XMP: no XML, with a document type, nested too deep, in UTF-16, or
+            without `rdf:RDF`.
     """
     if b"\0" in content[:4]:
         raise ValueError("text in UTF-16, expected UTF-8")
@@ -148,8 +160,8 @@ def merged(packet: Packet, texts: Mapping[str, str], overwrite: bool = False) ->
 
     Args:
         texts: for each of some of `FIELDS`.
-        overwrite: whether a text takes the place of one that is there: of the one for everybody, and of those that say
-            the same in a language. Texts in other languages stay.
+        overwrite: whether a text takes the place of one that is there: of the one for everybody,
+            and of those that say the same in a language. Texts in other languages stay.
 
     Returns:
         The very same bytes if nothing is to be done.
@@ -211,9 +223,13 @@ class _Finder:
             self._packet = Packet(self._content, root=span, prefix=_prefix(name))
             self._level = len(self._open)
         elif self._packet is not None and self._level:
-            self._start_inside(self._packet, [each for each, _ in self._open[self._level :]], span, attributes)
+            self._start_inside(
+                self._packet, [each for each, _ in self._open[self._level :]], span, attributes
+            )
 
-    def _start_inside(self, packet: Packet, path: list[str], span: Span, attributes: dict[str, str]) -> None:
+    def _start_inside(
+        self, packet: Packet, path: list[str], span: Span, attributes: dict[str, str]
+    ) -> None:
         """Notes what concerns us, by the names of the elements from below rdf:RDF on."""
         if path == [_BLOCK]:
             self._start_block(packet, span, attributes)
@@ -221,7 +237,10 @@ class _Finder:
             self._property = Property(_FIELD_OF[path[1]], span)
             packet.properties.append(self._property)
         elif self._property is not None and path[2:] == [_LIST_OF_LANGUAGES, _ITEM]:
-            language = next((value for name, value in attributes.items() if _without_prefix(name) == _LANGUAGE), "")
+            language = next(
+                (value for name, value in attributes.items() if _without_prefix(name) == _LANGUAGE),
+                "",
+            )
             self._item = Item(language.lower(), span)
             self._property.items.append(self._item)
 
@@ -271,7 +290,11 @@ def _replacing(content: bytes, place: Property, text: str) -> list[Edit]:
     default = place.default
     if default is None:
         return [(place.span, _element(place.name, text))]
-    same = [each for each in place.items if each is default or (default.text and each.text == default.text)]
+    same = [
+        each
+        for each in place.items
+        if each is default or (default.text and each.text == default.text)
+    ]
     return [_filling(content, each, text) for each in same]
 
 
@@ -299,7 +322,13 @@ def _block(packet: Packet, texts: Mapping[str, str]) -> Edit:
     lines = [f"  <rdf:Description rdf:about={quoteattr(packet.about)}{declared}>"]
     for name, text in texts.items():
         item = f'<rdf:li xml:lang="x-default">{escape(text)}</rdf:li>'
-        lines += [f"   <{name}>", "    <rdf:Alt>", f"     {item}", "    </rdf:Alt>", f"   </{name}>"]
+        lines += [
+            f"   <{name}>",
+            "    <rdf:Alt>",
+            f"     {item}",
+            "    </rdf:Alt>",
+            f"   </{name}>",
+        ]
     lines.append("  </rdf:Description>")
     block = b"".join(newline + _plain(line) for line in lines)
     if _has_no_end(packet.content, packet.root):
@@ -314,7 +343,10 @@ def _escaped(text: str) -> bytes:
 
 
 def _plain(text: str) -> bytes:
-    """ASCII, which is the same in every encoding that a sidecar may have; nothing that XML cannot hold."""
+    """ASCII, which is the same in every encoding that a sidecar may have.
+
+    Nothing that XML cannot hold.
+    """
     return _NOT_IN_XML.sub(" ", text).encode("ascii", "xmlcharrefreplace")
 
 

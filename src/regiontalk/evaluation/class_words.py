@@ -2,26 +2,32 @@
 
 The file has COCO's 80 classes, with Pascal VOC's 20 among them. Of each class it says
 
-- `asked`: what the class is asked for with, in that order, fixed there and not chosen by results; the first is taken
-  that a pack knows. Only VOC's classes have such a list, all others are asked for by their own name.
-- `words`: what else captions call it, in the singular. `unsure`: words that mean it among other things ("plant"), and
-  `unsure_in_voc`: those that do so only where VOC's rules for annotators are narrower than COCO's.
+- `asked`: what the class is asked for with, in that order, fixed there and not chosen by results;
+  the first is taken that a pack knows. Only VOC's classes have such a list, all others are asked
+  for by their own name.
+- `words`: what else captions call it, in the singular. `unsure`: words that mean it among other
+  things ("plant"), and `unsure_in_voc`: those that do so only where VOC's rules for annotators are
+  narrower than COCO's.
 - `kind`: animal, vehicle or person, for the rules of double words.
 
-In a caption the words are looked for in the singular and plural, the longest that fits first: "hot dog" is no dog,
-"teddy bear" no bear, and "train track" nothing at all. What the file says besides:
+In a caption the words are looked for in the singular and plural, the longest that fits first: "hot
+dog" is no dog, "teddy bear" no bear, and "train track" nothing at all. What the file says besides:
 
-- `either`: words for one of several classes ("bike"): for the one that the photo shows, for the first if it shows none.
+- `either`: words for one of several classes ("bike"): for the one that the photo shows, for the
+  first if it shows none.
 - `nothing`: double words that hold a class word and name no class.
-- `modifiers`: words that name nothing themselves before an animal ("baby zebra") or a vehicle ("passenger train").
-- `like_animals`: words for people that are unsure in a caption that names an animal ("an elephant and her baby").
+- `modifiers`: words that name nothing themselves before an animal ("baby zebra") or a vehicle
+  ("passenger train").
+- `like_animals`: words for people that are unsure in a caption that names an animal ("an elephant
+  and her baby").
 - `not_there`: words before what is not there ("no", "without a").
-- `unsure_before`, `unsure_after`: what makes a class word unsure ("toy train", "statue of a horse", "dog bowl").
+- `unsure_before`, `unsure_after`: what makes a class word unsure ("toy train", "statue of a horse",
+  "dog bowl").
 - `plurals`: of single words that no rule makes.
 
-A class word is *sure* unless it also means other things ("plant"), its neighbours make it unsure, or it may mean a
-class that is not counted. Only a sure word can be wrong; what unsure ones are for says
-`regiontalk.evaluation.objects.metric`.
+A class word is *sure* unless it also means other things ("plant"), its neighbours make it unsure,
+or it may mean a class that is not counted. Only a sure word can be wrong; what unsure ones are for
+says `regiontalk.evaluation.objects.metric`.
 
 Words in general terms ("animal", "vehicle", "food") name no class.
 """
@@ -91,7 +97,7 @@ SYNONYMS = {each.voc: each.asked for each in CLASSES if each.voc}
 
 
 def synonyms(label: str) -> tuple[Words, ...]:
-    """What a class is asked for with, the first choice first: the listed synonyms, or the class's own name.
+    """What a class is asked for with, first choice first: listed synonyms, or the class's own name.
 
     Letter case does not matter: other datasets write "Dog".
 
@@ -132,7 +138,8 @@ class Mention:
     """Words of a caption that name a thing.
 
     Attributes:
-        start, end: which words, end exclusive; whoever knows the words' regions finds the thing's there.
+        start, end: which words, end exclusive; whoever knows the words' regions finds the thing's
+            there.
         labels: the class; or those that the words may mean, the likeliest first.
         sure: whether they name it and nothing else.
     """
@@ -164,8 +171,9 @@ class ClassNamer:
     """Finds the words for the classes that count.
 
     Args:
-        labels: the classes, by COCO's names, VOC's or any other. Letter case does not matter. Of two names of one class
-            the first stands for both; a class that is not listed has its own name and no synonym.
+        labels: the classes, by COCO's names, VOC's or any other. Letter case does not matter. Of
+            two names of one class the first stands for both; a class that is not listed has its own
+            name and no synonym.
 
     Attributes:
         labels: the classes that count, in the order given, each once.
@@ -178,7 +186,9 @@ class ClassNamer:
         self.labels = tuple(self._label_of.values())
         self._meanings = _meanings(self._label_of)
         self._sizes: dict[str, list[int]] = {}
-        for size, first in sorted({(len(words), words[0]) for words in self._meanings}, reverse=True):
+        for size, first in sorted(
+            {(len(words), words[0]) for words in self._meanings}, reverse=True
+        ):
             self._sizes.setdefault(first, []).append(size)  # by the first word, the longest first
 
     def counted(self, label: str) -> str | None:
@@ -204,9 +214,15 @@ class ClassNamer:
         with_animal = any(_ANIMAL in meaning.kinds for _, _, meaning in found)
         mentions = []
         for start, end, meaning in found:
-            labels = tuple(self._label_of[name] for name in meaning.classes if name in self._label_of)
+            labels = tuple(
+                self._label_of[name] for name in meaning.classes if name in self._label_of
+            )
             if labels and not _follows(words, start, _NOT_THERE):
-                certain = meaning.sure and len(labels) == len(meaning.classes) and _is_plain(words, start, end, meaning)
+                certain = (
+                    meaning.sure
+                    and len(labels) == len(meaning.classes)
+                    and _is_plain(words, start, end, meaning)
+                )
                 perhaps_animal = with_animal and words[end - 1] in _LIKE_ANIMALS
                 mentions.append(Mention(start, end, labels, certain and not perhaps_animal))
         return mentions
@@ -221,7 +237,10 @@ class ClassNamer:
             start = end
 
     def _longest(self, words: Words, start: int) -> tuple[int, _Meaning | None]:
-        """The end and the meaning of the longest class words that start here; the next word if there are none."""
+        """The end and the meaning of the longest class words that start here.
+
+        The next word if there are none.
+        """
         for size in self._sizes.get(words[start], ()) if start < len(words) else ():
             end = start + size
             meaning = self._meanings.get(words[start:end]) if end <= len(words) else None
@@ -292,13 +311,20 @@ def _unsure(label_of: dict[str, str]) -> dict[Words, _Meaning]:
 def _with_plurals(singular: dict[Words, _Meaning]) -> dict[Words, _Meaning]:
     """The same words and their plurals; where a plural is listed by itself, that counts."""
     forms = {words: (*words[:-1], plural(words[-1])) for words in singular}
-    plurals = {forms[words]: replace(each, plural=True) for words, each in singular.items() if forms[words] != words}
+    plurals = {
+        forms[words]: replace(each, plural=True)
+        for words, each in singular.items()
+        if forms[words] != words
+    }
     listed = {words: replace(each, plural=words in plurals) for words, each in singular.items()}
     return plurals | listed
 
 
 def _is_plain(words: Words, start: int, end: int, meaning: _Meaning) -> bool:
-    """Whether a class word's neighbours leave it what it is. After a plural stands a verb ("dogs house"), no head."""
+    """Whether a class word's neighbours leave it what it is.
+
+    After a plural stands a verb ("dogs house"), no head.
+    """
     headed = not meaning.plural and end < len(words) and words[end] in _UNSURE_AFTER
     return not headed and not _follows(words, start, _UNSURE_BEFORE)
 
@@ -306,7 +332,9 @@ def _is_plain(words: Words, start: int, end: int, meaning: _Meaning) -> bool:
 def _follows(words: Words, start: int, phrases: frozenset[Words]) -> bool:
     """Whether one of some phrases stands before a word, or before its article."""
     ends = [start, start - 1] if start and words[start - 1] in _ARTICLES else [start]
-    return any(words[max(end - size, 0) : end] in phrases for end in ends for size in (1, 2) if end >= size)
+    return any(
+        words[max(end - size, 0) : end] in phrases for end in ends for size in (1, 2) if end >= size
+    )
 
 
 def _modifier_kinds() -> dict[str, set[str]]:

@@ -32,7 +32,11 @@ def photo_regions(
 
 
 def boxed_regions(
-    model: Model, photos: Sequence[BoxedPhoto], progress: Progress, given: bool = False, extra: bool = False
+    model: Model,
+    photos: Sequence[BoxedPhoto],
+    progress: Progress,
+    given: bool = False,
+    extra: bool = False,
 ) -> Iterator[tuple[Sequence[BoxedPhoto], list[Regions]]]:
     """Photos with boxes and their regions, in order, in batches.
 
@@ -63,8 +67,9 @@ def check_size(photo: BoxedPhoto, looked: Regions) -> None:
     """
     if (photo.width, photo.height) != (looked.width, looked.height):
         raise DataError(
-            f"{photo.file}: expected a photo of {photo.width} x {photo.height}, as its boxes were drawn on, found one "
-            f"of {looked.width} x {looked.height}. Take the original, or scale the boxes as the photo was"
+            f"{photo.file}: expected a photo of {photo.width} x {photo.height}, as its boxes were "
+            f"drawn on, found one of {looked.width} x {looked.height}. Take the original, or scale "
+            "the boxes as the photo was"
         )
 
 

@@ -1,8 +1,9 @@
-"""What all evaluations share: progress, and numbers as they are printed, rounded, with intervals by the bootstrap.
+"""What all evaluations share: progress, and numbers as they are printed.
 
-The bootstrap (Efron 1979) says how far numbers would move with other photos. Photos are drawn with replacement, each
-together with all that was asked of it: questions about one photo are not independent, and drawing them one by one would
-make intervals too narrow.
+Rounded, with intervals by the bootstrap. The bootstrap (Efron 1979) says how far numbers would move
+with other photos. Photos are drawn with replacement, each together with all that was asked of it:
+questions about one photo are not independent, and drawing them one by one would make intervals too
+narrow.
 
 Axis names: N photos, Q questions.
 """
@@ -49,7 +50,8 @@ class Reporting:
     """How an evaluation's results become numbers.
 
     Attributes:
-        folds: of a retrieval: the photos are cut, in their order, into so many of equal size, and the numbers averaged.
+        folds: of a retrieval: the photos are cut, in their order, into so many of equal size, and
+            the numbers averaged.
         samples: of the bootstrap, for 95 % intervals; 0 for none.
         seed: of the bootstrap.
     """
@@ -68,7 +70,8 @@ def draws(photo_of_question: np.ndarray, samples: int, seed: int = 0) -> Iterato
     """How often each question counts in each of some samples of the photos.
 
     Args:
-        photo_of_question: (Q,) which photo each is about; photos that no question is about are not drawn.
+        photo_of_question: (Q,) which photo each is about; photos that no question is about are not
+            drawn.
         samples: how often all photos are drawn, at least 1.
         seed: of the draws.
 
@@ -95,7 +98,10 @@ def interval(values: Sequence[float] | np.ndarray) -> list[float]:
 
 def interval_words(reporting: Reporting) -> str:
     """What the intervals are, for the signature."""
-    return f"{CONFIDENCE} %, percentiles of {reporting.samples} bootstrap samples of photos, seed {reporting.seed}"
+    return (
+        f"{CONFIDENCE} %, percentiles of {reporting.samples} bootstrap samples of photos, "
+        f"seed {reporting.seed}"
+    )
 
 
 def rounded(value: Any) -> Any:

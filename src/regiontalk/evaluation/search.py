@@ -21,7 +21,9 @@ SENTENCE = "{}"
 
 
 def r_precision(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """R-precision: of each query's R relevant photos the share among its first R; ties are broken pessimistically.
+    """R-precision: of each query's R relevant photos the share among its first R.
+
+    Ties are broken pessimistically.
 
     Args:
         scores: (C, N), higher is better.
@@ -36,7 +38,8 @@ def r_precision(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """
     found = []
     for row, right in zip(scores, relevant, strict=True):
-        order = np.lexsort((right, -row))  # by falling score, wrong photos before right ones of the same score
+        # By falling score, wrong photos before right ones of the same score
+        order = np.lexsort((right, -row))
         found.append(right[order][: int(right.sum())].mean())
     return np.array(found)
 
@@ -49,7 +52,7 @@ def evaluate_search(
     progress: Progress = SILENT,
     min_photos: int = 1,
 ) -> dict[str, Any]:
-    """Search all photos for each class by its name, the first of its synonyms that captions taught the pack.
+    """Search all photos for each class by name, the first synonym that captions taught the pack.
 
     Args:
         model: whose `score` ranks the photos.
@@ -60,8 +63,9 @@ def evaluate_search(
         min_photos: photos that a class needs to be searched for.
 
     Returns:
-        `{"r_precision": mean over classes, "chance": that of a random order, "by_class": {label: {"word", "photos",
-        "r_precision"}}, "unknown_classes": {label: photos}, "signature"}`, shares in 0..1.
+        `{"r_precision": mean over classes, "chance": that of a random order, "by_class": {label:
+        {"word", "photos", "r_precision"}}, "unknown_classes": {label: photos}, "signature"}`,
+        shares in 0..1.
 
     Raises:
         DataError: if the boxes have no classes, or the pack knows a word for none.

@@ -1,7 +1,7 @@
-"""Signatures of evaluations: settings and checksums to reproduce a number, and contamination by training photos.
+"""Signatures of evaluations, to reproduce a number.
 
-A pack that lists fingerprints of its training photos is asked for each photo that it is measured on. Another can only
-be asked for names.
+Settings, checksums, and contamination by training photos. A pack that lists fingerprints of its
+training photos is asked for each photo that it is measured on. Another can only be asked for names.
 """
 
 from __future__ import annotations
@@ -33,17 +33,28 @@ _UNKNOWN = "unknown: the pack does not say what it was trained on"
 
 def photo_counts(captions: np.ndarray) -> dict[str, Any]:
     """How many photos and captions, from the number of captions of each photo, (N,)."""
-    return {"photos": len(captions), "captions": int(captions.sum()), "captions_per_photo": span(captions.tolist())}
+    return {
+        "photos": len(captions),
+        "captions": int(captions.sum()),
+        "captions_per_photo": span(captions.tolist()),
+    }
 
 
 def evaluation_signature(model: Model, dataset: Dataset, progress: Progress) -> dict[str, Any]:
-    """All that an evaluation of a model on a dataset says about itself, but what the kind of evaluation adds.
+    """All that an evaluation of a model on a dataset says about itself.
+
+    What the kind of evaluation adds is left out.
 
     Raises:
         PhotoError: if a photo is broken.
     """
     counts = photo_counts(np.array([len(photo.captions) for photo in dataset.photos]))
-    data = {"dataset": dataset.name, "split": dataset.split, **counts, "normalisation": NORMALISATION}
+    data = {
+        "dataset": dataset.name,
+        "split": dataset.split,
+        **counts,
+        "normalisation": NORMALISATION,
+    }
     return _signed(model, dataset, data, progress)
 
 
@@ -61,10 +72,14 @@ def box_signature(
         PhotoError: if a photo is broken.
     """
     signature = _signed(model, dataset, boxes_signature(dataset, selection), progress)
-    return signature | {_NEVER_SEEN: model.pack.settings.trained_on.get(_NEVER_SEEN, "the pack does not say")}
+    return signature | {
+        _NEVER_SEEN: model.pack.settings.trained_on.get(_NEVER_SEEN, "the pack does not say")
+    }
 
 
-def _signed(model: Model, dataset: Dataset | BoxedDataset, data: dict[str, Any], progress: Progress) -> dict[str, Any]:
+def _signed(
+    model: Model, dataset: Dataset | BoxedDataset, data: dict[str, Any], progress: Progress
+) -> dict[str, Any]:
     """Which program, pack and data, and whether the pack was trained on these photos."""
     pack, files = model.pack, dataset.files
     return {
@@ -77,7 +92,10 @@ def _signed(model: Model, dataset: Dataset | BoxedDataset, data: dict[str, Any],
 
 
 def boxes_signature(dataset: BoxedDataset, selection: Mapping[str, Any]) -> dict[str, Any]:
-    """What is said of the boxes alone, whatever was measured on them; arguments as of `box_signature`."""
+    """What is said of the boxes alone, whatever was measured on them.
+
+    Arguments as of `box_signature`.
+    """
     return {
         "dataset": dataset.name,
         "split": dataset.split,
@@ -107,20 +125,27 @@ def span(numbers: Sequence[int]) -> str:
 
 
 def training_signature(
-    pack: Pack, name: str, split: str, files: Sequence[Path], progress: Progress, max_pixels: int | None = None
+    pack: Pack,
+    name: str,
+    split: str,
+    files: Sequence[Path],
+    progress: Progress,
+    max_pixels: int | None = None,
 ) -> dict[str, Any]:
     """Contamination: how many of the measured photos were trained on.
 
     Args:
         pack: that is measured.
-        name, split: of the dataset; they are only asked for if the pack has no list of its training photos.
+        name, split: of the dataset; they are only asked for if the pack has no list of its training
+            photos.
         files: the photos.
         progress: shows how far it is.
         max_pixels: of the photos, see `open_photo`.
 
     Returns:
-        `{"seen_in_training": "yes: ...", "no: ..." or "unknown: ..."}`, and `"photos_seen_in_training"`, how many of
-        `files` were recognised, if the pack has a list.
+        `{"seen_in_training": "yes: ...", "no: ..." or "unknown:
+        ..."}`, and `"photos_seen_in_training"`, how many of `files` were recognised, if the pack
+        has a list.
 
     Raises:
         PhotoError: if a photo is broken.
@@ -131,30 +156,40 @@ def training_signature(
     asked = fingerprint_files(files, progress.advance, max_pixels)
     seen = int(recognised(asked, pack.training_photos).sum())
     those = f"the {len(pack.training_photos):,} photos that the pack was trained on"
-    said = f"yes: {seen:,} of {len(files):,} photos ({seen / len(files):.1%}) are" if seen else "no: no photo is"
+    said = (
+        f"yes: {seen:,} of {len(files):,} photos ({seen / len(files):.1%}) are"
+        if seen
+        else "no: no photo is"
+    )
     return {"seen_in_training": f"{said} among {those}", "photos_seen_in_training": seen}
 
 
 def training_warning(signature: Mapping[str, Any]) -> str | None:
-    """The warning beside numbers that are contaminated: the pack was trained on these photos; None if none is known."""
+    """The warning beside numbers that are contaminated: the pack was trained on these photos.
+
+    None if none is known.
+    """
     seen = str(signature["seen_in_training"])
     if not seen.startswith("yes"):
         return None
     counted = "photos_seen_in_training" in signature
-    never = "" if counted else f" It never saw: {signature.get(_NEVER_SEEN, 'the pack does not say')}."
+    never = (
+        "" if counted else f" It never saw: {signature.get(_NEVER_SEEN, 'the pack does not say')}."
+    )
     return (
         f"WARNING: the pack {signature['pack']} was trained on photos that it is measured on "
-        f"({seen.removeprefix('yes: ')}).{never} The numbers show what it remembers, not how well it does on new "
-        "photos: do not compare or publish them."
+        f"({seen.removeprefix('yes: ')}).{never} The numbers show what it remembers, not how well "
+        "it does on new photos: do not compare or publish them."
     )
 
 
 def named_in_training(trained_on: Mapping[str, Any], name: str, split: str) -> str:
     """Whether a pack says that it was trained on a split of a dataset.
 
-    Looked for are objects `{"dataset": name, "split": split}` anywhere in what the pack says, and texts that name the
-    dataset and right after it the split ("Flickr8k train: 6,000 photos"), but under "never_seen". Letter case and
-    punctuation do not matter. Names are compared, not photos: under another name they are not recognised.
+    Looked for are objects `{"dataset": name, "split": split}` anywhere in what the pack says, and
+    texts that name the dataset and right after it the split ("Flickr8k train: 6,000 photos"), but
+    under "never_seen". Letter case and punctuation do not matter. Names are compared, not photos:
+    under another name they are not recognised.
 
     Args:
         trained_on: from `pack.json`.
@@ -162,7 +197,8 @@ def named_in_training(trained_on: Mapping[str, Any], name: str, split: str) -> s
         split: several joined by "+", or "all", ask for each of them.
 
     Returns:
-        "yes: ..." with the pack's words, "no: ..." or "unknown: ..."; for people, beside the numbers.
+        "yes: ..." with the pack's words, "no: ..." or "unknown: ..."; for people, beside the
+        numbers.
 
     >>> named_in_training({"captions": "Flickr8k train: 6,000 photos"}, "flickr8k", "train")
     'yes: "Flickr8k train: 6,000 photos"'
@@ -181,12 +217,19 @@ def _claims(value: Any, name: list[str], split: list[str]) -> Iterator[str]:
     """What names a dataset and its split, wherever it stands; an empty split is any."""
     if isinstance(value, str):
         said, wanted = _words(value), name + split
-        if any(said[start : start + len(wanted)] == wanted for start in range(len(said) - len(wanted) + 1)):
+        if any(
+            said[start : start + len(wanted)] == wanted
+            for start in range(len(said) - len(wanted) + 1)
+        ):
             yield value
     elif isinstance(value, list):
         for each in value:
             yield from _claims(each, name, split)
-    elif isinstance(value, Mapping) and isinstance(value.get("dataset"), str) and isinstance(value.get("split"), str):
+    elif (
+        isinstance(value, Mapping)
+        and isinstance(value.get("dataset"), str)
+        and isinstance(value.get("split"), str)
+    ):
         splits = [_words(part) for part in value["split"].split("+")]
         if _words(value["dataset"]) == name and (not split or split in splits):
             yield f"{value['dataset']} {value['split']}"

@@ -1,4 +1,4 @@
-"""From text to word vectors: the tokeniser, the vocabulary, and the words network as it runs (Eq. 2 to 6)."""
+"""From text to word vectors: the tokeniser, the vocabulary, and the words network (Eq. 2 to 6)."""
 
 from __future__ import annotations
 

@@ -1,16 +1,17 @@
-"""The words network as it runs: a bidirectional recurrent network in NumPy (Eq. 2 to 6), with one of two cells.
+"""The words network as it runs, in NumPy (Eq. 2 to 6).
 
-Axis names: V words in the vocabulary, d dimensions of a word vector, H hidden units, h dimensions of the shared space,
-T words of a sentence, P words of a whole batch of sentences, U different ones among them; G dimensions of word vectors
-from elsewhere.
+A bidirectional recurrent network with one of two cells. Axis names: V words in the vocabulary, d
+dimensions of a word vector, H hidden units, h dimensions of the shared space, T words of a
+sentence, P words of a whole batch of sentences, U different ones among them; G dimensions of word
+vectors from elsewhere.
 
 | cell | weights beside `embedding` (V, d), `W_d` (H, h), `b_d` (h,) |
 |---|---|
 | rnn | `W_e` (d, H), `b_e` (H,), `W_f`, `W_b` (H, H), `b_f`, `b_b` (H,) |
-| gru | `W_xf`, `W_xb` (d, 3H), `b_xf`, `b_xb` (3H,), `W_f`, `W_b` (H, 3H), `b_f`, `b_b` (3H,), gates r, z, n |
+| gru | `W_xf`, `W_xb` (d, 3H), `b_xf`, `b_xb` (3H,), `W_f`, `W_b` (H, 3H), `b_f`, `b_b` (3H,) |
 
-The rnn is the paper's. The gru is not: each direction reads x_t itself, without Eq. 3, and s_t has no f of Eq. 6 around
-it, so it may be negative.
+The rnn is the paper's. The gru, with gates r, z, n, is not: each direction reads x_t itself,
+without Eq. 3, and s_t has no f of Eq. 6 around it, so it may be negative.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ _Update = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class PlacedVectors:
-    """The word vectors (P, d) of P placed words, each computed when it is asked for: all of them would take megabytes.
+    """The word vectors (P, d) of P placed words, each computed when it is asked for.
 
-    No caption taught these words: their places come from word vectors through a map that was learnt beside the
-    captions.
+    All of them would take megabytes. No caption taught these words: their places come from word
+    vectors through a map that was learnt beside the captions.
 
     Args:
         tensors: `vectors` (P, G) and `W_g` (G, d), float32.
@@ -57,13 +58,16 @@ class PlacedVectors:
 class WordsReader:
     """Turns word ids into vectors of the shared space, s_t.
 
-    What sentences of a batch have in common is read once, their first words from the left and their last ones from the
-    right: a captioner's candidates differ in a word or two. No sentence sees another or its length: a batch gives what
-    one sentence at a time gives, up to rounding.
+    What sentences of a batch have in common is read once, their first words from the left and their
+    last ones from the right: a captioner's candidates differ in a word or two. No sentence sees
+    another or its length: a batch gives what one sentence at a time gives, up to rounding.
     """
 
     def __init__(
-        self, weights: Mapping[str, np.ndarray], cell: str = "rnn", placed: PlacedVectors | None = None
+        self,
+        weights: Mapping[str, np.ndarray],
+        cell: str = "rnn",
+        placed: PlacedVectors | None = None,
     ) -> None:
         """Takes the weights, any float type; they are held as float32. Row vectors: x @ W + b.
 
@@ -78,7 +82,9 @@ class WordsReader:
         if cell not in CELLS:
             raise ValueError(f"cell must be one of {', '.join(CELLS)}, found {cell!r}")
         names = _checked_names(weights, cell)
-        self._weights = {name: np.ascontiguousarray(weights[name], dtype=np.float32) for name in names}
+        self._weights = {
+            name: np.ascontiguousarray(weights[name], dtype=np.float32) for name in names
+        }
         self._network = _rnn if cell == "rnn" else _gru
         self._placed = placed
         self._learnt = len(weights["embedding"])
@@ -89,14 +95,17 @@ class WordsReader:
         """Reads sentences (Eq. 2 to 6).
 
         Args:
-            sentences: an array (T,) of integer word ids for each sentence, T at least 1, ids in 0..V-1.
+            sentences: an array (T,) of integer word ids for each sentence, T at least 1, ids in
+                0..V-1.
 
         Returns:
-            For each sentence its vectors s_t, (T, h) float32, in the order given; of an rnn not negative (f is ReLU).
+            For each sentence its vectors s_t, (T, h) float32, in the order given; of an rnn not
+            negative (f is ReLU).
 
         Raises:
             SentenceError: if a sentence holds no word.
-            ValueError: if an id is outside the vocabulary or an array is not one of integers with one axis.
+            ValueError: if an id is outside the vocabulary or an array is not one of integers with
+                one axis.
         """
         arrays = [np.asarray(ids) for ids in sentences]
         for number, ids in enumerate(arrays):
@@ -105,24 +114,34 @@ class WordsReader:
         vectors: dict[int, np.ndarray] = {}
         for start in range(0, len(arrays), _BATCH):
             chunk = longest_first[start : start + _BATCH]
-            vectors.update(zip(chunk, self._read_batch([arrays[number] for number in chunk]), strict=True))
+            vectors.update(
+                zip(chunk, self._read_batch([arrays[number] for number in chunk]), strict=True)
+            )
         return [vectors[number] for number in range(len(arrays))]
 
     def _check_ids(self, number: int, ids: np.ndarray) -> None:
         if ids.size == 0:
-            raise SentenceError(f"sentence {number + 1} holds no word: write at least one word of letters or digits")
+            raise SentenceError(
+                f"sentence {number + 1} holds no word: write at least one word of letters or digits"
+            )
         if ids.ndim != 1 or not np.issubdtype(ids.dtype, np.integer):
-            raise ValueError(f"sentence {number + 1} must be integers with one axis, not {ids.dtype} {ids.shape}")
+            raise ValueError(
+                f"sentence {number + 1} must be integers with one axis, not {ids.dtype} {ids.shape}"
+            )
         if ids.min() < 0 or ids.max() >= self.vocabulary_size:
-            raise ValueError(f"sentence {number + 1} holds an id outside of 0..{self.vocabulary_size - 1}")
+            raise ValueError(
+                f"sentence {number + 1} holds an id outside of 0..{self.vocabulary_size - 1}"
+            )
 
     def _read_batch(self, sentences: list[np.ndarray]) -> list[np.ndarray]:
         """The same for sentences that stand by descending length."""
         lengths = np.array([len(ids) for ids in sentences])
         different, rows = np.unique(np.concatenate(sentences), return_inverse=True)
-        words = np.split(rows, np.cumsum(lengths)[:-1])  # of each sentence, (T,) rows of `different`
+        # Of each sentence, (T,) rows of `different`
+        words = np.split(rows, np.cumsum(lengths)[:-1])
         x = self._look_up(different)  # (U, d), Eq. 2
-        s = self._network(x, Beginnings(words), Beginnings(words, from_right=True), self._weights)  # (P, h)
+        # s: (P, h)
+        s = self._network(x, Beginnings(words), Beginnings(words, from_right=True), self._weights)
         return np.split(s, np.cumsum(lengths)[:-1])
 
     def _look_up(self, ids: np.ndarray) -> np.ndarray:
@@ -134,7 +153,9 @@ class WordsReader:
         return x
 
 
-def words_shapes(cell: str, words: int, embedding: int, hidden: int, dim: int) -> dict[str, tuple[int, ...]]:
+def words_shapes(
+    cell: str, words: int, embedding: int, hidden: int, dim: int
+) -> dict[str, tuple[int, ...]]:
     """Every tensor of a words network with its shape: what its file must hold.
 
     Args:
@@ -180,28 +201,35 @@ class Beginnings:
         from_right: each begins with its last word.
 
     Attributes:
-        levels: for each t the beginnings of t + 1 words: which one of the level before each goes on from, and its last
-            word, (n,) both.
+        levels: for each t the beginnings of t + 1 words: which one of the level before each goes on
+            from, and its last word, (n,) both.
         place: (P,), the beginning that ends at each word of all sentences, levels counted through.
     """
 
     def __init__(self, sentences: Sequence[np.ndarray], from_right: bool = False) -> None:
         lengths = np.array([len(words) for words in sentences])
         ends = np.cumsum(lengths)  # of each sentence in (P,)
-        said, different = np.concatenate(sentences), 1 + max(int(words.max()) for words in sentences)
+        said, different = (
+            np.concatenate(sentences),
+            1 + max(int(words.max()) for words in sentences),
+        )
         self.place = np.empty(len(said), np.int64)
         self.levels: list[tuple[np.ndarray, np.ndarray]] = []
         before, count = np.zeros(len(sentences), np.int64), 0
         for t in range(lengths[0]):
             longer = lengths > t  # always the first ones
             own = ends[longer] - 1 - t if from_right else (ends - lengths)[longer] + t
-            found, before = np.unique(before[: len(own)] * different + said[own], return_inverse=True)
+            found, before = np.unique(
+                before[: len(own)] * different + said[own], return_inverse=True
+            )
             self.levels.append(np.divmod(found, different))
             self.place[own] = count + before
             count += len(found)
 
 
-def _rnn(x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]) -> np.ndarray:
+def _rnn(
+    x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]
+) -> np.ndarray:
     """Eq. 3 to 6: different words' vectors x (U, d) -> s (P, h)."""
     e = _relu(x @ w["W_e"] + w["b_e"])  # (U, H), Eq. 3
     h_forward = _recur(_rnn_update, e, left, w["W_f"], w["b_f"])  # (P, H), Eq. 4
@@ -209,8 +237,10 @@ def _rnn(x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.
     return _relu((h_forward + h_backward) @ w["W_d"] + w["b_d"])  # (P, h), Eq. 6
 
 
-def _gru(x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The same with gates instead of f: no Eq. 3, a GRU in place of Eq. 4 and 5, and Eq. 6 without its f."""
+def _gru(
+    x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]
+) -> np.ndarray:
+    """The same with gates instead of f: no Eq. 3, a GRU for Eq. 4 and 5, Eq. 6 without its f."""
     h_forward = _recur(gru_update, x @ w["W_xf"] + w["b_xf"], left, w["W_f"], w["b_f"])  # (P, H)
     h_backward = _recur(gru_update, x @ w["W_xb"] + w["b_xb"], right, w["W_b"], w["b_b"])  # (P, H)
     s: np.ndarray = (h_forward + h_backward) @ w["W_d"] + w["b_d"]  # (P, h)
@@ -220,7 +250,10 @@ def _gru(x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.
 def _recur(
     update: _Update, words: np.ndarray, beginnings: Beginnings, matrix: np.ndarray, bias: np.ndarray
 ) -> np.ndarray:
-    """One direction, with h = 0 before a sentence's first word: the words' parts (U, H or 3H) -> all h_t (P, H)."""
+    """One direction: the words' parts (U, H or 3H) -> all h_t (P, H).
+
+    With h = 0 before a sentence's first word.
+    """
     state, states = np.zeros((1, len(matrix)), np.float32), []
     for before, word in beginnings.levels:
         state = update(state[before], words[word], matrix, bias)
@@ -228,7 +261,9 @@ def _recur(
     return np.concatenate(states)[beginnings.place]
 
 
-def _rnn_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def _rnn_update(
+    h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.ndarray
+) -> np.ndarray:
     """One step of Eq. 4 or 5: h_t = f(e_t + W h_{t∓1} + b)."""
     return _relu(word + h @ matrix + bias)
 
@@ -239,15 +274,21 @@ def _relu(x: np.ndarray) -> np.ndarray:
 
 
 def _checked_names(weights: Mapping[str, np.ndarray], cell: str) -> list[str]:
-    """The names of the cell's weights, all of them there and of the shapes that `embedding` and `W_d` ask for."""
+    """The names of the cell's weights, checked to be there and to fit `embedding` and `W_d`."""
     names = list(words_shapes(cell, 0, 0, 0, 0))
     for name in names:
         if name not in weights:
             raise ValueError(f"the words network lacks {name}")
     for name in ("embedding", "W_d"):
         if weights[name].ndim != 2:
-            raise ValueError(f"{name} of the words network has shape {weights[name].shape}, expected two axes")
-    for name, shape in words_shapes(cell, *weights["embedding"].shape, *weights["W_d"].shape).items():
+            raise ValueError(
+                f"{name} of the words network has shape {weights[name].shape}, expected two axes"
+            )
+    for name, shape in words_shapes(
+        cell, *weights["embedding"].shape, *weights["W_d"].shape
+    ).items():
         if weights[name].shape != shape:
-            raise ValueError(f"{name} of the words network has shape {weights[name].shape}, expected {shape}")
+            raise ValueError(
+                f"{name} of the words network has shape {weights[name].shape}, expected {shape}"
+            )
     return names

@@ -1,4 +1,7 @@
-"""The paper's text normalisation: lower case, letters and digits only; and which English words are function words."""
+"""The paper's text normalisation: lower case, letters and digits only.
+
+And which English words are function words.
+"""
 
 from __future__ import annotations
 
@@ -7,38 +10,43 @@ import unicodedata
 
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 
-# Characters that nobody sees: soft hyphen, zero-width (non-)joiners, word joiner, byte order mark, variation selectors.
-# They are removed before anything else, so that they split no word and make no second spelling of one.
+# Characters that nobody sees: soft hyphen, zero-width (non-)joiners, word joiner, byte order mark,
+# variation selectors. They are removed before anything else, so that they split no word and make no
+# second spelling of one.
 _INVISIBLE = dict.fromkeys([0x00AD, 0x200C, 0x200D, 0x2060, 0xFEFF, *range(0xFE00, 0xFE10)])
 
 _WORDS = """
-a about above across after against along alongside am amid among an and another any are around as at atop away back be
-because been before behind being below beneath beside besides between beyond both but by can could did do does doing
-down during each either every for from front had has have having he her hers herself him himself his how i if in inside
-into is it its itself just like many may me might more most must my near next no nor not of off on one onto or other
-others our out outside over own past per she should so some such than that the their theirs them themselves then there
-these they this those through to together too toward towards under underneath until up upon us very was we were what
-when where which while who whom whose will with within without would you your
+a about above across after against along alongside am amid among an and another any are around as at
+atop away back be because been before behind being below beneath beside besides between beyond both
+but by can could did do does doing down during each either every for from front had has have having
+he her hers herself him himself his how i if in inside into is it its itself just like many may me
+might more most must my near next no nor not of off on one onto or other others our out outside over
+own past per she should so some such than that the their theirs them themselves then there these
+they this those through to together too toward towards under underneath until up upon us very was we
+were what when where which while who whom whose will with within without would you your
 """
 FUNCTION_WORDS = frozenset(_WORDS.split())
-"""Words that name nothing: articles, prepositions, conjunctions, pronouns, auxiliary verbs and the like."""
+"""Words that name nothing: articles, prepositions, conjunctions, pronouns, auxiliary verbs."""
 
 
 def tokenise(text: str) -> list[str]:
     """Splits a sentence into its words.
 
-    The rule: lower case; a word is a longest run of letters and digits; everything else separates words and is dropped.
-    So apostrophes and hyphens split ("dog's" is two words, "t-shirt" too), digits stay, an underscore is no letter.
-    Published captions of Flickr8k's test photos show it word for word, and scores against it come out to 12 digits.
+    The rule: lower case; a word is a longest run of letters and digits; everything else separates
+    words and is dropped. So apostrophes and hyphens split ("dog's" is two words, "t-shirt" too),
+    digits stay, an underscore is no letter. Published captions of Flickr8k's test photos show it
+    word for word, and scores against it come out to 12 digits.
 
-    Letters of every script are letters, with the marks that belong to them. Spellings that Unicode holds compatible
-    are one word: "é" as one character or two, full-width letters, ligatures. Scripts without spaces are not segmented.
+    Letters of every script are letters, with the marks that belong to them. Spellings that Unicode
+    holds compatible are one word: "é" as one character or two, full-width letters, ligatures.
+    Scripts without spaces are not segmented.
 
     Args:
         text: any text; may be empty.
 
     Returns:
-        The words in order; empty if the text holds no letter and no digit. `tokenise(" ".join(words)) == words`.
+        The words in order; empty if the text holds no letter and no digit.
+        `tokenise(" ".join(words)) == words`.
 
     >>> tokenise("A dark-haired girl's T-shirt , number 528 .")
     ['a', 'dark', 'haired', 'girl', 's', 't', 'shirt', 'number', '528']
@@ -52,7 +60,8 @@ def tokenise(text: str) -> list[str]:
 
 def _tokenise_unicode(text: str) -> list[str]:
     text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
-    # Once more after lowering: a few capitals fall into a letter and a mark, and only one order of marks is canonical.
+    # Once more after lowering: a few capitals fall into a letter and a mark, and only one order of
+    # marks is canonical.
     text = unicodedata.normalize("NFKC", text.lower())
     words: list[str] = []
     inside = False

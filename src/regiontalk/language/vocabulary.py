@@ -1,4 +1,7 @@
-"""The words that a pack knows: learnt from captions, or placed by word vectors alone; and their near spellings."""
+"""The words that a pack knows: learnt from captions, or placed by word vectors alone.
+
+And their near spellings.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +23,19 @@ WordKind: TypeAlias = Literal["learnt", "placed", "unknown"]
 
 
 class Vocabulary:
-    """Words and their ids, V in all: two that are never printed, then the words by descending frequency.
+    """Words and their ids, V in all: two never printed, then the words by descending frequency.
 
-    Words that were taught later follow, likewise by frequency, so that the ids of the others stay. Words that are only
-    placed have the ids from V on. They can be read and are never written.
+    Words that were taught later follow, likewise by frequency, so that the ids of the others stay.
+    Words that are only placed have the ids from V on. They can be read and are never written.
 
     Attributes:
         BOUNDARY: id 0, START where the captioner reads and END where it writes.
         UNKNOWN: id 1, for every word that the vocabulary lacks.
-        words: the V - 2 real words; `words[i]` has the id i + 2. Words of equal frequency stand alphabetically.
-        counts: (V,) int64, read-only: how often each id occurs in the training captions. For BOUNDARY that is the
-            number of captions, for UNKNOWN the number of words that were too rare.
+        words: the V - 2 real words; `words[i]` has the id i + 2. Words of equal frequency stand
+            alphabetically.
+        counts: (V,) int64, read-only: how often each id occurs in the training captions. For
+            BOUNDARY that is the number of captions, for UNKNOWN the number of words that were too
+            rare.
         placed: P further words; `placed[i]` has the id V + i.
     """
 
@@ -38,11 +43,14 @@ class Vocabulary:
     UNKNOWN: ClassVar[int] = 1
     _SPECIAL: ClassVar[int] = 2
 
-    def __init__(self, words: Sequence[str], counts: Sequence[int] | np.ndarray, placed: Sequence[str] = ()) -> None:
-        """Takes the V - 2 real words in the order of their ids, the V counts, and the P placed words.
+    def __init__(
+        self, words: Sequence[str], counts: Sequence[int] | np.ndarray, placed: Sequence[str] = ()
+    ) -> None:
+        """Takes the V - 2 real words in the order of their ids, the V counts, and P placed words.
 
         Raises:
-            ValueError: if a word is not one word as `tokenise` makes it, occurs twice, or the counts do not fit.
+            ValueError: if a word is not one word as `tokenise` makes it, occurs twice, or the
+                counts do not fit.
         """
         self.words = tuple(words)
         self.counts = np.array(counts, dtype=np.int64)
@@ -63,7 +71,9 @@ class Vocabulary:
 
     def kind(self, word: str) -> WordKind:
         """What is known of a word."""
-        return "learnt" if word in self._ids else "placed" if word in self._placed_ids else "unknown"
+        return (
+            "learnt" if word in self._ids else "placed" if word in self._placed_ids else "unknown"
+        )
 
     def with_placed(self, placed: Sequence[str]) -> Vocabulary:
         """The same words with others placed.
@@ -103,25 +113,35 @@ class Vocabulary:
         return cls(words, [captions, rare, *(kept[word] for word in words)])
 
     def extended(self, token_lists: Iterable[Sequence[str]], min_count: int = 1) -> Vocabulary:
-        """The same words with the same ids, and after them those that further captions teach, by descending frequency.
+        """The same words with the same ids, and after them new ones.
 
-        Counts add up. Placed words that are taught are placed no more.
+        Those are what further captions teach, by descending frequency. Counts add up. Placed words
+        that are taught are placed no more.
 
         Args:
             token_lists: each further caption as `tokenise` splits it; read once.
             min_count: further words that occur less often stay as they were, placed or unknown.
         """
         captions, frequency = _count(token_lists)
-        further = {word: count for word, count in frequency.items() if word not in self and count >= min_count}
+        further = {
+            word: count
+            for word, count in frequency.items()
+            if word not in self and count >= min_count
+        }
         words = sorted(further, key=lambda word: (-further[word], word))
         known = [frequency[word] for word in self.words]
         rare = frequency.total() - sum(known) - sum(further.values())
         counts = self.counts + np.array([captions, rare, *known])
         placed = [word for word in self.placed if word not in further]
-        return Vocabulary([*self.words, *words], [*counts.tolist(), *(further[word] for word in words)], placed)
+        return Vocabulary(
+            [*self.words, *words], [*counts.tolist(), *(further[word] for word in words)], placed
+        )
 
     def encode(self, words: Iterable[str]) -> np.ndarray:
-        """The ids of T words, (T,) int64; words that are neither learnt nor placed become UNKNOWN."""
+        """The ids of T words, (T,) int64.
+
+        Words that are neither learnt nor placed become UNKNOWN.
+        """
         found = (self._ids.get(word, self._placed_ids.get(word, self.UNKNOWN)) for word in words)
         return np.array(list(found), dtype=np.int64)
 
@@ -129,18 +149,23 @@ class Vocabulary:
         """The words of some ids.
 
         Raises:
-            ValueError: for BOUNDARY, UNKNOWN and ids outside of 0..V-1: none of them is a word to print.
+            ValueError: for BOUNDARY, UNKNOWN and ids outside of 0..V-1: none of them is a word to
+                print.
         """
         return [self._word(int(id_)) for id_ in ids]
 
     def _word(self, id_: int) -> str:
         if not self._SPECIAL <= id_ < len(self):
-            raise ValueError(f"id {id_} is not a word; words have the ids {self._SPECIAL} to {len(self) - 1}")
+            raise ValueError(
+                f"id {id_} is not a word; words have the ids {self._SPECIAL} to {len(self) - 1}"
+            )
         return self.words[id_ - self._SPECIAL]
 
     def to_json(self) -> dict[str, Any]:
-        """`{"words": [V - 2 strings], "counts": [V integers], "placed": [P strings]}`, as in the pack's
-        `vocabulary.json`; without placed words the last is left out."""
+        """`{"words": [V - 2 strings], "counts": [V integers], "placed": [P strings]}`.
+
+        As in the pack's `vocabulary.json`; without placed words the last is left out.
+        """
         content: dict[str, Any] = {"words": list(self.words), "counts": self.counts.tolist()}
         return content | ({"placed": list(self.placed)} if self.placed else {})
 
@@ -152,13 +177,17 @@ class Vocabulary:
             PackError: if anything about the content is not as `to_json` writes it.
         """
         if not isinstance(content, Mapping) or set(content) - {"placed"} != {"words", "counts"}:
-            raise PackError('the vocabulary must be an object with "words", "counts" and perhaps "placed" alone')
+            raise PackError(
+                'the vocabulary must be an object with "words", "counts" and perhaps "placed" alone'
+            )
         words, counts, placed = content["words"], content["counts"], content.get("placed", [])
         for name, each in (("words", words), ("placed", placed)):
             if not isinstance(each, list) or not all(isinstance(word, str) for word in each):
                 raise PackError(f'the vocabulary\'s "{name}" must be a list of strings')
         # bool is an int to Python, but not to whoever reads the file.
-        if not isinstance(counts, list) or not all(type(count) is int and abs(count) < 2**63 for count in counts):
+        if not isinstance(counts, list) or not all(
+            type(count) is int and abs(count) < 2**63 for count in counts
+        ):
             raise PackError('the vocabulary\'s "counts" must be a list of integers')
         try:
             return cls(words, counts, placed)
@@ -190,24 +219,30 @@ def _check(words: tuple[str, ...], counts: np.ndarray, distinct: int, length: in
         raise ValueError("a count is negative")
 
 
-def _check_placed(placed: tuple[str, ...], distinct: Mapping[str, int], learnt: Mapping[str, int]) -> None:
+def _check_placed(
+    placed: tuple[str, ...], distinct: Mapping[str, int], learnt: Mapping[str, int]
+) -> None:
     if len(distinct) != len(placed):
         raise ValueError("a placed word occurs more than once")
     wrong = next((word for word in placed if word in learnt or tokenise(word) != [word]), None)
     if wrong is not None:
-        raise ValueError(f"the placed word {wrong!r} is a learnt one, or not a word as the tokeniser makes them")
+        raise ValueError(
+            f"the placed word {wrong!r} is a learnt one, or not a word as the tokeniser makes them"
+        )
 
 
 def one_letter_off(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
-    """The known words that a letter more, less, changed, or two swapped make of a word, the most frequent first.
+    """The known words at an edit distance of one, the most frequent first.
+
+    A letter more, less, changed, or two swapped make them of a word.
 
     Args:
         word: as `tokenise` makes it.
         vocabulary: the words that are known.
 
     >>> vocabulary = Vocabulary(["dog", "dig", "bus"], [9, 0, 5, 3, 2], placed=["dogs"])
-    >>> one_letter_off("dg", vocabulary), one_letter_off("odg", vocabulary), one_letter_off("dogz", vocabulary)
-    (('dog', 'dig'), ('dog',), ('dog', 'dogs'))
+    >>> [one_letter_off(word, vocabulary) for word in ("dg", "odg", "dogz")]
+    [('dog', 'dig'), ('dog',), ('dog', 'dogs')]
     """
     if len(word) == 1 or len(word) > _LONGEST:  # a single letter is one off from every other
         return ()
@@ -218,4 +253,5 @@ def one_letter_off(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     near |= {head + letter + tail[1:] for head, tail in cuts if tail for letter in letters}
     near |= {head + letter + tail for head, tail in cuts for letter in letters}
     known = [each for each in near - {word} if vocabulary.kind(each) != "unknown"]
-    return tuple(sorted(known, key=lambda each: int(vocabulary.encode([each])[0]))[:_NEAR])  # rarer words later
+    # Rarer words later
+    return tuple(sorted(known, key=lambda each: int(vocabulary.encode([each])[0]))[:_NEAR])

@@ -1,7 +1,8 @@
-"""What a small file may cost to decode, bounded before it is: scans of a JPEG, chunks of a PNG, strips of a TIFF.
+"""What a small file may cost to decode, bounded before it is.
 
-The size of a photo in pixels is bounded elsewhere. Here is what multiplies the work behind each pixel, or what readers
-do in Python or in quadratic time for each part of a file. A look at the parts' headers is enough; it takes about a
+Scans of a JPEG, chunks of a PNG, strips of a TIFF. The size of a photo in pixels is bounded
+elsewhere. Here is what multiplies the work behind each pixel, or what readers do in Python or in
+quadratic time for each part of a file. A look at the parts' headers is enough; it takes about a
 microsecond for each.
 """
 
@@ -17,13 +18,15 @@ from regiontalk.errors import PhotoError
 from regiontalk.photos.kinds import wrong
 
 MAX_JPEG_SCANS = 500
-"""Each scan of a progressive JPEG passes over all its pixels. Ordinary ones have about 10, the finest about 100."""
+"""Each scan of a progressive JPEG passes over all its pixels. Ordinary ones have about 10, the
+finest about 100."""
 
 MAX_SCANNED_PIXELS = 20_000_000_000
 """Scans times pixels: some seconds of decoding. 100 scans of 200 megapixels are within it."""
 
 MAX_EXIF_SEGMENTS = 100
-"""Of a JPEG, 64 KB each. Pillow joins them in quadratic time: a thousand take seconds. Ordinary photos have one."""
+"""Of a JPEG, 64 KB each. Pillow joins them in quadratic time: a thousand take seconds. Ordinary
+photos have one."""
 
 MAX_PNG_CHUNKS = 200_000
 """Enough for 1.6 GB of data in the usual chunks of 8 KB."""
@@ -32,17 +35,19 @@ MAX_TIFF_STRIPS = 200_000
 """Strips or tiles. Of photos whose strips are one row each, these are more rows than fit."""
 
 MAX_FAX_ROWS = 500_000
-"""Of a TIFF that is compressed as a fax. libtiff complains of each row that is broken, and goes on."""
+"""Of a TIFF that is compressed as a fax: libtiff complains of each broken row, and goes on."""
 
 MAX_J2K_PACKETS = 50_000_000
-"""Tiles x layers x components x precincts of all resolutions: a second of planning. 100 megapixels in tiles of 64 x 64
-pixels, five layers each, have 3 million."""
+"""Tiles x layers x components x precincts of all resolutions: a second of planning. 100 megapixels
+in tiles of 64 x 64 pixels, five layers each, have 3 million."""
 
 MAX_PPM_COMMENTS = 1_000
-"""Of a PPM in plain text. Pillow takes them out in quadratic time: a megabyte of them takes minutes."""
+"""Of a PPM in plain text. Pillow takes them out in quadratic time: a megabyte of them takes
+minutes."""
 
 _PIECE_BYTES = 1 << 20
-_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # but the restarts, which part the data of a scan
+# But the restarts, which part the data of a scan
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _BARE = frozenset([0x01, *range(0xD0, 0xDA)])  # markers without a length: TEM, RST, SOI, EOI
 _SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
@@ -53,7 +58,8 @@ _ROWS, _COMPRESSION = 257, 259
 _FAX = (2, 3, 4)  # kinds of compression
 _SHORT = 3  # TIFF's type of two bytes
 
-_SIZ = struct.Struct(">H2x8I H")  # JPEG 2000: length, sizes and offsets of the photo and its tiles, components
+# JPEG 2000: length, sizes and offsets of the photo and its tiles, components
+_SIZ = struct.Struct(">H2x8I H")
 _CODING = b"\x52"  # the marker of the coding style
 _J2K_HEAD_BYTES = 1 << 16
 
@@ -75,16 +81,26 @@ def check_costs(name: str, kind: str, stream: IO[bytes]) -> None:
             raise _dear(name, f"a PNG photo of at most {MAX_PNG_CHUNKS:,} chunks", "more")
     elif kind == "TIFF":
         tags = tiff_tags(stream)
-        strips = max((tag.count for number, tag in tags.items() if number in _STRIPS_OR_TILES), default=0)
+        strips = max(
+            (tag.count for number, tag in tags.items() if number in _STRIPS_OR_TILES), default=0
+        )
         if strips > MAX_TIFF_STRIPS:
-            raise _dear(name, f"a TIFF photo of at most {MAX_TIFF_STRIPS:,} strips or tiles", f"{strips:,}")
+            raise _dear(
+                name, f"a TIFF photo of at most {MAX_TIFF_STRIPS:,} strips or tiles", f"{strips:,}"
+            )
         rows = tags[_ROWS].value if _ROWS in tags else 0
         if _COMPRESSION in tags and tags[_COMPRESSION].value in _FAX and rows > MAX_FAX_ROWS:
-            raise _dear(name, f"a TIFF photo, compressed as a fax, of at most {MAX_FAX_ROWS:,} rows", f"{rows:,}")
+            raise _dear(
+                name,
+                f"a TIFF photo, compressed as a fax, of at most {MAX_FAX_ROWS:,} rows",
+                f"{rows:,}",
+            )
     elif kind == "PPM":
         _check_ppm(name, stream)
     elif kind == "JPEG2000" and (packets := _j2k_packets(stream)) > MAX_J2K_PACKETS:
-        raise _dear(name, f"a JPEG 2000 photo of at most {MAX_J2K_PACKETS:,} packets", f"{packets:,}")
+        raise _dear(
+            name, f"a JPEG 2000 photo of at most {MAX_J2K_PACKETS:,} packets", f"{packets:,}"
+        )
 
 
 def _dear(name: str, expected: str, found: str) -> PhotoError:
@@ -103,7 +119,9 @@ def _check_jpeg(name: str, stream: IO[bytes]) -> None:
         elif marker == _APP1 and content.startswith(b"Exif"):
             exif += 1
             if exif > MAX_EXIF_SEGMENTS:
-                raise _dear(name, f"a JPEG photo of at most {MAX_EXIF_SEGMENTS} EXIF segments", "more")
+                raise _dear(
+                    name, f"a JPEG photo of at most {MAX_EXIF_SEGMENTS} EXIF segments", "more"
+                )
         elif marker == _SOS:
             scans += 1
             if not pixels or (not progressive and content[:1] == components):
@@ -114,7 +132,10 @@ def _check_jpeg(name: str, stream: IO[bytes]) -> None:
 
 
 def has_one_scan(stream: IO[bytes]) -> bool:
-    """Whether a JPEG has all its pixels in one scan: only then does a decoder need no memory for the full size."""
+    """Whether a JPEG has all its pixels in one scan.
+
+    Only then does a decoder need no memory for the full size.
+    """
     components = None
     for marker, content in _segments(stream):
         if marker in _FRAMES:
@@ -125,7 +146,7 @@ def has_one_scan(stream: IO[bytes]) -> bool:
 
 
 def _segments(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The markers of a JPEG from the start to the end of the image, each with the first bytes of its segment."""
+    """The markers of a JPEG from start to end of the image, with their segments' first bytes."""
     stream.seek(2)
     while True:
         marker = _next_marker(stream)
@@ -159,7 +180,7 @@ def _next_marker(stream: IO[bytes]) -> int | None:
 
 
 def png_chunks(stream: IO[bytes], most: int) -> Iterator[tuple[bytes, int, int]]:
-    """The first chunks of a PNG: kind, where it begins, how many bytes it has with its frame of 12."""
+    """The first chunks of a PNG: kind, offset, and bytes with the frame of 12."""
     at = 8
     for _ in range(most):
         stream.seek(at)
@@ -192,7 +213,10 @@ def _check_ppm(name: str, stream: IO[bytes]) -> None:
 
 @dataclass(frozen=True)
 class TiffTag:
-    """A tag of a TIFF: how many values it has, and the first of them as a number, where it is one that is read here."""
+    """A tag of a TIFF: how many values it has, and the first one if it is read here.
+
+    The first is a number.
+    """
 
     count: int
     value: int
@@ -212,7 +236,9 @@ def tiff_tags(stream: IO[bytes]) -> dict[int, TiffTag]:
         size = 4 + 2 * wide
         content = stream.read(size * min(entries, 1 << 16))
         for at in range(0, len(content) - size + 1, size):
-            tag, kind = (int.from_bytes(content[at + each : at + each + 2], order) for each in (0, 2))
+            tag, kind = (
+                int.from_bytes(content[at + each : at + each + 2], order) for each in (0, 2)
+            )
             count = int.from_bytes(content[at + 4 : at + 4 + wide], order)
             value = content[at + 4 + wide : at + size]
             if kind == _SHORT and 2 * count > wide:  # the values lie elsewhere
@@ -228,11 +254,13 @@ def tiff_tags(stream: IO[bytes]) -> dict[int, TiffTag]:
 
 
 def _j2k_packets(stream: IO[bytes]) -> int:
-    """The packets that the main header of a JPEG 2000 codestream announces: decoders plan for each of them."""
+    """The packets that a JPEG 2000 codestream's main header announces: decoders plan for each."""
     head = _codestream(stream)
     if head[:4] != b"\xff\x4f\xff\x51" or len(head) < 4 + _SIZ.size:
         return 0
-    length, width, height, left, top, tile_width, tile_height, _, _, components = _SIZ.unpack_from(head, 4)
+    length, width, height, left, top, tile_width, tile_height, _, _, components = _SIZ.unpack_from(
+        head, 4
+    )
     tile_width, tile_height = max(1, min(tile_width, width)), max(1, min(tile_height, height))
     tiles = max(0, -(-(width - left) // tile_width) * -(-(height - top) // tile_height))
     at = 4 + length

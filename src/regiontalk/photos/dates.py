@@ -14,20 +14,25 @@ from regiontalk.photos.readers import MAX_FILE_BYTES, quiet_pillow, read_header
 
 _EXIF_FOLDER, _ORIGINAL, _DIGITISED, _WRITTEN = 0x8769, 0x9003, 0x9004, 0x0132  # EXIF's tags
 
-_DATE = re.compile(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?", re.ASCII)
+_DATE = re.compile(
+    r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
+)
 """EXIF's form, and with what some programs add: fractions of a second and a time zone."""
 
 
 def date_taken(photo: str | os.PathLike[str] | IO[bytes]) -> int | None:
-    """When a photo was taken: the first valid date of DateTimeOriginal, DateTimeDigitized and DateTime.
+    """When a photo was taken: the first valid of DateTimeOriginal, DateTimeDigitized and DateTime.
 
-    Cameras whose clock was never set, and programs, leave blanks or zeros in one of them, which hides no other.
+    Cameras whose clock was never set, and programs, leave blanks or zeros in one of them, which
+    hides no other.
 
     Args:
         photo: its path, or a stream of its file, which is read from its start.
 
     Returns:
-        Whole seconds since 1970 by the camera's own clock, whatever its time zone; None if no date is valid.
+        Whole seconds since 1970 by the camera's own clock, whatever its time zone; None if no date
+        is valid.
     """
     try:
         if isinstance(photo, str | os.PathLike):
@@ -37,7 +42,8 @@ def date_taken(photo: str | os.PathLike[str] | IO[bytes]) -> int | None:
             photo.seek(0)
             texts = _texts(photo)
         return next((seconds for seconds in map(_seconds, texts) if seconds is not None), None)
-    except Exception:  # Pillow raises whatever damaged metadata leads it into; such a photo has no date
+    except Exception:
+        # Pillow raises whatever damaged metadata leads it into; such a photo has no date
         return None
 
 

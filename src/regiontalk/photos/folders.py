@@ -1,4 +1,7 @@
-"""Finding photos in folders: what is a photo, what is passed over and why, which folders could not be read."""
+"""Finding photos in folders.
+
+What is a photo, what is passed over and why, which folders could not be read.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ SYSTEM_FOLDERS = (
     ".thumbnails",
     "lost+found",
 )
-"""Folders that systems and NAS boxes make: thumbnails, deleted files, snapshots. Searched only if they are named."""
+"""Folders that systems and NAS boxes make: thumbnails, deleted files, snapshots. Searched only if
+they are named."""
 
 _SYSTEM_NAMES = frozenset(name.lower() for name in SYSTEM_FOLDERS)
 
@@ -37,8 +41,8 @@ class FoundPhotos:
 
     Attributes:
         photos: in order.
-        unreadable: folders that could not be read, and why; of what lies below them nothing is known, neither that it
-            is there nor that it is gone.
+        unreadable: folders that could not be read, and why; of what lies below them nothing is
+            known, neither that it is there nor that it is gone.
         system_folders: folders that were passed over because of their names, see `SYSTEM_FOLDERS`.
         other_kinds: how many photos of kinds that are not read were passed over.
     """
@@ -55,7 +59,9 @@ class FoundPhotos:
             name: that was searched; it is among them if nothing was found there.
         """
         if not self.photos and not self.unreadable:
-            return {name: "no photo in this folder; name one that holds JPEG, PNG or other pictures"}
+            return {
+                name: "no photo in this folder; name one that holds JPEG, PNG or other pictures"
+            }
         return {str(folder): str(error) for folder, error in self.unreadable.items()}
 
 
@@ -63,11 +69,13 @@ def search_photos(paths: Paths, exclude: Sequence[str] = ()) -> FoundPhotos:
     """The photos that some paths name, and what was passed over.
 
     Args:
-        paths: files, which are taken as given whether they are photos or not, or there at all: `open_photo` will tell;
-            and folders, which are searched with all folders in them for files whose suffix is a photo's, sorted by
-            path. Hidden files and folders, links to folders and `SYSTEM_FOLDERS` are passed over in the search.
-        exclude: patterns (`*`, `?`, `[...]`) of files and folders to pass over; upper and lower case are one. One with
-            a slash is compared with the path from the named folder on, any other with the name alone.
+        paths: files, which are taken as given whether they are photos or not, or there at all:
+            `open_photo` will tell; and folders, which are searched with all folders in them for
+            files whose suffix is a photo's, sorted by path. Hidden files and folders, links to
+            folders and `SYSTEM_FOLDERS` are passed over in the search.
+        exclude: patterns (`*`, `?`, `[...]`) of files and folders to pass over; upper and lower
+            case are one. One with a slash is compared with the path from the named folder on, any
+            other with the name alone.
 
     Raises:
         PhotoError: if a path is empty.
@@ -77,7 +85,9 @@ def search_photos(paths: Paths, exclude: Sequence[str] = ()) -> FoundPhotos:
     for path in [paths] if isinstance(paths, str | os.PathLike) else paths:
         name = os.fsdecode(path)
         if not name:
-            raise PhotoError("'': expected a photo or a folder of photos, found an empty name. Name one.")
+            raise PhotoError(
+                "'': expected a photo or a folder of photos, found an empty name. Name one."
+            )
         if os.path.isdir(name):
             _search(name, excluded, found)
         else:
@@ -98,13 +108,18 @@ def find_photos(paths: Paths, exclude: Sequence[str] = ()) -> list[Path]:
 
 
 def names_in_folders(folder: str | os.PathLike[str]) -> list[tuple[Path, list[str]]]:
-    """The names of all files, photos or not, where `search_photos` searches: of a folder and of each in it, sorted.
+    """The names of all files, photos or not, where `search_photos` searches.
+
+    Of a folder and of each in it, sorted.
 
     Raises:
         PhotoError: if a folder cannot be read.
     """
     found = FoundPhotos()
-    listed = [(Path(inside), sorted(names)) for inside, names in _walk(os.fsdecode(folder), _matcher(()), found)]
+    listed = [
+        (Path(inside), sorted(names))
+        for inside, names in _walk(os.fsdecode(folder), _matcher(()), found)
+    ]
     for error in found.unreadable.values():
         raise error
     return sorted(listed)
@@ -122,21 +137,34 @@ def _search(folder: str, excluded: Callable[[str], bool], found: FoundPhotos) ->
     found.photos += sorted(photos)
 
 
-def _walk(folder: str, excluded: Callable[[str], bool], found: FoundPhotos) -> Iterator[tuple[str, list[str]]]:
-    """Each folder that is searched, with the names of the files in it that are not hidden or excluded."""
+def _walk(
+    folder: str, excluded: Callable[[str], bool], found: FoundPhotos
+) -> Iterator[tuple[str, list[str]]]:
+    """Each folder that is searched, with the names of its files that are not hidden or excluded."""
 
     def unreadable(error: OSError) -> None:
         name = os.fsdecode(error.filename or folder)
-        text = str(files.unreadable(name, error, PhotoError, "Change its permissions, or exclude it."))
+        text = str(
+            files.unreadable(name, error, PhotoError, "Change its permissions, or exclude it.")
+        )
         found.unreadable[Path(name)] = PhotoError(escaped(text))
 
     for inside, folders, names in os.walk(folder, onerror=unreadable):
         below = os.path.relpath(inside, folder)
         folders[:] = [name for name in folders if _is_entered(inside, name, below, excluded, found)]
-        yield inside, [name for name in names if not name.startswith(".") and not excluded(os.path.join(below, name))]
+        yield (
+            inside,
+            [
+                name
+                for name in names
+                if not name.startswith(".") and not excluded(os.path.join(below, name))
+            ],
+        )
 
 
-def _is_entered(inside: str, name: str, below: str, excluded: Callable[[str], bool], found: FoundPhotos) -> bool:
+def _is_entered(
+    inside: str, name: str, below: str, excluded: Callable[[str], bool], found: FoundPhotos
+) -> bool:
     if excluded(os.path.join(below, name)):
         return False
     if name.lower() in _SYSTEM_NAMES:
@@ -147,13 +175,17 @@ def _is_entered(inside: str, name: str, below: str, excluded: Callable[[str], bo
 
 def _matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
     """Tells whether a path below the named folder fits one of some patterns."""
-    clean = [pattern.replace(os.sep, "/").strip("/").removeprefix("./").lower() for pattern in patterns]
+    clean = [
+        pattern.replace(os.sep, "/").strip("/").removeprefix("./").lower() for pattern in patterns
+    ]
     of_names = [re.compile(translate(each)) for each in clean if each and "/" not in each]
     of_paths = [re.compile(translate(each)) for each in clean if "/" in each]
 
     def matches(path: str) -> bool:
         whole = os.path.normpath(path).replace(os.sep, "/").lower()
         name = whole.rpartition("/")[2]
-        return any(each.match(name) for each in of_names) or any(each.match(whole) for each in of_paths)
+        return any(each.match(name) for each in of_names) or any(
+            each.match(whole) for each in of_paths
+        )
 
     return matches

@@ -13,13 +13,17 @@ from regiontalk.photos.opening import Photo, PhotoSource
 from regiontalk.structures import Regions
 
 PhotoLike: TypeAlias = PhotoSource | Photo
-"""A path, a file's bytes, a binary file object, a PIL image, an array (H, W, 3) uint8 RGB, or an opened photo."""
+"""A path, a file's bytes, a binary file object, a PIL image, an array (H, W, 3) uint8 RGB, or an
+opened photo."""
 
 _ONE_PHOTO = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.ndarray, Photo)
 
 
 def is_one(photo: Any) -> bool:
-    """Whether something is a single photo, or what was found in one; a file is, whatever lines it might have."""
+    """Whether something is a single photo, or what was found in one.
+
+    A file is, whatever lines it might have.
+    """
     return isinstance(photo, (Regions, *_ONE_PHOTO)) or hasattr(photo, "read")
 
 
@@ -34,7 +38,9 @@ def listed(photos: Any) -> list[Any]:
     try:
         return list(photos)
     except TypeError:
-        raise PhotoError(f"expected photos, found {what(photos)}. Give a path, or a list of them.") from None
+        raise PhotoError(
+            f"expected photos, found {what(photos)}. Give a path, or a list of them."
+        ) from None
 
 
 def one(photo: Any, method: str) -> Any:
@@ -45,7 +51,9 @@ def one(photo: Any, method: str) -> Any:
     """
     if is_one(photo):
         return photo
-    advice = "Give one at a time; for many, describe_regions and align take what look found in them."
+    advice = (
+        "Give one at a time; for many, describe_regions and align take what look found in them."
+    )
     raise PhotoError(f"{method}: expected one photo, found {what(photo)}. {advice}")
 
 

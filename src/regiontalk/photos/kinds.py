@@ -1,5 +1,7 @@
-"""Which files are photos by their name, what a file that is none is by its first bytes, and what is said of one that
-cannot be used: its name, what was expected, what was found, what to do.
+"""Which files are photos by their name, and what a file that is none is by its first bytes.
+
+And what is said of one that cannot be used: its name, what was expected, what was found, what to
+do.
 """
 
 from __future__ import annotations
@@ -11,11 +13,13 @@ from importlib.util import find_spec
 from regiontalk.errors import PhotoError
 
 _SUFFIXES = (
-    "jpg jpeg jpe jfif mpo png apng gif bmp tif tiff webp avif avifs jp2 j2k jpc jpf jpx j2c ppm pgm pbm pnm pfm"
+    "jpg jpeg jpe jfif mpo png apng gif bmp tif tiff webp avif avifs jp2 j2k jpc jpf jpx j2c ppm "
+    "pgm pbm pnm pfm"
 )
 _HEIF_SUFFIXES = "heic heics heif heifs hif"
 _RAW_SUFFIXES = (
-    "3fr ari arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 srf srw x3f"
+    "3fr ari arw cr2 cr3 crw dcr dng erf fff iiq kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 "
+    "srf srw x3f"
 )
 
 SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
@@ -26,7 +30,10 @@ HEAD_BYTES = 256
 
 GET_IT_AGAIN = "Get it once more from where it came from."
 _SMALLER = "Make it smaller"
-_ALLOW_MORE = "or allow more if you trust it: --max-pixels, or max_pixels in Python and in a training's settings"
+_ALLOW_MORE = (
+    "or allow more if you trust it: --max-pixels, "
+    "or max_pixels in Python and in a training's settings"
+)
 
 INSTALL_HEIF = "pip install 'regiontalk[heif]'"
 
@@ -76,7 +83,20 @@ _SIGNATURES = (
 """Offset, bytes there, what such a file is."""
 
 _HEIF_BRANDS = frozenset(
-    [b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"mif2", b"msf1", b"miaf"]
+    [
+        b"heic",
+        b"heix",
+        b"heim",
+        b"heis",
+        b"hevc",
+        b"hevx",
+        b"hevm",
+        b"hevs",
+        b"mif1",
+        b"mif2",
+        b"msf1",
+        b"miaf",
+    ]
 )
 _AVIF_BRANDS = frozenset([b"avif", b"avis"])
 
@@ -87,7 +107,10 @@ def heif_is_read() -> bool:
 
 
 def kind_by_name(name: str) -> bool | OtherKind:
-    """What a file in a folder is by its suffix: a photo that is read, one of another kind, or no photo (False)."""
+    """What a file in a folder is by its suffix.
+
+    A photo that is read, one of another kind, or no photo (False).
+    """
     suffix = os.path.splitext(name)[1].lower()
     if suffix in SUFFIXES:
         return True
@@ -96,7 +119,7 @@ def kind_by_name(name: str) -> bool | OtherKind:
 
 
 def is_heif(head: bytes) -> bool:
-    """Whether a file is a HEIF one that is not AVIF: they share a container, and often its first brand.
+    """Whether a file is a HEIF one that is not AVIF; both share a container, often a first brand.
 
     >>> is_heif(b"\\0\\0\\0\\x18ftypmif1\\0\\0\\0\\0mif1heic")
     True
@@ -120,7 +143,10 @@ def is_text(head: bytes) -> bool:
 
 
 def _brands(head: bytes) -> frozenset[bytes]:
-    """The major and the compatible brands of a file in the ISO base media format; none of another file."""
+    """The major and the compatible brands of a file in the ISO base media format.
+
+    None of another file.
+    """
     if head[4:8] != b"ftyp":
         return frozenset()
     end = min(int.from_bytes(head[:4], "big"), len(head))
@@ -156,7 +182,12 @@ def out_of_memory(name: str, what: str = "a photo") -> PhotoError:
     Args:
         what: the photo, as far as it is known.
     """
-    return wrong(name, "a photo that can be decoded", f"{what} and too little memory for it", "Make it smaller.")
+    return wrong(
+        name,
+        "a photo that can be decoded",
+        f"{what} and too little memory for it",
+        "Make it smaller.",
+    )
 
 
 def reason(error: BaseException) -> str:

@@ -1,4 +1,7 @@
-"""Photos, opened safely: upright, RGB, first frame, of a bounded size; whatever is wrong becomes a `PhotoError`."""
+"""Photos, opened safely: upright, RGB, first frame, of a bounded size.
+
+Whatever is wrong becomes a `PhotoError`.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,16 @@ from regiontalk.photos.readers import (
     too_large,
 )
 
-PhotoSource: TypeAlias = str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
-"""A path, a file's bytes, a file opened in binary mode, a PIL image, or an array (H, W, 3) uint8 RGB."""
+PhotoSource: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | Image.Image | np.ndarray
+)
+"""A path, a file's bytes, a binary file object, a PIL image, or an array (H, W, 3) uint8 RGB."""
 
 MAX_PIXELS = 100_000_000
-"""No more are decoded. This many pixels take 400 MB as RGB, in which Pillow keeps four bytes of each.
+"""No more are decoded.
 
-While they are opened they take up to 1.4 GB, as AVIF 1.7, as WebP 2.1 and as JPEG 2000 2.5 GB: decoders hold the rest.
+This many pixels take 400 MB as RGB, in which Pillow keeps four bytes of each. While they are opened
+they take up to 1.4 GB, as AVIF 1.7, as WebP 2.1 and as JPEG 2000 2.5 GB: decoders hold the rest.
 """
 
 SHRUNK = 5
@@ -51,7 +57,8 @@ _TURNS = {
 }
 _ON_ITS_SIDE = (5, 6, 7, 8)
 _GREYS_AT_ONCE = 1 << 20
-"""Wide greys turned into 8 bits at a time: in double precision, a whole photo would take three times its memory."""
+"""Wide greys turned into 8 bits at a time: in double precision, a whole photo would take three
+times its memory."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +66,11 @@ class Photo:
     """An opened photo.
 
     Attributes:
-        file: where it came from, as given; "<bytes>", "<file>", "<image>" or "<array>" if it has no name.
+        file: where it came from, as given; "<bytes>", "<file>", "<image>" or "<array>" if it has no
+            name.
         width, height: of the upright original, in pixels.
-        image: upright, RGB, decoded; smaller than `width` x `height` if it was opened with `min_side`.
+        image: upright, RGB, decoded; smaller than `width` x `height` if it was opened with
+            `min_side`.
     """
 
     file: str
@@ -70,7 +79,9 @@ class Photo:
     image: Image.Image
 
     def prepared(self, size: int) -> Self:
-        """The same photo as the vision graph takes it, so that many can wait in little memory; see `prepare`.
+        """The same photo as the vision graph takes it, so that many can wait in little memory.
+
+        See `prepare`.
 
         Raises:
             PhotoError: if there is too little memory for it.
@@ -81,28 +92,34 @@ class Photo:
             raise out_of_memory(self.file) from None
 
 
-def open_photo(source: PhotoSource, *, max_pixels: int | None = None, min_side: int | None = None) -> Photo:
-    """Open a photo: the first frame, upright as its EXIF orientation says, RGB, transparency on white.
+def open_photo(
+    source: PhotoSource, *, max_pixels: int | None = None, min_side: int | None = None
+) -> Photo:
+    """Open a photo: the first frame, upright by its EXIF orientation, RGB, transparency on white.
 
-    16-bit greys are scaled to 8 bits by their high byte; for 32-bit and floating-point greys see `to_rgb`.
+    16-bit greys are scaled to 8 bits by their high byte; for 32-bit and floating-point greys see
+    `to_rgb`.
 
     Args:
-        source: a path, a file's bytes, a file opened in binary mode, a PIL image, or an array (H, W, 3) uint8 RGB. A
-            file that can seek is read from its start, whatever was read of it before, and left where it was; another
-            one is read to its end.
-        max_pixels: width times height that is still decoded, `MAX_PIXELS` if it is None; found out from the header,
-            before any decoding. JPEGs that are decoded smaller may have `SHRUNK` times as many.
-        min_side: JPEGs may be decoded at 1/2, 1/4 or 1/8 of their size, which is several times faster, as long as
-            both sides keep at least this many pixels; None for the full size.
+        source: a path, a file's bytes, a file opened in binary mode, a PIL image, or an array
+            (H, W, 3) uint8 RGB. A file that can seek is read from its start, whatever was read of
+            it before, and left where it was; another one is read to its end.
+        max_pixels: width times height that is still decoded, `MAX_PIXELS` if it is None; found out
+            from the header, before any decoding. JPEGs that are decoded smaller may have `SHRUNK`
+            times as many.
+        min_side: JPEGs may be decoded at 1/2, 1/4 or 1/8 of their size, which is several times
+            faster, as long as both sides keep at least this many pixels; None for the full size.
 
     Raises:
-        PhotoError: if it is missing, no regular file, not a photo, damaged, cut off, too large, dear to decode, or too
-            large for the memory there is. It names the photo.
+        PhotoError: if it is missing, no regular file, not a photo, damaged, cut off, too large,
+            dear to decode, or too large for the memory there is. It names the photo.
         ValueError: if `max_pixels` or `min_side` is below 1.
     """
     most = MAX_PIXELS if max_pixels is None else max_pixels
     if most < 1 or (min_side is not None and min_side < 1):
-        raise ValueError(f"max_pixels and min_side must be at least 1, found {max_pixels} and {min_side}")
+        raise ValueError(
+            f"max_pixels and min_side must be at least 1, found {max_pixels} and {min_side}"
+        )
     name = _name(source)
     try:
         with quiet_pillow():
@@ -110,7 +127,9 @@ def open_photo(source: PhotoSource, *, max_pixels: int | None = None, min_side: 
     except MemoryError:
         raise out_of_memory(name) from None
     except OSError as error:  # decoders' own are PhotoErrors by now
-        raise PhotoError(escaped(str(files.unreadable(name, error, PhotoError, "Check the disk.")))) from None
+        raise PhotoError(
+            escaped(str(files.unreadable(name, error, PhotoError, "Check the disk.")))
+        ) from None
 
 
 def prepare(image: Image.Image, size: int) -> np.ndarray:
@@ -138,7 +157,10 @@ def _name(source: PhotoSource) -> str:
     if isinstance(source, bytes | bytearray | memoryview):
         return "<bytes>"
     if not hasattr(source, "read"):
-        expected = "expected a photo as a path, bytes, a file opened in binary mode, a PIL image or an array"
+        expected = (
+            "expected a photo as a path, bytes, a file opened in binary mode, "
+            "a PIL image or an array"
+        )
         raise PhotoError(f"{expected}, found {type(source).__name__}")
     name = getattr(source, "name", None)
     return name if isinstance(name, str) and name else "<file>"
@@ -152,7 +174,9 @@ def _open(name: str, source: PhotoSource, max_pixels: int, min_side: int | None)
     if isinstance(source, str | os.PathLike):
         with _open_file(name) as stream:
             return _from_stream(name, stream, max_pixels, min_side)
-    content = source if isinstance(source, bytes | bytearray | memoryview) else _content(name, source)
+    content = (
+        source if isinstance(source, bytes | bytearray | memoryview) else _content(name, source)
+    )
     return _from_stream(name, io.BytesIO(content), max_pixels, min_side)
 
 
@@ -176,11 +200,15 @@ def _content(name: str, file: BinaryIO) -> bytes:
         content = file.read(MAX_FILE_BYTES + 1)
         if before is not None:
             file.seek(before)
-    except (AttributeError, ValueError) as error:  # a closed one, or something that only looks like a file
+    except (AttributeError, ValueError) as error:
+        # A closed one, or something that only looks like a file
         raise wrong(name, "an open file", str(error), "Open it with mode 'rb'.") from None
     if not isinstance(content, bytes):
         raise wrong(
-            name, "a file that gives bytes", f"one that gives {type(content).__name__}", "Open it in mode 'rb'."
+            name,
+            "a file that gives bytes",
+            f"one that gives {type(content).__name__}",
+            "Open it in mode 'rb'.",
         )
     if len(content) > MAX_FILE_BYTES:
         raise wrong(name, f"a file of at most {MAX_FILE_BYTES:,} bytes", "more", "Make it smaller.")
@@ -193,7 +221,12 @@ def _from_array(pixels: np.ndarray, max_pixels: int) -> Photo:
         found = f"{pixels.shape} of {pixels.dtype}"
         raise wrong("<array>", expected, found, "Convert it to RGB with 8 bits a channel.")
     if not pixels.size:
-        raise wrong("<array>", f"{expected} with pixels", f"shape {pixels.shape}", "Give at least one pixel.")
+        raise wrong(
+            "<array>",
+            f"{expected} with pixels",
+            f"shape {pixels.shape}",
+            "Give at least one pixel.",
+        )
     height, width = pixels.shape[:2]
     _check_size("<array>", width, height, max_pixels)
     return Photo("<array>", width, height, Image.fromarray(np.array(pixels, order="C")))
@@ -222,7 +255,8 @@ def _finish(name: str, image: Image.Image, max_pixels: int, min_side: int | None
         shrunk = min_side is not None and _shrink(image, min_side)
         _check_size(name, width, height, max_pixels, image.size if shrunk else None)
         decode(image)
-        turn = _orientation(image)  # after decoding: readers of TIFF turn by themselves, and then say so
+        # After decoding: readers of TIFF turn by themselves, and then say so
+        turn = _orientation(image)
         upright = to_rgb(image)
         if turn in _TURNS:
             upright = upright.transpose(_TURNS[turn])
@@ -255,7 +289,9 @@ def _shrink(image: Image.Image, min_side: int) -> bool:
     return image.size != before and stream is not None and has_one_scan(stream)
 
 
-def _check_size(name: str, width: int, height: int, max_pixels: int, decoded: tuple[int, int] | None = None) -> None:
+def _check_size(
+    name: str, width: int, height: int, max_pixels: int, decoded: tuple[int, int] | None = None
+) -> None:
     """Refuse what takes too much memory or time.
 
     Args:
@@ -264,7 +300,9 @@ def _check_size(name: str, width: int, height: int, max_pixels: int, decoded: tu
     at_once, in_all = (decoded or (width, height)), width * height
     found = f"{width} x {height} = {in_all:,}"
     if at_once[0] * at_once[1] > max_pixels:
-        shown = f"{found}, of which {at_once[0] * at_once[1]:,} would be decoded" if decoded else found
+        shown = (
+            f"{found}, of which {at_once[0] * at_once[1]:,} would be decoded" if decoded else found
+        )
         raise TooManyPixelsError(name, f"a photo of at most {max_pixels:,} pixels", shown)
     if in_all > SHRUNK * max_pixels:
         raise TooManyPixelsError(name, f"a photo of at most {SHRUNK * max_pixels:,} pixels", found)
@@ -293,16 +331,17 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
     layer = image if image.mode == "RGBA" else image.convert("RGBA")
     paper = Image.new("RGB", layer.size, "white")
-    paper.paste(layer, mask=layer)  # the same pixels as of `alpha_composite`, without its two more images in RGBA
+    # The same pixels as of `alpha_composite`, without its two more images in RGBA
+    paper.paste(layer, mask=layer)
     return paper
 
 
 def _wide_grey(values: np.ndarray) -> Image.Image:
     """Greys (H, W) int32 or float32 → 8 bits.
 
-    Such photos do not say what white is, so it is the smallest that fits of what is common: 65,535 for integers; 1, 255
-    or 65,535 for floats. If none fits, the values are stretched from the least to the greatest. Values that are not
-    finite are black.
+    Such photos do not say what white is, so it is the smallest that fits of what is common: 65,535
+    for integers; 1, 255 or 65,535 for floats. If none fits, the values are stretched from the least
+    to the greatest. Values that are not finite are black.
     """
     grey = np.where(np.isfinite(values), values, 0)
     low, high = float(grey.min()), float(grey.max())

@@ -1,7 +1,8 @@
-"""Pillow's readers of common photo formats, each called directly: what they take, what they refuse, and why.
+"""Pillow's readers of common photo formats, each called directly.
 
-Pillow decides by a file's content what it is. Calling the readers directly keeps its global limits, and the other
-formats that it happens to know, out of it. HEIF is read by pillow-heif where that is installed.
+What they take, what they refuse, and why. Pillow decides by a file's content what it is. Calling
+the readers directly keeps its global limits, and the other formats that it happens to know, out of
+it. HEIF is read by pillow-heif where that is installed.
 """
 
 from __future__ import annotations
@@ -50,24 +51,44 @@ READERS = {
 """Format → the module that registers its reader with Pillow; tried in this order."""
 
 MAX_FILE_BYTES = 1 << 31
-"""Larger files are refused: no photo of a hundred megapixels needs more, and some readers take a file whole."""
+"""Larger files are refused: no photo of a hundred megapixels needs more, and some readers take a
+file whole."""
 
-_EXPECTED = "a photo (JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM or, with its extra, HEIF)"
+_EXPECTED = (
+    "a photo (JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM or, with its extra, HEIF)"
+)
 _SAVE_ANEW = "Save it as JPEG, or as PNG with 8 or 16 bits."
 
-_NOT_READ = ("cannot handle", "not supported", "unsupported", "unknown pixel mode", "not implemented", "not configured")
+_NOT_READ = (
+    "cannot handle",
+    "not supported",
+    "unsupported",
+    "unknown pixel mode",
+    "not implemented",
+    "not configured",
+)
 """In what readers say of a sound photo that they cannot read."""
 
 _MEMORY = {"WEBP": 8, "JPEG2000": 16, "AVIF": 8}
-"""Bytes that decoders take for each pixel, at least; of those that do not tell too little memory from damage."""
+"""Bytes that decoders take for each pixel, at least; of those that do not tell too little memory
+from damage."""
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-_TEXTS_THAT_TURN = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")  # they may say how a photo is turned
+# They may say how a photo is turned
+_TEXTS_THAT_TURN = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
 
-_KIND, _BITS, _COMPRESSION, _SUB_PHOTOS, _FORMAT, _DNG = 254, 258, 259, 330, 339, 50706  # TIFF's tags
-_NUMBERS = {1: "integers", 2: "signed integers", 3: "floating point", 5: "complex integers", 6: "complex numbers"}
+# TIFF's tags
+_KIND, _BITS, _COMPRESSION, _SUB_PHOTOS, _FORMAT, _DNG = 254, 258, 259, 330, 339, 50706
+_NUMBERS = {
+    1: "integers",
+    2: "signed integers",
+    3: "floating point",
+    5: "complex integers",
+    6: "complex numbers",
+}
 
-logging.getLogger("PIL").addHandler(logging.NullHandler())  # or Python writes Pillow's errors to stderr, unasked
+# Or Python writes Pillow's errors to stderr, unasked
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def read_header(name: str, stream: IO[bytes]) -> Image.Image:
@@ -78,7 +99,8 @@ def read_header(name: str, stream: IO[bytes]) -> Image.Image:
         stream: of the file, at its start, seekable. It must stay open until the image is decoded.
 
     Raises:
-        PhotoError: if it is no photo, a damaged one, one of a kind that is not read, or one that is dear to decode.
+        PhotoError: if it is no photo, a damaged one, one of a kind that is not read, or one that is
+            dear to decode.
     """
     head = stream.read(HEAD_BYTES)
     if is_heif(head):
@@ -89,7 +111,12 @@ def read_header(name: str, stream: IO[bytes]) -> Image.Image:
         accepts = Image.OPEN[kind][1]
         verdict = accepts(head[:32]) if accepts else True
         if isinstance(verdict, str):  # Pillow was built without what this format needs
-            raise wrong(name, "a photo that this Pillow can read", f"a {kind} photo", "Save it as JPEG or PNG.")
+            raise wrong(
+                name,
+                "a photo that this Pillow can read",
+                f"a {kind} photo",
+                "Save it as JPEG or PNG.",
+            )
         if not verdict:
             continue
         check_costs(name, kind, stream)
@@ -128,25 +155,31 @@ def decode(image: Image.Image) -> None:
 
 
 def of_the_system(error: Exception) -> bool:
-    """Whether an error is the system's, such as a disk that cannot be read: decoders' own have no number."""
+    """Whether an error is the system's, as of a disk: decoders' own have no number."""
     return isinstance(error, OSError) and error.errno is not None
 
 
 def broken(name: str, kind: str, error: Exception, pixels: int = 0) -> PhotoError:
-    """What it means that a decoder failed: broken data, or sound data of a kind that it cannot read.
+    """What it means that a decoder failed: broken data, or sound data that it cannot read.
 
     Args:
-        pixels: of the photo, to tell whether there would have been memory for them; 0 if they are not known.
+        pixels: of the photo, to tell whether there would have been memory for them; 0 if they are
+            not known.
     """
     if not _memory_suffices(kind, pixels):
         return out_of_memory(name)
     if _is_not_read(error):
-        return wrong(name, f"a {kind} photo that can be read", f"one that cannot ({reason(error)})", _SAVE_ANEW)
+        return wrong(
+            name,
+            f"a {kind} photo that can be read",
+            f"one that cannot ({reason(error)})",
+            _SAVE_ANEW,
+        )
     return wrong(name, f"a whole {kind} photo", f"broken data ({reason(error)})", GET_IT_AGAIN)
 
 
 def too_large(name: str, error: Image.DecompressionBombError) -> PhotoError:
-    """Some of Pillow's readers have their own limit, above ours, and check it while they read the header."""
+    """Some of Pillow's readers check their own limit, above ours, while they read the header."""
     limit = f"a photo of at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels (Pillow's limit)"
     return wrong(name, limit, reason(error), "Make it smaller.")
 
@@ -157,7 +190,9 @@ def too_large(name: str, error: Image.DecompressionBombError) -> PhotoError:
 def _read(name: str, kind: str, stream: IO[bytes]) -> Image.Image:
     reader = Image.OPEN[kind][0]
     if kind == "TIFF" and _is_raw(stream):
-        raise wrong(name, _EXPECTED, "a raw photo (TIFF from a camera)", "Develop it and save it as JPEG.")
+        raise wrong(
+            name, _EXPECTED, "a raw photo (TIFF from a camera)", "Develop it and save it as JPEG."
+        )
     stream.seek(0)
     try:
         return cast(Image.Image, reader(stream, name))
@@ -168,7 +203,7 @@ def _read(name: str, kind: str, stream: IO[bytes]) -> Image.Image:
 
 
 def _without_texts(stream: IO[bytes]) -> IO[bytes]:
-    """A PNG without the comments that Pillow would unpack, up to a limit of its own, and nobody here reads."""
+    """A PNG without the comments that Pillow would unpack, up to its own limit, for nobody."""
     stream.seek(0)
     kept = [stream.read(8)]
     for kind, at, size in png_chunks(stream, sys.maxsize):
@@ -180,7 +215,7 @@ def _without_texts(stream: IO[bytes]) -> IO[bytes]:
 
 
 def _is_raw(stream: IO[bytes]) -> bool:
-    """Whether a TIFF is a camera's raw file, whose first photo is a small preview of the one that was meant."""
+    """Whether a TIFF is a camera's raw file, whose first photo is only a small preview."""
     stream.seek(8)
     if stream.read(3) == b"CR\x02":
         return True
@@ -190,7 +225,12 @@ def _is_raw(stream: IO[bytes]) -> bool:
 
 def _read_heif(name: str, stream: IO[bytes]) -> Image.Image:
     if not heif_is_read():
-        raise wrong(name, "a photo that can be read", "a HEIF photo (HEIC)", f"Save it as JPEG, or: {INSTALL_HEIF}")
+        raise wrong(
+            name,
+            "a photo that can be read",
+            "a HEIF photo (HEIC)",
+            f"Save it as JPEG, or: {INSTALL_HEIF}",
+        )
     stream.seek(0)
     try:
         return cast(Image.Image, import_module("pillow_heif").HeifImageFile(stream, name))
@@ -203,9 +243,11 @@ def _read_heif(name: str, stream: IO[bytes]) -> Image.Image:
 
 
 def _refused(name: str, kind: str, stream: IO[bytes], error: Exception) -> PhotoError:
-    """Why a reader did not take a photo: a sound one of a kind that it cannot read, or a damaged one."""
+    """Why a reader did not take a photo: a sound one that it cannot read, or a damaged one."""
     if kind == "AVIF" and _holds_hevc(stream):
-        return wrong(name, "an AVIF photo", "a HEIF photo (HEIC) under AVIF's name", "Save it as JPEG.")
+        return wrong(
+            name, "an AVIF photo", "a HEIF photo (HEIC) under AVIF's name", "Save it as JPEG."
+        )
     if kind == "TIFF" and (found := _odd_tiff(stream, error)):
         return wrong(name, "a TIFF photo that can be read", found, _SAVE_ANEW)
     if kind == "PNG" and "too large" in str(error):
@@ -221,7 +263,10 @@ def _refused(name: str, kind: str, stream: IO[bytes], error: Exception) -> Photo
 
 
 def _odd_tiff(stream: IO[bytes], error: Exception) -> str:
-    """What is odd about a sound TIFF that the reader does not take; empty if nothing is known to be."""
+    """What is odd about a sound TIFF that the reader does not take.
+
+    Empty if nothing is known to be.
+    """
     from PIL.TiffImagePlugin import COMPRESSION_INFO
 
     tags = tiff_tags(stream)
@@ -231,7 +276,9 @@ def _odd_tiff(stream: IO[bytes], error: Exception) -> str:
         return ""
     bits = tags[_BITS].value if _BITS in tags else 1
     samples = tags[_BITS].count if _BITS in tags else 1
-    numbers = _NUMBERS.get(tags[_FORMAT].value if _FORMAT in tags else 1, "numbers of an unknown kind")
+    numbers = _NUMBERS.get(
+        tags[_FORMAT].value if _FORMAT in tags else 1, "numbers of an unknown kind"
+    )
     return f"{samples} channels of {bits} bits each, {numbers}"
 
 
@@ -252,10 +299,15 @@ def _memory_suffices(kind: str, pixels: int) -> bool:
 def _webp_pixels(head: bytes) -> int:
     """Width times height of a WebP file's canvas."""
     if head[12:16] == b"VP8X":
-        return (int.from_bytes(head[24:27], "little") + 1) * (int.from_bytes(head[27:30], "little") + 1)
-    sizes = int.from_bytes(head[21:25], "little") if head[12:16] == b"VP8L" else 0  # 14 bits each, less 1
+        return (int.from_bytes(head[24:27], "little") + 1) * (
+            int.from_bytes(head[27:30], "little") + 1
+        )
+    # 14 bits each, less 1
+    sizes = int.from_bytes(head[21:25], "little") if head[12:16] == b"VP8L" else 0
     if head[12:16] == b"VP8 ":
-        return (int.from_bytes(head[26:28], "little") & 0x3FFF) * (int.from_bytes(head[28:30], "little") & 0x3FFF)
+        return (int.from_bytes(head[26:28], "little") & 0x3FFF) * (
+            int.from_bytes(head[28:30], "little") & 0x3FFF
+        )
     return ((sizes & 0x3FFF) + 1) * ((sizes >> 14 & 0x3FFF) + 1)
 
 
@@ -276,12 +328,13 @@ class _Hush:
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Keeps Pillow's warnings about odd metadata from the user: what matters about a photo is raised.
+    """Keeps Pillow's warnings about odd metadata from the user: what matters is raised.
 
-    Python's warning filters belong to all threads. So the first thread here changes them and the last one changes them
-    back; each for itself would restore what another one had changed.
+    Python's warning filters belong to all threads. So the first thread here changes them and the
+    last one changes them back; each for itself would restore what another one had changed.
     """
-    if getattr(sys.flags, "context_aware_warnings", False):  # Python 3.14 and later can have filters for each thread
+    # Python 3.14 and later can have filters for each thread
+    if getattr(sys.flags, "context_aware_warnings", False):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL\.")
             yield
@@ -306,11 +359,13 @@ def quiet_pillow() -> Iterator[None]:
 _STDERR = 2
 _STDERR_LOCK = threading.Lock()
 _READ_BYTES = 1 << 20
-"""Of what was written; more comes only from photos with many broken parts, and says the same again."""
+"""Of what was written; more comes only from photos with many broken parts, and says the same
+again."""
 
 _MODULES = (
-    "_?TIFF tempfile\\.tif LZW ZIP JPEG OJPEG Fax[34] PackBits PixarLog Log[L1] SGILog LZMA ZSTD WEBP LERC NeXT "
-    "Thunder DumpMode Predictor MissingRequired CheckDirCount Estimate ChopUp allocChopped Evaluate BuildMap InitCCITT"
+    "_?TIFF tempfile\\.tif LZW ZIP JPEG OJPEG Fax[34] PackBits PixarLog Log[L1] SGILog LZMA ZSTD "
+    "WEBP LERC NeXT Thunder DumpMode Predictor MissingRequired CheckDirCount Estimate ChopUp "
+    "allocChopped Evaluate BuildMap InitCCITT"
 )
 _LIBTIFF = re.compile(f"(?:{'|'.join(_MODULES.split())})\\w*(?:\\(\\))?: (.*)")
 """A line of libtiff's: the function or the file, as Pillow calls all of them, and the message."""
@@ -318,11 +373,12 @@ _LIBTIFF = re.compile(f"(?:{'|'.join(_MODULES.split())})\\w*(?:\\(\\))?: (.*)")
 
 @contextmanager
 def libtiff_messages() -> Iterator[list[str]]:
-    """Collects what libtiff says inside the block, without the names of its functions; complete once the block ends.
+    """Collects what libtiff says inside the block, without the names of its functions.
 
-    Pillow gives no way to silence it, and reaching the library through ctypes works with some builds of Pillow only. So
-    file descriptor 2 leads into a file while libtiff decodes. It is the whole process's: a lock keeps it to one photo
-    at a time, and lines that others wrote meanwhile, which do not begin as libtiff's do, are passed on.
+    Complete once the block ends. Pillow gives no way to silence it, and reaching the library
+    through ctypes works with some builds of Pillow only. So file descriptor 2 leads into a file
+    while libtiff decodes. It is the whole process's: a lock keeps it to one photo at a time, and
+    lines that others wrote meanwhile, which do not begin as libtiff's do, are passed on.
     """
     messages: list[str] = []
     with _STDERR_LOCK, _sink() as taken:

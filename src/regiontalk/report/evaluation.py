@@ -1,4 +1,7 @@
-"""A report of an evaluation: its numbers as they are, with their signatures, and examples of what is behind them."""
+"""A report of an evaluation: its numbers with their signatures, and examples.
+
+The examples show what is behind the numbers.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,13 @@ from regiontalk.report.examples import (
 from regiontalk.report.figures import FOUND, TRUTH, Mark, recall_curve
 from regiontalk.report.page import page
 
-_RANKING = {"r1": "R@1", "r5": "R@5", "r10": "R@10", "median_rank": "median rank", "mean_rank": "mean rank"}
+_RANKING = {
+    "r1": "R@1",
+    "r5": "R@5",
+    "r10": "R@10",
+    "median_rank": "median rank",
+    "mean_rank": "mean rank",
+}
 _WAY = {"image_to_text": "photo → sentence", "text_to_image": "sentence → photo"}
 _CAPTIONS = {
     **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
@@ -84,7 +93,10 @@ def evaluation_page(title: str, found: Evaluated, album: Album, examples: int, f
         *_captions(found, album, examples),
         *(_grounding(*found.grounded, album, examples) if found.grounded else []),
     ]
-    signatures = [found.retrieved.result["signature"], *([found.grounded[0]["signature"]] if found.grounded else [])]
+    signatures = [
+        found.retrieved.result["signature"],
+        *([found.grounded[0]["signature"]] if found.grounded else []),
+    ]
     warnings = dict.fromkeys(filter(None, map(training_warning, signatures)))
     lead = "".join(f'<p class="wrong" role="alert">{escape(warning)}</p>' for warning in warnings)
     return page(title, "\n".join(sections), lead=lead, foot=f"<p>{escape(foot)}</p>")
@@ -95,32 +107,51 @@ def _retrieval(found: Evaluated, album: Album, most: int) -> list[str]:
     result = retrieved.result
     intervals = result.get("interval", {})
     rows = [
-        [_WAY[way], *(_number(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING)]
+        [
+            _WAY[way],
+            *(_number(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING),
+        ]
         for way in WAYS
     ]
-    curves = {_WAY[way]: each for way, each in zip(WAYS, (ranks.photos, ranks.sentences), strict=True)}
+    curves = {
+        _WAY[way]: each for way, each in zip(WAYS, (ranks.photos, ranks.sentences), strict=True)
+    }
     photo_hits, photo_misses = right_and_wrong(ranks.photos, most)
     sentence_hits, sentence_misses = right_and_wrong(ranks.sentences, most)
 
     def photos(title: str, note: str, chosen: list[int]) -> str:
-        return _examples(title, note, [_photo_asks(found, each, album) for each in photos_ask(retrieved, chosen)])
+        return _examples(
+            title, note, [_photo_asks(found, each, album) for each in photos_ask(retrieved, chosen)]
+        )
 
     def sentences(title: str, note: str, chosen: list[int]) -> str:
-        return _examples(title, note, [_sentence_asks(found, each, album) for each in sentences_ask(retrieved, chosen)])
+        return _examples(
+            title,
+            note,
+            [_sentence_asks(found, each, album) for each in sentences_ask(retrieved, chosen)],
+        )
 
-    leads = "One of its own sentences stands first. Evenly spaced among {} of {} photos for which that is so."
+    leads = (
+        "One of its own sentences stands first. Evenly spaced among {} of {} photos for which "
+        "that is so."
+    )
     misses = "Another's sentence stands first: from near misses to the furthest, evenly spaced."
     return [
         "<h2>Photos find their sentences, sentences their photo</h2>",
         _table(["", *_RANKING.values()], rows),
-        f"<p>rsum {_number(result['rsum'], intervals.get('rsum'))}: the sum of the six recalls.</p>",
+        (
+            f"<p>rsum {_number(result['rsum'], intervals.get('rsum'))}: "
+            "the sum of the six recalls.</p>"
+        ),
         f"<figure>{recall_curve(curves, len(found.dataset))}</figure>",
         _signature(result["signature"]),
         photos("Photos that find a sentence", leads.format(*_share(ranks.photos)), photo_hits),
         photos("Photos that do not", misses, photo_misses),
         sentences(
             "Sentences that find their photo",
-            "Evenly spaced among {} of {} sentences whose photo stands first.".format(*_share(ranks.sentences)),
+            "Evenly spaced among {} of {} sentences whose photo stands first.".format(
+                *_share(ranks.sentences)
+            ),
             sentence_hits,
         ),
         sentences(
@@ -143,10 +174,15 @@ def _captions(found: Evaluated, album: Album, most: int) -> list[str]:
         items.append(
             album.show(photo.file, f"Photo {photo.file.name}")
             + f'<p class="said">{escape(caption)}</p>'
-            + f"<p>CIDEr-D <b>{scores['cider_d'][place]:.1f}</b>, BLEU-4 {scores['bleu4'][place]:.1f}</p>"
-            + f'<details open><summary>what people wrote</summary><ul class="faint">{truths}</ul></details>'
+            + f"<p>CIDEr-D <b>{scores['cider_d'][place]:.1f}</b>, "
+            f"BLEU-4 {scores['bleu4'][place]:.1f}</p>"
+            + "<details open><summary>what people wrote</summary><ul "
+            f'class="faint">{truths}</ul></details>'
         )
-    note = f"{len(items)} of {len(found.dataset)} captions by CIDEr-D, from the best to the worst, evenly spaced."
+    note = (
+        f"{len(items)} of {len(found.dataset)} captions by CIDEr-D, from the best to the worst, "
+        "evenly spaced."
+    )
     return [
         "<h2>Captions</h2>",
         _table(list(_CAPTIONS.values()), [row]),
@@ -165,12 +201,19 @@ def _grounding(result: dict[str, Any], queries: QueryLog, album: Album, most: in
         for average in ("micro", "macro")
     ]
     right, wrong = queries.right_and_wrong(most)
-    note = "The solid box is the region with the highest score; dashed boxes are the true ones. Evenly spaced."
+    note = (
+        "The solid box is the region with the highest score; dashed boxes are the true ones. "
+        "Evenly spaced."
+    )
     return [
         "<h2>Words find their boxes</h2>",
         f'<div class="tables">{"".join(tables)}</div>',
         _signature(result["signature"]),
-        _examples("The best region's centre lies in a true box", note, [_pointed(each, album) for each in right]),
+        _examples(
+            "The best region's centre lies in a true box",
+            note,
+            [_pointed(each, album) for each in right],
+        ),
         _examples("It does not", note, [_pointed(each, album) for each in wrong]),
     ]
 
@@ -181,7 +224,10 @@ def _grounding_table(
     rows = [
         [
             method.replace("_", " "),
-            *(_number(table[method][metric], intervals.get(method, {}).get(metric)) for metric in _METRIC),
+            *(
+                _number(table[method][metric], intervals.get(method, {}).get(metric))
+                for metric in _METRIC
+            ),
         ]
         for method in METHODS
     ]
@@ -190,8 +236,9 @@ def _grounding_table(
 
 def _photo_asks(found: Evaluated, question: Question, album: Album) -> str:
     items = "".join(
-        f'<li value="{each.place}">{_verdict(each)} {escape(found.retrieved.captions[each.number])} '
-        f'<span class="faint">{each.score:.2f}</span></li>'
+        f'<li value="{each.place}">{_verdict(each)} '
+        f"{escape(found.retrieved.captions[each.number])} <span "
+        f'class="faint">{each.score:.2f}</span></li>'
         for each in question.first
     )
     file = found.dataset.photos[question.number].file
@@ -211,10 +258,17 @@ def _sentence_asks(found: Evaluated, question: Question, album: Album) -> str:
 
 def _pointed(each: Pointed, album: Album) -> str:
     best = each.query.regions[int(each.query.scores.argmax())]
-    marks = [Mark(best, each.asked, FOUND), *(Mark(box, "", TRUTH, dashed=True) for box in each.query.truth)]
+    marks = [
+        Mark(best, each.asked, FOUND),
+        *(Mark(box, "", TRUTH, dashed=True) for box in each.query.truth),
+    ]
     verdict = "right" if each.right else "wrong"
-    drawn = album.show(each.photo.file, f"Photo {each.photo.file.name} with the box found for {each.asked}", marks)
-    return f'{drawn}<p class="said">{escape(each.asked)} <span class="{verdict}">{verdict}</span></p>'
+    drawn = album.show(
+        each.photo.file, f"Photo {each.photo.file.name} with the box found for {each.asked}", marks
+    )
+    return (
+        f'{drawn}<p class="said">{escape(each.asked)} <span class="{verdict}">{verdict}</span></p>'
+    )
 
 
 def _file(found: Evaluated, number: int) -> Path:
@@ -223,7 +277,10 @@ def _file(found: Evaluated, number: int) -> Path:
 
 def _rank(question: Question) -> str:
     verdict = "right" if question.rank == 1 else "wrong"
-    return f'<p><span class="{verdict}">{verdict}</span>: the closest right one has rank <b>{question.rank}</b></p>'
+    return (
+        f'<p><span class="{verdict}">{verdict}</span>: the closest right one has rank '
+        f"<b>{question.rank}</b></p>"
+    )
 
 
 def _verdict(each: Found) -> str:
@@ -235,12 +292,20 @@ def _examples(title: str, note: str, items: Sequence[str]) -> str:
     if not items:
         return f'<h3>{escape(title)}</h3><p class="faint">None.</p>'
     shown = "\n".join(f'<li class="example">{item}</li>' for item in items)
-    return f'<h3>{escape(title)}</h3><p class="faint">{escape(note)}</p><ul class="examples">\n{shown}\n</ul>'
+    return (
+        f'<h3>{escape(title)}</h3><p class="faint">{escape(note)}</p><ul class="examples">\n'
+        f"{shown}\n</ul>"
+    )
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are HTML already but those of the heading and the first column of several."""
-    head = "".join(f'<th scope="col">{escape(each)}</th>' if each else "<td></td>" for each in heading)
+    """A table of cells that are HTML already.
+
+    But those of the heading and the first column of several.
+    """
+    head = "".join(
+        f'<th scope="col">{escape(each)}</th>' if each else "<td></td>" for each in heading
+    )
     named = not heading[0] or heading[0] == "percent"
     body = "".join(
         "<tr>"
@@ -262,8 +327,14 @@ def _number(value: float, interval: Sequence[float] | None) -> str:
 
 
 def _signature(signature: Mapping[str, Any]) -> str:
-    items = "".join(f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>" for name, value in signature.items())
-    return f'<details><summary>How these numbers came about</summary><dl class="signature">{items}</dl></details>'
+    items = "".join(
+        f"<dt>{escape(str(name))}</dt><dd>{escape(str(value))}</dd>"
+        for name, value in signature.items()
+    )
+    return (
+        "<details><summary>How these numbers came about</summary><dl "
+        f'class="signature">{items}</dl></details>'
+    )
 
 
 def _share(ranks: np.ndarray) -> tuple[int, int]:

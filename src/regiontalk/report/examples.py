@@ -1,6 +1,7 @@
-"""Which examples an evaluation shows, and what they need: chosen by rule and never by eye, failures as readily as hits.
+"""Which examples an evaluation shows, and what they need.
 
-A page may show a photo several times: it is in the file once.
+Chosen by rule and never by eye, failures as readily as hits. A page may show a photo several times:
+it is in the file once.
 
 Axis names: N photos, L sentences, h dimensions of the shared space.
 """
@@ -28,7 +29,7 @@ FIRST = 5
 
 @dataclass(frozen=True)
 class Found:
-    """One candidate for a question: its place from 1, its number, its score, and whether it is a right one."""
+    """One candidate for a question: its place from 1, number, score, and whether it is right."""
 
     place: int
     number: int
@@ -43,7 +44,8 @@ class Question:
     Attributes:
         number: of the photo or sentence.
         rank: of its closest ground truth, as the numbers count it.
-        first: the best candidates; and if none of them is right, after them the right one at its rank.
+        first: the best candidates; and if none of them is right, after them the right one at its
+            rank.
     """
 
     number: int
@@ -64,7 +66,10 @@ def spread(items: Sequence[int] | np.ndarray, most: int) -> list[int]:
 
 
 def right_and_wrong(ranks: np.ndarray, most: int) -> tuple[list[int], list[int]]:
-    """Questions whose ground truth leads, evenly spaced in their order; others from near misses to the furthest."""
+    """Questions whose ground truth leads, evenly spaced in their order.
+
+    Others from near misses to the furthest.
+    """
     right = np.flatnonzero(ranks == 1)
     wrong = np.flatnonzero(ranks > 1)
     return spread(right, most), spread(wrong[np.argsort(ranks[wrong], kind="stable")], most)
@@ -78,7 +83,11 @@ def photos_ask(found: Retrieved, photos: Sequence[int]) -> list[Question]:
     scores = score_sentences(vectors, counts, found.sentences, found.kind)  # (photos, L)
     ranks = found.ranks[0].photos
     return [
-        Question(photo, int(ranks[photo]), _first(row, found.photo_of_sentence == photo, int(ranks[photo])))
+        Question(
+            photo,
+            int(ranks[photo]),
+            _first(row, found.photo_of_sentence == photo, int(ranks[photo])),
+        )
         for photo, row in zip(photos, scores, strict=True)
     ]
 
@@ -88,11 +97,16 @@ def sentences_ask(found: Retrieved, sentences: Sequence[int]) -> list[Question]:
     if not sentences:
         return []
     asked = [found.sentences[sentence] for sentence in sentences]
-    scores = score_sentences(found.region_vectors, found.region_counts, asked, found.kind).T  # (sentences, N)
+    # scores: (sentences, N)
+    scores = score_sentences(found.region_vectors, found.region_counts, asked, found.kind).T
     ranks, photo_of = found.ranks[0].sentences, found.photo_of_sentence
     photos = np.arange(len(found.region_vectors))
     return [
-        Question(sentence, int(ranks[sentence]), _first(row, photos == photo_of[sentence], int(ranks[sentence])))
+        Question(
+            sentence,
+            int(ranks[sentence]),
+            _first(row, photos == photo_of[sentence], int(ranks[sentence])),
+        )
         for sentence, row in zip(sentences, scores, strict=True)
     ]
 
@@ -104,7 +118,10 @@ def best_to_worst(scores: np.ndarray, most: int) -> list[int]:
 
 @dataclass(frozen=True, eq=False)
 class Pointed:
-    """A question about boxes: the photo, what was asked for, the query, and whether its best region points right."""
+    """A question about boxes.
+
+    The photo, what was asked for, the query, and whether its best region points right.
+    """
 
     photo: BoxedPhoto
     asked: str
@@ -124,7 +141,7 @@ class QueryLog:
         self._queries.append(Pointed(photo, asked, query, rank == 1))
 
     def right_and_wrong(self, most: int) -> tuple[list[Pointed], list[Pointed]]:
-        """Questions whose best region points right, and others, each evenly spaced in their order."""
+        """Questions whose best region points right, and others, each evenly spaced in order."""
         right = spread([n for n, each in enumerate(self._queries) if each.right], most)
         wrong = spread([n for n, each in enumerate(self._queries) if not each.right], most)
         return [self._queries[n] for n in right], [self._queries[n] for n in wrong]
@@ -140,7 +157,13 @@ class Album:
         max_pixels: see `open_photo`.
     """
 
-    def __init__(self, side: int, most: int, failed: Callable[[str, str], None], max_pixels: int | None = None) -> None:
+    def __init__(
+        self,
+        side: int,
+        most: int,
+        failed: Callable[[str, str], None],
+        max_pixels: int | None = None,
+    ) -> None:
         self._side, self._most, self._failed, self._max_pixels = side, most, failed, max_pixels
         self._known: dict[Path, tuple[int, int, Picture | None]] = {}
 
@@ -171,9 +194,15 @@ class Album:
 
 
 def _first(scores: np.ndarray, right: np.ndarray, rank: int) -> tuple[Found, ...]:
-    """The best candidates; ties count against the system, so of equals the wrong ones stand first."""
+    """The best candidates.
+
+    Ties count against the system, so of equals the wrong ones stand first.
+    """
     order = np.lexsort((right, -scores))  # by score, then wrong before right
-    first = [Found(place, int(n), float(scores[n]), bool(right[n])) for place, n in enumerate(order[:FIRST], start=1)]
+    first = [
+        Found(place, int(n), float(scores[n]), bool(right[n]))
+        for place, n in enumerate(order[:FIRST], start=1)
+    ]
     if not any(each.right for each in first):
         best = int(order[np.argmax(right[order])])
         first.append(Found(rank, best, float(scores[best]), True))

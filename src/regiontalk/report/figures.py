@@ -1,8 +1,9 @@
-"""Results as HTML that needs no script: the photo with numbered boxes, the words beside it in matching colours.
+"""Results as HTML that needs no script.
 
-Everything that comes from outside is escaped. Styles stand on the elements, so that a fragment looks the same wherever
-it is put: in a notebook's cell or in a report, on light or dark. Figures are after the paper's figures 5 and 7. Beside
-them stands the recall curve: how many questions have their answer among the first k.
+The photo with numbered boxes, the words beside it in matching colours. Everything that comes from
+outside is escaped. Styles stand on the elements, so that a fragment looks the same wherever it is
+put: in a notebook's cell or in a report, on light or dark. Figures are after the paper's figures 5
+and 7. Beside them stands the recall curve: how many questions have their answer among the first k.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ FOUND, TRUTH = PALETTE[0], PALETTE[6]
 """The colours of boxes that the model found, and of those that were given."""
 
 _PLAIN = 640
-"""Lines and letters have their plain size on a photo whose long side is so many pixels, and grow with it."""
+"""The photo's long side at which lines and letters have plain size; they grow with it."""
 
 SIDE = 640
 """Pixels on the long side of a photo in a notebook."""
@@ -57,7 +58,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Mark:
-    """A box on the photo, in pixels of the original, with its label; `dashed` boxes were given, not found."""
+    """A box on the photo, in pixels of the original, with its label.
+
+    `dashed` boxes were given, not found.
+    """
 
     box: Sequence[float]
     label: str
@@ -66,7 +70,10 @@ class Mark:
 
 
 def html_of(result: Description | Alignment | Regions) -> str:
-    """A result as a notebook shows it: its photo, if the file can still be read and has the same size, and boxes."""
+    """A result as a notebook shows it, with its photo and boxes.
+
+    The photo is shown if its file can still be read and has the same size.
+    """
     if isinstance(result, Description):
         return description_figure(result, _photo_of(result.regions))
     if isinstance(result, Alignment):
@@ -84,13 +91,20 @@ def description_figure(description: Description, image: Picture | None) -> str:
     regions = description.regions
     order = 1 + np.argsort(-regions.scores[1:], kind="stable")  # the surest first
     colours = {int(row): PALETTE[place % len(PALETTE)] for place, row in enumerate(order)}
-    marks = [Mark(regions.boxes_xyxy[row], str(n), colours[int(row)]) for n, row in enumerate(order, start=1)]
+    marks = [
+        Mark(regions.boxes_xyxy[row], str(n), colours[int(row)])
+        for n, row in enumerate(order, start=1)
+    ]
     items = "".join(
         f"<li style='margin:.2em 0'>{badge(str(n), colours[int(row)])} "
-        f"{escape(description.region_captions[row - 1].text)} {_faint(f'{regions.scores[row]:.0%}')}</li>"
+        f"{escape(description.region_captions[row - 1].text)} "
+        f"{_faint(f'{regions.scores[row]:.0%}')}</li>"
         for n, row in enumerate(order, start=1)
     )
-    text = f"<p style='font-size:1.25em;margin:.4em 0'>{_said(description.caption, colours) or '(no words)'}</p>"
+    text = (
+        "<p style='font-size:1.25em;margin:.4em "
+        f"0'>{_said(description.caption, colours) or '(no words)'}</p>"
+    )
     text += _unsure(description.caption)
     listed = f"<ol style='list-style:none;padding:0;margin:.4em 0'>{items}</ol>" if items else ""
     return _figure(regions, marks, image, f"Photo: {description.caption.text}", text + listed)
@@ -99,7 +113,8 @@ def description_figure(description: Description, image: Picture | None) -> str:
 def alignment_figure(alignment: Alignment, image: Picture | None) -> str:
     """The photo with the sentence below, each word in the colour and with the number of its box.
 
-    Words that no region answers to (score 0 or less) are faint, and boxes of such words only are left out.
+    Words that no region answers to (score 0 or less) are faint, and boxes of such words only are
+    left out.
 
     Args:
         alignment: of any photo.
@@ -109,21 +124,32 @@ def alignment_figure(alignment: Alignment, image: Picture | None) -> str:
     shown = list(dict.fromkeys(int(region) for region in alignment.word_regions[strong]))
     colours = {region: PALETTE[place % len(PALETTE)] for place, region in enumerate(shown)}
     numbers = {region: str(place) for place, region in enumerate(shown, start=1)}
-    marks = [Mark(alignment.regions.boxes_xyxy[each], numbers[each], colours[each]) for each in shown]
+    marks = [
+        Mark(alignment.regions.boxes_xyxy[each], numbers[each], colours[each]) for each in shown
+    ]
     words = " ".join(
-        _word(text, f"{score:.2f}", colours.get(int(region)) if score > 0 else None, numbers.get(int(region), ""))
+        _word(
+            text,
+            f"{score:.2f}",
+            colours.get(int(region)) if score > 0 else None,
+            numbers.get(int(region), ""),
+        )
         for text, region, score in zip(
             alignment.sentence.words, alignment.word_regions, alignment.word_scores, strict=True
         )
     )
     whole = (
-        f" {badge(numbers[WHOLE_PHOTO], colours[WHOLE_PHOTO])} is the whole photo." if WHOLE_PHOTO in numbers else ""
+        f" {badge(numbers[WHOLE_PHOTO], colours[WHOLE_PHOTO])} is the whole photo."
+        if WHOLE_PHOTO in numbers
+        else ""
     )
     text = (
-        f"<p style='font-size:1.15em;line-height:2;margin:.4em 0'>{words}</p>"
-        f"<p style='margin:.4em 0'>{_faint(f'score {alignment.score:.2f}, β {alignment.beta:g}.')}{whole}</p>"
+        f"<p style='font-size:1.15em;line-height:2;margin:.4em 0'>{words}</p><p style='margin:.4em "
+        f"0'>{_faint(f'score {alignment.score:.2f}, β {alignment.beta:g}.')}{whole}</p>"
     )
-    return _figure(alignment.regions, marks, image, f"Photo with the words of: {alignment.sentence.text}", text)
+    return _figure(
+        alignment.regions, marks, image, f"Photo with the words of: {alignment.sentence.text}", text
+    )
 
 
 def regions_figure(regions: Regions, image: Picture | None) -> str:
@@ -139,10 +165,14 @@ def regions_figure(regions: Regions, image: Picture | None) -> str:
         for place, row in enumerate(order)
     ]
     title = f"{len(marks)} region{'' if len(marks) == 1 else 's'}"
-    return _figure(regions, marks, image, f"Photo with {title}", f"<p style='margin:.4em 0'>{title}</p>")
+    return _figure(
+        regions, marks, image, f"Photo with {title}", f"<p style='margin:.4em 0'>{title}</p>"
+    )
 
 
-def picture(width: int, height: int, marks: Iterable[Mark], image: Picture | None, says: str) -> str:
+def picture(
+    width: int, height: int, marks: Iterable[Mark], image: Picture | None, says: str
+) -> str:
     """A photo with boxes on it, as an SVG element.
 
     Args:
@@ -153,12 +183,20 @@ def picture(width: int, height: int, marks: Iterable[Mark], image: Picture | Non
     """
     unit = max(width, height) / _PLAIN
     drawn = list(marks)[::-1]
-    letters = f"font-size='{15 * unit:.2f}' text-anchor='middle' font-family='sans-serif' font-weight='bold'"
+    letters = (
+        f"font-size='{15 * unit:.2f}' text-anchor='middle' font-family='sans-serif' "
+        "font-weight='bold'"
+    )
     tags = "".join(_tag(mark, unit) for mark in drawn if mark.label)
-    boxes = "".join(_box(mark, unit) for mark in drawn) + (f"<g {letters}>{tags}</g>" if tags else "")
+    boxes = "".join(_box(mark, unit) for mark in drawn) + (
+        f"<g {letters}>{tags}</g>" if tags else ""
+    )
     label = f"role='img' aria-label='{escape(says, quote=True)}'"
     look = f"style='display:block;width:100%;max-width:{_PLAIN}px;max-height:80vh'"
-    return f"<svg {label} viewBox='0 0 {width} {height}' {look}>{_photo(width, height, image)}{boxes}</svg>"
+    return (
+        f"<svg {label} viewBox='0 0 {width} {height}' "
+        f"{look}>{_photo(width, height, image)}{boxes}</svg>"
+    )
 
 
 def recalls(ranks: np.ndarray, furthest: int) -> np.ndarray:
@@ -188,16 +226,17 @@ def recall_curve(ranks: Mapping[str, np.ndarray], candidates: int) -> str:
     lines = "".join(_curve(curve, place) for place, curve in enumerate(curves.values()))
     return (
         f"<svg class='curve' role='img' aria-label='Recall over k. {escape(says, quote=True)}' "
-        f"viewBox='0 0 {_WIDTH} {_HEIGHT}' font-family='sans-serif' font-size='13' fill='currentColor'>"
-        f"{_grid(furthest)}{lines}{_legend(list(curves))}</svg>"
+        f"viewBox='0 0 {_WIDTH} {_HEIGHT}' font-family='sans-serif' font-size='13' "
+        f"fill='currentColor'>{_grid(furthest)}{lines}{_legend(list(curves))}</svg>"
     )
 
 
 def badge(text: str, colour: Colour) -> str:
     """A few letters on a colour."""
     return (
-        f"<b style='background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:0 .4em'>"
-        f"{escape(text)}</b>"
+        "<b "
+        f"style='background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:0 "
+        f".4em'>{escape(text)}</b>"
     )
 
 
@@ -211,7 +250,10 @@ def css(colour: Colour) -> str:
 
 
 def _photo_of(regions: Regions) -> Picture | None:
-    """The photo, small. A result must show itself even if its photo is gone, so whatever goes wrong is None."""
+    """The photo, small.
+
+    A result must show itself even if its photo is gone, so whatever goes wrong is None.
+    """
     try:
         photo = open_photo(regions.file, max_pixels=MOST_PIXELS, min_side=SIDE)
         if (photo.width, photo.height) != (regions.width, regions.height):
@@ -221,9 +263,14 @@ def _photo_of(regions: Regions) -> Picture | None:
         return None
 
 
-def _figure(regions: Regions, marks: Sequence[Mark], image: Picture | None, says: str, text: str) -> str:
+def _figure(
+    regions: Regions, marks: Sequence[Mark], image: Picture | None, says: str, text: str
+) -> str:
     drawn = picture(regions.width, regions.height, marks, image, says)
-    return f"<figure style='margin:0;max-width:{_PLAIN}px'>{drawn}<figcaption>{text}</figcaption></figure>"
+    return (
+        "<figure "
+        f"style='margin:0;max-width:{_PLAIN}px'>{drawn}<figcaption>{text}</figcaption></figure>"
+    )
 
 
 def _photo(width: int, height: int, image: Picture | None) -> str:
@@ -241,8 +288,13 @@ def _photo(width: int, height: int, image: Picture | None) -> str:
 def _word(text: str, score: str, colour: Colour | None, number: str) -> str:
     if colour is None:
         return f"<span title='score {score}' style='opacity:.65'>{escape(text)}</span>"
-    look = f"background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:.1em .3em"
-    return f"<span title='score {score}' style='{look}'>{escape(text)}<sub style='font-size:.7em'>{number}</sub></span>"
+    look = (
+        f"background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:.1em .3em"
+    )
+    return (
+        f"<span title='score {score}' style='{look}'>{escape(text)}<sub "
+        f"style='font-size:.7em'>{number}</sub></span>"
+    )
 
 
 def _said(caption: Caption, colours: Mapping[int, Colour]) -> str:
@@ -251,7 +303,11 @@ def _said(caption: Caption, colours: Mapping[int, Colour]) -> str:
     marked = []
     for word, region in zip(words, regions or (None,) * len(words), strict=True):
         colour = None if region is None else colours.get(region)
-        line = "" if colour is None else f"text-decoration:underline .15em {css(colour)};text-underline-offset:.2em"
+        line = (
+            ""
+            if colour is None
+            else f"text-decoration:underline .15em {css(colour)};text-underline-offset:.2em"
+        )
         marked.append(f"<span style='{line}'>{escape(word)}</span>" if line else escape(word))
     return " ".join(marked)
 
@@ -260,7 +316,10 @@ def _unsure(caption: Caption) -> str:
     """What is said of a caption that is more likely wrong than right."""
     if caption.sure is None or not caption.is_unsure:
         return ""
-    return f"<p style='margin:.4em 0'>{_faint(f'unsure ({caption.sure:.0%}): it may name what is not there')}</p>"
+    return (
+        "<p style='margin:.4em "
+        f"0'>{_faint(f'unsure ({caption.sure:.0%}): it may name what is not there')}</p>"
+    )
 
 
 def _faint(text: str) -> str:
@@ -269,7 +328,10 @@ def _faint(text: str) -> str:
 
 def _box(mark: Mark, unit: float) -> str:
     left, top, right, bottom = (float(edge) for edge in mark.box)
-    place = f"x='{left:.1f}' y='{top:.1f}' width='{right - left:.1f}' height='{bottom - top:.1f}' fill='none'"
+    place = (
+        f"x='{left:.1f}' y='{top:.1f}' width='{right - left:.1f}' height='{bottom - top:.1f}' "
+        "fill='none'"
+    )
     dashes = f" stroke-dasharray='{9 * unit:.1f} {6 * unit:.1f}'" if mark.dashed else ""
     return (
         f"<rect {place} stroke='#000' stroke-opacity='.45' stroke-width='{5 * unit:.2f}'/>"
@@ -282,9 +344,9 @@ def _tag(mark: Mark, unit: float) -> str:
     left, top, *_ = (float(edge) for edge in mark.box)
     high, wide = 20 * unit, (9 * len(mark.label) + 8) * unit
     return (
-        f"<rect x='{left:.1f}' y='{top:.1f}' width='{wide:.1f}' height='{high:.1f}' fill='{css(mark.colour)}'/>"
-        f"<text x='{left + wide / 2:.1f}' y='{top + 0.75 * high:.1f}' fill='{css(ink_on(mark.colour))}'>"
-        f"{escape(mark.label)}</text>"
+        f"<rect x='{left:.1f}' y='{top:.1f}' width='{wide:.1f}' height='{high:.1f}' "
+        f"fill='{css(mark.colour)}'/><text x='{left + wide / 2:.1f}' y='{top + 0.75 * high:.1f}' "
+        f"fill='{css(ink_on(mark.colour))}'>{escape(mark.label)}</text>"
     )
 
 
@@ -297,18 +359,24 @@ def _grid(furthest: int) -> str:
     for k in (tick for tick in _TICKS if tick <= furthest):
         x = _x(k, furthest)
         parts.append(_line(x, _TOP, x, _HEIGHT - _BOTTOM))
-        parts.append(f"<text x='{x:.1f}' y='{_HEIGHT - _BOTTOM + 18}' text-anchor='middle'>{k}</text>")
+        parts.append(
+            f"<text x='{x:.1f}' y='{_HEIGHT - _BOTTOM + 18}' text-anchor='middle'>{k}</text>"
+        )
     middle = (_LEFT + _WIDTH - _RIGHT) / 2
-    parts.append(f"<text x='{middle:.0f}' y='{_HEIGHT - 8}' text-anchor='middle'>among the first k</text>")
+    parts.append(
+        f"<text x='{middle:.0f}' y='{_HEIGHT - 8}' text-anchor='middle'>among the first k</text>"
+    )
     return "".join(parts)
 
 
 def _curve(curve: np.ndarray, place: int) -> str:
     furthest = len(curve)
-    points = " ".join(f"{_x(k, furthest):.1f},{_y(value):.1f}" for k, value in enumerate(curve.tolist(), start=1))
+    points = " ".join(
+        f"{_x(k, furthest):.1f},{_y(value):.1f}" for k, value in enumerate(curve.tolist(), start=1)
+    )
     dots = "".join(
-        f"<circle cx='{_x(k, furthest):.1f}' cy='{_y(float(curve[k - 1])):.1f}' r='4' fill='{css(PALETTE[place])}'>"
-        f"<title>R@{k} {curve[k - 1]:.1f} %</title></circle>"
+        f"<circle cx='{_x(k, furthest):.1f}' cy='{_y(float(curve[k - 1])):.1f}' r='4' "
+        f"fill='{css(PALETTE[place])}'><title>R@{k} {curve[k - 1]:.1f} %</title></circle>"
         for k in _MARKED
         if k <= furthest
     )
@@ -326,11 +394,17 @@ def _legend(names: Sequence[str]) -> str:
 
 
 def _stroke(place: int) -> str:
-    return f"stroke='{css(PALETTE[place])}' stroke-width='3' stroke-dasharray='{_DASHES[place] or 'none'}'"
+    return (
+        f"stroke='{css(PALETTE[place])}' stroke-width='3' "
+        f"stroke-dasharray='{_DASHES[place] or 'none'}'"
+    )
 
 
 def _line(x0: float, y0: float, x1: float, y1: float) -> str:
-    return f"<line x1='{x0:.1f}' y1='{y0:.1f}' x2='{x1:.1f}' y2='{y1:.1f}' stroke='currentColor' stroke-opacity='.15'/>"
+    return (
+        f"<line x1='{x0:.1f}' y1='{y0:.1f}' x2='{x1:.1f}' y2='{y1:.1f}' stroke='currentColor' "
+        "stroke-opacity='.15'/>"
+    )
 
 
 def _x(k: int, furthest: int) -> float:

@@ -1,11 +1,12 @@
-"""One HTML file that holds all it shows: styles, script, data and photos. It cannot reach the network.
+"""One HTML file that holds all it shows: styles, script, data and photos.
 
-Photos and words are in the page as figures that need no script; where scripts run, each becomes the interactive view of
-RegionTalk's own page. So the file can also be read in a mail program, printed, and searched.
+It cannot reach the network. Photos and words are in the page as figures that need no script; where
+scripts run, each becomes the interactive view of RegionTalk's own page. So the file can also be
+read in a mail program, printed, and searched.
 
-Browsers do not import modules from `file:` addresses. So each of the page's own JavaScript modules becomes a function
-that is called once and hands out its exports; modules keep their own names and run in the order in which they need each
-other.
+Browsers do not import modules from `file:` addresses. So each of the page's own JavaScript modules
+becomes a function that is called once and hands out its exports; modules keep their own names and
+run in the order in which they need each other.
 """
 
 from __future__ import annotations
@@ -30,9 +31,15 @@ VIEWS = "views.js"
 
 _OWN = files("regiontalk.report")
 
-_IMPORT = re.compile(r"^import\s*\{([^}]*)\}\s*from\s*[\"']\./([\w.-]+)[\"'];?[ \t]*$", re.MULTILINE)
-_EXPORT = re.compile(r"^export\s+(?=(?:async\s+)?(?:function\b\*?|class|const|let)\s*(\w+))", re.MULTILINE)
-_OTHER = re.compile(r"^(?:import|export)\b.*$|\bimport\s*\(|</script|<!--", re.MULTILINE | re.IGNORECASE)
+_IMPORT = re.compile(
+    r"^import\s*\{([^}]*)\}\s*from\s*[\"']\./([\w.-]+)[\"'];?[ \t]*$", re.MULTILINE
+)
+_EXPORT = re.compile(
+    r"^export\s+(?=(?:async\s+)?(?:function\b\*?|class|const|let)\s*(\w+))", re.MULTILINE
+)
+_OTHER = re.compile(
+    r"^(?:import|export)\b.*$|\bimport\s*\(|</script|<!--", re.MULTILINE | re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,9 @@ class View:
     figure: str
 
     def html(self, number: int) -> str:
-        """The figure, ready to be replaced. It must stand in an `article` whose first image is the view's photo.
+        """The figure, ready to be replaced.
+
+        It must stand in an `article` whose first image is the view's photo.
 
         Args:
             number: the view's place in the page's data, from 0.
@@ -58,7 +67,9 @@ class View:
         return f'<div class="view" data-view="{number}">{self.figure}</div>'
 
 
-def page(title: str, body: str, views: Sequence[View] = (), lead: str = "", foot: str = "") -> bytes:
+def page(
+    title: str, body: str, views: Sequence[View] = (), lead: str = "", foot: str = ""
+) -> bytes:
     """A whole HTML document, in UTF-8; what UTF-8 cannot say (half of a surrogate pair) is escaped.
 
     Args:
@@ -69,8 +80,9 @@ def page(title: str, body: str, views: Sequence[View] = (), lead: str = "", foot
         foot: HTML at the end.
     """
     script = _script() if views else ""
-    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'" + (
-        f"; script-src 'sha256-{_digest(script)}'" if views else ""
+    policy = (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
+        "form-action 'none'" + (f"; script-src 'sha256-{_digest(script)}'" if views else "")
     )
     data = [{"kind": view.kind, "data": view.data} for view in views]
     parts = [
@@ -120,22 +132,26 @@ def static_folder() -> Traversable:
 
 
 def bundled(entry: str, folder: Traversable | None = None) -> str:
-    """One script of a module and all that it imports, whose exports become properties of `regiontalkViews`.
+    """One script of a module and all its imports; exports become properties of `regiontalkViews`.
 
-    Understood are `import {a, b as c} from "./file.js"`, and `export` before a function, class, const or let.
+    Understood are `import {a, b as c} from "./file.js"`, and `export` before a function, class,
+    const or let.
 
     Args:
         entry: the module's file name.
         folder: where the modules lie; None for the page's own.
 
     Raises:
-        ValueError: if a module uses another kind of import or export, two import each other, or a text could end the
-            script element.
+        ValueError: if a module uses another kind of import or export, two import each other, or a
+            text could end the script element.
     """
     parts: dict[str, str] = {}
     _add(entry, folder or static_folder(), parts, ())
     modules = "\n".join(parts.values())
-    return f'"use strict";\nconst modules = {{}};\n{modules}\nconst regiontalkViews = modules["{entry}"];\n'
+    return (
+        f'"use strict";\nconst modules = {{}};\n{modules}\nconst regiontalkViews = '
+        f'modules["{entry}"];\n'
+    )
 
 
 def _script() -> str:
@@ -146,7 +162,8 @@ def _script() -> str:
 def _styles() -> str:
     """The styles of RegionTalk's own page, then the report's."""
     return "\n".join(
-        sheet.read_text(encoding="utf-8") for sheet in (static_folder() / "style.css", _OWN / "report.css")
+        sheet.read_text(encoding="utf-8")
+        for sheet in (static_folder() / "style.css", _OWN / "report.css")
     )
 
 
@@ -172,5 +189,7 @@ def _add(name: str, folder: Traversable, parts: dict[str, str], waiting: tuple[s
 
 
 def _as_constants(imported: re.Match[str]) -> str:
-    names = ", ".join(re.sub(r"\s+as\s+", ": ", name.strip()) for name in imported[1].split(",") if name.strip())
+    names = ", ".join(
+        re.sub(r"\s+as\s+", ": ", name.strip()) for name in imported[1].split(",") if name.strip()
+    )
     return f'const {{{names}}} = modules["{imported[2]}"];'

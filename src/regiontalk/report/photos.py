@@ -57,9 +57,9 @@ class PhotoReport:
         room = (most - _SHELL) // _LEAST_ENTRY
         if expected > room:
             raise ConfigError(
-                f"--max-size {most / _MEGABYTE:g}: {expected} photos do not fit into so many megabytes, {max(room, 0)} "
-                f"surely do. Take fewer photos (--limit {max(room, 1)}), or allow "
-                f"{-(-(expected * _LEAST_ENTRY + _SHELL) // _MEGABYTE)} megabytes"
+                f"--max-size {most / _MEGABYTE:g}: {expected} photos do not fit into so many "
+                f"megabytes, {max(room, 0)} surely do. Take fewer photos (--limit {max(room, 1)}), "
+                f"or allow {-(-(expected * _LEAST_ENTRY + _SHELL) // _MEGABYTE)} megabytes"
             )
         self._left, self._most, self._size = expected, most, _SHELL
         self._articles: list[str] = []
@@ -82,8 +82,12 @@ class PhotoReport:
         """
         room = (self._most - self._size) // max(1, self._left)
         bare, views = self._article(entry, "")
-        size = len(bare.encode("utf-8", "replace")) + sum(len(json.dumps(view.data)) for view in views)
-        article, views = self._article(entry, picture(max(LEAST_BYTES, room - size - len(views) * 2000)))
+        size = len(bare.encode("utf-8", "replace")) + sum(
+            len(json.dumps(view.data)) for view in views
+        )
+        article, views = self._article(
+            entry, picture(max(LEAST_BYTES, room - size - len(views) * 2000))
+        )
         self._size += size + len(article) - len(bare)
         self._left -= 1
         self._articles.append(article)
@@ -101,11 +105,14 @@ class PhotoReport:
             ConfigError: if the page is larger than it may be.
         """
         contents = _contents(self._names) if len(self._names) > _MANY else ""
-        whole = page(title, "\n".join(self._articles), self._views, contents, f"<p>{escape(foot)}</p>")
+        whole = page(
+            title, "\n".join(self._articles), self._views, contents, f"<p>{escape(foot)}</p>"
+        )
         if len(whole) > self._most:
             raise ConfigError(
-                f"--max-size {self._most / _MEGABYTE:g}: the report would have {len(whole) / _MEGABYTE:.1f} megabytes. "
-                "Take fewer photos (--limit), or allow more"
+                f"--max-size {self._most / _MEGABYTE:g}: the report would have "
+                f"{len(whole) / _MEGABYTE:.1f} megabytes. Take fewer photos (--limit), or allow "
+                "more"
             )
         return whole
 
@@ -121,23 +128,28 @@ class PhotoReport:
         figure = description_figure(entry.description, image)
         views.append(View("Description", entry.description.to_json() | named, figure))
         shown = "\n".join(view.html(place + offset) for offset, view in enumerate(views))
-        heading = f'<h2>{escape(entry.name)} <span class="faint">{regions.width} × {regions.height}</span></h2>' + (
-            f'<p class="faint">{escape(entry.remark)}</p>' if entry.remark else ""
+        heading = (
+            f'<h2>{escape(entry.name)} <span class="faint">{regions.width} × '
+            f"{regions.height}</span></h2>"
+            + (f'<p class="faint">{escape(entry.remark)}</p>' if entry.remark else "")
         )
         return f'<article class="photo" id="photo-{number}">\n{heading}\n{shown}\n</article>', views
 
 
 def alignment_data(alignment: Alignment) -> dict[str, Any]:
-    """The object of `regiontalk align --json`, with β and all scores, so that a page can decode with another β.
+    """The object of `regiontalk align --json`, with β and all scores.
 
-    `scores` is (T, M), rows are words: ψ_U of Eq. 11 with six significant digits.
+    A page can decode it with another β. `scores` is (T, M), rows are words: ψ_U of Eq. 11 with six
+    significant digits.
     """
     scores = [[float(f"{value:.6g}") for value in row] for row in alignment.unary.tolist()]
     return {**alignment.to_json(), "beta": alignment.beta, "scores": scores}
 
 
 def shown_names(files: Sequence[Path]) -> list[str]:
-    r"""Names for photos in a page that others will read: without the folders that all of them lie in, and printable.
+    r"""Names for photos in a page that others will read.
+
+    Without the folders that all of them lie in, and printable.
 
     >>> shown_names([Path("/home/ann/a.jpg"), Path("/home/ann/b/a.jpg")])
     ['a.jpg', 'b/a.jpg']
@@ -152,5 +164,10 @@ def shown_names(files: Sequence[Path]) -> list[str]:
 
 
 def _contents(names: Sequence[str]) -> str:
-    items = "".join(f'<li><a href="#photo-{n}">{escape(name)}</a></li>' for n, name in enumerate(names, start=1))
-    return f"<nav aria-label='Photos'><details><summary>{len(names)} photos</summary><ol>{items}</ol></details></nav>"
+    items = "".join(
+        f'<li><a href="#photo-{n}">{escape(name)}</a></li>' for n, name in enumerate(names, start=1)
+    )
+    return (
+        f"<nav aria-label='Photos'><details><summary>{len(names)} "
+        f"photos</summary><ol>{items}</ol></details></nav>"
+    )

@@ -18,7 +18,9 @@ _LARGEST = 14.0
 
 
 def reliability_diagram(bins: Sequence[Bin]) -> str:
-    """A dot for each bin, the larger the more questions it holds; on the diagonal, what is told is so.
+    """A dot for each bin, the larger the more questions it holds.
+
+    On the diagonal, what is told is so.
 
     Args:
         bins: at least one.
@@ -30,13 +32,20 @@ def reliability_diagram(bins: Sequence[Bin]) -> str:
     return "\n".join(
         [
             f"<svg xmlns='http://www.w3.org/2000/svg' role='img' aria-label='Reliability: {says}' "
-            f"viewBox='0 0 {width} {height}' width='{width}' font-family='sans-serif' font-size='13' fill='#1d1d1f'>",
+            f"viewBox='0 0 {width} {height}' width='{width}' font-family='sans-serif' "
+            "font-size='13' fill='#1d1d1f'>",
             f"<rect width='{width}' height='{height}' fill='#fff'/>",
             *(_tick(percent) for percent in _TICKS),
-            f"<line x1='{_x(0)}' y1='{_y(0)}' x2='{_x(1)}' y2='{_y(1)}' stroke='#8a94a3' stroke-dasharray='6 4'/>",
+            (
+                f"<line x1='{_x(0)}' y1='{_y(0)}' x2='{_x(1)}' y2='{_y(1)}' stroke='#8a94a3' "
+                "stroke-dasharray='6 4'/>"
+            ),
             *(_dot(each, most) for each in bins),
             f"<text x='{middle}' y='{height - 8}' text-anchor='middle'>told as sure</text>",
-            f"<text transform='translate(14 {_TOP + _SIDE / 2}) rotate(-90)' text-anchor='middle'>is there</text>",
+            (
+                f"<text transform='translate(14 {_TOP + _SIDE / 2}) rotate(-90)' "
+                "text-anchor='middle'>is there</text>"
+            ),
             "</svg>",
             "",
         ]
@@ -47,9 +56,10 @@ def _tick(percent: int) -> str:
     x, y = _x(percent / 100), _y(percent / 100)
     grid = "stroke='#1d1d1f' stroke-opacity='.15'"
     return (
-        f"<line x1='{_x(0)}' y1='{y}' x2='{_x(1)}' y2='{y}' {grid}/><line x1='{x}' y1='{_y(0)}' x2='{x}' y2='{_y(1)}' "
-        f"{grid}/><text x='{_LEFT - 8}' y='{y + 4}' text-anchor='end'>{percent} %</text>"
-        f"<text x='{x}' y='{_y(0) + 18}' text-anchor='middle'>{percent} %</text>"
+        f"<line x1='{_x(0)}' y1='{y}' x2='{_x(1)}' y2='{y}' {grid}/><line x1='{x}' y1='{_y(0)}' "
+        f"x2='{x}' y2='{_y(1)}' {grid}/><text x='{_LEFT - 8}' y='{y + 4}' "
+        f"text-anchor='end'>{percent} %</text><text x='{x}' y='{_y(0) + 18}' "
+        f"text-anchor='middle'>{percent} %</text>"
     )
 
 
@@ -57,8 +67,8 @@ def _dot(each: Bin, most: int) -> str:
     radius = 3 + (_LARGEST - 3) * (each.questions / most) ** 0.5
     title = f"{each.questions} answers, told {each.told:.0%}, so {each.shown:.0%}"
     return (
-        f"<circle cx='{_x(each.told):.1f}' cy='{_y(each.shown):.1f}' r='{radius:.1f}' fill='{css(PALETTE[1])}' "
-        f"fill-opacity='.8'><title>{title}</title></circle>"
+        f"<circle cx='{_x(each.told):.1f}' cy='{_y(each.shown):.1f}' r='{radius:.1f}' "
+        f"fill='{css(PALETTE[1])}' fill-opacity='.8'><title>{title}</title></circle>"
     )
 
 

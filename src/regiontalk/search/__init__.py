@@ -1,1 +1,4 @@
-"""Search: an index of photos on disk, and engines that rank its photos and boxes. See docs/search.md."""
+"""Search: an index of photos on disk, and engines that rank its photos and boxes.
+
+See docs/search.md.
+"""

@@ -1,5 +1,7 @@
-"""Bringing an index up to date with photos, a group and a commit at a time, and taking photos out of it: what
-`regiontalk index add` and `remove` do, and `PhotoIndex` from Python.
+"""Bringing an index up to date with photos, and taking photos out of it.
+
+A group and a commit at a time. It is what `regiontalk index add` and `remove` do, and `PhotoIndex`
+from Python.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ Known = Callable[[FileRead], bool]
 """Whether a file that was read need not be looked at. It must be asked of each."""
 
 Look = Callable[[Sequence[Path], Known], Iterator[list[tuple[Entry, Regions]]]]
-"""What is found in those of some files that are not known, some at a time. What cannot be opened is reported."""
+"""What is found in those of some files that are not known, some at a time. What cannot be opened is
+reported."""
 
 UNKNOWN_PHOTO = "the index holds no such photo, and none below such a folder"
 
@@ -43,7 +46,8 @@ class Hooks:
         expect: once, with the number of files that are new or changed.
         advance: with the number of files that were done since the last call.
         failure: with a file's name and why it is no usable photo.
-        lost: with the path of such a file if the index held an earlier photo for it, which is dropped.
+        lost: with the path of such a file if the index held an earlier photo for it, which is
+            dropped.
     """
 
     expect: Callable[[int], None] = _nothing
@@ -59,7 +63,8 @@ class Added:
     Attributes:
         tally: what became of the files.
         photos: how many the index holds now.
-        gone: paths of photos that were removed from the named folders: dropped if that was asked for.
+        gone: paths of photos that were removed from the named folders: dropped if that was asked
+            for.
         out_of_reach: paths of photos that may only be out of reach; never dropped.
     """
 
@@ -113,8 +118,10 @@ def remove_photos(
 
     Args:
         folder: the index's.
-        names: paths of photos, and of folders with all photos below them; nothing need be there any more.
-        unknown: called with each name that names no photo of the index, before anything is committed.
+        names: paths of photos, and of folders with all photos below them; nothing need be there any
+            more.
+        unknown: called with each name that names no photo of the index, before anything is
+            committed.
 
     Returns:
         How many photos were dropped, and how many the index holds now.
@@ -155,7 +162,9 @@ def _add_group(update: Update, group: Sequence[Path], look: Look, hooks: Hooks) 
         read[each.path] = each
         return update.knows(each)
 
-    found = {entry.path: (entry, regions) for batch in look(group, known) for entry, regions in batch}
+    found = {
+        entry.path: (entry, regions) for batch in look(group, known) for entry, regions in batch
+    }
     for path in map(str, group):  # in this order, whatever was ready first
         if path in found:
             update.add(*found[path])
@@ -186,7 +195,10 @@ def look_at_new(
 
 
 def _open(path: str, model: Model, known: Known, hooks: Hooks) -> tuple[Entry, Photo] | None:
-    """A photo as the vision network will see it; None if it is known, or broken, which is reported."""
+    """A photo as the vision network will see it.
+
+    None if it is known, or broken, which is reported.
+    """
     try:
         read, content = read_file(path)
         size = model.pack.settings.vision.size
@@ -198,7 +210,9 @@ def _open(path: str, model: Model, known: Known, hooks: Hooks) -> tuple[Entry, P
     return None
 
 
-def _looked(model: Model, opened: Sequence[tuple[Entry, Photo]], hooks: Hooks) -> list[tuple[Entry, Regions]]:
+def _looked(
+    model: Model, opened: Sequence[tuple[Entry, Photo]], hooks: Hooks
+) -> list[tuple[Entry, Regions]]:
     found = model.look([photo for _, photo in opened])
     hooks.advance(len(opened))
     return [(entry, regions) for (entry, _), regions in zip(opened, found, strict=True)]
@@ -212,12 +226,14 @@ def missing_photos(update: Update, found: Mapping[str, FoundPhotos]) -> tuple[li
         found: what was named → what was found there.
 
     Returns:
-        Paths that were removed; and those that may only be out of reach: below a named folder without any photo, or
-        where a whole folder is missing, empty or cannot be read. Then rather a disk is not connected than all photos
-        removed.
+        Paths that were removed; and those that may only be out of reach: below a named folder
+        without any photo, or where a whole folder is missing, empty or cannot be read. Then rather
+        a disk is not connected than all photos removed.
     """
     folders = [name for name in found if name and os.path.isdir(name)]
     unreadable = [str(folder) for each in found.values() for folder in each.unreadable]
-    spared = set().union(*update.missing([*(name for name in folders if not found[name].photos), *unreadable]))
+    spared = set().union(
+        *update.missing([*(name for name in folders if not found[name].photos), *unreadable])
+    )
     removed, unknown = update.missing(folders)
     return sorted(set(removed) - spared), sorted(spared.union(unknown))

@@ -1,4 +1,7 @@
-"""People's own texts for photos of an index: captions of a file or a folder, and the photos that they are about."""
+"""People's own texts for photos of an index.
+
+Captions of a file or a folder, and the photos that they are about.
+"""
 
 from __future__ import annotations
 
@@ -33,17 +36,17 @@ class PhotoTexts:
 def read_texts(captions: str | os.PathLike[str], found: Mapping[str, FoundPhotos]) -> PhotoTexts:
     """Reads captions in any of the known formats, and finds the photos that they are about.
 
-    A name in a file is a path from the file's folder on, as `describe --csv` writes it, or else from a folder of photos
-    that was named, as `describe --alt-text` does. Only names are compared, and no file is opened by them: they may lead
-    out of their folder.
+    A name in a file is a path from the file's folder on, as `describe --csv` writes it, or else
+    from a folder of photos that was named, as `describe --alt-text` does. Only names are compared,
+    and no file is opened by them: they may lead out of their folder.
 
     Args:
         captions: a file or folder, see `regiontalk.data.folder`.
         found: photos and folders that were named → what was found there.
 
     Raises:
-        DataError: if the captions cannot be read; if none is about one of the photos, or one may be about two; or if a
-            text is too long, or cannot be written as UTF-8.
+        DataError: if the captions cannot be read; if none is about one of the photos, or one may be
+            about two; or if a text is too long, or cannot be written as UTF-8.
     """
     source = Path(captions)
     folder = source if source.is_dir() else source.parent
@@ -67,8 +70,10 @@ def read_texts(captions: str | os.PathLike[str], found: Mapping[str, FoundPhotos
     problems.raise_if_any("or name one folder of photos at a time")
     if not joined and photos:
         raise DataError(
-            f"{source}: none of its {len(others)} names{f', such as {others[0]!r},' if others else ''} is one of these "
-            "photos. A name is a path from the folder of the captions on, or from the folder of photos that is named"
+            f"{source}: none of its {len(others)} "
+            f"names{f', such as {others[0]!r},' if others else ''} is one of these photos. A name "
+            "is a path from the folder of the captions on, or from the folder of photos that is "
+            "named"
         )
     return PhotoTexts(joined, tuple(others))
 
@@ -88,4 +93,6 @@ def _too_long(texts: Mapping[str, str]) -> Iterator[str]:
 
 def _unwritable(texts: Mapping[str, str]) -> Iterator[str]:
     """Photos with half of a surrogate pair in their text, which JSON may hold, and nothing else."""
-    return (path for path, text in texts.items() if any("\ud800" <= each <= "\udfff" for each in text))
+    return (
+        path for path, text in texts.items() if any("\ud800" <= each <= "\udfff" for each in text)
+    )

@@ -1,11 +1,12 @@
-"""The columns of a segment: photos of an index, in memory or mapped from a file, each checked before it is read.
+"""The columns of a segment: photos of an index, in memory or mapped from a file.
 
-What is read of a column is compared with its checksums first, once, and the rest not at all. A block is `BLOCK_BYTES`
-of a column, the last of a column what is left. Its checksum is its CRC-32, which finds all damage of up to 32
-neighbouring bits, and other damage but for one case in 2^32.
+Each is checked before it is read. What is read of a column is compared with its checksums first,
+once, and the rest not at all. A block is `BLOCK_BYTES` of a column, the last of a column what is
+left. Its checksum is its CRC-32, which finds all damage of up to 32 neighbouring bits, and other
+damage but for one case in 2^32.
 
-Axis names: P photos, R regions of all of them, B bytes of all paths, C bytes of all texts, h dimensions of the shared
-space.
+Axis names: P photos, R regions of all of them, B bytes of all paths, C bytes of all texts, h
+dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ import numpy as np
 
 from regiontalk.errors import DataError, RegionTalkError
 from regiontalk.files import problem
-from regiontalk.search.storage import FIRST_DATE, LAST_DATE, NO_DATE, Entry, FileState, decode, encode
+from regiontalk.search.storage import (
+    FIRST_DATE,
+    LAST_DATE,
+    NO_DATE,
+    Entry,
+    FileState,
+    decode,
+    encode,
+)
 from regiontalk.structures import Regions
 
 MAKE_AGAIN = "Delete the index and make it again: regiontalk index add PHOTOS --index DIR"
@@ -44,7 +53,9 @@ class _Whole:
 
 
 class Columns:
-    """The content of a segment. What is read of it is compared with its checksums first; damage is a `DataError`.
+    """The content of a segment.
+
+    What is read of it is compared with its checksums first; damage is a `DataError`.
 
     Args:
         arrays: the columns; those of texts may be left out where there are none.
@@ -53,7 +64,8 @@ class Columns:
         mapped: the map that the columns lie in, if they do.
 
     Attributes:
-        row_ends: (P,) int64; photo p has the rows from `row_ends[p - 1]` (0 for the first) to `row_ends[p]`.
+        row_ends: (P,) int64; photo p has the rows from `row_ends[p - 1]` (0 for the first) to
+            `row_ends[p]`.
         path_ends: (P,) int64, the same for the bytes of its path.
         text_ends: (P,) int64, the same for the bytes of its text, which may be none.
         taken: (P,) int64, seconds since 1970 by the camera's clock, or `NO_DATE`.
@@ -61,7 +73,8 @@ class Columns:
         dimensions: (P, 2) int32, width and height in pixels.
         hubness: (P,) float32, see `Regions`.
         pooled: (P, h) float32, the mean of the photo's region vectors.
-        boxes: (R, 4) float32, xyxy in pixels of the original photo; a photo's first is the whole of it.
+        boxes: (R, 4) float32, xyxy in pixels of the original photo; a photo's first is the whole of
+            it.
         objectness: (R,) float32 in 0..1.
         scales: (R,) float32 for int8, else empty.
         vectors: (R, h) in the index's storage, v_i of Eq. 1.
@@ -104,7 +117,9 @@ class Columns:
         return part
 
     def around(self, name: str, photos: np.ndarray) -> np.ndarray:
-        """A column with a row for each region, of which only the rows of some photos (n,) are checked: read no other.
+        """A column with a row for each region, checked only for some photos (n,).
+
+        Read no other rows of it.
 
         Raises:
             DataError: if they are damaged.
@@ -114,9 +129,10 @@ class Columns:
         return self._arrays[name]
 
     def require_whole(self) -> None:
-        """See that nobody has cut the file off since it was mapped: the system ends a process that reads on.
+        """See that nobody has cut off the mapped file: the system ends a process that reads on.
 
-        It takes half a microsecond, and is done before each pass over a column, and before a photo is asked for.
+        It takes half a microsecond, and is done before each pass over a column, and before a photo
+        is asked for.
 
         Raises:
             DataError: if it is cut off.
@@ -174,7 +190,10 @@ class Columns:
         """
         joined, ends = self.texts.tobytes(), self.text_ends
         for photo in np.flatnonzero(np.diff(ends, prepend=0)).tolist():
-            yield photo, self._decoded(joined[int(ends[photo - 1]) if photo else 0 : int(ends[photo])])
+            yield (
+                photo,
+                self._decoded(joined[int(ends[photo - 1]) if photo else 0 : int(ends[photo])]),
+            )
 
     def _decoded(self, text: bytes) -> str:
         try:
@@ -196,7 +215,9 @@ class Columns:
         self.require_whole()
         one = slice(photo, photo + 1)
         ((width, height),) = self.part("dimensions", one).tolist()
-        taken, size, mtime_ns = (int(self.part(name, one)[0]) for name in ("taken", "file_sizes", "mtimes_ns"))
+        taken, size, mtime_ns = (
+            int(self.part(name, one)[0]) for name in ("taken", "file_sizes", "mtimes_ns")
+        )
         if taken != NO_DATE and not FIRST_DATE <= taken <= LAST_DATE:
             raise self.damaged(f"the date {taken} lies beyond the year 9999 or before the year 1")
         return Entry(
@@ -210,7 +231,7 @@ class Columns:
         )
 
     def regions(self, photo: int) -> Regions:
-        """A photo's regions as `Model.look` found them, but for their features, (M, 0), which are not kept.
+        """A photo's regions as `Model.look` found them, without features, (M, 0): none are kept.
 
         Raises:
             DataError: if they are damaged, or none that a photo can have.
@@ -218,10 +239,18 @@ class Columns:
         one, entry = slice(photo, photo + 1), self.entry(photo)
         rows = self.rows(one)
         vectors = decode(self.part("vectors", rows), self.part("scales", rows))
-        boxes, objectness = np.array(self.part("boxes", rows)), np.array(self.part("objectness", rows))
-        features, hubness = np.empty((len(boxes), 0), np.float32), float(self.part("hubness", one)[0])
+        boxes, objectness = (
+            np.array(self.part("boxes", rows)),
+            np.array(self.part("objectness", rows)),
+        )
+        features, hubness = (
+            np.empty((len(boxes), 0), np.float32),
+            float(self.part("hubness", one)[0]),
+        )
         try:
-            return Regions(entry.path, entry.width, entry.height, boxes, objectness, features, vectors, hubness)
+            return Regions(
+                entry.path, entry.width, entry.height, boxes, objectness, features, vectors, hubness
+            )
         except ValueError as error:
             raise self.damaged(str(error)) from None
 
@@ -230,12 +259,19 @@ class Columns:
         return problem(self.name, f"damaged, {found}", DataError, MAKE_AGAIN)
 
     def with_entry(self, photo: int, entry: Entry) -> Columns:
-        """A photo's regions under another entry: what was moved, touched or got a text need not be looked at again."""
+        """A photo's regions under another entry.
+
+        What was moved, touched or got a text need not be looked at again.
+        """
         one = slice(photo, photo + 1)
         rows = self.rows(one)
-        kept = {name: self.part(name, rows) for name in ("boxes", "objectness", "scales", "vectors")}
+        kept = {
+            name: self.part(name, rows) for name in ("boxes", "objectness", "scales", "vectors")
+        }
         kept |= {name: self.part(name, one) for name in ("hubness", "pooled")}
-        return Columns({**kept, "row_ends": np.array([rows.stop - rows.start]), **_described(entry)}, self.name)
+        return Columns(
+            {**kept, "row_ends": np.array([rows.stop - rows.start]), **_described(entry)}, self.name
+        )
 
 
 def columns_of(entry: Entry, regions: Regions, storage: str) -> Columns:
@@ -338,7 +374,9 @@ class BlockChecks:
             wanted = np.flatnonzero(left & _covered(starts, np.asarray(stops), len(left)))
         else:
             first = starts // BLOCK_BYTES
-            wanted = first + np.flatnonzero(left[first : blocks(int(stops)) if stops > starts else first])
+            wanted = first + np.flatnonzero(
+                left[first : blocks(int(stops)) if stops > starts else first]
+            )
         if len(wanted):
             self._compare(wanted)
             left[wanted] = False
@@ -350,7 +388,8 @@ class BlockChecks:
         if len(tasks) == 1:
             self._compare_some(tasks[0])
             return
-        from regiontalk.vision.session import available_cpus  # brings ONNX Runtime, which a small index needs not
+        # Brings ONNX Runtime, which a small index needs not
+        from regiontalk.vision.session import available_cpus
 
         with ThreadPoolExecutor(available_cpus()) as pool:
             for _ in pool.map(self._compare_some, tasks):

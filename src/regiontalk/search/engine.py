@@ -1,6 +1,7 @@
 """Engines: who ranks the photos of an index, all behind one small contract.
 
-Axis names: P photos of a segment, R regions of all of them, T words, h dimensions of the shared space.
+Axis names: P photos of a segment, R regions of all of them, T words, h dimensions of the shared
+space.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from regiontalk.search.texts import TextMatch, TextQuery
 from regiontalk.structures import Regions
 
 _ROUNDING = 1e-4
-"""Of a score, or absolutely below 1: a hundred times what float32 loses in a product over a thousand dimensions."""
+"""Of a score, or absolutely below 1: a hundred times what float32 loses in a product over a
+thousand dimensions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +33,9 @@ class Hit:
 
     Attributes:
         entry: which one.
-        score: Eq. 8 between a sentence and the photo's regions, less the photo's hubness for each word, see
-            `scoring.of_kind` for the score as a model has it; of a photo, the cosine of `Engine.like`.
+        score: Eq. 8 between a sentence and the photo's regions, less the photo's hubness for each
+            word, see `scoring.of_kind` for the score as a model has it; of a photo, the cosine of
+            `Engine.like`.
         regions: its boxes and stored vectors; features, (M, 0), are not kept.
     """
 
@@ -59,20 +62,26 @@ class BoxHit:
 
 
 class Engine(Protocol):
-    """What every engine does. Scores by words are raw dot products, exact for what is stored, never normalised; photos'
-    less their hubness."""
+    """What every engine does.
 
-    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None) -> list[Hit]:
-        """The k best photos for a query by Σ_t (max_i v_i·s_t - hubness), the best first; of equals the one that was
-        added first.
+    Scores by words are raw dot products, exact for what is stored, never normalised; photos' less
+    their hubness.
+    """
+
+    def photos(
+        self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None
+    ) -> list[Hit]:
+        """The k best photos for a query by Σ_t (max_i v_i·s_t - hubness), the best first.
+
+        Of equals the one that was added first.
 
         Args:
             words: (T, h) float32: a sentence's s_t.
             k: at least 1.
             where: which photos may be found.
-            query: the sentence's words, to look for in photos' texts too: photos that have some rank higher, by the
-                rule of `regiontalk.search.texts`. Their scores stay those of their content. If the pack knows no word
-                of it, only such photos are found.
+            query: the sentence's words, to look for in photos' texts too: photos that have some
+                rank higher, by the rule of `regiontalk.search.texts`. Their scores stay those of
+                their content. If the pack knows no word of it, only such photos are found.
 
         Raises:
             DataError: if what is read for it is damaged beyond use.
@@ -80,9 +89,10 @@ class Engine(Protocol):
         ...
 
     def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
-        """The k photos most like another: by the cosine between the means of their regions' vectors, -1 to 1.
+        """The k photos most like another: by the cosine of their regions' mean vectors, -1 to 1.
 
-        Dot products would find the photos with the longest vectors, the same few whatever is asked for.
+        Dot products would find the photos with the longest vectors, the same few whatever is asked
+        for.
 
         Args:
             vectors: (M, h) float32, the other photo's v_i.
@@ -90,8 +100,12 @@ class Engine(Protocol):
         """
         ...
 
-    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False) -> list[BoxHit]:
-        """The k best boxes for all words of a phrase together: v_i·Σ_t s_t. Whole photos count as boxes.
+    def boxes(
+        self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False
+    ) -> list[BoxHit]:
+        """The k best boxes for all words of a phrase together: v_i·Σ_t s_t.
+
+        Whole photos count as boxes.
 
         Args:
             words, k, where: as for `photos`.
@@ -117,7 +131,8 @@ class Engine(Protocol):
 
 
 _overflowing = np.errstate(over="ignore", invalid="ignore")
-"""Crafted vectors may overflow. Whoever ranks sees it by the scores, see `_finite`; NumPy need not warn."""
+"""Crafted vectors may overflow. Whoever ranks sees it by the scores, see `_finite`; NumPy need not
+warn."""
 
 
 class ExactEngine:
@@ -131,7 +146,9 @@ class ExactEngine:
     def __init__(self, index: Index, threads: int | None = None) -> None:
         self._index, self._threads = index, threads
 
-    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None) -> list[Hit]:
+    def photos(
+        self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None
+    ) -> list[Hit]:
         """See `Engine`."""
         return _hits(self._index, self.ranked(words, k, where, query))
 
@@ -139,7 +156,7 @@ class ExactEngine:
     def ranked(
         self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The positions of the k best photos and their scores, (k,) each, fewer if there are fewer."""
+        """The positions of the k best photos and their scores, (k,) each; of fewer, all."""
         best = _best(self._index, k, query, partial(_content, self._index))
         for segment, allowed in _allowed(self._index, where):
             each = segment.columns
@@ -153,7 +170,9 @@ class ExactEngine:
         return _hits(self._index, self.ranked_like(vectors, k, where))
 
     @_overflowing
-    def ranked_like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> tuple[np.ndarray, np.ndarray]:
+    def ranked_like(
+        self, vectors: np.ndarray, k: int, where: Where = EVERYTHING
+    ) -> tuple[np.ndarray, np.ndarray]:
         """As `ranked`, of `like`."""
         best, query = _Best(k), vectors.mean(axis=0)
         for segment, allowed in _allowed(self._index, where):
@@ -162,7 +181,9 @@ class ExactEngine:
         return best.result()
 
     @_overflowing
-    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False) -> list[BoxHit]:
+    def boxes(
+        self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False
+    ) -> list[BoxHit]:
         """See `Engine`."""
         best, query, start = _Best(k), words.sum(axis=0), 0
         starts = []
@@ -175,7 +196,10 @@ class ExactEngine:
             best.add_some(start + rows, found[rows])
             starts.append((start, segment))
             start += len(scores)
-        return [_box_hit(self._index, starts, int(row), float(s)) for row, s in zip(*best.result(), strict=True)]
+        return [
+            _box_hit(self._index, starts, int(row), float(s))
+            for row, s in zip(*best.result(), strict=True)
+        ]
 
     def matching(self, where: Where) -> int:
         """See `Engine`."""
@@ -189,16 +213,19 @@ class ExactEngine:
         matching = np.zeros(len(self._index), bool)
         matching[match.positions] = True
         runs = ((allowed, segment.start) for segment, allowed in _allowed(self._index, where))
-        return sum(int((allowed & matching[start : start + len(allowed)]).sum()) for allowed, start in runs)
+        return sum(
+            int((allowed & matching[start : start + len(allowed)]).sum()) for allowed, start in runs
+        )
 
 
 class TwoStageEngine(ExactEngine):
-    """Fetches candidates by one pooled vector a photo, then scores these exactly. Fast, and may miss photos.
+    """Fetches candidates by one pooled vector a photo, then scores these exactly.
 
-    The pooled vector is the mean of a photo's region vectors, so that the first stage ranks by Σ_t mean_i v_i·s_t, one
-    product a photo, where the second ranks by Σ_t max_i v_i·s_t; both less the photo's hubness for each word. Photos by
-    photo and boxes are exact: pooled vectors are all that the former compares, and for one vector a box there is no
-    second stage.
+    Fast, and may miss photos. The pooled vector is the mean of a photo's region vectors, so that
+    the first stage ranks by Σ_t mean_i v_i·s_t, one product a photo, where the second ranks by Σ_t
+    max_i v_i·s_t; both less the photo's hubness for each word. Photos by photo and boxes are exact:
+    pooled vectors are all that the former compares, and for one vector a box there is no second
+    stage.
 
     Args:
         index: open.
@@ -214,7 +241,10 @@ class TwoStageEngine(ExactEngine):
     def ranked(
         self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `ExactEngine.ranked`, of the candidates, which texts lift in both stages; a photo outside is missed."""
+        """As `ExactEngine.ranked`, of the candidates, which texts lift in both stages.
+
+        A photo outside is missed.
+        """
         fetched = _best(self._index, max(k, self._candidates), query)
         total, none = words.sum(axis=0), np.empty(0, np.float32)
         for segment, allowed in _allowed(self._index, where):
@@ -224,7 +254,9 @@ class TwoStageEngine(ExactEngine):
         best = _best(self._index, k, query, partial(_content, self._index))
         candidates = np.sort(fetched.result()[0])
         for segment in self._index.segments:
-            inside = candidates[(candidates >= segment.start) & (candidates < segment.start + len(segment.columns))]
+            inside = candidates[
+                (candidates >= segment.start) & (candidates < segment.start + len(segment.columns))
+            ]
             if len(inside):
                 each, places = segment.columns, inside - segment.start
                 stored, scales = each.around("vectors", places), each.around("scales", places)
@@ -235,9 +267,18 @@ class TwoStageEngine(ExactEngine):
         return best.result()
 
 
-def local_engine(index: Index, candidates: int | None = None, threads: int | None = None) -> ExactEngine:
-    """The engine on this machine that looks at so many photos of an index exactly; None for all of them."""
-    return ExactEngine(index, threads) if candidates is None else TwoStageEngine(index, candidates, threads)
+def local_engine(
+    index: Index, candidates: int | None = None, threads: int | None = None
+) -> ExactEngine:
+    """The engine on this machine that looks at so many photos of an index exactly.
+
+    None for all of them.
+    """
+    return (
+        ExactEngine(index, threads)
+        if candidates is None
+        else TwoStageEngine(index, candidates, threads)
+    )
 
 
 class _Best:
@@ -245,7 +286,8 @@ class _Best:
 
     Args:
         k: at least 1.
-        key: position → what equal photos share, if their scores may differ by rounding; None if they are equal.
+        key: position → what equal photos share, if their scores may differ by rounding; None if
+            they are equal.
     """
 
     def __init__(self, k: int, key: Callable[[int], Hashable] | None = None) -> None:
@@ -264,7 +306,10 @@ class _Best:
         self._keep(positions[places], scores[places])
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Positions and scores, (k,) each, the best first; of equals the one at the lowest position."""
+        """Positions and scores, (k,) each, the best first.
+
+        Of equals the one at the lowest position.
+        """
         if not self._scores:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         positions, scores = np.concatenate(self._positions), np.concatenate(self._scores)
@@ -286,9 +331,16 @@ class _Best:
         return near
 
     def _settled(
-        self, positions: np.ndarray, scores: np.ndarray, order: np.ndarray, key: Callable[[int], Hashable]
+        self,
+        positions: np.ndarray,
+        scores: np.ndarray,
+        order: np.ndarray,
+        key: Callable[[int], Hashable],
     ) -> np.ndarray:
-        """Scores in which equal photos have that of the first of them. Only neighbours in the order are compared."""
+        """Scores in which equal photos have that of the first of them.
+
+        Only neighbours in the order are compared.
+        """
         settled = scores.copy()
         gaps = scores[order[:-1]] - scores[order[1:]] > _rounding(scores[order[:-1]])
         for run in np.split(order, np.flatnonzero(gaps) + 1):
@@ -312,7 +364,9 @@ class _BestWithTexts(_Best):
         length: positions in the index.
     """
 
-    def __init__(self, k: int, key: Callable[[int], Hashable] | None, match: TextMatch, length: int) -> None:
+    def __init__(
+        self, k: int, key: Callable[[int], Hashable] | None, match: TextMatch, length: int
+    ) -> None:
         lifts = np.zeros(length, np.float32)
         lifts[match.positions] = match.lifts
         super().__init__(k, None if key is None else partial(_with_lift, key, lifts))
@@ -338,19 +392,27 @@ def _with_lift(key: Callable[[int], Hashable], lifts: np.ndarray, position: int)
     return key(position), float(lifts[position])
 
 
-def _best(index: Index, k: int, query: TextQuery | None, key: Callable[[int], Hashable] | None = None) -> _Best:
+def _best(
+    index: Index, k: int, query: TextQuery | None, key: Callable[[int], Hashable] | None = None
+) -> _Best:
     match = None if query is None else index.texts.match(query)
     return _Best(k, key) if match is None else _BestWithTexts(k, key, match, len(index))
 
 
 def _rounding(scores: np.ndarray) -> np.ndarray:
-    """More than rounding can part the scores of equal photos. Too much costs time, and no wrong result."""
+    """More than rounding can part the scores of equal photos.
+
+    Too much costs time, and no wrong result.
+    """
     bound: np.ndarray = _ROUNDING * np.maximum(np.abs(scores), 1)
     return bound
 
 
 def _allowed(index: Index, where: Where) -> Iterator[tuple[Segment, np.ndarray]]:
-    """Segments with those of their photos that count and meet the conditions, (P,) bool; those without are left out."""
+    """Segments with those of their photos that count and meet the conditions, (P,) bool.
+
+    Those without are left out.
+    """
     for segment in index.segments:
         allowed = segment.kept & where.allows(segment.columns)
         if allowed.any():
@@ -358,7 +420,9 @@ def _allowed(index: Index, where: Where) -> Iterator[tuple[Segment, np.ndarray]]
 
 
 def _finite(columns: Columns, scores: np.ndarray) -> np.ndarray:
-    """Scores as they are. NaN and −∞, which only damage can bring about, would be photos that are silently missing.
+    """Scores as they are.
+
+    NaN and −∞, which only damage can bring about, would be photos that are silently missing.
 
     Raises:
         DataError: if one is not finite.
@@ -379,7 +443,10 @@ def _content(index: Index, position: int) -> bytes:
 
 def _hits(index: Index, ranked: tuple[np.ndarray, np.ndarray]) -> list[Hit]:
     """The photos at some positions, with their scores."""
-    return [Hit(index.entry(int(p)), float(score), index.regions(int(p))) for p, score in zip(*ranked, strict=True)]
+    return [
+        Hit(index.entry(int(p)), float(score), index.regions(int(p)))
+        for p, score in zip(*ranked, strict=True)
+    ]
 
 
 def _box_hit(index: Index, starts: list[tuple[int, Segment]], row: int, score: float) -> BoxHit:

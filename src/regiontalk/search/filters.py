@@ -1,4 +1,7 @@
-"""Conditions of a search on path, date taken and size: as a mask over an index, and as a Qdrant server's filter."""
+"""Conditions of a search on path, date taken and size.
+
+As a mask over an index, and as a Qdrant server's filter.
+"""
 
 from __future__ import annotations
 
@@ -38,10 +41,11 @@ class Where:
     """Conditions that a photo must all meet; None asks for nothing.
 
     Attributes:
-        path: a pattern for the whole path, with * and ?, all else literal; * also stands for folders' separators.
-            Composed and decomposed letters, such as é by one character or by two, are the same.
-        taken_from, taken_to: the first and the last day on which it was taken, by the camera's clock. A photo whose
-            EXIF data has no date meets neither.
+        path: a pattern for the whole path, with * and ?, all else literal; * also stands for
+            folders' separators. Composed and decomposed letters, such as é by one character or by
+            two, are the same.
+        taken_from, taken_to: the first and the last day on which it was taken, by the camera's
+            clock. A photo whose EXIF data has no date meets neither.
         least, most: width and height in pixels that it must at least and at most have.
     """
 
@@ -58,7 +62,8 @@ class Where:
         (86400, 172799)
         """
         first, last = (
-            None if day is None else (day.toordinal() - _DAY_0) * _DAY for day in (self.taken_from, self.taken_to)
+            None if day is None else (day.toordinal() - _DAY_0) * _DAY
+            for day in (self.taken_from, self.taken_to)
         )
         return first, None if last is None else last + _DAY - 1
 
@@ -79,7 +84,9 @@ class Where:
         if self.path is not None:
             matches = re.compile(fnmatch.translate(composed(self.path).replace("[", "[[]"))).match
             paths = map(composed, columns.all_paths())
-            allowed &= np.fromiter((matches(path) is not None for path in paths), bool, len(columns))
+            allowed &= np.fromiter(
+                (matches(path) is not None for path in paths), bool, len(columns)
+            )
         return allowed
 
 
@@ -101,9 +108,14 @@ def conditions_of(where: Where, in_text: Sequence[str] = ()) -> models.Filter | 
     if where.path is not None:
         folder = where.path.removesuffix("*")
         if not folder.endswith(("/", "\\")) or set(folder) & set("*?"):
-            raise ConfigError(f"--path {where.path}: with Qdrant, expected a folder and /*, such as '/photos/2024/*'")
+            raise ConfigError(
+                f"--path {where.path}: with Qdrant, expected a folder and /*, "
+                "such as '/photos/2024/*'"
+            )
         names = {folder, *(unicodedata.normalize(form, folder) for form in ("NFC", "NFD"))}
-        stored = [name.encode("utf-8", "surrogateescape").decode("latin-1") for name in sorted(names)]
+        stored = [
+            name.encode("utf-8", "surrogateescape").decode("latin-1") for name in sorted(names)
+        ]
         must.append(models.FieldCondition(key="folders", match=models.MatchAny(any=stored)))
     ranges: Sequence[tuple[str, int | None, int | None]] = (
         ("taken", *where.seconds()),
@@ -115,7 +127,9 @@ def conditions_of(where: Where, in_text: Sequence[str] = ()) -> models.Filter | 
         should: list[Any] = []
         for word in in_text:
             matches = [models.MatchValue(value=key) for key in keys_of_word(word)]
-            every: list[Any] = [models.FieldCondition(key="words", match=match) for match in matches]
+            every: list[Any] = [
+                models.FieldCondition(key="words", match=match) for match in matches
+            ]
             should.append(models.Filter(must=every))
         return models.Filter(must=must, should=should)
     return models.Filter(must=must) if must else None

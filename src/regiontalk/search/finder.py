@@ -1,4 +1,7 @@
-"""Searching by sentences, phrases and photos: a model reads the question, an engine ranks, and each result says why."""
+"""Searching by sentences, phrases and photos.
+
+A model reads the question, an engine ranks, and each result says why.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +37,13 @@ class FoundPhoto:
     Attributes:
         rank: from 1.
         entry: which one: path, size, date and text.
-        score: of a sentence, S_kl as `Model.score` gives it; of a photo, the cosine of `Engine.like`, at most 1.
+        score: of a sentence, S_kl as `Model.score` gives it; of a photo, the cosine of
+            `Engine.like`, at most 1.
         regions: its boxes and stored vectors; features, (M, 0), are not kept.
-        alignment: of the sentence with its regions; None where the query was a photo, or the pack knows none of its
-            words.
-        text_words: the sentence's words that stand in the photo's text, for which it may rank before photos with a
-            higher score, see `regiontalk.search.texts`.
+        alignment: of the sentence with its regions; None where the query was a photo, or the pack
+            knows none of its words.
+        text_words: the sentence's words that stand in the photo's text, for which it may rank
+            before photos with a higher score, see `regiontalk.search.texts`.
     """
 
     rank: int
@@ -61,24 +65,33 @@ class FoundPhoto:
 
     @property
     def phrases(self) -> tuple[Phrase, ...]:
-        """The sentence's phrases, each with the box that answers it; none where the query was a photo."""
+        """The sentence's phrases, each with the box that answers it.
+
+        None where the query was a photo.
+        """
         return () if self.alignment is None else self.alignment.phrases
 
     @property
     def sure(self) -> float | None:
-        """The probability that the photo shows what the sentence says, `SEARCHED` being the one before looking.
+        """The probability that the photo shows what the sentence says.
 
-        None where the query was a photo, or the pack tells no probabilities.
+        `SEARCHED` is the one before looking. None where the query was a photo, or the pack tells no
+        probabilities.
         """
         return None if self.alignment is None else at_prior(self.alignment.sure, SEARCHED)
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `regiontalk search --json` prints; of a sentence with phrases and text_words."""
+        """The object that `regiontalk search --json` prints.
+
+        Of a sentence with phrases and text_words.
+        """
         content = {"rank": self.rank, **self.entry.to_json(), "score": self.score}
         if self.alignment is None and not self.text_words:
             return content
         phrases = [] if self.alignment is None else self.alignment.to_json()["phrases"]
-        return content | _sure(self.sure) | {"phrases": phrases, "text_words": list(self.text_words)}
+        return (
+            content | _sure(self.sure) | {"phrases": phrases, "text_words": list(self.text_words)}
+        )
 
     to_dict = to_json
 
@@ -150,26 +163,34 @@ class Finder:
         require_searchable(model.pack)
         self._model, self._engine = model, engine
 
-    def search(self, sentence: str | Sentence, k: int, where: Where = EVERYTHING) -> Iterator[FoundPhoto]:
+    def search(
+        self, sentence: str | Sentence, k: int, where: Where = EVERYTHING
+    ) -> Iterator[FoundPhoto]:
         """The k best photos for a sentence, each with the boxes that answer its phrases.
 
         Args:
-            sentence: a sentence, or what `Model.read` made of it. Its words are looked for in photos' texts too.
+            sentence: a sentence, or what `Model.read` made of it. Its words are looked for in
+                photos' texts too.
             k: at least 1.
             where: which photos may be found.
 
         Raises:
-            SentenceError: if the sentence has no word, or none that the pack knows or a photo's text has.
+            SentenceError: if the sentence has no word, or none that the pack knows or a photo's
+                text has.
             ConfigError, DataError: as `Engine`.
         """
         read = sentence if isinstance(sentence, Sentence) else self._model.read(sentence)[0]
         query = TextQuery.of(read.text, self._model.pack.vocabulary)
         if not query.has_content and not self._engine.matching_texts(query):
             self._read(read)  # says so
-        for rank, hit in enumerate(self._engine.photos(read.vectors, _at_least_1(k), where, query), start=1):
+        for rank, hit in enumerate(
+            self._engine.photos(read.vectors, _at_least_1(k), where, query), start=1
+        ):
             score = of_kind(hit.score, read, self._model.score_kind)
             alignment = self._model.align(hit.regions, read) if query.has_content else None
-            yield FoundPhoto(rank, hit.entry, score, hit.regions, alignment, query.found_in(hit.entry.text))
+            yield FoundPhoto(
+                rank, hit.entry, score, hit.regions, alignment, query.found_in(hit.entry.text)
+            )
 
     def boxes(
         self, phrase: str | Sentence, k: int, where: Where = EVERYTHING, once: bool = False
@@ -181,15 +202,22 @@ class Finder:
             once: whether only the best box of each photo counts.
         """
         read = self._read(phrase)
-        for rank, hit in enumerate(self._engine.boxes(read.vectors, _at_least_1(k), where, once), start=1):
+        for rank, hit in enumerate(
+            self._engine.boxes(read.vectors, _at_least_1(k), where, once), start=1
+        ):
             odds = self._model.word_odds(hit.regions.vectors[hit.region : hit.region + 1], read)
-            yield FoundBox(rank, hit.entry, hit.region, hit.score, hit.regions, on_one_region(hit, read, odds))
+            yield FoundBox(
+                rank, hit.entry, hit.region, hit.score, hit.regions, on_one_region(hit, read, odds)
+            )
 
-    def like(self, photo: PhotoLike | Regions, k: int, where: Where = EVERYTHING) -> Iterator[FoundPhoto]:
+    def like(
+        self, photo: PhotoLike | Regions, k: int, where: Where = EVERYTHING
+    ) -> Iterator[FoundPhoto]:
         """The k photos most like another, itself among them if it is there.
 
         Args:
-            photo: one that `Model.look` takes, or what was found in one, as the regions of a result.
+            photo: one that `Model.look` takes, or what was found in one, as the regions of a
+                result.
             k, where: as for `search`.
 
         Raises:
@@ -198,21 +226,29 @@ class Finder:
         """
         looked = [photo.main] if isinstance(photo, Regions) else self._model.look(photo)
         if len(looked) != 1:
-            raise PhotoError(f"like: expected one photo, found {len(looked)}. Give them one by one.")
-        for rank, hit in enumerate(self._engine.like(looked[0].vectors, _at_least_1(k), where), start=1):
+            raise PhotoError(
+                f"like: expected one photo, found {len(looked)}. Give them one by one."
+            )
+        for rank, hit in enumerate(
+            self._engine.like(looked[0].vectors, _at_least_1(k), where), start=1
+        ):
             yield FoundPhoto(rank, hit.entry, hit.score, hit.regions)
 
     def words_in_texts(self, words: Iterable[str]) -> tuple[str, ...]:
-        """Those of some words that a photo's text has: `search` finds photos by them, even if the pack knows none."""
+        """Those of some words that a photo's text has.
+
+        `search` finds photos by them, even if the pack knows none.
+        """
         asked = ((word, TextQuery((word,), frozenset(), False)) for word in words)
         return tuple(word for word, query in asked if self._engine.matching_texts(query))
 
     def _read(self, sentence: str | Sentence) -> Sentence:
-        """A sentence with at least one word that the pack knows: the others say nothing about a photo."""
+        """A sentence with a word that the pack knows; others say nothing about a photo."""
         read = sentence if isinstance(sentence, Sentence) else self._model.read(sentence)[0]
         if (read.ids == Vocabulary.UNKNOWN).all():
             raise SentenceError(
-                f"The pack knows none of the words in {read.text!r}. Say it with more common English words."
+                f"The pack knows none of the words in {read.text!r}. "
+                "Say it with more common English words."
             )
         return read
 
@@ -225,14 +261,19 @@ def require_searchable(pack: Pack) -> None:
     """
     if pack.settings.alignment.score == "sum":
         raise ConfigError(
-            f"{pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8. Take another pack."
+            f"{pack.folder}: its photos are scored by Eq. 7, but search ranks by Eq. 8. "
+            "Take another pack."
         )
 
 
-def on_one_region(hit: BoxHit, read: Sentence, odds: Sequence[float | None] | None = None) -> Alignment:
-    """The whole phrase on the box that was found: an alignment with β beyond all bounds, and the box given."""
+def on_one_region(
+    hit: BoxHit, read: Sentence, odds: Sequence[float | None] | None = None
+) -> Alignment:
+    """The whole phrase on the box that was found: β beyond all bounds, and the box given."""
     unary = read.vectors @ hit.regions.vectors.T  # (T, M)
-    return aligned(hit.regions, read, math.inf, hit.score, np.full(len(read), hit.region), unary, odds)
+    return aligned(
+        hit.regions, read, math.inf, hit.score, np.full(len(read), hit.region), unary, odds
+    )
 
 
 def _sure(probability: float | None) -> dict[str, float]:
@@ -244,8 +285,8 @@ def rank_sentences(
 ) -> list[tuple[int, float]]:
     """The sentences that fit a photo best.
 
-    The sum of Eq. 8 runs over each sentence's own words. Engines for MaxSim, whose sums run over the query's, do not
-    compute that, so it is done here, exactly.
+    The sum of Eq. 8 runs over each sentence's own words. Engines for MaxSim, whose sums run over
+    the query's, do not compute that, so it is done here, exactly.
 
     Args:
         regions: the photo's, v_i (M, h).
@@ -254,7 +295,8 @@ def rank_sentences(
         kind: "max" for Eq. 8, "sum" for Eq. 7, "mean" for Eq. 8 / words.
 
     Returns:
-        Place and score of the k best, the best first; of equals the first. A score is S_kl less the hubness of both.
+        Place and score of the k best, the best first; of equals the first. A score is S_kl less the
+        hubness of both.
     """
     if not sentences:
         return []

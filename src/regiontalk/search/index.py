@@ -45,7 +45,8 @@ class Segment:
 class Index:
     """The photos of an index at the moment it was opened, whatever a writer does meanwhile.
 
-    A *position* numbers the photos through all segments, from 0; some positions belong to photos that no longer count.
+    A *position* numbers the photos through all segments, from 0; some positions belong to photos
+    that no longer count.
 
     Attributes:
         folder: where it lies.
@@ -76,7 +77,8 @@ class Index:
             pack: that will be used with it; None if none will.
 
         Raises:
-            DataError: if there is no index, or it is damaged, of another version or of another pack.
+            DataError: if there is no index, or it is damaged, of another version or of another
+                pack.
         """
         folder = Path(folder)
         for left in reversed(range(_TRIES)):
@@ -139,7 +141,8 @@ class Index:
             DataError: if something is damaged; it names the file.
         """
         for segment in self.segments:
-            columns = open_record(self.folder, self.manifest, segment.record)  # as it is on the disk now
+            # As it is on the disk now
+            columns = open_record(self.folder, self.manifest, segment.record)
             columns.check()
             _verify_boxes(columns)
         self._verify_paths()
@@ -153,7 +156,10 @@ class Index:
         )
         twice = [path for path, times in paths.items() if times > 1]
         if twice:
-            raise DataError(f"{self.folder}: holds {len(twice)} photos twice, such as {twice[0]!r}. Make it again.")
+            raise DataError(
+                f"{self.folder}: holds {len(twice)} photos twice, such as {twice[0]!r}. "
+                "Make it again."
+            )
 
 
 def require_pack(folder: Path, manifest: Manifest, pack: PackIdentity) -> None:
@@ -165,8 +171,9 @@ def require_pack(folder: Path, manifest: Manifest, pack: PackIdentity) -> None:
     made = manifest.pack
     if (made.checksum, made.dim) != (pack.checksum, pack.dim):
         raise DataError(
-            f"{folder}: was made with the pack {made.name!r} ({made.checksum[:12]}), not with {pack.name!r} "
-            f"({pack.checksum[:12]}). Name that pack (--pack FOLDER, or load(FOLDER)), or make another index with this."
+            f"{folder}: was made with the pack {made.name!r} ({made.checksum[:12]}), not with "
+            f"{pack.name!r} ({pack.checksum[:12]}). Name that pack (--pack FOLDER, or "
+            "load(FOLDER)), or make another index with this."
         )
 
 
@@ -177,6 +184,7 @@ def open_record(folder: Path, manifest: Manifest, record: SegmentRecord) -> Colu
 
 def _verify_boxes(columns: Columns) -> None:
     first = np.concatenate([[0], columns.row_ends[:-1]])
-    whole = np.concatenate([np.zeros_like(columns.dimensions), columns.dimensions], axis=1)  # (P, 4)
+    # whole: (P, 4)
+    whole = np.concatenate([np.zeros_like(columns.dimensions), columns.dimensions], axis=1)
     if not np.array_equal(columns.boxes[first + WHOLE_PHOTO], whole.astype(np.float32)):
         raise columns.damaged("a photo's first box is not the whole photo")

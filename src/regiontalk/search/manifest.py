@@ -1,6 +1,7 @@
-"""The manifest of an index: which segments count. Renaming a new one into place is the only way anything is committed.
+"""The manifest of an index: which segments count.
 
-Whatever else lies in the folder is a writer's unfinished work, and the next writer clears it away.
+Renaming a new one into place is the only way anything is committed. Whatever else lies in the
+folder is a writer's unfinished work, and the next writer clears it away.
 """
 
 from __future__ import annotations
@@ -25,17 +26,21 @@ if TYPE_CHECKING:
 
 FORMAT = "regiontalk-index"
 WITHOUT_TEXTS, WITH_TEXTS = VERSIONS = (3, 4)
-"""Format versions: the second where photos have texts, which programs that know only the first cannot read."""
+"""Format versions; the second, with texts of photos, cannot be read by programs of the first."""
 
 MANIFEST_FILE = "manifest.json"
 _NEW = ".new"
 """Ends the name of a file that is not finished."""
 
 MOST = 1 << 40
-"""Photos, regions and bytes of paths: more than any disk holds, and few enough for all sums to fit 64 bits."""
+"""Photos, regions and bytes of paths: more than any disk holds, and few enough for all sums to fit
+64 bits."""
 _MAX_MANIFEST_BYTES = 1 << 28
 _MAKE_ONE = "Make one: regiontalk index add PHOTOS --index DIR, or open_index(DIR).add(PHOTOS)"
-_DAMAGED = "Restore it from a copy, or delete the index and make it again: regiontalk index add PHOTOS --index DIR"
+_DAMAGED = (
+    "Restore it from a copy, or delete the index and make it again: "
+    "regiontalk index add PHOTOS --index DIR"
+)
 
 
 def _segment_name(value: Any) -> str:
@@ -133,7 +138,10 @@ class Manifest(Section):
         if len(set(numbers)) != len(numbers):
             raise ValueError("segments: expected each file once")
         if numbers and self.next_number <= max(numbers):
-            raise ValueError(f"next_number: expected more than {max(numbers)}, which a segment has, found no more")
+            raise ValueError(
+                f"next_number: expected more than {max(numbers)}, which a segment has, "
+                "found no more"
+            )
         if sum(each.regions for each in self.segments) > MOST:
             raise ValueError(f"segments: expected at most {MOST} regions in all")
 
@@ -144,7 +152,14 @@ class Manifest(Section):
 
     def sizes(self, record: SegmentRecord) -> Sizes:
         """The layout of one of its segments."""
-        return Sizes(record.photos, record.regions, record.path_bytes, self.pack.dim, self.storage, record.text_bytes)
+        return Sizes(
+            record.photos,
+            record.regions,
+            record.path_bytes,
+            self.pack.dim,
+            self.storage,
+            record.text_bytes,
+        )
 
     def with_segments(self, segments: tuple[SegmentRecord, ...], written: int = 0) -> Manifest:
         """The next state, after `written` new files."""
@@ -158,15 +173,21 @@ class Manifest(Section):
         """
         content = {
             "format": FORMAT,
-            "format_version": WITH_TEXTS if any(each.text_bytes for each in self.segments) else WITHOUT_TEXTS,
+            "format_version": WITH_TEXTS
+            if any(each.text_bytes for each in self.segments)
+            else WITHOUT_TEXTS,
             "made_with": f"regiontalk {regiontalk.__version__}",
             "pack": asdict(self.pack),
             "storage": self.storage,
             "next_number": self.next_number,
-            "segments": [{**each.to_json(), "dropped": list(each.dropped)} for each in self.segments],
+            "segments": [
+                {**each.to_json(), "dropped": list(each.dropped)} for each in self.segments
+            ],
         }
         with written(folder / MANIFEST_FILE, beside=unfinished(folder / MANIFEST_FILE)) as stream:
-            stream.write(json.dumps({**content, "sha256": json_sha256(content)}, indent=1).encode("ascii"))
+            stream.write(
+                json.dumps({**content, "sha256": json_sha256(content)}, indent=1).encode("ascii")
+            )
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -183,7 +204,12 @@ def read_manifest(folder: Path) -> Manifest:
     except ValueError:
         raise problem(file, "damaged, not JSON", DataError, _DAMAGED) from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise problem(file, "this is not the manifest of an index of photos", DataError, "Name another folder.")
+        raise problem(
+            file,
+            "this is not the manifest of an index of photos",
+            DataError,
+            "Name another folder.",
+        )
     version = content.get("format_version")
     if version not in VERSIONS:
         raise problem(
@@ -202,16 +228,24 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _from_json(content: dict[str, Any]) -> Manifest:
-    """From what fits its checksum. All is checked all the same: it says what is read, and what is deleted.
+    """From what fits its checksum.
+
+    All is checked all the same: it says what is read, and what is deleted.
 
     Raises:
         ValueError: naming what is wrong.
     """
-    fields = {name: each for name, each in content.items() if name not in ("format", "format_version", "made_with")}
+    fields = {
+        name: each
+        for name, each in content.items()
+        if name not in ("format", "format_version", "made_with")
+    }
     segments = fields.get("segments")
     if not isinstance(segments, list):
         raise ValueError(f"segments: expected a list, found {shown(segments)}")
-    return Manifest.from_json({**fields, "segments": tuple(map(_record, range(len(segments)), segments))})
+    return Manifest.from_json(
+        {**fields, "segments": tuple(map(_record, range(len(segments)), segments))}
+    )
 
 
 def _record(number: int, content: Any) -> SegmentRecord:
@@ -249,14 +283,20 @@ def unfinished(file: Path) -> Path:
 def is_unfinished(name: str) -> bool:
     """Whether a file has a name that `unfinished` gives."""
     whole_name = name.removesuffix(_NEW)
-    return whole_name != name and (whole_name == MANIFEST_FILE or segment_number(whole_name) is not None)
+    return whole_name != name and (
+        whole_name == MANIFEST_FILE or segment_number(whole_name) is not None
+    )
 
 
 def clear_leftovers(folder: Path, manifest: Manifest) -> None:
-    """Deletes what no manifest counts: unfinished and replaced segments. Only for the one who holds the lock."""
+    """Deletes what no manifest counts: unfinished and replaced segments.
+
+    Only for the one who holds the lock.
+    """
     counted = {each.file for each in manifest.segments}
     for path in folder.iterdir():
         replaced = segment_number(path.name) is not None and path.name not in counted
         if is_unfinished(path.name) or replaced:
-            with suppress(OSError):  # a reader may still hold it on systems where that prevents deletion
+            # A reader may still hold it on systems where that prevents deletion
+            with suppress(OSError):
                 path.unlink()

@@ -1,4 +1,4 @@
-"""An index of photos from Python: photos are added, found by sentences, phrases and photos, and removed."""
+"""An index of photos from Python, which are added, found by sentences and photos, and removed."""
 
 from __future__ import annotations
 
@@ -30,10 +30,12 @@ class IndexChanges:
     """What `PhotoIndex.add` did.
 
     Attributes:
-        added, changed, moved, copied, unchanged, dropped: how many photos. Moved and copied ones were recognised by
-            their content and not looked at.
-        failures: files that are no usable photo, and folders that could not be searched → why. They are left out.
-        gone: paths of photos of the index that were removed from the named folders, and dropped only with `prune`.
+        added, changed, moved, copied, unchanged, dropped: how many photos. Moved and copied ones
+            were recognised by their content and not looked at.
+        failures: files that are no usable photo, and folders that could not be searched → why. They
+            are left out.
+        gone: paths of photos of the index that were removed from the named folders, and dropped
+            only with `prune`.
         captioned: how many photos got another text than they had.
         other_names: names in the captions that are none of the photos.
     """
@@ -50,8 +52,11 @@ class IndexChanges:
     other_names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
-        counts = {name: each if isinstance(each, int) else len(each) for name, each in vars(self).items()}
-        return f"IndexChanges({', '.join(f'{name}={count}' for name, count in counts.items() if count)})"
+        counts = {
+            name: each if isinstance(each, int) else len(each) for name, each in vars(self).items()
+        }
+        done = ", ".join(f"{name}={count}" for name, count in counts.items() if count)
+        return f"IndexChanges({done})"
 
 
 def open_index(
@@ -66,11 +71,13 @@ def open_index(
     Args:
         folder: the index's. If it is not there, or empty, the first `add` makes the index.
         model: with the pack that makes its vectors; None for the default pack.
-        storage: how a new index stores vectors: "float32", which None stands for, "float16" or "int8".
+        storage: how a new index stores vectors: "float32", which None stands for, "float16" or
+            "int8".
         threads: CPU threads of a search; None for as many as the process may use.
 
     Raises:
-        DataError: if the folder holds something else, or an index that is damaged, of another version or pack.
+        DataError: if the folder holds something else, or an index that is damaged, of another
+            version or pack.
         ConfigError: if there is no such storage.
         PackError: if the default pack cannot be loaded.
     """
@@ -80,17 +87,19 @@ def open_index(
 class PhotoIndex:
     """An index of photos. Use `regiontalk.open_index`.
 
-    It holds the photos as they were when it was opened, or when it last added or removed some itself; to see what
-    others wrote meanwhile, `close` it first. No lock is held but while `add` and `remove` run: one process may write at
-    a time, any number may search. What stays open are the index's files, mapped into memory, until `close` or the end
-    of a `with` statement.
+    It holds the photos as they were when it was opened, or when it last added or removed some
+    itself; to see what others wrote meanwhile, `close` it first. No lock is held but while `add`
+    and `remove` run: one process may write at a time, any number may search. What stays open are
+    the index's files, mapped into memory, until `close` or the end of a `with` statement.
 
     Attributes:
         folder: the index's.
         model: that looks at photos and reads sentences.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], model: Model, storage: str | None, threads: int | None) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], model: Model, storage: str | None, threads: int | None
+    ) -> None:
         require_storage(storage)
         self.folder, self.model = Path(folder), model
         self._storage, self._threads = storage, threads
@@ -101,32 +110,42 @@ class PhotoIndex:
             require_empty(self.folder)
 
     def search(
-        self, sentence: str | Sentence, k: int = 10, where: Where = EVERYTHING, candidates: int | None = None
+        self,
+        sentence: str | Sentence,
+        k: int = 10,
+        where: Where = EVERYTHING,
+        candidates: int | None = None,
     ) -> list[FoundPhoto]:
         """Find photos by a sentence.
 
         Args:
-            sentence: what they should show, or what `Model.read` made of it; photos whose own texts have words of it
-                rank higher.
+            sentence: what they should show, or what `Model.read` made of it; photos whose own texts
+                have words of it rank higher.
             k: how many results, at least 1.
             where: which photos may be found: by path, date and size.
-            candidates: to be faster on large indexes, score only so many photos exactly; may miss some. None for all.
+            candidates: to be faster on large indexes, score only so many photos exactly; may miss
+                some. None for all.
 
         Returns:
-            The k best photos, the best first, each with the boxes that answer the sentence's phrases.
+            The k best photos, the best first, each with the boxes that answer the sentence's
+            phrases.
 
         Raises:
-            SentenceError: if the sentence has no word, or none that the pack knows or a photo's text has.
+            SentenceError: if the sentence has no word, or none that the pack knows or a photo's
+                text has.
             ConfigError: if the pack scores by Eq. 7.
             DataError: if there is no index yet, or it is damaged.
         """
         return list(self._finder(candidates).search(sentence, k, where))
 
-    def like(self, photo: PhotoLike | Regions, k: int = 10, where: Where = EVERYTHING) -> list[FoundPhoto]:
+    def like(
+        self, photo: PhotoLike | Regions, k: int = 10, where: Where = EVERYTHING
+    ) -> list[FoundPhoto]:
         """Find photos like another.
 
         Args:
-            photo: a path, a file's bytes, an image, an array; or what was found in a photo, such as a result's regions.
+            photo: a path, a file's bytes, an image, an array; or what was found in a photo, such as
+                a result's regions.
             k, where: as for `search`.
 
         Returns:
@@ -165,30 +184,38 @@ class PhotoIndex:
         captions: str | os.PathLike[str] | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> IndexChanges:
-        """Add new and changed photos. Only they are looked at, so that adding a folder again is quick.
+        """Add new and changed photos.
 
-        Photos count after every 256 files: stopped at any moment, the same call goes on where it was. One that cannot
-        be used does not stop the others.
+        Only they are looked at, so that adding a folder again is quick. Photos count after every
+        256 files: stopped at any moment, the same call goes on where it was. One that cannot be
+        used does not stop the others.
 
         Args:
             photos: paths of photos and of folders, which are searched with all folders in them.
-            prune: drop photos of the named folders whose files are gone; none where a whole folder is missing or empty.
+            prune: drop photos of the named folders whose files are gone; none where a whole folder
+                is missing or empty.
             exclude: patterns of files and folders to pass over, see `search_photos`.
-            captions: a file or folder with people's own texts about these photos: they are stored with them, also with
-                those that the index has already, and searches find photos by their words. Others keep their texts.
-            progress: is called with the number of files that are done, and of all that are new or changed.
+            captions: a file or folder with people's own texts about these photos: they are stored
+                with them, also with those that the index has already, and searches find photos by
+                their words. Others keep their texts.
+            progress: is called with the number of files that are done, and of all that are new or
+                changed.
 
         Returns:
             How many photos were added, and what failed and why.
 
         Raises:
             PhotoError: if not one of the photos can be used; it says why the first cannot.
-            DataError: if another process writes to the index, or as `open_index`; or if the captions cannot be read, or
-                are about other photos.
+            DataError: if another process writes to the index, or as `open_index`; or if the
+                captions cannot be read, or are about other photos.
             OSError: if the disk is full or refuses; what was committed stays.
         """
         found = {name: search_photos(name, exclude) for name in _names(photos)}
-        failures = {file: why for name, inside in found.items() for file, why in inside.problems(name).items()}
+        failures = {
+            file: why
+            for name, inside in found.items()
+            for file, why in inside.problems(name).items()
+        }
         if not any(inside.photos for inside in found.values()):
             _refuse_all(failures)
         given = PhotoTexts({}, ()) if captions is None else read_texts(captions, found)
@@ -208,7 +235,9 @@ class PhotoIndex:
         counts = done.tally.to_json()
         if counts.pop("failed") and not any(counts.values()):
             _refuse_all(failures)
-        return IndexChanges(**counts, failures=failures, gone=tuple(done.gone), other_names=given.others)
+        return IndexChanges(
+            **counts, failures=failures, gone=tuple(done.gone), other_names=given.others
+        )
 
     def remove(self, photos: Paths) -> int:
         """Take photos out. Their files stay, and need not be there.
@@ -220,7 +249,8 @@ class PhotoIndex:
             How many photos were dropped.
 
         Raises:
-            DataError: if a path names no photo of the index; then nothing is dropped. Also as `add`.
+            DataError: if a path names no photo of the index; then nothing is dropped. Also as
+                `add`.
             OSError: as `add`.
         """
 
@@ -239,11 +269,15 @@ class PhotoIndex:
 
     def __iter__(self) -> Iterator[str]:
         """The absolute path of each photo, in the order in which they were added."""
-        return iter([entry.path for _, entry in self._opened().entries()] if self._is_there() else [])
+        return iter(
+            [entry.path for _, entry in self._opened().entries()] if self._is_there() else []
+        )
 
     def __contains__(self, photo: object) -> bool:
         """Whether it holds a photo of this path, absolute or relative."""
-        return isinstance(photo, str | os.PathLike) and os.path.abspath(os.fsdecode(photo)) in list(self)
+        return isinstance(photo, str | os.PathLike) and os.path.abspath(os.fsdecode(photo)) in list(
+            self
+        )
 
     def __repr__(self) -> str:
         return f"PhotoIndex({os.fspath(self.folder)!r}, photos={len(self)})"
@@ -256,7 +290,10 @@ class PhotoIndex:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -274,7 +311,10 @@ class PhotoIndex:
 
 def _names(photos: Paths) -> list[str]:
     """Paths, one or many, as text."""
-    return [os.fsdecode(each) for each in ([photos] if isinstance(photos, str | os.PathLike) else photos)]
+    return [
+        os.fsdecode(each)
+        for each in ([photos] if isinstance(photos, str | os.PathLike) else photos)
+    ]
 
 
 def _hooks(failures: dict[str, str], progress: Callable[[int, int], None] | None) -> Hooks:
@@ -295,6 +335,9 @@ def _hooks(failures: dict[str, str], progress: Callable[[int, int], None] | None
 
 
 def _refuse_all(failures: Mapping[str, str]) -> None:
-    """Raises the first failure: a path that was mistyped must not pass for an index that has all of its photos."""
+    """Raises the first failure.
+
+    A path that was mistyped must not pass for an index that has all of its photos.
+    """
     for name, why in failures.items():
         raise PhotoError(why if name in why else f"{name}: {why}")

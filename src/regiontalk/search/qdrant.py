@@ -1,10 +1,12 @@
-"""The photos of an index on a Qdrant server or cluster, or in its embedded mode, behind the same contract.
+"""The photos of an index on a Qdrant server or cluster, or in its embedded mode.
 
-Each photo is a point with three vectors: `regions`, all its region vectors, compared by MaxSim of raw dot products,
-which is Eq. 8 when the query's are words; `pooled`, their mean, which an approximate index finds candidates by; and
-`like`, their mean once more, compared by cosines, for photos by photo. The first two have one number more than the
-space: the photo's hubness, which a word with a 1 there takes off. What else a result needs lies in its payload, so that
-a search needs no index on this machine: the photo's text too, and its words, which the server compares with a query's.
+Behind the same contract as the exact engine. Each photo is a point with three vectors: `regions`,
+all its region vectors, compared by MaxSim of raw dot products, which is Eq. 8 when the query's are
+words; `pooled`, their mean, which an approximate index finds candidates by; and `like`, their mean
+once more, compared by cosines, for photos by photo. The first two have one number more than the
+space: the photo's hubness, which a word with a 1 there takes off. What else a result needs lies in
+its payload, so that a search needs no index on this machine: the photo's text too, and its words,
+which the server compares with a query's.
 
 Axis names: M regions of a photo, T words, h dimensions of the shared space.
 """
@@ -39,7 +41,8 @@ POOLED, REGIONS, LIKE = "pooled", "regions", "like"
 _ADDRESS = re.compile(r"[^/\\]+:(\d+(/.*)?|//.*)")  # HOST:PORT, or a scheme that is not Qdrant's
 _BATCH = 64
 """Photos in a request: at h = 512 about 3 MB of numbers."""
-_NAMES = uuid.UUID("8f0a4d1e-6d0b-5c64-9a51-0d2f4e7f3b11")  # of this module: a path's point is the same everywhere
+# Of this module: a path's point is the same everywhere
+_NAMES = uuid.UUID("8f0a4d1e-6d0b-5c64-9a51-0d2f4e7f3b11")
 
 
 @contextmanager
@@ -50,7 +53,8 @@ def connected(place: str) -> Iterator[QdrantClient]:
         place: a server's URL, http:// or https://; else a folder for the embedded mode.
 
     Raises:
-        ConfigError: if the extra is not installed, or the place looks like an address, but has no http:// or https://.
+        ConfigError: if the extra is not installed, or the place looks like an address, but has no
+            http:// or https://.
         DataError: if another process holds the folder.
         OSError: if the server cannot be reached, or refuses; it names the server.
     """
@@ -69,10 +73,14 @@ def connected(place: str) -> Iterator[QdrantClient]:
 
 
 def push(
-    index: Index, client: QdrantClient, collection: str, done: Callable[[int], None] = lambda photos: None
+    index: Index,
+    client: QdrantClient,
+    collection: str,
+    done: Callable[[int], None] = lambda photos: None,
 ) -> tuple[int, int]:
-    """Makes a collection hold what an index holds. Photos that it holds already are not sent again, so that a push that
-    was stopped goes on.
+    """Makes a collection hold what an index holds.
+
+    Photos that it holds already are not sent again, so that a push that was stopped goes on.
 
     Args:
         index: open.
@@ -108,7 +116,9 @@ def push(
         done(len(batch))
     gone = [point for point in _all_points(client, collection) if point not in kept]
     for start in range(0, len(gone), _BATCH):
-        client.delete(collection, models.PointIdsList(points=list(gone[start : start + _BATCH])), wait=True)
+        client.delete(
+            collection, models.PointIdsList(points=list(gone[start : start + _BATCH])), wait=True
+        )
     return sent, len(gone)
 
 
@@ -119,24 +129,36 @@ class QdrantEngine:
         client: from `connected`.
         collection: that `push` filled.
         pack: that will be used with it.
-        candidates: photos that the approximate index on pooled vectors fetches, to be scored exactly by their regions;
-            None scores all photos, which a large collection takes long for.
+        candidates: photos that the approximate index on pooled vectors fetches, to be scored
+            exactly by their regions; None scores all photos, which a large collection takes long
+            for.
 
     Raises:
         DataError: if there is no such collection, or it is of another pack.
     """
 
     def __init__(
-        self, client: QdrantClient, collection: str, pack: PackIdentity, candidates: int | None = None
+        self,
+        client: QdrantClient,
+        collection: str,
+        pack: PackIdentity,
+        candidates: int | None = None,
     ) -> None:
         if not client.collection_exists(collection):
-            raise DataError(f"{collection}: the server has no such collection. Fill one: regiontalk index push")
+            raise DataError(
+                f"{collection}: the server has no such collection. Fill one: regiontalk index push"
+            )
         _require_pack(client, collection, pack)
         self._client, self._collection, self._candidates = client, collection, candidates
 
-    def photos(self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None) -> list[Hit]:
-        """See `Engine`. Of the photos whose texts have a word of the query, the k best by content are ranked, for each
-        word; and R of `regiontalk.search.texts` is that of the photos which are ranked."""
+    def photos(
+        self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None
+    ) -> list[Hit]:
+        """See `Engine`.
+
+        Of the photos whose texts have a word of the query, the k best by content are ranked, for
+        each word; and R of `regiontalk.search.texts` is that of the photos which are ranked.
+        """
         asked, weights = np.column_stack([words, np.ones(len(words))]), self._weights(query)
         if query is None or not weights:
             return _hits(self._query(asked, k, where))
@@ -147,7 +169,9 @@ class QdrantEngine:
         scores = np.array([hit.score for hit in hits])
         span = float(np.ptp(scores)) if hits else 0.0
         texts = [query.found_in(hit.entry.text) for hit in hits]
-        lifts = np.array([lift(weights[word] for word in text if word in weights) for text in texts])
+        lifts = np.array(
+            [lift(weights[word] for word in text if word in weights) for text in texts]
+        )
         ranked = scores + (span or 1) * lifts
         return [hits[place] for place in np.argsort(-ranked, kind="stable")[:k]]
 
@@ -156,12 +180,16 @@ class QdrantEngine:
         return self._count(conditions_of(where, query.words)) if query.words else 0
 
     def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
-        """See `Engine`; with candidates the approximate index finds the photos, and may miss some."""
+        """See `Engine`.
+
+        With candidates the approximate index finds the photos, and may miss some.
+        """
         from qdrant_client import models
 
         few = None if self._candidates is None else max(k, self._candidates)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Local mode performs exact")  # so it does, whatever is asked for
+            # So it does, whatever is asked for
+            warnings.filterwarnings("ignore", message="Local mode performs exact")
             answer = self._client.query_points(
                 self._collection,
                 query=vectors.mean(axis=0).tolist(),
@@ -174,8 +202,13 @@ class QdrantEngine:
             )
         return _hits(answer.points)
 
-    def boxes(self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False) -> list[BoxHit]:
-        """See `Engine`. The k best boxes lie in the k photos with the best box, which MaxSim with one word finds."""
+    def boxes(
+        self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False
+    ) -> list[BoxHit]:
+        """See `Engine`.
+
+        The k best boxes lie in the k photos with the best box, which MaxSim with one word finds.
+        """
         query = words.sum(axis=0)
         hits = []
         for each in self._query(np.append(query, 0)[None], k, where):
@@ -196,15 +229,29 @@ class QdrantEngine:
         """The words of a query that stand in texts, see `word_weights`."""
         from qdrant_client import models
 
-        having = [self._count(conditions_of(EVERYTHING, (word,))) for word in (query.words if query else ())]
+        having = [
+            self._count(conditions_of(EVERYTHING, (word,)))
+            for word in (query.words if query else ())
+        ]
         if query is None or not any(having):
             return {}
         wordless = models.IsEmptyCondition(is_empty=models.PayloadField(key="words"))
-        weights = word_weights(query, having, self._count(models.Filter(must_not=[wordless])), self._count(None))
-        return {word: each for word, count, each in zip(query.words, having, weights, strict=True) if count}
+        weights = word_weights(
+            query, having, self._count(models.Filter(must_not=[wordless])), self._count(None)
+        )
+        return {
+            word: each
+            for word, count, each in zip(query.words, having, weights, strict=True)
+            if count
+        }
 
-    def _query(self, words: np.ndarray, k: int, where: Where, in_text: Sequence[str] = ()) -> list[Any]:
-        """The k best points for words (T, h + 1) by MaxSim, with payload and regions; see `_filter`."""
+    def _query(
+        self, words: np.ndarray, k: int, where: Where, in_text: Sequence[str] = ()
+    ) -> list[Any]:
+        """The k best points for words (T, h + 1) by MaxSim, with payload and regions.
+
+        See `_filter`.
+        """
         from qdrant_client import models
 
         conditions = conditions_of(where, in_text)
@@ -230,9 +277,12 @@ def _client(place: str) -> QdrantClient:
     try:
         from qdrant_client import QdrantClient
     except ImportError as error:
-        raise ConfigError("Qdrant needs the extra 'qdrant': pip install 'regiontalk[qdrant]'") from error
+        raise ConfigError(
+            "Qdrant needs the extra 'qdrant': pip install 'regiontalk[qdrant]'"
+        ) from error
     if place.startswith(("http://", "https://")):
-        return QdrantClient(url=place, check_compatibility=False)  # else it would ask, and warn, before we do
+        # Else it would ask, and warn, before we do
+        return QdrantClient(url=place, check_compatibility=False)
     if _ADDRESS.fullmatch(place) and not Path(place).is_dir():
         address = place.partition("://")[2] or place
         raise ConfigError(
@@ -259,14 +309,18 @@ def _prepare(client: QdrantClient, collection: str, pack: PackIdentity) -> None:
             LIKE: models.VectorParams(
                 size=pack.dim,
                 distance=models.Distance.COSINE,
-                hnsw_config=models.HnswConfigDiff(on_disk=True),  # not asked for as often as `pooled`
+                # Not asked for as often as `pooled`
+                hnsw_config=models.HnswConfigDiff(on_disk=True),
                 on_disk=True,
             ),
             REGIONS: models.VectorParams(
                 size=pack.dim + 1,
                 distance=models.Distance.DOT,
-                multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM),
-                hnsw_config=models.HnswConfigDiff(m=0),  # no approximate index: always compared exactly
+                multivector_config=models.MultiVectorConfig(
+                    comparator=models.MultiVectorComparator.MAX_SIM
+                ),
+                # No approximate index: always compared exactly
+                hnsw_config=models.HnswConfigDiff(m=0),
                 on_disk=True,
             ),
         },
@@ -285,7 +339,10 @@ def _require_pack(client: QdrantClient, collection: str, pack: PackIdentity) -> 
 
 
 def _require_vectors(client: QdrantClient, collection: str, dim: int) -> None:
-    """Somebody else may have made the collection. Vectors that it compares in another way would give other scores."""
+    """Somebody else may have made the collection.
+
+    Vectors that it compares in another way would give other scores.
+    """
     from qdrant_client import models
 
     vectors = client.get_collection(collection).config.params.vectors
@@ -296,11 +353,15 @@ def _require_vectors(client: QdrantClient, collection: str, dim: int) -> None:
     }
     dot, cosine = models.Distance.DOT, models.Distance.COSINE
     max_sim = models.MultiVectorComparator.MAX_SIM
-    if kinds != {POOLED: (dot, dim + 1, None), REGIONS: (dot, dim + 1, max_sim), LIKE: (cosine, dim, None)}:
+    if kinds != {
+        POOLED: (dot, dim + 1, None),
+        REGIONS: (dot, dim + 1, max_sim),
+        LIKE: (cosine, dim, None),
+    }:
         raise DataError(
-            f"{collection}: expected vectors of {dim + 1} dimensions, {POOLED!r} and {REGIONS!r} (multivector, MaxSim) "
-            f"compared by dot products, and {LIKE!r} of {dim} by cosines. Name another collection, and let regiontalk "
-            "index push make it."
+            f"{collection}: expected vectors of {dim + 1} dimensions, {POOLED!r} and {REGIONS!r} "
+            f"(multivector, MaxSim) compared by dot products, and {LIKE!r} of {dim} by cosines. "
+            "Name another collection, and let regiontalk index push make it."
         )
 
 
@@ -322,7 +383,8 @@ def _to_point(index: Index, position: int, entry: Entry) -> models.PointStruct:
 
     regions = index.regions(position)
     payload = {
-        "path": entry.path.encode("utf-8", "surrogateescape").decode("latin-1"),  # a name may be no UTF-8; JSON must be
+        # A name may be no UTF-8; JSON must be
+        "path": entry.path.encode("utf-8", "surrogateescape").decode("latin-1"),
         "state": _state(entry),
         "pack": index.manifest.pack.checksum,
         "width": entry.width,
@@ -335,7 +397,8 @@ def _to_point(index: Index, position: int, entry: Entry) -> models.PointStruct:
         payload["taken"] = entry.taken
     if entry.text:
         payload |= {"text": entry.text, "words": sorted(keys_of_text(entry.text))}
-    ranked = np.column_stack([regions.vectors, np.full(len(regions), -regions.hubness)])  # (M, h + 1)
+    # ranked: (M, h + 1)
+    ranked = np.column_stack([regions.vectors, np.full(len(regions), -regions.hubness)])
     vectors = {
         POOLED: ranked.mean(axis=0).tolist(),
         LIKE: regions.vectors.mean(axis=0).tolist(),
@@ -364,7 +427,9 @@ def _regions(point: Any) -> Regions:
     ranked = np.array(point.vector[REGIONS], np.float32)  # (M, h + 1)
     scores = np.array(point.payload["objectness"], np.float32)
     features, hubness = np.empty((len(boxes), 0), np.float32), -float(ranked[0, -1])
-    return Regions(entry.path, entry.width, entry.height, boxes, scores, features, ranked[:, :-1], hubness)
+    return Regions(
+        entry.path, entry.width, entry.height, boxes, scores, features, ranked[:, :-1], hubness
+    )
 
 
 def _all_points(client: QdrantClient, collection: str) -> Iterator[str]:
@@ -377,7 +442,7 @@ def _all_points(client: QdrantClient, collection: str) -> Iterator[str]:
 
 
 def _folders(path: str) -> Iterator[str]:
-    """Each folder that a path lies below, with the separator: what a pattern FOLDER/* is compared with."""
+    """Each folder that a path lies below, with the separator, to match a pattern FOLDER/*."""
     for place, character in enumerate(path):
         if character in "/\\":
             yield path[: place + 1].encode("utf-8", "surrogateescape").decode("latin-1")

@@ -1,4 +1,4 @@
-"""Recall of the two-stage engine against the exact one, for the user's sentences or 50 built-in ones.
+"""Recall of the two-stage engine against the exact one, for given or 50 built-in sentences.
 
 Axis names: T words, h dimensions of the shared space.
 """
@@ -23,7 +23,8 @@ class Recall:
 
     Attributes:
         candidates: photos that the first stage fetches.
-        recall: the share of the exact k best that were among two stages' k best, mean over the queries, 0 to 1.
+        recall: the share of the exact k best that were among two stages' k best, mean over the
+            queries, 0 to 1.
         worst: the same of the worst query.
     """
 
@@ -47,8 +48,8 @@ def measure_recall(
         done: called after each query.
 
     Returns:
-        For each of `CANDIDATES` below the number of photos, in order; empty if there are no more photos than the least
-        of them, for then every photo is a candidate.
+        For each of `CANDIDATES` below the number of photos, in order; empty if there are no more
+        photos than the least of them, for then every photo is a candidate.
     """
     exact = ExactEngine(index)
     engines = {n: TwoStageEngine(index, n) for n in CANDIDATES if k <= n < index.photos}

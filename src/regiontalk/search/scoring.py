@@ -1,6 +1,7 @@
 """Exact scores of stored regions, a tile at a time, on all cores.
 
-Axis names: P photos, R regions of all of them, M regions of a photo, T words, h dimensions of the shared space.
+Axis names: P photos, R regions of all of them, M regions of a photo, T words, h dimensions of the
+shared space.
 """
 
 from __future__ import annotations
@@ -17,31 +18,38 @@ from regiontalk.structures import Sentence
 from regiontalk.vision.session import available_cpus
 
 TILE_NUMBERS = 1 << 21
-"""Numbers of region vectors in a tile, 8 MB of float32: fewer cost more in calls than they gain in the caches."""
+"""Numbers of region vectors in a tile, 8 MB of float32: fewer cost more in calls than they gain in
+the caches."""
 
 _SMALL_PRODUCT = 1 << 18
-"""Multiply-adds of a product that OpenBLAS computes on the core that asks, without packing its operands first: packing
-costs as much as so narrow a product itself, and other cores have tiles of their own to do."""
+"""Multiply-adds of a product that OpenBLAS computes on the core that asks, without packing its
+operands first: packing costs as much as so narrow a product itself, and other cores have tiles of
+their own to do."""
 
 _TILES_A_TASK = 16
 
 
 def photo_scores(
-    vectors: np.ndarray, scales: np.ndarray, row_ends: np.ndarray, words: np.ndarray, threads: int | None = None
+    vectors: np.ndarray,
+    scales: np.ndarray,
+    row_ends: np.ndarray,
+    words: np.ndarray,
+    threads: int | None = None,
 ) -> np.ndarray:
     """S of Eq. 8 for each photo: Σ_t max_i v_i·s_t, raw dot products.
 
     Args:
         vectors: (R, h) as stored, see `regiontalk.search.storage`.
         scales: (R,) for int8, else empty.
-        row_ends: (P,) rising, the last R: photo p has the rows from `row_ends[p - 1]` to `row_ends[p]`, at least one.
+        row_ends: (P,) rising, the last R: photo p has the rows from `row_ends[p - 1]` to
+            `row_ends[p]`, at least one.
         words: (T, h) float32, s_t; or the regions of another photo.
         threads: tiles are computed on so many cores; None for as many as the process may use.
 
     Returns:
         (P,) float32.
 
-    >>> v = np.array([[1, 0], [0, 2], [1, 1]], np.float32)  # a photo with two regions, then one with a single one
+    >>> v = np.array([[1, 0], [0, 2], [1, 1]], np.float32)  # photos of two regions and one
     >>> photo_scores(v, np.empty(0), np.array([2, 3]), np.array([[3, 1], [-1, -1]], np.float32))
     array([2., 2.], dtype=float32)
     """
@@ -59,7 +67,9 @@ def photo_scores(
 
 
 def of_kind(score: float, sentence: Sentence, kind: Kind) -> float:
-    """The score of `Model.score` from an engine's. Engines rank photos by Eq. 8; by "mean" they rank the same.
+    """The score of `Model.score` from an engine's.
+
+    Engines rank photos by Eq. 8; by "mean" they rank the same.
 
     Args:
         score: an engine's: Eq. 8 less the photo's hubness for each word.
@@ -69,7 +79,8 @@ def of_kind(score: float, sentence: Sentence, kind: Kind) -> float:
     Raises:
         ValueError: if `kind` is "sum", which ranks otherwise.
 
-    >>> of_kind(6.0, Sentence("a red bus", ("a", "red", "bus"), np.array([2, 3, 4]), np.ones((3, 1))), "mean")
+    >>> words, ids = ("a", "red", "bus"), np.array([2, 3, 4])
+    >>> of_kind(6.0, Sentence("a red bus", words, ids, np.ones((3, 1))), "mean")
     2.0
     """
     if kind == "sum":
@@ -77,7 +88,9 @@ def of_kind(score: float, sentence: Sentence, kind: Kind) -> float:
     return score / len(sentence) - sentence.hubness if kind == "mean" else score
 
 
-def row_scores(vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threads: int | None = None) -> np.ndarray:
+def row_scores(
+    vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threads: int | None = None
+) -> np.ndarray:
     """v_i·q for each row.
 
     Args:
@@ -97,7 +110,11 @@ def row_scores(vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threa
         if len(scales):
             scores[rows] *= scales[rows]
 
-    _in_threads(score, [slice(at, min(at + step, len(vectors))) for at in range(0, len(vectors), step)], threads)
+    _in_threads(
+        score,
+        [slice(at, min(at + step, len(vectors))) for at in range(0, len(vectors), step)],
+        threads,
+    )
     return scores
 
 
@@ -146,7 +163,7 @@ def cosines(vectors: np.ndarray, query: np.ndarray, threads: int | None = None) 
 def gathered(
     vectors: np.ndarray, scales: np.ndarray, row_ends: np.ndarray, photos: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The regions of some photos, decoded: (r, h) float32, and where each photo's rows end, (n,)."""
+    """The regions of some photos, decoded, (r, h) float32, and where each one's rows end, (n,)."""
     starts = np.where(photos > 0, row_ends[photos - 1], 0)
     counts = row_ends[photos] - starts
     ends = np.cumsum(counts)
@@ -155,7 +172,9 @@ def gathered(
 
 
 def top(scores: np.ndarray, k: int) -> np.ndarray:
-    """The places of the k greatest scores, the greatest first, of equals the first; −∞ is never among them.
+    """The places of the k greatest scores, the greatest first, of equals the first.
+
+    −∞ is never among them.
 
     >>> top(np.array([1.0, 3.0, 1.0, -np.inf, 2.0]), 3)
     array([1, 4, 0])
@@ -187,13 +206,17 @@ def _products(vectors: np.ndarray, scales: np.ndarray, columns: np.ndarray) -> n
 
 
 def _best_of_each_photo(products: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """The greatest product of each word over the regions of each photo: (r, T) -> (photos, T). `products` is lost."""
+    """The greatest product of each word over the regions of each photo: (r, T) -> (photos, T).
+
+    `products` is lost.
+    """
     regions, words = int(ends[0]), products.shape[1]
     if len(products) != regions * len(ends) or (np.diff(ends) != regions).any():
         starts = np.concatenate([[0], ends[:-1]])
         ragged: np.ndarray = np.maximum.reduceat(products, starts, axis=0)
         return ragged
-    # Photos of as many regions each: halved until one is left, which runs over long stretches of memory.
+    # Photos of as many regions each: halved until one is left, which runs over long stretches of
+    # memory.
     folded = products.reshape(len(ends), regions, words)
     while regions > 1:
         half = regions // 2
@@ -217,7 +240,8 @@ def _in_threads(work: Callable[[slice], None], tiles: Sequence[slice], threads: 
     workers = min(threads or available_cpus(), -(-len(tiles) // _TILES_A_TASK))
 
     def some(start: int) -> None:
-        with np.errstate(over="ignore", invalid="ignore"):  # damaged vectors: whoever asks sees it by the scores
+        # Damaged vectors: whoever asks sees it by the scores
+        with np.errstate(over="ignore", invalid="ignore"):
             for tile in tiles[start : start + _TILES_A_TASK]:
                 work(tile)
 

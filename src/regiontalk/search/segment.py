@@ -1,10 +1,10 @@
-"""A segment: some photos of an index in one file that never changes, mapped into memory when it is read.
+"""A segment: photos of an index in one file that never changes, mapped when it is read.
 
-The file is in the safetensors format, so that other programs can read it too. Its header follows from the segment's
-sizes alone, to the byte: a file with any other header is not read.
+The file is in the safetensors format, so that other programs can read it too. Its header follows
+from the segment's sizes alone, to the byte: a file with any other header is not read.
 
-Axis names: P photos, R regions of all of them, B bytes of all paths, C bytes of all texts, h dimensions of the shared
-space.
+Axis names: P photos, R regions of all of them, B bytes of all paths, C bytes of all texts, h
+dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -25,7 +25,15 @@ from regiontalk.errors import DataError
 from regiontalk.files import open_regular, problem, unreadable
 from regiontalk.search.columns import MAKE_AGAIN, BlockChecks, Columns, blocks, summed
 
-_TYPES = {"<i8": "I64", "<i4": "I32", "<f4": "F32", "<f2": "F16", "|i1": "I8", "<u4": "U32", "|u1": "U8"}
+_TYPES = {
+    "<i8": "I64",
+    "<i4": "I32",
+    "<f4": "F32",
+    "<f2": "F16",
+    "|i1": "I8",
+    "<u4": "U32",
+    "|u1": "U8",
+}
 _VECTOR_TYPES = {"float32": "<f4", "float16": "<f2", "int8": "|i1"}
 _ALIGNMENT = 64
 _PIECE_BYTES = 1 << 24
@@ -54,8 +62,10 @@ class Sizes:
     text_bytes: int = 0
 
     def columns(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """Type and shape of each column, in the order of the file: those with wide numbers first, so that each is
-        aligned."""
+        """Type and shape of each column, in the order of the file.
+
+        Those with wide numbers come first, so that each is aligned.
+        """
         p, r, texts = self.photos, self.regions, self.text_bytes > 0
         columns: dict[str, tuple[str, tuple[int, ...]]] = {
             "row_ends": ("<i8", (p,)),
@@ -80,7 +90,10 @@ class Sizes:
     def all_columns(self) -> dict[str, tuple[str, tuple[int, ...]]]:
         """As `columns`, and after them the checksums of their blocks, in that order."""
         columns = self.columns()
-        return {**columns, CHECKSUMS: ("<u4", (sum(blocks(_bytes_of(*each)) for each in columns.values()),))}
+        return {
+            **columns,
+            CHECKSUMS: ("<u4", (sum(blocks(_bytes_of(*each)) for each in columns.values()),)),
+        }
 
     def header(self) -> bytes:
         """The bytes before the first column."""
@@ -88,7 +101,11 @@ class Sizes:
         start = 0
         for name, (kind, shape) in self.all_columns().items():
             end = start + _bytes_of(kind, shape)
-            described[name] = {"dtype": _TYPES[kind], "shape": list(shape), "data_offsets": [start, end]}
+            described[name] = {
+                "dtype": _TYPES[kind],
+                "shape": list(shape),
+                "data_offsets": [start, end],
+            }
             start = end
         text = json.dumps(described, separators=(",", ":")).encode("ascii")
         text += b" " * (-(8 + len(text)) % _ALIGNMENT)
@@ -96,14 +113,18 @@ class Sizes:
 
     def file_bytes(self) -> int:
         """The whole file's size."""
-        return len(self.header()) + sum(_bytes_of(*column) for column in self.all_columns().values())
+        return len(self.header()) + sum(
+            _bytes_of(*column) for column in self.all_columns().values()
+        )
 
 
 Part = tuple[Columns, slice]
 """A run of photos of a segment."""
 
 
-def write_segment(stream: BinaryIO, parts: Sequence[Part], dim: int, storage: str) -> tuple[Sizes, int]:
+def write_segment(
+    stream: BinaryIO, parts: Sequence[Part], dim: int, storage: str
+) -> tuple[Sizes, int]:
     """Writes some photos as one segment, a piece at a time.
 
     Args:
@@ -122,9 +143,14 @@ def write_segment(stream: BinaryIO, parts: Sequence[Part], dim: int, storage: st
     row_ends = _joined_ends([columns.row_ends for columns, _ in parts], runs)
     path_ends = _joined_ends([columns.path_ends for columns, _ in parts], runs)
     text_ends = _joined_ends([columns.text_ends for columns, _ in parts], runs)
-    sizes = Sizes(len(row_ends), int(row_ends[-1]), int(path_ends[-1]), dim, storage, int(text_ends[-1]))
+    sizes = Sizes(
+        len(row_ends), int(row_ends[-1]), int(path_ends[-1]), dim, storage, int(text_ends[-1])
+    )
     stream.write(sizes.header())
-    ends, found = {"row_ends": row_ends, "path_ends": path_ends, "text_ends": text_ends}, list[int]()
+    ends, found = (
+        {"row_ends": row_ends, "path_ends": path_ends, "text_ends": text_ends},
+        list[int](),
+    )
     for name, (kind, _) in sizes.columns().items():
         pieces = [ends[name].astype(kind).tobytes()] if name in ends else _pieces(name, kind, parts)
         for piece in summed(pieces, found):
@@ -135,7 +161,9 @@ def write_segment(stream: BinaryIO, parts: Sequence[Part], dim: int, storage: st
 
 
 def open_segment(file: Path, sizes: Sizes, crc32: int) -> Columns:
-    """Maps a segment into memory; only what is used will be read, and compared with its checksums first.
+    """Maps a segment into memory.
+
+    Only what is used will be read, and compared with its checksums first.
 
     Args:
         file: the segment's.
@@ -148,7 +176,10 @@ def open_segment(file: Path, sizes: Sizes, crc32: int) -> Columns:
     header = sizes.header()
     with open_regular(file, max(sizes.file_bytes(), _PIECE_BYTES), advice=MAKE_AGAIN) as stream:
         try:
-            if stream.read(len(header)) != header or os.fstat(stream.fileno()).st_size != sizes.file_bytes():
+            if (
+                stream.read(len(header)) != header
+                or os.fstat(stream.fileno()).st_size != sizes.file_bytes()
+            ):
                 raise problem(file, "damaged or cut off", DataError, MAKE_AGAIN)
             mapped = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
@@ -167,7 +198,9 @@ def _mapped(file: Path, mapped: mmap.mmap, start: int, sizes: Sizes, crc32: int)
         parts[name] = content[start : start + _bytes_of(*column)]
         start += _bytes_of(*column)
     if zlib.crc32(parts[CHECKSUMS]) != crc32:
-        raise problem(file, f"damaged, its checksum does not fit in {CHECKSUMS!r}", DataError, MAKE_AGAIN)
+        raise problem(
+            file, f"damaged, its checksum does not fit in {CHECKSUMS!r}", DataError, MAKE_AGAIN
+        )
     checksums, arrays, checks = np.frombuffer(bytes(parts[CHECKSUMS]), "<u4"), {}, {}
     for name, (kind, shape) in sizes.columns().items():
         arrays[name] = np.frombuffer(parts[name], kind).reshape(shape)
@@ -200,7 +233,10 @@ def _joined_ends(ends: Sequence[np.ndarray], photos: Sequence[slice]) -> np.ndar
 
 
 def _check_ends(columns: Columns, name: str, last: int, least: int = 1) -> None:
-    """Ends must rise to `last`, by `least` at least; anything else would read what belongs to another photo."""
+    """Ends must rise to `last`, by `least` at least.
+
+    Anything else would read what belongs to another photo.
+    """
     ends = columns.part(name, slice(0, None))
     if ends[-1] != last or (np.diff(ends, prepend=0) < least).any():
         raise columns.damaged("its photos do not fit its regions")

@@ -1,16 +1,20 @@
-"""Text search in photos' own captions: matches of query words, weighted by idf, added to the visual score.
+"""Text search in photos' own captions.
 
-The rule: a photo whose text has words of the query is ranked by S + R (3 r + s²), the others by S.
+Matches of query words, weighted by idf, are added to the visual score. The rule: a photo whose text
+has words of the query is ranked by S + R (3 r + s²), the others by S.
 
-- S: its content's score, Eq. 8, as without texts. R: the largest S less the smallest, of the photos that are ranked.
-- r: the sum over those words that the pack does not know, such as names, of log((P + 1) / (d + 1/2)) divided by
-  log((P + 1) / (3/2)), where d of the index's P photos have the word in their texts: 1 for a word of a single photo.
-- s: the share of the query that stands in the text, 0 to 1: each word weighs log((T + 1) / (d + 1/2)), where T photos
-  have a text, so that rare words count most.
+- S: its content's score, Eq. 8, as without texts. R: the largest S less the smallest, of the photos
+  that are ranked.
+- r: the sum over those words that the pack does not know, such as names, of log((P + 1) /
+  (d + 1/2)) divided by log((P + 1) / (3/2)), where d of the index's P photos have the word in their
+  texts: 1 for a word of a single photo.
+- s: the share of the query that stands in the text, 0 to 1: each word weighs log((T + 1) /
+  (d + 1/2)), where T photos have a text, so that rare words count most.
 
-So a name, which no content can show, lifts the few photos whose texts have it above all others; a text that has the
-whole query lifts its photo to the level of the best content at least; and a word that many texts have weighs little
-beside content. s is squared because photos without a text would otherwise stand behind all that share a word or two.
+So a name, which no content can show, lifts the few photos whose texts have it above all others; a
+text that has the whole query lifts its photo to the level of the best content at least; and a word
+that many texts have weighs little beside content. s is squared because photos without a text would
+otherwise stand behind all that share a word or two.
 
 Axis names: P positions in the index, n photos whose texts have a word of a query.
 """
@@ -34,8 +38,11 @@ MOST_WORDS = 64
 _NAMES = 3.0
 """More than the other two summands can make up for: S differs by R at most, and s² is 1 at most."""
 
-_UNSPACED = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
-"""Letters of scripts that put no space between words: Thai, Lao, Tibetan, Burmese, Khmer, Japanese, Chinese."""
+_UNSPACED = re.compile(
+    r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
+)
+"""Letters of scripts that put no space between words: Thai, Lao, Tibetan, Burmese, Khmer, Japanese,
+Chinese."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +61,25 @@ class TextQuery:
 
     @classmethod
     def of(cls, sentence: str, vocabulary: Vocabulary) -> TextQuery:
-        """The words of a sentence, without those that name nothing (`FUNCTION_WORDS`) and letters of the alphabet, as
-        "dog's" has one."""
+        """The words of a sentence that name something.
+
+        Neither `FUNCTION_WORDS` nor letters of the alphabet, as "dog's" has one.
+        """
         words = list(dict.fromkeys(tokenise(sentence)))
         known = dict(zip(words, vocabulary.encode(words) != Vocabulary.UNKNOWN, strict=True))
-        asked = [each for each in words if each not in FUNCTION_WORDS and not (len(each) == 1 and "a" <= each <= "z")]
+        asked = [
+            each
+            for each in words
+            if each not in FUNCTION_WORDS and not (len(each) == 1 and "a" <= each <= "z")
+        ]
         names = frozenset(each for each in asked if not known[each])
         return cls(tuple(asked[:MOST_WORDS]), names, any(known.values()))
 
     def found_in(self, text: str) -> tuple[str, ...]:
         """The words that stand in a text, in the query's order.
 
-        >>> TextQuery(("anna", "東京", "old"), frozenset(), True).found_in("Anna's golden 東京タワー")
+        >>> query = TextQuery(("anna", "東京", "old"), frozenset(), True)
+        >>> query.found_in("Anna's golden 東京タワー")
         ('anna', '東京')
         """
         held = _spaced(text)
@@ -93,7 +107,8 @@ class TextMatch:
             scores: (P,) float32, S; −∞ for photos that must not be found.
 
         Returns:
-            (P,) float32; −∞ too for photos without a match, if content says nothing about the query.
+            (P,) float32; −∞ too for photos without a match, if content says nothing about the
+            query.
 
         >>> match = TextMatch(np.array([1]), np.array([2.0], np.float32), True)
         >>> match.lifted(np.array([5, 1, -np.inf], np.float32))
@@ -119,7 +134,8 @@ class Texts:
         self._photos = photos
         self._positions = np.array([position for position, _ in found], np.int64)
         self._ends = np.cumsum([len(text) + 1 for _, text in found], dtype=np.int64)
-        self._joined = "".join(f"{text}\n" for _, text in found)  # no word has a line's end, so none goes beyond one
+        # No word has a line's end, so none goes beyond one
+        self._joined = "".join(f"{text}\n" for _, text in found)
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -130,12 +146,16 @@ class Texts:
         if query is None or not any(map(len, rows)):
             return None
         r, s = np.zeros(len(self)), np.zeros(len(self))
-        for at, (rarity, share) in zip(rows, word_weights(query, map(len, rows), len(self), self._photos), strict=True):
+        for at, (rarity, share) in zip(
+            rows, word_weights(query, map(len, rows), len(self), self._photos), strict=True
+        ):
             r[at] += rarity
             s[at] += share
         lifts = _NAMES * r + s**2
         matching = np.flatnonzero(lifts)
-        return TextMatch(self._positions[matching], lifts[matching].astype(np.float32), query.has_content)
+        return TextMatch(
+            self._positions[matching], lifts[matching].astype(np.float32), query.has_content
+        )
 
     def _rows(self, word: str) -> np.ndarray:
         """Which texts have a word, (n,) rising."""
@@ -147,7 +167,9 @@ class Texts:
         return np.array(rows, np.int64)
 
 
-def word_weights(query: TextQuery, having: Iterable[int], texts: int, photos: int) -> list[tuple[float, float]]:
+def word_weights(
+    query: TextQuery, having: Iterable[int], texts: int, photos: int
+) -> list[tuple[float, float]]:
     """What each word of a query adds to r and to s of a text that has it.
 
     Args:
@@ -155,7 +177,8 @@ def word_weights(query: TextQuery, having: Iterable[int], texts: int, photos: in
         texts, photos: T and P.
 
     >>> anna = TextQuery(("anna", "beach"), frozenset({"anna"}), True)
-    >>> [(round(r, 2), round(s, 2)) for r, s in word_weights(anna, [1, 3], 9, 9)]  # 1.90 and 1.05 of 2.95
+    >>> found = word_weights(anna, [1, 3], 9, 9)
+    >>> [(round(r, 2), round(s, 2)) for r, s in found]  # 1.90 and 1.05 of 2.95
     [(1.0, 0.64), (0.0, 0.36)]
     """
     counts = list(having)
@@ -187,7 +210,10 @@ def _spaced(text: str) -> str:
 
 
 def _pattern(word: str) -> str:
-    """What a text that has a word holds: the whole word, or where no spaces are written, the word in any place."""
+    """What a text that has a word holds: the whole word.
+
+    Where no spaces are written, the word in any place.
+    """
     return word if _is_unspaced(word) else f" {word} "
 
 
@@ -197,15 +223,20 @@ def _is_unspaced(word: str) -> bool:
 
 
 def keys_of_text(text: str) -> set[str]:
-    """What a server that compares whole keys finds a text by: its words; where no spaces are written, also letters and
-    pairs of letters."""
+    """What a server that compares whole keys finds a text by: its words.
+
+    Where no spaces are written, also letters and pairs of letters.
+    """
     words = set(tokenise(text))
     unspaced = filter(_is_unspaced, words)
     return words.union(part for word in unspaced for part in (*word, *_pairs(word)))
 
 
 def keys_of_word(word: str) -> list[str]:
-    """The keys that a text with a word has. Where no spaces are written, it may have all of them and not the word."""
+    """The keys that a text with a word has.
+
+    Where no spaces are written, it may have all of them and not the word.
+    """
     return (_pairs(word) or [word]) if _is_unspaced(word) else [word]
 
 

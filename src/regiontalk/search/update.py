@@ -1,12 +1,13 @@
 """Bringing an index up to date with files: new, changed, moved, copied and deleted ones.
 
-A photo is its content. A file whose size and time did not change is taken as unchanged without reading it; any other is
-read, and one whose content the index knows, under whatever path, need not be looked at again. A photo's text goes with
-it when it is moved or copied, and stays with the file when its content changes, until another text is given.
+A photo is its content. A file whose size and time did not change is taken as unchanged without
+reading it; any other is read, and one whose content the index knows, under whatever path, need not
+be looked at again. A photo's text goes with it when it is moved or copied, and stays with the file
+when its content changes, until another text is given.
 
-Each file is read once, a huge one twice, and all that is stored of it is about the same bytes. Otherwise a file that is
-written over meanwhile would leave the regions of one photo under the checksum of another, and a copy of the other would
-get them.
+Each file is read once, a huge one twice, and all that is stored of it is about the same bytes.
+Otherwise a file that is written over meanwhile would leave the regions of one photo under the
+checksum of another, and a copy of the other would get them.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ GROUP = 256
 """Files between commits: what is lost at most when the process is killed."""
 
 MOST_IN_MEMORY = 1 << 28
-"""Bytes. A larger file is read a piece at a time, opened, and read once more to see that it is still the same."""
+"""Bytes. A larger file is read a piece at a time, opened, and read once more to see that it is
+still the same."""
 
 _CHECK = "Check the file."
 
@@ -58,10 +60,12 @@ def read_file(path: str) -> tuple[FileRead, bytes | None]:
     """Reads a photo's file.
 
     Returns:
-        What was read, and its bytes; None if they are more than `MOST_IN_MEMORY`, of which only a piece at a time was.
+        What was read, and its bytes; None if they are more than `MOST_IN_MEMORY`, of which only a
+        piece at a time was.
 
     Raises:
-        PhotoError: if it is no regular file of at most `MAX_FILE_BYTES`, cannot be read, or changes meanwhile.
+        PhotoError: if it is no regular file of at most `MAX_FILE_BYTES`, cannot be read, or changes
+            meanwhile.
     """
     with open_regular(path, MAX_FILE_BYTES, PhotoError, advice=_CHECK) as stream:
         if os.fstat(stream.fileno()).st_size > MOST_IN_MEMORY:
@@ -70,7 +74,9 @@ def read_file(path: str) -> tuple[FileRead, bytes | None]:
     return FileRead(path, hashlib.sha256(content).digest(), _state(status)), content
 
 
-def open_read(read: FileRead, content: bytes | None, side: int, max_pixels: int | None = None) -> tuple[Entry, Photo]:
+def open_read(
+    read: FileRead, content: bytes | None, side: int, max_pixels: int | None = None
+) -> tuple[Entry, Photo]:
     """The photo in a file that was read.
 
     Args:
@@ -79,11 +85,13 @@ def open_read(read: FileRead, content: bytes | None, side: int, max_pixels: int 
         max_pixels: see `open_photo`.
 
     Raises:
-        PhotoError: if it is no photo, see `open_photo`, or the file, whose bytes are not in memory, is another by now;
-            it names the file.
+        PhotoError: if it is no photo, see `open_photo`, or the file, whose bytes are not in memory,
+            is another by now; it names the file.
     """
     try:
-        photo = open_photo(read.path if content is None else content, max_pixels=max_pixels, min_side=side)
+        photo = open_photo(
+            read.path if content is None else content, max_pixels=max_pixels, min_side=side
+        )
     except PhotoError as error:
         raise PhotoError(str(error).replace("<bytes>", escaped(read.path), 1)) from None
     taken = date_taken(read.path if content is None else BytesIO(content))
@@ -108,9 +116,10 @@ def _state(status: os.stat_result) -> FileState:
 
 
 def was_removed(path: str) -> bool:
-    """Whether a file was removed or renamed: its folder is there, can be read and holds something, but not this file.
+    """Whether a file was removed or renamed.
 
-    Of a disk that is not connected there is no folder, or the empty one that it is connected to: then nobody knows.
+    Its folder is there, can be read and holds something, but not this file. Of a disk that is not
+    connected there is no folder, or the empty one that it is connected to: then nobody knows.
     """
     try:
         with os.scandir(os.path.dirname(path)) as inside:
@@ -123,7 +132,8 @@ def was_removed(path: str) -> bool:
 class Tally:
     """What became of the files: how many of each kind.
 
-    `failed` counts those that are no usable photo, `captioned` photos that got another text than they had.
+    `failed` counts those that are no usable photo, `captioned` photos that got another text than
+    they had.
     """
 
     added: int = 0
@@ -156,16 +166,22 @@ class Update:
         self._writer, self._texts = writer, texts or {}
         self._by_path: dict[str, Location] = {}
         self._by_content: dict[bytes, dict[str, None]] = {}  # sha256 -> paths, in order
-        self._sources: dict[bytes, Location] = {}  # sha256 -> where its regions are, even if the photo was dropped
+        # sha256 -> where its regions are, even if the photo was dropped
+        self._sources: dict[bytes, Location] = {}
         self._pending: dict[str, Columns] = {}
         self._dropped: list[Location] = []
         records = writer.manifest.segments
-        index = Index(writer.folder, writer.manifest, [writer.columns((each.file, 0)) for each in records])
+        index = Index(
+            writer.folder, writer.manifest, [writer.columns((each.file, 0)) for each in records]
+        )
         for path, sha256, location in locations(index):
             self._know(path, sha256, location)
 
     def changed(self, files: Iterable[Path]) -> list[Path]:
-        """The absolute paths, each once, of files that are new, or of another size or time. Reads no file."""
+        """The absolute paths, each once, of files that are new, or of another size or time.
+
+        Reads no file.
+        """
         changed: dict[Path, None] = {}
         for path in dict.fromkeys(os.path.abspath(file) for file in files):
             state = file_state(path)
@@ -176,7 +192,10 @@ class Update:
         return list(changed)
 
     def knows(self, read: FileRead) -> bool:
-        """Whether the index knows a file's content, under whatever path; if not, the file must be looked at."""
+        """Whether the index knows a file's content, under whatever path.
+
+        If not, the file must be looked at.
+        """
         return read.sha256 in self._sources
 
     def take_known(self, read: FileRead) -> None:
@@ -187,7 +206,8 @@ class Update:
         """
         known = self._by_content.get(read.sha256, {})
         gone = [each for each in known if was_removed(each)]
-        owner = read.path if read.path in known else next(iter(gone), None)  # copies may have texts of their own
+        # Copies may have texts of their own
+        owner = read.path if read.path in known else next(iter(gone), None)
         before = self._text(owner) if owner else ""
         if read.path in known:
             self.tally.unchanged += 1
@@ -204,7 +224,9 @@ class Update:
 
     def add(self, entry: Entry, regions: Regions) -> None:
         """A file whose content the index does not know, and what was found in it."""
-        entry = self._with_text(entry, self._text(entry.path) if entry.path in self._by_path else "")
+        entry = self._with_text(
+            entry, self._text(entry.path) if entry.path in self._by_path else ""
+        )
         if self._forget(entry.path):
             self.tally.changed += 1
         else:
@@ -212,7 +234,7 @@ class Update:
         self._pending[entry.path] = columns_of(entry, regions, self._writer.manifest.storage)
 
     def put_texts(self) -> None:
-        """Gives their texts to all photos of the index that do not have them yet, a commit for each `GROUP`."""
+        """Gives their texts to the index's photos that do not have them yet, `GROUP` a commit."""
         for path in self._texts:
             if path not in self._by_path or self._text(path) == self._texts[path]:
                 continue
@@ -228,7 +250,8 @@ class Update:
         """A file whose content the index does not know, and that is no usable photo.
 
         Returns:
-            Whether the index held an earlier photo at this path; it is dropped, for the file is another now.
+            Whether the index held an earlier photo at this path; it is dropped, for the file is
+            another now.
         """
         self.tally.failed += 1
         return self._forget(read.path)
@@ -240,12 +263,16 @@ class Update:
             Those that were removed, see `was_removed`; and those that may only be out of reach.
         """
         roots = tuple(os.path.join(os.path.abspath(folder), "") for folder in folders)
-        missing = [path for path in self._by_path if path.startswith(roots) and not os.path.lexists(path)]
+        missing = [
+            path for path in self._by_path if path.startswith(roots) and not os.path.lexists(path)
+        ]
         removed = {path for path in missing if was_removed(path)}
-        return [path for path in missing if path in removed], [path for path in missing if path not in removed]
+        return [path for path in missing if path in removed], [
+            path for path in missing if path not in removed
+        ]
 
     def named(self, names: Iterable[str]) -> dict[str, list[str]]:
-        """For each name the paths of the index that it names: that file, or everything below that folder.
+        """For each name the paths of the index that it names: that file, or all below that folder.
 
         If it names none as it is written, then those that differ only in how letters are composed.
         """

@@ -1,6 +1,7 @@
 """Writing an index: photos are added and dropped, and each commit is whole or not there at all.
 
-One writes at a time: a lock keeps others out that the system takes back when its holder ends, however it ends.
+One writes at a time: a lock keeps others out that the system takes back when its holder ends,
+however it ends.
 """
 
 from __future__ import annotations
@@ -46,13 +47,15 @@ MOST_PHOTOS = 16_384
 """Segments are merged up to this size: with 20 regions and h = 512, 0.67 GB of float32."""
 
 Location = tuple[str, int]
-"""A photo's place: the name of its segment's file, and its number there. Holds until the next `merge`."""
+"""A photo's place: the name of its segment's file, and its number there. Holds until the next
+`merge`."""
 
 
 class IndexWriter:
-    """The one writer of an index. Segments that are written never change; a commit lists new ones and dropped photos.
+    """The one writer of an index.
 
-    Use it in a `with` statement, which takes and returns the lock.
+    Segments that are written never change; a commit lists new ones and dropped photos. Use it in a
+    `with` statement, which takes and returns the lock.
 
     Args:
         folder: the index's; it is made if it is not there.
@@ -79,15 +82,16 @@ class IndexWriter:
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
-        """Takes the lock, makes the index if there is none, and clears away what a killed writer left.
+        """Takes the lock, makes the index if there is none, and clears what a killed writer left.
 
         Raises:
-            DataError: if the folder holds something else, or an index of another pack, version or storage, or another
-                process writes to it.
+            DataError: if the folder holds something else, or an index of another pack, version or
+                storage, or another process writes to it.
             OSError: if the folder cannot be written.
         """
         if self._pack is None or (self.folder / MANIFEST_FILE).exists():
-            read_manifest(self.folder)  # complains before the lock's file is made in a folder that is not ours
+            # Complains before the lock's file is made in a folder that is not ours
+            read_manifest(self.folder)
         else:
             require_empty(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -99,7 +103,10 @@ class IndexWriter:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._opened.clear()
         self._exit.close()
@@ -155,9 +162,9 @@ class IndexWriter:
     def merge(self) -> None:
         """Joins small segments into larger ones and leaves dropped photos behind. Locations change.
 
-        Neighbours are joined where the earlier one has less than twice the photos of those after it, so that a photo is
-        copied about as often as the number of photos can be halved, however they came. Each group is a commit of its
-        own.
+        Neighbours are joined where the earlier one has less than twice the photos of those after
+        it, so that a photo is copied about as often as the number of photos can be halved, however
+        they came. Each group is a commit of its own.
 
         Raises:
             DataError: if a segment to be joined is damaged; the groups before it are joined.
@@ -165,7 +172,10 @@ class IndexWriter:
         """
         for group in _groups(self.manifest.segments, self._most_photos):
             place = self.manifest.segments.index(group[0])
-            before, after = self.manifest.segments[:place], self.manifest.segments[place + len(group) :]
+            before, after = (
+                self.manifest.segments[:place],
+                self.manifest.segments[place + len(group) :],
+            )
             parts = [part for record in group for part in self._kept_parts(record)]
             with self._writing():
                 new = (self._write(parts),) if parts else ()
@@ -181,7 +191,10 @@ class IndexWriter:
     def _kept_parts(self, record: SegmentRecord) -> list[Part]:
         """The runs of photos of a segment that count."""
         kept = np.setdiff1d(np.arange(record.photos), record.dropped)
-        runs = [[int(p) for _, p in run] for _, run in groupby(enumerate(kept), key=lambda pair: pair[1] - pair[0])]
+        runs = [
+            [int(p) for _, p in run]
+            for _, run in groupby(enumerate(kept), key=lambda pair: pair[1] - pair[0])
+        ]
         return [(self.columns((record.file, run[0])), slice(run[0], run[-1] + 1)) for run in runs]
 
     def _write(self, parts: Sequence[Part]) -> SegmentRecord:
@@ -204,7 +217,10 @@ class IndexWriter:
             yield
         except OSError as error:
             kept = self.manifest.photos if hasattr(self, "manifest") else 0
-            text = f"cannot be written ({error.strerror}); the index keeps its {kept} photos. Make room and go on"
+            text = (
+                f"cannot be written ({error.strerror}); the index keeps its {kept} photos. "
+                "Make room and go on"
+            )
             raise OSError(error.errno, text, str(self.folder)) from error
 
 
@@ -213,21 +229,29 @@ def locations(index: Index) -> Iterator[tuple[str, bytes, Location]]:
     for segment in index.segments:
         paths = segment.columns.all_paths()
         for place in np.flatnonzero(segment.kept):
-            yield paths[place], segment.columns.sha256[place].tobytes(), (segment.record.file, int(place))
+            yield (
+                paths[place],
+                segment.columns.sha256[place].tobytes(),
+                (segment.record.file, int(place)),
+            )
 
 
-def _without(segments: Sequence[SegmentRecord], dropped: Sequence[Location]) -> tuple[SegmentRecord, ...]:
+def _without(
+    segments: Sequence[SegmentRecord], dropped: Sequence[Location]
+) -> tuple[SegmentRecord, ...]:
     by_file: dict[str, set[int]] = {}
     for file, photo in dropped:
         by_file.setdefault(file, set()).add(photo)
     return tuple(
-        replace(each, dropped=tuple(sorted({*each.dropped, *by_file[each.file]}))) if each.file in by_file else each
+        replace(each, dropped=tuple(sorted({*each.dropped, *by_file[each.file]})))
+        if each.file in by_file
+        else each
         for each in segments
     )
 
 
 def _groups(segments: Sequence[SegmentRecord], most: int) -> list[list[SegmentRecord]]:
-    """Neighbours to join, and single segments that are mostly dropped, from the last to the first."""
+    """Neighbours to join, and single segments that are mostly dropped, from last to first."""
     groups: list[list[SegmentRecord]] = []
     for record in reversed(segments):
         total = sum(each.kept for each in groups[-1]) if groups else 0
@@ -239,7 +263,9 @@ def _groups(segments: Sequence[SegmentRecord], most: int) -> list[list[SegmentRe
 
 
 def require_empty(folder: Path) -> None:
-    """A new index may only begin where nothing else is, or where a writer was killed before its first commit.
+    """A new index may only begin where nothing else is.
+
+    Or where a writer was killed before its first commit.
 
     Raises:
         DataError: if there is something else.
@@ -249,15 +275,20 @@ def require_empty(folder: Path) -> None:
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
     others = sorted(name for name in names if name != LOCK_FILE and not is_unfinished(name))
     if others:
-        raise DataError(f"{folder}: holds {others[0]!r} and is no index. Name a folder that is empty or not there.")
+        raise DataError(
+            f"{folder}: holds {others[0]!r} and is no index. "
+            "Name a folder that is empty or not there."
+        )
 
 
 # The lock
 
 
 class WriterLock:
-    """Holds an index for writing. The file stays behind and says who held it last; alone it locks nothing, so one that
-    a killed process left is no obstacle.
+    """Holds an index for writing.
+
+    The file stays behind and says who held it last; alone it locks nothing, so one that a killed
+    process left is no obstacle.
 
     Args:
         folder: the index's, which must exist.
@@ -271,8 +302,8 @@ class WriterLock:
         """Takes the lock.
 
         Raises:
-            DataError: if another process holds it, the file system has no locks, or the lock's file is something else:
-                a link, a pipe, or a file that no writer of an index wrote.
+            DataError: if another process holds it, the file system has no locks, or the lock's file
+                is something else: a link, a pipe, or a file that no writer of an index wrote.
             OSError: if the folder cannot be written.
         """
         stream = self._open()
@@ -293,7 +324,10 @@ class WriterLock:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._stream is not None:
             with suppress(OSError):
@@ -308,7 +342,10 @@ class WriterLock:
             return open_to_change(self._file, _MAX_LOCK_BYTES)
 
     def _holder(self, stream: BinaryIO) -> str:
-        """Who wrote last into the lock's file; it is overwritten only if that was a writer of an index."""
+        """Who wrote last into the lock's file.
+
+        It is overwritten only if that was a writer of an index.
+        """
         text = stream.read(_MAX_LOCK_BYTES)
         if text and not _HOLDER.fullmatch(text):
             found = "expected the lock of an index, found something else"
@@ -316,12 +353,15 @@ class WriterLock:
         return text.decode("utf-8", "replace").strip()
 
     def _refusal(self, holder: str, error: OSError) -> DataError:
-        """What a lock that cannot be taken means: systems say by EAGAIN or EACCES that another process holds it."""
+        """What a lock that cannot be taken means.
+
+        Systems say by EAGAIN or EACCES that another process holds it.
+        """
         folder = self._file.parent
         if not isinstance(error, BlockingIOError | PermissionError):
             return DataError(
-                f"{folder}: cannot be locked for writing ({error.strerror}); its file system seems not to support it. "
-                "Put the index on another disk; nothing was changed."
+                f"{folder}: cannot be locked for writing ({error.strerror}); its file system seems "
+                "not to support it. Put the index on another disk; nothing was changed."
             )
         return DataError(
             f"{folder}: another process is writing to this index ({holder or 'unknown'}). "

@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Captioned:
-    """A dataset's photos: its name, their captions as sentences, and where their regions' features come from."""
+    """A dataset's photos.
+
+    Its name, their captions as sentences, and where their regions' features come from.
+    """
 
     name: str
     sentences: Sentences
@@ -95,18 +98,24 @@ def read_alignment_data(config: AlignmentConfig, device: str) -> AlignmentData:
         dev=tuple(captioned(each, caption_words(each)) for each in dev),
         train_files=[file for each in train for file in each.files],
         labels=labels,
-        named_store=None if labels is None or config.vision_learning_rate else named_store(config, labels),
+        named_store=None
+        if labels is None or config.vision_learning_rate
+        else named_store(config, labels),
     )
 
 
-def feature_source(config: AlignmentConfig, dataset: Dataset, vision: VisionNet, device: str) -> FeatureSource:
+def feature_source(
+    config: AlignmentConfig, dataset: Dataset, vision: VisionNet, device: str
+) -> FeatureSource:
     """Where the features of a dataset's regions come from."""
     folder = config.regions / dataset.name / dataset.split
     graph, settings = read_graph(config.vision), read_settings(config.vision)
     store = store_regions(graph, settings, dataset, folder, config.max_pixels)
     if not config.vision_learning_rate:
         count = config.views if dataset.split == "train" else 0
-        stored = store_views(graph, settings, dataset, store, folder.parent, count, config.max_pixels)
+        stored = store_views(
+            graph, settings, dataset, store, folder.parent, count, config.max_pixels
+        )
         return CachedFeatures(store, device, stored)
     views = Views(config.smallest_view, config.jitter)
     return LiveFeatures(vision, store, dataset.files, device, views, config.max_pixels)
@@ -115,4 +124,6 @@ def feature_source(config: AlignmentConfig, dataset: Dataset, vision: VisionNet,
 def named_store(config: AlignmentConfig, labels: BoxLabels) -> RegionStore:
     """The features of boxes that have names."""
     graph, settings = read_graph(config.vision), read_settings(config.vision)
-    return store_boxes(graph, settings, labels.photos, labels.boxes, config.regions / "named", config.max_pixels)
+    return store_boxes(
+        graph, settings, labels.photos, labels.boxes, config.regions / "named", config.max_pixels
+    )

@@ -1,7 +1,8 @@
-"""The words network: a bidirectional recurrence over a sentence (Eq. 2 to 6), and the regions' projection (Eq. 1); what
-they begin with from files of word vectors (word2vec, GloVe: a word and its numbers on a line), and a finished run's.
+"""The words network: a bidirectional recurrence over a sentence (Eq. 2 to 6).
 
-Axis names: B sentences, T words (padded), d word vector, H hidden, h shared space, V vocabulary.
+And the regions' projection (Eq. 1); what they begin with from files of word vectors (word2vec,
+GloVe: a word and its numbers on a line), and a finished run's. Axis names: B sentences, T words
+(padded), d word vector, H hidden, h shared space, V vocabulary.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class WordsNet(nn.Module):
     """Bidirectional recurrent words network. Row vectors: `x @ W + b`.
 
     - `rnn`: Eq. 2 to 6 with f = ReLU.
-    - `gru`: two gated recurrences over the word vectors instead of Eq. 3 to 5 (Cho et al., 2014; gates r, z, n side by
-      side), and Eq. 6 without f: s_t = W_d (hf_t + hb_t) + b_d.
+    - `gru`: two gated recurrences over the word vectors instead of Eq. 3 to 5 (Cho et al., 2014;
+      gates r, z, n side by side), and Eq. 6 without f: s_t = W_d (hf_t + hb_t) + b_d.
 
     Args:
         vocabulary: V, its length.
@@ -38,8 +39,9 @@ class WordsNet(nn.Module):
         dim: h.
         dropout: on word vectors and on the summed directions, nowhere in the recurrence.
         cell: "rnn" or "gru".
-        outside: G, dimensions of word vectors from elsewhere; 0 for none. With them a word's vector is what captions
-            teach of it plus W_g times its vector from elsewhere, so that words which no caption holds have a place too.
+        outside: G, dimensions of word vectors from elsewhere; 0 for none. With them a word's vector
+            is what captions teach of it plus W_g times its vector from elsewhere, so that words
+            which no caption holds have a place too.
     """
 
     vectors: Tensor
@@ -73,9 +75,14 @@ class WordsNet(nn.Module):
         self.W_d, self.b_d = dense(hidden, dim)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Word ids (B, T) and mask (B, T), True on words, padding last → s_t (B, T, h); zero on padding."""
+        """Word ids (B, T) and mask (B, T), True on words, padding last → s_t (B, T, h).
+
+        Zero on padding.
+        """
         words = F.dropout(self.look_up(ids), self.dropout, self.training)  # (B, T, d), Eq. 2
-        forward, backward = self.recur(words, mask) if self.cell == "rnn" else self.recur_gated(words, mask)
+        forward, backward = (
+            self.recur(words, mask) if self.cell == "rnn" else self.recur_gated(words, mask)
+        )
         summed = F.dropout(forward + backward, self.dropout, self.training)
         s = summed @ self.W_d + self.b_d
         return (F.relu(s) if self.cell == "rnn" else s) * mask[..., None]  # Eq. 6
@@ -86,7 +93,8 @@ class WordsNet(nn.Module):
         if not self.places:
             return learnt
         vectors = F.embedding(ids, self.vectors)
-        if self.training and self.forget:  # as if no caption had taught them: W_g learns to place words by itself
+        # As if no caption had taught them: W_g learns to place words by itself
+        if self.training and self.forget:
             known = vectors.any(-1, keepdim=True)
             learnt = learnt * (torch.rand_like(learnt[..., :1]) >= self.forget * known)
         return learnt + vectors @ self.W_g
@@ -101,12 +109,15 @@ class WordsNet(nn.Module):
         return self.embedding + self.vectors @ self.W_g if self.places else self.embedding
 
     def cut_recurrence(self) -> None:
-        """Fix W_f and W_b at zero: s_t depends on word t alone (the paper's comparison with single words)."""
+        """Fix W_f and W_b at zero: s_t depends on word t alone (the paper's single words)."""
         for weight in (self.W_f, self.W_b):
             nn.init.zeros_(weight).requires_grad_(False)
 
     def recur(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Eq. 3 to 5. The hidden state is zero on padding, so the backward direction begins at the last word."""
+        """Eq. 3 to 5.
+
+        The hidden state is zero on padding, so the backward direction begins at the last word.
+        """
         e = F.relu(words @ self.W_e + self.b_e)  # (B, T, H), Eq. 3
         keep = mask[..., None].to(e.dtype)
         hf = hb = e.new_zeros(e.shape[0], e.shape[2])
@@ -121,15 +132,23 @@ class WordsNet(nn.Module):
 
     def recur_gated(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The hidden states (B, T, H) of both gated recurrences; zero on padding."""
-        packed = pack_padded_sequence(words, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(
+            words, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False
+        )
         ahead = (self.W_xf.T, self.W_f.T, self.b_xf, self.b_f)
         back = (self.W_xb.T, self.W_b.T, self.b_xb, self.b_b)
         weights = [each.contiguous() for each in (*ahead, *back)]
-        # Packed, so that the backward direction begins at each sentence's last word and not in its padding.
+        # Packed, so that the backward direction begins at each sentence's last word and not in its
+        # padding.
         h_0 = packed.data.new_zeros(2, len(words), self.W_f.shape[0])
-        with torch.autocast("cuda", enabled=False):  # which would take float16 there, whatever it was asked for
-            states, _ = torch.gru(packed.data, packed.batch_sizes, h_0, weights, True, 1, 0.0, self.training, True)
-        both, _ = pad_packed_sequence(packed._replace(data=states), batch_first=True, total_length=words.shape[1])
+        # Which would take float16 there, whatever it was asked for
+        with torch.autocast("cuda", enabled=False):
+            states, _ = torch.gru(
+                packed.data, packed.batch_sizes, h_0, weights, True, 1, 0.0, self.training, True
+            )
+        both, _ = pad_packed_sequence(
+            packed._replace(data=states), batch_first=True, total_length=words.shape[1]
+        )
         forward, backward = both.chunk(2, -1)
         return forward, backward
 
@@ -137,8 +156,8 @@ class WordsNet(nn.Module):
 class AlignmentNet(nn.Module):
     """Projections of regions (Eq. 1) and words (Eq. 2 to 6) into the shared space.
 
-    The visual features are standardised by fixed means and deviations before W_m; export folds both into W_m and b_m,
-    so that Eq. 1 stays what it is.
+    The visual features are standardised by fixed means and deviations before W_m; export folds both
+    into W_m and b_m, so that Eq. 1 stays what it is.
 
     Args:
         words: the words network.
@@ -154,7 +173,8 @@ class AlignmentNet(nn.Module):
         super().__init__()
         self.words, self.dropout = words, dropout
         self.W_m, self.b_m = dense(feature_dim, dim)
-        self.log_scale = nn.Parameter(torch.zeros(()))  # of scores inside a softmax loss; ranks do not depend on it
+        # Of scores inside a softmax loss; ranks do not depend on it
+        self.log_scale = nn.Parameter(torch.zeros(()))
         self.register_buffer("mean", torch.zeros(feature_dim))
         self.register_buffer("deviation", torch.ones(feature_dim))
 
@@ -194,7 +214,9 @@ def recurrent(hidden: int, gain: float = 0.5) -> tuple[nn.Parameter, nn.Paramete
     return weight, nn.Parameter(torch.zeros(hidden))
 
 
-def gates(one: Callable[[], tuple[nn.Parameter, nn.Parameter]]) -> tuple[nn.Parameter, nn.Parameter]:
+def gates(
+    one: Callable[[], tuple[nn.Parameter, nn.Parameter]],
+) -> tuple[nn.Parameter, nn.Parameter]:
     """Weights and biases of three gates side by side, each as `one` makes it."""
     weights, biases = zip(*(one() for _ in range(3)), strict=True)
     return nn.Parameter(torch.cat(weights, 1).detach()), nn.Parameter(torch.cat(biases).detach())
@@ -206,16 +228,23 @@ def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
     Raises:
         TrainingError: if the run is not finished, or a file of it is damaged.
     """
-    tensors, vocabulary = read_finished(run, WEIGHTS), read_finished_json(run, VOCABULARY, Vocabulary.from_json)
-    (size, embedding), (hidden, _) = (tensors[f"words.{name}"].shape for name in ("embedding", "W_d"))
+    tensors, vocabulary = (
+        read_finished(run, WEIGHTS),
+        read_finished_json(run, VOCABULARY, Vocabulary.from_json),
+    )
+    (size, embedding), (hidden, _) = (
+        tensors[f"words.{name}"].shape for name in ("embedding", "W_d")
+    )
     if size != len(vocabulary):
         raise TrainingError(
-            f"{run}: {WEIGHTS} is of a vocabulary of {size} words, {VOCABULARY} lists {len(vocabulary)}; "
-            "give that run's command again"
+            f"{run}: {WEIGHTS} is of a vocabulary of {size} words, {VOCABULARY} lists "
+            f"{len(vocabulary)}; give that run's command again"
         )
     feature_dim, dim = tensors["W_m"].shape
     outside = tensors["words.W_g"].shape[0] if "words.W_g" in tensors else 0
-    words = WordsNet(size, embedding, hidden, dim, 0.0, "gru" if "words.W_xf" in tensors else "rnn", outside)
+    words = WordsNet(
+        size, embedding, hidden, dim, 0.0, "gru" if "words.W_xf" in tensors else "rnn", outside
+    )
     net = AlignmentNet(words, feature_dim, dim, 0.0)
     net.load_state_dict(tensors)
     return vocabulary, net.eval()
@@ -225,7 +254,8 @@ def vectors_of(file: Path, vocabulary: Vocabulary) -> np.ndarray:
     """The vectors of a vocabulary's words, each of length 1; zero for words without.  # (V, G)
 
     Raises:
-        DataError: if the file cannot be read, its lines differ in length, or it has none of the words.
+        DataError: if the file cannot be read, its lines differ in length, or it has none of the
+            words.
     """
     found = known_vectors(file, vocabulary)
     table = np.zeros((len(vocabulary), len(next(iter(found.values())))), np.float32)
@@ -237,24 +267,28 @@ def vectors_of(file: Path, vocabulary: Vocabulary) -> np.ndarray:
 def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> int:
     """Copy the vectors of known words into `embedding` (V, d), in place.
 
-    Vectors are scaled together so that their mean length equals that of the random ones they replace.
+    Vectors are scaled together so that their mean length equals that of the random ones they
+    replace.
 
     Returns:
         How many words of the vocabulary were found.
 
     Raises:
-        DataError: if the file cannot be read, a line's number of values is not d, or no word is found.
+        DataError: if the file cannot be read, a line's number of values is not d, or no word is
+            found.
     """
     found = known_vectors(file, vocabulary, embedding.shape[1])
     vectors = np.stack(list(found.values()))
-    scale = float(embedding.norm(dim=1).mean()) / max(float(np.linalg.norm(vectors, axis=1).mean()), 1e-9)
+    scale = float(embedding.norm(dim=1).mean()) / max(
+        float(np.linalg.norm(vectors, axis=1).mean()), 1e-9
+    )
     with torch.no_grad():
         embedding[list(found)] = torch.from_numpy(vectors * np.float32(scale)).to(embedding)
     return len(found)
 
 
 def first_vectors(file: Path, vocabulary: Vocabulary, count: int) -> dict[str, np.ndarray]:
-    """The first words of a file that a vocabulary lacks, with their vectors as `vectors_of` has them.
+    """The first words of a file that a vocabulary lacks, with vectors as `vectors_of` has them.
 
     Raises:
         DataError: if the file cannot be read, its lines differ in length, or it has no such word.
@@ -267,13 +301,17 @@ def first_vectors(file: Path, vocabulary: Vocabulary, count: int) -> dict[str, n
 
 
 def known_vectors(file: Path, vocabulary: Vocabulary, length: int = 0) -> dict[int, np.ndarray]:
-    """The vectors of a vocabulary's words by their ids; `length` and errors as in `read_vectors`."""
+    """The vectors of a vocabulary's words by their ids.
+
+    `length` and errors as in `read_vectors`.
+    """
     special = len(vocabulary) - len(vocabulary.words)
     rows = {word: row for row, word in enumerate(vocabulary.words, start=special)}
     found = {rows[word]: vector for word, vector in read_vectors(file, rows.__contains__, length)}
     if not found:
         raise DataError(
-            f"{file}: none of the vocabulary's {len(rows)} words is in it; is it a text file of word vectors?"
+            f"{file}: none of the vocabulary's {len(rows)} words is in it; "
+            "is it a text file of word vectors?"
         )
     return found
 
@@ -283,7 +321,9 @@ def unit(vector: np.ndarray) -> np.ndarray:
     return vector / np.float32(max(float(np.linalg.norm(vector)), 1e-9))
 
 
-def read_vectors(file: Path, wanted: Callable[[str], bool], length: int = 0) -> Iterator[tuple[str, np.ndarray]]:
+def read_vectors(
+    file: Path, wanted: Callable[[str], bool], length: int = 0
+) -> Iterator[tuple[str, np.ndarray]]:
     """The words of a file that are wanted, in its order, each with its vector.
 
     Args:
@@ -309,7 +349,9 @@ def open_text(file: Path) -> TextIO:
     try:
         return file.open(encoding="utf-8", errors="replace")
     except OSError as error:
-        raise DataError(f"{file}: cannot be read ({error.strerror}); `word_vectors` must name a text file") from error
+        raise DataError(
+            f"{file}: cannot be read ({error.strerror}); `word_vectors` must name a text file"
+        ) from error
 
 
 def parse_vector(values: list[str], length: int, where: str) -> np.ndarray:
@@ -318,5 +360,8 @@ def parse_vector(values: list[str], length: int, where: str) -> np.ndarray:
     except ValueError as error:
         raise DataError(f"{where}: expected numbers after the word ({error})") from error
     if len(vector) != length or not np.isfinite(vector).all():
-        raise DataError(f"{where}: expected {length} finite numbers, found {len(vector)}; set `embedding` to match")
+        raise DataError(
+            f"{where}: expected {length} finite numbers, found {len(vector)}; "
+            "set `embedding` to match"
+        )
     return vector

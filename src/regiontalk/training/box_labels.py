@@ -35,7 +35,8 @@ WINDOWS = 12
 SMALLEST_VIEW = 0.5
 """Of a photo's sides: unlike a caption, a name holds for what is left of its box."""
 LARGEST_THING = 0.95
-"""Share of a photo: a larger box says what the photo is of, not where a thing is, and teaches no proposal."""
+"""Share of a photo: a larger box says what the photo is of, not where a thing is, and teaches no
+proposal."""
 SENTENCES = ("{}", "a {}", "the {}")
 """A name is read by itself or after an article, as chance has it."""
 
@@ -61,7 +62,10 @@ class BoxLabels:
 
     def some(self, rows: np.ndarray) -> BoxLabels:
         """Those photos only."""
-        photos, boxes = tuple(self.photos[row] for row in rows), tuple(self.boxes[row] for row in rows)
+        photos, boxes = (
+            tuple(self.photos[row] for row in rows),
+            tuple(self.boxes[row] for row in rows),
+        )
         return BoxLabels(self.file, photos, boxes, tuple(self.names[row] for row in rows))
 
     @cached_property
@@ -71,9 +75,10 @@ class BoxLabels:
 
 
 def read_box_labels(file: Path) -> BoxLabels:
-    """Read `boxes.jsonl`: a line a photo, {"file_name", "boxes": [{"box": [x1, y1, x2, y2], "names": [...]}]}.
+    """Read `boxes.jsonl`, a line a photo.
 
-    Boxes are in 0..1 of the photo's sides, file names relative to the file's folder.
+    {"file_name", "boxes": [{"box": [x1, y1, x2, y2], "names": [...]}]}. Boxes are in 0..1 of the
+    photo's sides, file names relative to the file's folder.
 
     Raises:
         DataError: if it cannot be read, a line is not such an object, or it has none.
@@ -88,7 +93,10 @@ def read_box_labels(file: Path) -> BoxLabels:
         except (TypeError, KeyError, ValueError) as error:
             raise DataError(f"{file}, line {number}: {LINE} expected ({error})") from error
         if not is_sound(found, said):
-            raise DataError(f"{file}, line {number}: {LINE} expected, boxes with an area in 0..1 and names in words")
+            raise DataError(
+                f"{file}, line {number}: {LINE} expected, "
+                "boxes with an area in 0..1 and names in words"
+            )
         photos.append(path)
         boxes.append(found)
         names.append(said)
@@ -102,8 +110,15 @@ LINE = '{"file_name", "boxes": [{"box": [x1, y1, x2, y2], "names": [...]}]}'
 
 def is_sound(boxes: np.ndarray, names: tuple[tuple[Any, ...], ...]) -> bool:
     """Whether boxes (n, 4) lie in 0..1 with an area, and names are texts."""
-    inside = np.isfinite(boxes).all() and (boxes >= 0).all() and (boxes <= 1).all() and (area(boxes) > 0).all()
-    return bool(inside) and all(isinstance(name, str) and name.strip() for box in names for name in box)
+    inside = (
+        np.isfinite(boxes).all()
+        and (boxes >= 0).all()
+        and (boxes <= 1).all()
+        and (area(boxes) > 0).all()
+    )
+    return bool(inside) and all(
+        isinstance(name, str) and name.strip() for box in names for name in box
+    )
 
 
 @dataclass(frozen=True)
@@ -145,12 +160,13 @@ class NamedFeatures:
 class NamedPhotos:
     """Endless batches of photos with the names of their boxes.
 
-    Rare names come more often than they occur: a name is drawn by the square root of the number of its photos, then one
-    of these. A batch is a function of the seed and the step alone.
+    Rare names come more often than they occur: a name is drawn by the square root of the number of
+    its photos, then one of these. A batch is a function of the seed and the step alone.
 
     Args:
         labels: the photos, their boxes and what these show.
-        names: for each label the words it is taught as, see `class_names`; other labels are left out.
+        names: for each label the words it is taught as, see `class_names`; other labels are left
+            out.
         photos: B at most; a photo that is drawn twice counts once.
         seed: of all chance.
         jitter: see `Views`.
@@ -176,7 +192,9 @@ class NamedPhotos:
             raise DataError(no_names(labels.file))
         rows = {words: row for row, words in enumerate(self.names)}
         row_of = {label: rows[words] for label, words in names.items()}
-        self.rows = [[[row_of[n] for n in box if n in row_of] for box in photo] for photo in labels.names]
+        self.rows = [
+            [[row_of[n] for n in box if n in row_of] for box in photo] for photo in labels.names
+        ]
         photos_of: list[list[int]] = [[] for _ in self.names]
         for photo, boxes in enumerate(self.rows):
             for row in {row for box in boxes for row in box}:
@@ -191,8 +209,12 @@ class NamedPhotos:
         rows, most = self.draw(rng), MOST_BOXES + WINDOWS
         pixels, regions, overlap, every = [], [], [], []
         for row in rows:
-            image = open_photo(self.source.photos[row], max_pixels=self.max_pixels, min_side=settings.size).image
-            seen, boxes, visible = see_view(image, self.source.boxes[row], settings.size, rng, self.views)
+            image = open_photo(
+                self.source.photos[row], max_pixels=self.max_pixels, min_side=settings.size
+            ).image
+            seen, boxes, visible = see_view(
+                image, self.source.boxes[row], settings.size, rng, self.views
+            )
             named = [names for names, stays in zip(self.rows[row], visible, strict=True) if stays]
             pixels.append(seen)
             regions.append(draw_regions(boxes[[bool(names) for names in named]], rng))
@@ -209,29 +231,35 @@ class NamedPhotos:
         return found
 
     def stored(self, step: int, store: RegionStore) -> NamedFeatures:
-        """Some photos' boxes as a store of them has them (`regiontalk.training.regions.store_boxes`)."""
+        """Some photos' boxes as a store has them (`regiontalk.training.regions.store_boxes`)."""
         rng = np.random.default_rng([self.seed, step, 3])
         rows = self.draw(rng)
         features, counts = store.features[rows].astype(np.float32), np.asarray(store.counts[rows])
         places = np.arange(features.shape[1])
-        mask = (places >= 1) & (places < counts[:, None])  # the whole photo, which comes first, has no name here
+        # The whole photo, which comes first, has no name here
+        mask = (places >= 1) & (places < counts[:, None])
         overlap = np.zeros((*mask.shape, len(self.names)), np.float32)
         for each, row, count in zip(overlap, rows, counts, strict=True):
             boxes = self.source.boxes[row][: count - 1]
-            each[1:count] = overlap_with_names(boxes, boxes, self.rows[row][: count - 1], len(self.names))
+            each[1:count] = overlap_with_names(
+                boxes, boxes, self.rows[row][: count - 1], len(self.names)
+            )
         return NamedFeatures(features, mask, overlap, SENTENCES[rng.integers(len(SENTENCES))])
 
 
 def class_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Words]:
-    """The name of each label that is frequent enough: its first synonym that the vocabulary knows, else its first.
+    """The name of each label that is frequent enough.
 
-    Two labels may be called alike (Pascal VOC's and COCO's names of one thing).
+    Its first synonym that the vocabulary knows, else its first. Two labels may be called alike
+    (Pascal VOC's and COCO's names of one thing).
     """
     called = Counter[Words]()
     for label, count in labels.counts.items():
         called[synonyms(label)[0]] += count
     frequent = sorted(label for label in labels.counts if called[synonyms(label)[0]] >= FEWEST)
-    return {label: (*known(synonyms(label), vocabulary), synonyms(label)[0])[0] for label in frequent}
+    return {
+        label: (*known(synonyms(label), vocabulary), synonyms(label)[0])[0] for label in frequent
+    }
 
 
 def learnt_vocabulary(
@@ -252,11 +280,12 @@ def named_texts(
     vocabulary: Vocabulary,
     described: Sequence[Sequence[Sequence[Words]]] = (),
 ) -> Snippets:
-    """Every named box as texts about its region: what captions say of it, or else its surest name, "a cat".
+    """Every named box as texts about its region: from captions, or else its surest name, "a cat".
 
     Args:
         store: the features of the boxes, see `store_boxes`.
-        described: for each box of each photo the phrases that captions have for it; none for names alone.
+        described: for each box of each photo the phrases that captions have for it; none for names
+            alone.
 
     Raises:
         DataError: if there is no name to learn.
@@ -293,29 +322,46 @@ def sayable_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Wo
 
 
 def no_names(file: Path) -> str:
-    return f"{file}: no name of {FEWEST} boxes has words that the vocabulary knows; there are no names to learn"
+    return (
+        f"{file}: no name of {FEWEST} boxes has words that the vocabulary knows; "
+        "there are no names to learn"
+    )
 
 
 def draw_regions(named: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Regions about the named boxes (n, 4): nearly each of them, windows askew of them, windows anywhere.  # (M, 4)"""
+    """Regions about the named boxes (n, 4). # (M, 4)
+
+    Nearly each of them, windows askew of them, windows anywhere.
+    """
     chosen = named[rng.permutation(len(named))[:MOST_BOXES]]
     askew = chosen[rng.integers(len(chosen), size=WINDOWS // 2)] if len(chosen) else named[:0]
     sides = rng.uniform(0.1, 1, (WINDOWS - WINDOWS // 2, 2))
     origin = rng.random(sides.shape) * (1 - sides)
     anywhere = np.concatenate([origin, origin + sides], axis=1)
-    return np.concatenate([move_boxes(chosen, 0.05, 0.1, rng), move_boxes(askew, 0.4, 0.8, rng), anywhere])
+    return np.concatenate(
+        [move_boxes(chosen, 0.05, 0.1, rng), move_boxes(askew, 0.4, 0.8, rng), anywhere]
+    )
 
 
-def move_boxes(boxes: np.ndarray, shift: float, scale: float, rng: np.random.Generator) -> np.ndarray:
-    """Boxes (n, 4) in 0..1 with each side moved by up to `shift` of it and scaled by up to e^±`scale`, kept inside."""
+def move_boxes(
+    boxes: np.ndarray, shift: float, scale: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Boxes (n, 4) in 0..1 jittered, and kept inside.
+
+    Each side is moved by up to `shift` of it and scaled by up to e^±`scale`.
+    """
     sides = boxes[:, 2:] - boxes[:, :2]
     centres = boxes[:, :2] + sides * (0.5 + rng.uniform(-shift, shift, sides.shape))
     half = sides * np.exp(rng.uniform(-scale, scale, sides.shape)) / 2
     return np.concatenate([centres - half, centres + half], axis=1).clip(0, 1)
 
 
-def overlap_with_names(regions: np.ndarray, boxes: np.ndarray, named: list[list[int]], names: int) -> np.ndarray:
-    """The IoU of each region with the nearest box of each name; 0 for names that the photo has no box of.  # (M, N)
+def overlap_with_names(
+    regions: np.ndarray, boxes: np.ndarray, named: list[list[int]], names: int
+) -> np.ndarray:
+    """The IoU of each region with the nearest box of each name.
+
+    0 for names that the photo has no box of. # (M, N)
 
     Args:
         regions: (M, 4); boxes: (n, 4).
@@ -341,4 +387,8 @@ def encode_names(
         ids[row, : len(each)] = vocabulary.encode(each)
     places, lengths = np.arange(longest), np.array([len(each) for each in words])[:, None]
     mask = places < lengths
-    return torch.from_numpy(ids), torch.from_numpy(mask), torch.from_numpy(mask & (places >= len(before)))
+    return (
+        torch.from_numpy(ids),
+        torch.from_numpy(mask),
+        torch.from_numpy(mask & (places >= len(before))),
+    )

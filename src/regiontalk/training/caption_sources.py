@@ -1,9 +1,10 @@
 """Training examples of captioners: texts paired with visual context, and the object names in them.
 
-A name is a group of words and phrases that mean one thing ("dog", "puppies"), taken from boxes that have names.
+A name is a group of words and phrases that mean one thing ("dog", "puppies"), taken from boxes that
+have names.
 
-Axis names: X context dimensions, D visual features, M regions, R dimensions of a region as the attention reads it,
-B texts, T words.
+Axis names: X context dimensions, D visual features, M regions, R dimensions of a region as the
+attention reads it, B texts, T words.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from regiontalk.vision.boxes import distinct_rows, iou
 
 ARTICLES, MOST_ADJECTIVES = frozenset({"a", "an", "the"}), 4
 SHOWS, BEST_SHOWS = 0.5, 0.3
-"""A region shows a thing whose box it overlaps by that IoU; of regions that overlap less, the best from the second."""
+"""A region shows a thing whose box it overlaps by that IoU; of regions that overlap less, the best
+from the second."""
 Boxes = dict[Words, np.ndarray]
 """A photo's boxes (n, 4) in 0..1 by what they show."""
 LARGEST_TEXT = 1 << 30
@@ -43,9 +45,11 @@ class Glance:
 
     Attributes:
         whole: (X,), see `Contexts`.
-        regions: (M, R), none for a captioner without attention; the whole photo first, if it is seen.
+        regions: (M, R), none for a captioner without attention; the whole photo first, if it is
+            seen.
         shown: whether the whole photo is seen.
-        things: words of the text that name what regions show: the word's place, and which regions (M,).
+        things: words of the text that name what regions show: the word's place, and which regions
+            (M,).
     """
 
     whole: np.ndarray
@@ -75,11 +79,13 @@ class Described:
 
     Args:
         texts: what is said.
-        looked: regions of the photos, and then of other views of them, one of which is seen as chance has it: the
-            alignment has seen the photos themselves often, and their features tell more than a new photo's will.
+        looked: regions of the photos, and then of other views of them, one of which is seen as
+            chance has it: the alignment has seen the photos themselves often, and their features
+            tell more than a new photo's will.
         about: "photo", or "region", of which the own features are seen before the photo's.
         attention: whether regions are attended to.
-        names, named: names in captions, and each photo's boxes that have some; None where attention is not taught.
+        names, named: names in captions, and each photo's boxes that have some; None where attention
+            is not taught.
     """
 
     def __init__(
@@ -101,11 +107,15 @@ class Described:
         look = 0 if rng is None else int(rng.integers(len(self.looked)))
         photo, region = int(self.texts.photos[row]), int(self.texts.regions[row])
         seen = self.of_photo(photo, region, look)
-        if self.names is None or look or not self.named[photo]:  # boxes are known of the photo itself alone
+        # Boxes are known of the photo itself alone
+        if self.names is None or look or not self.named[photo]:
             return seen
         boxes, things = seen.regions[:, -GEOMETRY : 4 - GEOMETRY], []
         for start, end, name in self.names.find(self.ids[row].tolist()):
-            if name in self.named[photo] and (shows := showing(self.named[photo][name], boxes)).any():
+            if (
+                name in self.named[photo]
+                and (shows := showing(self.named[photo][name], boxes)).any()
+            ):
                 things += [(place, shows) for place in range(start, end)]
         return Glance(seen.whole, seen.regions, things=tuple(things))
 
@@ -123,7 +133,9 @@ class Described:
 
 
 class FromText:
-    """Text-only captions; their context is composed of boxes from training photos, one for each name in the caption.
+    """Text-only captions.
+
+    Their context is composed of boxes from training photos, one for each name in the caption.
 
     Args:
         ids: the captions, each with at least one name.
@@ -148,19 +160,32 @@ class FromText:
             np.stack([array[photo, region] for photo, region in drawn]).astype(np.float32)
             for array in (self.store.features, self.store.boxes, self.store.scores)
         )
-        return Glance(np.zeros(features.shape[1], np.float32), region_inputs(features, boxes, scores), shown=False)
+        return Glance(
+            np.zeros(features.shape[1], np.float32),
+            region_inputs(features, boxes, scores),
+            shown=False,
+        )
 
 
 def clear_regions(store: RegionStore) -> list[np.ndarray]:
     """Each photo's distinct regions, the whole photo first, as rows."""
     counts = np.asarray(store.counts)
-    return [distinct_rows(unit_boxes(store, n)[:m], np.asarray(store.scores[n, :m])) for n, m in enumerate(counts)]
+    return [
+        distinct_rows(unit_boxes(store, n)[:m], np.asarray(store.scores[n, :m]))
+        for n, m in enumerate(counts)
+    ]
 
 
 def read_texts(
-    file: Path, names: Names, regions: dict[Words, np.ndarray], store: RegionStore, vocabulary: Vocabulary
+    file: Path,
+    names: Names,
+    regions: dict[Words, np.ndarray],
+    store: RegionStore,
+    vocabulary: Vocabulary,
 ) -> FromText:
-    """Captions without photos, one a line, after the last tab of it; those that name nothing are left out.
+    """Captions without photos, one a line, after the last tab of it.
+
+    Those that name nothing are left out.
 
     Raises:
         DataError: if the file cannot be read, or no caption names anything.
@@ -208,14 +233,16 @@ class Names:
         self.of_label = sayable_names(labels, vocabulary)
         self.phrases: dict[tuple[int, ...], Words] = {}
         for label, name in self.of_label.items():
-            for phrase in dict.fromkeys(form for words in called(label) for form in (words, plural(words))):
+            for phrase in dict.fromkeys(
+                form for words in called(label) for form in (words, plural(words))
+            ):
                 ids = vocabulary.encode(phrase)
                 if (ids != Vocabulary.UNKNOWN).all():
                     self.phrases.setdefault(tuple(ids.tolist()), name)
         self.longest = max(map(len, self.phrases), default=0)
 
     def find(self, ids: Sequence[int]) -> list[tuple[int, int, Words]]:
-        """Where names stand in a caption, from left to right and the longest first: (start, end, name)."""
+        """Where names stand in a caption, left to right and longest first: (start, end, name)."""
         found, at = [], 0
         while at < len(ids):
             for length in range(min(self.longest, len(ids) - at), 0, -1):
@@ -229,7 +256,9 @@ class Names:
 
     def of_box(self, labels: Sequence[str]) -> tuple[Words, ...]:
         """The names of a box, by its labels."""
-        return tuple(dict.fromkeys(self.of_label[label] for label in labels if label in self.of_label))
+        return tuple(
+            dict.fromkeys(self.of_label[label] for label in labels if label in self.of_label)
+        )
 
     def boxes(self, boxes: np.ndarray, labels: Sequence[Sequence[str]]) -> Boxes:
         """A photo's boxes (n, 4) with the labels of each, by name."""
@@ -247,9 +276,10 @@ def called(label: str) -> tuple[Words, ...]:
 
 
 def noun_phrase(words: Sequence[str], start: int, end: int) -> Words | None:
-    """A name in a caption with what is said of it before, "a black and white cat"; None if that cannot be told.
+    """A name in a caption with what is said of it before, "a black and white cat".
 
-    The phrase begins with the nearest article before the name, which becomes "a" or "an".
+    None if that cannot be told. The phrase begins with the nearest article before the name, which
+    becomes "a" or "an".
 
     >>> noun_phrase("a man rides the dark brown horse".split(), 6, 7)
     ('a', 'dark', 'brown', 'horse')
@@ -289,8 +319,10 @@ def showing(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
     return shows
 
 
-def regions_of_names(labels: BoxLabels, store: RegionStore, names: Names) -> dict[Words, np.ndarray]:
-    """The regions of a store of boxes (`store_boxes`) that carry each name: (n, 2), photo and region."""
+def regions_of_names(
+    labels: BoxLabels, store: RegionStore, names: Names
+) -> dict[Words, np.ndarray]:
+    """The regions of a store of boxes (`store_boxes`) with each name: (n, 2), photo and region."""
     found: dict[Words, list[tuple[int, int]]] = defaultdict(list)
     for photo, boxes in enumerate(labels.names):
         for region, own in enumerate(boxes[: int(store.counts[photo]) - 1], start=1):
@@ -300,9 +332,14 @@ def regions_of_names(labels: BoxLabels, store: RegionStore, names: Names) -> dic
 
 
 def described_boxes(
-    labels: BoxLabels, captions: Sequence[Sequence[Sequence[str]]], names: Names, vocabulary: Vocabulary
+    labels: BoxLabels,
+    captions: Sequence[Sequence[Sequence[str]]],
+    names: Names,
+    vocabulary: Vocabulary,
 ) -> list[list[tuple[Words, ...]]]:
-    """What captions say of each box of each photo: the noun phrases with its name, if no other box has that name.
+    """What captions say of each box of each photo.
+
+    The noun phrases with its name, if no other box has that name.
 
     Args:
         captions: of each photo of `labels`, as words.
@@ -316,5 +353,10 @@ def described_boxes(
             for start, end, name in names.find(vocabulary.encode(words).tolist()):
                 if counts[name] == 1 and (phrase := noun_phrase(words, start, end)) is not None:
                     phrases[name].append(phrase)
-        found.append([tuple(dict.fromkeys(phrase for name in box for phrase in phrases[name])) for box in own])
+        found.append(
+            [
+                tuple(dict.fromkeys(phrase for name in box for phrase in phrases[name]))
+                for box in own
+            ]
+        )
     return found

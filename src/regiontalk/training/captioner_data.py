@@ -64,7 +64,8 @@ class References:
 
     Attributes:
         words: of each photo its captions.
-        present: the names of what is on it, by its boxes and its captions; empty where none is asked for.
+        present: the names of what is on it, by its boxes and its captions; empty where none is
+            asked for.
         first: the number of each dataset's first photo.
     """
 
@@ -80,7 +81,8 @@ class CaptionerData:
     Attributes:
         vocabulary: V words.
         names: as they stand in captions; None without boxes.
-        sources: texts with what is seen of each; where captions are rewarded their texts are empty, one a photo.
+        sources: texts with what is seen of each; where captions are rewarded their texts are empty,
+            one a photo.
         rows: (n, 2) an epoch's source and row in it.
         text: captions without photos, if they are learnt.
         references: of the photos, for the reward.
@@ -138,7 +140,11 @@ class Reader:
         sources: list[Source] = []
         for dataset, own, boxes in zip(train, sentences, named, strict=True):
             store = self.store(dataset)
-            texts = every_photo(len(dataset)) if config.loss == "reward" else self.texts(own, store, edges)
+            texts = (
+                every_photo(len(dataset))
+                if config.loss == "reward"
+                else self.texts(own, store, edges)
+            )
             sources.append(self.described(texts, [store, *self.views(dataset, store)], boxes))
         shares = [share for _, share in config.data]
         if config.about == "region" and self.labels is not None:
@@ -162,15 +168,21 @@ class Reader:
     def views(self, dataset: Dataset, store: RegionStore) -> list[RegionStore]:
         """Random views of its photos."""
         folder, config = self.config.regions / dataset.name, self.config
-        return store_views(self.graph, self.settings, dataset, store, folder, config.views, config.max_pixels)
+        return store_views(
+            self.graph, self.settings, dataset, store, folder, config.views, config.max_pixels
+        )
 
     def texts(self, sentences: Sentences, store: RegionStore, edges: PhraseEdges) -> Snippets:
         """What is said of photos, or of their regions."""
         if self.config.about == "photo":
             return whole_captions(sentences)
-        return infer_snippets(self.alignment, store, sentences, edges, self.config.beta, self.config.min_words)
+        return infer_snippets(
+            self.alignment, store, sentences, edges, self.config.beta, self.config.min_words
+        )
 
-    def described(self, texts: Snippets, looked: list[RegionStore], named: Sequence[Boxes] = ()) -> Described:
+    def described(
+        self, texts: Snippets, looked: list[RegionStore], named: Sequence[Boxes] = ()
+    ) -> Described:
         """Texts with what is seen, and, where that is taught, with where to look."""
         names = self.names if self.config.looking_weight and named else None
         return Described(texts, looked, self.config.about, self.config.attention > 0, names, named)
@@ -187,19 +199,28 @@ class Reader:
         if not asked or self.names is None or self.labels is None:
             return []
         rows = [self.labelled.get(file.resolve()) for file in dataset.files]
-        return [{} if row is None else self.names.boxes(self.labels.boxes[row], self.labels.names[row]) for row in rows]
+        return [
+            {} if row is None else self.names.boxes(self.labels.boxes[row], self.labels.names[row])
+            for row in rows
+        ]
 
     @cached_property
     def labelled(self) -> dict[Path, int]:
         """The row in `labels` of each photo."""
-        return {} if self.labels is None else {file.resolve(): row for row, file in enumerate(self.labels.photos)}
+        return (
+            {}
+            if self.labels is None
+            else {file.resolve(): row for row, file in enumerate(self.labels.photos)}
+        )
 
     def named_store(self, labels: BoxLabels) -> RegionStore:
         """The features of boxes that have names."""
         folder, most = self.config.regions / "named", self.config.max_pixels
         return store_boxes(self.graph, self.settings, labels.photos, labels.boxes, folder, most)
 
-    def named_regions(self, labels: BoxLabels, train: list[Dataset], words: list[PhotoWords]) -> Described:
+    def named_regions(
+        self, labels: BoxLabels, train: list[Dataset], words: list[PhotoWords]
+    ) -> Described:
         """Named boxes as texts about regions, with the adjectives that captions have for them."""
         store, said = self.named_store(labels), defaultdict[Path, list[list[str]]](list)
         for dataset, captions in zip(train, words, strict=True):
@@ -208,7 +229,9 @@ class Reader:
         every = [said[file.resolve()] for file in labels.photos]
         assert self.names is not None
         described = described_boxes(labels, every, self.names, self.vocabulary)
-        return Described(named_texts(labels, store, self.vocabulary, described), [store], self.config.about)
+        return Described(
+            named_texts(labels, store, self.vocabulary, described), [store], self.config.about
+        )
 
     def text(self) -> FromText | None:
         """Captions without photos."""
@@ -231,6 +254,10 @@ class Reader:
         return References(every, present, np.cumsum([0, *(len(each) for each in words)])[:-1])
 
 
-def said_in(captions: Sequence[Sequence[str]], names: Names, vocabulary: Vocabulary) -> frozenset[Words]:
+def said_in(
+    captions: Sequence[Sequence[str]], names: Names, vocabulary: Vocabulary
+) -> frozenset[Words]:
     """The names that captions hold."""
-    return frozenset(name for words in captions for _, _, name in names.find(vocabulary.encode(words).tolist()))
+    return frozenset(
+        name for words in captions for _, _, name in names.find(vocabulary.encode(words).tolist())
+    )

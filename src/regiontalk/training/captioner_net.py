@@ -1,8 +1,9 @@
-"""The multimodal recurrent network that writes captions (Eq. 13 to 15), with a plain, a GRU or an LSTM cell, with or
-without attention over a photo's regions (`regiontalk.captioning.attention`).
+"""The multimodal recurrent network that writes captions (Eq. 13 to 15).
 
-Axis names: B captions, T words (padded), d word vector, H hidden, V vocabulary, X visual context, M regions,
-R dimensions of a region, A dimensions of all heads of the attention.
+With a plain, a GRU or an LSTM cell, with or without attention over a photo's regions
+(`regiontalk.captioning.attention`). Axis names: B captions, T words (padded), d word vector, H
+hidden, V vocabulary, X visual context, M regions, R dimensions of a region, A dimensions of all
+heads of the attention.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class Seen:
 
     def to(self, device: str) -> Seen:
         """The same on a device."""
-        return Seen(*(each.to(device) for each in (self.whole, self.regions, self.mask, self.shown)))
+        return Seen(
+            *(each.to(device) for each in (self.whole, self.regions, self.mask, self.shown))
+        )
 
 
 class Attention(nn.Module):
@@ -61,7 +64,9 @@ class Attention(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, region: int, hidden: int, attention: int, embedding: int, dropout: float) -> None:
+    def __init__(
+        self, region: int, hidden: int, attention: int, embedding: int, dropout: float
+    ) -> None:
         super().__init__()
         self.dropout = dropout
         self.W_kr, _ = dense(region, attention)
@@ -73,10 +78,14 @@ class Attention(nn.Module):
         self.register_buffer("deviation", torch.ones(region))
 
     def forward(self, hidden: Tensor, regions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """States (B, T, H), regions (B, M, R), mask (B, M) → e (B, T, d), and where heads look (B, heads, T, M)."""
+        """States (B, T, H) and regions (B, M, R) → e (B, T, d), and attention (B, heads, T, M).
+
+        `mask` (B, M) says which regions there are.
+        """
         # One dropout mask for keys and values, so that a dropped feature is hidden from both.
         standard = F.dropout((regions - self.mean) / self.deviation, self.dropout, self.training)
-        keys, values = (self.in_heads(standard @ matrix) for matrix in (self.W_kr, self.W_vr))  # (B, heads, M, a)
+        # keys, values: (B, heads, M, a)
+        keys, values = (self.in_heads(standard @ matrix) for matrix in (self.W_kr, self.W_vr))
         queries = self.in_heads(hidden @ self.W_qh) * keys.shape[-1] ** -0.5  # (B, heads, T, a)
         scores = (queries @ keys.transpose(-1, -2)).float().masked_fill(~mask[:, None, None], -1e9)
         looks = scores.softmax(-1)
@@ -88,18 +97,22 @@ class Attention(nn.Module):
 
 
 class CaptionerNet(nn.Module):
-    """Recurrent captioner. Row vectors: `x @ W + b`; gates are concatenated in the weights, in PyTorch's order.
+    """Recurrent captioner.
+
+    Row vectors: `x @ W + b`; gates are concatenated in the weights, in PyTorch's order.
 
     - `rnn`: h_t = f(W_hx x_t + W_hh h_{t-1} + b_h + 1(t = 1) f(b_v)), Eq. 14, f = ReLU.
     - `gru`, `lstm`: the photo sets the first hidden state, h_0 = tanh(b_v).
 
     Args:
-        counts: (V,) how often each word begins or continues a training caption; the output biases start at its log.
+        counts: (V,) how often each word begins or continues a training caption; the output biases
+            start at its log.
         context_dim: D.
         cell: "rnn", "gru" or "lstm".
         hidden, embedding: H, d.
         dropout: on word vectors, context and outputs, nowhere in the recurrence.
-        attention: over regions, which then makes the outputs, its words' vectors those that are read; None for Eq. 15.
+        attention: over regions, which then makes the outputs, its words' vectors those that are
+            read; None for Eq. 15.
     """
 
     mean: Tensor
@@ -128,13 +141,16 @@ class CaptionerNet(nn.Module):
         self.attention = attention
         if attention is None:
             self.W_oh, _ = dense(hidden, len(counts))
-        # Biases start at the unigram log-probabilities: the first steps need not learn word frequencies.
-        self.b_o = nn.Parameter(torch.from_numpy(np.log(np.maximum(counts, 1) / counts.sum())).float())
+        # Biases start at the unigram log-probabilities: the first steps need not learn word
+        # frequencies.
+        self.b_o = nn.Parameter(
+            torch.from_numpy(np.log(np.maximum(counts, 1) / counts.sum())).float()
+        )
         self.register_buffer("mean", torch.zeros(context_dim))
         self.register_buffer("deviation", torch.ones(context_dim))
 
     def set_statistics(self, seen: Contexts) -> None:
-        """Mean and deviation of what is seen with some captions, folded into the weights on export."""
+        """Mean and deviation of what is seen with captions, folded into the weights on export."""
         standardise(self, seen.whole)
         if self.attention is not None:
             standardise(self.attention, seen.regions[seen.there])
@@ -145,23 +161,33 @@ class CaptionerNet(nn.Module):
         Args:
             seen: of B captions.
             inputs: (B, T) words, START first.
-            asked: (B, T) bool, the n places where the next word is asked for: logits are the most of the work.
+            asked: (B, T) bool, the n places where the next word is asked for: logits are the most
+                of the work.
 
         Returns:
-            Logits (n, V), UNKNOWN's minus infinity, and attention (B, heads, T, M), no head without one.
+            Logits (n, V), UNKNOWN's minus infinity, and attention (B, heads, T, M), no head without
+            one.
         """
-        standard = F.dropout((seen.whole - self.mean) / self.deviation * seen.shown, self.dropout, self.training)
+        standard = F.dropout(
+            (seen.whole - self.mean) / self.deviation * seen.shown, self.dropout, self.training
+        )
         b_v = standard @ self.W_hi + self.b_hi  # (B, H), Eq. 13
-        words = F.dropout(F.embedding(inputs, self.embedding), self.dropout, self.training)  # (B, T, d)
+        # words: (B, T, d)
+        words = F.dropout(F.embedding(inputs, self.embedding), self.dropout, self.training)
         hidden = F.dropout(self.recur(words, b_v), self.dropout, self.training)  # (B, T, H)
         if self.attention is None:
-            said, looks = hidden[asked] @ self.W_oh, hidden.new_zeros(len(hidden), 0, hidden.shape[1], 0)
+            said, looks = (
+                hidden[asked] @ self.W_oh,
+                hidden.new_zeros(len(hidden), 0, hidden.shape[1], 0),
+            )
         else:
             out, looks = self.attention(hidden, seen.regions, seen.mask)
             said = out[asked] @ self.embedding.T  # weight tying
         logits = said + self.b_o  # Eq. 15
         # -1e9 stands for -inf without NaN gradients.
-        unknown = torch.zeros_like(self.b_o).index_fill(0, torch.tensor([Vocabulary.UNKNOWN], device=b_v.device), -1e9)
+        unknown = torch.zeros_like(self.b_o).index_fill(
+            0, torch.tensor([Vocabulary.UNKNOWN], device=b_v.device), -1e9
+        )
         return logits + unknown, looks
 
     def recur(self, words: Tensor, b_v: Tensor) -> Tensor:
@@ -172,7 +198,9 @@ class CaptionerNet(nn.Module):
         h_0 = b_v.tanh()[None]
         if self.cell == "gru":
             return torch.gru(words, h_0, weights, True, 1, 0.0, self.training, False, True)[0]
-        return torch.lstm(words, (h_0, torch.zeros_like(h_0)), weights, True, 1, 0.0, self.training, False, True)[0]
+        return torch.lstm(
+            words, (h_0, torch.zeros_like(h_0)), weights, True, 1, 0.0, self.training, False, True
+        )[0]
 
     def recur_plainly(self, words: Tensor, b_v: Tensor) -> Tensor:
         x = words @ self.W_hx + self.b_h  # (B, T, H)
@@ -185,15 +213,18 @@ class CaptionerNet(nn.Module):
 
 
 def folded_captioner(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    """A captioner's state as the pack holds it: the statistics of what is seen folded into its weights."""
+    """A captioner's state as the pack holds it: statistics of what is seen in the weights."""
     found = {name: value.detach().float().cpu() for name, value in tensors.items()}
-    found["W_hi"], found["b_hi"] = folded(found["W_hi"], found["b_hi"], found.pop("mean"), found.pop("deviation"))
+    found["W_hi"], found["b_hi"] = folded(
+        found["W_hi"], found["b_hi"], found.pop("mean"), found.pop("deviation")
+    )
     if "attention.W_kr" in found:
         mean, deviation = found.pop("attention.mean"), found.pop("attention.deviation")
         found = {name.removeprefix("attention."): value for name, value in found.items()}
         for name in ("W_kr", "W_vr"):
             found[name] = found[name] / deviation[:, None]
-        # The mean adds the same to every region's score, which changes no softmax, and to every value.
+        # The mean adds the same to every region's score, which changes no softmax, and to every
+        # value.
         found["b_s"] = found["b_s"] - mean @ found["W_vr"] @ found["W_sa"]
     return {name: value.numpy() for name, value in found.items()}
 
@@ -225,7 +256,8 @@ def load_captioner(network: CaptionerNet, run: Path) -> None:
 
 
 def orthogonal(hidden: int, cell: str) -> Tensor:
-    weight = torch.empty(hidden, hidden)  # orthogonal keeps gradients; a ReLU's is shrunk, or states would grow
+    # Orthogonal keeps gradients; a ReLU's is shrunk, or states would grow
+    weight = torch.empty(hidden, hidden)
     return nn.init.orthogonal_(weight, gain=0.5 if cell == "rnn" else 1.0)
 
 
@@ -235,21 +267,24 @@ def learnt_places(targets: Tensor, mask: Tensor) -> Tensor:
 
 
 def looking_loss(looks: Tensor, things: Tensor) -> Tensor:
-    """Attention supervision: minus the mean log attention on regions that show the word, in nats; object words only.
+    """Attention supervision: minus the mean log attention on regions that show the word, in nats.
+
+    Object words only.
 
     Args:
         looks: (B, heads, T, M); things: (B, T, M), True where region m shows what word t names.
     """
     counted = things.any(-1)
     if not counted.any():
-        return looks.sum() * 0  # zero, but on the graph: `backward` works on a batch that names nothing
+        # Zero, but on the graph: `backward` works on a batch that names nothing
+        return looks.sum() * 0
     # The mean over heads is supervised and not each head, so that heads may specialise.
     on_things = (looks.mean(1) * things).sum(-1)[counted]
     return -on_things.clamp_min(1e-6).log().mean()
 
 
 def shift_words(texts: Sequence[np.ndarray], longest: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Texts → inputs (B, T) from START, targets (B, T) to END, mask (B, T), True where a target stands.
+    """Texts → inputs (B, T) from START, targets (B, T) to END, mask (B, T), True at targets.
 
     Texts of more than `longest` words are cut there, and have no END.
     """

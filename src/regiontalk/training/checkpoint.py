@@ -1,8 +1,9 @@
-"""Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file. No pickle.
+"""Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file.
 
-A checkpoint holds the network, the EMA of its weights if there is one, the optimiser's moments, the random
-state and the step. Like all weights here it is written beside its final name and renamed, so that a kill at any moment
-leaves either the old or the new one, and carries a checksum of all that it holds, which is compared before any is used.
+No pickle. A checkpoint holds the network, the EMA of its weights if there is one, the optimiser's
+moments, the random state and the step. Like all weights here it is written beside its final name
+and renamed, so that a kill at any moment leaves either the old or the new one, and carries a
+checksum of all that it holds, which is compared before any is used.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ Made = TypeVar("Made")
 
 
 def save_checkpoint(
-    folder: Path, network: nn.Module, optimiser: Optimizer, step: int, run: str, mean: Sequence[Tensor] = ()
+    folder: Path,
+    network: nn.Module,
+    optimiser: Optimizer,
+    step: int,
+    run: str,
+    mean: Sequence[Tensor] = (),
 ) -> None:
     """Write `folder/checkpoint.safetensors`.
 
@@ -46,7 +52,9 @@ def save_checkpoint(
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
         tensors |= {
-            f"optimiser.{index}.{key}": torch.as_tensor(value) for key, value in state.items() if value is not None
+            f"optimiser.{index}.{key}": torch.as_tensor(value)
+            for key, value in state.items()
+            if value is not None
         }
     tensors |= {f"mean.{index}": value for index, value in enumerate(mean)}
     tensors["random"] = torch.get_rng_state()
@@ -72,7 +80,9 @@ def load_checkpoint(
     tensors, metadata = read_tensors(path, "remove it to start this run anew")
     require_same_run(path, metadata["run"], run)
     try:
-        network.load_state_dict({n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")})
+        network.load_state_dict(
+            {n.removeprefix("network."): t for n, t in tensors.items() if n.startswith("network.")}
+        )
         optimiser.load_state_dict({**optimiser.state_dict(), "state": optimiser_state(tensors)})
         for index, value in enumerate(mean):
             value.copy_(tensors[f"mean.{index}"])
@@ -80,16 +90,18 @@ def load_checkpoint(
         if torch.cuda.is_available() and "random_cuda" in tensors:
             torch.cuda.set_rng_state(tensors["random_cuda"])
         return int(metadata["step"])
-    except (KeyError, RuntimeError, TypeError, ValueError) as error:  # whole, and yet not what this version writes
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        # Whole, and yet not what this version writes
         raise TrainingError(
-            f"{path}: does not fit this run ({str(error).splitlines()[0]}), it may be of another version; "
-            "remove it to start this run anew"
+            f"{path}: does not fit this run ({str(error).splitlines()[0]}), it may be of another "
+            "version; remove it to start this run anew"
         ) from error
 
 
 def run_settings(run: Path) -> dict[str, Any]:
-    """The settings that a run's checkpoint is of, or that were kept, as far as either is there to tell; of paths the
-    names.
+    """The settings that a run's checkpoint is of, or that were kept.
+
+    As far as either is there to tell; of paths the names.
 
     Raises:
         TrainingError: if the file is damaged.
@@ -126,7 +138,9 @@ def require_finished(run: Path, name: str) -> None:
         TrainingError: if it has not.
     """
     if not (run / name).exists():
-        raise TrainingError(f"{run / name}: not found; finish the run that writes to this folder first")
+        raise TrainingError(
+            f"{run / name}: not found; finish the run that writes to this folder first"
+        )
 
 
 def read_finished(run: Path, name: str) -> dict[str, Tensor]:
@@ -153,7 +167,9 @@ def read_finished_json(run: Path, name: str, made: Callable[[dict[str, Any]], Ma
             raise ValueError("an object expected")
         return made(content)
     except (PackError, ValueError) as error:
-        raise TrainingError(f"{run / name}: damaged ({error}); give that run's command again") from error
+        raise TrainingError(
+            f"{run / name}: damaged ({error}); give that run's command again"
+        ) from error
 
 
 def save_tensors(network: nn.Module, file: Path) -> None:
@@ -161,7 +177,9 @@ def save_tensors(network: nn.Module, file: Path) -> None:
     write_tensors(network.state_dict(), file)
 
 
-def write_tensors(tensors: Mapping[str, Tensor], file: Path, metadata: dict[str, str] | None = None) -> None:
+def write_tensors(
+    tensors: Mapping[str, Tensor], file: Path, metadata: dict[str, str] | None = None
+) -> None:
     """Write a file of weights with its checksum.
 
     Raises:
@@ -170,7 +188,9 @@ def write_tensors(tensors: Mapping[str, Tensor], file: Path, metadata: dict[str,
     unaliased = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     metadata = {"run": "{}", **(metadata or {})}
     with memory_errors():
-        content = save(unaliased, metadata={**metadata, _CHECKSUM: tensors_sha256(unaliased, metadata)})
+        content = save(
+            unaliased, metadata={**metadata, _CHECKSUM: tensors_sha256(unaliased, metadata)}
+        )
     try:
         with written(file) as stream:
             stream.write(content)
@@ -201,14 +221,16 @@ def read_tensors(file: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, 
         raise TrainingError(f"{file}: too little memory to read it") from None
     checksum = metadata.pop(_CHECKSUM, None)
     if checksum is None or "run" not in metadata:
-        raise TrainingError(f"{file}: holds no checksum: damaged, or of an earlier version of RegionTalk; {advice}")
+        raise TrainingError(
+            f"{file}: holds no checksum: damaged, or of an earlier version of RegionTalk; {advice}"
+        )
     if checksum != tensors_sha256(tensors, metadata):
         raise TrainingError(f"{file}: damaged, its checksum does not fit; {advice}")
     return tensors, metadata
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """The checksum of names, types, shapes, values and metadata, whatever their order in the file."""
+    """Checksum of names, types, shapes, values and metadata, whatever their order in the file."""
     digest = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
     for name, value in sorted(tensors.items()):
         digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())

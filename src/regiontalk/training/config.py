@@ -1,7 +1,8 @@
 """Training configurations: TOML files read into typed dataclasses.
 
-A configuration dataclass says everything: its fields' types and ranges are checked, its defaults hold for what the file
-leaves out, and what the file has too much is an error. Paths are relative to the file.
+A configuration dataclass says everything: its fields' types and ranges are checked, its defaults
+hold for what the file leaves out, and what the file has too much is an error. Paths are relative to
+the file.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ Optimiser = Literal["sgd", "rmsprop", "adamw"]
 Schedule = Literal["one_cycle", "constant", "trapezoid"]
 
 NOT_IDENTITY = ("output", "stop_after", "max_pixels", "work", "anyway", "pack")
-"""Fields that may change between a run and its continuation; of a pack the checksum counts, wherever it lies."""
+"""Fields that may change between a run and its continuation; of a pack the checksum counts,
+wherever it lies."""
 
 
 def read_config(file: Path, kind: type[Config]) -> Config:
@@ -39,12 +41,19 @@ def read_config(file: Path, kind: type[Config]) -> Config:
     values = read_toml(file)
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
     if unknown := sorted(values.keys() - known.keys()):
-        raise ConfigError(f"{file}: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}")
-    required = [name for name, field in known.items() if field.default is MISSING and name not in values]
+        raise ConfigError(
+            f"{file}: unknown setting {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+        )
+    required = [
+        name for name, field in known.items() if field.default is MISSING and name not in values
+    ]
     if required:
         raise ConfigError(f"{file}: setting {', '.join(required)} is missing")
     hints = get_type_hints(kind)
-    converted = {name: convert(value, hints[name], f"{file}: {name}", file.parent) for name, value in values.items()}
+    converted = {
+        name: convert(value, hints[name], f"{file}: {name}", file.parent)
+        for name, value in values.items()
+    }
     try:
         return kind(**converted)
     except ValueError as error:
@@ -58,7 +67,9 @@ def convert(value: Any, hint: Any, where: str, base: Path) -> Any:
         return convert(value, next(a for a in arguments if a is not type(None)), where, base)
     if origin is Literal:
         if value not in arguments:
-            raise ConfigError(f"{where}: expected one of {', '.join(map(repr, arguments))}, found {value!r}")
+            raise ConfigError(
+                f"{where}: expected one of {', '.join(map(repr, arguments))}, found {value!r}"
+            )
         return value
     if origin is tuple:
         if not isinstance(value, list):
@@ -77,8 +88,13 @@ def convert(value: Any, hint: Any, where: str, base: Path) -> Any:
 
 
 def identity(config: Any, **more: Any) -> str:
-    """A run's settings as JSON: what must be the same when it goes on. Of paths only the name counts."""
-    settings = {name: value for name, value in asdict(config).items() if name not in NOT_IDENTITY} | more
+    """A run's settings as JSON: what must be the same when it goes on.
+
+    Of paths only the name counts.
+    """
+    settings = {
+        name: value for name, value in asdict(config).items() if name not in NOT_IDENTITY
+    } | more
     return json.dumps(settings, sort_keys=True, default=lambda path: path.name)
 
 
@@ -90,7 +106,8 @@ def require_same_run(file: Path, found: str, run: str) -> None:
     """
     if found != run:
         raise TrainingError(
-            f"{file}: belongs to a run with other settings; choose another output folder, or remove it to start anew\n"
+            f"{file}: belongs to a run with other settings; choose another output folder, or "
+            "remove it to start anew\n"
             f"  then: {describe_difference(found, run)}"
         )
 
@@ -102,4 +119,7 @@ def describe_difference(before: str, now: str) -> str:
     except json.JSONDecodeError:
         return "unknown"
     differing = [key for key in sorted(a.keys() | b.keys()) if a.get(key) != b.get(key)]
-    return ", ".join(f"{key} was {a.get(key)!r}, is {b.get(key)!r}" for key in differing) or "nothing differs"
+    return (
+        ", ".join(f"{key} was {a.get(key)!r}, is {b.get(key)!r}" for key in differing)
+        or "nothing differs"
+    )

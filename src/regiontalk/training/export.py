@@ -58,30 +58,37 @@ class ExportConfig:
         name, licence: as users shall read them.
         vision: folder of the finished run whose vision network the other runs were trained on.
         alignment, photo_captioner, region_captioner: folders of finished runs.
-        photo_captioner_before: folder of the run that `photo_captioner` started from; None to leave it out.
-        photo_captioner_share: of `photo_captioner` in the mean of both runs' weights, the rest being of the run before:
-            the mean keeps more of how people write (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
-        beta, extra_proposals, objectness: of `AlignmentSettings`, how words are tied to regions; chosen on dev.
+        photo_captioner_before: folder of the run that `photo_captioner` started from; None to leave
+            it out.
+        photo_captioner_share: of `photo_captioner` in the mean of both runs' weights, the rest
+            being of the run before: the mean keeps more of how people write (Wortsman et al. 2022,
+            "Robust fine-tuning of zero-shot models").
+        beta, extra_proposals, objectness: of `AlignmentSettings`, how words are tied to regions;
+            chosen on dev.
         score: "max", "sum" or "mean", as trained.
-        beam, max_words, length_normalisation, fit (the rerank weight): of the photo captioner; chosen on dev.
-        region_beam, region_max_words, region_length_normalisation, region_fit: of the region captioner.
+        beam, max_words, length_normalisation, fit (the rerank weight): of the photo captioner;
+            chosen on dev.
+        region_beam, region_max_words, region_length_normalisation, region_fit: of the region
+            captioner.
         say_once: 1 if captions of both shall say no word twice that names something, else 0.
         about: TOML file with the tables `trained_on` and `results`, for people; None for none.
         data: the captioned photos that the runs were trained on; of each the train split.
-        photos: further photos that the vision network was trained on: its file of boxes with names, or folders. The
-            pack lists fingerprints of all these, so that evaluations recognise them; without both it has no list.
-        dim: dimensions of the pack's shared space, at most those of the alignment, whose words a GRU must read
-            (`regiontalk.training.training_photos.to_low_rank`); 0 for as many as it was trained in.
-        bank: photos of the first of `data` in the bank that hubness is measured with (`regiontalk.alignment.hubness`),
-            which needs the score "mean"; 0 for no bank.
-        bank_others: photos of `photos` beside them: the more, the less a bank tells of captioned photos, and the more
-            of others.
-        placed_vectors: the word vectors that the alignment was trained with, to place words of which no caption
-            speaks; None for no such words.
+        photos: further photos that the vision network was trained on: its file of boxes with names,
+            or folders. The pack lists fingerprints of all these, so that evaluations recognise
+            them; without both it has no list.
+        dim: dimensions of the pack's shared space, at most those of the alignment, whose words a
+            GRU must read (`regiontalk.training.training_photos.to_low_rank`); 0 for as many as it
+            was trained in.
+        bank: photos of the first of `data` in the bank that hubness is measured with
+            (`regiontalk.alignment.hubness`), which needs the score "mean"; 0 for no bank.
+        bank_others: photos of `photos` beside them: the more, the less a bank tells of captioned
+            photos, and the more of others.
+        placed_vectors: the word vectors that the alignment was trained with, to place words of
+            which no caption speaks; None for no such words.
         placed_words: how many, the first of the file.
         bank_temperature, bank_weight: τ (in units of S_kl) and λ; chosen on dev.
-        calibrate: datasets whose dev splits say how scores become probabilities (`regiontalk.alignment.certainty`);
-            without them the pack tells none.
+        calibrate: datasets whose dev splits say how scores become probabilities
+            (`regiontalk.alignment.certainty`); without them the pack tells none.
         max_pixels: of a photo, see `regiontalk.photos.open_photo`.
     """
 
@@ -123,9 +130,14 @@ class ExportConfig:
     def __post_init__(self) -> None:
         for name, least in {"dim": 0, "bank": 0, "bank_others": 0, "max_pixels": 1}.items():
             if getattr(self, name) < least:
-                raise ValueError(f"{name}: expected a number of at least {least}, found {getattr(self, name)}")
+                raise ValueError(
+                    f"{name}: expected a number of at least {least}, found {getattr(self, name)}"
+                )
         if not 0 <= self.photo_captioner_share <= 1:
-            raise ValueError(f"photo_captioner_share: expected a number in 0..1, found {self.photo_captioner_share}")
+            raise ValueError(
+                "photo_captioner_share: expected a number in 0..1, "
+                f"found {self.photo_captioner_share}"
+            )
         if self.photo_captioner_share < 1 and self.photo_captioner_before is None:
             raise ValueError("photo_captioner_share needs photo_captioner_before")
         if (self.dim or self.bank) and not self.data:
@@ -142,8 +154,8 @@ def export_pack(config: ExportConfig) -> Pack:
     Raises:
         TrainingError: if a run is not finished, or its checkpoint is damaged.
         PackError: if the runs do not fit together or the disk is full.
-        ConfigError: if a setting is out of its range, the score is not the one that was trained, or `data` or `photos`
-            are given, and `data` lacks what a run was trained on.
+        ConfigError: if a setting is out of its range, the score is not the one that was trained, or
+            `data` or `photos` are given, and `data` lacks what a run was trained on.
         DataError, PhotoError: if the training photos cannot be read.
     """
     require_trained_score(config)
@@ -154,7 +166,9 @@ def export_pack(config: ExportConfig) -> Pack:
     arrays = {**alignment_tensors(net), "photo_captioner": photo, "region_captioner": region}
     if config.placed_vectors is not None:
         vocabulary, arrays[PLACED] = place_words(config, net, vocabulary)
-        settings = replace(settings, words=replace(settings.words, vector_dim=net.words.W_g.shape[0]))
+        settings = replace(
+            settings, words=replace(settings.words, vector_dim=net.words.W_g.shape[0])
+        )
     if config.data or config.photos:
         before = [] if config.photo_captioner_before is None else [config.photo_captioner_before]
         captioners = (config.photo_captioner, *before, config.region_captioner)
@@ -164,15 +178,21 @@ def export_pack(config: ExportConfig) -> Pack:
         arrays = reduced(config, arrays, graph, vision_settings, vocabulary)
     if config.bank:
         chosen = bank_photos(config)
-        seen = look_at_photos(graph, vision_settings, arrays["projection"], chosen, config.max_pixels)
-        bank, tensors = make_bank(seen, arrays, settings, config.bank_temperature, config.bank_weight)
+        seen = look_at_photos(
+            graph, vision_settings, arrays["projection"], chosen, config.max_pixels
+        )
+        bank, tensors = make_bank(
+            seen, arrays, settings, config.bank_temperature, config.bank_weight
+        )
         settings, arrays = replace(settings, bank=bank), {**arrays, BANK: tensors}
     pack = save_pack(config.output, settings, arrays, graph, vocabulary, photos)
     if not config.calibrate:
         return pack
     dev = [photo for each in config.calibrate for photo in read_dataset(each, "dev").photos]
     certainty = calibrated(Model(pack, max_pixels=config.max_pixels), dev)
-    return save_pack(config.output, replace(settings, certainty=certainty), arrays, graph, vocabulary, photos)
+    return save_pack(
+        config.output, replace(settings, certainty=certainty), arrays, graph, vocabulary, photos
+    )
 
 
 def pack_settings(
@@ -186,10 +206,12 @@ def pack_settings(
 
     Args:
         config: of the export.
-        net, vision, photo, region: of the runs: alignment, vision settings, both captioners' tensors.
+        net, vision, photo, region: of the runs: alignment, vision settings, both captioners'
+            tensors.
 
     Raises:
-        ConfigError: if a setting is out of its range, or the words network cannot be taken into a smaller space.
+        ConfigError: if a setting is out of its range, or the words network cannot be taken into a
+            smaller space.
     """
     about = read_about(config.about)
     trained = net.W_m.shape[1]
@@ -208,9 +230,13 @@ def pack_settings(
             vision=vision,
             space=SpaceSettings(dim=config.dim or trained),
             words=WordsSettings(
-                hidden=net.words.W_d.shape[0], embedding=net.words.embedding.shape[1], cell=net.words.cell
+                hidden=net.words.W_d.shape[0],
+                embedding=net.words.embedding.shape[1],
+                cell=net.words.cell,
             ),
-            alignment=AlignmentSettings(config.score, config.beta, config.extra_proposals, config.objectness),
+            alignment=AlignmentSettings(
+                config.score, config.beta, config.extra_proposals, config.objectness
+            ),
             photo_captioner=captioner_settings(config, photo),
             region_captioner=captioner_settings(config, region, "region_"),
             trained_on=backbone_origin(config.vision) | about.get("trained_on", {}),
@@ -230,10 +256,12 @@ def mean_photo_captioner(config: ExportConfig) -> dict[str, np.ndarray]:
     if config.photo_captioner_before is None:
         return after
     before = read_captioner(config.photo_captioner_before)
-    if {name: each.shape for name, each in before.items()} != {name: each.shape for name, each in after.items()}:
+    if {name: each.shape for name, each in before.items()} != {
+        name: each.shape for name, each in after.items()
+    }:
         raise ConfigError(
-            f"photo_captioner_before: {config.photo_captioner} did not start from {config.photo_captioner_before}: "
-            "their networks differ"
+            f"photo_captioner_before: {config.photo_captioner} did not start from "
+            f"{config.photo_captioner_before}: their networks differ"
         )
     return {name: (1 - share) * before[name] + share * each for name, each in after.items()}
 
@@ -249,23 +277,41 @@ def place_words(
     """
     assert config.placed_vectors is not None
     if not net.words.places:
-        raise ConfigError(f"placed_vectors: {config.alignment} was trained without such vectors; leave it out")
+        raise ConfigError(
+            f"placed_vectors: {config.alignment} was trained without such vectors; leave it out"
+        )
     found = first_vectors(config.placed_vectors, vocabulary, config.placed_words)
     W_g = net.words.W_g.detach().numpy()
-    return vocabulary.with_placed(tuple(found)), {"vectors": np.stack(list(found.values())), "W_g": W_g}
+    return vocabulary.with_placed(tuple(found)), {
+        "vectors": np.stack(list(found.values())),
+        "W_g": W_g,
+    }
 
 
 def reduced(
-    config: ExportConfig, arrays: Tensors, graph: bytes, settings: VisionSettings, vocabulary: Vocabulary
+    config: ExportConfig,
+    arrays: Tensors,
+    graph: bytes,
+    settings: VisionSettings,
+    vocabulary: Vocabulary,
 ) -> Tensors:
-    """A pack's tensors for a shared space of fewer dimensions, found on some training photos and their captions."""
+    """A pack's tensors for a shared space of fewer dimensions.
+
+    It is found on some training photos and their captions.
+    """
     photos = some(read_dataset(config.data[0], "train").photos, SPACE_PHOTOS)
     files = [photo.file for photo in photos]
     seen = look_at_photos(graph, settings, arrays["projection"], files, config.max_pixels)
-    captions = [words for photo in photos for caption in photo.captions if (words := tokenise(caption))]
+    captions = [
+        words for photo in photos for caption in photo.captions if (words := tokenise(caption))
+    ]
     placed = PlacedVectors(arrays[PLACED]) if PLACED in arrays else None
-    said = WordsReader(arrays["words"], "gru", placed).read([vocabulary.encode(words) for words in captions])
-    return to_low_rank(arrays, np.concatenate([each.vectors for each in seen]), np.concatenate(said), config.dim)
+    said = WordsReader(arrays["words"], "gru", placed).read(
+        [vocabulary.encode(words) for words in captions]
+    )
+    return to_low_rank(
+        arrays, np.concatenate([each.vectors for each in seen]), np.concatenate(said), config.dim
+    )
 
 
 def bank_photos(config: ExportConfig) -> list[PhotoSource]:
@@ -277,7 +323,9 @@ def bank_photos(config: ExportConfig) -> list[PhotoSource]:
 
 
 def require_trained_score(config: ExportConfig) -> None:
-    """Makes sure that a pack scores as its alignment was trained to, as far as that run's checkpoint can tell.
+    """Makes sure that a pack scores as its alignment was trained to.
+
+    As far as that run's checkpoint can tell.
 
     Raises:
         ConfigError: if it does not.
@@ -285,14 +333,18 @@ def require_trained_score(config: ExportConfig) -> None:
     trained = run_settings(config.alignment).get("score", config.score)
     if trained != config.score:
         raise ConfigError(
-            f'score: {config.alignment} was trained with "{trained}", the pack would have "{config.score}"; '
-            f'say score = "{trained}"'
+            f'score: {config.alignment} was trained with "{trained}", the pack would have '
+            f'"{config.score}"; say score = "{trained}"'
         )
 
 
 def alignment_tensors(net: AlignmentNet) -> dict[str, dict[str, np.ndarray]]:
     """The pack's `projection` and `words`."""
-    words = {name: value.detach().numpy() for name, value in net.words.named_parameters() if name != "W_g"}
+    words = {
+        name: value.detach().numpy()
+        for name, value in net.words.named_parameters()
+        if name != "W_g"
+    }
     words["embedding"] = net.words.word_vectors().detach().numpy()
     projection = {name: value.detach().numpy() for name, value in net.folded_projection().items()}
     return {"projection": projection, "words": words}
@@ -304,15 +356,25 @@ def backbone_origin(run: Path) -> dict[str, Any]:
     return {} if origin is None else {"backbone": origin}
 
 
-def captioner_settings(config: ExportConfig, tensors: dict[str, np.ndarray], which: str = "") -> CaptionerSettings:
-    """A captioner's settings: sizes from its tensors, and how it searches from the settings that begin with `which`."""
-    search = {name: getattr(config, which + name) for name in ("beam", "max_words", "length_normalisation", "fit")}
+def captioner_settings(
+    config: ExportConfig, tensors: dict[str, np.ndarray], which: str = ""
+) -> CaptionerSettings:
+    """A captioner's settings: sizes from its tensors, and how it searches.
+
+    The latter from the settings that begin with `which`.
+    """
+    search = {
+        name: getattr(config, which + name)
+        for name in ("beam", "max_words", "length_normalisation", "fit")
+    }
     search["say_once"] = config.say_once
     hidden, columns = tensors["W_hh"].shape
     cell = next(cell for cell, gates in GATES.items() if gates * hidden == columns)
     attention = tensors["W_kr"].shape[1] if "W_kr" in tensors else 0
     embedding = tensors["embedding"].shape[1]
-    return CaptionerSettings(cell=cell, hidden=hidden, embedding=embedding, attention=attention, **search)
+    return CaptionerSettings(
+        cell=cell, hidden=hidden, embedding=embedding, attention=attention, **search
+    )
 
 
 def read_about(file: Path | None) -> dict[str, Any]:

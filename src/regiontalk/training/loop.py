@@ -1,7 +1,8 @@
 """The training loop of every network: forward, backward, step, checkpoints, EMA.
 
-A run is a pure function of its settings and seed: what happens in step n depends on n, not on how often the run was
-stopped. That is what makes a run that was killed end with the same weights as one that was not.
+A run is a pure function of its settings and seed: what happens in step n depends on n, not on how
+often the run was stopped. That is what makes a run that was killed end with the same weights as one
+that was not.
 """
 
 from __future__ import annotations
@@ -44,17 +45,19 @@ class Task:
         optimiser: over the network's parameters.
         steps: optimiser steps in the whole run.
         learning_rate: step → factor on each parameter group's `initial_lr`.
-        batch: step → a batch, not on a GPU yet; made ahead by another thread or process, so it must depend on the step
-            alone.
+        batch: step → a batch, not on a GPU yet; made ahead by another thread or process, so it must
+            depend on the step alone.
         losses: batch → named losses; the first, `loss`, is minimised, the others are logged.
-        validate: rehearsal → named numbers on held-out data; with rehearsal=True on two batches only.
+        validate: rehearsal → named numbers on held-out data; with rehearsal=True on two batches
+            only.
         validate_every: in steps.
         clip: bound on each element of the gradient (the paper's 5); None for none.
         run: identifies the run's settings in checkpoints, a JSON object.
-        averaging: decay of the weights' exponential moving average, see `Ema`, which is what is measured and
-            what remains; 0 for the weights themselves.
-        enough: called with the step and its numbers after each measurement, while the network has the weights that were
-            measured; says whether the run ends there, early. Like a batch its answer must depend on the step alone.
+        averaging: decay of the weights' exponential moving average, see `Ema`, which is what is
+            measured and what remains; 0 for the weights themselves.
+        enough: called with the step and its numbers after each measurement, while the network has
+            the weights that were measured; says whether the run ends there, early. Like a batch its
+            answer must depend on the step alone.
     """
 
     network: nn.Module
@@ -81,10 +84,13 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
         The step reached.
 
     Raises:
-        TrainingError: if there is no step to take, the loss is not finite, or the folder belongs to another run.
+        TrainingError: if there is no step to take, the loss is not finite, or the folder belongs to
+            another run.
     """
     if task.steps < 1:
-        raise TrainingError(f"{folder}: by its settings this run has no step to take; give it epochs")
+        raise TrainingError(
+            f"{folder}: by its settings this run has no step to take; give it epochs"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     for group in task.optimiser.param_groups:
         group.setdefault("initial_lr", group["lr"])
@@ -111,7 +117,8 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
                     numbers = measure(task, rehearsal=False)
                     enough = task.enough(step, numbers)
                 log.add(step, {f"dev_{name}": value for name, value in numbers.items()})
-                if enough:  # without a checkpoint: given again, the run comes here once more and ends here too
+                # Without a checkpoint: given again, the run comes here once more and ends here too
+                if enough:
                     return step
             if time.monotonic() - saved > CHECKPOINT_SECONDS or step == last:
                 save_checkpoint(folder, task.network, task.optimiser, step, task.run, ema.mean)
@@ -130,8 +137,8 @@ def take_step(task: Task, batch: Any, step: int) -> dict[str, Tensor]:
     loss, value = losses["loss"], losses["loss"].item()
     if not math.isfinite(value):
         raise TrainingError(
-            f"the loss is {value} at step {step + 1}; lower the learning rate or clip the gradients more; "
-            "the last checkpoint is untouched"
+            f"the loss is {value} at step {step + 1}; lower the learning rate or clip the "
+            "gradients more; the last checkpoint is untouched"
         )
     task.optimiser.zero_grad(set_to_none=True)
     loss.backward()
@@ -148,19 +155,24 @@ def measure(task: Task, rehearsal: bool) -> dict[str, float]:
 
 
 class Ema:
-    """Exponential moving average (EMA) of all parameters over the last steps (Polyak and Juditsky, 1992).
+    """Exponential moving average (EMA) of all parameters (Polyak and Juditsky, 1992).
 
-    At a constant, high learning rate the average generalises better than the last weights of a run whose rate falls.
-    Buffers are not averaged. `torch.optim.swa_utils.AveragedModel` averages a copy; validation and saving read the
-    run's own network, so here the average takes its place for a while.
+    <<<<<<< HEAD
+        At a constant, high learning rate the average generalises better than the last weights of a run whose rate falls.
+        Buffers are not averaged. `torch.optim.swa_utils.AveragedModel` averages a copy; validation and saving read the
+        run's own network, so here the average takes its place for a while.
+    =======
+        At a constant, high learning rate the average generalises better than the last weights of a run
+        whose rate falls. Buffers are not averaged.
+    >>>>>>> 1cfe0ae31134c485a2972bb5977ae8e45e6eb671
 
-    Args:
-        network: whose parameters.
-        kept: share of the mean that a step keeps; the mean reaches back some 1 / (1 - kept) steps. With 0 there is no
-            mean: nothing is held, and nothing is done.
+        Args:
+            network: whose parameters.
+            kept: share of the mean that a step keeps; the mean reaches back some 1 / (1 - kept) steps.
+                With 0 there is no mean: nothing is held, and nothing is done.
 
-    Attributes:
-        mean: a tensor for each parameter; none with `kept` of 0.
+        Attributes:
+            mean: a tensor for each parameter; none with `kept` of 0.
     """
 
     def __init__(self, network: nn.Module, kept: float) -> None:
@@ -209,10 +221,17 @@ def make_optimiser(name: str, groups: list[dict[str, Any]]) -> Optimizer:
 def parameter_groups(
     parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Two groups: matrices decay, biases and normalisation do not. Frozen parameters are left out."""
+    """Two groups: matrices decay, biases and normalisation do not.
+
+    Frozen parameters are left out.
+    """
     trained = [p for p in parameters if p.requires_grad]
     return [
-        {"params": [p for p in trained if p.ndim > 1], "lr": learning_rate, "weight_decay": weight_decay},
+        {
+            "params": [p for p in trained if p.ndim > 1],
+            "lr": learning_rate,
+            "weight_decay": weight_decay,
+        },
         {"params": [p for p in trained if p.ndim <= 1], "lr": learning_rate, "weight_decay": 0.0},
     ]
 
@@ -221,17 +240,19 @@ def one_cycle(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
     """Linear rise over the first share of the steps, then half a cosine down to 0."""
     rise = max(1, round(steps * warm_up))
     fall = max(1, steps - rise)
-    return lambda step: (step + 1) / rise if step < rise else 0.5 * (1 + math.cos(math.pi * (step - rise) / fall))
+    return lambda step: (
+        (step + 1) / rise if step < rise else 0.5 * (1 + math.cos(math.pi * (step - rise) / fall))
+    )
 
 
 def constant(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
-    """Linear rise over the first share of the steps, then 1: for a run whose weights are averaged."""
+    """Linear rise over the first share of steps, then 1: for a run whose weights are averaged."""
     rise = max(1, round(steps * warm_up))
     return lambda step: min(1.0, (step + 1) / rise)
 
 
 def trapezoid(steps: int, warm_up: float = 0.05, fall: float = 0.3) -> Callable[[int], float]:
-    """Linear rise over the first share of the steps, then 1, then linearly down to 0 over the last share."""
+    """Linear rise over the first share of steps, then 1, then linearly down to 0 over the last."""
     rise, last = max(1, round(steps * warm_up)), max(1, round(steps * fall))
     return lambda step: min(1.0, (step + 1) / rise, (steps - step) / last)
 
@@ -258,8 +279,8 @@ def autocast(device: str) -> torch.autocast:
 def repeatable() -> Iterator[None]:
     """Within it the same seed gives the same weights on a CPU.
 
-    Without it some gradients (of an indexed tensor, say) are summed by several threads in whatever order they arrive.
-    On a GPU the fast kernels are kept, whose sums may differ in the last digits.
+    Without it some gradients (of an indexed tensor, say) are summed by several threads in whatever
+    order they arrive. On a GPU the fast kernels are kept, whose sums may differ in the last digits.
     """
     memory: Any = torch.utils.deterministic
     before, filled = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
@@ -273,21 +294,30 @@ def repeatable() -> Iterator[None]:
 
 
 class Log:
-    """`log.csv`: step, name, value. Rows beyond the checkpoint's step are dropped when a run goes on."""
+    """`log.csv`: step, name, value.
+
+    Rows beyond the checkpoint's step are dropped when a run goes on.
+    """
 
     def __init__(self, folder: Path, step: int) -> None:
         self.path = folder / "log.csv"
         rows = []
         if self.path.exists():
             with self.path.open(newline="") as file:
-                rows = [row for row in csv.reader(file) if row and row[0].isdigit() and int(row[0]) <= step]
+                rows = [
+                    row
+                    for row in csv.reader(file)
+                    if row and row[0].isdigit() and int(row[0]) <= step
+                ]
         with self.path.open("w", newline="") as file:
             csv.writer(file).writerows([["step", "name", "value"], *rows])
         self.board = open_tensorboard(folder)
 
     def add(self, step: int, values: dict[str, float]) -> None:
         with self.path.open("a", newline="") as file:
-            csv.writer(file).writerows([step, name, f"{value:.6g}"] for name, value in values.items())
+            csv.writer(file).writerows(
+                [step, name, f"{value:.6g}"] for name, value in values.items()
+            )
         if self.board is not None:
             for name, value in values.items():
                 self.board.add_scalar(name, value, step)
@@ -304,7 +334,13 @@ def open_tensorboard(folder: Path) -> Any:
 
 
 def progress_bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+    )
     console = Console(stderr=True)
     disable = not console.is_terminal
-    return Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=disable)
+    return Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=disable
+    )

@@ -1,7 +1,8 @@
-"""The image-sentence score (Eq. 7, 8) in training: losses over a batch (Eq. 9 and later ones), recalls on a dev set.
+"""The image-sentence score (Eq. 7, 8) in training.
 
-Axis names: K photos, L sentences, M regions, T words, h shared space. A pair is a sentence with its own photo: there
-are L. A batch with one sentence a photo is the paper's; with more of them each pair meets more wrong sentences.
+Losses over a batch (Eq. 9 and later ones), recalls on a dev set. Axis names: K photos, L sentences,
+M regions, T words, h shared space. A pair is a sentence with its own photo: there are L. A batch
+with one sentence a photo is the paper's; with more of them each pair meets more wrong sentences.
 """
 
 from __future__ import annotations
@@ -28,26 +29,32 @@ LOWEST = -1e9
 """Stands for minus infinity: its gradient is zero and never NaN."""
 
 
-def score_batch(regions: Tensor, region_mask: Tensor, words: Tensor, word_mask: Tensor, kind: str) -> Tensor:
+def score_batch(
+    regions: Tensor, region_mask: Tensor, words: Tensor, word_mask: Tensor, kind: str
+) -> Tensor:
     """S_kl of every photo with every sentence.
 
     Args:
         regions: (K, M, h); region_mask: (K, M), True on regions.
         words: (L, T, h); word_mask: (L, T), True on words.
-        kind: "max", Eq. 8: every word takes its best region; "sum", Eq. 7: all positive products count; "mean", Eq. 8
-            divided by the sentence's number of words.
+        kind: "max", Eq. 8: every word takes its best region; "sum", Eq. 7: all positive products
+            count; "mean", Eq. 8 divided by the sentence's number of words.
 
     Returns:
         (K, L).
     """
     photos, count, dim = regions.shape
-    spoken = word_mask.flatten().nonzero()[:, 0]  # padding, near half of all positions, is never multiplied
-    products = (words.reshape(-1, dim)[spoken] @ regions.reshape(-1, dim).T).view(-1, photos, count)  # (n, K, M)
+    # Padding, near half of all positions, is never multiplied
+    spoken = word_mask.flatten().nonzero()[:, 0]
+    # products: (n, K, M)
+    products = (words.reshape(-1, dim)[spoken] @ regions.reshape(-1, dim).T).view(-1, photos, count)
     if kind == "sum":
         per_word = (products.clamp(min=0) * region_mask).sum(-1)
     else:
-        per_word = products.masked_fill(~region_mask, LOWEST).max(-1).values  # lowest first: a maximum may be negative
-    # Words lie flat without padding: index_add sums them by sentence, in float32, as bfloat16 would lose small ones.
+        # Lowest first: a maximum may be negative
+        per_word = products.masked_fill(~region_mask, LOWEST).max(-1).values
+    # Words lie flat without padding: index_add sums them by sentence, in float32, as bfloat16 would
+    # lose small ones.
     sums = per_word.new_zeros(len(words), photos, dtype=torch.float32)
     scores = sums.index_add(0, spoken // words.shape[1], per_word.float()).T  # (K, L)
     return scores / word_mask.sum(1).clamp(min=1) if kind == "mean" else scores
@@ -59,7 +66,8 @@ class Pairs:
 
     Attributes:
         positives: (L,) each pair's own score.
-        sentences: (L, L) scores of pair l's photo with all sentences; photos: (L, K) of its sentence with all photos.
+        sentences: (L, L) scores of pair l's photo with all sentences; photos: (L, K) of its
+            sentence with all photos.
         wrong_sentences, wrong_photos: True where a sentence, or photo, is a negative of the pair.
     """
 
@@ -71,7 +79,7 @@ class Pairs:
 
     @classmethod
     def of(cls, scores: Tensor, photos: Tensor, about: Tensor) -> Pairs:
-        """Scores (K, L) of photos with identities (K,) and sentences about the photos in rows `about` (L,)."""
+        """Scores (K, L) of photos with identities (K,) and sentences of photo rows `about` (L,)."""
         every = torch.arange(len(about), device=scores.device)
         # By identity: the other captions of a pair's photo are no negatives of it.
         wrong_photos = photos[about][:, None] != photos[None, :]
@@ -80,21 +88,29 @@ class Pairs:
 
 
 def margin_loss(pairs: Pairs) -> Tensor:
-    """Eq. 9, per pair: every wrong sentence and every wrong photo should score 1 less than the right one."""
-    sentences = (pairs.sentences - pairs.positives[:, None] + 1).clamp(min=0) * pairs.wrong_sentences
+    """Eq. 9, per pair: every wrong sentence and photo should score 1 less than the right one."""
+    sentences = (pairs.sentences - pairs.positives[:, None] + 1).clamp(
+        min=0
+    ) * pairs.wrong_sentences
     photos = (pairs.photos - pairs.positives[:, None] + 1).clamp(min=0) * pairs.wrong_photos
     return (sentences.sum() + photos.sum()) / len(pairs.positives)
 
 
 def hard_negative_loss(pairs: Pairs) -> Tensor:
     """Eq. 9 with the hardest negative only, in each direction (VSE++, Faghri et al., 2018)."""
-    sentence = pairs.sentences.masked_fill(~pairs.wrong_sentences, LOWEST).amax(1)  # LOWEST: no gradient, never NaN
+    # LOWEST: no gradient, never NaN
+    sentence = pairs.sentences.masked_fill(~pairs.wrong_sentences, LOWEST).amax(1)
     photo = pairs.photos.masked_fill(~pairs.wrong_photos, LOWEST).amax(1)
-    return ((sentence - pairs.positives + 1).clamp(min=0) + (photo - pairs.positives + 1).clamp(min=0)).mean()
+    return (
+        (sentence - pairs.positives + 1).clamp(min=0) + (photo - pairs.positives + 1).clamp(min=0)
+    ).mean()
 
 
 def info_nce_loss(pairs: Pairs) -> Tensor:
-    """InfoNCE: cross-entropy of the positive among its negatives, both ways, in nats (van den Oord et al., 2018)."""
+    """InfoNCE: cross-entropy of the positive among its negatives, both ways, in nats.
+
+    van den Oord et al., 2018.
+    """
     return right_one(pairs.positives, pairs.sentences, pairs.wrong_sentences) + right_one(
         pairs.positives, pairs.photos, pairs.wrong_photos
     )
@@ -103,19 +119,22 @@ def info_nce_loss(pairs: Pairs) -> Tensor:
 def naming_loss(scores: Tensor, present: Tensor, overlap: Tensor) -> Tensor:
     """Contrastive loss of class names and regions that show them, both directions, in nats.
 
-    A region is to name what it shows among all names; a name is to find its thing in a photo among the regions of all
-    photos that do not show it, as far as their boxes have names. Where several are right, any of them will do. Regions
-    that hold a part of a thing, or far more than it, are neither right nor wrong.
+    A region is to name what it shows among all names; a name is to find its thing in a photo among
+    the regions of all photos that do not show it, as far as their boxes have names. Where several
+    are right, any of them will do. Regions that hold a part of a thing, or far more than it, are
+    neither right nor wrong.
 
     Args:
         scores: (B, M, N) of the regions of B photos with N names.
         present: (B, M), True on regions.
         overlap: (B, M, N), the IoU of each region with the nearest box of each name.
     """
-    # The dead zone between APART and SHOWS is in neither mask, so partial overlaps give no gradient.
+    # The dead zone between APART and SHOWS is in neither mask, so partial overlaps give no
+    # gradient.
     right = scores.masked_fill((overlap < SHOWS) | ~present[..., None], LOWEST)
     wrong = scores.masked_fill((overlap >= APART) | ~present[..., None], LOWEST)
-    # -log(Σ right / (Σ right + Σ wrong)) as a softplus of two logsumexps: stable, and any positive will do.
+    # -log(Σ right / (Σ right + Σ wrong)) as a softplus of two logsumexps: stable, and any positive
+    # will do.
     of_regions = F.softplus(wrong.logsumexp(2) - right.logsumexp(2))  # (B, M)
     of_names = F.softplus(wrong.flatten(0, 1).logsumexp(0) - right.logsumexp(1))  # (B, N)
     shown = (overlap >= SHOWS) & present[..., None]
@@ -161,7 +180,8 @@ def ranking_loss(
     (ids, mask), size, device = sentences, len(photos), regions.device.type
     with autocast(device):
         words = net.words(ids, mask)
-        some = zip(words.split(size), mask.split(size), strict=True)  # products of all at once are large
+        # Products of all at once are large
+        some = zip(words.split(size), mask.split(size), strict=True)
         scores = torch.cat([score_batch(regions, present, s, m, score) for s, m in some], 1)
     if loss == "info_nce":
         scores = scores * net.log_scale.exp()  # a learnt temperature (CLIP); margins need none
@@ -178,7 +198,9 @@ def measure_retrieval(
     settings: VisionSettings,
     chunk: int = 100,
 ) -> dict[str, float]:
-    """Recalls in percent and median ranks of all photos against all sentences, with the runtime's own score.
+    """Recalls in percent and median ranks of all photos against all sentences.
+
+    By the runtime's own score.
 
     Args:
         net, score, device: what is trained, how it scores, and where.
@@ -186,12 +208,16 @@ def measure_retrieval(
         settings: of the network that sees the photos.
         chunk: photos, and sentences, that are seen at once.
     """
-    return named_numbers(retrieval(*score_pairs(net, source, sentences, score, device, settings, chunk)))
+    return named_numbers(
+        retrieval(*score_pairs(net, source, sentences, score, device, settings, chunk))
+    )
 
 
 def named_numbers(result: Numbers) -> dict[str, float]:
     """What `retrieval` gives, as "image_to_text_r1" and so on."""
-    return {f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()}
+    return {
+        f"{way}_{name}": value for way, numbers in result.items() for name, value in numbers.items()
+    }
 
 
 @torch.no_grad()
@@ -209,7 +235,8 @@ def score_pairs(
     Returns:
         (N, L), and the photo of each sentence, (L,).
     """
-    photos, photo_of_sentence = np.unique(sentences.photos, return_inverse=True)  # those that have a sentence
+    # Those that have a sentence
+    photos, photo_of_sentence = np.unique(sentences.photos, return_inverse=True)
     regions, counts, words = [], [], []
     for rows in np.array_split(photos, -(-len(photos) // chunk)):
         features, present = source.features(source.load(rows, None, settings))

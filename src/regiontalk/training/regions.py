@@ -1,4 +1,7 @@
-"""Where training gets region features from: a store on disk, or the vision network itself while it is being tuned."""
+"""Where training gets region features from.
+
+A store on disk, or the vision network itself while it is being tuned.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,8 @@ class Views:
     """How a photo looks in training, where it is never seen quite the same twice.
 
     Attributes:
-        smallest: share of the photo's sides that a view has at least. With 0.75 nearly all that a caption speaks of
-            stays in view.
+        smallest: share of the photo's sides that a view has at least. With 0.75 nearly all that a
+            caption speaks of stays in view.
         jitter: brightness, contrast and colour are multiplied by 1 - jitter to 1 + jitter.
     """
 
@@ -65,7 +68,7 @@ STORED_VIEWS = Views(smallest=0.7, jitter=0.2)
 
 
 class CachedFeatures:
-    """Features that a fixed vision network gave once, of whole photos and perhaps of views of them."""
+    """Features that a fixed vision network gave once, of whole photos and perhaps views of them."""
 
     def __init__(self, store: RegionStore, device: str, views: Sequence[RegionStore] = ()) -> None:
         self.store, self.device, self.views = store, device, views
@@ -96,20 +99,32 @@ class LiveFeatures:
         views: Views = Views(),
         max_pixels: int | None = None,
     ) -> None:
-        self.network, self.store, self.files, self.device, self.views = network, store, files, device, views
+        self.network, self.store, self.files, self.device, self.views = (
+            network,
+            store,
+            files,
+            device,
+            views,
+        )
         self.max_pixels = max_pixels
 
-    def load(self, rows: np.ndarray, rng: np.random.Generator | None, settings: VisionSettings) -> SeenBatch:
-        """The photos and their boxes: views of them chosen by `rng`, or the whole photos without it."""
+    def load(
+        self, rows: np.ndarray, rng: np.random.Generator | None, settings: VisionSettings
+    ) -> SeenBatch:
+        """The photos and their boxes: views chosen by `rng`, or the whole photos without it."""
         pixels, regions = [], []
         for row in rows:
-            image = open_photo(self.files[row], max_pixels=self.max_pixels, min_side=settings.size).image
+            image = open_photo(
+                self.files[row], max_pixels=self.max_pixels, min_side=settings.size
+            ).image
             proposed = unit_boxes(self.store, row)[1 : self.store.counts[row]]
             seen, found, _ = see_view(image, proposed, settings.size, rng, self.views)
             pixels.append(seen)
             regions.append(np.concatenate([WHOLE[None], found]))
         weights, mask = region_weights(regions, settings.side, self.store.features.shape[1])
-        return SeenBatch(np.stack(pixels), weights, mask, [each[1:].astype(np.float32) for each in regions])
+        return SeenBatch(
+            np.stack(pixels), weights, mask, [each[1:].astype(np.float32) for each in regions]
+        )
 
     def features(self, loaded: Any) -> tuple[Tensor, Tensor]:
         return self.read(self.network.see(loaded.pixels, self.device), loaded)
@@ -120,8 +135,13 @@ class LiveFeatures:
         return features, torch.from_numpy(loaded.mask).to(self.device)
 
 
-def region_weights(regions: Sequence[np.ndarray], side: int, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """RoIAlign's weights (B, most, C) of B photos' regions (m, 4), zero after each, and which there are (B, most)."""
+def region_weights(
+    regions: Sequence[np.ndarray], side: int, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """RoIAlign's weights (B, most, C) of B photos' regions (m, 4), zero after each.
+
+    And which there are (B, most).
+    """
     mask = np.arange(most) < np.array([len(each) for each in regions])[:, None]
     return pad_rows([roi_weights(each, side) for each in regions], most), mask
 
@@ -153,7 +173,8 @@ def see_view(
         views: what random views are like.
 
     Returns:
-        pixels (S, S, 3), the boxes that are visible (m, 4) in 0..1 of the view, and which they are (n,) bool.
+        pixels (S, S, 3), the boxes that are visible (m, 4) in 0..1 of the view, and which they are
+        (n,) bool.
     """
     window, mirror = (WHOLE, False) if rng is None else random_view(rng, views.smallest)
     corners = np.round(window.reshape(2, 2) * image.size).astype(int).ravel()
@@ -163,9 +184,13 @@ def see_view(
     return squashed[:, ::-1] if mirror else squashed, found, visible
 
 
-def boxes_in_crop(boxes: np.ndarray, crop: np.ndarray, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (n, 4) of a photo as they stand in its crop, without those that are mostly hidden: (m, 4), all in 0..1;
-    and which they are, (n,) bool."""
+def boxes_in_crop(
+    boxes: np.ndarray, crop: np.ndarray, mirror: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes (n, 4) of a photo as they stand in its crop, without mostly hidden ones.
+
+    (m, 4), all in 0..1; and which they are, (n,) bool.
+    """
     origin, extent = crop[:2], crop[2:] - crop[:2]
     moved = (boxes.reshape(-1, 2, 2) - origin) / extent
     clipped = moved.clip(0, 1)
@@ -176,7 +201,7 @@ def boxes_in_crop(boxes: np.ndarray, crop: np.ndarray, mirror: bool) -> tuple[np
 
 
 def jittered(image: Image.Image, rng: np.random.Generator, jitter: float) -> Image.Image:
-    """A photo in another light: brightness, contrast and colour changed, in a random order, see `Views`."""
+    """A photo in other light: brightness, contrast, colour, in random order, see `Views`."""
     if jitter > 0:
         for which in rng.permutation(len(CHANGES)):
             image = CHANGES[which](image).enhance(rng.uniform(1 - jitter, 1 + jitter))
@@ -184,8 +209,9 @@ def jittered(image: Image.Image, rng: np.random.Generator, jitter: float) -> Ima
 
 
 FeatureSource = CachedFeatures | LiveFeatures
-"""Gives features of the regions of some photos in two steps: `load` may run ahead in another thread or process and
-touches no GPU, `features` turns what it gave into features (B, M, D) and a mask (B, M) on the network's device."""
+"""Gives features of the regions of some photos in two steps: `load` may run ahead in another thread
+or process and touches no GPU, `features` turns what it gave into features (B, M, D) and a mask
+(B, M) on the network's device."""
 
 
 def resized(settings: VisionSettings, size: int) -> VisionSettings:
@@ -208,14 +234,18 @@ def unit_boxes(store: RegionStore, row: int) -> np.ndarray:
 
 
 def freeze_normalisation(network: nn.Module) -> None:
-    """Keep batch normalisation at its learned means: batches in tuning are small and of one kind."""
+    """Keep batch normalisation at its learned means: tuning's batches are small, of one kind."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
 
 
 def store_regions(
-    graph: bytes, settings: VisionSettings, dataset: Dataset, folder: Path, max_pixels: int | None = None
+    graph: bytes,
+    settings: VisionSettings,
+    dataset: Dataset,
+    folder: Path,
+    max_pixels: int | None = None,
 ) -> RegionStore:
     """Every photo's regions as a vision graph sees them; goes on where it was stopped.
 
@@ -226,10 +256,22 @@ def store_regions(
     files = dataset.files
 
     def look(session: VisionSession, rows: range) -> list[PhotoRegions]:
-        photos = [open_photo(files[row], max_pixels=max_pixels, min_side=settings.size) for row in rows]
-        return [PhotoRegions(r.features, r.boxes_xyxy, r.scores, (r.width, r.height)) for r in session.look(photos)]
+        photos = [
+            open_photo(files[row], max_pixels=max_pixels, min_side=settings.size) for row in rows
+        ]
+        return [
+            PhotoRegions(r.features, r.boxes_xyxy, r.scores, (r.width, r.height))
+            for r in session.look(photos)
+        ]
 
-    return fill_store(graph, settings, folder, names_below_common_folder(files), f"regions of {dataset.split}", look)
+    return fill_store(
+        graph,
+        settings,
+        folder,
+        names_below_common_folder(files),
+        f"regions of {dataset.split}",
+        look,
+    )
 
 
 def store_boxes(
@@ -240,15 +282,22 @@ def store_boxes(
     folder: Path,
     max_pixels: int | None = None,
 ) -> RegionStore:
-    """The features of given boxes (n, 4) in 0..1, the whole photo first; of a photo with many, the first ones.
+    """The features of given boxes (n, 4) in 0..1, the whole photo first.
+
+    Of a photo with many, the first ones.
 
     Raises:
         DataError: if `folder` holds regions of another graph, or of other boxes.
     """
-    names = [f"{row} {hashlib.sha256(each.tobytes()).hexdigest()[:16]}" for row, each in enumerate(boxes)]
+    names = [
+        f"{row} {hashlib.sha256(each.tobytes()).hexdigest()[:16]}" for row, each in enumerate(boxes)
+    ]
 
     def look(session: VisionSession, rows: range) -> list[PhotoRegions]:
-        images = [open_photo(files[row], max_pixels=max_pixels, min_side=settings.size).image for row in rows]
+        images = [
+            open_photo(files[row], max_pixels=max_pixels, min_side=settings.size).image
+            for row in rows
+        ]
         some = [np.concatenate([WHOLE[None], boxes[row]])[: settings.proposals + 1] for row in rows]
         found = features_of(session, [prepare(image, settings.size) for image in images], some)
         return [PhotoRegions(f, own, np.ones(len(own))) for f, own in zip(found, some, strict=True)]
@@ -265,7 +314,9 @@ def store_view(
     number: int,
     max_pixels: int | None = None,
 ) -> RegionStore:
-    """Every photo's regions as they are seen through some random window, one for each number; goes on where it stopped.
+    """Every photo's regions as they are seen through some random window, one for each number.
+
+    Goes on where it stopped.
 
     Args:
         store: the photos' regions, of which those that stay visible are kept.
@@ -303,12 +354,18 @@ def store_views(
 ) -> list[RegionStore]:
     """`store_view` of the first numbers, in `folder` under the split's name and the number."""
     every = ((number, folder / f"{dataset.split}_view_{number}") for number in range(count))
-    return [store_view(graph, settings, dataset, store, place, number, max_pixels) for number, place in every]
+    return [
+        store_view(graph, settings, dataset, store, place, number, max_pixels)
+        for number, place in every
+    ]
 
 
 @dataclass(frozen=True)
 class PhotoRegions:
-    """What a store keeps of a photo: features (m, D), boxes (m, 4), scores (m,), and the photo's width and height."""
+    """What a store keeps of a photo.
+
+    Features (m, D), boxes (m, 4), scores (m,), and the photo's width and height.
+    """
 
     features: np.ndarray
     boxes: np.ndarray
@@ -326,9 +383,13 @@ def fill_store(
 ) -> RegionStore:
     """A store of photos of these names, made or gone on with: `look` gives some rows of it."""
     most = settings.proposals + 1
-    no_projection = {"W_m": np.zeros((settings.feature_dim, 1), np.float32), "b_m": np.zeros(1, np.float32)}
+    no_projection = {
+        "W_m": np.zeros((settings.feature_dim, 1), np.float32),
+        "b_m": np.zeros(1, np.float32),
+    }
     session = VisionSession(graph, no_projection, settings)
-    checksum = hashlib.sha256(graph + json.dumps(settings.to_json()).encode()).hexdigest()  # of all that decides
+    # Of all that decides
+    checksum = hashlib.sha256(graph + json.dumps(settings.to_json()).encode()).hexdigest()
     writer = RegionStoreWriter.open(
         folder, names=names, regions=most, dim=settings.feature_dim, vision_checksum=checksum
     )
@@ -349,8 +410,13 @@ def fill_store(
     return store
 
 
-def features_of(session: VisionSession, pixels: list[np.ndarray], boxes: list[np.ndarray]) -> list[np.ndarray]:
-    """The features (m, D) of the boxes (m, 4) of prepared photos (S, S, 3), of which a few are looked at at once."""
+def features_of(
+    session: VisionSession, pixels: list[np.ndarray], boxes: list[np.ndarray]
+) -> list[np.ndarray]:
+    """The features (m, D) of the boxes (m, 4) of prepared photos (S, S, 3).
+
+    A few photos are looked at at once.
+    """
     parts = np.array_split(np.stack(pixels), -(-len(pixels) // BATCH))
     maps = np.concatenate([session.run(some)[0] for some in parts])  # (B, C, D)
     return [roi_align(own, feature_map) for own, feature_map in zip(boxes, maps, strict=True)]

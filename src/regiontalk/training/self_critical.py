@@ -1,7 +1,8 @@
-"""Self-critical training (Rennie et al., 2017): captions that the network draws itself, rewarded by CIDEr-D.
+"""Self-critical training (Rennie et al., 2017).
 
-Likelihood teaches the next word of a human caption; what is measured is the caption that the network writes. Here it
-writes several for each photo, and those that score above their siblings become likelier. The mean of the siblings is
+Captions that the network draws itself, rewarded by CIDEr-D. Likelihood teaches the next word of a
+human caption; what is measured is the caption that the network writes. Here it writes several for
+each photo, and those that score above their siblings become likelier. The mean of the siblings is
 the baseline (Luo, 2020): it costs nothing and varies less than the score of a greedy caption.
 
 Axis names: K photos, S captions drawn for each, B = S * K captions, T words.
@@ -22,12 +23,14 @@ from regiontalk.training.caption_sources import Names
 from regiontalk.training.captioner_data import References
 
 END = "END"
-"""Stands after every finished caption, in capitals as no token is: without it in the n-grams, captions that break off
-("a dog runs through the") would score as well as whole ones."""
+"""Stands after every finished caption, in capitals as no token is: without it in the n-grams,
+captions that break off ("a dog runs through the") would score as well as whole ones."""
 
 
 class CaptionReward:
-    """CIDEr-D of captions of training photos, document frequencies from all of these, less what is named and not there.
+    """CIDEr-D of captions of training photos, less what is named and not there.
+
+    Document frequencies come from all of these photos.
 
     Args:
         references: every photo's captions, and what is present on it.
@@ -37,7 +40,11 @@ class CaptionReward:
     """
 
     def __init__(
-        self, references: References, vocabulary: Vocabulary, names: Names | None = None, absent_weight: float = 0.0
+        self,
+        references: References,
+        vocabulary: Vocabulary,
+        names: Names | None = None,
+        absent_weight: float = 0.0,
     ) -> None:
         self.references = [[[*words, END] for words in captions] for captions in references.words]
         self.frequencies = DocumentFrequencies.of(self.references)
@@ -62,7 +69,9 @@ class CaptionReward:
         """How many things each caption names that are not on its photo.  # (B,)"""
         assert self.names is not None
         named = [{name for _, _, name in self.names.find(each.ids)} for each in drawn]
-        return np.array([len(own - self.present[photo]) for own, photo in zip(named, photos, strict=True)])
+        return np.array(
+            [len(own - self.present[photo]) for own, photo in zip(named, photos, strict=True)]
+        )
 
 
 def advantages(rewards: np.ndarray) -> np.ndarray:
@@ -75,7 +84,8 @@ def advantages(rewards: np.ndarray) -> np.ndarray:
         (S, K); each column sums to 0.
     """
     samples = len(rewards)
-    # Leave-one-out: a baseline that does not depend on the caption itself leaves the gradient unbiased.
+    # Leave-one-out: a baseline that does not depend on the caption itself leaves the gradient
+    # unbiased.
     siblings = (rewards.sum(0) - rewards) / (samples - 1)
     better: np.ndarray = rewards - siblings
     return better
@@ -85,7 +95,8 @@ def policy_loss(logits: Tensor, targets: Tensor, advantage: Tensor) -> Tensor:
     """REINFORCE loss: minus the mean over words of advantage times log-probability.
 
     Args:
-        logits: (n, V); targets: (n,) words that were drawn, and END; advantage: (n,) of each word's caption.
+        logits: (n, V); targets: (n,) words that were drawn, and END; advantage: (n,) of each word's
+            caption.
     """
     return (advantage * F.cross_entropy(logits, targets, reduction="none")).mean()
 

@@ -1,6 +1,7 @@
-"""Captions, and the phrases that the alignment puts on regions (the paper, section 3.1.3), as arrays of word ids.
+"""Captions, and the phrases that the alignment puts on regions, as arrays of word ids.
 
-Axis names: L texts, N photos, B texts at once, T words, M regions, h shared space, V vocabulary.
+The paper, section 3.1.3. Axis names: L texts, N photos, B texts at once, T words, M regions, h
+shared space, V vocabulary.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ from regiontalk.training.alignment_net import AlignmentNet
 
 _DETERMINERS = "a an the his her its their"
 _LINKS = """
-and or but of in on at to with by for from into onto over under through near behind beside between across along around
-against off up down out as while who that which is are was were has have
+and or but of in on at to with by for from into onto over under through near behind beside between
+across along around against off up down out as while who that which is are was were has have
 """
 DETERMINERS, LINKS = frozenset(_DETERMINERS.split()), frozenset(_LINKS.split())
 """English words that begin phrases but never end them, and words between phrases."""
 LEAST_LINKS = 0.1
-"""Of the words of English captions far more are links; in other languages a few words happen to be spelt like one."""
+"""Of the words of English captions far more are links; in other languages a few words happen to be
+spelt like one."""
 ENDS_FROM = 0.3
-"""A word may end a phrase if this share of its occurrences is followed by the caption's end or by a link."""
+"""A word may end a phrase if this share of its uses comes before a link or the caption's end."""
 CHUNK = 200
 """Captions that are aligned at once."""
 
@@ -78,12 +80,17 @@ def encode_captions(
 
 
 def first_photos(dataset: Dataset, limit: int | None) -> Dataset:
-    return dataset if limit is None else Dataset(dataset.name, dataset.split, dataset.photos[:limit])
+    return (
+        dataset if limit is None else Dataset(dataset.name, dataset.split, dataset.photos[:limit])
+    )
 
 
 def first_sentences(sentences: Sentences, photos: int) -> Sentences:
     few = sentences.photos < sentences.photos[0] + photos  # the very first may have none
-    return Sentences(tuple(ids for ids, keep in zip(sentences.ids, few, strict=True) if keep), sentences.photos[few])
+    return Sentences(
+        tuple(ids for ids, keep in zip(sentences.ids, few, strict=True) if keep),
+        sentences.photos[few],
+    )
 
 
 def pad_ids(sentences: Iterable[np.ndarray]) -> tuple[Tensor, Tensor]:
@@ -102,7 +109,8 @@ class Snippets:
 
     Attributes:
         ids: L arrays (t,) int64 of word ids.
-        photos, regions: (L,) int64, which region of which photo each describes; region 0 is the whole photo.
+        photos, regions: (L,) int64, which region of which photo each describes; region 0 is the
+            whole photo.
     """
 
     ids: tuple[np.ndarray, ...]
@@ -127,8 +135,9 @@ def every_photo(count: int) -> Snippets:
 class PhraseEdges:
     """Of each word of the vocabulary, (V,) bool: whether a phrase may begin, and end, with it.
 
-    The chain MRF cuts captions where regions change, and that may be inside a phrase. "in a brown dog chases a red"
-    becomes "a brown dog": a caption that stops after "red" or "chases" says too little.
+    The chain MRF cuts captions where regions change, and that may be inside a phrase. "in a brown
+    dog chases a red" becomes "a brown dog": a caption that stops after "red" or "chases" says too
+    little.
     """
 
     begin: np.ndarray
@@ -136,7 +145,10 @@ class PhraseEdges:
 
     @classmethod
     def of(cls, captions: Sequence[np.ndarray], vocabulary: Vocabulary) -> PhraseEdges:
-        """As training captions (ids) use the words; captions with next to no English link are left as they are."""
+        """As training captions (ids) use the words.
+
+        Captions with next to no English link are left as they are.
+        """
         link, words = member(vocabulary, LINKS), np.concatenate(captions)
         if link[words].mean() < LEAST_LINKS:
             every = np.ones(len(vocabulary), bool)
@@ -149,7 +161,10 @@ class PhraseEdges:
         return cls(~link, end)
 
     def trim(self, phrase: np.ndarray) -> np.ndarray:
-        """The longest part of a phrase (t,) that begins and ends as one may; nothing where there is none."""
+        """The longest part of a phrase (t,) that begins and ends as one may.
+
+        Nothing where there is none.
+        """
         begins, ends = np.flatnonzero(self.begin[phrase]), np.flatnonzero(self.end[phrase])
         if not len(begins) or not len(ends):
             return phrase[:0]
@@ -165,7 +180,12 @@ def member(vocabulary: Vocabulary, words: frozenset[str]) -> np.ndarray:
 
 @torch.no_grad()
 def infer_snippets(
-    net: AlignmentNet, store: RegionStore, sentences: Sentences, edges: PhraseEdges, beta: float, min_words: int
+    net: AlignmentNet,
+    store: RegionStore,
+    sentences: Sentences,
+    edges: PhraseEdges,
+    beta: float,
+    min_words: int,
 ) -> Snippets:
     """Align every caption with its own photo and cut it into phrases.
 
@@ -183,7 +203,9 @@ def infer_snippets(
         chunk = sentences.ids[start : start + CHUNK]
         padded, mask = pad_ids(chunk)
         words = net.words(padded, mask).numpy()  # (B, T, h)
-        for caption, vectors, photo in zip(chunk, words, sentences.photos[start : start + CHUNK], strict=True):
+        for caption, vectors, photo in zip(
+            chunk, words, sentences.photos[start : start + CHUNK], strict=True
+        ):
             features = np.asarray(store.features[photo, : int(store.counts[photo])], np.float32)
             regions_of_photo = net.regions(torch.from_numpy(features)).numpy()  # (M, h)
             unary = vectors[: len(caption)] @ regions_of_photo.T  # (T, M)
@@ -195,5 +217,7 @@ def infer_snippets(
                     photos.append(photo)
                     regions.append(path[first])
     if not ids:
-        raise DataError(f"no caption has a phrase of {min_words} words; give more captions or lower min_words")
+        raise DataError(
+            f"no caption has a phrase of {min_words} words; give more captions or lower min_words"
+        )
     return Snippets(tuple(ids), np.array(photos, np.int64), np.array(regions, np.int64))

@@ -1,8 +1,9 @@
 """`regiontalk teach`: a pack learns the words of a person's captioned photos.
 
-In stages, each of which goes on where it was stopped: the photos are looked at once, then the alignment learns, then
-the captioner of photos, then that of regions, from the phrases that the alignment puts on them. The vision network
-stays as it is. What was learnt is mixed with what the pack knew, and measured on held-out photos before it is written.
+In stages, each of which goes on where it was stopped: the photos are looked at once, then the
+alignment learns, then the captioner of photos, then that of regions, from the phrases that the
+alignment puts on them. The vision network stays as it is. What was learnt is mixed with what the
+pack knew, and measured on held-out photos before it is written.
 """
 
 from __future__ import annotations
@@ -40,9 +41,19 @@ from regiontalk.training.teach_photos import (
     stored_regions,
     worsened,
 )
-from regiontalk.training.teach_stages import AlignmentTeaching, Lesson, region_texts, teach_captioner
+from regiontalk.training.teach_stages import (
+    AlignmentTeaching,
+    Lesson,
+    region_texts,
+    teach_captioner,
+)
 from regiontalk.training.training_photos import make_bank, some
-from regiontalk.training.tuning import PackParts, alignment_network, standardise_alignment, with_new_words
+from regiontalk.training.tuning import (
+    PackParts,
+    alignment_network,
+    standardise_alignment,
+    with_new_words,
+)
 
 ALIGNMENT, PHOTO, REGION = "alignment", "photo_captioner", "region_captioner"
 REGIONS, CANDIDATE, IDENTITY = "regions", "pack", "teaching.json"
@@ -63,7 +74,8 @@ class TeachConfig(Section):
         data: captioned photos, see `read_taught_photos`.
         output: folder of the new pack.
         pack: an included pack's name or a pack's folder; None for the default pack.
-        work: folder of what has been done so far; None for OUTPUT.work, which is removed in the end.
+        work: folder of what has been done so far; None for OUTPUT.work, which is removed in the
+            end.
         anyway: write the pack even if it is worse on the held-out photos.
         epochs: passes over the captions, at most.
         patience: passes without a better measurement after which a stage ends.
@@ -116,7 +128,11 @@ class Taught:
 
     def to_json(self) -> dict[str, Any]:
         """The object that `regiontalk teach --json` prints."""
-        written = None if self.pack is None else {"folder": str(self.pack.folder), "sha256": self.pack.checksum}
+        written = (
+            None
+            if self.pack is None
+            else {"folder": str(self.pack.folder), "sha256": self.pack.checksum}
+        )
         return {
             "pack": written,
             "photos": self.photos,
@@ -146,7 +162,9 @@ def teach(config: TeachConfig) -> Taught:
     teaching = Teaching(config, pack, photos, work)
     parts, shares = teaching.learn()
     before = measure_pack(Model(pack), teaching.held_out)
-    candidate = save_pack(work / CANDIDATE, parts.settings, parts.arrays, pack.vision_onnx, parts.vocabulary)
+    candidate = save_pack(
+        work / CANDIDATE, parts.settings, parts.arrays, pack.vision_onnx, parts.vocabulary
+    )
     after = measure_pack(Model(candidate), teaching.held_out)
     taught = Taught(
         pack=None,
@@ -163,7 +181,9 @@ def teach(config: TeachConfig) -> Taught:
         return taught
     settings = described(parts.settings, pack, config.output, photos, taught)
     known = taught_fingerprints(pack.training_photos, photos.taught.files, config.max_pixels)
-    written = save_pack(config.output, settings, parts.arrays, pack.vision_onnx, parts.vocabulary, known)
+    written = save_pack(
+        config.output, settings, parts.arrays, pack.vision_onnx, parts.vocabulary, known
+    )
     clear(work, keep=config.work is not None)
     return replace(taught, pack=written)
 
@@ -187,13 +207,21 @@ class Teaching:
         self.taught, self.held_out = (self.store(each) for each in (photos.taught, photos.held_out))
 
     def store(self, dataset: Dataset) -> StoredPhotos:
-        graph, vision, vocabulary = self.pack.vision_onnx, self.parts.settings.vision, self.parts.vocabulary
-        return store_photos(graph, vision, dataset, vocabulary, self.work / REGIONS, self.config.max_pixels)
+        graph, vision, vocabulary = (
+            self.pack.vision_onnx,
+            self.parts.settings.vision,
+            self.parts.vocabulary,
+        )
+        return store_photos(
+            graph, vision, dataset, vocabulary, self.work / REGIONS, self.config.max_pixels
+        )
 
     def learn(self) -> tuple[PackParts, dict[str, float]]:
-        """All stages: the new pack's parts, and of each stage the share of what was learnt in the mix."""
+        """All stages: the new pack's parts, and of each stage the learnt share in the mix."""
         net, shares = self.teach_alignment()
-        arrays = {name: dict(tensors) for name, tensors in self.parts.arrays.items()} | alignment_tensors(net)
+        arrays = {
+            name: dict(tensors) for name, tensors in self.parts.arrays.items()
+        } | alignment_tensors(net)
         settings = self.parts.settings
         for name, lesson in self.lessons(net).items():
             own = getattr(settings, name)
@@ -205,39 +233,56 @@ class Teaching:
         return PackParts(settings, self.parts.vocabulary, arrays), shares
 
     def lessons(self, net: AlignmentNet) -> dict[str, Lesson]:
-        """What each captioner learns from; captions of single words have no phrases for that of regions."""
+        """What each captioner learns from.
+
+        Captions of single words have no phrases for that of regions.
+        """
         both, vocabulary = (self.taught, self.held_out), self.parts.vocabulary
         captions = whole_captions(self.taught.sentences), whole_captions(self.held_out.sentences)
         found = {PHOTO: Lesson("photo", both, captions, vocabulary, self.known)}
         phrases = region_texts(net, both, vocabulary, self.parts.settings.alignment.beta)
-        return found if phrases is None else found | {REGION: Lesson("region", both, phrases, vocabulary, self.known)}
+        return (
+            found
+            if phrases is None
+            else found | {REGION: Lesson("region", both, phrases, vocabulary, self.known)}
+        )
 
     def teach_alignment(self) -> tuple[AlignmentNet, dict[str, float]]:
         settings, arrays = self.parts.settings, self.parts.arrays
         torch.manual_seed(self.config.seed)
-        net = alignment_network(arrays["words"], arrays["projection"], settings.words.cell, self.config.dropout)
+        net = alignment_network(
+            arrays["words"], arrays["projection"], settings.words.cell, self.config.dropout
+        )
         standardise_alignment(net, sample_features(CachedFeatures(self.taught.store, "cpu")))
         stage = AlignmentTeaching(self.config, net, self.taught, self.held_out, settings)
         return net, {ALIGNMENT: stage.tune(self.work / ALIGNMENT, self.run, self.known)}
 
-    def grown_bank(self, arrays: dict[str, dict[str, np.ndarray]]) -> tuple[PackSettings, dict[str, np.ndarray]]:
+    def grown_bank(
+        self, arrays: dict[str, dict[str, np.ndarray]]
+    ) -> tuple[PackSettings, dict[str, np.ndarray]]:
         """The pack's bank, and some of the taught photos.
 
-        The vectors of the bank's own photos stay as they were, for the pack holds no features to make them anew from:
-        after small steps they are near, and without them hubness among photos of other kinds would be unknown.
+        The vectors of the bank's own photos stay as they were, for the pack holds no features to
+        make them anew from: after small steps they are near, and without them hubness among photos
+        of other kinds would be unknown.
         """
         settings, old = self.parts.settings, self.parts.settings.bank
         rows = some(range(len(self.taught.dataset)), MOST_IN_BANK)
         seen = [stored_regions(self.taught, row, arrays["projection"]) for row in rows]
         new, tensors = make_bank(seen, arrays, settings, old.temperature, old.weight)
         counted = {
-            name: getattr(old, name) + getattr(new, name) for name in ("photos", "regions", "sentences", "words")
+            name: getattr(old, name) + getattr(new, name)
+            for name in ("photos", "regions", "sentences", "words")
         }
-        both = {name: np.concatenate([arrays[BANK][name], tensor]) for name, tensor in tensors.items()}
+        both = {
+            name: np.concatenate([arrays[BANK][name], tensor]) for name, tensor in tensors.items()
+        }
         return replace(settings, bank=replace(old, **counted)), both
 
 
-def described(settings: PackSettings, pack: Pack, output: Path, photos: TaughtPhotos, taught: Taught) -> PackSettings:
+def described(
+    settings: PackSettings, pack: Pack, output: Path, photos: TaughtPhotos, taught: Taught
+) -> PackSettings:
     """What the new pack says about itself: whose weights it began with, and what it was taught."""
     before, dataset = pack.settings, photos.taught
     lesson = {
@@ -252,7 +297,11 @@ def described(settings: PackSettings, pack: Pack, output: Path, photos: TaughtPh
     }
     earlier = before.trained_on.get("taught", [])
     lessons = [*(earlier if isinstance(earlier, list) else [earlier]), lesson]
-    held_out = {"photos": taught.held_out, "before": taught.before.numbers(), "after": taught.after.numbers()}
+    held_out = {
+        "photos": taught.held_out,
+        "before": taught.before.numbers(),
+        "after": taught.after.numbers(),
+    }
     return replace(
         settings,
         name=pack_name(output),
@@ -270,10 +319,17 @@ def pack_name(output: Path) -> str:
 
 
 def taught_licence(licence: str, name: str, photos: int) -> str:
-    """A pack's licence line, and what it was taught; shorter where it would not fit, but never less of the licence than
-    a line can hold beside that it was taught."""
+    """A pack's licence line, and what it was taught.
+
+    Shorter where it would not fit, but never less of the licence than a line can hold beside that
+    it was taught.
+    """
     shown = "".join(c for c in name if c.isprintable())
-    endings = (f"; taught {photos} captioned photos of {shown}", f"; taught {photos} captioned photos", "; taught")
+    endings = (
+        f"; taught {photos} captioned photos of {shown}",
+        f"; taught {photos} captioned photos",
+        "; taught",
+    )
     for ending in endings:
         if len(licence) + len(ending) <= LONGEST_LICENCE:
             return licence + ending
@@ -281,8 +337,13 @@ def taught_licence(licence: str, name: str, photos: int) -> str:
     return licence[: LONGEST_LICENCE - len(ending)] + ending
 
 
-def taught_fingerprints(known: np.ndarray | None, files: list[Path], max_pixels: int | None) -> np.ndarray | None:
-    """A pack's list of training photos with some more; None for a pack without, whose list could only be a part."""
+def taught_fingerprints(
+    known: np.ndarray | None, files: list[Path], max_pixels: int | None
+) -> np.ndarray | None:
+    """A pack's list of training photos with some more.
+
+    None for a pack without, whose list could only be a part.
+    """
     if known is None:
         return None
     found = fingerprint_files(files, max_pixels=max_pixels)
@@ -292,7 +353,9 @@ def taught_fingerprints(known: np.ndarray | None, files: list[Path], max_pixels:
 def work_folder(config: TeachConfig) -> Path:
     """Where the stages lie: as the settings say, or beside the output."""
     output = config.output.resolve()
-    return output.with_name(fitting_name(output.name, ".work")) if config.work is None else config.work
+    return (
+        output.with_name(fitting_name(output.name, ".work")) if config.work is None else config.work
+    )
 
 
 def claim(work: Path, run: str) -> None:
@@ -309,7 +372,10 @@ def claim(work: Path, run: str) -> None:
 
 
 def clear(work: Path, keep: bool) -> None:
-    """Remove what was done so far, but nothing else that may lie there; with `keep` only the pack that was measured."""
+    """Remove what was done so far, but nothing else that may lie there.
+
+    With `keep` only the pack that was measured.
+    """
     for name in (CANDIDATE,) if keep else WORK_FOLDERS:
         shutil.rmtree(work / name, ignore_errors=True)
     if not keep:

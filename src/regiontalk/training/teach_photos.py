@@ -1,6 +1,7 @@
-"""A person's captioned photos for `regiontalk teach`: those that are learnt, and those that are held out to measure on.
+"""A person's captioned photos for `regiontalk teach`.
 
-Axis names: N held-out photos, L captions of them.
+Those that are learnt, and those that are held out to measure on. Axis names: N held-out photos, L
+captions of them.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ TRAIN, DEV = "train", "dev"
 HELD_OUT_EVERY, FEWEST_HELD_OUT = 10, 20
 """One photo in so many is held out where the data has no dev split, and at least so many are."""
 FEWEST_TAUGHT, FEWEST_OWN_DEV = 20, 2
-"""Photos to learn from, and in a dev split of the data's own: CIDEr of a single photo is 0, whatever its caption."""
+"""Photos to learn from, and in a dev split of the data's own: CIDEr of a single photo is 0,
+whatever its caption."""
 RECALL_AT = (1, 5)
 DRAWS = 1000
 """Of the bootstrap."""
@@ -38,7 +40,10 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class TaughtPhotos:
-    """Photos with captions: `taught` are learnt, `held_out` are measured on; no photo is in both."""
+    """Photos with captions: `taught` are learnt, `held_out` are measured on.
+
+    No photo is in both.
+    """
 
     taught: Dataset
     held_out: Dataset
@@ -47,7 +52,13 @@ class TaughtPhotos:
     def checksum(self) -> str:
         """Of the photos' names and captions: what a run that goes on must find as it was."""
         parts = [
-            list(zip(names_below_common_folder(each.files), [photo.captions for photo in each.photos], strict=True))
+            list(
+                zip(
+                    names_below_common_folder(each.files),
+                    [photo.captions for photo in each.photos],
+                    strict=True,
+                )
+            )
             for each in (self.taught, self.held_out)
         ]
         return json_sha256(parts)
@@ -71,8 +82,9 @@ class StoredPhotos:
 
 
 def read_taught_photos(path: Path) -> TaughtPhotos:
-    """Photos in any layout that `read_dataset` knows: its split "train", and its split "dev" or, without one, some of
-    the training photos, chosen by their names.
+    """Photos in any layout that `read_dataset` knows: its split "train", and its split "dev".
+
+    Without the latter, some of the training photos, chosen by their names.
 
     Raises:
         DataError: if the captions cannot be read, or there are too few photos.
@@ -85,14 +97,14 @@ def read_taught_photos(path: Path) -> TaughtPhotos:
         least = FEWEST_TAUGHT + FEWEST_HELD_OUT
         if len(every) < least:
             raise DataError(
-                f"{path}: {len(every)} captioned photos, expected at least {least}, of which {FEWEST_HELD_OUT} are "
-                "held out to measure on; caption more photos"
+                f"{path}: {len(every)} captioned photos, expected at least {least}, of which "
+                f"{FEWEST_HELD_OUT} are held out to measure on; caption more photos"
             )
         photos, fewest = hold_out(every), FEWEST_HELD_OUT
     if len(photos.taught) < FEWEST_TAUGHT or len(photos.held_out) < fewest:
         raise DataError(
-            f"{path}: {len(photos.taught)} photos in train and {len(photos.held_out)} in dev, expected at least "
-            f"{FEWEST_TAUGHT} and {fewest}; caption more photos"
+            f"{path}: {len(photos.taught)} photos in train and {len(photos.held_out)} in dev, "
+            f"expected at least {FEWEST_TAUGHT} and {fewest}; caption more photos"
         )
     return photos
 
@@ -107,14 +119,20 @@ def has_dev(path: Path) -> bool:
 
 
 def hold_out(dataset: Dataset) -> TaughtPhotos:
-    """Hold out one photo in ten, at least 20: those whose names have the smallest sha256, so that chance, and not the
-    order of the photos, chooses, and chooses the same again."""
-    hashes = [hashlib.sha256(name.encode()).digest() for name in names_below_common_folder(dataset.files)]
+    """Hold out one photo in ten, at least 20: those whose names have the smallest sha256.
+
+    So chance, and not the order of the photos, chooses, and chooses the same again.
+    """
+    hashes = [
+        hashlib.sha256(name.encode()).digest() for name in names_below_common_folder(dataset.files)
+    ]
     count = max(FEWEST_HELD_OUT, round(len(dataset) / HELD_OUT_EVERY))
     chosen = set(sorted(range(len(dataset)), key=hashes.__getitem__)[:count])
 
     def part(split: str, held_out: bool) -> Dataset:
-        rows: Sequence[CaptionedPhoto] = [p for row, p in enumerate(dataset.photos) if (row in chosen) == held_out]
+        rows: Sequence[CaptionedPhoto] = [
+            p for row, p in enumerate(dataset.photos) if (row in chosen) == held_out
+        ]
         return Dataset(dataset.name, split, tuple(rows))
 
     return TaughtPhotos(part(TRAIN, False), part(DEV, True))
@@ -128,20 +146,25 @@ def store_photos(
     regions: Path,
     max_pixels: int | None = None,
 ) -> StoredPhotos:
-    """Photos with their regions, looked at once and then kept in a folder; goes on where it was stopped.
+    """Photos with their regions, looked at once and then kept in a folder.
+
+    Goes on where it was stopped.
 
     Args:
         graph, settings: of the pack's vision network.
-        vocabulary: whose words the captions are read with; words that are only placed count as unknown.
+        vocabulary: whose words the captions are read with; words that are only placed count as
+            unknown.
         regions: folder of the region stores.
         max_pixels: see `open_photo`.
 
     Raises:
-        DataError: if the folder holds regions of other photos or of another network, or no caption a known word.
+        DataError: if the folder holds regions of other photos or of another network, or no caption
+            a known word.
         PhotoError: if a photo cannot be read.
     """
     words = caption_words(dataset)
-    # A placed word that is said too rarely to be taught is not in what the networks learn: as unknown as it is rare.
+    # A placed word that is said too rarely to be taught is not in what the networks learn: as
+    # unknown as it is rare.
     sentences = encode_captions(words, vocabulary.with_placed(()))
     store = store_regions(graph, settings, dataset, regions / dataset.split, max_pixels)
     return StoredPhotos(dataset, store, words, sentences)
@@ -165,11 +188,14 @@ def stored_regions(photos: StoredPhotos, row: int, projection: Mapping[str, np.n
 
 @dataclass(frozen=True)
 class HeldOutScores:
-    """A pack on held-out photos: all photos against all their captions, and what it writes against what people wrote.
+    """A pack on held-out photos.
+
+    All photos against all their captions, and what it writes against what people wrote.
 
     Attributes:
         ranks: of the captions and photos, L and N.
-        cider: (N,) CIDEr of each photo's caption in percent, the document frequencies those of the held-out captions.
+        cider: (N,) CIDEr of each photo's caption in percent, the document frequencies those of the
+            held-out captions.
     """
 
     ranks: Ranks
@@ -178,10 +204,14 @@ class HeldOutScores:
     def numbers(self) -> dict[str, float]:
         """Recalls in percent, their mean, and CIDEr."""
         once = np.ones(len(self.cider))
-        return {**self.recalls(once), "mean_recall": self.mean_recall(once), "cider": self.mean_cider(once)}
+        return {
+            **self.recalls(once),
+            "mean_recall": self.mean_recall(once),
+            "cider": self.mean_cider(once),
+        }
 
     def recalls(self, weights: np.ndarray) -> dict[str, float]:
-        """Recall at 1 and 5 both ways, photo k and its captions counted `weights[k]` times, (N,)."""
+        """Recall at 1 and 5 both ways, photo k and its captions counted `weights[k]` times."""
         ways = {
             "image_to_text": (self.ranks.photos, weights),
             "text_to_image": (self.ranks.sentences, weights[self.ranks.photo_of_sentence]),
@@ -201,11 +231,13 @@ class HeldOutScores:
         return float(weights @ self.cider / weights.sum())
 
 
-def without_shared(scores: np.ndarray, photo_of: np.ndarray, captions: Sequence[Hashable]) -> np.ndarray:
+def without_shared(
+    scores: np.ndarray, photo_of: np.ndarray, captions: Sequence[Hashable]
+) -> np.ndarray:
     """Scores in which a caption that several photos have is wrong for none of them.
 
-    People say the same of many photos. Whether such a photo finds its own line or another's of the same words says
-    nothing, and to count it as a mistake would hide what was learnt.
+    People say the same of many photos. Whether such a photo finds its own line or another's of the
+    same words says nothing, and to count it as a mistake would hide what was learnt.
 
     Args:
         scores: (N, L), photos by captions.
@@ -215,7 +247,8 @@ def without_shared(scores: np.ndarray, photo_of: np.ndarray, captions: Sequence[
     Returns:
         The scores, those of a photo with others' captions that it has as well below all.
 
-    >>> without_shared(np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]]), np.array([0, 1, 1]), ["a", "a", "b"]).tolist()
+    >>> scores = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]])
+    >>> without_shared(scores, np.array([0, 1, 1]), ["a", "a", "b"]).tolist()
     [[3.0, 0.0, 1.0], [0.0, 2.0, 3.0]]
     """
     numbers: dict[Hashable, int] = {}
@@ -227,18 +260,24 @@ def without_shared(scores: np.ndarray, photo_of: np.ndarray, captions: Sequence[
 
 
 def measure_pack(model: Model, photos: StoredPhotos) -> HeldOutScores:
-    """Measure a pack on captioned photos. A caption that several photos have is right for each of them.
+    """Measure a pack on captioned photos.
+
+    A caption that several photos have is right for each of them.
 
     Args:
         model: of a pack whose vision network gave the stored regions.
         photos: are not looked at again: before and after a teaching, vision is the same.
     """
     projection = model.pack.arrays["projection"]
-    regions = model.with_hubness([stored_regions(photos, row, projection) for row in range(len(photos.store))])
+    regions = model.with_hubness(
+        [stored_regions(photos, row, projection) for row in range(len(photos.store))]
+    )
     captions = [caption for photo in photos.dataset.photos for caption in photo.captions]
     photo_of = np.repeat(np.arange(len(photos.words)), [len(own) for own in photos.words])
     said = [tuple(words) for own in photos.words for words in own]
-    ranks = rank(MatrixScores(without_shared(model.score(regions, captions), photo_of, said), photo_of))
+    ranks = rank(
+        MatrixScores(without_shared(model.score(regions, captions), photo_of, said), photo_of)
+    )
     written = [tokenise(caption.text) for caption in model.caption(regions)]
     return HeldOutScores(ranks, score_captions(written, photos.words).means["cider"])
 
@@ -246,8 +285,8 @@ def measure_pack(model: Model, photos: StoredPhotos) -> HeldOutScores:
 def worsened(before: HeldOutScores, after: HeldOutScores) -> list[str]:
     """What is worse after than before, beyond noise; nothing if nothing is.
 
-    Worse is the mean of the four recalls, or CIDEr, if the 95 % interval of its difference lies below 0 as a whole: by
-    the bootstrap over the held-out photos, the same photos drawn for both.
+    Worse is the mean of the four recalls, or CIDEr, if the 95 % interval of its difference lies
+    below 0 as a whole: by the bootstrap over the held-out photos, the same photos drawn for both.
     """
     measured: dict[str, Callable[[HeldOutScores, np.ndarray], float]] = {
         "the mean of the recalls": HeldOutScores.mean_recall,

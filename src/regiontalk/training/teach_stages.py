@@ -1,4 +1,4 @@
-"""`regiontalk teach`, stage by stage: from stored regions the alignment learns, then the captioners."""
+"""`regiontalk teach` by stages: from stored regions the alignment learns, then captioners."""
 
 from __future__ import annotations
 
@@ -29,7 +29,14 @@ from regiontalk.training.sentences import PhraseEdges, Snippets, infer_snippets,
 from regiontalk.training.teach_photos import StoredPhotos, without_shared
 from regiontalk.training.train_alignment import Batch
 from regiontalk.training.train_captioner import STATISTICS, CaptionerConfig, CaptionerRun
-from regiontalk.training.tuning import WORD_AXES, Choice, Goodness, captioner_network, standardise_captioner, tune
+from regiontalk.training.tuning import (
+    WORD_AXES,
+    Choice,
+    Goodness,
+    captioner_network,
+    standardise_captioner,
+    tune,
+)
 
 if TYPE_CHECKING:
     from regiontalk.training.teach import TeachConfig
@@ -62,7 +69,11 @@ class AlignmentTeaching:
         settings: PackSettings,
     ) -> None:
         self.config, self.device = config, best_device()
-        self.net, self.score, self.vision = net.to(self.device), settings.alignment.score, settings.vision
+        self.net, self.score, self.vision = (
+            net.to(self.device),
+            settings.alignment.score,
+            settings.vision,
+        )
         self.taught, self.held_out = taught.sentences, held_out.sentences
         self.sources = [CachedFeatures(each.store, self.device) for each in (taught, held_out)]
         self.order = CaptionedPhotos(self.taught, config.batch, 1, config.seed)
@@ -80,7 +91,9 @@ class AlignmentTeaching:
             The share of what was learnt in the mix.
         """
         torch.manual_seed(self.config.seed)
-        choice = Choice(recall_goodness, recall_goodness, self.config.patience, {"words.embedding": 0}, known)
+        choice = Choice(
+            recall_goodness, recall_goodness, self.config.patience, {"words.embedding": 0}, known
+        )
         share = tune(self.task(run), folder, choice)
         self.net.cpu()
         return share
@@ -90,7 +103,9 @@ class AlignmentTeaching:
         steps = self.order.epoch_steps * config.epochs
         return Task(
             network=self.net,
-            optimiser=make_optimiser("adamw", parameter_groups(self.net.parameters(), config.learning_rate, 0.0)),
+            optimiser=make_optimiser(
+                "adamw", parameter_groups(self.net.parameters(), config.learning_rate, 0.0)
+            ),
             steps=steps,
             learning_rate=SCHEDULES[SCHEDULE](steps),
             batch=self.batch,
@@ -106,18 +121,25 @@ class AlignmentTeaching:
         photos, rows = self.order.rows(step)
         ids, mask = pad_ids(self.taught.ids[row] for row in rows[0])
         regions = self.sources[0].load(photos, None, self.vision)
-        alike = torch.from_numpy(self.caption_number[rows[0]])  # no photo is wrong for a caption that it has as well
+        # No photo is wrong for a caption that it has as well
+        alike = torch.from_numpy(self.caption_number[rows[0]])
         return Batch(regions, 0, ids, mask, alike, None)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         features, present = self.sources[0].features(batch.regions)
         ids, mask, alike = (each.to(self.device) for each in (batch.ids, batch.mask, batch.photos))
         regions = self.net.regions(features)
-        return {"loss": ranking_loss(self.net, regions, present, (ids, mask), alike, self.score, "info_nce")}
+        return {
+            "loss": ranking_loss(
+                self.net, regions, present, (ids, mask), alike, self.score, "info_nce"
+            )
+        }
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
         """Recalls and ranks on the held-out photos, few enough to be rehearsed with."""
-        scores, photo_of = score_pairs(self.net, self.sources[1], self.held_out, self.score, self.device, self.vision)
+        scores, photo_of = score_pairs(
+            self.net, self.sources[1], self.held_out, self.score, self.device, self.vision
+        )
         captions = [ids.tobytes() for ids in self.held_out.ids]
         return named_numbers(retrieval(without_shared(scores, photo_of, captions), photo_of))
 
@@ -157,16 +179,22 @@ class Lesson:
 
 
 def region_texts(
-    net: AlignmentNet, photos: tuple[StoredPhotos, StoredPhotos], vocabulary: Vocabulary, beta: float
+    net: AlignmentNet,
+    photos: tuple[StoredPhotos, StoredPhotos],
+    vocabulary: Vocabulary,
+    beta: float,
 ) -> tuple[Snippets, Snippets] | None:
-    """What the alignment makes of the captions of taught and of held-out photos: phrases about regions.
+    """What the alignment makes of captions of taught and held-out photos: phrases about regions.
 
     Returns:
         Both; None where the captions of either have no phrase of `MIN_WORDS` words.
     """
     edges = PhraseEdges.of(photos[0].sentences.ids, vocabulary)
     try:
-        taught, held_out = (infer_snippets(net, each.store, each.sentences, edges, beta, MIN_WORDS) for each in photos)
+        taught, held_out = (
+            infer_snippets(net, each.store, each.sentences, edges, beta, MIN_WORDS)
+            for each in photos
+        )
     except DataError:
         return None
     return taught, held_out
@@ -197,7 +225,9 @@ def teach_captioner(
     network = captioner_network(tensors, settings.cell, config.dropout)
     some = range(0, len(taught.ids), max(1, len(taught.ids) // STATISTICS))
     standardise_captioner(network, contexts_of([taught.glance(row, None) for row in some]))
-    captioner = CaptionerRun(run_config(config, lesson.about, settings, folder), best_device(), data, network)
+    captioner = CaptionerRun(
+        run_config(config, lesson.about, settings, folder), best_device(), data, network
+    )
     choice = Choice(
         step=loss_goodness,
         share=cider_goodness if lesson.about == "photo" else loss_goodness,
@@ -209,8 +239,10 @@ def teach_captioner(
     return folded_captioner(network.state_dict()), share
 
 
-def run_config(config: TeachConfig, about: str, settings: CaptionerSettings, folder: Path) -> CaptionerConfig:
-    """The settings of a captioner's run whose data and first weights come from elsewhere than from files."""
+def run_config(
+    config: TeachConfig, about: str, settings: CaptionerSettings, folder: Path
+) -> CaptionerConfig:
+    """Settings of a captioner's run whose data and first weights do not come from files."""
     return CaptionerConfig(
         data=((config.data, 1.0),),
         dev=(config.data,),

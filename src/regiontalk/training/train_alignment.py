@@ -1,4 +1,7 @@
-"""`regiontalk train alignment`: regions and words into one space (Eq. 1 to 9), with or without tuning the backbone."""
+"""`regiontalk train alignment`: regions and words into one space (Eq. 1 to 9).
+
+With or without tuning the backbone.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +37,25 @@ from regiontalk.training.box_labels import (
     sayable_names,
 )
 from regiontalk.training.checkpoint import save_tensors
-from regiontalk.training.config import Count, NotNegative, Optimiser, Positive, Schedule, Seed, Share, identity
-from regiontalk.training.loop import SCHEDULES, Task, autocast, best_device, make_optimiser, parameter_groups, train
+from regiontalk.training.config import (
+    Count,
+    NotNegative,
+    Optimiser,
+    Positive,
+    Schedule,
+    Seed,
+    Share,
+    identity,
+)
+from regiontalk.training.loop import (
+    SCHEDULES,
+    Task,
+    autocast,
+    best_device,
+    make_optimiser,
+    parameter_groups,
+    train,
+)
 from regiontalk.training.losses import measure_retrieval, naming_loss, ranking_loss
 from regiontalk.training.regions import (
     LiveFeatures,
@@ -51,7 +71,7 @@ from regiontalk.training.sentences import (
 from regiontalk.training.vision_graph import prepared, save_vision
 
 PROPOSAL_WEIGHT = 0.2
-"""Of the proposals' losses while the backbone is tuned: its map moves, and the proposals must move with it."""
+"""Of the proposals' losses while the backbone is tuned: its map moves, they must follow."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +79,17 @@ class AlignmentConfig(Section):
     """Settings of an alignment run.
 
     Attributes:
-        data: captioned photos with a train split, and how often an epoch passes over them. A batch is of one dataset.
+        data: captioned photos with a train split, and how often an epoch passes over them. A batch
+            is of one dataset.
         dev: captioned photos with a dev split, on each of which recalls are measured.
         vision: folder of a finished vision run.
         output: folder of the run.
         regions: folder of the region stores of that vision network, made where missing.
-        start: folder of an alignment run to start from, whose vocabulary and sizes this run keeps; None for random
-            weights.
+        start: folder of an alignment run to start from, whose vocabulary and sizes this run keeps;
+            None for random weights.
         word_vectors: word2vec or GloVe text file; None for random ones.
-        placed_vectors: word2vec or GloVe text file of any dimensions, through which words that no caption teaches get
-            their place (without `start`); None for none.
+        placed_vectors: word2vec or GloVe text file of any dimensions, through which words that no
+            caption teaches get their place (without `start`); None for none.
         forget: share of the words that are read by these vectors alone.
         train_word_vectors: False keeps them as they are, as in the paper.
         min_count: words seen less often in training captions are unknown (without `start`).
@@ -79,28 +100,36 @@ class AlignmentConfig(Section):
         dropout: everywhere but in the recurrence.
         score: "max" is Eq. 8, "sum" is Eq. 7, "mean" is Eq. 8 divided by the number of words.
         loss: "margin" is Eq. 9.
-        optimiser, learning_rate, weight_decay, epochs, clip: clip bounds every element of the gradient.
-        schedule: of the learning rate after its rise: "one_cycle" lets it fall to 0, "constant" does not.
-        averaging: decay of the weights' exponential moving average (EMA), which is what is measured and saved; 0 for
-            the last weights.
+        optimiser, learning_rate, weight_decay, epochs, clip: clip bounds every element of the
+            gradient.
+        schedule: of the learning rate after its rise: "one_cycle" lets it fall to 0, "constant"
+            does not.
+        averaging: decay of the weights' exponential moving average (EMA), which is what is measured
+            and saved; 0 for the last weights.
         batch: photos in a batch.
-        captions: of each photo in a batch. They share one look at it, which pays where the backbone is tuned, and each
-            photo meets all those of the others as negatives.
+        captions: of each photo in a batch. They share one look at it, which pays where the backbone
+            is tuned, and each photo meets all those of the others as negatives.
         vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
-        sizes: (pixels, epochs) pairs: how large the photos are that the tuned backbone sees, one size after the other
-            instead of `epochs`; the last is the pack's. None keeps the vision run's size. Small things are told apart
-            better on larger photos, and each look takes longer.
-        views: random views of each training photo whose features are kept beside its own, if the backbone is fixed: a
-            step sees one of them, as chance has it.
-        smallest_view: share of a photo's sides that a view of it has at least, while the backbone is tuned.
-        jitter: by how much the brightness, contrast and colour of a view are changed at most, likewise.
+        sizes: (pixels, epochs) pairs: how large the photos are that the tuned backbone sees, one
+            size after the other instead of `epochs`; the last is the pack's. None keeps the vision
+            run's size. Small things are told apart better on larger photos, and each look takes
+            longer.
+        views: random views of each training photo whose features are kept beside its own, if the
+            backbone is fixed: a step sees one of them, as chance has it.
+        smallest_view: share of a photo's sides that a view of it has at least, while the backbone
+            is tuned.
+        jitter: by how much the brightness, contrast and colour of a view are changed at most,
+            likewise.
         word_dropout: share of the words that are read as unknown.
-        boxes: file of photos whose boxes have names (`regiontalk.training.box_labels.read_box_labels`), which are
-            taught beside the captions; None for none. While the backbone is tuned, its proposals learn these boxes and
-            not the regions that the run began with; a fixed one's features of the boxes come from a store.
+        boxes: file of photos whose boxes have names
+            (`regiontalk.training.box_labels.read_box_labels`), which are taught beside the
+            captions; None for none. While the backbone is tuned, its proposals learn these boxes
+            and not the regions that the run began with; a fixed one's features of the boxes come
+            from a store.
         named_photos: in a batch.
         naming_weight: of `naming_loss`, beside the ranking loss.
-        validate_epochs: from one measurement of dev's recalls to the next; each costs a look at all its photos.
+        validate_epochs: from one measurement of dev's recalls to the next; each costs a look at all
+            its photos.
         limit: only the first photos of each split, for trials.
         max_pixels: of a photo, see `regiontalk.photos.open_photo`.
         seed, stop_after: as for every run.
@@ -155,14 +184,21 @@ class AlignmentConfig(Section):
         if self.cell != "rnn" and not self.recurrent:
             raise ValueError('recurrent = false needs cell = "rnn"')
         if self.start is not None and self.word_vectors is not None:
-            raise ValueError("word_vectors are for a run from random weights; leave out start or word_vectors")
+            raise ValueError(
+                "word_vectors are for a run from random weights; leave out start or word_vectors"
+            )
         if not self.data or not self.dev:
             raise ValueError("data and dev: at least one dataset each")
         for name in ("sizes", "smallest_view", "jitter"):
             if self.vision_learning_rate <= 0 and getattr(self, name) != getattr(type(self), name):
-                raise ValueError(f"{name} is for a backbone that is tuned: give a vision_learning_rate above 0")
+                raise ValueError(
+                    f"{name} is for a backbone that is tuned: give a vision_learning_rate above 0"
+                )
         if self.views and self.vision_learning_rate > 0:
-            raise ValueError("views are kept of a backbone that is fixed; leave out views or vision_learning_rate")
+            raise ValueError(
+                "views are kept of a backbone that is fixed; "
+                "leave out views or vision_learning_rate"
+            )
         if any(epochs < 1 for _, epochs in self.sizes):
             raise ValueError("sizes: at least one epoch at each size")
 
@@ -188,7 +224,10 @@ class Batch:
 
 
 def train_alignment(config: AlignmentConfig) -> Path:
-    """Train, or go on training; returns the file of the finished weights (`alignment.safetensors`)."""
+    """Train, or go on training.
+
+    Returns the file of the finished weights (`alignment.safetensors`).
+    """
     torch.manual_seed(config.seed)
     device = best_device()
     run = AlignmentRun(config, read_alignment_data(config, device), device)
@@ -216,23 +255,33 @@ class AlignmentRun:
         self.settings = [
             resized(data.settings, size) for size, epochs in phases for _ in range(epochs)
         ]  # of each epoch
-        self.net = self.prepare(first_network(config, data) if data.started is None else data.started).to(device)
-        self.network = nn.ModuleDict({"alignment": self.net})  # everything that a checkpoint of this run must hold
+        self.net = self.prepare(
+            first_network(config, data) if data.started is None else data.started
+        ).to(device)
+        # Everything that a checkpoint of this run must hold
+        self.network = nn.ModuleDict({"alignment": self.net})
         if self.tunes_vision:
             self.network["vision"] = self.vision
-        orders = [CaptionedPhotos(each.sentences, config.batch, config.captions, config.seed) for each in data.train]
+        orders = [
+            CaptionedPhotos(each.sentences, config.batch, config.captions, config.seed)
+            for each in data.train
+        ]
         self.turns = Turns(orders, [share for _, share in config.data], config.seed)
         self.steps = self.turns.epoch_steps * len(self.settings)
         self.named: NamedPhotos | None = None
         if data.labels is not None:
             names, some = sayable_names(data.labels, self.vocabulary), config.named_photos
-            self.named = NamedPhotos(data.labels, names, some, config.seed, config.jitter, config.max_pixels)
+            self.named = NamedPhotos(
+                data.labels, names, some, config.seed, config.jitter, config.max_pixels
+            )
 
     def prepare(self, net: AlignmentNet) -> AlignmentNet:
         """A network as this run trains it."""
         config = self.config
         if not config.recurrent and net.words.cell != "rnn":
-            raise TrainingError(f"{config.start}: its words network is a GRU; recurrent = false needs an rnn")
+            raise TrainingError(
+                f"{config.start}: its words network is a GRU; recurrent = false needs an rnn"
+            )
         net.dropout = net.words.dropout = config.dropout
         net.words.forget = config.forget
         net.words.embedding.requires_grad_(config.train_word_vectors)
@@ -245,7 +294,9 @@ class AlignmentRun:
         groups = parameter_groups(self.net.parameters(), config.learning_rate, config.weight_decay)
         if self.tunes_vision:
             # At its own, smaller rate: large steps would undo the pretraining.
-            groups += parameter_groups(self.vision.parameters(), config.vision_learning_rate, config.weight_decay)
+            groups += parameter_groups(
+                self.vision.parameters(), config.vision_learning_rate, config.weight_decay
+            )
         return Task(
             network=self.network,
             optimiser=make_optimiser(config.optimiser, groups),
@@ -268,7 +319,9 @@ class AlignmentRun:
         rng = np.random.default_rng([self.config.seed, step, 1])
         regions = self.data.train[source].source.load(photos, rng, settings)
         # Word dropout: UNKNOWN gets a useful vector, and a sentence is matched by all of its words.
-        ids[mask & torch.from_numpy(rng.random(mask.shape) < self.config.word_dropout)] = Vocabulary.UNKNOWN
+        ids[mask & torch.from_numpy(rng.random(mask.shape) < self.config.word_dropout)] = (
+            Vocabulary.UNKNOWN
+        )
         named: NamedBatch | NamedFeatures | None = None
         if self.named is not None and self.tunes_vision:
             named = self.named.batch(step, settings)
@@ -277,8 +330,15 @@ class AlignmentRun:
         return Batch(regions, source, ids, mask, torch.from_numpy(photos), named)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Ranking loss of captions; naming loss with box labels; proposal losses while the backbone is tuned."""
-        source, named, parts = self.data.train[batch.source].source, batch.named, dict[str, Tensor]()
+        """Ranking loss of captions; naming loss with box labels.
+
+        Proposal losses while the backbone is tuned.
+        """
+        source, named, parts = (
+            self.data.train[batch.source].source,
+            batch.named,
+            dict[str, Tensor](),
+        )
         if isinstance(source, LiveFeatures):
             freeze_normalisation(self.vision)  # a few photos a batch are too few for statistics
             feature_map = self.vision.see(batch.regions.pixels, self.device)
@@ -289,7 +349,9 @@ class AlignmentRun:
             features, present = source.features(batch.regions)
         ids, mask, photos = (each.to(self.device) for each in (batch.ids, batch.mask, batch.photos))
         regions, (score, loss) = self.net.regions(features), (self.config.score, self.config.loss)
-        parts["ranking"] = ranking_loss(self.net, regions, present, (ids, mask), photos, score, loss)
+        parts["ranking"] = ranking_loss(
+            self.net, regions, present, (ids, mask), photos, score, loss
+        )
         if isinstance(named, NamedBatch):
             feature_map = self.vision.see(named.pixels, self.device)
             features = read_map(feature_map, torch.from_numpy(named.weights).to(self.device))
@@ -297,7 +359,11 @@ class AlignmentRun:
             parts |= self.vision.box_losses(feature_map, named.boxes)
         elif named is not None:
             parts["naming"] = self.naming(torch.from_numpy(named.features).to(self.device), named)
-        weights = {"box": PROPOSAL_WEIGHT, "objectness": PROPOSAL_WEIGHT, "naming": self.config.naming_weight}
+        weights = {
+            "box": PROPOSAL_WEIGHT,
+            "objectness": PROPOSAL_WEIGHT,
+            "naming": self.config.naming_weight,
+        }
         weighted = [weights.get(name, 1.0) * value for name, value in parts.items()]
         return {"loss": torch.stack(weighted).sum(), **parts}
 
@@ -305,11 +371,16 @@ class AlignmentRun:
         """The loss of names and the regions (B, M, D) that show them, in the scores that rank."""
         assert self.named is not None
         regions = self.net.regions(features)
-        ids, mask, name = (t.to(self.device) for t in encode_names(self.named.names, batch.sentence, self.vocabulary))
+        ids, mask, name = (
+            t.to(self.device)
+            for t in encode_names(self.named.names, batch.sentence, self.vocabulary)
+        )
         with autocast(self.device):
             names = (self.net.words(ids, mask) * name[..., None]).sum(1)  # (N, h)
             scores = (regions @ names.T).float() * self.net.log_scale.exp()
-        present, overlap = (torch.from_numpy(each).to(self.device) for each in (batch.mask, batch.overlap))
+        present, overlap = (
+            torch.from_numpy(each).to(self.device) for each in (batch.mask, batch.overlap)
+        )
         return naming_loss(scores, present, overlap)
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
@@ -318,7 +389,9 @@ class AlignmentRun:
         for each in self.data.dev:
             sentences = first_sentences(each.sentences, 2) if rehearsal else each.sentences
             score, settings = self.config.score, self.settings[-1]
-            found = measure_retrieval(self.net, each.source, sentences, score, self.device, settings)
+            found = measure_retrieval(
+                self.net, each.source, sentences, score, self.device, settings
+            )
             numbers |= {f"{each.name}_{key}": value for key, value in found.items()}
         return numbers
 

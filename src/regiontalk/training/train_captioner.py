@@ -31,12 +31,30 @@ from regiontalk.training.captioner_net import (
     text_counts,
 )
 from regiontalk.training.checkpoint import save_tensors
-from regiontalk.training.config import Count, NotNegative, Optimiser, Positive, Schedule, Seed, Share, identity
-from regiontalk.training.loop import SCHEDULES, Task, autocast, best_device, make_optimiser, parameter_groups, train
+from regiontalk.training.config import (
+    Count,
+    NotNegative,
+    Optimiser,
+    Positive,
+    Schedule,
+    Seed,
+    Share,
+    identity,
+)
+from regiontalk.training.loop import (
+    SCHEDULES,
+    Task,
+    autocast,
+    best_device,
+    make_optimiser,
+    parameter_groups,
+    train,
+)
 from regiontalk.training.self_critical import CaptionReward, advantages, drawn_mask, policy_loss
 
 DEV_PHOTOS, DEV_TEXTS = 500, 3000
-"""Photos of each dataset whose captions are written and scored after every epoch, and texts whose loss is measured."""
+"""Photos of each dataset whose captions are written and scored after every epoch, and texts whose
+loss is measured."""
 STATISTICS = 5000
 """Texts that what is seen is standardised by."""
 
@@ -53,30 +71,37 @@ class CaptionerConfig(Section):
         alignment: folder of a finished alignment run: its vocabulary, and for regions its vectors.
         regions: folder of the region stores of that vision network, made where missing.
         output: folder of the run.
-        start: folder of a finished captioner run of the same sizes to start from; None for random weights.
-        loss: "likelihood" of human captions, Eq. 15; "reward" is self-critical training on CIDEr-D (photos only).
+        start: folder of a finished captioner run of the same sizes to start from; None for random
+            weights.
+        loss: "likelihood" of human captions, Eq. 15; "reward" is self-critical training on CIDEr-D
+            (photos only).
         samples: captions drawn for each photo of a batch where they are rewarded, at least 2.
         cell: "rnn" is the paper's Eq. 14.
         hidden, embedding: H and d.
-        attention: A, dimensions of the attention over a photo's regions (photos only); 0 for the paper's captioner.
+        attention: A, dimensions of the attention over a photo's regions (photos only); 0 for the
+            paper's captioner.
         dropout: everywhere but in the recurrence.
-        photo_dropout: share of captions of which the regions alone are seen, and not the photo as a whole.
+        photo_dropout: share of captions of which the regions alone are seen, and not the photo as a
+            whole.
         optimiser: the paper's is "rmsprop".
-        learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient. A batch is one of
-            captions, or of photos where captions are drawn.
+        learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient.
+            A batch is one of captions, or of photos where captions are drawn.
         schedule, averaging: as for the alignment.
-        longest: words of a caption that are learnt, or drawn. Of a caption that goes on, no end is learnt.
+        longest: words of a caption that are learnt, or drawn. Of a caption that goes on, no end is
+            learnt.
         beta, min_words: how captions are cut into snippets (regions only).
-        boxes: file of photos whose boxes have names; None for none. About regions they are learnt beside snippets; with
-            attention they say where to look.
+        boxes: file of photos whose boxes have names; None for none. About regions they are learnt
+            beside snippets; with attention they say where to look.
         boxes_share: how often an epoch passes over them (regions only).
         looking_weight: of the loss that teaches where to look as a word is said that names a box.
-        absent_weight: taken off a caption's reward for each thing that it names and that is neither among the photo's
-            boxes nor in a human caption of it; CIDEr-D is a number in 0..10.
-        text: captions without photos, one a line; seen are boxes with the names that they hold. None for none.
+        absent_weight: taken off a caption's reward for each thing that it names and that is neither
+            among the photo's boxes nor in a human caption of it; CIDEr-D is a number in 0..10.
+        text: captions without photos, one a line; seen are boxes with the names that they hold.
+            None for none.
         text_steps: steps that learn these alone, before all others.
         text_share: share of them in every batch after that.
-        views: random views of each training photo that are looked at beside the photo itself (photos only).
+        views: random views of each training photo that are looked at beside the photo itself
+            (photos only).
         limit, max_pixels, seed, stop_after: as for the alignment.
     """
 
@@ -125,13 +150,21 @@ class CaptionerConfig(Section):
         if not self.data or not self.dev:
             raise ValueError("data and dev: at least one dataset each")
         if self.attention % HEADS:
-            raise ValueError(f"attention: expected a multiple of {HEADS}, its number of heads, found {self.attention}")
+            raise ValueError(
+                f"attention: expected a multiple of {HEADS}, its number of heads, "
+                f"found {self.attention}"
+            )
         if self.attention and self.about != "photo":
             raise ValueError('attention needs about = "photo"')
         if self.views and self.about != "photo":
             raise ValueError('views needs about = "photo"')
-        if self.loss == "reward" and (self.about != "photo" or self.start is None or self.samples < 2):
-            raise ValueError('loss = "reward" needs about = "photo", samples of at least 2, and a run to start from')
+        if self.loss == "reward" and (
+            self.about != "photo" or self.start is None or self.samples < 2
+        ):
+            raise ValueError(
+                'loss = "reward" needs about = "photo", samples of at least 2, '
+                "and a run to start from"
+            )
         for name in ("looking_weight", "text", "photo_dropout"):
             if getattr(self, name) and not self.attention:
                 raise ValueError(f"{name} needs attention")
@@ -148,8 +181,10 @@ class CaptionerConfig(Section):
 
 @dataclass(frozen=True)
 class Batch:
-    """B texts: what is seen, words in (B, T) from START, words out (B, T) to END, mask (B, T), and which regions show
-    what each word out names (B, T, M)."""
+    """B texts: words in (B, T) from START, words out (B, T) to END, mask (B, T).
+
+    With what is seen, and which regions show what each word out names (B, T, M).
+    """
 
     seen: Seen
     inputs: Tensor
@@ -160,7 +195,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class PhotoBatch:
-    """K photos to sample captions of: their numbers (K,), contexts, and the generator for sampling."""
+    """K photos to sample captions of: numbers (K,), contexts, and the generator for sampling."""
 
     photos: np.ndarray
     glances: list[Glance]
@@ -168,7 +203,10 @@ class PhotoBatch:
 
 
 def train_captioner(config: CaptionerConfig) -> Path:
-    """Train, or go on training; returns the file of the finished weights (`captioner.safetensors`)."""
+    """Train, or go on training.
+
+    Returns the file of the finished weights (`captioner.safetensors`).
+    """
     torch.manual_seed(config.seed)
     data = Reader.of(config).read()
     run = CaptionerRun(config, best_device(), data, first_network(config, data))
@@ -190,7 +228,9 @@ def first_network(config: CaptionerConfig, data: CaptionerData) -> CaptionerNet:
     attention = None
     if config.attention:
         region = seen.regions.shape[2]
-        attention = Attention(region, config.hidden, config.attention, config.embedding, config.dropout)
+        attention = Attention(
+            region, config.hidden, config.attention, config.embedding, config.dropout
+        )
     network = CaptionerNet(
         target_counts(config, data),
         seen.whole.shape[1],
@@ -240,7 +280,9 @@ class CaptionerRun:
 
     def task(self) -> Task:
         config = self.config
-        groups = parameter_groups(self.network.parameters(), config.learning_rate, config.weight_decay)
+        groups = parameter_groups(
+            self.network.parameters(), config.learning_rate, config.weight_decay
+        )
         return Task(
             network=self.network,
             optimiser=make_optimiser(config.optimiser, groups),
@@ -265,7 +307,9 @@ class CaptionerRun:
             texts = round(len(rows) * config.text_share)
         if self.reward is not None:
             photos = data.references.first[rows[:, 0]] + rows[:, 1]
-            return PhotoBatch(photos, [data.sources[source].glance(row, rng) for source, row in rows], rng)
+            return PhotoBatch(
+                photos, [data.sources[source].glance(row, rng) for source, row in rows], rng
+            )
         glances = [self.glance(source, row, rng) for source, row in rows]
         ids = [data.sources[source].ids[row] for source, row in rows]
         if data.text is not None:
@@ -277,7 +321,8 @@ class CaptionerRun:
     def glance(self, source: int, row: int, rng: np.random.Generator) -> Glance:
         """Visual context of a text in training, sometimes without the whole photo."""
         glance = self.data.sources[source].glance(row, rng)
-        # Without the whole photo, which sets the first state, the caption must come from the regions.
+        # Without the whole photo, which sets the first state, the caption must come from the
+        # regions.
         hidden = rng.random() < self.config.photo_dropout and len(glance.regions) > 1
         return glance.without_whole() if hidden else glance
 
@@ -289,30 +334,48 @@ class CaptionerRun:
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy of the words, and attention supervision."""
-        targets, asked = batch.targets.to(self.device), learnt_places(batch.targets, batch.mask).to(self.device)
+        targets, asked = (
+            batch.targets.to(self.device),
+            learnt_places(batch.targets, batch.mask).to(self.device),
+        )
         with autocast(self.device):
-            logits, looks = self.network(batch.seen.to(self.device), batch.inputs.to(self.device), asked)
+            logits, looks = self.network(
+                batch.seen.to(self.device), batch.inputs.to(self.device), asked
+            )
         words = F.cross_entropy(logits.float(), targets[asked])  # in nats a word, END included
         if not self.config.looking_weight:
             return {"loss": words}
         looking = looking_loss(looks, batch.things.to(self.device))
-        return {"loss": words + self.config.looking_weight * looking, "words": words, "looking": looking}
+        return {
+            "loss": words + self.config.looking_weight * looking,
+            "words": words,
+            "looking": looking,
+        }
 
     def reward_losses(self, batch: PhotoBatch) -> dict[str, Tensor]:
-        """Self-critical losses: sampled captions weighted by their advantage over their siblings."""
+        """Self-critical losses: sampled captions weighted by their advantage over siblings."""
         assert self.reward is not None
         samples = self.config.samples
         every = np.tile(np.arange(len(batch.photos)), samples)  # (S * K,), sample by sample
         contexts = contexts_of(batch.glances)[every]
-        # Sampled by the NumPy runtime, without a graph; the forward pass below scores the samples with one.
+        # Sampled by the NumPy runtime, without a graph; the forward pass below scores the samples
+        # with one.
         drawn = self.written().sample(contexts, 1.0, batch.rng, self.config.longest)
         rewards = self.reward(drawn, batch.photos[every]).reshape(samples, -1)
-        inputs, targets, mask = shift_words([np.array(each.ids, np.int64) for each in drawn], self.config.longest)
+        inputs, targets, mask = shift_words(
+            [np.array(each.ids, np.int64) for each in drawn], self.config.longest
+        )
         said = drawn_mask(drawn, mask)
-        advantage = torch.from_numpy(advantages(rewards).ravel().astype(np.float32))[:, None].expand(said.shape)
+        advantage = torch.from_numpy(advantages(rewards).ravel().astype(np.float32))[
+            :, None
+        ].expand(said.shape)
         with autocast(self.device):
-            logits, _ = self.network(Seen.of(contexts).to(self.device), inputs.to(self.device), said.to(self.device))
-        loss = policy_loss(logits.float(), targets[said].to(self.device), advantage[said].to(self.device))
+            logits, _ = self.network(
+                Seen.of(contexts).to(self.device), inputs.to(self.device), said.to(self.device)
+            )
+        loss = policy_loss(
+            logits.float(), targets[said].to(self.device), advantage[said].to(self.device)
+        )
         return {"loss": loss, "reward": torch.tensor(rewards.mean())}
 
     def written(self) -> Captioner:
@@ -320,7 +383,10 @@ class CaptionerRun:
         return Captioner(folded_captioner(self.network.state_dict()), self.config.cell)
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
-        """Of each dev set the cross-entropy a word in nats, and for photos the scores of greedily written captions."""
+        """Of each dev set the cross-entropy a word in nats.
+
+        For photos, also the scores of greedily written captions.
+        """
         return {
             f"{each.name}_{name}": value
             for each in self.data.dev
@@ -331,12 +397,19 @@ class CaptionerRun:
         rows = np.arange(len(dev.source.ids))[: 200 if rehearsal else DEV_TEXTS]
         losses = []
         for some in np.array_split(rows, -(-len(rows) // 200)):
-            glances, ids = [dev.source.glance(row) for row in some], [dev.source.ids[row] for row in some]
+            glances, ids = (
+                [dev.source.glance(row) for row in some],
+                [dev.source.ids[row] for row in some],
+            )
             losses.append(float(self.losses(self.batch(glances, ids))["loss"]))
         numbers = {"loss": float(np.mean(losses))}
         if self.config.about == "photo":
             photos = min(2 if rehearsal else DEV_PHOTOS, len(dev.words))
-            written = self.written().greedy(contexts_of([dev.source.of_photo(photo) for photo in range(photos)]))
-            scores = caption_scores([self.data.vocabulary.decode(h.ids) for h in written], dev.words[:photos])
+            written = self.written().greedy(
+                contexts_of([dev.source.of_photo(photo) for photo in range(photos)])
+            )
+            scores = caption_scores(
+                [self.data.vocabulary.decode(h.ids) for h in written], dev.words[:photos]
+            )
             numbers |= {name: scores[name] for name in (*BLEU_NAMES, "cider")}
         return numbers

@@ -1,7 +1,7 @@
 """`regiontalk train vision`: one map from a pretrained backbone, and box proposals on it.
 
-The map is taught by names: a linear layer over it tells what each box shows. That layer is dropped afterwards; the
-alignment reads names, and all other words, from sentences.
+The map is taught by names: a linear layer over it tells what each box shows. That layer is dropped
+afterwards; the alignment reads names, and all other words, from sentences.
 """
 
 from __future__ import annotations
@@ -19,16 +19,29 @@ from regiontalk.language import tokenise
 from regiontalk.photos import MAX_PIXELS
 from regiontalk.settings import Section, VisionSettings, number
 from regiontalk.training.backbones import open_backbone, require_whole_cells
-from regiontalk.training.box_labels import BoxLabels, NamedBatch, NamedPhotos, class_names, read_box_labels
+from regiontalk.training.box_labels import (
+    BoxLabels,
+    NamedBatch,
+    NamedPhotos,
+    class_names,
+    read_box_labels,
+)
 from regiontalk.training.config import Count, NotNegative, Positive, Seed, identity
-from regiontalk.training.loop import Task, best_device, make_optimiser, one_cycle, parameter_groups, train
+from regiontalk.training.loop import (
+    Task,
+    best_device,
+    make_optimiser,
+    one_cycle,
+    parameter_groups,
+    train,
+)
 from regiontalk.training.losses import naming_loss
 from regiontalk.training.regions import freeze_normalisation, read_map
 from regiontalk.training.vision_graph import WEIGHTS, prepared, save_vision
 from regiontalk.training.vision_net import VisionNet, box_recall
 
 HELD_OUT, DEV_BATCHES = 256, 8
-"""Photos that this stage measures on and does not train on, and how many batches it draws from them."""
+"""Photos that this stage measures on and does not train on, and how many batches of them."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +50,17 @@ class VisionConfig(Section):
 
     Attributes:
         backbone: see `regiontalk.training.backbones`.
-        boxes: file of photos whose boxes have names, see `regiontalk.training.box_labels.read_box_labels`.
+        boxes: file of photos whose boxes have names, see
+            `regiontalk.training.box_labels.read_box_labels`.
         output: folder of the run.
         dim: D, channels of the map, for backbones whose width is free to choose.
         image_size: pixels a side of the photos, in training and for the finished network.
-        epochs, batch, learning_rate, weight_decay: of AdamW, for what is new: the map, the proposals and the names.
+        epochs, batch, learning_rate, weight_decay: of AdamW, for what is new: the map, the
+            proposals and the names.
         backbone_learning_rate: of the pretrained weights; 0 keeps them.
         jitter: by how much brightness, contrast and colour of a view are changed at most.
-        proposals, nms_iou, min_objectness: how the finished network's proposals become regions, see `VisionSettings`.
+        proposals, nms_iou, min_objectness: how the finished network's proposals become regions, see
+            `VisionSettings`.
         max_pixels: of a photo, see `regiontalk.photos.open_photo`.
         seed: of everything random.
         stop_after: stop at this step as a kill would; None for the whole run.
@@ -77,10 +93,13 @@ def train_vision(config: VisionConfig) -> Path:
     require_whole_cells("image_size", config.image_size, network.backbone)
     settings = vision_settings(config, network)
     held_out, labels = split_photos(read_box_labels(config.boxes))
-    names = class_names(labels, frozenset(word for name in labels.counts for word in tokenise(name)))
+    names = class_names(
+        labels, frozenset(word for name in labels.counts for word in tokenise(name))
+    )
     photos = NamedPhotos(labels, names, config.batch, config.seed, config.jitter, config.max_pixels)
     measured = NamedPhotos(held_out, names, config.batch, config.seed, max_pixels=config.max_pixels)
-    # Class names supervise the features through a linear readout, which is dropped: the pack keeps map and proposals.
+    # Class names supervise the features through a linear readout, which is dropped: the pack keeps
+    # map and proposals.
     readout = nn.Linear(settings.feature_dim, len(photos.names))
     whole = nn.ModuleDict({"vision": network, "names": readout}).to(device)
 
@@ -88,8 +107,13 @@ def train_vision(config: VisionConfig) -> Path:
         freeze_normalisation(network.backbone)  # type: ignore[arg-type]
         feature_map = network.see(batch.pixels, device)
         scores = readout(read_map(feature_map, torch.from_numpy(batch.weights).to(device)))
-        present, overlap = (torch.from_numpy(each).to(device) for each in (batch.mask, batch.overlap))
-        parts = {"naming": naming_loss(scores, present, overlap), **network.box_losses(feature_map, batch.boxes)}
+        present, overlap = (
+            torch.from_numpy(each).to(device) for each in (batch.mask, batch.overlap)
+        )
+        parts = {
+            "naming": naming_loss(scores, present, overlap),
+            **network.box_losses(feature_map, batch.boxes),
+        }
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
     def score(batch: NamedBatch) -> dict[str, float]:
@@ -98,7 +122,9 @@ def train_vision(config: VisionConfig) -> Path:
         return found | {"box_recall": 100 * box_recall(boxes, logits, batch.boxes)}
 
     def validate(rehearsal: bool) -> dict[str, float]:
-        scores = [score(measured.batch(step, settings)) for step in range(1 if rehearsal else DEV_BATCHES)]
+        scores = [
+            score(measured.batch(step, settings)) for step in range(1 if rehearsal else DEV_BATCHES)
+        ]
         return {name: float(np.mean([each[name] for each in scores])) for name in scores[0]}
 
     steps_of_epoch = max(1, len(labels) // config.batch)
@@ -128,12 +154,16 @@ def split_photos(labels: BoxLabels) -> tuple[BoxLabels, BoxLabels]:
         DataError: if there are none to train on.
     """
     if len(labels) <= HELD_OUT:
-        raise DataError(f"{labels.file}: {len(labels)} photos, of which {HELD_OUT} are held out; give it more")
+        raise DataError(
+            f"{labels.file}: {len(labels)} photos, of which {HELD_OUT} are held out; give it more"
+        )
     order = np.random.default_rng(0).permutation(len(labels))
     return labels.some(order[:HELD_OUT]), labels.some(order[HELD_OUT:])
 
 
-def parameters(network: VisionNet, readout: nn.Module, config: VisionConfig) -> list[dict[str, Any]]:
+def parameters(
+    network: VisionNet, readout: nn.Module, config: VisionConfig
+) -> list[dict[str, Any]]:
     """What is learnt, at two rates: pretrained weights need smaller steps than new ones."""
     pretrained = network.backbone.pretrained
     if config.backbone_learning_rate == 0:
@@ -141,7 +171,9 @@ def parameters(network: VisionNet, readout: nn.Module, config: VisionConfig) -> 
     old = {id(each) for each in pretrained.parameters()}
     new = [each for each in (*network.parameters(), *readout.parameters()) if id(each) not in old]
     groups = parameter_groups(new, config.learning_rate, config.weight_decay)
-    return groups + parameter_groups(pretrained.parameters(), config.backbone_learning_rate, config.weight_decay)
+    return groups + parameter_groups(
+        pretrained.parameters(), config.backbone_learning_rate, config.weight_decay
+    )
 
 
 def vision_settings(config: VisionConfig, network: VisionNet) -> VisionSettings:

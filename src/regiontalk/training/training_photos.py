@@ -1,13 +1,15 @@
 """What a pack keeps of its training photos: fingerprints, the query bank, the low-rank space.
 
 - Their fingerprints, so that evaluations recognise them.
-- A bank, that competing photos and sentences are held against (`regiontalk.alignment.hubness`): some of the photos, and
-  what the photo captioner draws for them, so that no pack passes on what people wrote.
-- The directions that matter in its shared space: what an index stores of each region, and a search reads, shrinks with
-  its dimensions, and regions and words fill few of those that they were trained in.
+- A bank, that competing photos and sentences are held against (`regiontalk.alignment.hubness`):
+  some of the photos, and what the photo captioner draws for them, so that no pack passes on what
+  people wrote.
+- The directions that matter in its shared space: what an index stores of each region, and a search
+  reads, shrinks with its dimensions, and regions and words fill few of those that they were trained
+  in.
 
-Axis names: N photos, R regions and P words of them, D visual features, h dimensions of the shared space, r of a smaller
-one.
+Axis names: N photos, R regions and P words of them, D visual features, h dimensions of the shared
+space, r of a smaller one.
 """
 
 from __future__ import annotations
@@ -41,12 +43,15 @@ Tensors = dict[str, dict[str, np.ndarray]]
 Item = TypeVar("Item")
 
 
-def training_photos(data: Sequence[Path], photos: Sequence[Path], max_pixels: int | None = None) -> np.ndarray | None:
+def training_photos(
+    data: Sequence[Path], photos: Sequence[Path], max_pixels: int | None = None
+) -> np.ndarray | None:
     """The fingerprints of all photos that a pack was trained on.
 
     Args:
         data: folders of captioned photos; of each the train split.
-        photos: files of boxes with names (`boxes.jsonl`), and folders of photos, which are searched.
+        photos: files of boxes with names (`boxes.jsonl`), and folders of photos, which are
+            searched.
         max_pixels: see `open_photo`.
 
     Returns:
@@ -66,24 +71,31 @@ def training_photos(data: Sequence[Path], photos: Sequence[Path], max_pixels: in
         known = np.concatenate([known, part[~recognised(part, known)]])
     known = listed(known)
     if not 0 < len(known) <= MOST:
-        raise DataError(f"expected 1 to {MOST} different training photos that are not blank, found {len(known)}")
+        raise DataError(
+            f"expected 1 to {MOST} different training photos that are not blank, found {len(known)}"
+        )
     return known
 
 
 def require_named(runs: Sequence[Path], data: Sequence[Path]) -> None:
-    """Makes sure that no run's dataset was forgotten, as far as the runs' checkpoints are still there to tell.
+    """Makes sure that no run's dataset was forgotten.
+
+    As far as the runs' checkpoints are still there to tell.
 
     Raises:
-        ConfigError: if a run was trained on a dataset whose folder's name is not among those of `data`.
+        ConfigError: if a run was trained on a dataset whose folder's name is not among those of
+            `data`.
         TrainingError: if a checkpoint is damaged.
     """
     known = {path.name for path in data}
     for run in runs:
-        missing = [name for name in dataset_names(run_settings(run).get("data")) if name not in known]
+        missing = [
+            name for name in dataset_names(run_settings(run).get("data")) if name not in known
+        ]
         if missing:
             raise ConfigError(
-                f"{run}: was trained on the dataset {missing[0]!r}, which data does not name; add it, so that the "
-                "pack can list its photos"
+                f"{run}: was trained on the dataset {missing[0]!r}, which data does not name; add "
+                "it, so that the pack can list its photos"
             )
 
 
@@ -92,7 +104,9 @@ def dataset_names(data: Any) -> list[str]:
     if isinstance(data, str):
         return [data]
     pairs = data if isinstance(data, list) else []
-    return [pair[0] for pair in pairs if isinstance(pair, list) and pair and isinstance(pair[0], str)]
+    return [
+        pair[0] for pair in pairs if isinstance(pair, list) and pair and isinstance(pair[0], str)
+    ]
 
 
 def photos_in(place: Path) -> Sequence[Path]:
@@ -104,7 +118,9 @@ def photos_in(place: Path) -> Sequence[Path]:
     if place.is_file():
         return read_box_labels(place).photos
     if not place.is_dir():
-        raise DataError(f"{place}: expected a folder of photos or a file of boxes with names, found none")
+        raise DataError(
+            f"{place}: expected a folder of photos or a file of boxes with names, found none"
+        )
     files = find_photos(place)
     if not files:
         raise DataError(f"{place}: holds no photo")
@@ -113,7 +129,9 @@ def photos_in(place: Path) -> Sequence[Path]:
 
 def some(items: Sequence[Item], count: int) -> list[Item]:
     """A fixed random sample of this size, in order; all if there are fewer."""
-    return [items[row] for row in np.sort(np.random.default_rng(SEED).permutation(len(items))[:count])]
+    return [
+        items[row] for row in np.sort(np.random.default_rng(SEED).permutation(len(items))[:count])
+    ]
 
 
 def look_at_photos(
@@ -139,7 +157,9 @@ def look_at_photos(
         bar = progress.add_task("looking at training photos", total=len(photos))
         for start in range(0, len(photos), BATCH):
             batch = photos[start : start + BATCH]
-            found += session.look([open_photo(each, max_pixels=max_pixels, min_side=settings.size) for each in batch])
+            found += session.look(
+                [open_photo(each, max_pixels=max_pixels, min_side=settings.size) for each in batch]
+            )
             progress.update(bar, completed=len(found))
     return found
 
@@ -151,7 +171,7 @@ def make_bank(
     temperature: float,
     weight: float,
 ) -> tuple[BankSettings, dict[str, np.ndarray]]:
-    """Query bank of some photos' distinct regions and a sampled sentence for each, with its settings.
+    """Query bank of some photos' distinct regions and a sampled sentence each, with its settings.
 
     Args:
         seen: N photos.
@@ -161,7 +181,9 @@ def make_bank(
     captioner = Captioner(arrays["photo_captioner"], settings.photo_captioner.cell)
     clear = [distinct(each) for each in seen]
     contexts = photo_contexts(clear, captioner.attention)
-    drawn = captioner.sample(contexts, 1.0, np.random.default_rng(SEED), settings.photo_captioner.max_words)
+    drawn = captioner.sample(
+        contexts, 1.0, np.random.default_rng(SEED), settings.photo_captioner.max_words
+    )
     reader = WordsReader(arrays["words"], settings.words.cell)
     said = reader.read([np.array(each.ids, np.int64) for each in drawn])
     regions = [each.vectors for each in clear]
@@ -179,8 +201,8 @@ def make_bank(
 def to_low_rank(arrays: Tensors, regions: np.ndarray, words: np.ndarray, dim: int) -> Tensors:
     """A pack's `projection` and `words` projected to a low-rank shared space.
 
-    Maps A and B are found from vectors of both, and folded into W_m, b_m (Eq. 1) and into the last, linear step of a
-    GRU's words: nothing is computed at run time that was not before.
+    Maps A and B are found from vectors of both, and folded into W_m, b_m (Eq. 1) and into the last,
+    linear step of a GRU's words: nothing is computed at run time that was not before.
 
     Args:
         arrays: of a pack whose words are read by a GRU.
@@ -197,23 +219,30 @@ def to_low_rank(arrays: Tensors, regions: np.ndarray, words: np.ndarray, dim: in
     }
 
 
-def low_rank_bases(regions: np.ndarray, words: np.ndarray, dim: int) -> tuple[np.ndarray, np.ndarray]:
-    """Low-rank bases A and B, (h, r) each: (v A)·(s B) is closest to v·s in mean square over all pairs.
+def low_rank_bases(
+    regions: np.ndarray, words: np.ndarray, dim: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Low-rank bases A and B, (h, r) each.
 
-    With C_v and C_s the mean outer products, that mean is least for the first r eigenvectors Q of C_v^½ C_s C_v^½, with
-    A = C_v^-½ Q and B = C_v^½ Q; and as well for A T and B T^-ᵀ with any T. Taken is the T that makes A's columns
-    orthonormal, so that v A is v without what is left out, and its length still says how much a region tells.
+    (v A)·(s B) is closest to v·s in mean square over all pairs. With C_v and C_s the mean outer
+    products, that mean is least for the first r eigenvectors Q of C_v^½ C_s C_v^½, with A = C_v^-½
+    Q and B = C_v^½ Q; and as well for A T and B T^-ᵀ with any T. Taken is the T that makes A's
+    columns orthonormal, so that v A is v without what is left out, and its length still says how
+    much a region tells.
 
     Args:
         regions: (R, h), v_i.
         words: (P, h), s_t.
         dim: r, at most h.
 
-    >>> of_regions, of_words = low_rank_bases(np.array([[1.0, 0], [2.0, 0]]), np.array([[3.0, 4], [1.0, 0]]), 1)
+    >>> regions, words = np.array([[1.0, 0], [2.0, 0]]), np.array([[3.0, 4], [1.0, 0]])
+    >>> of_regions, of_words = low_rank_bases(regions, words, 1)
     >>> abs(of_regions.ravel().round(3)).tolist(), abs(of_words.ravel().round(3)).tolist()
     ([1.0, 0.0], [1.0, 0.0])
     """
-    mean_regions, mean_words = (each.T.astype(np.float64) @ each / len(each) for each in (regions, words))
+    mean_regions, mean_words = (
+        each.T.astype(np.float64) @ each / len(each) for each in (regions, words)
+    )
     root, inverse = _roots(mean_regions)
     _, eigenvectors = np.linalg.eigh(root @ mean_words @ root)
     best = eigenvectors[:, ::-1][:, :dim]
@@ -223,7 +252,7 @@ def low_rank_bases(regions: np.ndarray, words: np.ndarray, dim: int) -> tuple[np
 
 
 def _roots(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The square root of a symmetric matrix without negative eigenvalues, and the root's inverse where it has one."""
+    """The square root of a symmetric positive semidefinite matrix, and the root's pseudoinverse."""
     values, vectors = np.linalg.eigh(matrix)
     extent = values > 1e-9 * values.max()
     roots, vectors = np.sqrt(values[extent]), vectors[:, extent]

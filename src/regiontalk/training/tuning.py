@@ -1,14 +1,18 @@
-"""Tuning a pack: room for new words, its tensors as networks, and the best mix of what these knew and what they learn.
+"""Tuning a pack: room for new words, and its tensors as networks.
+
+And the best mix of what these knew and what they learn.
 
 - With room for new words, and before anything is learnt, a pack reads and scores as it did.
-- Its weights are half floats with the statistics of what is seen folded in. Networks are best trained on inputs of mean
-  0 and deviation 1, so `standardise_alignment` and `standardise_captioner` take statistics out again: those of the new
-  photos. What a network computes stays the same.
-- Of weights that are good already the best measurement is kept, and then mixed with what there was before: a run like
-  any other (`regiontalk.training.loop`), with a file more for the best weights so far and one for the outcome. Killed
-  at any moment, the same call ends with the same outcome.
+- Its weights are half floats with the statistics of what is seen folded in. Networks are best
+  trained on inputs of mean 0 and deviation 1, so `standardise_alignment` and
+  `standardise_captioner` take statistics out again: those of the new photos. What a network
+  computes stays the same.
+- Of weights that are good already the best measurement is kept, and then mixed with what there was
+  before: a run like any other (`regiontalk.training.loop`), with a file more for the best weights
+  so far and one for the outcome. Killed at any moment, the same call ends with the same outcome.
 
-Axis names: V words that the pack has learnt, P placed words, G dimensions of their vectors, d of a word vector.
+Axis names: V words that the pack has learnt, P placed words, G dimensions of their vectors, d of a
+word vector.
 """
 
 from __future__ import annotations
@@ -58,8 +62,9 @@ class PackParts:
 def with_new_words(pack: Pack, vocabulary: Vocabulary) -> PackParts:
     """The pack's tensors for a vocabulary that extends its own (`Vocabulary.extended`).
 
-    A new word is read as the pack read it before: a placed word from its place, any other as UNKNOWN. The captioners
-    begin with it as the mean of all words, and as likely as it is in the new captions.
+    A new word is read as the pack read it before: a placed word from its place, any other as
+    UNKNOWN. The captioners begin with it as the mean of all words, and as likely as it is in the
+    new captions.
 
     Args:
         pack: as it is.
@@ -99,22 +104,31 @@ def new_shares(old: Vocabulary, new: Vocabulary) -> np.ndarray:
     return shares
 
 
-def captioner_with_words(tensors: Mapping[str, np.ndarray], log_shares: np.ndarray) -> dict[str, np.ndarray]:
-    """A captioner's tensors with room for n more words, each the mean of the others, and log-shares (n,) for biases."""
+def captioner_with_words(
+    tensors: Mapping[str, np.ndarray], log_shares: np.ndarray
+) -> dict[str, np.ndarray]:
+    """A captioner's tensors with room for n more words.
+
+    Each is the mean of the others, with log-shares (n,) for biases.
+    """
     grown = dict(tensors)
     for name, axis in WORD_AXES.items():
         if name in tensors:
             real = np.take(tensors[name], range(2, tensors[name].shape[axis]), axis)
             mean = np.repeat(real.mean(axis, keepdims=True), len(log_shares), axis)
-            grown[name] = np.concatenate([tensors[name], log_shares if name == "b_o" else mean], axis)
+            grown[name] = np.concatenate(
+                [tensors[name], log_shares if name == "b_o" else mean], axis
+            )
     return grown
 
 
-def alignment_network(words: Weights, projection: Weights, cell: str, dropout: float = 0.0) -> AlignmentNet:
+def alignment_network(
+    words: Weights, projection: Weights, cell: str, dropout: float = 0.0
+) -> AlignmentNet:
     """The alignment of a pack, in evaluation mode.
 
-    Vectors of words from elsewhere are part of the pack's word vectors already: the network reads none. The scale of
-    scores inside a loss, which no pack holds, begins at 1.
+    Vectors of words from elsewhere are part of the pack's word vectors already: the network reads
+    none. The scale of scores inside a loss, which no pack holds, begins at 1.
 
     Args:
         words, projection: the pack's tensors of these names.
@@ -122,7 +136,9 @@ def alignment_network(words: Weights, projection: Weights, cell: str, dropout: f
         dropout: while it is trained.
     """
     (size, embedding), (hidden, dim) = words["embedding"].shape, words["W_d"].shape
-    net = AlignmentNet(WordsNet(size, embedding, hidden, dim, dropout, cell), len(projection["W_m"]), dim, dropout)
+    net = AlignmentNet(
+        WordsNet(size, embedding, hidden, dim, dropout, cell), len(projection["W_m"]), dim, dropout
+    )
     load_tensors(net, {f"words.{name}": value for name, value in words.items()} | dict(projection))
     return net.eval()
 
@@ -138,7 +154,9 @@ def captioner_network(tensors: Weights, cell: str, dropout: float = 0.0) -> Capt
     (size, embedding), (context, hidden) = tensors["embedding"].shape, tensors["W_hi"].shape
     attention = None
     if "W_kr" in tensors:
-        attention = Attention(len(tensors["W_kr"]), hidden, tensors["W_kr"].shape[1], embedding, dropout)
+        attention = Attention(
+            len(tensors["W_kr"]), hidden, tensors["W_kr"].shape[1], embedding, dropout
+        )
     net = CaptionerNet(np.ones(size), context, cell, hidden, embedding, dropout, attention)
     own = {name.removeprefix("attention."): name for name in net.state_dict()}
     load_tensors(net, {own[name]: value for name, value in tensors.items()})
@@ -147,7 +165,10 @@ def captioner_network(tensors: Weights, cell: str, dropout: float = 0.0) -> Capt
 
 @torch.no_grad()
 def standardise_alignment(net: AlignmentNet, features: np.ndarray) -> None:
-    """Take out the statistics of some regions' features (n, D): the same v_i, from inputs of mean 0 and deviation 1."""
+    """Take out the statistics of some regions' features (n, D).
+
+    The same v_i, from inputs of mean 0 and deviation 1.
+    """
     raw = net.folded_projection()
     standardise(net, features)
     net.W_m.copy_(raw["W_m"] * net.deviation[:, None])
@@ -156,8 +177,10 @@ def standardise_alignment(net: AlignmentNet, features: np.ndarray) -> None:
 
 @torch.no_grad()
 def standardise_captioner(net: CaptionerNet, seen: Contexts) -> None:
-    """Take out the statistics of what is seen with some captions: the same captions, from standardised inputs."""
-    raw = {name: torch.from_numpy(value) for name, value in folded_captioner(net.state_dict()).items()}
+    """Take out the statistics of what is seen with captions: same captions, standard inputs."""
+    raw = {
+        name: torch.from_numpy(value) for name, value in folded_captioner(net.state_dict()).items()
+    }
     net.set_statistics(seen)
     net.W_hi.copy_(raw["W_hi"] * net.deviation[:, None])
     net.b_hi.copy_(raw["b_hi"] + net.mean @ raw["W_hi"])
@@ -168,10 +191,17 @@ def standardise_captioner(net: CaptionerNet, seen: Contexts) -> None:
 
 
 def load_tensors(net: nn.Module, tensors: Weights) -> None:
-    """Give a network all its weights; statistics and the loss's scale, which packs lack, stay as they are."""
-    loaded = {name: torch.from_numpy(np.array(value, np.float32)) for name, value in tensors.items()}
+    """Give a network all its weights.
+
+    Statistics and the loss's scale, which packs lack, stay as they are.
+    """
+    loaded = {
+        name: torch.from_numpy(np.array(value, np.float32)) for name, value in tensors.items()
+    }
     lacking = {name for name in net.state_dict() if name not in loaded}
-    assert all(name.split(".")[-1] in ("mean", "deviation", "log_scale") for name in lacking), lacking
+    assert all(name.split(".")[-1] in ("mean", "deviation", "log_scale") for name in lacking), (
+        lacking
+    )
     net.load_state_dict({**net.state_dict(), **loaded})
 
 
@@ -215,7 +245,9 @@ def tune(task: Task, folder: Path, choice: Choice) -> float:
         network.load_state_dict(tensors)
         network.eval()
         return float(metadata["share"])
-    best = Best(network, folder / BEST, task.run, choice.step, choice.patience * task.validate_every)
+    best = Best(
+        network, folder / BEST, task.run, choice.step, choice.patience * task.validate_every
+    )
     train(replace(task, enough=best), folder)
     learnt, _ = read_tensors(folder / BEST, AGAIN)
     share = best_share(task, first, learnt, choice)
@@ -230,8 +262,8 @@ def tune(task: Task, folder: Path, choice: Choice) -> float:
 class Best:
     """The weights of the best measurement so far, in a file; of equal ones those of the first.
 
-    A run that goes on after a kill may find weights of a step that it has yet to come to again: it measures there what
-    was measured, and all is as if it had not been killed.
+    A run that goes on after a kill may find weights of a step that it has yet to come to again: it
+    measures there what was measured, and all is as if it had not been killed.
 
     Args:
         network: whose weights.
@@ -249,7 +281,13 @@ class Best:
         goodness: Callable[[Mapping[str, float]], Goodness],
         patience: int,
     ) -> None:
-        self.network, self.file, self.run, self.goodness, self.patience = network, file, run, goodness, patience
+        self.network, self.file, self.run, self.goodness, self.patience = (
+            network,
+            file,
+            run,
+            goodness,
+            patience,
+        )
         self.step, self.found = 0, Goodness()  # smaller than any
         if file.exists():
             _, metadata = read_tensors(file, AGAIN)
@@ -266,8 +304,13 @@ class Best:
         return step - self.step >= self.patience
 
 
-def best_share(task: Task, first: Mapping[str, Tensor], learnt: Mapping[str, Tensor], choice: Choice) -> float:
-    """The share of the mix that measures best; of equal ones the smallest, which keeps most of what was known."""
+def best_share(
+    task: Task, first: Mapping[str, Tensor], learnt: Mapping[str, Tensor], choice: Choice
+) -> float:
+    """The share of the mix that measures best.
+
+    Of equal ones the smallest, which keeps most of what was known.
+    """
     found: dict[float, Goodness] = {}
     for share in SHARES:
         task.network.load_state_dict(mixed(first, learnt, share, choice))
@@ -275,12 +318,18 @@ def best_share(task: Task, first: Mapping[str, Tensor], learnt: Mapping[str, Ten
     return max(found, key=lambda share: (found[share], -share))
 
 
-def mixed(first: Mapping[str, Tensor], learnt: Mapping[str, Tensor], share: float, choice: Choice) -> dict[str, Tensor]:
+def mixed(
+    first: Mapping[str, Tensor], learnt: Mapping[str, Tensor], share: float, choice: Choice
+) -> dict[str, Tensor]:
     """(1 - share) of the first weights and share of the learnt ones; new words as learnt."""
-    found = {name: torch.lerp(value, learnt[name].to(value), share) for name, value in first.items()}
+    found = {
+        name: torch.lerp(value, learnt[name].to(value), share) for name, value in first.items()
+    }
     for name, axis in choice.words.items():
         new = found[name].shape[axis] - choice.known
-        found[name].narrow(axis, choice.known, new).copy_(learnt[name].narrow(axis, choice.known, new))
+        found[name].narrow(axis, choice.known, new).copy_(
+            learnt[name].narrow(axis, choice.known, new)
+        )
     return found
 
 

@@ -1,8 +1,9 @@
 """The vision network as an ONNX graph in int8, and as files of a run.
 
-int8 takes a quarter of float32's size and, with byte products on the CPU, a third of its time. Kernels have a scale for
-each output channel, activations, as uint8, one range for each tensor, measured on typical photos. Sums stay exact
-integers, so machines agree more closely than they do in float32.
+int8 takes a quarter of float32's size and, with byte products on the CPU, a third of its time.
+Kernels have a scale for each output channel, activations, as uint8, one range for each tensor,
+measured on typical photos. Sums stay exact integers, so machines agree more closely than they do in
+float32.
 """
 
 from __future__ import annotations
@@ -26,11 +27,22 @@ from regiontalk.files import read_bytes
 from regiontalk.photos import open_photo, prepare
 from regiontalk.settings import VisionSettings
 from regiontalk.training.backbones import build_backbone
-from regiontalk.training.checkpoint import MAX_BYTES, read_finished, read_finished_json, require_finished, save_tensors
+from regiontalk.training.checkpoint import (
+    MAX_BYTES,
+    read_finished,
+    read_finished_json,
+    require_finished,
+    save_tensors,
+)
 from regiontalk.training.vision_net import VisionNet
 
 OPSET = 17
-WEIGHTS, SETTINGS, BACKBONE, GRAPH = "vision.safetensors", "vision.json", "backbone.json", "vision.onnx"
+WEIGHTS, SETTINGS, BACKBONE, GRAPH = (
+    "vision.safetensors",
+    "vision.json",
+    "backbone.json",
+    "vision.onnx",
+)
 TYPICAL_PHOTOS, CHUNK = 128, 8
 """Photos that show how large activations become, and how many of them are looked at at once."""
 QUANTISED = ["Conv", "Add", "Relu", "Clip"]
@@ -44,7 +56,8 @@ def vision_graph(network: VisionNet, photos: np.ndarray) -> bytes:
         photos: (B, S, S, 3) uint8, typical ones of the size that the graph is for.
     """
     graph = float_graph(network, photos.shape[1])
-    last = [node.name for node in graph.graph.node if node.op_type == "Conv"][-1]  # boxes go through an exponential
+    # Boxes go through an exponential
+    last = [node.name for node in graph.graph.node if node.op_type == "Conv"][-1]
     quantised = quantise_graph(graph, photos, keep=[last])
     onnx.checker.check_model(quantised)
     return quantised.SerializeToString()
@@ -55,9 +68,11 @@ def float_graph(network: VisionNet, size: int) -> onnx.ModelProto:
     network = network.cpu().eval()
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # the tracing exporter; the other one freezes the batch
+        # The tracing exporter; the other one freezes the batch
+        warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)
-        warnings.filterwarnings("ignore", category=TracerWarning)  # of transformers; other batches are tested
+        # Of transformers; other batches are tested
+        warnings.filterwarnings("ignore", category=TracerWarning)
         torch.onnx.export(
             network,
             (torch.zeros(2, size, size, 3, dtype=torch.uint8),),
@@ -79,21 +94,31 @@ def quantise_graph(graph: onnx.ModelProto, photos: np.ndarray, keep: list[str]) 
         photos: (B, S, S, 3) uint8, typical ones: no activation may much exceed what they cause.
         keep: names of nodes that stay float32.
 
-    Kernels use 7 of the 8 bits: processors that add two byte products in 16 bits would overflow with more.
+    Kernels use 7 of the 8 bits: processors that add two byte products in 16 bits would overflow
+    with more.
     """
-    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+    from onnxruntime.quantization import (
+        CalibrationDataReader,
+        QuantFormat,
+        QuantType,
+        quantize_static,
+    )
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
     class Photos(CalibrationDataReader):
         def __init__(self) -> None:
-            self.chunks: Iterator[np.ndarray] = iter(np.array_split(photos, -(-len(photos) // CHUNK)))
+            self.chunks: Iterator[np.ndarray] = iter(
+                np.array_split(photos, -(-len(photos) // CHUNK))
+            )
 
         def get_next(self) -> dict[str, np.ndarray] | None:
             chunk = next(self.chunks, None)
             return None if chunk is None else {"pixels": chunk}
 
     with tempfile.TemporaryDirectory() as folder, quiet():
-        plain, cleaned, quantised = (Path(folder, f"{name}.onnx") for name in ("plain", "cleaned", "quantised"))
+        plain, cleaned, quantised = (
+            Path(folder, f"{name}.onnx") for name in ("plain", "cleaned", "quantised")
+        )
         onnx.save(graph, plain)
         quant_pre_process(plain, cleaned, skip_symbolic_shape=True)
         onnx.save(fold_padding(onnx.load(cleaned)), cleaned)
@@ -115,8 +140,8 @@ def quantise_graph(graph: onnx.ModelProto, photos: np.ndarray, keep: list[str]) 
 def fold_padding(graph: onnx.ModelProto) -> onnx.ModelProto:
     """Fold zero-padding nodes into the `pads` attribute of the convolution that follows.
 
-    PyTorch cannot pad one side only, ONNX can. As a node of its own the padding would stay in float32 between two
-    conversions: with EfficientNet-Lite2 it took 40 % of the whole graph's time.
+    PyTorch cannot pad one side only, ONNX can. As a node of its own the padding would stay in
+    float32 between two conversions: with EfficientNet-Lite2 it took 40 % of the whole graph's time.
     """
     nodes = graph.graph.node
     values = {each.name: onnx.numpy_helper.to_array(each) for each in graph.graph.initializer}
@@ -126,7 +151,9 @@ def fold_padding(graph: onnx.ModelProto) -> onnx.ModelProto:
         pad = pads[convolution.input[0]]
         _, _, top, left, _, _, bottom, right = values[pad.input[1]].tolist()
         attribute = next(each for each in convolution.attribute if each.name == "pads")
-        attribute.ints[:] = [a + b for a, b in zip(attribute.ints, (top, left, bottom, right), strict=True)]
+        attribute.ints[:] = [
+            a + b for a, b in zip(attribute.ints, (top, left, bottom, right), strict=True)
+        ]
         convolution.input[0] = pad.input[0]
     unread = pads.keys() - {name for node in nodes for name in node.input}
     for name in unread:
@@ -138,17 +165,26 @@ def fold_padding(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def is_zero_padding(node: onnx.NodeProto, values: dict[str, np.ndarray]) -> bool:
-    """Whether a node puts a known number of zeros around the cells of maps (B, C, H, W), and nothing else."""
-    if node.op_type != "Pad" or any(each.name == "mode" and each.s != b"constant" for each in node.attribute):
+    """Whether a node only puts a known number of zeros around the cells of maps (B, C, H, W)."""
+    if node.op_type != "Pad" or any(
+        each.name == "mode" and each.s != b"constant" for each in node.attribute
+    ):
         return False
     amounts = values.get(node.input[1])
-    zero = len(node.input) < 3 or not node.input[2] or not np.any(values.get(node.input[2], np.ones(1)))
+    zero = (
+        len(node.input) < 3
+        or not node.input[2]
+        or not np.any(values.get(node.input[2], np.ones(1)))
+    )
     return zero and amounts is not None and len(amounts) == 8 and not amounts[[0, 1, 4, 5]].any()
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """The quantiser gives advice on the root logger; nobody who trains a network here can follow it."""
+    """The quantiser gives advice on the root logger.
+
+    Nobody who trains a network here can follow it.
+    """
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -161,11 +197,16 @@ def quiet() -> Iterator[None]:
 
 def prepared(files: Sequence[Path], size: int, max_pixels: int | None = None) -> np.ndarray:
     """The first photos of some, as the network takes them.  # (B, S, S, 3) uint8"""
-    photos = (open_photo(file, max_pixels=max_pixels, min_side=size).image for file in files[:TYPICAL_PHOTOS])
+    photos = (
+        open_photo(file, max_pixels=max_pixels, min_side=size).image
+        for file in files[:TYPICAL_PHOTOS]
+    )
     return np.stack([prepare(photo, size) for photo in photos])
 
 
-def save_vision(run: Path, network: VisionNet, settings: VisionSettings, photos: np.ndarray) -> None:
+def save_vision(
+    run: Path, network: VisionNet, settings: VisionSettings, photos: np.ndarray
+) -> None:
     """Write a finished network: its graph, how its photos become regions, and, last, its weights.
 
     Args:
@@ -188,7 +229,9 @@ def read_vision(run: Path) -> tuple[VisionNet, VisionSettings]:
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:  # names or shapes of another network
-        raise TrainingError(f"{run / WEIGHTS}: not of the network that {BACKBONE} describes ({error})") from error
+        raise TrainingError(
+            f"{run / WEIGHTS}: not of the network that {BACKBONE} describes ({error})"
+        ) from error
     return network.eval(), read_settings(run)
 
 

@@ -1,8 +1,10 @@
-"""The vision network: a photo becomes a feature map and a few hundred box proposals, in one pass; and their losses.
+"""The vision network: a photo becomes a feature map and a few hundred box proposals, in one pass.
 
-Each cell of the map proposes a box, with an objectness, whatever the class (Tian et al., 2019).
+And their losses. Each cell of the map proposes a box, with an objectness, whatever the class
+(Tian et al., 2019).
 
-Axis names: B photos, S pixels a side, D feature dimensions, C = side * side cells of the map (rows first).
+Axis names: B photos, S pixels a side, D feature dimensions, C = side * side cells of the map
+(rows first).
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from regiontalk.training.loop import autocast
 from regiontalk.vision.boxes import iou
 
 CENTRE_SHARE = 0.25
-"""A cell answers for a box when it lies within this share of the box's sides around the box's centre."""
+"""A cell answers for a box within this share of the box's sides around the box's centre."""
 
 
 class VisionNet(nn.Module):
@@ -35,20 +37,21 @@ class VisionNet(nn.Module):
             pixels: (B, S, S, 3) uint8, RGB.
 
         Returns:
-            map (B, C, D), boxes (B, C, 4) xyxy clipped to 0..1 of the photo, objectness (B, C) in 0..1.
+            map (B, C, D), boxes (B, C, 4) xyxy clipped to 0..1 of the photo, objectness (B, C) in
+            0..1.
         """
         feature_map = self.backbone(float_pixels(pixels))
         boxes, logits = self.proposals(feature_map)
         return feature_map.float().flatten(2).transpose(1, 2), boxes.clamp(0, 1), logits.sigmoid()
 
     def see(self, pixels: np.ndarray, device: str) -> Tensor:
-        """Photos (B, S, S, 3) uint8 → the map (B, D, side, side) on the device, as it is trained on."""
+        """Photos (B, S, S, 3) uint8 → the map (B, D, side, side) to train on, on the device."""
         with autocast(device):
             feature_map: Tensor = self.backbone(float_pixels(torch.from_numpy(pixels).to(device)))
         return feature_map
 
     def box_losses(self, feature_map: Tensor, boxes: list[np.ndarray]) -> dict[str, Tensor]:
-        """`proposal_losses` of what is proposed on a map (B, D, side, side) of photos with these boxes (n, 4)."""
+        """`proposal_losses` on a map (B, D, side, side) of photos with these boxes (n, 4)."""
         with autocast(feature_map.device.type):
             proposed, logits = self.proposals(feature_map)
         return proposal_losses(proposed, logits, boxes)
@@ -60,25 +63,33 @@ def float_pixels(pixels: Tensor) -> Tensor:
 
 
 class ProposalHead(nn.Module):
-    """Anchor-free proposals: each cell regresses log-distances from its centre to the box's sides (as FCOS)."""
+    """Anchor-free proposals (as FCOS): cells regress log-distances to the box's sides."""
 
     def __init__(self, dim: int) -> None:
         super().__init__()
         hidden = 128
-        self.hidden = nn.Sequential(nn.Conv2d(dim, hidden, 3, padding=1, bias=False), nn.BatchNorm2d(hidden))
+        self.hidden = nn.Sequential(
+            nn.Conv2d(dim, hidden, 3, padding=1, bias=False), nn.BatchNorm2d(hidden)
+        )
         self.output = nn.Conv2d(hidden, 5, 1)
         nn.init.normal_(self.output.weight, std=0.01)
         few = torch.tensor([-3.0, 0, 0, 0, 0])  # few cells hold a thing's centre
         self.output.get_parameter("bias").data.copy_(few)
 
     def forward(self, feature_map: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (B, D, side, side) → boxes (B, C, 4) xyxy in units of the photo's sides, objectness logits (B, C)."""
+        """Map (B, D, side, side) → boxes (B, C, 4), objectness logits (B, C).
+
+        Boxes are xyxy in units of the photo's sides.
+        """
         side = feature_map.shape[-1]
         output = self.output(F.relu(self.hidden(feature_map))).float().flatten(2)  # (B, 5, C)
-        # exp keeps distances positive; the clamp keeps it finite, from 1/150 of a cell to 150 cells.
-        distances = output[:, 1:].clamp(-5, 5).exp().transpose(1, 2)  # (B, C, 4) left, top, right, bottom in cells
+        # exp keeps distances positive; the clamp keeps it finite, from 1/150 of a cell to 150
+        # cells. Distances are (B, C, 4): left, top, right, bottom, in cells.
+        distances = output[:, 1:].clamp(-5, 5).exp().transpose(1, 2)
         centres = cell_centres(side, feature_map.device)
-        boxes = torch.cat([centres - distances[..., :2], centres + distances[..., 2:]], dim=-1) / side
+        boxes = (
+            torch.cat([centres - distances[..., :2], centres + distances[..., 2:]], dim=-1) / side
+        )
         return boxes, output[:, 0]
 
 
@@ -90,24 +101,28 @@ def cell_centres(side: int, device: torch.device | str = "cpu") -> Tensor:
 
 
 def proposal_losses(boxes: Tensor, logits: Tensor, targets: list[np.ndarray]) -> dict[str, Tensor]:
-    """Losses of the proposals: GIoU of cells near a box's centre, and objectness with the IoU as its target.
+    """Losses of the proposals: GIoU of cells near a box's centre, and IoU-aware objectness.
 
     Args:
         boxes: (B, C, 4) proposed, xyxy in 0..1.
-        logits: (B, C) objectness; its target is the IoU of the cell's own proposal, 0 for cells without a box.
+        logits: (B, C) objectness; its target is the IoU of the cell's own proposal, 0 for cells
+            without a box.
         targets: B arrays (n, 4) of true boxes.
 
     Returns:
-        box: 1 - generalised IoU over the answering cells; objectness: binary cross-entropy in nats per true cell.
+        box: 1 - generalised IoU over the answering cells; objectness: binary cross-entropy in nats
+        per true cell.
     """
     side = int(boxes.shape[1] ** 0.5)
-    assigned = np.stack([assign_cells(true, side) for true in targets])  # (B, C, 4), NaN where no box
+    # assigned: (B, C, 4), NaN where no box
+    assigned = np.stack([assign_cells(true, side) for true in targets])
     target = torch.from_numpy(assigned).to(boxes.device)
     answering = ~target[..., 0].isnan()
     count = answering.sum().clamp(min=1)
     overlap, generalised = box_overlap(boxes[answering], target[answering])
     quality = torch.zeros_like(logits)
-    # Objectness learns the IoU (as IoU-aware heads do), so that NMS keeps the best placed of several boxes.
+    # Objectness learns the IoU (as IoU-aware heads do), so that NMS keeps the best placed of
+    # several boxes.
     quality[answering] = overlap.detach().clamp(0, 1)
     return {
         "box": (1 - generalised).sum() / count,
@@ -116,7 +131,7 @@ def proposal_losses(boxes: Tensor, logits: Tensor, targets: list[np.ndarray]) ->
 
 
 def assign_cells(boxes: np.ndarray, side: int) -> np.ndarray:
-    """For every cell the smallest box whose centre is near, NaN for none.  # (n, 4) in 0..1 → (C, 4)"""
+    """For every cell the smallest box whose centre is near, else NaN. # (n, 4) in 0..1 → (C, 4)"""
     centres = cell_centres(side).numpy() / side
     assigned = np.full((side * side, 4), np.nan, np.float32)
     extent = boxes[:, 2:] - boxes[:, :2]
@@ -129,14 +144,20 @@ def assign_cells(boxes: np.ndarray, side: int) -> np.ndarray:
 
 def box_overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """IoU and generalised IoU of boxes (n, 4) row by row (Rezatofighi et al., 2019)."""
-    overlap = (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2])).clamp(min=0).prod(-1)
+    overlap = (
+        (torch.minimum(a[:, 2:], b[:, 2:]) - torch.maximum(a[:, :2], b[:, :2]))
+        .clamp(min=0)
+        .prod(-1)
+    )
     hull = (torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])).prod(-1)
     union = (a[:, 2:] - a[:, :2]).prod(-1) + (b[:, 2:] - b[:, :2]).prod(-1) - overlap
     shared = overlap / union.clamp(min=1e-9)
     return shared, shared - (hull - union) / hull.clamp(min=1e-9)
 
 
-def box_recall(boxes: Tensor, logits: Tensor, targets: list[np.ndarray], proposals: int = 20) -> float:
+def box_recall(
+    boxes: Tensor, logits: Tensor, targets: list[np.ndarray], proposals: int = 20
+) -> float:
     """The share of true boxes that one of their photo's best proposals overlaps by half.
 
     Args:
@@ -145,5 +166,9 @@ def box_recall(boxes: Tensor, logits: Tensor, targets: list[np.ndarray], proposa
     """
     boxes, logits = boxes.cpu(), logits.cpu()  # many small steps follow
     best = logits.topk(min(proposals, logits.shape[1]), dim=1).indices
-    found = [iou(boxes[row, best[row]].numpy(), true).max(0) for row, true in enumerate(targets) if len(true)]
+    found = [
+        iou(boxes[row, best[row]].numpy(), true).max(0)
+        for row, true in enumerate(targets)
+        if len(true)
+    ]
     return float((np.concatenate(found) >= 0.5).mean()) if found else 0.0

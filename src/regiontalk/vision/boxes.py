@@ -1,7 +1,7 @@
 """Boxes: IoU, non-maximum suppression, the choice of a photo's regions, and RoIAlign.
 
-Boxes are xyxy: left, top, right, bottom. Axis names: N, K, M boxes, n samples on each axis of a box, s cells on each
-side of the feature map, C = s * s cells, D dimensions.
+Boxes are xyxy: left, top, right, bottom. Axis names: N, K, M boxes, n samples on each axis of a
+box, s cells on each side of the feature map, C = s * s cells, D dimensions.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         (N, M) in 0..1; 0 where neither box has an area.
 
     Example:
-        >>> iou(np.array([[0.0, 0.0, 2.0, 2.0]]), np.array([[1.0, 0.0, 3.0, 2.0], [0.0, 0.0, 2.0, 2.0]])).round(3)
+        >>> box = np.array([[0.0, 0.0, 2.0, 2.0]])
+        >>> iou(box, np.array([[1.0, 0.0, 3.0, 2.0], *box])).round(3)
         array([[0.333, 1.   ]])
     """
     low = np.maximum(a[:, None, :2], b[None, :, :2])  # (N, M, 2)
@@ -47,7 +48,9 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return overlap
 
 
-def nms(boxes: np.ndarray, scores: np.ndarray, threshold: float, limit: int | None = None) -> np.ndarray:
+def nms(
+    boxes: np.ndarray, scores: np.ndarray, threshold: float, limit: int | None = None
+) -> np.ndarray:
     """Greedy non-maximum suppression: take the best box, drop those that overlap it, go on.
 
     Args:
@@ -76,18 +79,21 @@ def pick_regions(
     nms_iou: float = 0.6,
     min_objectness: float = 0.05,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A photo's regions: the whole photo, then its best boxes (the paper, section 3.1.1: the top 19 and the photo).
+    """A photo's regions: the whole photo, then its best boxes.
+
+    The paper, section 3.1.1, takes the top 19 and the photo.
 
     Args:
-        boxes: (K, 4) xyxy in 0..1 of the photo; what lies outside is cut off, boxes without area are left out.
+        boxes: (K, 4) xyxy in 0..1 of the photo; what lies outside is cut off, boxes without area
+            are left out.
         objectness: (K,) in 0..1.
         proposals: the most boxes to keep beside the whole photo.
         nms_iou: threshold of `nms`.
         min_objectness: boxes below are left out.
 
     Returns:
-        (M, 4) float32 boxes in 0..1 and (M,) float32 scores, 1 <= M <= proposals + 1. Row 0 is the whole photo
-        with score 1; the others follow, best first.
+        (M, 4) float32 boxes in 0..1 and (M,) float32 scores, 1 <= M <= proposals + 1. Row 0 is the
+        whole photo with score 1; the others follow, best first.
     """
     boxes = np.clip(boxes, 0, 1).astype(np.float32)
     fit = np.flatnonzero((objectness >= min_objectness) & (area(boxes) > 0))
@@ -96,33 +102,39 @@ def pick_regions(
     return np.concatenate([WHOLE[None], boxes[kept]]), scores.astype(np.float32)
 
 
-# RoIAlign, averaged over its bins, as a matrix: a region's features are a weighted mean of the map's cells.
+# RoIAlign, averaged over its bins, as a matrix: a region's features are a weighted mean of the
+# map's cells.
 #
-# It samples the feature map at a grid of points inside the box, each point by bilinear interpolation between the four
-# nearest cell centres, and here averages all samples. Bilinear weights are products of one weight for y and one for x,
-# so the average factors too: two (M, s) matrices say everything, and RoIAlign becomes one matrix product.
+# It samples the feature map at a grid of points inside the box, each point by bilinear
+# interpolation between the four nearest cell centres, and here averages all samples. Bilinear
+# weights are products of one weight for y and one for x, so the average factors too: two (M, s)
+# matrices say everything, and RoIAlign becomes one matrix product.
 
 
 def roi_weights(boxes: np.ndarray, side: int, samples: int = 14) -> np.ndarray:
     """How much each cell of the map counts in each box.
 
-    The sample points are the centres of `samples` equal bins on each axis of the box. The centre of cell c lies at
-    (c + 0.5) / side of the photo; a point beyond the outermost centres is moved onto them, so that a box at the edge
-    reads the edge's cells and not zeros.
+    The sample points are the centres of `samples` equal bins on each axis of the box. The centre of
+    cell c lies at (c + 0.5) / side of the photo; a point beyond the outermost centres is moved onto
+    them, so that a box at the edge reads the edge's cells and not zeros.
 
     Args:
-        boxes: (M, 4) xyxy in 0..1 of the photo. A box without area is read at its one line or point.
+        boxes: (M, 4) xyxy in 0..1 of the photo. A box without area is read at its one line or
+            point.
         side: s, the cells on each side of the map.
         samples: n, points on each axis.
 
     Returns:
-        (M, s * s) float32, cells row-major (y, then x); no weight is negative and every row sums to 1.
+        (M, s * s) float32, cells row-major (y, then x); no weight is negative and every row sums to
+        1.
 
     Raises:
-        ValueError: if `boxes` is not (M, 4), holds a value that is not finite, or `side` or `samples` is below 1.
+        ValueError: if `boxes` is not (M, 4), holds a value that is not finite, or `side` or
+            `samples` is below 1.
 
     Example:
-        >>> roi_weights(np.array([[0, 0, 0.5, 0.5]]), side=2, samples=1).tolist()  # one point, on the first centre
+        >>> box = np.array([[0, 0, 0.5, 0.5]])
+        >>> roi_weights(box, side=2, samples=1).tolist()  # one point, on the first centre
         [[1.0, 0.0, 0.0, 0.0]]
     """
     boxes = np.asarray(boxes, np.float64)
@@ -163,7 +175,8 @@ def _axis_weights(low: np.ndarray, high: np.ndarray, side: int, samples: int) ->
     """Mean bilinear weights of one axis: (M,) edges -> (M, s) float64, rows sum to 1."""
     centres = (np.arange(samples) + 0.5) / samples  # (n,) of the box, in 0..1
     points = low[:, None] + (high - low)[:, None] * centres  # (M, n) of the photo, in 0..1
-    cells = np.clip(points * side - 0.5, 0, side - 1)  # (M, n) in cells: a whole number is a cell's centre
+    # cells: (M, n) in cells: a whole number is a cell's centre
+    cells = np.clip(points * side - 0.5, 0, side - 1)
     distance = np.abs(cells[:, :, None] - np.arange(side))  # (M, n, s)
     weights: np.ndarray = np.maximum(0.0, 1.0 - distance).mean(axis=1)
     return weights

@@ -1,8 +1,9 @@
 """Detect external tensor data in an ONNX graph by parsing its protobuf fields alone.
 
-ONNX lets a tensor say "my bytes are in that file". A pack's graph must carry all its weights itself: the pack's
-checksums cover only its own files, and a path in a foreign file is not to be followed. The runtime would open such
-paths on its own, so they are looked for before it sees the graph. Field numbers are those of `onnx.proto3`.
+ONNX lets a tensor say "my bytes are in that file". A pack's graph must carry all its weights
+itself: the pack's checksums cover only its own files, and a path in a foreign file is not to be
+followed. The runtime would open such paths on its own, so they are looked for before it sees the
+graph. Field numbers are those of `onnx.proto3`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
-_LOW_BITS = 0xFFFFFFFF  # all that the runtime's parser takes of an enumeration's value, and of a field's key
+# All that the runtime's parser takes of an enumeration's value, and of a field's key
+_LOW_BITS = 0xFFFFFFFF
 _DEEPEST = 64  # messages within messages; real graphs nest five to ten deep
 
 _MESSAGES: dict[str, dict[int, str]] = {
@@ -42,7 +44,8 @@ def _search(message: memoryview, kind: str, depth: int) -> bool:
         raise ValueError("messages nest too deep")
     for number, value in _fields(message):
         if kind == "tensor":
-            if number == 13 or (number == 14 and _low_bits(value) == _EXTERNAL):  # external_data, data_location
+            # external_data, data_location
+            if number == 13 or (number == 14 and _low_bits(value) == _EXTERNAL):
                 return True
         elif number in _MESSAGES[kind]:
             if not isinstance(value, memoryview):
@@ -53,7 +56,7 @@ def _search(message: memoryview, kind: str, depth: int) -> bool:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
-    """The fields of one protobuf message: their numbers, with bytes or varint values (0 for fixed-size ones)."""
+    """The fields of one protobuf message: numbers, with bytes or varint values (fixed-size: 0)."""
     at = 0
     while at < len(message):
         key, at = _varint(message, at)

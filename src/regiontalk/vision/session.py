@@ -1,7 +1,7 @@
 """Photos to regions: the vision graph through ONNX Runtime, then NumPy.
 
-Axis names: B photos in a batch, S pixels a side, s cells a side, C = s * s cells, K proposals, M regions,
-D dimensions of the features, h dimensions of the shared space.
+Axis names: B photos in a batch, S pixels a side, s cells a side, C = s * s cells, K proposals, M
+regions, D dimensions of the features, h dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -33,19 +33,20 @@ BATCH = 8
 
 
 class VisionSession:
-    """Turns photos into regions (Eq. 1): one pass of the graph for a photo, whatever the number of its boxes.
+    """Turns photos into regions (Eq. 1): one pass of the graph for a photo, however many boxes.
 
     Args:
-        onnx: the vision graph, its bytes or its path. Input `pixels` uint8 (B, S, S, 3), RGB; outputs `map` float32
-            (B, C, D), cells row-major, `boxes` float32 (B, K, 4), xyxy in 0..1 of the photo, `objectness` float32
-            (B, K) in 0..1.
+        onnx: the vision graph, its bytes or its path. Input `pixels` uint8 (B, S, S, 3), RGB;
+            outputs `map` float32 (B, C, D), cells row-major, `boxes` float32 (B, K, 4), xyxy in
+            0..1 of the photo, `objectness` float32 (B, K) in 0..1.
         projection: `W_m` (D, h) and `b_m` (h,), float32.
         settings: S, s, D and how proposals become regions.
         threads: for the graph; None for as many as the process may use.
         name: the graph's name in messages.
 
     Raises:
-        PackError: if the graph is damaged, keeps weights in other files, or has other inputs or outputs.
+        PackError: if the graph is damaged, keeps weights in other files, or has other inputs or
+            outputs.
     """
 
     def __init__(
@@ -63,36 +64,51 @@ class VisionSession:
         self._session = _open(graph, threads, name)
         _check_signature(self._session, settings, name)
 
-    def look(self, photos: Sequence[Photo], boxes: Sequence[np.ndarray] | None = None, extra: int = 0) -> list[Regions]:
+    def look(
+        self, photos: Sequence[Photo], boxes: Sequence[np.ndarray] | None = None, extra: int = 0
+    ) -> list[Regions]:
         """The regions of each photo, in order.
 
         Args:
             photos: any number of opened photos; each is squashed to S x S, its shape not kept.
-            boxes: for each photo the boxes to read, (K, 4) xyxy in pixels of the upright original, with an area inside
-                the photo; what sticks out is cut off. None for the boxes that the network proposes.
+            boxes: for each photo the boxes to read, (K, 4) xyxy in pixels of the upright original,
+                with an area inside the photo; what sticks out is cut off. None for the boxes that
+                the network proposes.
             extra: the most boxes that follow the settings' proposals, the next surest ones.
 
         Returns:
-            For each photo its `Regions`: boxes in pixels of the upright original, the whole photo first. Given boxes
-            follow in their order, all of them, with score 1.
+            For each photo its `Regions`: boxes in pixels of the upright original, the whole photo
+            first. Given boxes follow in their order, all of them, with score 1.
 
         Raises:
             PackError: if the graph fails or gives values that are not finite.
-            ValueError: if `boxes` are not (K, 4) for each photo, not finite, or one has no area inside its photo.
+            ValueError: if `boxes` are not (K, 4) for each photo, not finite, or one has no area
+                inside its photo.
         """
         given = None if boxes is None else _in_photos(photos, boxes)
         most = self.settings.proposals + extra
         found: list[Regions] = []
         for start in range(0, len(photos), BATCH):
             batch = photos[start : start + BATCH]
-            pixels = np.stack([prepare(photo.image, self.settings.size) for photo in batch])  # (B, S, S, 3)
+            # pixels: (B, S, S, 3)
+            pixels = np.stack([prepare(photo.image, self.settings.size) for photo in batch])
             maps, proposed, objectness = self.run(pixels)
-            picked = self._pick(proposed, objectness, most) if given is None else given[start : start + BATCH]
-            found += [self._regions(*each, given is None) for each in zip(batch, maps, picked, strict=True)]
+            picked = (
+                self._pick(proposed, objectness, most)
+                if given is None
+                else given[start : start + BATCH]
+            )
+            found += [
+                self._regions(*each, given is None)
+                for each in zip(batch, maps, picked, strict=True)
+            ]
         return found
 
     def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The bare graph: pixels uint8 (B, S, S, 3) -> map (B, C, D), boxes (B, K, 4), objectness (B, K)."""
+        """The bare graph: pixels uint8 (B, S, S, 3) -> map, boxes, objectness.
+
+        Map (B, C, D), boxes (B, K, 4), objectness (B, K).
+        """
         try:
             with memory_errors():
                 maps, boxes, objectness = self._session.run(OUTPUTS, {"pixels": pixels})
@@ -103,25 +119,39 @@ class VisionSession:
         self._check_outputs(len(pixels), maps, boxes, objectness)
         return maps, boxes, objectness
 
-    def _check_outputs(self, photos: int, maps: np.ndarray, boxes: np.ndarray, objectness: np.ndarray) -> None:
+    def _check_outputs(
+        self, photos: int, maps: np.ndarray, boxes: np.ndarray, objectness: np.ndarray
+    ) -> None:
         """The graph declares its shapes, but only a run proves them."""
         cells = self.settings.side**2
         right = maps.shape == (photos, cells, self.settings.feature_dim) and objectness.ndim == 2
         if not right or len(objectness) != photos or boxes.shape != (*objectness.shape, 4):
-            expected = f"map ({photos}, {cells}, {self.settings.feature_dim}), boxes ({photos}, K, 4), objectness"
+            expected = (
+                f"map ({photos}, {cells}, {self.settings.feature_dim}), boxes ({photos}, K, 4), "
+                "objectness"
+            )
             found = f"map {maps.shape}, boxes {boxes.shape}, objectness {objectness.shape}"
             raise _bad_graph(self._name, f"{expected} ({photos}, K)", found)
         if not all(np.isfinite(array).all() for array in (maps, boxes, objectness)):
             raise _bad_graph(self._name, "finite outputs", "values that are not finite")
 
     def _pick(self, boxes: np.ndarray, objectness: np.ndarray, most: int) -> list[_Picked]:
-        """Of each photo's proposals, (B, K, 4) and (B, K), those that become regions, so many at most."""
-        s = self.settings
-        return [pick_regions(*each, most, s.nms_iou, s.min_objectness) for each in zip(boxes, objectness, strict=True)]
+        """Of each photo's proposals, (B, K, 4) and (B, K), those that become regions.
 
-    def _regions(self, photo: Photo, feature_map: np.ndarray, picked: _Picked, proposed: bool) -> Regions:
+        So many at most.
+        """
+        s = self.settings
+        return [
+            pick_regions(*each, most, s.nms_iou, s.min_objectness)
+            for each in zip(boxes, objectness, strict=True)
+        ]
+
+    def _regions(
+        self, photo: Photo, feature_map: np.ndarray, picked: _Picked, proposed: bool
+    ) -> Regions:
         boxes, scores = picked  # (M, 4) in 0..1, (M,)
-        with np.errstate(over="ignore", invalid="ignore"):  # a foreign pack's numbers may overflow: found out below
+        # A foreign pack's numbers may overflow: found out below
+        with np.errstate(over="ignore", invalid="ignore"):
             features = roi_align(boxes, feature_map)  # (M, D)
             vectors = features @ self._weight + self._bias  # (M, h) Eq. 1: v_i = W_m CNN(I_b) + b_m
         if not np.isfinite(vectors).all():
@@ -152,10 +182,14 @@ def _in_photos(photos: Sequence[Photo], boxes: Sequence[np.ndarray]) -> list[_Pi
 def _in_photo(photo: Photo, boxes: np.ndarray) -> _Picked:
     array = np.asarray(boxes, np.float64)
     if array.ndim != 2 or array.shape[1] != 4 or not np.isfinite(array).all():
-        raise ValueError(f"{photo.file}: boxes must be finite numbers (K, 4), found shape {array.shape}")
+        raise ValueError(
+            f"{photo.file}: boxes must be finite numbers (K, 4), found shape {array.shape}"
+        )
     inside = np.clip(array / ([photo.width, photo.height] * 2), 0, 1).astype(np.float32)  # (K, 4)
     if (area(inside) <= 0).any():
-        raise ValueError(f"{photo.file}: a box has no area inside the photo of {photo.width} x {photo.height}")
+        raise ValueError(
+            f"{photo.file}: a box has no area inside the photo of {photo.width} x {photo.height}"
+        )
     return np.concatenate([WHOLE[None], inside]), np.ones(len(inside) + 1, np.float32)
 
 
@@ -171,8 +205,9 @@ def _open(graph: bytes, threads: int | None, name: str) -> Any:
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.intra_op_num_threads = threads or available_cpus()
     options.inter_op_num_threads = 1
-    # Threads that wait for work by spinning would take the cores from NumPy, which goes on after each graph, and from
-    # other programs: with both cores busy elsewhere, spinning was measured at half the photos per second.
+    # Threads that wait for work by spinning would take the cores from NumPy, which goes on after
+    # each graph, and from other programs: with both cores busy elsewhere, spinning was measured at
+    # half the photos per second.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
@@ -191,7 +226,10 @@ _Signature = dict[str, tuple[str, tuple[int | str, ...]]]
 
 
 def _check_signature(session: Any, settings: VisionSettings, name: str) -> None:
-    """Names, types and shapes of what goes in and out; a number in a shape must fit, a letter stands for any."""
+    """Names, types and shapes of what goes in and out.
+
+    A number in a shape must fit, a letter stands for any.
+    """
     cells, size = settings.side**2, settings.size
     inputs: _Signature = {"pixels": ("tensor(uint8)", ("B", size, size, 3))}
     outputs: _Signature = {
@@ -208,7 +246,9 @@ def _check_signature(session: Any, settings: VisionSettings, name: str) -> None:
             raise _bad_graph(name, f"the {what}s {sorted(expected)}", ascii(sorted(found)))
         for each, (kind, shape) in expected.items():
             if found[each][0] != kind or not _shape_fits(found[each][1], shape):
-                raise _bad_graph(name, f"{what} {each}: {kind} {shape}", f"{found[each][0]} {found[each][1]}")
+                raise _bad_graph(
+                    name, f"{what} {each}: {kind} {shape}", f"{found[each][0]} {found[each][1]}"
+                )
 
 
 def _shape_fits(found: tuple[Any, ...], expected: tuple[int | str, ...]) -> bool:
@@ -220,7 +260,9 @@ def _shape_fits(found: tuple[Any, ...], expected: tuple[int | str, ...]) -> bool
 
 
 def _bad_graph(name: str, expected: str, found: str) -> PackError:
-    return PackError(f"{name}: expected {expected}, found {found}. Export the pack again, or take another one.")
+    return PackError(
+        f"{name}: expected {expected}, found {found}. Export the pack again, or take another one."
+    )
 
 
 def _first_line(error: Exception) -> str:

@@ -1,1 +1,4 @@
-"""The server behind `regiontalk serve`: a page, and a JSON API (docs/api.md). It needs the extra `web`."""
+"""The server behind `regiontalk serve`: a page, and a JSON API (docs/api.md).
+
+It needs the extra `web`.
+"""

@@ -1,5 +1,7 @@
-"""How answers look: JSON in ASCII; every error is an object with one text, `error`. And captions as files to download,
-as `regiontalk describe` writes them, made from names and texts alone.
+"""How answers look: JSON in ASCII; every error is an object with one text, `error`.
+
+And captions as files to download, as `regiontalk describe` writes them, made from names and texts
+alone.
 """
 
 from __future__ import annotations
@@ -31,7 +33,9 @@ _READABLE = 0o644 << 16
 class Json(JSONResponse):
     """JSON in ASCII only: safe in every encoding and in HTML's, whatever a file is called."""
 
-    def __init__(self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(content, status_code, {"cache-control": "no-store", **(headers or {})})
 
     def render(self, content: Any) -> bytes:
@@ -40,7 +44,8 @@ class Json(JSONResponse):
 
 
 async def _invalid(_: Request, error: Any) -> Json:
-    # A field that may be absent is, for pydantic, a number or None: that None was not sent either helps nobody.
+    # A field that may be absent is, for pydantic, a number or None: that None was not sent either
+    # helps nobody.
     problems = [_problem(each) for each in error.errors() if each["type"] != "none_required"]
     return Json({"error": "; ".join(problems)}, 422)
 
@@ -87,7 +92,9 @@ def table(photos: Sequence[CaptionedPhoto]) -> bytes:
 
 
 def sidecars(photos: Sequence[CaptionedPhoto]) -> bytes:
-    """The sidecars of `describe --sidecar` as a zip, to be unpacked in the photos' folder; none without a caption.
+    """The sidecars of `describe --sidecar` as a zip, to be unpacked in the photos' folder.
+
+    None without a caption.
 
     Raises:
         ConfigError: as `table`.
@@ -106,7 +113,11 @@ def sidecars(photos: Sequence[CaptionedPhoto]) -> bytes:
 def _check_names(photos: Sequence[CaptionedPhoto]) -> None:
     for each in photos:
         if not is_safe_name(each.file) or "\\" in each.file:
-            raise ConfigError(f"file: expected a path inside the photos' folder, found {shown(each.file)}")
+            raise ConfigError(
+                f"file: expected a path inside the photos' folder, found {shown(each.file)}"
+            )
     twice = repeated([each.file for each in photos])
     if twice:
-        raise ConfigError(f"file: two photos called {shown(twice[0])}, expected one. Leave one out.")
+        raise ConfigError(
+            f"file: two photos called {shown(twice[0])}, expected one. Leave one out."
+        )

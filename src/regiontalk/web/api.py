@@ -32,13 +32,18 @@ SAMPLES = Path(regiontalk.__file__).parent / "samples"
 """Photos to begin with."""
 
 DESCRIPTION = """Finds the regions of a photo and connects them with language.
-Photos are uploaded as multipart/form-data. Every error is an object with one text, `error`, that says what is wrong and
-what to do. A 503 comes at once when too many requests wait: try again after as many seconds as its Retry-After says."""
+Photos are uploaded as multipart/form-data. Every error is an object with one text, `error`, that \
+says what is wrong and
+what to do. A 503 comes at once when too many requests wait: try again after \
+as many seconds as its Retry-After says."""
 
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """The API's document, which says that forms have no other fields; see `forms.UploadRoute`."""
+        """The API's document, which says that forms have no other fields.
+
+        See `forms.UploadRoute`.
+        """
         document = super().openapi()
         for name, schema in document["components"]["schemas"].items():
             if name.startswith("Body_"):
@@ -96,7 +101,9 @@ def _service(request: Request) -> Service:
 def _finder(request: Request) -> PhotoFinder:
     finder = _service(request).finder
     if finder is None:
-        raise HTTPException(404, "This server has no index. Start it with: regiontalk serve --index DIR")
+        raise HTTPException(
+            404, "This server has no index. Start it with: regiontalk serve --index DIR"
+        )
     return finder
 
 
@@ -109,14 +116,19 @@ exporting = APIRouter(prefix="/api/export", route_class=forms.JsonRoute)
 
 @router.post("/describe", responses={200: {"model": schemas.DescriptionAnswer}, **_UPLOADING})
 async def describe(
-    service: ServicePart, photo: forms.Photo, beam: forms.Beam = None, temperature: forms.Temperature = None
+    service: ServicePart,
+    photo: forms.Photo,
+    beam: forms.Beam = None,
+    temperature: forms.Temperature = None,
 ) -> Json:
     """Caption a photo and each of its regions."""
     return Json(await service.describe(photo.file, _name(photo), beam, temperature))
 
 
 @router.post("/align", responses={200: {"model": schemas.AlignmentAnswer}, **_UPLOADING})
-async def align(service: ServicePart, photo: forms.Photo, sentence: forms.Sentence, beta: forms.Beta = None) -> Json:
+async def align(
+    service: ServicePart, photo: forms.Photo, sentence: forms.Sentence, beta: forms.Beta = None
+) -> Json:
     """Tie the words of a sentence to the regions of a photo."""
     return Json(await service.align(photo.file, _name(photo), sentence, beta))
 
@@ -125,18 +137,25 @@ async def align(service: ServicePart, photo: forms.Photo, sentence: forms.Senten
 async def describe_box(
     service: ServicePart, photo: forms.Photo, box: forms.Box, sentence: forms.SentenceIfAny = None
 ) -> Json:
-    """Caption a given box of a photo; with a sentence, also say how well each of its words fits the box."""
+    """Caption a given box of a photo; with a sentence, also say how well each of its words fits \
+the box."""
     left, top, right, bottom = (float(each) for each in box.split(","))
-    return Json(await service.look_at(photo.file, _name(photo), (left, top, right, bottom), sentence))
+    return Json(
+        await service.look_at(photo.file, _name(photo), (left, top, right, bottom), sentence)
+    )
 
 
 @router.get("/search", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX})
-async def search(service: ServicePart, finder: FinderPart, q: forms.SearchSentence, page: forms.PagePart) -> Json:
+async def search(
+    service: ServicePart, finder: FinderPart, q: forms.SearchSentence, page: forms.PagePart
+) -> Json:
     """Find photos of the index by a sentence."""
     return Json(await service.search(finder, q, page))
 
 
-@router.post("/search/like", responses={200: {"model": schemas.SearchAnswer}, **_UPLOADING, **_NO_INDEX})
+@router.post(
+    "/search/like", responses={200: {"model": schemas.SearchAnswer}, **_UPLOADING, **_NO_INDEX}
+)
 async def search_like(
     service: ServicePart,
     finder: FinderPart,
@@ -152,22 +171,32 @@ async def search_like(
     return Json(await service.search_like(finder, photo.file, _name(photo), page))
 
 
-@router.get("/search/like", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX})
-async def search_more(service: ServicePart, finder: FinderPart, id: forms.LikeId, page: forms.PagePart) -> Json:
+@router.get(
+    "/search/like", responses={200: {"model": schemas.SearchAnswer}, **_READING, **_NO_INDEX}
+)
+async def search_more(
+    service: ServicePart, finder: FinderPart, id: forms.LikeId, page: forms.PagePart
+) -> Json:
     """Find more photos like one of the index."""
     return Json(await _of_index(service.search_more(finder, id, page)))
 
 
-@router.get("/folders", responses={200: {"model": schemas.FoldersAnswer}, **_errors(403, 503), **_NO_INDEX})
+@router.get(
+    "/folders", responses={200: {"model": schemas.FoldersAnswer}, **_errors(403, 503), **_NO_INDEX}
+)
 async def folders(service: ServicePart, finder: FinderPart) -> Json:
     """The folders of the index's photos, to filter searches by."""
     return Json(await service.folders(finder))
 
 
-_JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}}
+_JPEG: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"image/jpeg": {}}, "description": "A JPEG."}
+}
 
 
-@router.get("/thumbnail/{id}", response_class=Response, responses={**_JPEG, **_READING, **_NO_INDEX})
+@router.get(
+    "/thumbnail/{id}", response_class=Response, responses={**_JPEG, **_READING, **_NO_INDEX}
+)
 async def thumbnail(service: ServicePart, finder: FinderPart, id: forms.PhotoId) -> Response:
     """A small copy of a photo of the index."""
     return _jpeg(await _of_index(service.thumbnail(finder, id)))
@@ -191,8 +220,11 @@ async def csv_table(service: ServicePart, captioned: schemas.CaptionedPhotos) ->
 
 @exporting.post("/xmp", response_class=Response, responses=_file("application/zip"))
 async def xmp_sidecars(service: ServicePart, captioned: schemas.CaptionedPhotos) -> Response:
-    """An XMP sidecar for each photo, as `regiontalk describe --sidecar` writes it, all in one zip."""
-    return _download(await service.aside(sidecars, captioned.photos), "application/zip", "sidecars.zip")
+    """An XMP sidecar for each photo, as `regiontalk describe --sidecar` writes it, \
+all in one zip."""
+    return _download(
+        await service.aside(sidecars, captioned.photos), "application/zip", "sidecars.zip"
+    )
 
 
 @router.get("/health", responses={200: {"model": schemas.HealthAnswer}, **_errors(403, 503)})
@@ -230,7 +262,8 @@ async def version(service: ServicePart) -> Json:
 
 def _add_pages(app: FastAPI) -> None:
     """What people look at: the page and the API's own."""
-    mimetypes.add_type("text/javascript", ".js")  # a desktop's settings may say otherwise, and browsers insist
+    # A desktop's settings may say otherwise, and browsers insist
+    mimetypes.add_type("text/javascript", ".js")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/samples", StaticFiles(directory=SAMPLES), name="samples")
     docs = docs_page(app.openapi())
@@ -268,4 +301,8 @@ def _download(data: bytes, kind: str, name: str) -> Response:
 
 def _jpeg(data: bytes) -> Response:
     # An id names one content for good, so browsers need not ask again.
-    return Response(data, media_type="image/jpeg", headers={"cache-control": "private, max-age=86400, immutable"})
+    return Response(
+        data,
+        media_type="image/jpeg",
+        headers={"cache-control": "private, max-age=86400, immutable"},
+    )

@@ -1,5 +1,6 @@
-"""Many requests, one network pass: a thread collects what is asked of a model at about the same time, and answers it
-together.
+"""Many requests, one network pass.
+
+A thread collects what is asked of a model at about the same time, and answers it together.
 """
 
 from __future__ import annotations
@@ -36,15 +37,17 @@ _CLOSED_CHECK = 0.2
 class Batcher(Generic[Job, Answer]):
     """One worker thread with a queue.
 
-    Whoever hands in jobs bounds their number. A job on its own is answered at once: the worker waits for others only
-    while `coming` says that there are some.
+    Whoever hands in jobs bounds their number. A job on its own is answered at once: the worker
+    waits for others only while `coming` says that there are some.
 
     Args:
         answer: jobs in, as many answers out, in order. Runs in the worker's thread only.
         coming: how many jobs are in the queue, in the batch, or on their way there.
     """
 
-    def __init__(self, answer: Callable[[Sequence[Job]], Sequence[Answer]], coming: Callable[[], int]) -> None:
+    def __init__(
+        self, answer: Callable[[Sequence[Job]], Sequence[Answer]], coming: Callable[[], int]
+    ) -> None:
         self._answer, self._coming = answer, coming
         self._jobs: queue.SimpleQueue[tuple[Job, Future[Answer]]] = queue.SimpleQueue()
         self._closed = threading.Event()
@@ -74,7 +77,9 @@ class Batcher(Generic[Job, Answer]):
         while not self._closed.is_set():
             with suppress(queue.Empty):
                 first = self._jobs.get(timeout=_CLOSED_CHECK)
-                batch = [each for each in self._collect(first) if each[1].set_running_or_notify_cancel()]
+                batch = [
+                    each for each in self._collect(first) if each[1].set_running_or_notify_cancel()
+                ]
                 self._settle(batch)
 
     def _collect(self, first: tuple[Job, Future[Answer]]) -> list[tuple[Job, Future[Answer]]]:
@@ -86,7 +91,10 @@ class Batcher(Generic[Job, Answer]):
         return batch
 
     def _settle(self, batch: list[tuple[Job, Future[Answer]]]) -> None:
-        """Answers a batch. If that fails, each job is answered alone, so that one cannot fail the others."""
+        """Answers a batch.
+
+        If that fails, each job is answered alone, so that one cannot fail the others.
+        """
         if not batch:
             return
         try:
@@ -122,7 +130,7 @@ class Align:
 
 @dataclass(frozen=True)
 class LookAt:
-    """Caption one given box of a photo: xyxy in pixels of the upright photo, with an area inside it."""
+    """Caption a given box of a photo: xyxy in pixels of the upright photo, with an area inside."""
 
     photo: Photo
     box_xyxy: tuple[float, float, float, float]
@@ -140,13 +148,14 @@ Reply: TypeAlias = Description | Alignment | Regions
 
 
 def answer(model: Model, questions: Sequence[Question]) -> list[Reply]:
-    """Answers questions about photos together: one pass of vision, one of each captioner for each way to caption.
+    """Answers questions about photos together.
 
-    Given boxes have passes of their own.
+    One pass of vision, one of each captioner for each way to caption. Given boxes have passes of
+    their own.
 
     Returns:
-        For each question, in order: a Description, an Alignment, or Regions. The description for a `LookAt` has the
-        photo and the box, not the regions that would be found.
+        For each question, in order: a Description, an Alignment, or Regions. The description for a
+        `LookAt` has the photo and the box, not the regions that would be found.
     """
     looked = _looked(model, questions)
     replies: list[Reply] = [each.main for each in looked]
@@ -171,14 +180,26 @@ def _looked(model: Model, questions: Sequence[Question]) -> list[Regions]:
     given = [place for place, each in enumerate(questions) if isinstance(each, LookAt)]
     others = [place for place, each in enumerate(questions) if not isinstance(each, LookAt)]
     if others:
-        found.update(zip(others, model.look([questions[place].photo for place in others], extra=True), strict=True))
+        found.update(
+            zip(
+                others,
+                model.look([questions[place].photo for place in others], extra=True),
+                strict=True,
+            )
+        )
     if given:
-        boxes = [np.array([each.box_xyxy], np.float32) for each in questions if isinstance(each, LookAt)]
-        found.update(zip(given, model.look([questions[place].photo for place in given], boxes), strict=True))
+        boxes = [
+            np.array([each.box_xyxy], np.float32) for each in questions if isinstance(each, LookAt)
+        ]
+        found.update(
+            zip(given, model.look([questions[place].photo for place in given], boxes), strict=True)
+        )
     return [found[place] for place in range(len(questions))]
 
 
-def check_box(photo: Photo, box_xyxy: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
+def check_box(
+    photo: Photo, box_xyxy: tuple[float, float, float, float]
+) -> tuple[float, float, float, float]:
     """A box, cut to the photo.
 
     Raises:
@@ -188,7 +209,9 @@ def check_box(photo: Photo, box_xyxy: tuple[float, float, float, float]) -> tupl
     right, bottom = min(float(photo.width), box_xyxy[2]), min(float(photo.height), box_xyxy[3])
     if not (right - left >= 1 and bottom - top >= 1):
         size = f"{photo.width} by {photo.height} pixels"
-        raise ConfigError(f"box: expected x0,y0,x1,y1 with at least a pixel inside the photo, which has {size}")
+        raise ConfigError(
+            f"box: expected x0,y0,x1,y1 with at least a pixel inside the photo, which has {size}"
+        )
     return left, top, right, bottom
 
 
@@ -200,6 +223,10 @@ def check_sentence(vocabulary: Vocabulary, sentence: str) -> None:
     """
     words = tokenise(sentence)
     if not words:
-        raise SentenceError("The sentence is empty or has no word. Give one with at least one word.")
+        raise SentenceError(
+            "The sentence is empty or has no word. Give one with at least one word."
+        )
     if (vocabulary.encode(words) == Vocabulary.UNKNOWN).all():
-        raise SentenceError("The pack knows none of the sentence's words. Say it with more common English words.")
+        raise SentenceError(
+            "The pack knows none of the sentence's words. Say it with more common English words."
+        )

@@ -1,7 +1,8 @@
-"""The process that decodes photos for the server: it answers requests on stdin, one after the other, on stdout.
+"""The process that decodes photos for the server.
 
-A decoder written in C cannot be interrupted inside a process, so `regiontalk.web.decoding` ends this one from outside
-when a photo takes too long. A message, in both directions, is two lengths, a JSON object, and bytes.
+It answers requests on stdin, one after the other, on stdout. A decoder written in C cannot be
+interrupted inside a process, so `regiontalk.web.decoding` ends this one from outside when a photo
+takes too long. A message, in both directions, is two lengths, a JSON object, and bytes.
 """
 
 from __future__ import annotations
@@ -28,20 +29,22 @@ READY = b"\n"
 """The first byte on stdout: everything is imported."""
 
 _QUICK_PASSES = 50_000_000
-"""Pixels that are decoded in a moment. A progressive JPEG's are decoded in every scan, other formats' more slowly."""
+"""Pixels that are decoded in a moment. A progressive JPEG's are decoded in every scan, other
+formats' more slowly."""
 _OTHER_FORMATS_PASSES = 4
 
 _LENGTHS = struct.Struct(">II")
 _NAMELESS = "<bytes>"  # what `open_photo` calls a photo without a file
 _SCAN = b"\xff\xda"  # a JPEG's marker
 _ORPHAN_SECONDS = 5
-"""Where the system can, a process whose server was killed ends so long after the deadline of its photo."""
+"""A process whose server was killed ends so long after its photo's deadline, if possible."""
 
 
 def main() -> None:
     """Answers until stdin ends."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # libraries that print must not break the messages
+    # Libraries that print must not break the messages
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     answers.write(READY)
     answers.flush()
     while True:
@@ -50,7 +53,8 @@ def main() -> None:
         except EOFError:
             return
         if hasattr(signal, "alarm"):
-            signal.alarm(int(request["seconds"]) + _ORPHAN_SECONDS)  # without a handler, it ends the process
+            # Without a handler, it ends the process
+            signal.alarm(int(request["seconds"]) + _ORPHAN_SECONDS)
         write_message(answers, *_answer(request, data))
         if hasattr(signal, "alarm"):
             signal.alarm(0)
@@ -80,12 +84,13 @@ def write_message(stream: IO[bytes], message: dict[str, Any], data: bytes = b"")
 
 
 def open_upload(data: bytes, name: str, size: int, max_pixels: int) -> Photo:
-    """An uploaded photo, already as small as the network takes it, so that many may wait in little memory.
+    """An uploaded photo, as small as the network takes it, so that many may wait in little memory.
 
     Args:
         data: the file's bytes.
         name: as the client calls it: for output and messages, never a path.
-        size: pixels a side that the network takes; the regions are the same as those of the full photo.
+        size: pixels a side that the network takes; the regions are the same as those of the full
+            photo.
         max_pixels: as in `open_photo`.
 
     Raises:
@@ -100,12 +105,13 @@ def open_upload(data: bytes, name: str, size: int, max_pixels: int) -> Photo:
 
 
 def takes_long(data: bytes) -> bool:
-    """Whether a photo's header and number of scans say that decoding it takes more than a moment."""
+    """Whether a photo's header and scans say that decoding it takes more than a moment."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             passes = data.count(_SCAN) if image.format in ("JPEG", "MPO") else _OTHER_FORMATS_PASSES
             return image.width * image.height * passes > _QUICK_PASSES
-    except Exception:  # readers raise whatever a damaged header leads them into; `open_photo` tells what it is
+    except Exception:
+        # Readers raise whatever a damaged header leads them into; `open_photo` tells what it is
         return False
 
 
@@ -115,7 +121,9 @@ def _answer(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes
             return {"long": True}, b""
         if "path" in request:
             side = int(request["side"])
-            photo = open_photo(Path(request["path"]), max_pixels=request["max_pixels"], min_side=side)
+            photo = open_photo(
+                Path(request["path"]), max_pixels=request["max_pixels"], min_side=side
+            )
             return {}, jpeg(photo.image, side)
         photo = open_upload(data, request["name"], request["size"], request["max_pixels"])
     except PhotoError as error:

@@ -1,8 +1,8 @@
 """Photos decoded in processes of their own, which are ended when a photo takes too long.
 
-Photos that are decoded quickly, nearly all, never wait for slow ones: a photo whose header says that it takes long, or
-that is not ready after a moment, leaves the quick lane, waits with its like, and is decoded in the slow lane, by a
-process of lower priority.
+Photos that are decoded quickly, nearly all, never wait for slow ones: a photo whose header says
+that it takes long, or that is not ready after a moment, leaves the quick lane, waits with its like,
+and is decoded in the slow lane, by a process of lower priority.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ _QUICK, _SLOW = 2, 2
 """Processes of each lane: no more than so many photos are in memory at full size."""
 _SLOW_NICENESS = 10
 
-# The search path is this process's own, as for `multiprocessing`; -P keeps the current folder out of it meanwhile.
+# The search path is this process's own, as for `multiprocessing`; -P keeps the current folder out
+# of it meanwhile.
 _START = (
-    "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]); hasattr(os, 'nice') and os.nice(int(sys.argv[2])); "
-    "from regiontalk.web.decoder import main; main()"
+    "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]); hasattr(os, 'nice') and "
+    "os.nice(int(sys.argv[2])); from regiontalk.web.decoder import main; main()"
 )
 _TELLS_WHY = "this tells why: python -c 'import regiontalk.web.decoder'"
 
@@ -48,11 +49,13 @@ class _TooSlowError(Exception):
 
 
 class _DiedError(Exception):
-    """The process ended by itself: its decoder crashed, or the system ended it to get its memory."""
+    """The process ended by itself: the decoder crashed, or the system took its memory."""
 
 
 class Decoders:
-    """Decodes for any number of requests at once. Its methods are for one event loop, and never block it.
+    """Decodes for any number of requests at once.
+
+    Its methods are for one event loop, and never block it.
 
     Args:
         limits: of pixels, time and waiting photos, and of the latter for one client.
@@ -60,7 +63,10 @@ class Decoders:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._quick, self._slow = _Lane(_QUICK, 0, kept=True), _Lane(_SLOW, _SLOW_NICENESS, kept=False)
+        self._quick, self._slow = (
+            _Lane(_QUICK, 0, kept=True),
+            _Lane(_SLOW, _SLOW_NICENESS, kept=False),
+        )
         self._slow_places = Gate(limits.slow_photos, limits.address_share)
         self._quick.start()
 
@@ -77,7 +83,9 @@ class Decoders:
             BusyError: if it takes long, and so do too many others.
         """
         task = {"name": name, "size": size, "max_pixels": self._limits.pixels}
-        answer, pixels = await self._run((task, partial(_whole, photo)), name, self._limits.quick_seconds)
+        answer, pixels = await self._run(
+            (task, partial(_whole, photo)), name, self._limits.quick_seconds
+        )
         image = Image.frombytes("RGB", (size, size), pixels)
         return Photo(name, answer["width"], answer["height"], image)
 
@@ -92,9 +100,12 @@ class Decoders:
             PhotoError, BusyError: as `upload`.
         """
         name = os.fsdecode(path)
-        most = max(self._limits.pixels, MAX_PIXELS)  # these photos are the server's owner's, not a client's
+        # These photos are the server's owner's, not a client's
+        most = max(self._limits.pixels, MAX_PIXELS)
         task = {"path": name, "side": side, "max_pixels": most}
-        return (await self._run((task, bytes), os.path.basename(name), self._limits.quick_copy_seconds))[1]
+        return (
+            await self._run((task, bytes), os.path.basename(name), self._limits.quick_copy_seconds)
+        )[1]
 
     def close(self) -> None:
         """Ends the processes; what is decoded now is given up."""
@@ -106,10 +117,14 @@ class Decoders:
             answer = await self._in_lanes(task, name, quick_seconds)
         except _TooSlowError:
             expected = f"a photo that is decoded within {self._limits.decode_seconds:g} s"
-            raise _refused(name, expected, "one that takes longer", "Save it anew as a JPEG, smaller.") from None
+            raise _refused(
+                name, expected, "one that takes longer", "Save it anew as a JPEG, smaller."
+            ) from None
         except _DiedError:
             found = "one at which the decoder broke down"
-            raise _refused(name, "a photo that can be decoded", found, "Save it anew as a JPEG.") from None
+            raise _refused(
+                name, "a photo that can be decoded", found, "Save it anew as a JPEG."
+            ) from None
         if "bug" in answer[0]:
             raise RuntimeError(f"decoding failed:\n{answer[0]['bug']}")
         if "error" in answer[0]:
@@ -124,9 +139,13 @@ class Decoders:
                 return answer
         address = CLIENT.get()
         if not self._slow_places.take(address, asyncio.get_running_loop().time()):
-            raise BusyError(f"{escaped(name)}: it takes long to decode, and too many such photos wait.")
+            raise BusyError(
+                f"{escaped(name)}: it takes long to decode, and too many such photos wait."
+            )
         try:
-            return await self._slow.run(({**message, "quick": False}, read), self._limits.decode_seconds)
+            return await self._slow.run(
+                ({**message, "quick": False}, read), self._limits.decode_seconds
+            )
         finally:
             self._slow_places.leave(address)
 
@@ -136,7 +155,8 @@ class _Lane:
 
     Args:
         count: of processes.
-        niceness: how far the processes step back behind others, 0 to 19, where the system knows of it.
+        niceness: how far the processes step back behind others, 0 to 19, where the system knows of
+            it.
         kept: whether a process stays for the next photo; if not, it gives its memory back.
     """
 
@@ -155,7 +175,9 @@ class _Lane:
 
     async def run(self, task: Task, seconds: float) -> Answer:
         """The answer of one of the processes; see `_Process.ask`."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._work, task, seconds)
+        return await asyncio.get_running_loop().run_in_executor(
+            self._threads, self._work, task, seconds
+        )
 
     def close(self) -> None:
         """Ends everything."""
@@ -169,12 +191,16 @@ class _Lane:
         try:
             return process.ask(message, read(), seconds)
         finally:
-            process.stop() if not self._kept else process.start()  # if it was ended, the next one imports meanwhile
+            # if it was ended, the next one imports meanwhile
+            process.stop() if not self._kept else process.start()
             self._free.put(process)
 
 
 class _Process:
-    """A process that decodes; started again when it has ended. For one thread at a time, but for `close`."""
+    """A process that decodes; started again when it has ended.
+
+    For one thread at a time, but for `close`.
+    """
 
     def __init__(self, niceness: int) -> None:
         self._command = [sys.executable, "-P", "-c", _START, json.dumps(sys.path), str(niceness)]
@@ -248,13 +274,15 @@ class _Process:
 
 
 def _popen(command: list[str]) -> subprocess.Popen[bytes]:
-    """A process in a group of its own, so that Ctrl-C is the server's alone, and without a say on stderr."""
+    """A process in a group of its own, so that Ctrl-C is the server's alone, silent on stderr."""
     apart: dict[str, Any] = {"process_group": 0}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment, **apart)
+    return subprocess.Popen(
+        command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, env=environment, **apart
+    )
 
 
 def _whole(photo: BinaryIO) -> bytes:

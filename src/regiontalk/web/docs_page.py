@@ -19,7 +19,8 @@ def docs_page(document: Document) -> str:
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'<title>{title}</title>\n<link rel="stylesheet" href="/docs.css">\n</head>\n<body>\n<main>\n'
+        f'<title>{title}</title>\n<link rel="stylesheet" href="/docs.css">\n</head>\n<body>\n'
+        "<main>\n"
         f"<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
@@ -40,7 +41,8 @@ def _body(document: Document) -> Iterator[str]:
 
 
 def _operation(heading: str, operation: Document, document: Document) -> Iterator[str]:
-    yield f"<section><h2><code>{escape(heading)}</code></h2><p>{_text(operation.get('description', ''))}</p>"
+    description = _text(operation.get("description", ""))
+    yield f"<section><h2><code>{escape(heading)}</code></h2><p>{description}</p>"
     fields = [(each["name"], each["schema"], each) for each in operation.get("parameters", [])]
     for media, content in operation.get("requestBody", {}).get("content", {}).items():
         yield f"<p>Sent as <code>{escape(media)}</code>:</p>"
@@ -49,16 +51,23 @@ def _operation(heading: str, operation: Document, document: Document) -> Iterato
     yield "<dl>"
     for status, response in operation["responses"].items():
         answers = [
-            _kind(each.get("schema", {})) or escape(media) for media, each in response.get("content", {}).items()
+            _kind(each.get("schema", {})) or escape(media)
+            for media, each in response.get("content", {}).items()
         ]
-        yield f"<dt>{escape(status)}</dt><dd>{_text(response['description'])} {', '.join(answers)}</dd>"
+        yield (
+            f"<dt>{escape(status)}</dt><dd>{_text(response['description'])} "
+            f"{', '.join(answers)}</dd>"
+        )
     yield "</dl></section>"
 
 
 def _properties(schema: Document) -> list[tuple[str, Document, Document]]:
     """Name, type and what else is known of each field of an object."""
     required = schema.get("required", [])
-    return [(name, each, {"required": name in required, **each}) for name, each in schema.get("properties", {}).items()]
+    return [
+        (name, each, {"required": name in required, **each})
+        for name, each in schema.get("properties", {}).items()
+    ]
 
 
 def _fields(fields: list[tuple[str, Document, Document]]) -> Iterator[str]:
@@ -104,4 +113,6 @@ def _resolved(schema: Document, document: Document) -> Document:
 def _text(text: str) -> str:
     """Text with `code` marked."""
     parts = escape(text).split("`")
-    return "".join(f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
+    return "".join(
+        f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts)
+    )

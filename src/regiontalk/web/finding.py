@@ -41,9 +41,10 @@ class Page:
 
 
 class PhotoFinder:
-    """Searches one index; its photos are known by their number there and a piece of their checksum, never by a path.
+    """Searches one index.
 
-    All methods may be called from several threads.
+    Its photos are known by their number there and a piece of their checksum, never by a path. All
+    methods may be called from several threads.
 
     Args:
         folder: the index's.
@@ -55,7 +56,9 @@ class PhotoFinder:
         ConfigError: if the pack scores by Eq. 7.
     """
 
-    def __init__(self, folder: str | os.PathLike[str], model: Model, threads: int | None = None) -> None:
+    def __init__(
+        self, folder: str | os.PathLike[str], model: Model, threads: int | None = None
+    ) -> None:
         require_searchable(model.pack)
         self._model = model
         self._index = Index.open(folder, PackIdentity.of(model.pack))
@@ -67,8 +70,10 @@ class PhotoFinder:
         return self._index.photos
 
     def matching(self, where: Where, sentence: str | None = None) -> int:
-        """How many photos a search may find, by a sentence or else by a photo, see `Engine.matching`: if the pack knows
-        no word of the sentence, those whose texts have one."""
+        """How many photos a search may find, by a sentence or a photo, see `Engine.matching`.
+
+        If the pack knows no word of the sentence, those whose texts have one.
+        """
         query = None if sentence is None else self._query(sentence)
         if query is None or query.has_content:
             return self._engine.matching(where)
@@ -76,8 +81,11 @@ class PhotoFinder:
 
     @cached_property
     def folders(self) -> list[dict[str, Any]]:
-        """Folders to choose photos from, by path, with a separator at its end; their names begin behind the folder that
-        all photos are in. One that holds all photos is no choice, nor one whose name is no UTF-8."""
+        """Folders to choose photos from, by path, with a separator at its end.
+
+        Their names begin behind the folder that all photos are in. One that holds all photos is no
+        choice, nor one whose name is no UTF-8.
+        """
         right_in, inside = Counter[str](), Counter[str]()
         for segment in self._index.segments:
             paths = zip(segment.columns.all_paths(), segment.kept, strict=True)
@@ -85,18 +93,28 @@ class PhotoFinder:
         for path, photos in right_in.items():
             for folder in _with_parents(path):
                 inside[folder] += photos
-        chosen = [each for each in inside.most_common() if each[1] < self.photos and _is_text(each[0])]
+        chosen = [
+            each for each in inside.most_common() if each[1] < self.photos and _is_text(each[0])
+        ]
         listed = sorted(chosen[:MOST_FOLDERS])
-        all_in = max((each for each, photos in inside.items() if photos == self.photos), key=len, default="")
-        return [{"path": path, "name": path.removeprefix(all_in)[:-1], "photos": photos} for path, photos in listed]
+        all_in = max(
+            (each for each, photos in inside.items() if photos == self.photos), key=len, default=""
+        )
+        return [
+            {"path": path, "name": path.removeprefix(all_in)[:-1], "photos": photos}
+            for path, photos in listed
+        ]
 
     def has_text_for(self, sentence: str) -> bool:
         """Whether any photo's text has a word of a sentence."""
         return self._engine.matching_texts(self._query(sentence)) > 0
 
     def by_sentence(self, sentence: str, page: Page) -> list[dict[str, Any]]:
-        """The best photos for a sentence, as JSON: each with its regions, the phrases on them, and the words of the
-        sentence that its own text has."""
+        """The best photos for a sentence, as JSON.
+
+        Each with its regions, the phrases on them, and the words of the sentence that its own text
+        has.
+        """
         (read,) = self._model.read(sentence)
         found, query = [], self._query(sentence)
         ranked = self._engine.ranked(read.vectors, page.start + page.k, page.where, query)
@@ -126,7 +144,10 @@ class PhotoFinder:
         return {"rank": rank, "id": number, **entry.to_json(), "score": score, **pictures}
 
     def _shown(self, position: int, read: Sentence, query: TextQuery) -> dict[str, Any]:
-        """Regions of a photo, what a sentence finds there, and how sure that is if the pack tells probabilities."""
+        """Regions of a photo, what a sentence finds there, and how sure that is.
+
+        The latter if the pack tells probabilities.
+        """
         regions = self._index.regions(position)
         if not query.has_content:
             return {"phrases": [], "regions": regions_to_json(regions)}
@@ -154,15 +175,22 @@ class PhotoFinder:
         """
         entry = self._index.entry(self._position(number))
         if file_state(entry.path) != entry.state:
-            raise PhotoError("The photo is gone or changed since it was indexed. Bring the index up to date.")
+            raise PhotoError(
+                "The photo is gone or changed since it was indexed. Bring the index up to date."
+            )
         return os.fsdecode(entry.path)
 
     def _position(self, number: str) -> int:
         text = number.partition("-")[0]
-        if not (text.isascii() and text.isdigit() and len(text) <= 10) or int(text) >= len(self._index):
+        if not (text.isascii() and text.isdigit() and len(text) <= 10) or int(text) >= len(
+            self._index
+        ):
             raise KeyError(number)
         segment, place = self._index.find(int(text))
-        if not segment.kept[place] or photo_id(int(text), segment.columns.entry(place).sha256) != number:
+        if (
+            not segment.kept[place]
+            or photo_id(int(text), segment.columns.entry(place).sha256) != number
+        ):
             raise KeyError(number)
         return int(text)
 
@@ -170,7 +198,9 @@ class PhotoFinder:
 def _places(ranked: tuple[np.ndarray, np.ndarray], page: Page) -> Iterator[tuple[int, int, float]]:
     """Rank from 1, position and score of a page of the photos that an engine ranked."""
     positions, scores = (each[page.start :] for each in ranked)
-    for rank, (position, score) in enumerate(zip(positions, scores, strict=True), start=page.start + 1):
+    for rank, (position, score) in enumerate(
+        zip(positions, scores, strict=True), start=page.start + 1
+    ):
         yield rank, int(position), float(score)
 
 

@@ -1,5 +1,6 @@
-"""What comes in: the fields of requests and their bounds; forms of only as many fields as there are, each of a bounded
-size; and JSON of a bounded size.
+"""What comes in: the fields of requests and their bounds.
+
+Forms of only as many fields as there are, each of a bounded size; and JSON of a bounded size.
 """
 
 from __future__ import annotations
@@ -41,9 +42,14 @@ def _day(value: Any) -> Any:
     return value
 
 
-Photo = Annotated[FormFile, File(description="A photo: JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 or PPM.")]
+Photo = Annotated[
+    FormFile, File(description="A photo: JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000 or PPM.")
+]
 Sentence = Annotated[
-    str, Form(min_length=1, max_length=DEFAULTS.sentence, description="What people say about the photo.")
+    str,
+    Form(
+        min_length=1, max_length=DEFAULTS.sentence, description="What people say about the photo."
+    ),
 ]
 SentenceIfAny = Annotated[
     Annotated[str, Field(min_length=1, max_length=DEFAULTS.sentence)] | SkipJsonSchema[None],
@@ -62,14 +68,21 @@ Beam = Annotated[
 ]
 Temperature = Annotated[
     Annotated[float, Field(ge=0.1, le=5)] | SkipJsonSchema[None],
-    Form(description="Draw captions at random instead of searching: 1 as the network says, less is plainer."),
+    Form(
+        description="Draw captions at random instead of searching: "
+        "1 as the network says, less is plainer."
+    ),
 ]
 Beta = Annotated[
     Annotated[float, Field(ge=0, le=1000)] | SkipJsonSchema[None],
-    Form(description="How strongly words keep to their neighbours' region; the pack's own without it."),
+    Form(
+        description="How strongly words keep to their neighbours' region; "
+        "the pack's own without it."
+    ),
 ]
 SearchSentence = Annotated[
-    str, Query(min_length=1, max_length=DEFAULTS.sentence, description="What the photos should show.")
+    str,
+    Query(min_length=1, max_length=DEFAULTS.sentence, description="What the photos should show."),
 ]
 PhotoId = Annotated[str, InPath(max_length=64, description="The `id` of a result.")]
 LikeId = Annotated[str, Query(max_length=64, description="The `id` of a result.")]
@@ -144,7 +157,10 @@ class _Bounded(Request):
         async for piece in super().stream():
             received += len(piece)
             if received > self._most:
-                raise HTTPException(413, f"The request is longer than {self._most / 2**20:g} MiB. Send fewer photos.")
+                raise HTTPException(
+                    413,
+                    f"The request is longer than {self._most / 2**20:g} MiB. Send fewer photos.",
+                )
             yield piece
 
 
@@ -165,15 +181,23 @@ class _Upload(Request):
         """The form; FastAPI's own, wider limits are not used.
 
         Raises:
-            HTTPException: 400 if it is none, or too much of one; 422 if it has fields that the route does not have.
+            HTTPException: 400 if it is none, or too much of one; 422 if it has fields that the
+                route does not have.
         """
         kind = self.headers.get("content-type", "")
         if kind.partition(";")[0].strip().lower() != "multipart/form-data":
-            raise HTTPException(400, f"expected a form as multipart/form-data, found {shown(kind) if kind else 'none'}")
+            raise HTTPException(
+                400,
+                f"expected a form as multipart/form-data, found {shown(kind) if kind else 'none'}",
+            )
         return _checked(super().form(**self._bounds()), self._fields)
 
     def _bounds(self) -> dict[str, int]:
-        most = {"max_files": _PHOTOS, "max_fields": len(self._fields), "max_part_size": self._limits.text_bytes}
+        most = {
+            "max_files": _PHOTOS,
+            "max_fields": len(self._fields),
+            "max_part_size": self._limits.text_bytes,
+        }
         return most
 
 
@@ -190,7 +214,10 @@ def _problem(form: FormData, fields: list[str]) -> str | None:
     """What is wrong with a form's fields, whatever is in them."""
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     if len(files) > 1:
-        return f"expected one photo, found several: {', '.join(escaped(file.filename or 'photo') for file in files)}"
+        return (
+            "expected one photo, found several: "
+            f"{', '.join(escaped(file.filename or 'photo') for file in files)}"
+        )
     for name, value in form.multi_items():
         if name not in fields:
             return f"expected the fields {', '.join(fields)}, found {shown(name)}. Leave it out."
@@ -198,7 +225,9 @@ def _problem(form: FormData, fields: list[str]) -> str | None:
             return f"{name}: expected once, found {len(form.getlist(name))} times"
         if isinstance(value, UploadFile) != (name == "photo"):
             expected = (
-                "a file, found text. Send the photo with a file name" if name == "photo" else "text, found a file"
+                "a file, found text. Send the photo with a file name"
+                if name == "photo"
+                else "text, found a file"
             )
             return f"{name}: expected {expected}"
     return None

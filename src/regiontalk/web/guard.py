@@ -1,7 +1,8 @@
-"""What every request passes before it reaches the API: who may ask, how much may come in, how many at once. And what
-its body passes on the way in, and its response on the way out: counted, timed, and with headers for safety.
+"""What every request passes before it reaches the API.
 
-Plain ASGI, so that a body is counted while it comes in, whoever reads it.
+Who may ask, how much may come in, how many at once. And what its body passes on the way in, and its
+response on the way out: counted, timed, and with headers for safety. Plain ASGI, so that a body is
+counted while it comes in, whoever reads it.
 """
 
 from __future__ import annotations
@@ -22,16 +23,18 @@ BUG = "Something is wrong with this server; its log says what."
 """What a client is told of an error that it has nothing to do with."""
 
 _DRAINED_BODIES, _DRAINED_SECONDS = 4, 10.0
-"""An answered request's body is still read, up to so many times the limit: many clients hear nothing before they have
-sent all."""
+"""An answered request's body is still read, up to so many times the limit: many clients hear
+nothing before they have sent all."""
 _DRAINS, _DRAINED_BYTES_PER_SECOND = 2, 16 * 2**20
 """So many such bodies are read at once, and no faster: requests that are worth it come first."""
 
 _SAFE = {
-    # Only what this server serves is ever loaded; blob: and data: are photos that the page itself holds.
+    # Only what this server serves is ever loaded; blob: and data: are photos that the page itself
+    # holds.
     "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-        "font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+        "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action "
+        "'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
@@ -49,21 +52,28 @@ class Guard:
         app: what answers.
         gate: counts the requests to `/api/`.
         limits: of bodies.
-        hosts: names that a request may call this server by, in lower case without port; None for any. With names, a
-            page of another site cannot reach a server on this machine through a name of its own that it lets point
-            here (DNS rebinding).
+        hosts: names that a request may call this server by, in lower case without port; None for
+            any. With names, a page of another site cannot reach a server on this machine through a
+            name of its own that it lets point here (DNS rebinding).
     """
 
-    def __init__(self, app: ASGIApp, gate: Gate, limits: Limits, hosts: Collection[str] | None) -> None:
+    def __init__(
+        self, app: ASGIApp, gate: Gate, limits: Limits, hosts: Collection[str] | None
+    ) -> None:
         self._app, self._gate, self._limits, self._hosts = app, gate, limits, hosts
-        self._uploads, self._drains = Uploads(limits.uploads, limits.address_share), asyncio.Semaphore(_DRAINS)
+        self._uploads, self._drains = (
+            Uploads(limits.uploads, limits.address_share),
+            asyncio.Semaphore(_DRAINS),
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         address = address_of(scope.get("client"))
         CLIENT.set(address)
         exchange = Exchange(receive, send, self._limits, self._drains, address)
@@ -88,7 +98,8 @@ class Guard:
         except asyncio.CancelledError:
             if not exchange.gone:  # the server stops
                 raise
-        except Exception:  # a bug: the client is told that there is one, this server's owner is told which
+        except Exception:
+            # A bug: the client is told that there is one, this server's owner is told which
             _LOG.exception("%s %s failed", scope["method"], scope["path"])
             if not exchange.begun:
                 await exchange.refuse(500, BUG)
@@ -104,8 +115,8 @@ class Guard:
 class Exchange:
     """A request and its response.
 
-    A request takes a place among the uploads while its body comes in, then one at the gate until its response begins:
-    a client that sends or reads slowly keeps none that others could work in.
+    A request takes a place among the uploads while its body comes in, then one at the gate until
+    its response begins: a client that sends or reads slowly keeps none that others could work in.
 
     Args:
         receive, send: the server's.
@@ -118,7 +129,9 @@ class Exchange:
         begun: whether it is sent in part.
     """
 
-    def __init__(self, receive: Receive, send: Send, limits: Limits, drains: asyncio.Semaphore, address: str) -> None:
+    def __init__(
+        self, receive: Receive, send: Send, limits: Limits, drains: asyncio.Semaphore, address: str
+    ) -> None:
         self._receive, self._send, self._limits, self._drains = receive, send, limits, drains
         self._address = address
         self._bytes, self._complete = 0, False
@@ -146,7 +159,8 @@ class Exchange:
         self._gate, self._uploads = gate, uploads
         if not has_body:
             self._pass_gate()
-        elif not gate.has_room(self._address, self._loop.time()):  # what would be refused need not come in
+        elif not gate.has_room(self._address, self._loop.time()):
+            # What would be refused need not come in
             raise _too_many()
         else:
             uploads.enter(self._upload)
@@ -194,20 +208,38 @@ class Exchange:
             if held_back:
                 await asyncio.sleep(self._limits.refusal_seconds)
             own = {name for name, _ in message["headers"]}
-            safe = [(name.encode(), value.encode()) for name, value in _SAFE.items() if name.encode() not in own]
+            safe = [
+                (name.encode(), value.encode())
+                for name, value in _SAFE.items()
+                if name.encode() not in own
+            ]
             message = {**message, "headers": [*message["headers"], *safe]}
-        elif message["type"] == "http.response.body" and not message.get("more_body", False) and not self._complete:
+        elif (
+            message["type"] == "http.response.body"
+            and not message.get("more_body", False)
+            and not self._complete
+        ):
             await self._send({**message, "more_body": True})
             await self._drain()
             message = {"type": "http.response.body", "body": b""}
         await self._send(message)
-        self.answered = message["type"] == "http.response.body" and not message.get("more_body", False)
+        self.answered = message["type"] == "http.response.body" and not message.get(
+            "more_body", False
+        )
 
-    async def refuse(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
+    async def refuse(
+        self, status: int, text: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         """Sends an error as the whole response."""
         body = json.dumps({"error": text}).encode()
-        fixed = {"content-type": "application/json", "content-length": str(len(body)), "cache-control": "no-store"}
-        sent = [(name.encode(), value.encode()) for name, value in {**fixed, **(headers or {})}.items()]
+        fixed = {
+            "content-type": "application/json",
+            "content-length": str(len(body)),
+            "cache-control": "no-store",
+        }
+        sent = [
+            (name.encode(), value.encode()) for name, value in {**fixed, **(headers or {})}.items()
+        ]
         await self.send({"type": "http.response.start", "status": status, "headers": sent})
         await self.send({"type": "http.response.body", "body": body})
 
@@ -276,17 +308,25 @@ def _has_body(headers: Mapping[str, str]) -> bool:
 
 
 def _plain_get(scope: Scope) -> Scope:
-    """HEAD is answered as GET is, and the server leaves out the body; all of a file is sent, whatever Range says."""
+    """HEAD is answered as GET is, and the server leaves out the body.
+
+    All of a file is sent, whatever Range says.
+    """
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     headers = [each for each in scope["headers"] if each[0] != b"range"]
     return {**scope, "method": method, "headers": headers}
 
 
-def _refusal(path: str, headers: Mapping[str, str], hosts: Collection[str] | None) -> tuple[int, str] | None:
+def _refusal(
+    path: str, headers: Mapping[str, str], hosts: Collection[str] | None
+) -> tuple[int, str] | None:
     """Why a request may not ask at all: under a foreign name, or sent by another site's page."""
     host = headers.get("host", "").lower()
     if hosts is not None and without_port(host) not in hosts:
-        return 403, "This server answers only under the names of the machine itself, such as 127.0.0.1."
+        return (
+            403,
+            "This server answers only under the names of the machine itself, such as 127.0.0.1.",
+        )
     if not path.startswith("/api/"):
         return None
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")

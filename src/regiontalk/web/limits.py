@@ -1,4 +1,7 @@
-"""How much the server takes on: bytes, pixels, time, and places for requests, shared out among client addresses."""
+"""How much the server takes on, shared out among client addresses.
+
+Bytes, pixels, time, and places for requests.
+"""
 
 from __future__ import annotations
 
@@ -20,25 +23,32 @@ class Limits:
         text_bytes: of a form's field that is no photo.
         export_bytes: of a request for a table or for sidecars.
         exported: photos of such a request.
-        pixels: width times height of an uploaded photo; found out from its header, before it is decoded.
+        pixels: width times height of an uploaded photo; found out from its header, before it is
+            decoded.
         sentence: characters of a sentence.
         results: of a search, on a page.
         start: results before a page.
         waiting: requests that are worked on at once; the next one is answered 503.
-        crowd: requests that are worked on at once, above which clients whose body was refused hear of it later.
+        crowd: requests that are worked on at once, above which clients whose body was refused hear
+            of it later.
         uploads: bodies that come in at once; the slowest gives way to the next one.
         connections: at once; the one that has been idle for the longest gives way to the next one.
         slow_photos: that wait for being decoded slowly, or are; the next one is answered 503.
-        address_share: of `waiting`, `uploads`, `connections` and `slow_photos` each, what one client address may hold
-            while others have or want some; 1 for all of them, as behind a proxy, where all clients have one address.
-        head_seconds: in which a request's head must have come in, from the connection's opening or the last answer.
+        address_share: of `waiting`, `uploads`, `connections` and `slow_photos` each, what one
+            client address may hold while others have or want some; 1 for all of them, as behind a
+            proxy, where all clients have one address.
+        head_seconds: in which a request's head must have come in, from the connection's opening or
+            the last answer.
         body_seconds: in which a request's body must have come in.
         idle_seconds: that a connection is kept without a byte of a next request.
         send_seconds: in which a client must have taken what was sent to it.
-        quick_seconds: after which a photo that is decoded counts as slow, and others are no longer kept waiting.
-        quick_copy_seconds: the same for a copy of a photo of the index, which is scaled and encoded too.
+        quick_seconds: after which a photo that is decoded counts as slow, and others are no longer
+            kept waiting.
+        quick_copy_seconds: the same for a copy of a photo of the index, which is scaled and encoded
+            too.
         decode_seconds: in which a slow photo must be decoded.
-        refusal_seconds: that a refusal is held back in a crowd, so that who sends nothing of use comes less often.
+        refusal_seconds: that a refusal is held back in a crowd, so that who sends nothing of use
+            comes less often.
     """
 
     body_bytes: int = 32 * 1024 * 1024
@@ -66,7 +76,7 @@ class Limits:
 
 
 DEFAULTS = Limits()
-"""`sentence`, `results`, `start` and `exported` stand in the API's own document, so all servers have these."""
+"""`sentence`, `results`, `start` and `exported` are in the API's document for all servers."""
 
 RETRY_SECONDS = 2
 """What a client that comes while too many wait is told to wait."""
@@ -92,14 +102,18 @@ class BusyError(HTTPException):
     """
 
     def __init__(self, reason: str) -> None:
-        super().__init__(503, f"{reason} Try again in {RETRY_SECONDS} seconds.", {"retry-after": str(RETRY_SECONDS)})
+        super().__init__(
+            503,
+            f"{reason} Try again in {RETRY_SECONDS} seconds.",
+            {"retry-after": str(RETRY_SECONDS)},
+        )
 
 
 class Gate:
     """Counts what is worked on, by the addresses of the clients that it is for.
 
-    An address that holds its share gets no more while another one holds a place too, or was refused a moment ago. Alone
-    it may have all: whoever works on this machine, or a proxy.
+    An address that holds its share gets no more while another one holds a place too, or was refused
+    a moment ago. Alone it may have all: whoever works on this machine, or a proxy.
 
     Args:
         limit: places in all.
@@ -109,7 +123,8 @@ class Gate:
     def __init__(self, limit: int, share: float) -> None:
         self._limit, self._most = limit, most_for_one(limit, share)
         self._held = Counter[str]()
-        self._refused: dict[str, float] = {}  # the last two addresses and when; no more are needed to know of another
+        # The last two addresses and when; no more are needed to know of another
+        self._refused: dict[str, float] = {}
 
     @property
     def inside(self) -> int:
@@ -118,7 +133,9 @@ class Gate:
 
     def has_room(self, address: str, now: float) -> bool:
         """Whether an address may have a place; if not, it counts as one that waits."""
-        if self.inside < self._limit and not (self._held[address] >= self._most and self._others(address, now)):
+        if self.inside < self._limit and not (
+            self._held[address] >= self._most and self._others(address, now)
+        ):
             return True
         self._refused.pop(address, None)
         self._refused[address] = now
@@ -141,7 +158,11 @@ class Gate:
 
     def _others(self, address: str, now: float) -> bool:
         """Whether others have places or want some."""
-        waiting = (now - since < _WAITING_SECONDS for other, since in self._refused.items() if other != address)
+        waiting = (
+            now - since < _WAITING_SECONDS
+            for other, since in self._refused.items()
+            if other != address
+        )
         return self.inside > self._held[address] or any(waiting)
 
 
@@ -167,10 +188,11 @@ class Upload:
 
 
 class Uploads:
-    """Counts the bodies on their way in. When there is no place for a new one, the slowest one gives way.
+    """Counts the bodies on their way in.
 
-    So clients that send slowly, or nothing, keep nobody out. If one address holds more than its share, it is one of its
-    own, slow or not; and an address that holds its share makes none but its own give way.
+    When there is no place for a new one, the slowest one gives way. So clients that send slowly, or
+    nothing, keep nobody out. If one address holds more than its share, it is one of its own, slow
+    or not; and an address that holds its share makes none but its own give way.
 
     Args:
         limit: places in all.
@@ -205,7 +227,9 @@ class Uploads:
         ((holder, most),) = held.most_common(1)
         now, pool = newcomer.began, self._inside
         if most > self._most and holder != newcomer.address:
-            return min((each for each in pool if each.address == holder), key=lambda each: each.speed(now))
+            return min(
+                (each for each in pool if each.address == holder), key=lambda each: each.speed(now)
+            )
         if held[newcomer.address] >= self._most:
             pool = {each for each in pool if each.address == newcomer.address}
         slow = [each for each in pool if now - each.began > _GRACE_SECONDS]
@@ -222,13 +246,16 @@ def most_for_one(places: int, share: float) -> int:
 
 
 def address_of(client: tuple[str, int] | None) -> str:
-    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, as one customer gets.
+    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, a customer's.
 
     Args:
-        client: host and port as the system gives them; None if it has none, as for a socket in the file system.
+        client: host and port as the system gives them; None if it has none, as for a socket in the
+            file system.
 
-    >>> address_of(("::ffff:192.0.2.1", 80)), address_of(("2001:db8::1", 80)) == address_of(("2001:db8::2:1", 80))
-    ('192.0.2.1', True)
+    >>> address_of(("::ffff:192.0.2.1", 80))
+    '192.0.2.1'
+    >>> address_of(("2001:db8::1", 80)) == address_of(("2001:db8::2:1", 80))
+    True
     """
     if client is None:
         return ""

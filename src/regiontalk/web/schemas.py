@@ -1,4 +1,7 @@
-"""The API's answers, and questions that are no form, as types: what its own document promises and tests hold it to."""
+"""The API's answers, and questions that are no form, as types.
+
+What its own document promises and tests hold it to.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from regiontalk.web.limits import DEFAULTS
 
-Box = Annotated[list[float], Field(min_length=4, max_length=4, description="x0, y0, x1, y1 in pixels of the photo")]
+Box = Annotated[
+    list[float],
+    Field(min_length=4, max_length=4, description="x0, y0, x1, y1 in pixels of the photo"),
+]
 
 
 class _Answer(BaseModel):
@@ -24,12 +30,15 @@ class Error(_Answer):
 class CaptionedPhoto(_Answer):
     """A photo and its caption as people left it: a row of a table, a sidecar."""
 
-    file: Annotated[str, Field(min_length=1, max_length=1000, description="the photo's path in its folder")]
+    file: Annotated[
+        str, Field(min_length=1, max_length=1000, description="the photo's path in its folder")
+    ]
     caption: Annotated[str, Field(max_length=4000)]
     width: Annotated[int, Field(ge=0, le=10**9 - 1)]
     height: Annotated[int, Field(ge=0, le=10**9 - 1)]
     regions: Annotated[
-        list[Annotated[str, Field(max_length=1000)]], Field(max_length=100, description="their captions, surest first")
+        list[Annotated[str, Field(max_length=1000)]],
+        Field(max_length=100, description="their captions, surest first"),
     ]
 
 
@@ -44,15 +53,21 @@ Probability: TypeAlias = Annotated[float | None, Field(ge=0, le=1)]
 
 
 class SaidWord(_Answer):
-    """A word of a caption: the region that it was said of, 0 for the whole photo; null for words that name nothing."""
+    """A word of a caption: the region that it was said of, 0 for the whole photo.
+
+    Null for words that name nothing.
+    """
 
     text: str
     region: int | None
 
 
 class CaptionAnswer(_Answer):
-    """A caption with its log-probability in nats; `words` if the pack's captioner looks at regions, `sure` if the pack
-    tells how likely it names what is there and nothing else."""
+    """A caption with its log-probability in nats.
+
+    `words` if the pack's captioner looks at regions, `sure` if the pack tells how likely it names
+    what is there and nothing else.
+    """
 
     text: str
     log_prob: float
@@ -91,7 +106,10 @@ class WordScore(_Answer):
 
 
 class BoxAnswer(_Answer):
-    """A given box of a photo, as far as it lies inside; `words` are the sentence's, null without one."""
+    """A given box of a photo, as far as it lies inside.
+
+    `words` are the sentence's, null without one.
+    """
 
     file: str
     width: int
@@ -102,7 +120,8 @@ class BoxAnswer(_Answer):
 
 
 class WordAnswer(_Answer):
-    """A word with the region that it is tied to, and how likely what it names is on the photo: null if it names nothing
+    """A word with the region that it is tied to, and how likely what it names is on the photo: \
+null if it names nothing
     or is unknown. `did_you_mean` are known words that are one letter off an unknown one."""
 
     text: str
@@ -114,7 +133,10 @@ class WordAnswer(_Answer):
 
 
 class PhraseAnswer(_Answer):
-    """Words `start` to `end` - 1, all on one region; `found` if what they name is more likely on the photo than not."""
+    """Words `start` to `end` - 1, all on one region.
+
+    `found` if what they name is more likely on the photo than not.
+    """
 
     text: str
     start: int
@@ -127,7 +149,8 @@ class PhraseAnswer(_Answer):
 
 
 class AlignmentAnswer(_Answer):
-    """What `regiontalk align --json` prints, with the scores that other values of beta can be decoded from."""
+    """What `regiontalk align --json` prints, with the scores that other values of beta can be \
+decoded from."""
 
     file: str
     width: int
@@ -139,7 +162,9 @@ class AlignmentAnswer(_Answer):
     phrases: list[PhraseAnswer]
     regions: list[RegionAnswer]
     beta: float
-    scores: Annotated[list[list[float]], Field(description="a row for each word, a column for each region")]
+    scores: Annotated[
+        list[list[float]], Field(description="a row for each word, a column for each region")
+    ]
 
 
 class FoundPhoto(_Answer):
@@ -165,14 +190,20 @@ class FoundPhoto(_Answer):
 
 
 class SearchAnswer(_Answer):
-    """The best first; `photos` says how many photos of the index may be found, on all pages together."""
+    """The best first.
+
+    `photos` says how many photos of the index may be found, on all pages together.
+    """
 
     results: list[FoundPhoto]
     photos: int
 
 
 class FolderAnswer(_Answer):
-    """A folder of the index's photos. A search with the filter `path` of this path and a `*` finds those below it."""
+    """A folder of the index's photos.
+
+    A search with the filter `path` of this path and a `*` finds those below it.
+    """
 
     path: Annotated[str, Field(description="with a separator at its end")]
     name: Annotated[str, Field(description="the path from the folder on that all are in")]

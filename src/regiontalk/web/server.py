@@ -1,5 +1,6 @@
-"""Serves an application with uvicorn, on a socket that is bound before anything is said, with a deadline for everything
-that a client can put off.
+"""Serves an application with uvicorn, on a socket that is bound before anything is said.
+
+There is a deadline for everything that a client can put off.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ _ENOUGH_FILES = 65_536
 _READ_BYTES = 64 * 1024
 """Read from a client at once; on its way to the application there are several copies of it."""
 _SENT_BYTES = 128 * 1024
-"""What the system keeps for a client at most; by itself it would keep megabytes of answers that nobody reads."""
+"""What the system keeps for a client at most; by itself it would keep megabytes of answers that
+nobody reads."""
 _NOT_HTTP = "expected an HTTP request, found something else"
 
 
@@ -59,19 +61,26 @@ def bind(host: str, port: int) -> socket.socket:
         port: 0 for one that is free.
 
     Raises:
-        ConfigError: if the host is unknown or not this machine's, or the port is taken or not allowed.
+        ConfigError: if the host is unknown or not this machine's, or the port is taken or not
+            allowed.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "not a host's name"
-        raise ConfigError(f"--host {host!r}: {reason}. Name this machine, such as 127.0.0.1.") from None
+        raise ConfigError(
+            f"--host {host!r}: {reason}. Name this machine, such as 127.0.0.1."
+        ) from None
     family, *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)  # of several, IPv4
     try:
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
         reason = error.strerror or str(error)
-        advice = "Stop what listens there, or choose another --port." if port else "Choose another --host."
+        advice = (
+            "Stop what listens there, or choose another --port."
+            if port
+            else "Choose another --host."
+        )
         raise ConfigError(f"cannot listen on {host} port {port} ({reason}). {advice}") from None
 
 
@@ -106,7 +115,8 @@ def serve(app: ASGIApp, listening: socket.socket, limits: Limits = DEFAULTS) -> 
 def make_server(app: ASGIApp, limits: Limits = DEFAULTS) -> uvicorn.Server:
     """A server that says nothing but what is wrong with itself, whatever clients do."""
     most = files_allowed()
-    limits = replace(limits, connections=min(limits.connections, most // 2))  # the others: files, pipes, newcomers
+    # The others: files, pipes, newcomers
+    limits = replace(limits, connections=min(limits.connections, most // 2))
     config = uvicorn.Config(
         app,
         log_level="error",  # its warnings are of what clients sent
@@ -115,18 +125,23 @@ def make_server(app: ASGIApp, limits: Limits = DEFAULTS) -> uvicorn.Server:
         server_header=False,
         lifespan="off",
         ws="none",
-        http=cast(Any, partial(TimedProtocol, limits=limits)),  # h11: the one that every install has
+        # h11: the one that every install has
+        http=cast(Any, partial(TimedProtocol, limits=limits)),
         loop="asyncio",
         proxy_headers=False,
         timeout_keep_alive=cast(int, limits.idle_seconds),
         timeout_graceful_shutdown=_LAST_WORDS_SECONDS,
-        backlog=min(_BACKLOG, most // 16),  # so many are accepted at once, before the first of them can be refused
+        # So many are accepted at once, before the first of them can be refused
+        backlog=min(_BACKLOG, most // 16),
     )
     return _Server(config)
 
 
 def _log_config() -> dict[str, Any]:
-    """Shows uvicorn's and asyncio's errors; libraries that log what clients sent wrong are not heard."""
+    """Shows uvicorn's and asyncio's errors.
+
+    Libraries that log what clients sent wrong are not heard.
+    """
     config = deepcopy(uvicorn.config.LOGGING_CONFIG)
     config["handlers"]["nowhere"] = {"class": "logging.NullHandler"}
     config["loggers"]["asyncio"] = {"handlers": ["default"], "level": "ERROR", "propagate": False}
@@ -149,7 +164,8 @@ class _Server(uvicorn.Server):
         """Ten times a second."""
         answered = self.server_state.total_requests
         if counter % _TICKS_TO_GIVE_BACK == 0 and answered != self._answered_before:
-            if not self.server_state.tasks:  # nobody waits: what errors left in cycles is collected too
+            # Nobody waits: what errors left in cycles is collected too
+            if not self.server_state.tasks:
                 self._answered_before = answered
                 gc.collect()
             await asyncio.to_thread(give_back)
@@ -157,7 +173,10 @@ class _Server(uvicorn.Server):
 
 
 def _loop_failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What the system refuses, such as one more open file, is a line in the log, not a traceback for each try."""
+    """What the system refuses, such as one more open file, is a line in the log.
+
+    Not a traceback for each try.
+    """
     error = context.get("exception")
     if isinstance(error, OSError):
         _LOG.error("%s (%s)", context["message"], error.strerror or error)
@@ -187,10 +206,12 @@ def allow_most_files() -> None:
 def give_back() -> None:
     """Memory that is free again goes back to the system, where the C library keeps it otherwise.
 
-    After a rush of requests glibc keeps a third more than what is in use. Nothing is done elsewhere.
+    After a rush of requests glibc keeps a third more than what is in use. Nothing is done
+    elsewhere.
     """
     if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # other C libraries have none, and keep less
+        # Other C libraries have none, and keep less
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)
 
@@ -199,13 +220,15 @@ def give_back() -> None:
 
 
 class TimedProtocol(H11Protocol):
-    """Closes connections whose clients send no head, or take nothing; errors below the application are JSON too.
+    """Closes connections whose clients send no head, or take nothing.
 
-    When there are too many connections, the one that has been idle for the longest gives way to the new one; if one
-    address holds more than its share while others have some, it is one of its own.
+    Errors below the application are JSON too. When there are too many connections, the one that has
+    been idle for the longest gives way to the new one; if one address holds more than its share
+    while others have some, it is one of its own.
 
     Args:
-        limits: of time; and of connections, which may be fewer where the system allows fewer open files.
+        limits: of time; and of connections, which may be fewer where the system allows fewer open
+            files.
         uvicorn: what uvicorn gives to each connection.
     """
 
@@ -220,10 +243,11 @@ class TimedProtocol(H11Protocol):
         """A client has come."""
         super().connection_made(transport)
         self._address = address_of(self.client)
-        # Paused as soon as the system does not take all that is sent, and resumed when it has: a client that reads
-        # nothing is seen however short the answer is.
+        # Paused as soon as the system does not take all that is sent, and resumed when it has: a
+        # client that reads nothing is seen however short the answer is.
         transport.set_write_buffer_limits(0)
-        if hasattr(transport, "max_size"):  # of asyncio's own on POSIX; others read no more than this at once
+        # Of asyncio's own on POSIX; others read no more than this at once
+        if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
         connection = transport.get_extra_info("socket")
         if connection is not None:
@@ -269,7 +293,7 @@ class TimedProtocol(H11Protocol):
         return self.cycle is not None and not self.cycle.response_started
 
     def _watch_head(self) -> None:
-        """A deadline for the next request's head runs whenever there is no request, and from then on."""
+        """A deadline for the next request's head, from the end of each request on."""
         if self.cycle is not None and not self.cycle.response_complete:
             self._head.cancel()
         elif not self.transport.is_closing():
@@ -277,18 +301,27 @@ class TimedProtocol(H11Protocol):
 
     def _miss_head(self) -> None:
         if self.conn.trailing_data[0] and self.conn.their_state is h11.IDLE:
-            self._refuse(408, f"The request's head did not come in within {self._limits.head_seconds:g} s.")
+            self._refuse(
+                408, f"The request's head did not come in within {self._limits.head_seconds:g} s."
+            )
         else:
             self.transport.close()
 
     def _make_room(self) -> None:
-        """Closes the connection that has had no request to answer for the longest; this one if all have.
+        """Closes the connection that has had no request to answer for the longest.
 
-        If one address is greedy, of its own connections; and if all of these have requests, the one that came last.
+        This one if all have. If one address is greedy, of its own connections; and if all of these
+        have requests, the one that came last.
         """
-        pool = [each for each in cast("set[TimedProtocol]", self.connections) if not each.transport.is_closing()]
+        pool = [
+            each
+            for each in cast("set[TimedProtocol]", self.connections)
+            if not each.transport.is_closing()
+        ]
         ((holder, most),) = Counter(each._address for each in pool).most_common(1)
-        greedy = most_for_one(self._limits.connections, self._limits.address_share) < most < len(pool)
+        greedy = (
+            most_for_one(self._limits.connections, self._limits.address_share) < most < len(pool)
+        )
         if greedy:
             pool = [each for each in pool if each._address == holder]
         idle = [each for each in pool if not (each._unanswered or each is self)]
@@ -296,7 +329,7 @@ class TimedProtocol(H11Protocol):
         min(idle, key=lambda each: each._since, default=last).transport.abort()
 
     def _refuse(self, status: int, text: str) -> None:
-        """Answers in place of the application, if nothing is answered yet, and closes the connection."""
+        """Answers in place of the application, if nothing is answered yet, and closes."""
         if self.cycle is not None:  # what the application still sends goes nowhere
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -304,8 +337,16 @@ class TimedProtocol(H11Protocol):
             self.transport.abort()
             return
         body = json.dumps({"error": text}).encode()
-        headers = [("content-type", "application/json"), ("content-length", str(len(body))), ("connection", "close")]
-        for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+        headers = [
+            ("content-type", "application/json"),
+            ("content-length", str(len(body))),
+            ("connection", "close"),
+        ]
+        for event in (
+            h11.Response(status_code=status, headers=headers),
+            h11.Data(data=body),
+            h11.EndOfMessage(),
+        ):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
 

@@ -1,4 +1,4 @@
-"""A server's working parts: the model and its one worker, processes that decode photos, and perhaps an index."""
+"""A server's working parts: the model and its worker, decoding processes, perhaps an index."""
 
 from __future__ import annotations
 
@@ -55,16 +55,22 @@ class Service:
         gate: counts the requests that are worked on, by client address.
     """
 
-    def __init__(self, model: Model, finder: PhotoFinder | None = None, limits: Limits = DEFAULTS) -> None:
+    def __init__(
+        self, model: Model, finder: PhotoFinder | None = None, limits: Limits = DEFAULTS
+    ) -> None:
         self.model, self.finder, self.limits = model, finder, limits
         self.gate = Gate(limits.waiting, limits.address_share)
         self._photos_coming = _Counter()
-        self._batcher: Batcher[Question, Reply] = Batcher(partial(answer, model), lambda: self._photos_coming.value)
+        self._batcher: Batcher[Question, Reply] = Batcher(
+            partial(answer, model), lambda: self._photos_coming.value
+        )
         self._decoders = Decoders(limits)
         self._thumbnails: OrderedDict[str, bytes] = OrderedDict()
         self._pool = ThreadPoolExecutor(_SIDE_THREADS, thread_name_prefix="regiontalk-side")
 
-    async def describe(self, photo: BinaryIO, name: str, beam: int | None, temperature: float | None) -> dict[str, Any]:
+    async def describe(
+        self, photo: BinaryIO, name: str, beam: int | None, temperature: float | None
+    ) -> dict[str, Any]:
         """The object of `regiontalk describe --json`.
 
         Raises:
@@ -72,11 +78,15 @@ class Service:
             ConfigError: if both ways to caption are given.
         """
         if beam is not None and temperature is not None:
-            raise ConfigError("A temperature draws captions, a beam searches for them: give one of the two.")
+            raise ConfigError(
+                "A temperature draws captions, a beam searches for them: give one of the two."
+            )
         reply = await self._ask(photo, name, lambda opened: Describe(opened, beam, temperature))
         return cast(Description, reply).to_json()
 
-    async def align(self, photo: BinaryIO, name: str, sentence: str, beta: float | None) -> dict[str, Any]:
+    async def align(
+        self, photo: BinaryIO, name: str, sentence: str, beta: float | None
+    ) -> dict[str, Any]:
         """The object of `report.photos.alignment_data`.
 
         Raises:
@@ -87,7 +97,11 @@ class Service:
         return alignment_data(cast(Alignment, reply))
 
     async def look_at(
-        self, photo: BinaryIO, name: str, box_xyxy: tuple[float, float, float, float], sentence: str | None
+        self,
+        photo: BinaryIO,
+        name: str,
+        box_xyxy: tuple[float, float, float, float],
+        sentence: str | None,
     ) -> dict[str, Any]:
         """A given box: its caption, and with a sentence v_i·s_t of each of its words.
 
@@ -97,15 +111,29 @@ class Service:
         """
         if sentence is not None:
             check_sentence(self.model.pack.vocabulary, sentence)
-        asked = await self._ask(photo, name, lambda opened: LookAt(opened, check_box(opened, box_xyxy)))
+        asked = await self._ask(
+            photo, name, lambda opened: LookAt(opened, check_box(opened, box_xyxy))
+        )
         found = cast(Description, asked)
         (region,) = found.to_json()["regions"]
-        whole = {"file": found.regions.file, "width": found.regions.width, "height": found.regions.height}
-        answer = {**whole, "box_xyxy": region["box_xyxy"], "caption": region["caption"], "words": None}
+        whole = {
+            "file": found.regions.file,
+            "width": found.regions.width,
+            "height": found.regions.height,
+        }
+        answer = {
+            **whole,
+            "box_xyxy": region["box_xyxy"],
+            "caption": region["caption"],
+            "words": None,
+        }
         if sentence is not None:
             (read,) = await self.aside(self.model.read, sentence)
             scores = read.vectors @ found.regions.vectors[1]  # (T,)
-            answer["words"] = [{"text": w, "score": float(f"{s:.6g}")} for w, s in zip(read.words, scores, strict=True)]
+            answer["words"] = [
+                {"text": w, "score": float(f"{s:.6g}")}
+                for w, s in zip(read.words, scores, strict=True)
+            ]
         return answer
 
     async def search(self, finder: PhotoFinder, sentence: str, page: Page) -> dict[str, Any]:
@@ -114,12 +142,18 @@ class Service:
         Raises:
             SentenceError: if the sentence is no good.
         """
-        if not await self.aside(finder.has_text_for, sentence):  # a text may have words that the pack does not know
+        # A text may have words that the pack does not know
+        if not await self.aside(finder.has_text_for, sentence):
             check_sentence(self.model.pack.vocabulary, sentence)
         results = await self.aside(finder.by_sentence, sentence, page)
-        return {"results": results, "photos": await self.aside(finder.matching, page.where, sentence)}
+        return {
+            "results": results,
+            "photos": await self.aside(finder.matching, page.where, sentence),
+        }
 
-    async def search_like(self, finder: PhotoFinder, photo: BinaryIO, name: str, page: Page) -> dict[str, Any]:
+    async def search_like(
+        self, finder: PhotoFinder, photo: BinaryIO, name: str, page: Page
+    ) -> dict[str, Any]:
         """As `search`, by an uploaded photo; see `PhotoFinder.by_regions`.
 
         Raises:
@@ -134,7 +168,9 @@ class Service:
         Raises:
             KeyError: if the index has no such photo.
         """
-        return await self._page(finder, finder.by_regions, await self.aside(finder.regions, number), page)
+        return await self._page(
+            finder, finder.by_regions, await self.aside(finder.regions, number), page
+        )
 
     async def folders(self, finder: PhotoFinder) -> dict[str, Any]:
         """The folders of the index's photos; see `PhotoFinder.folders`."""
@@ -151,7 +187,8 @@ class Service:
             PhotoError: if its file is gone, changed or broken.
             BusyError: if it takes long to decode, and so do too many others.
         """
-        path = await self.aside(finder.unchanged, number)  # asked each time, since a kept copy would outlive its photo
+        # Asked each time, since a kept copy would outlive its photo
+        path = await self.aside(finder.unchanged, number)
         if number not in self._thumbnails:
             self._thumbnails[number] = await self._copy(path, THUMBNAIL_SIDE)
         self._thumbnails.move_to_end(number)
@@ -183,16 +220,23 @@ class Service:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
-    async def _ask(self, photo: BinaryIO, name: str, question: Callable[[Photo], Question]) -> Reply:
+    async def _ask(
+        self, photo: BinaryIO, name: str, question: Callable[[Photo], Question]
+    ) -> Reply:
         with self._photos_coming:
             opened = await self._decoders.upload(photo, name, self.model.pack.settings.vision.size)
             return await asyncio.wrap_future(self._batcher.submit(question(opened)))
 
-    async def _page(self, finder: PhotoFinder, search: Callable[..., Any], query: Any, page: Page) -> dict[str, Any]:
+    async def _page(
+        self, finder: PhotoFinder, search: Callable[..., Any], query: Any, page: Page
+    ) -> dict[str, Any]:
         results = await self.aside(search, query, page)
         return {"results": results, "photos": await self.aside(finder.matching, page.where)}
 
@@ -200,7 +244,9 @@ class Service:
         try:
             return await self._decoders.copy(path, side)
         except PhotoError:
-            raise PhotoError("The photo cannot be opened any more. Bring the index up to date.") from None
+            raise PhotoError(
+                "The photo cannot be opened any more. Bring the index up to date."
+            ) from None
 
 
 class _Counter:

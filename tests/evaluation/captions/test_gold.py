@@ -1,4 +1,7 @@
-"""Scores and tokenisers against published numbers: 13 systems on Flickr8k's test photos, scored by coco-caption."""
+"""Scores and tokenisers against published numbers.
+
+13 systems on Flickr8k's test photos, scored by coco-caption.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,17 @@ from regiontalk.language import tokenise
 DATA = Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[4] / "shared" / "data")
 GOLD = DATA / "gold" / "flickr8k"
 CAPTIONS = DATA / "flickr8k" / "captions.csv"
-SYSTEMS = ["human_1", *(f"{kind}_{n}" for kind in ("init", "pre", "par", "merge") for n in (1, 2, 3))]
+SYSTEMS = [
+    "human_1",
+    *(f"{kind}_{n}" for kind in ("init", "pre", "par", "merge") for n in (1, 2, 3)),
+]
 
 pytestmark = [
     pytest.mark.data,
     pytest.mark.skipif(
         not (GOLD.is_dir() and CAPTIONS.is_file()),
-        reason="needs gold/flickr8k and flickr8k/captions.csv below ../shared/data or $REGIONTALK_DATA",
+        reason="needs gold/flickr8k and flickr8k/captions.csv below ../shared/data or "
+        "$REGIONTALK_DATA",
     ),
 ]
 
@@ -33,13 +40,18 @@ pytestmark = [
 def human() -> list[list[list[str]]]:
     """The five human captions of each test photo, as the published scores had them.
 
-    They are the raw captions under the paper's rule, but that the one "&" and the one "#" stayed as words: BLEU's and
-    ROUGE-L's reference lengths show it. Then coco-caption tokenised what was left, where "cannot" is two words.
+    They are the raw captions under the paper's rule, but that the one "&" and the one "#" stayed as
+    words: BLEU's and ROUGE-L's reference lengths show it. Then coco-caption tokenised what was
+    left, where "cannot" is two words.
     """
     captions = defaultdict(list)
     for row in read_rows(CAPTIONS):
         pieces = re.split("([&#])", row.captions[0])
-        words = [word for piece in pieces for word in ([piece] if piece in ("&", "#") else tokenise(piece))]
+        words = [
+            word
+            for piece in pieces
+            for word in ([piece] if piece in ("&", "#") else tokenise(piece))
+        ]
         captions[row.name].append(ptb_tokenise(" ".join(words)))
     return [captions[name] for name in (GOLD / "images.txt").read_text().split()]
 
@@ -63,9 +75,12 @@ def test_scores_are_what_was_published(
 ) -> None:
     scores = caption_scores([caption.split() for caption in captions_of(system)], human)
     for order in range(1, 5):
-        assert scores[f"bleu{order}"] / 100 == pytest.approx(published[system][f"Bleu_{order}"], abs=1e-11)
+        assert scores[f"bleu{order}"] / 100 == pytest.approx(
+            published[system][f"Bleu_{order}"], abs=1e-11
+        )
     assert scores["rouge_l"] / 100 == pytest.approx(published[system]["ROUGE_L"], abs=1e-11)
-    # A word or two of the references is still other than it was, where no system had it right: see the docs.
+    # A word or two of the references is still other than it was, where no system had it right: see
+    # the docs.
     assert scores["cider"] / 100 == pytest.approx(published[system]["CIDEr"], abs=3e-5)
     assert scores["cider_plain"] / 100 > published[system]["CIDEr"] + 0.05
 

@@ -19,7 +19,9 @@ REFERENCES = [[["a", "dog", "runs"], ["x"]], [["two", "men"]], [["snow"]], [["a"
 
 
 def test_rouge() -> None:
-    assert np.array_equal(find_similarity("rouge_l")(CANDIDATES, REFERENCES), rouge_l(CANDIDATES, REFERENCES))
+    assert np.array_equal(
+        find_similarity("rouge_l")(CANDIDATES, REFERENCES), rouge_l(CANDIDATES, REFERENCES)
+    )
 
 
 def test_an_unknown_name() -> None:
@@ -31,7 +33,9 @@ def test_meteor_is_never_replaced_silently(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(java, "find_spec", lambda name: None)
     assert not meteor_is_installed()
     assert meteor_note().startswith("not measured: METEOR needs Java")
-    with pytest.raises(ConfigError, match=r"--similarity meteor: METEOR needs Java.*--similarity rouge_l"):
+    with pytest.raises(
+        ConfigError, match=r"--similarity meteor: METEOR needs Java.*--similarity rouge_l"
+    ):
         find_similarity("meteor")
 
 
@@ -53,7 +57,10 @@ class Broken:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.meteor_p = subprocess.Popen(
-            [sys.executable, "-c", ""], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            [sys.executable, "-c", ""],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
 
     def compute_score(self, truths: object, candidates: object) -> None:

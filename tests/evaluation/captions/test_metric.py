@@ -30,21 +30,27 @@ def bleu(candidates: list[list[str]], references: list[list[list[str]]]) -> dict
 
 def test_precisions_by_hand() -> None:
     scores = bleu(
-        [["the", "the", "cat", "sat", "on"]], [[["the", "cat", "sat"], ["a", "cat", "sat", "on", "the", "mat"]]]
+        [["the", "the", "cat", "sat", "on"]],
+        [[["the", "cat", "sat"], ["a", "cat", "sat", "on", "the", "mat"]]],
     )
-    # 1-grams: one "the" clipped, 4 of 5. 2-grams: the cat, cat sat, sat on, 3 of 4. 3-grams: the cat sat, cat sat on,
-    # 2 of 3. 4-grams: neither. Length 5; the references have 3 and 6, the closest is 6: exp(1 - 6/5).
+    # 1-grams: one "the" clipped, 4 of 5. 2-grams: the cat, cat sat, sat on, 3 of 4. 3-grams: the
+    # cat sat, cat sat on, 2 of 3. 4-grams: neither. Length 5; the references have 3 and 6, the
+    # closest is 6: exp(1 - 6/5).
     penalty = math.exp(1 - 6 / 5)
     assert scores["bleu1"] == pytest.approx(100 * penalty * 4 / 5)
     assert scores["bleu2"] == pytest.approx(100 * penalty * (4 / 5 * 3 / 4) ** (1 / 2))
     assert scores["bleu3"] == pytest.approx(100 * penalty * (4 / 5 * 3 / 4 * 2 / 3) ** (1 / 3))
     # coco-caption's constants: 1e-15 in place of no match.
-    assert scores["bleu4"] == pytest.approx(100 * penalty * (4 / 5 * 3 / 4 * 2 / 3 * 1e-15 / 2) ** (1 / 4))
+    assert scores["bleu4"] == pytest.approx(
+        100 * penalty * (4 / 5 * 3 / 4 * 2 / 3 * 1e-15 / 2) ** (1 / 4)
+    )
 
 
 def test_the_shorter_of_two_equally_close_references_counts() -> None:
     # Lengths 2 and 4 are equally close to 3: 2 counts, no penalty.
-    assert bleu([["a", "b", "c"]], [[["a", "b", "c", "d"], ["a", "b"]]])["bleu1"] == pytest.approx(100)
+    assert bleu([["a", "b", "c"]], [[["a", "b", "c", "d"], ["a", "b"]]])["bleu1"] == pytest.approx(
+        100
+    )
 
 
 def test_counts_are_summed_over_the_corpus_before_dividing() -> None:
@@ -61,11 +67,20 @@ def test_clipping_takes_the_reference_that_has_most() -> None:
 @given(st.lists(captions.filter(lambda words: len(words) >= 4), min_size=1, max_size=4))
 def test_a_reference_itself_is_perfect(candidates: list[list[str]]) -> None:
     references = [[["z", "z"], candidate] for candidate in candidates]
-    assert bleu(candidates, references) == pytest.approx(dict.fromkeys(("bleu1", "bleu2", "bleu3", "bleu4"), 100))
+    assert bleu(candidates, references) == pytest.approx(
+        dict.fromkeys(("bleu1", "bleu2", "bleu3", "bleu4"), 100)
+    )
 
 
-@given(st.lists(st.tuples(captions, st.lists(captions, min_size=1, max_size=3)), min_size=1, max_size=4), st.data())
-def test_between_0_and_100_in_any_order(pairs: list[tuple[list[str], list[list[str]]]], data: st.DataObject) -> None:
+@given(
+    st.lists(
+        st.tuples(captions, st.lists(captions, min_size=1, max_size=3)), min_size=1, max_size=4
+    ),
+    st.data(),
+)
+def test_between_0_and_100_in_any_order(
+    pairs: list[tuple[list[str], list[list[str]]]], data: st.DataObject
+) -> None:
     scores = bleu([c for c, _ in pairs], [r for _, r in pairs])
     assert all(0 <= value <= 100 for value in scores.values())
     shuffled = data.draw(st.permutations(pairs))
@@ -75,7 +90,9 @@ def test_between_0_and_100_in_any_order(pairs: list[tuple[list[str], list[list[s
 
 def test_empty_captions_score_nothing() -> None:
     assert bleu([[]], [[["a"]]])["bleu1"] == pytest.approx(0)
-    assert bleu([[], ["a"]], [[["a"]], [["a"]]])["bleu1"] == pytest.approx(100 * math.exp(1 - 2 / 1))
+    assert bleu([[], ["a"]], [[["a"]], [["a"]]])["bleu1"] == pytest.approx(
+        100 * math.exp(1 - 2 / 1)
+    )
 
 
 def test_wrong_input_is_refused() -> None:
@@ -87,7 +104,9 @@ def test_wrong_input_is_refused() -> None:
         bleu([["a"]], [[]])
 
 
-corpora = st.lists(st.tuples(captions, st.lists(captions, min_size=1, max_size=3)), min_size=1, max_size=5)
+corpora = st.lists(
+    st.tuples(captions, st.lists(captions, min_size=1, max_size=3)), min_size=1, max_size=5
+)
 Corpus = list[tuple[list[str], list[list[str]]]]
 
 
@@ -124,7 +143,11 @@ def test_each_caption_alone(pairs: Corpus) -> None:
         assert together[name] == pytest.approx(each[name].mean())
 
 
-@given(st.lists(captions.filter(lambda words: len(words) >= 4), min_size=2, max_size=4, unique_by=tuple))
+@given(
+    st.lists(
+        captions.filter(lambda words: len(words) >= 4), min_size=2, max_size=4, unique_by=tuple
+    )
+)
 def test_a_perfect_system(candidates: list[list[str]]) -> None:
     scores = caption_scores(candidates, [[candidate] for candidate in candidates])
     assert [scores[name] for name in NAMES[:5]] == pytest.approx([100] * 5)
@@ -138,7 +161,11 @@ def test_a_perfect_system_on_different_photos_has_the_highest_cider() -> None:
 
 
 def test_intervals_are_those_of_resampled_photos() -> None:
-    pairs: Corpus = [(list("abcd"), [list("abcd")]), (list("abce"), [list("xyz")]), (list("ad"), [list("ada")])]
+    pairs: Corpus = [
+        (list("abcd"), [list("abcd")]),
+        (list("abce"), [list("xyz")]),
+        (list("ad"), [list("ada")]),
+    ]
     scores = score_captions(*split(pairs))
     found = scores.intervals(300, seed=1)
     assert found == scores.intervals(300, seed=1)
@@ -146,8 +173,13 @@ def test_intervals_are_those_of_resampled_photos() -> None:
     together = scores.corpus()
     # Drawn one by one, as the definition says.
     draws = np.random.default_rng(1)
-    weights = np.concatenate([draws.multinomial(3, [1 / 3] * 3, rows) for rows in (64, 64, 64, 64, 44)])
-    drawn = [bleu(*split([pairs[row] for row in range(3) for _ in range(times[row])])) for times in weights]
+    weights = np.concatenate(
+        [draws.multinomial(3, [1 / 3] * 3, rows) for rows in (64, 64, 64, 64, 44)]
+    )
+    drawn = [
+        bleu(*split([pairs[row] for row in range(3) for _ in range(times[row])]))
+        for times in weights
+    ]
     for name in ("bleu1", "bleu4"):
         expected = np.quantile([each[name] for each in drawn], [0.025, 0.975])
         assert found[name] == pytest.approx(expected.tolist())
@@ -180,14 +212,18 @@ def longest_common(one: list[str], other: list[str]) -> int:
     def of(i: int, j: int) -> int:
         if not i or not j:
             return 0
-        return of(i - 1, j - 1) + 1 if one[i - 1] == other[j - 1] else max(of(i - 1, j), of(i, j - 1))
+        return (
+            of(i - 1, j - 1) + 1 if one[i - 1] == other[j - 1] else max(of(i - 1, j), of(i, j - 1))
+        )
 
     return of(len(one), len(other))
 
 
 @given(captions, st.lists(captions, min_size=1, max_size=3))
 def test_longest_common_subsequence(candidate: list[str], truths: list[list[str]]) -> None:
-    assert common_lengths(candidate, truths) == [longest_common(candidate, truth) for truth in truths]
+    assert common_lengths(candidate, truths) == [
+        longest_common(candidate, truth) for truth in truths
+    ]
 
 
 def test_long_captions() -> None:
@@ -198,7 +234,9 @@ def test_long_captions() -> None:
 def test_by_hand() -> None:
     # Common: "a dog" of 3 and 4 words; precision 2/3, recall 1/2.
     expected = (1 + 1.44) * (2 / 3) * (1 / 2) / (1 / 2 + 1.44 * 2 / 3)
-    assert rouge_l([["a", "big", "dog"]], [[["a", "dog", "runs", "fast"]]])[0] == pytest.approx(expected)
+    assert rouge_l([["a", "big", "dog"]], [[["a", "dog", "runs", "fast"]]])[0] == pytest.approx(
+        expected
+    )
 
 
 def test_precision_and_recall_may_come_from_different_references() -> None:
@@ -211,7 +249,9 @@ def test_without_words_nothing_is_common() -> None:
 
 
 @given(captions.filter(bool), st.lists(captions, max_size=3))
-def test_between_0_and_1_and_a_reference_itself_is_perfect(candidate: list[str], others: list[list[str]]) -> None:
+def test_between_0_and_1_and_a_reference_itself_is_perfect(
+    candidate: list[str], others: list[list[str]]
+) -> None:
     assert rouge_l([candidate], [[*others, candidate]])[0] == pytest.approx(1)
     if others:
         assert 0 <= rouge_l([candidate], [others])[0] <= 1 + 1e-12

@@ -13,7 +13,9 @@ from regiontalk.evaluation.captions.ngrams import DocumentFrequencies, caution
 Words = list[str]
 
 captions = st.lists(st.sampled_from("abcd"), max_size=7)
-some = st.lists(st.tuples(captions, st.lists(captions, min_size=1, max_size=3)), min_size=1, max_size=5)
+some = st.lists(
+    st.tuples(captions, st.lists(captions, min_size=1, max_size=3)), min_size=1, max_size=5
+)
 
 
 def grams(words: Words, n: int) -> Counter[tuple[str, ...]]:
@@ -27,7 +29,10 @@ def by_definition(
 
     def weighted(words: Words, n: int) -> dict[tuple[str, ...], float]:
         return {
-            gram: count * math.log(len(corpus) / max(1, sum(any(gram in grams(t, n) for t in ts) for ts in corpus)))
+            gram: count
+            * math.log(
+                len(corpus) / max(1, sum(any(gram in grams(t, n) for t in ts) for ts in corpus))
+            )
             for gram, count in grams(words, n).items()
         }
 
@@ -59,12 +64,16 @@ def test_as_defined(pairs: list[tuple[Words, list[Words]]]) -> None:
     candidates, references = [c for c, _ in pairs], [r for _, r in pairs]
     each = score_captions(candidates, references).each()
     for name, clip in (("cider", True), ("cider_d", True), ("cider_plain", False)):
-        expected = [100 * score for score in by_definition(candidates, references, references, clip)]
+        expected = [
+            100 * score for score in by_definition(candidates, references, references, clip)
+        ]
         assert each[name] == pytest.approx(expected, abs=1e-6)
 
 
 @given(some, st.lists(st.lists(captions, min_size=1, max_size=3), min_size=1, max_size=4))
-def test_frozen_frequencies(pairs: list[tuple[Words, list[Words]]], corpus: list[list[Words]]) -> None:
+def test_frozen_frequencies(
+    pairs: list[tuple[Words, list[Words]]], corpus: list[list[Words]]
+) -> None:
     candidates, references = [c for c, _ in pairs], [r for _, r in pairs]
     frequencies = DocumentFrequencies.of(corpus)
     each = score_captions(candidates, references, frequencies).each()
@@ -77,15 +86,18 @@ def test_frozen_frequencies(pairs: list[tuple[Words, list[Words]]], corpus: list
 
 
 @given(some)
-def test_frequencies_frozen_from_the_references_change_nothing(pairs: list[tuple[Words, list[Words]]]) -> None:
+def test_frequencies_frozen_from_the_references_change_nothing(
+    pairs: list[tuple[Words, list[Words]]],
+) -> None:
     candidates, references = [c for c, _ in pairs], [r for _, r in pairs]
     frozen = score_captions(candidates, references, DocumentFrequencies.of(references)).corpus()
     assert frozen == pytest.approx(score_captions(candidates, references).corpus())
 
 
 def test_by_hand() -> None:
-    # Two photos; "a" is in both and weighs log(2/2) = 0, all else log 2. Candidate 1 is its reference: 1-grams and
-    # 2-grams are alike, it has no longer ones: 10 (1 + 1) / 4. Candidate 2 shares nothing that weighs.
+    # Two photos; "a" is in both and weighs log(2/2) = 0, all else log 2. Candidate 1 is its
+    # reference: 1-grams and 2-grams are alike, it has no longer ones: 10 (1 + 1) / 4. Candidate 2
+    # shares nothing that weighs.
     candidates, references = [["a", "dog"], ["a", "dog"]], [[["a", "dog"]], [["a", "cat"]]]
     assert score_captions(candidates, references).each()["cider_d"] == pytest.approx([500, 0])
 

@@ -18,7 +18,9 @@ def test_by_hand() -> None:
 
 
 @given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 1000), st.integers(1, 12))
-def test_equals_all_distances_whatever_the_tile(queries: int, candidates: int, seed: int, tile: int) -> None:
+def test_equals_all_distances_whatever_the_tile(
+    queries: int, candidates: int, seed: int, tile: int
+) -> None:
     rng = np.random.default_rng(seed)
     a, b = (rng.integers(-3, 4, (count, 3)).astype(np.float32) for count in (queries, candidates))
     expected = ((a[:, None] - b) ** 2).sum(axis=2).argmin(axis=1)
@@ -34,7 +36,8 @@ def test_memory_grows_with_the_tile_not_with_the_queries(monkeypatch: pytest.Mon
     nearest(queries, candidates)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 8 * len(queries) + 10 * (8 * 64 * 64)  # the answer and some arrays of a tile's size
+    # The answer and some arrays of a tile's size
+    assert peak < 8 * len(queries) + 10 * (8 * 64 * 64)
 
 
 def test_small_differences_of_long_vectors_count() -> None:

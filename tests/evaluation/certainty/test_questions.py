@@ -1,4 +1,7 @@
-"""Questions of boxes and of captions: balanced, about what the pack knows, never about what may be there."""
+"""Questions of boxes and of captions.
+
+Balanced, about what the pack knows, never about what may be there.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,12 @@ from hypothesis import strategies as st
 
 from regiontalk.data import BoxedPhoto
 from regiontalk.data.captions import CaptionedPhoto
-from regiontalk.evaluation.certainty.questions import caption_answers, of_boxes, of_captions, region_caption_answers
+from regiontalk.evaluation.certainty.questions import (
+    caption_answers,
+    of_boxes,
+    of_captions,
+    region_caption_answers,
+)
 
 KNOWN = {"dog", "cat", "person", "sheep", "sofa", "traffic", "light"}
 
@@ -25,17 +33,32 @@ def captioned(*captions: str) -> CaptionedPhoto:
 
 
 def test_boxes_by_hand() -> None:
-    photos = [boxed("dog", "dog"), boxed(), boxed("horse"), boxed("cat", unclear=frozenset({"person"}))]
+    photos = [
+        boxed("dog", "dog"),
+        boxed(),
+        boxed("horse"),
+        boxed("cat", unclear=frozenset({"person"})),
+    ]
     asked = of_boxes(photos, ["dog", "cat", "horse", "person"], KNOWN)
-    assert [(each.photo, each.words, each.shown) for each in asked[::2]] == [(0, ("dog",), True), (3, ("cat",), True)]
+    assert [(each.photo, each.words, each.shown) for each in asked[::2]] == [
+        (0, ("dog",), True),
+        (3, ("cat",), True),
+    ]
     assert not any(each.shown for each in asked[1::2])
     assert asked[1].words in {("cat",), ("person",)}
-    assert asked[3].words == ("dog",)  # a crowd of persons may be there, and nobody taught the pack "horse"
+    # A crowd of persons may be there, and nobody taught the pack "horse"
+    assert asked[3].words == ("dog",)
 
 
-@given(st.lists(st.sets(st.sampled_from(["dog", "cat", "person", "sheep", "sofa"])), min_size=1, max_size=6))
+@given(
+    st.lists(
+        st.sets(st.sampled_from(["dog", "cat", "person", "sheep", "sofa"])), min_size=1, max_size=6
+    )
+)
 def test_boxes_are_asked_for_evenly(shown: list[set[str]]) -> None:
-    asked = of_boxes([boxed(*labels) for labels in shown], ["dog", "cat", "person", "sheep", "sofa"], KNOWN)
+    asked = of_boxes(
+        [boxed(*labels) for labels in shown], ["dog", "cat", "person", "sheep", "sofa"], KNOWN
+    )
     for yes, no in zip(asked[::2], asked[1::2], strict=True):
         assert yes.photo == no.photo and yes.shown and not no.shown
         assert yes.words[0] in shown[yes.photo] and no.words[0] not in shown[no.photo]
@@ -43,7 +66,8 @@ def test_boxes_are_asked_for_evenly(shown: list[set[str]]) -> None:
 
 def test_captions_by_hand() -> None:
     photos = [
-        captioned("a dog on a couch", "a puppy sleeps", "a man's bed"),  # dog twice; couch, person, bed perhaps
+        # dog twice; couch, person, bed perhaps
+        captioned("a dog on a couch", "a puppy sleeps", "a man's bed"),
         captioned("a cat"),  # the only caption
         captioned("a plant", "a bowl of soup"),  # nothing for sure by two
     ]
@@ -67,7 +91,11 @@ def test_which_captions_are_right() -> None:
         captioned("two kittens", "cats"),
     ]
     assert caption_answers(photos, ["a dog sleeps", "a bowl", "a cat"]) == [True, True, True]
-    assert caption_answers(photos, ["a dog and a cat", "a bowl and a cup", "a dog"]) == [False, False, False]
+    assert caption_answers(photos, ["a dog and a cat", "a bowl and a cup", "a dog"]) == [
+        False,
+        False,
+        False,
+    ]
     assert caption_answers(photos, ["a thing", "a plant", "the grass"]) == [False, True, False]
     assert caption_answers([captioned("the grass")], ["a dog"]) == [None]
     assert region_caption_answers(photos, ["a thing", "a plant", "the grass"]) == [None, True, None]

@@ -24,7 +24,9 @@ from ...tiny_pack import tiny_arrays, tiny_settings, tiny_vision_onnx, tiny_voca
 def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     settings = replace(tiny_settings(), certainty=CertaintySettings(slope=0.5, offset=-0.5))
     folder = tmp_path_factory.mktemp("packs") / "sure"
-    return Model(save_pack(folder, settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()))
+    return Model(
+        save_pack(folder, settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary())
+    )
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,13 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 def boxed(photos: list[Path], labels: list[str]) -> BoxedDataset:
     box = np.array([[1, 1, 20, 20]], np.float32)
-    found = tuple(BoxedPhoto(file, 40, 30, box, ((label,),)) for file, label in zip(photos, labels, strict=True))
-    return BoxedDataset("made", "all", "labels", found, classes=("cat", "dog", "person", "sports ball"))
+    found = tuple(
+        BoxedPhoto(file, 40, 30, box, ((label,),))
+        for file, label in zip(photos, labels, strict=True)
+    )
+    return BoxedDataset(
+        "made", "all", "labels", found, classes=("cat", "dog", "person", "sports ball")
+    )
 
 
 def test_what_is_told_is_what_align_says(model: Model, photos: list[Path]) -> None:
@@ -64,7 +71,9 @@ def test_two_things_in_one_sentence(model: Model, photos: list[Path]) -> None:
 
 def test_captions(model: Model, photos: list[Path]) -> None:
     said = [("a dog", "one dog"), ("a cat", "cats"), ("a man", "a boy"), ("grass", "snow")]
-    dataset = Dataset("made", "dev", tuple(CaptionedPhoto(f, c) for f, c in zip(photos, said, strict=True)))
+    dataset = Dataset(
+        "made", "dev", tuple(CaptionedPhoto(f, c) for f, c in zip(photos, said, strict=True))
+    )
     assert evaluate_certainty(model, dataset).scores.questions == 6
 
 

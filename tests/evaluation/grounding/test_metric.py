@@ -30,8 +30,17 @@ REGIONS = np.array([WHOLE, [0, 0, 4, 3], [4, 4, 8, 8], [0, 4, 8, 8]], np.float32
 """The whole photo, a good box, a bad one and a large bad one."""
 
 
-def query(scores: list[float], label: str = "dog", truth: np.ndarray = TRUTH, weight: float = 1.0) -> Query:
-    return Query(label, truth, REGIONS, np.array(scores, np.float32), np.array([1, 0.5, 0.9, 0.1], np.float32), weight)
+def query(
+    scores: list[float], label: str = "dog", truth: np.ndarray = TRUTH, weight: float = 1.0
+) -> Query:
+    return Query(
+        label,
+        truth,
+        REGIONS,
+        np.array(scores, np.float32),
+        np.array([1, 0.5, 0.9, 0.1], np.float32),
+        weight,
+    )
 
 
 def test_one_query_by_hand() -> None:
@@ -43,11 +52,22 @@ def test_one_query_by_hand() -> None:
     assert table["model"] == {"pointing": 0, "recall1": 0, "recall5": 100, "recall10": 100}
     # the centre (4, 4) is a corner of the true box, and edges count
     assert table["whole_photo"] == {"pointing": 100, "recall1": 0, "recall5": 0, "recall10": 0}
-    assert table["centre_box"] == {"pointing": 100, "recall1": 0, "recall5": 0, "recall10": 0}  # IoU 4 / 28
+    # IoU 4 / 28
+    assert table["centre_box"] == {"pointing": 100, "recall1": 0, "recall5": 0, "recall10": 0}
     assert table["largest_region"] == {"pointing": 0, "recall1": 0, "recall5": 100, "recall10": 100}
     assert table["surest_region"] == {"pointing": 0, "recall1": 0, "recall5": 100, "recall10": 100}
-    assert table["random_region"] == {"pointing": 50, "recall1": 25, "recall5": 100, "recall10": 100}
-    assert table["best_region"] == {"pointing": 100, "recall1": 100, "recall5": 100, "recall10": 100}
+    assert table["random_region"] == {
+        "pointing": 50,
+        "recall1": 25,
+        "recall5": 100,
+        "recall10": 100,
+    }
+    assert table["best_region"] == {
+        "pointing": 100,
+        "recall1": 100,
+        "recall5": 100,
+        "recall10": 100,
+    }
     assert times_best_baseline(table) == 0
     assert times_best_baseline(table, "recall1") == 0
 
@@ -65,7 +85,9 @@ def test_micro_macro_and_weights() -> None:
     assert found["micro"]["model"]["pointing"] == 50
     assert found["by_class"]["dog"]["model"]["pointing"] == pytest.approx(200 / 3)
     assert found["macro"]["model"]["pointing"] == pytest.approx(100 / 3)
-    weighted = grounding([query(right, weight=0.25), query(wrong, weight=0.75), query(right, "cat")])
+    weighted = grounding(
+        [query(right, weight=0.25), query(wrong, weight=0.75), query(right, "cat")]
+    )
     assert weighted["micro"]["model"]["pointing"] == pytest.approx(62.5)
     assert weighted["by_class"]["dog"]["model"]["pointing"] == 25
 
@@ -99,10 +121,14 @@ def test_overlap_threshold_is_reached_by_equality() -> None:
     boxes = np.array([[0, 0, 4, 4]], np.float32)
     assert overlapping(boxes, np.array([[0, 0, 4, 8]], np.float32)).tolist() == [True]
     assert overlapping(boxes, np.array([[0, 0, 4, 8.1]], np.float32)).tolist() == [False]
-    assert centres_inside(boxes, np.array([[0, 0, 1, 1], [2, 2, 3, 3]], np.float32)).tolist() == [True]
+    assert centres_inside(boxes, np.array([[0, 0, 1, 1], [2, 2, 3, 3]], np.float32)).tolist() == [
+        True
+    ]
 
 
-@pytest.mark.parametrize("change", [{"truth": np.zeros((0, 4))}, {"scores": np.zeros(3)}, {"truth": np.zeros((1, 3))}])
+@pytest.mark.parametrize(
+    "change", [{"truth": np.zeros((0, 4))}, {"scores": np.zeros(3)}, {"truth": np.zeros((1, 3))}]
+)
 def test_shapes_are_checked(change: dict[str, np.ndarray]) -> None:
     with pytest.raises(ValueError, match="expected"):
         replace(query([1, 2, 3, 4]), **change)
@@ -128,7 +154,8 @@ def test_the_rank_is_the_worst_over_all_orders_of_ties(pairs: list[tuple[int, bo
         return next((place for place, (_, hit) in enumerate(in_order, start=1) if hit), math.inf)
 
     scores, hits = (np.array(column) for column in zip(*pairs, strict=True))
-    worst_first = sorted(pairs, key=lambda pair: pair[1])  # stable sorting keeps wrong ones in front
+    # Stable sorting keeps wrong ones in front
+    worst_first = sorted(pairs, key=lambda pair: pair[1])
     assert rank_of_first_hit(scores.astype(float), hits.astype(bool)) == rank(worst_first)
 
 
@@ -163,18 +190,25 @@ def test_order_changes_nothing_and_numbers_are_bounded(data: st.DataObject) -> N
 def test_the_order_of_regions_changes_nothing(order: list[int]) -> None:
     rows = [0, *(1 + row for row in order)]  # the whole photo stays first
     one = query([1, 3, 4, 2])
-    other = replace(one, regions=one.regions[rows], scores=one.scores[rows], objectness=one.objectness[rows])
+    other = replace(
+        one, regions=one.regions[rows], scores=one.scores[rows], objectness=one.objectness[rows]
+    )
     assert grounding([one]) == grounding([other])
 
 
 def test_a_perfect_system() -> None:
     regions = np.concatenate([REGIONS, TRUTH])
-    perfect = Query("dog", TRUTH, regions, overlapping(regions, TRUTH, 1.0).astype(float), np.zeros(5))
+    perfect = Query(
+        "dog", TRUTH, regions, overlapping(regions, TRUTH, 1.0).astype(float), np.zeros(5)
+    )
     assert grounding([perfect])["micro"]["model"] == dict.fromkeys(METRICS, 100)
 
 
 def test_intervals_are_of_whole_photos_drawn_again() -> None:
-    """Every sample is computed once more, as a list of queries that holds those of a photo as often as it is drawn."""
+    """Every sample is computed once more.
+
+    As a list of queries that holds those of a photo as often as it is drawn.
+    """
     rng = np.random.default_rng(3)
     queries = [
         replace(query(list(rng.permutation(4)), label, weight=weight), photo=photo)
@@ -197,13 +231,17 @@ def test_intervals_are_of_whole_photos_drawn_again() -> None:
                 assert found[way][method][metric] == pytest.approx(expected)
         times = [times_best_baseline(table[way]) for table in tables]
         assert None not in times
-        assert found["times_best_baseline"][way] == pytest.approx(interval([each or 0.0 for each in times]))
+        assert found["times_best_baseline"][way] == pytest.approx(
+            interval([each or 0.0 for each in times])
+        )
 
 
 def test_intervals_of_one_photo_are_its_numbers() -> None:
     queries = [query([1, 3, 4, 2]), query([1, 5, 4, 2])]
     found, numbers = grounding_intervals(queries, 9), grounding(queries)
-    assert found["micro"]["model"] == {metric: [value] * 2 for metric, value in numbers["micro"]["model"].items()}
+    assert found["micro"]["model"] == {
+        metric: [value] * 2 for metric, value in numbers["micro"]["model"].items()
+    }
     nowhere = query([1, 3, 4, 2], truth=np.array([[20, 20, 24, 24]], np.float32))
     assert grounding_intervals([nowhere], 9)["times_best_baseline"] == {}
     with pytest.raises(ValueError, match="no query"):

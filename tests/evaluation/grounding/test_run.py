@@ -1,4 +1,4 @@
-"""A tiny pack measured on boxes: every number is computed once more, one photo and one word at a time."""
+"""A tiny pack measured on boxes: every number is computed again, a photo and a word at a time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ BOXES = np.array([[0, 0, 40, 40], [30, 10, 64, 48]], np.float32)
 
 
 def boxed(file: Path, *labels: str, unclear: frozenset[str] = frozenset()) -> BoxedPhoto:
-    return BoxedPhoto(file, *SIZE, BOXES[: len(labels)], tuple((label,) for label in labels), unclear)
+    return BoxedPhoto(
+        file, *SIZE, BOXES[: len(labels)], tuple((label,) for label in labels), unclear
+    )
 
 
 @pytest.fixture
@@ -40,7 +42,11 @@ def test_words_are_asked_in_a_neutral_sentence(model: Model, dataset: BoxedDatas
     found = evaluate_classes(model, dataset)
     assert found["classes"] == {
         "dog": {"word": "dog", "synonyms": ["dog"], "photos": 11},
-        "person": {"word": "man", "synonyms": ["man", "woman", "boy", "girl", "people", "child"], "photos": 5},
+        "person": {
+            "word": "man",
+            "synonyms": ["man", "woman", "boy", "girl", "people", "child"],
+            "photos": 5,
+        },
     }
     for label, word in (("dog", "dog"), ("person", "man")):
         right = [
@@ -48,8 +54,13 @@ def test_words_are_asked_in_a_neutral_sentence(model: Model, dataset: BoxedDatas
             for photo in dataset.photos
             if len(photo.boxes_of(label))
         ]
-        assert found["words"]["by_class"][label]["model"]["pointing"] == pytest.approx(100 * np.mean(right), abs=1e-3)
-    micro = sum(found["words"]["by_class"][label]["model"]["pointing"] * n for label, n in (("dog", 11), ("person", 5)))
+        assert found["words"]["by_class"][label]["model"]["pointing"] == pytest.approx(
+            100 * np.mean(right), abs=1e-3
+        )
+    micro = sum(
+        found["words"]["by_class"][label]["model"]["pointing"] * n
+        for label, n in (("dog", 11), ("person", 5))
+    )
     assert found["words"]["micro"]["model"]["pointing"] == pytest.approx(micro / 16, abs=1e-3)
 
 
@@ -57,32 +68,52 @@ def test_synonyms_count_as_much_as_one_word(model: Model, dataset: BoxedDataset)
     found = evaluate_classes(model, dataset)
     with_person = [photo for photo in dataset.photos if len(photo.boxes_of("person"))]
     words = found["classes"]["person"]["synonyms"]
-    right = [points_right(model, photo, f"a {word}", slice(1, 2), "person") for photo in with_person for word in words]
+    right = [
+        points_right(model, photo, f"a {word}", slice(1, 2), "person")
+        for photo in with_person
+        for word in words
+    ]
     person = found["synonyms"]["by_class"]["person"]["model"]["pointing"]
     assert person == pytest.approx(100 * np.mean(right), abs=1e-3)
     dog = found["words"]["by_class"]["dog"]["model"]["pointing"]
-    assert found["synonyms"]["micro"]["model"]["pointing"] == pytest.approx((11 * dog + 5 * person) / 16, abs=1e-3)
-    assert found["synonyms"]["micro"]["whole_photo"] == pytest.approx(found["words"]["micro"]["whole_photo"])
+    assert found["synonyms"]["micro"]["model"]["pointing"] == pytest.approx(
+        (11 * dog + 5 * person) / 16, abs=1e-3
+    )
+    assert found["synonyms"]["micro"]["whole_photo"] == pytest.approx(
+        found["words"]["micro"]["whole_photo"]
+    )
 
 
 def test_the_sentence_matters_and_is_signed(model: Model, dataset: BoxedDataset) -> None:
     found = evaluate_classes(model, dataset, "on the {} with snow")
-    right = [points_right(model, photo, "on the dog with snow", slice(2, 3), "dog") for photo in dataset.photos]
-    assert found["words"]["by_class"]["dog"]["model"]["pointing"] == pytest.approx(100 * np.mean(right), abs=1e-3)
+    right = [
+        points_right(model, photo, "on the dog with snow", slice(2, 3), "dog")
+        for photo in dataset.photos
+    ]
+    assert found["words"]["by_class"]["dog"]["model"]["pointing"] == pytest.approx(
+        100 * np.mean(right), abs=1e-3
+    )
     assert found["signature"]["sentence"] == "on the {} with snow"
     for wrong in ("a dog", "{} {}", "a {x}", "{} {"):
         with pytest.raises(ConfigError, match="--sentence"):
             evaluate_classes(model, dataset, wrong)
 
 
-def test_difficult_queries_are_small_things_beside_others(model: Model, dataset: BoxedDataset) -> None:
+def test_difficult_queries_are_small_things_beside_others(
+    model: Model, dataset: BoxedDataset
+) -> None:
     assert "difficult" not in evaluate_classes(model, dataset)  # both boxes are large
     first = dataset.photos[0]
     small = BoxedPhoto(
-        first.file, *SIZE, np.array([[0, 0, 31, 24], [0, 0, 64, 48]], np.float32), (("dog",), ("person",))
+        first.file,
+        *SIZE,
+        np.array([[0, 0, 31, 24], [0, 0, 64, 48]], np.float32),
+        (("dog",), ("person",)),
     )
     alone = BoxedPhoto(first.file, *SIZE, small.boxes_xyxy[:1], (("dog",),))
-    quarter = BoxedPhoto(first.file, *SIZE, np.array([[0, 0, 32, 24], [0, 0, 64, 48]], np.float32), small.texts)
+    quarter = BoxedPhoto(
+        first.file, *SIZE, np.array([[0, 0, 32, 24], [0, 0, 64, 48]], np.float32), small.texts
+    )
     found = evaluate_classes(model, BoxedDataset("boxes", "all", "labels", (small, alone, quarter)))
     assert found["signature"]["difficult_queries"] == 1
     right = points_right(model, small, "a dog", slice(1, 2), "dog")
@@ -95,7 +126,9 @@ def test_unknown_and_unclear_classes_are_told(model: Model, dataset: BoxedDatase
         boxed(dataset.photos[0].file, "tvmonitor"),
         boxed(dataset.photos[0].file, "dog", "person", unclear=frozenset({"person"})),
     )
-    found = evaluate_classes(model, BoxedDataset("boxes", "all", "labels", more, {"bad": 2}, {"crowds": 1}))
+    found = evaluate_classes(
+        model, BoxedDataset("boxes", "all", "labels", more, {"bad": 2}, {"crowds": 1})
+    )
     assert found["unknown_classes"] == {"tvmonitor": 1}
     assert found["classes"]["dog"]["photos"] == 12
     signature = found["signature"]
@@ -109,14 +142,19 @@ def test_unknown_and_unclear_classes_are_told(model: Model, dataset: BoxedDatase
 
 
 def test_rare_classes_are_left_out_of_every_average(model: Model, dataset: BoxedDataset) -> None:
-    found, all_classes = evaluate_classes(model, dataset, min_photos=6), evaluate_classes(model, dataset)
+    found, all_classes = (
+        evaluate_classes(model, dataset, min_photos=6),
+        evaluate_classes(model, dataset),
+    )
     assert (found["rare_classes"], all_classes["rare_classes"]) == ({"person": 5}, {})
     assert found["words"]["by_class"] == {"dog": all_classes["words"]["by_class"]["dog"]}
     for way in ("micro", "macro"):
         assert found["words"][way] == all_classes["words"]["by_class"]["dog"]
     assert (found["signature"]["queries"], found["signature"]["min_photos_of_a_class"]) == (11, 6)
     assert evaluate_classes(model, dataset, min_photos=5)["words"] == all_classes["words"]
-    with pytest.raises(ConfigError, match="--min-photos 12: no class of boxes has so many; give 11 or less"):
+    with pytest.raises(
+        ConfigError, match="--min-photos 12: no class of boxes has so many; give 11 or less"
+    ):
         evaluate_classes(model, dataset, min_photos=12)
 
 
@@ -124,7 +162,8 @@ def test_a_photo_of_another_size(model: Model, dataset: BoxedDataset) -> None:
     first = dataset.photos[0]
     other = BoxedPhoto(first.file, 65, 48, first.boxes_xyxy, first.texts)
     with pytest.raises(
-        DataError, match="expected a photo of 65 x 48, as its boxes were drawn on, found one of 64 x 48"
+        DataError,
+        match="expected a photo of 65 x 48, as its boxes were drawn on, found one of 64 x 48",
     ):
         evaluate_classes(model, BoxedDataset("boxes", "all", "labels", (other,)))
 
@@ -139,7 +178,9 @@ def test_phrases_sum_their_words(model: Model, files: list[Path]) -> None:
     sentences = (EntitySentence(words, phrases), EntitySentence(("nothing",), ()))
     texts = (("1", "2"), ("2",))
     photos = tuple(BoxedPhoto(file, *SIZE, BOXES, texts) for file in files)
-    found = evaluate_phrases(model, Entities(BoxedDataset("e", "test", "entities", photos), (sentences,) * len(files)))
+    found = evaluate_phrases(
+        model, Entities(BoxedDataset("e", "test", "entities", photos), (sentences,) * len(files))
+    )
 
     (read,) = model.read(" ".join(words))
     hits, merged, pointed = [], [], []
@@ -148,29 +189,48 @@ def test_phrases_sum_their_words(model: Model, files: list[Path]) -> None:
         alignment = model.align(regions, read)
         for phrase in phrases:
             span, truth = slice(phrase.start, phrase.end), photo.boxes_of(phrase.entity)
-            best = regions.boxes_xyxy[[int((regions.vectors @ read.vectors[span].sum(axis=0)).argmax())]]
+            best = regions.boxes_xyxy[
+                [int((regions.vectors @ read.vectors[span].sum(axis=0)).argmax())]
+            ]
             hits.append(overlapping(best, truth)[0])
             around = np.array([[*truth[:, :2].min(axis=0), *truth[:, 2:].max(axis=0)]])
             merged.append(overlapping(best, around)[0])
-            pointed += centres_inside(regions.boxes_xyxy[alignment.word_regions[span]], truth).tolist()
-    assert found["phrases"]["micro"]["model"]["recall1"] == pytest.approx(100 * np.mean(hits), abs=1e-3)
-    assert found["phrases_merged"]["micro"]["model"]["recall1"] == pytest.approx(100 * np.mean(merged), abs=1e-3)
-    assert found["aligned_words"] == {"pointing": pytest.approx(100 * np.mean(pointed), abs=1e-3), "words": 66}
+            pointed += centres_inside(
+                regions.boxes_xyxy[alignment.word_regions[span]], truth
+            ).tolist()
+    assert found["phrases"]["micro"]["model"]["recall1"] == pytest.approx(
+        100 * np.mean(hits), abs=1e-3
+    )
+    assert found["phrases_merged"]["micro"]["model"]["recall1"] == pytest.approx(
+        100 * np.mean(merged), abs=1e-3
+    )
+    assert found["aligned_words"] == {
+        "pointing": pytest.approx(100 * np.mean(pointed), abs=1e-3),
+        "words": 66,
+    }
     assert set(found["phrases"]["by_class"]) == {"animals", "scene"}
-    assert (found["signature"]["queries"], found["signature"]["phrases_without_a_known_word"]) == (33, 11)
+    assert (found["signature"]["queries"], found["signature"]["phrases_without_a_known_word"]) == (
+        33,
+        11,
+    )
     assert found["signature"]["sentences"] == 22
 
 
 def test_sentences_of_unknown_words(model: Model, files: list[Path]) -> None:
     sentence = EntitySentence(("zebras",), (EntityPhrase(0, 1, "1", ("animals",)),))
     photo = BoxedPhoto(files[0], *SIZE, BOXES[:1], (("1",),))
-    found = evaluate_phrases(model, Entities(BoxedDataset("e", "all", "entities", (photo,)), ((sentence,),)))
-    assert found["aligned_words"] == {"pointing": 100, "words": 1}  # the photo's centre lies in the box
+    found = evaluate_phrases(
+        model, Entities(BoxedDataset("e", "all", "entities", (photo,)), ((sentence,),))
+    )
+    # The photo's centre lies in the box
+    assert found["aligned_words"] == {"pointing": 100, "words": 1}
     with pytest.raises(DataError, match="no phrase has a box"):
         evaluate_phrases(model, Entities(BoxedDataset("e", "all", "entities", (photo,)), ((),)))
 
 
-def test_intervals_hold_the_numbers_and_are_signed(model: Model, dataset: BoxedDataset, files: list[Path]) -> None:
+def test_intervals_hold_the_numbers_and_are_signed(
+    model: Model, dataset: BoxedDataset, files: list[Path]
+) -> None:
     reporting = Reporting(samples=200, seed=3)
     found = evaluate_classes(model, dataset, reporting=reporting)
     assert set(found["interval"]) == {"words", "synonyms"}
@@ -178,7 +238,10 @@ def test_intervals_hold_the_numbers_and_are_signed(model: Model, dataset: BoxedD
         for way in ("micro", "macro"):
             for metric, (low, high) in found["interval"][kind][way]["model"].items():
                 assert low <= found[kind][way]["model"][metric] <= high
-    assert found["signature"]["interval"] == "95 %, percentiles of 200 bootstrap samples of photos, seed 3"
+    assert (
+        found["signature"]["interval"]
+        == "95 %, percentiles of 200 bootstrap samples of photos, seed 3"
+    )
     plain = evaluate_classes(model, dataset)
     assert "interval" not in plain and "interval" not in plain["signature"]
     assert plain["words"] == found["words"]

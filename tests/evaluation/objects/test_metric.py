@@ -1,4 +1,4 @@
-"""CHAIR, the main thing and recall: by hand, against plain loops, and what must hold of every caption."""
+"""CHAIR, the main thing and recall: by hand, against plain loops, and laws of every caption."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ BY_HAND = [
 
 def test_by_hand() -> None:
     scores = object_scores(BY_HAND)
-    # named for sure: dog, frisbee; person; dog, cat, sofa; none; bird. Wrong: frisbee; dog, sofa; bird
+    # named for sure: dog, frisbee; person; dog, cat, sofa; none; bird. Wrong: frisbee; dog, sofa;
+    # bird
     assert (scores.photos, scores.captions, scores.mentions, scores.wrong) == (4, 5, 7, 4)
     assert scores.chair_i == pytest.approx(100 * 4 / 7)
     assert scores.chair_s == pytest.approx(100 * 3 / 5)
@@ -56,8 +57,19 @@ def test_classes_by_hand() -> None:
 
 def test_what_there_is_not_has_no_score() -> None:
     scores = object_scores([photo("", None, names())])
-    assert (scores.chair_i, scores.chair_s, scores.main_named, scores.recall) == (None, 0, None, None)
-    assert scores.to_json() == {"chair_s": 0.0, "photos": 1, "captions": 1, "mentions": 0, "wrong": 0}
+    assert (scores.chair_i, scores.chair_s, scores.main_named, scores.recall) == (
+        None,
+        0,
+        None,
+        None,
+    )
+    assert scores.to_json() == {
+        "chair_s": 0.0,
+        "photos": 1,
+        "captions": 1,
+        "mentions": 0,
+        "wrong": 0,
+    }
     assert set(object_intervals([photo("", None, names())], 5)) == {"chair_s"}
 
 
@@ -96,7 +108,9 @@ def test_they_equal_plain_loops(found: list[NamedPhoto]) -> None:
     for each in found:
         shown += len(each.shown)
         if each.main is not None:
-            main.append(sum(each.main in c.sure | c.unsure for c in each.captions) / len(each.captions))
+            main.append(
+                sum(each.main in c.sure | c.unsure for c in each.captions) / len(each.captions)
+            )
         for caption in each.captions:
             captions += 1
             mentions += len(caption.sure)
@@ -119,7 +133,9 @@ def test_classes_sum_up_to_the_whole(found: list[NamedPhoto]) -> None:
     shown = {label: each for label, each in by_class.items() if each.named is not None}
     if scores.recall is not None:
         total = sum(each.photos for each in shown.values())
-        assert sum(each.photos * (each.named or 0) for each in shown.values()) / total == pytest.approx(scores.recall)
+        assert sum(
+            each.photos * (each.named or 0) for each in shown.values()
+        ) / total == pytest.approx(scores.recall)
 
 
 def changed(found: list[NamedPhoto], at: int, caption: Named) -> list[NamedPhoto]:
@@ -129,7 +145,9 @@ def changed(found: list[NamedPhoto], at: int, caption: Named) -> list[NamedPhoto
 
 
 @given(several, st.data())
-def test_without_a_wrong_mention_chair_is_no_higher(found: list[NamedPhoto], data: st.DataObject) -> None:
+def test_without_a_wrong_mention_chair_is_no_higher(
+    found: list[NamedPhoto], data: st.DataObject
+) -> None:
     at = data.draw(st.integers(0, len(found) - 1))
     caption = found[at].captions[0]
     wrong = sorted(caption.sure - found[at].shown)
@@ -143,13 +161,17 @@ def test_without_a_wrong_mention_chair_is_no_higher(found: list[NamedPhoto], dat
 
 
 @given(several, st.data())
-def test_one_more_right_mention_is_never_worse(found: list[NamedPhoto], data: st.DataObject) -> None:
+def test_one_more_right_mention_is_never_worse(
+    found: list[NamedPhoto], data: st.DataObject
+) -> None:
     at = data.draw(st.integers(0, len(found) - 1))
     caption = found[at].captions[0]
     unsaid = sorted(found[at].shown - caption.sure)
     assume(unsaid)
     before = object_scores(found)
-    after = object_scores(changed(found, at, Named(caption.sure | {unsaid[0]}, caption.unsure - {unsaid[0]})))
+    after = object_scores(
+        changed(found, at, Named(caption.sure | {unsaid[0]}, caption.unsure - {unsaid[0]}))
+    )
     assert after.chair_s == before.chair_s
     assert before.chair_i is None or (after.chair_i or 0) <= before.chair_i
     assert (after.recall or 0) >= (before.recall or 0) - 1e-9

@@ -1,4 +1,7 @@
-"""Captions find their photos with boxes: by every name that a file may give them, and nothing is joined by chance."""
+"""Captions find their photos with boxes.
+
+By every name that a file may give them, and nothing is joined by chance.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ BOX = np.array([[0, 0, 9, 9]], np.float32)
 
 
 def dataset(*names: tuple[str, ...]) -> BoxedDataset:
-    photos = tuple(BoxedPhoto(Path(name), 10, 10, BOX, (("dog",),), names=(name, *more)) for name, *more in names)
+    photos = tuple(
+        BoxedPhoto(Path(name), 10, 10, BOX, (("dog",),), names=(name, *more))
+        for name, *more in names
+    )
     return BoxedDataset("boxes", "all", "labels", photos, classes=("dog",))
 
 
@@ -38,7 +44,9 @@ def put(file: Path, *entries: Any) -> Path:
 @pytest.mark.parametrize("name", PREDICTIONS)
 def test_every_form(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text(PREDICTIONS[name])
-    found = read_photo_captions(tmp_path / name, dataset(*((image,) for image in PREDICTED)), tmp_path)
+    found = read_photo_captions(
+        tmp_path / name, dataset(*((image,) for image in PREDICTED)), tmp_path
+    )
     assert found.captions == {image: [text] for image, text in PREDICTED.items()}
     assert found.signature["captions_from"] == name
     assert found.signature["captions_of_other_photos"] == 0
@@ -70,13 +78,20 @@ def test_photos_go_by_number_path_and_bare_name(tmp_path: Path) -> None:
 
 def test_names_that_fit_several_photos(tmp_path: Path) -> None:
     file = put(tmp_path / "c.jsonl", {"image": "b.jpg", "caption": "one"})
-    with pytest.raises(DataError, match=r"names that fit several photos of .*: 1 \('b.jpg'\).*as the boxes do"):
+    with pytest.raises(
+        DataError, match=r"names that fit several photos of .*: 1 \('b.jpg'\).*as the boxes do"
+    ):
         read_photo_captions(file, dataset(("x/b.jpg",), ("y/b.jpg",)), tmp_path)
 
 
 def test_several_names_that_fit_one_photo(tmp_path: Path) -> None:
-    file = put(tmp_path / "c.jsonl", *({"image": f"{folder}/b.jpg", "caption": "one"} for folder in ("x", "y")))
-    with pytest.raises(DataError, match=r"that several names fit: 1 \('b.jpg: x/b.jpg and y/b.jpg'\)"):
+    file = put(
+        tmp_path / "c.jsonl",
+        *({"image": f"{folder}/b.jpg", "caption": "one"} for folder in ("x", "y")),
+    )
+    with pytest.raises(
+        DataError, match=r"that several names fit: 1 \('b.jpg: x/b.jpg and y/b.jpg'\)"
+    ):
         read_photo_captions(file, dataset(("b.jpg",)), tmp_path)
 
 
@@ -102,7 +117,9 @@ def said(name: str, *photos: str) -> PhotoCaptions:
 def test_photos_without_a_caption(tmp_path: Path) -> None:
     photos = dataset(("a.jpg",), ("b.jpg",), ("c.jpg",))
     sources = [said("mine.json", "a.jpg", "b.jpg"), said("people.json", "b.jpg", "c.jpg")]
-    with pytest.raises(DataError, match=r"mine.json: photos without a caption: 1 \('c.jpg'\).*with --leave-out"):
+    with pytest.raises(
+        DataError, match=r"mine.json: photos without a caption: 1 \('c.jpg'\).*with --leave-out"
+    ):
         with_captions(photos, sources, Selection())
     found = with_captions(photos, sources, Selection(leave_out=True))
     assert [photo.name for photo in found.photos] == ["b.jpg"]
@@ -120,4 +137,8 @@ def test_a_models_captions(model: Model, files: list[Path]) -> None:
     found = write_photo_captions(model, BoxedDataset("boxes", "all", "labels", photos), 2)
     expected = [model.caption([regions], 2)[0].text for regions in model.look(files)]
     assert found.captions == {file.name: [text] for file, text in zip(files, expected, strict=True)}
-    assert (found.signature["pack"], found.signature["beam"], found.signature["photos"]) == ("tiny", 2, 11)
+    assert (found.signature["pack"], found.signature["beam"], found.signature["photos"]) == (
+        "tiny",
+        2,
+        11,
+    )

@@ -24,7 +24,13 @@ def boxed(name: str, *things: tuple[str, float], unclear: str = "") -> BoxedPhot
     """A photo with a box of each label, so many pixels wide and high."""
     boxes = np.array([[0, 0, side, side] for _, side in things], np.float32).reshape(-1, 4)
     return BoxedPhoto(
-        Path(name), 99, 99, boxes, tuple((label,) for label, _ in things), frozenset(unclear.split()), (name,)
+        Path(name),
+        99,
+        99,
+        boxes,
+        tuple((label,) for label, _ in things),
+        frozenset(unclear.split()),
+        (name,),
     )
 
 
@@ -38,22 +44,28 @@ DATASET = BoxedDataset("boxes", "all", "labels", PHOTOS, classes=CLASSES)
 
 def said(**captions: list[str]) -> PhotoCaptions:
     by_name = {f"{name}.jpg": texts for name, texts in captions.items()}
-    return PhotoCaptions(by_name, {"captions_from": "x.json", "seen_in_training": "unknown"}, Path("x.json"))
+    return PhotoCaptions(
+        by_name, {"captions_from": "x.json", "seen_in_training": "unknown"}, Path("x.json")
+    )
 
 
 SYSTEM = said(
-    a=["A puppy and a cat, and another cat"], b=["people by a chair with a frisbee"], c=["a couch and a hot dog"]
+    a=["A puppy and a cat, and another cat"],
+    b=["people by a chair with a frisbee"],
+    c=["a couch and a hot dog"],
 )
 
 
 def test_by_hand() -> None:
     found = evaluate_objects(DATASET, SYSTEM)
-    # named for sure: dog, cat (wrong); person, chair (wrong); sofa (wrong). A frisbee is none of these classes
+    # named for sure: dog, cat (wrong); person, chair (wrong); sofa (wrong). A frisbee is none of
+    # these classes
     assert (found.captions.mentions, found.captions.wrong, found.captions.captions) == (5, 3, 3)
     assert found.captions.chair_i == pytest.approx(60)
     assert found.captions.chair_s == pytest.approx(100)
     assert found.captions.main_named == 0  # a person, and a cat: the first of two boxes of one size
-    assert found.captions.recall == pytest.approx(100 * 2 / 5)  # dog and person of dog, person; cat, sofa, person
+    # Dog and person of dog, person; cat, sofa, person
+    assert found.captions.recall == pytest.approx(100 * 2 / 5)
     assert (found.human, found.boxes_or_people, found.interval) == (None, None, {})
     assert found.by_class["person"] == ClassScores(photos=2, named=50.0, mentions=1, wrong=0)
     assert found.wrong_words == [
@@ -91,13 +103,15 @@ def test_words_are_traced_to_boxes_of_what_they_name() -> None:
     regions = {"a": (None, 2, None, None, 1), "b": (None, None, None, None, 2), "c": (None,)}
     traced = {f"{name}.jpg": TracedCaption(rows, boxes, scores) for name, rows in regions.items()}
     found = evaluate_objects(DATASET, replace(said(**texts), traced=traced)).traced
-    # the puppy lies on the dog, 40 wide; the man, at 75, not on the person, 50 wide; the cat was not looked at
+    # the puppy lies on the dog, 40 wide; the man, at 75, not on the person, 50 wide; the cat was
+    # not looked at
     assert found is not None
     assert found["words"] == 3
     assert found["micro"]["model"] == pytest.approx(100 / 3)
     assert found["macro"]["model"] == pytest.approx(100 / 3)
     assert found["micro"]["surest_region"] == 0
-    assert found["micro"]["best_region"] == pytest.approx(200 / 3)  # no region is on the cat, 9 wide
+    # No region is on the cat, 9 wide
+    assert found["micro"]["best_region"] == pytest.approx(200 / 3)
     assert evaluate_objects(DATASET, SYSTEM).traced is None
 
 
@@ -134,7 +148,10 @@ def test_classes_of_a_list() -> None:
     assert found.captions.wrong == 5  # the frisbee and the hot dog too
     assert len(found.signature["classes"]) == 80
     assert found.signature["classes_from"] == "coco"
-    assert evaluate_objects(DATASET, SYSTEM, classes="voc").captions == evaluate_objects(DATASET, SYSTEM).captions
+    assert (
+        evaluate_objects(DATASET, SYSTEM, classes="voc").captions
+        == evaluate_objects(DATASET, SYSTEM).captions
+    )
 
 
 def test_the_main_thing_is_the_largest_that_counts() -> None:

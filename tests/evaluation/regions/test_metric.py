@@ -21,7 +21,9 @@ from regiontalk.evaluation.regions.metric import (
 DOG, CAT = np.array([[0, 0, 10, 10]], np.float32), np.array([[20, 20, 30, 30]], np.float32)
 
 
-def shared_words(candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> list[float]:
+def shared_words(
+    candidates: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
+) -> list[float]:
     """A similarity for tests: the share of a caption's words that its best reference has."""
     return [
         max(sum(word in reference for word in candidate) / len(candidate) for reference in texts)
@@ -33,12 +35,17 @@ def described(**changes: object) -> Described:
     """Both boxes found and described as people did."""
     boxes = np.concatenate([DOG, CAT])
     captions = [["a", "dog"], ["a", "cat"]]
-    perfect = Described(boxes, np.array([0.9, 0.8]), captions, boxes, [[caption] for caption in captions])
+    perfect = Described(
+        boxes, np.array([0.9, 0.8]), captions, boxes, [[caption] for caption in captions]
+    )
     return replace(perfect, **changes)
 
 
 def test_a_perfect_system() -> None:
-    assert dense_captioning([described(), described()], shared_words) == {"map": 100, "detection_map": 100}
+    assert dense_captioning([described(), described()], shared_words) == {
+        "map": 100,
+        "detection_map": 100,
+    }
 
 
 def test_right_boxes_with_foreign_captions() -> None:
@@ -48,7 +55,8 @@ def test_right_boxes_with_foreign_captions() -> None:
 
 def test_the_similarity_must_exceed_its_threshold() -> None:
     found = dense_captioning([described()], lambda candidates, _: [0.1] * len(candidates))
-    assert found["map"] == pytest.approx(100 * 2 / len(SIMILARITIES))  # more than 0 and 0.05, not more than 0.1
+    # More than 0 and 0.05, not more than 0.1
+    assert found["map"] == pytest.approx(100 * 2 / len(SIMILARITIES))
 
 
 def test_the_overlap_may_equal_its_threshold() -> None:
@@ -63,7 +71,8 @@ def test_the_surest_box_takes_a_true_box_even_if_it_fits_worse() -> None:
     boxes = np.array([[0, 0, 10, 4], [0, 0, 10, 10]], np.float32)
     texts = [["a", "dog"], ["a", "dog"]]
     photo = Described(boxes, np.array([0.9, 0.8]), texts, DOG, [[["a", "dog"]]])
-    # IoU 0.4 counts at the thresholds 0.3 and 0.4, where the first of two answers finds all there is
+    # IoU 0.4 counts at the thresholds 0.3 and 0.4, where the first of two answers finds all there
+    # is
     assert dense_captioning([photo], shared_words)["detection_map"] == pytest.approx(100 * 2 / 5)
     sure = replace(photo, confidence=np.array([0.8, 0.9]))
     assert dense_captioning([sure], shared_words)["detection_map"] == 100
@@ -78,7 +87,9 @@ def test_merged_true_boxes_share_their_captions() -> None:
 def test_photos_with_nothing_found_or_nothing_true() -> None:
     nothing = Described(np.zeros((0, 4)), np.zeros(0), [], DOG, [[["a", "dog"]]])
     assert dense_captioning([nothing], shared_words) == {"map": 0, "detection_map": 0}
-    assert dense_captioning([nothing, described()], shared_words)["detection_map"] == pytest.approx(100 * 67 / 101)
+    assert dense_captioning([nothing, described()], shared_words)["detection_map"] == pytest.approx(
+        100 * 67 / 101
+    )
     untrue = described(true_boxes=np.zeros((0, 4)), true_captions=[])
     assert dense_captioning([described(), untrue], shared_words)["map"] < 100
     with pytest.raises(ValueError, match="no true box"):
@@ -115,7 +126,9 @@ def test_average_precision_is_the_definition(right: list[bool], missed: int) -> 
 
 def test_average_precision_by_hand() -> None:
     # precision 1, 1/2, 2/3; recall 1/2, 1/2, 1: 51 recalls up to 0.5 see 1, 50 see 2/3
-    assert average_precision(np.array([True, False, True]), 2) == pytest.approx((51 + 50 * 2 / 3) / 101)
+    assert average_precision(np.array([True, False, True]), 2) == pytest.approx(
+        (51 + 50 * 2 / 3) / 101
+    )
 
 
 boxes_in_a_row = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 6)), max_size=7)
@@ -123,7 +136,9 @@ boxes_in_a_row = st.lists(st.tuples(st.integers(0, 5), st.integers(1, 6)), max_s
 
 @given(boxes_in_a_row)
 def test_merging_puts_every_box_in_one_group(spans: list[tuple[int, int]]) -> None:
-    boxes = np.array([[left, 0, left + width, 1] for left, width in spans], np.float32).reshape(-1, 4)
+    boxes = np.array([[left, 0, left + width, 1] for left, width in spans], np.float32).reshape(
+        -1, 4
+    )
     groups = merge_boxes(boxes)
     assert sorted(np.concatenate([*groups, []]).astype(int).tolist()) == list(range(len(boxes)))
 

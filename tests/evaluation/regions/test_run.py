@@ -1,4 +1,7 @@
-"""A tiny pack's captions of given boxes, measured; every number is computed once more, one box at a time."""
+"""A tiny pack's captions of given boxes, measured.
+
+Every number is computed once more, one box at a time.
+"""
 
 from __future__ import annotations
 
@@ -34,13 +37,19 @@ def no_java(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def captioned(files: list[Path]) -> BoxedDataset:
-    photos = [BoxedPhoto(file, *SIZE, BOXES[: row % 4], CAPTIONS[: row % 4]) for row, file in enumerate(files[:10])]
+    photos = [
+        BoxedPhoto(file, *SIZE, BOXES[: row % 4], CAPTIONS[: row % 4])
+        for row, file in enumerate(files[:10])
+    ]
     return BoxedDataset("regions", "test", "captions", tuple(photos))
 
 
 def labelled(files: list[Path]) -> BoxedDataset:
     labels = (("dog",), ("person",), ("person",))
-    photos = [BoxedPhoto(file, *SIZE, BOXES[: row % 4], labels[: row % 4]) for row, file in enumerate(files[:10])]
+    photos = [
+        BoxedPhoto(file, *SIZE, BOXES[: row % 4], labels[: row % 4])
+        for row, file in enumerate(files[:10])
+    ]
     return BoxedDataset("boxes", "all", "labels", tuple(photos))
 
 
@@ -67,7 +76,9 @@ def test_naming(model: Model, files: list[Path]) -> None:
     found = evaluate_naming(model, dataset)
     labels = [label for photo in dataset.photos for (label,) in photo.texts]
     for key, words in (("region", region_words), ("full_frame_on_crop", crop_words)):
-        expected = named_shares([each for photo in dataset.photos for each in words(model, photo)], labels)
+        expected = named_shares(
+            [each for photo in dataset.photos for each in words(model, photo)], labels
+        )
         assert found[key]["micro"] == pytest.approx(expected["micro"], abs=1e-3)
         assert found[key]["by_class"] == pytest.approx(expected["by_class"], abs=1e-3)
     assert found["boxes_by_class"] == {"dog": 7, "person": 6}
@@ -79,8 +90,12 @@ def test_naming(model: Model, files: list[Path]) -> None:
 
 def test_the_ratio_to_the_full_frame_captioner(model: Model, files: list[Path]) -> None:
     photos = [BoxedPhoto(file, *SIZE, BOXES[:1], (("dog",),)) for file in files]
-    said = [crop_words(model, photo)[0][-1] for photo in photos]  # each crop's caption names its class then
-    photos = [BoxedPhoto(file, *SIZE, BOXES[:1], ((word,),)) for file, word in zip(files, said, strict=True)]
+    # Each crop's caption names its class then
+    said = [crop_words(model, photo)[0][-1] for photo in photos]
+    photos = [
+        BoxedPhoto(file, *SIZE, BOXES[:1], ((word,),))
+        for file, word in zip(files, said, strict=True)
+    ]
     found = evaluate_naming(model, BoxedDataset("boxes", "all", "labels", tuple(photos)))
     assert found["full_frame_on_crop"]["micro"] == 100
     assert found["times_full_frame"] == pytest.approx(found["region"]["micro"] / 100, abs=1e-3)
@@ -89,9 +104,13 @@ def test_the_ratio_to_the_full_frame_captioner(model: Model, files: list[Path]) 
 def test_captions_against_captions(model: Model, files: list[Path]) -> None:
     dataset = captioned(files)
     found = evaluate_region_captions(model, dataset)
-    truths = [[tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts]
+    truths = [
+        [tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts
+    ]
     for key, words in (("region", region_words), ("full_frame_on_crop", crop_words)):
-        expected = caption_scores([each for photo in dataset.photos for each in words(model, photo)], truths)
+        expected = caption_scores(
+            [each for photo in dataset.photos for each in words(model, photo)], truths
+        )
         assert {name: found[key][name] for name in expected} == pytest.approx(expected, abs=1e-3)
     several = [texts for texts in truths if len(texts) > 1]
     human = caption_scores([texts[0] for texts in several], [texts[1:] for texts in several])
@@ -105,17 +124,23 @@ def test_meteor_stands_beside_where_it_is_installed(
     model: Model, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(region_runs, "meteor_is_installed", lambda: True)
-    monkeypatch.setattr(region_runs, "meteor", lambda candidates, references: (len(candidates) / 1000, None))
+    monkeypatch.setattr(
+        region_runs, "meteor", lambda candidates, references: (len(candidates) / 1000, None)
+    )
     found = evaluate_region_captions(model, captioned(files))
     assert found["region"]["meteor"] == found["full_frame_on_crop"]["meteor"] == pytest.approx(1.3)
     assert found["human"]["meteor"] == pytest.approx(0.9)
 
 
-def test_the_nearest_neighbour_lends_its_first_caption(model: Model, files: list[Path], tmp_path: Path) -> None:
+def test_the_nearest_neighbour_lends_its_first_caption(
+    model: Model, files: list[Path], tmp_path: Path
+) -> None:
     dataset = captioned(files)
     copies = captioned([Path(shutil.copy(file, tmp_path)) for file in files])
     found = evaluate_region_captions(model, dataset, neighbours=copies)  # each box finds its copy
-    truths = [[tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts]
+    truths = [
+        [tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts
+    ]
     assert found["nearest_neighbour"]["bleu1"] == pytest.approx(
         caption_scores([t[0] for t in truths], truths)["bleu1"], abs=1e-3
     )
@@ -124,7 +149,9 @@ def test_the_nearest_neighbour_lends_its_first_caption(model: Model, files: list
 
 
 def test_dense_captioning_is_signed(model: Model, files: list[Path]) -> None:
-    found = evaluate_region_captions(model, captioned(files), dense=Dense("all alike", lambda c, r: [1.0] * len(c)))
+    found = evaluate_region_captions(
+        model, captioned(files), dense=Dense("all alike", lambda c, r: [1.0] * len(c))
+    )
     assert 0 < found["dense_captioning"]["map"] <= found["dense_captioning"]["detection_map"] <= 100
     assert "similarity all alike" in found["signature"]["dense_captioning"]
 
@@ -136,7 +163,9 @@ def test_wrong_data(model: Model, files: list[Path]) -> None:
         evaluate_region_captions(model, labelled(files))
     with pytest.raises(DataError, match="no captions to lend"):
         evaluate_region_captions(model, captioned(files), neighbours=labelled(files))
-    with pytest.raises(ConfigError, match=r"1 of the photos are among .* \(03\.png\): they would find themselves"):
+    with pytest.raises(
+        ConfigError, match=r"1 of the photos are among .* \(03\.png\): they would find themselves"
+    ):
         evaluate_region_captions(model, captioned(files), neighbours=captioned(files[3:4] * 4))
     with pytest.raises(DataError, match="no photo has a box"):
         evaluate_naming(model, labelled(files[:1]))
@@ -146,7 +175,9 @@ def test_wrong_data(model: Model, files: list[Path]) -> None:
         evaluate_naming(model, BoxedDataset("boxes", "all", "labels", (other,)))
 
 
-def test_a_few_crops_are_in_memory_at_a_time(model: Model, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_few_crops_are_in_memory_at_a_time(
+    model: Model, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     photo = BoxedPhoto(files[0], *SIZE, np.tile(BOXES, (2 * BATCH, 1)), CAPTIONS * (2 * BATCH))
     crops: list[weakref.ref[Photo]] = []
 

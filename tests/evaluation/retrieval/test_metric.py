@@ -20,11 +20,17 @@ def retrieve_slowly(scores: np.ndarray, photo_of: list[int]) -> dict[str, dict[s
     """The worst order that the scores allow, then look up the first ground truth."""
     photo_ranks = []
     for k, row in enumerate(scores):
-        order = sorted(range(len(row)), key=lambda sentence: (-row[sentence], photo_of[sentence] == k))
-        photo_ranks.append(1 + next(place for place, sentence in enumerate(order) if photo_of[sentence] == k))
+        order = sorted(
+            range(len(row)), key=lambda sentence: (-row[sentence], photo_of[sentence] == k)
+        )
+        photo_ranks.append(
+            1 + next(place for place, sentence in enumerate(order) if photo_of[sentence] == k)
+        )
     sentence_ranks = []
     for l_, column in enumerate(scores.T):
-        order = sorted(range(len(column)), key=lambda photo: (-column[photo], photo == photo_of[l_]))
+        order = sorted(
+            range(len(column)), key=lambda photo: (-column[photo], photo == photo_of[l_])
+        )
         sentence_ranks.append(1 + order.index(photo_of[l_]))
     return {"image_to_text": numbers(photo_ranks), "text_to_image": numbers(sentence_ranks)}
 
@@ -51,7 +57,8 @@ def test_several_captions_a_photo_by_hand() -> None:
 
 def test_ties_count_against_the_system() -> None:
     result = retrieval(np.zeros((4, 8)), np.arange(8) % 4)
-    # Six wrong sentences in front of a photo's own two, three wrong photos in front of a sentence's own.
+    # Six wrong sentences in front of a photo's own two, three wrong photos in front of a sentence's
+    # own.
     assert result["image_to_text"] == numbers([7] * 4)
     assert result["text_to_image"] == numbers([4] * 8)
 
@@ -80,7 +87,11 @@ def problems(draw: st.DrawFn) -> tuple[np.ndarray, list[int]]:
     photo_of = [*range(photos), *draw(st.lists(st.integers(0, photos - 1), max_size=10))]
     photo_of = draw(st.permutations(photo_of))
     # Few values: ties are common.
-    values = draw(st.lists(st.integers(0, 4), min_size=photos * len(photo_of), max_size=photos * len(photo_of)))
+    values = draw(
+        st.lists(
+            st.integers(0, 4), min_size=photos * len(photo_of), max_size=photos * len(photo_of)
+        )
+    )
     return np.array(values, np.float32).reshape(photos, len(photo_of)), photo_of
 
 
@@ -122,11 +133,15 @@ def test_wrong_input_is_refused(scores: np.ndarray, photo_of: np.ndarray, messag
 
 
 @given(problems(), st.integers(0, 1000))
-def test_the_order_of_photos_and_sentences_does_not_matter(problem: tuple[np.ndarray, list[int]], seed: int) -> None:
+def test_the_order_of_photos_and_sentences_does_not_matter(
+    problem: tuple[np.ndarray, list[int]], seed: int
+) -> None:
     scores, photo_of = problem[0], np.array(problem[1])
     rng = np.random.default_rng(seed)
     rows, columns = rng.permutation(len(scores)), rng.permutation(len(photo_of))
-    assert retrieval(scores[rows][:, columns], np.argsort(rows)[photo_of[columns]]) == retrieval(scores, photo_of)
+    assert retrieval(scores[rows][:, columns], np.argsort(rows)[photo_of[columns]]) == retrieval(
+        scores, photo_of
+    )
 
 
 @given(problems())
@@ -160,7 +175,9 @@ def test_folds_by_hand() -> None:
     assert [part for part, _, _ in parts] == [slice(0, 2), slice(2, 4)]
     assert [sentences.tolist() for _, sentences, _ in parts] == [[1, 3, 4], [0, 2]]
     assert [photo_of.tolist() for _, _, photo_of in parts] == [[0, 1, 0], [1, 0]]
-    with pytest.raises(ConfigError, match=r"--folds 3: 4 photos cannot be cut into 3 folds .*divides 4"):
+    with pytest.raises(
+        ConfigError, match=r"--folds 3: 4 photos cannot be cut into 3 folds .*divides 4"
+    ):
         cut_folds(np.arange(4), 4, 3)
 
 
@@ -168,7 +185,10 @@ def test_folds_by_hand() -> None:
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 1000))
 def test_folds_are_averages_of_smaller_problems(folds: int, size: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
-    scores, photo_of = rng.normal(size=(folds * size, 2 * folds * size)), rng.permutation(2 * folds * size) // 2
+    scores, photo_of = (
+        rng.normal(size=(folds * size, 2 * folds * size)),
+        rng.permutation(2 * folds * size) // 2,
+    )
     expected, ranks = [], []
     for part, sentences, own in cut_folds(photo_of, folds * size, folds):
         expected.append(retrieval(scores[part][:, sentences], own))
@@ -196,7 +216,9 @@ class FixedDraws(np.random.Generator):
         return np.array(next(self.draws))
 
 
-def test_a_bootstrap_sample_takes_photos_with_all_their_sentences(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bootstrap_sample_takes_photos_with_all_their_sentences(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     ranks = Ranks(np.array([1, 7, 30]), np.array([2, 1, 9, 4, 11, 1]), np.array([0, 0, 1, 1, 2, 2]))
     draws = [[0, 0, 2], [1, 1, 1]]
     monkeypatch.setattr(np.random, "default_rng", lambda seed: FixedDraws(draws))
@@ -207,12 +229,18 @@ def test_a_bootstrap_sample_takes_photos_with_all_their_sentences(monkeypatch: p
         for name in samples[0]:
             low, high = sorted(each[name] for each in samples)
             # The middle 95 % between two values: 2.5 % of the way in from each.
-            assert found[way][name] == pytest.approx([low + 0.025 * (high - low), high - 0.025 * (high - low)])
+            assert found[way][name] == pytest.approx(
+                [low + 0.025 * (high - low), high - 0.025 * (high - low)]
+            )
 
 
 def test_the_bootstrap_is_seeded_and_holds_the_number() -> None:
     folds = [some_ranks(60, seed) for seed in range(2)]
-    first, again, other = bootstrap(folds, 200), bootstrap(folds, 200), bootstrap(folds, 200, seed=1)
+    first, again, other = (
+        bootstrap(folds, 200),
+        bootstrap(folds, 200),
+        bootstrap(folds, 200, seed=1),
+    )
     assert first == again != other
     found = averaged(folds)
     for way in WAYS:

@@ -16,7 +16,9 @@ from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, VectorSco
 
 
 def ranked(matrix: np.ndarray, photo_of: list[int], columns: list[int] | None = None) -> Ranks:
-    return rank(MatrixScores(matrix, np.array(photo_of), None if columns is None else np.array(columns)))
+    return rank(
+        MatrixScores(matrix, np.array(photo_of), None if columns is None else np.array(columns))
+    )
 
 
 def test_ranks_by_hand() -> None:
@@ -26,9 +28,14 @@ def test_ranks_by_hand() -> None:
 
 
 @pytest.mark.parametrize("tile", [1, 7, 30, 10_000])
-def test_a_matrix_may_be_read_in_rows_of_any_number(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_matrix_may_be_read_in_rows_of_any_number(
+    tile: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = np.random.default_rng(0)
-    matrix, photo_of = rng.integers(0, 9, (9, 15)).astype(np.float64), rng.permutation(np.arange(15) % 9)
+    matrix, photo_of = (
+        rng.integers(0, 9, (9, 15)).astype(np.float64),
+        rng.permutation(np.arange(15) % 9),
+    )
     expected = ranked(matrix, photo_of.tolist())
     monkeypatch.setattr(ranks_module, "_MATRIX_TILE", tile)
     found = ranked(matrix, photo_of.tolist())
@@ -74,7 +81,9 @@ Vectors = list[np.ndarray]
 def score_slowly(photos: Vectors, sentences: Vectors, kind: Kind) -> np.ndarray:
     """Eq. 7 and 8 as they stand, "mean" is Eq. 8 by the word; sums are exact for whole numbers."""
     over = (lambda x: np.maximum(x, 0).sum(axis=0)) if kind == "sum" else (lambda x: x.max(axis=0))
-    each = [[over(v @ s.T).sum() / (len(s) if kind == "mean" else 1) for s in sentences] for v in photos]
+    each = [
+        [over(v @ s.T).sum() / (len(s) if kind == "mean" else 1) for s in sentences] for v in photos
+    ]
     return np.array(each, np.float64)
 
 
@@ -92,14 +101,22 @@ def assert_same(found: Ranks, expected: Ranks) -> None:
 
 @st.composite
 def problems(draw: st.DrawFn) -> tuple[Vectors, Vectors, np.ndarray]:
-    """Photos of 1 to 4 regions, sentences of 1 to 5 words, of whole numbers, few: ties and equal photos are common."""
+    """Photos of 1 to 4 regions, sentences of 1 to 5 words, of whole numbers, few.
+
+    Ties and equal photos are common.
+    """
     photos = draw(st.integers(1, 6))
-    photo_of = draw(st.permutations([*range(photos), *draw(st.lists(st.integers(0, photos - 1), max_size=9))]))
+    photo_of = draw(
+        st.permutations([*range(photos), *draw(st.lists(st.integers(0, photos - 1), max_size=9))])
+    )
     rng = np.random.default_rng(draw(st.integers(0, 10_000)))
     high = draw(st.integers(1, 5))
 
     def some(count: int, longest: int) -> Vectors:
-        return [rng.integers(-high, high, (rng.integers(1, longest + 1), 2)).astype(np.float32) for _ in range(count)]
+        return [
+            rng.integers(-high, high, (rng.integers(1, longest + 1), 2)).astype(np.float32)
+            for _ in range(count)
+        ]
 
     return some(photos, 4), some(len(photo_of), 5), np.array(photo_of)
 
@@ -117,13 +134,16 @@ def test_equals_the_plain_definition_whatever_the_tile(
 
 @settings(max_examples=50)
 @given(problem=problems())
-def test_a_mean_ranks_photos_as_the_maximum_does(problem: tuple[Vectors, Vectors, np.ndarray]) -> None:
+def test_a_mean_ranks_photos_as_the_maximum_does(
+    problem: tuple[Vectors, Vectors, np.ndarray],
+) -> None:
     mean, best = (ranked_vectors(*problem, kind) for kind in ("mean", "max"))
     np.testing.assert_array_equal(mean.sentences, best.sentences)
 
 
 def test_a_mean_lets_a_short_sentence_win() -> None:
-    # With photo 0 the first sentence has 2, the second 2 + 1 + 1: more by Eq. 8, less by the word; photo 1: minus that.
+    # With photo 0 the first sentence has 2, the second 2 + 1 + 1: more by Eq. 8, less by the word;
+    # photo 1: minus that.
     photos = [np.array([[1.0]], np.float32), np.array([[-1.0]], np.float32)]
     sentences = [np.array([[2.0]], np.float32), np.array([[2.0], [1.0], [1.0]], np.float32)]
     assert ranked_vectors(photos, sentences, np.array([0, 1]), "mean").photos.tolist() == [1, 1]
@@ -132,14 +152,20 @@ def test_a_mean_lets_a_short_sentence_win() -> None:
 
 @settings(max_examples=50)
 @given(problem=problems(), seed=st.integers(0, 1000))
-def test_order_and_padding_do_not_matter(problem: tuple[Vectors, Vectors, np.ndarray], seed: int) -> None:
+def test_order_and_padding_do_not_matter(
+    problem: tuple[Vectors, Vectors, np.ndarray], seed: int
+) -> None:
     photos, sentences, photo_of = problem
     rng = np.random.default_rng(seed)
     rows, columns = rng.permutation(len(photos)), rng.permutation(len(sentences))
     vectors, counts = pad([photos[k] for k in rows])
     vectors = np.pad(vectors, [(0, 0), (0, 2), (0, 0)])
     vectors[np.arange(vectors.shape[1]) >= counts[:, None]] = np.nan
-    shuffled = rank(VectorScores(vectors, counts, [sentences[k] for k in columns], np.argsort(rows)[photo_of[columns]]))
+    shuffled = rank(
+        VectorScores(
+            vectors, counts, [sentences[k] for k in columns], np.argsort(rows)[photo_of[columns]]
+        )
+    )
     expected = ranked_vectors(photos, sentences, photo_of)
     np.testing.assert_array_equal(shuffled.photos, expected.photos[rows])
     np.testing.assert_array_equal(shuffled.sentences, expected.sentences[columns])
@@ -150,7 +176,10 @@ def test_order_and_padding_do_not_matter(problem: tuple[Vectors, Vectors, np.nda
 def test_swapping_photos_and_sentences_mirrors(count: int, seed: int) -> None:
     # One region and one word, so that a photo and a sentence are the same kind of thing.
     rng = np.random.default_rng(seed)
-    photos, sentences = ([each[None] for each in rng.integers(-2, 3, (count, 3)).astype(np.float32)] for _ in range(2))
+    photos, sentences = (
+        [each[None] for each in rng.integers(-2, 3, (count, 3)).astype(np.float32)]
+        for _ in range(2)
+    )
     photo_of = rng.permutation(count)
     found = ranked_vectors(photos, sentences, photo_of)
     mirrored = ranked_vectors(sentences, photos, np.argsort(photo_of))
@@ -164,7 +193,8 @@ def random(shape: tuple[int, ...], seed: int = 0) -> np.ndarray:
 
 @pytest.mark.parametrize("tile", [7, 100, 1024])
 def test_equal_vectors_tie_wherever_they_stand_in_a_tile(tile: int) -> None:
-    # A matrix product need not give equal rows the same last bit; a system that sees no difference must come last.
+    # A matrix product need not give equal rows the same last bit; a system that sees no difference
+    # must come last.
     photo, sentence = random((3, 512)), random((5, 512), 1)
     found = ranked_vectors([photo] * 33, [sentence] * 66, np.arange(66) // 2, tile=tile)
     assert (found.photos == 65).all()
@@ -181,7 +211,11 @@ def test_equal_sentences_of_two_photos_tie() -> None:
 
 
 def test_what_does_not_fit_is_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    photos, sentences, photo_of = list(random((20, 3, 8))), list(random((60, 4, 8), 1)), np.arange(60) % 20
+    photos, sentences, photo_of = (
+        list(random((20, 3, 8))),
+        list(random((60, 4, 8), 1)),
+        np.arange(60) % 20,
+    )
     expected = ranked_vectors(photos, sentences, photo_of, tile=12)
     monkeypatch.setattr(ranks_module, "_KEPT", 30)
     monkeypatch.setattr(ranks_module, "_MEMBERS", 3)

@@ -70,14 +70,20 @@ def test_owners(tmp_path: Path) -> None:
 
 def test_folds_and_intervals(tmp_path: Path) -> None:
     scores = random(PHOTOS, SENTENCES)
-    found = evaluate_scores(saved(tmp_path, scores=scores), reporting=Reporting(folds=2, samples=50, seed=3))
+    found = evaluate_scores(
+        saved(tmp_path, scores=scores), reporting=Reporting(folds=2, samples=50, seed=3)
+    )
     parts = [retrieval(scores[k : k + 3, 3 * k : 3 * k + 9], OWNERS[:9]) for k in (0, 3)]
     average = {
-        way: {name: (parts[0][way][name] + parts[1][way][name]) / 2 for name in parts[0][way]} for way in parts[0]
+        way: {name: (parts[0][way][name] + parts[1][way][name]) / 2 for name in parts[0][way]}
+        for way in parts[0]
     }
     assert_numbers(found, average)
     assert found["signature"]["folds"] == "average of 2 of 3 photos each, in order"
-    assert found["signature"]["interval"] == "95 %, percentiles of 50 bootstrap samples of photos, seed 3"
+    assert (
+        found["signature"]["interval"]
+        == "95 %, percentiles of 50 bootstrap samples of photos, seed 3"
+    )
     low, high = found["interval"]["text_to_image"]["mean_rank"]
     assert low <= found["text_to_image"]["mean_rank"] <= high
 
@@ -89,9 +95,13 @@ def test_embeddings(tmp_path: Path, suffix: str, similarity: Similarity) -> None
     files = saved(tmp_path, suffix, photos=photos), saved(tmp_path, suffix, sentences=sentences)
     found = evaluate_embeddings(*files, similarity)
     if similarity == "cosine":
-        photos, sentences = (each / np.linalg.norm(each, axis=1, keepdims=True) for each in (photos, sentences))
+        photos, sentences = (
+            each / np.linalg.norm(each, axis=1, keepdims=True) for each in (photos, sentences)
+        )
     assert_numbers(found, retrieval(photos @ sentences.T, OWNERS))
-    assert found["signature"]["similarity"] == {"dot": "dot product", "cosine": "cosine"}[similarity]
+    assert (
+        found["signature"]["similarity"] == {"dot": "dot product", "cosine": "cosine"}[similarity]
+    )
     assert found["signature"]["sentence_embeddings_sha256"] == file_sha256(files[1])
 
 
@@ -100,7 +110,9 @@ def test_embeddings_in_one_file_and_in_folds(tmp_path: Path) -> None:
     file = saved(tmp_path, ".npz", photos=photos, sentences=sentences, owners=OWNERS[::-1])
     found = evaluate_embeddings(file, file, "dot", file, Reporting(folds=2))
     scores = photos @ sentences.T
-    parts = [retrieval(scores[k : k + 3, 15 - 3 * k - 6 : 18 - 3 * k], OWNERS[8::-1]) for k in (0, 3)]
+    parts = [
+        retrieval(scores[k : k + 3, 15 - 3 * k - 6 : 18 - 3 * k], OWNERS[8::-1]) for k in (0, 3)
+    ]
     assert found["rsum"] == pytest.approx(
         np.mean([sum(row[f"r{k}"] for row in p.values() for k in (1, 5, 10)) for p in parts])
     )
@@ -108,9 +120,13 @@ def test_embeddings_in_one_file_and_in_folds(tmp_path: Path) -> None:
 
 def test_lengths_far_from_one_have_a_cosine(tmp_path: Path) -> None:
     photos, sentences = random(PHOTOS, 5), random(SENTENCES, 5, seed=1)
-    plain = evaluate_embeddings(saved(tmp_path, photos=photos), saved(tmp_path, sentences=sentences), "cosine")
+    plain = evaluate_embeddings(
+        saved(tmp_path, photos=photos), saved(tmp_path, sentences=sentences), "cosine"
+    )
     scale = np.array([1e-300, 1e300, 1e-160, 1e160, 1, 1])[:, None]
-    odd = evaluate_embeddings(saved(tmp_path, photos=photos * scale), saved(tmp_path, sentences=sentences), "cosine")
+    odd = evaluate_embeddings(
+        saved(tmp_path, photos=photos * scale), saved(tmp_path, sentences=sentences), "cosine"
+    )
     assert {way: plain[way] for way in ("image_to_text", "rsum")} == {
         way: odd[way] for way in ("image_to_text", "rsum")
     }
@@ -131,8 +147,14 @@ def test_scores_that_are_none(tmp_path: Path) -> None:
         (np.zeros((0, 4)), ("(0, 4)",)),
         (np.zeros((3, 4)), ("4 sentences are not equally many for each of 3 photos", "--owners")),
         (np.zeros((8, 4)), ("4 sentences", "8 photos", "Photos come first")),
-        (np.array([[0, 1, np.nan, 0], [0, 0, 0, 0]]), ("finite", "photo 0 and sentence 2 score nan")),
-        (np.array([[0, 1, 0, 0], [0, -np.inf, 0, 0]]), ("finite", "photo 1 and sentence 1 score -inf")),
+        (
+            np.array([[0, 1, np.nan, 0], [0, 0, 0, 0]]),
+            ("finite", "photo 0 and sentence 2 score nan"),
+        ),
+        (
+            np.array([[0, 1, 0, 0], [0, -np.inf, 0, 0]]),
+            ("finite", "photo 1 and sentence 1 score -inf"),
+        ),
         (np.array([["a", "b"]]), ("floating-point",)),
     ):
         file = saved(tmp_path, scores=array)
@@ -143,7 +165,11 @@ def test_a_wrong_score_in_a_fold(tmp_path: Path) -> None:
     scores = np.zeros((4, 4))
     scores[3, 2] = np.nan
     file = saved(tmp_path, scores=scores)
-    refused(lambda: evaluate_scores(file, reporting=Reporting(folds=2)), "photo 1 and sentence 0", "within the fold")
+    refused(
+        lambda: evaluate_scores(file, reporting=Reporting(folds=2)),
+        "photo 1 and sentence 0",
+        "within the fold",
+    )
     with pytest.raises(ConfigError, match="--folds 3: 4 photos cannot be cut"):
         evaluate_scores(file, reporting=Reporting(folds=3))
 
@@ -172,9 +198,15 @@ def test_embeddings_that_are_none(tmp_path: Path) -> None:
         (np.array([[3e38, 3e38, 3e38], [1, 0, 0]]), ("scores must be finite",)),
     ):
         photos = saved(tmp_path, photos=array)
-        refused(lambda photos=photos: evaluate_embeddings(photos, good, "dot"), "photos.npy", *words)  # type: ignore[misc]
+        refused(
+            lambda photos=photos: evaluate_embeddings(photos, good, "dot"), "photos.npy", *words
+        )  # type: ignore[misc]
     photos = saved(tmp_path, photos=np.array([[1.0, 0, 0], [0, 0, 0]]))
-    refused(lambda: evaluate_embeddings(photos, good, "cosine"), "photos.npy", "row 1 is zero and has no cosine")
+    refused(
+        lambda: evaluate_embeddings(photos, good, "cosine"),
+        "photos.npy",
+        "row 1 is zero and has no cosine",
+    )
 
 
 def test_files_that_are_none(tmp_path: Path) -> None:

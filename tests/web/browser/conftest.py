@@ -1,7 +1,8 @@
-"""A served page and a browser. Without Chromium, its driver, Selenium or the extra `web`, the tests skip by name.
+"""A served page and a browser.
 
-Environment variables: REGIONTALK_CHROMIUM and REGIONTALK_CHROMEDRIVER name the programs if they are not on the path;
-REGIONTALK_SCREENSHOTS is a folder to keep the screenshots in.
+Without Chromium, its driver, Selenium or the extra `web`, the tests skip by name. Environment
+variables: REGIONTALK_CHROMIUM and REGIONTALK_CHROMEDRIVER name the programs if they are not on the
+path; REGIONTALK_SCREENSHOTS is a folder to keep the screenshots in.
 """
 
 from __future__ import annotations
@@ -42,7 +43,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _program(variable: str, *names: str) -> str:
     found = os.environ.get(variable) or next(filter(None, map(shutil.which, names)), None)
     if found is None:
-        pytest.skip(f"needs {names[0]} (Debian: apt install chromium chromium-driver) or {variable}")
+        pytest.skip(
+            f"needs {names[0]} (Debian: apt install chromium chromium-driver) or {variable}"
+        )
     return found
 
 
@@ -75,7 +78,16 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
 def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An index of the sample photos, made with the default pack."""
     folder = tmp_path_factory.mktemp("index") / "samples.index"
-    command = [sys.executable, "-m", "regiontalk", "index", "add", str(SAMPLES), "--index", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "regiontalk",
+        "index",
+        "add",
+        str(SAMPLES),
+        "--index",
+        str(folder),
+    ]
     subprocess.run(command, check=True, capture_output=True)
     return folder
 
@@ -101,7 +113,10 @@ def serving(model: Model, index: Path | None) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def served(browser: Chrome, model: Model, index: Path) -> Iterator[str]:
-    """The address of a server with an index. Asks for the browser first: without one nothing need be served."""
+    """The address of a server with an index.
+
+    Asks for the browser first: without one nothing need be served.
+    """
     yield from serving(model, index)
 
 
@@ -112,18 +127,27 @@ def served_plain(browser: Chrome, model: Model) -> Iterator[str]:
 
 
 @pytest.fixture
-def page(browser: Chrome, served: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Page]:
-    """The page, fresh, on a laptop's screen. After each test: no word in the console, no request to another host."""
+def page(
+    browser: Chrome, served: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Page]:
+    """The page, fresh, on a laptop's screen.
+
+    After each test: no word in the console, no request to another host.
+    """
     yield from watched(browser, served, request, tmp_path)
 
 
 @pytest.fixture
-def plain_page(browser: Chrome, served_plain: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Page]:
+def plain_page(
+    browser: Chrome, served_plain: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Page]:
     """As `page`, of a server without an index."""
     yield from watched(browser, served_plain, request, tmp_path)
 
 
-def watched(browser: Chrome, url: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Page]:
+def watched(
+    browser: Chrome, url: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Page]:
     """The loaded page, and what must hold whenever a test is through with it."""
     from .page import Page
 
@@ -142,9 +166,13 @@ def axe() -> str:
     named = os.environ.get("REGIONTALK_AXE")
     found = [Path(named)] if named else []
     if not named and (npm := shutil.which("npm")) is not None:
-        root = subprocess.run([npm, "root", "--global"], capture_output=True, text=True, check=False).stdout.strip()
+        root = subprocess.run(
+            [npm, "root", "--global"], capture_output=True, text=True, check=False
+        ).stdout.strip()
         found = [Path(root) / "axe-core" / "axe.min.js"]
     for file in found:
         if file.is_file():
             return file.read_text(encoding="utf-8")
-    pytest.skip("needs axe-core (npm install --global axe-core, or its axe.min.js in REGIONTALK_AXE)")
+    pytest.skip(
+        "needs axe-core (npm install --global axe-core, or its axe.min.js in REGIONTALK_AXE)"
+    )

@@ -30,8 +30,16 @@ def open_browser(binary: str, driver: str, profile: Path) -> webdriver.Chrome:
     """A headless Chromium that asks nothing of anybody but the pages it is sent to."""
     options = webdriver.ChromeOptions()
     options.binary_location = binary
-    flags = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking disable-sync"
-    for flag in (*flags.split(), "disable-component-update", "hide-scrollbars", f"user-data-dir={profile}"):
+    flags = (
+        "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking "
+        "disable-sync"
+    )
+    for flag in (
+        *flags.split(),
+        "disable-component-update",
+        "hide-scrollbars",
+        f"user-data-dir={profile}",
+    ):
         options.add_argument(f"--{flag}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     return webdriver.Chrome(options, webdriver.ChromeService(executable_path=driver))
@@ -50,7 +58,8 @@ window.fetch = async (path, options) => {
 """The server answers the next requests to describe as one that has too many."""
 
 RUN_AXE = (
-    "const done = arguments[0]; axe.run().then((found) => done(found.violations), (error) => done([String(error)]))"
+    "const done = arguments[0]; axe.run().then((found) => done(found.violations), "
+    "(error) => done([String(error)]))"
 )
 
 
@@ -67,7 +76,15 @@ class Page:
 
     # what it looks like
 
-    def look(self, width: int, height: int, *, dark: bool = False, still: bool = True, touch: bool = False) -> None:
+    def look(
+        self,
+        width: int,
+        height: int,
+        *,
+        dark: bool = False,
+        still: bool = True,
+        touch: bool = False,
+    ) -> None:
         """The window, and what people prefer."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
         self.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
@@ -90,9 +107,16 @@ class Page:
         self.run("document.activeElement.blur()")  # a caret that blinks makes each picture another
         corner = "const at = document.querySelector(arguments[0]).getBoundingClientRect();"
         clip = self.run(
-            f"{corner} return {{x: at.x + scrollX, y: at.y + scrollY, width: at.width, height: at.height}}", selector
+            f"{corner} return {{x: at.x + scrollX, y: at.y + scrollY, width: at.width, height: "
+            f"at.height}}",
+            selector,
         )
-        options = {"format": "webp", "quality": 86, "captureBeyondViewport": True, "clip": {**clip, "scale": 1}}
+        options = {
+            "format": "webp",
+            "quality": 86,
+            "captureBeyondViewport": True,
+            "clip": {**clip, "scale": 1},
+        }
         data = self.browser.execute_cdp_cmd("Page.captureScreenshot", options)["data"]
         self.artefacts.mkdir(parents=True, exist_ok=True)
         file = self.artefacts / f"{name}.webp"
@@ -115,7 +139,10 @@ class Page:
 
     def texts(self, selector: str) -> list[str]:
         """The texts of all."""
-        return self.run("return [...document.querySelectorAll(arguments[0])].map((each) => each.textContent)", selector)
+        return self.run(
+            "return [...document.querySelectorAll(arguments[0])].map((each) => each.textContent)",
+            selector,
+        )
 
     def run(self, script: str, *values: Any) -> Any:
         """Runs a script in the page."""
@@ -148,7 +175,9 @@ class Page:
 
     def give(self, *files: Path) -> None:
         """Chooses photos."""
-        self.browser.find_element("css selector", "#files").send_keys("\n".join(str(file) for file in files))
+        self.browser.find_element("css selector", "#files").send_keys(
+            "\n".join(str(file) for file in files)
+        )
 
     def thumb(self, name: str) -> WebElement:
         """The small picture of a photo."""
@@ -160,7 +189,10 @@ class Page:
         field = self.one("#sentence")
         field.clear()
         field.send_keys(sentence, Keys.ENTER)
-        self.wait(lambda: sentence in str(self.one(".rt-image").get_attribute("alt")), "the sentence is aligned")
+        self.wait(
+            lambda: sentence in str(self.one(".rt-image").get_attribute("alt")),
+            "the sentence is aligned",
+        )
 
     def hover(self, element: WebElement) -> None:
         """Puts the mouse there."""
@@ -175,16 +207,26 @@ class Page:
     def tap(self, element: WebElement) -> None:
         """Touches it with a finger."""
         self.run("arguments[0].scrollIntoView({block: 'center'})", element)
-        script = "const at = arguments[0].getBoundingClientRect(); return [at.x + at.width / 2, at.y + at.height / 2]"
+        script = (
+            "const at = arguments[0].getBoundingClientRect(); "
+            "return [at.x + at.width / 2, at.y + at.height / 2]"
+        )
         x, y = self.run(script, element)
         for kind, points in (("touchStart", [{"x": x, "y": y}]), ("touchEnd", [])):
-            self.browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+            self.browser.execute_cdp_cmd(
+                "Input.dispatchTouchEvent", {"type": kind, "touchPoints": points}
+            )
 
     def search(self, sentence: str) -> None:
         """Types what to search for and waits for its photos, pictures and all."""
         self.one("#query").send_keys(sentence)
-        self.wait(lambda: f"“{sentence}”" in self.text("#found"), "the photos for the sentence are there")
-        loaded = "return [...document.querySelectorAll('#results img')].every((each) => each.naturalWidth > 0)"
+        self.wait(
+            lambda: f"“{sentence}”" in self.text("#found"), "the photos for the sentence are there"
+        )
+        loaded = (
+            "return [...document.querySelectorAll('#results img')].every((each) => "
+            "each.naturalWidth > 0)"
+        )
         self.wait(lambda: self.run(loaded), "the photos are loaded")
 
     def keys(self, *keys: str) -> None:
@@ -199,8 +241,8 @@ class Page:
     def lit(self, selector: str) -> list[str]:
         """The regions of those elements that are lit."""
         return self.run(
-            "return [...document.querySelectorAll(arguments[0])]"
-            ".filter((each) => each.classList.contains('rt-lit')).map((each) => each.dataset.region)",
+            "return [...document.querySelectorAll(arguments[0])].filter((each) => "
+            "each.classList.contains('rt-lit')).map((each) => each.dataset.region)",
             selector,
         )
 
@@ -213,8 +255,14 @@ class Page:
 
     def requests(self) -> list[str]:
         """The addresses that the browser asked since the last call."""
-        messages = [json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")]  # type: ignore[no-untyped-call]
-        return [each["params"]["request"]["url"] for each in messages if each["method"] == "Network.requestWillBeSent"]
+        messages = [
+            json.loads(entry["message"])["message"] for entry in self.browser.get_log("performance")
+        ]  # type: ignore[no-untyped-call]
+        return [
+            each["params"]["request"]["url"]
+            for each in messages
+            if each["method"] == "Network.requestWillBeSent"
+        ]
 
     def foreign_requests(self) -> list[str]:
         """Those that are not this server's."""
@@ -224,10 +272,17 @@ class Page:
         """What axe-core, given as text, finds, of any weight."""
         self.run(axe)
         found = self.browser.execute_async_script(RUN_AXE)
-        return [(each["impact"], each["id"], [node["html"][:120] for node in each["nodes"]]) for each in found]
+        return [
+            (each["impact"], each["id"], [node["html"][:120] for node in each["nodes"]])
+            for each in found
+        ]
 
 
 def foreign(addresses: Iterable[str], url: str) -> list[str]:
     """Those that another host than that of `url` would answer."""
     own = urlsplit(url).netloc
-    return [each for each in addresses if (at := urlsplit(each)).scheme not in _OWN_SCHEMES and at.netloc != own]
+    return [
+        each
+        for each in addresses
+        if (at := urlsplit(each)).scheme not in _OWN_SCHEMES and at.netloc != own
+    ]

@@ -1,4 +1,7 @@
-"""What the page shows has an address: a search, a photo of the index; and all results come by scrolling."""
+"""What the page shows has an address: a search, a photo of the index.
+
+And all results come by scrolling.
+"""
 
 from __future__ import annotations
 
@@ -67,11 +70,16 @@ def test_photos_like_one_of_the_index_have_an_address(page: Page) -> None:
     page.search("a cat")
     found = files(page)
     page.all("#results .actions button")[1].click()
-    page.wait(lambda: page.text("#found").endswith(f"like {found[0]}"), "the photos like it are there")
+    page.wait(
+        lambda: page.text("#found").endswith(f"like {found[0]}"), "the photos like it are there"
+    )
     link, like = at(page), files(page)
     assert link.startswith("/search?like=")
     page.browser.back()
-    page.wait(lambda: "“a cat”" in page.text("#found") and files(page) == found, "Back leads to the search before")
+    page.wait(
+        lambda: "“a cat”" in page.text("#found") and files(page) == found,
+        "Back leads to the search before",
+    )
     go(page, link)
     page.wait(lambda: files(page) == like, "the link shows the same photos")
     assert page.text("#found").endswith(f"like {found[0]}")
@@ -81,13 +89,22 @@ def test_links_are_copied(page: Page, samples: Path) -> None:
     page.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
     page.search("a cat")
     page.one("#copy-search").click()
-    page.wait(lambda: page.run("return window.copied") == f"{page.url}#/search?q=a+cat", "the search's link is copied")
+    page.wait(
+        lambda: page.run("return window.copied") == f"{page.url}#/search?q=a+cat",
+        "the search's link is copied",
+    )
     page.one("#results .actions button").click()
     page.one(".rt-caption")
     page.one("#copy-link").click()
-    page.wait(lambda: page.run("return window.copied") == page.browser.current_url, "the photo's link is copied")
+    page.wait(
+        lambda: page.run("return window.copied") == page.browser.current_url,
+        "the photo's link is copied",
+    )
     page.choose(samples / "coffee.jpg")
-    page.wait(lambda: not page.one("#copy-link").is_displayed(), "a chosen photo has no address that lasts")
+    page.wait(
+        lambda: not page.one("#copy-link").is_displayed(),
+        "a chosen photo has no address that lasts",
+    )
 
 
 def test_a_photo_of_the_index_has_an_address(page: Page) -> None:
@@ -107,7 +124,9 @@ def test_a_photo_of_the_index_has_an_address(page: Page) -> None:
     page.wait(lambda: page.text(".rt-caption") == caption, "the link opens it too")
 
 
-@pytest.mark.parametrize("fragment", ["/photo/7-000000000000", "/photo/", "/photo/..%2f..", "/photo/%"])
+@pytest.mark.parametrize(
+    "fragment", ["/photo/7-000000000000", "/photo/", "/photo/..%2f..", "/photo/%"]
+)
 def test_an_address_of_no_photo_says_so(page: Page, fragment: str) -> None:
     page.may_fail.append("/api/photo/")
     go(page, fragment)
@@ -143,7 +162,9 @@ def many(browser: Chrome, model: Model, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture
-def many_page(browser: Chrome, many: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Page]:
+def many_page(
+    browser: Chrome, many: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Page]:
     from .conftest import watched
 
     yield from watched(browser, many, request, tmp_path)
@@ -172,29 +193,45 @@ def test_filters(many_page: Page) -> None:
     page.wait(lambda: page.text("#found").startswith("60 photos"), "photos are there")
     page.one("#filters summary").click()
     page.run(
-        "for (const [id, value] of Object.entries(arguments[0])) {"
-        "const field = document.getElementById(id); field.value = value; field.dispatchEvent(new Event('change')); }",
+        "for (const [id, value] of Object.entries(arguments[0])) {const field = "
+        "document.getElementById(id); field.value = value; field.dispatchEvent(new "
+        "Event('change')); }",
         {"in-path": "/odd/", "taken-from": "2050-01-01", "taken-to": "2055-01-01"},
     )
     page.wait(lambda: page.text("#found").startswith("3 photos"), "those that fit are there")
     assert sorted(files(page)) == ["51.jpg", "53.jpg", "55.jpg"]
     link = at(page)
     go(page, link)
-    page.wait(lambda: sorted(files(page)) == ["51.jpg", "53.jpg", "55.jpg"], "the link holds the filters")
+    page.wait(
+        lambda: sorted(files(page)) == ["51.jpg", "53.jpg", "55.jpg"], "the link holds the filters"
+    )
     assert page.one("#in-path").get_attribute("value") == "/odd/"
-    page.wait(lambda: page.texts("#in-folder option") == ["All folders", "even (30)", "odd (30)"], "folders are listed")
+    page.wait(
+        lambda: page.texts("#in-folder option") == ["All folders", "even (30)", "odd (30)"],
+        "folders are listed",
+    )
     page.run(
         "const field = document.getElementById('in-folder'); field.selectedIndex = 1;"
         "field.dispatchEvent(new Event('change'))"
     )
-    page.wait(lambda: page.text("#found") == "No photo fits the filters.", "no photo is in both folders")
+    page.wait(
+        lambda: page.text("#found") == "No photo fits the filters.", "no photo is in both folders"
+    )
     page.one("#in-path").clear()
     page.keys("\n")
-    page.wait(lambda: sorted(files(page)) == ["50.jpg", "52.jpg", "54.jpg"], "those of the folder are there")
-    go(page, at(page))
-    page.wait(lambda: sorted(files(page)) == ["50.jpg", "52.jpg", "54.jpg"], "the link holds the folder")
     page.wait(
-        lambda: page.run("return document.getElementById('in-folder').selectedOptions[0].text") == "even (30)",
+        lambda: sorted(files(page)) == ["50.jpg", "52.jpg", "54.jpg"],
+        "those of the folder are there",
+    )
+    go(page, at(page))
+    page.wait(
+        lambda: sorted(files(page)) == ["50.jpg", "52.jpg", "54.jpg"], "the link holds the folder"
+    )
+    page.wait(
+        lambda: (
+            page.run("return document.getElementById('in-folder').selectedOptions[0].text")
+            == "even (30)"
+        ),
         "and names it",
     )
     page.one("#in-path").send_keys("nothing")
@@ -203,8 +240,12 @@ def test_filters(many_page: Page) -> None:
     page.wait(lambda: page.text("#found") == "No photo fits the filters.", "none is there")
 
 
-@pytest.mark.parametrize(("width", "dark"), [(360, True), (1280, False)], ids=["phone-dark", "desktop-light"])
-def test_axe_finds_nothing_in_the_filters(many_page: Page, axe: str, width: int, dark: bool) -> None:
+@pytest.mark.parametrize(
+    ("width", "dark"), [(360, True), (1280, False)], ids=["phone-dark", "desktop-light"]
+)
+def test_axe_finds_nothing_in_the_filters(
+    many_page: Page, axe: str, width: int, dark: bool
+) -> None:
     many_page.look(width, 800, dark=dark, touch=width == 360)
     many_page.one("#query").send_keys("a red wall")
     many_page.wait(lambda: files(many_page), "photos are there")

@@ -1,4 +1,7 @@
-"""A box of one's own: drawn on the photo, or moved by keys; and a click finds the smallest region."""
+"""A box of one's own: drawn on the photo, or moved by keys.
+
+And a click finds the smallest region.
+"""
 
 from __future__ import annotations
 
@@ -32,9 +35,13 @@ def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> No
     script = "const at = document.querySelector('#view .rt-frame').getBoundingClientRect();"
     x, y, width, height = page.run(f"{script} return [at.x, at.y, at.width, at.height]")
     actions: Any = ActionBuilder(page.browser, duration=20)
-    actions.pointer_action.move_to_location(round(x + start[0] * width), round(y + start[1] * height))
+    actions.pointer_action.move_to_location(
+        round(x + start[0] * width), round(y + start[1] * height)
+    )
     actions.pointer_action.pointer_down()
-    actions.pointer_action.move_to_location(round(x + (start[0] + end[0]) / 2 * width), round(y + end[1] * height))
+    actions.pointer_action.move_to_location(
+        round(x + (start[0] + end[0]) / 2 * width), round(y + end[1] * height)
+    )
     actions.pointer_action.move_to_location(round(x + end[0] * width), round(y + end[1] * height))
     actions.pointer_action.pointer_up()
     actions.perform()
@@ -81,7 +88,9 @@ def test_a_drawn_box_is_captioned(coffee: Page, samples: Path, model: Model) -> 
 
 
 def test_its_label_hides_none_of_the_regions(coffee: Page) -> None:
-    hiding = HIDING.replace('"#view .rt-box', '"#view .own-box:not(.rt-crowded) .rt-tag, #view .rt-box')
+    hiding = HIDING.replace(
+        '"#view .rt-box', '"#view .own-box:not(.rt-crowded) .rt-tag, #view .rt-box'
+    )
     for place in ((0.05, 0.05, 0.6, 0.6), (0.3, 0.2, 0.9, 0.8)):
         drag(coffee, place[:2], place[2:])
         answered(coffee)
@@ -97,14 +106,17 @@ def test_a_click_is_no_box(coffee: Page) -> None:
 
 def test_a_click_finds_the_smallest_region(coffee: Page) -> None:
     """Also one that is not drawn, where no other is."""
-    coffee.run("for (const box of document.querySelectorAll('.rt-box')) box.classList.add('rt-quiet')")
+    coffee.run(
+        "for (const box of document.querySelectorAll('.rt-box')) box.classList.add('rt-quiet')"
+    )
     drag(coffee, (0.5, 0.5), (0.5, 0.5))
     script = (
-        "const at = document.querySelector('#view .rt-frame').getBoundingClientRect();"
-        "const [x, y] = [at.x + at.width / 2, at.y + at.height / 2];"
-        "return [...document.querySelectorAll('.rt-box')].map((each) => [each.dataset.region,"
-        "each.getBoundingClientRect()]).filter(([, b]) => b.left <= x && x <= b.right && b.top <= y && y <= b.bottom)"
-        ".map(([region, b]) => [b.width * b.height, region]).sort((a, b) => a[0] - b[0])[0][1]"
+        "const at = document.querySelector('#view .rt-frame').getBoundingClientRect();const [x, "
+        "y] = [at.x + at.width / 2, at.y + at.height / 2];return "
+        "[...document.querySelectorAll('.rt-box')].map((each) => "
+        "[each.dataset.region,each.getBoundingClientRect()]).filter(([, b]) => b.left <= x && x "
+        "<= b.right && b.top <= y && y <= b.bottom).map(([region, b]) => [b.width * b.height, "
+        "region]).sort((a, b) => a[0] - b[0])[0][1]"
     )
     assert coffee.lit(".rt-box") == [coffee.run(script)]
 
@@ -147,16 +159,19 @@ def test_axe_finds_nothing(coffee: Page, axe: str, dark: bool) -> None:
 
 
 def frame(page: Page) -> dict[str, float]:
-    found: dict[str, float] = page.run("return document.querySelector('#view .rt-frame').getBoundingClientRect()")
+    found: dict[str, float] = page.run(
+        "return document.querySelector('#view .rt-frame').getBoundingClientRect()"
+    )
     return found
 
 
 def test_zoom(coffee: Page, samples: Path, model: Model, axe: str) -> None:
     before = frame(coffee)
     boxes = (
-        "const photo = document.querySelector('#view .rt-image').getBoundingClientRect();"
-        "return [...document.querySelectorAll('#view .rt-box')].map((box) => { const at = box.getBoundingClientRect();"
-        "return [(at.left - photo.left) / photo.width, (at.bottom - photo.top) / photo.height]; }).flat()"
+        "const photo = document.querySelector('#view .rt-image').getBoundingClientRect();return "
+        "[...document.querySelectorAll('#view .rt-box')].map((box) => { const at = "
+        "box.getBoundingClientRect();return [(at.left - photo.left) / photo.width, (at.bottom - "
+        "photo.top) / photo.height]; }).flat()"
     )
     places = coffee.run(boxes)
     assert not coffee.one("#zoom-out").is_enabled()
@@ -177,13 +192,18 @@ def test_zoom(coffee: Page, samples: Path, model: Model, axe: str) -> None:
 
 def test_the_wheel_zooms_where_it_points(coffee: Page) -> None:
     script = (
-        "const frame = document.querySelector('#view .rt-frame'); let at = frame.getBoundingClientRect();"
-        "const [x, y] = [at.left + 0.75 * at.width, at.top + 0.25 * at.height];"
-        "const wheel = new WheelEvent('wheel', { deltaY: -200, ctrlKey: true, clientX: x, clientY: y, bubbles: true,"
-        " cancelable: true }); frame.dispatchEvent(wheel); at = frame.getBoundingClientRect();"
-        "return [wheel.defaultPrevented, (x - at.left) / at.width, (y - at.top) / at.height]"
+        "const frame = document.querySelector('#view .rt-frame'); let at = "
+        "frame.getBoundingClientRect();const [x, y] = [at.left + 0.75 * at.width, at.top + 0.25 * "
+        "at.height];const wheel = new WheelEvent('wheel', { deltaY: -200, ctrlKey: true, clientX: "
+        "x, clientY: y, bubbles: true, cancelable: true }); frame.dispatchEvent(wheel); at = "
+        "frame.getBoundingClientRect();return [wheel.defaultPrevented, (x - at.left) / at.width, "
+        "(y - at.top) / at.height]"
     )
-    assert coffee.run(script) == [True, pytest.approx(0.75, abs=0.01), pytest.approx(0.25, abs=0.01)]
+    assert coffee.run(script) == [
+        True,
+        pytest.approx(0.75, abs=0.01),
+        pytest.approx(0.25, abs=0.01),
+    ]
     coffee.align(SENTENCE)
     assert coffee.all(".zoom-pane") == []
     assert not coffee.one("#zoom-out").is_enabled()

@@ -1,4 +1,7 @@
-"""The page is everybody's: on a phone, by keyboard, with a screen reader, in the dark, and when the server is busy."""
+"""The page is everybody's.
+
+On a phone, by keyboard, with a screen reader, in the dark, and when the server is busy.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,12 @@ def test_nothing_is_wider_than_the_screen(page: Page, samples: Path, width: int)
     page.look(width, 740, touch=width < 768)
     wide = "return document.documentElement.scrollWidth"
     assert page.run(wide) == width
-    page.choose(samples / "astronaut.jpg", samples / "coffee.jpg", samples / "rocket.jpg", samples / "camera.jpg")
+    page.choose(
+        samples / "astronaut.jpg",
+        samples / "coffee.jpg",
+        samples / "rocket.jpg",
+        samples / "camera.jpg",
+    )
     assert page.run(wide) == width
     fill(page, samples)
     assert page.run(wide) == width
@@ -54,7 +62,10 @@ def test_a_phone_shows_small_cards(page: Page, samples: Path) -> None:
     page.give(*(samples / name for name in names))
     page.wait(lambda: page.text("#count") == "3 of 3 captioned", "the captions are there")
     page.search("a man in a red shirt")
-    sizes = "return [...document.querySelectorAll(arguments[0])].map((each) => each.getBoundingClientRect())"
+    sizes = (
+        "return [...document.querySelectorAll(arguments[0])].map((each) => "
+        "each.getBoundingClientRect())"
+    )
     cards, results = page.run(sizes, ".card"), page.run(sizes, "#results > li")
     assert all(card["height"] < 740 / 3 for card in cards)
     assert all(found["width"] < 180 for found in results)
@@ -67,9 +78,9 @@ def test_a_phone_gives_fingers_room(page: Page, samples: Path) -> None:
     page.look(360, 740, touch=True)
     fill(page, samples)
     script = (
-        "return [...document.querySelectorAll('main button:not(.rt-box), main input:not(.unseen), summary')]"
-        ".filter((each) => each.checkVisibility({ visibilityProperty: true }))"
-        ".map((each) => [each.outerHTML.slice(0, 100), each.getBoundingClientRect()])"
+        "return [...document.querySelectorAll('main button:not(.rt-box), main input:not(.unseen), "
+        "summary')].filter((each) => each.checkVisibility({ visibilityProperty: true "
+        "})).map((each) => [each.outerHTML.slice(0, 100), each.getBoundingClientRect()])"
     )
     sizes = page.run(script)
     assert len(sizes) > 15
@@ -89,9 +100,13 @@ def test_all_of_it_by_keyboard(page: Page, samples: Path) -> None:
     page.run("document.getElementById('files').focus()")
     while page.focused.get_attribute("id") != "sentence":
         page.keys(Keys.TAB)
-        assert page.run("return document.activeElement !== document.body"), "the sentence's field is never reached"
+        assert page.run("return document.activeElement !== document.body"), (
+            "the sentence's field is never reached"
+        )
     page.keys(SENTENCE, Keys.ENTER)
-    page.wait(lambda: len(page.all("#view .rt-word")) == len(SENTENCE.split()), "the words are there")
+    page.wait(
+        lambda: len(page.all("#view .rt-word")) == len(SENTENCE.split()), "the words are there"
+    )
 
     stops = _tab_to(page, "rt-slider")
     assert all(outline != "none" for _, outline in stops), "each stop shows the focus"
@@ -120,7 +135,10 @@ def _tab_to(page: Page, name: str) -> list[tuple[str, str]]:
     stops: list[tuple[str, str]] = []
     while name not in (stops[-1][0] if stops else ""):
         page.keys(Keys.TAB)
-        script = "const e = document.activeElement; return [e.className, getComputedStyle(e).outlineStyle]"
+        script = (
+            "const e = document.activeElement; return [e.className, "
+            "getComputedStyle(e).outlineStyle]"
+        )
         stops.append(tuple(page.run(script)))
         assert len(stops) < 60
     return stops
@@ -131,7 +149,10 @@ def test_what_happens_is_said(page: Page, samples: Path) -> None:
     assert page.text("#status").startswith("Caption: ")
     page.align("a red cup on a table")
     assert "region" in page.text("#status")
-    live = page.run("return [...document.querySelectorAll('[role=status], [role=alert]')].map((each) => each.id)")
+    live = page.run(
+        "return [...document.querySelectorAll('[role=status], "
+        "[role=alert]')].map((each) => each.id)"
+    )
     assert {"status", "problem", "found"} <= set(live)
 
 
@@ -157,7 +178,7 @@ def test_a_server_that_stays_busy_is_left_alone(page: Page, samples: Path) -> No
 
 
 def test_the_watch_sees_what_it_watches_for(page: Page) -> None:
-    """Else it would prove nothing that the other tests end without a word or a request to another host."""
+    """Else it would prove nothing that other tests end without a request to another host."""
     from .page import foreign
 
     page.load()

@@ -33,7 +33,8 @@ window.fetch = async (path, options) => {
   return new Response(JSON.stringify(answer), { headers: { "Content-Type": "application/json" } });
 };
 window.long = [];
-new PerformanceObserver((list) => window.long.push(...list.getEntries().map((each) => Math.round(each.duration))))
+const took = (each) => Math.round(each.duration);
+new PerformanceObserver((list) => window.long.push(...list.getEntries().map(took)))
   .observe({ type: "longtask" });
 """
 
@@ -47,7 +48,11 @@ def grid(page: Page, samples: Path) -> Page:
 
 
 def done(page: Page, count: int, patience: float = 60.0) -> None:
-    page.wait(lambda: page.text("#count").startswith(f"{count} of "), f"{count} photos are captioned", patience)
+    page.wait(
+        lambda: page.text("#count").startswith(f"{count} of "),
+        f"{count} photos are captioned",
+        patience,
+    )
 
 
 def cards(page: Page) -> dict[str, Any]:
@@ -55,7 +60,9 @@ def cards(page: Page) -> dict[str, Any]:
 
 
 def texts(page: Page) -> list[str]:
-    found: list[str] = page.run("return [...document.querySelectorAll('.card textarea')].map((each) => each.value)")
+    found: list[str] = page.run(
+        "return [...document.querySelectorAll('.card textarea')].map((each) => each.value)"
+    )
     return found
 
 
@@ -141,7 +148,10 @@ def test_a_caption_is_corrected_in_place(grid: Page) -> None:
     assert texts(grid)[1] == before[1]
     grid.thumb("astronaut.jpg").click()
     text = grid.one("#text")
-    grid.wait(lambda: text.get_attribute("value") == "a woman in a space suit", "the open photo has the text")
+    grid.wait(
+        lambda: text.get_attribute("value") == "a woman in a space suit",
+        "the open photo has the text",
+    )
     grid.one("#original").click()
     assert text.get_attribute("value") == before[0]
     text.send_keys("!")
@@ -160,23 +170,38 @@ def test_files_to_keep(grid: Page, model: Model, samples: Path, tmp_path: Path) 
     rows = list(csv.DictReader(io.StringIO(table, newline="")))
     assert [row["file"] for row in rows] == list(NAMES)
     assert [row["caption"] for row in rows] == said
-    assert [row["regions"] for row in rows] == ["; ".join(c.text for c in each.region_captions) for each in expected]
-    assert (rows[0]["width"], rows[0]["height"]) == (str(expected[0].regions.width), str(expected[0].regions.height))
+    assert [row["regions"] for row in rows] == [
+        "; ".join(c.text for c in each.region_captions) for each in expected
+    ]
+    assert (rows[0]["width"], rows[0]["height"]) == (
+        str(expected[0].regions.width),
+        str(expected[0].regions.height),
+    )
 
-    lines = [json.loads(line) for line in kept(grid, "#save-json", tmp_path / "captions.jsonl").splitlines()]
+    lines = [
+        json.loads(line)
+        for line in kept(grid, "#save-json", tmp_path / "captions.jsonl").splitlines()
+    ]
     assert [line["file"] for line in lines] == list(NAMES)
     assert [line["caption"]["text"] for line in lines] == said
     assert lines[0]["caption"] == {"text": said[0]}
-    assert [r["caption"]["text"] for r in lines[1]["regions"]] == [c.text for c in expected[1].region_captions]
+    assert [r["caption"]["text"] for r in lines[1]["regions"]] == [
+        c.text for c in expected[1].region_captions
+    ]
 
     with zipfile.ZipFile(io.BytesIO(kept(grid, "#save-xmp", tmp_path / "sidecars.zip"))) as packed:
         assert packed.namelist() == [f"{name}.xmp" for name in NAMES]
-        assert all(text in packed.read(f"{name}.xmp").decode() for name, text in zip(NAMES[1:], said[1:], strict=True))
+        assert all(
+            text in packed.read(f"{name}.xmp").decode()
+            for name, text in zip(NAMES[1:], said[1:], strict=True)
+        )
 
 
 def test_removing_and_clearing(grid: Page) -> None:
     buttons: Callable[[str], Any] = lambda name: next(  # noqa: E731
-        each for each in grid.all(".card button") if each.get_attribute("aria-label") == f"Remove: {name}"
+        each
+        for each in grid.all(".card button")
+        if each.get_attribute("aria-label") == f"Remove: {name}"
     )
     buttons("camera.jpg").click()
     assert grid.texts(".card-name") == [name for name in NAMES if name != "camera.jpg"]
@@ -196,7 +221,9 @@ def test_a_photo_is_taken_once_and_names_differ(page: Page, samples: Path, tmp_p
     assert page.texts(".card-name") == ["coffee.jpg", "rocket.jpg", "coffee (2).jpg"]
 
 
-def test_a_failed_photo_says_why_and_can_be_tried_again(page: Page, samples: Path, tmp_path: Path) -> None:
+def test_a_failed_photo_says_why_and_can_be_tried_again(
+    page: Page, samples: Path, tmp_path: Path
+) -> None:
     page.may_fail.append("/api/describe")
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no photo at all")
@@ -217,7 +244,9 @@ def test_a_failed_photo_says_why_and_can_be_tried_again(page: Page, samples: Pat
 def test_a_busy_server_is_waited_for(page: Page, samples: Path) -> None:
     page.keep_busy(3)
     page.give(samples / "coffee.jpg", samples / "rocket.jpg")
-    page.wait(lambda: "It is asked again in 1 second" in page.text("#wait"), "the page says that it waits")
+    page.wait(
+        lambda: "It is asked again in 1 second" in page.text("#wait"), "the page says that it waits"
+    )
     done(page, 2)
     assert page.run("return window.asked") == 5
     assert page.text("#wait") == ""
@@ -248,7 +277,9 @@ def test_a_chosen_folder_gives_its_photos(page: Page, tmp_path: Path) -> None:
     page.run(STUB)
     page.browser.find_element("css selector", "#folder").send_keys(str(tmp_path / "trip"))
     done(page, 3)
-    assert page.run("return [...document.querySelectorAll('.thumb')].map((each) => each.ariaLabel)") == [
+    assert page.run(
+        "return [...document.querySelectorAll('.thumb')].map((each) => each.ariaLabel)"
+    ) == [
         "trip/a.png",
         "trip/b/2.png",
         "trip/b/10.png",
@@ -264,7 +295,9 @@ def test_a_dropped_folder_gives_its_photos(page: Page, tmp_path: Path) -> None:
     given = [str(tmp_path / "trip"), str(tmp_path / "alone.png")]
     data = {"items": [], "files": given, "dragOperationsMask": 1}
     for kind in ("dragEnter", "dragOver", "drop"):
-        page.browser.execute_cdp_cmd("Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data})
+        page.browser.execute_cdp_cmd(
+            "Input.dispatchDragEvent", {"type": kind, "x": 300, "y": 300, "data": data}
+        )
     done(page, 4)
     assert page.texts(".card-name") == ["a.png", "2.png", "10.png", "alone.png"]
     assert page.run("return document.querySelector('.thumb').ariaLabel") == "trip/a.png"
@@ -291,7 +324,9 @@ def test_texts_that_are_in_a_file_may_go(grid: Page, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_axe_finds_nothing_in_the_grid(page: Page, axe: str, samples: Path, width: int, dark: bool) -> None:
+def test_axe_finds_nothing_in_the_grid(
+    page: Page, axe: str, samples: Path, width: int, dark: bool
+) -> None:
     page.look(width, 800, dark=dark, touch=width == 360)
     page.give(*(samples / name for name in NAMES[:2]))
     done(page, 2)

@@ -1,4 +1,7 @@
-"""The pictures of docs/web.md: REGIONTALK_SCREENSHOTS=docs/pictures pytest tests/web/browser/test_pictures.py"""
+"""The pictures of docs/web.md.
+
+REGIONTALK_SCREENSHOTS=docs/pictures pytest tests/web/browser/test_pictures.py
+"""
 
 from __future__ import annotations
 

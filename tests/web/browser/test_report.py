@@ -1,4 +1,7 @@
-"""A report in a browser, from a file: its figures become views, nothing is asked of anybody, nothing complains."""
+"""A report in a browser, from a file.
+
+Its figures become views, nothing is asked of anybody, nothing complains.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,10 @@ SENTENCES = {
 
 
 def asked(browser: Chrome) -> set[str]:
-    """The addresses that were asked since the last call; not those that the page's own policy kept from being asked."""
+    """The addresses that were asked since the last call.
+
+    Not those that the page's own policy kept from being asked.
+    """
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]  # type: ignore[no-untyped-call]
     events = [(each["method"], each["params"]) for each in messages]
     kept = {
@@ -35,8 +41,16 @@ def asked(browser: Chrome) -> set[str]:
         for name, said in events
         if name == "Network.loadingFailed" and said.get("blockedReason") == "csp"
     }
-    sent = [said for name, said in events if name == "Network.requestWillBeSent" and said["requestId"] not in kept]
-    return {each["request"]["url"] for each in sent if not each["request"]["url"].startswith(("data:", "blob:"))}
+    sent = [
+        said
+        for name, said in events
+        if name == "Network.requestWillBeSent" and said["requestId"] not in kept
+    ]
+    return {
+        each["request"]["url"]
+        for each in sent
+        if not each["request"]["url"].startswith(("data:", "blob:"))
+    }
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +60,16 @@ def written(browser: Chrome, samples: Path, tmp_path_factory: pytest.TempPathFac
     (folder / "sentences.txt").write_text("\n".join(SENTENCES.values()))
     photos = [str(samples / name) for name in SENTENCES]
     with pytest.raises(SystemExit) as ended:
-        main(["report", *photos, "--sentences", str(folder / "sentences.txt"), "-o", str(folder / "report.html")])
+        main(
+            [
+                "report",
+                *photos,
+                "--sentences",
+                str(folder / "sentences.txt"),
+                "-o",
+                str(folder / "report.html"),
+            ]
+        )
     assert ended.value.code == 0
     return folder / "report.html"
 
@@ -55,15 +78,23 @@ def all_views(report: Page) -> None:
     """All four figures as views: each is scrolled to, and waited for."""
     for place in range(4):
         report.run("document.querySelectorAll('[data-view]')[arguments[0]].scrollIntoView()", place)
-        report.wait(lambda n=place: report.all("[data-view]")[n].find_elements("css selector", ".rt-view"), "a view")
+        report.wait(
+            lambda n=place: report.all("[data-view]")[n].find_elements("css selector", ".rt-view"),
+            "a view",
+        )
 
 
 @pytest.fixture
 def report(browser: Chrome, written: Path, tmp_path: Path) -> Iterator[Page]:
-    """The report, opened from its file. After each test: no word in the console, no request but for the file."""
+    """The report, opened from its file.
+
+    After each test: no word in the console, no request but for the file.
+    """
     from .page import Page
 
-    page = Page(browser, written.as_uri(), Path(os.environ.get("REGIONTALK_SCREENSHOTS") or tmp_path))
+    page = Page(
+        browser, written.as_uri(), Path(os.environ.get("REGIONTALK_SCREENSHOTS") or tmp_path)
+    )
     page.complaints(), page.foreign_requests()  # what earlier tests left
     page.look(1280, 900)
     browser.get(page.url)
@@ -80,10 +111,14 @@ def test_figures_become_views_as_they_come_near(report: Page) -> None:
     for place, sentence in enumerate(SENTENCES.values()):
         group = report.all(".rt-alignment .rt-words")[place]
         words = report.run(
-            "return [...arguments[0].querySelectorAll('.rt-word > span:first-child')].map((e) => e.textContent)", group
+            "return [...arguments[0].querySelectorAll('.rt-word > span:first-child')].map((e) => "
+            "e.textContent)",
+            group,
         )
         assert words == sentence.split()
-    loaded = "return [...document.images].every((image) => image.complete && image.naturalWidth > 0)"
+    loaded = (
+        "return [...document.images].every((image) => image.complete && image.naturalWidth > 0)"
+    )
     report.wait(lambda: report.run(loaded), "all photos are there")
     report.picture("report")
 
@@ -113,7 +148,10 @@ def test_the_slider_makes_one_phrase_of_the_sentence(report: Page) -> None:
 
 
 def test_filters_leave_photos_by_their_words(report: Page) -> None:
-    shown = "return [...document.querySelectorAll('article.photo:not([hidden])')].map((each) => each.id)"
+    shown = (
+        "return [...document.querySelectorAll('article.photo:not([hidden])')].map((each) => "
+        "each.id)"
+    )
     field = report.one(".filters input")
     assert report.run(shown) == ["photo-1", "photo-2"]
     field.send_keys("ＣＯＦＦＥＥ table")
@@ -134,7 +172,9 @@ def test_filters_leave_photos_by_their_words(report: Page) -> None:
 def test_filters_leave_photos_by_their_kind(report: Page, tmp_path: Path) -> None:
     """Unsure captions, and sentences of which something was not found."""
     html = Path(report.url.removeprefix("file://")).read_text()
-    (data,) = re.findall(r'<script type="application/json" id="report-data">(.*?)</script>', html, re.DOTALL)
+    (data,) = re.findall(
+        r'<script type="application/json" id="report-data">(.*?)</script>', html, re.DOTALL
+    )
     views = json.loads(data)
     for view, sure, found in zip(views[1::2], (0.3, 0.9), (True, False), strict=True):
         view["data"]["caption"]["sure"] = sure
@@ -148,13 +188,18 @@ def test_filters_leave_photos_by_their_kind(report: Page, tmp_path: Path) -> Non
     assert report.texts(".filters option") == kinds
     for kind, shown in zip(kinds, (["1", "2"], ["1"], ["2"]), strict=True):
         next(each for each in report.all(".filters option") if each.text == kind).click()
-        script = "return [...document.querySelectorAll('article.photo:not([hidden])')].map((each) => each.id)"
+        script = (
+            "return [...document.querySelectorAll('article.photo:not([hidden])')].map((each) => "
+            "each.id)"
+        )
         assert report.run(script) == [f"photo-{number}" for number in shown]
 
 
 def test_captions_are_copied(report: Page) -> None:
     report.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
-    caption = report.run("return JSON.parse(document.getElementById('report-data').textContent)[3].data.caption.text")
+    caption = report.run(
+        "return JSON.parse(document.getElementById('report-data').textContent)[3].data.caption.text"
+    )
     button = report.one("#photo-2 .copy")
     assert button.get_attribute("aria-label") == "Copy caption of coffee.jpg"
     report.run("arguments[0].focus()", button)
@@ -200,7 +245,9 @@ def test_axe_finds_nothing_in_an_evaluation(
 ) -> None:
     folder = tmp_path / "captioned"
     shutil.copytree(samples, folder, ignore=shutil.ignore_patterns("*.md"))
-    (folder / "captions.csv").write_text("image,caption\n" + "".join(f"{name},{s}\n" for name, s in SENTENCES.items()))
+    (folder / "captions.csv").write_text(
+        "image,caption\n" + "".join(f"{name},{s}\n" for name, s in SENTENCES.items())
+    )
     size = {"width": 512, "height": 512, "boxes_xyxy": [[100, 50, 400, 500]], "labels": ["person"]}
     boxes = tmp_path / "boxed"
     (boxes / "images").mkdir(parents=True)
@@ -208,7 +255,19 @@ def test_axe_finds_nothing_in_an_evaluation(
     (boxes / "boxes.jsonl").write_text(json.dumps({"file_name": "astronaut.jpg", **size}))
     out = tmp_path / "evaluation.html"
     with pytest.raises(SystemExit) as ended:
-        main(["report", "--evaluation", str(folder), "--split", "all", "--boxes", str(boxes), "-o", str(out)])
+        main(
+            [
+                "report",
+                "--evaluation",
+                str(folder),
+                "--split",
+                "all",
+                "--boxes",
+                str(boxes),
+                "-o",
+                str(out),
+            ]
+        )
     assert ended.value.code == 0
     assert asked(report.browser) == {report.url}
     report.url = out.as_uri()

@@ -1,4 +1,7 @@
-"""Sample photos to begin with, sentences to try; and labels on boxes, which never hide each other."""
+"""Sample photos to begin with, sentences to try.
+
+And labels on boxes, which never hide each other.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ if TYPE_CHECKING:
 
 NAMES = ("astronaut.jpg", "camera.jpg", "chelsea.jpg", "coffee.jpg", "rocket.jpg")
 HIDING = """
-const shown = [...document.querySelectorAll("#view .rt-box:not(.rt-quiet):not(.rt-crowded) .rt-tag")];
+const tags = "#view .rt-box:not(.rt-quiet):not(.rt-crowded) .rt-tag";
+const shown = [...document.querySelectorAll(tags)];
 const places = shown.map((each) => [each.textContent, each.getBoundingClientRect()]);
 const frame = document.querySelector("#view .rt-frame").getBoundingClientRect();
 const [pairs, out] = [[], []];
@@ -29,16 +33,25 @@ return [places.length, pairs, out];
 
 
 def test_a_sample_and_its_sentence(page: Page) -> None:
-    names = [str(each.get_attribute("aria-label")).removeprefix("Sample photo ") for each in page.all(".sample")]
+    names = [
+        str(each.get_attribute("aria-label")).removeprefix("Sample photo ")
+        for each in page.all(".sample")
+    ]
     assert names == list(NAMES)
-    loaded = "return [...document.querySelectorAll('.sample img')].every((each) => each.naturalWidth > 0)"
+    loaded = (
+        "return [...document.querySelectorAll('.sample img')].every((each) => each.naturalWidth > "
+        "0)"
+    )
     page.wait(lambda: page.run(loaded), "the samples are seen")
     page.one('.sample[aria-label="Sample photo coffee.jpg"]').click()
     page.one(".rt-caption")
     assert not page.one("#samples").is_displayed()
     example = page.text("#example").removeprefix("Try: ")
     page.one("#example").click()
-    page.wait(lambda: example in str(page.one(".rt-image").get_attribute("alt")), "the sentence is aligned")
+    page.wait(
+        lambda: example in str(page.one(".rt-image").get_attribute("alt")),
+        "the sentence is aligned",
+    )
     assert page.focused.get_attribute("id") == "sentence"
     assert not page.one("#example").is_displayed()
     page.one("#clear").click()
@@ -65,12 +78,19 @@ def test_labels_never_hide_each_other(page: Page, samples: Path, width: int) -> 
     shown = 0
     for name in NAMES:
         page.choose(samples / name)
-        page.wait(lambda: page.run("return document.querySelectorAll('#view .rt-box').length"), "there are boxes")
-        for sentence in ("", "a man in a black coat and a woman with a red cup near a white dog on the green grass"):
+        page.wait(
+            lambda: page.run("return document.querySelectorAll('#view .rt-box').length"),
+            "there are boxes",
+        )
+        for sentence in (
+            "",
+            "a man in a black coat and a woman with a red cup near a white dog on the green grass",
+        ):
             if sentence:
                 page.align(sentence)
                 page.run(
-                    "const s = document.querySelector('.rt-slider'); s.value = 0; s.dispatchEvent(new Event('input'))"
+                    "const s = document.querySelector('.rt-slider'); s.value = 0; "
+                    "s.dispatchEvent(new Event('input'))"
                 )
             count, pairs, out = page.run(HIDING)
             assert (pairs, out) == ([], [])

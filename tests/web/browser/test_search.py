@@ -38,7 +38,9 @@ def files(page: Page) -> list[str]:
     return page.texts("#results .rt-file")
 
 
-def test_results_come_while_typing_with_the_boxes_of_the_phrases(page: Page, samples: Path, model: Model) -> None:
+def test_results_come_while_typing_with_the_boxes_of_the_phrases(
+    page: Page, samples: Path, model: Model
+) -> None:
     sentence = "a man in a red shirt on grass"
     page.search(sentence)
     photos = sorted(samples.glob("*.jpg"))
@@ -46,18 +48,22 @@ def test_results_come_while_typing_with_the_boxes_of_the_phrases(page: Page, sam
     assert files(page)[0] == photos[int(scores.argmax())].name
     assert sorted(files(page)) == [photo.name for photo in photos]
     for photo, card in zip(files(page), page.all("#results > li"), strict=True):
-        alignment = model.align(*model.look(samples / photo), sentence)  # an index has no extra regions
+        # An index has no extra regions
+        alignment = model.align(*model.look(samples / photo), sentence)
         words = [each.text for each in card.find_elements("css selector", ".rt-word")]
         assert " ".join(words) == sentence
         boxes = card.find_elements("css selector", ".rt-box")
-        found = {phrase.region for phrase in alignment.phrases if phrase.found}  # what was not found has no box
+        # What was not found has no box
+        found = {phrase.region for phrase in alignment.phrases if phrase.found}
         assert {int(str(each.get_attribute("data-region"))) for each in boxes} == found
 
 
 def test_one_search_for_many_keys_and_stale_answers_are_dropped(page: Page) -> None:
     page.run(SLOW_FIRST)
     page.one("#query").send_keys("a cat")
-    page.wait(lambda: page.run("return window.release !== undefined"), "the first search is on its way")
+    page.wait(
+        lambda: page.run("return window.release !== undefined"), "the first search is on its way"
+    )
     page.one("#query").send_keys(" sleeps")
     page.wait(lambda: "“a cat sleeps”" in page.text("#found"), "the second answer is shown")
     page.run("window.release()")
@@ -79,9 +85,13 @@ def test_an_emptied_field_empties_the_results(page: Page) -> None:
 
 def test_more_like_this(page: Page) -> None:
     page.search("a cat")
-    buttons = {str(each.get_attribute("aria-label")): each for each in page.all("#results .actions button")}
+    buttons = {
+        str(each.get_attribute("aria-label")): each for each in page.all("#results .actions button")
+    }
     buttons["More like this: chelsea.jpg"].click()
-    page.wait(lambda: page.text("#found").endswith("like chelsea.jpg"), "the photos like it are there")
+    page.wait(
+        lambda: page.text("#found").endswith("like chelsea.jpg"), "the photos like it are there"
+    )
     assert files(page)[0] == "chelsea.jpg"  # nothing is so like a photo as itself
     assert page.focused.get_attribute("id") == "query"
 
@@ -89,7 +99,9 @@ def test_more_like_this(page: Page) -> None:
 def test_photos_like_an_uploaded_one(page: Page, samples: Path) -> None:
     page.choose(samples / "rocket.jpg")
     page.one("#like").click()
-    page.wait(lambda: page.text("#found").endswith("like rocket.jpg"), "the photos like it are there")
+    page.wait(
+        lambda: page.text("#found").endswith("like rocket.jpg"), "the photos like it are there"
+    )
     assert files(page)[0] == "rocket.jpg"
 
 
@@ -139,4 +151,6 @@ def test_texts_of_ones_own_are_shown_and_their_words_marked(page_with_texts: Pag
     page.one("#query").clear()
     page.may_fail.append("/api/search")
     page.one("#query").send_keys("xyzzy")
-    page.wait(lambda: "knows none" in page.text("#found"), "a word that no text has is none that is known")
+    page.wait(
+        lambda: "knows none" in page.text("#found"), "a word that no text has is none that is known"
+    )

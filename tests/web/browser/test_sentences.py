@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 SENTENCE = "a man in a black coat looks through a camera on a tripod in a field"
 REQUESTS = "return performance.getEntriesByType('resource').length"
 PUT_SLIDER = (
-    "const s = document.querySelector('.rt-slider'); s.value = arguments[0]; s.dispatchEvent(new Event('input'))"
+    "const s = document.querySelector('.rt-slider'); s.value = arguments[0]; "
+    "s.dispatchEvent(new Event('input'))"
 )
 
 
@@ -38,7 +39,9 @@ def expected(model: Model, samples: Path) -> Alignment:
 
 def regions(page: Page) -> list[int]:
     """The region of each word on the page."""
-    found: list[str] = page.run("return [...document.querySelectorAll('.rt-word')].map((each) => each.dataset.region)")
+    found: list[str] = page.run(
+        "return [...document.querySelectorAll('.rt-word')].map((each) => each.dataset.region)"
+    )
     return [int(each) for each in found]
 
 
@@ -56,14 +59,17 @@ def test_words_bear_the_colour_of_their_region(aligned: Page, expected: Alignmen
     assert regions(aligned) == expected.word_regions.tolist()
     assert shown_phrases(aligned) == [each.text for each in expected.phrases]
     script = (
-        "return [...document.querySelectorAll('.rt-word:not(.rt-weak)')].map((word) =>"
-        "[getComputedStyle(word).backgroundColor,"
-        " getComputedStyle(document.querySelector(`.rt-box[data-region='${word.dataset.region}']`)).borderTopColor])"
+        "const box = (word) => `.rt-box[data-region='${word.dataset.region}']`; "
+        "return [...document.querySelectorAll('.rt-word:not(.rt-weak)')].map((word) => "
+        "[getComputedStyle(word).backgroundColor, "
+        "getComputedStyle(document.querySelector(box(word))).borderTopColor])"
     )
     colours = aligned.run(script)
     assert len(colours) == int(expected.shown.sum())
     assert all(word == box for word, box in colours)
-    assert len({word for word, _ in colours}) == len(set(expected.word_regions[expected.shown].tolist()))
+    assert len({word for word, _ in colours}) == len(
+        set(expected.word_regions[expected.shown].tolist())
+    )
 
 
 def test_hovering_a_word_lights_its_box(aligned: Page, expected: Alignment) -> None:
@@ -108,7 +114,9 @@ def test_the_slider_decodes_anew_without_the_server(aligned: Page, expected: Ali
         assert regions(aligned) == path.tolist()
         cut = phrases(expected.sentence.words, path, unary, expected.regions.boxes_xyxy)
         assert shown_phrases(aligned) == [each.text for each in cut]
-        assert f"{len(cut)} phrase" in str(aligned.one(".rt-slider").get_attribute("aria-valuetext"))
+        assert f"{len(cut)} phrase" in str(
+            aligned.one(".rt-slider").get_attribute("aria-valuetext")
+        )
         seen.add(len(cut))
     assert len(seen) > 2, "choose a sentence whose phrases change"
     assert aligned.run(REQUESTS) == before
@@ -117,8 +125,11 @@ def test_the_slider_decodes_anew_without_the_server(aligned: Page, expected: Ali
 
 
 def test_a_beta_has_one_place_on_the_slider(aligned: Page, expected: Alignment) -> None:
-    """Whatever the photo and the sentence: so what people learn about a place holds for the next photo."""
-    place = "return [document.querySelector('.rt-slider').value, document.querySelector('.rt-beta').textContent]"
+    """Whatever the photo and the sentence, so that places are learnt once."""
+    place = (
+        "return [document.querySelector('.rt-slider').value, "
+        "document.querySelector('.rt-beta').textContent]"
+    )
     seen = []
     for sentence in ("", "two dogs", "a very tall building far behind a lake under a grey sky"):
         if sentence:
@@ -154,9 +165,14 @@ def test_a_finger_lights_and_lets_go(aligned: Page) -> None:
     aligned.look(360, 740, touch=True)
     box = aligned.all(".rt-box:not(.rt-quiet)")[-1]  # the smallest, above all others
     region = box.get_attribute("data-region")
-    word = next(each for each in aligned.all(".rt-word") if each.get_attribute("data-region") != region)
+    word = next(
+        each for each in aligned.all(".rt-word") if each.get_attribute("data-region") != region
+    )
     aligned.tap(word)
-    aligned.wait(lambda: aligned.lit(".rt-box") == [word.get_attribute("data-region")], "the word's box is lit")
+    aligned.wait(
+        lambda: aligned.lit(".rt-box") == [word.get_attribute("data-region")],
+        "the word's box is lit",
+    )
     aligned.tap(box)
     aligned.wait(lambda: set(aligned.lit(".rt-word")) == {region}, "the box's words are lit")
     aligned.tap(box)

@@ -1,4 +1,4 @@
-"""Captions of any system measured against what people wrote: from files to numbers with a signature."""
+"""Any system's captions against what people wrote: from files to signed numbers."""
 
 from __future__ import annotations
 
@@ -26,14 +26,22 @@ from regiontalk.files import sha256_hex, write_bytes
 from regiontalk.language import tokenise
 
 TOKENISERS: dict[str, tuple[Callable[[str], list[str]], str]] = {
-    "ptb": (ptb_tokenise, "ptb: Penn Treebank tokens, lower case, punctuation removed, as coco-caption"),
+    "ptb": (
+        ptb_tokenise,
+        "ptb: Penn Treebank tokens, lower case, punctuation removed, as coco-caption",
+    ),
     "plain": (tokenise, f"plain: {NORMALISATION}"),
 }
-JAVA_METRICS: dict[str, Callable[[Sequence[Words], Sequence[Sequence[Words]]], tuple[float, np.ndarray]]] = {
+JAVA_METRICS: dict[
+    str, Callable[[Sequence[Words], Sequence[Sequence[Words]]], tuple[float, np.ndarray]]
+] = {
     "meteor": meteor,
     "spice": spice,
 }
-_CIDER = "CIDEr-D, sigma 6, which coco-caption calls CIDEr; cider_plain: without clipping and length penalty"
+_CIDER = (
+    "CIDEr-D, sigma 6, which coco-caption calls CIDEr; cider_plain: "
+    "without clipping and length penalty"
+)
 _SPLIT_APART = frozenset({"s", "t"})
 
 
@@ -64,7 +72,8 @@ class CaptionResult:
     """Numbers of a set of captions.
 
     Attributes:
-        together: scores in percent, with a signature; with a bootstrap also "interval", each number's `[low, high]`.
+        together: scores in percent, with a signature; with a bootstrap also "interval", each
+            number's `[low, high]`.
         each: for each photo `{"image", "caption", and the scores in percent}`.
         notes: what people should know of these numbers.
     """
@@ -79,7 +88,8 @@ def evaluate_caption_files(files: CaptionFiles, reporting: Reporting) -> Caption
 
     Raises:
         DataError: if a file is damaged or they do not fit together.
-        ConfigError: if the tokeniser or a metric is unknown, or a metric needs what is not installed.
+        ConfigError: if the tokeniser or a metric is unknown, or a metric needs what is not
+            installed.
     """
     split_words = _tokeniser(files.tokeniser)
     _require_metrics(files.java_metrics)
@@ -94,7 +104,9 @@ def evaluate_caption_files(files: CaptionFiles, reporting: Reporting) -> Caption
     signature = _signature(files, matched, frequencies)
     result: dict[str, Any] = {**together, **_interval(scores, reporting, signature)}
     photos = len(matched.images) if frequencies is None else frequencies.photos
-    notes = [note for note in (caution(photos), _stripped(files.tokeniser, matched.candidates)) if note]
+    notes = [
+        note for note in (caution(photos), _stripped(files.tokeniser, matched.candidates)) if note
+    ]
     return CaptionResult({**rounded(result), "signature": signature}, _rows(matched, each), notes)
 
 
@@ -121,7 +133,8 @@ def _require_metrics(names: Sequence[str]) -> None:
     for name in names:
         if name not in JAVA_METRICS:
             raise ConfigError(
-                f"--metrics {name}: expected {' or '.join(JAVA_METRICS)}; BLEU, ROUGE-L and CIDEr come by themselves"
+                f"--metrics {name}: expected {' or '.join(JAVA_METRICS)}; "
+                "BLEU, ROUGE-L and CIDEr come by themselves"
             )
         require_java(name)
 
@@ -132,20 +145,28 @@ def _tokenised(
     candidates = [split_words(caption) for caption in matched.candidates]
     references = [[split_words(caption) for caption in captions] for captions in matched.references]
     problems = Problems(source)
-    wordless = [name for name, truths in zip(matched.images, references, strict=True) if not all(truths)]
+    wordless = [
+        name for name, truths in zip(matched.images, references, strict=True) if not all(truths)
+    ]
     problems.add("photos with a caption that holds no word", wordless)
     problems.raise_if_any()
     return candidates, references
 
 
-def _frequencies(files: CaptionFiles, split_words: Callable[[str], list[str]]) -> DocumentFrequencies | None:
+def _frequencies(
+    files: CaptionFiles, split_words: Callable[[str], list[str]]
+) -> DocumentFrequencies | None:
     if files.frequencies is None:
         return None
     captions = read_references(files.frequencies, files.frequencies_split).captions
-    return DocumentFrequencies.of([[split_words(text) for text in texts] for texts in captions.values()])
+    return DocumentFrequencies.of(
+        [[split_words(text) for text in texts] for texts in captions.values()]
+    )
 
 
-def _interval(scores: CaptionScores, reporting: Reporting, signature: dict[str, Any]) -> dict[str, Any]:
+def _interval(
+    scores: CaptionScores, reporting: Reporting, signature: dict[str, Any]
+) -> dict[str, Any]:
     if not reporting.samples:
         return {}
     signature["interval"] = interval_words(reporting) + "; document frequencies stay the same"
@@ -153,7 +174,9 @@ def _interval(scores: CaptionScores, reporting: Reporting, signature: dict[str, 
     return {"interval": {name: list(edges) for name, edges in found.items()}}
 
 
-def _signature(files: CaptionFiles, matched: Matched, frequencies: DocumentFrequencies | None) -> dict[str, Any]:
+def _signature(
+    files: CaptionFiles, matched: Matched, frequencies: DocumentFrequencies | None
+) -> dict[str, Any]:
     """What is needed to get the numbers again."""
     signature: dict[str, Any] = {
         "regiontalk": regiontalk.__version__,
@@ -171,16 +194,24 @@ def _signature(files: CaptionFiles, matched: Matched, frequencies: DocumentFrequ
         "document_frequencies": "of the references",
     }
     if files.frequencies is not None and frequencies is not None:
-        signature["document_frequencies"] = f"of {frequencies.photos} photos of {files.frequencies.name}"
+        signature["document_frequencies"] = (
+            f"of {frequencies.photos} photos of {files.frequencies.name}"
+        )
         signature["document_frequencies_split"] = files.frequencies_split
         signature["document_frequencies_sha256"] = captions_sha256(files.frequencies)
     for name in files.java_metrics:
-        signature[name] = f"{'1.5, ' if name == 'meteor' else ''}Java, by pycocoevalcap {_installed('pycocoevalcap')}"
+        signature[name] = (
+            f"{'1.5, ' if name == 'meteor' else ''}Java, "
+            f"by pycocoevalcap {_installed('pycocoevalcap')}"
+        )
     return signature
 
 
 def captions_sha256(captions: Path) -> str:
-    """The checksum of the file that holds the captions; of the checksums of several, in their order."""
+    """The checksum of the file that holds the captions.
+
+    Of the checksums of several, in their order.
+    """
     checksums = [file_sha256(file) for file in files_of_captions(captions)]
     return checksums[0] if len(checksums) == 1 else sha256_hex("\n".join(checksums).encode())
 
@@ -193,21 +224,26 @@ def _installed(package: str) -> str:
 
 
 def _stripped(tokeniser: str, captions: Sequence[str]) -> str | None:
-    """A note if the captions lost their apostrophes and hyphens before, which the references still have."""
+    """A note if the captions lost apostrophes and hyphens that the references still have."""
     if tokeniser != "ptb" or any(caption.split() != tokenise(caption) for caption in captions):
         return None
     words = {word for caption in captions for word in caption.split()}
     if not words & _SPLIT_APART:
         return None
     return (
-        "the predictions have 's' or 't' as words, as if \"dog's\" and \"t-shirt\" had been split at what is neither "
-        "letter nor digit; the references are not. Compare like with like: --tokenise plain"
+        "the predictions have 's' or 't' as words, as if \"dog's\" and \"t-shirt\" had been split "
+        "at what is neither letter nor digit; the references are not. Compare like with like: "
+        "--tokenise plain"
     )
 
 
 def _rows(matched: Matched, each: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     columns = {name: values.tolist() for name, values in each.items()}
     return [
-        {"image": image, "caption": caption, **{name: round(values[row], 4) for name, values in columns.items()}}
+        {
+            "image": image,
+            "caption": caption,
+            **{name: round(values[row], 4) for name, values in columns.items()},
+        }
         for row, (image, caption) in enumerate(zip(matched.images, matched.candidates, strict=True))
     ]

@@ -1,4 +1,7 @@
-"""METEOR 1.5 (Denkowski and Lavie 2014) and SPICE (Anderson et al. 2016), which run in Java, by pycocoevalcap."""
+"""METEOR 1.5 (Denkowski and Lavie 2014) and SPICE (Anderson et al.
+
+2016), which run in Java, by pycocoevalcap.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ import numpy as np
 from regiontalk.errors import ConfigError
 from regiontalk.evaluation.captions.ngrams import Words
 
-NEEDS = "needs Java (`java` on the path) and the extra metrics-java (pip install 'regiontalk[metrics-java]')"
+NEEDS = (
+    "needs Java (`java` on the path) and the extra metrics-java (pip install "
+    "'regiontalk[metrics-java]')"
+)
 
 
 def require_java(metric: str) -> None:
@@ -29,7 +35,9 @@ def require_java(metric: str) -> None:
         ConfigError: if not; it says what to install.
     """
     if lacking := _lacking():
-        raise ConfigError(f"--metrics {metric}: {' and '.join(lacking)} cannot be found; it {NEEDS}")
+        raise ConfigError(
+            f"--metrics {metric}: {' and '.join(lacking)} cannot be found; it {NEEDS}"
+        )
 
 
 def meteor_is_installed() -> bool:
@@ -39,13 +47,18 @@ def meteor_is_installed() -> bool:
 
 def meteor_note() -> str:
     """What a signature says about METEOR."""
-    return "1.5, Java, by pycocoevalcap" if meteor_is_installed() else f"not measured: METEOR {NEEDS}"
+    return (
+        "1.5, Java, by pycocoevalcap" if meteor_is_installed() else f"not measured: METEOR {NEEDS}"
+    )
 
 
-def meteor(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> tuple[float, np.ndarray]:
-    """METEOR of all captions together and of each, in 0..1: a number and (N,). Only where it is installed.
+def meteor(
+    candidates: Sequence[Words], references: Sequence[Sequence[Words]]
+) -> tuple[float, np.ndarray]:
+    """METEOR of all captions together and of each, in 0..1: a number and (N,).
 
-    Captions without words, which the program would not take, count 0 each and are left out of the number of all.
+    Only where it is installed. Captions without words, which the program would not take, count 0
+    each and are left out of the number of all.
 
     Raises:
         ConfigError: if the program fails.
@@ -56,20 +69,27 @@ def meteor(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -
         return 0.0, each
     truths = {row: [" ".join(words) for words in references[row]] for row in rows}
     try:
-        together, scores = _meteor_program().compute_score(truths, {row: [" ".join(candidates[row])] for row in rows})
-    except (OSError, ValueError) as error:  # the program ended, so that what it should have said is no number
+        together, scores = _meteor_program().compute_score(
+            truths, {row: [" ".join(candidates[row])] for row in rows}
+        )
+    except (OSError, ValueError) as error:
+        # The program ended, so that what it should have said is no number
         _end_meteor()
-        raise ConfigError(f"METEOR could not run ({error}); it needs a working `java` and 2 GB of memory") from error
+        raise ConfigError(
+            f"METEOR could not run ({error}); it needs a working `java` and 2 GB of memory"
+        ) from error
     each[rows] = scores
     return float(together), each
 
 
-def spice(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> tuple[float, np.ndarray]:
+def spice(
+    candidates: Sequence[Words], references: Sequence[Sequence[Words]]
+) -> tuple[float, np.ndarray]:
     """SPICE of all captions together and of each, in 0..1: a number and (N,).
 
     Raises:
-        ConfigError: if it cannot run: its parser's models come from the network the first time, and it needs an old
-            Java; both are told as the program tells them.
+        ConfigError: if it cannot run: its parser's models come from the network the first time, and
+            it needs an old Java; both are told as the program tells them.
     """
     truths = {row: [" ".join(words) for words in each] for row, each in enumerate(references)}
     try:
@@ -80,8 +100,9 @@ def spice(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) ->
             )
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         raise ConfigError(
-            f"--metrics spice: it could not run ({error}). The first time it loads its parser from the network, about "
-            "400 MB, and it needs Java 8; see pycocoevalcap's page. Leave it out of --metrics for the other scores"
+            f"--metrics spice: it could not run ({error}). The first time it loads its parser from "
+            "the network, about 400 MB, and it needs Java 8; see pycocoevalcap's page. Leave it "
+            "out of --metrics for the other scores"
         ) from error
     return float(together), np.array([scores["All"]["f"] for scores in each])
 
@@ -114,7 +135,10 @@ def _meteor_program() -> Any:
 
 
 def _end_meteor() -> None:
-    """End the program and its pipes: pycocoevalcap leaves that to chance, and after an error waits for its own lock."""
+    """End the program and its pipes.
+
+    pycocoevalcap leaves that to chance, and after an error waits for its own lock.
+    """
     if not _meteor_program.cache_info().currsize:
         return
     scorer = _meteor_program()

@@ -1,8 +1,9 @@
 """Caption metrics: BLEU, ROUGE-L and CIDEr, equal to coco-caption's.
 
-Nothing is normalised here: give words as `ptb_tokenise` or `tokenise` makes them, for candidates and references alike.
-Every function takes N candidates, each a sequence of words (may be empty), and for each photo one or more references.
-Axis names: N photos with a candidate each, B bootstrap samples.
+Nothing is normalised here: give words as `ptb_tokenise` or `tokenise` makes them, for candidates
+and references alike. Every function takes N candidates, each a sequence of words (may be empty),
+and for each photo one or more references. Axis names: N photos with a candidate each, B bootstrap
+samples.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from regiontalk.evaluation.results import interval
 
 BLEU_NAMES = tuple(f"bleu{order}" for order in range(1, ORDERS + 1))
 NAMES = (*BLEU_NAMES, "rouge_l", "cider", "cider_d", "cider_plain")
-"""The scores. `cider` is what coco-caption prints as CIDEr, and that is CIDEr-D: `cider_d` is the same number."""
+"""The scores. `cider` is what coco-caption prints as CIDEr, and that is CIDEr-D: `cider_d` is the
+same number."""
 
 _SAMPLES_AT_ONCE = 64
 _BETA = 1.2
@@ -47,11 +49,16 @@ class CaptionScores:
         return len(self.bleu.length)
 
     def corpus(self) -> dict[str, float]:
-        """All scores of the captions together, in percent: BLEU and ROUGE-L 0..100, CIDEr 0..1000."""
-        return {name: float(score[0]) for name, score in self._of_sets(np.ones((1, len(self)))).items()}
+        """All scores of the captions together, in percent: BLEU, ROUGE-L 0..100, CIDEr 0..1000."""
+        return {
+            name: float(score[0]) for name, score in self._of_sets(np.ones((1, len(self)))).items()
+        }
 
     def each(self) -> dict[str, np.ndarray]:
-        """All scores of each caption, (N,) in percent by name. A caption's own BLEU-4 is 0 where no 4-gram fits."""
+        """All scores of each caption, (N,) in percent by name.
+
+        A caption's own BLEU-4 is 0 where no 4-gram fits.
+        """
         return dict(zip(BLEU_NAMES, 100 * self.bleu.scores().T, strict=True)) | self.means
 
     def intervals(self, samples: int, seed: int = 0) -> dict[str, list[float]]:
@@ -88,7 +95,8 @@ def score_captions(
     Args:
         candidates: a caption's words for each photo.
         references: for each photo one or more human captions.
-        document_frequencies: CIDEr's; None for those of the references. With one photo these make CIDEr 0.
+        document_frequencies: CIDEr's; None for those of the references. With one photo these make
+            CIDEr 0.
 
     Raises:
         ValueError: if there is no candidate, the lengths differ, or a photo has no reference.
@@ -110,7 +118,9 @@ def caption_scores(
     references: Sequence[Sequence[Words]],
     document_frequencies: DocumentFrequencies | None = None,
 ) -> dict[str, float]:
-    """All scores of the captions together, in percent, by the names of `NAMES`; see `score_captions`.
+    """All scores of the captions together, in percent, by the names of `NAMES`.
+
+    See `score_captions`.
 
     >>> scores = caption_scores([["a", "dog"], ["a", "cat"]], [[["a", "dog"]], [["the", "cat"]]])
     >>> {name: round(scores[name], 1) for name in ("bleu1", "rouge_l", "cider_d")}
@@ -122,10 +132,11 @@ def caption_scores(
 def rouge_l(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> np.ndarray:
     """ROUGE-L of each caption, (N,), 0..1.
 
-    Precision and recall are the best over the references, each on its own; then F = (1 + b^2) P R / (R + b^2 P) with
-    b = 1.2. A caption or a reference without words matches nothing.
+    Precision and recall are the best over the references, each on its own; then F = (1 + b^2) P R /
+    (R + b^2 P) with b = 1.2. A caption or a reference without words matches nothing.
 
-    >>> rouge_l([["a", "dog", "runs"]], [[["a", "dog", "sleeps"], ["the", "dog", "runs", "fast"]]]).round(4)
+    >>> references = [["a", "dog", "sleeps"], ["the", "dog", "runs", "fast"]]
+    >>> rouge_l([["a", "dog", "runs"]], [references]).round(4)
     array([0.6667])
     """
     pairs = zip(candidates, references, strict=True)
@@ -134,7 +145,10 @@ def rouge_l(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) 
 
 def _check(candidates: Sequence[Words], references: Sequence[Sequence[Words]]) -> None:
     if not candidates or len(candidates) != len(references):
-        raise ValueError(f"{len(candidates)} candidates need as many lists of references, found {len(references)}")
+        raise ValueError(
+            f"{len(candidates)} candidates need as many lists of references, "
+            f"found {len(references)}"
+        )
     if not all(references):
         raise ValueError("every candidate needs at least one reference")
 
@@ -144,15 +158,17 @@ def _f_measure(candidate: Words, truths: Sequence[Words]) -> float:
     if not any(common):
         return 0.0
     precision = max(common) / len(candidate)
-    recall = max(length / len(truth) for length, truth in zip(common, truths, strict=True) if length)
+    recall = max(
+        length / len(truth) for length, truth in zip(common, truths, strict=True) if length
+    )
     return (1 + _BETA**2) * precision * recall / (recall + _BETA**2 * precision)
 
 
 def common_lengths(candidate: Words, truths: Sequence[Words]) -> list[int]:
     """Length of the longest common subsequence with each reference.
 
-    Each bit of a number is a word of the candidate, so that a row of the usual table is a few operations on a number
-    (Hyyrö 2004, "Bit-parallel LCS-length computation revisited").
+    Each bit of a number is a word of the candidate, so that a row of the usual table is a few
+    operations on a number (Hyyrö 2004, "Bit-parallel LCS-length computation revisited").
     """
     places: dict[str, int] = {}
     for at, word in enumerate(candidate):

@@ -1,10 +1,11 @@
-"""BLEU (Papineni et al. 2002), CIDEr-D and CIDEr (Vedantam et al. 2015), from n-grams counted for all captions at once.
+"""BLEU (Papineni et al.
 
-BLEU's counts can be summed over any set of captions. In CIDEr, likeness to the references, words that many photos share
-count less.
+2002), CIDEr-D and CIDEr (Vedantam et al. 2015), from n-grams counted for all captions at once.
+BLEU's counts can be summed over any set of captions. In CIDEr, likeness to the references, words
+that many photos share count less.
 
-Axis names: C captions, N photos with a candidate each, R references all in a row, S sets of photos, E entries (an
-n-gram in a caption), G different n-grams.
+Axis names: C captions, N photos with a candidate each, R references all in a row, S sets of photos,
+E entries (an n-gram in a caption), G different n-grams.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ ORDERS = 4
 
 Words = Sequence[str]
 
-# coco-caption's, so that 0 of 0 n-grams is a number and published scores come out to their last digit.
+# coco-caption's, so that 0 of 0 n-grams is a number and published scores come out to their last
+# digit.
 _TINY = 1e-15
 _SMALL = 1e-9
 
@@ -57,7 +59,7 @@ class NgramCounts:
 
 @dataclass(frozen=True)
 class Ngrams:
-    """Different n-grams: where each one first stands in the words of all captions, one after the other."""
+    """Different n-grams, by where each one first stands in the words of all captions in order."""
 
     order: int
     words: list[str]
@@ -80,7 +82,8 @@ def count_ngrams(captions: Iterable[Words]) -> list[NgramCounts]:
     number: dict[str, int] = {}
     word = np.array([number.setdefault(each, len(number)) for each in words], np.int64)
     caption_of = np.repeat(np.arange(len(lengths)), lengths)
-    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(words))  # words from here to the caption's end
+    # words from here to the caption's end
+    left = np.repeat(np.cumsum(lengths), lengths) - np.arange(len(words))
 
     result = []
     positions, ids = np.arange(len(words)), word
@@ -88,10 +91,13 @@ def count_ngrams(captions: Iterable[Words]) -> list[NgramCounts]:
         if order > 1:
             inside = left[positions] >= order
             positions, ids = positions[inside], ids[inside]
-            ids = ids * len(number) + word[positions + order - 1]  # the shorter n-gram, then one word more
+            # The shorter n-gram, then one word more
+            ids = ids * len(number) + word[positions + order - 1]
         distinct, first, ids = np.unique(ids, return_index=True, return_inverse=True)
         ngrams = Ngrams(order, words, positions[first])
-        keys, count = np.unique(caption_of[positions] * max(1, len(distinct)) + ids, return_counts=True)
+        keys, count = np.unique(
+            caption_of[positions] * max(1, len(distinct)) + ids, return_counts=True
+        )
         caption, ngram = np.divmod(keys, max(1, len(distinct)))
         result.append(NgramCounts(order, caption, ngram, count, ngrams))
     return result
@@ -104,7 +110,9 @@ def count_both(
     flat = [truth for truths in references for truth in truths]
     counts = count_ngrams([*candidates, *flat])
     middle, end = len(candidates), len(candidates) + len(flat)
-    return [each.of(slice(0, middle)) for each in counts], [each.of(slice(middle, end)) for each in counts]
+    return [each.of(slice(0, middle)) for each in counts], [
+        each.of(slice(middle, end)) for each in counts
+    ]
 
 
 def photo_of_reference(references: Sequence[Sequence[Words]]) -> np.ndarray:
@@ -130,14 +138,17 @@ def lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarr
 class BleuCounts:
     """What BLEU needs to know of each caption.
 
-    BLEU-n is the geometric mean of the clipped precisions of 1-grams to n-grams, times the brevity penalty exp(1 - r/c)
-    where the captions' length c falls short of r, the length of the closest references. A corpus has sums of all these.
+    BLEU-n is the geometric mean of the clipped precisions of 1-grams to n-grams, times the brevity
+    penalty exp(1 - r/c) where the captions' length c falls short of r, the length of the closest
+    references. A corpus has sums of all these.
 
     Attributes:
-        correct: (N, 4) n-grams that a reference has too, each at most as often as the reference that has most.
+        correct: (N, 4) n-grams that a reference has too, each at most as often as the reference
+            that has most.
         guessed: (N, 4) n-grams.
         length: (N,) words.
-        reference_length: (N,) words of the closest reference; of two equally close ones the shorter.
+        reference_length: (N,) words of the closest reference; of two equally close ones the
+            shorter.
     """
 
     correct: np.ndarray
@@ -148,7 +159,10 @@ class BleuCounts:
     def summed(self, weights: np.ndarray) -> BleuCounts:
         """The counts of S sets of captions, weights (S, N) saying how often each takes part."""
         return BleuCounts(
-            weights @ self.correct, weights @ self.guessed, weights @ self.length, weights @ self.reference_length
+            weights @ self.correct,
+            weights @ self.guessed,
+            weights @ self.length,
+            weights @ self.reference_length,
         )
 
     def scores(self) -> np.ndarray:
@@ -166,7 +180,10 @@ def bleu_counts(
     candidate_ngrams: Sequence[NgramCounts],
     reference_ngrams: Sequence[NgramCounts],
 ) -> BleuCounts:
-    """Counts for N candidates; their n-grams and those of their references come from `count_both`."""
+    """Counts for N candidates.
+
+    Their n-grams and those of their references come from `count_both`.
+    """
     length = np.array([len(candidate) for candidate in candidates])
     closest = [
         min((abs(len(truth) - own), len(truth)) for truth in truths)[1]
@@ -181,7 +198,9 @@ def bleu_counts(
     return BleuCounts(np.stack(correct, axis=1), guessed, length, np.array(closest))
 
 
-def _matches(mine: NgramCounts, theirs: NgramCounts, photo_of: np.ndarray, photos: int) -> np.ndarray:
+def _matches(
+    mine: NgramCounts, theirs: NgramCounts, photo_of: np.ndarray, photos: int
+) -> np.ndarray:
     """Clipped matches of one order, (N,)."""
     different = len(mine.ngrams)
     keys = photo_of[theirs.caption] * different + theirs.ngram
@@ -226,8 +245,9 @@ class Cider:
     """Both scores of each caption, (N,), 0..10.
 
     Attributes:
-        d: CIDEr-D, which coco-caption prints as "CIDEr": counts are clipped to the reference's, and a Gaussian
-            (sigma 6) of the difference in length punishes captions that repeat themselves.
+        d: CIDEr-D, which coco-caption prints as "CIDEr": counts are clipped to the reference's, and
+            a Gaussian (sigma 6) of the difference in length punishes captions that repeat
+            themselves.
         plain: CIDEr without either, the cosine alone. Words are not stemmed for either.
     """
 
@@ -243,9 +263,9 @@ def cider(
 ) -> Cider:
     """Scores candidates; n-grams come from `count_both`.
 
-    For n = 1..4 a caption is the vector of its n-grams' counts times log(photos / photos with the n-gram); an n-gram
-    that no photo has counts as if one had. The cosines with each reference are averaged over n and references, times
-    10.
+    For n = 1..4 a caption is the vector of its n-grams' counts times log(photos / photos with the
+    n-gram); an n-gram that no photo has counts as if one had. The cosines with each reference are
+    averaged over n and references, times 10.
 
     Args:
         references: for each photo one or more captions.
@@ -254,7 +274,9 @@ def cider(
         frequencies: None takes those of the references.
     """
     photo_of = photo_of_reference(references)
-    delta = _bigrams(candidate_ngrams, len(references))[photo_of] - _bigrams(reference_ngrams, len(photo_of))
+    delta = _bigrams(candidate_ngrams, len(references))[photo_of] - _bigrams(
+        reference_ngrams, len(photo_of)
+    )
     penalty = np.exp(-(delta**2) / (2 * _SIGMA**2))
     clipped, plain = np.zeros(len(photo_of)), np.zeros(len(photo_of))
     for mine, theirs in zip(candidate_ngrams, reference_ngrams, strict=True):
@@ -270,12 +292,19 @@ def caution(photos: int) -> str | None:
     """What to know of CIDEr when its frequencies come from few photos; None if they are many.
 
     >>> print(caution(1))
-    CIDEr is 0: of 1 photo, every word is in all photos' captions; take frequencies from a larger set
+    CIDEr is 0: of 1 photo, every word is in all photos' captions;
+    take frequencies from a larger set
     """
     if photos == 1:
-        return "CIDEr is 0: of 1 photo, every word is in all photos' captions; take frequencies from a larger set"
+        return (
+            "CIDEr is 0: of 1 photo, every word is in all photos' captions; "
+            "take frequencies from a larger set"
+        )
     if photos < _FEW:
-        return f"CIDEr means little: frequencies come from the captions of {photos} photos; take them from a larger set"
+        return (
+            f"CIDEr means little: frequencies come from the captions of {photos} photos; "
+            "take them from a larger set"
+        )
     return None
 
 
@@ -303,22 +332,31 @@ def _weights(
 def _products(
     mine: NgramCounts, theirs: NgramCounts, photo_of: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Products of each reference's vector with its candidate's, over both lengths: clipped and plain, (R,) each."""
+    """Products of each reference's vector with its candidate's, over both lengths.
+
+    Clipped and plain, (R,) each.
+    """
     different = len(mine.ngrams)
     wanted = photo_of[theirs.caption] * different + theirs.ngram
     shared = lookup(mine.caption * different + mine.ngram, mine.count, wanted)
     squared = weight[theirs.ngram] ** 2
     references = len(photo_of)
-    clipped = np.bincount(theirs.caption, np.minimum(shared, theirs.count) * theirs.count * squared, references)
+    clipped = np.bincount(
+        theirs.caption, np.minimum(shared, theirs.count) * theirs.count * squared, references
+    )
     plain = np.bincount(theirs.caption, shared * theirs.count * squared, references)
-    lengths = _length(mine, weight, int(photo_of[-1]) + 1)[photo_of] * _length(theirs, weight, references)
+    lengths = _length(mine, weight, int(photo_of[-1]) + 1)[photo_of] * _length(
+        theirs, weight, references
+    )
     lengths[lengths == 0] = 1  # then the product is 0 as well
     return clipped / lengths, plain / lengths
 
 
 def _length(counts: NgramCounts, weight: np.ndarray, captions: int) -> np.ndarray:
     """Length of each caption's vector, (captions,)."""
-    return np.sqrt(np.bincount(counts.caption, (counts.count * weight[counts.ngram]) ** 2, captions))
+    return np.sqrt(
+        np.bincount(counts.caption, (counts.count * weight[counts.ngram]) ** 2, captions)
+    )
 
 
 def _bigrams(counts: Sequence[NgramCounts], captions: int) -> np.ndarray:

@@ -1,9 +1,10 @@
-"""Penn Treebank tokens as coco-caption makes them, so that scores can be compared with published ones.
+"""Penn Treebank tokens as coco-caption makes them, to compare scores with published ones.
 
-coco-caption runs Stanford's PTBTokenizer 3.4.1 (Java) with `-preserveLines -lowerCase` and removes a list of
-punctuation from what comes out. Here are the rules of that tokeniser, found from its documentation and its output: at
-each place the rule that matches the longest text wins, what follows a token counting as matched where a rule looks at
-it; of two equally long matches the earlier rule in `_RULES` wins. docs/caption_metrics.md says how far both agree.
+coco-caption runs Stanford's PTBTokenizer 3.4.1 (Java) with `-preserveLines -lowerCase` and removes
+a list of punctuation from what comes out. Here are the rules of that tokeniser, found from its
+documentation and its output: at each place the rule that matches the longest text wins, what
+follows a token counting as matched where a rule looks at it; of two equally long matches the
+earlier rule in `_RULES` wins. docs/caption_metrics.md says how far both agree.
 """
 
 from __future__ import annotations
@@ -14,9 +15,28 @@ from bisect import bisect_right
 from functools import lru_cache
 
 PUNCTUATION = frozenset(
-    ["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--", "...", ";"]
+    [
+        "''",
+        "'",
+        "``",
+        "`",
+        "-LRB-",
+        "-RRB-",
+        "-LCB-",
+        "-RCB-",
+        ".",
+        "?",
+        "!",
+        ",",
+        ":",
+        "-",
+        "--",
+        "...",
+        ";",
+    ]
 )
-"""What coco-caption removes. Its tokens are in lower case by then, so that brackets ("-lrb-") stay."""
+"""What coco-caption removes. Its tokens are in lower case by then, so that brackets ("-lrb-")
+stay."""
 
 _CACHED_CHUNKS = 1 << 17
 
@@ -45,8 +65,12 @@ def forget() -> None:
 
 @lru_cache(_CACHED_CHUNKS)
 def _chunk(text: str) -> tuple[str, ...]:
-    """The words of a piece without spaces. Captions repeat themselves: nearly all come from the cache."""
-    simple = _SIMPLE.fullmatch(text)  # most of the others: letters that no rule but that of words is about
+    """The words of a piece without spaces.
+
+    Captions repeat themselves: nearly all come from the cache.
+    """
+    # Most of the others: letters that no rule but that of words is about
+    simple = _SIMPLE.fullmatch(text)
     if simple and (word := simple[1].lower()) not in _SPECIAL:
         return (word,)
     return _lex(text)
@@ -54,7 +78,8 @@ def _chunk(text: str) -> tuple[str, ...]:
 
 def _lex(text: str) -> tuple[str, ...]:
     text = text.replace(_SOFT_HYPHEN, "")
-    shape = (text if text.isascii() else text.translate(_SHAPES)) + "\n"  # some rules look at what follows
+    # Some rules look at what follows
+    shape = (text if text.isascii() else text.translate(_SHAPES)) + "\n"
     words: list[str] = []
     at = 0
     while at < len(text):
@@ -93,7 +118,7 @@ def _spell(token: str, written: str) -> str:
     return _PRINTED.get(lower, lower)
 
 
-# --- Characters -------------------------------------------------------------------------------------------------------
+# --- Characters -----------------------------------------------------------------------------------
 
 _SOFT_HYPHEN = "\u00ad"
 _QUOTES = {"\x91": "`", "\x92": "'", "\x93": "``", "\x94": "''"} | dict(
@@ -109,13 +134,14 @@ _AS_THEY_ARE = frozenset("".join(_QUOTES) + _OTHER_QUOTES + _DASHES + _ODD_HYPHE
 _PRINTED = _FRACTIONS | _MONEY | _BRACKETS | {"&lt;": "<", "&gt;": ">"}
 _AMPERSAND = re.compile("&amp;", re.IGNORECASE)
 
-# Ranges of other characters that are tokens of their own, in hexadecimal. All the rest is dropped, as are all beyond
-# U+FFFF: pictographs, for instance.
+# Ranges of other characters that are tokens of their own, in hexadecimal. All the rest is dropped,
+# as are all beyond U+FFFF: pictographs, for instance.
 _SYMBOLS = """
-A1 A5-A9 AC AE-B4 B6-B9 BF D7 F7 37E 387 589 5BE 5C0 5C3 5C6 5F3-5F4 600-603 606-60C 61B 61E-61F 66A 66D 6D4 700-70D
-7F6-7F8 964-965 E3F E4F 1FBD 2016-2017 201A 201E-2023 2030-2038 203B 203E-2042 2044 2070 2074-207E 2080-208E 20A4
-2100-2101 2103-2106 2108-2109 2114 2116-2118 211E-2123 2125 2127 2129 212E 213A-213B 2140-2144 214A-214D 214F
-2155-215E 2190-2BFF 3001-3002 3012 30FB FF01-FF0F FF1A-FF20 FF3B-FF40 FF5B-FF65 FFE0-FFE1 FFE5-FFE6
+A1 A5-A9 AC AE-B4 B6-B9 BF D7 F7 37E 387 589 5BE 5C0 5C3 5C6 5F3-5F4 600-603 606-60C 61B 61E-61F 66A
+66D 6D4 700-70D 7F6-7F8 964-965 E3F E4F 1FBD 2016-2017 201A 201E-2023 2030-2038 203B 203E-2042 2044
+2070 2074-207E 2080-208E 20A4 2100-2101 2103-2106 2108-2109 2114 2116-2118 211E-2123 2125 2127 2129
+212E 213A-213B 2140-2144 214A-214D 214F 2155-215E 2190-2BFF 3001-3002 3012 30FB FF01-FF0F FF1A-FF20
+FF3B-FF40 FF5B-FF65 FFE0-FFE1 FFE5-FFE6
 """
 _SYMBOL_RANGES = [tuple(int(end, 16) for end in each.split("-")) for each in _SYMBOLS.split()]
 _SYMBOL_STARTS = [span[0] for span in _SYMBOL_RANGES]
@@ -124,7 +150,7 @@ _LETTER, _DIGIT, _SYMBOL, _NOTHING = "é", "0", "§", "\xa0"
 
 
 class _Shapes(dict[int, str]):
-    """Each character beyond ASCII as one that stands for its kind in the rules, found when it is first met."""
+    """Each character beyond ASCII as one that stands for its kind, found when it is first met."""
 
     def __missing__(self, code: int) -> str:
         self[code] = shape = chr(code) if code < 0x80 else _shape(chr(code))
@@ -153,19 +179,20 @@ def _is_symbol(code: int) -> bool:
 
 _SHAPES = _Shapes()
 
-# --- Words that have rules of their own -------------------------------------------------------------------------------
+# --- Words that have rules of their own -----------------------------------------------------------
 
 MAY_END = """
-al ala apr ariz assn aug bancorp bhd bldg blvd bros calif co colo conn corp cos ct dak dec esq est etc ext feb fla fri
-ga inc ind intl jan jr jul jun kan kans ky ltd mar md mich minn mo mon mont neb nev nov oct okla penn plc ppte pptes
-ppty pptys pte ptes pty ptys rd rt sep sept seq sq sr sys tel tenn thu thurs tue tues univ va vt wed wis wisc wyo
+al ala apr ariz assn aug bancorp bhd bldg blvd bros calif co colo conn corp cos ct dak dec esq est
+etc ext feb fla fri ga inc ind intl jan jr jul jun kan kans ky ltd mar md mich minn mo mon mont neb
+nev nov oct okla penn plc ppte pptes ppty pptys pte ptes pty ptys rd rt sep sept seq sq sr sys tel
+tenn thu thurs tue tues univ va vt wed wis wisc wyo
 """
 """Abbreviations that keep their full stop, and often end a sentence."""
 
 WITHIN = """
-adj adm adv alex asst atty attys ave brig capt cf cie cmdr col cpl dept det dr drs elec ens ft gen gov govs hon insp
-invt jos lieut lt maj messrs mfg mlle mme mr mrs ms msgr mt mtg natl pfc ph pres prof profs pvt rep reps rev sen sens
-sfc sgt spc st ste supt supts vs wm
+adj adm adv alex asst atty attys ave brig capt cf cie cmdr col cpl dept det dr drs elec ens ft gen
+gov govs hon insp invt jos lieut lt maj messrs mfg mlle mme mr mrs ms msgr mt mtg natl pfc ph pres
+prof profs pvt rep reps rev sen sens sfc sgt spc st ste supt supts vs wm
 """
 """Abbreviations that keep their full stop, and stand before something: titles, for instance."""
 
@@ -178,19 +205,20 @@ BEFORE_NUMBERS = "art ca fig figs no nos op pp prop"
 """Keep their full stop before a number."""
 
 _STARTERS = """
-a about according after an as at but earlier he her here however if in it last many more mr. now once one other our she
-since so some such that the their then there these they this we what when while yet you
+a about according after an as at but earlier he her here however if in it last many more mr. now
+once one other our she since so some such that the their then there these they this we what when
+while yet you
 """
 STARTERS = " ".join([*_STARTERS.title().split(), *_STARTERS.upper().split()])
 """A letter with a full stop before one of these ends a sentence: it is no initial."""
 
 EXTENSIONS = """
-bat bmp c class cgi cpp dll doc docx exe gif gz h htm html jar java jpeg jpg mov mp3 pdf php pl png ppt ps py sql tar
-txt wav x xml zip
+bat bmp c class cgi cpp dll doc docx exe gif gz h htm html jar java jpeg jpg mov mp3 pdf php pl png
+ppt ps py sql tar txt wav x xml zip
 """
 """Of files: `1.jpg` is one word."""
 
-# --- Rules ------------------------------------------------------------------------------------------------------------
+# --- Rules ----------------------------------------------------------------------------------------
 
 _L = "(?:[A-Za-zé]|&[aeiouAEIOU](?:acute|grave|uml);)"
 _LD = _L.replace("zé", "zé0-9")
@@ -227,7 +255,11 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("((?i:can))(?i:not)", ""),
     ("((?i:gon|got|lem|gim|wan))(?i:na|ta|me)(?<=(?i:gonna|gotta|lemme|gimme|wanna))", ""),
     ("('[tT])(?i:is|was)", ""),
-    (f"((?i:[ld]{_AP}|j{_AP}|ol{_AP}|dunkin{_AP}|somethin{_AP}|{_AP}em|c{_AP}mon|{_AP}cause|{_AP}till?|e{_AP}er))", ""),
+    (
+        f"((?i:[ld]{_AP}|j{_AP}|ol{_AP}|dunkin{_AP}|somethin{_AP}"
+        f"|{_AP}em|c{_AP}mon|{_AP}cause|{_AP}till?|e{_AP}er))",
+        "",
+    ),
     (f"('[nN](?:{_AP}|{_AFTER_SPACE})|(?:’|&apos;)[nN]{_AP}?)", ""),
     (f"({_AP}[2-9]0[sS])", ""),
     (f"({_AP}[0-9][0-9]){_AFTER_SPACE}", ""),
@@ -274,7 +306,10 @@ _RULES: tuple[tuple[str, str], ...] = (
     ("(&(?:quot|nbsp|apos|MD|mdash|ndash);)", "dropped"),
     (f"([{''.join(_QUOTES)}{_OTHER_QUOTES}]{{1,2}})", "quotes"),
     (r"(-{5,})", ""),
-    (rf"(''|-{{1,4}}|\.{{3,}}|(?:\.[ \xa0]){{2,}}\.|[.,:;'\"`…{_DASHES}{_ODD_HYPHENS}])", "dropped"),
+    (
+        rf"(''|-{{1,4}}|\.{{3,}}|(?:\.[ \xa0]){{2,}}\.|[.,:;'\"`…{_DASHES}{_ODD_HYPHENS}])",
+        "dropped",
+    ),
     ("(.)", ""),
 )
 
@@ -282,12 +317,15 @@ _COMPILED = [(re.compile(rule), written) for rule, written in _RULES]
 
 _SIMPLE = re.compile("([A-Za-z]{2,})[.,!?;:]?")
 _SPECIAL = frozenset(
-    f"{MAY_END} {WITHIN} {CAPITALISED.lower()} {BEFORE_NUMBERS} cannot gonna gotta lemme gimme wanna".split()
+    f"{MAY_END} {WITHIN} {CAPITALISED.lower()} {BEFORE_NUMBERS} cannot gonna gotta lemme gimme "
+    "wanna".split()
 )
 
-# A caption with one of these is not split at its spaces first: <a b>, (555) 123-4567, 555 123 4567, 1 1/2, No. 5.
+# A caption with one of these is not split at its spaces first: <a b>, (555) 123-4567, 555 123 4567,
+# 1 1/2, No. 5.
 _PERHAPS_ACROSS = re.compile(r"[<0-9]|\.\s")  # quick: few captions have any
 _ACROSS_SPACES = re.compile(
-    rf"<[A-Za-z/][^<>]*>|<[!?][^>]*>|[0-9]\)?[ \xa0][0-9]|(?i:(?<![A-Za-z]){_any(BEFORE_NUMBERS)})\.\s[0-9]"
+    rf"<[A-Za-z/][^<>]*>|<[!?][^>]*>|[0-9]\)?[ \xa0][0-9]"
+    rf"|(?i:(?<![A-Za-z]){_any(BEFORE_NUMBERS)})\.\s[0-9]"
     rf"|(?<![A-Za-z0-9])[A-Za-z]\.\s+(?:{_any(STARTERS)})(?!\S)"
 )

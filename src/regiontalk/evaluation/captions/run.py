@@ -1,6 +1,7 @@
 """A model's captions on a dataset: the numbers, with a signature that says how they came about.
 
-Beside it the nearest neighbour, which every captioner has to beat: a photo gets the caption of the photo most like it.
+Beside it the nearest neighbour, which every captioner has to beat: a photo gets the caption of the
+photo most like it.
 
 Axis names: N photos, Q queries, C candidates, D dimensions of the visual features.
 """
@@ -25,8 +26,11 @@ from regiontalk.model import Model
 from regiontalk.structures import WHOLE_PHOTO, Caption, Regions
 
 _TILE = 1024
-"""Queries and candidates compared at a time: their distances take 8 MB, whatever the numbers of both."""
-_METRICS = "coco-caption's: BLEU of the corpus, closest reference length; document frequencies of the references"
+"""Queries and candidates compared at a time: their distances take 8 MB, however many."""
+_METRICS = (
+    "coco-caption's: BLEU of the corpus, closest reference length; "
+    "document frequencies of the references"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +65,8 @@ def evaluate_captions(
         progress: shows how far it is.
 
     Returns:
-        The scores of `caption_scores`, in percent, and `"signature": {...}`; with a bootstrap also `"interval"`: for
-        each score its `[low, high]`.
+        The scores of `caption_scores`, in percent, and `"signature": {...}`; with a bootstrap also
+        `"interval"`: for each score its `[low, high]`.
 
     Raises:
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
@@ -105,7 +109,7 @@ def evaluate_nearest(
     reporting: Reporting | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """The baseline of `evaluate_captions`: each photo gets the first caption of the training photo most like it.
+    """Baseline of `evaluate_captions`: the first caption of the most similar training photo.
 
     Args:
         model: its vision network says what is alike: the L2 distance of the whole photos' features.
@@ -130,8 +134,8 @@ def evaluate_nearest(
     known, asked = (_whole_photos(model, each, progress) for each in (training, dataset))
     captions = [training.photos[each].captions[0] for each in nearest(asked, known)]
     how = {
-        "baseline": f"first caption of the nearest of {len(training)} photos of split {training.split}, L2 distance of "
-        "whole-photo features"
+        "baseline": f"first caption of the nearest of {len(training)} photos of split "
+        f"{training.split}, L2 distance of whole-photo features"
     }
     signature = evaluation_signature(model, dataset, progress) | how
     return _compared(_scores_of(captions, dataset), signature, reporting or Reporting())
@@ -153,8 +157,16 @@ def nearest(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
     >>> nearest(np.array([[0.0, 0.0], [5.0, 5.0]]), np.array([[9.0, 9.0], [1.0, 0.0]])).tolist()
     [1, 0]
     """
-    if queries.ndim != 2 or candidates.ndim != 2 or queries.shape[1] != candidates.shape[1] or not len(candidates):
-        raise ValueError(f"expected (Q, D) and at least one of (C, D), found {queries.shape} and {candidates.shape}")
+    if (
+        queries.ndim != 2
+        or candidates.ndim != 2
+        or queries.shape[1] != candidates.shape[1]
+        or not len(candidates)
+    ):
+        raise ValueError(
+            "expected (Q, D) and at least one of (C, D), "
+            f"found {queries.shape} and {candidates.shape}"
+        )
     best = np.empty(len(queries), np.int64)
     for start in range(0, len(queries), _TILE):
         part = slice(start, start + _TILE)
@@ -175,8 +187,8 @@ def refuse_shared(asked: Iterable[Path], lending: Iterable[Path], way_out: str) 
     shared = {file.resolve() for file in asked} & {file.resolve() for file in lending}
     if shared:
         raise ConfigError(
-            f"{len(shared)} of the photos are among those that captions are borrowed from ({min(shared).name}): they "
-            f"would find themselves. {way_out}"
+            f"{len(shared)} of the photos are among those that captions are borrowed from "
+            f"({min(shared).name}): they would find themselves. {way_out}"
         )
 
 
@@ -186,7 +198,9 @@ def _scores_of(captions: Sequence[str], dataset: Dataset) -> CaptionScores:
     return score_captions([tokenise(caption) for caption in captions], references)
 
 
-def _compared(scores: CaptionScores, signature: dict[str, Any], reporting: Reporting) -> dict[str, Any]:
+def _compared(
+    scores: CaptionScores, signature: dict[str, Any], reporting: Reporting
+) -> dict[str, Any]:
     """The numbers of captions with all that belongs to them."""
     result: dict[str, Any] = dict(scores.corpus())
     how = {"metrics": _METRICS}
@@ -203,11 +217,12 @@ def _whole_photos(model: Model, dataset: Dataset, progress: Progress) -> np.ndar
 
 
 def _nearest_of_all(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """`nearest` for the q queries of a tile, (q, D) float64, a tile of candidates after the other: (q,)."""
+    """`nearest` for a tile's queries, (q, D) float64, a tile of candidates at a time: (q,)."""
     best = np.zeros(len(queries), np.int64)
     least = np.full(len(queries), np.inf)
     for start in range(0, len(candidates), _TILE):
-        distances = _squared(queries, candidates[start : start + _TILE].astype(np.float64))  # (q, c)
+        # distances: (q, c)
+        distances = _squared(queries, candidates[start : start + _TILE].astype(np.float64))
         found = distances.argmin(axis=1)
         here = distances[np.arange(len(queries)), found]
         closer = here < least
@@ -216,6 +231,9 @@ def _nearest_of_all(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
 
 
 def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """|a - b|² of every pair: (q, c). In double precision: near neighbours are small differences of large sums."""
+    """|a - b|² of every pair: (q, c).
+
+    In double precision: near neighbours are small differences of large sums.
+    """
     distances: np.ndarray = (a**2).sum(axis=1)[:, None] - 2 * (a @ b.T) + (b**2).sum(axis=1)
     return distances

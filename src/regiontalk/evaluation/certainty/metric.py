@@ -1,7 +1,8 @@
 """How good probabilities are: accuracy of the likelier answer, and the expected calibration error.
 
-The expected calibration error (Naeini et al. 2015; Guo et al. 2017, *On Calibration of Modern Neural Networks*) is the
-mean distance, over answers put into bins by their probability, between a bin's mean probability and its share of yes.
+The expected calibration error (Naeini et al. 2015; Guo et al. 2017, *On Calibration of Modern
+Neural Networks*) is the mean distance, over answers put into bins by their probability, between a
+bin's mean probability and its share of yes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ BINS = 10
 
 @dataclass(frozen=True)
 class Bin:
-    """Answers of probability `low` to `high`: how many, the mean probability (`told`), the share of yes (`shown`)."""
+    """Answers of probability `low` to `high`.
+
+    How many, the mean probability (`told`), the share of yes (`shown`).
+    """
 
     low: float
     high: float
@@ -50,7 +54,9 @@ class CertaintyScores:
         return asdict(self) | {"bins": [asdict(each) for each in self.bins]}
 
 
-def certainty_scores(probabilities: np.ndarray, found: np.ndarray, shown: np.ndarray) -> CertaintyScores:
+def certainty_scores(
+    probabilities: np.ndarray, found: np.ndarray, shown: np.ndarray
+) -> CertaintyScores:
     """Scores of K answers.
 
     Args:
@@ -60,8 +66,10 @@ def certainty_scores(probabilities: np.ndarray, found: np.ndarray, shown: np.nda
 
     >>> found, shown = np.array([True, True, False]), np.array([True, False, False])
     >>> scores = certainty_scores(np.array([0.9, 0.9, 0.1]), found, shown)
-    >>> round(scores.accuracy, 3), round(scores.calibration_error, 3)  # (2 · |0.9 - 0.5| + 1 · |0.1 - 0|) / 3
-    (0.667, 0.3)
+    >>> round(scores.accuracy, 3)
+    0.667
+    >>> round(scores.calibration_error, 3)  # (2 · |0.9 - 0.5| + 1 · |0.1 - 0|) / 3
+    0.3
     """
     right = found == shown
     places = np.minimum((probabilities * BINS).astype(np.int64), BINS - 1)

@@ -1,8 +1,9 @@
 """Balanced yes/no questions: whether a photo shows something.
 
-For each thing that a photo shows one is drawn that it does not show. What a photo shows is said by its boxes, or by its
-captions: a class that two of them name, or the only one. What none of its captions names is taken as not there, which
-is wrong now and then: people do not say all that they see.
+For each thing that a photo shows one is drawn that it does not show. What a photo shows is said by
+its boxes, or by its captions: a class that two of them name, or the only one. What none of its
+captions names is taken as not there, which is wrong now and then: people do not say all that they
+see.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ class Question:
 
 
 def of_boxes(
-    photos: Sequence[BoxedPhoto], classes: Sequence[str], vocabulary: Container[str], seed: int = SEED
+    photos: Sequence[BoxedPhoto],
+    classes: Sequence[str],
+    vocabulary: Container[str],
+    seed: int = SEED,
 ) -> list[Question]:
     """Questions about classes, by the first of each one's names of which captions taught all words.
 
@@ -52,7 +56,9 @@ def of_boxes(
         vocabulary: the words that captions taught.
         seed: of the draw, every class being as likely.
     """
-    return _questions([(photo.shown - photo.unclear, photo.shown) for photo in photos], classes, vocabulary, seed)
+    return _questions(
+        [(photo.shown - photo.unclear, photo.shown) for photo in photos], classes, vocabulary, seed
+    )
 
 
 def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str]) -> list[Question]:
@@ -63,26 +69,34 @@ def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str]) ->
         vocabulary: the words that captions taught.
     """
     namer = ClassNamer(each.name for each in CLASSES)
-    mentions = [[namer.mentions(tokenise(caption)) for caption in photo.captions] for photo in photos]
-    return _questions([(_agreed(each), _mentioned(each)) for each in mentions], namer.labels, vocabulary, SEED)
+    mentions = [
+        [namer.mentions(tokenise(caption)) for caption in photo.captions] for photo in photos
+    ]
+    return _questions(
+        [(_agreed(each), _mentioned(each)) for each in mentions], namer.labels, vocabulary, SEED
+    )
 
 
 def caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> list[bool | None]:
-    """Whether captions of photos name what these show and nothing else, by what people's captions name.
+    """Whether captions of photos name what these show and nothing else, by people's captions.
 
     Args:
         photos: N, with people's captions.
         captions: N, one of each.
 
     Returns:
-        For each whether it names one of COCO's classes that a person names too, and for sure none that nobody names;
-        None where people name none.
+        For each whether it names one of COCO's classes that a person names too, and for sure none
+        that nobody names; None where people name none.
     """
     return [right for right, _ in _named_rightly(photos, captions)]
 
 
-def region_caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> list[bool | None]:
-    """The same of captions of regions; None too where one names no class, as people do not tell of all that they see.
+def region_caption_answers(
+    photos: Sequence[CaptionedPhoto], captions: Sequence[str]
+) -> list[bool | None]:
+    """The same of captions of regions.
+
+    None too where one names no class, as people do not tell of all that they see.
 
     Args:
         photos: N, that of each region, with people's captions.
@@ -91,9 +105,13 @@ def region_caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[
     return [right if names else None for right, names in _named_rightly(photos, captions)]
 
 
-def _named_rightly(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> Iterator[tuple[bool | None, bool]]:
-    """For each caption whether it names what people name and nothing else, None where they name nothing; and whether it
-    names any class."""
+def _named_rightly(
+    photos: Sequence[CaptionedPhoto], captions: Sequence[str]
+) -> Iterator[tuple[bool | None, bool]]:
+    """For each caption whether it names what people name and nothing else, and whether any class.
+
+    The first is None where people name nothing.
+    """
     namer = ClassNamer(each.name for each in CLASSES)
     for photo, caption in zip(photos, captions, strict=True):
         shown = frozenset(_mentioned([namer.mentions(tokenise(each)) for each in photo.captions]))
@@ -118,7 +136,10 @@ def _agreed(captions: Captions) -> set[str]:
 
 
 def _questions(
-    photos: Sequence[tuple[Labels, Labels]], classes: Iterable[str], vocabulary: Container[str], seed: int
+    photos: Sequence[tuple[Labels, Labels]],
+    classes: Iterable[str],
+    vocabulary: Container[str],
+    seed: int,
 ) -> list[Question]:
     """For each class that a photo shows a question, and one about another class that is drawn.
 
@@ -126,7 +147,11 @@ def _questions(
         photos: for each the classes that it shows, and those that it may show.
     """
     rng = np.random.default_rng(seed)
-    names = {label: found[0] for label in sorted(classes) if (found := known(synonyms(label), vocabulary))}
+    names = {
+        label: found[0]
+        for label in sorted(classes)
+        if (found := known(synonyms(label), vocabulary))
+    }
     questions = []
     for row, (shown, perhaps) in enumerate(photos):
         absent = [label for label in names if label not in shown | perhaps]

@@ -50,10 +50,10 @@ def evaluate_certainty(
 
     Args:
         model: asked by `Model.align`.
-        dataset: photos with the names of classes on their boxes, which are asked for; or with captions, and COCO's
-            classes that these name are.
-        sentence: what is asked, {} standing for the name. With a second {} each question has one of the other answer
-            beside it: first the thing that is there, then the one that is not.
+        dataset: photos with the names of classes on their boxes, which are asked for; or with
+            captions, and COCO's classes that these name are.
+        sentence: what is asked, {} standing for the name. With a second {} each question has one of
+            the other answer beside it: first the thing that is there, then the one that is not.
         selection: how the photos were chosen, for the signature.
         progress: shows how far it is.
 
@@ -63,28 +63,48 @@ def evaluate_certainty(
         PhotoError: if a photo is broken.
     """
     if not model.pack.settings.certainty.slope:
-        raise ConfigError(f"{model.pack.folder}: this pack tells no probabilities; export it anew with calibrate")
+        raise ConfigError(
+            f"{model.pack.folder}: this pack tells no probabilities; export it anew with calibrate"
+        )
     parts = _parts(sentence)
     questions = _questions(model, dataset)
     if not questions:
-        raise DataError(f"{dataset.name}: nothing can be asked; the pack knows no word for what its photos show")
+        raise DataError(
+            f"{dataset.name}: nothing can be asked; the pack knows no word for what its photos show"
+        )
     looked = _looked(model, dataset, progress)
     pairs = list(zip(questions[::2], questions[1::2], strict=True))
-    answers = [answer for pair in pairs for answer in _answers(model, looked[pair[0].photo], pair, parts)]
+    answers = [
+        answer for pair in pairs for answer in _answers(model, looked[pair[0].photo], pair, parts)
+    ]
     sure, found = (np.array(column) for column in zip(*answers, strict=True))
     shown = np.array([question.shown for question in questions])
     if isinstance(dataset, BoxedDataset):
         signature = box_signature(model, dataset, selection or {}, progress)
     else:
         signature = evaluation_signature(model, dataset, progress)
-    signature |= {"sentence": sentence, "asked": "as often for what is not there, drawn", "seed": SEED}
-    return CertaintyResult(certainty_scores(sure.astype(np.float64), found.astype(bool), shown), signature)
+    signature |= {
+        "sentence": sentence,
+        "asked": "as often for what is not there, drawn",
+        "seed": SEED,
+    }
+    return CertaintyResult(
+        certainty_scores(sure.astype(np.float64), found.astype(bool), shown), signature
+    )
 
 
 def _looked(model: Model, dataset: BoxedDataset | Dataset, progress: Progress) -> list[Regions]:
     if isinstance(dataset, BoxedDataset):
-        return [each for _, batch in boxed_regions(model, dataset.photos, progress, extra=True) for each in batch]
-    return [each for batch in photo_regions(model, dataset.files, progress, extra=True) for each in batch]
+        return [
+            each
+            for _, batch in boxed_regions(model, dataset.photos, progress, extra=True)
+            for each in batch
+        ]
+    return [
+        each
+        for batch in photo_regions(model, dataset.files, progress, extra=True)
+        for each in batch
+    ]
 
 
 def _questions(model: Model, dataset: BoxedDataset | Dataset) -> list[Question]:
@@ -98,7 +118,7 @@ def _questions(model: Model, dataset: BoxedDataset | Dataset) -> list[Question]:
 def _answers(
     model: Model, regions: Regions, pair: Sequence[Question], parts: Sequence[str]
 ) -> list[tuple[float, bool]]:
-    """For a thing that is there and one that is not: its probability, and whether the pack finds it."""
+    """For a thing that is there and one that is not: its probability, and whether it is found."""
     asked = [[question] for question in pair] if len(parts) == 2 else [list(pair)]
     return [answer for questions in asked for answer in _asked(model, regions, questions, parts)]
 
@@ -123,9 +143,15 @@ def probability_and_found(alignment: Alignment, start: int, end: int) -> tuple[f
         start, end: their places, end exclusive.
     """
     sure = alignment.word_sure[start:end]
-    overlapping = [phrase for phrase in alignment.phrases if phrase.start < end and phrase.end > start]
-    found = all(phrase.found for phrase in overlapping) and all(each is None or each >= ABSENT for each in sure)
-    return phrase_probability([None if each is None else log_odds_of(each) for each in sure]) or 0.0, found
+    overlapping = [
+        phrase for phrase in alignment.phrases if phrase.start < end and phrase.end > start
+    ]
+    found = all(phrase.found for phrase in overlapping) and all(
+        each is None or each >= ABSENT for each in sure
+    )
+    return phrase_probability(
+        [None if each is None else log_odds_of(each) for each in sure]
+    ) or 0.0, found
 
 
 def _parts(sentence: str) -> list[str]:
@@ -136,5 +162,7 @@ def _parts(sentence: str) -> list[str]:
     """
     parts = sentence.split(_PLACE)
     if not 2 <= len(parts) <= _MOST_PLACES + 1 or any("{" in part or "}" in part for part in parts):
-        raise ConfigError(f"--sentence {sentence!r}: expected one {_PLACE} where the name goes, or two of them")
+        raise ConfigError(
+            f"--sentence {sentence!r}: expected one {_PLACE} where the name goes, or two of them"
+        )
     return parts

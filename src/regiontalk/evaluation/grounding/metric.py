@@ -1,11 +1,11 @@
 """Grounding metrics: pointing accuracy and recall at an IoU of 0.5, beside baselines.
 
-A query asks one photo for one thing. The regions are ranked by their score (v_i · s_t of a word, the sum over the words
-of a phrase), and a region is right
+A query asks one photo for one thing. The regions are ranked by their score (v_i · s_t of a word,
+the sum over the words of a phrase), and a region is right
 
-- for *pointing* if its centre lies inside one of the true boxes, edges included. This is the pointing game (Zhang et
-  al. 2016, "Top-down Neural Attention by Excitation Backprop") with the best region's centre as the point, and without
-  that paper's 15 pixels of tolerance;
+- for *pointing* if its centre lies inside one of the true boxes, edges included. This is the
+  pointing game (Zhang et al. 2016, "Top-down Neural Attention by Excitation Backprop") with the
+  best region's centre as the point, and without that paper's 15 pixels of tolerance;
 - for *recall* if its IoU with one of the true boxes is at least 0.5.
 
 Ties are broken pessimistically.
@@ -63,9 +63,17 @@ class Query:
 
     def __post_init__(self) -> None:
         count = len(self.regions)
-        shapes = self.truth.shape[1:], self.regions.shape[1:], self.scores.shape, self.objectness.shape
+        shapes = (
+            self.truth.shape[1:],
+            self.regions.shape[1:],
+            self.scores.shape,
+            self.objectness.shape,
+        )
         if shapes != ((4,), (4,), (count,), (count,)) or not len(self.truth) or not count:
-            raise ValueError(f"expected (B, 4), (M, 4), (M,) and (M,), found axes {shapes} and B = {len(self.truth)}")
+            raise ValueError(
+                "expected (B, 4), (M, 4), (M,) and (M,), "
+                f"found axes {shapes} and B = {len(self.truth)}"
+            )
         if not np.isfinite(self.scores).all():
             raise ValueError("a score is not finite")
 
@@ -73,24 +81,27 @@ class Query:
 def grounding(queries: Sequence[Query]) -> dict[str, Any]:
     """Pointing accuracy and recalls of the model and of baselines.
 
-    The baselines: the whole photo; the box of half its width and height in its centre; the largest region but the whole
-    photo; the one that the network is surest of; and a random region, not drawn but as its exact expected value. The
-    whole photo and the centre box point at the same point. `best_region` is no baseline but the ceiling: right if any
-    region is.
+    The baselines: the whole photo; the box of half its width and height in its centre; the largest
+    region but the whole photo; the one that the network is surest of; and a random region, not
+    drawn but as its exact expected value. The whole photo and the centre box point at the same
+    point. `best_region` is no baseline but the ceiling: right if any region is.
 
     Args:
         queries: at least one.
 
     Returns:
-        `{"micro": table, "macro": table, "by_class": {label: table}}`. A table is `{method: {"pointing", "recall1",
-        "recall5", "recall10"}}` in percent, for each of `METHODS`; single boxes have the same recall at every k. Micro
-        averages over queries, macro over labels.
+        `{"micro": table, "macro": table, "by_class": {label: table}}`. A table is `{method:
+        {"pointing", "recall1", "recall5", "recall10"}}` in percent, for each of `METHODS`; single
+        boxes have the same recall at every k. Micro averages over queries, macro over labels.
 
     Raises:
         ValueError: if there is no query.
     """
     rows, weights, labels = _stacked(queries)
-    by_class = {label: _mean(rows[labels == label], weights[labels == label]) for label in sorted(set(labels.tolist()))}
+    by_class = {
+        label: _mean(rows[labels == label], weights[labels == label])
+        for label in sorted(set(labels.tolist()))
+    }
     return {
         "micro": _table(_mean(rows, weights)),
         "macro": _table(np.mean(list(by_class.values()), axis=0)),
@@ -99,16 +110,17 @@ def grounding(queries: Sequence[Query]) -> dict[str, Any]:
 
 
 def grounding_intervals(queries: Sequence[Query], samples: int, seed: int = 0) -> dict[str, Any]:
-    """How far the numbers of `grounding` would move with other photos, see `regiontalk.evaluation.results`.
+    """How far numbers of `grounding` would move with other photos, see `evaluation.results`.
 
     Args:
         queries: at least one; those of one photo are drawn together.
         samples, seed: of the bootstrap.
 
     Returns:
-        `{"micro": table, "macro": table, "times_best_baseline": {"micro", "macro"}}` as of `grounding` and
-        `times_best_baseline`, with `[low, high]` for each number. In each sample, macro averages over the labels that
-        it holds. The multiple is missing if the baselines have 0 in a sample.
+        `{"micro": table, "macro": table, "times_best_baseline":
+        {"micro", "macro"}}` as of `grounding` and `times_best_baseline`, with `[low, high]` for
+        each number. In each sample, macro averages over the labels that it holds. The multiple is
+        missing if the baselines have 0 in a sample.
 
     Raises:
         ValueError: if there is no query, or `samples` is below 1.
@@ -123,7 +135,9 @@ def grounding_intervals(queries: Sequence[Query], samples: int, seed: int = 0) -
     edges = np.apply_along_axis(interval, 0, np.stack(drawn))  # (low or high, 2, methods, metrics)
     found = {
         way: {
-            method: {metric: (100 * edges[:, which, m, k]).tolist() for k, metric in enumerate(METRICS)}
+            method: {
+                metric: (100 * edges[:, which, m, k]).tolist() for k, metric in enumerate(METRICS)
+            }
             for m, method in enumerate(METHODS)
         }
         for which, way in enumerate(("micro", "macro"))
@@ -143,27 +157,32 @@ def times_best_baseline(table: Mapping[str, Row], metric: str = "pointing") -> f
 
 
 def centres_inside(boxes: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Which boxes (M, 4) have their centre inside one of the true boxes (B, 4), edges included: (M,) bool.
+    """Which boxes (M, 4) have their centre inside a true box (B, 4), edges included: (M,) bool.
 
     >>> centres_inside(np.array([[0, 0, 4, 4], [4, 4, 8, 8]]), np.array([[2, 2, 3, 3]])).tolist()
     [True, False]
     """
     centres = (boxes[:, None, :2] + boxes[:, None, 2:]) / 2  # (M, 1, 2)
-    after, before = np.greater_equal(centres, truth[None, :, :2]), np.less_equal(centres, truth[None, :, 2:])
+    after, before = (
+        np.greater_equal(centres, truth[None, :, :2]),
+        np.less_equal(centres, truth[None, :, 2:]),
+    )
     inside: np.ndarray = np.logical_and(after, before).all(axis=2).any(axis=1)  # of (M, B, 2)
     return inside
 
 
 def overlapping(boxes: np.ndarray, truth: np.ndarray, threshold: float = IOU) -> np.ndarray:
-    """Which boxes (M, 4) have an IoU of at least `threshold` with one of the true boxes (B, 4): (M,) bool."""
+    """Which boxes (M, 4) have an IoU of `threshold` or more with a true box (B, 4): (M,) bool."""
     found: np.ndarray = np.greater_equal(iou(boxes, truth), threshold).any(axis=1)
     return found
 
 
 def rank_of_first_hit(scores: np.ndarray, hits: np.ndarray) -> float:
-    """The rank, from 1, of the best scored region that is right; infinite if none is. Ties count against.
+    """The rank, from 1, of the best scored region that is right; infinite if none is.
 
-    >>> rank_of_first_hit(np.array([3.0, 2.0, 2.0]), np.array([False, True, False]))  # behind both others
+    Ties count against: here the right region is behind both others.
+
+    >>> rank_of_first_hit(np.array([3.0, 2.0, 2.0]), np.array([False, True, False]))
     3.0
     """
     if not hits.any():
@@ -191,7 +210,7 @@ def union(boxes: np.ndarray) -> np.ndarray:
 
 
 def _stacked(queries: Sequence[Query]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(queries, methods, metrics) in 0..1, and the weight and the label of each query, (queries,) both.
+    """(queries, methods, metrics) in 0..1, and each query's weight and label, (queries,) both.
 
     Raises:
         ValueError: if there is no query.
@@ -207,7 +226,8 @@ def _rows(query: Query) -> np.ndarray:
     centre = _centre_box(query.regions[WHOLE_PHOTO])
     boxes = np.concatenate([query.regions, centre])  # the last row is the centre box
     points, overlaps = centres_inside(boxes, query.truth), overlapping(boxes, query.truth)
-    others = slice(1, len(query.regions)) if len(query.regions) > 1 else slice(0, 1)  # the photo if there is no other
+    # The photo if there is no other
+    others = slice(1, len(query.regions)) if len(query.regions) > 1 else slice(0, 1)
     largest, surest = area(query.regions[others]), query.objectness[others]
     return np.array(
         [
@@ -240,7 +260,7 @@ def _mean(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _micro_and_macro(rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """The average over queries and that over the labels that have any weight: (2, methods, metrics).
+    """The average over queries and that over labels that have any weight: (2, methods, metrics).
 
     Args:
         rows: (queries, methods, metrics), sorted by label.
@@ -250,7 +270,9 @@ def _micro_and_macro(rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) 
     sums = np.add.reduceat(rows * weights[:, None, None], starts)  # (labels, methods, metrics)
     totals = np.add.reduceat(weights, starts)[:, None, None]
     present = totals[:, 0, 0] > 0
-    return np.stack([sums.sum(axis=0) / totals.sum(), (sums[present] / totals[present]).mean(axis=0)])
+    return np.stack(
+        [sums.sum(axis=0) / totals.sum(), (sums[present] / totals[present]).mean(axis=0)]
+    )
 
 
 def _table(rows: np.ndarray) -> dict[str, Row]:

@@ -1,6 +1,7 @@
-"""A model's words and phrases measured against boxes: the numbers, with a signature that says how they came about.
+"""A model's words and phrases measured against boxes.
 
-Axis names: T words, M regions, h dimensions of the shared space.
+The numbers come with a signature that says how they came about. Axis names: T words, M regions, h
+dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -64,9 +65,10 @@ def evaluate_classes(
 ) -> dict[str, Any]:
     """Ask each photo for each class that it holds, by the class's name.
 
-    A class is asked for with the first of its listed synonyms that the pack knows (`words`), and once more with each of
-    them, all counting as much as one (`synonyms`). The name stands in a neutral sentence; the region's score is that of
-    `align`, ψ_U of the name, summed over its words if it has several.
+    A class is asked for with the first of its listed synonyms that the pack knows (`words`), and
+    once more with each of them, all counting as much as one (`synonyms`). The name stands in a
+    neutral sentence; the region's score is that of `align`, ψ_U of the name, summed over its words
+    if it has several.
 
     Args:
         model: scores the regions that it finds.
@@ -76,19 +78,24 @@ def evaluate_classes(
         progress: shows how far it is.
         on_query: is called with each query of `words`.
         reporting: the bootstrap.
-        min_photos: photos that a class needs to be asked for: a class of one counts as much in the macro average.
+        min_photos: photos that a class needs to be asked for: a class of one counts as much in the
+            macro average.
 
     Returns:
-        `{"words": numbers, "difficult": numbers, "synonyms": numbers, "classes": {label: {"word", "synonyms",
-        "photos"}}, "unknown_classes": {label: photos}, "rare_classes": {label: photos}, "signature"}`; numbers as of
-        `grounding`, and `times_best_baseline`, the model's pointing accuracy as a multiple of the best baseline's.
-        `difficult` is about those queries of `words` that are so by the pointing game's own definition: the class's
-        boxes together cover less than a quarter of the photo, and the photo holds another class. It is missing if there
-        is none. With a bootstrap also `"interval"`: for each of these `grounding_intervals`.
+        `{"words": numbers, "difficult": numbers, "synonyms": numbers, "classes": {label:
+        {"word", "synonyms", "photos"}}, "unknown_classes": {label: photos}, "rare_classes":
+        {label: photos}, "signature"}`; numbers as of `grounding`, and `times_best_baseline`, the
+        model's pointing accuracy as a multiple of the best baseline's. `difficult` is about those
+        queries of `words` that are so by the pointing game's own definition: the class's boxes
+        together cover less than a quarter of the photo, and the photo holds another class. It is
+        missing if there is none. With a bootstrap also `"interval"`: for each of these
+        `grounding_intervals`.
 
     Raises:
-        DataError: if no box has a class that the pack has a word for, or a photo has not the size of its boxes.
-        ConfigError: if `sentence` has no {} or two, or other text in braces, or no class has `min_photos` photos.
+        DataError: if no box has a class that the pack has a word for, or a photo has not the size
+            of its boxes.
+        ConfigError: if `sentence` has no {} or two, or other text in braces, or no class has
+            `min_photos` photos.
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
     asked = [photo.labels - photo.unclear for photo in dataset.photos]
@@ -111,7 +118,9 @@ def evaluate_classes(
             **box_signature(model, dataset, selection or {}, progress),
             "queries": len(questions["words"]),
             "difficult_queries": len(questions["difficult"]),
-            "pairs_left_out_for_crowds": sum(len(photo.unclear & photo.labels) for photo in dataset.photos),
+            "pairs_left_out_for_crowds": sum(
+                len(photo.unclear & photo.labels) for photo in dataset.photos
+            ),
             "sentence": sentence,
             "min_photos_of_a_class": min_photos,
             **_how(reporting),
@@ -127,10 +136,15 @@ def _ask_class(
     scores_of: Callable[[Words, Regions], np.ndarray],
     on_query: OnQuery,
 ) -> None:
-    """Asks a photo for a class by each of its names; the queries go to the `questions` that they belong to."""
+    """Asks a photo for a class by each of its names.
+
+    The queries go to the `questions` that they belong to.
+    """
     photo, regions, row = looked
     truth, share = photo.boxes_of(label), 1 / max(1, len(names))
-    queries = [_query(label, truth, regions, scores_of(name, regions), share, row) for name in names]
+    queries = [
+        _query(label, truth, regions, scores_of(name, regions), share, row) for name in names
+    ]
     questions["synonyms"] += queries
     for query in queries[:1]:
         first = replace(query, weight=1.0)
@@ -149,10 +163,11 @@ def evaluate_phrases(
 ) -> dict[str, Any]:
     """Ask each photo for each phrase of its sentences that names something with a box.
 
-    The sentence is read as a whole; a phrase's score for a region is the sum of its words' ψ_U, words that the pack
-    does not know included as it reads them. A phrase with several boxes is right on any of them (`phrases`), or on
-    the smallest box around all (`phrases_merged`), which is how the dataset's authors count. `aligned_words` is about
-    single words: whether the centre of a_j, of the whole sentence's alignment, lies inside a box of the word's phrase.
+    The sentence is read as a whole; a phrase's score for a region is the sum of its words' ψ_U,
+    words that the pack does not know included as it reads them. A phrase with several boxes is
+    right on any of them (`phrases`), or on the smallest box around all (`phrases_merged`), which is
+    how the dataset's authors count. `aligned_words` is about single words: whether the centre of
+    a_j, of the whole sentence's alignment, lies inside a box of the word's phrase.
 
     Args:
         model: reads and scores.
@@ -162,18 +177,21 @@ def evaluate_phrases(
         reporting: the bootstrap.
 
     Returns:
-        `{"phrases": numbers, "phrases_merged": numbers, "aligned_words": {"pointing", "words"}, "signature"}`; numbers
-        as in `evaluate_classes`, with types of entities for classes.
+        `{"phrases": numbers, "phrases_merged": numbers, "aligned_words": {"pointing", "words"},
+        "signature"}`; numbers as in `evaluate_classes`, with types of entities for classes.
 
     Raises:
-        DataError: if no phrase has a box, or a photo is not of the size that its boxes were drawn on.
+        DataError: if no phrase has a box, or a photo is not of the size that its boxes were drawn
+            on.
         PhotoError: if a photo is broken.
     """
     photos, asked_of = entities.boxes.photos, entities.sentences
     looked = look_at_photos(model, photos, progress, extra=True)
     answers = [
         answer
-        for row, (photo, regions, sentences) in enumerate(zip(photos, looked, asked_of, strict=True))
+        for row, (photo, regions, sentences) in enumerate(
+            zip(photos, looked, asked_of, strict=True)
+        )
         for answer in _ask_phrases(model, photo, regions, sentences, row)
     ]
     if not answers:
@@ -209,7 +227,10 @@ _HOW = {
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
-    """What came of one phrase: its photo, text and query, its words, how many point inside, whether none is known."""
+    """What came of one phrase.
+
+    Its photo, text and query, its words, how many point inside, whether none is known.
+    """
 
     photo: BoxedPhoto
     text: str
@@ -225,7 +246,9 @@ def _ask_phrases(
     wanted = [sentence for sentence in sentences if sentence.phrases]
     named = {phrase.entity for sentence in wanted for phrase in sentence.phrases}
     truths = {entity: photo.boxes_of(entity) for entity in named}
-    for sentence, read in zip(wanted, model.read(" ".join(sentence.words) for sentence in wanted), strict=True):
+    for sentence, read in zip(
+        wanted, model.read(" ".join(sentence.words) for sentence in wanted), strict=True
+    ):
         word_regions = _word_regions(model, regions, read)
         for phrase in sentence.phrases:
             span = slice(phrase.start, phrase.end)
@@ -239,7 +262,10 @@ def _ask_phrases(
 
 
 def _word_regions(model: Model, regions: Regions, read: Sentence) -> np.ndarray:
-    """a_j of each word, (T,). A sentence of unknown words, which the model refuses to align, points at the photo."""
+    """a_j of each word, (T,).
+
+    A sentence of unknown words, which the model refuses to align, points at the photo.
+    """
     if (read.ids == Vocabulary.UNKNOWN).all():
         return np.zeros(len(read), np.int64)
     return model.align(regions, read).word_regions
@@ -248,8 +274,13 @@ def _word_regions(model: Model, regions: Regions, read: Sentence) -> np.ndarray:
 def look_at_photos(
     model: Model, photos: Sequence[BoxedPhoto], progress: Progress, extra: bool = False
 ) -> Iterator[Regions]:
-    """The regions of each photo, in order, found a few photos at a time; `extra` as of `Model.look`."""
-    return chain.from_iterable(looked for _, looked in boxed_regions(model, photos, progress, extra=extra))
+    """The regions of each photo, in order, found a few photos at a time.
+
+    `extra` as of `Model.look`.
+    """
+    return chain.from_iterable(
+        looked for _, looked in boxed_regions(model, photos, progress, extra=extra)
+    )
 
 
 def class_names(
@@ -262,7 +293,8 @@ def class_names(
         min_photos: photos that a class needs to be asked for.
 
     Returns:
-        How many photos each class has, and for each with enough of them its known names, the first choice first.
+        How many photos each class has, and for each with enough of them its known names, the first
+        choice first.
 
     Raises:
         DataError: if the boxes have no classes, or the pack knows a word for none.
@@ -274,24 +306,39 @@ def class_names(
     common = sorted(label for label, photos in photos_of.items() if photos >= min_photos)
     if photos_of and not common:
         most = max(photos_of.values())
-        raise ConfigError(f"--min-photos {min_photos}: no class of {dataset.name} has so many; give {most} or less")
+        raise ConfigError(
+            f"--min-photos {min_photos}: no class of {dataset.name} has so many; "
+            f"give {most} or less"
+        )
     names = {label: known(synonyms(label), model.pack.vocabulary) for label in common}
     if not any(names.values()):
-        raise DataError(f"{dataset.name}: the pack knows a word for none of its classes {', '.join(names) or '(none)'}")
+        raise DataError(
+            f"{dataset.name}: the pack knows a word for none of its classes "
+            f"{', '.join(names) or '(none)'}"
+        )
     return photos_of, names
 
 
 def _classes(photos_of: Mapping[str, int], names: Mapping[str, Sequence[Words]]) -> dict[str, Any]:
-    """Which classes were asked for and with what, and which not: the pack has no word, or there are too few photos."""
+    """Which classes were asked for and with what, and which not.
+
+    The pack has no word, or there are too few photos.
+    """
     asked = {
-        label: {"word": " ".join(found[0]), "synonyms": list(map(" ".join, found)), "photos": photos_of[label]}
+        label: {
+            "word": " ".join(found[0]),
+            "synonyms": list(map(" ".join, found)),
+            "photos": photos_of[label],
+        }
         for label, found in names.items()
         if found
     }
     return {
         "classes": asked,
         "unknown_classes": {label: photos_of[label] for label in names if label not in asked},
-        "rare_classes": {label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())},
+        "rare_classes": {
+            label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())
+        },
     }
 
 
@@ -304,7 +351,8 @@ def around_name(sentence: str) -> tuple[str, str]:
     before, _, after = sentence.partition(_PLACE)
     if sentence.count(_PLACE) != 1 or "{" in before + after or "}" in before + after:
         raise ConfigError(
-            f"--sentence {sentence!r}: expected one {_PLACE} where the class's name goes, as in {SENTENCE!r}"
+            f"--sentence {sentence!r}: expected one {_PLACE} where the class's name goes, "
+            f"as in {SENTENCE!r}"
         )
     return before, after
 
@@ -314,36 +362,51 @@ def _read_names(model: Model, names: set[Words], sentence: str) -> dict[Words, n
     before, after = around_name(sentence)
     start, order = len(tokenise(before)), sorted(names)
     read = model.read([f"{before} {' '.join(name)} {after}" for name in order])
-    return {name: each.vectors[start : start + len(name)] for name, each in zip(order, read, strict=True)}
+    return {
+        name: each.vectors[start : start + len(name)]
+        for name, each in zip(order, read, strict=True)
+    }
 
 
 def _scores(words: np.ndarray, regions: Regions, objectness: float) -> np.ndarray:
-    """How `align` would score each region for words (T, h) that share one: the sum of their ψ_U.  # (M,)"""
-    scores: np.ndarray = unary_potentials(products(words, regions.vectors), regions.scores, objectness).sum(axis=0)
+    """How `align` scores each region for words (T, h) that share one: Σ ψ_U. # (M,)"""
+    scores: np.ndarray = unary_potentials(
+        products(words, regions.vectors), regions.scores, objectness
+    ).sum(axis=0)
     return scores
 
 
-def _query(label: str, truth: np.ndarray, regions: Regions, scores: np.ndarray, weight: float, row: int) -> Query:
+def _query(
+    label: str, truth: np.ndarray, regions: Regions, scores: np.ndarray, weight: float, row: int
+) -> Query:
     return Query(label, truth, regions.boxes_xyxy, scores, regions.scores, weight, row)
 
 
 def _is_difficult(photo: BoxedPhoto, label: str) -> bool:
-    """The pointing game's "difficult" queries (Zhang et al. 2016): small things in photos that hold another class."""
+    """The pointing game's "difficult" queries (Zhang et al.
+
+    2016): small things in photos that hold another class.
+    """
     covered = float(area(photo.boxes_of(label)).sum())
     return covered < photo.width * photo.height / 4 and len(photo.labels) > 1
 
 
-def _numbers(questions: Mapping[str, Sequence[Query]], reporting: Reporting | None) -> dict[str, Any]:
-    """The numbers of each kind of questions that were asked, and with a bootstrap their intervals."""
+def _numbers(
+    questions: Mapping[str, Sequence[Query]], reporting: Reporting | None
+) -> dict[str, Any]:
+    """The numbers of each kind of questions that were asked, with intervals by a bootstrap."""
     asked = {kind: queries for kind, queries in questions.items() if queries}
     numbers: dict[str, Any] = {}
     for kind, queries in asked.items():
         found = grounding(queries)
         times = {way: times_best_baseline(found[way]) for way in ("micro", "macro")}
-        numbers[kind] = found | {"times_best_baseline": {way: each for way, each in times.items() if each is not None}}
+        numbers[kind] = found | {
+            "times_best_baseline": {way: each for way, each in times.items() if each is not None}
+        }
     if reporting is not None and reporting.samples:
         numbers["interval"] = {
-            kind: grounding_intervals(queries, reporting.samples, reporting.seed) for kind, queries in asked.items()
+            kind: grounding_intervals(queries, reporting.samples, reporting.seed)
+            for kind, queries in asked.items()
         }
     rounded_numbers: dict[str, Any] = rounded(numbers)
     return rounded_numbers
@@ -351,4 +414,8 @@ def _numbers(questions: Mapping[str, Sequence[Query]], reporting: Reporting | No
 
 def _how(reporting: Reporting | None) -> dict[str, str]:
     """What the numbers mean, for the signature."""
-    return _HOW | ({"interval": interval_words(reporting)} if reporting is not None and reporting.samples else {})
+    return _HOW | (
+        {"interval": interval_words(reporting)}
+        if reporting is not None and reporting.samples
+        else {}
+    )

@@ -1,1 +1,4 @@
-"""Things that captions name (CHAIR): those that are not on the photo, the main one, and where they were seen."""
+"""Things that captions name (CHAIR).
+
+Those that are not on the photo, the main one, and where they were seen.
+"""

@@ -1,13 +1,15 @@
-"""Which things captions name: those that are not on the photo (CHAIR), the main one, and how many of all.
+"""Which things captions name: those not on the photo (CHAIR), the main one, and how many of all.
 
-- *CHAIRi*: of the things that captions name, the share that is not on the photo; *CHAIRs*: the share of captions that
-  name at least one such thing (Rohrbach et al. 2018, "Object Hallucination in Image Captioning"). A thing is a class,
-  and a caption names each class once, however often it says its words. Captions with no class word count in CHAIRs.
+- *CHAIRi*: of the things that captions name, the share that is not on the photo; *CHAIRs*: the
+  share of captions that name at least one such thing (Rohrbach et al. 2018, "Object Hallucination
+  in Image Captioning"). A thing is a class, and a caption names each class once, however often it
+  says its words. Captions with no class word count in CHAIRs.
 - *main thing named*: the share of photos whose main thing is named.
 - *recall*: of the classes that photos show, the share that is named.
 
-A word that means a class among other things ("plant") names it where it is there, for the last two; it can neither be
-right nor wrong in CHAIR. All captions count alike in CHAIR; in the last two the captions of one photo share its weight.
+A word that means a class among other things ("plant") names it where it is there, for the last two;
+it can neither be right nor wrong in CHAIR. All captions count alike in CHAIR; in the last two the
+captions of one photo share its weight.
 
 Axis names: N photos.
 """
@@ -140,7 +142,9 @@ def object_scores(photos: Sequence[NamedPhoto]) -> ObjectScores:
     )
 
 
-def object_intervals(photos: Sequence[NamedPhoto], samples: int, seed: int = 0) -> dict[str, list[float]]:
+def object_intervals(
+    photos: Sequence[NamedPhoto], samples: int, seed: int = 0
+) -> dict[str, list[float]]:
     """How far the scores would move with other photos, see `regiontalk.evaluation.results`.
 
     Args:
@@ -154,8 +158,14 @@ def object_intervals(photos: Sequence[NamedPhoto], samples: int, seed: int = 0) 
         ValueError: if there is no photo, or `samples` is below 1.
     """
     counts = _counts(photos)
-    drawn = np.stack([_shares(weights @ counts) for weights in draws(np.arange(len(photos)), samples, seed)])
-    return {name: interval(values) for name, values in zip(NAMES, drawn.T, strict=True) if not np.isnan(values).any()}
+    drawn = np.stack(
+        [_shares(weights @ counts) for weights in draws(np.arange(len(photos)), samples, seed)]
+    )
+    return {
+        name: interval(values)
+        for name, values in zip(NAMES, drawn.T, strict=True)
+        if not np.isnan(values).any()
+    }
 
 
 def class_scores(photos: Sequence[NamedPhoto]) -> dict[str, ClassScores]:
@@ -180,7 +190,8 @@ def class_scores(photos: Sequence[NamedPhoto]) -> dict[str, ClassScores]:
 
 
 _WRONG, _MENTIONS, _WRONG_CAPTIONS, _CAPTIONS, _MAIN_NAMED, _MAIN, _FOUND, _SHOWN = range(8)
-"""Columns of counts: each second one is what the one before it is a share of, in the order of `NAMES`."""
+"""Columns of counts: each second one is what the one before it is a share of, in the order of
+`NAMES`."""
 
 
 def _counts(photos: Sequence[NamedPhoto]) -> np.ndarray:
@@ -190,7 +201,10 @@ def _counts(photos: Sequence[NamedPhoto]) -> np.ndarray:
     counts = np.zeros((len(photos), 8))
     for row, photo in zip(counts, photos, strict=True):
         wrong = [len(caption.sure - photo.shown) for caption in photo.captions]
-        row[_WRONG], row[_MENTIONS] = sum(wrong), sum(len(caption.sure) for caption in photo.captions)
+        row[_WRONG], row[_MENTIONS] = (
+            sum(wrong),
+            sum(len(caption.sure) for caption in photo.captions),
+        )
         row[_WRONG_CAPTIONS], row[_CAPTIONS] = np.count_nonzero(wrong), len(photo.captions)
         if photo.main is not None:
             row[_MAIN_NAMED], row[_MAIN] = _share_naming(photo, photo.main), 1
@@ -201,7 +215,9 @@ def _counts(photos: Sequence[NamedPhoto]) -> np.ndarray:
 
 def _share_naming(photo: NamedPhoto, label: str) -> float:
     """The share of a photo's captions that name a class on it."""
-    return sum(label in each.sure or label in each.unsure for each in photo.captions) / len(photo.captions)
+    return sum(label in each.sure or label in each.unsure for each in photo.captions) / len(
+        photo.captions
+    )
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:

@@ -1,9 +1,10 @@
-"""Captions of photos with boxes: from a file of any known format, perhaps several a photo, or from a model.
+"""Captions of photos with boxes, from a file of any known format or from a model.
 
-A model's caption says where it looked as it named things: a word is traced to a region (`Caption.word_regions`). Of the
-class words for what is there, those are right whose region's centre lies inside a box of their class, as in the
-pointing game of `regiontalk.evaluation.grounding.metric`, whose baselines stand beside. A word for which the captioner
-looked at nothing is wrong.
+There may be several a photo. A model's caption says where it looked as it named things: a word is
+traced to a region (`Caption.word_regions`). Of the class words for what is there, those are right
+whose region's centre lies inside a box of their class, as in the pointing game of
+`regiontalk.evaluation.grounding.metric`, whose baselines stand beside. A word for which the
+captioner looked at nothing is wrong.
 
 Axis names: B true boxes, M regions, T words.
 """
@@ -70,7 +71,8 @@ class PhotoCaptions:
         captions: of each photo one or more, by `BoxedPhoto.name`; photos may be missing.
         signature: how they came about.
         source: the file or folder, for messages.
-        traced: of each photo its caption's words with their regions, if a model wrote it that looks at regions.
+        traced: of each photo its caption's words with their regions, if a model wrote it that looks
+            at regions.
     """
 
     captions: Mapping[str, Sequence[str]] = field(repr=False)
@@ -82,11 +84,15 @@ class PhotoCaptions:
 def read_photo_captions(
     path: Path, dataset: BoxedDataset, source: Path, listed: Sequence[str] | None = None
 ) -> PhotoCaptions:
-    """Captions from a file or a folder. Those of photos that are not in the dataset are passed over, counted.
+    """Captions from a file or a folder.
+
+    Those of photos that are not in the dataset are passed over, counted.
 
     Args:
-        path: a file in any known format, a folder of captioned photos, or plain text, a caption a line.
-        dataset: the photos; they are found by name, by number, by their path below `source`, or by bare file name.
+        path: a file in any known format, a folder of captioned photos, or plain text, a caption a
+            line.
+        dataset: the photos; they are found by name, by number, by their path below `source`, or by
+            bare file name.
         source: the file or folder that `dataset` was read from.
         listed: the photos that the lines of plain text are about.
 
@@ -111,7 +117,9 @@ def read_photo_captions(
             of_others += 1
     problems = Problems(path)
     problems.add(f"names that fit several photos of {source}", photos.ambiguous)
-    several = [f"{name}: {' and '.join(sorted(given))}" for name, given in called.items() if len(given) > 1]
+    several = [
+        f"{name}: {' and '.join(sorted(given))}" for name, given in called.items() if len(given) > 1
+    ]
     problems.add(f"photos of {source} that several names fit", several)
     problems.raise_if_any("or name these photos as the boxes do")
     signature = {
@@ -154,8 +162,12 @@ def write_photo_captions(
     return PhotoCaptions(captions, signature, Path(model.pack.folder), traced)
 
 
-def with_captions(dataset: BoxedDataset, captions: Sequence[PhotoCaptions], selection: Selection) -> BoxedDataset:
-    """The photos that have a caption of each of these sources: all of them, or those without are left out, counted.
+def with_captions(
+    dataset: BoxedDataset, captions: Sequence[PhotoCaptions], selection: Selection
+) -> BoxedDataset:
+    """The photos that have a caption of each of these sources.
+
+    All of them, or those without are left out, counted.
 
     Args:
         selection: whether they may be left out.
@@ -172,7 +184,10 @@ def with_captions(dataset: BoxedDataset, captions: Sequence[PhotoCaptions], sele
             problems.raise_if_any(LEAVE_OUT)
         photos = tuple(photo for photo in photos if photo.name in each.captions)
         if not photos:
-            raise DataError(f"{each.source}: has no caption of a photo of {dataset.name}; are they the same photos?")
+            raise DataError(
+                f"{each.source}: has no caption of a photo of {dataset.name}; "
+                "are they the same photos?"
+            )
         if bare:
             left_out[f"photos without a caption in {each.source.name}"] = len(bare)
     return replace(dataset, photos=photos, left_out=left_out)
@@ -182,13 +197,18 @@ def traced_scores(queries: Sequence[Query]) -> dict[str, Any]:
     """Pointing accuracy of the words and of baselines, in percent.
 
     Returns:
-        `{"words", "micro": {method: percent}, "macro": {method: percent}, "times_best_baseline"}`, the latter of micro;
-        only `words`, 0, if there is no query.
+        `{"words", "micro": {method: percent}, "macro": {method: percent},
+        "times_best_baseline"}`, the latter of micro; only `words`, 0, if there is no query.
     """
     if not queries:
         return {"words": 0}
     found = grounding(queries)
     tables = {
-        way: {method: numbers["pointing"] for method, numbers in found[way].items()} for way in ("micro", "macro")
+        way: {method: numbers["pointing"] for method, numbers in found[way].items()}
+        for way in ("micro", "macro")
     }
-    return {"words": len(queries), **tables, "times_best_baseline": times_best_baseline(found["micro"])}
+    return {
+        "words": len(queries),
+        **tables,
+        "times_best_baseline": times_best_baseline(found["micro"]),
+    }

@@ -1,4 +1,7 @@
-"""Which things captions of photos name, against the photos' boxes: signed numbers, and what is behind them."""
+"""Which things captions of photos name, against the photos' boxes, as signed numbers.
+
+And what is behind them.
+"""
 
 from __future__ import annotations
 
@@ -30,22 +33,31 @@ from regiontalk.vision.boxes import area
 
 ClassList = Literal["data", "voc", "coco"]
 CLASS_LISTS: tuple[ClassList, ...] = get_args(ClassList)
-"""Which classes count: those that the data's annotators had, as far as it shows, or a list that they had."""
+"""Which classes count: those that the data's annotators had, as far as it shows, or a list that
+they had."""
 
 MOST_WRONG = 20
 """Wrong words that a result lists."""
 
 _HOW = {
     "chair": "Rohrbach et al. 2018; a class counts once a caption; what has no box is not there",
-    "main_thing": "the class of the box with the largest area, of several so large the first in the data",
-    "unsure_words": "neither right nor wrong in CHAIR; for main_named and recall they name what is there",
-    "averages": "CHAIR over all captions; main_named and recall over photos, the captions of one sharing its weight",
+    "main_thing": "the class of the box with the largest area, of several so large the first "
+    "in the data",
+    "unsure_words": "neither right nor wrong in CHAIR; for main_named and recall they "
+    "name what is there",
+    "averages": (
+        "CHAIR over all captions; main_named and recall over photos, "
+        "the captions of one sharing its weight"
+    ),
 }
 
 
 @dataclass(frozen=True)
 class WrongWords:
-    """Words of captions for a class that is not on their photos: the words, the class, in how many captions."""
+    """Words of captions for a class that is not on their photos.
+
+    The words, the class, in how many captions.
+    """
 
     words: str
     label: str
@@ -59,12 +71,14 @@ class ObjectResult:
     Attributes:
         captions: their scores.
         human: those of people's captions of the same photos; None without these.
-        boxes_or_people: the captions' scores once more, where a class that a person names for sure is on the photo too,
-            as in the paper; None without people's captions.
+        boxes_or_people: the captions' scores once more, where a class that a person names for sure
+            is on the photo too, as in the paper; None without people's captions.
         by_class: of `captions`.
-        traced: where the captioner looked as it named what is there, see `traced_scores`; None for those of a file.
+        traced: where the captioner looked as it named what is there, see `traced_scores`; None for
+            those of a file.
         wrong_words: of `captions`, the most frequent first.
-        interval: with a bootstrap, by the names of the scores above, `[low, high]` of each of `objects.NAMES`.
+        interval: with a bootstrap, by the names of the scores above, `[low, high]` of each of
+            `objects.NAMES`.
         signature: how the numbers came about.
         each: for each caption `{"image", "caption", "named", "wrong", "main", "main_named"}`.
     """
@@ -81,7 +95,11 @@ class ObjectResult:
 
     def rows(self) -> dict[str, ObjectScores]:
         """The scores that there are, by name."""
-        found = {"captions": self.captions, "boxes_or_people": self.boxes_or_people, "human": self.human}
+        found = {
+            "captions": self.captions,
+            "boxes_or_people": self.boxes_or_people,
+            "human": self.human,
+        }
         return {name: scores for name, scores in found.items() if scores is not None}
 
     def to_json(self) -> dict[str, Any]:
@@ -92,7 +110,10 @@ class ObjectResult:
             numbers["traced"] = dict(self.traced)
         if self.interval:
             numbers["interval"] = {name: dict(edges) for name, edges in self.interval.items()}
-        wrong = [{"words": each.words, "class": each.label, "captions": each.captions} for each in self.wrong_words]
+        wrong = [
+            {"words": each.words, "class": each.label, "captions": each.captions}
+            for each in self.wrong_words
+        ]
         return {**rounded(numbers), "wrong_words": wrong, "signature": dict(self.signature)}
 
 
@@ -110,7 +131,8 @@ def evaluate_objects(
         dataset: photos with the names of classes on their boxes; see `with_captions`.
         captions: of each of them one or more.
         human: people's captions of each of them, to stand beside.
-        classes: those that count. Words for others are neither right nor wrong, and boxes of others are none.
+        classes: those that count. Words for others are neither right nor wrong, and boxes of others
+            are none.
         selection: how the photos were chosen, for the signature.
         reporting: the bootstrap.
 
@@ -127,7 +149,9 @@ def evaluate_objects(
     if human is not None:
         theirs = [_Read.of(photo, human.captions[photo.name], namer) for photo in dataset.photos]
         pairs = zip(mine, theirs, strict=True)
-        measured["boxes_or_people"] = [read.scored(also=people.named_for_sure()) for read, people in pairs]
+        measured["boxes_or_people"] = [
+            read.scored(also=people.named_for_sure()) for read, people in pairs
+        ]
         measured["human"] = [read.scored() for read in theirs]
     scores = {name: object_scores(photos) for name, photos in measured.items()}
     intervals = {
@@ -135,7 +159,12 @@ def evaluate_objects(
         for name, photos in measured.items()
         if reporting.samples
     }
-    how = {"classes": list(namer.labels), "classes_from": classes, "class_words_sha256": file_sha256(FILE), **_HOW}
+    how = {
+        "classes": list(namer.labels),
+        "classes_from": classes,
+        "class_words_sha256": file_sha256(FILE),
+        **_HOW,
+    }
     return ObjectResult(
         captions=scores["captions"],
         human=scores.get("human"),
@@ -165,13 +194,19 @@ def named(mentions: Iterable[Mention], shown: frozenset[str]) -> Named:
 
 
 def main_thing(photo: BoxedPhoto, namer: ClassNamer) -> str | None:
-    """The class of the largest box by area, of several so large the first; boxes of classes that do not count are none.
+    """The class of the largest box by area, of several so large the first.
+
+    Boxes of classes that do not count are none.
 
     Returns:
         None if there is no box.
     """
     sizes = area(photo.boxes_xyxy)
-    counted = [(row, label) for row, (text, *_) in enumerate(photo.texts) if (label := namer.counted(text)) is not None]
+    counted = [
+        (row, label)
+        for row, (text, *_) in enumerate(photo.texts)
+        if (label := namer.counted(text)) is not None
+    ]
     return max(counted, key=lambda each: sizes[each[0]])[1] if counted else None
 
 
@@ -188,9 +223,18 @@ class _Read:
 
     @classmethod
     def of(cls, photo: BoxedPhoto, texts: Sequence[str], namer: ClassNamer) -> _Read:
-        shown = frozenset(label for text in photo.shown if (label := namer.counted(text)) is not None)
+        shown = frozenset(
+            label for text in photo.shown if (label := namer.counted(text)) is not None
+        )
         words = [tokenise(text) for text in texts]
-        return cls(photo, shown, main_thing(photo, namer), texts, words, [namer.mentions(each) for each in words])
+        return cls(
+            photo,
+            shown,
+            main_thing(photo, namer),
+            texts,
+            words,
+            [namer.mentions(each) for each in words],
+        )
 
     def captions(self, shown: frozenset[str]) -> tuple[Named, ...]:
         return tuple(named(mentions, shown) for mentions in self.mentions)
@@ -205,7 +249,9 @@ class _Read:
 
     def boxes_of(self, label: str, namer: ClassNamer) -> np.ndarray:
         """The boxes of a class that counts.  # (B, 4)"""
-        rows = [row for row, texts in enumerate(self.photo.texts) if label in map(namer.counted, texts)]
+        rows = [
+            row for row, texts in enumerate(self.photo.texts) if label in map(namer.counted, texts)
+        ]
         return self.photo.boxes_xyxy[rows]
 
     def wrong_words(self) -> list[tuple[str, str]]:
@@ -235,7 +281,9 @@ class _Read:
         ]
 
 
-def _traced(read: Sequence[_Read], traced: Mapping[str, TracedCaption], namer: ClassNamer) -> dict[str, Any]:
+def _traced(
+    read: Sequence[_Read], traced: Mapping[str, TracedCaption], namer: ClassNamer
+) -> dict[str, Any]:
     """Whether words for what is there lie on it."""
     queries = []
     for row, each in enumerate(read):
@@ -250,7 +298,11 @@ def _traced(read: Sequence[_Read], traced: Mapping[str, TracedCaption], namer: C
 def _labels(dataset: BoxedDataset, classes: ClassList) -> Sequence[str]:
     if classes == "data":
         return dataset.classes
-    return [each.voc for each in CLASSES if each.voc] if classes == "voc" else [each.name for each in CLASSES]
+    return (
+        [each.voc for each in CLASSES if each.voc]
+        if classes == "voc"
+        else [each.name for each in CLASSES]
+    )
 
 
 def _wrong_words(read: Sequence[_Read]) -> list[WrongWords]:
@@ -263,5 +315,11 @@ def _of_people(human: PhotoCaptions | None) -> dict[str, Any]:
     """Where people's captions come from and what they are for, for the signature."""
     if human is None:
         return {}
-    origin = {key.replace("captions", "human", 1): value for key, value in human.signature.items() if "captions" in key}
-    return origin | {"boxes_or_people": "what people's captions name for sure is there too, as in that paper"}
+    origin = {
+        key.replace("captions", "human", 1): value
+        for key, value in human.signature.items()
+        if "captions" in key
+    }
+    return origin | {
+        "boxes_or_people": "what people's captions name for sure is there too, as in that paper"
+    }

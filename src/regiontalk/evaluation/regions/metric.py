@@ -19,7 +19,9 @@ SIMILARITIES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 MERGE_FROM = 0.7
 """True boxes with at least this IoU are one, with several captions."""
 
-Similarity = Callable[[Sequence[Sequence[str]], Sequence[Sequence[Sequence[str]]]], Sequence[float] | np.ndarray]
+Similarity = Callable[
+    [Sequence[Sequence[str]], Sequence[Sequence[Sequence[str]]]], Sequence[float] | np.ndarray
+]
 """Candidates' words and for each the words of its references -> how alike they are, in 0..1."""
 
 
@@ -45,14 +47,15 @@ class Described:
 def dense_captioning(photos: Sequence[Described], similarity: Similarity) -> dict[str, float]:
     """Mean average precision of boxes with captions (Johnson et al. 2016, "DenseCap", section 4.3).
 
-    True boxes that overlap by an IoU of 0.7 are merged first (their mean, all their captions). The described boxes of a
-    photo, the surest first, each go to the true box that they overlap most; the first to come takes it. At a threshold
-    of IoU and one of similarity a described box is right if it took its true box, overlaps it by at least the first and
-    its caption is *more* alike to that box's captions than the second. Average precision is the mean over recalls of
-    0, 0.01 ... 1 of the best precision at that recall or more; it is averaged over the 5 x 6 pairs of thresholds.
+    True boxes that overlap by an IoU of 0.7 are merged first (their mean, all their captions). The
+    described boxes of a photo, the surest first, each go to the true box that they overlap most;
+    the first to come takes it. At a threshold of IoU and one of similarity a described box is right
+    if it took its true box, overlaps it by at least the first and its caption is *more* alike to
+    that box's captions than the second. Average precision is the mean over recalls of 0, 0.01 ... 1
+    of the best precision at that recall or more; it is averaged over the 5 x 6 pairs of thresholds.
 
-    So it is defined in the paper and in its published program, with one difference: IoU is of continuous edges here,
-    while that program adds a pixel to each side.
+    So it is defined in the paper and in its published program, with one difference: IoU is of
+    continuous edges here, while that program adds a pixel to each side.
 
     Args:
         photos: at least one true box among them.
@@ -99,21 +102,25 @@ def average_precision(right: np.ndarray, positives: int) -> float:
         return 0.0
     found = np.cumsum(right)
     precision = found / np.arange(1, len(right) + 1)
-    best_from = np.maximum.accumulate(precision[::-1])[::-1]  # the best precision from each answer on
+    # The best precision from each answer on
+    best_from = np.maximum.accumulate(precision[::-1])[::-1]
     # recall >= t/100, in whole numbers, so that 0.07 is not 0.07000000000000001
     at = np.searchsorted(100 * found, np.arange(101) * positives, side="left")
     return float(np.where(at < len(right), best_from[np.minimum(at, len(right) - 1)], 0.0).mean())
 
 
 def merge_boxes(boxes: np.ndarray, least: float = MERGE_FROM) -> list[np.ndarray]:
-    """Groups boxes that lie on each other: again and again the box with the most others in reach, with those others.
+    """Groups boxes that lie on each other.
+
+    Again and again the box with the most others in reach, with those others.
 
     Args:
         boxes: (B, 4) xyxy, each with an area.
         least: two boxes are in reach from this IoU on.
 
     Returns:
-        For each group the rows of `boxes` in it; every row is in one group. Of equally crowded boxes the first leads.
+        For each group the rows of `boxes` in it; every row is in one group. Of equally crowded
+        boxes the first leads.
     """
     near = iou(boxes, boxes) >= least  # (B, B)
     waiting = np.ones(len(boxes), bool)
@@ -127,18 +134,20 @@ def merge_boxes(boxes: np.ndarray, least: float = MERGE_FROM) -> list[np.ndarray
 
 
 def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> dict[str, Any]:
-    """How many boxes' captions name the box's class, or a listed synonym; and how many name only another class.
+    """How many boxes' captions name the box's class, or a listed synonym.
 
-    A captioner that calls everything a dog names every dog: the second number, and the average over classes, tell.
+    And how many name only another class. A captioner that calls everything a dog names every dog:
+    the second number, and the average over classes, tell.
 
     Args:
         captions: the words of each box's caption, at least one box.
         labels: the class of each box.
 
     Returns:
-        `{"micro", "macro", "another", "by_class": {label: share}, "distinct_words", "mean_words"}`, shares in percent:
-        of all boxes, averaged over classes, and of all boxes those whose caption names another class of `labels` and
-        not the box's; then how many different words the captions have together, and how many words each.
+        `{"micro", "macro", "another", "by_class": {label: share}, "distinct_words", "mean_words"}`,
+        shares in percent: of all boxes, averaged over classes, and of all boxes those whose caption
+        names another class of `labels` and not the box's; then how many different words the
+        captions have together, and how many words each.
 
     Raises:
         ValueError: if there is no box or the lengths differ.
@@ -147,8 +156,12 @@ def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> di
     50.0
     """
     if not captions or len(captions) != len(labels):
-        raise ValueError(f"{len(captions)} captions need as many labels, at least one, found {len(labels)}")
-    named = np.array([names_class(words, label) for words, label in zip(captions, labels, strict=True)])
+        raise ValueError(
+            f"{len(captions)} captions need as many labels, at least one, found {len(labels)}"
+        )
+    named = np.array(
+        [names_class(words, label) for words, label in zip(captions, labels, strict=True)]
+    )
     of, classes = np.array(labels), sorted(set(labels))
     another = [
         not right and any(names_class(words, each) for each in classes)
@@ -192,13 +205,16 @@ def _match(photo: Described) -> _Matches:
     overlap = overlaps.max(axis=1, initial=0)
     met = overlap > 0
     first = np.zeros(len(rows), bool)
-    _, earliest = np.unique(best[met], return_index=True)  # for each true box the surest that goes to it
+    # For each true box the surest that goes to it
+    _, earliest = np.unique(best[met], return_index=True)
     first[np.flatnonzero(met)[earliest]] = True
     references = [texts[group] if hit else [] for group, hit in zip(best, met, strict=True)]
     return _Matches(rows, photo.confidence[rows], overlap, first, references, len(groups))
 
 
-def _similarities(photos: Sequence[Described], matches: Sequence[_Matches], similarity: Similarity) -> np.ndarray:
+def _similarities(
+    photos: Sequence[Described], matches: Sequence[_Matches], similarity: Similarity
+) -> np.ndarray:
     """(R,) of each described box's caption with its true box's; 0 where it has none."""
     pairs = [
         (photo.captions[row], texts)
@@ -208,5 +224,7 @@ def _similarities(photos: Sequence[Described], matches: Sequence[_Matches], simi
     scored = [index for index, (_, texts) in enumerate(pairs) if texts]
     alike = np.zeros(len(pairs))
     if scored:
-        alike[scored] = similarity([pairs[index][0] for index in scored], [pairs[index][1] for index in scored])
+        alike[scored] = similarity(
+            [pairs[index][0] for index in scored], [pairs[index][1] for index in scored]
+        )
     return alike

@@ -1,8 +1,8 @@
-"""A model's captions of given boxes measured: against what people wrote of them, or against the boxes' classes.
+"""A model's captions of given boxes measured.
 
-Beside the region captioner stands the photo captioner on the box cut out as a photo of its own, as in the paper,
-Table 3.
-Axis names: K boxes of a photo, D dimensions of the features.
+Against what people wrote of them, or against the boxes' classes. Beside the region captioner stands
+the photo captioner on the box cut out as a photo of its own, as in the paper, Table 3. Axis names:
+K boxes of a photo, D dimensions of the features.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ from regiontalk.evaluation.captions.java import NEEDS, meteor, meteor_is_install
 from regiontalk.evaluation.captions.metric import caption_scores, rouge_l
 from regiontalk.evaluation.captions.run import nearest, refuse_shared
 from regiontalk.evaluation.looking import CLASSES, boxed_regions
-from regiontalk.evaluation.regions.metric import Described, Similarity, dense_captioning, named_shares
+from regiontalk.evaluation.regions.metric import (
+    Described,
+    Similarity,
+    dense_captioning,
+    named_shares,
+)
 from regiontalk.evaluation.results import SILENT, Progress, rounded
 from regiontalk.evaluation.signature import box_signature
 from regiontalk.language import tokenise
@@ -39,7 +44,7 @@ Texts = list[list[str]]
 
 @dataclass(frozen=True)
 class Dense:
-    """That dense captioning is measured too, and how captions are compared: the name, and what does it."""
+    """That dense captioning is measured too, and how captions are compared: name and function."""
 
     name: str
     similarity: Similarity
@@ -57,8 +62,8 @@ def find_similarity(name: str) -> Similarity:
         raise ConfigError(f"--similarity {name}: expected one of {', '.join(SIMILARITIES)}")
     if not meteor_is_installed():
         raise ConfigError(
-            f"--similarity meteor: METEOR {NEEDS}. Without them ask for another by its name, such as --similarity "
-            "rouge_l: its numbers are not those of other people's dense captioning"
+            f"--similarity meteor: METEOR {NEEDS}. Without them ask for another by its name, such "
+            "as --similarity rouge_l: its numbers are not those of other people's dense captioning"
         )
     return lambda candidates, references: meteor(candidates, references)[1]
 
@@ -70,7 +75,7 @@ def evaluate_naming(
     selection: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Caption every box and see whether the caption names the box's class, or a listed synonym of it.
+    """Caption every box and see whether the caption names its class, or a listed synonym of it.
 
     Args:
         model: writes the captions.
@@ -80,11 +85,13 @@ def evaluate_naming(
         progress: shows how far it is.
 
     Returns:
-        `{"region": shares, "full_frame_on_crop": shares, "times_full_frame", "boxes_by_class", "signature"}`; shares as
-        of `named_shares`. `times_full_frame` is missing if the full-frame captioner never names a class.
+        `{"region": shares, "full_frame_on_crop": shares, "times_full_frame", "boxes_by_class",
+        "signature"}`; shares as of `named_shares`. `times_full_frame` is missing if the full-frame
+        captioner never names a class.
 
     Raises:
-        DataError: if the dataset has no box or no classes, or a photo is not of the size its boxes were drawn on.
+        DataError: if the dataset has no box or no classes, or a photo is not of the size its boxes
+            were drawn on.
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
     _require(dataset, "labels", CLASSES)
@@ -92,10 +99,14 @@ def evaluate_naming(
     labels = [texts[0] for photo in dataset.photos for texts in photo.texts]
     region = named_shares([words for each in written for words in each.region], labels)
     full_frame = named_shares([words for each in written for words in each.crop], labels)
-    times = {"times_full_frame": region["micro"] / full_frame["micro"]} if full_frame["micro"] else {}
+    times = (
+        {"times_full_frame": region["micro"] / full_frame["micro"]} if full_frame["micro"] else {}
+    )
     counts = {label: labels.count(label) for label in sorted(set(labels))}
     signature = box_signature(model, dataset, selection or {}, progress) | _search(model, beam)
-    numbers = rounded({"region": region, "full_frame_on_crop": full_frame, **times, "boxes_by_class": counts})
+    numbers = rounded(
+        {"region": region, "full_frame_on_crop": full_frame, **times, "boxes_by_class": counts}
+    )
     return {**numbers, "signature": signature}
 
 
@@ -114,28 +125,35 @@ def evaluate_region_captions(
         model: writes the captions.
         dataset: photos with captions on their boxes.
         beam: hypotheses kept in the search; None for the pack's.
-        neighbours: other photos with captions on their boxes, none of `dataset`; each box of `dataset` gets the first
-            caption of the nearest of theirs (L2 of CNN(I_b)) as a baseline.
+        neighbours: other photos with captions on their boxes, none of `dataset`; each box of
+            `dataset` gets the first caption of the nearest of theirs (L2 of CNN(I_b)) as a
+            baseline.
         dense: measure dense captioning too, on the boxes that the model finds by itself.
         selection, progress: as in `evaluate_naming`.
 
     Returns:
-        `{"region", "full_frame_on_crop", "nearest_neighbour", "human": scores, "dense_captioning": {"map",
-        "detection_map"}, "signature"}`, scores as of `caption_scores`, and "meteor" where it is installed. "human"
-        compares each box's first caption with its others, on the boxes that have some; it is missing if none has, and
-        so is what was not asked for.
+        `{"region", "full_frame_on_crop", "nearest_neighbour", "human": scores, "dense_captioning":
+        {"map", "detection_map"}, "signature"}`, scores as of `caption_scores`, and "meteor" where
+        it is installed. "human" compares each box's first caption with its others, on the boxes
+        that have some; it is missing if none has, and so is what was not asked for.
 
     Raises:
         DataError, PhotoError: as in `evaluate_naming`.
         ConfigError: if `neighbours` shares a photo with `dataset`.
     """
-    _require(dataset, "captions", "captions; give Visual Genome's region descriptions or JSON Lines of boxes")
+    _require(
+        dataset,
+        "captions",
+        "captions; give Visual Genome's region descriptions or JSON Lines of boxes",
+    )
     if neighbours is not None:
         _require(neighbours, "captions", "captions to lend")
         asked, lending = ([photo.file for photo in each.photos] for each in (dataset, neighbours))
         refuse_shared(asked, lending, "Give --neighbours others")
     written = list(_describe(model, dataset, beam, progress))
-    truths = [[tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts]
+    truths = [
+        [tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts
+    ]
     found: dict[str, Any] = {
         "region": _scores([words for each in written for words in each.region], truths),
         "full_frame_on_crop": _scores([words for each in written for words in each.crop], truths),
@@ -150,13 +168,17 @@ def evaluate_region_captions(
         "captions": sum(map(len, truths)),
         "meteor": meteor_note(),
         "boxes_with_several_captions": len(several),
-        "nearest_neighbour": None if neighbours is None else f"{neighbours.name}, {neighbours.split}",
+        "nearest_neighbour": None
+        if neighbours is None
+        else f"{neighbours.name}, {neighbours.split}",
     }
     if dense is not None:
         found["dense_captioning"] = dense_captioning(
             list(_find_and_describe(model, dataset, beam, progress)), dense.similarity
         )
-        how["dense_captioning"] = f"thresholds of Johnson et al. 2016, similarity {dense.name}, surest box first"
+        how["dense_captioning"] = (
+            f"thresholds of Johnson et al. 2016, similarity {dense.name}, surest box first"
+        )
     signature = box_signature(model, dataset, selection or {}, progress)
     return {**rounded(found), "signature": signature | how}
 
@@ -177,7 +199,9 @@ class _Written:
     features: np.ndarray
 
 
-def _describe(model: Model, dataset: BoxedDataset, beam: int | None, progress: Progress) -> Iterator[_Written]:
+def _describe(
+    model: Model, dataset: BoxedDataset, beam: int | None, progress: Progress
+) -> Iterator[_Written]:
     """The given boxes of each photo, in order."""
     for batch, looked in boxed_regions(model, dataset.photos, progress, given=True):
         for photo, described in zip(batch, model.describe_regions(looked, beam), strict=True):
@@ -186,7 +210,10 @@ def _describe(model: Model, dataset: BoxedDataset, beam: int | None, progress: P
 
 
 def _caption_crops(model: Model, photo: BoxedPhoto, beam: int | None) -> Texts:
-    """Each box cut out and captioned as if it were a photo; a few are cut out at a time: each may be a whole photo."""
+    """Each box cut out and captioned as if it were a photo.
+
+    A few are cut out at a time: each may be a whole photo.
+    """
     if not len(photo.boxes_xyxy):
         return []
     opened, looked = open_photo(photo.file, max_pixels=model.max_pixels), list[Regions]()
@@ -198,12 +225,18 @@ def _caption_crops(model: Model, photo: BoxedPhoto, beam: int | None) -> Texts:
 def crop(photo: Photo, box: np.ndarray) -> Photo:
     """The pixels that a box (4,) inside the photo touches, as a photo of its own."""
     left, top = (floor(edge) for edge in box[:2])
-    right, bottom = (max(ceil(edge), least + 1) for edge, least in zip(box[2:], (left, top), strict=True))
+    right, bottom = (
+        max(ceil(edge), least + 1) for edge, least in zip(box[2:], (left, top), strict=True)
+    )
     image = photo.image.crop((left, top, right, bottom))
-    return Photo(f"{photo.file} [{left}, {top}, {right}, {bottom}]", image.width, image.height, image)
+    return Photo(
+        f"{photo.file} [{left}, {top}, {right}, {bottom}]", image.width, image.height, image
+    )
 
 
-def _lend(model: Model, written: Sequence[_Written], neighbours: BoxedDataset, progress: Progress) -> Texts:
+def _lend(
+    model: Model, written: Sequence[_Written], neighbours: BoxedDataset, progress: Progress
+) -> Texts:
     """For each box the first caption of the nearest box of other photos."""
     features, captions = list[np.ndarray](), list[str]()
     for batch, looked in boxed_regions(model, neighbours.photos, progress, given=True):
@@ -216,7 +249,10 @@ def _lend(model: Model, written: Sequence[_Written], neighbours: BoxedDataset, p
 def _find_and_describe(
     model: Model, dataset: BoxedDataset, beam: int | None, progress: Progress
 ) -> Iterator[Described]:
-    """The distinct boxes that the model finds by itself, as `regiontalk describe` shows them, beside the true ones."""
+    """The distinct boxes that the model finds by itself, beside the true ones.
+
+    As `regiontalk describe` shows them.
+    """
     for batch, looked in boxed_regions(model, dataset.photos, progress):
         found = [distinct(each) for each in looked]
         for photo, described in zip(batch, model.describe_regions(found, beam), strict=True):
@@ -244,4 +280,7 @@ def _require(dataset: BoxedDataset, kind: str, wanted: str) -> None:
 def _search(model: Model, beam: int | None) -> dict[str, Any]:
     """How both captioners search."""
     settings = model.pack.settings
-    return {"region": settings.region_captioner.search(beam), "full_frame": settings.photo_captioner.search(beam)}
+    return {
+        "region": settings.region_captioner.search(beam),
+        "full_frame": settings.photo_captioner.search(beam),
+    }

@@ -1,6 +1,6 @@
-"""Retrieval metrics, image to text and text to image: recall at k, median and mean rank, bootstrap intervals.
+"""Retrieval metrics, image to text and text to image.
 
-Axis names: N photos, L sentences, F folds.
+Recall at k, median and mean rank, bootstrap intervals. Axis names: N photos, L sentences, F folds.
 """
 
 from __future__ import annotations
@@ -12,7 +12,14 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from regiontalk.errors import ConfigError
-from regiontalk.evaluation.results import Progress, Reporting, draw, interval, interval_words, rounded
+from regiontalk.evaluation.results import (
+    Progress,
+    Reporting,
+    draw,
+    interval,
+    interval_words,
+    rounded,
+)
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, Scores, rank
 from regiontalk.evaluation.signature import TIES
 
@@ -28,24 +35,26 @@ Fold: TypeAlias = tuple[slice, np.ndarray, np.ndarray]
 def retrieval(scores: np.ndarray, photo_of_sentence: np.ndarray) -> Numbers:
     """Ranks every sentence for every photo and the other way round.
 
-    A photo's rank is that of its closest ground truth: the best ranked of its own sentences, with only negatives
-    counted before it. A sentence's rank is its own photo's rank among all N. Ranks start at 1. Ties are broken
-    pessimistically.
+    A photo's rank is that of its closest ground truth: the best ranked of its own sentences, with
+    only negatives counted before it. A sentence's rank is its own photo's rank among all N. Ranks
+    start at 1. Ties are broken pessimistically.
 
     Args:
         scores: (N, L), finite, photos by sentences, the higher the better.
-        photo_of_sentence: (L,) integers in 0..N-1, the photo that each sentence was written for. Every photo has at
-            least one.
+        photo_of_sentence: (L,) integers in 0..N-1, the photo that each sentence was written for.
+            Every photo has at least one.
 
     Returns:
-        `{"image_to_text": numbers, "text_to_image": numbers}`, each `{"r1", "r5", "r10", "median_rank", "mean_rank"}`:
-        recalls in percent, and the plain median of the ranks (halves are possible).
+        `{"image_to_text": numbers, "text_to_image": numbers}`, each `{"r1", "r5", "r10",
+        "median_rank", "mean_rank"}`: recalls in percent, and the plain median of the ranks
+        (halves are possible).
 
     Raises:
         ValueError: if the shapes disagree, a score is not finite or a photo has no sentence.
 
-    Two photos and three sentences, the last two of photo 1. Photo 0 prefers a sentence of photo 1 to its own (rank 2);
-    photo 1's best sentence leads (rank 1). Sentence 2 scores alike on both photos, so its rank is 2.
+    Two photos and three sentences, the last two of photo 1. Photo 0 prefers a sentence of photo 1
+    to its own (rank 2); photo 1's best sentence leads (rank 1). Sentence 2 scores alike on both
+    photos, so its rank is 2.
 
     >>> result = retrieval(np.array([[0.5, 0.1, 0.7], [0.2, 0.9, 0.7]]), np.array([0, 1, 1]))
     >>> result["image_to_text"]
@@ -65,7 +74,9 @@ def numbers(folds: Sequence[Ranks]) -> Numbers:
     Returns:
         As `retrieval`.
     """
-    return _average([_Weighable(fold).numbers(np.ones(len(fold.photos), np.int64)) for fold in folds])
+    return _average(
+        [_Weighable(fold).numbers(np.ones(len(fold.photos), np.int64)) for fold in folds]
+    )
 
 
 def rsum(found: Numbers) -> float:
@@ -76,8 +87,9 @@ def rsum(found: Numbers) -> float:
 def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, Any]:
     """How far the numbers would move with other photos: percentile intervals of the bootstrap.
 
-    Photos are drawn with replacement, each together with its sentences, and within their fold. What they are ranked
-    among stays the same: the interval is about the choice of queries, not about the size of the gallery.
+    Photos are drawn with replacement, each together with its sentences, and within their fold. What
+    they are ranked among stays the same: the interval is about the choice of queries, not about the
+    size of the gallery.
 
     Args:
         folds: as in `numbers`.
@@ -85,8 +97,8 @@ def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, 
         seed: of the draws.
 
     Returns:
-        `{"image_to_text": {"r1": [low, high], ...}, "text_to_image": {...}, "rsum": [low, high]}`: the middle 95 % of
-        what the samples gave.
+        `{"image_to_text": {"r1": [low, high], ...}, "text_to_image": {...}, "rsum": [low, high]}`:
+        the middle 95 % of what the samples gave.
 
     Raises:
         ValueError: if `samples` is below 1.
@@ -95,8 +107,14 @@ def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, 
         raise ValueError(f"samples must be at least 1, not {samples}")
     generator = np.random.default_rng(seed)
     weighable = [_Weighable(fold) for fold in folds]
-    drawn = [_average([fold.numbers(draw(fold.photos, generator)) for fold in weighable]) for _ in range(samples)]
-    intervals = {way: {name: interval([d[way][name] for d in drawn]) for name in drawn[0][way]} for way in WAYS}
+    drawn = [
+        _average([fold.numbers(draw(fold.photos, generator)) for fold in weighable])
+        for _ in range(samples)
+    ]
+    intervals = {
+        way: {name: interval([d[way][name] for d in drawn]) for name in drawn[0][way]}
+        for way in WAYS
+    }
     return {**intervals, "rsum": interval([rsum(each) for each in drawn])}
 
 
@@ -125,7 +143,9 @@ def cut_folds(photo_of_sentence: np.ndarray, photos: int, folds: int) -> list[Fo
 
 
 def rank_folds(
-    parts: Sequence[Fold], scores_of: Callable[[slice, np.ndarray, np.ndarray], Scores], progress: Progress
+    parts: Sequence[Fold],
+    scores_of: Callable[[slice, np.ndarray, np.ndarray], Scores],
+    progress: Progress,
 ) -> list[Ranks]:
     """The ranks in each fold.
 
@@ -137,11 +157,16 @@ def rank_folds(
     Raises:
         ValueError: as `rank`.
     """
-    progress.expect(sum((photos.stop - photos.start) * len(sentences) for photos, sentences, _ in parts), "scores")
+    progress.expect(
+        sum((photos.stop - photos.start) * len(sentences) for photos, sentences, _ in parts),
+        "scores",
+    )
     return [rank(scores_of(*part), progress.advance) for part in parts]
 
 
-def retrieval_result(folds: Sequence[Ranks], signature: dict[str, Any], reporting: Reporting) -> dict[str, Any]:
+def retrieval_result(
+    folds: Sequence[Ranks], signature: dict[str, Any], reporting: Reporting
+) -> dict[str, Any]:
     """The numbers of a retrieval with all that belongs to them.
 
     Args:
@@ -150,14 +175,17 @@ def retrieval_result(folds: Sequence[Ranks], signature: dict[str, Any], reportin
         reporting: the bootstrap; the folds are done.
 
     Returns:
-        `{"image_to_text": {"r1", "r5", "r10", "median_rank", "mean_rank"}, "text_to_image": {...}, "rsum",
-        "signature": {...}}`, recalls in percent; with a bootstrap also `"interval"`: for each number its `[low, high]`.
+        `{"image_to_text": {"r1", "r5", "r10", "median_rank", "mean_rank"}, "text_to_image": {...},
+        "rsum", "signature": {...}}`, recalls in percent; with a bootstrap also `"interval"`: for
+        each number its `[low, high]`.
     """
     found = numbers(folds)
     size = len(folds[0].photos)
     how = {
         "ties": TIES,
-        "folds": "1" if len(folds) == 1 else f"average of {len(folds)} of {size} photos each, in order",
+        "folds": "1"
+        if len(folds) == 1
+        else f"average of {len(folds)} of {size} photos each, in order",
     }
     result: dict[str, Any] = {**found, "rsum": rsum(found)}
     if reporting.samples:
@@ -167,7 +195,10 @@ def retrieval_result(folds: Sequence[Ranks], signature: dict[str, Any], reportin
 
 
 class _Weighable:
-    """Ranks sorted once, so that numbers over photos that count several times, or not at all, take no more sorting."""
+    """Ranks sorted once.
+
+    Numbers over photos that count several times, or not at all, take no more sorting.
+    """
 
     def __init__(self, ranks: Ranks) -> None:
         self.photos = len(ranks.photos)
@@ -179,7 +210,10 @@ class _Weighable:
 
     def numbers(self, weights: np.ndarray) -> Numbers:
         """As `retrieval`, photo k and its sentences taken `weights[k]` times, (N,) integers."""
-        return {way: _numbers(ranks, weights[photos]) for way, (ranks, photos) in zip(WAYS, self._ways, strict=True)}
+        return {
+            way: _numbers(ranks, weights[photos])
+            for way, (ranks, photos) in zip(WAYS, self._ways, strict=True)
+        }
 
 
 def _numbers(ranks: np.ndarray, weights: np.ndarray) -> dict[str, float]:
@@ -190,9 +224,19 @@ def _numbers(ranks: np.ndarray, weights: np.ndarray) -> dict[str, float]:
     for k in RECALL_AT:
         within = int(np.searchsorted(ranks, k, side="right"))
         recalls[f"r{k}"] = 100 * int(upto[within - 1]) / total if within else 0.0
-    middle = [ranks[np.searchsorted(upto, place, side="right")] for place in ((total - 1) // 2, total // 2)]
-    return {**recalls, "median_rank": float(np.mean(middle)), "mean_rank": float(ranks @ weights) / total}
+    middle = [
+        ranks[np.searchsorted(upto, place, side="right")]
+        for place in ((total - 1) // 2, total // 2)
+    ]
+    return {
+        **recalls,
+        "median_rank": float(np.mean(middle)),
+        "mean_rank": float(ranks @ weights) / total,
+    }
 
 
 def _average(folds: Sequence[Numbers]) -> Numbers:
-    return {way: {name: fmean(fold[way][name] for fold in folds) for name in folds[0][way]} for way in WAYS}
+    return {
+        way: {name: fmean(fold[way][name] for fold in folds) for name in folds[0][way]}
+        for way in WAYS
+    }

@@ -1,7 +1,7 @@
-"""Ranks of the ground truth among all candidates, from scores that come in tiles: of a matrix, or of vectors.
+"""Ranks of the ground truth among all candidates.
 
-Photos x sentences are never held whole. Axis names: N photos, M regions, L sentences, h dimensions; n photos and l
-sentences of a tile.
+From scores that come in tiles: of a matrix, or of vectors. Photos x sentences are never held whole.
+Axis names: N photos, M regions, L sentences, h dimensions; n photos and l sentences of a tile.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from regiontalk.alignment.distinct import Distinct, key_of
 from regiontalk.alignment.score import TILE, Kind, TileScorer, tiles_of_photos, tiles_of_rows
 
 ScoreTile: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Which photos, (n,), which sentences, (l,), and their scores, (n, l). No photo and no sentence is in a tile twice."""
+"""Which photos, (n,), which sentences, (l,), and their scores, (n, l). No photo and no sentence is
+in a tile twice."""
 
 _MATRIX_TILE = 2**22
 """Scores of a saved matrix that are looked at together."""
@@ -38,7 +39,7 @@ class Scores(Protocol):
     photo_of_sentence: np.ndarray
 
     def positives(self) -> np.ndarray:
-        """The score of each sentence with its own photo: (L,), the very numbers that `tiles` gives."""
+        """The score of each sentence with its own photo, (L,), as `tiles` gives these numbers."""
         ...
 
     def tiles(self) -> Iterator[ScoreTile]:
@@ -64,8 +65,8 @@ class Ranks:
 def rank(scores: Scores, advance: Callable[[int], None] = lambda pairs: None) -> Ranks:
     """Ranks every sentence for every photo and the other way round.
 
-    Two passes: the ground truths' own scores, then how many wrong candidates score as high or higher. That is the plain
-    definition, whatever the tiles. Ties are broken pessimistically.
+    Two passes: the ground truths' own scores, then how many wrong candidates score as high or
+    higher. That is the plain definition, whatever the tiles. Ties are broken pessimistically.
 
     Args:
         scores: every photo has at least one sentence.
@@ -76,7 +77,8 @@ def rank(scores: Scores, advance: Callable[[int], None] = lambda pairs: None) ->
     """
     photo_of, positives = np.asarray(scores.photo_of_sentence, np.int64), scores.positives()
     check_photo_of_sentence(photo_of, scores.photos)
-    best = np.full(scores.photos, -np.inf, positives.dtype)  # (N,): each photo with the best of its sentences
+    # best: (N,): each photo with the best of its sentences
+    best = np.full(scores.photos, -np.inf, positives.dtype)
     np.maximum.at(best, photo_of, positives)
     ranks = Ranks(np.ones(scores.photos, np.int64), np.ones(len(photo_of), np.int64), photo_of)
     for photos, sentences, tile in scores.tiles():
@@ -89,23 +91,28 @@ def rank(scores: Scores, advance: Callable[[int], None] = lambda pairs: None) ->
 
 
 class MatrixScores:
-    """Scores that stand in a matrix, which may be a memory-mapped file: it is read a few rows at a time.
+    """Scores that stand in a matrix, perhaps a memory-mapped file, read a few rows at a time.
 
     Args:
         matrix: of a float type, photos by sentences.
         photo_of_sentence: (L,) the photo of each sentence.
-        columns: (L,) the sentences' columns in the matrix; None if all columns are sentences, in order.
+        columns: (L,) the sentences' columns in the matrix; None if all columns are sentences, in
+            order.
 
     Raises:
         ValueError: if the shapes or types are others.
     """
 
-    def __init__(self, matrix: np.ndarray, photo_of_sentence: np.ndarray, columns: np.ndarray | None = None) -> None:
+    def __init__(
+        self, matrix: np.ndarray, photo_of_sentence: np.ndarray, columns: np.ndarray | None = None
+    ) -> None:
         sentences = matrix.shape[1:] if columns is None else columns.shape
         integers = np.issubdtype(photo_of_sentence.dtype, np.integer)
         if matrix.ndim != 2 or photo_of_sentence.shape != sentences or not integers:
             found = f"{matrix.shape} and {photo_of_sentence.shape}"
-            raise ValueError(f"scores (N, L) need L integers, the photo of each sentence; found {found}")
+            raise ValueError(
+                f"scores (N, L) need L integers, the photo of each sentence; found {found}"
+            )
         if not np.issubdtype(matrix.dtype, np.floating):
             raise ValueError(f"scores must be finite numbers of a float type, found {matrix.dtype}")
         self.photos, self.photo_of_sentence = len(matrix), photo_of_sentence
@@ -129,7 +136,7 @@ class MatrixScores:
 
 
 class VectorScores:
-    """Scores of photos and sentences that are given by their vectors (Eq. 7 and 8), computed a tile at a time.
+    """Scores of photos and sentences given by their vectors (Eq. 7 and 8), a tile at a time.
 
     Equal photos, and equal sentences, are scored once, see `Distinct`.
 
@@ -156,13 +163,19 @@ class VectorScores:
     ) -> None:
         _check(region_vectors, region_counts, sentences, photo_of_sentence)
         self.photos, self.photo_of_sentence = len(region_vectors), photo_of_sentence
-        order = np.argsort(photo_of_sentence, kind="stable")  # so that a photo's sentences share a tile
-        real = (vectors[:count] for vectors, count in zip(region_vectors, region_counts, strict=True))
+        # So that a photo's sentences share a tile
+        order = np.argsort(photo_of_sentence, kind="stable")
+        real = (
+            vectors[:count] for vectors, count in zip(region_vectors, region_counts, strict=True)
+        )
         self._photos = Distinct(key_of(each) for each in real)
         self._sentences = Distinct((key_of(sentences[each]) for each in order), order)
         self._regions, self._counts = region_vectors, region_counts
         if self._photos.repeats:
-            self._regions, self._counts = region_vectors[self._photos.first], region_counts[self._photos.first]
+            self._regions, self._counts = (
+                region_vectors[self._photos.first],
+                region_counts[self._photos.first],
+            )
         self._words = [sentences[each] for each in self._sentences.first]
         self._word_counts = np.array([len(words) for words in self._words])
         self._photo_tiles = tiles_of_photos(len(self._regions), self._regions.shape[1], tile)
@@ -171,8 +184,12 @@ class VectorScores:
         self._kept: dict[tuple[int, int], np.ndarray] = {}
 
     def positives(self) -> np.ndarray:
-        """As `Scores` says. Only tiles in which a photo meets its own sentences are scored: few, if most differ."""
-        photos, sentences = self._photos.number[self.photo_of_sentence], self._sentences.number  # (L,) each
+        """As `Scores` says.
+
+        Only tiles in which a photo meets its own sentences are scored: few, if most differ.
+        """
+        # photos, sentences: (L,) each
+        photos, sentences = self._photos.number[self.photo_of_sentence], self._sentences.number
         photo_tile = _tile_of(photos, self._photo_tiles)
         sentence_tile = _tile_of(sentences, self._sentence_tiles)
         positives, room = np.empty(len(sentences), np.float32), _KEPT
@@ -203,10 +220,16 @@ class VectorScores:
         for photos in _runs(self._photos.members(rows)):
             for sentences in _runs(self._sentences.members(part)):
                 across = self._photos.number[photos] - rows.start
-                yield photos, sentences, scores[np.ix_(across, self._sentences.number[sentences] - part.start)]
+                yield (
+                    photos,
+                    sentences,
+                    scores[np.ix_(across, self._sentences.number[sentences] - part.start)],
+                )
 
     def _score(self, photos: slice, sentences: slice, words: np.ndarray) -> np.ndarray:
-        return self._scorer(self._regions[photos], self._counts[photos], words, self._word_counts[sentences])
+        return self._scorer(
+            self._regions[photos], self._counts[photos], words, self._word_counts[sentences]
+        )
 
 
 def check_photo_of_sentence(photo_of_sentence: np.ndarray, photos: int) -> None:
@@ -217,7 +240,9 @@ def check_photo_of_sentence(photo_of_sentence: np.ndarray, photos: int) -> None:
     """
     with_sentence = np.unique(photo_of_sentence)
     if len(with_sentence) == 0 or not np.array_equal(with_sentence, np.arange(photos)):
-        raise ValueError(f"photos 0 to {photos - 1} must each have a sentence and be all that sentences name")
+        raise ValueError(
+            f"photos 0 to {photos - 1} must each have a sentence and be all that sentences name"
+        )
 
 
 def _check_finite(photos: np.ndarray, sentences: np.ndarray, tile: np.ndarray) -> None:
@@ -225,7 +250,8 @@ def _check_finite(photos: np.ndarray, sentences: np.ndarray, tile: np.ndarray) -
     if not finite.all():
         row, column = np.argwhere(~finite)[0]
         raise ValueError(
-            f"scores must be finite; photo {photos[row]} and sentence {sentences[column]} score {tile[row, column]}"
+            f"scores must be finite; photo {photos[row]} and sentence {sentences[column]} score "
+            f"{tile[row, column]}"
         )
 
 
@@ -244,10 +270,17 @@ def _check(
     photo_of: np.ndarray,
 ) -> None:
     if region_vectors.ndim != 3 or region_counts.shape != region_vectors.shape[:1]:
-        raise ValueError(f"expected vectors (N, M, h) and N counts, found {region_vectors.shape} {region_counts.shape}")
+        raise ValueError(
+            "expected vectors (N, M, h) and N counts, "
+            f"found {region_vectors.shape} {region_counts.shape}"
+        )
     if photo_of.shape != (len(sentences),):
-        raise ValueError(f"{len(sentences)} sentences need the photo of each, found {photo_of.shape}")
+        raise ValueError(
+            f"{len(sentences)} sentences need the photo of each, found {photo_of.shape}"
+        )
     for number, words in enumerate(sentences):
         if words.ndim != 2 or not len(words) or words.shape[1] != region_vectors.shape[2]:
-            raise ValueError(f"sentence {number}: expected (T, {region_vectors.shape[2]}), found {words.shape}")
+            raise ValueError(
+                f"sentence {number}: expected (T, {region_vectors.shape[2]}), found {words.shape}"
+            )
     check_photo_of_sentence(photo_of, len(region_vectors))

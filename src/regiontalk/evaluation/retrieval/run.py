@@ -36,7 +36,8 @@ class Retrieved:
         result: what `evaluate_retrieval` gives.
         ranks: in each fold, or in the whole set alone.
         kind: of the scores: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
-        region_vectors, region_counts: (N, M, h) and (N,), as `score_matrix` takes them, of `ranking_regions`.
+        region_vectors, region_counts: (N, M, h) and (N,), as `score_matrix` takes them, of
+            `ranking_regions`.
         captions: L sentences, photo by photo.
         sentences: their word vectors, L arrays (T, h), of `ranking_words`.
         photo_of_sentence: (L,) the photo of each sentence.
@@ -53,7 +54,10 @@ class Retrieved:
 
 
 def evaluate_retrieval(
-    model: Model, dataset: Dataset, reporting: Reporting | None = None, progress: Progress | None = None
+    model: Model,
+    dataset: Dataset,
+    reporting: Reporting | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Rank all sentences of a dataset for each photo, and all photos for each sentence.
 
@@ -75,12 +79,18 @@ def evaluate_retrieval(
 
 
 def retrieve(
-    model: Model, dataset: Dataset, reporting: Reporting | None = None, progress: Progress | None = None
+    model: Model,
+    dataset: Dataset,
+    reporting: Reporting | None = None,
+    progress: Progress | None = None,
 ) -> Retrieved:
     """As `evaluate_retrieval`, with what the numbers came from."""
     reporting, progress = reporting or Reporting(), progress or SILENT
     captions = [caption for photo in dataset.photos for caption in photo.captions]  # L
-    photo_of_sentence = np.repeat(np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos])  # (L,)
+    # photo_of_sentence: (L,)
+    photo_of_sentence = np.repeat(
+        np.arange(len(dataset)), [len(photo.captions) for photo in dataset.photos]
+    )
     parts = cut_folds(photo_of_sentence, len(dataset), reporting.folds)
     looked = photo_regions(model, dataset.files, progress)
     vectors, counts = pad([ranking_regions(each) for batch in looked for each in batch])
@@ -88,7 +98,9 @@ def retrieve(
     kind = model.score_kind
 
     def scores_of(part: slice, mine: np.ndarray, of: np.ndarray) -> VectorScores:
-        return VectorScores(vectors[part], counts[part], [sentences[each] for each in mine], of, kind)
+        return VectorScores(
+            vectors[part], counts[part], [sentences[each] for each in mine], of, kind
+        )
 
     try:
         ranks = rank_folds(parts, scores_of, progress)

@@ -1,6 +1,7 @@
-"""Retrieval by another system's saved scores or embeddings: the same ranks, ties and signature as for a pack.
+"""Retrieval by another system's saved scores or embeddings.
 
-Axis names: N photos, L sentences, d dimensions.
+With the same ranks, ties and signature as for a pack. Axis names: N photos, L sentences, d
+dimensions.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ import regiontalk
 from regiontalk.errors import DataError, memory_errors
 from regiontalk.evaluation.results import SILENT, Progress, Reporting
 from regiontalk.evaluation.retrieval.metric import cut_folds, rank_folds, retrieval_result
-from regiontalk.evaluation.retrieval.ranks import MatrixScores, VectorScores, check_photo_of_sentence
+from regiontalk.evaluation.retrieval.ranks import (
+    MatrixScores,
+    VectorScores,
+    check_photo_of_sentence,
+)
 from regiontalk.evaluation.signature import file_sha256, photo_counts
 from regiontalk.files import open_regular, problem
 
@@ -37,12 +42,15 @@ def evaluate_scores(
     reporting: Reporting | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Retrieval by a saved matrix of scores. A .npy file is read a few rows at a time and never held whole.
+    """Retrieval by a saved matrix of scores.
+
+    A .npy file is read a few rows at a time and never held whole.
 
     Args:
-        scores: .npy, .npz or .safetensors with float (N, L), photos by sentences, the higher the better.
-        owners: the same kinds with integers (L,), the photo of each sentence from 0; None if the sentences are in the
-            order of the photos, equally many for each.
+        scores: .npy, .npz or .safetensors with float (N, L), photos by sentences, the higher the
+            better.
+        owners: the same kinds with integers (L,), the photo of each sentence from 0; None if the
+            sentences are in the order of the photos, equally many for each.
         reporting, progress: as `evaluate_retrieval`.
 
     Returns:
@@ -74,11 +82,11 @@ def evaluate_embeddings(
     reporting: Reporting | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Retrieval by saved embeddings, one vector for each photo and each sentence, computed on as float32.
+    """Retrieval by saved embeddings, one vector a photo and a sentence, computed on as float32.
 
     Args:
-        photos, sentences: .npy, .npz or .safetensors with float (N, d) and (L, d). Of several arrays in a file those
-            named `photos` and `sentences` are taken.
+        photos, sentences: .npy, .npz or .safetensors with float (N, d) and (L, d). Of several
+            arrays in a file those named `photos` and `sentences` are taken.
         similarity: "dot" for the plain dot product, "cosine" for that of vectors made unit length.
         owners, reporting, progress: as `evaluate_scores`.
 
@@ -93,13 +101,15 @@ def evaluate_embeddings(
     right = _vectors(sentences, "sentences", similarity)  # (L, d)
     if left.shape[1] != right.shape[1]:
         raise DataError(
-            f"{photos} has vectors of {left.shape[1]} numbers and {sentences} of {right.shape[1]}: expected as many"
+            f"{photos} has vectors of {left.shape[1]} numbers and {sentences} of {right.shape[1]}: "
+            "expected as many"
         )
     of, origin = _read_photo_of_sentence(owners, len(left), len(right), sentences)
     parts = cut_folds(of, len(left), reporting.folds)
 
     def scores_of(part: slice, mine: np.ndarray, own: np.ndarray) -> VectorScores:
-        regions, words = left[part][:, None], right[mine][:, None]  # a photo is one region, a sentence one word
+        # A photo is one region, a sentence one word
+        regions, words = left[part][:, None], right[mine][:, None]
         return VectorScores(regions, np.ones(len(regions), np.int64), list(words), own)
 
     with _blamed_on(photos, len(parts)):
@@ -115,7 +125,9 @@ def _blamed_on(file: Path, folds: int) -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise DataError(f"{file}: {error}{', counted within the fold' if folds > 1 else ''}") from error
+        raise DataError(
+            f"{file}: {error}{', counted within the fold' if folds > 1 else ''}"
+        ) from error
 
 
 def _start(photo_of_sentence: np.ndarray) -> dict[str, Any]:
@@ -155,24 +167,32 @@ def _refuse_rows(file: Path, start: int, right: np.ndarray, why: str) -> None:
         raise DataError(f"{file}: row {start + int(wrong.argmax())} {why}; expected finite vectors")
 
 
-def _read_photo_of_sentence(file: Path | None, photos: int, sentences: int, of: Path) -> tuple[np.ndarray, str]:
+def _read_photo_of_sentence(
+    file: Path | None, photos: int, sentences: int, of: Path
+) -> tuple[np.ndarray, str]:
     """The photo of each sentence, (L,), and how that is known."""
     if file is None:
         if sentences % photos or not sentences:
             raise DataError(
-                f"{of}: {sentences} sentences are not equally many for each of {photos} photos. Photos come first and "
-                "sentences second; say with --owners which photo each sentence belongs to"
+                f"{of}: {sentences} sentences are not equally many for each of {photos} photos. "
+                "Photos come first and sentences second; say with --owners which photo each "
+                "sentence belongs to"
             )
         each = sentences // photos
-        return np.arange(sentences) // each, f"assumed: sentences in the order of the photos, {each} for each"
+        return np.arange(
+            sentences
+        ) // each, f"assumed: sentences in the order of the photos, {each} for each"
     rows = _read_array(file, "owners")
     if rows.shape != (sentences,) or not np.issubdtype(rows.dtype, np.integer):
         raise DataError(
-            f"{file}: expected {sentences} integers, the photo of each sentence, found {rows.dtype} {rows.shape}"
+            f"{file}: expected {sentences} integers, the photo of each sentence, "
+            f"found {rows.dtype} {rows.shape}"
         )
     rows = np.asarray(rows)
     if rows.min() < 0 or rows.max() >= photos:  # before any conversion could wrap them round
-        raise DataError(f"{file}: expected photos 0 to {photos - 1}, found {rows.min()} to {rows.max()}")
+        raise DataError(
+            f"{file}: expected photos 0 to {photos - 1}, found {rows.min()} to {rows.max()}"
+        )
     rows = rows.astype(np.int64)
     try:
         check_photo_of_sentence(rows, photos)
@@ -184,7 +204,9 @@ def _read_photo_of_sentence(file: Path | None, photos: int, sentences: int, of: 
 def _read_floats(file: Path, name: str, axes: str) -> np.ndarray:
     array = _read_array(file, name)
     if array.ndim != 2 or 0 in array.shape or not np.issubdtype(array.dtype, np.floating):
-        raise DataError(f"{file}: expected floating-point {axes}, found {array.dtype} of shape {array.shape}")
+        raise DataError(
+            f"{file}: expected floating-point {axes}, found {array.dtype} of shape {array.shape}"
+        )
     return array
 
 
@@ -192,7 +214,10 @@ def _read_array(file: Path, name: str) -> np.ndarray:
     """An array from a file; of several in it the one with this name. Nothing is ever unpickled."""
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
-        raise DataError(f"{file}: expected a file .npy, .npz or .safetensors, found {file.suffix or 'no suffix'}")
+        raise DataError(
+            f"{file}: expected a file .npy, .npz or .safetensors, "
+            f"found {file.suffix or 'no suffix'}"
+        )
     with open_regular(file, _MAX_BYTES):
         pass
     try:
@@ -202,7 +227,9 @@ def _read_array(file: Path, name: str) -> np.ndarray:
     except MemoryError:
         raise problem(file, "too little memory to read it", DataError) from None
     except Exception as error:  # there is no end to what damaged files make their parsers raise
-        raise DataError(f"{file}: cannot be read as {file.suffix} with an array of numbers ({error})") from error
+        raise DataError(
+            f"{file}: cannot be read as {file.suffix} with an array of numbers ({error})"
+        ) from error
     if not isinstance(array, np.ndarray):
         raise DataError(f"{file}: expected an array of numbers, found something else")
     return array
@@ -237,4 +264,6 @@ def _pick(file: Path, found: list[str], name: str) -> str:
         return found[0]
     if name in found:
         return name
-    raise DataError(f"{file}: expected one array, or one named {name}, found {', '.join(found) or 'none'}")
+    raise DataError(
+        f"{file}: expected one array, or one named {name}, found {', '.join(found) or 'none'}"
+    )

@@ -1,12 +1,14 @@
-"""Backbones by name: what turns photos into a feature map. Nothing outside of here asks what one is made of.
+"""Backbones by name: what turns photos into a feature map.
+
+Nothing outside of here asks what one is made of.
 
 | name | what | needs |
 |---|---|---|
-| `efficientnet-lite0`, `-lite1`, `-lite2` | a small CNN for CPUs, pretrained on ImageNet | its weights' package |
-| `transformers:NAME_OR_FOLDER` | an `AutoBackbone` or the vision tower of a CLIP or SigLIP | the extra `hub` |
+| `efficientnet-lite0`, `-lite1`, `-lite2` | a small, pretrained CNN | its weights' package |
+| `transformers:NAME_OR_FOLDER` | an `AutoBackbone`, or CLIP's or SigLIP's tower | the extra `hub` |
 
-**To add another**, write an `nn.Module` with the attributes and the `forward` of `Backbone`, and open it in
-`open_backbone` and `build_backbone`.
+**To add another**, write an `nn.Module` with the attributes and the `forward` of `Backbone`, and
+open it in `open_backbone` and `build_backbone`.
 """
 
 from __future__ import annotations
@@ -17,19 +19,26 @@ from torch import Tensor, nn
 
 from regiontalk.errors import TrainingError
 from regiontalk.settings import LARGEST_PHOTO
-from regiontalk.training.backbones.efficientnet_lite import VARIANTS, EfficientNetLiteBackbone, pretrained_backbone
+from regiontalk.training.backbones.efficientnet_lite import (
+    VARIANTS,
+    EfficientNetLiteBackbone,
+    pretrained_backbone,
+)
 
 
 class Backbone(Protocol):
-    """An `nn.Module` that turns photos (B, 3, S, S), float32 in 0..255, into a map (B, dim, S / stride, S / stride).
+    """An `nn.Module` that turns photos (B, 3, S, S) into a map (B, dim, S / stride, S / stride).
+
+    The photos are float32 in 0..255.
 
     Attributes:
         dim: D, channels of the map.
         stride: pixels a cell.
         multiple_of: S must be a multiple of it.
         pretrained: the part of it that was trained elsewhere; the rest begins with random weights.
-        description: a JSON object that `build_backbone` makes the same network of, without its weights. Its "origin" is
-            told to a pack's users: name, licence, and sha256 or revision of the pretrained weights.
+        description: a JSON object that `build_backbone` makes the same network of, without its
+            weights. Its "origin" is told to a pack's users: name, licence, and sha256 or revision
+            of the pretrained weights.
     """
 
     dim: int
@@ -60,8 +69,8 @@ def open_backbone(name: str, dim: int) -> Backbone:
 
         return open_hub_backbone(name.removeprefix("transformers:"))
     raise TrainingError(
-        f"backbone: expected {', '.join(VARIANTS)} or transformers:NAME_OR_FOLDER, found {name!r}; see "
-        "recipes/hub_backbone for the latter"
+        f"backbone: expected {', '.join(VARIANTS)} or transformers:NAME_OR_FOLDER, found {name!r}; "
+        "see recipes/hub_backbone for the latter"
     )
 
 
@@ -85,10 +94,11 @@ def require_whole_cells(setting: str, pixels: int, backbone: Backbone) -> None:
     """Check how large a photo some setting asks for.
 
     Raises:
-        TrainingError: if its sides are not a multiple, above 0, of what the backbone takes, or too long for a pack.
+        TrainingError: if its sides are not a multiple, above 0, of what the backbone takes, or too
+            long for a pack.
     """
     if not 0 < pixels <= LARGEST_PHOTO or pixels % backbone.multiple_of:
         raise TrainingError(
-            f"{setting}: this backbone takes multiples of {backbone.multiple_of} pixels up to {LARGEST_PHOTO}, "
-            f"found {pixels}"
+            f"{setting}: this backbone takes multiples of {backbone.multiple_of} pixels up to "
+            f"{LARGEST_PHOTO}, found {pixels}"
         )

