@@ -1,13 +1,6 @@
-"""Batches: which photos and captions a step takes, and how batches are made ahead.
+"""Batches: which photos and captions a step takes, and loading ahead of the steps.
 
-<<<<<<< HEAD
-They are made by a thread or, where a GPU waits, by the processes of a `DataLoader`.
-=======
-They are made by a thread or, where a GPU waits, by forked processes, which share memory with their
-parent: no pipe is quick enough. A batch of photos takes tens of megabytes. The large arrays among
-its fields (a batch is a dataclass that may hold others) are written to a place in memory that was
-shared before the fork; what remains goes through a pipe.
->>>>>>> 1cfe0ae31134c485a2972bb5977ae8e45e6eb671
+Batches are made by a thread or, where a GPU waits, by the processes of a `DataLoader`.
 """
 
 from __future__ import annotations
@@ -30,12 +23,6 @@ from regiontalk.vision.session import available_cpus
 
 MOST_PROCESSES = 12
 """That make batches: each keeps two ready, and a batch of photos takes tens of megabytes."""
-<<<<<<< HEAD
-=======
-PLACE_BYTES = 1 << 28
-"""Reserved for each batch on its way; what is not written to takes no memory. What does not fit
-takes the pipe."""
->>>>>>> 1cfe0ae31134c485a2972bb5977ae8e45e6eb671
 LARGE_BYTES = 1 << 12
 """Smaller arrays go through the pipe between processes."""
 
@@ -58,11 +45,11 @@ class Shuffled:
 
 
 class CaptionedPhotos:
-    """An endless row of batches of photos, each with some of its captions.
+    """An endless row of batches: photos, each with some captions, which share one look at it.
 
-    One look at a photo serves them all. An epoch passes over the photos as often as it takes to
-    offer every caption about once. A photo stands at most once in a batch, so every other photo's
-    sentence is a true negative. All is a function of the seed and the step alone.
+    An epoch passes over the photos as often as it takes to offer every caption about once. A photo
+    stands at most once in a batch, so every other photo's sentence is a true negative. All is a
+    function of the seed and the step alone.
 
     Args:
         sentences: L captions; photos without any are left out.
@@ -73,8 +60,9 @@ class CaptionedPhotos:
 
     def __init__(self, sentences: Sentences, batch: int, captions: int, seed: int) -> None:
         self.photos, starts = np.unique(sentences.photos, return_index=True)
-        # A photo's captions stand together
-        self.rows_of_photo = np.split(np.arange(len(sentences)), starts[1:])
+        self.rows_of_photo = np.split(
+            np.arange(len(sentences)), starts[1:]
+        )  # a photo's captions stand together
         self.captions, self.seed = captions, seed
         self.order = Shuffled(len(self.photos), batch, seed)
         self.passes = max(1, round(len(sentences) / (len(self.photos) * captions)))
@@ -172,41 +160,13 @@ def batches_ahead(batch: Callable[[int], Any], steps: range, processes: int) -> 
             yield upcoming.result()
 
 
-<<<<<<< HEAD
 def loaded_batches(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
-    """The same by a `DataLoader`, whose processes are forked: `batch` holds networks and open files."""
+    """`batches_ahead` by a `DataLoader`, forked because `batch` holds networks and open files."""
     loader = DataLoader(
-        BatchOfStep(batch, steps), batch_size=None, num_workers=processes, multiprocessing_context="fork"
-=======
-@dataclass(frozen=True)
-class Placed:
-    """An array in shared memory: at which byte it begins, its shape and its type."""
-
-    begin: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-
-    def array(self, place: mmap.mmap) -> np.ndarray:
-        return np.ndarray(self.shape, self.dtype, place, self.begin)
-
-
-def forked_batches(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
-    """The batches of some steps, in order, two for each process made before they are asked for.
-
-    The arrays of a batch are good until the next one is asked for.
-
-    Raises:
-        TrainingError: if a process died.
-    """
-    ahead = 2 * processes
-    # One more: the batch that is in use
-    places = [mmap.mmap(-1, PLACE_BYTES) for _ in range(ahead + 1)]
-    pool = ProcessPoolExecutor(
-        processes,
-        multiprocessing.get_context("fork"),
-        initializer=begin,
-        initargs=(batch, places, os.getpid()),
->>>>>>> 1cfe0ae31134c485a2972bb5977ae8e45e6eb671
+        BatchOfStep(batch, steps),
+        batch_size=None,
+        num_workers=processes,
+        multiprocessing_context="fork",
     )
     for made in loader:
         if isinstance(made, RegionTalkError):
@@ -226,16 +186,11 @@ def worker_deaths_as_errors() -> Iterator[None]:
         if "DataLoader worker" not in str(error):
             raise
         raise TrainingError(
-<<<<<<< HEAD
-            f"a process that makes batches died ({error}); the same command goes on from the last checkpoint"
-=======
-            "a process that makes batches died, perhaps for want of memory; the same command goes "
-            "on from the last checkpoint"
->>>>>>> 1cfe0ae31134c485a2972bb5977ae8e45e6eb671
+            "a process that makes batches died, perhaps for want of memory, or of shared memory "
+            "(/dev/shm); the same command goes on from the last checkpoint"
         ) from error
 
 
-<<<<<<< HEAD
 class BatchOfStep(Dataset[Any]):
     """Batches by their place among the steps, for a `DataLoader`."""
 
@@ -254,24 +209,9 @@ class BatchOfStep(Dataset[Any]):
 
 @dataclass(frozen=True)
 class AsTensor:
-    """An array as a tensor, which passes between processes in shared memory instead of through a pipe."""
+    """An array as a tensor, which passes between processes in shared memory, not through a pipe."""
 
     tensor: Tensor
-=======
-_batch: Callable[[int], Any] | None = None
-"""What makes batches in a forked process: it holds networks and open files, which no pipe could
-carry there."""
-_places: list[mmap.mmap] = []
-
-
-def begin(batch: Callable[[int], Any], places: list[mmap.mmap], parent: int) -> None:
-    """Prepare a process for `make`: Ctrl-C is its parent's, and it ends when that was killed."""
-    global _batch, _places
-    _batch, _places = batch, places
-    torch.set_num_threads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with, args=(parent,), daemon=True).start()
->>>>>>> 1cfe0ae31134c485a2972bb5977ae8e45e6eb671
 
 
 def to_tensors(value: Any) -> Any:
@@ -286,43 +226,10 @@ def from_tensors(value: Any) -> Any:
     return value.tensor.numpy() if isinstance(value, AsTensor) else with_fields(value, from_tensors)
 
 
-<<<<<<< HEAD
 def with_fields(value: Any, change: Callable[[Any], Any]) -> Any:
     """A dataclass with each field changed; anything else as it is."""
     if not is_dataclass(value) or isinstance(value, type):
         return value
-    return replace(value, **{each.name: change(getattr(value, each.name)) for each in fields(value)})
-=======
-class Packer:
-    """Moves a batch's large arrays into shared memory, one after the other."""
-
-    def __init__(self, place: mmap.mmap) -> None:
-        self.place, self.used = place, 0
-
-    def pack(self, value: Any) -> Any:
-        """The batch with `Placed` for its large arrays."""
-        if is_dataclass(value) and not isinstance(value, type):
-            return replace(
-                value, **{each.name: self.pack(getattr(value, each.name)) for each in fields(value)}
-            )
-        if (
-            not isinstance(value, np.ndarray)
-            or not LARGE_BYTES <= value.nbytes <= len(self.place) - self.used
-        ):
-            return value
-        placed = Placed(self.used, value.shape, value.dtype)
-        placed.array(self.place)[...] = value
-        self.used = -(-(self.used + value.nbytes) // ALIGNMENT) * ALIGNMENT
-        return placed
-
-
-def unpack(value: Any, place: mmap.mmap) -> Any:
-    """The batch again; its arrays lie in `place` still."""
-    if isinstance(value, Placed):
-        return value.array(place)
-    if is_dataclass(value) and not isinstance(value, type):
-        return replace(
-            value, **{each.name: unpack(getattr(value, each.name), place) for each in fields(value)}
-        )
-    return value
->>>>>>> 1cfe0ae31134c485a2972bb5977ae8e45e6eb671
+    return replace(
+        value, **{each.name: change(getattr(value, each.name)) for each in fields(value)}
+    )

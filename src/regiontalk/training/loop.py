@@ -157,22 +157,17 @@ def measure(task: Task, rehearsal: bool) -> dict[str, float]:
 class Ema:
     """Exponential moving average (EMA) of all parameters (Polyak and Juditsky, 1992).
 
-    <<<<<<< HEAD
-        At a constant, high learning rate the average generalises better than the last weights of a run whose rate falls.
-        Buffers are not averaged. `torch.optim.swa_utils.AveragedModel` averages a copy; validation and saving read the
-        run's own network, so here the average takes its place for a while.
-    =======
-        At a constant, high learning rate the average generalises better than the last weights of a run
-        whose rate falls. Buffers are not averaged.
-    >>>>>>> 1cfe0ae31134c485a2972bb5977ae8e45e6eb671
+    At a constant, high learning rate the average generalises better than the last weights of a run
+    whose rate falls. Buffers are not averaged. `torch.optim.swa_utils.AveragedModel` averages a
+    copy; validation and saving read the run's own network, so here the average takes its place.
 
-        Args:
-            network: whose parameters.
-            kept: share of the mean that a step keeps; the mean reaches back some 1 / (1 - kept) steps.
-                With 0 there is no mean: nothing is held, and nothing is done.
+    Args:
+        network: whose parameters.
+        kept: share of the mean that a step keeps; the mean reaches back some 1 / (1 - kept) steps.
+            With 0 there is no mean: nothing is held, and nothing is done.
 
-        Attributes:
-            mean: a tensor for each parameter; none with `kept` of 0.
+    Attributes:
+        mean: a tensor for each parameter; none with `kept` of 0.
     """
 
     def __init__(self, network: nn.Module, kept: float) -> None:
