@@ -1,7 +1,4 @@
-"""Many requests, one network pass.
-
-A thread collects what is asked of a model at about the same time, and answers it together.
-"""
+"""Dynamic batching: one worker thread answers concurrent requests with shared network passes."""
 
 from __future__ import annotations
 
@@ -27,22 +24,22 @@ Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
 _MOST = 16
-"""Jobs in a batch: as many as can share a pass while nobody waits for long."""
+"""Maximum number of jobs in a batch, a trade-off of throughput and latency."""
 _PATIENCE = 0.004
-"""Seconds that the first job of a batch waits for others which are already on their way."""
+"""Maximum batching delay: seconds that the first job waits for others that are on their way."""
 _CLOSED_CHECK = 0.2
-"""Seconds between looks at whether the batcher is closed, while nothing comes."""
+"""Interval in seconds at which an idle worker checks whether the batcher is closed."""
 
 
 class Batcher(Generic[Job, Answer]):
-    """One worker thread with a queue.
+    """Worker thread that takes jobs from a queue and answers them in batches.
 
-    Whoever hands in jobs bounds their number. A job on its own is answered at once: the worker
-    waits for others only while `coming` says that there are some.
+    The queue is unbounded: callers bound the number of jobs. A single job is answered at once: the
+    worker waits for others only while `coming` reports some.
 
     Args:
-        answer: jobs in, as many answers out, in order. Runs in the worker's thread only.
-        coming: how many jobs are in the queue, in the batch, or on their way there.
+        answer: maps jobs to as many answers, in order. Runs in the worker thread only.
+        coming: number of jobs in the queue, in the batch, or about to be submitted.
     """
 
     def __init__(
@@ -55,7 +52,7 @@ class Batcher(Generic[Job, Answer]):
         self._thread.start()
 
     def submit(self, job: Job) -> Future[Answer]:
-        """Hands in a job; its future may be cancelled until it is worked on."""
+        """Queues a job; its future can be cancelled until its batch starts."""
         future: Future[Answer] = Future()
         self._jobs.put((job, future))
         return future
@@ -66,7 +63,7 @@ class Batcher(Generic[Job, Answer]):
         return self._thread.is_alive() and not self._closed.is_set()
 
     def close(self) -> None:
-        """Ends the worker after its batch; jobs that still wait are cancelled."""
+        """Stops the worker after its current batch and cancels queued jobs."""
         self._closed.set()
         self._thread.join()
         with suppress(queue.Empty):
@@ -91,15 +88,12 @@ class Batcher(Generic[Job, Answer]):
         return batch
 
     def _settle(self, batch: list[tuple[Job, Future[Answer]]]) -> None:
-        """Answers a batch.
-
-        If that fails, each job is answered alone, so that one cannot fail the others.
-        """
+        """Answers a batch; if that fails, answers each job alone, so that one fails no others."""
         if not batch:
             return
         try:
             answers = self._answer([job for job, _ in batch])
-        except Exception as error:  # whatever it is, it belongs to who asked
+        except Exception as error:  # raised again where the job's future is awaited
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
                 return
@@ -112,7 +106,7 @@ class Batcher(Generic[Job, Answer]):
 
 @dataclass(frozen=True)
 class Describe:
-    """Caption a photo and its regions; see `Model.describe_regions`."""
+    """Request to caption a photo and its regions; see `Model.describe_regions`."""
 
     photo: Photo
     beam: int | None
@@ -121,7 +115,7 @@ class Describe:
 
 @dataclass(frozen=True)
 class Align:
-    """Tie a sentence to a photo's regions; see `Model.align`."""
+    """Request to align a sentence with a photo's regions; see `Model.align`."""
 
     photo: Photo
     sentence: str
@@ -130,7 +124,7 @@ class Align:
 
 @dataclass(frozen=True)
 class LookAt:
-    """Caption a given box of a photo: xyxy in pixels of the upright photo, with an area inside."""
+    """Request to caption a given box: xyxy in pixels of the upright photo, with an area inside."""
 
     photo: Photo
     box_xyxy: tuple[float, float, float, float]
@@ -138,7 +132,7 @@ class LookAt:
 
 @dataclass(frozen=True)
 class Look:
-    """Only find a photo's regions."""
+    """Request for a photo's regions alone."""
 
     photo: Photo
 
@@ -148,13 +142,13 @@ Reply: TypeAlias = Description | Alignment | Regions
 
 
 def answer(model: Model, questions: Sequence[Question]) -> list[Reply]:
-    """Answers questions about photos together.
+    """Answers a batch of requests with shared network passes.
 
-    One pass of vision, one of each captioner for each way to caption. Given boxes have passes of
-    their own.
+    One vision pass, and one pass of each captioner per beam size and temperature. Given boxes have
+    passes of their own.
 
     Returns:
-        For each question, in order: a Description, an Alignment, or Regions. The description for a
+        For each request, in order: a Description, an Alignment, or Regions. The description for a
         `LookAt` has the photo and the box, not the regions that would be found.
     """
     looked = _looked(model, questions)
@@ -175,7 +169,7 @@ def answer(model: Model, questions: Sequence[Question]) -> list[Reply]:
 
 
 def _looked(model: Model, questions: Sequence[Question]) -> list[Regions]:
-    """The regions that each question is about."""
+    """Regions for each request: detected ones, or for a `LookAt` the given box."""
     found: dict[int, Regions] = {}
     given = [place for place, each in enumerate(questions) if isinstance(each, LookAt)]
     others = [place for place, each in enumerate(questions) if not isinstance(each, LookAt)]
@@ -200,10 +194,10 @@ def _looked(model: Model, questions: Sequence[Question]) -> list[Regions]:
 def check_box(
     photo: Photo, box_xyxy: tuple[float, float, float, float]
 ) -> tuple[float, float, float, float]:
-    """A box, cut to the photo.
+    """Clips a box to the photo.
 
     Raises:
-        ConfigError: if less than a pixel of it lies in the photo.
+        ConfigError: if the part inside is less than a pixel wide or high.
     """
     left, top = max(0.0, box_xyxy[0]), max(0.0, box_xyxy[1])
     right, bottom = min(float(photo.width), box_xyxy[2]), min(float(photo.height), box_xyxy[3])
@@ -216,7 +210,7 @@ def check_box(
 
 
 def check_sentence(vocabulary: Vocabulary, sentence: str) -> None:
-    """What a model would refuse while it answers others too is refused before.
+    """Rejects a sentence that the model would reject, before it can fail a whole batch.
 
     Raises:
         SentenceError: if the sentence has no word, or none that the pack knows.

@@ -1,8 +1,8 @@
-"""The process that decodes photos for the server.
+"""Worker process that decodes photos: requests on stdin, responses on stdout, one at a time.
 
-It answers requests on stdin, one after the other, on stdout. A decoder written in C cannot be
-interrupted inside a process, so `regiontalk.web.decoding` ends this one from outside when a photo
-takes too long. A message, in both directions, is two lengths, a JSON object, and bytes.
+A decoder written in C cannot be interrupted from inside its process, so `regiontalk.web.decoding`
+kills this process when a photo takes too long. A message, in both directions, is two lengths
+(big-endian uint32), a JSON object, and bytes.
 """
 
 from __future__ import annotations
@@ -26,24 +26,25 @@ from regiontalk.photos.kinds import TooManyPixelsError
 from regiontalk.report.pictures import jpeg
 
 READY = b"\n"
-"""The first byte on stdout: everything is imported."""
+"""First byte on stdout, sent when all imports are done."""
 
 _QUICK_PASSES = 50_000_000
-"""Pixels that are decoded in a moment. A progressive JPEG's are decoded in every scan, other
-formats' more slowly."""
+"""Pixels times passes above which a photo is slow. A progressive JPEG has a pass for each scan."""
 _OTHER_FORMATS_PASSES = 4
+"""Of formats other than JPEG, which decode more slowly."""
 
 _LENGTHS = struct.Struct(">II")
-_NAMELESS = "<bytes>"  # what `open_photo` calls a photo without a file
-_SCAN = b"\xff\xda"  # a JPEG's marker
+_NAMELESS = "<bytes>"  # the name of a photo without a file in errors of `open_photo`
+_SCAN = b"\xff\xda"  # JPEG's start-of-scan marker
 _ORPHAN_SECONDS = 5
-"""A process whose server was killed ends so long after its photo's deadline, if possible."""
+"""Seconds after a photo's deadline at which a process whose server was killed ends itself, on
+systems with SIGALRM."""
 
 
 def main() -> None:
-    """Answers until stdin ends."""
+    """Processes requests until stdin is closed."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    # Libraries that print must not break the messages
+    # stdout becomes devnull: output of libraries must not corrupt the messages
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     answers.write(READY)
     answers.flush()
@@ -53,7 +54,7 @@ def main() -> None:
         except EOFError:
             return
         if hasattr(signal, "alarm"):
-            # Without a handler, it ends the process
+            # SIGALRM without a handler ends the process, even inside a C decoder
             signal.alarm(int(request["seconds"]) + _ORPHAN_SECONDS)
         write_message(answers, *_answer(request, data))
         if hasattr(signal, "alarm"):
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def read_message(stream: IO[bytes]) -> tuple[dict[str, Any], bytes]:
-    """The next message.
+    """Reads the next message: its JSON object and its bytes.
 
     Raises:
         EOFError: if the stream ends before it is complete.
@@ -72,10 +73,10 @@ def read_message(stream: IO[bytes]) -> tuple[dict[str, Any], bytes]:
 
 
 def write_message(stream: IO[bytes], message: dict[str, Any], data: bytes = b"") -> None:
-    """Sends a message.
+    """Writes a message.
 
     Raises:
-        OSError: if nobody reads it.
+        OSError: if the other end of the pipe is closed.
     """
     header = json.dumps(message).encode()
     stream.write(_LENGTHS.pack(len(header), len(data)) + header)
@@ -84,13 +85,12 @@ def write_message(stream: IO[bytes], message: dict[str, Any], data: bytes = b"")
 
 
 def open_upload(data: bytes, name: str, size: int, max_pixels: int) -> Photo:
-    """An uploaded photo, as small as the network takes it, so that many may wait in little memory.
+    """Decodes an upload and resizes it to the network's input, so that a long queue fits in memory.
 
     Args:
         data: the file's bytes.
-        name: as the client calls it: for output and messages, never a path.
-        size: pixels a side that the network takes; the regions are the same as those of the full
-            photo.
+        name: the client's file name, for output and messages; never used as a path.
+        size: the network's input side in pixels; regions are the same as those of the full photo.
         max_pixels: as in `open_photo`.
 
     Raises:
@@ -105,13 +105,13 @@ def open_upload(data: bytes, name: str, size: int, max_pixels: int) -> Photo:
 
 
 def takes_long(data: bytes) -> bool:
-    """Whether a photo's header and scans say that decoding it takes more than a moment."""
+    """Whether a photo is slow to decode, by its pixels and scans; nothing is decoded."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             passes = data.count(_SCAN) if image.format in ("JPEG", "MPO") else _OTHER_FORMATS_PASSES
             return image.width * image.height * passes > _QUICK_PASSES
     except Exception:
-        # Readers raise whatever a damaged header leads them into; `open_photo` tells what it is
+        # Damaged headers raise arbitrary exceptions; `open_photo` then reports the problem
         return False
 
 
@@ -128,7 +128,7 @@ def _answer(request: dict[str, Any], data: bytes) -> tuple[dict[str, Any], bytes
         photo = open_upload(data, request["name"], request["size"], request["max_pixels"])
     except PhotoError as error:
         return {"error": str(error)}, b""
-    except Exception:  # a bug: the server's log tells of it
+    except Exception:  # a bug: the server logs the traceback
         return {"bug": traceback.format_exc()}, b""
     return {"width": photo.width, "height": photo.height}, photo.image.tobytes()
 

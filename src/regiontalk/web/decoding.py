@@ -1,8 +1,8 @@
-"""Photos decoded in processes of their own, which are ended when a photo takes too long.
+"""Worker pools that decode photos in separate processes, which are killed at a deadline.
 
-Photos that are decoded quickly, nearly all, never wait for slow ones: a photo whose header says
-that it takes long, or that is not ready after a moment, leaves the quick lane, waits with its like,
-and is decoded in the slow lane, by a process of lower priority.
+There are two pools, so that most photos never queue behind slow ones. A photo that is slow by its
+header, or misses the quick lane's deadline, moves to the queue of the slow lane, whose processes
+have a lower priority.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from regiontalk.web.decoder import READY, read_message, write_message
 from regiontalk.web.limits import CLIENT, BusyError, Gate, Limits
 
 _QUICK, _SLOW = 2, 2
-"""Processes of each lane: no more than so many photos are in memory at full size."""
+"""Processes of each lane, which bound the photos that are in memory at full size."""
 _SLOW_NICENESS = 10
 
-# The search path is this process's own, as for `multiprocessing`; -P keeps the current folder out
-# of it meanwhile.
+# sys.path is copied from this process, as by `multiprocessing`; until then, -P keeps the current
+# folder out of it.
 _START = (
     "import json, os, sys; sys.path[:] = json.loads(sys.argv[1]); hasattr(os, 'nice') and "
     "os.nice(int(sys.argv[2])); from regiontalk.web.decoder import main; main()"
@@ -41,24 +41,24 @@ _TELLS_WHY = "this tells why: python -c 'import regiontalk.web.decoder'"
 
 Answer = tuple[dict[str, Any], bytes]
 Task = tuple[dict[str, Any], Callable[[], bytes]]
-"""What to do, and what reads the bytes to do it with, in another thread."""
+"""A request, and a function that reads the photo's bytes, called in a thread of the lane."""
 
 
 class _TooSlowError(Exception):
-    """The photo took longer than its lane allows; its process is ended."""
+    """The photo missed its lane's deadline; its process was killed."""
 
 
 class _DiedError(Exception):
-    """The process ended by itself: the decoder crashed, or the system took its memory."""
+    """The process ended by itself: the decoder crashed, or the system killed it for its memory."""
 
 
 class Decoders:
-    """Decodes for any number of requests at once.
+    """Decodes photos for concurrent requests in two pools of processes.
 
-    Its methods are for one event loop, and never block it.
+    Its coroutines are for one event loop and never block it.
 
     Args:
-        limits: of pixels, time and waiting photos, and of the latter for one client.
+        limits: of pixels, of time, and of slow photos, in all and for one client address.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -71,16 +71,16 @@ class Decoders:
         self._quick.start()
 
     async def upload(self, photo: BinaryIO, name: str, size: int) -> Photo:
-        """An uploaded photo, see `open_upload`.
+        """Decodes an uploaded photo, see `open_upload`.
 
         Args:
-            photo: the file; it is read where that blocks nobody.
-            name: as the client calls it.
-            size: pixels a side that the network takes.
+            photo: the file; it is read in a thread of the lane.
+            name: the client's file name.
+            size: the network's input side in pixels.
 
         Raises:
-            PhotoError: if it is no good, or takes too long to decode. It names the photo.
-            BusyError: if it takes long, and so do too many others.
+            PhotoError: if it is not a valid photo, or misses the deadline. It names the photo.
+            BusyError: if it is slow, and the slow lane's queue is full.
         """
         task = {"name": name, "size": size, "max_pixels": self._limits.pixels}
         answer, pixels = await self._run(
@@ -90,17 +90,16 @@ class Decoders:
         return Photo(name, answer["width"], answer["height"], image)
 
     async def copy(self, path: str | os.PathLike[str], side: int) -> bytes:
-        """A photo's small copy as JPEG, see `regiontalk.report.pictures.jpeg`.
+        """Makes a downscaled JPEG of a photo, see `regiontalk.report.pictures.jpeg`.
 
         Args:
-            path: of the photo.
-            side: its long side has at most so many pixels.
+            side: maximum of the copy's long side, in pixels.
 
         Raises:
             PhotoError, BusyError: as `upload`.
         """
         name = os.fsdecode(path)
-        # These photos are the server's owner's, not a client's
+        # The server's owner chose these photos: a stricter limit for uploads does not apply
         most = max(self._limits.pixels, MAX_PIXELS)
         task = {"path": name, "side": side, "max_pixels": most}
         return (
@@ -108,7 +107,7 @@ class Decoders:
         )[1]
 
     def close(self) -> None:
-        """Ends the processes; what is decoded now is given up."""
+        """Kills the processes; decoding in progress is abandoned."""
         self._quick.close()
         self._slow.close()
 
@@ -151,13 +150,12 @@ class Decoders:
 
 
 class _Lane:
-    """Some processes that take turns, and as many threads that talk to them.
+    """Pool of decoder processes, with as many threads that wait for their responses.
 
     Args:
         count: of processes.
-        niceness: how far the processes step back behind others, 0 to 19, where the system knows of
-            it.
-        kept: whether a process stays for the next photo; if not, it gives its memory back.
+        niceness: the processes' nice value, 0 to 19, on systems that have it.
+        kept: whether a process is reused for the next photo; if not, it ends and frees its memory.
     """
 
     def __init__(self, count: int, niceness: int, kept: bool) -> None:
@@ -174,13 +172,13 @@ class _Lane:
             process.start()
 
     async def run(self, task: Task, seconds: float) -> Answer:
-        """The answer of one of the processes; see `_Process.ask`."""
+        """Runs a task on a free process; see `_Process.ask`."""
         return await asyncio.get_running_loop().run_in_executor(
             self._threads, self._work, task, seconds
         )
 
     def close(self) -> None:
-        """Ends everything."""
+        """Kills the processes and ends the threads."""
         for process in self._processes:
             process.close()
         self._threads.shutdown(cancel_futures=True)
@@ -191,15 +189,15 @@ class _Lane:
         try:
             return process.ask(message, read(), seconds)
         finally:
-            # if it was ended, the next one imports meanwhile
+            # after a kill, the replacement imports before the next photo comes
             process.stop() if not self._kept else process.start()
             self._free.put(process)
 
 
 class _Process:
-    """A process that decodes; started again when it has ended.
+    """Decoder process that is restarted after it has ended.
 
-    For one thread at a time, but for `close`.
+    For one thread at a time; only `close` may be called from another one.
     """
 
     def __init__(self, niceness: int) -> None:
@@ -209,7 +207,7 @@ class _Process:
         self._lock = threading.Lock()
 
     def start(self) -> subprocess.Popen[bytes] | None:
-        """The process as it runs, or a new one; None if it is closed for good."""
+        """Returns the running process, or starts one; None after `close`."""
         with self._lock:
             if not self._closed and (self._running is None or self._running.poll() is not None):
                 self._end()
@@ -217,11 +215,11 @@ class _Process:
             return self._running
 
     def ask(self, message: dict[str, Any], data: bytes, seconds: float) -> Answer:
-        """What the process answers.
+        """Sends a request and waits for the response.
 
         Raises:
-            _TooSlowError: if it does not within `seconds`.
-            _DiedError: if it ended instead.
+            _TooSlowError: if there is none within `seconds`; the process is killed.
+            _DiedError: if the process ended, or is closed.
             RuntimeError: if it does not start.
         """
         process = self.start()
@@ -242,18 +240,18 @@ class _Process:
                 process.wait()
 
     def stop(self) -> None:
-        """Ends the process; another one starts when it is needed."""
+        """Kills the process; `start` and `ask` start another one."""
         with self._lock:
             self._end()
 
     def close(self) -> None:
-        """Ends the process for good."""
+        """Kills the process and prevents restarts."""
         with self._lock:
             self._closed = True
             self._end()
 
     def _await_ready(self, answers: Any) -> None:
-        """A new process has imported what it needs; the time for that is not the photo's."""
+        """Waits for a new process's imports, which do not count towards the photo's deadline."""
         if self._ready:
             return
         if answers.read(1) != READY:
@@ -268,13 +266,13 @@ class _Process:
         self._running.kill()
         self._running.wait()
         for pipe in (self._running.stdin, self._running.stdout):
-            with suppress(OSError):  # what was not yet sent
+            with suppress(OSError):  # unsent data cannot be flushed any more
                 pipe.close() if pipe else None
         self._running = None
 
 
 def _popen(command: list[str]) -> subprocess.Popen[bytes]:
-    """A process in a group of its own, so that Ctrl-C is the server's alone, silent on stderr."""
+    """Starts a process in its own group, which Ctrl-C does not reach, with stderr discarded."""
     apart: dict[str, Any] = {"process_group": 0}
     if sys.platform == "win32":
         apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
@@ -286,7 +284,7 @@ def _popen(command: list[str]) -> subprocess.Popen[bytes]:
 
 
 def _whole(photo: BinaryIO) -> bytes:
-    """A file's bytes; it may be asked for twice."""
+    """Reads a file from its start, once for each lane that decodes it."""
     photo.seek(0)
     return photo.read()
 

@@ -1,8 +1,6 @@
-"""What every request passes before it reaches the API.
+"""ASGI middleware: Host and origin checks, limits on bodies and concurrency, security headers.
 
-Who may ask, how much may come in, how many at once. And what its body passes on the way in, and its
-response on the way out: counted, timed, and with headers for safety. Plain ASGI, so that a body is
-counted while it comes in, whoever reads it.
+Plain ASGI, so that a body is counted and timed while it is received, whatever code reads it.
 """
 
 from __future__ import annotations
@@ -17,20 +15,19 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from regiontalk.web.limits import CLIENT, BusyError, Gate, Limits, Upload, Uploads, address_of
 
-_LOG = logging.getLogger("uvicorn.error")  # uvicorn shows what comes here on stderr
+_LOG = logging.getLogger("uvicorn.error")  # uvicorn shows its records on stderr
 
 BUG = "Something is wrong with this server; its log says what."
-"""What a client is told of an error that it has nothing to do with."""
+"""Error text of a 500, which hides the cause from clients."""
 
 _DRAINED_BODIES, _DRAINED_SECONDS = 4, 10.0
-"""An answered request's body is still read, up to so many times the limit: many clients hear
-nothing before they have sent all."""
+"""After an early response the rest of the body is drained, up to so many times the body limit and
+so many seconds: many clients read no response before they have sent all."""
 _DRAINS, _DRAINED_BYTES_PER_SECOND = 2, 16 * 2**20
-"""So many such bodies are read at once, and no faster: requests that are worth it come first."""
+"""Concurrent drains, and the rate limit of each, so that other requests come first."""
 
 _SAFE = {
-    # Only what this server serves is ever loaded; blob: and data: are photos that the page itself
-    # holds.
+    # Nothing is loaded from other origins; blob: and data: are photos that the page itself holds.
     "content-security-policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
         "connect-src 'self'; font-src 'self'; manifest-src 'self'; base-uri 'none'; form-action "
@@ -46,15 +43,15 @@ _ALWAYS_OPEN = ("/api/health", "/api/version")
 
 
 class Guard:
-    """Wraps an application.
+    """ASGI middleware that checks and limits the requests to an application.
 
     Args:
-        app: what answers.
-        gate: counts the requests to `/api/`.
+        app: the wrapped application.
+        gate: limits concurrent requests to `/api/`.
         limits: of bodies.
-        hosts: names that a request may call this server by, in lower case without port; None for
-            any. With names, a page of another site cannot reach a server on this machine through a
-            name of its own that it lets point here (DNS rebinding).
+        hosts: allowed names in the Host header, in lower case without port; None for any. They
+            prevent DNS rebinding, by which a page of another site reaches a server on this machine
+            through a name of its own that resolves here.
     """
 
     def __init__(
@@ -67,7 +64,7 @@ class Guard:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """ASGI."""
+        """Handles a request by ASGI."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -96,16 +93,16 @@ class Guard:
         except BusyError:
             raise
         except asyncio.CancelledError:
-            if not exchange.gone:  # the server stops
+            if not exchange.gone:  # the server is shutting down
                 raise
         except Exception:
-            # A bug: the client is told that there is one, this server's owner is told which
+            # A bug: the cause goes to the log, the client gets a generic error
             _LOG.exception("%s %s failed", scope["method"], scope["path"])
             if not exchange.begun:
                 await exchange.refuse(500, BUG)
 
     def _too_long(self, headers: Mapping[str, str]) -> tuple[int, str] | None:
-        """A body that says that it is too long need not come in."""
+        """Rejects a body that is too long by its Content-Length, before it is received."""
         length = headers.get("content-length", "")
         if length.isascii() and length.isdigit() and int(length) > self._limits.body_bytes:
             return 413, _too_long_text(self._limits)
@@ -113,20 +110,20 @@ class Guard:
 
 
 class Exchange:
-    """A request and its response.
+    """A request and its response, with the slots that it holds.
 
-    A request takes a place among the uploads while its body comes in, then one at the gate until
-    its response begins: a client that sends or reads slowly keeps none that others could work in.
+    A request holds a slot of `Uploads` while its body is received, then one of `Gate` until its
+    response begins: a client that sends or reads slowly occupies no slot of the gate.
 
     Args:
         receive, send: the server's.
         limits: of the body.
-        drains: how many bodies that nobody needs are read at once, for all exchanges of a server.
+        drains: bounds the concurrent drains of unread bodies, for all exchanges of a server.
         address: the client's.
 
     Attributes:
-        answered: whether the response is sent to its end.
-        begun: whether it is sent in part.
+        answered: whether the response is complete.
+        begun: whether the response has started.
     """
 
     def __init__(
@@ -147,26 +144,26 @@ class Exchange:
 
     @property
     def gone(self) -> bool:
-        """Whether the client has left before it was answered."""
+        """Whether the client disconnected before its response began."""
         return self._gone
 
     def enter(self, gate: Gate, uploads: Uploads, has_body: bool) -> None:
-        """Takes the places that the request needs.
+        """Takes a slot for the upload, or one at the gate for a request without a body.
 
         Raises:
-            BusyError: if there is none.
+            BusyError: if none is free.
         """
         self._gate, self._uploads = gate, uploads
         if not has_body:
             self._pass_gate()
         elif not gate.has_room(self._address, self._loop.time()):
-            # What would be refused need not come in
+            # Refused before the body is received, not after
             raise _too_many()
         else:
             uploads.enter(self._upload)
 
     def leave(self) -> None:
-        """Leaves the places that the request still has."""
+        """Releases the slots that the request still holds."""
         if self._uploads is not None:
             self._uploads.leave(self._upload)
         if self._gate is not None and self._inside:
@@ -176,11 +173,11 @@ class Exchange:
             self._watch.cancel()
 
     async def receive(self) -> Message:
-        """The next piece.
+        """Receives the next ASGI message.
 
         Raises:
             HTTPException: 413 if the body is too long, 408 if it takes too long.
-            BusyError: if too many requests are worked on when it is complete.
+            BusyError: if the gate has no free slot when the body is complete.
         """
         if self._complete:
             return await self._receive()
@@ -200,7 +197,7 @@ class Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Sends on, with headers for safety."""
+        """Sends a message with security headers; drains an unread body before the last one."""
         if message["type"] == "http.response.start":
             self.begun = True
             held_back = self._is_held_back(message["status"])
@@ -230,7 +227,7 @@ class Exchange:
     async def refuse(
         self, status: int, text: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        """Sends an error as the whole response."""
+        """Sends a complete error response."""
         body = json.dumps({"error": text}).encode()
         fixed = {
             "content-type": "application/json",
@@ -244,7 +241,7 @@ class Exchange:
         await self.send({"type": "http.response.body", "body": body})
 
     def _is_held_back(self, status: int) -> bool:
-        """Whether this is the refusal of a body while others wait for their turn."""
+        """Whether to delay a response: the refusal of a body while the server is crowded."""
         crowded = self._gate is not None and self._gate.inside > self._limits.crowd
         return crowded and 400 <= status < 500 and self._bytes > self._limits.text_bytes
 
@@ -256,15 +253,15 @@ class Exchange:
             self._watch = self._loop.create_task(self._give_up_with_client(asyncio.current_task()))
 
     async def _give_up_with_client(self, answering: asyncio.Task[None] | None) -> None:
-        """Cancels the work on a request whose client has left."""
+        """Cancels the task of a request whose client has disconnected."""
         while (message := await self._receive())["type"] != "http.disconnect":
-            self._count(message)  # the body that is none of a GET
+            self._count(message)  # the empty body of a GET
         if answering is not None and not self.begun:
             self._gone = True
             answering.cancel()
 
     def _count(self, message: Message) -> bool:
-        """Whether the body is complete."""
+        """Counts a message's bytes; returns whether the body is complete."""
         self._bytes += len(message.get("body", b""))
         self._upload.received = self._bytes
         self._complete = not message.get("more_body", False)
@@ -282,7 +279,7 @@ class Exchange:
         return f"The request did not come in within {self._limits.body_seconds:g} s."
 
     async def _drain(self) -> None:
-        """Reads what is left of the body into nowhere."""
+        """Reads the rest of the body at a limited rate and discards it."""
         most = _DRAINED_BODIES * self._limits.body_bytes
         try:
             async with asyncio.timeout(_DRAINED_SECONDS), self._drains:
@@ -299,7 +296,6 @@ def _too_many() -> BusyError:
 
 
 def _too_long_text(limits: Limits) -> str:
-    """What the client of a body above the limit is told."""
     return f"The upload is larger than {limits.body_bytes / 2**20:g} MiB. Make the photo smaller."
 
 
@@ -308,10 +304,7 @@ def _has_body(headers: Mapping[str, str]) -> bool:
 
 
 def _plain_get(scope: Scope) -> Scope:
-    """HEAD is answered as GET is, and the server leaves out the body.
-
-    All of a file is sent, whatever Range says.
-    """
+    """Turns HEAD into GET, for which the server omits the body, and removes the Range header."""
     method = "GET" if scope["method"] == "HEAD" else scope["method"]
     headers = [each for each in scope["headers"] if each[0] != b"range"]
     return {**scope, "method": method, "headers": headers}
@@ -320,7 +313,7 @@ def _plain_get(scope: Scope) -> Scope:
 def _refusal(
     path: str, headers: Mapping[str, str], hosts: Collection[str] | None
 ) -> tuple[int, str] | None:
-    """Why a request may not ask at all: under a foreign name, or sent by another site's page."""
+    """Status and text for a foreign Host name, or an API request of another site's page."""
     host = headers.get("host", "").lower()
     if hosts is not None and without_port(host) not in hosts:
         return (
@@ -338,7 +331,7 @@ def _refusal(
 
 
 def without_port(host: str) -> str:
-    """The name in a Host header.
+    """Host header without its port.
 
     >>> without_port("localhost:8000"), without_port("[::1]:8000"), without_port("::1")
     ('localhost', '[::1]', '::1')

@@ -1,7 +1,4 @@
-"""How much the server takes on, shared out among client addresses.
-
-Bytes, pixels, time, and places for requests.
-"""
+"""Resource limits (bytes, pixels, time, concurrency), shared fairly among client addresses."""
 
 from __future__ import annotations
 
@@ -16,39 +13,37 @@ from starlette.exceptions import HTTPException
 
 @dataclass(frozen=True)
 class Limits:
-    """What the server refuses, so that no request takes its memory or its time from the others.
+    """Limits that keep a request from taking memory or time from the others.
 
     Attributes:
-        body_bytes: of a request; found out while it comes in, before it is in memory.
-        text_bytes: of a form's field that is no photo.
+        body_bytes: of a request; checked while it is received, before it is in memory.
+        text_bytes: of a form's text field.
         export_bytes: of a request for a table or for sidecars.
         exported: photos of such a request.
-        pixels: width times height of an uploaded photo; found out from its header, before it is
-            decoded.
+        pixels: width times height of an uploaded photo; checked by its header, before decoding.
         sentence: characters of a sentence.
-        results: of a search, on a page.
+        results: on a page of a search.
         start: results before a page.
-        waiting: requests that are worked on at once; the next one is answered 503.
-        crowd: requests that are worked on at once, above which clients whose body was refused hear
-            of it later.
-        uploads: bodies that come in at once; the slowest gives way to the next one.
-        connections: at once; the one that has been idle for the longest gives way to the next one.
-        slow_photos: that wait for being decoded slowly, or are; the next one is answered 503.
-        address_share: of `waiting`, `uploads`, `connections` and `slow_photos` each, what one
-            client address may hold while others have or want some; 1 for all of them, as behind a
-            proxy, where all clients have one address.
-        head_seconds: in which a request's head must have come in, from the connection's opening or
-            the last answer.
-        body_seconds: in which a request's body must have come in.
-        idle_seconds: that a connection is kept without a byte of a next request.
-        send_seconds: in which a client must have taken what was sent to it.
-        quick_seconds: after which a photo that is decoded counts as slow, and others are no longer
-            kept waiting.
-        quick_copy_seconds: the same for a copy of a photo of the index, which is scaled and encoded
-            too.
-        decode_seconds: in which a slow photo must be decoded.
-        refusal_seconds: that a refusal is held back in a crowd, so that who sends nothing of use
-            comes less often.
+        waiting: concurrent requests; the next one gets a 503.
+        crowd: concurrent requests above which refusals of bodies are delayed.
+        uploads: concurrent uploads; the slowest is evicted for the next one.
+        connections: concurrent ones; the one idle for the longest is closed for the next one.
+        slow_photos: photos in the slow lane or its queue; the next one gets a 503.
+        address_share: of `waiting`, `uploads`, `connections` and `slow_photos` each, the fraction
+            that one client address may hold while others have or want some; 1 for all of them, as
+            behind a proxy, where all clients have one address.
+        head_seconds: deadline of a request's head, from the connection's opening or the last
+            response.
+        body_seconds: deadline of a request's body.
+        idle_seconds: keep-alive timeout of a connection without a byte of a next request.
+        send_seconds: deadline for a client to read what was sent.
+        quick_seconds: deadline of the quick lane, after which a photo counts as slow and delays no
+            others.
+        quick_copy_seconds: the same for a copy of an indexed photo, which is also scaled and
+            encoded.
+        decode_seconds: deadline for decoding a slow photo.
+        refusal_seconds: delay of refusals above `crowd`, which slows clients that send nothing
+            useful.
     """
 
     body_bytes: int = 32 * 1024 * 1024
@@ -76,26 +71,27 @@ class Limits:
 
 
 DEFAULTS = Limits()
-"""`sentence`, `results`, `start` and `exported` are in the API's document for all servers."""
+"""`sentence`, `results`, `start` and `exported` of these are in the OpenAPI document of all
+servers."""
 
 RETRY_SECONDS = 2
-"""What a client that comes while too many wait is told to wait."""
+"""Retry-After in seconds, sent with 503."""
 
 _WAITING_SECONDS = 2 * RETRY_SECONDS
-"""An address that was refused is taken to want a place for so long."""
+"""Seconds for which a refused address counts as waiting for a slot."""
 
 _GRACE_SECONDS = 0.5
-"""A body that has been coming in for less is not yet slow."""
+"""Seconds for which a new upload does not count as slow."""
 
 _LEAST_SECONDS = 1e-3
-_NETWORK_BYTES = 8
+_NETWORK_BYTES = 8  # of an IPv6 /64 prefix
 
 CLIENT: ContextVar[str] = ContextVar("client", default="")
-"""The address that the request which is being answered comes from, as `address_of` has it."""
+"""Client address of the current request, by `address_of`."""
 
 
 class BusyError(HTTPException):
-    """Too many wait: a 503 that says when to try again.
+    """503 with a Retry-After header, when a limit on concurrency is reached.
 
     Args:
         reason: a sentence.
@@ -110,29 +106,29 @@ class BusyError(HTTPException):
 
 
 class Gate:
-    """Counts what is worked on, by the addresses of the clients that it is for.
+    """Concurrency limit with fair shares for client addresses.
 
-    An address that holds its share gets no more while another one holds a place too, or was refused
-    a moment ago. Alone it may have all: whoever works on this machine, or a proxy.
+    An address that holds its share gets no more slots while another address holds one, or was
+    refused within `_WAITING_SECONDS`. Alone it may take all, as a proxy or a user of this machine.
 
     Args:
-        limit: places in all.
-        share: of them, for one address while others want some.
+        limit: slots in all.
+        share: fraction of them for one address while others want some.
     """
 
     def __init__(self, limit: int, share: float) -> None:
         self._limit, self._most = limit, most_for_one(limit, share)
         self._held = Counter[str]()
-        # The last two addresses and when; no more are needed to know of another
+        # Times of refusal of the last two addresses: at least one of them is not the one that asks
         self._refused: dict[str, float] = {}
 
     @property
     def inside(self) -> int:
-        """How many places are taken."""
+        """Number of slots taken."""
         return self._held.total()
 
     def has_room(self, address: str, now: float) -> bool:
-        """Whether an address may have a place; if not, it counts as one that waits."""
+        """Whether an address may take a slot; if not, it counts as waiting for one."""
         if self.inside < self._limit and not (
             self._held[address] >= self._most and self._others(address, now)
         ):
@@ -144,20 +140,20 @@ class Gate:
         return False
 
     def take(self, address: str, now: float) -> bool:
-        """Takes one more on, if there is room; see `has_room`."""
+        """Takes a slot if there is one, see `has_room`; returns whether it did."""
         room = self.has_room(address, now)
         if room:
             self._held[address] += 1
         return room
 
     def leave(self, address: str) -> None:
-        """One is done."""
+        """Releases a slot."""
         self._held[address] -= 1
         if not self._held[address]:
             del self._held[address]
 
     def _others(self, address: str, now: float) -> bool:
-        """Whether others have places or want some."""
+        """Whether other addresses hold slots or wait for one."""
         waiting = (
             now - since < _WAITING_SECONDS
             for other, since in self._refused.items()
@@ -168,11 +164,11 @@ class Gate:
 
 @dataclass(eq=False)
 class Upload:
-    """A body on its way in.
+    """Request body that is being received.
 
     Attributes:
-        give_way: called when its place goes to another one.
-        began: when it began to come in, in seconds of the event loop's clock.
+        give_way: called when it is evicted.
+        began: its start, in seconds of the event loop's clock.
         received: bytes so far.
         address: of the client.
     """
@@ -183,20 +179,19 @@ class Upload:
     address: str = ""
 
     def speed(self, now: float) -> float:
-        """Bytes a second so far."""
+        """Mean bytes per second so far."""
         return self.received / max(now - self.began, _LEAST_SECONDS)
 
 
 class Uploads:
-    """Counts the bodies on their way in.
+    """Limit on concurrent uploads that evicts the slowest one for a new one.
 
-    When there is no place for a new one, the slowest one gives way. So clients that send slowly, or
-    nothing, keep nobody out. If one address holds more than its share, it is one of its own, slow
-    or not; and an address that holds its share makes none but its own give way.
+    So clients that send slowly, or nothing, block nobody. If an address holds more than its share,
+    one of its uploads is evicted, slow or not; an address that holds its share evicts only its own.
 
     Args:
-        limit: places in all.
-        share: of them, for one address while others want some.
+        limit: slots in all.
+        share: fraction of them for one address while others want some.
     """
 
     def __init__(self, limit: int, share: float) -> None:
@@ -204,10 +199,10 @@ class Uploads:
         self._inside: set[Upload] = set()
 
     def enter(self, upload: Upload) -> None:
-        """Takes one more on.
+        """Takes a slot, by evicting another upload if none is free.
 
         Raises:
-            BusyError: if there are too many, and none of them is slow.
+            BusyError: if none is free and no upload is slow.
         """
         if len(self._inside) >= self._limit:
             slowest = self._slowest(upload)
@@ -218,11 +213,11 @@ class Uploads:
         self._inside.add(upload)
 
     def leave(self, upload: Upload) -> None:
-        """One has come in, or is given up."""
+        """Releases the slot of an upload that is complete or abandoned."""
         self._inside.discard(upload)
 
     def _slowest(self, newcomer: Upload) -> Upload | None:
-        """By bytes per second: of an address with too many, or of those that have had a moment."""
+        """Slowest upload of an address above its share, else of those past the grace period."""
         held = Counter(each.address for each in self._inside)
         ((holder, most),) = held.most_common(1)
         now, pool = newcomer.began, self._inside
@@ -237,7 +232,7 @@ class Uploads:
 
 
 def most_for_one(places: int, share: float) -> int:
-    """How many of some places one address may hold while others want some, at least one.
+    """Number of slots that one address may hold while others want some: its share, at least one.
 
     >>> most_for_one(128, 0.5), most_for_one(3, 0.5), most_for_one(1, 0.5)
     (64, 1, 1)
@@ -246,11 +241,10 @@ def most_for_one(places: int, share: float) -> int:
 
 
 def address_of(client: tuple[str, int] | None) -> str:
-    """What counts as one client: an IPv4 address, or an IPv6 network of 64 bits, a customer's.
+    """Key of a client: its IPv4 address, or its IPv6 /64 prefix, which is one customer's.
 
     Args:
-        client: host and port as the system gives them; None if it has none, as for a socket in the
-            file system.
+        client: host and port; None if there are none, as for a Unix domain socket.
 
     >>> address_of(("::ffff:192.0.2.1", 80))
     '192.0.2.1'

@@ -1,7 +1,4 @@
-"""Serves an application with uvicorn, on a socket that is bound before anything is said.
-
-There is a deadline for everything that a client can put off.
-"""
+"""uvicorn server on a socket bound in advance, with deadlines for all that a client can delay."""
 
 from __future__ import annotations
 
@@ -38,23 +35,22 @@ except ImportError:  # Windows, which does not count sockets as files
 
 _LOG = logging.getLogger("uvicorn.error")
 _TICKS_TO_GIVE_BACK = 50
-"""Memory is given back so often, in tenths of a second."""
+"""Interval of `give_back`, in uvicorn's ticks of a tenth of a second."""
 _BACKLOG = 1024
-"""Connections that wait to be accepted."""
+"""Maximum number of connections that wait to be accepted."""
 _LAST_WORDS_SECONDS = 5
-"""Requests that are being answered when the server is stopped get so long to end."""
+"""Graceful shutdown: time for requests in progress to finish."""
 _ENOUGH_FILES = 65_536
-"""Some systems say that there is no limit of open files, and then allow fewer."""
+"""Cap on the limit of open files: some systems report no limit, and then allow fewer."""
 _READ_BYTES = 64 * 1024
-"""Read from a client at once; on its way to the application there are several copies of it."""
+"""Size of a read from a socket; several copies of it exist on the way to the application."""
 _SENT_BYTES = 128 * 1024
-"""What the system keeps for a client at most; by itself it would keep megabytes of answers that
-nobody reads."""
+"""Send buffer of a socket; by default the system would keep megabytes of unread responses."""
 _NOT_HTTP = "expected an HTTP request, found something else"
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """Opens a listening TCP socket.
 
     Args:
         host: a name or an address of this machine.
@@ -71,7 +67,7 @@ def bind(host: str, port: int) -> socket.socket:
         raise ConfigError(
             f"--host {host!r}: {reason}. Name this machine, such as 127.0.0.1."
         ) from None
-    family, *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)  # of several, IPv4
+    family, *_, address = min(found, key=lambda each: each[0] != socket.AF_INET)  # IPv4 first
     try:
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
@@ -85,25 +81,25 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def is_loopback(listening: socket.socket) -> bool:
-    """Whether only this machine reaches a socket."""
+    """Whether a socket listens on a loopback address, which only this machine reaches."""
     return ipaddress.ip_address(listening.getsockname()[0].partition("%")[0]).is_loopback
 
 
 def names(listening: socket.socket, host: str) -> frozenset[str]:
-    """What a Host header may call a server on loopback."""
+    """Allowed names in the Host header of a server on loopback."""
     address = listening.getsockname()[0]
     bracketed = f"[{address}]" if ":" in address else address
     return frozenset({"localhost", "127.0.0.1", "[::1]", bracketed, host.lower()})
 
 
 def url(listening: socket.socket, host: str) -> str:
-    """Where a browser finds it."""
+    """URL of the server for a browser."""
     port = listening.getsockname()[1]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 def serve(app: ASGIApp, listening: socket.socket, limits: Limits = DEFAULTS) -> None:
-    """Serves until the process is interrupted or terminated; then ends what is being answered.
+    """Serves until the process is interrupted or terminated, then shuts down gracefully.
 
     Raises:
         KeyboardInterrupt: if it was interrupted.
@@ -113,35 +109,32 @@ def serve(app: ASGIApp, listening: socket.socket, limits: Limits = DEFAULTS) -> 
 
 
 def make_server(app: ASGIApp, limits: Limits = DEFAULTS) -> uvicorn.Server:
-    """A server that says nothing but what is wrong with itself, whatever clients do."""
+    """Configures a uvicorn server that logs its own errors only, not those of clients."""
     most = files_allowed()
-    # The others: files, pipes, newcomers
+    # The other half is for files, pipes and new connections
     limits = replace(limits, connections=min(limits.connections, most // 2))
     config = uvicorn.Config(
         app,
-        log_level="error",  # its warnings are of what clients sent
+        log_level="error",  # warnings are about invalid requests
         log_config=_log_config(),
         access_log=False,
         server_header=False,
         lifespan="off",
         ws="none",
-        # h11: the one that every install has
+        # h11, not httptools: every install has it
         http=cast(Any, partial(TimedProtocol, limits=limits)),
         loop="asyncio",
         proxy_headers=False,
         timeout_keep_alive=cast(int, limits.idle_seconds),
         timeout_graceful_shutdown=_LAST_WORDS_SECONDS,
-        # So many are accepted at once, before the first of them can be refused
+        # asyncio accepts so many at once, before the first of them can be closed
         backlog=min(_BACKLOG, most // 16),
     )
     return _Server(config)
 
 
 def _log_config() -> dict[str, Any]:
-    """Shows uvicorn's and asyncio's errors.
-
-    Libraries that log what clients sent wrong are not heard.
-    """
+    """Logs errors of uvicorn and asyncio; mutes the form parsers, which log clients' errors."""
     config = deepcopy(uvicorn.config.LOGGING_CONFIG)
     config["handlers"]["nowhere"] = {"class": "logging.NullHandler"}
     config["loggers"]["asyncio"] = {"handlers": ["default"], "level": "ERROR", "propagate": False}
@@ -154,17 +147,17 @@ class _Server(uvicorn.Server):
     _answered_before = 0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listens."""
+        """Starts listening, with the full backlog."""
         asyncio.get_running_loop().set_exception_handler(_loop_failed)
         await super().startup(sockets)
         for each in sockets or ():
-            each.listen(_BACKLOG)  # asyncio lets as many wait as it accepts at once
+            each.listen(_BACKLOG)  # asyncio has one number for the queue and accepts at once
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second."""
+        """Returns free memory from time to time; called ten times a second."""
         answered = self.server_state.total_requests
         if counter % _TICKS_TO_GIVE_BACK == 0 and answered != self._answered_before:
-            # Nobody waits: what errors left in cycles is collected too
+            # While idle, the reference cycles that errors leave are collected too
             if not self.server_state.tasks:
                 self._answered_before = answered
                 gc.collect()
@@ -173,10 +166,7 @@ class _Server(uvicorn.Server):
 
 
 def _loop_failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What the system refuses, such as one more open file, is a line in the log.
-
-    Not a traceback for each try.
-    """
+    """Logs an OSError, such as too many open files, in one line without a traceback."""
     error = context.get("exception")
     if isinstance(error, OSError):
         _LOG.error("%s (%s)", context["message"], error.strerror or error)
@@ -185,7 +175,7 @@ def _loop_failed(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> No
 
 
 def files_allowed() -> int:
-    """How many files, sockets and pipes this process may have open now."""
+    """Current limit of open files, sockets and pipes (soft RLIMIT_NOFILE), capped."""
     if resource is None:
         return _ENOUGH_FILES
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -193,7 +183,7 @@ def files_allowed() -> int:
 
 
 def allow_most_files() -> None:
-    """Raises this limit as far as the process may."""
+    """Raises this limit as far as the hard limit allows."""
     if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -204,13 +194,12 @@ def allow_most_files() -> None:
 
 
 def give_back() -> None:
-    """Memory that is free again goes back to the system, where the C library keeps it otherwise.
+    """Returns free memory to the system by glibc's `malloc_trim`; does nothing elsewhere.
 
-    After a rush of requests glibc keeps a third more than what is in use. Nothing is done
-    elsewhere.
+    After a burst of requests glibc keeps a third more than is in use.
     """
     if sys.platform == "linux":
-        # Other C libraries have none, and keep less
+        # Other C libraries lack it, and keep less
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)
@@ -220,16 +209,14 @@ def give_back() -> None:
 
 
 class TimedProtocol(H11Protocol):
-    """Closes connections whose clients send no head, or take nothing.
+    """HTTP connection with deadlines for receiving a head and for sending, and JSON errors.
 
-    Errors below the application are JSON too. When there are too many connections, the one that has
-    been idle for the longest gives way to the new one; if one address holds more than its share
-    while others have some, it is one of its own.
+    Above the limit of connections, the one idle for the longest is closed for a new one; if one
+    address holds more than its share while others have some, one of its own.
 
     Args:
-        limits: of time; and of connections, which may be fewer where the system allows fewer open
-            files.
-        uvicorn: what uvicorn gives to each connection.
+        limits: of time; and of connections, lowered where the system allows few open files.
+        uvicorn: keyword arguments of uvicorn for each connection.
     """
 
     def __init__(self, *, limits: Limits, **uvicorn: Any) -> None:
@@ -240,13 +227,13 @@ class TimedProtocol(H11Protocol):
         self._address = ""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client has come."""
+        """Limits the buffers, starts the deadline of a head, and closes a connection too many."""
         super().connection_made(transport)
         self._address = address_of(self.client)
-        # Paused as soon as the system does not take all that is sent, and resumed when it has: a
-        # client that reads nothing is seen however short the answer is.
+        # High-water mark 0: writing pauses as soon as the socket does not take all data, so that a
+        # client that reads nothing is detected however short the response is.
         transport.set_write_buffer_limits(0)
-        # Of asyncio's own on POSIX; others read no more than this at once
+        # asyncio's transports on POSIX have this; others read no more than this at once
         if hasattr(transport, "max_size"):
             transport.max_size = _READ_BYTES
         connection = transport.get_extra_info("socket")
@@ -257,49 +244,50 @@ class TimedProtocol(H11Protocol):
             self._make_room()
 
     def data_received(self, data: bytes) -> None:
-        """Part of a request has come."""
+        """Parses received data and updates the deadline of the head."""
         super().data_received(data)
         self._watch_head()
 
     def on_response_complete(self) -> None:
-        """A request is answered."""
+        """Restarts the idle time and the deadline of the next head."""
         self._since = self.loop.time()
         super().on_response_complete()
         self._watch_head()
 
     def pause_writing(self) -> None:
-        """The client does not take what is sent."""
+        """Starts the deadline for sending: the client does not read."""
         super().pause_writing()
         self._sending.start(self._limits.send_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """The client has taken all."""
+        """Cancels the deadline for sending: the buffer is empty."""
         super().resume_writing()
         self._sending.cancel()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is closed, by either side."""
+        """Cancels the deadlines."""
         self._head.cancel()
         self._sending.cancel()
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """uvicorn has found that the client does not speak HTTP."""
+        """Overrides uvicorn's plain-text response to invalid HTTP."""
         self._refuse(400, _NOT_HTTP)
 
     @property
     def _unanswered(self) -> bool:
-        """Whether a request waits for its answer to begin."""
+        """Whether the response to a request has not started yet."""
         return self.cycle is not None and not self.cycle.response_started
 
     def _watch_head(self) -> None:
-        """A deadline for the next request's head, from the end of each request on."""
+        """Starts the deadline of the next head between requests, cancels it during one."""
         if self.cycle is not None and not self.cycle.response_complete:
             self._head.cancel()
         elif not self.transport.is_closing():
             self._head.start(self._limits.head_seconds, self._miss_head)
 
     def _miss_head(self) -> None:
+        # A 408 only if part of a head was received
         if self.conn.trailing_data[0] and self.conn.their_state is h11.IDLE:
             self._refuse(
                 408, f"The request's head did not come in within {self._limits.head_seconds:g} s."
@@ -308,10 +296,10 @@ class TimedProtocol(H11Protocol):
             self.transport.close()
 
     def _make_room(self) -> None:
-        """Closes the connection that has had no request to answer for the longest.
+        """Closes the connection that is idle for the longest, or this one if none is idle.
 
-        This one if all have. If one address is greedy, of its own connections; and if all of these
-        have requests, the one that came last.
+        If an address exceeds its share, of its connections alone; if none of these is idle, the one
+        that was opened or answered last.
         """
         pool = [
             each
@@ -329,8 +317,8 @@ class TimedProtocol(H11Protocol):
         min(idle, key=lambda each: each._since, default=last).transport.abort()
 
     def _refuse(self, status: int, text: str) -> None:
-        """Answers in place of the application, if nothing is answered yet, and closes."""
-        if self.cycle is not None:  # what the application still sends goes nowhere
+        """Sends an error, unless a response has already started, and closes the connection."""
+        if self.cycle is not None:  # discards all that the application still sends
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
@@ -352,19 +340,19 @@ class TimedProtocol(H11Protocol):
 
 
 class _Deadline:
-    """Something that happens unless it is cancelled in time."""
+    """Timer that calls a function unless it is cancelled."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self, seconds: float, happens: Callable[[], None]) -> None:
-        """Sets the time, unless it is set already."""
+        """Starts the timer, unless it is started already."""
         if self._timer is None:
             self._timer = self._loop.call_later(seconds, happens)
 
     def cancel(self) -> None:
-        """Nothing happens."""
+        """Stops the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
