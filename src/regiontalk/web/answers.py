@@ -1,7 +1,7 @@
-"""How answers look: JSON in ASCII; every error is an object with one text, `error`.
+"""ASCII JSON responses, error handlers, and caption downloads (CSV, or XMP sidecars in a zip).
 
-And captions as files to download, as `regiontalk describe` writes them, made from names and texts
-alone.
+The body of every error is `{"error": text}`. Downloads have the format of `regiontalk describe`,
+and are made from names and captions alone.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from regiontalk.web.guard import BUG
 from regiontalk.web.schemas import CaptionedPhoto
 
 _READABLE = 0o644 << 16
-"""The permissions of a file, where a zip keeps them."""
+"""Mode 0644 in the high 16 bits of a zip entry's `external_attr`, where Unix permissions are."""
 
 
 class Json(JSONResponse):
-    """JSON in ASCII only: safe in every encoding and in HTML's, whatever a file is called."""
+    """JSON response in ASCII, valid in any charset whatever a file is called; never cached."""
 
     def __init__(
         self, content: Any, status_code: int = 200, headers: Mapping[str, str] | None = None
@@ -39,13 +39,12 @@ class Json(JSONResponse):
         super().__init__(content, status_code, {"cache-control": "no-store", **(headers or {})})
 
     def render(self, content: Any) -> bytes:
-        """As bytes."""
+        """Serialises to compact JSON."""
         return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 async def _invalid(_: Request, error: Any) -> Json:
-    # A field that may be absent is, for pydantic, a number or None: that None was not sent either
-    # helps nobody.
+    # pydantic reports each member of an optional field's union: the error of None does not help.
     problems = [_problem(each) for each in error.errors() if each["type"] != "none_required"]
     return Json({"error": "; ".join(problems)}, 422)
 
@@ -75,14 +74,14 @@ HANDLERS: dict[int | type[Exception], Any] = {
     ConfigError: _unprocessable,
     Exception: _internal,
 }
-"""What answers each kind of error, for FastAPI."""
+"""FastAPI's exception handlers, by status code or exception type."""
 
 
 def table(photos: Sequence[CaptionedPhoto]) -> bytes:
-    """The table of `describe --csv`.
+    """Captions as the CSV table of `describe --csv`.
 
     Raises:
-        ConfigError: if a name is not one of a file in a folder, or two photos have the same.
+        ConfigError: if a name is not a path inside the photos' folder, or occurs twice.
     """
     _check_names(photos)
     made = AltTable()
@@ -92,9 +91,9 @@ def table(photos: Sequence[CaptionedPhoto]) -> bytes:
 
 
 def sidecars(photos: Sequence[CaptionedPhoto]) -> bytes:
-    """The sidecars of `describe --sidecar` as a zip, to be unpacked in the photos' folder.
+    """XMP sidecars of `describe --sidecar` as a zip, to be unpacked in the photos' folder.
 
-    None without a caption.
+    Photos with a blank caption have none.
 
     Raises:
         ConfigError: as `table`.

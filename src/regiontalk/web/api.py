@@ -1,4 +1,4 @@
-"""The JSON API and the page, as one application. Each route parses, asks the `Service`, answers."""
+"""FastAPI application: the JSON API and the page. Routes parse requests and call the `Service`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from regiontalk.web.service import Service
 T = TypeVar("T")
 
 STATIC = Path(__file__).parent / "static"
-"""The page's files."""
+"""Static files of the page."""
 
 SAMPLES = Path(regiontalk.__file__).parent / "samples"
-"""Photos to begin with."""
+"""Sample photos that the page offers."""
 
 DESCRIPTION = """Finds the regions of a photo and connects them with language.
 Photos are uploaded as multipart/form-data. Every error is an object with one text, `error`, that \
@@ -40,10 +40,7 @@ as many seconds as its Retry-After says."""
 
 class _Application(FastAPI):
     def openapi(self) -> dict[str, Any]:
-        """The API's document, which says that forms have no other fields.
-
-        See `forms.UploadRoute`.
-        """
+        """OpenAPI document in which forms allow no additional fields; see `forms.UploadRoute`."""
         document = super().openapi()
         for name, schema in document["components"]["schemas"].items():
             if name.startswith("Body_"):
@@ -52,17 +49,17 @@ class _Application(FastAPI):
 
 
 def create_app(service: Service, hosts: Collection[str] | None = None) -> ASGIApp:
-    """The application.
+    """Builds the ASGI application, wrapped in a `Guard`.
 
     Args:
-        service: answers; whoever made it closes it.
-        hosts: names that requests may call the server by; None for any. See `Guard`.
+        service: computes the responses; the caller closes it.
+        hosts: allowed host names, None for any; see `Guard`.
     """
     app = _Application(
         title="RegionTalk",
         version=regiontalk.__version__,
         description=DESCRIPTION,
-        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        docs_url=None,  # FastAPI's own pages load scripts from a CDN
         redoc_url=None,
         default_response_class=Json,
         exception_handlers=HANDLERS,
@@ -75,7 +72,7 @@ def create_app(service: Service, hosts: Collection[str] | None = None) -> ASGIAp
 
 
 def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """What a route may answer beside 200."""
+    """OpenAPI entries for a route's error statuses."""
     meaning = {
         400: "The request cannot be read.",
         403: "A foreign host name, or another site's page.",
@@ -261,8 +258,8 @@ async def version(service: ServicePart) -> Json:
 
 
 def _add_pages(app: FastAPI) -> None:
-    """What people look at: the page and the API's own."""
-    # A desktop's settings may say otherwise, and browsers insist
+    """Adds the page with its static files and samples, and the API documentation."""
+    # The system's MIME table may differ, and browsers refuse modules of another type
     mimetypes.add_type("text/javascript", ".js")
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.mount("/samples", StaticFiles(directory=SAMPLES), name="samples")
@@ -300,7 +297,7 @@ def _download(data: bytes, kind: str, name: str) -> Response:
 
 
 def _jpeg(data: bytes) -> Response:
-    # An id names one content for good, so browsers need not ask again.
+    # An id contains a part of the checksum: the content of a URL never changes.
     return Response(
         data,
         media_type="image/jpeg",

@@ -1,4 +1,4 @@
-"""The API's document as a page: plain HTML made here, without any script."""
+"""The OpenAPI document as a static HTML page without scripts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Document = Mapping[str, Any]
 
 
 def docs_page(document: Document) -> str:
-    """An OpenAPI document (3.1, as FastAPI writes it) as HTML."""
+    """Renders an OpenAPI 3.1 document, as FastAPI writes it, as HTML."""
     title = escape(f"{document['info']['title']} API {document['info']['version']}")
     body = "\n".join(_body(document))
     return (
@@ -62,7 +62,7 @@ def _operation(heading: str, operation: Document, document: Document) -> Iterato
 
 
 def _properties(schema: Document) -> list[tuple[str, Document, Document]]:
-    """Name, type and what else is known of each field of an object."""
+    """Name, schema, and schema with `required` of each property of an object."""
     required = schema.get("required", [])
     return [
         (name, each, {"required": name in required, **each})
@@ -82,7 +82,7 @@ def _fields(fields: list[tuple[str, Document, Document]]) -> Iterator[str]:
 
 
 def _kind(schema: Document) -> str:
-    """A type in a few words, with its limits and a link to an object."""
+    """HTML of a schema's type, with its limits, and a link if it is a named object."""
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f'<a href="#{name}">{name}</a>'
@@ -111,7 +111,7 @@ def _resolved(schema: Document, document: Document) -> Document:
 
 
 def _text(text: str) -> str:
-    """Text with `code` marked."""
+    """Escapes text and puts its parts in backticks into code elements."""
     parts = escape(text).split("`")
     return "".join(
         f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts)

@@ -1,4 +1,4 @@
-"""The index that a server searches."""
+"""Search of the server's photo index, with results as JSON."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ from regiontalk.search.texts import TextQuery
 from regiontalk.structures import Regions, Sentence, regions_to_json
 
 MOST_FOLDERS = 500
-"""That are listed: those with the most photos."""
+"""Maximum number of folders listed: those with the most photos."""
 
 THUMBNAIL_SIDE, PHOTO_SIDE = 320, 1600
-"""Pixels of the longer side of the copies that are shown."""
+"""Maximum long side, in pixels, of thumbnails and of copies for the screen."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """Which of the results: `k` behind the first `start`, of the photos that `where` allows."""
+    """Page of results: `k` after the first `start`, of the photos that match the filter `where`."""
 
     k: int
     start: int = 0
@@ -41,14 +41,13 @@ class Page:
 
 
 class PhotoFinder:
-    """Searches one index.
+    """Searches one index. Thread-safe.
 
-    Its photos are known by their number there and a piece of their checksum, never by a path. All
-    methods may be called from several threads.
+    Photos are identified by `photo_id`, never by a path.
 
     Args:
-        folder: the index's.
-        model: with the pack that made it.
+        folder: of the index.
+        model: with the pack that the index was made with.
         threads: CPU threads of a search.
 
     Raises:
@@ -70,9 +69,9 @@ class PhotoFinder:
         return self._index.photos
 
     def matching(self, where: Where, sentence: str | None = None) -> int:
-        """How many photos a search may find, by a sentence or a photo, see `Engine.matching`.
+        """Number of photos that a search by sentence or photo can return, see `Engine.matching`.
 
-        If the pack knows no word of the sentence, those whose texts have one.
+        If the pack knows no word of the sentence, only photos whose texts have one count.
         """
         query = None if sentence is None else self._query(sentence)
         if query is None or query.has_content:
@@ -81,11 +80,12 @@ class PhotoFinder:
 
     @cached_property
     def folders(self) -> list[dict[str, Any]]:
-        """Folders to choose photos from, by path, with a separator at its end.
+        """Folders to filter by, sorted by path; paths end with a separator.
 
-        Their names begin behind the folder that all photos are in. One that holds all photos is no
-        choice, nor one whose name is no UTF-8.
+        Names are relative to the deepest folder that holds all photos. Folders that hold all
+        photos, or whose path is not valid UTF-8, are left out.
         """
+        # Photos directly in a folder, and in it or below it
         right_in, inside = Counter[str](), Counter[str]()
         for segment in self._index.segments:
             paths = zip(segment.columns.all_paths(), segment.kept, strict=True)
@@ -110,10 +110,10 @@ class PhotoFinder:
         return self._engine.matching_texts(self._query(sentence)) > 0
 
     def by_sentence(self, sentence: str, page: Page) -> list[dict[str, Any]]:
-        """The best photos for a sentence, as JSON.
+        """Best photos for a sentence, as JSON.
 
-        Each with its regions, the phrases on them, and the words of the sentence that its own text
-        has.
+        Each has its regions, the phrases aligned with them, and the words of the sentence that
+        occur in its own text.
         """
         (read,) = self._model.read(sentence)
         found, query = [], self._query(sentence)
@@ -125,7 +125,7 @@ class PhotoFinder:
         return found
 
     def by_regions(self, regions: Regions, page: Page) -> list[dict[str, Any]]:
-        """The photos most like another by its regions, as JSON: each with its own regions."""
+        """Photos most similar to another one's regions, as JSON, each with its own regions."""
         ranked = self._engine.ranked_like(regions.vectors, page.start + page.k, page.where)
         return [
             {
@@ -144,9 +144,9 @@ class PhotoFinder:
         return {"rank": rank, "id": number, **entry.to_json(), "score": score, **pictures}
 
     def _shown(self, position: int, read: Sentence, query: TextQuery) -> dict[str, Any]:
-        """Regions of a photo, what a sentence finds there, and how sure that is.
+        """Regions of a photo and the phrases aligned with them, none if the pack knows no word.
 
-        The latter if the pack tells probabilities.
+        With `sure`, at the prior of searches, if the pack gives probabilities.
         """
         regions = self._index.regions(position)
         if not query.has_content:
@@ -160,11 +160,11 @@ class PhotoFinder:
         return TextQuery.of(sentence, self._model.pack.vocabulary)
 
     def regions(self, number: str) -> Regions:
-        """The regions of one of the index's photos; see `unchanged`."""
+        """Regions of the photo with the id `number`; KeyError if the index has none."""
         return self._index.regions(self._position(number))
 
     def unchanged(self, number: str) -> str:
-        """The path of a photo whose file is as it was when it was indexed.
+        """Path of a photo whose file has the size and modification time that were indexed.
 
         Args:
             number: the `id` of a result.
@@ -196,7 +196,7 @@ class PhotoFinder:
 
 
 def _places(ranked: tuple[np.ndarray, np.ndarray], page: Page) -> Iterator[tuple[int, int, float]]:
-    """Rank from 1, position and score of a page of the photos that an engine ranked."""
+    """Yields rank (from 1), position and score of the photos on a page."""
     positions, scores = (each[page.start :] for each in ranked)
     for rank, (position, score) in enumerate(
         zip(positions, scores, strict=True), start=page.start + 1
@@ -205,12 +205,12 @@ def _places(ranked: tuple[np.ndarray, np.ndarray], page: Page) -> Iterator[tuple
 
 
 def _folder(path: str) -> str:
-    """The folder that a path lies in, with the separator behind it; "" without one."""
+    """Parent folder of a path, with its trailing separator; "" if there is none."""
     return path[: max(path.rfind("/"), path.rfind(os.sep)) + 1]
 
 
 def _with_parents(folder: str) -> Iterator[str]:
-    """A folder and all that it lies in."""
+    """Yields a folder and its ancestors."""
     while folder:
         yield folder
         folder = _folder(folder[:-1])
@@ -219,12 +219,12 @@ def _with_parents(folder: str) -> Iterator[str]:
 def _is_text(path: str) -> bool:
     try:
         return bool(path.encode())
-    except UnicodeEncodeError:  # bytes that are no UTF-8, which nobody could send back
+    except UnicodeEncodeError:  # not valid UTF-8: no client could send the path as a filter
         return False
 
 
 def photo_id(position: int, sha256: bytes) -> str:
-    """What a photo of an index is called.
+    """Photo id: the position in the index, and the first six bytes of the SHA-256 in hex.
 
     >>> photo_id(7, bytes(range(32)))
     '7-000102030405'

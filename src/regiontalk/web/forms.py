@@ -1,6 +1,6 @@
-"""What comes in: the fields of requests and their bounds.
+"""Parses multipart forms with bounded field counts and sizes, JSON of bounded size, and queries.
 
-Forms of only as many fields as there are, each of a bounded size; and JSON of a bounded size.
+A form with a field that its route does not have is rejected.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _K, _START = "How many results.", "How many of the best to leave out: those of t
 _PATH = "Only photos whose whole path fits this pattern, with * and ?."
 _TAKEN = "Only photos taken on this day or {}, YYYY-MM-DD, by the camera's clock."
 _PHOTOS = 2
-"""Files that are read: one more than there may be, to name what is too many."""
+"""Files read from a form: one more than is allowed, for an error that names them."""
 
 
 def _day(value: Any) -> Any:
-    """A day as text; pydantic alone would also take seconds for one."""
+    """Checks that a text is YYYY-MM-DD; pydantic alone would also accept a Unix timestamp."""
     if isinstance(value, str) and not _DAY.fullmatch(value):
         raise ValueError("expected a day as YYYY-MM-DD")
     return value
@@ -104,7 +104,7 @@ def page(
     taken_from: Annotated[_Day, Query(description=_TAKEN.format("later"))] = None,
     taken_to: Annotated[_Day, Query(description=_TAKEN.format("earlier"))] = None,
 ) -> Page:
-    """What the query of an address asks for."""
+    """Dependency: the page of results and the filters in a URL's query."""
     return Page(k, start, Where(path, taken_from, taken_to))
 
 
@@ -112,10 +112,10 @@ PagePart = Annotated[Page, Depends(page)]
 
 
 class UploadRoute(APIRoute):
-    """A route whose form, if it has one, is read by an `_Upload`."""
+    """Route whose form, if it has one, is parsed by an `_Upload`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """As FastAPI asks for it."""
+        """Overrides `APIRoute`."""
         handle = super().get_route_handler()
         fields = [field.alias for field in self.dependant.body_params]
 
@@ -127,10 +127,10 @@ class UploadRoute(APIRoute):
 
 
 class JsonRoute(APIRoute):
-    """A route whose body is JSON, no longer than `Limits.export_bytes`."""
+    """Route with a JSON body of at most `Limits.export_bytes`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """As FastAPI asks for it."""
+        """Overrides `APIRoute`."""
         handle = super().get_route_handler()
 
         async def handle_json(request: Request) -> Response:
@@ -141,14 +141,14 @@ class JsonRoute(APIRoute):
 
 
 class _Bounded(Request):
-    """A request with a body of so many bytes at most."""
+    """Request with a body of at most `most` bytes."""
 
     def __init__(self, request: Request, most: int) -> None:
         super().__init__(request.scope, request.receive)
         self._most = most
 
     async def stream(self) -> AsyncGenerator[bytes, None]:
-        """The body, piece by piece.
+        """Yields the body in chunks.
 
         Raises:
             HTTPException: 413 if it is too long.
@@ -165,12 +165,11 @@ class _Bounded(Request):
 
 
 class _Upload(Request):
-    """A request with a form.
+    """Request with a multipart form of bounded field counts and sizes.
 
     Args:
-        request: as it came in.
-        fields: the form's; `photo` is a file, the others are text.
-        limits: of their sizes.
+        fields: names of the form's fields; `photo` is a file, the others are text.
+        limits: `text_bytes` bounds each field of text.
     """
 
     def __init__(self, request: Request, fields: list[str], limits: Limits) -> None:
@@ -178,11 +177,11 @@ class _Upload(Request):
         self._fields, self._limits = fields, limits
 
     def form(self, **_: Any) -> Any:
-        """The form; FastAPI's own, wider limits are not used.
+        """Parses the form within these bounds, which replace FastAPI's wider ones.
 
         Raises:
-            HTTPException: 400 if it is none, or too much of one; 422 if it has fields that the
-                route does not have.
+            HTTPException: 400 if it is not a multipart form, or exceeds the bounds; 422 if its
+                fields are not those of the route.
         """
         kind = self.headers.get("content-type", "")
         if kind.partition(";")[0].strip().lower() != "multipart/form-data":
@@ -211,7 +210,7 @@ async def _checked(reading: Any, fields: list[str]) -> FormData:
 
 
 def _problem(form: FormData, fields: list[str]) -> str | None:
-    """What is wrong with a form's fields, whatever is in them."""
+    """First error in a form's fields by name, count and kind; None if there is none."""
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     if len(files) > 1:
         return (

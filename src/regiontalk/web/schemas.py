@@ -1,6 +1,6 @@
-"""The API's answers, and questions that are no form, as types.
+"""Pydantic models of the API's responses and JSON request bodies.
 
-What its own document promises and tests hold it to.
+They define the OpenAPI document, by which tests check the responses.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class CaptionedPhotos(_Answer):
 
 
 Probability: TypeAlias = Annotated[float | None, Field(ge=0, le=1)]
-"""Absent if the pack tells no probabilities."""
+"""Absent if the pack gives no probabilities."""
 
 
 class SaidWord(_Answer):

@@ -1,4 +1,4 @@
-"""A server's working parts: the model and its worker, decoding processes, perhaps an index."""
+"""Service behind the API: batched model, decoder processes, optional index, thumbnail cache."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ from regiontalk.web.limits import DEFAULTS, Gate, Limits
 T = TypeVar("T")
 
 _SIDE_THREADS = 2
-"""Threads that search."""
+"""Threads for blocking work outside the model's worker, such as searches."""
 _THUMBNAILS = 512
-"""Thumbnails kept in memory, about 20 kB each."""
+"""Size of the LRU cache of thumbnails, about 20 kB each."""
 
 
 class Service:
-    """Answers requests, for any number of them at once. Close it, or use it in a `with` statement.
+    """Answers concurrent requests. Close it, or use it in a `with` statement.
 
-    Its methods are for one event loop, and never block it.
+    Its coroutines are for one event loop and never block it.
 
     Args:
-        model: looks and reads.
-        finder: searches; None to serve no index.
-        limits: of uploads and of requests at once.
+        model: captions and aligns photos.
+        finder: searches an index; None to serve none.
+        limits: of uploads and of concurrent requests.
 
     Attributes:
         model, finder, limits: as given.
-        gate: counts the requests that are worked on, by client address.
+        gate: limits concurrent requests, by client address.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Service:
     async def describe(
         self, photo: BinaryIO, name: str, beam: int | None, temperature: float | None
     ) -> dict[str, Any]:
-        """The object of `regiontalk describe --json`.
+        """Captions a photo and its regions: the object of `regiontalk describe --json`.
 
         Raises:
-            PhotoError: if the upload is no good.
-            ConfigError: if both ways to caption are given.
+            PhotoError: if the upload is invalid.
+            ConfigError: if both `beam` and `temperature` are given.
         """
         if beam is not None and temperature is not None:
             raise ConfigError(
@@ -87,10 +87,10 @@ class Service:
     async def align(
         self, photo: BinaryIO, name: str, sentence: str, beta: float | None
     ) -> dict[str, Any]:
-        """The object of `report.photos.alignment_data`.
+        """Aligns a sentence with a photo: the object of `report.photos.alignment_data`.
 
         Raises:
-            PhotoError, SentenceError: if the upload or the sentence is no good.
+            PhotoError, SentenceError: if the upload or the sentence is invalid.
         """
         check_sentence(self.model.pack.vocabulary, sentence)
         reply = await self._ask(photo, name, lambda opened: Align(opened, sentence, beta))
@@ -103,10 +103,10 @@ class Service:
         box_xyxy: tuple[float, float, float, float],
         sentence: str | None,
     ) -> dict[str, Any]:
-        """A given box: its caption, and with a sentence v_i·s_t of each of its words.
+        """Captions a given box; with a sentence, also computes v_i·s_t of each of its words.
 
         Raises:
-            PhotoError, SentenceError: if the upload or the sentence is no good.
+            PhotoError, SentenceError: if the upload or the sentence is invalid.
             ConfigError: if the box is not in the photo.
         """
         if sentence is not None:
@@ -137,12 +137,12 @@ class Service:
         return answer
 
     async def search(self, finder: PhotoFinder, sentence: str, page: Page) -> dict[str, Any]:
-        """Photos by sentence, and how many may be found; see `PhotoFinder.by_sentence`.
+        """Searches by a sentence and counts the matches; see `PhotoFinder.by_sentence`.
 
         Raises:
-            SentenceError: if the sentence is no good.
+            SentenceError: if neither the pack nor any photo's text has a word of the sentence.
         """
-        # A text may have words that the pack does not know
+        # Texts of photos may have words that the pack does not know
         if not await self.aside(finder.has_text_for, sentence):
             check_sentence(self.model.pack.vocabulary, sentence)
         results = await self.aside(finder.by_sentence, sentence, page)
@@ -157,7 +157,7 @@ class Service:
         """As `search`, by an uploaded photo; see `PhotoFinder.by_regions`.
 
         Raises:
-            PhotoError: if the upload is no good.
+            PhotoError: if the upload is invalid.
         """
         reply = await self._ask(photo, name, Look)
         return await self._page(finder, finder.by_regions, reply, page)
@@ -177,7 +177,7 @@ class Service:
         return {"folders": await self.aside(lambda: finder.folders)}
 
     async def thumbnail(self, finder: PhotoFinder, number: str) -> bytes:
-        """A small copy of a photo of the index as JPEG.
+        """Thumbnail of a photo of the index as JPEG, from a cache.
 
         Args:
             number: the `id` of a result.
@@ -185,9 +185,9 @@ class Service:
         Raises:
             KeyError: if the index has no such photo.
             PhotoError: if its file is gone, changed or broken.
-            BusyError: if it takes long to decode, and so do too many others.
+            BusyError: if it is slow to decode, and the slow lane's queue is full.
         """
-        # Asked each time, since a kept copy would outlive its photo
+        # Checked on each request: a cached copy must not outlive its photo
         path = await self.aside(finder.unchanged, number)
         if number not in self._thumbnails:
             self._thumbnails[number] = await self._copy(path, THUMBNAIL_SIDE)
@@ -198,20 +198,20 @@ class Service:
         return copy
 
     async def photo(self, finder: PhotoFinder, number: str) -> bytes:
-        """As `thumbnail`, large enough for a screen."""
+        """As `thumbnail`, large enough for a screen, and not cached."""
         return await self._copy(await self.aside(finder.unchanged, number), PHOTO_SIDE)
 
     async def aside(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Runs something in one of the side threads."""
+        """Runs a blocking function in the thread pool."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
 
     @property
     def alive(self) -> bool:
-        """Whether photos are still looked at."""
+        """Whether the model's worker is still running."""
         return self._batcher.alive
 
     def close(self) -> None:
-        """Ends the threads and processes; what still waits is cancelled."""
+        """Stops the threads and processes and cancels queued work."""
         self._decoders.close()
         self._pool.shutdown(cancel_futures=True)
         self._batcher.close()
@@ -250,7 +250,7 @@ class Service:
 
 
 class _Counter:
-    """How often its `with` statement is being entered, for another thread to read."""
+    """Number of active `with` statements on it, readable from another thread."""
 
     def __init__(self) -> None:
         self.value = 0
