@@ -1,7 +1,4 @@
-"""A report of an evaluation: its numbers with their signatures, and examples.
-
-The examples show what is behind the numbers.
-"""
+"""HTML report of an evaluation: metrics with their signatures, and examples."""
 
 from __future__ import annotations
 
@@ -59,12 +56,12 @@ _METRIC = {"pointing": "pointing", **{name: name.replace("recall", "R@") for nam
 
 @dataclass(frozen=True)
 class Evaluated:
-    """All that an evaluation gave.
+    """Results of an evaluation.
 
     Attributes:
-        dataset: what it was measured on.
-        retrieved, written: the retrieval and the captions.
-        grounded: the numbers of words against boxes, and who listened; None without boxes.
+        dataset: the evaluated one.
+        retrieved, written: retrieval and captions.
+        grounded: grounding metrics, and the log of their queries; None without boxes.
     """
 
     dataset: Dataset
@@ -74,18 +71,20 @@ class Evaluated:
 
 
 def pictures_shown(examples: int) -> int:
-    """The most photos that a page with so many examples of each kind can hold."""
+    """Upper bound on the photos of a page with so many examples of each kind."""
+    # Two lists of photos, two of sentences with up to six photos each, one of captions, two of
+    # boxes; each has so many examples
     return examples * (2 + 2 * 6 + 1 + 2)
 
 
 def evaluation_page(title: str, found: Evaluated, album: Album, examples: int, foot: str) -> bytes:
-    """The page.
+    """Renders the report as an HTML document.
 
     Args:
         title: plain text.
-        found: what is shown.
-        album: where photos come from.
-        examples: of each kind, at most.
+        found: the results.
+        album: renders the photos.
+        examples: maximum number of each kind.
         foot: plain text, for the page's end.
     """
     sections = [
@@ -299,10 +298,7 @@ def _examples(title: str, note: str, items: Sequence[str]) -> str:
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells that are HTML already.
-
-    But those of the heading and the first column of several.
-    """
+    """HTML table; the heading and a first column of names are escaped, other cells are HTML."""
     head = "".join(
         f'<th scope="col">{escape(each)}</th>' if each else "<td></td>" for each in heading
     )

@@ -1,7 +1,7 @@
-"""Which examples an evaluation shows, and what they need.
+"""Selection of examples for an evaluation report, and the photos and scores they need.
 
-Chosen by rule and never by eye, failures as readily as hits. A page may show a photo several times:
-it is in the file once.
+Selected by rule, never by hand, failures as well as successes. A photo that a page shows several
+times is embedded once.
 
 Axis names: N photos, L sentences, h dimensions of the shared space.
 """
@@ -24,12 +24,12 @@ from regiontalk.report.figures import Mark, Picture, picture
 from regiontalk.report.pictures import data_url
 
 FIRST = 5
-"""Candidates that are shown for each question."""
+"""Candidates shown for each query."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """One candidate for a question: its place from 1, number, score, and whether it is right."""
+    """Ranked candidate: place from 1, number of the photo or sentence, score, whether relevant."""
 
     place: int
     number: int
@@ -39,12 +39,12 @@ class Found:
 
 @dataclass(frozen=True)
 class Question:
-    """A photo that looks for its sentences, or a sentence that looks for its photo.
+    """Retrieval query, image to text or text to image, with its best candidates.
 
     Attributes:
         number: of the photo or sentence.
-        rank: of its closest ground truth, as the numbers count it.
-        first: the best candidates; and if none of them is right, after them the right one at its
+        rank: of its closest ground truth, as the metrics count it.
+        first: the best candidates; if none of them is right, the best right one comes last, at its
             rank.
     """
 
@@ -54,7 +54,7 @@ class Question:
 
 
 def spread(items: Sequence[int] | np.ndarray, most: int) -> list[int]:
-    """At most so many of some items, evenly spaced, the first and the last among them.
+    """Selects at most so many items, evenly spaced from the first to the last.
 
     >>> spread([10, 11, 12, 13, 14], 3)
     [10, 12, 14]
@@ -66,17 +66,14 @@ def spread(items: Sequence[int] | np.ndarray, most: int) -> list[int]:
 
 
 def right_and_wrong(ranks: np.ndarray, most: int) -> tuple[list[int], list[int]]:
-    """Questions whose ground truth leads, evenly spaced in their order.
-
-    Others from near misses to the furthest.
-    """
+    """Selects queries of rank 1, evenly spaced in order, and others, evenly spaced by rank."""
     right = np.flatnonzero(ranks == 1)
     wrong = np.flatnonzero(ranks > 1)
     return spread(right, most), spread(wrong[np.argsort(ranks[wrong], kind="stable")], most)
 
 
 def photos_ask(found: Retrieved, photos: Sequence[int]) -> list[Question]:
-    """What some photos found among all sentences."""
+    """Ranks all sentences for some photos."""
     if not photos:
         return []
     vectors, counts = found.region_vectors[list(photos)], found.region_counts[list(photos)]
@@ -93,7 +90,7 @@ def photos_ask(found: Retrieved, photos: Sequence[int]) -> list[Question]:
 
 
 def sentences_ask(found: Retrieved, sentences: Sequence[int]) -> list[Question]:
-    """What some sentences found among all photos."""
+    """Ranks all photos for some sentences."""
     if not sentences:
         return []
     asked = [found.sentences[sentence] for sentence in sentences]
@@ -112,15 +109,15 @@ def sentences_ask(found: Retrieved, sentences: Sequence[int]) -> list[Question]:
 
 
 def best_to_worst(scores: np.ndarray, most: int) -> list[int]:
-    """Captions evenly spaced from the highest to the lowest score, (N,)."""
+    """Selects captions evenly spaced from the highest to the lowest score, (N,)."""
     return spread(np.argsort(-scores, kind="stable"), most)
 
 
 @dataclass(frozen=True, eq=False)
 class Pointed:
-    """A question about boxes.
+    """Grounding query with its photo and words.
 
-    The photo, what was asked for, the query, and whether its best region points right.
+    `right` if the centre of the best region is in a true box.
     """
 
     photo: BoxedPhoto
@@ -130,30 +127,31 @@ class Pointed:
 
 
 class QueryLog:
-    """Keeps the questions of an evaluation of grounding."""
+    """Records the queries of a grounding evaluation."""
 
     def __init__(self) -> None:
         self._queries: list[Pointed] = []
 
     def __call__(self, photo: BoxedPhoto, asked: str, query: Query) -> None:
-        """As `evaluation.grounding.run.OnQuery`."""
+        """Records a query, as `evaluation.grounding.run.OnQuery`."""
         rank = rank_of_first_hit(query.scores, centres_inside(query.regions, query.truth))
         self._queries.append(Pointed(photo, asked, query, rank == 1))
 
     def right_and_wrong(self, most: int) -> tuple[list[Pointed], list[Pointed]]:
-        """Questions whose best region points right, and others, each evenly spaced in order."""
+        """Selects queries answered right, and others, each evenly spaced in order."""
         right = spread([n for n, each in enumerate(self._queries) if each.right], most)
         wrong = spread([n for n, each in enumerate(self._queries) if not each.right], most)
         return [self._queries[n] for n in right], [self._queries[n] for n in wrong]
 
 
 class Album:
-    """Opens photos and draws on them.
+    """Opens photos and renders them with boxes; embeds each photo in the page once.
 
     Args:
-        side: pixels on a photo's long side.
-        most: characters a photo may take in the page.
-        failed: is told of photos that cannot be opened; they are drawn as empty frames.
+        side: maximum long side of a photo, in pixels.
+        most: maximum length of a photo's data: URL, in characters.
+        failed: called with the file and error of a photo that cannot be opened; an empty frame is
+            drawn in its place.
         max_pixels: see `open_photo`.
     """
 
@@ -168,11 +166,11 @@ class Album:
         self._known: dict[Path, tuple[int, int, Picture | None]] = {}
 
     def show(self, file: Path, says: str, marks: Iterable[Mark] = ()) -> str:
-        """A photo as an SVG element.
+        """Renders a photo as an SVG element.
 
         Args:
             file: the photo.
-            says: what it shows, for those who cannot see it.
+            says: text alternative (aria-label).
             marks: boxes on it, in pixels of the upright original.
         """
         if file not in self._known:
@@ -186,7 +184,7 @@ class Album:
     def _open(self, file: Path) -> tuple[int, int, Picture | None]:
         try:
             photo = open_photo(file, max_pixels=self._max_pixels, min_side=self._side)
-        except PhotoError as error:  # it was fine a moment ago, so somebody changed it
+        except PhotoError as error:  # changed since it was evaluated
             self._failed(str(file), str(error))
             return 4, 3, None
         name = f"photo-{len(self._known) + 1}-image"
@@ -194,10 +192,7 @@ class Album:
 
 
 def _first(scores: np.ndarray, right: np.ndarray, rank: int) -> tuple[Found, ...]:
-    """The best candidates.
-
-    Ties count against the system, so of equals the wrong ones stand first.
-    """
+    """Best candidates, then the best right one if not among them; ties break pessimistically."""
     order = np.lexsort((right, -scores))  # by score, then wrong before right
     first = [
         Found(place, int(n), float(scores[n]), bool(right[n]))

@@ -1,12 +1,12 @@
-"""One HTML file that holds all it shows: styles, script, data and photos.
+"""Self-contained HTML page: styles, script, data and photos in one file.
 
-It cannot reach the network. Photos and words are in the page as figures that need no script; where
-scripts run, each becomes the interactive view of RegionTalk's own page. So the file can also be
-read in a mail program, printed, and searched.
+Its Content-Security-Policy allows no network access. Figures need no script, so the file can also
+be read in a mail program, printed, and searched; where scripts run, each figure becomes the
+interactive view of RegionTalk's web page (progressive enhancement).
 
-Browsers do not import modules from `file:` addresses. So each of the page's own JavaScript modules
-becomes a function that is called once and hands out its exports; modules keep their own names and
-run in the order in which they need each other.
+Browsers do not import modules from `file:` URLs, so the JavaScript modules are bundled: each
+becomes a function that is called once and returns its exports. Modules keep their own scopes and
+run in topological order of their imports.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class View:
     figure: str
 
     def html(self, number: int) -> str:
-        """The figure, ready to be replaced.
+        """The figure in an element in which a script replaces it.
 
-        It must stand in an `article` whose first image is the view's photo.
+        It must be inside an `article` whose first image is the view's photo.
 
         Args:
             number: the view's place in the page's data, from 0.
@@ -70,7 +70,7 @@ class View:
 def page(
     title: str, body: str, views: Sequence[View] = (), lead: str = "", foot: str = ""
 ) -> bytes:
-    """A whole HTML document, in UTF-8; what UTF-8 cannot say (half of a surrogate pair) is escaped.
+    """Renders an HTML document in UTF-8; lone surrogates, which UTF-8 cannot encode, are escaped.
 
     Args:
         title: plain text, for the heading and the browser's tab.
@@ -80,6 +80,7 @@ def page(
         foot: HTML at the end.
     """
     script = _script() if views else ""
+    # By its hash, this inline script may run and no other
     policy = (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; "
         "form-action 'none'" + (f"; script-src 'sha256-{_digest(script)}'" if views else "")
@@ -111,13 +112,13 @@ def page(
 
 
 def made_with(model: Model) -> str:
-    """Which program and pack, for the page's end."""
+    """Names the program's version and the pack, for the footer."""
     settings, checksum = model.pack.settings, model.pack.checksum
     return f"Made with RegionTalk {regiontalk.__version__}, pack {settings.name} ({checksum[:12]})."
 
 
 def embedded_json(value: Any) -> str:
-    r"""JSON that cannot end the script element it stands in, whatever its texts say. ASCII only.
+    r"""ASCII JSON that cannot end the script element around it, whatever its strings contain.
 
     >>> embedded_json(["</script>", "<!--", "é"])
     '["\\u003c/script\\u003e","\\u003c!--","\\u00e9"]'
@@ -127,22 +128,22 @@ def embedded_json(value: Any) -> str:
 
 
 def static_folder() -> Traversable:
-    """Where the page's scripts and styles lie in the package."""
+    """Folder of the web page's scripts and styles in the package."""
     return files("regiontalk") / "web" / "static"
 
 
 def bundled(entry: str, folder: Traversable | None = None) -> str:
-    """One script of a module and all its imports; exports become properties of `regiontalkViews`.
+    """Bundles a module and its imports into one script; its exports become `regiontalkViews`.
 
-    Understood are `import {a, b as c} from "./file.js"`, and `export` before a function, class,
-    const or let.
+    Supports `import {a, b as c} from "./file.js"`, and `export` before a function, class, const or
+    let.
 
     Args:
         entry: the module's file name.
-        folder: where the modules lie; None for the page's own.
+        folder: of the modules; None for the web page's own.
 
     Raises:
-        ValueError: if a module uses another kind of import or export, two import each other, or a
+        ValueError: if a module uses another kind of import or export, imports are circular, or a
             text could end the script element.
     """
     parts: dict[str, str] = {}
@@ -160,7 +161,7 @@ def _script() -> str:
 
 
 def _styles() -> str:
-    """The styles of RegionTalk's own page, then the report's."""
+    """Styles of the web page, then those of reports."""
     return "\n".join(
         sheet.read_text(encoding="utf-8")
         for sheet in (static_folder() / "style.css", _OWN / "report.css")

@@ -1,4 +1,4 @@
-"""A report of photos: what was found in each, to look at and to play with."""
+"""HTML report of photos: regions, captions and alignments as interactive views."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from regiontalk.report.pictures import LEAST_BYTES
 from regiontalk.structures import Alignment, Description
 
 _LEAST_ENTRY = LEAST_BYTES + 32_000
-"""Bytes of a photo's part of the file below which no report is begun."""
+"""Minimum bytes per photo for which a report is begun."""
 _SHELL = 100_000
-"""Bytes of the page without photos, at most."""
-_MANY = 5
+"""Upper bound on the bytes of the page without photos."""
+_MANY = 5  # above this number of photos the page has a table of contents
 _MEGABYTE = 1_000_000
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What was found in a photo.
+    """Results for a photo.
 
     Attributes:
-        name: of the photo, for those who read the page.
+        name: of the photo in the page.
         description: of the photo.
         alignment: of a sentence with the photo; None without a sentence.
-        remark: what a reader should know of this photo, plain text.
+        remark: note on this photo for the reader, plain text.
     """
 
     name: str
@@ -43,11 +43,11 @@ class Entry:
 
 
 class PhotoReport:
-    """Takes photos as they come and keeps the page below a size.
+    """Builds a page photo by photo, within a size limit.
 
     Args:
-        expected: how many photos may come.
-        most: bytes that the page may have.
+        expected: maximum number of photos.
+        most: maximum size of the page, in bytes.
 
     Raises:
         ConfigError: if so many photos cannot be shown in so few bytes.
@@ -70,15 +70,15 @@ class PhotoReport:
         return len(self._articles)
 
     def skip(self, photos: int) -> None:
-        """So many of the expected photos will not come."""
+        """Lowers the number of photos still expected, which leaves the others more bytes."""
         self._left -= photos
 
     def add(self, entry: Entry, picture: Callable[[int], str]) -> None:
-        """Takes a photo.
+        """Adds a photo, within its share of the bytes that are left.
 
         Args:
-            entry: what was found in it.
-            picture: gives the photo as a data: URL of at most so many characters, if it can.
+            entry: its results.
+            picture: renders the photo as a data: URL of at most so many characters, if possible.
         """
         room = (self._most - self._size) // max(1, self._left)
         bare, views = self._article(entry, "")
@@ -95,14 +95,14 @@ class PhotoReport:
         self._views += views
 
     def html(self, title: str, foot: str) -> bytes:
-        """The page.
+        """Renders the page.
 
         Args:
             title: plain text.
             foot: plain text, for the page's end.
 
         Raises:
-            ConfigError: if the page is larger than it may be.
+            ConfigError: if the page exceeds the size limit.
         """
         contents = _contents(self._names) if len(self._names) > _MANY else ""
         whole = page(
@@ -137,19 +137,16 @@ class PhotoReport:
 
 
 def alignment_data(alignment: Alignment) -> dict[str, Any]:
-    """The object of `regiontalk align --json`, with β and all scores.
+    """The object of `regiontalk align --json`, with β and all scores, to decode it with another β.
 
-    A page can decode it with another β. `scores` is (T, M), rows are words: ψ_U of Eq. 11 with six
-    significant digits.
+    `scores` is (T, M): ψ_U of Eq. 11 of each word and region, with six significant digits.
     """
     scores = [[float(f"{value:.6g}") for value in row] for row in alignment.unary.tolist()]
     return {**alignment.to_json(), "beta": alignment.beta, "scores": scores}
 
 
 def shown_names(files: Sequence[Path]) -> list[str]:
-    r"""Names for photos in a page that others will read.
-
-    Without the folders that all of them lie in, and printable.
+    r"""Printable names of photos for a page to share: paths without their common folder.
 
     >>> shown_names([Path("/home/ann/a.jpg"), Path("/home/ann/b/a.jpg")])
     ['a.jpg', 'b/a.jpg']

@@ -1,4 +1,4 @@
-"""Small copies of photos: as JPEGs, and as data: URLs that travel inside of an HTML file."""
+"""Downscaled JPEG copies of photos, also as data: URLs to embed in an HTML file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from regiontalk.photos import Photo
 
 QUALITY = 82
 LEAST_SIDE = 320
-"""Photos are never made smaller than this on their long side to save bytes: they should still show
-something."""
+"""Minimum long side, in pixels, of photos downscaled to save bytes, so that they show something."""
 LEAST_BYTES = 48_000
-"""What a photo of `LEAST_SIDE` needs at most, as a data: URL."""
+"""Upper bound on a data: URL of a photo of `LEAST_SIDE`."""
 
 _LEAST_QUALITY = 40
 _SMALLER = 0.8
@@ -22,14 +21,13 @@ _LONGEST_PROFILE = 4096
 
 
 def data_url(photo: Photo, max_side: int, most: int | None = None) -> str:
-    """A photo as a data: URL of a JPEG, without cameras' metadata (place, time, comments).
+    """Encodes a photo as a JPEG data: URL, without cameras' metadata (place, time, comments).
 
     Args:
         photo: decoded at any size.
-        max_side: its long side is made at most so many pixels.
-        most: characters the URL may have, at least `LEAST_BYTES`; where it would have more, the
-            photo is made smaller, but not below `LEAST_SIDE`, and then coarser. None for as many as
-            it takes.
+        max_side: maximum of its long side, in pixels.
+        most: maximum length of the URL in characters, at least `LEAST_BYTES`; None for no limit.
+            Above it the photo is downscaled, not below `LEAST_SIDE`, then its quality is lowered.
     """
     side = min(max_side, max(photo.image.size))
     quality = QUALITY
@@ -46,13 +44,11 @@ def data_url(photo: Photo, max_side: int, most: int | None = None) -> str:
 
 
 def jpeg(image: Image.Image, side: int, quality: int = QUALITY) -> bytes:
-    """A copy as JPEG, without cameras' metadata (place, time, comments).
-
-    Its colour profile is kept.
+    """Encodes a copy as JPEG with its ICC profile, without metadata (place, time, comments).
 
     Args:
         image: upright, RGB.
-        side: its long side has at most so many pixels; it is never made larger.
+        side: maximum of the long side, in pixels; images are never enlarged.
         quality: of the JPEG, 1 to 95.
     """
     scale = min(1.0, side / max(image.size))
@@ -63,7 +59,7 @@ def jpeg(image: Image.Image, side: int, quality: int = QUALITY) -> bytes:
         else image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)
     )
     encoded = BytesIO()
-    # The comment is named because Pillow would take over the original's.
+    # An empty comment, because Pillow would copy the original's.
     small.save(
         encoded, "JPEG", quality=quality, optimize=True, comment=b"", icc_profile=_profile(image)
     )
@@ -71,9 +67,9 @@ def jpeg(image: Image.Image, side: int, quality: int = QUALITY) -> bytes:
 
 
 def _profile(image: Image.Image) -> bytes | None:
-    """The photo's own colour profile, without which colours of newer phones look dull.
+    """ICC profile of a photo, without which colours of newer phones look dull.
 
-    None that is long or not RGB.
+    None if it is not RGB or longer than `_LONGEST_PROFILE` bytes.
     """
     profile = image.info.get("icc_profile")
     fits = (

@@ -1,4 +1,4 @@
-"""The reliability diagram: what was so, over how sure it was told, drawn as SVG."""
+"""Reliability diagram as SVG: observed frequency over mean predicted probability, for each bin."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from regiontalk.evaluation.certainty.metric import Bin
 
 _SIDE, _LEFT, _TOP, _RIGHT, _BOTTOM = 360, 56, 16, 16, 48
-"""Pixels: of the square that is drawn in, and of the margins around it."""
+"""Pixels: side of the square plot area, and the margins around it."""
 _TICKS = range(0, 101, 20)
-_LARGEST = 14.0
+_LARGEST = 14.0  # radius in pixels of the dot of the fullest bin
 
 
 def reliability_diagram(bins: Sequence[Bin]) -> str:
-    """A dot for each bin, the larger the more questions it holds.
+    """Draws a dot for each bin, sized by its number of questions.
 
-    On the diagonal, what is told is so.
+    Bins on the diagonal are perfectly calibrated.
 
     Args:
         bins: at least one.
