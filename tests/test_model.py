@@ -428,12 +428,12 @@ def test_a_pack_may_choose_captions_that_fit(
     tmp_path: Path, photo_files: list[Path], kind: str
 ) -> None:
     settings = tiny_settings(words_cell="gru")
-    fitting = replace(settings.photo_captioner, fit=0.3)
+    fitting = replace(settings.photo_captioner, rerank_weight=0.3)
     settings = replace(
         settings,
         alignment=replace(settings.alignment, score=kind),
         photo_captioner=fitting,
-        region_captioner=replace(fitting, max_words=5, fit=0.7),
+        region_captioner=replace(fitting, max_words=5, rerank_weight=0.7),
     )
     save_pack(
         tmp_path / "p", settings, tiny_arrays(settings), tiny_vision_onnx(), tiny_vocabulary()
@@ -445,14 +445,14 @@ def test_a_pack_may_choose_captions_that_fit(
     )
 
     def best(
-        captioner: Captioner, context: np.ndarray, seen: np.ndarray, words: int, fit: float
+        captioner: Captioner, context: np.ndarray, seen: np.ndarray, words: int, weight: float
     ) -> str:
         found = captioner.beam(without_regions(context[None]), 3, words)[0]
         found = [each for each in found if each.finished] or found
         texts = [" ".join(model.pack.vocabulary.decode(each.ids)) for each in found]
         read = pad([each.vectors for each in model.read(texts)])
         scores = score_matrix(seen[None], np.array([len(seen)]), *read, kind=model.score_kind)[0]
-        return texts[int(np.argmax([each.log_prob for each in found] + fit * scores))]
+        return texts[int(np.argmax([each.log_prob for each in found] + weight * scores))]
 
     chosen, likeliest = [], []
     for regions in model.look(photo_files):

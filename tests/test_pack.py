@@ -129,10 +129,10 @@ def test_a_pack_older_than_the_words_cell(pack: Path) -> None:
 
 def test_a_pack_older_than_fit(pack: Path) -> None:
     """As for the words' cell: 0 is what such packs do."""
-    assert "fit" not in json.loads((pack / "pack.json").read_text())["photo_captioner"]
-    assert Pack.load(pack).settings.photo_captioner.fit == 0
-    edit(pack, lambda content: content["photo_captioner"].update(fit=1.5))
-    assert Pack.load(pack).settings.photo_captioner.fit == 1.5
+    assert "rerank_weight" not in json.loads((pack / "pack.json").read_text())["photo_captioner"]
+    assert Pack.load(pack).settings.photo_captioner.rerank_weight == 0
+    edit(pack, lambda content: content["photo_captioner"].update(rerank_weight=1.5))
+    assert Pack.load(pack).settings.photo_captioner.rerank_weight == 1.5
 
 
 def test_a_bank_comes_back(tmp_path: Path) -> None:

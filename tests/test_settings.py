@@ -67,7 +67,7 @@ def test_vision_rules(field: str, value: Any) -> None:
         ("beam", 10**6, "a whole number from 1 to 100, found 1000000"),
         ("max_words", 10**6, "a whole number from 1 to 200"),
         ("length_normalisation", -0.1, "a number from 0 to 10"),
-        ("fit", -0.1, "a number from 0 to 1e\\+06"),
+        ("rerank_weight", -0.1, "a number from 0 to 1e\\+06"),
     ],
 )
 def test_captioner_rules(field: str, value: Any, message: str) -> None:
@@ -78,11 +78,11 @@ def test_captioner_rules(field: str, value: Any, message: str) -> None:
 def test_how_captions_are_searched_for_is_told() -> None:
     captioner = tiny_settings().photo_captioner
     assert captioner.search() == {"beam": 3, "max_words": 8, "length_normalisation": 0.0}
-    assert replace(captioner, fit=0.5).search(7) == {
+    assert replace(captioner, rerank_weight=0.5).search(7) == {
         "beam": 7,
         "max_words": 8,
         "length_normalisation": 0.0,
-        "fit": 0.5,
+        "rerank_weight": 0.5,
     }
 
 

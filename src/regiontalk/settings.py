@@ -335,7 +335,7 @@ class CaptionerSettings(Section):
         beam: hypotheses kept for each caption.
         max_words: the longest caption.
         length_normalisation: α; hypotheses are ranked by log-probability / length ** α.
-        fit: rerank weight: of S_kl beside that rank, among the beam's captions; 0 for no reranking.
+        rerank_weight: of S_kl beside that rank, among the beam's captions; 0 for no reranking.
         say_once: 1 if a caption says no word twice that names something ("a bed with a bed"), else
             0.
         attention: A, dimensions of all heads of the attention over regions; 0 without attention.
@@ -348,7 +348,7 @@ class CaptionerSettings(Section):
     max_words: Annotated[int, whole(1, 200)]
     length_normalisation: Annotated[float, number(0, 10)]
     # The key in `pack.json`, older than the name rerank weight
-    fit: Annotated[float, number(0, 1e6)] = 0.0
+    rerank_weight: Annotated[float, number(0, 1e6)] = 0.0
     say_once: Annotated[int, whole(0, 1)] = 0
     attention: Annotated[int, whole(0, 16384)] = 0
 
@@ -366,7 +366,9 @@ class CaptionerSettings(Section):
         `beam` if another was asked for.
         """
         how = {name: getattr(self, name) for name in ("beam", "max_words", "length_normalisation")}
-        how |= {name: value for name in ("fit", "say_once") if (value := getattr(self, name))}
+        how |= {
+            name: value for name in ("rerank_weight", "say_once") if (value := getattr(self, name))
+        }
         return how if beam is None else how | {"beam": beam}
 
 

@@ -47,7 +47,7 @@ def write_pack(folder: Path, kind: str, training_photos: np.ndarray | None = Non
         settings,
         alignment=AlignmentSettings("mean", beta=1.0),
         words=replace(settings.words, vector_dim=VECTOR_DIM),
-        photo_captioner=replace(settings.photo_captioner, attention=16, fit=0.5),
+        photo_captioner=replace(settings.photo_captioner, attention=16, rerank_weight=0.5),
         bank=tiny_bank(),
     )
     assert settings.bank != BankSettings()

@@ -90,7 +90,7 @@ class Writer:
         self, found: list[list[Hypothesis]], seen: Sequence[np.ndarray]
     ) -> list[Hypothesis]:
         """Of each row's hypotheses the likeliest, or with a rerank weight the best by `rerank`."""
-        weight, alpha = self.settings.fit, self.settings.length_normalisation
+        weight, alpha = self.settings.rerank_weight, self.settings.length_normalisation
         if not weight:
             return [first for first, *_ in found]
         # "a dog" is said of many regions

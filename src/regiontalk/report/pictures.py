@@ -15,7 +15,7 @@ LEAST_SIDE = 320
 LEAST_BYTES = 48_000
 """Upper bound on a data: URL of a photo of `LEAST_SIDE`."""
 
-_LEAST_QUALITY = 40
+_LEAST_QUALITY = 32
 _SMALLER = 0.8
 _LONGEST_PROFILE = 4096
 
@@ -35,7 +35,7 @@ def data_url(photo: Photo, max_side: int, most: int | None = None) -> str:
         url = "data:image/jpeg;base64," + base64.b64encode(jpeg(photo.image, side, quality)).decode(
             "ascii"
         )
-        if most is None or len(url) <= most or quality < _LEAST_QUALITY:
+        if most is None or len(url) <= most or quality <= _LEAST_QUALITY:
             return url
         if side > LEAST_SIDE:
             side = max(LEAST_SIDE, int(side * _SMALLER))

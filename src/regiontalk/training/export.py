@@ -66,10 +66,10 @@ class ExportConfig:
         beta, extra_proposals, objectness: of `AlignmentSettings`, how words are tied to regions;
             chosen on dev.
         score: "max", "sum" or "mean", as trained.
-        beam, max_words, length_normalisation, fit (the rerank weight): of the photo captioner;
+        beam, max_words, length_normalisation, rerank_weight: of the photo captioner;
             chosen on dev.
-        region_beam, region_max_words, region_length_normalisation, region_fit: of the region
-            captioner.
+        region_beam, region_max_words, region_length_normalisation, region_rerank_weight: of the
+            region captioner.
         say_once: 1 if captions of both shall say no word twice that names something, else 0.
         about: TOML file with the tables `trained_on` and `results`, for people; None for none.
         data: the captioned photos that the runs were trained on; of each the train split.
@@ -108,11 +108,11 @@ class ExportConfig:
     beam: int = 5
     max_words: int = 20
     length_normalisation: float = 0.0
-    fit: float = 0.0
+    rerank_weight: float = 0.0
     region_beam: int = 5
     region_max_words: int = 12
     region_length_normalisation: float = 0.0
-    region_fit: float = 0.0
+    region_rerank_weight: float = 0.0
     say_once: int = 0
     about: Path | None = None
     data: tuple[Path, ...] = ()
@@ -365,7 +365,7 @@ def captioner_settings(
     """
     search = {
         name: getattr(config, which + name)
-        for name in ("beam", "max_words", "length_normalisation", "fit")
+        for name in ("beam", "max_words", "length_normalisation", "rerank_weight")
     }
     search["say_once"] = config.say_once
     hidden, columns = tensors["W_hh"].shape

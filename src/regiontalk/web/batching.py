@@ -93,6 +93,7 @@ class Batcher(Generic[Job, Answer]):
             return
         try:
             answers = self._answer([job for job, _ in batch])
+            pairs = list(zip(batch, answers, strict=True))
         except Exception as error:  # raised again where the job's future is awaited
             if len(batch) == 1:
                 batch[0][1].set_exception(error)
@@ -100,7 +101,7 @@ class Batcher(Generic[Job, Answer]):
             for each in batch:
                 self._settle([each])
             return
-        for (_, future), answer in zip(batch, answers, strict=True):
+        for (_, future), answer in pairs:
             future.set_result(answer)
 
 
