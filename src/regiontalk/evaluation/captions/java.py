@@ -1,6 +1,6 @@
-"""METEOR 1.5 (Denkowski and Lavie 2014) and SPICE (Anderson et al.
+"""METEOR 1.5 and SPICE, which run in Java, by pycocoevalcap.
 
-2016), which run in Java, by pycocoevalcap.
+Denkowski and Lavie 2014; Anderson et al. 2016.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""BLEU (Papineni et al.
+"""BLEU, CIDEr-D and CIDEr, from n-grams counted for all captions at once.
 
-2002), CIDEr-D and CIDEr (Vedantam et al. 2015), from n-grams counted for all captions at once.
-BLEU's counts can be summed over any set of captions. In CIDEr, likeness to the references, words
-that many photos share count less.
+Papineni et al. 2002; Vedantam et al. 2015. BLEU's counts can be summed over any set of captions. In
+CIDEr, likeness to the references, words that many photos share count less.
 
 Axis names: C captions, N photos with a candidate each, R references all in a row, S sets of photos,
 E entries (an n-gram in a caption), G different n-grams.

@@ -383,9 +383,9 @@ def _query(
 
 
 def _is_difficult(photo: BoxedPhoto, label: str) -> bool:
-    """The pointing game's "difficult" queries (Zhang et al.
+    """The pointing game's "difficult" queries: small things beside another class.
 
-    2016): small things in photos that hold another class.
+    Zhang et al. 2016.
     """
     covered = float(area(photo.boxes_of(label)).sum())
     return covered < photo.width * photo.height / 4 and len(photo.labels) > 1
