@@ -33,7 +33,7 @@ def sound(
     folder = tmp_path_factory.mktemp(request.param)
     made, other = folder / "index", folder / "other"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("regiontalk.search.columns.BLOCK_BYTES", 64)
+        patch.setattr("regiontalk.search.checksums.BLOCK_BYTES", 64)
         build(made, [9, 4, 6], dropped=[2, 10], storage=request.param)
         craft(build(other, [9, 4, 6], dropped=[2, 10], storage=request.param), "pooled", 4, 1.0)
         yield made, other

@@ -13,18 +13,15 @@ from typing import Protocol
 
 import numpy as np
 
-from regiontalk.alignment.distinct import Distinct, key_of
+from regiontalk.alignment.distinct import key_of
 from regiontalk.search.columns import Columns
 from regiontalk.search.filters import EVERYTHING, Where
 from regiontalk.search.index import Index, Segment
-from regiontalk.search.scoring import best_rows, cosines, gathered, photo_scores, row_scores, top
+from regiontalk.search.ranking import Best, BestWithTexts
+from regiontalk.search.scoring import best_rows, cosines, gathered, photo_scores, row_scores
 from regiontalk.search.storage import Entry
-from regiontalk.search.texts import TextMatch, TextQuery
+from regiontalk.search.texts import TextQuery
 from regiontalk.structures import Regions
-
-_ROUNDING = 1e-4
-"""Of a score, or absolutely below 1: a hundred times what float32 loses in a product over a
-thousand dimensions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +171,7 @@ class ExactEngine:
         self, vectors: np.ndarray, k: int, where: Where = EVERYTHING
     ) -> tuple[np.ndarray, np.ndarray]:
         """As `ranked`, of `like`."""
-        best, query = _Best(k), vectors.mean(axis=0)
+        best, query = Best(k), vectors.mean(axis=0)
         for segment, allowed in _allowed(self._index, where):
             scores = _finite(segment.columns, cosines(segment.columns.pooled, query, self._threads))
             best.add(segment.start, np.where(allowed, scores, -np.inf))
@@ -185,7 +182,7 @@ class ExactEngine:
         self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False
     ) -> list[BoxHit]:
         """See `Engine`."""
-        best, query, start = _Best(k), words.sum(axis=0), 0
+        best, query, start = Best(k), words.sum(axis=0), 0
         starts = []
         for segment, allowed in _allowed(self._index, where):
             each = segment.columns
@@ -281,131 +278,11 @@ def local_engine(
     )
 
 
-class _Best:
-    """The k best of scores that come in parts, in the order of their positions.
-
-    Args:
-        k: at least 1.
-        key: position → what equal photos share, if their scores may differ by rounding; None if
-            they are equal.
-    """
-
-    def __init__(self, k: int, key: Callable[[int], Hashable] | None = None) -> None:
-        self._k, self._key = k, key
-        self._positions: list[np.ndarray] = []
-        self._scores: list[np.ndarray] = []
-
-    def add(self, start: int, scores: np.ndarray) -> None:
-        """Scores of the positions from `start` on; −∞ for those that must not be found."""
-        places = self._places(scores)
-        self._keep(start + places, scores[places])
-
-    def add_some(self, positions: np.ndarray, scores: np.ndarray) -> None:
-        """Scores of some positions."""
-        places = self._places(scores)
-        self._keep(positions[places], scores[places])
-
-    def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Positions and scores, (k,) each, the best first.
-
-        Of equals the one at the lowest position.
-        """
-        if not self._scores:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
-        positions, scores = np.concatenate(self._positions), np.concatenate(self._scores)
-        good = self._places(scores)  # most of many need not be sorted
-        positions, scores = positions[good], scores[good]
-        order = np.lexsort((positions, -scores))
-        if self._key is not None:
-            scores = self._settled(positions, scores, order, self._key)
-            order = np.lexsort((positions, -scores))
-        return positions[order[: self._k]], scores[order[: self._k]]
-
-    def _places(self, scores: np.ndarray) -> np.ndarray:
-        """Of the k best, and of what rounding may have kept from being among them."""
-        places = top(scores, self._k)
-        if self._key is None or not len(places):
-            return places
-        least = scores[places[-1]]
-        near: np.ndarray = np.flatnonzero((scores >= least - _rounding(least)) & (scores > -np.inf))
-        return near
-
-    def _settled(
-        self,
-        positions: np.ndarray,
-        scores: np.ndarray,
-        order: np.ndarray,
-        key: Callable[[int], Hashable],
-    ) -> np.ndarray:
-        """Scores in which equal photos have that of the first of them.
-
-        Only neighbours in the order are compared.
-        """
-        settled = scores.copy()
-        gaps = scores[order[:-1]] - scores[order[1:]] > _rounding(scores[order[:-1]])
-        for run in np.split(order, np.flatnonzero(gaps) + 1):
-            if len(run) > 1:
-                run = run[np.argsort(positions[run])]
-                same = Distinct(key(int(positions[each])) for each in run)
-                settled[run] = scores[run[same.first[same.number]]]
-        return settled
-
-    def _keep(self, positions: np.ndarray, scores: np.ndarray) -> None:
-        self._positions.append(positions)
-        self._scores.append(scores)
-
-
-class _BestWithTexts(_Best):
-    """The k best where the texts of some photos match. The scores are still those of content.
-
-    Args:
-        k, key: as for `_Best`.
-        match: those photos.
-        length: positions in the index.
-    """
-
-    def __init__(
-        self, k: int, key: Callable[[int], Hashable] | None, match: TextMatch, length: int
-    ) -> None:
-        lifts = np.zeros(length, np.float32)
-        lifts[match.positions] = match.lifts
-        super().__init__(k, None if key is None else partial(_with_lift, key, lifts))
-        self._match, self._content = match, np.full(length, -np.inf, np.float32)
-
-    def add(self, start: int, scores: np.ndarray) -> None:
-        """See `_Best`."""
-        self._content[start : start + len(scores)] = scores
-
-    def add_some(self, positions: np.ndarray, scores: np.ndarray) -> None:
-        """See `_Best`."""
-        self._content[positions] = scores
-
-    def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """See `_Best`."""
-        super().add(0, self._match.lifted(self._content))
-        positions, _ = super().result()
-        return positions, self._content[positions]
-
-
-def _with_lift(key: Callable[[int], Hashable], lifts: np.ndarray, position: int) -> Hashable:
-    """What photos share that are equal and whose texts match alike."""
-    return key(position), float(lifts[position])
-
-
 def _best(
     index: Index, k: int, query: TextQuery | None, key: Callable[[int], Hashable] | None = None
-) -> _Best:
+) -> Best:
     match = None if query is None else index.texts.match(query)
-    return _Best(k, key) if match is None else _BestWithTexts(k, key, match, len(index))
-
-
-def _rounding(scores: np.ndarray) -> np.ndarray:
-    """More than rounding can part the scores of equal photos.
-
-    Too much costs time, and no wrong result.
-    """
-    bound: np.ndarray = _ROUNDING * np.maximum(np.abs(scores), 1)
-    return bound
+    return Best(k, key) if match is None else BestWithTexts(k, key, match, len(index))
 
 
 def _allowed(index: Index, where: Where) -> Iterator[tuple[Segment, np.ndarray]]:

@@ -23,7 +23,8 @@ import numpy as np
 
 from regiontalk.errors import DataError
 from regiontalk.files import open_regular, problem, unreadable
-from regiontalk.search.columns import MAKE_AGAIN, BlockChecks, Columns, blocks, summed
+from regiontalk.search.checksums import BlockChecks, blocks, summed
+from regiontalk.search.columns import MAKE_AGAIN, Columns
 
 _TYPES = {
     "<i8": "I64",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from regiontalk.search import columns
-from regiontalk.search.columns import BlockChecks, DamagedBlockError, blocks, summed
+from regiontalk.search.checksums import BlockChecks, DamagedBlockError, blocks, summed
 
 SIZE = 1000
 """Bytes; 16 blocks of 64."""
