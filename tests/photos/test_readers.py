@@ -23,7 +23,8 @@ from PIL import Image, features
 
 from regiontalk.errors import PhotoError
 from regiontalk.photos import open_photo, readers
-from regiontalk.photos.readers import READERS, libtiff_messages
+from regiontalk.photos.diagnostics import libtiff_messages
+from regiontalk.photos.readers import READERS
 
 
 def a_gradient(width: int = 64, height: int = 48) -> Image.Image:

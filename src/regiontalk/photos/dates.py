@@ -10,7 +10,8 @@ from typing import IO, Any
 
 from regiontalk import files
 from regiontalk.errors import PhotoError
-from regiontalk.photos.readers import MAX_FILE_BYTES, quiet_pillow, read_header
+from regiontalk.photos.diagnostics import quiet_pillow
+from regiontalk.photos.readers import MAX_FILE_BYTES, read_header
 
 _EXIF_FOLDER, _ORIGINAL, _DIGITISED, _WRITTEN = 0x8769, 0x9003, 0x9004, 0x0132  # EXIF's tags
 

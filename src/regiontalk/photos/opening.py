@@ -16,13 +16,13 @@ from PIL import Image
 from regiontalk import files
 from regiontalk.errors import PhotoError
 from regiontalk.photos.costs import has_one_scan
+from regiontalk.photos.diagnostics import quiet_pillow
 from regiontalk.photos.kinds import GET_IT_AGAIN, TooManyPixelsError, escaped, out_of_memory, wrong
 from regiontalk.photos.readers import (
     MAX_FILE_BYTES,
     broken,
     decode,
     of_the_system,
-    quiet_pillow,
     read_header,
     too_large,
 )
