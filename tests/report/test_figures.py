@@ -24,10 +24,9 @@ from regiontalk.report.figures import (
     description_figure,
     html_of,
     picture,
-    recall_curve,
-    recalls,
     regions_figure,
 )
+from regiontalk.report.recall_curve import recall_curve, recalls
 
 from .made import HOSTILE, Reader, alignment, assert_harmless, description, photo, regions
 

@@ -27,8 +27,9 @@ from regiontalk.report.examples import (
     right_and_wrong,
     sentences_ask,
 )
-from regiontalk.report.figures import FOUND, TRUTH, Mark, recall_curve
+from regiontalk.report.figures import FOUND, TRUTH, Mark
 from regiontalk.report.page import page
+from regiontalk.report.recall_curve import recall_curve
 
 _RANKING = {
     "r1": "R@1",
