@@ -16,7 +16,8 @@ from PIL import Image
 import regiontalk
 from regiontalk.data import read_boxes
 from regiontalk.evaluation.captions.java import meteor_is_installed
-from regiontalk.evaluation.grounding.run import SENTENCE, evaluate_classes
+from regiontalk.evaluation.grounding.class_names import SENTENCE
+from regiontalk.evaluation.grounding.run import evaluate_classes
 from regiontalk.evaluation.regions import run as region_runs
 from regiontalk.evaluation.regions.run import evaluate_naming
 from regiontalk.evaluation.search import evaluate_search

@@ -111,6 +111,18 @@ class SavedScores:
     ] = None
 
 
+FoldsOption = Annotated[
+    int,
+    typer.Option(
+        "--folds",
+        min=1,
+        max=100_000,
+        metavar="N",
+        help="Average over N equal parts of the photos, in order.",
+    ),
+]
+
+
 def retrieval(
     folder: Annotated[
         str | None,
@@ -126,16 +138,7 @@ def retrieval(
         typer.Option("--split", help="The part of the data to measure on; test, with a folder."),
     ] = None,
     as_json: JsonOption = False,
-    folds: Annotated[
-        int,
-        typer.Option(
-            "--folds",
-            min=1,
-            max=100_000,
-            metavar="N",
-            help="Average over N equal parts of the photos, in order.",
-        ),
-    ] = 1,
+    folds: FoldsOption = 1,
     sampling: Sampling,
     saved: SavedScores,
     options: ModelOptions,

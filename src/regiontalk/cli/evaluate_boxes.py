@@ -95,10 +95,7 @@ class BoxedData:
     def read_boxed(
         self, max_pixels: int | None, instead: str
     ) -> tuple[BoxedDataset, dict[str, Any]]:
-        """As `read`, where phrases of sentences will not do.
-
-        `instead` says which command is for these.
-        """
+        """As `read`, where phrases of sentences will not do; `instead` says what does."""
         from regiontalk.data import Entities
 
         found, chosen = self.read(max_pixels)
@@ -180,7 +177,8 @@ def grounding(
     with ending() as report:
         from regiontalk.cli.evaluate_text import grounding_text
         from regiontalk.data import Entities
-        from regiontalk.evaluation.grounding.run import SENTENCE, evaluate_classes, evaluate_phrases
+        from regiontalk.evaluation.grounding.class_names import SENTENCE
+        from regiontalk.evaluation.grounding.run import evaluate_classes, evaluate_phrases
 
         reporting = sampling.reporting()
         found, chosen = data.read(options.max_pixels)
@@ -201,6 +199,16 @@ def grounding(
         show(result, grounding_text, as_json, report)
 
 
+SimilarityOption = Annotated[
+    str | None,
+    typer.Option(
+        "--similarity",
+        metavar="NAME",
+        help="How --dense compares captions: meteor (default, needs Java) or rouge_l.",
+    ),
+]
+
+
 def regions(
     *,
     data: BoxedData,
@@ -219,14 +227,7 @@ def regions(
             help="Also dense captioning: mean average precision of found boxes and captions.",
         ),
     ] = False,
-    similarity: Annotated[
-        str | None,
-        typer.Option(
-            "--similarity",
-            metavar="NAME",
-            help="How --dense compares captions: meteor (default, needs Java) or rouge_l.",
-        ),
-    ] = None,
+    similarity: SimilarityOption = None,
     as_json: JsonOption = False,
     beam: BeamOption = None,
     options: ModelOptions,
@@ -300,6 +301,17 @@ def search(
         show(result, search_text, as_json, report)
 
 
+AskedOption = Annotated[
+    str | None,
+    typer.Option(
+        "--sentence",
+        metavar="TEXT",
+        help="What is asked, {} the thing's name; by default '{}'. With a second {} what is "
+        "there and what is not stand in one sentence.",
+    ),
+]
+
+
 def certainty(
     *,
     data: BoxedData,
@@ -310,15 +322,7 @@ def certainty(
             help="DATA is a folder of captioned photos: ask for what their captions name.",
         ),
     ] = False,
-    sentence: Annotated[
-        str | None,
-        typer.Option(
-            "--sentence",
-            metavar="TEXT",
-            help="What is asked, {} the thing's name; by default '{}'. With a second {} what is "
-            "there and what is not stand in one sentence.",
-        ),
-    ] = None,
+    sentence: AskedOption = None,
     diagram: Annotated[
         str | None,
         typer.Option(

@@ -26,6 +26,8 @@ from regiontalk.cli.options import BeamOption, ModelOptions, refuse
 from regiontalk.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from regiontalk.data import BoxedDataset
+    from regiontalk.data.boxes import Selection
     from regiontalk.evaluation.captions.files import CaptionFiles
     from regiontalk.evaluation.objects.run import ClassList
 
@@ -279,41 +281,30 @@ def objects(
     """
     with ending() as report:
         from regiontalk.cli.evaluate_text import objects_text
-        from regiontalk.data import Entities
         from regiontalk.data.folder import read_names
         from regiontalk.evaluation.captions.files import write_each
-        from regiontalk.evaluation.objects.photo_captions import (
-            read_photo_captions,
-            with_captions,
-            write_photo_captions,
-        )
+        from regiontalk.evaluation.objects import photo_captions
         from regiontalk.evaluation.objects.run import evaluate_objects
 
         counted = _class_list(named.classes)
         reporting = sampling.reporting()
         if named.captions is not None:
-            refuse(
-                {"--pack": options.pack, "--beam": beam, "--threads": options.threads},
-                "with --captions",
-            )
+            of_a_pack = {"--pack": options.pack, "--beam": beam, "--threads": options.threads}
+            refuse(of_a_pack, "with --captions")
         paths, target = named.paths(), None
         if per_caption is not None:
             target = per_caption_file(per_caption, _read_by_objects(data, [*paths.values()]))
         selection, chosen = data.selection(options.max_pixels)
-        boxed = data.read_selected(replace(selection, need_files=named.captions is None))
-        if isinstance(boxed, Entities) or boxed.kind != "labels":
-            raise DataError(
-                f"{data.path}: its boxes have no classes; give Pascal VOC's, "
-                "COCO's instances or boxes.jsonl"
-            )
+        boxed = _classed(data, replace(selection, need_files=named.captions is None))
         listed = None if data.images is None else read_names(Path(data.images))
         read = {
-            flag: read_photo_captions(path, boxed, Path(data.path), listed)
+            flag: photo_captions.read_photo_captions(path, boxed, Path(data.path), listed)
             for flag, path in paths.items()
         }
-        boxed = with_captions(boxed, [*read.values()], selection)
+        boxed = photo_captions.with_captions(boxed, [*read.values()], selection)
         if named.captions is None:
-            written = write_photo_captions(options.load(), boxed, beam, chosen, report.bar)
+            model, write = options.load(), photo_captions.write_photo_captions
+            written = write(model, boxed, beam, chosen, report.bar)
         else:
             written = read["--captions"]
         result = evaluate_objects(boxed, written, read.get("--human"), counted, chosen, reporting)
@@ -350,3 +341,20 @@ def _read_by_objects(data: BoxedData, captions: list[Path]) -> list[Path]:
     of_boxes = [folder / "boxes.jsonl"] if folder.is_dir() else [folder]
     of_captions = [file for path in captions for file in files_of_captions(path)]
     return [*of_boxes, *of_captions, *([] if data.images is None else [Path(data.images)])]
+
+
+def _classed(data: BoxedData, selection: Selection) -> BoxedDataset:
+    """Photos whose boxes have names of classes.
+
+    Raises:
+        DataError: if they have none.
+    """
+    from regiontalk.data import Entities
+
+    boxed = data.read_selected(selection)
+    if isinstance(boxed, Entities) or boxed.kind != "labels":
+        raise DataError(
+            f"{data.path}: its boxes have no classes; give Pascal VOC's, "
+            "COCO's instances or boxes.jsonl"
+        )
+    return boxed

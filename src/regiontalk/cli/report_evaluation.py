@@ -177,7 +177,8 @@ def _ground(
     console: Report,
 ) -> tuple[dict[str, Any], QueryLog]:
     from regiontalk.data import Entities
-    from regiontalk.evaluation.grounding.run import SENTENCE, evaluate_classes, evaluate_phrases
+    from regiontalk.evaluation.grounding.class_names import SENTENCE
+    from regiontalk.evaluation.grounding.run import evaluate_classes, evaluate_phrases
     from regiontalk.report.examples import QueryLog
 
     queries = QueryLog()

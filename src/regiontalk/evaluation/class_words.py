@@ -39,7 +39,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from regiontalk.files import read_json
+from regiontalk.json_files import read_json
 from regiontalk.language import tokenise
 
 Words = tuple[str, ...]

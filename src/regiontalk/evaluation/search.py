@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from regiontalk.data import BoxedDataset
-from regiontalk.evaluation.grounding.run import around_name, class_names, look_at_photos
+from regiontalk.evaluation.grounding.class_names import around_name, class_names
+from regiontalk.evaluation.grounding.run import look_at_photos
 from regiontalk.evaluation.results import SILENT, Progress, rounded
 from regiontalk.evaluation.signature import TIES, box_signature
 from regiontalk.model import Model

@@ -6,8 +6,7 @@ dimensions of the shared space.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
@@ -18,8 +17,14 @@ from regiontalk.alignment.mrf import unary_potentials
 from regiontalk.alignment.score import products
 from regiontalk.data import BoxedDataset, BoxedPhoto, Entities
 from regiontalk.data.flickr30k_entities import EntitySentence
-from regiontalk.errors import ConfigError, DataError
-from regiontalk.evaluation.class_words import Words, known, synonyms
+from regiontalk.errors import DataError
+from regiontalk.evaluation.class_words import Words
+from regiontalk.evaluation.grounding.class_names import (
+    SENTENCE,
+    class_names,
+    classes_asked,
+    read_names,
+)
 from regiontalk.evaluation.grounding.metric import (
     IOU,
     Query,
@@ -29,19 +34,14 @@ from regiontalk.evaluation.grounding.metric import (
     times_best_baseline,
     union,
 )
-from regiontalk.evaluation.looking import boxed_regions, no_classes
+from regiontalk.evaluation.looking import boxed_regions
 from regiontalk.evaluation.results import SILENT, Progress, Reporting, interval_words, rounded
 from regiontalk.evaluation.signature import TIES, box_signature
-from regiontalk.language import tokenise
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.model import Model
 from regiontalk.structures import Regions, Sentence
 from regiontalk.vision.boxes import area
 
-SENTENCE = "a {}"
-"""What a class is asked for with: a word in a sentence that says nothing else."""
-
-_PLACE = "{}"
 _POINTING = "the centre of the best region lies inside a true box, edges included"
 
 
@@ -67,8 +67,7 @@ def evaluate_classes(
 
     A class is asked for with the first of its listed synonyms that the pack knows (`words`), and
     once more with each of them, all counting as much as one (`synonyms`). The name stands in a
-    neutral sentence; the region's score is that of `align`, ψ_U of the name, summed over its words
-    if it has several.
+    neutral sentence; the region's score is that of `align`, ψ_U summed over the name's words.
 
     Args:
         model: scores the regions that it finds.
@@ -78,54 +77,65 @@ def evaluate_classes(
         progress: shows how far it is.
         on_query: is called with each query of `words`.
         reporting: the bootstrap.
-        min_photos: photos that a class needs to be asked for: a class of one counts as much in the
-            macro average.
+        min_photos: that a class needs, since each counts as much in the macro average.
 
     Returns:
         `{"words": numbers, "difficult": numbers, "synonyms": numbers, "classes": {label:
         {"word", "synonyms", "photos"}}, "unknown_classes": {label: photos}, "rare_classes":
         {label: photos}, "signature"}`; numbers as of `grounding`, and `times_best_baseline`, the
         model's pointing accuracy as a multiple of the best baseline's. `difficult` is about those
-        queries of `words` that are so by the pointing game's own definition: the class's boxes
-        together cover less than a quarter of the photo, and the photo holds another class. It is
-        missing if there is none. With a bootstrap also `"interval"`: for each of these
-        `grounding_intervals`.
+        queries of `words` that are so by `_is_difficult`; it is missing if there is none. With a
+        bootstrap also `"interval"`: for each of these `grounding_intervals`.
 
     Raises:
-        DataError: if no box has a class that the pack has a word for, or a photo has not the size
-            of its boxes.
+        DataError: if the pack has a word for no box's class, or a photo has not its boxes' size.
         ConfigError: if `sentence` has no {} or two, or other text in braces, or no class has
             `min_photos` photos.
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
     """
     asked = [photo.labels - photo.unclear for photo in dataset.photos]
     photos_of, names = class_names(model, dataset, asked, min_photos)
-    read = _read_names(model, {name for each in names.values() for name in each}, sentence)
-    objectness = model.pack.settings.alignment.objectness
-
-    def scores_of(name: Words, regions: Regions) -> np.ndarray:
-        return _scores(read[name], regions, objectness)
-
+    scores_of = _scorer_of_names(model, {*chain(*names.values())}, sentence)
     looked = look_at_photos(model, dataset.photos, progress, extra=True)
-    questions: dict[str, list[Query]] = {"words": [], "difficult": [], "synonyms": []}
-    for row, (photo, regions, labels) in enumerate(zip(dataset.photos, looked, asked, strict=True)):
-        for label in sorted(names.keys() & labels):
-            _ask_class(questions, label, names[label], (photo, regions, row), scores_of, on_query)
+    shown = zip(dataset.photos, looked, asked, strict=True)
+    questions = _ask_classes(shown, names, scores_of, on_query)
+    crowds = sum(len(photo.unclear & photo.labels) for photo in dataset.photos)
     return {
         **_numbers(questions, reporting),
-        **_classes(photos_of, names),
+        **classes_asked(photos_of, names),
         "signature": {
             **box_signature(model, dataset, selection or {}, progress),
             "queries": len(questions["words"]),
             "difficult_queries": len(questions["difficult"]),
-            "pairs_left_out_for_crowds": sum(
-                len(photo.unclear & photo.labels) for photo in dataset.photos
-            ),
+            "pairs_left_out_for_crowds": crowds,
             "sentence": sentence,
             "min_photos_of_a_class": min_photos,
             **_how(reporting),
         },
     }
+
+
+def _ask_classes(
+    shown: Iterable[tuple[BoxedPhoto, Regions, Collection[str]]],
+    names: Mapping[str, Sequence[Words]],
+    scores_of: Callable[[Words, Regions], np.ndarray],
+    on_query: OnQuery,
+) -> dict[str, list[Query]]:
+    """Asks photos for the classes that they show, by the classes' names."""
+    questions: dict[str, list[Query]] = {"words": [], "difficult": [], "synonyms": []}
+    for row, (photo, regions, labels) in enumerate(shown):
+        for label in sorted(names.keys() & labels):
+            _ask_class(questions, label, names[label], (photo, regions, row), scores_of, on_query)
+    return questions
+
+
+def _scorer_of_names(
+    model: Model, names: set[Words], sentence: str
+) -> Callable[[Words, Regions], np.ndarray]:
+    """How well regions fit names that are read in a sentence."""
+    read = read_names(model, names, sentence)
+    objectness = model.pack.settings.alignment.objectness
+    return lambda name, regions: _scores(read[name], regions, objectness)
 
 
 def _ask_class(
@@ -187,13 +197,8 @@ def evaluate_phrases(
     """
     photos, asked_of = entities.boxes.photos, entities.sentences
     looked = look_at_photos(model, photos, progress, extra=True)
-    answers = [
-        answer
-        for row, (photo, regions, sentences) in enumerate(
-            zip(photos, looked, asked_of, strict=True)
-        )
-        for answer in _ask_phrases(model, photo, regions, sentences, row)
-    ]
+    rows = enumerate(zip(photos, looked, asked_of, strict=True))
+    answers = [answer for row, each in rows for answer in _ask_phrases(model, *each, row)]
     if not answers:
         raise DataError(f"{entities.boxes.name}: no phrase has a box")
     for answer in answers:
@@ -283,91 +288,6 @@ def look_at_photos(
     )
 
 
-def class_names(
-    model: Model, dataset: BoxedDataset, labels: Sequence[Collection[str]], min_photos: int
-) -> tuple[Counter[str], dict[str, tuple[Words, ...]]]:
-    """The classes that photos are asked for, by what the pack knows of their names.
-
-    Args:
-        labels: the classes of each photo.
-        min_photos: photos that a class needs to be asked for.
-
-    Returns:
-        How many photos each class has, and for each with enough of them its known names, the first
-        choice first.
-
-    Raises:
-        DataError: if the boxes have no classes, or the pack knows a word for none.
-        ConfigError: if no class has `min_photos` photos.
-    """
-    if dataset.kind != "labels":
-        raise no_classes(dataset)
-    photos_of = Counter(label for each in labels for label in each)
-    common = sorted(label for label, photos in photos_of.items() if photos >= min_photos)
-    if photos_of and not common:
-        most = max(photos_of.values())
-        raise ConfigError(
-            f"--min-photos {min_photos}: no class of {dataset.name} has so many; "
-            f"give {most} or less"
-        )
-    names = {label: known(synonyms(label), model.pack.vocabulary) for label in common}
-    if not any(names.values()):
-        raise DataError(
-            f"{dataset.name}: the pack knows a word for none of its classes "
-            f"{', '.join(names) or '(none)'}"
-        )
-    return photos_of, names
-
-
-def _classes(photos_of: Mapping[str, int], names: Mapping[str, Sequence[Words]]) -> dict[str, Any]:
-    """Which classes were asked for and with what, and which not.
-
-    The pack has no word, or there are too few photos.
-    """
-    asked = {
-        label: {
-            "word": " ".join(found[0]),
-            "synonyms": list(map(" ".join, found)),
-            "photos": photos_of[label],
-        }
-        for label, found in names.items()
-        if found
-    }
-    return {
-        "classes": asked,
-        "unknown_classes": {label: photos_of[label] for label in names if label not in asked},
-        "rare_classes": {
-            label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())
-        },
-    }
-
-
-def around_name(sentence: str) -> tuple[str, str]:
-    """What stands before and after the name of a class in a sentence with {} in its place.
-
-    Raises:
-        ConfigError: if it has no {} or two, or other braces.
-    """
-    before, _, after = sentence.partition(_PLACE)
-    if sentence.count(_PLACE) != 1 or "{" in before + after or "}" in before + after:
-        raise ConfigError(
-            f"--sentence {sentence!r}: expected one {_PLACE} where the class's name goes, "
-            f"as in {SENTENCE!r}"
-        )
-    return before, after
-
-
-def _read_names(model: Model, names: set[Words], sentence: str) -> dict[Words, np.ndarray]:
-    """Names of classes -> their words' vectors, (T, h), each read in the neutral sentence."""
-    before, after = around_name(sentence)
-    start, order = len(tokenise(before)), sorted(names)
-    read = model.read([f"{before} {' '.join(name)} {after}" for name in order])
-    return {
-        name: each.vectors[start : start + len(name)]
-        for name, each in zip(order, read, strict=True)
-    }
-
-
 def _scores(words: np.ndarray, regions: Regions, objectness: float) -> np.ndarray:
     """How `align` scores each region for words (T, h) that share one: Σ ψ_U. # (M,)"""
     scores: np.ndarray = unary_potentials(
@@ -383,9 +303,9 @@ def _query(
 
 
 def _is_difficult(photo: BoxedPhoto, label: str) -> bool:
-    """The pointing game's "difficult" queries: small things beside another class.
+    """The pointing game's "difficult" queries (Zhang et al. 2016): small things beside others.
 
-    Zhang et al. 2016.
+    The class's boxes together cover less than a quarter of the photo, and it holds another class.
     """
     covered = float(area(photo.boxes_of(label)).sum())
     return covered < photo.width * photo.height / 4 and len(photo.labels) > 1

@@ -159,12 +159,6 @@ def evaluate_objects(
         for name, photos in measured.items()
         if reporting.samples
     }
-    how = {
-        "classes": list(namer.labels),
-        "classes_from": classes,
-        "class_words_sha256": file_sha256(FILE),
-        **_HOW,
-    }
     return ObjectResult(
         captions=scores["captions"],
         human=scores.get("human"),
@@ -179,8 +173,7 @@ def evaluate_objects(
             **boxes_signature(dataset, selection or {}),
             "captions_per_photo": span([len(read.texts) for read in mine]),
             **_of_people(human),
-            **how,
-            **({"interval": interval_words(reporting)} if reporting.samples else {}),
+            **_how(namer, classes, reporting),
         },
         each=[row for read in mine for row in read.rows()],
     )
@@ -303,6 +296,13 @@ def _labels(dataset: BoxedDataset, classes: ClassList) -> Sequence[str]:
         if classes == "voc"
         else [each.name for each in CLASSES]
     )
+
+
+def _how(namer: ClassNamer, classes: ClassList, reporting: Reporting) -> dict[str, Any]:
+    """What the numbers mean, for the signature."""
+    counted = {"classes": list(namer.labels), "classes_from": classes}
+    interval = {"interval": interval_words(reporting)} if reporting.samples else {}
+    return {**counted, "class_words_sha256": file_sha256(FILE), **_HOW, **interval}
 
 
 def _wrong_words(read: Sequence[_Read]) -> list[WrongWords]:

@@ -38,6 +38,9 @@ from regiontalk.vision.session import BATCH
 SIMILARITIES = ("meteor", "rouge_l")
 """Names of measures of single captions."""
 
+CAPTIONS = "captions; give Visual Genome's region descriptions or JSON Lines of boxes"
+"""What is missing where boxes have no captions."""
+
 Texts = list[list[str]]
 """The words of some captions."""
 
@@ -48,6 +51,11 @@ class Dense:
 
     name: str
     similarity: Similarity
+
+    @property
+    def how(self) -> str:
+        """For the signature."""
+        return f"thresholds of Johnson et al. 2016, similarity {self.name}, surest box first"
 
 
 def find_similarity(name: str) -> Similarity:
@@ -125,9 +133,8 @@ def evaluate_region_captions(
         model: writes the captions.
         dataset: photos with captions on their boxes.
         beam: hypotheses kept in the search; None for the pack's.
-        neighbours: other photos with captions on their boxes, none of `dataset`; each box of
-            `dataset` gets the first caption of the nearest of theirs (L2 of CNN(I_b)) as a
-            baseline.
+        neighbours: other photos with captions on their boxes; each box of `dataset` gets the first
+            caption of the nearest of theirs (L2 of CNN(I_b)) as a baseline.
         dense: measure dense captioning too, on the boxes that the model finds by itself.
         selection, progress: as in `evaluate_naming`.
 
@@ -141,19 +148,13 @@ def evaluate_region_captions(
         DataError, PhotoError: as in `evaluate_naming`.
         ConfigError: if `neighbours` shares a photo with `dataset`.
     """
-    _require(
-        dataset,
-        "captions",
-        "captions; give Visual Genome's region descriptions or JSON Lines of boxes",
-    )
+    _require(dataset, "captions", CAPTIONS)
     if neighbours is not None:
         _require(neighbours, "captions", "captions to lend")
         asked, lending = ([photo.file for photo in each.photos] for each in (dataset, neighbours))
         refuse_shared(asked, lending, "Give --neighbours others")
     written = list(_describe(model, dataset, beam, progress))
-    truths = [
-        [tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts
-    ]
+    truths = [list(map(tokenise, texts)) for photo in dataset.photos for texts in photo.texts]
     found: dict[str, Any] = {
         "region": _scores([words for each in written for words in each.region], truths),
         "full_frame_on_crop": _scores([words for each in written for words in each.crop], truths),
@@ -164,21 +165,17 @@ def evaluate_region_captions(
     several = [texts for texts in truths if len(texts) > 1]
     if several:
         found["human"] = _scores([texts[0] for texts in several], [texts[1:] for texts in several])
+    lender = None if neighbours is None else f"{neighbours.name}, {neighbours.split}"
     how: dict[str, Any] = _search(model, beam) | {
         "captions": sum(map(len, truths)),
         "meteor": meteor_note(),
         "boxes_with_several_captions": len(several),
-        "nearest_neighbour": None
-        if neighbours is None
-        else f"{neighbours.name}, {neighbours.split}",
+        "nearest_neighbour": lender,
     }
     if dense is not None:
-        found["dense_captioning"] = dense_captioning(
-            list(_find_and_describe(model, dataset, beam, progress)), dense.similarity
-        )
-        how["dense_captioning"] = (
-            f"thresholds of Johnson et al. 2016, similarity {dense.name}, surest box first"
-        )
+        described = list(_find_and_describe(model, dataset, beam, progress))
+        found["dense_captioning"] = dense_captioning(described, dense.similarity)
+        how["dense_captioning"] = dense.how
     signature = box_signature(model, dataset, selection or {}, progress)
     return {**rounded(found), "signature": signature | how}
 
