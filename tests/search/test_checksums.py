@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regiontalk.search import columns
+from regiontalk.search import checksums
 from regiontalk.search.checksums import BlockChecks, DamagedBlockError, blocks, summed
 
 SIZE = 1000
@@ -19,8 +19,8 @@ SIZE = 1000
 @pytest.fixture(autouse=True, scope="module")
 def small_blocks() -> object:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(columns, "BLOCK_BYTES", 64)
-        patch.setattr(columns, "_BLOCKS_A_TASK", 3)
+        patch.setattr(checksums, "BLOCK_BYTES", 64)
+        patch.setattr(checksums, "_BLOCKS_A_TASK", 3)
         yield
 
 
