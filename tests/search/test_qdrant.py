@@ -28,7 +28,8 @@ from regiontalk.search.writer import IndexWriter
 from .made import DIM, PACK, columns, day, found
 
 pytest.importorskip("qdrant_client", reason="needs the extra qdrant")
-from regiontalk.search.qdrant import QdrantEngine, connected, push
+from regiontalk.search.qdrant import QdrantEngine
+from regiontalk.search.qdrant_collection import connected, push
 
 MakeIndex = Callable[..., Index]
 

@@ -231,8 +231,8 @@ def push(
     """
     with ending(GOES_ON) as report:
         from regiontalk.search.index import Index
-        from regiontalk.search.qdrant import connected
-        from regiontalk.search.qdrant import push as push_to
+        from regiontalk.search.qdrant_collection import connected
+        from regiontalk.search.qdrant_collection import push as push_to
 
         opened = Index.open(index)
         report.bar.expect(opened.photos, "photos")

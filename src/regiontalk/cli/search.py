@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -15,13 +14,12 @@ from regiontalk.cli.index import DEFAULT_COLLECTION, read_sentences
 from regiontalk.cli.options import JsonOption, ModelOptions, flags, refuse
 from regiontalk.cli.outputs import draw_picture
 from regiontalk.cli.photos import PhotoChoice
+from regiontalk.cli.search_options import Conditions, Place, Query, where_of
 from regiontalk.cli.text import unknown_words_text
 from regiontalk.errors import ConfigError
 from regiontalk.files import fitting_name
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from PIL import Image
 
     from regiontalk.model import Model
@@ -38,99 +36,26 @@ Shown = tuple[str, dict[str, Any]]
 Result = TypeVar("Result", bound="FoundPhoto | FoundBox")
 
 
-@dataclass(frozen=True)
-class Query:
-    """What is searched for: one of the first three."""
-
-    sentence: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[SENTENCE]", help="What the photos should show, in quotes.", show_default=False
-        ),
-    ] = None
-    region: Annotated[
-        str | None,
-        typer.Option("--region", metavar="PHRASE", help="Rank boxes, not photos, by a phrase."),
-    ] = None
-    like: Annotated[
-        str | None,
-        typer.Option("--like", metavar="PHOTO", help="Search by a photo instead of a sentence."),
-    ] = None
-    sentences: Annotated[
-        str | None,
-        typer.Option(
-            "--sentences",
-            metavar="FILE",
-            help="Rank the lines of this file by --like; needs no index.",
-        ),
-    ] = None
+BoxesOption = Annotated[
+    bool,
+    typer.Option(
+        "--boxes",
+        help="Show boxes too: of a sentence each phrase's; "
+        "of a --region all, not the best of each photo.",
+    ),
+]
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where is searched, and how thoroughly."""
-
-    index: Annotated[
-        str | None, typer.Option("--index", metavar="DIR", help="The index's folder.")
-    ] = None
-    qdrant: Annotated[
-        str | None,
-        typer.Option(
-            "--qdrant",
-            metavar="URL",
-            help="Search there instead of in --index; see regiontalk index push.",
-        ),
-    ] = None
-    collection: Annotated[
-        str | None,
-        typer.Option(
-            "--collection",
-            metavar="NAME",
-            help=f"With --qdrant: its collection; {DEFAULT_COLLECTION}.",
-        ),
-    ] = None
-    candidates: Annotated[
-        int | None,
-        typer.Option(
-            "--candidates",
-            min=1,
-            metavar="N",
-            help="Faster on large indexes: score only N candidates exactly. May miss some; "
-            "see index verify.",
-        ),
-    ] = None
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """Which photos may be found."""
-
-    path: Annotated[
-        str | None,
-        typer.Option(
-            "--path", metavar="PATTERN", help="Only photos whose whole path matches, as '*/2024/*'."
-        ),
-    ] = None
-    taken_from: Annotated[
-        str | None,
-        typer.Option(
-            "--taken-from", metavar="YYYY-MM-DD", help="Only photos taken on this day or later."
-        ),
-    ] = None
-    taken_to: Annotated[
-        str | None,
-        typer.Option(
-            "--taken-to", metavar="YYYY-MM-DD", help="Only photos taken on this day or earlier."
-        ),
-    ] = None
-    min_size: Annotated[
-        str | None,
-        typer.Option("--min-size", metavar="WxH", help="Only photos of at least so many pixels."),
-    ] = None
-    max_size: Annotated[
-        str | None,
-        typer.Option("--max-size", metavar="WxH", help="Only photos of at most so many pixels."),
-    ] = None
+SureOption = Annotated[
+    float,
+    typer.Option(
+        "--min-sure",
+        min=0,
+        max=1,
+        metavar="P",
+        help="Of words: only what is at least so sure, 0 to 1.",
+    ),
+]
 
 
 def search(
@@ -141,24 +66,8 @@ def search(
     ] = 20,
     place: Place,
     conditions: Conditions,
-    boxes: Annotated[
-        bool,
-        typer.Option(
-            "--boxes",
-            help="Show boxes too: of a sentence each phrase's; "
-            "of a --region all, not the best of each photo.",
-        ),
-    ] = False,
-    min_sure: Annotated[
-        float,
-        typer.Option(
-            "--min-sure",
-            min=0,
-            max=1,
-            metavar="P",
-            help="Of words: only what is at least so sure, 0 to 1.",
-        ),
-    ] = 0.0,
+    boxes: BoxesOption = False,
+    min_sure: SureOption = 0.0,
     draw: Annotated[
         str | None,
         typer.Option(
@@ -195,7 +104,7 @@ def search(
                 {"--max-pixels": options.max_pixels}, "without --like or --draw: no photo is opened"
             )
         _refuse_unused(query, place, boxes, as_json)
-        where, model = _where(conditions), options.load()
+        where, model = where_of(conditions), options.load()
         if query.sentences is not None and query.like is not None:
             _print(
                 _sentences_by_photo(model, query.sentences, query.like, k, report), as_json, report
@@ -254,18 +163,6 @@ def _refuse_unused(query: Query, place: Place, boxes: bool, as_json: bool) -> No
         refuse(given, "with --like: a photo has no phrases to find boxes for")
 
 
-def _where(conditions: Conditions) -> Where:
-    from regiontalk.search.filters import Where
-
-    return Where(
-        conditions.path,
-        _day("--taken-from", conditions.taken_from),
-        _day("--taken-to", conditions.taken_to),
-        _size("--min-size", conditions.min_size),
-        _size("--max-size", conditions.max_size),
-    )
-
-
 def _say_how_many(engine: Engine, where: Where) -> None:
     """How many photos there are to search in, if not all or none.
 
@@ -283,30 +180,6 @@ def _say_how_many(engine: Engine, where: Where) -> None:
         warn_user(f"{found} of {photos} photos meet the conditions{advice}")
 
 
-def _day(flag: str, day: str | None) -> date | None:
-    from datetime import datetime
-
-    if day is None:
-        return None
-    try:
-        return datetime.strptime(day, "%Y-%m-%d").date()
-    except ValueError:
-        raise ConfigError(f"{flag} {printable(day)!r}: expected a day like 2024-06-30") from None
-
-
-def _size(flag: str, size: str | None) -> tuple[int, int] | None:
-    if size is None:
-        return None
-    width, by, height = size.lower().partition("x")
-    if not (by and width.isascii() and height.isascii() and width.isdigit() and height.isdigit()):
-        raise ConfigError(
-            f"{flag} {printable(size)!r}: expected width and height in pixels, like 800x600"
-        )
-    if max(len(width), len(height)) > 9:
-        raise ConfigError(f"{flag} {printable(size)!r}: no photo is so large")
-    return int(width), int(height)
-
-
 @contextmanager
 def _engine(place: Place, model: Model, threads: int | None) -> Iterator[Engine]:
     """What searches there."""
@@ -318,7 +191,8 @@ def _engine(place: Place, model: Model, threads: int | None) -> Iterator[Engine]
     require_searchable(model.pack)
     made_by, candidates = PackIdentity.of(model.pack), place.candidates
     if place.qdrant is not None:
-        from regiontalk.search.qdrant import QdrantEngine, connected
+        from regiontalk.search.qdrant import QdrantEngine
+        from regiontalk.search.qdrant_collection import connected
 
         collection = DEFAULT_COLLECTION if place.collection is None else place.collection
         with connected(place.qdrant) as client:

@@ -17,6 +17,26 @@ if TYPE_CHECKING:
 _EXTRA = ("fastapi", "uvicorn", "h11", "starlette", "pydantic", "python_multipart")
 
 
+HostOption = Annotated[
+    str,
+    typer.Option(
+        "--host", metavar="HOST", help="Where to listen; only this machine reaches 127.0.0.1."
+    ),
+]
+
+
+PortOption = Annotated[
+    int,
+    typer.Option(
+        "--port",
+        min=0,
+        max=65_535,
+        metavar="N",
+        help="Where to listen; 0 for any that is free.",
+    ),
+]
+
+
 def serve(
     index: Annotated[
         str | None,
@@ -24,22 +44,8 @@ def serve(
             "--index", metavar="DIR", help="Also search this index; see regiontalk index add."
         ),
     ] = None,
-    host: Annotated[
-        str,
-        typer.Option(
-            "--host", metavar="HOST", help="Where to listen; only this machine reaches 127.0.0.1."
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int,
-        typer.Option(
-            "--port",
-            min=0,
-            max=65_535,
-            metavar="N",
-            help="Where to listen; 0 for any that is free.",
-        ),
-    ] = 8000,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8000,
     pack: PackOption = None,
     threads: ThreadsOption = None,
     max_pixels: MaxPixelsOption = None,
@@ -77,11 +83,8 @@ def serve(
             if not local:
                 _warn(listening, index)
             pixels = DEFAULTS.pixels if max_pixels is None else max_pixels
-            limits = replace(
-                DEFAULTS,
-                pixels=pixels,
-                address_share=1.0 if behind_proxy else DEFAULTS.address_share,
-            )
+            share = 1.0 if behind_proxy else DEFAULTS.address_share
+            limits = replace(DEFAULTS, pixels=pixels, address_share=share)
             with Service(model, finder, limits) as service:
                 app = create_app(service, server.names(listening, host) if local else None)
                 report.result(

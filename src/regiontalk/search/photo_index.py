@@ -211,11 +211,8 @@ class PhotoIndex:
             OSError: if the disk is full or refuses; what was committed stays.
         """
         found = {name: search_photos(name, exclude) for name in _names(photos)}
-        failures = {
-            file: why
-            for name, inside in found.items()
-            for file, why in inside.problems(name).items()
-        }
+        problems = (inside.problems(name) for name, inside in found.items())
+        failures = {file: why for each in problems for file, why in each.items()}
         if not any(inside.photos for inside in found.values()):
             _refuse_all(failures)
         given = PhotoTexts({}, ()) if captions is None else read_texts(captions, found)
