@@ -27,14 +27,17 @@ from regiontalk.data import Dataset, RegionStore, read_dataset
 from regiontalk.evaluation.captions.metric import caption_scores
 from regiontalk.evaluation.captions.run import nearest
 from regiontalk.language import tokenise
+from regiontalk.training.alignment_config import AlignmentConfig
 from regiontalk.training.alignment_net import read_alignment
+from regiontalk.training.captioner_config import CaptionerConfig
 from regiontalk.training.captioner_net import read_captioner
 from regiontalk.training.config import read_config
 from regiontalk.training.losses import measure_retrieval
-from regiontalk.training.regions import CachedFeatures, store_regions
+from regiontalk.training.region_stores import store_regions
+from regiontalk.training.regions import CachedFeatures
 from regiontalk.training.sentences import caption_words, encode_captions
-from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
-from regiontalk.training.train_captioner import CaptionerConfig, train_captioner
+from regiontalk.training.train_alignment import train_alignment
+from regiontalk.training.train_captioner import train_captioner
 from regiontalk.training.vision_graph import read_graph, read_settings
 
 HERE = Path(__file__).parent

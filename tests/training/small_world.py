@@ -18,10 +18,11 @@ from PIL import Image, ImageDraw
 from safetensors.numpy import load_file
 
 from regiontalk.settings import VisionSettings
+from regiontalk.training.alignment_config import AlignmentConfig
 from regiontalk.training.backbones import efficientnet_lite
 from regiontalk.training.backbones.efficientnet_lite import EfficientNetLiteBackbone, Variant
-from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
-from regiontalk.training.train_captioner import CaptionerConfig
+from regiontalk.training.captioner_config import CaptionerConfig
+from regiontalk.training.train_alignment import train_alignment
 from regiontalk.training.vision_graph import save_vision
 from regiontalk.training.vision_net import VisionNet, float_pixels
 

@@ -9,10 +9,10 @@ from typing import Literal
 import pytest
 
 from regiontalk.errors import ConfigError
+from regiontalk.training.alignment_config import AlignmentConfig
+from regiontalk.training.captioner_config import CaptionerConfig
 from regiontalk.training.config import identity, read_config
 from regiontalk.training.export import ExportConfig
-from regiontalk.training.train_alignment import AlignmentConfig
-from regiontalk.training.train_captioner import CaptionerConfig
 from regiontalk.training.train_vision import VisionConfig
 
 

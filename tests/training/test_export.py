@@ -16,10 +16,11 @@ from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError
 from regiontalk.evaluation.retrieval.metric import retrieval
 from regiontalk.fingerprints import fingerprint_files, recognised
+from regiontalk.training.alignment_config import AlignmentConfig
 from regiontalk.training.captioner_net import read_captioner
 from regiontalk.training.config import read_config
 from regiontalk.training.export import ExportConfig, export_pack
-from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
+from regiontalk.training.train_alignment import train_alignment
 from regiontalk.training.train_captioner import train_captioner
 
 from .small_world import captioner_config

@@ -14,16 +14,8 @@ from regiontalk.errors import DataError, PhotoError
 from regiontalk.settings import VisionSettings
 from regiontalk.training import regions
 from regiontalk.training.backbones.efficientnet_lite import EfficientNetLiteBackbone
-from regiontalk.training.regions import (
-    LiveFeatures,
-    Views,
-    jittered,
-    random_view,
-    store_boxes,
-    store_regions,
-    store_view,
-    unit_boxes,
-)
+from regiontalk.training.region_stores import store_boxes, store_regions, store_view
+from regiontalk.training.regions import LiveFeatures, Views, jittered, random_view, unit_boxes
 from regiontalk.training.vision_graph import (
     float_graph,
     prepared,

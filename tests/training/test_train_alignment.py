@@ -22,13 +22,14 @@ from regiontalk.errors import TrainingError
 from regiontalk.language import Vocabulary
 from regiontalk.language.reader import words_shapes
 from regiontalk.training import loop
+from regiontalk.training.alignment_config import AlignmentConfig
 from regiontalk.training.alignment_data import read_alignment_data
 from regiontalk.training.alignment_net import read_alignment
 from regiontalk.training.export import alignment_tensors
 from regiontalk.training.losses import measure_retrieval
-from regiontalk.training.regions import store_regions
+from regiontalk.training.region_stores import store_regions
 from regiontalk.training.sentences import Sentences
-from regiontalk.training.train_alignment import AlignmentConfig, AlignmentRun, train_alignment
+from regiontalk.training.train_alignment import AlignmentRun, train_alignment
 from regiontalk.training.train_captioner import train_captioner
 from regiontalk.training.vision_graph import read_graph, read_settings
 

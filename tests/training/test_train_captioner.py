@@ -10,16 +10,12 @@ import numpy as np
 import pytest
 
 from regiontalk.errors import TrainingError
+from regiontalk.training.alignment_config import AlignmentConfig
 from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.caption_sources import Described, contexts_of
+from regiontalk.training.captioner_config import CaptionerConfig
 from regiontalk.training.captioner_data import Reader
-from regiontalk.training.train_alignment import AlignmentConfig
-from regiontalk.training.train_captioner import (
-    CaptionerConfig,
-    CaptionerRun,
-    first_network,
-    train_captioner,
-)
+from regiontalk.training.train_captioner import CaptionerRun, first_network, train_captioner
 
 from .small_world import captioner_config, logged, same_tensors
 

@@ -21,10 +21,11 @@ from regiontalk.fingerprints import fingerprint_files, listed, recognised
 from regiontalk.language.reader import WordsReader
 from regiontalk.model import load
 from regiontalk.pack import Pack
+from regiontalk.training.alignment_config import AlignmentConfig
 from regiontalk.training.box_labels import read_box_labels
 from regiontalk.training.checkpoint import write_tensors
 from regiontalk.training.export import ExportConfig, export_pack
-from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
+from regiontalk.training.train_alignment import train_alignment
 from regiontalk.training.train_captioner import train_captioner
 from regiontalk.training.training_photos import (
     low_rank_bases,

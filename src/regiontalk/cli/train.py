@@ -63,7 +63,8 @@ def alignment(config: ConfigArgument) -> None:
     """
     with ending(_GOES_ON) as report:
         with needs_torch():
-            from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
+            from regiontalk.training.alignment_config import AlignmentConfig
+            from regiontalk.training.train_alignment import train_alignment
         _train(train_alignment, config, AlignmentConfig, report)
 
 
@@ -78,7 +79,8 @@ def captioner(config: ConfigArgument) -> None:
     """
     with ending(_GOES_ON) as report:
         with needs_torch():
-            from regiontalk.training.train_captioner import CaptionerConfig, train_captioner
+            from regiontalk.training.captioner_config import CaptionerConfig
+            from regiontalk.training.train_captioner import train_captioner
         _train(train_captioner, config, CaptionerConfig, report)
 
 

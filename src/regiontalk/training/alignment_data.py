@@ -13,21 +13,14 @@ from regiontalk.settings import VisionSettings
 from regiontalk.training.alignment_net import AlignmentNet, read_alignment
 from regiontalk.training.backbones import require_whole_cells
 from regiontalk.training.box_labels import BoxLabels, learnt_vocabulary, read_box_labels
-from regiontalk.training.regions import (
-    CachedFeatures,
-    FeatureSource,
-    LiveFeatures,
-    Views,
-    store_boxes,
-    store_regions,
-    store_views,
-)
+from regiontalk.training.region_stores import store_boxes, store_regions, store_views
+from regiontalk.training.regions import CachedFeatures, FeatureSource, LiveFeatures, Views
 from regiontalk.training.sentences import Sentences, caption_words, encode_captions, first_photos
 from regiontalk.training.vision_graph import read_graph, read_settings, read_vision
 from regiontalk.training.vision_net import VisionNet
 
 if TYPE_CHECKING:
-    from regiontalk.training.train_alignment import AlignmentConfig
+    from regiontalk.training.alignment_config import AlignmentConfig
 
 
 @dataclass(frozen=True)

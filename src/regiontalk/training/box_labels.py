@@ -231,7 +231,7 @@ class NamedPhotos:
         return found
 
     def stored(self, step: int, store: RegionStore) -> NamedFeatures:
-        """Some photos' boxes as a store has them (`regiontalk.training.regions.store_boxes`)."""
+        """Some photos' boxes as a store has them, see `region_stores.store_boxes`."""
         rng = np.random.default_rng([self.seed, step, 3])
         rows = self.draw(rng)
         features, counts = store.features[rows].astype(np.float32), np.asarray(store.counts[rows])

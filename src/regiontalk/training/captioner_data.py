@@ -28,7 +28,7 @@ from regiontalk.training.caption_sources import (
     read_texts,
     regions_of_names,
 )
-from regiontalk.training.regions import store_boxes, store_regions, store_views
+from regiontalk.training.region_stores import store_boxes, store_regions, store_views
 from regiontalk.training.sentences import (
     PhraseEdges,
     Sentences,
@@ -43,7 +43,7 @@ from regiontalk.training.sentences import (
 from regiontalk.training.vision_graph import read_graph, read_settings
 
 if TYPE_CHECKING:
-    from regiontalk.training.train_captioner import CaptionerConfig
+    from regiontalk.training.captioner_config import CaptionerConfig
 
 PhotoWords = list[list[list[str]]]
 """Each photo's captions as words."""

@@ -24,7 +24,7 @@ from regiontalk.language import Vocabulary, tokenise
 from regiontalk.model import Model
 from regiontalk.settings import VisionSettings
 from regiontalk.structures import Regions
-from regiontalk.training.regions import names_below_common_folder, store_regions
+from regiontalk.training.region_stores import names_below_common_folder, store_regions
 from regiontalk.training.sentences import Sentences, caption_words, encode_captions
 
 TRAIN, DEV = "train", "dev"

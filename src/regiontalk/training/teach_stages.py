@@ -19,6 +19,7 @@ from regiontalk.settings import CaptionerSettings, PackSettings
 from regiontalk.training.alignment_net import AlignmentNet
 from regiontalk.training.batches import CaptionedPhotos, mixture
 from regiontalk.training.caption_sources import Described, contexts_of
+from regiontalk.training.captioner_config import CaptionerConfig
 from regiontalk.training.captioner_data import CaptionerData, HeldOut, References
 from regiontalk.training.captioner_net import folded_captioner
 from regiontalk.training.config import Schedule
@@ -28,7 +29,7 @@ from regiontalk.training.regions import CachedFeatures
 from regiontalk.training.sentences import PhraseEdges, Snippets, infer_snippets, pad_ids
 from regiontalk.training.teach_photos import StoredPhotos, without_shared
 from regiontalk.training.train_alignment import Batch
-from regiontalk.training.train_captioner import STATISTICS, CaptionerConfig, CaptionerRun
+from regiontalk.training.train_captioner import STATISTICS, CaptionerRun
 from regiontalk.training.tuning import (
     WORD_AXES,
     Choice,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -13,10 +12,9 @@ from torch import Tensor
 
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.evaluation.captions.metric import BLEU_NAMES, caption_scores
-from regiontalk.photos import MAX_PIXELS
-from regiontalk.settings import HEADS, Section, whole
 from regiontalk.training.batches import Shuffled
 from regiontalk.training.caption_sources import Glance, contexts_of, shown_things
+from regiontalk.training.captioner_config import CaptionerConfig
 from regiontalk.training.captioner_data import CaptionerData, HeldOut, Reader
 from regiontalk.training.captioner_net import (
     WEIGHTS,
@@ -32,13 +30,6 @@ from regiontalk.training.captioner_net import (
 )
 from regiontalk.training.checkpoint import save_tensors
 from regiontalk.training.config import (
-    Count,
-    NotNegative,
-    Optimiser,
-    Positive,
-    Schedule,
-    Seed,
-    Share,
     identity,
 )
 from regiontalk.training.loop import (
@@ -57,126 +48,6 @@ DEV_PHOTOS, DEV_TEXTS = 500, 3000
 loss is measured."""
 STATISTICS = 5000
 """Texts that what is seen is standardised by."""
-
-
-@dataclass(frozen=True)
-class CaptionerConfig(Section):
-    """Settings of a captioner run.
-
-    Attributes:
-        data: captioned photos with a train split, and how often an epoch passes over them.
-        dev: captioned photos with a dev split, on each of which captions are scored.
-        about: "photo" learns whole captions, "region" the snippets that the alignment inferred.
-        vision: folder with the `vision.safetensors` that the pack will hold.
-        alignment: folder of a finished alignment run: its vocabulary, and for regions its vectors.
-        regions: folder of the region stores of that vision network, made where missing.
-        output: folder of the run.
-        start: folder of a finished captioner run of the same sizes to start from; None for random
-            weights.
-        loss: "likelihood" of human captions, Eq. 15; "reward" is self-critical training on CIDEr-D
-            (photos only).
-        samples: captions drawn for each photo of a batch where they are rewarded, at least 2.
-        cell: "rnn" is the paper's Eq. 14.
-        hidden, embedding: H and d.
-        attention: A, dimensions of the attention over a photo's regions (photos only); 0 for the
-            paper's captioner.
-        dropout: everywhere but in the recurrence.
-        photo_dropout: share of captions of which the regions alone are seen, and not the photo as a
-            whole.
-        optimiser: the paper's is "rmsprop".
-        learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient.
-            A batch is one of captions, or of photos where captions are drawn.
-        schedule, averaging: as for the alignment.
-        longest: words of a caption that are learnt, or drawn. Of a caption that goes on, no end is
-            learnt.
-        beta, min_words: how captions are cut into snippets (regions only).
-        boxes: file of photos whose boxes have names; None for none. About regions they are learnt
-            beside snippets; with attention they say where to look.
-        boxes_share: how often an epoch passes over them (regions only).
-        looking_weight: of the loss that teaches where to look as a word is said that names a box.
-        absent_weight: taken off a caption's reward for each thing that it names and that is neither
-            among the photo's boxes nor in a human caption of it; CIDEr-D is a number in 0..10.
-        text: captions without photos, one a line; seen are boxes with the names that they hold.
-            None for none.
-        text_steps: steps that learn these alone, before all others.
-        text_share: share of them in every batch after that.
-        views: random views of each training photo that are looked at beside the photo itself
-            (photos only).
-        limit, max_pixels, seed, stop_after: as for the alignment.
-    """
-
-    data: tuple[tuple[Path, Positive], ...]
-    dev: tuple[Path, ...]
-    about: Literal["photo", "region"]
-    vision: Path
-    alignment: Path
-    regions: Path
-    output: Path
-    start: Path | None = None
-    loss: Literal["likelihood", "reward"] = "likelihood"
-    samples: Count = 5
-    cell: Literal["rnn", "gru", "lstm"] = "gru"
-    hidden: Count = 512
-    embedding: Count = 256
-    attention: Annotated[int, whole(0, 16384)] = 0
-    dropout: Share = 0.4
-    photo_dropout: Share = 0.0
-    optimiser: Optimiser = "adamw"
-    learning_rate: Positive = 1e-3
-    weight_decay: NotNegative = 0.01
-    batch: Count = 100
-    epochs: Count = 10
-    clip: Positive = 5.0
-    schedule: Schedule = "one_cycle"
-    averaging: Share = 0.0
-    longest: Count = 20
-    beta: NotNegative = 1.0
-    min_words: Count = 2
-    boxes: Path | None = None
-    boxes_share: Positive = 1.0
-    looking_weight: NotNegative = 0.0
-    absent_weight: NotNegative = 0.0
-    text: Path | None = None
-    text_steps: Annotated[int, whole(0, 10**9)] = 0
-    text_share: Share = 0.0
-    views: Annotated[int, whole(0, 100)] = 0
-    limit: int | None = None
-    max_pixels: Count = MAX_PIXELS
-    seed: Seed = 0
-    stop_after: int | None = None
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.data or not self.dev:
-            raise ValueError("data and dev: at least one dataset each")
-        if self.attention % HEADS:
-            raise ValueError(
-                f"attention: expected a multiple of {HEADS}, its number of heads, "
-                f"found {self.attention}"
-            )
-        if self.attention and self.about != "photo":
-            raise ValueError('attention needs about = "photo"')
-        if self.views and self.about != "photo":
-            raise ValueError('views needs about = "photo"')
-        if self.loss == "reward" and (
-            self.about != "photo" or self.start is None or self.samples < 2
-        ):
-            raise ValueError(
-                'loss = "reward" needs about = "photo", samples of at least 2, '
-                "and a run to start from"
-            )
-        for name in ("looking_weight", "text", "photo_dropout"):
-            if getattr(self, name) and not self.attention:
-                raise ValueError(f"{name} needs attention")
-            if getattr(self, name) and self.loss == "reward":
-                raise ValueError(f'{name} needs loss = "likelihood"')
-        if self.absent_weight and self.loss != "reward":
-            raise ValueError('absent_weight needs loss = "reward"')
-        for name in ("looking_weight", "absent_weight", "text"):
-            if getattr(self, name) and self.boxes is None:
-                raise ValueError(f"{name} needs boxes")
-        if self.text is None and (self.text_steps or self.text_share):
-            raise ValueError("text_steps and text_share need text")
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,11 @@ import pytest
 import torch
 
 from regiontalk.errors import TrainingError
+from regiontalk.training.alignment_config import AlignmentConfig
 from regiontalk.training.backbones import open_backbone
 from regiontalk.training.backbones.hub import hub_backbone
 from regiontalk.training.export import ExportConfig, export_pack
-from regiontalk.training.train_alignment import AlignmentConfig, train_alignment
+from regiontalk.training.train_alignment import train_alignment
 from regiontalk.training.train_captioner import train_captioner
 from regiontalk.training.train_vision import VisionConfig, train_vision
 from regiontalk.training.vision_graph import float_graph, read_vision

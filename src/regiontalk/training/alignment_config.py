@@ -1,0 +1,148 @@
+"""Settings of `regiontalk train alignment`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from regiontalk.photos import MAX_PIXELS
+from regiontalk.settings import Section, number, whole
+from regiontalk.training.config import (
+    Count,
+    NotNegative,
+    Optimiser,
+    Positive,
+    Schedule,
+    Seed,
+    Share,
+)
+
+
+@dataclass(frozen=True)
+class AlignmentConfig(Section):
+    """Settings of an alignment run.
+
+    Attributes:
+        data: captioned photos with a train split, and how often an epoch passes over them. A batch
+            is of one dataset.
+        dev: captioned photos with a dev split, on each of which recalls are measured.
+        vision: folder of a finished vision run.
+        output: folder of the run.
+        regions: folder of the region stores of that vision network, made where missing.
+        start: folder of an alignment run to start from, whose vocabulary and sizes this run keeps;
+            None for random weights.
+        word_vectors: word2vec or GloVe text file; None for random ones.
+        placed_vectors: word2vec or GloVe text file of any dimensions, through which words that no
+            caption teaches get their place (without `start`); None for none.
+        forget: share of the words that are read by these vectors alone.
+        train_word_vectors: False keeps them as they are, as in the paper.
+        min_count: words seen less often in training captions are unknown (without `start`).
+        longest: words of a caption that are read.
+        embedding, hidden, dim: d, H and h of Eq. 1 to 6 (without `start`).
+        cell: of the words network (without `start`): "rnn" is the paper's, "gru" its gated kind.
+        recurrent: False keeps W_f and W_b at zero, so that every word is read by itself.
+        dropout: everywhere but in the recurrence.
+        score: "max" is Eq. 8, "sum" is Eq. 7, "mean" is Eq. 8 divided by the number of words.
+        loss: "margin" is Eq. 9.
+        optimiser, learning_rate, weight_decay, epochs, clip: clip bounds every element of the
+            gradient.
+        schedule: of the learning rate after its rise: "one_cycle" lets it fall to 0, "constant"
+            does not.
+        averaging: decay of the weights' exponential moving average (EMA), which is what is measured
+            and saved; 0 for the last weights.
+        batch: photos in a batch.
+        captions: of each photo in a batch. They share one look at it, which pays where the backbone
+            is tuned, and each photo meets all those of the others as negatives.
+        vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
+        sizes: (pixels, epochs) pairs: how large the photos are that the tuned backbone sees, one
+            size after the other instead of `epochs`; the last is the pack's. None keeps the vision
+            run's size. Small things are told apart better on larger photos, and each look takes
+            longer.
+        views: random views of each training photo whose features are kept beside its own, if the
+            backbone is fixed: a step sees one of them, as chance has it.
+        smallest_view: share of a photo's sides that a view of it has at least, while the backbone
+            is tuned.
+        jitter: by how much the brightness, contrast and colour of a view are changed at most,
+            likewise.
+        word_dropout: share of the words that are read as unknown.
+        boxes: file of photos whose boxes have names
+            (`regiontalk.training.box_labels.read_box_labels`), which are taught beside the
+            captions; None for none. While the backbone is tuned, its proposals learn these boxes
+            and not the regions that the run began with; a fixed one's features of the boxes come
+            from a store.
+        named_photos: in a batch.
+        naming_weight: of `naming_loss`, beside the ranking loss.
+        validate_epochs: from one measurement of dev's recalls to the next; each costs a look at all
+            its photos.
+        limit: only the first photos of each split, for trials.
+        max_pixels: of a photo, see `regiontalk.photos.open_photo`.
+        seed, stop_after: as for every run.
+    """
+
+    data: tuple[tuple[Path, Positive], ...]
+    dev: tuple[Path, ...]
+    vision: Path
+    output: Path
+    regions: Path
+    start: Path | None = None
+    word_vectors: Path | None = None
+    train_word_vectors: bool = True
+    placed_vectors: Path | None = None
+    forget: Share = 0.15
+    min_count: Count = 5
+    longest: Count = 24
+    embedding: Count = 300
+    hidden: Count = 512
+    dim: Count = 512
+    cell: Literal["rnn", "gru"] = "rnn"
+    recurrent: bool = True
+    dropout: Share = 0.3
+    score: Literal["max", "sum", "mean"] = "max"
+    loss: Literal["margin", "hard_negative", "info_nce"] = "info_nce"
+    optimiser: Optimiser = "adamw"
+    learning_rate: Positive = 1e-3
+    weight_decay: NotNegative = 0.01
+    batch: Count = 100
+    captions: Count = 1
+    epochs: Count = 8
+    clip: Positive = 5.0
+    schedule: Schedule = "one_cycle"
+    averaging: Share = 0.0
+    vision_learning_rate: NotNegative = 0.0
+    sizes: tuple[tuple[int, int], ...] = ()
+    views: Annotated[int, whole(0, 100)] = 0
+    smallest_view: Annotated[float, number(0.1, 1)] = 0.75
+    jitter: Share = 0.0
+    word_dropout: Share = 0.0
+    boxes: Path | None = None
+    named_photos: Count = 32
+    naming_weight: NotNegative = 0.5
+    validate_epochs: Count = 1
+    limit: int | None = None
+    max_pixels: Count = MAX_PIXELS
+    seed: Seed = 0
+    stop_after: int | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cell != "rnn" and not self.recurrent:
+            raise ValueError('recurrent = false needs cell = "rnn"')
+        if self.start is not None and self.word_vectors is not None:
+            raise ValueError(
+                "word_vectors are for a run from random weights; leave out start or word_vectors"
+            )
+        if not self.data or not self.dev:
+            raise ValueError("data and dev: at least one dataset each")
+        for name in ("sizes", "smallest_view", "jitter"):
+            if self.vision_learning_rate <= 0 and getattr(self, name) != getattr(type(self), name):
+                raise ValueError(
+                    f"{name} is for a backbone that is tuned: give a vision_learning_rate above 0"
+                )
+        if self.views and self.vision_learning_rate > 0:
+            raise ValueError(
+                "views are kept of a backbone that is fixed; "
+                "leave out views or vision_learning_rate"
+            )
+        if any(epochs < 1 for _, epochs in self.sizes):
+            raise ValueError("sizes: at least one epoch at each size")
