@@ -14,17 +14,18 @@ from typing import Any, cast
 import numpy as np
 from PIL import Image
 
-from regiontalk.alignment.certainty import caption_probability, log_odds, region_caption_probability
+from regiontalk.alignment.certainty import caption_probability, region_caption_probability
 from regiontalk.alignment.distinct import Distinct
+from regiontalk.alignment.evidence import Evidence
 from regiontalk.alignment.hubness import QueryBank
 from regiontalk.alignment.mrf import align
-from regiontalk.alignment.score import Kind, pad, products, score_sentences
+from regiontalk.alignment.score import Kind, pad, score_sentences
 from regiontalk.captioning.attention import photo_contexts, region_contexts
 from regiontalk.captioning.captioner import Captioner
 from regiontalk.captioning.writing import Writer, of_rows
 from regiontalk.errors import PackError, SentenceError
 from regiontalk.language.reader import PlacedVectors, WordsReader
-from regiontalk.language.tokenise import FUNCTION_WORDS, tokenise
+from regiontalk.language.tokenise import tokenise
 from regiontalk.language.vocabulary import Vocabulary, one_letter_off
 from regiontalk.pack import BANK, PLACED, VISION_FILE, Pack, find_pack
 from regiontalk.photos import Photo, open_photo, prepare
@@ -63,6 +64,7 @@ class Model:
 
     Attributes:
         pack, max_pixels: as given.
+        evidence: that what words name is shown.
 
     Raises:
         PackError: if the pack's vision graph cannot be used.
@@ -83,7 +85,7 @@ class Model:
         self._bank = (
             QueryBank(arrays[BANK], settings.bank, bank_name) if settings.bank.photos else None
         )
-        self._read_alone: dict[int, np.ndarray] = {}
+        self.evidence = Evidence(pack.vocabulary, self._vectors, settings.certainty)
         self._photo_writer, self._region_writer = (
             Writer(
                 Captioner(arrays[name], each.cell, str(pack.folder / f"{name}.safetensors")),
@@ -250,63 +252,8 @@ class Model:
         (regions,) = self._regions(one(photo, "align"), extra=True)
         settings = self.pack.settings.alignment
         stay = settings.beta if beta is None else beta
-        odds = self.word_odds(regions.main.vectors, read)
+        odds = self.evidence.odds(regions.main.vectors, read)
         return align(regions, read, stay, self.score_kind, odds, settings.objectness)
-
-    def word_odds(self, vectors: np.ndarray, sentence: Sentence) -> list[float | None] | None:
-        """For each word of a sentence the log-odds, in nats, that what it names is shown.
-
-        On a photo, or in a part of it.
-
-        Args:
-            vectors: (M, h) of its regions, or of those that count.
-            sentence: what `read` made of the sentence.
-
-        Returns:
-            None for words that name nothing or are unknown, and None if the pack tells no
-            probabilities: see `regiontalk.alignment.certainty`.
-        """
-        settings = self.pack.settings.certainty
-        if not settings.slope:
-            return None
-        evidence = self.word_evidence(vectors, sentence.words, sentence.ids)
-        return [
-            None if each is None else float(log_odds(np.float64(each), settings))
-            for each in evidence
-        ]
-
-    def word_evidence(
-        self, vectors: np.ndarray, words: Sequence[str], ids: np.ndarray
-    ) -> list[float | None]:
-        """For each of T words max_i v_i·s of the word read alone.
-
-        None for words that name nothing or are unknown.
-
-        Args:
-            vectors: (M, h), v_i.
-            words: T words.
-            ids: (T,), their ids.
-        """
-        pairs = zip(words, ids.tolist(), strict=True)
-        naming = [
-            None if word in FUNCTION_WORDS or id_ == Vocabulary.UNKNOWN else id_
-            for word, id_ in pairs
-        ]
-        said = [id_ for id_ in naming if id_ is not None]
-        # Captions say the same words again
-        new = [id_ for id_ in dict.fromkeys(said) if id_ not in self._read_alone]
-        self._read_alone |= zip(new, self._vectors([np.array([id_]) for id_ in new]), strict=True)
-        alone = [self._read_alone[id_] for id_ in said]
-        best = iter(products(np.concatenate(alone), vectors).max(axis=1).tolist() if alone else ())
-        return [None if id_ is None else next(best) for id_ in naming]
-
-    def _naming_odds(self, caption: Caption, vectors: np.ndarray) -> list[float]:
-        """Log-odds of a caption's naming words, among the regions (M, h) that it is about."""
-        words = caption.text.split()
-        evidence = self.word_evidence(vectors, words, self.pack.vocabulary.encode(words))
-        naming = np.array([each for each in evidence if each is not None])
-        odds: list[float] = log_odds(naming, self.pack.settings.certainty).tolist()
-        return odds
 
     def describe(self, photo: PhotoLike, beam: int | None = None) -> Description:
         """Caption a photo and each of its distinct regions.
@@ -342,7 +289,9 @@ class Model:
         if seen:
             captions = self._region_writer.write(region_contexts(regions), seen, beam, temperature)
             if (settings := self.pack.settings.certainty).region_slope:
-                odds = (self._naming_odds(*each) for each in zip(captions, seen, strict=True))
+                odds = (
+                    self.evidence.naming_odds(*each) for each in zip(captions, seen, strict=True)
+                )
                 sure = [region_caption_probability(each, settings) for each in odds]
                 captions = [
                     replace(caption, sure=each)
@@ -375,7 +324,7 @@ class Model:
         )
         if (settings := self.pack.settings.certainty).caption_slope:
             odds = [
-                self._naming_odds(*each)
+                self.evidence.naming_odds(*each)
                 for each in zip(captions, (each.vectors for each in regions), strict=True)
             ]
             sure = [

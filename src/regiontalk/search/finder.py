@@ -205,7 +205,7 @@ class Finder:
         for rank, hit in enumerate(
             self._engine.boxes(read.vectors, _at_least_1(k), where, once), start=1
         ):
-            odds = self._model.word_odds(hit.regions.vectors[hit.region : hit.region + 1], read)
+            odds = self._model.evidence.odds(hit.regions.vectors[hit.region : hit.region + 1], read)
             yield FoundBox(
                 rank, hit.entry, hit.region, hit.score, hit.regions, on_one_region(hit, read, odds)
             )

@@ -88,5 +88,5 @@ def line_of(answers: Sequence[bool | None], evidence: Sequence[float]) -> tuple[
 
 def word_evidence(model: Model, vectors: np.ndarray, words: Sequence[str]) -> list[float]:
     """Evidence of those words that name something, among regions (M, h)."""
-    found = model.word_evidence(vectors, words, model.pack.vocabulary.encode(words))
+    found = model.evidence.of_words(vectors, words, model.pack.vocabulary.encode(words))
     return [each for each in found if each is not None]
