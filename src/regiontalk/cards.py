@@ -47,10 +47,7 @@ _BULGE = 0.17  # of a pill beyond its word, in sizes of the text
 
 @dataclass(frozen=True)
 class Word:
-    """A word; with a fill it stands on a pill.
-
-    `note` goes below it; `joins` makes one pill with the word before.
-    """
+    """A word, on a pill if filled; `note` goes below, `joins` makes one pill with the last word."""
 
     text: str
     fill: Colour | None = None
@@ -75,10 +72,7 @@ class Flow:
 
 @dataclass(frozen=True)
 class Mark:
-    """A box on the photo, in pixels of the original, with its label.
-
-    `line` is its line's thickness on the card.
-    """
+    """A box in the original's pixels, with its label; `line` is its thickness on the card."""
 
     box: Rectangle
     colour: Colour
@@ -128,10 +122,7 @@ def draw_card(photo: Photo, marks: Sequence[Mark], blocks: Sequence[Flow]) -> Im
 
 
 def ink_on(fill: Colour) -> Colour:
-    """Black or white, whichever reads better on a fill.
-
-    Its WCAG 2 contrast is at least √21 ≈ 4.6 on any colour.
-    """
+    """Black or white, whichever has more contrast on a fill: WCAG 2's is at least √21 ≈ 4.6."""
     return max((_BLACK, _PAPER), key=lambda ink: contrast(ink, fill))
 
 

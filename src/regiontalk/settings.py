@@ -72,12 +72,8 @@ def free_form(value: Any) -> dict[str, Any]:
         raise ValueError("an object")
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
-        inner = [
-            each
-            for outer in level
-            for each in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        level = [each for each in inner if isinstance(each, dict | list)]
+        inside = (outer.values() if isinstance(outer, dict) else outer for outer in level)
+        level = [each for some in inside for each in some if isinstance(each, dict | list)]
         if not level:
             return value
     raise ValueError(f"an object, nested at most {_DEEPEST} deep")
@@ -302,9 +298,7 @@ class BankSettings(Section):
 
 @dataclass(frozen=True)
 class CertaintySettings(Section):
-    """How a word's evidence becomes a probability (`regiontalk.alignment.certainty`).
-
-    Fitted on held-out photos.
+    """How evidence becomes a probability, fitted on held-out photos: see `alignment.certainty`.
 
     Attributes:
         slope: nats for each unit of v_i·s_t; 0 if the pack tells no probabilities.
@@ -361,10 +355,7 @@ class CaptionerSettings(Section):
             )
 
     def search(self, beam: int | None = None) -> dict[str, Any]:
-        """How captions are searched for and chosen, for an evaluation's signature.
-
-        `beam` if another was asked for.
-        """
+        """How captions are searched for and chosen, for a signature; `beam` if one was given."""
         how = {name: getattr(self, name) for name in ("beam", "max_words", "length_normalisation")}
         how |= {
             name: value for name in ("rerank_weight", "say_once") if (value := getattr(self, name))

@@ -71,22 +71,18 @@ class Regions(Displayed):
     def __post_init__(self) -> None:
         regions = len(self.boxes_xyxy)
         _require(regions >= 1, "a photo has at least one region, itself")
-        _require(
-            0 <= self.extra < regions, f"expected extra in 0..{regions - 1}, found {self.extra}"
-        )
+        extra = f"expected extra in 0..{regions - 1}, found {self.extra}"
+        _require(0 <= self.extra < regions, extra)
         _require_shape("boxes_xyxy", self.boxes_xyxy, (regions, 4))
         _require_shape("scores", self.scores, (regions,))
         _require_shape("features", self.features, (regions, None))
         _require_shape("vectors", self.vectors, (regions, None))
         for name in ("boxes_xyxy", "scores", "features", "vectors", "hubness"):
-            _require(
-                bool(np.isfinite(getattr(self, name)).all()),
-                f"{name} holds a value that is not finite",
-            )
+            finite = bool(np.isfinite(getattr(self, name)).all())
+            _require(finite, f"{name} holds a value that is not finite")
         whole = np.array([0, 0, self.width, self.height], np.float32)
-        _require(
-            np.array_equal(self.boxes_xyxy[WHOLE_PHOTO], whole), "region 0 must be the whole photo"
-        )
+        begins = np.array_equal(self.boxes_xyxy[WHOLE_PHOTO], whole)
+        _require(begins, "region 0 must be the whole photo")
 
     def __len__(self) -> int:
         return len(self.boxes_xyxy)
@@ -97,10 +93,8 @@ class Regions(Displayed):
         Args:
             rows: (K,) integers in 0..M-1, the first of them 0: the whole photo stays.
         """
-        parts = {
-            name: getattr(self, name)[rows]
-            for name in ("boxes_xyxy", "scores", "features", "vectors")
-        }
+        names = ("boxes_xyxy", "scores", "features", "vectors")
+        parts = {name: getattr(self, name)[rows] for name in names}
         return replace(self, **parts, extra=0)
 
     @property
@@ -151,9 +145,8 @@ class Sentence:
         _require(words >= 1, "a sentence has at least one word")
         _require_shape("ids", self.ids, (words,))
         _require_shape("vectors", self.vectors, (words, None))
-        _require(
-            len(self.kinds) in (0, words), "a sentence has a kind for each of its words, or none"
-        )
+        fits = len(self.kinds) in (0, words)
+        _require(fits, "a sentence has a kind for each of its words, or none")
 
     def __len__(self) -> int:
         return len(self.words)
@@ -190,10 +183,8 @@ class Phrase:
 
     def __repr__(self) -> str:
         box = tuple(round(edge) for edge in self.box_xyxy)
-        return (
-            f"Phrase({self.text!r}, "
-            f"{box}{_sure_repr(self.sure)}{'' if self.found else ', found=False'})"
-        )
+        found = "" if self.found else ", found=False"
+        return f"Phrase({self.text!r}, {box}{_sure_repr(self.sure)}{found})"
 
 
 @dataclass(frozen=True, eq=False)
@@ -248,10 +239,7 @@ class Alignment(Displayed):
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `regiontalk align --json` prints.
-
-        Without probabilities if the pack tells none.
-        """
+        """The object that `regiontalk align --json` prints, with any probabilities told."""
         return {
             "file": self.regions.file,
             "width": self.regions.width,
@@ -280,18 +268,15 @@ class Alignment(Displayed):
 
     def _phrase_to_json(self, phrase: Phrase) -> dict[str, Any]:
         names = ("text", "start", "end", "region", "score", "found")
-        found = {name: getattr(phrase, name) for name in names} | {
-            "box_xyxy": list(phrase.box_xyxy)
-        }
+        found = {name: getattr(phrase, name) for name in names}
+        found["box_xyxy"] = list(phrase.box_xyxy)
         return found | ({"sure": _rounded(phrase.sure)} if self.word_sure else {})
 
     to_dict = to_json
 
     def __repr__(self) -> str:
-        return (
-            f"Alignment({self.regions.file!r}, score={self.score:.2f}, "
-            f"phrases={phrases_repr(self.phrases)})"
-        )
+        phrases = phrases_repr(self.phrases)
+        return f"Alignment({self.regions.file!r}, score={self.score:.2f}, phrases={phrases})"
 
 
 @dataclass(frozen=True)
@@ -315,10 +300,8 @@ class Caption:
 
     def __post_init__(self) -> None:
         words = len(self.text.split())
-        _require(
-            len(self.word_regions) in (0, words),
-            "a caption has a region for each of its words, or none",
-        )
+        fits = len(self.word_regions) in (0, words)
+        _require(fits, "a caption has a region for each of its words, or none")
 
     @property
     def is_unsure(self) -> bool:
@@ -356,10 +339,8 @@ class Description(Displayed):
     region_captions: tuple[Caption, ...]
 
     def __post_init__(self) -> None:
-        _require(
-            len(self.region_captions) == len(self.regions) - 1,
-            "a caption for each region but the whole photo",
-        )
+        fits = len(self.region_captions) == len(self.regions) - 1
+        _require(fits, "a caption for each region but the whole photo")
 
     def to_json(self) -> dict[str, Any]:
         """The object that `regiontalk describe --json` prints."""
@@ -378,9 +359,9 @@ class Description(Displayed):
     to_dict = to_json
 
     def __repr__(self) -> str:
+        captions = len(self.region_captions)
         return (
-            f"Description({self.regions.file!r}, {self.caption.text!r}, "
-            f"region_captions={len(self.region_captions)})"
+            f"Description({self.regions.file!r}, {self.caption.text!r}, region_captions={captions})"
         )
 
 
@@ -414,7 +395,6 @@ def _require(condition: bool, message: str) -> None:
 
 def _require_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
     """None in `shape` allows any length."""
-    fits = array.ndim == len(shape) and all(
-        b is None or a == b for a, b in zip(array.shape, shape, strict=True)
-    )
+    sizes = zip(array.shape, shape, strict=False)
+    fits = array.ndim == len(shape) and all(b is None or a == b for a, b in sizes)
     _require(fits, f"{name} has shape {array.shape}, expected {shape}")
