@@ -9,21 +9,18 @@ import pytest
 
 from regiontalk.errors import DataError, PackError
 from regiontalk.files import (
-    RepeatedKeyError,
     create,
     fitting_name,
-    json_lines,
     open_regular,
     open_to_change,
-    parse_json,
     read_bytes,
-    read_json,
     read_text,
     read_with_status,
     sha256_hex,
     write_bytes,
     written,
 )
+from regiontalk.json_files import RepeatedKeyError, json_lines, parse_json, read_json
 
 
 @pytest.fixture

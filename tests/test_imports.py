@@ -18,7 +18,7 @@ import regiontalk
 SOURCE = Path(regiontalk.__file__).parent
 
 LAYERS = (
-    ("structures", "errors", "settings", "files", "recurrence"),
+    ("structures", "errors", "settings", "files", "json_files", "recurrence"),
     ("photos", "language", "vision", "alignment", "captioning"),
     ("data", "fingerprints"),
     ("pack", "model"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from regiontalk.data.captions import CaptionRow, Captions, Problems, is_safe_name, joined, repeated
 from regiontalk.errors import DataError
-from regiontalk.files import read_json
+from regiontalk.json_files import read_json
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ from regiontalk.data.region_writer import RegionStoreWriter
 from regiontalk.data.sidecars import photo_files
 from regiontalk.data.voc import is_voc, read_voc
 from regiontalk.errors import DataError
-from regiontalk.files import read_json, read_text
+from regiontalk.files import read_text
+from regiontalk.json_files import read_json
 
 __all__ = [
     "BOX_FORMATS",

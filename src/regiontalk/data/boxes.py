@@ -15,7 +15,7 @@ import numpy as np
 
 from regiontalk.data.captions import ALL, Problems, exists, refuse_split, repeated, safe_names
 from regiontalk.errors import DataError
-from regiontalk.files import json_lines
+from regiontalk.json_files import json_lines
 from regiontalk.language import tokenise
 from regiontalk.photos import open_photo
 

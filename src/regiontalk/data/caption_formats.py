@@ -16,7 +16,8 @@ from typing import Any, TypeAlias
 from regiontalk.data.captions import CaptionRow, Captions, joined, repeated
 from regiontalk.data.coco import coco_rows, is_coco_captions, is_karpathy, karpathy_rows
 from regiontalk.errors import DataError
-from regiontalk.files import parse_json, read_json, read_text
+from regiontalk.files import read_text
+from regiontalk.json_files import parse_json, read_json
 from regiontalk.settings import shown
 
 SUFFIXES = (".json", ".jsonl", ".csv", ".txt", ".token")

@@ -35,7 +35,7 @@ from regiontalk.data.captions import (
     repeated,
 )
 from regiontalk.errors import DataError
-from regiontalk.files import read_json
+from regiontalk.json_files import read_json
 from regiontalk.settings import shown
 
 
@@ -134,24 +134,15 @@ def read_coco_instances(
     file = Path(json_file)
     content, problems = _content(file, split), Problems(file)
     images = content["images"]
-    names, classes = (
-        _names(file, images, problems),
-        _classes(file, content.get("categories"), problems),
-    )
-    raw = {
-        image["file_name"]: RawPhoto(
-            size_of(image.get("width"), image.get("height")), aliases=(str(image["id"]),)
-        )
-        for image in images
-    }
+    names = _names(file, images, problems)
+    classes = _classes(file, content.get("categories"), problems)
+    raw = {image["file_name"]: _raw_photo(image) for image in images}
     crowds = 0
     for number, each in enumerate(content["annotations"]):
         if not isinstance(each, dict):
             raise DataError(f"{file}, annotation {number}: expected an object")
-        name, label = (
-            names.get(_id(each.get("image_id"))),
-            classes.get(_id(each.get("category_id"))),
-        )
+        name = names.get(_id(each.get("image_id")))
+        label = classes.get(_id(each.get("category_id")))
         place = f"annotation {each.get('id', number)}"
         xyxy = xyxy_from_xywh(each.get("bbox"))
         if name is None or label is None:
@@ -166,15 +157,13 @@ def read_coco_instances(
             raw[name].boxes.append(RawBox(place, xyxy, (label,)))
     photos = boxed_photos(raw, coco_folders(file, image_folder), selection, problems)
     remarks = {"crowd regions, no boxes": crowds} if crowds else {}
-    return BoxedDataset(
-        file.stem,
-        split,
-        "labels",
-        photos,
-        selection.settle(problems),
-        remarks,
-        (*classes.values(),),
-    )
+    settled, kinds = selection.settle(problems), (*classes.values(),)
+    return BoxedDataset(file.stem, split, "labels", photos, settled, remarks, kinds)
+
+
+def _raw_photo(image: dict[str, Any]) -> RawPhoto:
+    size = size_of(image.get("width"), image.get("height"))
+    return RawPhoto(size, aliases=(str(image["id"]),))
 
 
 def coco_folders(json_file: Path, given: str | Path | None = None) -> list[Path]:

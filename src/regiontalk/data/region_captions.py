@@ -24,7 +24,7 @@ from regiontalk.data.boxes import (
 )
 from regiontalk.data.captions import ALL, Problems, name_in_data, refuse_split
 from regiontalk.errors import DataError
-from regiontalk.files import read_json
+from regiontalk.json_files import read_json
 
 _SIZES, _SPLITS = "image_data.json", "densecap_splits.json"
 

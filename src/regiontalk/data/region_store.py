@@ -21,15 +21,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from regiontalk.errors import DataError
-from regiontalk.files import (
-    fitting_name,
-    json_sha256,
-    open_regular,
-    problem,
-    read_json,
-    unreadable,
-    written,
-)
+from regiontalk.files import fitting_name, json_sha256, open_regular, problem, unreadable, written
+from regiontalk.json_files import read_json
 from regiontalk.settings import Rule, Section, checksum, line, shown, whole
 
 HEADER, PROGRESS, NAMES = "header.json", "progress.json", "names.json"

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import regiontalk
 from regiontalk.errors import DataError
-from regiontalk.files import json_sha256, parse_json, problem, read_bytes, written
+from regiontalk.files import json_sha256, problem, read_bytes, written
+from regiontalk.json_files import parse_json
 from regiontalk.search.segment import Sizes
 from regiontalk.search.storage import STORAGES
 from regiontalk.settings import Section, checksum, choice, line, shown, whole

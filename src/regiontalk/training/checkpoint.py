@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from regiontalk.errors import PackError, TrainingError, memory_errors
-from regiontalk.files import open_regular, parse_json, read_text, written
+from regiontalk.files import open_regular, read_text, written
+from regiontalk.json_files import parse_json
 from regiontalk.training.config import require_same_run
 
 FILE_NAME = "checkpoint.safetensors"

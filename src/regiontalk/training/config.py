@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from regiontalk.errors import ConfigError, TrainingError
-from regiontalk.files import read_toml
+from regiontalk.json_files import read_toml
 from regiontalk.settings import number, whole
 
 Config = TypeVar("Config")

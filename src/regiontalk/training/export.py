@@ -12,7 +12,7 @@ import numpy as np
 import regiontalk
 from regiontalk.data import read_dataset
 from regiontalk.errors import ConfigError
-from regiontalk.files import read_toml
+from regiontalk.json_files import read_toml
 from regiontalk.language import tokenise
 from regiontalk.language.reader import PlacedVectors, WordsReader
 from regiontalk.language.vocabulary import Vocabulary
