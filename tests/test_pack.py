@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-import regiontalk.pack
+import regiontalk.pack.loading
 from regiontalk.errors import PackError
 from regiontalk.fingerprints import listed
 from regiontalk.pack import FILES, TRAINING_PHOTOS_FILE, Pack, find_pack, save_pack, tensor_shapes
@@ -667,7 +667,7 @@ def included(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "packs"
     (folder / "everyday-en").mkdir(parents=True)
     (folder / "other").mkdir()
-    monkeypatch.setattr(regiontalk.pack, "_INCLUDED", folder)
+    monkeypatch.setattr(regiontalk.pack.loading, "_INCLUDED", folder)
     return folder
 
 
@@ -699,7 +699,7 @@ def test_packs_that_are_not_there(
 
 
 def test_no_default_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(regiontalk.pack, "_INCLUDED", tmp_path / "packs")
+    monkeypatch.setattr(regiontalk.pack.loading, "_INCLUDED", tmp_path / "packs")
     with pytest.raises(
         PackError, match=r"default pack everyday-en is missing.*Install RegionTalk again, or name"
     ):

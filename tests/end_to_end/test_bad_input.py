@@ -267,7 +267,7 @@ def test_a_pack_that_is_none(
 def test_the_default_pack_is_missing(
     bare: Command, photo_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("regiontalk.pack._INCLUDED", tmp_path)
+    monkeypatch.setattr("regiontalk.pack.loading._INCLUDED", tmp_path)
     ended = bare("describe", photo_file)
     assert (ended.status, ended.out) == (2, "")
     assert "everyday-en" in ended.err

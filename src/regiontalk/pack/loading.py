@@ -1,17 +1,14 @@
-"""Packs: a folder with all that a model needs to run.
+"""Loading packs, the included ones by their names.
 
-Load one, check it, save one. See docs/pack_format.md. A pack may come from anywhere, so nothing of
-it is used before it is checked: files are plain and not too large, their checksums fit, JSON is
-strict, every tensor has the name, type and shape that the settings ask for and holds only finite
-numbers. No file in a pack can name another file, and nothing is ever unpickled or evaluated.
+A pack may come from anywhere, so nothing of it is used before it is checked: files are plain and
+not too large, their checksums fit, JSON is strict, every tensor has the name, type and shape that
+the settings ask for and holds only finite numbers. No file in a pack can name another file, and
+nothing is ever unpickled or evaluated.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +22,11 @@ from regiontalk import fingerprints
 from regiontalk.alignment.hubness import bank_shapes, check_counts
 from regiontalk.captioning.captioner import captioner_shapes
 from regiontalk.errors import PackError, memory_errors
-from regiontalk.files import fitting_name, parse_json, read_bytes, sha256_hex
+from regiontalk.files import read_bytes, sha256_hex
+from regiontalk.json_files import parse_json
 from regiontalk.language.reader import placed_shapes, words_shapes
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.settings import PackSettings, shown
-from regiontalk.vision.session import VisionSession
 
 FORMAT = "regiontalk-pack"
 FORMAT_VERSION = 1
@@ -49,7 +46,7 @@ PLACED = "placed"
 """Two more NAME.safetensors, which `pack.json` lists if the settings speak of a bank, and of placed
 words."""
 
-_INT8 = (f"{PLACED}.safetensors", "vectors")
+INT8 = (f"{PLACED}.safetensors", "vectors")
 """The tensor stored as int8 in units of 1/127: its rows have length 1, and there are many."""
 
 LARGEST_FILE = 2**30
@@ -57,7 +54,7 @@ LARGEST_JSON = 2**25
 LARGEST_LIST = fingerprints.BYTES * fingerprints.MOST
 
 _LARGEST = {VOCABULARY_FILE: LARGEST_JSON, TRAINING_PHOTOS_FILE: LARGEST_LIST}
-_INCLUDED = Path(__file__).parent / "packs"
+_INCLUDED = Path(__file__).parents[1] / "packs"
 _COPY_AGAIN = "Copy the pack again from where it came, or export it again."
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
@@ -206,65 +203,6 @@ def tensor_shapes(
     return shapes
 
 
-def save_pack(
-    folder: str | os.PathLike[str],
-    settings: PackSettings,
-    arrays: Arrays,
-    vision_onnx: bytes,
-    vocabulary: Vocabulary,
-    training_photos: np.ndarray | None = None,
-) -> Pack:
-    """Write a pack: beside its place first, checked by loading it, then renamed.
-
-    Never a half-written one.
-
-    Args:
-        folder: where the pack shall lie. A pack that lies there already is replaced; anything else
-            is refused.
-        settings: what `pack.json` shall say.
-        arrays: tensors by file and name, of any float type; stored as float16.
-        vision_onnx: the vision graph.
-        vocabulary: of the words network and both captioners.
-        training_photos: (K, 16) uint8, fingerprints of the photos that all of it was trained on, as
-            `fingerprints.listed` makes them; None for a pack that cannot recognise them.
-
-    Returns:
-        The pack as it was written, read back.
-
-    Raises:
-        PackError: if the parts do not fit together, a number is too large for float16, the folder
-            holds something else, or the disk is full.
-        ValueError: if `training_photos` is no list of fingerprints.
-    """
-    folder = Path(folder).resolve()
-    refuse_foreign_folder(folder)
-    contents = {VISION_FILE: vision_onnx, VOCABULARY_FILE: _json_bytes(vocabulary.to_json())}
-    for name, shapes in tensor_shapes(settings, len(vocabulary), len(vocabulary.placed)).items():
-        contents[f"{name}.safetensors"] = _tensor_bytes(
-            folder / f"{name}.safetensors", arrays.get(name, {}), shapes
-        )
-    if training_photos is not None:
-        contents[TRAINING_PHOTOS_FILE] = fingerprints.to_bytes(training_photos)
-    VisionSession(
-        vision_onnx, arrays["projection"], settings.vision, name=str(folder / VISION_FILE)
-    )
-    checksums = {name: sha256_hex(content) for name, content in contents.items()}
-    header = {"format": FORMAT, "format_version": FORMAT_VERSION}
-    contents[SETTINGS_FILE] = _json_bytes(header | settings.to_json() | {"files": checksums})
-    partial = folder.with_name(fitting_name(f".{folder.name}", f".{secrets.token_hex(4)}.partial"))
-    try:
-        partial.mkdir(parents=True)
-        for name, data in contents.items():
-            (partial / name).write_bytes(data)
-        Pack.load(partial)
-        _move_into_place(partial, folder)
-    except OSError as error:
-        raise PackError(f"{folder}: the pack could not be written: {error.strerror}.") from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return Pack.load(folder)
-
-
 def _read_file(path: Path, largest: int) -> bytes:
     """A plain file's bytes. Links are refused: a pack must not make us read what lies elsewhere."""
     return read_bytes(path, largest, PackError, advice=_COPY_AGAIN, links=False)
@@ -378,10 +316,10 @@ def _read_tensors(
         raise PackError(
             f"{path}: expected safetensors, found: {shown(str(error))}. {_COPY_AGAIN}"
         ) from None
-    _check_shapes(path, {name: tuple(entry["shape"]) for name, entry in entries.items()}, shapes)
+    check_shapes(path, {name: tuple(entry["shape"]) for name, entry in entries.items()}, shapes)
     tensors = {}
     for name, entry in entries.items():
-        stored, kind, unit = ("I8", "i1", 127) if (path.name, name) == _INT8 else ("F16", "<f2", 1)
+        stored, kind, unit = ("I8", "i1", 127) if (path.name, name) == INT8 else ("F16", "<f2", 1)
         if entry["dtype"] != stored:
             raise PackError(
                 f"{path}: expected {name} as {stored}, found {shown(entry['dtype'])}. {_COPY_AGAIN}"
@@ -396,30 +334,7 @@ def _read_tensors(
     return tensors
 
 
-def _tensor_bytes(
-    path: Path, tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
-) -> bytes:
-    """Tensors as a safetensors file of float16, but for `_INT8`."""
-    _check_shapes(path, {name: tensor.shape for name, tensor in tensors.items()}, shapes)
-    with np.errstate(over="ignore"):
-        stored = {
-            name: np.ascontiguousarray(tensor, dtype=np.float16) for name, tensor in tensors.items()
-        }
-    for name, half in stored.items():
-        if not np.isfinite(half).all():
-            raise PackError(
-                f"{path}: {name} holds a number that is not finite or beyond float16's 65504."
-            )
-    file, name = _INT8
-    if path.name == file:
-        stored[name] = np.ascontiguousarray(
-            np.rint(np.clip(tensors[name], -1, 1) * 127), dtype=np.int8
-        )
-    with memory_errors():
-        return safetensors.numpy.save(stored)
-
-
-def _check_shapes(
+def check_shapes(
     path: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]]
 ) -> None:
     if set(found) != set(expected):
@@ -434,37 +349,3 @@ def _check_shapes(
                 f"{path}: expected {name} of shape {shape}, found {shown(found[name])}. "
                 f"{_COPY_AGAIN}"
             )
-
-
-def refuse_foreign_folder(folder: Path) -> None:
-    """Only a pack may be replaced by a pack.
-
-    Raises:
-        PackError: if the folder holds anything else.
-    """
-    if not folder.exists() or (
-        folder.is_dir() and ((folder / SETTINGS_FILE).is_file() or not any(folder.iterdir()))
-    ):
-        return
-    raise PackError(
-        f"{folder}: holds something that is not a pack and will not be replaced. "
-        "Name another folder."
-    )
-
-
-def _move_into_place(partial: Path, folder: Path) -> None:
-    """Rename, with the old pack set aside until the new one stands."""
-    old = partial.with_suffix(".old")
-    if folder.exists():
-        folder.rename(old)
-    try:
-        partial.rename(folder)
-    except OSError:
-        if old.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _json_bytes(content: Mapping[str, Any]) -> bytes:
-    return (json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode()

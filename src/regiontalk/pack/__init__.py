@@ -1,0 +1,33 @@
+"""Packs: a folder with all that a model needs to run.
+
+Load one, check it, save one. See docs/pack_format.md.
+"""
+
+from __future__ import annotations
+
+from regiontalk.pack.loading import (
+    BANK,
+    FILES,
+    PLACED,
+    TRAINING_PHOTOS_FILE,
+    VISION_FILE,
+    Arrays,
+    Pack,
+    find_pack,
+    tensor_shapes,
+)
+from regiontalk.pack.saving import refuse_foreign_folder, save_pack
+
+__all__ = [
+    "BANK",
+    "FILES",
+    "PLACED",
+    "TRAINING_PHOTOS_FILE",
+    "VISION_FILE",
+    "Arrays",
+    "Pack",
+    "find_pack",
+    "refuse_foreign_folder",
+    "save_pack",
+    "tensor_shapes",
+]
