@@ -10,53 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regiontalk.captioning.attention import GEOMETRY, Contexts
+from regiontalk.captioning.attention import Contexts
 from regiontalk.captioning.beam import BOUNDARY, Hypothesis, beam_search, greedy, sample, top_k
-from regiontalk.captioning.captioner import UNKNOWN, Captioner, captioner_shapes
+from regiontalk.captioning.captioner import UNKNOWN, Captioner
 from regiontalk.recurrence import State
 
-CONTEXT = 3
-
-
-class TableCaptioner:
-    """Bigrams: the next word depends on the last one and the context.
-
-    `log_probs` is (rows, V, V).
-    """
-
-    def __init__(self, log_probs: np.ndarray) -> None:
-        self.log_probs = log_probs
-
-    def start(self, context: np.ndarray) -> tuple[np.ndarray]:
-        return (context,)
-
-    def step(
-        self, state: tuple[np.ndarray, ...], word_ids: np.ndarray
-    ) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
-        return state, self.log_probs[state[0][:, 0].astype(int), word_ids]
-
-
-def make_captioner(
-    cell: str, words: int, seed: int, scale: float = 1.0, attention: int = 0
-) -> Captioner:
-    rng = np.random.default_rng(seed)
-    shapes = captioner_shapes(cell, CONTEXT, 5, 4, words, attention, CONTEXT)
-    return Captioner(
-        {name: rng.normal(0, scale, shape).astype(np.float32) for name, shape in shapes.items()},
-        cell,
-    )
-
-
-def make_contexts(rows: int, seed: int) -> Contexts:
-    """With regions, of unlike numbers, which captioners without attention leave alone."""
-    rng = np.random.default_rng(seed + 1000)
-    whole = rng.normal(size=(rows, CONTEXT)).astype(np.float32)
-    regions = rng.normal(size=(rows, 3, CONTEXT + GEOMETRY)).astype(np.float32)
-    return Contexts(whole, regions, rng.integers(1, 4, size=rows))
-
-
-def one_by_one(contexts: Contexts) -> list[Contexts]:
-    return [contexts[row : row + 1] for row in range(len(contexts))]
+from .made import TableCaptioner, make_captioner, make_contexts, one_by_one
 
 
 def every_sentence(
@@ -320,32 +279,6 @@ def test_ties_go_to_the_lower_word() -> None:
     assert [h.ids for h in found] == [(2,), (2, 2), (2, 3), (2, 4)]
 
 
-def test_samples_follow_the_probabilities() -> None:
-    p = np.full((1, 5, 5), 1e-12)
-    p[0, BOUNDARY, 2:] = 0.2, 0.5, 0.3
-    p[0, 2:, BOUNDARY] = 1.0
-    captioner, rng = TableCaptioner(np.log(p)), np.random.default_rng(0)
-
-    def shares(temperature: float) -> list[float]:
-        drawn = sample(captioner, np.zeros((20_000, 1)), temperature, rng)
-        assert {round(h.log_prob, 4) for h in drawn} == {
-            round(math.log(q), 4) for q in (0.2, 0.5, 0.3)
-        }
-        return [sum(h.ids == (word,) for h in drawn) / 20_000 for word in (2, 3, 4)]
-
-    np.testing.assert_allclose(shares(1.0), [0.2, 0.5, 0.3], atol=0.015)  # four standard deviations
-    np.testing.assert_allclose(shares(0.5), np.array([0.04, 0.25, 0.09]) / 0.38, atol=0.015)
-
-
-def test_a_cold_sample_is_greedy_and_a_seed_repeats_itself() -> None:
-    captioner, contexts = make_captioner("gru", 9, seed=5), make_contexts(4, seed=5)
-    assert sample(captioner, contexts, 1e-4, np.random.default_rng(0), 6) == greedy(
-        captioner, contexts, 6
-    )
-    once, again = (sample(captioner, contexts, 1.0, np.random.default_rng(7), 6) for _ in range(2))
-    assert once == again
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -364,14 +297,6 @@ def test_a_cold_sample_is_greedy_and_a_seed_repeats_itself() -> None:
 def test_senseless_arguments(arguments: dict[str, float], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         beam_search(make_captioner("gru", 5, 0), make_contexts(1, 0), **arguments)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("temperature", [0.0, -1.0, math.nan, math.inf])
-def test_senseless_temperature(temperature: float) -> None:
-    with pytest.raises(ValueError, match="temperature must be above 0"):
-        sample(
-            make_captioner("gru", 5, 0), make_contexts(1, 0), temperature, np.random.default_rng(0)
-        )
 
 
 @settings(max_examples=100, deadline=None)

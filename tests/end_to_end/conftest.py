@@ -117,3 +117,8 @@ def random_photo(seed: int, size: tuple[int, int]) -> Image.Image:
     """Soft random blobs, so that photos differ and the tiny network finds something in each."""
     coarse = np.random.default_rng(seed).integers(0, 256, (4, 5, 3), dtype=np.uint8)
     return Image.fromarray(coarse).resize(size, Image.Resampling.BILINEAR)
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    return tmp_path / "photos.index"

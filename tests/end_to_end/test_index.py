@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +11,10 @@ import numpy as np
 import pytest
 
 from regiontalk.search.index import Index
-from regiontalk.search.writer import WriterLock
 
 from ..tiny_pack import write_tiny_pack
 from .conftest import Command, random_photo
-
-posix = pytest.mark.skipif(os.name != "posix", reason="processes and limits of POSIX")
-
-
-def names(index: Path) -> list[str]:
-    """The names of the photos that an index holds, sorted; all of it is sound."""
-    opened = Index.open(index)
-    opened.verify()
-    return sorted(Path(entry.path).name for _, entry in opened.entries())
-
-
-@pytest.fixture
-def index(tmp_path: Path) -> Path:
-    return tmp_path / "photos.index"
+from .indexed import content, names
 
 
 def test_add_looks_only_at_what_changed(command: Command, photos: Path, index: Path) -> None:
@@ -81,130 +63,6 @@ def test_what_was_reused_is_what_a_new_index_would_hold(
     bare("index", "add", photos, "--index", fresh, "--pack", pack)
     assert content(index) == content(fresh)
     assert all(hubness != 0 for _, hubness, *_ in content(index).values())
-
-
-def content(folder: Path) -> dict[str, tuple[object, ...]]:
-    """All that an index holds of each photo."""
-    opened = Index.open(folder)
-    opened.verify()
-    held = {}
-    for position, entry in opened.entries():
-        regions = opened.regions(position)
-        arrays = (regions.vectors, regions.boxes_xyxy, regions.scores)
-        assert entry.path not in held
-        held[entry.path] = (entry, regions.hubness, *(array.tobytes() for array in arrays))
-    return held
-
-
-def test_prune(command: Command, photos: Path, index: Path, tmp_path: Path) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    random_photo(9, (40, 40)).save(elsewhere / "e.jpg")
-    command("index", "add", photos, elsewhere, "--index", index)
-    (photos / "a.jpg").unlink()
-    (elsewhere / "e.jpg").rename(elsewhere / "e.txt")
-    kept = command("index", "add", photos, "--index", index)
-    assert "1 photos of the index are gone" in kept.err
-    assert "--prune" in kept.err
-    assert len(names(index)) == 4
-    assert "1 dropped" in command("index", "add", photos, "--index", index, "--prune").out
-    # e.jpg is gone too, but its folder was not named
-    assert names(index) == ["b.png", "c.jpg", "e.jpg"]
-
-
-def test_prune_does_not_take_a_missing_disk_for_deleted_photos(
-    command: Command, photos: Path, index: Path
-) -> None:
-    command("index", "add", photos, "--index", index)
-    shutil.rmtree(photos)
-    photos.mkdir()
-    ended = command("index", "add", photos, "--index", index, "--prune")
-    assert ended.status == 1
-    assert "nothing is dropped" in ended.err
-    assert len(names(index)) == 3
-
-
-def test_prune_spares_each_folder_that_may_be_a_missing_disk(
-    command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    disk = photos / "disk"
-    disk.mkdir()
-    random_photo(9, (40, 40)).save(disk / "e.jpg")
-    command("index", "add", photos, "--index", index)
-    (disk / "e.jpg").unlink()
-    (photos / "a.jpg").unlink()
-    for named in ([photos / "more", disk], [photos / "more", disk, disk / "e.jpg"]):
-        ended = command("index", "add", *named, "--index", index, "--prune")
-        assert ended.status == 1
-        assert (
-            f"1 photos of the index are gone, such as {disk / 'e.jpg'}: nothing is dropped"
-            in ended.err
-        )
-        assert "dropped" not in ended.out
-    # One lies in the other
-    ended = command("index", "add", photos, disk, "--index", index, "--prune")
-    assert (ended.status, "1 dropped" in ended.out) == (1, True)
-    assert names(index) == ["b.png", "c.jpg", "e.jpg"]
-
-    def unreadable(path: object, walk: object = os.scandir) -> object:
-        if Path(str(path)) == photos / "more":
-            raise PermissionError(13, "Permission denied", str(path))
-        return walk(path)  # type: ignore[operator]
-
-    (photos / "b.png").unlink()
-    (photos / "more" / "c.jpg").unlink()
-    random_photo(10, (40, 40)).save(disk / "f.jpg")
-    monkeypatch.setattr(os, "scandir", unreadable)
-    ended = command("index", "add", disk, photos / "more", "--index", index, "--prune")
-    assert (ended.status, "Permission denied" in ended.err) == (1, True)
-    assert names(index) == ["b.png", "c.jpg", "f.jpg"]
-
-
-@pytest.mark.parametrize("left", ["nothing", "an empty folder", "a folder without the file"])
-def test_a_copy_is_no_move_where_the_disk_may_be_missing(
-    command: Command, bare: Command, photos: Path, index: Path, left: str
-) -> None:
-    command("index", "add", photos, "--index", index)
-    shutil.copy(photos / "more" / "c.jpg", photos / "copy.jpg")
-    shutil.move(photos / "more", photos.with_name("unplugged"))
-    if left != "nothing":
-        (photos / "more").mkdir()
-    if left == "a folder without the file":
-        random_photo(9, (40, 40)).save(photos / "more" / "d.jpg")
-    ended = command("index", "add", photos, "--index", index, "--prune")
-    if left == "a folder without the file":
-        assert (ended.err, "1 moved" in ended.out) == ("", True)
-        assert names(index) == ["a.jpg", "b.png", "copy.jpg", "d.jpg"]
-        return
-    assert "1 copied" in ended.out
-    assert (
-        f"1 photos of the index are gone, such as {photos / 'more' / 'c.jpg'}: nothing is dropped"
-        in ended.err
-    )
-    assert names(index) == ["a.jpg", "b.png", "c.jpg", "copy.jpg"]
-    shutil.rmtree(photos / "more", ignore_errors=True)
-    shutil.move(photos.with_name("unplugged"), photos / "more")  # connected again
-    assert "4 unchanged" in command("index", "add", photos, "--index", index).out
-    shutil.rmtree(photos / "more")
-    assert "1 dropped" in bare("index", "remove", photos / "more", "--index", index).out
-
-
-@posix
-def test_prune_drops_nothing_below_a_folder_that_cannot_be_read(
-    command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    command("index", "add", photos, "--index", index)
-    (photos / "more" / "c.jpg").unlink()
-    scanned = os.scandir
-
-    def refuse(path: str) -> object:
-        if Path(path) == photos / "more":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scanned(path)
-
-    monkeypatch.setattr("regiontalk.search.update.os.scandir", refuse)
-    command("index", "add", photos, "--index", index, "--prune")
-    assert names(index) == ["a.jpg", "b.png", "c.jpg"]
 
 
 def test_broken_photos_are_named_and_the_others_added(
@@ -396,91 +254,6 @@ def test_another_pack_is_refused(
         assert ended.status == 2
         assert "was made with the pack 'tiny'" in ended.err
         assert "--pack" in ended.err
-
-
-def test_two_writers(command: Command, photos: Path, index: Path) -> None:
-    command("index", "add", photos, "--index", index)
-    with WriterLock(index):
-        ended = command("index", "add", photos, "--index", index)
-    assert ended.status == 2
-    assert f"another process is writing to this index (process {os.getpid()}" in ended.err
-    assert len(names(index)) == 3
-
-
-def test_an_index_where_nothing_can_be_written(command: Command, photos: Path) -> None:
-    ended = command("index", "add", photos, "--index", "/proc/regiontalk.index")
-    assert ended.status in (1, 2)
-    assert ended.err.startswith("regiontalk: /proc/regiontalk.index")
-
-
-@posix
-def test_a_read_only_index(
-    command: Command, photos: Path, index: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a file system that is mounted for reading only would refuse it.
-
-    The superuser may write everywhere else.
-    """
-    command("index", "add", photos, "--index", index)
-    opened = os.open
-
-    def refuse(path: str | Path, flags: int, *arguments: int, **options: int) -> int:
-        if flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT) and index in Path(path).parents:
-            raise OSError(30, "Read-only file system", str(path))
-        return opened(path, flags, *arguments, **options)
-
-    monkeypatch.setattr(os, "open", refuse)
-    ended = command("index", "add", photos, "--index", index)
-    assert ended.status == 1
-    assert ended.err == f"regiontalk: {index / 'lock'}: Read-only file system\n"
-    # Reading needs no writing
-    assert command("search", "a dog", "--index", index, "-k", 1).status == 0
-
-
-@posix
-def test_a_full_disk(
-    command: Command, process: Callable[..., subprocess.Popen[str]], photos: Path, index: Path
-) -> None:
-    command("index", "add", photos, "--index", index)
-    for seed in range(20):
-        random_photo(seed + 50, (40, 40)).save(photos / f"{seed}.png")
-    full = process(
-        "index", "add", photos, "--index", index,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000)),
-    )  # fmt: skip
-    _, err = full.communicate(timeout=120)
-    assert full.returncode == 1
-    assert err == (
-        f"regiontalk: {index}: cannot be written (File too large); the index keeps its 3 photos. "
-        "Make room and go on\n"
-    )
-    assert len(names(index)) == 3
-    assert command("index", "add", photos, "--index", index).status == 0
-    assert len(names(index)) == 23
-
-
-@posix
-@pytest.mark.slow
-def test_killed_at_any_moment(tiny_pack: Path, tmp_path: Path) -> None:
-    """After the next run the index is, entry for entry, the one that was never interrupted."""
-    photos = tmp_path / "photos"
-    photos.mkdir()
-    for seed in range(30):
-        random_photo(seed, (48, 40)).save(photos / f"{seed:02}.png")
-    (photos / "13-broken.jpg").write_bytes(b"\xff\xd8\xff")
-    shutil.copy(photos / "03.png", photos / "29-copy.png")
-    script = Path(__file__).with_name("kill_index_add.py")
-    line = [sys.executable, str(script), str(photos), str(tiny_pack), str(tmp_path), "10"]
-    ended = subprocess.run(line, capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
-    killed = sorted(tmp_path.glob("killed-*"))
-    assert len(killed) == 10
-    whole = content(tmp_path / "whole")
-    assert len(whole) == 31
-    for index in killed:
-        assert content(index) == whole, index.name
-        listed = {record.file for record in Index.open(index).manifest.segments}
-        assert {path.name for path in index.iterdir()} == {"lock", "manifest.json", *listed}
 
 
 def test_dates_come_from_exif(command: Command, photos: Path, index: Path) -> None:

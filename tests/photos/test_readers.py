@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import random
 import struct
 import subprocess
 import sys
-import tempfile
-import threading
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -23,18 +18,9 @@ from PIL import Image, features
 
 from regiontalk.errors import PhotoError
 from regiontalk.photos import open_photo, readers
-from regiontalk.photos.diagnostics import libtiff_messages
 from regiontalk.photos.readers import READERS
 
-
-def a_gradient(width: int = 64, height: int = 48) -> Image.Image:
-    y, x = np.mgrid[0:height, 0:width]
-    red, green, blue = (
-        40 + 200 * x // width,
-        30 + 150 * y // height,
-        250 - 100 * x // width - 90 * y // height,
-    )
-    return Image.fromarray(np.stack([red, green, blue], axis=2).astype(np.uint8))
+from .made import a_gradient, stderr_of_the_process
 
 
 def encoded(kind: str, image: Image.Image | None = None, **options: Any) -> bytes:
@@ -50,22 +36,6 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 def ftyp(major: bytes, *others: bytes) -> bytes:
     content = b"ftyp" + major + bytes(4) + b"".join(others)
     return struct.pack(">I", len(content) + 4) + content + bytes(64)
-
-
-@contextmanager
-def stderr_of_the_process() -> Iterator[Callable[[], bytes]]:
-    """What is written to file descriptor 2, by Python or not; complete once the block ends."""
-    before = os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 2)
-        written = b""
-        try:
-            yield lambda: written
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
-            file.seek(0)
-            written = file.read()
 
 
 # Kinds
@@ -317,91 +287,6 @@ except PhotoError as error:
 
 
 # What reaches stderr
-
-
-def damaged_tiff() -> bytes:
-    source = bytearray(encoded("TIFF", compression="tiff_lzw"))
-    source[20:200] = bytes(range(20, 200))
-    return bytes(source)
-
-
-@pytest.mark.parametrize("as_file", [True, False])
-def test_what_libtiff_says_becomes_the_photos_error(as_file: bool, tmp_path: Path) -> None:
-    (tmp_path / "a.tif").write_bytes(damaged_tiff())
-    with stderr_of_the_process() as written, pytest.raises(PhotoError) as caught:
-        open_photo(tmp_path / "a.tif" if as_file else damaged_tiff())
-    assert written() == b""
-    assert "found broken data (Using code not yet in table)" in str(caught.value)
-
-
-def test_lines_of_others_are_passed_on() -> None:
-    with stderr_of_the_process() as written:
-        with libtiff_messages() as messages:
-            os.write(
-                2,
-                b"regiontalk: a.jpg: no such file\nTIFFReadDirectory: Warning, odd.\nZIPDecode: "
-                b"bad.\n50 %\r",
-            )
-        os.write(2, b"after\n")
-    assert messages == ["Warning, odd.", "bad."]
-    assert written() == b"regiontalk: a.jpg: no such file\n50 %\rafter\n"
-
-
-@pytest.mark.parametrize("missing", [1, 2])
-def test_where_no_file_can_be_made_in_memory_or_at_all(
-    missing: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    with stderr_of_the_process() as written:
-        monkeypatch.setattr(os, "memfd_create", fail, raising=False)
-        if missing == 2:
-            monkeypatch.setattr(tempfile, "TemporaryFile", fail)
-        with pytest.raises(
-            PhotoError, match="Using code not yet in table" if missing == 1 else "decoder error"
-        ):
-            open_photo(damaged_tiff())
-        monkeypatch.undo()
-    assert written() == b""
-
-
-def test_stderr_is_closed() -> None:
-    before = os.dup(2)
-    os.close(2)
-    try:
-        with pytest.raises(PhotoError, match="broken data"):
-            open_photo(damaged_tiff())
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
-
-
-def test_threads_that_read_tiffs_leave_stderr_as_it_was() -> None:
-    failures: list[str] = []
-
-    def read() -> None:
-        for _ in range(20):
-            try:
-                open_photo(damaged_tiff())
-            except PhotoError as error:
-                failures.append(str(error))
-
-    with stderr_of_the_process() as written:
-        threads = [threading.Thread(target=read) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        os.write(2, b"still here")
-    assert written() == b"still here"
-    assert len(failures) == 80 and len(set(failures)) == 1
-
-
-def test_pillows_log_stays_out_of_stderr() -> None:
-    with stderr_of_the_process() as written:
-        logging.getLogger("PIL.TiffImagePlugin").error("More samples per pixel than can be decoded")
-    assert written() == b""
 
 
 SOURCES: dict[str, Callable[[], bytes]] = {

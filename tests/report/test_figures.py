@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 import regiontalk
@@ -26,7 +22,6 @@ from regiontalk.report.figures import (
     picture,
     regions_figure,
 )
-from regiontalk.report.recall_curve import recall_curve, recalls
 
 from .made import HOSTILE, Reader, alignment, assert_harmless, description, photo, regions
 
@@ -127,44 +122,6 @@ def test_texts_stay_texts(image: Picture | None) -> None:
         page = assert_harmless(html)
         assert {"script", "img"}.isdisjoint(tag for tag, _ in page.elements)
         assert HOSTILE in page.text or HOSTILE in page.all("svg")[0]["aria-label"]
-
-
-@given(st.lists(st.integers(1, 300), min_size=1), st.integers(1, 120))
-def test_recalls_are_what_they_say(ranks: list[int], furthest: int) -> None:
-    found = recalls(np.array(ranks), furthest)
-    assert found.tolist() == [
-        100 * sum(rank <= k for rank in ranks) / len(ranks) for k in range(1, furthest + 1)
-    ]
-
-
-def points(svg: str) -> list[list[tuple[float, float]]]:
-    lines = re.findall(r"<polyline points='([^']*)'", svg)
-    return [
-        [(float(x), float(y)) for x, y in (point.split(",") for point in line.split())]
-        for line in lines
-    ]
-
-
-def test_curves_go_where_the_axes_say() -> None:
-    svg = recall_curve({"a": np.array([1, 1, 2, 200]), "b": np.array([300])}, candidates=1000)
-    first, second = points(svg)
-    assert len(first) == len(second) == 100
-    # 50 %, 75 %, 75 %
-    assert (first[0], first[1], first[-1]) == ((52.0, 165.0), (first[1][0], 90.5), (624.0, 90.5))
-    assert {y for _, y in second} == {314.0}  # 0 %
-    page = assert_harmless(svg)
-    assert page.all("svg")[0]["aria-label"] == (
-        "Recall over k. a: 50.0 % at 1, 75.0 % at 5, 75.0 % at 10; b: "
-        "0.0 % at 1, 0.0 % at 5, 0.0 % at 10"
-    )
-    assert {"1", "10", "100", "0 %", "100 %", "a", "b"} <= set(page.pieces)
-
-
-def test_few_candidates_end_the_axis() -> None:
-    svg = recall_curve({HOSTILE: np.array([1, 3])}, candidates=4)
-    assert len(points(svg)[0]) == 4
-    assert_harmless(svg)
-    assert len(points(recall_curve({"a": np.array([1])}, candidates=1))[0]) == 2
 
 
 @pytest.mark.parametrize("make", [regions, description, alignment])

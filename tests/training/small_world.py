@@ -19,10 +19,11 @@ from safetensors.numpy import load_file
 
 from regiontalk.settings import VisionSettings
 from regiontalk.training.alignment_config import AlignmentConfig
+from regiontalk.training.alignment_data import read_alignment_data
 from regiontalk.training.backbones import efficientnet_lite
 from regiontalk.training.backbones.efficientnet_lite import EfficientNetLiteBackbone, Variant
 from regiontalk.training.captioner_config import CaptionerConfig
-from regiontalk.training.train_alignment import train_alignment
+from regiontalk.training.train_alignment import AlignmentRun, train_alignment
 from regiontalk.training.vision_graph import save_vision
 from regiontalk.training.vision_net import VisionNet, float_pixels
 
@@ -196,3 +197,8 @@ def same_tensors(one: Path, other: Path) -> bool:
 def logged(folder: Path, name: str) -> list[float]:
     with (folder / "log.csv").open() as file:
         return [float(row["value"]) for row in csv.DictReader(file) if row["name"] == name]
+
+
+def a_run(config: AlignmentConfig) -> AlignmentRun:
+    """An alignment run on the CPU, not begun."""
+    return AlignmentRun(config, read_alignment_data(config, "cpu"), "cpu")
