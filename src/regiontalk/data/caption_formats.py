@@ -42,7 +42,7 @@ CAPTION_KEYS = ("caption", "captions", "text")
 _NUMBERED_KEYS = ("image", "image_id")  # COCO's photos have numbers
 
 _NAME_COLUMNS = frozenset({"image", "file_name", "image_name", "image_id"})
-# Of tables of alternative texts; ambiguous elsewhere, so other columns take precedence
+# Of tables of alternative texts; used only where no other column names the photo
 _ALT_NAME_COLUMN = "file"
 _CAPTION_COLUMNS = frozenset({"caption", "text", "comment"})
 DELIMITERS = (",", ";")

@@ -73,10 +73,10 @@ def read_entities(
 ) -> Entities:
     """Reads Flickr30k Entities.
 
-    `Sentences/ID.txt` has a sentence on each line, with phrases marked as `[/EN#17/people A young
-    girl]`; `Annotations/ID.xml` has the photo's size and objects, each with its entity ids and a
-    box, or with `nobndbox` or `scene` instead of one. Phrases without a box are left out and
-    counted.
+    `Sentences/ID.txt` has a sentence on each line, with phrases marked as
+    `[/EN#17/people A young girl]`; `Annotations/ID.xml` has the photo's size and objects, each with
+    its entity ids and a box, or with `nobndbox` or `scene` instead of one. Phrases without a box
+    are left out and counted.
 
     Args:
         folder: where both lie, and `train.txt`, `val.txt`, `test.txt` with an id on each line.

@@ -1,7 +1,7 @@
 """Writer of a store of region vectors, in chunks of photos.
 
-After a crash it resumes behind the last chunk. Axis names: N photos, M regions at most, D
-dimensions of the visual features.
+After a crash it resumes after the last chunk. Axis names: N photos, M regions at most, D dimensions
+of the visual features.
 """
 
 from __future__ import annotations
