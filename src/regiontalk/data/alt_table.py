@@ -146,7 +146,7 @@ class AltTableFile:
     def add(
         self, photo: Path, caption: str, size: tuple[int, int], regions: tuple[str, ...]
     ) -> bool:
-        """Adds a photo's row to the buffer, which `save` writes; it is called now and then.
+        """Adds a photo's row to a buffer, which is saved in batches and by `save`.
 
         Args:
             size: width and height in pixels.
