@@ -122,7 +122,6 @@ def read_boxes(
         split: "all", or one that the data has.
         image_folder: where the photos lie; None for the format's usual places. VOC's always lie in
             its own folder.
-        selection: photo selection and the handling of invalid entries.
         kind: the format; None to detect it.
 
     Raises:

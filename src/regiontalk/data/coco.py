@@ -124,7 +124,6 @@ def read_coco_instances(
             "name"}], "annotations": [{"image_id", "category_id", "bbox": [left, top, width,
             height], "iscrowd"}]}`; more is ignored.
         image_folder, split: as in `read_coco_captions`.
-        selection: photo selection and the handling of invalid entries.
 
     Raises:
         DataError: if the file is damaged or of another split, a photo is missing or listed twice,

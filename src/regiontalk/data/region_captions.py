@@ -101,7 +101,6 @@ def read_region_lines(
         file: the lines; those of one photo need not be adjacent.
         split: "all", or one that the lines name.
         image_folder: where the photos lie; None for `images` beside the file, or beside it.
-        selection: photo selection and the handling of invalid entries.
 
     Raises:
         DataError: if a line is damaged, a photo is missing or in two splits, a box is duplicated,

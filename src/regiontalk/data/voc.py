@@ -49,7 +49,6 @@ def read_voc(
     Args:
         folder: where they lie.
         split: "all", or one that the data names (VOC: "train", "val", "trainval").
-        selection: photo selection and the handling of invalid entries.
 
     Raises:
         DataError: if the folder holds neither, the split is not there, or anything is damaged,

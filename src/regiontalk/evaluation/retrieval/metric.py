@@ -152,7 +152,6 @@ def rank_folds(
     Args:
         parts: of `cut_folds`.
         scores_of: gives the scores of a fold.
-        progress: shows how far it is.
 
     Raises:
         ValueError: as `rank`.
