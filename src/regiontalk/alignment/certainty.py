@@ -2,18 +2,19 @@
 
 A word's evidence is max_i v_i·s of the word read alone, so that its sentence does not influence it.
 Its log-odds are linear in the evidence (Platt 1999, *Probabilistic outputs for support vector
-machines*), fitted on photos that nothing was trained on. Words that name something count, T of them
-in a sentence or a phrase:
+machines*), fitted on held-out photos. Words that name something count, T of them in a sentence or a
+phrase:
 
     P(shown) = σ(logit(prior) + Σ_t (slope · max_i v_i·s_t + offset) / √T)
 
 The words of a sentence are not independent: with √T the sum stays calibrated, where T would make it
 underconfident and 1 overconfident.
 
-A generated caption was chosen because its words score high, so that they say little of whether it
-is right. The probability that it names what is there and nothing else is a second logistic
-regression, on the captioner's own log-probability; that of a caption of a region, which was hardly
-chosen, a third one, on the log-odds of its two surest words.
+The words of a generated caption are a biased sample, selected for their high scores, and their
+evidence says little about whether the caption is correct. The probability that a photo's caption
+names what is there and nothing else is therefore a second logistic regression, on the captioner's
+own log-probability. Captions of regions are hardly selected by score: theirs is a third one, on the
+log-odds of their two most probable words.
 
 Axis names: T words, M regions, h dimensions of the shared space.
 """
@@ -30,39 +31,40 @@ from regiontalk.settings import CertaintySettings
 from regiontalk.structures import ABSENT
 
 ASKED = 0.5
-"""Prior of what somebody says of a photo: as likely there as not."""
+"""Prior of a statement about a photo: even odds."""
 SEARCHED = 0.02
-"""Prior of a search: captions of about every fiftieth photo name a given one of COCO's eighty kinds
-of things."""
+"""Prior of a search: captions of about every fiftieth photo name a given one of COCO's 80
+classes."""
 FOUND = 0.5
-"""A phrase of at least this probability is found."""
+"""Least probability of a phrase that is found."""
 UNLIKELY = 0.1
-"""A search of which no result is surer than this found nothing that fits well."""
+"""A search whose best result has a lower probability found nothing that fits well."""
 
 _SUREST = 2
-"""Words of a region's caption that its evidence is taken from."""
+"""Number of words of a region's caption, the most probable ones, that its evidence is taken
+from."""
 _STEPS, _CONVERGED, _RIDGE = 100, 1e-9, 1e-6
 _LEAST = 1e-9
 """Probabilities are clipped to `_LEAST` and 1 - `_LEAST`."""
 
 
 def log_odds(evidence: np.ndarray | np.float64, settings: CertaintySettings) -> np.ndarray:
-    """Of T words being shown, at even prior odds.  # (T,) nats
+    """Log-odds that each of T words is shown, at even prior odds: (T,) nats.
 
     Args:
         evidence: (T,) max_i v_i·s_t of each word read alone.
-        settings: of the pack.
+        settings: the pack's.
     """
     found: np.ndarray = settings.slope * np.asarray(evidence, np.float64) + settings.offset
     return found
 
 
 def probability(odds: Sequence[float], prior: float = ASKED) -> float | None:
-    """That words are shown, all together.
+    """Probability that all words of a phrase or sentence are shown.
 
     Args:
-        odds: of T words that name something, as `log_odds` gives them.
-        prior: how likely it was before anybody looked, in 0..1.
+        odds: log-odds of T words that name something, see `log_odds`.
+        prior: probability before the photo is seen, in 0..1.
 
     Returns:
         None without words.
@@ -76,7 +78,7 @@ def probability(odds: Sequence[float], prior: float = ASKED) -> float | None:
 
 
 def at_prior(probability: float | None, prior: float) -> float | None:
-    """A probability at the prior `ASKED`, moved to another prior.
+    """Moves a probability from the prior `ASKED` to another prior.
 
     >>> round(at_prior(0.5, 0.02), 6), at_prior(None, 0.02)
     (0.02, None)
@@ -85,12 +87,12 @@ def at_prior(probability: float | None, prior: float) -> float | None:
 
 
 def phrase_probability(odds: Sequence[float | None]) -> float | None:
-    """That a phrase is shown, its words being those of one region.
+    """Probability that a phrase, a run of words on one region, is shown.
 
-    Of words that are not absent, if there are any.
+    Words less probable than `ABSENT` are left out, unless all are.
 
     Args:
-        odds: of each of its words; None for words that name nothing.
+        odds: log-odds of each of its words; None for words that name nothing.
     """
     naming = [each for each in odds if each is not None]
     return probability([each for each in naming if _logistic(each) >= ABSENT] or naming)
@@ -99,17 +101,17 @@ def phrase_probability(odds: Sequence[float | None]) -> float | None:
 def caption_probability(
     log_prob: float, odds: Sequence[float], settings: CertaintySettings
 ) -> float | None:
-    """That a caption of a photo names what is there, and nothing else.
+    """Probability that a photo's caption names what is there, and nothing else.
 
-    No more than that its surest word is shown.
+    At most the probability of its most probable word.
 
     Args:
-        log_prob: of the caption, in nats.
-        odds: of its words that name something, as `log_odds` gives them.
-        settings: of the pack.
+        log_prob: the caption's log-probability, in nats.
+        odds: log-odds of its words that name something, see `log_odds`.
+        settings: the pack's.
 
     Returns:
-        0 without words, since it names nothing; None if the pack tells no such probability.
+        0 if no word names something; None if the pack is not calibrated for captions.
     """
     if not settings.caption_slope:
         return None
@@ -121,9 +123,9 @@ def caption_probability(
 
 
 def region_caption_probability(odds: Sequence[float], settings: CertaintySettings) -> float | None:
-    """The same of a caption of a region.
+    """As `caption_probability`, for a caption of a region.
 
-    Not bounded, since its words' odds are those of a whole photo.
+    It has no upper bound by its words, whose log-odds are those of the whole photo.
     """
     if not settings.region_slope:
         return None
@@ -137,7 +139,7 @@ def region_caption_probability(odds: Sequence[float], settings: CertaintySetting
 def region_caption_evidence(odds: Sequence[float]) -> float:
     """Evidence for a region's caption, in nats.
 
-    The log-odds of its two surest words of T, at least one, over √2 or √1.
+    The sum of the log-odds of its two most probable words of T, at least one, over √2 or √1.
 
     >>> round(region_caption_evidence([-3.0, 1.0, 3.0]) * math.sqrt(2), 6)
     4.0
@@ -154,7 +156,8 @@ def fit(evidence: np.ndarray, shown: np.ndarray, even: bool = True) -> tuple[flo
     Args:
         evidence: (K,) of K questions.
         shown: (K,) bool, the answers; both occur.
-        even: weigh both answers the same in all (balanced classes), or each question.
+        even: give both answers the same total weight (balanced classes), else each question the
+            same.
 
     Raises:
         ValueError: if only one answer occurs.
@@ -166,7 +169,7 @@ def fit(evidence: np.ndarray, shown: np.ndarray, even: bool = True) -> tuple[flo
     if not 0 < shown.sum() < len(shown):
         raise ValueError("expected questions of which some are answered by yes and some by no")
     spread = float(evidence.std()) or 1.0
-    # inputs: (K, 2)
+    # inputs: (K, 2); scaled, so that the ridge does not depend on the evidence's unit
     inputs = np.stack([evidence / spread, np.ones(len(evidence))], axis=1).astype(np.float64)
     weights = (
         np.where(shown, 0.5 / shown.sum(), 0.5 / (~shown).sum())
@@ -193,6 +196,6 @@ def _logistic(odds: float) -> float:
 
 
 def log_odds_of(probability: float) -> float:
-    """Logit of a probability, in nats, no further from 0 than that of `_LEAST`."""
+    """Logit of a probability clipped by `_LEAST`, in nats."""
     clipped = min(max(probability, _LEAST), 1 - _LEAST)
     return math.log(clipped / (1 - clipped))

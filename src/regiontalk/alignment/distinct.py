@@ -17,12 +17,12 @@ class Distinct:
     """Deduplication: D distinct items of K, in order of appearance, with the inverse index.
 
     Args:
-        keys: of K items; equal ones have equal keys, see `key_of` for arrays.
-        names: (K,) 0..K-1 in any order: what the items are called; None for their order.
+        keys: one per item, K in all; equal items have equal keys, see `key_of` for arrays.
+        names: (K,) a permutation of 0..K-1, the items' indices; None for their order.
 
     Attributes:
-        first: (D,) the name of the first with each number.
-        number: (K,) the number of each name.
+        first: (D,) index of the first occurrence of each distinct item.
+        number: (K,) the inverse index: for each item the number, in 0..D-1, of its distinct item.
 
     >>> words = Distinct(["a dog", "a cat", "a dog"])
     >>> words.first.tolist(), words.number.tolist()
@@ -41,22 +41,21 @@ class Distinct:
         self.first = self._names[self._ends - counts]
 
     def __len__(self) -> int:
-        """D."""
+        """The number of distinct items, D."""
         return len(self.first)
 
     @property
     def repeats(self) -> bool:
-        """Whether any item equals another."""
         return len(self.first) < len(self.number)
 
     def members(self, numbers: slice) -> np.ndarray:
-        """The names with these numbers, in order of their numbers."""
+        """Indices of all items that equal a slice's distinct items, in the order of these."""
         start = self._ends[numbers.start - 1] if numbers.start else 0
         return self._names[start : self._ends[numbers.stop - 1]]
 
 
 def key_of(*arrays: np.ndarray) -> bytes:
-    """A key that arrays share if and only if they are equal, bit for bit, in shape too."""
+    """BLAKE2b digest of arrays, the same for arrays of the same bytes, dtype and shape."""
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
         digest.update(f"{array.dtype.str}{array.shape}".encode())

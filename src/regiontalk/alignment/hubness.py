@@ -1,11 +1,12 @@
-"""Hubness: how well a photo fits sentences in general, and a sentence photos in general.
+"""Hubness correction of retrieval scores by a query bank.
 
-Some photos are among the best for far more sentences than they should be, as it happens in any
-space of many dimensions (Radovanović et al. 2010, *Hubs in Space*). Where photos compete for a
-sentence, or sentences for a photo, each one's score with a *query bank* of others is therefore
-subtracted, as by the inverted softmax (Smith et al. 2017, *Offline bilingual word vectors,
-orthogonal transformations and the inverted softmax*) and by query bank normalisation (Bogolin et
-al. 2022, *Cross Modal Retrieval with Querybank Normalisation*):
+Hubness is how well a photo fits sentences in general, or a sentence photos in general: in any space
+of many dimensions some points are among the nearest neighbours of far more others than they should
+be (Radovanović et al. 2010, *Hubs in Space*). Where photos compete for a sentence, or sentences for
+a photo, each one's score with a *query bank* of others is therefore subtracted, as by the inverted
+softmax (Smith et al. 2017, *Offline bilingual word vectors, orthogonal transformations and the
+inverted softmax*) and by query bank normalisation (Bogolin et al. 2022, *Cross Modal Retrieval with
+Querybank Normalisation*):
 
     hubness of photo k     λ·τ·log mean_l exp(S_kl / τ), over the bank's sentences l
     hubness of sentence l  λ·τ·log mean_k exp(S_kl / τ), over the bank's photos k
@@ -32,10 +33,10 @@ WORDS = 8192
 
 
 def bank_shapes(settings: BankSettings, dim: int) -> dict[str, tuple[int, ...]]:
-    """The tensors of a bank: name -> shape.
+    """Shapes of a bank's tensors, by name.
 
     Args:
-        settings: of a bank that is there.
+        settings: the bank's; it has photos.
         dim: h.
     """
     return {
@@ -47,12 +48,12 @@ def bank_shapes(settings: BankSettings, dim: int) -> dict[str, tuple[int, ...]]:
 
 
 def check_counts(tensors: Mapping[str, np.ndarray], settings: BankSettings, name: str) -> None:
-    """Makes sure that each photo has regions and each sentence words, and that these are all.
+    """Checks that all counts are positive integers that add up to the bank's regions and words.
 
     Args:
-        tensors: of `bank_shapes`; counts are whole numbers in floats.
-        settings: the pack's.
-        name: of the file, for the message.
+        tensors: as in `bank_shapes`; counts are integers stored as floats.
+        settings: the bank's.
+        name: the file's, for the message.
 
     Raises:
         PackError: if not.
@@ -72,11 +73,11 @@ class QueryBank:
     """Query bank: reference photos and sentences that estimate hubness.
 
     Args:
-        tensors: as `bank_shapes` says, checked by `check_counts`: the bank's regions v_i, photo
-            after photo, and how many each has; its words s_t, sentence after sentence, and how many
-            each has.
-        settings: the pack's.
-        name: of the file, for messages.
+        tensors: as in `bank_shapes`, checked by `check_counts`: the bank's regions v_i, photo after
+            photo, and the number of each photo's; its words s_t, sentence after sentence, and the
+            number of each sentence's.
+        settings: the bank's.
+        name: the file's, for messages.
     """
 
     def __init__(
@@ -88,21 +89,22 @@ class QueryBank:
             tensors["region_counts"].astype(np.int64),
         )
         self._word_counts = tensors["word_counts"].astype(np.int64)
-        # _word_columns: (h, P): half the time for so few regions
+        # (h, P), contiguous: a product with a photo's few regions takes half the time
         self._word_columns = np.ascontiguousarray(tensors["words"].T)
 
     def of_photo(self, vectors: np.ndarray) -> float:
-        """A photo's hubness, in units of S_kl. Equal photos have equal ones, to the last bit.
+        """A photo's hubness, in units of S_kl; equal photos get bit-equal values.
 
         Args:
             vectors: (M, h), v_i of its regions.
 
         Raises:
-            PackError: if it is no float32: a foreign pack's products may not be finite.
+            PackError: if it is not finite in float32: products of a foreign pack's vectors may
+                overflow.
         """
         # max_i v_i·s_t of each word of the bank
         best = np.empty(self._word_columns.shape[1], np.float32)
-        # What is not finite is found out by the hubness
+        # Overflow is checked once, in `_hubness`
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, len(best), WORDS):
                 part = slice(start, start + WORDS)
@@ -139,7 +141,7 @@ class QueryBank:
         return found
 
     def _best(self, words: np.ndarray, photos: slice, ends: np.ndarray) -> np.ndarray:
-        """max_i v_i·s_t of photos of the bank, by their own regions, and words (P, h). # (n, P)"""
+        """max_i v_i·s_t of n photos of the bank and words (P, h): (n, P)."""
         counts = self._region_counts[photos]
         rows = slice(ends[photos.start] - counts[0], ends[photos.stop - 1])
         with np.errstate(over="ignore", invalid="ignore"):  # as above
@@ -150,12 +152,11 @@ class QueryBank:
     def _hubness(self, scores: np.ndarray) -> np.ndarray:
         """λ·τ·log mean exp(S / τ) over the first axis.
 
-        The greatest is taken out first, so that nothing overflows.
+        The maximum is subtracted first, so that nothing overflows.
         """
         settings = self._settings
         with np.errstate(over="ignore", invalid="ignore"):
-            # logsumexp; τ decides between the mean over the bank (large) and its best match
-            # (small).
+            # log-sum-exp: a large τ gives the mean over the bank, a small one its best match.
             scaled = scores.astype(np.float64) / settings.temperature
             most = scaled.max(axis=0)
             found: np.ndarray = most + np.log(np.exp(scaled - most).mean(axis=0))
@@ -166,7 +167,7 @@ class QueryBank:
 
 
 def ranking_regions(regions: Regions) -> np.ndarray:
-    """A photo's region vectors extended by two columns, 1 and minus its hubness: (M, h + 2)."""
+    """A photo's region vectors augmented by two columns, 1 and minus its hubness: (M, h + 2)."""
     count = len(regions)
     return np.column_stack(
         [regions.vectors, np.ones(count), np.full(count, -regions.hubness)]
@@ -174,10 +175,10 @@ def ranking_regions(regions: Regions) -> np.ndarray:
 
 
 def ranking_words(sentence: Sentence) -> np.ndarray:
-    """A sentence's word vectors extended by two columns, minus its hubness and 1: (T, h + 2).
+    """A sentence's word vectors augmented by two columns, minus its hubness and 1: (T, h + 2).
 
-    A product with a row of `ranking_regions` is v_i·s_t less both, and so is any S_kl of the kind
-    "mean" made of such products.
+    A product with a row of `ranking_regions` is v_i·s_t less both hubnesses, and an S_kl of kind
+    "mean" of such products is less both as well.
     """
     count = len(sentence)
     return np.column_stack(

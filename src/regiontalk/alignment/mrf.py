@@ -1,4 +1,4 @@
-"""Words to regions: the chain MRF of Eq. 10 to 12, solved exactly.
+"""Word-region alignment by a chain MRF with exact inference (Eq. 10 to 12).
 
 Axis names: M regions, T words, h dimensions of the shared space.
 """
@@ -17,23 +17,23 @@ from regiontalk.settings import MOST_BETA
 from regiontalk.structures import Alignment, Phrase, Regions, Sentence
 
 LEAST_OBJECTNESS = 1e-3
-"""Less counts as this much: a region that is not one is not ruled out."""
+"""Floor of objectness, so that its logarithm is finite and no region is ruled out."""
 
 
 def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
     """MAP of the chain MRF over regions (Eq. 10 to 12).
 
-    The best region for each word, staying on one rewarded by β. Maximises
+    Finds the best region for each word, with a reward β for staying on one. Maximises
     Σ_j unary[j, a_j] + Σ_j β·1[a_j = a_{j+1}]. (The paper prints a minimum; both terms are
-    rewards.) Exact, in O(T M): coming from elsewhere never pays more than from the best region, so
-    no pair is looked at.
+    rewards.) Exact, in O(T M): the best transition is to the same region or to the overall best
+    one, so pairs of regions are not enumerated.
 
     Args:
         unary: (T, M) finite, ψ_U(a_j = i), see `unary_potentials`; T and M at least 1.
         beta: β, from 0 to `MOST_BETA`, in units of `unary`.
 
     Returns:
-        The path a, (T,) int64, and the maximum itself. Of several best paths it is the one with the
+        The path a, (T,) int64, and the maximum itself. Ties are broken in lexicographic order: the
         lowest region for the first word, then for the second, and so on.
 
     Raises:
@@ -72,14 +72,14 @@ def viterbi(unary: np.ndarray, beta: float) -> tuple[np.ndarray, float]:
 def unary_potentials(
     products: np.ndarray, objectness: np.ndarray, weight: float = 0.0
 ) -> np.ndarray:
-    """ψ_U of Eq. 11, and how likely a region holds a thing at all: v_i·s_j + w log o_i.
+    """ψ_U of Eq. 11 with a weighted objectness prior: v_i·s_j + w log o_i.
 
-    The paper's ψ_U has no o_i. As exp(v_i·s_j) is to a word's odds for a region, o_i is to the odds
-    before any word.
+    The paper's ψ_U has no o_i. With exp(v_i·s_j) as a word's odds for a region, o_i is the region's
+    prior odds.
 
     Args:
         products: (T, M), v_i·s_j.
-        objectness: (M,), o_i in 0..1; of the whole photo and of given boxes 1.
+        objectness: (M,), o_i in 0..1; 1 for the whole photo and for given boxes.
         weight: w, at least 0.
 
     >>> unary_potentials(np.array([[1.0, 1.5]]), np.array([1.0, 0.5]), weight=1.0).round(2).tolist()
@@ -103,8 +103,8 @@ def phrases(
         path: (T,) integers, the region a_j of each word.
         unary: (T, M), ψ_U.
         boxes: (M, 4), xyxy in pixels of the original photo.
-        odds: for each word the log-odds of being shown, None for words that name nothing; None if
-            nobody can tell.
+        odds: for each word the log-odds of being shown, None for words that name nothing; None
+            without calibration.
 
     Returns:
         The phrases in order; together they cover the sentence. A phrase's score is the sum of its
@@ -130,25 +130,25 @@ def align(
     odds: Sequence[float | None] | None = None,
     objectness: float = 0.0,
 ) -> Alignment:
-    """Gives each word of a sentence a region of a photo.
+    """Aligns each word of a sentence with a region of a photo.
 
     Args:
         regions: the photo's, with v_i (M, h).
         sentence: with s_t (T, h).
-        beta: β, at least 0, in units of v_i·s_t; 0 lets every word choose for itself, a large one
+        beta: β, at least 0, in units of v_i·s_t; with 0 the words are independent, a large one
             keeps the sentence on one region.
         kind: of the alignment's `score`; it changes nothing else.
-        odds: as of `phrases`.
-        objectness: as of `unary_potentials`.
+        odds: as in `phrases`.
+        objectness: the weight of `unary_potentials`.
 
     Returns:
-        The alignment. Its `score` is S_kl as `score_matrix` gives it of the main regions, less the
-        hubness of both; neither β nor objectness changes it.
+        The alignment. Its `score` is `score_matrix`'s S_kl over the main regions, less the hubness
+        of both; neither β nor objectness changes it.
 
     Raises:
         ConfigError: if `beta` is negative or above `MOST_BETA`.
         PackError: if the vectors are so long that a product is not finite.
-        ValueError: if regions and words are not of one space.
+        ValueError: if regions and words differ in h.
     """
     if regions.vectors.shape[1] != sentence.vectors.shape[1]:
         raise ValueError(
@@ -175,7 +175,7 @@ def aligned(
     unary: np.ndarray,
     odds: Sequence[float | None] | None = None,
 ) -> Alignment:
-    """An alignment of which the path is known; arguments as of `Alignment` and `phrases`."""
+    """Builds an `Alignment` from a known path; arguments as of `Alignment` and `phrases`."""
     shown = (
         ()
         if odds is None

@@ -217,11 +217,11 @@ class TileScorer:
     def _over_regions(
         self, products: np.ndarray, padding: np.ndarray, per_word: np.ndarray
     ) -> None:
-        """What each word adds to each photo's score, into `per_word` (n, P).
+        """Reduces `products` (n, M, P) over regions into each word's part of a score, (n, P).
 
-        It is computed from `products` (n, M, P), which is lost. Regions are the middle axis, so
-        that the maximum runs over whole rows of words at a time. Padding, (n, M), gets the lowest
-        value before the maximum and zero before the sum. Zero before the maximum would turn a true
+        Overwrites `products` and writes to `per_word`. Regions are the middle axis, so that the
+        maximum runs over whole rows of words at a time. Padding, (n, M), gets the lowest value
+        before the maximum and zero before the sum. Zero before the maximum would turn a true
         maximum of -0.5 into 0.
         """
         if self._kind == "sum":

@@ -64,7 +64,7 @@ BOX_FORMATS: tuple[BoxFormat, ...] = get_args(BoxFormat)
 
 
 def read_dataset(path: str | Path, split: str) -> Dataset:
-    """Reads captioned photos, whichever of the known layouts they are in.
+    """Reads captioned photos from any of the known layouts.
 
     Args:
         path: a folder like Flickr8k's (`images/`, `captions.csv`, `train.txt` and so on); a folder
@@ -121,10 +121,9 @@ def read_boxes(
         path: a folder like Pascal VOC's or Flickr30k Entities', or a file: COCO instances, Visual
             Genome region descriptions, or JSON Lines of boxes with captions.
         split: "all", or one that the data has.
-        image_folder: where the photos lie; None to look where the format has them. VOC's lie in its
-            folder.
-        selection: which photos take part.
-        kind: the format; None to find out.
+        image_folder: where the photos lie; None for the format's usual places. VOC's always lie in
+            its own folder.
+        kind: the format; None to detect it.
 
     Raises:
         DataError: if it is none of these, or as the format's reader says.
@@ -148,7 +147,7 @@ def read_boxes(
 
 
 def find_format(path: Path) -> BoxFormat:
-    """The format of a folder by its names, of a file by its content.
+    """Detects the format: of a folder by the names in it, of a file by its content.
 
     Raises:
         DataError: if it is none that is known.

@@ -1,7 +1,4 @@
-"""A table of alternative texts as CSV for spreadsheets.
-
-Rows are added, and what people made of it is kept.
-"""
+"""Table of alternative texts as CSV for spreadsheets, updated without losing people's edits."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ _CONTROL = re.compile("[\0-\x1f\ud800-\udfff]")
 
 
 class AltRow(NamedTuple):
-    """A row: path from the table's folder, caption, size in pixels, and regions' captions."""
+    """A row: path from the table's folder, caption, size in pixels, captions of the regions."""
 
     file: str
     caption: str
@@ -36,7 +33,7 @@ class AltRow(NamedTuple):
     regions: tuple[str, ...]
 
     def cells(self) -> dict[str, str]:
-        """The cell of each of `COLUMNS`."""
+        """The row's cells by column."""
         values = (
             cell_of_name(self.file),
             self.caption,
@@ -49,10 +46,10 @@ class AltRow(NamedTuple):
 
 @dataclass
 class AltTable:
-    """The rows of a file, with all its columns, whoever added them.
+    """The rows of a table, with all its columns, those that people added too.
 
     Attributes:
-        heading: the names of the columns; `file` and `caption` are among them.
+        heading: names of the columns; `file` and `caption` are among them.
         rows: each as many cells as the heading has.
         delimiter: between cells.
     """
@@ -66,14 +63,14 @@ class AltTable:
         self._row_of = {name_in_cell(row[name]): row for row in self.rows}
 
     def text_of(self, file: str) -> str:
-        """What the table says of a photo; "" if nothing."""
+        """The table's text for a photo; "" if none."""
         row = self._row_of.get(file)
         return "" if row is None else row[self.heading.index(_TEXT)].strip()
 
     def put(self, new: AltRow, overwrite: bool = False) -> None:
-        """Adds a row, or fills the one of this photo.
+        """Adds a photo's row or updates it.
 
-        One that has a text only if that is to be overwritten.
+        A row with a text is only updated if `overwrite` is set.
         """
         if not overwrite and self.text_of(new.file):
             return
@@ -86,10 +83,10 @@ class AltTable:
                 row[self.heading.index(column)] = cell
 
     def to_bytes(self) -> bytes:
-        """UTF-8 with a byte order mark, without which Excel takes it for something else.
+        """CSV in UTF-8 with a byte order mark, without which Excel assumes another encoding.
 
-        Lines end as in RFC 4180. All texts are in quotes, so that a program that separates cells
-        elsewhere makes no formula of a part of one.
+        Lines end as in RFC 4180. All texts are quoted, so that a program that splits cells at
+        another delimiter cannot turn part of one into a formula.
         """
         stream = io.StringIO()
         csv.writer(stream, delimiter=self.delimiter).writerow(self.heading)
@@ -101,7 +98,7 @@ class AltTable:
 
 
 def read_alt_table(file: Path) -> AltTable:
-    """The table in a file; an empty one if there is none.
+    """Reads a table; an empty one if the file does not exist.
 
     Raises:
         DataError: if the file cannot be read, is not UTF-8, not CSV, lacks the columns file and
@@ -130,13 +127,13 @@ def read_alt_table(file: Path) -> AltTable:
 
 
 class AltTableFile:
-    """A table that grows on the disk, whole at every moment.
+    """Table on disk that grows in batches, each written by atomic rename.
 
-    What people change in the file meanwhile is kept: it is read again whenever it is written.
+    The file is read again before each write, so that edits by others in the meantime are kept.
     """
 
     def __init__(self, file: Path, overwrite: bool = False) -> None:
-        """Takes the file, which need not be there, and whether texts that are there are replaced.
+        """Opens a table, which need not exist; `overwrite` replaces existing texts.
 
         Raises:
             DataError: as `read_alt_table`.
@@ -149,14 +146,14 @@ class AltTableFile:
     def add(
         self, photo: Path, caption: str, size: tuple[int, int], regions: tuple[str, ...]
     ) -> bool:
-        """Adds a photo's row; it is on the disk after `save`, which is called now and then.
+        """Adds a photo's row to a buffer, which is saved in batches and by `save`.
 
         Args:
             size: width and height in pixels.
             regions: their captions.
 
         Returns:
-            Whether there was no text of this photo, or it is replaced.
+            False if the photo has a text that is kept.
 
         Raises:
             DataError: if the photo's name cannot be in a table.
@@ -170,16 +167,16 @@ class AltTableFile:
         if not self.overwrite and self._table.text_of(name):
             return False
         self._waiting.append(AltRow(name, caption, *size, regions))
-        # So that much is written seldom
+        # Batches grow with the table, as each of them writes all of it
         if len(self._waiting) >= max(100, len(self._table.rows) // 10):
             self.save()
         return True
 
     def save(self) -> None:
-        """Writes the rows that were added since the last time.
+        """Writes the buffered rows.
 
         Raises:
-            DataError: as `read_alt_table`, if somebody damaged the file meanwhile.
+            DataError: as `read_alt_table`, if the file was damaged in the meantime.
             OSError: if it cannot be written; it names the file.
         """
         if not self._waiting:
@@ -192,10 +189,7 @@ class AltTableFile:
 
 
 def _path_from(folder: str, photo: Path) -> str:
-    """A photo's path as seen from a folder, with slashes.
-
-    The whole path where there is no other.
-    """
+    """A photo's path relative to a folder, with slashes; absolute if there is no relative one."""
     path = os.path.abspath(photo)
     with suppress(ValueError):  # on another drive
         path = os.path.relpath(path, folder)

@@ -1,4 +1,4 @@
-"""Photos with boxes and what people said of each box, and what every reader of them shares.
+"""Datasets of photos with boxes: data classes, and helpers shared by the readers of all formats.
 
 Boxes are `boxes_xyxy`: left, top, right, bottom in pixels of the upright photo. Edges are
 continuous: pixel column c, counted from 0, lies between c and c + 1. Axis name: B boxes of a photo.
@@ -22,13 +22,13 @@ from regiontalk.photos import open_photo
 Line = TypeVar("Line")
 
 TOLERANCE = 1.5
-"""Pixels that a box may stick out of its photo: scaling rounds, and some tools count from 1. It is
-cut at the edge."""
+"""Pixels that a box may extend beyond its photo, as scaling rounds and some tools count from 1. It
+is clipped."""
 
 LEAVE_OUT = "or leave them out, counted, with --leave-out"
 
 Kind = Literal["labels", "captions", "entities"]
-"""What a box's texts are: class names, what people wrote about it, or ids of phrases' entities."""
+"""Type of the boxes' texts: class names, captions, or ids of the entities that phrases name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,14 +36,13 @@ class BoxedPhoto:
     """A photo's file and its boxes.
 
     Attributes:
-        file: where it lies; it exists, but where `Selection.need_files` is off.
+        file: its path; it exists unless `Selection.need_files` is off.
         width, height: in pixels, of the upright photo.
         boxes_xyxy: (B, 4) float32, inside the photo, each with an area.
-        texts: for each box one text or more.
-        unclear: classes whose objects are not all boxed one by one, such as those of COCO's crowd
-            regions.
-        names: what the data calls it, then other names that it gives, such as COCO's number;
-            perhaps none.
+        texts: one or more for each box.
+        unclear: classes whose instances are not annotated exhaustively, such as those of COCO's
+            crowd regions.
+        names: the dataset's name of the photo, then aliases such as COCO's id; may be empty.
     """
 
     file: Path
@@ -56,7 +55,7 @@ class BoxedPhoto:
 
     @property
     def name(self) -> str:
-        """What the data calls it; the file's name if it has no word for it."""
+        """The dataset's name of the photo, else the file's name."""
         return self.names[0] if self.names else self.file.name
 
     @property
@@ -66,11 +65,11 @@ class BoxedPhoto:
 
     @property
     def shown(self) -> frozenset[str]:
-        """The texts of its boxes, and the classes of its crowds."""
+        """The texts of its boxes, and the classes in `unclear`."""
         return self.labels | self.unclear
 
     def boxes_of(self, text: str) -> np.ndarray:
-        """The boxes that have this text, (B, 4)."""
+        """The boxes with this text, (B, 4)."""
         rows: np.ndarray = self.boxes_xyxy[[text in texts for texts in self.texts]]
         return rows
 
@@ -81,14 +80,13 @@ class BoxedDataset:
 
     Attributes:
         name, split: for messages and results.
-        kind: what the boxes' texts are.
-        photos: at least one, in the data's order; one may be without a box.
-        left_out: what was wrong with the data and left out because the caller wished so: counts by
-            kind.
-        remarks: what is right and yet takes no part, such as crowd regions: counts by kind.
-        classes: that the annotators had: those that the data lists, else those of all boxes in the
-            data, of photos that take no part too; in the order of the list, or sorted. Empty where
-            boxes have no classes.
+        kind: type of the boxes' texts.
+        photos: at least one, in the data's order; photos without a box are possible.
+        left_out: invalid entries that were skipped because the caller allowed it: counts by kind.
+        remarks: valid entries that take no part, such as crowd regions: counts by kind.
+        classes: the annotators' classes: those that the data lists, in that order, else the sorted
+            labels of all boxes in the data, of photos that take no part too. Empty where boxes have
+            no classes.
     """
 
     name: str
@@ -104,20 +102,20 @@ class BoxedDataset:
 
     @property
     def files(self) -> list[Path]:
-        """The photos' files."""
         return [photo.file for photo in self.photos]
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Which photos of a dataset take part, and what happens to damaged entries.
+    """Photo selection, and the handling of invalid entries.
 
     Attributes:
-        names: of the photos that take part, as the data names them; None for all.
-        every: of those sorted by name the first and every so many-th after it; None for all.
-        leave_out: leave out what is wrong, counted, instead of refusing the dataset.
-        need_files: photos must be there; if not, only what is said about them counts.
-        max_pixels: of photos that are opened, to ask for their size; see `open_photo`.
+        names: of the selected photos, as the data names them; None for all.
+        every: subsampling: of the selected names in sorted order the first and each `every`-th
+            after it; None for all.
+        leave_out: skip and count invalid entries instead of refusing the dataset.
+        need_files: whether the photos' files must exist; if not, only the annotations count.
+        max_pixels: limit for photos that are opened to read their size; see `open_photo`.
 
     Raises:
         ValueError: if `every` is below 1.
@@ -136,13 +134,13 @@ class Selection:
     def choose(
         self, found: Iterable[str], problems: Problems, refused: Collection[str] = ()
     ) -> list[str]:
-        """Of the names that the data has, those that take part, in order.
+        """Selects from the names in the data, in order.
 
         Args:
             found: the names.
-            problems: gets those wished for and not there.
-            refused: names that stand in `problems` already. They take no part if what is wrong is
-                left out; if not, they stay, so that all that is wrong with them is told at once.
+            problems: collects selected names that the data lacks.
+            refused: names already in `problems`. With `leave_out` they are dropped; else they stay,
+                so that all their errors are reported together.
         """
         found = list(found)
         if self.names is not None:
@@ -154,7 +152,7 @@ class Selection:
         return [name for name in found if name not in refused] if self.leave_out else found
 
     def settle(self, problems: Problems) -> dict[str, int]:
-        """Raises what is wrong, or counts it if it is to be left out."""
+        """Raises the collected errors, or with `leave_out` returns their counts."""
         if not self.leave_out:
             problems.raise_if_any(LEAVE_OUT)
         return problems.counts()
@@ -165,7 +163,7 @@ EVERYTHING = Selection()
 
 @dataclass(frozen=True)
 class RawBox:
-    """A box as a file has it: where it stands there (for messages), its edges, its texts."""
+    """A parsed box: its place in the file (for messages), its edges, its texts."""
 
     place: str
     xyxy: tuple[float, float, float, float]
@@ -174,10 +172,7 @@ class RawBox:
 
 @dataclass
 class RawPhoto:
-    """A photo as a file has it, and other names of it.
-
-    Without a size the photo is asked for its own.
-    """
+    """A parsed photo with its aliases; without a size, it is read from the photo's file."""
 
     size: tuple[int, int] | None = None
     boxes: list[RawBox] = field(default_factory=list)
@@ -192,20 +187,18 @@ def boxed_photos(
     problems: Problems,
     refused: Collection[str] = (),
 ) -> tuple[BoxedPhoto, ...]:
-    """Turns what a file says into photos with boxes.
-
-    Everything wrong goes to `problems` and is left out.
+    """Validates parsed photos and boxes; invalid entries go to `problems` and are left out.
 
     Args:
         raw: photos by name, a path relative to one of the folders.
-        folders: where photos may lie; the first that holds one counts.
-        selection: only its photos need to be there, if any.
-        problems: gets what is wrong. The caller settles it.
-        refused: names of photos that stand in `problems` already, see `Selection.choose`.
+        folders: where photos may lie, searched in order.
+        selection: only selected photos need to exist, if any.
+        problems: collects the errors; the caller settles them.
+        refused: names already in `problems`, see `Selection.choose`.
 
     Raises:
         DataError: at once if a name leaves the folder, or no photo is left.
-        PhotoError: if a photo must be asked for its size and cannot be opened.
+        PhotoError: if a photo must be opened for its size and cannot.
     """
     names = selection.choose(safe_names(raw, problems), problems, refused)
     found = {name: locate(folders, name) for name in names}
@@ -229,9 +222,9 @@ def locate(folders: Sequence[Path], name: str) -> Path | None:
 
 
 def photo_folders(given: str | Path | None, *candidates: Path) -> list[Path]:
-    """The folder that a user gave.
+    """Folders to search for photos: the given one, else the candidates that exist.
 
-    Else those of some that are there, or the last one, so that messages can name it.
+    If none exists the last candidate, so that messages can name it.
     """
     if given:
         return [Path(given)]
@@ -239,7 +232,7 @@ def photo_folders(given: str | Path | None, *candidates: Path) -> list[Path]:
 
 
 def xyxy_of(value: Any) -> tuple[float, float, float, float] | None:
-    """Four finite numbers from a file as floats; None if they are not that."""
+    """Validates a box from a file: four finite numbers, as floats; else None."""
     if (
         not isinstance(value, list)
         or len(value) != 4
@@ -261,24 +254,24 @@ def xyxy_from_xywh(value: Any) -> tuple[float, float, float, float] | None:
 
 
 def size_of(width: Any, height: Any) -> tuple[int, int] | None:
-    """A photo's size from a file; None if it is not two positive whole numbers."""
+    """Validates a photo's size from a file: two positive integers; else None."""
     good = all(type(side) is int and 1 <= side < 1 << 24 for side in (width, height))
     return (width, height) if good else None
 
 
 def labels_of(photos: Iterable[RawPhoto]) -> tuple[str, ...]:
-    """All texts of the boxes of some photos, in order."""
+    """The distinct texts of the boxes of some photos, sorted."""
     return tuple(sorted({text for photo in photos for box in photo.boxes for text in box.texts}))
 
 
 def wordless(texts: Iterable[str]) -> bool:
-    """Whether one of these texts holds no word, or there is none."""
+    """Whether there is no text, or one of them holds no word."""
     texts = list(texts)
     return not texts or not all(tokenise(text) for text in texts)
 
 
 def refuse_repeated(problems: Problems, kind: str, names: Iterable[str]) -> set[str]:
-    """Notes names that occur more than once, and returns them."""
+    """Adds duplicate names to `problems` and returns them."""
     found = repeated(names)
     problems.add(kind, found)
     return set(found)
@@ -287,16 +280,16 @@ def refuse_repeated(problems: Problems, kind: str, names: Iterable[str]) -> set[
 def lines_of_split(
     file: Path, split: str, lines: Sequence[tuple[str, str, Line]], problems: Problems
 ) -> tuple[list[tuple[str, Line]], set[str]]:
-    """Of lines with a photo's name, its split and something more, those of one split, without it.
+    """The parsed lines of one split.
 
     Args:
         file: the lines', for messages.
         split: "all", or one that the lines name.
-        lines: all of the file.
-        problems: gets the split's photos that other lines put into another split.
+        lines: all lines of the file: photo's name, split, content.
+        problems: collects the split's photos that are in another split too.
 
     Returns:
-        the split's lines, and the names of those photos.
+        name and content of the split's lines, and the names of the photos in two splits.
 
     Raises:
         DataError: if no line is of the split.
@@ -346,7 +339,7 @@ def _boxed_photo(
 
 
 def _own_size(file: Path, max_pixels: int | None) -> tuple[int, int]:
-    # JPEGs are decoded as small as can be
+    # Only the size is needed: min_side=1 decodes JPEGs at their lowest resolution
     photo = open_photo(file, max_pixels=max_pixels, min_side=1)
     return photo.width, photo.height
 
@@ -354,10 +347,7 @@ def _own_size(file: Path, max_pixels: int | None) -> tuple[int, int]:
 def _inside(
     name: str, box: RawBox, width: int, height: int, problems: Problems
 ) -> tuple[float, float, float, float] | None:
-    """The box cut at the photo's edges.
-
-    None if it has no area or lies outside by more than the tolerance.
-    """
+    """The box clipped to the photo; None if it has no area or exceeds the tolerance."""
     left, top, right, bottom = box.xyxy
     where = f"{name}, {box.place}: {left:g} {top:g} {right:g} {bottom:g}"
     if right <= left or bottom <= top:

@@ -1,6 +1,6 @@
-"""Files of captions in any of the known formats, recognised by suffix and content.
+"""Parsers of caption files; the format is detected by suffix and content.
 
-The photos need not be there.
+The photos need not exist.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from regiontalk.json_files import parse_json, read_json
 from regiontalk.settings import shown
 
 SUFFIXES = (".json", ".jsonl", ".csv", ".txt", ".token")
-"""Of files that may hold captions, in any letter case."""
+"""Suffixes of caption files, in any letter case."""
 
 _SURE = (".json", ".jsonl", ".csv")
-"""Those of files that can hold nothing else that is asked for beside photos."""
+"""Suffixes that identify a caption file without a look at its content."""
 
 FORMATS = (
     "Karpathy's splits, COCO's captions, {image: [captions]}, "
@@ -36,20 +36,21 @@ FORMATS = (
 _JSON_START = re.compile(r'\s*(?:\[\s*)?\{\s*["}]')
 
 NAME_KEYS = ("image", "file_name", "file", "image_id")
-"""Keys that name a photo: the first that is there is its name, the others are further names."""
+"""Keys of a photo's name: the first present is its name, the others are aliases."""
 
 CAPTION_KEYS = ("caption", "captions", "text")
 
 _NUMBERED_KEYS = ("image", "image_id")  # COCO's photos have numbers
 
 _NAME_COLUMNS = frozenset({"image", "file_name", "image_name", "image_id"})
-# Of tables of alternative texts; it names the photo only where no other column does
+# Of tables of alternative texts; used only where no other column names the photo
 _ALT_NAME_COLUMN = "file"
 _CAPTION_COLUMNS = frozenset({"caption", "text", "comment"})
 DELIMITERS = (",", ";")
-"""Between cells: CSV's own, and what spreadsheets write where numbers have a comma in them."""
+"""CSV's own, and that of spreadsheets in locales with a decimal comma."""
 
-# full-width ones too, which some programs take for the others
+# Starts of cells that spreadsheets evaluate (CSV injection); full-width signs too, which some
+# programs treat alike
 _FORMULA = re.compile(r"[=+\-@＝＋－＠\s]")
 _BAR_HEADING = ("image_name", "comment_number", "comment")
 
@@ -58,14 +59,11 @@ _NUMBERED = re.compile(r"\s*\d+(?:\s*\||\s|$)(?P<caption>.*)")
 _TOKEN_LINE = re.compile(r"(?P<name>[^\t]+)#\d+\t(?P<caption>.*)")
 
 Parser: TypeAlias = Callable[[Path, str], Iterable[CaptionRow]]
-"""From a file's name, for messages, and its text."""
+"""(path for messages, text) -> rows."""
 
 
 def is_captions_file(path: Path) -> bool:
-    """Whether a path is a file of captions.
-
-    By its suffix, and where other text has it too, by how the file begins.
-    """
+    """Whether a path is a caption file: by its suffix, or if that is ambiguous by its content."""
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES or not path.is_file():
         return False
@@ -76,16 +74,16 @@ def is_captions_file(path: Path) -> bool:
 
 
 def read_captions_file(file: Path) -> Captions:
-    """The captions of a file in any of `FORMATS`.
+    """Reads a caption file in any of `FORMATS`.
 
     Raises:
-        DataError: as `read_rows`; and if the file puts a photo into two splits.
+        DataError: as `read_rows`, or if a photo is in two splits.
     """
     return joined(file, read_rows(file))
 
 
 def read_rows(file: Path) -> list[CaptionRow]:
-    """The rows of a file in any of `FORMATS`, in its order.
+    """Parses a caption file in any of `FORMATS`; rows keep its order.
 
     Raises:
         DataError: if the file cannot be read, is in none of the formats, or damaged.
@@ -99,7 +97,7 @@ def read_rows(file: Path) -> list[CaptionRow]:
 
 
 def parser_of(file: Path, text: str) -> Parser | None:
-    """What reads a file, by its suffix where that tells, else by its first line.
+    """The parser for a file, by its suffix or its first line.
 
     None for other text.
     """
@@ -116,7 +114,7 @@ def parser_of(file: Path, text: str) -> Parser | None:
 
 
 def json_rows(file: Path, text: str) -> Iterable[CaptionRow]:
-    """The rows of JSON, by what it holds.
+    """Parses JSON; the layout is detected by its content.
 
     Raises:
         DataError: if it is not JSON, in none of the formats, or damaged.
@@ -142,7 +140,7 @@ def _kind(content: Any) -> str:
 
 
 def line_rows(file: Path, text: str) -> Iterator[CaptionRow]:
-    """The rows of JSON Lines, see `entry_row`.
+    """Parses JSON Lines, see `entry_row`.
 
     Raises:
         DataError: if a line is not JSON or no entry.
@@ -153,7 +151,7 @@ def line_rows(file: Path, text: str) -> Iterator[CaptionRow]:
 
 
 def list_rows(file: Path, entries: list[Any]) -> Iterator[CaptionRow]:
-    """The rows of a JSON list, see `entry_row`.
+    """Parses a JSON list, see `entry_row`.
 
     Raises:
         DataError: if a member of the list is no entry.
@@ -163,17 +161,17 @@ def list_rows(file: Path, entries: list[Any]) -> Iterator[CaptionRow]:
 
 
 def entry_row(place: str, entry: Any) -> CaptionRow:
-    """A photo's name and captions from one object.
+    """Parses one object: a photo's name and captions.
 
     Args:
         place: file and line, for messages.
         entry: `{"image", "file_name", "file" or "image_id": a name, "caption" or "text": a text, or
-            "captions": a list of texts}`, and possibly "split". "caption" may also be a list of
+            "captions": a list of texts}`, and optionally "split". "caption" may also be a list of
             texts, as in BLIP's files, or an object with a "text", as `regiontalk describe --json`
             prints it.
 
     Raises:
-        DataError: if it is anything else, or says its captions twice.
+        DataError: if it is anything else, or has several keys for captions.
     """
     names = _names(place, entry)
     keys = [key for key in CAPTION_KEYS if key in entry]
@@ -192,7 +190,7 @@ def entry_row(place: str, entry: Any) -> CaptionRow:
 
 
 def is_entry(content: Any) -> bool:
-    """Whether parsed JSON looks like one object for `entry_row`, by its keys alone."""
+    """Whether parsed JSON has the keys of an object for `entry_row`."""
     return isinstance(content, dict) and all(
         set(keys) & set(content) for keys in (NAME_KEYS, CAPTION_KEYS)
     )
@@ -215,7 +213,7 @@ def is_json_lines(text: str) -> bool:
 
 
 def _names(place: str, entry: Any) -> list[str]:
-    """All names of the photo, the first of `NAME_KEYS` first."""
+    """The photo's name and its aliases, in the order of `NAME_KEYS`."""
     found = (
         [(key, entry[key]) for key in NAME_KEYS if key in entry] if isinstance(entry, dict) else []
     )
@@ -244,11 +242,11 @@ def _are_texts(value: Any) -> bool:
 
 
 def table_rows(file: Path, text: str) -> Iterator[CaptionRow]:
-    """The rows of CSV.
+    """Parses CSV with a heading.
 
-    Its heading names the columns: image,caption or file_name,text, and possibly split. Cells of
-    other columns are ignored. Between cells may be semicolons, as spreadsheets write them in some
-    languages. Tables of alternative texts (file,caption) are read too.
+    The heading names the columns: image,caption or file_name,text, and optionally split; other
+    columns are ignored. Semicolons may separate cells, as spreadsheets write them in some locales.
+    Tables of alternative texts (file,caption) are read too.
 
     Raises:
         DataError: if the heading lacks a column or has two of one kind, or a row has more or fewer
@@ -269,7 +267,7 @@ def table_rows(file: Path, text: str) -> Iterator[CaptionRow]:
 
 
 def csv_rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    """The rows of CSV, the heading and empty ones too, each with the number of its last line.
+    """Rows of CSV, heading and empty rows included, each with the number of its last line.
 
     Raises:
         DataError: if it is not CSV.
@@ -283,10 +281,10 @@ def csv_rows(file: Path, text: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def bar_rows(file: Path, text: str) -> Iterator[CaptionRow]:
-    """The rows of `results.csv`, as Kaggle has Flickr30k: `image_name| comment_number| comment`.
+    """Parses Kaggle's `results.csv` of Flickr30k: `image_name| comment_number| comment`.
 
     Raises:
-        DataError: if a line has other parts.
+        DataError: if a line has another form.
     """
     for number, line in enumerate(text.split("\n")[1:], start=2):
         if line.strip():
@@ -299,12 +297,10 @@ def bar_rows(file: Path, text: str) -> Iterator[CaptionRow]:
 
 
 def token_rows(file: Path, text: str) -> Iterator[CaptionRow]:
-    """The rows of `Flickr8k.token.txt` or `results_20130124.token`.
-
-    Each has a photo, `#` and a number, a tab, a caption.
+    """Parses `Flickr8k.token.txt` or `results_20130124.token`: NAME#NUMBER<tab>CAPTION.
 
     Raises:
-        DataError: if a line has other parts.
+        DataError: if a line has another form.
     """
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
@@ -322,17 +318,14 @@ def is_table(text: str) -> bool:
 
 
 def delimiter_of(text: str) -> str:
-    """What stands between the cells of a table: what its heading names the columns with.
-
-    A comma if nothing does.
-    """
+    """The delimiter of a table, detected in its heading; a comma by default."""
     return _delimiter(text) or DELIMITERS[0]
 
 
 def cell_of_name(name: str) -> str:
-    """A photo's name as a spreadsheet shows it and does not take it for a formula.
+    """A photo's name as a cell, escaped against CSV injection.
 
-    If it would, the name becomes a path from where it lies.
+    A name that a spreadsheet would evaluate as a formula gets the prefix `./`.
 
     >>> cell_of_name("more/dog.jpg"), cell_of_name("=1+2.jpg"), cell_of_name("-1.jpg")
     ('more/dog.jpg', './=1+2.jpg', './-1.jpg')
@@ -341,7 +334,7 @@ def cell_of_name(name: str) -> str:
 
 
 def name_in_cell(cell: str) -> str:
-    """The name that `cell_of_name` makes the cell from.
+    """Inverse of `cell_of_name`.
 
     >>> name_in_cell("./=1+2.jpg"), name_in_cell("dog.jpg")
     ('=1+2.jpg', 'dog.jpg')
@@ -361,7 +354,7 @@ def is_token_list(text: str) -> bool:
 
 
 def _columns(file: Path, heading: list[str]) -> tuple[int, int]:
-    """Where the names and the captions stand."""
+    """Indices of the columns of names and captions."""
     named = _NAME_COLUMNS if _NAME_COLUMNS.intersection(heading) else {_ALT_NAME_COLUMN}
     kinds = (named, _CAPTION_COLUMNS)
     found = [[number for number, cell in enumerate(heading) if cell in kind] for kind in kinds]
@@ -374,10 +367,7 @@ def _columns(file: Path, heading: list[str]) -> tuple[int, int]:
 
 
 def _delimiter(text: str) -> str | None:
-    """What separates the columns of a heading that names photos and captions.
-
-    None for any other text.
-    """
+    """The delimiter of a heading that names photos and captions; None for other text."""
     with suppress(csv.Error):  # a line that is too long for a heading
         for delimiter in DELIMITERS:
             cells = {

@@ -1,7 +1,4 @@
-"""Photos with captions, and what every reader of them shares.
-
-Rows and splits, safe names, problems told together.
-"""
+"""Datasets of captioned photos: data classes, splits, path checks and collected errors."""
 
 from __future__ import annotations
 
@@ -16,13 +13,13 @@ from regiontalk.errors import DataError
 from regiontalk.language import tokenise
 
 ALL = "all"
-"""The split that is every photo."""
+"""Name of the split that holds every photo."""
 
 DEFAULT_SPLIT = "train"
-"""The split of photos for which the data states none."""
+"""Split of photos for which the data states none."""
 
 DEV_NAMES = ("dev", "val", "valid", "validation")
-"""What data calls the photos that choices are made on; RegionTalk's name first."""
+"""Names of the development split in datasets; RegionTalk's own first."""
 
 SPLIT_FOLDERS = ("train", *DEV_NAMES, "test")
 """Names of folders that are splits."""
@@ -44,7 +41,7 @@ class Dataset:
 
     Attributes:
         name: of the dataset, for messages and results.
-        split: "train", "dev", "test" or what the dataset calls it.
+        split: "train", "dev", "test" or the dataset's own name of it.
         photos: at least one, in the order of the split's list; every file exists.
     """
 
@@ -57,14 +54,13 @@ class Dataset:
 
     @property
     def files(self) -> list[Path]:
-        """The photos' files."""
         return [photo.file for photo in self.photos]
 
 
 class Problems:
-    """What is wrong with a dataset, collected by kind.
+    """Errors of a dataset, collected by kind and reported together.
 
-    It is told at once, with counts and the first few names.
+    The message has counts and the first few names.
     """
 
     def __init__(self, source: Path) -> None:
@@ -72,17 +68,17 @@ class Problems:
         self._names: dict[str, list[str]] = {}
 
     def add(self, kind: str, names: Iterable[str]) -> None:
-        """Notes what is wrong ("photos listed but missing") and with which files or lines."""
+        """Adds the files or lines with one kind of error ("photos listed but missing")."""
         self._names.setdefault(kind, []).extend(names)
 
     def counts(self) -> dict[str, int]:
-        """How often each kind was added."""
+        """Number of errors of each kind."""
         return {kind: len(names) for kind, names in self._names.items() if names}
 
     def raise_if_any(self, way_out: str = "") -> None:
-        """Raises a DataError that tells all that was added, if anything was.
+        """Raises a DataError with all collected errors, if there are any.
 
-        `way_out` is another way than mending.
+        `way_out` is an alternative to mending the files.
         """
         found = [
             f"{kind}: {len(names)} ({_some(names)})" for kind, names in self._names.items() if names
@@ -93,21 +89,21 @@ class Problems:
 
 
 def refuse_split(source: Path, split: str, found: Iterable[str]) -> NoReturn:
-    """Raises the error of a split that is not there."""
+    """Raises the error for a split that the data lacks."""
     raise DataError(
         f"{source}: has no split {split!r}; splits found: {', '.join(sorted(found)) or 'none'}"
     )
 
 
 def name_in_data(split: str) -> str:
-    """What COCO, Flickr30k Entities and Visual Genome call a split: "val" for "dev"."""
+    """The name of a split in COCO, Flickr30k Entities and Visual Genome: "val" for "dev"."""
     return "val" if split == DEV_NAMES[0] else split
 
 
 def captioned_photos(
     source: Path, names: Iterable[str], folder: Path, captions: dict[str, list[str]]
 ) -> tuple[CaptionedPhoto, ...]:
-    """Joins photos and captions, complete or not at all.
+    """Joins photos and captions; any error refuses all of them.
 
     Args:
         source: the dataset, for messages.
@@ -117,7 +113,7 @@ def captioned_photos(
 
     Raises:
         DataError: if a name leaves the folder, a photo is missing or listed twice, has no caption,
-            or a caption has no word. All problems are told at once.
+            or a caption has no word. All errors are reported together.
     """
     names = list(names)
     problems = Problems(source)
@@ -137,9 +133,10 @@ def captioned_photos(
 
 
 def safe_names(names: Iterable[str], problems: Problems) -> list[str]:
-    """Those of some file names that stay inside their folder; the others go to `problems`.
+    """The distinct names that stay inside their folder; the others go to `problems`.
 
-    Every name that a dataset states goes through here before a file of that name is looked for.
+    Guards against path traversal: every name that a dataset states passes here before its file is
+    looked for.
     """
     found = list(dict.fromkeys(names))
     safe = [name for name in found if is_safe_name(name)]
@@ -148,9 +145,9 @@ def safe_names(names: Iterable[str], problems: Problems) -> list[str]:
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether a file name from a list stays inside its folder on every system.
+    """Whether a name from a list stays inside its folder on every system (path traversal).
 
-    It is relative, without `..` and drive.
+    It is relative, printable, and without `..` and drive.
     """
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     printable = bool(name.strip()) and not any(ord(character) < 32 for character in name)
@@ -161,10 +158,7 @@ def is_safe_name(name: str) -> bool:
 
 
 def exists(file: Path) -> bool:
-    """Whether this is a file.
-
-    Unlike `Path.is_file` it says no to names that no file can have (too long, odd).
-    """
+    """Whether this is a file; False, not an error, for impossible names (too long, odd)."""
     return os.path.isfile(file)
 
 
@@ -174,10 +168,7 @@ def repeated(names: Iterable[str]) -> list[str]:
 
 
 def holding_most(folders: Sequence[Path], names: Sequence[str]) -> Path:
-    """Of some folders the one that holds the most of the first hundred photos.
-
-    The first of several that do.
-    """
+    """The folder that holds the most of the first hundred photos; the first of several that do."""
     looked_for = [name for name in names[:100] if is_safe_name(name)]
     return max(folders, key=lambda folder: sum(exists(folder / name) for name in looked_for))
 
@@ -189,13 +180,13 @@ def _some(names: list[str]) -> str:
 
 
 class CaptionRow(NamedTuple):
-    """What one line or entry says of a photo.
+    """A parsed line or entry of a caption file.
 
     Attributes:
         name: of the photo: its path below the folder of the photos.
         split: None where none is stated.
-        captions: as people, or a system, wrote them.
-        aliases: other names of the photo, such as COCO's numbers.
+        captions: as written.
+        aliases: other names of the photo, such as COCO's ids.
     """
 
     name: str
@@ -206,16 +197,14 @@ class CaptionRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Captions:
-    """Captions photo by photo.
+    """Captions by photo, with splits and aliases.
 
     Attributes:
         source: the file or folder, for messages.
-        captions: the captions of each photo by its name, in the order in which the names first
-            occur.
+        captions: of each photo by its name, in order of first appearance.
         splits: of each photo; None where none is stated.
-        aliases: the photos that each other name stands for; more than one where it is ambiguous.
-        lists: the names in each split, where files beside the captions list them: then `splits` do
-            not count.
+        aliases: the photos that each alias stands for; several where it is ambiguous.
+        lists: names by split, from list files beside the captions; they override `splits`.
     """
 
     source: Path
@@ -226,16 +215,15 @@ class Captions:
 
     @property
     def states_splits(self) -> bool:
-        """Whether the data says of any photo which split it is in."""
+        """Whether the data assigns any photo to a split."""
         return bool(self.lists) or any(self.splits.values())
 
     def names(self, split: str) -> list[str]:
         """The photos of a split, in the order of its list or of the captions.
 
         Args:
-            split: a name that the data states, several joined by `+`, or "all". "dev" also finds
-                what the data calls val, valid or validation. Photos for which no split is stated
-                are in "train".
+            split: a name that the data states, several joined by `+`, or "all". "dev" also matches
+                val, valid and validation. Photos for which no split is stated are in "train".
 
         Raises:
             DataError: if the data lacks the split.
@@ -271,10 +259,10 @@ class Captions:
 def joined(
     source: Path, rows: Iterable[CaptionRow], lists: Mapping[str, list[str]] | None = None
 ) -> Captions:
-    """Joins the rows of each photo.
+    """Groups caption rows by photo.
 
     Args:
-        lists: the names in each split, where files beside the captions list them.
+        lists: names by split, from list files beside the captions.
 
     Raises:
         DataError: if rows or lists put a photo into two splits.

@@ -1,7 +1,7 @@
-"""COCO's JSON files, captions of photos and instances (boxes with class names).
+"""COCO's JSON files, captions and instances (boxes with class names), and Karpathy's splits.
 
-And the "Karpathy splits". These are one JSON file with the photos, splits and captions of Flickr8K,
-Flickr30K or COCO.
+The "Karpathy splits" are one JSON file with the photos, splits and captions of Flickr8K, Flickr30K
+or COCO.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def is_coco_captions(content: Any) -> bool:
 
 
 def coco_rows(file: Path, content: dict[str, Any]) -> list[CaptionRow]:
-    """A row for each photo of a `captions_*.json`.
+    """Parses a `captions_*.json`: a row for each photo.
 
-    Its number is an alias, and its name where no file is named.
+    The photo's id is an alias, and its name where no file is named.
 
     Args:
         file: for messages.
-        content: `{"images": [{"id", "file_name" (if any)}], "annotations":
-            [{"image_id", "caption"}]}`.
+        content: `{"images": [{"id", "file_name" (if any)}], "annotations": [{"image_id",
+            "caption"}]}`.
 
     Raises:
         DataError: if it is not that, a photo is listed twice, or a caption is without a photo.
@@ -90,9 +90,9 @@ def read_coco_captions(
     Args:
         json_file: `{"images": [{"id", "file_name"}], "annotations": [{"image_id", "caption"}]}`;
             more is ignored.
-        image_folder: where the photos lie; None to look where COCO has them, see `coco_folders`.
-        split: "all", or what the file's name says it holds: of `captions_val2017.json`, "val2017",
-            "val" or "dev".
+        image_folder: where the photos lie; None for COCO's usual places, see `coco_folders`.
+        split: "all", or the split that the file's name states: of `captions_val2017.json`,
+            "val2017", "val" or "dev".
 
     Raises:
         DataError: if the file is damaged or of another split, a photo is missing, listed twice or
@@ -115,16 +115,15 @@ def read_coco_instances(
 ) -> BoxedDataset:
     """Reads an `instances_*.json`.
 
-    A crowd region (`iscrowd` 1) is one box around many objects that are not boxed one by one. It is
-    no box here, and its class is `unclear` in that photo: whoever asks for this class there could
-    be right and be counted wrong.
+    A crowd region (`iscrowd` 1) is one box around many objects without boxes of their own. It is no
+    box here, and its class is `unclear` in that photo: a correct answer about this class could be
+    counted as wrong.
 
     Args:
-        json_file: `{"images": [{"id", "file_name", "width", "height"}], "categories":
-            [{"id", "name"}], "annotations": [{"image_id", "category_id", "bbox": [left, top, width,
+        json_file: `{"images": [{"id", "file_name", "width", "height"}], "categories": [{"id",
+            "name"}], "annotations": [{"image_id", "category_id", "bbox": [left, top, width,
             height], "iscrowd"}]}`; more is ignored.
         image_folder, split: as in `read_coco_captions`.
-        selection: which photos take part.
 
     Raises:
         DataError: if the file is damaged or of another split, a photo is missing or listed twice,
@@ -167,10 +166,10 @@ def _raw_photo(image: dict[str, Any]) -> RawPhoto:
 
 
 def coco_folders(json_file: Path, given: str | Path | None = None) -> list[Path]:
-    """Where the photos of `annotations/captions_val2017.json` are looked for.
+    """Folders to search for the photos of `annotations/captions_val2017.json`.
 
-    Where a user says, or else the folder `val2017` or `images`, beside the file or beside its
-    folder, or the file's own folder.
+    The given one; else the folder `val2017`, `images/val2017` or `images` beside the file or beside
+    its folder, or the file's own folder.
     """
     here, set_name = json_file.parent, json_file.stem.rsplit("_", 1)[-1]
     subfolders = (set_name, f"images/{set_name}", "images")
@@ -180,7 +179,7 @@ def coco_folders(json_file: Path, given: str | Path | None = None) -> list[Path]
 
 
 def _content(file: Path, split: str) -> dict[str, Any]:
-    """The parsed file, with lists of images and annotations."""
+    """Parses a COCO file, and checks its split."""
     content = _lists(file, read_json(file))
     own = file.stem.rsplit("_", 1)[-1]
     if name_in_data(split) not in (ALL, own, own.rstrip("0123456789")):
@@ -189,7 +188,7 @@ def _content(file: Path, split: str) -> dict[str, Any]:
 
 
 def _lists(file: Path, content: Any) -> dict[str, Any]:
-    """The content of a file, sure to have lists of images and annotations."""
+    """Checks that the content has the lists images and annotations."""
     if not isinstance(content, dict) or not all(
         isinstance(content.get(k), list) for k in ("images", "annotations")
     ):
@@ -202,10 +201,7 @@ def _lists(file: Path, content: Any) -> dict[str, Any]:
 def _names(
     file: Path, images: list[Any], problems: Problems, required: bool = True
 ) -> dict[int | str | None, str]:
-    """File names by the photos' ids.
-
-    Where they are not required, the id stands for one that is missing or empty.
-    """
+    """File names by photo id; the id replaces a missing or empty name if none is required."""
     for number, image in enumerate(images):
         known = isinstance(image, dict) and _id(image.get("id")) is not None
         if not known or not isinstance(image.get("file_name", None if required else ""), str):
@@ -222,7 +218,7 @@ def _names(
 
 
 def _classes(file: Path, categories: Any, problems: Problems) -> dict[int | str | None, str]:
-    """Names of classes by their ids."""
+    """Class names by id."""
     if not isinstance(categories, list) or not categories:
         raise DataError(f'{file}: has no list "categories"; is it a file of instances?')
     for number, each in enumerate(categories):
@@ -239,7 +235,7 @@ def _classes(file: Path, categories: Any, problems: Problems) -> dict[int | str 
 
 
 def _id(value: Any) -> int | str | None:
-    """An id that can be one: a whole number or a text."""
+    """The id if it is an integer or a text, else None."""
     return value if type(value) in (int, str) else None
 
 
@@ -249,13 +245,13 @@ def is_karpathy(content: Any) -> bool:
 
 
 def karpathy_rows(file: Path, content: Any) -> list[CaptionRow]:
-    """A row for each photo of a `dataset_*.json`; COCO's numbers are aliases.
+    """Parses a `dataset_*.json`: a row for each photo; COCO's ids are aliases.
 
     Args:
         file: for messages.
         content: `{"images": [{"filename", "filepath" (a folder, if any), "split", "sentences":
-            [{"raw"}], "cocoid"
-            (if any)}]}`; more fields are ignored. A photo's name is `filepath/filename`.
+            [{"raw"}], "cocoid" (if any)}]}`; more fields are ignored. A photo's name is
+            `filepath/filename`.
 
     Raises:
         DataError: if it is not that, or lists a photo twice, in any split.
@@ -275,7 +271,7 @@ def karpathy_rows(file: Path, content: Any) -> list[CaptionRow]:
 def read_karpathy(json_file: str | Path, image_folder: str | Path, split: str) -> Dataset:
     """Reads one split of a `dataset_*.json`, see `karpathy_rows`.
 
-    Only the photos of this split need to be there.
+    Only the photos of this split need to exist.
 
     Args:
         json_file: the file.
@@ -285,9 +281,9 @@ def read_karpathy(json_file: str | Path, image_folder: str | Path, split: str) -
             photo.
 
     Raises:
-        DataError: if the file is damaged or lacks the split, a photo is missing, listed twice
-            (in any split), without a caption, or with a caption without a word. It names the first
-            few and counts all.
+        DataError: if the file is damaged or lacks the split, a photo is missing, listed twice (in
+            any split), without a caption, or with a caption without a word. It names the first few
+            and counts all.
     """
     file = Path(json_file)
     content = read_json(file)

@@ -1,7 +1,4 @@
-"""Flickr30k Entities: sentences whose phrases name entities, and their boxes.
-
-See Plummer et al. 2015.
-"""
+"""Flickr30k Entities (Plummer et al. 2015): sentences whose phrases are linked to boxes."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ from regiontalk.language import tokenise
 _MARKUP = re.compile(r"\[/EN#(\d+)((?:/[^\s/\[\]]+)+) ([^\[\]]+)\]")
 _SUFFIX = ".jpg"
 NOT_VISIBLE = "0"
-"""The id of phrases that name nothing to be seen."""
+"""Entity id of phrases that name nothing visible."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Entities:
     """Flickr30k Entities, or a part of it.
 
     Attributes:
-        boxes: the photos; a box's texts are the ids of the entities it belongs to.
+        boxes: the photos; a box's texts are the ids of its entities.
         sentences: of each photo, in the same order.
     """
 
@@ -78,15 +75,15 @@ def read_entities(
 
     `Sentences/ID.txt` has a sentence on each line, with phrases marked as
     `[/EN#17/people A young girl]`; `Annotations/ID.xml` has the photo's size and objects, each with
-    the ids it belongs to and a box, or with `nobndbox` or `scene` where there is none to draw.
-    Phrases without a box take no part and are counted.
+    its entity ids and a box, or with `nobndbox` or `scene` instead of one. Phrases without a box
+    are left out and counted.
 
     Args:
         folder: where both lie, and `train.txt`, `val.txt`, `test.txt` with an id on each line.
         split: "all", "train", "dev" (or "val"), "test".
         image_folder: where `ID.jpg` lie; None for `images`, `flickr30k-images` or
             `flickr30k_images` in the folder or beside it.
-        selection: which photos take part; their names are ID.jpg.
+        selection: photo selection and the handling of invalid entries; their names are ID.jpg.
 
     Raises:
         DataError: if a file is missing or damaged, a photo is listed twice or in two splits, a
@@ -120,7 +117,7 @@ def read_entities(
 
 
 def parse_sentence(line: str) -> tuple[list[str], list[EntityPhrase]] | None:
-    """The words and phrases of a marked sentence; None if the markup is damaged.
+    """Parses a sentence with markup into words and phrases; None if the markup is damaged.
 
     >>> parse_sentence("[/EN#1/people A girl] in [/EN#2/clothing a T-shirt] smiles .")[1][1]
     EntityPhrase(start=3, end=6, entity='2', types=('clothing',))
@@ -143,9 +140,9 @@ def parse_sentence(line: str) -> tuple[list[str], list[EntityPhrase]] | None:
 
 
 def _names(folder: Path, split: str, problems: Problems) -> tuple[list[str], set[str]]:
-    """Names of a split's photos, from its list, or of all, from the sentences.
+    """Names of a split's photos, and those of them that are listed twice or in two splits.
 
-    And those of them listed once more.
+    From the split's list; of all photos from the sentences.
     """
     if split == ALL:
         return sorted(
@@ -168,12 +165,12 @@ def _names(folder: Path, split: str, problems: Problems) -> tuple[list[str], set
 
 
 def _listed(file: Path) -> list[str]:
-    """The photos' names from a list of ids, which may have the suffix or not."""
+    """Photo names from a list of ids, with or without suffix."""
     return [f"{each.removesuffix(_SUFFIX)}{_SUFFIX}" for each in read_text(file).split()]
 
 
 def _read_annotation(file: Path, problems: Problems) -> tuple[RawPhoto, set[str]]:
-    """The boxes, and the ids of entities that have none."""
+    """The boxes, and the ids of entities without one."""
     root, boxless = read_xml(file), set[str]()
     photo = RawPhoto(size_in(root))
     for row, each in enumerate(root.findall("object")):

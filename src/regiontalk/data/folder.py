@@ -1,7 +1,4 @@
-"""Captioned photos on disk.
-
-Folders like Flickr8k's, folders of one's own, and files of captions with their photos.
-"""
+"""Captioned photos on disk: folders like Flickr8k's, other folders, caption files with photos."""
 
 from __future__ import annotations
 
@@ -27,28 +24,25 @@ from regiontalk.errors import DataError
 from regiontalk.files import read_text
 
 SPLITS = ("train", "dev", "test")
-"""Of folders like Flickr8k's: `images/`, `captions.csv`, and a list of file names a split."""
+"""Splits of a folder like Flickr8k's: `images/`, `captions.csv`, and a list of file names per
+split."""
 
 CAPTIONS = "captions.csv"
 
 FILES = ("metadata.jsonl", "metadata.csv", CAPTIONS)
-"""The files of captions that a folder may hold, one of them; the first two are those of Hugging
-Face's folders."""
+"""Caption files, at most one in a folder; the first two are those of Hugging Face's ImageFolder."""
 
 PHOTO_FOLDERS = ("images", "Images", "flickr30k_images", "Flicker8k_Dataset", "Flickr8k_Dataset")
-"""Where published datasets have the photos, beside the file of captions."""
+"""Photo folders of published datasets, beside the caption file."""
 
 
 def holds_captions(path: Path) -> bool:
-    """Whether a path is a file or folder of captions, see `is_captions_file`.
-
-    Of a folder, by the names in it alone.
-    """
+    """Whether a path is a caption file, or by its names alone a folder with captions."""
     return is_flickr8k(path) or is_captioned_folder(path) or is_captions_file(path)
 
 
 def read_captions(path: Path) -> Captions:
-    """The captions of a file in any of the known formats, or of a folder as datasets have them.
+    """Reads the captions of a file in any of the known formats, or of a dataset folder.
 
     Raises:
         DataError: if it is neither, or damaged.
@@ -59,7 +53,7 @@ def read_captions(path: Path) -> Captions:
 
 
 def files_of_captions(path: Path) -> list[Path]:
-    """The files that hold the captions of a file or folder, without lists of splits."""
+    """The files that hold the captions of a file or folder, without split lists."""
     if not path.is_dir():
         return [path]
     return [path / CAPTIONS] if is_flickr8k(path) else caption_files(path) or text_files(path)
@@ -71,10 +65,10 @@ def is_flickr8k(folder: Path) -> bool:
 
 
 def listed_captions(folder: Path) -> Captions:
-    """The captions of `captions.csv`, and the lists of splits beside it.
+    """Captions of `captions.csv`, with the split lists beside it.
 
-    They are `train.txt`, `dev.txt`, `test.txt`, a name on each line. Photos in no list are in no
-    split. Only captions that are in the file count: a list may name photos without any.
+    The lists are `train.txt`, `dev.txt`, `test.txt`, a name on each line. Photos in no list are in
+    no split. Captions come from the CSV alone: a list may name photos without any.
 
     Raises:
         DataError: if a file is missing or damaged, or a photo is in two splits.
@@ -83,7 +77,7 @@ def listed_captions(folder: Path) -> Captions:
 
 
 def split_lists(folder: Path) -> dict[str, list[str]]:
-    """The names in each of `train.txt`, `dev.txt` and `test.txt` that a folder has.
+    """Names by split, from those of `train.txt`, `dev.txt` and `test.txt` that exist.
 
     Raises:
         DataError: if one cannot be read.
@@ -96,8 +90,7 @@ def read_flickr8k(folder: str | Path, split: str) -> Dataset:
 
     The folder holds `images/`, `captions.csv` with the columns image,caption (a line for each
     caption, as people wrote it) and `train.txt`, `dev.txt`, `test.txt` with a file name on each
-    line. Photos in no split are fine. The whole folder is checked, not only the split that is asked
-    for.
+    line. Photos in no split are fine. The whole folder is checked, not only this split.
 
     Args:
         folder: where it lies.
@@ -135,29 +128,29 @@ def read_names(file: Path) -> list[str]:
 
 
 def is_captioned_folder(folder: Path) -> bool:
-    """Whether a folder holds a file of captions, or folders of splits that do, by the names alone.
+    """Whether a folder, or folders of splits in it, hold a caption file; by the names alone.
 
-    Texts beside each photo do not count: any folder of photos may have sidecars.
+    Sidecars do not count: any folder of photos may have some.
     """
     return bool(caption_files(folder))
 
 
 def caption_files(folder: Path) -> list[Path]:
-    """The files of captions in a folder and in its folders of splits."""
+    """The caption files in a folder and in its folders of splits."""
     places = (folder, *(folder / split for split in SPLIT_FOLDERS))
     return [place / name for place in places for name in FILES if (place / name).is_file()]
 
 
 def folder_captions(folder: Path) -> Captions:
-    """The captions of a folder, from a file of captions in it, or from one in each split's folder.
+    """Captions of a folder: from a caption file in it, or from one in each split's folder.
 
-    Beside `captions.csv` there may be lists of splits, as Flickr8k has them. The photos of the
-    folder `test` are named `test/...`, and in the split "test". Without any such file, the texts
-    beside photos are their captions, see `regiontalk.data.sidecars`.
+    Beside `captions.csv` there may be split lists, as in Flickr8k. Photos of the folder `test` are
+    named `test/...` and are in the split "test". Without any caption file, sidecars are read, see
+    `regiontalk.data.sidecars`.
 
     Raises:
-        DataError: if it holds no captions, or more than one file of them where one should be; or a
-            file is damaged.
+        DataError: if it holds no captions, or more than one caption file where one is expected; or
+            if a file is damaged.
     """
     files = caption_files(folder)
     if not files and (rows := text_rows(folder)):
@@ -178,14 +171,14 @@ def folder_captions(folder: Path) -> Captions:
 
 
 def read_folder(folder: str | Path, split: str) -> Dataset:
-    """Reads captioned photos from a folder of one's own.
+    """Reads captioned photos from a user's folder.
 
     The folder holds one of `FILES`: `metadata.jsonl`, on each line `{"file_name", "text"}` for one
     caption or `{"file_name", "captions": [...]}` for several, `metadata.csv` with the columns
-    file_name,text, or `captions.csv` with the columns image,caption. Each may say the photo's split
-    ("split"); without it a photo is for training. A photo may have many lines. Or the folders in it
-    are splits, each with such a file. Or beside each photo lies its text, in a file of text or an
-    XMP sidecar. Photos without are left alone.
+    file_name,text, or `captions.csv` with the columns image,caption. Each may have the photo's
+    "split", by default training. A photo may have many lines. Or the folders in it are splits, each
+    with such a file. Or each photo has a sidecar, a text file or XMP. Photos without captions are
+    ignored.
 
     Args:
         folder: where they lie; names in a file are relative to the file's folder.
@@ -204,8 +197,8 @@ def read_folder(folder: str | Path, split: str) -> Dataset:
 def read_captioned_file(file: str | Path, split: str) -> Dataset:
     """Reads a file of captions in any of the known formats, with its photos.
 
-    The photos of `captioned.json` lie in the folder `captioned`, in `images`
-    (or what Kaggle calls it), or beside the file: in the one of these that holds them.
+    The photos of `captioned.json` lie in the folder `captioned`, in `images` (or another of
+    `PHOTO_FOLDERS`), or beside the file: in the one that holds most of them.
 
     Args:
         file: the file.
@@ -223,16 +216,15 @@ def read_captioned_file(file: str | Path, split: str) -> Dataset:
 
 
 def _lists(folder: Path) -> dict[str, Path]:
-    """Those of the lists of splits that a folder has."""
     return {split: file for split in SPLITS if (file := folder / f"{split}.txt").is_file()}
 
 
 def _split_rows(file: Path) -> Iterator[CaptionRow]:
-    """The rows of a file in the folder of a split, named from the folder that holds it."""
+    """Rows of a caption file in a split's folder, with names relative to the parent folder."""
     split, rows = file.parent.name, read_rows(file)
     others = [row.name for row in rows if row.split not in (None, split)]
     problems = Problems(file)
-    # Here: behind the name of the split a name is never absolute
+    # Before the split's name is prepended, which would hide absolute paths
     safe_names((row.name for row in rows), problems)
     problems.add(f"photos in another split than {split}, their folder", others)
     problems.raise_if_any()

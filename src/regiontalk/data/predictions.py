@@ -1,4 +1,4 @@
-"""Captions of any system beside what people wrote of the same photos. Photos need not be there."""
+"""Matching of a system's captions with reference captions by photo; photos need not exist."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from regiontalk.errors import DataError
 from regiontalk.files import read_text
 
 Pairs = list[tuple[str, str]]
-"""Photo and caption, in the file's order."""
+"""(photo, caption), in the file's order."""
 
 
 @dataclass(frozen=True)
 class References:
-    """What people wrote of photos.
+    """Reference captions of photos.
 
     Attributes:
-        captions: the captions of each photo, at least one each, by its name.
-        split: that these are; None if they were taken whole.
-        everything: that the file or folder holds, other splits too.
+        captions: by photo's name, at least one each.
+        split: theirs; None if the data was taken whole.
+        everything: all captions of the file or folder, other splits too.
     """
 
     captions: dict[str, list[str]]
@@ -34,10 +34,7 @@ class References:
 
 @dataclass(frozen=True)
 class Matched:
-    """Predictions with their references, photo by photo, and their split.
-
-    In the references' order or the list's.
-    """
+    """Predictions and references by photo, in the order of the references or of the list."""
 
     images: list[str]
     candidates: list[str]
@@ -48,18 +45,18 @@ class Matched:
 def match(
     predictions: Path, references: Path, images: Path | None = None, split: str = "test"
 ) -> Matched:
-    """Reads both files and joins them, complete or not at all.
+    """Reads predictions and references and joins them; any mismatch is an error.
 
     Args:
         predictions: captions, one a photo: see `read_predictions`.
         references: see `read_references`.
-        images: a list of names, one a line: only these photos are compared, in this order.
+        images: a list of names, one a line, to restrict the photos and set their order.
         split: of references that have splits.
 
     Raises:
         DataError: if a file is damaged, a prediction has no reference or a photo no prediction, a
-            photo has two predictions, or a name may mean several photos. It names the first few and
-            counts all.
+            photo has two predictions, or a name is ambiguous. It names the first few and counts
+            all.
     """
     listed = None if images is None else _read_list(images)
     truths = read_references(references, split)
@@ -83,11 +80,10 @@ def read_predictions(file: Path, listed: Sequence[str] | None = None) -> Pairs:
     """The captions of a system, in the file's order.
 
     Args:
-        file: in any format of captions, such as COCO results (a JSON list of
-            `{"image_id", "caption"}`), JSON Lines of `{"image", "caption"}` or what
-            `regiontalk describe --json` prints; or plain text, a caption a line. Or a folder of
-            captioned photos.
-        listed: the photos that the lines of plain text are about.
+        file: in any format of captions, such as COCO results (a JSON list of `{"image_id",
+            "caption"}`), JSON Lines of `{"image", "caption"}` or what `regiontalk describe --json`
+            prints; or plain text, a caption a line. Or a folder of captioned photos.
+        listed: the photos of the lines of plain text.
 
     Raises:
         DataError: if the file is damaged, or plain text does not fit the list.
@@ -117,13 +113,12 @@ def read_predictions(file: Path, listed: Sequence[str] | None = None) -> Pairs:
 
 
 def read_references(path: Path, split: str = "test") -> References:
-    """What people wrote, from whatever holds it.
+    """Reads reference captions from a file or folder.
 
     Args:
         path: a file of captions or a folder of captioned photos, see
             `regiontalk.data.folder.read_captions`.
-        split: for what states splits; "all" for every photo. Captions without splits are taken
-            whole.
+        split: of data with splits; "all" for every photo. Captions without splits are taken whole.
 
     Raises:
         DataError: if it is none of these or damaged, lacks the split, or a photo has an empty
@@ -147,19 +142,19 @@ def read_references(path: Path, split: str = "test") -> References:
 
 
 class PhotoNames:
-    """Finds the photo that another file means by a name.
+    """Resolves the names by which another file refers to photos.
 
-    A name means the photo of this name; the one that it is another name of, such as COCO's number;
-    the file at this path in the data's folder; or the only photo whose bare file name is the
-    path's, or whose folders are too.
+    A name resolves to the photo of this name; to the one with this alias, such as COCO's id; to the
+    file at this path in the data's folder; or to the only photo with the path's bare file name, or
+    with its folders too.
 
     Args:
         source: the file or folder of the data, such as the references.
         names: of its photos.
-        aliases: the photos that each other name stands for.
+        aliases: the photos that each alias stands for.
 
     Attributes:
-        ambiguous: the names that were asked for and may mean several photos.
+        ambiguous: names that were looked up and match several photos.
     """
 
     def __init__(
@@ -175,10 +170,7 @@ class PhotoNames:
             self._with_bare_name.setdefault(PurePath(name).name, []).append(name)
 
     def named(self, given: str) -> str:
-        """The photo's name in the data.
-
-        The name as it is where it means none of them, or several.
-        """
+        """The photo's name in the data; the given name if none or several match."""
         found = self._meant(given)
         if len(found) > 1:
             self.ambiguous.append(given)
@@ -200,10 +192,7 @@ class PhotoNames:
         return found[:1] or self._of_bare_name(PurePath(os.path.normpath(given)))
 
     def _of_bare_name(self, path: PurePath) -> list[str]:
-        """The photos with a path's bare name.
-
-        The one whose folders the path ends with, if there is one.
-        """
+        """The photos with a path's bare name, or only the one whose folders match too, if any."""
         found = self._with_bare_name.get(path.name, [])
         ends = [
             name for name in found if "/" in name and f"/{path.as_posix()}".endswith(f"/{name}")

@@ -1,4 +1,4 @@
-"""Boxes with what people wrote about them: Visual Genome's region descriptions or JSON Lines."""
+"""Boxes with captions: Visual Genome's region descriptions, or JSON Lines."""
 
 from __future__ import annotations
 
@@ -39,16 +39,15 @@ def read_visual_genome(
 
     `[{"id", "regions": [{"region_id", "x", "y", "width", "height", "phrase"}]}]`; newer files say
     "image_id" for "id". The sizes of photos come from `image_data.json` beside it or, without that,
-    from the photos, which are `ID.jpg`. Descriptions of exactly the same box are its several
-    captions.
+    from the photos, which are `ID.jpg`. Identical boxes are merged into one with several captions.
 
     Args:
         json_file: the file.
-        split: "all", or one of `densecap_splits.json` beside it:
-            `{"train": [ids], "val": ..., "test": ...}`.
+        split: "all", or one of `densecap_splits.json` beside it: `{"train": [ids], "val": ...,
+            "test": ...}`.
         image_folder: where the photos lie; None for `images`, `VG_100K` and `VG_100K_2` beside the
             file, or beside it.
-        selection: which photos take part; their names are ID.jpg.
+        selection: photo selection and the handling of invalid entries; their names are ID.jpg.
 
     Raises:
         DataError: if the file is damaged or lacks a photo of the split, a photo is missing, twice
@@ -94,18 +93,17 @@ def read_region_lines(
     image_folder: str | Path | None = None,
     selection: Selection = EVERYTHING,
 ) -> BoxedDataset:
-    """Reads JSON Lines with a box on each.
+    """Reads JSON Lines with one box a line.
 
-    A line is `{"image", "box_xyxy", "captions": [...]}` and perhaps "split".
+    A line is `{"image", "box_xyxy", "captions": [...]}` and optionally "split".
 
     Args:
-        file: the lines; those of one photo need not stand together.
+        file: the lines; those of one photo need not be adjacent.
         split: "all", or one that the lines name.
         image_folder: where the photos lie; None for `images` beside the file, or beside it.
-        selection: which photos take part.
 
     Raises:
-        DataError: if a line is damaged, a photo is missing or in two splits, a box is there twice,
+        DataError: if a line is damaged, a photo is missing or in two splits, a box is duplicated,
             has no area or sticks out, or a caption has no word. It names the first few and counts
             all.
     """
@@ -186,7 +184,7 @@ def _visual_genome_regions(
 
 
 def _sizes(file: Path) -> dict[int, tuple[int, int]]:
-    """Photos' sizes from `image_data.json`; none without it."""
+    """Photo sizes from `image_data.json`; none if it is missing."""
     if not file.is_file():
         return {}
     content = read_json(file)
@@ -204,10 +202,7 @@ def _sizes(file: Path) -> dict[int, tuple[int, int]]:
 
 
 def _split_ids(file: Path, split: str, problems: Problems) -> tuple[set[int] | None, set[str]]:
-    """The ids of a split's photos, None for all.
-
-    And the names of those that are in another split too.
-    """
+    """Photo ids of a split, None for all, and the names of those in another split too."""
     if split == ALL:
         return None, set()
     lists = file.parent / _SPLITS

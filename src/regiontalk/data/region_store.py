@@ -1,8 +1,8 @@
-"""Region vectors on disk: computed once, read in parts, never held whole in memory.
+"""Store of region vectors on disk: computed once, then memory-mapped.
 
 A store is a folder with a plain .npy file for each array, `names.json` and `header.json`, with
-checksums. Until it is complete it lies in a folder beside, `NAME.part`, with `progress.json` for a
-header: a store is whole or not there. `regiontalk.data.region_writer` writes it.
+checksums. Until it is complete it is the folder `NAME.part` beside, with `progress.json` for a
+header, so that a store is complete or absent. `regiontalk.data.region_writer` writes it.
 
 Axis names: N photos, M regions at most, D dimensions of the visual features.
 """
@@ -27,7 +27,7 @@ from regiontalk.settings import Rule, Section, checksum, line, shown, whole
 
 HEADER, PROGRESS, NAMES = "header.json", "progress.json", "names.json"
 MOST_BYTES = 1 << 50
-"""Of an array: more than any disk holds, and few enough for all sums to fit 64 bits."""
+"""Limit of an array: more than any disk holds, and small enough for all sums to fit 64 bits."""
 AGAIN = "Delete the folder and write the store again."
 
 _FORMAT, _FORMAT_VERSION = "regiontalk-regions", 1
@@ -36,7 +36,7 @@ _READ_BYTES = 1 << 24
 
 @dataclass(frozen=True)
 class Layout(Section):
-    """What must agree for rows to belong to one store."""
+    """Shapes and checksums that rows must share to belong to one store."""
 
     photos: Annotated[int, whole(1, 1 << 32)]
     regions: Annotated[int, whole(1, 1 << 20)]
@@ -50,9 +50,9 @@ class Layout(Section):
             raise ValueError(f"photos, regions and dim: expected at most {MOST_BYTES:,} bytes")
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Types and shapes, as arrays that hold no memory.
+        """Dtypes and shapes, as broadcast arrays that hold no memory.
 
-        Bytes are little-endian wherever the store is written.
+        Bytes are little-endian on every machine.
         """
         n, m = self.photos, self.regions
         kinds = {
@@ -68,7 +68,7 @@ class Layout(Section):
         }
 
     def npy_header(self, name: str) -> bytes:
-        """The bytes before the data of an array's file."""
+        """The .npy header of an array's file."""
         array, buffer = self.arrays()[name], io.BytesIO()
         header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
         np.lib.format.write_array_header_1_0(buffer, header)
@@ -84,7 +84,7 @@ class Layout(Section):
 
 
 def _by_array(rule: Rule) -> Rule:
-    """A value for each array of a store."""
+    """A rule for an object with one value for each array of a store."""
     names = list(Layout(1, 1, 1, "any", "0" * 64).arrays())
 
     def check(value: Any) -> dict[str, Any]:
@@ -97,10 +97,7 @@ def _by_array(rule: Rule) -> Rule:
 
 @dataclass(frozen=True)
 class State(Section):
-    """The content of `header.json` and `progress.json`.
-
-    The layout, the rows that count, and CRC-32 of their bytes.
-    """
+    """Content of `header.json` and `progress.json`: layout, valid rows, CRC-32 of their bytes."""
 
     layout: Layout
     done: Annotated[int, whole(0, 1 << 32)]
@@ -154,7 +151,7 @@ def read_state(file: Path) -> State:
 
 
 def names_fit(names: Any, layout: Layout) -> bool:
-    """Whether names are those of a store: text, as many as photos, each once."""
+    """Whether names are those of a layout: texts, as many as photos, unique, with its checksum."""
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return False
     return (
@@ -163,7 +160,7 @@ def names_fit(names: Any, layout: Layout) -> bool:
 
 
 def verify_rows(folder: Path, state: State) -> None:
-    """Compares the rows that count with their checksums, a piece at a time.
+    """Compares the valid rows with their CRC-32, in chunks.
 
     Raises:
         DataError: if they differ, or a file cannot be read.
@@ -183,17 +180,17 @@ def verify_rows(folder: Path, state: State) -> None:
 
 
 def part_of(folder: Path) -> Path:
-    """Where a store lies until it is complete."""
+    """The folder of a store until it is complete."""
     return folder.with_name(fitting_name(folder.name, ".part"))
 
 
 def write_json(file: Path, content: object) -> None:
-    """Writes JSON as `write_whole` does."""
+    """Writes JSON atomically."""
     write_whole(file, json.dumps(content, indent=1).encode("ascii"))
 
 
 def write_whole(file: Path, content: bytes) -> None:
-    """Writes beside and renames, so that the file is the old one or the new one, never half."""
+    """Writes a file atomically, by rename."""
     with written(file, beside=file.with_name(file.name + ".new")) as stream:
         stream.write(content)
 
@@ -201,7 +198,7 @@ def write_whole(file: Path, content: bytes) -> None:
 class RegionStore:
     """A complete store, open for reading.
 
-    Its arrays are maps of the files: only the rows that are used are read.
+    Arrays are memory-mapped: only the rows that are used are read.
 
     Attributes:
         names: of the N photos, in the order of the rows.
@@ -209,7 +206,7 @@ class RegionStore:
         features: (N, M, D) float16, CNN(I_b) of Eq. 1; region 0 is the whole photo.
         boxes: (N, M, 4) float32, xyxy in pixels of the original photo.
         scores: (N, M) float32 in 0..1.
-        counts: (N,) int64, how many of the M regions a photo has; the rest is padding.
+        counts: (N,) int64, number of a photo's regions among the M; the rest is padding.
         sizes: (N, 2) int64, width and height of the original photo in pixels.
     """
 
@@ -240,7 +237,7 @@ class RegionStore:
             vision_checksum: of the network in use; None takes any network's store.
 
         Raises:
-            DataError: if the store is not there, incomplete, damaged, or of another network.
+            DataError: if the store is missing, incomplete, damaged, or of another network.
         """
         folder = Path(folder)
         if not (folder / HEADER).exists():
@@ -281,7 +278,7 @@ class RegionStore:
         return np.array([self._rows[name] for name in names], dtype=np.int64)
 
     def verify(self) -> None:
-        """Reads everything and compares it with the checksums of the header.
+        """Reads all arrays and compares them with the header's checksums.
 
         Raises:
             DataError: if a file is damaged.

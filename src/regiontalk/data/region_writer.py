@@ -1,7 +1,7 @@
-"""Writing a store of region vectors, in chunks of photos.
+"""Writer of a store of region vectors, in chunks of photos.
 
-A writer that was killed goes on after its last chunk. Axis names: N photos, M regions at most, D
-dimensions of the visual features.
+After a crash it resumes after the last chunk. Axis names: N photos, M regions at most, D dimensions
+of the visual features.
 """
 
 from __future__ import annotations
@@ -35,12 +35,10 @@ from regiontalk.files import json_sha256, open_to_change
 
 
 class RegionStoreWriter:
-    """Writes a store in chunks of photos, in the order of their names.
-
-    Holds no more than one chunk in memory.
+    """Writes a store in chunks of photos, in the order of their names, with one chunk in memory.
 
     Attributes:
-        done: photos written so far: go on with `names[done:]`.
+        done: photos written so far: resume with `names[done:]`.
     """
 
     def __init__(self, folder: Path, layout: Layout, done: int, crc32: dict[str, int]) -> None:
@@ -59,12 +57,12 @@ class RegionStoreWriter:
         dim: int,
         vision_checksum: str,
     ) -> RegionStoreWriter:
-        """Begins a store, or continues one that was begun with the same names, sizes and network.
+        """Begins a store, or resumes one with the same names, sizes and network.
 
         Args:
             folder: the store's; must not hold anything else.
             names: of the N photos, at least one, all different.
-            regions: M, the most regions a photo has.
+            regions: M, the maximum number of regions of a photo.
             dim: D.
             vision_checksum: of the network that makes the features; a store of another network is
                 refused.
@@ -113,9 +111,7 @@ class RegionStoreWriter:
         counts: np.ndarray,
         sizes: np.ndarray,
     ) -> None:
-        """Adds the next n photos.
-
-        When it returns they are on disk; if it is interrupted none of them counts.
+        """Appends the next n photos: durable (fsync) on return, none of them valid if interrupted.
 
         Args:
             features: (n, M, D) finite, kept as float16; rows from `counts` on are padding.
@@ -125,7 +121,7 @@ class RegionStoreWriter:
             sizes: (n, 2) integers of at least 1, width and height of the original photos in pixels.
 
         Raises:
-            ValueError: if shapes disagree, more photos come than there are names, or a value is not
+            ValueError: if shapes disagree, there are more photos than names, or a value is not
                 finite, not in its range, or too large for float16.
             DataError: if the disk is full or refuses.
         """
@@ -143,7 +139,7 @@ class RegionStoreWriter:
                 data = array.tobytes()
                 crc32[name] = zlib.crc32(data, self._crc32[name])
                 _write_at(self._part / f"{name}.npy", self._start(name), data)
-            # Only now do the rows count. Killed before this line, the same place is written again.
+            # Commits the rows: after a crash before this line, they are overwritten.
             write_state(self._part / PROGRESS, State(self._layout, done, crc32))
         except OSError as error:
             raise DataError(
@@ -153,12 +149,10 @@ class RegionStoreWriter:
         self._crc32, self.done = crc32, done
 
     def finish(self) -> RegionStore:
-        """Gives the complete store its name and opens it.
-
-        Does no harm to a store that was finished before.
+        """Renames the complete store into place and opens it; idempotent.
 
         Raises:
-            DataError: if photos are still missing, or the disk refuses.
+            DataError: if photos are missing, or it cannot be written.
         """
         if self.done != self._layout.photos:
             raise DataError(
@@ -179,9 +173,9 @@ class RegionStoreWriter:
 
 
 def _begin(part: Path, layout: Layout, names: Sequence[str]) -> None:
-    """Makes the files of a store without rows.
+    """Creates the files of an empty store.
 
-    `progress.json` comes last: without it all this is done again.
+    `progress.json` is written last: without it, all this is repeated.
     """
     part.mkdir(parents=True, exist_ok=True)
     write_json(part / NAMES, list(names))
@@ -205,7 +199,7 @@ def _require_same(folder: Path, found: Layout, expected: Layout) -> None:
 def _checked_rows(
     layout: Layout, given: Mapping[str, np.ndarray], done: int
 ) -> dict[str, np.ndarray]:
-    """The arrays as they are stored, after all checks."""
+    """Validates the arrays, and casts them to the stored dtypes."""
     count = len(given["counts"])
     if done + count > layout.photos:
         raise ValueError(f"{count} photos after {done} are more than the store's {layout.photos}")

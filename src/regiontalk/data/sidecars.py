@@ -1,4 +1,4 @@
-"""Texts beside photos, a file for each: `dog.jpg.txt`, and XMP sidecars.
+"""Sidecars with the texts of photos: text files (`dog.jpg.txt`) and XMP.
 
 Photos are never written.
 """
@@ -23,17 +23,17 @@ SUFFIXES = (".xmp", ".XMP")
 TEXT_SUFFIX = ".txt"
 
 MAX_BYTES = 16_000_000
-"""Larger sidecars are refused; those of photos with many masks and brush strokes have a few million
+"""Limit of an XMP sidecar; those of photos with many masks and brush strokes have a few million
 bytes."""
 MAX_TEXT_BYTES = 1_000_000
 
 
 class Sidecars:
-    """Finds the sidecar of each photo, and remembers the names in a folder.
+    """Finds the XMP sidecars of photos, with a cache of the names in each folder.
 
-    Of `dog.jpg` it is `dog.jpg.xmp`, as darktable and digiKam name it, if that is there; else
-    `dog.xmp`, as Adobe's programs name it, if that is there and `dog.jpg` the only photo of this
-    name, raw ones too; else there is none yet.
+    Of `dog.jpg` it is `dog.jpg.xmp`, as darktable and digiKam name it, if that exists; else
+    `dog.xmp`, as Adobe's programs name it, if that exists and `dog.jpg` is the only photo of this
+    stem, raw ones included; else there is none.
     """
 
     def __init__(self) -> None:
@@ -43,13 +43,13 @@ class Sidecars:
         """A photo's sidecar; None if it has none.
 
         Args:
-            names: of all files in the photo's folder, if they are known.
+            names: of all files in the photo's folder, if known.
         """
         own = self._first(photo, photo.name)
         if own is not None:
             return own
         shared = self._first(photo, photo.stem)
-        # Of a photo dog.jpg beside dog.jpg.png
+        # dog.jpg.xmp belongs to dog.jpg if that exists, not to dog.jpg.png
         if shared is None or os.path.lexists(photo.with_name(photo.stem)):
             return None
         if photo.parent not in self._stems:
@@ -58,7 +58,7 @@ class Sidecars:
         return shared if others <= 0 else None
 
     def to_write(self, photo: Path) -> Path:
-        """A photo's sidecar: the one that is there, or that it is to get."""
+        """A photo's existing sidecar, else the path for a new one."""
         return self.there(photo) or photo.with_name(photo.name + SUFFIXES[0])
 
     @staticmethod
@@ -68,9 +68,7 @@ class Sidecars:
 
 
 def read_sidecar(file: Path) -> str:
-    """The text that a sidecar has for its photo: the alternative text, or else the description.
-
-    "" without either.
+    """The text of a sidecar: the alternative text, else the description, else "".
 
     Raises:
         DataError: if it cannot be read, or is not XMP.
@@ -80,25 +78,22 @@ def read_sidecar(file: Path) -> str:
 
 
 def new_sidecar(text: str) -> bytes:
-    """The bytes of a sidecar with a text, as alternative text and description, and nothing else."""
+    """The bytes of a new sidecar with a text as alternative text and description."""
     return xmp.fresh(dict.fromkeys(xmp.FIELDS, text), f"RegionTalk {regiontalk.__version__}")
 
 
 def write_sidecar(file: Path, text: str, overwrite: bool = False) -> bool:
-    """Puts a text into a sidecar, as alternative text and as description.
-
-    Whatever else it holds stays.
+    """Writes a text to a sidecar as alternative text and description; all else is kept.
 
     Args:
-        file: a sidecar, or where one is to be.
-        overwrite: whether it takes the place of a text that is there.
+        file: a sidecar; it need not exist.
+        overwrite: replace existing texts.
 
     Returns:
-        Whether it took the text; not if it has both texts, and they are kept.
+        False if both texts exist and are kept.
 
     Raises:
-        DataError: if there is a file that cannot be read or is not XMP, or a link. It is left as it
-            is.
+        DataError: if the file cannot be read, is not XMP, or is a link. It is left unchanged.
         OSError: if it cannot be written; it names the file.
     """
     if not os.path.lexists(file):
@@ -120,7 +115,7 @@ def _parsed(file: Path, content: bytes) -> xmp.Packet:
 
 
 def _stems(names: Iterable[str]) -> Counter[str]:
-    """How many photos of any kind have each name, without their suffixes."""
+    """The number of photos of any kind for each stem."""
     return Counter(os.path.splitext(name)[0] for name in names if kind_by_name(name))
 
 
@@ -129,7 +124,7 @@ class PhotoFiles(NamedTuple):
 
     Attributes:
         name: of the photo: its path below the folder.
-        text: a file of text.
+        text: a text file.
         sidecar: an XMP sidecar.
     """
 
@@ -139,10 +134,10 @@ class PhotoFiles(NamedTuple):
 
 
 def text_rows(folder: Path) -> list[CaptionRow]:
-    """The text of each photo in a folder and below that has one, sorted by folder and name.
+    """Captions from the sidecars of photos in a folder and below, sorted by folder and name.
 
-    Where all these photos lie in folders that are called as splits are, their folders are their
-    splits. Empty files, and sidecars without a text, are no captions.
+    If all these photos lie in folders named like splits, these are their splits. Empty files, and
+    sidecars without a text, are ignored.
 
     Raises:
         DataError: if a file is damaged, a folder cannot be read, or a photo has two texts that
@@ -165,7 +160,7 @@ def text_rows(folder: Path) -> list[CaptionRow]:
 
 
 def photo_files(folder: Path) -> list[PhotoFiles]:
-    """The files that may hold texts of photos, by their names alone.
+    """Finds the text files and XMP sidecars of photos, by their names alone.
 
     Raises:
         DataError: if a folder cannot be read.
@@ -193,7 +188,7 @@ def text_files(folder: Path) -> list[Path]:
 
 
 def read_text_file(file: Path) -> str:
-    """A text in one line; "" of an empty file.
+    """Reads a text file as one line; "" if it is empty.
 
     Raises:
         DataError: if it cannot be read, is too large or not UTF-8.
@@ -202,15 +197,15 @@ def read_text_file(file: Path) -> str:
 
 
 def text_file(photo: Path) -> Path:
-    """Where a photo's text lies, if it lies beside it."""
+    """The path of a photo's text file."""
     return photo.with_name(fitting_name(photo.name, TEXT_SUFFIX))
 
 
 def write_text_file(file: Path, text: str, overwrite: bool = False) -> bool:
-    """Writes a text, with the folders that it needs.
+    """Writes a text file, and creates its folders.
 
     Args:
-        overwrite: whether it takes the place of a file that is there and not empty.
+        overwrite: replace a file that is not empty.
 
     Returns:
         Whether it was written.
@@ -225,10 +220,7 @@ def write_text_file(file: Path, text: str, overwrite: bool = False) -> bool:
 
 
 def _is_empty(file: Path) -> bool:
-    """Whether there is nothing in a file that anybody could miss.
-
-    What cannot be read is something.
-    """
+    """Whether a text file is empty; False if it cannot be read, so that it is not overwritten."""
     try:
         return not read_text_file(file)
     except DataError:
@@ -236,7 +228,7 @@ def _is_empty(file: Path) -> bool:
 
 
 def _photos(names: list[str]) -> list[str]:
-    """The photos that a folder's files are or are named after, sorted."""
+    """The photos among a folder's files, and those that its sidecars belong to, sorted."""
     endings = (TEXT_SUFFIX, *SUFFIXES)
     after = (
         name.removesuffix(ending) for name in names for ending in endings if name.endswith(ending)

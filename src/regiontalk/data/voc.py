@@ -1,4 +1,4 @@
-"""Boxes with class names as Pascal VOC has them: XML annotations, or all in one `boxes.jsonl`."""
+"""Boxes with class names in Pascal VOC's layout: XML annotations, or a single `boxes.jsonl`."""
 
 from __future__ import annotations
 
@@ -42,18 +42,17 @@ def read_voc(
     """Reads boxes with class names.
 
     Either `boxes.jsonl` with a line for each photo, `{"file_name", "width", "height", "boxes_xyxy",
-    "labels"}` and perhaps "split", the photos in `images/` or beside it; or VOC's own
-    `Annotations/*.xml`, `JPEGImages/` and `ImageSets/Main/SPLIT.txt`. Objects that VOC calls
-    difficult are boxes like all others, and counted.
+    "labels"}` and optionally "split", the photos in `images/` or beside it; or VOC's own
+    `Annotations/*.xml`, `JPEGImages/` and `ImageSets/Main/SPLIT.txt`. VOC's difficult objects are
+    boxes like all others, and counted.
 
     Args:
         folder: where they lie.
         split: "all", or one that the data names (VOC: "train", "val", "trainval").
-        selection: which photos take part.
 
     Raises:
         DataError: if the folder holds neither, the split is not there, or anything is damaged,
-            missing or twice there.
+            missing or duplicated.
     """
     folder = Path(folder)
     if (folder / _JSONL).is_file():
@@ -136,8 +135,7 @@ def _stems(folder: Path, split: str) -> list[str]:
 def _xml_photo(file: Path, problems: Problems) -> tuple[str, RawPhoto, int]:
     """A photo's name, its boxes, and how many of them are difficult."""
     root = read_xml(file)
-    # some tools write no name, or another photo's, or a whole path with / or \, which both separate
-    # Windows' parts
+    # Some tools write no name, another photo's, or a whole path; PureWindowsPath splits at / and \
     written = PureWindowsPath(root.findtext("filename", "").strip())
     name = written.name if written.stem == file.stem else f"{file.stem}.jpg"
     photo, difficult = RawPhoto(size_in(root)), 0

@@ -35,7 +35,7 @@ def read_xml(file: Path) -> Element:
 
 
 def number_in(element: Element, path: str) -> float | None:
-    """The number at a path below an element; None if there is none."""
+    """The number at a path below an element; None if missing."""
     try:
         return float(element.findtext(path, ""))
     except ValueError:
@@ -43,10 +43,10 @@ def number_in(element: Element, path: str) -> float | None:
 
 
 def box_in(element: Element) -> tuple[float, float, float, float] | None:
-    """The box of an `object`, `bndbox` with xmin, ymin, xmax, ymax.
+    """The box of an `object`, `bndbox` with xmin, ymin, xmax, ymax; None if missing or damaged.
 
-    None if it has none or a damaged one. These files count pixels from 1 and name the first and the
-    last pixel inside, so the box's left edge is xmin - 1 and its right edge xmax.
+    These files count pixels from 1 and name the first and the last pixel inside (inclusive), so the
+    box's left edge is xmin - 1 and its right edge xmax.
     """
     edges = [number_in(element, f"bndbox/{name}") for name in ("xmin", "ymin", "xmax", "ymax")]
     if any(edge is None or not abs(edge) < 1e9 for edge in edges):
@@ -75,7 +75,7 @@ def careful_parser(
     text: Callable[[str], object],
     separator: str | None = None,
 ) -> expat.XMLParserType:
-    """Expat, without document types and with elements at most `MAX_DEPTH` inside each other.
+    """Expat parser that refuses document types and elements nested deeper than `MAX_DEPTH`.
 
     The standard parser in C does not let a document type be refused.
 
@@ -83,8 +83,8 @@ def careful_parser(
         start: called with an element's name and attributes.
         end: called with its name.
         text: called with the text in elements, in pieces.
-        separator: None for names as the file has them; else names have their namespace before them:
-            the namespace, the name and the prefix, if there is one, joined by this character.
+        separator: None for qualified names as in the file; else names are resolved to the
+            namespace, the name and the prefix, if there is one, joined by this character.
 
     Returns:
         A parser for one file. Its `Parse` raises `expat.ExpatError`, `ValueError` or `LookupError`.

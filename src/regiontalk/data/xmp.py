@@ -1,8 +1,8 @@
-"""Alternative texts in XMP: found in a sidecar's bytes, and put there with every other byte kept.
+"""Alternative texts in XMP sidecars: extraction, and insertion that keeps every other byte.
 
 XMP is RDF in XML: properties are elements (or attributes) of an `rdf:Description` right inside
-`rdf:RDF`. A text in several languages is an `rdf:Alt` of `rdf:li`, one for each `xml:lang`, the one
-for everybody "x-default".
+`rdf:RDF`. A text in several languages is an `rdf:Alt` of `rdf:li`, one for each `xml:lang`, with
+"x-default" for the default.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from xml.sax.saxutils import escape, quoteattr
 from regiontalk.data.xml_files import careful_parser
 
 ALT_TEXT, DESCRIPTION = "Iptc4xmpCore:AltTextAccessibility", "dc:description"
-"""IPTC's alternative text for people who do not see the photo, and Dublin Core's description, with
-usual prefixes."""
+"""IPTC's alternative text, for people who cannot see the photo, and Dublin Core's description; with
+their usual prefixes."""
 
 FIELDS = (ALT_TEXT, DESCRIPTION)
 
@@ -30,7 +30,7 @@ _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XML = "http://www.w3.org/XML/1998/namespace"
 _DEFAULT = "x-default"
 
-_BETWEEN = "\f"  # joins a namespace and a name; no XML can hold it
+_BETWEEN = "\f"  # separates namespace and name; XML cannot contain it
 _ROOT, _BLOCK, _ABOUT, _ITEM = (
     f"{_RDF}{_BETWEEN}{name}" for name in ("RDF", "Description", "about", "li")
 )
@@ -47,22 +47,21 @@ _ATTRIBUTE = re.compile(rb"""\s+([^\s=]+)\s*=\s*(?:"[^"]*"|'[^']*')""")
 _NOT_IN_XML = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Span: TypeAlias = tuple[int, int]
-"""First byte, and the one behind the last."""
+"""Byte range, end exclusive."""
 
 Edit: TypeAlias = tuple[Span, bytes]
-"""What takes the place of a span."""
+"""Byte range and its replacement."""
 
 
 @dataclass
 class Item:
-    """A text in one language.
+    """A text in one language: an `rdf:li`.
 
     Attributes:
         language: lower case; "" where none is stated.
-        tag: where its start tag is.
-        inside: what lies between its tags, empty and behind the tag of an element that has no end
-            tag.
-        pieces: of its text, without markup.
+        tag: its start tag.
+        inside: between its tags; empty and behind the tag if that is self-closing.
+        pieces: its character data.
     """
 
     language: str
@@ -78,14 +77,14 @@ class Item:
 
 @dataclass
 class Property:
-    """One of `FIELDS`.
+    """An occurrence of one of `FIELDS`.
 
     Attributes:
         name: of the field.
-        span: its element, or the space and the attribute.
+        span: its element, or its attribute with the space before.
         is_attribute: whether it is one.
-        pieces: of all text in it.
-        items: of an `rdf:Alt` in it.
+        pieces: all character data in it.
+        items: of its `rdf:Alt`.
     """
 
     name: str
@@ -96,7 +95,7 @@ class Property:
 
     @property
     def default(self) -> Item | None:
-        """The item for everybody: "x-default", or else the first; None without any."""
+        """The item "x-default", else the first; None if there is none."""
         return next(
             (item for item in self.items if item.language == _DEFAULT),
             self.items[0] if self.items else None,
@@ -104,7 +103,7 @@ class Property:
 
     @property
     def said(self) -> str:
-        """Its text for everybody, in one line; "" if it has none."""
+        """Its default text, else the first in any language, in one line; "" if it has none."""
         default = self.default
         texts = [] if default is None else [default.text, *(item.text for item in self.items)]
         return next((text for text in texts if text), " ".join("".join(self.pieces).split()))
@@ -112,15 +111,15 @@ class Property:
 
 @dataclass
 class Packet:
-    """The bytes of a sidecar, and where in them what concerns us is.
+    """The bytes of a sidecar, and the positions of `FIELDS` in them.
 
     Attributes:
         content: the bytes.
-        properties: those of `FIELDS`, in the file's order.
+        properties: those of `FIELDS`, in document order.
         root: the start tag of `rdf:RDF`.
-        end: where the end tag of `rdf:RDF` begins; behind the start tag where it has none.
-        prefix: of RDF's names, as the root has it; "" for none.
-        about: what the file is about, as its first block says; "" is the photo beside it.
+        end: where the end tag of `rdf:RDF` begins; behind the start tag if that is self-closing.
+        prefix: of RDF's namespace, as in the root; "" for none.
+        about: the first `rdf:about` that is not empty; "" stands for the photo beside it.
     """
 
     content: bytes
@@ -132,7 +131,7 @@ class Packet:
 
 
 def parse(content: bytes) -> Packet:
-    """Finds `FIELDS` in XMP.
+    """Locates `FIELDS` in XMP.
 
     Raises:
         ValueError: if it is not XMP: no XML, with a document type, nested too deep, in UTF-16, or
@@ -156,15 +155,15 @@ def texts_of(packet: Packet) -> dict[str, str]:
 
 
 def merged(packet: Packet, texts: Mapping[str, str], overwrite: bool = False) -> bytes:
-    """The packet's bytes with some texts put into them.
+    """The packet's bytes with some texts inserted.
 
     Args:
-        texts: for each of some of `FIELDS`.
-        overwrite: whether a text takes the place of one that is there: of the one for everybody,
-            and of those that say the same in a language. Texts in other languages stay.
+        texts: by field, for some of `FIELDS`.
+        overwrite: replace the default text, and every equal one. Other texts in other languages
+            stay.
 
     Returns:
-        The very same bytes if nothing is to be done.
+        The same bytes if there is nothing to insert.
     """
     there = texts_of(packet)
     wanted = {name: text for name, text in texts.items() if overwrite or name not in there}
@@ -185,11 +184,11 @@ def merged(packet: Packet, texts: Mapping[str, str], overwrite: bool = False) ->
 
 
 def fresh(texts: Mapping[str, str], made_with: str) -> bytes:
-    """A new sidecar's bytes.
+    """The bytes of a new sidecar.
 
     Args:
-        texts: for each of some of `FIELDS`.
-        made_with: the program, for the file.
+        texts: by field, for some of `FIELDS`.
+        made_with: the program's name, for `x:xmptk`.
     """
     open_tag = f'<x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk={quoteattr(made_with)}>'
     head = f'<?xml version="1.0" encoding="UTF-8"?>\n{open_tag}\n <rdf:RDF xmlns:rdf="{_RDF}">'
@@ -197,13 +196,13 @@ def fresh(texts: Mapping[str, str], made_with: str) -> bytes:
 
 
 class _Finder:
-    """Walks through the elements and notes where in the bytes they are."""
+    """Parser that records the byte positions of elements."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
         self._parser = careful_parser(self._start, self._end, self._text, _BETWEEN)
-        self._open: list[tuple[str, Span]] = []  # name and start tag of each element that we are in
-        self._level = 0  # how many of them rdf:RDF and what it lies in are, while we are in it
+        self._open: list[tuple[str, Span]] = []  # name and start tag of each open element
+        self._level = 0  # depth of rdf:RDF while it is open, else 0
         self._packet: Packet | None = None
         self._property: Property | None = None
         self._item: Item | None = None
@@ -230,7 +229,7 @@ class _Finder:
     def _start_inside(
         self, packet: Packet, path: list[str], span: Span, attributes: dict[str, str]
     ) -> None:
-        """Notes what concerns us, by the names of the elements from below rdf:RDF on."""
+        """Records fields and their items, by the path of elements below rdf:RDF."""
         if path == [_BLOCK]:
             self._start_block(packet, span, attributes)
         elif len(path) == 2 and path[0] == _BLOCK and path[1] in _FIELD_OF:
@@ -254,7 +253,7 @@ class _Finder:
                 packet.properties.append(Property(_FIELD_OF[plain], place, True, [value]))
 
     def _attribute(self, tag: Span, name: str) -> Span:
-        """Where an attribute of a start tag is, with the space before it."""
+        """The position of an attribute in a start tag, with the space before it."""
         after_name = _matched(_TAG_NAME, self._content, tag[0]).end()
         for found in _ATTRIBUTE.finditer(self._content, after_name, tag[1]):
             if found[1] == name.encode():
@@ -284,7 +283,7 @@ class _Finder:
 
 
 def _replacing(content: bytes, place: Property, text: str) -> list[Edit]:
-    """What puts a text into a property; an attribute, which has one language only, is taken out."""
+    """Edits that replace a property's text; an attribute, limited to one language, is removed."""
     if place.is_attribute:
         return [(place.span, b"")]
     default = place.default
@@ -306,7 +305,7 @@ def _filling(content: bytes, item: Item, text: str) -> Edit:
 
 
 def _element(name: str, text: str) -> bytes:
-    """A property that brings all its namespaces, so that it fits wherever it stands."""
+    """A property element with all its namespace declarations, valid at any place."""
     prefix = name.partition(":")[0]
     item = b'<rdf:li xml:lang="x-default">' + _escaped(text) + b"</rdf:li>"
     head = f'<{name} xmlns:{prefix}="{NAMESPACES[prefix]}"><rdf:Alt xmlns:rdf="{_RDF}">'
@@ -314,7 +313,7 @@ def _element(name: str, text: str) -> bytes:
 
 
 def _block(packet: Packet, texts: Mapping[str, str]) -> Edit:
-    """A block of its own for some texts, before the end of rdf:RDF."""
+    """Appends an `rdf:Description` with some texts to rdf:RDF."""
     newline = b"\r\n" if b"\r\n" in packet.content else b"\n"
     spaces = {"rdf": _RDF} if packet.prefix != "rdf" else {}
     spaces |= {name.partition(":")[0]: NAMESPACES[name.partition(":")[0]] for name in texts}
@@ -343,9 +342,9 @@ def _escaped(text: str) -> bytes:
 
 
 def _plain(text: str) -> bytes:
-    """ASCII, which is the same in every encoding that a sidecar may have.
+    """ASCII with character references, valid in any encoding that a sidecar may have.
 
-    Nothing that XML cannot hold.
+    Characters that XML cannot contain become spaces.
     """
     return _NOT_IN_XML.sub(" ", text).encode("ascii", "xmlcharrefreplace")
 
@@ -355,10 +354,10 @@ def _end_tag(content: bytes, tag: Span) -> bytes:
 
 
 def _matched(pattern: re.Pattern[bytes], content: bytes, at: int) -> re.Match[bytes]:
-    """A match that must be there, since the parser saw a tag there.
+    """The match at a position where the parser saw a tag.
 
     Raises:
-        ValueError: if it is not.
+        ValueError: if there is none.
     """
     found = pattern.match(content, at)
     if found is None:
@@ -367,12 +366,12 @@ def _matched(pattern: re.Pattern[bytes], content: bytes, at: int) -> re.Match[by
 
 
 def _has_no_end(content: bytes, tag: Span) -> bool:
-    """Whether a tag is start and end in one."""
+    """Whether a tag is self-closing."""
     return content[tag[1] - 2 : tag[1]] == b"/>"
 
 
 def _without_prefix(name: str) -> str:
-    """Namespace and name, of what expat calls an element or attribute."""
+    """Namespace and local name of expat's name of an element or attribute."""
     return _BETWEEN.join(name.split(_BETWEEN)[:2])
 
 

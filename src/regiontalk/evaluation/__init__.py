@@ -1,6 +1,7 @@
 """Evaluation, a package for each task: its metric (arrays in, numbers out) and its run.
 
-A run is over a model and a dataset. Retrieval, captions, grounding, captions of regions, things
-that captions name, search by class words; beside them what they share: results and signatures, the
-bootstrap, contamination by training photos, the words for classes.
+Each has its metric (arrays in, numbers out) and its run over a model and a dataset: retrieval,
+captions, grounding, captions of regions, objects that captions name, calibration. `search`
+evaluates search by class names. The other modules are shared: results and the bootstrap, signatures
+and contamination by training photos, words for classes.
 """

@@ -1,35 +1,35 @@
-"""How people name a class, from `class_words.json` beside this file, and where captions name one.
+"""Class names and synonyms (`class_words.json`), and detection of class mentions in captions.
 
-The file has COCO's 80 classes, with Pascal VOC's 20 among them. Of each class it says
+The file has COCO's 80 classes, with Pascal VOC's 20 among them. Of each class it has
 
-- `asked`: what the class is asked for with, in that order, fixed there and not chosen by results;
-  the first is taken that a pack knows. Only VOC's classes have such a list, all others are asked
-  for by their own name.
-- `words`: what else captions call it, in the singular. `unsure`: words that mean it among other
-  things ("plant"), and `unsure_in_voc`: those that do so only where VOC's rules for annotators are
-  narrower than COCO's.
-- `kind`: animal, vehicle or person, for the rules of double words.
+- `asked`: query terms in order of preference, fixed there and not chosen by results; the first one
+  in a pack's vocabulary is used. Only VOC's classes have such a list, all others are queried by
+  their own name.
+- `words`: other names in captions, in the singular. `unsure`: ambiguous names, which mean the class
+  among other things ("plant"), and `unsure_in_voc`: those that are ambiguous only where VOC's rules
+  for annotators are narrower than COCO's.
+- `kind`: animal, vehicle or person, for the rules of compounds.
 
-In a caption the words are looked for in the singular and plural, the longest that fits first: "hot
-dog" is no dog, "teddy bear" no bear, and "train track" nothing at all. What the file says besides:
+In a caption the longest match of singular and plural names wins: "hot dog" is no dog, "teddy bear"
+no bear, and "train track" no class at all. The file's other lists:
 
 - `either`: words for one of several classes ("bike"): for the one that the photo shows, for the
   first if it shows none.
-- `nothing`: double words that hold a class word and name no class.
+- `nothing`: compounds that hold a class word and name no class.
 - `modifiers`: words that name nothing themselves before an animal ("baby zebra") or a vehicle
   ("passenger train").
 - `like_animals`: words for people that are unsure in a caption that names an animal ("an elephant
   and her baby").
-- `not_there`: words before what is not there ("no", "without a").
-- `unsure_before`, `unsure_after`: what makes a class word unsure ("toy train", "statue of a horse",
-  "dog bowl").
-- `plurals`: of single words that no rule makes.
+- `not_there`: negations before a class word ("no", "without a").
+- `unsure_before`, `unsure_after`: contexts that make a class word unsure ("toy train", "statue of a
+  horse", "dog bowl").
+- `plurals`: irregular plurals of single words.
 
-A class word is *sure* unless it also means other things ("plant"), its neighbours make it unsure,
-or it may mean a class that is not counted. Only a sure word can be wrong; what unsure ones are for
-says `regiontalk.evaluation.objects.metric`.
+A class word is *sure* unless it is ambiguous by itself or in its context, or may mean a class that
+is not counted. Only a sure word can be wrong; for the use of unsure ones see
+`regiontalk.evaluation.objects.metric`.
 
-Words in general terms ("animal", "vehicle", "food") name no class.
+Hypernyms ("animal", "vehicle", "food") name no class.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True)
 class ClassWords:
-    """A class and what it is called.
+    """A class and its names.
 
     Attributes:
         name: COCO's.
-        voc: Pascal VOC's name of it; "" if VOC does not have it.
+        voc: Pascal VOC's; "" if VOC does not have it.
         kind: "animal", "vehicle", "person" or "".
-        asked: what it is asked for with, in order; none for its own name.
-        words, unsure, unsure_in_voc: what captions call it.
+        asked: query terms in order; none for its own name.
+        words, unsure, unsure_in_voc: names in captions.
     """
 
     name: str
@@ -69,11 +69,11 @@ class ClassWords:
 FILE = Path(__file__).with_name("class_words.json")
 
 CONTENT: Mapping[str, Any] = read_json(FILE)
-"""The file as it is."""
+"""The parsed file."""
 
 
 def as_words(texts: Iterable[str]) -> tuple[Words, ...]:
-    """Names as words.
+    """Tokenises names.
 
     >>> as_words(["dining table", "desk"])
     (('dining', 'table'), ('desk',))
@@ -93,13 +93,13 @@ BY_NAME = {name: each for each in CLASSES for name in (each.name, each.voc) if n
 """The classes by their names in COCO and in VOC."""
 
 SYNONYMS = {each.voc: each.asked for each in CLASSES if each.voc}
-"""For each of Pascal VOC's 20 classes its synonyms, each as words; "dining table" has two."""
+"""Tokenised query terms of each of Pascal VOC's 20 classes; "dining table" is two words."""
 
 
 def synonyms(label: str) -> tuple[Words, ...]:
-    """What a class is asked for with, first choice first: listed synonyms, or the class's own name.
+    """Query terms of a class in order of preference: listed synonyms, else its own name.
 
-    Letter case does not matter: other datasets write "Dog".
+    Letter case is ignored: other datasets write "Dog".
 
     >>> synonyms("sofa")
     (('sofa',), ('couch',), ('couches',))
@@ -112,12 +112,12 @@ def synonyms(label: str) -> tuple[Words, ...]:
 
 
 def known(names: Iterable[Words], vocabulary: Container[str]) -> tuple[Words, ...]:
-    """Those of some names of which every word is known, in order."""
+    """The names whose words are all in the vocabulary, in order."""
     return tuple(name for name in names if name and all(word in vocabulary for word in name))
 
 
 def names_class(words: Sequence[str], label: str) -> bool:
-    """Whether a caption's words hold a synonym of the class, its words in a row.
+    """Whether a caption holds a synonym of the class as consecutive words.
 
     >>> names_class(["a", "dining", "table"], "diningtable"), names_class(["a", "dog"], "cat")
     (True, False)
@@ -135,12 +135,11 @@ _ANIMAL = "animal"
 
 @dataclass(frozen=True)
 class Mention:
-    """Words of a caption that name a thing.
+    """A mention of a class in a caption.
 
     Attributes:
-        start, end: which words, end exclusive; whoever knows the words' regions finds the thing's
-            there.
-        labels: the class; or those that the words may mean, the likeliest first.
+        start, end: its words, end exclusive, which lead to its region where words are traced.
+        labels: the class; or all that the words may mean, the likeliest first.
         sure: whether they name it and nothing else.
     """
 
@@ -156,7 +155,7 @@ class Mention:
 
 @dataclass(frozen=True)
 class _Meaning:
-    """What words stand for: names of classes, none if they only look so."""
+    """The classes that words may name; none if they name no class."""
 
     classes: tuple[str, ...]
     sure: bool = True
@@ -168,12 +167,12 @@ class _Meaning:
 
 
 class ClassNamer:
-    """Finds the words for the classes that count.
+    """Detects mentions of the classes that count.
 
     Args:
-        labels: the classes, by COCO's names, VOC's or any other. Letter case does not matter. Of
-            two names of one class the first stands for both; a class that is not listed has its own
-            name and no synonym.
+        labels: the classes, by COCO's names, VOC's or any other. Letter case is ignored. Of two
+            names of one class the first stands for both; an unlisted class has its own name and no
+            synonym.
 
     Attributes:
         labels: the classes that count, in the order given, each once.
@@ -228,7 +227,7 @@ class ClassNamer:
         return mentions
 
     def _found(self, words: Words) -> Iterator[tuple[int, int, _Meaning]]:
-        """The longest class words from left to right, none of them overlapping."""
+        """Longest matches from left to right, none of them overlapping."""
         start = 0
         while start < len(words):
             end, meaning = self._longest(words, start)
@@ -237,10 +236,7 @@ class ClassNamer:
             start = end
 
     def _longest(self, words: Words, start: int) -> tuple[int, _Meaning | None]:
-        """The end and the meaning of the longest class words that start here.
-
-        The next word if there are none.
-        """
+        """End and meaning of the longest match that starts here; the next position without one."""
         for size in self._sizes.get(words[start], ()) if start < len(words) else ():
             end = start + size
             meaning = self._meanings.get(words[start:end]) if end <= len(words) else None
@@ -249,7 +245,7 @@ class ClassNamer:
         return start + 1, None
 
     def _modifies(self, words: Words, start: int, end: int) -> bool:
-        """Whether a class word only says more of the class that follows it, as in "baby zebra"."""
+        """Whether a class word only modifies the class that follows it, as in "baby zebra"."""
         kinds = _MODIFIERS.get(words[start]) if end == start + 1 else None
         if not kinds:
             return False
@@ -273,13 +269,13 @@ def plural(word: str) -> str:
 
 
 def _key(label: str) -> str:
-    """What a class goes by here: COCO's name if it has one."""
+    """COCO's name of a class, else its own in lower case."""
     lower = label.lower()
     return BY_NAME[lower].name if lower in BY_NAME else lower
 
 
 def _meanings(label_of: dict[str, str]) -> dict[Words, _Meaning]:
-    """What words stand for, where these classes count: keys as of `_key`."""
+    """Meanings of words, given the classes that count: keys as of `_key`."""
     found: dict[Words, _Meaning] = {}
     unlisted = [key for key in label_of if key not in BY_NAME]
     for key, words in zip(unlisted, as_words(unlisted), strict=True):
@@ -298,9 +294,10 @@ def _meanings(label_of: dict[str, str]) -> dict[Words, _Meaning]:
 
 
 def _unsure(label_of: dict[str, str]) -> dict[Words, _Meaning]:
-    """Words that mean a class among other things, perhaps one of several classes."""
+    """Ambiguous words, some of them for several classes."""
     found: dict[Words, _Meaning] = {}
     for each in CLASSES:
+        # Counted under VOC's name, so that VOC's narrower rules apply
         narrow = label_of.get(each.name, "").lower() == each.voc != each.name
         for words in (*each.unsure, *(each.unsure_in_voc if narrow else ())):
             others = found[words].classes if words in found else ()
@@ -309,7 +306,7 @@ def _unsure(label_of: dict[str, str]) -> dict[Words, _Meaning]:
 
 
 def _with_plurals(singular: dict[Words, _Meaning]) -> dict[Words, _Meaning]:
-    """The same words and their plurals; where a plural is listed by itself, that counts."""
+    """The same words and their plurals; a plural that is listed itself takes precedence."""
     forms = {words: (*words[:-1], plural(words[-1])) for words in singular}
     plurals = {
         forms[words]: replace(each, plural=True)
@@ -321,16 +318,16 @@ def _with_plurals(singular: dict[Words, _Meaning]) -> dict[Words, _Meaning]:
 
 
 def _is_plain(words: Words, start: int, end: int, meaning: _Meaning) -> bool:
-    """Whether a class word's neighbours leave it what it is.
+    """Whether a class word's context leaves it unambiguous.
 
-    After a plural stands a verb ("dogs house"), no head.
+    A plural is followed by a verb ("dogs house"), not by the head of a compound.
     """
     headed = not meaning.plural and end < len(words) and words[end] in _UNSURE_AFTER
     return not headed and not _follows(words, start, _UNSURE_BEFORE)
 
 
 def _follows(words: Words, start: int, phrases: frozenset[Words]) -> bool:
-    """Whether one of some phrases stands before a word, or before its article."""
+    """Whether one of some phrases precedes a word, or its article."""
     ends = [start, start - 1] if start and words[start - 1] in _ARTICLES else [start]
     return any(
         words[max(end - size, 0) : end] in phrases for end in ends for size in (1, 2) if end >= size

@@ -1,4 +1,4 @@
-"""The regions of a dataset's photos by a model, in batches."""
+"""Regions of a dataset's photos, computed by a model in batches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from regiontalk.structures import Regions
 from regiontalk.vision.session import BATCH
 
 CLASSES = "classes; give Pascal VOC's, COCO's instances or boxes.jsonl"
-"""What is asked for where boxes have none."""
+"""End of messages about boxes without classes."""
 
 
 def photo_regions(
@@ -41,7 +41,7 @@ def boxed_regions(
     """Photos with boxes and their regions, in order, in batches.
 
     Args:
-        given: read the boxes that the photos have, instead of finding some.
+        given: use the photos' boxes as regions, instead of the model's own.
         extra: as of `Model.look`.
 
     Raises:
@@ -60,7 +60,7 @@ def boxed_regions(
 
 
 def check_size(photo: BoxedPhoto, looked: Regions) -> None:
-    """Boxes only fit a photo of the size that they were drawn on.
+    """Checks that a photo has the size on which its boxes were drawn.
 
     Raises:
         DataError: if the photo has another.
@@ -74,5 +74,5 @@ def check_size(photo: BoxedPhoto, looked: Regions) -> None:
 
 
 def no_classes(dataset: BoxedDataset) -> DataError:
-    """What is raised where boxes with classes are needed and these have none."""
+    """The error for boxes without classes."""
     return DataError(f"{dataset.name}: its boxes have no {CLASSES}")

@@ -1,9 +1,8 @@
-"""What all evaluations share: progress, and numbers as they are printed.
+"""Shared by all evaluations: progress, bootstrap intervals, and rounding.
 
-Rounded, with intervals by the bootstrap. The bootstrap (Efron 1979) says how far numbers would move
-with other photos. Photos are drawn with replacement, each together with all that was asked of it:
-questions about one photo are not independent, and drawing them one by one would make intervals too
-narrow.
+The bootstrap (Efron 1979) estimates how much numbers vary with the sample of photos. Photos are
+drawn with replacement, each with all its questions: those about one photo are not independent, and
+drawing them one by one would make intervals too narrow.
 
 Axis names: N photos, Q questions.
 """
@@ -17,29 +16,29 @@ from typing import Any, Protocol
 import numpy as np
 
 CONFIDENCE = 95
-"""Percent of the samples that an interval holds."""
+"""Confidence level of intervals, in percent."""
 
 _DIGITS = 4
 
 
 class Progress(Protocol):
-    """Shows how far an evaluation is."""
+    """Progress reports of an evaluation."""
 
     def expect(self, total: int, what: str) -> None:
-        """So many are to be done."""
+        """Starts a stage with a number of steps."""
 
     def advance(self, done: int) -> None:
-        """That many more are done."""
+        """Reports that more steps are done."""
 
 
 class Silent:
-    """Progress that nobody watches."""
+    """Progress that is not shown."""
 
     def expect(self, total: int, what: str) -> None:
-        """Says nothing."""
+        """Does nothing."""
 
     def advance(self, done: int) -> None:
-        """Says nothing."""
+        """Does nothing."""
 
 
 SILENT = Silent()
@@ -47,11 +46,11 @@ SILENT = Silent()
 
 @dataclass(frozen=True)
 class Reporting:
-    """How an evaluation's results become numbers.
+    """Folds and bootstrap of an evaluation.
 
     Attributes:
-        folds: of a retrieval: the photos are cut, in their order, into so many of equal size, and
-            the numbers averaged.
+        folds: of a retrieval: the photos are cut, in their order, into folds of equal size, and the
+            numbers averaged.
         samples: of the bootstrap, for 95 % intervals; 0 for none.
         seed: of the bootstrap.
     """
@@ -62,17 +61,16 @@ class Reporting:
 
 
 def draw(photos: int, generator: np.random.Generator) -> np.ndarray:
-    """How often each photo is drawn, (N,) integers, when N are drawn with replacement."""
+    """A bootstrap sample of N photos: how often each is drawn with replacement, (N,) integers."""
     return np.bincount(generator.integers(photos, size=photos), minlength=photos)
 
 
 def draws(photo_of_question: np.ndarray, samples: int, seed: int = 0) -> Iterator[np.ndarray]:
-    """How often each question counts in each of some samples of the photos.
+    """Bootstrap samples of photos, as the weight of each question.
 
     Args:
-        photo_of_question: (Q,) which photo each is about; photos that no question is about are not
-            drawn.
-        samples: how often all photos are drawn, at least 1.
+        photo_of_question: (Q,) the photo of each; photos without a question are not drawn.
+        samples: number of samples, at least 1.
         seed: of the draws.
 
     Yields:
@@ -90,14 +88,14 @@ def draws(photo_of_question: np.ndarray, samples: int, seed: int = 0) -> Iterato
 
 
 def interval(values: Sequence[float] | np.ndarray) -> list[float]:
-    """The middle 95 % of what the samples gave: `[low, high]`."""
+    """Percentile interval that holds 95 % of the samples' values: `[low, high]`."""
     tail = (1 - CONFIDENCE / 100) / 2
     low, high = np.quantile(values, [tail, 1 - tail])
     return [float(low), float(high)]
 
 
 def interval_words(reporting: Reporting) -> str:
-    """What the intervals are, for the signature."""
+    """Description of the intervals, for the signature."""
     return (
         f"{CONFIDENCE} %, percentiles of {reporting.samples} bootstrap samples of photos, "
         f"seed {reporting.seed}"
@@ -105,7 +103,7 @@ def interval_words(reporting: Reporting) -> str:
 
 
 def rounded(value: Any) -> Any:
-    """Numbers, also those inside of dictionaries and lists, to the digits that are printed."""
+    """Rounds numbers, nested ones in dictionaries and lists too, to the printed digits."""
     if isinstance(value, dict):
         return {name: rounded(each) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -18,7 +18,7 @@ from regiontalk.evaluation.signature import TIES, box_signature
 from regiontalk.model import Model
 
 SENTENCE = "{}"
-"""What people type: the bare name."""
+"""Query template: the bare name, as people type it."""
 
 
 def r_precision(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -53,15 +53,14 @@ def evaluate_search(
     progress: Progress = SILENT,
     min_photos: int = 1,
 ) -> dict[str, Any]:
-    """Search all photos for each class by name, the first synonym that captions taught the pack.
+    """Search all photos for each class by name, the first synonym in the pack's vocabulary.
 
     Args:
         model: whose `score` ranks the photos.
         dataset: photos with the names of classes on their boxes.
-        sentence: what is searched for, {} standing for the name.
+        sentence: query template, {} standing for the name.
         selection: how the photos were chosen, for the signature.
-        progress: shows how far it is.
-        min_photos: photos that a class needs to be searched for.
+        min_photos: least number of photos of a class that is searched for.
 
     Returns:
         `{"r_precision": mean over classes, "chance": that of a random order, "by_class": {label:

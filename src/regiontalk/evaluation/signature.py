@@ -1,7 +1,7 @@
 """Signatures of evaluations, to reproduce a number.
 
-Settings, checksums, and contamination by training photos. A pack that lists fingerprints of its
-training photos is asked for each photo that it is measured on. Another can only be asked for names.
+They hold settings, checksums, and contamination by training photos: by fingerprints of the photos
+if the pack lists those of its training photos, else by the dataset's name.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _UNKNOWN = "unknown: the pack does not say what it was trained on"
 
 
 def photo_counts(captions: np.ndarray) -> dict[str, Any]:
-    """How many photos and captions, from the number of captions of each photo, (N,)."""
+    """Numbers of photos and captions, from the number of captions of each photo, (N,)."""
     return {
         "photos": len(captions),
         "captions": int(captions.sum()),
@@ -41,9 +41,7 @@ def photo_counts(captions: np.ndarray) -> dict[str, Any]:
 
 
 def evaluation_signature(model: Model, dataset: Dataset, progress: Progress) -> dict[str, Any]:
-    """All that an evaluation of a model on a dataset says about itself.
-
-    What the kind of evaluation adds is left out.
+    """Signature of a model on a dataset, without what the kind of evaluation adds.
 
     Raises:
         PhotoError: if a photo is broken.
@@ -61,12 +59,11 @@ def evaluation_signature(model: Model, dataset: Dataset, progress: Progress) -> 
 def box_signature(
     model: Model, dataset: BoxedDataset, selection: Mapping[str, Any], progress: Progress
 ) -> dict[str, Any]:
-    """All that an evaluation on boxes says about itself, but what the kind of evaluation adds.
+    """Signature of a model on boxes, without what the kind of evaluation adds.
 
     Args:
-        model, dataset: what was measured, and on what.
+        model, dataset: the evaluated model, and its data.
         selection: how its photos were chosen, for people: `{}` if all took part.
-        progress: shows how far it is.
 
     Raises:
         PhotoError: if a photo is broken.
@@ -80,7 +77,6 @@ def box_signature(
 def _signed(
     model: Model, dataset: Dataset | BoxedDataset, data: dict[str, Any], progress: Progress
 ) -> dict[str, Any]:
-    """Which program, pack and data, and whether the pack was trained on these photos."""
     pack, files = model.pack, dataset.files
     return {
         "regiontalk": regiontalk.__version__,
@@ -92,10 +88,7 @@ def _signed(
 
 
 def boxes_signature(dataset: BoxedDataset, selection: Mapping[str, Any]) -> dict[str, Any]:
-    """What is said of the boxes alone, whatever was measured on them.
-
-    Arguments as of `box_signature`.
-    """
+    """The part of a signature about the boxes; arguments as of `box_signature`."""
     return {
         "dataset": dataset.name,
         "split": dataset.split,
@@ -109,7 +102,7 @@ def boxes_signature(dataset: BoxedDataset, selection: Mapping[str, Any]) -> dict
 
 
 def file_sha256(file: Path) -> str:
-    """A file's checksum, hexadecimal, read a little at a time.
+    """SHA-256 of a file, hexadecimal, read in chunks.
 
     Raises:
         DataError: if it cannot be read.
@@ -119,7 +112,7 @@ def file_sha256(file: Path) -> str:
 
 
 def span(numbers: Sequence[int]) -> str:
-    """The least and the greatest, "5" or "1 to 7"."""
+    """The range of some numbers, "5" or "1 to 7"."""
     low, high = min(numbers), max(numbers)
     return str(low) if low == high else f"{low} to {high}"
 
@@ -135,17 +128,15 @@ def training_signature(
     """Contamination: how many of the measured photos were trained on.
 
     Args:
-        pack: that is measured.
-        name, split: of the dataset; they are only asked for if the pack has no list of its training
-            photos.
+        pack: the evaluated one.
+        name, split: of the dataset; they only matter if the pack has no fingerprints of its
+            training photos.
         files: the photos.
-        progress: shows how far it is.
         max_pixels: of the photos, see `open_photo`.
 
     Returns:
-        `{"seen_in_training": "yes: ...", "no: ..." or "unknown:
-        ..."}`, and `"photos_seen_in_training"`, how many of `files` were recognised, if the pack
-        has a list.
+        `{"seen_in_training": "yes: ...", "no: ..." or "unknown: ..."}`, and
+        `"photos_seen_in_training"`, how many of `files` were recognised, if the pack has a list.
 
     Raises:
         PhotoError: if a photo is broken.
@@ -165,10 +156,7 @@ def training_signature(
 
 
 def training_warning(signature: Mapping[str, Any]) -> str | None:
-    """The warning beside numbers that are contaminated: the pack was trained on these photos.
-
-    None if none is known.
-    """
+    """The warning beside contaminated numbers; None if no contamination is known."""
     seen = str(signature["seen_in_training"])
     if not seen.startswith("yes"):
         return None
@@ -184,17 +172,17 @@ def training_warning(signature: Mapping[str, Any]) -> str | None:
 
 
 def named_in_training(trained_on: Mapping[str, Any], name: str, split: str) -> str:
-    """Whether a pack says that it was trained on a split of a dataset.
+    """Contamination by name: whether a pack says that it was trained on a split of a dataset.
 
-    Looked for are objects `{"dataset": name, "split": split}` anywhere in what the pack says, and
-    texts that name the dataset and right after it the split ("Flickr8k train: 6,000 photos"), but
-    under "never_seen". Letter case and punctuation do not matter. Names are compared, not photos:
-    under another name they are not recognised.
+    Matches objects `{"dataset": name, "split": split}` anywhere in `trained_on`, and texts in which
+    the split follows the dataset's name ("Flickr8k train: 6,000 photos"), except under
+    "never_seen". Letter case and punctuation are ignored. Names are compared, not photos: photos in
+    a dataset of another name are missed.
 
     Args:
         trained_on: from `pack.json`.
         name: of the dataset.
-        split: several joined by "+", or "all", ask for each of them.
+        split: several joined by "+", or "all", match any of them.
 
     Returns:
         "yes: ..." with the pack's words, "no: ..." or "unknown: ..."; for people, beside the
@@ -214,7 +202,7 @@ def named_in_training(trained_on: Mapping[str, Any], name: str, split: str) -> s
 
 
 def _claims(value: Any, name: list[str], split: list[str]) -> Iterator[str]:
-    """What names a dataset and its split, wherever it stands; an empty split is any."""
+    """Entries that name a dataset and its split, at any depth; an empty split matches any."""
     if isinstance(value, str):
         said, wanted = _words(value), name + split
         if any(

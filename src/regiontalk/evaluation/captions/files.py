@@ -1,4 +1,4 @@
-"""Any system's captions against what people wrote: from files to signed numbers."""
+"""Evaluation of a caption file against reference captions, with a signature."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _SPLIT_APART = frozenset({"s", "t"})
 
 @dataclass(frozen=True)
 class CaptionFiles:
-    """What is compared with what, and how.
+    """Inputs and settings of an evaluation of caption files.
 
     Attributes:
         predictions, references, images, split: as in `regiontalk.data.predictions.match`.
@@ -69,13 +69,13 @@ class CaptionFiles:
 
 @dataclass(frozen=True)
 class CaptionResult:
-    """Numbers of a set of captions.
+    """Scores of a set of captions.
 
     Attributes:
         together: scores in percent, with a signature; with a bootstrap also "interval", each
             number's `[low, high]`.
         each: for each photo `{"image", "caption", and the scores in percent}`.
-        notes: what people should know of these numbers.
+        notes: warnings about the numbers.
     """
 
     together: dict[str, Any]
@@ -84,11 +84,11 @@ class CaptionResult:
 
 
 def evaluate_caption_files(files: CaptionFiles, reporting: Reporting) -> CaptionResult:
-    """Compares a file of captions with a file of references.
+    """Scores a file of captions against a file of references.
 
     Raises:
         DataError: if a file is damaged or they do not fit together.
-        ConfigError: if the tokeniser or a metric is unknown, or a metric needs what is not
+        ConfigError: if the tokeniser or a metric is unknown, or what a metric needs is not
             installed.
     """
     split_words = _tokeniser(files.tokeniser)
@@ -111,7 +111,7 @@ def evaluate_caption_files(files: CaptionFiles, reporting: Reporting) -> Caption
 
 
 def write_each(file: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Writes a line of JSON for each photo, beside the file first, so that it is never half.
+    """Writes a line of JSON for each photo, by atomic rename.
 
     Raises:
         DataError: if it cannot be written.
@@ -177,7 +177,7 @@ def _interval(
 def _signature(
     files: CaptionFiles, matched: Matched, frequencies: DocumentFrequencies | None
 ) -> dict[str, Any]:
-    """What is needed to get the numbers again."""
+    """Settings, checksums and counts, to reproduce the numbers."""
     signature: dict[str, Any] = {
         "regiontalk": regiontalk.__version__,
         "predictions": files.predictions.name,
@@ -208,10 +208,7 @@ def _signature(
 
 
 def captions_sha256(captions: Path) -> str:
-    """The checksum of the file that holds the captions.
-
-    Of the checksums of several, in their order.
-    """
+    """SHA-256 of the file that holds the captions; of several, that of their checksums in order."""
     checksums = [file_sha256(file) for file in files_of_captions(captions)]
     return checksums[0] if len(checksums) == 1 else sha256_hex("\n".join(checksums).encode())
 
@@ -224,7 +221,7 @@ def _installed(package: str) -> str:
 
 
 def _stripped(tokeniser: str, captions: Sequence[str]) -> str | None:
-    """A note if the captions lost apostrophes and hyphens that the references still have."""
+    """A warning if the captions lost apostrophes and hyphens that the references still have."""
     if tokeniser != "ptb" or any(caption.split() != tokenise(caption) for caption in captions):
         return None
     words = {word for caption in captions for word in caption.split()}

@@ -1,6 +1,6 @@
-"""METEOR 1.5 and SPICE, which run in Java, by pycocoevalcap.
+"""METEOR 1.5 (Denkowski and Lavie 2014) and SPICE (Anderson et al. 2016), in Java.
 
-Denkowski and Lavie 2014; Anderson et al. 2016.
+Both run by pycocoevalcap.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def meteor_is_installed() -> bool:
 
 
 def meteor_note() -> str:
-    """What a signature says about METEOR."""
+    """METEOR's entry in a signature."""
     return (
         "1.5, Java, by pycocoevalcap" if meteor_is_installed() else f"not measured: METEOR {NEEDS}"
     )
@@ -55,10 +55,10 @@ def meteor_note() -> str:
 def meteor(
     candidates: Sequence[Words], references: Sequence[Sequence[Words]]
 ) -> tuple[float, np.ndarray]:
-    """METEOR of all captions together and of each, in 0..1: a number and (N,).
+    """METEOR of the corpus and of each caption, in 0..1: a number and (N,).
 
-    Only where it is installed. Captions without words, which the program would not take, count 0
-    each and are left out of the number of all.
+    Needs `meteor_is_installed`. Captions without words, which the program rejects, count 0 each and
+    are left out of the corpus score.
 
     Raises:
         ConfigError: if the program fails.
@@ -73,7 +73,7 @@ def meteor(
             truths, {row: [" ".join(candidates[row])] for row in rows}
         )
     except (OSError, ValueError) as error:
-        # The program ended, so that what it should have said is no number
+        # If the process has died, its answer is empty, not a number
         _end_meteor()
         raise ConfigError(
             f"METEOR could not run ({error}); it needs a working `java` and 2 GB of memory"
@@ -85,11 +85,11 @@ def meteor(
 def spice(
     candidates: Sequence[Words], references: Sequence[Sequence[Words]]
 ) -> tuple[float, np.ndarray]:
-    """SPICE of all captions together and of each, in 0..1: a number and (N,).
+    """SPICE of the corpus and of each caption, in 0..1: a number and (N,).
 
     Raises:
         ConfigError: if it cannot run: its parser's models come from the network the first time, and
-            it needs an old Java; both are told as the program tells them.
+            it needs an old Java. The message has the program's error.
     """
     truths = {row: [" ".join(words) for words in each] for row, each in enumerate(references)}
     try:
@@ -108,14 +108,14 @@ def spice(
 
 
 def _lacking() -> list[str]:
-    """What is not installed of what both need."""
+    """Requirements of both that are not installed."""
     needed = {"Java": shutil.which("java"), "pycocoevalcap": find_spec("pycocoevalcap")}
     return [name for name, found in needed.items() if not found]
 
 
 @contextlib.contextmanager
 def _stdout_to_stderr() -> Iterator[None]:
-    """What the programs print is no result of ours."""
+    """Redirects stdout, of subprocesses too, to stderr: results go to stdout."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)
@@ -129,15 +129,15 @@ def _stdout_to_stderr() -> Iterator[None]:
 
 @cache
 def _meteor_program() -> Any:
-    """The program, started once: Java takes longer to start than to score some hundred captions."""
+    """The process, started once: Java takes longer to start than to score some hundred captions."""
     atexit.register(_end_meteor)
     return import_module("pycocoevalcap.meteor.meteor").Meteor()
 
 
 def _end_meteor() -> None:
-    """End the program and its pipes.
+    """Ends the process and its pipes.
 
-    pycocoevalcap leaves that to chance, and after an error waits for its own lock.
+    pycocoevalcap does not do so reliably, and after an error waits for its own lock.
     """
     if not _meteor_program.cache_info().currsize:
         return
@@ -148,5 +148,5 @@ def _end_meteor() -> None:
     scorer.meteor_p.kill()
     scorer.meteor_p.wait()
     for stream in (scorer.meteor_p.stdin, scorer.meteor_p.stdout, scorer.meteor_p.stderr):
-        with contextlib.suppress(OSError):  # what was not sent any more
+        with contextlib.suppress(OSError):  # unsent data cannot be flushed
             stream.close()

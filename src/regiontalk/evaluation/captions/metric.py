@@ -35,10 +35,10 @@ _BETA = 1.2
 
 @dataclass(frozen=True)
 class CaptionScores:
-    """The scores of N captions, alone and together.
+    """Scores of N captions, of each and of the corpus.
 
     Attributes:
-        bleu: counts, from which BLEU of any set of the captions follows.
+        bleu: additive counts, which give BLEU of any set of the captions.
         means: the other scores of each caption, (N,) in percent by name; the corpus has their mean.
     """
 
@@ -49,7 +49,7 @@ class CaptionScores:
         return len(self.bleu.length)
 
     def corpus(self) -> dict[str, float]:
-        """All scores of the captions together, in percent: BLEU, ROUGE-L 0..100, CIDEr 0..1000."""
+        """All scores of the corpus, in percent: BLEU, ROUGE-L 0..100, CIDEr 0..1000."""
         return {
             name: float(score[0]) for name, score in self._of_sets(np.ones((1, len(self)))).items()
         }
@@ -79,7 +79,7 @@ class CaptionScores:
         return {name: interval(np.concatenate([each[name] for each in drawn])) for name in drawn[0]}
 
     def _of_sets(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Corpus scores of sets of captions, weights (B, N) to (B,) by name."""
+        """Corpus scores of B sets of captions with multiplicities (B, N): (B,) by name."""
         bleu = 100 * self.bleu.summed(weights).scores().T
         means = {name: weights @ each / weights.sum(axis=1) for name, each in self.means.items()}
         return dict(zip(BLEU_NAMES, bleu, strict=True)) | means
@@ -118,9 +118,7 @@ def caption_scores(
     references: Sequence[Sequence[Words]],
     document_frequencies: DocumentFrequencies | None = None,
 ) -> dict[str, float]:
-    """All scores of the captions together, in percent, by the names of `NAMES`.
-
-    See `score_captions`.
+    """All corpus scores in percent, by the names of `NAMES`; see `score_captions`.
 
     >>> scores = caption_scores([["a", "dog"], ["a", "cat"]], [[["a", "dog"]], [["the", "cat"]]])
     >>> {name: round(scores[name], 1) for name in ("bleu1", "rouge_l", "cider_d")}
@@ -165,10 +163,11 @@ def _f_measure(candidate: Words, truths: Sequence[Words]) -> float:
 
 
 def common_lengths(candidate: Words, truths: Sequence[Words]) -> list[int]:
-    """Length of the longest common subsequence with each reference.
+    """Length of the longest common subsequence (LCS) with each reference.
 
-    Each bit of a number is a word of the candidate, so that a row of the usual table is a few
-    operations on a number (Hyyrö 2004, "Bit-parallel LCS-length computation revisited").
+    Bit-parallel: each bit of an integer is a word of the candidate, so that a row of the dynamic
+    programming table is a few operations on it (Hyyrö 2004, "Bit-parallel LCS-length computation
+    revisited").
     """
     places: dict[str, int] = {}
     for at, word in enumerate(candidate):

@@ -1,10 +1,10 @@
-"""BLEU, CIDEr-D and CIDEr, from n-grams counted for all captions at once.
+"""BLEU (Papineni et al. 2002), CIDEr-D and CIDEr (Vedantam et al. 2015), vectorised.
 
-Papineni et al. 2002; Vedantam et al. 2015. BLEU's counts can be summed over any set of captions. In
-CIDEr, likeness to the references, words that many photos share count less.
+N-grams are counted for all captions at once. BLEU's counts are additive over captions. CIDEr is the
+similarity to the references by n-grams with tf-idf weights.
 
-Axis names: C captions, N photos with a candidate each, R references all in a row, S sets of photos,
-E entries (an n-gram in a caption), G different n-grams.
+Axis names: C captions, N photos with a candidate each, R references, concatenated over photos, S
+sets of photos, E entries (an n-gram in a caption), G different n-grams.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 ORDERS = 4
-"""1-grams to 4-grams count."""
+"""Orders of n-grams: 1 to 4."""
 
 Words = Sequence[str]
 
-# coco-caption's, so that 0 of 0 n-grams is a number and published scores come out to their last
-# digit.
+# coco-caption's smoothing: 0 / 0 n-grams is defined, and published scores are reproduced to their
+# last digit.
 _TINY = 1e-15
 _SMALL = 1e-9
 
@@ -32,14 +32,14 @@ _FEW = 50
 
 @dataclass(frozen=True)
 class NgramCounts:
-    """How often which n-gram of one order is in which caption; entries by caption, then n-gram.
+    """Sparse counts of the n-grams of one order; entries are sorted by caption, then n-gram.
 
     Attributes:
         order: n.
         caption: (E,) int64.
-        ngram: (E,) int64, 0..G-1: the same number for the same words in every caption.
+        ngram: (E,) int64, ids in 0..G-1, shared by all captions.
         count: (E,) int64, at least 1.
-        ngrams: the n-grams themselves, by number.
+        ngrams: the n-grams by id.
     """
 
     order: int
@@ -49,7 +49,7 @@ class NgramCounts:
     ngrams: Ngrams
 
     def of(self, captions: slice) -> NgramCounts:
-        """The entries of some neighbouring captions, which are counted from 0 again."""
+        """The entries of a slice of captions, renumbered from 0."""
         low, high = np.searchsorted(self.caption, (captions.start, captions.stop))
         part = slice(int(low), int(high))
         caption = self.caption[part] - captions.start
@@ -58,7 +58,7 @@ class NgramCounts:
 
 @dataclass(frozen=True)
 class Ngrams:
-    """Different n-grams, by where each one first stands in the words of all captions in order."""
+    """Distinct n-grams, each by its first position in the concatenated words of all captions."""
 
     order: int
     words: list[str]
@@ -90,7 +90,7 @@ def count_ngrams(captions: Iterable[Words]) -> list[NgramCounts]:
         if order > 1:
             inside = left[positions] >= order
             positions, ids = positions[inside], ids[inside]
-            # The shorter n-gram, then one word more
+            # Key of the n-gram: id of the shorter one, and the next word
             ids = ids * len(number) + word[positions + order - 1]
         distinct, first, ids = np.unique(ids, return_index=True, return_inverse=True)
         ngrams = Ngrams(order, words, positions[first])
@@ -105,7 +105,7 @@ def count_ngrams(captions: Iterable[Words]) -> list[NgramCounts]:
 def count_both(
     candidates: Sequence[Words], references: Sequence[Sequence[Words]]
 ) -> tuple[list[NgramCounts], list[NgramCounts]]:
-    """The n-grams of candidates and of all references in a row, under the same numbers."""
+    """N-grams of candidates and of all references, concatenated, with the same ids."""
     flat = [truth for truths in references for truth in truths]
     counts = count_ngrams([*candidates, *flat])
     middle, end = len(candidates), len(candidates) + len(flat)
@@ -115,12 +115,12 @@ def count_both(
 
 
 def photo_of_reference(references: Sequence[Sequence[Words]]) -> np.ndarray:
-    """For each reference, all in a row, the photo that it belongs to, int64."""
+    """The photo of each reference, (R,) int64."""
     return np.repeat(np.arange(len(references)), [len(truths) for truths in references])
 
 
 def lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The values under some keys, 0 where a key is not there.
+    """Values by key, 0 for missing keys.
 
     Args:
         keys: (E,), ascending.
@@ -135,14 +135,14 @@ def lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarr
 
 @dataclass(frozen=True)
 class BleuCounts:
-    """What BLEU needs to know of each caption.
+    """Statistics of each caption for BLEU, additive over captions.
 
     BLEU-n is the geometric mean of the clipped precisions of 1-grams to n-grams, times the brevity
     penalty exp(1 - r/c) where the captions' length c falls short of r, the length of the closest
     references. A corpus has sums of all these.
 
     Attributes:
-        correct: (N, 4) n-grams that a reference has too, each at most as often as the reference
+        correct: (N, 4) n-grams that match a reference, each clipped to its count in the reference
             that has most.
         guessed: (N, 4) n-grams.
         length: (N,) words.
@@ -156,7 +156,7 @@ class BleuCounts:
     reference_length: np.ndarray
 
     def summed(self, weights: np.ndarray) -> BleuCounts:
-        """The counts of S sets of captions, weights (S, N) saying how often each takes part."""
+        """Sums over S sets of captions, with the multiplicity of each caption as weights (S, N)."""
         return BleuCounts(
             weights @ self.correct,
             weights @ self.guessed,
@@ -179,10 +179,7 @@ def bleu_counts(
     candidate_ngrams: Sequence[NgramCounts],
     reference_ngrams: Sequence[NgramCounts],
 ) -> BleuCounts:
-    """Counts for N candidates.
-
-    Their n-grams and those of their references come from `count_both`.
-    """
+    """Statistics of N candidates; n-grams come from `count_both`."""
     length = np.array([len(candidate) for candidate in candidates])
     closest = [
         min((abs(len(truth) - own), len(truth)) for truth in truths)[1]
@@ -212,11 +209,13 @@ def _matches(
 
 @dataclass(frozen=True)
 class DocumentFrequencies:
-    """In how many photos' captions each n-gram occurs. Frozen ones let a single caption be scored.
+    """Document frequencies: in how many photos' captions each n-gram occurs.
+
+    With frozen ones a single caption can be scored.
 
     Attributes:
-        photos: how many photos were looked at, at least 1.
-        counts: of those that have the n-gram in any of their captions, by n-gram.
+        photos: how many photos were counted, at least 1.
+        counts: number of photos with the n-gram in any of their captions, by n-gram.
     """
 
     photos: int
@@ -245,7 +244,7 @@ class Cider:
 
     Attributes:
         d: CIDEr-D, which coco-caption prints as "CIDEr": counts are clipped to the reference's, and
-            a Gaussian (sigma 6) of the difference in length punishes captions that repeat
+            a Gaussian (sigma 6) of the difference in length penalises captions that repeat
             themselves.
         plain: CIDEr without either, the cosine alone. Words are not stemmed for either.
     """
@@ -260,11 +259,11 @@ def cider(
     reference_ngrams: Sequence[NgramCounts],
     frequencies: DocumentFrequencies | None = None,
 ) -> Cider:
-    """Scores candidates; n-grams come from `count_both`.
+    """CIDEr-D and CIDEr of candidates; n-grams come from `count_both`.
 
-    For n = 1..4 a caption is the vector of its n-grams' counts times log(photos / photos with the
-    n-gram); an n-gram that no photo has counts as if one had. The cosines with each reference are
-    averaged over n and references, times 10.
+    For n = 1..4 a caption is the tf-idf vector of its n-grams, counts times log(photos / photos
+    with the n-gram); an n-gram that no photo has counts as if one had. The cosines with each
+    reference are averaged over n and references, times 10.
 
     Args:
         references: for each photo one or more captions.
@@ -288,7 +287,7 @@ def cider(
 
 
 def caution(photos: int) -> str | None:
-    """What to know of CIDEr when its frequencies come from few photos; None if they are many.
+    """A warning if CIDEr's frequencies come from few photos; None if they are many.
 
     >>> print(caution(1))
     CIDEr is 0: of 1 photo, every word is in all photos' captions;
@@ -308,7 +307,7 @@ def caution(photos: int) -> str | None:
 
 
 def _photos_with(counts: NgramCounts, photo_of: np.ndarray) -> np.ndarray:
-    """In how many photos' captions each n-gram is, (G,)."""
+    """Document frequency of each n-gram, (G,)."""
     different = max(1, len(counts.ngrams))
     pairs = np.sort(photo_of[counts.caption] * different + counts.ngram)
     first = np.diff(pairs, prepend=-1) > 0  # faster than np.unique, which hashes
@@ -318,7 +317,7 @@ def _photos_with(counts: NgramCounts, photo_of: np.ndarray) -> np.ndarray:
 def _weights(
     theirs: NgramCounts, photo_of: np.ndarray, photos: int, frequencies: DocumentFrequencies | None
 ) -> np.ndarray:
-    """log(photos / photos with it) of each n-gram, (G,)."""
+    """Inverse document frequency log(photos / photos with it) of each n-gram, (G,)."""
     if frequencies is None:
         found = _photos_with(theirs, photo_of)
     else:
@@ -331,10 +330,7 @@ def _weights(
 def _products(
     mine: NgramCounts, theirs: NgramCounts, photo_of: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Products of each reference's vector with its candidate's, over both lengths.
-
-    Clipped and plain, (R,) each.
-    """
+    """Cosines of each reference with its candidate, with and without clipped counts: (R,) each."""
     different = len(mine.ngrams)
     wanted = photo_of[theirs.caption] * different + theirs.ngram
     shared = lookup(mine.caption * different + mine.ngram, mine.count, wanted)
@@ -352,7 +348,7 @@ def _products(
 
 
 def _length(counts: NgramCounts, weight: np.ndarray, captions: int) -> np.ndarray:
-    """Length of each caption's vector, (captions,)."""
+    """Norm of each caption's vector, (captions,)."""
     return np.sqrt(
         np.bincount(counts.caption, (counts.count * weight[counts.ngram]) ** 2, captions)
     )

@@ -1,10 +1,9 @@
 """Penn Treebank tokens as coco-caption makes them, to compare scores with published ones.
 
 coco-caption runs Stanford's PTBTokenizer 3.4.1 (Java) with `-preserveLines -lowerCase` and removes
-a list of punctuation from what comes out. Here are the rules of that tokeniser, found from its
-documentation and its output: at each place the rule that matches the longest text wins, what
-follows a token counting as matched where a rule looks at it; of two equally long matches the
-earlier rule in `_RULES` wins. docs/caption_metrics.md says how far both agree.
+a list of punctuation from its output. This is a lexer with that tokeniser's rules, reconstructed
+from its documentation and its output. The longest match wins, lookahead included, and of equally
+long ones the earlier rule in `_RULES`. docs/caption_metrics.md says how far both agree.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ PUNCTUATION = frozenset(
         ";",
     ]
 )
-"""What coco-caption removes. Its tokens are in lower case by then, so that brackets ("-lrb-")
+"""Tokens that coco-caption removes. They are in lower case by then, so that brackets ("-lrb-")
 stay."""
 
 _CACHED_CHUNKS = 1 << 17
@@ -59,17 +58,14 @@ def ptb_tokenise(text: str) -> list[str]:
 
 
 def forget() -> None:
-    """Empties the cache, for measuring."""
+    """Empties the cache, for benchmarks."""
     _chunk.cache_clear()
 
 
 @lru_cache(_CACHED_CHUNKS)
 def _chunk(text: str) -> tuple[str, ...]:
-    """The words of a piece without spaces.
-
-    Captions repeat themselves: nearly all come from the cache.
-    """
-    # Most of the others: letters that no rule but that of words is about
+    """The words of a chunk without spaces, cached: captions repeat themselves."""
+    # Fast path of most misses: letters to which only the rule of words applies
     simple = _SIMPLE.fullmatch(text)
     if simple and (word := simple[1].lower()) not in _SPECIAL:
         return (word,)
@@ -78,7 +74,7 @@ def _chunk(text: str) -> tuple[str, ...]:
 
 def _lex(text: str) -> tuple[str, ...]:
     text = text.replace(_SOFT_HYPHEN, "")
-    # Some rules look at what follows
+    # Some rules look ahead; the newline stands for the caption's end
     shape = (text if text.isascii() else text.translate(_SHAPES)) + "\n"
     words: list[str] = []
     at = 0
@@ -94,7 +90,7 @@ def _lex(text: str) -> tuple[str, ...]:
 
 
 def _longest(shape: str, at: int) -> tuple[int, str]:
-    """Where the token that begins here ends, and how it is written."""
+    """End of the token at a position by the longest match, and how it is written."""
     best, found = 0, (at + 1, "")
     for rule, written in _COMPILED:
         match = rule.match(shape, at)
@@ -150,7 +146,7 @@ _LETTER, _DIGIT, _SYMBOL, _NOTHING = "é", "0", "§", "\xa0"
 
 
 class _Shapes(dict[int, str]):
-    """Each character beyond ASCII as one that stands for its kind, found when it is first met."""
+    """Maps characters beyond ASCII to one that represents their class, filled lazily."""
 
     def __missing__(self, code: int) -> str:
         self[code] = shape = chr(code) if code < 0x80 else _shape(chr(code))
@@ -210,13 +206,13 @@ once one other our she since so some such that the their then there these they t
 while yet you
 """
 STARTERS = " ".join([*_STARTERS.title().split(), *_STARTERS.upper().split()])
-"""A letter with a full stop before one of these ends a sentence: it is no initial."""
+"""After a letter with a full stop they begin a sentence: the letter is no initial."""
 
 EXTENSIONS = """
 bat bmp c class cgi cpp dll doc docx exe gif gz h htm html jar java jpeg jpg mov mp3 pdf php pl png
 ppt ps py sql tar txt wav x xml zip
 """
-"""Of files: `1.jpg` is one word."""
+"""Of file names: `1.jpg` is one word."""
 
 # --- Rules ----------------------------------------------------------------------------------------
 
@@ -242,7 +238,7 @@ def _any(words: str) -> str:
     return "(?:" + "|".join(sorted(map(re.escape, words.split()), key=len, reverse=True)) + ")"
 
 
-# A token is group 1; what a rule consumes after it is looked at only, but counts.
+# A token is group 1. What a rule consumes after it is lookahead, but counts for the longest match.
 _RULES: tuple[tuple[str, str], ...] = (
     # Markup and addresses.
     (rf"(</?{_NAME}(?:{_ATTRIBUTE})*\s*/?>|<[!?][A-Za-z-][^>\n]*>)", "address"),

@@ -1,7 +1,7 @@
-"""A model's captions on a dataset: the numbers, with a signature that says how they came about.
+"""Evaluation of a model's captions on a dataset, with a signature.
 
-Beside it the nearest neighbour, which every captioner has to beat: a photo gets the caption of the
-photo most like it.
+And the nearest-neighbour baseline, which every captioner has to beat: a photo gets the caption of
+the most similar training photo.
 
 Axis names: N photos, Q queries, C candidates, D dimensions of the visual features.
 """
@@ -26,7 +26,7 @@ from regiontalk.model import Model
 from regiontalk.structures import WHOLE_PHOTO, Caption, Regions
 
 _TILE = 1024
-"""Queries and candidates compared at a time: their distances take 8 MB, however many."""
+"""Queries and candidates in a tile: their distances take 8 MB."""
 _METRICS = (
     "coco-caption's: BLEU of the corpus, closest reference length; "
     "document frequencies of the references"
@@ -35,10 +35,10 @@ _METRICS = (
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """Numbers of captions and what they came from.
+    """Captions and their scores.
 
     Attributes:
-        result: what `evaluate_captions` gives.
+        result: of `evaluate_captions`.
         captions: one for each photo, as written.
         scores: of each caption and of all together.
     """
@@ -55,14 +55,12 @@ def evaluate_captions(
     reporting: Reporting | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Caption every photo of a dataset and compare with what people wrote.
+    """Caption every photo of a dataset and score against people's captions.
 
     Args:
-        model: writes the captions.
         dataset: its captions are the references, normalised as the captions are.
-        beam: hypotheses kept in the search; None for the pack's.
+        beam: beam width; None for the pack's.
         reporting: the bootstrap.
-        progress: shows how far it is.
 
     Returns:
         The scores of `caption_scores`, in percent, and `"signature": {...}`; with a bootstrap also
@@ -81,7 +79,7 @@ def write_captions(
     reporting: Reporting | None = None,
     progress: Progress | None = None,
 ) -> Written:
-    """As `evaluate_captions`, with what the numbers came from."""
+    """As `evaluate_captions`, with captions and scores of each."""
     progress = progress or SILENT
     captions = [caption.text for caption, _ in caption_photos(model, dataset.files, beam, progress)]
     how = model.pack.settings.photo_captioner.search(beam)
@@ -93,7 +91,7 @@ def write_captions(
 def caption_photos(
     model: Model, files: Sequence[Path], beam: int | None, progress: Progress
 ) -> Iterator[tuple[Caption, Regions]]:
-    """A caption for each photo, in order, with what was seen of it.
+    """A caption of each photo, in order, with the photo's regions.
 
     Raises:
         PhotoError: if a photo is broken.
@@ -112,11 +110,10 @@ def evaluate_nearest(
     """Baseline of `evaluate_captions`: the first caption of the most similar training photo.
 
     Args:
-        model: its vision network says what is alike: the L2 distance of the whole photos' features.
+        model: its vision network defines similarity: the L2 distance of the whole photos' features.
         dataset: as in `evaluate_captions`.
-        training: photos and captions to take from; none of them may be in `dataset`.
+        training: photos and captions of the baseline; no photo may be in `dataset`.
         reporting: the bootstrap.
-        progress: shows how far it is.
 
     Returns:
         As `evaluate_captions`.
@@ -149,7 +146,7 @@ def nearest(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
         candidates: (C, D), finite, C at least 1.
 
     Returns:
-        (Q,) int64, rows of `candidates`; the lowest of several that come out at the same distance.
+        (Q,) int64, rows of `candidates`; ties go to the lowest.
 
     Raises:
         ValueError: if the shapes disagree or there is no candidate.
@@ -175,11 +172,11 @@ def nearest(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
 
 
 def refuse_shared(asked: Iterable[Path], lending: Iterable[Path], way_out: str) -> None:
-    """Makes sure that no photo can borrow from itself.
+    """Refuses photos in both sets, which would be their own nearest neighbours.
 
     Args:
         asked, lending: files of the photos.
-        way_out: what to do about it.
+        way_out: end of the message, how to avoid it.
 
     Raises:
         ConfigError: if a file is among both.
@@ -193,7 +190,7 @@ def refuse_shared(asked: Iterable[Path], lending: Iterable[Path], way_out: str) 
 
 
 def _scores_of(captions: Sequence[str], dataset: Dataset) -> CaptionScores:
-    """Of a caption for each photo against the dataset's."""
+    """Scores of one caption a photo against the dataset's."""
     references = [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
     return score_captions([tokenise(caption) for caption in captions], references)
 
@@ -201,7 +198,7 @@ def _scores_of(captions: Sequence[str], dataset: Dataset) -> CaptionScores:
 def _compared(
     scores: CaptionScores, signature: dict[str, Any], reporting: Reporting
 ) -> dict[str, Any]:
-    """The numbers of captions with all that belongs to them."""
+    """The result of an evaluation: scores, intervals and signature."""
     result: dict[str, Any] = dict(scores.corpus())
     how = {"metrics": _METRICS}
     if reporting.samples:
@@ -231,9 +228,9 @@ def _nearest_of_all(queries: np.ndarray, candidates: np.ndarray) -> np.ndarray:
 
 
 def _squared(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """|a - b|² of every pair: (q, c).
+    """Squared L2 distances of all pairs: (q, c).
 
-    In double precision: near neighbours are small differences of large sums.
+    In double precision: near neighbours are small differences of large sums (cancellation).
     """
     distances: np.ndarray = (a**2).sum(axis=1)[:, None] - 2 * (a @ b.T) + (b**2).sum(axis=1)
     return distances

@@ -1,1 +1,1 @@
-"""Calibration: accuracy of "found" and "not found", and how often what is given 70 % is there."""
+"""Calibration of probabilities: accuracy of "found" and "not found", expected calibration error."""

@@ -1,4 +1,4 @@
-"""How good probabilities are: accuracy of the likelier answer, and the expected calibration error.
+"""Accuracy and expected calibration error of answers with probabilities.
 
 The expected calibration error (Naeini et al. 2015; Guo et al. 2017, *On Calibration of Modern
 Neural Networks*) is the mean distance, over answers put into bins by their probability, between a
@@ -20,7 +20,7 @@ BINS = 10
 class Bin:
     """Answers of probability `low` to `high`.
 
-    How many, the mean probability (`told`), the share of yes (`shown`).
+    Their number, mean probability (`told`) and share of yes (`shown`).
     """
 
     low: float
@@ -35,7 +35,7 @@ class CertaintyScores:
     """Accuracy and calibration over questions; shares in 0..1.
 
     Attributes:
-        questions: how many; half of them are to be answered by yes.
+        questions: how many; the correct answer of half of them is yes.
         accuracy: of "found" and "not found".
         accuracy_shown, accuracy_absent: of the questions whose answer is yes, and of the others.
         calibration_error: expected, over the bins.
@@ -50,19 +50,19 @@ class CertaintyScores:
     bins: tuple[Bin, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The numbers, by name."""
+        """The scores by name."""
         return asdict(self) | {"bins": [asdict(each) for each in self.bins]}
 
 
 def certainty_scores(
     probabilities: np.ndarray, found: np.ndarray, shown: np.ndarray
 ) -> CertaintyScores:
-    """Scores of K answers.
+    """Accuracy and expected calibration error of K answers.
 
     Args:
         probabilities: (K,).
         found: (K,) bool, the answers.
-        shown: (K,) bool, whether it is there; both occur.
+        shown: (K,) bool, the correct answers; both occur.
 
     >>> found, shown = np.array([True, True, False]), np.array([True, False, False])
     >>> scores = certainty_scores(np.array([0.9, 0.9, 0.1]), found, shown)

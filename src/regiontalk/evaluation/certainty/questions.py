@@ -1,9 +1,9 @@
 """Balanced yes/no questions: whether a photo shows something.
 
-For each thing that a photo shows one is drawn that it does not show. What a photo shows is said by
-its boxes, or by its captions: a class that two of them name, or the only one. What none of its
-captions names is taken as not there, which is wrong now and then: people do not say all that they
-see.
+For each class that a photo shows, one that it does not show is drawn. Ground truth comes from its
+boxes, or from its captions: a class that two of them name, or the only one. A class that none of
+its captions names is taken as absent, which is wrong now and then: people do not mention all that
+they see.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from regiontalk.evaluation.objects.run import named
 from regiontalk.language import tokenise
 
 SEED = 0
-"""Of what is drawn."""
+"""Of the draw of absent classes."""
 _CAPTIONS = 2
-"""Captions that must agree on a word, where there are so many."""
+"""Captions that must agree on a class, if there are so many."""
 
 
 Labels: TypeAlias = AbstractSet[str]
 Captions: TypeAlias = Sequence[Sequence[Mention]]
-"""A photo's captions, each as the classes that it mentions."""
+"""A photo's captions, each as its mentions of classes."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """Whether a photo shows something: the photo's row, the words for the thing, and the answer."""
+    """Whether a photo shows something: row of the photo, words for it, and the correct answer."""
 
     photo: int
     words: Words
@@ -48,13 +48,13 @@ def of_boxes(
     vocabulary: Container[str],
     seed: int = SEED,
 ) -> list[Question]:
-    """Questions about classes, by the first of each one's names of which captions taught all words.
+    """Questions about the boxes' classes, each by its first synonym in the vocabulary.
 
     Args:
         photos: with their boxes.
-        classes: that their annotators had.
-        vocabulary: the words that captions taught.
-        seed: of the draw, every class being as likely.
+        classes: the annotators'.
+        vocabulary: the pack's.
+        seed: of the draw, uniform over absent classes.
     """
     return _questions(
         [(photo.shown - photo.unclear, photo.shown) for photo in photos], classes, vocabulary, seed
@@ -62,11 +62,11 @@ def of_boxes(
 
 
 def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str]) -> list[Question]:
-    """Questions about COCO's classes, by what photos' captions name.
+    """Questions about COCO's classes, with the photos' captions as ground truth.
 
     Args:
         photos: with their captions.
-        vocabulary: the words that captions taught.
+        vocabulary: the pack's.
     """
     namer = ClassNamer(each.name for each in CLASSES)
     mentions = [
@@ -78,11 +78,11 @@ def of_captions(photos: Sequence[CaptionedPhoto], vocabulary: Container[str]) ->
 
 
 def caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -> list[bool | None]:
-    """Whether captions of photos name what these show and nothing else, by people's captions.
+    """Whether generated captions of photos are correct, by people's captions of the same photos.
 
     Args:
         photos: N, with people's captions.
-        captions: N, one of each.
+        captions: N, a generated one of each.
 
     Returns:
         For each whether it names one of COCO's classes that a person names too, and for sure none
@@ -94,12 +94,12 @@ def caption_answers(photos: Sequence[CaptionedPhoto], captions: Sequence[str]) -
 def region_caption_answers(
     photos: Sequence[CaptionedPhoto], captions: Sequence[str]
 ) -> list[bool | None]:
-    """The same of captions of regions.
+    """As `caption_answers`, for captions of regions.
 
-    None too where one names no class, as people do not tell of all that they see.
+    None too where a caption names no class, as people do not mention all that they see.
 
     Args:
-        photos: N, that of each region, with people's captions.
+        photos: N, the photo of each region, with people's captions.
         captions: N.
     """
     return [right if names else None for right, names in _named_rightly(photos, captions)]
@@ -108,7 +108,7 @@ def region_caption_answers(
 def _named_rightly(
     photos: Sequence[CaptionedPhoto], captions: Sequence[str]
 ) -> Iterator[tuple[bool | None, bool]]:
-    """For each caption whether it names what people name and nothing else, and whether any class.
+    """For each caption whether it is correct, and whether it names any class.
 
     The first is None where people name nothing.
     """
@@ -126,7 +126,7 @@ def _mentioned(captions: Captions) -> set[str]:
 
 
 def _agreed(captions: Captions) -> set[str]:
-    """The classes that enough captions of a photo name for sure."""
+    """The classes that enough captions of a photo name unambiguously."""
     sure = [
         {mention.labels[0] for mention in mentions if mention.sure and len(mention.labels) == 1}
         for mentions in captions
@@ -141,10 +141,10 @@ def _questions(
     vocabulary: Container[str],
     seed: int,
 ) -> list[Question]:
-    """For each class that a photo shows a question, and one about another class that is drawn.
+    """For each class that a photo shows a question about it, and one about an absent class.
 
     Args:
-        photos: for each the classes that it shows, and those that it may show.
+        photos: for each the classes that it shows, and those that it may show and are not drawn.
     """
     rng = np.random.default_rng(seed)
     names = {

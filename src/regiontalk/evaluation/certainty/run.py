@@ -1,4 +1,4 @@
-"""Calibration of a pack on photos whose boxes or captions say what they show."""
+"""Evaluation of a pack's calibration on photos with boxes or captions."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from regiontalk.structures import ABSENT, Alignment, Regions
 
 _PLACE = "{}"
 SENTENCE = _PLACE
-"""What is asked: the bare name."""
+"""Query template: the bare name."""
 _MOST_PLACES = 2
 
 
 @dataclass(frozen=True)
 class CertaintyResult:
-    """Numbers, and how they came about."""
+    """Scores with a signature."""
 
     scores: CertaintyScores
     signature: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """As it is printed."""
+        """As printed."""
         numbers: dict[str, Any] = rounded(self.scores.to_json())
         return numbers | {"signature": dict(self.signature)}
 
@@ -46,20 +46,19 @@ def evaluate_certainty(
     selection: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> CertaintyResult:
-    """Ask a pack for things that photos show, and for as many that they do not.
+    """Query a pack for classes that photos show, and for as many that they do not show.
 
     Args:
-        model: asked by `Model.align`.
-        dataset: photos with the names of classes on their boxes, which are asked for; or with
-            captions, and COCO's classes that these name are.
-        sentence: what is asked, {} standing for the name. With a second {} each question has one of
-            the other answer beside it: first the thing that is there, then the one that is not.
+        model: queried by `Model.align`.
+        dataset: photos with the names of classes on their boxes, which are queried; or with
+            captions, and the queries are those of COCO's classes that they name.
+        sentence: query template, {} standing for the name. With a second {} one query has both
+            names: first the class that is shown, then the one that is not.
         selection: how the photos were chosen, for the signature.
-        progress: shows how far it is.
 
     Raises:
-        ConfigError: if the pack tells no probabilities, or `sentence` has not one {} or two.
-        DataError: if the boxes have no classes, or nothing can be asked.
+        ConfigError: if the pack is not calibrated, or `sentence` has not one {} or two.
+        DataError: if the boxes have no classes, or there is no question.
         PhotoError: if a photo is broken.
     """
     if not model.pack.settings.certainty.slope:
@@ -118,7 +117,7 @@ def _questions(model: Model, dataset: BoxedDataset | Dataset) -> list[Question]:
 def _answers(
     model: Model, regions: Regions, pair: Sequence[Question], parts: Sequence[str]
 ) -> list[tuple[float, bool]]:
-    """For a thing that is there and one that is not: its probability, and whether it is found."""
+    """Probability, and whether it is found, of a class that is shown and one that is not."""
     asked = [[question] for question in pair] if len(parts) == 2 else [list(pair)]
     return [answer for questions in asked for answer in _asked(model, regions, questions, parts)]
 
@@ -155,10 +154,10 @@ def probability_and_found(alignment: Alignment, start: int, end: int) -> tuple[f
 
 
 def _parts(sentence: str) -> list[str]:
-    """What stands before, between and after the names.
+    """The template's parts before, between and after the names.
 
     Raises:
-        ConfigError: if there is not one or two places for them.
+        ConfigError: if there are not one or two placeholders.
     """
     parts = sentence.split(_PLACE)
     if not 2 <= len(parts) <= _MOST_PLACES + 1 or any("{" in part or "}" in part for part in parts):

@@ -38,15 +38,15 @@ Row = dict[str, float]
 
 @dataclass(frozen=True, eq=False)
 class Query:
-    """One question to one photo.
+    """A word or phrase to be grounded in one photo.
 
     Attributes:
-        label: what its result is counted under: a class, or a type of entity.
+        label: the class, or type of entity, under which its result is counted.
         truth: (B, 4) xyxy, B at least 1, the true boxes.
         regions: (M, 4) xyxy in the same unit, the whole photo first.
         scores: (M,) finite, of each region for this query.
-        objectness: (M,) how sure the network is of each region, for a baseline.
-        weight: how much the query counts; several ways to ask for one thing share a weight of 1.
+        objectness: (M,) of each region, for a baseline.
+        weight: in averages; several queries for the same thing share a weight of 1.
         photo: which photo it is about, for the bootstrap.
 
     Raises:
@@ -82,9 +82,9 @@ def grounding(queries: Sequence[Query]) -> dict[str, Any]:
     """Pointing accuracy and recalls of the model and of baselines.
 
     The baselines: the whole photo; the box of half its width and height in its centre; the largest
-    region but the whole photo; the one that the network is surest of; and a random region, not
-    drawn but as its exact expected value. The whole photo and the centre box point at the same
-    point. `best_region` is no baseline but the ceiling: right if any region is.
+    region but the whole photo; that of the highest objectness; and a random region, by its exact
+    expected value. The whole photo and the centre box have the same centre. `best_region` is not a
+    baseline but the upper bound (oracle): right if any region is.
 
     Args:
         queries: at least one.
@@ -110,17 +110,17 @@ def grounding(queries: Sequence[Query]) -> dict[str, Any]:
 
 
 def grounding_intervals(queries: Sequence[Query], samples: int, seed: int = 0) -> dict[str, Any]:
-    """How far numbers of `grounding` would move with other photos, see `evaluation.results`.
+    """Bootstrap intervals of the numbers of `grounding` over photos, see `evaluation.results`.
 
     Args:
         queries: at least one; those of one photo are drawn together.
         samples, seed: of the bootstrap.
 
     Returns:
-        `{"micro": table, "macro": table, "times_best_baseline":
-        {"micro", "macro"}}` as of `grounding` and `times_best_baseline`, with `[low, high]` for
-        each number. In each sample, macro averages over the labels that it holds. The multiple is
-        missing if the baselines have 0 in a sample.
+        `{"micro": table, "macro": table, "times_best_baseline": {"micro", "macro"}}` as of
+        `grounding` and `times_best_baseline`, with `[low, high]` for each number. In each sample,
+        macro averages over the labels that it holds. The multiple is missing if the baselines have
+        0 in a sample.
 
     Raises:
         ValueError: if there is no query, or `samples` is below 1.
@@ -180,7 +180,7 @@ def overlapping(boxes: np.ndarray, truth: np.ndarray, threshold: float = IOU) ->
 def rank_of_first_hit(scores: np.ndarray, hits: np.ndarray) -> float:
     """The rank, from 1, of the best scored region that is right; infinite if none is.
 
-    Ties count against: here the right region is behind both others.
+    Ties are broken pessimistically: here the right region ranks behind both others.
 
     >>> rank_of_first_hit(np.array([3.0, 2.0, 2.0]), np.array([False, True, False]))
     3.0
@@ -191,7 +191,7 @@ def rank_of_first_hit(scores: np.ndarray, hits: np.ndarray) -> float:
 
 
 def random_recall(hits: np.ndarray, k: int) -> float:
-    """The chance that k different regions, drawn at random, hold one that is right.
+    """Recall of k different regions drawn at random: the probability that one of them is right.
 
     That is 1 - C(M - H, k) / C(M, k) with H of M regions right.
 
@@ -210,7 +210,7 @@ def union(boxes: np.ndarray) -> np.ndarray:
 
 
 def _stacked(queries: Sequence[Query]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(queries, methods, metrics) in 0..1, and each query's weight and label, (queries,) both.
+    """Hits (queries, methods, metrics) in 0..1, and each query's weight and label, (queries,) both.
 
     Raises:
         ValueError: if there is no query.
@@ -222,11 +222,11 @@ def _stacked(queries: Sequence[Query]) -> tuple[np.ndarray, np.ndarray, np.ndarr
 
 
 def _rows(query: Query) -> np.ndarray:
-    """(methods, metrics) in 0..1."""
+    """Hits of one query: (methods, metrics) in 0..1."""
     centre = _centre_box(query.regions[WHOLE_PHOTO])
     boxes = np.concatenate([query.regions, centre])  # the last row is the centre box
     points, overlaps = centres_inside(boxes, query.truth), overlapping(boxes, query.truth)
-    # The photo if there is no other
+    # The whole photo itself if there is no other region
     others = slice(1, len(query.regions)) if len(query.regions) > 1 else slice(0, 1)
     largest, surest = area(query.regions[others]), query.objectness[others]
     return np.array(
@@ -260,7 +260,7 @@ def _mean(rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 
 def _micro_and_macro(rows: np.ndarray, weights: np.ndarray, starts: np.ndarray) -> np.ndarray:
-    """The average over queries and that over labels that have any weight: (2, methods, metrics).
+    """Micro average over queries and macro over labels with any weight: (2, methods, metrics).
 
     Args:
         rows: (queries, methods, metrics), sorted by label.

@@ -1,4 +1,1 @@
-"""Things that captions name (CHAIR).
-
-Those that are not on the photo, the main one, and where they were seen.
-"""
+"""Objects that captions name: hallucination (CHAIR), main object, recall, traced regions."""

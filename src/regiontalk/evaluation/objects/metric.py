@@ -1,15 +1,15 @@
-"""Which things captions name: those not on the photo (CHAIR), the main one, and how many of all.
+"""Object metrics of captions: hallucination (CHAIR), main object named, and recall.
 
-- *CHAIRi*: of the things that captions name, the share that is not on the photo; *CHAIRs*: the
-  share of captions that name at least one such thing (Rohrbach et al. 2018, "Object Hallucination
-  in Image Captioning"). A thing is a class, and a caption names each class once, however often it
+- *CHAIRi*: of the objects that captions name, the share that is not on the photo; *CHAIRs*: the
+  share of captions that name at least one such object (Rohrbach et al. 2018, "Object Hallucination
+  in Image Captioning"). An object is a class, and a caption names each class once, however often it
   says its words. Captions with no class word count in CHAIRs.
-- *main thing named*: the share of photos whose main thing is named.
+- *main thing named*: the share of photos whose main object is named.
 - *recall*: of the classes that photos show, the share that is named.
 
-A word that means a class among other things ("plant") names it where it is there, for the last two;
-it can neither be right nor wrong in CHAIR. All captions count alike in CHAIR; in the last two the
-captions of one photo share its weight.
+An ambiguous word, which means a class among other things ("plant"), names it where it is shown, for
+the last two; it can neither be right nor wrong in CHAIR. All captions have the same weight in
+CHAIR; in the last two the captions of one photo share its weight.
 
 Axis names: N photos.
 """
@@ -25,7 +25,7 @@ import numpy as np
 from regiontalk.evaluation.results import draws, interval
 
 NAMES = ("chair_i", "chair_s", "main_named", "recall")
-"""The scores; the first two are the better the lower."""
+"""The scores; lower is better for the first two."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Named:
     """The classes that a caption names.
 
     Attributes:
-        sure: by words that mean nothing else.
-        unsure: only by words that mean other things too.
+        sure: by unambiguous words.
+        unsure: only by ambiguous words.
     """
 
     sure: frozenset[str]
@@ -43,15 +43,15 @@ class Named:
 
 @dataclass(frozen=True)
 class NamedPhoto:
-    """What a photo shows, and what its captions name.
+    """The classes on a photo, and those that its captions name.
 
     Attributes:
         shown: the classes on it.
-        main: the class of its main thing; None if there is no thing.
+        main: the class of its main object; None if there is no object.
         captions: at least one.
 
     Raises:
-        ValueError: if there is no caption, or the main thing is not on the photo.
+        ValueError: if there is no caption, or `main` is not in `shown`.
     """
 
     shown: frozenset[str]
@@ -70,13 +70,14 @@ class ObjectScores:
     """Scores of captions, in percent.
 
     Attributes:
-        chair_i: None if no caption names a thing for sure.
+        chair_i: None if no caption names an object for sure.
         chair_s: of all captions.
-        main_named: None if no photo has a main thing.
-        recall: None if no photo shows a thing.
+        main_named: None if no photo has a main object.
+        recall: None if no photo shows an object.
         photos, captions: how many.
-        mentions: classes that captions name for sure, each once a caption; of these is `chair_i`.
-        wrong: of these, how many are not there.
+        mentions: classes that captions name for sure, each once a caption: the denominator of
+            `chair_i`.
+        wrong: those of them that are not on the photo: its numerator.
     """
 
     chair_i: float | None
@@ -89,7 +90,7 @@ class ObjectScores:
     wrong: int
 
     def to_json(self) -> dict[str, Any]:
-        """All of it by name, without the scores that there are not."""
+        """The scores by name, without those that are None."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
@@ -110,12 +111,12 @@ class ClassScores:
     wrong: int
 
     def to_json(self) -> dict[str, Any]:
-        """All of it by name, `named` only if there is a photo."""
+        """The scores by name, `named` only if there is a photo."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def object_scores(photos: Sequence[NamedPhoto]) -> ObjectScores:
-    """CHAIRi, CHAIRs, the share of main things named, and recall.
+    """CHAIRi, CHAIRs, the share of main objects named, and recall.
 
     Args:
         photos: at least one.
@@ -145,7 +146,7 @@ def object_scores(photos: Sequence[NamedPhoto]) -> ObjectScores:
 def object_intervals(
     photos: Sequence[NamedPhoto], samples: int, seed: int = 0
 ) -> dict[str, list[float]]:
-    """How far the scores would move with other photos, see `regiontalk.evaluation.results`.
+    """Bootstrap intervals of the scores over photos, see `regiontalk.evaluation.results`.
 
     Args:
         photos: at least one; the captions of one are drawn together.
@@ -169,7 +170,7 @@ def object_intervals(
 
 
 def class_scores(photos: Sequence[NamedPhoto]) -> dict[str, ClassScores]:
-    """Each class that a photo shows or a caption names for sure, in the order of their names."""
+    """Scores of each class that a photo shows or a caption names for sure, sorted by name."""
     shown: dict[str, list[float]] = {}
     mentions: dict[str, list[bool]] = {}
     for photo in photos:
@@ -190,12 +191,11 @@ def class_scores(photos: Sequence[NamedPhoto]) -> dict[str, ClassScores]:
 
 
 _WRONG, _MENTIONS, _WRONG_CAPTIONS, _CAPTIONS, _MAIN_NAMED, _MAIN, _FOUND, _SHOWN = range(8)
-"""Columns of counts: each second one is what the one before it is a share of, in the order of
-`NAMES`."""
+"""Columns of counts: a numerator and its denominator for each score, in the order of `NAMES`."""
 
 
 def _counts(photos: Sequence[NamedPhoto]) -> np.ndarray:
-    """(N, 8); refuses none."""
+    """Counts of each photo, (N, 8); a ValueError if there is none."""
     if not photos:
         raise ValueError("there is no photo")
     counts = np.zeros((len(photos), 8))
@@ -221,7 +221,7 @@ def _share_naming(photo: NamedPhoto, label: str) -> float:
 
 
 def _shares(counts: np.ndarray) -> np.ndarray:
-    """The scores (4,) in percent, of sums (8,); NaN where there is nothing to be a share of."""
+    """The scores (4,) in percent, of summed counts (8,); NaN where the denominator is 0."""
     parts, wholes = counts[0::2], counts[1::2]
     shares: np.ndarray = np.where(wholes > 0, 100 * parts / np.maximum(wholes, 1), np.nan)
     return shares

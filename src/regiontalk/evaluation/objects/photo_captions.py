@@ -1,10 +1,9 @@
 """Captions of photos with boxes, from a file of any known format or from a model.
 
-There may be several a photo. A model's caption says where it looked as it named things: a word is
-traced to a region (`Caption.word_regions`). Of the class words for what is there, those are right
-whose region's centre lies inside a box of their class, as in the pointing game of
-`regiontalk.evaluation.grounding.metric`, whose baselines stand beside. A word for which the
-captioner looked at nothing is wrong.
+There may be several a photo. A captioner with attention traces a word to a region
+(`Caption.word_regions`). Class words for objects on the photo are then scored by the pointing game
+of `regiontalk.evaluation.grounding.metric`, beside its baselines: a word is right if its region's
+centre lies inside a box of its class, and wrong if it has no region.
 
 Axis names: B true boxes, M regions, T words.
 """
@@ -38,12 +37,12 @@ _SEEN = "unknown: the captions come from a file"
 
 @dataclass(frozen=True, eq=False)
 class TracedCaption:
-    """A caption's words with their regions.
+    """A caption's words with the regions that they are traced to.
 
     Attributes:
         word_regions: T rows of `boxes`; None for words that name nothing.
         boxes: (M, 4) xyxy in pixels, the whole photo first.
-        scores: (M,) how sure the network is of each.
+        scores: (M,) objectness of each.
     """
 
     word_regions: tuple[int | None, ...]
@@ -52,27 +51,26 @@ class TracedCaption:
 
     @classmethod
     def of(cls, caption: Caption, regions: Regions) -> TracedCaption:
-        """A caption of a photo with these regions."""
+        """From a caption of a photo with these regions."""
         return cls(caption.word_regions, regions.boxes_xyxy, regions.scores)
 
     def query(self, mention: Mention, label: str, truth: np.ndarray, photo: int) -> Query:
-        """Whether a mention's last word, the noun, lies on one of the true boxes (B, 4)."""
+        """Pointing query of a mention's last word, the noun, against the true boxes (B, 4)."""
         scores, region = np.zeros(len(self.boxes)), self.word_regions[mention.end - 1]
-        if region is not None:  # else all are alike, and ties count against
+        if region is not None:  # else all scores tie, and ties count as wrong
             scores[region] = 1.0
         return Query(label, truth, self.boxes, scores, self.scores, photo=photo)
 
 
 @dataclass(frozen=True)
 class PhotoCaptions:
-    """Captions of photos, and where they come from.
+    """Captions of photos and their origin.
 
     Attributes:
         captions: of each photo one or more, by `BoxedPhoto.name`; photos may be missing.
-        signature: how they came about.
+        signature: of the captions' origin.
         source: the file or folder, for messages.
-        traced: of each photo its caption's words with their regions, if a model wrote it that looks
-            at regions.
+        traced: by `BoxedPhoto.name`, if a captioner with attention wrote the captions.
     """
 
     captions: Mapping[str, Sequence[str]] = field(repr=False)
@@ -84,20 +82,19 @@ class PhotoCaptions:
 def read_photo_captions(
     path: Path, dataset: BoxedDataset, source: Path, listed: Sequence[str] | None = None
 ) -> PhotoCaptions:
-    """Captions from a file or a folder.
-
-    Those of photos that are not in the dataset are passed over, counted.
+    """Reads captions of a dataset's photos; those of other photos are skipped and counted.
 
     Args:
         path: a file in any known format, a folder of captioned photos, or plain text, a caption a
             line.
-        dataset: the photos; they are found by name, by number, by their path below `source`, or by
-            bare file name.
+        dataset: the photos, matched by name, alias (COCO's id), path below `source`, or bare file
+            name.
         source: the file or folder that `dataset` was read from.
-        listed: the photos that the lines of plain text are about.
+        listed: the photos of the lines of plain text.
 
     Raises:
-        DataError: if the file is damaged, a name fits several photos, or several names fit one.
+        DataError: if the file is damaged, a name matches several photos, or several names match
+            one.
     """
     aliases: dict[str, list[str]] = {}
     for photo in dataset.photos:
@@ -138,14 +135,13 @@ def write_photo_captions(
     selection: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> PhotoCaptions:
-    """A model's caption of each photo.
+    """Captions of a dataset's photos by a model, one each.
 
     Args:
         model: writes them.
         dataset: the photos.
-        beam: hypotheses kept in the search; None for the pack's.
+        beam: beam width; None for the pack's.
         selection: how the photos were chosen, for the signature.
-        progress: shows how far it is.
 
     Raises:
         PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
@@ -165,15 +161,15 @@ def write_photo_captions(
 def with_captions(
     dataset: BoxedDataset, captions: Sequence[PhotoCaptions], selection: Selection
 ) -> BoxedDataset:
-    """The photos that have a caption of each of these sources.
+    """Restricts a dataset to photos with a caption from every source.
 
-    All of them, or those without are left out, counted.
+    Photos without one are left out and counted, or refused.
 
     Args:
-        selection: whether they may be left out.
+        selection: its `leave_out` decides.
 
     Raises:
-        DataError: if they may not, or no photo is left.
+        DataError: if they are refused, or no photo is left.
     """
     photos, left_out = dataset.photos, dict(dataset.left_out)
     for each in captions:
@@ -194,11 +190,11 @@ def with_captions(
 
 
 def traced_scores(queries: Sequence[Query]) -> dict[str, Any]:
-    """Pointing accuracy of the words and of baselines, in percent.
+    """Pointing accuracy of traced words and of baselines, in percent.
 
     Returns:
-        `{"words", "micro": {method: percent}, "macro": {method: percent},
-        "times_best_baseline"}`, the latter of micro; only `words`, 0, if there is no query.
+        `{"words", "micro": {method: percent}, "macro": {method: percent}, "times_best_baseline"}`,
+        the latter of micro; only `words`, 0, if there is no query.
     """
     if not queries:
         return {"words": 0}

@@ -1,7 +1,4 @@
-"""Which things captions of photos name, against the photos' boxes, as signed numbers.
-
-And what is behind them.
-"""
+"""Evaluation of the objects that captions name against the photos' boxes, with a signature."""
 
 from __future__ import annotations
 
@@ -33,11 +30,11 @@ from regiontalk.vision.boxes import area
 
 ClassList = Literal["data", "voc", "coco"]
 CLASS_LISTS: tuple[ClassList, ...] = get_args(ClassList)
-"""Which classes count: those that the data's annotators had, as far as it shows, or a list that
-they had."""
+"""Classes that count: those that the data's annotators had, as far as it shows, or a list that they
+had."""
 
 MOST_WRONG = 20
-"""Wrong words that a result lists."""
+"""Maximum number of wrong words in a result."""
 
 _HOW = {
     "chair": "Rohrbach et al. 2018; a class counts once a caption; what has no box is not there",
@@ -54,10 +51,7 @@ _HOW = {
 
 @dataclass(frozen=True)
 class WrongWords:
-    """Words of captions for a class that is not on their photos.
-
-    The words, the class, in how many captions.
-    """
+    """Words for a class that is not on the photo: the words, the class, in how many captions."""
 
     words: str
     label: str
@@ -66,20 +60,20 @@ class WrongWords:
 
 @dataclass(frozen=True)
 class ObjectResult:
-    """What captions name, in numbers.
+    """Scores of the objects that captions name.
 
     Attributes:
         captions: their scores.
         human: those of people's captions of the same photos; None without these.
-        boxes_or_people: the captions' scores once more, where a class that a person names for sure
-            is on the photo too, as in the paper; None without people's captions.
+        boxes_or_people: the captions' scores with the classes that a person names for sure added to
+            those on the photo, as in the paper; None without people's captions.
         by_class: of `captions`.
-        traced: where the captioner looked as it named what is there, see `traced_scores`; None for
-            those of a file.
+        traced: pointing accuracy of words for objects on the photo, see `traced_scores`; None for
+            captions of a file.
         wrong_words: of `captions`, the most frequent first.
         interval: with a bootstrap, by the names of the scores above, `[low, high]` of each of
             `objects.NAMES`.
-        signature: how the numbers came about.
+        signature: settings and origin of the numbers.
         each: for each caption `{"image", "caption", "named", "wrong", "main", "main_named"}`.
     """
 
@@ -94,7 +88,7 @@ class ObjectResult:
     each: Sequence[dict[str, Any]] = field(repr=False)
 
     def rows(self) -> dict[str, ObjectScores]:
-        """The scores that there are, by name."""
+        """The available scores, by name."""
         found = {
             "captions": self.captions,
             "boxes_or_people": self.boxes_or_people,
@@ -103,7 +97,7 @@ class ObjectResult:
         return {name: scores for name, scores in found.items() if scores is not None}
 
     def to_json(self) -> dict[str, Any]:
-        """As it is printed: rounded, without what there is not, and without `each`."""
+        """As printed: rounded, without missing scores and without `each`."""
         numbers: dict[str, Any] = {name: scores.to_json() for name, scores in self.rows().items()}
         numbers["by_class"] = {label: scores.to_json() for label, scores in self.by_class.items()}
         if self.traced is not None:
@@ -125,14 +119,14 @@ def evaluate_objects(
     selection: Mapping[str, Any] | None = None,
     reporting: Reporting | None = None,
 ) -> ObjectResult:
-    """Which things captions name that are not on their photos, and which of those that are.
+    """Score captions by the objects that they name: those not on the photo, and those that are.
 
     Args:
         dataset: photos with the names of classes on their boxes; see `with_captions`.
-        captions: of each of them one or more.
-        human: people's captions of each of them, to stand beside.
-        classes: those that count. Words for others are neither right nor wrong, and boxes of others
-            are none.
+        captions: one or more for each photo.
+        human: people's captions of each photo, for comparison.
+        classes: those that count. Words for others are neither right nor wrong, and their boxes are
+            ignored.
         selection: how the photos were chosen, for the signature.
         reporting: the bootstrap.
 
@@ -187,9 +181,9 @@ def named(mentions: Iterable[Mention], shown: frozenset[str]) -> Named:
 
 
 def main_thing(photo: BoxedPhoto, namer: ClassNamer) -> str | None:
-    """The class of the largest box by area, of several so large the first.
+    """Class of the main object: that of the largest box by area, the first of equal ones.
 
-    Boxes of classes that do not count are none.
+    Boxes of classes that do not count are ignored.
 
     Returns:
         None if there is no box.
@@ -205,7 +199,7 @@ def main_thing(photo: BoxedPhoto, namer: ClassNamer) -> str | None:
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    """A photo with captions, read: what it shows, and what each caption's words name."""
+    """A photo with its classes, and its captions with the classes that they mention."""
 
     photo: BoxedPhoto
     shown: frozenset[str]
@@ -233,7 +227,7 @@ class _Read:
         return tuple(named(mentions, shown) for mentions in self.mentions)
 
     def scored(self, also: frozenset[str] = frozenset()) -> NamedPhoto:
-        """For the scores; `also` is on the photo too."""
+        """Input of the scores; `also` is added to the classes on the photo."""
         shown = self.shown | also
         return NamedPhoto(shown, self.main, self.captions(shown))
 
@@ -241,14 +235,14 @@ class _Read:
         return frozenset[str]().union(*(caption.sure for caption in self.captions(self.shown)))
 
     def boxes_of(self, label: str, namer: ClassNamer) -> np.ndarray:
-        """The boxes of a class that counts.  # (B, 4)"""
+        """The boxes of a class that counts, (B, 4)."""
         rows = [
             row for row, texts in enumerate(self.photo.texts) if label in map(namer.counted, texts)
         ]
         return self.photo.boxes_xyxy[rows]
 
     def wrong_words(self) -> list[tuple[str, str]]:
-        """The words and the class of each wrong mention, each once a caption."""
+        """Words and class of the wrong mentions, each once per caption."""
         return [
             wrong
             for words, mentions in zip(self.words, self.mentions, strict=True)
@@ -260,7 +254,7 @@ class _Read:
         ]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Caption by caption, what it names."""
+        """What each caption names."""
         return [
             {
                 "image": self.photo.name,
@@ -277,7 +271,7 @@ class _Read:
 def _traced(
     read: Sequence[_Read], traced: Mapping[str, TracedCaption], namer: ClassNamer
 ) -> dict[str, Any]:
-    """Whether words for what is there lie on it."""
+    """Pointing accuracy of words for objects on the photo."""
     queries = []
     for row, each in enumerate(read):
         (mentions,) = each.mentions  # a model writes one caption a photo
@@ -312,7 +306,7 @@ def _wrong_words(read: Sequence[_Read]) -> list[WrongWords]:
 
 
 def _of_people(human: PhotoCaptions | None) -> dict[str, Any]:
-    """Where people's captions come from and what they are for, for the signature."""
+    """Origin and use of people's captions, for the signature."""
     if human is None:
         return {}
     origin = {

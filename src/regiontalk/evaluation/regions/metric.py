@@ -1,4 +1,4 @@
-"""Captions of regions: how often a class is named, and dense captioning's mean average precision.
+"""Metrics of captions of regions: class naming, and mean average precision of dense captioning.
 
 Axis names: K described boxes of a photo, B true boxes, R records (described boxes of all photos).
 """
@@ -17,21 +17,21 @@ from regiontalk.vision.boxes import iou
 OVERLAPS = (0.3, 0.4, 0.5, 0.6, 0.7)
 SIMILARITIES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25)
 MERGE_FROM = 0.7
-"""True boxes with at least this IoU are one, with several captions."""
+"""True boxes with at least this IoU are merged into one with all their captions."""
 
 Similarity = Callable[
     [Sequence[Sequence[str]], Sequence[Sequence[Sequence[str]]]], Sequence[float] | np.ndarray
 ]
-"""Candidates' words and for each the words of its references -> how alike they are, in 0..1."""
+"""Candidates' words and for each the words of its references -> similarities in 0..1."""
 
 
 @dataclass(frozen=True, eq=False)
 class Described:
-    """One photo's described boxes and what people wrote.
+    """One photo's described boxes and the true ones.
 
     Attributes:
         boxes: (K, 4) xyxy, described by a system.
-        confidence: (K,) how sure the system is of each; comparable between photos.
+        confidence: (K,) of the system in each; comparable between photos.
         captions: K captions' words.
         true_boxes: (B, 4) xyxy in the same unit.
         true_captions: for each true box its captions' words, at least one.
@@ -48,21 +48,22 @@ def dense_captioning(photos: Sequence[Described], similarity: Similarity) -> dic
     """Mean average precision of boxes with captions (Johnson et al. 2016, "DenseCap", section 4.3).
 
     True boxes that overlap by an IoU of 0.7 are merged first (their mean, all their captions). The
-    described boxes of a photo, the surest first, each go to the true box that they overlap most;
-    the first to come takes it. At a threshold of IoU and one of similarity a described box is right
-    if it took its true box, overlaps it by at least the first and its caption is *more* alike to
-    that box's captions than the second. Average precision is the mean over recalls of 0, 0.01 ... 1
-    of the best precision at that recall or more; it is averaged over the 5 x 6 pairs of thresholds.
+    described boxes of a photo are matched in order of confidence, each to the true box of the
+    highest IoU, which is taken by the first match. At a threshold of IoU and one of similarity a
+    described box is right if it took its true box, overlaps it by at least the first and its
+    caption is *more* alike to that box's captions than the second. Average precision is the mean
+    over recalls of 0, 0.01 ... 1 of the best precision at that recall or more; it is averaged over
+    the 5 x 6 pairs of thresholds.
 
-    So it is defined in the paper and in its published program, with one difference: IoU is of
-    continuous edges here, while that program adds a pixel to each side.
+    This follows the paper and its published program, except that IoU is of continuous edges here,
+    while that program adds a pixel to each side.
 
     Args:
         photos: at least one true box among them.
         similarity: the paper's is METEOR.
 
     Returns:
-        `{"map", "detection_map"}` in percent; the second asks only for the overlap.
+        `{"map", "detection_map"}` in percent; the second ignores captions.
 
     Raises:
         ValueError: if there is no true box, or a photo's parts do not fit together.
@@ -86,10 +87,12 @@ def dense_captioning(photos: Sequence[Described], similarity: Similarity) -> dic
 
 
 def average_precision(right: np.ndarray, positives: int) -> float:
-    """The mean over recalls of 0, 0.01 ... 1 of the best precision at that recall or more.
+    """Average precision, interpolated at 101 recalls.
+
+    The mean over recalls of 0, 0.01 ... 1 of the best precision at that recall or more.
 
     Args:
-        right: (R,) bool, whether each answer is right, the surest answer first.
+        right: (R,) bool, whether each answer is right, in order of confidence.
         positives: how many there are to be found, at least 1.
 
     Returns:
@@ -110,17 +113,15 @@ def average_precision(right: np.ndarray, positives: int) -> float:
 
 
 def merge_boxes(boxes: np.ndarray, least: float = MERGE_FROM) -> list[np.ndarray]:
-    """Groups boxes that lie on each other.
-
-    Again and again the box with the most others in reach, with those others.
+    """Groups overlapping boxes greedily: repeatedly the box with the most neighbours, with these.
 
     Args:
         boxes: (B, 4) xyxy, each with an area.
-        least: two boxes are in reach from this IoU on.
+        least: least IoU of neighbours.
 
     Returns:
-        For each group the rows of `boxes` in it; every row is in one group. Of equally crowded
-        boxes the first leads.
+        For each group the rows of `boxes` in it; every row is in one group. Ties go to the first
+        box.
     """
     near = iou(boxes, boxes) >= least  # (B, B)
     waiting = np.ones(len(boxes), bool)
@@ -134,10 +135,10 @@ def merge_boxes(boxes: np.ndarray, least: float = MERGE_FROM) -> list[np.ndarray
 
 
 def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> dict[str, Any]:
-    """How many boxes' captions name the box's class, or a listed synonym.
+    """Share of boxes whose caption names the box's class, or a listed synonym.
 
-    And how many name only another class. A captioner that calls everything a dog names every dog:
-    the second number, and the average over classes, tell.
+    And the share whose caption names only another class: a captioner that calls everything a dog
+    names every dog, which this share and the average over classes reveal.
 
     Args:
         captions: the words of each box's caption, at least one box.
@@ -181,12 +182,12 @@ def named_shares(captions: Sequence[Sequence[str]], labels: Sequence[str]) -> di
 
 @dataclass(frozen=True, eq=False)
 class _Matches:
-    """For each of K described boxes, the surest first."""
+    """K described boxes matched to true boxes, in order of confidence."""
 
     rows: np.ndarray  # (K,) of the photo's boxes
     confidence: np.ndarray  # (K,)
-    overlap: np.ndarray  # (K,) IoU with the true box it goes to
-    first: np.ndarray  # (K,) bool: took it
+    overlap: np.ndarray  # (K,) IoU with the true box it is matched to
+    first: np.ndarray  # (K,) bool: first match of that box
     references: list[list[Sequence[str]]]  # of that box; none where nothing overlaps
     true_boxes: int
 
@@ -205,7 +206,7 @@ def _match(photo: Described) -> _Matches:
     overlap = overlaps.max(axis=1, initial=0)
     met = overlap > 0
     first = np.zeros(len(rows), bool)
-    # For each true box the surest that goes to it
+    # The first match of each true box, as rows are in order of confidence
     _, earliest = np.unique(best[met], return_index=True)
     first[np.flatnonzero(met)[earliest]] = True
     references = [texts[group] if hit else [] for group, hit in zip(best, met, strict=True)]
@@ -215,7 +216,7 @@ def _match(photo: Described) -> _Matches:
 def _similarities(
     photos: Sequence[Described], matches: Sequence[_Matches], similarity: Similarity
 ) -> np.ndarray:
-    """(R,) of each described box's caption with its true box's; 0 where it has none."""
+    """(R,) similarity of each described box's caption to its true box's; 0 without one."""
     pairs = [
         (photo.captions[row], texts)
         for photo, match in zip(photos, matches, strict=True)

@@ -1,8 +1,7 @@
-"""A model's captions of given boxes measured.
+"""Evaluation of a model's captions of given boxes, against people's captions or class names.
 
-Against what people wrote of them, or against the boxes' classes. Beside the region captioner stands
-the photo captioner on the box cut out as a photo of its own, as in the paper, Table 3. Axis names:
-K boxes of a photo, D dimensions of the features.
+The region captioner is compared with the photo captioner on crops of the boxes, as in the paper,
+Table 3. Axis names: K boxes of a photo, D dimensions of the features.
 """
 
 from __future__ import annotations
@@ -36,18 +35,18 @@ from regiontalk.vision.boxes import distinct
 from regiontalk.vision.session import BATCH
 
 SIMILARITIES = ("meteor", "rouge_l")
-"""Names of measures of single captions."""
+"""Names of similarities of captions."""
 
 CAPTIONS = "captions; give Visual Genome's region descriptions or JSON Lines of boxes"
 """What is missing where boxes have no captions."""
 
 Texts = list[list[str]]
-"""The words of some captions."""
+"""Tokenised captions."""
 
 
 @dataclass(frozen=True)
 class Dense:
-    """That dense captioning is measured too, and how captions are compared: name and function."""
+    """Settings of dense captioning: name and function of the captions' similarity."""
 
     name: str
     similarity: Similarity
@@ -59,10 +58,10 @@ class Dense:
 
 
 def find_similarity(name: str) -> Similarity:
-    """The similarity of a name, in 0..1 for each caption.
+    """The caption similarity of a name, in 0..1.
 
     Raises:
-        ConfigError: if there is none of this name, or it needs what is not installed.
+        ConfigError: if the name is unknown, or what it needs is not installed.
     """
     if name == "rouge_l":
         return rouge_l
@@ -83,14 +82,13 @@ def evaluate_naming(
     selection: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Caption every box and see whether the caption names its class, or a listed synonym of it.
+    """Caption every box and measure how often captions name the box's class, or a listed synonym.
 
     Args:
         model: writes the captions.
         dataset: photos with the names of classes on their boxes.
-        beam: hypotheses kept in the search; None for the pack's.
+        beam: beam width; None for the pack's.
         selection: how the photos were chosen, for the signature.
-        progress: shows how far it is.
 
     Returns:
         `{"region": shares, "full_frame_on_crop": shares, "times_full_frame", "boxes_by_class",
@@ -127,15 +125,15 @@ def evaluate_region_captions(
     selection: Mapping[str, Any] | None = None,
     progress: Progress = SILENT,
 ) -> dict[str, Any]:
-    """Caption every box and compare with what people wrote of it (the paper's Table 3).
+    """Caption every box and score against people's captions (the paper's Table 3).
 
     Args:
-        model: writes the captions.
         dataset: photos with captions on their boxes.
         beam: hypotheses kept in the search; None for the pack's.
-        neighbours: other photos with captions on their boxes; each box of `dataset` gets the first
-            caption of the nearest of theirs (L2 of CNN(I_b)) as a baseline.
-        dense: measure dense captioning too, on the boxes that the model finds by itself.
+        neighbours: other photos with captions on their boxes, none of `dataset`; each box of
+            `dataset` gets the first caption of the nearest of theirs (L2 of CNN(I_b)) as a
+            baseline.
+        dense: measure dense captioning too, on the model's own boxes.
         selection, progress: as in `evaluate_naming`.
 
     Returns:
@@ -189,7 +187,7 @@ def _scores(candidates: Texts, references: Sequence[Texts]) -> dict[str, float]:
 
 @dataclass(frozen=True, eq=False)
 class _Written:
-    """What was written of one photo's K boxes, and their features (K, D)."""
+    """Captions of one photo's K boxes by both captioners, and features (K, D)."""
 
     region: Texts
     crop: Texts
@@ -199,7 +197,7 @@ class _Written:
 def _describe(
     model: Model, dataset: BoxedDataset, beam: int | None, progress: Progress
 ) -> Iterator[_Written]:
-    """The given boxes of each photo, in order."""
+    """Captions of the given boxes, photo by photo."""
     for batch, looked in boxed_regions(model, dataset.photos, progress, given=True):
         for photo, described in zip(batch, model.describe_regions(looked, beam), strict=True):
             region = [tokenise(caption.text) for caption in described.region_captions]
@@ -207,10 +205,7 @@ def _describe(
 
 
 def _caption_crops(model: Model, photo: BoxedPhoto, beam: int | None) -> Texts:
-    """Each box cut out and captioned as if it were a photo.
-
-    A few are cut out at a time: each may be a whole photo.
-    """
+    """Captions of the boxes' crops as photos, in batches, as each may be a whole photo."""
     if not len(photo.boxes_xyxy):
         return []
     opened, looked = open_photo(photo.file, max_pixels=model.max_pixels), list[Regions]()
@@ -246,10 +241,7 @@ def _lend(
 def _find_and_describe(
     model: Model, dataset: BoxedDataset, beam: int | None, progress: Progress
 ) -> Iterator[Described]:
-    """The distinct boxes that the model finds by itself, beside the true ones.
-
-    As `regiontalk describe` shows them.
-    """
+    """The model's own distinct boxes, as `regiontalk describe` shows them, and the true ones."""
     for batch, looked in boxed_regions(model, dataset.photos, progress):
         found = [distinct(each) for each in looked]
         for photo, described in zip(batch, model.describe_regions(found, beam), strict=True):
@@ -263,7 +255,7 @@ def _find_and_describe(
 
 
 def _features(regions: Regions) -> np.ndarray:
-    """Of all regions but the whole photo, (K, D)."""
+    """Features of all regions but the whole photo, (K, D)."""
     return np.delete(regions.features, WHOLE_PHOTO, axis=0)
 
 
@@ -275,7 +267,7 @@ def _require(dataset: BoxedDataset, kind: str, wanted: str) -> None:
 
 
 def _search(model: Model, beam: int | None) -> dict[str, Any]:
-    """How both captioners search."""
+    """Search settings of both captioners."""
     settings = model.pack.settings
     return {
         "region": settings.region_captioner.search(beam),

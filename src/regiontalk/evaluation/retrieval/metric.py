@@ -85,20 +85,20 @@ def rsum(found: Numbers) -> float:
 
 
 def bootstrap(folds: Sequence[Ranks], samples: int, seed: int = 0) -> dict[str, Any]:
-    """How far the numbers would move with other photos: percentile intervals of the bootstrap.
+    """Percentile bootstrap intervals of the numbers over photos.
 
-    Photos are drawn with replacement, each together with its sentences, and within their fold. What
-    they are ranked among stays the same: the interval is about the choice of queries, not about the
-    size of the gallery.
+    Photos are drawn with replacement, each together with its sentences, and within their fold. The
+    gallery stays the same: the interval is about the choice of queries, not about the size of the
+    gallery.
 
     Args:
         folds: as in `numbers`.
-        samples: how often all photos are drawn, at least 1.
+        samples: number of samples, at least 1.
         seed: of the draws.
 
     Returns:
         `{"image_to_text": {"r1": [low, high], ...}, "text_to_image": {...}, "rsum": [low, high]}`:
-        the middle 95 % of what the samples gave.
+        the middle 95 % of the samples' values.
 
     Raises:
         ValueError: if `samples` is below 1.
@@ -152,7 +152,6 @@ def rank_folds(
     Args:
         parts: of `cut_folds`.
         scores_of: gives the scores of a fold.
-        progress: shows how far it is.
 
     Raises:
         ValueError: as `rank`.
@@ -167,7 +166,7 @@ def rank_folds(
 def retrieval_result(
     folds: Sequence[Ranks], signature: dict[str, Any], reporting: Reporting
 ) -> dict[str, Any]:
-    """The numbers of a retrieval with all that belongs to them.
+    """The result of a retrieval: numbers, intervals and signature.
 
     Args:
         folds: the ranks in each fold, or in the whole set alone.
@@ -195,10 +194,7 @@ def retrieval_result(
 
 
 class _Weighable:
-    """Ranks sorted once.
-
-    Numbers over photos that count several times, or not at all, take no more sorting.
-    """
+    """Ranks sorted once, so that numbers under many bootstrap weights need no more sorting."""
 
     def __init__(self, ranks: Ranks) -> None:
         self.photos = len(ranks.photos)
@@ -217,7 +213,7 @@ class _Weighable:
 
 
 def _numbers(ranks: np.ndarray, weights: np.ndarray) -> dict[str, float]:
-    """Of sorted ranks that count so many times each."""
+    """Recalls, median and mean of sorted ranks with integer weights."""
     upto = np.cumsum(weights)
     total = int(upto[-1])
     recalls = {}

@@ -1,7 +1,7 @@
 """Ranks of the ground truth among all candidates.
 
-From scores that come in tiles: of a matrix, or of vectors. Photos x sentences are never held whole.
-Axis names: N photos, M regions, L sentences, h dimensions; n photos and l sentences of a tile.
+Scores come in tiles, of a matrix or of vectors, and the matrix (N, L) is never held whole. Axis
+names: N photos, M regions, L sentences, h dimensions; n photos and l sentences of a tile.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from regiontalk.alignment.distinct import Distinct, key_of
 from regiontalk.alignment.score import TILE, Kind, TileScorer, tiles_of_photos, tiles_of_rows
 
 ScoreTile: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Which photos, (n,), which sentences, (l,), and their scores, (n, l). No photo and no sentence is
-in a tile twice."""
+"""Indices of photos, (n,), and of sentences, (l,), each without duplicates, and scores (n, l)."""
 
 _MATRIX_TILE = 2**22
-"""Scores of a saved matrix that are looked at together."""
+"""Scores in a tile of a saved matrix."""
 _KEPT = 2**24
-"""Scores that are kept from the first pass for the second: what does not fit is computed again."""
+"""Scores cached in the first pass for the second; the rest is computed again."""
 _MEMBERS = 4096
-"""Photos or sentences with the vectors of one tile that are handed out together."""
+"""Maximum number of photos, and of sentences, in a tile after expansion to duplicates."""
 
 
 class Scores(Protocol):
@@ -66,7 +65,7 @@ def rank(scores: Scores, advance: Callable[[int], None] = lambda pairs: None) ->
     """Ranks every sentence for every photo and the other way round.
 
     Two passes: the ground truths' own scores, then how many wrong candidates score as high or
-    higher. That is the plain definition, whatever the tiles. Ties are broken pessimistically.
+    higher. The result does not depend on the tiling. Ties are broken pessimistically.
 
     Args:
         scores: every photo has at least one sentence.
@@ -91,7 +90,7 @@ def rank(scores: Scores, advance: Callable[[int], None] = lambda pairs: None) ->
 
 
 class MatrixScores:
-    """Scores that stand in a matrix, perhaps a memory-mapped file, read a few rows at a time.
+    """Scores in a matrix, perhaps a memory-mapped file, read in chunks of rows.
 
     Args:
         matrix: of a float type, photos by sentences.
@@ -100,7 +99,7 @@ class MatrixScores:
             order.
 
     Raises:
-        ValueError: if the shapes or types are others.
+        ValueError: if the shapes disagree or a type is another.
     """
 
     def __init__(
@@ -163,7 +162,7 @@ class VectorScores:
     ) -> None:
         _check(region_vectors, region_counts, sentences, photo_of_sentence)
         self.photos, self.photo_of_sentence = len(region_vectors), photo_of_sentence
-        # So that a photo's sentences share a tile
+        # By photo, so that a photo's sentences share a tile
         order = np.argsort(photo_of_sentence, kind="stable")
         real = (
             vectors[:count] for vectors, count in zip(region_vectors, region_counts, strict=True)
@@ -186,7 +185,8 @@ class VectorScores:
     def positives(self) -> np.ndarray:
         """As `Scores` says.
 
-        Only tiles in which a photo meets its own sentences are scored: few, if most differ.
+        Only tiles that hold a photo with a sentence of its own are scored: few, if most photos
+        differ.
         """
         # photos, sentences: (L,) each
         photos, sentences = self._photos.number[self.photo_of_sentence], self._sentences.number
@@ -216,7 +216,7 @@ class VectorScores:
                 yield from self._handed_out(rows, part, scores)
 
     def _handed_out(self, rows: slice, part: slice, scores: np.ndarray) -> Iterator[ScoreTile]:
-        """A tile of distinct photos and sentences as one of all that are equal to them."""
+        """Expands a tile of distinct photos and sentences to all their duplicates."""
         for photos in _runs(self._photos.members(rows)):
             for sentences in _runs(self._sentences.members(part)):
                 across = self._photos.number[photos] - rows.start
@@ -233,10 +233,10 @@ class VectorScores:
 
 
 def check_photo_of_sentence(photo_of_sentence: np.ndarray, photos: int) -> None:
-    """Refuses sentences of photos that do not exist, and photos without a sentence.
+    """Checks that every photo has a sentence, and that sentences name existing photos.
 
     Raises:
-        ValueError: which says what was expected.
+        ValueError: if not.
     """
     with_sentence = np.unique(photo_of_sentence)
     if len(with_sentence) == 0 or not np.array_equal(with_sentence, np.arange(photos)):

@@ -1,6 +1,6 @@
-"""A model's retrieval on a dataset: the numbers, with a signature that says how they came about.
+"""Evaluation of a model's retrieval on a dataset, with a signature.
 
-Axis names: N photos, L sentences, M regions, h dimensions of the shared space and two more.
+Axis names: N photos, L sentences, M regions, h dimensions of the shared space, and two for hubness.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from regiontalk.language import tokenise
 from regiontalk.model import Model
 
 _SENTENCES = 256
-"""Sentences read at a time."""
+"""Sentences in a batch."""
 
 
 @dataclass(frozen=True, eq=False)
 class Retrieved:
-    """Numbers of a retrieval and what they came from.
+    """Result of a retrieval with its inputs.
 
     Attributes:
-        result: what `evaluate_retrieval` gives.
+        result: of `evaluate_retrieval`.
         ranks: in each fold, or in the whole set alone.
         kind: of the scores: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
         region_vectors, region_counts: (N, M, h) and (N,), as `score_matrix` takes them, of
@@ -62,10 +62,9 @@ def evaluate_retrieval(
     """Rank all sentences of a dataset for each photo, and all photos for each sentence.
 
     Args:
-        model: scores them, by the kind of score that its pack says.
+        model: scores them, by its pack's kind of score.
         dataset: every photo and every caption of it takes part.
         reporting: folds and bootstrap.
-        progress: shows how far it is.
 
     Returns:
         As `retrieval_result`, with the signature of the pack and the dataset.
@@ -84,7 +83,7 @@ def retrieve(
     reporting: Reporting | None = None,
     progress: Progress | None = None,
 ) -> Retrieved:
-    """As `evaluate_retrieval`, with what the numbers came from."""
+    """As `evaluate_retrieval`, with the inputs of the numbers."""
     reporting, progress = reporting or Reporting(), progress or SILENT
     captions = [caption for photo in dataset.photos for caption in photo.captions]  # L
     # photo_of_sentence: (L,)
@@ -114,7 +113,7 @@ def retrieve(
 
 
 def _read(model: Model, captions: Sequence[str]) -> list[np.ndarray]:
-    """The words (T, h) of each caption as `ranking_words` has them."""
+    """The words (T, h) of each caption, see `ranking_words`; equal captions are read once."""
     said = Distinct(tuple(tokenise(caption)) for caption in captions)
     vectors: list[np.ndarray] = []
     for start in range(0, len(said), _SENTENCES):

@@ -1,6 +1,6 @@
 """Retrieval by another system's saved scores or embeddings.
 
-With the same ranks, ties and signature as for a pack. Axis names: N photos, L sentences, d
+Ranks, ties and signature are those of a pack's retrieval. Axis names: N photos, L sentences, d
 dimensions.
 """
 
@@ -44,7 +44,7 @@ def evaluate_scores(
 ) -> dict[str, Any]:
     """Retrieval by a saved matrix of scores.
 
-    A .npy file is read a few rows at a time and never held whole.
+    A .npy file is memory-mapped and read in chunks of rows.
 
     Args:
         scores: .npy, .npz or .safetensors with float (N, L), photos by sentences, the higher the
@@ -82,7 +82,7 @@ def evaluate_embeddings(
     reporting: Reporting | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Retrieval by saved embeddings, one vector a photo and a sentence, computed on as float32.
+    """Retrieval by saved embeddings, one vector a photo and a sentence, in float32.
 
     Args:
         photos, sentences: .npy, .npz or .safetensors with float (N, d) and (L, d). Of several
@@ -121,7 +121,7 @@ def evaluate_embeddings(
 
 @contextmanager
 def _blamed_on(file: Path, folds: int) -> Iterator[None]:
-    """Names the file in which scores that are not finite have their cause."""
+    """Turns errors about scores that are not finite into DataErrors that name the file."""
     try:
         yield
     except ValueError as error:
@@ -161,7 +161,7 @@ def _vectors(file: Path, name: str, similarity: Similarity) -> np.ndarray:
 
 
 def _refuse_rows(file: Path, start: int, right: np.ndarray, why: str) -> None:
-    """Names the first row of a part, from `start`, in which not all of `right`, (n, d), holds."""
+    """Refuses a chunk of rows, from `start`, if `right`, (n, d), does not hold in all of one."""
     wrong = ~right.all(axis=1)
     if wrong.any():
         raise DataError(f"{file}: row {start + int(wrong.argmax())} {why}; expected finite vectors")
@@ -170,7 +170,7 @@ def _refuse_rows(file: Path, start: int, right: np.ndarray, why: str) -> None:
 def _read_photo_of_sentence(
     file: Path | None, photos: int, sentences: int, of: Path
 ) -> tuple[np.ndarray, str]:
-    """The photo of each sentence, (L,), and how that is known."""
+    """The photo of each sentence, (L,), and its origin for the signature."""
     if file is None:
         if sentences % photos or not sentences:
             raise DataError(
@@ -189,7 +189,7 @@ def _read_photo_of_sentence(
             f"found {rows.dtype} {rows.shape}"
         )
     rows = np.asarray(rows)
-    if rows.min() < 0 or rows.max() >= photos:  # before any conversion could wrap them round
+    if rows.min() < 0 or rows.max() >= photos:  # before the cast to int64 could overflow
         raise DataError(
             f"{file}: expected photos 0 to {photos - 1}, found {rows.min()} to {rows.max()}"
         )
@@ -211,7 +211,7 @@ def _read_floats(file: Path, name: str, axes: str) -> np.ndarray:
 
 
 def _read_array(file: Path, name: str) -> np.ndarray:
-    """An array from a file; of several in it the one with this name. Nothing is ever unpickled."""
+    """An array from a file, by name if there are several. Nothing is ever unpickled."""
     reader = _READERS.get(file.suffix.lower())
     if reader is None:
         raise DataError(
@@ -226,7 +226,7 @@ def _read_array(file: Path, name: str) -> np.ndarray:
         raise
     except MemoryError:
         raise problem(file, "too little memory to read it", DataError) from None
-    except Exception as error:  # there is no end to what damaged files make their parsers raise
+    except Exception as error:  # parsers raise almost anything on damaged files
         raise DataError(
             f"{file}: cannot be read as {file.suffix} with an array of numbers ({error})"
         ) from error
@@ -240,7 +240,7 @@ def _read_npy(file: Path, name: str) -> Any:
 
 
 def _read_npz(file: Path, name: str) -> Any:
-    with zipfile.ZipFile(file):  # np.load would also take what is no archive
+    with zipfile.ZipFile(file):  # np.load would also accept a file that is no archive
         pass
     with np.load(file, allow_pickle=False) as archive:
         return archive[_pick(file, archive.files, name)]
