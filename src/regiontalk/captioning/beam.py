@@ -100,7 +100,7 @@ class _Live:
         return _Live(self.row[parent], ids, log_prob, tuple(array[parent] for array in state))
 
     def hypothesis(self, at: int, finished: bool) -> Hypothesis:
-        """The one at index `at`; of a finished one, without END, its last id."""
+        """The hypothesis at index `at`; END, a finished one's last id, is dropped."""
         words = self.ids[at, :-1] if finished else self.ids[at]
         return Hypothesis(tuple(words.tolist()), float(self.log_prob[at]), finished)
 
@@ -121,7 +121,6 @@ def beam_search(
     is `greedy`.
 
     Args:
-        captioner: gives the log-probabilities.
         contexts: N, the captioner's visual inputs.
         beam: hypotheses kept in each row, at least 1.
         max_words: the most tokens of a sentence, at least 1.
@@ -173,11 +172,9 @@ def sample(
     """Ancestral sampling: one sentence for each context.
 
     Args:
-        captioner: gives the log-probabilities.
         contexts: N, the captioner's visual inputs.
         temperature: > 0; words are drawn from softmax(log p / temperature). Below 1 sharpens the
             distribution, 1 leaves it unchanged.
-        rng: source of randomness.
         max_words: the most tokens of a sentence.
 
     Returns:

@@ -53,7 +53,6 @@ class Writer:
         """A caption for each of N contexts.
 
         Args:
-            contexts: N.
             seen: N arrays (M, h), the vectors of the regions that each caption describes.
             beam: hypotheses kept in the search; None for the settings'.
             temperature: of sampling instead of the search.

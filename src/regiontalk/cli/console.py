@@ -34,8 +34,7 @@ _NO_ROOM = "failed to map segment"
 class ProgressBar:
     """A transient progress bar on stderr, if that is a terminal.
 
-    It appears after `PATIENCE`, and is hidden while something is printed: both may be on one
-    terminal.
+    It appears after `PATIENCE`, and is hidden while something is printed on a terminal.
     """
 
     def __init__(self) -> None:

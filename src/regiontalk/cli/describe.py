@@ -120,7 +120,6 @@ def _saving(
     Also after an exception, everything saved so far is written to disk.
 
     Args:
-        asked: the options.
         given: the arguments that name photos and folders.
         searched: the photos at each.
         report: gets failures to write.

@@ -167,7 +167,6 @@ def _photos_page(
     """The page of the photos that can be opened; None if there is none.
 
     Args:
-        load: loads the model.
         search: beam and beta.
     """
     from regiontalk.report.page import made_with

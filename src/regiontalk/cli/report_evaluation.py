@@ -84,7 +84,6 @@ def evaluation_report(
         data: captioned photos: their folder or file, and the split.
         page: the default title is the pack, the dataset and the split.
         how: beam, and pixels of a photo at most.
-        load: loads the model.
         console: gets progress and failures.
 
     Raises:

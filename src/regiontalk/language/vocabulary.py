@@ -243,5 +243,5 @@ def one_letter_off(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     near |= {head + letter + tail[1:] for head, tail in cuts if tail for letter in letters}
     near |= {head + letter + tail for head, tail in cuts for letter in letters}
     known = [each for each in near - {word} if vocabulary.kind(each) != "unknown"]
-    # Ids ascend by descending frequency; placed words come last
+    # Lower ids are more frequent, except for words added later; placed words come last
     return tuple(sorted(known, key=lambda each: int(vocabulary.encode([each])[0]))[:_NEAR])

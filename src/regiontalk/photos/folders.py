@@ -50,7 +50,7 @@ class FoundPhotos:
     other_kinds: Counter[OtherKind] = field(default_factory=Counter)
 
     def problems(self, name: str) -> dict[str, str]:
-        """Error messages by folder: the unreadable ones, or `name`, which has no photo."""
+        """Error messages by folder: the unreadable ones, or `name` if no photo was found."""
         if not self.photos and not self.unreadable:
             return {
                 name: "no photo in this folder; name one that holds JPEG, PNG or other pictures"

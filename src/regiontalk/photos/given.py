@@ -20,7 +20,7 @@ _ONE_PHOTO = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.nd
 
 
 def is_one(photo: Any) -> bool:
-    """Whether a value is a single photo, or its `Regions`; file objects, though iterable, are."""
+    """Whether a value is one photo, or its `Regions`; a file object is one, though iterable."""
     return isinstance(photo, (Regions, *_ONE_PHOTO)) or hasattr(photo, "read")
 
 
