@@ -33,7 +33,7 @@ _Update = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 class PlacedVectors:
-    """Lazily computed word vectors (P, d) of P placed words, which no captions taught.
+    """Lazily computed word vectors (P, d) of P placed words, not learnt from captions.
 
     They are pretrained word vectors, projected by a linear map W_g that was learnt jointly with the
     vocabulary's words. All of them at once would take megabytes.
