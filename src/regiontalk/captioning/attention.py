@@ -1,17 +1,15 @@
-"""What a captioner sees of a photo, and attention over its regions (Vaswani et al., 2017).
+"""Visual inputs of captioners, and multi-head attention over regions (Vaswani et al., 2017).
 
-The recurrence's state h is the query. After each step it attends to the regions r_1 ... r_M, in
-several heads:
+The recurrence's state h is the query; after each step it attends to the regions r_1 ... r_M:
 
     a = softmax_i(h W_qh · r_i W_kr / sqrt(A / heads))
     e = tanh(h W_sh + Σ_i a_i (r_i W_vr) W_sa + b_s)
 
 The logits are W_w e + b_o: input and output share one table of word vectors (weight tying).
 
-Row-vector convention, x @ W + b. Axis names: N captions to be written, n hypotheses of them, X
-context dimensions, D dimensions of the visual features, M regions, R = D + 6 dimensions of a region
-as the attention reads it, H hidden dimensions, A dimensions of all heads together, d word-vector
-dimensions.
+Row-vector convention, x @ W + b. Axis names: N captions, n hypotheses of them, X context
+dimensions, D dimensions of the visual features, M regions, R = D + 6 dimensions of a region's
+input, H hidden dimensions, A dimensions of all heads together, d word-vector dimensions.
 """
 
 from __future__ import annotations
@@ -27,8 +25,8 @@ from regiontalk.settings import HEADS
 from regiontalk.structures import WHOLE_PHOTO, Regions
 
 GEOMETRY = 6
-"""Numbers of a region beside its features: x1, y1, x2, y2 and the area in 0..1 of the photo, and
-how sure it is."""
+"""Inputs of a region beside its features: x1, y1, x2, y2 and the area in 0..1 of the photo, and its
+score."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,10 +34,9 @@ class Contexts:
     """Visual input of N captions.
 
     Attributes:
-        whole: (N, X) float32, sets the recurrence's first state: a photo's features, X = D; for
-            captions of regions the region's features, then the photo's, X = 2 D.
-        regions: (N, M, R) float32, zeros after each photo's own; M = 0 for a captioner without
-            attention.
+        whole: (N, X) float32, initialises the recurrence: a photo's features, X = D; for captions
+            of regions the region's features, then the photo's, X = 2 D.
+        regions: (N, M, R) float32, zero-padded; M = 0 for a captioner without attention.
         counts: (N,) int64, regions of each.
     """
 
@@ -52,7 +49,7 @@ class Contexts:
 
     @property
     def there(self) -> np.ndarray:
-        """Which rows of `regions` are regions.  # (N, M) bool"""
+        """Mask of `regions`, False for padding.  # (N, M) bool"""
         found: np.ndarray = np.arange(self.regions.shape[1]) < self.counts[:, None]
         return found
 
@@ -70,7 +67,7 @@ def photo_contexts(photos: Sequence[Regions], attention: bool) -> Contexts:
 
     Args:
         photos: N, each with the regions that it attends to.
-        attention: whether it does.
+        attention: whether the captioner attends to regions.
     """
     whole = np.stack([each.features[WHOLE_PHOTO] for each in photos])
     if not attention:
@@ -80,10 +77,7 @@ def photo_contexts(photos: Sequence[Regions], attention: bool) -> Contexts:
 
 
 def region_contexts(photos: Sequence[Regions]) -> Contexts:
-    """Contexts of the region captioner.
-
-    Of every region but the whole photo, its features, then the photo's.
-    """
+    """Contexts of the region captioner, one for every region but the whole photo; X = 2 D."""
     rows = []
     for each in photos:
         own = np.delete(each.features, WHOLE_PHOTO, axis=0)  # (M - 1, D)
@@ -94,7 +88,7 @@ def region_contexts(photos: Sequence[Regions]) -> Contexts:
 
 
 def region_inputs(features: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Regions as the attention reads them.  # (..., R)
+    """Regions' inputs to attention: features, box, area, score.  # (..., R)
 
     Args:
         features: (..., D).
@@ -108,7 +102,7 @@ def region_inputs(features: np.ndarray, boxes: np.ndarray, scores: np.ndarray) -
 
 
 def unit_boxes(regions: Regions) -> np.ndarray:
-    """A photo's boxes in 0..1 of its sides.  # (M, 4) float32"""
+    """Boxes in 0..1 of the photo's width and height.  # (M, 4) float32"""
     sides = np.array([regions.width, regions.height] * 2, np.float32)
     boxes: np.ndarray = regions.boxes_xyxy / sides
     return boxes
@@ -116,14 +110,14 @@ def unit_boxes(regions: Regions) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """Keys and values of the regions for n hypotheses, projected once.
+    """Attention keys and values, projected once for each caption and shared by its hypotheses.
 
-    Gathered with the rest of the beam's state.
+    Indexed as the arrays of the beam's state are; only `row` is gathered.
 
     Attributes:
         keys, values: (N, heads, M, A / heads).
-        hidden: (N, 1, M), -inf where there is no region, else 0.
-        row: (n,) int64, which of the N each hypothesis is about.
+        hidden: (N, 1, M), additive mask: -inf for padding, else 0.
+        row: (n,) int64, the caption, of N, that each hypothesis belongs to.
     """
 
     keys: np.ndarray
@@ -136,7 +130,7 @@ class View:
 
 
 def view_of(contexts: Contexts, weights: Weights) -> View:
-    """Keys and values of the regions of N contexts.
+    """Attention keys and values of the regions of N contexts.
 
     Args:
         contexts: N, with regions.
@@ -155,7 +149,7 @@ def view_of(contexts: Contexts, weights: Weights) -> View:
 
 
 def attend(h: np.ndarray, view: View, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
-    """The output vector of each hypothesis, and its attention.
+    """One step of multi-head attention for n hypotheses.
 
     Args:
         h: (n, H), the recurrence's states.
@@ -163,13 +157,13 @@ def attend(h: np.ndarray, view: View, weights: Weights) -> tuple[np.ndarray, np.
         weights: `W_qh` (H, A), `W_sh` (H, d), `W_sa` (A, d), `b_s` (d,).
 
     Returns:
-        e (n, d), and the attention (n, heads, M), each row of it a distribution.
+        e (n, d), and the attention weights (n, heads, M), each row of them a distribution.
     """
     count, (_, heads, _, width) = len(h), view.keys.shape
     # Keys were projected once a photo, in `view_of`; only the query changes from step to step.
     queries = (h @ weights["W_qh"]).reshape(count, heads, width, 1) * np.float32(width**-0.5)
     scores = (view.keys[view.row] @ queries)[..., 0] + view.hidden[view.row]  # (n, heads, M)
-    scores -= scores.max(axis=-1, keepdims=True)
+    scores -= scores.max(axis=-1, keepdims=True)  # so that exp cannot overflow
     looks = np.exp(scores)
     looks /= looks.sum(axis=-1, keepdims=True)
     attended = (looks[:, :, None] @ view.values[view.row]).reshape(count, heads * width)  # (n, A)

@@ -1,14 +1,13 @@
 """Decoding: batched beam search, greedy decoding and sampling.
 
-All of them work on a flat list of living hypotheses, however many each row (one context) has: a row
-that is done leaves the list, so it costs nothing and cannot touch the others.
+All of them step one flat batch of live hypotheses of all rows; a row is one context. Rows that are
+done leave the batch, so they cost nothing and cannot affect the others.
 
-What counts as a sentence: at least one word, then END, at most `max_words` tokens in all. Its
-log-probability is the captioner's own, summed over its words *and* END. A hypothesis that has
-`max_words` words and no END yet is closed as it stands: `finished` is False, its log-probability
-lacks END's, and it ranks behind every finished one.
+A sentence is at least one word, then END, at most `max_words` tokens in all; its log-probability is
+summed over its words *and* END. A hypothesis of `max_words` words without END is truncated:
+`finished` is False, its log-probability lacks END's, and it ranks behind every finished one.
 
-Axis names: N rows, n living hypotheses of all rows, V words of the vocabulary, t words so far.
+Axis names: N rows, n live hypotheses of all rows, V words of the vocabulary, t words so far.
 """
 
 from __future__ import annotations
@@ -26,17 +25,17 @@ BOUNDARY = 0
 
 _BLOCK = 32
 _WIDE = 2 * _BLOCK
-"""Columns for each that is wanted from which on blocks are looked at first."""
+"""`top_k` prunes by blocks of columns from this many columns per result on."""
 
 
 class Stepper(Protocol):
-    """What a search needs: `Captioner`, or anything that says log-probabilities step by step."""
+    """Protocol of what can be decoded: `Captioner`, or another autoregressive model."""
 
     def start(self, contexts: Any) -> State:
         """N contexts -> the state before the first word, a tuple of (N, H)."""
 
     def step(self, state: State, word_ids: np.ndarray) -> tuple[State, np.ndarray]:
-        """The state after reading a word (N,) a row, and the next log-probabilities (N, V)."""
+        """The state after a word (N,) for each row, and next-word log-probabilities (N, V)."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Hypothesis:
     Attributes:
         ids: the words' ids, without START and END.
         log_prob: Σ log p(word) + log p(END); without END's share if not `finished`.
-        finished: whether the captioner said END within the allowed length.
+        finished: whether END was generated within the allowed length.
     """
 
     ids: tuple[int, ...]
@@ -60,15 +59,12 @@ class Hypothesis:
 
 @dataclass(frozen=True)
 class _Live:
-    """Unfinished hypotheses of all rows.
-
-    Those of one row lie together, best first, rows in ascending order.
-    """
+    """Unfinished hypotheses of all rows, sorted by row, best first within each."""
 
     row: np.ndarray  # (n,) int64
     ids: np.ndarray  # (n, t) int64
     log_prob: np.ndarray  # (n,) float64
-    state: State  # arrays (n, H): the words but the last are read
+    state: State  # arrays (n, H), after all words but the last
 
     @classmethod
     def start(cls, captioner: Stepper, contexts: Sized) -> _Live:
@@ -86,10 +82,7 @@ class _Live:
         return last
 
     def step(self, captioner: Stepper) -> tuple[State, np.ndarray]:
-        """One step of the captioner for all: the states, and log-probabilities (n, V).
-
-        The first word is never END.
-        """
+        """One step of the captioner for all: the states, and log-probabilities (n, V)."""
         state, log_probs = captioner.step(self.state, self._last_words())
         if not self.ids.shape[1]:
             log_probs = log_probs.copy()
@@ -107,7 +100,7 @@ class _Live:
         return _Live(self.row[parent], ids, log_prob, tuple(array[parent] for array in state))
 
     def hypothesis(self, at: int, finished: bool) -> Hypothesis:
-        """The one at `at`; a finished one's last word is END, which is left off."""
+        """The hypothesis at index `at`; END, a finished one's last id, is dropped."""
         words = self.ids[at, :-1] if finished else self.ids[at]
         return Hypothesis(tuple(words.tolist()), float(self.log_prob[at]), finished)
 
@@ -120,27 +113,25 @@ def beam_search(
     length_normalisation: float = 0.0,
     once: np.ndarray | None = None,
 ) -> list[list[Hypothesis]]:
-    """The likeliest sentences for each context.
+    """Batched beam search: the most probable sentences for each context.
 
-    At each step the `beam` best continuations of each row by log-probability stay; those that say
-    END are finished. A row is done when it has `beam` finished hypotheses that no living one can
-    still beat. With a beam as wide as there are sentences the search is exact; with beam 1 it is
-    `greedy`.
+    At each step the `beam` best continuations of each row by log-probability are kept; those that
+    end in END are finished. A row is done when it has `beam` finished hypotheses that no live one
+    can still beat. With a beam as wide as there are sentences the search is exact; with beam 1 it
+    is `greedy`.
 
     Args:
-        captioner: says the log-probabilities.
-        contexts: N, what the captioner sees, one for each caption wanted.
+        contexts: N, the captioner's visual inputs.
         beam: hypotheses kept in each row, at least 1.
         max_words: the most tokens of a sentence, at least 1.
         length_normalisation: α >= 0. Finished hypotheses are ranked by log-probability / length **
             α, END counted in the length; `log_prob` itself is never changed.
-        once: (V,) bool, words that a sentence says once at most; None for none. A captioner that
-            was rewarded for its n-grams says "a bed with a bed", since the second one costs it
-            little.
+        once: (V,) bool, words that occur at most once in a sentence; None for none. A captioner
+            trained with an n-gram reward repeats words, as in "a bed with a bed": it costs little.
 
     Returns:
-        N lists of up to `beam` hypotheses, best first, finished ones before unfinished ones; an
-        empty one only where no word but END is possible.
+        N lists of up to `beam` hypotheses, best first, finished ones before unfinished ones; empty
+        only where no word but END is possible.
 
     Raises:
         ValueError: if `beam`, `max_words` or `length_normalisation` is out of range.
@@ -181,15 +172,13 @@ def sample(
     """Ancestral sampling: one sentence for each context.
 
     Args:
-        captioner: says the log-probabilities.
-        contexts: N, what the captioner sees.
-        temperature: > 0; words are drawn from softmax(log p / temperature). Below 1 is plainer, 1
-            is the network's own distribution.
-        rng: where the chance comes from.
+        contexts: N, the captioner's visual inputs.
+        temperature: > 0; words are drawn from softmax(log p / temperature). Below 1 sharpens the
+            distribution, 1 leaves it unchanged.
         max_words: the most tokens of a sentence.
 
     Returns:
-        N hypotheses; `log_prob` is the network's own, at temperature 1.
+        N hypotheses; `log_prob` is at temperature 1.
 
     Raises:
         ValueError: if `temperature` is not above 0 or `max_words` is below 1.
@@ -197,7 +186,7 @@ def sample(
     if not 0 < temperature < np.inf:
         raise ValueError(f"temperature must be above 0, found {temperature}")
 
-    def draw(log_probs: np.ndarray) -> np.ndarray:  # the Gumbel-max way of drawing from a softmax
+    def draw(log_probs: np.ndarray) -> np.ndarray:  # Gumbel-max trick
         words: np.ndarray = (log_probs / temperature + rng.gumbel(size=log_probs.shape)).argmax(
             axis=1
         )
@@ -207,7 +196,7 @@ def sample(
 
 
 def top_k(scores: np.ndarray, k: int) -> np.ndarray:
-    """The k largest of each row, best first, of equal ones the earlier first.
+    """Columns of the k largest scores of each row, in descending order; ties by lower column.
 
     Args:
         scores: (N, V), no NaN.
@@ -223,16 +212,17 @@ def top_k(scores: np.ndarray, k: int) -> np.ndarray:
 
 
 def _top_k_of_blocks(scores: np.ndarray, k: int) -> np.ndarray:
-    """As `top_k`, of many columns.
+    """`top_k` of many columns, pruned to k blocks of them.
 
-    The k largest lie in the k blocks of columns whose largest are the greatest. Of equal blocks the
-    earlier come first, so that of equal scores no earlier one is left out.
+    The k largest scores lie in the k blocks with the largest maxima. Ties between blocks go to the
+    earlier one, as ties between scores do.
     """
     rows, width = scores.shape
     starts = np.arange(0, width, _BLOCK)
     # chosen: (N, k) blocks, in order
     chosen = np.sort(_top_k(np.maximum.reduceat(scores, starts, axis=1), k), axis=1)
     columns = (chosen[:, :, None] * _BLOCK + np.arange(_BLOCK)).reshape(rows, -1)  # (N, k * block)
+    # The last block may reach past the end: -inf there
     inside = np.minimum(columns, width - 1)
     few = np.where(columns < width, np.take_along_axis(scores, inside, axis=1), -np.inf)
     found: np.ndarray = np.take_along_axis(columns, _top_k(few, k), axis=1)
@@ -246,7 +236,7 @@ def _top_k(scores: np.ndarray, k: int) -> np.ndarray:
     threshold = np.partition(scores, width - k, axis=1)[:, width - k, None]
     reached = scores >= threshold
     counts = reached.sum(axis=1)
-    # Several equal the k-th, which is rare: the earlier ones get in
+    # Ties at the threshold, which are rare, go to the earlier columns
     for row in np.flatnonzero(counts > k):
         reached[row] = False
         reached[row, np.argsort(-scores[row], kind="stable")[:k]] = True
@@ -266,7 +256,7 @@ class _Finished:
 
     def add(self, hypothesis: Hypothesis) -> None:
         self._kept.append((hypothesis.rank(self._alpha), hypothesis))
-        self._kept.sort(key=lambda pair: -pair[0])  # stable: of equal ones the earlier found
+        self._kept.sort(key=lambda pair: -pair[0])  # stable: ties go to the earlier
         del self._kept[self._beam :]
 
     def add_unfinished(self, hypothesis: Hypothesis) -> None:
@@ -275,7 +265,7 @@ class _Finished:
     def may_enter(self, log_prob: float) -> bool:
         """Whether an unfinished hypothesis may still enter the beam.
 
-        Bounded by a free END at the greatest length.
+        Its rank is bounded from above by END at probability 1 and the greatest length.
         """
         if len(self._kept) < self._beam:
             return True
@@ -288,17 +278,14 @@ class _Finished:
 def _best_continuations(
     captioner: Stepper, live: _Live, beam: int, once: np.ndarray | None
 ) -> _Live:
-    """One step of every unfinished hypothesis.
-
-    The `beam` best continuations of each row by one word, END included.
-    """
+    """One step: the `beam` best continuations of each row by one word, END included."""
     state, log_probs = live.step(captioner)  # (n, V)
     if once is not None:
         log_probs = _without_repeats(log_probs, live.ids, once)
     branches = min(beam, log_probs.shape[1])
     words = top_k(log_probs, branches)  # (n, branches): no row can keep more of one parent
     totals = live.log_prob[:, None] + np.take_along_axis(log_probs, words, axis=1)
-    # Rows that live: R of them
+    # R rows have live hypotheses
     _, first, row = np.unique(live.row, return_index=True, return_inverse=True)
     slot = np.arange(len(live)) - first[row]  # (n,) place within the row
     widest = int(slot.max()) + 1
@@ -315,7 +302,7 @@ def _best_continuations(
 
 
 def _without_repeats(log_probs: np.ndarray, ids: np.ndarray, once: np.ndarray) -> np.ndarray:
-    """Log-probabilities (n, V) with -inf for words of `once` that were already said (n, t)."""
+    """Log-probabilities (n, V) with -inf for words of `once` that occur in `ids` (n, t)."""
     rows, places = np.nonzero(once[ids])
     if len(rows):
         log_probs = log_probs.copy()
@@ -324,7 +311,7 @@ def _without_repeats(log_probs: np.ndarray, ids: np.ndarray, once: np.ndarray) -
 
 
 def _going_on(live: _Live, finished: list[_Finished]) -> np.ndarray:
-    """(n,) bool: all unfinished ones of a row if its best may still enter the beam, else none."""
+    """Early stopping, (n,) bool: False for a row whose best can no longer enter the beam."""
     _, first, row = np.unique(live.row, return_index=True, return_inverse=True)
     enter = [finished[live.row[at]].may_enter(live.log_prob[at]) for at in first]
     return np.array(enter, bool)[row]
@@ -333,7 +320,7 @@ def _going_on(live: _Live, finished: list[_Finished]) -> np.ndarray:
 def _roll_out(
     captioner: Stepper, contexts: Sized, max_words: int, choose: Callable[[np.ndarray], np.ndarray]
 ) -> list[Hypothesis]:
-    """One hypothesis a row, its next word chosen from log-probabilities (n, V) -> (n,)."""
+    """One hypothesis a row; `choose` maps log-probabilities (n, V) to the next words (n,)."""
     _check_at_least_one(max_words=max_words)
     done: dict[int, Hypothesis] = {}
     live = _Live.start(captioner, contexts)

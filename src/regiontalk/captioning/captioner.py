@@ -17,13 +17,13 @@ from regiontalk.errors import PackError
 from regiontalk.recurrence import STEPS, State, Weights, cell_shapes, start
 
 UNKNOWN = 1
-"""`Vocabulary.UNKNOWN`: a mark for rare words in training captions, never written."""
+"""`Vocabulary.UNKNOWN`: stands for rare words in training captions, never generated."""
 
 _IN_CACHE = 32
-"""Rows of V log-probabilities that stay in a cache from one pass to the next."""
+"""Rows of V log-probabilities that stay in the processor's cache between passes."""
 
 _ROWS = 128
-"""Contexts searched together: enough to keep the matrix products busy, few enough for a cache."""
+"""Contexts per batch: enough to keep the matrix products busy, few enough for a cache."""
 
 
 class Captioner:
@@ -54,15 +54,15 @@ class Captioner:
         self._output_bias[UNKNOWN] = -np.inf
 
     def start(self, contexts: Contexts) -> State:
-        """The state before the first word of N captions (Eq. 13), with attention a `View`."""
+        """Initial state of N captions (Eq. 13); with attention its last entry is a `View`."""
         first = start(self._cell, contexts.whole, self._weights)
         return (*first, view_of(contexts, self._weights)) if self.attention else first
 
     def step(self, state: State, word_ids: np.ndarray) -> tuple[State, np.ndarray]:
-        """Read one word in each row, and say how likely each word comes next. Eq. 14 and 15.
+        """Advance each row by one word (Eq. 14 and 15).
 
         Args:
-            state: as `start` or `step` gave it.
+            state: of `start` or `step`.
             word_ids: (N,) int64; `Vocabulary.BOUNDARY` is START.
 
         Returns:
@@ -72,10 +72,10 @@ class Captioner:
         Raises:
             PackError: if the weights are so large that a result is not finite.
         """
-        with np.errstate(over="ignore", invalid="ignore"):  # told apart below
+        with np.errstate(over="ignore", invalid="ignore"):  # checked below
             state, said, _ = self._recur(state, word_ids)
             logits = said @ self._output  # (N, V)
-            # Several passes, none of them through all of memory
+            # Log-softmax in place, in blocks that stay in the cache over its passes
             for at in range(0, len(logits), _IN_CACHE):
                 part = logits[at : at + _IN_CACHE]
                 part += self._output_bias
@@ -94,6 +94,7 @@ class Captioner:
     ) -> tuple[State, np.ndarray, np.ndarray | None]:
         """One step: the state, the output layer's input, and the attention (N, heads, M)."""
         cell = STEPS[self._cell]
+        # Hypotheses share words: each is projected once
         different, read = np.unique(word_ids, return_inverse=True)
         words = self._weights["embedding"][different]  # (U, d)
         if not self.attention:
@@ -140,7 +141,7 @@ class Captioner:
         length_normalisation: float = 0.0,
         once: np.ndarray | None = None,
     ) -> list[list[Hypothesis]]:
-        """`beam_search`, a few of the N contexts at a time so that memory stays flat.
+        """`beam_search` in batches of the N contexts, which bounds memory.
 
         Raises:
             PackError: if the weights are so large that no word but END is possible.
@@ -176,7 +177,7 @@ def captioner_shapes(
     attention: int = 0,
     features: int = 0,
 ) -> dict[str, tuple[int, ...]]:
-    """Every tensor of a captioner with its shape: what its file must hold.
+    """Names and shapes of a captioner's tensors, as its weights file must hold them.
 
     Args:
         cell: "rnn", "gru" or "lstm".
@@ -184,7 +185,7 @@ def captioner_shapes(
         hidden: H.
         embedding: d.
         words: V, the vocabulary's length.
-        attention: A; 0 without attention, whose words then come from h itself through `W_oh`.
+        attention: A; 0 for none: the logits then come from h through `W_oh`.
         features: D, of the regions that are attended to.
     """
     output: dict[str, tuple[int, ...]] = {"W_oh": (hidden, words)}

@@ -1,4 +1,4 @@
-"""From contexts to captions: beam search, reranking by alignment, each word traced to a region."""
+"""Caption generation: beam search, reranking by alignment score, and the region of each word."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from regiontalk.structures import Caption
 
 
 class Writer:
-    """A captioner with its search settings, vocabulary and reranking: contexts in, captions out.
+    """Caption pipeline: beam search or sampling, reranking, decoding of ids into words.
 
     Args:
         captioner: of the settings' sizes.
@@ -53,10 +53,9 @@ class Writer:
         """A caption for each of N contexts.
 
         Args:
-            contexts: N.
-            seen: N arrays (M, h), the vectors of the regions that each is about.
+            seen: N arrays (M, h), the vectors of the regions that each caption describes.
             beam: hypotheses kept in the search; None for the settings'.
-            temperature: to draw captions at random instead.
+            temperature: of sampling instead of the search.
 
         Raises:
             ValueError: if `beam` is below 1, `temperature` not above 0, or both are given.
@@ -89,11 +88,11 @@ class Writer:
     def _choose(
         self, found: list[list[Hypothesis]], seen: Sequence[np.ndarray]
     ) -> list[Hypothesis]:
-        """Of each row's hypotheses the likeliest, or with a rerank weight the best by `rerank`."""
+        """Each row's most probable hypothesis, or with a rerank weight the best by `rerank`."""
         weight, alpha = self.settings.rerank_weight, self.settings.length_normalisation
         if not weight:
             return [first for first, *_ in found]
-        # "a dog" is said of many regions
+        # Regions share candidates such as "a dog": each is encoded once
         said = list(dict.fromkeys(each.ids for row in found for each in row))
         read = dict(zip(said, self.read([np.array(ids, np.int64) for ids in said]), strict=True))
         scores = [
@@ -126,13 +125,13 @@ def rerank(
     """Rerank beam-search candidates by their alignment score; returns the best.
 
     That is the largest log-probability / length ** α + weight · S_kl, finished candidates before
-    unfinished ones. The captioner alone prefers frequent sentences; the alignment score is of these
-    very regions.
+    unfinished ones. The captioner alone prefers frequent sentences; the alignment score depends on
+    these regions.
 
     Args:
         found: candidates, at least one.
-        scores: S_kl of each with the regions it is to describe.
-        weight: of S_kl, in nats for each unit of it.
+        scores: S_kl of each with the regions to describe.
+        weight: of S_kl, in nats per unit.
         length_normalisation: α of the search.
 
     >>> likely, aligned = Hypothesis((5, 6), -1.0), Hypothesis((7,), -2.0)
@@ -150,12 +149,7 @@ def rerank(
 
 
 def trace(words: Sequence[str], looks: np.ndarray) -> tuple[int | None, ...]:
-    """The region with the most attention at each of T words; None for function words.
-
-    Args:
-        words: T.
-        looks: (T, M), the attention.
-    """
+    """The region with the most attention (T, M) at each of T words; None for function words."""
     regions = looks.argmax(axis=1).tolist()
     return tuple(
         None if word in FUNCTION_WORDS else row for word, row in zip(words, regions, strict=True)

@@ -1,9 +1,8 @@
 """The command line: parse, call, print.
 
-Thin; what it calls is imported when a command runs, so that help is instant. Results go to stdout,
-problems and progress to stderr. Exit status: 0 all done; 1 some inputs failed, each named on
-stderr, the rest done; 2 the command itself is wrong; 130 interrupted; 141 the reader of our output
-went away.
+Commands import what they call when they run (lazy imports), so that help is instant. Results go to
+stdout, problems and progress to stderr. Exit status: 0 all done; 1 some inputs failed, each named
+on stderr, the rest done; 2 the command itself is wrong; 130 interrupted; 141 broken pipe on stdout.
 """
 
 from __future__ import annotations
@@ -113,7 +112,7 @@ def _options(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit status.
+    """Run the command line and exit with its status.
 
     Args:
         arguments: without the program's name; None for the process's own.
@@ -136,7 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _prepare_streams() -> None:
-    """Make writing safe: closed streams swallow text, unencodable characters are escaped."""
+    """Replace closed streams by the null device; escape what stdout cannot encode."""
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - stays open as long as the process
     if sys.stderr is None:

@@ -1,4 +1,4 @@
-"""`regiontalk align`: the words of a sentence on the regions of a photo."""
+"""`regiontalk align`: alignment of a sentence's words with a photo's regions."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What a command says and how it ends.
-
-Results on stdout, problems and a progress bar on stderr, an exit status.
-"""
+"""Console output of commands: results on stdout, problems and progress on stderr, exit status."""
 
 from __future__ import annotations
 
@@ -23,22 +20,21 @@ if TYPE_CHECKING:
 SOME_FAILED, WRONG_COMMAND, INTERRUPTED, READER_GONE = 1, 2, 130, 141
 
 _COMMAND_IS_WRONG = (PackError, ConfigError, DataError)
-"""Other errors are about one input."""
+"""Errors of exit status 2; others are about one input."""
 
 OUT_OF_MEMORY = "too little memory; close other programs, or give the command less at once"
 
 PATIENCE = 2.0
-"""Seconds before a bar appears: what is done sooner needs none, and Rich need not be loaded."""
+"""Seconds before a progress bar appears: shorter tasks need none, nor the import of Rich."""
 
-# The dynamic linker's words where a library does not fit into memory
+# The dynamic linker's message if there is too little memory to load a library
 _NO_ROOM = "failed to map segment"
 
 
 class ProgressBar:
-    """A bar on stderr, if that is a terminal, for whatever takes long; gone when done.
+    """A transient progress bar on stderr, if that is a terminal.
 
-    It appears after a while, and steps aside while something is printed, since both may be on one
-    terminal.
+    It appears after `PATIENCE`, and is hidden while something is printed on a terminal.
     """
 
     def __init__(self) -> None:
@@ -56,15 +52,12 @@ class ProgressBar:
         self._hide()
 
     def expect(self, total: int, what: str) -> None:
-        """Begin to count: `total` of `what` are to be done.
-
-        The time before counts as waiting too.
-        """
+        """Start a task of `total` steps named `what`; the delay counts from the bar's creation."""
         self._hide()
         self._bar, self._total, self._done, self._what = None, total, 0, what
 
     def advance(self, done: int = 1) -> None:
-        """That many more are done."""
+        """Advance by `done` steps."""
         self._done += done
         if self._bar is None and self._due():
             self._bar = _make_bar(self._what, self._total)
@@ -74,10 +67,7 @@ class ProgressBar:
 
     @contextmanager
     def aside(self, stream: TextIO) -> Iterator[None]:
-        """Take the bar away where something is printed on a terminal.
-
-        It comes back with the next step.
-        """
+        """Hide the bar if `stream` is a terminal; the next step shows it again."""
         if stream.isatty():
             self._hide()
         yield
@@ -129,11 +119,11 @@ def _make_bar(what: str, total: int) -> Progress:
 
 
 class Report:
-    """Takes a command's results and problems as they come.
+    """Prints a command's results and problems as they occur.
 
     Attributes:
         failures: inputs that failed so far.
-        bar: how far the command is, on stderr.
+        bar: progress, on stderr.
     """
 
     def __init__(self) -> None:
@@ -141,40 +131,35 @@ class Report:
         self.bar = ProgressBar()
 
     def result(self, text: str) -> None:
-        """Print a result, at once, so that a reader in a pipe gets each as it is ready."""
+        """Print a result and flush it, so that the reader of a pipe gets each as it is ready."""
         with self.bar.aside(sys.stdout):
             _write(text + "\n")
 
     def json(self, value: Mapping[str, Any]) -> None:
-        """Print a result as a line of JSON.
-
-        Only ASCII, so that it passes through every encoding unharmed.
-        """
+        """Print a result as a line of JSON, in ASCII, which is safe in every encoding."""
         self.result(json.dumps(value, allow_nan=False))
 
     def failure(self, name: str, reason: str) -> None:
-        """Name an input that failed; the command goes on."""
+        """Report an input that failed; the command goes on."""
         self.failures += 1
         name, reason = printable(name), printable(reason)
         with self.bar.aside(sys.stderr):
             warn_user(reason if name in reason else f"{name}: {reason}")
 
     def note(self, text: str) -> None:
-        """Say on stderr what is no failure but should be known."""
+        """Print a note on stderr that is not counted as a failure."""
         with self.bar.aside(sys.stderr):
             warn_user(printable(text))
 
     def summary(self, inputs: int, what: str) -> None:
-        """After many inputs, say how many failed."""
+        """Print how many of several inputs failed."""
         if self.failures and inputs > 1:
             warn_user(f"{self.failures} of {inputs} {what} failed, see above; the others are done")
 
 
 @contextmanager
 def ending(if_interrupted: str = "interrupted") -> Iterator[Report]:
-    """Runs a command: whatever happens becomes a message and an exit status.
-
-    A user's mistake never ends in a traceback.
+    """Context manager of a command: user errors become a message and an exit status, no traceback.
 
     Raises:
         typer.Exit: always.
@@ -206,21 +191,19 @@ def ending(if_interrupted: str = "interrupted") -> Iterator[Report]:
 
 
 def require_out_of_memory(error: MemoryError | ImportError) -> None:
-    """Raises the error again if it is not about memory, as where a package is not installed."""
+    """Reraises an error that is not about memory, such as that a package is not installed."""
     if isinstance(error, ImportError) and _NO_ROOM not in str(error):
         raise error
 
 
 def warn_user(message: str) -> None:
-    """Say what is wrong, on stderr."""
-    with suppress(OSError):  # nobody can be told that there is nobody to tell
+    """Print a message on stderr."""
+    with suppress(OSError):  # stderr cannot be written, which nothing can report
         print(f"regiontalk: {message}", file=sys.stderr, flush=True)
 
 
 def printable(text: str, keep: str = "") -> str:
-    r"""Text for people, with all that could steer a terminal escaped.
-
-    Control characters, for instance, and newlines in file names.
+    r"""Text with control characters and newlines escaped, but those in `keep`: terminal-safe.
 
     >>> print(printable("a\nb\x1b[31m.jpg"))
     a\nb\x1b[31m.jpg
@@ -231,12 +214,12 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def photo_count(photos: int) -> str:
-    """How many photos, in words: "1 photo", "2 photos"."""
+    """A number of photos in words: "1 photo", "2 photos"."""
     return f"{photos} photo{'' if photos == 1 else 's'}"
 
 
 def abandon_stdout() -> None:
-    """Send what stdout still buffers nowhere, or Python would fail on it again at its exit."""
+    """Redirect stdout to the null device: flushing its buffer at exit would fail again."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -1,7 +1,6 @@
 """`regiontalk describe`: captions of photos and their regions.
 
-They are printed, and with `--csv`, `--alt-text` and `--sidecar` written into files that people
-correct and keep.
+They are printed, and with `--csv`, `--alt-text` and `--sidecar` written to files to edit and keep.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AltTexts:
-    """The table, the folder of text files, whether sidecars, whether present texts are replaced."""
+    """Options of alt-text output: a table, a folder of text files, sidecars, overwriting."""
 
     csv: Annotated[
         str | None,
@@ -101,34 +100,33 @@ def _draw(photo: Photo, description: Description) -> Image.Image:
 
 
 class _Output(Protocol):
-    """Something that captions are written to."""
+    """Protocol of a destination of captions."""
 
     name: str
 
     def write(self, photo: Path, description: Description) -> bool:
-        """Whether it took the captions; not if it had a text of this photo that is kept."""
+        """Write a photo's captions; False if its existing text was kept instead."""
 
     def close(self) -> None:
-        """After the last photo."""
+        """Finish after the last photo."""
 
 
 @contextmanager
 def _saving(
     asked: AltTexts, given: Sequence[str], searched: Sequence[FoundPhotos], report: Report
 ) -> Iterator[Save]:
-    """Takes the captions of photos while the block runs.
+    """Context manager that yields a function to save a photo's captions.
 
-    However it ends, what was taken is on the disk.
+    Also after an exception, everything saved so far is written to disk.
 
     Args:
-        asked: what the options say.
         given: the arguments that name photos and folders.
-        searched: what each names.
-        report: gets the photos of which something could not be written.
+        searched: the photos at each.
+        report: gets failures to write.
 
     Raises:
-        ConfigError: if the options cannot be meant so.
-        DataError: if the table is there and damaged.
+        ConfigError: if an option's path cannot be used, or an option does not apply.
+        DataError: if the table exists and is damaged.
         OSError: if the table cannot be written; it names the file.
     """
     outputs = _outputs(asked, given, searched)
@@ -149,7 +147,7 @@ def _saving(
                 problems.append(
                     f"{os.fsdecode(error.filename or photo)}: {error.strerror or error}"
                 )
-        if problems:  # one photo, one failure
+        if problems:  # a photo counts as one failure
             report.failure(str(photo), problems[0])
         for problem in problems[1:]:
             report.note(problem)
@@ -204,7 +202,7 @@ class _TextFiles:
         return write_text_file(self.targets[photo], description.caption.text, self.overwrite)
 
     def close(self) -> None:
-        """Each is whole as it is written."""
+        """Each file is complete once written."""
 
 
 @dataclass
@@ -221,7 +219,7 @@ class _SidecarFiles:
         return write_sidecar(self.places.to_write(photo), description.caption.text, self.overwrite)
 
     def close(self) -> None:
-        """Each is whole as it is written."""
+        """Each file is complete once written."""
 
 
 def _outputs(
@@ -256,10 +254,9 @@ def _table(name: str, overwrite: bool) -> _Table:
 def _text_files(
     folder: str, given: Sequence[str], searched: Sequence[FoundPhotos]
 ) -> dict[Path, Path]:
-    """Each photo's text file in the folder of texts.
+    """Each photo's text file: its path relative to the named folder, and `.txt`.
 
-    Its path is that from the folder that was named on, and `.txt`. Photos whose names are not safe
-    have none: it could not be read back.
+    Photos with unsafe names have none: it could not be read back.
     """
     from regiontalk.data.captions import is_safe_name
     from regiontalk.data.sidecars import text_file

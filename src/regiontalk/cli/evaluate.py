@@ -1,4 +1,4 @@
-"""`regiontalk evaluate retrieval`, and what all commands of `regiontalk evaluate` share."""
+"""`regiontalk evaluate retrieval`, and options and helpers that all evaluations share."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Examples:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How sure the numbers are."""
+    """Options of bootstrap confidence intervals."""
 
     bootstrap: Annotated[
         int,
@@ -61,10 +61,10 @@ class Sampling:
     ] = None
 
     def reporting(self, folds: int = 1) -> Reporting:
-        """How results become numbers.
+        """Settings of folds and bootstrap.
 
         Raises:
-            ConfigError: if there is a seed and nothing to sample.
+            ConfigError: if there is a seed without a bootstrap.
         """
         from regiontalk.evaluation.results import Reporting
 
@@ -75,7 +75,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class SavedScores:
-    """Another system's scores, or what they are computed from."""
+    """Options: files of another system's scores, or of embeddings to compute them from."""
 
     scores: Annotated[
         str | None,
@@ -181,7 +181,7 @@ def retrieval(
 def _saved_retrieval(
     given: dict[str, str], reporting: Reporting, progress: Progress
 ) -> dict[str, Any]:
-    """Retrieval by another system's files, from the flags that were given."""
+    """Retrieval metrics of another system's files; `given` maps flags to values."""
     from regiontalk.evaluation.retrieval.saved import (
         SIMILARITIES,
         evaluate_embeddings,
@@ -208,7 +208,7 @@ def _saved_retrieval(
 
 
 def read_captioned(folder: str, split: str) -> Dataset:
-    """Captioned photos.
+    """Reads captioned photos.
 
     Raises:
         DataError: as `read_dataset`, or if the name is empty.
@@ -232,7 +232,7 @@ def named_path(flag: str, name: str) -> Path:
 
 
 def per_caption_file(name: str, read: Iterable[Path]) -> Path:
-    """The file for each caption's scores: replaces nothing that is read, and can be written.
+    """The path of `--per-caption`, checked to be writable and no input file.
 
     Raises:
         ConfigError: if it is one of `read`.
@@ -246,7 +246,7 @@ def per_caption_file(name: str, read: Iterable[Path]) -> Path:
 
 
 def writable_file(flag: str, name: str) -> Path:
-    """The file that an option names, found to be writable.
+    """The path that an option names, checked to be writable.
 
     Raises:
         DataError: if it cannot be written.
@@ -264,16 +264,13 @@ def writable_file(flag: str, name: str) -> Path:
 def show(
     result: dict[str, Any], text: Callable[[dict[str, Any]], str], as_json: bool, report: Report
 ) -> None:
-    """Print a result, after what a reader of it must know."""
+    """Print a result, after the warnings of its signature."""
     warn(result["signature"])
     report.json(result) if as_json else report.result(text(result))
 
 
 def warn(signature: Mapping[str, Any]) -> None:
-    """Say loudly what a reader of the numbers must know.
-
-    What was left out, and whether the pack learnt the photos.
-    """
+    """Warn of data that was left out, and of photos that the pack was trained on."""
     from regiontalk.evaluation.signature import training_warning
 
     for kind, count in signature.get("left_out", {}).items():

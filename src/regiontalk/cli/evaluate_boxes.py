@@ -1,7 +1,4 @@
-"""`regiontalk evaluate grounding`, `regions`, `search` and `certainty`.
-
-They measure a pack on photos with boxes.
-"""
+"""`regiontalk evaluate grounding`, `regions`, `search`, `certainty`: metrics on boxed photos."""
 
 from __future__ import annotations
 
@@ -31,7 +28,7 @@ MinPhotosOption = Annotated[
 
 @dataclass(frozen=True)
 class BoxedData:
-    """Photos with boxes, and which of them take part."""
+    """Options: photos with boxes, and the selection to measure on."""
 
     path: Annotated[
         str,
@@ -84,10 +81,10 @@ class BoxedData:
     ] = False
 
     def read(self, max_pixels: int | None) -> tuple[BoxedDataset | Entities, dict[str, Any]]:
-        """The photos that take part, and how a signature says which these are.
+        """The selected photos, and the selection's entries of a signature.
 
         Raises:
-            DataError, ConfigError: as the two below.
+            DataError, ConfigError: as `selection` and `read_selected`.
         """
         selection, chosen = self.selection(max_pixels)
         return self.read_selected(selection), chosen
@@ -95,7 +92,11 @@ class BoxedData:
     def read_boxed(
         self, max_pixels: int | None, instead: str
     ) -> tuple[BoxedDataset, dict[str, Any]]:
-        """As `read`, where phrases of sentences will not do; `instead` says what does."""
+        """`read` for commands that take no phrases; `instead` ends the message about them.
+
+        Raises:
+            DataError, ConfigError: as `read`, and DataError for phrases of sentences.
+        """
         from regiontalk.data import Entities
 
         found, chosen = self.read(max_pixels)
@@ -104,7 +105,7 @@ class BoxedData:
         return found, chosen
 
     def selection(self, max_pixels: int | None) -> tuple[Selection, dict[str, Any]]:
-        """Which photos take part, and how a signature says so.
+        """The selection of photos, and its entries of a signature.
 
         Raises:
             DataError: if the file that lists them cannot be read or lists none.
@@ -128,7 +129,7 @@ class BoxedData:
         return Selection(names, self.every, self.leave_out, max_pixels=max_pixels), chosen
 
     def read_selected(self, selection: Selection) -> BoxedDataset | Entities:
-        """These photos, with their boxes.
+        """Reads the selected photos with their boxes.
 
         Raises:
             DataError: as `read_boxes`, or if the name is empty.

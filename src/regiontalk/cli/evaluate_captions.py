@@ -1,6 +1,4 @@
-"""`regiontalk evaluate captions`, `describe` and `objects`: captions against what people wrote, and
-what is there.
-"""
+"""`regiontalk evaluate captions`, `describe` and `objects`: caption metrics and CHAIR."""
 
 from __future__ import annotations
 
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CaptionFileOptions:
-    """Which captions of files are compared, and how."""
+    """Options of a comparison of captions in files."""
 
     images: Annotated[
         str | None,
@@ -75,7 +73,7 @@ class CaptionFileOptions:
     ] = None
 
     def files(self, predictions: str, references: str) -> CaptionFiles:
-        """What is compared.
+        """The files and settings of the comparison.
 
         Raises:
             DataError: if a name is empty.
@@ -216,7 +214,7 @@ def describe(
 
 @dataclass(frozen=True)
 class NamedThings:
-    """Whose captions are measured, and the classes that count."""
+    """Options: the captions to measure, people's captions, and the classes that count."""
 
     captions: Annotated[
         str | None,
@@ -324,7 +322,7 @@ def _class_list(name: str) -> ClassList:
 
 
 def _read_by_captions(files: CaptionFiles) -> list[Path]:
-    """All files that are read, a folder's lists of splits too."""
+    """All input files, with a folder's lists of splits."""
     from regiontalk.data.folder import files_of_captions
 
     read = [] if files.images is None else [files.images]
@@ -334,7 +332,7 @@ def _read_by_captions(files: CaptionFiles) -> list[Path]:
 
 
 def _read_by_objects(data: BoxedData, captions: list[Path]) -> list[Path]:
-    """The files that are read and could be taken for the one that is written."""
+    """The input files that the output might replace."""
     from regiontalk.data.folder import files_of_captions
 
     folder = Path(data.path)

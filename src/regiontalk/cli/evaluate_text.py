@@ -1,4 +1,4 @@
-"""Results of evaluations for people: tables as plain text."""
+"""Evaluation results as plain-text tables."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ def _grounding_table(numbers: dict[str, Any]) -> list[str]:
 
 
 def _spread(interval: dict[str, Any] | None) -> list[str]:
-    """The model's intervals, and those of its multiple of the best baseline."""
+    """The model's intervals, and those of its ratio to the best baseline."""
     if interval is None:
         return []
     lines = ["the model's 95 % intervals"]
@@ -231,10 +231,7 @@ def _asked_with(result: dict[str, Any], label: str) -> str:
 
 
 def objects_text(result: ObjectResult) -> str:
-    """The scores, each with its interval if there is one.
-
-    Then each class, and the most frequent wrong words.
-    """
+    """Scores, with intervals if there are any, then classes and the most frequent wrong words."""
     rows = [["percent", *_OBJECT_TITLES.values(), *_OBJECT_COUNTS]]
     for name, scores in result.rows().items():
         rows.append([_OBJECT_ROWS[name], *_cells(scores, result.interval.get(name, {}))])
@@ -250,10 +247,7 @@ def objects_text(result: ObjectResult) -> str:
 
 
 def _traced(traced: Mapping[str, Any]) -> list[str]:
-    """Of words for what is there, how many lie on its box.
-
-    And how many would by rules that look at no word.
-    """
+    """Share of correct object words that are traced into the object's box, beside baselines."""
     title = f"words traced into a box of what they name, of {traced['words']}:"
     if not traced["words"]:
         return [title + " none"]
@@ -288,7 +282,7 @@ def _classes(by_class: Mapping[str, ClassScores]) -> list[list[str]]:
 
 
 def signature_lines(signature: Mapping[str, Any]) -> list[str]:
-    """A line for each thing that a signature says."""
+    """A line for each entry of a signature."""
     return [f"  {name}: {printable(str(value))}" for name, value in signature.items()]
 
 

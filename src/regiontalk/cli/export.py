@@ -1,4 +1,4 @@
-"""`regiontalk export`: a pack of finished runs. Needs PyTorch."""
+"""`regiontalk export`: a pack from finished training runs. Needs PyTorch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`regiontalk index`: make an index of photos, keep it up to date, check it."""
+"""`regiontalk index`: create, update and verify an index of photos."""
 
 from __future__ import annotations
 
@@ -253,7 +253,7 @@ def push(
 
 
 def hooks_of(report: Report) -> Hooks:
-    """A command's report as what is called while photos are added."""
+    """Callbacks of `add_photos` that write to a command's report."""
     from regiontalk.search.adding import Hooks
 
     def lost(path: str) -> None:
@@ -268,10 +268,7 @@ def hooks_of(report: Report) -> Hooks:
 
 
 def _say_other_names(captions: str | None, names: Sequence[str]) -> None:
-    """Names in a file of captions that are none of the photos.
-
-    A mistyped one would be missed in silence.
-    """
+    """Warn of names in a file of captions that match no photo: typos would go unnoticed."""
     if names:
         count = "1 name is" if len(names) == 1 else f"{len(names)} names are"
         warn_user(
@@ -281,7 +278,7 @@ def _say_other_names(captions: str | None, names: Sequence[str]) -> None:
 
 
 def _say_what_is_gone(done: Added, prune: bool) -> None:
-    """Which photos of the index are gone and still in it, and what to do about them."""
+    """Warn of indexed photos whose files are gone, with advice."""
     if done.out_of_reach:
         warn_user(
             f"{_gone(done.out_of_reach)}: nothing is dropped where a folder is missing, empty or "
@@ -297,7 +294,7 @@ def _gone(paths: Sequence[str]) -> str:
 
 
 def tally_text(counts: dict[str, Any]) -> str:
-    """What was done to an index, from its name, its number of photos and a `Tally`."""
+    """Summary of an update, from the index's name, its number of photos and a `Tally`."""
     done = [
         f"{count} {kind}"
         for kind, count in counts.items()
@@ -312,7 +309,7 @@ def tally_text(counts: dict[str, Any]) -> str:
 def read_sentences(file: str, report: Report) -> list[tuple[int, str]]:
     """The lines of a file, each with its number from 1.
 
-    Blank ones are passed over, those without a word reported.
+    Blank ones are skipped, those without a word reported.
 
     Raises:
         DataError: if the file cannot be read or holds no sentence.
@@ -332,7 +329,7 @@ def read_sentences(file: str, report: Report) -> list[tuple[int, str]]:
 
 
 def _recall(index: Index, model: Model, file: str | None, k: int, report: Report) -> dict[str, Any]:
-    """What `index verify` measures, as JSON."""
+    """Recall@k of the search by candidates, for `index verify`, as JSON."""
     from regiontalk.language.vocabulary import Vocabulary
     from regiontalk.search.recall import PROBES, measure_recall
 

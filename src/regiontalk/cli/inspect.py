@@ -1,4 +1,4 @@
-"""`regiontalk inspect`: which words and regions count, by the lengths of their vectors."""
+"""`regiontalk inspect`: words and regions by the lengths (norms) of their vectors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from regiontalk.structures import Regions
 
 WORDS = 20
-"""Words in each of the two lists."""
+"""Default number of words in each of the two lists."""
 
 
 def inspect(
@@ -122,10 +122,7 @@ def _inspect_photos(photos: list[str], k: int | None, options: PhotoOptions) -> 
 
 
 def _regions_to_json(found: Regions) -> dict[str, Any]:
-    """Regions, the one with the longest vector first.
-
-    Each has its number in `regions --json`, 0 the whole photo.
-    """
+    """Regions by descending vector length, numbered as in `regions --json`, 0 the whole photo."""
     from regiontalk.alignment.score import lengths_of, longest
     from regiontalk.structures import regions_to_json
 

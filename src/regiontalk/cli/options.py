@@ -1,8 +1,7 @@
-"""Options that several commands share, alone and in groups.
+"""Options that several commands share, single ones and groups.
 
 A group is a dataclass whose fields are annotated as a command's parameters are. A command that
-takes one is registered as `grouped(command)`, so that users type its fields as if they were
-parameters.
+takes one is registered as `grouped(command)`, which makes the fields options of the command.
 """
 
 from __future__ import annotations
@@ -85,14 +84,14 @@ DrawOption = Annotated[
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """Which model, and which photos it opens."""
+    """Options of the model: pack, threads, and the pixel limit of photos."""
 
     pack: PackOption = None
     threads: ThreadsOption = None
     max_pixels: MaxPixelsOption = None
 
     def load(self) -> Model:
-        """The model.
+        """Loads the model.
 
         Raises:
             PackError: as `regiontalk.load`.
@@ -103,7 +102,7 @@ class ModelOptions:
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """A command that takes groups of options as one with the groups' parameters, for Typer."""
+    """A command with its groups of options flattened into parameters, for Typer."""
 
     @wraps(command)
     def run(**given: Any) -> None:
@@ -116,7 +115,7 @@ def grouped(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameters(taker: Callable[..., Any]) -> Iterator[Parameter]:
-    """What a command or a group takes, groups taken apart."""
+    """The parameters of a command or a group, nested groups flattened."""
     hints = get_type_hints(taker, include_extras=True)
     for name, each in signature(taker).parameters.items():
         if is_dataclass(hints[name]):
@@ -128,7 +127,7 @@ def _parameters(taker: Callable[..., Any]) -> Iterator[Parameter]:
 
 
 def _call(taker: Callable[..., Any], given: Mapping[str, Any]) -> Any:
-    """Gives a command or a group what it takes, groups put together."""
+    """Calls a command or a group, nested groups rebuilt from flat arguments."""
     hints = get_type_hints(taker, include_extras=True)
     names = signature(taker).parameters
     return taker(
@@ -140,7 +139,7 @@ def _call(taker: Callable[..., Any], given: Mapping[str, Any]) -> Any:
 
 
 def flags(group: Any) -> dict[str, Any]:
-    """What the options of a group were given, by flag; None where that is what they are anyway."""
+    """The values of a group's options by flag; None where they equal the default."""
     found: dict[str, Any] = {}
     for each in fields(group):
         value = getattr(group, each.name)
@@ -158,7 +157,7 @@ def refuse(options: Mapping[str, object], why: str) -> None:
 
     Args:
         options: flag → its value; None if it was not given.
-        why: ends "does not apply ...".
+        why: end of the message "does not apply ...".
 
     Raises:
         ConfigError: if one was given.

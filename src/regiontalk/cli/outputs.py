@@ -1,7 +1,4 @@
-"""Files that commands write, and `--draw`'s pictures.
-
-Never half of one, nor in the place of what is read.
-"""
+"""Output files of commands and pictures of `--draw`: written whole, replacing no input."""
 
 from __future__ import annotations
 
@@ -25,14 +22,14 @@ if TYPE_CHECKING:
 
 FORMATS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".webp": "WEBP"}
 DRAWN_SIDE = 1600
-"""A large JPEG is decoded to about this many pixels for its picture: more than a screen shows."""
+"""Least side, in pixels, to which JPEGs are scaled for drawing: more than a screen shows."""
 
 
 def identities(paths: Iterable[str | os.PathLike[str]]) -> set[tuple[int, int]]:
-    """What tells existing files and folders apart, whatever they are called.
+    """Identities (device, inode) of existing files and folders, as in `os.path.samefile`.
 
-    As `os.path.samefile` does. Two names of one file have one identity: links, and upper and lower
-    case where the disk takes them as one.
+    Links to a file share its identity, as do names that differ in case alone where the file system
+    is case-insensitive.
     """
     found = set()
     for path in paths:
@@ -45,7 +42,7 @@ def identities(paths: Iterable[str | os.PathLike[str]]) -> set[tuple[int, int]]:
 
 
 def require_writable(target: Path) -> None:
-    """Find out, before any work, whether a file can be written: something can be made beside it.
+    """Check, before any work, that a file can be written, by creating a temporary one beside it.
 
     Raises:
         OSError: if not; it names the file.
@@ -59,7 +56,7 @@ def require_writable(target: Path) -> None:
 
 
 def make_place(target: Path) -> None:
-    """As `require_writable`, once the file's folder is made.
+    """`require_writable`, after making the file's folder.
 
     Raises:
         OSError: if it cannot be; it names the file.
@@ -72,23 +69,23 @@ def make_place(target: Path) -> None:
 def plan_pictures(
     draw: str | None, given: Sequence[str], photos: Sequence[Path]
 ) -> dict[Path, Path]:
-    """Decide where each photo's picture goes, before any work is done.
+    """Plan the path of each photo's picture, before any work is done.
 
     One photo goes to the file `draw`, or into it if it is a folder. Many, or a folder of photos, go
     into the folder `draw`, which is made; a picture has its photo's name, with a number where two
     photos share one.
 
     Args:
-        draw: what `--draw` says; None for no pictures.
+        draw: value of `--draw`; None for no pictures.
         given: the arguments that name photos and folders.
-        photos: what they hold.
+        photos: those found.
 
     Returns:
         photo → picture; empty without `draw`.
 
     Raises:
-        ConfigError: if `draw` cannot be meant so, or a picture would replace one of the photos, or
-            a file beside one, which may be a photo too, by a name that nobody chose.
+        ConfigError: if `draw` is no file for a picture or no folder for many, or a picture would
+            replace one of the photos, or, under an automatic name, any file beside one.
     """
     if draw is None:
         return {}
@@ -111,21 +108,21 @@ def draw_picture(
     choice: PhotoChoice,
     report: Report,
 ) -> None:
-    """Open a photo once more, now at a size worth looking at, and draw a result on it."""
+    """Reopen a photo at display size, draw a result on it and save the picture."""
     try:
         drawn = picture(choice.open(file, DRAWN_SIDE), result)
-    except PhotoError as error:  # it was fine when it was looked at, so somebody changed it
+    except PhotoError as error:  # it was readable before: the file has changed since
         report.failure(os.fspath(file), str(error))
         return
     save_picture(drawn, target, report)
 
 
 def save_picture(picture: Image.Image, path: Path, report: Report) -> None:
-    """Write a picture. A full disk is reported and leaves nothing behind."""
+    """Write a picture. Failures such as a full disk are reported and leave no partial file."""
     encoded = BytesIO()
     picture.save(encoded, FORMATS[path.suffix.lower()])
     try:
-        # A view could outlive the buffer: Python 3.13 complains
+        # Not getbuffer(): a view could outlive the buffer, of which Python 3.13 warns
         write_bytes(path, encoded.getvalue())
     except OSError as error:
         report.failure(str(path), f"the picture could not be written: {error.strerror}")
@@ -156,7 +153,7 @@ def _file(draw: str) -> Path:
 
 
 def _names(photos: Sequence[Path]) -> dict[Path, str]:
-    """A picture's file name for each photo, all different, even where case does not count."""
+    """A file name for each photo's picture, unique also on case-insensitive file systems."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for photo in photos:
@@ -172,10 +169,7 @@ def _names(photos: Sequence[Path]) -> dict[Path, str]:
 
 
 def _spare_photos(pictures: dict[Path, Path], chosen: bool) -> None:
-    """No picture may replace a photo that was given.
-
-    Nor any file beside one, unless somebody chose its name.
-    """
+    """Refuse pictures that would replace a given photo, or, unless `chosen`, a file beside one."""
     photos, folders = identities(pictures), identities(photo.parent for photo in pictures)
     for picture in pictures.values():
         if identities([picture]) & photos:

@@ -1,7 +1,6 @@
-"""The photos that a command is given, and a result for each of them.
+"""Batch processing of a command's photos: find, open, detect regions, print and draw results.
 
-They are found, opened and looked at a few at a time, broken ones named and left out, in order; each
-result is printed, and perhaps a picture.
+Photos are processed in order and in batches; unreadable ones are reported and skipped.
 """
 
 from __future__ import annotations
@@ -30,28 +29,28 @@ if TYPE_CHECKING:
     from regiontalk.structures import Regions
 
     Save = Callable[[Path, Any], None]
-    """Puts the result of a photo into further files."""
+    """Writes the result of a photo to further files."""
     Saving = Callable[[Sequence[str], Sequence[FoundPhotos], Report], AbstractContextManager[Save]]
-    """Of the arguments that name photos and folders, and of what each names."""
+    """From the arguments that name photos and folders, the photos at each, and the report."""
 
 _NAMED = 3
-"""Folders that are named where many are meant."""
+"""Skipped folders that a note lists; it counts the others."""
 
 
 @dataclass(frozen=True)
 class PhotoChoice:
-    """Which photos are taken.
+    """Selection of photos.
 
     Attributes:
-        exclude: what `--exclude` says; see `search_photos`.
-        max_pixels: what `--max-pixels` says; see `open_photo`.
+        exclude: value of `--exclude`; see `search_photos`.
+        max_pixels: value of `--max-pixels`; see `open_photo`.
     """
 
     exclude: Sequence[str] | None = None
     max_pixels: int | None = None
 
     def open(self, file: str | os.PathLike[str], min_side: int) -> Photo:
-        """A photo, see `open_photo`."""
+        """`open_photo` with these limits."""
         from regiontalk.photos import open_photo
 
         return open_photo(file, max_pixels=self.max_pixels, min_side=min_side)
@@ -62,7 +61,7 @@ ALL_PHOTOS = PhotoChoice()
 
 @dataclass(frozen=True, kw_only=True)
 class PhotoOptions:
-    """What commands take that have a result for each photo."""
+    """Options of commands that have a result for each photo."""
 
     as_json: JsonOption = False
     draw: DrawOption = None
@@ -84,18 +83,17 @@ def for_each_photo(
     to_json: Callable[[Any], dict[str, Any]] = methodcaller("to_json"),
     saving: Saving = _saving_nothing,
 ) -> None:
-    """Photos in, a result and perhaps a picture out for each, in order.
+    """Prints a result for each photo, in order, and draws a picture if asked to.
 
-    Broken ones are named and left out.
+    Unreadable photos are reported and skipped.
 
     Args:
         given: the arguments that name photos and folders.
-        options: of the command.
-        results: the results of photos that were looked at together, one for each.
-        text: a result for people.
+        results: the results of a batch of photos, one for each.
+        text: a result as plain text.
         picture: draws a result on its photo.
-        to_json: a result for programs.
-        saving: takes the results while its block runs.
+        to_json: a result as JSON.
+        saving: context manager that yields a function to save each result.
 
     Raises:
         typer.Exit: always, with the command's exit status.
@@ -124,8 +122,8 @@ def find_inputs(
 ) -> list[Path]:
     """The photos that the arguments name, in order; folders searched.
 
-    What names none is reported as failed. A photo that is named twice is there twice: as many
-    results as a program asked for.
+    An argument without a photo is reported as failed. Duplicates are kept, so that a program gets
+    as many results as it asked for.
     """
     return [photo for found in search_inputs(given, report, choice) for photo in found.photos]
 
@@ -133,10 +131,9 @@ def find_inputs(
 def search_inputs(
     given: Sequence[str], report: Report, choice: PhotoChoice = ALL_PHOTOS
 ) -> list[FoundPhotos]:
-    """What each argument names, as `find_inputs`.
+    """`find_inputs`, by argument.
 
-    Folders that cannot be read are reported as failed, each for itself, and what was passed over is
-    said once for all arguments.
+    Unreadable folders are reported one by one, skipped files and folders once for all arguments.
 
     Raises:
         ConfigError: if a pattern to exclude is empty.
@@ -167,10 +164,10 @@ def look_at(
     choice: PhotoChoice = ALL_PHOTOS,
     extra: bool = False,
 ) -> Iterator[list[tuple[Path, Regions]]]:
-    """The regions of each photo that can be opened, in batches as they are ready.
+    """The regions of each readable photo, in batches as they are ready; `extra` as in `Model.look`.
 
-    `extra` as of `Model.look`. However many files there are, and however large their photos, only a
-    batch at the network's size is in memory.
+    Memory is bounded by one batch at the network's input size, whatever the number and size of the
+    photos.
     """
     from regiontalk.vision.session import BATCH
 
@@ -187,7 +184,7 @@ def look_at(
 
 
 def _open(file: Path, size: int, report: Report, choice: PhotoChoice) -> Photo | None:
-    """A photo as the vision network will see it; None if it is broken, which is reported."""
+    """A photo at the network's input size; None if it is unreadable, which is reported."""
     try:
         return choice.open(file, size).prepared(size)
     except PhotoError as error:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PageOptions:
-    """What the page is like."""
+    """Options of the page: title, size of photos and file."""
 
     title: Annotated[
         str | None, typer.Option("--title", metavar="TEXT", help="The page's heading.")
@@ -57,13 +57,13 @@ class PageOptions:
 
     @property
     def most_bytes(self) -> int:
-        """Of the file."""
+        """The greatest size of the file, in bytes."""
         return int(self.max_size * 1_000_000)
 
 
 @dataclass(frozen=True)
 class PhotoPageOptions:
-    """Which photos are shown, and sentences tied to them."""
+    """Options of a page of photos: their selection, and sentences to align with them."""
 
     sentences: Annotated[
         str | None,
@@ -88,7 +88,7 @@ class PhotoPageOptions:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A photo, and the sentence that is tied to it; None for none."""
+    """A photo, and the sentence to align with it; None for none."""
 
     file: Path
     sentence: str | None = None
@@ -167,7 +167,6 @@ def _photos_page(
     """The page of the photos that can be opened; None if there is none.
 
     Args:
-        load: gives the model.
         search: beam and beta.
     """
     from regiontalk.report.page import made_with
@@ -196,10 +195,7 @@ def _photos_page(
 def _align(
     model: Model, looked: Regions, asked: _Asked, beta: float | None, console: Report
 ) -> tuple[Alignment | None, str]:
-    """The alignment of a photo with its sentence, if it has one and the pack knows a word of it.
-
-    And a remark.
-    """
+    """The alignment of a photo with its sentence, if any, or a remark if it has no known word."""
     if asked.sentence is None:
         return None, ""
     try:
@@ -212,12 +208,12 @@ def _align(
 def _add(
     pages: PhotoReport, entry: Entry, again: Callable[[], Photo], max_side: int, console: Report
 ) -> None:
-    """Opens a photo once more, now at a size worth looking at."""
+    """Reopens a photo at display size and adds its entry to the page."""
     from regiontalk.report.pictures import data_url
 
     try:
         photo = again()
-    except PhotoError as error:  # it was fine a moment ago, so somebody changed it
+    except PhotoError as error:  # it was readable before: the file has changed since
         console.failure(entry.description.regions.file, str(error))
         pages.skip(1)
         return
@@ -239,7 +235,7 @@ def _finish(page: bytes, target: Path, console: Report) -> None:
 
 
 def _load(target: Path, options: ModelOptions) -> Model:
-    """The model, once it is sure that the page can be written: the work that follows is long."""
+    """Loads the model, after a check that the page can be written: the work is long."""
     make_place(target)
     return options.load()
 
@@ -274,10 +270,7 @@ def _asked(
 
 
 def _dataset(path: Path, split: str | None) -> Dataset | None:
-    """The captioned photos at a path.
-
-    None if it is no dataset but a photo or a folder of photos.
-    """
+    """The captioned photos at a path; None if it is a photo or a folder of photos alone."""
     from regiontalk.data import read_dataset
     from regiontalk.data.folder import holds_captions
 
@@ -285,10 +278,7 @@ def _dataset(path: Path, split: str | None) -> Dataset | None:
 
 
 def _part(path: Path, split: str | None) -> str:
-    """The split that is meant where none is named: "test".
-
-    But all of a plain folder, or of a file without splits.
-    """
+    """The split; by default "test", but "all" of a plain folder or a file without splits."""
     from regiontalk.data.caption_formats import is_captions_file
     from regiontalk.data.folder import is_captioned_folder, is_flickr8k, read_captions
 

@@ -1,7 +1,4 @@
-"""`regiontalk report --evaluation`: how well a pack does, as one HTML page.
-
-It has numbers, hits and failures.
-"""
+"""`regiontalk report --evaluation`: a pack's metrics, hits and failures as one HTML page."""
 
 from __future__ import annotations
 
@@ -25,14 +22,14 @@ if TYPE_CHECKING:
     from regiontalk.report.examples import QueryLog
 
 EXAMPLES = 8
-"""Of each kind."""
+"""Default number of examples of each kind."""
 EXAMPLE_SIDE = 480
 """Pixels on the long side of an example, at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """Whether a pack is measured, and on what beside captioned photos."""
+    """Options of an evaluation report."""
 
     evaluation: Annotated[
         bool,
@@ -81,18 +78,16 @@ def evaluation_report(
     load: Callable[[], Model],
     console: Report,
 ) -> bytes:
-    """The page.
+    """The page of an evaluation.
 
     Args:
         data: captioned photos: their folder or file, and the split.
-        asked: of the command.
-        page: likewise; without a title it is what was measured.
+        page: the default title is the pack, the dataset and the split.
         how: beam, and pixels of a photo at most.
-        load: gives the model.
         console: gets progress and failures.
 
     Raises:
-        ConfigError: if the page would be larger than it may be.
+        ConfigError: if the page would exceed `--max-size`.
     """
     from regiontalk.data import read_dataset
     from regiontalk.evaluation.captions.run import write_captions
@@ -129,7 +124,7 @@ def evaluation_report(
 def _room(
     page: PageOptions, examples: int, dataset: Dataset, boxed: BoxedDataset | Entities | None
 ) -> int:
-    """The characters that each picture of an evaluation may take: together half of the page.
+    """Size limit of each picture of an evaluation, in characters: together half of the page.
 
     Raises:
         ConfigError: if a picture may need more.
@@ -156,7 +151,7 @@ def _room(
 def _boxes(
     asked: EvaluationOptions, max_pixels: int | None
 ) -> tuple[BoxedDataset | Entities, dict[str, Any]] | None:
-    """The boxes, if some are named, and how a signature says which of their photos take part."""
+    """The photos of `--boxes`, if given, and their selection's entries of a signature."""
     if asked.boxes is None:
         refuse(
             {flag: value for flag, value in flags(asked).items() if flag.startswith("--boxes-")},

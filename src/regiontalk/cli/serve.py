@@ -1,4 +1,4 @@
-"""`regiontalk serve`: a page to look at photos with, and a JSON API."""
+"""`regiontalk serve`: web server of a page for photos and of a JSON API."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def serve(
 
 
 def _require_extra() -> None:
-    """The extra is told missing before a model is loaded."""
+    """Check that the extra 'web' is installed, before a model is loaded."""
     try:
         for module in _EXTRA:
             __import__(module)
@@ -106,7 +106,7 @@ def _require_extra() -> None:
 
 
 def _warn(listening: socket.socket, index: str | None) -> None:
-    """What it means to listen to more than this machine."""
+    """Warn that a server on a non-loopback address is open to the network."""
     photos = " and sees the photos of the index with their paths" if index is not None else ""
     warn_user(
         f"listening on {printable(str(listening.getsockname()[0]))}: anybody who reaches it can "

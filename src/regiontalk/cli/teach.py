@@ -1,4 +1,4 @@
-"""`regiontalk teach`: a pack learns the words of captioned photos. Needs PyTorch."""
+"""`regiontalk teach`: fine-tune a pack on captioned photos and their words. Needs PyTorch."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _print(taught: Taught, output: str, as_json: bool, report: Report) -> None:
 
 
 def _text(taught: Taught) -> str:
-    """What was taught, and a table of what was measured before and after."""
+    """Summary of the training data, and a table of metrics before and after."""
     from regiontalk.cli.text import columns
 
     before, after = taught.before.numbers(), taught.after.numbers()

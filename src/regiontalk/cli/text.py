@@ -1,7 +1,4 @@
-"""Results for people, as plain text.
-
-A table's last column, words, is folded to a terminal's width.
-"""
+"""Results as plain text; a table's last column, of words, is wrapped to the terminal's width."""
 
 from __future__ import annotations
 
@@ -20,13 +17,13 @@ if TYPE_CHECKING:
     from regiontalk.structures import Alignment, Description, Phrase, Regions, Sentence
 
 _NO_TERMINAL = 1 << 20
-"""Columns where there is no terminal: nothing is folded in a pipe or a file."""
+"""Width assumed without a terminal: nothing is wrapped in a pipe or a file."""
 _LEAST_FOLD = 12
-"""Columns that are worth folding into."""
+"""Least width of a wrapped column, in characters."""
 _BOX = "{:>6} {:>6} {:>6} {:>6}"
 _BOX_TITLES = _BOX.format("left", "top", "right", "bottom")
 _OBJECTNESS = "objectness"
-"""Of a box, as the network has it: no probability, so it is not called sure."""
+"""Title of a box's objectness, the network's own: no probability, so it is not titled "sure"."""
 
 
 def regions_text(regions: Regions) -> str:
@@ -56,7 +53,7 @@ def description_text(description: Description) -> str:
 
 
 def alignment_text(alignment: Alignment) -> str:
-    """How sure it is, or the score, then a line for each phrase."""
+    """The certainty, or else the score, then a line for each phrase."""
     sentence = folded("  ", printable(alignment.sentence.text))
     total = (
         f"score {alignment.score:.2f}" if alignment.sure is None else f"sure {alignment.sure:.0%}"
@@ -66,12 +63,10 @@ def alignment_text(alignment: Alignment) -> str:
 
 
 def unknown_words_text(sentence: Sentence, in_texts: Collection[str] = ()) -> str:
-    """Which words of a sentence nothing is known of, and what may have been meant.
-
-    "" if all are known.
+    """Unknown words of a sentence, with spelling suggestions; "" if all are known.
 
     Args:
-        in_texts: words that need not be known, since photos' texts have them.
+        in_texts: words to leave out, since photos' texts have them.
     """
     said = []
     for word in (each for each in sentence.unknown if each not in in_texts):
@@ -81,12 +76,12 @@ def unknown_words_text(sentence: Sentence, in_texts: Collection[str] = ()) -> st
 
 
 def ranked(rank: int, score: str, what: str) -> str:
-    """A result on one line: its rank, its score or how sure it is, and what it is."""
+    """A result on one line: rank, score or certainty, name."""
     return f"{rank:>3}. {score:>8}  {printable(what)}"
 
 
 def result_line(found: FoundPhoto | FoundBox, digits: int = 2) -> str:
-    """A photo that was found, on one line, with the words that its own text has."""
+    """A retrieved photo on one line, with the words of the query that its own text has."""
     score = f"{found.score:.{digits}f}" if found.sure is None else f"{found.sure:.0%}"
     line = ranked(found.rank, score, _from_here(found.file))
     words = ", ".join(getattr(found, "text_words", ()))
@@ -94,11 +89,11 @@ def result_line(found: FoundPhoto | FoundBox, digits: int = 2) -> str:
 
 
 def result_text(found: FoundPhoto | FoundBox) -> str:
-    """What was found by words: the photo, its own text, then a line for each phrase and its box."""
+    """A result of a text query: the photo, its own text, then each phrase and its box."""
     lines = [result_line(found)]
     if found.entry.text:
         lines.append(folded(" " * 15, "text: " + _on_one_line(found.entry.text)))
-    if found.alignment is not None:  # else a photo's text alone was found
+    if found.alignment is not None:  # else only the photo's text matched
         lines += [
             f"{'':6}{_phrase_titles(found.alignment)}",
             *_phrase_lines(found.alignment, indent=6),
@@ -146,7 +141,7 @@ def word_lengths_text(pack: str, words: Sequence[str], lengths: np.ndarray, k: i
 
 
 def columns(rows: list[list[str]]) -> list[str]:
-    """Rows of a table, its cells flush right."""
+    """Lines of a table with right-aligned cells."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
@@ -155,10 +150,9 @@ def columns(rows: list[list[str]]) -> list[str]:
 
 
 def folded(cells: str, words: str) -> str:
-    """A row of a table whose last column is words, folded under itself.
+    """A row of a table whose last column, words, is wrapped to the terminal's width or COLUMNS.
 
-    That is where a terminal, or COLUMNS, is narrower; on lines of their own where too little is
-    left of it.
+    Its lines are indented to the column; where too little width is left, they start below the row.
 
     >>> print(folded("  1.50  ", "a black dog"))
       1.50  a black dog
@@ -190,7 +184,7 @@ def _phrase_lines(alignment: Alignment, indent: int = 0) -> list[str]:
 
 
 def _words(phrase: Phrase, alignment: Alignment) -> str:
-    """A phrase's words, and which of them are absent where others were found."""
+    """A phrase's words; if it was found, with those of its words that were not."""
     places = range(phrase.start, phrase.end) if phrase.found and alignment.word_sure else ()
     absent = [alignment.sentence.words[j] for j in places if not alignment.shown[j]]
     return printable(phrase.text) + (f"  (not found: {', '.join(absent)})" if absent else "")
@@ -203,14 +197,14 @@ def _certainty(phrase: Phrase, in_percent: bool) -> str:
 
 
 def _place(phrase: Phrase) -> str:
-    """Its box, if it was found; nothing for words that name nothing."""
+    """The box of a phrase, or "not found"; blank for phrases without a certainty."""
     if phrase.found:
         return _box(phrase.box_xyxy)
     return f"{'' if phrase.sure is None else 'not found':>{len(_BOX_TITLES)}}"
 
 
 def _from_here(path: str) -> str:
-    """A path as it is typed in the working folder, if it lies below."""
+    """A path, relative to the working directory if it lies below."""
     try:
         here = os.path.join(os.getcwd(), "")
     except OSError:  # the working folder is gone

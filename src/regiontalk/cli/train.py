@@ -1,4 +1,4 @@
-"""`regiontalk train`: the networks, one after the other. Needs PyTorch."""
+"""`regiontalk train`: training of each network from a config file. Needs PyTorch."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def captioner(config: ConfigArgument) -> None:
 
 @contextmanager
 def needs_torch() -> Iterator[None]:
-    """Around the imports of what needs PyTorch.
+    """Context manager of imports that need PyTorch.
 
     Raises:
         ConfigError: if it is not installed; it says how to install it.
@@ -103,7 +103,7 @@ def needs_torch() -> Iterator[None]:
 
 
 def _train(train: Callable[[Config], Path], file: str, kind: type[Config], report: Report) -> None:
-    """A run with the settings of a file; it returns where the weights are once it is finished."""
+    """Run a training with a file's settings; print its weights' path, or that it is unfinished."""
     from regiontalk.training.config import read_config
 
     weights = train(read_config(Path(file), kind))

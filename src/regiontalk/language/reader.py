@@ -1,17 +1,16 @@
-"""The words network as it runs, in NumPy (Eq. 2 to 6).
+"""Inference of the words network, a bidirectional RNN or GRU, in NumPy (Eq. 2 to 6).
 
-A bidirectional recurrent network with one of two cells. Axis names: V words in the vocabulary, d
-dimensions of a word vector, H hidden units, h dimensions of the shared space, T words of a
-sentence, P words of a whole batch of sentences, U different ones among them; G dimensions of word
-vectors from elsewhere.
+Axis names: V words in the vocabulary, d dimensions of a word vector, H hidden units, h dimensions
+of the shared space, T words of a sentence, P words of a whole batch of sentences, U unique ones
+among them; G dimensions of pretrained word vectors.
 
 | cell | weights beside `embedding` (V, d), `W_d` (H, h), `b_d` (h,) |
 |---|---|
 | rnn | `W_e` (d, H), `b_e` (H,), `W_f`, `W_b` (H, H), `b_f`, `b_b` (H,) |
 | gru | `W_xf`, `W_xb` (d, 3H), `b_xf`, `b_xb` (3H,), `W_f`, `W_b` (H, 3H), `b_f`, `b_b` (3H,) |
 
-The rnn is the paper's. The gru, with gates r, z, n, is not: each direction reads x_t itself,
-without Eq. 3, and s_t has no f of Eq. 6 around it, so it may be negative.
+The rnn is the paper's. The gru, with gates r, z, n, is an extension: each direction takes x_t
+directly, without Eq. 3, and Eq. 6 has no f (ReLU), so s_t may be negative.
 """
 
 from __future__ import annotations
@@ -24,20 +23,20 @@ from regiontalk.errors import SentenceError
 from regiontalk.recurrence import GATES, gru_update
 
 CELLS = ("rnn", "gru")
-"""The paper's first."""
+"""The paper's cell first."""
 
 _BATCH = 256
-"""Sentences read together: enough to keep matrix products busy, few enough to stay in the cache."""
+"""Sentences per batch: enough to keep matrix products busy, few enough to stay in the cache."""
 
 _Update = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
-"""h_{t∓1} (N, H), the word's part, W and b of the hidden part -> h_t (N, H)."""
+"""Cell update: h_{t∓1} (N, H), the words' input projections, recurrent W and b -> h_t (N, H)."""
 
 
 class PlacedVectors:
-    """The word vectors (P, d) of P placed words, each computed when it is asked for.
+    """Lazily computed word vectors (P, d) of P placed words, not learnt from captions.
 
-    All of them would take megabytes. No caption taught these words: their places come from word
-    vectors through a map that was learnt beside the captions.
+    They are pretrained word vectors, projected by a linear map W_g that was learnt jointly with the
+    vocabulary's words. All of them at once would take megabytes.
 
     Args:
         tensors: `vectors` (P, G) and `W_g` (G, d), float32.
@@ -56,11 +55,11 @@ class PlacedVectors:
 
 
 class WordsReader:
-    """Turns word ids into vectors of the shared space, s_t.
+    """Encodes sentences of word ids as word vectors of the shared space, s_t.
 
-    What sentences of a batch have in common is read once, their first words from the left and their
-    last ones from the right: a captioner's candidates differ in a word or two. No sentence sees
-    another or its length: a batch gives what one sentence at a time gives, up to rounding.
+    Prefixes that sentences of a batch share are encoded once by the forward direction, shared
+    suffixes once by the backward one: a captioner's candidates differ in a word or two. Sentences
+    do not affect each other: results do not depend on the batch, up to rounding.
     """
 
     def __init__(
@@ -69,10 +68,10 @@ class WordsReader:
         cell: str = "rnn",
         placed: PlacedVectors | None = None,
     ) -> None:
-        """Takes the weights, any float type; they are held as float32. Row vectors: x @ W + b.
+        """Checks the weights and converts them to float32. Row-vector convention: x @ W + b.
 
         Args:
-            weights: the cell's, see `words_shapes`; others are ignored.
+            weights: the cell's, of any float type, see `words_shapes`; others are ignored.
             cell: "rnn" or "gru".
             placed: vectors of the words whose ids follow those of the vocabulary; None for none.
 
@@ -92,11 +91,11 @@ class WordsReader:
         self.dim = len(weights["b_d"])
 
     def read(self, sentences: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """Reads sentences (Eq. 2 to 6).
+        """Encodes sentences (Eq. 2 to 6).
 
         Args:
-            sentences: an array (T,) of integer word ids for each sentence, T at least 1, ids in
-                0..V-1.
+            sentences: an array (T,) of integer word ids for each sentence, T at least 1, ids from 0
+                and below `vocabulary_size`.
 
         Returns:
             For each sentence its vectors s_t, (T, h) float32, in the order given; of an rnn not
@@ -134,7 +133,7 @@ class WordsReader:
             )
 
     def _read_batch(self, sentences: list[np.ndarray]) -> list[np.ndarray]:
-        """The same for sentences that stand by descending length."""
+        """`read` for one batch, sorted by descending length."""
         lengths = np.array([len(ids) for ids in sentences])
         different, rows = np.unique(np.concatenate(sentences), return_inverse=True)
         # Of each sentence, (T,) rows of `different`
@@ -156,7 +155,7 @@ class WordsReader:
 def words_shapes(
     cell: str, words: int, embedding: int, hidden: int, dim: int
 ) -> dict[str, tuple[int, ...]]:
-    """Every tensor of a words network with its shape: what its file must hold.
+    """Names and shapes of a words network's tensors, as its weights file must hold them.
 
     Args:
         cell: "rnn" or "gru".
@@ -183,7 +182,7 @@ def words_shapes(
 
 
 def placed_shapes(words: int, vector_dim: int, embedding: int) -> dict[str, tuple[int, ...]]:
-    """Every tensor that `PlacedVectors` takes, with its shape.
+    """Names and shapes of the tensors of `PlacedVectors`.
 
     Args:
         words: P.
@@ -194,16 +193,16 @@ def placed_shapes(words: int, vector_dim: int, embedding: int) -> dict[str, tupl
 
 
 class Beginnings:
-    """The different beginnings of L sentences: as a tree, of which each level has one word more.
+    """Prefix tree (trie) of L sentences: the recurrence runs once for each distinct prefix.
 
     Args:
         sentences: the words of each (T,), not negative; the longest sentence first.
-        from_right: each begins with its last word.
+        from_right: take the sentences reversed, so that prefixes are suffixes.
 
     Attributes:
-        levels: for each t the beginnings of t + 1 words: which one of the level before each goes on
-            from, and its last word, (n,) both.
-        place: (P,), the beginning that ends at each word of all sentences, levels counted through.
+        levels: for each t the prefixes of t + 1 words: each one's parent, an index into the level
+            before, and its last word, (n,) both.
+        place: (P,), the prefix that ends at each word of all sentences, numbered across levels.
     """
 
     def __init__(self, sentences: Sequence[np.ndarray], from_right: bool = False) -> None:
@@ -219,6 +218,7 @@ class Beginnings:
         for t in range(lengths[0]):
             longer = lengths > t  # always the first ones
             own = ends[longer] - 1 - t if from_right else (ends - lengths)[longer] + t
+            # A prefix is its parent and its last word, as one integer
             found, before = np.unique(
                 before[: len(own)] * different + said[own], return_inverse=True
             )
@@ -230,7 +230,7 @@ class Beginnings:
 def _rnn(
     x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]
 ) -> np.ndarray:
-    """Eq. 3 to 6: different words' vectors x (U, d) -> s (P, h)."""
+    """Eq. 3 to 6: unique words' vectors x (U, d) -> s (P, h)."""
     e = _relu(x @ w["W_e"] + w["b_e"])  # (U, H), Eq. 3
     h_forward = _recur(_rnn_update, e, left, w["W_f"], w["b_f"])  # (P, H), Eq. 4
     h_backward = _recur(_rnn_update, e, right, w["W_b"], w["b_b"])  # (P, H), Eq. 5
@@ -240,7 +240,7 @@ def _rnn(
 def _gru(
     x: np.ndarray, left: Beginnings, right: Beginnings, w: Mapping[str, np.ndarray]
 ) -> np.ndarray:
-    """The same with gates instead of f: no Eq. 3, a GRU for Eq. 4 and 5, Eq. 6 without its f."""
+    """`_rnn` with gates: no Eq. 3, a GRU instead of Eq. 4 and 5, Eq. 6 without its f."""
     h_forward = _recur(gru_update, x @ w["W_xf"] + w["b_xf"], left, w["W_f"], w["b_f"])  # (P, H)
     h_backward = _recur(gru_update, x @ w["W_xb"] + w["b_xb"], right, w["W_b"], w["b_b"])  # (P, H)
     s: np.ndarray = (h_forward + h_backward) @ w["W_d"] + w["b_d"]  # (P, h)
@@ -250,10 +250,7 @@ def _gru(
 def _recur(
     update: _Update, words: np.ndarray, beginnings: Beginnings, matrix: np.ndarray, bias: np.ndarray
 ) -> np.ndarray:
-    """One direction: the words' parts (U, H or 3H) -> all h_t (P, H).
-
-    With h = 0 before a sentence's first word.
-    """
+    """One direction, from h = 0: input projections (U, H or 3H) of words -> all h_t (P, H)."""
     state, states = np.zeros((1, len(matrix)), np.float32), []
     for before, word in beginnings.levels:
         state = update(state[before], words[word], matrix, bias)
@@ -274,7 +271,7 @@ def _relu(x: np.ndarray) -> np.ndarray:
 
 
 def _checked_names(weights: Mapping[str, np.ndarray], cell: str) -> list[str]:
-    """The names of the cell's weights, checked to be there and to fit `embedding` and `W_d`."""
+    """The names of the cell's weights, after a check of shapes against `embedding` and `W_d`."""
     names = list(words_shapes(cell, 0, 0, 0, 0))
     for name in names:
         if name not in weights:

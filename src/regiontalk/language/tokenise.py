@@ -1,7 +1,4 @@
-"""The paper's text normalisation: lower case, letters and digits only.
-
-And which English words are function words.
-"""
+"""Tokeniser with the paper's text normalisation, and the list of English function words."""
 
 from __future__ import annotations
 
@@ -10,9 +7,9 @@ import unicodedata
 
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 
-# Characters that nobody sees: soft hyphen, zero-width (non-)joiners, word joiner, byte order mark,
-# variation selectors. They are removed before anything else, so that they split no word and make no
-# second spelling of one.
+# Invisible characters: soft hyphen, zero-width (non-)joiners, word joiner, byte order mark,
+# variation selectors. They are removed first, so that they split no word and make no second
+# spelling of one.
 _INVISIBLE = dict.fromkeys([0x00AD, 0x200C, 0x200D, 0x2060, 0xFEFF, *range(0xFE00, 0xFE10)])
 
 _WORDS = """
@@ -26,19 +23,18 @@ they this those through to together too toward towards under underneath until up
 were what when where which while who whom whose will with within without would you your
 """
 FUNCTION_WORDS = frozenset(_WORDS.split())
-"""Words that name nothing: articles, prepositions, conjunctions, pronouns, auxiliary verbs."""
+"""English function words: articles, prepositions, conjunctions, pronouns, auxiliary verbs."""
 
 
 def tokenise(text: str) -> list[str]:
-    """Splits a sentence into its words.
+    """Splits a sentence into lower-case words: maximal runs of letters and digits.
 
-    The rule: lower case; a word is a longest run of letters and digits; everything else separates
-    words and is dropped. So apostrophes and hyphens split ("dog's" is two words, "t-shirt" too),
-    digits stay, an underscore is no letter. Published captions of Flickr8k's test photos show it
-    word for word, and scores against it come out to 12 digits.
+    Everything else separates words and is dropped: apostrophes and hyphens split ("dog's" is two
+    words, "t-shirt" too), digits stay, an underscore is no letter. Published captions of Flickr8k's
+    test photos show this rule word for word, and scores against them agree to 12 digits.
 
-    Letters of every script are letters, with the marks that belong to them. Spellings that Unicode
-    holds compatible are one word: "é" as one character or two, full-width letters, ligatures.
+    Letters of every script count, with their combining marks. Spellings that Unicode holds
+    compatible (NFKC) are one word: "é" as one character or two, full-width letters, ligatures.
     Scripts without spaces are not segmented.
 
     Args:
@@ -60,8 +56,8 @@ def tokenise(text: str) -> list[str]:
 
 def _tokenise_unicode(text: str) -> list[str]:
     text = unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
-    # Once more after lowering: a few capitals fall into a letter and a mark, and only one order of
-    # marks is canonical.
+    # NFKC again after lower(): a few capitals decompose into a letter and a mark, and only one
+    # order of marks is canonical.
     text = unicodedata.normalize("NFKC", text.lower())
     words: list[str] = []
     inside = False
@@ -76,5 +72,5 @@ def _tokenise_unicode(text: str) -> list[str]:
 
 
 def _is_mark(character: str) -> bool:
-    """Whether this is a vowel sign or an accent, which belongs to the letter before it."""
+    """Whether this is a combining mark (accent, vowel sign), part of the letter before it."""
     return unicodedata.category(character) in ("Mn", "Mc")

@@ -1,7 +1,4 @@
-"""The words that a pack knows: learnt from captions, or placed by word vectors alone.
-
-And their near spellings.
-"""
+"""Vocabulary: words learnt from captions or placed by pretrained vectors; spelling suggestions."""
 
 from __future__ import annotations
 
@@ -16,26 +13,25 @@ from regiontalk.errors import ConfigError, DataError, PackError
 from regiontalk.language.tokenise import tokenise
 
 _LONGEST, _NEAR = 40, 3
-"""Letters of a word that is compared with others; the most near spellings of it."""
+"""Letters of the longest word that gets spelling suggestions; the most suggestions for a word."""
 
 WordKind: TypeAlias = Literal["learnt", "placed", "unknown"]
 """Learnt from captions; placed by pretrained word vectors alone; or unknown."""
 
 
 class Vocabulary:
-    """Words and their ids, V in all: two never printed, then the words by descending frequency.
+    """Maps words to V ids: two special ids, then the words by descending frequency.
 
-    Words that were taught later follow, likewise by frequency, so that the ids of the others stay.
-    Words that are only placed have the ids from V on. They can be read and are never written.
+    Words added by `extended` follow, likewise by frequency, so that existing ids are stable. Placed
+    words have the ids from V on: they can be read, but are never generated.
 
     Attributes:
-        BOUNDARY: id 0, START where the captioner reads and END where it writes.
-        UNKNOWN: id 1, for every word that the vocabulary lacks.
-        words: the V - 2 real words; `words[i]` has the id i + 2. Words of equal frequency stand
+        BOUNDARY: id 0, START as the captioner's input and END as its output.
+        UNKNOWN: id 1, for out-of-vocabulary words.
+        words: the V - 2 real words; `words[i]` has the id i + 2. Ties of frequency are broken
             alphabetically.
         counts: (V,) int64, read-only: how often each id occurs in the training captions. For
-            BOUNDARY that is the number of captions, for UNKNOWN the number of words that were too
-            rare.
+            BOUNDARY that is the number of captions, for UNKNOWN that of too rare words.
         placed: P further words; `placed[i]` has the id V + i.
     """
 
@@ -66,17 +62,17 @@ class Vocabulary:
         return len(self.words) + self._SPECIAL
 
     def __contains__(self, word: object) -> bool:
-        """Whether captions taught the word."""
+        """Whether the word was learnt from captions."""
         return word in self._ids
 
     def kind(self, word: str) -> WordKind:
-        """What is known of a word."""
+        """Whether a word is learnt, placed or unknown."""
         return (
             "learnt" if word in self._ids else "placed" if word in self._placed_ids else "unknown"
         )
 
     def with_placed(self, placed: Sequence[str]) -> Vocabulary:
-        """The same words with others placed.
+        """A copy with other placed words.
 
         Raises:
             ValueError: as the constructor.
@@ -92,7 +88,7 @@ class Vocabulary:
         Args:
             token_lists: each caption as `tokenise` splits it. May be an iterator; it is read once.
             min_count: at least 1; the paper's is 5.
-            always: words to be known however rare they are.
+            always: words to include at any frequency.
 
         Raises:
             ConfigError: if `min_count` is below 1.
@@ -113,14 +109,14 @@ class Vocabulary:
         return cls(words, [captions, rare, *(kept[word] for word in words)])
 
     def extended(self, token_lists: Iterable[Sequence[str]], min_count: int = 1) -> Vocabulary:
-        """The same words with the same ids, and after them new ones.
+        """A copy with the new words of further captions appended; existing ids stay.
 
-        Those are what further captions teach, by descending frequency. Counts add up. Placed words
-        that are taught are placed no more.
+        New words are sorted by descending frequency, and counts add up. Placed words among them
+        become learnt ones.
 
         Args:
             token_lists: each further caption as `tokenise` splits it; read once.
-            min_count: further words that occur less often stay as they were, placed or unknown.
+            min_count: words that occur less often stay as they were, placed or unknown.
         """
         captions, frequency = _count(token_lists)
         further = {
@@ -138,10 +134,7 @@ class Vocabulary:
         )
 
     def encode(self, words: Iterable[str]) -> np.ndarray:
-        """The ids of T words, (T,) int64.
-
-        Words that are neither learnt nor placed become UNKNOWN.
-        """
+        """The ids of T words, (T,) int64; UNKNOWN for words neither learnt nor placed."""
         found = (self._ids.get(word, self._placed_ids.get(word, self.UNKNOWN)) for word in words)
         return np.array(list(found), dtype=np.int64)
 
@@ -149,8 +142,7 @@ class Vocabulary:
         """The words of some ids.
 
         Raises:
-            ValueError: for BOUNDARY, UNKNOWN and ids outside of 0..V-1: none of them is a word to
-                print.
+            ValueError: for BOUNDARY, UNKNOWN and ids outside of 0..V-1.
         """
         return [self._word(int(id_)) for id_ in ids]
 
@@ -164,7 +156,7 @@ class Vocabulary:
     def to_json(self) -> dict[str, Any]:
         """`{"words": [V - 2 strings], "counts": [V integers], "placed": [P strings]}`.
 
-        As in the pack's `vocabulary.json`; without placed words the last is left out.
+        The format of a pack's `vocabulary.json`; without placed words the last is left out.
         """
         content: dict[str, Any] = {"words": list(self.words), "counts": self.counts.tolist()}
         return content | ({"placed": list(self.placed)} if self.placed else {})
@@ -184,7 +176,7 @@ class Vocabulary:
         for name, each in (("words", words), ("placed", placed)):
             if not isinstance(each, list) or not all(isinstance(word, str) for word in each):
                 raise PackError(f'the vocabulary\'s "{name}" must be a list of strings')
-        # bool is an int to Python, but not to whoever reads the file.
+        # type() and not isinstance(): bool is a subclass of int, but JSON's true is no count
         if not isinstance(counts, list) or not all(
             type(count) is int and abs(count) < 2**63 for count in counts
         ):
@@ -196,7 +188,7 @@ class Vocabulary:
 
 
 def _count(token_lists: Iterable[Sequence[str]]) -> tuple[int, Counter[str]]:
-    """How many captions there are, and how often each word occurs in them."""
+    """The number of captions, and each word's frequency in them."""
     captions, frequency = 0, Counter[str]()
     for tokens in token_lists:
         captions += 1
@@ -232,13 +224,11 @@ def _check_placed(
 
 
 def one_letter_off(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
-    """The known words at an edit distance of one, the most frequent first.
-
-    A letter more, less, changed, or two swapped make them of a word.
+    """Known words at a Damerau-Levenshtein distance of one, the most frequent first.
 
     Args:
         word: as `tokenise` makes it.
-        vocabulary: the words that are known.
+        vocabulary: its learnt and placed words are known.
 
     >>> vocabulary = Vocabulary(["dog", "dig", "bus"], [9, 0, 5, 3, 2], placed=["dogs"])
     >>> [one_letter_off(word, vocabulary) for word in ("dg", "odg", "dogz")]
@@ -253,5 +243,5 @@ def one_letter_off(word: str, vocabulary: Vocabulary) -> tuple[str, ...]:
     near |= {head + letter + tail[1:] for head, tail in cuts if tail for letter in letters}
     near |= {head + letter + tail for head, tail in cuts for letter in letters}
     known = [each for each in near - {word} if vocabulary.kind(each) != "unknown"]
-    # Rarer words later
+    # Lower ids are more frequent, except for words added later; placed words come last
     return tuple(sorted(known, key=lambda each: int(vocabulary.encode([each])[0]))[:_NEAR])

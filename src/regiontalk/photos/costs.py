@@ -1,9 +1,8 @@
-"""What a small file may cost to decode, bounded before it is.
+"""Limits on the cost of decoding a file, checked on its headers, against decompression bombs.
 
-Scans of a JPEG, chunks of a PNG, strips of a TIFF. The size of a photo in pixels is bounded
-elsewhere. Here is what multiplies the work behind each pixel, or what readers do in Python or in
-quadratic time for each part of a file. A look at the parts' headers is enough; it takes about a
-microsecond for each.
+Pixels are limited elsewhere. Limited here are parts that multiply the work for each pixel, or that
+readers handle in Python or in quadratic time: scans of a JPEG, chunks of a PNG, strips of a TIFF.
+Reading their headers takes about a microsecond for each part.
 """
 
 from __future__ import annotations
@@ -25,8 +24,8 @@ MAX_SCANNED_PIXELS = 20_000_000_000
 """Scans times pixels: some seconds of decoding. 100 scans of 200 megapixels are within it."""
 
 MAX_EXIF_SEGMENTS = 100
-"""Of a JPEG, 64 KB each. Pillow joins them in quadratic time: a thousand take seconds. Ordinary
-photos have one."""
+"""EXIF segments of a JPEG, 64 KB each. Pillow joins them in quadratic time: a thousand take
+seconds. Ordinary photos have one."""
 
 MAX_PNG_CHUNKS = 200_000
 """Enough for 1.6 GB of data in the usual chunks of 8 KB."""
@@ -35,18 +34,17 @@ MAX_TIFF_STRIPS = 200_000
 """Strips or tiles. Of photos whose strips are one row each, these are more rows than fit."""
 
 MAX_FAX_ROWS = 500_000
-"""Of a TIFF that is compressed as a fax: libtiff complains of each broken row, and goes on."""
+"""Rows of a fax-compressed TIFF: libtiff warns of each damaged row, and goes on."""
 
 MAX_J2K_PACKETS = 50_000_000
 """Tiles x layers x components x precincts of all resolutions: a second of planning. 100 megapixels
 in tiles of 64 x 64 pixels, five layers each, have 3 million."""
 
 MAX_PPM_COMMENTS = 1_000
-"""Of a PPM in plain text. Pillow takes them out in quadratic time: a megabyte of them takes
-minutes."""
+"""Comments of a plain-text PPM. Pillow removes them in quadratic time: a megabyte takes minutes."""
 
 _PIECE_BYTES = 1 << 20
-# But the restarts, which part the data of a scan
+# All markers but the restarts (RST0 to RST7), which occur within a scan's data
 _MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _BARE = frozenset([0x01, *range(0xD0, 0xDA)])  # markers without a length: TEM, RST, SOI, EOI
 _SOS, _EOI, _APP1 = 0xDA, 0xD9, 0xE1
@@ -65,14 +63,14 @@ _J2K_HEAD_BYTES = 1 << 16
 
 
 def check_costs(name: str, kind: str, stream: IO[bytes]) -> None:
-    """See that a file is no dearer to decode than its size in pixels says.
+    """Check that a file's cost of decoding is bounded by its size in pixels.
 
     Args:
-        kind: what the file is, as Pillow calls it.
-        stream: of the file; may be left anywhere.
+        kind: Pillow's name of the format.
+        stream: of the file; its position is not restored.
 
     Raises:
-        PhotoError: if it is.
+        PhotoError: if a limit is exceeded.
     """
     if kind == "JPEG":
         _check_jpeg(name, stream)
@@ -125,17 +123,14 @@ def _check_jpeg(name: str, stream: IO[bytes]) -> None:
         elif marker == _SOS:
             scans += 1
             if not pixels or (not progressive and content[:1] == components):
-                return  # all is in one scan, and a decoder stops behind it
+                return  # one scan has all components: a decoder stops after it
             if scans > MAX_JPEG_SCANS or scans * pixels > MAX_SCANNED_PIXELS:
                 most = min(MAX_JPEG_SCANS, MAX_SCANNED_PIXELS // pixels)
                 raise _dear(name, f"a JPEG photo of at most {most} scans", "more")
 
 
 def has_one_scan(stream: IO[bytes]) -> bool:
-    """Whether a JPEG has all its pixels in one scan.
-
-    Only then does a decoder need no memory for the full size.
-    """
+    """Whether a JPEG has a single scan: others take memory for the full size, even if scaled."""
     components = None
     for marker, content in _segments(stream):
         if marker in _FRAMES:
@@ -146,7 +141,7 @@ def has_one_scan(stream: IO[bytes]) -> bool:
 
 
 def _segments(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
-    """The markers of a JPEG from start to end of the image, with their segments' first bytes."""
+    """The markers of a JPEG between SOI and EOI, with their segments' first bytes."""
     stream.seek(2)
     while True:
         marker = _next_marker(stream)
@@ -161,12 +156,12 @@ def _segments(stream: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def _next_marker(stream: IO[bytes]) -> int | None:
-    """The next marker, the stream behind it; None at the end of the file."""
+    """The next marker, the stream positioned after it; None at the end of the file."""
     while piece := stream.read(64):
         if found := _MARKER.search(piece):
             stream.seek(found.end() - len(piece), 1)
             return piece[found.end() - 1]
-        rest = stream.read(_PIECE_BYTES)  # a scan's data
+        rest = stream.read(_PIECE_BYTES)  # a scan's data; a marker may straddle two reads
         piece = piece[-1:] + rest
         if found := _MARKER.search(piece):
             stream.seek(found.end() - len(piece), 1)
@@ -180,7 +175,7 @@ def _next_marker(stream: IO[bytes]) -> int | None:
 
 
 def png_chunks(stream: IO[bytes], most: int) -> Iterator[tuple[bytes, int, int]]:
-    """The first chunks of a PNG: kind, offset, and bytes with the frame of 12."""
+    """The first chunks of a PNG: type, offset, and size with its frame of 12 bytes."""
     at = 8
     for _ in range(most):
         stream.seek(at)
@@ -213,17 +208,14 @@ def _check_ppm(name: str, stream: IO[bytes]) -> None:
 
 @dataclass(frozen=True)
 class TiffTag:
-    """A tag of a TIFF: how many values it has, and the first one if it is read here.
-
-    The first is a number.
-    """
+    """A TIFF tag: its number of values, and the first, a number, if it is read here."""
 
     count: int
     value: int
 
 
 def tiff_tags(stream: IO[bytes]) -> dict[int, TiffTag]:
-    """The tags of a TIFF's first photo; those before the damage if it is damaged."""
+    """The tags of a TIFF's first image file directory; of a damaged one those before the damage."""
     found: dict[int, TiffTag] = {}
     try:
         stream.seek(0)
@@ -241,7 +233,7 @@ def tiff_tags(stream: IO[bytes]) -> dict[int, TiffTag]:
             )
             count = int.from_bytes(content[at + 4 : at + 4 + wide], order)
             value = content[at + 4 + wide : at + size]
-            if kind == _SHORT and 2 * count > wide:  # the values lie elsewhere
+            if kind == _SHORT and 2 * count > wide:  # the entry is an offset to them
                 stream.seek(int.from_bytes(value, order))
                 value = stream.read(2)
             found[tag] = TiffTag(count, int.from_bytes(value[: 2 if kind == _SHORT else 4], order))
@@ -254,7 +246,7 @@ def tiff_tags(stream: IO[bytes]) -> dict[int, TiffTag]:
 
 
 def _j2k_packets(stream: IO[bytes]) -> int:
-    """The packets that a JPEG 2000 codestream's main header announces: decoders plan for each."""
+    """Number of packets by a JPEG 2000 codestream's main header: decoders plan for each."""
     head = _codestream(stream)
     if head[:4] != b"\xff\x4f\xff\x51" or len(head) < 4 + _SIZ.size:
         return 0
@@ -281,7 +273,7 @@ def _j2k_packets(stream: IO[bytes]) -> int:
 
 
 def _codestream(stream: IO[bytes]) -> bytes:
-    """The beginning of a JPEG 2000 file's codestream, which may lie in a box."""
+    """The beginning of a JPEG 2000 codestream, raw or in a box of a JP2 container."""
     stream.seek(0)
     head = stream.read(12)
     at = 0

@@ -1,4 +1,4 @@
-"""When a photo was taken, as its EXIF data says."""
+"""Date taken of a photo, from its EXIF data."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _DATE = re.compile(
     r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
-"""EXIF's form, and with what some programs add: fractions of a second and a time zone."""
+"""EXIF's date format, with the fractions of a second and time zone that some programs add."""
 
 
 def date_taken(photo: str | os.PathLike[str] | IO[bytes]) -> int | None:
-    """When a photo was taken: the first valid of DateTimeOriginal, DateTimeDigitized and DateTime.
+    """Date taken: the first valid of DateTimeOriginal, DateTimeDigitized and DateTime.
 
-    Cameras whose clock was never set, and programs, leave blanks or zeros in one of them, which
-    hides no other.
+    Cameras whose clock was never set, and programs, leave blanks or zeros in a tag: then the next
+    one is read.
 
     Args:
         photo: its path, or a stream of its file, which is read from its start.
 
     Returns:
-        Whole seconds since 1970 by the camera's own clock, whatever its time zone; None if no date
-        is valid.
+        Whole seconds since 1970 in the camera's local time, a time zone ignored; None if no date is
+        valid.
     """
     try:
         if isinstance(photo, str | os.PathLike):
@@ -44,12 +44,12 @@ def date_taken(photo: str | os.PathLike[str] | IO[bytes]) -> int | None:
             texts = _texts(photo)
         return next((seconds for seconds in map(_seconds, texts) if seconds is not None), None)
     except Exception:
-        # Pillow raises whatever damaged metadata leads it into; such a photo has no date
+        # Pillow raises arbitrary exceptions on damaged metadata; such a photo has no date
         return None
 
 
 def _texts(stream: IO[bytes]) -> tuple[Any, ...]:
-    """The texts of the three tags; None where there is none."""
+    """The values of the three tags; None for missing ones."""
     with quiet_pillow():
         exif = read_header("<photo>", stream).getexif()
         detailed = exif.get_ifd(_EXIF_FOLDER)

@@ -1,7 +1,4 @@
-"""Finding photos in folders.
-
-What is a photo, what is passed over and why, which folders could not be read.
-"""
+"""Recursive search for photos in folders, with a record of skipped files and unreadable folders."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ SYSTEM_FOLDERS = (
     ".thumbnails",
     "lost+found",
 )
-"""Folders that systems and NAS boxes make: thumbnails, deleted files, snapshots. Searched only if
+"""Folders that systems and NAS devices make: thumbnails, deleted files, snapshots. Searched only if
 they are named."""
 
 _SYSTEM_NAMES = frozenset(name.lower() for name in SYSTEM_FOLDERS)
@@ -37,14 +34,14 @@ _SYSTEM_NAMES = frozenset(name.lower() for name in SYSTEM_FOLDERS)
 
 @dataclass
 class FoundPhotos:
-    """What a search of folders found.
+    """Result of a search of folders.
 
     Attributes:
         photos: in order.
-        unreadable: folders that could not be read, and why; of what lies below them nothing is
-            known, neither that it is there nor that it is gone.
-        system_folders: folders that were passed over because of their names, see `SYSTEM_FOLDERS`.
-        other_kinds: how many photos of kinds that are not read were passed over.
+        unreadable: folders that could not be read, and why; whether photos below them still exist
+            is unknown.
+        system_folders: skipped folders, see `SYSTEM_FOLDERS`.
+        other_kinds: skipped photos of formats that are not read, counted by format.
     """
 
     photos: list[Path] = field(default_factory=list)
@@ -53,11 +50,7 @@ class FoundPhotos:
     other_kinds: Counter[OtherKind] = field(default_factory=Counter)
 
     def problems(self, name: str) -> dict[str, str]:
-        """Folders that cannot be used, and why.
-
-        Args:
-            name: that was searched; it is among them if nothing was found there.
-        """
+        """Error messages by folder: the unreadable ones, or `name` if no photo was found."""
         if not self.photos and not self.unreadable:
             return {
                 name: "no photo in this folder; name one that holds JPEG, PNG or other pictures"
@@ -66,16 +59,16 @@ class FoundPhotos:
 
 
 def search_photos(paths: Paths, exclude: Sequence[str] = ()) -> FoundPhotos:
-    """The photos that some paths name, and what was passed over.
+    """The photos at some paths, folders searched recursively, and a record of what was skipped.
 
     Args:
-        paths: files, which are taken as given whether they are photos or not, or there at all:
-            `open_photo` will tell; and folders, which are searched with all folders in them for
-            files whose suffix is a photo's, sorted by path. Hidden files and folders, links to
-            folders and `SYSTEM_FOLDERS` are passed over in the search.
-        exclude: patterns (`*`, `?`, `[...]`) of files and folders to pass over; upper and lower
-            case are one. One with a slash is compared with the path from the named folder on, any
-            other with the name alone.
+        paths: files, which are taken unchecked: `open_photo` raises if they are missing or no
+            photos; and folders, which are searched recursively for files with a photo's suffix,
+            sorted by path. Hidden files and folders, links to folders and `SYSTEM_FOLDERS` are
+            skipped.
+        exclude: glob patterns (`*`, `?`, `[...]`) of files and folders to skip, case-insensitive.
+            One with a slash is matched against the path relative to the named folder, any other
+            against the name alone.
 
     Raises:
         PhotoError: if a path is empty.
@@ -96,7 +89,7 @@ def search_photos(paths: Paths, exclude: Sequence[str] = ()) -> FoundPhotos:
 
 
 def find_photos(paths: Paths, exclude: Sequence[str] = ()) -> list[Path]:
-    """The photos of `search_photos`, where all folders must be readable.
+    """The photos of `search_photos`; an unreadable folder is an error.
 
     Raises:
         PhotoError: if a folder cannot be read, or a path is empty.
@@ -108,9 +101,7 @@ def find_photos(paths: Paths, exclude: Sequence[str] = ()) -> list[Path]:
 
 
 def names_in_folders(folder: str | os.PathLike[str]) -> list[tuple[Path, list[str]]]:
-    """The names of all files, photos or not, where `search_photos` searches.
-
-    Of a folder and of each in it, sorted.
+    """Sorted names of all files, photos or not, in each folder that `search_photos` searches.
 
     Raises:
         PhotoError: if a folder cannot be read.
@@ -174,7 +165,7 @@ def _is_entered(
 
 
 def _matcher(patterns: Sequence[str]) -> Callable[[str], bool]:
-    """Tells whether a path below the named folder fits one of some patterns."""
+    """A predicate: whether a path relative to the named folder matches one of the patterns."""
     clean = [
         pattern.replace(os.sep, "/").strip("/").removeprefix("./").lower() for pattern in patterns
     ]

@@ -1,4 +1,4 @@
-"""Photos as callers give them: one or many, in any form, opened or not."""
+"""Normalisation of photo arguments: one or many, in any form, opened or not."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ _ONE_PHOTO = (str, os.PathLike, bytes, bytearray, memoryview, Image.Image, np.nd
 
 
 def is_one(photo: Any) -> bool:
-    """Whether something is a single photo, or what was found in one.
-
-    A file is, whatever lines it might have.
-    """
+    """Whether a value is one photo, or its `Regions`; a file object is one, though iterable."""
     return isinstance(photo, (Regions, *_ONE_PHOTO)) or hasattr(photo, "read")
 
 
@@ -44,7 +41,7 @@ def listed(photos: Any) -> list[Any]:
 
 
 def one(photo: Any, method: str) -> Any:
-    """A single photo, as it is.
+    """A single photo, unchanged.
 
     Raises:
         PhotoError: if it is anything else, such as a list of photos.
@@ -58,6 +55,6 @@ def one(photo: Any, method: str) -> Any:
 
 
 def what(value: Any) -> str:
-    """What something is that was not expected: "a list of 2"."""
+    """An unexpected value's description for messages: "a list of 2"."""
     kind = type(value).__name__
     return f"a {kind} of {len(value)}" if isinstance(value, list | tuple | set | dict) else kind

@@ -1,7 +1,6 @@
-"""Which files are photos by their name, and what a file that is none is by its first bytes.
+"""File type detection by extension and by magic bytes, and errors about unusable photos.
 
-And what is said of one that cannot be used: its name, what was expected, what was found, what to
-do.
+An error names the photo, what was expected, what was found and what to do.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ _RAW_SUFFIXES = (
 )
 
 SUFFIXES = frozenset(f".{suffix}" for suffix in _SUFFIXES.split())
-"""Of the photos that are read everywhere; upper and lower case are one."""
+"""Extensions of photos that are read without an extra; compared case-insensitively."""
 
 HEAD_BYTES = 256
-"""Of a file, to tell its kind: a signature, or all brands of a HEIF file."""
+"""Bytes of a file to detect its type by: a signature, or all brands of a HEIF file."""
 
 GET_IT_AGAIN = "Get it once more from where it came from."
 _SMALLER = "Make it smaller"
@@ -40,11 +39,11 @@ INSTALL_HEIF = "pip install 'regiontalk[heif]'"
 
 @dataclass(frozen=True)
 class OtherKind:
-    """A kind of photos that is known but not read.
+    """A photo format that is recognised but not read.
 
     Attributes:
         name: as in "3 HEIC photos".
-        advice: what to do, about several of them.
+        advice: what to do, in the plural.
     """
 
     name: str
@@ -80,7 +79,7 @@ _SIGNATURES = (
     (0, b"\x00MRM", "a raw photo (Minolta MRW)"),
     (4, b"ftyp", "a video"),
 )
-"""Offset, bytes there, what such a file is."""
+"""Magic bytes: offset, bytes, description of the file."""
 
 _HEIF_BRANDS = frozenset(
     [
@@ -107,10 +106,7 @@ def heif_is_read() -> bool:
 
 
 def kind_by_name(name: str) -> bool | OtherKind:
-    """What a file in a folder is by its suffix.
-
-    A photo that is read, one of another kind, or no photo (False).
-    """
+    """File type by extension: True if it is read, an `OtherKind`, or False for no photo."""
     suffix = os.path.splitext(name)[1].lower()
     if suffix in SUFFIXES:
         return True
@@ -119,7 +115,7 @@ def kind_by_name(name: str) -> bool | OtherKind:
 
 
 def is_heif(head: bytes) -> bool:
-    """Whether a file is a HEIF one that is not AVIF; both share a container, often a first brand.
+    """Whether a file is HEIF but not AVIF; both share a container, and often the major brand.
 
     >>> is_heif(b"\\0\\0\\0\\x18ftypmif1\\0\\0\\0\\0mif1heic")
     True
@@ -131,29 +127,26 @@ def is_heif(head: bytes) -> bool:
 
 
 def what_else(head: bytes) -> tuple[str, str]:
-    """What a file that is no photo we read is, by its first bytes, and what to do about it."""
+    """An unreadable file's type by its magic bytes, and advice, both for an error message."""
     unknown = "text" if is_text(head[:32]) else "something else"
     kind = next((kind for at, start, kind in _SIGNATURES if head[at:].startswith(start)), unknown)
     return kind, "Save it as JPEG." if "photo" in kind.lower() else "Name a photo."
 
 
 def is_text(head: bytes) -> bool:
-    """Whether bytes may be the beginning of a text."""
+    """Whether bytes may begin a text file."""
     return all(byte in b"\t\n\f\r" or byte >= 0x20 for byte in head) and head[:1] != b"\xff"
 
 
 def _brands(head: bytes) -> frozenset[bytes]:
-    """The major and the compatible brands of a file in the ISO base media format.
-
-    None of another file.
-    """
+    """Major and compatible brands of an ISO base media file; empty for other files."""
     if head[4:8] != b"ftyp":
         return frozenset()
     end = min(int.from_bytes(head[:4], "big"), len(head))
     return frozenset([head[8:12], *(head[at : at + 4] for at in range(16, end, 4))])
 
 
-# What is wrong
+# Errors
 
 
 class TooManyPixelsError(PhotoError):
@@ -163,7 +156,7 @@ class TooManyPixelsError(PhotoError):
         name, expected, found: as of `wrong`.
 
     Attributes:
-        for_guests: the same for those who cannot allow more, such as a server's clients.
+        for_guests: the message without the advice to allow more, for a server's clients.
     """
 
     def __init__(self, name: str, expected: str, found: str) -> None:
@@ -177,11 +170,7 @@ def wrong(name: str, expected: str, found: str, advice: str) -> PhotoError:
 
 
 def out_of_memory(name: str, what: str = "a photo") -> PhotoError:
-    """There is too little memory for a photo.
-
-    Args:
-        what: the photo, as far as it is known.
-    """
+    """An error about a photo that does not fit into memory; `what` describes the photo."""
     return wrong(
         name,
         "a photo that can be decoded",
@@ -191,12 +180,12 @@ def out_of_memory(name: str, what: str = "a photo") -> PhotoError:
 
 
 def reason(error: BaseException) -> str:
-    """An error of a decoder's in a few words."""
+    """A decoder's error, escaped and shortened."""
     return escaped(str(error))[:120].rstrip(".") or type(error).__name__
 
 
 def escaped(text: str) -> str:
-    r"""Text with all that could steer a terminal or break a line escaped.
+    r"""Text with control characters and line breaks escaped, safe to print on a terminal.
 
     >>> print(escaped("a\nb\x1b[31m.jpg"))
     a\nb\x1b[31m.jpg

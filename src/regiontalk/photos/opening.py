@@ -1,7 +1,4 @@
-"""Photos, opened safely: upright, RGB, first frame, of a bounded size.
-
-Whatever is wrong becomes a `PhotoError`.
-"""
+"""Safe photo decoding: first frame, upright, RGB, of a bounded size; errors are `PhotoError`s."""
 
 from __future__ import annotations
 
@@ -33,14 +30,14 @@ PhotoSource: TypeAlias = (
 """A path, a file's bytes, a binary file object, a PIL image, or an array (H, W, 3) uint8 RGB."""
 
 MAX_PIXELS = 100_000_000
-"""No more are decoded.
+"""Default limit of decoded pixels.
 
-This many pixels take 400 MB as RGB, in which Pillow keeps four bytes of each. While they are opened
-they take up to 1.4 GB, as AVIF 1.7, as WebP 2.1 and as JPEG 2000 2.5 GB: decoders hold the rest.
+They take 400 MB as RGB, which Pillow stores in four bytes a pixel. Peak memory while decoding is up
+to 1.4 GB, for AVIF 1.7, WebP 2.1 and JPEG 2000 2.5 GB: decoders hold the rest.
 """
 
 SHRUNK = 5
-"""A JPEG that is decoded at 1/2, 1/4 or 1/8 of its size may have this many times `max_pixels`.
+"""Times `max_pixels` that a JPEG may have if it is decoded at 1/2, 1/4 or 1/8 of its size.
 
 It takes little memory then, but time for all its pixels.
 """
@@ -57,8 +54,8 @@ _TURNS = {
 }
 _ON_ITS_SIDE = (5, 6, 7, 8)
 _GREYS_AT_ONCE = 1 << 20
-"""Wide greys turned into 8 bits at a time: in double precision, a whole photo would take three
-times its memory."""
+"""Pixels of 32-bit greyscale converted to 8 bits at a time: in double precision, a whole photo
+would take three times its memory."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +76,7 @@ class Photo:
     image: Image.Image
 
     def prepared(self, size: int) -> Self:
-        """The same photo as the vision graph takes it, so that many can wait in little memory.
-
-        See `prepare`.
+        """A copy at the vision graph's input size (`prepare`), so that a queue takes little memory.
 
         Raises:
             PhotoError: if there is too little memory for it.
@@ -104,15 +99,14 @@ def open_photo(
         source: a path, a file's bytes, a file opened in binary mode, a PIL image, or an array
             (H, W, 3) uint8 RGB. A file that can seek is read from its start, whatever was read of
             it before, and left where it was; another one is read to its end.
-        max_pixels: width times height that is still decoded, `MAX_PIXELS` if it is None; found out
-            from the header, before any decoding. JPEGs that are decoded smaller may have `SHRUNK`
-            times as many.
+        max_pixels: limit of width times height, `MAX_PIXELS` if it is None; checked on the header,
+            before any decoding. JPEGs that are decoded smaller may have `SHRUNK` times as many.
         min_side: JPEGs may be decoded at 1/2, 1/4 or 1/8 of their size, which is several times
             faster, as long as both sides keep at least this many pixels; None for the full size.
 
     Raises:
-        PhotoError: if it is missing, no regular file, not a photo, damaged, cut off, too large,
-            dear to decode, or too large for the memory there is. It names the photo.
+        PhotoError: if it is missing, no regular file, not a photo, damaged, truncated, too large,
+            too costly to decode, or too large for the memory there is. It names the photo.
         ValueError: if `max_pixels` or `min_side` is below 1.
     """
     most = MAX_PIXELS if max_pixels is None else max_pixels
@@ -126,16 +120,16 @@ def open_photo(
             return _open(name, source, most, min_side)
     except MemoryError:
         raise out_of_memory(name) from None
-    except OSError as error:  # decoders' own are PhotoErrors by now
+    except OSError as error:  # decoder errors are PhotoErrors already
         raise PhotoError(
             escaped(str(files.unreadable(name, error, PhotoError, "Check the disk.")))
         ) from None
 
 
 def prepare(image: Image.Image, size: int) -> np.ndarray:
-    """An RGB image as the vision graph takes it: squashed to a square, bilinear with antialiasing.
+    """Resizes an RGB image to the vision graph's square input, bilinear with antialiasing.
 
-    Training prepares its photos with this same function.
+    The aspect ratio is not kept. Training preprocesses its photos with this same function.
 
     Returns:
         (size, size, 3) uint8.
@@ -147,7 +141,7 @@ def prepare(image: Image.Image, size: int) -> np.ndarray:
 
 
 def _name(source: PhotoSource) -> str:
-    """What a photo is called in messages."""
+    """A photo's name in messages."""
     if isinstance(source, str | os.PathLike):
         return os.fsdecode(source)
     if isinstance(source, np.ndarray):
@@ -192,7 +186,7 @@ def _open_file(name: str) -> BinaryIO:
 
 
 def _content(name: str, file: BinaryIO) -> bytes:
-    """The bytes of a file that somebody opened."""
+    """The bytes of an open file; the position of one that can seek is restored."""
     try:
         before = file.tell() if file.seekable() else None
         if before is not None:
@@ -201,7 +195,7 @@ def _content(name: str, file: BinaryIO) -> bytes:
         if before is not None:
             file.seek(before)
     except (AttributeError, ValueError) as error:
-        # A closed one, or something that only looks like a file
+        # A closed file, or an object that lacks part of a file's methods
         raise wrong(name, "an open file", str(error), "Open it with mode 'rb'.") from None
     if not isinstance(content, bytes):
         raise wrong(
@@ -247,7 +241,7 @@ def _from_stream(name: str, stream: IO[bytes], max_pixels: int, min_side: int | 
 
 
 def _finish(name: str, image: Image.Image, max_pixels: int, min_side: int | None) -> Photo:
-    """Check the size, decode, turn upright, make it RGB."""
+    """Check the size, decode, rotate upright, convert to RGB."""
     width, height = image.size
     if not width or not height:
         raise wrong(name, "a photo with pixels", f"{width} x {height}", "Take another one.")
@@ -255,7 +249,7 @@ def _finish(name: str, image: Image.Image, max_pixels: int, min_side: int | None
         shrunk = min_side is not None and _shrink(image, min_side)
         _check_size(name, width, height, max_pixels, image.size if shrunk else None)
         decode(image)
-        # After decoding: readers of TIFF turn by themselves, and then say so
+        # After decoding: TIFF readers rotate by themselves, and update the orientation
         turn = _orientation(image)
         upright = to_rgb(image)
         if turn in _TURNS:
@@ -266,7 +260,7 @@ def _finish(name: str, image: Image.Image, max_pixels: int, min_side: int | None
         raise too_large(name, error) from None
     except MemoryError:
         raise out_of_memory(name, f"one of {width} x {height} pixels") from None
-    except Exception as error:  # decoders raise whatever damaged data leads them into
+    except Exception as error:  # decoders raise arbitrary exceptions on damaged data
         if of_the_system(error):
             raise
         raise broken(name, image.format or image.mode, error, width * height) from None
@@ -276,10 +270,10 @@ def _finish(name: str, image: Image.Image, max_pixels: int, min_side: int | None
 
 
 def _shrink(image: Image.Image, min_side: int) -> bool:
-    """Has a JPEG decoded at a part of its size, both sides of at least `min_side`.
+    """Sets a JPEG to be decoded at a fraction of its size, both sides of at least `min_side`.
 
     Returns:
-        Whether that takes less memory: a JPEG in several scans is kept in full before it is shrunk.
+        Whether that saves memory: a JPEG in several scans is kept in full before it is scaled.
     """
     if image.format not in ("JPEG", "MPO"):
         return False
@@ -292,10 +286,10 @@ def _shrink(image: Image.Image, min_side: int) -> bool:
 def _check_size(
     name: str, width: int, height: int, max_pixels: int, decoded: tuple[int, int] | None = None
 ) -> None:
-    """Refuse what takes too much memory or time.
+    """Refuse photos that take too much memory, by the decoded size, or time, by the full size.
 
     Args:
-        decoded: the size that is decoded of a photo that is shrunk; None for all of it.
+        decoded: the scaled size of a JPEG that is decoded smaller; None for the full size.
     """
     at_once, in_all = (decoded or (width, height)), width * height
     found = f"{width} x {height} = {in_all:,}"
@@ -309,7 +303,7 @@ def _check_size(
 
 
 def _orientation(image: Image.Image) -> int:
-    """1 to 8, as in EXIF; 1 is upright. A photo whose EXIF data is damaged is taken as it is."""
+    """EXIF orientation, 1 to 8; 1, which is upright, if there is none or EXIF is damaged."""
     try:
         return int(image.getexif().get(_ORIENTATION, 1))
     except Exception:
@@ -320,14 +314,14 @@ def _orientation(image: Image.Image) -> int:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """A decoded image in any mode → a new one in RGB, nothing shared."""
+    """A decoded image in any mode → a new one in RGB, no memory shared."""
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):
         image = _wide_grey(np.asarray(image))
     if not image.has_transparency_data:
         return image.convert("RGB")
-    if image.mode in ("La", "RGBa"):  # these convert only to their own unmultiplied kind
+    if image.mode in ("La", "RGBa"):  # premultiplied: convert to straight alpha only
         image = image.convert({"La": "LA", "RGBa": "RGBA"}[image.mode])
     layer = image if image.mode == "RGBA" else image.convert("RGBA")
     paper = Image.new("RGB", layer.size, "white")
@@ -337,11 +331,11 @@ def to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _wide_grey(values: np.ndarray) -> Image.Image:
-    """Greys (H, W) int32 or float32 → 8 bits.
+    """Greyscale (H, W) int32 or float32 → 8 bits.
 
-    Such photos do not say what white is, so it is the smallest that fits of what is common: 65,535
-    for integers; 1, 255 or 65,535 for floats. If none fits, the values are stretched from the least
-    to the greatest. Values that are not finite are black.
+    Such files declare no white point, so it is the smallest common one that covers the values:
+    65,535 for integers; 1, 255 or 65,535 for floats. If none does, or a value is negative, they are
+    min-max normalised. Values that are not finite count as 0.
     """
     grey = np.where(np.isfinite(values), values, 0)
     low, high = float(grey.min()), float(grey.max())

@@ -1,4 +1,4 @@
-"""Boxes: IoU, non-maximum suppression, the choice of a photo's regions, and RoIAlign.
+"""Boxes: IoU, non-maximum suppression, region selection, and RoIAlign.
 
 Boxes are xyxy: left, top, right, bottom. Axis names: N, K, M boxes, n samples on each axis of a
 box, s cells on each side of the feature map, C = s * s cells, D dimensions.
@@ -13,13 +13,13 @@ from regiontalk.structures import WHOLE_PHOTO, Regions
 WHOLE = np.array([0, 0, 1, 1], np.float32)
 """The whole photo, in 0..1."""
 DISTINCT_IOU = 0.4
-"""Regions that overlap a surer one by more are not described."""
+"""NMS threshold of the regions to caption."""
 DISTINCT_SHARE = 0.25
-"""Nor are regions whose objectness is below this share of the surest one's."""
+"""Least objectness of the regions to caption, relative to the photo's highest."""
 
 
 def area(boxes: np.ndarray) -> np.ndarray:
-    """Areas of (N, 4) boxes -> (N,); a box whose edges are swapped has none."""
+    """Areas of (N, 4) boxes -> (N,); 0 for boxes with swapped edges."""
     sides: np.ndarray = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)  # (N, 2)
     areas: np.ndarray = sides.prod(axis=1)
     return areas
@@ -51,11 +51,11 @@ def iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def nms(
     boxes: np.ndarray, scores: np.ndarray, threshold: float, limit: int | None = None
 ) -> np.ndarray:
-    """Greedy non-maximum suppression: take the best box, drop those that overlap it, go on.
+    """Greedy non-maximum suppression: keep the best box, drop those that overlap it, repeat.
 
     Args:
         boxes: (K, 4) in any unit.
-        scores: (K,) higher is better; of equal ones the first wins.
+        scores: (K,) higher is better; ties go to the first.
         threshold: a box is dropped if its IoU with a kept one is above this, in 0..1.
         limit: the most boxes to keep; None for all.
 
@@ -79,17 +79,16 @@ def pick_regions(
     nms_iou: float = 0.6,
     min_objectness: float = 0.05,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A photo's regions: the whole photo, then its best boxes.
+    """A photo's regions: the whole photo, then its top boxes after NMS.
 
     The paper, section 3.1.1, takes the top 19 and the photo.
 
     Args:
-        boxes: (K, 4) xyxy in 0..1 of the photo; what lies outside is cut off, boxes without area
-            are left out.
+        boxes: (K, 4) xyxy in 0..1 of the photo, clipped to it; boxes without area are dropped.
         objectness: (K,) in 0..1.
         proposals: the most boxes to keep beside the whole photo.
         nms_iou: threshold of `nms`.
-        min_objectness: boxes below are left out.
+        min_objectness: boxes below are dropped.
 
     Returns:
         (M, 4) float32 boxes in 0..1 and (M,) float32 scores, 1 <= M <= proposals + 1. Row 0 is the
@@ -107,20 +106,19 @@ def pick_regions(
 #
 # It samples the feature map at a grid of points inside the box, each point by bilinear
 # interpolation between the four nearest cell centres, and here averages all samples. Bilinear
-# weights are products of one weight for y and one for x, so the average factors too: two (M, s)
-# matrices say everything, and RoIAlign becomes one matrix product.
+# weights are products of one weight for y and one for x, so the average factors too: all weights
+# are the product of two (M, s) matrices, and RoIAlign is one matrix product.
 
 
 def roi_weights(boxes: np.ndarray, side: int, samples: int = 14) -> np.ndarray:
-    """How much each cell of the map counts in each box.
+    """RoIAlign's weight of each cell of the feature map in the average over each box.
 
     The sample points are the centres of `samples` equal bins on each axis of the box. The centre of
-    cell c lies at (c + 0.5) / side of the photo; a point beyond the outermost centres is moved onto
+    cell c lies at (c + 0.5) / side of the photo; points beyond the outermost centres are clamped to
     them, so that a box at the edge reads the edge's cells and not zeros.
 
     Args:
-        boxes: (M, 4) xyxy in 0..1 of the photo. A box without area is read at its one line or
-            point.
+        boxes: (M, 4) xyxy in 0..1 of the photo. One without area is sampled at its line or point.
         side: s, the cells on each side of the map.
         samples: n, points on each axis.
 
@@ -151,7 +149,7 @@ def roi_weights(boxes: np.ndarray, side: int, samples: int = 14) -> np.ndarray:
 
 
 def roi_align(boxes: np.ndarray, feature_map: np.ndarray, samples: int = 14) -> np.ndarray:
-    """The features of each box of one photo: CNN(I_b) of Eq. 1, read from the shared map.
+    """RoIAlign, averaged over bins: CNN(I_b) of Eq. 1 for each box of one photo.
 
     Args:
         boxes: (M, 4) xyxy in 0..1 of the photo.
@@ -185,14 +183,14 @@ def _axis_weights(low: np.ndarray, high: np.ndarray, side: int, samples: int) ->
 def distinct(regions: Regions) -> Regions:
     """Regions to caption: those above a score threshold, deduplicated by IoU.
 
-    Retrieval gains from regions that crowd around a thing; somebody who reads captions does not.
+    Retrieval gains from overlapping regions of one object; their captions would be redundant.
     """
     main = regions.main
     return main.select(distinct_rows(main.boxes_xyxy, main.scores))
 
 
 def distinct_rows(boxes_xyxy: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Which those are of regions (M, 4) and their scores (M,), the whole photo first.  # (K,)"""
+    """Rows of `distinct`, for boxes (M, 4) and scores (M,), the whole photo first.  # (K,)"""
     own = scores[1:]
     kept = nms(boxes_xyxy[1:], own, DISTINCT_IOU)
     sure = kept[own[kept] >= DISTINCT_SHARE * own.max(initial=0.0)]

@@ -1,9 +1,9 @@
 """Detect external tensor data in an ONNX graph by parsing its protobuf fields alone.
 
-ONNX lets a tensor say "my bytes are in that file". A pack's graph must carry all its weights
-itself: the pack's checksums cover only its own files, and a path in a foreign file is not to be
-followed. The runtime would open such paths on its own, so they are looked for before it sees the
-graph. Field numbers are those of `onnx.proto3`.
+An ONNX tensor may keep its data in another file. A pack's graph must hold all its weights: the
+pack's checksums cover only its own files, and paths in untrusted input must not be followed. ONNX
+Runtime would open them, so graphs are checked before it loads them. Field numbers are those of
+`onnx.proto3`.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 _EXTERNAL = 1  # TensorProto.DataLocation.EXTERNAL
-# All that the runtime's parser takes of an enumeration's value, and of a field's key
+# The runtime's parser truncates enumeration values and field keys to 32 bits
 _LOW_BITS = 0xFFFFFFFF
-_DEEPEST = 64  # messages within messages; real graphs nest five to ten deep
+_DEEPEST = 64  # nested messages; real graphs have five to ten levels
 
 _MESSAGES: dict[str, dict[int, str]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -24,7 +24,7 @@ _MESSAGES: dict[str, dict[int, str]] = {
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
     "sparse": {1: "tensor", 2: "tensor"},
 }
-"""For each kind of message: which of its fields hold messages that lead to a tensor."""
+"""Message type → field number → type of the submessage, for fields that may contain tensors."""
 
 
 def has_external_data(onnx: bytes) -> bool:
@@ -34,7 +34,7 @@ def has_external_data(onnx: bytes) -> bool:
         onnx: the bytes of an ONNX file.
 
     Raises:
-        ValueError: if the bytes are not well-formed protobuf, or messages nest absurdly deep.
+        ValueError: if the bytes are not well-formed protobuf, or nested more than 64 levels deep.
     """
     return _search(memoryview(onnx), "model", 0)
 
@@ -60,7 +60,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
     at = 0
     while at < len(message):
         key, at = _varint(message, at)
-        if key > _LOW_BITS:  # the runtime's parser would cut it, and see another field
+        if key > _LOW_BITS:  # the runtime's parser would truncate it, to another field
             raise ValueError("a field's number is too large")
         number, wire = key >> 3, key & 7
         value: memoryview | int = 0
@@ -80,12 +80,12 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview | int]]:
 
 
 def _low_bits(value: memoryview | int) -> int | None:
-    """A number as an enumeration takes it; None for what is no number."""
+    """The low 32 bits of a varint, as enumerations are parsed; None for bytes."""
     return value & _LOW_BITS if isinstance(value, int) else None
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """The number that starts at `at`, and where the next thing starts."""
+    """The varint at offset `at`, and the offset after it."""
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(message):

@@ -23,17 +23,17 @@ from regiontalk.vision.boxes import WHOLE, area, pick_regions, roi_align
 from regiontalk.vision.graph_check import has_external_data
 
 OUTPUTS = ("map", "boxes", "objectness")
-"""Of the graph, in the order of `VisionSession.run`."""
+"""Outputs of the graph, in the order of `VisionSession.run`."""
 
 MAX_GRAPH_BYTES = 1 << 30
 """Larger graphs are refused."""
 
 BATCH = 8
-"""Photos that go through the graph together: more is no faster on a CPU and only takes memory."""
+"""Photos per batch: more is no faster on a CPU and only takes memory."""
 
 
 class VisionSession:
-    """Turns photos into regions (Eq. 1): one pass of the graph for a photo, however many boxes.
+    """Detects and encodes regions (Eq. 1): one forward pass for a photo, however many boxes.
 
     Args:
         onnx: the vision graph, its bytes or its path. Input `pixels` uint8 (B, S, S, 3), RGB;
@@ -70,11 +70,10 @@ class VisionSession:
         """The regions of each photo, in order.
 
         Args:
-            photos: any number of opened photos; each is squashed to S x S, its shape not kept.
+            photos: any number of opened photos; resized to S x S, the aspect ratio not kept.
             boxes: for each photo the boxes to read, (K, 4) xyxy in pixels of the upright original,
-                with an area inside the photo; what sticks out is cut off. None for the boxes that
-                the network proposes.
-            extra: the most boxes that follow the settings' proposals, the next surest ones.
+                clipped to the photo, with an area inside it. None for the network's proposals.
+            extra: the most boxes beyond the settings' proposals, by descending objectness.
 
         Returns:
             For each photo its `Regions`: boxes in pixels of the upright original, the whole photo
@@ -105,10 +104,7 @@ class VisionSession:
         return found
 
     def run(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The bare graph: pixels uint8 (B, S, S, 3) -> map, boxes, objectness.
-
-        Map (B, C, D), boxes (B, K, 4), objectness (B, K).
-        """
+        """Forward pass: uint8 (B, S, S, 3) -> map (B, C, D), boxes (B, K, 4), objectness (B, K)."""
         try:
             with memory_errors():
                 maps, boxes, objectness = self._session.run(OUTPUTS, {"pixels": pixels})
@@ -122,7 +118,7 @@ class VisionSession:
     def _check_outputs(
         self, photos: int, maps: np.ndarray, boxes: np.ndarray, objectness: np.ndarray
     ) -> None:
-        """The graph declares its shapes, but only a run proves them."""
+        """Check shapes and finite values: the shapes that a graph declares need not be true."""
         cells = self.settings.side**2
         right = maps.shape == (photos, cells, self.settings.feature_dim) and objectness.ndim == 2
         if not right or len(objectness) != photos or boxes.shape != (*objectness.shape, 4):
@@ -136,10 +132,7 @@ class VisionSession:
             raise _bad_graph(self._name, "finite outputs", "values that are not finite")
 
     def _pick(self, boxes: np.ndarray, objectness: np.ndarray, most: int) -> list[_Picked]:
-        """Of each photo's proposals, (B, K, 4) and (B, K), those that become regions.
-
-        So many at most.
-        """
+        """`pick_regions` for each photo, from boxes (B, K, 4) and objectness (B, K)."""
         s = self.settings
         return [
             pick_regions(*each, most, s.nms_iou, s.min_objectness)
@@ -150,7 +143,7 @@ class VisionSession:
         self, photo: Photo, feature_map: np.ndarray, picked: _Picked, proposed: bool
     ) -> Regions:
         boxes, scores = picked  # (M, 4) in 0..1, (M,)
-        # A foreign pack's numbers may overflow: found out below
+        # An untrusted pack's weights may overflow: checked below
         with np.errstate(over="ignore", invalid="ignore"):
             features = roi_align(boxes, feature_map)  # (M, D)
             vectors = features @ self._weight + self._bias  # (M, h) Eq. 1: v_i = W_m CNN(I_b) + b_m
@@ -173,7 +166,7 @@ _Picked = tuple[np.ndarray, np.ndarray]
 
 
 def _in_photos(photos: Sequence[Photo], boxes: Sequence[np.ndarray]) -> list[_Picked]:
-    """Given boxes, in pixels, as if they had been picked."""
+    """Given boxes, in pixels, in the form of `pick_regions`."""
     if len(photos) != len(boxes):
         raise ValueError(f"{len(photos)} photos need as many arrays of boxes, found {len(boxes)}")
     return [_in_photo(*each) for each in zip(photos, boxes, strict=True)]
@@ -201,7 +194,7 @@ def _open(graph: bytes, threads: int | None, name: str) -> Any:
     if external:
         raise _bad_graph(name, "a graph that holds all its weights", "weights kept in other files")
     options = ort.SessionOptions()
-    options.log_severity_level = 4  # what goes wrong is raised, not printed
+    options.log_severity_level = 4  # errors are raised, not logged
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.intra_op_num_threads = threads or available_cpus()
     options.inter_op_num_threads = 1
@@ -216,20 +209,17 @@ def _open(graph: bytes, threads: int | None, name: str) -> Any:
 
 
 def available_cpus() -> int:
-    """CPUs this process may use, which in a container are fewer than the machine has."""
+    """CPUs this process may use, by its affinity mask: in a container perhaps not all."""
     affinity = getattr(os, "sched_getaffinity", None)
     return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 _Signature = dict[str, tuple[str, tuple[int | str, ...]]]
-"""Name -> (type, shape) of what goes in or out; a letter in a shape is an open axis."""
+"""Name -> (type, shape) of inputs or outputs; a letter in a shape is a dynamic axis."""
 
 
 def _check_signature(session: Any, settings: VisionSettings, name: str) -> None:
-    """Names, types and shapes of what goes in and out.
-
-    A number in a shape must fit, a letter stands for any.
-    """
+    """Check names, types and shapes of the graph's inputs and outputs."""
     cells, size = settings.side**2, settings.size
     inputs: _Signature = {"pixels": ("tensor(uint8)", ("B", size, size, 3))}
     outputs: _Signature = {
@@ -252,7 +242,7 @@ def _check_signature(session: Any, settings: VisionSettings, name: str) -> None:
 
 
 def _shape_fits(found: tuple[Any, ...], expected: tuple[int | str, ...]) -> bool:
-    """An axis that the graph leaves open fits any; the axis B of photos must be open."""
+    """Whether shapes agree: dynamic axes fit any number; the batch axis B must be dynamic."""
     if len(found) != len(expected):
         return False
     pairs = zip(found, expected, strict=True)
