@@ -17,6 +17,7 @@ from PIL import Image
 
 from regiontalk.errors import PackError
 from regiontalk.photos import prepare
+from regiontalk.vision import session as vision_session
 from regiontalk.vision.boxes import pick_regions, roi_weights
 from regiontalk.vision.session import BATCH, VisionSession, available_cpus
 
@@ -169,6 +170,30 @@ def test_a_graph_may_come_from_a_file(tmp_path: Path, session: VisionSession) ->
 
 def test_cpus() -> None:
     assert 1 <= available_cpus() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "most"),
+    [("150000 100000\n", 2), ("10000 100000\n", 1), ("max 100000\n", 1024), ("what?", 1024)],
+)
+def test_a_container_may_have_fewer_cpus_than_its_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str, most: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(1024), raising=False)
+    file, missing = tmp_path / "cpu.max", tmp_path / "missing"
+    file.write_text(content)
+    monkeypatch.setattr(vision_session, "_QUOTA_FILES", ((missing, missing), (file,)))
+    assert available_cpus() == most
+
+
+def test_quota_and_period_in_two_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(8), raising=False)
+    quota, period = tmp_path / "quota", tmp_path / "period"
+    period.write_text("100000\n")
+    monkeypatch.setattr(vision_session, "_QUOTA_FILES", ((quota, period),))
+    for microseconds, cpus in (("300000\n", 3), ("-1\n", 8)):
+        quota.write_text(microseconds)
+        assert available_cpus() == cpus
 
 
 def refuse(graph: bytes, message: str, settings=SETTINGS) -> None:  # type: ignore[no-untyped-def]

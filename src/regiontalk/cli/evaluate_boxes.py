@@ -365,7 +365,8 @@ def certainty(
             found, chosen = data.read_boxed(
                 options.max_pixels, "no classes; see `evaluate grounding`"
             )
-        result = evaluate_certainty(options.load(), found, sentence or SENTENCE, chosen, report.bar)
+        asked = SENTENCE if sentence is None else sentence
+        result = evaluate_certainty(options.load(), found, asked, chosen, report.bar)
         warn(result.signature)
         report.json(result.to_json()) if as_json else report.result(certainty_text(result))
         if target is not None:
@@ -397,5 +398,5 @@ def _dense(wanted: bool, similarity: str | None) -> Dense | None:
         return None
     from regiontalk.evaluation.regions.run import Dense, find_similarity
 
-    name = similarity or "meteor"
+    name = "meteor" if similarity is None else similarity
     return Dense(name, find_similarity(name))

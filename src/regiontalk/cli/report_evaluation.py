@@ -158,7 +158,7 @@ def _boxes(
             "without --boxes",
         )
         return None
-    split = asked.boxes_split or "all"
+    split = "all" if asked.boxes_split is None else asked.boxes_split
     return BoxedData(
         asked.boxes, split=split, photos=asked.boxes_photos, every=asked.boxes_every
     ).read(max_pixels)

@@ -6,6 +6,7 @@ regions, D dimensions of the features, h dimensions of the shared space.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,12 @@ MAX_GRAPH_BYTES = 1 << 30
 
 BATCH = 8
 """Photos per batch: more is no faster on a CPU and only takes memory."""
+
+_QUOTA_FILES = (
+    (Path("/sys/fs/cgroup/cpu.max"),),
+    (Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")),
+)
+"""Quota and period of the process's control group in microseconds, versions 2 and 1."""
 
 
 class VisionSession:
@@ -209,9 +216,21 @@ def _open(graph: bytes, threads: int | None, name: str) -> Any:
 
 
 def available_cpus() -> int:
-    """CPUs this process may use, by its affinity mask: in a container perhaps not all."""
+    """CPUs this process may use, by its affinity mask and by its container's CPU quota."""
     affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
+    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, math.ceil(min(cpus, _cpu_quota())))
+
+
+def _cpu_quota() -> float:
+    """CPUs by the quota of the control group (version 2, then 1); infinite without one."""
+    for files in _QUOTA_FILES:
+        try:
+            quota, period = " ".join(file.read_text() for file in files).split()
+            return float(quota) / float(period) if float(quota) > 0 else math.inf
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+    return math.inf
 
 
 _Signature = dict[str, tuple[str, tuple[int | str, ...]]]
