@@ -12,7 +12,7 @@ INSTALLS_FROM := pyproject.toml constraints.txt Makefile $(COPY)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check lint types format clean
+.PHONY: help setup demo test check lint types docs format clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ demo: $(VENV)/.runtime ## Describe a sample photo (or PHOTO=...) and draw demo.p
 	@echo "    regiontalk search \"a dog on the beach\" --index photos.index"
 
 # Two workers, each with one thread: more would wait for each other. Files stay whole, as what they share is made once.
-test: check ## All checks, doctests and tests: what CI runs
+test: check docs ## All checks, the reference, doctests and tests: what CI runs
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: lint types ## Lint, format and types, without tests
@@ -40,12 +40,15 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+docs: $(VENV)/.dev ## The reference of the Python API, made from docstrings: build/docs/regiontalk.html
+	$(BIN)/python -W error -m pdoc --docformat google --output-directory build/docs regiontalk regiontalk.errors
+
 format: $(VENV)/.dev ## Put the code into shape
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean: ## Remove the virtual environment and what the tools left
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.png
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis demo.png
 
 # Stamps: a second call installs nothing unless one of these files changed, or a copy took the editable install's place.
 $(VENV)/.runtime: $(INSTALLS_FROM) | $(VENV)/.made
