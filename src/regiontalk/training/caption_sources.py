@@ -1,7 +1,6 @@
 """Training examples of captioners: texts paired with visual context, and the object names in them.
 
-A name is a group of words and phrases that mean one thing ("dog", "puppies"), taken from boxes that
-have names.
+A name stands for synonymous words and phrases ("dog", "puppies") of box labels.
 
 Axis names: X context dimensions, D visual features, M regions, R dimensions of a region as the
 attention reads it, B texts, T words.
