@@ -120,9 +120,9 @@ def naming_loss(scores: Tensor, present: Tensor, overlap: Tensor) -> Tensor:
     """Contrastive loss of class names and regions that show them, both directions, in nats.
 
     Each region is classified among all names; each name is retrieved in each photo, with the
-    regions of all photos that do not show it as negatives. Any of several positives will do.
-    Regions that partly overlap a box (IoU between `APART` and `SHOWS`) are neither positive nor
-    negative.
+    regions of all photos that do not show it, as far as boxes are labelled, as negatives. Any of
+    several positives will do. Regions that partly overlap a box (IoU between `APART` and `SHOWS`)
+    are neither positive nor negative.
 
     Args:
         scores: (B, M, N) of the regions of B photos with N names.
