@@ -39,7 +39,6 @@ class AlignmentData:
     Attributes:
         vocabulary: V words.
         started: the network to start from; None for random weights.
-        vision, settings: the vision network and its settings.
         train, dev: datasets to train and to evaluate on.
         train_files: of all training photos, concatenated.
         labels: box labels, if they are trained on.

@@ -33,10 +33,7 @@ class WordsNet(nn.Module):
       gates r, z, n side by side), and Eq. 6 without f: s_t = W_d (hf_t + hb_t) + b_d.
 
     Args:
-        vocabulary: V, its length.
-        embedding: d.
-        hidden: H.
-        dim: h.
+        vocabulary, embedding, hidden, dim: V, d, H, h.
         dropout: on word vectors and on the summed directions, nowhere in the recurrence.
         cell: "rnn" or "gru".
         outside: G, dimensions of pretrained word vectors; 0 for none. A word's vector is then its
@@ -75,10 +72,7 @@ class WordsNet(nn.Module):
         self.W_d, self.b_d = dense(hidden, dim)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Word ids (B, T) and mask (B, T), True on words, padding last → s_t (B, T, h).
-
-        Zero on padding.
-        """
+        """Ids (B, T), mask (B, T), True on words, padding last → s_t (B, T, h), 0 on padding."""
         words = F.dropout(self.look_up(ids), self.dropout, self.training)  # (B, T, d), Eq. 2
         forward, backward = (
             self.recur(words, mask) if self.cell == "rnn" else self.recur_gated(words, mask)
@@ -160,9 +154,7 @@ class AlignmentNet(nn.Module):
     into W_m and b_m, so that Eq. 1 needs no extra step.
 
     Args:
-        words: the words network.
-        feature_dim: D.
-        dim: h.
+        feature_dim, dim: D, h.
         dropout: on the features.
     """
 
@@ -208,10 +200,7 @@ def dense(inputs: int, outputs: int) -> tuple[nn.Parameter, nn.Parameter]:
 
 
 def recurrent(hidden: int, gain: float = 0.5) -> tuple[nn.Parameter, nn.Parameter]:
-    """Orthogonal weight and zero bias.
-
-    By default the weight is shrunk, so that a ReLU recurrence does not grow at the start.
-    """
+    """Orthogonal weight and zero bias; the gain keeps a ReLU recurrence from growing at first."""
     weight = nn.Parameter(torch.empty(hidden, hidden))
     nn.init.orthogonal_(weight, gain=gain)
     return weight, nn.Parameter(torch.zeros(hidden))

@@ -148,9 +148,7 @@ def loading_processes() -> int:
 def batches_ahead(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
     """The batches of some steps, in order, with prefetching.
 
-    Args:
-        batch: step → a batch, on the CPU.
-        processes: number of worker processes; 0 for a thread of this process.
+    `batch` makes a step's batch on the CPU: in worker processes, or with 0 of them in a thread.
     """
     if processes and steps:
         yield from loaded_batches(batch, steps, processes)

@@ -333,10 +333,7 @@ def no_names(file: Path) -> str:
 
 
 def draw_regions(named: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Training regions sampled around labelled boxes (n, 4).  # (M, 4)
-
-    Slightly jittered boxes, misaligned windows around them, and uniformly random windows.
-    """
+    """Jittered boxes out of (n, 4), misaligned windows around them, random windows.  # (M, 4)"""
     chosen = named[rng.permutation(len(named))[:MOST_BOXES]]
     askew = chosen[rng.integers(len(chosen), size=WINDOWS // 2)] if len(chosen) else named[:0]
     sides = rng.uniform(0.1, 1, (WINDOWS - WINDOWS // 2, 2))

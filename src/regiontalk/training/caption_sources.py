@@ -76,7 +76,6 @@ class Described:
     """Texts about photos or their regions.
 
     Args:
-        texts: the texts.
         looked: region stores of the photos, and then of random views of them, one of which is drawn
             for each context: the alignment was trained on the photos themselves, and their features
             tell more than a new photo's will.
@@ -136,8 +135,7 @@ class FromText:
     Args:
         ids: the captions, each with at least one name.
         names: of each caption.
-        regions: for each name the regions that carry it, see `regions_of_names`.
-        store: of these regions.
+        regions: for each name the regions of `store` that carry it, see `regions_of_names`.
     """
 
     def __init__(
@@ -220,9 +218,7 @@ def shown_things(glances: Sequence[Glance], words: int) -> np.ndarray:
 class Names:
     """Finds the names of labelled boxes in captions.
 
-    Args:
-        labels: the labelled boxes.
-        vocabulary: of the captions; names with out-of-vocabulary words are left out.
+    Names with words outside the captions' vocabulary are left out.
     """
 
     def __init__(self, labels: BoxLabels, vocabulary: Vocabulary) -> None:

@@ -87,10 +87,7 @@ def convert(value: Any, hint: Any, where: str, base: Path) -> Any:
 
 
 def identity(config: Any, **more: Any) -> str:
-    """A run's identity as JSON: the settings that must be equal when it is resumed.
-
-    Of paths only the name counts.
-    """
+    """A run's identity as JSON: settings that resumption must not change; of paths the names."""
     settings = {
         name: value for name, value in asdict(config).items() if name not in NOT_IDENTITY
     } | more

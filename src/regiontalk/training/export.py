@@ -205,9 +205,8 @@ def pack_settings(
     """Settings for `pack.json`, without those of a query bank.
 
     Args:
-        config: of the export.
-        net, vision, photo, region: of the runs: alignment, vision settings, both captioners'
-            tensors.
+        net, vision: of the alignment and the vision run.
+        photo, region: tensors of both captioners.
 
     Raises:
         ConfigError: if a setting is out of its range, or the words network cannot be projected to a
@@ -269,7 +268,7 @@ def mean_photo_captioner(config: ExportConfig) -> dict[str, np.ndarray]:
 def place_words(
     config: ExportConfig, net: AlignmentNet, vocabulary: Vocabulary
 ) -> tuple[Vocabulary, dict[str, np.ndarray]]:
-    """The vocabulary with placed words, the first of the file beyond it, and the pack's `placed`.
+    """The vocabulary with its first missing words of the file added, and the pack's `placed`.
 
     Raises:
         ConfigError: if the alignment was not trained with such vectors.
@@ -295,10 +294,7 @@ def reduced(
     settings: VisionSettings,
     vocabulary: Vocabulary,
 ) -> Tensors:
-    """Project a pack's tensors to a low-rank shared space.
-
-    The projection is estimated on some training photos and their captions.
-    """
+    """A pack's tensors in a low-rank shared space, estimated on training photos and captions."""
     photos = some(read_dataset(config.data[0], "train").photos, SPACE_PHOTOS)
     files = [photo.file for photo in photos]
     seen = look_at_photos(graph, settings, arrays["projection"], files, config.max_pixels)
@@ -359,10 +355,7 @@ def backbone_origin(run: Path) -> dict[str, Any]:
 def captioner_settings(
     config: ExportConfig, tensors: dict[str, np.ndarray], which: str = ""
 ) -> CaptionerSettings:
-    """A captioner's settings: sizes from its tensors, search options from the export's settings.
-
-    The latter are those with the prefix `which`.
-    """
+    """A captioner's settings: sizes from its tensors, search options with the prefix `which`."""
     search = {
         name: getattr(config, which + name)
         for name in ("beam", "max_words", "length_normalisation", "rerank_weight")

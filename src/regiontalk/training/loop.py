@@ -216,10 +216,7 @@ def make_optimiser(name: str, groups: list[dict[str, Any]]) -> Optimizer:
 def parameter_groups(
     parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Optimiser groups: weight decay for matrices, none for biases and normalisation.
-
-    Frozen parameters are left out.
-    """
+    """Optimiser groups: weight decay for matrices only; frozen parameters are left out."""
     trained = [p for p in parameters if p.requires_grad]
     return [
         {

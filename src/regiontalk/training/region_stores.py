@@ -143,10 +143,7 @@ def store_views(
 
 @dataclass(frozen=True)
 class PhotoRegions:
-    """A photo's entry in a store.
-
-    Features (m, D), boxes (m, 4), scores (m,), and the photo's width and height.
-    """
+    """A photo's features (m, D), boxes (m, 4), scores (m,), and its (width, height)."""
 
     features: np.ndarray
     boxes: np.ndarray
@@ -194,10 +191,7 @@ def fill_store(
 def features_of(
     session: VisionSession, pixels: list[np.ndarray], boxes: list[np.ndarray]
 ) -> list[np.ndarray]:
-    """RoIAlign features (m, D) of the boxes (m, 4) of prepared photos (S, S, 3).
-
-    The network runs on at most `BATCH` photos at a time.
-    """
+    """RoIAlign features (m, D) of the boxes (m, 4) of prepared photos (S, S, 3), in batches."""
     parts = np.array_split(np.stack(pixels), -(-len(pixels) // BATCH))
     maps = np.concatenate([session.run(some)[0] for some in parts])  # (B, C, D)
     return [roi_align(own, feature_map) for own, feature_map in zip(boxes, maps, strict=True)]

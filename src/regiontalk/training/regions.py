@@ -1,7 +1,4 @@
-"""Sources of region features in training.
-
-A store on disk, or the vision network itself while it is being fine-tuned.
-"""
+"""Sources of region features in training: a store on disk, or the network being fine-tuned."""
 
 from __future__ import annotations
 

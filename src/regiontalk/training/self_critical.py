@@ -1,6 +1,6 @@
 """Self-critical training (Rennie et al., 2017): policy gradient on CIDEr-D of sampled captions.
 
-Likelihood trains the next word of a human caption, while generated captions are what is evaluated.
+Likelihood trains the next word of a human caption, while evaluation scores generated captions.
 Here several captions are sampled for each photo, and those with a higher reward than their siblings
 become likelier. The mean of the siblings is the baseline (Luo, 2020): it costs nothing and varies
 less than the score of a greedy caption.

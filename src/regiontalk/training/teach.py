@@ -188,14 +188,7 @@ def teach(config: TeachConfig) -> Taught:
 
 
 class Teaching:
-    """The stages of one teaching run.
-
-    Args:
-        config: of the run.
-        pack: to be tuned.
-        photos: captioned, to tune and to evaluate on.
-        work: folder of the stages.
-    """
+    """The stages of one teaching run, with files in the folder `work`."""
 
     def __init__(self, config: TeachConfig, pack: Pack, photos: TaughtPhotos, work: Path) -> None:
         self.config, self.pack, self.work, self.known = config, pack, work, len(pack.vocabulary)
@@ -232,10 +225,7 @@ class Teaching:
         return PackParts(settings, self.parts.vocabulary, arrays), shares
 
     def lessons(self, net: AlignmentNet) -> dict[str, Lesson]:
-        """Training data of each captioner.
-
-        The region captioner has none if all captions are single words, without phrases.
-        """
+        """Training data of each captioner; none for regions if captions have no phrases."""
         both, vocabulary = (self.taught, self.held_out), self.parts.vocabulary
         captions = whole_captions(self.taught.sentences), whole_captions(self.held_out.sentences)
         found = {PHOTO: Lesson("photo", both, captions, vocabulary, self.known)}
@@ -371,10 +361,7 @@ def claim(work: Path, run: str) -> None:
 
 
 def clear(work: Path, keep: bool) -> None:
-    """Remove intermediate results, but no other files in the work folder.
-
-    With `keep` only the pack that was evaluated.
-    """
+    """Remove intermediate results and no other files; with `keep` only the evaluated pack."""
     for name in (CANDIDATE,) if keep else WORK_FOLDERS:
         shutil.rmtree(work / name, ignore_errors=True)
     if not keep:

@@ -28,7 +28,7 @@ from regiontalk.training.sentences import Sentences, caption_words, encode_capti
 
 TRAIN, DEV = "train", "dev"
 HELD_OUT_EVERY, FEWEST_HELD_OUT = 10, 20
-"""Without a dev split, one photo in ten is held out, at least the second number."""
+"""Without a dev split, one photo in so many is held out, and at least the second number of them."""
 FEWEST_TAUGHT, FEWEST_OWN_DEV = 20, 2
 """Least training photos, and least photos of a dev split: CIDEr of a single photo is 0, whatever
 its caption."""
@@ -39,10 +39,7 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class TaughtPhotos:
-    """Captioned photos: `taught` to train on, `held_out` to evaluate on.
-
-    No photo is in both.
-    """
+    """Captioned photos to train on (`taught`) and to evaluate on (`held_out`), none in both."""
 
     taught: Dataset
     held_out: Dataset
@@ -68,10 +65,8 @@ class StoredPhotos:
     """Captioned photos with stored region features.
 
     Attributes:
-        dataset: the photos.
-        store: their regions, in the same order.
-        words: each photo's captions as tokens.
-        sentences: the captions as ids.
+        dataset, store: the photos and, in the same order, their regions.
+        words, sentences: their captions as tokens, by photo, and as ids.
     """
 
     dataset: Dataset
@@ -255,11 +250,8 @@ def without_shared(
 def measure_pack(model: Model, photos: StoredPhotos) -> HeldOutScores:
     """Evaluate a pack on captioned photos.
 
-    A caption text that several photos have is right for each of them.
-
-    Args:
-        model: of a pack whose vision network computed the stored regions.
-        photos: with their stored features: teaching does not change the vision network.
+    A caption text that several photos have is right for each of them. The regions are the stored
+    ones, as teaching does not change the vision network.
     """
     projection = model.pack.arrays["projection"]
     regions = model.with_hubness(

@@ -52,14 +52,7 @@ MIN_WORDS = 2
 
 
 class AlignmentTeaching:
-    """The stage that tunes the alignment.
-
-    Args:
-        config: of the run.
-        net: the pack's alignment, standardised.
-        taught, held_out: photos.
-        settings: of the pack.
-    """
+    """The stage that tunes the pack's alignment `net`, which is standardised."""
 
     def __init__(
         self,
@@ -84,12 +77,8 @@ class AlignmentTeaching:
     def tune(self, folder: Path, run: str, known: int) -> float:
         """Tune the network, or load the outcome of an earlier call; it is on the CPU then.
 
-        Args:
-            folder, run: of the stage.
-            known: number of words that are not new.
-
-        Returns:
-            The share of the tuned weights in the mean.
+        All words after the first `known` are new. Returns the share of the tuned weights in the
+        mean.
         """
         torch.manual_seed(self.config.seed)
         choice = Choice(
@@ -212,10 +201,7 @@ def teach_captioner(
     """Tune a captioner of a pack, or load the outcome of an earlier call.
 
     Args:
-        config: of the run.
-        lesson: its data.
         tensors, settings: the captioner's, with rows for the new words.
-        folder, run: of the stage.
 
     Returns:
         Its tensors as a pack holds them, and the share of the tuned weights in the mean.

@@ -1,7 +1,4 @@
-"""`regiontalk train alignment`: regions and words in one space (Eq. 1 to 9).
-
-With a fixed or a fine-tuned backbone.
-"""
+"""`regiontalk train alignment`: regions and words in one space, Eq. 1 to 9, vision tuned or not."""
 
 from __future__ import annotations
 
@@ -98,13 +95,7 @@ def train_alignment(config: AlignmentConfig) -> Path:
 
 
 class AlignmentRun:
-    """Network, batches and losses of one alignment run.
-
-    Args:
-        config: of the run.
-        data: to train and evaluate on.
-        device: to train on.
-    """
+    """Network, batches and losses of one alignment run."""
 
     def __init__(self, config: AlignmentConfig, data: AlignmentData, device: str) -> None:
         self.config, self.data, self.device = config, data, device

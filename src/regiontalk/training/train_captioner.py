@@ -52,9 +52,9 @@ STATISTICS = 5000
 
 @dataclass(frozen=True)
 class Batch:
-    """B texts: words in (B, T) from START, words out (B, T) to END, mask (B, T).
+    """B texts: words in (B, T) from START, words out (B, T) to END, and mask (B, T).
 
-    With their visual contexts, and which regions show what each word out names (B, T, M).
+    With their visual contexts, and `things` (B, T, M): which regions show what a word out names.
     """
 
     seen: Seen
@@ -121,14 +121,7 @@ def target_counts(config: CaptionerConfig, data: CaptionerData) -> np.ndarray:
 
 
 class CaptionerRun:
-    """Data, network, batches and losses of one captioner run.
-
-    Args:
-        config: of the run.
-        device: to train on.
-        data: to train and evaluate on.
-        network: with its first weights.
-    """
+    """Data, network, batches and losses of one captioner run."""
 
     def __init__(
         self,

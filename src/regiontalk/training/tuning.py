@@ -62,10 +62,6 @@ def with_new_words(pack: Pack, vocabulary: Vocabulary) -> PackParts:
     The words network reads a new word as before: a placed word by its projected vector, any other
     as UNKNOWN. Captioners start with the mean of all words for it, and with its log-frequency in
     the new captions for a bias.
-
-    Args:
-        pack: as it is.
-        vocabulary: its words, then new ones.
     """
     old, arrays = pack.vocabulary, {name: dict(tensors) for name, tensors in pack.arrays.items()}
     new = vocabulary.words[len(old.words) :]
@@ -224,8 +220,6 @@ def tune(task: Task, folder: Path, choice: Choice) -> float:
     Args:
         task: its network has the first weights, and the outcome in the end; its `enough` is not
             used.
-        folder: of the run.
-        choice: see `Choice`.
 
     Returns:
         The share of the tuned weights in the mean.
@@ -261,9 +255,6 @@ class Best:
     the same, and the outcome is that of a run without a stop.
 
     Args:
-        network: whose weights.
-        file: where they are kept.
-        run: identifies the run.
         goodness: score of an evaluation.
         patience: steps without a better evaluation after which the run ends.
     """

