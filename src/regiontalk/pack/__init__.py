@@ -1,6 +1,6 @@
-"""Packs: a folder with all that a model needs to run.
+"""Model packs (weights, ONNX graph, vocabulary, settings): validation, loading and saving.
 
-Load one, check it, save one. See docs/pack_format.md.
+The format of the folder is in docs/pack_format.md.
 """
 
 from __future__ import annotations
