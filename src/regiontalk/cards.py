@@ -91,15 +91,12 @@ class _Placed:
 
 
 def draw_card(photo: Photo, marks: Sequence[Mark], blocks: Sequence[Flow]) -> Image.Image:
-    """Renders the photo with its boxes and text; the layout depends on the aspect ratio.
+    """Renders a photo with boxes and text as an RGB picture; its aspect ratio decides the layout.
 
     Args:
         photo: decoded at any size.
         marks: labelled boxes; earlier ones have priority where labels compete for a free place.
         blocks: the text, at least one block.
-
-    Returns:
-        An RGB picture.
     """
     beside = photo.height > _TALL * photo.width
     space = _BESIDE if beside else _BELOW

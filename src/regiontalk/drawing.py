@@ -47,8 +47,7 @@ def draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
     that were not found are grey, and boxes with no other words are left out.
 
     Args:
-        photo: decoded at any size.
-        alignment: of this photo.
+        photo: the alignment's, decoded at any size.
 
     Returns:
         An RGB picture about a thousand pixels wide.
@@ -87,8 +86,7 @@ def draw_description(
     """Draws a photo with its caption, and its regions as numbered boxes with captions (figure 7).
 
     Args:
-        photo: decoded at any size.
-        description: of this photo.
+        photo: the description's, decoded at any size.
         most: maximum of regions, by objectness. If there are more, NMS and the removal of repeated
             captions come first.
 

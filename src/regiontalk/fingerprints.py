@@ -54,10 +54,7 @@ _ROWS, _COLUMNS = _WAVES[1 : 8 * BYTES + 1].T  # lowest frequencies, without the
 
 
 def fingerprint(image: Image.Image) -> np.ndarray:
-    """The fingerprint of an upright photo.
-
-    Args:
-        image: of any size and mode.
+    """The fingerprint of an upright photo of any size and mode.
 
     Returns:
         (16,) uint8: a bit for each of the 128 lowest-frequency coefficients, set if it is above

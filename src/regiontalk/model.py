@@ -58,8 +58,7 @@ class Model:
 
     Args:
         pack: a checked pack.
-        threads: CPU threads for the vision graph; None for as many as the process may use.
-        max_pixels: limit for photos that it opens, see `open_photo`.
+        threads, max_pixels: as in `load`.
 
     Attributes:
         pack, max_pixels: as given.

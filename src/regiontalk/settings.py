@@ -125,8 +125,7 @@ class Section:
     def to_json(self) -> dict[str, Any]:
         """The object that `from_json` reads.
 
-        Fields equal to their default are omitted, so that versions older than the field can read
-        it.
+        Fields equal to their default are omitted, for versions older than the field.
         """
         content = asdict(self)
         for each in fields(self):
@@ -239,8 +238,8 @@ class WordsSettings(Section):
 
 
 MOST_BETA = 1e6
-"""Upper limit of β in Eq. 12: far more than keeps any sentence on one region, and small enough that
-scores do not vanish in rounding beside it."""
+"""Limit of β in Eq. 12: more than keeps any sentence on one region, yet no scores are rounded
+off."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,4 @@
-"""Model packs (weights, ONNX graph, vocabulary, settings): validation, loading and saving.
-
-The format of the folder is in docs/pack_format.md.
-"""
+"""Model packs in the format of docs/pack_format.md: validation, loading and saving."""
 
 from __future__ import annotations
 

@@ -214,7 +214,6 @@ def _read_checked(path: Path, checksum: str) -> bytes:
 
 
 def _read_json(data: bytes, path: Path) -> Any:
-    """Parse strict JSON in UTF-8."""
     try:
         return parse_json(data.decode())
     except ValueError as error:
