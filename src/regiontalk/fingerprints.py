@@ -110,7 +110,7 @@ def recognised(asked: np.ndarray, known: np.ndarray) -> np.ndarray:
         return found
     step = max(1, _PAIRS // len(theirs))
     for start in range(0, len(ours), step):
-        # differing: (step, K, 2)
+        # differing: (step, K, 2), bits of each half; their sum, at most 128, fits uint8
         differing = np.bitwise_count(ours[start : start + step, None] ^ theirs[None])
         found[start : start + step] = (differing.sum(axis=2, dtype=np.uint8) <= NEAR).any(axis=1)
     found &= asked.any(axis=1)

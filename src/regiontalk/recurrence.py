@@ -93,7 +93,7 @@ def gru_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.nda
     h_r, h_z, h_n = np.split(h @ matrix + bias, 3, axis=1)
     r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
     n = np.tanh(x_n + r * h_n)
-    updated: np.ndarray = n + z * (h - n)
+    updated: np.ndarray = n + z * (h - n)  # (1 - z) * n + z * h with one product less
     return updated
 
 

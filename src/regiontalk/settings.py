@@ -91,6 +91,7 @@ class Section:
         for name, rule in _rules(type(self)).items():
             value = getattr(self, name)
             try:
+                # The class is frozen, and a rule may convert: an int to a float
                 object.__setattr__(self, name, rule(value))
             except ValueError as error:
                 raise ValueError(f"{name}: expected {error}, found {shown(value)}") from None
@@ -238,8 +239,8 @@ class WordsSettings(Section):
 
 
 MOST_BETA = 1e6
-"""Limit of β in Eq. 12: more than keeps any sentence on one region, yet no scores are rounded
-off."""
+"""Limit of β in Eq. 12: more than keeps any sentence on one region, yet scores do not vanish in
+rounding beside it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Evidence that a photo shows what words name: max_i v_i·s of each word encoded alone.
+"""Evidence for words in a photo's regions: max_i v_i·s of each word encoded alone.
 
 Axis names: M regions, T words, h dimensions of the shared space.
 """

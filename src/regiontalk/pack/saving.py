@@ -69,6 +69,7 @@ def save_pack(
         )
     if training_photos is not None:
         contents[TRAINING_PHOTOS_FILE] = fingerprints.to_bytes(training_photos)
+    # Validates the graph, which `Pack.load` leaves to the session
     VisionSession(
         vision_onnx, arrays["projection"], settings.vision, name=str(folder / VISION_FILE)
     )

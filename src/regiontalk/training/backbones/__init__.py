@@ -1,6 +1,4 @@
-"""Backbones by name: what turns photos into a feature map.
-
-Nothing outside of here asks what one is made of.
+"""Backbones by name: feature extractors, photos to feature maps, behind one interface.
 
 | name | what | needs |
 |---|---|---|
