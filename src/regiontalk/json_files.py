@@ -38,7 +38,7 @@ def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Parse strict JSON: no duplicate keys, no NaN, no number that overflows a float.
+    """Parse strict JSON: no duplicate keys, no NaN, no infinite float (as 1e999 would be).
 
     Raises:
         RepeatedKeyError: if an object has a key twice.
