@@ -1,6 +1,4 @@
-"""Backbones by name: networks that map photos to a feature map.
-
-Nothing outside of this package depends on their architecture.
+"""Backbones by name: feature extractors, photos to feature maps, behind one interface.
 
 | name | what | needs |
 |---|---|---|
