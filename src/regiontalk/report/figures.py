@@ -98,10 +98,10 @@ def description_figure(description: Description, image: Picture | None) -> str:
 def alignment_figure(alignment: Alignment, image: Picture | None) -> str:
     """The photo with the sentence below, each word with the colour and number of its box.
 
-    Words with a score of 0 or less are faint, and boxes with no other words are left out. `image`
-    as in `description_figure`.
+    Words of phrases that were not found are faint, and boxes with no other words are left out.
+    `image` as in `description_figure`.
     """
-    strong = alignment.word_scores > 0  # (T,)
+    strong = alignment.shown  # (T,)
     shown = list(dict.fromkeys(int(region) for region in alignment.word_regions[strong]))
     colours = {region: PALETTE[place % len(PALETTE)] for place, region in enumerate(shown)}
     numbers = {region: str(place) for place, region in enumerate(shown, start=1)}

@@ -124,7 +124,7 @@ class AlignmentConfig(Section):
     named_photos: Count = 32
     naming_weight: NotNegative = 0.5
     validate_epochs: Count = 1
-    limit: int | None = None
+    limit: Count | None = None
     max_pixels: Count = MAX_PIXELS
     seed: Seed = 0
     stop_after: int | None = None

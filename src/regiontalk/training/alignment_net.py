@@ -346,7 +346,7 @@ def open_text(file: Path) -> TextIO:
         return file.open(encoding="utf-8", errors="replace")
     except OSError as error:
         raise DataError(
-            f"{file}: cannot be read ({error.strerror}); `word_vectors` must name a text file"
+            f"{file}: cannot be read ({error.strerror}); expected a text file of word vectors"
         ) from error
 
 
@@ -358,6 +358,6 @@ def parse_vector(values: list[str], length: int, where: str) -> np.ndarray:
     if len(vector) != length or not np.isfinite(vector).all():
         raise DataError(
             f"{where}: expected {length} finite numbers, found {len(vector)}; "
-            "set `embedding` to match"
+            "all lines of a file, and `embedding` with `word_vectors`, must agree"
         )
     return vector

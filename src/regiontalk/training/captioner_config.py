@@ -102,7 +102,7 @@ class CaptionerConfig(Section):
     text_steps: Annotated[int, whole(0, 10**9)] = 0
     text_share: Share = 0.0
     views: Annotated[int, whole(0, 100)] = 0
-    limit: int | None = None
+    limit: Count | None = None
     max_pixels: Count = MAX_PIXELS
     seed: Seed = 0
     stop_after: int | None = None
