@@ -10,6 +10,11 @@ from regiontalk.errors import DataError
 from regiontalk.json_files import RepeatedKeyError, json_lines, parse_json, read_json
 
 
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "file"
+
+
 @pytest.mark.parametrize(
     "text", ["NaN", "[Infinity]", "1e400", "-Infinity", "[" * 100_000, "{", ""]
 )

@@ -163,11 +163,13 @@ def batches_ahead(batch: Callable[[int], Any], steps: range, processes: int) -> 
 
 def loaded_batches(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
     """Prefetch with a `DataLoader`, forked because `batch` holds networks and open files."""
+    # Its own generator: it draws a seed, and the run's numbers depend on the global one
     loader = DataLoader(
         BatchOfStep(batch, steps),
         batch_size=None,
         num_workers=processes,
         multiprocessing_context="fork",
+        generator=torch.Generator(),
     )
     for made in loader:
         if isinstance(made, RegionTalkError):
@@ -179,12 +181,13 @@ def loaded_batches(batch: Callable[[int], Any], steps: range, processes: int) ->
 def worker_deaths_as_errors() -> Iterator[None]:
     """Within it, the death of a `DataLoader` worker is a `TrainingError`.
 
-    PyTorch raises its own error from a signal handler, so anywhere in the current step.
+    PyTorch raises its own error from a signal handler, so anywhere in the current step. Where a
+    tensor was just being received, that fails first.
     """
     try:
         yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, EOFError, ConnectionError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
         raise TrainingError(
             "a process that makes batches died, perhaps for want of memory, or of shared memory "
