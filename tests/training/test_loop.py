@@ -197,6 +197,8 @@ def test_a_batch_that_fails_stops_the_run_at_its_turn(
         train(replace(task, batch=batch), tmp_path)
 
 
+# PyTorch may notice the death once more, while the loader is being deleted
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_process_that_dies_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loop, "loading_processes", lambda: 2)
     task = make_task()
