@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def test_retrieval_is_what_the_score_matrix_says(
     scores = regiontalk.load(tiny_pack).score(dataset.files, captions)
     expected = retrieval(scores, np.repeat(np.arange(10), 2))
     for way in ("image_to_text", "text_to_image"):
-        assert found[way] == pytest.approx(expected[way], abs=1e-3)
+        assert found[way] == pytest.approx(asdict(expected)[way], abs=1e-3)
 
 
 def test_captions_are_compared_as_the_paper_does(
@@ -128,9 +129,8 @@ def test_folds_and_intervals(command: Command, captioned: Path, tiny_pack: Path)
     halves = []
     for photos in (dataset.photos[:5], dataset.photos[5:]):
         captions = [caption for photo in photos for caption in photo.captions]
-        halves.append(
-            retrieval(model.score([photo.file for photo in photos], captions), np.arange(10) // 2)
-        )
+        scores = model.score([photo.file for photo in photos], captions)
+        halves.append(asdict(retrieval(scores, np.arange(10) // 2)))
     for way in ("image_to_text", "text_to_image"):
         for name, value in found[way].items():
             assert value == pytest.approx(
@@ -215,7 +215,7 @@ def test_another_systems_scores_and_embeddings(bare: Command, tmp_path: Path) ->
         assert (ended.status, ended.err) == (0, "")
         (found,) = ended.json()
         for way in ("image_to_text", "text_to_image"):
-            assert found[way] == pytest.approx(expected[way], abs=1e-3)
+            assert found[way] == pytest.approx(asdict(expected)[way], abs=1e-3)
         assert found["signature"]["owners"].startswith("owners.npy, sha256 ")
 
     text = bare("evaluate", "retrieval", "--scores", scores, "--bootstrap", 50).out
@@ -267,7 +267,7 @@ def test_the_pack_names_the_score(
     scores = regiontalk.load(tmp_path / "pack").score(dataset.files, captions)
     expected = retrieval(scores, np.repeat(np.arange(10), 2))
     for way in ("image_to_text", "text_to_image"):
-        assert found[way] == pytest.approx(expected[way], abs=1e-3)
+        assert found[way] == pytest.approx(asdict(expected)[way], abs=1e-3)
 
 
 @pytest.mark.parametrize(("what", "expected"), [("retrieval", "R@10"), ("describe", "BLEU-4")])

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from regiontalk.cli.console import ending
-from regiontalk.cli.evaluate import JsonOption, Sampling, read_captioned, show, warn, writable_file
+from regiontalk.cli.evaluate import (
+    JsonOption,
+    Sampling,
+    read_captioned,
+    show,
+    show_dict,
+    writable_file,
+)
 from regiontalk.cli.options import BeamOption, ModelOptions, flags, refuse
 from regiontalk.errors import ConfigError, DataError
 
@@ -197,7 +204,7 @@ def grounding(
             result = evaluate_classes(
                 model, found, asked, chosen, report.bar, reporting=reporting, min_photos=min_photos
             )
-        show(result, grounding_text, as_json, report)
+        show_dict(result, grounding_text, as_json, report)
 
 
 SimilarityOption = Annotated[
@@ -265,7 +272,7 @@ def regions(
                 options.load(), found, beam, lenders, dense_how, chosen, report.bar
             )
             text = region_captions_text
-        show(result, text, as_json, report)
+        show_dict(result, text, as_json, report)
 
 
 def search(
@@ -299,7 +306,7 @@ def search(
         found, chosen = data.read_boxed(options.max_pixels, "no classes; see `evaluate retrieval`")
         asked = SENTENCE if sentence is None else sentence
         result = evaluate_search(options.load(), found, asked, chosen, report.bar, min_photos)
-        show(result, search_text, as_json, report)
+        show_dict(result, search_text, as_json, report)
 
 
 AskedOption = Annotated[
@@ -367,8 +374,7 @@ def certainty(
             )
         asked = SENTENCE if sentence is None else sentence
         result = evaluate_certainty(options.load(), found, asked, chosen, report.bar)
-        warn(result.signature)
-        report.json(result.to_json()) if as_json else report.result(certainty_text(result))
+        show(result, certainty_text, as_json, report)
         if target is not None:
             _draw_reliability(target, result)
 

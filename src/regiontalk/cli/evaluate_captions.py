@@ -17,7 +17,7 @@ from regiontalk.cli.evaluate import (
     per_caption_file,
     read_captioned,
     show,
-    warn,
+    show_dict,
 )
 from regiontalk.cli.evaluate_boxes import BoxedData
 from regiontalk.cli.options import BeamOption, ModelOptions, refuse
@@ -209,7 +209,7 @@ def describe(
             result = evaluate_nearest(model, dataset, training, reporting, report.bar)
         else:
             result = evaluate_captions(model, dataset, beam, reporting, report.bar)
-        show(result, captions_text, as_json, report)
+        show_dict(result, captions_text, as_json, report)
 
 
 @dataclass(frozen=True)
@@ -306,8 +306,7 @@ def objects(
         else:
             written = read["--captions"]
         result = evaluate_objects(boxed, written, read.get("--human"), counted, chosen, reporting)
-        warn(result.signature)
-        report.json(result.to_json()) if as_json else report.result(objects_text(result))
+        show(result, objects_text, as_json, report)
         if target is not None:  # last: no numbers are lost if it fails
             write_each(target, result.each)
 

@@ -9,11 +9,13 @@ from regiontalk.cli.console import photo_count, printable
 from regiontalk.cli.text import columns, folded
 from regiontalk.evaluation.grounding.metric import METHODS, METRICS
 from regiontalk.evaluation.objects.metric import NAMES
+from regiontalk.evaluation.retrieval.metric import WAYS
 
 if TYPE_CHECKING:
     from regiontalk.evaluation.certainty.run import CertaintyResult
     from regiontalk.evaluation.objects.metric import ClassScores, ObjectScores
     from regiontalk.evaluation.objects.run import ObjectResult
+    from regiontalk.evaluation.retrieval.metric import RetrievalResult
 
 _RANKING = {
     "r1": "R@1",
@@ -58,18 +60,15 @@ _OBJECT_COUNTS = ("photos", "captions", "mentions", "wrong")
 _NONE = "-"
 
 
-def retrieval_text(result: dict[str, Any]) -> str:
+def retrieval_text(result: RetrievalResult) -> str:
     """Recalls as in the paper's tables, each with its interval if there is one."""
-    intervals = result.get("interval", {})
     rows = [["", *_RANKING.values()]]
-    for way in ("image_to_text", "text_to_image"):
-        cells = [
-            number_text(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING
-        ]
+    for way in WAYS:
+        scores, edges = getattr(result.scores, way), getattr(result.interval, way, {})
+        cells = [number_text(getattr(scores, name), edges.get(name)) for name in _RANKING]
         rows.append([way.replace("_", " "), *cells])
-    table = columns(rows)
-    rsum = number_text(result["rsum"], intervals.get("rsum"))
-    return "\n".join([*table, f"rsum {rsum}", *signature_lines(result["signature"])])
+    rsum = number_text(result.scores.rsum, getattr(result.interval, "rsum", None))
+    return "\n".join([*columns(rows), f"rsum {rsum}", *signature_lines(result.signature)])
 
 
 def captions_text(result: dict[str, Any]) -> str:

@@ -106,7 +106,7 @@ def evaluation_report(
     each = _room(page, examples, dataset, None if boxed is None else boxed[0])
     model = load()
     retrieved = retrieve(model, dataset, reporting, console.bar)
-    warn(retrieved.result["signature"])
+    warn(retrieved.result.signature)
     written = write_captions(model, dataset, beam, reporting, console.bar)
     grounded = None if boxed is None else _ground(model, *boxed, reporting, console)
     album = Album(min(page.max_side, EXAMPLE_SIDE), each, console.failure, max_pixels)

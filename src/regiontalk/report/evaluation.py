@@ -94,7 +94,7 @@ def evaluation_page(title: str, found: Evaluated, album: Album, examples: int, f
         *(_grounding(*found.grounded, album, examples) if found.grounded else []),
     ]
     signatures = [
-        found.retrieved.result["signature"],
+        found.retrieved.result.signature,
         *([found.grounded[0]["signature"]] if found.grounded else []),
     ]
     warnings = dict.fromkeys(filter(None, map(training_warning, signatures)))
@@ -104,12 +104,14 @@ def evaluation_page(title: str, found: Evaluated, album: Album, examples: int, f
 
 def _retrieval(found: Evaluated, album: Album, most: int) -> list[str]:
     retrieved, (ranks,) = found.retrieved, found.retrieved.ranks
-    result = retrieved.result
-    intervals = result.get("interval", {})
+    scores, interval = retrieved.result.scores, retrieved.result.interval
     rows = [
         [
             _WAY[way],
-            *(_number(result[way][name], intervals.get(way, {}).get(name)) for name in _RANKING),
+            *(
+                _number(getattr(getattr(scores, way), name), getattr(interval, way, {}).get(name))
+                for name in _RANKING
+            ),
         ]
         for way in WAYS
     ]
@@ -140,11 +142,11 @@ def _retrieval(found: Evaluated, album: Album, most: int) -> list[str]:
         "<h2>Photos find their sentences, sentences their photo</h2>",
         _table(["", *_RANKING.values()], rows),
         (
-            f"<p>rsum {_number(result['rsum'], intervals.get('rsum'))}: "
+            f"<p>rsum {_number(scores.rsum, getattr(interval, 'rsum', None))}: "
             "the sum of the six recalls.</p>"
         ),
         f"<figure>{recall_curve(curves, len(found.dataset))}</figure>",
-        _signature(result["signature"]),
+        _signature(retrieved.result.signature),
         photos("Photos that find a sentence", leads.format(*_share(ranks.photos)), photo_hits),
         photos("Photos that do not", misses, photo_misses),
         sentences(

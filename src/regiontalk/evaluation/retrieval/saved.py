@@ -18,7 +18,12 @@ import safetensors
 import regiontalk
 from regiontalk.errors import DataError, memory_errors
 from regiontalk.evaluation.results import SILENT, Progress, Reporting
-from regiontalk.evaluation.retrieval.metric import cut_folds, rank_folds, retrieval_result
+from regiontalk.evaluation.retrieval.metric import (
+    RetrievalResult,
+    cut_folds,
+    rank_folds,
+    retrieval_result,
+)
 from regiontalk.evaluation.retrieval.ranks import (
     MatrixScores,
     VectorScores,
@@ -41,7 +46,7 @@ def evaluate_scores(
     owners: Path | None = None,
     reporting: Reporting | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> RetrievalResult:
     """Retrieval by a saved matrix of scores.
 
     A .npy file is memory-mapped and read in chunks of rows.
@@ -54,7 +59,7 @@ def evaluate_scores(
         reporting, progress: as `evaluate_retrieval`.
 
     Returns:
-        As `retrieval_result`, the signature with the files' names and checksums.
+        With the files' names and checksums in the signature.
 
     Raises:
         DataError: naming the file, what was expected in it and what was found.
@@ -81,7 +86,7 @@ def evaluate_embeddings(
     owners: Path | None = None,
     reporting: Reporting | None = None,
     progress: Progress | None = None,
-) -> dict[str, Any]:
+) -> RetrievalResult:
     """Retrieval by saved embeddings, one vector a photo and a sentence, in float32.
 
     Args:
@@ -91,7 +96,7 @@ def evaluate_embeddings(
         owners, reporting, progress: as `evaluate_scores`.
 
     Returns:
-        As `retrieval_result`, the signature with the files' names and checksums.
+        With the files' names and checksums in the signature.
 
     Raises:
         DataError, ConfigError: as `evaluate_scores`.
