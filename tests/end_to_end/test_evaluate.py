@@ -54,7 +54,7 @@ def test_captions_are_compared_as_the_paper_does(
         model.describe(photo.file, beam=2).caption.text.split() for photo in dataset.photos
     ]
     references = [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
-    expected = caption_scores(candidates, references)
+    expected = caption_scores(candidates, references).by_name()
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-3)
     assert found["signature"]["beam"] == 2
 
@@ -165,7 +165,7 @@ def test_the_nearest_neighbour_says_what_the_most_similar_training_photo_says(
         candidates.append(tokenise(training.photos[int(np.argmin(distances))].captions[0]))
     expected = caption_scores(
         candidates, [[tokenise(caption) for caption in photo.captions] for photo in dataset.photos]
-    )
+    ).by_name()
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-3)
     assert (
         "first caption of the nearest of 2 photos of split train" in found["signature"]["baseline"]

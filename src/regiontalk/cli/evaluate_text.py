@@ -12,6 +12,7 @@ from regiontalk.evaluation.objects.metric import NAMES
 from regiontalk.evaluation.retrieval.metric import WAYS
 
 if TYPE_CHECKING:
+    from regiontalk.evaluation.captions.metric import CaptionResult
     from regiontalk.evaluation.certainty.run import CertaintyResult
     from regiontalk.evaluation.objects.metric import ClassScores, ObjectScores
     from regiontalk.evaluation.objects.run import ObjectResult
@@ -71,15 +72,15 @@ def retrieval_text(result: RetrievalResult) -> str:
     return "\n".join([*columns(rows), f"rsum {rsum}", *signature_lines(result.signature)])
 
 
-def captions_text(result: dict[str, Any]) -> str:
+def captions_text(result: CaptionResult) -> str:
     """The scores of captions, each with its interval if there is one."""
-    intervals = result.get("interval", {})
+    scores = result.scores.by_name()
     rows = [
-        [title, number_text(result[name], intervals.get(name))]
+        [title, number_text(scores[name], result.interval.get(name))]
         for name, title in _CAPTION_SCORES.items()
-        if name in result
+        if name in scores
     ]
-    return "\n".join([*columns(rows), *signature_lines(result["signature"])])
+    return "\n".join([*columns(rows), *signature_lines(result.signature)])
 
 
 def grounding_text(result: dict[str, Any]) -> str:

@@ -166,8 +166,7 @@ def _retrieval(found: Evaluated, album: Album, most: int) -> list[str]:
 
 def _captions(found: Evaluated, album: Album, most: int) -> list[str]:
     result, scores = found.written.result, found.written.scores.each()
-    intervals = result.get("interval", {})
-    row = [_number(result[name], intervals.get(name)) for name in _CAPTIONS]
+    row = [_number(getattr(result.scores, name), result.interval.get(name)) for name in _CAPTIONS]
     items = []
     for place in best_to_worst(scores["cider_d"], most):
         photo = found.dataset.photos[place]
@@ -188,7 +187,7 @@ def _captions(found: Evaluated, album: Album, most: int) -> list[str]:
     return [
         "<h2>Captions</h2>",
         _table(list(_CAPTIONS.values()), [row]),
-        _signature(result["signature"]),
+        _signature(result.signature),
         _examples("From the best caption to the worst", note, items),
     ]
 

@@ -110,10 +110,12 @@ def test_captions_against_captions(model: Model, files: list[Path]) -> None:
     for key, words in (("region", region_words), ("full_frame_on_crop", crop_words)):
         expected = caption_scores(
             [each for photo in dataset.photos for each in words(model, photo)], truths
-        )
+        ).by_name()
         assert {name: found[key][name] for name in expected} == pytest.approx(expected, abs=1e-3)
     several = [texts for texts in truths if len(texts) > 1]
-    human = caption_scores([texts[0] for texts in several], [texts[1:] for texts in several])
+    human = caption_scores(
+        [texts[0] for texts in several], [texts[1:] for texts in several]
+    ).by_name()
     assert {name: found["human"][name] for name in human} == pytest.approx(human, abs=1e-3)
     assert set(found) == {"region", "full_frame_on_crop", "human", "signature"}
     assert found["signature"]["captions"] == sum(map(len, truths))
@@ -142,7 +144,7 @@ def test_the_nearest_neighbour_lends_its_first_caption(
         [tokenise(text) for text in texts] for photo in dataset.photos for texts in photo.texts
     ]
     assert found["nearest_neighbour"]["bleu1"] == pytest.approx(
-        caption_scores([t[0] for t in truths], truths)["bleu1"], abs=1e-3
+        caption_scores([t[0] for t in truths], truths).bleu1, abs=1e-3
     )
     assert found["nearest_neighbour"]["bleu1"] == 100
     assert found["signature"]["nearest_neighbour"] == "regions, test"

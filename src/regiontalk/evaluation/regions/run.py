@@ -179,7 +179,7 @@ def evaluate_region_captions(
 
 
 def _scores(candidates: Texts, references: Sequence[Texts]) -> dict[str, float]:
-    found = caption_scores(candidates, references)
+    found = caption_scores(candidates, references).by_name()
     if meteor_is_installed():
         found["meteor"] = 100 * meteor(candidates, references)[0]
     return found
