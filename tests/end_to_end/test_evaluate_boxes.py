@@ -71,7 +71,7 @@ def test_grounding(command: Command, boxed: Path, tiny_pack: Path) -> None:
     assert (ended.status, ended.err) == (0, "")
     (found,) = ended.json()
     assert found == json.loads(
-        json.dumps(evaluate_classes(regiontalk.load(tiny_pack), read_boxes(boxed)))
+        json.dumps(evaluate_classes(regiontalk.load(tiny_pack), read_boxes(boxed)).to_json())
     )
     signature = found["signature"]
     assert (signature["pack"], signature["pack_sha256"]) == ("tiny", Pack.load(tiny_pack).checksum)

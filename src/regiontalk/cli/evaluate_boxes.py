@@ -204,7 +204,7 @@ def grounding(
             result = evaluate_classes(
                 model, found, asked, chosen, report.bar, reporting=reporting, min_photos=min_photos
             )
-        show_dict(result, grounding_text, as_json, report)
+        show(result, grounding_text, as_json, report)
 
 
 SimilarityOption = Annotated[

@@ -14,6 +14,9 @@ from regiontalk.evaluation.retrieval.metric import WAYS
 if TYPE_CHECKING:
     from regiontalk.evaluation.captions.metric import CaptionResult
     from regiontalk.evaluation.certainty.run import CertaintyResult
+    from regiontalk.evaluation.grounding.class_names import AskedClasses
+    from regiontalk.evaluation.grounding.metric import GroundingIntervals, GroundingScores
+    from regiontalk.evaluation.grounding.run import GroundingResult
     from regiontalk.evaluation.objects.metric import ClassScores, ObjectScores
     from regiontalk.evaluation.objects.run import ObjectResult
     from regiontalk.evaluation.retrieval.metric import RetrievalResult
@@ -83,39 +86,48 @@ def captions_text(result: CaptionResult) -> str:
     return "\n".join([*columns(rows), *signature_lines(result.signature)])
 
 
-def grounding_text(result: dict[str, Any]) -> str:
+def grounding_text(result: GroundingResult) -> str:
     """The model and the baselines, micro and macro; then each class."""
     lines: list[str] = []
     for key, title in _GROUNDING.items():
-        if key in result:
+        if key in result.scores:
             lines += [
                 folded("", title),
-                *_grounding_table(result[key]),
-                *_spread(result.get("interval", {}).get(key)),
+                *_grounding_table(result.scores[key]),
+                *_spread(result.interval.get(key)),
                 "",
             ]
-    main = result["words"] if "words" in result else result["phrases"]
+    main = result.scores["phrases" if result.asked is None else "words"]
     lines += [f"{'':>20} {'pointing':>9} {'R@1':>6}   {'whole photo':>11} {'R@1':>6}"]
-    for label, table in main["by_class"].items():
-        model, photo = table["model"], table["whole_photo"]
+    for label, table in main.by_class.items():
+        model, photo = table.model, table.whole_photo
         numbers = (
-            f"{model['pointing']:9.1f} {model['recall1']:6.1f}   {photo['pointing']:11.1f} "
-            f"{photo['recall1']:6.1f}"
+            f"{model.pointing:9.1f} {model.recall1:6.1f}   {photo.pointing:11.1f} "
+            f"{photo.recall1:6.1f}"
         )
-        row, asked = f"{printable(label):>20} {numbers}", _asked_with(result, label)
-        lines.append(folded(f"{row}   ", asked) if asked else row)
-    for label, photos in result.get("unknown_classes", {}).items():
-        why = f"not asked for: the pack knows no word for it ({photo_count(photos)})"
-        lines.append(folded(f"{printable(label):>20} ", why))
-    for label, photos in result.get("rare_classes", {}).items():
-        lines.append(
-            folded(f"{printable(label):>20} ", f"not asked for: too rare ({photo_count(photos)})")
-        )
-    if "aligned_words" in result:
-        lines.append(
-            f"words by their alignment: pointing {result['aligned_words']['pointing']:.1f}"
-        )
-    return "\n".join([*lines, *signature_lines(result["signature"])])
+        row = f"{printable(label):>20} {numbers}"
+        if result.asked is not None:
+            asked = result.asked.classes[label]
+            row = folded(f"{row}   ", f"{asked.synonyms[0]} ({photo_count(asked.photos)})")
+        lines.append(row)
+    if result.asked is not None:
+        lines += _not_asked(result.asked)
+    if result.aligned_words is not None:
+        lines.append(f"words by their alignment: pointing {result.aligned_words.pointing:.1f}")
+    return "\n".join([*lines, *signature_lines(result.signature)])
+
+
+def _not_asked(classes: AskedClasses) -> list[str]:
+    """Classes that no photo was asked for, and why."""
+    why = {
+        "the pack knows no word for it": classes.unknown_classes,
+        "too rare": classes.rare_classes,
+    }
+    return [
+        folded(f"{printable(label):>20} ", f"not asked for: {reason} ({photo_count(photos)})")
+        for reason, labels in why.items()
+        for label, photos in labels.items()
+    ]
 
 
 def search_text(result: dict[str, Any]) -> str:
@@ -193,41 +205,34 @@ def region_captions_text(result: dict[str, Any]) -> str:
     return "\n".join([*lines, *signature_lines(result["signature"])])
 
 
-def _grounding_table(numbers: dict[str, Any]) -> list[str]:
+def _grounding_table(scores: GroundingScores) -> list[str]:
     lines = []
     # One below the other: side by side they would be wider than many terminals
-    for way in ("micro", "macro"):
+    for way, table in (("micro", scores.micro), ("macro", scores.macro)):
         lines.append(
             f"{way:>16} " + " ".join(f"{title:>8}" for title in _GROUNDING_TITLES.values())
         )
         for method in METHODS:
-            cells = " ".join(f"{numbers[way][method][key]:8.1f}" for key in METRICS)
+            row = getattr(table, method)
+            cells = " ".join(f"{getattr(row, key):8.1f}" for key in METRICS)
             lines.append(f"{method.replace('_', ' '):>16} {cells}")
-    times = numbers["times_best_baseline"]
-    shown = ", ".join(f"{way} {value:.2f}" for way, value in times.items())
+    shown = ", ".join(f"{way} {value:.2f}" for way, value in scores.times_best_baseline.items())
     return [*lines, f"pointing / best baseline's: {shown or 'no baseline points right'}"]
 
 
-def _spread(interval: dict[str, Any] | None) -> list[str]:
+def _spread(interval: GroundingIntervals | None) -> list[str]:
     """The model's intervals, and those of its ratio to the best baseline."""
     if interval is None:
         return []
     lines = ["the model's 95 % intervals"]
-    for way in ("micro", "macro"):
-        numbers = {
-            title: interval[way]["model"][metric] for metric, title in _GROUNDING_TITLES.items()
-        }
+    for way, table in (("micro", interval.micro), ("macro", interval.macro)):
+        numbers = {title: table["model"][metric] for metric, title in _GROUNDING_TITLES.items()}
         shown = [f"{title} [{low:.1f}, {high:.1f}]" for title, (low, high) in numbers.items()]
-        if way in interval["times_best_baseline"]:
-            low, high = interval["times_best_baseline"][way]
+        if way in interval.times_best_baseline:
+            low, high = interval.times_best_baseline[way]
             shown.append(f"pointing / best baseline's [{low:.2f}, {high:.2f}]")
         lines.append(f"{way:>16}  {', '.join(shown)}")
     return lines
-
-
-def _asked_with(result: dict[str, Any], label: str) -> str:
-    known = result.get("classes", {}).get(label)
-    return f"{known['word']} ({photo_count(known['photos'])})" if known else ""
 
 
 def objects_text(result: ObjectResult) -> str:

@@ -12,7 +12,8 @@ import numpy as np
 
 from regiontalk.data import Dataset
 from regiontalk.evaluation.captions.run import Written
-from regiontalk.evaluation.grounding.metric import METHODS, METRICS
+from regiontalk.evaluation.grounding.metric import METHODS, METRICS, GroundingTable
+from regiontalk.evaluation.grounding.run import GroundingResult
 from regiontalk.evaluation.retrieval.metric import WAYS
 from regiontalk.evaluation.retrieval.run import Retrieved
 from regiontalk.evaluation.signature import training_warning
@@ -68,7 +69,7 @@ class Evaluated:
     dataset: Dataset
     retrieved: Retrieved
     written: Written
-    grounded: tuple[dict[str, Any], QueryLog] | None = None
+    grounded: tuple[GroundingResult, QueryLog] | None = None
 
 
 def pictures_shown(examples: int) -> int:
@@ -95,7 +96,7 @@ def evaluation_page(title: str, found: Evaluated, album: Album, examples: int, f
     ]
     signatures = [
         found.retrieved.result.signature,
-        *([found.grounded[0]["signature"]] if found.grounded else []),
+        *([found.grounded[0].signature] if found.grounded else []),
     ]
     warnings = dict.fromkeys(filter(None, map(training_warning, signatures)))
     lead = "".join(f'<p class="wrong" role="alert">{escape(warning)}</p>' for warning in warnings)
@@ -192,13 +193,16 @@ def _captions(found: Evaluated, album: Album, most: int) -> list[str]:
     ]
 
 
-def _grounding(result: dict[str, Any], queries: QueryLog, album: Album, most: int) -> list[str]:
-    intervals = result.get("interval", {})
+def _grounding(result: GroundingResult, queries: QueryLog, album: Album, most: int) -> list[str]:
     tables = [
-        f"<div><h3>{escape(_GROUNDED[kind])}, {average} average</h3>"
-        f"{_grounding_table(result[kind][average], intervals.get(kind, {}).get(average, {}))}</div>"
-        for kind in _GROUNDED
-        if kind in result
+        f"<div><h3>{escape(title)}, {average} average</h3>"
+        + _grounding_table(
+            getattr(result.scores[kind], average),
+            getattr(result.interval.get(kind), average, {}),
+        )
+        + "</div>"
+        for kind, title in _GROUNDED.items()
+        if kind in result.scores
         for average in ("micro", "macro")
     ]
     right, wrong = queries.right_and_wrong(most)
@@ -209,7 +213,7 @@ def _grounding(result: dict[str, Any], queries: QueryLog, album: Album, most: in
     return [
         "<h2>Words find their boxes</h2>",
         f'<div class="tables">{"".join(tables)}</div>',
-        _signature(result["signature"]),
+        _signature(result.signature),
         _examples(
             "The best region's centre lies in a true box",
             note,
@@ -220,13 +224,15 @@ def _grounding(result: dict[str, Any], queries: QueryLog, album: Album, most: in
 
 
 def _grounding_table(
-    table: Mapping[str, Mapping[str, float]], intervals: Mapping[str, Mapping[str, Sequence[float]]]
+    table: GroundingTable, intervals: Mapping[str, Mapping[str, Sequence[float]]]
 ) -> str:
     rows = [
         [
             method.replace("_", " "),
             *(
-                _number(table[method][metric], intervals.get(method, {}).get(metric))
+                _number(
+                    getattr(getattr(table, method), metric), intervals.get(method, {}).get(metric)
+                )
                 for metric in _METRIC
             ),
         ]

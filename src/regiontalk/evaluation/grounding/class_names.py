@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,49 @@ from regiontalk.model import Model
 SENTENCE = "a {}"
 """What a class is asked for with: a word in a sentence that says nothing else."""
 _PLACE = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class AskedClass:
+    """A class that photos are asked for.
+
+    Attributes:
+        synonyms: the names that the pack knows, the first choice first.
+        photos: that show it.
+    """
+
+    synonyms: tuple[str, ...]
+    photos: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskedClasses:
+    """The classes that photos are asked for, and those that they are not.
+
+    Attributes:
+        classes: by label.
+        unknown_classes: label -> photos of classes that the pack has no word for.
+        rare_classes: label -> photos of classes with too few of them.
+    """
+
+    classes: Mapping[str, AskedClass]
+    unknown_classes: Mapping[str, int]
+    rare_classes: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """As printed, each class with its first name as "word"."""
+        return {
+            "classes": {
+                label: {
+                    "word": each.synonyms[0],
+                    "synonyms": list(each.synonyms),
+                    "photos": each.photos,
+                }
+                for label, each in self.classes.items()
+            },
+            "unknown_classes": dict(self.unknown_classes),
+            "rare_classes": dict(self.rare_classes),
+        }
 
 
 def class_names(
@@ -58,27 +102,17 @@ def class_names(
 
 def classes_asked(
     photos_of: Mapping[str, int], names: Mapping[str, Sequence[Words]]
-) -> dict[str, Any]:
-    """Which classes were asked for and with what, and which not.
-
-    The pack has no word, or there are too few photos.
-    """
-    asked = {
-        label: {
-            "word": " ".join(found[0]),
-            "synonyms": list(map(" ".join, found)),
-            "photos": photos_of[label],
-        }
-        for label, found in names.items()
-        if found
-    }
-    return {
-        "classes": asked,
-        "unknown_classes": {label: photos_of[label] for label in names if label not in asked},
-        "rare_classes": {
-            label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())
+) -> AskedClasses:
+    """Which classes are asked for and with what, of the values that `class_names` returns."""
+    return AskedClasses(
+        {
+            label: AskedClass(tuple(map(" ".join, found)), photos_of[label])
+            for label, found in names.items()
+            if found
         },
-    }
+        {label: photos_of[label] for label, found in names.items() if not found},
+        {label: photos_of[label] for label in sorted(photos_of.keys() - names.keys())},
+    )
 
 
 def around_name(sentence: str) -> tuple[str, str]:

@@ -7,7 +7,7 @@ dimensions of the shared space.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -21,17 +21,19 @@ from regiontalk.errors import DataError
 from regiontalk.evaluation.class_words import Words
 from regiontalk.evaluation.grounding.class_names import (
     SENTENCE,
+    AskedClasses,
     class_names,
     classes_asked,
     read_names,
 )
 from regiontalk.evaluation.grounding.metric import (
     IOU,
+    GroundingIntervals,
+    GroundingScores,
     Query,
     centres_inside,
     grounding,
     grounding_intervals,
-    times_best_baseline,
     union,
 )
 from regiontalk.evaluation.looking import boxed_regions
@@ -43,6 +45,50 @@ from regiontalk.structures import Regions, Sentence
 from regiontalk.vision.boxes import area
 
 _POINTING = "the centre of the best region lies inside a true box, edges included"
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedWords:
+    """Single words of phrases.
+
+    Attributes:
+        pointing: percent of them whose region in the whole sentence's alignment has its centre in
+            a box of the word's phrase.
+        words: how many.
+    """
+
+    pointing: float
+    words: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroundingResult:
+    """Scores of words or phrases against boxes, with a signature.
+
+    Attributes:
+        scores: by the kind of queries, if there is one: "words", "difficult" and "synonyms" of
+            classes; "phrases" and "phrases_merged", whose labels are types of entities.
+        interval: of each of these; empty without a bootstrap.
+        asked: the classes; None for phrases.
+        aligned_words: of phrases; None for classes.
+        signature: settings and origin of the numbers.
+    """
+
+    scores: Mapping[str, GroundingScores]
+    interval: Mapping[str, GroundingIntervals]
+    asked: AskedClasses | None
+    aligned_words: AlignedWords | None
+    signature: Mapping[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """As printed: rounded, without what there is not."""
+        numbers: dict[str, Any] = {kind: each.to_json() for kind, each in self.scores.items()}
+        if self.interval:
+            numbers["interval"] = {kind: asdict(each) for kind, each in self.interval.items()}
+        if self.aligned_words is not None:
+            numbers["aligned_words"] = asdict(self.aligned_words)
+        asked = {} if self.asked is None else self.asked.to_json()
+        return {**rounded(numbers), **asked, "signature": dict(self.signature)}
 
 
 OnQuery = Callable[[BoxedPhoto, str, Query], None]
@@ -62,7 +108,7 @@ def evaluate_classes(
     on_query: OnQuery = _ignore,
     reporting: Reporting | None = None,
     min_photos: int = 1,
-) -> dict[str, Any]:
+) -> GroundingResult:
     """Ask each photo for each class that it holds, by the class's name.
 
     A class is asked for with the first of its listed synonyms that the pack knows (`words`), and
@@ -80,12 +126,8 @@ def evaluate_classes(
         min_photos: that a class needs, since each counts as much in the macro average.
 
     Returns:
-        `{"words": numbers, "difficult": numbers, "synonyms": numbers, "classes": {label:
-        {"word", "synonyms", "photos"}}, "unknown_classes": {label: photos}, "rare_classes":
-        {label: photos}, "signature"}`; numbers as of `grounding`, and `times_best_baseline`, the
-        model's pointing accuracy as a multiple of the best baseline's. `difficult` is about those
-        queries of `words` that are so by `_is_difficult`; it is missing if there is none. With a
-        bootstrap also `"interval"`: for each of these `grounding_intervals`.
+        Scores of "words"; of "difficult", those of them that are so by `_is_difficult`, if there
+        is one; and of "synonyms".
 
     Raises:
         DataError: if the pack has a word for no box's class, or a photo has not its boxes' size.
@@ -100,19 +142,17 @@ def evaluate_classes(
     shown = zip(dataset.photos, looked, asked, strict=True)
     questions = _ask_classes(shown, names, scores_of, on_query)
     crowds = sum(len(photo.unclear & photo.labels) for photo in dataset.photos)
-    return {
-        **_numbers(questions, reporting),
-        **classes_asked(photos_of, names),
-        "signature": {
-            **box_signature(model, dataset, selection or {}, progress),
-            "queries": len(questions["words"]),
-            "difficult_queries": len(questions["difficult"]),
-            "pairs_left_out_for_crowds": crowds,
-            "sentence": sentence,
-            "min_photos_of_a_class": min_photos,
-            **_how(reporting),
-        },
+    signature = {
+        **box_signature(model, dataset, selection or {}, progress),
+        "queries": len(questions["words"]),
+        "difficult_queries": len(questions["difficult"]),
+        "pairs_left_out_for_crowds": crowds,
+        "sentence": sentence,
+        "min_photos_of_a_class": min_photos,
+        **_how(reporting),
     }
+    scores, intervals = _numbers(questions, reporting)
+    return GroundingResult(scores, intervals, classes_asked(photos_of, names), None, signature)
 
 
 def _ask_classes(
@@ -170,7 +210,7 @@ def evaluate_phrases(
     progress: Progress = SILENT,
     on_query: OnQuery = _ignore,
     reporting: Reporting | None = None,
-) -> dict[str, Any]:
+) -> GroundingResult:
     """Ask each photo for each phrase of its sentences that names something with a box.
 
     The sentence is read as a whole; a phrase's score for a region is the sum of its words' ψ_U,
@@ -185,10 +225,6 @@ def evaluate_phrases(
         selection, progress: as in `evaluate_classes`.
         on_query: is called with each query of `phrases`.
         reporting: the bootstrap.
-
-    Returns:
-        `{"phrases": numbers, "phrases_merged": numbers, "aligned_words": {"pointing", "words"},
-        "signature"}`; numbers as in `evaluate_classes`, with types of entities for classes.
 
     Raises:
         DataError: if no phrase has a box, or a photo is not of the size that its boxes were drawn
@@ -207,18 +243,16 @@ def evaluate_phrases(
     merged = [replace(query, truth=union(query.truth)) for query in asked]
     words = sum(answer.words for answer in answers)
     pointed = 100 * sum(answer.words_inside for answer in answers) / words
-    return {
-        **_numbers({"phrases": asked, "phrases_merged": merged}, reporting),
-        "aligned_words": rounded({"pointing": pointed, "words": words}),
-        "signature": {
-            **box_signature(model, entities.boxes, selection or {}, progress),
-            "sentences": sum(map(len, entities.sentences)),
-            "queries": len(answers),
-            "phrases_without_a_known_word": sum(answer.unknown for answer in answers),
-            "beta": model.pack.settings.alignment.beta,
-            **_how(reporting),
-        },
+    signature = {
+        **box_signature(model, entities.boxes, selection or {}, progress),
+        "sentences": sum(map(len, entities.sentences)),
+        "queries": len(answers),
+        "phrases_without_a_known_word": sum(answer.unknown for answer in answers),
+        "beta": model.pack.settings.alignment.beta,
+        **_how(reporting),
     }
+    scores, intervals = _numbers({"phrases": asked, "phrases_merged": merged}, reporting)
+    return GroundingResult(scores, intervals, None, AlignedWords(pointed, words), signature)
 
 
 _HOW = {
@@ -313,23 +347,15 @@ def _is_difficult(photo: BoxedPhoto, label: str) -> bool:
 
 def _numbers(
     questions: Mapping[str, Sequence[Query]], reporting: Reporting | None
-) -> dict[str, Any]:
+) -> tuple[dict[str, GroundingScores], dict[str, GroundingIntervals]]:
     """The numbers of each kind of questions that were asked, with intervals by a bootstrap."""
     asked = {kind: queries for kind, queries in questions.items() if queries}
-    numbers: dict[str, Any] = {}
-    for kind, queries in asked.items():
-        found = grounding(queries)
-        times = {way: times_best_baseline(found[way]) for way in ("micro", "macro")}
-        numbers[kind] = found | {
-            "times_best_baseline": {way: each for way, each in times.items() if each is not None}
-        }
-    if reporting is not None and reporting.samples:
-        numbers["interval"] = {
-            kind: grounding_intervals(queries, reporting.samples, reporting.seed)
-            for kind, queries in asked.items()
-        }
-    rounded_numbers: dict[str, Any] = rounded(numbers)
-    return rounded_numbers
+    intervals = {
+        kind: grounding_intervals(queries, reporting.samples, reporting.seed)
+        for kind, queries in asked.items()
+        if reporting is not None and reporting.samples
+    }
+    return {kind: grounding(queries) for kind, queries in asked.items()}, intervals
 
 
 def _how(reporting: Reporting | None) -> dict[str, str]:
