@@ -282,14 +282,6 @@ def show(result: R, text: Callable[[R], str], as_json: bool, report: Report) -> 
     report.json(result.to_json()) if as_json else report.result(text(result))
 
 
-def show_dict(
-    result: dict[str, Any], text: Callable[[dict[str, Any]], str], as_json: bool, report: Report
-) -> None:
-    """Print a result, after the warnings of its signature."""
-    warn(result["signature"])
-    report.json(result) if as_json else report.result(text(result))
-
-
 def warn(signature: Mapping[str, Any]) -> None:
     """Warn of data that was left out, and of photos that the pack was trained on."""
     from regiontalk.evaluation.signature import training_warning

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from regiontalk.evaluation.grounding.run import GroundingResult
     from regiontalk.evaluation.objects.metric import ClassScores, ObjectScores
     from regiontalk.evaluation.objects.run import ObjectResult
+    from regiontalk.evaluation.regions.run import NamingResult, RegionCaptionResult
     from regiontalk.evaluation.retrieval.metric import RetrievalResult
+    from regiontalk.evaluation.search import SearchResult
 
 _RANKING = {
     "r1": "R@1",
@@ -130,21 +132,20 @@ def _not_asked(classes: AskedClasses) -> list[str]:
     ]
 
 
-def search_text(result: dict[str, Any]) -> str:
+def search_text(result: SearchResult) -> str:
     """R-precision of each class's name, and the mean over classes."""
     lines = [f"{'R-precision':>20} {'':>8} {'photos':>7}  searched for"]
-    for label, found in result["by_class"].items():
+    for label, found in result.by_class.items():
         lines.append(
-            f"{printable(label):>20} {found['r_precision']:8.2f} {found['photos']:7}  "
-            f"{found['word']}"
+            f"{printable(label):>20} {found.r_precision:8.2f} {found.photos:7}  {found.word}"
         )
-    for label, photos in result["unknown_classes"].items():
+    for label, photos in result.unknown_classes.items():
         why = f"not searched for: the pack knows no word for it ({photo_count(photos)})"
         lines.append(folded(f"{printable(label):>20} ", why))
     lines.append(
-        f"{'mean of classes':>20} {result['r_precision']:8.2f}     by chance {result['chance']:.2f}"
+        f"{'mean of classes':>20} {result.r_precision:8.2f}     by chance {result.chance:.2f}"
     )
-    return "\n".join([*lines, *signature_lines(result["signature"])])
+    return "\n".join([*lines, *signature_lines(result.signature)])
 
 
 def certainty_text(result: CertaintyResult) -> str:
@@ -163,46 +164,41 @@ def certainty_text(result: CertaintyResult) -> str:
     return "\n".join([*lines, *signature_lines(result.signature)])
 
 
-def naming_text(result: dict[str, Any]) -> str:
+def naming_text(result: NamingResult) -> str:
     """Shares of boxes whose caption names their class."""
-    region, full = result["region"], result["full_frame_on_crop"]
+    region, full = result.region, result.full_frame_on_crop
     lines = [f"{'class named, %':>20} {'region':>8} {'full frame on crop':>19} {'boxes':>7}"]
-    for label, boxes in result["boxes_by_class"].items():
-        numbers = f"{region['by_class'][label]:8.1f} {full['by_class'][label]:19.1f} {boxes:7}"
+    for label, boxes in result.boxes_by_class.items():
+        numbers = f"{region.by_class[label]:8.1f} {full.by_class[label]:19.1f} {boxes:7}"
         lines.append(f"{printable(label):>20} {numbers}")
     lines += [
-        f"{f'all, {way}':>20} {region[way]:8.1f} {full[way]:19.1f}" for way in ("micro", "macro")
+        f"{'all, micro':>20} {region.micro:8.1f} {full.micro:19.1f}",
+        f"{'all, macro':>20} {region.macro:8.1f} {full.macro:19.1f}",
+        f"{'named another only':>20} {region.another:8.1f} {full.another:19.1f}",
+        f"{'different words':>20} {region.distinct_words:8} {full.distinct_words:19}",
+        f"{'words a caption':>20} {region.mean_words:8.1f} {full.mean_words:19.1f}",
     ]
-    lines.append(f"{'named another only':>20} {region['another']:8.1f} {full['another']:19.1f}")
-    lines.append(
-        f"{'different words':>20} {region['distinct_words']:8} {full['distinct_words']:19}"
-    )
-    lines.append(f"{'words a caption':>20} {region['mean_words']:8.1f} {full['mean_words']:19.1f}")
-    if "times_full_frame" in result:
-        lines.append(f"region / full frame: {result['times_full_frame']:.2f} (micro)")
-    return "\n".join([*lines, *signature_lines(result["signature"])])
+    if result.times_full_frame is not None:
+        lines.append(f"region / full frame: {result.times_full_frame:.2f} (micro)")
+    return "\n".join([*lines, *signature_lines(result.signature)])
 
 
-def region_captions_text(result: dict[str, Any]) -> str:
+def region_captions_text(result: RegionCaptionResult) -> str:
     """Scores of each captioner, as in the paper's Table 3."""
-    systems = [
-        name
-        for name in ("region", "full_frame_on_crop", "nearest_neighbour", "human")
-        if name in result
-    ]
-    shown = {key: title for key, title in _REGION_CAPTION_SCORES.items() if key in result["region"]}
+    systems = {name: scores.by_name() for name, scores in result.systems().items()}
+    shown = {
+        key: title for key, title in _REGION_CAPTION_SCORES.items() if key in systems["region"]
+    }
     lines = [f"{'':>20} " + " ".join(f"{title:>8}" for title in shown.values())]
-    for name in systems:
+    for name, scores in systems.items():
+        cells = " ".join(f"{scores[key]:8.1f}" for key in shown)
+        lines.append(f"{name.replace('_', ' '):>20} {cells}")
+    dense = result.dense_captioning
+    if dense is not None:
         lines.append(
-            f"{name.replace('_', ' '):>20} "
-            + " ".join(f"{result[name][key]:8.1f}" for key in shown)
+            f"dense captioning: mAP {dense.map:.2f}, boxes alone {dense.detection_map:.2f}"
         )
-    if "dense_captioning" in result:
-        dense = result["dense_captioning"]
-        lines.append(
-            f"dense captioning: mAP {dense['map']:.2f}, boxes alone {dense['detection_map']:.2f}"
-        )
-    return "\n".join([*lines, *signature_lines(result["signature"])])
+    return "\n".join([*lines, *signature_lines(result.signature)])
 
 
 def _grounding_table(scores: GroundingScores) -> list[str]:
