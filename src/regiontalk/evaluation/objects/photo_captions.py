@@ -194,7 +194,7 @@ def traced_scores(queries: Sequence[Query]) -> dict[str, Any]:
 
     Returns:
         `{"words", "micro": {method: percent}, "macro": {method: percent}, "times_best_baseline"}`,
-        the latter of micro; only `words`, 0, if there is no query.
+        the latter of micro, missing if every baseline has 0; only `words`, 0, if there is no query.
     """
     if not queries:
         return {"words": 0}
@@ -203,8 +203,6 @@ def traced_scores(queries: Sequence[Query]) -> dict[str, Any]:
         way: {method: getattr(table, method).pointing for method in METHODS}
         for way, table in (("micro", found.micro), ("macro", found.macro))
     }
-    return {
-        "words": len(queries),
-        **tables,
-        "times_best_baseline": times_best_baseline(found.micro),
-    }
+    times = times_best_baseline(found.micro)
+    ratio = {} if times is None else {"times_best_baseline": times}
+    return {"words": len(queries), **tables, **ratio}
