@@ -110,7 +110,7 @@ def grounding_text(result: GroundingResult) -> str:
         row = f"{printable(label):>20} {numbers}"
         if result.asked is not None:
             asked = result.asked.classes[label]
-            row = folded(f"{row}   ", f"{asked.synonyms[0]} ({photo_count(asked.photos)})")
+            row = folded(f"{row}   ", f"{asked.word} ({photo_count(asked.photos)})")
         lines.append(row)
     if result.asked is not None:
         lines += _not_asked(result.asked)

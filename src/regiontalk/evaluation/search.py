@@ -14,7 +14,7 @@ import numpy as np
 from regiontalk.data import BoxedDataset
 from regiontalk.evaluation.grounding.class_names import around_name, class_names
 from regiontalk.evaluation.grounding.run import look_at_photos
-from regiontalk.evaluation.results import SILENT, Progress, rounded
+from regiontalk.evaluation.results import SILENT, Progress, printed
 from regiontalk.evaluation.signature import TIES, box_signature
 from regiontalk.model import Model
 
@@ -56,17 +56,8 @@ class SearchResult:
     signature: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """As printed: rounded."""
-        return {
-            "r_precision": rounded(self.r_precision),
-            "chance": rounded(self.chance),
-            "by_class": {
-                label: asdict(each) | {"r_precision": rounded(each.r_precision)}
-                for label, each in self.by_class.items()
-            },
-            "unknown_classes": dict(self.unknown_classes),
-            "signature": dict(self.signature),
-        }
+        """As printed."""
+        return printed(**asdict(self))
 
 
 def r_precision(scores: np.ndarray, relevant: np.ndarray) -> np.ndarray:

@@ -57,8 +57,8 @@ def points_right(model: Model, photo: BoxedPhoto, sentence: str, words: slice, l
 def test_words_are_asked_in_a_neutral_sentence(model: Model, dataset: BoxedDataset) -> None:
     found = evaluate_classes(model, dataset)
     assert found.asked is not None and found.asked.classes == {
-        "dog": AskedClass(("dog",), 11),
-        "person": AskedClass(("man", "woman", "boy", "girl", "people", "child"), 5),
+        "dog": AskedClass("dog", ("dog",), 11),
+        "person": AskedClass("man", ("man", "woman", "boy", "girl", "people", "child"), 5),
     }
     for label, word in (("dog", "dog"), ("person", "man")):
         right = [
@@ -276,7 +276,7 @@ def test_a_result_to_json() -> None:
     scores = GroundingScores(table, table, {"dog": table})
     printed = {"pointing": 50, "recall1": 33.3333, "recall5": 100, "recall10": 100}
     methods = dict.fromkeys(METHODS, printed)
-    asked = AskedClasses({"dog": AskedClass(("dog", "puppy"), 2)}, {"emu": 1}, {})
+    asked = AskedClasses({"dog": AskedClass("dog", ("dog", "puppy"), 2)}, {"emu": 1}, {})
     numbers = {
         "micro": methods,
         "macro": methods,

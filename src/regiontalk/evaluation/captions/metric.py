@@ -23,7 +23,7 @@ from regiontalk.evaluation.captions.ngrams import (
     cider,
     count_both,
 )
-from regiontalk.evaluation.results import interval, rounded
+from regiontalk.evaluation.results import interval, printed
 
 BLEU_NAMES = tuple(f"bleu{order}" for order in range(1, ORDERS + 1))
 NAMES = (*BLEU_NAMES, "rouge_l", "cider", "cider_d", "cider_plain")
@@ -76,11 +76,10 @@ class CaptionResult:
     signature: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """As printed: rounded, `interval` only with a bootstrap."""
-        numbers: dict[str, Any] = rounded(self.scores.by_name())
-        if self.interval:
-            numbers["interval"] = rounded(dict(self.interval))
-        return numbers | {"signature": dict(self.signature)}
+        """As printed."""
+        return printed(
+            self.signature, **self.scores.by_name(), interval=dict(self.interval) or None
+        )
 
 
 @dataclass(frozen=True)

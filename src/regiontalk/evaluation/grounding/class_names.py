@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,12 @@ class AskedClass:
     """A class that photos are asked for.
 
     Attributes:
-        synonyms: the names that the pack knows, the first choice first.
+        word: its name, the first choice.
+        synonyms: all names that the pack knows.
         photos: that show it.
     """
 
+    word: str
     synonyms: tuple[str, ...]
     photos: int
 
@@ -49,19 +51,8 @@ class AskedClasses:
     rare_classes: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
-        """As printed, each class with its first name as "word"."""
-        return {
-            "classes": {
-                label: {
-                    "word": each.synonyms[0],
-                    "synonyms": list(each.synonyms),
-                    "photos": each.photos,
-                }
-                for label, each in self.classes.items()
-            },
-            "unknown_classes": dict(self.unknown_classes),
-            "rare_classes": dict(self.rare_classes),
-        }
+        """As printed."""
+        return asdict(self)
 
 
 def class_names(
@@ -106,7 +97,7 @@ def classes_asked(
     """Which classes are asked for and with what, of the values that `class_names` returns."""
     return AskedClasses(
         {
-            label: AskedClass(tuple(map(" ".join, found)), photos_of[label])
+            label: AskedClass(" ".join(found[0]), tuple(map(" ".join, found)), photos_of[label])
             for label, found in names.items()
             if found
         },

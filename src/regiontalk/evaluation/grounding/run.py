@@ -37,7 +37,7 @@ from regiontalk.evaluation.grounding.metric import (
     union,
 )
 from regiontalk.evaluation.looking import boxed_regions
-from regiontalk.evaluation.results import SILENT, Progress, Reporting, interval_words, rounded
+from regiontalk.evaluation.results import SILENT, Progress, Reporting, interval_words, printed
 from regiontalk.evaluation.signature import TIES, box_signature
 from regiontalk.language.vocabulary import Vocabulary
 from regiontalk.model import Model
@@ -60,6 +60,10 @@ class AlignedWords:
     pointing: float
     words: int
 
+    def to_json(self) -> dict[str, Any]:
+        """As printed."""
+        return {"aligned_words": asdict(self)}
+
 
 @dataclass(frozen=True, slots=True)
 class GroundingResult:
@@ -81,14 +85,12 @@ class GroundingResult:
     signature: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """As printed: rounded, without what there is not."""
+        """As printed."""
         numbers: dict[str, Any] = {kind: each.to_json() for kind, each in self.scores.items()}
-        if self.interval:
-            numbers["interval"] = {kind: asdict(each) for kind, each in self.interval.items()}
-        if self.aligned_words is not None:
-            numbers["aligned_words"] = asdict(self.aligned_words)
-        asked = {} if self.asked is None else self.asked.to_json()
-        return {**rounded(numbers), **asked, "signature": dict(self.signature)}
+        numbers["interval"] = {kind: asdict(each) for kind, each in self.interval.items()} or None
+        for found in (self.asked, self.aligned_words):
+            numbers |= {} if found is None else found.to_json()
+        return printed(self.signature, **numbers)
 
 
 OnQuery = Callable[[BoxedPhoto, str, Query], None]

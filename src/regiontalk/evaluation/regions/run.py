@@ -27,7 +27,7 @@ from regiontalk.evaluation.regions.metric import (
     dense_captioning,
     named_shares,
 )
-from regiontalk.evaluation.results import SILENT, Progress, rounded
+from regiontalk.evaluation.results import SILENT, Progress, printed
 from regiontalk.evaluation.signature import box_signature
 from regiontalk.language import tokenise
 from regiontalk.model import Model
@@ -82,15 +82,14 @@ class NamingResult:
         return self.region.micro / full_frame if full_frame else None
 
     def to_json(self) -> dict[str, Any]:
-        """As printed: rounded, `times_full_frame` only if there is one."""
-        numbers: dict[str, Any] = {
-            "region": asdict(self.region),
-            "full_frame_on_crop": asdict(self.full_frame_on_crop),
-        }
-        if self.times_full_frame is not None:
-            numbers["times_full_frame"] = self.times_full_frame
-        numbers["boxes_by_class"] = dict(self.boxes_by_class)
-        return {**rounded(numbers), "signature": dict(self.signature)}
+        """As printed."""
+        return printed(
+            self.signature,
+            region=asdict(self.region),
+            full_frame_on_crop=asdict(self.full_frame_on_crop),
+            times_full_frame=self.times_full_frame,
+            boxes_by_class=dict(self.boxes_by_class),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +126,10 @@ class RegionCaptionResult:
         return {name: scores for name, scores in found.items() if scores is not None}
 
     def to_json(self) -> dict[str, Any]:
-        """As printed: rounded, without missing scores."""
-        numbers: dict[str, Any] = {
-            name: scores.by_name() for name, scores in self.systems().items()
-        }
-        if self.dense_captioning is not None:
-            numbers["dense_captioning"] = asdict(self.dense_captioning)
-        return {**rounded(numbers), "signature": dict(self.signature)}
+        """As printed."""
+        numbers = {name: scores.by_name() for name, scores in self.systems().items()}
+        dense = None if self.dense_captioning is None else asdict(self.dense_captioning)
+        return printed(self.signature, **numbers, dense_captioning=dense)
 
 
 def find_similarity(name: str) -> Similarity:

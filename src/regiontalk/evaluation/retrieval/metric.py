@@ -19,7 +19,7 @@ from regiontalk.evaluation.results import (
     draw,
     interval,
     interval_words,
-    rounded,
+    printed,
 )
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, Scores, rank
 from regiontalk.evaluation.signature import TIES
@@ -89,11 +89,10 @@ class RetrievalResult:
     signature: Mapping[str, Any]
 
     def to_json(self) -> dict[str, Any]:
-        """As printed: rounded, `interval` only with a bootstrap."""
+        """As printed."""
         numbers = asdict(self.scores) | {"rsum": self.scores.rsum}
-        if self.interval is not None:
-            numbers["interval"] = asdict(self.interval)
-        return {**rounded(numbers), "signature": dict(self.signature)}
+        interval = None if self.interval is None else asdict(self.interval)
+        return printed(self.signature, **numbers, interval=interval)
 
 
 def retrieval(scores: np.ndarray, photo_of_sentence: np.ndarray) -> RetrievalScores:
