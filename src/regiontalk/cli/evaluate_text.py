@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from regiontalk.cli.console import photo_count, printable
 from regiontalk.cli.text import columns, folded
+from regiontalk.evaluation import titles
 from regiontalk.evaluation.grounding.metric import METHODS, METRICS
 from regiontalk.evaluation.objects.metric import NAMES
 from regiontalk.evaluation.retrieval.metric import WAYS
@@ -23,55 +24,16 @@ if TYPE_CHECKING:
     from regiontalk.evaluation.retrieval.metric import RetrievalResult
     from regiontalk.evaluation.search import SearchResult
 
-_RANKING = {
-    "r1": "R@1",
-    "r5": "R@5",
-    "r10": "R@10",
-    "median_rank": "median rank",
-    "mean_rank": "mean rank",
-}
-_CAPTION_SCORES = {
-    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
-    "rouge_l": "ROUGE-L",
-    "cider_d": "CIDEr-D",
-    "cider_plain": "CIDEr, plain",
-    "meteor": "METEOR",
-    "spice": "SPICE",
-}
-_GROUNDING_TITLES = dict(zip(METRICS, ("pointing", "R@1", "R@5", "R@10"), strict=True))
-_GROUNDING = {
-    "words": "words, the first that the pack knows for each class",
-    "difficult": "the difficult of these: small things in photos that hold another class",
-    "synonyms": "all known synonyms of each class, averaged",
-    "phrases": "phrases, any of their boxes",
-    "phrases_merged": "phrases, the box around all their boxes",
-}
-_REGION_CAPTION_SCORES = {
-    "bleu1": "BLEU-1",
-    "bleu2": "BLEU-2",
-    "bleu3": "BLEU-3",
-    "bleu4": "BLEU-4",
-    "cider": "CIDEr",
-    "cider_d": "CIDEr-D",
-    "meteor": "METEOR",
-    "rouge_l": "ROUGE-L",
-}
-_OBJECT_TITLES = dict(zip(NAMES, ("CHAIRi", "CHAIRs", "main thing named", "recall"), strict=True))
-_OBJECT_ROWS = {
-    "captions": "captions",
-    "boxes_or_people": "the same, against boxes and people",
-    "human": "people",
-}
 _OBJECT_COUNTS = ("photos", "captions", "mentions", "wrong")
 _NONE = "-"
 
 
 def retrieval_text(result: RetrievalResult) -> str:
     """Recalls as in the paper's tables, each with its interval if there is one."""
-    rows = [["", *_RANKING.values()]]
+    rows = [["", *titles.RANKING.values()]]
     for way in WAYS:
         scores, edges = getattr(result.scores, way), getattr(result.interval, way, {})
-        cells = [number_text(getattr(scores, name), edges.get(name)) for name in _RANKING]
+        cells = [number_text(getattr(scores, name), edges.get(name)) for name in titles.RANKING]
         rows.append([way.replace("_", " "), *cells])
     rsum = number_text(result.scores.rsum, getattr(result.interval, "rsum", None))
     return "\n".join([*columns(rows), f"rsum {rsum}", *signature_lines(result.signature)])
@@ -82,7 +44,7 @@ def captions_text(result: CaptionResult) -> str:
     scores = result.scores.by_name()
     rows = [
         [title, number_text(scores[name], result.interval.get(name))]
-        for name, title in _CAPTION_SCORES.items()
+        for name, title in titles.CAPTIONS.items()
         if name in scores
     ]
     return "\n".join([*columns(rows), *signature_lines(result.signature)])
@@ -91,7 +53,7 @@ def captions_text(result: CaptionResult) -> str:
 def grounding_text(result: GroundingResult) -> str:
     """The model and the baselines, micro and macro; then each class."""
     lines: list[str] = []
-    for key, title in _GROUNDING.items():
+    for key, title in titles.QUERIES_IN_FULL.items():
         if key in result.scores:
             lines += [
                 folded("", title),
@@ -100,7 +62,8 @@ def grounding_text(result: GroundingResult) -> str:
                 "",
             ]
     main = result.scores["phrases" if result.asked is None else "words"]
-    lines += [f"{'':>20} {'pointing':>9} {'R@1':>6}   {'whole photo':>11} {'R@1':>6}"]
+    pointing, recall, *_ = titles.GROUNDING.values()
+    lines += [f"{'':>20} {pointing:>9} {recall:>6}   {'whole photo':>11} {recall:>6}"]
     for label, table in main.by_class.items():
         model, photo = table.model, table.whole_photo
         numbers = (
@@ -187,7 +150,7 @@ def region_captions_text(result: RegionCaptionResult) -> str:
     """Scores of each captioner, as in the paper's Table 3."""
     systems = {name: scores.by_name() for name, scores in result.systems().items()}
     shown = {
-        key: title for key, title in _REGION_CAPTION_SCORES.items() if key in systems["region"]
+        key: title for key, title in titles.REGION_CAPTIONS.items() if key in systems["region"]
     }
     lines = [f"{'':>20} " + " ".join(f"{title:>8}" for title in shown.values())]
     for name, scores in systems.items():
@@ -205,9 +168,7 @@ def _grounding_table(scores: GroundingScores) -> list[str]:
     lines = []
     # One below the other: side by side they would be wider than many terminals
     for way, table in (("micro", scores.micro), ("macro", scores.macro)):
-        lines.append(
-            f"{way:>16} " + " ".join(f"{title:>8}" for title in _GROUNDING_TITLES.values())
-        )
+        lines.append(f"{way:>16} " + " ".join(f"{title:>8}" for title in titles.GROUNDING.values()))
         for method in METHODS:
             row = getattr(table, method)
             cells = " ".join(f"{getattr(row, key):8.1f}" for key in METRICS)
@@ -222,7 +183,7 @@ def _spread(interval: GroundingIntervals | None) -> list[str]:
         return []
     lines = ["the model's 95 % intervals"]
     for way, table in (("micro", interval.micro), ("macro", interval.macro)):
-        numbers = {title: table["model"][metric] for metric, title in _GROUNDING_TITLES.items()}
+        numbers = {title: table["model"][metric] for metric, title in titles.GROUNDING.items()}
         shown = [f"{title} [{low:.1f}, {high:.1f}]" for title, (low, high) in numbers.items()]
         if way in interval.times_best_baseline:
             low, high = interval.times_best_baseline[way]
@@ -233,9 +194,9 @@ def _spread(interval: GroundingIntervals | None) -> list[str]:
 
 def objects_text(result: ObjectResult) -> str:
     """Scores, with intervals if there are any, then classes and the most frequent wrong words."""
-    rows = [["percent", *_OBJECT_TITLES.values(), *_OBJECT_COUNTS]]
+    rows = [["percent", *titles.OBJECTS.values(), *_OBJECT_COUNTS]]
     for name, scores in result.rows().items():
-        rows.append([_OBJECT_ROWS[name], *_cells(scores, result.interval.get(name, {}))])
+        rows.append([titles.CAPTIONS_BY[name], *_cells(scores, result.interval.get(name, {}))])
     lines = [*columns(rows), "", *columns(_classes(result.by_class))]
     if result.traced is not None:
         lines += ["", *_traced(result.traced)]
