@@ -103,7 +103,7 @@ def interval_words(reporting: Reporting) -> str:
 
 
 def printed(signature: Mapping[str, Any], **numbers: Any) -> dict[str, Any]:
-    """The object that `--json` prints: rounded numbers, without those that are None; signature."""
+    """The object that `--json` prints: numbers that are not None, rounded, and the signature."""
     found = {name: rounded(value) for name, value in numbers.items() if value is not None}
     return found | {"signature": dict(signature)}
 

@@ -19,10 +19,7 @@ TAUGHT = {
 }
 """Metrics of `teach`, before and after."""
 CAPTIONS = {
-    "bleu1": "BLEU-1",
-    "bleu2": "BLEU-2",
-    "bleu3": "BLEU-3",
-    "bleu4": "BLEU-4",
+    **{f"bleu{n}": f"BLEU-{n}" for n in range(1, 5)},
     "rouge_l": "ROUGE-L",
     "cider_d": "CIDEr-D",
     "cider_plain": "CIDEr, plain",
@@ -30,7 +27,7 @@ CAPTIONS = {
     "spice": "SPICE",
 }
 REGION_CAPTIONS = {
-    **{name: CAPTIONS[name] for name in ("bleu1", "bleu2", "bleu3", "bleu4")},
+    **{name: title for name, title in CAPTIONS.items() if "BLEU" in title},
     "cider": "CIDEr",
     **{name: CAPTIONS[name] for name in ("cider_d", "meteor", "rouge_l")},
 }

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -49,10 +48,6 @@ class AskedClasses:
     classes: Mapping[str, AskedClass]
     unknown_classes: Mapping[str, int]
     rare_classes: Mapping[str, int]
-
-    def to_json(self) -> dict[str, Any]:
-        """As printed."""
-        return asdict(self)
 
 
 def class_names(

@@ -60,10 +60,6 @@ class AlignedWords:
     pointing: float
     words: int
 
-    def to_json(self) -> dict[str, Any]:
-        """As printed."""
-        return {"aligned_words": asdict(self)}
-
 
 @dataclass(frozen=True, slots=True)
 class GroundingResult:
@@ -88,9 +84,9 @@ class GroundingResult:
         """As printed."""
         numbers: dict[str, Any] = {kind: each.to_json() for kind, each in self.scores.items()}
         numbers["interval"] = {kind: asdict(each) for kind, each in self.interval.items()} or None
-        for found in (self.asked, self.aligned_words):
-            numbers |= {} if found is None else found.to_json()
-        return printed(self.signature, **numbers)
+        numbers |= {} if self.asked is None else asdict(self.asked)
+        aligned_words = None if self.aligned_words is None else asdict(self.aligned_words)
+        return printed(self.signature, **numbers, aligned_words=aligned_words)
 
 
 OnQuery = Callable[[BoxedPhoto, str, Query], None]

@@ -24,7 +24,6 @@ from regiontalk.evaluation.results import (
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, Scores, rank
 from regiontalk.evaluation.signature import TIES
 
-RECALL_AT = (1, 5, 10)
 WAYS = ("image_to_text", "text_to_image")
 
 Fold: TypeAlias = tuple[slice, np.ndarray, np.ndarray]
@@ -260,16 +259,17 @@ def _numbers(ranks: np.ndarray, weights: np.ndarray) -> WayScores:
     """Recalls, median and mean of sorted ranks with integer weights."""
     upto = np.cumsum(weights)
     total = int(upto[-1])
-    recalls = []
-    for k in RECALL_AT:
+
+    def recall(k: int) -> float:
         within = int(np.searchsorted(ranks, k, side="right"))
-        recalls.append(100 * int(upto[within - 1]) / total if within else 0.0)
+        return 100 * int(upto[within - 1]) / total if within else 0.0
+
     middle = [
         ranks[np.searchsorted(upto, place, side="right")]
         for place in ((total - 1) // 2, total // 2)
     ]
     mean_rank = float(ranks @ weights) / total
-    return WayScores(*(*recalls, float(np.mean(middle)), mean_rank))
+    return WayScores(recall(1), recall(5), recall(10), float(np.mean(middle)), mean_rank)
 
 
 def _average(folds: Sequence[RetrievalScores]) -> RetrievalScores:
