@@ -13,7 +13,7 @@ from regiontalk.alignment.score import pad
 from regiontalk.data import BoxedPhoto
 from regiontalk.evaluation.grounding.metric import Query
 from regiontalk.evaluation.results import Reporting
-from regiontalk.evaluation.retrieval.metric import retrieval_result
+from regiontalk.evaluation.retrieval.metric import RetrievalResult
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, rank
 from regiontalk.evaluation.retrieval.run import Retrieved
 from regiontalk.report.examples import (
@@ -62,7 +62,7 @@ def found() -> Retrieved:
     captions = [f"caption {n}" for n in range(8)]
     ranks = [rank(MatrixScores(matrix, photo_of))]
     return Retrieved(
-        retrieval_result(ranks, {}, Reporting()),
+        RetrievalResult.of(ranks, {}, Reporting()),
         ranks,
         "max",
         regions,
@@ -95,7 +95,7 @@ def test_a_right_one_beyond_the_first_is_shown_too() -> None:
     sentences = [np.ones((1, 1), np.float32)] * 8
     matrix = np.repeat(np.arange(8, dtype=np.float32)[:, None], 8, axis=1)
     ranks = rank(MatrixScores(matrix, np.arange(8)))
-    result = retrieval_result([ranks], {}, Reporting())
+    result = RetrievalResult.of([ranks], {}, Reporting())
     found = Retrieved(result, [ranks], "max", vectors, counts, ["a"] * 8, sentences, np.arange(8))
     (question,) = sentences_ask(found, [1])
     assert [each.number for each in question.first] == [7, 6, 5, 4, 3, 1]

@@ -13,12 +13,12 @@ from regiontalk.evaluation.results import Reporting
 from regiontalk.evaluation.retrieval.metric import (
     NAMES,
     WAYS,
+    RetrievalResult,
     RetrievalScores,
     WayScores,
     bootstrap,
     cut_folds,
     retrieval,
-    retrieval_result,
 )
 from regiontalk.evaluation.retrieval.metric import numbers as averaged
 from regiontalk.evaluation.retrieval.ranks import MatrixScores, Ranks, rank
@@ -270,14 +270,14 @@ def test_the_bootstrap_of_equal_ranks_has_no_width() -> None:
 def test_a_result_to_json() -> None:
     """Rounded to four digits, in this order; the interval only with a bootstrap."""
     ranks = Ranks(np.array([1, 2, 7]), np.array([1, 1, 3]), np.arange(3))
-    plain = retrieval_result([ranks], {"scores": "a.npy"}, Reporting())
+    plain = RetrievalResult.of([ranks], {"scores": "a.npy"}, Reporting())
     assert json.dumps(plain.to_json()) == (
         '{"image_to_text": {"r1": 33.3333, "r5": 66.6667, "r10": 100.0, "median_rank": 2.0, '
         '"mean_rank": 3.3333}, "text_to_image": {"r1": 66.6667, "r5": 100.0, "r10": 100.0, '
         '"median_rank": 1.0, "mean_rank": 1.6667}, "rsum": 466.6667, "signature": {"scores": '
         '"a.npy", "ties": "count against the system", "folds": "1"}}'
     )
-    sampled = retrieval_result([ranks], {}, Reporting(samples=9)).to_json()
+    sampled = RetrievalResult.of([ranks], {}, Reporting(samples=9)).to_json()
     assert list(sampled) == [*WAYS, "rsum", "interval", "signature"]
     assert list(sampled["interval"]) == [*WAYS, "rsum"]
     assert list(sampled["interval"]["image_to_text"]) == list(NAMES)

@@ -87,6 +87,30 @@ class RetrievalResult:
     interval: RetrievalIntervals | None
     signature: Mapping[str, Any]
 
+    @classmethod
+    def of(
+        cls, folds: Sequence[Ranks], signature: dict[str, Any], reporting: Reporting
+    ) -> RetrievalResult:
+        """The result of a retrieval: numbers, intervals and signature.
+
+        Args:
+            folds: the ranks in each fold, or in the whole set alone.
+            signature: of what was ranked, and by what.
+            reporting: the bootstrap; the folds are done.
+        """
+        size = len(folds[0].photos)
+        how = {
+            "ties": TIES,
+            "folds": "1"
+            if len(folds) == 1
+            else f"average of {len(folds)} of {size} photos each, in order",
+        }
+        intervals = None
+        if reporting.samples:
+            intervals = bootstrap(folds, reporting.samples, reporting.seed)
+            how["interval"] = interval_words(reporting)
+        return cls(numbers(folds), intervals, signature | how)
+
     def to_json(self) -> dict[str, Any]:
         """As printed."""
         numbers = asdict(self.scores) | {"rsum": self.scores.rsum}
@@ -213,30 +237,6 @@ def rank_folds(
         "scores",
     )
     return [rank(scores_of(*part), progress.advance) for part in parts]
-
-
-def retrieval_result(
-    folds: Sequence[Ranks], signature: dict[str, Any], reporting: Reporting
-) -> RetrievalResult:
-    """The result of a retrieval: numbers, intervals and signature.
-
-    Args:
-        folds: the ranks in each fold, or in the whole set alone.
-        signature: of what was ranked, and by what.
-        reporting: the bootstrap; the folds are done.
-    """
-    size = len(folds[0].photos)
-    how = {
-        "ties": TIES,
-        "folds": "1"
-        if len(folds) == 1
-        else f"average of {len(folds)} of {size} photos each, in order",
-    }
-    intervals = None
-    if reporting.samples:
-        intervals = bootstrap(folds, reporting.samples, reporting.seed)
-        how["interval"] = interval_words(reporting)
-    return RetrievalResult(numbers(folds), intervals, signature | how)
 
 
 class _Weighable:

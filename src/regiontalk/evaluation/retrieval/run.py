@@ -17,12 +17,7 @@ from regiontalk.data import Dataset
 from regiontalk.errors import PackError
 from regiontalk.evaluation.looking import photo_regions
 from regiontalk.evaluation.results import SILENT, Progress, Reporting
-from regiontalk.evaluation.retrieval.metric import (
-    RetrievalResult,
-    cut_folds,
-    rank_folds,
-    retrieval_result,
-)
+from regiontalk.evaluation.retrieval.metric import RetrievalResult, cut_folds, rank_folds
 from regiontalk.evaluation.retrieval.ranks import Ranks, VectorScores
 from regiontalk.evaluation.signature import evaluation_signature
 from regiontalk.language import tokenise
@@ -112,7 +107,7 @@ def retrieve(
     less = ", less the hubness of both" if model.pack.settings.bank.photos else ""
     how = {"score": f"{kind} ({FORMULAS[kind]}){less}"}
     signature = evaluation_signature(model, dataset, progress) | how
-    result = retrieval_result(ranks, signature, reporting)
+    result = RetrievalResult.of(ranks, signature, reporting)
     return Retrieved(result, ranks, kind, vectors, counts, captions, sentences, photo_of_sentence)
 
 

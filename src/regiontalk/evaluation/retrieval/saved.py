@@ -18,12 +18,7 @@ import safetensors
 import regiontalk
 from regiontalk.errors import DataError, memory_errors
 from regiontalk.evaluation.results import SILENT, Progress, Reporting
-from regiontalk.evaluation.retrieval.metric import (
-    RetrievalResult,
-    cut_folds,
-    rank_folds,
-    retrieval_result,
-)
+from regiontalk.evaluation.retrieval.metric import RetrievalResult, cut_folds, rank_folds
 from regiontalk.evaluation.retrieval.ranks import (
     MatrixScores,
     VectorScores,
@@ -76,7 +71,7 @@ def evaluate_scores(
     with _blamed_on(scores, len(parts)):
         ranks = rank_folds(parts, scores_of, progress)
     signature = {**_start(of), **_file("scores", scores), "owners": origin}
-    return retrieval_result(ranks, signature, reporting)
+    return RetrievalResult.of(ranks, signature, reporting)
 
 
 def evaluate_embeddings(
@@ -121,7 +116,7 @@ def evaluate_embeddings(
         ranks = rank_folds(parts, scores_of, progress)
     files = {**_file("photo_embeddings", photos), **_file("sentence_embeddings", sentences)}
     how = {"similarity": "dot product" if similarity == "dot" else "cosine", "owners": origin}
-    return retrieval_result(ranks, {**_start(of), **files, **how}, reporting)
+    return RetrievalResult.of(ranks, {**_start(of), **files, **how}, reporting)
 
 
 @contextmanager
