@@ -9,8 +9,9 @@
     index.add("photos/")
     print(index.search("a dog on the beach", k=10))
 
-The names below are the public ones. They are imported when first used, so that `import regiontalk`
-costs a few milliseconds and `regiontalk --help` does not wait for NumPy and ONNX Runtime.
+The names below are the public API. They are imported lazily (PEP 562), on first use, so that
+`import regiontalk` takes a few milliseconds and `regiontalk --help` loads neither NumPy nor ONNX
+Runtime.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _html_of(result: Any) -> str:
-    """A result as a notebook shows it. What draws it is imported only when a notebook asks."""
+    """HTML of a result for notebooks; the drawing module is imported on first use."""
     html: str = import_module("regiontalk.report.figures").html_of(result)
     return html
 

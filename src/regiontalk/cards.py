@@ -1,7 +1,7 @@
-"""Cards: a photo with coloured boxes, and words in lines under it, or beside a tall one.
+"""Layout and rendering of a photo with labelled boxes and wrapped text, below it or beside it.
 
-A card is drawn at twice its size and then reduced, so that lines are smooth. Lengths here are
-pixels of the finished picture, whatever the photo's size; `_Card` converts.
+A card is drawn at twice its size and downscaled (antialiasing by supersampling). Lengths are pixels
+of the finished picture, whatever the photo's size; `_Card` converts.
 """
 
 from __future__ import annotations
@@ -31,23 +31,22 @@ _GROUND: Colour = (240, 242, 244)
 _OVERSAMPLING = 2
 _MARGIN = 28.0
 _GAP = 22.0  # between the photo and its text
-_BELOW = (960.0, 720.0)  # the photo's space with the text under it
+_BELOW = (960.0, 720.0)  # largest width and height of the photo with the text below it
 _BESIDE = (820.0, 860.0)  # and with the text beside it
 _SIDE_PANEL = 400.0
-# Of the photo's place in either direction, so that labels have room beside a photo that is a mere
-# line
+# Minimum width and height of the photo's area, so that labels fit beside a photo one pixel wide
 _LEAST = 96.0
-_TALL = 1.1  # height over width from which the text stands beside the photo
-_LINE = 3.5  # thickness of a box
-_MOST_LETTERS = 1000  # of one word or label: more than a line holds
-_MOST_LINES = 40  # of a sentence; what is longer ends in an ellipsis
-_MOST_HIDDEN = 0.15  # of a box by its label
-_BULGE = 0.17  # of a pill beyond its word, in sizes of the text
+_TALL = 1.1  # aspect ratio, height over width, above which the text goes beside the photo
+_LINE = 3.5  # stroke width of a box
+_MOST_LETTERS = 1000  # of one word or label before it is measured: more than fit in a line
+_MOST_LINES = 40  # of a block of text; longer ones end in an ellipsis
+_MOST_HIDDEN = 0.15  # fraction of a box's area that its label may cover
+_BULGE = 0.17  # overhang of a pill on either side of its word, in font sizes
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word, on a pill if filled; `note` goes below, `joins` makes one pill with the last word."""
+    """A word: `fill` puts it on a pill, `joins` extends the last word's pill, `note` goes below."""
 
     text: str
     fill: Colour | None = None
@@ -57,7 +56,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Flow:
-    """Words set in lines; `badge` stands before the first line, and all lines keep clear of it."""
+    """A block of wrapped text; a `badge` precedes the first line, and all lines are indented."""
 
     words: Sequence[Word]
     size: float
@@ -66,13 +65,13 @@ class Flow:
 
     @property
     def pitch(self) -> float:
-        """From line to line."""
+        """Distance of baselines; larger where words have notes below them."""
         return self.size * (2.3 if any(word.note for word in self.words) else 1.45)
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A box in the original's pixels, with its label; `line` is its thickness on the card."""
+    """A labelled box in pixels of the original photo; `line` is its stroke width on the card."""
 
     box: Rectangle
     colour: Colour
@@ -83,7 +82,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class _Placed:
-    """A word and where its left edge and its line's top are."""
+    """A word with the x of its left edge and the y of its line's top."""
 
     word: Word
     x: float
@@ -92,16 +91,12 @@ class _Placed:
 
 
 def draw_card(photo: Photo, marks: Sequence[Mark], blocks: Sequence[Flow]) -> Image.Image:
-    """The card: photo, marks and text, laid out by the photo's shape.
+    """Renders a photo with boxes and text as an RGB picture; its aspect ratio decides the layout.
 
     Args:
-        photo: the photo, decoded at any size.
-        marks: what to draw on it; of labels that cannot all have a free place, the first ones have
-            it.
+        photo: decoded at any size.
+        marks: labelled boxes; earlier ones have priority where labels compete for a free place.
         blocks: the text, at least one block.
-
-    Returns:
-        An RGB picture.
     """
     beside = photo.height > _TALL * photo.width
     space = _BESIDE if beside else _BELOW
@@ -122,12 +117,12 @@ def draw_card(photo: Photo, marks: Sequence[Mark], blocks: Sequence[Flow]) -> Im
 
 
 def ink_on(fill: Colour) -> Colour:
-    """Black or white, whichever has more contrast on a fill: WCAG 2's is at least √21 ≈ 4.6."""
+    """Black or white, whichever has the higher WCAG 2 contrast on a fill: at least √21 ≈ 4.6."""
     return max((_BLACK, _PAPER), key=lambda ink: contrast(ink, fill))
 
 
 def contrast(a: Colour, b: Colour) -> float:
-    """WCAG 2 contrast of two sRGB colours: 1 to 21.
+    """WCAG 2 contrast ratio of two sRGB colours: 1 to 21.
 
     >>> contrast((0, 0, 0), (255, 255, 255))
     21.0
@@ -144,7 +139,7 @@ def _luminance(colour: Colour) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-# Setting text in lines
+# Text layout
 
 
 @lru_cache(maxsize=16)
@@ -160,7 +155,7 @@ def _width(text: str, size: float) -> float:
 
 
 def _drawable(text: str) -> str:
-    """Text in letters that Pillow's own font has: accents dropped, line breaks and the like too.
+    """Text without accents (NFKD) and control characters, which Pillow's built-in font lacks.
 
     >>> _drawable("café\\n")
     'cafe'
@@ -173,7 +168,7 @@ def _drawable(text: str) -> str:
 
 
 def _fitted(text: str, size: float, width: float) -> str:
-    """The text, or as much of it as fits and an ellipsis."""
+    """The text, truncated with an ellipsis to fit the width."""
     text = _drawable(text[:_MOST_LETTERS])
     if _width(text, size) <= width:
         return text
@@ -187,10 +182,10 @@ def _fitted(text: str, size: float, width: float) -> str:
 
 
 def _set(flow: Flow, width: float) -> tuple[list[_Placed], float]:
-    """Places words in lines no longer than `width`, `_MOST_LINES` of them.
+    """Wraps words into at most `_MOST_LINES` lines of `width`.
 
     Returns:
-        The words, from (0, 0) on, and the height of all lines.
+        The words with positions relative to (0, 0), and the height of all lines.
     """
     pad, space = flow.size * 0.14, flow.size * (0.46 if _pills(flow) else 0.0)
     indent = flow.size * (2.1 if flow.badge else _BULGE if _pills(flow) else -0.14)
@@ -204,7 +199,7 @@ def _set(flow: Flow, width: float) -> tuple[list[_Placed], float]:
             x += space if word.fill or placed[-1].word.fill else space / 3
         if x > indent and x + length > width:
             x, y = indent, y + flow.pitch
-            joins = False  # a pill does not go on in the next line
+            joins = False  # a pill ends with its line
             if y > (_MOST_LINES - 0.5) * flow.pitch:
                 placed[-1] = replace(placed[-1], word=Word("..."))
                 return placed, y
@@ -219,7 +214,7 @@ def _set(flow: Flow, width: float) -> tuple[list[_Placed], float]:
 def _lay_out(
     blocks: Sequence[Flow], width: float
 ) -> tuple[list[tuple[Flow, float, float, float]], float]:
-    """Blocks without a badge over the full width, then those with one, in one or two columns.
+    """Places blocks without a badge over the full width, then the others in one or two columns.
 
     Returns:
         (block, x, y, width) of each, and the height of all.
@@ -244,7 +239,7 @@ def _lay_out(
 
 
 class _Card:
-    """A canvas on which lengths are pixels of the finished picture."""
+    """A supersampled canvas; arguments are in pixels of the finished picture."""
 
     def __init__(self, width: float, height: float) -> None:
         size = (round(width) * _OVERSAMPLING, round(height) * _OVERSAMPLING)
@@ -255,7 +250,7 @@ class _Card:
         return self.image.reduce(_OVERSAMPLING)
 
     def photo(self, image: Image.Image, frame: Rectangle, place: Rectangle) -> None:
-        """The photo with round corners, on a light ground where it does not fill its place."""
+        """Draws the photo with rounded corners, on a light background if smaller than its area."""
         if frame != place:
             self.draw.rounded_rectangle(self._pixels(place), 10 * _OVERSAMPLING, _GROUND)
         x0, y0, x1, y1 = self._pixels(frame)
@@ -271,7 +266,7 @@ class _Card:
     def marks(
         self, marks: Sequence[Mark], frame: Rectangle, place: Rectangle, scale: float
     ) -> None:
-        """Boxes, thin and large ones first so that thick and small ones lie on top; then labels."""
+        """Draws the boxes, then the labels; thick and small boxes last, so that they lie on top."""
         boxes = [_on_card(mark.box, frame, scale) for mark in marks]
         areas = area(np.array(boxes).reshape(-1, 4))
         for row in np.lexsort((-areas, np.array([mark.line for mark in marks]))):
@@ -294,7 +289,7 @@ class _Card:
             self._write(item.word.note, middle, top + flow.size * 1.74, flow.size * 0.52, GREY)
 
     def _outline(self, box: Rectangle, mark: Mark) -> None:
-        """A line in colour between two thin white ones: seen on any photo."""
+        """Draws a box in its colour with a thin white outline on both sides, for contrast."""
         radius = (10 if mark.whole else 6) * _OVERSAMPLING
         for grow, fill, thickness in (
             (1.25, _PAPER, mark.line + 2.5),
@@ -311,7 +306,7 @@ class _Card:
     def _label(
         self, mark: Mark, box: Rectangle, place: Rectangle, taken: Sequence[Rectangle]
     ) -> Rectangle:
-        """The words or number of a box on a patch of its colour; -> where it came to lie."""
+        """Draws a box's label on a patch of its colour -> the patch's rectangle."""
         size = 17.0
         text = _fitted(mark.label, size, min(place[2] - place[0] - 20, 320))
         patch = _free_place(box, (max(_width(text, size) + 14, 26.0), 26.0), place, taken)
@@ -332,9 +327,9 @@ class _Card:
         self._write(badge.text, x + side / 2, middle, size * 0.9, ink_on(fill))
 
     def _pill(self, item: _Placed, size: float, x: float, y: float) -> None:
-        """What a word stands on.
+        """Draws a word's pill.
 
-        One that joins the word before reaches into that one's, over its round end.
+        If it joins the word before, it overlaps that word's pill, to cover its rounded end.
         """
         bulge = size * _BULGE
         left = x + item.x - (2 * bulge if item.word.joins else bulge)
@@ -346,7 +341,7 @@ class _Card:
         self.draw.rounded_rectangle(shape, radius, item.word.fill, corners=corners)
 
     def _write(self, text: str, x: float, y: float, size: float, ink: Colour) -> None:
-        """Text whose letters without descenders are centred on (x, y)."""
+        """Draws text centred on (x, y), vertically by letters without descenders."""
         at = (x * _OVERSAMPLING, (y + size * 0.34) * _OVERSAMPLING)
         bold = 0.3 * _OVERSAMPLING if size > 20 else 0  # the font has one weight
         self.draw.text(at, text, ink, _font(size), anchor="ms", stroke_width=bold)
@@ -362,7 +357,7 @@ def _pills(flow: Flow) -> bool:
 
 
 def _on_card(box: Rectangle, frame: Rectangle, scale: float) -> Rectangle:
-    """A box of the original photo on the card, its line wholly inside the photo."""
+    """Maps a box of the original photo to the card, inset so that its stroke is not clipped."""
     x0, y0, x1, y1 = (frame[side % 2] + value * scale for side, value in enumerate(box))
     low_x, low_y, high_x, high_y = frame[0] + 1.5, frame[1] + 1.5, frame[2] - 1.5, frame[3] - 1.5
     x0, y0 = min(max(x0, low_x), high_x), min(max(y0, low_y), high_y)
@@ -372,10 +367,10 @@ def _on_card(box: Rectangle, frame: Rectangle, scale: float) -> Rectangle:
 def _free_place(
     box: Rectangle, size: tuple[float, float], place: Rectangle, taken: Sequence[Rectangle]
 ) -> Rectangle:
-    """Where a label of this size goes: at a corner of its box, never off the photo.
+    """Places a label at a corner of its box, inside the photo's area.
 
-    On no other label, if possible. A label of a small box stands outside, so that what is in the
-    box can be seen.
+    The first candidate that overlaps no other label is taken, else the first of all. If the box is
+    low, or the label would cover more of it than `_MOST_HIDDEN`, places outside come first.
     """
     width, height = size
     x0, y0, x1, y1 = box

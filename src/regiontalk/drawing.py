@@ -1,4 +1,4 @@
-"""Pictures of what was found, after the paper's figures 5 and 7, in matching colours."""
+"""Renders alignments, descriptions and regions as pictures, after the paper's figures 5 and 7."""
 
 from __future__ import annotations
 
@@ -21,8 +21,7 @@ PALETTE: tuple[Colour, ...] = (
     (213, 94, 0),
     (86, 180, 233),
 )
-"""Okabe and Ito's colours, which people with any colour vision can tell apart, neighbours as
-different as can be."""
+"""Okabe and Ito's palette, safe for colour blindness, ordered for contrast of neighbours."""
 
 RAMP: tuple[Colour, ...] = (
     (250, 240, 200),
@@ -31,25 +30,24 @@ RAMP: tuple[Colour, ...] = (
     (150, 20, 50),
     (70, 0, 75),
 )
-"""From a short vector to a long one: ever darker, so that any colour vision, and a grey print,
-keeps the order."""
+"""Sequential colour map for vector lengths. It darkens monotonically, so that the order survives
+colour blindness and greyscale print."""
 
 MOST_REGIONS = len(PALETTE)
-"""Regions in a description's picture: as many as there are colours."""
+"""Default maximum of regions in a description's picture, one for each colour."""
 
-_THIN, _THICK = 2.0, 5.5  # lines around the regions with the shortest and the longest vector
-_SAME_PLACE = 0.5  # IoU above which a description's picture shows only the surer region
+_THIN, _THICK = 2.0, 5.5  # stroke widths for the shortest and the longest vector
+_SAME_PLACE = 0.5  # NMS threshold on the IoU of regions in a description's picture
 
 
 def draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
-    """A sentence under its photo, each word in its box's colour (figure 5), with how sure it is.
+    """Draws a sentence below its photo, each word in its box's colour (figure 5).
 
-    Words of what was not found are grey, and boxes of such words only are left out. Without
-    probabilities each word has its score v_i · s_t.
+    Below each word is its probability, or its score v_i · s_t in packs without probabilities. Words
+    that were not found are grey, and boxes with no other words are left out.
 
     Args:
-        photo: the photo, decoded at any size.
-        alignment: of this photo.
+        photo: the alignment's, decoded at any size.
 
     Returns:
         An RGB picture about a thousand pixels wide.
@@ -85,13 +83,12 @@ def draw_alignment(photo: Photo, alignment: Alignment) -> Image.Image:
 def draw_description(
     photo: Photo, description: Description, most: int = MOST_REGIONS
 ) -> Image.Image:
-    """A photo with its caption, and its regions as numbered boxes with theirs (figure 7).
+    """Draws a photo with its caption, and its regions as numbered boxes with captions (figure 7).
 
     Args:
-        photo: the photo, decoded at any size.
-        description: of this photo.
-        most: the most regions to show, the surest ones. If there are more, those in the place of a
-            surer one, or with its caption, are left out.
+        photo: the description's, decoded at any size.
+        most: maximum of regions, by objectness. If there are more, NMS and the removal of repeated
+            captions come first.
 
     Returns:
         An RGB picture about a thousand pixels wide.
@@ -114,7 +111,7 @@ def draw_description(
 
 
 def draw_regions(photo: Photo, regions: Regions) -> Image.Image:
-    """A photo with all its regions as boxes, each with its objectness.
+    """Draws a photo with all its regions as boxes, each labelled with its objectness.
 
     Otherwise as `draw_description`.
     """
@@ -132,10 +129,10 @@ def draw_regions(photo: Photo, regions: Regions) -> Image.Image:
 
 
 def draw_magnitudes(photo: Photo, regions: Regions) -> Image.Image:
-    """A photo with all its regions by the length ‖v_i‖ of their vectors.
+    """Draws a photo with all its regions, coloured by the length ‖v_i‖ of their vectors.
 
-    The longer, the darker and thicker the box. Each box says its length, the whole photo's too; a
-    scale below says what the colours mean in this photo, from its shortest vector to its longest.
+    The longer the vector, the darker and thicker the box, which is labelled with the length; the
+    whole photo is included. The colour scale below spans this photo's shortest to longest vector.
     Otherwise as `draw_description`.
     """
     _check_same(photo, regions)
@@ -158,10 +155,7 @@ def draw_magnitudes(photo: Photo, regions: Regions) -> Image.Image:
 
 
 def ramp_colour(share: float) -> Colour:
-    """The ramp's colour for a share from 0, short, to 1, long.
-
-    Straight lines in sRGB between its colours.
-    """
+    """`RAMP` at a share from 0 (shortest) to 1 (longest), interpolated linearly in sRGB."""
     steps = np.linspace(0, 1, len(RAMP))
     red, green, blue = (
         round(float(np.interp(share, steps, channel))) for channel in zip(*RAMP, strict=True)
@@ -170,9 +164,9 @@ def ramp_colour(share: float) -> Colour:
 
 
 def _surest(description: Description, most: int) -> list[int]:
-    """Rows of `region_captions`, the surest first.
+    """Rows of `region_captions` by descending objectness.
 
-    Of too many only those that differ in place and caption.
+    If there are more than `most`: after NMS, each caption once.
     """
     boxes, scores = description.regions.boxes_xyxy[1:], description.regions.scores[1:]
     if len(boxes) <= most:
@@ -197,7 +191,7 @@ def _plain_words(caption: Caption) -> list[Word]:
 
 
 def _traced_words(caption: Caption, colours: dict[int, Colour]) -> list[Word]:
-    """A caption's words, those that were said of a region that is shown in its colour."""
+    """A caption's words, each in the colour of its attended region if that is shown."""
     regions = caption.word_regions or (None,) * len(caption.text.split())
     return [
         Word(text, None if region is None else colours.get(region))
@@ -206,17 +200,14 @@ def _traced_words(caption: Caption, colours: dict[int, Colour]) -> list[Word]:
 
 
 def _notes(alignment: Alignment) -> list[str]:
-    """What stands below each word: how sure it is, if it names something.
-
-    Without probabilities its score.
-    """
+    """Notes below the words: probabilities of naming words, or scores without probabilities."""
     if not alignment.word_sure:
         return [f"{score:.1f}" for score in alignment.word_scores]
     return ["" if sure is None else f"{sure:.0%}" for sure in alignment.word_sure]
 
 
 def _label(alignment: Alignment, region: int) -> str:
-    """The words of a region's phrases that are drawn in its colour."""
+    """A region's shown words, runs of them separated by commas."""
     rows = np.flatnonzero((alignment.word_regions == region) & alignment.shown).tolist()
     text = ""
     for before, row in zip([None, *rows], rows, strict=False):

@@ -1,8 +1,7 @@
-"""Errors that a user can cause: each message names what is wrong and what to do.
+"""Exception classes: every error that a user can cause is a `RegionTalkError`.
 
-Every error that a user can cause is a `RegionTalkError`. Its text names the file or flag, says what
-was expected and what was found, and what to do; the command line prints it as it is, without a
-traceback.
+Its text names the file or flag, what was expected, what was found and what to do; the command line
+prints it unchanged, without a traceback.
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-# As ONNX Runtime, PyTorch and systems say it
+# In messages of ONNX Runtime, PyTorch and operating systems
 _OUT_OF_MEMORY = re.compile("bad.?alloc|allocate memory", re.IGNORECASE)
 _PANIC = "PanicException"
 
 
 class RegionTalkError(Exception):
-    """The base of all errors that RegionTalk raises on purpose."""
+    """Base class of all errors that RegionTalk raises on purpose."""
 
 
 class PhotoError(RegionTalkError):
@@ -25,7 +24,7 @@ class PhotoError(RegionTalkError):
 
 
 class SentenceError(RegionTalkError):
-    """A sentence is empty or holds no word that the pack knows."""
+    """A sentence is empty, or all its words are out of vocabulary."""
 
 
 class PackError(RegionTalkError):
@@ -33,33 +32,33 @@ class PackError(RegionTalkError):
 
 
 class DataError(RegionTalkError):
-    """A dataset, a list of captions or a store of regions is not what it should be."""
+    """A dataset, a list of captions or a store of regions is missing, malformed or inconsistent."""
 
 
 class ConfigError(RegionTalkError):
-    """A training configuration or a combination of options makes no sense."""
+    """A training configuration or a combination of options is invalid."""
 
 
 class TrainingError(RegionTalkError):
-    """Training cannot go on: a non-finite loss, a checkpoint of another run."""
+    """Training cannot continue: a non-finite loss, a checkpoint of another run."""
 
 
 @contextmanager
 def memory_errors(needed: int = 0) -> Iterator[None]:
-    """Makes a MemoryError of whatever libraries raise in the block for want of memory.
+    """Converts libraries' out-of-memory errors within the block to MemoryError.
 
-    ONNX Runtime and PyTorch have errors of their own for it. A library in Rust panics where Python
-    gives it no object: this is written to stderr, and then pyo3 raises a `PanicException`, which is
-    no `Exception`.
+    ONNX Runtime and PyTorch have their own errors for it. A Rust library panics where Python cannot
+    allocate an object: it writes to stderr, then pyo3 raises `PanicException`, which is not an
+    `Exception`.
 
     Args:
-        needed: bytes that such a library will ask for at least. They are asked for before, so that
-            nothing is written.
+        needed: bytes that a Rust library will allocate at least. They are allocated beforehand as a
+            test, so that too little memory raises here, without a panic message on stderr.
 
     Raises:
-        MemoryError: if there is too little.
+        MemoryError: if there is too little memory.
     """
-    bytes(needed)  # given back at once, and never written to
+    bytes(needed)  # freed at once, and never written to
     try:
         yield
     except BaseException as error:

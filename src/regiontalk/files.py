@@ -1,8 +1,8 @@
-"""Files: opened only if they are regular and of bounded size, written whole or not at all.
+"""File access: reads of regular files of bounded size, atomic writes, checksums.
 
-Strict JSON; checksums. Everything that reads or writes a file of a user's goes through here. What
-is wrong becomes an error of the caller's kind, which names the file; a pipe, a device or a file
-without end is refused before a byte of it is read.
+Everything that reads or writes a user's file goes through here. Failures become an error of the
+class that the caller asks for, which names the file; pipes, devices and endless files are refused
+before a byte is read.
 """
 
 from __future__ import annotations
@@ -23,19 +23,18 @@ from regiontalk.errors import DataError, RegionTalkError
 ErrorKind: TypeAlias = type[RegionTalkError]
 
 MAX_TEXT_BYTES = 1 << 30
-"""Larger files of text are refused; the largest annotations in use, Visual Genome's, have 0.7
-GB."""
+"""Default limit of text files; the largest annotations in use, Visual Genome's, have 0.7 GB."""
 
 MAX_NAME_BYTES = 255
-"""Of a file's name, without its folder: the limit of common file systems."""
+"""Longest file name, without its folder, on common file systems."""
 
 MAX_CONFIG_BYTES = 1 << 24
-"""Larger files of settings are refused."""
+"""Limit of configuration files."""
 
 _PIECE_BYTES = 1 << 20
 
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
-_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a pipe would wait for its other end
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)  # opening a FIFO would block until its other end opens
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _CHANGE = os.O_RDWR | _NO_WAIT | _NO_LINK | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 _WRITE_NEW = (
@@ -62,14 +61,14 @@ def open_regular(
     """Open a file for reading, if it is a regular one of at most `max_bytes`.
 
     Args:
-        error: the kind of error to raise.
-        advice: a sentence that ends the error's text: what to do.
-        links: whether the path may be a link; one that is not followed cannot make us read what
-            lies elsewhere.
+        error: the class of error to raise.
+        advice: what to do, a sentence appended to the error's text.
+        links: whether to follow a symbolic link. Without, an untrusted folder cannot redirect a
+            read to files outside of it.
 
     Raises:
-        RegionTalkError: of the kind `error`, if there is no such file, it is a folder, pipe, socket
-            or device, a link that may not be one, too large, or may not be read.
+        RegionTalkError: of the class `error`, if the file is missing, a folder, pipe, socket or
+            device, a link where `links` is false, too large, or not readable.
     """
     name = os.fsdecode(path)
     if not name:
@@ -77,14 +76,14 @@ def open_regular(
     try:
         if not links and os.path.islink(name):
             raise problem(name, "expected a plain file, found a link", error, advice)
-        # Asked before it is opened: to open some devices is to act on them.
+        # Before opening, because opening some devices has side effects.
         check_regular(name, os.stat(name), max_bytes, error, advice)
         stream = open(os.open(name, _READ | _NO_WAIT | (0 if links else _NO_LINK)), "rb")  # noqa: SIM115 - returned
     except OSError as failure:
         raise unreadable(name, failure, error, advice) from None
     except ValueError:  # a zero byte or a lone surrogate
         raise problem(name, "a name that no file can have", error, advice) from None
-    try:  # once more: it may be another one by now
+    try:  # again, against a race: the path may name another file by now
         check_regular(name, os.fstat(stream.fileno()), max_bytes, error, advice)
     except BaseException:
         stream.close()
@@ -93,16 +92,16 @@ def open_regular(
 
 
 def open_to_change(path: str | os.PathLike[str], max_bytes: int) -> BinaryIO:
-    """Open a regular file that is there for reading and writing; never through a link.
+    """Open an existing regular file for reading and writing; symbolic links are not followed.
 
     Raises:
-        DataError: if there is none, it is a folder, pipe, socket, device or link, too large, or may
-            not be read.
-        OSError: if it may not be written; it names the file.
+        DataError: if it is missing, a folder, pipe, socket, device or link, too large, or not
+            readable.
+        OSError: if it is not writable; it names the file.
     """
     open_regular(path, max_bytes, DataError, links=False).close()
     stream = open(os.open(path, _CHANGE), "r+b")  # noqa: SIM115 - returned
-    try:  # once more: it may be another one by now
+    try:  # again, against a race: the path may name another file by now
         check_regular(os.fsdecode(path), os.fstat(stream.fileno()), max_bytes, DataError)
     except BaseException:
         stream.close()
@@ -118,10 +117,11 @@ def read_bytes(
     advice: str = "",
     links: bool = True,
 ) -> bytes:
-    """A file's bytes; takes memory for what the file holds, not for what it may hold.
+    """A file's bytes; memory is allocated for its actual size, not for `max_bytes`.
 
     Raises:
-        RegionTalkError: as `open_regular`; and if it changes meanwhile, or memory does not suffice.
+        RegionTalkError: as `open_regular`; also if it changes while it is read, or there is too
+            little memory.
     """
     return read_with_status(path, max_bytes, error, advice=advice, links=links)[0]
 
@@ -134,7 +134,7 @@ def read_with_status(
     advice: str = "",
     links: bool = True,
 ) -> tuple[bytes, os.stat_result]:
-    """As `read_bytes`, and what `stat` says of the very file that was read."""
+    """As `read_bytes`, with the `fstat` result of the descriptor that was read."""
     with open_regular(path, max_bytes, error, advice=advice, links=links) as stream:
         name = os.fsdecode(path)
         try:
@@ -155,10 +155,10 @@ def read_with_status(
 def read_text(
     path: str | os.PathLike[str], max_bytes: int = MAX_TEXT_BYTES, error: ErrorKind = DataError
 ) -> str:
-    """The text of a file, UTF-8 with or without a byte order mark.
+    """A file's text, UTF-8 with or without a byte order mark.
 
     Raises:
-        RegionTalkError: of the kind `error`, as `read_bytes`, and if it is not UTF-8.
+        RegionTalkError: of the class `error`, as `read_bytes`; also if it is not UTF-8.
     """
     try:
         return read_bytes(path, max_bytes, error).decode("utf-8-sig")
@@ -173,10 +173,10 @@ def read_text(
 def check_regular(
     name: str, status: os.stat_result, max_bytes: int, error: ErrorKind, advice: str = ""
 ) -> None:
-    """See that what `stat` says is a regular file of at most `max_bytes`.
+    """Check that a `stat` result is of a regular file of at most `max_bytes`.
 
     Raises:
-        RegionTalkError: of the kind `error`, if not.
+        RegionTalkError: of the class `error`, if not.
     """
     if stat.S_ISDIR(status.st_mode):
         raise problem(name, "expected a file, found a folder", error, advice)
@@ -192,7 +192,7 @@ def check_regular(
 def unreadable(
     path: str | os.PathLike[str], failure: OSError, error: ErrorKind, advice: str = ""
 ) -> RegionTalkError:
-    """What an error of the system's means, as one of the kind `error`."""
+    """Convert an `OSError` from opening or reading a file to the class `error`."""
     if isinstance(failure, FileNotFoundError | NotADirectoryError):
         return problem(path, "no such file", error, advice)
     if failure.errno == errno.ELOOP:
@@ -203,11 +203,8 @@ def unreadable(
 def problem(
     path: str | os.PathLike[str], found: str, error: ErrorKind, advice: str = ""
 ) -> RegionTalkError:
-    """An error of the kind `error`: the file, what is wrong with it, what to do."""
+    """Build an error of the class `error`: the file, what is wrong with it, what to do."""
     return error(f"{os.fsdecode(path)}: {found}" + (f". {advice}" if advice else ""))
-
-
-# JSON and TOML
 
 
 # Writing
@@ -217,16 +214,16 @@ def problem(
 def written(
     target: Path, *, beside: Path | None = None, durable: bool = True
 ) -> Iterator[BinaryIO]:
-    """A stream into a new file beside `target`, which takes the target's name in the end.
+    """Atomic write: a stream to a temporary file in `target`'s folder, renamed to `target` at exit.
 
-    But only if the block ends without an error. A kill at any moment leaves the old file or the new
-    one, whole. The new file is made exclusively, never through a link that somebody left in its
-    place, and may be read and written by whom the old one may.
+    If the block raises, `target` is left unchanged and the temporary file removed. A kill at any
+    moment leaves the old file or the new one, complete. The temporary file is created exclusively
+    (`create`), never through a symbolic link, with the permissions of the old file.
 
     Args:
-        beside: its name until then; None for a random one. A leftover of that name is removed.
-        durable: whether to wait until it is on the disk, so that a power cut too leaves one of the
-            two.
+        beside: path of the temporary file; None for a random name. A leftover file there is
+            removed.
+        durable: whether to fsync file and folder, so that a power cut too leaves one of the two.
 
     Raises:
         OSError: if it cannot be written; it names the target.
@@ -259,7 +256,7 @@ def _take_permissions(new: Path, old: Path) -> None:
 
 
 def write_bytes(target: Path, content: bytes) -> None:
-    """Make a file's folder and write it whole, see `written`; does not wait for the disk.
+    """Write a file atomically (`written`) without fsync, creating its folder.
 
     Raises:
         OSError: if it cannot be written; it names the file.
@@ -271,18 +268,18 @@ def write_bytes(target: Path, content: bytes) -> None:
 
 
 def create(path: Path) -> BinaryIO:
-    """Open a file that is not there yet, for writing and reading; never through a link.
+    """Create a file exclusively and open it for writing and reading; links are not followed.
 
     Raises:
-        FileExistsError: if anything is there, a link that leads nowhere too.
-        OSError: if it cannot be made.
+        FileExistsError: if the path exists, even as a dangling link.
+        OSError: if it cannot be created.
     """
     return open(os.open(path, _WRITE_NEW, 0o666), "w+b")
 
 
 def sync_folder(folder: Path) -> None:
-    """Waits until the names in a folder are on the disk, where the system can be asked to."""
-    with suppress(OSError):  # not on every system and file system
+    """Fsync a folder, so that renames in it are durable; does nothing where it is not supported."""
+    with suppress(OSError):  # not supported by every system and file system
         descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
@@ -291,7 +288,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def fitting_name(stem: str, ending: str) -> str:
-    """A file name that ends so; its stem cut where the file system would refuse the whole.
+    """Join stem and ending to a file name, the stem truncated to the limit of file systems.
 
     >>> len(fitting_name("ä" * 200, "-2.png").encode())
     254
@@ -305,7 +302,7 @@ def fitting_name(stem: str, ending: str) -> str:
 
 @contextmanager
 def naming(target: Path) -> Iterator[None]:
-    """Errors of the system name this file, which a user asked for, not one beside it."""
+    """Make an `OSError` of the block name `target` instead of a temporary file."""
     try:
         yield
     except OSError as error:
@@ -316,7 +313,7 @@ def naming(target: Path) -> Iterator[None]:
 
 
 def sha256_hex(content: bytes | memoryview | IO[bytes]) -> str:
-    """The sha256 of some bytes, or of what is left of a stream, read a piece at a time."""
+    """The sha256 of bytes, or of the rest of a stream, read in pieces of bounded size."""
     if isinstance(content, bytes | memoryview):
         return hashlib.sha256(content).hexdigest()
     digest = hashlib.sha256()
@@ -326,5 +323,5 @@ def sha256_hex(content: bytes | memoryview | IO[bytes]) -> str:
 
 
 def json_sha256(content: object) -> str:
-    """The sha256 of what JSON can hold, whatever the order of its keys."""
+    """The sha256 of a JSON-serialisable value, independent of the order of keys."""
     return sha256_hex(json.dumps(content, sort_keys=True).encode())

@@ -1,16 +1,16 @@
-"""Fingerprints of photos: 128 bits that stay nearly the same in copies.
+"""Perceptual hashes of photos: 128 bits, robust to scaling, squashing and recompression.
 
-Photos may be scaled, squashed or compressed again. A pack lists those of the photos that it was
-trained on, so that an evaluation can recognise them, under another name and in another size too. A
-checksum of the file could not: datasets are passed on resized.
+A pack lists the fingerprints of its training photos, so that an evaluation can detect them
+(contamination) under other names and in other sizes. A checksum of the file could not: datasets are
+redistributed resized.
 
-The bits are the signs of a photo's coarse waves, as in the perceptual hash "pHash" (Zauner 2010,
-"Implementation and benchmarking of perceptual image hash functions", section 3.2.1), with 128 waves
-for its 64. Copies of a photo differ in a few bits, other photos in about half of them. What this
-does not recognise: a photo that was mirrored, turned or cropped. What it takes for the same:
-drawings that differ in colour only.
+The bits are thresholded DCT coefficients of low frequencies, as in the perceptual hash "pHash"
+(Zauner 2010, "Implementation and benchmarking of perceptual image hash functions", section 3.2.1),
+with 128 coefficients for its 64. Copies of a photo differ in a few bits, different photos in about
+half of them. Limits: mirrored, rotated or cropped copies are not recognised, and drawings that
+differ in colour only are taken for copies.
 
-Axis names: N photos that are asked about, K photos that are known, 16 bytes of a fingerprint.
+Axis names: N query photos, K known photos, 16 bytes of a fingerprint.
 """
 
 from __future__ import annotations
@@ -24,25 +24,24 @@ from PIL import Image
 from regiontalk.photos import open_photo
 
 BYTES = 16
-"""Of a fingerprint."""
+"""Bytes of a fingerprint."""
 NEAR = 16
-"""Bits, of 128, that two copies of a photo may differ in; docs/pack_format.md says how often they
-do."""
+"""Largest Hamming distance of copies, of 128 bits; docs/pack_format.md has measurements."""
 MOST = 1_000_000
-"""Fingerprints in a list."""
+"""Maximum of fingerprints in a list."""
 
 _SIDE = 32
-"""Pixels a side of the grey thumbnail that the waves are taken from."""
+"""Pixels a side of the greyscale thumbnail that is transformed."""
 _LEAST_SIDE = 2 * _SIDE
-"""Pixels that a side of a photo is decoded to at least: more would not show in the thumbnail."""
+"""Least side, in pixels, that a photo is decoded to; more would not show in the thumbnail."""
 _BLANK = 1e-6
-"""A wave that is weaker is none: what is left of a photo of one colour is rounding."""
+"""Smaller coefficients are set to 0: in a photo of one colour they are rounding errors."""
 _PAIRS = 1 << 20
-"""Fingerprints compared at a time."""
+"""Pairs of fingerprints compared at a time, to bound memory."""
 
 
 def _cosines() -> np.ndarray:
-    """Row k is the cosine transform's wave of frequency k: cos(pi k (x + 1/2) / 32)."""
+    """DCT-II matrix, unnormalised: row k is cos(pi k (x + 1/2) / 32)."""
     steps = np.arange(_SIDE)
     return np.cos(np.pi / _SIDE * steps[:, None] * (steps[None] + 0.5))
 
@@ -51,18 +50,15 @@ _COSINES = _cosines()
 _WAVES = np.array(
     sorted(((y, x) for y in range(_SIDE) for x in range(_SIDE)), key=lambda each: (sum(each), each))
 )
-_ROWS, _COLUMNS = _WAVES[1 : 8 * BYTES + 1].T  # the coarsest, but the photo's mean
+_ROWS, _COLUMNS = _WAVES[1 : 8 * BYTES + 1].T  # lowest frequencies, without the DC term
 
 
 def fingerprint(image: Image.Image) -> np.ndarray:
-    """The fingerprint of an upright photo.
-
-    Args:
-        image: of any size and mode.
+    """The fingerprint of an upright photo of any size and mode.
 
     Returns:
-        (16,) uint8: a bit for each of the 128 coarsest waves, set if it is above their median. All
-        are 0 if the photo is blank.
+        (16,) uint8: a bit for each of the 128 lowest-frequency coefficients, set if it is above
+        their median. All are 0 if the photo is blank.
     """
     grey = image.convert("L").resize((_SIDE, _SIDE), Image.Resampling.BILINEAR)
     waves = (_COSINES @ np.asarray(grey, np.float64) @ _COSINES.T)[_ROWS, _COLUMNS]  # (128,)
@@ -78,8 +74,7 @@ def fingerprint_files(
     """The fingerprints of photos, (N, 16) uint8, in order.
 
     Args:
-        files: the photos.
-        advance: called with 1 after each.
+        advance: called with 1 after each photo.
         max_pixels: see `open_photo`.
 
     Raises:
@@ -95,9 +90,9 @@ def fingerprint_files(
 
 
 def recognised(asked: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Which photos are copies of known ones: (N,) bool.
+    """Which photos are copies of known ones, within a Hamming distance of `NEAR`: (N,) bool.
 
-    A blank photo is none, as it could be a copy of any other.
+    Blank photos never are: their fingerprint carries no information.
 
     Args:
         asked: (N, 16) uint8.
@@ -115,7 +110,7 @@ def recognised(asked: np.ndarray, known: np.ndarray) -> np.ndarray:
         return found
     step = max(1, _PAIRS // len(theirs))
     for start in range(0, len(ours), step):
-        # differing: (step, K, 2)
+        # differing: (step, K, 2), bits of each half; their sum, at most 128, fits uint8
         differing = np.bitwise_count(ours[start : start + step, None] ^ theirs[None])
         found[start : start + step] = (differing.sum(axis=2, dtype=np.uint8) <= NEAR).any(axis=1)
     found &= asked.any(axis=1)
@@ -123,13 +118,13 @@ def recognised(asked: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def listed(fingerprints: np.ndarray) -> np.ndarray:
-    """As a list: sorted, each once, without those of blank photos. (N, 16) -> (K, 16)."""
+    """Sorted and deduplicated, without those of blank photos. (N, 16) -> (K, 16)."""
     once: np.ndarray = np.unique(fingerprints, axis=0)
     return once[once.any(axis=1)]
 
 
 def to_bytes(known: np.ndarray) -> bytes:
-    """A list as a file holds it.
+    """Serialises a list of fingerprints.
 
     Raises:
         ValueError: as `from_bytes`.
@@ -140,10 +135,10 @@ def to_bytes(known: np.ndarray) -> bytes:
 
 
 def from_bytes(data: bytes) -> np.ndarray:
-    """A list from a file: (K, 16) uint8.
+    """Parses and checks a list of fingerprints: (K, 16) uint8.
 
     Raises:
-        ValueError: if it is not a list of 1 to `MOST` fingerprints, or not as `listed` makes it.
+        ValueError: if it is not a list of 1 to `MOST` fingerprints, or not as `listed` returns it.
     """
     if len(data) % BYTES or not 0 < len(data) <= BYTES * MOST:
         raise ValueError(

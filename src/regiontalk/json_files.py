@@ -1,4 +1,4 @@
-"""Strict JSON, JSON Lines and TOML: no key twice, no infinite number, no endless nesting."""
+"""Strict JSON, JSON Lines and TOML: no duplicate keys, finite numbers only, bounded nesting."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class RepeatedKeyError(ValueError):
 
 
 def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object as a dict, for the `object_pairs_hook` of `json.loads`.
+    """`object_pairs_hook` of `json.loads` that rejects duplicate keys.
 
-    By itself that would keep a key's last value only.
+    Without it, `json.loads` silently keeps a key's last value.
 
     Raises:
         RepeatedKeyError: if a key occurs twice; it names the key.
@@ -38,15 +38,19 @@ def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def parse_json(text: str | bytes) -> Any:
-    """Strict JSON: no key twice, no NaN, no number that is infinite as a float.
+    """Parse strict JSON: no duplicate keys, no NaN, no number too large for a float.
 
     Raises:
         RepeatedKeyError: if an object has a key twice.
-        ValueError: if it is not JSON, or nested too deep.
+        ValueError: if it is not JSON, has a number that is not finite, or is nested too deep.
     """
     try:
         return json.loads(
-            text, object_pairs_hook=no_key_twice, parse_constant=_finite, parse_float=_finite
+            text,
+            object_pairs_hook=no_key_twice,
+            parse_constant=_finite,
+            parse_float=_finite,
+            parse_int=_whole,
         )
     except RecursionError:
         raise ValueError("nested too deep") from None
@@ -55,11 +59,11 @@ def parse_json(text: str | bytes) -> Any:
 def read_json(
     path: str | os.PathLike[str], text: str | None = None, line: int | None = None
 ) -> Any:
-    """The JSON of a file, or of some text that came from it.
+    """The JSON of a file, or of text that was read from it.
 
     Args:
         text: None to read the file.
-        line: of the file that the text was; for messages.
+        line: line number of the text, for messages.
 
     Raises:
         DataError: if the file cannot be read, is not JSON, or an object in it has a key twice.
@@ -77,7 +81,7 @@ def read_json(
 
 
 def json_lines(path: str | os.PathLike[str]) -> Iterator[tuple[int, Any]]:
-    """The JSON of each line that is not blank, with the line's number, from 1.
+    """Line number, from 1, and JSON value of each line that is not blank.
 
     Raises:
         DataError: if the file cannot be read, or a line is not JSON.
@@ -98,6 +102,11 @@ def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
         return tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as failure:
         raise ConfigError(f"{os.fsdecode(path)}: not a TOML file ({failure})") from failure
+
+
+def _whole(text: str) -> int:
+    _finite(text)  # 400 digits are whole, but no float
+    return int(text)
 
 
 def _finite(text: str) -> float:

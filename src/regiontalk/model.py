@@ -1,7 +1,6 @@
-"""`Model`: looks at photos, reads sentences, aligns, scores and captions. It only joins the parts.
+"""`Model`: facade of region detection, sentence encoding, alignment, scoring and captioning.
 
-Axis names: N photos, L sentences, M regions, D dimensions of the features, h dimensions of the
-shared space.
+Axis names: N photos, L sentences, M regions, T words, h dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -46,25 +45,24 @@ def load(
     Args:
         pack: an included pack's name or a pack's folder; None for the default pack.
         threads: CPU threads for the vision graph; None for as many as the process may use.
-        max_pixels: of the photos that the model opens, see `open_photo`.
+        max_pixels: limit for photos that the model opens, see `open_photo`.
 
     Raises:
-        PackError: if there is no such pack, or anything about it is not as it should be.
+        PackError: if there is no such pack, or it is damaged or invalid.
     """
     return Model(Pack.load(find_pack(pack)), threads, max_pixels)
 
 
 class Model:
-    """Looks at photos, reads sentences, and connects them.
+    """Detects regions of photos, encodes sentences, aligns, scores and captions them.
 
     Args:
         pack: a checked pack.
-        threads: CPU threads for the vision graph; None for as many as the process may use.
-        max_pixels: of the photos that it opens, see `open_photo`.
+        threads, max_pixels: as in `load`.
 
     Attributes:
         pack, max_pixels: as given.
-        evidence: that what words name is shown.
+        evidence: computes the log-odds that words are shown (`regiontalk.alignment.evidence`).
 
     Raises:
         PackError: if the pack's vision graph cannot be used.
@@ -109,15 +107,15 @@ class Model:
         boxes: Sequence[np.ndarray] | None = None,
         extra: bool = False,
     ) -> list[Regions]:
-        """Find the regions of photos (Eq. 1), or read given ones.
+        """Detect and encode the regions of photos (Eq. 1), or encode given boxes.
 
         Args:
-            photos: one or many; many are looked at a few at a time, and kept no larger than the
-                network sees them.
-            boxes: for each photo the boxes to read instead of finding some: (K, 4) xyxy in pixels
-                of the upright photo.
-            extra: find more boxes, last and counted as `Regions.extra`, for `align`: words may name
-                smaller things than a photo is found and described by.
+            photos: one or many; many are opened and processed in batches, resized to the network's
+                input size to bound memory.
+            boxes: for each photo the boxes to encode instead of detecting some: (K, 4) xyxy in
+                pixels of the upright photo.
+            extra: detect more boxes for `align`, since words may name smaller things than a photo
+                is found and described by; they are last, `Regions.extra` of them.
 
         Returns:
             The regions of each photo, in order; a list of one for a single photo. Given boxes are
@@ -141,16 +139,13 @@ class Model:
         return self.with_hubness(found)
 
     def with_hubness(self, regions: Sequence[Regions]) -> list[Regions]:
-        """Regions that come from elsewhere, as from a store, with the hubness that `look` gives."""
+        """Regions with their hubness as `look` sets it, for regions from a store for example."""
         if self._bank is None:
             return list(regions)
         return [replace(each, hubness=self._bank.of_photo(each.main.vectors)) for each in regions]
 
     def read(self, sentences: str | Iterable[str]) -> list[Sentence]:
-        """Read sentences (Eq. 2 to 6).
-
-        Args:
-            sentences: one or many.
+        """Tokenise and encode sentences (Eq. 2 to 6).
 
         Returns:
             Each sentence with its word vectors, in order; a list of one for a single sentence.
@@ -165,7 +160,8 @@ class Model:
                 raise SentenceError(
                     f"{text!r} is empty or has no word. Give a sentence with at least one word."
                 )
-        said = Distinct(tuple(each) for each in words)  # so that equal sentences have equal vectors
+        # Duplicates are encoded once, so that equal sentences have exactly equal vectors
+        said = Distinct(tuple(each) for each in words)
         ids = [self.pack.vocabulary.encode(words[each]) for each in said.first]
         vectors = self._vectors(ids)
         hubness = (
@@ -191,18 +187,18 @@ class Model:
         photos: PhotoLike | Regions | Iterable[PhotoLike | Regions],
         sentences: str | Sentence | Iterable[str | Sentence],
     ) -> np.ndarray:
-        """How well each photo and each sentence fit.
+        """Scores of all pairs of photos and sentences.
 
-        S_kl of the kind that the pack says, less the hubness of both. S_kl is Eq. 8, Eq. 7, or
-        Eq. 8 divided by the sentence's number of words; hubness, 0 without a bank in the pack, is
-        how well a photo fits sentences in general and a sentence photos.
+        S_kl of the pack's kind, minus the hubness of both. S_kl is Eq. 8, Eq. 7, or Eq. 8 divided
+        by the sentence's number of words; hubness, 0 in packs without a query bank, is how well a
+        photo fits sentences in general, and a sentence photos in general.
 
         Args:
-            photos: N photos, or what `look` found in them.
-            sentences: L sentences, or what `read` made of them.
+            photos: N photos, or their regions from `look`.
+            sentences: L sentences, as text or from `read`.
 
         Returns:
-            (N, L) float32; higher is better, and neither bounded nor normalised.
+            (N, L) float32; higher is better, neither bounded nor normalised.
 
         Raises:
             PhotoError, SentenceError: as `look` and `read`.
@@ -230,17 +226,17 @@ class Model:
     def align(
         self, photo: PhotoLike | Regions, sentence: str | Sentence, beta: float | None = None
     ) -> Alignment:
-        """Give each word of a sentence a region of a photo (Eq. 10 to 12).
+        """Align each word of a sentence with a region of a photo (Eq. 10 to 12).
 
         Args:
-            photo: a photo, or what `look` found in it, best with `extra`.
-            sentence: a sentence, or what `read` made of it.
+            photo: a photo, or its regions from `look`, best with `extra`.
+            sentence: as text or from `read`.
             beta: β of Eq. 12, at least 0; None for the pack's.
 
         Raises:
-            SentenceError: if the sentence has no word, or none that the pack knows; or it is not
-                one.
-            PhotoError: as `look`; and if it is not one photo.
+            SentenceError: if the sentence has no word, or none in the vocabulary; or if it is not a
+                single sentence.
+            PhotoError: as `look`; also if it is not a single photo.
             ConfigError: if `beta` is negative or above a million.
         """
         read = self._sentence(sentence)
@@ -259,12 +255,12 @@ class Model:
         """Caption a photo and each of its distinct regions.
 
         Args:
-            photo: a single one, or what `look` found in it; for many, `describe_regions` of what
-                `look` and `distinct` gave is faster.
-            beam: hypotheses kept in the search; None for the pack's.
+            photo: a single one, or its regions from `look`; for many, `describe_regions` of the
+                results of `look` and `distinct` is faster.
+            beam: beam width; None for the pack's.
 
         Raises:
-            PhotoError: as `look`; and if it is not one photo.
+            PhotoError: as `look`; also if it is not a single photo.
             ValueError: if `beam` is below 1.
         """
         (regions,) = self._regions(one(photo, "describe"))
@@ -273,13 +269,13 @@ class Model:
     def describe_regions(
         self, regions: Sequence[Regions], beam: int | None = None, temperature: float | None = None
     ) -> list[Description]:
-        """Caption photos that were looked at, and each of their regions, all searched together.
+        """Caption photos and each of their regions, all decoded in one batch.
 
         Args:
-            regions: what `look` found.
+            regions: of each photo, from `look`.
             beam: as in `describe`.
-            temperature: above 0, to draw captions at random instead of searching for the likeliest;
-                see `beam.sample`.
+            temperature: above 0, to sample captions at this temperature instead of beam search; see
+                `beam.sample`.
 
         Raises:
             ValueError: if `beam` is below 1, `temperature` not above 0, or both are given.
@@ -309,8 +305,7 @@ class Model:
         """Caption whole photos only.
 
         Args:
-            regions: what `look` found; of each, the whole photo is captioned, from its `distinct`
-                regions.
+            regions: of each photo, from `look`; its caption is generated from the `distinct` ones.
             beam, temperature: as in `describe_regions`.
         """
         if not regions:
@@ -338,12 +333,12 @@ class Model:
 
     @property
     def score_kind(self) -> Kind:
-        """What S_kl is for this pack: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words)."""
+        """The pack's kind of S_kl: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words)."""
         return cast(Kind, self.pack.settings.alignment.score)
 
     def _vectors(self, ids: list[np.ndarray]) -> list[np.ndarray]:
         """The word vectors (T, h) of sentences."""
-        # A foreign pack's numbers may overflow: found out below
+        # Weights of an untrusted pack may overflow: checked below
         with np.errstate(over="ignore", invalid="ignore"):
             vectors = self._reader.read(ids)
         if not all(np.isfinite(each).all() for each in vectors):
@@ -354,9 +349,9 @@ class Model:
         return vectors
 
     def _open(self, photo: PhotoLike) -> Photo:
-        """An opened photo as it is.
+        """Opens a photo at the network's input size; an opened one is returned unchanged.
 
-        Another one opened, and squashed at once: in full, a batch may take gigabytes.
+        At full size a batch could take gigabytes.
         """
         if isinstance(photo, Photo):
             return photo
@@ -368,10 +363,7 @@ class Model:
             raise out_of_memory(opened.file) from None
 
     def _regions(self, photos: Any, extra: bool = False) -> list[Regions]:
-        """Photos and regions, mixed or single, as regions in order.
-
-        The photos looked at in batches.
-        """
+        """Regions of photos and regions, mixed or single, in order; photos in batches."""
         given = listed(photos)
         looked = iter(
             self.look([each for each in given if not isinstance(each, Regions)], extra=extra)

@@ -1,13 +1,13 @@
 """Recurrent cells in NumPy, as pure functions: ReLU RNN, GRU and LSTM.
 
-Language and captioning share them. A captioner steps through its caption with one of them; the
-words network reads sentences with `gru_update`.
+Shared by language and captioning: captioners decode with one of the cells, and the words network
+reads sentences with `gru_update`.
 
 Row-vector convention, x @ W + b. Axis names: N rows (hypotheses), U word vectors, d their
-dimensions, H hidden dimensions, X context dimensions. A state is a tuple of (N, H) arrays, the
-first of which is h_t, so that a search can gather rows of any cell's state in the same way.
+dimensions, H hidden dimensions, X context dimensions. A state is a tuple of (N, H) arrays, h_t
+first, so that a beam search can gather rows of any cell's state in the same way.
 
-| cell | weights | the image's part, b_v = context @ W_hi + b_hi |
+| cell | weights | visual input, b_v = context @ W_hi + b_hi |
 |---|---|---|
 | rnn | `W_hx` (d, H), `W_hh` (H, H), `b_h` (H,) | Eq. 14: inside f at the first step, through f |
 | gru | `W_hx` (d, 3H), `W_hh` (H, 3H), `b_x`, `b_h` (3H,): r, z, n | h_0 = tanh(b_v) |
@@ -22,23 +22,24 @@ from typing import Any
 import numpy as np
 
 State = tuple[Any, ...]
-"""(N, H) arrays, h_t first; perhaps, last, what else goes with each row, of which rows can be
-picked as of an array."""
+"""(N, H) arrays, h_t first; optionally, last, other data of each row that can be indexed by rows
+like an array."""
 
 Weights = Mapping[str, np.ndarray]
 
 Step = Callable[[State, np.ndarray, np.ndarray, Weights], State]
-"""State of N rows, word vectors x (U, d), rows' words (N,), weights -> the state after them.
+"""State of N rows, word vectors x (U, d), row of x for each (N,), weights -> the next state.
 
-Hypotheses of a search read few different words, whose part of the product is made once.
+Hypotheses of a beam search share few distinct words, so x @ W_hx is computed once for each of them
+and then gathered.
 """
 
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-"""How many times H columns the cell's matrices have."""
+"""Columns of a cell's matrices, in units of H."""
 
 
 def start(cell: str, context: np.ndarray, weights: Weights) -> State:
-    """The state before the first word.
+    """The initial state, from the visual features.
 
     Args:
         cell: "rnn", "gru" or "lstm".
@@ -46,7 +47,7 @@ def start(cell: str, context: np.ndarray, weights: Weights) -> State:
         weights: `W_hi` (X, H), `b_hi` (H,).
 
     Returns:
-        rnn: (h_0 = 0, what the next step adds); gru: (h_0,); lstm: (h_0, c_0).
+        rnn: (h_0 = 0, f(b_v), which the next step adds); gru: (h_0,); lstm: (h_0, c_0).
     """
     image = context @ weights["W_hi"] + weights["b_hi"]  # (N, H) b_v of Eq. 13
     if cell == "rnn":
@@ -59,7 +60,7 @@ def start(cell: str, context: np.ndarray, weights: Weights) -> State:
 def rnn_step(state: State, x: np.ndarray, read: np.ndarray, weights: Weights) -> State:
     """Eq. 14: h_t = f(x_t W_hx + h_{t-1} W_hh + b_h + 1(t = 1) f(b_v)), f = ReLU.
 
-    The state's second array is the image's part: f(b_v) before the first step, zeros ever after.
+    The state's second array is the visual input: f(b_v) before the first step, zeros afterwards.
     """
     h, image = state
     h = np.maximum((x @ weights["W_hx"])[read] + h @ weights["W_hh"] + weights["b_h"] + image, 0)
@@ -67,7 +68,7 @@ def rnn_step(state: State, x: np.ndarray, read: np.ndarray, weights: Weights) ->
 
 
 def gru_step(state: State, x: np.ndarray, read: np.ndarray, weights: Weights) -> State:
-    """`gru_update` with the word's part x_t W_hx + b_x."""
+    """`gru_update` with the input part x_t W_hx + b_x."""
     (h,) = state
     return (
         gru_update(
@@ -81,9 +82,9 @@ def gru_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.nda
 
     Args:
         h: (N, H), h_{t-1}.
-        word: (N, 3H), the word's part of the gates r, z, n, its bias added.
-        matrix: (H, 3H), what makes the hidden part of h.
-        bias: (3H,), of the hidden part: that of n is inside r's product.
+        word: (N, 3H), the input part of the gates r, z, n, with its bias.
+        matrix: (H, 3H), recurrent weights.
+        bias: (3H,), of the recurrent part; that of n is inside the product with r.
 
     Returns:
         (N, H), h_t.
@@ -92,7 +93,7 @@ def gru_update(h: np.ndarray, word: np.ndarray, matrix: np.ndarray, bias: np.nda
     h_r, h_z, h_n = np.split(h @ matrix + bias, 3, axis=1)
     r, z = sigmoid(x_r + h_r), sigmoid(x_z + h_z)
     n = np.tanh(x_n + r * h_n)
-    updated: np.ndarray = n + z * (h - n)
+    updated: np.ndarray = n + z * (h - n)  # (1 - z) * n + z * h with one product less
     return updated
 
 
@@ -110,7 +111,7 @@ STEPS: dict[str, Step] = {"rnn": rnn_step, "gru": gru_step, "lstm": lstm_step}
 
 
 def cell_shapes(cell: str, context: int, hidden: int, embedding: int) -> dict[str, tuple[int, ...]]:
-    """Every tensor of a recurrence with its shape.
+    """Shapes of a cell's weights, by name.
 
     Args:
         cell: "rnn", "gru" or "lstm".

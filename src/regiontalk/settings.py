@@ -1,8 +1,8 @@
-"""The numbers a pack states about itself, as typed, frozen dataclasses: `pack.json` in Python.
+"""Pack settings (`pack.json`) as frozen dataclasses whose fields are validated.
 
-Every field has a rule (its type and range), checked whenever a settings object is made, whether
-from a file or by a training run. Ranges are generous for any sensible network and small enough that
-no file can ask for absurd memory.
+Every field has a validation rule (type and range), which applies whenever an object is created, by
+parsing a file or by a training run. Ranges allow for any sensible network and bound the memory that
+an untrusted file can request.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Annotated, Any, Self, get_origin, get_type_hints
 
 _DEEPEST = 20
-"""Objects and lists within each other in what a pack says for people."""
+"""Maximum nesting of free-form fields."""
 
 Rule = Callable[[Any], Any]
-"""Takes a value, returns it (a whole number perhaps as float), or raises ValueError saying what was
+"""Validates a value and returns it (`number` as float); its ValueError states what was
 expected."""
 
 
 def whole(low: int, high: int) -> Rule:
-    """A whole number in low..high."""
+    """Rule: an integer in low..high."""
 
     def check(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
@@ -33,7 +33,7 @@ def whole(low: int, high: int) -> Rule:
 
 
 def number(low: float, high: float) -> Rule:
-    """A finite number in low..high."""
+    """Rule: a finite number in low..high."""
 
     def check(value: Any) -> float:
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -45,7 +45,7 @@ def number(low: float, high: float) -> Rule:
 
 
 def choice(*allowed: str) -> Rule:
-    """One of a few words."""
+    """Rule: one of the allowed strings."""
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or value not in allowed:
@@ -56,7 +56,7 @@ def choice(*allowed: str) -> Rule:
 
 
 def line(longest: int) -> Rule:
-    """A printable line of text, neither empty nor longer than `longest` characters."""
+    """Rule: 1 to `longest` printable characters, on one line."""
 
     def check(value: Any) -> str:
         if not isinstance(value, str) or not 1 <= len(value) <= longest or not value.isprintable():
@@ -67,7 +67,7 @@ def line(longest: int) -> Rule:
 
 
 def free_form(value: Any) -> dict[str, Any]:
-    """Any JSON object that does not nest absurdly deep."""
+    """Rule: any JSON object nested at most `_DEEPEST` deep."""
     if not isinstance(value, dict):
         raise ValueError("an object")
     level: list[Any] = [value]
@@ -81,7 +81,7 @@ def free_form(value: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Section:
-    """A group of settings. A field is `Annotated` with its rule, or is a section of its own.
+    """Base class of settings. A field is `Annotated` with its rule, or is a nested section.
 
     Raises:
         ValueError: naming the field, what was expected and what was found.
@@ -91,6 +91,7 @@ class Section:
         for name, rule in _rules(type(self)).items():
             value = getattr(self, name)
             try:
+                # The class is frozen, and a rule may convert: an int to a float
                 object.__setattr__(self, name, rule(value))
             except ValueError as error:
                 raise ValueError(f"{name}: expected {error}, found {shown(value)}") from None
@@ -99,12 +100,11 @@ class Section:
     def from_json(cls, data: Any) -> Self:
         """Build from a parsed JSON object with this section's fields and no other.
 
-        A field with a default may be missing: files older than the field lack it. All others must
-        be there.
+        Fields with a default may be missing, as in files older than the field.
 
         Raises:
-            ValueError: if `data` is not an object, lacks one of those, has a foreign one, or breaks
-                a rule.
+            ValueError: if `data` is not an object, lacks a required field, has an unknown one, or
+                breaks a rule.
         """
         if not isinstance(data, dict):
             raise ValueError(f"expected an object, found {shown(data)}")
@@ -126,8 +126,7 @@ class Section:
     def to_json(self) -> dict[str, Any]:
         """The object that `from_json` reads.
 
-        A field that holds its default is left out, so that versions older than the field read the
-        rest.
+        Fields equal to their default are omitted, for versions older than the field.
         """
         content = asdict(self)
         for each in fields(self):
@@ -140,14 +139,14 @@ class Section:
 
 
 def checksum(value: Any) -> str:
-    """A rule: a sha256 in hexadecimal."""
+    """Rule: a sha256 in hexadecimal."""
     if not isinstance(value, str) or not re.fullmatch("[0-9a-f]{64}", value):
         raise ValueError("a sha256, 64 hexadecimal digits")
     return value
 
 
 def shown(value: Any, longest: int = 80) -> str:
-    """A value from a file as it may appear in a message: escaped, and cut if long."""
+    """A value from a file for use in a message: escaped to ASCII, truncated if long."""
     try:
         text = (
             ascii(value) if not isinstance(value, int) or abs(value) < 10**30 else "a huge number"
@@ -191,20 +190,20 @@ def _read(name: str, kind: type[Section], value: Any) -> Section:
 
 
 LARGEST_PHOTO = 2048
-"""Pixels a side that a vision network may see."""
+"""Maximum input size of a vision network, in pixels a side."""
 
 
 @dataclass(frozen=True)
 class VisionSettings(Section):
-    """What goes into the vision graph and how its proposals become regions.
+    """Input and output sizes of the vision graph, and the selection of regions from proposals.
 
     Attributes:
-        size: S, pixels on each side of the square that a photo is squashed to.
-        side: s, cells on each side of the feature map.
-        feature_dim: D, the map's channels.
-        proposals: the most boxes kept beside the whole photo (the paper: 19).
-        nms_iou: a box that overlaps a better one by more than this IoU is dropped.
-        min_objectness: a box less certain than this, in 0..1, is dropped.
+        size: S, pixels a side of the square input; photos are squashed to it.
+        side: s, cells a side of the feature map.
+        feature_dim: D, the feature map's channels.
+        proposals: maximum of boxes kept beside the whole photo (the paper: 19).
+        nms_iou: NMS threshold: a box with a higher IoU with a better one is dropped.
+        min_objectness: boxes of a lower objectness, in 0..1, are dropped.
     """
 
     size: Annotated[int, whole(8, LARGEST_PHOTO)]
@@ -217,7 +216,7 @@ class VisionSettings(Section):
 
 @dataclass(frozen=True)
 class SpaceSettings(Section):
-    """The space that regions and words share: `dim` is h."""
+    """The shared embedding space of regions and words: `dim` is h."""
 
     dim: Annotated[int, whole(1, 16384)]
 
@@ -229,8 +228,8 @@ class WordsSettings(Section):
     Attributes:
         hidden, embedding: H and d.
         cell: "rnn" (the paper's) or "gru".
-        vector_dim: dimensions of the vectors that place words which no caption taught; 0 if there
-            are no such words.
+        vector_dim: dimensions of the pretrained word vectors of placed words, which do not occur in
+            training captions; 0 without placed words.
     """
 
     hidden: Annotated[int, whole(1, 16384)]
@@ -240,21 +239,21 @@ class WordsSettings(Section):
 
 
 MOST_BETA = 1e6
-"""Of Eq. 12: far more than keeps any sentence on one region, and so little that scores do not
-vanish beside it."""
+"""Limit of β in Eq. 12: more than keeps any sentence on one region, yet scores do not vanish in
+rounding beside it."""
 
 
 @dataclass(frozen=True)
 class AlignmentSettings(Section):
-    """How sentences are scored and tied to regions.
+    """Sentence scores and word-region alignment.
 
     Attributes:
         score: "max" (Eq. 8), "sum" (Eq. 7) or "mean" (Eq. 8 / words).
         beta: β of Eq. 12.
-        extra_proposals: boxes beyond `VisionSettings.proposals` that only words of a sentence
-            choose from: they may name smaller things than a photo is found and described by.
-        objectness: its weight in ψ_U, see `regiontalk.alignment.mrf.unary_potentials`; the paper's
-            is 0.
+        extra_proposals: boxes beyond `VisionSettings.proposals`, used by alignment only: words may
+            name smaller things than a photo is found and described by.
+        objectness: weight of objectness in ψ_U, see `regiontalk.alignment.mrf.unary_potentials`;
+            the paper's is 0.
     """
 
     score: Annotated[str, choice("max", "sum", "mean")]
@@ -268,10 +267,10 @@ class BankSettings(Section):
     """Query bank: sizes, temperature and weight of hubness (`regiontalk.alignment.hubness`).
 
     Attributes:
-        photos, regions: N of the bank, with R regions together; without photos there is no bank.
-        sentences, words: L of the bank, with P words together.
+        photos, regions: N photos with R regions in total; 0 for no bank.
+        sentences, words: L sentences with P words in total.
         temperature: τ, in units of S_kl.
-        weight: λ; 0 takes nothing off.
+        weight: λ; 0 for no correction.
     """
 
     photos: Annotated[int, whole(0, 100_000)] = 0
@@ -298,15 +297,15 @@ class BankSettings(Section):
 
 @dataclass(frozen=True)
 class CertaintySettings(Section):
-    """How evidence becomes a probability, fitted on held-out photos: see `alignment.certainty`.
+    """Platt scaling of evidence, fitted on held-out photos: see `alignment.certainty`.
 
     Attributes:
-        slope: nats for each unit of v_i·s_t; 0 if the pack tells no probabilities.
+        slope: nats for each unit of v_i·s_t; 0 for a pack without probabilities.
         offset: nats.
-        caption_slope, caption_offset: of captions of photos, from their log-probability; slope 0 if
-            the pack does not tell how sure it is of a caption.
-        region_slope, region_offset: of captions of regions, from the log-odds of their surest
-            words.
+        caption_slope, caption_offset: for captions of photos, from their log-probability; slope 0
+            for captions without probabilities.
+        region_slope, region_offset: for captions of regions, from the log-odds of their most
+            probable words; slope 0 as above.
     """
 
     slope: Annotated[float, number(0, 1e6)] = 0.0
@@ -318,20 +317,21 @@ class CertaintySettings(Section):
 
 
 HEADS = 8
-"""Of a captioner's attention, side by side."""
+"""Heads of a captioner's attention."""
 
 
 @dataclass(frozen=True)
 class CaptionerSettings(Section):
-    """A captioner (Eq. 13 to 15): its cell, H and d, and how its beam search ends and ranks.
+    """A captioner (Eq. 13 to 15): recurrent cell, sizes H and d, beam search and reranking.
 
     Attributes:
-        beam: hypotheses kept for each caption.
-        max_words: the longest caption.
+        beam: beam width, hypotheses kept for each caption.
+        max_words: maximum length of a caption.
         length_normalisation: α; hypotheses are ranked by log-probability / length ** α.
-        rerank_weight: of S_kl beside that rank, among the beam's captions; 0 for no reranking.
-        say_once: 1 if a caption says no word twice that names something ("a bed with a bed"), else
-            0.
+        rerank_weight: weight of S_kl added to that rank among the beam's captions; 0 for no
+            reranking.
+        say_once: 1 to block repetition of naming words within a caption ("a bed with a bed"),
+            else 0.
         attention: A, dimensions of all heads of the attention over regions; 0 without attention.
     """
 
@@ -341,7 +341,6 @@ class CaptionerSettings(Section):
     beam: Annotated[int, whole(1, 100)]
     max_words: Annotated[int, whole(1, 200)]
     length_normalisation: Annotated[float, number(0, 10)]
-    # The key in `pack.json`, older than the name rerank weight
     rerank_weight: Annotated[float, number(0, 1e6)] = 0.0
     say_once: Annotated[int, whole(0, 1)] = 0
     attention: Annotated[int, whole(0, 16384)] = 0
@@ -355,7 +354,7 @@ class CaptionerSettings(Section):
             )
 
     def search(self, beam: int | None = None) -> dict[str, Any]:
-        """How captions are searched for and chosen, for a signature; `beam` if one was given."""
+        """Search and reranking settings for a result's signature; `beam` overrides the pack's."""
         how = {name: getattr(self, name) for name in ("beam", "max_words", "length_normalisation")}
         how |= {
             name: value for name in ("rerank_weight", "say_once") if (value := getattr(self, name))
@@ -365,14 +364,13 @@ class CaptionerSettings(Section):
 
 @dataclass(frozen=True)
 class PackSettings(Section):
-    """All that `pack.json` says, but its format and the files' checksums.
+    """The content of `pack.json`, without its format version and the files' checksums.
 
     Attributes:
-        name, licence: of the pack.
         made_with: the program and version that wrote it.
-        trained_on, results: free-form, for people: data and numbers behind the weights.
+        trained_on, results: free-form documentation of training data and measured results.
         bank: the query bank of the hubness correction; by default none.
-        certainty: how scores become probabilities; by default they do not.
+        certainty: calibration of probabilities; by default none.
     """
 
     name: Annotated[str, line(100)]

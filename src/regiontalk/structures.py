@@ -1,8 +1,8 @@
 """Data structures: regions, sentences, alignments and descriptions.
 
-Frozen, checked once, plain NumPy. `to_json` of a result gives the object that the command line
-prints with `--json`, as a dict; `to_dict` is the same by the name that other libraries give it. No
-`repr` shows an array.
+Frozen dataclasses of NumPy arrays, validated when created. `to_json` of a result returns the object
+that the command line prints with `--json`, as a dict; `to_dict` is an alias. No `repr` shows an
+array.
 
 Axis names used throughout: M regions, h dimensions of the shared space, D dimensions of the visual
 features, T words.
@@ -17,18 +17,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 WHOLE_PHOTO = 0
-"""Region 0 is always the whole photo."""
+"""Index of the whole photo, always region 0."""
 ABSENT = 0.15
-"""A word of a lower probability is absent, even within a phrase that is found."""
+"""Least probability of a word that is shown; below it a word is absent, even in a found phrase."""
 
 
 class Displayed:
-    """A result that a notebook shows as HTML.
+    """Mixin for rich display in notebooks.
 
     Attributes:
-        html_of: makes the HTML of a result. What draws stands in a layer above this one:
-            `regiontalk` itself sets it as soon as one of its results can be made. Without it a
-            notebook shows the `repr`.
+        html_of: renders a result as HTML; None to fall back to the `repr`. Injected by `regiontalk`
+            on first use of its API, since rendering belongs to a higher layer.
     """
 
     html_of: ClassVar[Callable[[Any], str] | None] = None
@@ -43,16 +42,17 @@ class Regions(Displayed):
     """The regions of one photo (Eq. 1): boxes with their vectors.
 
     Attributes:
-        file: where the photo came from, for messages and output.
+        file: the photo's path or name, for messages and output.
         width, height: of the original photo, upright, in pixels.
         boxes_xyxy: (M, 4) float32, in pixels of the original photo; row 0 is the whole photo.
-        scores: (M,) float32 in 0..1, how sure the network is that the box holds a thing; row 0 is
-            1.
+        scores: (M,) float32 in 0..1, objectness: the network's confidence that the box holds an
+            object; row 0 is 1.
         features: (M, D) float32, CNN(I_b) of Eq. 1; row 0 describes the whole photo.
         vectors: (M, h) float32, v_i of Eq. 1. Magnitudes carry meaning: they are not normalised.
         hubness: how well the photo fits sentences in general, in units of S_kl
-            (`regiontalk.alignment.hubness`); taken off its scores. 0 if the pack has no bank.
-        extra: how many of the last regions are for words of a sentence only (`Model.look`).
+            (`regiontalk.alignment.hubness`); subtracted from its scores. 0 if the pack has no query
+            bank.
+        extra: number of regions, the last ones, that only alignment uses (`Model.look`).
 
     Raises:
         ValueError: if the shapes disagree, a value is not finite, or row 0 is not the whole photo.
@@ -88,7 +88,7 @@ class Regions(Displayed):
         return len(self.boxes_xyxy)
 
     def select(self, rows: np.ndarray) -> Regions:
-        """Some of the regions, none of them extra.
+        """A subset of the regions, none of them extra.
 
         Args:
             rows: (K,) integers in 0..M-1, the first of them 0: the whole photo stays.
@@ -99,7 +99,7 @@ class Regions(Displayed):
 
     @property
     def main(self) -> Regions:
-        """The regions that a photo is found and described by: all but the extra ones."""
+        """The regions that scores, search and captions use: all but the extra ones."""
         return self.select(np.arange(len(self) - self.extra)) if self.extra else self
 
     def to_json(self) -> dict[str, Any]:
@@ -123,13 +123,14 @@ class Sentence:
 
     Attributes:
         text: as given.
-        words: T words after tokenising, at least one.
-        ids: (T,) int64, rows of the vocabulary; words it lacks have `Vocabulary.UNKNOWN`.
+        words: T tokens, at least one.
+        ids: (T,) int64, ids in the vocabulary; `Vocabulary.UNKNOWN` for words out of it.
         vectors: (T, h) float32, s_t of Eq. 6.
         hubness: how well the sentence fits photos in general, as of `Regions`.
-        kinds: what is known of each word: "learnt" from captions, "placed" among those by word
-            vectors from elsewhere, or "unknown".
-        meant: for unknown words the known ones that are one letter off, if there are any.
+        kinds: for each word "learnt" from captions, "placed" among those by pretrained word
+            vectors, or "unknown".
+        meant: spelling suggestions: for unknown words the known ones at a Damerau-Levenshtein
+            distance of 1, if there are any.
     """
 
     text: str
@@ -153,7 +154,7 @@ class Sentence:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """The words of which nothing is known, each once."""
+        """The out-of-vocabulary words, each once."""
         kinds = zip(self.words, self.kinds, strict=False)
         return tuple(dict.fromkeys(word for word, kind in kinds if kind == "unknown"))
 
@@ -166,10 +167,9 @@ class Phrase:
     """A contiguous run of words on one region. `start` and `end` index the words, end exclusive.
 
     Attributes:
-        sure: the probability that what it names is on the photo; None if it names nothing, or the
-            pack tells none.
-        found: whether it has a box to be shown: it names something, which is more likely there than
-            not.
+        sure: the probability that the photo shows what it names; None if it names nothing, or the
+            pack has no calibration.
+        found: whether its box is shown: it names something that is more likely present than absent.
     """
 
     text: str
@@ -192,21 +192,18 @@ class Alignment(Displayed):
     """A region for each word of a sentence (Eq. 10 to 12).
 
     Attributes:
-        regions: the photo's regions.
-        sentence: the sentence's words.
-        beta: β of Eq. 12, in units of v_i·s_t; 0 lets every word choose for itself.
+        beta: β of Eq. 12, in units of v_i·s_t; with 0 words are aligned independently.
         score: S_kl, by the pack's kind of score, less the hubness of both: how well photo and
             sentence fit, without β.
         word_regions: (T,) int64, a_j of Eq. 10: the region of each word.
-        unary: (T, M), ψ_U of Eq. 11: v_i·s_j, perhaps with the log of the region's objectness
-            (`regiontalk.alignment.mrf.unary_potentials`).
+        unary: (T, M), ψ_U of Eq. 11: v_i·s_j, plus the region's weighted log objectness if the pack
+            has a weight (`regiontalk.alignment.mrf.unary_potentials`).
         word_scores: (T,) float32, `unary` of each word's region.
         phrases: the maximal runs of words with one region, in order; together they cover the
             sentence.
-        word_sure: for each word the probability that what it names is on the photo; None for words
-            that name nothing or are unknown. Empty if the pack tells no probabilities.
-        sure: the probability that the sentence fits the photo; None where `word_sure` has no
-            number.
+        word_sure: for each word the probability that the photo shows what it names; None for words
+            that name nothing or are unknown. Empty if the pack has no calibration.
+        sure: the probability that the sentence fits the photo; None if `word_sure` has no number.
     """
 
     regions: Regions
@@ -226,9 +223,10 @@ class Alignment(Displayed):
 
     @property
     def shown(self) -> np.ndarray:
-        """Which words belong to found phrases, absent words excluded. # (T,) bool
+        """Mask of the words of found phrases, without absent words. # (T,) bool
 
-        Without probabilities a word is absent if its score is not above 0.
+        A word is absent if its probability is below `ABSENT`, or in packs without probabilities if
+        its score is not above 0.
         """
         lengths = [each.end - each.start for each in self.phrases]
         found: np.ndarray = np.repeat([each.found for each in self.phrases], lengths)
@@ -239,7 +237,7 @@ class Alignment(Displayed):
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `regiontalk align --json` prints, with any probabilities told."""
+        """The object that `regiontalk align --json` prints."""
         return {
             "file": self.regions.file,
             "width": self.regions.width,
@@ -281,16 +279,16 @@ class Alignment(Displayed):
 
 @dataclass(frozen=True)
 class Caption:
-    """A sentence that a captioner wrote.
+    """A generated caption.
 
     Attributes:
-        text: its words, with a space between each two.
+        text: its words, separated by single spaces.
         log_prob: its log-probability in nats, END included (Eq. 15).
-        word_regions: for each word the region that the captioner looked at as it said it, 0 for the
-            whole photo; None for words that name nothing ("a", "with"). Empty if the captioner
-            attends to no regions.
-        sure: the probability that it names what is there and nothing else; None if the pack tells
-            none.
+        word_regions: for each word the region that the captioner attended to, 0 for the whole
+            photo; None for words that name nothing ("a", "with"). Empty if the captioner has no
+            attention over regions.
+        sure: the probability that everything it names is there; None if the pack has no calibration
+            of captions.
     """
 
     text: str
@@ -305,11 +303,11 @@ class Caption:
 
     @property
     def is_unsure(self) -> bool:
-        """Whether it is more likely wrong than right, as far as the pack tells."""
+        """Whether its probability is below 0.5; False without a probability."""
         return self.sure is not None and self.sure < 0.5
 
     def to_json(self) -> dict[str, Any]:
-        """Its object in what `regiontalk describe --json` prints."""
+        """The caption as part of what `regiontalk describe --json` prints."""
         content: dict[str, Any] = {"text": self.text, "log_prob": round(self.log_prob, 4)}
         if self.sure is not None:
             content["sure"] = _rounded(self.sure)
@@ -326,7 +324,7 @@ class Caption:
 
 @dataclass(frozen=True, eq=False)
 class Description(Displayed):
-    """A caption for a photo and one for each of its regions but the whole photo.
+    """Captions of a photo and of each of its regions but the whole photo.
 
     Attributes:
         regions: the photo's regions, the whole photo first.
@@ -366,7 +364,7 @@ class Description(Displayed):
 
 
 def regions_to_json(regions: Regions) -> list[dict[str, Any]]:
-    """`[{"box_xyxy", "score"}]`, the whole photo first; pixels with one decimal."""
+    """`[{"box_xyxy", "score"}]`, the whole photo first; coordinates rounded to 0.1 pixels."""
     return [
         {"box_xyxy": [round(float(v), 1) for v in box], "score": round(float(score), 4)}
         for box, score in zip(regions.boxes_xyxy, regions.scores, strict=True)
@@ -394,7 +392,7 @@ def _require(condition: bool, message: str) -> None:
 
 
 def _require_shape(name: str, array: np.ndarray, shape: tuple[int | None, ...]) -> None:
-    """None in `shape` allows any length."""
+    """Check an array's shape; None in `shape` allows any length."""
     sizes = zip(array.shape, shape, strict=False)
     fits = array.ndim == len(shape) and all(b is None or a == b for a, b in sizes)
     _require(fits, f"{name} has shape {array.shape}, expected {shape}")

@@ -125,7 +125,7 @@ def caption_probability(
 def region_caption_probability(odds: Sequence[float], settings: CertaintySettings) -> float | None:
     """As `caption_probability`, for a caption of a region.
 
-    It has no upper bound by its words, whose log-odds are those of the whole photo.
+    Without the upper bound by its surest word.
     """
     if not settings.region_slope:
         return None

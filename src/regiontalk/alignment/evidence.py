@@ -1,4 +1,4 @@
-"""Evidence that what words name is shown: max_i v_i·s of each word read alone.
+"""Evidence for words in a photo's regions: max_i v_i·s of each word encoded alone.
 
 Axis names: M regions, T words, h dimensions of the shared space.
 """
@@ -18,12 +18,11 @@ from regiontalk.structures import Caption, Sentence
 
 
 class Evidence:
-    """Evidence of words for regions, and the log-odds that a pack's settings make of it.
+    """Evidence of words in regions and its calibrated log-odds; caches vectors of single words.
 
     Args:
-        vocabulary: of the words.
-        read: ids of sentences -> their word vectors (T, h).
-        settings: how evidence becomes a probability.
+        read: encoder, ids of sentences -> their word vectors (T, h).
+        settings: calibration.
     """
 
     def __init__(
@@ -38,14 +37,11 @@ class Evidence:
     def of_words(
         self, vectors: np.ndarray, words: Sequence[str], ids: np.ndarray
     ) -> list[float | None]:
-        """For each of T words max_i v_i·s of the word read alone.
-
-        None for words that name nothing or are unknown.
+        """max_i v_i·s of each of T words, encoded alone; None for function and unknown words.
 
         Args:
             vectors: (M, h), v_i.
-            words: T words.
-            ids: (T,), their ids.
+            words, ids: T words, and their ids (T,).
         """
         pairs = zip(words, ids.tolist(), strict=True)
         naming = [
@@ -53,7 +49,7 @@ class Evidence:
             for word, id_ in pairs
         ]
         said = [id_ for id_ in naming if id_ is not None]
-        # Captions say the same words again
+        # Captions repeat words: each is encoded once
         new = [id_ for id_ in dict.fromkeys(said) if id_ not in self._read_alone]
         self._read_alone |= zip(new, self._read([np.array([id_]) for id_ in new]), strict=True)
         alone = [self._read_alone[id_] for id_ in said]
@@ -61,17 +57,15 @@ class Evidence:
         return [None if id_ is None else next(best) for id_ in naming]
 
     def odds(self, vectors: np.ndarray, sentence: Sentence) -> list[float | None] | None:
-        """For each word of a sentence the log-odds, in nats, that what it names is shown.
-
-        On a photo, or in a part of it.
+        """Log-odds, in nats, that a photo or a part of it shows what each word names.
 
         Args:
-            vectors: (M, h) of its regions, or of those that count.
-            sentence: what `Model.read` made of the sentence.
+            vectors: (M, h) of the photo's regions, or of those in the part.
+            sentence: from `Model.read`.
 
         Returns:
-            None for words that name nothing or are unknown, and None if the pack tells no
-            probabilities: see `regiontalk.alignment.certainty`.
+            For each word a number, None if it is a function word or unknown; None instead of a list
+            if the pack has no calibration, see `regiontalk.alignment.certainty`.
         """
         if not self._settings.slope:
             return None
@@ -81,7 +75,7 @@ class Evidence:
         ]
 
     def naming_odds(self, caption: Caption, vectors: np.ndarray) -> list[float]:
-        """Log-odds of a caption's naming words, among the regions (M, h) that it is about."""
+        """Log-odds of a caption's known content words, by the regions (M, h) that it is about."""
         words = caption.text.split()
         evidence = self.of_words(vectors, words, self._vocabulary.encode(words))
         naming = np.array([each for each in evidence if each is not None])

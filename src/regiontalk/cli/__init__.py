@@ -1,4 +1,4 @@
-"""The command line: parse, call, print.
+"""Command-line interface: option parsing, calls into the packages, output.
 
 Commands import what they call when they run (lazy imports), so that help is instant. Results go to
 stdout, problems and progress to stderr. Exit status: 0 all done; 1 some inputs failed, each named

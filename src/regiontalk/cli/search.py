@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from regiontalk.structures import Alignment, Regions
 
 Shown = tuple[str, dict[str, Any]]
-"""A result for people, and for programs."""
+"""A result as text, and as JSON."""
 
 
 Result = TypeVar("Result", bound="FoundPhoto | FoundBox")
@@ -124,7 +124,7 @@ def _print(found: Iterable[Shown], as_json: bool, report: Report) -> None:
 
 
 def _check_query(query: Query, place: Place) -> None:
-    """One thing is searched for, in one place.
+    """Checks that there is one query, and one index or server to search.
 
     Raises:
         ConfigError: if not.
@@ -164,9 +164,9 @@ def _refuse_unused(query: Query, place: Place, boxes: bool, as_json: bool) -> No
 
 
 def _say_how_many(engine: Engine, where: Where) -> None:
-    """How many photos there are to search in, if not all or none.
+    """Warns if there are no photos; reports how many meet the conditions, if any are set.
 
-    An empty answer alone would not say why.
+    An empty result alone would not say why.
     """
     from regiontalk.search.filters import EVERYTHING
 
@@ -182,7 +182,7 @@ def _say_how_many(engine: Engine, where: Where) -> None:
 
 @contextmanager
 def _engine(place: Place, model: Model, threads: int | None) -> Iterator[Engine]:
-    """What searches there."""
+    """The engine for a local index or a Qdrant collection."""
     from regiontalk.search.engine import local_engine
     from regiontalk.search.finder import require_searchable
     from regiontalk.search.index import Index
@@ -202,10 +202,7 @@ def _engine(place: Place, model: Model, threads: int | None) -> Iterator[Engine]
 
 
 def _sure(found: Iterable[Result], least: float) -> Iterator[Result]:
-    """Those results that are as sure as asked, or found by their texts alone.
-
-    Says so if none fits well.
-    """
+    """Results of probability `least` or more, or found by texts alone; warns if none is likely."""
     from regiontalk.alignment.certainty import UNLIKELY
 
     best, by_text = None, False
@@ -231,10 +228,7 @@ def _found(
     boxes: bool,
     pictures: _Pictures,
 ) -> Iterable[Shown]:
-    """Photos by a sentence or a photo, or boxes by a phrase, `once` the best of each photo.
-
-    Says what is unknown.
-    """
+    """Runs a query, with `once` for the best box of each photo only; warns of unknown words."""
     from regiontalk.search.finder import Finder
 
     finder = Finder(model, engine)
@@ -290,7 +284,7 @@ def _sentences_by_photo(
 
 
 class _Pictures:
-    """Writes the picture of each result into a folder; without one it does nothing."""
+    """Writes a picture of each result into a folder; without a folder it does nothing."""
 
     def __init__(self, draw: str | None, choice: PhotoChoice, report: Report) -> None:
         self._folder = None if draw is None else Path(draw)
@@ -304,10 +298,7 @@ class _Pictures:
         picture: Callable[[Photo, Any], Image.Image],
         result: Alignment | Regions,
     ) -> None:
-        """Writes the picture of a photo that was found.
-
-        What cannot be opened any more is reported.
-        """
+        """Writes the picture of a result; a photo that cannot be opened any more is reported."""
         if self._folder is not None:
             name = fitting_name(f"{found.rank:03}-{Path(found.file).stem}", ".png")
             draw_picture(

@@ -1,4 +1,4 @@
-"""The options of `regiontalk search`: what is searched for, where, and among which photos."""
+"""Options of `regiontalk search`: query, index and filters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Query:
-    """What is searched for: one of the first three."""
+    """The query: exactly one of the first three."""
 
     sentence: Annotated[
         str | None,
@@ -47,7 +47,7 @@ class Query:
 
 @dataclass(frozen=True)
 class Place:
-    """Where is searched, and how thoroughly."""
+    """The index or server to search, and the number of candidates."""
 
     index: Annotated[
         str | None, typer.Option("--index", metavar="DIR", help="The index's folder.")
@@ -82,7 +82,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Which photos may be found."""
+    """Filters on path, date and size of photos."""
 
     path: Annotated[
         str | None,

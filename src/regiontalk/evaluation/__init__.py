@@ -1,7 +1,6 @@
-"""Evaluation, a package for each task: its metric (arrays in, numbers out) and its run.
+"""Evaluation by task: metrics as pure functions of arrays, and runs over a model and a dataset.
 
-Each has its metric (arrays in, numbers out) and its run over a model and a dataset: retrieval,
-captions, grounding, captions of regions, objects that captions name, calibration. `search`
-evaluates search by class names. The other modules are shared: results and the bootstrap, signatures
-and contamination by training photos, words for classes.
+The tasks are retrieval, captions, grounding, captions of regions, objects that captions name, and
+calibration. `search` evaluates search by class names. The other modules are shared: results and the
+bootstrap, signatures and contamination by training photos, words for classes.
 """

@@ -45,7 +45,7 @@ class SearchResult:
         r_precision: mean over classes, in 0..1.
         chance: that of a random order.
         by_class: by label.
-        unknown_classes: label -> photos of classes that the pack has no word for.
+        unknown_classes: label -> photos, of classes without a name in the pack's vocabulary.
         signature: settings and origin of the numbers.
     """
 

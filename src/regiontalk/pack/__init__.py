@@ -1,7 +1,4 @@
-"""Packs: a folder with all that a model needs to run.
-
-Load one, check it, save one. See docs/pack_format.md.
-"""
+"""Model packs in the format of docs/pack_format.md: validation, loading and saving."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Loading packs, the included ones by their names.
+"""Loading and validation of packs, by folder or by the name of an included one.
 
-A pack may come from anywhere, so nothing of it is used before it is checked: files are plain and
-not too large, their checksums fit, JSON is strict, every tensor has the name, type and shape that
-the settings ask for and holds only finite numbers. No file in a pack can name another file, and
-nothing is ever unpickled or evaluated.
+Packs are untrusted input, so nothing of one is used before it is checked: files are regular and of
+bounded size, checksums match, JSON is strict, and every tensor has the name, dtype and shape that
+the settings imply and only finite values. No file in a pack can refer to another file, and nothing
+is unpickled or evaluated.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ SETTINGS_FILE = "pack.json"
 VISION_FILE = "vision.onnx"
 VOCABULARY_FILE = "vocabulary.json"
 TENSOR_FILES = ("projection", "words", "photo_captioner", "region_captioner")
-"""Each is a file NAME.safetensors."""
+"""Required tensor files, each NAME.safetensors."""
 FILES = (VISION_FILE, VOCABULARY_FILE, *(f"{name}.safetensors" for name in TENSOR_FILES))
-"""What `pack.json` must list."""
+"""Files that `pack.json` must list."""
 TRAINING_PHOTOS_FILE = "training_photos.bin"
-"""What it may list beside them: fingerprints of the photos that the pack was trained on."""
+"""Optional file: fingerprints of the photos that the pack was trained on."""
 BANK = "bank"
 PLACED = "placed"
-"""Two more NAME.safetensors, which `pack.json` lists if the settings speak of a bank, and of placed
+"""Optional NAME.safetensors: listed if and only if the settings have a query bank, or placed
 words."""
 
 INT8 = (f"{PLACED}.safetensors", "vectors")
-"""The tensor stored as int8 in units of 1/127: its rows have length 1, and there are many."""
+"""File and name of the tensor quantised to int8 in units of 1/127: many rows, of unit length."""
 
 LARGEST_FILE = 2**30
 LARGEST_JSON = 2**25
@@ -58,7 +58,7 @@ _INCLUDED = Path(__file__).parents[1] / "packs"
 _COPY_AGAIN = "Copy the pack again from where it came, or export it again."
 
 Arrays = Mapping[str, Mapping[str, np.ndarray]]
-"""Tensors by file ("projection", "words", "photo_captioner", "region_captioner", perhaps "bank",
+"""Tensors by file ("projection", "words", "photo_captioner", "region_captioner"; optionally "bank",
 "placed") and name."""
 
 
@@ -67,14 +67,14 @@ class Pack:
     """A checked pack in memory.
 
     Attributes:
-        folder: where it was read.
-        settings: what `pack.json` says.
-        vocabulary: V words, the two special ones included.
-        vision_onnx: the bytes of the vision graph; `VisionSession` checks them when it opens the
+        folder: the folder it was read from.
+        settings: the settings in `pack.json`.
+        vocabulary: V words, including the two special ones.
+        vision_onnx: the bytes of the vision graph, validated by `VisionSession` when it opens the
             graph.
         arrays: float32 tensors by file and name, see `tensor_shapes`.
-        checksum: sha256 of `pack.json`, hexadecimal. That file lists all others' checksums, so it
-            stands for the pack.
+        checksum: sha256 of `pack.json`, hexadecimal. That file lists the checksums of all others,
+            so it identifies the pack.
         training_photos: (K, 16) uint8, fingerprints of the photos that it was trained on
             (`regiontalk.fingerprints`); None if the pack has no list of them.
     """
@@ -92,14 +92,11 @@ class Pack:
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Pack:
-        """Read a pack and check all of it.
-
-        Args:
-            folder: the pack's folder.
+        """Read and validate a pack.
 
         Raises:
-            PackError: if anything is missing, damaged, foreign or of another version; it names the
-                file.
+            PackError: if anything is missing, damaged, not of the format or of another version; it
+                names the file.
         """
         folder = Path(folder)
         if not folder.is_dir():
@@ -143,12 +140,12 @@ class Pack:
 
 
 def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
-    """The folder of a pack.
+    """Resolve a pack's name or path to its folder.
 
     Args:
-        pack: the name of an included pack, or a folder; None for the default pack. An included
-            pack's name comes before a folder of that name in the working directory, which is
-            reached as `./NAME`.
+        pack: the name of an included pack, or a folder; None for the default pack. Names take
+            precedence over a folder of that name in the working directory, which is given as
+            `./NAME`.
 
     Raises:
         PackError: if there is no such pack.
@@ -177,12 +174,11 @@ def find_pack(pack: str | os.PathLike[str] | None = None) -> Path:
 def tensor_shapes(
     settings: PackSettings, words: int, placed: int = 0
 ) -> dict[str, dict[str, tuple[int, ...]]]:
-    """Every tensor that a pack holds: file -> name -> shape.
+    """Shapes of all tensors of a pack: file -> name -> shape.
 
     Args:
-        settings: the pack's.
-        words: V, the vocabulary's length.
-        placed: P, its placed words.
+        words: V, the size of the vocabulary.
+        placed: P, the number of its placed words.
     """
     dim, features = settings.space.dim, settings.vision.feature_dim
     read, photo, region = settings.words, settings.photo_captioner, settings.region_captioner
@@ -204,7 +200,7 @@ def tensor_shapes(
 
 
 def _read_file(path: Path, largest: int) -> bytes:
-    """A plain file's bytes. Links are refused: a pack must not make us read what lies elsewhere."""
+    """A regular file's bytes; symbolic links are refused, as they could lead out of the pack."""
     return read_bytes(path, largest, PackError, advice=_COPY_AGAIN, links=False)
 
 
@@ -218,7 +214,6 @@ def _read_checked(path: Path, checksum: str) -> bytes:
 
 
 def _read_json(data: bytes, path: Path) -> Any:
-    """Strict JSON in UTF-8."""
     try:
         return parse_json(data.decode())
     except ValueError as error:
@@ -228,7 +223,7 @@ def _read_json(data: bytes, path: Path) -> Any:
 
 
 def _read_settings(data: bytes, path: Path) -> tuple[PackSettings, dict[str, str]]:
-    """`pack.json`: the settings, and each file's checksum."""
+    """Parse `pack.json` -> the settings, and the sha256 of each file."""
     content = _read_json(data, path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = shown(content.get("format")) if isinstance(content, dict) else "no object"
@@ -308,7 +303,7 @@ def _read_fingerprints(data: bytes, path: Path) -> np.ndarray:
 def _read_tensors(
     data: bytes, path: Path, shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, np.ndarray]:
-    """The tensors of one file, checked against what they must be -> float32."""
+    """Parse a safetensors file, check names, dtypes, shapes and values -> float32."""
     try:
         with memory_errors(len(data)):
             entries = dict(safetensors.deserialize(data))  # type: ignore[no-untyped-call]

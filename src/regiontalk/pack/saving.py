@@ -1,4 +1,4 @@
-"""Saving packs: written beside their place, checked by loading, then renamed."""
+"""Saving packs: written to a temporary folder, validated by loading, then renamed."""
 
 from __future__ import annotations
 
@@ -43,27 +43,22 @@ def save_pack(
     vocabulary: Vocabulary,
     training_photos: np.ndarray | None = None,
 ) -> Pack:
-    """Write a pack: beside its place first, checked by loading it, then renamed.
-
-    Never a half-written one.
+    """Write a pack to a temporary folder, validate it by loading, then rename: never a partial one.
 
     Args:
-        folder: where the pack shall lie. A pack that lies there already is replaced; anything else
-            is refused.
-        settings: what `pack.json` shall say.
-        arrays: tensors by file and name, of any float type; stored as float16.
-        vision_onnx: the vision graph.
-        vocabulary: of the words network and both captioners.
-        training_photos: (K, 16) uint8, fingerprints of the photos that all of it was trained on, as
-            `fingerprints.listed` makes them; None for a pack that cannot recognise them.
+        folder: the pack's folder. An existing pack is replaced; anything else is refused.
+        arrays: tensors by file and name, of any float dtype; stored as float16, but for `INT8`.
+        vocabulary: shared by the words network and both captioners.
+        training_photos: (K, 16) uint8, fingerprints of the photos that any part was trained on, as
+            `fingerprints.listed` returns them; None for a pack without contamination checks.
 
     Returns:
-        The pack as it was written, read back.
+        The pack, read back from its folder.
 
     Raises:
         PackError: if the parts do not fit together, a number is too large for float16, the folder
             holds something else, or the disk is full.
-        ValueError: if `training_photos` is no list of fingerprints.
+        ValueError: if `training_photos` is not a valid list of fingerprints.
     """
     folder = Path(folder).resolve()
     refuse_foreign_folder(folder)
@@ -74,6 +69,7 @@ def save_pack(
         )
     if training_photos is not None:
         contents[TRAINING_PHOTOS_FILE] = fingerprints.to_bytes(training_photos)
+    # Validates the graph, which `Pack.load` leaves to the session
     VisionSession(
         vision_onnx, arrays["projection"], settings.vision, name=str(folder / VISION_FILE)
     )
@@ -97,7 +93,7 @@ def save_pack(
 def _tensor_bytes(
     path: Path, tensors: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]
 ) -> bytes:
-    """Tensors as a safetensors file of float16, but for `INT8`."""
+    """Serialise tensors as safetensors, in float16 but for `INT8`."""
     check_shapes(path, {name: tensor.shape for name, tensor in tensors.items()}, shapes)
     with np.errstate(over="ignore"):
         stored = {
@@ -118,10 +114,10 @@ def _tensor_bytes(
 
 
 def refuse_foreign_folder(folder: Path) -> None:
-    """Only a pack may be replaced by a pack.
+    """Check that a folder may be overwritten: it is missing, empty or holds a pack.
 
     Raises:
-        PackError: if the folder holds anything else.
+        PackError: if it holds anything else.
     """
     if not folder.exists() or (
         folder.is_dir() and ((folder / SETTINGS_FILE).is_file() or not any(folder.iterdir()))
@@ -134,7 +130,7 @@ def refuse_foreign_folder(folder: Path) -> None:
 
 
 def _move_into_place(partial: Path, folder: Path) -> None:
-    """Rename, with the old pack set aside until the new one stands."""
+    """Rename the new pack into place; the old one is kept as a backup until then."""
     old = partial.with_suffix(".old")
     if folder.exists():
         folder.rename(old)

@@ -1,4 +1,4 @@
-"""Photos: opened safely, found in folders, their dates; what is no usable photo is named."""
+"""Photos: safe decoding, file type detection, folder listing and dates; errors name the photo."""
 
 from regiontalk.photos.kinds import escaped
 from regiontalk.photos.opening import MAX_PIXELS, SHRUNK, Photo, PhotoSource, open_photo, prepare

@@ -1,4 +1,4 @@
-"""What Pillow warns of and libtiff writes to stderr, kept from the user."""
+"""Suppression of Pillow's warnings, and capture of libtiff's messages on stderr."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
-# Or Python writes Pillow's errors to stderr, unasked
+# Without a handler, logging's last resort would write Pillow's errors to stderr
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 class _Hush:
-    """How many threads want Pillow's warnings quiet now, and what brings them back."""
+    """Reference count of `quiet_pillow` across threads, and the context that restores filters."""
 
     lock = threading.Lock()
     threads = 0
@@ -27,12 +27,13 @@ class _Hush:
 
 @contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Keeps Pillow's warnings about odd metadata from the user: what matters is raised.
+    """Suppresses Pillow's warnings about odd metadata within the block; errors are still raised.
 
-    Python's warning filters belong to all threads. So the first thread here changes them and the
-    last one changes them back; each for itself would restore what another one had changed.
+    Warning filters are shared by all threads, so they are reference-counted: the first thread to
+    enter changes them, the last one to leave restores them. With a `catch_warnings` for each thread
+    one could restore the filters that another had set.
     """
-    # Python 3.14 and later can have filters for each thread
+    # Python 3.14 and later can have filters for each context
     if getattr(sys.flags, "context_aware_warnings", False):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -53,30 +54,30 @@ def quiet_pillow() -> Iterator[None]:
                 _Hush.before.__exit__(None, None, None)
 
 
-# What libtiff writes to stderr: its errors and warnings, which name no photo
+# libtiff writes errors and warnings to stderr, without the photo's name
 
 _STDERR = 2
 _STDERR_LOCK = threading.Lock()
 _READ_BYTES = 1 << 20
-"""Of what was written; more comes only from photos with many broken parts, and says the same
-again."""
+"""Limit of captured output. Only photos with many damaged parts give more, and it repeats
+itself."""
 _MODULES = (
     "_?TIFF tempfile\\.tif LZW ZIP JPEG OJPEG Fax[34] PackBits PixarLog Log[L1] SGILog LZMA ZSTD "
     "WEBP LERC NeXT Thunder DumpMode Predictor MissingRequired CheckDirCount Estimate ChopUp "
     "allocChopped Evaluate BuildMap InitCCITT"
 )
 _LIBTIFF = re.compile(f"(?:{'|'.join(_MODULES.split())})\\w*(?:\\(\\))?: (.*)")
-"""A line of libtiff's: the function or the file, as Pillow calls all of them, and the message."""
+"""A line of libtiff: a function, or the file name that Pillow gives to all files; the message."""
 
 
 @contextmanager
 def libtiff_messages() -> Iterator[list[str]]:
-    """Collects what libtiff says inside the block, without the names of its functions.
+    """Captures libtiff's messages within the block, without the names of its functions.
 
-    Complete once the block ends. Pillow gives no way to silence it, and reaching the library
-    through ctypes works with some builds of Pillow only. So file descriptor 2 leads into a file
-    while libtiff decodes. It is the whole process's: a lock keeps it to one photo at a time, and
-    lines that others wrote meanwhile, which do not begin as libtiff's do, are passed on.
+    The list is complete once the block ends. Pillow has no way to silence libtiff, and setting an
+    error handler through ctypes works with some builds of Pillow only, so file descriptor 2 is
+    redirected to a file. The descriptor is shared by the process: a lock admits one photo at a
+    time, and lines of other writers, which do not begin as libtiff's do, are passed on.
     """
     messages: list[str] = []
     with _STDERR_LOCK, _sink() as taken:
@@ -98,7 +99,7 @@ def libtiff_messages() -> Iterator[list[str]]:
 
 
 def _sink() -> IO[bytes]:
-    """A file in memory, else on the disk; where neither can be made, one that forgets."""
+    """A file in memory (memfd), else a temporary file, else the null device."""
     with suppress(OSError, AttributeError):
         return open(os.memfd_create("libtiff"), "w+b")
     with suppress(OSError):
@@ -107,7 +108,7 @@ def _sink() -> IO[bytes]:
 
 
 def _sorted_out(written: bytes, messages: list[str]) -> bytes:
-    """Puts libtiff's lines into `messages`, each once, and returns the others."""
+    """Appends libtiff's messages to `messages`, deduplicated, and returns the other lines."""
     others = []
     for line in written.splitlines(keepends=True):
         found = _LIBTIFF.match(line.decode("utf-8", "replace"))

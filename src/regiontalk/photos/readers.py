@@ -1,8 +1,8 @@
-"""Pillow's readers of common photo formats, each called directly.
+"""Photo formats and their Pillow plugins, called directly; diagnosis of unreadable files.
 
-What they take, what they refuse, and why. Pillow decides by a file's content what it is. Calling
-the readers directly keeps its global limits, and the other formats that it happens to know, out of
-it. HEIF is read by pillow-heif where that is installed.
+The format is detected by content. Calling the plugins directly, without `Image.open`, avoids
+Pillow's global limits and the other formats that it knows. HEIF is read by pillow-heif if that is
+installed.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ READERS = {
     "JPEG2000": "PIL.Jpeg2KImagePlugin",
     "PPM": "PIL.PpmImagePlugin",
 }
-"""Format → the module that registers its reader with Pillow; tried in this order."""
+"""Format → the plugin module that registers its reader with Pillow; tried in this order."""
 
 MAX_FILE_BYTES = 1 << 31
-"""Larger files are refused: no photo of a hundred megapixels needs more, and some readers take a
-file whole."""
+"""Limit of file sizes: enough for any photo of a hundred megapixels. Some readers load the whole
+file into memory."""
 
 _EXPECTED = (
     "a photo (JPEG, PNG, WebP, GIF, TIFF, BMP, AVIF, JPEG 2000, PPM or, with its extra, HEIF)"
@@ -60,17 +60,16 @@ _NOT_READ = (
     "not implemented",
     "not configured",
 )
-"""In what readers say of a sound photo that they cannot read."""
+"""Substrings of readers' messages about intact photos in an unsupported variant of the format."""
 
 _MEMORY = {"WEBP": 8, "JPEG2000": 16, "AVIF": 8}
-"""Bytes that decoders take for each pixel, at least; of those that do not tell too little memory
-from damage."""
+"""Least memory per pixel, in bytes, of decoders whose errors do not tell memory from damage."""
 
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-# They may say how a photo is turned
+# Text chunks that may hold the orientation
 _TEXTS_THAT_TURN = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
 
-# TIFF's tags
+# TIFF tags
 _KIND, _BITS, _COMPRESSION, _SUB_PHOTOS, _FORMAT, _DNG = 254, 258, 259, 330, 339, 50706
 _NUMBERS = {
     1: "integers",
@@ -82,15 +81,15 @@ _NUMBERS = {
 
 
 def read_header(name: str, stream: IO[bytes]) -> Image.Image:
-    """What the first reader that takes the file makes of it; nothing is decoded yet.
+    """Open a photo with the first reader that accepts it: header only, pixels are not decoded.
 
     Args:
         name: of the photo, for messages.
         stream: of the file, at its start, seekable. It must stay open until the image is decoded.
 
     Raises:
-        PhotoError: if it is no photo, a damaged one, one of a kind that is not read, or one that is
-            dear to decode.
+        PhotoError: if it is not a photo, damaged, of an unsupported format, or too expensive to
+            decode (`check_costs`).
     """
     head = stream.read(HEAD_BYTES)
     if is_heif(head):
@@ -100,7 +99,7 @@ def read_header(name: str, stream: IO[bytes]) -> Image.Image:
         import_module(module)
         accepts = Image.OPEN[kind][1]
         verdict = accepts(head[:32]) if accepts else True
-        if isinstance(verdict, str):  # Pillow was built without what this format needs
+        if isinstance(verdict, str):  # Pillow was built without this format's codec
             raise wrong(
                 name,
                 "a photo that this Pillow can read",
@@ -118,7 +117,7 @@ def read_header(name: str, stream: IO[bytes]) -> Image.Image:
             raise too_large(name, error) from None
         except MemoryError:
             raise out_of_memory(name) from None
-        except Exception as error:  # readers raise whatever a damaged header leads them into
+        except Exception as error:  # a damaged header can make readers raise anything
             if of_the_system(error):
                 raise
             damage = damage or _refused(name, kind, stream, error)
@@ -128,11 +127,11 @@ def read_header(name: str, stream: IO[bytes]) -> Image.Image:
 
 
 def decode(image: Image.Image) -> None:
-    """Decode an image, without a word on stderr.
+    """Decode an image, with libtiff's messages kept off stderr.
 
     Raises:
-        OSError: if libtiff had something to say about why it cannot be decoded.
-        Exception: whatever else damaged data leads a decoder into.
+        OSError: if libtiff fails; its text is libtiff's messages, if there are any.
+        Exception: whatever else damaged data makes a decoder raise.
     """
     if not getattr(image, "use_load_libtiff", False):
         image.load()
@@ -145,16 +144,15 @@ def decode(image: Image.Image) -> None:
 
 
 def of_the_system(error: Exception) -> bool:
-    """Whether an error is the system's, as of a disk: decoders' own have no number."""
+    """Whether it is an I/O error of the system, with an errno; decoders' own errors have none."""
     return isinstance(error, OSError) and error.errno is not None
 
 
 def broken(name: str, kind: str, error: Exception, pixels: int = 0) -> PhotoError:
-    """What it means that a decoder failed: broken data, or sound data that it cannot read.
+    """Diagnose a decoder's failure: too little memory, an unsupported variant, or damaged data.
 
     Args:
-        pixels: of the photo, to tell whether there would have been memory for them; 0 if they are
-            not known.
+        pixels: of the photo, to test whether there is memory for them; 0 if unknown.
     """
     if not _memory_suffices(kind, pixels):
         return out_of_memory(name)
@@ -169,12 +167,12 @@ def broken(name: str, kind: str, error: Exception, pixels: int = 0) -> PhotoErro
 
 
 def too_large(name: str, error: Image.DecompressionBombError) -> PhotoError:
-    """Some of Pillow's readers check their own limit, above ours, while they read the header."""
+    """The error for Pillow's own limit, above ours, which some readers check in the header."""
     limit = f"a photo of at most {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels (Pillow's limit)"
     return wrong(name, limit, reason(error), "Make it smaller.")
 
 
-# Formats that need more than a call of their reader
+# Workarounds for single formats
 
 
 def _read(name: str, kind: str, stream: IO[bytes]) -> Image.Image:
@@ -193,7 +191,7 @@ def _read(name: str, kind: str, stream: IO[bytes]) -> Image.Image:
 
 
 def _without_texts(stream: IO[bytes]) -> IO[bytes]:
-    """A PNG without the comments that Pillow would unpack, up to its own limit, for nobody."""
+    """A PNG without text chunks but EXIF and XMP: Pillow unpacks all and refuses large ones."""
     stream.seek(0)
     kept = [stream.read(8)]
     for kind, at, size in png_chunks(stream, sys.maxsize):
@@ -205,7 +203,7 @@ def _without_texts(stream: IO[bytes]) -> IO[bytes]:
 
 
 def _is_raw(stream: IO[bytes]) -> bool:
-    """Whether a TIFF is a camera's raw file, whose first photo is only a small preview."""
+    """Whether a TIFF is a camera raw file, whose first image is only a small preview."""
     stream.seek(8)
     if stream.read(3) == b"CR\x02":
         return True
@@ -233,7 +231,7 @@ def _read_heif(name: str, stream: IO[bytes]) -> Image.Image:
 
 
 def _refused(name: str, kind: str, stream: IO[bytes], error: Exception) -> PhotoError:
-    """Why a reader did not take a photo: a sound one that it cannot read, or a damaged one."""
+    """Diagnose why a reader rejected a photo: an unsupported variant, or a damaged header."""
     if kind == "AVIF" and _holds_hevc(stream):
         return wrong(
             name, "an AVIF photo", "a HEIF photo (HEIC) under AVIF's name", "Save it as JPEG."
@@ -243,7 +241,7 @@ def _refused(name: str, kind: str, stream: IO[bytes], error: Exception) -> Photo
     if kind == "PNG" and "too large" in str(error):
         limit = "a PNG photo of at most 1 MB of EXIF or XMP text"
         return wrong(name, limit, "more", "Save it anew without it.")
-    if kind == "WEBP":  # makes its canvas already
+    if kind == "WEBP":  # its reader allocates the canvas while it reads the header
         stream.seek(0)
         if not _memory_suffices(kind, _webp_pixels(stream.read(30))):
             return out_of_memory(name)
@@ -253,10 +251,7 @@ def _refused(name: str, kind: str, stream: IO[bytes], error: Exception) -> Photo
 
 
 def _odd_tiff(stream: IO[bytes], error: Exception) -> str:
-    """What is odd about a sound TIFF that the reader does not take.
-
-    Empty if nothing is known to be.
-    """
+    """The unsupported compression or pixel format of an intact TIFF; empty if none is found."""
     from PIL.TiffImagePlugin import COMPRESSION_INFO
 
     tags = tiff_tags(stream)
@@ -278,7 +273,7 @@ def _holds_hevc(stream: IO[bytes]) -> bool:
 
 
 def _memory_suffices(kind: str, pixels: int) -> bool:
-    """Whether a decoder that does not say why it failed could have had the memory that it takes."""
+    """Whether there is memory to decode a photo: a test allocation of `_MEMORY` bytes a pixel."""
     try:
         bytearray(pixels * _MEMORY.get(kind, 0))  # never written to
     except MemoryError:
@@ -287,12 +282,12 @@ def _memory_suffices(kind: str, pixels: int) -> bool:
 
 
 def _webp_pixels(head: bytes) -> int:
-    """Width times height of a WebP file's canvas."""
+    """Width times height of a WebP file's canvas, from its first 30 bytes."""
     if head[12:16] == b"VP8X":
         return (int.from_bytes(head[24:27], "little") + 1) * (
             int.from_bytes(head[27:30], "little") + 1
         )
-    # 14 bits each, less 1
+    # Lossless: width - 1 and height - 1 in 14 bits each
     sizes = int.from_bytes(head[21:25], "little") if head[12:16] == b"VP8L" else 0
     if head[12:16] == b"VP8 ":
         return (int.from_bytes(head[26:28], "little") & 0x3FFF) * (

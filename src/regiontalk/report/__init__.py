@@ -1,1 +1,1 @@
-"""Results to look at, in one HTML file or in a notebook."""
+"""Reports: results as figures in a self-contained HTML file or a notebook."""

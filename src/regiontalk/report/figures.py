@@ -1,9 +1,7 @@
-"""Results as HTML that needs no script.
+"""HTML and SVG figures of results, without scripts: boxes on the photo, words in matching colours.
 
-The photo with numbered boxes, the words beside it in matching colours. Everything that comes from
-outside is escaped. Styles stand on the elements, so that a fragment looks the same wherever it is
-put: in a notebook's cell or in a report, on light or dark. Figures are after the paper's figures 5
-and 7. Beside them stands the recall curve: how many questions have their answer among the first k.
+All external text is escaped. Styles are inline, so that a fragment looks the same in a notebook's
+cell and in a report, in light and dark themes. Figures are after the paper's figures 5 and 7.
 """
 
 from __future__ import annotations
@@ -21,25 +19,25 @@ from regiontalk.report.pictures import data_url
 from regiontalk.structures import WHOLE_PHOTO, Alignment, Caption, Description, Regions
 
 FOUND, TRUTH = PALETTE[0], PALETTE[6]
-"""The colours of boxes that the model found, and of those that were given."""
+"""Colours of predicted boxes and of ground truth."""
 
 _PLAIN = 640
-"""The photo's long side at which lines and letters have plain size; they grow with it."""
+"""Reference long side of a photo, in pixels; strokes and letters scale with the long side."""
 
 SIDE = 640
-"""Pixels on the long side of a photo in a notebook."""
+"""Long side, in pixels, of a photo in a notebook."""
 MOST_PIXELS = 40_000_000
-"""Larger photos are left out: a notebook's cell should be there at once."""
+"""Limit of photos shown in a notebook: larger ones would delay the cell's output."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A photo in a page.
+    """A photo embedded in a page.
 
     Attributes:
         url: the photo as a data: URL.
-        name: under which later figures can show it again; the page's own, unlike any other in it.
-        again: whether an earlier figure of the page holds it already, under that name.
+        name: element id, unique in the page, by which later figures reference it.
+        again: whether an earlier figure of the page has embedded it under that id.
     """
 
     url: str
@@ -49,10 +47,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Mark:
-    """A box on the photo, in pixels of the original, with its label.
-
-    `dashed` boxes were given, not found.
-    """
+    """A labelled box, in pixels of the original photo; `dashed` for ground truth."""
 
     box: Sequence[float]
     label: str
@@ -61,9 +56,9 @@ class Mark:
 
 
 def html_of(result: Description | Alignment | Regions) -> str:
-    """A result as a notebook shows it, with its photo and boxes.
+    """A result as HTML for notebooks: its boxes, and the photo if its file still matches.
 
-    The photo is shown if its file can still be read and has the same size.
+    The file must be readable and have the same size.
     """
     if isinstance(result, Description):
         return description_figure(result, _photo_of(result.regions))
@@ -73,14 +68,13 @@ def html_of(result: Description | Alignment | Regions) -> str:
 
 
 def description_figure(description: Description, image: Picture | None) -> str:
-    """The photo with its caption, and each region as a numbered box with its own.
+    """The photo with its caption, and each region as a numbered box with a caption.
 
     Args:
-        description: of any photo.
         image: the photo; None draws the boxes alone.
     """
     regions = description.regions
-    order = 1 + np.argsort(-regions.scores[1:], kind="stable")  # the surest first
+    order = 1 + np.argsort(-regions.scores[1:], kind="stable")  # by descending objectness
     colours = {int(row): PALETTE[place % len(PALETTE)] for place, row in enumerate(order)}
     marks = [
         Mark(regions.boxes_xyxy[row], str(n), colours[int(row)])
@@ -102,16 +96,12 @@ def description_figure(description: Description, image: Picture | None) -> str:
 
 
 def alignment_figure(alignment: Alignment, image: Picture | None) -> str:
-    """The photo with the sentence below, each word in the colour and with the number of its box.
+    """The photo with the sentence below, each word with the colour and number of its box.
 
-    Words that no region answers to (score 0 or less) are faint, and boxes of such words only are
-    left out.
-
-    Args:
-        alignment: of any photo.
-        image: as in `description_figure`.
+    Words of phrases that were not found are faint, and boxes with no other words are left out.
+    `image` as in `description_figure`.
     """
-    strong = alignment.word_scores > 0  # (T,)
+    strong = alignment.shown  # (T,)
     shown = list(dict.fromkeys(int(region) for region in alignment.word_regions[strong]))
     colours = {region: PALETTE[place % len(PALETTE)] for place, region in enumerate(shown)}
     numbers = {region: str(place) for place, region in enumerate(shown, start=1)}
@@ -144,12 +134,7 @@ def alignment_figure(alignment: Alignment, image: Picture | None) -> str:
 
 
 def regions_figure(regions: Regions, image: Picture | None) -> str:
-    """The photo with all its regions, each with how sure the network is of it.
-
-    Args:
-        regions: of any photo.
-        image: as in `description_figure`.
-    """
+    """The photo with its regions by objectness; `image` as in `description_figure`."""
     order = 1 + np.argsort(-regions.scores[1:], kind="stable")
     marks = [
         Mark(regions.boxes_xyxy[row], f"{regions.scores[row]:.0%}", PALETTE[place % len(PALETTE)])
@@ -164,13 +149,13 @@ def regions_figure(regions: Regions, image: Picture | None) -> str:
 def picture(
     width: int, height: int, marks: Iterable[Mark], image: Picture | None, says: str
 ) -> str:
-    """A photo with boxes on it, as an SVG element.
+    """An SVG element of a photo with boxes.
 
     Args:
-        width, height: of the photo, in pixels: the boxes' unit.
-        marks: earlier ones lie above later ones.
+        width, height: of the original photo, in pixels, the unit of the boxes.
+        marks: earlier ones are drawn over later ones.
         image: the photo; None for an empty frame.
-        says: what the picture shows, for those who cannot see it.
+        says: text alternative for screen readers (`aria-label`).
     """
     unit = max(width, height) / _PLAIN
     drawn = list(marks)[::-1]
@@ -191,7 +176,7 @@ def picture(
 
 
 def badge(text: str, colour: Colour) -> str:
-    """A few letters on a colour."""
+    """A label on a coloured background."""
     return (
         "<b "
         f"style='background:{css(colour)};color:{css(ink_on(colour))};border-radius:.3em;padding:0 "
@@ -200,7 +185,7 @@ def badge(text: str, colour: Colour) -> str:
 
 
 def css(colour: Colour) -> str:
-    """A colour as CSS has it.
+    """A colour in CSS's hexadecimal notation.
 
     >>> css((255, 0, 16))
     '#ff0010'
@@ -209,10 +194,7 @@ def css(colour: Colour) -> str:
 
 
 def _photo_of(regions: Regions) -> Picture | None:
-    """The photo, small.
-
-    A result must show itself even if its photo is gone, so whatever goes wrong is None.
-    """
+    """The photo, downscaled; None on any error, so that results are shown without their files."""
     try:
         photo = open_photo(regions.file, max_pixels=MOST_PIXELS, min_side=SIDE)
         if (photo.width, photo.height) != (regions.width, regions.height):
@@ -257,7 +239,7 @@ def _word(text: str, score: str, colour: Colour | None, number: str) -> str:
 
 
 def _said(caption: Caption, colours: Mapping[int, Colour]) -> str:
-    """A caption's words, those that were said of a region underlined in its colour."""
+    """A caption's words, each underlined in the colour of its attended region."""
     words, regions = caption.text.split(), caption.word_regions
     marked = []
     for word, region in zip(words, regions or (None,) * len(words), strict=True):
@@ -272,7 +254,7 @@ def _said(caption: Caption, colours: Mapping[int, Colour]) -> str:
 
 
 def _unsure(caption: Caption) -> str:
-    """What is said of a caption that is more likely wrong than right."""
+    """A note on a caption with a probability below 0.5, else nothing."""
     if caption.sure is None or not caption.is_unsure:
         return ""
     return (
@@ -299,7 +281,7 @@ def _box(mark: Mark, unit: float) -> str:
 
 
 def _tag(mark: Mark, unit: float) -> str:
-    """The label inside the box's upper left corner."""
+    """A box's label, inside its upper left corner."""
     left, top, *_ = (float(edge) for edge in mark.box)
     high, wide = 20 * unit, (9 * len(mark.label) + 8) * unit
     return (

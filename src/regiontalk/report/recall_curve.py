@@ -1,4 +1,4 @@
-"""The curve of recall over k as SVG."""
+"""Recall at k over k as an SVG chart."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from regiontalk.drawing import PALETTE
 from regiontalk.report.figures import css
 
-# The recall curve's.
+# Layout in SVG units
 _WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 16, 46
 _TICKS = (1, 2, 5, 10, 20, 50, 100)
@@ -32,11 +32,11 @@ def recalls(ranks: np.ndarray, furthest: int) -> np.ndarray:
 
 
 def recall_curve(ranks: Mapping[str, np.ndarray], candidates: int) -> str:
-    """Recall over k, both axes labelled, k on a logarithmic axis.
+    """Plots recall at k over k, on a logarithmic axis.
 
     Args:
-        ranks: for each curve its name and the ranks of all its questions; at most two.
-        candidates: that are ranked; the curve ends there if there are fewer than 100.
+        ranks: name of each curve -> the ranks of all its queries; at most two.
+        candidates: number of ranked candidates; the curves end there, or at 100.
     """
     furthest = max(2, min(_FURTHEST, candidates))
     curves = {name: recalls(each, furthest) for name, each in ranks.items()}

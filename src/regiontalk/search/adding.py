@@ -1,7 +1,6 @@
-"""Bringing an index up to date with photos, and taking photos out of it.
+"""Adding photos to an index, group by group with a commit after each, and removing photos.
 
-A group and a commit at a time. It is what `regiontalk index add` and `remove` do, and `PhotoIndex`
-from Python.
+Used by `regiontalk index add` and `remove`, and by `PhotoIndex` from Python.
 """
 
 from __future__ import annotations
@@ -25,11 +24,12 @@ from regiontalk.structures import Regions
 from regiontalk.vision.session import BATCH
 
 Known = Callable[[FileRead], bool]
-"""Whether a file that was read need not be looked at. It must be asked of each."""
+"""Predicate: whether the index has a file's content already, so that the vision network can be
+skipped. It must be called for every file that is read."""
 
 Look = Callable[[Sequence[Path], Known], Iterator[list[tuple[Entry, Regions]]]]
-"""What is found in those of some files that are not known, some at a time. What cannot be opened is
-reported."""
+"""Yields entries and regions of the files that are not known, in batches. Files that cannot be
+opened are reported."""
 
 UNKNOWN_PHOTO = "the index holds no such photo, and none below such a folder"
 
@@ -40,12 +40,12 @@ def _nothing(*_: object) -> None:
 
 @dataclass(frozen=True)
 class Hooks:
-    """What is called while photos are added.
+    """Callbacks while photos are added.
 
     Attributes:
-        expect: once, with the number of files that are new or changed.
-        advance: with the number of files that were done since the last call.
-        failure: with a file's name and why it is no usable photo.
+        expect: called once, with the number of new or changed files.
+        advance: with the number of files done since the last call.
+        failure: with a file's name and the reason why it is no usable photo.
         lost: with the path of such a file if the index held an earlier photo for it, which is
             dropped.
     """
@@ -58,14 +58,13 @@ class Hooks:
 
 @dataclass(frozen=True)
 class Added:
-    """What `add_photos` did.
+    """Result of `add_photos`.
 
     Attributes:
-        tally: what became of the files.
+        tally: number of files by outcome.
         photos: how many the index holds now.
-        gone: paths of photos that were removed from the named folders: dropped if that was asked
-            for.
-        out_of_reach: paths of photos that may only be out of reach; never dropped.
+        gone: paths of photos that were removed from the named folders; dropped with `prune`.
+        out_of_reach: paths of photos that may only be unreachable; never dropped.
     """
 
     tally: Tally
@@ -84,19 +83,18 @@ def add_photos(
     storage: str | None = None,
     texts: Mapping[str, str] | None = None,
 ) -> Added:
-    """Brings an index up to date with photos.
+    """Adds new and changed photos to an index; optionally drops photos whose files are gone.
 
     Args:
-        folder: the index's; it is made if it is not there.
-        model: that looks at new photos.
-        found: what was named → what was found there.
-        hooks: are called meanwhile.
+        folder: the index's; created if it does not exist.
+        model: looks at new photos.
+        found: named path → the photos found there.
         prune: whether to drop the photos that are gone, see `missing_photos`.
         storage: see `IndexWriter`.
         texts: absolute path → text, see `Update`.
 
     Raises:
-        DataError, OSError: as `IndexWriter`; what was committed stays.
+        DataError, OSError: as `IndexWriter`; earlier commits stay.
     """
     files = [file for inside in found.values() for file in inside.photos]
     with IndexWriter(folder, PackIdentity.of(model.pack), storage) as writer:
@@ -114,13 +112,13 @@ def add_photos(
 def remove_photos(
     folder: str | os.PathLike[str], names: Iterable[str], unknown: Callable[[str], None]
 ) -> tuple[int, int]:
-    """Takes photos out of an index.
+    """Removes photos from an index.
 
     Args:
         folder: the index's.
-        names: paths of photos, and of folders with all photos below them; nothing need be there any
+        names: paths of photos, and of folders with all photos below them; they need not exist any
             more.
-        unknown: called with each name that names no photo of the index, before anything is
+        unknown: called with each name that matches no photo of the index, before anything is
             committed.
 
     Returns:
@@ -141,13 +139,13 @@ def remove_photos(
 
 
 def add_changed(update: Update, changed: Sequence[Path], look: Look, hooks: Hooks) -> None:
-    """Brings an index up to date with files.
+    """Adds new and changed files to an index, group by group, with a commit after each.
 
     Args:
         update: of the index.
         changed: from `Update.changed`.
-        look: is asked for group after group. It also calls `hooks.advance` and `hooks.failure`.
-        hooks: for the rest.
+        look: called for each group. It also calls `hooks.advance` and `hooks.failure`.
+        hooks: the other two are called here.
     """
     hooks.expect(len(changed))
     for start in range(0, len(changed), GROUP):
@@ -165,7 +163,7 @@ def _add_group(update: Update, group: Sequence[Path], look: Look, hooks: Hooks) 
     found = {
         entry.path: (entry, regions) for batch in look(group, known) for entry, regions in batch
     }
-    for path in map(str, group):  # in this order, whatever was ready first
+    for path in map(str, group):  # in the files' order, whatever order `look` finished in
         if path in found:
             update.add(*found[path])
         elif path not in read:
@@ -179,7 +177,7 @@ def _add_group(update: Update, group: Sequence[Path], look: Look, hooks: Hooks) 
 def look_at_new(
     model: Model, files: Sequence[Path], known: Known, hooks: Hooks
 ) -> Iterator[list[tuple[Entry, Regions]]]:
-    """See `Look`. Only one file and a batch of photos at the network's size are in memory."""
+    """See `Look`. Holds one file and a batch of photos at the network's size in memory."""
     waiting: list[tuple[Entry, Photo]] = []
     for file in files:
         opened = _open(str(file), model, known, hooks)
@@ -195,10 +193,7 @@ def look_at_new(
 
 
 def _open(path: str, model: Model, known: Known, hooks: Hooks) -> tuple[Entry, Photo] | None:
-    """A photo as the vision network will see it.
-
-    None if it is known, or broken, which is reported.
-    """
+    """A photo at the network's size; None if it is known, or broken, which is reported."""
     try:
         read, content = read_file(path)
         size = model.pack.settings.vision.size
@@ -219,16 +214,16 @@ def _looked(
 
 
 def missing_photos(update: Update, found: Mapping[str, FoundPhotos]) -> tuple[list[str], list[str]]:
-    """Photos of an index that are no longer in the folders that were named.
+    """Photos of an index that are no longer in the named folders.
 
     Args:
         update: of the index.
-        found: what was named → what was found there.
+        found: named path → the photos found there.
 
     Returns:
         Paths that were removed; and those that may only be out of reach: below a named folder
-        without any photo, or where a whole folder is missing, empty or cannot be read. Then rather
-        a disk is not connected than all photos removed.
+        without any photo, or where a whole folder is missing, empty or unreadable, which is more
+        likely a disk that is not connected.
     """
     folders = [name for name in found if name and os.path.isdir(name)]
     unreadable = [str(folder) for each in found.values() for folder in each.unreadable]

@@ -1,7 +1,4 @@
-"""People's own texts for photos of an index.
-
-Captions of a file or a folder, and the photos that they are about.
-"""
+"""User-supplied captions for photos of an index: reading them, and matching them to photos."""
 
 from __future__ import annotations
 
@@ -17,16 +14,16 @@ from regiontalk.photos.folders import FoundPhotos
 from regiontalk.search.filters import composed
 
 MOST_CHARACTERS = 10_000
-"""Of a photo's text. A longer one is no caption."""
+"""Maximum length of a photo's text. A longer one is no caption."""
 
 
 @dataclass(frozen=True)
 class PhotoTexts:
-    """What a file or folder of captions says about some photos.
+    """Captions of a file or folder, matched to photos.
 
     Attributes:
         texts: absolute path of a photo → its captions, one a line; "" where they are empty.
-        others: names in the file that are none of these photos'.
+        others: names in the file that match none of the photos.
     """
 
     texts: Mapping[str, str]
@@ -34,23 +31,24 @@ class PhotoTexts:
 
 
 def read_texts(captions: str | os.PathLike[str], found: Mapping[str, FoundPhotos]) -> PhotoTexts:
-    """Reads captions in any of the known formats, and finds the photos that they are about.
+    """Reads captions in any of the known formats, and matches them to photos by path.
 
-    A name in a file is a path from the file's folder on, as `describe --csv` writes it, or else
-    from a folder of photos that was named, as `describe --alt-text` does. Only names are compared,
-    and no file is opened by them: they may lead out of their folder.
+    A name in a file is a path relative to the file's folder, as `describe --csv` writes it, or to
+    one of its `PHOTO_FOLDERS`, or else to a named folder of photos, as `describe --alt-text` writes
+    it. Names are only compared, no file is opened by them: they may lead out of their folder.
 
     Args:
         captions: a file or folder, see `regiontalk.data.folder`.
-        found: photos and folders that were named → what was found there.
+        found: named photo or folder → the photos found there.
 
     Raises:
-        DataError: if the captions cannot be read; if none is about one of the photos, or one may be
-            about two; or if a text is too long, or cannot be written as UTF-8.
+        DataError: if the captions cannot be read; if none matches one of the photos, or one matches
+            two; or if a text is too long, or cannot be encoded as UTF-8.
     """
     source = Path(captions)
     folder = source if source.is_dir() else source.parent
     photos = [os.path.abspath(photo) for inside in found.values() for photo in inside.photos]
+    # Exact paths last: they take precedence over those that are equal in NFC only
     paths = {**{composed(path): path for path in photos}, **{path: path for path in photos}}
     named = [name if os.path.isdir(name) else os.path.dirname(name) for name in found]
     places = ([folder], [folder / each for each in PHOTO_FOLDERS], named)
@@ -79,8 +77,8 @@ def read_texts(captions: str | os.PathLike[str], found: Mapping[str, FoundPhotos
 
 
 def _among(paths: Mapping[str, str], folders: Iterable[str | Path], name: str) -> list[str]:
-    """The photos that a name means in some folders, each once."""
-    if "\0" in name:  # which no path can hold
+    """The distinct photos that a name refers to, relative to some folders."""
+    if "\0" in name:  # no path contains NUL
         return []
     places = [os.path.abspath(os.path.join(folder, name)) for folder in folders]
     found = (paths.get(place, paths.get(composed(place))) for place in places)
@@ -92,7 +90,7 @@ def _too_long(texts: Mapping[str, str]) -> Iterator[str]:
 
 
 def _unwritable(texts: Mapping[str, str]) -> Iterator[str]:
-    """Photos with half of a surrogate pair in their text, which JSON may hold, and nothing else."""
+    """Photos with a lone surrogate in their text, which JSON may contain and UTF-8 may not."""
     return (
         path for path, text in texts.items() if any("\ud800" <= each <= "\udfff" for each in text)
     )

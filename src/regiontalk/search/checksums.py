@@ -1,7 +1,7 @@
-"""Checksums of a segment's columns, block by block, compared when what they cover is read.
+"""CRC-32 checksums of a segment's columns by block, verified lazily when a block is read.
 
-A block is `BLOCK_BYTES` of a column, the last of a column what is left. Its checksum is its CRC-32,
-which finds all damage of up to 32 neighbouring bits, and other damage but for one case in 2^32.
+A block has `BLOCK_BYTES` bytes of one column; a column's last block may be shorter. CRC-32 detects
+every error burst of up to 32 bits, and other damage but for one case in 2^32.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 BLOCK_BYTES = 1 << 16
-"""Little enough for a few photos of a large index to be read alone."""
+"""Small enough that a few photos of a large index can be read alone."""
 _BLOCKS_A_TASK = 256
 
 
 class DamagedBlockError(Exception):
-    """A block does not fit its checksum."""
+    """A block does not match its checksum."""
 
 
 def blocks(size: int) -> int:
-    """How many blocks so many bytes are."""
+    """Number of blocks in a column of `size` bytes."""
     return -(-size // BLOCK_BYTES)
 
 
 def summed(pieces: Iterable[bytes | memoryview], found: list[int]) -> Iterator[bytes | memoryview]:
-    """Passes the pieces of a column on, and adds the checksums of its blocks to `found`.
+    """Passes the pieces of a column through, and appends the checksums of its blocks to `found`.
 
     >>> found = []
     >>> list(summed([b"ab", b"c"], found)), found == [zlib.crc32(b"abc")]
@@ -47,9 +47,7 @@ def summed(pieces: Iterable[bytes | memoryview], found: list[int]) -> Iterator[b
 
 
 class BlockChecks:
-    """Compares the blocks of a column with their checksums when they are asked for, each once.
-
-    Several threads may ask.
+    """Verifies the blocks of a column on first use, each once; several threads may use it.
 
     Args:
         content: of the column.
@@ -62,10 +60,10 @@ class BlockChecks:
         self._left: np.ndarray | None = left if len(left) else None  # None if all are
 
     def check(self, starts: int | np.ndarray, stops: int | np.ndarray) -> None:
-        """Compares the blocks of some runs of bytes; a run that stops where it starts has none.
+        """Verifies the blocks that one or several byte ranges touch; an empty range touches none.
 
         Raises:
-            DamagedBlockError: if one does not fit.
+            DamagedBlockError: if one does not match.
         """
         left = self._left
         if left is None:
@@ -88,7 +86,7 @@ class BlockChecks:
         if len(tasks) == 1:
             self._compare_some(tasks[0])
             return
-        # Brings ONNX Runtime, which a small index needs not
+        # Imported here: it loads ONNX Runtime, which a small index does not need
         from regiontalk.vision.session import available_cpus
 
         with ThreadPoolExecutor(available_cpus()) as pool:
@@ -103,7 +101,8 @@ class BlockChecks:
 
 
 def _covered(starts: np.ndarray, stops: np.ndarray, count: int) -> np.ndarray:
-    """Which of `count` blocks some runs of bytes, none empty, lie in: (count,) bool."""
+    """Mask of the blocks, of `count`, that some non-empty byte ranges touch: (count,) bool."""
+    # Difference array: its running sum is the number of ranges that touch a block
     steps = np.zeros(count + 1, np.int64)
     np.add.at(steps, starts // BLOCK_BYTES, 1)
     np.add.at(steps, -(-stops // BLOCK_BYTES), -1)

@@ -1,7 +1,7 @@
-"""The columns of a segment: photos of an index, in memory or mapped from a file.
+"""The columns of a segment: photos of an index, in memory or memory-mapped from a file.
 
-Each is checked before it is read. What is read of a column is compared with its checksums first,
-once, and the rest not at all; see `regiontalk.search.checksums`.
+Checksums are verified lazily: only the blocks that are read, each once, before the first read; see
+`regiontalk.search.checksums`.
 
 Axis names: P photos, R regions of all of them, B bytes of all paths, C bytes of all texts, h
 dimensions of the shared space.
@@ -30,11 +30,11 @@ from regiontalk.search.storage import (
 from regiontalk.structures import Regions
 
 MAKE_AGAIN = "Delete the index and make it again: regiontalk index add PHOTOS --index DIR"
-"""What to do about a damaged segment."""
+"""Advice in messages about a damaged segment."""
 
 
 class _Whole:
-    """A column, all of it, compared with its checksums when it is first asked for."""
+    """Descriptor of a whole column, verified against its checksums at first access."""
 
     def __set_name__(self, owner: type[Columns], name: str) -> None:
         self._name = name
@@ -45,28 +45,26 @@ class _Whole:
 
 
 class Columns:
-    """The content of a segment.
-
-    What is read of it is compared with its checksums first; damage is a `DataError`.
+    """The content of a segment, verified as it is read; damage raises `DataError`.
 
     Args:
         arrays: the columns; those of texts may be left out where there are none.
         name: for messages: the segment's file, or the photo if it is not written yet.
-        checks: for each column; None if it was never on a disk.
-        mapped: the map that the columns lie in, if they do.
+        checks: checksums of each column; None for a segment that is not read from disk.
+        mapped: the memory map that holds the columns, if any.
 
     Attributes:
         row_ends: (P,) int64; photo p has the rows from `row_ends[p - 1]` (0 for the first) to
             `row_ends[p]`.
         path_ends: (P,) int64, the same for the bytes of its path.
-        text_ends: (P,) int64, the same for the bytes of its text, which may be none.
+        text_ends: (P,) int64, the same for the bytes of its text, which may be empty.
         taken: (P,) int64, seconds since 1970 by the camera's clock, or `NO_DATE`.
         file_sizes, mtimes_ns: (P,) int64, of the photo's file.
         dimensions: (P, 2) int32, width and height in pixels.
         hubness: (P,) float32, see `Regions`.
         pooled: (P, h) float32, the mean of the photo's region vectors.
-        boxes: (R, 4) float32, xyxy in pixels of the original photo; a photo's first is the whole of
-            it.
+        boxes: (R, 4) float32, xyxy in pixels of the original photo; a photo's first is the whole
+            photo.
         objectness: (R,) float32 in 0..1.
         scales: (R,) float32 for int8, else empty.
         vectors: (R, h) in the index's storage, v_i of Eq. 1.
@@ -97,7 +95,7 @@ class Columns:
         return len(self._arrays["row_ends"])
 
     def part(self, name: str, rows: slice) -> np.ndarray:
-        """Some rows of a column; only these are read and checked.
+        """A range of rows of a column; only these are read and verified.
 
         Raises:
             DataError: if they are damaged.
@@ -109,9 +107,7 @@ class Columns:
         return part
 
     def around(self, name: str, photos: np.ndarray) -> np.ndarray:
-        """A column with a row for each region, checked only for some photos (n,).
-
-        Read no other rows of it.
+        """A per-region column, verified only at the rows of some photos (n,); read no others.
 
         Raises:
             DataError: if they are damaged.
@@ -121,19 +117,19 @@ class Columns:
         return self._arrays[name]
 
     def require_whole(self) -> None:
-        """See that nobody has cut off the mapped file: the system ends a process that reads on.
+        """Checks that the mapped file was not truncated: a read past its end kills the process.
 
-        It takes half a microsecond, and is done before each pass over a column, and before a photo
-        is asked for.
+        It takes half a microsecond, and is called before each pass over a column, and before a
+        photo is read.
 
         Raises:
-            DataError: if it is cut off.
+            DataError: if it is truncated.
         """
         if self._mapped is not None and self._mapped.size() < len(self._mapped):
             raise self.damaged("cut off since it was opened")
 
     def check(self) -> None:
-        """Compares all columns with their checksums.
+        """Verifies all columns against their checksums.
 
         Raises:
             DataError: if one is damaged.
@@ -151,11 +147,11 @@ class Columns:
                 raise self.damaged(f"its checksum does not fit in {name!r}") from None
 
     def rows(self, photos: slice) -> slice:
-        """The rows of a run of photos."""
+        """The rows of a range of photos."""
         return _between(self.row_ends, photos)
 
     def path_bytes(self, photos: slice) -> slice:
-        """Where the paths of a run of photos lie."""
+        """Byte range of the paths of a range of photos."""
         return _between(self.path_ends, photos)
 
     def path(self, photo: int) -> str:
@@ -163,7 +159,7 @@ class Columns:
         return os.fsdecode(self.part("paths", self.path_bytes(slice(photo, photo + 1))).tobytes())
 
     def text_bytes(self, photos: slice) -> slice:
-        """Where the texts of a run of photos lie."""
+        """Byte range of the texts of a range of photos."""
         return _between(self.text_ends, photos)
 
     def text(self, photo: int) -> str:
@@ -175,7 +171,7 @@ class Columns:
         return self._decoded(self.part("texts", self.text_bytes(slice(photo, photo + 1))).tobytes())
 
     def all_texts(self) -> Iterator[tuple[int, str]]:
-        """Each photo that has a text, and the text, in order.
+        """Number and text of each photo that has a text, in order.
 
         Raises:
             DataError: if one is damaged.
@@ -199,7 +195,7 @@ class Columns:
         return [os.fsdecode(joined[a:b]) for a, b in zip([0, *ends], ends, strict=False)]
 
     def entry(self, photo: int) -> Entry:
-        """What is known about a photo.
+        """A photo's metadata.
 
         Raises:
             DataError: if it is damaged.
@@ -223,10 +219,10 @@ class Columns:
         )
 
     def regions(self, photo: int) -> Regions:
-        """A photo's regions as `Model.look` found them, without features, (M, 0): none are kept.
+        """A photo's regions as `Model.look` found them; features are not stored, (M, 0).
 
         Raises:
-            DataError: if they are damaged, or none that a photo can have.
+            DataError: if they are damaged or invalid.
         """
         one, entry = slice(photo, photo + 1), self.entry(photo)
         rows = self.rows(one)
@@ -247,14 +243,11 @@ class Columns:
             raise self.damaged(str(error)) from None
 
     def damaged(self, found: str) -> RegionTalkError:
-        """The error for content that no sound segment has."""
+        """The error for damaged content, naming its file."""
         return problem(self.name, f"damaged, {found}", DataError, MAKE_AGAIN)
 
     def with_entry(self, photo: int, entry: Entry) -> Columns:
-        """A photo's regions under another entry.
-
-        What was moved, touched or got a text need not be looked at again.
-        """
+        """A photo's regions with another entry, for a file that was moved, touched or captioned."""
         one = slice(photo, photo + 1)
         rows = self.rows(one)
         kept = {
@@ -267,10 +260,10 @@ class Columns:
 
 
 def columns_of(entry: Entry, regions: Regions, storage: str) -> Columns:
-    """A photo that was looked at, as it is stored.
+    """The columns of one photo, its region vectors encoded for storage.
 
     Raises:
-        DataError: if its vectors do not fit the storage.
+        DataError: if its vectors cannot be stored so, see `encode`.
     """
     vectors, scales = encode(regions.vectors, storage)
     kept = {
@@ -286,7 +279,7 @@ def columns_of(entry: Entry, regions: Regions, storage: str) -> Columns:
 
 
 def _described(entry: Entry) -> dict[str, np.ndarray]:
-    """The columns of one photo that an entry fills."""
+    """The columns of one photo that come from its entry."""
     path, text = os.fsencode(entry.path), entry.text.encode()
     return {
         "path_ends": np.array([len(path)]),

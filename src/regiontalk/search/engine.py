@@ -1,4 +1,4 @@
-"""Engines: who ranks the photos of an index, all behind one small contract.
+"""Search engines that rank the photos and boxes of an index, behind one protocol.
 
 Axis names: P photos of a segment, R regions of all of them, T words, h dimensions of the shared
 space.
@@ -26,13 +26,12 @@ from regiontalk.structures import Regions
 
 @dataclass(frozen=True, eq=False)
 class Hit:
-    """A photo that was found.
+    """A photo found by an engine.
 
     Attributes:
-        entry: which one.
-        score: Eq. 8 between a sentence and the photo's regions, less the photo's hubness for each
-            word, see `scoring.of_kind` for the score as a model has it; of a photo, the cosine of
-            `Engine.like`.
+        entry: its metadata.
+        score: for a sentence, Eq. 8 less the photo's hubness for each word (`scoring.of_kind`
+            converts it to the score of a model); for a photo, the cosine of `Engine.like`.
         regions: its boxes and stored vectors; features, (M, 0), are not kept.
     """
 
@@ -43,11 +42,11 @@ class Hit:
 
 @dataclass(frozen=True, eq=False)
 class BoxHit:
-    """A box that was found.
+    """A box found by an engine.
 
     Attributes:
-        entry: the photo that it is in.
-        region: its number there; 0 is the whole photo.
+        entry: metadata of its photo.
+        region: its number in the photo; 0 is the whole photo.
         score: v_i·Σ_t s_t.
         regions: of the photo.
     """
@@ -59,10 +58,10 @@ class BoxHit:
 
 
 class Engine(Protocol):
-    """What every engine does.
+    """Protocol of search engines.
 
-    Scores by words are raw dot products, exact for what is stored, never normalised; photos' less
-    their hubness.
+    Scores by words are raw dot products, never normalised, exact for the stored vectors; those of
+    photos are less the photo's hubness.
     """
 
     def photos(
@@ -70,26 +69,25 @@ class Engine(Protocol):
     ) -> list[Hit]:
         """The k best photos for a query by Σ_t (max_i v_i·s_t - hubness), the best first.
 
-        Of equals the one that was added first.
+        Ties are broken by the order in which photos were added.
 
         Args:
             words: (T, h) float32: a sentence's s_t.
             k: at least 1.
-            where: which photos may be found.
-            query: the sentence's words, to look for in photos' texts too: photos that have some
-                rank higher, by the rule of `regiontalk.search.texts`. Their scores stay those of
-                their content. If the pack knows no word of it, only such photos are found.
+            where: conditions on the photos.
+            query: the sentence's words, for text search: photos whose texts have some of them rank
+                higher, by the rule of `regiontalk.search.texts`; scores stay those of the content.
+                If the pack knows no word of it, only such photos are found.
 
         Raises:
-            DataError: if what is read for it is damaged beyond use.
+            DataError: if data that is read for the query is damaged.
         """
         ...
 
     def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
         """The k photos most like another: by the cosine of their regions' mean vectors, -1 to 1.
 
-        Dot products would find the photos with the longest vectors, the same few whatever is asked
-        for.
+        Dot products would find the photos with the longest vectors, the same few for every query.
 
         Args:
             vectors: (M, h) float32, the other photo's v_i.
@@ -100,18 +98,16 @@ class Engine(Protocol):
     def boxes(
         self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False
     ) -> list[BoxHit]:
-        """The k best boxes for all words of a phrase together: v_i·Σ_t s_t.
-
-        Whole photos count as boxes.
+        """The k best boxes for a phrase by v_i·Σ_t s_t; whole photos count as boxes.
 
         Args:
             words, k, where: as for `photos`.
-            once: whether only the best box of each photo counts, of equals the first.
+            once: whether only the best box of each photo counts, the first of several equal ones.
         """
         ...
 
     def matching(self, where: Where) -> int:
-        """How many photos may be found.
+        """Number of photos that meet the conditions.
 
         Raises:
             DataError: as `photos`.
@@ -119,7 +115,7 @@ class Engine(Protocol):
         ...
 
     def matching_texts(self, query: TextQuery, where: Where = EVERYTHING) -> int:
-        """Of those photos, how many have a word of a query in their text.
+        """Number of photos that meet the conditions and have a word of the query in their text.
 
         Raises:
             DataError: as `photos`.
@@ -128,16 +124,14 @@ class Engine(Protocol):
 
 
 _overflowing = np.errstate(over="ignore", invalid="ignore")
-"""Crafted vectors may overflow. Whoever ranks sees it by the scores, see `_finite`; NumPy need not
-warn."""
+"""Silences NumPy's warnings: crafted vectors may overflow, which `_finite` detects."""
 
 
 class ExactEngine:
-    """Scores every photo of an index.
+    """Exhaustive search: scores every photo of an index.
 
     Args:
-        index: open.
-        threads: cores to use; None for as many as the process may.
+        threads: CPU threads; None for as many as the process may use.
     """
 
     def __init__(self, index: Index, threads: int | None = None) -> None:
@@ -153,7 +147,7 @@ class ExactEngine:
     def ranked(
         self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The positions of the k best photos and their scores, (k,) each; of fewer, all."""
+        """Positions and scores of the k best photos, (k,) each; of fewer photos, all."""
         best = _best(self._index, k, query, partial(_content, self._index))
         for segment, allowed in _allowed(self._index, where):
             each = segment.columns
@@ -170,7 +164,7 @@ class ExactEngine:
     def ranked_like(
         self, vectors: np.ndarray, k: int, where: Where = EVERYTHING
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `ranked`, of `like`."""
+        """As `ranked`, for `like`."""
         best, query = Best(k), vectors.mean(axis=0)
         for segment, allowed in _allowed(self._index, where):
             scores = _finite(segment.columns, cosines(segment.columns.pooled, query, self._threads))
@@ -182,6 +176,7 @@ class ExactEngine:
         self, words: np.ndarray, k: int, where: Where = EVERYTHING, once: bool = False
     ) -> list[BoxHit]:
         """See `Engine`."""
+        # Rows are numbered from `start` on through the segments that have an allowed photo
         best, query, start = Best(k), words.sum(axis=0), 0
         starts = []
         for segment, allowed in _allowed(self._index, where):
@@ -216,18 +211,16 @@ class ExactEngine:
 
 
 class TwoStageEngine(ExactEngine):
-    """Fetches candidates by one pooled vector a photo, then scores these exactly.
+    """Retrieves candidates by one pooled vector a photo, then reranks them by exact scores.
 
-    Fast, and may miss photos. The pooled vector is the mean of a photo's region vectors, so that
-    the first stage ranks by Σ_t mean_i v_i·s_t, one product a photo, where the second ranks by Σ_t
-    max_i v_i·s_t; both less the photo's hubness for each word. Photos by photo and boxes are exact:
-    pooled vectors are all that the former compares, and for one vector a box there is no second
-    stage.
+    Fast, but may miss photos. The pooled vector is the mean of a photo's region vectors: the first
+    stage ranks by Σ_t mean_i v_i·s_t, one dot product a photo, the second by Σ_t max_i v_i·s_t;
+    both less the photo's hubness for each word. Search by photo and for boxes is exact: the former
+    compares pooled vectors only, and a box has a single vector, so there is no second stage.
 
     Args:
-        index: open.
-        candidates: photos that the first stage fetches, at least k of them.
-        threads: cores to use; None for as many as the process may.
+        candidates: photos that the first stage retrieves; k if that is more.
+        threads: as for `ExactEngine`.
     """
 
     def __init__(self, index: Index, candidates: int, threads: int | None = None) -> None:
@@ -238,10 +231,7 @@ class TwoStageEngine(ExactEngine):
     def ranked(
         self, words: np.ndarray, k: int, where: Where = EVERYTHING, query: TextQuery | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """As `ExactEngine.ranked`, of the candidates, which texts lift in both stages.
-
-        A photo outside is missed.
-        """
+        """As `ExactEngine.ranked`, of the candidates; matches in texts count in both stages."""
         fetched = _best(self._index, max(k, self._candidates), query)
         total, none = words.sum(axis=0), np.empty(0, np.float32)
         for segment, allowed in _allowed(self._index, where):
@@ -267,10 +257,7 @@ class TwoStageEngine(ExactEngine):
 def local_engine(
     index: Index, candidates: int | None = None, threads: int | None = None
 ) -> ExactEngine:
-    """The engine on this machine that looks at so many photos of an index exactly.
-
-    None for all of them.
-    """
+    """A two-stage engine with so many candidates; the exact engine if that is None."""
     return (
         ExactEngine(index, threads)
         if candidates is None
@@ -286,10 +273,7 @@ def _best(
 
 
 def _allowed(index: Index, where: Where) -> Iterator[tuple[Segment, np.ndarray]]:
-    """Segments with those of their photos that count and meet the conditions, (P,) bool.
-
-    Those without are left out.
-    """
+    """Segments with a mask (P,) of undropped photos that meet the conditions, if any do."""
     for segment in index.segments:
         allowed = segment.kept & where.allows(segment.columns)
         if allowed.any():
@@ -297,9 +281,9 @@ def _allowed(index: Index, where: Where) -> Iterator[tuple[Segment, np.ndarray]]
 
 
 def _finite(columns: Columns, scores: np.ndarray) -> np.ndarray:
-    """Scores as they are.
+    """Returns the scores unchanged if all are finite.
 
-    NaN and −∞, which only damage can bring about, would be photos that are silently missing.
+    NaN and −∞, which only damage can cause, would silently leave photos out of the ranking.
 
     Raises:
         DataError: if one is not finite.
@@ -310,7 +294,7 @@ def _finite(columns: Columns, scores: np.ndarray) -> np.ndarray:
 
 
 def _content(index: Index, position: int) -> bytes:
-    """What equal photos share: their stored vectors and hubness."""
+    """Key that equal photos share, from their stored vectors and hubness."""
     segment, photo = index.find(position)
     columns = segment.columns
     rows = columns.rows(slice(photo, photo + 1))
@@ -319,7 +303,6 @@ def _content(index: Index, position: int) -> bytes:
 
 
 def _hits(index: Index, ranked: tuple[np.ndarray, np.ndarray]) -> list[Hit]:
-    """The photos at some positions, with their scores."""
     return [
         Hit(index.entry(int(p)), float(score), index.regions(int(p)))
         for p, score in zip(*ranked, strict=True)

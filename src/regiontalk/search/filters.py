@@ -1,7 +1,4 @@
-"""Conditions of a search on path, date taken and size.
-
-As a mask over an index, and as a Qdrant server's filter.
-"""
+"""Search filters on path, date taken and size: as a mask over an index, or a Qdrant filter."""
 
 from __future__ import annotations
 
@@ -24,11 +21,11 @@ if TYPE_CHECKING:
     from qdrant_client import models
 
 _DAY_0, _DAY = date(1970, 1, 1).toordinal(), 86_400
-"""The day from which seconds are counted, and how many a day has."""
+"""Ordinal of the first day of 1970, and seconds in a day."""
 
 
 def composed(path: str) -> str:
-    """A path with its letters composed (NFC): systems differ in how they write one name.
+    """A path in Unicode NFC: systems differ in how they write one name.
 
     >>> composed("cafe\u0301") == "caf\u00e9"
     True
@@ -38,15 +35,14 @@ def composed(path: str) -> str:
 
 @dataclass(frozen=True)
 class Where:
-    """Conditions that a photo must all meet; None asks for nothing.
+    """Conditions on a photo, joined by AND; None for no condition.
 
     Attributes:
-        path: a pattern for the whole path, with * and ?, all else literal; * also stands for
-            folders' separators. Composed and decomposed letters, such as é by one character or by
-            two, are the same.
-        taken_from, taken_to: the first and the last day on which it was taken, by the camera's
-            clock. A photo whose EXIF data has no date meets neither.
-        least, most: width and height in pixels that it must at least and at most have.
+        path: glob pattern of the whole path, with * and ?, all else literal; * also matches folder
+            separators. Compared in NFC, so that é as one character or as two is the same.
+        taken_from, taken_to: first and last day on which it was taken, by the camera's clock. A
+            photo whose EXIF data has no date meets neither.
+        least, most: minimum and maximum width and height in pixels.
     """
 
     path: str | None = None
@@ -68,7 +64,7 @@ class Where:
         return first, None if last is None else last + _DAY - 1
 
     def allows(self, columns: Columns) -> np.ndarray:
-        """Which photos of a segment meet the conditions, (P,) bool."""
+        """Mask of a segment's photos that meet the conditions, (P,) bool."""
         allowed = np.ones(len(columns), bool)
         first, last = self.seconds()
         if first is not None or last is not None:
@@ -82,6 +78,7 @@ class Where:
         if self.most is not None:
             allowed &= (columns.dimensions <= self.most).all(axis=1)
         if self.path is not None:
+            # fnmatch would read [ as the start of a character set
             matches = re.compile(fnmatch.translate(composed(self.path).replace("[", "[[]"))).match
             paths = map(composed, columns.all_paths())
             allowed &= np.fromiter(
@@ -97,10 +94,10 @@ def conditions_of(where: Where, in_text: Sequence[str] = ()) -> models.Filter | 
     """The conditions as a Qdrant filter.
 
     Args:
-        in_text: words of which the photo's text must have one.
+        in_text: words of which the photo's text must have at least one.
 
     Raises:
-        ConfigError: if the path's pattern is not FOLDER/*, the only kind that Qdrant can look up.
+        ConfigError: if the path's pattern is not FOLDER/*, the only kind that Qdrant can match.
     """
     from qdrant_client import models
 
@@ -112,6 +109,7 @@ def conditions_of(where: Where, in_text: Sequence[str] = ()) -> models.Filter | 
                 f"--path {where.path}: with Qdrant, expected a folder and /*, "
                 "such as '/photos/2024/*'"
             )
+        # Qdrant compares strings exactly, and paths are stored as the system writes them
         names = {folder, *(unicodedata.normalize(form, folder) for form in ("NFC", "NFD"))}
         stored = [
             name.encode("utf-8", "surrogateescape").decode("latin-1") for name in sorted(names)

@@ -1,6 +1,6 @@
-"""Searching by sentences, phrases and photos.
+"""Search by sentences, phrases and photos: the model encodes the query, an engine ranks.
 
-A model reads the question, an engine ranks, and each result says why.
+Results by words carry the alignment of the query with the photo's regions.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from regiontalk.structures import Alignment, Phrase, Regions, Sentence, phrases_
 
 @dataclass(frozen=True, eq=False)
 class FoundPhoto:
-    """A photo that was found.
+    """A photo in the results of a search.
 
     Attributes:
         rank: from 1.
-        entry: which one: path, size, date and text.
-        score: of a sentence, S_kl as `Model.score` gives it; of a photo, the cosine of
+        entry: its path, size, date and text.
+        score: for a sentence, S_kl as `Model.score` gives it; for a photo, the cosine of
             `Engine.like`, at most 1.
         regions: its boxes and stored vectors; features, (M, 0), are not kept.
-        alignment: of the sentence with its regions; None where the query was a photo, or the pack
+        alignment: of the sentence with its regions; None if the query was a photo, or the pack
             knows none of its words.
-        text_words: the sentence's words that stand in the photo's text, for which it may rank
-            before photos with a higher score, see `regiontalk.search.texts`.
+        text_words: the sentence's words that the photo's text has; they may rank it above photos
+            with higher scores, see `regiontalk.search.texts`.
     """
 
     rank: int
@@ -55,36 +55,29 @@ class FoundPhoto:
 
     @property
     def file(self) -> str:
-        """Its path, absolute."""
+        """The photo's absolute path."""
         return self.entry.path
 
     @property
     def text(self) -> str:
-        """What people wrote about it; "" if nothing."""
+        """The user's text for the photo; "" if there is none."""
         return self.entry.text
 
     @property
     def phrases(self) -> tuple[Phrase, ...]:
-        """The sentence's phrases, each with the box that answers it.
-
-        None where the query was a photo.
-        """
+        """The sentence's phrases, each with its box; empty without an alignment."""
         return () if self.alignment is None else self.alignment.phrases
 
     @property
     def sure(self) -> float | None:
-        """The probability that the photo shows what the sentence says.
+        """Calibrated probability that the photo shows the sentence, with prior `SEARCHED`.
 
-        `SEARCHED` is the one before looking. None where the query was a photo, or the pack tells no
-        probabilities.
+        None without an alignment, or if the pack is not calibrated.
         """
         return None if self.alignment is None else at_prior(self.alignment.sure, SEARCHED)
 
     def to_json(self) -> dict[str, Any]:
-        """The object that `regiontalk search --json` prints.
-
-        Of a sentence with phrases and text_words.
-        """
+        """JSON of `regiontalk search --json`; for a sentence with phrases and text_words."""
         content = {"rank": self.rank, **self.entry.to_json(), "score": self.score}
         if self.alignment is None and not self.text_words:
             return content
@@ -103,15 +96,15 @@ class FoundPhoto:
 
 @dataclass(frozen=True, eq=False)
 class FoundBox:
-    """A box that was found.
+    """A box in the results of a search.
 
     Attributes:
         rank: from 1.
-        entry: of the photo that it is in.
-        region: its number there; 0 is the whole photo.
-        score: v_i·Σ_t s_t, of all words of the phrase together.
-        regions: of the photo, as of `FoundPhoto`.
-        alignment: the phrase on this box.
+        entry: metadata of its photo.
+        region: its number in the photo; 0 is the whole photo.
+        score: v_i·Σ_t s_t over all words of the phrase.
+        regions: of the photo, as in `FoundPhoto`.
+        alignment: of the phrase with this box.
     """
 
     rank: int
@@ -123,7 +116,7 @@ class FoundBox:
 
     @property
     def file(self) -> str:
-        """The photo's path, absolute."""
+        """The photo's absolute path."""
         return self.entry.path
 
     @property
@@ -133,7 +126,7 @@ class FoundBox:
 
     @property
     def sure(self) -> float | None:
-        """The probability that the box shows what the phrase says, as of `FoundPhoto`."""
+        """Calibrated probability that the box shows the phrase, as in `FoundPhoto`."""
         return at_prior(self.alignment.sure, SEARCHED)
 
     def to_json(self) -> dict[str, Any]:
@@ -149,11 +142,10 @@ class FoundBox:
 
 
 class Finder:
-    """Answers questions about the photos of an engine. Results come one by one, the best first.
+    """Answers queries with photos and boxes of an engine; yields results one by one, best first.
 
     Args:
         model: with the pack that made the photos' vectors.
-        engine: that ranks them.
 
     Raises:
         ConfigError: if the pack scores by Eq. 7.
@@ -169,10 +161,10 @@ class Finder:
         """The k best photos for a sentence, each with the boxes that answer its phrases.
 
         Args:
-            sentence: a sentence, or what `Model.read` made of it. Its words are looked for in
-                photos' texts too.
+            sentence: a sentence, or the output of `Model.read`. Its words are also searched for in
+                photos' texts.
             k: at least 1.
-            where: which photos may be found.
+            where: conditions on the photos.
 
         Raises:
             SentenceError: if the sentence has no word, or none that the pack knows or a photo's
@@ -182,7 +174,7 @@ class Finder:
         read = sentence if isinstance(sentence, Sentence) else self._model.read(sentence)[0]
         query = TextQuery.of(read.text, self._model.pack.vocabulary)
         if not query.has_content and not self._engine.matching_texts(query):
-            self._read(read)  # says so
+            self._read(read)  # raises SentenceError
         for rank, hit in enumerate(
             self._engine.photos(read.vectors, _at_least_1(k), where, query), start=1
         ):
@@ -213,11 +205,10 @@ class Finder:
     def like(
         self, photo: PhotoLike | Regions, k: int, where: Where = EVERYTHING
     ) -> Iterator[FoundPhoto]:
-        """The k photos most like another, itself among them if it is there.
+        """The k photos most like another, itself among them if the engine has it.
 
         Args:
-            photo: one that `Model.look` takes, or what was found in one, as the regions of a
-                result.
+            photo: one that `Model.look` takes, or regions, such as those of a result.
             k, where: as for `search`.
 
         Raises:
@@ -235,15 +226,16 @@ class Finder:
             yield FoundPhoto(rank, hit.entry, hit.score, hit.regions)
 
     def words_in_texts(self, words: Iterable[str]) -> tuple[str, ...]:
-        """Those of some words that a photo's text has.
-
-        `search` finds photos by them, even if the pack knows none.
-        """
+        """Those words that a photo's text has; `search` finds photos by them, known or not."""
         asked = ((word, TextQuery((word,), frozenset(), False)) for word in words)
         return tuple(word for word, query in asked if self._engine.matching_texts(query))
 
     def _read(self, sentence: str | Sentence) -> Sentence:
-        """A sentence with a word that the pack knows; others say nothing about a photo."""
+        """Reads a sentence.
+
+        Raises:
+            SentenceError: if the pack knows none of its words; others say nothing about a photo.
+        """
         read = sentence if isinstance(sentence, Sentence) else self._model.read(sentence)[0]
         if (read.ids == Vocabulary.UNKNOWN).all():
             raise SentenceError(
@@ -254,10 +246,10 @@ class Finder:
 
 
 def require_searchable(pack: Pack) -> None:
-    """Engines rank by Eq. 8, see `scoring.of_kind`.
+    """Checks that a pack does not score by Eq. 7: engines rank by Eq. 8, see `scoring.of_kind`.
 
     Raises:
-        ConfigError: if a pack scores by Eq. 7.
+        ConfigError: if it does.
     """
     if pack.settings.alignment.score == "sum":
         raise ConfigError(
@@ -269,7 +261,7 @@ def require_searchable(pack: Pack) -> None:
 def on_one_region(
     hit: BoxHit, read: Sentence, odds: Sequence[float | None] | None = None
 ) -> Alignment:
-    """The whole phrase on the box that was found: β beyond all bounds, and the box given."""
+    """Alignment of a whole phrase with the box that was found: β is infinite, the box is given."""
     unary = read.vectors @ hit.regions.vectors.T  # (T, M)
     return aligned(
         hit.regions, read, math.inf, hit.score, np.full(len(read), hit.region), unary, odds
@@ -283,10 +275,10 @@ def _sure(probability: float | None) -> dict[str, float]:
 def rank_sentences(
     regions: Regions, sentences: Sequence[Sentence], k: int, kind: Kind = "max"
 ) -> list[tuple[int, float]]:
-    """The sentences that fit a photo best.
+    """The k best sentences for a photo.
 
-    The sum of Eq. 8 runs over each sentence's own words. Engines for MaxSim, whose sums run over
-    the query's, do not compute that, so it is done here, exactly.
+    Eq. 8 sums over each sentence's own words. Engines for MaxSim sum over those of the query
+    instead, so it is computed here, exactly.
 
     Args:
         regions: the photo's, v_i (M, h).
@@ -295,7 +287,7 @@ def rank_sentences(
         kind: "max" for Eq. 8, "sum" for Eq. 7, "mean" for Eq. 8 / words.
 
     Returns:
-        Place and score of the k best, the best first; of equals the first. A score is S_kl less the
+        Index and score of the k best, the best first; of equals the first. A score is S_kl less the
         hubness of both.
     """
     if not sentences:

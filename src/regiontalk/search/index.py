@@ -1,4 +1,4 @@
-"""An index of photos, open for reading: its segments mapped into memory, one after the other.
+"""Reading an index of photos: a snapshot of its memory-mapped segments.
 
 Axis names: P photos of a segment.
 """
@@ -30,10 +30,10 @@ class Segment:
     """A segment of an open index.
 
     Attributes:
-        record: what the manifest says about it.
+        record: its record in the manifest.
         columns: its content.
         start: the position of its first photo in the index.
-        kept: (P,) bool, which of its photos count.
+        kept: (P,) bool, False for dropped photos.
     """
 
     record: SegmentRecord
@@ -43,16 +43,15 @@ class Segment:
 
 
 class Index:
-    """The photos of an index at the moment it was opened, whatever a writer does meanwhile.
+    """A snapshot of an index: its photos when it was opened, whatever a writer does meanwhile.
 
-    A *position* numbers the photos through all segments, from 0; some positions belong to photos
-    that no longer count.
+    A *position* numbers the photos through all segments, from 0; dropped photos keep theirs.
 
     Attributes:
         folder: where it lies.
-        manifest: what it was opened by.
+        manifest: the one it was opened with.
         segments: in order.
-        photos: how many count.
+        photos: number of photos, without dropped ones.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, columns: list[Columns]) -> None:
@@ -70,11 +69,11 @@ class Index:
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], pack: PackIdentity | None = None) -> Index:
-        """Opens an index; only what is used will be read.
+        """Opens an index; its columns are read lazily.
 
         Args:
             folder: the index's.
-            pack: that will be used with it; None if none will.
+            pack: that will be used with it; None to skip that check.
 
         Raises:
             DataError: if there is no index, or it is damaged, of another version or of another
@@ -89,22 +88,22 @@ class Index:
                 columns = [open_record(folder, manifest, each) for each in manifest.segments]
             except DataError:
                 if left and read_manifest(folder) != manifest:
-                    continue  # a writer merged segments between our two looks
+                    continue  # a writer merged segments after the manifest was read
                 raise
             return cls(folder, manifest, columns)
         raise AssertionError("unreachable")
 
     def __len__(self) -> int:
-        """Positions, with those of photos that no longer count."""
+        """Number of positions, those of dropped photos included."""
         return sum(len(each.columns) for each in self.segments)
 
     def find(self, position: int) -> tuple[Segment, int]:
-        """The segment of a position, and the photo's place in it."""
+        """The segment of a position, and the photo's number in it."""
         segment = self.segments[int(np.searchsorted(self._starts, position, side="right")) - 1]
         return segment, position - segment.start
 
     def entry(self, position: int) -> Entry:
-        """What is known about a photo."""
+        """A photo's metadata."""
         segment, place = self.find(position)
         return segment.columns.entry(place)
 
@@ -114,14 +113,14 @@ class Index:
         return segment.columns.regions(place)
 
     def entries(self) -> Iterator[tuple[int, Entry]]:
-        """Position and entry of each photo that counts, in order."""
+        """Position and entry of each photo that was not dropped, in order."""
         for segment in self.segments:
             for place in np.flatnonzero(segment.kept):
                 yield segment.start + int(place), segment.columns.entry(int(place))
 
     @cached_property
     def texts(self) -> Texts:
-        """The texts of the photos that count; reading them all is put off until somebody asks.
+        """The texts of photos that were not dropped, all read at first access.
 
         Raises:
             DataError: if one is damaged.
@@ -135,13 +134,13 @@ class Index:
         return Texts(found, self.photos)
 
     def verify(self) -> None:
-        """Reads everything and compares it with the checksums and with itself.
+        """Reads everything, and verifies checksums and consistency.
 
         Raises:
             DataError: if something is damaged; it names the file.
         """
         for segment in self.segments:
-            # As it is on the disk now
+            # Opened anew, as it is on the disk now: an open one verifies each block only once
             columns = open_record(self.folder, self.manifest, segment.record)
             columns.check()
             _verify_boxes(columns)
@@ -163,7 +162,7 @@ class Index:
 
 
 def require_pack(folder: Path, manifest: Manifest, pack: PackIdentity) -> None:
-    """Vectors of different packs have nothing to do with each other.
+    """Checks that an index was made with a pack: vectors of different packs are not comparable.
 
     Raises:
         DataError: if the index is of another pack.
@@ -178,7 +177,7 @@ def require_pack(folder: Path, manifest: Manifest, pack: PackIdentity) -> None:
 
 
 def open_record(folder: Path, manifest: Manifest, record: SegmentRecord) -> Columns:
-    """A segment that a manifest counts, see `open_segment`."""
+    """Opens a segment by its record in the manifest, see `open_segment`."""
     return open_segment(folder / record.file, manifest.sizes(record), record.crc32)
 
 

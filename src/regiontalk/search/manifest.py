@@ -1,7 +1,7 @@
-"""The manifest of an index: which segments count.
+"""The manifest of an index: the list of its segments, committed by atomic rename.
 
-Renaming a new one into place is the only way anything is committed. Whatever else lies in the
-folder is a writer's unfinished work, and the next writer clears it away.
+There is no other way to commit. Segments that it does not list, and unfinished files, are leftovers
+that the next writer deletes.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 FORMAT = "regiontalk-index"
 WITHOUT_TEXTS, WITH_TEXTS = VERSIONS = (3, 4)
-"""Format versions; the second, with texts of photos, cannot be read by programs of the first."""
+"""Format versions; the second, with texts of photos, cannot be read by programs for the first."""
 
 MANIFEST_FILE = "manifest.json"
 _NEW = ".new"
-"""Ends the name of a file that is not finished."""
+"""Suffix of a file that is not finished."""
 
 MOST = 1 << 40
-"""Photos, regions and bytes of paths: more than any disk holds, and few enough for all sums to fit
-64 bits."""
+"""Maximum of photos, regions and bytes of paths: more than any disk holds, and small enough for all
+sums to fit 64 bits."""
 _MAX_MANIFEST_BYTES = 1 << 28
 _MAKE_ONE = "Make one: regiontalk index add PHOTOS --index DIR, or open_index(DIR).add(PHOTOS)"
 _DAMAGED = (
@@ -59,10 +59,10 @@ def _ascending(value: Any) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class PackIdentity(Section):
-    """Which pack made the vectors.
+    """Identity of the pack that made the vectors.
 
     Attributes:
-        name: for people.
+        name: the pack's, for display.
         checksum: the pack's, see docs/pack_format.md.
         dim: h.
     """
@@ -73,23 +73,23 @@ class PackIdentity(Section):
 
     @classmethod
     def of(cls, pack: Pack) -> PackIdentity:
-        """What an index remembers of a pack."""
+        """Identity of a loaded pack."""
         return cls(pack.settings.name, pack.checksum, pack.settings.space.dim)
 
 
 @dataclass(frozen=True)
 class SegmentRecord(Section):
-    """A segment that counts.
+    """Record of a segment in the manifest.
 
     Attributes:
         file: its name.
         photos, regions, path_bytes: its sizes.
         crc32: of its column of checksums.
-        dropped: photos in it that no longer count, ascending.
+        dropped: numbers of its dropped photos, ascending.
         text_bytes: of all its photos' texts; 0 if none has one.
 
     Raises:
-        ValueError: if a value is none that a segment can have; it names the field.
+        ValueError: if a value is invalid; it names the field.
     """
 
     file: Annotated[str, _segment_name]
@@ -110,7 +110,7 @@ class SegmentRecord(Section):
 
     @property
     def kept(self) -> int:
-        """Photos that count."""
+        """Number of photos that were not dropped."""
         return self.photos - len(self.dropped)
 
 
@@ -121,11 +121,11 @@ class Manifest(Section):
     Attributes:
         pack: that made its vectors.
         storage: of the vectors.
-        next_number: of the next segment's file, above all that count.
+        next_number: of the next segment's file, above those of all segments.
         segments: in the order of their photos, each file once.
 
     Raises:
-        ValueError: if a value is none that an index can have; it names the field.
+        ValueError: if a value is invalid; it names the field.
     """
 
     pack: PackIdentity
@@ -148,7 +148,7 @@ class Manifest(Section):
 
     @property
     def photos(self) -> int:
-        """How many count."""
+        """Number of photos, without dropped ones."""
         return sum(each.kept for each in self.segments)
 
     def sizes(self, record: SegmentRecord) -> Sizes:
@@ -167,10 +167,10 @@ class Manifest(Section):
         return replace(self, segments=segments, next_number=self.next_number + written)
 
     def save(self, folder: Path) -> None:
-        """Commits: writes beside, waits for the disk, renames.
+        """Commits: writes a new file, syncs it to the disk, and renames it into place.
 
         Raises:
-            OSError: if the disk is full or refuses; then the old manifest still counts.
+            OSError: if the disk is full or refuses; then the old manifest stays in place.
         """
         content = {
             "format": FORMAT,
@@ -192,7 +192,7 @@ class Manifest(Section):
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The state of an index.
+    """Reads and validates the manifest of an index.
 
     Raises:
         DataError: if the folder holds no index, one of another version, or a damaged one.
@@ -229,12 +229,10 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def _from_json(content: dict[str, Any]) -> Manifest:
-    """From what fits its checksum.
-
-    All is checked all the same: it says what is read, and what is deleted.
+    """Parses a manifest whose checksum matches; validates it too, as it decides what is deleted.
 
     Raises:
-        ValueError: naming what is wrong.
+        ValueError: naming the invalid value.
     """
     fields = {
         name: each
@@ -266,7 +264,7 @@ def segment_file(number: int) -> str:
 
 
 def segment_number(name: str) -> int | None:
-    """The number of a segment by the name of its file; None if `segment_file` gives no such name.
+    """The number in the name of a segment's file; None for any other name.
 
     >>> segment_number("segment-000007.safetensors"), segment_number("segment-7.safetensors")
     (7, None)
@@ -277,7 +275,7 @@ def segment_number(name: str) -> int | None:
 
 
 def unfinished(file: Path) -> Path:
-    """Where a file of an index is written, until it is whole."""
+    """Temporary path of a file of an index, until it is complete."""
     return file.with_name(file.name + _NEW)
 
 
@@ -290,14 +288,11 @@ def is_unfinished(name: str) -> bool:
 
 
 def clear_leftovers(folder: Path, manifest: Manifest) -> None:
-    """Deletes what no manifest counts: unfinished and replaced segments.
-
-    Only for the one who holds the lock.
-    """
+    """Deletes unfinished files, and segments not in the manifest. The caller holds the lock."""
     counted = {each.file for each in manifest.segments}
     for path in folder.iterdir():
         replaced = segment_number(path.name) is not None and path.name not in counted
         if is_unfinished(path.name) or replaced:
-            # A reader may still hold it on systems where that prevents deletion
+            # Some systems do not delete a file that a reader has open
             with suppress(OSError):
                 path.unlink()

@@ -1,4 +1,4 @@
-"""An index of photos from Python, which are added, found by sentences and photos, and removed."""
+"""Python interface to an index of photos: adding, searching and removing."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from regiontalk.structures import Regions, Sentence
 
 @dataclass(frozen=True)
 class IndexChanges:
-    """What `PhotoIndex.add` did.
+    """Result of `PhotoIndex.add`.
 
     Attributes:
-        added, changed, moved, copied, unchanged, dropped: how many photos. Moved and copied ones
+        added, changed, moved, copied, unchanged, dropped: number of photos. Moved and copied ones
             were recognised by their content and not looked at.
-        failures: files that are no usable photo, and folders that could not be searched → why. They
-            are left out.
+        failures: skipped files that are no usable photo, and folders that could not be searched →
+            reason.
         gone: paths of photos of the index that were removed from the named folders, and dropped
             only with `prune`.
-        captioned: how many photos got another text than they had.
-        other_names: names in the captions that are none of the photos.
+        captioned: number of photos whose text changed.
+        other_names: names in the captions that match none of the photos.
     """
 
     added: int
@@ -66,13 +66,12 @@ def open_index(
     storage: str | None = None,
     threads: int | None = None,
 ) -> PhotoIndex:
-    """Open an index of photos, or begin one.
+    """Open an index of photos, or create one.
 
     Args:
-        folder: the index's. If it is not there, or empty, the first `add` makes the index.
+        folder: the index's. If it does not exist, or is empty, the first `add` makes the index.
         model: with the pack that makes its vectors; None for the default pack.
-        storage: how a new index stores vectors: "float32", which None stands for, "float16" or
-            "int8".
+        storage: of the vectors of a new index: "float32", the same as None, "float16" or "int8".
         threads: CPU threads of a search; None for as many as the process may use.
 
     Raises:
@@ -87,14 +86,14 @@ def open_index(
 class PhotoIndex:
     """An index of photos. Use `regiontalk.open_index`.
 
-    It holds the photos as they were when it was opened, or when it last added or removed some
-    itself; to see what others wrote meanwhile, `close` it first. No lock is held but while `add`
-    and `remove` run: one process may write at a time, any number may search. What stays open are
-    the index's files, mapped into memory, until `close` or the end of a `with` statement.
+    A snapshot, renewed by its own `add` and `remove`; `close` it to see what other processes wrote
+    meanwhile. A lock is held only while `add` and `remove` run: one process may write at a time,
+    any number may search. The index's files stay open, memory-mapped, until `close` or the end of a
+    `with` statement.
 
     Attributes:
         folder: the index's.
-        model: that looks at photos and reads sentences.
+        model: looks at photos and reads sentences.
     """
 
     def __init__(
@@ -119,12 +118,12 @@ class PhotoIndex:
         """Find photos by a sentence.
 
         Args:
-            sentence: what they should show, or what `Model.read` made of it; photos whose own texts
-                have words of it rank higher.
-            k: how many results, at least 1.
-            where: which photos may be found: by path, date and size.
-            candidates: to be faster on large indexes, score only so many photos exactly; may miss
-                some. None for all.
+            sentence: text, or the output of `Model.read`; photos whose own texts have words of it
+                rank higher.
+            k: number of results, at least 1.
+            where: conditions on path, date and size.
+            candidates: score only so many photos exactly, which is faster on large indexes and may
+                miss some; None for all.
 
         Returns:
             The k best photos, the best first, each with the boxes that answer the sentence's
@@ -144,8 +143,7 @@ class PhotoIndex:
         """Find photos like another.
 
         Args:
-            photo: a path, a file's bytes, an image, an array; or what was found in a photo, such as
-                a result's regions.
+            photo: a path, a file's bytes, an image, an array; or regions, such as a result's.
             k, where: as for `search`.
 
         Returns:
@@ -163,9 +161,9 @@ class PhotoIndex:
         """Find boxes by a phrase.
 
         Args:
-            phrase: what they should show, such as "a red bus".
+            phrase: such as "a red bus".
             k, where: as for `search`.
-            once: of each photo only the best box; else all of them.
+            once: whether only the best box of each photo counts.
 
         Returns:
             The k best boxes, the best first; a whole photo counts as a box.
@@ -186,29 +184,25 @@ class PhotoIndex:
     ) -> IndexChanges:
         """Add new and changed photos.
 
-        Only they are looked at, so that adding a folder again is quick. Photos count after every
-        256 files: stopped at any moment, the same call goes on where it was. One that cannot be
-        used does not stop the others.
+        Only these are looked at, so that adding a folder again is quick. Photos are committed after
+        every 256 files: after an interruption the same call continues where it stopped. An unusable
+        photo does not stop the others.
 
         Args:
-            photos: paths of photos and of folders, which are searched with all folders in them.
+            photos: paths of photos and of folders, which are searched recursively.
             prune: drop photos of the named folders whose files are gone; none where a whole folder
                 is missing or empty.
-            exclude: patterns of files and folders to pass over, see `search_photos`.
-            captions: a file or folder with people's own texts about these photos: they are stored
-                with them, also with those that the index has already, and searches find photos by
-                their words. Others keep their texts.
-            progress: is called with the number of files that are done, and of all that are new or
-                changed.
-
-        Returns:
-            How many photos were added, and what failed and why.
+            exclude: patterns of files and folders to skip, see `search_photos`.
+            captions: a file or folder with texts of your own for these photos. They are stored with
+                the photos, also with those already in the index, and `search` matches their words.
+                Photos that it does not name keep their texts.
+            progress: called with the numbers of files done, and of all new or changed files.
 
         Raises:
-            PhotoError: if not one of the photos can be used; it says why the first cannot.
+            PhotoError: if none of the photos can be used; it gives the reason of the first.
             DataError: if another process writes to the index, or as `open_index`; or if the
-                captions cannot be read, or are about other photos.
-            OSError: if the disk is full or refuses; what was committed stays.
+                captions cannot be read, or match none of the photos.
+            OSError: if the disk is full or refuses; earlier commits stay.
         """
         found = {name: search_photos(name, exclude) for name in _names(photos)}
         problems = (inside.problems(name) for name, inside in found.items())
@@ -228,7 +222,7 @@ class PhotoIndex:
                 texts=given.texts,
             )
         finally:
-            self.close()
+            self.close()  # the next use opens the new state
         counts = done.tally.to_json()
         if counts.pop("failed") and not any(counts.values()):
             _refuse_all(failures)
@@ -237,7 +231,7 @@ class PhotoIndex:
         )
 
     def remove(self, photos: Paths) -> int:
-        """Take photos out. Their files stay, and need not be there.
+        """Remove photos from the index. Their files stay, and need not exist.
 
         Args:
             photos: paths of photos, and of folders with all photos below them.
@@ -246,7 +240,7 @@ class PhotoIndex:
             How many photos were dropped.
 
         Raises:
-            DataError: if a path names no photo of the index; then nothing is dropped. Also as
+            DataError: if a path matches no photo of the index; then nothing is dropped. Also as
                 `add`.
             OSError: as `add`.
         """
@@ -261,7 +255,7 @@ class PhotoIndex:
         return dropped
 
     def __len__(self) -> int:
-        """How many photos it holds; 0 if there is no index yet."""
+        """Number of photos; 0 if there is no index yet."""
         return self._opened().photos if self._is_there() else 0
 
     def __iter__(self) -> Iterator[str]:
@@ -271,7 +265,7 @@ class PhotoIndex:
         )
 
     def __contains__(self, photo: object) -> bool:
-        """Whether it holds a photo of this path, absolute or relative."""
+        """Whether the index holds a photo with this path, absolute or relative."""
         return isinstance(photo, str | os.PathLike) and os.path.abspath(os.fsdecode(photo)) in list(
             self
         )
@@ -280,7 +274,7 @@ class PhotoIndex:
         return f"PhotoIndex({os.fspath(self.folder)!r}, photos={len(self)})"
 
     def close(self) -> None:
-        """Let go of the index's files. The next use opens them again."""
+        """Close the index's files; the next use opens them again."""
         self._index = None
 
     def __enter__(self) -> Self:
@@ -315,7 +309,7 @@ def _names(photos: Paths) -> list[str]:
 
 
 def _hooks(failures: dict[str, str], progress: Callable[[int, int], None] | None) -> Hooks:
-    """What is called while photos are added: failures are kept, and progress is counted."""
+    """Callbacks for `add_photos` that collect failures and count progress."""
     done = total = 0
 
     def expect(files: int) -> None:
@@ -332,9 +326,6 @@ def _hooks(failures: dict[str, str], progress: Callable[[int, int], None] | None
 
 
 def _refuse_all(failures: Mapping[str, str]) -> None:
-    """Raises the first failure.
-
-    A path that was mistyped must not pass for an index that has all of its photos.
-    """
+    """Raises the first failure: a mistyped path must not pass for an index that is up to date."""
     for name, why in failures.items():
         raise PhotoError(why if name in why else f"{name}: {why}")

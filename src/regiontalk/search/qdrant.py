@@ -1,12 +1,11 @@
-"""The photos of an index on a Qdrant server or cluster, or in its embedded mode.
+"""Search engine on a Qdrant server or cluster, or on Qdrant's embedded mode.
 
-Behind the same contract as the exact engine. Each photo is a point with three vectors: `regions`,
-all its region vectors, compared by MaxSim of raw dot products, which is Eq. 8 when the query's are
-words; `pooled`, their mean, which an approximate index finds candidates by; and `like`, their mean
-once more, compared by cosines, for photos by photo. The first two have one number more than the
-space: the photo's hubness, which a word with a 1 there takes off. What else a result needs lies in
-its payload, so that a search needs no index on this machine: the photo's text too, and its words,
-which the server compares with a query's.
+Each photo is a point with three named vectors: `regions`, a multivector of all its region vectors,
+compared by MaxSim of raw dot products, which is Eq. 8 for a query of words; `pooled`, their mean,
+by which an approximate index retrieves candidates; and `like`, the same mean compared by cosine,
+for search by photo. The first two have h + 1 dimensions: the last is minus the photo's hubness,
+which a 1 in the query adds. The payload holds the rest of a result, so that a search needs no index
+on this machine; also the photo's text, and its words, which the server matches with a query's.
 
 Axis names: M regions of a photo, T words, h dimensions of the shared space.
 """
@@ -37,11 +36,10 @@ class QdrantEngine:
 
     Args:
         client: from `connected`.
-        collection: that `push` filled.
+        collection: filled by `push`.
         pack: that will be used with it.
-        candidates: photos that the approximate index on pooled vectors fetches, to be scored
-            exactly by their regions; None scores all photos, which a large collection takes long
-            for.
+        candidates: photos that the approximate index on pooled vectors retrieves, to be reranked by
+            exact scores; None scores all photos, which is slow for a large collection.
 
     Raises:
         DataError: if there is no such collection, or it is of another pack.
@@ -66,8 +64,8 @@ class QdrantEngine:
     ) -> list[Hit]:
         """See `Engine`.
 
-        Of the photos whose texts have a word of the query, the k best by content are ranked, for
-        each word; and R of `regiontalk.search.texts` is that of the photos which are ranked.
+        Of the photos whose texts have a word of the query, only the k best by content are ranked,
+        for each word; R of `regiontalk.search.texts` is taken over the ranked photos.
         """
         asked, weights = np.column_stack([words, np.ones(len(words))]), self._weights(query)
         if query is None or not weights:
@@ -90,15 +88,12 @@ class QdrantEngine:
         return self._count(conditions_of(where, query.words)) if query.words else 0
 
     def like(self, vectors: np.ndarray, k: int, where: Where = EVERYTHING) -> list[Hit]:
-        """See `Engine`.
-
-        With candidates the approximate index finds the photos, and may miss some.
-        """
+        """See `Engine`. With candidates, approximate: it may miss photos."""
         from qdrant_client import models
 
         few = None if self._candidates is None else max(k, self._candidates)
         with warnings.catch_warnings():
-            # So it does, whatever is asked for
+            # The embedded mode warns that it ignores `search_params`
             warnings.filterwarnings("ignore", message="Local mode performs exact")
             answer = self._client.query_points(
                 self._collection,
@@ -117,7 +112,8 @@ class QdrantEngine:
     ) -> list[BoxHit]:
         """See `Engine`.
 
-        The k best boxes lie in the k photos with the best box, which MaxSim with one word finds.
+        The k best boxes lie in the k photos with the best boxes, which MaxSim with a single query
+        vector finds.
         """
         query = words.sum(axis=0)
         hits = []
@@ -136,7 +132,7 @@ class QdrantEngine:
         return int(self._client.count(self._collection, count_filter=conditions, exact=True).count)
 
     def _weights(self, query: TextQuery | None) -> dict[str, tuple[float, float]]:
-        """The words of a query that stand in texts, see `word_weights`."""
+        """`word_weights` of those words of a query that a photo's text has."""
         from qdrant_client import models
 
         having = [
@@ -158,10 +154,7 @@ class QdrantEngine:
     def _query(
         self, words: np.ndarray, k: int, where: Where, in_text: Sequence[str] = ()
     ) -> list[Any]:
-        """The k best points for words (T, h + 1) by MaxSim, with payload and regions.
-
-        See `_filter`.
-        """
+        """The k best points for words (T, h + 1) by MaxSim; `in_text` as in `conditions_of`."""
         from qdrant_client import models
 
         conditions = conditions_of(where, in_text)
@@ -192,7 +185,7 @@ def _entry(payload: dict[str, Any]) -> Entry:
 
 
 def _hits(points: Iterable[Any]) -> list[Hit]:
-    """The photos of some points, the best first."""
+    """The photos of some points, the best first; ties are broken by path."""
     hits = [Hit(_entry(each.payload), float(each.score), _regions(each)) for each in points]
     return sorted(hits, key=lambda hit: (-hit.score, hit.entry.path))
 

@@ -1,4 +1,4 @@
-"""Photos of an index in a collection of a Qdrant server: how it is reached, made and filled."""
+"""Qdrant collection of an index's photos: connection, schema and upload."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 POOLED, REGIONS, LIKE = "pooled", "regions", "like"
 _ADDRESS = re.compile(r"[^/\\]+:(\d+(/.*)?|//.*)")  # HOST:PORT, or a scheme that is not Qdrant's
 _BATCH = 64
-"""Photos in a request: at h = 512 about 3 MB of numbers."""
-# Of this module: a path's point is the same everywhere
+"""Photos per request: at h = 512 about 3 MB of numbers."""
+# UUID namespace of point ids: they depend on the path alone
 _NAMES = uuid.UUID("8f0a4d1e-6d0b-5c64-9a51-0d2f4e7f3b11")
 
 
 @contextmanager
 def connected(place: str) -> Iterator[QdrantClient]:
-    """A client, closed at the end, and its errors as ours.
+    """A client, closed at the end; its errors are raised as `OSError`.
 
     Args:
         place: a server's URL, http:// or https://; else a folder for the embedded mode.
@@ -62,18 +62,18 @@ def push(
     collection: str,
     done: Callable[[int], None] = lambda photos: None,
 ) -> tuple[int, int]:
-    """Makes a collection hold what an index holds.
+    """Synchronises a collection with an index; idempotent.
 
-    Photos that it holds already are not sent again, so that a push that was stopped goes on.
+    Photos that it holds already are not sent again, so that an interrupted push can be resumed.
 
     Args:
         index: open.
         client: from `connected`.
-        collection: its name; it is made if it is not there.
-        done: called with the number of photos that were compared.
+        collection: its name; created if it does not exist.
+        done: called with the number of photos that were compared since the last call.
 
     Returns:
-        How many photos were sent, and how many were deleted.
+        Numbers of photos sent and deleted.
 
     Raises:
         DataError: if the collection is of another pack.
@@ -114,7 +114,7 @@ def _client(place: str) -> QdrantClient:
             "Qdrant needs the extra 'qdrant': pip install 'regiontalk[qdrant]'"
         ) from error
     if place.startswith(("http://", "https://")):
-        # Else it would ask, and warn, before we do
+        # Otherwise it asks the server for its version, and warns if there is no answer
         return QdrantClient(url=place, check_compatibility=False)
     if _ADDRESS.fullmatch(place) and not Path(place).is_dir():
         address = place.partition("://")[2] or place
@@ -129,7 +129,7 @@ def _client(place: str) -> QdrantClient:
 
 
 def _prepare(client: QdrantClient, collection: str, pack: PackIdentity) -> None:
-    """Makes the collection, or checks that it is of this pack."""
+    """Creates the collection, or checks that it is of this pack."""
     from qdrant_client import models
 
     if client.collection_exists(collection):
@@ -142,7 +142,7 @@ def _prepare(client: QdrantClient, collection: str, pack: PackIdentity) -> None:
             LIKE: models.VectorParams(
                 size=pack.dim,
                 distance=models.Distance.COSINE,
-                # Not asked for as often as `pooled`
+                # Queried less often than `pooled`
                 hnsw_config=models.HnswConfigDiff(on_disk=True),
                 on_disk=True,
             ),
@@ -172,10 +172,7 @@ def require_pack(client: QdrantClient, collection: str, pack: PackIdentity) -> N
 
 
 def _require_vectors(client: QdrantClient, collection: str, dim: int) -> None:
-    """Somebody else may have made the collection.
-
-    Vectors that it compares in another way would give other scores.
-    """
+    """Checks vector names, sizes and distances: a collection made elsewhere may score otherwise."""
     from qdrant_client import models
 
     vectors = client.get_collection(collection).config.params.vectors
@@ -203,7 +200,7 @@ def _point(path: str) -> str:
 
 
 def _state(entry: Entry) -> list[Any]:
-    """Two photos at one path are the same if these agree."""
+    """Checksum, size and mtime of a photo's file, by which `push` finds changed photos."""
     return [entry.sha256.hex(), entry.state.size, entry.state.mtime_ns]
 
 
@@ -216,7 +213,7 @@ def _to_point(index: Index, position: int, entry: Entry) -> models.PointStruct:
 
     regions = index.regions(position)
     payload = {
-        # A name may be no UTF-8; JSON must be
+        # A path may not be UTF-8, but JSON must be: each of its bytes becomes a character
         "path": entry.path.encode("utf-8", "surrogateescape").decode("latin-1"),
         "state": _state(entry),
         "pack": index.manifest.pack.checksum,
@@ -250,7 +247,7 @@ def _all_points(client: QdrantClient, collection: str) -> Iterator[str]:
 
 
 def _folders(path: str) -> Iterator[str]:
-    """Each folder that a path lies below, with the separator, to match a pattern FOLDER/*."""
+    """Each parent folder of a path, with the separator, to match a pattern FOLDER/*."""
     for place, character in enumerate(path):
         if character in "/\\":
             yield path[: place + 1].encode("utf-8", "surrogateescape").decode("latin-1")

@@ -1,4 +1,4 @@
-"""The k best of scores that come in parts, with ties as if scores were never rounded."""
+"""Top k of scores that arrive in parts; rounding does not break ties between equal photos."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from regiontalk.search.scoring import top
 from regiontalk.search.texts import TextMatch
 
 _ROUNDING = 1e-4
-"""Of a score, or absolutely below 1: a hundred times what float32 loses in a product over a
-thousand dimensions."""
+"""Tolerance, relative to a score, absolute below 1: a hundred times the rounding error of float32
+in a dot product over a thousand dimensions."""
 
 
 class Best:
-    """The k best of scores that come in parts, in the order of their positions.
+    """Top k of scores that arrive in parts; ties are broken by position, the lowest first.
 
     Args:
         k: at least 1.
-        key: position → what equal photos share, if their scores may differ by rounding; None if
-            they are equal.
+        key: position → key that equal photos share, if their scores may differ by rounding; None if
+            their scores are equal.
     """
 
     def __init__(self, k: int, key: Callable[[int], Hashable] | None = None) -> None:
@@ -31,24 +31,21 @@ class Best:
         self._scores: list[np.ndarray] = []
 
     def add(self, start: int, scores: np.ndarray) -> None:
-        """Scores of the positions from `start` on; −∞ for those that must not be found."""
+        """Adds scores of the positions from `start` on; −∞ for those that must not be found."""
         places = self._places(scores)
         self._keep(start + places, scores[places])
 
     def add_some(self, positions: np.ndarray, scores: np.ndarray) -> None:
-        """Scores of some positions."""
+        """Adds scores of some positions."""
         places = self._places(scores)
         self._keep(positions[places], scores[places])
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """Positions and scores, (k,) each, the best first.
-
-        Of equals the one at the lowest position.
-        """
+        """Positions and scores of the k best, (k,) each, the best first."""
         if not self._scores:
             return np.empty(0, np.int64), np.empty(0, np.float32)
         positions, scores = np.concatenate(self._positions), np.concatenate(self._scores)
-        good = self._places(scores)  # most of many need not be sorted
+        good = self._places(scores)  # selection first: few are left to sort
         positions, scores = positions[good], scores[good]
         order = np.lexsort((positions, -scores))
         if self._key is not None:
@@ -57,7 +54,7 @@ class Best:
         return positions[order[: self._k]], scores[order[: self._k]]
 
     def _places(self, scores: np.ndarray) -> np.ndarray:
-        """Of the k best, and of what rounding may have kept from being among them."""
+        """Indices of the k best, and of those that rounding may have kept out."""
         places = top(scores, self._k)
         if self._key is None or not len(places):
             return places
@@ -72,9 +69,9 @@ class Best:
         order: np.ndarray,
         key: Callable[[int], Hashable],
     ) -> np.ndarray:
-        """Scores in which equal photos have that of the first of them.
+        """Scores without rounding between equal photos: each gets that of the first of them.
 
-        Only neighbours in the order are compared.
+        Only runs of scores that rounding may have put into another order are compared.
         """
         settled = scores.copy()
         gaps = scores[order[:-1]] - scores[order[1:]] > _rounding(scores[order[:-1]])
@@ -91,12 +88,12 @@ class Best:
 
 
 class BestWithTexts(Best):
-    """The k best where the texts of some photos match. The scores are still those of content.
+    """Top k where the texts of some photos match; returned scores are still those of content.
 
     Args:
         k, key: as for `Best`.
         match: those photos.
-        length: positions in the index.
+        length: number of positions in the index.
     """
 
     def __init__(
@@ -123,14 +120,11 @@ class BestWithTexts(Best):
 
 
 def _with_lift(key: Callable[[int], Hashable], lifts: np.ndarray, position: int) -> Hashable:
-    """What photos share that are equal and whose texts match alike."""
+    """Key shared by photos that are equal and have the same lift by their texts."""
     return key(position), float(lifts[position])
 
 
 def _rounding(scores: np.ndarray) -> np.ndarray:
-    """More than rounding can part the scores of equal photos.
-
-    Too much costs time, and no wrong result.
-    """
+    """Upper bound of the rounding between scores of equal photos; a loose one only costs time."""
     bound: np.ndarray = _ROUNDING * np.maximum(np.abs(scores), 1)
     return bound

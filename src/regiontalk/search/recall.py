@@ -14,17 +14,16 @@ from regiontalk.search.engine import ExactEngine, TwoStageEngine
 from regiontalk.search.index import Index
 
 CANDIDATES = (100, 300, 1000, 3000, 10_000, 30_000, 100_000)
-"""What `measure_recall` tries, as far as the index has more photos."""
+"""Numbers of candidates that `measure_recall` tries, if the index has more photos."""
 
 
 @dataclass(frozen=True)
 class Recall:
-    """What was found with so many candidates.
+    """Recall at k of the two-stage engine with a number of candidates.
 
     Attributes:
-        candidates: photos that the first stage fetches.
-        recall: the share of the exact k best that were among two stages' k best, mean over the
-            queries, 0 to 1.
+        candidates: photos that the first stage retrieves.
+        recall: share of the exact engine's k best among its k best, mean over the queries, 0 to 1.
         worst: the same of the worst query.
     """
 
@@ -39,17 +38,16 @@ def measure_recall(
     k: int = 10,
     done: Callable[[], None] = lambda: None,
 ) -> list[Recall]:
-    """How many of the exact k best photos two stages find, for growing numbers of candidates.
+    """Recall@k of the two-stage engine against the exact one, for growing numbers of candidates.
 
     Args:
         index: open, with more than k photos.
         queries: each the words of a sentence, (T, h); at least one.
-        k: recall@k.
         done: called after each query.
 
     Returns:
-        For each of `CANDIDATES` below the number of photos, in order; empty if there are no more
-        photos than the least of them, for then every photo is a candidate.
+        For each of `CANDIDATES` from k to below the number of photos, in order; empty if there are
+        none, for then every photo is a candidate.
     """
     exact = ExactEngine(index)
     engines = {n: TwoStageEngine(index, n) for n in CANDIDATES if k <= n < index.photos}
@@ -115,4 +113,4 @@ a bus beside a yellow taxi
 a tennis player hits the ball
 a black and white dog catches a disc
 """.strip().splitlines()
-"""Ordinary sentences to measure an index with, where its owner names none."""
+"""Default queries: ordinary sentences, where none are given."""

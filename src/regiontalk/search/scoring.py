@@ -18,13 +18,13 @@ from regiontalk.structures import Sentence
 from regiontalk.vision.session import available_cpus
 
 TILE_NUMBERS = 1 << 21
-"""Numbers of region vectors in a tile, 8 MB of float32: fewer cost more in calls than they gain in
-the caches."""
+"""Elements of region vectors in a tile, 8 MB of float32: smaller tiles cost more in calls than they
+gain in the caches."""
 
 _SMALL_PRODUCT = 1 << 18
-"""Multiply-adds of a product that OpenBLAS computes on the core that asks, without packing its
-operands first: packing costs as much as so narrow a product itself, and other cores have tiles of
-their own to do."""
+"""Multiply-adds up to which OpenBLAS computes a product on the calling core, without packing its
+operands: packing costs as much as so narrow a product itself, and other cores have tiles of their
+own."""
 
 _TILES_A_TASK = 16
 
@@ -44,7 +44,7 @@ def photo_scores(
         row_ends: (P,) rising, the last R: photo p has the rows from `row_ends[p - 1]` to
             `row_ends[p]`, at least one.
         words: (T, h) float32, s_t; or the regions of another photo.
-        threads: tiles are computed on so many cores; None for as many as the process may use.
+        threads: worker threads for tiles; None for as many as the process may use.
 
     Returns:
         (P,) float32.
@@ -67,17 +67,15 @@ def photo_scores(
 
 
 def of_kind(score: float, sentence: Sentence, kind: Kind) -> float:
-    """The score of `Model.score` from an engine's.
-
-    Engines rank photos by Eq. 8; by "mean" they rank the same.
+    """Converts an engine's score to that of `Model.score`; "max" and "mean" rank photos alike.
 
     Args:
         score: an engine's: Eq. 8 less the photo's hubness for each word.
-        sentence: that was searched for.
+        sentence: the query.
         kind: "max" or "mean".
 
     Raises:
-        ValueError: if `kind` is "sum", which ranks otherwise.
+        ValueError: if `kind` is "sum", which ranks differently.
 
     >>> words, ids = ("a", "red", "bus"), np.array([2, 3, 4])
     >>> of_kind(6.0, Sentence("a red bus", words, ids, np.ones((3, 1))), "mean")
@@ -91,21 +89,18 @@ def of_kind(score: float, sentence: Sentence, kind: Kind) -> float:
 def row_scores(
     vectors: np.ndarray, scales: np.ndarray, query: np.ndarray, threads: int | None = None
 ) -> np.ndarray:
-    """v_i·q for each row.
+    """Dot product v_i·q of each row, (R,) float32.
 
     Args:
         vectors, scales: (R, h) and (R,) or empty, as stored.
         query: (h,) float32.
         threads: as in `photo_scores`.
-
-    Returns:
-        (R,) float32.
     """
     scores = np.empty(len(vectors), np.float32)
     step = max(1, TILE_NUMBERS // vectors.shape[1])
 
     def score(rows: slice) -> None:
-        # Not a product of a matrix and a vector, for which OpenBLAS would wake threads beside ours.
+        # Not a matrix-vector product, for which OpenBLAS would start threads beside ours.
         np.vecdot(floats(vectors[rows]), query.astype(np.float32, copy=False), out=scores[rows])
         if len(scales):
             scores[rows] *= scales[rows]
@@ -119,14 +114,11 @@ def row_scores(
 
 
 def best_rows(scores: np.ndarray, row_ends: np.ndarray) -> np.ndarray:
-    """The row with the greatest score of each photo, of equals the first.
+    """Argmax row of each photo, (P,) rising; ties go to the first row.
 
     Args:
         scores: (R,).
         row_ends: (P,), as in `photo_scores`.
-
-    Returns:
-        (P,) rows, rising.
 
     >>> best_rows(np.array([1.0, 3.0, 3.0, 2.0, 0.0]), np.array([3, 5]))
     array([1, 3])
@@ -140,15 +132,12 @@ def best_rows(scores: np.ndarray, row_ends: np.ndarray) -> np.ndarray:
 
 
 def cosines(vectors: np.ndarray, query: np.ndarray, threads: int | None = None) -> np.ndarray:
-    """v·q / (|v| |q|) for each row.
+    """Cosine v·q / (|v| |q|) of each row, (P,) float32, -1 to 1; 0 for a zero vector.
 
     Args:
         vectors: (P, h) float32.
         query: (h,) float32.
         threads: as in `photo_scores`.
-
-    Returns:
-        (P,) float32, -1 to 1; 0 where a vector has no length.
 
     >>> cosines(np.array([[0, 2], [3, 4], [0, 0]], np.float32), np.array([0, 5], np.float32))
     array([1. , 0.8, 0. ], dtype=float32)
@@ -163,7 +152,7 @@ def cosines(vectors: np.ndarray, query: np.ndarray, threads: int | None = None) 
 def gathered(
     vectors: np.ndarray, scales: np.ndarray, row_ends: np.ndarray, photos: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The regions of some photos, decoded, (r, h) float32, and where each one's rows end, (n,)."""
+    """Decoded regions of some photos, (r, h) float32, and the end of each photo's rows, (n,)."""
     starts = np.where(photos > 0, row_ends[photos - 1], 0)
     counts = row_ends[photos] - starts
     ends = np.cumsum(counts)
@@ -172,9 +161,7 @@ def gathered(
 
 
 def top(scores: np.ndarray, k: int) -> np.ndarray:
-    """The places of the k greatest scores, the greatest first, of equals the first.
-
-    −∞ is never among them.
+    """Indices of the k greatest scores but −∞, the greatest first; ties go to the first.
 
     >>> top(np.array([1.0, 3.0, 1.0, -np.inf, 2.0]), 3)
     array([1, 4, 0])
@@ -206,17 +193,14 @@ def _products(vectors: np.ndarray, scales: np.ndarray, columns: np.ndarray) -> n
 
 
 def _best_of_each_photo(products: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """The greatest product of each word over the regions of each photo: (r, T) -> (photos, T).
-
-    `products` is lost.
-    """
+    """Maximum over the regions of each photo: (r, T) -> (photos, T). Overwrites `products`."""
     regions, words = int(ends[0]), products.shape[1]
     if len(products) != regions * len(ends) or (np.diff(ends) != regions).any():
         starts = np.concatenate([[0], ends[:-1]])
         ragged: np.ndarray = np.maximum.reduceat(products, starts, axis=0)
         return ragged
-    # Photos of as many regions each: halved until one is left, which runs over long stretches of
-    # memory.
+    # All photos have the same number of regions: maxima of two halves, until one is left, run
+    # over long contiguous memory.
     folded = products.reshape(len(ends), regions, words)
     while regions > 1:
         half = regions // 2
@@ -226,7 +210,7 @@ def _best_of_each_photo(products: np.ndarray, ends: np.ndarray) -> np.ndarray:
 
 
 def _tiles(row_ends: np.ndarray, dim: int) -> list[slice]:
-    """Runs of whole photos with about `TILE_NUMBERS` numbers, a photo at least."""
+    """Runs of whole photos with about `TILE_NUMBERS` elements, at least one photo."""
     if not len(row_ends):
         return []
     rows = max(1, TILE_NUMBERS // dim)
@@ -236,11 +220,11 @@ def _tiles(row_ends: np.ndarray, dim: int) -> list[slice]:
 
 
 def _in_threads(work: Callable[[slice], None], tiles: Sequence[slice], threads: int | None) -> None:
-    """Works through tiles; NumPy lets go of the interpreter while it multiplies and compares."""
+    """Runs `work` on tiles in a thread pool: NumPy releases the GIL in products and comparisons."""
     workers = min(threads or available_cpus(), -(-len(tiles) // _TILES_A_TASK))
 
     def some(start: int) -> None:
-        # Damaged vectors: whoever asks sees it by the scores
+        # Damaged vectors may overflow: callers check the scores
         with np.errstate(over="ignore", invalid="ignore"):
             for tile in tiles[start : start + _TILES_A_TASK]:
                 work(tile)

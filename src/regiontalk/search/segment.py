@@ -1,7 +1,7 @@
-"""A segment: photos of an index in one file that never changes, mapped when it is read.
+"""A segment: photos of an index in one immutable, memory-mapped file.
 
-The file is in the safetensors format, so that other programs can read it too. Its header follows
-from the segment's sizes alone, to the byte: a file with any other header is not read.
+The file is in the safetensors format, so that other programs can read it too. Its header is
+determined by the segment's sizes, to the byte: a file with any other header is refused.
 
 Axis names: P photos, R regions of all of them, B bytes of all paths, C bytes of all texts, h
 dimensions of the shared space.
@@ -41,12 +41,13 @@ _PIECE_BYTES = 1 << 24
 
 CHECKSUMS = "checksums"
 _PHOTO_COLUMNS = ("taken", "file_sizes", "mtimes_ns", "dimensions", "hubness", "pooled", "sha256")
-"""Columns with a row for each photo; the others, but for paths, have one for each region."""
+"""Columns with a row for each photo, besides the ends; the others, but for paths and texts, have
+one for each region."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """What a segment's layout follows from.
+    """Sizes that determine a segment's layout.
 
     Attributes:
         photos, regions, path_bytes: P, R, B.
@@ -63,10 +64,7 @@ class Sizes:
     text_bytes: int = 0
 
     def columns(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """Type and shape of each column, in the order of the file.
-
-        Those with wide numbers come first, so that each is aligned.
-        """
+        """Type and shape of each column in the file's order: wide types first, for alignment."""
         p, r, texts = self.photos, self.regions, self.text_bytes > 0
         columns: dict[str, tuple[str, tuple[int, ...]]] = {
             "row_ends": ("<i8", (p,)),
@@ -89,7 +87,7 @@ class Sizes:
         return columns
 
     def all_columns(self) -> dict[str, tuple[str, tuple[int, ...]]]:
-        """As `columns`, and after them the checksums of their blocks, in that order."""
+        """As `columns`, followed by the column of their blocks' checksums, in that order."""
         columns = self.columns()
         return {
             **columns,
@@ -97,7 +95,7 @@ class Sizes:
         }
 
     def header(self) -> bytes:
-        """The bytes before the first column."""
+        """The safetensors header, padded: all bytes before the first column."""
         described: dict[str, object] = {"__metadata__": {"format": "regiontalk-index-segment"}}
         start = 0
         for name, (kind, shape) in self.all_columns().items():
@@ -113,24 +111,24 @@ class Sizes:
         return len(text).to_bytes(8, "little") + text
 
     def file_bytes(self) -> int:
-        """The whole file's size."""
+        """Size of the whole file."""
         return len(self.header()) + sum(
             _bytes_of(*column) for column in self.all_columns().values()
         )
 
 
 Part = tuple[Columns, slice]
-"""A run of photos of a segment."""
+"""A range of photos of a segment."""
 
 
 def write_segment(
     stream: BinaryIO, parts: Sequence[Part], dim: int, storage: str
 ) -> tuple[Sizes, int]:
-    """Writes some photos as one segment, a piece at a time.
+    """Writes photos as one segment, in pieces of bounded size.
 
     Args:
         stream: of a new file.
-        parts: where the photos come from, in order; at least one photo.
+        parts: sources of the photos, in order; at least one photo.
         dim, storage: the index's.
 
     Returns:
@@ -162,17 +160,15 @@ def write_segment(
 
 
 def open_segment(file: Path, sizes: Sizes, crc32: int) -> Columns:
-    """Maps a segment into memory.
-
-    Only what is used will be read, and compared with its checksums first.
+    """Memory-maps a segment; its columns are read lazily, and verified first.
 
     Args:
         file: the segment's.
-        sizes: that it must have.
+        sizes: those that it must have.
         crc32: of its column of checksums.
 
     Raises:
-        DataError: if it is not there, no regular file, or not what the sizes and the checksum say.
+        DataError: if it does not exist, is no regular file, or differs from the sizes or checksum.
     """
     header = sizes.header()
     with open_regular(file, max(sizes.file_bytes(), _PIECE_BYTES), advice=MAKE_AGAIN) as stream:
@@ -193,7 +189,7 @@ def open_segment(file: Path, sizes: Sizes, crc32: int) -> Columns:
 
 
 def _mapped(file: Path, mapped: mmap.mmap, start: int, sizes: Sizes, crc32: int) -> Columns:
-    """What follows a segment's header as columns, each with its checksums."""
+    """Columns in the bytes after a segment's header, each with its checksums."""
     content, parts = memoryview(mapped), {}
     for name, column in sizes.all_columns().items():
         parts[name] = content[start : start + _bytes_of(*column)]
@@ -211,7 +207,7 @@ def _mapped(file: Path, mapped: mmap.mmap, start: int, sizes: Sizes, crc32: int)
 
 
 def _pieces(name: str, kind: str, parts: Sequence[Part]) -> Iterator[bytes]:
-    """The bytes of a column in order."""
+    """The bytes of a column in order, in pieces of about `_PIECE_BYTES`."""
     for columns, photos in parts:
         columns.require_whole()
         chosen = columns.part(name, _place(name, columns, photos))
@@ -234,10 +230,7 @@ def _joined_ends(ends: Sequence[np.ndarray], photos: Sequence[slice]) -> np.ndar
 
 
 def _check_ends(columns: Columns, name: str, last: int, least: int = 1) -> None:
-    """Ends must rise to `last`, by `least` at least.
-
-    Anything else would read what belongs to another photo.
-    """
+    """Checks that ends rise to `last` by `least` at least: no photo reads another one's data."""
     ends = columns.part(name, slice(0, None))
     if ends[-1] != last or (np.diff(ends, prepend=0) < least).any():
         raise columns.damaged("its photos do not fit its regions")

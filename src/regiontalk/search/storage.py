@@ -1,7 +1,6 @@
-"""What an index stores of a photo.
+"""Stored form of a photo: its file's metadata, and its region vectors in 4, 2 or 1 bytes a number.
 
-What is known of its file, and its region vectors, as they are or in fewer bytes. Axis names: R
-regions, h dimensions of the shared space.
+Axis names: R regions, h dimensions of the shared space.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ import numpy as np
 from regiontalk.errors import ConfigError, DataError
 
 NO_DATE = -(2**63)
-"""Stands for "no date" where dates are numbers."""
+"""Sentinel for "no date" where dates are numbers."""
 FIRST_DATE, LAST_DATE = -62_135_596_800, 253_402_300_799
-"""The first second of the year 1 and the last of the year 9999: what `date_taken` can find."""
+"""First second of the year 1 and last of the year 9999: the range of `date_taken`."""
 
 STORAGES = ("float32", "float16", "int8")
-"""4, 2 and 1 bytes a number. int8 keeps a float32 scale for each region beside it, so that
-magnitudes survive."""
+"""4, 2 and 1 bytes a number. int8 has a float32 scale for each region, so that magnitudes
+survive."""
 
 _INT8_STEPS = 127
 _FLOAT16_BITS = np.int32(-0x70002000)  # 0x8FFFE000: the sign, and the 15 bits after three
@@ -31,7 +30,7 @@ _FLOAT16_FACTOR = np.float32(2.0 ** (127 - 15))
 
 @dataclass(frozen=True)
 class FileState:
-    """A file as `stat` sees it; unless a number changed, it passes as unchanged, unread."""
+    """Size and mtime of a file; while neither changes, it counts as unchanged and is not read."""
 
     size: int
     mtime_ns: int
@@ -39,16 +38,15 @@ class FileState:
 
 @dataclass(frozen=True)
 class Entry:
-    """A photo of an index.
+    """Metadata of a photo in an index.
 
     Attributes:
-        path: absolute; bytes that are no UTF-8 as surrogates, as Python names files.
-        sha256: of the file's bytes, 32 bytes: the photo's identity, wherever it lies.
+        path: absolute; bytes that are no UTF-8 as surrogates, as `os.fsdecode` gives them.
+        sha256: of the file's bytes, 32 bytes: identifies the photo, whatever its path.
         state: of the file when it was read.
         width, height: of the upright photo, in pixels.
-        taken: when its EXIF data says it was taken, in seconds since 1970 by the camera's own
-            clock; None if it does not say.
-        text: what people wrote about it, perhaps in several lines; "" if nothing.
+        taken: EXIF date, in seconds since 1970 by the camera's own clock; None without one.
+        text: the user's text, of one or several lines; "" if there is none.
     """
 
     path: str
@@ -60,10 +58,7 @@ class Entry:
     text: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        """`{"file", "width", "height", "taken", "text"}`; the date as "2024-06-30T12:00:00".
-
-        Null for none.
-        """
+        """`{"file", "width", "height", "taken", "text"}`; date as `date_text`, null for none."""
         size = {"width": self.width, "height": self.height}
         return {
             "file": self.path,
@@ -85,7 +80,7 @@ def date_text(taken: int | None) -> str | None:
 
 
 def file_state(path: str) -> FileState | None:
-    """The state of a file; None if there is none, or it cannot be asked."""
+    """The state of a file; None if it does not exist or `stat` fails."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -94,11 +89,11 @@ def file_state(path: str) -> FileState | None:
 
 
 def require_storage(storage: str | None, name: str = "storage") -> None:
-    """Refuses what is no storage.
+    """Validates the name of a storage.
 
     Args:
         storage: as given; None for the index's own, or float32.
-        name: what it was given as.
+        name: of the option or argument, for the message.
 
     Raises:
         ConfigError: if it is none of `STORAGES`.
@@ -108,16 +103,15 @@ def require_storage(storage: str | None, name: str = "storage") -> None:
 
 
 def encode(vectors: np.ndarray, storage: str) -> tuple[np.ndarray, np.ndarray]:
-    """Region vectors as they are stored.
+    """Encodes region vectors for storage.
 
     Args:
         vectors: (R, h) finite, v_i of Eq. 1.
         storage: one of `STORAGES`.
 
     Returns:
-        The numbers, (R, h) of that type, little-endian; and for int8 the scales, (R,) float32, such
-        that v ≈ scale · number with an error of at most half a scale; for the others an empty
-        array.
+        The numbers, (R, h) of that type, little-endian; and the scales, for int8 (R,) float32, such
+        that v ≈ scale · number with an error of at most half a scale, else empty.
 
     Raises:
         DataError: if a value is not finite, or too large for float16.
@@ -145,20 +139,20 @@ def encode(vectors: np.ndarray, storage: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def decode(stored: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """What was stored by `encode`, as (R, h) float32."""
+    """Decodes what `encode` gave, to (R, h) float32."""
     vectors = floats(stored)
-    # Of crafted scales: whoever makes `Regions` of them sees it
+    # Crafted scales may overflow: `Regions` and scores are checked for finite values
     with np.errstate(over="ignore", invalid="ignore"):
         return vectors * scales[:, None] if len(scales) else vectors
 
 
 def floats(stored: np.ndarray) -> np.ndarray:
-    """Stored numbers as float32, without scales; float32 ones are not copied."""
+    """Stored numbers as float32, not scaled; float32 ones are not copied."""
     if stored.dtype != np.float16:
         return stored.astype(np.float32, copy=False)
-    # Sign, exponent and fraction moved to where float32 has them, and the exponent's other zero
-    # point made up for by a power of two: exact for all finite numbers, and 2.5 times faster than
-    # NumPy's own conversion.
+    # Sign, exponent and fraction are moved to their bits in float32, and a power of two makes up
+    # for the other exponent bias: exact for all finite numbers, and 2.5 times faster than NumPy's
+    # own conversion.
     bits = stored.view(np.int16).astype(np.int32)
     bits <<= 13
     bits &= _FLOAT16_BITS

@@ -1,20 +1,20 @@
 """Text search in photos' own captions.
 
-Matches of query words, weighted by idf, are added to the visual score. The rule: a photo whose text
-has words of the query is ranked by S + R (3 r + s²), the others by S.
+Matches of query words, weighted by idf, are added to the visual score. A photo whose text has words
+of the query is ranked by S + R (3 r + s²), the others by S.
 
-- S: its content's score, Eq. 8, as without texts. R: the largest S less the smallest, of the photos
+- S: the visual score, Eq. 8, as without texts. R: the largest S less the smallest, of the photos
   that are ranked.
-- r: the sum over those words that the pack does not know, such as names, of log((P + 1) /
+- r: idf of the words that the pack does not know, such as names: their sum of log((P + 1) /
   (d + 1/2)) divided by log((P + 1) / (3/2)), where d of the index's P photos have the word in their
   texts: 1 for a word of a single photo.
-- s: the share of the query that stands in the text, 0 to 1: each word weighs log((T + 1) /
-  (d + 1/2)), where T photos have a text, so that rare words count most.
+- s: share of the query's idf that the text covers, 0 to 1: a word weighs log((T + 1) / (d + 1/2)),
+  where T photos have a text.
 
-So a name, which no content can show, lifts the few photos whose texts have it above all others; a
-text that has the whole query lifts its photo to the level of the best content at least; and a word
-that many texts have weighs little beside content. s is squared because photos without a text would
-otherwise stand behind all that share a word or two.
+So the few photos whose texts have a name, which no content can show, rank above all others; a photo
+whose text has the whole query ranks level with the best content at least; and a word of many texts
+weighs little beside content. s is squared because photos without a text would otherwise rank below
+all that share a word or two.
 
 Axis names: P positions in the index, n photos whose texts have a word of a query.
 """
@@ -33,10 +33,10 @@ from regiontalk.language.tokenise import FUNCTION_WORDS, tokenise
 from regiontalk.language.vocabulary import Vocabulary
 
 MOST_WORDS = 64
-"""Of a query, that are looked for in texts: the first ones. Each costs a pass over all texts."""
+"""Maximum words of a query that are searched for: the first. Each costs a pass over all texts."""
 
 _NAMES = 3.0
-"""More than the other two summands can make up for: S differs by R at most, and s² is 1 at most."""
+"""Weight of r, above the sum of the other terms: S differs by R at most, and s² is 1 at most."""
 
 _UNSPACED = re.compile(
     r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]"
@@ -47,12 +47,12 @@ Chinese."""
 
 @dataclass(frozen=True)
 class TextQuery:
-    """The words of a query that are looked for in texts.
+    """The words of a query for text search.
 
     Attributes:
-        words: each once, as `tokenise` makes them.
-        names: those of them that the pack does not know.
-        has_content: whether the pack knows any word of the query; if not, only texts can answer it.
+        words: distinct tokens of `tokenise`.
+        names: those that the pack does not know.
+        has_content: whether the pack knows any word of the query; if not, only texts can match.
     """
 
     words: tuple[str, ...]
@@ -61,10 +61,7 @@ class TextQuery:
 
     @classmethod
     def of(cls, sentence: str, vocabulary: Vocabulary) -> TextQuery:
-        """The words of a sentence that name something.
-
-        Neither `FUNCTION_WORDS` nor letters of the alphabet, as "dog's" has one.
-        """
+        """Content words of a sentence: no `FUNCTION_WORDS`, nor single letters, as in "dog's"."""
         words = list(dict.fromkeys(tokenise(sentence)))
         known = dict(zip(words, vocabulary.encode(words) != Vocabulary.UNKNOWN, strict=True))
         asked = [
@@ -76,7 +73,7 @@ class TextQuery:
         return cls(tuple(asked[:MOST_WORDS]), names, any(known.values()))
 
     def found_in(self, text: str) -> tuple[str, ...]:
-        """The words that stand in a text, in the query's order.
+        """The words that a text has, in the query's order.
 
         >>> query = TextQuery(("anna", "東京", "old"), frozenset(), True)
         >>> query.found_in("Anna's golden 東京タワー")
@@ -107,8 +104,7 @@ class TextMatch:
             scores: (P,) float32, S; −∞ for photos that must not be found.
 
         Returns:
-            (P,) float32; −∞ too for photos without a match, if content says nothing about the
-            query.
+            (P,) float32; −∞ too for photos without a match, if the query has no content.
 
         >>> match = TextMatch(np.array([1]), np.array([2.0], np.float32), True)
         >>> match.lifted(np.array([5, 1, -np.inf], np.float32))
@@ -122,11 +118,11 @@ class TextMatch:
 
 
 class Texts:
-    """The texts of an index, to look for words in. Making it reads all of them once.
+    """Full-text search over an index's texts by scanning them; all are read at construction.
 
     Args:
-        texts: position → text, of the photos that have one.
-        photos: how many photos there are, with and without a text.
+        texts: position and text of the photos that have one.
+        photos: number of photos, with and without a text.
     """
 
     def __init__(self, texts: Iterable[tuple[int, str]], photos: int) -> None:
@@ -134,7 +130,7 @@ class Texts:
         self._photos = photos
         self._positions = np.array([position for position, _ in found], np.int64)
         self._ends = np.cumsum([len(text) + 1 for _, text in found], dtype=np.int64)
-        # No word has a line's end, so none goes beyond one
+        # No word has a line break, so that no match goes beyond a text
         self._joined = "".join(f"{text}\n" for _, text in found)
 
     def __len__(self) -> int:
@@ -158,12 +154,12 @@ class Texts:
         )
 
     def _rows(self, word: str) -> np.ndarray:
-        """Which texts have a word, (n,) rising."""
+        """Numbers of the texts that have a word, (n,) rising."""
         rows, sought = list[int](), _pattern(word)
         at = self._joined.find(sought)
         while at >= 0:
             rows.append(int(np.searchsorted(self._ends, at, side="right")))
-            at = self._joined.find(sought, self._ends[rows[-1]])
+            at = self._joined.find(sought, self._ends[rows[-1]])  # in the next text
         return np.array(rows, np.int64)
 
 
@@ -173,7 +169,7 @@ def word_weights(
     """What each word of a query adds to r and to s of a text that has it.
 
     Args:
-        having: d, in how many texts each word stands.
+        having: d, the document frequency of each word.
         texts, photos: T and P.
 
     >>> anna = TextQuery(("anna", "beach"), frozenset({"anna"}), True)
@@ -191,7 +187,7 @@ def word_weights(
 
 
 def lift(weights: Iterable[tuple[float, float]]) -> float:
-    """3 r + s² of a text by the `word_weights` of the words that it has.
+    """3 r + s² of a text from the `word_weights` of the words that it has.
 
     >>> lift([(1.0, 0.5), (0.0, 0.25)])
     3.5625
@@ -201,7 +197,7 @@ def lift(weights: Iterable[tuple[float, float]]) -> float:
 
 
 def _spaced(text: str) -> str:
-    """The words of a text with a space before and behind each.
+    """The tokens of a text with a space before and after each.
 
     >>> _spaced("Anna's café, 1999")
     ' anna s café 1999 '
@@ -210,33 +206,24 @@ def _spaced(text: str) -> str:
 
 
 def _pattern(word: str) -> str:
-    """What a text that has a word holds: the whole word.
-
-    Where no spaces are written, the word in any place.
-    """
+    """Search string of a word: the whole word; in scripts without spaces, any substring."""
     return word if _is_unspaced(word) else f" {word} "
 
 
 def _is_unspaced(word: str) -> bool:
-    """Whether a word is of a script that puts no space between words, so that it may be several."""
+    """Whether a token is of a script without spaces, so that it may be several words."""
     return _UNSPACED.search(word) is not None
 
 
 def keys_of_text(text: str) -> set[str]:
-    """What a server that compares whole keys finds a text by: its words.
-
-    Where no spaces are written, also letters and pairs of letters.
-    """
+    """Keys of a text for exact matching: words; in unspaced scripts also letters and bigrams."""
     words = set(tokenise(text))
     unspaced = filter(_is_unspaced, words)
     return words.union(part for word in unspaced for part in (*word, *_pairs(word)))
 
 
 def keys_of_word(word: str) -> list[str]:
-    """The keys that a text with a word has.
-
-    Where no spaces are written, it may have all of them and not the word.
-    """
+    """Keys that every text with a word has; in unspaced scripts necessary, not sufficient."""
     return (_pairs(word) or [word]) if _is_unspaced(word) else [word]
 
 

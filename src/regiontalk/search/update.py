@@ -1,13 +1,13 @@
-"""Bringing an index up to date with files: new, changed, moved, copied and deleted ones.
+"""Updating an index with files: new, changed, moved, copied and deleted ones.
 
-A photo is its content. A file whose size and time did not change is taken as unchanged without
-reading it; any other is read, and one whose content the index knows, under whatever path, need not
-be looked at again. A photo's text goes with it when it is moved or copied, and stays with the file
-when its content changes, until another text is given.
+Photos are identified by the SHA-256 of their content. A file whose size and mtime did not change
+counts as unchanged and is not read; any other is read, and one whose content is in the index, under
+any path, is not looked at again. A photo's text goes with it when it is moved or copied, and stays
+with the file when its content changes, until another text is given.
 
-Each file is read once, a huge one twice, and all that is stored of it is about the same bytes.
-Otherwise a file that is written over meanwhile would leave the regions of one photo under the
-checksum of another, and a copy of the other would get them.
+Each file is read once, a huge one hashed once more after it is opened, so that checksum and regions
+are of the same bytes. Otherwise a file that is overwritten meanwhile would store the regions of one
+photo under the checksum of another, and a copy of the other would reuse them.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ from regiontalk.search.writer import IndexWriter, Location, locations
 from regiontalk.structures import Regions
 
 GROUP = 256
-"""Files between commits: what is lost at most when the process is killed."""
+"""Files per commit: at most the work on so many is lost when the process is killed."""
 
 MOST_IN_MEMORY = 1 << 28
-"""Bytes. A larger file is read a piece at a time, opened, and read once more to see that it is
-still the same."""
+"""Bytes. A larger file is hashed in pieces, opened, and hashed again to check that it is the
+same."""
 
 _CHECK = "Check the file."
 
 
 @dataclass(frozen=True)
 class FileRead:
-    """A file that was read.
+    """Path, checksum and state of a file that was read.
 
     Attributes:
         path: absolute.
@@ -57,11 +57,11 @@ class FileRead:
 
 
 def read_file(path: str) -> tuple[FileRead, bytes | None]:
-    """Reads a photo's file.
+    """Reads and hashes a photo's file.
 
     Returns:
-        What was read, and its bytes; None if they are more than `MOST_IN_MEMORY`, of which only a
-        piece at a time was.
+        The record of the file, and its bytes; None for more than `MOST_IN_MEMORY`, which are only
+        hashed, in pieces.
 
     Raises:
         PhotoError: if it is no regular file of at most `MAX_FILE_BYTES`, cannot be read, or changes
@@ -77,16 +77,16 @@ def read_file(path: str) -> tuple[FileRead, bytes | None]:
 def open_read(
     read: FileRead, content: bytes | None, side: int, max_pixels: int | None = None
 ) -> tuple[Entry, Photo]:
-    """The photo in a file that was read.
+    """Decodes the photo in a file that was read.
 
     Args:
         read, content: from `read_file`.
-        side: pixels a side that the vision network sees; the photo is squashed to that.
+        side: pixels a side of the vision network's input; the photo is squashed to that.
         max_pixels: see `open_photo`.
 
     Raises:
-        PhotoError: if it is no photo, see `open_photo`, or the file, whose bytes are not in memory,
-            is another by now; it names the file.
+        PhotoError: if it is no photo, see `open_photo`, or a file that is not in memory changed
+            since; it names the file.
     """
     try:
         photo = open_photo(
@@ -116,10 +116,10 @@ def _state(status: os.stat_result) -> FileState:
 
 
 def was_removed(path: str) -> bool:
-    """Whether a file was removed or renamed.
+    """Whether a file was removed or renamed, rather than on a disk that is not connected.
 
-    Its folder is there, can be read and holds something, but not this file. Of a disk that is not
-    connected there is no folder, or the empty one that it is connected to: then nobody knows.
+    Its folder can be read and is not empty, but lacks the file. Of a disk that is not connected the
+    folder is missing, or an empty mount point.
     """
     try:
         with os.scandir(os.path.dirname(path)) as inside:
@@ -130,10 +130,9 @@ def was_removed(path: str) -> bool:
 
 @dataclass
 class Tally:
-    """What became of the files: how many of each kind.
+    """Number of files by outcome.
 
-    `failed` counts those that are no usable photo, `captioned` photos that got another text than
-    they had.
+    `failed` counts those that are no usable photo, `captioned` photos whose text changed.
     """
 
     added: int = 0
@@ -151,11 +150,11 @@ class Tally:
 
 
 class Update:
-    """One run over some files. Nothing counts before `commit`.
+    """Batch of changes to an index; they take effect at `commit`.
 
     Args:
         writer: of the index, open.
-        texts: absolute path → the text that the photo gets; "" takes the one away that it has.
+        texts: absolute path → the photo's new text; "" removes its text.
 
     Attributes:
         tally: so far.
@@ -166,7 +165,7 @@ class Update:
         self._writer, self._texts = writer, texts or {}
         self._by_path: dict[str, Location] = {}
         self._by_content: dict[bytes, dict[str, None]] = {}  # sha256 -> paths, in order
-        # sha256 -> where its regions are, even if the photo was dropped
+        # sha256 -> location of its regions, even if the photo was dropped
         self._sources: dict[bytes, Location] = {}
         self._pending: dict[str, Columns] = {}
         self._dropped: list[Location] = []
@@ -178,10 +177,7 @@ class Update:
             self._know(path, sha256, location)
 
     def changed(self, files: Iterable[Path]) -> list[Path]:
-        """The absolute paths, each once, of files that are new, or of another size or time.
-
-        Reads no file.
-        """
+        """Distinct absolute paths of files that are new or differ in size or mtime; reads none."""
         changed: dict[Path, None] = {}
         for path in dict.fromkeys(os.path.abspath(file) for file in files):
             state = file_state(path)
@@ -192,21 +188,18 @@ class Update:
         return list(changed)
 
     def knows(self, read: FileRead) -> bool:
-        """Whether the index knows a file's content, under whatever path.
-
-        If not, the file must be looked at.
-        """
+        """Whether the index has a file's content under any path; if not, it must be looked at."""
         return read.sha256 in self._sources
 
     def take_known(self, read: FileRead) -> None:
-        """A file whose content the index knows: its regions are taken from there.
+        """Adds a file whose content the index has; its regions are reused.
 
         Raises:
             DataError: if the segment with its regions is damaged.
         """
         known = self._by_content.get(read.sha256, {})
         gone = [each for each in known if was_removed(each)]
-        # Copies may have texts of their own
+        # Copies may have different texts: that of this path, or else of the moved file, is kept
         owner = read.path if read.path in known else next(iter(gone), None)
         before = self._text(owner) if owner else ""
         if read.path in known:
@@ -223,7 +216,7 @@ class Update:
         self._pending[read.path] = columns.with_entry(place, entry)
 
     def add(self, entry: Entry, regions: Regions) -> None:
-        """A file whose content the index does not know, and what was found in it."""
+        """Adds a file whose content the index does not have, with its regions."""
         entry = self._with_text(
             entry, self._text(entry.path) if entry.path in self._by_path else ""
         )
@@ -234,7 +227,7 @@ class Update:
         self._pending[entry.path] = columns_of(entry, regions, self._writer.manifest.storage)
 
     def put_texts(self) -> None:
-        """Gives their texts to the index's photos that do not have them yet, `GROUP` a commit."""
+        """Sets new texts of photos that are in the index already, `GROUP` photos a commit."""
         for path in self._texts:
             if path not in self._by_path or self._text(path) == self._texts[path]:
                 continue
@@ -247,17 +240,17 @@ class Update:
         self.commit()
 
     def refuse(self, read: FileRead) -> bool:
-        """A file whose content the index does not know, and that is no usable photo.
+        """Counts a file as failed: no usable photo, and no content that the index has.
 
         Returns:
-            Whether the index held an earlier photo at this path; it is dropped, for the file is
-            another now.
+            Whether the index held an earlier photo at this path; it is dropped, as the file
+            changed.
         """
         self.tally.failed += 1
         return self._forget(read.path)
 
     def missing(self, folders: Iterable[str]) -> tuple[list[str], list[str]]:
-        """Paths of the index below some folders where nothing is any more.
+        """Paths of the index below some folders whose files do not exist any more.
 
         Returns:
             Those that were removed, see `was_removed`; and those that may only be out of reach.
@@ -272,9 +265,9 @@ class Update:
         ]
 
     def named(self, names: Iterable[str]) -> dict[str, list[str]]:
-        """For each name the paths of the index that it names: that file, or all below that folder.
+        """Paths of the index for each name: that file, or all files below that folder.
 
-        If it names none as it is written, then those that differ only in how letters are composed.
+        If a name matches none exactly, those that are equal in Unicode NFC.
         """
         found = {}
         for name in names:
@@ -290,10 +283,10 @@ class Update:
             self.tally.dropped += self._forget(path)
 
     def commit(self) -> None:
-        """Makes all that was said since the last commit count, in one step.
+        """Commits all changes since the last commit atomically.
 
         Raises:
-            OSError: if the disk is full or refuses; then none of it counts.
+            OSError: if the disk is full or refuses; then none of them takes effect.
         """
         pending, dropped = list(self._pending.values()), self._dropped
         self._pending, self._dropped = {}, []
@@ -310,7 +303,7 @@ class Update:
         return columns.text(place)
 
     def _with_text(self, entry: Entry, before: str) -> Entry:
-        """An entry with the text that is given for its path; without one, the text before."""
+        """An entry with the new text for its path; without one, the previous text."""
         text = self._texts.get(entry.path, before)
         self.tally.captioned += text != before
         return replace(entry, text=text)
@@ -324,7 +317,7 @@ class Update:
         self._sources[sha256] = location
 
     def _forget(self, path: str) -> bool:
-        """Drops the photo at a path, if the index holds one."""
+        """Drops the photo at a path; False if the index has none there."""
         if path not in self._by_path:
             return False
         self._by_content[self._entry(path).sha256].pop(path)

@@ -1,7 +1,6 @@
-"""Writing an index: photos are added and dropped, and each commit is whole or not there at all.
+"""Writing an index: photos are added and dropped in atomic commits, under an exclusive lock.
 
-One writes at a time: a lock keeps others out that the system takes back when its holder ends,
-however it ends.
+The system releases the lock when its process ends, however it ends.
 """
 
 from __future__ import annotations
@@ -41,30 +40,28 @@ LOCK_FILE = "lock"
 
 _HOLDER = re.compile(rb"process [^\n]*\n?")
 _MAX_LOCK_BYTES = 1000
-_LOCKED_BYTE = 1 << 30  # far behind the text, which others may read meanwhile
+_LOCKED_BYTE = 1 << 30  # far beyond the text, which other processes may read meanwhile
 
 MOST_PHOTOS = 16_384
-"""Segments are merged up to this size: with 20 regions and h = 512, 0.67 GB of float32."""
+"""Maximum photos of a merged segment: with 20 regions and h = 512, 0.67 GB of float32."""
 
 Location = tuple[str, int]
-"""A photo's place: the name of its segment's file, and its number there. Holds until the next
-`merge`."""
+"""Name of a photo's segment file, and the photo's number in it. Valid until the next `merge`."""
 
 
 class IndexWriter:
-    """The one writer of an index.
+    """Context manager that writes to an index, and holds its lock.
 
-    Segments that are written never change; a commit lists new ones and dropped photos. Use it in a
-    `with` statement, which takes and returns the lock.
+    Segments are immutable; a commit lists new ones and dropped photos.
 
     Args:
-        folder: the index's; it is made if it is not there.
+        folder: the index's; created if it does not exist.
         pack: that makes the vectors; None for an index that exists, to which nothing will be added.
         storage: of the vectors: the index's own, or None for that; a new index gets float32.
-        most_photos: to merge segments up to.
+        most_photos: maximum photos of a merged segment.
 
     Attributes:
-        manifest: the state that counts.
+        manifest: the committed state.
     """
 
     manifest: Manifest
@@ -82,7 +79,7 @@ class IndexWriter:
         self._exit = ExitStack()
 
     def __enter__(self) -> Self:
-        """Takes the lock, makes the index if there is none, and clears what a killed writer left.
+        """Takes the lock, creates a missing index, and deletes leftovers of a killed writer.
 
         Raises:
             DataError: if the folder holds something else, or an index of another pack, version or
@@ -90,7 +87,7 @@ class IndexWriter:
             OSError: if the folder cannot be written.
         """
         if self._pack is None or (self.folder / MANIFEST_FILE).exists():
-            # Complains before the lock's file is made in a folder that is not ours
+            # Fails before a lock file is created in a folder that is no index
             read_manifest(self.folder)
         else:
             require_empty(self.folder)
@@ -128,7 +125,7 @@ class IndexWriter:
         return manifest
 
     def columns(self, location: Location) -> Columns:
-        """The segment that a location names; only what is used will be read, and checked first.
+        """The segment of a location, read lazily and verified first.
 
         Raises:
             DataError: if it is damaged.
@@ -139,14 +136,14 @@ class IndexWriter:
         return self._opened[file]
 
     def commit(self, added: Sequence[Columns], dropped: Sequence[Location] = ()) -> list[Location]:
-        """Adds and drops photos in one step. When it returns, both are on the disk.
+        """Adds and drops photos atomically. When it returns, both are on the disk.
 
         Args:
             added: photos, in order; any number, they become one segment.
-            dropped: photos that no longer count.
+            dropped: photos to drop.
 
         Returns:
-            The locations of what was added, in order.
+            The locations of the added photos, in order.
 
         Raises:
             OSError: if the disk is full or refuses; then nothing changed.
@@ -160,15 +157,15 @@ class IndexWriter:
         return [(record.file, photo) for record in new for photo in range(record.photos)]
 
     def merge(self) -> None:
-        """Joins small segments into larger ones and leaves dropped photos behind. Locations change.
+        """Merges small segments and purges dropped photos; locations become invalid.
 
-        Neighbours are joined where the earlier one has less than twice the photos of those after
-        it, so that a photo is copied about as often as the number of photos can be halved, however
-        they came. Each group is a commit of its own.
+        Adjacent segments are merged where the earlier one has less than twice the photos of those
+        after it, so that a photo is copied about log₂ of the number of photos times, in whatever
+        batches they were added. Each merge is a commit of its own.
 
         Raises:
-            DataError: if a segment to be joined is damaged; the groups before it are joined.
-            OSError: if the disk is full or refuses; the index is as whole as before.
+            DataError: if a segment to merge is damaged; earlier merges stay.
+            OSError: if the disk is full or refuses; the index stays intact.
         """
         for group in _groups(self.manifest.segments, self._most_photos):
             place = self.manifest.segments.index(group[0])
@@ -189,8 +186,9 @@ class IndexWriter:
         return next(each for each in self.manifest.segments if each.file == file)
 
     def _kept_parts(self, record: SegmentRecord) -> list[Part]:
-        """The runs of photos of a segment that count."""
+        """Runs of consecutive photos of a segment that were not dropped."""
         kept = np.setdiff1d(np.arange(record.photos), record.dropped)
+        # In a run of consecutive numbers, number minus index is constant
         runs = [
             [int(p) for _, p in run]
             for _, run in groupby(enumerate(kept), key=lambda pair: pair[1] - pair[0])
@@ -212,7 +210,7 @@ class IndexWriter:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Says what is still safe when the disk refuses."""
+        """Adds to a disk error how many photos are committed."""
         try:
             yield
         except OSError as error:
@@ -225,7 +223,7 @@ class IndexWriter:
 
 
 def locations(index: Index) -> Iterator[tuple[str, bytes, Location]]:
-    """Path, sha256 and location of each photo that counts, in order."""
+    """Path, sha256 and location of each photo that was not dropped, in order."""
     for segment in index.segments:
         paths = segment.columns.all_paths()
         for place in np.flatnonzero(segment.kept):
@@ -251,7 +249,7 @@ def _without(
 
 
 def _groups(segments: Sequence[SegmentRecord], most: int) -> list[list[SegmentRecord]]:
-    """Neighbours to join, and single segments that are mostly dropped, from last to first."""
+    """Adjacent segments to merge, and single ones that are mostly dropped, from last to first."""
     groups: list[list[SegmentRecord]] = []
     for record in reversed(segments):
         total = sum(each.kept for each in groups[-1]) if groups else 0
@@ -263,9 +261,7 @@ def _groups(segments: Sequence[SegmentRecord], most: int) -> list[list[SegmentRe
 
 
 def require_empty(folder: Path) -> None:
-    """A new index may only begin where nothing else is.
-
-    Or where a writer was killed before its first commit.
+    """Checks that a folder is missing or empty, or left by a writer killed before its first commit.
 
     Raises:
         DataError: if there is something else.
@@ -285,10 +281,10 @@ def require_empty(folder: Path) -> None:
 
 
 class WriterLock:
-    """Holds an index for writing.
+    """Exclusive lock of an index for writing, by a system lock on a file.
 
-    The file stays behind and says who held it last; alone it locks nothing, so one that a killed
-    process left is no obstacle.
+    The file stays and names the last holder; without the system's lock it has no effect, so that
+    one left by a killed process does not block.
 
     Args:
         folder: the index's, which must exist.
@@ -342,9 +338,10 @@ class WriterLock:
             return open_to_change(self._file, _MAX_LOCK_BYTES)
 
     def _holder(self, stream: BinaryIO) -> str:
-        """Who wrote last into the lock's file.
+        """The last holder that the lock file names.
 
-        It is overwritten only if that was a writer of an index.
+        Raises:
+            DataError: if another program wrote the file, so that it is never overwritten.
         """
         text = stream.read(_MAX_LOCK_BYTES)
         if text and not _HOLDER.fullmatch(text):
@@ -353,10 +350,7 @@ class WriterLock:
         return text.decode("utf-8", "replace").strip()
 
     def _refusal(self, holder: str, error: OSError) -> DataError:
-        """What a lock that cannot be taken means.
-
-        Systems say by EAGAIN or EACCES that another process holds it.
-        """
+        """The error for a refused lock; EAGAIN and EACCES mean that another process holds it."""
         folder = self._file.parent
         if not isinstance(error, BlockingIOError | PermissionError):
             return DataError(

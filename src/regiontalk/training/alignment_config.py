@@ -24,60 +24,65 @@ class AlignmentConfig(Section):
     """Settings of an alignment run.
 
     Attributes:
-        data: captioned photos with a train split, and how often an epoch passes over them. A batch
-            is of one dataset.
-        dev: captioned photos with a dev split, on each of which recalls are measured.
+        data: (path, passes) pairs: captioned photos with a train split, and passes over them per
+            epoch, possibly fractional. Each batch is from one dataset.
+        dev: captioned photos with a dev split; recalls are measured on each.
         vision: folder of a finished vision run.
         output: folder of the run.
-        regions: folder of the region stores of that vision network, made where missing.
+        regions: folder of the region stores of that vision network, created where missing.
         start: folder of an alignment run to start from, whose vocabulary and sizes this run keeps;
             None for random weights.
-        word_vectors: word2vec or GloVe text file; None for random ones.
-        placed_vectors: word2vec or GloVe text file of any dimensions, through which words that no
-            caption teaches get their place (without `start`); None for none.
-        forget: share of the words that are read by these vectors alone.
-        train_word_vectors: False keeps them as they are, as in the paper.
-        min_count: words seen less often in training captions are unknown (without `start`).
-        longest: words of a caption that are read.
+        word_vectors: word2vec or GloVe text file that initialises the word embeddings; None for
+            random ones.
+        placed_vectors: word2vec or GloVe text file of any dimension, projected into the embedding
+            space by a learnt matrix W_g, so that words absent from the captions are embedded too
+            (without `start`); None for none.
+        forget: share of the words with such a vector that are embedded by it alone in training.
+        train_word_vectors: False freezes the word embeddings, as in the paper.
+        min_count: words with fewer occurrences in training captions are unknown (without `start`).
+        longest: captions are truncated to this many words.
         embedding, hidden, dim: d, H and h of Eq. 1 to 6 (without `start`).
         cell: of the words network (without `start`): "rnn" is the paper's, "gru" its gated kind.
-        recurrent: False keeps W_f and W_b at zero, so that every word is read by itself.
-        dropout: everywhere but in the recurrence.
+        recurrent: False fixes W_f and W_b at zero, so that each word is encoded independently.
+        dropout: rate, everywhere but in the recurrence.
         score: "max" is Eq. 8, "sum" is Eq. 7, "mean" is Eq. 8 divided by the number of words.
-        loss: "margin" is Eq. 9.
+        loss: "margin" is Eq. 9, "hard_negative" Eq. 9 with the hardest negatives only, "info_nce"
+            the cross-entropy of each positive among its negatives.
         optimiser, learning_rate, weight_decay, epochs, clip: clip bounds every element of the
             gradient.
-        schedule: of the learning rate after its rise: "one_cycle" lets it fall to 0, "constant"
-            does not.
-        averaging: decay of the weights' exponential moving average (EMA), which is what is measured
-            and saved; 0 for the last weights.
+        schedule: learning-rate schedule after linear warm-up: "one_cycle" decays to 0 along a half
+            cosine, "constant" does not decay, "trapezoid" is constant and then decays linearly to
+            0.
+        averaging: decay of the weights' exponential moving average (EMA), which is evaluated and
+            saved; 0 for the last weights.
         batch: photos in a batch.
-        captions: of each photo in a batch. They share one look at it, which pays where the backbone
-            is tuned, and each photo meets all those of the others as negatives.
-        vision_learning_rate: of the backbone; 0 keeps it and reads its features from a store.
-        sizes: (pixels, epochs) pairs: how large the photos are that the tuned backbone sees, one
-            size after the other instead of `epochs`; the last is the pack's. None keeps the vision
-            run's size. Small things are told apart better on larger photos, and each look takes
-            longer.
-        views: random views of each training photo whose features are kept beside its own, if the
-            backbone is fixed: a step sees one of them, as chance has it.
-        smallest_view: share of a photo's sides that a view of it has at least, while the backbone
-            is tuned.
-        jitter: by how much the brightness, contrast and colour of a view are changed at most,
-            likewise.
-        word_dropout: share of the words that are read as unknown.
-        boxes: file of photos whose boxes have names
-            (`regiontalk.training.box_labels.read_box_labels`), which are taught beside the
-            captions; None for none. While the backbone is tuned, its proposals learn these boxes
-            and not the regions that the run began with; a fixed one's features of the boxes come
-            from a store.
-        named_photos: in a batch.
-        naming_weight: of `naming_loss`, beside the ranking loss.
-        validate_epochs: from one measurement of dev's recalls to the next; each costs a look at all
-            its photos.
+        captions: captions per photo in a batch. They share one forward pass of the vision network,
+            which pays where the backbone is fine-tuned, and are negatives of all other photos in
+            the batch.
+        vision_learning_rate: of the backbone; 0 freezes it and reads its features from a store.
+        sizes: (pixels, epochs) pairs: progressive resizing while the backbone is fine-tuned, one
+            photo size after the other instead of `epochs`; the last is the pack's. Empty keeps the
+            vision run's size. Larger photos separate small objects better, and each forward pass
+            takes longer.
+        views: random views of each training photo whose features are stored beside its own, if the
+            backbone is fixed: each step draws the photo or one of its views at random.
+        smallest_view: smallest random crop, as a share of a photo's sides, while the backbone is
+            fine-tuned.
+        jitter: colour jitter: largest relative change of the brightness, contrast and colour of a
+            view, likewise.
+        word_dropout: share of the words that are replaced by UNKNOWN in training.
+        boxes: file of box labels (`regiontalk.training.box_labels.read_box_labels`), learnt beside
+            the captions; None for none. While the backbone is fine-tuned, its proposals are trained
+            on these boxes and not on the regions that the run began with; with a fixed backbone,
+            the boxes' features come from a store.
+        named_photos: labelled photos in a batch, at most.
+        naming_weight: weight of `naming_loss` beside the ranking loss.
+        validate_epochs: epochs between evaluations on dev; each runs the networks on all its
+            photos.
         limit: only the first photos of each split, for trials.
         max_pixels: of a photo, see `regiontalk.photos.open_photo`.
-        seed, stop_after: as for every run.
+        seed: of everything random.
+        stop_after: stop at this step as a kill would; None for the whole run.
     """
 
     data: tuple[tuple[Path, Positive], ...]
@@ -119,7 +124,7 @@ class AlignmentConfig(Section):
     named_photos: Count = 32
     naming_weight: NotNegative = 0.5
     validate_epochs: Count = 1
-    limit: int | None = None
+    limit: Count | None = None
     max_pixels: Count = MAX_PIXELS
     seed: Seed = 0
     stop_after: int | None = None

@@ -1,4 +1,4 @@
-"""Data of an alignment run: read, and its region features stored, before the first step."""
+"""Datasets, vocabulary and region features of an alignment run, loaded before the first step."""
 
 from __future__ import annotations
 
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Captioned:
-    """A dataset's photos.
-
-    Its name, their captions as sentences, and where their regions' features come from.
-    """
+    """A captioned dataset: its name, encoded captions, and the source of its region features."""
 
     name: str
     sentences: Sentences
@@ -37,16 +34,15 @@ class Captioned:
 
 @dataclass(frozen=True)
 class AlignmentData:
-    """All of it.
+    """Everything that an alignment run trains and evaluates on.
 
     Attributes:
         vocabulary: V words.
-        started: the network that the run goes on from; None for one with random weights.
-        vision, settings: the vision network, and the settings that it was given.
-        train, dev: what is learnt, and what is measured on.
-        train_files: of all training photos, in a row.
-        labels: photos whose boxes have names, if these are taught.
-        named_store: the features of these boxes, where the vision network is fixed.
+        started: the network to start from; None for random weights.
+        train, dev: datasets to train and to evaluate on.
+        train_files: of all training photos, concatenated.
+        labels: box labels, if they are trained on.
+        named_store: the features of these boxes, if the vision network is fixed.
     """
 
     vocabulary: Vocabulary
@@ -61,7 +57,9 @@ class AlignmentData:
 
 
 def read_alignment_data(config: AlignmentConfig, device: str) -> AlignmentData:
-    """All of it; where the backbone is tuned, photos are looked at on `device` as they are learnt.
+    """Load the data of an alignment run.
+
+    Where the backbone is fine-tuned, features are computed on `device` during training.
 
     Raises:
         DataError, PhotoError, TrainingError: if something is missing or damaged.
@@ -75,7 +73,7 @@ def read_alignment_data(config: AlignmentConfig, device: str) -> AlignmentData:
     else:
         vocabulary, started = read_alignment(config.start)
     vision, settings = read_vision(config.vision)
-    for size, _ in config.sizes:  # told before photos are looked at
+    for size, _ in config.sizes:  # fail before any features are computed
         require_whole_cells("sizes", size, vision.backbone)
 
     def captioned(dataset: Dataset, captions: list[list[list[str]]]) -> Captioned:
@@ -100,7 +98,7 @@ def read_alignment_data(config: AlignmentConfig, device: str) -> AlignmentData:
 def feature_source(
     config: AlignmentConfig, dataset: Dataset, vision: VisionNet, device: str
 ) -> FeatureSource:
-    """Where the features of a dataset's regions come from."""
+    """Source of a dataset's region features: cached, or live if the backbone is fine-tuned."""
     folder = config.regions / dataset.name / dataset.split
     graph, settings = read_graph(config.vision), read_settings(config.vision)
     store = store_regions(graph, settings, dataset, folder, config.max_pixels)
@@ -115,7 +113,7 @@ def feature_source(
 
 
 def named_store(config: AlignmentConfig, labels: BoxLabels) -> RegionStore:
-    """The features of boxes that have names."""
+    """The features of the labelled boxes, from a store."""
     graph, settings = read_graph(config.vision), read_settings(config.vision)
     return store_boxes(
         graph, settings, labels.photos, labels.boxes, config.regions / "named", config.max_pixels

@@ -1,8 +1,8 @@
-"""The words network: a bidirectional recurrence over a sentence (Eq. 2 to 6).
+"""Alignment network: region projection (Eq. 1) and bidirectional words network (Eq. 2 to 6).
 
-And the regions' projection (Eq. 1); what they begin with from files of word vectors (word2vec,
-GloVe: a word and its numbers on a line), and a finished run's. Axis names: B sentences, T words
-(padded), d word vector, H hidden, h shared space, V vocabulary.
+Also the loading of finished runs and of pretrained word vectors (word2vec, GloVe: text files with a
+word and its numbers on a line). Axis names: B sentences, T words (padded), d word vector, H hidden,
+h shared space, V vocabulary.
 """
 
 from __future__ import annotations
@@ -33,15 +33,12 @@ class WordsNet(nn.Module):
       gates r, z, n side by side), and Eq. 6 without f: s_t = W_d (hf_t + hb_t) + b_d.
 
     Args:
-        vocabulary: V, its length.
-        embedding: d.
-        hidden: H.
-        dim: h.
+        vocabulary, embedding, hidden, dim: V, d, H, h.
         dropout: on word vectors and on the summed directions, nowhere in the recurrence.
         cell: "rnn" or "gru".
-        outside: G, dimensions of word vectors from elsewhere; 0 for none. With them a word's vector
-            is what captions teach of it plus W_g times its vector from elsewhere, so that words
-            which no caption holds have a place too.
+        outside: G, dimensions of pretrained word vectors; 0 for none. A word's vector is then its
+            row of W_w, learnt from captions, plus W_g times its pretrained vector, so that words
+            absent from the captions are embedded too.
     """
 
     vectors: Tensor
@@ -57,7 +54,7 @@ class WordsNet(nn.Module):
         outside: int = 0,
     ) -> None:
         super().__init__()
-        self.forget = 0.0  # share of words that are read by their vectors from elsewhere alone
+        self.forget = 0.0  # share of words embedded by their pretrained vectors alone
         if outside:
             self.W_g = nn.Parameter(torch.randn(outside, embedding) * embedding**-0.5)
             self.register_buffer("vectors", torch.zeros(vocabulary, outside))
@@ -75,10 +72,7 @@ class WordsNet(nn.Module):
         self.W_d, self.b_d = dense(hidden, dim)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Word ids (B, T) and mask (B, T), True on words, padding last → s_t (B, T, h).
-
-        Zero on padding.
-        """
+        """Ids (B, T), mask (B, T), True on words, padding last → s_t (B, T, h), 0 on padding."""
         words = F.dropout(self.look_up(ids), self.dropout, self.training)  # (B, T, d), Eq. 2
         forward, backward = (
             self.recur(words, mask) if self.cell == "rnn" else self.recur_gated(words, mask)
@@ -93,7 +87,7 @@ class WordsNet(nn.Module):
         if not self.places:
             return learnt
         vectors = F.embedding(ids, self.vectors)
-        # As if no caption had taught them: W_g learns to place words by itself
+        # Drops learnt rows, as if no caption had the words: W_g learns to place words by itself
         if self.training and self.forget:
             known = vectors.any(-1, keepdim=True)
             learnt = learnt * (torch.rand_like(learnt[..., :1]) >= self.forget * known)
@@ -101,11 +95,11 @@ class WordsNet(nn.Module):
 
     @property
     def places(self) -> bool:
-        """Whether it reads word vectors from elsewhere."""
+        """Whether it has pretrained word vectors."""
         return "vectors" in self._buffers
 
     def word_vectors(self) -> Tensor:
-        """W_w (V, d) with what comes from elsewhere."""
+        """W_w (V, d) with the projected pretrained vectors added."""
         return self.embedding + self.vectors @ self.W_g if self.places else self.embedding
 
     def cut_recurrence(self) -> None:
@@ -114,9 +108,9 @@ class WordsNet(nn.Module):
             nn.init.zeros_(weight).requires_grad_(False)
 
     def recur(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Eq. 3 to 5.
+        """Hidden states (B, T, H) of both directions, Eq. 3 to 5.
 
-        The hidden state is zero on padding, so the backward direction begins at the last word.
+        The backward state is zero on padding, so that this direction begins at the last word.
         """
         e = F.relu(words @ self.W_e + self.b_e)  # (B, T, H), Eq. 3
         keep = mask[..., None].to(e.dtype)
@@ -131,7 +125,7 @@ class WordsNet(nn.Module):
         return torch.stack(forward, 1), torch.stack(backward[::-1], 1)
 
     def recur_gated(self, words: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """The hidden states (B, T, H) of both gated recurrences; zero on padding."""
+        """Hidden states (B, T, H) of both gated recurrences; zero on padding."""
         packed = pack_padded_sequence(
             words, mask.sum(1).cpu(), batch_first=True, enforce_sorted=False
         )
@@ -141,7 +135,7 @@ class WordsNet(nn.Module):
         # Packed, so that the backward direction begins at each sentence's last word and not in its
         # padding.
         h_0 = packed.data.new_zeros(2, len(words), self.W_f.shape[0])
-        # Which would take float16 there, whatever it was asked for
+        # On CUDA, autocast would run torch.gru in float16 whatever dtype it is given
         with torch.autocast("cuda", enabled=False):
             states, _ = torch.gru(
                 packed.data, packed.batch_sizes, h_0, weights, True, 1, 0.0, self.training, True
@@ -157,12 +151,10 @@ class AlignmentNet(nn.Module):
     """Projections of regions (Eq. 1) and words (Eq. 2 to 6) into the shared space.
 
     The visual features are standardised by fixed means and deviations before W_m; export folds both
-    into W_m and b_m, so that Eq. 1 stays what it is.
+    into W_m and b_m, so that Eq. 1 needs no extra step.
 
     Args:
-        words: the words network.
-        feature_dim: D.
-        dim: h.
+        feature_dim, dim: D, h.
         dropout: on the features.
     """
 
@@ -173,7 +165,7 @@ class AlignmentNet(nn.Module):
         super().__init__()
         self.words, self.dropout = words, dropout
         self.W_m, self.b_m = dense(feature_dim, dim)
-        # Of scores inside a softmax loss; ranks do not depend on it
+        # Log of the inverse temperature of softmax losses; ranks do not depend on it
         self.log_scale = nn.Parameter(torch.zeros(()))
         self.register_buffer("mean", torch.zeros(feature_dim))
         self.register_buffer("deviation", torch.ones(feature_dim))
@@ -184,19 +176,19 @@ class AlignmentNet(nn.Module):
         return standard @ self.W_m + self.b_m
 
     def folded_projection(self) -> dict[str, Tensor]:
-        """W_m and b_m for raw features."""
+        """W_m and b_m for features that are not standardised."""
         W_m, b_m = folded(self.W_m, self.b_m, self.mean, self.deviation)
         return {"W_m": W_m, "b_m": b_m}
 
 
 def standardise(module: nn.Module, rows: np.ndarray) -> None:
-    """Take the mean and deviation of some rows (n, X) as those of a module's inputs."""
+    """Set a module's input means and deviations to those of sample rows (n, X)."""
     module.get_buffer("mean").copy_(torch.from_numpy(rows.mean(0, dtype=np.float64)))
     module.get_buffer("deviation").copy_(torch.from_numpy(rows.std(0, dtype=np.float64) + 1e-3))
 
 
 def folded(weight: Tensor, bias: Tensor, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
-    """A layer's weight (X, n) and bias (n,) for inputs that are not standardised."""
+    """Fold the standardisation of inputs into a layer's weight (X, n) and bias (n,)."""
     weight = weight / deviation[:, None]
     return weight, bias - mean @ weight
 
@@ -208,7 +200,7 @@ def dense(inputs: int, outputs: int) -> tuple[nn.Parameter, nn.Parameter]:
 
 
 def recurrent(hidden: int, gain: float = 0.5) -> tuple[nn.Parameter, nn.Parameter]:
-    """A rotation, by default shrunk so that a ReLU recurrence does not grow at the start."""
+    """Orthogonal weight and zero bias; the gain keeps a ReLU recurrence from growing at first."""
     weight = nn.Parameter(torch.empty(hidden, hidden))
     nn.init.orthogonal_(weight, gain=gain)
     return weight, nn.Parameter(torch.zeros(hidden))
@@ -217,7 +209,7 @@ def recurrent(hidden: int, gain: float = 0.5) -> tuple[nn.Parameter, nn.Paramete
 def gates(
     one: Callable[[], tuple[nn.Parameter, nn.Parameter]],
 ) -> tuple[nn.Parameter, nn.Parameter]:
-    """Weights and biases of three gates side by side, each as `one` makes it."""
+    """Weights and biases of three gates side by side, each initialised by `one`."""
     weights, biases = zip(*(one() for _ in range(3)), strict=True)
     return nn.Parameter(torch.cat(weights, 1).detach()), nn.Parameter(torch.cat(biases).detach())
 
@@ -251,7 +243,9 @@ def read_alignment(run: Path) -> tuple[Vocabulary, AlignmentNet]:
 
 
 def vectors_of(file: Path, vocabulary: Vocabulary) -> np.ndarray:
-    """The vectors of a vocabulary's words, each of length 1; zero for words without.  # (V, G)
+    """The pretrained vectors of a vocabulary's words, L2-normalised.  # (V, G)
+
+    Zero for words that the file lacks.
 
     Raises:
         DataError: if the file cannot be read, its lines differ in length, or it has none of the
@@ -265,10 +259,9 @@ def vectors_of(file: Path, vocabulary: Vocabulary) -> np.ndarray:
 
 
 def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> int:
-    """Copy the vectors of known words into `embedding` (V, d), in place.
+    """Copy the pretrained vectors of known words into `embedding` (V, d), in place.
 
-    Vectors are scaled together so that their mean length equals that of the random ones they
-    replace.
+    All are scaled by one factor, so that their mean length equals that of the random embeddings.
 
     Returns:
         How many words of the vocabulary were found.
@@ -288,7 +281,7 @@ def load_word_vectors(file: Path, vocabulary: Vocabulary, embedding: Tensor) -> 
 
 
 def first_vectors(file: Path, vocabulary: Vocabulary, count: int) -> dict[str, np.ndarray]:
-    """The first words of a file that a vocabulary lacks, with vectors as `vectors_of` has them.
+    """The first words of a vector file that a vocabulary lacks, with L2-normalised vectors.
 
     Raises:
         DataError: if the file cannot be read, its lines differ in length, or it has no such word.
@@ -301,9 +294,12 @@ def first_vectors(file: Path, vocabulary: Vocabulary, count: int) -> dict[str, n
 
 
 def known_vectors(file: Path, vocabulary: Vocabulary, length: int = 0) -> dict[int, np.ndarray]:
-    """The vectors of a vocabulary's words by their ids.
+    """The pretrained vectors of a vocabulary's words, by word id.
 
-    `length` and errors as in `read_vectors`.
+    `length` as in `read_vectors`.
+
+    Raises:
+        DataError: as `read_vectors`, or if the file has none of the words.
     """
     special = len(vocabulary) - len(vocabulary.words)
     rows = {word: row for row, word in enumerate(vocabulary.words, start=special)}
@@ -317,20 +313,20 @@ def known_vectors(file: Path, vocabulary: Vocabulary, length: int = 0) -> dict[i
 
 
 def unit(vector: np.ndarray) -> np.ndarray:
-    """The vector (G,) with length 1."""
+    """The vector (G,), L2-normalised."""
     return vector / np.float32(max(float(np.linalg.norm(vector)), 1e-9))
 
 
 def read_vectors(
     file: Path, wanted: Callable[[str], bool], length: int = 0
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """The words of a file that are wanted, in its order, each with its vector.
+    """The wanted words of a vector file, in its order, each with its vector.
 
     Args:
-        length: dimensions to expect; 0 for those of the first line.
+        length: expected dimensions; 0 for those of the first line.
 
     Raises:
-        DataError: if the file cannot be read, or a vector has other dimensions than the first.
+        DataError: if the file cannot be read, or a vector is not `length` finite numbers.
     """
     before = 0
     with open_text(file) as lines:
@@ -339,7 +335,7 @@ def read_vectors(
             if number == 1 and len(values) == 1:
                 continue  # word2vec's header: count and dimensions
             length = length or len(values)
-            spaced = 0 < before < len(values)  # not this word but one with spaces, as GloVe has
+            spaced = 0 < before < len(values)  # the token has spaces, as some of GloVe's
             before = before or len(values)
             if not spaced and wanted(word):
                 yield word, parse_vector(values, length, f"{file}, line {number}")
@@ -350,7 +346,7 @@ def open_text(file: Path) -> TextIO:
         return file.open(encoding="utf-8", errors="replace")
     except OSError as error:
         raise DataError(
-            f"{file}: cannot be read ({error.strerror}); `word_vectors` must name a text file"
+            f"{file}: cannot be read ({error.strerror}); expected a text file of word vectors"
         ) from error
 
 
@@ -362,6 +358,6 @@ def parse_vector(values: list[str], length: int, where: str) -> np.ndarray:
     if len(vector) != length or not np.isfinite(vector).all():
         raise DataError(
             f"{where}: expected {length} finite numbers, found {len(vector)}; "
-            "set `embedding` to match"
+            "all lines of a file, and `embedding` with `word_vectors`, must agree"
         )
     return vector

@@ -1,6 +1,7 @@
-"""Batches: which photos and captions a step takes, and loading ahead of the steps.
+"""Sampling of batches, and their prefetching.
 
-Batches are made by a thread or, where a GPU waits, by the processes of a `DataLoader`.
+Batches are prefetched by a thread or, where a GPU trains, by the worker processes of a
+`DataLoader`.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from regiontalk.training.sentences import Sentences
 from regiontalk.vision.session import available_cpus
 
 MOST_PROCESSES = 12
-"""That make batches: each keeps two ready, and a batch of photos takes tens of megabytes."""
+"""Worker processes at most: each keeps two batches ready, and a batch of photos takes tens of
+megabytes."""
 LARGE_BYTES = 1 << 12
-"""Smaller arrays go through the pipe between processes."""
+"""Smaller arrays go through the pipe between processes, larger ones through shared memory."""
 
 
 class Shuffled:
-    """An endless row of epochs, each a permutation that depends on the seed and the epoch alone."""
+    """Endless batches of rows; each epoch's permutation depends on the seed and the epoch alone."""
 
     def __init__(self, items: int, batch: int, seed: int) -> None:
         self.items, self.batch, self.seed = items, min(batch, items), seed
@@ -40,29 +42,30 @@ class Shuffled:
         return order[within * self.batch : (within + 1) * self.batch]
 
     def generator(self, step: int) -> np.random.Generator:
-        """For what else is random in a step."""
+        """Random generator of a step, for all else that is random in it."""
         return np.random.default_rng([self.seed, step, 1])
 
 
 class CaptionedPhotos:
-    """An endless row of batches: photos, each with some captions, which share one look at it.
+    """Endless batches of photos, each with some of its captions.
 
-    An epoch passes over the photos as often as it takes to offer every caption about once. A photo
-    stands at most once in a batch, so every other photo's sentence is a true negative. All is a
-    function of the seed and the step alone.
+    Captions of a photo share one forward pass of the vision network. An epoch passes over the
+    photos as often as it takes to sample every caption about once. A photo occurs at most once in a
+    batch, so every other photo's sentence is a true negative. A batch is a function of the seed and
+    the step alone.
 
     Args:
         sentences: L captions; photos without any are left out.
         batch: K, photos in a batch.
         captions: C, captions of each photo in a batch; a photo that has fewer repeats its own.
-        seed: of all orders.
+        seed: of all permutations.
     """
 
     def __init__(self, sentences: Sentences, batch: int, captions: int, seed: int) -> None:
         self.photos, starts = np.unique(sentences.photos, return_index=True)
         self.rows_of_photo = np.split(
             np.arange(len(sentences)), starts[1:]
-        )  # a photo's captions stand together
+        )  # a photo's captions are contiguous
         self.captions, self.seed = captions, seed
         self.order = Shuffled(len(self.photos), batch, seed)
         self.passes = max(1, round(len(sentences) / (len(self.photos) * captions)))
@@ -76,7 +79,7 @@ class CaptionedPhotos:
         return self.photos[chosen], np.stack(columns, axis=1)
 
     def captions_of(self, photo: int, epoch: int, turn: int) -> np.ndarray:
-        """The captions that a photo brings in one pass of an epoch.  # (C,)"""
+        """Rows of the captions that a photo contributes in one pass of an epoch.  # (C,)"""
         rows = np.random.default_rng([self.seed, epoch, photo, 2]).permutation(
             self.rows_of_photo[photo]
         )
@@ -84,12 +87,12 @@ class CaptionedPhotos:
 
 
 class Turns:
-    """Interleaves datasets: each batch is of one, so that no dataset's style tells pairs apart.
+    """Interleaves datasets, one in each batch, so that dataset style does not identify negatives.
 
     Args:
-        orders: of the datasets' photos.
-        shares: how often an epoch passes over each dataset.
-        seed: of the order of turns.
+        orders: batches of the datasets' photos.
+        shares: passes over each dataset per epoch.
+        seed: of the order of datasets.
     """
 
     def __init__(
@@ -103,7 +106,7 @@ class Turns:
         self.epoch_steps = sum(self.steps)
 
     def turn(self, step: int) -> tuple[int, int]:
-        """Which dataset's turn a step is, and which of that dataset's own steps."""
+        """The dataset of a step, and the number of the step among that dataset's own."""
         epoch, within = divmod(step, self.epoch_steps)
         every = np.repeat(np.arange(len(self.steps)), self.steps)
         order = np.random.default_rng([self.seed, epoch, 5]).permutation(every)
@@ -112,13 +115,13 @@ class Turns:
 
 
 def mixture(sizes: Sequence[int], shares: Sequence[float], seed: int) -> np.ndarray:
-    """An epoch's rows of several sources, each as often as its share says.
+    """Rows of an epoch that samples several sources, each by its share.
 
     Args:
         sizes: of the sources.
-        shares: how often an epoch passes over each; of a fraction of a pass the same rows in every
+        shares: passes over each source per epoch; a fractional pass takes the same rows in every
             epoch.
-        seed: of their choice.
+        seed: of the sampling.
 
     Returns:
         (n, 2) int64: source, row.
@@ -132,7 +135,7 @@ def mixture(sizes: Sequence[int], shares: Sequence[float], seed: int) -> np.ndar
 
 
 def loading_processes() -> int:
-    """How many processes make batches while another trains; 0 where a thread will do.
+    """Number of worker processes that prefetch batches; 0 for a thread.
 
     A GPU waits for its batches, and threads would take turns with the one that keeps it busy. On a
     CPU all cores are busy training anyway.
@@ -143,15 +146,13 @@ def loading_processes() -> int:
 
 
 def batches_ahead(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
-    """The batches of some steps, in order, a few of them made before they are asked for.
+    """The batches of some steps, in order, with prefetching.
 
-    Args:
-        batch: step → a batch, without a GPU.
-        processes: how many make them; with 0 a thread of this process does.
+    `batch` makes a step's batch on the CPU: in worker processes, or with 0 of them in a thread.
     """
     if processes and steps:
         yield from loaded_batches(batch, steps, processes)
-    elif steps:  # a DataLoader without processes makes no batch ahead
+    elif steps:  # a DataLoader without processes does not prefetch
         with ThreadPoolExecutor(1) as thread:
             upcoming = thread.submit(batch, steps.start)
             for step in steps[1:]:
@@ -161,7 +162,7 @@ def batches_ahead(batch: Callable[[int], Any], steps: range, processes: int) -> 
 
 
 def loaded_batches(batch: Callable[[int], Any], steps: range, processes: int) -> Iterator[Any]:
-    """`batches_ahead` by a `DataLoader`, forked because `batch` holds networks and open files."""
+    """Prefetch with a `DataLoader`, forked because `batch` holds networks and open files."""
     loader = DataLoader(
         BatchOfStep(batch, steps),
         batch_size=None,
@@ -176,9 +177,9 @@ def loaded_batches(batch: Callable[[int], Any], steps: range, processes: int) ->
 
 @contextmanager
 def worker_deaths_as_errors() -> Iterator[None]:
-    """Within it, a process of a `DataLoader` that dies is a `TrainingError`.
+    """Within it, the death of a `DataLoader` worker is a `TrainingError`.
 
-    PyTorch raises that from a signal handler: anywhere in the step that is being taken.
+    PyTorch raises its own error from a signal handler, so anywhere in the current step.
     """
     try:
         yield
@@ -192,7 +193,7 @@ def worker_deaths_as_errors() -> Iterator[None]:
 
 
 class BatchOfStep(Dataset[Any]):
-    """Batches by their place among the steps, for a `DataLoader`."""
+    """Map-style dataset of the batches of some steps, for a `DataLoader`."""
 
     def __init__(self, batch: Callable[[int], Any], steps: range) -> None:
         self.batch, self.steps = batch, steps
@@ -215,19 +216,19 @@ class AsTensor:
 
 
 def to_tensors(value: Any) -> Any:
-    """A batch (a dataclass that may hold others) with its large arrays as tensors."""
+    """A batch (a dataclass, possibly nested) with its large arrays as tensors."""
     if isinstance(value, np.ndarray) and value.nbytes >= LARGE_BYTES:
         return AsTensor(torch.from_numpy(np.ascontiguousarray(value)))
     return with_fields(value, to_tensors)
 
 
 def from_tensors(value: Any) -> Any:
-    """The batch again."""
+    """Inverse of `to_tensors`."""
     return value.tensor.numpy() if isinstance(value, AsTensor) else with_fields(value, from_tensors)
 
 
 def with_fields(value: Any, change: Callable[[Any], Any]) -> Any:
-    """A dataclass with each field changed; anything else as it is."""
+    """A copy of a dataclass with `change` applied to each field; anything else as it is."""
     if not is_dataclass(value) or isinstance(value, type):
         return value
     return replace(

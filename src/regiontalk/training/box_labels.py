@@ -27,29 +27,31 @@ from regiontalk.training.sentences import Snippets
 from regiontalk.vision.boxes import area, iou
 
 FEWEST = 15
-"""A name with fewer boxes is not taught: the detector's rare classes are mostly its mistakes."""
+"""Names with fewer boxes are left out: a detector's rare classes are mostly its mistakes."""
 MOST_BOXES = 12
-"""Of one photo, in one batch."""
+"""Labelled boxes of a photo in a batch, at most."""
 WINDOWS = 12
-"""Other windows on each photo, so that a name is learnt apart from what lies around its thing."""
+"""Random windows on each photo beside them, so that a name is learnt apart from the surroundings of
+its object."""
 SMALLEST_VIEW = 0.5
-"""Of a photo's sides: unlike a caption, a name holds for what is left of its box."""
+"""Smallest random crop, as a share of a photo's sides: unlike a caption, a box label stays valid
+for the visible part of its box."""
 LARGEST_THING = 0.95
-"""Share of a photo: a larger box says what the photo is of, not where a thing is, and teaches no
-proposal."""
+"""Share of a photo's area. Larger boxes describe the whole photo, do not localise an object, and
+are no targets of proposals."""
 SENTENCES = ("{}", "a {}", "the {}")
-"""A name is read by itself or after an article, as chance has it."""
+"""Templates of a name, one of them drawn for each batch: alone or after an article."""
 
 
 @dataclass(frozen=True)
 class BoxLabels:
-    """Photos, their boxes, and the names of what each shows.
+    """Photos with labelled boxes.
 
     Attributes:
         file: they were read from.
         photos: N files.
         boxes: N arrays (n, 4) float32, xyxy in 0..1 of the photo's sides.
-        names: for each of a photo's boxes its names, perhaps none, the surest first.
+        names: class names of each box of each photo, possibly none, the most confident first.
     """
 
     file: Path
@@ -61,7 +63,7 @@ class BoxLabels:
         return len(self.photos)
 
     def some(self, rows: np.ndarray) -> BoxLabels:
-        """Those photos only."""
+        """The subset of these photos."""
         photos, boxes = (
             tuple(self.photos[row] for row in rows),
             tuple(self.boxes[row] for row in rows),
@@ -70,18 +72,18 @@ class BoxLabels:
 
     @cached_property
     def counts(self) -> Counter[str]:
-        """Boxes of each name."""
+        """Number of boxes of each name."""
         return Counter(name for photo in self.names for box in photo for name in box)
 
 
 def read_box_labels(file: Path) -> BoxLabels:
-    """Read `boxes.jsonl`, a line a photo.
+    """Read box labels from `boxes.jsonl`, one JSON object per line and photo.
 
     {"file_name", "boxes": [{"box": [x1, y1, x2, y2], "names": [...]}]}. Boxes are in 0..1 of the
     photo's sides, file names relative to the file's folder.
 
     Raises:
-        DataError: if it cannot be read, a line is not such an object, or it has none.
+        DataError: if the file cannot be read, a line is not such an object, or there is none.
     """
     photos, boxes, names = [], [], []
     for number, entry in json_objects(file):
@@ -109,7 +111,7 @@ LINE = '{"file_name", "boxes": [{"box": [x1, y1, x2, y2], "names": [...]}]}'
 
 
 def is_sound(boxes: np.ndarray, names: tuple[tuple[Any, ...], ...]) -> bool:
-    """Whether boxes (n, 4) lie in 0..1 with an area, and names are texts."""
+    """Whether boxes (n, 4) lie in 0..1 with a positive area, and names are non-blank strings."""
     inside = (
         np.isfinite(boxes).all()
         and (boxes >= 0).all()
@@ -123,14 +125,15 @@ def is_sound(boxes: np.ndarray, names: tuple[tuple[Any, ...], ...]) -> bool:
 
 @dataclass(frozen=True)
 class NamedBatch:
-    """B photos with regions that show named things, parts of them, or none.
+    """B photos with regions on and beside labelled boxes.
 
     Attributes:
         pixels: (B, S, S, 3) uint8.
-        weights: (B, M, C) float32, RoIAlign's weights of each region; zero for missing ones.
+        weights: (B, M, C) float32, RoIAlign weights of each region; zero for missing ones.
         mask: (B, M), True on regions.
-        overlap: (B, M, N) float32, the IoU of each region with the nearest box of each name.
-        boxes: B arrays (m, 4) xyxy in 0..1, all boxes of the view, named or not.
+        overlap: (B, M, N) float32, the largest IoU of each region with a box of each name.
+        boxes: B arrays (m, 4) xyxy in 0..1, all boxes of the view below `LARGEST_THING`, named or
+            not.
         sentence: one of `SENTENCES`.
     """
 
@@ -144,7 +147,7 @@ class NamedBatch:
 
 @dataclass(frozen=True)
 class NamedFeatures:
-    """The same of boxes whose features a fixed vision network gave once: no windows beside them.
+    """As `NamedBatch`, with cached features of a fixed vision network and no random windows.
 
     Attributes:
         features: (B, M, D) float32.
@@ -158,17 +161,16 @@ class NamedFeatures:
 
 
 class NamedPhotos:
-    """Endless batches of photos with the names of their boxes.
+    """Endless batches of photos with box labels; rare names are oversampled.
 
-    Rare names come more often than they occur: a name is drawn by the square root of the number of
-    its photos, then one of these. A batch is a function of the seed and the step alone.
+    A name is drawn in proportion to the square root of the number of its photos, then one of these
+    photos uniformly. A batch is a function of the seed and the step alone.
 
     Args:
-        labels: the photos, their boxes and what these show.
-        names: for each label the words it is taught as, see `class_names`; other labels are left
-            out.
+        labels: photos, boxes and names.
+        names: the words of each label, see `class_names`; other labels are left out.
         photos: B at most; a photo that is drawn twice counts once.
-        seed: of all chance.
+        seed: of all sampling.
         jitter: see `Views`.
         max_pixels: see `open_photo`.
 
@@ -204,7 +206,7 @@ class NamedPhotos:
         self.chance /= self.chance.sum()
 
     def batch(self, step: int, settings: VisionSettings) -> NamedBatch:
-        """Some photos for a network of these settings."""
+        """Random views of sampled photos, for a vision network of these settings."""
         rng = np.random.default_rng([self.seed, step, 3])
         rows, most = self.draw(rng), MOST_BOXES + WINDOWS
         pixels, regions, overlap, every = [], [], [], []
@@ -225,18 +227,18 @@ class NamedPhotos:
         return NamedBatch(np.stack(pixels), weights, mask, pad_rows(overlap, most), every, sentence)
 
     def draw(self, rng: np.random.Generator) -> np.ndarray:
-        """Rows of some photos, ascending."""
+        """Rows of sampled photos, distinct and ascending."""
         drawn = rng.choice(len(self.names), self.photos, p=self.chance)
         found: np.ndarray = np.unique([rng.choice(self.photos_of[name]) for name in drawn])
         return found
 
     def stored(self, step: int, store: RegionStore) -> NamedFeatures:
-        """Some photos' boxes as a store has them, see `region_stores.store_boxes`."""
+        """Sampled photos with cached features of their boxes, see `region_stores.store_boxes`."""
         rng = np.random.default_rng([self.seed, step, 3])
         rows = self.draw(rng)
         features, counts = store.features[rows].astype(np.float32), np.asarray(store.counts[rows])
         places = np.arange(features.shape[1])
-        # The whole photo, which comes first, has no name here
+        # Region 0, the whole photo, has no label
         mask = (places >= 1) & (places < counts[:, None])
         overlap = np.zeros((*mask.shape, len(self.names)), np.float32)
         for each, row, count in zip(overlap, rows, counts, strict=True):
@@ -248,10 +250,9 @@ class NamedPhotos:
 
 
 def class_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Words]:
-    """The name of each label that is frequent enough.
+    """Class name of each frequent label: its first synonym in the vocabulary, else its first.
 
-    Its first synonym that the vocabulary knows, else its first. Two labels may be called alike
-    (Pascal VOC's and COCO's names of one thing).
+    Labels may share a name (Pascal VOC's and COCO's of one class), and are then counted together.
     """
     called = Counter[Words]()
     for label, count in labels.counts.items():
@@ -265,7 +266,10 @@ def class_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Word
 def learnt_vocabulary(
     captions: Sequence[Sequence[Sequence[Sequence[str]]]], labels: BoxLabels | None, min_count: int
 ) -> Vocabulary:
-    """The words of all captions, of each dataset's photos, and of the boxes' names."""
+    """Vocabulary of all captions, by dataset and photo, and of the box labels' names.
+
+    The words of these names are kept whatever their number.
+    """
     every = [words for dataset in captions for photo in dataset for words in photo]
     vocabulary = Vocabulary.from_captions(every, min_count)
     if labels is None:
@@ -280,11 +284,11 @@ def named_texts(
     vocabulary: Vocabulary,
     described: Sequence[Sequence[Sequence[Words]]] = (),
 ) -> Snippets:
-    """Every named box as texts about its region: from captions, or else its surest name, "a cat".
+    """Texts about labelled boxes: noun phrases of captions, or else the surest name, "a cat".
 
     Args:
         store: the features of the boxes, see `store_boxes`.
-        described: for each box of each photo the phrases that captions have for it; none for names
+        described: noun phrases that captions have for each box of each photo; empty for names
             alone.
 
     Raises:
@@ -306,7 +310,7 @@ def named_texts(
 
 
 def with_article(name: Words) -> Words:
-    """A name as a caption would have it.
+    """A name with its indefinite article; plurals have none.
 
     >>> with_article(("umbrella",)), with_article(("skis",)), with_article(("wine", "glass"))
     (('an', 'umbrella'), ('skis',), ('a', 'wine', 'glass'))
@@ -316,7 +320,7 @@ def with_article(name: Words) -> Words:
 
 
 def sayable_names(labels: BoxLabels, vocabulary: Container[str]) -> dict[str, Words]:
-    """Those of `class_names` of which the vocabulary knows every word."""
+    """The entries of `class_names` whose words are all in the vocabulary."""
     names = class_names(labels, vocabulary)
     return {label: name for label, name in names.items() if known([name], vocabulary)}
 
@@ -329,10 +333,7 @@ def no_names(file: Path) -> str:
 
 
 def draw_regions(named: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Regions about the named boxes (n, 4). # (M, 4)
-
-    Nearly each of them, windows askew of them, windows anywhere.
-    """
+    """Jittered boxes out of (n, 4), misaligned windows around them, random windows.  # (M, 4)"""
     chosen = named[rng.permutation(len(named))[:MOST_BOXES]]
     askew = chosen[rng.integers(len(chosen), size=WINDOWS // 2)] if len(chosen) else named[:0]
     sides = rng.uniform(0.1, 1, (WINDOWS - WINDOWS // 2, 2))
@@ -346,7 +347,7 @@ def draw_regions(named: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def move_boxes(
     boxes: np.ndarray, shift: float, scale: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Boxes (n, 4) in 0..1 jittered, and kept inside.
+    """Boxes (n, 4) in 0..1 randomly shifted and scaled, and clipped to the photo.
 
     Each side is moved by up to `shift` of it and scaled by up to e^±`scale`.
     """
@@ -359,13 +360,11 @@ def move_boxes(
 def overlap_with_names(
     regions: np.ndarray, boxes: np.ndarray, named: list[list[int]], names: int
 ) -> np.ndarray:
-    """The IoU of each region with the nearest box of each name.
-
-    0 for names that the photo has no box of. # (M, N)
+    """The largest IoU of each region with a box of each name; 0 for absent names.  # (M, N)
 
     Args:
         regions: (M, 4); boxes: (n, 4).
-        named: rows of the names of each box.
+        named: name rows of each box.
         names: N.
     """
     overlap = np.zeros((len(regions), names), np.float32)
@@ -378,7 +377,7 @@ def overlap_with_names(
 def encode_names(
     names: tuple[Words, ...], sentence: str, vocabulary: Vocabulary
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Names in a sentence: ids (N, T), mask (N, T), and where the name itself stands (N, T)."""
+    """Encode names in a template: ids (N, T), mask (N, T), and mask of the name alone (N, T)."""
     before = sentence.split("{}")[0].split()
     words = [[*before, *name] for name in names]
     longest = max(map(len, words))

@@ -1,4 +1,4 @@
-"""Calibration: a pack's scores become probabilities, fitted on held-out captioned photos."""
+"""Calibration of a pack's scores as probabilities, on held-out captioned photos."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from regiontalk.vision.boxes import distinct
 
 
 def calibrated(model: Model, photos: Sequence[CaptionedPhoto]) -> CertaintySettings:
-    """Fit calibration on held-out photos, then on generated captions.
+    """Fit the certainty of words, then of generated captions, on held-out photos.
 
-    First on things that captions name and as many that they do not.
+    Words are fitted on classes that the photos' captions mention and as many that they do not.
 
     Args:
-        model: of a pack, whatever it says of certainty.
-        photos: that nothing of it was trained on, with their captions.
+        model: of a pack, with any certainty settings.
+        photos: with captions, none of which the pack was trained on.
 
     Raises:
-        DataError: if there is too little to ask for.
+        DataError: if there is no class to fit on.
         PhotoError: if a photo is broken.
     """
     seen = [
@@ -71,11 +71,13 @@ def calibrated(model: Model, photos: Sequence[CaptionedPhoto]) -> CertaintySetti
 
 
 def line_of(answers: Sequence[bool | None], evidence: Sequence[float]) -> tuple[float, float]:
-    """The line of captions: slope and offset, both 0 where all answers are alike.
+    """Logistic fit of captions' correctness on evidence: slope and offset.
+
+    Both are 0 where all answers are alike.
 
     Args:
-        answers: whether each caption is right; None for those that nobody can tell.
-        evidence: of each.
+        answers: whether each caption is right; None where that is undecidable.
+        evidence: of each caption.
     """
     told = [
         (each, right) for each, right in zip(evidence, answers, strict=True) if right is not None
@@ -87,6 +89,6 @@ def line_of(answers: Sequence[bool | None], evidence: Sequence[float]) -> tuple[
 
 
 def word_evidence(model: Model, vectors: np.ndarray, words: Sequence[str]) -> list[float]:
-    """Evidence of those words that name something, among regions (M, h)."""
+    """Evidence of the words that name something, among regions (M, h)."""
     found = model.evidence.of_words(vectors, words, model.pack.vocabulary.encode(words))
     return [each for each in found if each is not None]

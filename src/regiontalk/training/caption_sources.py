@@ -1,7 +1,6 @@
 """Training examples of captioners: texts paired with visual context, and the object names in them.
 
-A name is a group of words and phrases that mean one thing ("dog", "puppies"), taken from boxes that
-have names.
+A name stands for synonymous words and phrases ("dog", "puppies") of box labels.
 
 Axis names: X context dimensions, D visual features, M regions, R dimensions of a region as the
 attention reads it, B texts, T words.
@@ -32,10 +31,10 @@ from regiontalk.vision.boxes import distinct_rows, iou
 
 ARTICLES, MOST_ADJECTIVES = frozenset({"a", "an", "the"}), 4
 SHOWS, BEST_SHOWS = 0.5, 0.3
-"""A region shows a thing whose box it overlaps by that IoU; of regions that overlap less, the best
-from the second."""
+"""IoU from which a region shows a labelled object; if no region reaches it, the best one does from
+the second threshold on."""
 Boxes = dict[Words, np.ndarray]
-"""A photo's boxes (n, 4) in 0..1 by what they show."""
+"""A photo's boxes (n, 4) in 0..1, by name."""
 LARGEST_TEXT = 1 << 30
 
 
@@ -46,10 +45,9 @@ class Glance:
     Attributes:
         whole: (X,), see `Contexts`.
         regions: (M, R), none for a captioner without attention; the whole photo first, if it is
-            seen.
-        shown: whether the whole photo is seen.
-        things: words of the text that name what regions show: the word's place, and which regions
-            (M,).
+            shown.
+        shown: False if the whole photo is masked.
+        things: position of each word that names an object, and (M,) which regions show that object.
     """
 
     whole: np.ndarray
@@ -58,7 +56,7 @@ class Glance:
     things: tuple[tuple[int, np.ndarray], ...] = ()
 
     def without_whole(self) -> Glance:
-        """The same with the regions alone."""
+        """The same with the whole photo masked."""
         things = tuple((place, rows[1:]) for place, rows in self.things)
         return Glance(self.whole, self.regions[1:], False, things)
 
@@ -71,21 +69,20 @@ class Source(Protocol):
         """The texts as ids (t,)."""
 
     def glance(self, row: int, rng: np.random.Generator | None) -> Glance:
-        """What is seen of a text; where chance plays a part, it comes from `rng`."""
+        """Visual context of a text; random choices come from `rng`."""
 
 
 class Described:
     """Texts about photos or their regions.
 
     Args:
-        texts: what is said.
-        looked: regions of the photos, and then of other views of them, one of which is seen as
-            chance has it: the alignment has seen the photos themselves often, and their features
+        looked: region stores of the photos, and then of random views of them, one of which is drawn
+            for each context: the alignment was trained on the photos themselves, and their features
             tell more than a new photo's will.
-        about: "photo", or "region", of which the own features are seen before the photo's.
+        about: "photo", or "region", whose own features come before the photo's.
         attention: whether regions are attended to.
-        names, named: names in captions, and each photo's boxes that have some; None where attention
-            is not taught.
+        names, named: names in captions, and each photo's boxes by name; None where attention is not
+            supervised.
     """
 
     def __init__(
@@ -103,11 +100,11 @@ class Described:
         self.clear = [clear_regions(store) for store in looked] if attention else []
 
     def glance(self, row: int, rng: np.random.Generator | None = None) -> Glance:
-        """What is seen of a text; of the photo itself without `rng`."""
+        """Visual context of a text; that of the photo itself without `rng`."""
         look = 0 if rng is None else int(rng.integers(len(self.looked)))
         photo, region = int(self.texts.photos[row]), int(self.texts.regions[row])
         seen = self.of_photo(photo, region, look)
-        # Boxes are known of the photo itself alone
+        # Views have no box labels
         if self.names is None or look or not self.named[photo]:
             return seen
         boxes, things = seen.regions[:, -GEOMETRY : 4 - GEOMETRY], []
@@ -120,7 +117,7 @@ class Described:
         return Glance(seen.whole, seen.regions, things=tuple(things))
 
     def of_photo(self, photo: int, region: int = 0, look: int = 0) -> Glance:
-        """What is seen of a photo, or of one of its regions."""
+        """Visual context of a photo, or of one of its regions."""
         store = self.looked[look]
         rows = [0] if self.about == "photo" else [region, 0]
         whole = np.asarray(store.features[photo, rows], np.float32).ravel()
@@ -133,15 +130,12 @@ class Described:
 
 
 class FromText:
-    """Text-only captions.
-
-    Their context is composed of boxes from training photos, one for each name in the caption.
+    """Text-only captions, each with a context composed of one labelled training box per name.
 
     Args:
         ids: the captions, each with at least one name.
         names: of each caption.
-        regions: for each name the regions that carry it, see `regions_of_names`.
-        store: of these regions.
+        regions: for each name the regions of `store` that carry it, see `regions_of_names`.
     """
 
     def __init__(
@@ -154,7 +148,7 @@ class FromText:
         self.ids, self.names, self.regions, self.store = ids, names, regions, store
 
     def glance(self, row: int, rng: np.random.Generator) -> Glance:
-        """A region for each name, another one as chance has it; never a whole photo."""
+        """A randomly drawn region for each name; never a whole photo."""
         drawn = [rng.choice(self.regions[name]) for name in self.names[row]]
         features, boxes, scores = (
             np.stack([array[photo, region] for photo, region in drawn]).astype(np.float32)
@@ -168,7 +162,7 @@ class FromText:
 
 
 def clear_regions(store: RegionStore) -> list[np.ndarray]:
-    """Each photo's distinct regions, the whole photo first, as rows."""
+    """Rows of each photo's distinct regions, the whole photo first."""
     counts = np.asarray(store.counts)
     return [
         distinct_rows(unit_boxes(store, n)[:m], np.asarray(store.scores[n, :m]))
@@ -183,9 +177,9 @@ def read_texts(
     store: RegionStore,
     vocabulary: Vocabulary,
 ) -> FromText:
-    """Captions without photos, one a line, after the last tab of it.
+    """Read captions without photos, one a line, after the last tab of it.
 
-    Those that name nothing are left out.
+    Captions without a name are left out.
 
     Raises:
         DataError: if the file cannot be read, or no caption names anything.
@@ -203,7 +197,7 @@ def read_texts(
 
 
 def contexts_of(glances: Sequence[Glance]) -> Contexts:
-    """Contexts of B texts, for the runtime."""
+    """Collate the contexts of B texts for the runtime."""
     whole = np.stack([each.whole for each in glances])
     if not glances[0].regions.shape[1]:
         return without_regions(whole)
@@ -211,7 +205,7 @@ def contexts_of(glances: Sequence[Glance]) -> Contexts:
 
 
 def shown_things(glances: Sequence[Glance], words: int) -> np.ndarray:
-    """Attention targets: which regions show what a word names.  # (B, T, M) bool"""
+    """Attention targets: which regions show the object that a word names.  # (B, T, M) bool"""
     most = max(len(each.regions) for each in glances)
     shown = np.zeros((len(glances), words, most), bool)
     for row, each in enumerate(glances):
@@ -222,11 +216,9 @@ def shown_things(glances: Sequence[Glance], words: int) -> np.ndarray:
 
 
 class Names:
-    """Finds names of boxes in captions.
+    """Finds the names of labelled boxes in captions.
 
-    Args:
-        labels: boxes with names.
-        vocabulary: of the captions; names with words that it lacks are left out.
+    Names with words outside the captions' vocabulary are left out.
     """
 
     def __init__(self, labels: BoxLabels, vocabulary: Vocabulary) -> None:
@@ -242,7 +234,7 @@ class Names:
         self.longest = max(map(len, self.phrases), default=0)
 
     def find(self, ids: Sequence[int]) -> list[tuple[int, int, Words]]:
-        """Where names stand in a caption, left to right and longest first: (start, end, name)."""
+        """Names in a caption, left to right, longest match first: (start, end, name)."""
         found, at = [], 0
         while at < len(ids):
             for length in range(min(self.longest, len(ids) - at), 0, -1):
@@ -261,7 +253,7 @@ class Names:
         )
 
     def boxes(self, boxes: np.ndarray, labels: Sequence[Sequence[str]]) -> Boxes:
-        """A photo's boxes (n, 4) with the labels of each, by name."""
+        """Group a photo's boxes (n, 4) by the names of their labels."""
         found: dict[Words, list[np.ndarray]] = defaultdict(list)
         for box, own in zip(boxes, labels, strict=True):
             for name in self.of_box(own):
@@ -270,16 +262,16 @@ class Names:
 
 
 def called(label: str) -> tuple[Words, ...]:
-    """All that a label is called in captions."""
+    """All synonyms of a label in captions."""
     listed = BY_NAME.get(label.lower())
     return synonyms(label) + (() if listed is None else listed.words)
 
 
 def noun_phrase(words: Sequence[str], start: int, end: int) -> Words | None:
-    """A name in a caption with what is said of it before, "a black and white cat".
+    """The noun phrase that ends with a name: article, adjectives, name, "a black and white cat".
 
-    None if that cannot be told. The phrase begins with the nearest article before the name, which
-    becomes "a" or "an".
+    It begins with the nearest article before the name, which becomes "a" or "an"; None if another
+    function word but "and" comes first, or no article within reach.
 
     >>> noun_phrase("a man rides the dark brown horse".split(), 6, 7)
     ('a', 'dark', 'brown', 'horse')
@@ -295,7 +287,7 @@ def noun_phrase(words: Sequence[str], start: int, end: int) -> Words | None:
 
 
 def plural(words: Words) -> Words:
-    """The usual plural of a name.
+    """The regular plural of a name.
 
     >>> plural(("hot", "dog")), plural(("bus",)), plural(("puppy",))
     (('hot', 'dogs'), ('buses',), ('puppies',))
@@ -311,7 +303,7 @@ def plural(words: Words) -> Words:
 
 
 def showing(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
-    """Which regions (M, 4) show one of some boxes (n, 4).  # (M,) bool, all False if none does"""
+    """Which regions (M, 4) show any of some boxes (n, 4), all False if none does.  # (M,) bool"""
     best: np.ndarray = iou(regions, boxes).max(axis=1)
     shows = best >= SHOWS
     if not shows.any() and best.max() >= BEST_SHOWS:
@@ -322,7 +314,7 @@ def showing(boxes: np.ndarray, regions: np.ndarray) -> np.ndarray:
 def regions_of_names(
     labels: BoxLabels, store: RegionStore, names: Names
 ) -> dict[Words, np.ndarray]:
-    """The regions of a store of boxes (`store_boxes`) with each name: (n, 2), photo and region."""
+    """The regions of a store of boxes (`store_boxes`) by name: (n, 2), photo and region."""
     found: dict[Words, list[tuple[int, int]]] = defaultdict(list)
     for photo, boxes in enumerate(labels.names):
         for region, own in enumerate(boxes[: int(store.counts[photo]) - 1], start=1):
@@ -337,9 +329,9 @@ def described_boxes(
     names: Names,
     vocabulary: Vocabulary,
 ) -> list[list[tuple[Words, ...]]]:
-    """What captions say of each box of each photo.
+    """Noun phrases that a photo's captions have for each of its boxes.
 
-    The noun phrases with its name, if no other box has that name.
+    Those with the box's name, if no other box has it.
 
     Args:
         captions: of each photo of `labels`, as words.

@@ -24,44 +24,46 @@ class CaptionerConfig(Section):
     """Settings of a captioner run.
 
     Attributes:
-        data: captioned photos with a train split, and how often an epoch passes over them.
+        data: (path, passes) pairs: captioned photos with a train split, and passes over them per
+            epoch, possibly fractional.
         dev: captioned photos with a dev split, on each of which captions are scored.
         about: "photo" learns whole captions, "region" the snippets that the alignment inferred.
-        vision: folder with the `vision.safetensors` that the pack will hold.
+        vision: folder of the finished run whose vision network the pack will hold.
         alignment: folder of a finished alignment run: its vocabulary, and for regions its vectors.
-        regions: folder of the region stores of that vision network, made where missing.
+        regions: folder of the region stores of that vision network, created where missing.
         output: folder of the run.
         start: folder of a finished captioner run of the same sizes to start from; None for random
             weights.
         loss: "likelihood" of human captions, Eq. 15; "reward" is self-critical training on CIDEr-D
             (photos only).
-        samples: captions drawn for each photo of a batch where they are rewarded, at least 2.
+        samples: captions sampled for each photo of a batch with loss = "reward", at least 2.
         cell: "rnn" is the paper's Eq. 14.
         hidden, embedding: H and d.
         attention: A, dimensions of the attention over a photo's regions (photos only); 0 for the
             paper's captioner.
-        dropout: everywhere but in the recurrence.
-        photo_dropout: share of captions of which the regions alone are seen, and not the photo as a
-            whole.
+        dropout: rate, everywhere but in the recurrence.
+        photo_dropout: share of captions whose whole photo is masked, so that only its regions are
+            seen.
         optimiser: the paper's is "rmsprop".
         learning_rate, weight_decay, batch, epochs, clip: clip bounds every element of the gradient.
-            A batch is one of captions, or of photos where captions are drawn.
+            A batch is of captions, with loss = "reward" of photos.
         schedule, averaging: as for the alignment.
-        longest: words of a caption that are learnt, or drawn. Of a caption that goes on, no end is
-            learnt.
+        longest: captions are truncated to this many words in training and sampling; truncated ones
+            have no END target.
         beta, min_words: how captions are cut into snippets (regions only).
-        boxes: file of photos whose boxes have names; None for none. About regions they are learnt
-            beside snippets; with attention they say where to look.
-        boxes_share: how often an epoch passes over them (regions only).
-        looking_weight: of the loss that teaches where to look as a word is said that names a box.
-        absent_weight: taken off a caption's reward for each thing that it names and that is neither
-            among the photo's boxes nor in a human caption of it; CIDEr-D is a number in 0..10.
-        text: captions without photos, one a line; seen are boxes with the names that they hold.
-            None for none.
-        text_steps: steps that learn these alone, before all others.
-        text_share: share of them in every batch after that.
-        views: random views of each training photo that are looked at beside the photo itself
-            (photos only).
+        boxes: file of box labels; None for none. With about = "region" they are learnt beside
+            snippets; with attention they supervise it.
+        boxes_share: passes over them per epoch (regions only).
+        looking_weight: weight of the attention supervision, a loss at words that name a box.
+        absent_weight: penalty in a caption's reward for each object that it names and that is
+            neither among the photo's boxes nor in a human caption of it; CIDEr-D is a number in
+            0..10.
+        text: captions without photos, one a line, whose context is composed of boxes with the names
+            that they hold; None for none.
+        text_steps: pretraining steps on these alone.
+        text_share: number of them added to every later batch, as a share of its captions.
+        views: random views of each training photo whose features are stored beside its own (photos
+            only).
         limit, max_pixels, seed, stop_after: as for the alignment.
     """
 
@@ -100,7 +102,7 @@ class CaptionerConfig(Section):
     text_steps: Annotated[int, whole(0, 10**9)] = 0
     text_share: Share = 0.0
     views: Annotated[int, whole(0, 100)] = 0
-    limit: int | None = None
+    limit: Count | None = None
     max_pixels: Count = MAX_PIXELS
     seed: Seed = 0
     stop_after: int | None = None

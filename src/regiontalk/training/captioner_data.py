@@ -1,4 +1,4 @@
-"""Data of a captioner run: read, and its region features stored, before the first step."""
+"""Texts, visual contexts and references of a captioner run, loaded before the first step."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ if TYPE_CHECKING:
     from regiontalk.training.captioner_config import CaptionerConfig
 
 PhotoWords = list[list[list[str]]]
-"""Each photo's captions as words."""
+"""Each photo's captions as tokens."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """A dataset's dev split: its texts, and its photos' captions as words."""
+    """A dataset's dev split: its texts, and its photos' captions as tokens."""
 
     name: str
     source: Described
@@ -60,13 +60,13 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class References:
-    """References of the training photos for self-critical training, all datasets' in a row.
+    """References of the training photos for self-critical training, concatenated over datasets.
 
     Attributes:
-        words: of each photo its captions.
-        present: the names of what is on it, by its boxes and its captions; empty where none is
-            asked for.
-        first: the number of each dataset's first photo.
+        words: the captions of each photo.
+        present: names of the objects on each photo, from its boxes and captions; empty where no
+            penalty needs them.
+        first: row of each dataset's first photo.
     """
 
     words: PhotoWords
@@ -76,17 +76,17 @@ class References:
 
 @dataclass(frozen=True)
 class CaptionerData:
-    """All of it.
+    """Everything that a captioner run trains and evaluates on.
 
     Attributes:
         vocabulary: V words.
-        names: as they stand in captions; None without boxes.
-        sources: texts with what is seen of each; where captions are rewarded their texts are empty,
-            one a photo.
-        rows: (n, 2) an epoch's source and row in it.
-        text: captions without photos, if they are learnt.
+        names: finds object names in captions; None without boxes.
+        sources: texts with their visual contexts; for self-critical training one empty text a
+            photo.
+        rows: (n, 2) source and row of each text of an epoch.
+        text: captions without photos, if they are trained on.
         references: of the photos, for the reward.
-        dev: what is measured on.
+        dev: datasets to evaluate on.
     """
 
     vocabulary: Vocabulary
@@ -99,7 +99,7 @@ class CaptionerData:
 
 
 class Reader:
-    """Reads the data of one run, with what all of its parts need."""
+    """Loads the data of one captioner run."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Reader:
 
     @classmethod
     def of(cls, config: CaptionerConfig) -> Reader:
-        """A reader of the finished runs and the boxes that the settings name.
+        """A reader of the finished runs and the box labels that the settings name.
 
         Raises:
             DataError, TrainingError: if one is missing or damaged.
@@ -125,7 +125,7 @@ class Reader:
         return cls(config, vision, read_alignment(config.alignment), labels)
 
     def read(self) -> CaptionerData:
-        """All of it.
+        """Load all data of the run.
 
         Raises:
             DataError, PhotoError, TrainingError: if something is missing or damaged.
@@ -161,19 +161,19 @@ class Reader:
         )
 
     def store(self, dataset: Dataset) -> RegionStore:
-        """The regions of its photos."""
+        """Region features of a dataset's photos."""
         folder = self.config.regions / dataset.name / dataset.split
         return store_regions(self.graph, self.settings, dataset, folder, self.config.max_pixels)
 
     def views(self, dataset: Dataset, store: RegionStore) -> list[RegionStore]:
-        """Random views of its photos."""
+        """Region features of random views of a dataset's photos."""
         folder, config = self.config.regions / dataset.name, self.config
         return store_views(
             self.graph, self.settings, dataset, store, folder, config.views, config.max_pixels
         )
 
     def texts(self, sentences: Sentences, store: RegionStore, edges: PhraseEdges) -> Snippets:
-        """What is said of photos, or of their regions."""
+        """Whole captions, or the snippets inferred for regions."""
         if self.config.about == "photo":
             return whole_captions(sentences)
         return infer_snippets(
@@ -183,18 +183,18 @@ class Reader:
     def described(
         self, texts: Snippets, looked: list[RegionStore], named: Sequence[Boxes] = ()
     ) -> Described:
-        """Texts with what is seen, and, where that is taught, with where to look."""
+        """Texts with their visual contexts, and attention targets where attention is supervised."""
         names = self.names if self.config.looking_weight and named else None
         return Described(texts, looked, self.config.about, self.config.attention > 0, names, named)
 
     def held_out(self, dataset: Dataset, edges: PhraseEdges) -> HeldOut:
-        """A dev split."""
+        """A dev split with its visual contexts."""
         store, words = self.store(dataset), caption_words(dataset)
         texts = self.texts(encode_captions(words, self.vocabulary), store, edges)
         return HeldOut(dataset.name, self.described(texts, [store]), words)
 
     def named_boxes(self, dataset: Dataset) -> list[Boxes]:
-        """Of each photo the boxes that have names; none where nothing is taught by them."""
+        """Each photo's labelled boxes by name; none where no loss or reward needs them."""
         asked = self.config.looking_weight or self.config.absent_weight
         if not asked or self.names is None or self.labels is None:
             return []
@@ -206,7 +206,7 @@ class Reader:
 
     @cached_property
     def labelled(self) -> dict[Path, int]:
-        """The row in `labels` of each photo."""
+        """Row in `labels` of each photo."""
         return (
             {}
             if self.labels is None
@@ -214,14 +214,14 @@ class Reader:
         )
 
     def named_store(self, labels: BoxLabels) -> RegionStore:
-        """The features of boxes that have names."""
+        """Features of the labelled boxes."""
         folder, most = self.config.regions / "named", self.config.max_pixels
         return store_boxes(self.graph, self.settings, labels.photos, labels.boxes, folder, most)
 
     def named_regions(
         self, labels: BoxLabels, train: list[Dataset], words: list[PhotoWords]
     ) -> Described:
-        """Named boxes as texts about regions, with the adjectives that captions have for them."""
+        """Labelled boxes as texts about regions, with the adjectives that captions use."""
         store, said = self.named_store(labels), defaultdict[Path, list[list[str]]](list)
         for dataset, captions in zip(train, words, strict=True):
             for photo, own in zip(dataset.photos, captions, strict=True):
@@ -242,7 +242,7 @@ class Reader:
         return read_texts(self.config.text, self.names, regions, store, self.vocabulary)
 
     def references(self, words: list[PhotoWords], named: list[list[Boxes]]) -> References:
-        """The training photos' captions, and what is on them."""
+        """The training photos' captions, and the names of objects on them."""
         every = [captions for each in words for captions in each]
         boxes = [each for photos in named for each in photos]
         present: tuple[frozenset[Words], ...] = ()
@@ -257,7 +257,7 @@ class Reader:
 def said_in(
     captions: Sequence[Sequence[str]], names: Names, vocabulary: Vocabulary
 ) -> frozenset[Words]:
-    """The names that captions hold."""
+    """The names in captions."""
     return frozenset(
         name for words in captions for _, _, name in names.find(vocabulary.encode(words).tolist())
     )

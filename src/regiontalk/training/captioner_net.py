@@ -1,9 +1,8 @@
-"""The multimodal recurrent network that writes captions (Eq. 13 to 15).
+"""Recurrent captioner (Eq. 13 to 15) with a plain, a GRU or an LSTM cell.
 
-With a plain, a GRU or an LSTM cell, with or without attention over a photo's regions
-(`regiontalk.captioning.attention`). Axis names: B captions, T words (padded), d word vector, H
-hidden, V vocabulary, X visual context, M regions, R dimensions of a region, A dimensions of all
-heads of the attention.
+With or without attention over a photo's regions (`regiontalk.captioning.attention`). Axis names: B
+captions, T words (padded), d word vector, H hidden, V vocabulary, X visual context, M regions, R
+dimensions of a region, A dimensions of all heads of the attention.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Seen:
         whole: (B, X).
         regions: (B, M, R); M = 0 without attention.
         mask: (B, M), True on regions.
-        shown: (B, 1), 0 where the whole photo is not seen: then it is as all photos are on average.
+        shown: (B, 1), 0 masks the whole photo: its standardised features become zero, their mean.
     """
 
     whole: Tensor
@@ -46,7 +45,7 @@ class Seen:
 
     @classmethod
     def of(cls, contexts: Contexts, shown: np.ndarray | None = None) -> Seen:
-        """The same as tensors; `shown` (B,) says of which the whole photo is seen, None for all."""
+        """Contexts as tensors; `shown` (B,) is False where the photo is masked, None for none."""
         whole = np.ones(len(contexts), bool) if shown is None else shown
         arrays = contexts.whole, contexts.regions, contexts.there, whole[:, None].astype(np.float32)
         return cls(*map(torch.from_numpy, arrays))
@@ -80,7 +79,7 @@ class Attention(nn.Module):
     def forward(self, hidden: Tensor, regions: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """States (B, T, H) and regions (B, M, R) → e (B, T, d), and attention (B, heads, T, M).
 
-        `mask` (B, M) says which regions there are.
+        `mask` (B, M) is True on regions.
         """
         # One dropout mask for keys and values, so that a dropped feature is hidden from both.
         standard = F.dropout((regions - self.mean) / self.deviation, self.dropout, self.training)
@@ -106,13 +105,13 @@ class CaptionerNet(nn.Module):
 
     Args:
         counts: (V,) how often each word begins or continues a training caption; the output biases
-            start at its log.
-        context_dim: D.
+            start at the log of its share.
+        context_dim: X.
         cell: "rnn", "gru" or "lstm".
         hidden, embedding: H, d.
         dropout: on word vectors, context and outputs, nowhere in the recurrence.
-        attention: over regions, which then makes the outputs, its words' vectors those that are
-            read; None for Eq. 15.
+        attention: over regions, whose outputs are scored with the input word vectors (weight
+            tying); None for Eq. 15.
     """
 
     mean: Tensor
@@ -150,7 +149,7 @@ class CaptionerNet(nn.Module):
         self.register_buffer("deviation", torch.ones(context_dim))
 
     def set_statistics(self, seen: Contexts) -> None:
-        """Mean and deviation of what is seen with captions, folded into the weights on export."""
+        """Standardise contexts by their mean and deviation, which export folds into the weights."""
         standardise(self, seen.whole)
         if self.attention is not None:
             standardise(self.attention, seen.regions[seen.there])
@@ -161,12 +160,12 @@ class CaptionerNet(nn.Module):
         Args:
             seen: of B captions.
             inputs: (B, T) words, START first.
-            asked: (B, T) bool, the n places where the next word is asked for: logits are the most
-                of the work.
+            asked: (B, T) bool, the n positions whose next word is predicted: logits are the most of
+                the work.
 
         Returns:
-            Logits (n, V), UNKNOWN's minus infinity, and attention (B, heads, T, M), no head without
-            one.
+            Logits (n, V), UNKNOWN's minus infinity, and attention (B, heads, T, M), with no heads
+                if there is none.
         """
         standard = F.dropout(
             (seen.whole - self.mean) / self.deviation * seen.shown, self.dropout, self.training
@@ -213,7 +212,7 @@ class CaptionerNet(nn.Module):
 
 
 def folded_captioner(tensors: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    """A captioner's state as the pack holds it: statistics of what is seen in the weights."""
+    """A captioner's tensors as the pack holds them: the standardisation folded into the weights."""
     found = {name: value.detach().float().cpu() for name, value in tensors.items()}
     found["W_hi"], found["b_hi"] = folded(
         found["W_hi"], found["b_hi"], found.pop("mean"), found.pop("deviation")
@@ -239,10 +238,10 @@ def read_captioner(run: Path) -> dict[str, np.ndarray]:
 
 
 def load_captioner(network: CaptionerNet, run: Path) -> None:
-    """Give a network the weights of a finished run.
+    """Load the weights of a finished run into a network.
 
     Raises:
-        TrainingError: if the run is not finished, or its sizes are others.
+        TrainingError: if the run is not finished, or its sizes differ.
     """
     tensors = read_finished(run, WEIGHTS)
     for name, mine in network.state_dict().items():
@@ -256,20 +255,20 @@ def load_captioner(network: CaptionerNet, run: Path) -> None:
 
 
 def orthogonal(hidden: int, cell: str) -> Tensor:
-    # Orthogonal keeps gradients; a ReLU's is shrunk, or states would grow
+    # Orthogonal weights keep the norm of gradients; a ReLU's are shrunk, or states would grow
     weight = torch.empty(hidden, hidden)
     return nn.init.orthogonal_(weight, gain=0.5 if cell == "rnn" else 1.0)
 
 
 def learnt_places(targets: Tensor, mask: Tensor) -> Tensor:
-    """Loss mask (B, T): every target but UNKNOWN, which is never to be written."""
+    """Loss mask (B, T): every target but UNKNOWN, which is never to be generated."""
     return mask & (targets != Vocabulary.UNKNOWN)
 
 
 def looking_loss(looks: Tensor, things: Tensor) -> Tensor:
     """Attention supervision: minus the mean log attention on regions that show the word, in nats.
 
-    Object words only.
+    At object words only.
 
     Args:
         looks: (B, heads, T, M); things: (B, T, M), True where region m shows what word t names.
@@ -286,7 +285,7 @@ def looking_loss(looks: Tensor, things: Tensor) -> Tensor:
 def shift_words(texts: Sequence[np.ndarray], longest: int) -> tuple[Tensor, Tensor, Tensor]:
     """Texts → inputs (B, T) from START, targets (B, T) to END, mask (B, T), True at targets.
 
-    Texts of more than `longest` words are cut there, and have no END.
+    Texts are truncated to `longest` words; truncated ones have no END.
     """
     width = min(max(map(len, texts)), longest) + 1
     inputs = torch.full((len(texts), width), Vocabulary.BOUNDARY)

@@ -1,9 +1,9 @@
-"""Checkpoints: everything a run needs to go on as if it had never stopped, in one safetensors file.
+"""Checkpoints: the full state of a run in one safetensors file, for exact resumption.
 
 No pickle. A checkpoint holds the network, the EMA of its weights if there is one, the optimiser's
-moments, the random state and the step. Like all weights here it is written beside its final name
-and renamed, so that a kill at any moment leaves either the old or the new one, and carries a
-checksum of all that it holds, which is compared before any is used.
+moments, the random state and the step. Like all weights here it is written by atomic rename, so
+that a kill at any moment leaves either the old or the new one, and carries a checksum of its
+content, which is verified before any is used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from regiontalk.training.config import require_same_run
 
 FILE_NAME = "checkpoint.safetensors"
 KEPT_SETTINGS = "run.json"
-"""Of a run without a checkpoint: what later ones must know of its settings."""
+"""Settings of a run without a checkpoint, kept for checks by later runs and exports."""
 MAX_BYTES = 1 << 35
 """Larger files of weights are refused."""
 
@@ -47,8 +47,8 @@ def save_checkpoint(
     """Write `folder/checkpoint.safetensors`.
 
     Args:
-        run: what identifies the run; a checkpoint of another run is refused on loading.
-        mean: a tensor for each parameter, see `Ema`.
+        run: identifies the run (`identity`); a checkpoint of another run is refused on loading.
+        mean: the EMA, a tensor for each parameter, see `Ema`.
     """
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     for index, state in optimiser.state_dict()["state"].items():
@@ -92,7 +92,7 @@ def load_checkpoint(
             torch.cuda.set_rng_state(tensors["random_cuda"])
         return int(metadata["step"])
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
-        # Whole, and yet not what this version writes
+        # Its checksum is right, so the file is intact but of another layout
         raise TrainingError(
             f"{path}: does not fit this run ({str(error).splitlines()[0]}), it may be of another "
             "version; remove it to start this run anew"
@@ -100,9 +100,9 @@ def load_checkpoint(
 
 
 def run_settings(run: Path) -> dict[str, Any]:
-    """The settings that a run's checkpoint is of, or that were kept.
+    """The settings of a run, from its checkpoint or `run.json`; of paths the names.
 
-    As far as either is there to tell; of paths the names.
+    Empty if there is neither.
 
     Raises:
         TrainingError: if the file is damaged.
@@ -123,7 +123,7 @@ def run_settings(run: Path) -> dict[str, Any]:
 
 
 def optimiser_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    """`optimiser.<parameter>.<key>` entries, as `Optimizer.load_state_dict` wants them."""
+    """`optimiser.<parameter>.<key>` entries in the form of `Optimizer.load_state_dict`."""
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimiser."):
@@ -133,7 +133,7 @@ def optimiser_state(tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
 
 
 def require_finished(run: Path, name: str) -> None:
-    """See that a run has written a file.
+    """Check that a run has written a file.
 
     Raises:
         TrainingError: if it has not.
@@ -156,7 +156,7 @@ def read_finished(run: Path, name: str) -> dict[str, Tensor]:
 
 
 def read_finished_json(run: Path, name: str, made: Callable[[dict[str, Any]], Made]) -> Made:
-    """What is made of a JSON object of a finished run.
+    """Read a JSON object of a finished run and convert it by `made`.
 
     Raises:
         TrainingError: if the run is not finished, or the file is damaged.
@@ -174,7 +174,7 @@ def read_finished_json(run: Path, name: str, made: Callable[[dict[str, Any]], Ma
 
 
 def save_tensors(network: nn.Module, file: Path) -> None:
-    """A network's weights and buffers."""
+    """Write a network's weights and buffers."""
     write_tensors(network.state_dict(), file)
 
 
@@ -184,7 +184,7 @@ def write_tensors(
     """Write a file of weights with its checksum.
 
     Raises:
-        TrainingError: if it cannot be written; what lay there before is untouched.
+        TrainingError: if it cannot be written; an earlier file stays untouched.
     """
     unaliased = {name: value.detach().cpu().contiguous().clone() for name, value in tensors.items()}
     metadata = {"run": "{}", **(metadata or {})}
@@ -202,7 +202,7 @@ def write_tensors(
 
 
 def read_tensors(file: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """What `write_tensors` wrote: the tensors, and the metadata, with "run" in it.
+    """Read and verify a file of `write_tensors`: the tensors, and the metadata with "run" in it.
 
     Args:
         advice: what to do about a damaged file.
@@ -231,7 +231,7 @@ def read_tensors(file: Path, advice: str) -> tuple[dict[str, Tensor], dict[str, 
 
 
 def tensors_sha256(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> str:
-    """Checksum of names, types, shapes, values and metadata, whatever their order in the file."""
+    """Checksum of names, types, shapes, values and metadata, in whatever order in the file."""
     digest = hashlib.sha256(json.dumps(sorted(metadata.items())).encode())
     for name, value in sorted(tensors.items()):
         digest.update(json.dumps([name, str(value.dtype), list(value.shape)]).encode())

@@ -1,8 +1,7 @@
 """Training configurations: TOML files read into typed dataclasses.
 
-A configuration dataclass says everything: its fields' types and ranges are checked, its defaults
-hold for what the file leaves out, and what the file has too much is an error. Paths are relative to
-the file.
+Types and ranges of fields are checked, defaults replace missing settings, and unknown settings are
+errors. Paths are relative to the file.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ Optimiser = Literal["sgd", "rmsprop", "adamw"]
 Schedule = Literal["one_cycle", "constant", "trapezoid"]
 
 NOT_IDENTITY = ("output", "stop_after", "max_pixels", "work", "anyway", "pack")
-"""Fields that may change between a run and its continuation; of a pack the checksum counts,
-wherever it lies."""
+"""Fields that may change between a run and its continuation; a pack is identified by its checksum,
+not by its path."""
 
 
 def read_config(file: Path, kind: type[Config]) -> Config:
-    """Read a configuration of some kind (a dataclass).
+    """Read a configuration file into a dataclass of type `kind`.
 
     Raises:
         ConfigError: naming the file, the field, what was expected and what was found.
@@ -61,7 +60,7 @@ def read_config(file: Path, kind: type[Config]) -> Config:
 
 
 def convert(value: Any, hint: Any, where: str, base: Path) -> Any:
-    """A TOML value as the type that a field asks for."""
+    """Convert a TOML value to the type of a field."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is types.UnionType:  # X | None; TOML has no null, so it is X
         return convert(value, next(a for a in arguments if a is not type(None)), where, base)
@@ -88,10 +87,7 @@ def convert(value: Any, hint: Any, where: str, base: Path) -> Any:
 
 
 def identity(config: Any, **more: Any) -> str:
-    """A run's settings as JSON: what must be the same when it goes on.
-
-    Of paths only the name counts.
-    """
+    """A run's identity as JSON: settings that resumption must not change; of paths the names."""
     settings = {
         name: value for name, value in asdict(config).items() if name not in NOT_IDENTITY
     } | more
@@ -99,7 +95,7 @@ def identity(config: Any, **more: Any) -> str:
 
 
 def require_same_run(file: Path, found: str, run: str) -> None:
-    """Make sure that a file is of this run, by what identifies both.
+    """Check that a file belongs to this run, by the identities of both.
 
     Raises:
         TrainingError: if it is not; it names the settings that differ.

@@ -1,4 +1,4 @@
-"""`regiontalk export`: finished runs become a pack."""
+"""`regiontalk export`: assemble finished runs into a pack."""
 
 from __future__ import annotations
 
@@ -46,49 +46,49 @@ from regiontalk.training.training_photos import (
 from regiontalk.training.vision_graph import BACKBONE, read_graph, read_settings
 
 SPACE_PHOTOS = 1000
-"""Training photos, with their captions, that show which dimensions of the shared space matter."""
+"""Training photos, with their captions, that the low-rank shared space is estimated on."""
 
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """What goes into a pack.
+    """Settings of an export.
 
     Attributes:
         output: folder of the pack.
-        name, licence: as users shall read them.
+        name, licence: as shown to users.
         vision: folder of the finished run whose vision network the other runs were trained on.
         alignment, photo_captioner, region_captioner: folders of finished runs.
-        photo_captioner_before: folder of the run that `photo_captioner` started from; None to leave
-            it out.
-        photo_captioner_share: of `photo_captioner` in the mean of both runs' weights, the rest
-            being of the run before: the mean keeps more of how people write (Wortsman et al. 2022,
-            "Robust fine-tuning of zero-shot models").
-        beta, extra_proposals, objectness: of `AlignmentSettings`, how words are tied to regions;
-            chosen on dev.
+        photo_captioner_before: folder of the run that `photo_captioner` started from, for weight
+            averaging; None for none.
+        photo_captioner_share: share of `photo_captioner` in the mean of both runs' weights: the
+            mean keeps more of how people write (Wortsman et al. 2022, "Robust fine-tuning of
+            zero-shot models").
+        beta, extra_proposals, objectness: of `AlignmentSettings`, for the assignment of words to
+            regions; tuned on dev.
         score: "max", "sum" or "mean", as trained.
-        beam, max_words, length_normalisation, rerank_weight: of the photo captioner;
-            chosen on dev.
+        beam, max_words, length_normalisation, rerank_weight: of the photo captioner; tuned on dev.
         region_beam, region_max_words, region_length_normalisation, region_rerank_weight: of the
             region captioner.
-        say_once: 1 if captions of both shall say no word twice that names something, else 0.
-        about: TOML file with the tables `trained_on` and `results`, for people; None for none.
+        say_once: 1 if neither captioner repeats a word that names something, else 0.
+        about: TOML file with the tables `trained_on` and `results`, for readers of the pack; None
+            for none.
         data: the captioned photos that the runs were trained on; of each the train split.
-        photos: further photos that the vision network was trained on: its file of boxes with names,
-            or folders. The pack lists fingerprints of all these, so that evaluations recognise
-            them; without both it has no list.
-        dim: dimensions of the pack's shared space, at most those of the alignment, whose words a
-            GRU must read (`regiontalk.training.training_photos.to_low_rank`); 0 for as many as it
-            was trained in.
-        bank: photos of the first of `data` in the bank that hubness is measured with
+        photos: further photos that the vision network was trained on: its file of box labels, or
+            folders. The pack lists fingerprints of all these for contamination checks in
+            evaluation; without both it has no list.
+        dim: dimensions of the pack's shared space, at most those of the alignment, by a low-rank
+            projection that needs a GRU words network
+            (`regiontalk.training.training_photos.to_low_rank`); 0 for as many as trained.
+        bank: photos of the first of `data` in the query bank that estimates hubness
             (`regiontalk.alignment.hubness`), which needs the score "mean"; 0 for no bank.
-        bank_others: photos of `photos` beside them: the more, the less a bank tells of captioned
-            photos, and the more of others.
-        placed_vectors: the word vectors that the alignment was trained with, to place words of
-            which no caption speaks; None for no such words.
-        placed_words: how many, the first of the file.
-        bank_temperature, bank_weight: τ (in units of S_kl) and λ; chosen on dev.
-        calibrate: datasets whose dev splits say how scores become probabilities
-            (`regiontalk.alignment.certainty`); without them the pack tells none.
+        bank_others: photos of `photos` in the bank: the more of them, the less it represents
+            captioned photos, and the more others.
+        placed_vectors: the pretrained word vectors that the alignment was trained with, to embed
+            words absent from the captions; None for no such words.
+        placed_words: number of such words, the first of the file.
+        bank_temperature, bank_weight: τ (in units of S_kl) and λ; tuned on dev.
+        calibrate: datasets on whose dev splits scores are calibrated as probabilities
+            (`regiontalk.alignment.certainty`); without them the pack gives no probabilities.
         max_pixels: of a photo, see `regiontalk.photos.open_photo`.
     """
 
@@ -155,7 +155,7 @@ def export_pack(config: ExportConfig) -> Pack:
         TrainingError: if a run is not finished, or its checkpoint is damaged.
         PackError: if the runs do not fit together or the disk is full.
         ConfigError: if a setting is out of its range, the score is not the one that was trained, or
-            `data` or `photos` are given, and `data` lacks what a run was trained on.
+            `data` or `photos` are given, and `data` lacks a dataset that a run was trained on.
         DataError, PhotoError: if the training photos cannot be read.
     """
     require_trained_score(config)
@@ -202,15 +202,14 @@ def pack_settings(
     photo: dict[str, np.ndarray],
     region: dict[str, np.ndarray],
 ) -> PackSettings:
-    """What `pack.json` shall say, but of a bank.
+    """Settings for `pack.json`, without those of a query bank.
 
     Args:
-        config: of the export.
-        net, vision, photo, region: of the runs: alignment, vision settings, both captioners'
-            tensors.
+        net, vision: of the alignment and the vision run.
+        photo, region: tensors of both captioners.
 
     Raises:
-        ConfigError: if a setting is out of its range, or the words network cannot be taken into a
+        ConfigError: if a setting is out of its range, or the words network cannot be projected to a
             smaller space.
     """
     about = read_about(config.about)
@@ -221,7 +220,7 @@ def pack_settings(
             f'found "{net.words.cell}" and {config.dim}'
         )
     try:
-        if config.bank:  # told before anything is looked at
+        if config.bank:  # validated before any features are computed
             BankSettings(1, 1, 1, 1, config.bank_temperature, config.bank_weight)
         return PackSettings(
             name=config.name,
@@ -247,7 +246,7 @@ def pack_settings(
 
 
 def mean_photo_captioner(config: ExportConfig) -> dict[str, np.ndarray]:
-    """The photo captioner's tensors, perhaps in the mean with those of the run before.
+    """The photo captioner's tensors, averaged with those of the run before if there is one.
 
     Raises:
         ConfigError: if the runs' networks differ.
@@ -269,7 +268,7 @@ def mean_photo_captioner(config: ExportConfig) -> dict[str, np.ndarray]:
 def place_words(
     config: ExportConfig, net: AlignmentNet, vocabulary: Vocabulary
 ) -> tuple[Vocabulary, dict[str, np.ndarray]]:
-    """The first words of the word vectors that no caption taught, and the pack's `placed`.
+    """The vocabulary with its first missing words of the file added, and the pack's `placed`.
 
     Raises:
         ConfigError: if the alignment was not trained with such vectors.
@@ -295,10 +294,7 @@ def reduced(
     settings: VisionSettings,
     vocabulary: Vocabulary,
 ) -> Tensors:
-    """A pack's tensors for a shared space of fewer dimensions.
-
-    It is found on some training photos and their captions.
-    """
+    """A pack's tensors in a low-rank shared space, estimated on training photos and captions."""
     photos = some(read_dataset(config.data[0], "train").photos, SPACE_PHOTOS)
     files = [photo.file for photo in photos]
     seen = look_at_photos(graph, settings, arrays["projection"], files, config.max_pixels)
@@ -315,7 +311,7 @@ def reduced(
 
 
 def bank_photos(config: ExportConfig) -> list[PhotoSource]:
-    """The photos of the bank: captioned ones, and others that the vision network was trained on."""
+    """Photos of the query bank: captioned ones, and others that vision was trained on."""
     captioned = some(read_dataset(config.data[0], "train").photos, config.bank)
     folders = config.photos if config.bank_others else ()
     others = [photo for folder in folders for photo in photos_in(folder)]
@@ -323,9 +319,9 @@ def bank_photos(config: ExportConfig) -> list[PhotoSource]:
 
 
 def require_trained_score(config: ExportConfig) -> None:
-    """Makes sure that a pack scores as its alignment was trained to.
+    """Check that the pack's score is the one that its alignment was trained with.
 
-    As far as that run's checkpoint can tell.
+    Only if that run's settings are still there (`run_settings`).
 
     Raises:
         ConfigError: if it does not.
@@ -351,7 +347,7 @@ def alignment_tensors(net: AlignmentNet) -> dict[str, dict[str, np.ndarray]]:
 
 
 def backbone_origin(run: Path) -> dict[str, Any]:
-    """Whose weights a vision run began with: their licence binds the pack."""
+    """Origin of a vision run's pretrained weights, whose licence binds the pack."""
     origin = read_finished_json(run, BACKBONE, dict).get("origin")
     return {} if origin is None else {"backbone": origin}
 
@@ -359,10 +355,7 @@ def backbone_origin(run: Path) -> dict[str, Any]:
 def captioner_settings(
     config: ExportConfig, tensors: dict[str, np.ndarray], which: str = ""
 ) -> CaptionerSettings:
-    """A captioner's settings: sizes from its tensors, and how it searches.
-
-    The latter from the settings that begin with `which`.
-    """
+    """A captioner's settings: sizes from its tensors, search options with the prefix `which`."""
     search = {
         name: getattr(config, which + name)
         for name in ("beam", "max_words", "length_normalisation", "rerank_weight")
@@ -378,7 +371,7 @@ def captioner_settings(
 
 
 def read_about(file: Path | None) -> dict[str, Any]:
-    """What people shall read in `pack.json`.
+    """Descriptive tables for `pack.json`.
 
     Raises:
         ConfigError: if the file is no TOML, or holds what JSON cannot (a date).

@@ -1,8 +1,7 @@
 """The training loop of every network: forward, backward, step, checkpoints, EMA.
 
-A run is a pure function of its settings and seed: what happens in step n depends on n, not on how
-often the run was stopped. That is what makes a run that was killed end with the same weights as one
-that was not.
+A run is a pure function of its settings and seed: step n depends on n alone, so that a run that was
+killed and resumed ends with the same weights as one that was not.
 """
 
 from __future__ import annotations
@@ -38,26 +37,26 @@ CHECKPOINT_SECONDS = 120
 
 @dataclass(frozen=True)
 class Task:
-    """What is trained.
+    """A network with its optimiser, batches, losses and evaluation.
 
     Attributes:
         network: holds every parameter and buffer that a checkpoint must keep.
         optimiser: over the network's parameters.
         steps: optimiser steps in the whole run.
         learning_rate: step → factor on each parameter group's `initial_lr`.
-        batch: step → a batch, not on a GPU yet; made ahead by another thread or process, so it must
-            depend on the step alone.
+        batch: step → a batch on the CPU; prefetched by another thread or process, so it must depend
+            on the step alone.
         losses: batch → named losses; the first, `loss`, is minimised, the others are logged.
-        validate: rehearsal → named numbers on held-out data; with rehearsal=True on two batches
+        validate: rehearsal → named metrics on held-out data; with rehearsal=True on two batches
             only.
         validate_every: in steps.
         clip: bound on each element of the gradient (the paper's 5); None for none.
         run: identifies the run's settings in checkpoints, a JSON object.
-        averaging: decay of the weights' exponential moving average, see `Ema`, which is what is
-            measured and what remains; 0 for the weights themselves.
-        enough: called with the step and its numbers after each measurement, while the network has
-            the weights that were measured; says whether the run ends there, early. Like a batch its
-            answer must depend on the step alone.
+        averaging: decay of the weights' exponential moving average, see `Ema`, which is evaluated
+            and remains; 0 for the weights themselves.
+        enough: early stopping: called with the step and its metrics after each evaluation, while
+            the network has the evaluated weights; True ends the run. It must depend on the step
+            alone, too.
     """
 
     network: nn.Module
@@ -75,7 +74,7 @@ class Task:
 
 
 def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
-    """Run, or go on with, a task; checkpoints and `log.csv` go to `folder`.
+    """Run or resume a task; checkpoints and `log.csv` go to `folder`.
 
     Args:
         stop_after: stop at this step, as a kill would (for tests and time limits).
@@ -99,6 +98,7 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
     last = task.steps if stop_after is None else min(stop_after, task.steps)
     log = Log(folder, step)
     if step < last:
+        # Errors of validation show before the first step; its random draws do not count
         random_state = torch.get_rng_state()
         measure(task, rehearsal=True)
         torch.set_rng_state(random_state)
@@ -117,7 +117,7 @@ def train(task: Task, folder: Path, stop_after: int | None = None) -> int:
                     numbers = measure(task, rehearsal=False)
                     enough = task.enough(step, numbers)
                 log.add(step, {f"dev_{name}": value for name, value in numbers.items()})
-                # Without a checkpoint: given again, the run comes here once more and ends here too
+                # Without a checkpoint: a repeated call comes here once more and stops here too
                 if enough:
                     return step
             if time.monotonic() - saved > CHECKPOINT_SECONDS or step == last:
@@ -162,9 +162,9 @@ class Ema:
     copy; validation and saving read the run's own network, so here the average takes its place.
 
     Args:
-        network: whose parameters.
-        kept: share of the mean that a step keeps; the mean reaches back some 1 / (1 - kept) steps.
-            With 0 there is no mean: nothing is held, and nothing is done.
+        network: whose parameters are averaged.
+        kept: decay, the share of the average that a step keeps; it spans some 1 / (1 - kept) steps.
+            0 disables averaging.
 
     Attributes:
         mean: a tensor for each parameter; none with `kept` of 0.
@@ -177,7 +177,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, step: int) -> None:
-        """Add the weights after a step, counted from 0. Early on the mean reaches less far back."""
+        """Update the average after a step, counted from 0. The decay is smaller in early steps."""
         kept = min(self.kept, (step + 1) / (step + 10))
         for mean, weight in zip(self.mean, self.weights, strict=True):
             mean.lerp_(weight, 1 - kept)
@@ -192,7 +192,7 @@ class Ema:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Within it the network has the mean for its weights."""
+        """Within it the network has the averaged weights."""
         self.swap()
         try:
             yield
@@ -205,7 +205,7 @@ OPTIMISERS: dict[str, Callable[[list[dict[str, Any]]], Optimizer]] = {
     "rmsprop": partial(torch.optim.RMSprop, alpha=0.99),
     "adamw": partial(torch.optim.AdamW, fused=True),
 }
-"""The first two as the paper used them."""
+"""SGD and RMSprop are as the paper used them."""
 
 
 def make_optimiser(name: str, groups: list[dict[str, Any]]) -> Optimizer:
@@ -216,10 +216,7 @@ def make_optimiser(name: str, groups: list[dict[str, Any]]) -> Optimizer:
 def parameter_groups(
     parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Two groups: matrices decay, biases and normalisation do not.
-
-    Frozen parameters are left out.
-    """
+    """Optimiser groups: weight decay for matrices only; frozen parameters are left out."""
     trained = [p for p in parameters if p.requires_grad]
     return [
         {
@@ -232,7 +229,7 @@ def parameter_groups(
 
 
 def one_cycle(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
-    """Linear rise over the first share of the steps, then half a cosine down to 0."""
+    """Linear warm-up over the first share of the steps, then half a cosine down to 0."""
     rise = max(1, round(steps * warm_up))
     fall = max(1, steps - rise)
     return lambda step: (
@@ -241,13 +238,13 @@ def one_cycle(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
 
 
 def constant(steps: int, warm_up: float = 0.05) -> Callable[[int], float]:
-    """Linear rise over the first share of steps, then 1: for a run whose weights are averaged."""
+    """Linear warm-up over the first share of steps, then 1: for runs with averaged weights."""
     rise = max(1, round(steps * warm_up))
     return lambda step: min(1.0, (step + 1) / rise)
 
 
 def trapezoid(steps: int, warm_up: float = 0.05, fall: float = 0.3) -> Callable[[int], float]:
-    """Linear rise over the first share of steps, then 1, then linearly down to 0 over the last."""
+    """Linear warm-up over the first share of steps, then 1, then linearly to 0 over the last."""
     rise, last = max(1, round(steps * warm_up)), max(1, round(steps * fall))
     return lambda step: min(1.0, (step + 1) / rise, (steps - step) / last)
 
@@ -257,7 +254,7 @@ SCHEDULES: dict[str, Callable[[int], Callable[[int], float]]] = {
     "constant": constant,
     "trapezoid": trapezoid,
 }
-"""Steps of the whole run → step → factor on the learning rate."""
+"""Total steps → step → factor on the learning rate."""
 
 
 def best_device() -> str:
@@ -272,7 +269,7 @@ def autocast(device: str) -> torch.autocast:
 
 @contextmanager
 def repeatable() -> Iterator[None]:
-    """Within it the same seed gives the same weights on a CPU.
+    """Deterministic training on a CPU: within it the same seed gives the same weights.
 
     Without it some gradients (of an indexed tensor, say) are summed by several threads in whatever
     order they arrive. On a GPU the fast kernels are kept, whose sums may differ in the last digits.
@@ -280,7 +277,7 @@ def repeatable() -> Iterator[None]:
     memory: Any = torch.utils.deterministic
     before, filled = torch.are_deterministic_algorithms_enabled(), memory.fill_uninitialized_memory
     torch.use_deterministic_algorithms(before or not torch.cuda.is_available())
-    memory.fill_uninitialized_memory = False  # costs time, and guards against what is not done here
+    memory.fill_uninitialized_memory = False  # costs time; nothing here reads uninitialised memory
     try:
         yield
     finally:
@@ -289,9 +286,9 @@ def repeatable() -> Iterator[None]:
 
 
 class Log:
-    """`log.csv`: step, name, value.
+    """Metrics by step in `log.csv` (step, name, value), and in TensorBoard if it is installed.
 
-    Rows beyond the checkpoint's step are dropped when a run goes on.
+    Rows beyond the checkpoint's step are dropped on resumption.
     """
 
     def __init__(self, folder: Path, step: int) -> None:

@@ -1,8 +1,8 @@
-"""The image-sentence score (Eq. 7, 8) in training.
+"""Losses of the alignment on batches of image-sentence scores (Eq. 7 to 9), and recalls on dev.
 
-Losses over a batch (Eq. 9 and later ones), recalls on a dev set. Axis names: K photos, L sentences,
-M regions, T words, h shared space. A pair is a sentence with its own photo: there are L. A batch
-with one sentence a photo is the paper's; with more of them each pair meets more wrong sentences.
+Axis names: K photos, L sentences, M regions, T words, h shared space. A pair is a sentence with its
+own photo: there are L. A batch with one sentence a photo is the paper's; more of them give each
+pair more negative sentences.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from regiontalk.training.regions import FeatureSource
 from regiontalk.training.sentences import Sentences, pad_ids
 
 SHOWS, APART = 0.5, 0.3
-"""From which IoU with its box on a region shows a thing, and below which it does not."""
+"""A region is a positive of a box from this IoU on, and a negative below the second."""
 LOWEST = -1e9
 """Stands for minus infinity: its gradient is zero and never NaN."""
 
@@ -65,7 +65,7 @@ class Pairs:
     """Positive and negative scores of every matching pair in a batch.
 
     Attributes:
-        positives: (L,) each pair's own score.
+        positives: (L,) scores of the pairs.
         sentences: (L, L) scores of pair l's photo with all sentences; photos: (L, K) of its
             sentence with all photos.
         wrong_sentences, wrong_photos: True where a sentence, or photo, is a negative of the pair.
@@ -88,7 +88,7 @@ class Pairs:
 
 
 def margin_loss(pairs: Pairs) -> Tensor:
-    """Eq. 9, per pair: every wrong sentence and photo should score 1 less than the right one."""
+    """Eq. 9, mean over pairs: hinge loss with margin 1 over all negatives, both ways."""
     sentences = (pairs.sentences - pairs.positives[:, None] + 1).clamp(
         min=0
     ) * pairs.wrong_sentences
@@ -119,15 +119,15 @@ def info_nce_loss(pairs: Pairs) -> Tensor:
 def naming_loss(scores: Tensor, present: Tensor, overlap: Tensor) -> Tensor:
     """Contrastive loss of class names and regions that show them, both directions, in nats.
 
-    A region is to name what it shows among all names; a name is to find its thing in a photo among
-    the regions of all photos that do not show it, as far as their boxes have names. Where several
-    are right, any of them will do. Regions that hold a part of a thing, or far more than it, are
-    neither right nor wrong.
+    Each region is classified among all names; each name is retrieved in each photo, with the
+    regions of all photos that do not show it, as far as boxes are labelled, as negatives. Any of
+    several positives will do. Regions that partly overlap a box (IoU between `APART` and `SHOWS`)
+    are neither positive nor negative.
 
     Args:
         scores: (B, M, N) of the regions of B photos with N names.
         present: (B, M), True on regions.
-        overlap: (B, M, N), the IoU of each region with the nearest box of each name.
+        overlap: (B, M, N), the largest IoU of each region with a box of each name.
     """
     # The dead zone between APART and SHOWS is in neither mask, so partial overlaps give no
     # gradient.
@@ -174,13 +174,13 @@ def ranking_loss(
     Args:
         regions, present: v_i (K, M, h) of K photos, and a mask (K, M).
         sentences: ids and mask (C * K, T); the sentences of photo k are rows k, K + k and so on.
-        photos: (K,) which photos they are.
+        photos: (K,) identities; equal ones are no negatives of each other.
         score: see `score_batch`; loss: one of `RANKING_LOSSES`.
     """
     (ids, mask), size, device = sentences, len(photos), regions.device.type
     with autocast(device):
         words = net.words(ids, mask)
-        # Products of all at once are large
+        # In C parts, as the products of all words and regions at once take much memory
         some = zip(words.split(size), mask.split(size), strict=True)
         scores = torch.cat([score_batch(regions, present, s, m, score) for s, m in some], 1)
     if loss == "info_nce":
@@ -198,15 +198,15 @@ def measure_retrieval(
     settings: VisionSettings,
     chunk: int = 100,
 ) -> dict[str, float]:
-    """Recalls in percent and median ranks of all photos against all sentences.
+    """Recalls in percent, median and mean ranks, by the runtime's own score.
 
-    By the runtime's own score.
+    Of all photos that have a sentence against all sentences, both ways.
 
     Args:
-        net, score, device: what is trained, how it scores, and where.
+        net, score, device: the network, its score, and where it runs.
         source: of N photos' regions; sentences: about them.
-        settings: of the network that sees the photos.
-        chunk: photos, and sentences, that are seen at once.
+        settings: of the vision network.
+        chunk: photos, and sentences, in a forward pass.
     """
     return named_numbers(
         retrieval(*score_pairs(net, source, sentences, score, device, settings, chunk))
@@ -214,7 +214,7 @@ def measure_retrieval(
 
 
 def named_numbers(result: RetrievalScores) -> dict[str, float]:
-    """What `retrieval` gives, as "image_to_text_r1" and so on."""
+    """Flatten the result of `retrieval`: "image_to_text_r1" and so on."""
     return {f"{way}_{name}": getattr(getattr(result, way), name) for way in WAYS for name in NAMES}
 
 
@@ -233,7 +233,6 @@ def score_pairs(
     Returns:
         (N, L), and the photo of each sentence, (L,).
     """
-    # Those that have a sentence
     photos, photo_of_sentence = np.unique(sentences.photos, return_inverse=True)
     regions, counts, words = [], [], []
     for rows in np.array_split(photos, -(-len(photos) // chunk)):

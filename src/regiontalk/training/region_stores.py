@@ -1,4 +1,4 @@
-"""Stores of region features, filled once by a vision graph and gone on with where they stopped."""
+"""Resumable on-disk stores of region features, filled once by a vision graph."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def store_regions(
     folder: Path,
     max_pixels: int | None = None,
 ) -> RegionStore:
-    """Every photo's regions as a vision graph sees them; goes on where it was stopped.
+    """Store the region features of every photo of a dataset; resumable.
 
     Raises:
         DataError: if `folder` holds regions of another graph.
@@ -64,9 +64,9 @@ def store_boxes(
     folder: Path,
     max_pixels: int | None = None,
 ) -> RegionStore:
-    """The features of given boxes (n, 4) in 0..1, the whole photo first.
+    """Store the features of given boxes (n, 4) in 0..1, the whole photo first.
 
-    Of a photo with many, the first ones.
+    At most `settings.proposals` boxes of a photo, the first ones.
 
     Raises:
         DataError: if `folder` holds regions of another graph, or of other boxes.
@@ -96,12 +96,11 @@ def store_view(
     number: int,
     max_pixels: int | None = None,
 ) -> RegionStore:
-    """Every photo's regions as they are seen through some random window, one for each number.
-
-    Goes on where it stopped.
+    """Store the region features of a random view of every photo; resumable.
 
     Args:
         store: the photos' regions, of which those that stay visible are kept.
+        number: of the view, a seed of its window.
 
     Raises:
         DataError: if `folder` holds regions of another graph.
@@ -134,7 +133,7 @@ def store_views(
     count: int,
     max_pixels: int | None = None,
 ) -> list[RegionStore]:
-    """`store_view` of the first numbers, in `folder` under the split's name and the number."""
+    """`store_view` for numbers below `count`, in `folder` under the split's name and the number."""
     every = ((number, folder / f"{dataset.split}_view_{number}") for number in range(count))
     return [
         store_view(graph, settings, dataset, store, place, number, max_pixels)
@@ -144,10 +143,7 @@ def store_views(
 
 @dataclass(frozen=True)
 class PhotoRegions:
-    """What a store keeps of a photo.
-
-    Features (m, D), boxes (m, 4), scores (m,), and the photo's width and height.
-    """
+    """A photo's features (m, D), boxes (m, 4), scores (m,), and its (width, height)."""
 
     features: np.ndarray
     boxes: np.ndarray
@@ -163,14 +159,14 @@ def fill_store(
     what: str,
     look: Callable[[VisionSession, range], list[PhotoRegions]],
 ) -> RegionStore:
-    """A store of photos of these names, made or gone on with: `look` gives some rows of it."""
+    """Create or resume a store of photos of these names; `look` computes a range of its rows."""
     most = settings.proposals + 1
     no_projection = {
         "W_m": np.zeros((settings.feature_dim, 1), np.float32),
         "b_m": np.zeros(1, np.float32),
     }
     session = VisionSession(graph, no_projection, settings)
-    # Of all that decides
+    # Of all that determines the features
     checksum = hashlib.sha256(graph + json.dumps(settings.to_json()).encode()).hexdigest()
     writer = RegionStoreWriter.open(
         folder, names=names, regions=most, dim=settings.feature_dim, vision_checksum=checksum
@@ -188,23 +184,20 @@ def fill_store(
             )
             progress.update(bar, completed=writer.done)
     store = writer.finish()
-    store.verify()  # it may have been written long ago, and training would not notice damage
+    store.verify()  # training would not notice damage to an old store
     return store
 
 
 def features_of(
     session: VisionSession, pixels: list[np.ndarray], boxes: list[np.ndarray]
 ) -> list[np.ndarray]:
-    """The features (m, D) of the boxes (m, 4) of prepared photos (S, S, 3).
-
-    A few photos are looked at at once.
-    """
+    """RoIAlign features (m, D) of the boxes (m, 4) of prepared photos (S, S, 3), in batches."""
     parts = np.array_split(np.stack(pixels), -(-len(pixels) // BATCH))
     maps = np.concatenate([session.run(some)[0] for some in parts])  # (B, C, D)
     return [roi_align(own, feature_map) for own, feature_map in zip(boxes, maps, strict=True)]
 
 
 def names_below_common_folder(files: list[Path]) -> list[str]:
-    """A name for each file that is its own and survives a move of all of them together."""
+    """Unique names of files, relative to their common folder: a move of all keeps the names."""
     base = files[0].parent if len(files) == 1 else Path(os.path.commonpath(files))
     return [file.relative_to(base).as_posix() for file in files]

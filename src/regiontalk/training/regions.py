@@ -1,7 +1,4 @@
-"""Where training gets region features from.
-
-A store on disk, or the vision network itself while it is being tuned.
-"""
+"""Sources of region features in training: a store on disk, or the network being fine-tuned."""
 
 from __future__ import annotations
 
@@ -27,11 +24,11 @@ CHANGES = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 @dataclass(frozen=True)
 class Views:
-    """How a photo looks in training, where it is never seen quite the same twice.
+    """Augmentation by random views: a crop with colour jitter, mirrored half of the time.
 
     Attributes:
-        smallest: share of the photo's sides that a view has at least. With 0.75 nearly all that a
-            caption speaks of stays in view.
+        smallest: smallest crop, as a share of the photo's sides. At 0.75 nearly all objects that a
+            caption mentions stay in view.
         jitter: brightness, contrast and colour are multiplied by 1 - jitter to 1 + jitter.
     """
 
@@ -45,9 +42,9 @@ class SeenBatch:
 
     Attributes:
         pixels: (B, S, S, 3) uint8.
-        weights: (B, M, C) float32, RoIAlign's weights of each region; zero for missing ones.
+        weights: (B, M, C) float32, RoIAlign weights of each region; zero for missing ones.
         mask: (B, M), True on regions.
-        boxes: B arrays (m, 4) xyxy in 0..1, the regions but the whole photo.
+        boxes: B arrays (m, 4) xyxy in 0..1, the regions without the whole photo.
     """
 
     pixels: np.ndarray
@@ -57,13 +54,13 @@ class SeenBatch:
 
 
 MIN_VISIBLE = 0.4
-"""A box stays in a view while at least this share of it is visible there."""
+"""Share of a box's area that must be visible in a view for the box to be kept."""
 STORED_VIEWS = Views(smallest=0.7, jitter=0.2)
-"""What `store_view` looks through."""
+"""Augmentation of `store_view`."""
 
 
 class CachedFeatures:
-    """Features that a fixed vision network gave once, of whole photos and perhaps views of them."""
+    """Cached features of a fixed vision network, of photos and possibly random views of them."""
 
     def __init__(self, store: RegionStore, device: str, views: Sequence[RegionStore] = ()) -> None:
         self.store, self.device, self.views = store, device, views
@@ -71,7 +68,7 @@ class CachedFeatures:
     def load(
         self, rows: np.ndarray, rng: np.random.Generator | None, settings: VisionSettings
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Of all these photos the same view, chosen by `rng`; the whole photos without it."""
+        """Features and mask of photos, all in one view drawn by `rng`; of whole photos without."""
         looks = (self.store, *self.views)
         store = looks[0 if rng is None else rng.integers(len(looks))]
         features = store.features[rows].astype(np.float32)
@@ -83,7 +80,7 @@ class CachedFeatures:
 
 
 class LiveFeatures:
-    """Features from the vision network as it is now, on the boxes of a store."""
+    """Features computed by the vision network that is being fine-tuned, on the boxes of a store."""
 
     def __init__(
         self,
@@ -106,7 +103,7 @@ class LiveFeatures:
     def load(
         self, rows: np.ndarray, rng: np.random.Generator | None, settings: VisionSettings
     ) -> SeenBatch:
-        """The photos and their boxes: views chosen by `rng`, or the whole photos without it."""
+        """The photos and their boxes: random views by `rng`, or whole photos without it."""
         pixels, regions = [], []
         for row in rows:
             image = open_photo(
@@ -133,10 +130,7 @@ class LiveFeatures:
 def region_weights(
     regions: Sequence[np.ndarray], side: int, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """RoIAlign's weights (B, most, C) of B photos' regions (m, 4), zero after each.
-
-    And which there are (B, most).
-    """
+    """RoIAlign weights (B, most, C) of B photos' regions (m, 4), zero-padded; mask (B, most)."""
     mask = np.arange(most) < np.array([len(each) for each in regions])[:, None]
     return pad_rows([roi_weights(each, side) for each in regions], most), mask
 
@@ -147,10 +141,10 @@ def read_map(feature_map: Tensor, weights: Tensor) -> Tensor:
 
 
 def random_view(rng: np.random.Generator, smallest: float) -> tuple[np.ndarray, bool]:
-    """A window on a photo, xyxy in 0..1, and whether it is mirrored.
+    """A random crop window, xyxy in 0..1, and whether it is mirrored.
 
     Args:
-        smallest: share of the photo's sides that the window has at least.
+        smallest: least share of the photo's sides.
     """
     extent = rng.uniform(smallest, 1)
     origin = rng.uniform(0, 1 - extent, size=2)
@@ -165,11 +159,11 @@ def see_view(
     Args:
         boxes: (n, 4) xyxy in 0..1 of the photo.
         size: S, pixels a side.
-        views: what random views are like.
+        views: the augmentation.
 
     Returns:
-        pixels (S, S, 3), the boxes that are visible (m, 4) in 0..1 of the view, and which they are
-        (n,) bool.
+        pixels (S, S, 3), the visible boxes (m, 4) in 0..1 of the view, and which these are, (n,)
+            bool.
     """
     window, mirror = (WHOLE, False) if rng is None else random_view(rng, views.smallest)
     corners = np.round(window.reshape(2, 2) * image.size).astype(int).ravel()
@@ -182,9 +176,9 @@ def see_view(
 def boxes_in_crop(
     boxes: np.ndarray, crop: np.ndarray, mirror: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes (n, 4) of a photo as they stand in its crop, without mostly hidden ones.
+    """Boxes (n, 4) of a photo in the coordinates of a crop, without mostly hidden ones.
 
-    (m, 4), all in 0..1; and which they are, (n,) bool.
+    (m, 4), all in 0..1; and which of them are kept, (n,) bool.
     """
     origin, extent = crop[:2], crop[2:] - crop[:2]
     moved = (boxes.reshape(-1, 2, 2) - origin) / extent
@@ -196,7 +190,7 @@ def boxes_in_crop(
 
 
 def jittered(image: Image.Image, rng: np.random.Generator, jitter: float) -> Image.Image:
-    """A photo in other light: brightness, contrast, colour, in random order, see `Views`."""
+    """Colour jitter: brightness, contrast and colour, in random order, see `Views`."""
     if jitter > 0:
         for which in rng.permutation(len(CHANGES)):
             image = CHANGES[which](image).enhance(rng.uniform(1 - jitter, 1 + jitter))
@@ -204,8 +198,8 @@ def jittered(image: Image.Image, rng: np.random.Generator, jitter: float) -> Ima
 
 
 FeatureSource = CachedFeatures | LiveFeatures
-"""Gives features of the regions of some photos in two steps: `load` may run ahead in another thread
-or process and touches no GPU, `features` turns what it gave into features (B, M, D) and a mask
+"""Gives features of the regions of some photos in two steps: `load` may be prefetched by another
+thread or process and uses no GPU, `features` converts its result to features (B, M, D) and a mask
 (B, M) on the network's device."""
 
 
@@ -215,7 +209,7 @@ def resized(settings: VisionSettings, size: int) -> VisionSettings:
 
 
 def sample_features(source: FeatureSource) -> np.ndarray:
-    """Features of the regions of the first photos, for their statistics.  # (n, D)"""
+    """Region features of the first photos, for standardisation.  # (n, D)"""
     rows = np.arange(min(SAMPLE_PHOTOS, len(source.store.counts)))
     counts = np.asarray(source.store.counts[rows])
     present = np.arange(source.store.features.shape[1]) < counts[:, None]
@@ -229,14 +223,14 @@ def unit_boxes(store: RegionStore, row: int) -> np.ndarray:
 
 
 def freeze_normalisation(network: nn.Module) -> None:
-    """Keep batch normalisation at its learned means: tuning's batches are small, of one kind."""
+    """Keep batch normalisation at its running statistics: batches are small and homogeneous."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.eval()
 
 
 def pad_rows(arrays: list[np.ndarray], rows: int) -> np.ndarray:
-    """Arrays (m, ...) → (B, rows, ...), zeros after each."""
+    """Arrays (m, ...) → (B, rows, ...), zero-padded."""
     padded = np.zeros((len(arrays), rows, *arrays[0].shape[1:]), np.float32)
     for target, array in zip(padded, arrays, strict=True):
         target[: len(array)] = array

@@ -1,11 +1,11 @@
-"""Self-critical training (Rennie et al., 2017).
+"""Self-critical training (Rennie et al., 2017): policy gradient on CIDEr-D of sampled captions.
 
-Captions that the network draws itself, rewarded by CIDEr-D. Likelihood teaches the next word of a
-human caption; what is measured is the caption that the network writes. Here it writes several for
-each photo, and those that score above their siblings become likelier. The mean of the siblings is
-the baseline (Luo, 2020): it costs nothing and varies less than the score of a greedy caption.
+Likelihood trains the next word of a human caption, while evaluation scores generated captions.
+Here several captions are sampled for each photo, and those with a higher reward than their siblings
+become likelier. The mean of the siblings is the baseline (Luo, 2020): it costs nothing and varies
+less than the score of a greedy caption.
 
-Axis names: K photos, S captions drawn for each, B = S * K captions, T words.
+Axis names: K photos, S captions sampled for each, B = S * K captions, T words.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from regiontalk.training.caption_sources import Names
 from regiontalk.training.captioner_data import References
 
 END = "END"
-"""Stands after every finished caption, in capitals as no token is: without it in the n-grams,
-captions that break off ("a dog runs through the") would score as well as whole ones."""
+"""End token of finished captions, in capitals as no word is: without it in the n-grams, truncated
+captions ("a dog runs through the") would score as well as complete ones."""
 
 
 class CaptionReward:
-    """CIDEr-D of captions of training photos, less what is named and not there.
+    """CIDEr-D of captions of training photos, less a penalty for objects that are absent.
 
-    Document frequencies come from all of these photos.
+    Document frequencies are those of all training photos.
 
     Args:
-        references: every photo's captions, and what is present on it.
-        vocabulary: decodes what was drawn.
-        names: of things; None if none are counted.
-        absent_weight: taken off for each thing that a caption names and that is not present.
+        references: every photo's captions, and the names of objects present on it.
+        vocabulary: decodes sampled captions.
+        names: finds object names; None for no penalty.
+        absent_weight: penalty for each object that a caption names and that is not present.
     """
 
     def __init__(
@@ -55,8 +55,8 @@ class CaptionReward:
         """The reward of each caption.  # (B,)
 
         Args:
-            drawn: B captions.
-            photos: (B,) which photo each is about.
+            drawn: B sampled captions.
+            photos: (B,) the photo of each.
         """
         captions = [self.vocabulary.decode(each.ids) + [END] * each.finished for each in drawn]
         references = [self.references[photo] for photo in photos]
@@ -66,7 +66,7 @@ class CaptionReward:
         return rewards
 
     def absent(self, drawn: Sequence[Hypothesis], photos: np.ndarray) -> np.ndarray:
-        """How many things each caption names that are not on its photo.  # (B,)"""
+        """Number of absent objects that each caption names.  # (B,)"""
         assert self.names is not None
         named = [{name for _, _, name in self.names.find(each.ids)} for each in drawn]
         return np.array(
@@ -95,14 +95,13 @@ def policy_loss(logits: Tensor, targets: Tensor, advantage: Tensor) -> Tensor:
     """REINFORCE loss: minus the mean over words of advantage times log-probability.
 
     Args:
-        logits: (n, V); targets: (n,) words that were drawn, and END; advantage: (n,) of each word's
-            caption.
+        logits: (n, V); targets: (n,) sampled words and END; advantage: (n,) of each word's caption.
     """
     return (advantage * F.cross_entropy(logits, targets, reduction="none")).mean()
 
 
 def drawn_mask(drawn: Sequence[Hypothesis], mask: Tensor) -> Tensor:
-    """The mask (B, T) of drawn captions without the END that unfinished ones never said."""
+    """The mask (B, T) of sampled captions, False at the missing END of unfinished ones."""
     said = mask.clone()
     for row, each in enumerate(drawn):
         if not each.finished:

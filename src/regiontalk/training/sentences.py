@@ -1,4 +1,4 @@
-"""Captions, and the phrases that the alignment puts on regions, as arrays of word ids.
+"""Captions, and the snippets that the alignment infers from them, as arrays of word ids.
 
 The paper, section 3.1.3. Axis names: L texts, N photos, B texts at once, T words, M regions, h
 shared space, V vocabulary.
@@ -25,14 +25,14 @@ and or but of in on at to with by for from into onto over under through near beh
 across along around against off up down out as while who that which is are was were has have
 """
 DETERMINERS, LINKS = frozenset(_DETERMINERS.split()), frozenset(_LINKS.split())
-"""English words that begin phrases but never end them, and words between phrases."""
+"""English words that may begin but never end a phrase, and function words between phrases."""
 LEAST_LINKS = 0.1
-"""Of the words of English captions far more are links; in other languages a few words happen to be
-spelt like one."""
+"""Least share of links in the words of English captions, which have far more; in other languages a
+few words happen to be spelt like one."""
 ENDS_FROM = 0.3
 """A word may end a phrase if this share of its uses comes before a link or the caption's end."""
 CHUNK = 200
-"""Captions that are aligned at once."""
+"""Captions aligned at once."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def encode_captions(
     """Captions as ids; captions without any word of the vocabulary are left out.
 
     Args:
-        longest: words after which a caption is cut; None for none.
+        longest: words after which a caption is truncated; None for no limit.
 
     Raises:
         DataError: if none is left.
@@ -127,17 +127,17 @@ def whole_captions(sentences: Sentences) -> Snippets:
 
 
 def every_photo(count: int) -> Snippets:
-    """An empty text about each of some whole photos: to be written yet."""
+    """Empty texts about whole photos, for captions that will be sampled."""
     return Snippets((np.zeros(0, np.int64),) * count, np.arange(count), np.zeros(count, np.int64))
 
 
 @dataclass(frozen=True)
 class PhraseEdges:
-    """Of each word of the vocabulary, (V,) bool: whether a phrase may begin, and end, with it.
+    """Which words of the vocabulary phrases may begin, and end, with: (V,) bool each.
 
-    The chain MRF cuts captions where regions change, and that may be inside a phrase. "in a brown
-    dog chases a red" becomes "a brown dog": a caption that stops after "red" or "chases" says too
-    little.
+    The chain MRF cuts captions where regions change, possibly inside a phrase. Trimming makes "a
+    brown dog" of "in a brown dog chases a red": a snippet that ends after "red" or "chases" is
+    incomplete.
     """
 
     begin: np.ndarray
@@ -145,9 +145,9 @@ class PhraseEdges:
 
     @classmethod
     def of(cls, captions: Sequence[np.ndarray], vocabulary: Vocabulary) -> PhraseEdges:
-        """As training captions (ids) use the words.
+        """Estimate the edges from training captions (ids).
 
-        Captions with next to no English link are left as they are.
+        If next to none of their words are English links, every word may begin and end a phrase.
         """
         link, words = member(vocabulary, LINKS), np.concatenate(captions)
         if link[words].mean() < LEAST_LINKS:
@@ -161,10 +161,7 @@ class PhraseEdges:
         return cls(~link, end)
 
     def trim(self, phrase: np.ndarray) -> np.ndarray:
-        """The longest part of a phrase (t,) that begins and ends as one may.
-
-        Nothing where there is none.
-        """
+        """The longest part of a phrase (t,) with allowed edges; empty where there is none."""
         begins, ends = np.flatnonzero(self.begin[phrase]), np.flatnonzero(self.end[phrase])
         if not len(begins) or not len(ends):
             return phrase[:0]
@@ -172,7 +169,7 @@ class PhraseEdges:
 
 
 def member(vocabulary: Vocabulary, words: frozenset[str]) -> np.ndarray:
-    """Which ids are of these words.  # (V,) bool"""
+    """Which ids are those of these words.  # (V,) bool"""
     found = np.zeros(len(vocabulary), bool)
     found[vocabulary.encode(word for word in words if word in vocabulary)] = True
     return found
@@ -187,10 +184,10 @@ def infer_snippets(
     beta: float,
     min_words: int,
 ) -> Snippets:
-    """Align every caption with its own photo and cut it into phrases.
+    """Align every caption with its own photo and cut it into phrases where regions change.
 
     Args:
-        edges: how phrases begin and end; what sticks out is cut off.
+        edges: allowed edges of phrases, which are trimmed to them.
         beta: β of Eq. 12, in units of v_i·s_t.
         min_words: shorter phrases are left out, and so are those without a word of the vocabulary.
 

@@ -1,9 +1,9 @@
-"""`regiontalk teach`: a pack learns the words of a person's captioned photos.
+"""`regiontalk teach`: fine-tune a pack on a person's captioned photos.
 
-In stages, each of which goes on where it was stopped: the photos are looked at once, then the
-alignment learns, then the captioner of photos, then that of regions, from the phrases that the
-alignment puts on them. The vision network stays as it is. What was learnt is mixed with what the
-pack knew, and measured on held-out photos before it is written.
+In resumable stages: region features are computed once, then the alignment is tuned, then the
+captioner of photos, then that of regions, on the snippets that the alignment infers. The vision
+network is frozen. Tuned weights are averaged with the pack's own, and evaluated on held-out photos
+before the pack is written.
 """
 
 from __future__ import annotations
@@ -58,32 +58,31 @@ from regiontalk.training.tuning import (
 ALIGNMENT, PHOTO, REGION = "alignment", "photo_captioner", "region_captioner"
 REGIONS, CANDIDATE, IDENTITY = "regions", "pack", "teaching.json"
 WORK_FOLDERS = (REGIONS, ALIGNMENT, PHOTO, REGION, CANDIDATE)
-"""What is made in the work folder, beside a file that says which teaching it is of."""
+"""Subfolders of the work folder, beside a file that identifies the run."""
 
 MOST_IN_BANK = 400
-"""Taught photos that join a pack's bank."""
+"""Taught photos added to a pack's query bank, at most."""
 LONGEST_NAME, LONGEST_LICENCE = 100, 200
 """Characters of a pack's name and licence, see `PackSettings`."""
 
 
 @dataclass(frozen=True)
 class TeachConfig(Section):
-    """Settings of a teaching. The defaults are for 200 to 2,000 photos.
+    """Settings of a teaching run. The defaults are for 200 to 2,000 photos.
 
     Attributes:
         data: captioned photos, see `read_taught_photos`.
         output: folder of the new pack.
         pack: an included pack's name or a pack's folder; None for the default pack.
-        work: folder of what has been done so far; None for OUTPUT.work, which is removed in the
-            end.
+        work: folder of intermediate results; None for OUTPUT.work, which is removed in the end.
         anyway: write the pack even if it is worse on the held-out photos.
         epochs: passes over the captions, at most.
-        patience: passes without a better measurement after which a stage ends.
+        patience: early stopping: passes without a better evaluation after which a stage ends.
         batch: captions in a batch.
-        learning_rate: small, so that the pack stays near what it knew.
+        learning_rate: small, so that the pack stays near its own weights.
         dropout: as in training.
-        min_count: words that the captions say less often do not enter the vocabulary.
-        seed: of all that is random.
+        min_count: words with fewer occurrences in the captions do not enter the vocabulary.
+        seed: of everything random.
         max_pixels: of a photo, see `regiontalk.photos.open_photo`.
     """
 
@@ -104,16 +103,16 @@ class TeachConfig(Section):
 
 @dataclass(frozen=True)
 class Taught:
-    """How a teaching ended.
+    """Result of a teaching run.
 
     Attributes:
-        pack: the new pack as it was read back; None if it was not written because it is worse.
-        photos, captions: that were learnt.
-        held_out: photos that were measured on.
-        new_words: that entered the vocabulary, the most frequent first.
-        shares: of what was learnt in the mix with what the pack knew, by stage.
-        before, after: on the held-out photos.
-        worse: what is worse after than before, in words; nothing if nothing is.
+        pack: the new pack as read back; None if it was not written because it is worse.
+        photos, captions: numbers of those that were learnt.
+        held_out: number of held-out photos.
+        new_words: added to the vocabulary, the most frequent first.
+        shares: of the tuned weights in the mean with the pack's own, by stage.
+        before, after: scores on the held-out photos.
+        worse: what is worse after than before, in words; empty if nothing is.
     """
 
     pack: Pack | None
@@ -147,7 +146,7 @@ class Taught:
 
 
 def teach(config: TeachConfig) -> Taught:
-    """Teach a pack, or go on with it.
+    """Teach a pack, or resume.
 
     Raises:
         DataError: if the captions cannot be read, or there are too few photos.
@@ -189,14 +188,7 @@ def teach(config: TeachConfig) -> Taught:
 
 
 class Teaching:
-    """The stages of one teaching.
-
-    Args:
-        config: of the teaching.
-        pack: that is taught.
-        photos: that it is taught with.
-        work: folder of the stages.
-    """
+    """The stages of one teaching run, with files in the folder `work`."""
 
     def __init__(self, config: TeachConfig, pack: Pack, photos: TaughtPhotos, work: Path) -> None:
         self.config, self.pack, self.work, self.known = config, pack, work, len(pack.vocabulary)
@@ -217,7 +209,7 @@ class Teaching:
         )
 
     def learn(self) -> tuple[PackParts, dict[str, float]]:
-        """All stages: the new pack's parts, and of each stage the learnt share in the mix."""
+        """All stages: the new pack's parts, and each stage's share of tuned weights."""
         net, shares = self.teach_alignment()
         arrays = {
             name: dict(tensors) for name, tensors in self.parts.arrays.items()
@@ -233,10 +225,7 @@ class Teaching:
         return PackParts(settings, self.parts.vocabulary, arrays), shares
 
     def lessons(self, net: AlignmentNet) -> dict[str, Lesson]:
-        """What each captioner learns from.
-
-        Captions of single words have no phrases for that of regions.
-        """
+        """Training data of each captioner; none for regions if captions have no phrases."""
         both, vocabulary = (self.taught, self.held_out), self.parts.vocabulary
         captions = whole_captions(self.taught.sentences), whole_captions(self.held_out.sentences)
         found = {PHOTO: Lesson("photo", both, captions, vocabulary, self.known)}
@@ -260,11 +249,11 @@ class Teaching:
     def grown_bank(
         self, arrays: dict[str, dict[str, np.ndarray]]
     ) -> tuple[PackSettings, dict[str, np.ndarray]]:
-        """The pack's bank, and some of the taught photos.
+        """The pack's query bank with some of the taught photos added.
 
-        The vectors of the bank's own photos stay as they were, for the pack holds no features to
-        make them anew from: after small steps they are near, and without them hubness among photos
-        of other kinds would be unknown.
+        The vectors of the bank's own photos stay as they were, as the pack holds no features to
+        compute them from: after small steps they are close, and without them hubness among other
+        kinds of photos would be unknown.
         """
         settings, old = self.parts.settings, self.parts.settings.bank
         rows = some(range(len(self.taught.dataset)), MOST_IN_BANK)
@@ -283,7 +272,7 @@ class Teaching:
 def described(
     settings: PackSettings, pack: Pack, output: Path, photos: TaughtPhotos, taught: Taught
 ) -> PackSettings:
-    """What the new pack says about itself: whose weights it began with, and what it was taught."""
+    """The settings with the new pack's origin: the pack before, and what it was taught."""
     before, dataset = pack.settings, photos.taught
     lesson = {
         "dataset": dataset.name,
@@ -313,16 +302,16 @@ def described(
 
 
 def pack_name(output: Path) -> str:
-    """The folder's name, as a pack may be called."""
+    """The folder's name, reduced to what a pack's name may be."""
     name = "".join(c for c in output.resolve().name if c.isprintable())[:LONGEST_NAME]
     return name or "taught"
 
 
 def taught_licence(licence: str, name: str, photos: int) -> str:
-    """A pack's licence line, and what it was taught.
+    """A pack's licence line, with what it was taught appended.
 
-    Shorter where it would not fit, but never less of the licence than a line can hold beside that
-    it was taught.
+    What was taught is shortened first where both do not fit, then the licence, as little as
+    possible.
     """
     shown = "".join(c for c in name if c.isprintable())
     endings = (
@@ -340,9 +329,9 @@ def taught_licence(licence: str, name: str, photos: int) -> str:
 def taught_fingerprints(
     known: np.ndarray | None, files: list[Path], max_pixels: int | None
 ) -> np.ndarray | None:
-    """A pack's list of training photos with some more.
+    """A pack's fingerprints of training photos with those of more files.
 
-    None for a pack without, whose list could only be a part.
+    None for a pack without fingerprints, as its list would be incomplete.
     """
     if known is None:
         return None
@@ -351,7 +340,7 @@ def taught_fingerprints(
 
 
 def work_folder(config: TeachConfig) -> Path:
-    """Where the stages lie: as the settings say, or beside the output."""
+    """The folder of the stages: as configured, or beside the output."""
     output = config.output.resolve()
     return (
         output.with_name(fitting_name(output.name, ".work")) if config.work is None else config.work
@@ -359,10 +348,10 @@ def work_folder(config: TeachConfig) -> Path:
 
 
 def claim(work: Path, run: str) -> None:
-    """Make the work folder of a teaching, or see that it is of this one.
+    """Create the work folder of a run, or check that it belongs to this one.
 
     Raises:
-        TrainingError: if it is of another: other photos, captions or settings.
+        TrainingError: if it belongs to a run with other photos, captions or settings.
     """
     file = work / IDENTITY
     if file.exists():
@@ -372,10 +361,7 @@ def claim(work: Path, run: str) -> None:
 
 
 def clear(work: Path, keep: bool) -> None:
-    """Remove what was done so far, but nothing else that may lie there.
-
-    With `keep` only the pack that was measured.
-    """
+    """Remove intermediate results and no other files; with `keep` only the evaluated pack."""
     for name in (CANDIDATE,) if keep else WORK_FOLDERS:
         shutil.rmtree(work / name, ignore_errors=True)
     if not keep:

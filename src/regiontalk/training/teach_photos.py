@@ -1,7 +1,6 @@
-"""A person's captioned photos for `regiontalk teach`.
+"""A person's captioned photos for `regiontalk teach`: training and held-out split, evaluation.
 
-Those that are learnt, and those that are held out to measure on. Axis names: N held-out photos, L
-captions of them.
+Axis names: N held-out photos, L captions of them.
 """
 
 from __future__ import annotations
@@ -29,28 +28,25 @@ from regiontalk.training.sentences import Sentences, caption_words, encode_capti
 
 TRAIN, DEV = "train", "dev"
 HELD_OUT_EVERY, FEWEST_HELD_OUT = 10, 20
-"""One photo in so many is held out where the data has no dev split, and at least so many are."""
+"""Without a dev split, one photo in so many is held out, and at least the second number of them."""
 FEWEST_TAUGHT, FEWEST_OWN_DEV = 20, 2
-"""Photos to learn from, and in a dev split of the data's own: CIDEr of a single photo is 0,
-whatever its caption."""
+"""Least training photos, and least photos of a dev split: CIDEr of a single photo is 0, whatever
+its caption."""
 RECALL_AT = (1, 5)
 DRAWS = 1000
-"""Of the bootstrap."""
+"""Bootstrap samples."""
 
 
 @dataclass(frozen=True)
 class TaughtPhotos:
-    """Photos with captions: `taught` are learnt, `held_out` are measured on.
-
-    No photo is in both.
-    """
+    """Captioned photos to train on (`taught`) and to evaluate on (`held_out`), none in both."""
 
     taught: Dataset
     held_out: Dataset
 
     @property
     def checksum(self) -> str:
-        """Of the photos' names and captions: what a run that goes on must find as it was."""
+        """Checksum of the photos' names and captions, which must be equal when a run is resumed."""
         parts = [
             list(
                 zip(
@@ -66,13 +62,11 @@ class TaughtPhotos:
 
 @dataclass(frozen=True)
 class StoredPhotos:
-    """Photos as networks learn from them.
+    """Captioned photos with stored region features.
 
     Attributes:
-        dataset: the photos.
-        store: their regions, in the same order.
-        words: each photo's captions as words.
-        sentences: the captions as ids.
+        dataset, store: the photos and, in the same order, their regions.
+        words, sentences: their captions as tokens, by photo, and as ids.
     """
 
     dataset: Dataset
@@ -82,9 +76,9 @@ class StoredPhotos:
 
 
 def read_taught_photos(path: Path) -> TaughtPhotos:
-    """Photos in any layout that `read_dataset` knows: its split "train", and its split "dev".
+    """Read the splits "train" and "dev" in any layout that `read_dataset` knows.
 
-    Without the latter, some of the training photos, chosen by their names.
+    Without a split "dev", some of the training photos are held out, chosen by their names.
 
     Raises:
         DataError: if the captions cannot be read, or there are too few photos.
@@ -121,7 +115,7 @@ def has_dev(path: Path) -> bool:
 def hold_out(dataset: Dataset) -> TaughtPhotos:
     """Hold out one photo in ten, at least 20: those whose names have the smallest sha256.
 
-    So chance, and not the order of the photos, chooses, and chooses the same again.
+    The choice is pseudorandom, reproducible, and independent of the photos' order.
     """
     hashes = [
         hashlib.sha256(name.encode()).digest() for name in names_below_common_folder(dataset.files)
@@ -146,14 +140,11 @@ def store_photos(
     regions: Path,
     max_pixels: int | None = None,
 ) -> StoredPhotos:
-    """Photos with their regions, looked at once and then kept in a folder.
-
-    Goes on where it was stopped.
+    """Photos with region features, computed once and kept in a folder; resumable.
 
     Args:
         graph, settings: of the pack's vision network.
-        vocabulary: whose words the captions are read with; words that are only placed count as
-            unknown.
+        vocabulary: to encode captions with; placed words count as unknown.
         regions: folder of the region stores.
         max_pixels: see `open_photo`.
 
@@ -163,15 +154,14 @@ def store_photos(
         PhotoError: if a photo cannot be read.
     """
     words = caption_words(dataset)
-    # A placed word that is said too rarely to be taught is not in what the networks learn: as
-    # unknown as it is rare.
+    # The networks have no trainable row for a placed word that is too rare to enter the vocabulary
     sentences = encode_captions(words, vocabulary.with_placed(()))
     store = store_regions(graph, settings, dataset, regions / dataset.split, max_pixels)
     return StoredPhotos(dataset, store, words, sentences)
 
 
 def stored_regions(photos: StoredPhotos, row: int, projection: Mapping[str, np.ndarray]) -> Regions:
-    """The regions of a stored photo as a model with this projection finds them."""
+    """The regions of a stored photo, as a model with this projection computes them."""
     store, count = photos.store, int(photos.store.counts[row])
     features = np.asarray(store.features[row, :count], np.float32)
     width, height = (int(side) for side in store.sizes[row])
@@ -188,9 +178,7 @@ def stored_regions(photos: StoredPhotos, row: int, projection: Mapping[str, np.n
 
 @dataclass(frozen=True)
 class HeldOutScores:
-    """A pack on held-out photos.
-
-    All photos against all their captions, and what it writes against what people wrote.
+    """Scores of a pack on held-out photos: retrieval among them, and CIDEr of its captions.
 
     Attributes:
         ranks: of the captions and photos, L and N.
@@ -227,25 +215,25 @@ class HeldOutScores:
         return float(np.mean(list(self.recalls(weights).values())))
 
     def mean_cider(self, weights: np.ndarray) -> float:
-        """CIDEr of photos that count so many times each."""
+        """Mean CIDEr, photo k counted `weights[k]` times."""
         return float(weights @ self.cider / weights.sum())
 
 
 def without_shared(
     scores: np.ndarray, photo_of: np.ndarray, captions: Sequence[Hashable]
 ) -> np.ndarray:
-    """Scores in which a caption that several photos have is wrong for none of them.
+    """Scores without false negatives: a caption text that several photos have is wrong for none.
 
-    People say the same of many photos. Whether such a photo finds its own line or another's of the
-    same words says nothing, and to count it as a mistake would hide what was learnt.
+    People write the same of many photos. Whether such a photo ranks its own line or another's of
+    the same text first is arbitrary, and counting it as an error would hide what was learnt.
 
     Args:
         scores: (N, L), photos by captions.
         photo_of: (L,) the photo of each caption.
-        captions: L, what they say.
+        captions: L texts.
 
     Returns:
-        The scores, those of a photo with others' captions that it has as well below all.
+        The scores; those of a photo with another's caption whose text it has too lie below all.
 
     >>> scores = np.array([[3.0, 2.0, 1.0], [1.0, 2.0, 3.0]])
     >>> without_shared(scores, np.array([0, 1, 1]), ["a", "a", "b"]).tolist()
@@ -260,13 +248,10 @@ def without_shared(
 
 
 def measure_pack(model: Model, photos: StoredPhotos) -> HeldOutScores:
-    """Measure a pack on captioned photos.
+    """Evaluate a pack on captioned photos.
 
-    A caption that several photos have is right for each of them.
-
-    Args:
-        model: of a pack whose vision network gave the stored regions.
-        photos: are not looked at again: before and after a teaching, vision is the same.
+    A caption text that several photos have is right for each of them. The regions are the stored
+    ones, as teaching does not change the vision network.
     """
     projection = model.pack.arrays["projection"]
     regions = model.with_hubness(
@@ -283,10 +268,10 @@ def measure_pack(model: Model, photos: StoredPhotos) -> HeldOutScores:
 
 
 def worsened(before: HeldOutScores, after: HeldOutScores) -> list[str]:
-    """What is worse after than before, beyond noise; nothing if nothing is.
+    """Metrics that are significantly worse after than before, in words; empty if none is.
 
-    Worse is the mean of the four recalls, or CIDEr, if the 95 % interval of its difference lies
-    below 0 as a whole: by the bootstrap over the held-out photos, the same photos drawn for both.
+    Tested are the mean of the four recalls, and CIDEr: worse if the 95 % interval of the difference
+    lies below 0 as a whole, by the paired bootstrap over the held-out photos.
     """
     measured: dict[str, Callable[[HeldOutScores, np.ndarray], float]] = {
         "the mean of the recalls": HeldOutScores.mean_recall,

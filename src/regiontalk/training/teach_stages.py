@@ -1,4 +1,4 @@
-"""`regiontalk teach` by stages: from stored regions the alignment learns, then captioners."""
+"""Stages of `regiontalk teach`: tuning of the alignment, then of captioners, on stored regions."""
 
 from __future__ import annotations
 
@@ -43,23 +43,16 @@ if TYPE_CHECKING:
     from regiontalk.training.teach import TeachConfig
 
 CLIP, AVERAGING = 5.0, 0.9
-"""Of all stages: the gradient's bound; the decay of the EMA, which is what is measured."""
+"""Of all stages: bound on each element of the gradient; decay of the EMA, which is evaluated."""
 SCHEDULE: Schedule = "constant"
 RECALLS = ("image_to_text_r1", "image_to_text_r5", "text_to_image_r1", "text_to_image_r5")
 HELD_OUT = "held_out"
 MIN_WORDS = 2
-"""Of a phrase that the region captioner learns."""
+"""Least words of a phrase that the region captioner learns."""
 
 
 class AlignmentTeaching:
-    """The parts of the stage.
-
-    Args:
-        config: of the teaching.
-        net: the pack's alignment, standardised.
-        taught, held_out: photos.
-        settings: of the pack.
-    """
+    """The stage that tunes the pack's alignment `net`, which is standardised."""
 
     def __init__(
         self,
@@ -82,14 +75,10 @@ class AlignmentTeaching:
         _, self.caption_number = np.unique(texts, return_inverse=True)
 
     def tune(self, folder: Path, run: str, known: int) -> float:
-        """Learn, or take what was learnt before; the network has it then, on the CPU.
+        """Tune the network, or load the outcome of an earlier call; it is on the CPU then.
 
-        Args:
-            folder, run: of the stage.
-            known: words that are not new.
-
-        Returns:
-            The share of what was learnt in the mix.
+        All words after the first `known` are new. Returns the share of the tuned weights in the
+        mean.
         """
         torch.manual_seed(self.config.seed)
         choice = Choice(
@@ -122,7 +111,7 @@ class AlignmentTeaching:
         photos, rows = self.order.rows(step)
         ids, mask = pad_ids(self.taught.ids[row] for row in rows[0])
         regions = self.sources[0].load(photos, None, self.vision)
-        # No photo is wrong for a caption that it has as well
+        # By text: no photo is a negative of a caption that it has as well
         alike = torch.from_numpy(self.caption_number[rows[0]])
         return Batch(regions, 0, ids, mask, alike, None)
 
@@ -137,7 +126,7 @@ class AlignmentTeaching:
         }
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
-        """Recalls and ranks on the held-out photos, few enough to be rehearsed with."""
+        """Recalls and ranks on the held-out photos, few enough for the rehearsal too."""
         scores, photo_of = score_pairs(
             self.net, self.sources[1], self.held_out, self.score, self.device, self.vision
         )
@@ -147,13 +136,13 @@ class AlignmentTeaching:
 
 @dataclass(frozen=True)
 class Lesson:
-    """What a captioner learns from.
+    """Training and held-out data of a captioner.
 
     Attributes:
         about: "photo" or "region".
-        photos, texts: taught and held out.
+        photos, texts: to train on, and held out.
         vocabulary: V words, the new ones included.
-        known: how many of them are not new.
+        known: number of words that are not new.
     """
 
     about: str
@@ -163,7 +152,7 @@ class Lesson:
     known: int
 
     def data(self, attention: bool, seed: int) -> CaptionerData:
-        """The same for a run of a captioner, which attends to regions or does not."""
+        """The data in the form of a captioner run, with or without attention."""
         taught, held_out = (
             Described(texts, [photos.store], self.about, attention)
             for texts, photos in zip(self.texts, self.photos, strict=True)
@@ -185,10 +174,10 @@ def region_texts(
     vocabulary: Vocabulary,
     beta: float,
 ) -> tuple[Snippets, Snippets] | None:
-    """What the alignment makes of captions of taught and held-out photos: phrases about regions.
+    """Snippets about regions that the alignment infers from the captions of both splits.
 
     Returns:
-        Both; None where the captions of either have no phrase of `MIN_WORDS` words.
+        Those of taught and held-out photos; None where either has no phrase of `MIN_WORDS` words.
     """
     edges = PhraseEdges.of(photos[0].sentences.ids, vocabulary)
     try:
@@ -209,16 +198,13 @@ def teach_captioner(
     folder: Path,
     run: str,
 ) -> tuple[dict[str, np.ndarray], float]:
-    """Teach a captioner of a pack, or take what it was taught before.
+    """Tune a captioner of a pack, or load the outcome of an earlier call.
 
     Args:
-        config: of the teaching.
-        lesson: what it learns from.
-        tensors, settings: the captioner's, with room for the new words.
-        folder, run: of the stage.
+        tensors, settings: the captioner's, with rows for the new words.
 
     Returns:
-        Its tensors as a pack holds them, and the share of what was learnt in the mix.
+        Its tensors as a pack holds them, and the share of the tuned weights in the mean.
     """
     torch.manual_seed(config.seed)
     data = lesson.data(settings.attention > 0, config.seed)
@@ -243,7 +229,7 @@ def teach_captioner(
 def run_config(
     config: TeachConfig, about: str, settings: CaptionerSettings, folder: Path
 ) -> CaptionerConfig:
-    """Settings of a captioner's run whose data and first weights do not come from files."""
+    """Settings of a captioner run whose data and first weights do not come from files."""
     return CaptionerConfig(
         data=((config.data, 1.0),),
         dev=(config.data,),
@@ -270,7 +256,7 @@ def run_config(
 
 
 def recall_goodness(numbers: Mapping[str, float]) -> Goodness:
-    """The mean of the recalls; where it is the same, the smaller mean ranks."""
+    """The mean of the recalls; ties are broken by the smaller mean ranks."""
     return fmean(numbers[name] for name in RECALLS), -numbers["image_to_text_mean_rank"] - numbers[
         "text_to_image_mean_rank"
     ]
@@ -282,5 +268,5 @@ def loss_goodness(numbers: Mapping[str, float]) -> Goodness:
 
 
 def cider_goodness(numbers: Mapping[str, float]) -> Goodness:
-    """CIDEr of what is written; where it is the same, the smaller loss."""
+    """CIDEr of generated captions; ties are broken by the smaller loss."""
     return numbers[f"{HELD_OUT}_cider"], -numbers[f"{HELD_OUT}_loss"]

@@ -1,7 +1,4 @@
-"""`regiontalk train alignment`: regions and words into one space (Eq. 1 to 9).
-
-With or without tuning the backbone.
-"""
+"""`regiontalk train alignment`: regions and words in one space, Eq. 1 to 9, vision tuned or not."""
 
 from __future__ import annotations
 
@@ -63,7 +60,7 @@ from regiontalk.training.sentences import (
 from regiontalk.training.vision_graph import prepared, save_vision
 
 PROPOSAL_WEIGHT = 0.2
-"""Of the proposals' losses while the backbone is tuned: its map moves, they must follow."""
+"""Weight of the proposal losses while the backbone is fine-tuned: proposals must follow its map."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +69,10 @@ class Batch:
 
     Attributes:
         regions: of the photos, as the source loaded them.
-        source: row of the dataset that they are of.
+        source: row of their dataset.
         ids, mask: (C * K, T); the sentences of photo k are rows k, K + k and so on.
-        photos: (K,) which photos they are.
-        named: photos with named boxes, if they are taught.
+        photos: (K,) identities of the photos.
+        named: photos with box labels, if they are trained on.
     """
 
     regions: Any
@@ -87,10 +84,7 @@ class Batch:
 
 
 def train_alignment(config: AlignmentConfig) -> Path:
-    """Train, or go on training.
-
-    Returns the file of the finished weights (`alignment.safetensors`).
-    """
+    """Train or resume; returns the file of the finished weights (`alignment.safetensors`)."""
     torch.manual_seed(config.seed)
     device = best_device()
     run = AlignmentRun(config, read_alignment_data(config, device), device)
@@ -101,13 +95,7 @@ def train_alignment(config: AlignmentConfig) -> Path:
 
 
 class AlignmentRun:
-    """Network, batches and losses of one alignment run.
-
-    Args:
-        config: of the run.
-        data: what it learns from.
-        device: where it trains.
-    """
+    """Network, batches and losses of one alignment run."""
 
     def __init__(self, config: AlignmentConfig, data: AlignmentData, device: str) -> None:
         self.config, self.data, self.device = config, data, device
@@ -121,7 +109,7 @@ class AlignmentRun:
         self.net = self.prepare(
             first_network(config, data) if data.started is None else data.started
         ).to(device)
-        # Everything that a checkpoint of this run must hold
+        # All that a checkpoint of this run must hold
         self.network = nn.ModuleDict({"alignment": self.net})
         if self.tunes_vision:
             self.network["vision"] = self.vision
@@ -139,7 +127,7 @@ class AlignmentRun:
             )
 
     def prepare(self, net: AlignmentNet) -> AlignmentNet:
-        """A network as this run trains it."""
+        """Apply the run's dropout and freezing to a network."""
         config = self.config
         if not config.recurrent and net.words.cell != "rnn":
             raise TrainingError(
@@ -193,10 +181,7 @@ class AlignmentRun:
         return Batch(regions, source, ids, mask, torch.from_numpy(photos), named)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Ranking loss of captions; naming loss with box labels.
-
-        Proposal losses while the backbone is tuned.
-        """
+        """Ranking loss of captions, naming loss of box labels, proposal losses in fine-tuning."""
         source, named, parts = (
             self.data.train[batch.source].source,
             batch.named,
@@ -206,7 +191,7 @@ class AlignmentRun:
             freeze_normalisation(self.vision)  # a few photos a batch are too few for statistics
             feature_map = self.vision.see(batch.regions.pixels, self.device)
             features, present = source.read(feature_map, batch.regions)
-            if named is None:  # the regions that the run began with keep the proposals true
+            if named is None:  # the stored regions keep the proposals from drifting
                 parts = self.vision.box_losses(feature_map, batch.regions.boxes)
         else:
             features, present = source.features(batch.regions)
@@ -231,7 +216,7 @@ class AlignmentRun:
         return {"loss": torch.stack(weighted).sum(), **parts}
 
     def naming(self, features: Tensor, batch: NamedBatch | NamedFeatures) -> Tensor:
-        """The loss of names and the regions (B, M, D) that show them, in the scores that rank."""
+        """Contrastive loss of box names and regions (B, M, D), in the scores that rank."""
         assert self.named is not None
         regions = self.net.regions(features)
         ids, mask, name = (
@@ -268,7 +253,7 @@ class AlignmentRun:
 
 
 def first_network(config: AlignmentConfig, data: AlignmentData) -> AlignmentNet:
-    """A network with random weights, and word vectors where the settings name some."""
+    """A network with random weights, and pretrained word vectors where configured."""
     placed = None
     if config.placed_vectors is not None:
         placed = vectors_of(config.placed_vectors, data.vocabulary)

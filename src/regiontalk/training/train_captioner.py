@@ -1,4 +1,4 @@
-"""`regiontalk train captioner`: sentences about whole photos, or about regions (Eq. 13 to 15)."""
+"""`regiontalk train captioner`: captions of whole photos or of regions (Eq. 13 to 15)."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ from regiontalk.training.loop import (
 from regiontalk.training.self_critical import CaptionReward, advantages, drawn_mask, policy_loss
 
 DEV_PHOTOS, DEV_TEXTS = 500, 3000
-"""Photos of each dataset whose captions are written and scored after every epoch, and texts whose
-loss is measured."""
+"""Photos of each dataset whose captions are generated and scored in each evaluation, and texts
+whose loss is measured."""
 STATISTICS = 5000
-"""Texts that what is seen is standardised by."""
+"""Texts whose visual contexts are sampled for standardisation."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """B texts: words in (B, T) from START, words out (B, T) to END, mask (B, T).
+    """B texts: words in (B, T) from START, words out (B, T) to END, and mask (B, T).
 
-    With what is seen, and which regions show what each word out names (B, T, M).
+    With their visual contexts, and `things` (B, T, M): which regions show what a word out names.
     """
 
     seen: Seen
@@ -74,10 +74,7 @@ class PhotoBatch:
 
 
 def train_captioner(config: CaptionerConfig) -> Path:
-    """Train, or go on training.
-
-    Returns the file of the finished weights (`captioner.safetensors`).
-    """
+    """Train or resume; returns the file of the finished weights (`captioner.safetensors`)."""
     torch.manual_seed(config.seed)
     data = Reader.of(config).read()
     run = CaptionerRun(config, best_device(), data, first_network(config, data))
@@ -88,10 +85,10 @@ def train_captioner(config: CaptionerConfig) -> Path:
 
 
 def first_network(config: CaptionerConfig, data: CaptionerData) -> CaptionerNet:
-    """The network with its first weights: those of the run that it starts from, or random ones.
+    """The network with the weights of the run that it starts from, or with random ones.
 
     Raises:
-        TrainingError: if that run is not finished, or of other sizes.
+        TrainingError: if that run is not finished, or its sizes differ.
     """
     # Every n-th text, so that statistics are of all datasets and not of the first.
     some = data.rows[:: max(1, len(data.rows) // STATISTICS)]
@@ -124,14 +121,7 @@ def target_counts(config: CaptionerConfig, data: CaptionerData) -> np.ndarray:
 
 
 class CaptionerRun:
-    """Data, network, batches and losses of one captioner run.
-
-    Args:
-        config: of the run.
-        device: where it trains.
-        data: what it learns from.
-        network: with its first weights.
-    """
+    """Data, network, batches and losses of one captioner run."""
 
     def __init__(
         self,
@@ -169,7 +159,7 @@ class CaptionerRun:
         )
 
     def train_batch(self, step: int) -> Batch | PhotoBatch:
-        """Captions, or photos where captions are drawn; before all others those without photos."""
+        """Captions, or photos for self-critical training; text-only captions in the first steps."""
         config, data, rng = self.config, self.data, self.order.generator(step)
         if step < config.text_steps:
             rows, texts = data.rows[:0], self.order.batch
@@ -190,7 +180,7 @@ class CaptionerRun:
         return self.batch(glances, ids)
 
     def glance(self, source: int, row: int, rng: np.random.Generator) -> Glance:
-        """Visual context of a text in training, sometimes without the whole photo."""
+        """Visual context of a text in training, with random masking of the whole photo."""
         glance = self.data.sources[source].glance(row, rng)
         # Without the whole photo, which sets the first state, the caption must come from the
         # regions.
@@ -254,10 +244,7 @@ class CaptionerRun:
         return Captioner(folded_captioner(self.network.state_dict()), self.config.cell)
 
     def validate(self, rehearsal: bool) -> dict[str, float]:
-        """Of each dev set the cross-entropy a word in nats.
-
-        For photos, also the scores of greedily written captions.
-        """
+        """Cross-entropy a word in nats of each dev set; for photos, scores of greedy captions."""
         return {
             f"{each.name}_{name}": value
             for each in self.data.dev

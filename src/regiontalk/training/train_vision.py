@@ -1,7 +1,7 @@
-"""`regiontalk train vision`: one map from a pretrained backbone, and box proposals on it.
+"""`regiontalk train vision`: a feature map from a pretrained backbone, and box proposals on it.
 
-The map is taught by names: a linear layer over it tells what each box shows. That layer is dropped
-afterwards; the alignment reads names, and all other words, from sentences.
+The map is supervised by class names, through a linear layer that classifies its regions and is
+dropped afterwards; the alignment learns names, and all other words, from sentences.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from regiontalk.training.vision_graph import WEIGHTS, prepared, save_vision
 from regiontalk.training.vision_net import VisionNet, box_recall
 
 HELD_OUT, DEV_BATCHES = 256, 8
-"""Photos that this stage measures on and does not train on, and how many batches of them."""
+"""Photos held out for evaluation, and how many batches of them are evaluated."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,14 @@ class VisionConfig(Section):
 
     Attributes:
         backbone: see `regiontalk.training.backbones`.
-        boxes: file of photos whose boxes have names, see
-            `regiontalk.training.box_labels.read_box_labels`.
+        boxes: file of box labels, see `regiontalk.training.box_labels.read_box_labels`.
         output: folder of the run.
         dim: D, channels of the map, for backbones whose width is free to choose.
         image_size: pixels a side of the photos, in training and for the finished network.
-        epochs, batch, learning_rate, weight_decay: of AdamW, for what is new: the map, the
-            proposals and the names.
-        backbone_learning_rate: of the pretrained weights; 0 keeps them.
-        jitter: by how much brightness, contrast and colour of a view are changed at most.
+        epochs, batch, learning_rate, weight_decay: of AdamW, for new weights: map, proposals and
+            name classifier.
+        backbone_learning_rate: of the pretrained weights; 0 freezes them.
+        jitter: colour jitter: largest relative change of brightness, contrast and colour of a view.
         proposals, nms_iou, min_objectness: how the finished network's proposals become regions, see
             `VisionSettings`.
         max_pixels: of a photo, see `regiontalk.photos.open_photo`.
@@ -86,7 +85,7 @@ class VisionConfig(Section):
 
 
 def train_vision(config: VisionConfig) -> Path:
-    """Train, or go on training; returns the file of the finished weights (`vision.safetensors`)."""
+    """Train or resume; returns the file of the finished weights (`vision.safetensors`)."""
     torch.manual_seed(config.seed)
     device = best_device()
     network = VisionNet(open_backbone(config.backbone, config.dim))
@@ -148,7 +147,7 @@ def train_vision(config: VisionConfig) -> Path:
 
 
 def split_photos(labels: BoxLabels) -> tuple[BoxLabels, BoxLabels]:
-    """The photos to measure on and those to train on: the same ones whatever the seed of a run.
+    """Split off the held-out photos, the same for every seed: held-out and training photos.
 
     Raises:
         DataError: if there are none to train on.
@@ -164,7 +163,7 @@ def split_photos(labels: BoxLabels) -> tuple[BoxLabels, BoxLabels]:
 def parameters(
     network: VisionNet, readout: nn.Module, config: VisionConfig
 ) -> list[dict[str, Any]]:
-    """What is learnt, at two rates: pretrained weights need smaller steps than new ones."""
+    """Optimiser groups at two rates: pretrained weights need smaller steps than new ones."""
     pretrained = network.backbone.pretrained
     if config.backbone_learning_rate == 0:
         pretrained.requires_grad_(False)

@@ -1,15 +1,13 @@
 """What a pack keeps of its training photos: fingerprints, the query bank, the low-rank space.
 
-- Their fingerprints, so that evaluations recognise them.
-- A bank, that competing photos and sentences are held against (`regiontalk.alignment.hubness`):
-  some of the photos, and what the photo captioner draws for them, so that no pack passes on what
-  people wrote.
-- The directions that matter in its shared space: what an index stores of each region, and a search
-  reads, shrinks with its dimensions, and regions and words fill few of those that they were trained
-  in.
+- Their fingerprints, for contamination checks in evaluation.
+- A query bank, which estimates hubness (`regiontalk.alignment.hubness`): some of the photos, and
+  captions that the photo captioner samples for them, so that no pack contains human captions.
+- A low-rank basis of its shared space: what an index stores of each region, and a search reads,
+  shrinks with its dimensions, and regions and words fill few of those that they were trained in.
 
 Axis names: N photos, R regions and P words of them, D visual features, h dimensions of the shared
-space, r of a smaller one.
+space, r of the low-rank one.
 """
 
 from __future__ import annotations
@@ -37,9 +35,9 @@ from regiontalk.vision.boxes import distinct
 from regiontalk.vision.session import BATCH, VisionSession
 
 SEED = 0
-"""Of the choice of photos and of what is drawn for them."""
+"""Of the sampling of photos and of captions for them."""
 Tensors = dict[str, dict[str, np.ndarray]]
-"""Of a pack, by file and name, as `save_pack` takes them."""
+"""A pack's tensors by file and name, as `save_pack` takes them."""
 Item = TypeVar("Item")
 
 
@@ -50,8 +48,7 @@ def training_photos(
 
     Args:
         data: folders of captioned photos; of each the train split.
-        photos: files of boxes with names (`boxes.jsonl`), and folders of photos, which are
-            searched.
+        photos: files of box labels (`boxes.jsonl`), and folders of photos, which are searched.
         max_pixels: see `open_photo`.
 
     Returns:
@@ -67,7 +64,7 @@ def training_photos(
     if not found:
         return None
     known = found[0]
-    for part in found[1:]:  # the same photo may be here and there: once is enough
+    for part in found[1:]:  # duplicates across sources are listed once
         known = np.concatenate([known, part[~recognised(part, known)]])
     known = listed(known)
     if not 0 < len(known) <= MOST:
@@ -78,9 +75,9 @@ def training_photos(
 
 
 def require_named(runs: Sequence[Path], data: Sequence[Path]) -> None:
-    """Makes sure that no run's dataset was forgotten.
+    """Check that `data` has every dataset that the runs were trained on.
 
-    As far as the runs' checkpoints are still there to tell.
+    Only for runs whose settings are still there (`run_settings`).
 
     Raises:
         ConfigError: if a run was trained on a dataset whose folder's name is not among those of
@@ -110,7 +107,7 @@ def dataset_names(data: Any) -> list[str]:
 
 
 def photos_in(place: Path) -> Sequence[Path]:
-    """The photos of a file of boxes with names, or below a folder.
+    """The photos of a file of box labels, or below a folder.
 
     Raises:
         DataError: if it holds no photo, or the file is damaged.
@@ -141,7 +138,7 @@ def look_at_photos(
     photos: Sequence[PhotoSource],
     max_pixels: int | None = None,
 ) -> list[Regions]:
-    """The regions of photos as `Model.look` finds them, before there is a pack.
+    """The regions of photos, as `Model.look` computes them, without a pack.
 
     Args:
         graph, settings: of the vision network.
@@ -199,10 +196,10 @@ def make_bank(
 
 
 def to_low_rank(arrays: Tensors, regions: np.ndarray, words: np.ndarray, dim: int) -> Tensors:
-    """A pack's `projection` and `words` projected to a low-rank shared space.
+    """Project a pack's `projection` and `words` to a low-rank shared space.
 
-    Maps A and B are found from vectors of both, and folded into W_m, b_m (Eq. 1) and into the last,
-    linear step of a GRU's words: nothing is computed at run time that was not before.
+    The bases A and B (`low_rank_bases`) are folded into W_m, b_m (Eq. 1) and into the last, linear
+    step of a GRU's words, so that nothing is added at run time.
 
     Args:
         arrays: of a pack whose words are read by a GRU.
@@ -222,13 +219,13 @@ def to_low_rank(arrays: Tensors, regions: np.ndarray, words: np.ndarray, dim: in
 def low_rank_bases(
     regions: np.ndarray, words: np.ndarray, dim: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Low-rank bases A and B, (h, r) each.
+    """Low-rank bases A and B, (h, r) each, which best keep the scores of regions and words.
 
     (v A)·(s B) is closest to v·s in mean square over all pairs. With C_v and C_s the mean outer
-    products, that mean is least for the first r eigenvectors Q of C_v^½ C_s C_v^½, with A = C_v^-½
-    Q and B = C_v^½ Q; and as well for A T and B T^-ᵀ with any T. Taken is the T that makes A's
-    columns orthonormal, so that v A is v without what is left out, and its length still says how
-    much a region tells.
+    products, the error is least for the first r eigenvectors Q of C_v^½ C_s C_v^½, with A = C_v^-½
+    Q and B = C_v^½ Q; and equally for A T and B T^-ᵀ with any T. The T chosen makes A's columns
+    orthonormal, so that v A is the orthogonal projection of v, and its length still says how much a
+    region can contribute to a score.
 
     Args:
         regions: (R, h), v_i.

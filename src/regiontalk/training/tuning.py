@@ -1,15 +1,12 @@
-"""Tuning a pack: room for new words, and its tensors as networks.
+"""Tuning of a pack: room for new words, its tensors as networks, and weight averaging.
 
-And the best mix of what these knew and what they learn.
-
-- With room for new words, and before anything is learnt, a pack reads and scores as it did.
-- Its weights are half floats with the statistics of what is seen folded in. Networks are best
-  trained on inputs of mean 0 and deviation 1, so `standardise_alignment` and
-  `standardise_captioner` take statistics out again: those of the new photos. What a network
-  computes stays the same.
-- Of weights that are good already the best measurement is kept, and then mixed with what there was
-  before: a run like any other (`regiontalk.training.loop`), with a file more for the best weights
-  so far and one for the outcome. Killed at any moment, the same call ends with the same outcome.
+- Before training, a pack with room for new words reads and scores as it did.
+- Its weights are half floats with the standardisation of inputs folded in. Networks train best on
+  inputs of mean 0 and deviation 1, so `standardise_alignment` and `standardise_captioner`
+  standardise by the new photos' statistics; outputs stay the same.
+- The best weights of the run are kept, and then averaged with the first ones: a run like any other
+  (`regiontalk.training.loop`), with one file more for the best weights so far and one for the
+  outcome. Killed at any moment, the same call ends with the same outcome.
 
 Axis names: V words that the pack has learnt, P placed words, G dimensions of their vectors, d of a
 word vector.
@@ -39,20 +36,20 @@ from regiontalk.training.loop import Task, measure, train
 
 CAPTIONERS = ("photo_captioner", "region_captioner")
 WORD_AXES: Mapping[str, int] = {"embedding": 0, "W_oh": 1, "b_o": 0}
-"""Tensors that have a part for each word, and the axis of the words."""
+"""Tensors that have a slice for each word, and its axis."""
 BEST, TUNED = "best.safetensors", "tuned.safetensors"
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Of the tuned weights in the mix: 0 leaves the weights as they were, but for what is new."""
+"""Of the tuned weights in the mean: with 0 only new words change."""
 
 Goodness = tuple[float, ...]
-"""Of a measurement: the greater the better, the first number first."""
+"""Score of an evaluation, the greater the better, compared lexicographically."""
 AGAIN = "remove it and give the command again"
 Weights = Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class PackParts:
-    """What a pack is made of, but its graph: `regiontalk.pack.save_pack` takes them."""
+    """A pack without its graph, as `regiontalk.pack.save_pack` takes it."""
 
     settings: PackSettings
     vocabulary: Vocabulary
@@ -62,13 +59,9 @@ class PackParts:
 def with_new_words(pack: Pack, vocabulary: Vocabulary) -> PackParts:
     """The pack's tensors for a vocabulary that extends its own (`Vocabulary.extended`).
 
-    A new word is read as the pack read it before: a placed word from its place, any other as
-    UNKNOWN. The captioners begin with it as the mean of all words, and as likely as it is in the
-    new captions.
-
-    Args:
-        pack: as it is.
-        vocabulary: its words, then new ones.
+    The words network reads a new word as before: a placed word by its projected vector, any other
+    as UNKNOWN. Captioners start with the mean of all words for it, and with its log-frequency in
+    the new captions for a bias.
     """
     old, arrays = pack.vocabulary, {name: dict(tensors) for name, tensors in pack.arrays.items()}
     new = vocabulary.words[len(old.words) :]
@@ -81,13 +74,13 @@ def with_new_words(pack: Pack, vocabulary: Vocabulary) -> PackParts:
     if vocabulary.placed:
         kept = old.encode(vocabulary.placed) - len(old)
         arrays[PLACED] = {**arrays[PLACED], "vectors": arrays[PLACED]["vectors"][kept]}
-    elif arrays.pop(PLACED, None) is not None:  # captions teach them all now
+    elif arrays.pop(PLACED, None) is not None:  # all placed words are learnt now
         settings = replace(settings, words=replace(settings.words, vector_dim=0))
     return PackParts(settings, vocabulary, arrays)
 
 
 def vectors_before(words: tuple[str, ...], pack: Pack) -> np.ndarray:
-    """The vectors that the pack reads some words by which no caption taught it.  # (n, d)"""
+    """The vectors by which the pack reads words that are not in its learnt vocabulary.  # (n, d)"""
     vocabulary, embedding = pack.vocabulary, pack.arrays["words"]["embedding"]
     vectors = np.repeat(embedding[Vocabulary.UNKNOWN][None], len(words), axis=0)
     ids = vocabulary.encode(words)
@@ -98,7 +91,7 @@ def vectors_before(words: tuple[str, ...], pack: Pack) -> np.ndarray:
 
 
 def new_shares(old: Vocabulary, new: Vocabulary) -> np.ndarray:
-    """How often the new captions say each word that is new, as a share of all they say.  # (n,)"""
+    """Share of each new word in all words of the new captions.  # (n,)"""
     total = int(new.counts.sum() - old.counts.sum())
     shares: np.ndarray = new.counts[len(old) :].astype(np.float32) / max(total, 1)
     return shares
@@ -109,7 +102,7 @@ def captioner_with_words(
 ) -> dict[str, np.ndarray]:
     """A captioner's tensors with room for n more words.
 
-    Each is the mean of the others, with log-shares (n,) for biases.
+    Each starts as the mean of the others, with log-shares (n,) for biases.
     """
     grown = dict(tensors)
     for name, axis in WORD_AXES.items():
@@ -127,8 +120,8 @@ def alignment_network(
 ) -> AlignmentNet:
     """The alignment of a pack, in evaluation mode.
 
-    Vectors of words from elsewhere are part of the pack's word vectors already: the network reads
-    none. The scale of scores inside a loss, which no pack holds, begins at 1.
+    Pretrained vectors are part of the pack's word vectors already, so the network has none. The
+    scale of scores inside a loss, which no pack holds, begins at 1.
 
     Args:
         words, projection: the pack's tensors of these names.
@@ -165,10 +158,7 @@ def captioner_network(tensors: Weights, cell: str, dropout: float = 0.0) -> Capt
 
 @torch.no_grad()
 def standardise_alignment(net: AlignmentNet, features: np.ndarray) -> None:
-    """Take out the statistics of some regions' features (n, D).
-
-    The same v_i, from inputs of mean 0 and deviation 1.
-    """
+    """Standardise inputs by the statistics of features (n, D), with the same v_i as before."""
     raw = net.folded_projection()
     standardise(net, features)
     net.W_m.copy_(raw["W_m"] * net.deviation[:, None])
@@ -177,7 +167,7 @@ def standardise_alignment(net: AlignmentNet, features: np.ndarray) -> None:
 
 @torch.no_grad()
 def standardise_captioner(net: CaptionerNet, seen: Contexts) -> None:
-    """Take out the statistics of what is seen with captions: same captions, standard inputs."""
+    """Standardise inputs by the statistics of contexts, with the same captions as before."""
     raw = {
         name: torch.from_numpy(value) for name, value in folded_captioner(net.state_dict()).items()
     }
@@ -191,9 +181,9 @@ def standardise_captioner(net: CaptionerNet, seen: Contexts) -> None:
 
 
 def load_tensors(net: nn.Module, tensors: Weights) -> None:
-    """Give a network all its weights.
+    """Load all weights of a network.
 
-    Statistics and the loss's scale, which packs lack, stay as they are.
+    Input statistics and the loss's scale, which packs lack, stay as they are.
     """
     loaded = {
         name: torch.from_numpy(np.array(value, np.float32)) for name, value in tensors.items()
@@ -207,14 +197,14 @@ def load_tensors(net: nn.Module, tensors: Weights) -> None:
 
 @dataclass(frozen=True)
 class Choice:
-    """How weights are chosen by what is measured.
+    """How weights are selected by their evaluation.
 
     Attributes:
-        step: the goodness of a measurement by which steps of the run compete.
-        share: that by which shares of the mix do.
-        patience: measurements without a better one after which the run ends.
-        words: tensors with a part for each word, and the axis of the words.
-        known: V; words from there on are new, and as they were learnt in every mix.
+        step: score by which steps of the run are compared.
+        share: score by which shares of the mean are compared.
+        patience: early stopping: evaluations without a better one after which the run ends.
+        words: tensors with a slice for each word, and its axis.
+        known: V; words from there on are new, and keep their tuned weights in every mean.
     """
 
     step: Callable[[Mapping[str, float]], Goodness]
@@ -225,15 +215,14 @@ class Choice:
 
 
 def tune(task: Task, folder: Path, choice: Choice) -> float:
-    """Tune a task's network, or take what was tuned before; the network has the outcome then.
+    """Tune a task's network, or load the outcome of an earlier call.
 
     Args:
-        task: its network has the first weights; `enough` is not asked.
-        folder: of the run.
-        choice: see `Choice`.
+        task: its network has the first weights, and the outcome in the end; its `enough` is not
+            used.
 
     Returns:
-        The share of the tuned weights in the mix.
+        The share of the tuned weights in the mean.
 
     Raises:
         TrainingError: if a file of the folder is damaged or of another run; as `train`.
@@ -260,17 +249,14 @@ def tune(task: Task, folder: Path, choice: Choice) -> float:
 
 
 class Best:
-    """The weights of the best measurement so far, in a file; of equal ones those of the first.
+    """The weights of the best evaluation so far, in a file; ties go to the earlier one.
 
-    A run that goes on after a kill may find weights of a step that it has yet to come to again: it
-    measures there what was measured, and all is as if it had not been killed.
+    A resumed run may find weights of a step that it has yet to repeat: the evaluation there gives
+    the same, and the outcome is that of a run without a stop.
 
     Args:
-        network: whose weights.
-        file: where they are kept.
-        run: identifies the run.
-        goodness: of a measurement.
-        patience: steps without a better measurement after which it is enough.
+        goodness: score of an evaluation.
+        patience: steps without a better evaluation after which the run ends.
     """
 
     def __init__(
@@ -295,7 +281,7 @@ class Best:
             self.step, self.found = int(metadata["step"]), tuple(json.loads(metadata["goodness"]))
 
     def __call__(self, step: int, numbers: Mapping[str, float]) -> bool:
-        """Take note of a measurement; whether it is enough."""
+        """Compare an evaluation with the best; True ends the run."""
         found = self.goodness(numbers)
         if found > self.found:
             self.step, self.found = step, found
@@ -307,10 +293,7 @@ class Best:
 def best_share(
     task: Task, first: Mapping[str, Tensor], learnt: Mapping[str, Tensor], choice: Choice
 ) -> float:
-    """The share of the mix that measures best.
-
-    Of equal ones the smallest, which keeps most of what was known.
-    """
+    """The share with the best evaluation; ties go to the smallest, which changes the pack least."""
     found: dict[float, Goodness] = {}
     for share in SHARES:
         task.network.load_state_dict(mixed(first, learnt, share, choice))
@@ -321,7 +304,7 @@ def best_share(
 def mixed(
     first: Mapping[str, Tensor], learnt: Mapping[str, Tensor], share: float, choice: Choice
 ) -> dict[str, Tensor]:
-    """(1 - share) of the first weights and share of the learnt ones; new words as learnt."""
+    """Weighted mean of the first and, by `share`, the learnt weights; new words as learnt."""
     found = {
         name: torch.lerp(value, learnt[name].to(value), share) for name, value in first.items()
     }
@@ -334,5 +317,5 @@ def mixed(
 
 
 def copied(network: nn.Module) -> dict[str, Tensor]:
-    """Its weights and buffers as they are now."""
+    """A copy of its weights and buffers."""
     return {name: value.detach().clone() for name, value in network.state_dict().items()}

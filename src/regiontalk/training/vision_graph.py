@@ -1,9 +1,9 @@
-"""The vision network as an ONNX graph in int8, and as files of a run.
+"""The vision network as an int8 ONNX graph, and the files of a vision run.
 
 int8 takes a quarter of float32's size and, with byte products on the CPU, a third of its time.
 Kernels have a scale for each output channel, activations, as uint8, one range for each tensor,
-measured on typical photos. Sums stay exact integers, so machines agree more closely than they do in
-float32.
+calibrated on typical photos. Sums stay exact integers, so machines agree more closely than they do
+in float32.
 """
 
 from __future__ import annotations
@@ -44,19 +44,17 @@ WEIGHTS, SETTINGS, BACKBONE, GRAPH = (
     "vision.onnx",
 )
 TYPICAL_PHOTOS, CHUNK = 128, 8
-"""Photos that show how large activations become, and how many of them are looked at at once."""
+"""Photos that activation ranges are calibrated on, and how many of them are processed at once."""
 QUANTISED = ["Conv", "Add", "Relu", "Clip"]
 
 
 def vision_graph(network: VisionNet, photos: np.ndarray) -> bytes:
-    """`vision.onnx`: the network with int8 arithmetic, for any number of photos at once.
+    """`vision.onnx`: the network with int8 arithmetic, for any batch size.
 
-    Args:
-        network: trained.
-        photos: (B, S, S, 3) uint8, typical ones of the size that the graph is for.
+    `photos` (B, S, S, 3), uint8, are typical ones of the size that the graph is for.
     """
     graph = float_graph(network, photos.shape[1])
-    # Boxes go through an exponential
+    # The last convolution stays float32: box distances go through an exponential
     last = [node.name for node in graph.graph.node if node.op_type == "Conv"][-1]
     quantised = quantise_graph(graph, photos, keep=[last])
     onnx.checker.check_model(quantised)
@@ -64,14 +62,14 @@ def vision_graph(network: VisionNet, photos: np.ndarray) -> bytes:
 
 
 def float_graph(network: VisionNet, size: int) -> onnx.ModelProto:
-    """The network as it is, for photos of `size` pixels a side."""
+    """The network as a float32 ONNX graph, for photos of `size` pixels a side."""
     network = network.cpu().eval()
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        # The tracing exporter; the other one freezes the batch
+        # The tracing exporter is deprecated, but the other one fixes the batch size
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.simplefilter("ignore", UserWarning)
-        # Of transformers; other batches are tested
+        # Raised in transformers; tests run other batch sizes
         warnings.filterwarnings("ignore", category=TracerWarning)
         torch.onnx.export(
             network,
@@ -87,15 +85,15 @@ def float_graph(network: VisionNet, size: int) -> onnx.ModelProto:
 
 
 def quantise_graph(graph: onnx.ModelProto, photos: np.ndarray, keep: list[str]) -> onnx.ModelProto:
-    """The graph with int8 arithmetic in its convolutions.
-
-    Args:
-        graph: float32, with the input `pixels`.
-        photos: (B, S, S, 3) uint8, typical ones: no activation may much exceed what they cause.
-        keep: names of nodes that stay float32.
+    """Quantise the convolutions of a graph to int8.
 
     Kernels use 7 of the 8 bits: processors that add two byte products in 16 bits would overflow
     with more.
+
+    Args:
+        graph: float32, with the input `pixels`.
+        photos: (B, S, S, 3) uint8, typical ones, which calibrate the ranges of activations.
+        keep: names of nodes that stay float32.
     """
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -165,7 +163,7 @@ def fold_padding(graph: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def is_zero_padding(node: onnx.NodeProto, values: dict[str, np.ndarray]) -> bool:
-    """Whether a node only puts a known number of zeros around the cells of maps (B, C, H, W)."""
+    """Whether a node pads maps (B, C, H, W) with a constant number of zeros, in space only."""
     if node.op_type != "Pad" or any(
         each.name == "mode" and each.s != b"constant" for each in node.attribute
     ):
@@ -181,10 +179,7 @@ def is_zero_padding(node: onnx.NodeProto, values: dict[str, np.ndarray]) -> bool
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """The quantiser gives advice on the root logger.
-
-    Nobody who trains a network here can follow it.
-    """
+    """Silence the quantiser's advice on the root logger, which nobody can follow here."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -196,7 +191,7 @@ def quiet() -> Iterator[None]:
 
 
 def prepared(files: Sequence[Path], size: int, max_pixels: int | None = None) -> np.ndarray:
-    """The first photos of some, as the network takes them.  # (B, S, S, 3) uint8"""
+    """The first `TYPICAL_PHOTOS` photos as network inputs.  # (B, S, S, 3) uint8"""
     photos = (
         open_photo(file, max_pixels=max_pixels, min_side=size).image
         for file in files[:TYPICAL_PHOTOS]
@@ -207,10 +202,9 @@ def prepared(files: Sequence[Path], size: int, max_pixels: int | None = None) ->
 def save_vision(
     run: Path, network: VisionNet, settings: VisionSettings, photos: np.ndarray
 ) -> None:
-    """Write a finished network: its graph, how its photos become regions, and, last, its weights.
+    """Write a finished network: its graph, backbone, settings, and, last, its weights.
 
-    Args:
-        photos: see `vision_graph`.
+    `photos` as in `vision_graph`.
     """
     (run / GRAPH).write_bytes(vision_graph(network, photos))
     (run / BACKBONE).write_text(json.dumps(network.backbone.description, indent=1) + "\n")
@@ -236,7 +230,7 @@ def read_vision(run: Path) -> tuple[VisionNet, VisionSettings]:
 
 
 def read_settings(run: Path) -> VisionSettings:
-    """How a finished run's photos become regions.
+    """Settings by which a finished run's photos become regions.
 
     Raises:
         TrainingError: if the run is not finished, or the file is damaged.
@@ -245,7 +239,7 @@ def read_settings(run: Path) -> VisionSettings:
 
 
 def read_graph(run: Path) -> bytes:
-    """The graph of a finished run: what the heads are trained on is what ships.
+    """The quantised graph of a finished run: heads are trained on the features that ship.
 
     Raises:
         TrainingError: if the run is not finished.

@@ -1,10 +1,9 @@
-"""The vision network: a photo becomes a feature map and a few hundred box proposals, in one pass.
+"""The vision network, one pass from a photo to a feature map and box proposals, and its losses.
 
-And their losses. Each cell of the map proposes a box, with an objectness, whatever the class
-(Tian et al., 2019).
+Each cell of the map proposes a box, with a class-agnostic objectness (Tian et al., 2019).
 
-Axis names: B photos, S pixels a side, D feature dimensions, C = side * side cells of the map
-(rows first).
+Axis names: B photos, S pixels a side, D feature dimensions, C = side * side cells of the map (rows
+first).
 """
 
 from __future__ import annotations
@@ -19,7 +18,8 @@ from regiontalk.training.loop import autocast
 from regiontalk.vision.boxes import iou
 
 CENTRE_SHARE = 0.25
-"""A cell answers for a box within this share of the box's sides around the box's centre."""
+"""A cell is a positive for a box if it lies within this share of the box's sides around its
+centre."""
 
 
 class VisionNet(nn.Module):
@@ -31,7 +31,7 @@ class VisionNet(nn.Module):
         self.proposals = ProposalHead(backbone.dim)
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Look at photos.
+        """Feature map and box proposals of photos.
 
         Args:
             pixels: (B, S, S, 3) uint8, RGB.
@@ -45,7 +45,7 @@ class VisionNet(nn.Module):
         return feature_map.float().flatten(2).transpose(1, 2), boxes.clamp(0, 1), logits.sigmoid()
 
     def see(self, pixels: np.ndarray, device: str) -> Tensor:
-        """Photos (B, S, S, 3) uint8 → the map (B, D, side, side) to train on, on the device."""
+        """Photos (B, S, S, 3) uint8 → map (B, D, side, side) on the device, for training."""
         with autocast(device):
             feature_map: Tensor = self.backbone(float_pixels(torch.from_numpy(pixels).to(device)))
         return feature_map
@@ -110,8 +110,8 @@ def proposal_losses(boxes: Tensor, logits: Tensor, targets: list[np.ndarray]) ->
         targets: B arrays (n, 4) of true boxes.
 
     Returns:
-        box: 1 - generalised IoU over the answering cells; objectness: binary cross-entropy in nats
-        per true cell.
+        box: 1 - generalised IoU, mean over positive cells; objectness: binary cross-entropy in nats
+            per positive cell.
     """
     side = int(boxes.shape[1] ** 0.5)
     # assigned: (B, C, 4), NaN where no box
@@ -131,7 +131,7 @@ def proposal_losses(boxes: Tensor, logits: Tensor, targets: list[np.ndarray]) ->
 
 
 def assign_cells(boxes: np.ndarray, side: int) -> np.ndarray:
-    """For every cell the smallest box whose centre is near, else NaN. # (n, 4) in 0..1 → (C, 4)"""
+    """The smallest box whose centre is near each cell, else NaN. # (n, 4) in 0..1 → (C, 4)"""
     centres = cell_centres(side).numpy() / side
     assigned = np.full((side * side, 4), np.nan, np.float32)
     extent = boxes[:, 2:] - boxes[:, :2]
@@ -158,11 +158,11 @@ def box_overlap(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 def box_recall(
     boxes: Tensor, logits: Tensor, targets: list[np.ndarray], proposals: int = 20
 ) -> float:
-    """The share of true boxes that one of their photo's best proposals overlaps by half.
+    """Recall of true boxes at IoU 0.5 among each photo's best proposals.
 
     Args:
         boxes, logits, targets: as for `proposal_losses`.
-        proposals: how many of each photo count.
+        proposals: of each photo, those with the highest objectness.
     """
     boxes, logits = boxes.cpu(), logits.cpu()  # many small steps follow
     best = logits.topk(min(proposals, logits.shape[1]), dim=1).indices

@@ -1,4 +1,4 @@
-"""The classes that photos are asked for: which, by which names, and in which sentence."""
+"""Class queries: selection of classes, their names in the vocabulary, and the prompt template."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from regiontalk.language import tokenise
 from regiontalk.model import Model
 
 SENTENCE = "a {}"
-"""What a class is asked for with: a word in a sentence that says nothing else."""
+"""Default prompt template for class names: a neutral sentence."""
 _PLACE = "{}"
 
 
 @dataclass(frozen=True, slots=True)
 class AskedClass:
-    """A class that photos are asked for.
+    """A class that is queried.
 
     Attributes:
-        word: its name, the first choice.
-        synonyms: all names that the pack knows.
+        word: the first of `synonyms`.
+        synonyms: its names in the pack's vocabulary.
         photos: that show it.
     """
 
@@ -37,12 +37,12 @@ class AskedClass:
 
 @dataclass(frozen=True, slots=True)
 class AskedClasses:
-    """The classes that photos are asked for, and those that they are not.
+    """The classes queried, and those left out.
 
     Attributes:
         classes: by label.
-        unknown_classes: label -> photos of classes that the pack has no word for.
-        rare_classes: label -> photos of classes with too few of them.
+        unknown_classes: label -> photos, without a name in the pack's vocabulary.
+        rare_classes: label -> photos, too few of them.
     """
 
     classes: Mapping[str, AskedClass]
@@ -53,18 +53,18 @@ class AskedClasses:
 def class_names(
     model: Model, dataset: BoxedDataset, labels: Sequence[Collection[str]], min_photos: int
 ) -> tuple[Counter[str], dict[str, tuple[Words, ...]]]:
-    """The classes that photos are asked for, by what the pack knows of their names.
+    """Number of photos of each class, and names of the classes to query.
 
     Args:
         labels: the classes of each photo.
-        min_photos: photos that a class needs to be asked for.
+        min_photos: least number of photos of a class that is queried.
 
     Returns:
-        How many photos each class has, and for each with enough of them its known names, the first
-        choice first.
+        Photos per class; for each class with enough of them its names in the pack's vocabulary, by
+        preference.
 
     Raises:
-        DataError: if the boxes have no classes, or the pack knows a word for none.
+        DataError: if the boxes have no classes, or none to query has a name in the vocabulary.
         ConfigError: if no class has `min_photos` photos.
     """
     if dataset.kind != "labels":
@@ -89,7 +89,7 @@ def class_names(
 def classes_asked(
     photos_of: Mapping[str, int], names: Mapping[str, Sequence[Words]]
 ) -> AskedClasses:
-    """Which classes are asked for and with what, of the values that `class_names` returns."""
+    """Report of the classes queried, with their names, and of those left out."""
     return AskedClasses(
         {
             label: AskedClass(" ".join(found[0]), tuple(map(" ".join, found)), photos_of[label])
@@ -102,7 +102,7 @@ def classes_asked(
 
 
 def around_name(sentence: str) -> tuple[str, str]:
-    """What stands before and after the name of a class in a sentence with {} in its place.
+    """Split a prompt template at {} into the texts before and after the class name.
 
     Raises:
         ConfigError: if it has no {} or two, or other braces.
@@ -117,7 +117,7 @@ def around_name(sentence: str) -> tuple[str, str]:
 
 
 def read_names(model: Model, names: set[Words], sentence: str) -> dict[Words, np.ndarray]:
-    """Names of classes -> their words' vectors, (T, h), each read in the neutral sentence."""
+    """Class names -> word vectors (T, h) of the name alone, encoded within the template."""
     before, after = around_name(sentence)
     start, order = len(tokenise(before)), sorted(names)
     read = model.read([f"{before} {' '.join(name)} {after}" for name in order])

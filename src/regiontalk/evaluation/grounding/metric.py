@@ -45,7 +45,7 @@ class GroundingRow:
 
 @dataclass(frozen=True, slots=True)
 class GroundingTable:
-    """The model beside the baselines.
+    """Metrics of the model and of the baselines.
 
     Attributes:
         model: its regions by their scores.

